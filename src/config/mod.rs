@@ -1,0 +1,1 @@
+//! settings: where each comes from and what is in force.

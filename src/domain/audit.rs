@@ -1,0 +1,78 @@
+//! Audit records: what happened, who asked, and why it was answered so.
+//!
+//! This module refuses to know how records are kept and who may read them.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::action::Action;
+use super::caller::Authentication;
+use super::dataset::closed_words;
+use super::decision::Revision;
+use super::id::{DatasetId, RecordId, UserId};
+
+closed_words! {
+    /// What was asked for.
+    Event, "event", {
+        /// A download token.
+        Mint = "mint",
+        /// A dataset's file, or a span of it.
+        Download = "download",
+        /// A session.
+        Login = "login",
+    }
+}
+
+closed_words! {
+    /// How it was answered.
+    Outcome, "outcome", {
+        /// It was given.
+        Granted = "granted",
+        /// Policies denied it.
+        Denied = "denied",
+        /// It never came to a decision: bad credentials, no such dataset, no file.
+        Refused = "refused",
+    }
+}
+
+/// One durable record of one mint, refusal, download or login.
+///
+/// It serialises as one line of `cedargate audit export`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// The record's id; for a granted mint also the token's `jti`.
+    pub id: RecordId,
+    /// When, in milliseconds since 1970 UTC.
+    pub unix_millis: i64,
+    /// What was asked for.
+    pub event: Event,
+    /// How it was answered.
+    pub outcome: Outcome,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// The user who asked; none for anonymous callers and credentials that do not resolve.
+    pub user_id: Option<UserId>,
+    /// How the caller authenticated.
+    pub authentication: Authentication,
+    /// The client's address.
+    pub address: IpAddr,
+    /// The dataset that was asked for.
+    pub dataset_id: Option<DatasetId>,
+    /// The action that was decided.
+    pub action: Option<Action>,
+    /// The ids of the policies that determined the decision.
+    pub determining_policies: Vec<String>,
+    /// What went wrong in evaluating policies.
+    pub errors: Vec<String>,
+    /// The bundle that decided.
+    pub revision: Option<Revision>,
+    /// The download token this is about: minted now, or used now.
+    pub jti: Option<RecordId>,
+    /// Why it was refused, in one sentence for auditors.
+    pub reason: Option<String>,
+    /// The request's id, as in `X-Request-Id` and in the log.
+    pub request_id: Option<String>,
+}

@@ -1,0 +1,48 @@
+//! Callers: a principal, how it proved itself, and from where it calls.
+//!
+//! This module refuses to know HTTP: reading credentials from a request is the business of
+//! `http/caller.rs`.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::dataset::closed_words;
+use super::principal::Principal;
+
+/// Who asks, how it proved itself, and from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Who asks.
+    pub principal: Principal,
+    /// How it proved itself.
+    pub authentication: Authentication,
+    /// The client's address, behind trusted proxies already looked through.
+    pub address: IpAddr,
+}
+
+closed_words! {
+    /// How a caller authenticated: Cedar's `context.authentication`.
+    ///
+    /// A download token carries on what its mint was asked with, so that mint and download put
+    /// the same question to the policies.
+    Authentication, "authentication", {
+        /// Not at all.
+        None = "none",
+        /// With a user name and password, through a session token.
+        Password = "password",
+    }
+}
+
+/// The part of a decision that is neither principal nor resource: Cedar's `context`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The client's address: `context.address`, an `ipaddr`.
+    pub address: IpAddr,
+    /// When the question is asked, in milliseconds since 1970 UTC: `context.time`, a `datetime`.
+    pub unix_millis: i64,
+    /// How the caller authenticated: `context.authentication`, a `String`.
+    pub authentication: Authentication,
+}

@@ -1,0 +1,56 @@
+//! The clock that everything asks for the time.
+//!
+//! One concrete type: the system's time, or a time that a test sets. It refuses to know what the
+//! time is used for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Tells the time; clones tell the same time.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    set_to: Option<Arc<AtomicI64>>,
+}
+
+impl Clock {
+    /// A clock that tells the system's time.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { set_to: None }
+    }
+
+    /// A clock that stands at `unix_millis` (milliseconds since 1970 UTC) until it is advanced.
+    #[must_use]
+    pub fn standing_at(unix_millis: i64) -> Self {
+        Self {
+            set_to: Some(Arc::new(AtomicI64::new(unix_millis))),
+        }
+    }
+
+    /// The time in milliseconds since 1970 UTC.
+    #[must_use]
+    pub fn unix_millis(&self) -> i64 {
+        match &self.set_to {
+            Some(set_to) => set_to.load(Ordering::SeqCst),
+            None => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .ok()
+                .and_then(|since| i64::try_from(since.as_millis()).ok())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The time in whole seconds since 1970 UTC, as JWT's `NumericDate` (RFC 7519 section 2).
+    #[must_use]
+    pub fn unix_seconds(&self) -> i64 {
+        self.unix_millis().div_euclid(1000)
+    }
+
+    /// Moves a standing clock by `millis`; a system clock goes its own way.
+    pub fn advance(&self, millis: i64) {
+        if let Some(set_to) = &self.set_to {
+            set_to.fetch_add(millis, Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Decisions: what the policies say.
+//!
+//! This module refuses to know how a decision is reached.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest life of a download token, in seconds.
+pub const LONGEST_TOKEN_LIFE: u32 = 120;
+
+/// What the policies say to one question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether the action is permitted; never true when `errors` is not empty.
+    pub is_permitted: bool,
+    /// The ids (`@id`) of the policies that determined the decision, sorted.
+    pub determining_policies: Vec<String>,
+    /// What went wrong in evaluating policies, one message an error. Any error denies.
+    pub errors: Vec<String>,
+    /// The shortest `@max_ttl` of the determining permits, in seconds: 1 to [`LONGEST_TOKEN_LIFE`].
+    pub max_ttl: u32,
+    /// The bundle that decided.
+    pub revision: Revision,
+}
+
+/// The SHA-256 of a bundle's files in lower-case hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub Arc<str>);
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,15 @@
+//! Floor 0: the words of the product as plain types.
+//!
+//! Everything here is pure: identifiers, principals, datasets, actions, decisions, audit records,
+//! the clock and secrets. It refuses to know Cedar, JOSE, SQL, HTTP, files and configuration.
+
+pub mod action;
+pub mod audit;
+pub mod caller;
+pub mod clock;
+pub mod dataset;
+pub mod decision;
+pub mod id;
+pub mod name;
+pub mod principal;
+pub mod secret;

@@ -1,0 +1,1 @@
+//! Cedar: bundles and decisions.

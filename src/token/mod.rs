@@ -1,0 +1,1 @@
+//! JOSE: keys and tokens.
