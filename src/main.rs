@@ -1,1 +1,3 @@
+//! The `cedargate` program: parses arguments and sets the exit code.
+
 fn main() {}

@@ -1,0 +1,3 @@
+//! What the product can do, each test a sentence, against real parts.
+
+mod house;
