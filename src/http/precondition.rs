@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use poem::http::header::{
     HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
 };
-use poem::http::{HeaderMap, Method};
+use poem::http::{HeaderMap, HeaderValue, Method};
 
 /// The last second that an HTTP date can tell: the end of the year 9999.
 const LAST_SECOND: u64 = 253_402_300_799;
@@ -92,7 +92,7 @@ pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> 
     let lines: Vec<&[u8]> = headers
         .get_all(name)
         .iter()
-        .map(|line| line.as_bytes())
+        .map(HeaderValue::as_bytes)
         .collect();
     if lines.is_empty() {
         None
