@@ -3,7 +3,9 @@
 //! This module refuses to know who asks and for what.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use cedar_policy::{Context as CedarContext, ContextCreationError, RestrictedExpression};
 use chrono::{DateTime, SecondsFormat};
 use moka::sync::Cache;
@@ -32,17 +34,33 @@ pub(super) enum CircumstancesError {
 
 /// The contexts of recent questions, one an address and way of authenticating.
 ///
-/// Making a context costs about as much as deciding, so `context.time` is told in whole seconds:
-/// the questions of one address in one second share one context.
+/// Making a context costs more than deciding, so `context.time` is told in whole seconds: the
+/// questions of one address in one second share one context, and a new context is made from parts
+/// (the address, the second) that are kept too.
 #[derive(Debug)]
 pub(super) struct Circumstances {
-    recent: Cache<(IpAddr, Authentication), (i64, CedarContext)>,
+    recent: Cache<(IpAddr, Authentication), Recent>,
+    now: ArcSwapOption<Second>,
+}
+
+#[derive(Clone, Debug)]
+struct Recent {
+    second: i64,
+    address: RestrictedExpression,
+    context: CedarContext,
+}
+
+#[derive(Debug)]
+struct Second {
+    second: i64,
+    time: RestrictedExpression,
 }
 
 impl Circumstances {
     pub(super) fn new() -> Self {
         Self {
             recent: Cache::new(MOST_ADDRESSES),
+            now: ArcSwapOption::empty(),
         }
     }
 
@@ -50,22 +68,50 @@ impl Circumstances {
     pub(super) fn context(&self, context: &Context) -> Result<CedarContext, CircumstancesError> {
         let key = (context.address, context.authentication);
         let second = context.unix_millis.div_euclid(1000);
-        if let Some((of_second, recent)) = self.recent.get(&key)
-            && of_second == second
-        {
-            return Ok(recent);
-        }
-        let made = make(context.address, second, context.authentication)?;
-        self.recent.insert(key, (second, made.clone()));
+        let address = match self.recent.get(&key) {
+            Some(recent) if recent.second == second => return Ok(recent.context),
+            Some(recent) => recent.address,
+            None => RestrictedExpression::new_ip(as_cedar_reads_it(context.address)),
+        };
+        let time = self.time(second)?;
+        let authentication = context.authentication.as_str().to_owned();
+        let made = CedarContext::from_pairs([
+            ("address".to_owned(), address.clone()),
+            ("time".to_owned(), time),
+            (
+                "authentication".to_owned(),
+                RestrictedExpression::new_string(authentication),
+            ),
+        ])
+        .map_err(|source| CircumstancesError::Context {
+            source: Box::new(source),
+        })?;
+        let recent = Recent {
+            second,
+            address,
+            context: made.clone(),
+        };
+        self.recent.insert(key, recent);
         Ok(made)
+    }
+
+    fn time(&self, second: i64) -> Result<RestrictedExpression, CircumstancesError> {
+        if let Some(now) = &*self.now.load()
+            && now.second == second
+        {
+            return Ok(now.time.clone());
+        }
+        let time = datetime(second)?;
+        let now = Second {
+            second,
+            time: time.clone(),
+        };
+        self.now.store(Some(Arc::new(now)));
+        Ok(time)
     }
 }
 
-fn make(
-    address: IpAddr,
-    unix_seconds: i64,
-    authentication: Authentication,
-) -> Result<CedarContext, CircumstancesError> {
+fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, CircumstancesError> {
     let time = DateTime::from_timestamp(unix_seconds, 0)
         .ok_or(CircumstancesError::Time { unix_seconds })?
         .to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -73,20 +119,7 @@ fn make(
     if time.len() != "2026-03-01T12:00:00Z".len() {
         return Err(CircumstancesError::Time { unix_seconds });
     }
-    CedarContext::from_pairs([
-        (
-            "address".to_owned(),
-            RestrictedExpression::new_ip(as_cedar_reads_it(address)),
-        ),
-        ("time".to_owned(), RestrictedExpression::new_datetime(time)),
-        (
-            "authentication".to_owned(),
-            RestrictedExpression::new_string(authentication.as_str().to_owned()),
-        ),
-    ])
-    .map_err(|source| CircumstancesError::Context {
-        source: Box::new(source),
-    })
+    Ok(RestrictedExpression::new_datetime(time))
 }
 
 /// An address as text that Cedar's `ip()` takes.
@@ -111,7 +144,11 @@ mod tests {
     const NOON: i64 = 1_772_366_400;
 
     fn context(address: &str, second: i64) -> Result<CedarContext, CircumstancesError> {
-        make(address.parse().unwrap(), second, Authentication::None)
+        Circumstances::new().context(&Context {
+            address: address.parse().unwrap(),
+            unix_millis: second * 1000,
+            authentication: Authentication::None,
+        })
     }
 
     #[test]

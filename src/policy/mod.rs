@@ -24,3 +24,6 @@ mod vocabulary;
 
 pub use bundle::Bundle;
 pub use problem::{BundleError, Problem};
+
+#[cfg(test)]
+mod tests;

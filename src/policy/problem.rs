@@ -200,13 +200,13 @@ impl Problem {
         Some((line, column))
     }
 
-    fn order(&self) -> (String, usize) {
+    fn order(&self) -> (String, usize, String) {
         let start = self.span().map_or(0, |span| span.start);
-        (self.file().to_owned(), start)
+        (self.file().to_owned(), start, self.message.clone())
     }
 }
 
-/// Puts problems in the order a reader meets them: by file, then by place.
+/// Puts problems in the order a reader meets them: by file, then by place; always the same.
 pub(super) fn in_reading_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_cached_key(Problem::order);
     problems
