@@ -4,6 +4,14 @@
 //! shell that takes its orders from a pipe. When the test process ends, however it ends, the pipe
 //! closes, and the shell stops the server and removes the folder.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
