@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
 use super::error::StorageError;
+use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::caller::Authentication;
 use crate::domain::decision::Revision;
@@ -204,7 +205,7 @@ async fn insert(
                 .bind(record.authentication.as_str())
                 .bind(record.address.to_string())
                 .bind(record.dataset_id.map(|id| id.0))
-                .bind(record.action.map(|action| action.as_str()))
+                .bind(record.action.map(Action::as_str))
                 .bind(each_without_nul(&record.determining_policies))
                 .bind(each_without_nul(&record.errors))
                 .bind(record.revision.as_ref().map(|revision| &*revision.0))
