@@ -184,7 +184,6 @@ pub fn record(unix_millis: u64) -> AuditRecord {
         unix_millis: unix_millis.cast_signed(),
         event: Event::Mint,
         outcome: Outcome::Granted,
-        status: 200,
         user_id: Some(UserId::random()),
         authentication: Authentication::Password,
         address: "2001:db8::1".parse().unwrap(),
