@@ -19,7 +19,6 @@ for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
 
 WITHOUT_LIMITS = {
     "CEDARGATE_MINT_LIMIT_PER_MINUTE": "0",
-    "CEDARGATE_AUTHENTICATION_LIMIT_PER_MINUTE": "0",
 }
 CHROMIUM = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
