@@ -17,9 +17,11 @@
 //! | 1 | [`policy`] (Cedar), [`token`] (JOSE), [`storage`] (SQL), [`files`] (objects), [`config`] (settings) |
 //! | 0 | [`domain`]: plain words |
 
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod files;
+pub mod http;
 pub mod policy;
 pub mod storage;
 pub mod token;

@@ -1,1 +1,234 @@
-//! settings: where each comes from and what is in force.
+//! Settings: where each comes from and what is in force.
+//!
+//! Defaults, then a file (`cedargate.toml` in the working directory, or the one that
+//! `CEDARGATE_CONFIG` names), then `CEDARGATE_*` variables; the later wins. A name that no setting
+//! has is an error in either place. Relative paths start from the working directory. This module
+//! is the only user of figment. It refuses to know what the settings do.
+
+mod address;
+mod error;
+pub mod limits;
+mod origin;
+mod reading;
+mod reference;
+mod setting;
+mod sources;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+pub use address::AllowedOrigins;
+pub use error::ConfigError;
+pub use origin::Origin;
+pub use reading::InForce;
+pub use reference::markdown_reference;
+pub use setting::{Form, SETTINGS, Setting};
+pub use sources::Sources;
+
+use crate::domain::dataset::closed_words;
+use crate::domain::secret::Secret;
+use reading::Reading;
+
+closed_words! {
+    /// How the log is written.
+    LogFormat, "log format", {
+        /// For people on a terminal, JSON otherwise.
+        Auto = "auto",
+        /// For people.
+        Human = "human",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+closed_words! {
+    /// The least important line that is logged.
+    LogLevel, "log level", {
+        /// What failed.
+        Errors = "error",
+        /// What may fail next.
+        Warnings = "warn",
+        /// What an operator follows.
+        Info = "info",
+        /// What a developer follows.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
+
+/// Every setting in its type; the list with defaults and bounds is [`SETTINGS`].
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the server listens.
+    pub listen: SocketAddr,
+    /// The folder for what the server keeps.
+    pub data_dir: PathBuf,
+    /// The URL of the database, with its password if it has one.
+    pub database_url: Secret<String>,
+    /// The most connections to the database.
+    pub database_connections: u32,
+    /// The folder of the file store.
+    pub files_dir: PathBuf,
+    /// The folder of the policy bundle; none is the bundle inside the program.
+    pub policy_dir: Option<PathBuf>,
+    /// The `iss` of all tokens.
+    pub issuer: String,
+    /// The `aud` of download tokens.
+    pub audience: String,
+    /// The file with the key that seals private keys at rest.
+    pub sealing_key_file: PathBuf,
+    /// How long a download token lives at most.
+    pub token_lifetime: Duration,
+    /// How long a session token lives.
+    pub session_lifetime: Duration,
+    /// How long verifiers may cache the key set.
+    pub jwks_max_age: Duration,
+    /// How many download tokens a principal may ask for in a minute; none is no limit.
+    pub mint_limit_per_minute: Option<NonZeroU32>,
+    /// How many logins and failed credentials an address may send in a minute; none is no limit.
+    pub authentication_limit_per_minute: Option<NonZeroU32>,
+    /// The proxies whose word about the client address counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The web pages that may call the API from a browser.
+    pub allowed_origins: AllowedOrigins,
+    /// How long a request may take, the body of a download excepted.
+    pub request_timeout: Duration,
+    /// The most connections that are open at once.
+    pub max_connections: usize,
+    /// How long requests in flight may take to finish after SIGTERM.
+    pub shutdown_grace: Duration,
+    /// How the log is written.
+    pub log_format: LogFormat,
+    /// The least important line that is logged.
+    pub log_level: LogLevel,
+    in_force: Vec<InForce>,
+}
+
+impl Settings {
+    /// Loads all settings and checks each against its form and bounds.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let mut reading = Reading {
+            figment: sources.merged()?,
+            directory: sources.directory.clone(),
+            in_force: Vec::new(),
+        };
+        let reading = &mut reading;
+        let listen = reading.parsed(&setting::LISTEN)?;
+        let data_dir = reading.path(&setting::DATA_DIR, Path::new(setting::DATA_DIR.default))?;
+        // The fields are read in the order of SETTINGS, which is the order they are shown in.
+        let mut settings = Self {
+            listen,
+            database_url: database_url(reading, &data_dir)?,
+            database_connections: reading.whole(&setting::DATABASE_CONNECTIONS)?,
+            files_dir: reading.path(&setting::FILES_DIR, &data_dir.join("files"))?,
+            policy_dir: policy_dir(reading)?,
+            issuer: issuer(reading, listen)?,
+            audience: audience(reading)?,
+            sealing_key_file: reading
+                .path(&setting::SEALING_KEY_FILE, &data_dir.join("sealing.key"))?,
+            token_lifetime: reading.seconds(&setting::TOKEN_LIFETIME)?,
+            session_lifetime: reading.seconds(&setting::SESSION_LIFETIME)?,
+            jwks_max_age: reading.seconds(&setting::JWKS_MAX_AGE)?,
+            mint_limit_per_minute: NonZeroU32::new(reading.whole(&setting::MINT_LIMIT)?),
+            authentication_limit_per_minute: NonZeroU32::new(
+                reading.whole(&setting::AUTHENTICATION_LIMIT)?,
+            ),
+            trusted_proxies: trusted_proxies(reading)?,
+            allowed_origins: allowed_origins(reading)?,
+            request_timeout: reading.seconds(&setting::REQUEST_TIMEOUT)?,
+            max_connections: reading.whole(&setting::MAX_CONNECTIONS)? as usize,
+            shutdown_grace: reading.seconds(&setting::SHUTDOWN_GRACE)?,
+            log_format: reading.parsed(&setting::LOG_FORMAT)?,
+            log_level: reading.parsed(&setting::LOG_LEVEL)?,
+            data_dir,
+            in_force: Vec::new(),
+        };
+        settings.in_force.append(&mut reading.in_force);
+        Ok(settings)
+    }
+
+    /// Every setting as it is in force, in the order of [`SETTINGS`], secrets redacted.
+    pub fn in_force(&self) -> &[InForce] {
+        &self.in_force
+    }
+}
+
+fn database_url(reading: &mut Reading, data_dir: &Path) -> Result<Secret<String>, ConfigError> {
+    let wrong = |reading: &Reading| reading.wrong(&setting::DATABASE_URL);
+    let url = match reading.text(&setting::DATABASE_URL)? {
+        Some(url) => url,
+        None => {
+            address::sqlite_url(&data_dir.join("cedargate.db")).ok_or_else(|| wrong(reading))?
+        }
+    };
+    let url = Secret::new(url);
+    let shown = address::redacted_database_url(url.reveal()).ok_or_else(|| wrong(reading))?;
+    reading.note(&setting::DATABASE_URL, shown);
+    Ok(url)
+}
+
+fn policy_dir(reading: &mut Reading) -> Result<Option<PathBuf>, ConfigError> {
+    let set = reading
+        .text(&setting::POLICY_DIR)?
+        .map(|path| reading.rooted(Path::new(&path)));
+    let usual = reading.rooted(Path::new(setting::POLICY_DIR.default));
+    let folder = set.or_else(|| usual.is_dir().then_some(usual));
+    let shown = folder.as_ref().map_or_else(
+        || "the bundle inside the program".to_owned(),
+        |folder| folder.display().to_string(),
+    );
+    reading.note(&setting::POLICY_DIR, shown);
+    Ok(folder)
+}
+
+fn issuer(reading: &mut Reading, listen: SocketAddr) -> Result<String, ConfigError> {
+    let issuer = reading
+        .text(&setting::ISSUER)?
+        .unwrap_or_else(|| format!("http://{listen}"));
+    if !address::is_issuer(&issuer) {
+        return Err(reading.wrong(&setting::ISSUER));
+    }
+    reading.note(&setting::ISSUER, issuer.clone());
+    Ok(issuer)
+}
+
+fn audience(reading: &mut Reading) -> Result<String, ConfigError> {
+    let audience = reading.text(&setting::AUDIENCE)?.unwrap_or_default();
+    let is_blank = |c: char| c.is_whitespace() || c.is_control();
+    if audience.len() > 255 || audience.contains(is_blank) {
+        return Err(reading.wrong(&setting::AUDIENCE));
+    }
+    reading.note(&setting::AUDIENCE, audience.clone());
+    Ok(audience)
+}
+
+fn trusted_proxies(reading: &mut Reading) -> Result<Vec<IpNet>, ConfigError> {
+    let list = reading.list(&setting::TRUSTED_PROXIES)?;
+    let blocks: Option<Vec<IpNet>> = list
+        .iter()
+        .map(|text| address::address_block(text))
+        .collect();
+    let blocks = blocks.ok_or_else(|| reading.wrong_list(&setting::TRUSTED_PROXIES, &list))?;
+    let shown: Vec<String> = blocks.iter().map(ToString::to_string).collect();
+    reading.note(&setting::TRUSTED_PROXIES, shown.join(","));
+    Ok(blocks)
+}
+
+fn allowed_origins(reading: &mut Reading) -> Result<AllowedOrigins, ConfigError> {
+    let list = reading.list(&setting::ALLOWED_ORIGINS)?;
+    let origins = AllowedOrigins::read(&list)
+        .ok_or_else(|| reading.wrong_list(&setting::ALLOWED_ORIGINS, &list))?;
+    reading.note(&setting::ALLOWED_ORIGINS, origins.to_string());
+    Ok(origins)
+}
+
+#[cfg(test)]
+mod tests;

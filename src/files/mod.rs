@@ -1,1 +1,221 @@
-//! files in the object store.
+//! Files in the object store: how the bytes of a dataset come in and go out.
+//!
+//! A file is stored under the SHA-256 of its content and never changes after that, so two spans
+//! of one download can never mix two versions. This module is the only user of `object_store`.
+//! It refuses to know who may read a file and how a span was asked for.
+
+mod error;
+mod reading;
+mod source;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt};
+
+pub use error::FilesError;
+
+use crate::domain::dataset::StoredFile;
+use reading::CHUNK;
+use source::{Content, Digesting, Source};
+
+/// The bytes of a span, in chunks of at most a few hundred kibibytes.
+pub type ByteStream = BoxStream<'static, Result<Bytes, FilesError>>;
+
+/// The store of all files; clones are cheap and stand for the same store.
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    store: Arc<dyn ObjectStore>,
+}
+
+impl FileStore {
+    /// Opens the store in a local folder and makes the folder if need be.
+    pub fn open(folder: &Path) -> Result<Self, FilesError> {
+        let unusable = |source| FilesError::FolderUnusable {
+            folder: folder.into(),
+            source,
+        };
+        std::fs::create_dir_all(folder).map_err(unusable)?;
+        let store = LocalFileSystem::new_with_prefix(folder)
+            .map_err(|error| unusable(error.into()))?
+            // The catalog names a file durably once it is stored, so the file has to be durable first.
+            .with_fsync(true);
+        Ok(Self {
+            store: Arc::new(store),
+        })
+    }
+
+    /// Says whether a file is in the store with its catalogued length.
+    pub async fn contains(&self, file: &StoredFile) -> Result<bool, FilesError> {
+        match self.store.head(&object_path(file)?).await {
+            Ok(object) => Ok(object.size == file.size),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(reading::unreadable(file.name.clone(), error.into())),
+        }
+    }
+
+    /// Copies a TIFF from the local file system into the store and tells how it is stored now.
+    ///
+    /// The source is read twice: once for its SHA-256, and again to copy it, unless the store has
+    /// it already. Nobody ever sees half a file. `now_seconds` (seconds since 1970 UTC) becomes
+    /// [`StoredFile::modified`]; a caller that already catalogued this content keeps its older time.
+    pub async fn import(&self, source: &Path, now_seconds: i64) -> Result<StoredFile, FilesError> {
+        let path = source.to_path_buf();
+        let (content, source) = read_source(source, move || {
+            let mut source = Source::open(&path)?;
+            let content = source.digest()?;
+            source.rewind()?;
+            Ok((content, source))
+        })
+        .await?;
+        let file = StoredFile {
+            sha256: content.sha256.clone(),
+            name: source::download_name(source.path()),
+            size: content.size,
+            modified: now_seconds,
+        };
+        if !self.contains(&file).await? {
+            self.copy(source, content, &file).await?;
+        }
+        Ok(file)
+    }
+
+    /// Writes the source under a temporary name and gives it its own once every byte has been compared.
+    async fn copy(
+        &self,
+        source: Source,
+        content: Content,
+        file: &StoredFile,
+    ) -> Result<(), FilesError> {
+        let not_stored = |error: object_store::Error| FilesError::NotStored {
+            name: file.name.clone(),
+            source: error.into(),
+        };
+        let path = source.path().to_path_buf();
+        let mut upload = self
+            .store
+            .put_multipart(&object_path(file)?)
+            .await
+            .map_err(not_stored)?;
+        let copied = async {
+            let mut source = source;
+            let mut digesting = Digesting::default();
+            loop {
+                let piece;
+                (piece, source) =
+                    read_source(&path, move || Ok((source.next_piece()?, source))).await?;
+                if piece.is_empty() {
+                    break;
+                }
+                digesting.take(&piece);
+                upload.put_part(piece.into()).await.map_err(not_stored)?;
+            }
+            if digesting.finish() != content {
+                return Err(FilesError::SourceChanged { path: path.clone() });
+            }
+            upload.complete().await.map_err(not_stored)?;
+            Ok(())
+        }
+        .await;
+        if copied.is_err() {
+            // The first error is the one to tell; what could not be cleared away is never named again.
+            upload.abort().await.ok();
+        }
+        copied
+    }
+
+    /// Streams a span (in bytes, end excluded) of a file; what can be known to fail, fails at once.
+    ///
+    /// A span of at most 256 KiB costs one opening and one reading and comes as one chunk.
+    pub async fn read(
+        &self,
+        file: &StoredFile,
+        span: Range<u64>,
+    ) -> Result<ByteStream, FilesError> {
+        if span.start > span.end || span.end > file.size {
+            return Err(FilesError::SpanOutside {
+                name: file.name.clone(),
+                span,
+                size: file.size,
+            });
+        }
+        let object = object_path(file)?;
+        let length = span.end - span.start;
+        if length == 0 {
+            return Ok(stream::empty().boxed());
+        }
+        if length <= CHUNK {
+            let reading = self.store.get_range(&object, span).await;
+            return match reading {
+                Ok(chunk) if chunk.len() as u64 == length => {
+                    Ok(stream::once(async { Ok(chunk) }).boxed())
+                }
+                Ok(_) => Err(reading::damaged(file)),
+                Err(error) => Err(self.explain(file, error).await),
+            };
+        }
+        let options = GetOptions::new().with_range(Some(span.clone()));
+        let opened = match self.store.get_opts(&object, options).await {
+            Ok(opened) if opened.meta.size == file.size && opened.range == span => opened,
+            Ok(_) => return Err(reading::damaged(file)),
+            Err(error) => return Err(self.explain(file, error).await),
+        };
+        match opened.payload {
+            GetResultPayload::File(open, _) => {
+                reading::stream_open_file(open, file.clone(), span).await
+            }
+            GetResultPayload::Stream(chunks) => {
+                Ok(reading::stream_remote(chunks, file.clone(), length))
+            }
+        }
+    }
+
+    /// Tells a file that is gone or cut short from a store that does not answer.
+    async fn explain(&self, file: &StoredFile, error: object_store::Error) -> FilesError {
+        if matches!(error, object_store::Error::NotFound { .. }) {
+            return FilesError::Missing {
+                name: file.name.clone(),
+                sha256: file.sha256.clone(),
+            };
+        }
+        match self.contains(file).await {
+            Ok(false) => reading::damaged(file),
+            _ => reading::unreadable(file.name.clone(), error.into()),
+        }
+    }
+}
+
+/// Reads from a source where waiting for a disk holds up nobody.
+async fn read_source<T: Send + 'static>(
+    path: &Path,
+    reading: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
+) -> Result<T, FilesError> {
+    let done = tokio::task::spawn_blocking(reading).await;
+    done.unwrap_or_else(|lost| {
+        Err(FilesError::SourceUnreadable {
+            path: path.into(),
+            source: std::io::Error::other(lost),
+        })
+    })
+}
+
+/// Where a file stands in the store: `sha256/ab/abcdef...`, so that no folder grows too wide.
+fn object_path(file: &StoredFile) -> Result<ObjectPath, FilesError> {
+    let is_hexadecimal = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
+    let is_digest = file.sha256.len() == 64 && file.sha256.bytes().all(is_hexadecimal);
+    match file.sha256.get(..2) {
+        Some(shard) if is_digest => Ok(ObjectPath::from(format!("sha256/{shard}/{}", file.sha256))),
+        _ => Err(FilesError::NotADigest {
+            name: file.name.clone(),
+            sha256: file.sha256.chars().take(64).collect(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,29 @@
-//! Cedar: bundles and decisions.
+//! Cedar: bundles of policies, and the decisions they make.
+//!
+//! The only module that knows Cedar. A [`Bundle`] is one validated policy folder; it answers
+//! whether a principal may do something with a dataset, and which policies say so. It refuses to
+//! know who asks over which protocol, where facts are stored, and what an answer is used for.
+//!
+//! - [`bundle`]: loads and validates a folder, whole or not at all.
+//! - [`problem`]: what is wrong with a folder, with file, line and span.
+//! - [`cases`]: the cases that stand beside the policies, and running them.
+//! - `sources` reads files, `policies` checks them, `vocabulary` speaks Cedar's names, `entities`
+//!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar.
+
+pub mod bundle;
+pub mod cases;
+pub mod problem;
+
+mod case_file;
+mod circumstances;
+mod decide;
+mod entities;
+mod policies;
+mod sources;
+mod vocabulary;
+
+pub use bundle::Bundle;
+pub use problem::{BundleError, Problem};
+
+#[cfg(test)]
+mod tests;

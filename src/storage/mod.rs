@@ -1,1 +1,22 @@
-//! the database.
+//! The database: users, datasets, signing keys and audit records, on SQLite or PostgreSQL.
+//!
+//! The only user of sqlx. Each SQL text is written once, with `$1` parameters, and runs on both
+//! databases; where they differ, the migrations hide it behind a view. A row that does not parse
+//! into its domain type is an error, never a default. Transactions begin and end inside one function.
+//!
+//! It refuses to know policies, tokens and HTTP: it stores sealed keys without opening them, and
+//! password hashes without checking them.
+
+mod audit;
+mod catalog;
+mod database;
+mod datasets;
+mod error;
+mod signing_keys;
+mod users;
+
+pub use catalog::{Catalog, CatalogChange, UserRecord};
+pub use database::Database;
+pub use error::StorageError;
+pub use signing_keys::{KeyState, StoredKey};
+pub use users::Login;

@@ -1,1 +1,30 @@
-//! JOSE: keys and tokens.
+//! JOSE: signing keys, the published key set, and the two kinds of token.
+//!
+//! The only user of josekit, and nothing of josekit shows in its public types. A [`SigningKey`]
+//! signs; its [`PublicKey`] goes into the [`KeySet`] that verifiers fetch; [`DownloadClaims`] and
+//! [`SessionClaims`] are what tokens say. It refuses to know who may have a token, which key signs
+//! today, and where keys are kept.
+//!
+//! A token is refused for the cheapest reason that can be found: form, kind and claims come
+//! before the signature, which costs more than all the rest. So an error says why a token was
+//! refused, never that its other claims were true.
+
+mod compact;
+mod download_token;
+mod error;
+mod expected;
+#[cfg(test)]
+mod hostile;
+mod key_set;
+mod sealed;
+mod session_token;
+mod signing_key;
+
+pub use compact::LONGEST_TOKEN;
+pub use download_token::DownloadClaims;
+pub use error::{Flaw, Part, TokenError};
+pub use expected::{Expected, FURTHEST_ISSUE_AHEAD};
+pub use key_set::KeySet;
+pub use sealed::SealingKey;
+pub use session_token::SessionClaims;
+pub use signing_key::{PublicKey, SigningKey};

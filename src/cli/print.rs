@@ -1,0 +1,100 @@
+//! The one file that prints: data to standard output, messages to standard error.
+//!
+//! It refuses to know what is printed. Logs are not printed here; they are `tracing`'s.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+const RED: &str = "\x1b[1;31m";
+const CYAN: &str = "\x1b[1;36m";
+
+/// Prints one piece of data and a line end to standard output.
+///
+/// A reader that went away (`cedargate ... | head`) is no error; a disk that is full is.
+pub fn data(text: impl Display) -> io::Result<()> {
+    write_data(io::stdout().lock(), &text)
+}
+
+/// Prints what went wrong to standard error, as `error: ...`.
+pub fn error(text: impl Display) {
+    message(RED, "error:", &text);
+}
+
+/// Prints what to do about it to standard error, as `hint: ...`.
+pub fn hint(text: impl Display) {
+    message(CYAN, "hint:", &text);
+}
+
+/// Prints news that is neither data nor an error to standard error.
+pub fn note(text: impl Display) {
+    // Nobody is left to tell when standard error is gone.
+    writeln!(io::stderr().lock(), "{text}").ok();
+}
+
+fn message(color: &str, word: &str, text: &dyn Display) {
+    let stderr = io::stderr().lock();
+    // <https://no-color.org>: any value but the empty one switches colors off.
+    let is_color_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let color = (stderr.is_terminal() && !is_color_refused).then_some(color);
+    write_message(stderr, color, word, text).ok();
+}
+
+fn write_data(mut to: impl Write, text: &dyn Display) -> io::Result<()> {
+    match writeln!(to, "{text}").and_then(|()| to.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+fn write_message(
+    mut to: impl Write,
+    color: Option<&str>,
+    word: &str,
+    text: &dyn Display,
+) -> io::Result<()> {
+    match color {
+        Some(color) => writeln!(to, "{color}{word}\x1b[0m {text}"),
+        None => writeln!(to, "{word} {text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An output that answers every write with an error of one kind.
+    struct Failing(ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn data_ends_its_line() {
+        let mut written = Vec::new();
+        write_data(&mut written, &"{}").unwrap();
+        assert_eq!(written, b"{}\n");
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_error_but_a_full_disk_is() {
+        assert!(write_data(Failing(ErrorKind::BrokenPipe), &"x").is_ok());
+        assert!(write_data(Failing(ErrorKind::StorageFull), &"x").is_err());
+    }
+
+    #[test]
+    fn messages_are_plain_away_from_a_terminal() {
+        let mut written = Vec::new();
+        write_message(&mut written, None, "error:", &"no such file").unwrap();
+        assert_eq!(written, b"error: no such file\n");
+        written.clear();
+        write_message(&mut written, Some(RED), "error:", &"x").unwrap();
+        assert_eq!(written, b"\x1b[1;31merror:\x1b[0m x\n");
+    }
+}

@@ -1,0 +1,235 @@
+//! Settings that are addresses: URLs, origins of web pages and blocks of IP addresses.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+
+use ipnet::IpNet;
+use url::Url;
+
+/// The web pages that may call the API from a browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedOrigins {
+    /// All of them.
+    Any,
+    /// Those of these origins, written as browsers write them; none if the list is empty.
+    Only(Vec<String>),
+}
+
+impl AllowedOrigins {
+    /// Reads a list of origins or a single `*`.
+    pub(super) fn read(list: &[String]) -> Option<Self> {
+        if let [star] = list
+            && star == "*"
+        {
+            return Some(Self::Any);
+        }
+        let origins = list
+            .iter()
+            .map(|text| is_origin(text).then(|| text.clone()));
+        origins.collect::<Option<_>>().map(Self::Only)
+    }
+}
+
+impl fmt::Display for AllowedOrigins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Only(origins) => f.write_str(&origins.join(",")),
+        }
+    }
+}
+
+/// Says whether a browser would write this text into an `Origin` header (RFC 6454 section 6.2).
+fn is_origin(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| is_web(&url) && url.origin().ascii_serialization() == text)
+}
+
+fn is_web(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
+/// Says whether a text can be an issuer: RFC 8414 section 2, with `http` allowed for local use.
+pub(super) fn is_issuer(text: &str) -> bool {
+    let is_plain = text.bytes().all(|c| c.is_ascii_graphic()) && !text.contains(['?', '#', '@']);
+    is_plain && !text.ends_with('/') && Url::parse(text).is_ok_and(|url| is_web(&url))
+}
+
+/// Reads a block such as `10.0.0.0/8`, or one address as the block that holds it alone.
+pub(super) fn address_block(text: &str) -> Option<IpNet> {
+    let block = text.parse::<IpNet>().ok();
+    block
+        .map(|block| block.trunc())
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// The URL of an `SQLite` file; sqlx decodes percent signs and ends the path at a question mark.
+pub(super) fn sqlite_url(file: &Path) -> Option<String> {
+    let path = file.to_str()?.replace('%', "%25").replace('?', "%3F");
+    Some(format!("sqlite://{path}"))
+}
+
+/// A database URL as it may be shown, or none if it is no URL of a database that is known.
+pub(super) fn redacted_database_url(text: &str) -> Option<String> {
+    if text
+        .strip_prefix("sqlite:")
+        .is_some_and(|rest| !rest.trim_matches('/').is_empty())
+    {
+        return Some(text.to_owned());
+    }
+    let mut url = Url::parse(text).ok()?;
+    // After the host there is no @ in a sound URL: a password with a raw / ? or # ended too early,
+    // and what stands there is its other half.
+    let is_cut = [Some(url.path()), url.query()]
+        .into_iter()
+        .flatten()
+        .any(|part| part.contains('@'));
+    let is_known = matches!(url.scheme(), "postgres" | "postgresql");
+    if !is_known || is_cut || url.fragment().is_some() {
+        return None;
+    }
+    if url.password().is_some() {
+        url.set_password(Some("redacted")).ok()?;
+    }
+    if url.query().is_some() {
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let shown = pairs.into_iter().map(|(key, value)| {
+            let value = if key == "password" {
+                "redacted".to_owned()
+            } else {
+                value
+            };
+            (key, value)
+        });
+        url.query_pairs_mut()
+            .clear()
+            .extend_pairs(shown.collect::<Vec<_>>());
+    }
+    let shown = url.as_str().replacen(":redacted@", ":[redacted]@", 1);
+    Some(shown.replace("password=redacted", "password=[redacted]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_of_databases_are_never_shown() {
+        for (url, shown) in [
+            (
+                "postgres://ada:hunter2@db/gate",
+                "postgres://ada:[redacted]@db/gate",
+            ),
+            (
+                "postgresql://ada:p%40ss@db:5432/gate",
+                "postgresql://ada:[redacted]@db:5432/gate",
+            ),
+            (
+                "postgres://db/gate?user=ada&password=hunter2",
+                "postgres://db/gate?user=ada&password=[redacted]",
+            ),
+            ("postgres://redacted@db/gate", "postgres://redacted@db/gate"),
+            (
+                "postgres:///gate?host=%2Frun%2Fpg",
+                "postgres:///gate?host=%2Frun%2Fpg",
+            ),
+            ("sqlite:///var/lib/gate.db", "sqlite:///var/lib/gate.db"),
+            ("sqlite::memory:", "sqlite::memory:"),
+        ] {
+            assert_eq!(redacted_database_url(url).as_deref(), Some(shown), "{url}");
+        }
+    }
+
+    #[test]
+    fn other_databases_are_unknown() {
+        for url in [
+            "",
+            "sqlite:",
+            "sqlite://",
+            "mysql://db/gate",
+            "/var/gate.db",
+            "postgres",
+        ] {
+            assert_eq!(redacted_database_url(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_was_not_percent_encoded_is_refused_rather_than_shown() {
+        for password in ["12/34", "12?34", "12#34", "pa/ss", "12/?#34"] {
+            let url = format!("postgres://ada:{password}@db/gate");
+            assert_eq!(redacted_database_url(&url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn issuers_are_plain_web_addresses() {
+        for url in [
+            "http://127.0.0.1:8080",
+            "https://gate.example.org",
+            "https://example.org/gate",
+        ] {
+            assert!(is_issuer(url), "{url}");
+        }
+        for url in [
+            "",
+            "gate",
+            "https://",
+            "ftp://example.org",
+            "https://example.org/",
+            "https://example.org?x",
+            "https://example.org#x",
+            "https://ada:pw@example.org",
+            "https://exa mple.org",
+        ] {
+            assert!(!is_issuer(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_write_them() {
+        let read = |list: &[&str]| {
+            AllowedOrigins::read(
+                &list
+                    .iter()
+                    .map(|text| (*text).to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(read(&["*"]), Some(AllowedOrigins::Any));
+        assert_eq!(read(&[]), Some(AllowedOrigins::Only(Vec::new())));
+        let two = ["https://maps.example.org", "http://localhost:3000"];
+        assert_eq!(read(&two).unwrap().to_string(), two.join(","));
+        for wrong in [
+            "https://maps.example.org/",
+            "https://Maps.example.org",
+            "maps.example.org",
+            "null",
+            "https://a:443",
+        ] {
+            assert_eq!(read(&[wrong]), None, "{wrong}");
+        }
+        assert_eq!(read(&["*", "https://maps.example.org"]), None);
+    }
+
+    #[test]
+    fn blocks_and_single_addresses_are_read() {
+        assert_eq!(
+            address_block("10.1.2.3/8").unwrap().to_string(),
+            "10.0.0.0/8"
+        );
+        assert_eq!(
+            address_block("127.0.0.1").unwrap().to_string(),
+            "127.0.0.1/32"
+        );
+        assert_eq!(address_block("fd00::/8").unwrap().to_string(), "fd00::/8");
+        assert_eq!(address_block("10.0.0.0/33"), None);
+        assert_eq!(address_block("proxy"), None);
+    }
+
+    #[test]
+    fn file_names_survive_the_url_of_the_database() {
+        let url = sqlite_url(Path::new("/a?b%20/gate.db")).unwrap();
+        assert_eq!(url, "sqlite:///a%3Fb%2520/gate.db");
+    }
+}

@@ -1,0 +1,93 @@
+//! What can be wrong with the settings, each case with the setting and where its value came from.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::origin::Origin;
+
+/// Why the settings could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The working directory is gone.
+    #[error("cannot tell the working directory: {source}")]
+    NoDirectory {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A variable of ours holds bytes that are no text.
+    #[error("the environment variable {variable} is not Unicode text")]
+    NotUnicode {
+        /// The name of the variable.
+        variable: String,
+    },
+    /// The file that `CEDARGATE_CONFIG` names, or the one found, cannot be read.
+    #[error("cannot read the settings file {}: {source}", path.display())]
+    FileUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is no TOML.
+    #[error("{}, line {line}: {message}", path.display())]
+    NotToml {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What the parser said; never the line itself, which may hold a secret.
+        message: String,
+    },
+    /// The file has a key that is no setting.
+    #[error("{}: there is no setting {key:?}", path.display())]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// The setting with the most similar name.
+        similar: Option<String>,
+    },
+    /// The environment has a `CEDARGATE_` variable that is no setting.
+    #[error("the environment variable {variable} is no setting")]
+    UnknownVariable {
+        /// The variable.
+        variable: String,
+        /// The variable with the most similar name.
+        similar: Option<String>,
+    },
+    /// A setting has a value of a wrong type, of a wrong form or out of bounds.
+    #[error("the setting {setting} ({origin}) is {given}: expected {expected}")]
+    WrongValue {
+        /// The name of the setting.
+        setting: &'static str,
+        /// Where its value came from.
+        origin: Origin,
+        /// The value, or a redaction.
+        given: String,
+        /// What it has to be.
+        expected: String,
+    },
+}
+
+impl ConfigError {
+    /// What to do about it, if that is not plain from the message.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { similar: Some(similar), .. }
+            | Self::UnknownVariable { similar: Some(similar), .. } => {
+                Some(format!("did you mean {similar}?"))
+            }
+            Self::UnknownVariable { .. } => Some(
+                "names that begin with CEDARGATE_ are kept for settings, so that a misspelt one is \
+                 noticed: unset it or rename it"
+                    .into(),
+            ),
+            Self::UnknownKey { .. } => Some("the operators' page lists every setting".into()),
+            Self::FileUnreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("CEDARGATE_CONFIG names it: correct or unset that variable".into())
+            }
+            _ => None,
+        }
+    }
+}

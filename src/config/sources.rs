@@ -1,0 +1,208 @@
+//! The places settings come from: the working directory with its file, and the environment.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::error::ConfigError;
+use super::setting::{Form, PREFIX, SETTINGS, Setting};
+
+/// The variable that names the settings file.
+pub(super) const CONFIG_VARIABLE: &str = "CEDARGATE_CONFIG";
+
+/// The settings file that is looked for in the working directory.
+const FILE_NAME: &str = "cedargate.toml";
+
+/// The name under which figment remembers the values of the environment.
+pub(super) const ENVIRONMENT: &str = "environment";
+
+/// Where settings are looked for.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The directory that relative paths start from and that may hold `cedargate.toml`.
+    pub directory: PathBuf,
+    /// Names and values of environment variables; those of others are not looked at.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Sources {
+    /// The working directory and the environment of this process.
+    pub fn of_process() -> Result<Self, ConfigError> {
+        let directory =
+            std::env::current_dir().map_err(|source| ConfigError::NoDirectory { source })?;
+        let mut environment = Vec::new();
+        for (variable, value) in std::env::vars_os() {
+            let Some(variable) = variable.to_str().filter(|name| name.starts_with(PREFIX)) else {
+                continue;
+            };
+            let variable = variable.to_owned();
+            match value.into_string() {
+                Ok(value) => environment.push((variable, value)),
+                Err(_) => return Err(ConfigError::NotUnicode { variable }),
+            }
+        }
+        Ok(Self {
+            directory,
+            environment,
+        })
+    }
+
+    /// Merges defaults, file and environment, and refuses names that no setting has.
+    pub(super) fn merged(&self) -> Result<Figment, ConfigError> {
+        let mut figment = Figment::new().merge(defaults());
+        if let Some((path, text)) = self.file()? {
+            figment = figment.merge(file_layer(&path, &text)?);
+        }
+        Ok(figment.merge(self.environment_layer()?))
+    }
+
+    fn file(&self) -> Result<Option<(PathBuf, String)>, ConfigError> {
+        let named = self
+            .environment
+            .iter()
+            .find(|(variable, _)| variable == CONFIG_VARIABLE);
+        let path = self
+            .directory
+            .join(named.map_or(FILE_NAME, |(_, path)| path.as_str()));
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some((path, text))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => Ok(None),
+            Err(source) => Err(ConfigError::FileUnreadable { path, source }),
+        }
+    }
+
+    fn environment_layer(&self) -> Result<Layer, ConfigError> {
+        let mut values = Dict::new();
+        for (variable, text) in &self.environment {
+            let is_ours = variable.starts_with(PREFIX) && variable != CONFIG_VARIABLE;
+            if !is_ours || is_service_link(variable) {
+                continue;
+            }
+            let found = SETTINGS
+                .iter()
+                .find(|setting| setting.variable() == *variable);
+            let Some(setting) = found else {
+                let names = SETTINGS.iter().map(Setting::variable);
+                return Err(ConfigError::UnknownVariable {
+                    similar: most_similar(variable, names.chain([CONFIG_VARIABLE.to_owned()])),
+                    variable: variable.clone(),
+                });
+            };
+            values.insert(setting.name.to_owned(), value_of(setting, text));
+        }
+        Ok(Layer {
+            metadata: Metadata::named(ENVIRONMENT),
+            values,
+        })
+    }
+}
+
+/// One place of values for figment.
+struct Layer {
+    metadata: Metadata,
+    values: Dict,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        self.metadata.clone()
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.values.clone()))
+    }
+}
+
+fn defaults() -> Layer {
+    let settled = SETTINGS.iter().filter(|setting| !setting.is_derived());
+    let values =
+        settled.map(|setting| (setting.name.to_owned(), value_of(setting, setting.default)));
+    Layer {
+        metadata: Metadata::named("default"),
+        values: values.collect(),
+    }
+}
+
+fn file_layer(path: &Path, text: &str) -> Result<Layer, ConfigError> {
+    let not_toml = |message: &str, at: usize| ConfigError::NotToml {
+        path: path.into(),
+        line: text.bytes().take(at).filter(|c| *c == b'\n').count() + 1,
+        message: message.trim().to_owned(),
+    };
+    let table: toml::Table = toml::from_str(text)
+        .map_err(|error| not_toml(error.message(), error.span().map_or(0, |span| span.start)))?;
+    let mut values = Dict::new();
+    for (key, value) in table {
+        if !SETTINGS.iter().any(|setting| setting.name == key) {
+            return Err(unknown_key(key, path));
+        }
+        let value = Value::serialize(value).map_err(|error| not_toml(&error.to_string(), 0))?;
+        values.insert(key, value);
+    }
+    Ok(Layer {
+        metadata: Metadata::from("file", path),
+        values,
+    })
+}
+
+fn unknown_key(key: String, path: &Path) -> ConfigError {
+    let names = SETTINGS.iter().map(|setting| setting.name.to_owned());
+    ConfigError::UnknownKey {
+        similar: most_similar(&key.to_ascii_lowercase().replace('-', "_"), names),
+        key,
+        path: path.into(),
+    }
+}
+
+/// Reads text in the form that a setting has; what cannot be read stays text, to be refused by name.
+fn value_of(setting: &Setting, text: &str) -> Value {
+    match setting.form {
+        Form::Text(_) => text.into(),
+        Form::Whole(..) => text
+            .trim()
+            .parse::<u64>()
+            .map_or_else(|_| text.into(), Value::from),
+        Form::List(_) => {
+            let elements = text
+                .split(',')
+                .map(str::trim)
+                .filter(|element| !element.is_empty());
+            elements.map(Value::from).collect::<Vec<_>>().into()
+        }
+    }
+}
+
+/// The name that is at most a third away from `name`, by the edits between them.
+fn most_similar(name: &str, names: impl Iterator<Item = String>) -> Option<String> {
+    let by_distance = names.map(|other| (strsim::osa_distance(name, &other), other));
+    let (distance, other) = by_distance.min_by_key(|(distance, _)| *distance)?;
+    let own_part = other.len()
+        - if other.starts_with(PREFIX) {
+            PREFIX.len()
+        } else {
+            0
+        };
+    (distance <= own_part.div_ceil(3)).then_some(other)
+}
+
+/// Says whether a variable is one that Kubernetes and Docker links make for a service called `cedargate`.
+///
+/// They would otherwise stop a server for having been given an obvious name:
+/// <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>.
+fn is_service_link(variable: &str) -> bool {
+    let name = variable.strip_prefix(PREFIX).unwrap_or_default();
+    let is_of_port = |rest: &str| {
+        rest.split_once('_').is_some_and(|(port, protocol)| {
+            port.parse::<u16>().is_ok()
+                && ["TCP", "UDP", "SCTP"]
+                    .iter()
+                    .any(|known| protocol.starts_with(known))
+        })
+    };
+    matches!(name, "PORT" | "SERVICE_HOST" | "SERVICE_PORT")
+        || name.starts_with("SERVICE_PORT_")
+        || name.strip_prefix("PORT_").is_some_and(is_of_port)
+}

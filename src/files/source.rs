@@ -1,0 +1,231 @@
+//! A file outside the store that is about to be imported.
+//!
+//! It is opened once, so that what was checked and what is copied are the same file even if its
+//! path is given another one in between.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::error::FilesError;
+
+/// How much is read at once; S3 takes no smaller part than 5 MiB.
+const PIECE: u64 = 8 * 1024 * 1024;
+
+/// The longest name of a stored file, in bytes.
+const LONGEST_FILE_NAME: usize = 128;
+
+/// An open file to import.
+#[derive(Debug)]
+pub(super) struct Source {
+    path: PathBuf,
+    file: File,
+}
+
+/// What a whole reading of the source has shown.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    /// The SHA-256 in lower-case hexadecimal.
+    pub(super) sha256: String,
+    /// The length in bytes.
+    pub(super) size: u64,
+}
+
+/// Counts and hashes pieces as they pass.
+#[derive(Default)]
+pub(super) struct Digesting {
+    hash: Sha256,
+    size: u64,
+}
+
+impl Digesting {
+    pub(super) fn take(&mut self, piece: &[u8]) {
+        self.hash.update(piece);
+        self.size += piece.len() as u64;
+    }
+
+    pub(super) fn finish(self) -> Content {
+        Content {
+            sha256: hex::encode(self.hash.finalize()),
+            size: self.size,
+        }
+    }
+}
+
+impl Source {
+    /// Opens a regular file that begins like a TIFF.
+    pub(super) fn open(path: &Path) -> Result<Self, FilesError> {
+        let told = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => FilesError::SourceMissing { path: path.into() },
+            _ => unreadable(path, source),
+        };
+        // Looked at before it is opened, because opening a pipe waits for its other end.
+        if !std::fs::metadata(path).map_err(told)?.is_file() {
+            return Err(FilesError::SourceNotRegular { path: path.into() });
+        }
+        let mut source = Self {
+            path: path.into(),
+            file: File::open(path).map_err(told)?,
+        };
+        source.check_start()?;
+        Ok(source)
+    }
+
+    fn check_start(&mut self) -> Result<(), FilesError> {
+        let mut start = Vec::with_capacity(16);
+        let reading = (&mut self.file).take(16).read_to_end(&mut start);
+        reading.map_err(|source| unreadable(&self.path, source))?;
+        if start.is_empty() {
+            return Err(FilesError::SourceEmpty {
+                path: self.path.clone(),
+            });
+        }
+        if !is_tiff(&start) {
+            return Err(FilesError::NotATiff {
+                path: self.path.clone(),
+            });
+        }
+        self.rewind()
+    }
+
+    /// Goes back to the first byte.
+    pub(super) fn rewind(&mut self) -> Result<(), FilesError> {
+        let rewound = self.file.rewind();
+        rewound.map_err(|source| unreadable(&self.path, source))
+    }
+
+    /// The next piece, empty at the end.
+    pub(super) fn next_piece(&mut self) -> Result<Bytes, FilesError> {
+        let mut piece = Vec::new();
+        let reading = (&mut self.file).take(PIECE).read_to_end(&mut piece);
+        reading.map_err(|source| unreadable(&self.path, source))?;
+        Ok(piece.into())
+    }
+
+    /// Reads from here to the end and says what was there.
+    pub(super) fn digest(&mut self) -> Result<Content, FilesError> {
+        let mut digesting = Digesting::default();
+        loop {
+            let piece = self.next_piece()?;
+            if piece.is_empty() {
+                return Ok(digesting.finish());
+            }
+            digesting.take(&piece);
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn unreadable(path: &Path, source: io::Error) -> FilesError {
+    FilesError::SourceUnreadable {
+        path: path.into(),
+        source,
+    }
+}
+
+/// Whether a file that begins with `start` can be a TIFF: TIFF 6.0 section 2 (8 bytes of header)
+/// or `BigTIFF` (16 bytes of header), in either byte order.
+fn is_tiff(start: &[u8]) -> bool {
+    let is_classic = start.starts_with(b"II*\0") || start.starts_with(b"MM\0*");
+    let is_big = start.starts_with(b"II+\0") || start.starts_with(b"MM\0+");
+    (is_classic && start.len() >= 8) || (is_big && start.len() >= 16)
+}
+
+/// The name a download of `path` is saved under.
+///
+/// It has 1 to 128 characters of `A-Z a-z 0-9 . _ -`, begins with none of the last three and ends
+/// with `.tif` or `.tiff`, so that it needs no quoting in a header or a shell and is hidden nowhere.
+pub(super) fn download_name(path: &Path) -> String {
+    let last = path.file_name().unwrap_or_default().to_string_lossy();
+    let safe = last.chars().map(|c| match c {
+        'A'..='Z' | 'a'..='z' | '0'..='9' | '.' | '_' | '-' => c,
+        _ => '_',
+    });
+    let safe: String = safe.collect();
+    let safe = safe.trim_start_matches(['.', '_', '-']);
+    let lowercase = safe.to_ascii_lowercase();
+    let ending = [".tiff", ".tif"]
+        .into_iter()
+        .find(|ending| lowercase.ends_with(ending));
+    let stem_length = safe.len() - ending.map_or(0, str::len);
+    let (stem, ending) = safe.split_at_checked(stem_length).unwrap_or((safe, ""));
+    let ending = if ending.is_empty() { ".tif" } else { ending };
+    let stem: String = stem
+        .chars()
+        .take(LONGEST_FILE_NAME - ending.len())
+        .collect();
+    let stem = if stem.is_empty() { "download" } else { &stem };
+    format!("{stem}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn both_byte_orders_of_tiff_and_big_tiff_are_known() {
+        for start in [b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"] {
+            assert!(is_tiff(start));
+        }
+        for start in [
+            b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0",
+            b"MM\0+\0\x08\0\0\0\0\0\0\0\0\0\x10",
+        ] {
+            assert!(is_tiff(start));
+        }
+    }
+
+    #[test]
+    fn what_begins_otherwise_or_is_cut_off_is_no_tiff() {
+        let others: [&[u8]; 6] = [
+            b"",
+            b"II*\0",
+            b"II\0*\0\0\0\x08",
+            b"MM*\0\0\0\0\x08",
+            b"\x89PNG\r\n\x1a\n",
+            b"II+\0\x08\0\0\0",
+        ];
+        for start in others {
+            assert!(!is_tiff(start), "{start:?}");
+        }
+    }
+
+    #[test]
+    fn download_names_keep_what_is_safe_and_lose_the_rest() {
+        for (path, name) in [
+            ("maps/dem.cog.tif", "dem.cog.tif"),
+            ("DEM.TIFF", "DEM.TIFF"),
+            ("my \"best\" map.tif", "my__best__map.tif"),
+            ("naïve\r\n.tif", "na_ve__.tif"),
+            ("..hidden.tif", "hidden.tif"),
+            ("-rf.tif", "rf.tif"),
+            ("grid.dat", "grid.dat.tif"),
+            (".tif", "tif.tif"),
+            ("...", "download.tif"),
+            ("..", "download.tif"),
+        ] {
+            assert_eq!(download_name(Path::new(path)), name, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_download_name_is_safe(path in "\\PC{0,300}") {
+            let name = download_name(Path::new(&path));
+            let is_known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+            prop_assert!(name.chars().all(is_known));
+            prop_assert!(name.starts_with(|c: char| c.is_ascii_alphanumeric()));
+            prop_assert!(name.len() <= LONGEST_FILE_NAME);
+            let ending = name.to_ascii_lowercase();
+            prop_assert!([".tif", ".tiff"].iter().any(|known| ending.ends_with(known)));
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! HTTP.
+
+pub mod precondition;
+pub mod span;

@@ -1,0 +1,227 @@
+//! Case files: questions with their expected answers, in the JSON of the Cedar command line's
+//! `run-tests` (<https://docs.rs/cedar-policy-cli>), so that either tool runs them.
+//!
+//! A case that does not read, or does not fit the schema, is a problem with file and line. This
+//! module refuses to know whether a case passes.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use cedar_policy::{Context, Entities, EntityUid, Request, Schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::problem::{Problem, with_causes};
+use super::sources::Sources;
+
+/// How the name of a case file ends; `public.cases.json` stands beside `public.cedar`.
+pub(super) const CASES_ENDING: &str = ".cases.json";
+
+/// What a case expects or a bundle answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// The action is permitted.
+    Allow,
+    /// It is not.
+    Deny,
+}
+
+impl Answer {
+    /// The word as it is written in case files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// One case, ready to be put to a bundle.
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) file: String,
+    pub(super) line: usize,
+    pub(super) request: Request,
+    pub(super) entities: Entities,
+    pub(super) decision: Answer,
+    pub(super) reason: Vec<String>,
+    pub(super) num_errors: usize,
+}
+
+#[derive(Deserialize)]
+struct WrittenCase {
+    name: Option<String>,
+    request: WrittenRequest,
+    entities: Value,
+    decision: Answer,
+    reason: Vec<String>,
+    num_errors: usize,
+}
+
+#[derive(Deserialize)]
+struct WrittenRequest {
+    principal: String,
+    action: String,
+    resource: String,
+    context: Value,
+}
+
+/// Reads every case of every case file, or tells every problem of every file.
+pub(super) fn read(sources: &Sources, schema: &Schema) -> Result<Vec<Case>, Vec<Problem>> {
+    let mut cases = Vec::new();
+    let mut problems = Vec::new();
+    for (file, text) in sources.iter().filter(|(name, _)| is_case_file(name)) {
+        let label = sources.label(file);
+        match serde_json::from_str::<Vec<&RawValue>>(text) {
+            Ok(written) => {
+                for (index, written) in written.into_iter().enumerate() {
+                    let place = CasePlace::of(written, index, file, text, &label);
+                    match place.read(written.get(), sources, schema) {
+                        Ok(case) => cases.push(case),
+                        Err(problem) => problems.push(*problem),
+                    }
+                }
+            }
+            Err(error) => {
+                let span = span_of(&error, text);
+                problems.push(Problem::at(&label, text, span, plain(&error)));
+            }
+        }
+    }
+    if problems.is_empty() {
+        Ok(cases)
+    } else {
+        Err(problems)
+    }
+}
+
+/// Whether a file holds cases.
+pub(super) fn is_case_file(name: &str) -> bool {
+    name.ends_with(CASES_ENDING)
+}
+
+/// Where one case stands.
+struct CasePlace<'a> {
+    index: usize,
+    file: &'a str,
+    label: &'a str,
+    text: &'a Arc<str>,
+    start: usize,
+    line: usize,
+}
+
+impl<'a> CasePlace<'a> {
+    fn of(
+        written: &RawValue,
+        index: usize,
+        file: &'a str,
+        text: &'a Arc<str>,
+        label: &'a str,
+    ) -> Self {
+        // The raw value borrows from the text: the distance of their addresses is its place.
+        let start = (written.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+        let before = text.get(..start).unwrap_or_default();
+        Self {
+            index,
+            file,
+            label,
+            text,
+            start,
+            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+        }
+    }
+
+    fn problem(&self, what: &str, error: &dyn std::error::Error) -> Box<Problem> {
+        let message = format!("case {}: {what}: {}", self.index + 1, with_causes(error));
+        let span = self.start..self.start + 1;
+        Box::new(Problem::at(self.label, self.text, span, message))
+    }
+
+    fn read(&self, json: &str, sources: &Sources, schema: &Schema) -> Result<Case, Box<Problem>> {
+        let written: WrittenCase = serde_json::from_str(json).map_err(|error| {
+            let inside = span_of(&error, json);
+            let span = self.start + inside.start..self.start + inside.end;
+            let message = format!("case {}: {}", self.index + 1, plain(&error));
+            Problem::at(self.label, self.text, span, message)
+        })?;
+        let uid = |what: &str, text: &str| {
+            text.parse::<EntityUid>()
+                .map_err(|error| self.problem(what, &error))
+        };
+        let action = uid("action", &written.request.action)?;
+        let context = Context::from_json_value(written.request.context, Some((schema, &action)))
+            .map_err(|error| self.problem("context", &error))?;
+        let request = Request::new(
+            uid("principal", &written.request.principal)?,
+            action,
+            uid("resource", &written.request.resource)?,
+            context,
+            Some(schema),
+        )
+        .map_err(|error| self.problem("request", &error))?;
+        let entities = match written.entities {
+            Value::String(path) => {
+                Entities::from_json_str(self.referenced(&path, sources)?, Some(schema))
+            }
+            entities => Entities::from_json_value(entities, Some(schema)),
+        }
+        .map_err(|error| self.problem("entities", &error))?;
+        Ok(Case {
+            name: written
+                .name
+                .unwrap_or_else(|| format!("case {}", self.index + 1)),
+            file: self.file.to_owned(),
+            line: self.line,
+            request,
+            entities,
+            decision: written.decision,
+            reason: written.reason,
+            num_errors: written.num_errors,
+        })
+    }
+
+    /// The text of an entities file beside or below the case file.
+    fn referenced<'s>(
+        &self,
+        path: &str,
+        sources: &'s Sources,
+    ) -> Result<&'s Arc<str>, Box<Problem>> {
+        let folder = self.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let path = path.strip_prefix("./").unwrap_or(path);
+        let name = if folder.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{folder}/{path}")
+        };
+        sources.text(&name).ok_or_else(|| {
+            let span = self.start..self.start + 1;
+            let message = format!("case {}: there is no file {name:?}", self.index + 1);
+            let problem = Problem::at(self.label, self.text, span, message);
+            Box::new(problem.with_help("name a .json file beside the case file or below it"))
+        })
+    }
+}
+
+/// The byte at which reading stopped.
+fn span_of(error: &serde_json::Error, text: &str) -> Range<usize> {
+    let line_start: usize = text
+        .split_inclusive('\n')
+        .take(error.line().saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let at = (line_start + error.column().saturating_sub(1)).min(text.len());
+    // A span must not cut a character in two.
+    let start = text.floor_char_boundary(at);
+    let end = text.ceil_char_boundary((start + 1).min(text.len()));
+    start..end
+}
+
+/// What is wrong without "at line 3 column 5", which the problem tells itself.
+fn plain(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    message.strip_suffix(&place).unwrap_or(&message).to_owned()
+}

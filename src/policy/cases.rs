@@ -1,0 +1,239 @@
+//! Cases: what the policies are expected to say, and whether they do.
+//!
+//! Every `<name>.cases.json` of a policy folder is put to a bundle. This module refuses to know
+//! who asked for it and what becomes of a failure.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use cedar_policy::Decision as CedarDecision;
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use crate::domain::decision::Revision;
+
+use super::bundle::{Bundle, ListedPolicy};
+pub use super::case_file::Answer;
+use super::case_file::{self, CASES_ENDING, Case};
+use super::problem::{BundleError, in_reading_order};
+use super::sources::Sources;
+
+/// The case files of a policy folder, and the entity files that they name.
+#[derive(Clone, Debug)]
+pub struct CaseFiles {
+    sources: Sources,
+}
+
+impl CaseFiles {
+    /// The cases of the shipped bundle.
+    pub fn embedded() -> Result<Self, BundleError> {
+        let sources = Sources::shipped(is_json)?;
+        Ok(Self { sources })
+    }
+
+    /// The cases in a folder: every `.cases.json` in it and below, within the bounds of
+    /// [`Bundle::load`].
+    pub fn load(folder: &Path) -> Result<Self, BundleError> {
+        let sources = Sources::read(folder, is_json)?;
+        Ok(Self { sources })
+    }
+
+    /// Puts every case to a bundle.
+    ///
+    /// Fails with every case that does not read or does not fit the bundle's schema. A case that
+    /// reads and is not met is a failure in the report.
+    pub fn run(&self, bundle: &Bundle) -> Result<CaseReport, BundleError> {
+        let cases = case_file::read(&self.sources, &bundle.schema).map_err(|problems| {
+            BundleError::Invalid {
+                problems: in_reading_order(problems),
+            }
+        })?;
+        let results: Vec<CaseResult> = cases.iter().map(|case| put(case, bundle)).collect();
+        let passed = results.iter().filter(|result| result.is_passed).count();
+        let lacking = |answer| -> Vec<String> {
+            let listed = bundle.policies().values();
+            listed
+                .filter(|policy| !results.iter().any(|result| result.shows(policy, answer)))
+                .map(|policy| policy.id.clone())
+                .collect()
+        };
+        Ok(CaseReport {
+            revision: bundle.revision().clone(),
+            passed,
+            failed: results.len() - passed,
+            without_allow_case: lacking(Answer::Allow),
+            without_deny_case: lacking(Answer::Deny),
+            results,
+        })
+    }
+}
+
+fn is_json(name: &str) -> bool {
+    // The whole name is compared: the Cedar command line does not fold letter case either.
+    name.rsplit_once('.')
+        .is_some_and(|(_, ending)| ending == "json")
+}
+
+/// How all cases of a folder went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CaseReport {
+    /// The bundle that answered.
+    pub revision: Revision,
+    /// How many cases were met.
+    pub passed: usize,
+    /// How many were not.
+    pub failed: usize,
+    /// The policies that no met case shows at an allowed request.
+    pub without_allow_case: Vec<String>,
+    /// The policies that no met case shows at a denied request.
+    pub without_deny_case: Vec<String>,
+    /// Every case, in the order of files and of cases in them.
+    pub results: Vec<CaseResult>,
+}
+
+/// How one case went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CaseResult {
+    /// The case's name.
+    pub name: String,
+    /// Its file, relative to the folder.
+    pub file: String,
+    /// The line it begins on.
+    pub line: usize,
+    /// Whether the bundle answered as expected.
+    pub is_passed: bool,
+    /// Why it did not.
+    pub failure: Option<String>,
+    /// The expected answer.
+    pub expected: Answer,
+    /// The bundle's answer; always deny when a policy failed to evaluate.
+    pub actual: Answer,
+    /// The policies that were expected among the determining ones.
+    pub expected_reasons: Vec<String>,
+    /// The determining policies, sorted.
+    pub actual_reasons: Vec<String>,
+    /// What went wrong in evaluating policies.
+    pub errors: Vec<String>,
+}
+
+impl CaseResult {
+    /// Whether this case shows what a policy does to requests that are answered with `answer`.
+    ///
+    /// Where the policy takes effect (a permit allows, a forbid denies), it must be one of the
+    /// determining policies. Where it does not, the case must stand in the file beside the policy.
+    fn shows(&self, policy: &ListedPolicy, answer: Answer) -> bool {
+        let takes_effect = policy.is_permit == (answer == Answer::Allow);
+        self.is_passed
+            && self.actual == answer
+            && if takes_effect {
+                self.actual_reasons.contains(&policy.id)
+            } else {
+                self.file.strip_suffix(CASES_ENDING) == policy.file.strip_suffix(".cedar")
+            }
+    }
+}
+
+/// Puts one case to a bundle. Met means, as for the Cedar command line: the same answer, the
+/// expected reasons among the determining policies, and the same number of errors.
+fn put(case: &Case, bundle: &Bundle) -> CaseResult {
+    let response =
+        bundle
+            .authorizer
+            .is_authorized(&case.request, &bundle.policies.set, &case.entities);
+    let diagnostics = response.diagnostics();
+    let errors: Vec<String> = diagnostics.errors().map(ToString::to_string).collect();
+    let actual_reasons: BTreeSet<String> = diagnostics.reason().map(ToString::to_string).collect();
+    let actual = match response.decision() {
+        CedarDecision::Allow if errors.is_empty() => Answer::Allow,
+        _ => Answer::Deny,
+    };
+    let missing: Vec<&str> = case
+        .reason
+        .iter()
+        .filter(|reason| !actual_reasons.contains(*reason))
+        .map(String::as_str)
+        .collect();
+    let mut failures = Vec::new();
+    if actual != case.decision {
+        let (expected, actual) = (case.decision.as_str(), actual.as_str());
+        failures.push(format!("expected {expected}, got {actual}"));
+    }
+    if !missing.is_empty() {
+        failures.push(format!("not determined by {}", missing.join(", ")));
+    }
+    if errors.len() != case.num_errors {
+        let (expected, actual) = (case.num_errors, errors.len());
+        failures.push(format!("expected {expected} errors, got {actual}"));
+    }
+    if !failures.is_empty() {
+        failures.extend(errors.iter().cloned());
+    }
+    CaseResult {
+        name: case.name.clone(),
+        file: case.file.clone(),
+        line: case.line,
+        is_passed: failures.is_empty(),
+        failure: (!failures.is_empty()).then(|| failures.join("; ")),
+        expected: case.decision,
+        actual,
+        expected_reasons: case.reason.clone(),
+        actual_reasons: actual_reasons.into_iter().collect(),
+        errors,
+    }
+}
+
+impl CaseReport {
+    /// Whether there are cases and all of them were met.
+    #[must_use]
+    pub fn is_passed(&self) -> bool {
+        self.failed == 0 && self.passed > 0
+    }
+
+    /// Whether every policy is shown both at an allowed and at a denied request.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.without_allow_case.is_empty() && self.without_deny_case.is_empty()
+    }
+
+    /// The report as a table with a summary below it.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_header([
+            "",
+            "answer",
+            "determined by",
+            "case",
+            "where",
+        ]);
+        for result in &self.results {
+            let mark = if result.is_passed { "ok" } else { "FAILED" };
+            let place = format!("{}:{}", result.file, result.line);
+            let name = match &result.failure {
+                Some(failure) => format!("{}\n{failure}", result.name),
+                None => result.name.clone(),
+            };
+            table.add_row([
+                mark,
+                result.actual.as_str(),
+                &result.actual_reasons.join(", "),
+                &name,
+                &place,
+            ]);
+        }
+        let mut text = format!(
+            "{table}\n\n{} passed, {} failed\n",
+            self.passed, self.failed
+        );
+        for (lacking, what) in [
+            (&self.without_allow_case, "allowed"),
+            (&self.without_deny_case, "denied"),
+        ] {
+            if !lacking.is_empty() {
+                let lacking = lacking.join(", ");
+                text.push_str(&format!("no case of a request that is {what}: {lacking}\n"));
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,193 @@
+//! Circumstances of a question: from where, when and how authenticated, as Cedar's `context`.
+//!
+//! This module refuses to know who asks and for what.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use cedar_policy::{Context as CedarContext, ContextCreationError, RestrictedExpression};
+use chrono::{DateTime, SecondsFormat};
+use moka::sync::Cache;
+
+use crate::domain::caller::{Authentication, Context};
+
+/// The most addresses whose circumstances are kept.
+const MOST_ADDRESSES: u64 = 10_000;
+
+/// Why circumstances cannot be shown to the policies.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CircumstancesError {
+    /// The time is outside of what Cedar's `datetime` can say.
+    #[error("the time {unix_seconds} (seconds since 1970) is outside the years 0 to 9999")]
+    Time {
+        /// The time in seconds since 1970 UTC.
+        unix_seconds: i64,
+    },
+    /// Cedar does not take the values.
+    #[error("cannot make a context")]
+    Context {
+        /// What Cedar says.
+        source: Box<ContextCreationError>,
+    },
+}
+
+/// The contexts of recent questions, one an address and way of authenticating.
+///
+/// Making a context costs more than deciding, so `context.time` is told in whole seconds: the
+/// questions of one address in one second share one context, and a new context is made from parts
+/// (the address, the second) that are kept too.
+#[derive(Debug)]
+pub(super) struct Circumstances {
+    recent: Cache<(IpAddr, Authentication), Recent>,
+    now: ArcSwapOption<Second>,
+}
+
+#[derive(Clone, Debug)]
+struct Recent {
+    second: i64,
+    address: RestrictedExpression,
+    context: CedarContext,
+}
+
+#[derive(Debug)]
+struct Second {
+    second: i64,
+    time: RestrictedExpression,
+}
+
+impl Circumstances {
+    pub(super) fn new() -> Self {
+        Self {
+            recent: Cache::new(MOST_ADDRESSES),
+            now: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The circumstances as Cedar's context.
+    pub(super) fn context(&self, context: &Context) -> Result<CedarContext, CircumstancesError> {
+        let key = (context.address, context.authentication);
+        let second = context.unix_millis.div_euclid(1000);
+        let address = match self.recent.get(&key) {
+            Some(recent) if recent.second == second => return Ok(recent.context),
+            Some(recent) => recent.address,
+            None => RestrictedExpression::new_ip(as_cedar_reads_it(context.address)),
+        };
+        let time = self.time(second)?;
+        let authentication = context.authentication.as_str().to_owned();
+        let made = CedarContext::from_pairs([
+            ("address".to_owned(), address.clone()),
+            ("time".to_owned(), time),
+            (
+                "authentication".to_owned(),
+                RestrictedExpression::new_string(authentication),
+            ),
+        ])
+        .map_err(|source| CircumstancesError::Context {
+            source: Box::new(source),
+        })?;
+        let recent = Recent {
+            second,
+            address,
+            context: made.clone(),
+        };
+        self.recent.insert(key, recent);
+        Ok(made)
+    }
+
+    fn time(&self, second: i64) -> Result<RestrictedExpression, CircumstancesError> {
+        if let Some(now) = &*self.now.load()
+            && now.second == second
+        {
+            return Ok(now.time.clone());
+        }
+        let time = datetime(second)?;
+        let now = Second {
+            second,
+            time: time.clone(),
+        };
+        self.now.store(Some(Arc::new(now)));
+        Ok(time)
+    }
+}
+
+fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, CircumstancesError> {
+    let time = DateTime::from_timestamp(unix_seconds, 0)
+        .ok_or(CircumstancesError::Time { unix_seconds })?
+        .to_rfc3339_opts(SecondsFormat::Secs, true);
+    // RFC 3339 has four digits for the year; chrono goes on with a sign and more digits.
+    if time.len() != "2026-03-01T12:00:00Z".len() {
+        return Err(CircumstancesError::Time { unix_seconds });
+    }
+    Ok(RestrictedExpression::new_datetime(time))
+}
+
+/// An address as text that Cedar's `ip()` takes.
+///
+/// A dual-stack socket tells IPv4 clients as `::ffff:192.0.2.7`. Cedar refuses that spelling, and
+/// policies mean the IPv4 address, so it is unwrapped (RFC 4291 section 2.5.5.2).
+fn as_cedar_reads_it(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        // Written group by group: dots inside an IPv6 address are refused, whatever its kind.
+        IpAddr::V6(address) => address
+            .segments()
+            .map(|group| format!("{group:x}"))
+            .join(":"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: i64 = 1_772_366_400;
+
+    fn context(address: &str, second: i64) -> Result<CedarContext, CircumstancesError> {
+        Circumstances::new().context(&Context {
+            address: address.parse().unwrap(),
+            unix_millis: second * 1000,
+            authentication: Authentication::None,
+        })
+    }
+
+    #[test]
+    fn every_kind_of_address_has_a_context() {
+        for (address, told) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("::1", "0:0:0:0:0:0:0:1"),
+            ("::192.0.2.7", "0:0:0:0:0:0:c000:207"),
+            ("2001:db8::7", "2001:db8:0:0:0:0:0:7"),
+        ] {
+            assert_eq!(as_cedar_reads_it(address.parse().unwrap()), told);
+            assert!(context(address, NOON).is_ok(), "{address}");
+        }
+    }
+
+    #[test]
+    fn times_beyond_the_calendar_are_refused() {
+        assert!(context("::1", 0).is_ok());
+        assert!(context("::1", i64::MAX / 1000).is_err());
+        assert!(context("::1", i64::MIN / 1000).is_err());
+        assert!(context("::1", 253_402_300_799).is_ok());
+        assert!(context("::1", 253_402_300_800).is_err());
+    }
+
+    #[test]
+    fn the_next_second_has_a_context_of_its_own() {
+        let circumstances = Circumstances::new();
+        let at = |unix_millis| {
+            let context = Context {
+                address: "192.0.2.7".parse().unwrap(),
+                unix_millis,
+                authentication: Authentication::Password,
+            };
+            circumstances.context(&context).unwrap()
+        };
+        let first = at(NOON * 1000);
+        assert_eq!(first, at(NOON * 1000 + 999));
+        assert_ne!(first, at(NOON * 1000 + 1000));
+        assert_eq!(first, at(NOON * 1000));
+    }
+}

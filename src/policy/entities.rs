@@ -1,0 +1,287 @@
+//! Entities: users and datasets as Cedar sees them, prepared once and kept.
+//!
+//! A user or a dataset is turned into an entity, and checked against the schema, the first time a
+//! decision meets it; later decisions find it by the address of the shared value. Holding the value
+//! keeps its address from being used again. Roles, owners and readers need no entities of their
+//! own: policies may look at most one level deep, and a role has no attributes.
+//!
+//! This module refuses to know policies.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cedar_policy::entities_errors::EntitiesError;
+use cedar_policy::{
+    Entities, Entity, EntityAttrEvaluationError, EntityUid, RestrictedExpression, Schema,
+};
+use moka::sync::Cache;
+
+use crate::domain::dataset::Dataset;
+use crate::domain::principal::{Principal, Tags, User};
+
+use super::vocabulary::Vocabulary;
+
+/// The most users that are kept prepared.
+const MOST_USERS: u64 = 10_000;
+/// The most datasets that are kept prepared.
+const MOST_DATASETS: u64 = 10_000;
+/// The most pairs of a principal and a dataset that are kept prepared.
+const MOST_PAIRS: u64 = 10_000;
+
+/// Why a user or a dataset cannot be shown to the policies.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EntityError {
+    /// An attribute has no Cedar value.
+    #[error("cannot make an entity of {entity}")]
+    Attribute {
+        /// Cedar's name of it.
+        entity: EntityUid,
+        /// What Cedar says.
+        source: Box<EntityAttrEvaluationError>,
+    },
+    /// The entity is not as the schema wants it.
+    #[error("{entity} does not fit the schema")]
+    Unfit {
+        /// Cedar's name of it.
+        entity: EntityUid,
+        /// What Cedar says.
+        source: Box<EntitiesError>,
+    },
+}
+
+/// What one decision looks at, besides its circumstances.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) principal: EntityUid,
+    pub(super) resource: EntityUid,
+    pub(super) entities: Entities,
+    of_principal: Principal,
+    of_dataset: Arc<Dataset>,
+}
+
+impl Facts {
+    /// Whether these are the facts about the very same values, not merely about equal ones.
+    fn are_about(&self, principal: &Principal, dataset: &Arc<Dataset>) -> bool {
+        let is_same_principal = match (&self.of_principal, principal) {
+            (Principal::Anonymous, Principal::Anonymous) => true,
+            (Principal::User(mine), Principal::User(asked)) => Arc::ptr_eq(mine, asked),
+            _ => false,
+        };
+        is_same_principal && Arc::ptr_eq(&self.of_dataset, dataset)
+    }
+}
+
+struct PreparedUser {
+    user: Arc<User>,
+    uid: EntityUid,
+    // With the schema's actions: policies may use action groups.
+    entities: Entities,
+}
+
+struct PreparedDataset {
+    dataset: Arc<Dataset>,
+    uid: EntityUid,
+    entity: Entity,
+}
+
+/// Prepared entities of one schema, bounded in number.
+pub(super) struct Preparations {
+    schema: Schema,
+    vocabulary: Arc<Vocabulary>,
+    actions: Entities,
+    anonymous: Entities,
+    users: Cache<usize, Arc<PreparedUser>>,
+    datasets: Cache<usize, Arc<PreparedDataset>>,
+    pairs: Cache<(usize, usize), Arc<Facts>>,
+}
+
+impl Preparations {
+    /// Preparations that check against `schema`.
+    pub(super) fn new(schema: Schema, vocabulary: Arc<Vocabulary>) -> Result<Self, EntityError> {
+        let anonymous_uid = vocabulary.anonymous();
+        let unfit = |source| unfit(anonymous_uid, source);
+        let actions = schema.action_entities().map_err(unfit)?;
+        let anonymous = actions
+            .clone()
+            .add_entities([Entity::with_uid(anonymous_uid.clone())], Some(&schema))
+            .map_err(unfit)?;
+        Ok(Self {
+            schema,
+            vocabulary,
+            actions,
+            anonymous,
+            users: Cache::new(MOST_USERS),
+            datasets: Cache::new(MOST_DATASETS),
+            pairs: Cache::new(MOST_PAIRS),
+        })
+    }
+
+    /// What a decision about this principal and this dataset looks at.
+    pub(super) fn facts(
+        &self,
+        principal: &Principal,
+        dataset: &Arc<Dataset>,
+    ) -> Result<Arc<Facts>, EntityError> {
+        let principal_address = match principal {
+            Principal::Anonymous => 0,
+            Principal::User(user) => Arc::as_ptr(user) as usize,
+        };
+        let key = (principal_address, Arc::as_ptr(dataset) as usize);
+        if let Some(facts) = self.pairs.get(&key)
+            && facts.are_about(principal, dataset)
+        {
+            return Ok(facts);
+        }
+        let facts = Arc::new(self.gather(principal, dataset)?);
+        self.pairs.insert(key, Arc::clone(&facts));
+        Ok(facts)
+    }
+
+    fn gather(&self, principal: &Principal, dataset: &Arc<Dataset>) -> Result<Facts, EntityError> {
+        let (principal_uid, entities) = match principal {
+            Principal::Anonymous => (self.vocabulary.anonymous().clone(), self.anonymous.clone()),
+            Principal::User(user) => {
+                let prepared = self.user(user)?;
+                (prepared.uid.clone(), prepared.entities.clone())
+            }
+        };
+        let prepared = self.dataset(dataset)?;
+        Ok(Facts {
+            principal: principal_uid,
+            resource: prepared.uid.clone(),
+            // Both were checked against the schema when they were prepared.
+            entities: entities
+                .add_entities([prepared.entity.clone()], None)
+                .map_err(|source| unfit(&prepared.uid, source))?,
+            of_principal: principal.clone(),
+            of_dataset: Arc::clone(dataset),
+        })
+    }
+
+    fn user(&self, user: &Arc<User>) -> Result<Arc<PreparedUser>, EntityError> {
+        let address = Arc::as_ptr(user) as usize;
+        if let Some(prepared) = self.users.get(&address)
+            && Arc::ptr_eq(&prepared.user, user)
+        {
+            return Ok(prepared);
+        }
+        let uid = self.vocabulary.user(user.id);
+        let entity = user_entity(&self.vocabulary, user)?;
+        let prepared = Arc::new(PreparedUser {
+            user: Arc::clone(user),
+            entities: self
+                .actions
+                .clone()
+                .add_entities([entity], Some(&self.schema))
+                .map_err(|source| unfit(&uid, source))?,
+            uid,
+        });
+        self.users.insert(address, Arc::clone(&prepared));
+        Ok(prepared)
+    }
+
+    fn dataset(&self, dataset: &Arc<Dataset>) -> Result<Arc<PreparedDataset>, EntityError> {
+        let address = Arc::as_ptr(dataset) as usize;
+        if let Some(prepared) = self.datasets.get(&address)
+            && Arc::ptr_eq(&prepared.dataset, dataset)
+        {
+            return Ok(prepared);
+        }
+        let uid = self.vocabulary.dataset(dataset.id);
+        let entity = dataset_entity(&self.vocabulary, dataset)?;
+        Entities::empty()
+            .add_entities([entity.clone()], Some(&self.schema))
+            .map_err(|source| unfit(&uid, source))?;
+        let prepared = Arc::new(PreparedDataset {
+            dataset: Arc::clone(dataset),
+            uid,
+            entity,
+        });
+        self.datasets.insert(address, Arc::clone(&prepared));
+        Ok(prepared)
+    }
+}
+
+impl std::fmt::Debug for Preparations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Preparations").finish_non_exhaustive()
+    }
+}
+
+fn unfit(entity: &EntityUid, source: EntitiesError) -> EntityError {
+    EntityError::Unfit {
+        entity: entity.clone(),
+        source: Box::new(source),
+    }
+}
+
+/// A user as Cedar sees it: its roles are its parents, its claims are its tags.
+fn user_entity(vocabulary: &Vocabulary, user: &User) -> Result<Entity, EntityError> {
+    let mut attributes = vec![("username".to_owned(), string(user.username.as_str()))];
+    if let Some(issuer) = &user.issuer {
+        attributes.push(("issuer".to_owned(), string(issuer)));
+    }
+    let roles = user.roles.iter().map(|role| vocabulary.role(role));
+    entity(
+        vocabulary.user(user.id),
+        attributes,
+        roles.collect(),
+        &user.claims,
+    )
+}
+
+/// A dataset as Cedar sees it.
+fn dataset_entity(vocabulary: &Vocabulary, dataset: &Dataset) -> Result<Entity, EntityError> {
+    let reference = RestrictedExpression::new_entity_uid;
+    let reader_users = dataset.reader_users.iter();
+    let reader_users = reader_users.map(|user| reference(vocabulary.user(*user)));
+    let reader_roles = dataset.reader_roles.iter();
+    let reader_roles = reader_roles.map(|role| reference(vocabulary.role(role)));
+    let mut attributes = vec![
+        ("title".to_owned(), string(&dataset.title)),
+        (
+            "visibility".to_owned(),
+            reference(vocabulary.visibility(dataset.visibility)),
+        ),
+        (
+            "record_status".to_owned(),
+            reference(vocabulary.record_status(dataset.record_status)),
+        ),
+        (
+            "reader_users".to_owned(),
+            RestrictedExpression::new_set(reader_users),
+        ),
+        (
+            "reader_roles".to_owned(),
+            RestrictedExpression::new_set(reader_roles),
+        ),
+    ];
+    if let Some(owner) = dataset.owner {
+        attributes.push(("owner".to_owned(), reference(vocabulary.user(owner))));
+    }
+    let uid = vocabulary.dataset(dataset.id);
+    entity(uid, attributes, Vec::new(), &dataset.tags)
+}
+
+fn entity(
+    uid: EntityUid,
+    attributes: Vec<(String, RestrictedExpression)>,
+    parents: Vec<EntityUid>,
+    tags: &Tags,
+) -> Result<Entity, EntityError> {
+    let tags = tags.iter().map(|(key, values)| (key.clone(), set(values)));
+    Entity::new_with_tags(uid.clone(), attributes, parents, tags).map_err(|source| {
+        EntityError::Attribute {
+            entity: uid,
+            source: Box::new(source),
+        }
+    })
+}
+
+fn string(text: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(text.to_owned())
+}
+
+fn set(texts: &BTreeSet<String>) -> RestrictedExpression {
+    RestrictedExpression::new_set(texts.iter().map(|text| string(text)))
+}

@@ -1,0 +1,295 @@
+//! Policies of a bundle: parsed, named by their `@id`, and validated against the schema.
+//!
+//! Every problem of every file is told at once. This module refuses to know how a policy is
+//! evaluated.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use cedar_policy::{
+    Effect, Policy, PolicyId, PolicySet, Schema, Template, ValidationMode, Validator,
+};
+
+use crate::domain::decision::LONGEST_TOKEN_LIFE;
+
+use super::problem::Problem;
+use super::sources::Sources;
+
+/// The longest `@id`, in bytes: it stands in every audit record.
+pub const LONGEST_POLICY_ID: usize = 128;
+/// The most policies of a bundle.
+pub const MOST_POLICIES: usize = 100_000;
+/// How many attributes deep a policy may reach: the principal's and the resource's own
+/// (<https://docs.cedarpolicy.com/policies/level-validation.html>).
+const DEEPEST_LEVEL: u32 = 1;
+
+/// One policy, as people are told about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPolicy {
+    /// Its `@id`.
+    pub id: String,
+    /// The file it stands in, relative to the folder.
+    pub file: String,
+    /// Whether it permits; it forbids otherwise.
+    pub is_permit: bool,
+    /// Its `@reason`, for authors and auditors.
+    pub reason: Option<String>,
+    /// Its `@max_ttl`: how many seconds a token that it permits may live.
+    pub max_ttl: Option<u32>,
+}
+
+/// The policies of a bundle that has no errors.
+#[derive(Debug)]
+pub(super) struct Policies {
+    /// The policies as Cedar evaluates them, each named by its `@id`.
+    pub(super) set: PolicySet,
+    /// The policies as people are told about them, by `@id`.
+    pub(super) listed: BTreeMap<String, ListedPolicy>,
+    /// What validation warns of.
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// Reads every policy file; without a schema the policies are parsed but not validated.
+pub(super) fn read(sources: &Sources, schema: Option<&Schema>) -> Result<Policies, Vec<Problem>> {
+    let mut reading = Reading::new(sources);
+    for (file, text) in sources.policies() {
+        reading.file(file, text);
+    }
+    if sources.policies().next().is_none() {
+        let problem = Problem::of_file(&sources.label(""), "there is no policy in the folder")
+            .with_help("add a .cedar file: without policies every request would be denied");
+        reading.problems.push(problem);
+    }
+    if reading.set.num_of_policies() > MOST_POLICIES {
+        let message = format!("there are more than {MOST_POLICIES} policies");
+        let problem = Problem::of_file(&sources.label(""), message);
+        reading.problems.push(problem);
+    } else if let Some(schema) = schema {
+        reading.validate(schema);
+    }
+    reading.finish()
+}
+
+/// Where a policy stands.
+struct Place {
+    file: String,
+    span: Range<usize>,
+}
+
+struct Reading<'a> {
+    sources: &'a Sources,
+    set: PolicySet,
+    listed: BTreeMap<String, ListedPolicy>,
+    places: BTreeMap<String, Place>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(sources: &'a Sources) -> Self {
+        Self {
+            sources,
+            set: PolicySet::new(),
+            listed: BTreeMap::new(),
+            places: BTreeMap::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn finish(self) -> Result<Policies, Vec<Problem>> {
+        if self.problems.is_empty() {
+            Ok(Policies {
+                set: self.set,
+                listed: self.listed,
+                warnings: self.warnings,
+            })
+        } else {
+            Err(self.problems)
+        }
+    }
+
+    fn file(&mut self, file: &str, text: &Arc<str>) {
+        let parsed = match text.parse::<PolicySet>() {
+            Ok(parsed) => parsed,
+            Err(errors) => {
+                let label = self.sources.label(file);
+                let problems = errors
+                    .iter()
+                    .map(|error| Problem::from_cedar(&label, text, error));
+                self.problems.extend(problems);
+                return;
+            }
+        };
+        for template in parsed.templates() {
+            let message = "templates are not supported yet";
+            let help = "write a policy of its own for each principal or resource";
+            let span = template_span(template, text);
+            let problem = Problem::at(&self.sources.label(file), text, span, message);
+            self.problems.push(problem.with_help(help));
+        }
+        for policy in parsed.policies() {
+            self.policy(file, text, policy);
+        }
+    }
+
+    fn policy(&mut self, file: &str, text: &Arc<str>, policy: &Policy) {
+        let span = policy_span(policy, text);
+        let checked = self.check_id(file, text, policy, &span);
+        // A policy without a name of its own is still validated, under its place.
+        let id = checked
+            .clone()
+            .unwrap_or_else(|| format!("{file} at byte {}", span.start));
+        if let Err(error) = self.set.add(policy.new_id(PolicyId::new(&id))) {
+            let label = self.sources.label(file);
+            let problem = Problem::from_cedar(&label, text, &error);
+            self.problems.push(problem);
+        }
+        let max_ttl = self.check_max_ttl(file, text, policy);
+        if checked.is_some() {
+            let listed = ListedPolicy {
+                id: id.clone(),
+                file: file.to_owned(),
+                is_permit: policy.effect() == Effect::Permit,
+                reason: policy.annotation("reason").map(str::to_owned),
+                max_ttl,
+            };
+            self.listed.insert(id.clone(), listed);
+        }
+        let file = file.to_owned();
+        self.places.insert(id, Place { file, span });
+    }
+
+    /// The policy's `@id`, unless it has none, an unusable one or another policy's.
+    fn check_id(
+        &mut self,
+        file: &str,
+        text: &Arc<str>,
+        policy: &Policy,
+        span: &Range<usize>,
+    ) -> Option<String> {
+        let id_span = annotation_span(policy, "id").unwrap_or_else(|| span.clone());
+        let problem = match policy.annotation("id") {
+            None => Problem::at(
+                &self.sources.label(file),
+                text,
+                first_line(text, span),
+                "the policy has no @id",
+            )
+            .with_help("write @id(\"...\") above it: decisions and audit records name it so"),
+            Some(id)
+                if id.is_empty()
+                    || id.len() > LONGEST_POLICY_ID
+                    || id.chars().any(char::is_control) =>
+            {
+                let message = format!(
+                    "an @id has 1 to {LONGEST_POLICY_ID} characters and no control characters"
+                );
+                Problem::at(&self.sources.label(file), text, id_span, message)
+            }
+            Some(id) => match self.places.get(id) {
+                None => return Some(id.to_owned()),
+                Some(first) => {
+                    let message = format!("two policies have the @id {id:?}");
+                    let other = self.sources.label(&first.file);
+                    let other = match self.sources.text(&first.file) {
+                        Some(text) => {
+                            Problem::at(&other, text, first.span.clone(), "here").position()
+                        }
+                        None => None,
+                    }
+                    .map_or_else(|| other.clone(), |(line, _)| format!("{other}:{line}"));
+                    Problem::at(&self.sources.label(file), text, id_span, message)
+                        .with_help(format!("the other one is in {other}"))
+                }
+            },
+        };
+        self.problems.push(problem);
+        None
+    }
+
+    /// The policy's `@max_ttl` in seconds, if it has one that is allowed.
+    fn check_max_ttl(&mut self, file: &str, text: &Arc<str>, policy: &Policy) -> Option<u32> {
+        let written = policy.annotation("max_ttl")?;
+        let is_decimal = written.bytes().all(|byte| byte.is_ascii_digit());
+        let seconds = written.parse::<u32>().ok().filter(|_| is_decimal);
+        let message = match seconds {
+            _ if policy.effect() == Effect::Forbid => {
+                "@max_ttl stands on a forbid, which gives no token".to_owned()
+            }
+            Some(seconds @ 1..=LONGEST_TOKEN_LIFE) => return Some(seconds),
+            _ => format!("@max_ttl is {written:?}, not a number of seconds"),
+        };
+        let span = annotation_span(policy, "max_ttl").unwrap_or_else(|| policy_span(policy, text));
+        let help = format!("write a whole number from 1 to {LONGEST_TOKEN_LIFE} on a permit");
+        let problem = Problem::at(&self.sources.label(file), text, span, message);
+        self.problems.push(problem.with_help(help));
+        None
+    }
+
+    fn validate(&mut self, schema: &Schema) {
+        let validator = Validator::new(schema.clone());
+        let result =
+            validator.validate_with_level(&self.set, ValidationMode::Strict, DEEPEST_LEVEL);
+        for error in result.validation_errors() {
+            let problem = self.of_policy(error.policy_id(), error);
+            self.problems.push(problem);
+        }
+        for warning in result.validation_warnings() {
+            let warning = self.of_policy(warning.policy_id(), warning).as_warning();
+            self.warnings.push(warning);
+        }
+    }
+
+    fn of_policy<D: miette::Diagnostic>(&self, id: &PolicyId, said: &D) -> Problem {
+        let id: &str = id.as_ref();
+        let place = self.places.get(id);
+        let file = place.map_or("", |place| place.file.as_str());
+        let label = self.sources.label(file);
+        match self.sources.text(file) {
+            Some(text) => {
+                let problem = Problem::from_cedar(&label, text, said);
+                // Some of what Cedar says is about a policy as a whole and has no span.
+                match (problem.span(), place) {
+                    (None, Some(place)) => problem.with_span(&first_line(text, &place.span)),
+                    _ => problem,
+                }
+            }
+            None => Problem::of_file(&label, said.to_string()),
+        }
+    }
+}
+
+/// The bytes of a policy, its annotations included.
+///
+/// Cedar keeps the place of a policy in its syntax tree alone, and hands that out only this way.
+fn policy_span(policy: &Policy, text: &str) -> Range<usize> {
+    match policy.as_ref().loc() {
+        Some(loc) => loc.start()..loc.end(),
+        None => 0..text.len(),
+    }
+}
+
+fn template_span(template: &Template, text: &str) -> Range<usize> {
+    match template.as_ref().loc() {
+        Some(loc) => first_line(text, &(loc.start()..loc.end())),
+        None => 0..text.len(),
+    }
+}
+
+fn annotation_span(policy: &Policy, key: &str) -> Option<Range<usize>> {
+    policy
+        .as_ref()
+        .annotations()
+        .find(|(name, _)| name.as_ref() == key)
+        .and_then(|(_, annotation)| annotation.loc.as_ref())
+        .map(|loc| loc.start()..loc.end())
+}
+
+/// The part of a span that stands on its first line.
+fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
+    let inside = text.get(span.clone()).unwrap_or_default();
+    let length = inside.find('\n').unwrap_or(inside.len());
+    span.start..span.start + length
+}

@@ -1,0 +1,242 @@
+//! Source files of a bundle: their names, their texts and their revision.
+//!
+//! Reads a folder, or the one that is built into the program, within bounds. This module refuses
+//! to know what the files say.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use include_dir::{Dir, include_dir};
+use sha2::{Digest, Sha256};
+
+use crate::domain::decision::Revision;
+
+use super::problem::{BundleError, Problem};
+
+/// The largest file of a policy folder, in bytes.
+pub const LARGEST_FILE: u64 = 1024 * 1024;
+/// The largest sum of all files of a policy folder, in bytes.
+pub const LARGEST_FOLDER: u64 = 16 * 1024 * 1024;
+/// The most files of a policy folder.
+pub const MOST_FILES: usize = 10_000;
+/// How deep folders may be nested.
+pub const DEEPEST_FOLDER: usize = 16;
+
+/// The file that every bundle has: what policies may talk about.
+pub(super) const SCHEMA_FILE: &str = "schema.cedarschema";
+/// A folder for statements about the policies; nothing in it takes part in decisions.
+const INVARIANTS_FOLDER: &str = "invariants";
+const POLICY_ENDING: &str = ".cedar";
+
+static SHIPPED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/policies");
+
+/// Texts by file name: relative to the folder, with `/` between parts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sources {
+    /// Where the files are from, put before their names in messages.
+    origin: String,
+    texts: BTreeMap<String, Arc<str>>,
+}
+
+/// Whether a file is part of a bundle: its schema or one of its policies.
+pub(super) fn is_bundle_file(name: &str) -> bool {
+    name == SCHEMA_FILE || name.ends_with(POLICY_ENDING)
+}
+
+impl Sources {
+    /// The shipped files whose names are wanted.
+    pub(super) fn shipped(is_wanted: impl Fn(&str) -> bool) -> Result<Self, BundleError> {
+        let mut reading = Reading::new("shipped policies".to_owned(), &is_wanted);
+        reading.shipped(&SHIPPED)?;
+        reading.finish()
+    }
+
+    /// The files of a folder, and of the folders in it, whose names are wanted.
+    ///
+    /// Hidden files and folders (`.git`, or `..data` of a Kubernetes volume) and the folder
+    /// `invariants` are passed over; symbolic links are followed.
+    pub(super) fn read(
+        folder: &Path,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Self, BundleError> {
+        let mut reading = Reading::new(folder.display().to_string(), &is_wanted);
+        reading.folder(folder, "", 0)?;
+        reading.finish()
+    }
+
+    /// Every name with its text, sorted by name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
+        self.texts.iter().map(|(name, text)| (name.as_str(), text))
+    }
+
+    /// Every policy file, sorted by name.
+    pub(super) fn policies(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
+        self.iter()
+            .filter(|(name, _)| name.ends_with(POLICY_ENDING))
+    }
+
+    /// The text of one file.
+    pub(super) fn text(&self, name: &str) -> Option<&Arc<str>> {
+        self.texts.get(name)
+    }
+
+    /// The file as messages name it.
+    pub(super) fn label(&self, name: &str) -> String {
+        if name.is_empty() {
+            return self.origin.clone();
+        }
+        format!("{}/{name}", self.origin.trim_end_matches('/'))
+    }
+
+    /// The SHA-256 over every name and text with their lengths, in the order of the names.
+    ///
+    /// Neither where the files are from nor the order of a file system changes it.
+    pub(super) fn revision(&self) -> Revision {
+        let mut hash = Sha256::new();
+        for (name, text) in self.iter() {
+            for part in [name, text.as_ref()] {
+                hash.update((part.len() as u64).to_be_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        Revision(hex::encode(hash.finalize()).into())
+    }
+}
+
+/// A folder being read: what was found until now, and what was wrong with it.
+struct Reading<'a> {
+    sources: Sources,
+    is_wanted: &'a dyn Fn(&str) -> bool,
+    bytes: u64,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(origin: String, is_wanted: &'a dyn Fn(&str) -> bool) -> Self {
+        Self {
+            sources: Sources {
+                origin,
+                texts: BTreeMap::new(),
+            },
+            is_wanted,
+            bytes: 0,
+            problems: Vec::new(),
+        }
+    }
+
+    fn finish(self) -> Result<Sources, BundleError> {
+        if self.problems.is_empty() {
+            return Ok(self.sources);
+        }
+        Err(BundleError::Invalid {
+            problems: self.problems,
+        })
+    }
+
+    fn shipped(&mut self, folder: &Dir<'_>) -> Result<(), BundleError> {
+        for file in folder.files() {
+            let name = file.path().to_string_lossy().replace('\\', "/");
+            if (self.is_wanted)(&name) {
+                self.keep(name, file.contents().to_vec())?;
+            }
+        }
+        for inner in folder.dirs() {
+            if inner.path() != Path::new(INVARIANTS_FOLDER) {
+                self.shipped(inner)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<(), BundleError> {
+        if depth > DEEPEST_FOLDER {
+            return Err(self.refuse(prefix, format!("folders nest deeper than {DEEPEST_FOLDER}")));
+        }
+        let mut paths = fs::read_dir(folder)
+            .and_then(|entries| {
+                entries
+                    .map(|entry| entry.map(|e| e.path()))
+                    .collect::<Result<Vec<PathBuf>, _>>()
+            })
+            .map_err(|source| unreadable(folder, source))?;
+        paths.sort();
+        for path in paths {
+            let Some(own_name) = path.file_name().and_then(|name| name.to_str()) else {
+                let label = path.display().to_string();
+                self.problems
+                    .push(Problem::of_file(&label, "the file name is not UTF-8"));
+                continue;
+            };
+            if own_name.starts_with('.') || (depth == 0 && own_name == INVARIANTS_FOLDER) {
+                continue;
+            }
+            let name = format!("{prefix}{own_name}");
+            if path.is_dir() {
+                self.folder(&path, &format!("{name}/"), depth + 1)?;
+            } else if (self.is_wanted)(&name) {
+                let content = read_bounded(&path).map_err(|source| unreadable(&path, source))?;
+                self.keep(name, content)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps one file; a bound that concerns the whole folder ends the reading.
+    fn keep(&mut self, name: String, content: Vec<u8>) -> Result<(), BundleError> {
+        let length = content.len() as u64;
+        if length > LARGEST_FILE {
+            let label = self.sources.label(&name);
+            let message = format!("the file is larger than {LARGEST_FILE} bytes");
+            self.problems.push(Problem::of_file(&label, message));
+            return Ok(());
+        }
+        self.bytes += length;
+        if self.bytes > LARGEST_FOLDER {
+            let message = format!("the files together are larger than {LARGEST_FOLDER} bytes");
+            return Err(self.refuse("", message));
+        }
+        if self.sources.texts.len() >= MOST_FILES {
+            return Err(self.refuse("", format!("there are more than {MOST_FILES} files")));
+        }
+        match String::from_utf8(content) {
+            Ok(text) => {
+                self.sources.texts.insert(name, text.into());
+            }
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let before = error.as_bytes().get(..at).unwrap_or_default();
+                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let label = self.sources.label(&name);
+                let message = format!("the file is not UTF-8: line {line}, byte {at}");
+                self.problems.push(Problem::of_file(&label, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, name: &str, message: String) -> BundleError {
+        let label = self.sources.label(name);
+        let mut problems = std::mem::take(&mut self.problems);
+        problems.push(Problem::of_file(&label, message));
+        BundleError::Invalid { problems }
+    }
+}
+
+/// Reads a file, but never more than one byte above the bound.
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    fs::File::open(path)?
+        .take(LARGEST_FILE + 1)
+        .read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> BundleError {
+    BundleError::Unreadable {
+        path: path.to_owned(),
+        source,
+    }
+}

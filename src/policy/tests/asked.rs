@@ -1,0 +1,86 @@
+//! Users, datasets and folders to ask about.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::domain::action::Action;
+use crate::domain::caller::{Authentication, Context};
+use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
+use crate::domain::decision::Decision;
+use crate::domain::id::{DatasetId, UserId};
+use crate::domain::principal::{Principal, Tags, User};
+use crate::policy::{Bundle, BundleError};
+
+pub(super) const ADA: UserId = UserId(Uuid::from_u128(0xada));
+pub(super) const BEA: UserId = UserId(Uuid::from_u128(0xbea));
+
+pub(super) fn user(id: UserId, roles: &[&str]) -> User {
+    User {
+        id,
+        username: "somebody".parse().unwrap(),
+        issuer: None,
+        roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
+        claims: Tags::new(),
+        is_disabled: false,
+    }
+}
+
+pub(super) fn signed_in(id: UserId, roles: &[&str]) -> Principal {
+    Principal::User(Arc::new(user(id, roles)))
+}
+
+pub(super) fn dataset(visibility: Visibility, record_status: RecordStatus) -> Dataset {
+    Dataset {
+        id: DatasetId(Uuid::from_u128(0xda7a)),
+        title: "Jacksboro fault: elevation".to_owned(),
+        visibility,
+        record_status,
+        owner: Some(ADA),
+        reader_users: BTreeSet::new(),
+        reader_roles: BTreeSet::new(),
+        tags: Tags::new(),
+        file: None,
+    }
+}
+
+pub(super) fn context() -> Context {
+    Context {
+        address: "192.0.2.7".parse().unwrap(),
+        unix_millis: 1_772_366_400_123,
+        authentication: Authentication::Password,
+    }
+}
+
+pub(super) fn decide(bundle: &Bundle, principal: &Principal, action: Action) -> Decision {
+    let dataset = Arc::new(dataset(Visibility::Public, RecordStatus::Published));
+    bundle.decide(principal, action, &dataset, &context())
+}
+
+/// A folder with the shipped schema and these files.
+pub(super) fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = include_str!("../../../policies/schema.cedarschema");
+    fs::write(folder.path().join("schema.cedarschema"), schema).unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+pub(super) fn bundle(policies: &str) -> Result<Bundle, BundleError> {
+    Bundle::load(folder(&[("policies.cedar", policies)]).path())
+}
+
+/// What is wrong with a folder, a line a problem, without the name of the folder.
+pub(super) fn told(folder: &TempDir) -> Vec<String> {
+    let origin = format!("{}/", folder.path().display());
+    let error = Bundle::load(folder.path()).unwrap_err();
+    let lines = error.lines().into_iter();
+    lines.map(|line| line.replace(&origin, "")).collect()
+}

@@ -1,0 +1,388 @@
+//! What a broken policy folder is told.
+
+use std::fs;
+
+use super::asked::{bundle, folder, told};
+use crate::policy::cases::CaseFiles;
+use crate::policy::{Bundle, BundleError};
+
+const ALL: &str = "@id(\"all\")\npermit (principal, action, resource);\n";
+
+#[test]
+fn a_type_error_is_told_with_file_line_and_span() {
+    let folder = folder(&[(
+        "public.cedar",
+        "// Public data.\n@id(\"public\")\npermit (principal, action, resource)\n\
+         when { resource.visibilty == Visibility::\"public\" };\n",
+    )]);
+    let error = Bundle::load(folder.path()).unwrap_err();
+    let [problem] = error.problems() else {
+        panic!("{:?}", error.lines());
+    };
+    assert_eq!(problem.position(), Some((4, 8)));
+    let origin = folder.path().display().to_string();
+    insta::assert_snapshot!(error.render(false).replace(&origin, "policies"));
+    insta::assert_snapshot!(error.lines().join("\n").replace(&origin, "policies"));
+}
+
+#[test]
+fn all_problems_of_all_files_are_told_at_once() {
+    let folder = folder(&[
+        (
+            "a.cedar",
+            "@id(\"a\")\npermit (principal, action resource);\n",
+        ),
+        ("b/b.cedar", "permit (principal, action, resource);\n"),
+        (
+            "c.cedar",
+            "@id(\"c\")\npermit (principal, action, resource)\nwhen { context.adress.isLoopback() };\n\n\
+             @id(\"c\")\npermit (principal is Usr, action, resource);\n",
+        ),
+    ]);
+    insta::assert_snapshot!(told(&folder).join("\n"));
+}
+
+#[test]
+fn a_colour_is_only_used_when_asked_for() {
+    let error = bundle("permit (principal, action, resource);").unwrap_err();
+    assert!(!error.render(false).contains('\u{1b}'));
+    assert!(error.render(true).contains('\u{1b}'));
+}
+
+#[test]
+fn a_policy_without_id_is_refused() {
+    let folder = folder(&[(
+        "a.cedar",
+        "// One.\npermit (principal, action, resource);\n",
+    )]);
+    assert!(told(&folder)[0].starts_with("a.cedar:2:1: the policy has no @id"));
+}
+
+#[test]
+fn two_policies_with_one_id_are_refused_with_both_places() {
+    let folder = folder(&[("a.cedar", ALL), ("b.cedar", &format!("\n\n{ALL}"))]);
+    let told = told(&folder);
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].starts_with("b.cedar:3:1: two policies have the @id \"all\""),
+        "{told:?}"
+    );
+    assert!(told[0].contains("a.cedar:1"), "{told:?}");
+}
+
+#[test]
+fn an_id_that_cannot_stand_in_a_record_is_refused() {
+    for id in ["", "a\\nb", &"a".repeat(129)] {
+        let error = bundle(&format!(
+            "@id(\"{id}\") permit (principal, action, resource);"
+        ));
+        assert!(error.is_err(), "{id}");
+    }
+}
+
+#[test]
+fn a_max_ttl_out_of_bounds_is_refused_at_its_place() {
+    for max_ttl in ["0", "121", "-1", "+60", "60s", "", "4294967297"] {
+        let policy =
+            format!("@id(\"a\")\n@max_ttl(\"{max_ttl}\")\npermit (principal, action, resource);");
+        let error = bundle(&policy).unwrap_err();
+        assert_eq!(error.problems()[0].position(), Some((2, 1)), "{max_ttl}");
+    }
+    for max_ttl in ["1", "60", "120"] {
+        let policy =
+            format!("@id(\"a\") @max_ttl(\"{max_ttl}\") permit (principal, action, resource);");
+        assert!(bundle(&policy).is_ok(), "{max_ttl}");
+    }
+    let forbid = "@id(\"a\") @max_ttl(\"60\") forbid (principal, action, resource);";
+    assert!(bundle(forbid).is_err());
+}
+
+#[test]
+fn a_template_is_refused_for_now() {
+    let error =
+        bundle("@id(\"a\")\npermit (principal == ?principal, action, resource);").unwrap_err();
+    assert_eq!(
+        error.problems()[0].message(),
+        "templates are not supported yet"
+    );
+}
+
+#[test]
+fn a_policy_that_reaches_deeper_than_one_level_is_refused() {
+    let error = bundle(
+        "@id(\"a\") permit (principal is User, action, resource)\n\
+         when { resource has owner && resource.owner.username == principal.username };",
+    )
+    .unwrap_err();
+    assert_eq!(error.problems()[0].position().unwrap().0, 2);
+}
+
+#[test]
+fn a_misspelt_visibility_is_refused() {
+    let policy = "@id(\"a\") permit (principal, action, resource)\n\
+                  when { resource.visibility == Visibility::\"pubic\" };";
+    assert_eq!(
+        bundle(policy).unwrap_err().problems()[0]
+            .position()
+            .unwrap()
+            .0,
+        2
+    );
+}
+
+#[test]
+fn a_folder_without_policies_or_schema_or_itself_is_refused() {
+    assert!(told(&folder(&[]))[0].contains("there is no policy in the folder"));
+    let without_schema = folder(&[("a.cedar", ALL)]);
+    fs::remove_file(without_schema.path().join("schema.cedarschema")).unwrap();
+    assert!(
+        told(&without_schema)[0].starts_with("schema.cedarschema: the policy folder has no schema")
+    );
+    let missing = without_schema.path().join("missing");
+    let error = Bundle::load(&missing).unwrap_err();
+    assert!(matches!(error, BundleError::Unreadable { .. }));
+    assert!(error.to_string().contains("missing"));
+}
+
+#[test]
+fn a_broken_schema_is_told_with_its_line() {
+    let folder = folder(&[
+        ("a.cedar", ALL),
+        (
+            "schema.cedarschema",
+            "entity Role;\nentity User in [Rle];\n",
+        ),
+    ]);
+    assert!(
+        told(&folder)[0].starts_with("schema.cedarschema:2:"),
+        "{:?}",
+        told(&folder)
+    );
+}
+
+#[test]
+fn a_schema_that_the_program_cannot_fill_in_is_refused() {
+    let schema = include_str!("../../../policies/schema.cedarschema");
+    for (kept, edited) in [
+        (
+            "\"title\": String,",
+            "\"title\": String,\n  \"licence\": String,",
+        ),
+        ("\"owner\"?: User,", ""),
+        ("\"issuer\"?: String,", "\"issuer\"?: Long,"),
+        ("principal: [User, Anonymous]", "principal: [User]"),
+        ("\"time\": datetime", "\"time\": Long"),
+        ("} tags Set<String>;\n\n// Somebody", "};\n\n// Somebody"),
+        ("\"discover\", ", ""),
+    ] {
+        assert!(schema.contains(kept), "{kept}");
+        let policy = "@id(\"a\") permit (principal, action == Action::\"read\", resource);";
+        let edited = schema.replacen(kept, edited, 1);
+        let told = told(&folder(&[
+            ("a.cedar", policy),
+            ("schema.cedarschema", &edited),
+        ]));
+        assert!(
+            told[0].contains("does not fit what Cedargate fills in"),
+            "{kept}: {told:?}"
+        );
+    }
+}
+
+#[test]
+fn a_schema_with_optional_additions_is_taken() {
+    let schema = include_str!("../../../policies/schema.cedarschema")
+        .replacen(
+            "\"title\": String,",
+            "\"title\": String,\n  \"licence\"?: String,",
+            1,
+        )
+        .replacen("action \"read\"", "action \"look\";\naction \"read\"", 1)
+        .replacen(
+            "\"administer\" appliesTo",
+            "\"administer\" in [\"look\"] appliesTo",
+            1,
+        );
+    let policy = "@id(\"a\") permit (principal, action in Action::\"look\", resource);";
+    let folder = folder(&[("a.cedar", policy), ("schema.cedarschema", &schema)]);
+    let bundle = Bundle::load(folder.path()).unwrap();
+    let anonymous = crate::domain::principal::Principal::Anonymous;
+    let read = crate::domain::action::Action::Read;
+    let decision = super::asked::decide(&bundle, &anonymous, read);
+    assert!(decision.is_permitted, "{decision:?}");
+}
+
+#[test]
+fn files_out_of_bounds_are_refused() {
+    let large = format!("{ALL}// {}", "a".repeat(1024 * 1024));
+    assert!(told(&folder(&[("a.cedar", &large)]))[0].contains("larger than"));
+    let folder = folder(&[("a.cedar", ALL)]);
+    fs::write(folder.path().join("b.cedar"), b"// One.\n// \xff\n").unwrap();
+    assert_eq!(
+        told(&folder),
+        ["b.cedar: the file is not UTF-8: line 2, byte 11"]
+    );
+    fs::remove_file(folder.path().join("b.cedar")).unwrap();
+    for number in 0..17 {
+        let comment = format!("// {}", "a".repeat(1024 * 1024 - 3));
+        fs::write(folder.path().join(format!("large{number}.cedar")), comment).unwrap();
+    }
+    assert!(
+        told(&folder)[0].contains("together are larger"),
+        "{:?}",
+        told(&folder)
+    );
+}
+
+#[test]
+fn invariants_and_hidden_files_take_no_part() {
+    let plain = folder(&[("a.cedar", ALL), ("notes.txt", "not a policy")]);
+    let more = folder(&[
+        ("a.cedar", ALL),
+        ("invariants/broken.cedar", "broken"),
+        (".git/broken.cedar", "broken"),
+        (".a.cedar.swp.cedar", "broken"),
+    ]);
+    let (plain, more) = (
+        Bundle::load(plain.path()).unwrap(),
+        Bundle::load(more.path()).unwrap(),
+    );
+    assert_eq!(plain.revision(), more.revision());
+}
+
+#[test]
+fn a_revision_changes_with_any_name_and_any_byte() {
+    let revision = |files: &[(&str, &str)]| {
+        Bundle::load(folder(files).path())
+            .unwrap()
+            .revision()
+            .clone()
+    };
+    let plain = revision(&[("a.cedar", ALL)]);
+    assert_eq!(plain, revision(&[("a.cedar", ALL)]));
+    assert_ne!(plain, revision(&[("b.cedar", ALL)]));
+    assert_ne!(plain, revision(&[("a.cedar", &format!("{ALL}\n"))]));
+    assert_ne!(plain, revision(&[("a.cedar", ALL), ("b.cedar", "")]));
+}
+
+const CASE: &str = r#"[
+  {
+    "name": "anyone",
+    "request": {
+      "principal": "Anonymous::\"anonymous\"",
+      "action": "Action::\"read\"",
+      "resource": "Dataset::\"d\"",
+      "context": {"address": "192.0.2.7", "time": "2026-03-01", "authentication": "none"}
+    },
+    "entities": [],
+    "decision": "allow",
+    "reason": ["all"],
+    "num_errors": 0
+  }
+]
+"#;
+
+fn run(policies: &str, cases: &str) -> Result<crate::policy::cases::CaseReport, BundleError> {
+    let folder = folder(&[
+        ("a.cedar", policies),
+        ("a.cases.json", cases),
+        ("none.json", "[]"),
+    ]);
+    let bundle = Bundle::load(folder.path()).unwrap();
+    CaseFiles::load(folder.path()).unwrap().run(&bundle)
+}
+
+#[test]
+fn a_case_that_is_met_is_reported_with_its_place() {
+    let report = run(ALL, CASE).unwrap();
+    assert!(report.is_passed());
+    let result = &report.results[0];
+    assert_eq!((result.file.as_str(), result.line), ("a.cases.json", 2));
+    assert_eq!(report.without_allow_case, Vec::<String>::new());
+    assert_eq!(report.without_deny_case, ["all"]);
+    assert!(!report.is_complete());
+    assert!(
+        report
+            .render()
+            .contains("no case of a request that is denied: all")
+    );
+    let from_file = CASE.replace("\"entities\": []", "\"entities\": \"./none.json\"");
+    assert!(run(ALL, &from_file).unwrap().is_passed());
+}
+
+#[test]
+fn a_case_that_is_not_met_fails_and_shows_nothing() {
+    for (written, edited, failure) in [
+        ("allow", "deny", "expected deny, got allow"),
+        ("[\"all\"]", "[\"other\"]", "not determined by other"),
+        (
+            "\"num_errors\": 0",
+            "\"num_errors\": 1",
+            "expected 1 errors, got 0",
+        ),
+    ] {
+        let report = run(ALL, &CASE.replace(written, edited)).unwrap();
+        assert_eq!(report.results[0].failure.as_deref(), Some(failure));
+        assert_eq!(report.without_allow_case, ["all"]);
+        assert!(!report.is_passed() && report.render().contains("FAILED"));
+    }
+    assert!(!run(ALL, "[]").unwrap().is_passed());
+}
+
+#[test]
+fn a_failing_policy_is_a_denied_case() {
+    let policies = format!(
+        "{ALL}@id(\"broken\") forbid (principal, action, resource) when {{ 9223372036854775807 + 1 > 0 }};"
+    );
+    let case = CASE.replace("\"num_errors\": 0", "\"num_errors\": 1");
+    let report = run(&policies, &case).unwrap();
+    assert_eq!(report.results[0].actual.as_str(), "deny");
+    assert!(
+        run(&policies, &case.replace("allow", "deny"))
+            .unwrap()
+            .is_passed()
+    );
+}
+
+#[test]
+fn broken_case_files_are_told_with_file_and_line() {
+    let place = |cases: &str| {
+        let error = run(ALL, cases).unwrap_err();
+        let problem = &error.problems()[0];
+        assert!(problem.file().ends_with("a.cases.json"));
+        (problem.position().unwrap().0, problem.message().to_owned())
+    };
+    assert_eq!(place("[\n  {,\n]").0, 2);
+    assert_eq!(place("{}").0, 1);
+    for (written, edited, line, message) in [
+        ("\"allow\"", "\"permit\"", 11, "unknown variant `permit`"),
+        (
+            "    \"num_errors\": 0\n",
+            "    \"errors\": 0\n",
+            14,
+            "missing field `num_errors`",
+        ),
+        ("Action::\\\"read\\\"", "Action::\\\"reed\\\"", 2, "reed"),
+        ("Anonymous::", "Anonymus::", 2, "Anonymus"),
+        ("\"192.0.2.7\"", "7", 2, "context: "),
+        (
+            "\"entities\": []",
+            "\"entities\": \"../outside.json\"",
+            2,
+            "there is no file",
+        ),
+        (
+            "\"entities\": []",
+            "\"entities\": [{\"uid\": {\"type\": \"Rle\", \"id\": \"a\"}, \"attrs\": {}, \"parents\": []}]",
+            2,
+            "Rle",
+        ),
+    ] {
+        assert!(CASE.contains(written), "{written}");
+        let (at, said) = place(&CASE.replacen(written, edited, 1));
+        assert!(
+            at == line && said.contains(message),
+            "{edited}: line {at}: {said}"
+        );
+    }
+}

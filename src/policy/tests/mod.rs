@@ -1,0 +1,6 @@
+//! What the shipped bundle gives, what a broken folder is told, and that errors deny.
+
+mod asked;
+mod broken;
+mod errors_deny;
+mod shipped;

@@ -1,0 +1,87 @@
+//! Vocabulary: the names of `schema.cedarschema` that the program itself speaks.
+//!
+//! This module refuses to know what the named things are like; that is `entities`.
+
+use cedar_policy::{EntityId, EntityTypeName, EntityUid, ParseErrors};
+
+use crate::domain::action::Action;
+use crate::domain::dataset::{RecordStatus, Visibility};
+use crate::domain::id::{DatasetId, UserId};
+use crate::domain::name::RoleName;
+
+/// Cedar's names, parsed once: parsing one costs more than deciding about it.
+#[derive(Debug)]
+pub(super) struct Vocabulary {
+    user: EntityTypeName,
+    role: EntityTypeName,
+    dataset: EntityTypeName,
+    visibility: EntityTypeName,
+    record_status: EntityTypeName,
+    anonymous: EntityUid,
+    read: EntityUid,
+    discover: EntityUid,
+    administer: EntityUid,
+}
+
+impl Vocabulary {
+    /// Parses every name.
+    pub(super) fn new() -> Result<Self, Box<ParseErrors>> {
+        let type_name = |name: &str| name.parse::<EntityTypeName>().map_err(Box::new);
+        let action_type = type_name("Action")?;
+        let action = |action: Action| uid(&action_type, action.as_str());
+        Ok(Self {
+            user: type_name("User")?,
+            role: type_name("Role")?,
+            dataset: type_name("Dataset")?,
+            visibility: type_name("Visibility")?,
+            record_status: type_name("RecordStatus")?,
+            anonymous: uid(&type_name("Anonymous")?, "anonymous"),
+            read: action(Action::Read),
+            discover: action(Action::Discover),
+            administer: action(Action::Administer),
+        })
+    }
+
+    /// `User::"<uuid>"`.
+    pub(super) fn user(&self, id: UserId) -> EntityUid {
+        uid(&self.user, &id.to_string())
+    }
+
+    /// `Role::"<name>"`.
+    pub(super) fn role(&self, name: &RoleName) -> EntityUid {
+        uid(&self.role, name.as_str())
+    }
+
+    /// `Dataset::"<uuid>"`.
+    pub(super) fn dataset(&self, id: DatasetId) -> EntityUid {
+        uid(&self.dataset, &id.to_string())
+    }
+
+    /// `Visibility::"<word>"`.
+    pub(super) fn visibility(&self, visibility: Visibility) -> EntityUid {
+        uid(&self.visibility, visibility.as_str())
+    }
+
+    /// `RecordStatus::"<word>"`.
+    pub(super) fn record_status(&self, record_status: RecordStatus) -> EntityUid {
+        uid(&self.record_status, record_status.as_str())
+    }
+
+    /// `Anonymous::"anonymous"`.
+    pub(super) fn anonymous(&self) -> &EntityUid {
+        &self.anonymous
+    }
+
+    /// `Action::"<word>"`.
+    pub(super) fn action(&self, action: Action) -> &EntityUid {
+        match action {
+            Action::Read => &self.read,
+            Action::Discover => &self.discover,
+            Action::Administer => &self.administer,
+        }
+    }
+}
+
+fn uid(type_name: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(type_name.clone(), EntityId::new(id))
+}

@@ -1,0 +1,230 @@
+//! Audit records: appended in groups, never changed.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+use std::sync::{Arc, LazyLock};
+
+use sqlx::AssertSqlSafe;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
+use super::error::StorageError;
+use crate::domain::audit::AuditRecord;
+use crate::domain::caller::Authentication;
+use crate::domain::decision::Revision;
+use crate::domain::id::{DatasetId, RecordId, UserId};
+
+const COLUMNS: &str = "id, unix_millis, event, outcome, status, user_id, authentication, address, \
+    dataset_id, action, determining_policies, errors, revision, jti, reason, request_id";
+const COLUMN_COUNT: usize = 16;
+
+/// How many records one statement takes: a batch is cut into these, largest first, so that a
+/// connection prepares no more than four texts and a statement still carries many records.
+const CHUNKS: [usize; 4] = [64, 16, 4, 1];
+
+static INSERTS: LazyLock<[(usize, Arc<str>); 4]> =
+    LazyLock::new(|| CHUNKS.map(|records| (records, insert_statement(records).into())));
+
+/// Writes the statement that inserts so many records.
+///
+/// A record that is there already is left as it is, so that a batch whose answer was lost may be
+/// appended again.
+fn insert_statement(records: usize) -> String {
+    let mut sql = format!("INSERT INTO audit_records ({COLUMNS}) VALUES ");
+    for parameter in 1..=records * COLUMN_COUNT {
+        let before = match parameter % COLUMN_COUNT {
+            1 if parameter == 1 => "(",
+            1 => "), (",
+            _ => ", ",
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(sql, "{before}${parameter}");
+    }
+    sql.push_str(") ON CONFLICT (id) DO NOTHING");
+    sql
+}
+
+/// Cuts a batch into chunks, each with its statement.
+fn chunks(mut records: &[AuditRecord]) -> Vec<(&'static Arc<str>, &[AuditRecord])> {
+    let mut chunks = Vec::new();
+    for (size, sql) in INSERTS.iter() {
+        while let Some((chunk, rest)) = records.split_at_checked(*size) {
+            chunks.push((sql, chunk));
+            records = rest;
+        }
+    }
+    chunks
+}
+
+/// Replaces NUL, which PostgreSQL's texts cannot hold: one odd record must not cost a whole batch.
+fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+fn each_without_nul(texts: &[String]) -> Json<Vec<Cow<'_, str>>> {
+    Json(texts.iter().map(|text| without_nul(text)).collect())
+}
+
+#[derive(sqlx::FromRow)]
+struct AuditRow {
+    id: Uuid,
+    unix_millis: i64,
+    event: String,
+    outcome: String,
+    status: i64,
+    user_id: Option<Uuid>,
+    authentication: String,
+    address: String,
+    dataset_id: Option<Uuid>,
+    action: Option<String>,
+    determining_policies: Json<Vec<String>>,
+    errors: Json<Vec<String>>,
+    revision: Option<String>,
+    jti: Option<Uuid>,
+    reason: Option<String>,
+    request_id: Option<String>,
+}
+
+impl AuditRow {
+    fn into_record(self) -> Result<AuditRecord, StorageError> {
+        let id = RecordId(self.id);
+        let corrupt = |column: &str, error: &dyn fmt::Display| StorageError::Corrupt {
+            table: "audit_records",
+            what: format!("record {id}: {column}: {error}"),
+        };
+        Ok(AuditRecord {
+            id,
+            unix_millis: self.unix_millis,
+            event: self.event.parse().map_err(|e| corrupt("event", &e))?,
+            outcome: self.outcome.parse().map_err(|e| corrupt("outcome", &e))?,
+            status: u16::try_from(self.status).map_err(|e| corrupt("status", &e))?,
+            user_id: self.user_id.map(UserId),
+            authentication: self
+                .authentication
+                .parse()
+                .map_err(|e| corrupt("authentication", &e))?,
+            address: self.address.parse().map_err(|e| corrupt("address", &e))?,
+            dataset_id: self.dataset_id.map(DatasetId),
+            action: self
+                .action
+                .map(|action| action.parse().map_err(|e| corrupt("action", &e)))
+                .transpose()?,
+            determining_policies: self.determining_policies.0,
+            errors: self.errors.0,
+            revision: self.revision.map(|revision| Revision(revision.into())),
+            jti: self.jti.map(RecordId),
+            reason: self.reason,
+            request_id: self.request_id,
+        })
+    }
+}
+
+impl Database {
+    /// Appends records in one transaction; they are durable when it returns.
+    ///
+    /// A record whose id is stored already is left as it is, so a batch may be appended again when
+    /// its answer was lost. A NUL character is stored as U+FFFD.
+    pub async fn append_audit_records(&self, records: &[AuditRecord]) -> Result<(), StorageError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let doing = "append audit records";
+        attempt(CALL_DEADLINE, doing, "audit_records", async {
+            let mut transaction = self.begin_writing().await?;
+            for (sql, chunk) in chunks(records) {
+                insert(&mut transaction, sql, chunk).await?;
+            }
+            transaction.commit().await
+        })
+        .await
+    }
+
+    /// Finds how the caller of a granted mint had authenticated, by the id of the minted token
+    /// (its `jti`, which is the id of the mint's record).
+    pub async fn find_mint(&self, id: RecordId) -> Result<Option<Authentication>, StorageError> {
+        const SQL: &str = "SELECT authentication FROM audit_records
+            WHERE id = $1 AND event = 'mint' AND outcome = 'granted'";
+        let word: Option<String> = attempt(CALL_DEADLINE, "find a mint", "audit_records", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_scalar(SQL).bind(id.0).fetch_optional(pool).await
+            })
+        })
+        .await?;
+        word.map(|word| {
+            word.parse().map_err(|error| StorageError::Corrupt {
+                table: "audit_records",
+                what: format!("record {id}: {error}"),
+            })
+        })
+        .transpose()
+    }
+
+    /// Reads the next at most `limit` records after `after`, or the first ones, ordered by id.
+    ///
+    /// Ids are made before records are appended: while writing goes on, a record may still appear
+    /// before the last one read.
+    pub async fn audit_page(
+        &self,
+        after: Option<RecordId>,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, StorageError> {
+        const SQL: &str = "SELECT * FROM audit_records WHERE id > $1 ORDER BY id LIMIT $2";
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let doing = "read audit records";
+        let rows: Vec<AuditRow> = attempt(CALL_DEADLINE, doing, "audit_records", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_as(SQL).bind(after).bind(i64::from(limit)).fetch_all(pool).await
+            })
+        })
+        .await?;
+        rows.into_iter().map(AuditRow::into_record).collect()
+    }
+}
+
+async fn insert(
+    transaction: &mut Transaction,
+    sql: &Arc<str>,
+    records: &[AuditRecord],
+) -> Result<(), sqlx::Error> {
+    on_either!(transaction, connection => {
+        let mut query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
+        for record in records {
+            query = query
+                .bind(record.id.0)
+                .bind(record.unix_millis)
+                .bind(record.event.as_str())
+                .bind(record.outcome.as_str())
+                .bind(i64::from(record.status))
+                .bind(record.user_id.map(|id| id.0))
+                .bind(record.authentication.as_str())
+                .bind(record.address.to_string())
+                .bind(record.dataset_id.map(|id| id.0))
+                .bind(record.action.map(|action| action.as_str()))
+                .bind(each_without_nul(&record.determining_policies))
+                .bind(each_without_nul(&record.errors))
+                .bind(record.revision.as_ref().map(|revision| &*revision.0))
+                .bind(record.jti.map(|id| id.0))
+                .bind(record.reason.as_deref().map(without_nul))
+                .bind(record.request_id.as_deref().map(without_nul));
+        }
+        query.execute(&mut **connection).await.map(drop)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_insert_has_one_parameter_a_column_and_record() {
+        let sql = insert_statement(2);
+        assert_eq!(COLUMNS.split(',').count(), COLUMN_COUNT);
+        assert!(sql.contains("$15, $16), ($17, $18,"), "{sql}");
+        assert!(sql.contains("$31, $32) ON CONFLICT"), "{sql}");
+    }
+}

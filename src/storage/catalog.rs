@@ -1,0 +1,200 @@
+//! The catalog as a whole: reading it, changing it, and its version.
+
+use std::collections::BTreeSet;
+
+use super::database::{
+    CALL_DEADLINE, CATALOG_DEADLINE, Database, Transaction, attempt, on_either, within,
+};
+use super::datasets::{put_dataset, read_datasets};
+use super::error::StorageError;
+use super::users::{put_user, read_users};
+use crate::domain::dataset::Dataset;
+use crate::domain::id::{DatasetId, UserId};
+use crate::domain::name::{ADMIN_ROLE, RoleName};
+use crate::domain::principal::User;
+use crate::domain::secret::Secret;
+
+/// All roles, users and datasets as of one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Catalog {
+    /// How often the catalog has changed.
+    pub version: i64,
+    /// The roles, the built-in one among them.
+    pub roles: BTreeSet<RoleName>,
+    /// The users, by name.
+    pub users: Vec<UserRecord>,
+    /// The datasets, by id.
+    pub datasets: Vec<Dataset>,
+}
+
+/// A user and its password hash.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserRecord {
+    /// The user.
+    pub user: User,
+    /// The hash of the password, in PHC string format; none for users who have no password.
+    pub password_hash: Option<Secret<String>>,
+}
+
+/// What to change in the catalog, all of it or nothing.
+///
+/// Removals come first, so that a removed user's name is free for another. What is put may name
+/// roles and users that the same change puts. Two users cannot swap names in one change.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CatalogChange {
+    /// Roles to have; those that exist stay as they are.
+    pub roles_put: Vec<RoleName>,
+    /// Users to add, or to replace whole by their id.
+    pub users_put: Vec<UserRecord>,
+    /// Datasets to add, or to replace whole by their id.
+    pub datasets_put: Vec<Dataset>,
+    /// Roles to remove, with their memberships and shares; never the built-in one.
+    pub roles_removed: Vec<RoleName>,
+    /// Users to remove, with their memberships and shares; their datasets lose their owner.
+    pub users_removed: Vec<UserId>,
+    /// Datasets to remove.
+    pub datasets_removed: Vec<DatasetId>,
+}
+
+const READ_VERSION: &str = "SELECT version FROM catalog_version";
+
+impl Database {
+    /// Reads how often the catalog has changed: cheap, and the same number means the same catalog.
+    pub async fn catalog_version(&self) -> Result<i64, StorageError> {
+        let doing = "read the catalog's version";
+        attempt(CALL_DEADLINE, doing, "catalog_version", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_scalar(READ_VERSION).fetch_one(pool).await
+            })
+        })
+        .await
+    }
+
+    /// Reads the whole catalog as of one moment.
+    pub async fn read_catalog(&self) -> Result<Catalog, StorageError> {
+        let doing = "read the catalog";
+        within(CATALOG_DEADLINE, doing, async {
+            let sorted = |error: sqlx::Error| StorageError::sort(&error, doing, "catalog_version");
+            let mut transaction = self.begin_reading().await.map_err(sorted)?;
+            let version = read_version(&mut transaction).await.map_err(sorted)?;
+            let catalog = Catalog {
+                version,
+                roles: read_roles(&mut transaction).await?,
+                users: read_users(&mut transaction).await?,
+                datasets: read_datasets(&mut transaction).await?,
+            };
+            transaction.commit().await.map_err(sorted)?;
+            Ok(catalog)
+        })
+        .await
+    }
+
+    /// Makes a change that was planned on the catalog at `expected_version`, in one transaction,
+    /// and returns the new version.
+    ///
+    /// Fails with [`StorageError::Conflict`] when the catalog has changed since, and with
+    /// [`StorageError::Inconsistent`] when the change names what does not exist or takes a name that
+    /// is taken; either way nothing is written.
+    pub async fn write_catalog(
+        &self,
+        change: &CatalogChange,
+        expected_version: i64,
+    ) -> Result<i64, StorageError> {
+        let doing = "change the catalog";
+        if change
+            .roles_removed
+            .iter()
+            .any(|role| role.as_str() == ADMIN_ROLE)
+        {
+            return Err(StorageError::Inconsistent {
+                doing: doing.into(),
+                reason: format!("the role {ADMIN_ROLE} is built in and cannot be removed"),
+            });
+        }
+        within(CATALOG_DEADLINE, doing, async {
+            let sorted = |error: sqlx::Error| StorageError::sort(&error, doing, "catalog_version");
+            let mut transaction = self.begin_writing().await.map_err(sorted)?;
+            let Some(version) = next_version(&mut transaction, expected_version)
+                .await
+                .map_err(sorted)?
+            else {
+                return Err(StorageError::Conflict {
+                    expected: expected_version,
+                    found: read_version(&mut transaction).await.map_err(sorted)?,
+                });
+            };
+            write_change(&mut transaction, change)
+                .await
+                .map_err(sorted)?;
+            transaction.commit().await.map_err(sorted)?;
+            Ok(version)
+        })
+        .await
+    }
+}
+
+async fn read_version(transaction: &mut Transaction) -> Result<i64, sqlx::Error> {
+    on_either!(transaction, connection => {
+        sqlx::query_scalar(READ_VERSION).fetch_one(&mut **connection).await
+    })
+}
+
+/// Bumps the version, which on PostgreSQL also makes other changes wait for this one's end;
+/// nothing when the version is not the expected one.
+async fn next_version(
+    transaction: &mut Transaction,
+    expected: i64,
+) -> Result<Option<i64>, sqlx::Error> {
+    const SQL: &str =
+        "UPDATE catalog_version SET version = version + 1 WHERE version = $1 RETURNING version";
+    on_either!(transaction, connection => {
+        sqlx::query_scalar(SQL).bind(expected).fetch_optional(&mut **connection).await
+    })
+}
+
+async fn read_roles(transaction: &mut Transaction) -> Result<BTreeSet<RoleName>, StorageError> {
+    const SQL: &str = "SELECT name FROM roles";
+    let names: Vec<String> = on_either!(transaction, connection => {
+        sqlx::query_scalar(SQL).fetch_all(&mut **connection).await
+    })
+    .map_err(|error| StorageError::sort(&error, "read the catalog", "roles"))?;
+    names
+        .into_iter()
+        .map(RoleName::try_from)
+        .collect::<Result<_, _>>()
+        .map_err(|error| StorageError::Corrupt {
+            table: "roles",
+            what: error.to_string(),
+        })
+}
+
+async fn write_change(
+    transaction: &mut Transaction,
+    change: &CatalogChange,
+) -> Result<(), sqlx::Error> {
+    const REMOVE_DATASET: &str = "DELETE FROM datasets WHERE id = $1";
+    const REMOVE_USER: &str = "DELETE FROM users WHERE id = $1";
+    const REMOVE_ROLE: &str = "DELETE FROM roles WHERE name = $1";
+    const PUT_ROLE: &str = "INSERT INTO roles (name) VALUES ($1) ON CONFLICT DO NOTHING";
+    on_either!(transaction, connection => {
+        for id in &change.datasets_removed {
+            sqlx::query(REMOVE_DATASET).bind(id.0).execute(&mut **connection).await?;
+        }
+        for id in &change.users_removed {
+            sqlx::query(REMOVE_USER).bind(id.0).execute(&mut **connection).await?;
+        }
+        for role in &change.roles_removed {
+            sqlx::query(REMOVE_ROLE).bind(role.as_str()).execute(&mut **connection).await?;
+        }
+        for role in &change.roles_put {
+            sqlx::query(PUT_ROLE).bind(role.as_str()).execute(&mut **connection).await?;
+        }
+    });
+    for record in &change.users_put {
+        put_user(transaction, record).await?;
+    }
+    for dataset in &change.datasets_put {
+        put_dataset(transaction, dataset).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,351 @@
+//! The connections: opening, migrating, and running one SQL text on either database.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Connection, PgConnection, Postgres, Sqlite};
+
+use super::error::StorageError;
+
+/// How long a call waits for a connection, and SQLite for another writer.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// How long one ordinary call may take, waiting included.
+pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(5);
+/// How long reading or writing the whole catalog may take.
+pub(super) const CATALOG_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a migration may take, waiting for another process's migration included.
+const MIGRATION_DEADLINE: Duration = Duration::from_secs(600);
+const POSTGRES_CONNECTIONS: u32 = 10;
+const SQLITE_READERS: u32 = 4;
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The database; clones share its connections.
+///
+/// Every call is bounded: it waits at most 2 seconds for a connection and ends within 5 (the whole
+/// catalog: 60; a migration: 600). A database that was away is used again as soon as it is back.
+#[derive(Clone)]
+pub enum Database {
+    /// One file, for one machine.
+    Sqlite(SqlitePools),
+    /// A server that several replicas share.
+    Postgres(PgPool),
+}
+
+/// The connections to one SQLite file: SQLite has one writer at a time, and readers beside it.
+///
+/// With the one writing connection, writers of this process queue here, fairly and without busy
+/// errors; only other processes are met at the file's lock.
+#[derive(Clone)]
+pub struct SqlitePools {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// The same thing of one database or of the other.
+pub(super) enum Either<S, P> {
+    Sqlite(S),
+    Postgres(P),
+}
+
+pub(super) type Pool<'a> = Either<&'a SqlitePool, &'a PgPool>;
+pub(super) type Transaction =
+    Either<sqlx::Transaction<'static, Sqlite>, sqlx::Transaction<'static, Postgres>>;
+
+/// Compiles one expression for both databases: `$connection` stands for a pool or a transaction.
+macro_rules! on_either {
+    ($either:expr, $connection:ident => $body:expr) => {
+        match $either {
+            $crate::storage::database::Either::Sqlite($connection) => $body,
+            $crate::storage::database::Either::Postgres($connection) => $body,
+        }
+    };
+}
+pub(super) use on_either;
+
+impl Transaction {
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        on_either!(self, transaction => transaction.commit().await)
+    }
+}
+
+impl Database {
+    /// Opens `sqlite://PATH` (the file is created when there is none, readable by its owner alone)
+    /// or `postgres://...`.
+    ///
+    /// A relative path is relative to the working directory; `%` in a path begins a
+    /// percent-encoded byte. SQLite files are opened with a write-ahead log, foreign keys and
+    /// `synchronous = FULL`. Fails when the URL cannot be used or the database not be reached.
+    pub async fn open(url: &str) -> Result<Self, StorageError> {
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            open_sqlite(path).await
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            open_postgres(url).await
+        } else {
+            let reason = String::from("it must begin with sqlite:// or postgres://");
+            Err(StorageError::Url { reason })
+        }
+    }
+
+    /// Brings the tables up to date; does nothing when they are.
+    ///
+    /// Processes that start together wait for each other. A database that a newer program migrated
+    /// is [`StorageError::Newer`].
+    pub async fn migrate(&self) -> Result<(), StorageError> {
+        let doing = "migrate the database";
+        within(MIGRATION_DEADLINE, doing, async {
+            match self {
+                Self::Sqlite(pools) => migrate_sqlite(&pools.writer).await,
+                Self::Postgres(pool) => migrate_postgres(pool).await,
+            }
+        })
+        .await
+    }
+
+    /// Asks the database for a sign of life.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        const SQL: &str = "SELECT 1";
+        attempt(CALL_DEADLINE, "reach the database", "", async {
+            on_either!(self.readers(), pool => sqlx::query(SQL).execute(pool).await.map(drop))
+        })
+        .await
+    }
+
+    /// Closes every connection once its call is done; calls made later are
+    /// [`StorageError::Unavailable`].
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(pools) => {
+                pools.readers.close().await;
+                pools.writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Which database it is: `sqlite` or `postgres`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Where to run one reading statement.
+    pub(super) fn readers(&self) -> Pool<'_> {
+        match self {
+            Self::Sqlite(pools) => Either::Sqlite(&pools.readers),
+            Self::Postgres(pool) => Either::Postgres(pool),
+        }
+    }
+
+    /// Where to run one writing statement.
+    pub(super) fn writer(&self) -> Pool<'_> {
+        match self {
+            Self::Sqlite(pools) => Either::Sqlite(&pools.writer),
+            Self::Postgres(pool) => Either::Postgres(pool),
+        }
+    }
+
+    /// Begins a transaction whose statements all see the same moment.
+    pub(super) async fn begin_reading(&self) -> Result<Transaction, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(pools) => Either::Sqlite(pools.readers.begin().await?),
+            Self::Postgres(pool) => Either::Postgres(
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    .await?,
+            ),
+        })
+    }
+
+    /// Begins a transaction that writes.
+    pub(super) async fn begin_writing(&self) -> Result<Transaction, sqlx::Error> {
+        Ok(match self {
+            // A transaction that first reads and then writes could find that another process wrote
+            // in between, which no busy timeout mends: take the write lock first.
+            Self::Sqlite(pools) => {
+                Either::Sqlite(pools.writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            Self::Postgres(pool) => Either::Postgres(pool.begin().await?),
+        })
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Database").field(&self.kind()).finish()
+    }
+}
+
+impl fmt::Debug for SqlitePools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SqlitePools")
+    }
+}
+
+/// Runs statements within a deadline and sorts their error; `table` is the one being read.
+pub(super) async fn attempt<T>(
+    deadline: Duration,
+    doing: &'static str,
+    table: &'static str,
+    statements: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StorageError> {
+    within(deadline, doing, async {
+        statements
+            .await
+            .map_err(|error| StorageError::sort(&error, doing, table))
+    })
+    .await
+}
+
+/// Ends a call at its deadline: a server that went silent would hold it for as long as TCP tries.
+pub(super) async fn within<T>(
+    deadline: Duration,
+    doing: impl Into<Cow<'static, str>>,
+    call: impl Future<Output = Result<T, StorageError>>,
+) -> Result<T, StorageError> {
+    tokio::time::timeout(deadline, call)
+        .await
+        .unwrap_or_else(|_| {
+            Err(StorageError::Unavailable {
+                doing: doing.into(),
+                reason: format!("no answer within {} seconds", deadline.as_secs()),
+            })
+        })
+}
+
+async fn open_sqlite(path: &str) -> Result<Database, StorageError> {
+    let unusable = |reason: &str| StorageError::Url {
+        reason: reason.to_owned(),
+    };
+    if path.is_empty() || path.contains(":memory:") {
+        return Err(unusable("sqlite:// must be followed by the path of a file"));
+    }
+    if path.contains('?') {
+        return Err(unusable(
+            "sqlite:// takes no parameters (a ? in a path is written %3F)",
+        ));
+    }
+    let options = SqliteConnectOptions::from_str(&format!("sqlite://{path}"))
+        .map_err(|error| unusable(&error.to_string()))?
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(LONGEST_WAIT);
+    let doing = format!("open {}", options.get_filename().display());
+    create_privately(options.get_filename()).map_err(|error| StorageError::Unavailable {
+        doing: doing.clone().into(),
+        reason: error.to_string(),
+    })?;
+
+    // A connection to a file does not break the way one to a server does: no test before use.
+    let pool = || {
+        SqlitePoolOptions::new()
+            .acquire_timeout(LONGEST_WAIT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+    };
+    let sorted = |error: sqlx::Error| StorageError::sort(&error, doing.clone(), "");
+    let writer = pool()
+        .max_connections(1)
+        .connect_with(options.clone().journal_mode(SqliteJournalMode::Wal))
+        .await
+        .map_err(sorted)?;
+    let readers = pool()
+        .max_connections(SQLITE_READERS)
+        .connect_with(options.read_only(true))
+        .await
+        .map_err(sorted)?;
+    Ok(Database::Sqlite(SqlitePools { writer, readers }))
+}
+
+/// Creates an empty file when there is none: it will hold password hashes and sealed keys, and
+/// SQLite gives its log the file's own mode.
+fn create_privately(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+async fn open_postgres(url: &str) -> Result<Database, StorageError> {
+    let options = PgConnectOptions::from_str(url).map_err(|_| StorageError::Url {
+        reason: String::from(
+            "expected postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters of the \
+             password percent-encoded",
+        ),
+    })?;
+    let options = options.application_name("cedargate");
+    let doing = format!(
+        "connect to PostgreSQL at {}:{}, database {}",
+        options.get_host(),
+        options.get_port(),
+        options.get_database().unwrap_or(options.get_username()),
+    );
+
+    // The pool would try until its time is up and then not say what was wrong: ask once by hand.
+    within(LONGEST_WAIT, doing.clone(), async {
+        let sorted = |error: sqlx::Error| StorageError::sort(&error, doing.clone(), "");
+        let connection = PgConnection::connect_with(&options).await.map_err(sorted)?;
+        connection.close().await.map_err(sorted)
+    })
+    .await?;
+
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(LONGEST_WAIT)
+        .after_connect(|connection, _| Box::pin(insist_on_durable_commits(connection)))
+        .connect_lazy_with(options);
+    Ok(Database::Postgres(pool))
+}
+
+/// Raises `synchronous_commit` where the server's default is `off`: no token may leave before its
+/// audit record is durable. Stricter settings stay the operator's choice.
+async fn insist_on_durable_commits(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    const SQL: &str = "SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') = 'off'";
+    sqlx::query(SQL).execute(connection).await.map(drop)
+}
+
+fn newest_of(migrations: &Migrator) -> i64 {
+    migrations
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or_default()
+}
+
+async fn migrate_sqlite(writer: &SqlitePool) -> Result<(), StorageError> {
+    let sorted = |error: sqlx::Error| StorageError::sort(&error, "migrate the database", "");
+    // sqlx does not lock SQLite for a migration: one immediate transaction around all of it does.
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(sorted)?;
+    SQLITE_MIGRATIONS
+        .run_direct(None, &mut *transaction, false)
+        .await
+        .map_err(|error| StorageError::sort_migration(&error, newest_of(&SQLITE_MIGRATIONS)))?;
+    transaction.commit().await.map_err(sorted)
+}
+
+async fn migrate_postgres(pool: &PgPool) -> Result<(), StorageError> {
+    let sorted = |error: sqlx::Error| StorageError::sort(&error, "migrate the database", "");
+    let mut connection = pool.acquire().await.map_err(sorted)?;
+    // A migration that fails keeps its advisory lock until its connection ends.
+    connection.close_on_drop();
+    POSTGRES_MIGRATIONS
+        .run_direct(None, &mut *connection, false)
+        .await
+        .map_err(|error| StorageError::sort_migration(&error, newest_of(&POSTGRES_MIGRATIONS)))
+}

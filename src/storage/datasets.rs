@@ -1,0 +1,152 @@
+//! Datasets, with whom they are shared and which file they have.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
+use super::error::StorageError;
+use crate::domain::dataset::{Dataset, StoredFile};
+use crate::domain::id::{DatasetId, UserId};
+use crate::domain::name::RoleName;
+use crate::domain::principal::Tags;
+
+#[derive(sqlx::FromRow)]
+struct DatasetRow {
+    id: Uuid,
+    title: String,
+    visibility: String,
+    record_status: String,
+    owner: Option<Uuid>,
+    tags: Json<Tags>,
+    file_sha256: Option<String>,
+    file_name: Option<String>,
+    file_size: Option<i64>,
+    file_modified: Option<i64>,
+    reader_users: Json<BTreeSet<UserId>>,
+    reader_roles: Json<BTreeSet<RoleName>>,
+}
+
+impl DatasetRow {
+    fn into_dataset(self) -> Result<Dataset, StorageError> {
+        let id = DatasetId(self.id);
+        let corrupt = |what: &dyn fmt::Display| StorageError::Corrupt {
+            table: "datasets",
+            what: format!("dataset {id}: {what}"),
+        };
+        let file = match (
+            self.file_sha256,
+            self.file_name,
+            self.file_size,
+            self.file_modified,
+        ) {
+            (None, None, None, None) => None,
+            (Some(sha256), Some(name), Some(size), Some(modified)) => Some(StoredFile {
+                sha256,
+                name,
+                size: u64::try_from(size).map_err(|error| corrupt(&error))?,
+                modified,
+            }),
+            _ => return Err(corrupt(&"its file is told in part only")),
+        };
+        Ok(Dataset {
+            id,
+            title: self.title,
+            visibility: self.visibility.parse().map_err(|error| corrupt(&error))?,
+            record_status: self
+                .record_status
+                .parse()
+                .map_err(|error| corrupt(&error))?,
+            owner: self.owner.map(UserId),
+            reader_users: self.reader_users.0,
+            reader_roles: self.reader_roles.0,
+            tags: self.tags.0,
+            file,
+        })
+    }
+}
+
+impl Database {
+    /// Finds a dataset by id with everything that a decision may look at, in one round trip and as
+    /// of one moment.
+    pub async fn find_dataset(&self, id: DatasetId) -> Result<Option<Dataset>, StorageError> {
+        const SQL: &str = "SELECT * FROM datasets_with_readers WHERE id = $1";
+        let row: Option<DatasetRow> = attempt(CALL_DEADLINE, "find a dataset", "datasets", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
+            })
+        })
+        .await?;
+        row.map(DatasetRow::into_dataset).transpose()
+    }
+}
+
+/// Reads all datasets, by id.
+pub(super) async fn read_datasets(
+    transaction: &mut Transaction,
+) -> Result<Vec<Dataset>, StorageError> {
+    const SQL: &str = "SELECT * FROM datasets_with_readers ORDER BY id";
+    let rows: Vec<DatasetRow> = on_either!(transaction, connection => {
+        sqlx::query_as(SQL).fetch_all(&mut **connection).await
+    })
+    .map_err(|error| StorageError::sort(&error, "read the catalog", "datasets"))?;
+    rows.into_iter().map(DatasetRow::into_dataset).collect()
+}
+
+/// Adds or replaces one dataset with its readers.
+pub(super) async fn put_dataset(
+    transaction: &mut Transaction,
+    dataset: &Dataset,
+) -> Result<(), sqlx::Error> {
+    const PUT: &str = "INSERT INTO datasets (id, title, visibility, record_status, owner, tags,
+            file_sha256, file_name, file_size, file_modified)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        ON CONFLICT (id) DO UPDATE SET title = excluded.title, visibility = excluded.visibility,
+            record_status = excluded.record_status, owner = excluded.owner, tags = excluded.tags,
+            file_sha256 = excluded.file_sha256, file_name = excluded.file_name,
+            file_size = excluded.file_size, file_modified = excluded.file_modified";
+    let file = dataset.file.as_ref();
+    let file_size = file
+        .map(|file| i64::try_from(file.size))
+        .transpose()
+        .map_err(|error| sqlx::Error::Encode(error.into()))?;
+    on_either!(transaction, connection => {
+        sqlx::query(PUT)
+            .bind(dataset.id.0)
+            .bind(dataset.title.as_str())
+            .bind(dataset.visibility.as_str())
+            .bind(dataset.record_status.as_str())
+            .bind(dataset.owner.map(|owner| owner.0))
+            .bind(Json(&dataset.tags))
+            .bind(file.map(|file| file.sha256.as_str()))
+            .bind(file.map(|file| file.name.as_str()))
+            .bind(file_size)
+            .bind(file.map(|file| file.modified))
+            .execute(&mut **connection)
+            .await?;
+    });
+    put_readers(transaction, dataset).await
+}
+
+async fn put_readers(transaction: &mut Transaction, dataset: &Dataset) -> Result<(), sqlx::Error> {
+    const UNSHARE_USERS: &str = "DELETE FROM dataset_reader_users WHERE dataset_id = $1";
+    const UNSHARE_ROLES: &str = "DELETE FROM dataset_reader_roles WHERE dataset_id = $1";
+    const SHARE_USER: &str =
+        "INSERT INTO dataset_reader_users (dataset_id, user_id) VALUES ($1, $2)";
+    const SHARE_ROLE: &str =
+        "INSERT INTO dataset_reader_roles (dataset_id, role_name) VALUES ($1, $2)";
+    let id = dataset.id.0;
+    on_either!(transaction, connection => {
+        sqlx::query(UNSHARE_USERS).bind(id).execute(&mut **connection).await?;
+        sqlx::query(UNSHARE_ROLES).bind(id).execute(&mut **connection).await?;
+        for user in &dataset.reader_users {
+            sqlx::query(SHARE_USER).bind(id).bind(user.0).execute(&mut **connection).await?;
+        }
+        for role in &dataset.reader_roles {
+            sqlx::query(SHARE_ROLE).bind(id).bind(role.as_str()).execute(&mut **connection).await?;
+        }
+    });
+    Ok(())
+}

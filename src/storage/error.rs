@@ -1,0 +1,239 @@
+//! What can go wrong with the database, sorted by what a caller should do about it.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::MigrateError;
+
+/// Why the database did not do what it was asked; clones tell the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StorageError {
+    /// The database cannot be reached or cannot do it now; trying again later may help.
+    ///
+    /// Among the causes: no connection within the time limit, a lock held too long, a full disk, a
+    /// read-only database, a server that went away.
+    #[error("the database is unavailable: cannot {doing}: {reason}")]
+    Unavailable {
+        /// What was tried, as in "cannot ...".
+        doing: Cow<'static, str>,
+        /// What the database or the driver said.
+        reason: String,
+    },
+    /// Somebody else changed the catalog since the change was planned; nothing was written.
+    #[error(
+        "the catalog changed meanwhile: this change was made for version {expected}, \
+         the catalog is at version {found}"
+    )]
+    Conflict {
+        /// The version the change was made for.
+        expected: i64,
+        /// The version the catalog is at.
+        found: i64,
+    },
+    /// What was to be written breaks a rule of the tables, such as a user name that is taken;
+    /// nothing was written.
+    #[error("the database refuses to {doing}: {reason}")]
+    Inconsistent {
+        /// What was tried.
+        doing: Cow<'static, str>,
+        /// Which rule it breaks.
+        reason: String,
+    },
+    /// A stored row does not parse into its domain type.
+    #[error("the table {table} holds a row that cannot be read: {what}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// Which row and column, and what is wrong with it.
+        what: String,
+    },
+    /// The database was migrated by a newer program than this one.
+    #[error(
+        "the database is of a newer version: it has migration {found}, \
+         this program knows migrations up to {known}"
+    )]
+    Newer {
+        /// The migration that this program does not know.
+        found: i64,
+        /// The newest migration that it knows.
+        known: i64,
+    },
+    /// The tables could not be brought up to date.
+    #[error("cannot migrate the database: {reason}")]
+    Migrate {
+        /// What went wrong.
+        reason: String,
+    },
+    /// The database URL cannot be used. The URL itself is not told: it may hold a password.
+    #[error("the database URL cannot be used: {reason}")]
+    Url {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Anything else, such as tables that were never migrated.
+    #[error("cannot {doing}: {reason}")]
+    Failed {
+        /// What was tried.
+        doing: Cow<'static, str>,
+        /// What the database or the driver said.
+        reason: String,
+    },
+}
+
+impl StorageError {
+    /// Whether trying again later may help.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+
+    /// Sorts what sqlx says; `table` is the one being read.
+    pub(super) fn sort(
+        error: &sqlx::Error,
+        doing: impl Into<Cow<'static, str>>,
+        table: &'static str,
+    ) -> Self {
+        use sqlx::Error as Said;
+        let doing = doing.into();
+        let reason = error.to_string();
+        match error {
+            Said::Database(said) => match class_of(said.as_ref()) {
+                Class::Unavailable => Self::Unavailable { doing, reason },
+                Class::Inconsistent => Self::Inconsistent { doing, reason },
+                Class::Corrupt => Self::Corrupt {
+                    table,
+                    what: reason,
+                },
+                Class::Other => Self::Failed { doing, reason },
+            },
+            Said::Io(_)
+            | Said::Tls(_)
+            | Said::Protocol(_)
+            | Said::PoolTimedOut
+            | Said::PoolClosed
+            | Said::WorkerCrashed
+            | Said::BeginFailed => Self::Unavailable { doing, reason },
+            Said::ColumnDecode { .. } | Said::Decode(_) => Self::Corrupt {
+                table,
+                what: reason,
+            },
+            Said::Encode(_) => Self::Inconsistent { doing, reason },
+            _ => Self::Failed { doing, reason },
+        }
+    }
+
+    /// Sorts what the migrator says; `known` is the newest migration of this program.
+    pub(super) fn sort_migration(error: &MigrateError, known: i64) -> Self {
+        match error {
+            MigrateError::VersionMissing(found) if *found > known => Self::Newer {
+                found: *found,
+                known,
+            },
+            MigrateError::Execute(said) | MigrateError::ExecuteMigration(said, _) => {
+                match Self::sort(said, "migrate the database", "_sqlx_migrations") {
+                    unavailable @ Self::Unavailable { .. } => unavailable,
+                    _ => Self::Migrate {
+                        reason: error.to_string(),
+                    },
+                }
+            }
+            _ => Self::Migrate {
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Class {
+    Unavailable,
+    Inconsistent,
+    Corrupt,
+    Other,
+}
+
+fn class_of(said: &dyn sqlx::error::DatabaseError) -> Class {
+    let code = said.code().unwrap_or_default();
+    // A SQLSTATE has five characters, a SQLite result code is a number of at most four digits.
+    if said
+        .try_downcast_ref::<sqlx::sqlite::SqliteError>()
+        .is_some()
+    {
+        class_of_sqlite(code.parse().unwrap_or_default())
+    } else {
+        class_of_postgres(&code)
+    }
+}
+
+/// Sorts a SQLite result code, whose low byte is the primary code (<https://sqlite.org/rescode.html>).
+fn class_of_sqlite(code: i32) -> Class {
+    match code & 0xff {
+        // PERM, ABORT, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR.
+        3..=10 => Class::Unavailable,
+        // FULL, CANTOPEN, PROTOCOL, AUTH.
+        13..=15 | 23 => Class::Unavailable,
+        // TOOBIG, CONSTRAINT, MISMATCH.
+        18..=20 => Class::Inconsistent,
+        // CORRUPT, NOTADB.
+        11 | 26 => Class::Corrupt,
+        _ => Class::Other,
+    }
+}
+
+/// Sorts a SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+fn class_of_postgres(code: &str) -> Class {
+    match code {
+        // Read-only transaction, no privilege, lock not available, no such database.
+        "25006" | "42501" | "55P03" | "3D000" => return Class::Unavailable,
+        "XX001" | "XX002" => return Class::Corrupt,
+        _ => {}
+    }
+    match code.get(..2) {
+        // Connection, authorization, rollback (deadlock), resources, operator, system.
+        Some("08" | "28" | "40" | "53" | "57" | "58") => Class::Unavailable,
+        // Data that a column cannot hold, constraints.
+        Some("22" | "23") => Class::Inconsistent,
+        _ => Class::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_unavailable_on_sqlite() {
+        let busy_snapshot = 517;
+        let disk_full = 13;
+        let read_only_directory = 1544;
+        let cannot_open = 14;
+        for code in [busy_snapshot, disk_full, read_only_directory, cannot_open] {
+            assert_eq!(class_of_sqlite(code), Class::Unavailable, "{code}");
+        }
+        let unique = 2067;
+        assert_eq!(class_of_sqlite(unique), Class::Inconsistent);
+        assert_eq!(class_of_sqlite(1), Class::Other);
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_unavailable_on_postgres() {
+        for code in [
+            "08006", "53100", "53300", "57P01", "57P03", "25006", "40P01",
+        ] {
+            assert_eq!(class_of_postgres(code), Class::Unavailable, "{code}");
+        }
+        assert_eq!(class_of_postgres("23505"), Class::Inconsistent);
+        assert_eq!(class_of_postgres("42P01"), Class::Other);
+        assert_eq!(class_of_postgres(""), Class::Other);
+    }
+
+    #[test]
+    fn an_unknown_migration_above_the_newest_known_one_is_a_newer_database() {
+        assert_eq!(
+            StorageError::sort_migration(&MigrateError::VersionMissing(9), 1),
+            StorageError::Newer { found: 9, known: 1 }
+        );
+        assert!(matches!(
+            StorageError::sort_migration(&MigrateError::VersionMissing(1), 2),
+            StorageError::Migrate { .. }
+        ));
+    }
+}

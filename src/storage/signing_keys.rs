@@ -1,0 +1,96 @@
+//! Signing keys, sealed: what is stored here opens nothing by itself.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::database::{CALL_DEADLINE, Database, attempt, on_either};
+use super::error::StorageError;
+use crate::domain::dataset::closed_words;
+
+closed_words! {
+    /// Where a signing key is in its life.
+    KeyState, "key state", {
+        /// Published, not yet signing.
+        Next = "next",
+        /// Published and signing; there is at most one.
+        Current = "current",
+        /// Published until the last token it signed is dead.
+        Previous = "previous",
+        /// Neither published nor signing.
+        Retired = "retired",
+    }
+}
+
+/// One signing key as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredKey {
+    /// The key's id: its RFC 7638 thumbprint.
+    pub kid: String,
+    /// Where the key is in its life.
+    pub state: KeyState,
+    /// The private key as a compact JWE (RFC 7516 section 7.1).
+    pub sealed: String,
+    /// When the key was made, in seconds since 1970 UTC.
+    pub created_at: i64,
+}
+
+impl Database {
+    /// Lists all signing keys, oldest first.
+    pub async fn list_signing_keys(&self) -> Result<Vec<StoredKey>, StorageError> {
+        const SQL: &str =
+            "SELECT kid, state, sealed, created_at FROM signing_keys ORDER BY created_at, kid";
+        let doing = "list the signing keys";
+        let rows: Vec<(String, String, String, i64)> =
+            attempt(CALL_DEADLINE, doing, "signing_keys", async {
+                on_either!(self.readers(), pool => sqlx::query_as(SQL).fetch_all(pool).await)
+            })
+            .await?;
+        rows.into_iter()
+            .map(|(kid, state, sealed, created_at)| match state.parse() {
+                Ok(state) => Ok(StoredKey {
+                    kid,
+                    state,
+                    sealed,
+                    created_at,
+                }),
+                Err(error) => Err(StorageError::Corrupt {
+                    table: "signing_keys",
+                    what: format!("key {kid}: {error}"),
+                }),
+            })
+            .collect()
+    }
+
+    /// Stores the first signing key, which must be [`KeyState::Current`]; false when there is a key
+    /// already.
+    ///
+    /// Of replicas that start together exactly one gets true; the others then find its key.
+    pub async fn insert_first_signing_key(&self, key: &StoredKey) -> Result<bool, StorageError> {
+        // Replicas may both see an empty table: then the index on the one current key decides.
+        const SQL: &str = "INSERT INTO signing_keys (kid, state, sealed, created_at)
+            SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)
+            ON CONFLICT DO NOTHING";
+        let doing = "store the first signing key";
+        if key.state != KeyState::Current {
+            return Err(StorageError::Inconsistent {
+                doing: doing.into(),
+                reason: format!("the first key must be current, not {}", key.state),
+            });
+        }
+        attempt(CALL_DEADLINE, doing, "signing_keys", async {
+            on_either!(self.writer(), pool => {
+                sqlx::query(SQL)
+                    .bind(key.kid.as_str())
+                    .bind(key.state.as_str())
+                    .bind(key.sealed.as_str())
+                    .bind(key.created_at)
+                    .execute(pool)
+                    .await
+                    .map(|done| done.rows_affected() == 1)
+            })
+        })
+        .await
+    }
+}

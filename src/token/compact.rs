@@ -1,0 +1,255 @@
+//! Tokens as text: the JWS compact serialisation (RFC 7515 section 3.1), signed and verified.
+//!
+//! Here is what both kinds of token share. It refuses to know the claims: they are bytes that a
+//! kind writes, and bytes that it checks before any signature is looked at.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+use super::error::{Flaw, Part, TokenError};
+use super::key_set::KeySet;
+use super::signing_key::SigningKey;
+use crate::domain::secret::Secret;
+
+/// The longest token that is signed or looked at, in bytes.
+pub const LONGEST_TOKEN: usize = 4096;
+
+/// The length of an ES256 signature: `r` and `s`, 32 bytes each (RFC 7518 section 3.4).
+pub(super) const SIGNATURE_LENGTH: usize = 64;
+
+/// The length of a signature in base64url, with the dot before it.
+const SIGNATURE_TEXT_LENGTH: usize = 1 + SIGNATURE_LENGTH.div_ceil(3) * 4 - 2;
+
+/// Room for the claims of an ordinary token, so that writing them does not grow the buffer.
+const CLAIMS_CAPACITY: usize = 512;
+
+/// The order of P-256, big-endian (FIPS 186-5, SP 800-186 section 3.2.1.3).
+const ORDER: [u8; 32] = [
+    0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+    0xBC, 0xE6, 0xFA, 0xAD, 0xA7, 0x17, 0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63, 0x25, 0x51,
+];
+
+/// The two kinds of token; neither is ever accepted for the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Download,
+    Session,
+}
+
+impl Kind {
+    /// The header's `typ` (RFC 8725 section 3.11; `at+jwt` is of RFC 9068).
+    fn header_typ(self) -> &'static str {
+        match self {
+            Self::Download => "download+jwt",
+            Self::Session => "at+jwt",
+        }
+    }
+
+    /// The claim `typ`, and the word for this kind in messages.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Download => "download",
+            Self::Session => "session",
+        }
+    }
+
+    /// The header of every token of this kind that `kid` signs, in base64url.
+    pub(super) fn encoded_header(self, kid: &str) -> String {
+        let typ = self.header_typ();
+        // A kid is base64url and a typ is fixed, so that nothing here wants escaping.
+        URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"ES256","kid":"{kid}","typ":"{typ}"}}"#))
+    }
+
+    /// Refuses a claim `typ` that is not of this kind.
+    pub(super) fn check_claim(self, typ: &str) -> Result<(), TokenError> {
+        if typ == self.word() {
+            Ok(())
+        } else {
+            Err(self.wrong())
+        }
+    }
+
+    fn wrong(self) -> TokenError {
+        TokenError::WrongKind {
+            expected: self.word(),
+        }
+    }
+}
+
+/// The header: exactly these members. Whatever else RFC 7515 section 4.1 knows (`jwk`, `jku`,
+/// `x5c`, `x5u`, `crit` ...) is a way to choose the key or the rules, and is refused.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Cow<'a, str>,
+    #[serde(borrow)]
+    kid: Cow<'a, str>,
+    #[serde(borrow)]
+    typ: Cow<'a, str>,
+}
+
+/// Signs `claims` as a token of `kind`.
+pub(super) fn sign(
+    kind: Kind,
+    claims: &impl Serialize,
+    key: &SigningKey,
+) -> Result<Secret<String>, TokenError> {
+    let mut payload = Vec::with_capacity(CLAIMS_CAPACITY);
+    serde_json::to_writer(&mut payload, claims).map_err(|error| TokenError::Sign {
+        reason: error.to_string(),
+    })?;
+    let header = key.encoded_header(kind);
+    let length = header.len() + 1 + (payload.len() * 4).div_ceil(3) + SIGNATURE_TEXT_LENGTH;
+    if length > LONGEST_TOKEN {
+        return Err(Flaw::TooLong.of(Part::Token));
+    }
+    let mut token = String::with_capacity(length);
+    token.push_str(header);
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(&payload, &mut token);
+    let signature = key.signature_of(token.as_bytes())?;
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(Secret::new(token))
+}
+
+/// Verifies a token of `kind`; `check` reads the payload's bytes and holds them against what is
+/// expected.
+///
+/// The claims leave this function only after the signature has verified. `check` runs before it,
+/// because it is cheap and the signature is not.
+pub(super) fn verify<C>(
+    kind: Kind,
+    token: &str,
+    keys: &KeySet,
+    check: impl FnOnce(&[u8]) -> Result<C, TokenError>,
+) -> Result<C, TokenError> {
+    if token.len() > LONGEST_TOKEN {
+        return Err(Flaw::TooLong.of(Part::Token));
+    }
+    let Some((signed, signature)) = token.rsplit_once('.') else {
+        return Err(Flaw::NotThreeParts.of(Part::Token));
+    };
+    let Some((header, payload)) = signed.split_once('.') else {
+        return Err(Flaw::NotThreeParts.of(Part::Token));
+    };
+    if payload.contains('.') {
+        return Err(Flaw::NotThreeParts.of(Part::Token));
+    }
+    let header = decode(header, Part::Header)?;
+    let header: Header<'_> = read_object(&header, Part::Header)?;
+    if header.alg != "ES256" {
+        return Err(TokenError::WrongAlgorithm);
+    }
+    if header.typ != kind.header_typ() {
+        return Err(kind.wrong());
+    }
+    let key = keys.key(&header.kid).ok_or(TokenError::UnknownKey)?;
+    let signature = decode(signature, Part::Signature)?;
+    check_signature_form(&signature)?;
+    let claims = check(&decode(payload, Part::Payload)?)?;
+    key.verify(signed.as_bytes(), &signature)?;
+    Ok(claims)
+}
+
+/// Decodes base64url; each value has one spelling only (RFC 4648 section 3.5).
+fn decode(text: &str, part: Part) -> Result<Vec<u8>, TokenError> {
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| Flaw::NotBase64url.of(part))
+}
+
+/// Refuses what is not `r` and `s`, both from 1 to the order less 1 (FIPS 186-5 section 6.4.2).
+fn check_signature_form(signature: &[u8]) -> Result<(), TokenError> {
+    let (r, s) = match signature.split_at_checked(SIGNATURE_LENGTH / 2) {
+        Some((r, s)) if s.len() == r.len() => (r, s),
+        _ => return Err(Flaw::WrongSignatureLength.of(Part::Signature)),
+    };
+    let is_in_range = |number: &[u8]| number.iter().any(|byte| *byte != 0) && *number < ORDER[..];
+    if is_in_range(r) && is_in_range(s) {
+        Ok(())
+    } else {
+        Err(Flaw::SignatureOutOfRange.of(Part::Signature))
+    }
+}
+
+/// Reads one JSON object with exactly the members of `T`.
+pub(super) fn read_object<'a, T: Deserialize<'a>>(
+    json: &'a [u8],
+    part: Part,
+) -> Result<T, TokenError> {
+    // serde would also read a struct from an array of its members.
+    if json.first() != Some(&b'{') {
+        return Err(Flaw::NotJsonObject.of(part));
+    }
+    serde_json::from_slice(json).map_err(|error| flaw_behind(&error).of(part))
+}
+
+/// Says which flaw made serde refuse; the refusal does not depend on it, and serde's own words
+/// stay here, because they quote the token.
+fn flaw_behind(error: &serde_json::Error) -> Flaw {
+    let words = error.to_string();
+    [
+        ("unknown field", Flaw::UnknownMember),
+        ("duplicate field", Flaw::DuplicateMember),
+        ("missing field", Flaw::MissingMember),
+        ("invalid type", Flaw::WrongType),
+        ("invalid value", Flaw::WrongValue),
+    ]
+    .into_iter()
+    .find(|(beginning, _)| words.starts_with(beginning))
+    .map_or(Flaw::NotJsonObject, |(_, flaw)| flaw)
+}
+
+/// Reads a member that may be left out but, where it stands, is not `null`.
+pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A UUID in its canonical text form, lower case and hyphenated (RFC 9562 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CanonicalUuid(pub(super) Uuid);
+
+impl CanonicalUuid {
+    /// Reads the canonical form and no other, so that equal ids are equal bytes.
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        let uuid = Uuid::try_parse(text).ok()?;
+        let mut buffer = Uuid::encode_buffer();
+        (uuid.hyphenated().encode_lower(&mut buffer) == text).then_some(Self(uuid))
+    }
+}
+
+impl Serialize for CanonicalUuid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut buffer = Uuid::encode_buffer();
+        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut buffer))
+    }
+}
+
+impl<'de> Deserialize<'de> for CanonicalUuid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = CanonicalUuid;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a canonical UUID")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<CanonicalUuid, E> {
+                CanonicalUuid::from_text(text)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}

@@ -1,0 +1,125 @@
+//! Download tokens: one dataset, for two minutes at most.
+//!
+//! The claims are exactly `iss`, `aud`, `iat`, `exp`, `jti`, `typ`, `scope` and, for a user,
+//! `sub`: tokens travel in URLs, so that they say nothing personal. This module refuses to know
+//! who may have a token.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::compact::{self, CanonicalUuid, Kind};
+use super::error::{Flaw, Part, TokenError};
+use super::expected::{self, Common, Expected};
+use super::key_set::KeySet;
+use super::signing_key::SigningKey;
+use crate::domain::decision::LONGEST_TOKEN_LIFE;
+use crate::domain::id::{DatasetId, RecordId, UserId};
+use crate::domain::secret::Secret;
+
+/// What the claim `scope` begins with.
+const SCOPE_PREFIX: &str = "dataset:";
+
+/// What a download token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DownloadClaims {
+    /// `iss`: who minted the token.
+    pub issuer: String,
+    /// `aud`: who is meant to verify it.
+    pub audience: String,
+    /// `sub`: the user it was minted for; absent for the anonymous principal.
+    pub subject: Option<UserId>,
+    /// `scope`: the one dataset that the token opens.
+    pub dataset_id: DatasetId,
+    /// `jti`: the audit record of the minting.
+    pub id: RecordId,
+    /// `iat`: seconds since 1970 UTC.
+    pub issued_at: i64,
+    /// `exp`: the first second in which the token is dead, since 1970 UTC; at most
+    /// [`LONGEST_TOKEN_LIFE`] after `iat`.
+    pub expires_at: i64,
+}
+
+/// The claims as they are written, in this order.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payload<'a> {
+    #[serde(borrow)]
+    iss: Cow<'a, str>,
+    #[serde(borrow)]
+    aud: Cow<'a, str>,
+    iat: i64,
+    exp: i64,
+    jti: CanonicalUuid,
+    #[serde(borrow)]
+    typ: Cow<'a, str>,
+    #[serde(borrow)]
+    scope: Cow<'a, str>,
+    #[serde(
+        default,
+        deserialize_with = "compact::present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    sub: Option<CanonicalUuid>,
+}
+
+impl DownloadClaims {
+    /// Signs the claims as a download token.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError::WrongLifetime`] for a life of less than a second or of more than
+    /// [`LONGEST_TOKEN_LIFE`]; [`Flaw::TooLong`] if issuer and audience make the token longer than
+    /// [`super::LONGEST_TOKEN`]; [`TokenError::Sign`] if the cryptographic library fails.
+    pub fn sign(&self, key: &SigningKey) -> Result<Secret<String>, TokenError> {
+        expected::check_lifetime(self.issued_at, self.expires_at, LONGEST_TOKEN_LIFE.into())?;
+        let payload = Payload {
+            iss: Cow::Borrowed(&self.issuer),
+            aud: Cow::Borrowed(&self.audience),
+            iat: self.issued_at,
+            exp: self.expires_at,
+            jti: CanonicalUuid(self.id.0),
+            typ: Cow::Borrowed(Kind::Download.word()),
+            scope: Cow::Owned(format!("{SCOPE_PREFIX}{}", self.dataset_id)),
+            sub: self.subject.map(|user_id| CanonicalUuid(user_id.0)),
+        };
+        compact::sign(Kind::Download, &payload, key)
+    }
+
+    /// Verifies a download token: its form, its kind, every claim, and then its signature.
+    ///
+    /// # Errors
+    ///
+    /// The first reason that was found to refuse it, the cheap ones before the signature.
+    pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Self, TokenError> {
+        compact::verify(Kind::Download, token, keys, |json| {
+            Self::check(json, expected)
+        })
+    }
+
+    fn check(json: &[u8], expected: &Expected<'_>) -> Result<Self, TokenError> {
+        let payload: Payload<'_> = compact::read_object(json, Part::Payload)?;
+        Kind::Download.check_claim(&payload.typ)?;
+        let dataset_id = payload
+            .scope
+            .strip_prefix(SCOPE_PREFIX)
+            .and_then(CanonicalUuid::from_text)
+            .ok_or(Flaw::WrongValue.of(Part::Payload))?;
+        let common = Common {
+            issuer: &payload.iss,
+            audience: &payload.aud,
+            issued_at: payload.iat,
+            expires_at: payload.exp,
+        };
+        expected.admit(common, LONGEST_TOKEN_LIFE.into())?;
+        Ok(Self {
+            issuer: payload.iss.into_owned(),
+            audience: payload.aud.into_owned(),
+            subject: payload.sub.map(|user_id| UserId(user_id.0)),
+            dataset_id: DatasetId(dataset_id.0),
+            id: RecordId(payload.jti.0),
+            issued_at: payload.iat,
+            expires_at: payload.exp,
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! Texts that are no three parts of canonical base64url with a JSON object each.
+
+use super::*;
+
+#[test]
+fn parts_that_are_no_json_objects_are_refused() {
+    let bench = bench();
+    let (header, payload) = (bench.json(0), bench.json(1));
+    let array_of = |json: &str| {
+        let members: Value = serde_json::from_str(json).unwrap();
+        let values: Value = members.as_object().unwrap().values().cloned().collect();
+        values.to_string()
+    };
+    let ways = |json: &str| {
+        [
+            array_of(json),
+            String::new(),
+            String::from("null"),
+            format!(" {json}"),
+            format!("{json}{json}"),
+            format!("\u{feff}{json}"),
+            json[..json.len() - 1].to_owned(),
+        ]
+    };
+    for other in ways(&header) {
+        let flaw = bench.flaw(&bench.forge(&other, &payload));
+        assert_eq!(flaw, (Part::Header, Flaw::NotJsonObject), "{other}");
+    }
+    for other in ways(&payload) {
+        let flaw = bench.flaw(&bench.forge(&header, &other));
+        assert_eq!(flaw, (Part::Payload, Flaw::NotJsonObject), "{other}");
+    }
+}
+
+#[test]
+fn base64url_that_is_padded_or_not_canonical_is_refused() {
+    let bench = bench();
+    let token = bench.token();
+    let [header, payload, signature]: [&str; 3] =
+        token.split('.').collect::<Vec<_>>().try_into().unwrap();
+    // A claim grows until the payload's last character has bits to spare.
+    let longer = (0..3)
+        .map(|blanks| format!("{}{}", bench.json(1), " ".repeat(blanks)))
+        .find(|json| json.len() % 3 == 1)
+        .unwrap();
+    let payload_with_room = URL_SAFE_NO_PAD.encode(&longer);
+    assert!(
+        DownloadClaims::verify(
+            &bench.forge(&bench.json(0), &longer),
+            &bench.keys,
+            &EXPECTED
+        )
+        .is_ok()
+    );
+    let spelt_otherwise = |text: &str| {
+        let (rest, last) = text.split_at(text.len() - 1);
+        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let at = alphabet.find(last).unwrap();
+        format!("{rest}{}", &alphabet[at + 1..at + 2])
+    };
+    let cases = [
+        (Part::Header, bench.sign(&format!("{header}=.{payload}"))),
+        (Part::Header, bench.sign(&format!("{header}\n.{payload}"))),
+        (Part::Header, bench.sign(&format!("+{header}.{payload}"))),
+        (
+            Part::Payload,
+            bench.sign(&format!("{header}.{}", URL_SAFE.encode(&longer))),
+        ),
+        (
+            Part::Payload,
+            bench.sign(&format!("{header}.{}", spelt_otherwise(&payload_with_room))),
+        ),
+        (Part::Payload, bench.sign(&format!("{header}.{payload}%"))),
+        (Part::Signature, format!("{token}==")),
+        (Part::Signature, format!("{token} ")),
+        (
+            Part::Signature,
+            format!("{header}.{payload}.{}", spelt_otherwise(signature)),
+        ),
+    ];
+    for (part, token) in cases {
+        assert_eq!(bench.flaw(&token), (part, Flaw::NotBase64url), "{token}");
+    }
+}
+
+#[test]
+fn more_or_less_than_three_parts_are_refused() {
+    let bench = bench();
+    let token = bench.token();
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    for other in [
+        String::new(),
+        String::from("."),
+        signed.to_owned(),
+        signature.to_owned(),
+        format!("{token}."),
+        format!(".{token}"),
+        bench.sign(&format!("{signed}.{signature}")),
+    ] {
+        assert_eq!(
+            bench.flaw(&other),
+            (Part::Token, Flaw::NotThreeParts),
+            "{other}"
+        );
+    }
+}
+
+#[test]
+fn a_token_over_4_kib_is_refused_and_never_signed() {
+    let mut bench = bench();
+    bench.download.issuer = "i".repeat(4000);
+    assert_eq!(
+        flaw_in(bench.download.sign(&bench.key).unwrap_err()),
+        (Part::Token, Flaw::TooLong)
+    );
+    bench.download.issuer = EXPECTED.issuer.to_owned();
+    let padded = |blanks: usize| {
+        bench.forge(
+            &bench.json(0),
+            &format!("{}{}", bench.json(1), " ".repeat(blanks)),
+        )
+    };
+    let fits = (0..4096)
+        .map(padded)
+        .take_while(|token| token.len() <= LONGEST_TOKEN)
+        .last()
+        .unwrap();
+    assert!(DownloadClaims::verify(&fits, &bench.keys, &EXPECTED).is_ok());
+    let blanks = json_of(&fits, 1).len() - bench.json(1).len();
+    assert_eq!(
+        bench.flaw(&padded(blanks + 1)),
+        (Part::Token, Flaw::TooLong)
+    );
+}
+
+#[test]
+fn the_longest_token_that_is_signed_verifies() {
+    let mut bench = bench();
+    let signed = (2000..4096).rev().find_map(|length| {
+        bench.download.issuer = "i".repeat(length);
+        bench.download.sign(&bench.key).ok()
+    });
+    let signed = signed.unwrap();
+    assert!(signed.reveal().len() > LONGEST_TOKEN - 4);
+    let expected = Expected {
+        issuer: &bench.download.issuer,
+        ..EXPECTED
+    };
+    assert!(DownloadClaims::verify(signed.reveal(), &bench.keys, &expected).is_ok());
+}

@@ -1,0 +1,240 @@
+//! Sealing: how a private key rests where it is kept.
+//!
+//! A sealed text is a compact JWE (RFC 7516) with direct encryption (`dir`) and `A256GCM`. This
+//! module refuses to know where the sealing key and the sealed texts are kept.
+
+use base64::Engine as _;
+use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use josekit::jwe::{self, Dir, JweHeader};
+use zeroize::Zeroizing;
+
+use super::error::TokenError;
+use crate::domain::secret::Secret;
+
+/// The longest text that is looked at as a sealing key, in bytes; 44 are enough.
+const LONGEST_KEY_TEXT: usize = 256;
+
+/// What every sealed text begins with: the header `{"alg":"dir","enc":"A256GCM"}` in base64url,
+/// and an empty encrypted key (RFC 7516 section 7.1, RFC 7518 section 4.5).
+const SEALED_PREFIX: &str = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..";
+
+/// The base64url lengths of a 96-bit initialisation vector and a 128-bit tag (RFC 7518 section 5.3).
+const IV_TEXT_LENGTH: usize = 16;
+const TAG_TEXT_LENGTH: usize = 22;
+
+/// Base64url that takes padding or none.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The 256-bit key that seals private signing keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SealingKey(Secret<[u8; 32]>);
+
+impl SealingKey {
+    /// Makes a new key from the operating system's randomness, by way of `rand`'s generator.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Secret::new(rand::random()))
+    }
+
+    /// Reads 32 bytes in base64 or base64url, padded or not, with white space around them ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError::SealingKeyText`], which does not quote the text.
+    pub fn from_text(text: &str) -> Result<Self, TokenError> {
+        let refused = |reason| TokenError::SealingKeyText { reason };
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(refused("there is no text"));
+        }
+        if text.len() > LONGEST_KEY_TEXT {
+            return Err(refused("the text is far too long"));
+        }
+        let text = Zeroizing::new(text.replace('+', "-"));
+        let text = Zeroizing::new(text.replace('/', "_"));
+        let bytes = LENIENT
+            .decode(text.as_bytes())
+            .map(Zeroizing::new)
+            .map_err(|_| refused("the text is not base64"))?;
+        match <[u8; 32]>::try_from(bytes.as_slice()) {
+            Ok(key) => Ok(Self(Secret::new(key))),
+            Err(_) if bytes.len() < 32 => Err(refused("there are fewer than 32 bytes")),
+            Err(_) => Err(refused("there are more than 32 bytes")),
+        }
+    }
+
+    /// Writes the key as 43 characters of base64url, which [`SealingKey::from_text`] reads.
+    #[must_use]
+    pub fn to_text(&self) -> Secret<String> {
+        Secret::new(URL_SAFE_NO_PAD.encode(self.0.reveal()))
+    }
+
+    /// Seals `plain`; twice the same gives two different texts.
+    pub(super) fn seal(&self, plain: &[u8]) -> Result<String, TokenError> {
+        let failed = |error: josekit::JoseError| TokenError::Seal {
+            reason: error.to_string(),
+        };
+        let mut header = JweHeader::new();
+        header.set_algorithm("dir");
+        header.set_content_encryption("A256GCM");
+        let encrypter = Dir.encrypter_from_bytes(self.0.reveal()).map_err(failed)?;
+        let sealed = jwe::serialize_compact(plain, &header, &encrypter).map_err(failed)?;
+        check_form(&sealed).map_err(|_| TokenError::Seal {
+            reason: String::from("the library wrote another form than it was asked for"),
+        })?;
+        Ok(sealed)
+    }
+
+    /// Opens what [`SealingKey::seal`] sealed with the same key.
+    pub(super) fn unseal(&self, sealed: &str) -> Result<Zeroizing<Vec<u8>>, TokenError> {
+        check_form(sealed)?;
+        let refused = |_| TokenError::Unseal {
+            reason: "it was sealed with another sealing key, or it is damaged",
+        };
+        let decrypter = Dir.decrypter_from_bytes(self.0.reveal()).map_err(refused)?;
+        let (plain, _) = jwe::deserialize_compact(sealed, &decrypter).map_err(refused)?;
+        Ok(Zeroizing::new(plain))
+    }
+}
+
+/// Refuses what cannot be ours before any decryption.
+///
+/// The library would inflate a `zip` and OpenSSL would take a tag cut short, which is forged more
+/// easily: the header, the vector's and the tag's lengths are therefore held here.
+fn check_form(sealed: &str) -> Result<(), TokenError> {
+    let refused = TokenError::Unseal {
+        reason: "it is not a compact JWE with dir and A256GCM",
+    };
+    let Some(rest) = sealed.strip_prefix(SEALED_PREFIX) else {
+        return Err(refused);
+    };
+    let lengths: Vec<usize> = rest.split('.').map(str::len).collect();
+    match lengths.as_slice() {
+        [IV_TEXT_LENGTH, _, TAG_TEXT_LENGTH] => Ok(()),
+        _ => Err(refused),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE as PADDED_URL_SAFE};
+
+    fn unseal_refusal(sealed: &str, key: &SealingKey) -> &'static str {
+        match key.unseal(sealed).map(|_| ()).unwrap_err() {
+            TokenError::Unseal { reason } => reason,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_sealing_key_is_read_back_from_its_own_text() {
+        let key = SealingKey::random();
+        assert_eq!(SealingKey::from_text(key.to_text().reveal()), Ok(key));
+        assert_ne!(SealingKey::random(), SealingKey::random());
+    }
+
+    #[test]
+    fn a_sealing_key_is_read_in_every_base64_with_a_line_end() {
+        // 0xFB and 0xFF make the characters in which the two alphabets differ.
+        let bytes = [
+            [0xFB; 16].as_slice(),
+            [0xFF; 8].as_slice(),
+            [7; 8].as_slice(),
+        ]
+        .concat();
+        for text in [
+            STANDARD.encode(&bytes),
+            STANDARD_NO_PAD.encode(&bytes),
+            PADDED_URL_SAFE.encode(&bytes),
+            format!("  {}\r\n", URL_SAFE_NO_PAD.encode(&bytes)),
+        ] {
+            let key = SealingKey::from_text(&text).unwrap();
+            assert_eq!(key.0.reveal().as_slice(), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_sealing_key_is_refused_without_being_quoted() {
+        for (text, reason) in [
+            (String::from(" \n"), "there is no text"),
+            (
+                String::from("correct horse battery staple"),
+                "the text is not base64",
+            ),
+            (STANDARD.encode([1; 31]), "there are fewer than 32 bytes"),
+            (STANDARD.encode([1; 33]), "there are more than 32 bytes"),
+            (STANDARD.encode([1; 300]), "the text is far too long"),
+        ] {
+            let refusal = SealingKey::from_text(&text).unwrap_err();
+            assert_eq!(refusal, TokenError::SealingKeyText { reason });
+            assert!(text.trim().is_empty() || !refusal.to_string().contains(text.trim()));
+        }
+    }
+
+    #[test]
+    fn a_sealing_key_does_not_print() {
+        let key = SealingKey::random();
+        assert_eq!(format!("{key:?}"), "SealingKey([redacted])");
+    }
+
+    #[test]
+    fn another_sealing_key_does_not_open() {
+        let sealed = SealingKey::random().seal(b"plain").unwrap();
+        let reason = unseal_refusal(&sealed, &SealingKey::random());
+        assert!(reason.contains("another sealing key"), "{reason}");
+    }
+
+    #[test]
+    fn sealing_twice_gives_two_texts_with_two_vectors() {
+        let key = SealingKey::random();
+        let vector = |sealed: &str| sealed.split('.').nth(2).unwrap().to_owned();
+        let (one, other) = (key.seal(b"plain").unwrap(), key.seal(b"plain").unwrap());
+        assert_ne!(vector(&one), vector(&other));
+        assert_eq!(key.unseal(&one).unwrap(), key.unseal(&other).unwrap());
+    }
+
+    #[test]
+    fn a_tag_cut_short_is_refused_before_decryption() {
+        let key = SealingKey::random();
+        let sealed = key.seal(b"plain").unwrap();
+        let cut = sealed.get(..sealed.len() - 4).unwrap();
+        assert!(unseal_refusal(cut, &key).contains("compact JWE"));
+    }
+
+    #[test]
+    fn another_header_is_refused_before_decryption() {
+        let key = SealingKey::random();
+        let sealed = key.seal(b"plain").unwrap();
+        for header in [
+            r#"{"alg":"dir","enc":"A256GCM","zip":"DEF"}"#,
+            r#"{"enc":"A256GCM","alg":"dir"}"#,
+            r#"{"alg":"dir","enc":"A128GCM"}"#,
+        ] {
+            let (_, rest) = sealed.split_once('.').unwrap();
+            let other = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header));
+            assert!(
+                unseal_refusal(&other, &key).contains("compact JWE"),
+                "{header}"
+            );
+        }
+        assert!(unseal_refusal("", &key).contains("compact JWE"));
+    }
+
+    #[test]
+    fn every_changed_character_of_a_sealed_text_is_noticed() {
+        let key = SealingKey::random();
+        let sealed = key.seal(b"plain").unwrap();
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert!(key.unseal(&changed).is_err(), "at {at}");
+        }
+    }
+}

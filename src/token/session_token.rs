@@ -1,0 +1,131 @@
+//! Session tokens: what a login gives, to be shown in the `Authorization` header.
+//!
+//! The claims are exactly `iss`, `aud`, `sub`, `iat`, `exp`, `jti`, `typ` and `amr`. This module
+//! refuses to know passwords, and whether a session was ended early.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::compact::{self, CanonicalUuid, Kind};
+use super::error::{Flaw, Part, TokenError};
+use super::expected::{self, Common, Expected};
+use super::key_set::KeySet;
+use super::signing_key::SigningKey;
+use crate::domain::caller::Authentication;
+use crate::domain::id::{RecordId, UserId};
+use crate::domain::secret::Secret;
+
+/// What a session token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionClaims {
+    /// `iss`: who issued the token.
+    pub issuer: String,
+    /// `aud`: who is meant to verify it; another audience than that of download tokens.
+    pub audience: String,
+    /// `sub`: the user who signed in.
+    pub subject: UserId,
+    /// `jti`: the session's own id, a `UUIDv7`.
+    pub id: RecordId,
+    /// `iat`: seconds since 1970 UTC.
+    pub issued_at: i64,
+    /// `exp`: the first second in which the token is dead, since 1970 UTC.
+    pub expires_at: i64,
+    /// `amr`: how the user signed in (RFC 8176).
+    pub authentication: Authentication,
+}
+
+/// The claims as they are written, in this order.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payload<'a> {
+    #[serde(borrow)]
+    iss: Cow<'a, str>,
+    #[serde(borrow)]
+    aud: Cow<'a, str>,
+    sub: CanonicalUuid,
+    iat: i64,
+    exp: i64,
+    jti: CanonicalUuid,
+    #[serde(borrow)]
+    typ: Cow<'a, str>,
+    amr: Vec<Cow<'a, str>>,
+}
+
+impl SessionClaims {
+    /// Signs the claims as a session token.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError::NotSignedIn`] for a caller that proved nothing; [`TokenError::WrongLifetime`]
+    /// for a life of less than a second; [`Flaw::TooLong`] if issuer and audience make the token
+    /// longer than [`super::LONGEST_TOKEN`]; [`TokenError::Sign`] if the cryptographic library
+    /// fails.
+    pub fn sign(&self, key: &SigningKey) -> Result<Secret<String>, TokenError> {
+        expected::check_lifetime(self.issued_at, self.expires_at, i64::MAX)?;
+        let method = method_of(self.authentication).ok_or(TokenError::NotSignedIn)?;
+        let payload = Payload {
+            iss: Cow::Borrowed(&self.issuer),
+            aud: Cow::Borrowed(&self.audience),
+            sub: CanonicalUuid(self.subject.0),
+            iat: self.issued_at,
+            exp: self.expires_at,
+            jti: CanonicalUuid(self.id.0),
+            typ: Cow::Borrowed(Kind::Session.word()),
+            amr: vec![Cow::Borrowed(method)],
+        };
+        compact::sign(Kind::Session, &payload, key)
+    }
+
+    /// Verifies a session token: its form, its kind, every claim, and then its signature.
+    ///
+    /// # Errors
+    ///
+    /// The first reason that was found to refuse it, the cheap ones before the signature.
+    pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Self, TokenError> {
+        compact::verify(Kind::Session, token, keys, |json| {
+            Self::check(json, expected)
+        })
+    }
+
+    fn check(json: &[u8], expected: &Expected<'_>) -> Result<Self, TokenError> {
+        let payload: Payload<'_> = compact::read_object(json, Part::Payload)?;
+        Kind::Session.check_claim(&payload.typ)?;
+        let authentication = match payload.amr.as_slice() {
+            [method] => authentication_by(method),
+            _ => None,
+        }
+        .ok_or(Flaw::WrongValue.of(Part::Payload))?;
+        let common = Common {
+            issuer: &payload.iss,
+            audience: &payload.aud,
+            issued_at: payload.iat,
+            expires_at: payload.exp,
+        };
+        expected.admit(common, i64::MAX)?;
+        Ok(Self {
+            issuer: payload.iss.into_owned(),
+            audience: payload.aud.into_owned(),
+            subject: UserId(payload.sub.0),
+            id: RecordId(payload.jti.0),
+            issued_at: payload.iat,
+            expires_at: payload.exp,
+            authentication,
+        })
+    }
+}
+
+/// The authentication method of RFC 8176 section 2, where a session can come from it.
+fn method_of(authentication: Authentication) -> Option<&'static str> {
+    match authentication {
+        Authentication::None => None,
+        Authentication::Password => Some("pwd"),
+    }
+}
+
+fn authentication_by(method: &str) -> Option<Authentication> {
+    Authentication::ALL
+        .iter()
+        .copied()
+        .find(|authentication| method_of(*authentication) == Some(method))
+}
