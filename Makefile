@@ -1,0 +1,109 @@
+# Cedargate in two commands: `make run` serves the demo, `make test` checks everything.
+# Needs a Rust toolchain with rustfmt and clippy, a C compiler, perl and make. `make test` installs
+# the rest by itself (Debian packages, a Python environment in .venv, npm packages, cargo-deny) from
+# Debian, PyPI, npm and crates.io. What is missing fails the run; nothing is skipped.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+
+CARGO_DENY := cargo-deny 0.20.2
+PEERS := tests/peers
+INSTALL_LOG := target/install.log
+heading = @printf '\n== %s ==\n'
+
+.PHONY: build run test install debian-packages cargo-deny format lint docs deny advisories \
+        compile cargo-test peers peers-lock openapi
+
+# The debug binary, target/debug/cedargate.
+build:
+	cargo build --locked
+
+run:
+	cargo run --release --locked -- serve --demo
+
+# Installing mostly waits for the network, so it goes on beside the compiler.
+# pytest comes last, so that the log ends with its summary.
+test:
+	$(heading) 'install and compile side by side (the install log is $(INSTALL_LOG))'
+	@mkdir -p target
+	@$(MAKE) --no-print-directory install >$(INSTALL_LOG) 2>&1 & install=$$!; \
+	trap 'kill $$install 2>/dev/null || true' EXIT; \
+	$(MAKE) --no-print-directory format lint docs compile; \
+	if ! wait $$install; then cat $(INSTALL_LOG); exit 1; fi; \
+	trap - EXIT
+	@$(MAKE) --no-print-directory deny cargo-test peers
+
+# What the tests need beyond the toolchain. A second run finds it all there.
+install: debian-packages .venv/installed $(PEERS)/node_modules/.package-lock.json cargo-deny
+
+debian-packages:
+	$(heading) 'Debian packages'
+	@$(PEERS)/debian-packages
+
+.venv/installed: $(PEERS)/requirements.txt | debian-packages
+	$(heading) 'Python environment'
+	@rm -rf .venv && python3 -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r $(PEERS)/requirements.txt
+	@touch $@
+
+$(PEERS)/node_modules/.package-lock.json: $(PEERS)/package-lock.json | debian-packages
+	$(heading) 'npm packages'
+	@cd $(PEERS) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+cargo-deny:
+	$(heading) 'cargo-deny'
+	@if [ "$$(cargo-deny --version 2>/dev/null)" != '$(CARGO_DENY)' ]; then \
+		cargo install --quiet --locked --debug --root target/tools $(subst $() ,@,$(CARGO_DENY)); \
+	fi; cargo-deny --version
+
+format:
+	$(heading) 'format'
+	@cargo fmt --check
+
+lint:
+	$(heading) 'lints'
+	@cargo clippy --quiet --locked --all-targets -- -D warnings
+
+docs:
+	$(heading) 'documentation'
+	@RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --locked --no-deps
+
+# The advisory database lives on GitHub, which a build machine need not reach: see `advisories`.
+deny:
+	$(heading) 'licences, bans and sources of the dependencies'
+	@cargo deny --locked check bans licenses sources
+
+# Known vulnerabilities and withdrawn crates. Needs GitHub; run it daily and before a release.
+advisories: cargo-deny
+	$(heading) 'advisories'
+	@cargo deny --locked check advisories
+
+compile:
+	$(heading) 'compile'
+	@cargo build --quiet --locked
+	@cargo test --quiet --locked --no-run
+
+cargo-test:
+	$(heading) 'cargo test'
+	@cargo test --quiet --locked
+
+# Independent programs against the running server; see tests/peers/README.md.
+peers: install build
+	$(heading) 'peers'
+	@cd $(PEERS) && ../../.venv/bin/python -m pytest
+
+# After a change of requirements.in or package.json: take the newest stable releases and pin them.
+peers-lock:
+	@rm -rf .venv && python3 -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --upgrade -r $(PEERS)/requirements.in
+	@{ echo '# Written by `make peers-lock` from requirements.in.'; .venv/bin/pip freeze; } >$(PEERS)/requirements.txt
+	@touch .venv/installed
+	@cd $(PEERS) && npm install --package-lock-only --no-audit --no-fund
+
+# The committed OpenAPI document, as the server describes itself.
+openapi: build
+	@mkdir -p openapi && target/debug/cedargate openapi >target/openapi.json
+	@mv target/openapi.json openapi/openapi.json

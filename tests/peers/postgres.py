@@ -1,0 +1,70 @@
+"""A throw-away PostgreSQL cluster of the Debian package."""
+
+import itertools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from gateway import free_port
+
+
+class Cluster:
+    """One cluster in a folder of its own. PostgreSQL refuses root, so root lends it to `postgres`."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.port = free_port()
+        self.programs = max(
+            Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name)
+        )
+        self._names = itertools.count()
+
+    def _as_owner(self, *command):
+        command = [str(part) for part in command]
+        if os.geteuid() == 0:
+            command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", *command]
+        done = subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self):
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
+        self._as_owner(
+            self.programs / "initdb", "-D", self.folder / "cluster",
+            "-U", "cedargate", "-A", "trust", "-E", "UTF8", "--no-sync",
+        )  # fmt: skip
+        self.go_on()
+        return self
+
+    def go_on(self):
+        """Starts the cluster again after `stop`, on the same port."""
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        self._as_owner(
+            self.programs / "pg_ctl", "-D", self.folder / "cluster", "-w",
+            "-l", self.folder / "log", "-o", options, "start",
+        )  # fmt: skip
+
+    def stop(self):
+        """Ends the cluster at once, as a machine that goes away would."""
+        self._as_owner(
+            self.programs / "pg_ctl", "-D", self.folder / "cluster", "-w", "-m", "immediate", "stop"
+        )
+
+    def sql(self, text, database="postgres"):
+        return self._as_owner(
+            self.programs / "psql", "-h", "127.0.0.1", "-p", self.port, "-U", "cedargate",
+            "-v", "ON_ERROR_STOP=1", "-tA", "-d", database, "-c", text,
+        ).strip()  # fmt: skip
+
+    def make_database(self):
+        """Makes an empty database and answers its URL."""
+        name = f"gate_{next(self._names)}"
+        self.sql(f'create database "{name}"')
+        return f"postgres://cedargate@127.0.0.1:{self.port}/{name}"
+
+    def database_of(self, gateway):
+        return gateway.settings["CEDARGATE_DATABASE_URL"].rsplit("/", 1)[-1]

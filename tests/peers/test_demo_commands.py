@@ -1,0 +1,99 @@
+"""What `serve --demo` prints really works, pasted as it stands into another shell."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from demo import ADMIN, CATALOG, MEMBER, OUTSIDER, OWNER, PUBLIC, file_of
+
+from gateway import until
+
+TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
+
+
+@pytest.fixture(scope="module")
+def printed(server):
+    """The page, once it is out."""
+    return until(
+        lambda: (text := server.printed.read_text()) if "Stop with" in server.printed.read_text() else "",
+        "the page is printed",
+    )
+
+
+def commands(printed):
+    """Heading -> its commands: lines that four blanks set apart are for pasting."""
+    found, heading = {}, None
+    for line in printed.splitlines():
+        if line.startswith("    "):
+            found.setdefault(heading, []).append(line.strip())
+        elif line.strip():
+            heading = line.strip().rstrip(":")
+    return found
+
+
+@pytest.fixture
+def paste(tmp_path):
+    """Pastes lines into a new bash in an empty folder, as a person would."""
+
+    def paste(lines):
+        own = Path(sys.executable).parent  # rio stands in the Python environment
+        done = subprocess.run(
+            ["bash", "--noprofile", "--norc"],
+            input="\n".join(["set -e -o pipefail", f'PATH="$PATH:{own}"', *lines]) + "\n",
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"{lines}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    return paste
+
+
+def the_one(printed, word):
+    found = [lines for heading, lines in commands(printed).items() if word in heading]
+    assert len(found) == 1, f"{word!r}: {list(commands(printed))}"
+    return found[0]
+
+
+def test_the_page_names_everything_a_newcomer_needs(printed, server):
+    assert f"{server.base}/docs" in printed
+    assert server.jwks_url in printed
+    for person in (ADMIN, OWNER, MEMBER, OUTSIDER):
+        assert re.search(rf"^ +{person} +{re.escape(server.people[person])} ", printed, re.M)
+    for entry in CATALOG["datasets"]:
+        assert entry["id"] in printed and entry["title"] in printed
+
+
+def test_the_page_has_the_four_commands(printed):
+    for word in ("Mint", "Download", "Sign in", "Open"):
+        assert the_one(printed, word)
+
+
+def test_the_printed_mint_and_download_work(printed, paste, tmp_path):
+    out = paste(the_one(printed, "Mint") + the_one(printed, "Download"))
+    assert TOKEN.search(out)
+    assert (tmp_path / "jacksboro.tif").read_bytes() == file_of(PUBLIC).read_bytes()
+
+
+def test_the_printed_sign_in_mints_for_the_restricted_dataset(printed, paste):
+    assert TOKEN.search(paste(the_one(printed, "Sign in")))
+
+
+def test_the_printed_gdal_command_opens_the_public_dataset(printed, paste):
+    lines = the_one(printed, "Open")
+    # gdalinfo and rio are two ways to do the same; rasterio's wheel has rio and no gdalinfo.
+    with_rio = [line for line in lines if "gdalinfo" not in line]
+    assert any("gdalinfo" in line for line in lines)
+    assert any(" rio info " in line for line in with_rio)
+    assert '"driver": "GTiff"' in paste(with_rio)
+
+
+def test_the_demo_listens_on_loopback_alone(make_gateway):
+    gateway = make_gateway(CEDARGATE_LISTEN="0.0.0.0:0")
+    done = gateway.run("serve", "--demo", check=False)
+    assert done.returncode == 1
+    assert "error:" in done.stderr and "hint:" in done.stderr

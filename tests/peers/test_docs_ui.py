@@ -1,0 +1,74 @@
+"""A person tries the mint in the docs page with a real Chromium, offline."""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from demo import MEMBER, PUBLIC, RESTRICTED
+from playwright.sync_api import expect
+
+MINT = "create_download_token_endpoint_auth_download_token__dataset_id__post"
+TOKEN = re.compile(r'"token":\s*"eyJ[\w-]+\.[\w-]+\.[\w-]+"')
+
+
+@pytest.fixture
+def docs(browser_page, server):
+    browser_page.goto(f"{server.base}/docs")
+    expect(browser_page.locator(f"[id$={MINT}]")).to_be_visible()
+    return browser_page
+
+
+def try_the_mint(page, dataset):
+    """Opens the operation if it is closed, fills the id in, executes; answers the answer's place."""
+    operation = page.locator(f"[id$={MINT}]")
+    if operation.locator(".try-out").count() == 0:
+        operation.locator(".opblock-summary-control").click()
+    if operation.locator(".execute").count() == 0:
+        operation.locator(".try-out__btn").click()
+    operation.get_by_placeholder("dataset_id").fill(dataset)
+    with page.expect_response(lambda answer: "/auth/download-token/" in answer.url) as answered:
+        operation.locator(".execute").click()
+    return answered.value, operation.locator(".live-responses-table")
+
+
+def sign_in(page, username, password):
+    page.locator(".auth-wrapper > .authorize").first.click()
+    dialog = page.locator(".dialog-ux")
+    form = dialog.locator(".auth-container").filter(has_text="OAuth2PasswordBearer")
+    form.locator("#oauth_username").fill(username)
+    form.locator("#oauth_password").fill(password)
+    form.locator("button.authorize").click()
+    expect(form.get_by_role("button", name="Logout")).to_be_visible()
+    dialog.locator(".btn-done").click()
+
+
+def assert_stayed_at_home(page):
+    elsewhere = [
+        url
+        for url in page.requested
+        if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).hostname != "127.0.0.1"
+    ]
+    assert page.requested and elsewhere == []
+    assert page.complaints == []
+
+
+def test_trying_the_mint_out_anonymously_shows_a_token(docs):
+    answer, shown = try_the_mint(docs, PUBLIC)
+    assert answer.status == 200
+    expect(shown).to_contain_text(TOKEN)
+    assert_stayed_at_home(docs)
+
+
+def test_a_member_who_signs_in_mints_for_the_restricted_dataset(docs, server):
+    sign_in(docs, MEMBER, server.people[MEMBER])
+    answer, shown = try_the_mint(docs, RESTRICTED)
+    assert answer.status == 200
+    expect(shown).to_contain_text(TOKEN)
+    assert_stayed_at_home(docs)
+
+
+def test_the_docs_show_a_refusal_as_a_problem(docs):
+    answer, shown = try_the_mint(docs, RESTRICTED)
+    assert answer.status == 401
+    expect(shown).to_contain_text("application/problem+json")
+    expect(shown).to_contain_text('"status": 401')

@@ -1,0 +1,104 @@
+"""The main job on PostgreSQL, and what happens when it goes away."""
+
+import pytest
+from demo import MEMBER, PUBLIC, RESTRICTED, file_of
+from test_operations import minted_or_none
+from test_verifiers import claims_unverified
+
+from gateway import assert_problem, until
+
+
+def test_the_main_job_works_on_postgres(postgres_server):
+    server = postgres_server
+    anonymous = server.mint(PUBLIC)
+    restricted = server.mint(RESTRICTED, server.login(MEMBER))
+    for dataset, token in ((PUBLIC, anonymous), (RESTRICTED, restricted)):
+        span = server.get(
+            f"{server.download_path(dataset)}?token={token}", headers={"Range": "bytes=100-199"}
+        )
+        assert span.status_code == 206
+        assert span.content == file_of(dataset).read_bytes()[100:200]
+    records = server.audit()
+    minted = [r["jti"] for r in records if r["event"] == "mint" and r["outcome"] == "granted"]
+    assert minted == [claims_unverified(token)["jti"] for token in (anonymous, restricted)]
+    assert [r["status"] for r in records if r["event"] == "download"] == [206, 206]
+
+
+def test_nothing_of_a_postgres_server_is_kept_in_sqlite(postgres_server):
+    assert not list(postgres_server.data.rglob("*.db"))
+
+
+def test_stopping_and_starting_again_keeps_keys_and_catalog_on_postgres(postgres_server):
+    server = postgres_server
+    before, token = server.get("/.well-known/jwks.json").json(), server.mint(PUBLIC)
+    assert server.stop() == 0
+    server.start()
+    assert server.get("/.well-known/jwks.json").json() == before
+    path = f"{server.download_path(PUBLIC)}?token={token}"
+    assert server.get(path).content == file_of(PUBLIC).read_bytes()
+
+
+def test_a_database_that_goes_away_is_503_and_recovery_needs_nobody(postgres_server, cluster):
+    server = postgres_server
+    session = server.login(MEMBER)
+    assert server.mint(RESTRICTED, session)
+    cluster.stop()
+    try:
+        for answer in (
+            server.ask_mint(PUBLIC),
+            server.ask_mint(RESTRICTED, session),
+            server.get(server.download_path(PUBLIC), headers={"Authorization": f"Bearer {session}"}),
+            server.post("/auth/login", data={"username": MEMBER, "password": "x"}),
+        ):
+            assert_problem(answer, 503)
+            assert int(answer.headers["retry-after"]) > 0
+        assert server.get("/health/live").status_code == 200
+        ready = server.get("/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (503, "unready")
+        assert server.get("/.well-known/jwks.json").status_code == 200
+    finally:
+        cluster.go_on()
+    assert until(lambda: minted_or_none(server, PUBLIC), "minting recovers by itself")
+    assert server.mint(RESTRICTED, session)
+    assert server.is_alive()
+
+
+@pytest.mark.parametrize("how", ["read only", "no right to write"])
+def test_a_database_that_takes_no_records_hands_out_no_token(postgres_server, cluster, how):
+    server, name = postgres_server, cluster.database_of(postgres_server)
+    assert server.mint(PUBLIC)
+    others = f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+    if how == "read only":
+        cluster.sql(f'alter database "{name}" set default_transaction_read_only = on')
+        cluster.sql(others)
+        mend = f'alter database "{name}" set default_transaction_read_only = off'
+    else:
+        cluster.sql(
+            "create function refuse() returns trigger language plpgsql as "
+            "$$ begin raise exception 'no records today'; end $$; "
+            "create trigger refuse before insert on audit_records "
+            "for each statement execute function refuse()",
+            name,
+        )
+        mend = None
+    answer = server.ask_mint(PUBLIC)
+    assert_problem(answer, 503)
+    assert int(answer.headers["retry-after"]) > 0
+    assert "eyJ" not in answer.text
+    if mend:
+        cluster.sql(mend)
+        cluster.sql(others)
+    else:
+        cluster.sql("drop trigger refuse on audit_records", name)
+    assert until(lambda: minted_or_none(server, PUBLIC), "minting recovers by itself")
+
+
+def test_the_password_of_the_database_is_never_shown(make_gateway):
+    gateway = make_gateway(
+        CEDARGATE_DATABASE_URL="postgres://cedargate:hush-hush@127.0.0.1:1/nowhere"
+    )
+    shown = gateway.run("config")
+    assert "hush-hush" not in shown.stdout + shown.stderr
+    failed = gateway.run("serve", "--demo", check=False)
+    assert failed.returncode == 1
+    assert "error:" in failed.stderr and "hush-hush" not in failed.stdout + failed.stderr
