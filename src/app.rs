@@ -98,7 +98,11 @@ impl Stores {
             path: settings.data_dir.display().to_string(),
             source,
         })?;
-        let database = Database::open(settings.database_url.reveal()).await?;
+        let database = Database::open(
+            settings.database_url.reveal(),
+            settings.database_connections,
+        )
+        .await?;
         database.migrate().await?;
         let files = FileStore::open(&settings.files_dir)?;
         Ok(Self {

@@ -31,6 +31,7 @@ pub type ByteStream = BoxStream<'static, Result<Bytes, FilesError>>;
 #[derive(Clone, Debug)]
 pub struct FileStore {
     store: Arc<dyn ObjectStore>,
+    folder: Arc<Path>,
 }
 
 impl FileStore {
@@ -47,15 +48,19 @@ impl FileStore {
             .with_fsync(true);
         Ok(Self {
             store: Arc::new(store),
+            folder: folder.into(),
         })
     }
 
-    /// Looks whether the store answers at all.
+    /// Looks whether the folder is still there: to the store itself, no folder is an empty one.
     pub async fn look(&self) -> Result<(), FilesError> {
-        let listed = self.store.list_with_delimiter(None).await;
-        listed.map(drop).map_err(|error| FilesError::Away {
-            source: error.into(),
-        })
+        let looked = tokio::fs::read_dir(&self.folder).await;
+        looked
+            .map(drop)
+            .map_err(|source| FilesError::FolderUnusable {
+                folder: self.folder.to_path_buf(),
+                source,
+            })
     }
 
     /// Says whether a file is in the store with its catalogued length.

@@ -308,7 +308,7 @@ proptest! {
             let mut place = Place::new();
             if is_remote {
                 // A store that streams, as remote ones do.
-                place.files = FileStore { store: Arc::new(InMemory::new()) };
+                place.files.store = Arc::new(InMemory::new());
             }
             let content = tiff(size);
             let file = place.imported(&content).await;

@@ -28,7 +28,7 @@ pub(crate) mod tests {
     /// A migrated SQLite database in `folder`, without users and datasets.
     pub(crate) async fn empty_database(folder: &Path) -> Database {
         let url = format!("sqlite://{}", folder.join("cedargate.db").display());
-        let database = Database::open(&url).await.unwrap();
+        let database = Database::open(&url, 4).await.unwrap();
         database.migrate().await.unwrap();
         database
     }

@@ -23,8 +23,6 @@ pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(5);
 pub(super) const CATALOG_DEADLINE: Duration = Duration::from_mins(1);
 /// How long a migration may take, waiting for another process's migration included.
 const MIGRATION_DEADLINE: Duration = Duration::from_mins(10);
-const POSTGRES_CONNECTIONS: u32 = 10;
-const SQLITE_READERS: u32 = 4;
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -80,16 +78,16 @@ impl Transaction {
 
 impl Database {
     /// Opens `sqlite://PATH` (the file is created when there is none, readable by its owner alone)
-    /// or `postgres://...`.
+    /// or `postgres://...` with at most so many `connections`; SQLite has its one writer besides.
     ///
     /// A relative path is relative to the working directory; `%` in a path begins a
     /// percent-encoded byte. SQLite files are opened with a write-ahead log, foreign keys and
     /// `synchronous = FULL`. Fails when the URL cannot be used or the database not be reached.
-    pub async fn open(url: &str) -> Result<Self, StorageError> {
+    pub async fn open(url: &str, connections: u32) -> Result<Self, StorageError> {
         if let Some(path) = url.strip_prefix("sqlite://") {
-            open_sqlite(path).await
+            open_sqlite(path, connections).await
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            open_postgres(url).await
+            open_postgres(url, connections).await
         } else {
             let reason = String::from("it must begin with sqlite:// or postgres://");
             Err(StorageError::Url { reason })
@@ -223,7 +221,7 @@ pub(super) async fn within<T>(
         })
 }
 
-async fn open_sqlite(path: &str) -> Result<Database, StorageError> {
+async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageError> {
     let unusable = |reason: &str| StorageError::Url {
         reason: reason.to_owned(),
     };
@@ -261,7 +259,7 @@ async fn open_sqlite(path: &str) -> Result<Database, StorageError> {
         .await
         .map_err(sorted)?;
     let readers = pool()
-        .max_connections(SQLITE_READERS)
+        .max_connections(connections)
         .connect_with(options.read_only(true))
         .await
         .map_err(sorted)?;
@@ -281,7 +279,7 @@ fn create_privately(path: &Path) -> std::io::Result<()> {
     }
 }
 
-async fn open_postgres(url: &str) -> Result<Database, StorageError> {
+async fn open_postgres(url: &str, connections: u32) -> Result<Database, StorageError> {
     let options = PgConnectOptions::from_str(url).map_err(|_| StorageError::Url {
         reason: String::from(
             "expected postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters of the \
@@ -305,7 +303,7 @@ async fn open_postgres(url: &str) -> Result<Database, StorageError> {
     .await?;
 
     let pool = PgPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
+        .max_connections(connections)
         .acquire_timeout(LONGEST_WAIT)
         .after_connect(|connection, _| Box::pin(insist_on_durable_commits(connection)))
         .connect_lazy_with(options);

@@ -40,7 +40,8 @@ async fn a_mint_is_on_record_under_its_tokens_jti() {
     );
     assert_eq!(record["revision"].as_str().unwrap().len(), 64);
     assert_eq!(record["address"], "127.0.0.1");
-    assert_eq!(record["unix_millis"], server.clock.unix_millis());
+    let time = chrono::DateTime::parse_from_rfc3339(record["time"].as_str().unwrap()).unwrap();
+    assert_eq!(time.timestamp_millis(), server.clock.unix_millis());
 }
 
 #[tokio::test]

@@ -8,8 +8,10 @@
 )]
 
 mod audit;
+mod command_line;
 mod cors;
 mod download;
+mod health;
 mod house;
 mod key_set;
 mod limits;

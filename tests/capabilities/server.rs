@@ -260,7 +260,7 @@ impl Server {
 
     /// A second connection to the server's database.
     pub async fn database(&self) -> Database {
-        Database::open(self.settings.database_url.reveal())
+        Database::open(self.settings.database_url.reveal(), 2)
             .await
             .unwrap()
     }

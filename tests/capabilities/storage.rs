@@ -67,7 +67,7 @@ impl Place {
     }
 
     pub async fn at(url: String, folder: Option<TempDir>) -> Self {
-        let database = Database::open(&url).await.unwrap();
+        let database = Database::open(&url, 4).await.unwrap();
         database.migrate().await.unwrap();
         Self {
             database,

@@ -135,7 +135,7 @@ async fn a_change_planned_on_an_older_version_is_a_conflict_and_writes_nothing(p
 }
 
 async fn of_two_changes_planned_on_one_version_one_wins(place: Place) {
-    let other = Database::open(&place.url).await.unwrap();
+    let other = Database::open(&place.url, 4).await.unwrap();
     let version = other.catalog_version().await.unwrap();
     let change = |name| CatalogChange {
         users_put: vec![user(name, &["admin"])],

@@ -87,7 +87,7 @@ async fn a_database_of_a_newer_program_is_told_from_a_broken_one(place: Place) {
 }
 
 async fn migrate_an_empty_database_from_two_sides(url: &str) {
-    let (one, two) = tokio::join!(Database::open(url), Database::open(url));
+    let (one, two) = tokio::join!(Database::open(url, 4), Database::open(url, 4));
     let (one, two) = (one.unwrap(), two.unwrap());
     let migrated = tokio::join!(one.migrate(), two.migrate());
     assert_eq!(migrated, (Ok(()), Ok(())), "{url}");

@@ -50,7 +50,7 @@ async fn a_stopped_server_is_unavailable_and_is_used_again_when_it_is_back() {
         .await
         .unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
-    let error = Database::open(&place.url).await.unwrap_err();
+    let error = Database::open(&place.url, 4).await.unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
 
     cluster.start_again();
@@ -84,7 +84,7 @@ async fn a_read_only_server_is_unavailable_for_audit_records() {
             "ALTER DATABASE {name} SET default_transaction_read_only = on"
         ))
         .await;
-    let reopened = Database::open(&place.url).await.unwrap();
+    let reopened = Database::open(&place.url, 4).await.unwrap();
     let error = reopened
         .append_audit_records(&[record(1)])
         .await
@@ -110,7 +110,7 @@ async fn commits_are_durable_even_where_the_servers_default_is_not() {
                 FOR EACH ROW EXECUTE FUNCTION tell()",
         )
         .await;
-    let reopened = Database::open(&place.url).await.unwrap();
+    let reopened = Database::open(&place.url, 4).await.unwrap();
     reopened.append_audit_records(&[record(1)]).await.unwrap();
     let read = reopened.audit_page(None, 1).await.unwrap();
     assert_eq!(read[0].reason.as_deref(), Some("on"));
@@ -167,7 +167,7 @@ async fn records_survive_reopening_the_file() {
         .await
         .unwrap();
     place.database.close().await;
-    let reopened = Database::open(&place.url).await.unwrap();
+    let reopened = Database::open(&place.url, 4).await.unwrap();
     reopened.migrate().await.unwrap();
     assert_eq!(reopened.audit_page(None, 10).await, Ok(vec![kept]));
 }
@@ -188,7 +188,7 @@ async fn a_url_that_cannot_be_used_is_told_without_its_password() {
         (missing.as_str(), true),
         (refused.as_str(), true),
     ] {
-        let error = Database::open(url).await.unwrap_err();
+        let error = Database::open(url, 4).await.unwrap_err();
         assert_eq!(error.is_unavailable(), is_unavailable, "{url}: {error}");
         assert_eq!(
             matches!(error, StorageError::Url { .. }),

@@ -40,7 +40,7 @@ async fn the_first_signing_key_is_stored_once(place: Place) {
 }
 
 async fn of_two_replicas_that_start_together_one_stores_its_key(place: Place) {
-    let other = Database::open(&place.url).await.unwrap();
+    let other = Database::open(&place.url, 4).await.unwrap();
     let (here, there) = (
         key("here", KeyState::Current, 1),
         key("there", KeyState::Current, 2),

@@ -1,0 +1,269 @@
+//! The command line: exit codes, `error:` and `hint:`, and diagnostics with file and line.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a command printed, and how it ended.
+struct Ended {
+    code: i32,
+    data: String,
+    messages: String,
+}
+
+fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    let output = Command::new(env!("CARGO_BIN_EXE_cedargate"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("CEDARGATE_DATA_DIR", folder.join("data"))
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    Ended {
+        code: output.status.code().unwrap(),
+        data: String::from_utf8(output.stdout).unwrap(),
+        messages: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn catalog_with(visibility: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let cog = "salish-sea-topobathy.cog.tif";
+    std::fs::copy(repository().join("demo").join(cog), folder.path().join(cog)).unwrap();
+    let catalog = format!(
+        "[[datasets]]\n\
+         id = \"2489e9ad-2ee2-8e00-8ec9-32d5f69181c0\"\n\
+         title = \"Salish Sea\"\n\
+         visibility = \"{visibility}\"\n\
+         record_status = \"published\"\n\
+         file = \"{cog}\"\n"
+    );
+    std::fs::write(folder.path().join("catalog.toml"), catalog).unwrap();
+    folder
+}
+
+/// The shipped policies in a folder of their own, to be spoilt.
+fn policies() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(repository().join("policies")).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn applying_a_catalog_tells_what_changed_and_the_second_time_nothing_does() {
+    let folder = catalog_with("public");
+    let apply = ["catalog", "apply", "catalog.toml"];
+    let first = cedargate(folder.path(), &apply, &[]);
+    assert_eq!(first.code, 0, "{}", first.messages);
+    assert!(first.data.contains("created  dataset"), "{}", first.data);
+    let second = cedargate(folder.path(), &apply, &[]);
+    assert!(
+        second.data.contains("0 created, 0 changed, 1 left"),
+        "{}",
+        second.data
+    );
+    let json = cedargate(
+        folder.path(),
+        &["catalog", "apply", "--json", "catalog.toml"],
+        &[],
+    );
+    let report: Value = serde_json::from_str(&json.data).unwrap();
+    assert_eq!(report["lines"][0]["outcome"], "left");
+}
+
+#[test]
+fn a_wrong_visibility_is_told_with_file_and_line_and_writes_nothing() {
+    let folder = catalog_with("pubic");
+    let applied = cedargate(folder.path(), &["catalog", "apply", "catalog.toml"], &[]);
+    assert_eq!(applied.code, 1);
+    assert!(
+        applied.messages.starts_with("error: "),
+        "{}",
+        applied.messages
+    );
+    assert!(
+        applied.messages.contains("catalog.toml:4"),
+        "{}",
+        applied.messages
+    );
+    assert!(applied.messages.contains("pubic"), "{}", applied.messages);
+    assert!(
+        applied.messages.contains("\nhint: "),
+        "{}",
+        applied.messages
+    );
+    assert!(applied.data.is_empty());
+    let repaired = catalog_with("public");
+    std::fs::copy(
+        repaired.path().join("catalog.toml"),
+        folder.path().join("catalog.toml"),
+    )
+    .unwrap();
+    let applied = cedargate(folder.path(), &["catalog", "apply", "catalog.toml"], &[]);
+    assert!(applied.data.contains("1 created"), "{}", applied.data);
+}
+
+#[test]
+fn a_missing_cog_file_is_told_with_its_line() {
+    let folder = catalog_with("public");
+    std::fs::remove_file(folder.path().join("salish-sea-topobathy.cog.tif")).unwrap();
+    let applied = cedargate(folder.path(), &["catalog", "apply", "catalog.toml"], &[]);
+    assert_eq!(applied.code, 1);
+    assert!(
+        applied.messages.contains("catalog.toml:6"),
+        "{}",
+        applied.messages
+    );
+}
+
+#[test]
+fn the_shipped_policies_are_valid_and_every_one_has_its_cases() {
+    let folder = tempfile::tempdir().unwrap();
+    let checked = cedargate(folder.path(), &["policy", "check"], &[]);
+    assert_eq!(checked.code, 0, "{}", checked.messages);
+    assert!(checked.data.contains("policies are valid"));
+    let shipped = repository().join("policies");
+    let tested = cedargate(
+        folder.path(),
+        &["policy", "test", "--json", shipped.to_str().unwrap()],
+        &[],
+    );
+    assert_eq!(tested.code, 0, "{}", tested.messages);
+    let report: Value = serde_json::from_str(&tested.data).unwrap();
+    assert_eq!(report["failed"], 0);
+    assert!(report["passed"].as_u64().unwrap() >= 14);
+    assert_eq!(report["without_allow_case"], serde_json::json!([]));
+    assert_eq!(report["without_deny_case"], serde_json::json!([]));
+}
+
+#[test]
+fn a_type_error_in_a_policy_is_told_with_file_line_and_span_and_nothing_starts() {
+    let folder = policies();
+    let broken = "@id(\"broken\") @reason(\"x\")\npermit (principal, action, resource)\nwhen { resource.title > 3 };\n";
+    std::fs::write(folder.path().join("broken.cedar"), broken).unwrap();
+    let path = folder.path().to_str().unwrap();
+    let checked = cedargate(folder.path(), &["policy", "check", path], &[]);
+    assert_eq!(checked.code, 3);
+    assert!(
+        checked.messages.contains("broken.cedar:3"),
+        "{}",
+        checked.messages
+    );
+    assert!(
+        checked.messages.contains("resource.title"),
+        "{}",
+        checked.messages
+    );
+    let environment = [
+        ("CEDARGATE_POLICY_DIR", path),
+        ("CEDARGATE_LISTEN", "127.0.0.1:0"),
+    ];
+    let served = cedargate(folder.path(), &["serve"], &environment);
+    assert_eq!(served.code, 1);
+    assert!(
+        served.messages.contains("broken.cedar:3"),
+        "{}",
+        served.messages
+    );
+}
+
+#[test]
+fn a_case_that_fails_is_exit_code_three() {
+    let folder = policies();
+    let path = folder.path().join("public.cases.json");
+    let cases = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, cases.replacen("\"allow\"", "\"deny\"", 1)).unwrap();
+    let tested = cedargate(
+        folder.path(),
+        &["policy", "test", folder.path().to_str().unwrap()],
+        &[],
+    );
+    assert_eq!(tested.code, 3, "{}{}", tested.data, tested.messages);
+    assert!(tested.data.contains("public.cases.json"), "{}", tested.data);
+}
+
+#[test]
+fn the_settings_in_force_are_told_with_their_origin_and_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("cedargate.toml"),
+        "token_lifetime = 60\n",
+    )
+    .unwrap();
+    let url = "postgres://cedar:hunter2@localhost/cedargate";
+    let told = cedargate(
+        folder.path(),
+        &["config", "--json"],
+        &[
+            ("CEDARGATE_DATABASE_URL", url),
+            ("CEDARGATE_SESSION_LIFETIME", "600"),
+        ],
+    );
+    assert_eq!(told.code, 0, "{}", told.messages);
+    assert!(!told.data.contains("hunter2"));
+    let settings: Vec<Value> = serde_json::from_str(&told.data).unwrap();
+    let origin = |name: &str| {
+        let setting = settings
+            .iter()
+            .find(|setting| setting["name"] == name)
+            .unwrap();
+        setting["origin"].as_str().unwrap().to_owned()
+    };
+    assert!(origin("token_lifetime").contains("cedargate.toml"));
+    assert!(origin("session_lifetime").contains("CEDARGATE_SESSION_LIFETIME"));
+    assert_eq!(origin("audience"), "default");
+}
+
+#[test]
+fn wrong_usage_and_wrong_settings_are_exit_code_two() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(cedargate(folder.path(), &["sevre"], &[]).code, 2);
+    let misspelt = cedargate(folder.path(), &["config"], &[("CEDARGATE_LISTN", "x")]);
+    assert_eq!(misspelt.code, 2);
+    assert!(
+        misspelt.messages.contains("CEDARGATE_LISTEN"),
+        "{}",
+        misspelt.messages
+    );
+    let too_long = cedargate(
+        folder.path(),
+        &["config"],
+        &[("CEDARGATE_TOKEN_LIFETIME", "121")],
+    );
+    assert_eq!(too_long.code, 2);
+    assert!(too_long.messages.contains("120"), "{}", too_long.messages);
+}
+
+#[test]
+fn the_demo_refuses_to_listen_anywhere_but_loopback() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = cedargate(
+        folder.path(),
+        &["serve", "--demo"],
+        &[("CEDARGATE_LISTEN", "0.0.0.0:0")],
+    );
+    assert_eq!(served.code, 1);
+    assert!(served.messages.contains("hint: "), "{}", served.messages);
+    assert!(!folder.path().join("data").exists());
+}
+
+#[test]
+fn the_committed_openapi_document_is_the_one_that_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = cedargate(folder.path(), &["openapi"], &[]);
+    assert_eq!(told.code, 0, "{}", told.messages);
+    let committed = std::fs::read_to_string(repository().join("openapi/openapi.json")).unwrap();
+    assert!(
+        told.data == committed,
+        "openapi/openapi.json is out of date: make openapi refreshes it"
+    );
+}

@@ -1,0 +1,90 @@
+//! Health, for orchestrators and people.
+
+use crate::server::{Answer, Server};
+
+#[tokio::test]
+async fn a_server_that_can_do_its_work_is_ready() {
+    let server = Server::start().await;
+    let live = Answer::of(server.get("/health/live")).await;
+    assert_eq!(
+        (live.status, live.json()["status"].as_str()),
+        (200, Some("live"))
+    );
+    let ready = Answer::of(server.get("/health/ready")).await;
+    assert_eq!(ready.status, 200);
+    let body = ready.json();
+    assert_eq!(body["status"], "ready");
+    assert_eq!(body["problems"], serde_json::json!([]));
+    assert_eq!(body["revision"].as_str().unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn without_its_database_a_server_is_unready_and_says_when_to_look_again() {
+    let mut cluster = crate::postgres::Cluster::start();
+    let environment = vec![("CEDARGATE_DATABASE_URL", cluster.create_database().await)];
+    let wish = crate::server::Wish {
+        environment,
+        ..Default::default()
+    };
+    let server = Server::wished(wish).await;
+    assert_eq!(
+        Answer::of(server.get("/health/ready")).await.json()["status"],
+        "ready"
+    );
+    cluster.stop();
+    let ready = Answer::of(server.get("/health/ready")).await;
+    assert_eq!(ready.status, 503);
+    assert_eq!(ready.json()["status"], "unready");
+    assert!(!ready.header("retry-after").is_empty());
+    let mint = server.mint(crate::server::PUBLIC, None).await;
+    mint.problem(503);
+    assert!(!mint.header("retry-after").is_empty());
+    cluster.start_again();
+    crate::eventually(async || server.mint(crate::server::PUBLIC, None).await.status == 200).await;
+}
+
+#[tokio::test]
+async fn without_its_file_store_a_server_is_degraded() {
+    let server = Server::start().await;
+    std::fs::remove_dir_all(&server.settings.files_dir).unwrap();
+    let ready = Answer::of(server.get("/health/ready")).await;
+    assert_eq!(ready.status, 200);
+    assert_eq!(ready.json()["status"], "degraded");
+}
+
+#[tokio::test]
+async fn metrics_count_what_was_decided() {
+    let server = Server::start().await;
+    server.mint(crate::server::PUBLIC, None).await.token();
+    let metrics = Answer::of(server.get("/metrics")).await;
+    assert!(metrics.header("content-type").starts_with("text/plain"));
+    let text = String::from_utf8(metrics.body).unwrap();
+    assert!(
+        text.contains("cedargate_decided_total{event=\"mint\",outcome=\"granted\"}"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn stopping_lets_a_slow_download_end() {
+    let mut server = Server::start().await;
+    let token = server.mint(crate::server::PUBLIC, None).await.token();
+    let mut response = server
+        .downloading(crate::server::PUBLIC, &token)
+        .send()
+        .await
+        .unwrap();
+    let mut body = response.chunk().await.unwrap().unwrap().to_vec();
+    let address = server.address;
+    let stopped = tokio::spawn(async move { server.stop().await });
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        body.extend_from_slice(&chunk);
+    }
+    assert_eq!(
+        body,
+        include_bytes!("../../demo/jacksboro-fault-dem.cog.tif")
+    );
+    drop(response);
+    assert!(stopped.await.unwrap());
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
