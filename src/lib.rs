@@ -17,11 +17,13 @@
 //! | 1 | [`policy`] (Cedar), [`token`] (JOSE), [`storage`] (SQL), [`files`] (objects), [`config`] (settings) |
 //! | 0 | [`domain`]: plain words |
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod files;
 pub mod http;
 pub mod policy;
+pub mod service;
 pub mod storage;
 pub mod token;

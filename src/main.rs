@@ -1,3 +1,7 @@
 //! The `cedargate` program: parses arguments and sets the exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cedargate::cli::run()
+}

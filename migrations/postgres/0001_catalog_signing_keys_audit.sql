@@ -91,7 +91,6 @@ CREATE TABLE audit_records (
     unix_millis BIGINT NOT NULL,
     event TEXT NOT NULL,
     outcome TEXT NOT NULL CHECK (outcome IN ('granted', 'denied', 'refused')),
-    status BIGINT NOT NULL CHECK (status BETWEEN 0 AND 65535),
     user_id UUID,
     authentication TEXT NOT NULL,
     address TEXT NOT NULL,

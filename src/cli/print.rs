@@ -15,6 +15,18 @@ pub fn data(text: impl Display) -> io::Result<()> {
     write_data(io::stdout().lock(), &text)
 }
 
+/// Says whether messages to standard error are coloured: on a terminal, unless `NO_COLOR` is set.
+///
+/// <https://no-color.org>: any value but the empty one switches colors off.
+pub fn is_coloured() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Standard output for data of many pieces, buffered; flush it at the end.
+pub fn data_writer() -> impl Write {
+    io::BufWriter::new(io::stdout().lock())
+}
+
 /// Prints what went wrong to standard error, as `error: ...`.
 pub fn error(text: impl Display) {
     message(RED, "error:", &text);
@@ -32,11 +44,8 @@ pub fn note(text: impl Display) {
 }
 
 fn message(color: &str, word: &str, text: &dyn Display) {
-    let stderr = io::stderr().lock();
-    // <https://no-color.org>: any value but the empty one switches colors off.
-    let is_color_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let color = (stderr.is_terminal() && !is_color_refused).then_some(color);
-    write_message(stderr, color, word, text).ok();
+    let color = is_coloured().then_some(color);
+    write_message(io::stderr().lock(), color, word, text).ok();
 }
 
 fn write_data(mut to: impl Write, text: &dyn Display) -> io::Result<()> {

@@ -7,8 +7,14 @@ use std::time::Duration;
 /// A session token, an API key and the headers of a browser together stay well below 8 KiB.
 pub const LARGEST_HEADERS: usize = 32 * 1024;
 
-/// The most bytes of a request body; more is answered with 413. The mint takes no body at all.
-pub const LARGEST_BODY: usize = 64 * 1024;
+/// The most bytes of a request body; more is answered with 413.
+///
+/// No operation needs as much: a body that an operation does not take is read away up to here, so
+/// that the client gets to read its answer.
+pub const LARGEST_BODY: u64 = 2 * 1024 * 1024;
 
-/// How long a connection may take to send the headers of a request.
-pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may take to send the headers of a request, and how long it may be idle.
+pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may read nothing of its answer.
+pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);

@@ -93,8 +93,6 @@ pub struct Settings {
     pub jwks_max_age: Duration,
     /// How many download tokens a principal may ask for in a minute; none is no limit.
     pub mint_limit_per_minute: Option<NonZeroU32>,
-    /// How many logins and failed credentials an address may send in a minute; none is no limit.
-    pub authentication_limit_per_minute: Option<NonZeroU32>,
     /// The proxies whose word about the client address counts.
     pub trusted_proxies: Vec<IpNet>,
     /// The web pages that may call the API from a browser.
@@ -138,9 +136,6 @@ impl Settings {
             session_lifetime: reading.seconds(&setting::SESSION_LIFETIME)?,
             jwks_max_age: reading.seconds(&setting::JWKS_MAX_AGE)?,
             mint_limit_per_minute: NonZeroU32::new(reading.whole(&setting::MINT_LIMIT)?),
-            authentication_limit_per_minute: NonZeroU32::new(
-                reading.whole(&setting::AUTHENTICATION_LIMIT)?,
-            ),
             trusted_proxies: trusted_proxies(reading)?,
             allowed_origins: allowed_origins(reading)?,
             request_timeout: reading.seconds(&setting::REQUEST_TIMEOUT)?,
@@ -153,6 +148,24 @@ impl Settings {
         };
         settings.in_force.append(&mut reading.in_force);
         Ok(settings)
+    }
+
+    /// Whether nobody named a sealing key file, so that the default one may be made.
+    pub fn is_sealing_key_made(&self) -> bool {
+        self.in_force.iter().any(|setting| {
+            setting.name == setting::SEALING_KEY_FILE.name && setting.origin == Origin::Default
+        })
+    }
+
+    /// These settings on another data directory, with everything that is kept in it.
+    pub fn in_data_dir(&self, data_dir: &Path) -> Option<Self> {
+        Some(Self {
+            data_dir: data_dir.to_owned(),
+            database_url: Secret::new(address::sqlite_url(&data_dir.join("cedargate.db"))?),
+            files_dir: data_dir.join("files"),
+            sealing_key_file: data_dir.join("sealing.key"),
+            ..self.clone()
+        })
     }
 
     /// Every setting as it is in force, in the order of [`SETTINGS`], secrets redacted.

@@ -98,9 +98,7 @@ settings! {
     JWKS_MAX_AGE = "jwks_max_age", "300", Whole(60, 86_400, "seconds"),
         "How long verifiers may cache the key set. No key signs before it was published this long.";
     MINT_LIMIT = "mint_limit_per_minute", "60", Whole(0, 1_000_000, "requests a minute"),
-        "How many download tokens a principal, or an anonymous address, may ask for. 0 is no limit.";
-    AUTHENTICATION_LIMIT = "authentication_limit_per_minute", "30", Whole(0, 1_000_000, "attempts a minute"),
-        "How many logins and failed credentials one address may send. 0 is no limit.";
+        "How many download tokens a principal, or an anonymous address, may ask for. Logins and credentials that fail count for their address. 0 is no limit.";
     TRUSTED_PROXIES = "trusted_proxies", "", List("addresses or blocks, such as 10.0.0.0/8"),
         "The proxies whose word about the client address counts. Nobody else's does: name only machines of yours.";
     ALLOWED_ORIGINS = "allowed_origins", "*",

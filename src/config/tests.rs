@@ -122,7 +122,6 @@ fn every_setting_can_be_set_by_its_variable() {
         ("session_lifetime", "61"),
         ("jwks_max_age", "62"),
         ("mint_limit_per_minute", "0"),
-        ("authentication_limit_per_minute", "1"),
         ("trusted_proxies", "10.0.0.0/8,127.0.0.1/32"),
         (
             "allowed_origins",

@@ -51,8 +51,6 @@ pub struct AuditRecord {
     pub event: Event,
     /// How it was answered.
     pub outcome: Outcome,
-    /// The HTTP status of the answer.
-    pub status: u16,
     /// The user who asked; none for anonymous callers and credentials that do not resolve.
     pub user_id: Option<UserId>,
     /// How the caller authenticated.

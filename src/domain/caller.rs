@@ -36,6 +36,18 @@ closed_words! {
     }
 }
 
+impl Caller {
+    /// The context in which this caller asks at `unix_millis` (milliseconds since 1970 UTC).
+    #[must_use]
+    pub fn context(&self, unix_millis: i64) -> Context {
+        Context {
+            address: self.address,
+            unix_millis,
+            authentication: self.authentication,
+        }
+    }
+}
+
 /// The part of a decision that is neither principal nor resource: Cedar's `context`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {

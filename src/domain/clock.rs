@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the time; clones tell the same time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Clock {
+    started: Instant,
     set_to: Option<Arc<AtomicI64>>,
 }
 
@@ -17,13 +18,17 @@ impl Clock {
     /// A clock that tells the system's time.
     #[must_use]
     pub fn system() -> Self {
-        Self { set_to: None }
+        Self {
+            started: Instant::now(),
+            set_to: None,
+        }
     }
 
     /// A clock that stands at `unix_millis` (milliseconds since 1970 UTC) until it is advanced.
     #[must_use]
     pub fn standing_at(unix_millis: i64) -> Self {
         Self {
+            started: Instant::now(),
             set_to: Some(Arc::new(AtomicI64::new(unix_millis))),
         }
     }
@@ -49,6 +54,17 @@ impl Clock {
     #[must_use]
     pub fn unix_seconds(&self) -> i64 {
         self.unix_millis().div_euclid(1000)
+    }
+
+    /// The time since some fixed moment; unlike the others it never goes back.
+    #[must_use]
+    pub fn monotonic(&self) -> Duration {
+        match &self.set_to {
+            Some(set_to) => {
+                Duration::from_millis(set_to.load(Ordering::SeqCst).try_into().unwrap_or_default())
+            }
+            None => self.started.elapsed(),
+        }
     }
 
     /// Moves a standing clock by `millis`; a system clock goes its own way.

@@ -15,6 +15,12 @@ pub enum FilesError {
         /// What the system said.
         source: io::Error,
     },
+    /// The store does not answer.
+    #[error("the file store does not answer: {source}")]
+    Away {
+        /// What the store said.
+        source: io::Error,
+    },
     /// There is nothing at the path to import from.
     #[error("there is no file {}", path.display())]
     SourceMissing {

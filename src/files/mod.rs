@@ -50,6 +50,14 @@ impl FileStore {
         })
     }
 
+    /// Looks whether the store answers at all.
+    pub async fn look(&self) -> Result<(), FilesError> {
+        let listed = self.store.list_with_delimiter(None).await;
+        listed.map(drop).map_err(|error| FilesError::Away {
+            source: error.into(),
+        })
+    }
+
     /// Says whether a file is in the store with its catalogued length.
     pub async fn contains(&self, file: &StoredFile) -> Result<bool, FilesError> {
         match self.store.head(&object_path(file)?).await {

@@ -1,4 +1,146 @@
-//! HTTP.
+//! Floor 3: HTTP. Reads requests, calls one capability each, writes replies.
+//!
+//! A handler has three moves: read, one service call, reply. This floor refuses to know how
+//! anything is decided, minted, stored or read.
 
+pub mod answer;
+pub mod caller;
+pub mod cors;
+pub mod docs;
+pub mod document;
+pub mod download_api;
+pub mod gate;
+pub mod health_api;
+pub mod key_set_api;
+pub mod login_api;
+pub mod methods;
+pub mod metrics_page;
+pub mod mint_api;
+pub mod parameter;
 pub mod precondition;
+pub mod problem;
+pub mod server;
 pub mod span;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use metrics_exporter_prometheus::PrometheusHandle;
+use poem::{Endpoint, EndpointExt, Response, Route};
+use poem_openapi::OpenApiService;
+use serde_json::Value;
+
+use crate::config::AllowedOrigins;
+use crate::domain::clock::Clock;
+use crate::service::authentication::Authenticator;
+use crate::service::download::Downloads;
+use crate::service::download_token::DownloadTokens;
+use crate::service::health::Health;
+use crate::service::keys::Keys;
+
+use cors::Cors;
+use download_api::DownloadApi;
+use gate::Gate;
+use health_api::HealthApi;
+use key_set_api::KeySetApi;
+use login_api::LoginApi;
+use methods::Methods;
+use mint_api::MintApi;
+
+/// What the operations call.
+#[derive(Clone)]
+pub struct Capabilities {
+    /// Mints.
+    pub tokens: Arc<DownloadTokens>,
+    /// Signs in.
+    pub authenticator: Arc<Authenticator>,
+    /// Downloads.
+    pub downloads: Arc<Downloads>,
+    /// Publishes the key set.
+    pub keys: Arc<Keys>,
+    /// Looks whether all is well.
+    pub health: Arc<Health>,
+    /// Renders the metrics.
+    pub metrics: PrometheusHandle,
+}
+
+/// How the routes behave.
+#[derive(Clone, Debug)]
+pub struct Manners {
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Pages of which origins may see answers.
+    pub allowed_origins: AllowedOrigins,
+    /// How long verifiers may keep the key set.
+    pub jwks_max_age: Duration,
+    /// How long a request may take until its response begins.
+    pub longest_request: Duration,
+    /// The time.
+    pub clock: Clock,
+}
+
+type Apis = (MintApi, LoginApi, DownloadApi, KeySetApi, HealthApi);
+
+fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
+    let apis = (
+        MintApi {
+            tokens: Arc::clone(&capabilities.tokens),
+        },
+        LoginApi {
+            authenticator: Arc::clone(&capabilities.authenticator),
+        },
+        DownloadApi {
+            downloads: Arc::clone(&capabilities.downloads),
+        },
+        KeySetApi {
+            keys: Arc::clone(&capabilities.keys),
+            max_age: jwks_max_age,
+        },
+        HealthApi {
+            health: Arc::clone(&capabilities.health),
+        },
+    );
+    OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION")).description(
+        "Authorization for data downloads: policies decide, a short-lived token opens one dataset, \
+         and anyone can verify the token with the published key set.",
+    )
+}
+
+/// All routes behind the gate.
+#[must_use]
+pub fn routes(
+    capabilities: &Capabilities,
+    manners: Manners,
+) -> impl Endpoint<Output = Response> + 'static {
+    let service = open_api(capabilities, manners.jwks_max_age);
+    let document = document_of(&service);
+    let plain: Vec<&str> = docs::PATHS
+        .into_iter()
+        .chain([metrics_page::PATH])
+        .collect();
+    let methods = Arc::new(Methods::of(&document, &plain));
+    let swagger_ui = service.swagger_ui_html();
+    let route = Route::new().nest_no_strip("/", service);
+    let route = docs::add_to(route, &swagger_ui, document.to_string());
+    let route = metrics_page::add_to(route, capabilities.metrics.clone());
+    let gate = Gate {
+        trusted_proxies: manners.trusted_proxies,
+        longest_request: manners.longest_request,
+        methods,
+        clock: manners.clock,
+    };
+    route.with(gate).with(Cors {
+        allowed_origins: manners.allowed_origins,
+    })
+}
+
+/// The OpenAPI document, complete.
+#[must_use]
+pub fn openapi_document(capabilities: &Capabilities, jwks_max_age: Duration) -> Value {
+    document_of(&open_api(capabilities, jwks_max_age))
+}
+
+fn document_of(service: &OpenApiService<Apis, ()>) -> Value {
+    document::complete(serde_json::from_str(&service.spec()).unwrap_or_default())
+}

@@ -59,11 +59,15 @@ impl Bundle {
     }
 
     fn from_sources(sources: &Sources) -> Result<Self, BundleError> {
-        let mut problems = Vec::new();
+        let mut problems = sources.problems().to_vec();
         let mut warnings = Vec::new();
-        let schema = read_schema(sources, &mut warnings)
-            .map_err(|problem| problems.push(*problem))
-            .ok();
+        let schema = if sources.has_unusable(SCHEMA_FILE) {
+            None
+        } else {
+            read_schema(sources, &mut warnings)
+                .map_err(|problem| problems.push(*problem))
+                .ok()
+        };
         let policies = policies::read(sources, schema.as_ref())
             .map_err(|found| problems.extend(found))
             .ok();
@@ -126,7 +130,7 @@ fn read_schema(sources: &Sources, warnings: &mut Vec<Problem>) -> Result<Schema,
     };
     let (schema, said) = Schema::from_cedarschema_str(text)
         .map_err(|error| Box::new(Problem::from_cedar(&label, text, &error)))?;
-    warnings.extend(said.map(|warning| Problem::from_cedar(&label, text, &warning).as_warning()));
+    warnings.extend(said.map(|warning| Problem::from_cedar(&label, text, &warning).into_warning()));
     Ok(schema)
 }
 

@@ -27,15 +27,22 @@ pub struct CaseFiles {
 impl CaseFiles {
     /// The cases of the shipped bundle.
     pub fn embedded() -> Result<Self, BundleError> {
-        let sources = Sources::shipped(is_json)?;
-        Ok(Self { sources })
+        Self::of(Sources::shipped(is_json)?)
     }
 
     /// The cases in a folder: every `.cases.json` in it and below, within the bounds of
     /// [`Bundle::load`].
     pub fn load(folder: &Path) -> Result<Self, BundleError> {
-        let sources = Sources::read(folder, is_json)?;
-        Ok(Self { sources })
+        Self::of(Sources::read(folder, is_json)?)
+    }
+
+    fn of(sources: Sources) -> Result<Self, BundleError> {
+        if sources.problems().is_empty() {
+            return Ok(Self { sources });
+        }
+        Err(BundleError::Invalid {
+            problems: in_reading_order(sources.problems().to_vec()),
+        })
     }
 
     /// Puts every case to a bundle.
@@ -230,8 +237,8 @@ impl CaseReport {
             (&self.without_deny_case, "denied"),
         ] {
             if !lacking.is_empty() {
-                let lacking = lacking.join(", ");
-                text.push_str(&format!("no case of a request that is {what}: {lacking}\n"));
+                let lead = ["no case of a request that is ", what, ": "].concat();
+                text.extend([lead, lacking.join(", "), "\n".to_owned()]);
             }
         }
         text

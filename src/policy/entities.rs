@@ -35,7 +35,7 @@ pub(super) enum EntityError {
     #[error("cannot make an entity of {entity}")]
     Attribute {
         /// Cedar's name of it.
-        entity: EntityUid,
+        entity: String,
         /// What Cedar says.
         source: Box<EntityAttrEvaluationError>,
     },
@@ -43,7 +43,7 @@ pub(super) enum EntityError {
     #[error("{entity} does not fit the schema")]
     Unfit {
         /// Cedar's name of it.
-        entity: EntityUid,
+        entity: String,
         /// What Cedar says.
         source: Box<EntitiesError>,
     },
@@ -210,7 +210,7 @@ impl std::fmt::Debug for Preparations {
 
 fn unfit(entity: &EntityUid, source: EntitiesError) -> EntityError {
     EntityError::Unfit {
-        entity: entity.clone(),
+        entity: entity.to_string(),
         source: Box::new(source),
     }
 }
@@ -223,7 +223,7 @@ fn user_entity(vocabulary: &Vocabulary, user: &User) -> Result<Entity, EntityErr
     }
     let roles = user.roles.iter().map(|role| vocabulary.role(role));
     entity(
-        vocabulary.user(user.id),
+        &vocabulary.user(user.id),
         attributes,
         roles.collect(),
         &user.claims,
@@ -260,11 +260,11 @@ fn dataset_entity(vocabulary: &Vocabulary, dataset: &Dataset) -> Result<Entity, 
         attributes.push(("owner".to_owned(), reference(vocabulary.user(owner))));
     }
     let uid = vocabulary.dataset(dataset.id);
-    entity(uid, attributes, Vec::new(), &dataset.tags)
+    entity(&uid, attributes, Vec::new(), &dataset.tags)
 }
 
 fn entity(
-    uid: EntityUid,
+    uid: &EntityUid,
     attributes: Vec<(String, RestrictedExpression)>,
     parents: Vec<EntityUid>,
     tags: &Tags,
@@ -272,7 +272,7 @@ fn entity(
     let tags = tags.iter().map(|(key, values)| (key.clone(), set(values)));
     Entity::new_with_tags(uid.clone(), attributes, parents, tags).map_err(|source| {
         EntityError::Attribute {
-            entity: uid,
+            entity: uid.to_string(),
             source: Box::new(source),
         }
     })

@@ -56,7 +56,7 @@ pub(super) fn read(sources: &Sources, schema: Option<&Schema>) -> Result<Policie
     for (file, text) in sources.policies() {
         reading.file(file, text);
     }
-    if sources.policies().next().is_none() {
+    if sources.policies().next().is_none() && sources.problems().is_empty() {
         let problem = Problem::of_file(&sources.label(""), "there is no policy in the folder")
             .with_help("add a .cedar file: without policies every request would be denied");
         reading.problems.push(problem);
@@ -126,17 +126,18 @@ impl<'a> Reading<'a> {
             let message = "templates are not supported yet";
             let help = "write a policy of its own for each principal or resource";
             let span = template_span(template, text);
-            let problem = Problem::at(&self.sources.label(file), text, span, message);
-            self.problems.push(problem.with_help(help));
+            self.refuse((file, text), span, message, help);
         }
-        for policy in parsed.policies() {
+        let mut policies: Vec<&Policy> = parsed.policies().collect();
+        policies.sort_by_key(|policy| policy_span(policy, text).start);
+        for policy in policies {
             self.policy(file, text, policy);
         }
     }
 
     fn policy(&mut self, file: &str, text: &Arc<str>, policy: &Policy) {
         let span = policy_span(policy, text);
-        let checked = self.check_id(file, text, policy, &span);
+        let checked = self.check_id((file, text), policy, &span);
         // A policy without a name of its own is still validated, under its place.
         let id = checked
             .clone()
@@ -161,52 +162,53 @@ impl<'a> Reading<'a> {
         self.places.insert(id, Place { file, span });
     }
 
+    fn refuse(
+        &mut self,
+        (file, text): (&str, &Arc<str>),
+        span: Range<usize>,
+        message: &str,
+        help: &str,
+    ) {
+        let problem = Problem::at(&self.sources.label(file), text, span, message);
+        self.problems.push(problem.with_help(help));
+    }
+
     /// The policy's `@id`, unless it has none, an unusable one or another policy's.
     fn check_id(
         &mut self,
-        file: &str,
-        text: &Arc<str>,
+        place: (&str, &Arc<str>),
         policy: &Policy,
         span: &Range<usize>,
     ) -> Option<String> {
-        let id_span = annotation_span(policy, "id").unwrap_or_else(|| span.clone());
-        let problem = match policy.annotation("id") {
-            None => Problem::at(
-                &self.sources.label(file),
-                text,
-                first_line(text, span),
-                "the policy has no @id",
-            )
-            .with_help("write @id(\"...\") above it: decisions and audit records name it so"),
-            Some(id)
-                if id.is_empty()
-                    || id.len() > LONGEST_POLICY_ID
-                    || id.chars().any(char::is_control) =>
-            {
-                let message = format!(
-                    "an @id has 1 to {LONGEST_POLICY_ID} characters and no control characters"
-                );
-                Problem::at(&self.sources.label(file), text, id_span, message)
-            }
-            Some(id) => match self.places.get(id) {
-                None => return Some(id.to_owned()),
-                Some(first) => {
-                    let message = format!("two policies have the @id {id:?}");
-                    let other = self.sources.label(&first.file);
-                    let other = match self.sources.text(&first.file) {
-                        Some(text) => {
-                            Problem::at(&other, text, first.span.clone(), "here").position()
-                        }
-                        None => None,
-                    }
-                    .map_or_else(|| other.clone(), |(line, _)| format!("{other}:{line}"));
-                    Problem::at(&self.sources.label(file), text, id_span, message)
-                        .with_help(format!("the other one is in {other}"))
-                }
-            },
+        let Some(id) = policy.annotation("id") else {
+            let help = "write @id(\"...\") above it: decisions and audit records name it so";
+            let span = first_line(place.1, span);
+            self.refuse(place, span, "the policy has no @id", help);
+            return None;
         };
-        self.problems.push(problem);
-        None
+        let id_span = annotation_span(policy, "id").unwrap_or_else(|| span.clone());
+        if id.is_empty() || id.len() > LONGEST_POLICY_ID || id.chars().any(char::is_control) {
+            let help = format!("write 1 to {LONGEST_POLICY_ID} bytes without control characters");
+            self.refuse(place, id_span, "the @id cannot stand in a record", &help);
+            return None;
+        }
+        if let Some(first) = self.places.get(id) {
+            let message = format!("two policies have the @id {id:?}");
+            let help = format!("the other one is in {}", self.told(first));
+            self.refuse(place, id_span, &message, &help);
+            return None;
+        }
+        Some(id.to_owned())
+    }
+
+    /// A place as messages name it: the file and the line.
+    fn told(&self, place: &Place) -> String {
+        let label = self.sources.label(&place.file);
+        let before = self.sources.text(&place.file);
+        match before.and_then(|text| text.get(..place.span.start)) {
+            Some(before) => format!("{label}:{}", before.split('\n').count()),
+            None => label,
+        }
     }
 
     /// The policy's `@max_ttl` in seconds, if it has one that is allowed.
@@ -223,8 +225,7 @@ impl<'a> Reading<'a> {
         };
         let span = annotation_span(policy, "max_ttl").unwrap_or_else(|| policy_span(policy, text));
         let help = format!("write a whole number from 1 to {LONGEST_TOKEN_LIFE} on a permit");
-        let problem = Problem::at(&self.sources.label(file), text, span, message);
-        self.problems.push(problem.with_help(help));
+        self.refuse((file, text), span, &message, &help);
         None
     }
 
@@ -237,7 +238,7 @@ impl<'a> Reading<'a> {
             self.problems.push(problem);
         }
         for warning in result.validation_warnings() {
-            let warning = self.of_policy(warning.policy_id(), warning).as_warning();
+            let warning = self.of_policy(warning.policy_id(), warning).into_warning();
             self.warnings.push(warning);
         }
     }

@@ -160,7 +160,7 @@ impl Problem {
 
     /// The same problem as a warning, which does not refuse the bundle.
     #[must_use]
-    pub(super) fn as_warning(mut self) -> Self {
+    pub(super) fn into_warning(mut self) -> Self {
         self.is_warning = true;
         self
     }

@@ -39,6 +39,8 @@ pub(super) struct Sources {
     /// Where the files are from, put before their names in messages.
     origin: String,
     texts: BTreeMap<String, Arc<str>>,
+    /// What is wrong with files that were found and have no text here.
+    problems: Vec<Problem>,
 }
 
 /// Whether a file is part of a bundle: its schema or one of its policies.
@@ -51,7 +53,7 @@ impl Sources {
     pub(super) fn shipped(is_wanted: impl Fn(&str) -> bool) -> Result<Self, BundleError> {
         let mut reading = Reading::new("shipped policies".to_owned(), &is_wanted);
         reading.shipped(&SHIPPED)?;
-        reading.finish()
+        Ok(reading.sources)
     }
 
     /// The files of a folder, and of the folders in it, whose names are wanted.
@@ -64,7 +66,7 @@ impl Sources {
     ) -> Result<Self, BundleError> {
         let mut reading = Reading::new(folder.display().to_string(), &is_wanted);
         reading.folder(folder, "", 0)?;
-        reading.finish()
+        Ok(reading.sources)
     }
 
     /// Every name with its text, sorted by name.
@@ -76,6 +78,17 @@ impl Sources {
     pub(super) fn policies(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
         self.iter()
             .filter(|(name, _)| name.ends_with(POLICY_ENDING))
+    }
+
+    /// What is wrong with files that were found and cannot be used.
+    pub(super) fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Whether a file was found and cannot be used.
+    pub(super) fn has_unusable(&self, name: &str) -> bool {
+        let label = self.label(name);
+        self.problems.iter().any(|problem| problem.file() == label)
     }
 
     /// The text of one file.
@@ -106,12 +119,11 @@ impl Sources {
     }
 }
 
-/// A folder being read: what was found until now, and what was wrong with it.
+/// A folder being read.
 struct Reading<'a> {
     sources: Sources,
     is_wanted: &'a dyn Fn(&str) -> bool,
     bytes: u64,
-    problems: Vec<Problem>,
 }
 
 impl<'a> Reading<'a> {
@@ -119,21 +131,11 @@ impl<'a> Reading<'a> {
         Self {
             sources: Sources {
                 origin,
-                texts: BTreeMap::new(),
+                ..Sources::default()
             },
             is_wanted,
             bytes: 0,
-            problems: Vec::new(),
         }
-    }
-
-    fn finish(self) -> Result<Sources, BundleError> {
-        if self.problems.is_empty() {
-            return Ok(self.sources);
-        }
-        Err(BundleError::Invalid {
-            problems: self.problems,
-        })
     }
 
     fn shipped(&mut self, folder: &Dir<'_>) -> Result<(), BundleError> {
@@ -166,7 +168,8 @@ impl<'a> Reading<'a> {
         for path in paths {
             let Some(own_name) = path.file_name().and_then(|name| name.to_str()) else {
                 let label = path.display().to_string();
-                self.problems
+                self.sources
+                    .problems
                     .push(Problem::of_file(&label, "the file name is not UTF-8"));
                 continue;
             };
@@ -190,7 +193,9 @@ impl<'a> Reading<'a> {
         if length > LARGEST_FILE {
             let label = self.sources.label(&name);
             let message = format!("the file is larger than {LARGEST_FILE} bytes");
-            self.problems.push(Problem::of_file(&label, message));
+            self.sources
+                .problems
+                .push(Problem::of_file(&label, message));
             return Ok(());
         }
         self.bytes += length;
@@ -208,10 +213,12 @@ impl<'a> Reading<'a> {
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
                 let before = error.as_bytes().get(..at).unwrap_or_default();
-                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let line = before.split(|byte| *byte == b'\n').count();
                 let label = self.sources.label(&name);
                 let message = format!("the file is not UTF-8: line {line}, byte {at}");
-                self.problems.push(Problem::of_file(&label, message));
+                self.sources
+                    .problems
+                    .push(Problem::of_file(&label, message));
             }
         }
         Ok(())
@@ -219,7 +226,7 @@ impl<'a> Reading<'a> {
 
     fn refuse(&mut self, name: &str, message: String) -> BundleError {
         let label = self.sources.label(name);
-        let mut problems = std::mem::take(&mut self.problems);
+        let mut problems = std::mem::take(&mut self.sources.problems);
         problems.push(Problem::of_file(&label, message));
         BundleError::Invalid { problems }
     }

@@ -10,14 +10,15 @@ use uuid::Uuid;
 
 use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
 use super::error::StorageError;
+use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::caller::Authentication;
 use crate::domain::decision::Revision;
 use crate::domain::id::{DatasetId, RecordId, UserId};
 
-const COLUMNS: &str = "id, unix_millis, event, outcome, status, user_id, authentication, address, \
+const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, authentication, address, \
     dataset_id, action, determining_policies, errors, revision, jti, reason, request_id";
-const COLUMN_COUNT: usize = 16;
+const COLUMN_COUNT: usize = 15;
 
 /// How many records one statement takes: a batch is cut into these, largest first, so that a
 /// connection prepares no more than four texts and a statement still carries many records.
@@ -76,7 +77,6 @@ struct AuditRow {
     unix_millis: i64,
     event: String,
     outcome: String,
-    status: i64,
     user_id: Option<Uuid>,
     authentication: String,
     address: String,
@@ -102,7 +102,6 @@ impl AuditRow {
             unix_millis: self.unix_millis,
             event: self.event.parse().map_err(|e| corrupt("event", &e))?,
             outcome: self.outcome.parse().map_err(|e| corrupt("outcome", &e))?,
-            status: u16::try_from(self.status).map_err(|e| corrupt("status", &e))?,
             user_id: self.user_id.map(UserId),
             authentication: self
                 .authentication
@@ -199,12 +198,11 @@ async fn insert(
                 .bind(record.unix_millis)
                 .bind(record.event.as_str())
                 .bind(record.outcome.as_str())
-                .bind(i64::from(record.status))
                 .bind(record.user_id.map(|id| id.0))
                 .bind(record.authentication.as_str())
                 .bind(record.address.to_string())
                 .bind(record.dataset_id.map(|id| id.0))
-                .bind(record.action.map(|action| action.as_str()))
+                .bind(record.action.map(Action::as_str))
                 .bind(each_without_nul(&record.determining_policies))
                 .bind(each_without_nul(&record.errors))
                 .bind(record.revision.as_ref().map(|revision| &*revision.0))
@@ -224,7 +222,7 @@ mod tests {
     fn an_insert_has_one_parameter_a_column_and_record() {
         let sql = insert_statement(2);
         assert_eq!(COLUMNS.split(',').count(), COLUMN_COUNT);
-        assert!(sql.contains("$15, $16), ($17, $18,"), "{sql}");
-        assert!(sql.contains("$31, $32) ON CONFLICT"), "{sql}");
+        assert!(sql.contains("$14, $15), ($16, $17,"), "{sql}");
+        assert!(sql.contains("$29, $30) ON CONFLICT"), "{sql}");
     }
 }

@@ -20,9 +20,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// How long one ordinary call may take, waiting included.
 pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(5);
 /// How long reading or writing the whole catalog may take.
-pub(super) const CATALOG_DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const CATALOG_DEADLINE: Duration = Duration::from_mins(1);
 /// How long a migration may take, waiting for another process's migration included.
-const MIGRATION_DEADLINE: Duration = Duration::from_secs(600);
+const MIGRATION_DEADLINE: Duration = Duration::from_mins(10);
 const POSTGRES_CONNECTIONS: u32 = 10;
 const SQLITE_READERS: u32 = 4;
 

@@ -166,10 +166,8 @@ fn class_of(said: &dyn sqlx::error::DatabaseError) -> Class {
 /// Sorts a SQLite result code, whose low byte is the primary code (<https://sqlite.org/rescode.html>).
 fn class_of_sqlite(code: i32) -> Class {
     match code & 0xff {
-        // PERM, ABORT, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR.
-        3..=10 => Class::Unavailable,
-        // FULL, CANTOPEN, PROTOCOL, AUTH.
-        13..=15 | 23 => Class::Unavailable,
+        // PERM, ABORT, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR; FULL, CANTOPEN, PROTOCOL; AUTH.
+        3..=10 | 13..=15 | 23 => Class::Unavailable,
         // TOOBIG, CONSTRAINT, MISMATCH.
         18..=20 => Class::Inconsistent,
         // CORRUPT, NOTADB.

@@ -49,7 +49,7 @@ fn modules_named_in(text: &str) -> Vec<String> {
             let rest = &text[at + found.len()..];
             match rest.strip_prefix('{') {
                 Some(list) => list
-                    .split_once(";")
+                    .split_once(';')
                     .map_or(list, |(list, _)| list)
                     .split(',')
                     .map(|item| first_word(item.trim()))

@@ -1,3 +1,38 @@
 //! What the product can do, each test a sentence, against real parts.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect"
+)]
 
+mod audit;
+mod cors;
+mod download;
 mod house;
+mod key_set;
+mod limits;
+mod login;
+mod mint;
+mod postgres;
+mod problems;
+mod server;
+mod sqlite;
+mod storage;
+
+use std::time::{Duration, Instant};
+
+/// Waits until something holds, and fails when it does not within the second that is promised.
+///
+/// The promise is about real time, so this is the one place that looks at it; each round asks the
+/// server again, which takes its own time.
+async fn eventually(holds: impl AsyncFn() -> bool) {
+    let begun = Instant::now();
+    while !holds().await {
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "it did not come to hold"
+        );
+    }
+}

@@ -1,5 +1,7 @@
 //! Whatever goes wrong in a decision denies.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::asked::{ADA, bundle, decide, signed_in};
@@ -96,17 +98,16 @@ proptest! {
             1..6,
         ),
     ) {
-        let policies: String = conditions
-            .iter()
-            .enumerate()
-            .map(|(number, (is_permit, condition))| {
-                let effect = if *is_permit { "permit" } else { "forbid" };
-                format!(
-                    "@id(\"p{number}\") {effect} (principal, action, resource) \
-                     when {{ context.authentication == \"\" || ({condition}) }};\n"
-                )
-            })
-            .collect();
+        let mut policies = String::new();
+        for (number, (is_permit, condition)) in conditions.iter().enumerate() {
+            let effect = if *is_permit { "permit" } else { "forbid" };
+            writeln!(
+                policies,
+                "@id(\"p{number}\") {effect} (principal, action, resource) \
+                 when {{ context.authentication == \"\" || ({condition}) }};"
+            )
+            .unwrap();
+        }
         let decision = decide(&bundle(&policies).unwrap(), &Principal::Anonymous, Read);
         let failing = conditions.iter().filter(|(_, c)| *c == OVERFLOWS).count();
         prop_assert_eq!(decision.errors.len(), failing);

@@ -1,0 +1,263 @@
+//! The composition root: from settings to a running server, and down again in order.
+//!
+//! Everything is checked before anything listens: a broken policy or a wrong key is an error at
+//! the start, not at the first request. This module refuses to decide anything.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use poem::{Endpoint, Response};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Settings;
+use crate::domain::clock::Clock;
+use crate::files::{FileStore, FilesError};
+use crate::http::server::{self, Bounds};
+use crate::http::{self, Capabilities, Manners};
+use crate::policy::{Bundle, BundleError};
+use crate::service::access::Access;
+use crate::service::audit_trail::AuditTrail;
+use crate::service::authentication::Authenticator;
+use crate::service::download::Downloads;
+use crate::service::download_token::DownloadTokens;
+use crate::service::error::ServiceError;
+use crate::service::facts::Facts;
+use crate::service::health::Health;
+use crate::service::keys::{Keys, Parties};
+use crate::service::limits::Limits;
+use crate::service::mints::Mints;
+use crate::service::password::{PasswordError, Passwords};
+use crate::service::sealing::{SealingError, open_sealing_key};
+use crate::storage::{Database, StorageError};
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The data directory cannot be made.
+    #[error("the data directory {path} cannot be made: {source}")]
+    DataDir {
+        /// The directory.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The policies are broken.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The file store cannot be used.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// There is no sealing key.
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
+    /// The keys cannot be used.
+    #[error("the signing keys cannot be used: {}", tell(.0))]
+    Keys(ServiceError),
+    /// Passwords cannot be checked.
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
+    /// Metrics cannot be recorded.
+    #[error("metrics cannot be recorded: {reason}")]
+    Metrics {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// An error with its causes, on one line.
+fn tell(error: &ServiceError) -> String {
+    let mut told = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        told = format!("{told}: {error}");
+        cause = error.source();
+    }
+    told
+}
+
+/// What every command that works on the data needs: the database, the files, the passwords.
+pub struct Stores {
+    /// The database, migrated.
+    pub database: Database,
+    /// The files.
+    pub files: FileStore,
+    /// The passwords.
+    pub passwords: Passwords,
+}
+
+impl Stores {
+    /// Opens the stores that the settings name, and brings the database up to date.
+    pub async fn open(settings: &Settings) -> Result<Self, AppError> {
+        std::fs::create_dir_all(&settings.data_dir).map_err(|source| AppError::DataDir {
+            path: settings.data_dir.display().to_string(),
+            source,
+        })?;
+        let database = Database::open(settings.database_url.reveal()).await?;
+        database.migrate().await?;
+        let files = FileStore::open(&settings.files_dir)?;
+        Ok(Self {
+            database,
+            files,
+            passwords: Passwords::new()?,
+        })
+    }
+}
+
+/// Everything that is running.
+pub struct App {
+    capabilities: Capabilities,
+    manners: Manners,
+    bounds: Bounds,
+    database: Database,
+    audit: Arc<AuditTrail>,
+    follower: JoinHandle<()>,
+}
+
+impl App {
+    /// Loads and checks everything, and starts what runs beside the requests.
+    pub async fn open(settings: &Settings, stores: Stores, clock: Clock) -> Result<Self, AppError> {
+        let Stores {
+            database,
+            files,
+            passwords,
+        } = stores;
+        let bundle = Arc::new(open_bundle(settings)?);
+        let sealing_key =
+            open_sealing_key(&settings.sealing_key_file, settings.is_sealing_key_made())?;
+        let parties = Parties {
+            issuer: settings.issuer.clone(),
+            audience: settings.audience.clone(),
+        };
+        let keys = Keys::open(&database, &sealing_key, parties, clock.clone())
+            .await
+            .map_err(AppError::Keys)?;
+        let keys = Arc::new(keys);
+        let facts = Arc::new(Facts::of(database.clone()));
+        facts.refresh().await?;
+        let follower = tokio::spawn(Arc::clone(&facts).follow());
+        let audit = Arc::new(AuditTrail::start(database.clone()));
+        let limits = Arc::new(Limits::new(settings.mint_limit_per_minute, clock.clone()));
+        let mints = Arc::new(Mints::of(database.clone()));
+        let access = Arc::new(Access {
+            facts: Arc::clone(&facts),
+            bundle: Arc::clone(&bundle),
+            files: files.clone(),
+            clock: clock.clone(),
+        });
+        let authenticator = Arc::new(Authenticator {
+            database: database.clone(),
+            facts,
+            keys: Arc::clone(&keys),
+            passwords,
+            limits: Arc::clone(&limits),
+            mints: Arc::clone(&mints),
+            audit: Arc::clone(&audit),
+            clock: clock.clone(),
+            session_lifetime: seconds(settings.session_lifetime),
+        });
+        let tokens = Arc::new(DownloadTokens {
+            authenticator: Arc::clone(&authenticator),
+            limits: Arc::clone(&limits),
+            access: Arc::clone(&access),
+            keys: Arc::clone(&keys),
+            audit: Arc::clone(&audit),
+            mints,
+            clock: clock.clone(),
+            lifetime: seconds(settings.token_lifetime),
+        });
+        let downloads = Arc::new(Downloads {
+            authenticator: Arc::clone(&authenticator),
+            limits,
+            access,
+            files: files.clone(),
+            audit: Arc::clone(&audit),
+            clock: clock.clone(),
+        });
+        let health = Arc::new(Health {
+            database: database.clone(),
+            files,
+            bundle,
+        });
+        Ok(Self {
+            capabilities: Capabilities {
+                tokens,
+                authenticator,
+                downloads,
+                keys,
+                health,
+                metrics: metrics_recorder()?,
+            },
+            manners: Manners {
+                trusted_proxies: settings.trusted_proxies.clone(),
+                allowed_origins: settings.allowed_origins.clone(),
+                jwks_max_age: settings.jwks_max_age,
+                longest_request: settings.request_timeout,
+                clock,
+            },
+            bounds: Bounds {
+                most_connections: settings.max_connections,
+                grace: settings.shutdown_grace,
+            },
+            database,
+            audit,
+            follower,
+        })
+    }
+
+    /// The OpenAPI document.
+    #[must_use]
+    pub fn openapi_document(&self) -> serde_json::Value {
+        http::openapi_document(&self.capabilities, self.manners.jwks_max_age)
+    }
+
+    /// All routes.
+    #[must_use]
+    pub fn routes(&self) -> impl Endpoint<Output = Response> + 'static {
+        http::routes(&self.capabilities, self.manners.clone())
+    }
+
+    /// Serves until `shutdown`, drains, and closes everything; says whether all requests ended.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> bool {
+        let is_drained = server::serve(listener, self.routes(), self.bounds, shutdown).await;
+        self.close().await;
+        is_drained
+    }
+
+    /// Closes everything in order: what writes before what is written to.
+    pub async fn close(self) {
+        self.follower.abort();
+        self.audit.stop().await;
+        self.database.close().await;
+    }
+}
+
+fn seconds(lifetime: Duration) -> u32 {
+    u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// The policies that the settings name: a folder, or the bundle inside the binary.
+pub fn open_bundle(settings: &Settings) -> Result<Bundle, BundleError> {
+    match &settings.policy_dir {
+        Some(folder) => Bundle::load(folder),
+        None => Bundle::embedded(),
+    }
+}
+
+/// The process has one recorder, however many apps a test starts in it.
+fn metrics_recorder() -> Result<PrometheusHandle, AppError> {
+    static RECORDER: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
+    RECORDER
+        .get_or_init(|| {
+            PrometheusBuilder::new()
+                .install_recorder()
+                .map_err(|error| error.to_string())
+        })
+        .clone()
+        .map_err(|reason| AppError::Metrics { reason })
+}

@@ -1,0 +1,32 @@
+//! `cedargate audit`: the audit records.
+
+use std::io::{self, ErrorKind, Write};
+
+use crate::app::Stores;
+use crate::config::Settings;
+use crate::service::audit_trail::AuditTrail;
+
+use super::{Ending, Failure, print, serve};
+
+/// Prints all records as JSON Lines, oldest first.
+pub(super) async fn export(settings: &Settings) -> Result<Ending, Failure> {
+    let stores = Stores::open(settings).await.map_err(serve::explain)?;
+    let mut to = print::data_writer();
+    let exported = AuditTrail::export(&stores.database, |record| {
+        serde_json::to_writer(&mut to, record)?;
+        writeln!(to)
+    });
+    let printed = exported
+        .await
+        .map_err(Failure::new)?
+        .and_then(|_| to.flush());
+    match printed {
+        // Whoever went away has read enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unprintable(&error)),
+        Ok(()) | Err(_) => Ok(Ending::Done),
+    }
+}
+
+fn unprintable(error: &io::Error) -> Failure {
+    Failure::new(format!("the records cannot be printed: {error}"))
+}

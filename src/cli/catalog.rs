@@ -1,0 +1,42 @@
+//! `cedargate catalog`: the catalog of datasets, users and roles.
+
+use std::path::Path;
+
+use crate::app::Stores;
+use crate::config::Settings;
+use crate::domain::clock::Clock;
+use crate::service::catalog::{self, ApplyError, CatalogFile};
+
+use super::{Ending, Failure, print, serve};
+
+/// Makes the catalog what a file says, and prints what that changed.
+pub(super) async fn apply(
+    settings: &Settings,
+    path: &Path,
+    is_pruning: bool,
+    is_json: bool,
+) -> Result<Ending, Failure> {
+    let file = CatalogFile::read(path).map_err(Failure::new)?;
+    let Stores {
+        database,
+        files,
+        passwords,
+    } = Stores::open(settings).await.map_err(serve::explain)?;
+    let now = Clock::system().unix_seconds();
+    let applied = catalog::apply(&database, &files, &passwords, &file, is_pruning, now).await;
+    database.close().await;
+    let report = applied.map_err(refused)?;
+    if is_json {
+        super::show(serde_json::to_string_pretty(&report).map_err(Failure::new)?)
+    } else {
+        super::show(report.to_string().trim_end())
+    }
+}
+
+fn refused(error: ApplyError) -> Failure {
+    match error {
+        ApplyError::Invalid(problems) => Failure::new(problems.render(print::is_coloured()))
+            .with_hint("nothing was changed: mend the file and apply it again"),
+        other => Failure::new(other),
+    }
+}

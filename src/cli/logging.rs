@@ -1,0 +1,36 @@
+//! The log: for people on a terminal, JSON lines otherwise, always on standard error.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{LogFormat, Settings};
+
+use super::Failure;
+
+/// Starts logging as the settings say.
+pub(super) fn start(settings: &Settings) -> Result<(), Failure> {
+    let filter = EnvFilter::new(settings.log_level.as_str());
+    let is_json = match settings.log_format {
+        LogFormat::Json => true,
+        LogFormat::Human => false,
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+    };
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = if is_json {
+        let layer = fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_writer(std::io::stderr);
+        registry.with(layer).try_init()
+    } else {
+        let layer = fmt::layer()
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr);
+        registry.with(layer).try_init()
+    };
+    started.map_err(|error| Failure::new(format!("the log does not start: {error}")))
+}

@@ -1,0 +1,102 @@
+//! `cedargate serve`: the server, and with `--demo` a catalog to try it with.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, AppError, Stores};
+use crate::config::Settings;
+use crate::domain::clock::Clock;
+use crate::service::demo;
+use crate::service::sealing::SealingError;
+
+use super::{Ending, Failure, demo as demo_page, print};
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) async fn serve(settings: &Settings, is_demo: bool) -> Result<Ending, Failure> {
+    let address = settings.listen;
+    if is_demo && !address.ip().is_loopback() {
+        return Err(
+            Failure::new(format!("the demo does not listen on {address}")).with_hint(
+                "its passwords are printed and its people invented: set CEDARGATE_LISTEN to a \
+             loopback address such as 127.0.0.1:8080",
+            ),
+        );
+    }
+    let clock = Clock::system();
+    let stores = Stores::open(settings).await.map_err(explain)?;
+    let demo = if is_demo {
+        let Stores {
+            database,
+            files,
+            passwords,
+        } = &stores;
+        let now = clock.unix_seconds();
+        Some(demo::prepare(database, files, passwords, &settings.data_dir, now).await)
+    } else {
+        None
+    };
+    let demo = demo.transpose().map_err(Failure::new)?;
+    let app = App::open(settings, stores, clock).await.map_err(explain)?;
+    let listener = listen(address).await?;
+    let address = listener.local_addr().map_err(Failure::new)?;
+    tracing::info!(%address, "listening");
+    if let Some(demo) = &demo {
+        print::data(demo_page::page(demo, address)).map_err(Failure::new)?;
+    }
+    let is_drained = app.serve(listener, stop_signal()?).await;
+    if is_drained {
+        tracing::info!("stopped");
+        Ok(Ending::Done)
+    } else {
+        Err(Failure::new(
+            "some requests were still in flight when the time to end them was over",
+        ))
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(format!("cannot listen on {address}: {error}"))
+            .with_hint("set CEDARGATE_LISTEN to another address, such as 127.0.0.1:8081")
+    })
+}
+
+/// Cancelled at the first SIGTERM or SIGINT.
+fn stop_signal() -> Result<CancellationToken, Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::new)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::new)?;
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: letting requests in flight end");
+        stopping.cancel();
+    });
+    Ok(stop)
+}
+
+/// An error of the start, with its diagnostics in full where it has any.
+pub(super) fn explain(error: AppError) -> Failure {
+    let hint = match &error {
+        AppError::Bundle(bundle) => return super::policy::broken(bundle),
+        AppError::Sealing(SealingError::Exposed { path, .. }) => {
+            Some(format!("chmod 600 {}", path.display()))
+        }
+        AppError::Keys(_) => Some(
+            "the database's signing keys open with the sealing key they were made with: put that \
+             file back, or point CEDARGATE_SEALING_KEY_FILE at it"
+                .to_owned(),
+        ),
+        _ => None,
+    };
+    Failure {
+        hint,
+        ..Failure::new(error)
+    }
+}

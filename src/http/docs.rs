@@ -1,0 +1,69 @@
+//! The docs UI: `/docs` and `/openapi.json`, both without internet.
+//!
+//! Swagger UI comes out of poem-openapi; its script and its style are served as files of their
+//! own, so that the page can forbid inline scripts. This module refuses to know any operation.
+
+use bytes::Bytes;
+use poem::endpoint::make_sync;
+use poem::http::header;
+use poem::{IntoEndpoint, Response, Route, get};
+
+const PAGE: &str = include_str!("docs/index.html");
+const START: &str = include_str!("docs/start.js");
+const ICON: &str = include_str!("docs/icon.svg");
+
+/// The page may load from here and talk to here; Swagger UI sets styles inline and draws `data:` images.
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// The plain paths of the docs UI.
+pub const PATHS: [&str; 6] = [
+    "/docs",
+    "/docs/swagger-ui.js",
+    "/docs/swagger-ui.css",
+    "/docs/start.js",
+    "/docs/icon.svg",
+    "/openapi.json",
+];
+
+/// Adds the docs UI to the routes.
+#[must_use]
+pub fn add_to(route: Route, swagger_ui_html: &str, document: String) -> Route {
+    let script = between(swagger_ui_html, "<script charset=\"UTF-8\">", "</script>");
+    let style = between(swagger_ui_html, "<style charset=\"UTF-8\">", "</style>");
+    route
+        .at("/docs", asset("text/html; charset=utf-8", PAGE))
+        .at(
+            "/docs/swagger-ui.js",
+            asset("text/javascript; charset=utf-8", script),
+        )
+        .at(
+            "/docs/swagger-ui.css",
+            asset("text/css; charset=utf-8", style),
+        )
+        .at(
+            "/docs/start.js",
+            asset("text/javascript; charset=utf-8", START),
+        )
+        .at("/docs/icon.svg", asset("image/svg+xml", ICON))
+        .at("/openapi.json", asset("application/json", document))
+}
+
+fn asset(content_type: &'static str, body: impl Into<Bytes>) -> impl IntoEndpoint {
+    let body: Bytes = body.into();
+    get(make_sync(move |_| {
+        Response::builder()
+            .content_type(content_type)
+            .header(header::CACHE_CONTROL, "no-cache")
+            .header(header::CONTENT_SECURITY_POLICY, POLICY)
+            .body(body.clone())
+    }))
+}
+
+fn between(text: &str, begin: &str, end: &str) -> Bytes {
+    let rest = text.split_once(begin).map_or("", |(_, rest)| rest);
+    // The script has the end tag in its own strings: the last one before the body is the real one.
+    let rest = rest.split_once("</head>").map_or(rest, |(head, _)| head);
+    let found = rest.rsplit_once(end).map_or("", |(found, _)| found);
+    Bytes::copy_from_slice(found.as_bytes())
+}

@@ -1,0 +1,10 @@
+"use strict";
+
+window.ui = SwaggerUIBundle({
+  dom_id: "#ui",
+  url: "/openapi.json",
+  deepLinking: true,
+  displayRequestDuration: true,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+});

@@ -1,0 +1,23 @@
+//! Metrics: `GET /metrics`, in the text format of Prometheus.
+//!
+//! Counts and nothing that names a person. This module refuses to know what is counted.
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use poem::endpoint::make_sync;
+use poem::http::header;
+use poem::{Response, Route, get};
+
+/// Where the metrics are.
+pub const PATH: &str = "/metrics";
+
+/// Adds the metrics to the routes.
+#[must_use]
+pub fn add_to(route: Route, metrics: PrometheusHandle) -> Route {
+    let page = make_sync(move |_| {
+        Response::builder()
+            .content_type("text/plain; version=0.0.4; charset=utf-8")
+            .header(header::CACHE_CONTROL, "no-store")
+            .body(metrics.render())
+    });
+    route.at(PATH, get(page))
+}

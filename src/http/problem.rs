@@ -1,0 +1,184 @@
+//! Problems: the one place that gives an error its status (RFC 9457).
+//!
+//! Whatever goes wrong, the router's own errors and a panic included, leaves the server as
+//! `application/problem+json`. This module refuses to know what led to an error.
+
+use poem::http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use poem::http::{HeaderValue, StatusCode};
+use poem::{IntoResponse, Response};
+use poem_openapi::Object;
+use poem_openapi::error::{
+    ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError,
+};
+
+use crate::service::error::ServiceError;
+
+/// The media type of a problem.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// When to come back after something that is away, in seconds.
+const COME_BACK_AFTER: u64 = 2;
+
+/// What went wrong, in the form of RFC 9457.
+#[derive(Debug, Clone, Object, serde::Serialize)]
+pub struct ProblemDetail {
+    /// What kind of problem this is; `about:blank` says that the status tells it all.
+    #[oai(rename = "type", default = "about_blank")]
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened, and what to do about it.
+    pub detail: String,
+}
+
+fn about_blank() -> String {
+    "about:blank".to_owned()
+}
+
+/// A problem on its way to the client.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    /// A problem that its status and a sentence tell.
+    #[must_use]
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+            header: None,
+        }
+    }
+
+    /// Something that must not happen happened; the log knows what.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "something went wrong inside the server; its log tells more under this X-Request-Id",
+        )
+    }
+
+    /// Something is away for now.
+    #[must_use]
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(COME_BACK_AFTER)
+    }
+
+    /// The challenge of RFC 6750 section 3.
+    fn challenge(self, challenge: &'static str) -> Self {
+        Self {
+            header: Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge))),
+            ..self
+        }
+    }
+
+    fn retry_after(self, seconds: u64) -> Self {
+        Self {
+            header: Some((RETRY_AFTER, HeaderValue::from(seconds))),
+            ..self
+        }
+    }
+
+    /// The problem that a status alone tells, for errors that come from below our own code.
+    #[must_use]
+    pub fn of_status(status: StatusCode) -> Self {
+        let detail = match status {
+            StatusCode::NOT_FOUND => "there is nothing at this path; /docs shows what there is",
+            StatusCode::METHOD_NOT_ALLOWED => "this path does not take this method; see Allow",
+            StatusCode::PAYLOAD_TOO_LARGE => "the request's body is too large",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "the request's body has an unsupported type",
+            _ if status.is_server_error() => return Self::internal(),
+            _ => "the request could not be understood",
+        };
+        Self::new(status, detail)
+    }
+
+    /// The problem that an error of the router or of an extractor is.
+    #[must_use]
+    pub fn of_poem_error(error: poem::Error) -> Response {
+        if let Some(error) = error.downcast_ref::<ParsePathError>() {
+            let detail = error.reason.clone();
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
+        }
+        if let Some(ParseParamError { name, reason }) = error.downcast_ref() {
+            let detail = format!("the parameter {name} cannot be read: {reason}");
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
+        }
+        if let Some(ParseRequestPayloadError { reason }) = error.downcast_ref() {
+            let detail = format!("the request's body cannot be read: {reason}");
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
+        }
+        if let Some(error) = error.downcast_ref::<ContentTypeError>() {
+            return Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string())
+                .into_response();
+        }
+        error.into_response()
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ServiceError::CredentialMalformed { .. } => Self::new(StatusCode::BAD_REQUEST, detail),
+            ServiceError::CredentialRefused { .. } => Self::new(StatusCode::UNAUTHORIZED, detail)
+                .challenge(r#"Bearer realm="cedargate", error="invalid_token""#),
+            ServiceError::LoginRefused | ServiceError::CredentialMissing { .. } => {
+                Self::new(StatusCode::UNAUTHORIZED, detail).challenge(r#"Bearer realm="cedargate""#)
+            }
+            ServiceError::LimitExceeded {
+                retry_after_seconds,
+            } => Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after_seconds),
+            ServiceError::DatasetNotFound | ServiceError::FileNotFound { .. } => {
+                Self::new(StatusCode::NOT_FOUND, detail)
+            }
+            ServiceError::ReadDenied => Self::new(StatusCode::FORBIDDEN, detail),
+            ServiceError::Unavailable { what, source } => {
+                tracing::error!(%source, "{what} is not available");
+                Self::unavailable(format!("{detail}; try again in a moment"))
+            }
+            ServiceError::Internal { what, source } => {
+                tracing::error!(%source, "{what} failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = ProblemDetail {
+            kind: about_blank(),
+            title: self
+                .status
+                .canonical_reason()
+                .unwrap_or("Problem")
+                .to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+        };
+        let mut response = Response::builder()
+            .status(self.status)
+            .content_type(PROBLEM_JSON)
+            .header("Cache-Control", "no-store")
+            .body(serde_json::to_vec(&body).unwrap_or_default());
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<Problem> for poem::Error {
+    fn from(problem: Problem) -> Self {
+        Self::from_response(problem.into_response())
+    }
+}

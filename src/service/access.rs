@@ -1,0 +1,120 @@
+//! Access: the one question that mint and download both ask.
+//!
+//! May this caller read this dataset, and if not, what may it be told? Because there is one place
+//! that asks, a token that was minted opens, and a share that was withdrawn closes both doors.
+//! This module refuses to know tokens and spans.
+
+use std::sync::Arc;
+
+use crate::domain::action::Action;
+use crate::domain::audit::{AuditRecord, Outcome};
+use crate::domain::caller::Caller;
+use crate::domain::clock::Clock;
+use crate::domain::dataset::{Dataset, StoredFile};
+use crate::domain::decision::Decision;
+use crate::domain::id::DatasetId;
+use crate::files::FileStore;
+use crate::policy::Bundle;
+
+use super::error::ServiceError;
+use super::facts::Facts;
+
+/// What a caller who may read gets to read.
+#[derive(Clone, Debug)]
+pub struct Readable {
+    /// The dataset.
+    pub dataset: Arc<Dataset>,
+    /// Its file.
+    pub file: StoredFile,
+    /// The decision that permitted it.
+    pub decision: Decision,
+}
+
+/// Asks whether callers may read datasets.
+pub struct Access {
+    /// The users and datasets.
+    pub facts: Arc<Facts>,
+    /// The policies in force.
+    pub bundle: Arc<Bundle>,
+    /// The files.
+    pub files: FileStore,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Access {
+    /// Decides whether `caller` may read the dataset, and writes into `record` what was decided.
+    ///
+    /// A caller who may not even discover the dataset is told that there is none.
+    pub async fn read(
+        &self,
+        caller: &Caller,
+        dataset_id: DatasetId,
+        record: &mut AuditRecord,
+    ) -> Result<Readable, ServiceError> {
+        record.user_id = caller.principal.user_id();
+        record.authentication = caller.authentication;
+        record.dataset_id = Some(dataset_id);
+        record.action = Some(Action::Read);
+        let Some(dataset) = self.facts.dataset(dataset_id).await? else {
+            record.reason = Some("there is no such dataset".to_owned());
+            return Err(ServiceError::DatasetNotFound);
+        };
+        let decision = self.decide(caller, Action::Read, &dataset);
+        record
+            .determining_policies
+            .clone_from(&decision.determining_policies);
+        record.errors.clone_from(&decision.errors);
+        record.revision = Some(decision.revision.clone());
+        if !decision.is_permitted {
+            record.outcome = Outcome::Denied;
+            return Err(self.denial(caller, &dataset));
+        }
+        match dataset.file.clone() {
+            Some(file) if self.files.contains(&file).await? => Ok(Readable {
+                dataset,
+                file,
+                decision,
+            }),
+            Some(file) => {
+                tracing::error!(%dataset_id, sha256 = file.sha256, "the file store lost a file");
+                record.reason = Some("the file is missing from the file store".to_owned());
+                Err(ServiceError::FileNotFound { dataset_id })
+            }
+            None => {
+                record.reason = Some("the dataset has no file".to_owned());
+                Err(ServiceError::FileNotFound { dataset_id })
+            }
+        }
+    }
+
+    /// What a caller who may not read is told: policy decides that too, by `discover`.
+    fn denial(&self, caller: &Caller, dataset: &Arc<Dataset>) -> ServiceError {
+        let may_discover = self.decide(caller, Action::Discover, dataset).is_permitted;
+        match (may_discover, caller.principal.is_anonymous()) {
+            (true, true) => ServiceError::CredentialMissing {
+                detail: "this dataset is not for everyone: sign in and try again".to_owned(),
+            },
+            (true, false) => ServiceError::ReadDenied,
+            (false, _) => ServiceError::DatasetNotFound,
+        }
+    }
+
+    fn decide(&self, caller: &Caller, action: Action, dataset: &Arc<Dataset>) -> Decision {
+        let context = caller.context(self.clock.unix_millis());
+        let decision = self
+            .bundle
+            .decide(&caller.principal, action, dataset, &context);
+        for error in &decision.errors {
+            metrics::counter!("cedargate_policy_evaluation_errors_total").increment(1);
+            tracing::error!(
+                error,
+                %action,
+                dataset_id = %dataset.id,
+                revision = %decision.revision,
+                "a policy could not be evaluated; the action is denied"
+            );
+        }
+        decision
+    }
+}

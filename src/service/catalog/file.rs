@@ -1,0 +1,362 @@
+//! Catalog files: what an operator wrote, as domain words that know their place in the file.
+//!
+//! Everything that the file alone can tell is checked here; what needs the disk or the current
+//! catalog is checked in [`mod@super::check`]. This module refuses to know what is in force.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::blot::{blot_lines, blot_values};
+use super::entry::Entry;
+use super::problem::{Problem, Problems, did_you_mean};
+use crate::domain::dataset::{RecordStatus, Visibility};
+use crate::domain::id::DatasetId;
+use crate::domain::name::{RoleName, Username};
+use crate::domain::principal::Tags;
+use crate::domain::secret::Secret;
+use crate::service::password::{check_hash, check_new_password};
+
+/// The largest catalog file, in bytes.
+pub const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+/// The longest title of a dataset, in characters.
+pub const LONGEST_TITLE: usize = 200;
+
+/// One catalog file, read whole.
+#[derive(Debug)]
+pub struct CatalogFile {
+    /// What the file is called in diagnostics.
+    pub name: String,
+    /// The folder that the datasets' files are relative to.
+    pub folder: PathBuf,
+    /// The `[[roles]]`.
+    pub roles: Vec<Spanned<RoleName>>,
+    /// The `[[users]]` that are in order.
+    pub users: Vec<UserItem>,
+    /// The `[[datasets]]` that are in order.
+    pub datasets: Vec<DatasetItem>,
+    /// Every user name that the file declares, also of users that are not in order.
+    pub declared_users: BTreeSet<Username>,
+    shown: Arc<str>,
+    problems: Vec<Problem>,
+}
+
+/// One of the `[[users]]`.
+#[derive(Debug)]
+pub struct UserItem {
+    /// The name that the user signs in with.
+    pub username: Spanned<Username>,
+    /// How the user proves itself from now on; none keeps what is.
+    pub credential: Option<Credential>,
+    /// The roles that the user is a member of.
+    pub roles: Vec<Spanned<RoleName>>,
+    /// Whether the user's credentials are invalid.
+    pub is_disabled: bool,
+}
+
+/// How a user proves itself.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// A password, still to be hashed.
+    Password(Secret<String>),
+    /// A password that was hashed elsewhere.
+    Hash(Secret<String>),
+}
+
+/// One of the `[[datasets]]`.
+#[derive(Debug)]
+pub struct DatasetItem {
+    /// The dataset's id.
+    pub id: Spanned<DatasetId>,
+    /// A title for people.
+    pub title: String,
+    /// For whom the dataset is meant.
+    pub visibility: Visibility,
+    /// Whether the dataset is out.
+    pub record_status: RecordStatus,
+    /// The user who answers for the dataset.
+    pub owner: Option<Spanned<Username>>,
+    /// The file, as a path that can be opened.
+    pub file: Option<Spanned<PathBuf>>,
+    /// Roles that the dataset is shared with.
+    pub reader_roles: Vec<Spanned<RoleName>>,
+    /// Users that the dataset is shared with.
+    pub reader_users: Vec<Spanned<Username>>,
+    /// Attributes of the deployment's own.
+    pub tags: Tags,
+}
+
+/// Why a catalog file could not be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogFileError {
+    /// The file cannot be read.
+    #[error("cannot read the catalog file {path}: {source}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is longer than [`LARGEST_FILE`].
+    #[error("the catalog file {path} is larger than 16 MiB", path = path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not UTF-8, which TOML demands.
+    #[error("the catalog file {path} is not UTF-8 text", path = path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl CatalogFile {
+    /// Reads the file at `path`; its mistakes are kept until [`super::apply`] tells them.
+    pub fn read(path: &Path) -> Result<Self, CatalogFileError> {
+        let unreadable = |source| CatalogFileError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        file.take(LARGEST_FILE + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        if bytes.len() as u64 > LARGEST_FILE {
+            let path = path.to_owned();
+            return Err(CatalogFileError::TooLarge { path });
+        }
+        let text = String::from_utf8(bytes).map_err(|_| CatalogFileError::NotText {
+            path: path.to_owned(),
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Ok(Self::parse(&path.display().to_string(), &text, folder))
+    }
+
+    /// Reads a catalog from `text`; `name` stands in diagnostics, files are relative to `folder`.
+    pub fn parse(name: &str, text: &str, folder: &Path) -> Self {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut file = Self {
+            name: name.to_owned(),
+            folder: folder.to_owned(),
+            roles: Vec::new(),
+            users: Vec::new(),
+            datasets: Vec::new(),
+            declared_users: BTreeSet::new(),
+            shown: Arc::from(""),
+            problems: Vec::new(),
+        };
+        if errors.is_empty() {
+            file.shown = blot_values(text, table.get_ref()).into();
+            file.read_catalog(table.get_ref(), table.span());
+        } else {
+            // One slip of syntax makes nonsense of what follows it: no more is asked of the file.
+            file.shown = blot_lines(text).into();
+            let at = |error: &toml::de::Error| error.span().unwrap_or_default();
+            let problems = errors.iter().map(|e| Problem::new(at(e), e.message()));
+            file.problems.extend(problems);
+        }
+        file
+    }
+
+    /// Gives a user of the file a password that is not written in it.
+    pub fn give_password(&mut self, username: &Username, password: Secret<String>) {
+        let mut users = self.users.iter_mut();
+        if let Some(user) = users.find(|user| user.username.get_ref() == username) {
+            user.credential = Some(Credential::Password(password));
+        }
+    }
+
+    /// What is wrong with the file, with `further` problems that a look elsewhere has shown.
+    pub fn problems_with(&self, further: Vec<Problem>) -> Option<Problems> {
+        let found: Vec<Problem> = self.problems.iter().cloned().chain(further).collect();
+        let problems = || Problems::new(&self.name, Arc::clone(&self.shown), found.clone());
+        (!found.is_empty()).then(problems)
+    }
+
+    fn read_catalog(&mut self, table: &DeTable<'_>, span: std::ops::Range<usize>) {
+        let mut problems = Vec::new();
+        let mut top = Entry::new(table, span, "catalog file", &mut problems);
+        let (roles, users) = (top.items("roles"), top.items("users"));
+        let datasets = top.items("datasets");
+        top.finish();
+
+        let mut seen_roles = BTreeSet::new();
+        for (table, span) in roles {
+            let mut entry = Entry::new(table, span, "role", &mut problems);
+            let name = required_name::<RoleName>(&mut entry, "name");
+            entry.finish();
+            self.roles
+                .extend(name.filter(|name| is_first(name, "role", &mut seen_roles, &mut problems)));
+        }
+        for (table, span) in users {
+            let mut entry = Entry::new(table, span, "user", &mut problems);
+            let (username, item) = read_user(&mut entry);
+            entry.finish();
+            let Some(username) = username else { continue };
+            if is_first(&username, "user", &mut self.declared_users, &mut problems) {
+                self.users.extend(item);
+            }
+        }
+        let mut seen_ids = BTreeSet::new();
+        for (table, span) in datasets {
+            let mut entry = Entry::new(table, span, "dataset", &mut problems);
+            let (id, item) = read_dataset(&mut entry, &self.folder);
+            entry.finish();
+            let Some(id) = id else { continue };
+            if is_first(&id, "dataset", &mut seen_ids, &mut problems) {
+                self.datasets.extend(item);
+            }
+        }
+        self.problems = problems;
+    }
+}
+
+fn required_name<T: FromStr<Err: Display>>(
+    entry: &mut Entry<'_, '_>,
+    key: &'static str,
+) -> Option<Spanned<T>> {
+    let text = entry.required_text(key)?;
+    entry.parse(&text)
+}
+
+fn is_first<T: Ord + Clone + Display>(
+    item: &Spanned<T>,
+    what: &str,
+    seen: &mut BTreeSet<T>,
+    problems: &mut Vec<Problem>,
+) -> bool {
+    let is_first = seen.insert(item.get_ref().clone());
+    if !is_first {
+        let message = format!("the {what} {} is in this file twice", item.get_ref());
+        problems.push(Problem::new(item.span(), message));
+    }
+    is_first
+}
+
+fn read_user(entry: &mut Entry<'_, '_>) -> (Option<Spanned<Username>>, Option<UserItem>) {
+    let username: Option<Spanned<Username>> = required_name(entry, "username");
+    let credential = read_credential(entry);
+    let roles = entry.list("roles");
+    let is_disabled = entry.flag("disabled");
+    let item = username.clone().map(|username| UserItem {
+        username,
+        credential,
+        roles,
+        is_disabled,
+    });
+    (username, item)
+}
+
+fn read_credential(entry: &mut Entry<'_, '_>) -> Option<Credential> {
+    let secret = |text: &Spanned<&str>| Secret::new((*text.get_ref()).to_owned());
+    let password = entry.text("password");
+    let hash = entry.text("password_hash");
+    if let (Some(_), Some(hash)) = (&password, &hash) {
+        let message = "a user has either a password or a password_hash, not both";
+        entry.problem(hash.span(), message);
+        return None;
+    }
+    if let Some(text) = password {
+        let password = secret(&text);
+        return match check_new_password(&password) {
+            Ok(()) => Some(Credential::Password(password)),
+            Err(error) => {
+                entry.problem(text.span(), error.to_string());
+                None
+            }
+        };
+    }
+    let text = hash?;
+    let hash = secret(&text);
+    match check_hash(&hash) {
+        Ok(()) => Some(Credential::Hash(hash)),
+        Err(error) => {
+            entry.problem(text.span(), error.to_string());
+            None
+        }
+    }
+}
+
+fn read_dataset(
+    entry: &mut Entry<'_, '_>,
+    folder: &Path,
+) -> (Option<Spanned<DatasetId>>, Option<DatasetItem>) {
+    let id: Option<Spanned<DatasetId>> = required_name(entry, "id");
+    let title = read_title(entry);
+    let visibility = read_word(entry, "visibility", Visibility::ALL, Visibility::as_str);
+    let record_status = read_word(
+        entry,
+        "record_status",
+        RecordStatus::ALL,
+        RecordStatus::as_str,
+    );
+    let owner = entry.text("owner").and_then(|text| entry.parse(&text));
+    let file = read_file(entry, folder);
+    let reader_roles = entry.list("reader_roles");
+    let reader_users = entry.list("reader_users");
+    let tags = entry.tags("tags");
+    let item = || {
+        Some(DatasetItem {
+            id: id.clone()?,
+            title: title?,
+            visibility: visibility?,
+            record_status: record_status?,
+            owner,
+            file,
+            reader_roles,
+            reader_users,
+            tags,
+        })
+    };
+    let item = item();
+    (id, item)
+}
+
+fn read_title(entry: &mut Entry<'_, '_>) -> Option<String> {
+    let text = entry.required_text("title")?;
+    let title = *text.get_ref();
+    let length = title.chars().count();
+    if title.trim().is_empty() || length > LONGEST_TITLE || title.chars().any(char::is_control) {
+        let message = format!(
+            "a title has 1 to {LONGEST_TITLE} characters on one line; this one has {length}"
+        );
+        entry.problem(text.span(), message);
+        return None;
+    }
+    Some(title.to_owned())
+}
+
+fn read_word<T: FromStr<Err: Display> + Copy>(
+    entry: &mut Entry<'_, '_>,
+    key: &'static str,
+    all: &[T],
+    as_str: impl Fn(T) -> &'static str,
+) -> Option<T> {
+    let text = entry.required_text(key)?;
+    match text.get_ref().parse() {
+        Ok(word) => Some(word),
+        Err(error) => {
+            let known = all.iter().map(|word| as_str(*word));
+            let help = did_you_mean(text.get_ref(), known);
+            entry.problem_with_help(text.span(), format!("{error}"), help);
+            None
+        }
+    }
+}
+
+fn read_file(entry: &mut Entry<'_, '_>, folder: &Path) -> Option<Spanned<PathBuf>> {
+    let text = entry.text("file")?;
+    if text.get_ref().is_empty() || text.get_ref().contains('\0') {
+        entry.problem(text.span(), "a file has a name; leave the key out for none");
+        return None;
+    }
+    Some(Spanned::new(text.span(), folder.join(text.get_ref())))
+}

@@ -1,0 +1,192 @@
+//! Applying a catalog file: the catalog becomes what the file says, or nothing changes.
+//!
+//! In order: read the file, check everything, store the files' bytes, work out a plan, write it in
+//! one transaction. Applying a file twice changes nothing the second time. This module refuses to
+//! know how an operator is spoken to; [`Report`] and [`Problems`] are what there is to say.
+//!
+//! Bytes are stored before the transaction. Should that fail, they stay in the file store under
+//! their digest, where no dataset names them, and a second try finds them there.
+
+mod blot;
+mod check;
+mod entry;
+mod file;
+mod plan;
+mod problem;
+mod report;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+pub use file::{
+    CatalogFile, CatalogFileError, Credential, DatasetItem, LARGEST_FILE, LONGEST_TITLE, UserItem,
+};
+pub use problem::{MOST_PROBLEMS, Problem, Problems};
+pub use report::{Kind, Line, Outcome, Report};
+
+use self::check::{check_files, check_references};
+use self::plan::{Current, Plan, Prepared};
+use super::password::{PasswordError, Passwords};
+use crate::domain::dataset::StoredFile;
+use crate::domain::name::Username;
+use crate::domain::secret::Secret;
+use crate::files::{FileStore, FilesError};
+use crate::storage::{Database, StorageError};
+
+/// How often a plan is worked out again because somebody else changed the catalog meanwhile.
+const MOST_TRIES: usize = 5;
+
+/// Why a catalog file was not applied; the catalog is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The file says something that cannot be.
+    #[error(transparent)]
+    Invalid(#[from] Problems),
+    /// A dataset's file could not be stored.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A password could not be hashed or checked.
+    #[error("the password of {username}: {source}")]
+    Password {
+        /// Whose password it is.
+        username: Username,
+        /// What went wrong.
+        source: PasswordError,
+    },
+    /// The catalog could not be read or written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Others kept changing the catalog.
+    #[error("the catalog was changed by others {MOST_TRIES} times meanwhile: try again")]
+    Contended,
+    /// The disk was not looked at to the end.
+    #[error("checking the datasets' files was interrupted")]
+    Interrupted,
+}
+
+/// Makes the catalog what `file` says, and tells what that changed.
+///
+/// With `is_pruning`, what the file does not name is removed, except for the admin role and users of
+/// outside issuers. `now_seconds` (since 1970 UTC) is when new bytes count as stored.
+pub async fn apply(
+    database: &Database,
+    store: &FileStore,
+    passwords: &Passwords,
+    file: &CatalogFile,
+    is_pruning: bool,
+    now_seconds: i64,
+) -> Result<Report, ApplyError> {
+    let mut files = None;
+    for _ in 0..MOST_TRIES {
+        let catalog = database.read_catalog().await?;
+        let current = Current::new(&catalog);
+        check(file, &current, is_pruning).await?;
+        let stored = match files.take() {
+            Some(stored) => stored,
+            None => store_files(store, file, now_seconds).await?,
+        };
+        let prepared = Prepared {
+            hashes: hash_passwords(passwords, file, &current).await?,
+            files: stored,
+        };
+        let mut plan = Plan::new(file, &current, &prepared, is_pruning);
+        plan.report.version = catalog.version;
+        if plan.is_empty() {
+            return Ok(plan.report);
+        }
+        match database.write_catalog(&plan.change, catalog.version).await {
+            Ok(version) => {
+                plan.report.version = version;
+                return Ok(plan.report);
+            }
+            Err(StorageError::Conflict { .. }) => files = Some(prepared.files),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(ApplyError::Contended)
+}
+
+async fn check(
+    file: &CatalogFile,
+    current: &Current<'_>,
+    is_pruning: bool,
+) -> Result<(), ApplyError> {
+    let mut further = check_references(file, &current.known_to(file, is_pruning));
+    let paths: Vec<_> = file
+        .datasets
+        .iter()
+        .filter_map(|d| d.file.clone())
+        .collect();
+    let looked = tokio::task::spawn_blocking(move || check_files(&paths)).await;
+    further.extend(looked.map_err(|_| ApplyError::Interrupted)?);
+    match file.problems_with(further) {
+        Some(problems) => Err(problems.into()),
+        None => Ok(()),
+    }
+}
+
+async fn store_files(
+    store: &FileStore,
+    file: &CatalogFile,
+    now_seconds: i64,
+) -> Result<BTreeMap<PathBuf, StoredFile>, ApplyError> {
+    let mut stored = BTreeMap::new();
+    for path in file.datasets.iter().filter_map(|d| d.file.as_ref()) {
+        let path = path.get_ref();
+        if !stored.contains_key(path) {
+            let file = store.import(path, now_seconds).await?;
+            stored.insert(path.clone(), file);
+        }
+    }
+    Ok(stored)
+}
+
+/// The new hash of each user whose password is not yet what the file says.
+async fn hash_passwords(
+    passwords: &Passwords,
+    file: &CatalogFile,
+    current: &Current<'_>,
+) -> Result<BTreeMap<Username, Secret<String>>, ApplyError> {
+    let wanted = file.users.iter().filter_map(|user| {
+        let credential = user.credential.as_ref()?;
+        let username = user.username.get_ref();
+        Some((username, credential, current.hash_of(username)))
+    });
+    let hashed = stream::iter(wanted)
+        .map(async |(username, credential, stored)| {
+            match new_hash(passwords, credential, stored).await {
+                Ok(hash) => Ok(hash.map(|hash| (username.clone(), hash))),
+                Err(source) => Err(ApplyError::Password {
+                    username: username.clone(),
+                    source,
+                }),
+            }
+        })
+        .buffer_unordered(passwords.cores());
+    hashed
+        .try_filter_map(async |found| Ok(found))
+        .try_collect()
+        .await
+}
+
+/// A given password that the stored hash already opens with keeps that hash.
+async fn new_hash(
+    passwords: &Passwords,
+    credential: &Credential,
+    stored: Option<&Secret<String>>,
+) -> Result<Option<Secret<String>>, PasswordError> {
+    match credential {
+        Credential::Hash(hash) => Ok(Some(hash.clone())),
+        Credential::Password(password) => {
+            if stored.is_some() && passwords.verify(stored, password).await? {
+                return Ok(None);
+            }
+            passwords.hash(password).await.map(Some)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+//! Plans: what a catalog file changes in the current catalog.
+//!
+//! A plan is worked out from values alone, so it can be worked out again when somebody else was
+//! faster. This module refuses to know the disk, the database and how passwords are hashed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::check::Known;
+use super::file::{CatalogFile, DatasetItem, UserItem};
+use super::report::{Kind, Line, Outcome, Report};
+use crate::domain::dataset::{Dataset, StoredFile};
+use crate::domain::id::{DatasetId, UserId};
+use crate::domain::name::{ADMIN_ROLE, Username};
+use crate::domain::principal::{Tags, User};
+use crate::domain::secret::Secret;
+use crate::storage::{Catalog, CatalogChange, UserRecord};
+
+/// The current catalog, by the names that a catalog file uses.
+pub struct Current<'a> {
+    catalog: &'a Catalog,
+    users: BTreeMap<&'a Username, &'a UserRecord>,
+    datasets: BTreeMap<DatasetId, &'a Dataset>,
+}
+
+/// What was made ready for a plan.
+#[derive(Default)]
+pub struct Prepared {
+    /// The new hash of each user whose password changes.
+    pub hashes: BTreeMap<Username, Secret<String>>,
+    /// Each file of the catalog file, as it stands in the file store.
+    pub files: BTreeMap<PathBuf, StoredFile>,
+}
+
+/// What is to be written, and how it is told.
+pub struct Plan {
+    /// What is to be written.
+    pub change: CatalogChange,
+    /// How it is told.
+    pub report: Report,
+}
+
+impl<'a> Current<'a> {
+    /// Looks at a catalog. Users of outside issuers are none of a catalog file's business.
+    pub fn new(catalog: &'a Catalog) -> Self {
+        let own = catalog.users.iter().filter(|r| r.user.issuer.is_none());
+        Self {
+            catalog,
+            users: own.map(|record| (&record.user.username, record)).collect(),
+            datasets: catalog.datasets.iter().map(|d| (d.id, d)).collect(),
+        }
+    }
+
+    /// The stored hash of a user's password.
+    pub fn hash_of(&self, username: &Username) -> Option<&'a Secret<String>> {
+        self.users.get(username)?.password_hash.as_ref()
+    }
+
+    /// The names that `file` may refer to: its own, and those that stay.
+    pub fn known_to(&self, file: &CatalogFile, is_pruning: bool) -> Known {
+        let mut users = file.declared_users.clone();
+        let mut roles: BTreeSet<_> = file.roles.iter().map(|r| r.get_ref().clone()).collect();
+        if !is_pruning {
+            users.extend(self.users.keys().copied().cloned());
+            roles.extend(self.catalog.roles.iter().cloned());
+        }
+        Known { users, roles }
+    }
+}
+
+impl Plan {
+    /// Works out what `file`, whose checks have passed, changes in `current`.
+    ///
+    /// An item of the file says all about itself: an optional key that is left out means empty,
+    /// enabled or no file. Only a password stays when none is given. What the file does not name is
+    /// left alone, unless `is_pruning`; the admin role always stays.
+    pub fn new(
+        file: &CatalogFile,
+        current: &Current<'_>,
+        prepared: &Prepared,
+        is_pruning: bool,
+    ) -> Self {
+        let mut plan = Self {
+            change: CatalogChange::default(),
+            report: Report::default(),
+        };
+        plan.put_roles(file, current);
+        let ids = plan.put_users(file, current, prepared);
+        for item in &file.datasets {
+            plan.put_dataset(item, current, prepared, &ids);
+        }
+        plan.settle_the_rest(file, current, is_pruning);
+        plan
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        let lines = &self.report.lines;
+        lines.iter().all(|line| line.outcome == Outcome::Left)
+    }
+
+    fn put_roles(&mut self, file: &CatalogFile, current: &Current<'_>) {
+        for name in &file.roles {
+            let name = name.get_ref();
+            let is_there = current.catalog.roles.contains(name) || name.as_str() == ADMIN_ROLE;
+            let outcome = if is_there {
+                Outcome::Left
+            } else {
+                self.change.roles_put.push(name.clone());
+                Outcome::Created
+            };
+            self.tell(Kind::Role, name.to_string(), outcome, Vec::new());
+        }
+    }
+
+    fn put_users<'a>(
+        &mut self,
+        file: &'a CatalogFile,
+        current: &Current<'a>,
+        prepared: &Prepared,
+    ) -> BTreeMap<&'a Username, UserId> {
+        let stored = current.users.iter();
+        let mut ids: BTreeMap<_, _> = stored
+            .map(|(name, record)| (*name, record.user.id))
+            .collect();
+        for item in &file.users {
+            let name = item.username.get_ref();
+            let before = current.users.get(name).copied();
+            let after = user_of(item, before, prepared.hashes.get(name));
+            ids.insert(name, after.user.id);
+            let (outcome, fields) = match before {
+                None => (Outcome::Created, Vec::new()),
+                Some(before) => compared(changes_of_user(before, &after)),
+            };
+            if outcome != Outcome::Left {
+                self.change.users_put.push(after);
+            }
+            self.tell(Kind::User, name.to_string(), outcome, fields);
+        }
+        ids
+    }
+
+    fn put_dataset(
+        &mut self,
+        item: &DatasetItem,
+        current: &Current<'_>,
+        prepared: &Prepared,
+        ids: &BTreeMap<&Username, UserId>,
+    ) {
+        let before = current.datasets.get(item.id.get_ref()).copied();
+        let after = dataset_of(item, before, prepared, ids);
+        let (outcome, fields) = match before {
+            None => (Outcome::Created, Vec::new()),
+            Some(before) => compared(changes_of_dataset(before, &after)),
+        };
+        let name = format!("{} {}", after.id, after.title);
+        if outcome != Outcome::Left {
+            self.change.datasets_put.push(after);
+        }
+        self.tell(Kind::Dataset, name, outcome, fields);
+    }
+
+    fn settle_the_rest(&mut self, file: &CatalogFile, current: &Current<'_>, is_pruning: bool) {
+        let named: BTreeSet<_> = file.datasets.iter().map(|d| *d.id.get_ref()).collect();
+        let mut unnamed = Vec::new();
+        for dataset in current
+            .catalog
+            .datasets
+            .iter()
+            .filter(|d| !named.contains(&d.id))
+        {
+            self.change.datasets_removed.push(dataset.id);
+            unnamed.push((Kind::Dataset, format!("{} {}", dataset.id, dataset.title)));
+        }
+        for (name, record) in &current.users {
+            if !file.declared_users.contains(*name) {
+                self.change.users_removed.push(record.user.id);
+                unnamed.push((Kind::User, name.to_string()));
+            }
+        }
+        let named: BTreeSet<_> = file.roles.iter().map(toml::Spanned::get_ref).collect();
+        for role in &current.catalog.roles {
+            if !named.contains(role) && role.as_str() != ADMIN_ROLE {
+                self.change.roles_removed.push(role.clone());
+                unnamed.push((Kind::Role, role.to_string()));
+            }
+        }
+        if is_pruning {
+            for (kind, name) in unnamed {
+                self.tell(kind, name, Outcome::Removed, Vec::new());
+            }
+        } else {
+            self.report.not_named = unnamed.len();
+            self.change.datasets_removed.clear();
+            self.change.users_removed.clear();
+            self.change.roles_removed.clear();
+        }
+    }
+
+    fn tell(&mut self, kind: Kind, name: String, outcome: Outcome, fields: Vec<&'static str>) {
+        self.report.lines.push(Line {
+            outcome,
+            kind,
+            name,
+            fields,
+        });
+    }
+}
+
+fn user_of(
+    item: &UserItem,
+    before: Option<&UserRecord>,
+    new_hash: Option<&Secret<String>>,
+) -> UserRecord {
+    let kept_hash = || before.and_then(|before| before.password_hash.clone());
+    UserRecord {
+        user: User {
+            id: before.map_or_else(UserId::random, |before| before.user.id),
+            username: item.username.get_ref().clone(),
+            issuer: None,
+            roles: item.roles.iter().map(|r| r.get_ref().clone()).collect(),
+            claims: before.map_or_else(Tags::new, |before| before.user.claims.clone()),
+            is_disabled: item.is_disabled,
+        },
+        password_hash: new_hash.cloned().or_else(kept_hash),
+    }
+}
+
+fn dataset_of(
+    item: &DatasetItem,
+    before: Option<&Dataset>,
+    prepared: &Prepared,
+    ids: &BTreeMap<&Username, UserId>,
+) -> Dataset {
+    let file = item
+        .file
+        .as_ref()
+        .and_then(|path| prepared.files.get(path.get_ref()));
+    let kept = before.and_then(|before| before.file.as_ref());
+    // The same bytes keep the time they were first stored: their Last-Modified must not move.
+    let is_kept = |new: &StoredFile, old: &StoredFile| new.sha256 == old.sha256;
+    let modified = match (file, kept) {
+        (Some(new), Some(old)) if is_kept(new, old) => Some(old.modified),
+        _ => None,
+    };
+    let id_of = |name: &toml::Spanned<Username>| ids.get(name.get_ref()).copied();
+    Dataset {
+        id: *item.id.get_ref(),
+        title: item.title.clone(),
+        visibility: item.visibility,
+        record_status: item.record_status,
+        owner: item.owner.as_ref().and_then(id_of),
+        reader_users: item.reader_users.iter().filter_map(id_of).collect(),
+        reader_roles: item
+            .reader_roles
+            .iter()
+            .map(|r| r.get_ref().clone())
+            .collect(),
+        tags: item.tags.clone(),
+        file: file.map(|file| StoredFile {
+            modified: modified.unwrap_or(file.modified),
+            ..file.clone()
+        }),
+    }
+}
+
+fn changes_of_user(before: &UserRecord, after: &UserRecord) -> [(&'static str, bool); 3] {
+    [
+        ("password", before.password_hash != after.password_hash),
+        ("roles", before.user.roles != after.user.roles),
+        (
+            "disabled",
+            before.user.is_disabled != after.user.is_disabled,
+        ),
+    ]
+}
+
+fn changes_of_dataset(before: &Dataset, after: &Dataset) -> [(&'static str, bool); 8] {
+    [
+        ("title", before.title != after.title),
+        ("visibility", before.visibility != after.visibility),
+        ("record_status", before.record_status != after.record_status),
+        ("owner", before.owner != after.owner),
+        ("file", before.file != after.file),
+        ("reader_roles", before.reader_roles != after.reader_roles),
+        ("reader_users", before.reader_users != after.reader_users),
+        ("tags", before.tags != after.tags),
+    ]
+}
+
+fn compared<const N: usize>(fields: [(&'static str, bool); N]) -> (Outcome, Vec<&'static str>) {
+    let changed = fields.into_iter().filter(|(_, is_changed)| *is_changed);
+    let changed: Vec<_> = changed.map(|(field, _)| field).collect();
+    let outcome = if changed.is_empty() {
+        Outcome::Left
+    } else {
+        Outcome::Changed
+    };
+    (outcome, changed)
+}

@@ -1,0 +1,169 @@
+//! Reports: what applying a catalog file did, item by item.
+//!
+//! This module refuses to know how it was done.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How many items that were left alone are still told one by one.
+const MOST_LEFT_TOLD: usize = 50;
+
+/// What applying a catalog file did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Each item that the file names, and each that was removed.
+    pub lines: Vec<Line>,
+    /// How many items of the catalog the file does not name; they were left alone.
+    pub not_named: usize,
+    /// The version of the catalog that is now in force.
+    pub version: i64,
+}
+
+/// What became of one item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What kind of item it is.
+    pub kind: Kind,
+    /// The name of a role or user; the id and title of a dataset.
+    pub name: String,
+    /// The keys whose values changed, as a catalog file writes them.
+    pub fields: Vec<&'static str>,
+}
+
+/// What became of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It is new.
+    Created,
+    /// It was there and is different now.
+    Changed,
+    /// It was there already, just so.
+    Left,
+    /// It was there and is gone.
+    Removed,
+}
+
+/// The kind of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A role.
+    Role,
+    /// A user.
+    User,
+    /// A dataset.
+    Dataset,
+}
+
+impl Report {
+    /// How many items had this outcome.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.lines.iter().filter(|l| l.outcome == outcome).count()
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Created => "created",
+            Self::Changed => "changed",
+            Self::Left => "left",
+            Self::Removed => "removed",
+        })
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Role => "role",
+            Self::User => "user",
+            Self::Dataset => "dataset",
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    /// A line an item (those left alone only when they are few), then the totals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left = self.count(Outcome::Left);
+        for line in &self.lines {
+            if line.outcome == Outcome::Left && left > MOST_LEFT_TOLD {
+                continue;
+            }
+            write!(f, "{:<7}  {:<7}  {}", line.outcome, line.kind, line.name)?;
+            if !line.fields.is_empty() {
+                write!(f, "  ({})", line.fields.join(", "))?;
+            }
+            writeln!(f)?;
+        }
+        write!(
+            f,
+            "{} created, {} changed, {left} left as they were, {} removed",
+            self.count(Outcome::Created),
+            self.count(Outcome::Changed),
+            self.count(Outcome::Removed),
+        )?;
+        if self.not_named > 0 {
+            write!(f, "; {} not named in the file, left alone", self.not_named)?;
+        }
+        writeln!(f, "; catalog version {}", self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(outcome: Outcome, name: &str) -> Line {
+        let fields = if outcome == Outcome::Changed {
+            vec!["roles", "disabled"]
+        } else {
+            Vec::new()
+        };
+        Line {
+            outcome,
+            kind: Kind::User,
+            name: name.to_owned(),
+            fields,
+        }
+    }
+
+    #[test]
+    fn a_report_reads_as_lines_and_totals() {
+        let report = Report {
+            lines: vec![
+                line(Outcome::Created, "ada"),
+                line(Outcome::Changed, "bob"),
+                line(Outcome::Left, "eve"),
+            ],
+            not_named: 2,
+            version: 7,
+        };
+        assert_eq!(
+            report.to_string(),
+            "created  user     ada\n\
+             changed  user     bob  (roles, disabled)\n\
+             left     user     eve\n\
+             1 created, 1 changed, 1 left as they were, 0 removed; \
+             2 not named in the file, left alone; catalog version 7\n"
+        );
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["lines"][0]["outcome"], "created");
+    }
+
+    #[test]
+    fn many_items_left_alone_are_only_counted() {
+        let lines = (0..=MOST_LEFT_TOLD).map(|_| line(Outcome::Left, "eve"));
+        let report = Report {
+            lines: lines.collect(),
+            ..Report::default()
+        };
+        assert!(!report.to_string().contains("eve"));
+        assert!(report.to_string().contains("51 left as they were"));
+    }
+}

@@ -1,0 +1,228 @@
+//! What is refused, and how it is told.
+
+use super::*;
+
+const FULL_OF_MISTAKES: &str = r#"[[roles]]
+name = "Hydrology"
+[[roles]]
+name = "geology"
+[[roles]]
+name = "geology"
+[[users]]
+username = "ada"
+password = "short"
+roles = ["geolgy"]
+[[users]]
+username = "ada"
+[[users]]
+username = "bob"
+password = "correct horse"
+password_hash = "$argon2id$"
+disabled = "no"
+[[users]]
+username = "eve"
+password_hash = "hunter2"
+[[users]]
+user_name = "joe"
+[[datasets]]
+id = "{2489e9ad-2ee2-8e00-8ec9-32d5f69181c0}"
+title = ""
+visibility = "public"
+record_status = "publishd"
+[[datasets]]
+id = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0"
+title = "one"
+visibility = "public"
+record_status = "draft"
+owner = "adda"
+file = "missing.tif"
+reader_users = ["nobody"]
+reader_roles = "geology"
+[[datasets]]
+id = "2489e9ad2ee28e008ec932d5f69181c0"
+title = "two"
+visibility = "public"
+record_status = "draft"
+file = "text.tif"
+tags = { theme = "relief" }
+colour = 1
+[[datasets]]
+id = "6b1f0a52-8c3d-4e7a-9f14-05d2c7e3a981"
+title = "three"
+visibility = "public"
+record_status = "draft"
+file = "text.tif"
+[[datasets]]
+id = "c05d7e1b-34f6-4b09-a2c8-7e91d46f0b32"
+title = "four"
+visibility = "public"
+record_status = "draft"
+file = "."
+[[datasets]]
+id = "91e4c6d8-7a20-4f5b-8d3e-1b60f9a2c574"
+title = "five"
+visibility = "public"
+record_status = "draft"
+file = "empty.tif"
+[[dataset]]
+"#;
+
+/// The line of each mistake, and a part of what is said about it.
+const MISTAKES: [(usize, &str); 24] = [
+    (2, "\"Hydrology\" is not a name"),
+    (6, "the role geology is in this file twice"),
+    (9, "at least 8 characters"),
+    (10, "there is no role geolgy"),
+    (12, "the user ada is in this file twice"),
+    (16, "either a password or a password_hash, not both"),
+    (17, "disabled must be true or false, not of kind string"),
+    (20, "not a usable password hash"),
+    (21, "this user has no username"),
+    (22, "a user has no key \"user_name\""),
+    (24, "not a UUID"),
+    (25, "a title has 1 to 200 characters"),
+    (27, "unknown record status \"publishd\""),
+    (33, "there is no user adda"),
+    (34, "missing.tif: No such file"),
+    (35, "there is no user nobody"),
+    (36, "reader_roles must be a list of texts"),
+    (
+        38,
+        "the dataset 2489e9ad-2ee2-8e00-8ec9-32d5f69181c0 is in this file twice",
+    ),
+    (43, "a tag must be a list of texts"),
+    (44, "a dataset has no key \"colour\""),
+    (50, "text.tif is not a TIFF file"),
+    (56, "is not a file"),
+    (62, "empty.tif is not a TIFF file"),
+    (63, "a catalog file has no key \"dataset\""),
+];
+
+#[tokio::test]
+async fn a_wrong_visibility_names_its_line_and_the_right_word() {
+    let place = Place::new().await;
+    let (told, drawn) = place
+        .refuse(&WHOLE.replace("restricted", "restrictd"))
+        .await;
+    let line = 1 + WHOLE
+        .lines()
+        .position(|l| l.contains("restricted"))
+        .unwrap();
+    let words = "expected one of public, internal, restricted, private";
+    let expected = format!(r#"{line}: unknown visibility "restrictd": {words}"#);
+    assert_eq!(told, [expected]);
+    assert!(drawn.contains(&format!("catalog.toml:{line}:")), "{drawn}");
+    assert!(drawn.contains(r#"did you mean "restricted"?"#), "{drawn}");
+    assert!(place.catalog().await.users.is_empty());
+}
+
+#[tokio::test]
+async fn every_problem_is_told_at_once_each_with_its_line() {
+    let place = Place::new().await;
+    place.write("text.tif", b"hello, world");
+    place.write("empty.tif", b"");
+    let (told, drawn) = place.refuse(FULL_OF_MISTAKES).await;
+    assert_eq!(told.len(), MISTAKES.len(), "{told:#?}");
+    for (told, (line, message)) in told.iter().zip(MISTAKES) {
+        assert!(
+            told.starts_with(&format!("{line}: ")),
+            "{told} is not on line {line}"
+        );
+        assert!(told.contains(message), "{told} does not say {message}");
+    }
+    for help in [
+        r#""geology"?"#,
+        r#""ada"?"#,
+        r#""username"?"#,
+        r#""datasets"?"#,
+    ] {
+        assert!(
+            drawn.contains(&format!("did you mean {help}")),
+            "{help}: {drawn}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_diagnostic_shows_a_password() {
+    let place = Place::new().await;
+    for (from, to) in [
+        (
+            "roles = [\"hydrology\", \"admin\"]",
+            "roles = [\"hydrolgy\"]",
+        ),
+        (
+            "password = \"correct horse\"",
+            "pasword = \"correct horse\"",
+        ),
+        (
+            "password = \"correct horse\"",
+            "password = [\"correct horse\"]",
+        ),
+        ("password = \"correct horse\"", "password = \"correct horse"),
+        (
+            "password = \"correct horse\"",
+            "password_hash = \"correct horse\"",
+        ),
+        ("roles = []", "roles = ["),
+    ] {
+        let (told, drawn) = place.refuse(&WHOLE.replacen(from, to, 1)).await;
+        let all = format!("{told:?} {drawn}");
+        assert!(!all.contains("horse"), "{all}");
+    }
+}
+
+#[tokio::test]
+async fn a_slip_of_syntax_names_its_line() {
+    let place = Place::new().await;
+    let (told, _) = place.refuse("[[roles]]\nname = \"a\"\n[[users]\n").await;
+    assert!(told[0].starts_with("3: "), "{told:?}");
+}
+
+#[tokio::test]
+async fn bounds_hold() {
+    let place = Place::new().await;
+    let tags: Vec<_> = (0..65).map(|n| format!("t{n} = []")).collect();
+    let values: Vec<_> = (0..65).map(|n| format!("'{n}'")).collect();
+    let base = "[[datasets]]\nid = '2489e9ad-2ee2-8e00-8ec9-32d5f69181c0'
+        visibility = 'public'\nrecord_status = 'draft'";
+    for (rest, message) in [
+        (format!("title = '{}'", "t".repeat(201)), "a title has"),
+        (String::from("title = \"two\\nlines\""), "a title has"),
+        (
+            format!("title='t'\ntags = {{ {} }}", tags.join(",")),
+            "64 tags",
+        ),
+        (
+            format!("title='t'\ntags = {{ a = [{}] }}", values.join(",")),
+            "64 values",
+        ),
+        (
+            format!("title='t'\ntags = {{ a = ['{}'] }}", "v".repeat(257)),
+            "256",
+        ),
+        (
+            String::from("title='t'\ntags = { a = [\"\\u0000\"] }"),
+            "printable",
+        ),
+    ] {
+        let (told, _) = place.refuse(&format!("{base}\n{rest}")).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains(message), "{told:?}");
+    }
+    let path = place.folder.path().join("huge.toml");
+    let huge = fs::File::create(&path).unwrap();
+    huge.set_len(LARGEST_FILE + 1).unwrap();
+    let read = CatalogFile::read(&path);
+    assert!(matches!(read, Err(CatalogFileError::TooLarge { .. })));
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_read_at_all_say_so() {
+    let place = Place::new().await;
+    let missing = CatalogFile::read(&place.folder.path().join("none.toml"));
+    assert!(matches!(missing, Err(CatalogFileError::Unreadable { .. })));
+    place.write("latin.toml", b"# \xe9");
+    let latin = CatalogFile::read(&place.folder.path().join("latin.toml"));
+    assert!(matches!(latin, Err(CatalogFileError::NotText { .. })));
+}

@@ -1,0 +1,122 @@
+//! What a capability answers when it does not do what was asked.
+//!
+//! One enum for the whole floor, because every capability refuses for the same few reasons. It
+//! refuses to know HTTP: `http/problem.rs` is the one place that gives a variant its status.
+
+use crate::domain::id::DatasetId;
+use crate::files::FilesError;
+use crate::storage::StorageError;
+use crate::token::TokenError;
+
+use super::password::PasswordError;
+
+/// Why a capability did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The request's credentials cannot be read, or there is more than one.
+    #[error("{detail}")]
+    CredentialMalformed {
+        /// What is wrong, for the caller.
+        detail: &'static str,
+    },
+    /// A credential that does not resolve: expired, revoked, unknown or of another kind.
+    #[error("{detail}")]
+    CredentialRefused {
+        /// What is wrong, for the caller; never why in a way that helps guessing.
+        detail: &'static str,
+    },
+    /// A user name and a password that do not belong together.
+    #[error("the user name or the password is wrong")]
+    LoginRefused,
+    /// The caller is anonymous, and signing in could change the answer.
+    #[error("{detail}")]
+    CredentialMissing {
+        /// What to do, for the caller.
+        detail: String,
+    },
+    /// The caller's bucket is empty.
+    #[error("too many requests: try again in {retry_after_seconds} s")]
+    LimitExceeded {
+        /// When the bucket holds the next request, in whole seconds rounded up.
+        retry_after_seconds: u64,
+    },
+    /// There is no such dataset, or the caller may not know that there is.
+    #[error("there is no dataset with this id")]
+    DatasetNotFound,
+    /// The caller may read the dataset, but there is nothing to read.
+    #[error("the dataset {dataset_id} has no file to download yet")]
+    FileNotFound {
+        /// The dataset without a file.
+        dataset_id: DatasetId,
+    },
+    /// The caller may know of the dataset, but not read it.
+    #[error("you may not read this dataset")]
+    ReadDenied,
+    /// Something that is needed is away for now; nothing was done.
+    #[error("{what} is not available")]
+    Unavailable {
+        /// What is away.
+        what: &'static str,
+        /// Why, for the log.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something that must not happen happened; nothing was done.
+    #[error("{what} failed")]
+    Internal {
+        /// What failed.
+        what: &'static str,
+        /// Why, for the log.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl From<StorageError> for ServiceError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Unavailable { .. } => Self::Unavailable {
+                what: "the database",
+                source: error.into(),
+            },
+            _ => Self::Internal {
+                what: "the database",
+                source: error.into(),
+            },
+        }
+    }
+}
+
+impl From<FilesError> for ServiceError {
+    fn from(error: FilesError) -> Self {
+        Self::Unavailable {
+            what: "the file store",
+            source: error.into(),
+        }
+    }
+}
+
+impl From<PasswordError> for ServiceError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Busy => Self::Unavailable {
+                what: "signing in",
+                source: error.into(),
+            },
+            _ => Self::Internal {
+                what: "checking a password",
+                source: error.into(),
+            },
+        }
+    }
+}
+
+impl From<TokenError> for ServiceError {
+    /// For signing and key handling; a token that does not verify is a refused credential.
+    fn from(error: TokenError) -> Self {
+        Self::Internal {
+            what: "signing",
+            source: error.into(),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Facts: the users and datasets that decisions are made about, remembered between requests.
+//!
+//! Remembered facts belong to one version of the catalog. Every write to the catalog makes a new
+//! version, this replica's writes at once and everybody else's within a second
+//! ([`Facts::follow`]), and a fact of an older version is never looked at again. While the version
+//! is not known (the database is away), nothing is remembered and every question goes to the
+//! database. This module refuses to know what follows from a fact.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use moka::future::Cache;
+use tokio::time::MissedTickBehavior;
+
+use crate::domain::dataset::Dataset;
+use crate::domain::id::{DatasetId, UserId};
+use crate::domain::principal::User;
+use crate::storage::{Database, StorageError};
+
+use super::error::ServiceError;
+
+/// How often the catalog's version is read: changes made elsewhere are in force within this.
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+/// The most users, and the most datasets, that are remembered.
+const MOST_REMEMBERED: u64 = 50_000;
+/// Stands for a version that is not known.
+const UNKNOWN: i64 = i64::MIN;
+
+/// Users and datasets, remembered as long as the catalog does not change.
+pub struct Facts {
+    database: Database,
+    version: AtomicI64,
+    users: Cache<(i64, UserId), Arc<User>>,
+    datasets: Cache<(i64, DatasetId), Arc<Dataset>>,
+}
+
+impl Facts {
+    /// Facts of a database; nothing is remembered until [`Facts::follow`] knows the version.
+    #[must_use]
+    pub fn of(database: Database) -> Self {
+        Self {
+            database,
+            version: AtomicI64::new(UNKNOWN),
+            users: Cache::new(MOST_REMEMBERED),
+            datasets: Cache::new(MOST_REMEMBERED),
+        }
+    }
+
+    /// The user with an id, or nothing.
+    pub async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, ServiceError> {
+        remembered(&self.users, self.version(), id, || {
+            self.database.find_user(id)
+        })
+        .await
+    }
+
+    /// The dataset with an id, or nothing.
+    pub async fn dataset(&self, id: DatasetId) -> Result<Option<Arc<Dataset>>, ServiceError> {
+        remembered(&self.datasets, self.version(), id, || {
+            self.database.find_dataset(id)
+        })
+        .await
+    }
+
+    /// Reads the catalog's version once; what is remembered of another version is forgotten.
+    pub async fn refresh(&self) -> Result<(), StorageError> {
+        let version = self.database.catalog_version().await;
+        let now = *version.as_ref().unwrap_or(&UNKNOWN);
+        if self.version.swap(now, Ordering::SeqCst) != now {
+            self.users.invalidate_all();
+            self.datasets.invalidate_all();
+        }
+        version.map(drop)
+    }
+
+    /// Follows the catalog's version for as long as it is polled.
+    pub async fn follow(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(FOLLOW_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut was_away = false;
+        loop {
+            ticks.tick().await;
+            match self.refresh().await {
+                Ok(()) if was_away => {
+                    tracing::info!("the database is back");
+                    was_away = false;
+                }
+                Err(error) if !was_away => {
+                    tracing::error!(%error, "the database is away; answering 503 until it is back");
+                    was_away = true;
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+
+    fn version(&self) -> i64 {
+        self.version.load(Ordering::SeqCst)
+    }
+}
+
+async fn remembered<I, T, F>(
+    cache: &Cache<(i64, I), Arc<T>>,
+    version: i64,
+    id: I,
+    find: impl FnOnce() -> F,
+) -> Result<Option<Arc<T>>, ServiceError>
+where
+    I: Copy + Eq + std::hash::Hash + Send + Sync + 'static,
+    T: Send + Sync + 'static,
+    F: Future<Output = Result<Option<T>, StorageError>>,
+{
+    if let Some(fact) = cache.get(&(version, id)).await {
+        return Ok(Some(fact));
+    }
+    let fact = find().await?.map(Arc::new);
+    if let Some(fact) = &fact
+        && version != UNKNOWN
+    {
+        // The fact may already be newer than `version`, which is harmless; it cannot be older.
+        cache.insert((version, id), Arc::clone(fact)).await;
+    }
+    Ok(fact)
+}

@@ -1,0 +1,52 @@
+//! Health: whether everything that the work needs is there.
+//!
+//! This module refuses to know who asks and how it is told.
+
+use std::sync::Arc;
+
+use crate::domain::decision::Revision;
+use crate::files::FileStore;
+use crate::policy::Bundle;
+use crate::storage::Database;
+
+/// What a look at everything found.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    /// What stops the work, a sentence each; sentences never name secrets.
+    pub failures: Vec<String>,
+    /// What is wrong, though the work goes on.
+    pub warnings: Vec<String>,
+    /// The policies in force.
+    pub revision: Revision,
+}
+
+/// Looks at everything that the work needs.
+pub struct Health {
+    /// The database.
+    pub database: Database,
+    /// The files.
+    pub files: FileStore,
+    /// The policies in force.
+    pub bundle: Arc<Bundle>,
+}
+
+impl Health {
+    /// Looks at everything now.
+    pub async fn look(&self) -> Readiness {
+        let mut failures = Vec::new();
+        if let Err(error) = self.database.ping().await {
+            tracing::warn!(%error, "not ready");
+            failures.push("the database is not available".to_owned());
+        }
+        let mut warnings = Vec::new();
+        if let Err(error) = self.files.look().await {
+            tracing::warn!(%error, "degraded");
+            warnings.push("the file store is not available: downloads fail".to_owned());
+        }
+        Readiness {
+            failures,
+            warnings,
+            revision: self.bundle.revision().clone(),
+        }
+    }
+}

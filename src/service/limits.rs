@@ -1,0 +1,177 @@
+//! Limits: how often one principal and one address may ask.
+//!
+//! One bucket a principal and one an address, never by path, so that another spelling of an id
+//! buys nothing. Failed authentication counts in its address's bucket. The buckets follow the
+//! generic cell rate algorithm (library `governor`): a bucket that is full holds a minute's worth.
+//! This module refuses to know what is being asked for.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::Clock as GovernorClock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use moka::sync::Cache;
+
+use crate::domain::caller::Caller;
+use crate::domain::clock::Clock;
+use crate::domain::id::UserId;
+
+use super::error::ServiceError;
+
+/// The most buckets that are kept; the least used are forgotten first.
+const MOST_BUCKETS: u64 = 100_000;
+/// A bucket that nobody has asked for so long is full again and can be forgotten.
+const FULL_AGAIN: Duration = Duration::from_secs(90);
+
+type Bucket = RateLimiter<NotKeyed, InMemoryState, LimitClock, NoOpMiddleware<Nanos>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    User(UserId),
+    Address(IpAddr),
+}
+
+/// Counts requests and says when there are too many.
+pub struct Limits {
+    per_minute: Option<NonZeroU32>,
+    buckets: Cache<Holder, Arc<Bucket>>,
+    clock: Clock,
+}
+
+impl Limits {
+    /// Allows `per_minute` requests for each principal and each address, or any number.
+    #[must_use]
+    pub fn new(per_minute: Option<NonZeroU32>, clock: Clock) -> Self {
+        Self {
+            per_minute,
+            buckets: Cache::builder()
+                .max_capacity(MOST_BUCKETS)
+                .time_to_idle(FULL_AGAIN)
+                .build(),
+            clock,
+        }
+    }
+
+    /// Counts one request of a caller: in the user's bucket, or in the address's when anonymous.
+    pub fn count(&self, caller: &Caller) -> Result<(), ServiceError> {
+        match caller.principal.user_id() {
+            Some(user_id) => self.take_from(Holder::User(user_id)),
+            None => self.count_address(caller.address),
+        }
+    }
+
+    /// Counts one anonymous request, or one failed authentication, of an address.
+    pub fn count_address(&self, address: IpAddr) -> Result<(), ServiceError> {
+        self.take_from(Holder::Address(network_of(address)))
+    }
+
+    fn take_from(&self, holder: Holder) -> Result<(), ServiceError> {
+        let Some(per_minute) = self.per_minute else {
+            return Ok(());
+        };
+        let bucket = self.buckets.get_with(holder, || {
+            let quota = Quota::per_minute(per_minute);
+            Arc::new(RateLimiter::direct_with_clock(
+                quota,
+                LimitClock(self.clock.clone()),
+            ))
+        });
+        bucket.check().map_err(|not_until| {
+            let wait = not_until.wait_time_from(LimitClock(self.clock.clone()).now());
+            ServiceError::LimitExceeded {
+                retry_after_seconds: wait
+                    .as_millis()
+                    .div_ceil(1000)
+                    .max(1)
+                    .try_into()
+                    .unwrap_or(60),
+            }
+        })
+    }
+}
+
+/// One household has one IPv6 /64 (RFC 6177) and as many addresses as it likes: they share a bucket.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
+
+#[derive(Clone, Debug)]
+struct LimitClock(Clock);
+
+impl GovernorClock for LimitClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::from(self.0.monotonic())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry_after(result: &Result<(), ServiceError>) -> Option<u64> {
+        match result {
+            Err(ServiceError::LimitExceeded {
+                retry_after_seconds,
+            }) => Some(*retry_after_seconds),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn an_empty_bucket_says_exactly_when_it_holds_the_next_request() {
+        let clock = Clock::standing_at(1_000_000);
+        let limits = Limits::new(NonZeroU32::new(6), clock.clone());
+        let address = "192.0.2.1".parse().unwrap();
+        for _ in 0..6 {
+            limits.count_address(address).unwrap();
+        }
+        assert_eq!(retry_after(&limits.count_address(address)), Some(10));
+        clock.advance(4_000);
+        assert_eq!(retry_after(&limits.count_address(address)), Some(6));
+        clock.advance(6_000);
+        limits.count_address(address).unwrap();
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_share_a_bucket_and_others_do_not() {
+        let limits = Limits::new(NonZeroU32::new(1), Clock::standing_at(1_000_000));
+        limits
+            .count_address("2001:db8::1".parse().unwrap())
+            .unwrap();
+        assert!(
+            limits
+                .count_address("2001:db8::2".parse().unwrap())
+                .is_err()
+        );
+        assert!(
+            limits
+                .count_address("2001:db8:0:1::1".parse().unwrap())
+                .is_ok()
+        );
+        limits.count_address("192.0.2.1".parse().unwrap()).unwrap();
+        assert!(
+            limits
+                .count_address("::ffff:192.0.2.1".parse().unwrap())
+                .is_err()
+        );
+        assert!(limits.count_address("192.0.2.2".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn without_a_limit_any_number_is_allowed() {
+        let limits = Limits::new(None, Clock::standing_at(0));
+        for _ in 0..1_000 {
+            limits.count_address("192.0.2.1".parse().unwrap()).unwrap();
+        }
+    }
+}

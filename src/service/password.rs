@@ -1,0 +1,372 @@
+//! Passwords: hashing a new one and checking a given one, with Argon2id.
+//!
+//! Work happens off the async threads, as many at a time as the machine has cores. This module
+//! refuses to know whose password it is and where hashes are kept.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
+
+use crate::domain::secret::Secret;
+
+/// The shortest new password, in characters.
+pub const SHORTEST_PASSWORD: usize = 8;
+
+/// The longest password, in bytes.
+pub const LONGEST_PASSWORD: usize = 1024;
+
+/// The longest password hash, in bytes.
+pub const LONGEST_HASH: usize = 512;
+
+/// The costliest hash that is taken in from outside: memory in KiB, passes, lanes.
+///
+/// A login pays what the hash asks for, so a hash from a file may not ask for just anything.
+const COSTLIEST: (u32, u32, u32) = (256 * 1024, 16, 16);
+
+/// How many checks may wait for each core before further ones are turned away.
+const WAITING_PER_CORE: usize = 64;
+
+/// Why a password was not hashed or checked.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// A new password is shorter than [`SHORTEST_PASSWORD`].
+    #[error("a password must have at least {SHORTEST_PASSWORD} characters")]
+    TooShort,
+    /// A new password is longer than [`LONGEST_PASSWORD`].
+    #[error("a password must have at most {LONGEST_PASSWORD} bytes")]
+    TooLong,
+    /// A hash is not one that this program can check at a bounded price.
+    #[error("not a usable password hash: {reason}")]
+    UnusableHash {
+        /// What is wrong with it, without the hash.
+        reason: String,
+    },
+    /// Too many checks are waiting already.
+    #[error("too many passwords are waiting to be checked")]
+    Busy,
+    /// The hash function or its thread failed.
+    #[error("the password hash function failed: {reason}")]
+    Failed {
+        /// What the library says.
+        reason: String,
+    },
+}
+
+/// What hashing one new password costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub passes: u32,
+    /// Lanes that the memory is cut into.
+    pub lanes: u32,
+}
+
+impl Cost {
+    /// 19 MiB, two passes, one lane: OWASP's Password Storage Cheat Sheet, Argon2id.
+    pub const OWASP: Self = Self {
+        memory_kib: 19 * 1024,
+        passes: 2,
+        lanes: 1,
+    };
+
+    /// As cheap as Argon2 can be: for tests that log in often.
+    pub const CHEAPEST: Self = Self {
+        memory_kib: 8,
+        passes: 1,
+        lanes: 1,
+    };
+}
+
+/// Hashes and checks passwords; clones share one bound on how many run and wait.
+#[derive(Clone)]
+pub struct Passwords {
+    argon2: Arc<Argon2<'static>>,
+    /// One permit for each running check.
+    turns: Arc<Semaphore>,
+    /// One permit for each check that runs or waits.
+    places: Arc<Semaphore>,
+    /// The hash that an unknown account's password is checked against.
+    hash_of_nobody: Arc<Secret<String>>,
+    cores: usize,
+}
+
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Passwords").finish_non_exhaustive()
+    }
+}
+
+impl Passwords {
+    /// Hashes at [`Cost::OWASP`]. It hashes once itself, so call it at start.
+    pub fn new() -> Result<Self, PasswordError> {
+        Self::at_cost(Cost::OWASP)
+    }
+
+    /// Hashes new passwords at `cost`; hashes made at another cost are checked all the same.
+    pub fn at_cost(cost: Cost) -> Result<Self, PasswordError> {
+        let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
+            .map_err(|error| failed(&error))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let nobody: [u8; 32] = rand::random();
+        let hash_of_nobody = argon2
+            .hash_password(&nobody)
+            .map_err(|error| failed(&error))?
+            .to_string();
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Ok(Self {
+            argon2: Arc::new(argon2),
+            turns: Arc::new(Semaphore::new(cores)),
+            places: Arc::new(Semaphore::new(cores.saturating_mul(WAITING_PER_CORE))),
+            hash_of_nobody: Arc::new(Secret::new(hash_of_nobody)),
+            cores,
+        })
+    }
+
+    /// How many run at a time.
+    pub fn cores(&self) -> usize {
+        self.cores
+    }
+
+    /// Hashes a new password with a fresh salt, into a PHC string.
+    pub async fn hash(&self, password: &Secret<String>) -> Result<Secret<String>, PasswordError> {
+        check_new_password(password)?;
+        let argon2 = Arc::clone(&self.argon2);
+        let password = password.clone();
+        self.take_turn(move || {
+            let hash = argon2
+                .hash_password(password.reveal().as_bytes())
+                .map_err(|error| failed(&error))?;
+            Ok(Secret::new(hash.to_string()))
+        })
+        .await
+    }
+
+    /// Whether `password` is the one that was hashed.
+    ///
+    /// Without a hash (an unknown account, or one without a password) the answer is no, after the
+    /// same work, so that the time does not tell which accounts exist.
+    pub async fn verify(
+        &self,
+        hash: Option<&Secret<String>>,
+        password: &Secret<String>,
+    ) -> Result<bool, PasswordError> {
+        if password.reveal().len() > LONGEST_PASSWORD {
+            return Ok(false);
+        }
+        let is_known = hash.is_some();
+        let hash = hash.unwrap_or(&self.hash_of_nobody).clone();
+        let argon2 = Arc::clone(&self.argon2);
+        let password = password.clone();
+        self.take_turn(move || {
+            let hash = read_hash(hash.reveal())?;
+            match argon2.verify_password(password.reveal().as_bytes(), &hash) {
+                Ok(()) => Ok(is_known),
+                Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+                Err(error) => Err(failed(&error)),
+            }
+        })
+        .await
+    }
+
+    async fn take_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| PasswordError::Busy)?;
+        let turn = Arc::clone(&self.turns)
+            .acquire_owned()
+            .await
+            .map_err(|error| failed(&error))?;
+        // The permits go along: a caller who goes away does not stop the work, nor free its core.
+        let work = tokio::task::spawn_blocking(move || {
+            let _held = (place, turn);
+            work()
+        });
+        work.await.map_err(|error| failed(&error))?
+    }
+}
+
+/// Checks that a new password has an acceptable length.
+///
+/// Length is the one rule, at least eight: NIST SP 800-63B revision 3, section 5.1.1.2.
+pub fn check_new_password(password: &Secret<String>) -> Result<(), PasswordError> {
+    let password = password.reveal();
+    if password.len() > LONGEST_PASSWORD {
+        return Err(PasswordError::TooLong);
+    }
+    if password.chars().count() < SHORTEST_PASSWORD {
+        return Err(PasswordError::TooShort);
+    }
+    Ok(())
+}
+
+/// Checks that a hash made elsewhere can be checked here at a bounded price.
+///
+/// It must be a PHC string of Argon2id, version 19, with salt and hash, at most 256 MiB, 16 passes
+/// and 16 lanes.
+pub fn check_hash(hash: &Secret<String>) -> Result<(), PasswordError> {
+    read_hash(hash.reveal()).map(|_| ())
+}
+
+fn read_hash(text: &str) -> Result<PasswordHash, PasswordError> {
+    let unusable = |reason: &str| PasswordError::UnusableHash {
+        reason: reason.to_owned(),
+    };
+    if text.len() > LONGEST_HASH {
+        return Err(unusable("it is too long"));
+    }
+    if !text.starts_with("$argon2id$") {
+        return Err(unusable("it must begin with $argon2id$"));
+    }
+    let hash = PasswordHash::new(text).map_err(|_| unusable("it is not a PHC string"))?;
+    if hash.version != Some(Version::V0x13.into()) {
+        return Err(unusable("its version must be v=19"));
+    }
+    if hash.salt.is_none() || hash.hash.is_none() {
+        return Err(unusable("it lacks the salt or the hash"));
+    }
+    let cost = Params::try_from(&hash).map_err(|_| unusable("its parameters are not valid"))?;
+    let (memory_kib, passes, lanes) = COSTLIEST;
+    if cost.m_cost() > memory_kib || cost.t_cost() > passes || cost.p_cost() > lanes {
+        return Err(unusable(
+            "it is too costly: at most 256 MiB, 16 passes and 16 lanes",
+        ));
+    }
+    Ok(hash)
+}
+
+fn failed(error: &dyn std::fmt::Display) -> PasswordError {
+    PasswordError::Failed {
+        reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Secret<String> {
+        Secret::new(text.to_owned())
+    }
+
+    fn cheap() -> Passwords {
+        Passwords::at_cost(Cost::CHEAPEST).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_right_password_verifies_and_another_does_not() {
+        let passwords = cheap();
+        let hash = passwords.hash(&secret("correct horse")).await.unwrap();
+        let hash = Some(&hash);
+        assert!(
+            passwords
+                .verify(hash, &secret("correct horse"))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !passwords
+                .verify(hash, &secret("correct horsf"))
+                .await
+                .unwrap()
+        );
+        assert!(!passwords.verify(hash, &secret("")).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn nobody_has_a_password() {
+        let passwords = cheap();
+        assert!(
+            !passwords
+                .verify(None, &secret("anything at all"))
+                .await
+                .unwrap()
+        );
+    }
+
+    #[tokio::test]
+    async fn two_hashes_of_one_password_differ() {
+        let passwords = cheap();
+        let password = secret("correct horse");
+        let first = passwords.hash(&password).await.unwrap();
+        assert!(first != passwords.hash(&password).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn new_passwords_are_hashed_as_owasp_advises() {
+        let hash = Passwords::new()
+            .unwrap()
+            .hash(&secret("correct horse"))
+            .await
+            .unwrap();
+        let start = "$argon2id$v=19$m=19456,t=2,p=1$";
+        assert!(hash.reveal().starts_with(start), "{}", hash.reveal());
+        assert!(
+            cheap()
+                .verify(Some(&hash), &secret("correct horse"))
+                .await
+                .unwrap()
+        );
+    }
+
+    #[tokio::test]
+    async fn short_and_overlong_passwords_are_refused() {
+        let passwords = cheap();
+        let short = passwords.hash(&secret("7 chars")).await;
+        assert!(matches!(short, Err(PasswordError::TooShort)));
+        let long = secret(&"a".repeat(LONGEST_PASSWORD + 1));
+        let hashed = passwords.hash(&long).await;
+        assert!(matches!(hashed, Err(PasswordError::TooLong)));
+        assert!(!passwords.verify(None, &long).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn checks_beyond_the_waiting_room_are_turned_away() {
+        let passwords = cheap();
+        let all = u32::try_from(passwords.cores() * WAITING_PER_CORE).unwrap();
+        let held = passwords.places.acquire_many(all).await.unwrap();
+        let answer = passwords.verify(None, &secret("anything")).await;
+        assert!(matches!(answer, Err(PasswordError::Busy)));
+        drop(held);
+        assert!(!passwords.verify(None, &secret("anything")).await.unwrap());
+    }
+
+    #[test]
+    fn hashes_of_another_kind_or_price_are_refused() {
+        let rest = "c29tZXNhbHRzb21lc2FsdA$X1Z0VnI1bU1vU3B4b3VQbXVQbXVQbXVQbXVQbXVQbXU";
+        let good = format!("$argon2id$v=19$m=19456,t=2,p=1${rest}");
+        check_hash(&secret(&good)).unwrap();
+        for (text, why) in [
+            (String::from("hunter2"), "begin with"),
+            (String::from("$2b$12$abcdefghijklmnopqrstuv"), "begin with"),
+            (
+                format!("$argon2i$v=19$m=19456,t=2,p=1${rest}"),
+                "begin with",
+            ),
+            (format!("$argon2id$v=16$m=19456,t=2,p=1${rest}"), "v=19"),
+            (
+                format!("$argon2id$v=19$m=4194304,t=2,p=1${rest}"),
+                "too costly",
+            ),
+            (
+                format!("$argon2id$v=19$m=19456,t=99,p=1${rest}"),
+                "too costly",
+            ),
+            (String::from("$argon2id$v=19$m=19456,t=2,p=1"), "lacks"),
+            (format!("{good}{}", "A".repeat(LONGEST_HASH)), "too long"),
+        ] {
+            let error = check_hash(&secret(&text)).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+            assert!(!error.contains(rest), "{error}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The sealing key file: what seals the signing keys in the database.
+//!
+//! It lives apart from the database, so that a copy of the database alone signs nothing. A file
+//! that the operator named must be there; the default one is made at the first start, readable to
+//! its owner alone. This module refuses to know what is sealed.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::domain::secret::Secret;
+use crate::token::{SealingKey, TokenError};
+
+/// Why there is no sealing key.
+#[derive(Debug, thiserror::Error)]
+pub enum SealingError {
+    /// The file cannot be read or made.
+    #[error("the sealing key file {} cannot be {done}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was being done with it.
+        done: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Others can read the file.
+    #[error("the sealing key file {} can be read by others (mode {mode:03o})", path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file does not hold a sealing key.
+    #[error("the sealing key file {} does not hold a sealing key: {source}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with what it holds.
+        source: TokenError,
+    },
+}
+
+/// Reads the sealing key; makes the file first if it is missing and `is_made_when_missing`.
+pub fn open_sealing_key(
+    path: &Path,
+    is_made_when_missing: bool,
+) -> Result<SealingKey, SealingError> {
+    let failed = |done| {
+        move |source| SealingError::File {
+            path: path.to_owned(),
+            done,
+            source,
+        }
+    };
+    if is_made_when_missing && !path.exists() {
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path);
+        match made {
+            Ok(mut file) => {
+                let text = SealingKey::random().to_text();
+                writeln!(file, "{}", text.reveal()).map_err(failed("written"))?;
+                file.sync_all().map_err(failed("written"))?;
+            }
+            // Somebody else starting at the same moment was quicker, which is as good.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed("made")(error)),
+        }
+    }
+    let mode = fs::metadata(path)
+        .map_err(failed("read"))?
+        .permissions()
+        .mode()
+        & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(SealingError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    let text = Secret::new(fs::read_to_string(path).map_err(failed("read"))?);
+    SealingKey::from_text(text.reveal().trim()).map_err(|source| SealingError::Content {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_file_is_made_once_and_only_its_owner_can_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sealing.key");
+        open_sealing_key(&path, true).unwrap();
+        let first = fs::read(&path).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        open_sealing_key(&path, true).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), first);
+    }
+
+    #[test]
+    fn a_named_file_that_is_missing_is_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sealing.key");
+        assert!(matches!(
+            open_sealing_key(&path, false),
+            Err(SealingError::File { .. })
+        ));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sealing.key");
+        open_sealing_key(&path, true).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(
+            open_sealing_key(&path, true),
+            Err(SealingError::Exposed { .. })
+        ));
+    }
+}

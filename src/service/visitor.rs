@@ -1,0 +1,78 @@
+//! Visitors: somebody at the door with what it shows, before it is known who that is.
+//!
+//! This module refuses to know how a credential travels; `http/caller.rs` reads it.
+
+use std::net::IpAddr;
+
+use crate::domain::audit::{AuditRecord, Event, Outcome};
+use crate::domain::caller::{Authentication, Caller};
+use crate::domain::clock::Clock;
+use crate::domain::id::RecordId;
+use crate::domain::principal::Principal;
+use crate::domain::secret::Secret;
+
+/// What a visitor shows to prove who it is.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// Nothing.
+    None,
+    /// A bearer token in the `Authorization` header: a session token.
+    Bearer(Secret<String>),
+    /// A key in the `X-Api-Key` header.
+    ApiKey(Secret<String>),
+    /// A token in the query: a download token.
+    DownloadToken(Secret<String>),
+    /// An `Authorization` header of a scheme that is not served.
+    Unsupported,
+    /// Something that cannot be read as one credential.
+    Malformed {
+        /// What is wrong, for the caller.
+        detail: &'static str,
+    },
+}
+
+/// Somebody at the door.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// What it shows.
+    pub credential: Credential,
+    /// Its address, behind trusted proxies already looked through.
+    pub address: IpAddr,
+    /// The request's id, as in `X-Request-Id`.
+    pub request_id: String,
+}
+
+impl Visitor {
+    /// The visitor as a caller without credentials.
+    #[must_use]
+    pub fn as_anonymous(&self) -> Caller {
+        Caller {
+            principal: Principal::Anonymous,
+            authentication: Authentication::None,
+            address: self.address,
+        }
+    }
+
+    /// Opens the audit record of what the visitor asks for; until it is filled in, it says refused.
+    #[must_use]
+    pub fn open_record(&self, event: Event, clock: &Clock) -> AuditRecord {
+        let unix_millis = clock.unix_millis();
+        AuditRecord {
+            id: RecordId::at(u64::try_from(unix_millis).unwrap_or_default()),
+            unix_millis,
+            event,
+            outcome: Outcome::Refused,
+            user_id: None,
+            authentication: Authentication::None,
+            address: self.address,
+            dataset_id: None,
+            action: None,
+            determining_policies: Vec::new(),
+            errors: Vec::new(),
+            revision: None,
+            jti: None,
+            reason: None,
+            request_id: Some(self.request_id.clone()),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The audit trail: who asked for what, how it was answered and why; durable before the answer.
+
+use cedargate::service::audit_trail::AuditTrail;
+use serde_json::Value;
+
+use crate::mint::part;
+use crate::server::{Answer, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN};
+
+/// All records as `cedargate audit export` prints them.
+pub async fn records(server: &Server) -> Vec<Value> {
+    let mut records = Vec::new();
+    AuditTrail::export(&server.database().await, |record| {
+        records.push(serde_json::to_value(record)?);
+        Ok::<_, serde_json::Error>(())
+    })
+    .await
+    .unwrap()
+    .unwrap();
+    records
+}
+
+#[tokio::test]
+async fn a_mint_is_on_record_under_its_tokens_jti() {
+    let server = Server::start().await;
+    let session = server.session("mo").await;
+    let token = server.mint(RESTRICTED, Some(&session)).await.token();
+    let jti = part(&token, 1)["jti"].clone();
+    let records = records(&server).await;
+    let record = records.iter().find(|record| record["id"] == jti).unwrap();
+    assert_eq!(record["event"], "mint");
+    assert_eq!(record["outcome"], "granted");
+    assert_eq!(record["jti"], jti);
+    assert_eq!(record["user_id"], part(&session, 1)["sub"]);
+    assert_eq!(record["authentication"], "password");
+    assert_eq!(record["dataset_id"], RESTRICTED);
+    assert_eq!(record["action"], "read");
+    assert_eq!(
+        record["determining_policies"],
+        serde_json::json!(["shared-with-role"])
+    );
+    assert_eq!(record["revision"].as_str().unwrap().len(), 64);
+    assert_eq!(record["address"], "127.0.0.1");
+    assert_eq!(record["unix_millis"], server.clock.unix_millis());
+}
+
+#[tokio::test]
+async fn refusals_and_downloads_are_on_record_with_their_reason() {
+    let server = Server::start().await;
+    // Records sort by time, and this clock stands still unless it is told otherwise.
+    let later = || server.clock.advance(1);
+    let otto = server.session("otto").await;
+    later();
+    server.mint(PRIVATE, Some(&otto)).await.problem(404);
+    later();
+    server.mint(RESTRICTED, Some(&otto)).await.problem(403);
+    later();
+    server.mint(UNKNOWN, None).await.problem(404);
+    later();
+    server.mint(PUBLIC, Some("nonsense")).await.problem(401);
+    later();
+    let token = server.mint(PUBLIC, None).await.token();
+    later();
+    let ranged = server
+        .downloading(PUBLIC, &token)
+        .header("range", "bytes=0-9");
+    assert_eq!(Answer::of(ranged).await.status, 206);
+    later();
+    server.login("ada", "wrong").await.problem(401);
+
+    let told: Vec<String> = records(&server)
+        .await
+        .iter()
+        .map(|record| {
+            let word = |name: &str| record[name].as_str().unwrap_or("-").to_owned();
+            format!("{} {} {}", word("event"), word("outcome"), word("reason"))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "login granted -",
+            "mint denied there is no dataset with this id",
+            "mint denied you may not read this dataset",
+            "mint refused there is no such dataset",
+            "mint refused the session token is not valid or has expired",
+            "mint granted -",
+            "download granted -",
+            "login refused the user name or the password is wrong",
+        ]
+    );
+    let download = &records(&server).await[6];
+    assert_eq!(download["jti"], part(&token, 1)["jti"]);
+}
+
+#[tokio::test]
+async fn a_request_id_given_by_the_client_is_on_record_and_on_the_answer() {
+    let server = Server::start().await;
+    let request = server.minting(PUBLIC).header("x-request-id", "trace-42");
+    let answer = Answer::of(request).await;
+    assert_eq!(answer.header("x-request-id"), "trace-42");
+    assert_eq!(records(&server).await[0]["request_id"], "trace-42");
+}
+
+#[tokio::test]
+async fn no_token_leaves_while_its_record_cannot_be_written() {
+    let server = Server::start().await;
+    assert_eq!(server.mint(PUBLIC, None).await.status, 200);
+    let path = server.folder.path().join("cedargate.db");
+    let lock = crate::sqlite::ExclusiveLock::on(&path).await;
+    let answer = server.mint(PUBLIC, None).await;
+    answer.problem(503);
+    assert!(!answer.header("retry-after").is_empty());
+    assert!(!String::from_utf8_lossy(&answer.body).contains("eyJ"));
+    lock.release().await;
+    assert_eq!(server.mint(PUBLIC, None).await.status, 200);
+}
+
+#[tokio::test]
+async fn many_mints_at_once_are_all_on_record() {
+    let server = Server::start().await;
+    let mints = (0..200).map(|_| server.mint(PUBLIC, None));
+    let tokens = futures_util::future::join_all(mints).await;
+    let records = records(&server).await;
+    for answer in tokens {
+        let jti = part(&answer.token(), 1)["jti"].clone();
+        assert_eq!(
+            records.iter().filter(|record| record["id"] == jti).count(),
+            1
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! Downloads: spans, conditions, and that one token opens one dataset for as long as policy says.
+
+use reqwest::Method;
+
+use crate::mint::part;
+use crate::server::{Answer, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN};
+
+const JACKSBORO: &[u8] = include_bytes!("../../demo/jacksboro-fault-dem.cog.tif");
+const SALISH: &[u8] = include_bytes!("../../demo/salish-sea-topobathy.cog.tif");
+
+#[tokio::test]
+async fn a_token_opens_the_whole_file() {
+    let server = Server::start().await;
+    let token = server.mint(PUBLIC, None).await.token();
+    let answer = server.download(PUBLIC, &token).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body, JACKSBORO);
+    assert_eq!(answer.header("content-type"), "image/tiff");
+    assert_eq!(answer.header("content-length"), JACKSBORO.len().to_string());
+    assert_eq!(answer.header("accept-ranges"), "bytes");
+    assert!(answer.header("etag").starts_with('"'));
+    assert!(answer.header("last-modified").ends_with("GMT"));
+    assert_eq!(answer.header("content-encoding"), "");
+    assert!(
+        answer
+            .header("content-disposition")
+            .contains("jacksboro-fault-dem.cog.tif")
+    );
+}
+
+#[tokio::test]
+async fn spans_of_every_form_are_served() {
+    let server = Server::start().await;
+    let token = server.mint(PUBLIC, None).await.token();
+    let size = JACKSBORO.len();
+    let rows = [
+        ("bytes=0-16383", 0..16384),
+        ("bytes=100-", 100..size),
+        ("bytes=-100", size - 100..size),
+        ("bytes=190000-999999999", 190_000..size),
+    ];
+    for (range, span) in rows {
+        let answer = Answer::of(server.downloading(PUBLIC, &token).header("range", range)).await;
+        assert_eq!(answer.status, 206, "{range}");
+        assert_eq!(answer.body, &JACKSBORO[span.clone()], "{range}");
+        let told = format!("bytes {}-{}/{size}", span.start, span.end - 1);
+        assert_eq!(answer.header("content-range"), told);
+        assert_eq!(answer.header("content-length"), span.len().to_string());
+    }
+    let beyond = server
+        .downloading(PUBLIC, &token)
+        .header("range", "bytes=999999999-");
+    let answer = Answer::of(beyond).await;
+    answer.problem(416);
+    assert_eq!(answer.header("content-range"), format!("bytes */{size}"));
+}
+
+#[tokio::test]
+async fn head_tells_what_get_would_and_ignores_range() {
+    let server = Server::start().await;
+    let token = server.mint(PUBLIC, None).await.token();
+    let url = format!(
+        "{}/datasets/{PUBLIC}/download/cog?token={token}",
+        server.url
+    );
+    let head = server
+        .http
+        .request(Method::HEAD, url)
+        .header("range", "bytes=0-9");
+    let answer = Answer::of(head).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-length"), JACKSBORO.len().to_string());
+    assert_eq!(answer.header("accept-ranges"), "bytes");
+    assert!(answer.body.is_empty());
+}
+
+#[tokio::test]
+async fn conditions_are_honoured() {
+    let server = Server::start().await;
+    let token = server.mint(PUBLIC, None).await.token();
+    let first = server.download(PUBLIC, &token).await;
+    let (etag, modified) = (first.header("etag"), first.header("last-modified"));
+    let rows: [(&[(&str, &str)], u16); 7] = [
+        (&[("if-none-match", etag)], 304),
+        (&[("if-none-match", "\"other\"")], 200),
+        (&[("if-modified-since", modified)], 304),
+        (&[("if-match", "\"other\"")], 412),
+        (&[("if-match", etag), ("range", "bytes=0-9")], 206),
+        (&[("if-range", etag), ("range", "bytes=0-9")], 206),
+        (&[("if-range", "\"other\""), ("range", "bytes=0-9")], 200),
+    ];
+    for (headers, status) in rows {
+        let request = headers.iter().fold(
+            server.downloading(PUBLIC, &token),
+            |request, (name, value)| request.header(*name, *value),
+        );
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.status, status, "{headers:?}");
+        if status == 304 {
+            assert_eq!(answer.header("etag"), etag);
+            assert!(answer.body.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_in_the_header_downloads_too() {
+    let server = Server::start().await;
+    let session = server.session("mo").await;
+    let path = format!("/datasets/{RESTRICTED}/download/cog");
+    let answer = Answer::of(server.get(&path).bearer_auth(&session)).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body, SALISH);
+    let outsider = server.session("otto").await;
+    Answer::of(server.get(&path).bearer_auth(&outsider))
+        .await
+        .problem(403);
+}
+
+#[tokio::test]
+async fn without_a_credential_the_answer_names_the_mint() {
+    let server = Server::start().await;
+    let answer = Answer::of(server.get(&format!("/datasets/{PUBLIC}/download/cog"))).await;
+    assert!(answer.problem(401).contains("/auth/download-token/"));
+    assert!(!answer.header("www-authenticate").is_empty());
+}
+
+#[tokio::test]
+async fn a_token_opens_one_dataset_alone() {
+    let server = Server::start().await;
+    let ada = server.session("ada").await;
+    let token = server.mint(PUBLIC, Some(&ada)).await.token();
+    for other in [PRIVATE, INTERNAL, UNKNOWN] {
+        server.download(other, &token).await.problem(401);
+    }
+}
+
+#[tokio::test]
+async fn only_a_download_token_opens_by_query() {
+    let server = Server::start().await;
+    let ada = server.session("ada").await;
+    server.download(PUBLIC, &ada).await.problem(401);
+    let token = server.mint(PUBLIC, None).await.token();
+    let path = format!("/datasets/{PUBLIC}/download/cog");
+    Answer::of(server.get(&path).bearer_auth(&token))
+        .await
+        .problem(401);
+    let both = server.downloading(PUBLIC, &token).bearer_auth(&ada);
+    Answer::of(both).await.problem(400);
+    server.download(PUBLIC, "").await.problem(400);
+    Answer::of(server.get(&format!("{path}?token={token}&token={token}")))
+        .await
+        .problem(400);
+}
+
+#[tokio::test]
+async fn an_expired_token_is_refused() {
+    let server = Server::start().await;
+    let token = server.mint(PUBLIC, None).await.token();
+    server.clock.advance(119_000);
+    assert_eq!(server.download(PUBLIC, &token).await.status, 200);
+    server.clock.advance(1_000);
+    server.download(PUBLIC, &token).await.problem(401);
+}
+
+#[tokio::test]
+async fn a_token_whose_bits_were_changed_is_refused() {
+    let server = Server::start().await;
+    let token = server.mint(PUBLIC, None).await.token();
+    for at in [5, token.find('.').unwrap() + 5, token.len() - 5] {
+        let mut changed = token.clone().into_bytes();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
+        server.download(PUBLIC, &changed).await.problem(401);
+    }
+}
+
+#[tokio::test]
+async fn a_share_withdrawn_after_minting_closes_the_door() {
+    let server = Server::start().await;
+    let session = server.session("mo").await;
+    let token = server.mint(RESTRICTED, Some(&session)).await.token();
+    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
+    server
+        .apply("[[roles]]\nname = \"hydrology\"\n[[users]]\nusername = \"mo\"\nroles = []\n")
+        .await;
+    crate::eventually(async || server.download(RESTRICTED, &token).await.status == 403).await;
+}
+
+#[tokio::test]
+async fn a_disabled_users_token_opens_nothing_any_more() {
+    let server = Server::start().await;
+    let session = server.session("mo").await;
+    let token = server.mint(RESTRICTED, Some(&session)).await.token();
+    server
+        .apply("[[users]]\nusername = \"mo\"\nroles = [\"hydrology\"]\ndisabled = true\n")
+        .await;
+    crate::eventually(async || server.download(RESTRICTED, &token).await.status == 401).await;
+}
+
+#[tokio::test]
+async fn mint_and_download_ask_the_policies_the_same_question() {
+    let policies = r#"
+        @id("passwords") @reason("Test.")
+        permit (principal is User, action, resource)
+        when { context.authentication == "password" };
+    "#;
+    let wish = crate::server::Wish {
+        policies: Some(policies),
+        ..Default::default()
+    };
+    let server = Server::wished(wish).await;
+    let session = server.session("otto").await;
+    let token = server.mint(PRIVATE, Some(&session)).await.token();
+    assert_eq!(server.download(PRIVATE, &token).await.status, 200);
+    // Another replica, or this one after a restart, reads it from the mint's record.
+    let server = server.restarted().await;
+    assert_eq!(server.download(PRIVATE, &token).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_whose_mint_is_not_on_record_is_refused() {
+    let server = Server::start().await;
+    let token = server.mint(PUBLIC, None).await.token();
+    let jti = part(&token, 1)["jti"].as_str().unwrap().parse().unwrap();
+    crate::sqlite::forget_record(&server.folder.path().join("cedargate.db"), jti).await;
+    let server = server.restarted().await;
+    server.download(PUBLIC, &token).await.problem(401);
+}
+
+#[tokio::test]
+async fn a_file_that_was_lost_is_a_clear_404_at_both_doors() {
+    let server = Server::start().await;
+    let token = server.mint(PUBLIC, None).await.token();
+    std::fs::remove_dir_all(&server.settings.files_dir).unwrap();
+    assert!(
+        server
+            .download(PUBLIC, &token)
+            .await
+            .problem(404)
+            .contains("no file")
+    );
+    assert!(
+        server
+            .mint(PUBLIC, None)
+            .await
+            .problem(404)
+            .contains("no file")
+    );
+    assert_eq!(Answer::of(server.get("/health/live")).await.status, 200);
+}

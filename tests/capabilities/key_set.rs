@@ -1,0 +1,75 @@
+//! The key set and the keys behind it.
+
+use cedargate::app::{App, AppError, Stores};
+use cedargate::domain::clock::Clock;
+use serde_json::Value;
+
+use crate::mint::part;
+use crate::server::{Answer, PUBLIC, Server};
+
+#[tokio::test]
+async fn the_key_set_has_public_members_only_and_can_be_kept() {
+    let server = Server::start().await;
+    let answer = Answer::of(server.get("/.well-known/jwks.json")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("cache-control"), "public, max-age=300");
+    let key = &answer.json()["keys"][0];
+    let mut members: Vec<_> = key.as_object().unwrap().keys().cloned().collect();
+    members.sort();
+    assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x", "y"]);
+
+    let etag = answer.header("etag").to_owned();
+    assert!(etag.starts_with('"'));
+    let again = server
+        .get("/.well-known/jwks.json")
+        .header("if-none-match", &etag);
+    let again = Answer::of(again).await;
+    assert_eq!(again.status, 304);
+    assert_eq!(again.header("etag"), etag);
+}
+
+#[tokio::test]
+async fn keys_catalog_and_sessions_outlive_a_restart() {
+    let server = Server::start().await;
+    let session = server.session("mo").await;
+    let token = server.mint(PUBLIC, Some(&session)).await.token();
+    let keys = Answer::of(server.get("/.well-known/jwks.json")).await.body;
+    let server = server.restarted().await;
+    assert_eq!(
+        Answer::of(server.get("/.well-known/jwks.json")).await.body,
+        keys
+    );
+    assert_eq!(server.download(PUBLIC, &token).await.status, 200);
+    let after = server.mint(PUBLIC, Some(&session)).await.token();
+    assert_eq!(part(&after, 0), part(&token, 0));
+}
+
+#[tokio::test]
+async fn the_private_key_is_nowhere_readable_in_the_data_directory() {
+    let server = Server::start().await;
+    let jwks: Value = Answer::of(server.get("/.well-known/jwks.json"))
+        .await
+        .json();
+    let server = server.restarted().await;
+    let mut seen_sealed = false;
+    for name in ["cedargate.db", "cedargate.db-wal"] {
+        let Ok(bytes) = std::fs::read(server.folder.path().join(name)) else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("\"d\""), "{name}");
+        seen_sealed |= text.contains(jwks["keys"][0]["kid"].as_str().unwrap());
+    }
+    assert!(seen_sealed);
+}
+
+#[tokio::test]
+async fn a_wrong_sealing_key_is_an_error_at_the_start() {
+    let mut server = Server::start().await;
+    server.stop().await;
+    std::fs::remove_file(server.folder.path().join("sealing.key")).unwrap();
+    let stores = Stores::open(&server.settings).await.unwrap();
+    let opened = App::open(&server.settings, stores, Clock::system()).await;
+    assert!(matches!(opened.err(), Some(AppError::Keys(_))));
+}

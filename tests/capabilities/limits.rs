@@ -1,0 +1,99 @@
+//! Limits: one bucket a principal, one an address, never by path.
+
+use crate::server::{Answer, INTERNAL, PUBLIC, Server, UNKNOWN, Wish};
+
+async fn limited_to(per_minute: u32) -> Server {
+    let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", per_minute.to_string())];
+    Server::wished(Wish {
+        environment,
+        ..Wish::default()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn over_the_limit_the_answer_says_when_to_come_back_and_keeps_its_word() {
+    let server = limited_to(3).await;
+    for _ in 0..3 {
+        assert_eq!(server.mint(PUBLIC, None).await.status, 200);
+    }
+    let answer = server.mint(PUBLIC, None).await;
+    answer.problem(429);
+    let seconds: i64 = answer.header("retry-after").parse().unwrap();
+    assert_eq!(seconds, 20);
+    server.clock.advance(seconds * 1000 - 1);
+    server.mint(PUBLIC, None).await.problem(429);
+    server.clock.advance(1);
+    assert_eq!(server.mint(PUBLIC, None).await.status, 200);
+}
+
+#[tokio::test]
+async fn another_dataset_or_another_spelling_gets_no_fresh_bucket() {
+    let server = limited_to(3).await;
+    for id in [PUBLIC, &PUBLIC.to_uppercase(), UNKNOWN] {
+        assert_ne!(server.mint(id, None).await.status, 429);
+    }
+    server
+        .mint(&PUBLIC.replace('-', ""), None)
+        .await
+        .problem(429);
+}
+
+#[tokio::test]
+async fn failed_authentication_counts_in_the_addresss_bucket() {
+    let server = limited_to(3).await;
+    for value in ["Bearer x", "Bearer y", "Basic eA=="] {
+        Answer::of(server.minting(PUBLIC).header("authorization", value))
+            .await
+            .problem(401);
+    }
+    Answer::of(server.minting(PUBLIC).header("authorization", "Bearer z"))
+        .await
+        .problem(429);
+    server.mint(PUBLIC, None).await.problem(429);
+}
+
+#[tokio::test]
+async fn guessing_passwords_and_tokens_of_downloads_is_limited_too() {
+    let server = limited_to(3).await;
+    for password in ["a", "b", "c"] {
+        server.login("ada", password).await.problem(401);
+    }
+    server.login("ada", "d").await.problem(429);
+    server.download(PUBLIC, "x").await.problem(429);
+}
+
+#[tokio::test]
+async fn a_principal_has_a_bucket_of_its_own() {
+    let server = limited_to(3).await;
+    let (mo, otto) = (server.session("mo").await, server.session("otto").await);
+    for _ in 0..3 {
+        assert_eq!(server.mint(INTERNAL, Some(&mo)).await.status, 200);
+    }
+    server.mint(INTERNAL, Some(&mo)).await.problem(429);
+    assert_eq!(server.mint(INTERNAL, Some(&otto)).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_address_is_believed_from_trusted_proxies_alone() {
+    let environment = vec![
+        ("CEDARGATE_MINT_LIMIT_PER_MINUTE", "1".to_owned()),
+        ("CEDARGATE_TRUSTED_PROXIES", "127.0.0.1".to_owned()),
+    ];
+    let behind_proxy = Server::wished(Wish {
+        environment,
+        ..Wish::default()
+    })
+    .await;
+    for (address, status) in [("192.0.2.1", 200), ("192.0.2.1", 429), ("192.0.2.2", 200)] {
+        let request = behind_proxy
+            .minting(PUBLIC)
+            .header("x-forwarded-for", address);
+        assert_eq!(Answer::of(request).await.status, status, "{address}");
+    }
+    let bare = limited_to(1).await;
+    for (address, status) in [("192.0.2.1", 200), ("192.0.2.2", 429)] {
+        let request = bare.minting(PUBLIC).header("x-forwarded-for", address);
+        assert_eq!(Answer::of(request).await.status, status, "{address}");
+    }
+}

@@ -1,0 +1,90 @@
+//! Signing in with user name and password.
+
+use crate::mint::part;
+use crate::server::{Answer, INTERNAL, PASSWORD, Server};
+
+#[tokio::test]
+async fn a_login_gives_a_session_token_of_its_own_kind() {
+    let server = Server::start().await;
+    let answer = server.login("otto", PASSWORD).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let body = answer.json();
+    assert_eq!(body["token_type"], "bearer");
+    assert_eq!(
+        body["expires_in"],
+        server.settings.session_lifetime.as_secs()
+    );
+    let session = body["access_token"].as_str().unwrap();
+    assert_eq!(part(session, 0)["typ"], "at+jwt");
+    let claims = part(session, 1);
+    assert_eq!(claims["typ"], "session");
+    assert_ne!(claims["aud"], server.settings.audience);
+    assert!(!claims.to_string().contains("otto"));
+}
+
+#[tokio::test]
+async fn unknown_wrong_and_disabled_are_answered_alike() {
+    let server = Server::start().await;
+    let answers = [
+        server.login("otto", "wrong").await,
+        server.login("nobody", PASSWORD).await,
+        server.login("NO SUCH NAME", PASSWORD).await,
+        server.login("dora", PASSWORD).await,
+        server.login("otto", "").await,
+    ];
+    for answer in &answers {
+        answer.problem(401);
+        assert_eq!(answer.body, answers[0].body);
+        assert_eq!(
+            answer.header("www-authenticate"),
+            r#"Bearer realm="cedargate""#
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_login_looks_at_the_form_alone() {
+    let server = Server::start().await;
+    let form = [
+        ("username", "otto"),
+        ("password", PASSWORD),
+        ("scope", ""),
+        ("client_id", "x"),
+    ];
+    let request = server
+        .post("/auth/login")
+        .basic_auth("x", Some("y"))
+        .form(&form);
+    assert_eq!(Answer::of(request).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_form_that_cannot_be_read_is_unprocessable() {
+    let server = Server::start().await;
+    let login = || server.post("/auth/login");
+    Answer::of(login().form(&[("username", "otto")]))
+        .await
+        .problem(422);
+    let wrong_grant = [
+        ("username", "otto"),
+        ("password", PASSWORD),
+        ("grant_type", "implicit"),
+    ];
+    Answer::of(login().form(&wrong_grant)).await.problem(422);
+    Answer::of(login().json(&serde_json::json!({"username": "otto"})))
+        .await
+        .problem(415);
+    Answer::of(login()).await.problem(415);
+}
+
+#[tokio::test]
+async fn disabling_a_user_ends_the_session() {
+    let server = Server::start().await;
+    let session = server.session("otto").await;
+    assert_eq!(server.mint(INTERNAL, Some(&session)).await.status, 200);
+    server
+        .apply("[[users]]\nusername = \"otto\"\ndisabled = true\n")
+        .await;
+    crate::eventually(async || server.mint(INTERNAL, Some(&session)).await.status == 401).await;
+}

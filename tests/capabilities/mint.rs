@@ -1,0 +1,282 @@
+//! The mint's decision table, row by row, on the wire.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::server::{
+    Answer, DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN, WITHOUT_FILE, Wish,
+};
+
+pub fn part(token: &str, index: usize) -> Value {
+    let part = token.split('.').nth(index).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn anyone_mints_for_public_data_and_the_token_says_just_what_it_must() {
+    let server = Server::start().await;
+    let answer = server.mint(PUBLIC, None).await;
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.json()["expires_in"], 120);
+    let token = answer.token();
+
+    let jwks = Answer::of(server.get("/.well-known/jwks.json"))
+        .await
+        .json();
+    let header = json!({"alg": "ES256", "kid": jwks["keys"][0]["kid"], "typ": "download+jwt"});
+    assert_eq!(part(&token, 0), header);
+    let claims = part(&token, 1);
+    let now = server.clock.unix_seconds();
+    let jti: uuid::Uuid = claims["jti"].as_str().unwrap().parse().unwrap();
+    assert_eq!(jti.get_version_num(), 7);
+    assert_eq!(
+        claims,
+        json!({
+            "iss": "http://cedargate.test",
+            "aud": server.settings.audience,
+            "iat": now,
+            "exp": now + 120,
+            "jti": claims["jti"],
+            "typ": "download",
+            "scope": format!("dataset:{PUBLIC}"),
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_signed_in_callers_token_names_the_user_by_id_and_nothing_else() {
+    let server = Server::start().await;
+    let session = server.session("mo").await;
+    let claims = part(&server.mint(RESTRICTED, Some(&session)).await.token(), 1);
+    assert_eq!(claims["sub"], part(&session, 1)["sub"]);
+    assert!(!claims.to_string().contains("mo\""));
+    assert!(!claims.to_string().contains("hydrology"));
+}
+
+#[tokio::test]
+async fn who_may_mint_for_what_is_the_shipped_policies() {
+    let server = Server::start().await;
+    let mut sessions = vec![("anonymous", None)];
+    for username in ["otto", "mo", "olivia", "ada"] {
+        sessions.push((username, Some(server.session(username).await)));
+    }
+    let rows = [
+        (PUBLIC, [200, 200, 200, 200, 200]),
+        (INTERNAL, [404, 200, 200, 200, 200]),
+        (RESTRICTED, [404, 403, 200, 200, 200]),
+        (PRIVATE, [404, 404, 404, 200, 200]),
+        (DRAFT, [404, 404, 404, 200, 200]),
+        (UNKNOWN, [404, 404, 404, 404, 404]),
+    ];
+    for (dataset_id, expected) in rows {
+        for ((username, session), status) in sessions.iter().zip(expected) {
+            let answer = server.mint(dataset_id, session.as_deref()).await;
+            assert_eq!(answer.status, status, "{username} {dataset_id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_is_no_uuid_is_unprocessable() {
+    let server = Server::start().await;
+    for id in [
+        "dem",
+        "123",
+        "{2489e9ad-2ee2-8e00-8ec9-32d5f69181c0}",
+        "a%2Fb",
+        "%00",
+    ] {
+        let detail = server.mint(id, None).await.problem(422);
+        assert!(detail.contains("UUID"), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn every_spelling_of_an_id_mints_for_the_same_dataset() {
+    let server = Server::start().await;
+    for id in [
+        PUBLIC.to_uppercase(),
+        PUBLIC.replace('-', ""),
+        format!("urn:uuid:{PUBLIC}"),
+    ] {
+        let token = server.mint(&id, None).await.token();
+        assert_eq!(part(&token, 1)["scope"], format!("dataset:{PUBLIC}"));
+        assert_eq!(server.download(&id, &token).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn an_unreadable_or_second_credential_is_a_bad_request() {
+    let server = Server::start().await;
+    let session = server.session("ada").await;
+    let bearer = format!("Bearer {session}");
+    let rows: [&[(&str, &str)]; 6] = [
+        &[("authorization", "Bearer")],
+        &[("authorization", "Bearer a b")],
+        &[("authorization", "")],
+        &[("authorization", &bearer), ("authorization", &bearer)],
+        &[("authorization", &bearer), ("x-api-key", "cg_x")],
+        &[("x-api-key", "")],
+    ];
+    for headers in rows {
+        let request = headers
+            .iter()
+            .fold(server.minting(PUBLIC), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+        Answer::of(request).await.problem(400);
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_does_not_resolve_is_refused_and_never_anonymous() {
+    let server = Server::start().await;
+    let download_token = server.mint(PUBLIC, None).await.token();
+    let session = server.session("ada").await;
+    let mut forged = session.clone().into_bytes();
+    let last = forged.len() - 3;
+    forged[last] = if forged[last] == b'A' { b'B' } else { b'A' };
+    let forged = String::from_utf8(forged).unwrap();
+    for value in [
+        "Bearer abc".to_owned(),
+        format!("Bearer {download_token}"),
+        format!("Bearer {forged}"),
+        "Basic Og==".to_owned(),
+    ] {
+        let answer = Answer::of(server.minting(PUBLIC).header("authorization", &value)).await;
+        answer.problem(401);
+        assert!(
+            answer.header("www-authenticate").starts_with("Bearer "),
+            "{value}"
+        );
+    }
+    Answer::of(server.minting(PUBLIC).header("x-api-key", "cg_unknown"))
+        .await
+        .problem(401);
+}
+
+#[tokio::test]
+async fn an_expired_session_is_refused() {
+    let server = Server::start().await;
+    let session = server.session("ada").await;
+    let lifetime = i64::try_from(server.settings.session_lifetime.as_millis()).unwrap();
+    server.clock.advance(lifetime - 1000);
+    assert_eq!(server.mint(PRIVATE, Some(&session)).await.status, 200);
+    server.clock.advance(1000);
+    server.mint(PRIVATE, Some(&session)).await.problem(401);
+}
+
+#[tokio::test]
+async fn what_may_not_be_discovered_looks_like_what_is_not_there() {
+    let server = Server::start().await;
+    let outsider = server.session("otto").await;
+    let unknown = server.mint(UNKNOWN, Some(&outsider)).await;
+    let hidden = server.mint(PRIVATE, Some(&outsider)).await;
+    unknown.problem(404);
+    assert_eq!(unknown.body, hidden.body);
+    let names = |answer: &Answer| answer.headers.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&unknown), names(&hidden));
+}
+
+#[tokio::test]
+async fn an_anonymous_caller_who_may_discover_is_asked_to_sign_in() {
+    let policies = r#"
+        @id("everyone-discovers") @reason("Test.")
+        permit (principal, action == Action::"discover", resource);
+        @id("users-read") @reason("Test.")
+        permit (principal is User, action == Action::"read", resource);
+    "#;
+    let wish = Wish {
+        policies: Some(policies),
+        ..Wish::default()
+    };
+    let server = Server::wished(wish).await;
+    let answer = server.mint(PRIVATE, None).await;
+    assert!(answer.problem(401).contains("sign in"));
+    assert_eq!(
+        answer.header("www-authenticate"),
+        r#"Bearer realm="cedargate""#
+    );
+    let outsider = server.session("otto").await;
+    assert_eq!(server.mint(PRIVATE, Some(&outsider)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_policy_that_cannot_be_evaluated_denies_even_where_another_permits() {
+    let policies = r#"
+        @id("everyone") @reason("Test.")
+        permit (principal, action, resource);
+        @id("overflows") @reason("Test.")
+        forbid (principal, action == Action::"read", resource)
+        when { 9223372036854775807 + context.time.toTime().toMilliseconds() > 0 };
+    "#;
+    let wish = Wish {
+        policies: Some(policies),
+        ..Wish::default()
+    };
+    let server = Server::wished(wish).await;
+    // Not midnight, where the addition would not overflow.
+    server
+        .clock
+        .advance(86_400_000 - server.clock.unix_millis().rem_euclid(86_400_000) + 3_600_000);
+    server.mint(PUBLIC, None).await.problem(401);
+    let records = crate::audit::records(&server).await;
+    let mint = records
+        .iter()
+        .find(|record| record["event"] == "mint")
+        .unwrap();
+    assert_eq!(mint["outcome"], "denied");
+    assert!(
+        mint["errors"][0].as_str().unwrap().contains("overflows"),
+        "{mint}"
+    );
+}
+
+#[tokio::test]
+async fn a_policy_shortens_a_tokens_life() {
+    let policies = r#"
+        @id("long") @reason("Test.") @max_ttl("90")
+        permit (principal, action, resource);
+        @id("short") @reason("Test.") @max_ttl("60")
+        permit (principal, action, resource) when { resource.title == "Public" };
+    "#;
+    let wish = Wish {
+        policies: Some(policies),
+        ..Wish::default()
+    };
+    let server = Server::wished(wish).await;
+    for (dataset_id, life) in [(PUBLIC, 60), (INTERNAL, 90)] {
+        let answer = server.mint(dataset_id, None).await;
+        assert_eq!(answer.json()["expires_in"], life);
+        let claims = part(&answer.token(), 1);
+        assert_eq!(
+            claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
+            life
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_dataset_without_a_file_says_so_to_those_who_may_read_it() {
+    let server = Server::start().await;
+    let detail = server.mint(WITHOUT_FILE, None).await.problem(404);
+    assert!(detail.contains("no file"), "{detail}");
+}
+
+#[tokio::test]
+async fn what_the_contract_does_not_name_never_changes_the_answer() {
+    let server = Server::start().await;
+    let with_query = format!("/auth/download-token/{PUBLIC}?token=x&dataset_id={PRIVATE}");
+    assert_eq!(Answer::of(server.post(&with_query)).await.status, 200);
+    let with_body = server.minting(PUBLIC).body(vec![b'x'; 1024 * 1024]);
+    assert_eq!(Answer::of(with_body).await.status, 200);
+    let with_json = server.minting(PUBLIC).json(&json!({"expires_in": 100_000}));
+    assert_eq!(Answer::of(with_json).await.json()["expires_in"], 120);
+    let with_header = server
+        .minting(PUBLIC)
+        .header("x-user", "ada")
+        .header("range", "bytes=0-1");
+    assert_eq!(Answer::of(with_header).await.status, 200);
+}

@@ -1,0 +1,126 @@
+//! Bad input: each a clear problem, and the server unharmed.
+
+use reqwest::Method;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::server::{Answer, PUBLIC, Server};
+
+/// Sends bytes as they are and reads the answer to its end.
+async fn raw(server: &Server, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    // A server that refuses early may reset the connection after its answer.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn an_unknown_route_is_a_problem() {
+    let server = Server::start().await;
+    for path in [
+        "/nothing",
+        "/",
+        "/auth",
+        "/auth/download-token/",
+        "/datasets//download/cog",
+    ] {
+        let answer = Answer::of(server.get(path)).await;
+        assert!(
+            [404, 422].contains(&answer.status),
+            "{path}: {}",
+            answer.status
+        );
+        answer.problem(answer.status);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let server = Server::start().await;
+    let mint = format!("/auth/download-token/{PUBLIC}");
+    let download = format!("/datasets/{PUBLIC}/download/cog");
+    let rows = [
+        (Method::GET, mint.as_str(), "POST, OPTIONS"),
+        (Method::DELETE, mint.as_str(), "POST, OPTIONS"),
+        (Method::POST, download.as_str(), "GET, HEAD, OPTIONS"),
+        (Method::POST, "/.well-known/jwks.json", "GET, HEAD, OPTIONS"),
+        (Method::PUT, "/docs", "GET, HEAD, OPTIONS"),
+        (Method::PATCH, "/metrics", "GET, HEAD, OPTIONS"),
+    ];
+    for (method, path, allow) in rows {
+        let request = server
+            .http
+            .request(method.clone(), format!("{}{path}", server.url));
+        let answer = Answer::of(request).await;
+        answer.problem(405);
+        assert_eq!(answer.header("allow"), allow, "{method} {path}");
+    }
+    let options = server
+        .http
+        .request(Method::OPTIONS, format!("{}{mint}", server.url));
+    let answer = Answer::of(options).await;
+    assert_eq!(
+        (answer.status, answer.header("allow")),
+        (204, "POST, OPTIONS")
+    );
+}
+
+#[tokio::test]
+async fn headers_that_are_too_large_are_refused() {
+    let server = Server::start().await;
+    let token = "a".repeat(64 * 1024);
+    Answer::of(server.minting(PUBLIC).bearer_auth(token))
+        .await
+        .problem(431);
+    assert_eq!(server.mint(PUBLIC, None).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused() {
+    let server = Server::start().await;
+    let head = "POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n";
+    let answer = raw(&server, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(answer.contains("application/problem+json"));
+}
+
+#[tokio::test]
+async fn a_percent_encoded_slash_stays_inside_its_segment() {
+    let server = Server::start().await;
+    let request = format!(
+        "POST /auth/download-token/..%2F{PUBLIC} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    );
+    let answer = raw(&server, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 422"), "{answer}");
+    assert!(answer.contains("application/problem+json"));
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_http_harm_nobody() {
+    let server = Server::start().await;
+    for request in [
+        &b"\x16\x03\x01\x02\x00\x01\x00"[..],
+        b"GET\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+    ] {
+        raw(&server, request).await;
+    }
+    assert_eq!(server.mint(PUBLIC, None).await.status, 200);
+}
+
+#[tokio::test]
+async fn every_answer_keeps_tokens_from_travelling_on() {
+    let server = Server::start().await;
+    for path in [
+        "/docs",
+        "/health/ready",
+        "/nothing",
+        "/.well-known/jwks.json",
+    ] {
+        let answer = Answer::of(server.get(path)).await;
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+    }
+}

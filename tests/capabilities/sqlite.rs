@@ -1,0 +1,45 @@
+//! Meddling with a server's SQLite file, as no part of the product ever would.
+
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+use uuid::Uuid;
+
+async fn connect(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .connect()
+        .await
+        .unwrap()
+}
+
+/// Keeps everybody else from writing.
+pub struct ExclusiveLock(SqliteConnection);
+
+impl ExclusiveLock {
+    pub async fn on(path: &Path) -> Self {
+        let mut connection = connect(path).await;
+        sqlx::query("BEGIN EXCLUSIVE")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        Self(connection)
+    }
+
+    pub async fn release(mut self) {
+        sqlx::query("ROLLBACK").execute(&mut self.0).await.unwrap();
+        self.0.close().await.unwrap();
+    }
+}
+
+pub async fn forget_record(path: &Path, id: Uuid) {
+    let mut connection = connect(path).await;
+    let deleted = sqlx::query("DELETE FROM audit_records WHERE id = $1")
+        .bind(id)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(deleted.rows_affected(), 1);
+    connection.close().await.unwrap();
+}

@@ -1,0 +1,112 @@
+//! Audit records: appended in groups, paged, found again.
+
+use cedargate::domain::action::Action;
+use cedargate::domain::audit::{AuditRecord, Event, Outcome};
+use cedargate::domain::caller::Authentication;
+use cedargate::domain::id::RecordId;
+
+use crate::storage::{Place, record};
+
+on_both! {
+    every_field_of_an_audit_record_comes_back_as_it_was_written,
+    five_hundred_records_are_appended_at_once_and_paged_in_order,
+    records_appended_again_are_there_once,
+    a_record_with_a_nul_character_does_not_cost_its_batch,
+    a_mint_is_found_by_its_token_only_when_it_was_granted,
+}
+
+async fn every_field_of_an_audit_record_comes_back_as_it_was_written(place: Place) {
+    let full = record(1_700_000_000_000);
+    let bare = AuditRecord {
+        id: RecordId::at(1_700_000_000_001),
+        unix_millis: -1,
+        event: Event::Login,
+        outcome: Outcome::Refused,
+        user_id: None,
+        authentication: Authentication::None,
+        address: "192.0.2.7".parse().unwrap(),
+        dataset_id: None,
+        action: None,
+        determining_policies: vec![],
+        errors: vec![],
+        revision: None,
+        jti: None,
+        reason: None,
+        request_id: None,
+    };
+    let mut denied = record(1_700_000_000_002);
+    denied.event = Event::Download;
+    denied.outcome = Outcome::Denied;
+    denied.action = Some(Action::Administer);
+    let records = [full, bare, denied];
+    place.database.append_audit_records(&records).await.unwrap();
+    assert_eq!(
+        place.database.audit_page(None, 10).await,
+        Ok(records.to_vec())
+    );
+}
+
+async fn five_hundred_records_are_appended_at_once_and_paged_in_order(place: Place) {
+    let records: Vec<_> = (0..500).map(|at| record(1_700_000_000_000 + at)).collect();
+    let mut shuffled = records.clone();
+    shuffled.reverse();
+    place
+        .database
+        .append_audit_records(&shuffled)
+        .await
+        .unwrap();
+    place.database.append_audit_records(&[]).await.unwrap();
+
+    let mut read = Vec::new();
+    loop {
+        let after = read.last().map(|record: &AuditRecord| record.id);
+        let page = place.database.audit_page(after, 120).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        assert!(page.len() <= 120);
+        read.extend(page);
+    }
+    assert_eq!(read, records);
+}
+
+async fn records_appended_again_are_there_once(place: Place) {
+    let records: Vec<_> = (0..7).map(record).collect();
+    place
+        .database
+        .append_audit_records(&records[..3])
+        .await
+        .unwrap();
+    place.database.append_audit_records(&records).await.unwrap();
+    assert_eq!(place.database.audit_page(None, 100).await, Ok(records));
+}
+
+async fn a_record_with_a_nul_character_does_not_cost_its_batch(place: Place) {
+    let mut odd = record(1);
+    odd.reason = Some(String::from("a\0b"));
+    odd.request_id = Some(String::from("\0"));
+    odd.errors = vec![String::from("\0")];
+    odd.determining_policies = vec![String::from("\0")];
+    let records = [odd, record(2)];
+    place.database.append_audit_records(&records).await.unwrap();
+    let read = place.database.audit_page(None, 10).await.unwrap();
+    assert_eq!(read[0].reason.as_deref(), Some("a\u{fffd}b"));
+    assert_eq!(read[0].errors, ["\u{fffd}"]);
+    assert_eq!(read[1], records[1]);
+}
+
+async fn a_mint_is_found_by_its_token_only_when_it_was_granted(place: Place) {
+    let granted = record(1);
+    let mut denied = record(2);
+    denied.outcome = Outcome::Denied;
+    let mut download = record(3);
+    download.event = Event::Download;
+    let ids = [granted.id, denied.id, download.id, RecordId::at(4)];
+    let records = [granted, denied, download];
+    place.database.append_audit_records(&records).await.unwrap();
+    let mut found = Vec::new();
+    for id in ids {
+        found.push(place.database.find_mint(id).await.unwrap());
+    }
+    assert_eq!(found, [Some(Authentication::Password), None, None, None]);
+}

@@ -1,0 +1,283 @@
+//! The catalog: users, roles, datasets, shares and its version.
+
+use std::collections::BTreeSet;
+
+use cedargate::domain::dataset::{RecordStatus, StoredFile, Visibility};
+use cedargate::domain::id::{DatasetId, RecordId, UserId};
+use cedargate::domain::principal::Tags;
+use cedargate::storage::{CatalogChange, Database, StorageError};
+use uuid::Uuid;
+
+use crate::storage::{Place, dataset, full_change, put, role, roles, user};
+
+on_both! {
+    a_new_database_has_the_built_in_role_and_nothing_else,
+    every_field_of_the_catalog_comes_back_as_it_was_written,
+    a_change_that_is_put_again_changes_the_version_alone,
+    what_is_put_replaces_what_was_there,
+    a_change_planned_on_an_older_version_is_a_conflict_and_writes_nothing,
+    of_two_changes_planned_on_one_version_one_wins,
+    a_change_that_breaks_a_rule_writes_nothing,
+    removing_a_user_removes_its_shares_and_orphans_its_datasets,
+    removing_a_role_removes_its_memberships_and_shares,
+    the_built_in_role_cannot_be_removed,
+    a_removed_users_name_is_free_within_the_same_change,
+    removing_a_dataset_leaves_the_others,
+}
+
+async fn a_new_database_has_the_built_in_role_and_nothing_else(place: Place) {
+    let database = &place.database;
+    let catalog = database.read_catalog().await.unwrap();
+    assert_eq!(catalog.roles, roles(&["admin"]));
+    assert!(catalog.users.is_empty() && catalog.datasets.is_empty());
+    assert_eq!(catalog.version, database.catalog_version().await.unwrap());
+    assert_eq!(database.find_user(UserId::random()).await, Ok(None));
+    assert_eq!(database.find_login(&"ada".parse().unwrap()).await, Ok(None));
+    assert_eq!(
+        database.find_dataset(DatasetId(Uuid::nil())).await,
+        Ok(None)
+    );
+    assert_eq!(database.list_signing_keys().await, Ok(vec![]));
+    assert_eq!(database.audit_page(None, 10).await, Ok(vec![]));
+    assert_eq!(database.find_mint(RecordId::at(1)).await, Ok(None));
+    assert_eq!(database.ping().await, Ok(()));
+    assert!(place.url.starts_with(database.kind()));
+}
+
+async fn every_field_of_the_catalog_comes_back_as_it_was_written(place: Place) {
+    let change = full_change();
+    let before = place.database.catalog_version().await.unwrap();
+    let version = put(&place, &change).await;
+    assert_eq!(version, before + 1);
+
+    let catalog = place.database.read_catalog().await.unwrap();
+    assert_eq!(catalog.version, version);
+    assert_eq!(catalog.roles, roles(&["admin", "hydrology"]));
+    assert_eq!(catalog.users, change.users_put);
+    let mut datasets = change.datasets_put.clone();
+    datasets.sort_by_key(|dataset| dataset.id);
+    assert_eq!(catalog.datasets, datasets);
+
+    for record in change.users_put {
+        let found = place.database.find_user(record.user.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&record.user));
+        let login = place.database.find_login(&record.user.username).await;
+        assert_eq!(login, Ok(Some(record)));
+    }
+    for dataset in change.datasets_put {
+        assert_eq!(
+            place.database.find_dataset(dataset.id).await,
+            Ok(Some(dataset))
+        );
+    }
+}
+
+async fn a_change_that_is_put_again_changes_the_version_alone(place: Place) {
+    let change = full_change();
+    let first_version = put(&place, &change).await;
+    let first = place.database.read_catalog().await.unwrap();
+    assert_eq!(put(&place, &change).await, first_version + 1);
+    let mut second = place.database.read_catalog().await.unwrap();
+    second.version = first.version;
+    assert_eq!(second, first);
+}
+
+async fn what_is_put_replaces_what_was_there(place: Place) {
+    let mut change = full_change();
+    put(&place, &change).await;
+    let ada = &mut change.users_put[0];
+    ada.user.username = "countess".parse().unwrap();
+    ada.user.roles = roles(&["hydrology"]);
+    ada.user.claims = Tags::new();
+    ada.user.issuer = None;
+    ada.password_hash = None;
+    let full = &mut change.datasets_put[0];
+    full.title = String::from("renamed");
+    full.visibility = Visibility::Public;
+    full.record_status = RecordStatus::Draft;
+    full.owner = None;
+    full.reader_users.pop_first();
+    full.reader_roles.clear();
+    full.tags = Tags::new();
+    full.file = None;
+    put(&place, &change).await;
+
+    let ada = &change.users_put[0];
+    let login = place.database.find_login(&ada.user.username).await;
+    assert_eq!(login, Ok(Some(ada.clone())));
+    assert_eq!(
+        place.database.find_login(&"ada".parse().unwrap()).await,
+        Ok(None)
+    );
+    let full = &change.datasets_put[0];
+    assert_eq!(
+        place.database.find_dataset(full.id).await,
+        Ok(Some(full.clone()))
+    );
+}
+
+async fn a_change_planned_on_an_older_version_is_a_conflict_and_writes_nothing(place: Place) {
+    let planned_on = place.database.catalog_version().await.unwrap();
+    put(&place, &full_change()).await;
+    let before = place.database.read_catalog().await.unwrap();
+    let change = CatalogChange {
+        users_put: vec![user("late", &[])],
+        ..CatalogChange::default()
+    };
+    assert_eq!(
+        place.database.write_catalog(&change, planned_on).await,
+        Err(StorageError::Conflict {
+            expected: planned_on,
+            found: planned_on + 1
+        })
+    );
+    assert_eq!(place.database.read_catalog().await, Ok(before));
+}
+
+async fn of_two_changes_planned_on_one_version_one_wins(place: Place) {
+    let other = Database::open(&place.url).await.unwrap();
+    let version = other.catalog_version().await.unwrap();
+    let change = |name| CatalogChange {
+        users_put: vec![user(name, &["admin"])],
+        ..CatalogChange::default()
+    };
+    let (here, there) = (change("here"), change("there"));
+    let (here, there) = tokio::join!(
+        place.database.write_catalog(&here, version),
+        other.write_catalog(&there, version)
+    );
+    let (won, lost) = if here.is_ok() {
+        (here, there)
+    } else {
+        (there, here)
+    };
+    assert_eq!(won, Ok(version + 1));
+    assert!(
+        matches!(lost, Err(StorageError::Conflict { .. })),
+        "{lost:?}"
+    );
+    assert_eq!(place.database.read_catalog().await.unwrap().users.len(), 1);
+}
+
+async fn a_change_that_breaks_a_rule_writes_nothing(place: Place) {
+    put(&place, &full_change()).await;
+    let before = place.database.read_catalog().await.unwrap();
+    let with_users = |users_put| CatalogChange {
+        users_put,
+        ..CatalogChange::default()
+    };
+    let with_dataset = |dataset| CatalogChange {
+        users_put: vec![user("fine", &[])],
+        datasets_put: vec![dataset],
+        ..CatalogChange::default()
+    };
+    let mut too_large = dataset("too large", None);
+    too_large.file = Some(StoredFile {
+        sha256: "0f".repeat(32),
+        name: String::from("large.tif"),
+        size: u64::MAX,
+        modified: 0,
+    });
+    let mut shared_with_nobody = dataset("shared with an unknown role", None);
+    shared_with_nobody.reader_roles = roles(&["unknown"]);
+    for change in [
+        with_users(vec![user("fine", &[]), user("ada", &[])]),
+        with_users(vec![user("member", &["unknown"])]),
+        with_dataset(dataset("owned by nobody", Some(UserId::random()))),
+        with_dataset(shared_with_nobody),
+        with_dataset(too_large),
+    ] {
+        let answer = place.database.write_catalog(&change, before.version).await;
+        assert!(
+            matches!(answer, Err(StorageError::Inconsistent { .. })),
+            "{change:?}: {answer:?}"
+        );
+        assert_eq!(place.database.read_catalog().await.as_ref(), Ok(&before));
+    }
+}
+
+async fn removing_a_user_removes_its_shares_and_orphans_its_datasets(place: Place) {
+    let change = full_change();
+    put(&place, &change).await;
+    let (ada, ben) = (change.users_put[0].user.id, change.users_put[1].user.id);
+    let removal = CatalogChange {
+        users_removed: vec![ada],
+        ..CatalogChange::default()
+    };
+    put(&place, &removal).await;
+
+    assert_eq!(place.database.find_user(ada).await, Ok(None));
+    let mut left = change.datasets_put[0].clone();
+    left.owner = None;
+    left.reader_users = BTreeSet::from([ben]);
+    assert_eq!(place.database.find_dataset(left.id).await, Ok(Some(left)));
+}
+
+async fn removing_a_role_removes_its_memberships_and_shares(place: Place) {
+    let change = full_change();
+    put(&place, &change).await;
+    let removal = CatalogChange {
+        roles_removed: vec![role("hydrology")],
+        ..CatalogChange::default()
+    };
+    put(&place, &removal).await;
+
+    let catalog = place.database.read_catalog().await.unwrap();
+    assert_eq!(catalog.roles, roles(&["admin"]));
+    assert_eq!(catalog.users[0].user.roles, roles(&["admin"]));
+    let left = place.database.find_dataset(change.datasets_put[0].id).await;
+    assert_eq!(left.unwrap().unwrap().reader_roles, roles(&["admin"]));
+}
+
+async fn the_built_in_role_cannot_be_removed(place: Place) {
+    let removal = CatalogChange {
+        roles_removed: vec![role("admin")],
+        ..CatalogChange::default()
+    };
+    let version = place.database.catalog_version().await.unwrap();
+    let answer = place.database.write_catalog(&removal, version).await;
+    assert!(
+        matches!(answer, Err(StorageError::Inconsistent { .. })),
+        "{answer:?}"
+    );
+    assert_eq!(
+        place.database.read_catalog().await.unwrap().roles,
+        roles(&["admin"])
+    );
+}
+
+async fn a_removed_users_name_is_free_within_the_same_change(place: Place) {
+    let old = user("ada", &["admin"]);
+    let new = user("ada", &[]);
+    put(
+        &place,
+        &CatalogChange {
+            users_put: vec![old.clone()],
+            ..CatalogChange::default()
+        },
+    )
+    .await;
+    put(
+        &place,
+        &CatalogChange {
+            users_put: vec![new.clone()],
+            users_removed: vec![old.user.id],
+            ..CatalogChange::default()
+        },
+    )
+    .await;
+    assert_eq!(place.database.read_catalog().await.unwrap().users, [new]);
+}
+
+async fn removing_a_dataset_leaves_the_others(place: Place) {
+    let change = full_change();
+    put(&place, &change).await;
+    let removal = CatalogChange {
+        datasets_removed: vec![change.datasets_put[0].id],
+        ..CatalogChange::default()
+    };
+    put(&place, &removal).await;
+    let catalog = place.database.read_catalog().await.unwrap();
+    assert_eq!(catalog.datasets, [change.datasets_put[1].clone()]);
+    assert_eq!(catalog.users, change.users_put);
+}

@@ -1,0 +1,203 @@
+//! Databases that cannot be opened, went away, are locked or read-only.
+
+use std::fs;
+
+use cedargate::storage::{CatalogChange, Database, StorageError};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::postgres::{Cluster, free_port};
+use crate::storage::{Place, put, record, user};
+
+on_both! {
+    a_closed_database_is_unavailable,
+}
+
+async fn a_closed_database_is_unavailable(place: Place) {
+    place.database.close().await;
+    assert!(place.database.ping().await.unwrap_err().is_unavailable());
+    let error = place.database.append_audit_records(&[record(1)]).await;
+    assert!(error.unwrap_err().is_unavailable());
+}
+
+#[tokio::test]
+async fn a_stopped_server_is_unavailable_and_is_used_again_when_it_is_back() {
+    let mut cluster = Cluster::start();
+    let place = Place::at(cluster.create_database().await, None).await;
+    let ada = user("ada", &[]);
+    let change = CatalogChange {
+        users_put: vec![ada.clone()],
+        ..CatalogChange::default()
+    };
+    put(&place, &change).await;
+
+    cluster.stop();
+    let database = &place.database;
+    let (found, appended, pinged, written) = tokio::join!(
+        database.find_user(ada.user.id),
+        database.append_audit_records(&[]),
+        database.ping(),
+        database.write_catalog(&change, 1)
+    );
+    assert_eq!(appended, Ok(()), "nothing to append needs no server");
+    for error in [found.err(), pinged.err(), written.err()] {
+        assert!(
+            error.as_ref().is_some_and(StorageError::is_unavailable),
+            "{error:?}"
+        );
+    }
+    let error = database
+        .append_audit_records(&[record(1)])
+        .await
+        .unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    let error = Database::open(&place.url).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+
+    cluster.start_again();
+    assert_eq!(database.find_user(ada.user.id).await, Ok(Some(ada.user)));
+    assert_eq!(database.append_audit_records(&[record(1)]).await, Ok(()));
+}
+
+#[tokio::test]
+async fn connections_that_died_unnoticed_are_replaced_at_their_next_use() {
+    let place = Place::postgres().await;
+    let (one, two) = tokio::join!(place.database.ping(), place.database.catalog_version());
+    assert!(one.is_ok() && two.is_ok());
+    place
+        .tamper(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'cedargate'",
+        )
+        .await;
+    assert_eq!(
+        place.database.append_audit_records(&[record(1)]).await,
+        Ok(())
+    );
+}
+
+#[tokio::test]
+async fn a_read_only_server_is_unavailable_for_audit_records() {
+    let place = Place::postgres().await;
+    let name = place.url.rsplit('/').next().unwrap();
+    place
+        .tamper(&format!(
+            "ALTER DATABASE {name} SET default_transaction_read_only = on"
+        ))
+        .await;
+    let reopened = Database::open(&place.url).await.unwrap();
+    let error = reopened
+        .append_audit_records(&[record(1)])
+        .await
+        .unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    assert_eq!(reopened.audit_page(None, 10).await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn commits_are_durable_even_where_the_servers_default_is_not() {
+    let place = Place::postgres().await;
+    let name = place.url.rsplit('/').next().unwrap();
+    place
+        .tamper(&format!(
+            "ALTER DATABASE {name} SET synchronous_commit = off"
+        ))
+        .await;
+    place
+        .tamper(
+            "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                NEW.reason := current_setting('synchronous_commit'); RETURN NEW; END $$;
+             CREATE TRIGGER tell BEFORE INSERT ON audit_records
+                FOR EACH ROW EXECUTE FUNCTION tell()",
+        )
+        .await;
+    let reopened = Database::open(&place.url).await.unwrap();
+    reopened.append_audit_records(&[record(1)]).await.unwrap();
+    let read = reopened.audit_page(None, 1).await.unwrap();
+    assert_eq!(read[0].reason.as_deref(), Some("on"));
+}
+
+#[tokio::test]
+async fn a_file_locked_by_another_program_is_unavailable_until_it_lets_go() {
+    let place = Place::sqlite().await;
+    let mut other = SqliteConnection::connect(&place.url).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let error = place
+        .database
+        .append_audit_records(&[record(1)])
+        .await
+        .unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    assert_eq!(
+        place.database.audit_page(None, 1).await,
+        Ok(vec![]),
+        "reading goes on"
+    );
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    assert_eq!(
+        place.database.append_audit_records(&[record(1)]).await,
+        Ok(())
+    );
+}
+
+#[tokio::test]
+async fn a_sqlite_file_and_its_log_are_readable_by_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::sqlite().await;
+    let path = place.url.strip_prefix("sqlite://").unwrap();
+    let mode = fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(fs::exists(format!("{path}-wal")).unwrap());
+    let wal_mode = fs::metadata(format!("{path}-wal"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(wal_mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn records_survive_reopening_the_file() {
+    let place = Place::sqlite().await;
+    let kept = record(1);
+    place
+        .database
+        .append_audit_records(std::slice::from_ref(&kept))
+        .await
+        .unwrap();
+    place.database.close().await;
+    let reopened = Database::open(&place.url).await.unwrap();
+    reopened.migrate().await.unwrap();
+    assert_eq!(reopened.audit_page(None, 10).await, Ok(vec![kept]));
+}
+
+#[tokio::test]
+async fn a_url_that_cannot_be_used_is_told_without_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = format!("sqlite://{}/missing/cedargate.db", folder.path().display());
+    let refused = format!("postgres://ada:hunter2@127.0.0.1:{}/x", free_port());
+    for (url, is_unavailable) in [
+        ("mysql://ada:hunter2@localhost/x", false),
+        ("ada:hunter2", false),
+        ("postgres://ada:hunter2@localhost:port/x", false),
+        ("postgres://ada:hunter2@localhost/x?sslmode=hunter2", false),
+        ("sqlite://", false),
+        ("sqlite://:memory:", false),
+        ("sqlite://hunter2.db?mode=memory", false),
+        (missing.as_str(), true),
+        (refused.as_str(), true),
+    ] {
+        let error = Database::open(url).await.unwrap_err();
+        assert_eq!(error.is_unavailable(), is_unavailable, "{url}: {error}");
+        assert_eq!(
+            matches!(error, StorageError::Url { .. }),
+            !is_unavailable,
+            "{url}: {error}"
+        );
+        assert!(
+            !format!("{error} {error:?}").contains("hunter2"),
+            "{error:?}"
+        );
+    }
+}

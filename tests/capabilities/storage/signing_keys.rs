@@ -1,0 +1,66 @@
+//! Signing keys: one first key, whoever starts first.
+
+use cedargate::storage::{Database, KeyState, StorageError};
+
+use crate::storage::{Place, key};
+
+on_both! {
+    the_first_signing_key_is_stored_once,
+    of_two_replicas_that_start_together_one_stores_its_key,
+    the_first_signing_key_must_be_current,
+}
+
+async fn the_first_signing_key_is_stored_once(place: Place) {
+    let first = key("first", KeyState::Current, 1_700_000_000);
+    let second = key("second", KeyState::Current, 1_700_000_001);
+    assert_eq!(
+        place.database.insert_first_signing_key(&first).await,
+        Ok(true)
+    );
+    assert_eq!(
+        place.database.insert_first_signing_key(&second).await,
+        Ok(false)
+    );
+    assert_eq!(
+        place.database.insert_first_signing_key(&first).await,
+        Ok(false)
+    );
+    let listed = place.database.list_signing_keys().await;
+    assert_eq!(listed, Ok(vec![first.clone()]));
+
+    place
+        .tamper("UPDATE signing_keys SET state = 'previous'")
+        .await;
+    assert_eq!(
+        place.database.insert_first_signing_key(&second).await,
+        Ok(false)
+    );
+    let listed = place.database.list_signing_keys().await.unwrap();
+    assert_eq!(listed[0].state, KeyState::Previous);
+}
+
+async fn of_two_replicas_that_start_together_one_stores_its_key(place: Place) {
+    let other = Database::open(&place.url).await.unwrap();
+    let (here, there) = (
+        key("here", KeyState::Current, 1),
+        key("there", KeyState::Current, 2),
+    );
+    let (has_won, has_lost) = tokio::join!(
+        place.database.insert_first_signing_key(&here),
+        other.insert_first_signing_key(&there)
+    );
+    assert_ne!(has_won, has_lost);
+    let has_won = has_won.unwrap();
+    let stored = if has_won { here } else { there };
+    assert_eq!(other.list_signing_keys().await, Ok(vec![stored]));
+}
+
+async fn the_first_signing_key_must_be_current(place: Place) {
+    let next = key("next", KeyState::Next, 1);
+    let answer = place.database.insert_first_signing_key(&next).await;
+    assert!(
+        matches!(answer, Err(StorageError::Inconsistent { .. })),
+        "{answer:?}"
+    );
+    assert_eq!(place.database.list_signing_keys().await, Ok(vec![]));
+}
