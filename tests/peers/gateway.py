@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("CEDARGATE_BINARY", ROOT / "target" / "debug" / "cedargate"))
+BINARY = Path(os.environ.get("PEERS_BINARY", ROOT / "target" / "debug" / "cedargate"))
 DEADLINE = 60  # seconds; a bound on waiting, never a measure
 
 PROBLEM = "application/problem+json"

@@ -90,9 +90,7 @@ def test_any_text_form_of_an_id_is_the_same_dataset(server, spelling):
 
 def test_a_body_of_a_mebibyte_does_not_change_the_mint(server):
     for kind in ("application/json", "application/octet-stream", "multipart/form-data"):
-        answer = server.ask_mint(
-            PUBLIC, content=b"x" * (1 << 20), headers={"Content-Type": kind}
-        )
+        answer = server.post(MINT, content=b"x" * (1 << 20), headers={"Content-Type": kind})
         assert answer.status_code in (200, 413)
         if answer.status_code == 413:
             assert_problem(answer, 413)
@@ -233,7 +231,7 @@ def test_an_odd_span_is_answered_as_rfc_9110_has_it(server, span):
 
 
 @pytest.mark.parametrize(
-    "token", ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "%00", "a" * 9000, "\xe9"]
+    "token", ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "%00", "%FF", "a" * 9000]
 )
 def test_a_token_that_is_none_is_refused(server, token):
     answer = ask(server, "GET", f"{server.download_path(PUBLIC)}?token={token}")

@@ -27,10 +27,10 @@ def minted_or_none(server, dataset):
 def add_large_dataset(server):
     """Adds a public COG that no socket buffer swallows whole; answers its file."""
     file = server.folder / "large.tif"
-    noise = numpy.random.default_rng(1).integers(0, 2**16, (5000, 5000), dtype="uint16")
+    noise = numpy.random.default_rng(1).integers(0, 2**16, (3200, 3200), dtype="uint16")
     with rasterio.open(
-        file, "w", driver="COG", width=5000, height=5000, count=1, dtype="uint16",
-        crs="EPSG:4326", transform=rasterio.transform.from_origin(0, 50, 0.01, 0.01),
+        file, "w", driver="COG", width=3200, height=3200, count=1, dtype="uint16", compress="NONE",
+        crs="EPSG:4326", transform=rasterio.Affine(0.01, 0, 0, 0, -0.01, 50),
     ) as dataset:  # fmt: skip
         dataset.write(noise, 1)
     catalog = server.folder / "large.toml"
@@ -51,7 +51,7 @@ def add_large_dataset(server):
 def begin_slow_download(server, dataset, token):
     """Asks for the file and reads the head of the answer only; answers the connection and what came."""
     connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     connection.settimeout(DEADLINE)
     connection.connect(("127.0.0.1", server.port))
     path = f"{server.download_path(dataset)}?token={token}"
@@ -85,7 +85,7 @@ def test_stopping_drains_a_download_in_flight_and_exits_0(make_gateway):
         while part := connection.recv(1 << 20):
             digest.update(part)
             length += len(part)
-    assert length == file.stat().st_size > 32 << 20
+    assert length == file.stat().st_size > 16 << 20
     assert digest.hexdigest() == hashlib.sha256(file.read_bytes()).hexdigest()
     assert server.ended() == 0
 
@@ -156,17 +156,17 @@ def test_the_audit_log_knows_each_mint_by_its_jti(make_gateway):
     records = server.audit()
     mint = next(r for r in records if r["event"] == "mint" and r["jti"] == claims["jti"])
     assert mint["id"] == claims["jti"]
-    assert (mint["outcome"], mint["status"], mint["dataset_id"]) == ("granted", 200, RESTRICTED)
+    assert (mint["outcome"], mint["dataset_id"]) == ("granted", RESTRICTED)
     assert mint["user_id"] == claims["sub"]
     assert mint["address"] == "127.0.0.1"
     assert mint["determining_policies"] and mint["revision"]
     download = next(r for r in records if r["event"] == "download")
     assert (download["outcome"], download["jti"]) == ("granted", claims["jti"])
     denied = next(r for r in records if r["dataset_id"] == PRIVATE)
-    assert (denied["outcome"], denied["status"]) == ("denied", 404)
+    assert denied["outcome"] == "denied"
     assert denied["request_id"] == refused.headers["x-request-id"]
     unknown = next(r for r in records if r["dataset_id"] == UNKNOWN)
-    assert (unknown["outcome"], unknown["status"]) == ("refused", 404)
+    assert (unknown["outcome"], unknown["user_id"]) == ("refused", None)
     assert "eyJ" not in server.run("audit", "export").stdout
 
 

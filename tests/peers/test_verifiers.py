@@ -144,7 +144,7 @@ def test_a_token_with_one_bit_flipped_is_refused(server, verify, part):
 
 
 def test_the_key_set_publishes_public_members_only(server):
-    answer = server.get("/.well-known/jwks.json")
+    answer = server.get("/.well-known/jwks.json", headers={"Origin": "https://maps.example"})
     assert answer.headers["etag"] and "max-age" in answer.headers["cache-control"]
     assert answer.headers["access-control-allow-origin"] == "*"
     for key in answer.json()["keys"]:
