@@ -3,6 +3,7 @@
 //! Whatever goes wrong, the router's own errors and a panic included, leaves the server as
 //! `application/problem+json`. This module refuses to know what led to an error.
 
+use poem::error::ParsePathError as UnreadablePathError;
 use poem::http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use poem::http::{HeaderValue, StatusCode};
 use poem::{IntoResponse, Response};
@@ -106,6 +107,10 @@ impl Problem {
     pub fn of_poem_error(error: poem::Error) -> Response {
         if let Some(error) = error.downcast_ref::<ParsePathError>() {
             let detail = error.reason.clone();
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
+        }
+        if error.is::<UnreadablePathError>() {
+            let detail = "the path's percent-encoding gives no UTF-8 text";
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
         }
         if let Some(ParseParamError { name, reason }) = error.downcast_ref() {
