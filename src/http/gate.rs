@@ -26,6 +26,10 @@ use super::problem::{PROBLEM_JSON, Problem};
 /// The longest request id that is taken over from a client or proxy.
 const LONGEST_REQUEST_ID: usize = 64;
 
+/// The longest part of a path that the log shows. No path that is served has a longer one, so it
+/// may be a token that somebody put in the wrong place.
+const LONGEST_LOGGED_SEGMENT: usize = 64;
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -98,6 +102,7 @@ impl<E: Endpoint> Endpoint for Gated<E> {
         let arrival = self.gate.arrival(&request);
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
+        let logged_path = loggable(&path);
         let request_id = arrival.request_id.clone();
         let span = tracing::info_span!("request", request_id);
         request.extensions_mut().insert(arrival);
@@ -111,7 +116,7 @@ impl<E: Endpoint> Endpoint for Gated<E> {
             tracing::info!(
                 target: "cedargate::access",
                 %method,
-                path,
+                path = logged_path,
                 status = response.status().as_u16(),
                 content_length = content_length(response.headers()),
                 millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -208,6 +213,14 @@ impl Gate {
         }
         address
     }
+}
+
+/// The path as the log may show it: parts that are too long for any path that is served are `...`.
+fn loggable(path: &str) -> String {
+    let is_short = |part: &&str| part.len() <= LONGEST_LOGGED_SEGMENT;
+    let parts = path.split('/').take(LONGEST_LOGGED_SEGMENT);
+    let parts = parts.map(|part| Some(part).filter(is_short).unwrap_or("..."));
+    parts.collect::<Vec<_>>().join("/")
 }
 
 /// Refuses what is too large to begin with, and bounds the body that is still to come.
@@ -319,6 +332,14 @@ mod tests {
             gate("10.0.0.0/8").client_address(peer, &forwarded(&["nonsense"])),
             peer
         );
+    }
+
+    #[test]
+    fn a_part_of_a_path_that_could_be_a_token_is_not_logged() {
+        let served = "/datasets/urn:uuid:2489e9ad-2ee2-8e00-8ec9-32d5f69181c0/download/cog";
+        assert_eq!(loggable(served), served);
+        let token = format!("eyJhbGciOiJFUzI1NiJ9.{}", "a".repeat(200));
+        assert_eq!(loggable(&format!("/x/{token}/y")), "/x/.../y");
     }
 
     #[test]
