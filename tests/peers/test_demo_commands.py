@@ -24,7 +24,7 @@ def commands(printed):
     """Heading -> its commands: lines that four blanks set apart are for pasting."""
     found, heading = {}, None
     for line in printed.splitlines():
-        if line.startswith("    "):
+        if re.match(r" {4}\S", line):
             found.setdefault(heading, []).append(line.strip())
         elif line.strip():
             heading = line.strip().rstrip(":")
@@ -83,8 +83,8 @@ def test_the_printed_sign_in_mints_for_the_restricted_dataset(printed, paste):
 
 def test_the_printed_gdal_commands_open_the_public_dataset(printed, paste):
     out = paste(the_one(printed, "Open"))
-    assert "Driver: GTiff/GeoTIFF" in out and "Size is 344, 403" in out  # gdalinfo
-    assert '"driver": "GTiff"' in out and '"width": 344' in out  # rio
+    assert "Driver: GTiff/GeoTIFF" in out and "Size is 403, 344" in out  # gdalinfo
+    assert '"driver": "GTiff"' in out and '"width": 403' in out  # rio
 
 
 def test_all_printed_commands_work_in_one_shell_after_another(printed, paste):
