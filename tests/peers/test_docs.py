@@ -1,9 +1,9 @@
 """The pages are true: every command and program on them runs, every link leads somewhere.
 
-Blocks of a page run in its order, in a folder like a clone in which `make run` is going on: `sh`, `python`
-and `js` as they stand (the address of the server aside), `toml` as the catalog file that the
-page names. `cedar` stands in a file of the repository, `json` parses. Blocks that cannot run have
-another language and are counted in NOT_RUN.
+Blocks of a page run in its order, in a folder like a clone in which `make run` is going on: `sh`,
+`python` and `js` as they stand (the address of the server aside), `toml` as the catalog file that
+the page names. `cedar` stands in a file of the repository, `json` parses. Blocks that cannot run
+have another language and are counted in NOT_RUN.
 
 Run as a program it refreshes the table of settings in docs/operators.md.
 """
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from demo import INTERNAL, MEMBER, OWNER, PUBLIC, RESTRICTED
 
+from demo import INTERNAL, MEMBER, OWNER, PUBLIC, RESTRICTED
 from gateway import BINARY, DEADLINE, ROOT
 
 ADDRESS = "http://127.0.0.1:8080"  # what the pages write
@@ -50,7 +50,7 @@ def text_of(page):
 
 
 def blocks(page):
-    """Every fenced block of a page, in its order; a fence without a language has the language ''."""
+    """Every fenced block of a page, in its order; the language of a bare fence is ''."""
     found, opened = [], None
     for number, line in enumerate(text_of(page).splitlines(), 1):
         if line.startswith("```"):
