@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod caller;
+pub mod connection_share;
 pub mod cors;
 pub mod docs;
 pub mod document;
@@ -129,6 +130,7 @@ pub fn routes(
         longest_request: manners.longest_request,
         methods,
         clock: manners.clock,
+        has_warned: Arc::default(),
     };
     route.with(gate).with(Cors {
         allowed_origins: manners.allowed_origins,

@@ -13,6 +13,7 @@ mod database;
 mod datasets;
 mod error;
 mod signing_keys;
+mod sqlite_file;
 mod users;
 
 pub use catalog::{Catalog, CatalogChange, UserRecord};
