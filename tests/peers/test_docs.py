@@ -231,7 +231,10 @@ def test_the_operators_page_names_the_fixed_limits():
     told = {
         "LARGEST_HEADERS": ("32 * 1024", "32 KiB"),
         "LARGEST_BODY": ("2 * 1024 * 1024", "2 MiB"),
-        "HEADERS_TIMEOUT": ("Duration::from_secs(30)", "30 seconds"),
+        "HEADERS_TIMEOUT": ("Duration::from_secs(15)", "15 seconds"),
+        "BODY_TIMEOUT": ("Duration::from_secs(10)", "10 seconds"),
+        "MOST_HEADERS": ("100", "100 headers"),
+        "CONNECTION_SHARE": ("4", "one in 4 of all connections"),
         "STALL_TIMEOUT": ("Duration::from_mins(1)", "60 seconds"),
     }
     assert found == {name: value for name, (value, _) in told.items()}
