@@ -22,6 +22,7 @@ pub mod precondition;
 pub mod problem;
 pub mod server;
 pub mod span;
+pub mod transfer;
 
 use std::sync::Arc;
 use std::time::Duration;
