@@ -24,6 +24,7 @@ use crate::policy::{Bundle, BundleError};
 use crate::service::access::Access;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::authentication::Authenticator;
+use crate::service::catalog_view::CatalogView;
 use crate::service::download::Downloads;
 use crate::service::download_token::DownloadTokens;
 use crate::service::error::ServiceError;
@@ -190,6 +191,11 @@ impl App {
             clock: clock.clone(),
             lifetime: seconds(settings.token_lifetime),
         });
+        let view = Arc::new(CatalogView {
+            authenticator: Arc::clone(&authenticator),
+            limits: Arc::clone(&limits),
+            access: Arc::clone(&access),
+        });
         let downloads = Arc::new(Downloads {
             authenticator: Arc::clone(&authenticator),
             limits,
@@ -209,6 +215,7 @@ impl App {
                 tokens,
                 authenticator,
                 downloads,
+                view,
                 keys,
                 health,
                 metrics: metrics_recorder()?,

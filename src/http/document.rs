@@ -11,7 +11,7 @@ pub enum Tags {
     /// Signing in and minting download tokens.
     Auth,
     /// Datasets and their files.
-    Downloads,
+    Datasets,
     /// What verifiers of download tokens need.
     Verifiers,
     /// Health, for operators.

@@ -92,7 +92,7 @@ impl ApiResponse for FileAnswer {
     }
 }
 
-#[OpenApi(tag = "Tags::Downloads")]
+#[OpenApi(tag = "Tags::Datasets")]
 impl DownloadApi {
     /// Download a dataset's file
     ///
@@ -138,7 +138,7 @@ impl DownloadApi {
 }
 
 /// The content's hash names it, and no other content ever has the same.
-fn etag_of(file: &StoredFile) -> String {
+pub(super) fn etag_of(file: &StoredFile) -> String {
     format!("\"{}\"", file.sha256)
 }
 

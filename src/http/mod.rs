@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod caller;
+pub mod catalog_api;
 pub mod connection_share;
 pub mod cors;
 pub mod docs;
@@ -36,11 +37,13 @@ use serde_json::Value;
 use crate::config::AllowedOrigins;
 use crate::domain::clock::Clock;
 use crate::service::authentication::Authenticator;
+use crate::service::catalog_view::CatalogView;
 use crate::service::download::Downloads;
 use crate::service::download_token::DownloadTokens;
 use crate::service::health::Health;
 use crate::service::keys::Keys;
 
+use catalog_api::CatalogApi;
 use cors::Cors;
 use download_api::DownloadApi;
 use gate::Gate;
@@ -59,6 +62,8 @@ pub struct Capabilities {
     pub authenticator: Arc<Authenticator>,
     /// Downloads.
     pub downloads: Arc<Downloads>,
+    /// Shows the catalog.
+    pub view: Arc<CatalogView>,
     /// Publishes the key set.
     pub keys: Arc<Keys>,
     /// Looks whether all is well.
@@ -82,7 +87,14 @@ pub struct Manners {
     pub clock: Clock,
 }
 
-type Apis = (MintApi, LoginApi, DownloadApi, KeySetApi, HealthApi);
+type Apis = (
+    MintApi,
+    LoginApi,
+    DownloadApi,
+    CatalogApi,
+    KeySetApi,
+    HealthApi,
+);
 
 fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
     let apis = (
@@ -94,6 +106,9 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
         },
         DownloadApi {
             downloads: Arc::clone(&capabilities.downloads),
+        },
+        CatalogApi {
+            view: Arc::clone(&capabilities.view),
         },
         KeySetApi {
             keys: Arc::clone(&capabilities.keys),

@@ -117,7 +117,12 @@ impl Access {
         denial
     }
 
-    fn decide(&self, caller: &Caller, action: Action, dataset: &Arc<Dataset>) -> Decision {
+    pub(super) fn decide(
+        &self,
+        caller: &Caller,
+        action: Action,
+        dataset: &Arc<Dataset>,
+    ) -> Decision {
         let context = caller.context(self.clock.unix_millis());
         let decision = self
             .bundle

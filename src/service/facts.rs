@@ -63,6 +63,25 @@ impl Facts {
         .await
     }
 
+    /// At most `limit` datasets whose ids come after `after`, in the order of their ids.
+    pub async fn datasets_after(
+        &self,
+        after: Option<DatasetId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<Dataset>>, ServiceError> {
+        let version = self.version();
+        let mut page = Vec::new();
+        for dataset in self.database.dataset_page(after, limit).await? {
+            // The same facts as the mint's, so that what is prepared for a decision serves both.
+            let remembered = self.datasets.get(&(version, dataset.id)).await;
+            page.push(match remembered {
+                Some(remembered) if *remembered == dataset => remembered,
+                Some(_) | None => Arc::new(dataset),
+            });
+        }
+        Ok(page)
+    }
+
     /// Reads the catalog's version once; what is remembered of another version is forgotten.
     pub async fn refresh(&self) -> Result<(), StorageError> {
         let version = self.database.catalog_version().await;

@@ -7,6 +7,7 @@ pub mod access;
 pub mod audit_trail;
 pub mod authentication;
 pub mod catalog;
+pub mod catalog_view;
 pub mod demo;
 pub mod download;
 pub mod download_token;

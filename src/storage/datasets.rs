@@ -81,6 +81,28 @@ impl Database {
         .await?;
         row.map(DatasetRow::into_dataset).transpose()
     }
+
+    /// Reads at most `limit` datasets whose ids come after `after`, in the order of their ids.
+    pub async fn dataset_page(
+        &self,
+        after: Option<DatasetId>,
+        limit: u32,
+    ) -> Result<Vec<Dataset>, StorageError> {
+        const SQL: &str = "SELECT * FROM datasets_with_readers WHERE id > $1 ORDER BY id LIMIT $2";
+        const FIRST: &str = "SELECT * FROM datasets_with_readers ORDER BY id LIMIT $1";
+        let limit = i64::from(limit);
+        let doing = "read a page of datasets";
+        let rows: Vec<DatasetRow> = attempt(CALL_DEADLINE, doing, "datasets", async {
+            on_either!(self.readers(), pool => match after {
+                Some(after) => {
+                    sqlx::query_as(SQL).bind(after.0).bind(limit).fetch_all(pool).await
+                }
+                None => sqlx::query_as(FIRST).bind(limit).fetch_all(pool).await,
+            })
+        })
+        .await?;
+        rows.into_iter().map(DatasetRow::into_dataset).collect()
+    }
 }
 
 /// Reads all datasets, by id.

@@ -8,6 +8,7 @@
 )]
 
 mod audit;
+mod catalog_view;
 mod command_line;
 mod cors;
 mod download;

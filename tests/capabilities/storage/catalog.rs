@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cedargate::domain::dataset::{RecordStatus, StoredFile, Visibility};
+use cedargate::domain::dataset::{Dataset, RecordStatus, StoredFile, Visibility};
 use cedargate::domain::id::{DatasetId, RecordId, UserId};
 use cedargate::domain::principal::Tags;
 use cedargate::storage::{CatalogChange, Database, StorageError};
@@ -23,6 +23,7 @@ on_both! {
     the_built_in_role_cannot_be_removed,
     a_removed_users_name_is_free_within_the_same_change,
     removing_a_dataset_leaves_the_others,
+    datasets_are_paged_by_id,
 }
 
 async fn a_new_database_has_the_built_in_role_and_nothing_else(place: Place) {
@@ -280,4 +281,27 @@ async fn removing_a_dataset_leaves_the_others(place: Place) {
     let catalog = place.database.read_catalog().await.unwrap();
     assert_eq!(catalog.datasets, [change.datasets_put[1].clone()]);
     assert_eq!(catalog.users, change.users_put);
+}
+
+async fn datasets_are_paged_by_id(place: Place) {
+    let mut datasets: Vec<_> = (0..7)
+        .map(|number| dataset(&number.to_string(), None))
+        .collect();
+    let change = CatalogChange {
+        datasets_put: datasets.clone(),
+        ..CatalogChange::default()
+    };
+    put(&place, &change).await;
+    datasets.sort_by_key(|dataset| dataset.id);
+    let mut paged = Vec::new();
+    loop {
+        let after = paged.last().map(|last: &Dataset| last.id);
+        let page = place.database.dataset_page(after, 3).await.unwrap();
+        assert!(page.len() <= 3);
+        if page.is_empty() {
+            break;
+        }
+        paged.extend(page);
+    }
+    assert_eq!(paged, datasets);
 }

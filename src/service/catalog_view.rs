@@ -1,0 +1,123 @@
+//! The catalog as one caller sees it: exactly the datasets that the caller may discover.
+//!
+//! Each dataset is asked about by itself, with the policies that also decide the mint. Looking is
+//! not on record (nothing is given away that policy does not show to this caller); evaluation errors
+//! alarm all the same. This module refuses to know how a catalog is shown.
+
+use std::sync::Arc;
+
+use crate::domain::action::Action;
+use crate::domain::caller::Caller;
+use crate::domain::dataset::Dataset;
+use crate::domain::id::DatasetId;
+
+use super::access::Access;
+use super::authentication::Authenticator;
+use super::error::ServiceError;
+use super::limits::Limits;
+use super::visitor::Visitor;
+
+/// The most datasets of one page.
+pub const LONGEST_PAGE: u32 = 100;
+/// How many datasets one step reads from the catalog.
+const STEP: u32 = 200;
+/// The most datasets that one request looks at; a page may be short because of it.
+const MOST_LOOKED_AT: u32 = 2_000;
+
+/// One dataset that a caller may discover.
+#[derive(Clone, Debug)]
+pub struct Visible {
+    /// The dataset.
+    pub dataset: Arc<Dataset>,
+    /// Whether the caller may read it too.
+    pub is_readable: bool,
+}
+
+/// Some of the datasets that a caller may discover, in the order of their ids.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The datasets.
+    pub datasets: Vec<Visible>,
+    /// Where the next page begins; none when there is no further dataset.
+    pub next: Option<DatasetId>,
+}
+
+/// Shows callers the catalog.
+pub struct CatalogView {
+    /// Who asks.
+    pub authenticator: Arc<Authenticator>,
+    /// How often it may.
+    pub limits: Arc<Limits>,
+    /// What it may discover.
+    pub access: Arc<Access>,
+}
+
+impl CatalogView {
+    /// One dataset; one that the caller may not discover is not there.
+    pub async fn show(
+        &self,
+        visitor: &Visitor,
+        dataset_id: DatasetId,
+    ) -> Result<Visible, ServiceError> {
+        let caller = self.admit(visitor).await?;
+        let dataset = self.access.facts.dataset(dataset_id).await?;
+        dataset
+            .and_then(|dataset| self.look(&caller, &dataset))
+            .ok_or(ServiceError::DatasetNotFound)
+    }
+
+    /// At most `limit` datasets whose ids come after `after`.
+    ///
+    /// Ids never change, so that pages stay whole while others add and remove datasets: what is
+    /// there all the while is shown once.
+    pub async fn list(
+        &self,
+        visitor: &Visitor,
+        after: Option<DatasetId>,
+        limit: u32,
+    ) -> Result<Page, ServiceError> {
+        let caller = self.admit(visitor).await?;
+        let limit = limit.clamp(1, LONGEST_PAGE) as usize;
+        let mut datasets = Vec::with_capacity(limit);
+        let mut next = after;
+        for _ in 0..MOST_LOOKED_AT / STEP {
+            let step = self.access.facts.datasets_after(next, STEP).await?;
+            let is_last_step = step.len() < STEP as usize;
+            let mut step = step.into_iter().peekable();
+            while let Some(dataset) = step.next() {
+                next = Some(dataset.id);
+                datasets.extend(self.look(&caller, &dataset));
+                if datasets.len() == limit {
+                    let is_more = !is_last_step || step.peek().is_some();
+                    return Ok(Page {
+                        datasets,
+                        next: next.filter(|_| is_more),
+                    });
+                }
+            }
+            if is_last_step {
+                return Ok(Page {
+                    datasets,
+                    next: None,
+                });
+            }
+            // Deciding takes no breath by itself, and others want their turn.
+            tokio::task::yield_now().await;
+        }
+        Ok(Page { datasets, next })
+    }
+
+    async fn admit(&self, visitor: &Visitor) -> Result<Caller, ServiceError> {
+        let caller = self.authenticator.resolve(visitor).await?;
+        self.limits.count(&caller)?;
+        Ok(caller)
+    }
+
+    fn look(&self, caller: &Caller, dataset: &Arc<Dataset>) -> Option<Visible> {
+        let may = |action| self.access.decide(caller, action, dataset).is_permitted;
+        may(Action::Discover).then(|| Visible {
+            is_readable: may(Action::Read),
+            dataset: Arc::clone(dataset),
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! The catalog as each caller sees it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::server::{
+    Answer, DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN, WITHOUT_FILE,
+};
+
+async fn page(server: &Server, query: &str, session: Option<&str>) -> Value {
+    let request = server.get(&format!("/datasets{query}"));
+    let answer = Answer::of(match session {
+        Some(session) => request.bearer_auth(session),
+        None => request,
+    })
+    .await;
+    assert_eq!(
+        answer.status,
+        200,
+        "{}",
+        String::from_utf8_lossy(&answer.body)
+    );
+    answer.json()
+}
+
+/// All datasets that a caller is shown, page by page, with `can_read`.
+async fn all(server: &Server, limit: usize, session: Option<&str>) -> Vec<(String, bool)> {
+    let mut shown = Vec::new();
+    let mut query = format!("?limit={limit}");
+    loop {
+        let page = page(server, &query, session).await;
+        for dataset in page["datasets"].as_array().unwrap() {
+            let id = dataset["id"].as_str().unwrap().to_owned();
+            shown.push((id, dataset["can_read"].as_bool().unwrap()));
+        }
+        match page["next"].as_str() {
+            Some(next) => query = format!("?limit={limit}&after={next}"),
+            None => return shown,
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_caller_is_shown_exactly_what_the_policies_let_it_discover() {
+    let server = Server::start().await;
+    let rows: [(Option<&str>, &[(&str, bool)]); 4] = [
+        (None, &[(PUBLIC, true), (WITHOUT_FILE, true)]),
+        (
+            Some("otto"),
+            &[
+                (PUBLIC, true),
+                (WITHOUT_FILE, true),
+                (RESTRICTED, false),
+                (INTERNAL, true),
+            ],
+        ),
+        (
+            Some("mo"),
+            &[
+                (PUBLIC, true),
+                (WITHOUT_FILE, true),
+                (RESTRICTED, true),
+                (INTERNAL, true),
+            ],
+        ),
+        (
+            Some("olivia"),
+            &[
+                (PUBLIC, true),
+                (WITHOUT_FILE, true),
+                (RESTRICTED, true),
+                (INTERNAL, true),
+                (PRIVATE, true),
+                (DRAFT, true),
+            ],
+        ),
+    ];
+    for (username, expected) in rows {
+        let session = match username {
+            Some(username) => Some(server.session(username).await),
+            None => None,
+        };
+        let shown: BTreeMap<_, _> = all(&server, 100, session.as_deref())
+            .await
+            .into_iter()
+            .collect();
+        let expected: BTreeMap<_, _> = expected
+            .iter()
+            .map(|(id, can_read)| ((*id).to_owned(), *can_read))
+            .collect();
+        assert_eq!(shown, expected, "{username:?}");
+        for (id, can_read) in shown.iter().filter(|(id, _)| *id != WITHOUT_FILE) {
+            let mint = server.mint(id, session.as_deref()).await;
+            assert_eq!(mint.status == 200, *can_read, "{username:?} {id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_of_any_length_show_the_same_datasets_once_each() {
+    let server = Server::start().await;
+    let session = server.session("ada").await;
+    let whole = all(&server, 100, Some(&session)).await;
+    assert_eq!(whole.len(), 6);
+    assert!(whole.is_sorted());
+    for limit in 1..=6 {
+        assert_eq!(all(&server, limit, Some(&session)).await, whole, "{limit}");
+    }
+    let usual = page(&server, "", Some(&session)).await;
+    assert_eq!(usual["datasets"].as_array().unwrap().len(), 6);
+    assert!(usual.get("next").is_none());
+}
+
+#[tokio::test]
+async fn one_dataset_is_shown_with_its_file_and_hidden_ones_look_like_none() {
+    let server = Server::start().await;
+    let shown = Answer::of(server.get(&format!("/datasets/{}", PUBLIC.to_uppercase()))).await;
+    assert_eq!(shown.status, 200);
+    let dataset = shown.json();
+    assert_eq!(dataset["id"], PUBLIC);
+    assert_eq!(dataset["visibility"], "public");
+    assert_eq!(dataset["record_status"], "published");
+    assert_eq!(dataset["file"]["name"], "jacksboro-fault-dem.cog.tif");
+    let token = server.mint(PUBLIC, None).await.token();
+    let download = server.download(PUBLIC, &token).await;
+    assert_eq!(dataset["file"]["etag"], download.header("etag"));
+    assert_eq!(dataset["file"]["size"], download.body.len());
+
+    let unknown = Answer::of(server.get(&format!("/datasets/{UNKNOWN}"))).await;
+    unknown.problem(404);
+    for hidden in [INTERNAL, RESTRICTED, PRIVATE, DRAFT] {
+        let answer = Answer::of(server.get(&format!("/datasets/{hidden}"))).await;
+        assert_eq!(
+            (answer.status, &answer.body),
+            (404, &unknown.body),
+            "{hidden}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_is_unprocessable_and_a_bad_credential_is_refused() {
+    let server = Server::start().await;
+    for query in ["?limit=0", "?limit=101", "?limit=x", "?after=x"] {
+        Answer::of(server.get(&format!("/datasets{query}")))
+            .await
+            .problem(422);
+    }
+    Answer::of(server.get("/datasets").bearer_auth("x"))
+        .await
+        .problem(401);
+    Answer::of(server.get("/datasets").header("authorization", "Bearer"))
+        .await
+        .problem(400);
+}
+
+#[tokio::test]
+async fn a_catalog_that_grows_meanwhile_loses_and_repeats_nothing() {
+    let server = Server::start().await;
+    let dataset = |number: u32| {
+        format!(
+            "[[datasets]]\nid = \"{number:08x}-0000-4000-8000-000000000000\"\n\
+             title = \"{number}\"\nvisibility = \"public\"\nrecord_status = \"published\"\n"
+        )
+    };
+    let some: String = (0..300).map(|number| dataset(number * 2)).collect();
+    server.apply(&some).await;
+    let mut shown = Vec::new();
+    let mut query = "?limit=70".to_owned();
+    let mut added = 1;
+    loop {
+        let page = page(&server, &query, None).await;
+        let ids = page["datasets"].as_array().unwrap().iter();
+        shown.extend(ids.map(|dataset| dataset["id"].as_str().unwrap().to_owned()));
+        server.apply(&dataset(added)).await;
+        added += 200;
+        match page["next"].as_str() {
+            Some(next) => query = format!("?limit=70&after={next}"),
+            None => break,
+        }
+    }
+    assert!(shown.is_sorted());
+    let mut once = shown.clone();
+    once.dedup();
+    assert_eq!(once, shown);
+    for number in 0..300 {
+        let id = format!("{:08x}-0000-4000-8000-000000000000", number * 2);
+        assert!(shown.contains(&id), "{id}");
+    }
+}
