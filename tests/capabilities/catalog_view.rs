@@ -41,10 +41,13 @@ async fn all(server: &Server, limit: usize, session: Option<&str>) -> Vec<(Strin
     }
 }
 
+/// A user name, and what that user is shown with `can_read`.
+type Row = (Option<&'static str>, &'static [(&'static str, bool)]);
+
 #[tokio::test]
 async fn each_caller_is_shown_exactly_what_the_policies_let_it_discover() {
     let server = Server::start().await;
-    let rows: [(Option<&str>, &[(&str, bool)]); 4] = [
+    let rows: [Row; 4] = [
         (None, &[(PUBLIC, true), (WITHOUT_FILE, true)]),
         (
             Some("otto"),
