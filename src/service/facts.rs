@@ -3,8 +3,8 @@
 //! Remembered facts belong to one version of the catalog. Every write to the catalog makes a new
 //! version, this replica's writes at once and everybody else's within a second
 //! ([`Facts::follow`]), and a fact of an older version is never looked at again. While the version
-//! is not known (the database is away), nothing is remembered and every question goes to the
-//! database. This module refuses to know what follows from a fact.
+//! is not known the database is away: every question is refused at once, instead of letting each
+//! caller find out for itself. This module refuses to know what follows from a fact.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -70,6 +70,9 @@ impl Facts {
         limit: u32,
     ) -> Result<Vec<Arc<Dataset>>, ServiceError> {
         let version = self.version();
+        if version == UNKNOWN {
+            return Err(away());
+        }
         let mut page = Vec::new();
         for dataset in self.database.dataset_page(after, limit).await? {
             // The same facts as the mint's, so that what is prepared for a decision serves both.
@@ -119,6 +122,13 @@ impl Facts {
     }
 }
 
+fn away() -> ServiceError {
+    ServiceError::Unavailable {
+        what: "the database",
+        source: "it did not answer when it was last asked, a moment ago".into(),
+    }
+}
+
 async fn remembered<I, T, F>(
     cache: &Cache<(i64, I), Arc<T>>,
     version: i64,
@@ -130,13 +140,14 @@ where
     T: Send + Sync + 'static,
     F: Future<Output = Result<Option<T>, StorageError>>,
 {
+    if version == UNKNOWN {
+        return Err(away());
+    }
     if let Some(fact) = cache.get(&(version, id)).await {
         return Ok(Some(fact));
     }
     let fact = find().await?.map(Arc::new);
-    if let Some(fact) = &fact
-        && version != UNKNOWN
-    {
+    if let Some(fact) = &fact {
         // The fact may already be newer than `version`, which is harmless; it cannot be older.
         cache.insert((version, id), Arc::clone(fact)).await;
     }
