@@ -12,7 +12,6 @@ pub mod download_api;
 pub mod gate;
 pub mod health_api;
 pub mod key_set_api;
-pub mod login_api;
 pub mod methods;
 pub mod metrics_page;
 pub mod mint_api;
@@ -20,6 +19,7 @@ pub mod parameter;
 pub mod precondition;
 pub mod problem;
 pub mod server;
+pub mod session_api;
 pub mod span;
 
 use std::sync::Arc;
@@ -33,28 +33,28 @@ use serde_json::Value;
 
 use crate::config::AllowedOrigins;
 use crate::domain::clock::Clock;
-use crate::service::authentication::Authenticator;
 use crate::service::download::Downloads;
 use crate::service::download_token::DownloadTokens;
 use crate::service::health::Health;
 use crate::service::keys::Keys;
+use crate::service::sessions::Sessions;
 
 use cors::Cors;
 use download_api::DownloadApi;
 use gate::Gate;
 use health_api::HealthApi;
 use key_set_api::KeySetApi;
-use login_api::LoginApi;
 use methods::Methods;
 use mint_api::MintApi;
+use session_api::SessionApi;
 
 /// What the operations call.
 #[derive(Clone)]
 pub struct Capabilities {
     /// Mints.
     pub tokens: Arc<DownloadTokens>,
-    /// Signs in.
-    pub authenticator: Arc<Authenticator>,
+    /// Signs in and out.
+    pub sessions: Arc<Sessions>,
     /// Downloads.
     pub downloads: Arc<Downloads>,
     /// Publishes the key set.
@@ -80,15 +80,15 @@ pub struct Manners {
     pub clock: Clock,
 }
 
-type Apis = (MintApi, LoginApi, DownloadApi, KeySetApi, HealthApi);
+type Apis = (MintApi, SessionApi, DownloadApi, KeySetApi, HealthApi);
 
 fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
     let apis = (
         MintApi {
             tokens: Arc::clone(&capabilities.tokens),
         },
-        LoginApi {
-            authenticator: Arc::clone(&capabilities.authenticator),
+        SessionApi {
+            sessions: Arc::clone(&capabilities.sessions),
         },
         DownloadApi {
             downloads: Arc::clone(&capabilities.downloads),

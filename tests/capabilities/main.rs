@@ -11,6 +11,7 @@ mod audit;
 mod command_line;
 mod cors;
 mod download;
+mod guesses;
 mod health;
 mod house;
 mod key_set;
@@ -20,6 +21,7 @@ mod mint;
 mod postgres;
 mod problems;
 mod server;
+mod sessions;
 mod sqlite;
 mod storage;
 
