@@ -42,6 +42,8 @@ pub struct LoginForm {
 #[derive(Object)]
 pub struct RefreshRequest {
     /// The newest refresh token of the session.
+    // The form is checked here too, because a number would be taken for its digits.
+    #[oai(validator(pattern = "^[A-Za-z0-9_-]{43}$"))]
     pub refresh_token: String,
 }
 

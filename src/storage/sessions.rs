@@ -143,6 +143,9 @@ impl Database {
         const SPEND: &str =
             "UPDATE refresh_tokens SET spent_at = $1 WHERE sha256 = $2 AND spent_at IS NULL";
         attempt(CALL_DEADLINE, "renew a session", "sessions", async {
+            if !self.is_known(shown).await? {
+                return Ok(Renewal::Unknown);
+            }
             let mut transaction = self.begin_writing().await?;
             let Some(row) = find_shown(&mut transaction, shown).await? else {
                 return Ok(Renewal::Unknown);
@@ -192,6 +195,9 @@ impl Database {
         now: i64,
     ) -> Result<Option<Ending>, StorageError> {
         attempt(CALL_DEADLINE, "end a session", "sessions", async {
+            if !self.is_known(shown).await? {
+                return Ok(None);
+            }
             let mut transaction = self.begin_writing().await?;
             let Some(row) = find_shown(&mut transaction, shown).await? else {
                 return Ok(None);
@@ -223,6 +229,16 @@ impl Database {
             })
         })
         .await
+    }
+
+    /// Whether there is such a refresh token: asked before writing, so that those who send made-up
+    /// tokens never stand in the way of those who write.
+    async fn is_known(&self, shown: Fingerprint) -> Result<bool, sqlx::Error> {
+        const SQL: &str = "SELECT session_id FROM refresh_tokens WHERE sha256 = $1";
+        let found: Option<Uuid> = on_either!(self.readers(), pool => {
+            sqlx::query_scalar(SQL).bind(&shown.0[..]).fetch_optional(pool).await?
+        });
+        Ok(found.is_some())
     }
 }
 

@@ -27,7 +27,7 @@ pub struct SessionClaims {
     pub subject: UserId,
     /// `jti`: the token's own id, a `UUIDv7`: that of the audit record of its login or refresh.
     pub id: RecordId,
-    /// `sid`: the session that the token belongs to (OpenID Connect Front-Channel Logout section 3).
+    /// `sid`: the session that the token belongs to (`OpenID` Connect Front-Channel Logout, section 3).
     pub session_id: SessionId,
     /// `iat`: seconds since 1970 UTC.
     pub issued_at: i64,
