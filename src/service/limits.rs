@@ -60,9 +60,14 @@ impl Limits {
     /// Counts one request of a caller: in the user's bucket, or in the address's when anonymous.
     pub fn count(&self, caller: &Caller) -> Result<(), ServiceError> {
         match caller.principal.user_id() {
-            Some(user_id) => self.take_from(Holder::User(user_id)),
+            Some(user_id) => self.count_user(user_id),
             None => self.count_address(caller.address),
         }
+    }
+
+    /// Counts one request of a user.
+    pub fn count_user(&self, user_id: UserId) -> Result<(), ServiceError> {
+        self.take_from(Holder::User(user_id))
     }
 
     /// Counts one anonymous request, or one failed authentication, of an address.

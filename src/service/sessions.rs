@@ -17,8 +17,8 @@ use crate::domain::id::{RecordId, SessionId};
 use crate::domain::name::Username;
 use crate::domain::principal::{Principal, User};
 use crate::domain::secret::Secret;
-use crate::domain::session::{RefreshToken, Session};
-use crate::storage::{Database, Renewal};
+use crate::domain::session::{Fingerprint, RefreshToken, Session};
+use crate::storage::{Database, KnownToken, Renewal};
 use crate::token::SessionClaims;
 
 use super::audit_trail::AuditTrail;
@@ -171,17 +171,18 @@ impl Sessions {
         record: &mut AuditRecord,
     ) -> Result<SessionTokens, ServiceError> {
         let refused = "the refresh token is not valid, or its session is over: sign in again";
-        let Some(shown) = RefreshToken::read(shown) else {
+        let Some((shown, known)) = self.find(shown).await? else {
             return Err(self.authenticator.refuse(visitor, refused));
         };
+        if !known.is_spent {
+            // Before it is spent, so that it still works after the wait. A second use is never held
+            // up: or else a thief who keeps the user's bucket empty would stay unnoticed.
+            self.limits.count_user(known.user_id)?;
+        }
         let next = RefreshToken::random();
         let renewal = self
             .database
-            .renew_session(
-                shown.fingerprint(),
-                next.fingerprint(),
-                self.clock.unix_seconds(),
-            )
+            .renew_session(shown, next.fingerprint(), self.clock.unix_seconds())
             .await?;
         match renewal {
             Renewal::Renewed(session) => {
@@ -231,10 +232,10 @@ impl Sessions {
         shown: &Secret<String>,
         record: &mut AuditRecord,
     ) -> Result<(), ServiceError> {
-        let ending = match RefreshToken::read(shown) {
-            Some(shown) => {
+        let ending = match self.find(shown).await? {
+            Some((shown, _)) => {
                 let now = self.clock.unix_seconds();
-                self.database.end_session(shown.fingerprint(), now).await?
+                self.database.end_session(shown, now).await?
             }
             None => None,
         };
@@ -277,6 +278,17 @@ impl Sessions {
             authentication,
             session,
         })
+    }
+
+    async fn find(
+        &self,
+        shown: &Secret<String>,
+    ) -> Result<Option<(Fingerprint, KnownToken)>, ServiceError> {
+        let Some(shown) = RefreshToken::read(shown).map(|token| token.fingerprint()) else {
+            return Ok(None);
+        };
+        let known = self.database.find_refresh_token(shown).await?;
+        Ok(known.map(|known| (shown, known)))
     }
 
     fn tokens(

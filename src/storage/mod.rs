@@ -19,6 +19,6 @@ mod users;
 pub use catalog::{Catalog, CatalogChange, UserRecord, Versions};
 pub use database::Database;
 pub use error::StorageError;
-pub use sessions::{Ending, Renewal};
+pub use sessions::{Ending, KnownToken, Renewal};
 pub use signing_keys::{KeyState, StoredKey};
 pub use users::Login;

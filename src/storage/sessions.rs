@@ -11,6 +11,15 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::secret::Secret;
 use crate::domain::session::{Fingerprint, Session};
 
+/// A refresh token that was given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownToken {
+    /// Whose session it is of.
+    pub user_id: UserId,
+    /// Whether it was used.
+    pub is_spent: bool,
+}
+
 /// What became of a refresh token that was shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Renewal {
@@ -130,6 +139,29 @@ impl Database {
         Ok(row.map(session_of))
     }
 
+    /// Finds whose a refresh token is, spent or not.
+    ///
+    /// Ask this before anything that writes: made-up tokens must not stand in the way of writers.
+    pub async fn find_refresh_token(
+        &self,
+        shown: Fingerprint,
+    ) -> Result<Option<KnownToken>, StorageError> {
+        const SQL: &str = "SELECT user_id, spent_at
+            FROM refresh_tokens JOIN sessions ON sessions.id = session_id WHERE sha256 = $1";
+        let doing = "find a refresh token";
+        let row: Option<(Uuid, Option<i64>)> =
+            attempt(CALL_DEADLINE, doing, "refresh_tokens", async {
+                on_either!(self.readers(), pool => {
+                    sqlx::query_as(SQL).bind(&shown.0[..]).fetch_optional(pool).await
+                })
+            })
+            .await?;
+        Ok(row.map(|(user_id, spent_at)| KnownToken {
+            user_id: UserId(user_id),
+            is_spent: spent_at.is_some(),
+        }))
+    }
+
     /// Spends the refresh token `shown` at `now` (seconds since 1970 UTC) and puts `next` in its
     /// place; ends the session when `shown` was spent before.
     ///
@@ -143,9 +175,6 @@ impl Database {
         const SPEND: &str =
             "UPDATE refresh_tokens SET spent_at = $1 WHERE sha256 = $2 AND spent_at IS NULL";
         attempt(CALL_DEADLINE, "renew a session", "sessions", async {
-            if !self.is_known(shown).await? {
-                return Ok(Renewal::Unknown);
-            }
             let mut transaction = self.begin_writing().await?;
             let Some(row) = find_shown(&mut transaction, shown).await? else {
                 return Ok(Renewal::Unknown);
@@ -195,9 +224,6 @@ impl Database {
         now: i64,
     ) -> Result<Option<Ending>, StorageError> {
         attempt(CALL_DEADLINE, "end a session", "sessions", async {
-            if !self.is_known(shown).await? {
-                return Ok(None);
-            }
             let mut transaction = self.begin_writing().await?;
             let Some(row) = find_shown(&mut transaction, shown).await? else {
                 return Ok(None);
@@ -229,16 +255,6 @@ impl Database {
             })
         })
         .await
-    }
-
-    /// Whether there is such a refresh token: asked before writing, so that those who send made-up
-    /// tokens never stand in the way of those who write.
-    async fn is_known(&self, shown: Fingerprint) -> Result<bool, sqlx::Error> {
-        const SQL: &str = "SELECT session_id FROM refresh_tokens WHERE sha256 = $1";
-        let found: Option<Uuid> = on_either!(self.readers(), pool => {
-            sqlx::query_scalar(SQL).bind(&shown.0[..]).fetch_optional(pool).await?
-        });
-        Ok(found.is_some())
     }
 }
 

@@ -406,3 +406,28 @@ async fn guessing_refresh_tokens_counts_for_the_address() {
         "who has a session is not held up by others at the same address"
     );
 }
+
+#[tokio::test]
+async fn refreshing_too_often_has_to_wait_and_spends_nothing() {
+    let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "2".to_owned())];
+    let server = Server::wished(Wish {
+        environment,
+        ..Wish::default()
+    })
+    .await;
+    let mut tokens = signed_in(&server, "otto").await;
+    let spent = text(&tokens, "refresh_token").to_owned();
+    for _ in 0..2 {
+        tokens = refresh(&server, text(&tokens, "refresh_token"))
+            .await
+            .json();
+    }
+    let newest = text(&tokens, "refresh_token");
+    let answer = refresh(&server, newest).await;
+    answer.problem(429);
+    let seconds: i64 = answer.header("retry-after").parse().unwrap();
+    server.clock.advance(seconds * 1000);
+    assert_eq!(refresh(&server, newest).await.status, 200);
+    let detail = refresh(&server, &spent).await.problem(401);
+    assert!(detail.contains("reuse"), "reuse is noticed all the same");
+}

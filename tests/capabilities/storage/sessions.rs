@@ -3,7 +3,7 @@
 use cedargate::domain::id::SessionId;
 use cedargate::domain::secret::Secret;
 use cedargate::domain::session::{Fingerprint, RefreshToken, Session};
-use cedargate::storage::{CatalogChange, Database, Ending, Renewal, UserRecord};
+use cedargate::storage::{CatalogChange, Database, Ending, KnownToken, Renewal, UserRecord};
 
 use crate::storage::{Place, put, user};
 
@@ -99,8 +99,18 @@ async fn a_refresh_token_renews_once_and_then_ends_its_session(place: Place) {
     let (_, session, first) = ada_signs_in(&place).await;
     let (second, third) = (fingerprint(), fingerprint());
     let renew = |shown, next| place.database.renew_session(shown, next, NOW + 1);
+    let known = |is_spent| {
+        Ok(Some(KnownToken {
+            user_id: session.user_id,
+            is_spent,
+        }))
+    };
+    let find = |token| place.database.find_refresh_token(token);
+    assert_eq!(find(first).await, known(false));
+    assert_eq!(find(fingerprint()).await, Ok(None));
     let renewed = Ok(Renewal::Renewed(session.clone()));
     assert_eq!(renew(first, second).await, renewed);
+    assert_eq!(find(first).await, known(true));
     assert_eq!(renew(second, third).await, renewed);
     let before = session_version(&place).await;
     let reused = |is_ended_by_this| {
