@@ -14,11 +14,11 @@ INSTALL_LOG := target/install.log
 heading = @printf '\n== %s ==\n'
 
 .PHONY: build run test install debian-packages cargo-deny format lint docs deny advisories \
-        compile cargo-test peers peers-lock openapi
+        compile cargo-test policy-test peers peers-lint peers-lock openapi
 
 # The debug binary, target/debug/cedargate.
 build:
-	cargo build --locked
+	@cargo build --locked
 
 run:
 	cargo run --release --locked -- serve --demo
@@ -33,7 +33,7 @@ test:
 	$(MAKE) --no-print-directory format lint docs compile; \
 	if ! wait $$install; then cat $(INSTALL_LOG); exit 1; fi; \
 	trap - EXIT
-	@$(MAKE) --no-print-directory deny cargo-test peers
+	@$(MAKE) --no-print-directory deny peers-lint cargo-test policy-test peers
 
 # What the tests need beyond the toolchain. A second run finds it all there.
 install: debian-packages .venv/installed $(PEERS)/node_modules/.package-lock.json cargo-deny
@@ -90,10 +90,19 @@ cargo-test:
 	$(heading) 'cargo test'
 	@cargo test --quiet --locked
 
+# The cases beside the shipped policies.
+policy-test: build
+	$(heading) 'policy cases'
+	@target/debug/cedargate policy test policies
+
 # Independent programs against the running server; see tests/peers/README.md.
 peers: install build
 	$(heading) 'peers'
 	@cd $(PEERS) && ../../.venv/bin/python -m pytest
+
+peers-lint: install
+	$(heading) 'format and lints of the peers tests'
+	@.venv/bin/ruff check --quiet $(PEERS) && .venv/bin/ruff format --check --quiet $(PEERS)
 
 # After a change of requirements.in or package.json: take the newest stable releases and pin them.
 peers-lock:

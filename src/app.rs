@@ -3,6 +3,8 @@
 //! Everything is checked before anything listens: a broken policy or a wrong key is an error at
 //! the start, not at the first request. This module refuses to decide anything.
 
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::domain::clock::Clock;
+use crate::domain::decision::Revision;
 use crate::files::{FileStore, FilesError};
 use crate::http::server::{self, Bounds};
 use crate::http::{self, Capabilities, Manners};
@@ -96,7 +99,7 @@ pub struct Stores {
 impl Stores {
     /// Opens the stores that the settings name, and brings the database up to date.
     pub async fn open(settings: &Settings) -> Result<Self, AppError> {
-        std::fs::create_dir_all(&settings.data_dir).map_err(|source| AppError::DataDir {
+        make_privately(&settings.data_dir).map_err(|source| AppError::DataDir {
             path: settings.data_dir.display().to_string(),
             source,
         })?;
@@ -113,6 +116,14 @@ impl Stores {
             passwords: Passwords::new()?,
         })
     }
+}
+
+/// Makes the data directory for its owner alone; one that is there keeps its mode.
+fn make_privately(folder: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
 }
 
 /// Everything that is running.
@@ -134,8 +145,12 @@ impl App {
             passwords,
         } = stores;
         let bundle = Arc::new(open_bundle(settings)?);
-        let sealing_key =
-            open_sealing_key(&settings.sealing_key_file, settings.is_sealing_key_made())?;
+        // A new sealing key opens no key that is sealed already.
+        let is_first_start = database.list_signing_keys().await?.is_empty();
+        let sealing_key = open_sealing_key(
+            &settings.sealing_key_file,
+            settings.is_sealing_key_made() && is_first_start,
+        )?;
         let parties = Parties {
             issuer: settings.issuer.clone(),
             audience: settings.audience.clone(),
@@ -196,6 +211,7 @@ impl App {
         });
         let health = Arc::new(Health {
             database: database.clone(),
+            audit: Arc::clone(&audit),
             files,
             bundle,
         });
@@ -218,11 +234,24 @@ impl App {
             bounds: Bounds {
                 most_connections: settings.max_connections,
                 grace: settings.shutdown_grace,
+                trusted_proxies: settings.trusted_proxies.clone(),
             },
             database,
             audit,
             follower,
         })
+    }
+
+    /// Which kind of database it works with.
+    #[must_use]
+    pub fn database_kind(&self) -> &'static str {
+        self.database.kind()
+    }
+
+    /// The policies in force.
+    #[must_use]
+    pub fn revision(&self) -> &Revision {
+        self.capabilities.health.bundle.revision()
     }
 
     /// The OpenAPI document.
@@ -239,7 +268,8 @@ impl App {
 
     /// Serves until `shutdown`, drains, and closes everything; says whether all requests ended.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> bool {
-        let is_drained = server::serve(listener, self.routes(), self.bounds, shutdown).await;
+        let is_drained =
+            server::serve(listener, self.routes(), self.bounds.clone(), shutdown).await;
         self.close().await;
         is_drained
     }

@@ -2,17 +2,26 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use crate::app::Stores;
 use crate::config::Settings;
 use crate::service::audit_trail::AuditTrail;
+use crate::storage::Database;
 
-use super::{Ending, Failure, print, serve};
+use super::{Ending, Failure, print};
 
 /// Prints all records as JSON Lines, oldest first.
 pub(super) async fn export(settings: &Settings) -> Result<Ending, Failure> {
-    let stores = Stores::open(settings).await.map_err(serve::explain)?;
+    let Settings {
+        database_url,
+        database_connections,
+        ..
+    } = settings;
+    let database = Database::open_existing(database_url.reveal(), *database_connections)
+        .await
+        .map_err(|error| {
+            Failure::new(error).with_hint("cedargate config tells which database it looked for")
+        })?;
     let mut to = print::data_writer();
-    let exported = AuditTrail::export(&stores.database, |record| {
+    let exported = AuditTrail::export(&database, |record| {
         serde_json::to_writer(&mut to, record)?;
         writeln!(to)
     });

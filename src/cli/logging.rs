@@ -24,6 +24,7 @@ pub(super) fn start(settings: &Settings) -> Result<(), Failure> {
         let layer = fmt::layer()
             .json()
             .flatten_event(true)
+            .with_span_list(false)
             .with_writer(std::io::stderr);
         registry.with(layer).try_init()
     } else {

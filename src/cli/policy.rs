@@ -14,6 +14,7 @@ use super::{Ending, Failure, print};
 pub(super) fn check(settings: &Settings, folder: Option<&Path>) -> Result<Ending, Failure> {
     let bundle = match open(settings, folder) {
         Ok(bundle) => bundle,
+        Err(error @ BundleError::Unreadable { .. }) => return Err(broken(&error)),
         Err(error) => {
             print::error(error.render(print::is_coloured()).trim_end());
             return Ok(Ending::No);
@@ -61,6 +62,11 @@ fn open(settings: &Settings, folder: Option<&Path>) -> Result<Bundle, BundleErro
 
 /// A broken bundle with its diagnostics.
 pub(super) fn broken(error: &BundleError) -> Failure {
-    Failure::new(error.render(print::is_coloured()).trim_end())
-        .with_hint("cedargate policy check tells when the policies are in order")
+    let hint = match error {
+        BundleError::Unreadable { .. } => "CEDARGATE_POLICY_DIR names the folder of the policies",
+        BundleError::Invalid { .. } => {
+            "cedargate policy check tells when the policies are in order"
+        }
+    };
+    Failure::new(error.render(print::is_coloured()).trim_end()).with_hint(hint)
 }

@@ -42,7 +42,23 @@ pub(super) async fn serve(settings: &Settings, is_demo: bool) -> Result<Ending, 
     let app = App::open(settings, stores, clock).await.map_err(explain)?;
     let listener = listen(address).await?;
     let address = listener.local_addr().map_err(Failure::new)?;
-    tracing::info!(%address, "listening");
+    tracing::info!(
+        %address,
+        issuer = settings.issuer,
+        database = app.database_kind(),
+        policies = %settings
+            .policy_dir
+            .as_ref()
+            .map_or("the bundle inside the program".into(), |folder| folder.to_string_lossy()),
+        revision = %app.revision(),
+        "listening"
+    );
+    if settings.is_issuer_unreachable() {
+        tracing::warn!(
+            issuer = settings.issuer,
+            "nobody can reach this issuer: set CEDARGATE_ISSUER to the URL that clients use"
+        );
+    }
     if let Some(demo) = &demo {
         print::data(demo_page::page(demo, address)).map_err(Failure::new)?;
     }

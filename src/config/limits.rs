@@ -14,7 +14,16 @@ pub const LARGEST_HEADERS: usize = 32 * 1024;
 pub const LARGEST_BODY: u64 = 2 * 1024 * 1024;
 
 /// How long a connection may take to send the headers of a request, and how long it may be idle.
-pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
+pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a request's body may take to arrive.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many headers a request may have; more is answered with a bare 431, before anything is read.
+pub const MOST_HEADERS: usize = 100;
+
+/// Which part of all connections one address may hold that is no trusted proxy: one in so many.
+pub const CONNECTION_SHARE: usize = 4;
 
 /// How long a client may read nothing of its answer.
 pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);

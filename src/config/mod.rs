@@ -153,6 +153,11 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Whether the issuer follows from an address that stands for every address of the machine.
+    pub fn is_issuer_unreachable(&self) -> bool {
+        self.listen.ip().is_unspecified() && self.issuer == format!("http://{}", self.listen)
+    }
+
     /// Whether nobody named a sealing key file, so that the default one may be made.
     pub fn is_sealing_key_made(&self) -> bool {
         self.in_force.iter().any(|setting| {

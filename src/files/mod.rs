@@ -67,7 +67,8 @@ impl FileStore {
     pub async fn contains(&self, file: &StoredFile) -> Result<bool, FilesError> {
         match self.store.head(&object_path(file)?).await {
             Ok(object) => Ok(object.size == file.size),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            // Without its folder nothing is in the store, but that is an outage and not an answer.
+            Err(object_store::Error::NotFound { .. }) => self.look().await.map(|()| false),
             Err(error) => Err(reading::unreadable(file.name.clone(), error.into())),
         }
     }

@@ -11,7 +11,6 @@ use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
 use crate::config::AllowedOrigins;
 
-use super::answer;
 use super::key_set_api::KEY_SET_PATH;
 
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
@@ -60,11 +59,13 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
                 .headers()
                 .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         let allowed = self.cors.allowed(&request);
-        let mut response = if is_preflight {
-            answer::empty(StatusCode::NO_CONTENT)
-        } else {
-            self.inner.call(request).await?.into_response()
-        };
+        let mut response = self.inner.call(request).await?.into_response();
+        if is_preflight {
+            // Even where the path is unknown: a page may only see that if its preflight succeeds.
+            response.set_status(StatusCode::NO_CONTENT);
+            response.set_body(());
+            response.headers_mut().remove(header::CONTENT_TYPE);
+        }
         let headers = response.headers_mut();
         if !matches!(self.cors.allowed_origins, AllowedOrigins::Any) {
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
@@ -96,16 +97,19 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
 }
 
 impl Cors {
-    /// The value of `Access-Control-Allow-Origin`, if the page may see the answer.
+    /// The value of `Access-Control-Allow-Origin`, if a page may see the answer.
+    ///
+    /// Where any page may, the header is there whether or not a page asks: a cache between may give
+    /// the answer to one later.
     fn allowed(&self, request: &Request) -> Option<HeaderValue> {
-        let origin = request.headers().get(header::ORIGIN)?;
         match &self.allowed_origins {
             AllowedOrigins::Any => Some(ANY_ORIGIN),
             AllowedOrigins::Only(_) if request.uri().path() == KEY_SET_PATH => Some(ANY_ORIGIN),
-            AllowedOrigins::Only(origins) => origins
-                .iter()
-                .any(|allowed| origin.as_bytes() == allowed.as_bytes())
-                .then(|| origin.clone()),
+            AllowedOrigins::Only(origins) => {
+                let origin = request.headers().get(header::ORIGIN)?;
+                let is_allowed = |allowed: &String| origin.as_bytes() == allowed.as_bytes();
+                origins.iter().any(is_allowed).then(|| origin.clone())
+            }
         }
     }
 }

@@ -62,8 +62,8 @@ fn asset(content_type: &'static str, body: impl Into<Bytes>) -> impl IntoEndpoin
 
 fn between(text: &str, begin: &str, end: &str) -> Bytes {
     let rest = text.split_once(begin).map_or("", |(_, rest)| rest);
-    // The script has the end tag in its own strings: the last one before the body is the real one.
-    let rest = rest.split_once("</head>").map_or(rest, |(head, _)| head);
+    // The script has end tags in its own strings: the last ones before the body are the real ones.
+    let rest = rest.rsplit_once("</head>").map_or(rest, |(head, _)| head);
     let found = rest.rsplit_once(end).map_or("", |(found, _)| found);
     Bytes::copy_from_slice(found.as_bytes())
 }

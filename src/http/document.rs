@@ -83,9 +83,22 @@ fn give_titles(document: &mut Value) {
     for (schema_name, schema) in schemas.into_iter().flatten() {
         let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
         for (name, property) in properties.into_iter().flatten() {
+            tell_description_once(property);
             give_title(property, Some(title_of(name)));
         }
         give_title(schema, Some(schema_name.clone()));
+    }
+}
+
+/// poem-openapi repeats the description of a property that refers to a schema as a schema of its
+/// own in `allOf`, which describes no value; generators of clients give up on it.
+fn tell_description_once(property: &mut Value) {
+    let is_description = |part: &Value| {
+        part.as_object()
+            .is_some_and(|part| part.keys().all(|key| key == "description"))
+    };
+    if let Some(parts) = property.get_mut("allOf").and_then(Value::as_array_mut) {
+        parts.retain(|part| !is_description(part));
     }
 }
 

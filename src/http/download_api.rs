@@ -23,6 +23,7 @@ use super::gate::Arrival;
 use super::precondition::http_date;
 use super::problem::Problem;
 use super::span::{Selection, content_range, select, unsatisfied_range};
+use super::transfer::Transfer;
 
 /// The media type of a GeoTIFF (RFC 3302).
 const TIFF: &str = "image/tiff";
@@ -180,7 +181,7 @@ fn reply(selection: &Selection, download: Download) -> Response {
             format!("attachment; filename=\"{}\"", file.name),
         );
     match bytes {
-        Some(bytes) => answer.body(Body::from_bytes_stream(bytes)),
+        Some(bytes) => answer.body(Body::from_bytes_stream(Transfer::of(bytes, length))),
         None => answer.finish(),
     }
 }

@@ -4,18 +4,21 @@
 //! goes wrong (a panic too) into a problem, and writes one line into the access log. The line
 //! names the path and never the query, where tokens travel. The gate refuses to know any route.
 
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, StreamExt};
+use bytes::Bytes;
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use ipnet::IpNet;
 use poem::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use poem::{Body, Endpoint, IntoResponse, Middleware, Request, Response};
 use tracing::Instrument;
 
-use crate::config::limits::{LARGEST_BODY, LARGEST_HEADERS};
+use crate::config::limits::{BODY_TIMEOUT, LARGEST_BODY, LARGEST_HEADERS};
 use crate::domain::clock::Clock;
 use crate::domain::id::RecordId;
 
@@ -25,6 +28,10 @@ use super::problem::{PROBLEM_JSON, Problem};
 
 /// The longest request id that is taken over from a client or proxy.
 const LONGEST_REQUEST_ID: usize = 64;
+
+/// The longest part of a path that the log shows. No path that is served has a longer one, so it
+/// may be a token that somebody put in the wrong place.
+const LONGEST_LOGGED_SEGMENT: usize = 64;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -71,6 +78,8 @@ pub struct Gate {
     pub methods: Arc<Methods>,
     /// The time, for request ids.
     pub clock: Clock,
+    /// Whether the log says already that a proxy is not trusted; once is enough.
+    pub has_warned: Arc<AtomicBool>,
 }
 
 impl<E: Endpoint> Middleware<E> for Gate {
@@ -98,6 +107,7 @@ impl<E: Endpoint> Endpoint for Gated<E> {
         let arrival = self.gate.arrival(&request);
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
+        let logged_path = loggable(&path);
         let request_id = arrival.request_id.clone();
         let span = tracing::info_span!("request", request_id);
         request.extensions_mut().insert(arrival);
@@ -111,9 +121,9 @@ impl<E: Endpoint> Endpoint for Gated<E> {
             tracing::info!(
                 target: "cedargate::access",
                 %method,
-                path,
+                path = logged_path,
                 status = response.status().as_u16(),
-                content_length = content_length(response.headers()),
+                content_length = length_of(response.headers()),
                 millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
                 "answered"
             );
@@ -184,6 +194,12 @@ impl Gate {
         )
     }
 
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        self.trusted_proxies
+            .iter()
+            .any(|proxy| proxy.contains(&address))
+    }
+
     /// The address before the nearest proxy that is not trusted; the peer itself if none is.
     fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let hops: Vec<&str> = headers
@@ -192,13 +208,19 @@ impl Gate {
             .flat_map(|value| value.to_str().unwrap_or_default().split(','))
             .map(str::trim)
             .collect();
+        if !hops.is_empty()
+            && !self.is_trusted(peer)
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                %peer,
+                "a peer sends X-Forwarded-For and is not a trusted proxy: all its clients share one \
+                 limit; if it is a proxy of yours, name it in CEDARGATE_TRUSTED_PROXIES"
+            );
+        }
         let mut address = peer;
         for hop in hops.iter().rev() {
-            if !self
-                .trusted_proxies
-                .iter()
-                .any(|proxy| proxy.contains(&address))
-            {
+            if !self.is_trusted(address) {
                 break;
             }
             match hop.parse::<IpAddr>() {
@@ -208,6 +230,14 @@ impl Gate {
         }
         address
     }
+}
+
+/// The path as the log may show it: parts that are too long for any path that is served are `...`.
+fn loggable(path: &str) -> String {
+    let is_short = |part: &&str| part.len() <= LONGEST_LOGGED_SEGMENT;
+    let parts = path.split('/').take(LONGEST_LOGGED_SEGMENT);
+    let parts = parts.map(|part| Some(part).filter(is_short).unwrap_or("..."));
+    parts.collect::<Vec<_>>().join("/")
 }
 
 /// Refuses what is too large to begin with, and bounds the body that is still to come.
@@ -223,28 +253,50 @@ fn bound(request: &mut Request) -> Result<(), Problem> {
             format!("the request's headers are larger than {LARGEST_HEADERS} bytes together"),
         ));
     }
-    if content_length(headers) > LARGEST_BODY {
+    let hosts = headers.get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        // RFC 9112 section 3.2.
+        let detail = "the request must have one Host header";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    if length_of(headers).is_some_and(|length| length > LARGEST_BODY) {
         return Err(Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE));
     }
     if headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_LENGTH) {
-        let mut left = LARGEST_BODY;
-        let body = request.take_body().into_bytes_stream().map(move |chunk| {
-            let chunk = chunk?;
-            left = left.checked_sub(chunk.len() as u64).ok_or_else(|| {
-                std::io::Error::new(std::io::ErrorKind::FileTooLarge, "the body is too large")
-            })?;
-            Ok::<_, std::io::Error>(chunk)
-        });
-        request.set_body(Body::from_bytes_stream(body));
+        let body = request.take_body().into_bytes_stream();
+        request.set_body(Body::from_bytes_stream(bounded(body)));
     }
     Ok(())
 }
 
-fn content_length(headers: &HeaderMap) -> u64 {
+/// The body as far as it comes in time and is not too large.
+fn bounded(
+    body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let deadline = tokio::time::Instant::now() + BODY_TIMEOUT;
+    stream::try_unfold(
+        (Box::pin(body), LARGEST_BODY),
+        move |(mut body, left)| async move {
+            let next = tokio::time::timeout_at(deadline, body.next());
+            let next = next
+                .await
+                .map_err(|_| io::Error::from(ErrorKind::TimedOut))?;
+            let Some(chunk) = next.transpose()? else {
+                return Ok(None);
+            };
+            let left = left
+                .checked_sub(chunk.len() as u64)
+                .ok_or_else(|| io::Error::from(ErrorKind::FileTooLarge))?;
+            Ok(Some((chunk, (body, left))))
+        },
+    )
+}
+
+/// The length that headers tell; a streamed body of unknown length tells none.
+fn length_of(headers: &HeaderMap) -> Option<u64> {
     headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok())
-        .unwrap_or_default()
 }
 
 /// Gives an error that comes from below our own code the form of a problem; keeps its headers.
@@ -296,6 +348,7 @@ mod tests {
             longest_request: Duration::from_secs(1),
             methods: Arc::new(Methods::default()),
             clock: Clock::standing_at(0),
+            has_warned: Arc::default(),
         }
     }
 
@@ -319,6 +372,14 @@ mod tests {
             gate("10.0.0.0/8").client_address(peer, &forwarded(&["nonsense"])),
             peer
         );
+    }
+
+    #[test]
+    fn a_part_of_a_path_that_could_be_a_token_is_not_logged() {
+        let served = "/datasets/urn:uuid:2489e9ad-2ee2-8e00-8ec9-32d5f69181c0/download/cog";
+        assert_eq!(loggable(served), served);
+        let token = format!("eyJhbGciOiJFUzI1NiJ9.{}", "a".repeat(200));
+        assert_eq!(loggable(&format!("/x/{token}/y")), "/x/.../y");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod caller;
+pub mod connection_share;
 pub mod cors;
 pub mod docs;
 pub mod document;
@@ -21,6 +22,7 @@ pub mod problem;
 pub mod server;
 pub mod session_api;
 pub mod span;
+pub mod transfer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,6 +131,7 @@ pub fn routes(
         longest_request: manners.longest_request,
         methods,
         clock: manners.clock,
+        has_warned: Arc::default(),
     };
     route.with(gate).with(Cors {
         allowed_origins: manners.allowed_origins,

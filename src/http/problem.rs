@@ -3,6 +3,9 @@
 //! Whatever goes wrong, the router's own errors and a panic included, leaves the server as
 //! `application/problem+json`. This module refuses to know what led to an error.
 
+use std::io::ErrorKind;
+
+use poem::error::{ParsePathError as UnreadablePathError, ReadBodyError};
 use poem::http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use poem::http::{HeaderValue, StatusCode};
 use poem::{IntoResponse, Response};
@@ -93,6 +96,7 @@ impl Problem {
         let detail = match status {
             StatusCode::NOT_FOUND => "there is nothing at this path; /docs shows what there is",
             StatusCode::METHOD_NOT_ALLOWED => "this path does not take this method; see Allow",
+            StatusCode::REQUEST_TIMEOUT => "the request's body did not arrive in time",
             StatusCode::PAYLOAD_TOO_LARGE => "the request's body is too large",
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "the request's body has an unsupported type",
             _ if status.is_server_error() => return Self::internal(),
@@ -105,7 +109,15 @@ impl Problem {
     #[must_use]
     pub fn of_poem_error(error: poem::Error) -> Response {
         if let Some(error) = error.downcast_ref::<ParsePathError>() {
-            let detail = error.reason.clone();
+            // poem-openapi puts its own name of the type before what the type itself says.
+            let detail = error
+                .reason
+                .split_once("\": ")
+                .map_or(&*error.reason, |(_, said)| said);
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
+        }
+        if error.is::<UnreadablePathError>() {
+            let detail = "the path's percent-encoding gives no UTF-8 text";
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
         }
         if let Some(ParseParamError { name, reason }) = error.downcast_ref() {
@@ -115,6 +127,14 @@ impl Problem {
         if let Some(ParseRequestPayloadError { reason }) = error.downcast_ref() {
             let detail = format!("the request's body cannot be read: {reason}");
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
+        }
+        if let Some(ReadBodyError::Io(error)) = error.downcast_ref() {
+            let status = match error.kind() {
+                ErrorKind::TimedOut => StatusCode::REQUEST_TIMEOUT,
+                ErrorKind::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            return Self::of_status(status).into_response();
         }
         if let Some(error) = error.downcast_ref::<ContentTypeError>() {
             return Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string())
@@ -142,7 +162,7 @@ impl From<ServiceError> for Problem {
             }
             ServiceError::ReadDenied => Self::new(StatusCode::FORBIDDEN, detail),
             ServiceError::Unavailable { what, source } => {
-                tracing::error!(%source, "{what} is not available");
+                tracing::warn!(%source, "{what} is not available");
                 Self::unavailable(format!("{detail}; try again in a moment"))
             }
             ServiceError::Internal { what, source } => {

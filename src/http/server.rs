@@ -15,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use ipnet::IpNet;
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint, Request, Response};
@@ -23,7 +24,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::limits::{HEADERS_TIMEOUT, LARGEST_HEADERS, STALL_TIMEOUT};
+use super::connection_share::Shares;
+use crate::config::limits::{HEADERS_TIMEOUT, LARGEST_HEADERS, MOST_HEADERS, STALL_TIMEOUT};
 
 /// The most bytes that hyper buffers of one request's head; what is between this and the limit is
 /// refused by the gate, as a problem.
@@ -32,12 +34,14 @@ const MOST_BUFFERED: usize = 4 * LARGEST_HEADERS;
 const BREATHER: Duration = Duration::from_millis(50);
 
 /// What the server may spend.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Bounds {
     /// The most connections at a time; further ones wait in the listener's backlog.
     pub most_connections: usize,
     /// How long requests in flight may take after a shutdown began.
     pub grace: Duration,
+    /// Proxies, each of which may hold as many connections as there are.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// Serves until `shutdown`, then lets what is in flight end; says whether all of it did.
@@ -49,6 +53,7 @@ pub async fn serve(
 ) -> bool {
     let endpoint = Arc::new(endpoint);
     let places = Arc::new(Semaphore::new(bounds.most_connections));
+    let shares = Shares::new(&bounds);
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -62,6 +67,10 @@ pub async fn serve(
                 tokio::time::sleep(BREATHER).await;
                 continue;
             }
+        };
+        let Some(share) = shares.take(peer.ip()) else {
+            tracing::debug!(%peer, "an address that holds its share of connections was turned away");
+            continue;
         };
         let endpoint = Arc::clone(&endpoint);
         let local = stream.local_addr().ok();
@@ -79,13 +88,14 @@ pub async fn serve(
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS_TIMEOUT)
             .max_buf_size(MOST_BUFFERED)
+            .max_headers(MOST_HEADERS)
             .serve_connection(TokioIo::new(unstalled(stream)), service);
         let watcher = graceful.watcher();
         tokio::spawn(async move {
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "a connection broke");
             }
-            drop(place);
+            drop((place, share));
         });
     }
     drop(listener);

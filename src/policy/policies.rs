@@ -18,6 +18,10 @@ use super::sources::Sources;
 
 /// The longest `@id`, in bytes: it stands in every audit record.
 pub const LONGEST_POLICY_ID: usize = 128;
+/// The annotations that Cedargate reads.
+const ANNOTATIONS: [&str; 3] = ["id", "reason", "max_ttl"];
+/// The most letters in which a misspelt annotation differs from the one that was meant.
+const FURTHEST_MISSPELLING: usize = 2;
 /// The most policies of a bundle.
 pub const MOST_POLICIES: usize = 100_000;
 /// How many attributes deep a policy may reach: the principal's and the resource's own
@@ -148,6 +152,7 @@ impl<'a> Reading<'a> {
             self.problems.push(problem);
         }
         let max_ttl = self.check_max_ttl(file, text, policy);
+        self.warn_of_misspelt_annotations(file, text, policy);
         if checked.is_some() {
             let listed = ListedPolicy {
                 id: id.clone(),
@@ -227,6 +232,25 @@ impl<'a> Reading<'a> {
         let help = format!("write a whole number from 1 to {LONGEST_TOKEN_LIFE} on a permit");
         self.refuse((file, text), span, &message, &help);
         None
+    }
+
+    /// Annotations of a deployment's own are welcome; one that is nearly ours is most likely meant so.
+    fn warn_of_misspelt_annotations(&mut self, file: &str, text: &Arc<str>, policy: &Policy) {
+        for (name, _) in policy.annotations() {
+            let is_near = |ours: &&&str| strsim::osa_distance(name, ours) <= FURTHEST_MISSPELLING;
+            let Some(meant) = ANNOTATIONS
+                .iter()
+                .find(is_near)
+                .filter(|ours| **ours != name)
+            else {
+                continue;
+            };
+            let span = annotation_span(policy, name).unwrap_or_else(|| policy_span(policy, text));
+            let message = format!("the annotation @{name} means nothing to Cedargate");
+            let problem = Problem::at(&self.sources.label(file), text, span, &message);
+            let help = format!("did you mean @{meant}?");
+            self.warnings.push(problem.with_help(&help).into_warning());
+        }
     }
 
     fn validate(&mut self, schema: &Schema) {

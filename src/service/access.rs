@@ -68,7 +68,7 @@ impl Access {
         record.revision = Some(decision.revision.clone());
         if !decision.is_permitted {
             record.outcome = Outcome::Denied;
-            return Err(self.denial(caller, &dataset));
+            return Err(self.denial(caller, &dataset, record));
         }
         match dataset.file.clone() {
             Some(file) if self.files.contains(&file).await? => Ok(Readable {
@@ -89,15 +89,32 @@ impl Access {
     }
 
     /// What a caller who may not read is told: policy decides that too, by `discover`.
-    fn denial(&self, caller: &Caller, dataset: &Arc<Dataset>) -> ServiceError {
-        let may_discover = self.decide(caller, Action::Discover, dataset).is_permitted;
-        match (may_discover, caller.principal.is_anonymous()) {
-            (true, true) => ServiceError::CredentialMissing {
-                detail: "this dataset is not for everyone: sign in and try again".to_owned(),
-            },
-            (true, false) => ServiceError::ReadDenied,
-            (false, _) => ServiceError::DatasetNotFound,
-        }
+    fn denial(
+        &self,
+        caller: &Caller,
+        dataset: &Arc<Dataset>,
+        record: &mut AuditRecord,
+    ) -> ServiceError {
+        let discovery = self.decide(caller, Action::Discover, dataset);
+        record.errors.extend(discovery.errors);
+        let (reason, denial) = match (discovery.is_permitted, caller.principal.is_anonymous()) {
+            (true, true) => (
+                "the caller may discover the dataset and not read it; it did not sign in",
+                ServiceError::CredentialMissing {
+                    detail: "this dataset is not for everyone: sign in and try again".to_owned(),
+                },
+            ),
+            (true, false) => (
+                "the caller may discover the dataset and not read it",
+                ServiceError::ReadDenied,
+            ),
+            (false, _) => (
+                "the caller may not discover the dataset, and was told that there is none",
+                ServiceError::DatasetNotFound,
+            ),
+        };
+        record.reason = Some(reason.to_owned());
+        denial
     }
 
     fn decide(&self, caller: &Caller, action: Action, dataset: &Arc<Dataset>) -> Decision {

@@ -3,7 +3,8 @@
 //! Records are written by one task that commits whatever is waiting in one transaction, so that
 //! many callers share the price of one `fsync`. This module refuses to know what a record means.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -33,6 +34,7 @@ struct Waiting {
 pub struct AuditTrail {
     queue: Mutex<Option<mpsc::Sender<Waiting>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    is_failing: Arc<AtomicBool>,
 }
 
 impl AuditTrail {
@@ -40,10 +42,12 @@ impl AuditTrail {
     #[must_use]
     pub fn start(database: Database) -> Self {
         let (queue, waiting) = mpsc::channel(MOST_WAITING);
-        let writer = tokio::spawn(write(database, waiting));
+        let is_failing = Arc::new(AtomicBool::new(false));
+        let writer = tokio::spawn(write(database, waiting, Arc::clone(&is_failing)));
         Self {
             queue: Mutex::new(Some(queue)),
             writer: Mutex::new(Some(writer)),
+            is_failing,
         }
     }
 
@@ -113,6 +117,12 @@ impl AuditTrail {
         }
     }
 
+    /// Whether the last records that were to be written were not.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
     /// Writes what is waiting and stops.
     pub async fn stop(&self) {
         if let Ok(mut queue) = self.queue.lock() {
@@ -150,7 +160,11 @@ fn unavailable(reason: String) -> ServiceError {
     }
 }
 
-async fn write(database: Database, mut waiting: mpsc::Receiver<Waiting>) {
+async fn write(
+    database: Database,
+    mut waiting: mpsc::Receiver<Waiting>,
+    is_failing: Arc<AtomicBool>,
+) {
     let mut together = Vec::with_capacity(MOST_TOGETHER);
     while waiting.recv_many(&mut together, MOST_TOGETHER).await > 0 {
         let (records, callers): (Vec<_>, Vec<_>) = together
@@ -164,6 +178,7 @@ async fn write(database: Database, mut waiting: mpsc::Receiver<Waiting>) {
                 tracing::error!(%error, records = records.len(), "audit records were not written");
                 error.to_string()
             });
+        is_failing.store(result.is_err(), Ordering::Relaxed);
         for is_durable in callers {
             // A caller that has gone away has been told nothing, which is right.
             let _ = is_durable.send(result.clone());

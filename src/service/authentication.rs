@@ -84,7 +84,7 @@ impl Authenticator {
         Ok((caller, session))
     }
 
-    /// Who stands behind a download token that was must have been minted for `dataset_id`.
+    /// Who stands behind a download token, which must have been minted for `dataset_id`.
     pub(super) async fn resolve_download_token(
         &self,
         visitor: &Visitor,

@@ -9,6 +9,8 @@ use crate::files::FileStore;
 use crate::policy::Bundle;
 use crate::storage::Database;
 
+use super::audit_trail::AuditTrail;
+
 /// What a look at everything found.
 #[derive(Clone, Debug)]
 pub struct Readiness {
@@ -24,6 +26,8 @@ pub struct Readiness {
 pub struct Health {
     /// The database.
     pub database: Database,
+    /// The audit trail.
+    pub audit: Arc<AuditTrail>,
     /// The files.
     pub files: FileStore,
     /// The policies in force.
@@ -39,6 +43,10 @@ impl Health {
             failures.push("the database is not available".to_owned());
         }
         let mut warnings = Vec::new();
+        if self.audit.is_failing() {
+            // Only a warning: it takes a request to find out that records can be written again.
+            warnings.push("the last audit records could not be written".to_owned());
+        }
         if let Err(error) = self.files.look().await {
             tracing::warn!(%error, "degraded");
             warnings.push("the file store is not available: downloads fail".to_owned());

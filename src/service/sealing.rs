@@ -4,10 +4,12 @@
 //! that the operator named must be there; the default one is made at the first start, readable to
 //! its owner alone. This module refuses to know what is sealed.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use crate::domain::secret::Secret;
 use crate::token::{SealingKey, TokenError};
@@ -44,6 +46,8 @@ pub enum SealingError {
 }
 
 /// Reads the sealing key; makes the file first if it is missing and `is_made_when_missing`.
+///
+/// A database that has keys already wants the file that sealed them, so say no there.
 pub fn open_sealing_key(
     path: &Path,
     is_made_when_missing: bool,
@@ -56,21 +60,7 @@ pub fn open_sealing_key(
         }
     };
     if is_made_when_missing && !path.exists() {
-        let made = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path);
-        match made {
-            Ok(mut file) => {
-                let text = SealingKey::random().to_text();
-                writeln!(file, "{}", text.reveal()).map_err(failed("written"))?;
-                file.sync_all().map_err(failed("written"))?;
-            }
-            // Somebody else starting at the same moment was quicker, which is as good.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed("made")(error)),
-        }
+        make_sealing_key(path).map_err(failed("made"))?;
     }
     let mode = fs::metadata(path)
         .map_err(failed("read"))?
@@ -88,6 +78,20 @@ pub fn open_sealing_key(
         path: path.to_owned(),
         source,
     })
+}
+
+/// Written aside and then named, so that the file is there whole or not at all.
+fn make_sealing_key(path: &Path) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(folder)?;
+    writeln!(file, "{}", SealingKey::random().to_text().reveal())?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Ok(_) => fs::File::open(folder)?.sync_all(),
+        // Somebody else starting at the same moment was quicker, which is as good.
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error.error),
+    }
 }
 
 #[cfg(test)]

@@ -72,6 +72,7 @@ impl Database {
     pub async fn catalog_version(&self) -> Result<i64, StorageError> {
         let doing = "read the catalog's version";
         attempt(CALL_DEADLINE, doing, "catalog_version", async {
+            self.check_file()?;
             on_either!(self.readers(), pool => {
                 sqlx::query_scalar(READ_VERSION).fetch_one(pool).await
             })

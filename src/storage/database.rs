@@ -14,6 +14,7 @@ use sqlx::sqlite::{
 use sqlx::{Connection, PgConnection, Postgres, Sqlite};
 
 use super::error::StorageError;
+use super::sqlite_file::SqliteFile;
 
 /// How long a call waits for a connection, and SQLite for another writer.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -47,6 +48,7 @@ pub enum Database {
 pub struct SqlitePools {
     writer: SqlitePool,
     readers: SqlitePool,
+    file: SqliteFile,
 }
 
 /// The same thing of one database or of the other.
@@ -94,6 +96,28 @@ impl Database {
         }
     }
 
+    /// Like [`Database::open`], but a SQLite file that is not there is an error and is not made.
+    pub async fn open_existing(url: &str, connections: u32) -> Result<Self, StorageError> {
+        if let Some(path) = url.strip_prefix("sqlite://")
+            && let Ok(options) = SqliteConnectOptions::from_str(&format!("sqlite://{path}"))
+            && let Err(error) = std::fs::metadata(options.get_filename())
+        {
+            return Err(StorageError::Unavailable {
+                doing: format!("open {}", options.get_filename().display()).into(),
+                reason: error.to_string(),
+            });
+        }
+        Self::open(url, connections).await
+    }
+
+    /// Says whether the path of a SQLite database still names the file that was opened.
+    pub(super) fn check_file(&self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(pools) => Ok(pools.file.check()?),
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Brings the tables up to date; does nothing when they are.
     ///
     /// Processes that start together wait for each other. A database that a newer program migrated
@@ -109,11 +133,10 @@ impl Database {
         .await
     }
 
-    /// Asks the database for a sign of life.
+    /// Asks the database whether it could be written to now.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        const SQL: &str = "SELECT 1";
-        attempt(CALL_DEADLINE, "reach the database", "", async {
-            on_either!(self.readers(), pool => sqlx::query(SQL).execute(pool).await.map(drop))
+        attempt(CALL_DEADLINE, "write to the database", "", async {
+            self.begin_writing().await?.commit().await
         })
         .await
     }
@@ -171,6 +194,7 @@ impl Database {
             // A transaction that first reads and then writes could find that another process wrote
             // in between, which no busy timeout mends: take the write lock first.
             Self::Sqlite(pools) => {
+                self.check_file()?;
                 Either::Sqlite(pools.writer.begin_with("BEGIN IMMEDIATE").await?)
             }
             Self::Postgres(pool) => Either::Postgres(pool.begin().await?),
@@ -260,10 +284,19 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageEr
         .map_err(sorted)?;
     let readers = pool()
         .max_connections(connections)
-        .connect_with(options.read_only(true))
+        .connect_with(options.clone().read_only(true))
         .await
         .map_err(sorted)?;
-    Ok(Database::Sqlite(SqlitePools { writer, readers }))
+    let file =
+        SqliteFile::opened(options.get_filename()).map_err(|error| StorageError::Unavailable {
+            doing: doing.clone().into(),
+            reason: error.to_string(),
+        })?;
+    Ok(Database::Sqlite(SqlitePools {
+        writer,
+        readers,
+        file,
+    }))
 }
 
 /// Creates an empty file when there is none: it will hold password hashes and sealed keys, and

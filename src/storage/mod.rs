@@ -14,6 +14,7 @@ mod datasets;
 mod error;
 mod sessions;
 mod signing_keys;
+mod sqlite_file;
 mod users;
 
 pub use catalog::{Catalog, CatalogChange, UserRecord, Versions};

@@ -80,8 +80,8 @@ async fn refusals_and_downloads_are_on_record_with_their_reason() {
         told,
         [
             "login granted -",
-            "mint denied there is no dataset with this id",
-            "mint denied you may not read this dataset",
+            "mint denied the caller may not discover the dataset, and was told that there is none",
+            "mint denied the caller may discover the dataset and not read it",
             "mint refused there is no such dataset",
             "mint refused the session token is not valid or has expired",
             "mint granted -",
@@ -129,4 +129,42 @@ async fn many_mints_at_once_are_all_on_record() {
             1
         );
     }
+}
+
+#[tokio::test]
+async fn a_database_file_that_was_replaced_is_noticed_before_a_token_is_lost_with_it() {
+    let server = Server::start().await;
+    let path = server.folder.path().join("cedargate.db");
+    let aside = server.folder.path().join("aside.db");
+    std::fs::rename(&path, &aside).unwrap();
+    server.mint(PUBLIC, None).await.problem(503);
+    let ready = Answer::of(server.get("/health/ready")).await;
+    assert_eq!(
+        (ready.status, ready.json()["status"].as_str()),
+        (503, Some("unready"))
+    );
+    std::fs::rename(&aside, &path).unwrap();
+    assert_eq!(server.mint(PUBLIC, None).await.status, 200);
+}
+
+#[tokio::test]
+async fn errors_in_deciding_what_may_be_discovered_are_on_record_too() {
+    let policies = r#"
+        @id("overflows") @reason("Test.")
+        forbid (principal, action == Action::"discover", resource)
+        when { 9223372036854775807 + context.time.toTime().toMilliseconds() > 0 };
+    "#;
+    let wish = crate::server::Wish {
+        policies: Some(policies),
+        ..Default::default()
+    };
+    let server = Server::wished(wish).await;
+    let to_one_o_clock = 86_400_000 - server.clock.unix_millis().rem_euclid(86_400_000) + 3_600_000;
+    server.clock.advance(to_one_o_clock);
+    server.mint(PUBLIC, None).await.problem(404);
+    let record = &records(&server).await[0];
+    assert!(
+        record["errors"][0].as_str().unwrap().contains("overflows"),
+        "{record}"
+    );
 }

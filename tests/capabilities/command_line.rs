@@ -267,3 +267,41 @@ fn the_committed_openapi_document_is_the_one_that_is_served() {
         "openapi/openapi.json is out of date: make openapi refreshes it"
     );
 }
+
+#[test]
+fn a_misspelt_annotation_is_warned_of() {
+    let folder = policies();
+    let policy = "@id(\"mine\") @maxttl(\"5\") @team(\"x\")\npermit (principal, action, resource)\nwhen { resource.title == \"x\" };\n";
+    std::fs::write(folder.path().join("mine.cedar"), policy).unwrap();
+    let checked = cedargate(
+        folder.path(),
+        &["policy", "check", folder.path().to_str().unwrap()],
+        &[],
+    );
+    assert_eq!(checked.code, 0, "{}", checked.messages);
+    assert!(
+        checked.messages.contains("did you mean @max_ttl?"),
+        "{}",
+        checked.messages
+    );
+    assert!(
+        !checked.messages.contains("annotation @team"),
+        "{}",
+        checked.messages
+    );
+}
+
+#[test]
+fn looking_at_what_is_not_there_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let exported = cedargate(folder.path(), &["audit", "export"], &[]);
+    assert_eq!(exported.code, 1);
+    assert!(
+        exported.messages.contains("cedargate.db"),
+        "{}",
+        exported.messages
+    );
+    assert!(!folder.path().join("data").exists());
+    let checked = cedargate(folder.path(), &["policy", "check", "nosuch"], &[]);
+    assert_eq!(checked.code, 1, "{}", checked.messages);
+}

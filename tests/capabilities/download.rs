@@ -232,7 +232,8 @@ async fn a_token_whose_mint_is_not_on_record_is_refused() {
 async fn a_file_that_was_lost_is_a_clear_404_at_both_doors() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
-    std::fs::remove_dir_all(&server.settings.files_dir).unwrap();
+    let store = &server.settings.files_dir;
+    std::fs::remove_dir_all(store.join("sha256")).unwrap();
     assert!(
         server
             .download(PUBLIC, &token)
@@ -248,4 +249,18 @@ async fn a_file_that_was_lost_is_a_clear_404_at_both_doors() {
             .contains("no file")
     );
     assert_eq!(Answer::of(server.get("/health/live")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_file_store_that_is_away_is_a_503_and_not_a_lost_file() {
+    let server = Server::start().await;
+    let token = server.mint(PUBLIC, None).await.token();
+    std::fs::remove_dir_all(&server.settings.files_dir).unwrap();
+    for answer in [
+        server.download(PUBLIC, &token).await,
+        server.mint(PUBLIC, None).await,
+    ] {
+        answer.problem(503);
+        assert!(!answer.header("retry-after").is_empty());
+    }
 }

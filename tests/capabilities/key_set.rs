@@ -65,10 +65,18 @@ async fn the_private_key_is_nowhere_readable_in_the_data_directory() {
 }
 
 #[tokio::test]
-async fn a_wrong_sealing_key_is_an_error_at_the_start() {
+async fn a_lost_sealing_key_is_an_error_at_the_start_and_is_not_replaced() {
     let mut server = Server::start().await;
     server.stop().await;
     std::fs::remove_file(server.folder.path().join("sealing.key")).unwrap();
+    let stores = Stores::open(&server.settings).await.unwrap();
+    let opened = App::open(&server.settings, stores, Clock::system()).await;
+    assert!(matches!(opened.err(), Some(AppError::Sealing(_))));
+    assert!(!server.folder.path().join("sealing.key").exists());
+
+    let other = Server::start().await;
+    let key = other.folder.path().join("sealing.key");
+    std::fs::copy(key, server.folder.path().join("sealing.key")).unwrap();
     let stores = Stores::open(&server.settings).await.unwrap();
     let opened = App::open(&server.settings, stores, Clock::system()).await;
     assert!(matches!(opened.err(), Some(AppError::Keys(_))));

@@ -89,7 +89,10 @@ async fn an_id_that_is_no_uuid_is_unprocessable() {
         "%00",
     ] {
         let detail = server.mint(id, None).await.problem(422);
-        assert!(detail.contains("UUID"), "{detail}");
+        assert!(
+            detail.starts_with("the dataset id is not a UUID"),
+            "{detail}"
+        );
     }
 }
 

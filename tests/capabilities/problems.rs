@@ -124,3 +124,29 @@ async fn every_answer_keeps_tokens_from_travelling_on() {
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let server = Server::start().await;
+    for hosts in ["", "host: a\r\nhost: b\r\n"] {
+        let request = format!("GET /health/live HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
+        let answer = raw(&server, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    let old = raw(&server, b"GET /health/live HTTP/1.0\r\n\r\n").await;
+    assert!(old.contains(" 200 "), "{old}");
+}
+
+#[tokio::test]
+async fn a_preflight_of_an_unknown_path_succeeds_so_that_the_page_sees_the_404() {
+    let server = Server::start().await;
+    let preflight = server
+        .http
+        .request(Method::OPTIONS, format!("{}/nothing", server.url))
+        .header("origin", "https://map.example")
+        .header("access-control-request-method", "GET");
+    let answer = Answer::of(preflight).await;
+    assert_eq!(answer.status, 204);
+    assert!(answer.body.is_empty());
+    assert!(!answer.header("x-request-id").is_empty());
+}

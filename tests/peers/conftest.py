@@ -20,15 +20,21 @@ for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
 WITHOUT_LIMITS = {
     "CEDARGATE_MINT_LIMIT_PER_MINUTE": "0",
 }
-CHROMIUM = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
+CHROMIUM = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def pytest_sessionstart():
     assert BINARY.exists(), f"{BINARY} is missing: run `make build` in {ROOT}"
-    for tool in ("node", "chromium", "curl", "openssl"):
+    for tool in ("chromium", "curl", "gdalinfo", "node"):
         assert shutil.which(tool), f"{tool} is missing: run `make install` in {ROOT}"
 
 
@@ -79,7 +85,7 @@ def postgres_server(cluster, make_gateway):
 
 @pytest.fixture
 def browser_page(tmp_path):
-    """A page of a real Chromium with a fresh profile; it keeps what it asked for and complained of."""
+    """A page of a real Chromium with a fresh profile; it keeps its requests and complaints."""
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             tmp_path / "profile",

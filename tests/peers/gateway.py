@@ -1,5 +1,6 @@
 """One running `cedargate serve --demo`, and what the tests ask of it."""
 
+import base64
 import json
 import os
 import re
@@ -34,6 +35,16 @@ def until(claim, what, deadline=DEADLINE):
             return found
         assert time.monotonic() < end, f"{what}: not within {deadline} s"
         time.sleep(0.02)
+
+
+def decoded(part):
+    """The bytes of one part of a token."""
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def claims_unverified(token):
+    """What a token says, believed as it stands."""
+    return json.loads(decoded(token.split(".")[1]))
 
 
 class Gateway:
@@ -166,6 +177,11 @@ class Gateway:
     def ask_mint(self, dataset, session=None, **more):
         headers = {"Authorization": f"Bearer {session}"} if session else {}
         return self.post(f"/auth/download-token/{dataset}", headers=headers, **more)
+
+    def minted_or_none(self, dataset):
+        """A token, if the server gives one today."""
+        answer = self.ask_mint(dataset)
+        return answer.json()["token"] if answer.status_code == 200 else None
 
     def download_path(self, dataset):
         return f"/datasets/{dataset}/download/cog"

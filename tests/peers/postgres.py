@@ -10,7 +10,7 @@ from gateway import free_port
 
 
 class Cluster:
-    """One cluster in a folder of its own. PostgreSQL refuses root, so root lends it to `postgres`."""
+    """One cluster in its own folder. PostgreSQL refuses root, so root lends it to `postgres`."""
 
     def __init__(self, folder):
         self.folder = Path(folder)

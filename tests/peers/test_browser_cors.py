@@ -4,6 +4,7 @@ import http.server
 import threading
 
 import pytest
+
 from demo import MEMBER, PUBLIC, RESTRICTED, UNKNOWN, file_of
 
 FETCH = """async ([url, options]) => {

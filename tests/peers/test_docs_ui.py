@@ -4,8 +4,9 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from demo import MEMBER, PUBLIC, RESTRICTED
 from playwright.sync_api import expect
+
+from demo import MEMBER, PUBLIC, RESTRICTED
 
 MINT = "create_download_token_endpoint_auth_download_token__dataset_id__post"
 TOKEN = re.compile(r'"token":\s*"eyJ[\w-]+\.[\w-]+\.[\w-]+"')
@@ -19,7 +20,7 @@ def docs(browser_page, server):
 
 
 def try_the_mint(page, dataset):
-    """Opens the operation if it is closed, fills the id in, executes; answers the answer's place."""
+    """Opens the operation if it is closed, fills the id in, executes; answers what came."""
     operation = page.locator(f"[id$={MINT}]")
     if operation.locator(".try-out").count() == 0:
         operation.locator(".opblock-summary-control").click()

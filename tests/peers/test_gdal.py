@@ -3,8 +3,9 @@
 import numpy
 import pytest
 import rasterio
-from demo import MEMBER, PUBLIC, RESTRICTED, file_of
 from rasterio.windows import Window
+
+from demo import MEMBER, PUBLIC, RESTRICTED, file_of
 
 VSICURL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",

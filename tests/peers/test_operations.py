@@ -11,17 +11,11 @@ import httpx
 import numpy
 import pytest
 import rasterio
-from demo import INTERNAL, MEMBER, OUTSIDER, PRIVATE, PUBLIC, RESTRICTED, UNKNOWN
-from test_verifiers import claims_unverified
 
-from gateway import DEADLINE, ROOT, assert_problem, until
+from demo import INTERNAL, MEMBER, OUTSIDER, PRIVATE, PUBLIC, RESTRICTED, UNKNOWN
+from gateway import DEADLINE, ROOT, assert_problem, claims_unverified, until
 
 LARGE = "7d3c2f8e-51b6-4a09-8e14-6f0b9c2d7a35"
-
-
-def minted_or_none(server, dataset):
-    answer = server.ask_mint(dataset)
-    return answer.json()["token"] if answer.status_code == 200 else None
 
 
 def add_large_dataset(server):
@@ -49,7 +43,7 @@ def add_large_dataset(server):
 
 
 def begin_slow_download(server, dataset, token):
-    """Asks for the file and reads the head of the answer only; answers the connection and what came."""
+    """Asks for the file and reads the answer's head only; answers the connection and what came."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     connection.settimeout(DEADLINE)
@@ -75,7 +69,7 @@ def is_listening(server):
 def test_stopping_drains_a_download_in_flight_and_exits_0(make_gateway):
     server = make_gateway().start()
     file = add_large_dataset(server)
-    token = until(lambda: minted_or_none(server, LARGE), "the new dataset is there")
+    token = until(lambda: server.minted_or_none(LARGE), "the new dataset is there")
     connection, body = begin_slow_download(server, LARGE, token)
     with connection:
         server.terminate()
@@ -129,10 +123,7 @@ def test_the_log_holds_no_token_and_no_password(make_gateway):
     assert path in paths and "/auth/login" in paths, "the log is not the one meant"
     for password in (*people.values(), secret):
         assert password not in log
-    # A path is logged as it was asked, so a token that somebody put there is looked for apart.
-    without_paths = re.sub(r'"path":"[^"]*"', "", log)
-    assert "eyJ" not in without_paths
-    assert "eyJ" not in log, "a token in a path that nobody serves was logged"
+    assert "eyJ" not in log
 
 
 def test_each_answer_has_a_request_id_that_the_log_knows(make_gateway):
@@ -214,7 +205,7 @@ def test_a_token_whose_record_cannot_be_written_is_not_handed_out(make_gateway):
     finally:
         writer.execute("rollback")
         writer.close()
-    assert until(lambda: minted_or_none(server, PUBLIC), "minting recovers by itself")
+    assert until(lambda: server.minted_or_none(PUBLIC), "minting recovers by itself")
 
 
 def test_a_database_made_read_only_hands_out_no_token(make_gateway):
@@ -241,7 +232,7 @@ def test_a_database_made_read_only_hands_out_no_token(make_gateway):
     assert session.status_code == 503
     with sqlite3.connect(server.data / "cedargate.db") as database:
         database.execute("drop trigger full")
-    assert until(lambda: minted_or_none(server, PUBLIC), "minting recovers by itself")
+    assert until(lambda: server.minted_or_none(PUBLIC), "minting recovers by itself")
 
 
 def test_liveness_readiness_and_settings_are_told(make_gateway):
@@ -296,7 +287,7 @@ def test_a_broken_policy_is_a_diagnostic_and_no_server(make_gateway):
     shutil.copytree(ROOT / "policies", shipped)
     (shipped / "typo.cedar").write_text(
         '@id("typo")\npermit (principal, action == Action::"read", resource)\n'
-        "when { resource.visibilty == Visibility::\"public\" };\n"
+        'when { resource.visibilty == Visibility::"public" };\n'
     )
     for command in (("policy", "check"), ("serve", "--demo")):
         done = gateway.run(*command, check=False)

@@ -1,11 +1,9 @@
 """The main job on PostgreSQL, and what happens when it goes away."""
 
 import pytest
-from demo import MEMBER, PUBLIC, RESTRICTED, file_of
-from test_operations import minted_or_none
-from test_verifiers import claims_unverified
 
-from gateway import assert_problem, until
+from demo import MEMBER, PUBLIC, RESTRICTED, file_of
+from gateway import assert_problem, claims_unverified, until
 
 
 def test_the_main_job_works_on_postgres(postgres_server):
@@ -47,7 +45,9 @@ def test_a_database_that_goes_away_is_503_and_recovery_needs_nobody(postgres_ser
         for answer in (
             server.ask_mint(PUBLIC),
             server.ask_mint(RESTRICTED, session),
-            server.get(server.download_path(PUBLIC), headers={"Authorization": f"Bearer {session}"}),
+            server.get(
+                server.download_path(PUBLIC), headers={"Authorization": f"Bearer {session}"}
+            ),
             server.post("/auth/login", data={"username": MEMBER, "password": "x"}),
         ):
             assert_problem(answer, 503)
@@ -58,7 +58,7 @@ def test_a_database_that_goes_away_is_503_and_recovery_needs_nobody(postgres_ser
         assert server.get("/.well-known/jwks.json").status_code == 200
     finally:
         cluster.go_on()
-    assert until(lambda: minted_or_none(server, PUBLIC), "minting recovers by itself")
+    assert until(lambda: server.minted_or_none(PUBLIC), "minting recovers by itself")
     assert server.mint(RESTRICTED, session)
     assert server.is_alive()
 
@@ -90,7 +90,7 @@ def test_a_database_that_takes_no_records_hands_out_no_token(postgres_server, cl
         cluster.sql(others)
     else:
         cluster.sql("drop trigger refuse on audit_records", name)
-    assert until(lambda: minted_or_none(server, PUBLIC), "minting recovers by itself")
+    assert until(lambda: server.minted_or_none(PUBLIC), "minting recovers by itself")
 
 
 def test_the_password_of_the_database_is_never_shown(make_gateway):

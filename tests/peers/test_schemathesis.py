@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from demo import ADMIN, MEMBER, PUBLIC, RESTRICTED
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")

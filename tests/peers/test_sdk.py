@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from demo import MEMBER, PUBLIC, RESTRICTED, UNKNOWN
 
 GENERATOR = Path(sys.executable).with_name("openapi-python-client")

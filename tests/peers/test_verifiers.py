@@ -13,21 +13,13 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
-from demo import MEMBER, PUBLIC, RESTRICTED
 
-from gateway import DEADLINE
+from demo import MEMBER, PUBLIC, RESTRICTED
+from gateway import DEADLINE, claims_unverified, decoded
 
 
 class Refused(Exception):
     """A verifier's no, whatever its own words for it."""
-
-
-def decoded(part):
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-
-
-def claims_unverified(token):
-    return json.loads(decoded(token.split(".")[1]))
 
 
 def verify_with_pyjwt(jwks_url, token, issuer, audience, now):

@@ -1,0 +1,109 @@
+//! Transfers: bodies on their way, so that the log tells of those that did not arrive whole.
+//!
+//! The access log is written when an answer begins. A client that goes away, a shutdown or a damaged
+//! file may end a body early; then a second line says how far it came. This module refuses to
+//! know what is transferred.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tracing::Span;
+
+/// A body that notices when it is dropped before its end.
+pub struct Transfer<S> {
+    body: S,
+    expected: u64,
+    sent: u64,
+    request: Span,
+}
+
+impl<S> Transfer<S> {
+    /// A body of `expected` bytes, as an answer to the current request.
+    #[must_use]
+    pub fn of(body: S, expected: u64) -> Self {
+        Self {
+            body,
+            expected,
+            sent: 0,
+            request: Span::current(),
+        }
+    }
+}
+
+impl<S: Stream<Item = Result<Bytes, E>> + Unpin, E> Stream for Transfer<S> {
+    type Item = Result<Bytes, E>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = ready!(Pin::new(&mut self.body).poll_next(cx));
+        if let Some(Ok(chunk)) = &next {
+            self.sent += chunk.len() as u64;
+        }
+        Poll::Ready(next)
+    }
+}
+
+impl<S> Drop for Transfer<S> {
+    fn drop(&mut self) {
+        if self.sent < self.expected {
+            let (sent, expected) = (self.sent, self.expected);
+            self.request
+                .in_scope(|| tracing::warn!(sent, expected, "a download ended early"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged when so many of two chunks of five bytes are taken.
+    fn logged_after(chunks_taken: usize) -> String {
+        let log = Log::default();
+        let to = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || to.clone())
+            .with_ansi(false)
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let chunks = ["01234", "56789"].map(|text| Ok::<_, Infallible>(Bytes::from(text)));
+            let mut transfer = Transfer::of(stream::iter(chunks), 10);
+            for _ in 0..chunks_taken {
+                futures_util::FutureExt::now_or_never(transfer.next()).unwrap();
+            }
+        });
+        String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_body_that_ends_early_is_told_and_one_that_arrives_whole_is_not() {
+        let told = logged_after(1);
+        assert!(told.contains("ended early"), "{told}");
+        assert!(
+            told.contains("sent=5") && told.contains("expected=10"),
+            "{told}"
+        );
+        assert_eq!(logged_after(2), "");
+        assert_eq!(logged_after(3), "");
+    }
+}

@@ -1,0 +1,65 @@
+//! The SQLite file that was opened, and whether its path still names it.
+//!
+//! An open file lives on after it was removed or replaced, and whatever is written into it then is
+//! lost. So every transaction that writes looks first. This module refuses to know what is in the file.
+
+use std::fs::Metadata;
+use std::io::{Error, ErrorKind, Result};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file as it was when it was opened.
+#[derive(Clone, Debug)]
+pub struct SqliteFile {
+    path: Arc<PathBuf>,
+    device_and_inode: (u64, u64),
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+impl SqliteFile {
+    /// Remembers which file a path names now.
+    pub(super) fn opened(path: &Path) -> Result<Self> {
+        let device_and_inode = identity(&std::fs::metadata(path)?);
+        Ok(Self {
+            path: Arc::new(path.to_owned()),
+            device_and_inode,
+        })
+    }
+
+    /// Fails when the path names another file by now, or none.
+    pub(super) fn check(&self) -> Result<()> {
+        match std::fs::metadata(&*self.path) {
+            Ok(metadata) if identity(&metadata) == self.device_and_inode => Ok(()),
+            Ok(_) => Err(Error::new(
+                ErrorKind::NotFound,
+                "the database's file was replaced while it was in use: restart to use the new one",
+            )),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_removed_or_replaced_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        std::fs::write(&path, "one").unwrap();
+        let file = SqliteFile::opened(&path).unwrap();
+        file.check().unwrap();
+        let aside = folder.path().join("b.db");
+        std::fs::rename(&path, &aside).unwrap();
+        assert!(file.check().is_err());
+        std::fs::write(&path, "two").unwrap();
+        assert!(file.check().is_err());
+        std::fs::rename(&aside, &path).unwrap();
+        file.check().unwrap();
+    }
+}
