@@ -29,12 +29,14 @@ use crate::service::download::Downloads;
 use crate::service::download_token::DownloadTokens;
 use crate::service::error::ServiceError;
 use crate::service::facts::Facts;
+use crate::service::guesses::Guesses;
 use crate::service::health::Health;
 use crate::service::keys::{Keys, Parties};
 use crate::service::limits::Limits;
 use crate::service::mints::Mints;
 use crate::service::password::{PasswordError, Passwords};
 use crate::service::sealing::{SealingError, open_sealing_key};
+use crate::service::sessions::Sessions;
 use crate::storage::{Database, StorageError};
 
 /// Why the server does not start.
@@ -171,15 +173,24 @@ impl App {
             clock: clock.clone(),
         });
         let authenticator = Arc::new(Authenticator {
+            facts: Arc::clone(&facts),
+            keys: Arc::clone(&keys),
+            limits: Arc::clone(&limits),
+            mints: Arc::clone(&mints),
+            clock: clock.clone(),
+        });
+        let sessions = Arc::new(Sessions {
+            authenticator: Arc::clone(&authenticator),
             database: database.clone(),
             facts,
             keys: Arc::clone(&keys),
             passwords,
             limits: Arc::clone(&limits),
-            mints: Arc::clone(&mints),
+            guesses: Guesses::new(clock.clone()),
             audit: Arc::clone(&audit),
             clock: clock.clone(),
             session_lifetime: seconds(settings.session_lifetime),
+            refresh_lifetime: seconds(settings.refresh_lifetime),
         });
         let tokens = Arc::new(DownloadTokens {
             authenticator: Arc::clone(&authenticator),
@@ -213,7 +224,7 @@ impl App {
         Ok(Self {
             capabilities: Capabilities {
                 tokens,
-                authenticator,
+                sessions,
                 downloads,
                 view,
                 keys,

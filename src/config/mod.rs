@@ -89,6 +89,8 @@ pub struct Settings {
     pub token_lifetime: Duration,
     /// How long a session token lives.
     pub session_lifetime: Duration,
+    /// How long a session lasts, from its login on.
+    pub refresh_lifetime: Duration,
     /// How long verifiers may cache the key set.
     pub jwks_max_age: Duration,
     /// How many download tokens a principal may ask for in a minute; none is no limit.
@@ -134,6 +136,7 @@ impl Settings {
                 .path(&setting::SEALING_KEY_FILE, &data_dir.join("sealing.key"))?,
             token_lifetime: reading.seconds(&setting::TOKEN_LIFETIME)?,
             session_lifetime: reading.seconds(&setting::SESSION_LIFETIME)?,
+            refresh_lifetime: reading.seconds(&setting::REFRESH_LIFETIME)?,
             jwks_max_age: reading.seconds(&setting::JWKS_MAX_AGE)?,
             mint_limit_per_minute: NonZeroU32::new(reading.whole(&setting::MINT_LIMIT)?),
             trusted_proxies: trusted_proxies(reading)?,

@@ -95,6 +95,8 @@ settings! {
         "How long a download token lives, if no policy says less.";
     SESSION_LIFETIME = "session_lifetime", "900", Whole(60, 86_400, "seconds"),
         "How long a session token lives.";
+    REFRESH_LIFETIME = "refresh_lifetime", "2592000", Whole(3600, 31_536_000, "seconds"),
+        "How long a session lasts, from its login on. Refreshing gives a new session token within it and does not prolong it.";
     JWKS_MAX_AGE = "jwks_max_age", "300", Whole(60, 86_400, "seconds"),
         "How long verifiers may cache the key set. No key signs before it was published this long.";
     MINT_LIMIT = "mint_limit_per_minute", "60", Whole(0, 1_000_000, "requests a minute"),

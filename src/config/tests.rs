@@ -120,6 +120,7 @@ fn every_setting_can_be_set_by_its_variable() {
         ("sealing_key_file", "/run/secrets/key"),
         ("token_lifetime", "7"),
         ("session_lifetime", "61"),
+        ("refresh_lifetime", "3600"),
         ("jwks_max_age", "62"),
         ("mint_limit_per_minute", "0"),
         ("trusted_proxies", "10.0.0.0/8,127.0.0.1/32"),

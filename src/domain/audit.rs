@@ -23,6 +23,10 @@ closed_words! {
         Download = "download",
         /// A session.
         Login = "login",
+        /// A session's next tokens, for its refresh token.
+        Refresh = "refresh",
+        /// The end of a session.
+        Logout = "logout",
     }
 }
 
@@ -38,7 +42,7 @@ closed_words! {
     }
 }
 
-/// One durable record of one mint, refusal, download or login.
+/// One durable record of one mint, download, login, refresh or logout, or of its refusal.
 ///
 /// It serialises as one line of `cedargate audit export`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -26,6 +26,11 @@ pub struct UserId(pub Uuid);
 #[serde(transparent)]
 pub struct RecordId(pub Uuid);
 
+/// The identifier of one session; session tokens carry it as their `sid`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(pub Uuid);
+
 /// Why a text is no dataset id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DatasetIdError {
@@ -72,6 +77,14 @@ impl UserId {
     }
 }
 
+impl SessionId {
+    /// Makes a new random session id.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 macro_rules! display_canonically {
     ($($id:ident),*) => {$(
         impl fmt::Display for $id {
@@ -81,7 +94,7 @@ macro_rules! display_canonically {
         }
     )*};
 }
-display_canonically!(DatasetId, UserId, RecordId);
+display_canonically!(DatasetId, UserId, RecordId, SessionId);
 
 #[cfg(test)]
 mod tests {

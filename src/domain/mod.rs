@@ -1,7 +1,7 @@
 //! Floor 0: the words of the product as plain types.
 //!
 //! Everything here is pure: identifiers, principals, datasets, actions, decisions, audit records,
-//! the clock and secrets. It refuses to know Cedar, JOSE, SQL, HTTP, files and configuration.
+//! sessions, the clock and secrets. It refuses to know Cedar, JOSE, SQL, HTTP, files and configuration.
 
 pub mod action;
 pub mod audit;
@@ -13,3 +13,4 @@ pub mod id;
 pub mod name;
 pub mod principal;
 pub mod secret;
+pub mod session;

@@ -46,6 +46,25 @@ impl<T: Type + ToJSON> ApiResponse for Granted<T> {
     }
 }
 
+/// A 204: it is done, and there is nothing more to say.
+pub struct Done;
+
+impl IntoResponse for Done {
+    fn into_response(self) -> Response {
+        empty(StatusCode::NO_CONTENT)
+    }
+}
+
+impl ApiResponse for Done {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![response(204, "Done.", vec![], vec![])],
+        }
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
 /// The statuses with which one operation may refuse.
 pub trait Statuses: Send + Sync + 'static {
     /// The statuses in ascending order.

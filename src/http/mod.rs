@@ -14,7 +14,6 @@ pub mod download_api;
 pub mod gate;
 pub mod health_api;
 pub mod key_set_api;
-pub mod login_api;
 pub mod methods;
 pub mod metrics_page;
 pub mod mint_api;
@@ -22,6 +21,7 @@ pub mod parameter;
 pub mod precondition;
 pub mod problem;
 pub mod server;
+pub mod session_api;
 pub mod span;
 pub mod transfer;
 
@@ -36,12 +36,12 @@ use serde_json::Value;
 
 use crate::config::AllowedOrigins;
 use crate::domain::clock::Clock;
-use crate::service::authentication::Authenticator;
 use crate::service::catalog_view::CatalogView;
 use crate::service::download::Downloads;
 use crate::service::download_token::DownloadTokens;
 use crate::service::health::Health;
 use crate::service::keys::Keys;
+use crate::service::sessions::Sessions;
 
 use catalog_api::CatalogApi;
 use cors::Cors;
@@ -49,17 +49,17 @@ use download_api::DownloadApi;
 use gate::Gate;
 use health_api::HealthApi;
 use key_set_api::KeySetApi;
-use login_api::LoginApi;
 use methods::Methods;
 use mint_api::MintApi;
+use session_api::SessionApi;
 
 /// What the operations call.
 #[derive(Clone)]
 pub struct Capabilities {
     /// Mints.
     pub tokens: Arc<DownloadTokens>,
-    /// Signs in.
-    pub authenticator: Arc<Authenticator>,
+    /// Signs in and out.
+    pub sessions: Arc<Sessions>,
     /// Downloads.
     pub downloads: Arc<Downloads>,
     /// Shows the catalog.
@@ -89,7 +89,7 @@ pub struct Manners {
 
 type Apis = (
     MintApi,
-    LoginApi,
+    SessionApi,
     DownloadApi,
     CatalogApi,
     KeySetApi,
@@ -101,8 +101,8 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
         MintApi {
             tokens: Arc::clone(&capabilities.tokens),
         },
-        LoginApi {
-            authenticator: Arc::clone(&capabilities.authenticator),
+        SessionApi {
+            sessions: Arc::clone(&capabilities.sessions),
         },
         DownloadApi {
             downloads: Arc::clone(&capabilities.downloads),

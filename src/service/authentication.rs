@@ -6,54 +6,33 @@
 
 use std::sync::Arc;
 
-use crate::domain::audit::{AuditRecord, Event, Outcome};
-use crate::domain::caller::{Authentication, Caller};
+use crate::domain::audit::AuditRecord;
+use crate::domain::caller::Caller;
 use crate::domain::clock::Clock;
 use crate::domain::id::{DatasetId, UserId};
-use crate::domain::name::Username;
 use crate::domain::principal::Principal;
 use crate::domain::secret::Secret;
-use crate::storage::Database;
-use crate::token::SessionClaims;
+use crate::domain::session::Session;
 
-use super::audit_trail::AuditTrail;
 use super::error::ServiceError;
 use super::facts::Facts;
 use super::keys::Keys;
 use super::limits::Limits;
 use super::mints::Mints;
-use super::password::Passwords;
 use super::visitor::{Credential, Visitor};
-
-/// What a login gives.
-#[derive(Debug)]
-pub struct Session {
-    /// The session token.
-    pub access_token: Secret<String>,
-    /// How long it lives, in seconds.
-    pub expires_in: u32,
-}
 
 /// Finds out who a visitor is.
 pub struct Authenticator {
-    /// The users with their password hashes.
-    pub database: Database,
-    /// The users without.
+    /// The users and their sessions.
     pub facts: Arc<Facts>,
     /// What verifies tokens.
     pub keys: Arc<Keys>,
-    /// What verifies passwords.
-    pub passwords: Passwords,
     /// Where failures count.
     pub limits: Arc<Limits>,
     /// With what mints were asked.
     pub mints: Arc<Mints>,
-    /// What remembers logins.
-    pub audit: Arc<AuditTrail>,
     /// The time.
     pub clock: Clock,
-    /// How long a session lives, in seconds.
-    pub session_lifetime: u32,
 }
 
 impl Authenticator {
@@ -62,7 +41,10 @@ impl Authenticator {
         match &visitor.credential {
             Credential::None => Ok(visitor.as_anonymous()),
             Credential::Malformed { detail } => Err(ServiceError::CredentialMalformed { detail }),
-            Credential::Bearer(token) => self.resolve_session(visitor, token).await,
+            Credential::Bearer(token) => {
+                let (caller, _) = self.resolve_session(visitor, token).await?;
+                Ok(caller)
+            }
             Credential::Unsupported => Err(self.refuse(
                 visitor,
                 "the Authorization scheme is not served: use Bearer",
@@ -75,20 +57,31 @@ impl Authenticator {
         }
     }
 
-    async fn resolve_session(
+    /// Who shows a session token, and in which session; the session must go on.
+    pub(super) async fn resolve_session(
         &self,
         visitor: &Visitor,
         token: &Secret<String>,
-    ) -> Result<Caller, ServiceError> {
+    ) -> Result<(Caller, Arc<Session>), ServiceError> {
         let Ok(claims) = self.keys.verify_session(token.reveal()) else {
             return Err(self.refuse(visitor, "the session token is not valid or has expired"));
         };
+        let now = self.clock.unix_seconds();
+        let session = self
+            .facts
+            .session(claims.session_id)
+            .await?
+            .filter(|session| session.user_id == claims.subject && session.expires_at > now);
+        let Some(session) = session else {
+            return Err(self.refuse(visitor, "the session is over: sign in again"));
+        };
         let principal = self.living_principal(visitor, claims.subject).await?;
-        Ok(Caller {
+        let caller = Caller {
             principal,
             authentication: claims.authentication,
             address: visitor.address,
-        })
+        };
+        Ok((caller, session))
     }
 
     /// Who stands behind a download token, which must have been minted for `dataset_id`.
@@ -133,61 +126,8 @@ impl Authenticator {
         }
     }
 
-    /// Gives a session for a user name and a password; either answer is on record first.
-    pub async fn login(
-        &self,
-        visitor: &Visitor,
-        username: &str,
-        password: &Secret<String>,
-    ) -> Result<Session, ServiceError> {
-        let mut record = visitor.open_record(Event::Login, &self.clock);
-        let answer = self
-            .open_session(visitor, username, password, &mut record)
-            .await;
-        self.audit.close(record, answer).await
-    }
-
-    async fn open_session(
-        &self,
-        visitor: &Visitor,
-        username: &str,
-        password: &Secret<String>,
-        record: &mut AuditRecord,
-    ) -> Result<Session, ServiceError> {
-        // Counted before the work is done: the work itself is what a flood would be after.
-        self.limits.count_address(visitor.address)?;
-        let login = match username.parse::<Username>() {
-            Ok(username) => self.database.find_login(&username).await?,
-            Err(_) => None,
-        };
-        let (user, hash) = login.map_or((None, None), |login| {
-            (Some(login.user), login.password_hash)
-        });
-        let is_right = self.passwords.verify(hash.as_ref(), password).await?;
-        let Some(user) = user.filter(|user| is_right && !user.is_disabled) else {
-            return Err(ServiceError::LoginRefused);
-        };
-        let issued_at = self.clock.unix_seconds();
-        let access_token = self.keys.sign_session(&SessionClaims {
-            issuer: self.keys.parties().issuer.clone(),
-            audience: self.keys.parties().issuer.clone(),
-            subject: user.id,
-            id: record.id,
-            issued_at,
-            expires_at: issued_at + i64::from(self.session_lifetime),
-            authentication: Authentication::Password,
-        })?;
-        record.user_id = Some(user.id);
-        record.authentication = Authentication::Password;
-        record.outcome = Outcome::Granted;
-        Ok(Session {
-            access_token,
-            expires_in: self.session_lifetime,
-        })
-    }
-
     /// Counts a failure in its address's bucket; the answer is 429 once the bucket is empty.
-    fn refuse(&self, visitor: &Visitor, detail: &'static str) -> ServiceError {
+    pub(super) fn refuse(&self, visitor: &Visitor, detail: &'static str) -> ServiceError {
         match self.limits.count_address(visitor.address) {
             Ok(()) => ServiceError::CredentialRefused { detail },
             Err(limit_exceeded) => limit_exceeded,

@@ -1,10 +1,11 @@
-//! Facts: the users and datasets that decisions are made about, remembered between requests.
+//! Facts: the users, sessions and datasets that decisions rest on, remembered between requests.
 //!
 //! Remembered facts belong to one version of the catalog. Every write to the catalog makes a new
 //! version, this replica's writes at once and everybody else's within a second
-//! ([`Facts::follow`]), and a fact of an older version is never looked at again. While the version
-//! is not known the database is away: every question is refused at once, instead of letting each
-//! caller find out for itself. This module refuses to know what follows from a fact.
+//! ([`Facts::follow`]), and a fact of an older version is never looked at again. Sessions have a
+//! version of their own, new whenever one ends early, so that a logout makes nobody forget datasets.
+//! While the version is not known the database is away: every question is refused at once, instead
+//! of letting each caller find out for itself. This module refuses to know what follows from a fact.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,24 +15,27 @@ use moka::future::Cache;
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::dataset::Dataset;
-use crate::domain::id::{DatasetId, UserId};
+use crate::domain::id::{DatasetId, SessionId, UserId};
 use crate::domain::principal::User;
-use crate::storage::{Database, StorageError};
+use crate::domain::session::Session;
+use crate::storage::{Database, StorageError, Versions};
 
 use super::error::ServiceError;
 
 /// How often the catalog's version is read: changes made elsewhere are in force within this.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
-/// The most users, and the most datasets, that are remembered.
+/// The most users, the most sessions and the most datasets that are remembered.
 const MOST_REMEMBERED: u64 = 50_000;
 /// Stands for a version that is not known.
 const UNKNOWN: i64 = i64::MIN;
 
-/// Users and datasets, remembered as long as the catalog does not change.
+/// Users, sessions and datasets, remembered as long as the catalog does not change.
 pub struct Facts {
     database: Database,
     version: AtomicI64,
+    session_version: AtomicI64,
     users: Cache<(i64, UserId), Arc<User>>,
+    sessions: Cache<(i64, SessionId), Arc<Session>>,
     datasets: Cache<(i64, DatasetId), Arc<Dataset>>,
 }
 
@@ -42,7 +46,9 @@ impl Facts {
         Self {
             database,
             version: AtomicI64::new(UNKNOWN),
+            session_version: AtomicI64::new(UNKNOWN),
             users: Cache::new(MOST_REMEMBERED),
+            sessions: Cache::new(MOST_REMEMBERED),
             datasets: Cache::new(MOST_REMEMBERED),
         }
     }
@@ -51,6 +57,15 @@ impl Facts {
     pub async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, ServiceError> {
         remembered(&self.users, self.version(), id, || {
             self.database.find_user(id)
+        })
+        .await
+    }
+
+    /// The session with an id, or nothing when it was ended; it may have expired.
+    pub async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, ServiceError> {
+        let version = self.session_version.load(Ordering::SeqCst);
+        remembered(&self.sessions, version, id, || {
+            self.database.find_session(id)
         })
         .await
     }
@@ -85,15 +100,21 @@ impl Facts {
         Ok(page)
     }
 
-    /// Reads the catalog's version once; what is remembered of another version is forgotten.
+    /// Reads the versions once; what is remembered of other versions is forgotten.
     pub async fn refresh(&self) -> Result<(), StorageError> {
-        let version = self.database.catalog_version().await;
-        let now = *version.as_ref().unwrap_or(&UNKNOWN);
-        if self.version.swap(now, Ordering::SeqCst) != now {
+        let versions = self.database.versions().await;
+        let now = *versions.as_ref().unwrap_or(&Versions {
+            catalog: UNKNOWN,
+            sessions: UNKNOWN,
+        });
+        if self.version.swap(now.catalog, Ordering::SeqCst) != now.catalog {
             self.users.invalidate_all();
             self.datasets.invalidate_all();
         }
-        version.map(drop)
+        if self.session_version.swap(now.sessions, Ordering::SeqCst) != now.sessions {
+            self.sessions.invalidate_all();
+        }
+        versions.map(drop)
     }
 
     /// Follows the catalog's version for as long as it is polled.

@@ -60,9 +60,14 @@ impl Limits {
     /// Counts one request of a caller: in the user's bucket, or in the address's when anonymous.
     pub fn count(&self, caller: &Caller) -> Result<(), ServiceError> {
         match caller.principal.user_id() {
-            Some(user_id) => self.take_from(Holder::User(user_id)),
+            Some(user_id) => self.count_user(user_id),
             None => self.count_address(caller.address),
         }
+    }
+
+    /// Counts one request of a user.
+    pub fn count_user(&self, user_id: UserId) -> Result<(), ServiceError> {
+        self.take_from(Holder::User(user_id))
     }
 
     /// Counts one anonymous request, or one failed authentication, of an address.
@@ -96,7 +101,7 @@ impl Limits {
 }
 
 /// One household has one IPv6 /64 (RFC 6177) and as many addresses as it likes: they share a bucket.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

@@ -13,12 +13,14 @@ pub mod download;
 pub mod download_token;
 pub mod error;
 pub mod facts;
+pub mod guesses;
 pub mod health;
 pub mod keys;
 pub mod limits;
 pub mod mints;
 pub mod password;
 pub mod sealing;
+pub mod sessions;
 pub mod visitor;
 #[cfg(test)]
 pub(crate) mod tests {

@@ -56,6 +56,15 @@ pub struct CatalogChange {
     pub datasets_removed: Vec<DatasetId>,
 }
 
+/// How often what is remembered has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Versions {
+    /// How often the catalog has changed.
+    pub catalog: i64,
+    /// How often sessions have ended early.
+    pub sessions: i64,
+}
+
 const READ_VERSION: &str = "SELECT version FROM catalog_version";
 
 impl Database {
@@ -69,6 +78,18 @@ impl Database {
             })
         })
         .await
+    }
+
+    /// Reads the versions of all that is remembered, as cheaply as the catalog's alone.
+    pub async fn versions(&self) -> Result<Versions, StorageError> {
+        const SQL: &str = "SELECT catalog_version.version, session_version.version
+            FROM catalog_version CROSS JOIN session_version";
+        let doing = "read the catalog's version";
+        let (catalog, sessions) = attempt(CALL_DEADLINE, doing, "catalog_version", async {
+            on_either!(self.readers(), pool => sqlx::query_as(SQL).fetch_one(pool).await)
+        })
+        .await?;
+        Ok(Versions { catalog, sessions })
     }
 
     /// Reads the whole catalog as of one moment.

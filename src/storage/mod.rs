@@ -1,4 +1,4 @@
-//! The database: users, datasets, signing keys and audit records, on SQLite or PostgreSQL.
+//! The database: users, sessions, datasets, signing keys and audit records, on SQLite or PostgreSQL.
 //!
 //! The only user of sqlx. Each SQL text is written once, with `$1` parameters, and runs on both
 //! databases; where they differ, the migrations hide it behind a view. A row that does not parse
@@ -12,12 +12,14 @@ mod catalog;
 mod database;
 mod datasets;
 mod error;
+mod sessions;
 mod signing_keys;
 mod sqlite_file;
 mod users;
 
-pub use catalog::{Catalog, CatalogChange, UserRecord};
+pub use catalog::{Catalog, CatalogChange, UserRecord, Versions};
 pub use database::Database;
 pub use error::StorageError;
+pub use sessions::{Ending, KnownToken, Renewal};
 pub use signing_keys::{KeyState, StoredKey};
 pub use users::Login;

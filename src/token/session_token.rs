@@ -1,6 +1,6 @@
-//! Session tokens: what a login gives, to be shown in the `Authorization` header.
+//! Session tokens: what a login and each refresh give, to be shown in the `Authorization` header.
 //!
-//! The claims are exactly `iss`, `aud`, `sub`, `iat`, `exp`, `jti`, `typ` and `amr`. This module
+//! The claims are exactly `iss`, `aud`, `sub`, `iat`, `exp`, `jti`, `sid`, `typ` and `amr`. This module
 //! refuses to know passwords, and whether a session was ended early.
 
 use std::borrow::Cow;
@@ -13,7 +13,7 @@ use super::expected::{self, Common, Expected};
 use super::key_set::KeySet;
 use super::signing_key::SigningKey;
 use crate::domain::caller::Authentication;
-use crate::domain::id::{RecordId, UserId};
+use crate::domain::id::{RecordId, SessionId, UserId};
 use crate::domain::secret::Secret;
 
 /// What a session token says.
@@ -25,8 +25,10 @@ pub struct SessionClaims {
     pub audience: String,
     /// `sub`: the user who signed in.
     pub subject: UserId,
-    /// `jti`: the session's own id, a `UUIDv7`.
+    /// `jti`: the token's own id, a `UUIDv7`: that of the audit record of its login or refresh.
     pub id: RecordId,
+    /// `sid`: the session that the token belongs to (`OpenID` Connect Front-Channel Logout, section 3).
+    pub session_id: SessionId,
     /// `iat`: seconds since 1970 UTC.
     pub issued_at: i64,
     /// `exp`: the first second in which the token is dead, since 1970 UTC.
@@ -47,6 +49,7 @@ struct Payload<'a> {
     iat: i64,
     exp: i64,
     jti: CanonicalUuid,
+    sid: CanonicalUuid,
     #[serde(borrow)]
     typ: Cow<'a, str>,
     amr: Vec<Cow<'a, str>>,
@@ -71,6 +74,7 @@ impl SessionClaims {
             iat: self.issued_at,
             exp: self.expires_at,
             jti: CanonicalUuid(self.id.0),
+            sid: CanonicalUuid(self.session_id.0),
             typ: Cow::Borrowed(Kind::Session.word()),
             amr: vec![Cow::Borrowed(method)],
         };
@@ -108,6 +112,7 @@ impl SessionClaims {
             audience: payload.aud.into_owned(),
             subject: UserId(payload.sub.0),
             id: RecordId(payload.jti.0),
+            session_id: SessionId(payload.sid.0),
             issued_at: payload.iat,
             expires_at: payload.exp,
             authentication,

@@ -12,6 +12,7 @@ mod catalog_view;
 mod command_line;
 mod cors;
 mod download;
+mod guesses;
 mod health;
 mod house;
 mod key_set;
@@ -21,6 +22,7 @@ mod mint;
 mod postgres;
 mod problems;
 mod server;
+mod sessions;
 mod sqlite;
 mod storage;
 

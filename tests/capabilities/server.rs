@@ -245,6 +245,13 @@ impl Server {
         }
     }
 
+    /// Another server on the same data, which has to learn of changes made through this one.
+    pub async fn replica(&self) -> Self {
+        let stores = Stores::open(&self.settings).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        Self::run(folder, self.settings.clone(), self.clock.clone(), stores).await
+    }
+
     /// Stops the server and says whether all requests in flight ended.
     pub async fn stop(&mut self) -> bool {
         self.stop.cancel();

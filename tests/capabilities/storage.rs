@@ -44,6 +44,7 @@ mod audit_records;
 mod catalog;
 mod migrations;
 mod outages;
+mod sessions;
 mod signing_keys;
 
 /// An empty migrated database, and where it is.

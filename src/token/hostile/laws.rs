@@ -71,6 +71,7 @@ proptest! {
             audience: claims.audience.clone(),
             subject: UserId(claims.dataset_id.0),
             id: claims.id,
+            session_id: SessionId(claims.dataset_id.0),
             issued_at: claims.issued_at,
             expires_at: claims.issued_at + life,
             authentication: Authentication::Password,

@@ -23,7 +23,9 @@ fn no_member_may_be_missing() {
         json_of(&bench.session_token(), 0),
         json_of(&bench.session_token(), 1),
     );
-    for member in ["iss", "aud", "sub", "iat", "exp", "jti", "typ", "amr"] {
+    for member in [
+        "iss", "aud", "sub", "iat", "exp", "jti", "sid", "typ", "amr",
+    ] {
         let token = bench.forge(
             &header,
             &changed(&payload, |payload| remove(payload, member)),
@@ -107,6 +109,29 @@ fn members_of_the_wrong_type_are_refused() {
             (Part::Header, Flaw::WrongType),
             "{member}"
         );
+    }
+}
+
+#[test]
+fn a_session_id_of_another_type_or_spelling_is_refused() {
+    let bench = bench();
+    let token = bench.session_token();
+    let (header, payload) = (json_of(&token, 0), json_of(&token, 1));
+    let id = bench.session.session_id.to_string();
+    for (value, flaw) in [
+        (json!(7), Flaw::WrongType),
+        (json!(null), Flaw::WrongType),
+        (json!([id]), Flaw::WrongType),
+        (json!(""), Flaw::WrongValue),
+        (json!(format!("urn:uuid:{id}")), Flaw::WrongValue),
+        (json!(id.replace('-', "")), Flaw::WrongValue),
+    ] {
+        let token = bench.forge(
+            &header,
+            &changed(&payload, |payload| payload["sid"] = value.clone()),
+        );
+        let refusal = SessionClaims::verify(&token, &bench.keys, &EXPECTED).unwrap_err();
+        assert_eq!(flaw_in(refusal), (Part::Payload, flaw), "{value}");
     }
 }
 

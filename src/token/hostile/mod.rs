@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::caller::Authentication;
 use crate::domain::decision::LONGEST_TOKEN_LIFE;
-use crate::domain::id::{DatasetId, RecordId, UserId};
+use crate::domain::id::{DatasetId, RecordId, SessionId, UserId};
 
 const NOW: i64 = 1_800_000_000;
 const EXPECTED: Expected<'static> = Expected {
@@ -55,6 +55,7 @@ fn bench() -> Bench {
         audience: download.audience.clone(),
         subject,
         id: download.id,
+        session_id: SessionId::random(),
         issued_at: NOW,
         expires_at: NOW + 3600,
         authentication: Authentication::Password,

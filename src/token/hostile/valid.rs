@@ -42,11 +42,16 @@ fn the_wire_format_of_a_session_token_is_the_promised_one() {
         json_of(&token, 0),
         format!(r#"{{"alg":"ES256","kid":"{kid}","typ":"at+jwt"}}"#)
     );
-    let SessionClaims { subject, id, .. } = &bench.session;
+    let SessionClaims {
+        subject,
+        id,
+        session_id,
+        ..
+    } = &bench.session;
     assert_eq!(
         json_of(&token, 1),
         format!(
-            r#"{{"iss":"https://gate.example","aud":"https://files.example","sub":"{subject}","iat":{NOW},"exp":{},"jti":"{id}","typ":"session","amr":["pwd"]}}"#,
+            r#"{{"iss":"https://gate.example","aud":"https://files.example","sub":"{subject}","iat":{NOW},"exp":{},"jti":"{id}","sid":"{session_id}","typ":"session","amr":["pwd"]}}"#,
             NOW + 3600
         )
     );

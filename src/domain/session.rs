@@ -1,0 +1,108 @@
+//! Sessions: what a login begins, and the refresh token that keeps it going.
+//!
+//! This module refuses to know how a session ends early and where sessions are kept.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use super::id::{SessionId, UserId};
+use super::secret::Secret;
+
+/// One session: all that came of one login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id, which session tokens carry as `sid`.
+    pub id: SessionId,
+    /// Who signed in.
+    pub user_id: UserId,
+    /// When the login was, in seconds since 1970 UTC.
+    pub started_at: i64,
+    /// The first second in which the session is over, since 1970 UTC; refreshing does not move it.
+    pub expires_at: i64,
+}
+
+/// A refresh token: 256 random bits that mean nothing to anybody, written in base64url.
+#[derive(Debug)]
+pub struct RefreshToken(Secret<[u8; 32]>);
+
+/// The SHA-256 of a refresh token: what is kept of it.
+///
+/// A plain hash will do: there is nothing to guess in 256 random bits, so salt and work add nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprint")
+    }
+}
+
+impl RefreshToken {
+    /// Makes a new one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Secret::new(rand::random()))
+    }
+
+    /// Reads the written form; nothing when the text cannot be a refresh token.
+    #[must_use]
+    pub fn read(text: &Secret<String>) -> Option<Self> {
+        let mut bytes = [0; 32];
+        // One byte more than the 43 characters need would not fit, and fails.
+        let length = URL_SAFE_NO_PAD
+            .decode_slice(text.reveal(), &mut bytes)
+            .ok()?;
+        (length == bytes.len()).then(|| Self(Secret::new(bytes)))
+    }
+
+    /// The written form: 43 characters of base64url without padding (RFC 4648 section 5).
+    #[must_use]
+    pub fn to_text(&self) -> Secret<String> {
+        Secret::new(URL_SAFE_NO_PAD.encode(self.0.reveal()))
+    }
+
+    /// What may be kept of it.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(Sha256::digest(self.0.reveal()).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refresh_token_is_read_back_from_its_own_text() {
+        let token = RefreshToken::random();
+        let text = token.to_text();
+        assert_eq!(text.reveal().len(), 43);
+        let read = RefreshToken::read(&text).unwrap();
+        assert_eq!(read.fingerprint(), token.fingerprint());
+        assert_ne!(
+            RefreshToken::random().fingerprint(),
+            RefreshToken::random().fingerprint()
+        );
+    }
+
+    #[test]
+    fn other_texts_are_no_refresh_tokens() {
+        let text = RefreshToken::random().to_text();
+        let text = text.reveal();
+        for other in [
+            String::new(),
+            text[1..].to_owned(),
+            format!("{text}A"),
+            format!("{text}="),
+            format!(" {text}"),
+            "A".repeat(100_000),
+            "é".repeat(21),
+            "+/".repeat(21) + "A",
+        ] {
+            assert!(RefreshToken::read(&Secret::new(other)).is_none());
+        }
+    }
+}

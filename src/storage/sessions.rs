@@ -1,0 +1,288 @@
+//! Sessions and the fingerprints of their refresh tokens.
+//!
+//! What ends a session early also makes a new version of the sessions: whoever remembers sessions
+//! remembers them for one version. A changed password and a disabled user do so by a trigger.
+
+use uuid::Uuid;
+
+use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
+use super::error::StorageError;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::secret::Secret;
+use crate::domain::session::{Fingerprint, Session};
+
+/// A refresh token that was given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownToken {
+    /// Whose session it is of.
+    pub user_id: UserId,
+    /// Whether it was used.
+    pub is_spent: bool,
+}
+
+/// What became of a refresh token that was shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// It is spent now, and the next one has taken its place.
+    Renewed(Session),
+    /// It had been spent before, so its session has ended.
+    Reused {
+        /// The session.
+        session: Session,
+        /// Whether it is this use that ended it.
+        is_ended_by_this: bool,
+    },
+    /// Its session is over.
+    Over(Session),
+    /// Nobody knows it.
+    Unknown,
+}
+
+/// What became of a session that was to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The session.
+    pub session: Session,
+    /// Whether it went on until now.
+    pub is_ended_by_this: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct ShownRow {
+    id: Uuid,
+    user_id: Uuid,
+    generation: i64,
+    session_generation: i64,
+    started_at: i64,
+    expires_at: i64,
+    ended_at: Option<i64>,
+    spent_at: Option<i64>,
+}
+
+impl ShownRow {
+    fn session(&self) -> Session {
+        session_of((self.id, self.user_id, self.started_at, self.expires_at))
+    }
+
+    fn is_over(&self, now: i64) -> bool {
+        self.ended_at.is_some()
+            || self.expires_at <= now
+            || self.generation != self.session_generation
+    }
+}
+
+fn session_of((id, user_id, started_at, expires_at): (Uuid, Uuid, i64, i64)) -> Session {
+    Session {
+        id: SessionId(id),
+        user_id: UserId(user_id),
+        started_at,
+        expires_at,
+    }
+}
+
+const INSERT_TOKEN: &str = "INSERT INTO refresh_tokens (sha256, session_id) VALUES ($1, $2)";
+
+impl Database {
+    /// Starts a session with its first refresh token, for a user whose password was checked against
+    /// `password_hash`; false when the user has another password by now, or cannot sign in any more.
+    pub async fn start_session(
+        &self,
+        session: &Session,
+        password_hash: &Secret<String>,
+        first: Fingerprint,
+    ) -> Result<bool, StorageError> {
+        // One statement looks at the hash and takes the generation: when the hash is replaced at
+        // the same time, the session is either refused here or of a generation that is over.
+        const INSERT: &str =
+            "INSERT INTO sessions (id, user_id, generation, started_at, expires_at)
+            SELECT $1, id, session_generation, $2, $3 FROM users
+            WHERE id = $4 AND password_hash = $5 AND NOT is_disabled";
+        attempt(CALL_DEADLINE, "start a session", "sessions", async {
+            let mut transaction = self.begin_writing().await?;
+            let is_started = on_either!(&mut transaction, connection => {
+                let started = sqlx::query(INSERT)
+                    .bind(session.id.0)
+                    .bind(session.started_at)
+                    .bind(session.expires_at)
+                    .bind(session.user_id.0)
+                    .bind(password_hash.reveal().as_str())
+                    .execute(&mut **connection)
+                    .await?
+                    .rows_affected();
+                if started == 1 {
+                    sqlx::query(INSERT_TOKEN)
+                        .bind(&first.0[..])
+                        .bind(session.id.0)
+                        .execute(&mut **connection)
+                        .await?;
+                }
+                started == 1
+            });
+            transaction.commit().await?;
+            Ok(is_started)
+        })
+        .await
+    }
+
+    /// Finds a session that was not ended; whether it has expired is the caller's to see.
+    pub async fn find_session(&self, id: SessionId) -> Result<Option<Session>, StorageError> {
+        const SQL: &str = "SELECT sessions.id, user_id, started_at, expires_at
+            FROM sessions JOIN users ON users.id = user_id AND session_generation = generation
+            WHERE sessions.id = $1 AND ended_at IS NULL";
+        let row: Option<(Uuid, Uuid, i64, i64)> =
+            attempt(CALL_DEADLINE, "find a session", "sessions", async {
+                on_either!(self.readers(), pool => {
+                    sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
+                })
+            })
+            .await?;
+        Ok(row.map(session_of))
+    }
+
+    /// Finds whose a refresh token is, spent or not.
+    ///
+    /// Ask this before anything that writes: made-up tokens must not stand in the way of writers.
+    pub async fn find_refresh_token(
+        &self,
+        shown: Fingerprint,
+    ) -> Result<Option<KnownToken>, StorageError> {
+        const SQL: &str = "SELECT user_id, spent_at
+            FROM refresh_tokens JOIN sessions ON sessions.id = session_id WHERE sha256 = $1";
+        let doing = "find a refresh token";
+        let row: Option<(Uuid, Option<i64>)> =
+            attempt(CALL_DEADLINE, doing, "refresh_tokens", async {
+                on_either!(self.readers(), pool => {
+                    sqlx::query_as(SQL).bind(&shown.0[..]).fetch_optional(pool).await
+                })
+            })
+            .await?;
+        Ok(row.map(|(user_id, spent_at)| KnownToken {
+            user_id: UserId(user_id),
+            is_spent: spent_at.is_some(),
+        }))
+    }
+
+    /// Spends the refresh token `shown` at `now` (seconds since 1970 UTC) and puts `next` in its
+    /// place; ends the session when `shown` was spent before.
+    ///
+    /// Of two that show the same token at the same time, one renews the session and the other ends it.
+    pub async fn renew_session(
+        &self,
+        shown: Fingerprint,
+        next: Fingerprint,
+        now: i64,
+    ) -> Result<Renewal, StorageError> {
+        const SPEND: &str =
+            "UPDATE refresh_tokens SET spent_at = $1 WHERE sha256 = $2 AND spent_at IS NULL";
+        attempt(CALL_DEADLINE, "renew a session", "sessions", async {
+            let mut transaction = self.begin_writing().await?;
+            let Some(row) = find_shown(&mut transaction, shown).await? else {
+                return Ok(Renewal::Unknown);
+            };
+            let session = row.session();
+            if row.spent_at.is_none() && row.is_over(now) {
+                return Ok(Renewal::Over(session));
+            }
+            // On PostgreSQL somebody else may spend it between the question and here; this
+            // statement waits for them and then finds nothing to spend.
+            let is_spent_by_this = on_either!(&mut transaction, connection => {
+                let spent = sqlx::query(SPEND)
+                    .bind(now)
+                    .bind(&shown.0[..])
+                    .execute(&mut **connection)
+                    .await?;
+                if spent.rows_affected() == 1 {
+                    sqlx::query(INSERT_TOKEN)
+                        .bind(&next.0[..])
+                        .bind(session.id.0)
+                        .execute(&mut **connection)
+                        .await?;
+                }
+                spent.rows_affected() == 1
+            });
+            let renewal = if is_spent_by_this {
+                Renewal::Renewed(session)
+            } else {
+                let is_ended_by_this =
+                    !row.is_over(now) && end(&mut transaction, session.id, now).await?;
+                Renewal::Reused {
+                    session,
+                    is_ended_by_this,
+                }
+            };
+            transaction.commit().await?;
+            Ok(renewal)
+        })
+        .await
+    }
+
+    /// Ends the session of a refresh token, spent or not, at `now`; nothing when nobody knows the
+    /// token.
+    pub async fn end_session(
+        &self,
+        shown: Fingerprint,
+        now: i64,
+    ) -> Result<Option<Ending>, StorageError> {
+        attempt(CALL_DEADLINE, "end a session", "sessions", async {
+            let mut transaction = self.begin_writing().await?;
+            let Some(row) = find_shown(&mut transaction, shown).await? else {
+                return Ok(None);
+            };
+            let is_ended_by_this =
+                !row.is_over(now) && end(&mut transaction, row.session().id, now).await?;
+            transaction.commit().await?;
+            Ok(Some(Ending {
+                session: row.session(),
+                is_ended_by_this,
+            }))
+        })
+        .await
+    }
+
+    /// Removes at most `most` sessions that have expired by `now`, with all their refresh tokens,
+    /// and says how many.
+    pub async fn sweep_sessions(&self, now: i64, most: u32) -> Result<u64, StorageError> {
+        const SQL: &str = "DELETE FROM sessions WHERE id IN
+            (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at, id LIMIT $2)";
+        attempt(CALL_DEADLINE, "sweep sessions", "sessions", async {
+            on_either!(self.writer(), pool => {
+                sqlx::query(SQL)
+                    .bind(now)
+                    .bind(i64::from(most))
+                    .execute(pool)
+                    .await
+                    .map(|done| done.rows_affected())
+            })
+        })
+        .await
+    }
+}
+
+async fn find_shown(
+    transaction: &mut Transaction,
+    shown: Fingerprint,
+) -> Result<Option<ShownRow>, sqlx::Error> {
+    const SQL: &str = "SELECT sessions.id, user_id, generation, session_generation, started_at,
+            expires_at, ended_at, spent_at
+        FROM refresh_tokens
+            JOIN sessions ON sessions.id = session_id
+            JOIN users ON users.id = user_id
+        WHERE sha256 = $1";
+    on_either!(transaction, connection => {
+        sqlx::query_as(SQL).bind(&shown.0[..]).fetch_optional(&mut **connection).await
+    })
+}
+
+/// Ends a session; false when it had ended before.
+async fn end(transaction: &mut Transaction, id: SessionId, now: i64) -> Result<bool, sqlx::Error> {
+    const END: &str = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL";
+    const NEW_VERSION: &str = "UPDATE session_version SET version = version + 1";
+    on_either!(transaction, connection => {
+        let ended = sqlx::query(END).bind(now).bind(id.0).execute(&mut **connection).await?;
+        let is_ended_by_this = ended.rows_affected() == 1;
+        if is_ended_by_this {
+            sqlx::query(NEW_VERSION).execute(&mut **connection).await?;
+        }
+        Ok(is_ended_by_this)
+    })
+}

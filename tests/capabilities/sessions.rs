@@ -1,0 +1,433 @@
+//! Sessions: refreshing, signing out, and all that ends a session.
+
+use serde_json::{Value, json};
+
+use crate::audit::records;
+use crate::mint::part;
+use crate::server::{Answer, INTERNAL, PASSWORD, Server, Wish};
+
+/// In the form of a refresh token, but for its last bits, which no encoder sets.
+const NOT_CANONICAL: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB";
+
+/// The answer of a login: `access_token`, `refresh_token` and so on.
+async fn signed_in(server: &Server, username: &str) -> Value {
+    let answer = server.login(username, PASSWORD).await;
+    assert_eq!(answer.status, 200);
+    answer.json()
+}
+
+fn text<'a>(tokens: &'a Value, name: &str) -> &'a str {
+    tokens[name].as_str().unwrap()
+}
+
+async fn refresh(server: &Server, refresh_token: &str) -> Answer {
+    let body = json!({"refresh_token": refresh_token});
+    Answer::of(server.post("/auth/refresh").json(&body)).await
+}
+
+async fn logout(server: &Server, refresh_token: &str) -> Answer {
+    let body = json!({"refresh_token": refresh_token});
+    Answer::of(server.post("/auth/logout").json(&body)).await
+}
+
+async fn status_of_mint(server: &Server, session: &str) -> u16 {
+    server.mint(INTERNAL, Some(session)).await.status
+}
+
+async fn me(server: &Server, session: &str) -> Answer {
+    Answer::of(server.get("/auth/me").bearer_auth(session)).await
+}
+
+#[tokio::test]
+async fn a_refresh_gives_new_tokens_of_the_same_session() {
+    let server = Server::start().await;
+    let first = signed_in(&server, "otto").await;
+    assert_eq!(text(&first, "refresh_token").len(), 43);
+    server.clock.advance(899_000);
+    let answer = refresh(&server, text(&first, "refresh_token")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let second = answer.json();
+    let names: Vec<&String> = second.as_object().unwrap().keys().collect();
+    assert_eq!(
+        names,
+        ["access_token", "refresh_token", "token_type", "expires_in"]
+    );
+    assert_eq!(second["expires_in"], 900);
+    assert_eq!(second["token_type"], "bearer");
+    assert_ne!(second["refresh_token"], first["refresh_token"]);
+    let (before, after) = (
+        part(text(&first, "access_token"), 1),
+        part(text(&second, "access_token"), 1),
+    );
+    assert_eq!(before["sid"], after["sid"]);
+    assert_eq!(before["sub"], after["sub"]);
+    assert_ne!(before["jti"], after["jti"]);
+    server.clock.advance(1_000);
+    assert_eq!(
+        status_of_mint(&server, text(&first, "access_token")).await,
+        401
+    );
+    assert_eq!(
+        status_of_mint(&server, text(&second, "access_token")).await,
+        200
+    );
+}
+
+#[tokio::test]
+async fn refresh_token_reuse_ends_the_whole_session() {
+    let server = Server::start().await;
+    let first = signed_in(&server, "otto").await;
+    let bystander = signed_in(&server, "otto").await;
+    let second = refresh(&server, text(&first, "refresh_token")).await.json();
+    assert_eq!(
+        status_of_mint(&server, text(&second, "access_token")).await,
+        200
+    );
+    server.clock.advance(1);
+    let detail = refresh(&server, text(&first, "refresh_token"))
+        .await
+        .problem(401);
+    assert!(detail.contains("reuse"), "{detail}");
+    for tokens in [&first, &second] {
+        assert_eq!(
+            status_of_mint(&server, text(tokens, "access_token")).await,
+            401
+        );
+    }
+    refresh(&server, text(&second, "refresh_token"))
+        .await
+        .problem(401);
+    assert_eq!(
+        status_of_mint(&server, text(&bystander, "access_token")).await,
+        200
+    );
+
+    let records = records(&server).await;
+    let refused = records
+        .iter()
+        .find(|record| record["event"] == "refresh" && record["outcome"] == "refused")
+        .unwrap();
+    assert!(refused["reason"].as_str().unwrap().contains("reuse"));
+    let granted = records
+        .iter()
+        .find(|record| record["event"] == "refresh" && record["outcome"] == "granted")
+        .unwrap();
+    assert_eq!(granted["id"], part(text(&second, "access_token"), 1)["jti"]);
+    assert_eq!(
+        refused["user_id"],
+        part(text(&first, "access_token"), 1)["sub"]
+    );
+}
+
+#[tokio::test]
+async fn of_two_refreshes_at_once_one_wins_and_the_other_counts_as_reuse() {
+    let server = Server::start().await;
+    let first = signed_in(&server, "otto").await;
+    let token = text(&first, "refresh_token");
+    let (one, two) = tokio::join!(refresh(&server, token), refresh(&server, token));
+    let mut statuses = [one.status, two.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 401]);
+    let won = if one.status == 200 { one } else { two }.json();
+    assert_eq!(
+        status_of_mint(&server, text(&won, "access_token")).await,
+        401
+    );
+    refresh(&server, text(&won, "refresh_token"))
+        .await
+        .problem(401);
+}
+
+#[tokio::test]
+async fn logout_ends_the_session_at_once() {
+    let server = Server::start().await;
+    let tokens = signed_in(&server, "otto").await;
+    let bystander = signed_in(&server, "otto").await;
+    let session = text(&tokens, "access_token");
+    assert_eq!(status_of_mint(&server, session).await, 200);
+    let answer = logout(&server, text(&tokens, "refresh_token")).await;
+    assert_eq!(answer.status, 204);
+    assert!(answer.body.is_empty());
+    assert_eq!(status_of_mint(&server, session).await, 401);
+    me(&server, session).await.problem(401);
+    refresh(&server, text(&tokens, "refresh_token"))
+        .await
+        .problem(401);
+    assert_eq!(
+        status_of_mint(&server, text(&bystander, "access_token")).await,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_logout_is_in_force_at_another_replica_too() {
+    let server = Server::start().await;
+    let replica = server.replica().await;
+    let tokens = signed_in(&server, "otto").await;
+    let session = text(&tokens, "access_token");
+    assert_eq!(status_of_mint(&replica, session).await, 200);
+    assert_eq!(
+        logout(&server, text(&tokens, "refresh_token")).await.status,
+        204
+    );
+    crate::eventually(async || status_of_mint(&replica, session).await == 401).await;
+}
+
+#[tokio::test]
+async fn a_logout_may_be_repeated_and_an_unknown_token_is_no_error() {
+    let server = Server::start().await;
+    let tokens = signed_in(&server, "otto").await;
+    let token = text(&tokens, "refresh_token");
+    let unknown = "A".repeat(43);
+    for shown in [token, token, unknown.as_str(), NOT_CANONICAL] {
+        server.clock.advance(1);
+        assert_eq!(logout(&server, shown).await.status, 204, "{shown}");
+    }
+    let outcomes: Vec<Value> = records(&server)
+        .await
+        .into_iter()
+        .filter(|record| record["event"] == "logout")
+        .map(|record| record["outcome"].clone())
+        .collect();
+    assert_eq!(outcomes, ["granted", "granted", "refused", "refused"]);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_none_is_refused() {
+    let server = Server::start().await;
+    let tokens = signed_in(&server, "otto").await;
+    for shown in [&"A".repeat(43), NOT_CANONICAL] {
+        refresh(&server, shown).await.problem(401);
+    }
+    let as_session = text(&tokens, "refresh_token");
+    server.mint(INTERNAL, Some(as_session)).await.problem(401);
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_unprocessable() {
+    let server = Server::start().await;
+    let tokens = signed_in(&server, "otto").await;
+    for path in ["/auth/refresh", "/auth/logout"] {
+        for body in [
+            json!({}),
+            json!([]),
+            json!({"refresh_token": 7}),
+            json!({"refresh_token": ""}),
+            json!({"refresh_token": "A".repeat(44)}),
+            json!({"refresh_token": text(&tokens, "access_token")}),
+        ] {
+            Answer::of(server.post(path).json(&body)).await.problem(422);
+        }
+        let form = [("refresh_token", "x")];
+        Answer::of(server.post(path).form(&form)).await.problem(415);
+    }
+}
+
+#[tokio::test]
+async fn me_tells_who_i_am_and_until_when() {
+    let server = Server::start().await;
+    let tokens = signed_in(&server, "mo").await;
+    let session = text(&tokens, "access_token");
+    let claims = part(session, 1);
+    let answer = me(&server, session).await;
+    assert_eq!(answer.status, 200);
+    let body = answer.json();
+    let expires_at = body["session_expires_at"].as_str().unwrap();
+    let expires_at = chrono::DateTime::parse_from_rfc3339(expires_at).unwrap();
+    assert_eq!(
+        expires_at.timestamp(),
+        server.clock.unix_seconds() + 30 * 86_400
+    );
+    assert_eq!(body["user_id"], claims["sub"]);
+    assert_eq!(body["session_id"], claims["sid"]);
+    assert_eq!(body["username"], "mo");
+    assert_eq!(body["roles"], json!(["hydrology"]));
+    assert_eq!(body["authentication"], "password");
+}
+
+#[tokio::test]
+async fn me_is_for_those_with_a_session_token() {
+    let server = Server::start().await;
+    Answer::of(server.get("/auth/me")).await.problem(401);
+    me(&server, "nonsense").await.problem(401);
+    let download_token = server.mint(crate::server::PUBLIC, None).await.token();
+    me(&server, &download_token).await.problem(401);
+    Answer::of(server.get("/auth/me").header("x-api-key", "cg_x"))
+        .await
+        .problem(401);
+    Answer::of(server.get("/auth/me").header("authorization", "Bearer"))
+        .await
+        .problem(400);
+}
+
+#[tokio::test]
+async fn a_session_is_over_when_its_time_is_whatever_was_refreshed() {
+    let environment = vec![("CEDARGATE_REFRESH_LIFETIME", "3600".to_owned())];
+    let server = Server::wished(Wish {
+        environment,
+        ..Wish::default()
+    })
+    .await;
+    let mut tokens = signed_in(&server, "otto").await;
+    for _ in 0..4 {
+        server.clock.advance(800_000);
+        tokens = refresh(&server, text(&tokens, "refresh_token"))
+            .await
+            .json();
+    }
+    assert_eq!(tokens["expires_in"], 400, "never beyond the session");
+    server.clock.advance(399_000);
+    assert_eq!(
+        status_of_mint(&server, text(&tokens, "access_token")).await,
+        200
+    );
+    server.clock.advance(1_000);
+    assert_eq!(
+        status_of_mint(&server, text(&tokens, "access_token")).await,
+        401
+    );
+    refresh(&server, text(&tokens, "refresh_token"))
+        .await
+        .problem(401);
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_sessions() {
+    let server = Server::start().await;
+    let tokens = signed_in(&server, "otto").await;
+    let bystander = signed_in(&server, "mo").await;
+    let session = text(&tokens, "access_token");
+    assert_eq!(status_of_mint(&server, session).await, 200);
+    let catalog =
+        |password: &str| format!("[[users]]\nusername = \"otto\"\npassword = \"{password}\"\n");
+    server.apply(&catalog(PASSWORD)).await;
+    assert_eq!(
+        refresh(
+            &server,
+            text(&signed_in(&server, "otto").await, "refresh_token")
+        )
+        .await
+        .status,
+        200,
+        "the same password again changes nothing"
+    );
+    assert_eq!(me(&server, session).await.status, 200);
+    server.apply(&catalog("battery staple")).await;
+    crate::eventually(async || me(&server, session).await.status == 401).await;
+    refresh(&server, text(&tokens, "refresh_token"))
+        .await
+        .problem(401);
+    assert_eq!(
+        status_of_mint(&server, text(&bystander, "access_token")).await,
+        200
+    );
+    assert_eq!(server.login("otto", "battery staple").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_session_of_a_disabled_user_stays_over_when_the_user_is_enabled_again() {
+    let server = Server::start().await;
+    let tokens = signed_in(&server, "otto").await;
+    let session = text(&tokens, "access_token");
+    let catalog =
+        |is_disabled: bool| format!("[[users]]\nusername = \"otto\"\ndisabled = {is_disabled}\n");
+    server.apply(&catalog(true)).await;
+    crate::eventually(async || me(&server, session).await.status == 401).await;
+    refresh(&server, text(&tokens, "refresh_token"))
+        .await
+        .problem(401);
+    server.apply(&catalog(false)).await;
+    crate::eventually(async || server.login("otto", PASSWORD).await.status == 200).await;
+    me(&server, session).await.problem(401);
+    refresh(&server, text(&tokens, "refresh_token"))
+        .await
+        .problem(401);
+}
+
+#[tokio::test]
+async fn a_session_survives_a_restart() {
+    let server = Server::start().await;
+    let tokens = signed_in(&server, "otto").await;
+    let server = server.restarted().await;
+    assert_eq!(me(&server, text(&tokens, "access_token")).await.status, 200);
+    assert_eq!(
+        refresh(&server, text(&tokens, "refresh_token"))
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn refresh_tokens_are_kept_as_hashes_alone() {
+    let server = Server::start().await;
+    let first = signed_in(&server, "otto").await;
+    let second = refresh(&server, text(&first, "refresh_token")).await.json();
+    let mut looked_at = 0;
+    for entry in std::fs::read_dir(server.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.is_file() {
+            continue;
+        }
+        looked_at += 1;
+        let content = std::fs::read(&path).unwrap();
+        for token in [&first, &second] {
+            let token = text(token, "refresh_token").as_bytes();
+            assert!(
+                !content.windows(token.len()).any(|window| window == token),
+                "{}",
+                path.display()
+            );
+        }
+    }
+    assert!(looked_at >= 2, "the database and its log");
+}
+
+#[tokio::test]
+async fn guessing_refresh_tokens_counts_for_the_address() {
+    let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "4".to_owned())];
+    let server = Server::wished(Wish {
+        environment,
+        ..Wish::default()
+    })
+    .await;
+    let tokens = signed_in(&server, "otto").await;
+    for _ in 0..3 {
+        refresh(&server, NOT_CANONICAL).await.problem(401);
+    }
+    refresh(&server, NOT_CANONICAL).await.problem(429);
+    logout(&server, NOT_CANONICAL).await.problem(429);
+    assert_eq!(
+        refresh(&server, text(&tokens, "refresh_token"))
+            .await
+            .status,
+        200,
+        "who has a session is not held up by others at the same address"
+    );
+}
+
+#[tokio::test]
+async fn refreshing_too_often_has_to_wait_and_spends_nothing() {
+    let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "2".to_owned())];
+    let server = Server::wished(Wish {
+        environment,
+        ..Wish::default()
+    })
+    .await;
+    let mut tokens = signed_in(&server, "otto").await;
+    let spent = text(&tokens, "refresh_token").to_owned();
+    for _ in 0..2 {
+        tokens = refresh(&server, text(&tokens, "refresh_token"))
+            .await
+            .json();
+    }
+    let newest = text(&tokens, "refresh_token");
+    let answer = refresh(&server, newest).await;
+    answer.problem(429);
+    let seconds: i64 = answer.header("retry-after").parse().unwrap();
+    server.clock.advance(seconds * 1000);
+    assert_eq!(refresh(&server, newest).await.status, 200);
+    let detail = refresh(&server, &spent).await.problem(401);
+    assert!(detail.contains("reuse"), "reuse is noticed all the same");
+}

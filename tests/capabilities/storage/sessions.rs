@@ -1,0 +1,269 @@
+//! Sessions: refresh tokens that work once, and what ends a session.
+
+use cedargate::domain::id::SessionId;
+use cedargate::domain::secret::Secret;
+use cedargate::domain::session::{Fingerprint, RefreshToken, Session};
+use cedargate::storage::{CatalogChange, Database, Ending, KnownToken, Renewal, UserRecord};
+
+use crate::storage::{Place, put, user};
+
+on_both! {
+    a_session_is_found_until_it_is_ended,
+    a_refresh_token_renews_once_and_then_ends_its_session,
+    of_two_uses_at_once_one_renews_and_the_other_ends_the_session,
+    a_token_of_a_session_that_is_over_renews_nothing,
+    ending_a_session_leaves_the_users_others,
+    a_new_password_or_a_disabled_user_ends_all_sessions_for_good,
+    other_changes_of_a_user_end_no_session,
+    a_login_checked_against_an_older_password_starts_nothing,
+    removing_a_user_removes_its_sessions,
+    expired_sessions_are_swept_a_bounded_number_at_a_time,
+}
+
+const NOW: i64 = 1_700_000_000;
+
+fn fingerprint() -> Fingerprint {
+    RefreshToken::random().fingerprint()
+}
+
+fn with_password(name: &str, hash: &str) -> UserRecord {
+    UserRecord {
+        password_hash: Some(Secret::new(hash.to_owned())),
+        ..user(name, &[])
+    }
+}
+
+async fn put_user(place: &Place, user: &UserRecord) {
+    let change = CatalogChange {
+        users_put: vec![user.clone()],
+        ..CatalogChange::default()
+    };
+    put(place, &change).await;
+}
+
+async fn start(database: &Database, user: &UserRecord) -> (Session, Fingerprint) {
+    let session = Session {
+        id: SessionId::random(),
+        user_id: user.user.id,
+        started_at: NOW,
+        expires_at: NOW + 100,
+    };
+    let first = fingerprint();
+    let hash = user.password_hash.as_ref().unwrap();
+    let is_started = database.start_session(&session, hash, first).await;
+    assert_eq!(is_started, Ok(true));
+    (session, first)
+}
+
+async fn ada_signs_in(place: &Place) -> (UserRecord, Session, Fingerprint) {
+    let ada = with_password("ada", "one");
+    put_user(place, &ada).await;
+    let (session, first) = start(&place.database, &ada).await;
+    (ada, session, first)
+}
+
+async fn is_found(place: &Place, session: &Session) -> bool {
+    let found = place.database.find_session(session.id).await.unwrap();
+    assert!(found.as_ref().is_none_or(|found| found == session));
+    found.is_some()
+}
+
+async fn session_version(place: &Place) -> i64 {
+    place.database.versions().await.unwrap().sessions
+}
+
+async fn a_session_is_found_until_it_is_ended(place: Place) {
+    let (_, session, first) = ada_signs_in(&place).await;
+    assert!(is_found(&place, &session).await);
+    let before = place.database.versions().await.unwrap();
+    let ended = |is_ended_by_this| {
+        Ok(Some(Ending {
+            session: session.clone(),
+            is_ended_by_this,
+        }))
+    };
+    assert_eq!(place.database.end_session(first, NOW).await, ended(true));
+    assert!(!is_found(&place, &session).await);
+    let after = place.database.versions().await.unwrap();
+    assert_eq!(after.sessions, before.sessions + 1);
+    assert_eq!(after.catalog, before.catalog, "nobody's plan is upset");
+    assert_eq!(place.database.end_session(first, NOW).await, ended(false));
+    assert_eq!(
+        place.database.end_session(fingerprint(), NOW).await,
+        Ok(None)
+    );
+    assert_eq!(session_version(&place).await, after.sessions);
+}
+
+async fn a_refresh_token_renews_once_and_then_ends_its_session(place: Place) {
+    let (_, session, first) = ada_signs_in(&place).await;
+    let (second, third) = (fingerprint(), fingerprint());
+    let renew = |shown, next| place.database.renew_session(shown, next, NOW + 1);
+    let known = |is_spent| {
+        Ok(Some(KnownToken {
+            user_id: session.user_id,
+            is_spent,
+        }))
+    };
+    let find = |token| place.database.find_refresh_token(token);
+    assert_eq!(find(first).await, known(false));
+    assert_eq!(find(fingerprint()).await, Ok(None));
+    let renewed = Ok(Renewal::Renewed(session.clone()));
+    assert_eq!(renew(first, second).await, renewed);
+    assert_eq!(find(first).await, known(true));
+    assert_eq!(renew(second, third).await, renewed);
+    let before = session_version(&place).await;
+    let reused = |is_ended_by_this| {
+        Ok(Renewal::Reused {
+            session: session.clone(),
+            is_ended_by_this,
+        })
+    };
+    assert_eq!(renew(first, fingerprint()).await, reused(true));
+    assert_eq!(session_version(&place).await, before + 1);
+    assert!(!is_found(&place, &session).await);
+    assert_eq!(
+        renew(third, fingerprint()).await,
+        Ok(Renewal::Over(session.clone())),
+        "the newest token is dead with its family"
+    );
+    assert_eq!(renew(first, fingerprint()).await, reused(false));
+    assert_eq!(
+        renew(fingerprint(), fingerprint()).await,
+        Ok(Renewal::Unknown)
+    );
+    assert_eq!(session_version(&place).await, before + 1);
+}
+
+async fn of_two_uses_at_once_one_renews_and_the_other_ends_the_session(place: Place) {
+    let ada = with_password("ada", "one");
+    put_user(&place, &ada).await;
+    let other = Database::open(&place.url, 4).await.unwrap();
+    for _ in 0..10 {
+        let (session, first) = start(&place.database, &ada).await;
+        let (here, there) = tokio::join!(
+            place.database.renew_session(first, fingerprint(), NOW),
+            other.renew_session(first, fingerprint(), NOW)
+        );
+        let renewed = Renewal::Renewed(session.clone());
+        let reused = Renewal::Reused {
+            session: session.clone(),
+            is_ended_by_this: true,
+        };
+        let (here, there) = (here.unwrap(), there.unwrap());
+        assert!(
+            (here == renewed && there == reused) || (here == reused && there == renewed),
+            "{here:?} {there:?}"
+        );
+        assert!(!is_found(&place, &session).await);
+    }
+}
+
+async fn a_token_of_a_session_that_is_over_renews_nothing(place: Place) {
+    let (_, session, first) = ada_signs_in(&place).await;
+    let renew = |now| place.database.renew_session(first, fingerprint(), now);
+    let over = Ok(Renewal::Over(session.clone()));
+    assert_eq!(renew(session.expires_at).await, over);
+    let renewed = Ok(Renewal::Renewed(session.clone()));
+    assert_eq!(renew(session.expires_at - 1).await, renewed);
+}
+
+async fn ending_a_session_leaves_the_users_others(place: Place) {
+    let (ada, session, first) = ada_signs_in(&place).await;
+    let (other, _) = start(&place.database, &ada).await;
+    place.database.end_session(first, NOW).await.unwrap();
+    assert!(!is_found(&place, &session).await);
+    assert!(is_found(&place, &other).await);
+}
+
+async fn a_new_password_or_a_disabled_user_ends_all_sessions_for_good(place: Place) {
+    let (mut ada, session, first) = ada_signs_in(&place).await;
+    let mut before = session_version(&place).await;
+    for (hash, is_disabled) in [("two", false), ("two", true)] {
+        let (last, _) = start(&place.database, &ada).await;
+        ada.password_hash = Some(Secret::new(hash.to_owned()));
+        ada.user.is_disabled = is_disabled;
+        put_user(&place, &ada).await;
+        assert!(!is_found(&place, &session).await);
+        assert!(!is_found(&place, &last).await);
+        assert_eq!(session_version(&place).await, before + 1);
+        before += 1;
+    }
+    ada.password_hash = Some(Secret::new("one".to_owned()));
+    ada.user.is_disabled = false;
+    put_user(&place, &ada).await;
+    assert!(!is_found(&place, &session).await, "nothing brings it back");
+    assert_eq!(
+        place
+            .database
+            .renew_session(first, fingerprint(), NOW)
+            .await,
+        Ok(Renewal::Over(session))
+    );
+    let (again, _) = start(&place.database, &ada).await;
+    assert!(is_found(&place, &again).await);
+}
+
+async fn other_changes_of_a_user_end_no_session(place: Place) {
+    let (mut ada, session, _) = ada_signs_in(&place).await;
+    let before = session_version(&place).await;
+    ada.user.roles = crate::storage::roles(&["admin"]);
+    ada.user.claims = crate::storage::tags("groups", &["x"]);
+    put_user(&place, &ada).await;
+    put_user(&place, &ada).await;
+    assert!(is_found(&place, &session).await);
+    assert_eq!(session_version(&place).await, before);
+}
+
+async fn a_login_checked_against_an_older_password_starts_nothing(place: Place) {
+    let (mut ada, session, _) = ada_signs_in(&place).await;
+    let again = Session {
+        id: SessionId::random(),
+        ..session
+    };
+    let old = Secret::new("one".to_owned());
+    let start = || place.database.start_session(&again, &old, fingerprint());
+    ada.password_hash = Some(Secret::new("two".to_owned()));
+    put_user(&place, &ada).await;
+    assert_eq!(start().await, Ok(false));
+    ada.password_hash = Some(Secret::new("one".to_owned()));
+    ada.user.is_disabled = true;
+    put_user(&place, &ada).await;
+    assert_eq!(start().await, Ok(false));
+    assert_eq!(place.database.find_session(again.id).await, Ok(None));
+}
+
+async fn removing_a_user_removes_its_sessions(place: Place) {
+    let (ada, session, first) = ada_signs_in(&place).await;
+    let removal = CatalogChange {
+        users_removed: vec![ada.user.id],
+        ..CatalogChange::default()
+    };
+    put(&place, &removal).await;
+    assert!(!is_found(&place, &session).await);
+    assert_eq!(
+        place
+            .database
+            .renew_session(first, fingerprint(), NOW)
+            .await,
+        Ok(Renewal::Unknown)
+    );
+}
+
+async fn expired_sessions_are_swept_a_bounded_number_at_a_time(place: Place) {
+    let (ada, session, first) = ada_signs_in(&place).await;
+    for _ in 0..4 {
+        start(&place.database, &ada).await;
+    }
+    let sweep = |now| place.database.sweep_sessions(now, 3);
+    assert_eq!(sweep(session.expires_at - 1).await, Ok(0));
+    assert!(is_found(&place, &session).await);
+    assert_eq!(sweep(session.expires_at).await, Ok(3));
+    assert_eq!(sweep(session.expires_at).await, Ok(2));
+    assert_eq!(sweep(session.expires_at).await, Ok(0));
+    assert_eq!(
+        place.database.end_session(first, NOW).await,
+        Ok(None),
+        "its refresh tokens are gone with it"
+    );
+}
