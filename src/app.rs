@@ -19,6 +19,7 @@ use crate::http::server::{self, Bounds};
 use crate::http::{self, Capabilities, Manners};
 use crate::policy::{Bundle, BundleError};
 use crate::service::access::Access;
+use crate::service::api_keys::ApiKeys;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::authentication::Authenticator;
 use crate::service::download::Downloads;
@@ -26,6 +27,7 @@ use crate::service::download_token::DownloadTokens;
 use crate::service::error::ServiceError;
 use crate::service::facts::Facts;
 use crate::service::health::Health;
+use crate::service::key_uses::KeyUses;
 use crate::service::keys::{Keys, Parties};
 use crate::service::limits::Limits;
 use crate::service::mints::Mints;
@@ -71,7 +73,7 @@ pub enum AppError {
 }
 
 /// An error with its causes, on one line.
-fn tell(error: &ServiceError) -> String {
+pub fn tell(error: &ServiceError) -> String {
     let mut told = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -156,14 +158,23 @@ impl App {
         });
         let authenticator = Arc::new(Authenticator {
             database: database.clone(),
-            facts,
+            facts: Arc::clone(&facts),
             keys: Arc::clone(&keys),
+            key_uses: KeyUses::of(database.clone()),
             passwords,
             limits: Arc::clone(&limits),
             mints: Arc::clone(&mints),
             audit: Arc::clone(&audit),
             clock: clock.clone(),
             session_lifetime: seconds(settings.session_lifetime),
+        });
+        let api_keys = Arc::new(ApiKeys {
+            database: database.clone(),
+            facts,
+            authenticator: Arc::clone(&authenticator),
+            limits: Arc::clone(&limits),
+            audit: Arc::clone(&audit),
+            clock: clock.clone(),
         });
         let tokens = Arc::new(DownloadTokens {
             authenticator: Arc::clone(&authenticator),
@@ -192,6 +203,7 @@ impl App {
             capabilities: Capabilities {
                 tokens,
                 authenticator,
+                api_keys,
                 downloads,
                 keys,
                 health,

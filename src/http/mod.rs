@@ -4,6 +4,7 @@
 //! anything is decided, minted, stored or read.
 
 pub mod answer;
+pub mod api_keys_api;
 pub mod caller;
 pub mod cors;
 pub mod docs;
@@ -16,6 +17,7 @@ pub mod login_api;
 pub mod methods;
 pub mod metrics_page;
 pub mod mint_api;
+pub mod moment;
 pub mod parameter;
 pub mod precondition;
 pub mod problem;
@@ -33,12 +35,14 @@ use serde_json::Value;
 
 use crate::config::AllowedOrigins;
 use crate::domain::clock::Clock;
+use crate::service::api_keys::ApiKeys;
 use crate::service::authentication::Authenticator;
 use crate::service::download::Downloads;
 use crate::service::download_token::DownloadTokens;
 use crate::service::health::Health;
 use crate::service::keys::Keys;
 
+use api_keys_api::ApiKeysApi;
 use cors::Cors;
 use download_api::DownloadApi;
 use gate::Gate;
@@ -55,6 +59,8 @@ pub struct Capabilities {
     pub tokens: Arc<DownloadTokens>,
     /// Signs in.
     pub authenticator: Arc<Authenticator>,
+    /// Manages API keys.
+    pub api_keys: Arc<ApiKeys>,
     /// Downloads.
     pub downloads: Arc<Downloads>,
     /// Publishes the key set.
@@ -80,7 +86,7 @@ pub struct Manners {
     pub clock: Clock,
 }
 
-type Apis = (MintApi, LoginApi, DownloadApi, KeySetApi, HealthApi);
+type Apis = (MintApi, LoginApi, ApiKeysApi, DownloadApi, KeySetApi, HealthApi);
 
 fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
     let apis = (
@@ -89,6 +95,9 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
         },
         LoginApi {
             authenticator: Arc::clone(&capabilities.authenticator),
+        },
+        ApiKeysApi {
+            api_keys: Arc::clone(&capabilities.api_keys),
         },
         DownloadApi {
             downloads: Arc::clone(&capabilities.downloads),

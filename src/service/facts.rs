@@ -1,4 +1,4 @@
-//! Facts: the users and datasets that decisions are made about, remembered between requests.
+//! Facts: the users, datasets and API keys that decisions are made about, remembered between requests.
 //!
 //! Remembered facts belong to one version of the catalog. Every write to the catalog makes a new
 //! version, this replica's writes at once and everybody else's within a second
@@ -6,6 +6,7 @@
 //! is not known (the database is away), nothing is remembered and every question goes to the
 //! database. This module refuses to know what follows from a fact.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -13,10 +14,11 @@ use std::time::Duration;
 use moka::future::Cache;
 use tokio::time::MissedTickBehavior;
 
+use crate::domain::api_key::{ApiKey, KeyDigest, KeyPrefix};
 use crate::domain::dataset::Dataset;
-use crate::domain::id::{DatasetId, UserId};
+use crate::domain::id::{ApiKeyId, DatasetId, UserId};
 use crate::domain::principal::User;
-use crate::storage::{Database, StorageError};
+use crate::storage::{Database, StorageError, StoredApiKey};
 
 use super::error::ServiceError;
 
@@ -24,6 +26,8 @@ use super::error::ServiceError;
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 /// The most users, and the most datasets, that are remembered.
 const MOST_REMEMBERED: u64 = 50_000;
+/// How many API keys are remembered; one that is limited to datasets counts as one more for each.
+const MOST_KEYS_REMEMBERED: u64 = 200_000;
 /// Stands for a version that is not known.
 const UNKNOWN: i64 = i64::MIN;
 
@@ -33,6 +37,16 @@ pub struct Facts {
     version: AtomicI64,
     users: Cache<(i64, UserId), Arc<User>>,
     datasets: Cache<(i64, DatasetId), Arc<Dataset>>,
+    api_keys: Cache<(i64, KeyPrefix), Arc<StoredKey>>,
+    api_keys_by_id: Cache<(i64, ApiKeyId), Arc<ApiKey>>,
+}
+
+/// An API key and the digest of its text; callers share the key.
+pub struct StoredKey {
+    /// The key.
+    pub key: Arc<ApiKey>,
+    /// The SHA-256 of its text.
+    pub digest: KeyDigest,
 }
 
 impl Facts {
@@ -44,6 +58,14 @@ impl Facts {
             version: AtomicI64::new(UNKNOWN),
             users: Cache::new(MOST_REMEMBERED),
             datasets: Cache::new(MOST_REMEMBERED),
+            api_keys: Cache::builder()
+                .max_capacity(MOST_KEYS_REMEMBERED)
+                .weigher(|_, stored: &Arc<StoredKey>| weight_of(&stored.key))
+                .build(),
+            api_keys_by_id: Cache::builder()
+                .max_capacity(MOST_KEYS_REMEMBERED)
+                .weigher(|_, key: &Arc<ApiKey>| weight_of(key))
+                .build(),
         }
     }
 
@@ -63,6 +85,26 @@ impl Facts {
         .await
     }
 
+    /// The API key with a prefix, expired ones too, or nothing.
+    pub async fn api_key(&self, prefix: KeyPrefix) -> Result<Option<Arc<StoredKey>>, ServiceError> {
+        remembered(&self.api_keys, self.version(), prefix, async || {
+            let found = self.database.find_api_key(prefix).await?;
+            Ok(found.map(|StoredApiKey { key, digest }| StoredKey {
+                key: Arc::new(key),
+                digest,
+            }))
+        })
+        .await
+    }
+
+    /// The API key with an id, expired ones too, or nothing.
+    pub async fn api_key_by_id(&self, id: ApiKeyId) -> Result<Option<Arc<ApiKey>>, ServiceError> {
+        remembered(&self.api_keys_by_id, self.version(), id, || {
+            self.database.find_api_key_by_id(id)
+        })
+        .await
+    }
+
     /// Reads the catalog's version once; what is remembered of another version is forgotten.
     pub async fn refresh(&self) -> Result<(), StorageError> {
         let version = self.database.catalog_version().await;
@@ -70,6 +112,8 @@ impl Facts {
         if self.version.swap(now, Ordering::SeqCst) != now {
             self.users.invalidate_all();
             self.datasets.invalidate_all();
+            self.api_keys.invalidate_all();
+            self.api_keys_by_id.invalidate_all();
         }
         version.map(drop)
     }
@@ -98,6 +142,11 @@ impl Facts {
     fn version(&self) -> i64 {
         self.version.load(Ordering::SeqCst)
     }
+}
+
+fn weight_of(key: &ApiKey) -> u32 {
+    let datasets = key.limit.datasets().map_or(0, BTreeSet::len);
+    u32::try_from(datasets).map_or(u32::MAX, |datasets| datasets.saturating_add(1))
 }
 
 async fn remembered<I, T, F>(

@@ -7,6 +7,7 @@
 //! It refuses to know policies, tokens and HTTP: it stores sealed keys without opening them, and
 //! password hashes without checking them.
 
+mod api_keys;
 mod audit;
 mod catalog;
 mod database;
@@ -15,6 +16,7 @@ mod error;
 mod signing_keys;
 mod users;
 
+pub use api_keys::StoredApiKey;
 pub use catalog::{Catalog, CatalogChange, UserRecord};
 pub use database::Database;
 pub use error::StorageError;

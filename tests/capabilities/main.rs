@@ -7,6 +7,7 @@
     reason = "tests say what they expect"
 )]
 
+mod api_keys;
 mod audit;
 mod command_line;
 mod cors;
