@@ -158,10 +158,18 @@ impl KeyLimit {
     /// Whether an action with a dataset lies beyond it, and why, for auditors.
     #[must_use]
     pub fn overreach(&self, action: Action, dataset_id: DatasetId) -> Option<&'static str> {
-        if self.actions.as_ref().is_some_and(|all| !all.contains(&action)) {
+        if self
+            .actions
+            .as_ref()
+            .is_some_and(|all| !all.contains(&action))
+        {
             return Some("the action is beyond the limit of the API key");
         }
-        if self.datasets.as_ref().is_some_and(|all| !all.contains(&dataset_id)) {
+        if self
+            .datasets
+            .as_ref()
+            .is_some_and(|all| !all.contains(&dataset_id))
+        {
             return Some("the dataset is beyond the limit of the API key");
         }
         None

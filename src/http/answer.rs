@@ -132,7 +132,10 @@ impl<S> From<Refusal<S>> for poem::Error {
 impl<S: Statuses> ApiResponse for Refusal<S> {
     fn meta() -> MetaResponses {
         MetaResponses {
-            responses: S::STATUSES.iter().map(|status| described::<S>(*status)).collect(),
+            responses: S::STATUSES
+                .iter()
+                .map(|status| described::<S>(*status))
+                .collect(),
         }
     }
 

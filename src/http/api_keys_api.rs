@@ -100,7 +100,10 @@ impl From<ApiKey> for ApiKeyAnswer {
             expires_at: MaybeMoment(key.expires_at),
             last_used: MaybeMoment(key.last_used),
             actions: key.limit.actions().map(|all| all.iter().copied().collect()),
-            datasets: key.limit.datasets().map(|all| all.iter().copied().collect()),
+            datasets: key
+                .limit
+                .datasets()
+                .map(|all| all.iter().copied().collect()),
         }
     }
 }
@@ -132,8 +135,10 @@ pub struct CreateStatuses;
 
 impl Statuses for CreateStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 409, 415, 422, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] =
-        &[(403, LIMITED), (409, "You have as many living keys as you can.")];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
+        (403, LIMITED),
+        (409, "You have as many living keys as you can."),
+    ];
 }
 
 /// The statuses with which revoking a key may refuse.
@@ -151,7 +156,11 @@ impl ApiKeysApi {
     ///
     /// Oldest first, a page at a time; expired keys too, until they make room for new ones. Send a
     /// session token, or an API key without limits.
-    #[oai(path = "/auth/api-keys", method = "get", operation_id = "list_api_keys")]
+    #[oai(
+        path = "/auth/api-keys",
+        method = "get",
+        operation_id = "list_api_keys"
+    )]
     async fn list_api_keys(
         &self,
         /// The most keys to list.
@@ -174,14 +183,21 @@ impl ApiKeysApi {
     /// The key is in this answer and in no other: keep it now. It does what you may do, within the
     /// limits that you give it here; a key with a limit manages nothing. Send a session token, or
     /// an API key without limits; a key made with another one must not outlive that one.
-    #[oai(path = "/auth/api-keys", method = "post", operation_id = "create_api_key")]
+    #[oai(
+        path = "/auth/api-keys",
+        method = "post",
+        operation_id = "create_api_key"
+    )]
     async fn create_api_key(
         &self,
         // Before the visitor, who would read the body away.
         wish: Json<NewApiKey>,
         visitor: ByHeader,
     ) -> Result<Created<CreatedApiKey>, Refusal<CreateStatuses>> {
-        let made = self.api_keys.create(&visitor.0, wish.0.into_wish()?).await?;
+        let made = self
+            .api_keys
+            .create(&visitor.0, wish.0.into_wish()?)
+            .await?;
         Ok(Created(CreatedApiKey {
             key: made.text.reveal().clone(),
             described: made.key.into(),

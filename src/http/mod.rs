@@ -86,7 +86,14 @@ pub struct Manners {
     pub clock: Clock,
 }
 
-type Apis = (MintApi, LoginApi, ApiKeysApi, DownloadApi, KeySetApi, HealthApi);
+type Apis = (
+    MintApi,
+    LoginApi,
+    ApiKeysApi,
+    DownloadApi,
+    KeySetApi,
+    HealthApi,
+);
 
 fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
     let apis = (

@@ -77,7 +77,10 @@ impl ParseFromJSON for MaybeMoment {
 
 impl ToJSON for MaybeMoment {
     fn to_json(&self) -> Option<Value> {
-        Some(self.0.map_or(Value::Null, |seconds| rfc_3339(seconds).into()))
+        Some(
+            self.0
+                .map_or(Value::Null, |seconds| rfc_3339(seconds).into()),
+        )
     }
 }
 

@@ -144,9 +144,7 @@ impl From<ServiceError> for Problem {
                 Self::new(StatusCode::FORBIDDEN, detail)
             }
             ServiceError::TooManyApiKeys => Self::new(StatusCode::CONFLICT, detail),
-            ServiceError::ApiKeyInvalid(_) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
-            }
+            ServiceError::ApiKeyInvalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             ServiceError::Unavailable { what, source } => {
                 tracing::error!(%source, "{what} is not available");
                 Self::unavailable(format!("{detail}; try again in a moment"))

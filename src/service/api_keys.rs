@@ -7,9 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::domain::api_key::{
-    ApiKey, ApiKeyError, KeyLimit, KeyName, KeyText, MOST_KEYS,
-};
+use crate::domain::api_key::{ApiKey, ApiKeyError, KeyLimit, KeyName, KeyText, MOST_KEYS};
 use crate::domain::audit::{AuditRecord, Event, Outcome};
 use crate::domain::caller::Caller;
 use crate::domain::clock::Clock;
@@ -86,7 +84,9 @@ impl ApiKeys {
         let (caller, owner) = self.owner(visitor, Some(record)).await?;
         let maker_expires = caller.key.as_ref().and_then(|key| key.expires_at);
         if let Some(maker_expires) = maker_expires
-            && wish.expires_at.is_none_or(|expires| expires > maker_expires)
+            && wish
+                .expires_at
+                .is_none_or(|expires| expires > maker_expires)
         {
             // Or else a key that was to end soon could make itself a successor without end.
             return Err(ApiKeyError::OutlivesItsMaker.into());

@@ -132,11 +132,7 @@ impl Database {
     }
 
     /// Removes a key of a user, and says whether there was one.
-    pub async fn remove_api_key(
-        &self,
-        owner: UserId,
-        id: ApiKeyId,
-    ) -> Result<bool, StorageError> {
+    pub async fn remove_api_key(&self, owner: UserId, id: ApiKeyId) -> Result<bool, StorageError> {
         const SQL: &str = "DELETE FROM api_keys WHERE id = $1 AND user_id = $2";
         attempt(CALL_DEADLINE, "remove an API key", "api_keys", async {
             let mut transaction = self.begin_writing().await?;
@@ -220,17 +216,22 @@ impl Database {
     ) -> Result<(), StorageError> {
         const SQL: &str = "UPDATE api_keys SET last_used = $2
             WHERE id = $1 AND (last_used IS NULL OR last_used <= $3)";
-        attempt(CALL_DEADLINE, "note the use of an API key", "api_keys", async {
-            on_either!(self.writer(), pool => {
-                sqlx::query(SQL)
-                    .bind(id.0)
-                    .bind(now)
-                    .bind(unless_after)
-                    .execute(pool)
-                    .await
-                    .map(drop)
-            })
-        })
+        attempt(
+            CALL_DEADLINE,
+            "note the use of an API key",
+            "api_keys",
+            async {
+                on_either!(self.writer(), pool => {
+                    sqlx::query(SQL)
+                        .bind(id.0)
+                        .bind(now)
+                        .bind(unless_after)
+                        .execute(pool)
+                        .await
+                        .map(drop)
+                })
+            },
+        )
         .await
     }
 }

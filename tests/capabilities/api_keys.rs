@@ -98,7 +98,11 @@ async fn a_key_is_shown_once_and_stored_hashed() {
     let text = made["key"].as_str().unwrap();
     assert_eq!(made["name"], "once");
     assert_eq!(made["expires_at"], Value::Null);
-    assert!(text.starts_with("cg_") && text.len() == 57, "{}", text.len());
+    assert!(
+        text.starts_with("cg_") && text.len() == 57,
+        "{}",
+        text.len()
+    );
     assert_eq!(made["prefix"], text[3..13]);
     let listed = list(&server, Session(&otto), "").await;
     let secret = &text[14..];
@@ -218,7 +222,9 @@ async fn an_expired_key_closes_with_its_download_tokens() {
     let mo = server.session("mo").await;
     let wish = json!({"name": "brief", "expires_at": in_seconds(&server, 60)});
     let (_, text) = key(&server, Session(&mo), wish).await;
-    server.clock.advance(59_000 - server.clock.unix_millis() % 1000);
+    server
+        .clock
+        .advance(59_000 - server.clock.unix_millis() % 1000);
     let token = mint(&server, RESTRICTED, &text).await.token();
     assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
     server.clock.advance(1_000);
@@ -325,7 +331,11 @@ async fn keys_are_paged_oldest_first_and_the_hundred_and_first_is_a_conflict() {
         let page = list(&server, Session(&mo), &query).await.json();
         let items = page["items"].as_array().unwrap();
         assert!(items.len() <= 33);
-        listed.extend(items.iter().map(|key| key["id"].as_str().unwrap().to_owned()));
+        listed.extend(
+            items
+                .iter()
+                .map(|key| key["id"].as_str().unwrap().to_owned()),
+        );
         match page["next"].as_str() {
             Some(next) => query = format!("?limit=33&after={next}"),
             None => break,
@@ -344,7 +354,9 @@ async fn a_wish_that_makes_no_sense_is_unprocessable() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     let past = in_seconds(&server, 0);
-    let many: Vec<_> = (0..1001).map(|_| uuid::Uuid::new_v4().to_string()).collect();
+    let many: Vec<_> = (0..1001)
+        .map(|_| uuid::Uuid::new_v4().to_string())
+        .collect();
     for wish in [
         json!({}),
         json!({"name": ""}),

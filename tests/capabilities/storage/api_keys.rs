@@ -222,7 +222,13 @@ async fn a_key_that_does_not_parse_is_corrupt(place: Place) {
         place.tamper(&format!("UPDATE api_keys SET {change}")).await;
         let found = place.database.find_api_key_by_id(stored.key.id).await;
         assert!(
-            matches!(&found, Err(StorageError::Corrupt { table: "api_keys", .. })),
+            matches!(
+                &found,
+                Err(StorageError::Corrupt {
+                    table: "api_keys",
+                    ..
+                })
+            ),
             "{change}: {found:?}"
         );
     }

@@ -80,7 +80,10 @@ async fn a_database_of_a_newer_program_is_told_from_a_broken_one(place: Place) {
     assert!(error.to_string().contains("newer version"), "{error}");
 
     place
-        .tamper("UPDATE _sqlx_migrations SET version = 1, checksum = checksum || checksum")
+        .tamper(
+            "UPDATE _sqlx_migrations SET version = 1, checksum = checksum || checksum
+                WHERE version = 9999",
+        )
         .await;
     let error = place.database.migrate().await.unwrap_err();
     assert!(matches!(error, StorageError::Migrate { .. }), "{error:?}");
