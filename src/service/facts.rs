@@ -172,3 +172,76 @@ where
     }
     Ok(fact)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::api_key::{KeyLimit, KeyName, KeyText};
+    use crate::domain::principal::Tags;
+    use crate::service::tests::empty_database;
+    use crate::storage::{CatalogChange, UserRecord};
+
+    /// A database with one user, who has one API key.
+    async fn with_a_key(database: &Database) -> (ApiKey, KeyText) {
+        let user = User {
+            id: UserId::random(),
+            username: "ada".parse().unwrap(),
+            issuer: None,
+            roles: BTreeSet::new(),
+            claims: Tags::new(),
+            is_disabled: false,
+        };
+        let text = KeyText::random();
+        let key = ApiKey {
+            id: ApiKeyId::at(1),
+            user_id: user.id,
+            name: KeyName::new("k").unwrap(),
+            prefix: text.prefix(),
+            limit: KeyLimit::default(),
+            created_at: 0,
+            expires_at: None,
+            last_used: None,
+        };
+        let change = CatalogChange {
+            users_put: vec![UserRecord {
+                user,
+                password_hash: None,
+            }],
+            ..CatalogChange::default()
+        };
+        let version = database.catalog_version().await.unwrap();
+        database.write_catalog(&change, version).await.unwrap();
+        let stored = StoredApiKey {
+            key: key.clone(),
+            digest: text.digest(),
+        };
+        assert!(database.add_api_key(&stored, 1, 0).await.unwrap());
+        (key, text)
+    }
+
+    #[tokio::test]
+    async fn an_api_key_is_read_once_a_version_and_then_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = empty_database(folder.path()).await;
+        let (key, text) = with_a_key(&database).await;
+        let facts = Facts::of(database.clone());
+        facts.refresh().await.unwrap();
+        let found = async || {
+            let by_prefix = facts.api_key(text.prefix()).await?;
+            let by_id = facts.api_key_by_id(key.id).await?;
+            Ok::<_, ServiceError>((
+                by_prefix.map(|stored| stored.key.id),
+                by_id.map(|key| key.id),
+            ))
+        };
+        assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
+
+        // Nobody who remembers asks again: this removal has not been heard of yet.
+        assert!(database.remove_api_key(key.user_id, key.id).await.unwrap());
+        assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
+        facts.refresh().await.unwrap();
+        assert_eq!(found().await.unwrap(), (None, None));
+        database.close().await;
+        assert!(found().await.is_err());
+    }
+}
