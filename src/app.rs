@@ -3,10 +3,11 @@
 //! Everything is checked before anything listens: a broken policy or a wrong key is an error at
 //! the start, not at the first request. This module refuses to decide anything.
 
+mod ground;
+
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use poem::{Endpoint, Response};
@@ -21,23 +22,15 @@ use crate::files::{FileStore, FilesError};
 use crate::http::server::{self, Bounds};
 use crate::http::{self, Capabilities, Manners};
 use crate::policy::{Bundle, BundleError};
-use crate::service::access::Access;
 use crate::service::audit_trail::AuditTrail;
-use crate::service::authentication::Authenticator;
-use crate::service::catalog_view::CatalogView;
-use crate::service::download::Downloads;
-use crate::service::download_token::DownloadTokens;
 use crate::service::error::ServiceError;
 use crate::service::facts::Facts;
-use crate::service::guesses::Guesses;
-use crate::service::health::Health;
 use crate::service::keys::{Keys, Parties};
-use crate::service::limits::Limits;
-use crate::service::mints::Mints;
 use crate::service::password::{PasswordError, Passwords};
 use crate::service::sealing::{SealingError, open_sealing_key};
-use crate::service::sessions::Sessions;
 use crate::storage::{Database, StorageError};
+
+use ground::Ground;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +70,7 @@ pub enum AppError {
 }
 
 /// An error with its causes, on one line.
-fn tell(error: &ServiceError) -> String {
+pub fn tell(error: &ServiceError) -> String {
     let mut told = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -145,7 +138,7 @@ impl App {
             files,
             passwords,
         } = stores;
-        let bundle = Arc::new(open_bundle(settings)?);
+        let bundle = open_bundle(settings)?;
         // A new sealing key opens no key that is sealed already.
         let is_first_start = database.list_signing_keys().await?.is_empty();
         let sealing_key = open_sealing_key(
@@ -159,78 +152,22 @@ impl App {
         let keys = Keys::open(&database, &sealing_key, parties, clock.clone())
             .await
             .map_err(AppError::Keys)?;
-        let keys = Arc::new(keys);
         let facts = Arc::new(Facts::of(database.clone()));
         facts.refresh().await?;
         let follower = tokio::spawn(Arc::clone(&facts).follow());
         let audit = Arc::new(AuditTrail::start(database.clone()));
-        let limits = Arc::new(Limits::new(settings.mint_limit_per_minute, clock.clone()));
-        let mints = Arc::new(Mints::of(database.clone()));
-        let access = Arc::new(Access {
-            facts: Arc::clone(&facts),
-            bundle: Arc::clone(&bundle),
-            files: files.clone(),
-            clock: clock.clone(),
-        });
-        let authenticator = Arc::new(Authenticator {
-            facts: Arc::clone(&facts),
-            keys: Arc::clone(&keys),
-            limits: Arc::clone(&limits),
-            mints: Arc::clone(&mints),
-            clock: clock.clone(),
-        });
-        let sessions = Arc::new(Sessions {
-            authenticator: Arc::clone(&authenticator),
+        let ground = Ground {
             database: database.clone(),
-            facts,
-            keys: Arc::clone(&keys),
-            passwords,
-            limits: Arc::clone(&limits),
-            guesses: Guesses::new(clock.clone()),
-            audit: Arc::clone(&audit),
-            clock: clock.clone(),
-            session_lifetime: seconds(settings.session_lifetime),
-            refresh_lifetime: seconds(settings.refresh_lifetime),
-        });
-        let tokens = Arc::new(DownloadTokens {
-            authenticator: Arc::clone(&authenticator),
-            limits: Arc::clone(&limits),
-            access: Arc::clone(&access),
-            keys: Arc::clone(&keys),
-            audit: Arc::clone(&audit),
-            mints,
-            clock: clock.clone(),
-            lifetime: seconds(settings.token_lifetime),
-        });
-        let view = Arc::new(CatalogView {
-            authenticator: Arc::clone(&authenticator),
-            limits: Arc::clone(&limits),
-            access: Arc::clone(&access),
-        });
-        let downloads = Arc::new(Downloads {
-            authenticator: Arc::clone(&authenticator),
-            limits,
-            access,
-            files: files.clone(),
-            audit: Arc::clone(&audit),
-            clock: clock.clone(),
-        });
-        let health = Arc::new(Health {
-            database: database.clone(),
-            audit: Arc::clone(&audit),
             files,
-            bundle,
-        });
+            passwords,
+            bundle: Arc::new(bundle),
+            keys: Arc::new(keys),
+            facts,
+            audit: Arc::clone(&audit),
+            clock: clock.clone(),
+        };
         Ok(Self {
-            capabilities: Capabilities {
-                tokens,
-                sessions,
-                downloads,
-                view,
-                keys,
-                health,
-                metrics: metrics_recorder()?,
-            },
+            capabilities: ground.capabilities(settings, metrics_recorder()?),
             manners: Manners {
                 trusted_proxies: settings.trusted_proxies.clone(),
                 allowed_origins: settings.allowed_origins.clone(),
@@ -287,10 +224,6 @@ impl App {
         self.audit.stop().await;
         self.database.close().await;
     }
-}
-
-fn seconds(lifetime: Duration) -> u32 {
-    u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// The policies that the settings name: a folder, or the bundle inside the binary.

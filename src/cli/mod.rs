@@ -4,6 +4,7 @@
 //! [`mod@print`] prints. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the check says no. This module
 //! refuses to know how anything is done.
 
+mod api_key;
 mod audit;
 mod catalog;
 mod config;
@@ -40,6 +41,9 @@ enum Verb {
     /// Work with the catalog of datasets, users and roles
     #[command(subcommand)]
     Catalog(CatalogVerb),
+    /// Work with API keys
+    #[command(subcommand)]
+    ApiKey(ApiKeyVerb),
     /// Work with policies
     #[command(subcommand)]
     Policy(PolicyVerb),
@@ -72,6 +76,12 @@ enum CatalogVerb {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum ApiKeyVerb {
+    /// Make a key and print it, this once
+    Create(api_key::CreateArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -172,6 +182,9 @@ fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
         }
         Verb::Catalog(CatalogVerb::Apply { file, prune, json }) => {
             in_runtime(catalog::apply(settings, &file, prune, json))
+        }
+        Verb::ApiKey(ApiKeyVerb::Create(arguments)) => {
+            in_runtime(api_key::create(settings, arguments))
         }
         Verb::Audit(AuditVerb::Export) => in_runtime(audit::export(settings)),
         Verb::Openapi => in_runtime(openapi::show(settings)),

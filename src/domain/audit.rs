@@ -12,7 +12,7 @@ use super::action::Action;
 use super::caller::Authentication;
 use super::dataset::closed_words;
 use super::decision::Revision;
-use super::id::{DatasetId, RecordId, UserId};
+use super::id::{ApiKeyId, DatasetId, RecordId, UserId};
 
 closed_words! {
     /// What was asked for.
@@ -27,6 +27,10 @@ closed_words! {
         Refresh = "refresh",
         /// The end of a session.
         Logout = "logout",
+        /// A new API key.
+        ApiKeyCreate = "api_key_create",
+        /// The end of an API key.
+        ApiKeyRevoke = "api_key_revoke",
     }
 }
 
@@ -42,7 +46,16 @@ closed_words! {
     }
 }
 
-/// One durable record of one mint, download, login, refresh or logout, or of its refusal.
+/// With what a download token's mint was asked; its download must ask with the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mint {
+    /// How the caller had authenticated.
+    pub authentication: Authentication,
+    /// The API key that the caller had shown.
+    pub key_id: Option<ApiKeyId>,
+}
+
+/// One durable record of one mint, download, login, refresh or logout, of a change to API keys, or of a refusal.
 ///
 /// It serialises as one line of `cedargate audit export`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +73,8 @@ pub struct AuditRecord {
     pub user_id: Option<UserId>,
     /// How the caller authenticated.
     pub authentication: Authentication,
+    /// The API key that the caller showed, or that the download token was minted with.
+    pub key_id: Option<ApiKeyId>,
     /// The client's address.
     pub address: IpAddr,
     /// The dataset that was asked for.
@@ -74,7 +89,7 @@ pub struct AuditRecord {
     pub revision: Option<Revision>,
     /// The download token this is about: minted now, or used now.
     pub jti: Option<RecordId>,
-    /// Why it was refused, in one sentence for auditors.
+    /// Why it was refused, or which API key was made or revoked, in one sentence for auditors.
     pub reason: Option<String>,
     /// The request's id, as in `X-Request-Id` and in the log.
     pub request_id: Option<String>,

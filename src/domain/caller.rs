@@ -6,9 +6,11 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::api_key::ApiKey;
 use super::dataset::closed_words;
 use super::principal::Principal;
 
@@ -19,6 +21,8 @@ pub struct Caller {
     pub principal: Principal,
     /// How it proved itself.
     pub authentication: Authentication,
+    /// The API key it showed, or that its download token was minted with.
+    pub key: Option<Arc<ApiKey>>,
     /// The client's address, behind trusted proxies already looked through.
     pub address: IpAddr,
 }
@@ -33,6 +37,8 @@ closed_words! {
         None = "none",
         /// With a user name and password, through a session token.
         Password = "password",
+        /// With an API key.
+        ApiKey = "api_key",
     }
 }
 
@@ -44,12 +50,13 @@ impl Caller {
             address: self.address,
             unix_millis,
             authentication: self.authentication,
+            key: self.key.clone(),
         }
     }
 }
 
 /// The part of a decision that is neither principal nor resource: Cedar's `context`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
     /// The client's address: `context.address`, an `ipaddr`.
     pub address: IpAddr,
@@ -57,4 +64,6 @@ pub struct Context {
     pub unix_millis: i64,
     /// How the caller authenticated: `context.authentication`, a `String`.
     pub authentication: Authentication,
+    /// The API key that the caller showed; its limit is `context.key`, an optional record.
+    pub key: Option<Arc<ApiKey>>,
 }

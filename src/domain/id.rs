@@ -1,4 +1,4 @@
-//! Identifiers: which dataset, which user, which audit record.
+//! Identifiers: which dataset, which user, which audit record, which API key.
 //!
 //! A dataset id is read in any text form of RFC 9562 and always written canonically (lower case,
 //! hyphenated). This module refuses to know where an id is stored.
@@ -30,6 +30,13 @@ pub struct RecordId(pub Uuid);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(pub Uuid);
+
+/// The identifier of one API key; it is not secret.
+///
+/// It is a `UUIDv7` (RFC 9562 section 5.7), so that keys are listed in the order of their making.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ApiKeyId(pub Uuid);
 
 /// Why a text is no dataset id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +76,22 @@ impl RecordId {
     }
 }
 
+impl ApiKeyId {
+    /// Makes the id of a key made at `unix_millis` (milliseconds since 1970 UTC).
+    #[must_use]
+    pub fn at(unix_millis: u64) -> Self {
+        Self(RecordId::at(unix_millis).0)
+    }
+}
+
+impl FromStr for ApiKeyId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
+
 impl UserId {
     /// Makes a new random user id.
     #[must_use]
@@ -94,7 +117,7 @@ macro_rules! display_canonically {
         }
     )*};
 }
-display_canonically!(DatasetId, UserId, RecordId, SessionId);
+display_canonically!(DatasetId, UserId, RecordId, SessionId, ApiKeyId);
 
 #[cfg(test)]
 mod tests {

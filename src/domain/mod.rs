@@ -4,6 +4,7 @@
 //! sessions, the clock and secrets. It refuses to know Cedar, JOSE, SQL, HTTP, files and configuration.
 
 pub mod action;
+pub mod api_key;
 pub mod audit;
 pub mod caller;
 pub mod clock;

@@ -46,7 +46,36 @@ impl<T: Type + ToJSON> ApiResponse for Granted<T> {
     }
 }
 
-/// A 204: it is done, and there is nothing more to say.
+/// A 201 with a JSON body that no cache may keep.
+pub struct Created<T>(pub T);
+
+impl<T: Type + ToJSON> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        let mut response = Granted(self.0).into_response();
+        response.set_status(StatusCode::CREATED);
+        response
+    }
+}
+
+impl<T: Type + ToJSON> ApiResponse for Created<T> {
+    fn meta() -> MetaResponses {
+        let created = |granted| MetaResponse {
+            status: Some(201),
+            description: "Created.",
+            ..granted
+        };
+        let granted = Granted::<T>::meta().responses.into_iter();
+        MetaResponses {
+            responses: granted.map(created).collect(),
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+/// A 204: it is done, and there is nothing to say about it.
 pub struct Done;
 
 impl IntoResponse for Done {
@@ -69,6 +98,8 @@ impl ApiResponse for Done {
 pub trait Statuses: Send + Sync + 'static {
     /// The statuses in ascending order.
     const STATUSES: &'static [u16];
+    /// What some of them mean for this operation, where the usual words do not fit.
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[];
 }
 
 /// A refusal of an operation whose document names the statuses of `S`.
@@ -101,12 +132,24 @@ impl<S> From<Refusal<S>> for poem::Error {
 impl<S: Statuses> ApiResponse for Refusal<S> {
     fn meta() -> MetaResponses {
         MetaResponses {
-            responses: S::STATUSES.iter().map(|status| problem(*status)).collect(),
+            responses: S::STATUSES
+                .iter()
+                .map(|status| described::<S>(*status))
+                .collect(),
         }
     }
 
     fn register(registry: &mut Registry) {
         ProblemDetail::register(registry);
+    }
+}
+
+fn described<S: Statuses>(status: u16) -> MetaResponse {
+    let usual = problem(status);
+    let own = S::DESCRIPTIONS.iter().find(|(own, _)| *own == status);
+    MetaResponse {
+        description: own.map_or(usual.description, |(_, description)| description),
+        ..usual
     }
 }
 
@@ -129,6 +172,7 @@ fn problem(status: u16) -> MetaResponse {
             "There is no such dataset, or you may not know that there is.",
             vec![],
         ),
+        409 => ("It is at odds with what there is already.", vec![]),
         415 => ("The body has an unsupported type.", vec![]),
         422 => ("A parameter or the body cannot be read.", vec![]),
         429 => (

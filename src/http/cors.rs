@@ -13,7 +13,7 @@ use crate::config::AllowedOrigins;
 
 use super::key_set_api::KEY_SET_PATH;
 
-const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
+const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
     "Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Match, If-Range, \
      If-Unmodified-Since, Range, X-Api-Key, X-Request-Id",

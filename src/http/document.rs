@@ -55,6 +55,13 @@ pub fn complete(mut document: Value) -> Value {
         flow.entry("scopes")
             .or_insert_with(|| Value::Object(Map::new()));
     }
+    if let Some(schema) = document
+        .pointer_mut("/components/schemas/NewApiKey")
+        .and_then(Value::as_object_mut)
+    {
+        // A misspelt limit would make a key without one: members that are not known are refused.
+        schema.insert("additionalProperties".to_owned(), false.into());
+    }
     give_titles(&mut document);
     document
 }

@@ -4,6 +4,7 @@
 //! anything is decided, minted, stored or read.
 
 pub mod answer;
+pub mod api_keys_api;
 pub mod caller;
 pub mod catalog_api;
 pub mod connection_share;
@@ -17,6 +18,7 @@ pub mod key_set_api;
 pub mod methods;
 pub mod metrics_page;
 pub mod mint_api;
+pub mod moment;
 pub mod parameter;
 pub mod precondition;
 pub mod problem;
@@ -36,6 +38,7 @@ use serde_json::Value;
 
 use crate::config::AllowedOrigins;
 use crate::domain::clock::Clock;
+use crate::service::api_keys::ApiKeys;
 use crate::service::catalog_view::CatalogView;
 use crate::service::download::Downloads;
 use crate::service::download_token::DownloadTokens;
@@ -43,6 +46,7 @@ use crate::service::health::Health;
 use crate::service::keys::Keys;
 use crate::service::sessions::Sessions;
 
+use api_keys_api::ApiKeysApi;
 use catalog_api::CatalogApi;
 use cors::Cors;
 use download_api::DownloadApi;
@@ -60,6 +64,8 @@ pub struct Capabilities {
     pub tokens: Arc<DownloadTokens>,
     /// Signs in and out.
     pub sessions: Arc<Sessions>,
+    /// Manages API keys.
+    pub api_keys: Arc<ApiKeys>,
     /// Downloads.
     pub downloads: Arc<Downloads>,
     /// Shows the catalog.
@@ -90,6 +96,7 @@ pub struct Manners {
 type Apis = (
     MintApi,
     SessionApi,
+    ApiKeysApi,
     DownloadApi,
     CatalogApi,
     KeySetApi,
@@ -103,6 +110,9 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
         },
         SessionApi {
             sessions: Arc::clone(&capabilities.sessions),
+        },
+        ApiKeysApi {
+            api_keys: Arc::clone(&capabilities.api_keys),
         },
         DownloadApi {
             downloads: Arc::clone(&capabilities.downloads),

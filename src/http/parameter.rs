@@ -1,41 +1,80 @@
-//! Parameters: how identifiers are read from a path.
+//! Parameters: how identifiers and words are read from paths, queries and bodies.
 //!
 //! This module refuses to know any operation.
 
 use std::borrow::Cow;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
+use poem_openapi::types::{
+    ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type,
+};
+use serde_json::Value;
 
-use crate::domain::id::DatasetId;
+use crate::domain::action::Action;
+use crate::domain::id::{ApiKeyId, DatasetId};
 
-impl Type for DatasetId {
-    const IS_REQUIRED: bool = true;
+/// Teaches poem-openapi a type that is written as one text.
+macro_rules! written_as_text {
+    ($type:ty, $name:literal, $schema:expr) => {
+        impl Type for $type {
+            const IS_REQUIRED: bool = true;
 
-    type RawValueType = Self;
-    type RawElementValueType = Self;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
 
-    fn name() -> Cow<'static, str> {
-        "string_uuid".into()
-    }
+            fn name() -> Cow<'static, str> {
+                $name.into()
+            }
 
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "uuid")))
-    }
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Inline(Box::new($schema))
+            }
 
-    fn as_raw_value(&self) -> Option<&Self::RawValueType> {
-        Some(self)
-    }
+            fn as_raw_value(&self) -> Option<&Self::RawValueType> {
+                Some(self)
+            }
 
-    fn raw_element_iter<'a>(
-        &'a self,
-    ) -> Box<dyn Iterator<Item = &'a Self::RawElementValueType> + 'a> {
-        Box::new(std::iter::once(self))
-    }
+            fn raw_element_iter<'a>(
+                &'a self,
+            ) -> Box<dyn Iterator<Item = &'a Self::RawElementValueType> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+
+        impl ParseFromParameter for $type {
+            fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+                value.parse().map_err(ParseError::custom)
+            }
+        }
+
+        impl ParseFromJSON for $type {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                match value.unwrap_or_default() {
+                    Value::String(text) => text.parse().map_err(ParseError::custom),
+                    value => Err(ParseError::expected_type(value)),
+                }
+            }
+        }
+
+        impl ToJSON for $type {
+            fn to_json(&self) -> Option<Value> {
+                Some(self.to_string().into())
+            }
+        }
+    };
 }
 
-impl ParseFromParameter for DatasetId {
-    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
-        value.parse().map_err(ParseError::custom)
+written_as_text!(DatasetId, "string_uuid", uuid());
+written_as_text!(ApiKeyId, "string_uuid", uuid());
+written_as_text!(Action, "string_action", one_of(Action::ALL));
+
+fn uuid() -> MetaSchema {
+    MetaSchema::new_with_format("string", "uuid")
+}
+
+fn one_of(words: &[Action]) -> MetaSchema {
+    MetaSchema {
+        enum_items: words.iter().map(|word| word.as_str().into()).collect(),
+        ..MetaSchema::new("string")
     }
 }

@@ -157,10 +157,14 @@ impl From<ServiceError> for Problem {
             ServiceError::LimitExceeded {
                 retry_after_seconds,
             } => Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after_seconds),
-            ServiceError::DatasetNotFound | ServiceError::FileNotFound { .. } => {
-                Self::new(StatusCode::NOT_FOUND, detail)
+            ServiceError::DatasetNotFound
+            | ServiceError::FileNotFound { .. }
+            | ServiceError::ApiKeyNotFound => Self::new(StatusCode::NOT_FOUND, detail),
+            ServiceError::ReadDenied | ServiceError::KeyLimited => {
+                Self::new(StatusCode::FORBIDDEN, detail)
             }
-            ServiceError::ReadDenied => Self::new(StatusCode::FORBIDDEN, detail),
+            ServiceError::TooManyApiKeys => Self::new(StatusCode::CONFLICT, detail),
+            ServiceError::ApiKeyInvalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             ServiceError::Unavailable { what, source } => {
                 tracing::warn!(%source, "{what} is not available");
                 Self::unavailable(format!("{detail}; try again in a moment"))

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use cedar_policy::{Authorizer, Request, Schema};
 
 use crate::domain::action::Action;
+use crate::domain::api_key::{ApiKey, KeyLimit, KeyName, KeyPrefix};
 use crate::domain::caller::{Authentication, Context};
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::decision::Revision;
-use crate::domain::id::{DatasetId, UserId};
+use crate::domain::id::{ApiKeyId, DatasetId, UserId};
 use crate::domain::principal::{Principal, Tags, User};
 
 use super::circumstances::Circumstances;
@@ -150,19 +151,26 @@ fn prepare(
     let vocabulary = Arc::new(Vocabulary::new().map_err(|error| unfit(&*error))?);
     let preparations = Preparations::new(schema.clone(), Arc::clone(&vocabulary))
         .map_err(|error| unfit(&error))?;
-    let context = Circumstances::new()
-        .context(&Context {
+    let mut contexts = Vec::new();
+    for key in [None, Some(probe_key(true)), Some(probe_key(false))] {
+        let circumstances = Circumstances::new();
+        let context = Context {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             unix_millis: 0,
             authentication: Authentication::None,
-        })
-        .map_err(|error| unfit(&error))?;
+            key: key.flatten(),
+        };
+        contexts.push(circumstances.context(&context).map_err(|e| unfit(&e))?);
+    }
     for principal in [Principal::Anonymous, probe_user(true), probe_user(false)] {
         for dataset in [probe_dataset(true), probe_dataset(false)] {
             let facts = preparations
                 .facts(&principal, &dataset)
                 .map_err(|error| unfit(&error))?;
-            for action in Action::ALL {
+            for (action, context) in Action::ALL
+                .iter()
+                .flat_map(|action| contexts.iter().map(move |context| (action, context)))
+            {
                 Request::new(
                     facts.principal.clone(),
                     vocabulary.action(*action).clone(),
@@ -181,6 +189,24 @@ fn probe_tags(is_full: bool) -> Tags {
     let values = BTreeSet::from(["probe".to_owned()]);
     let tags = is_full.then(|| ("probe".to_owned(), values));
     tags.into_iter().collect()
+}
+
+/// A key with every limit or with none; its parts are valid, so there is always one.
+fn probe_key(is_full: bool) -> Option<Arc<ApiKey>> {
+    let limit = KeyLimit::new(
+        is_full.then(|| Action::ALL.iter().copied().collect()),
+        is_full.then(|| BTreeSet::from([DatasetId(uuid::Uuid::nil())])),
+    );
+    Some(Arc::new(ApiKey {
+        id: ApiKeyId(uuid::Uuid::nil()),
+        user_id: UserId(uuid::Uuid::nil()),
+        name: KeyName::new("probe").ok()?,
+        prefix: KeyPrefix::read("0123456789")?,
+        limit: limit.ok()?,
+        created_at: 0,
+        expires_at: None,
+        last_used: None,
+    }))
 }
 
 fn probe_user(is_full: bool) -> Principal {

@@ -6,14 +6,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use cedar_policy::{Context as CedarContext, ContextCreationError, RestrictedExpression};
+use cedar_policy::{Context as CedarContext, RestrictedExpression};
 use chrono::{DateTime, SecondsFormat};
 use moka::sync::Cache;
 
+use crate::domain::api_key::KeyLimit;
 use crate::domain::caller::{Authentication, Context};
+use crate::domain::id::ApiKeyId;
 
-/// The most addresses whose circumstances are kept.
-const MOST_ADDRESSES: u64 = 10_000;
+/// How many circumstances are kept; those of a key that is limited to datasets count as one more
+/// for each.
+const MOST_KEPT: u64 = 10_000;
 
 /// Why circumstances cannot be shown to the policies.
 #[derive(Debug, thiserror::Error)]
@@ -28,18 +31,29 @@ pub(super) enum CircumstancesError {
     #[error("cannot make a context")]
     Context {
         /// What Cedar says.
-        source: Box<ContextCreationError>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
-/// The contexts of recent questions, one an address and way of authenticating.
+impl CircumstancesError {
+    fn of_context(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Context {
+            source: Box::new(source),
+        }
+    }
+}
+
+/// Who asks, as far as its circumstances go. A key's limit never changes, so its id stands for it.
+type Asker = (IpAddr, Authentication, Option<ApiKeyId>);
+
+/// The contexts of recent questions, one an address, way of authenticating and API key.
 ///
 /// Making a context costs more than deciding, so `context.time` is told in whole seconds: the
 /// questions of one address in one second share one context, and a new context is made from parts
 /// (the address, the second) that are kept too.
 #[derive(Debug)]
 pub(super) struct Circumstances {
-    recent: Cache<(IpAddr, Authentication), Recent>,
+    recent: Cache<Asker, Recent>,
     now: ArcSwapOption<Second>,
 }
 
@@ -47,6 +61,8 @@ pub(super) struct Circumstances {
 struct Recent {
     second: i64,
     address: RestrictedExpression,
+    key: Option<RestrictedExpression>,
+    weight: u32,
     context: CedarContext,
 }
 
@@ -59,39 +75,53 @@ struct Second {
 impl Circumstances {
     pub(super) fn new() -> Self {
         Self {
-            recent: Cache::new(MOST_ADDRESSES),
+            recent: Cache::builder()
+                .max_capacity(MOST_KEPT)
+                .weigher(|_, recent: &Recent| recent.weight)
+                .build(),
             now: ArcSwapOption::empty(),
         }
     }
 
     /// The circumstances as Cedar's context.
     pub(super) fn context(&self, context: &Context) -> Result<CedarContext, CircumstancesError> {
-        let key = (context.address, context.authentication);
+        let shown = context.key.as_deref();
+        let asker = (
+            context.address,
+            context.authentication,
+            shown.map(|key| key.id),
+        );
         let second = context.unix_millis.div_euclid(1000);
-        let address = match self.recent.get(&key) {
+        let (address, key) = match self.recent.get(&asker) {
             Some(recent) if recent.second == second => return Ok(recent.context),
-            Some(recent) => recent.address,
-            None => RestrictedExpression::new_ip(as_cedar_reads_it(context.address)),
+            Some(recent) => (recent.address, recent.key),
+            None => (
+                RestrictedExpression::new_ip(as_cedar_reads_it(context.address)),
+                shown.map(|key| record_of(&key.limit)).transpose()?,
+            ),
         };
         let time = self.time(second)?;
         let authentication = context.authentication.as_str().to_owned();
-        let made = CedarContext::from_pairs([
+        let always = [
             ("address".to_owned(), address.clone()),
             ("time".to_owned(), time),
             (
                 "authentication".to_owned(),
                 RestrictedExpression::new_string(authentication),
             ),
-        ])
-        .map_err(|source| CircumstancesError::Context {
-            source: Box::new(source),
-        })?;
+        ];
+        let sometimes = key.clone().map(|key| ("key".to_owned(), key));
+        let made = CedarContext::from_pairs(always.into_iter().chain(sometimes))
+            .map_err(CircumstancesError::of_context)?;
+        let datasets = shown.and_then(|key| key.limit.datasets());
         let recent = Recent {
             second,
             address,
+            key,
+            weight: datasets.map_or(1, |all| u32::try_from(all.len()).unwrap_or(u32::MAX)),
             context: made.clone(),
         };
-        self.recent.insert(key, recent);
+        self.recent.insert(asker, recent);
         Ok(made)
     }
 
@@ -109,6 +139,24 @@ impl Circumstances {
         self.now.store(Some(Arc::new(now)));
         Ok(time)
     }
+}
+
+/// A key's limit as `context.key`: a record without what it does not limit.
+fn record_of(limit: &KeyLimit) -> Result<RestrictedExpression, CircumstancesError> {
+    let words = |all: &mut dyn Iterator<Item = String>| {
+        RestrictedExpression::new_set(all.map(RestrictedExpression::new_string))
+    };
+    let actions = limit
+        .actions()
+        .map(|all| words(&mut all.iter().map(ToString::to_string)));
+    let datasets = limit
+        .datasets()
+        .map(|all| words(&mut all.iter().map(ToString::to_string)));
+    let fields = [("actions", actions), ("datasets", datasets)];
+    let fields = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    RestrictedExpression::new_record(fields).map_err(CircumstancesError::of_context)
 }
 
 fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, CircumstancesError> {
@@ -148,6 +196,7 @@ mod tests {
             address: address.parse().unwrap(),
             unix_millis: second * 1000,
             authentication: Authentication::None,
+            key: None,
         })
     }
 
@@ -182,6 +231,7 @@ mod tests {
                 address: "192.0.2.7".parse().unwrap(),
                 unix_millis,
                 authentication: Authentication::Password,
+                key: None,
             };
             circumstances.context(&context).unwrap()
         };

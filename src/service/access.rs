@@ -54,6 +54,7 @@ impl Access {
     ) -> Result<Readable, ServiceError> {
         record.user_id = caller.principal.user_id();
         record.authentication = caller.authentication;
+        record.key_id = caller.key.as_ref().map(|key| key.id);
         record.dataset_id = Some(dataset_id);
         record.action = Some(Action::Read);
         let Some(dataset) = self.facts.dataset(dataset_id).await? else {
@@ -68,6 +69,7 @@ impl Access {
         record.revision = Some(decision.revision.clone());
         if !decision.is_permitted {
             record.outcome = Outcome::Denied;
+            record.reason = overreach(caller, Action::Read, dataset_id).map(str::to_owned);
             return Err(self.denial(caller, &dataset, record));
         }
         match dataset.file.clone() {
@@ -113,10 +115,12 @@ impl Access {
                 ServiceError::DatasetNotFound,
             ),
         };
-        record.reason = Some(reason.to_owned());
+        record.reason.get_or_insert_with(|| reason.to_owned());
         denial
     }
 
+    /// Asks the policies, and then the limit of the caller's API key: what lies beyond it is denied
+    /// whatever the policies say. No policy determined that, and the record says so.
     pub(super) fn decide(
         &self,
         caller: &Caller,
@@ -124,7 +128,7 @@ impl Access {
         dataset: &Arc<Dataset>,
     ) -> Decision {
         let context = caller.context(self.clock.unix_millis());
-        let decision = self
+        let mut decision = self
             .bundle
             .decide(&caller.principal, action, dataset, &context);
         for error in &decision.errors {
@@ -137,6 +141,16 @@ impl Access {
                 "a policy could not be evaluated; the action is denied"
             );
         }
+        if overreach(caller, action, dataset.id).is_some() {
+            decision.is_permitted = false;
+            decision.determining_policies.clear();
+        }
         decision
     }
+}
+
+/// Why an action with a dataset lies beyond the caller's API key, if it does.
+fn overreach(caller: &Caller, action: Action, dataset_id: DatasetId) -> Option<&'static str> {
+    let key = caller.key.as_ref()?;
+    key.limit.overreach(action, dataset_id)
 }

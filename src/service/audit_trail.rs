@@ -148,6 +148,10 @@ fn is_undecided(error: &ServiceError) -> bool {
         | ServiceError::DatasetNotFound
         | ServiceError::FileNotFound { .. }
         | ServiceError::ReadDenied
+        | ServiceError::KeyLimited
+        | ServiceError::ApiKeyNotFound
+        | ServiceError::TooManyApiKeys
+        | ServiceError::ApiKeyInvalid(_)
         | ServiceError::Internal { .. } => false,
     }
 }

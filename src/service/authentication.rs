@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
-use crate::domain::audit::AuditRecord;
-use crate::domain::caller::Caller;
+use crate::domain::api_key::{ApiKey, KeyText};
+use crate::domain::audit::{AuditRecord, Mint};
+use crate::domain::caller::{Authentication, Caller};
 use crate::domain::clock::Clock;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::Principal;
@@ -16,6 +17,7 @@ use crate::domain::session::Session;
 
 use super::error::ServiceError;
 use super::facts::Facts;
+use super::key_uses::KeyUses;
 use super::keys::Keys;
 use super::limits::Limits;
 use super::mints::Mints;
@@ -29,6 +31,8 @@ pub struct Authenticator {
     pub keys: Arc<Keys>,
     /// Where failures count.
     pub limits: Arc<Limits>,
+    /// When API keys were used.
+    pub key_uses: KeyUses,
     /// With what mints were asked.
     pub mints: Arc<Mints>,
     /// The time.
@@ -49,7 +53,7 @@ impl Authenticator {
                 visitor,
                 "the Authorization scheme is not served: use Bearer",
             )),
-            Credential::ApiKey(_) => Err(self.refuse(visitor, "the API key is not known")),
+            Credential::ApiKey(text) => self.resolve_api_key(visitor, text).await,
             Credential::DownloadToken(_) => Err(self.refuse(
                 visitor,
                 "a download token opens a download and nothing else",
@@ -79,9 +83,66 @@ impl Authenticator {
         let caller = Caller {
             principal,
             authentication: claims.authentication,
+            key: None,
             address: visitor.address,
         };
         Ok((caller, session))
+    }
+
+    async fn resolve_api_key(
+        &self,
+        visitor: &Visitor,
+        text: &Secret<String>,
+    ) -> Result<Caller, ServiceError> {
+        let Some(shown) = KeyText::read(text) else {
+            return Err(ServiceError::CredentialMalformed {
+                detail: "the X-Api-Key header does not hold an API key: they begin with cg_",
+            });
+        };
+        let stored = self.facts.api_key(shown.prefix()).await?;
+        let Some(stored) = stored.filter(|stored| stored.digest == shown.digest()) else {
+            return Err(self.refuse(visitor, "the API key is not known or was revoked"));
+        };
+        let key = Arc::clone(&stored.key);
+        let now = self.clock.unix_seconds();
+        if key.is_expired(now) {
+            return Err(self.refuse(visitor, "the API key has expired"));
+        }
+        let principal = self.living_principal(visitor, key.user_id).await?;
+        self.key_uses.note(&key, now);
+        Ok(Caller {
+            principal,
+            authentication: Authentication::ApiKey,
+            key: Some(key),
+            address: visitor.address,
+        })
+    }
+
+    /// The API key with which a download token was minted, as long as it lives: the download asks
+    /// what the mint asked, so the key's limit holds there too.
+    async fn living_key(
+        &self,
+        visitor: &Visitor,
+        mint: Mint,
+    ) -> Result<Option<Arc<ApiKey>>, ServiceError> {
+        let key = match mint {
+            Mint {
+                key_id: Some(id), ..
+            } => self.facts.api_key_by_id(id).await?,
+            Mint {
+                authentication: Authentication::ApiKey,
+                key_id: None,
+            } => None,
+            Mint { key_id: None, .. } => return Ok(None),
+        };
+        let now = self.clock.unix_seconds();
+        match key {
+            Some(key) if !key.is_expired(now) => Ok(Some(key)),
+            Some(_) | None => Err(self.refuse(
+                visitor,
+                "the API key that the download token was minted with was revoked or has expired",
+            )),
+        }
     }
 
     /// Who stands behind a download token, which must have been minted for `dataset_id`.
@@ -99,16 +160,19 @@ impl Authenticator {
         if claims.dataset_id != dataset_id {
             return Err(self.refuse(visitor, "the download token opens another dataset"));
         }
-        let Some(authentication) = self.mints.find(claims.id).await? else {
+        let Some(mint) = self.mints.find(claims.id).await? else {
             return Err(self.refuse(visitor, "the download token's mint is not on record"));
         };
+        record.key_id = mint.key_id;
+        let key = self.living_key(visitor, mint).await?;
         let principal = match claims.subject {
             Some(user_id) => self.living_principal(visitor, user_id).await?,
             None => Principal::Anonymous,
         };
         Ok(Caller {
             principal,
-            authentication,
+            authentication: mint.authentication,
+            key,
             address: visitor.address,
         })
     }

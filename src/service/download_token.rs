@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::audit::{AuditRecord, Event, Outcome};
+use crate::domain::audit::{AuditRecord, Event, Mint, Outcome};
 use crate::domain::clock::Clock;
 use crate::domain::id::DatasetId;
 use crate::domain::secret::Secret;
@@ -85,7 +85,11 @@ impl DownloadTokens {
         })?;
         record.jti = Some(record.id);
         record.outcome = Outcome::Granted;
-        self.mints.remember(record.id, caller.authentication).await;
+        let mint = Mint {
+            authentication: caller.authentication,
+            key_id: record.key_id,
+        };
+        self.mints.remember(record.id, mint).await;
         Ok(DownloadToken {
             token,
             expires_in: lifetime,

@@ -3,6 +3,7 @@
 //! One enum for the whole floor, because every capability refuses for the same few reasons. It
 //! refuses to know HTTP: `http/problem.rs` is the one place that gives a variant its status.
 
+use crate::domain::api_key::{ApiKeyError, MOST_KEYS};
 use crate::domain::id::DatasetId;
 use crate::files::FilesError;
 use crate::storage::StorageError;
@@ -52,6 +53,18 @@ pub enum ServiceError {
     /// The caller may know of the dataset, but not read it.
     #[error("you may not read this dataset")]
     ReadDenied,
+    /// An API key with a limit was shown where keys are managed.
+    #[error("an API key with a limit manages nothing: sign in, or use one without limits")]
+    KeyLimited,
+    /// The caller has no such API key; those of others are not told from unknown ones.
+    #[error("you have no API key with this id")]
+    ApiKeyNotFound,
+    /// The user has as many API keys as a user can have.
+    #[error("you have {MOST_KEYS} living API keys, which is the most: revoke one first")]
+    TooManyApiKeys,
+    /// The API key cannot be made so.
+    #[error(transparent)]
+    ApiKeyInvalid(#[from] ApiKeyError),
     /// Something that is needed is away for now; nothing was done.
     #[error("{what} is not available")]
     Unavailable {

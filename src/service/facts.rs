@@ -1,4 +1,5 @@
-//! Facts: the users, sessions and datasets that decisions rest on, remembered between requests.
+//! Facts: the users, sessions, API keys and datasets that decisions rest on, remembered between
+//! requests.
 //!
 //! Remembered facts belong to one version of the catalog. Every write to the catalog makes a new
 //! version, this replica's writes at once and everybody else's within a second
@@ -7,6 +8,7 @@
 //! While the version is not known the database is away: every question is refused at once, instead
 //! of letting each caller find out for itself. This module refuses to know what follows from a fact.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -14,11 +16,12 @@ use std::time::Duration;
 use moka::future::Cache;
 use tokio::time::MissedTickBehavior;
 
+use crate::domain::api_key::{ApiKey, KeyDigest, KeyPrefix};
 use crate::domain::dataset::Dataset;
-use crate::domain::id::{DatasetId, SessionId, UserId};
+use crate::domain::id::{ApiKeyId, DatasetId, SessionId, UserId};
 use crate::domain::principal::User;
 use crate::domain::session::Session;
-use crate::storage::{Database, StorageError, Versions};
+use crate::storage::{Database, StorageError, StoredApiKey, Versions};
 
 use super::error::ServiceError;
 
@@ -26,6 +29,8 @@ use super::error::ServiceError;
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 /// The most users, the most sessions and the most datasets that are remembered.
 const MOST_REMEMBERED: u64 = 50_000;
+/// How many API keys are remembered; one that is limited to datasets counts as one more for each.
+const MOST_KEYS_REMEMBERED: u64 = 200_000;
 /// Stands for a version that is not known.
 const UNKNOWN: i64 = i64::MIN;
 
@@ -37,6 +42,16 @@ pub struct Facts {
     users: Cache<(i64, UserId), Arc<User>>,
     sessions: Cache<(i64, SessionId), Arc<Session>>,
     datasets: Cache<(i64, DatasetId), Arc<Dataset>>,
+    api_keys: Cache<(i64, KeyPrefix), Arc<StoredKey>>,
+    api_keys_by_id: Cache<(i64, ApiKeyId), Arc<ApiKey>>,
+}
+
+/// An API key and the digest of its text; callers share the key.
+pub struct StoredKey {
+    /// The key.
+    pub key: Arc<ApiKey>,
+    /// The SHA-256 of its text.
+    pub digest: KeyDigest,
 }
 
 impl Facts {
@@ -50,6 +65,14 @@ impl Facts {
             users: Cache::new(MOST_REMEMBERED),
             sessions: Cache::new(MOST_REMEMBERED),
             datasets: Cache::new(MOST_REMEMBERED),
+            api_keys: Cache::builder()
+                .max_capacity(MOST_KEYS_REMEMBERED)
+                .weigher(|_, stored: &Arc<StoredKey>| weight_of(&stored.key))
+                .build(),
+            api_keys_by_id: Cache::builder()
+                .max_capacity(MOST_KEYS_REMEMBERED)
+                .weigher(|_, key: &Arc<ApiKey>| weight_of(key))
+                .build(),
         }
     }
 
@@ -100,6 +123,26 @@ impl Facts {
         Ok(page)
     }
 
+    /// The API key with a prefix, expired ones too, or nothing.
+    pub async fn api_key(&self, prefix: KeyPrefix) -> Result<Option<Arc<StoredKey>>, ServiceError> {
+        remembered(&self.api_keys, self.version(), prefix, async || {
+            let found = self.database.find_api_key(prefix).await?;
+            Ok(found.map(|StoredApiKey { key, digest }| StoredKey {
+                key: Arc::new(key),
+                digest,
+            }))
+        })
+        .await
+    }
+
+    /// The API key with an id, expired ones too, or nothing.
+    pub async fn api_key_by_id(&self, id: ApiKeyId) -> Result<Option<Arc<ApiKey>>, ServiceError> {
+        remembered(&self.api_keys_by_id, self.version(), id, || {
+            self.database.find_api_key_by_id(id)
+        })
+        .await
+    }
+
     /// Reads the versions once; what is remembered of other versions is forgotten.
     pub async fn refresh(&self) -> Result<(), StorageError> {
         let versions = self.database.versions().await;
@@ -110,6 +153,8 @@ impl Facts {
         if self.version.swap(now.catalog, Ordering::SeqCst) != now.catalog {
             self.users.invalidate_all();
             self.datasets.invalidate_all();
+            self.api_keys.invalidate_all();
+            self.api_keys_by_id.invalidate_all();
         }
         if self.session_version.swap(now.sessions, Ordering::SeqCst) != now.sessions {
             self.sessions.invalidate_all();
@@ -150,6 +195,11 @@ fn away() -> ServiceError {
     }
 }
 
+fn weight_of(key: &ApiKey) -> u32 {
+    let datasets = key.limit.datasets().map_or(0, BTreeSet::len);
+    u32::try_from(datasets).map_or(u32::MAX, |datasets| datasets.saturating_add(1))
+}
+
 async fn remembered<I, T, F>(
     cache: &Cache<(i64, I), Arc<T>>,
     version: i64,
@@ -173,4 +223,77 @@ where
         cache.insert((version, id), Arc::clone(fact)).await;
     }
     Ok(fact)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::api_key::{KeyLimit, KeyName, KeyText};
+    use crate::domain::principal::Tags;
+    use crate::service::tests::empty_database;
+    use crate::storage::{CatalogChange, UserRecord};
+
+    /// A database with one user, who has one API key.
+    async fn with_a_key(database: &Database) -> (ApiKey, KeyText) {
+        let user = User {
+            id: UserId::random(),
+            username: "ada".parse().unwrap(),
+            issuer: None,
+            roles: BTreeSet::new(),
+            claims: Tags::new(),
+            is_disabled: false,
+        };
+        let text = KeyText::random();
+        let key = ApiKey {
+            id: ApiKeyId::at(1),
+            user_id: user.id,
+            name: KeyName::new("k").unwrap(),
+            prefix: text.prefix(),
+            limit: KeyLimit::default(),
+            created_at: 0,
+            expires_at: None,
+            last_used: None,
+        };
+        let change = CatalogChange {
+            users_put: vec![UserRecord {
+                user,
+                password_hash: None,
+            }],
+            ..CatalogChange::default()
+        };
+        let version = database.catalog_version().await.unwrap();
+        database.write_catalog(&change, version).await.unwrap();
+        let stored = StoredApiKey {
+            key: key.clone(),
+            digest: text.digest(),
+        };
+        assert!(database.add_api_key(&stored, 1, 0).await.unwrap());
+        (key, text)
+    }
+
+    #[tokio::test]
+    async fn an_api_key_is_read_once_a_version_and_then_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = empty_database(folder.path()).await;
+        let (key, text) = with_a_key(&database).await;
+        let facts = Facts::of(database.clone());
+        facts.refresh().await.unwrap();
+        let found = async || {
+            let by_prefix = facts.api_key(text.prefix()).await?;
+            let by_id = facts.api_key_by_id(key.id).await?;
+            Ok::<_, ServiceError>((
+                by_prefix.map(|stored| stored.key.id),
+                by_id.map(|key| key.id),
+            ))
+        };
+        assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
+
+        // Nobody who remembers asks again: this removal has not been heard of yet.
+        assert!(database.remove_api_key(key.user_id, key.id).await.unwrap());
+        assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
+        facts.refresh().await.unwrap();
+        assert_eq!(found().await.unwrap(), (None, None));
+        database.close().await;
+        assert!(found().await.is_err());
+    }
 }

@@ -1,14 +1,14 @@
 //! Mints: what a download token's mint was asked with.
 //!
 //! A download must put the same question to the policies as the mint did, and `context` says how
-//! the caller authenticated. A token does not carry that (it travels in URLs), but its `jti` is the
+//! the caller authenticated, with which API key. A token does not carry that (it travels in URLs), but its `jti` is the
 //! id of its audit record, which does. This module refuses to know what the answer is used for.
 
 use std::time::Duration;
 
 use moka::future::Cache;
 
-use crate::domain::caller::Authentication;
+use crate::domain::audit::Mint;
 use crate::domain::decision::LONGEST_TOKEN_LIFE;
 use crate::domain::id::RecordId;
 use crate::storage::Database;
@@ -21,7 +21,7 @@ const MOST_REMEMBERED: u64 = 100_000;
 /// Knows with what the mint of a living token was asked.
 pub struct Mints {
     database: Database,
-    remembered: Cache<RecordId, Authentication>,
+    remembered: Cache<RecordId, Mint>,
 }
 
 impl Mints {
@@ -39,18 +39,18 @@ impl Mints {
     }
 
     /// Remembers a mint that is about to be recorded, so that its download need not look it up.
-    pub async fn remember(&self, id: RecordId, authentication: Authentication) {
-        self.remembered.insert(id, authentication).await;
+    pub async fn remember(&self, id: RecordId, mint: Mint) {
+        self.remembered.insert(id, mint).await;
     }
 
     /// With what the mint `id` was asked; nothing when no granted mint of that id is on record.
-    pub async fn find(&self, id: RecordId) -> Result<Option<Authentication>, ServiceError> {
-        if let Some(authentication) = self.remembered.get(&id).await {
-            return Ok(Some(authentication));
+    pub async fn find(&self, id: RecordId) -> Result<Option<Mint>, ServiceError> {
+        if let Some(mint) = self.remembered.get(&id).await {
+            return Ok(Some(mint));
         }
         let found = self.database.find_mint(id).await?;
-        if let Some(authentication) = found {
-            self.remembered.insert(id, authentication).await;
+        if let Some(mint) = found {
+            self.remembered.insert(id, mint).await;
         }
         Ok(found)
     }

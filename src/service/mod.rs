@@ -4,6 +4,7 @@
 //! command line, which both call it.
 
 pub mod access;
+pub mod api_keys;
 pub mod audit_trail;
 pub mod authentication;
 pub mod catalog;
@@ -15,6 +16,7 @@ pub mod error;
 pub mod facts;
 pub mod guesses;
 pub mod health;
+pub mod key_uses;
 pub mod keys;
 pub mod limits;
 pub mod mints;

@@ -49,6 +49,7 @@ impl Visitor {
         Caller {
             principal: Principal::Anonymous,
             authentication: Authentication::None,
+            key: None,
             address: self.address,
         }
     }
@@ -64,6 +65,7 @@ impl Visitor {
             outcome: Outcome::Refused,
             user_id: None,
             authentication: Authentication::None,
+            key_id: None,
             address: self.address,
             dataset_id: None,
             action: None,

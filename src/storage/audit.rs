@@ -11,14 +11,13 @@ use uuid::Uuid;
 use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
 use super::error::StorageError;
 use crate::domain::action::Action;
-use crate::domain::audit::AuditRecord;
-use crate::domain::caller::Authentication;
+use crate::domain::audit::{AuditRecord, Mint};
 use crate::domain::decision::Revision;
-use crate::domain::id::{DatasetId, RecordId, UserId};
+use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 
-const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, authentication, address, \
+const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, authentication, key_id, address, \
     dataset_id, action, determining_policies, errors, revision, jti, reason, request_id";
-const COLUMN_COUNT: usize = 15;
+const COLUMN_COUNT: usize = 16;
 
 /// How many records one statement takes: a batch is cut into these, largest first, so that a
 /// connection prepares no more than four texts and a statement still carries many records.
@@ -79,6 +78,7 @@ struct AuditRow {
     outcome: String,
     user_id: Option<Uuid>,
     authentication: String,
+    key_id: Option<Uuid>,
     address: String,
     dataset_id: Option<Uuid>,
     action: Option<String>,
@@ -107,6 +107,7 @@ impl AuditRow {
                 .authentication
                 .parse()
                 .map_err(|e| corrupt("authentication", &e))?,
+            key_id: self.key_id.map(ApiKeyId),
             address: self.address.parse().map_err(|e| corrupt("address", &e))?,
             dataset_id: self.dataset_id.map(DatasetId),
             action: self
@@ -143,21 +144,28 @@ impl Database {
         .await
     }
 
-    /// Finds how the caller of a granted mint had authenticated, by the id of the minted token
-    /// (its `jti`, which is the id of the mint's record).
-    pub async fn find_mint(&self, id: RecordId) -> Result<Option<Authentication>, StorageError> {
-        const SQL: &str = "SELECT authentication FROM audit_records
+    /// Finds with what a granted mint was asked, by the id of the minted token (its `jti`, which is
+    /// the id of the mint's record).
+    pub async fn find_mint(&self, id: RecordId) -> Result<Option<Mint>, StorageError> {
+        const SQL: &str = "SELECT authentication, key_id FROM audit_records
             WHERE id = $1 AND event = 'mint' AND outcome = 'granted'";
-        let word: Option<String> = attempt(CALL_DEADLINE, "find a mint", "audit_records", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_scalar(SQL).bind(id.0).fetch_optional(pool).await
+        let doing = "find a mint";
+        let row: Option<(String, Option<Uuid>)> =
+            attempt(CALL_DEADLINE, doing, "audit_records", async {
+                on_either!(self.readers(), pool => {
+                    sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
+                })
             })
-        })
-        .await?;
-        word.map(|word| {
-            word.parse().map_err(|error| StorageError::Corrupt {
+            .await?;
+        row.map(|(word, key_id)| {
+            let authentication = word.parse().map_err(|error| StorageError::Corrupt {
                 table: "audit_records",
                 what: format!("record {id}: {error}"),
+            })?;
+            let key_id = key_id.map(ApiKeyId);
+            Ok(Mint {
+                authentication,
+                key_id,
             })
         })
         .transpose()
@@ -200,6 +208,7 @@ async fn insert(
                 .bind(record.outcome.as_str())
                 .bind(record.user_id.map(|id| id.0))
                 .bind(record.authentication.as_str())
+                .bind(record.key_id.map(|id| id.0))
                 .bind(record.address.to_string())
                 .bind(record.dataset_id.map(|id| id.0))
                 .bind(record.action.map(Action::as_str))
@@ -222,7 +231,7 @@ mod tests {
     fn an_insert_has_one_parameter_a_column_and_record() {
         let sql = insert_statement(2);
         assert_eq!(COLUMNS.split(',').count(), COLUMN_COUNT);
-        assert!(sql.contains("$14, $15), ($16, $17,"), "{sql}");
-        assert!(sql.contains("$29, $30) ON CONFLICT"), "{sql}");
+        assert!(sql.contains("$15, $16), ($17, $18,"), "{sql}");
+        assert!(sql.contains("$31, $32) ON CONFLICT"), "{sql}");
     }
 }

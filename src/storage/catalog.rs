@@ -174,6 +174,15 @@ async fn next_version(
     })
 }
 
+/// Bumps the version, whatever it is: remembered facts are of an older one from now on, and on
+/// PostgreSQL other changes wait for this one's end.
+pub(super) async fn bump_version(transaction: &mut Transaction) -> Result<(), sqlx::Error> {
+    const SQL: &str = "UPDATE catalog_version SET version = version + 1";
+    on_either!(transaction, connection => {
+        sqlx::query(SQL).execute(&mut **connection).await.map(drop)
+    })
+}
+
 async fn read_roles(transaction: &mut Transaction) -> Result<BTreeSet<RoleName>, StorageError> {
     const SQL: &str = "SELECT name FROM roles";
     let names: Vec<String> = on_either!(transaction, connection => {

@@ -7,6 +7,7 @@
 //! It refuses to know policies, tokens and HTTP: it stores sealed keys without opening them, and
 //! password hashes without checking them.
 
+mod api_keys;
 mod audit;
 mod catalog;
 mod database;
@@ -17,6 +18,7 @@ mod signing_keys;
 mod sqlite_file;
 mod users;
 
+pub use api_keys::StoredApiKey;
 pub use catalog::{Catalog, CatalogChange, UserRecord, Versions};
 pub use database::Database;
 pub use error::StorageError;

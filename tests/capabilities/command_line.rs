@@ -305,3 +305,43 @@ fn looking_at_what_is_not_there_makes_nothing() {
     let checked = cedargate(folder.path(), &["policy", "check", "nosuch"], &[]);
     assert_eq!(checked.code, 1, "{}", checked.messages);
 }
+
+#[test]
+fn a_key_made_at_the_command_line_is_all_that_standard_output_gets() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = "[[users]]\nusername = \"robot\"\npassword = \"correct horse\"\n";
+    std::fs::write(folder.path().join("catalog.toml"), catalog).unwrap();
+    let applied = cedargate(folder.path(), &["catalog", "apply", "catalog.toml"], &[]);
+    assert_eq!(applied.code, 0, "{}", applied.messages);
+    let create = ["api-key", "create", "--name", "nightly", "--user"];
+    let with = |more: &[&str]| cedargate(folder.path(), &[&create, more].concat(), &[]);
+    let made = with(&[
+        "robot",
+        "--expires-in",
+        "30",
+        "--action",
+        "read",
+        "--dataset",
+        "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0",
+    ]);
+    assert_eq!(made.code, 0, "{}", made.messages);
+    let key = made.data.trim_end();
+    assert!(key.starts_with("cg_") && key.len() == 57);
+    assert_eq!(made.data, format!("{key}\n"));
+    assert!(!made.messages.contains(key));
+    let exported = cedargate(folder.path(), &["audit", "export"], &[]);
+    let record: Value = serde_json::from_str(exported.data.trim_end()).unwrap();
+    assert_eq!(record["event"], "api_key_create");
+    assert!(!exported.data.contains(&key[14..]));
+
+    let nobody = with(&["nobody"]);
+    assert_eq!(nobody.code, 1);
+    assert!(
+        nobody.messages.starts_with("error: "),
+        "{}",
+        nobody.messages
+    );
+    assert!(nobody.data.is_empty());
+    assert_eq!(with(&["robot", "--action", "fly"]).code, 2);
+    assert_eq!(with(&["robot", "--expires-in", "0"]).code, 2);
+}

@@ -7,6 +7,7 @@
     reason = "tests say what they expect"
 )]
 
+mod api_keys;
 mod audit;
 mod catalog_view;
 mod command_line;

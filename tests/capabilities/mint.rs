@@ -115,13 +115,14 @@ async fn an_unreadable_or_second_credential_is_a_bad_request() {
     let server = Server::start().await;
     let session = server.session("ada").await;
     let bearer = format!("Bearer {session}");
-    let rows: [&[(&str, &str)]; 6] = [
+    let rows: [&[(&str, &str)]; 7] = [
         &[("authorization", "Bearer")],
         &[("authorization", "Bearer a b")],
         &[("authorization", "")],
         &[("authorization", &bearer), ("authorization", &bearer)],
         &[("authorization", &bearer), ("x-api-key", "cg_x")],
         &[("x-api-key", "")],
+        &[("x-api-key", "cg_unknown")],
     ];
     for headers in rows {
         let request = headers
@@ -155,7 +156,8 @@ async fn a_credential_that_does_not_resolve_is_refused_and_never_anonymous() {
             "{value}"
         );
     }
-    Answer::of(server.minting(PUBLIC).header("x-api-key", "cg_unknown"))
+    let unknown = format!("cg_0123456789_{}", "A".repeat(43));
+    Answer::of(server.minting(PUBLIC).header("x-api-key", unknown))
         .await
         .problem(401);
 }

@@ -15,7 +15,7 @@ use cedargate::domain::audit::{AuditRecord, Event, Outcome};
 use cedargate::domain::caller::Authentication;
 use cedargate::domain::dataset::{Dataset, RecordStatus, StoredFile, Visibility};
 use cedargate::domain::decision::Revision;
-use cedargate::domain::id::{DatasetId, RecordId, UserId};
+use cedargate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 use cedargate::domain::name::RoleName;
 use cedargate::domain::principal::{Tags, User};
 use cedargate::domain::secret::Secret;
@@ -40,6 +40,7 @@ macro_rules! on_both {
     };
 }
 
+mod api_keys;
 mod audit_records;
 mod catalog;
 mod migrations;
@@ -187,6 +188,7 @@ pub fn record(unix_millis: u64) -> AuditRecord {
         outcome: Outcome::Granted,
         user_id: Some(UserId::random()),
         authentication: Authentication::Password,
+        key_id: Some(ApiKeyId::at(unix_millis)),
         address: "2001:db8::1".parse().unwrap(),
         dataset_id: Some(DatasetId(Uuid::new_v4())),
         action: Some(Action::Read),

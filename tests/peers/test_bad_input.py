@@ -148,13 +148,13 @@ def test_a_credential_that_does_not_resolve_is_401_with_a_challenge(server):
 
 
 def test_an_encoded_slash_in_the_path_is_no_separator(server):
-    for path in (
-        f"/auth/download-token%2F{PUBLIC}",
-        f"/auth/download-token/{PUBLIC}%2F",
-        f"/auth/download-token/..%2F{PUBLIC}",
-        f"/datasets/{PUBLIC}%2Fdownload%2Fcog",
+    for method, path in (
+        ("POST", f"/auth/download-token%2F{PUBLIC}"),
+        ("POST", f"/auth/download-token/{PUBLIC}%2F"),
+        ("POST", f"/auth/download-token/..%2F{PUBLIC}"),
+        ("GET", f"/datasets/{PUBLIC}%2Fdownload%2Fcog"),
     ):
-        answer = ask(server, "POST", path, "Content-Length: 0")
+        answer = ask(server, method, path, "Content-Length: 0")
         assert_problem(answer, answer.status_code)
         assert answer.status_code in (404, 422), path
 

@@ -52,6 +52,7 @@ pub(super) fn context() -> Context {
         address: "192.0.2.7".parse().unwrap(),
         unix_millis: 1_772_366_400_123,
         authentication: Authentication::Password,
+        key: None,
     }
 }
 

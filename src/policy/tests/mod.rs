@@ -3,4 +3,5 @@
 mod asked;
 mod broken;
 mod errors_deny;
+mod keys;
 mod shipped;

@@ -1,7 +1,7 @@
 //! Audit records: appended in groups, paged, found again.
 
 use cedargate::domain::action::Action;
-use cedargate::domain::audit::{AuditRecord, Event, Outcome};
+use cedargate::domain::audit::{AuditRecord, Event, Mint, Outcome};
 use cedargate::domain::caller::Authentication;
 use cedargate::domain::id::RecordId;
 
@@ -24,6 +24,7 @@ async fn every_field_of_an_audit_record_comes_back_as_it_was_written(place: Plac
         outcome: Outcome::Refused,
         user_id: None,
         authentication: Authentication::None,
+        key_id: None,
         address: "192.0.2.7".parse().unwrap(),
         dataset_id: None,
         action: None,
@@ -101,6 +102,10 @@ async fn a_mint_is_found_by_its_token_only_when_it_was_granted(place: Place) {
     denied.outcome = Outcome::Denied;
     let mut download = record(3);
     download.event = Event::Download;
+    let mint = Mint {
+        authentication: Authentication::Password,
+        key_id: granted.key_id,
+    };
     let ids = [granted.id, denied.id, download.id, RecordId::at(4)];
     let records = [granted, denied, download];
     place.database.append_audit_records(&records).await.unwrap();
@@ -108,5 +113,5 @@ async fn a_mint_is_found_by_its_token_only_when_it_was_granted(place: Place) {
     for id in ids {
         found.push(place.database.find_mint(id).await.unwrap());
     }
-    assert_eq!(found, [Some(Authentication::Password), None, None, None]);
+    assert_eq!(found, [Some(mint), None, None, None]);
 }

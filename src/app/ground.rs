@@ -1,0 +1,143 @@
+//! The ground that all capabilities stand on, and the capabilities built on it.
+//!
+//! Each capability gets exactly what it works with. This module refuses to open or start anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::config::Settings;
+use crate::domain::clock::Clock;
+use crate::files::FileStore;
+use crate::http::Capabilities;
+use crate::policy::Bundle;
+use crate::service::access::Access;
+use crate::service::api_keys::ApiKeys;
+use crate::service::audit_trail::AuditTrail;
+use crate::service::authentication::Authenticator;
+use crate::service::catalog_view::CatalogView;
+use crate::service::download::Downloads;
+use crate::service::download_token::DownloadTokens;
+use crate::service::facts::Facts;
+use crate::service::guesses::Guesses;
+use crate::service::health::Health;
+use crate::service::key_uses::KeyUses;
+use crate::service::keys::Keys;
+use crate::service::limits::Limits;
+use crate::service::mints::Mints;
+use crate::service::password::Passwords;
+use crate::service::sessions::Sessions;
+use crate::storage::Database;
+
+/// What is open and running before there is any capability.
+pub(super) struct Ground {
+    pub(super) database: Database,
+    pub(super) files: FileStore,
+    pub(super) passwords: Passwords,
+    pub(super) bundle: Arc<Bundle>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) facts: Arc<Facts>,
+    pub(super) audit: Arc<AuditTrail>,
+    pub(super) clock: Clock,
+}
+
+impl Ground {
+    /// Builds every capability.
+    pub(super) fn capabilities(
+        self,
+        settings: &Settings,
+        metrics: PrometheusHandle,
+    ) -> Capabilities {
+        let Self {
+            database,
+            files,
+            passwords,
+            bundle,
+            keys,
+            facts,
+            audit,
+            clock,
+        } = self;
+        let limits = Arc::new(Limits::new(settings.mint_limit_per_minute, clock.clone()));
+        let mints = Arc::new(Mints::of(database.clone()));
+        let access = Arc::new(Access {
+            facts: Arc::clone(&facts),
+            bundle: Arc::clone(&bundle),
+            files: files.clone(),
+            clock: clock.clone(),
+        });
+        let authenticator = Arc::new(Authenticator {
+            facts: Arc::clone(&facts),
+            keys: Arc::clone(&keys),
+            limits: Arc::clone(&limits),
+            key_uses: KeyUses::of(database.clone()),
+            mints: Arc::clone(&mints),
+            clock: clock.clone(),
+        });
+        let sessions = Arc::new(Sessions {
+            authenticator: Arc::clone(&authenticator),
+            database: database.clone(),
+            facts: Arc::clone(&facts),
+            keys: Arc::clone(&keys),
+            passwords,
+            limits: Arc::clone(&limits),
+            guesses: Guesses::new(clock.clone()),
+            audit: Arc::clone(&audit),
+            clock: clock.clone(),
+            session_lifetime: seconds(settings.session_lifetime),
+            refresh_lifetime: seconds(settings.refresh_lifetime),
+        });
+        let api_keys = Arc::new(ApiKeys {
+            database: database.clone(),
+            facts,
+            authenticator: Arc::clone(&authenticator),
+            limits: Arc::clone(&limits),
+            audit: Arc::clone(&audit),
+            clock: clock.clone(),
+        });
+        let tokens = Arc::new(DownloadTokens {
+            authenticator: Arc::clone(&authenticator),
+            limits: Arc::clone(&limits),
+            access: Arc::clone(&access),
+            keys: Arc::clone(&keys),
+            audit: Arc::clone(&audit),
+            mints,
+            clock: clock.clone(),
+            lifetime: seconds(settings.token_lifetime),
+        });
+        let view = Arc::new(CatalogView {
+            authenticator: Arc::clone(&authenticator),
+            limits: Arc::clone(&limits),
+            access: Arc::clone(&access),
+        });
+        let downloads = Arc::new(Downloads {
+            authenticator: Arc::clone(&authenticator),
+            limits,
+            access,
+            files: files.clone(),
+            audit: Arc::clone(&audit),
+            clock,
+        });
+        let health = Arc::new(Health {
+            database,
+            audit,
+            files,
+            bundle,
+        });
+        Capabilities {
+            tokens,
+            sessions,
+            api_keys,
+            downloads,
+            view,
+            keys,
+            health,
+            metrics,
+        }
+    }
+}
+
+fn seconds(lifetime: Duration) -> u32 {
+    u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX)
+}

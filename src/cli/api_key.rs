@@ -1,0 +1,79 @@
+//! `cedargate api-key`: keys for scripts, made on the database itself.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::app::{self, Stores};
+use crate::config::Settings;
+use crate::domain::action::Action;
+use crate::domain::api_key::{KeyLimit, KeyName};
+use crate::domain::clock::Clock;
+use crate::domain::id::DatasetId;
+use crate::domain::name::Username;
+use crate::service::api_keys::{self, KeyWish};
+use crate::service::error::ServiceError;
+
+use super::{Ending, Failure, print, serve};
+
+const SECONDS_A_DAY: i64 = 24 * 60 * 60;
+
+/// What `api-key create` is asked for.
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArguments {
+    /// Whose key it is
+    #[arg(long, value_name = "NAME")]
+    user: Username,
+    /// What to call it
+    #[arg(long, value_name = "TEXT")]
+    name: String,
+    /// In how many days it ends; left out, it lives until it is revoked
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+    expires_in: Option<u16>,
+    /// Limit it to an action; may be given several times
+    #[arg(long, value_name = "ACTION")]
+    action: Vec<Action>,
+    /// Limit it to a dataset; may be given several times
+    #[arg(long, value_name = "ID")]
+    dataset: Vec<DatasetId>,
+}
+
+/// Makes a key of a user and prints it, this once.
+pub(super) async fn create(
+    settings: &Settings,
+    arguments: CreateArguments,
+) -> Result<Ending, Failure> {
+    let clock = Clock::system();
+    let (actions, datasets) = (arguments.action, arguments.dataset);
+    let limit = KeyLimit::new(
+        (!actions.is_empty()).then(|| actions.into_iter().collect()),
+        (!datasets.is_empty()).then(|| datasets.into_iter().collect()),
+    );
+    let wish = KeyWish {
+        name: KeyName::new(&arguments.name).map_err(Failure::new)?,
+        limit: limit.map_err(Failure::new)?,
+        expires_at: arguments
+            .expires_in
+            .map(|days| clock.unix_seconds() + i64::from(days) * SECONDS_A_DAY),
+    };
+    let username = arguments.user;
+    let stores = Stores::open(settings).await.map_err(serve::explain)?;
+    let login = stores.database.find_login(&username).await;
+    let Some(login) = login.map_err(Failure::new)? else {
+        return Err(Failure::new(format!("there is no user {username}")));
+    };
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let made = api_keys::make_on_record(&stores.database, login.user.id, wish, here, &clock);
+    let made = made.await;
+    stores.database.close().await;
+    let made = made.map_err(|error| match error {
+        ServiceError::TooManyApiKeys => Failure::new(format!(
+            "{username} has as many living API keys as a user can have"
+        ))
+        .with_hint("revoke one with DELETE /auth/api-keys/{id}"),
+        other => Failure::new(app::tell(&other)),
+    })?;
+    print::note(format!(
+        "the API key {} of {username}, shown this once: send it as X-Api-Key",
+        made.key.id
+    ));
+    super::show(made.text.reveal())
+}

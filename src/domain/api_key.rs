@@ -1,0 +1,398 @@
+//! API keys: what a script shows in place of a session, and how far it reaches.
+//!
+//! A key's text is `cg_`, ten characters that name it, `_`, and a secret of 256 random bits in
+//! base64url. Only the SHA-256 of the whole text is kept: a slow hash such as Argon2 makes guessing
+//! costly where people choose the secret, and 256 random bits cannot be guessed at any speed. This
+//! module refuses to know who may make a key, and where keys are stored.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use rand::distr::{Alphanumeric, SampleString};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::action::Action;
+use super::id::{ApiKeyId, DatasetId, UserId};
+use super::secret::Secret;
+
+/// How every key begins, so that people and secret scanners know one when they see it.
+const MARK: &str = "cg_";
+/// The length of the public prefix: base62, about 60 bits.
+const PREFIX_LENGTH: usize = 10;
+/// The bytes of the secret.
+const SECRET_LENGTH: usize = 32;
+
+/// The longest name of a key, in characters.
+pub const LONGEST_KEY_NAME: usize = 100;
+/// The most keys of one user that are alive at the same time.
+pub const MOST_KEYS: u32 = 100;
+/// The most datasets that a key can be limited to.
+pub const MOST_KEY_DATASETS: usize = 1000;
+
+/// One API key as it is stored and told; its secret is nowhere in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// The key's id, under which it is listed, audited and revoked.
+    pub id: ApiKeyId,
+    /// Whose key it is.
+    pub user_id: UserId,
+    /// What its owner calls it.
+    pub name: KeyName,
+    /// The public part of its text, by which it is found.
+    pub prefix: KeyPrefix,
+    /// How far it reaches; it never changes.
+    pub limit: KeyLimit,
+    /// When it was made, in seconds since 1970 UTC.
+    pub created_at: i64,
+    /// From when on it opens nothing, in seconds since 1970 UTC; a key without lives until revoked.
+    pub expires_at: Option<i64>,
+    /// When it was used, in seconds since 1970 UTC; told to the hour, not to the request.
+    pub last_used: Option<i64>,
+}
+
+impl ApiKey {
+    /// Whether it has expired at `now` (seconds since 1970 UTC).
+    #[must_use]
+    pub fn is_expired(&self, now: i64) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
+}
+
+/// Why an API key cannot be made so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiKeyError {
+    /// The name is empty or too long.
+    #[error("the name of an API key must have 1 to {LONGEST_KEY_NAME} characters")]
+    NameLength,
+    /// The name has a character that does not print.
+    #[error("the name of an API key must not hold control characters")]
+    NameCharacter,
+    /// The key would be limited to nothing.
+    #[error("{what} must name at least one, or be left out for a key without that limit")]
+    LimitedToNothing {
+        /// The limit.
+        what: &'static str,
+    },
+    /// The key would be limited to more datasets than one key can hold.
+    #[error("an API key can be limited to at most {MOST_KEY_DATASETS} datasets")]
+    TooManyDatasets,
+    /// The key would never have lived.
+    #[error("the expiry of an API key must lie in the future")]
+    Expired,
+    /// The key would outlive the one that makes it.
+    #[error("an API key made with another one must expire no later than that one")]
+    OutlivesItsMaker,
+}
+
+/// What an owner calls a key: 1 to [`LONGEST_KEY_NAME`] printing characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyName(String);
+
+impl KeyName {
+    /// Checks a name.
+    pub fn new(text: &str) -> Result<Self, ApiKeyError> {
+        let length = text.chars().count();
+        if !(1..=LONGEST_KEY_NAME).contains(&length) {
+            Err(ApiKeyError::NameLength)
+        } else if text.chars().any(char::is_control) {
+            Err(ApiKeyError::NameCharacter)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How far a key reaches: it only ever narrows what its owner may do.
+///
+/// Policies see it as `context.key`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyLimit {
+    actions: Option<BTreeSet<Action>>,
+    datasets: Option<BTreeSet<DatasetId>>,
+}
+
+impl KeyLimit {
+    /// A limit to these actions and to these datasets; what is left out is not limited.
+    pub fn new(
+        actions: Option<BTreeSet<Action>>,
+        datasets: Option<BTreeSet<DatasetId>>,
+    ) -> Result<Self, ApiKeyError> {
+        let nothing = |what| Err(ApiKeyError::LimitedToNothing { what });
+        if actions.as_ref().is_some_and(BTreeSet::is_empty) {
+            return nothing("actions");
+        }
+        match datasets.as_ref().map(BTreeSet::len) {
+            Some(0) => nothing("datasets"),
+            Some(count) if count > MOST_KEY_DATASETS => Err(ApiKeyError::TooManyDatasets),
+            Some(_) | None => Ok(Self { actions, datasets }),
+        }
+    }
+
+    /// The actions it is limited to, if it is.
+    #[must_use]
+    pub fn actions(&self) -> Option<&BTreeSet<Action>> {
+        self.actions.as_ref()
+    }
+
+    /// The datasets it is limited to, if it is.
+    #[must_use]
+    pub fn datasets(&self) -> Option<&BTreeSet<DatasetId>> {
+        self.datasets.as_ref()
+    }
+
+    /// Whether it limits nothing; only a key without limits manages keys.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        self.actions.is_none() && self.datasets.is_none()
+    }
+
+    /// Whether an action with a dataset lies beyond it, and why, for auditors.
+    #[must_use]
+    pub fn overreach(&self, action: Action, dataset_id: DatasetId) -> Option<&'static str> {
+        // Who may read a dataset may know of it: a key for reading is told what its user is told.
+        let is_within = |all: &BTreeSet<Action>| {
+            all.contains(&action) || (action == Action::Discover && all.contains(&Action::Read))
+        };
+        if self.actions.as_ref().is_some_and(|all| !is_within(all)) {
+            return Some("the action is beyond the limit of the API key");
+        }
+        if self
+            .datasets
+            .as_ref()
+            .is_some_and(|all| !all.contains(&dataset_id))
+        {
+            return Some("the dataset is beyond the limit of the API key");
+        }
+        None
+    }
+}
+
+/// The public part of a key's text: ten characters of base62.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyPrefix([u8; PREFIX_LENGTH]);
+
+impl KeyPrefix {
+    /// Reads a prefix.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let bytes: [u8; PREFIX_LENGTH] = text.as_bytes().try_into().ok()?;
+        bytes
+            .iter()
+            .all(u8::is_ascii_alphanumeric)
+            .then_some(Self(bytes))
+    }
+
+    /// The prefix as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Alphanumeric ASCII is always UTF-8.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for KeyPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The SHA-256 of a key's whole text; two are compared in constant time.
+#[derive(Clone)]
+pub struct KeyDigest(pub [u8; 32]);
+
+impl PartialEq for KeyDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for KeyDigest {}
+
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// A key's whole text: the secret itself.
+#[derive(Clone, Debug)]
+pub struct KeyText {
+    text: Secret<String>,
+    prefix: KeyPrefix,
+}
+
+impl KeyText {
+    /// Makes a new key's text from the operating system's randomness.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut prefix = [0; PREFIX_LENGTH];
+        let letters = Alphanumeric.sample_string(&mut rand::rng(), PREFIX_LENGTH);
+        prefix.copy_from_slice(letters.as_bytes());
+        let secret = Secret::new(rand::random::<[u8; SECRET_LENGTH]>());
+        let secret = Secret::new(BASE64_URL_SAFE_NO_PAD.encode(secret.reveal()));
+        Self {
+            text: Secret::new(format!("{MARK}{letters}_{}", secret.reveal())),
+            prefix: KeyPrefix(prefix),
+        }
+    }
+
+    /// Reads a key's text; nothing when it does not have the form of one.
+    #[must_use]
+    pub fn read(text: &Secret<String>) -> Option<Self> {
+        let rest = text.reveal().strip_prefix(MARK)?;
+        let (prefix, rest) = rest.split_at_checked(PREFIX_LENGTH)?;
+        let prefix = KeyPrefix::read(prefix)?;
+        let secret = BASE64_URL_SAFE_NO_PAD.decode(rest.strip_prefix('_')?);
+        let secret = Secret::new(secret.ok()?);
+        (secret.reveal().len() == SECRET_LENGTH).then(|| Self {
+            text: text.clone(),
+            prefix,
+        })
+    }
+
+    /// The text, for the one who is to keep it.
+    #[must_use]
+    pub fn text(&self) -> &Secret<String> {
+        &self.text
+    }
+
+    /// The part by which the key is found.
+    #[must_use]
+    pub fn prefix(&self) -> KeyPrefix {
+        self.prefix
+    }
+
+    /// What is stored of the text.
+    #[must_use]
+    pub fn digest(&self) -> KeyDigest {
+        KeyDigest(Sha256::digest(self.text.reveal()).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Option<KeyText> {
+        KeyText::read(&Secret::new(text.to_owned()))
+    }
+
+    #[test]
+    fn a_key_carries_256_random_bits_and_reads_as_it_was_made() {
+        let made = KeyText::random();
+        let text = made.text().reveal();
+        assert_eq!(text.len(), 3 + 10 + 1 + 43);
+        let again = read(text).unwrap();
+        assert_eq!(again.prefix(), made.prefix());
+        assert_eq!(again.digest(), made.digest());
+        let other = KeyText::random();
+        assert_ne!(other.prefix(), made.prefix());
+        assert_ne!(other.digest(), made.digest());
+    }
+
+    #[test]
+    fn what_is_no_key_is_not_read() {
+        let good = KeyText::random();
+        let good = good.text().reveal();
+        for text in [
+            "",
+            "cg_",
+            "cg_unknown",
+            &good[1..],
+            &good[..good.len() - 1],
+            &format!("{good}A"),
+            &good.replacen("cg_", "CG_", 1),
+            &format!("cg_0123-56789_{}", "A".repeat(43)),
+            &format!("cg_0123456789-{}", "A".repeat(43)),
+            &format!("cg_0123456789_{}=", "A".repeat(42)),
+            // The last character carries two bits that must be zero.
+            &format!("cg_0123456789_{}B", "A".repeat(42)),
+            &format!("cg_é12345678_{}", "A".repeat(43)),
+        ] {
+            assert!(read(text).is_none(), "{text}");
+        }
+        assert!(read(&format!("cg_0123456789_{}", "A".repeat(43))).is_some());
+    }
+
+    #[test]
+    fn neither_text_nor_digest_is_printed() {
+        let key = KeyText::random();
+        let secret = &key.text().reveal()[14..];
+        let told = format!("{key:?} {:?}", key.digest());
+        assert!(!told.contains(secret), "{told}");
+    }
+
+    #[test]
+    fn a_name_has_one_to_a_hundred_printing_characters() {
+        for text in ["a", "CI: nightly mosaic", &"é".repeat(100)] {
+            assert_eq!(KeyName::new(text).unwrap().as_str(), text);
+        }
+        assert_eq!(KeyName::new(""), Err(ApiKeyError::NameLength));
+        let too_long = KeyName::new(&"a".repeat(101));
+        assert_eq!(too_long, Err(ApiKeyError::NameLength));
+        assert_eq!(KeyName::new("a\0"), Err(ApiKeyError::NameCharacter));
+    }
+
+    #[test]
+    fn a_limit_to_nothing_or_to_too_much_is_refused() {
+        assert!(KeyLimit::new(Some(BTreeSet::new()), None).is_err());
+        assert!(KeyLimit::new(None, Some(BTreeSet::new())).is_err());
+        let many = |count: usize| {
+            let ids = (0..count).map(|id| DatasetId(uuid::Uuid::from_u128(id as u128)));
+            KeyLimit::new(None, Some(ids.collect()))
+        };
+        assert!(many(MOST_KEY_DATASETS).is_ok());
+        assert_eq!(
+            many(MOST_KEY_DATASETS + 1),
+            Err(ApiKeyError::TooManyDatasets)
+        );
+    }
+
+    fn any_actions() -> impl Strategy<Value = Option<BTreeSet<Action>>> {
+        let actions = proptest::sample::subsequence(Action::ALL.to_vec(), 1..=Action::ALL.len());
+        proptest::option::of(actions.prop_map(|actions| actions.into_iter().collect()))
+    }
+
+    fn any_datasets() -> impl Strategy<Value = Option<BTreeSet<DatasetId>>> {
+        let ids = proptest::collection::btree_set(0_u128..5, 1..4);
+        proptest::option::of(ids.prop_map(|ids| {
+            let ids = ids.into_iter();
+            ids.map(|id| DatasetId(uuid::Uuid::from_u128(id))).collect()
+        }))
+    }
+
+    proptest! {
+        #[test]
+        fn a_limit_reaches_what_it_names_and_nothing_else(
+            actions in any_actions(),
+            datasets in any_datasets(),
+            action in proptest::sample::select(Action::ALL),
+            dataset in 0_u128..5,
+        ) {
+            let dataset = DatasetId(uuid::Uuid::from_u128(dataset));
+            // Who may read may know: that much `read` brings along.
+            let asked = |all: &BTreeSet<Action>| {
+                all.contains(&action)
+                    || (action == Action::Discover && all.contains(&Action::Read))
+            };
+            let is_within = actions.as_ref().is_none_or(asked)
+                && datasets.as_ref().is_none_or(|all| all.contains(&dataset));
+            let limit = KeyLimit::new(actions, datasets).unwrap();
+            prop_assert_eq!(limit.overreach(action, dataset).is_none(), is_within);
+            if limit.is_unlimited() {
+                prop_assert!(is_within);
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What policies see of the API key that a caller showed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::asked::{ADA, bundle, context, dataset, folder, signed_in, told};
+use crate::domain::action::Action;
+use crate::domain::api_key::{ApiKey, KeyLimit, KeyName, KeyPrefix};
+use crate::domain::caller::{Authentication, Context};
+use crate::domain::dataset::{RecordStatus, Visibility};
+use crate::domain::id::{ApiKeyId, DatasetId};
+use crate::policy::Bundle;
+
+fn limited_to(actions: Option<&[Action]>, datasets: Option<&[u128]>) -> Context {
+    let ids = |all: &[u128]| {
+        all.iter()
+            .map(|id| DatasetId(Uuid::from_u128(*id)))
+            .collect()
+    };
+    let actions = actions.map(|all| all.iter().copied().collect::<BTreeSet<_>>());
+    Context {
+        authentication: Authentication::ApiKey,
+        key: Some(Arc::new(ApiKey {
+            id: ApiKeyId(Uuid::new_v4()),
+            user_id: ADA,
+            name: KeyName::new("notebook").unwrap(),
+            prefix: KeyPrefix::read("0123456789").unwrap(),
+            limit: KeyLimit::new(actions, datasets.map(ids)).unwrap(),
+            created_at: 0,
+            expires_at: None,
+            last_used: None,
+        })),
+        ..context()
+    }
+}
+
+fn is_permitted(bundle: &Bundle, context: &Context) -> bool {
+    let dataset = Arc::new(dataset(Visibility::Private, RecordStatus::Published));
+    let decision = bundle.decide(&signed_in(ADA, &[]), Action::Read, &dataset, context);
+    assert_eq!(decision.errors, [""; 0]);
+    decision.is_permitted
+}
+
+#[test]
+fn each_part_of_a_keys_limit_can_be_asked_for() {
+    let password = context();
+    let unlimited = limited_to(None, None);
+    let read = limited_to(Some(&[Action::Read]), None);
+    let one = limited_to(None, Some(&[0xda7a]));
+    let both = limited_to(Some(&[Action::Discover, Action::Read]), Some(&[1, 2]));
+    let contexts = [&password, &unlimited, &read, &one, &both];
+    for (condition, expected) in [
+        ("context has key", [false, true, true, true, true]),
+        (
+            r#"context.authentication == "api_key""#,
+            [false, true, true, true, true],
+        ),
+        ("context has key.actions", [false, false, true, false, true]),
+        (
+            r#"context has key.actions && context.key.actions == ["read"]"#,
+            [false, false, true, false, false],
+        ),
+        (
+            r#"context has key.datasets &&
+               context.key.datasets.contains("00000000-0000-0000-0000-00000000da7a")"#,
+            [false, false, false, true, false],
+        ),
+        (
+            "context has key.datasets && context has key.actions",
+            [false, false, false, false, true],
+        ),
+    ] {
+        let policy = format!(
+            "@id(\"p\") @reason(\"x\") permit (principal, action, resource) when {{ {condition} }};"
+        );
+        let bundle = bundle(&policy).unwrap();
+        let found = contexts.map(|context| is_permitted(&bundle, context));
+        assert_eq!(found, expected, "{condition}");
+        // A second time from what is kept.
+        let found = contexts.map(|context| is_permitted(&bundle, context));
+        assert_eq!(found, expected, "{condition}");
+    }
+}
+
+#[test]
+fn the_shipped_policies_say_the_same_with_and_without_a_key() {
+    let bundle = Bundle::embedded().unwrap();
+    assert!(is_permitted(&bundle, &context()));
+    assert!(is_permitted(&bundle, &limited_to(None, None)));
+    assert!(is_permitted(&bundle, &limited_to(None, Some(&[1]))));
+}
+
+#[test]
+fn a_policy_that_forgets_that_there_may_be_no_key_is_refused() {
+    let policy = "@id(\"p\") @reason(\"x\") permit (principal, action, resource)\n\
+                  when { context.key.actions.contains(\"read\") };";
+    let told = told(&folder(&[("p.cedar", policy)])).join("\n");
+    assert!(told.contains("key"), "{told}");
+}

@@ -1,0 +1,237 @@
+//! API keys: what is remembered of them, never their text.
+//!
+//! Adding and removing one bumps the catalog's version, because remembered facts depend on it;
+//! noting a use does not.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::catalog::bump_version;
+use super::database::{CALL_DEADLINE, Database, attempt, on_either};
+use super::error::StorageError;
+use crate::domain::action::Action;
+use crate::domain::api_key::{ApiKey, KeyDigest, KeyLimit, KeyName, KeyPrefix};
+use crate::domain::id::{ApiKeyId, DatasetId, UserId};
+
+/// An API key and the digest of its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredApiKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The SHA-256 of its whole text.
+    pub digest: KeyDigest,
+}
+
+#[derive(sqlx::FromRow)]
+struct ApiKeyRow {
+    id: Uuid,
+    user_id: Uuid,
+    name: String,
+    prefix: String,
+    digest: Vec<u8>,
+    actions: Option<Json<BTreeSet<Action>>>,
+    datasets: Option<Json<BTreeSet<DatasetId>>>,
+    created_at: i64,
+    expires_at: Option<i64>,
+    last_used: Option<i64>,
+}
+
+impl ApiKeyRow {
+    fn into_stored(self) -> Result<StoredApiKey, StorageError> {
+        let id = ApiKeyId(self.id);
+        let corrupt = |column: &str, error: &dyn fmt::Display| StorageError::Corrupt {
+            table: "api_keys",
+            what: format!("API key {id}: {column}: {error}"),
+        };
+        let limit = KeyLimit::new(
+            self.actions.map(|actions| actions.0),
+            self.datasets.map(|datasets| datasets.0),
+        );
+        let digest = self.digest.try_into();
+        Ok(StoredApiKey {
+            key: ApiKey {
+                id,
+                user_id: UserId(self.user_id),
+                name: KeyName::new(&self.name).map_err(|e| corrupt("name", &e))?,
+                prefix: KeyPrefix::read(&self.prefix)
+                    .ok_or_else(|| corrupt("prefix", &"it is not ten letters and digits"))?,
+                limit: limit.map_err(|e| corrupt("limit", &e))?,
+                created_at: self.created_at,
+                expires_at: self.expires_at,
+                last_used: self.last_used,
+            },
+            digest: digest
+                .map(KeyDigest)
+                .map_err(|_| corrupt("digest", &"it does not have 32 bytes"))?,
+        })
+    }
+}
+
+impl Database {
+    /// Adds a key unless its user has `most` already, and says whether it did.
+    ///
+    /// When the user has as many, those that have expired at `now` (seconds since 1970 UTC) are
+    /// removed to make room.
+    pub async fn add_api_key(
+        &self,
+        stored: &StoredApiKey,
+        most: u32,
+        now: i64,
+    ) -> Result<bool, StorageError> {
+        const COUNT: &str = "SELECT count(*) FROM api_keys WHERE user_id = $1";
+        const SWEEP: &str = "DELETE FROM api_keys WHERE user_id = $1 AND expires_at <= $2";
+        const ADD: &str = "INSERT INTO api_keys (id, user_id, name, prefix, digest, actions,
+                datasets, created_at, expires_at, last_used)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let StoredApiKey { key, digest } = stored;
+        attempt(CALL_DEADLINE, "add an API key", "api_keys", async {
+            let mut transaction = self.begin_writing().await?;
+            // First, so that two additions cannot both count before either has added.
+            bump_version(&mut transaction).await?;
+            let is_added = on_either!(&mut transaction, connection => {
+                let user_id = key.user_id.0;
+                let mut count: i64 = sqlx::query_scalar(COUNT)
+                    .bind(user_id)
+                    .fetch_one(&mut **connection)
+                    .await?;
+                if count >= i64::from(most) {
+                    let swept = sqlx::query(SWEEP)
+                        .bind(user_id)
+                        .bind(now)
+                        .execute(&mut **connection)
+                        .await?;
+                    count = count.saturating_sub_unsigned(swept.rows_affected());
+                }
+                let has_room = count < i64::from(most);
+                if has_room {
+                    sqlx::query(ADD)
+                        .bind(key.id.0)
+                        .bind(user_id)
+                        .bind(key.name.as_str())
+                        .bind(key.prefix.as_str())
+                        .bind(digest.0.as_slice())
+                        .bind(key.limit.actions().map(Json))
+                        .bind(key.limit.datasets().map(Json))
+                        .bind(key.created_at)
+                        .bind(key.expires_at)
+                        .bind(key.last_used)
+                        .execute(&mut **connection)
+                        .await?;
+                }
+                has_room
+            });
+            if is_added {
+                transaction.commit().await?;
+            }
+            Ok(is_added)
+        })
+        .await
+    }
+
+    /// Removes a key of a user, and says whether there was one.
+    pub async fn remove_api_key(&self, owner: UserId, id: ApiKeyId) -> Result<bool, StorageError> {
+        const SQL: &str = "DELETE FROM api_keys WHERE id = $1 AND user_id = $2";
+        attempt(CALL_DEADLINE, "remove an API key", "api_keys", async {
+            let mut transaction = self.begin_writing().await?;
+            bump_version(&mut transaction).await?;
+            let removed = on_either!(&mut transaction, connection => {
+                sqlx::query(SQL)
+                    .bind(id.0)
+                    .bind(owner.0)
+                    .execute(&mut **connection)
+                    .await?
+                    .rows_affected()
+            });
+            if removed > 0 {
+                transaction.commit().await?;
+            }
+            Ok(removed > 0)
+        })
+        .await
+    }
+
+    /// Finds a key by the public part of its text, expired ones too.
+    pub async fn find_api_key(
+        &self,
+        prefix: KeyPrefix,
+    ) -> Result<Option<StoredApiKey>, StorageError> {
+        const SQL: &str = "SELECT * FROM api_keys WHERE prefix = $1";
+        let row: Option<ApiKeyRow> = attempt(CALL_DEADLINE, "find an API key", "api_keys", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_as(SQL).bind(prefix.as_str()).fetch_optional(pool).await
+            })
+        })
+        .await?;
+        row.map(ApiKeyRow::into_stored).transpose()
+    }
+
+    /// Finds a key by its id, expired ones too.
+    pub async fn find_api_key_by_id(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StorageError> {
+        const SQL: &str = "SELECT * FROM api_keys WHERE id = $1";
+        let row: Option<ApiKeyRow> = attempt(CALL_DEADLINE, "find an API key", "api_keys", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
+            })
+        })
+        .await?;
+        let stored = row.map(ApiKeyRow::into_stored).transpose()?;
+        Ok(stored.map(|stored| stored.key))
+    }
+
+    /// Reads the next at most `limit` keys of a user after `after`, or the first ones, oldest first.
+    pub async fn list_api_keys(
+        &self,
+        owner: UserId,
+        after: Option<ApiKeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, StorageError> {
+        const SQL: &str =
+            "SELECT * FROM api_keys WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let rows: Vec<ApiKeyRow> = attempt(CALL_DEADLINE, "list API keys", "api_keys", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_as(SQL)
+                    .bind(owner.0)
+                    .bind(after)
+                    .bind(i64::from(limit))
+                    .fetch_all(pool)
+                    .await
+            })
+        })
+        .await?;
+        let keys = rows.into_iter().map(|row| Ok(row.into_stored()?.key));
+        keys.collect()
+    }
+
+    /// Notes that a key was used at `now`, unless a use after `unless_after` is noted already (both
+    /// in seconds since 1970 UTC).
+    pub async fn note_api_key_use(
+        &self,
+        id: ApiKeyId,
+        now: i64,
+        unless_after: i64,
+    ) -> Result<(), StorageError> {
+        const SQL: &str = "UPDATE api_keys SET last_used = $2
+            WHERE id = $1 AND (last_used IS NULL OR last_used <= $3)";
+        attempt(
+            CALL_DEADLINE,
+            "note the use of an API key",
+            "api_keys",
+            async {
+                on_either!(self.writer(), pool => {
+                    sqlx::query(SQL)
+                        .bind(id.0)
+                        .bind(now)
+                        .bind(unless_after)
+                        .execute(pool)
+                        .await
+                        .map(drop)
+                })
+            },
+        )
+        .await
+    }
+}

@@ -1,0 +1,446 @@
+//! API keys: made once, limited at will, revoked at once.
+
+use cedargate::domain::api_key::KeyText;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::audit::records;
+use crate::mint::part;
+use crate::server::{
+    Answer, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, WITHOUT_FILE, Wish,
+};
+
+const KEYS: &str = "/auth/api-keys";
+
+/// With what a test shows who it is.
+#[derive(Clone, Copy)]
+enum Shown<'a> {
+    Session(&'a str),
+    Key(&'a str),
+    Nothing,
+}
+use Shown::{Key, Nothing, Session};
+
+fn showing(request: reqwest::RequestBuilder, shown: Shown<'_>) -> reqwest::RequestBuilder {
+    match shown {
+        Session(session) => request.bearer_auth(session),
+        Key(key) => request.header("x-api-key", key),
+        Nothing => request,
+    }
+}
+
+async fn create(server: &Server, shown: Shown<'_>, wish: Value) -> Answer {
+    Answer::of(showing(server.post(KEYS).json(&wish), shown)).await
+}
+
+/// The id and the text of a new key.
+async fn key(server: &Server, shown: Shown<'_>, wish: Value) -> (String, String) {
+    let answer = create(server, shown, wish).await;
+    let told = String::from_utf8_lossy(&answer.body).into_owned();
+    assert_eq!(answer.status, 201, "{told}");
+    let made = answer.json();
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    (text("id"), text("key"))
+}
+
+async fn list(server: &Server, shown: Shown<'_>, query: &str) -> Answer {
+    Answer::of(showing(server.get(&format!("{KEYS}{query}")), shown)).await
+}
+
+async fn revoke(server: &Server, shown: Shown<'_>, id: &str) -> Answer {
+    let url = format!("{}{KEYS}/{id}", server.url);
+    Answer::of(showing(server.http.request(Method::DELETE, url), shown)).await
+}
+
+async fn mint(server: &Server, dataset_id: &str, key: &str) -> Answer {
+    Answer::of(showing(server.minting(dataset_id), Key(key))).await
+}
+
+fn in_seconds(server: &Server, seconds: i64) -> String {
+    let then = server.clock.unix_seconds() + seconds;
+    chrono::DateTime::from_timestamp(then, 0)
+        .unwrap()
+        .to_rfc3339()
+}
+
+#[tokio::test]
+async fn a_key_opens_what_its_owner_may_read() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let (id, text) = key(&server, Session(&mo), json!({"name": "notebook"})).await;
+    let answer = mint(&server, RESTRICTED, &text).await;
+    let token = answer.token();
+    assert_eq!(part(&token, 1)["sub"], part(&mo, 1)["sub"]);
+    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
+    let download = server.get(&format!("/datasets/{RESTRICTED}/download/cog"));
+    let answer = Answer::of(showing(download, Key(&text))).await;
+    assert_eq!(answer.status, 200);
+    mint(&server, PRIVATE, &text).await.problem(404);
+
+    let records = records(&server).await;
+    let of_key = records.iter().filter(|record| record["key_id"] == *id);
+    let events: Vec<_> = of_key
+        .inspect(|record| assert_eq!(record["authentication"], "api_key"))
+        .map(|record| record["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(events.len(), 4, "{events:?}");
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_stored_hashed() {
+    let server = Server::start().await;
+    let otto = server.session("otto").await;
+    let wish = json!({"name": "once", "expires_at": null});
+    let answer = create(&server, Session(&otto), wish).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let made = answer.json();
+    let text = made["key"].as_str().unwrap();
+    assert_eq!(made["name"], "once");
+    assert_eq!(made["expires_at"], Value::Null);
+    assert!(
+        text.starts_with("cg_") && text.len() == 57,
+        "{}",
+        text.len()
+    );
+    assert_eq!(made["prefix"], text[3..13]);
+    let listed = list(&server, Session(&otto), "").await;
+    let secret = &text[14..];
+    assert!(!String::from_utf8_lossy(&listed.body).contains(secret));
+    assert_eq!(listed.json()["items"][0]["id"], made["id"]);
+    assert_eq!(listed.json()["items"][0]["prefix"], made["prefix"]);
+
+    let records = serde_json::to_string(&records(&server).await).unwrap();
+    assert!(!records.contains(secret));
+    for file in std::fs::read_dir(server.folder.path()).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let is_inside = bytes.windows(secret.len()).any(|w| w == secret.as_bytes());
+            assert!(!is_inside, "{}", path.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_limited_to_read_manages_nothing() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let wish = json!({"name": "reader", "actions": ["read"]});
+    let (id, reader) = key(&server, Session(&mo), wish).await;
+    assert_eq!(mint(&server, RESTRICTED, &reader).await.status, 200);
+    let shown = Key(&reader);
+    let more = create(&server, shown, json!({"name": "more"})).await;
+    more.problem(403);
+    list(&server, shown, "").await.problem(403);
+    revoke(&server, shown, &id).await.problem(403);
+    assert_eq!(mint(&server, RESTRICTED, &reader).await.status, 200);
+
+    let (full_id, full) = key(&server, Session(&mo), json!({"name": "full"})).await;
+    key(&server, Key(&full), json!({"name": "more"})).await;
+    assert_eq!(revoke(&server, Key(&full), &id).await.status, 204);
+    assert_eq!(revoke(&server, Key(&full), &full_id).await.status, 204);
+    revoke(&server, Key(&full), &full_id).await.problem(401);
+}
+
+#[tokio::test]
+async fn a_key_limited_to_one_dataset_opens_no_other() {
+    let server = Server::start().await;
+    let olivia = server.session("olivia").await;
+    let wish = json!({"name": "one", "datasets": [PRIVATE.to_uppercase()]});
+    let (id, one) = key(&server, Session(&olivia), wish).await;
+    let token = mint(&server, PRIVATE, &one).await.token();
+    assert_eq!(server.download(PRIVATE, &token).await.status, 200);
+    for other in [PUBLIC, INTERNAL, RESTRICTED, WITHOUT_FILE] {
+        mint(&server, other, &one).await.problem(404);
+        let download = server.get(&format!("/datasets/{other}/download/cog"));
+        Answer::of(showing(download, Key(&one))).await.problem(404);
+    }
+    create(&server, Key(&one), json!({"name": "more"}))
+        .await
+        .problem(403);
+    let records = records(&server).await;
+    let denied: Vec<_> = records
+        .iter()
+        .filter(|record| record["key_id"] == *id && record["outcome"] == "denied")
+        .collect();
+    assert_eq!(denied.len(), 8);
+    for record in denied {
+        let reason = "the dataset is beyond the limit of the API key";
+        assert_eq!(record["reason"], reason);
+        assert_eq!(record["determining_policies"], json!([]));
+    }
+}
+
+#[tokio::test]
+async fn a_key_without_the_action_read_opens_nothing() {
+    let server = Server::start().await;
+    let otto = server.session("otto").await;
+    let wish = json!({"name": "looker", "actions": ["discover"]});
+    let (_, looker) = key(&server, Session(&otto), wish).await;
+    mint(&server, PUBLIC, &looker).await.problem(403);
+    let reason = "the action is beyond the limit of the API key";
+    let records = records(&server).await;
+    assert!(records.iter().any(|record| record["reason"] == reason));
+}
+
+#[tokio::test]
+async fn a_revoked_key_closes_its_download_tokens() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let (id, text) = key(&server, Session(&mo), json!({"name": "brief"})).await;
+    let token = mint(&server, RESTRICTED, &text).await.token();
+    let of_session = server.mint(RESTRICTED, Some(&mo)).await.token();
+    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
+    let answer = revoke(&server, Session(&mo), &id).await;
+    assert_eq!(answer.status, 204);
+    assert!(answer.body.is_empty());
+    server.download(RESTRICTED, &token).await.problem(401);
+    mint(&server, RESTRICTED, &text).await.problem(401);
+    assert_eq!(server.download(RESTRICTED, &of_session).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_revoked_elsewhere_closes_within_a_second_and_after_a_restart() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let (id, text) = key(&server, Session(&mo), json!({"name": "brief"})).await;
+    let token = mint(&server, RESTRICTED, &text).await.token();
+    let server = server.restarted().await;
+    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
+    let database = server.database().await;
+    let mo = database.find_login(&"mo".parse().unwrap()).await;
+    let (mo, id) = (mo.unwrap().unwrap().user.id, id.parse().unwrap());
+    assert_eq!(database.remove_api_key(mo, id).await, Ok(true));
+    crate::eventually(async || server.download(RESTRICTED, &token).await.status == 401).await;
+    mint(&server, RESTRICTED, &text).await.problem(401);
+}
+
+#[tokio::test]
+async fn an_expired_key_closes_with_its_download_tokens() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let wish = json!({"name": "brief", "expires_at": in_seconds(&server, 60)});
+    let (_, text) = key(&server, Session(&mo), wish).await;
+    server
+        .clock
+        .advance(59_000 - server.clock.unix_millis() % 1000);
+    let token = mint(&server, RESTRICTED, &text).await.token();
+    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
+    server.clock.advance(1_000);
+    mint(&server, RESTRICTED, &text).await.problem(401);
+    server.download(RESTRICTED, &token).await.problem(401);
+}
+
+#[tokio::test]
+async fn a_key_of_a_disabled_user_closes() {
+    let server = Server::start().await;
+    let otto = server.session("otto").await;
+    let (_, text) = key(&server, Session(&otto), json!({"name": "k"})).await;
+    assert_eq!(mint(&server, INTERNAL, &text).await.status, 200);
+    server
+        .apply("[[users]]\nusername = \"otto\"\ndisabled = true\n")
+        .await;
+    crate::eventually(async || mint(&server, INTERNAL, &text).await.status == 401).await;
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_refused_and_counted_and_a_malformed_key_is_a_bad_request() {
+    let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "3".to_owned())];
+    let server = Server::wished(Wish {
+        environment,
+        ..Wish::default()
+    })
+    .await;
+    let mo = server.session("mo").await;
+    let (_, text) = key(&server, Session(&mo), json!({"name": "k"})).await;
+    let other = KeyText::random();
+    let forged = format!("{}{}", &text[..14], &other.text().reveal()[14..]);
+    mint(&server, PUBLIC, &text[..56]).await.problem(400);
+    mint(&server, PUBLIC, &forged).await.problem(401);
+    mint(&server, PUBLIC, other.text().reveal())
+        .await
+        .problem(401);
+    mint(&server, PUBLIC, &forged).await.problem(429);
+    assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
+}
+
+#[tokio::test]
+async fn last_used_is_told() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let (_, text) = key(&server, Session(&mo), json!({"name": "k"})).await;
+    let told = async || {
+        let listed = list(&server, Key(&text), "").await.json();
+        listed["items"][0]["last_used"].clone()
+    };
+    let at = |seconds: i64| {
+        let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
+        json!(time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+    };
+    let listed = list(&server, Session(&mo), "").await.json();
+    assert_eq!(listed["items"][0]["last_used"], Value::Null);
+    let first = server.clock.unix_seconds();
+    assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
+    crate::eventually(async || told().await == at(first)).await;
+    server.clock.advance(3_599_000);
+    assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
+    assert_eq!(told().await, at(first));
+    server.clock.advance(1_000);
+    assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
+    crate::eventually(async || told().await == at(first + 3600)).await;
+}
+
+#[tokio::test]
+async fn keys_are_the_business_of_their_owner() {
+    let server = Server::start().await;
+    let (mo, otto) = (server.session("mo").await, server.session("otto").await);
+    let (id, text) = key(&server, Session(&mo), json!({"name": "k"})).await;
+    let others = revoke(&server, Session(&otto), &id).await;
+    let detail = others.problem(404);
+    let unknown = "018f0000-0000-7000-8000-000000000000";
+    let unknown = revoke(&server, Session(&otto), unknown).await;
+    assert_eq!(unknown.problem(404), detail);
+    revoke(&server, Session(&otto), "x").await.problem(422);
+    let listed = list(&server, Session(&otto), "").await.json();
+    assert_eq!(listed["items"], json!([]));
+    assert_eq!(mint(&server, RESTRICTED, &text).await.status, 200);
+    let wish = json!({"name": "k"});
+    create(&server, Nothing, wish).await.problem(401);
+    list(&server, Nothing, "").await.problem(401);
+    revoke(&server, Nothing, &id).await.problem(401);
+}
+
+#[tokio::test]
+async fn keys_are_paged_oldest_first_and_the_hundred_and_first_is_a_conflict() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let mut made = Vec::new();
+    for number in 0..100 {
+        server.clock.advance(1);
+        let wish = json!({"name": format!("key {number}")});
+        made.push(key(&server, Session(&mo), wish).await.0);
+    }
+    let wish = json!({"name": "one too many"});
+    create(&server, Session(&mo), wish.clone())
+        .await
+        .problem(409);
+    let mut listed = Vec::new();
+    let mut query = "?limit=33".to_owned();
+    loop {
+        let page = list(&server, Session(&mo), &query).await.json();
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 33);
+        listed.extend(
+            items
+                .iter()
+                .map(|key| key["id"].as_str().unwrap().to_owned()),
+        );
+        match page["next"].as_str() {
+            Some(next) => query = format!("?limit=33&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(listed, made);
+    for query in ["?limit=0", "?limit=101", "?limit=x", "?after=x"] {
+        list(&server, Session(&mo), query).await.problem(422);
+    }
+    assert_eq!(revoke(&server, Session(&mo), &made[7]).await.status, 204);
+    assert_eq!(create(&server, Session(&mo), wish).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_wish_that_makes_no_sense_is_unprocessable() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let past = in_seconds(&server, 0);
+    let many: Vec<_> = (0..1001)
+        .map(|_| uuid::Uuid::new_v4().to_string())
+        .collect();
+    for wish in [
+        json!({}),
+        json!({"name": ""}),
+        json!({"name": "a".repeat(101)}),
+        json!({"name": "a\u{0}"}),
+        json!({"name": "k", "expires_at": past}),
+        json!({"name": "k", "expires_at": "tomorrow"}),
+        json!({"name": "k", "expire_at": in_seconds(&server, 60)}),
+        json!({"name": "k", "actions": []}),
+        json!({"name": "k", "actions": ["fly"]}),
+        json!({"name": "k", "datasets": []}),
+        json!({"name": "k", "datasets": ["x"]}),
+        json!({"name": "k", "datasets": many}),
+    ] {
+        create(&server, Session(&mo), wish).await.problem(422);
+    }
+    let listed = list(&server, Session(&mo), "").await.json();
+    assert_eq!(listed["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_key_makes_none_that_outlives_it() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let wish = |seconds| json!({"name": "k", "expires_at": in_seconds(&server, seconds)});
+    let (_, brief) = key(&server, Session(&mo), wish(60)).await;
+    let shown = Key(&brief);
+    create(&server, shown, json!({"name": "k"}))
+        .await
+        .problem(422);
+    create(&server, shown, wish(61)).await.problem(422);
+    key(&server, shown, wish(60)).await;
+}
+
+#[tokio::test]
+async fn making_and_revoking_are_on_record_by_the_keys_id() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    server.clock.advance(1);
+    let (id, _) = key(&server, Session(&mo), json!({"name": "k"})).await;
+    server.clock.advance(1);
+    assert_eq!(revoke(&server, Session(&mo), &id).await.status, 204);
+    server.clock.advance(1);
+    revoke(&server, Session(&mo), &id).await.problem(404);
+    let told: Vec<String> = records(&server).await[1..]
+        .iter()
+        .map(|record| {
+            assert_eq!(record["user_id"], part(&mo, 1)["sub"]);
+            let word = |name: &str| record[name].as_str().unwrap().to_owned();
+            format!("{} {} {}", word("event"), word("outcome"), word("reason"))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            format!("api_key_create granted API key {id}"),
+            format!("api_key_revoke granted API key {id}"),
+            format!("api_key_revoke refused the user has no API key {id}"),
+        ]
+    );
+}
+
+const SPEAKING_OF_KEYS: &str = r#"
+@id("sessions") @reason("x")
+permit (principal, action, resource) when { context.authentication == "password" };
+@id("narrow-keys") @reason("x")
+permit (principal, action, resource)
+when { context.authentication == "api_key" && context has key && context.key has datasets
+       && context.key.datasets.contains("2489e9ad-2ee2-8e00-8ec9-32d5f69181c0") };
+"#;
+
+#[tokio::test]
+async fn policies_speak_of_the_key_at_the_mint_and_at_the_download() {
+    let server = Server::wished(Wish {
+        policies: Some(SPEAKING_OF_KEYS),
+        ..Wish::default()
+    })
+    .await;
+    let mo = server.session("mo").await;
+    let (_, wide) = key(&server, Session(&mo), json!({"name": "wide"})).await;
+    mint(&server, PUBLIC, &wide).await.problem(404);
+    let wish = json!({"name": "narrow", "datasets": [PUBLIC]});
+    let (_, narrow) = key(&server, Session(&mo), wish).await;
+    let token = mint(&server, PUBLIC, &narrow).await.token();
+    assert_eq!(server.download(PUBLIC, &token).await.status, 200);
+    assert_eq!(server.login("mo", PASSWORD).await.status, 200);
+}

@@ -1,0 +1,235 @@
+//! API keys: kept without their text, found, counted, removed.
+
+use std::collections::BTreeSet;
+
+use cedargate::domain::action::Action;
+use cedargate::domain::api_key::{ApiKey, KeyDigest, KeyLimit, KeyName, KeyText};
+use cedargate::domain::id::{ApiKeyId, DatasetId, UserId};
+use cedargate::storage::{CatalogChange, Database, StorageError, StoredApiKey};
+use uuid::Uuid;
+
+use crate::storage::{Place, put, user};
+
+on_both! {
+    every_field_of_an_api_key_comes_back_as_it_was_written,
+    an_api_key_is_found_by_its_prefix_and_by_its_id_alone,
+    a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room,
+    of_two_keys_added_at_once_for_one_place_one_is,
+    keys_are_listed_by_owner_in_pages_once_each,
+    a_key_is_removed_by_its_owner_alone_and_goes_with_its_user,
+    adding_and_removing_bump_the_version_and_nothing_else_does,
+    a_use_is_noted_at_most_once_in_its_time,
+    a_key_of_nobody_is_refused,
+    a_key_that_does_not_parse_is_corrupt,
+}
+
+const NOW: i64 = 1_700_000_000;
+
+async fn owner(place: &Place, name: &str) -> UserId {
+    let record = user(name, &[]);
+    let id = record.user.id;
+    let change = CatalogChange {
+        users_put: vec![record],
+        ..CatalogChange::default()
+    };
+    put(place, &change).await;
+    id
+}
+
+fn key_of(user_id: UserId, order: u64) -> StoredApiKey {
+    let text = KeyText::random();
+    StoredApiKey {
+        key: ApiKey {
+            id: ApiKeyId::at(order),
+            user_id,
+            name: KeyName::new("CI: Straße \"quoted\"").unwrap(),
+            prefix: text.prefix(),
+            limit: KeyLimit::default(),
+            created_at: NOW,
+            expires_at: None,
+            last_used: None,
+        },
+        digest: text.digest(),
+    }
+}
+
+async fn add(place: &Place, stored: &StoredApiKey) -> bool {
+    place.database.add_api_key(stored, 100, NOW).await.unwrap()
+}
+
+async fn every_field_of_an_api_key_comes_back_as_it_was_written(place: Place) {
+    let ada = owner(&place, "ada").await;
+    let mut full = key_of(ada, 1);
+    let datasets = BTreeSet::from([DatasetId(Uuid::new_v4()), DatasetId(Uuid::new_v4())]);
+    let actions = BTreeSet::from([Action::Read, Action::Discover]);
+    full.key.limit = KeyLimit::new(Some(actions), Some(datasets)).unwrap();
+    full.key.expires_at = Some(NOW + 1);
+    full.key.last_used = Some(NOW - 1);
+    let bare = key_of(ada, 2);
+    for stored in [full, bare] {
+        assert!(add(&place, &stored).await);
+        let database = &place.database;
+        let by_id = database.find_api_key_by_id(stored.key.id).await;
+        assert_eq!(by_id, Ok(Some(stored.key.clone())));
+        let by_prefix = database.find_api_key(stored.key.prefix).await;
+        assert_eq!(by_prefix, Ok(Some(stored)));
+    }
+}
+
+async fn an_api_key_is_found_by_its_prefix_and_by_its_id_alone(place: Place) {
+    let ada = owner(&place, "ada").await;
+    assert!(add(&place, &key_of(ada, 1)).await);
+    let other = KeyText::random().prefix();
+    assert_eq!(place.database.find_api_key(other).await, Ok(None));
+    let other = ApiKeyId::at(1);
+    assert_eq!(place.database.find_api_key_by_id(other).await, Ok(None));
+}
+
+async fn a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room(place: Place) {
+    let (ada, ben) = (owner(&place, "ada").await, owner(&place, "ben").await);
+    let add = async |stored: &StoredApiKey, now| {
+        let added = place.database.add_api_key(stored, 2, now).await;
+        added.unwrap()
+    };
+    let mut brief = key_of(ada, 1);
+    brief.key.expires_at = Some(NOW + 10);
+    assert!(add(&brief, NOW).await);
+    assert!(add(&key_of(ada, 2), NOW).await);
+    let third = key_of(ada, 3);
+    assert!(!add(&third, NOW + 9).await);
+    assert!(add(&key_of(ben, 4), NOW + 9).await);
+    let found = place.database.find_api_key_by_id(brief.key.id).await;
+    assert_eq!(found, Ok(Some(brief.key.clone())));
+
+    assert!(add(&third, NOW + 10).await);
+    let found = place.database.find_api_key_by_id(brief.key.id).await;
+    assert_eq!(found, Ok(None));
+    assert!(!add(&key_of(ada, 5), NOW + 10).await);
+}
+
+async fn of_two_keys_added_at_once_for_one_place_one_is(place: Place) {
+    let ada = owner(&place, "ada").await;
+    let other = Database::open(&place.url, 4).await.unwrap();
+    let (here, there) = (key_of(ada, 1), key_of(ada, 2));
+    let (here, there) = tokio::join!(
+        place.database.add_api_key(&here, 1, NOW),
+        other.add_api_key(&there, 1, NOW)
+    );
+    assert_eq!(u8::from(here.unwrap()) + u8::from(there.unwrap()), 1);
+}
+
+async fn keys_are_listed_by_owner_in_pages_once_each(place: Place) {
+    let (ada, ben) = (owner(&place, "ada").await, owner(&place, "ben").await);
+    let keys: Vec<_> = (1..=7).map(|order| key_of(ada, order)).collect();
+    for stored in keys.iter().rev() {
+        assert!(add(&place, stored).await);
+    }
+    assert!(add(&place, &key_of(ben, 4)).await);
+    let mut listed: Vec<ApiKey> = Vec::new();
+    loop {
+        let after = listed.last().map(|key| key.id);
+        let page = place.database.list_api_keys(ada, after, 3).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        assert!(page.len() <= 3);
+        listed.extend(page);
+    }
+    let keys: Vec<_> = keys.into_iter().map(|stored| stored.key).collect();
+    assert_eq!(listed, keys);
+}
+
+async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(place: Place) {
+    let (ada, ben) = (owner(&place, "ada").await, owner(&place, "ben").await);
+    let (first, second) = (key_of(ada, 1), key_of(ada, 2));
+    assert!(add(&place, &first).await && add(&place, &second).await);
+    let remove = async |owner| place.database.remove_api_key(owner, first.key.id).await;
+    assert_eq!(remove(ben).await, Ok(false));
+    assert_eq!(remove(ada).await, Ok(true));
+    assert_eq!(remove(ada).await, Ok(false));
+    let left = place.database.list_api_keys(ada, None, 10).await;
+    assert_eq!(left, Ok(vec![second.key.clone()]));
+
+    let removal = CatalogChange {
+        users_removed: vec![ada],
+        ..CatalogChange::default()
+    };
+    put(&place, &removal).await;
+    let found = place.database.find_api_key_by_id(second.key.id).await;
+    assert_eq!(found, Ok(None));
+}
+
+async fn adding_and_removing_bump_the_version_and_nothing_else_does(place: Place) {
+    let ada = owner(&place, "ada").await;
+    let (database, stored) = (&place.database, key_of(ada, 1));
+    let version = async || database.catalog_version().await.unwrap();
+    let begun = version().await;
+    assert!(add(&place, &stored).await);
+    assert_eq!(version().await, begun + 1);
+    let id = stored.key.id;
+    database.note_api_key_use(id, NOW, NOW - 1).await.unwrap();
+    let full = database.add_api_key(&key_of(ada, 2), 1, NOW).await;
+    assert_eq!(full, Ok(false));
+    let unknown = database.remove_api_key(ada, ApiKeyId::at(9)).await;
+    assert_eq!(unknown, Ok(false));
+    assert_eq!(version().await, begun + 1);
+    assert_eq!(database.remove_api_key(ada, id).await, Ok(true));
+    assert_eq!(version().await, begun + 2);
+}
+
+async fn a_use_is_noted_at_most_once_in_its_time(place: Place) {
+    let ada = owner(&place, "ada").await;
+    let stored = key_of(ada, 1);
+    assert!(add(&place, &stored).await);
+    let (database, id) = (&place.database, stored.key.id);
+    for (now, told) in [(NOW, NOW), (NOW + 9, NOW), (NOW + 10, NOW + 10)] {
+        database.note_api_key_use(id, now, now - 10).await.unwrap();
+        let found = database.find_api_key_by_id(id).await.unwrap().unwrap();
+        assert_eq!(found.last_used, Some(told));
+    }
+}
+
+async fn a_key_of_nobody_is_refused(place: Place) {
+    let stored = key_of(UserId::random(), 1);
+    let added = place.database.add_api_key(&stored, 100, NOW).await;
+    assert!(
+        matches!(added, Err(StorageError::Inconsistent { .. })),
+        "{added:?}"
+    );
+    let ada = owner(&place, "ada").await;
+    let first = key_of(ada, 2);
+    assert!(add(&place, &first).await);
+    let mut same_prefix = key_of(ada, 3);
+    same_prefix.key.prefix = first.key.prefix;
+    let added = place.database.add_api_key(&same_prefix, 100, NOW).await;
+    assert!(
+        matches!(added, Err(StorageError::Inconsistent { .. })),
+        "{added:?}"
+    );
+}
+
+async fn a_key_that_does_not_parse_is_corrupt(place: Place) {
+    let ada = owner(&place, "ada").await;
+    let mut stored = key_of(ada, 1);
+    stored.digest = KeyDigest([7; 32]);
+    assert!(add(&place, &stored).await);
+    for change in [
+        r#"actions = '["read", "fly"]'"#,
+        "actions = '[]'",
+        r#"actions = NULL, datasets = '["everything"]'"#,
+        "datasets = NULL, prefix = '0123-56789'",
+    ] {
+        place.tamper(&format!("UPDATE api_keys SET {change}")).await;
+        let found = place.database.find_api_key_by_id(stored.key.id).await;
+        assert!(
+            matches!(
+                &found,
+                Err(StorageError::Corrupt {
+                    table: "api_keys",
+                    ..
+                })
+            ),
+            "{change}: {found:?}"
+        );
+    }
+}
