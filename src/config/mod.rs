@@ -32,8 +32,8 @@ pub use reference::markdown_reference;
 pub use setting::{Form, SETTINGS, Setting};
 pub use sources::Sources;
 
-use crate::domain::dataset::closed_words;
 use crate::domain::secret::Secret;
+use crate::domain::words::closed_words;
 use reading::Reading;
 
 closed_words! {

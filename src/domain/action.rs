@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::dataset::closed_words;
+use super::words::closed_words;
 
 closed_words! {
     /// What a principal wants to do with a dataset: Cedar's `Action::"<word>"`.

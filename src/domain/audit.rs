@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Action;
 use super::caller::Authentication;
-use super::dataset::closed_words;
 use super::decision::Revision;
 use super::id::{ApiKeyId, DatasetId, RecordId, UserId};
+use super::words::closed_words;
 
 closed_words! {
     /// What was asked for.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::api_key::ApiKey;
-use super::dataset::closed_words;
 use super::principal::Principal;
+use super::words::closed_words;
 
 /// Who asks, how it proved itself, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]

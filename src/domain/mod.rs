@@ -15,3 +15,4 @@ pub mod name;
 pub mod principal;
 pub mod secret;
 pub mod session;
+pub mod words;

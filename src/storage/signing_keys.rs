@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::database::{CALL_DEADLINE, Database, attempt, on_either};
 use super::error::StorageError;
-use crate::domain::dataset::closed_words;
+use crate::domain::words::closed_words;
 
 closed_words! {
     /// Where a signing key is in its life.
