@@ -27,7 +27,7 @@ pub struct CatalogApi {
 #[derive(Object)]
 pub struct DatasetPage {
     /// The datasets, in the order of their ids.
-    pub datasets: Vec<DatasetSummary>,
+    pub items: Vec<DatasetSummary>,
     /// Send it as `after` for the next page; absent on the last one.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<String>,
@@ -172,7 +172,7 @@ impl CatalogApi {
     ) -> Result<Granted<DatasetPage>, Refusal<ListStatuses>> {
         let page = self.view.list(&visitor.0, after.0, limit.0).await?;
         Ok(Granted(DatasetPage {
-            datasets: page
+            items: page
                 .datasets
                 .into_iter()
                 .map(DatasetSummary::from)

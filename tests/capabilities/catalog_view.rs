@@ -30,7 +30,7 @@ async fn all(server: &Server, limit: usize, session: Option<&str>) -> Vec<(Strin
     let mut query = format!("?limit={limit}");
     loop {
         let page = page(server, &query, session).await;
-        for dataset in page["datasets"].as_array().unwrap() {
+        for dataset in page["items"].as_array().unwrap() {
             let id = dataset["id"].as_str().unwrap().to_owned();
             shown.push((id, dataset["can_read"].as_bool().unwrap()));
         }
@@ -111,7 +111,7 @@ async fn pages_of_any_length_show_the_same_datasets_once_each() {
         assert_eq!(all(&server, limit, Some(&session)).await, whole, "{limit}");
     }
     let usual = page(&server, "", Some(&session)).await;
-    assert_eq!(usual["datasets"].as_array().unwrap().len(), 6);
+    assert_eq!(usual["items"].as_array().unwrap().len(), 6);
     assert!(usual.get("next").is_none());
 }
 
@@ -174,7 +174,7 @@ async fn a_catalog_that_grows_meanwhile_loses_and_repeats_nothing() {
     let mut added = 1;
     loop {
         let page = page(&server, &query, None).await;
-        let ids = page["datasets"].as_array().unwrap().iter();
+        let ids = page["items"].as_array().unwrap().iter();
         shown.extend(ids.map(|dataset| dataset["id"].as_str().unwrap().to_owned()));
         server.apply(&dataset(added)).await;
         added += 200;
