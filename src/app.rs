@@ -145,20 +145,7 @@ impl App {
             passwords,
         } = stores;
         let bundle = Arc::new(open_bundle(settings)?);
-        // A new sealing key opens no key that is sealed already.
-        let is_first_start = database.list_signing_keys().await?.is_empty();
-        let sealing_key = open_sealing_key(
-            &settings.sealing_key_file,
-            settings.is_sealing_key_made() && is_first_start,
-        )?;
-        let parties = Parties {
-            issuer: settings.issuer.clone(),
-            audience: settings.audience.clone(),
-        };
-        let keys = Keys::open(&database, &sealing_key, parties, clock.clone())
-            .await
-            .map_err(AppError::Keys)?;
-        let keys = Arc::new(keys);
+        let keys = Arc::new(open_keys(settings, &database, clock.clone()).await?);
         let facts = Arc::new(Facts::of(database.clone()));
         facts.refresh().await?;
         let follower = tokio::spawn(Arc::clone(&facts).follow());
@@ -284,6 +271,27 @@ impl App {
 
 fn seconds(lifetime: Duration) -> u32 {
     u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// The signing keys, unsealed with the sealing key that the settings name.
+async fn open_keys(
+    settings: &Settings,
+    database: &Database,
+    clock: Clock,
+) -> Result<Keys, AppError> {
+    // A new sealing key opens no key that is sealed already.
+    let is_first_start = database.list_signing_keys().await?.is_empty();
+    let sealing_key = open_sealing_key(
+        &settings.sealing_key_file,
+        settings.is_sealing_key_made() && is_first_start,
+    )?;
+    let parties = Parties {
+        issuer: settings.issuer.clone(),
+        audience: settings.audience.clone(),
+    };
+    Keys::open(database, &sealing_key, parties, clock)
+        .await
+        .map_err(AppError::Keys)
 }
 
 /// The policies that the settings name: a folder, or the bundle inside the binary.
