@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::domain::audit::AuditRecord;
+use crate::domain::audit::{AuditRecord, Event, Outcome};
 use crate::domain::id::RecordId;
 use crate::storage::{Database, StorageError};
 
@@ -69,11 +69,20 @@ impl AuditTrail {
             }
             record.reason.get_or_insert_with(|| error.to_string());
         }
-        let (event, outcome) = (record.event.as_str(), record.outcome.as_str());
+        let (event, outcome) = (record.event, record.outcome);
         self.commit(record).await?;
-        metrics::counter!("cedargate_decided_total", "event" => event, "outcome" => outcome)
-            .increment(1);
+        Self::count(event, outcome);
         answer
+    }
+
+    /// Counts something whose record is durable.
+    pub fn count(event: Event, outcome: Outcome) {
+        metrics::counter!(
+            "cedargate_decided_total",
+            "event" => event.as_str(),
+            "outcome" => outcome.as_str()
+        )
+        .increment(1);
     }
 
     async fn commit(&self, record: AuditRecord) -> Result<(), ServiceError> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::domain::audit::{AuditRecord, Event, Outcome};
 use crate::domain::caller::{Authentication, Caller};
 use crate::domain::clock::Clock;
-use crate::domain::id::{RecordId, SessionId};
+use crate::domain::id::{RecordId, SessionId, UserId};
 use crate::domain::name::Username;
 use crate::domain::principal::{Principal, User};
 use crate::domain::secret::Secret;
@@ -149,7 +149,7 @@ impl Sessions {
             return Err(ServiceError::LoginRefused);
         }
         self.sweep(now).await;
-        grant(record, &session);
+        grant(record, session.user_id);
         self.tokens(&session, &first, record.id)
     }
 
@@ -161,6 +161,11 @@ impl Sessions {
     ) -> Result<SessionTokens, ServiceError> {
         let mut record = visitor.open_record(Event::Refresh, &self.clock);
         let answer = self.renew(visitor, shown, &mut record).await;
+        if answer.is_ok() {
+            // Its record was written together with the renewal.
+            AuditTrail::count(record.event, record.outcome);
+            return answer;
+        }
         self.audit.close(record, answer).await
     }
 
@@ -180,13 +185,16 @@ impl Sessions {
             self.limits.count_user(known.user_id)?;
         }
         let next = RefreshToken::random();
+        let mut granted = record.clone();
+        grant(&mut granted, known.user_id);
+        let now = self.clock.unix_seconds();
         let renewal = self
             .database
-            .renew_session(shown, next.fingerprint(), self.clock.unix_seconds())
+            .renew_session(shown, next.fingerprint(), now, &granted)
             .await?;
         match renewal {
             Renewal::Renewed(session) => {
-                grant(record, &session);
+                *record = granted;
                 self.tokens(&session, &next, record.id)
             }
             Renewal::Reused {
@@ -244,7 +252,7 @@ impl Sessions {
             record.reason = Some("the refresh token is not known; there is nothing to end".into());
             return Ok(());
         };
-        grant(record, &ending.session);
+        grant(record, ending.session.user_id);
         if ending.is_ended_by_this {
             self.forget().await;
         } else {
@@ -333,8 +341,8 @@ impl Sessions {
     }
 }
 
-fn grant(record: &mut AuditRecord, session: &Session) {
-    record.user_id = Some(session.user_id);
+fn grant(record: &mut AuditRecord, user_id: UserId) {
+    record.user_id = Some(user_id);
     record.authentication = Authentication::Password;
     record.outcome = Outcome::Granted;
 }

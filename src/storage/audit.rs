@@ -136,9 +136,7 @@ impl Database {
         let doing = "append audit records";
         attempt(CALL_DEADLINE, doing, "audit_records", async {
             let mut transaction = self.begin_writing().await?;
-            for (sql, chunk) in chunks(records) {
-                insert(&mut transaction, sql, chunk).await?;
-            }
+            append(&mut transaction, records).await?;
             transaction.commit().await
         })
         .await
@@ -191,6 +189,17 @@ impl Database {
         .await?;
         rows.into_iter().map(AuditRow::into_record).collect()
     }
+}
+
+/// Appends records within a transaction that does more than that.
+pub(super) async fn append(
+    transaction: &mut Transaction,
+    records: &[AuditRecord],
+) -> Result<(), sqlx::Error> {
+    for (sql, chunk) in chunks(records) {
+        insert(transaction, sql, chunk).await?;
+    }
+    Ok(())
 }
 
 async fn insert(

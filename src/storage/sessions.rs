@@ -5,8 +5,10 @@
 
 use uuid::Uuid;
 
+use super::audit::append;
 use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
 use super::error::StorageError;
+use crate::domain::audit::AuditRecord;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::secret::Secret;
 use crate::domain::session::{Fingerprint, Session};
@@ -165,12 +167,15 @@ impl Database {
     /// Spends the refresh token `shown` at `now` (seconds since 1970 UTC) and puts `next` in its
     /// place; ends the session when `shown` was spent before.
     ///
+    /// The record `granted` is appended in the same transaction, if the session is renewed: or else
+    /// an audit log that is away would leave the caller with a spent token and no next one.
     /// Of two that show the same token at the same time, one renews the session and the other ends it.
     pub async fn renew_session(
         &self,
         shown: Fingerprint,
         next: Fingerprint,
         now: i64,
+        granted: &AuditRecord,
     ) -> Result<Renewal, StorageError> {
         const SPEND: &str =
             "UPDATE refresh_tokens SET spent_at = $1 WHERE sha256 = $2 AND spent_at IS NULL";
@@ -201,6 +206,7 @@ impl Database {
                 spent.rows_affected() == 1
             });
             let renewal = if is_spent_by_this {
+                append(&mut transaction, std::slice::from_ref(granted)).await?;
                 Renewal::Renewed(session)
             } else {
                 let is_ended_by_this =

@@ -3,14 +3,17 @@
 use cedargate::domain::id::SessionId;
 use cedargate::domain::secret::Secret;
 use cedargate::domain::session::{Fingerprint, RefreshToken, Session};
-use cedargate::storage::{CatalogChange, Database, Ending, KnownToken, Renewal, UserRecord};
+use cedargate::storage::{
+    CatalogChange, Database, Ending, KnownToken, Renewal, StorageError, UserRecord,
+};
 
-use crate::storage::{Place, put, user};
+use crate::storage::{Place, put, record, user};
 
 on_both! {
     a_session_is_found_until_it_is_ended,
     a_refresh_token_renews_once_and_then_ends_its_session,
     of_two_uses_at_once_one_renews_and_the_other_ends_the_session,
+    a_renewal_that_cannot_be_recorded_spends_nothing,
     a_token_of_a_session_that_is_over_renews_nothing,
     ending_a_session_leaves_the_users_others,
     a_new_password_or_a_disabled_user_ends_all_sessions_for_good,
@@ -62,6 +65,23 @@ async fn ada_signs_in(place: &Place) -> (UserRecord, Session, Fingerprint) {
     (ada, session, first)
 }
 
+async fn renew_at(
+    database: &Database,
+    shown: Fingerprint,
+    next: Fingerprint,
+    now: i64,
+) -> Result<Renewal, StorageError> {
+    let granted = record(now.unsigned_abs() * 1000);
+    let renewal = database.renew_session(shown, next, now, &granted).await?;
+    let is_on_record = database
+        .audit_page(None, 1000)
+        .await?
+        .iter()
+        .any(|record| record.id == granted.id);
+    assert_eq!(is_on_record, matches!(renewal, Renewal::Renewed(_)));
+    Ok(renewal)
+}
+
 async fn is_found(place: &Place, session: &Session) -> bool {
     let found = place.database.find_session(session.id).await.unwrap();
     assert!(found.as_ref().is_none_or(|found| found == session));
@@ -98,7 +118,7 @@ async fn a_session_is_found_until_it_is_ended(place: Place) {
 async fn a_refresh_token_renews_once_and_then_ends_its_session(place: Place) {
     let (_, session, first) = ada_signs_in(&place).await;
     let (second, third) = (fingerprint(), fingerprint());
-    let renew = |shown, next| place.database.renew_session(shown, next, NOW + 1);
+    let renew = |shown, next| renew_at(&place.database, shown, next, NOW + 1);
     let known = |is_spent| {
         Ok(Some(KnownToken {
             user_id: session.user_id,
@@ -142,8 +162,8 @@ async fn of_two_uses_at_once_one_renews_and_the_other_ends_the_session(place: Pl
     for _ in 0..10 {
         let (session, first) = start(&place.database, &ada).await;
         let (here, there) = tokio::join!(
-            place.database.renew_session(first, fingerprint(), NOW),
-            other.renew_session(first, fingerprint(), NOW)
+            renew_at(&place.database, first, fingerprint(), NOW),
+            renew_at(&other, first, fingerprint(), NOW)
         );
         let renewed = Renewal::Renewed(session.clone());
         let reused = Renewal::Reused {
@@ -159,9 +179,22 @@ async fn of_two_uses_at_once_one_renews_and_the_other_ends_the_session(place: Pl
     }
 }
 
+async fn a_renewal_that_cannot_be_recorded_spends_nothing(place: Place) {
+    let (_, session, first) = ada_signs_in(&place).await;
+    place
+        .tamper("ALTER TABLE audit_records RENAME TO elsewhere")
+        .await;
+    let renew = || renew_at(&place.database, first, fingerprint(), NOW);
+    renew().await.unwrap_err();
+    place
+        .tamper("ALTER TABLE elsewhere RENAME TO audit_records")
+        .await;
+    assert_eq!(renew().await, Ok(Renewal::Renewed(session)));
+}
+
 async fn a_token_of_a_session_that_is_over_renews_nothing(place: Place) {
     let (_, session, first) = ada_signs_in(&place).await;
-    let renew = |now| place.database.renew_session(first, fingerprint(), now);
+    let renew = |now| renew_at(&place.database, first, fingerprint(), now);
     let over = Ok(Renewal::Over(session.clone()));
     assert_eq!(renew(session.expires_at).await, over);
     let renewed = Ok(Renewal::Renewed(session.clone()));
@@ -194,10 +227,7 @@ async fn a_new_password_or_a_disabled_user_ends_all_sessions_for_good(place: Pla
     put_user(&place, &ada).await;
     assert!(!is_found(&place, &session).await, "nothing brings it back");
     assert_eq!(
-        place
-            .database
-            .renew_session(first, fingerprint(), NOW)
-            .await,
+        renew_at(&place.database, first, fingerprint(), NOW).await,
         Ok(Renewal::Over(session))
     );
     let (again, _) = start(&place.database, &ada).await;
@@ -242,10 +272,7 @@ async fn removing_a_user_removes_its_sessions(place: Place) {
     put(&place, &removal).await;
     assert!(!is_found(&place, &session).await);
     assert_eq!(
-        place
-            .database
-            .renew_session(first, fingerprint(), NOW)
-            .await,
+        renew_at(&place.database, first, fingerprint(), NOW).await,
         Ok(Renewal::Unknown)
     );
 }
