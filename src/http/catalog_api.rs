@@ -47,7 +47,7 @@ pub struct DatasetSummary {
     pub record_status: RecordStatusWord,
     /// Attributes of this deployment's own.
     pub tags: HashMap<String, Vec<String>>,
-    /// Its file; absent while there is none.
+    /// Its file; absent while there is none, and for those who may not read it.
     #[oai(skip_serializing_if_is_none)]
     pub file: Option<FileSummary>,
     /// Whether you may mint a download token for it; there is nothing to download without a file.
@@ -127,11 +127,15 @@ impl From<Visible> for DatasetSummary {
                 .iter()
                 .map(|(key, values)| (key.clone(), words(values)))
                 .collect(),
-            file: dataset.file.as_ref().map(|file| FileSummary {
-                name: file.name.clone(),
-                size: file.size,
-                etag: etag_of(file),
-            }),
+            file: dataset
+                .file
+                .as_ref()
+                .filter(|_| is_readable)
+                .map(|file| FileSummary {
+                    name: file.name.clone(),
+                    size: file.size,
+                    etag: etag_of(file),
+                }),
             can_read: is_readable,
         }
     }
@@ -155,8 +159,8 @@ impl Statuses for ShowStatuses {
 impl CatalogApi {
     /// List the datasets you may discover
     ///
-    /// Exactly those that the policies let you know of, in the order of their ids. A page may be
-    /// short, or even empty, and still have a `next`: go on until there is none.
+    /// Exactly those that the policies let you know of, in the order of their ids. Go on with `next`
+    /// until there is none.
     #[oai(path = "/datasets", method = "get", operation_id = "list_datasets")]
     async fn list(
         &self,

@@ -19,10 +19,8 @@ use super::visitor::Visitor;
 
 /// The most datasets of one page.
 pub const LONGEST_PAGE: u32 = 100;
-/// How many datasets one step reads from the catalog.
-const STEP: u32 = 200;
-/// The most datasets that one request looks at; a page may be short because of it.
-const MOST_LOOKED_AT: u32 = 2_000;
+/// How many datasets one step reads from the catalog, and decides before others get a turn.
+const STEP: u32 = 100;
 
 /// One dataset that a caller may discover.
 #[derive(Clone, Debug)]
@@ -68,7 +66,8 @@ impl CatalogView {
 
     /// At most `limit` datasets whose ids come after `after`.
     ///
-    /// Ids never change, so that pages stay whole while others add and remove datasets: what is
+    /// It looks on until the page is full or the catalog is at its end, for as long as a request may
+    /// take. Ids never change, so that pages stay whole while others add and remove datasets: what is
     /// there all the while is shown once.
     pub async fn list(
         &self,
@@ -78,22 +77,23 @@ impl CatalogView {
     ) -> Result<Page, ServiceError> {
         let caller = self.admit(visitor).await?;
         let limit = limit.clamp(1, LONGEST_PAGE) as usize;
-        let mut datasets = Vec::with_capacity(limit);
-        let mut next = after;
-        for _ in 0..MOST_LOOKED_AT / STEP {
-            let step = self.access.facts.datasets_after(next, STEP).await?;
+        let mut datasets: Vec<Visible> = Vec::with_capacity(limit);
+        let mut looked_at = after;
+        loop {
+            let step = self.access.facts.datasets_after(looked_at, STEP).await?;
             let is_last_step = step.len() < STEP as usize;
-            let mut step = step.into_iter().peekable();
-            while let Some(dataset) = step.next() {
-                next = Some(dataset.id);
-                datasets.extend(self.look(&caller, &dataset));
+            for dataset in step {
+                looked_at = Some(dataset.id);
+                let Some(visible) = self.look(&caller, &dataset) else {
+                    continue;
+                };
                 if datasets.len() == limit {
-                    let is_more = !is_last_step || step.peek().is_some();
-                    return Ok(Page {
-                        datasets,
-                        next: next.filter(|_| is_more),
-                    });
+                    // A page ends with an id that was shown: one of a hidden dataset, or only that
+                    // there is one, would tell what the caller may not know.
+                    let next = datasets.last().map(|last| last.dataset.id);
+                    return Ok(Page { datasets, next });
                 }
+                datasets.push(visible);
             }
             if is_last_step {
                 return Ok(Page {
@@ -104,7 +104,6 @@ impl CatalogView {
             // Deciding takes no breath by itself, and others want their turn.
             tokio::task::yield_now().await;
         }
-        Ok(Page { datasets, next })
     }
 
     async fn admit(&self, visitor: &Visitor) -> Result<Caller, ServiceError> {
@@ -115,8 +114,10 @@ impl CatalogView {
 
     fn look(&self, caller: &Caller, dataset: &Arc<Dataset>) -> Option<Visible> {
         let may = |action| self.access.decide(caller, action, dataset).is_permitted;
-        may(Action::Discover).then(|| Visible {
-            is_readable: may(Action::Read),
+        let is_readable = may(Action::Read);
+        // Who may read a dataset cannot help knowing of it.
+        (is_readable || may(Action::Discover)).then(|| Visible {
+            is_readable,
             dataset: Arc::clone(dataset),
         })
     }

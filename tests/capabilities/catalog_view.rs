@@ -35,7 +35,14 @@ async fn all(server: &Server, limit: usize, session: Option<&str>) -> Vec<(Strin
             shown.push((id, dataset["can_read"].as_bool().unwrap()));
         }
         match page["next"].as_str() {
-            Some(next) => query = format!("?limit={limit}&after={next}"),
+            Some(next) => {
+                assert_eq!(
+                    next,
+                    shown.last().unwrap().0,
+                    "a cursor names nothing hidden"
+                );
+                query = format!("?limit={limit}&after={next}");
+            }
             None => return shown,
         }
     }
@@ -190,5 +197,44 @@ async fn a_catalog_that_grows_meanwhile_loses_and_repeats_nothing() {
     for number in 0..300 {
         let id = format!("{:08x}-0000-4000-8000-000000000000", number * 2);
         assert!(shown.contains(&id), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn many_hidden_datasets_are_neither_named_nor_hinted_at() {
+    let server = Server::start().await;
+    let private: String = (0..450)
+        .map(|number| {
+            format!(
+                "[[datasets]]\nid = \"{number:08x}-0000-4000-8000-000000000000\"\n\
+                 title = \"{number}\"\nvisibility = \"private\"\nrecord_status = \"published\"\n\
+                 owner = \"olivia\"\n"
+            )
+        })
+        .collect();
+    server.apply(&private).await;
+    let shown: Vec<_> = all(&server, 1, None)
+        .await
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(shown, [PUBLIC, WITHOUT_FILE]);
+    let last = page(&server, "?limit=2", None).await;
+    assert!(last.get("next").is_none(), "{last}");
+    let olivia = server.session("olivia").await;
+    assert_eq!(all(&server, 100, Some(&olivia)).await.len(), 456);
+}
+
+#[tokio::test]
+async fn a_file_is_described_to_those_who_may_read_it_alone() {
+    let server = Server::start().await;
+    for (username, is_told) in [("otto", false), ("mo", true)] {
+        let session = server.session(username).await;
+        let request = server
+            .get(&format!("/datasets/{RESTRICTED}"))
+            .bearer_auth(session);
+        let dataset = Answer::of(request).await.json();
+        assert_eq!(dataset["can_read"], is_told, "{username}");
+        assert_eq!(dataset.get("file").is_some(), is_told, "{username}");
     }
 }
