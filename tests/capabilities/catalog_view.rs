@@ -203,15 +203,14 @@ async fn a_catalog_that_grows_meanwhile_loses_and_repeats_nothing() {
 #[tokio::test]
 async fn many_hidden_datasets_are_neither_named_nor_hinted_at() {
     let server = Server::start().await;
-    let private: String = (0..450)
-        .map(|number| {
-            format!(
-                "[[datasets]]\nid = \"{number:08x}-0000-4000-8000-000000000000\"\n\
-                 title = \"{number}\"\nvisibility = \"private\"\nrecord_status = \"published\"\n\
-                 owner = \"olivia\"\n"
-            )
-        })
-        .collect();
+    let private = |number: u32| {
+        format!(
+            "[[datasets]]\nid = \"{number:08x}-0000-4000-8000-000000000000\"\n\
+             title = \"{number}\"\nvisibility = \"private\"\nrecord_status = \"published\"\n\
+             owner = \"olivia\"\n"
+        )
+    };
+    let private: String = (0..450).map(private).collect();
     server.apply(&private).await;
     let shown: Vec<_> = all(&server, 1, None)
         .await
