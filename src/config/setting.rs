@@ -90,7 +90,7 @@ settings! {
     AUDIENCE = "audience", "cedargate-downloads", Text("text without blanks, at most 255 bytes"),
         "The `aud` of download tokens. Everything that verifies them has to expect it.";
     SEALING_KEY_FILE = "sealing_key_file", "<data_dir>/sealing.key", Text("a file"),
-        "The key that seals private signing keys at rest. It is made if it does not exist.";
+        "The key that seals private signing keys at rest. The default one is made at the first start; one that you name must be there.";
     TOKEN_LIFETIME = "token_lifetime", "120", Whole(1, 120, "seconds"),
         "How long a download token lives, if no policy says less.";
     SESSION_LIFETIME = "session_lifetime", "900", Whole(60, 86_400, "seconds"),
