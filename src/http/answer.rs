@@ -173,6 +173,8 @@ fn problem(status: u16) -> MetaResponse {
             vec![],
         ),
         409 => ("It is at odds with what there is already.", vec![]),
+        412 => ("It is not what `If-Match` names: it has changed.", vec![]),
+        413 => ("The body is too large.", vec![]),
         415 => ("The body has an unsupported type.", vec![]),
         422 => ("A parameter or the body cannot be read.", vec![]),
         429 => (

@@ -26,6 +26,7 @@ pub mod server;
 pub mod session_api;
 pub mod span;
 pub mod transfer;
+pub mod version;
 
 use std::sync::Arc;
 use std::time::Duration;
