@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Mutex;
 
 use crate::config::Settings;
 use crate::domain::clock::Clock;
@@ -13,6 +14,7 @@ use crate::files::FileStore;
 use crate::http::Capabilities;
 use crate::policy::LiveBundle;
 use crate::service::access::Access;
+use crate::service::administration::{Administration, Door, Guard};
 use crate::service::api_keys::ApiKeys;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::authentication::Authenticator;
@@ -79,6 +81,21 @@ impl Ground {
             mints: Arc::clone(&mints),
             clock: clock.clone(),
         });
+        let passwords = Arc::new(passwords);
+        let administration = Arc::new(Administration {
+            database: database.clone(),
+            files: files.clone(),
+            passwords: Arc::clone(&passwords),
+            clock: clock.clone(),
+            door: Door::Guarded(Guard {
+                authenticator: Arc::clone(&authenticator),
+                limits: Arc::clone(&limits),
+                decisions: Arc::clone(&access.decisions),
+                audit: Arc::clone(&audit),
+                facts: Arc::clone(&facts),
+            }),
+            turn: Mutex::default(),
+        });
         let sessions = Arc::new(Sessions {
             authenticator: Arc::clone(&authenticator),
             database: database.clone(),
@@ -132,6 +149,7 @@ impl Ground {
         Capabilities {
             tokens,
             sessions,
+            administration,
             api_keys,
             downloads,
             view,
