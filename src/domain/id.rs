@@ -92,6 +92,14 @@ impl FromStr for ApiKeyId {
     }
 }
 
+impl DatasetId {
+    /// Makes a new random dataset id.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 impl UserId {
     /// Makes a new random user id.
     #[must_use]

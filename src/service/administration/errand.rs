@@ -2,9 +2,12 @@
 //!
 //! This module refuses to know what is administered.
 
+use std::sync::Arc;
+
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditRecord, Event, Outcome};
 use crate::domain::caller::Authentication;
+use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
 
 use super::super::audit_trail::AuditTrail;
@@ -15,7 +18,7 @@ use super::{Administration, Door};
 
 /// One administrative call: who asks, and what will be on record of it.
 pub struct Errand {
-    asker: Option<Asker>,
+    asker: Option<Arc<Asker>>,
     record: AuditRecord,
     pub(super) is_on_record: bool,
 }
@@ -55,7 +58,7 @@ impl Administration {
         };
         match admitted.await {
             Ok(asker) => {
-                errand.asker = Some(asker);
+                errand.asker = Some(Arc::new(asker));
                 Ok(errand)
             }
             Err(error) => guard.audit.close(errand.record, Err(error)).await,
@@ -111,6 +114,28 @@ impl Errand {
         self.asker
             .as_ref()
             .is_none_or(|asker| asker.decide(action, resource).is_permitted)
+    }
+
+    /// The members of a list that the caller may do this to, asked off the record.
+    pub async fn sift<T: Send + 'static>(
+        &self,
+        action: Action,
+        members: Vec<T>,
+        resource_of: fn(&T) -> Resource,
+    ) -> Result<Vec<T>, ServiceError> {
+        let Some(asker) = &self.asker else {
+            return Ok(members);
+        };
+        let look = move |asker: &Asker, member: T| {
+            let decision = asker.decide(action, &resource_of(&member));
+            decision.is_permitted.then_some(member)
+        };
+        asker.survey(members, look).await
+    }
+
+    /// Says which dataset was asked for, whether or not there is one.
+    pub fn ask_for(&mut self, dataset_id: DatasetId) {
+        self.record.dataset_id = Some(dataset_id);
     }
 
     /// Says what is done, in one sentence for auditors; never with a secret.

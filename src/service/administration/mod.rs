@@ -4,7 +4,11 @@
 //! together with its record, in one transaction. Whoever holds the database itself, at the command
 //! line, is asked nothing and is on record too. This module refuses to know HTTP.
 
+pub mod dataset_files;
+pub mod dataset_wish;
+pub mod datasets;
 mod errand;
+pub mod shares;
 
 use std::sync::Arc;
 

@@ -1,0 +1,253 @@
+//! Datasets: made, seen whole, changed and removed.
+//!
+//! This module refuses to know a dataset's file, which has a life of its own
+//! ([`mod@super::dataset_files`]), and what can be wished ([`mod@super::dataset_wish`]).
+
+use std::sync::Arc;
+
+use crate::domain::action::Action;
+use crate::domain::id::DatasetId;
+use crate::domain::resource::Resource;
+use crate::storage::{CatalogChange, DatasetFilter, NamedDataset};
+
+use super::super::error::ServiceError;
+use super::super::visitor::Visitor;
+use super::dataset_wish::{DatasetWish, Planned, check, putting, told};
+use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
+
+/// The most datasets of one page.
+pub const LONGEST_PAGE: u32 = 100;
+/// How many datasets one step reads and looks at.
+const STEP: u32 = 100;
+
+/// Some of the datasets that one may administer, in the order of their ids.
+#[derive(Clone, Debug)]
+pub struct DatasetPage {
+    /// The datasets.
+    pub datasets: Vec<NamedDataset>,
+    /// Where the next page begins; none when there is no further dataset.
+    pub next: Option<DatasetId>,
+}
+
+/// Whether a change is still wanted of a dataset as it is now.
+pub type IsWanted<'a> = &'a (dyn Fn(&NamedDataset) -> bool + Send + Sync);
+
+impl Administration {
+    /// Makes a dataset, without a file.
+    pub async fn create_dataset(
+        &self,
+        visitor: &Visitor,
+        wish: &DatasetWish,
+    ) -> Result<NamedDataset, ServiceError> {
+        check(wish)?;
+        let mut errand = self.begin(visitor, Action::Administer).await?;
+        let answer = self.put_new(&mut errand, wish).await;
+        self.end(errand, answer).await
+    }
+
+    /// One dataset, whole.
+    pub async fn show_dataset(
+        &self,
+        visitor: &Visitor,
+        id: DatasetId,
+    ) -> Result<NamedDataset, ServiceError> {
+        let mut errand = self.begin(visitor, Action::Administer).await?;
+        let answer = self.administered(&mut errand, id).await;
+        self.end(errand, answer).await
+    }
+
+    /// At most `limit` of the datasets that one may administer and whose ids come after `after`.
+    pub async fn list_datasets(
+        &self,
+        visitor: &Visitor,
+        filter: &DatasetFilter,
+        after: Option<DatasetId>,
+        limit: u32,
+    ) -> Result<DatasetPage, ServiceError> {
+        let title = filter.title.as_deref().unwrap_or_default();
+        if title.chars().any(char::is_control) {
+            let detail = "no title has a control character".to_owned();
+            let field = "title";
+            return Err(ServiceError::Invalid { field, detail });
+        }
+        let mut errand = self.begin(visitor, Action::ViewDatasets).await?;
+        let answer = self.page(&mut errand, filter, after, limit).await;
+        self.end(errand, answer).await
+    }
+
+    /// Makes a dataset what is wished, its file aside.
+    pub async fn change_dataset(
+        &self,
+        visitor: &Visitor,
+        id: DatasetId,
+        wish: &DatasetWish,
+        is_wanted: IsWanted<'_>,
+    ) -> Result<NamedDataset, ServiceError> {
+        check(wish)?;
+        let mut errand = self.begin(visitor, Action::Administer).await?;
+        let plan = async |before: &NamedDataset| self.plan(wish, id, Some(before)).await;
+        let answer = self.replan(&mut errand, id, is_wanted, plan).await;
+        self.end(errand, answer).await
+    }
+
+    /// Removes a dataset; its file stays in the file store, where other datasets may name it.
+    pub async fn remove_dataset(
+        &self,
+        visitor: &Visitor,
+        id: DatasetId,
+        is_wanted: IsWanted<'_>,
+    ) -> Result<(), ServiceError> {
+        let mut errand = self.begin(visitor, Action::Administer).await?;
+        let answer = self.drop_dataset(&mut errand, id, is_wanted).await;
+        self.end(errand, answer).await
+    }
+
+    async fn page(
+        &self,
+        errand: &mut Errand,
+        filter: &DatasetFilter,
+        after: Option<DatasetId>,
+        limit: u32,
+    ) -> Result<DatasetPage, ServiceError> {
+        errand.require(Action::ViewDatasets, &Resource::Server)?;
+        let limit = limit.clamp(1, LONGEST_PAGE);
+        let mut datasets = Vec::new();
+        let mut looked_at = after;
+        // One more than the page takes tells whether there is a next one.
+        let mut asked = STEP.min(limit + 1);
+        loop {
+            let step = self.database.named_dataset_page(filter, looked_at, asked);
+            let step = step.await?;
+            let is_last_step = step.len() < asked as usize;
+            looked_at = step.last().map_or(looked_at, |last| Some(last.dataset.id));
+            datasets.extend(errand.sift(Action::Administer, step, resource_of).await?);
+            let is_full = datasets.len() > limit as usize;
+            if is_full || is_last_step {
+                datasets.truncate(limit as usize);
+                let last = datasets.last().filter(|_| is_full);
+                let next = last.map(|last: &NamedDataset| last.dataset.id);
+                return Ok(DatasetPage { datasets, next });
+            }
+            asked = STEP;
+        }
+    }
+
+    async fn put_new(
+        &self,
+        errand: &mut Errand,
+        wish: &DatasetWish,
+    ) -> Result<NamedDataset, ServiceError> {
+        let id = wish.id.unwrap_or_else(DatasetId::random);
+        errand.ask_for(id);
+        let _turn = self.take_turn().await;
+        for _ in 0..MOST_ATTEMPTS {
+            let version = self.database.catalog_version().await?;
+            let planned = self.plan(wish, id, None).await?;
+            let named = self.permitted(errand, planned)?;
+            if self.database.find_dataset(id).await?.is_some() {
+                return Err(ServiceError::Conflict {
+                    field: "id",
+                    detail: "there is a dataset with this id already".to_owned(),
+                });
+            }
+            errand.note(format!("made the dataset {:?}", named.dataset.title));
+            if self.write(errand, putting(&named), version).await? {
+                return Ok(named);
+            }
+        }
+        Err(overtaken())
+    }
+
+    async fn drop_dataset(
+        &self,
+        errand: &mut Errand,
+        id: DatasetId,
+        is_wanted: IsWanted<'_>,
+    ) -> Result<(), ServiceError> {
+        let _turn = self.take_turn().await;
+        for _ in 0..MOST_ATTEMPTS {
+            let version = self.database.catalog_version().await?;
+            let before = self.administered(errand, id).await?;
+            if !is_wanted(&before) {
+                return Err(ServiceError::Overtaken);
+            }
+            errand.note(format!("removed the dataset {:?}", before.dataset.title));
+            let change = CatalogChange {
+                datasets_removed: vec![id],
+                ..CatalogChange::default()
+            };
+            if self.write(errand, change, version).await? {
+                return Ok(());
+            }
+        }
+        Err(overtaken())
+    }
+
+    /// Changes a dataset to what `plan` makes of it, and plans anew while others are faster.
+    pub(super) async fn replan(
+        &self,
+        errand: &mut Errand,
+        id: DatasetId,
+        is_wanted: IsWanted<'_>,
+        plan: impl AsyncFn(&NamedDataset) -> Result<Planned, ServiceError>,
+    ) -> Result<NamedDataset, ServiceError> {
+        let _turn = self.take_turn().await;
+        for _ in 0..MOST_ATTEMPTS {
+            let version = self.database.catalog_version().await?;
+            let before = self.administered(errand, id).await?;
+            if !is_wanted(&before) {
+                return Err(ServiceError::Overtaken);
+            }
+            let after = self.permitted(errand, plan(&before).await?)?;
+            if before.dataset == after.dataset {
+                errand.note("changed nothing: the dataset is so already");
+                return Ok(after);
+            }
+            errand.note(told(&before, &after));
+            if self.write(errand, putting(&after), version).await? {
+                return Ok(after);
+            }
+        }
+        Err(overtaken())
+    }
+
+    /// The dataset with an id as it is, if one may administer it.
+    ///
+    /// Whoever may list datasets is told of none that it may not administer; whoever may not is told
+    /// nothing about any.
+    pub(super) async fn administered(
+        &self,
+        errand: &mut Errand,
+        id: DatasetId,
+    ) -> Result<NamedDataset, ServiceError> {
+        errand.ask_for(id);
+        let denied = match self.database.find_named_dataset(id).await? {
+            Some(found) => match errand.require(Action::Administer, &resource_of(&found)) {
+                Ok(()) => return Ok(found),
+                Err(denied) => denied,
+            },
+            None => ServiceError::AdministrationDenied {
+                action: Action::Administer,
+            },
+        };
+        if errand.may(Action::ViewDatasets, &Resource::Server) {
+            Err(ServiceError::NotFound { what: "dataset" })
+        } else {
+            Err(denied)
+        }
+    }
+
+    /// What is planned, if the policies permit it and there is nothing wrong with it.
+    fn permitted(
+        &self,
+        errand: &mut Errand,
+        planned: Planned,
+    ) -> Result<NamedDataset, ServiceError> {
+        errand.require(Action::Administer, &resource_of(&planned.named))?;
+        planned.complaint.map_or(Ok(planned.named), Err)
+    }
+}
+
+pub(super) fn resource_of(named: &NamedDataset) -> Resource {
+    Resource::Dataset(Arc::new(named.dataset.clone()))
+}
