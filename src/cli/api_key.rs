@@ -1,7 +1,5 @@
 //! `cedargate api-key`: keys for scripts, made on the database itself.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use crate::app::{self, Stores};
 use crate::config::Settings;
 use crate::domain::action::Action;
@@ -60,8 +58,7 @@ pub(super) async fn create(
     let Some(login) = login.map_err(Failure::new)? else {
         return Err(Failure::new(format!("there is no user {username}")));
     };
-    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let made = api_keys::make_on_record(&stores.database, login.user.id, wish, here, &clock);
+    let made = api_keys::make_at_command_line(&stores.database, login.user.id, wish, &clock);
     let made = made.await;
     stores.database.close().await;
     let made = made.map_err(|error| match error {
