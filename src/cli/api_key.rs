@@ -10,7 +10,7 @@ use crate::domain::name::Username;
 use crate::service::api_keys::{self, KeyWish};
 use crate::service::error::ServiceError;
 
-use super::{Ending, Failure, print, serve};
+use super::{Ending, Failure, print, serve, user};
 
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
@@ -54,11 +54,8 @@ pub(super) async fn create(
     };
     let username = arguments.user;
     let stores = Stores::open(settings).await.map_err(serve::explain)?;
-    let login = stores.database.find_login(&username).await;
-    let Some(login) = login.map_err(Failure::new)? else {
-        return Err(Failure::new(format!("there is no user {username}")));
-    };
-    let made = api_keys::make_at_command_line(&stores.database, login.user.id, wish, &clock);
+    let owner = user::find(&stores.database, &username).await?;
+    let made = api_keys::make_at_command_line(&stores.database, owner.id, wish, &clock);
     let made = made.await;
     stores.database.close().await;
     let made = made.map_err(|error| match error {
