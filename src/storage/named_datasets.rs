@@ -12,7 +12,7 @@ use super::datasets::DatasetRow;
 use super::error::StorageError;
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
-use crate::domain::name::{RoleName, Username};
+use crate::domain::name::Username;
 
 /// A dataset, and what the users are called that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,18 +132,6 @@ impl Database {
         })
         .await?;
         Ok(id.map(UserId))
-    }
-
-    /// Says whether there is a role with this name.
-    pub async fn has_role(&self, role: &RoleName) -> Result<bool, StorageError> {
-        const SQL: &str = "SELECT COUNT(*) FROM roles WHERE name = $1";
-        let count: i64 = attempt(CALL_DEADLINE, "find a role", "roles", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_scalar(SQL).bind(role.as_str()).fetch_one(pool).await
-            })
-        })
-        .await?;
-        Ok(count > 0)
     }
 }
 

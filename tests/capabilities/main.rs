@@ -7,6 +7,10 @@
     reason = "tests say what they expect"
 )]
 
+mod admin_credentials;
+mod admin_desks;
+mod admin_roles;
+mod admin_users;
 mod api_keys;
 mod audit;
 mod catalog_view;

@@ -13,21 +13,11 @@ use crate::storage::{CatalogChange, DatasetFilter, NamedDataset};
 use super::super::error::ServiceError;
 use super::super::visitor::Visitor;
 use super::dataset_wish::{DatasetWish, Planned, check, putting, told};
+use super::page::Page;
 use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
 
-/// The most datasets of one page.
-pub const LONGEST_PAGE: u32 = 100;
 /// How many datasets one step reads and looks at.
 const STEP: u32 = 100;
-
-/// Some of the datasets that one may administer, in the order of their ids.
-#[derive(Clone, Debug)]
-pub struct DatasetPage {
-    /// The datasets.
-    pub datasets: Vec<NamedDataset>,
-    /// Where the next page begins; none when there is no further dataset.
-    pub next: Option<DatasetId>,
-}
 
 /// Whether a change is still wanted of a dataset as it is now.
 pub type IsWanted<'a> = &'a (dyn Fn(&NamedDataset) -> bool + Send + Sync);
@@ -63,7 +53,7 @@ impl Administration {
         filter: &DatasetFilter,
         after: Option<DatasetId>,
         limit: u32,
-    ) -> Result<DatasetPage, ServiceError> {
+    ) -> Result<Page<NamedDataset>, ServiceError> {
         let title = filter.title.as_deref().unwrap_or_default();
         if title.chars().any(char::is_control) {
             let detail = "no title has a control character".to_owned();
@@ -108,25 +98,20 @@ impl Administration {
         filter: &DatasetFilter,
         after: Option<DatasetId>,
         limit: u32,
-    ) -> Result<DatasetPage, ServiceError> {
+    ) -> Result<Page<NamedDataset>, ServiceError> {
         errand.require(Action::ViewDatasets, &Resource::Server)?;
-        let limit = limit.clamp(1, LONGEST_PAGE);
-        let mut datasets = Vec::new();
+        let enough = Page::<NamedDataset>::to_read(limit);
+        let mut found = Vec::new();
         let mut looked_at = after;
-        // One more than the page takes tells whether there is a next one.
-        let mut asked = STEP.min(limit + 1);
+        let mut asked = STEP.min(enough);
         loop {
             let step = self.database.named_dataset_page(filter, looked_at, asked);
             let step = step.await?;
             let is_last_step = step.len() < asked as usize;
             looked_at = step.last().map_or(looked_at, |last| Some(last.dataset.id));
-            datasets.extend(errand.sift(Action::Administer, step, resource_of).await?);
-            let is_full = datasets.len() > limit as usize;
-            if is_full || is_last_step {
-                datasets.truncate(limit as usize);
-                let last = datasets.last().filter(|_| is_full);
-                let next = last.map(|last: &NamedDataset| last.dataset.id);
-                return Ok(DatasetPage { datasets, next });
+            found.extend(errand.sift(Action::Administer, step, resource_of).await?);
+            if is_last_step || found.len() >= enough as usize {
+                return Ok(Page::cut(found, limit));
             }
             asked = STEP;
         }

@@ -4,11 +4,17 @@
 //! together with its record, in one transaction. Whoever holds the database itself, at the command
 //! line, is asked nothing and is on record too. This module refuses to know HTTP.
 
+pub mod api_keys;
 pub mod dataset_files;
 pub mod dataset_wish;
 pub mod datasets;
 mod errand;
+pub mod page;
+pub mod passwords;
+pub mod roles;
+pub mod sessions;
 pub mod shares;
+pub mod users;
 
 use std::sync::Arc;
 
@@ -103,17 +109,22 @@ impl Administration {
     ) -> Result<bool, ServiceError> {
         change.records.push(errand.granted());
         match self.database.write_catalog(&change, version).await {
-            Ok(_) => errand.is_on_record = true,
+            Ok(_) => self.take_effect(errand).await,
             Err(StorageError::Conflict { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
+        Ok(true)
+    }
+
+    /// Puts in force what was just written together with the errand's record.
+    pub(super) async fn take_effect(&self, errand: &mut Errand) {
+        errand.settle();
         if let Door::Guarded(guard) = &self.door {
             // In force here at once; that it is written counts, whether or not it can be read now.
             if let Err(error) = guard.facts.refresh().await {
                 tracing::warn!(%error, "a change was written, and could not be read");
             }
         }
-        Ok(true)
     }
 }
 
