@@ -19,7 +19,7 @@ use crate::storage::NamedDataset;
 use super::super::error::ServiceError;
 use super::super::visitor::Visitor;
 use super::dataset_wish::{Planned, invalid};
-use super::datasets::IsWanted;
+use super::datasets::{Change, IsWanted};
 use super::{Administration, Errand};
 
 impl Administration {
@@ -104,15 +104,17 @@ impl Administration {
         is_wanted: IsWanted<'_>,
         file: Option<StoredFile>,
     ) -> Result<NamedDataset, ServiceError> {
-        let plan = async |before: &NamedDataset| {
-            let mut named = before.clone();
-            named.dataset.file = file.clone().map(|file| kept(file, before));
-            Ok(Planned {
-                named,
-                complaint: None,
-            })
-        };
-        self.replan(errand, id, is_wanted, plan).await
+        let change = Change::File(file);
+        self.make_it(errand, id, is_wanted, &change).await
+    }
+}
+
+pub(super) fn with_file(before: &NamedDataset, file: Option<StoredFile>) -> Planned {
+    let mut named = before.clone();
+    named.dataset.file = file.map(|file| kept(file, before));
+    Planned {
+        named,
+        complaint: None,
     }
 }
 

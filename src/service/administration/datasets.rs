@@ -6,18 +6,33 @@
 use std::sync::Arc;
 
 use crate::domain::action::Action;
+use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
 use crate::storage::{CatalogChange, DatasetFilter, NamedDataset};
 
 use super::super::error::ServiceError;
 use super::super::visitor::Visitor;
+use super::dataset_files::with_file;
 use super::dataset_wish::{DatasetWish, Planned, check, putting, told};
 use super::page::Page;
+use super::shares::{Reader, without_reader};
 use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
 
 /// How many datasets one step reads and looks at.
 const STEP: u32 = 100;
+
+/// What is to be changed of a dataset.
+pub(super) enum Change<'a> {
+    /// All but its file.
+    Whole(&'a DatasetWish),
+    /// Its file, or that there is none.
+    File(Option<StoredFile>),
+    /// One more it is shared with.
+    Share(&'a Reader),
+    /// One less it is shared with.
+    Withdraw(&'a Reader),
+}
 
 /// Whether a change is still wanted of a dataset as it is now.
 pub type IsWanted<'a> = &'a (dyn Fn(&NamedDataset) -> bool + Send + Sync);
@@ -75,8 +90,8 @@ impl Administration {
     ) -> Result<NamedDataset, ServiceError> {
         check(wish)?;
         let mut errand = self.begin(visitor, Action::Administer).await?;
-        let plan = async |before: &NamedDataset| self.plan(wish, id, Some(before)).await;
-        let answer = self.replan(&mut errand, id, is_wanted, plan).await;
+        let change = Change::Whole(wish);
+        let answer = self.make_it(&mut errand, id, is_wanted, &change).await;
         self.end(errand, answer).await
     }
 
@@ -168,13 +183,13 @@ impl Administration {
         Err(overtaken())
     }
 
-    /// Changes a dataset to what `plan` makes of it, and plans anew while others are faster.
-    pub(super) async fn replan(
+    /// Makes a change to a dataset, and plans it anew while others are faster.
+    pub(super) async fn make_it(
         &self,
         errand: &mut Errand,
         id: DatasetId,
         is_wanted: IsWanted<'_>,
-        plan: impl AsyncFn(&NamedDataset) -> Result<Planned, ServiceError>,
+        change: &Change<'_>,
     ) -> Result<NamedDataset, ServiceError> {
         let _turn = self.take_turn().await;
         for _ in 0..MOST_ATTEMPTS {
@@ -183,7 +198,7 @@ impl Administration {
             if !is_wanted(&before) {
                 return Err(ServiceError::Overtaken);
             }
-            let after = self.permitted(errand, plan(&before).await?)?;
+            let after = self.permitted(errand, self.planned(change, &before).await?)?;
             if before.dataset == after.dataset {
                 errand.note("changed nothing: the dataset is so already");
                 return Ok(after);
@@ -219,6 +234,19 @@ impl Administration {
             Err(ServiceError::NotFound { what: "dataset" })
         } else {
             Err(denied)
+        }
+    }
+
+    async fn planned(
+        &self,
+        change: &Change<'_>,
+        before: &NamedDataset,
+    ) -> Result<Planned, ServiceError> {
+        match change {
+            Change::Whole(wish) => self.plan(wish, before.dataset.id, Some(before)).await,
+            Change::Share(reader) => self.with_reader(before, reader).await,
+            Change::Withdraw(reader) => Ok(without_reader(before, reader)),
+            Change::File(file) => Ok(with_file(before, file.clone())),
         }
     }
 

@@ -12,7 +12,7 @@ use super::super::error::ServiceError;
 use super::super::visitor::Visitor;
 use super::Administration;
 use super::dataset_wish::Planned;
-use super::datasets::IsWanted;
+use super::datasets::{Change, IsWanted};
 
 /// With whom a dataset is shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +33,8 @@ impl Administration {
         is_wanted: IsWanted<'_>,
     ) -> Result<NamedDataset, ServiceError> {
         let mut errand = self.begin(visitor, Action::Administer).await?;
-        let plan = async |before: &NamedDataset| self.with_reader(before, reader).await;
-        let answer = self.replan(&mut errand, id, is_wanted, plan).await;
+        let change = Change::Share(reader);
+        let answer = self.make_it(&mut errand, id, is_wanted, &change).await;
         self.end(errand, answer).await
     }
 
@@ -47,12 +47,12 @@ impl Administration {
         is_wanted: IsWanted<'_>,
     ) -> Result<NamedDataset, ServiceError> {
         let mut errand = self.begin(visitor, Action::Administer).await?;
-        let plan = async |before: &NamedDataset| Ok(without_reader(before, reader));
-        let answer = self.replan(&mut errand, id, is_wanted, plan).await;
+        let change = Change::Withdraw(reader);
+        let answer = self.make_it(&mut errand, id, is_wanted, &change).await;
         self.end(errand, answer).await
     }
 
-    async fn with_reader(
+    pub(super) async fn with_reader(
         &self,
         before: &NamedDataset,
         reader: &Reader,
@@ -76,7 +76,7 @@ impl Administration {
     }
 }
 
-fn without_reader(before: &NamedDataset, reader: &Reader) -> Planned {
+pub(super) fn without_reader(before: &NamedDataset, reader: &Reader) -> Planned {
     let mut named = before.clone();
     match reader {
         Reader::User(name) => {
