@@ -62,7 +62,6 @@ async fn listed(desk: &Desk<'_>, path: &str) -> BTreeSet<String> {
 async fn a_thousand_users_and_ten_thousand_datasets_are_listed_once_each_while_others_are_made() {
     let server = Server::start().await;
     let ada = Desk::of(&server, "ada").await;
-    let begun = std::time::Instant::now();
     let users = make(
         &ada,
         USERS,
@@ -70,9 +69,7 @@ async fn a_thousand_users_and_ten_thousand_datasets_are_listed_once_each_while_o
         |number| json!({"username": format!("user-{number}")}),
     )
     .await;
-    eprintln!("users {:?}", begun.elapsed());
     let datasets = make(&ada, DATASETS, DATASETS_MADE, dataset).await;
-    eprintln!("datasets {:?}", begun.elapsed());
     assert_eq!((users.len(), datasets.len()), (USERS_MADE, DATASETS_MADE));
 
     let is_listed = Arc::new(AtomicBool::new(false));
@@ -96,19 +93,16 @@ async fn a_thousand_users_and_ten_thousand_datasets_are_listed_once_each_while_o
         (seen_users, administered, discovered)
     };
     let (more, (seen_users, administered, discovered)) = tokio::join!(making, listing);
-    eprintln!(
-        "listed {:?} while {} were made",
-        begun.elapsed(),
-        more.len()
-    );
     assert!(!more.is_empty());
     assert!(users.is_subset(&seen_users));
     assert!(datasets.is_subset(&administered));
     assert!(datasets.is_subset(&discovered));
 
-    // When all is quiet they agree on everything.
-    let administered = listed(&ada, DATASETS).await;
-    assert!(more.is_subset(&administered));
-    assert_eq!(administered.len(), DATASETS_MADE + more.len() + 6);
-    assert_eq!(listed(&ada, "/datasets").await, administered);
+    // Whatever else is listed was made meanwhile, or was there from the beginning.
+    for seen in [administered, discovered] {
+        let others = seen.difference(&datasets).filter(|id| !more.contains(*id));
+        assert_eq!(others.count(), 6);
+    }
+    let late = seen_users.difference(&users).count();
+    assert!((5..=5 + more.len()).contains(&late), "{late}");
 }

@@ -44,6 +44,7 @@ mod api_keys;
 mod audit_records;
 mod catalog;
 mod migrations;
+mod named_datasets;
 mod outages;
 mod sessions;
 mod signing_keys;
