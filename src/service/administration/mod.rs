@@ -5,6 +5,7 @@
 //! line, is asked nothing and is on record too. This module refuses to know HTTP.
 
 pub mod api_keys;
+mod difference;
 mod errand;
 pub mod page;
 pub mod passwords;
@@ -72,6 +73,25 @@ pub struct Guard {
 }
 
 impl Administration {
+    /// Administration for whoever the policies let in.
+    #[must_use]
+    pub fn guarded(
+        database: Database,
+        files: FileStore,
+        passwords: Arc<Passwords>,
+        clock: Clock,
+        guard: Guard,
+    ) -> Self {
+        Self {
+            database,
+            files,
+            passwords,
+            clock,
+            door: Door::Guarded(guard),
+            turn: Mutex::default(),
+        }
+    }
+
     /// Administration for whoever holds the database itself.
     #[must_use]
     pub fn at_command_line(
