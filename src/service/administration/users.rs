@@ -85,9 +85,9 @@ impl Administration {
             claims: wish.claims,
             is_disabled: wish.is_disabled,
         };
+        check_bounds(&user)?;
         let resource = Resource::User(Arc::new(user.clone()));
         errand.require(Action::AdministerUsers, &resource)?;
-        check_bounds(&user)?;
         let password_hash = match &wish.password {
             Some(password) => Some(self.hash(password).await?),
             None => None,
@@ -213,9 +213,9 @@ impl Administration {
                 issuer: before.user.issuer.clone(),
                 ..wish(&seen)?
             };
+            check_bounds(&user)?;
             let resource = Resource::User(Arc::new(user.clone()));
             errand.require(Action::AdministerUsers, &resource)?;
-            check_bounds(&user)?;
             self.check_names(&user, Some(&before.user)).await?;
             self.check_an_admin_is_left(&before.user, Some(&user))
                 .await?;
