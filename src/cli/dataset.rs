@@ -234,9 +234,9 @@ fn told(named: &NamedDataset) -> String {
 }
 
 fn told_shares(named: &NamedDataset) -> String {
-    let joined = |names: Vec<&str>| match names.as_slice() {
+    let joined = |readers: Vec<&str>| match readers.as_slice() {
         [] => "none".to_owned(),
-        names => names.join(", "),
+        some => some.join(", "),
     };
     let users = named.reader_users.keys().map(Username::as_str).collect();
     let roles = named.dataset.reader_roles.iter();

@@ -242,17 +242,14 @@ fn row(known: &KnownUser) -> Value {
     })
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn failed(error: ServiceError) -> Failure {
-    let is_last_admin = matches!(
-        error,
+    let failure = Failure::new(app::tell(&error));
+    match error {
         ServiceError::Conflict {
             field: "is_disabled",
             ..
-        }
-    );
-    let failure = Failure::new(app::tell(&error));
-    if is_last_admin {
-        return failure.with_hint("cedargate user add NAME --admin makes another admin");
+        } => failure.with_hint("cedargate user add NAME --admin makes another admin"),
+        _ => failure,
     }
-    failure
 }

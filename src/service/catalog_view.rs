@@ -81,10 +81,10 @@ impl CatalogView {
         let mut page: Vec<Visible> = Vec::new();
         let mut looked_at = after;
         // One more than the page takes tells whether there is a next one.
-        let mut asked = STEP.min(limit + 1);
+        let mut most = STEP.min(limit + 1);
         loop {
-            let step = self.access.facts.datasets_after(looked_at, asked).await?;
-            let is_last_step = step.len() < asked as usize;
+            let step = self.access.facts.datasets_after(looked_at, most).await?;
+            let is_last_step = step.len() < most as usize;
             looked_at = step.last().map_or(looked_at, |last| Some(last.id));
             page.extend(
                 asker
@@ -100,7 +100,7 @@ impl CatalogView {
                 let datasets = page;
                 return Ok(Page { datasets, next });
             }
-            asked = STEP;
+            most = STEP;
         }
     }
 

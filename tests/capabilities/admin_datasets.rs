@@ -183,12 +183,12 @@ async fn a_share_opens_and_its_withdrawal_closes_and_doing_it_twice_does_no_harm
     let of_otto = format!("{shares}/users/otto");
     server.mint(RESTRICTED, Some(&otto)).await.problem(403);
     for _ in 0..2 {
-        let shared = ada.put(&of_otto, json!({})).await;
+        let opened = ada.put(&of_otto, json!({})).await;
         assert_eq!(
-            shared.json(),
+            opened.json(),
             json!({"users": ["otto"], "roles": ["hydrology"]})
         );
-        assert_eq!(ada.get(&shares).await.header("etag"), shared.header("etag"));
+        assert_eq!(ada.get(&shares).await.header("etag"), opened.header("etag"));
     }
     let token = server.mint(RESTRICTED, Some(&otto)).await.token();
     assert_eq!(server.download(RESTRICTED, &token).await.status, 200);

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::stream;
 use reqwest::Method;
@@ -23,6 +23,9 @@ fn demo(name: &str) -> PathBuf {
 fn cog() -> Vec<u8> {
     std::fs::read(demo("jacksboro-fault-dem.cog.tif")).unwrap()
 }
+
+/// What one test lets be uploaded.
+const LARGEST: usize = 1024 * 1024;
 
 /// A TIFF that no test has stored yet, as far as its first bytes tell.
 fn tiff(length: usize) -> Vec<u8> {
@@ -109,8 +112,8 @@ async fn a_file_that_replaces_another_is_downloaded_from_then_on() {
     // The file before stays in the store.
     assert_eq!(stored(&server).len(), before.len() + 1);
 
-    let taken = ada.delete(&format!("{}/file", at(PUBLIC))).await;
-    assert!(taken.json().get("file").is_none());
+    let bare = ada.delete(&format!("{}/file", at(PUBLIC))).await;
+    assert!(bare.json().get("file").is_none());
     server.download(PUBLIC, &token).await.problem(404);
     assert_eq!(stored(&server).len(), before.len() + 1);
 }
@@ -120,12 +123,13 @@ async fn what_is_no_tiff_is_refused_and_leaves_nothing() {
     let server = Server::start().await;
     let ada = Desk::of(&server, "ada").await;
     let before = (stored(&server), ada.get(&at(PUBLIC)).await.body);
+    let zeros = vec![0; 50_000];
     let contents: [&[u8]; 5] = [
         b"",
         b"II*\0",
         b"II*",
         b"\x89PNG\r\n\x1a\n0000000000000",
-        &[0; 50_000],
+        &zeros,
     ];
     for content in contents {
         let upload = uploading(&ada, PUBLIC, "").body(content.to_vec());
@@ -146,7 +150,6 @@ async fn a_file_that_is_too_large_is_refused_and_leaves_nothing() {
     .await;
     let ada = Desk::of(&server, "ada").await;
     let before = stored(&server);
-    const LARGEST: usize = 1024 * 1024;
     let told = uploading(&ada, PUBLIC, "").body(tiff(LARGEST + 1));
     Answer::of(told).await.problem(413);
     let chunks = vec![Ok::<_, std::io::Error>(tiff(LARGEST)), Ok(vec![0])];
@@ -227,10 +230,11 @@ async fn what_a_crash_left_behind_goes_with_a_later_upload() {
     let folder = server.folder.path().join("files/incoming");
     std::fs::create_dir(&folder).unwrap();
     let (old, young) = (folder.join("old#1"), folder.join("young#1"));
+    let now = std::fs::metadata(&folder).unwrap().modified().unwrap();
     for (path, hours) in [(&old, 25), (&young, 1)] {
         let file = std::fs::File::create(path).unwrap();
         let age = Duration::from_secs(hours * 3600);
-        file.set_modified(SystemTime::now() - age).unwrap();
+        file.set_modified(now - age).unwrap();
     }
     let upload = uploading(&ada, PUBLIC, "").body(cog());
     assert_eq!(Answer::of(upload).await.status, 200);

@@ -65,7 +65,7 @@ async fn removing_a_role_withdraws_its_shares_at_once() {
     let token = server.mint(RESTRICTED, Some(&mo)).await.token();
     let path = format!("{ROLES}/hydrology");
     assert_eq!(ada.delete(&path).await.status, 204);
-    server.download(RESTRICTED, &token).await.problem(404);
+    server.download(RESTRICTED, &token).await.problem(403);
 }
 
 #[tokio::test]

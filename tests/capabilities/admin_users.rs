@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::audit::records;
-use crate::server::{Answer, PASSWORD, PUBLIC, RESTRICTED, Server, UNKNOWN, Wish};
+use crate::server::{Answer, CATALOG, PASSWORD, PUBLIC, RESTRICTED, Server, UNKNOWN, Wish};
 
 pub const USERS: &str = "/admin/users";
 
@@ -114,14 +114,14 @@ when { resource.username == "mo" };
 "#;
 
 pub async fn desks() -> Server {
-    let mut catalog = String::from(crate::server::CATALOG);
-    for role in ["lookout", "helpdesk", "hidden", "mute"] {
-        let username = format!("of-{role}");
-        catalog += &format!(
-            "[[roles]]\nname = \"{role}\"\n[[users]]\nusername = \"{username}\"\n\
+    let of_role = |role| {
+        format!(
+            "[[roles]]\nname = \"{role}\"\n[[users]]\nusername = \"of-{role}\"\n\
              password = \"{PASSWORD}\"\nroles = [\"{role}\"]\n"
-        );
-    }
+        )
+    };
+    let added = ["lookout", "helpdesk", "hidden", "mute"].map(of_role);
+    let catalog = [CATALOG, &added.concat()].concat();
     Server::wished(Wish {
         catalog: Some(catalog),
         policies: Some(DESKS),

@@ -17,6 +17,7 @@ mod api_keys;
 mod audit;
 mod catalog_view;
 mod command_line;
+mod command_line_users;
 mod cors;
 mod download;
 mod guesses;

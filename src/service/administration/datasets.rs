@@ -143,7 +143,7 @@ impl Administration {
         for _ in 0..MOST_ATTEMPTS {
             let version = self.database.catalog_version().await?;
             let planned = self.plan(wish, id, None).await?;
-            let named = self.permitted(errand, planned)?;
+            let named = permitted(errand, planned)?;
             if self.database.find_dataset(id).await?.is_some() {
                 return Err(ServiceError::Conflict {
                     field: "id",
@@ -198,7 +198,7 @@ impl Administration {
             if !is_wanted(&before) {
                 return Err(ServiceError::Overtaken);
             }
-            let after = self.permitted(errand, self.planned(change, &before).await?)?;
+            let after = permitted(errand, self.planned(change, &before).await?)?;
             if before.dataset == after.dataset {
                 errand.note("changed nothing: the dataset is so already");
                 return Ok(after);
@@ -249,16 +249,12 @@ impl Administration {
             Change::File(file) => Ok(with_file(before, file.clone())),
         }
     }
+}
 
-    /// What is planned, if the policies permit it and there is nothing wrong with it.
-    fn permitted(
-        &self,
-        errand: &mut Errand,
-        planned: Planned,
-    ) -> Result<NamedDataset, ServiceError> {
-        errand.require(Action::Administer, &resource_of(&planned.named))?;
-        planned.complaint.map_or(Ok(planned.named), Err)
-    }
+/// What is planned, if the policies permit it and there is nothing wrong with it.
+fn permitted(errand: &mut Errand, planned: Planned) -> Result<NamedDataset, ServiceError> {
+    errand.require(Action::Administer, &resource_of(&planned.named))?;
+    planned.complaint.map_or(Ok(planned.named), Err)
 }
 
 pub(super) fn resource_of(named: &NamedDataset) -> Resource {

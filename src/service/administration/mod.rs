@@ -8,6 +8,7 @@ pub mod api_keys;
 pub mod dataset_files;
 pub mod dataset_wish;
 pub mod datasets;
+mod difference;
 mod errand;
 pub mod page;
 pub mod passwords;
@@ -76,6 +77,25 @@ pub struct Guard {
 }
 
 impl Administration {
+    /// Administration for whoever the policies let in.
+    #[must_use]
+    pub fn guarded(
+        database: Database,
+        files: FileStore,
+        passwords: Arc<Passwords>,
+        clock: Clock,
+        guard: Guard,
+    ) -> Self {
+        Self {
+            database,
+            files,
+            passwords,
+            clock,
+            door: Door::Guarded(guard),
+            turn: Mutex::default(),
+        }
+    }
+
     /// Administration for whoever holds the database itself.
     #[must_use]
     pub fn at_command_line(

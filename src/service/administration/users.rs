@@ -18,6 +18,7 @@ use crate::storage::{CatalogChange, UserFilter, UserRecord};
 use super::super::catalog::{LONGEST_TAG, MOST_TAGS};
 use super::super::error::ServiceError;
 use super::super::visitor::Visitor;
+use super::difference::{described, difference};
 use super::page::{LONGEST_PAGE, Page};
 use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
 
@@ -84,9 +85,9 @@ impl Administration {
             claims: wish.claims,
             is_disabled: wish.is_disabled,
         };
+        check_bounds(&user)?;
         let resource = Resource::User(Arc::new(user.clone()));
         errand.require(Action::AdministerUsers, &resource)?;
-        check_bounds(&user)?;
         let password_hash = match &wish.password {
             Some(password) => Some(self.hash(password).await?),
             None => None,
@@ -212,9 +213,9 @@ impl Administration {
                 issuer: before.user.issuer.clone(),
                 ..wish(&seen)?
             };
+            check_bounds(&user)?;
             let resource = Resource::User(Arc::new(user.clone()));
             errand.require(Action::AdministerUsers, &resource)?;
-            check_bounds(&user)?;
             self.check_names(&user, Some(&before.user)).await?;
             self.check_an_admin_is_left(&before.user, Some(&user))
                 .await?;
@@ -376,47 +377,4 @@ fn check_bounds(user: &User) -> Result<(), ServiceError> {
         }
     }
     Ok(())
-}
-
-fn listed(roles: &BTreeSet<RoleName>) -> String {
-    let names: Vec<_> = roles.iter().map(RoleName::as_str).collect();
-    if names.is_empty() {
-        return "none".to_owned();
-    }
-    names.join(", ")
-}
-
-/// A new user, for auditors.
-fn described(user: &User) -> String {
-    let disabled = if user.is_disabled { ", disabled" } else { "" };
-    format!(
-        "the user {}, roles: {}{disabled}",
-        user.username,
-        listed(&user.roles)
-    )
-}
-
-/// What is different about a user, for auditors; nothing when nothing is.
-fn difference(before: &User, after: &User) -> Option<String> {
-    let mut told = Vec::new();
-    if before.username != after.username {
-        told.push(format!("renamed to {}", after.username));
-    }
-    if before.roles != after.roles {
-        let (were, are) = (listed(&before.roles), listed(&after.roles));
-        told.push(format!("roles: {are} (were: {were})"));
-    }
-    if before.claims != after.claims {
-        told.push("other claims".to_owned());
-    }
-    if before.is_disabled != after.is_disabled {
-        let now = if after.is_disabled {
-            "disabled"
-        } else {
-            "enabled"
-        };
-        told.push(now.to_owned());
-    }
-    let is_same = told.is_empty();
-    (!is_same).then(|| format!("changed the user {}: {}", before.username, told.join("; ")))
 }

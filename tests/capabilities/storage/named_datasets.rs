@@ -45,7 +45,7 @@ async fn every_filter_narrows_and_pages_go_on_after_an_id(place: Place) {
     all[2].visibility = Visibility::Public;
     all[3].record_status = RecordStatus::Draft;
     all[4].owner = Some(owner.user.id);
-    all[4].title = "100% É_x!".to_owned();
+    all[4].title = String::from("100% É_x!");
     let expected = all.clone();
     all.sort_by_key(|dataset| dataset.id);
     put(
