@@ -5,6 +5,8 @@
 
 pub mod answer;
 pub mod api_keys_api;
+pub mod audit_api;
+pub mod audit_record;
 pub mod caller;
 pub mod catalog_api;
 pub mod connection_share;
@@ -20,10 +22,12 @@ pub mod metrics_page;
 pub mod mint_api;
 pub mod moment;
 pub mod parameter;
+pub mod policies_api;
 pub mod precondition;
 pub mod problem;
 pub mod server;
 pub mod session_api;
+pub mod signing_keys_api;
 pub mod span;
 pub mod transfer;
 pub mod version;
@@ -49,6 +53,7 @@ use crate::service::keys::Keys;
 use crate::service::sessions::Sessions;
 
 use api_keys_api::ApiKeysApi;
+use audit_api::AuditApi;
 use catalog_api::CatalogApi;
 use cors::Cors;
 use download_api::DownloadApi;
@@ -57,7 +62,9 @@ use health_api::HealthApi;
 use key_set_api::KeySetApi;
 use methods::Methods;
 use mint_api::MintApi;
+use policies_api::PoliciesApi;
 use session_api::SessionApi;
+use signing_keys_api::SigningKeysApi;
 
 /// What the operations call.
 #[derive(Clone)]
@@ -105,6 +112,9 @@ type Apis = (
     CatalogApi,
     KeySetApi,
     HealthApi,
+    AuditApi,
+    PoliciesApi,
+    SigningKeysApi,
 );
 
 fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
@@ -130,6 +140,15 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
         },
         HealthApi {
             health: Arc::clone(&capabilities.health),
+        },
+        AuditApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        PoliciesApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        SigningKeysApi {
+            administration: Arc::clone(&capabilities.administration),
         },
     );
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION")).description(

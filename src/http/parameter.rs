@@ -11,7 +11,8 @@ use poem_openapi::types::{
 use serde_json::Value;
 
 use crate::domain::action::Action;
-use crate::domain::id::{ApiKeyId, DatasetId};
+use crate::domain::audit::{Event, Outcome};
+use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 
 /// Teaches poem-openapi a type that is written as one text.
 macro_rules! written_as_text {
@@ -67,14 +68,19 @@ macro_rules! written_as_text {
 written_as_text!(DatasetId, "string_uuid", uuid());
 written_as_text!(ApiKeyId, "string_uuid", uuid());
 written_as_text!(Action, "string_action", one_of(Action::ALL));
+written_as_text!(UserId, "string_uuid", uuid());
+written_as_text!(RecordId, "string_uuid", uuid());
+written_as_text!(Event, "string_event", one_of(Event::ALL));
+written_as_text!(Outcome, "string_outcome", one_of(Outcome::ALL));
 
 fn uuid() -> MetaSchema {
     MetaSchema::new_with_format("string", "uuid")
 }
 
-fn one_of(words: &[Action]) -> MetaSchema {
+/// One of the words of a closed set.
+pub(super) fn one_of<W: ToString>(words: &[W]) -> MetaSchema {
     MetaSchema {
-        enum_items: words.iter().map(|word| word.as_str().into()).collect(),
+        enum_items: words.iter().map(|word| word.to_string().into()).collect(),
         ..MetaSchema::new("string")
     }
 }

@@ -4,7 +4,10 @@
 //! together with its record, in one transaction. Whoever holds the database itself, at the command
 //! line, is asked nothing and is on record too. This module refuses to know HTTP.
 
+mod audit_log;
 mod errand;
+mod policies;
+mod signing_keys;
 
 use std::sync::Arc;
 
@@ -22,7 +25,9 @@ use super::facts::Facts;
 use super::limits::Limits;
 use super::password::Passwords;
 
+pub use audit_log::AuditPage;
 pub use errand::Errand;
+pub use signing_keys::ListedKey;
 
 /// How often a change is planned anew when others change the catalog meanwhile.
 pub const MOST_ATTEMPTS: u32 = 10;
