@@ -35,6 +35,15 @@ pub struct ProblemDetail {
     pub status: u16,
     /// What happened, and what to do about it.
     pub detail: String,
+}
+
+/// What went wrong with one field, in the form of RFC 9457 with a member of our own (section 3.2).
+#[derive(Debug, Clone, Object, serde::Serialize)]
+pub struct FieldProblemDetail {
+    /// What went wrong.
+    #[oai(flatten)]
+    #[serde(flatten)]
+    pub problem: ProblemDetail,
     /// The field of the request that it is about, where there is one.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,7 +210,7 @@ impl From<ServiceError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = ProblemDetail {
+        let problem = ProblemDetail {
             kind: about_blank(),
             title: self
                 .status
@@ -210,6 +219,9 @@ impl IntoResponse for Problem {
                 .to_owned(),
             status: self.status.as_u16(),
             detail: self.detail,
+        };
+        let body = FieldProblemDetail {
+            problem,
             field: self.field.map(str::to_owned),
         };
         let mut response = Response::builder()

@@ -144,7 +144,8 @@ fn probe_key(is_full: bool) -> Option<Arc<ApiKey>> {
 /// A user with everything or with nothing; "probe" is a name, so there is always one.
 fn probe_user(is_full: bool) -> Option<Arc<User>> {
     Some(Arc::new(User {
-        id: UserId(uuid::Uuid::nil()),
+        // Not nil: under that name stands what a user would make of itself.
+        id: UserId(uuid::Uuid::from_u128(1 + u128::from(is_full))),
         username: "probe".parse().ok()?,
         issuer: is_full.then(|| "probe".to_owned()),
         roles: "probe".parse().into_iter().filter(|_| is_full).collect(),
