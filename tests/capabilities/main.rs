@@ -9,6 +9,7 @@
 
 mod api_keys;
 mod audit;
+mod audit_log;
 mod catalog_view;
 mod command_line;
 mod cors;
@@ -26,6 +27,7 @@ mod server;
 mod sessions;
 mod sqlite;
 mod storage;
+mod views;
 
 use std::time::{Duration, Instant};
 
