@@ -78,6 +78,8 @@ impl RecordId {
     /// The lowest id that a record written at `unix_millis` (milliseconds since 1970 UTC) can have.
     #[must_use]
     pub fn lowest_at(unix_millis: u64) -> Self {
+        // A UUIDv7 has 48 bits for the time, which last until the year 10889.
+        let unix_millis = unix_millis.min((1 << 48) - 1);
         Self(uuid::Builder::from_unix_timestamp_millis(unix_millis, &[0; 10]).into_uuid())
     }
 }

@@ -13,6 +13,7 @@ mod audit_log;
 mod catalog_view;
 mod command_line;
 mod cors;
+mod decision_table;
 mod download;
 mod guesses;
 mod health;
