@@ -9,6 +9,8 @@ pub mod admin_statuses;
 pub mod admin_users_api;
 pub mod answer;
 pub mod api_keys_api;
+pub mod audit_api;
+pub mod audit_record;
 pub mod caller;
 pub mod catalog_api;
 pub mod connection_share;
@@ -24,10 +26,12 @@ pub mod metrics_page;
 pub mod mint_api;
 pub mod moment;
 pub mod parameter;
+pub mod policies_api;
 pub mod precondition;
 pub mod problem;
 pub mod server;
 pub mod session_api;
+pub mod signing_keys_api;
 pub mod span;
 pub mod transfer;
 pub mod version;
@@ -56,6 +60,7 @@ use admin_credentials_api::AdminCredentialsApi;
 use admin_roles_api::AdminRolesApi;
 use admin_users_api::AdminUsersApi;
 use api_keys_api::ApiKeysApi;
+use audit_api::AuditApi;
 use catalog_api::CatalogApi;
 use cors::Cors;
 use download_api::DownloadApi;
@@ -64,7 +69,9 @@ use health_api::HealthApi;
 use key_set_api::KeySetApi;
 use methods::Methods;
 use mint_api::MintApi;
+use policies_api::PoliciesApi;
 use session_api::SessionApi;
+use signing_keys_api::SigningKeysApi;
 
 /// What the operations call.
 #[derive(Clone)]
@@ -115,6 +122,9 @@ type Apis = (
     AdminUsersApi,
     AdminRolesApi,
     AdminCredentialsApi,
+    AuditApi,
+    PoliciesApi,
+    SigningKeysApi,
 );
 
 fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
@@ -148,6 +158,15 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
             administration: Arc::clone(&capabilities.administration),
         },
         AdminCredentialsApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        AuditApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        PoliciesApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        SigningKeysApi {
             administration: Arc::clone(&capabilities.administration),
         },
     );

@@ -2,10 +2,13 @@
 //!
 //! This module refuses to know what is administered.
 
+use std::sync::Arc;
+
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditRecord, Event, Outcome};
 use crate::domain::caller::Authentication;
 use crate::domain::resource::Resource;
+use crate::policy::Bundle;
 
 use super::super::audit_trail::AuditTrail;
 use super::super::decisions::Asker;
@@ -111,6 +114,11 @@ impl Errand {
         self.asker
             .as_ref()
             .is_none_or(|asker| asker.decide(action, resource).is_permitted)
+    }
+
+    /// The bundle that is asked; none at the command line.
+    pub(super) fn bundle(&self) -> Option<&Arc<Bundle>> {
+        self.asker.as_ref().map(Asker::bundle)
     }
 
     /// Says what is done, in one sentence for auditors; never with a secret.

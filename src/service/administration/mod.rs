@@ -5,12 +5,15 @@
 //! line, is asked nothing and is on record too. This module refuses to know HTTP.
 
 pub mod api_keys;
+mod audit_log;
 mod difference;
 mod errand;
 pub mod page;
 pub mod passwords;
+mod policies;
 pub mod roles;
 pub mod sessions;
+mod signing_keys;
 pub mod users;
 
 use std::sync::Arc;
@@ -29,7 +32,9 @@ use super::facts::Facts;
 use super::limits::Limits;
 use super::password::Passwords;
 
+pub use audit_log::AuditPage;
 pub use errand::Errand;
+pub use signing_keys::ListedKey;
 
 /// How often a change is planned anew when others change the catalog meanwhile.
 pub const MOST_ATTEMPTS: u32 = 10;
