@@ -100,6 +100,27 @@ pub struct AuditRecord {
     pub request_id: Option<String>,
 }
 
+/// Which records somebody wants to see; what is left out does not narrow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordFilter {
+    /// Of this user's asking.
+    pub user_id: Option<UserId>,
+    /// About this dataset.
+    pub dataset_id: Option<DatasetId>,
+    /// About this user.
+    pub resource_user_id: Option<UserId>,
+    /// Answered so.
+    pub outcome: Option<Outcome>,
+    /// Of this event.
+    pub event: Option<Event>,
+    /// In which this action was decided.
+    pub action: Option<Action>,
+    /// From this time on, in milliseconds since 1970 UTC.
+    pub since: Option<i64>,
+    /// Before this time, in milliseconds since 1970 UTC.
+    pub until: Option<i64>,
+}
+
 /// Milliseconds since 1970 UTC as a text that people and log tools read.
 mod rfc_3339 {
     use chrono::{DateTime, SecondsFormat};

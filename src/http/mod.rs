@@ -12,6 +12,8 @@ pub mod admin_statuses;
 pub mod admin_users_api;
 pub mod answer;
 pub mod api_keys_api;
+pub mod audit_api;
+pub mod audit_record;
 pub mod caller;
 pub mod catalog_api;
 pub mod connection_share;
@@ -27,10 +29,12 @@ pub mod metrics_page;
 pub mod mint_api;
 pub mod moment;
 pub mod parameter;
+pub mod policies_api;
 pub mod precondition;
 pub mod problem;
 pub mod server;
 pub mod session_api;
+pub mod signing_keys_api;
 pub mod span;
 pub mod transfer;
 pub mod version;
@@ -62,6 +66,7 @@ use admin_roles_api::AdminRolesApi;
 use admin_shares_api::AdminSharesApi;
 use admin_users_api::AdminUsersApi;
 use api_keys_api::ApiKeysApi;
+use audit_api::AuditApi;
 use catalog_api::CatalogApi;
 use cors::Cors;
 use download_api::DownloadApi;
@@ -70,7 +75,9 @@ use health_api::HealthApi;
 use key_set_api::KeySetApi;
 use methods::Methods;
 use mint_api::MintApi;
+use policies_api::PoliciesApi;
 use session_api::SessionApi;
+use signing_keys_api::SigningKeysApi;
 
 /// What the operations call.
 #[derive(Clone)]
@@ -126,6 +133,9 @@ type Apis = (
     AdminDatasetsApi,
     AdminFilesApi,
     AdminSharesApi,
+    AuditApi,
+    PoliciesApi,
+    SigningKeysApi,
 );
 
 fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
@@ -168,6 +178,15 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
             administration: Arc::clone(&capabilities.administration),
         },
         AdminSharesApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        AuditApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        PoliciesApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        SigningKeysApi {
             administration: Arc::clone(&capabilities.administration),
         },
     );

@@ -14,7 +14,8 @@ use poem_openapi::types::{
 use serde_json::Value;
 
 use crate::domain::action::Action;
-use crate::domain::id::{ApiKeyId, DatasetId, SessionId, UserId};
+use crate::domain::audit::{Event, Outcome};
+use crate::domain::id::{ApiKeyId, DatasetId, RecordId, SessionId, UserId};
 use crate::domain::name::{LONGEST_NAME, NameError, RoleName, Username};
 use crate::service::error::ServiceError;
 
@@ -77,6 +78,9 @@ written_as_text!(Username, "string_name", name());
 written_as_text!(RoleName, "string_name", name());
 written_as_text!(NameText, "string_name", name());
 written_as_text!(Action, "string_action", one_of(Action::ALL));
+written_as_text!(RecordId, "string_uuid", uuid());
+written_as_text!(Event, "string_event", one_of(Event::ALL));
+written_as_text!(Outcome, "string_outcome", one_of(Outcome::ALL));
 
 /// A name in a body, as it was sent: whoever takes it in says which field is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,9 +127,10 @@ fn uuid() -> MetaSchema {
     MetaSchema::new_with_format("string", "uuid")
 }
 
-fn one_of(words: &[Action]) -> MetaSchema {
+/// One of the words of a closed set.
+pub(super) fn one_of<W: ToString>(words: &[W]) -> MetaSchema {
     MetaSchema {
-        enum_items: words.iter().map(|word| word.as_str().into()).collect(),
+        enum_items: words.iter().map(|word| word.to_string().into()).collect(),
         ..MetaSchema::new("string")
     }
 }

@@ -36,6 +36,7 @@ pub struct Bundle {
     pub(super) circumstances: Circumstances,
     pub(super) authorizer: Authorizer,
     warnings: Vec<Problem>,
+    sources: Sources,
 }
 
 impl Bundle {
@@ -86,6 +87,7 @@ impl Bundle {
                     circumstances: Circumstances::new(),
                     authorizer: Authorizer::new(),
                     warnings: in_reading_order(warnings),
+                    sources: sources.clone(),
                 })
             }
             _ => Err(BundleError::Invalid {
@@ -106,6 +108,17 @@ impl Bundle {
     #[must_use]
     pub fn policies(&self) -> &BTreeMap<String, ListedPolicy> {
         &self.policies.listed
+    }
+
+    /// The names of its files, sorted: the schema and the policy files, relative to the folder.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|(name, _)| name)
+    }
+
+    /// The text of one of its files.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<&Arc<str>> {
+        self.sources.text(name)
     }
 
     /// What validation warns of without refusing the bundle.

@@ -70,6 +70,12 @@ impl Decisions {
 }
 
 impl Asker {
+    /// The bundle that it asks.
+    #[must_use]
+    pub fn bundle(&self) -> &Arc<Bundle> {
+        &self.bundle
+    }
+
     /// Asks the policies, and then the limit of the caller's API key: what lies beyond it is denied
     /// whatever the policies say. No policy determined that, and the record says so.
     #[must_use]

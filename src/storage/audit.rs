@@ -15,7 +15,7 @@ use crate::domain::audit::{AuditRecord, Mint};
 use crate::domain::decision::Revision;
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 
-const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, authentication, key_id, address, \
+pub(super) const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, authentication, key_id, address, \
     dataset_id, resource_user_id, action, determining_policies, errors, revision, jti, reason, request_id";
 const COLUMN_COUNT: usize = 17;
 
@@ -71,7 +71,7 @@ fn each_without_nul(texts: &[String]) -> Json<Vec<Cow<'_, str>>> {
 }
 
 #[derive(sqlx::FromRow)]
-struct AuditRow {
+pub(super) struct AuditRow {
     id: Uuid,
     unix_millis: i64,
     event: String,
@@ -92,7 +92,7 @@ struct AuditRow {
 }
 
 impl AuditRow {
-    fn into_record(self) -> Result<AuditRecord, StorageError> {
+    pub(super) fn into_record(self) -> Result<AuditRecord, StorageError> {
         let id = RecordId(self.id);
         let corrupt = |column: &str, error: &dyn fmt::Display| StorageError::Corrupt {
             table: "audit_records",
@@ -169,27 +169,6 @@ impl Database {
             })
         })
         .transpose()
-    }
-
-    /// Reads the next at most `limit` records after `after`, or the first ones, ordered by id.
-    ///
-    /// Ids are made before records are appended: while writing goes on, a record may still appear
-    /// before the last one read.
-    pub async fn audit_page(
-        &self,
-        after: Option<RecordId>,
-        limit: u32,
-    ) -> Result<Vec<AuditRecord>, StorageError> {
-        const SQL: &str = "SELECT * FROM audit_records WHERE id > $1 ORDER BY id LIMIT $2";
-        let after = after.map_or(Uuid::nil(), |id| id.0);
-        let doing = "read audit records";
-        let rows: Vec<AuditRow> = attempt(CALL_DEADLINE, doing, "audit_records", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL).bind(after).bind(i64::from(limit)).fetch_all(pool).await
-            })
-        })
-        .await?;
-        rows.into_iter().map(AuditRow::into_record).collect()
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod api_keys;
 mod audit;
+mod audit_search;
 mod catalog;
 mod database;
 mod datasets;
@@ -20,6 +21,7 @@ mod sqlite_file;
 mod users;
 
 pub use api_keys::StoredApiKey;
+pub use audit_search::AuditOrder;
 pub use catalog::{Catalog, CatalogChange, UserRecord, Versions};
 pub use database::Database;
 pub use error::StorageError;

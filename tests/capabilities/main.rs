@@ -15,10 +15,12 @@ mod admin_roles;
 mod admin_users;
 mod api_keys;
 mod audit;
+mod audit_log;
 mod catalog_view;
 mod command_line;
 mod command_line_users;
 mod cors;
+mod decision_table;
 mod download;
 mod guesses;
 mod health;
@@ -34,6 +36,7 @@ mod sessions;
 mod size;
 mod sqlite;
 mod storage;
+mod views;
 
 use std::time::{Duration, Instant};
 

@@ -42,6 +42,7 @@ macro_rules! on_both {
 
 mod api_keys;
 mod audit_records;
+mod audit_search;
 mod catalog;
 mod migrations;
 mod named_datasets;

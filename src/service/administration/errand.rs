@@ -9,6 +9,7 @@ use crate::domain::audit::{AuditRecord, Event, Outcome};
 use crate::domain::caller::Authentication;
 use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
+use crate::policy::Bundle;
 
 use super::super::audit_trail::AuditTrail;
 use super::super::decisions::Asker;
@@ -136,6 +137,11 @@ impl Errand {
     /// Says which dataset was asked for, whether or not there is one.
     pub fn ask_for(&mut self, dataset_id: DatasetId) {
         self.record.dataset_id = Some(dataset_id);
+    }
+
+    /// The bundle that is asked; none at the command line.
+    pub(super) fn bundle(&self) -> Option<&Arc<Bundle>> {
+        self.asker.as_deref().map(Asker::bundle)
     }
 
     /// Says what is done, in one sentence for auditors; never with a secret.

@@ -5,6 +5,7 @@
 //! line, is asked nothing and is on record too. This module refuses to know HTTP.
 
 pub mod api_keys;
+mod audit_log;
 pub mod dataset_files;
 pub mod dataset_wish;
 pub mod datasets;
@@ -12,9 +13,11 @@ mod difference;
 mod errand;
 pub mod page;
 pub mod passwords;
+mod policies;
 pub mod roles;
 pub mod sessions;
 pub mod shares;
+mod signing_keys;
 pub mod users;
 
 use std::sync::Arc;
@@ -33,7 +36,9 @@ use super::facts::Facts;
 use super::limits::Limits;
 use super::password::Passwords;
 
+pub use audit_log::AuditPage;
 pub use errand::Errand;
+pub use signing_keys::ListedKey;
 
 /// How often a change is planned anew when others change the catalog meanwhile.
 pub const MOST_ATTEMPTS: u32 = 10;
