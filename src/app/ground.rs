@@ -22,10 +22,12 @@ use crate::service::download_token::DownloadTokens;
 use crate::service::facts::Facts;
 use crate::service::guesses::Guesses;
 use crate::service::health::Health;
+use crate::service::issuers::Issuers;
 use crate::service::key_uses::KeyUses;
 use crate::service::keys::Keys;
 use crate::service::limits::Limits;
 use crate::service::mints::Mints;
+use crate::service::outside_users::OutsideUsers;
 use crate::service::password::Passwords;
 use crate::service::sessions::Sessions;
 use crate::storage::Database;
@@ -39,6 +41,7 @@ pub(super) struct Ground {
     pub(super) keys: Arc<Keys>,
     pub(super) facts: Arc<Facts>,
     pub(super) audit: Arc<AuditTrail>,
+    pub(super) issuers: Arc<Issuers>,
     pub(super) clock: Clock,
 }
 
@@ -57,6 +60,7 @@ impl Ground {
             keys,
             facts,
             audit,
+            issuers,
             clock,
         } = self;
         let limits = Arc::new(Limits::new(settings.mint_limit_per_minute, clock.clone()));
@@ -73,6 +77,8 @@ impl Ground {
             limits: Arc::clone(&limits),
             key_uses: KeyUses::of(database.clone()),
             mints: Arc::clone(&mints),
+            issuers: Arc::clone(&issuers),
+            outside_users: OutsideUsers::of(Arc::clone(&facts), database.clone(), clock.clone()),
             clock: clock.clone(),
         });
         let sessions = Arc::new(Sessions {
@@ -124,6 +130,7 @@ impl Ground {
             audit,
             files,
             bundle,
+            issuers,
         });
         Capabilities {
             tokens,

@@ -39,6 +39,8 @@ closed_words! {
         Password = "password",
         /// With an API key.
         ApiKey = "api_key",
+        /// With a token of an outside issuer.
+        Issuer = "issuer",
     }
 }
 
