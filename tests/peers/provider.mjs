@@ -8,7 +8,12 @@ import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { webcrypto } from "node:crypto";
 
+// Standard output is for answers; the library's notices are not.
+console.info = console.warn;
+// Node 18 keeps these to itself; newer ones have them.
 globalThis.crypto ??= webcrypto;
+globalThis.CryptoKey ??= webcrypto.CryptoKey;
+URL.parse ??= (text, base) => (URL.canParse(text, base) ? new URL(text, base) : null);
 const { exportJWK, generateKeyPair } = await import("jose");
 const { Provider } = await import("oidc-provider");
 
