@@ -45,6 +45,7 @@ mod audit_records;
 mod catalog;
 mod migrations;
 mod outages;
+mod outside_users;
 mod sessions;
 mod signing_keys;
 
