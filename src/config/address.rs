@@ -55,7 +55,7 @@ pub(super) fn is_issuer(text: &str) -> bool {
     is_plain && !text.ends_with('/') && Url::parse(text).is_ok_and(|url| is_web(&url))
 }
 
-/// Says whether a text can be an outside issuer (OpenID Connect Discovery section 4); it may end in a
+/// Says whether a text can be an outside issuer (`OpenID` Connect Discovery section 4); it may end in a
 /// slash. What is fetched from it must be `https`, unless it is on this machine.
 pub(super) fn is_outside_issuer(text: &str, is_fetched: bool) -> bool {
     let is_plain = text.bytes().all(|c| c.is_ascii_graphic()) && !text.contains(['?', '#', '@']);

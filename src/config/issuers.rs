@@ -23,7 +23,7 @@ const LONGEST_TEXT: usize = 255;
 /// The algorithms that are accepted if a table does not say.
 const USUAL_ALGORITHMS: [Algorithm; 2] = [Algorithm::Rs256, Algorithm::Es256];
 
-/// The claim of the user name if a table does not say (OpenID Connect Core section 5.1).
+/// The claim of the user name if a table does not say (`OpenID` Connect Core section 5.1).
 const USUAL_USERNAME_CLAIM: &str = "preferred_username";
 
 /// One table as it is written.

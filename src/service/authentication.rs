@@ -87,13 +87,11 @@ impl Authenticator {
         visitor: &Visitor,
         token: &Secret<String>,
     ) -> Result<(Caller, Standing), ServiceError> {
-        match self.issuers.named_by(token.reveal()) {
-            Some(issuer) => self.resolve_outside(visitor, issuer, token).await,
-            None => {
-                let (caller, session) = self.resolve_session(visitor, token).await?;
-                Ok((caller, Standing::Session(session)))
-            }
+        if let Some(issuer) = self.issuers.named_by(token.reveal()) {
+            return self.resolve_outside(visitor, issuer, token).await;
         }
+        let (caller, session) = self.resolve_session(visitor, token).await?;
+        Ok((caller, Standing::Session(session)))
     }
 
     /// Who shows a token of an outside issuer.

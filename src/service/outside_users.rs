@@ -84,12 +84,7 @@ impl OutsideUsers {
         let roles: BTreeSet<RoleName> = identity.roles.intersection(&roles).cloned().collect();
         let found = match self.find(issuer, identity).await? {
             Some(found) => Some(found),
-            None if issuer.principals == Admission::Known => {
-                return Ok(Admitted::Nobody(
-                    "the token is good, but its subject is not a user of this server",
-                ));
-            }
-            None => match self.create(issuer, identity, &roles).await? {
+            None => match self.enter(issuer, identity, &roles).await? {
                 Ok(()) => self.find(issuer, identity).await?,
                 Err(refusal) => return Ok(Admitted::Nobody(refusal)),
             },
@@ -152,13 +147,15 @@ impl OutsideUsers {
         of_token
     }
 
-    /// Creates a user, or says why that cannot be.
-    async fn create(
+    /// Makes a new subject a user: the one that was expected by its name, or else one of its own;
+    /// or says why that cannot be.
+    async fn enter(
         &self,
         issuer: &OutsideIssuer,
         identity: &Identity,
         roles: &BTreeSet<RoleName>,
     ) -> Result<Result<(), &'static str>, ServiceError> {
+        let is_created = issuer.principals == Admission::Create;
         let Some(username) = &identity.username else {
             return Ok(Err(
                 "the token has no user name that can be one here: letters a to z, digits and \
@@ -169,6 +166,19 @@ impl OutsideUsers {
         if self.find(issuer, identity).await?.is_some() {
             // Another request of the same user was faster.
             return Ok(Ok(()));
+        }
+        let expected = self.database.find_expected_user(&issuer.issuer, username);
+        if let Some(user_id) = expected.await? {
+            self.database
+                .bind_subject(user_id, &identity.subject)
+                .await?;
+            self.changed(pace).await;
+            return Ok(Ok(()));
+        }
+        if !is_created {
+            return Ok(Err(
+                "the token is good, but its subject is not a user of this server",
+            ));
         }
         if self.database.find_login(username).await?.is_some() {
             return Ok(Err(refuse_taken(issuer)));

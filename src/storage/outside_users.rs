@@ -10,7 +10,7 @@ use super::catalog::bump_version;
 use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
 use super::error::StorageError;
 use crate::domain::id::UserId;
-use crate::domain::name::RoleName;
+use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
 
 /// A user of an outside issuer, as far as telling it goes.
@@ -52,6 +52,51 @@ impl Database {
             id: UserId(id),
             claims_issued_at,
         }))
+    }
+
+    /// Finds a user that was given to an issuer by its name alone, and that no subject is yet.
+    pub async fn find_expected_user(
+        &self,
+        issuer: &str,
+        username: &Username,
+    ) -> Result<Option<UserId>, StorageError> {
+        const SQL: &str =
+            "SELECT id FROM users WHERE issuer = $1 AND username = $2 AND subject IS NULL";
+        let id: Option<Uuid> = attempt(CALL_DEADLINE, "find a user", "users", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_scalar(SQL)
+                    .bind(issuer)
+                    .bind(username.as_str())
+                    .fetch_optional(pool)
+                    .await
+            })
+        })
+        .await?;
+        Ok(id.map(UserId))
+    }
+
+    /// Makes a subject of its issuer the user that was expected; says whether it did.
+    pub async fn bind_subject(&self, id: UserId, subject: &str) -> Result<bool, StorageError> {
+        const SQL: &str = "UPDATE users SET subject = $1
+            WHERE id = $2 AND issuer IS NOT NULL AND subject IS NULL";
+        attempt(CALL_DEADLINE, "bind a user", "users", async {
+            let mut transaction = self.begin_writing().await?;
+            bump_version(&mut transaction).await?;
+            let bound = on_either!(&mut transaction, connection => {
+                sqlx::query(SQL)
+                    .bind(subject)
+                    .bind(id.0)
+                    .execute(&mut **connection)
+                    .await?
+                    .rows_affected()
+            });
+            if bound == 0 {
+                return Ok(false);
+            }
+            transaction.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Adds a user of an outside issuer whose roles and claims come from a token that was issued at

@@ -1,6 +1,6 @@
 //! Outside tokens: access and ID tokens of outside issuers, to be shown in the `Authorization` header.
 //!
-//! They are JWTs of many makers (RFC 7519, RFC 9068, OpenID Connect Core section 2), so members
+//! They are JWTs of many makers (RFC 7519, RFC 9068, `OpenID` Connect Core section 2), so members
 //! that are not known are left alone; whatever chooses the key or the rules is refused. Verifying goes
 //! in two steps, because the key set may have to be fetched in between: [`OutsideToken::read`] holds
 //! form and claims against what is expected, [`OutsideToken::verify`] the signature. Claims leave
@@ -22,7 +22,7 @@ pub const LONGEST_OUTSIDE_TOKEN: usize = 16 * 1024;
 /// `nbf` and `iat` so much earlier (RFC 7519 section 4.1.4).
 pub const OUTSIDE_LEEWAY: i64 = 30;
 
-/// The longest `sub`, in bytes (OpenID Connect Core section 2 allows 255).
+/// The longest `sub`, in bytes (`OpenID` Connect Core section 2 allows 255).
 const LONGEST_SUBJECT: usize = 255;
 
 /// Ways to choose the key or the rules (RFC 7515 section 4.1, RFC 7797, RFC 7516): never followed.

@@ -393,23 +393,25 @@ mod tests {
         OutsideKeys::read(json, &[crate::domain::issuer::Algorithm::Es256]).unwrap()
     }
 
+    fn before(time: Duration) -> Duration {
+        time.saturating_sub(Duration::from_millis(1))
+    }
+
     #[test]
     fn without_keys_every_request_waits_for_them_but_not_for_a_failure_after_another() {
         let mut state = State::default();
         assert_eq!(state.due(START), Due::First);
         state.error = Some(String::new());
         state.tried = Some(START);
-        let second = Duration::from_secs(1);
-        assert_eq!(state.due(START + FIRST_RETRY_INTERVAL - second), Due::Not);
+        assert_eq!(state.due(before(START + FIRST_RETRY_INTERVAL)), Due::Not);
         assert_eq!(state.due(START + FIRST_RETRY_INTERVAL), Due::First);
     }
 
     #[test]
     fn fresh_keys_are_left_alone_and_stale_ones_are_fetched_beside_at_first() {
         let state = fetched(false);
-        let second = Duration::from_secs(1);
         assert_eq!(state.due(START), Due::Not);
-        assert_eq!(state.due(START + USUAL_FRESHNESS - second), Due::Not);
+        assert_eq!(state.due(before(START + USUAL_FRESHNESS)), Due::Not);
         assert_eq!(state.due(START + USUAL_FRESHNESS), Due::Beside);
         assert_eq!(state.due(START + USUAL_FRESHNESS + STALE_GRACE), Due::First);
     }
@@ -417,7 +419,7 @@ mod tests {
     #[test]
     fn through_an_outage_the_last_good_keys_serve_up_to_the_hard_limit() {
         let mut state = fetched(true);
-        let late = START + HARD_LIMIT - Duration::from_secs(1);
+        let late = before(START + HARD_LIMIT);
         assert_eq!(state.due(late), Due::Beside);
         assert!(state.ring(late).is_some());
         state.tried = Some(late);

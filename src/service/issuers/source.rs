@@ -1,6 +1,6 @@
 //! Sources: where the key set of an outside issuer comes from, and how it is got.
 //!
-//! A file, or the network: the discovery document below the issuer's URL (OpenID Connect Discovery
+//! A file, or the network: the discovery document below the issuer's URL (`OpenID` Connect Discovery
 //! section 4) names the key set. Everything about fetching is bounded. This module refuses to know
 //! when to fetch, and what a key set says.
 

@@ -4,8 +4,7 @@ use std::sync::LazyLock;
 
 use josekit::jwk::Jwk;
 use josekit::jws::{
-    ES256, ES384, ES512, EdDSA, HS256, JwsSigner, JwsSigner as _, PS256, PS384, PS512, RS256,
-    RS384, RS512,
+    ES256, ES384, ES512, EdDSA, HS256, JwsSigner, PS256, PS384, PS512, RS256, RS384, RS512,
 };
 
 use super::*;

@@ -142,12 +142,13 @@ async fn a_first_fetch_that_fails_is_503_and_the_next_one_mends_it() {
     assert_eq!(status(&server, &token).await, 200);
 }
 
+type Misbehaviour = Box<dyn Fn(&str) -> Manner>;
+
 #[tokio::test]
 async fn what_must_not_be_followed_or_read_is_not() {
     let key = Key::made("first");
     let elsewhere = Provider::start(&[&key]).await;
     let jwks = |url: &str| json!({"issuer": url, "jwks_uri": format!("{url}/jwks")});
-    type Misbehaviour = Box<dyn Fn(&str) -> Manner>;
     let elsewhere_url = elsewhere.url.clone();
     let manners: Vec<(&str, Misbehaviour)> = vec![
         (

@@ -111,6 +111,40 @@ async fn with_known_principals_only_those_that_the_catalog_has_come_in() {
 }
 
 #[tokio::test]
+async fn a_user_that_was_made_for_an_issuer_is_the_first_subject_of_that_name() {
+    let key = Key::made("first");
+    let provider = Provider::start(&[&key]).await;
+    let server = trusting(&provider, json!({"principals": "known"})).await;
+    let database = server.database().await;
+    let mut record = database
+        .find_login(&"otto".parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    record.user.id = cedargate::domain::id::UserId::random();
+    record.user.username = "ines".parse().unwrap();
+    record.user.issuer = Some(provider.url.clone());
+    let made = record.user.id.to_string();
+    let change = cedargate::storage::CatalogChange {
+        users_put: vec![record],
+        ..Default::default()
+    };
+    let version = database.catalog_version().await.unwrap();
+    database.write_catalog(&change, version).await.unwrap();
+    let ines = key.sign(&provider.claims(&server.clock, "ines"));
+    assert_eq!(me(&server, &ines).await.json()["user_id"], made);
+    // It is that subject for good: another one of the same name is a stranger.
+    let mut claims = provider.claims(&server.clock, "ines");
+    claims["sub"] = json!("somebody else");
+    server
+        .mint(INTERNAL, Some(&key.sign(&claims)))
+        .await
+        .problem(401);
+    // Its record had a password, which opens nothing.
+    server.login("ines", PASSWORD).await.problem(401);
+}
+
+#[tokio::test]
 async fn no_password_signs_a_user_of_an_outside_issuer_in() {
     let (provider, key, server) = pair().await;
     let ines = key.sign(&provider.claims(&server.clock, "ines"));

@@ -13,6 +13,7 @@ on_both! {
     a_newer_token_refreshes_and_an_older_one_changes_nothing,
     a_user_of_the_catalog_is_never_refreshed,
     replacing_a_user_keeps_whom_its_issuer_means,
+    a_user_that_is_expected_by_name_is_bound_to_one_subject_for_good,
 }
 
 const ISSUER: &str = "https://id.example";
@@ -175,4 +176,32 @@ async fn replacing_a_user_keeps_whom_its_issuer_means(place: Place) {
             .unwrap()
             .is_disabled
     );
+}
+
+async fn a_user_that_is_expected_by_name_is_bound_to_one_subject_for_good(place: Place) {
+    let mut expected = user("ines", &[]);
+    expected.user.issuer = Some(ISSUER.to_owned());
+    let otto = user("otto", &[]);
+    let (ines, own) = (expected.user.clone(), otto.user.clone());
+    let change = cedargate::storage::CatalogChange {
+        users_put: vec![expected, otto],
+        ..Default::default()
+    };
+    put(&place, &change).await;
+    let database = &place.database;
+    let look = async |issuer: &str, user: &User| {
+        let name = &user.username;
+        database.find_expected_user(issuer, name).await.unwrap()
+    };
+    assert_eq!(look(ISSUER, &ines).await, Some(ines.id));
+    assert_eq!(look("https://other.example", &ines).await, None);
+    assert_eq!(look(ISSUER, &own).await, None);
+    let before = version(&place).await;
+    assert!(!database.bind_subject(own.id, "7").await.unwrap());
+    assert!(database.bind_subject(ines.id, "7").await.unwrap());
+    assert!(!database.bind_subject(ines.id, "8").await.unwrap());
+    assert_eq!(version(&place).await, before + 1);
+    assert_eq!(look(ISSUER, &ines).await, None);
+    assert_eq!(find(&place, "7").await.unwrap().id, ines.id);
+    assert_eq!(find(&place, "8").await, None);
 }
