@@ -3,6 +3,7 @@
 //! [`Issuers`] knows them all; [`Issuer`] has the keys of one and verifies its tokens; an [`Identity`]
 //! is what comes of it. This module refuses to know users and what they may do.
 
+mod freshness;
 mod identity;
 mod issuer;
 mod source;
@@ -13,10 +14,9 @@ use crate::domain::clock::Clock;
 use crate::domain::issuer::OutsideIssuer;
 use crate::token::issuer_said;
 
+pub use freshness::{HARD_LIMIT, LONGEST_FRESHNESS, SHORTEST_FRESHNESS, UNKNOWN_KEY_INTERVAL};
 pub use identity::Identity;
-pub use issuer::{
-    HARD_LIMIT, Issuer, LONGEST_FRESHNESS, Refusal, SHORTEST_FRESHNESS, UNKNOWN_KEY_INTERVAL,
-};
+pub use issuer::{Issuer, Refusal};
 pub use source::{FetchError, LARGEST_DOCUMENT, LONGEST_FETCH};
 
 use source::{Clients, Source};
