@@ -11,12 +11,14 @@ use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::files::FileStore;
 use crate::http::Capabilities;
-use crate::policy::Bundle;
+use crate::policy::LiveBundle;
 use crate::service::access::Access;
+use crate::service::administration::{Administration, Guard};
 use crate::service::api_keys::ApiKeys;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::authentication::Authenticator;
 use crate::service::catalog_view::CatalogView;
+use crate::service::decisions::Decisions;
 use crate::service::download::Downloads;
 use crate::service::download_token::DownloadTokens;
 use crate::service::facts::Facts;
@@ -37,7 +39,7 @@ pub(super) struct Ground {
     pub(super) database: Database,
     pub(super) files: FileStore,
     pub(super) passwords: Passwords,
-    pub(super) bundle: Arc<Bundle>,
+    pub(super) bundle: Arc<LiveBundle>,
     pub(super) keys: Arc<Keys>,
     pub(super) facts: Arc<Facts>,
     pub(super) audit: Arc<AuditTrail>,
@@ -65,11 +67,14 @@ impl Ground {
         } = self;
         let limits = Arc::new(Limits::new(settings.mint_limit_per_minute, clock.clone()));
         let mints = Arc::new(Mints::of(database.clone()));
+        let decisions = Arc::new(Decisions {
+            bundle: Arc::clone(&bundle),
+            clock: clock.clone(),
+        });
         let access = Arc::new(Access {
             facts: Arc::clone(&facts),
-            bundle: Arc::clone(&bundle),
+            decisions,
             files: files.clone(),
-            clock: clock.clone(),
         });
         let authenticator = Arc::new(Authenticator {
             facts: Arc::clone(&facts),
@@ -81,6 +86,14 @@ impl Ground {
             outside_users: OutsideUsers::of(Arc::clone(&facts), database.clone(), clock.clone()),
             clock: clock.clone(),
         });
+        let passwords = Arc::new(passwords);
+        let administration = Arc::new(Administration::guarded(
+            database.clone(),
+            files.clone(),
+            Arc::clone(&passwords),
+            clock.clone(),
+            guard(&authenticator, &limits, &access, &audit),
+        ));
         let sessions = Arc::new(Sessions {
             authenticator: Arc::clone(&authenticator),
             database: database.clone(),
@@ -135,6 +148,7 @@ impl Ground {
         Capabilities {
             tokens,
             sessions,
+            administration,
             api_keys,
             downloads,
             view,
@@ -142,6 +156,21 @@ impl Ground {
             health,
             metrics,
         }
+    }
+}
+
+fn guard(
+    authenticator: &Arc<Authenticator>,
+    limits: &Arc<Limits>,
+    access: &Access,
+    audit: &Arc<AuditTrail>,
+) -> Guard {
+    Guard {
+        authenticator: Arc::clone(authenticator),
+        limits: Arc::clone(limits),
+        decisions: Arc::clone(&access.decisions),
+        audit: Arc::clone(audit),
+        facts: Arc::clone(&access.facts),
     }
 }
 

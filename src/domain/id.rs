@@ -74,6 +74,14 @@ impl RecordId {
         let random: [u8; 10] = rand::random();
         Self(uuid::Builder::from_unix_timestamp_millis(unix_millis, &random).into_uuid())
     }
+
+    /// The lowest id that a record written at `unix_millis` (milliseconds since 1970 UTC) can have.
+    #[must_use]
+    pub fn lowest_at(unix_millis: u64) -> Self {
+        // A UUIDv7 has 48 bits for the time, which last until the year 10889.
+        let unix_millis = unix_millis.min((1 << 48) - 1);
+        Self(uuid::Builder::from_unix_timestamp_millis(unix_millis, &[0; 10]).into_uuid())
+    }
 }
 
 impl ApiKeyId {
@@ -84,13 +92,18 @@ impl ApiKeyId {
     }
 }
 
-impl FromStr for ApiKeyId {
-    type Err = uuid::Error;
+macro_rules! read_as_uuid {
+    ($($id:ident),*) => {$(
+        impl FromStr for $id {
+            type Err = uuid::Error;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::try_parse(text).map(Self)
-    }
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::try_parse(text).map(Self)
+            }
+        }
+    )*};
 }
+read_as_uuid!(UserId, SessionId, RecordId, ApiKeyId);
 
 impl UserId {
     /// Makes a new random user id.
@@ -163,6 +176,8 @@ mod tests {
     #[test]
     fn record_ids_sort_by_time() {
         assert!(RecordId::at(1_000) < RecordId::at(1_001));
+        assert!(RecordId::lowest_at(1_000) <= RecordId::at(1_000));
+        assert!(RecordId::at(999) < RecordId::lowest_at(1_000));
         assert_eq!(RecordId::at(1_000).0.get_version_num(), 7);
     }
 }

@@ -3,8 +3,14 @@
 //! A handler has three moves: read, one service call, reply. This floor refuses to know how
 //! anything is decided, minted, stored or read.
 
+pub mod admin_credentials_api;
+pub mod admin_roles_api;
+pub mod admin_statuses;
+pub mod admin_users_api;
 pub mod answer;
 pub mod api_keys_api;
+pub mod audit_api;
+pub mod audit_record;
 pub mod caller;
 pub mod catalog_api;
 pub mod connection_share;
@@ -20,12 +26,15 @@ pub mod metrics_page;
 pub mod mint_api;
 pub mod moment;
 pub mod parameter;
+pub mod policies_api;
 pub mod precondition;
 pub mod problem;
 pub mod server;
 pub mod session_api;
+pub mod signing_keys_api;
 pub mod span;
 pub mod transfer;
+pub mod version;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +47,7 @@ use serde_json::Value;
 
 use crate::config::AllowedOrigins;
 use crate::domain::clock::Clock;
+use crate::service::administration::Administration;
 use crate::service::api_keys::ApiKeys;
 use crate::service::catalog_view::CatalogView;
 use crate::service::download::Downloads;
@@ -46,7 +56,11 @@ use crate::service::health::Health;
 use crate::service::keys::Keys;
 use crate::service::sessions::Sessions;
 
+use admin_credentials_api::AdminCredentialsApi;
+use admin_roles_api::AdminRolesApi;
+use admin_users_api::AdminUsersApi;
 use api_keys_api::ApiKeysApi;
+use audit_api::AuditApi;
 use catalog_api::CatalogApi;
 use cors::Cors;
 use download_api::DownloadApi;
@@ -55,7 +69,9 @@ use health_api::HealthApi;
 use key_set_api::KeySetApi;
 use methods::Methods;
 use mint_api::MintApi;
+use policies_api::PoliciesApi;
 use session_api::SessionApi;
+use signing_keys_api::SigningKeysApi;
 
 /// What the operations call.
 #[derive(Clone)]
@@ -64,6 +80,8 @@ pub struct Capabilities {
     pub tokens: Arc<DownloadTokens>,
     /// Signs in and out.
     pub sessions: Arc<Sessions>,
+    /// Sees and changes users, roles and datasets.
+    pub administration: Arc<Administration>,
     /// Manages API keys.
     pub api_keys: Arc<ApiKeys>,
     /// Downloads.
@@ -101,6 +119,12 @@ type Apis = (
     CatalogApi,
     KeySetApi,
     HealthApi,
+    AdminUsersApi,
+    AdminRolesApi,
+    AdminCredentialsApi,
+    AuditApi,
+    PoliciesApi,
+    SigningKeysApi,
 );
 
 fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
@@ -126,6 +150,24 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
         },
         HealthApi {
             health: Arc::clone(&capabilities.health),
+        },
+        AdminUsersApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        AdminRolesApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        AdminCredentialsApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        AuditApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        PoliciesApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        SigningKeysApi {
+            administration: Arc::clone(&capabilities.administration),
         },
     );
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION")).description(

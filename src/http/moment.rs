@@ -6,12 +6,18 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, SecondsFormat};
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::types::{
+    ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type,
+};
 use serde_json::Value;
 
 /// A time in seconds since 1970 UTC; fractions of a second are cut off when it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment(pub i64);
+
+/// A time in milliseconds since 1970 UTC, for what is ordered finer than a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExactMoment(pub i64);
 
 /// A time that may never have been; written as null then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,16 +55,23 @@ macro_rules! date_time {
     };
 }
 date_time!(Moment, "string_date-time", false);
+date_time!(ExactMoment, "string_date-time", false);
 date_time!(MaybeMoment, "nullable_string_date-time", true);
+
+impl ParseFromParameter for ExactMoment {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        DateTime::parse_from_rfc3339(text)
+            .map(|time| Self(time.timestamp_millis()))
+            .map_err(|error| ParseError::custom(not_a_time(text, &error)))
+    }
+}
 
 impl ParseFromJSON for Moment {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         match value.unwrap_or_default() {
             Value::String(text) => DateTime::parse_from_rfc3339(&text)
                 .map(|time| Self(time.timestamp()))
-                .map_err(|error| {
-                    ParseError::custom(format!("{text:?} is not a time of RFC 3339: {error}"))
-                }),
+                .map_err(|error| ParseError::custom(not_a_time(&text, &error))),
             value => Err(ParseError::expected_type(value)),
         }
     }
@@ -88,6 +101,10 @@ impl ToJSON for Moment {
     fn to_json(&self) -> Option<Value> {
         Some(rfc_3339(self.0).into())
     }
+}
+
+fn not_a_time(text: &str, error: &chrono::ParseError) -> String {
+    format!("{text:?} is not a time of RFC 3339: {error}")
 }
 
 fn rfc_3339(seconds: i64) -> String {

@@ -1,17 +1,19 @@
 //! Cedar: bundles of policies, and the decisions they make.
 //!
 //! The only module that knows Cedar. A [`Bundle`] is one validated policy folder; it answers
-//! whether a principal may do something with a dataset, and which policies say so. It refuses to
+//! whether a principal may do something to a resource, and which policies say so. It refuses to
 //! know who asks over which protocol, where facts are stored, and what an answer is used for.
 //!
 //! - [`bundle`]: loads and validates a folder, whole or not at all.
 //! - [`problem`]: what is wrong with a folder, with file, line and span.
 //! - [`cases`]: the cases that stand beside the policies, and running them.
-//! - `sources` reads files, `policies` checks them, `vocabulary` speaks Cedar's names, `entities`
+//! - [`live`]: the bundle in force.
+//! - `sources` reads files, `policies` checks them, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
 //!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar.
 
 pub mod bundle;
 pub mod cases;
+pub mod live;
 pub mod problem;
 
 mod case_file;
@@ -19,10 +21,12 @@ mod circumstances;
 mod decide;
 mod entities;
 mod policies;
+mod probe;
 mod sources;
 mod vocabulary;
 
 pub use bundle::Bundle;
+pub use live::LiveBundle;
 pub use problem::{BundleError, Problem};
 
 #[cfg(test)]

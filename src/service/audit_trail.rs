@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::domain::audit::{AuditRecord, Event, Outcome};
+use crate::domain::audit::{AuditRecord, Event, Outcome, RecordFilter};
 use crate::domain::id::RecordId;
-use crate::storage::{Database, StorageError};
+use crate::storage::{AuditOrder, Database, StorageError};
 
 use super::error::ServiceError;
 
@@ -109,21 +109,17 @@ impl AuditTrail {
         database: &Database,
         mut take: impl FnMut(&AuditRecord) -> Result<(), E>,
     ) -> Result<Result<u64, E>, StorageError> {
-        let mut after: Option<RecordId> = None;
+        let mut pages = RecordPages::of(database.clone(), RecordFilter::default());
         let mut count = 0;
-        loop {
-            let page = database.audit_page(after, EXPORT_PAGE).await?;
+        while let Some(page) = pages.next().await? {
             for record in &page {
                 if let Err(error) = take(record) {
                     return Ok(Err(error));
                 }
                 count += 1;
             }
-            match page.last() {
-                Some(last) => after = Some(last.id),
-                None => return Ok(Ok(count)),
-            }
         }
+        Ok(Ok(count))
     }
 
     /// Whether the last records that were to be written were not.
@@ -146,6 +142,40 @@ impl AuditTrail {
     }
 }
 
+/// The records that pass a filter, oldest first, a page at a time: however many there are, one page of
+/// them is in memory.
+pub struct RecordPages {
+    database: Database,
+    filter: RecordFilter,
+    after: Option<RecordId>,
+}
+
+impl RecordPages {
+    /// Begins at the oldest record.
+    #[must_use]
+    pub fn of(database: Database, filter: RecordFilter) -> Self {
+        Self {
+            database,
+            filter,
+            after: None,
+        }
+    }
+
+    /// The next records, or nothing when there are no more.
+    pub async fn next(&mut self) -> Result<Option<Vec<AuditRecord>>, StorageError> {
+        let order = AuditOrder::OldestFirst(self.after);
+        let page = self
+            .database
+            .search_audit_records(&self.filter, order, EXPORT_PAGE)
+            .await?;
+        let Some(last) = page.last() else {
+            return Ok(None);
+        };
+        self.after = Some(last.id);
+        Ok(Some(page))
+    }
+}
+
 fn is_undecided(error: &ServiceError) -> bool {
     match error {
         ServiceError::CredentialMalformed { .. }
@@ -161,6 +191,11 @@ fn is_undecided(error: &ServiceError) -> bool {
         | ServiceError::ApiKeyNotFound
         | ServiceError::TooManyApiKeys
         | ServiceError::ApiKeyInvalid(_)
+        | ServiceError::AdministrationDenied { .. }
+        | ServiceError::NotFound { .. }
+        | ServiceError::Conflict { .. }
+        | ServiceError::Invalid { .. }
+        | ServiceError::Overtaken
         | ServiceError::Internal { .. } => false,
     }
 }

@@ -15,9 +15,9 @@ use crate::domain::audit::{AuditRecord, Mint};
 use crate::domain::decision::Revision;
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 
-const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, authentication, key_id, address, \
-    dataset_id, action, determining_policies, errors, revision, jti, reason, request_id";
-const COLUMN_COUNT: usize = 16;
+pub(super) const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, authentication, key_id, address, \
+    dataset_id, resource_user_id, action, determining_policies, errors, revision, jti, reason, request_id";
+const COLUMN_COUNT: usize = 17;
 
 /// How many records one statement takes: a batch is cut into these, largest first, so that a
 /// connection prepares no more than four texts and a statement still carries many records.
@@ -71,7 +71,7 @@ fn each_without_nul(texts: &[String]) -> Json<Vec<Cow<'_, str>>> {
 }
 
 #[derive(sqlx::FromRow)]
-struct AuditRow {
+pub(super) struct AuditRow {
     id: Uuid,
     unix_millis: i64,
     event: String,
@@ -81,6 +81,7 @@ struct AuditRow {
     key_id: Option<Uuid>,
     address: String,
     dataset_id: Option<Uuid>,
+    resource_user_id: Option<Uuid>,
     action: Option<String>,
     determining_policies: Json<Vec<String>>,
     errors: Json<Vec<String>>,
@@ -91,7 +92,7 @@ struct AuditRow {
 }
 
 impl AuditRow {
-    fn into_record(self) -> Result<AuditRecord, StorageError> {
+    pub(super) fn into_record(self) -> Result<AuditRecord, StorageError> {
         let id = RecordId(self.id);
         let corrupt = |column: &str, error: &dyn fmt::Display| StorageError::Corrupt {
             table: "audit_records",
@@ -110,6 +111,7 @@ impl AuditRow {
             key_id: self.key_id.map(ApiKeyId),
             address: self.address.parse().map_err(|e| corrupt("address", &e))?,
             dataset_id: self.dataset_id.map(DatasetId),
+            resource_user_id: self.resource_user_id.map(UserId),
             action: self
                 .action
                 .map(|action| action.parse().map_err(|e| corrupt("action", &e)))
@@ -168,27 +170,6 @@ impl Database {
         })
         .transpose()
     }
-
-    /// Reads the next at most `limit` records after `after`, or the first ones, ordered by id.
-    ///
-    /// Ids are made before records are appended: while writing goes on, a record may still appear
-    /// before the last one read.
-    pub async fn audit_page(
-        &self,
-        after: Option<RecordId>,
-        limit: u32,
-    ) -> Result<Vec<AuditRecord>, StorageError> {
-        const SQL: &str = "SELECT * FROM audit_records WHERE id > $1 ORDER BY id LIMIT $2";
-        let after = after.map_or(Uuid::nil(), |id| id.0);
-        let doing = "read audit records";
-        let rows: Vec<AuditRow> = attempt(CALL_DEADLINE, doing, "audit_records", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL).bind(after).bind(i64::from(limit)).fetch_all(pool).await
-            })
-        })
-        .await?;
-        rows.into_iter().map(AuditRow::into_record).collect()
-    }
 }
 
 /// Appends records within a transaction that does more than that.
@@ -220,6 +201,7 @@ async fn insert(
                 .bind(record.key_id.map(|id| id.0))
                 .bind(record.address.to_string())
                 .bind(record.dataset_id.map(|id| id.0))
+                .bind(record.resource_user_id.map(|id| id.0))
                 .bind(record.action.map(Action::as_str))
                 .bind(each_without_nul(&record.determining_policies))
                 .bind(each_without_nul(&record.errors))
@@ -240,7 +222,7 @@ mod tests {
     fn an_insert_has_one_parameter_a_column_and_record() {
         let sql = insert_statement(2);
         assert_eq!(COLUMNS.split(',').count(), COLUMN_COUNT);
-        assert!(sql.contains("$15, $16), ($17, $18,"), "{sql}");
-        assert!(sql.contains("$31, $32) ON CONFLICT"), "{sql}");
+        assert!(sql.contains("$16, $17), ($18, $19,"), "{sql}");
+        assert!(sql.contains("$33, $34) ON CONFLICT"), "{sql}");
     }
 }

@@ -9,6 +9,7 @@
 
 mod api_keys;
 mod audit;
+mod audit_search;
 mod catalog;
 mod database;
 mod datasets;
@@ -20,10 +21,11 @@ mod sqlite_file;
 mod users;
 
 pub use api_keys::StoredApiKey;
+pub use audit_search::AuditOrder;
 pub use catalog::{Catalog, CatalogChange, UserRecord, Versions};
 pub use database::Database;
 pub use error::StorageError;
 pub use outside_users::{Addition, OutsideUser};
 pub use sessions::{Ending, KnownToken, Renewal};
 pub use signing_keys::{KeyState, StoredKey};
-pub use users::Login;
+pub use users::{Login, UserFilter};

@@ -42,12 +42,14 @@ macro_rules! on_both {
 
 mod api_keys;
 mod audit_records;
+mod audit_search;
 mod catalog;
 mod migrations;
 mod outages;
 mod outside_users;
 mod sessions;
 mod signing_keys;
+mod users;
 
 /// An empty migrated database, and where it is.
 pub struct Place {
@@ -192,6 +194,7 @@ pub fn record(unix_millis: u64) -> AuditRecord {
         key_id: Some(ApiKeyId::at(unix_millis)),
         address: "2001:db8::1".parse().unwrap(),
         dataset_id: Some(DatasetId(Uuid::new_v4())),
+        resource_user_id: Some(UserId::random()),
         action: Some(Action::Read),
         determining_policies: vec![String::from("shared-role"), String::from("owner \"x\"")],
         errors: vec![String::from("no such attribute: é")],

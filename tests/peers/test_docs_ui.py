@@ -43,6 +43,16 @@ def sign_in(page, username, password):
     form.locator(".btn-done").click()
 
 
+def show_api_key(page, key):
+    page.locator(".auth-wrapper > .authorize").first.click()
+    dialog = page.locator(".dialog-ux")
+    form = dialog.locator(".auth-container").filter(has_text="ApiKeyHeader")
+    form.locator("input").fill(key)
+    form.locator("button.authorize").click()
+    expect(form.get_by_text("Logout")).to_be_visible()
+    form.locator(".btn-done").click()
+
+
 def assert_stayed_at_home(page):
     elsewhere = [
         url
@@ -64,6 +74,16 @@ def test_a_member_who_signs_in_mints_for_the_restricted_dataset(docs, server):
     sign_in(docs, MEMBER, server.people[MEMBER])
     answer, shown = try_the_mint(docs, RESTRICTED)
     assert answer.status == 200
+    expect(shown).to_contain_text(TOKEN)
+    assert_stayed_at_home(docs)
+
+
+def test_a_member_who_shows_an_api_key_mints_for_the_restricted_dataset(docs, server):
+    made = server.run("api-key", "create", "--user", MEMBER, "--name", "docs page")
+    show_api_key(docs, made.stdout.strip())
+    answer, shown = try_the_mint(docs, RESTRICTED)
+    assert answer.status == 200
+    assert answer.request.headers["x-api-key"] == made.stdout.strip()
     expect(shown).to_contain_text(TOKEN)
     assert_stayed_at_home(docs)
 

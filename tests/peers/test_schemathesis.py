@@ -1,11 +1,13 @@
 """schemathesis finds no answer that the OpenAPI document does not promise."""
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from demo import ADMIN, MEMBER, PUBLIC, RESTRICTED
+from gateway import ROOT
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 CHECKS = (
@@ -61,3 +63,34 @@ def test_every_answer_about_a_real_dataset_is_documented(caller, make_gateway, r
     assert max(status for statuses in answered.values() for status in statuses) < 500
     assert 200 in answered[f"/auth/download-token/{dataset}"]
     assert answered[server.download_path(dataset)] & {200, 206}
+
+
+# An admin whom no admin can change: whatever schemathesis finds and tries, it goes on as an admin.
+KEEPER = '[[users]]\nusername = "keeper"\nroles = ["admin"]\n'
+KEEPER_STAYS = """\
+@id("keeper-stays")
+@reason("The keeper stays as it is.")
+forbid (principal, action == Action::"administer_users", resource)
+when { resource.username == "keeper" };
+"""
+
+
+def test_every_answer_to_an_admin_is_documented(make_gateway, run_peer):
+    server = make_gateway()
+    shutil.copytree(ROOT / "policies", server.folder / "policies")
+    (server.folder / "policies" / "keeper.cedar").write_text(KEEPER_STAYS)
+    server.start()
+    (server.folder / "schemathesis.toml").write_text("")
+    (server.folder / "keeper.toml").write_text(KEEPER)
+    server.run("catalog", "apply", server.folder / "keeper.toml")
+    made = server.run("api-key", "create", "--user", "keeper", "--name", "schemathesis")
+    identity = {"X-Api-Key": made.stdout.strip()}
+    # It would find its own key in the list, and revoke it.
+    revoking = ["--exclude-path", "/auth/api-keys/{id}"]
+    answered = explore(
+        server, run_peer, "--header", f"X-Api-Key: {identity['X-Api-Key']}", *revoking
+    )
+    assert max(status for statuses in answered.values() for status in statuses) < 500
+    for path in ("/admin/audit", "/admin/audit/export", "/admin/policies", "/admin/keys"):
+        assert 200 in answered[path], path
+        assert server.get(path, headers=identity).status_code == 200

@@ -4,4 +4,5 @@ mod asked;
 mod broken;
 mod errors_deny;
 mod keys;
+mod schema;
 mod shipped;

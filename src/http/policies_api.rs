@@ -1,0 +1,229 @@
+//! The policies in force: `GET /admin/policies`, and the text of each file.
+//!
+//! This module refuses to know how policies come into force.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use poem_openapi::param::Path;
+use poem_openapi::{Enum, Object, OpenApi};
+
+use crate::policy::Bundle;
+use crate::policy::bundle::ListedPolicy;
+use crate::policy::problem::Problem;
+use crate::service::administration::Administration;
+
+use super::answer::{Granted, Refusal, Statuses};
+use super::caller::ByHeader;
+use super::document::Tags;
+
+/// The operations of the policies.
+pub struct PoliciesApi {
+    /// What shows them.
+    pub administration: Arc<Administration>,
+}
+
+/// The policies of this server.
+#[derive(Object)]
+pub struct PoliciesAnswer {
+    /// What decides now.
+    pub in_force: BundleAnswer,
+}
+
+/// One valid bundle of policies.
+#[derive(Object)]
+pub struct BundleAnswer {
+    /// The SHA-256 over the names and texts of its files; audit records name it.
+    pub revision: String,
+    /// What validation warns of.
+    pub warnings: Vec<PolicyDiagnostic>,
+    /// Its files: the schema and the policy files, by name.
+    pub files: Vec<PolicyFileSummary>,
+    /// Its policies, by id.
+    pub policies: Vec<PolicyAnswer>,
+}
+
+/// Something about a policy file that its author should know.
+#[derive(Object)]
+pub struct PolicyDiagnostic {
+    /// The file.
+    pub file: String,
+    /// The line, counted from 1.
+    #[oai(skip_serializing_if_is_none)]
+    pub line: Option<u64>,
+    /// The column in characters, counted from 1.
+    #[oai(skip_serializing_if_is_none)]
+    pub column: Option<u64>,
+    /// What there is to say.
+    pub message: String,
+    /// What would help.
+    #[oai(skip_serializing_if_is_none)]
+    pub help: Option<String>,
+}
+
+/// A file of the bundle.
+#[derive(Object)]
+pub struct PolicyFileSummary {
+    /// Its name, relative to the policy folder.
+    pub name: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// How many policies stand in it.
+    pub policies: u32,
+}
+
+/// A file of the bundle, whole.
+#[derive(Object)]
+pub struct PolicyFile {
+    /// Its name, relative to the policy folder.
+    pub name: String,
+    /// The revision of the bundle that it is part of.
+    pub revision: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// One policy.
+#[derive(Object)]
+pub struct PolicyAnswer {
+    /// Its `@id`; decisions and audit records name it.
+    pub id: String,
+    /// Whether it permits or forbids.
+    pub effect: EffectWord,
+    /// Its `@reason`.
+    #[oai(skip_serializing_if_is_none)]
+    pub reason: Option<String>,
+    /// The file it stands in.
+    pub file: String,
+    /// Its `@max_ttl`: how many seconds a token that it permits may live.
+    #[oai(skip_serializing_if_is_none)]
+    pub max_ttl: Option<u32>,
+}
+
+/// What a policy does.
+#[derive(Clone, Copy, Enum)]
+#[oai(rename_all = "lowercase")]
+pub enum EffectWord {
+    /// It permits.
+    Permit,
+    /// It forbids, whatever others permit.
+    Forbid,
+}
+
+impl From<&Bundle> for BundleAnswer {
+    fn from(bundle: &Bundle) -> Self {
+        let mut counts: HashMap<&str, u32> = HashMap::new();
+        for policy in bundle.policies().values() {
+            *counts.entry(&policy.file).or_default() += 1;
+        }
+        let file = |name: &str| PolicyFileSummary {
+            name: name.to_owned(),
+            size: bundle.file(name).map_or(0, |text| text.len() as u64),
+            policies: counts.get(name).copied().unwrap_or_default(),
+        };
+        Self {
+            revision: bundle.revision().to_string(),
+            warnings: bundle
+                .warnings()
+                .iter()
+                .map(PolicyDiagnostic::from)
+                .collect(),
+            files: bundle.files().map(file).collect(),
+            policies: bundle.policies().values().map(PolicyAnswer::from).collect(),
+        }
+    }
+}
+
+impl From<&Problem> for PolicyDiagnostic {
+    fn from(problem: &Problem) -> Self {
+        let (line, column) = problem.position().unzip();
+        Self {
+            file: problem.file().to_owned(),
+            line: line.map(|line| line as u64),
+            column: column.map(|column| column as u64),
+            message: problem.message().to_owned(),
+            help: problem.advice().map(str::to_owned),
+        }
+    }
+}
+
+impl From<&ListedPolicy> for PolicyAnswer {
+    fn from(policy: &ListedPolicy) -> Self {
+        Self {
+            id: policy.id.clone(),
+            effect: if policy.is_permit {
+                EffectWord::Permit
+            } else {
+                EffectWord::Forbid
+            },
+            reason: policy.reason.clone(),
+            file: policy.file.clone(),
+            max_ttl: policy.max_ttl,
+        }
+    }
+}
+
+const DENIED: (u16, &str) = (403, "The policies do not permit you to see them.");
+
+/// The statuses with which the policies may be refused.
+pub struct PoliciesStatuses;
+
+impl Statuses for PoliciesStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED];
+}
+
+/// The statuses with which a file may be refused.
+pub struct FileStatuses;
+
+impl Statuses for FileStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
+        DENIED,
+        (404, "There is no such file in the bundle in force."),
+    ];
+}
+
+#[OpenApi(tag = "Tags::Administration")]
+impl PoliciesApi {
+    /// Show the policies in force
+    ///
+    /// Their revision, what validation warns of, their files, and each policy.
+    #[oai(
+        path = "/admin/policies",
+        method = "get",
+        operation_id = "show_policies"
+    )]
+    async fn show(
+        &self,
+        visitor: ByHeader,
+    ) -> Result<Granted<PoliciesAnswer>, Refusal<PoliciesStatuses>> {
+        let bundle = self.administration.view_policies(&visitor.0).await?;
+        Ok(Granted(PoliciesAnswer {
+            in_force: BundleAnswer::from(&*bundle),
+        }))
+    }
+
+    /// Show the text of a policy file
+    #[oai(
+        path = "/admin/policies/files/:name",
+        method = "get",
+        operation_id = "show_policy_file"
+    )]
+    async fn show_file(
+        &self,
+        /// The file's name; a `/` in it is written `%2F`.
+        name: Path<String>,
+        visitor: ByHeader,
+    ) -> Result<Granted<PolicyFile>, Refusal<FileStatuses>> {
+        let (bundle, text) = self
+            .administration
+            .view_policy_file(&visitor.0, &name.0)
+            .await?;
+        Ok(Granted(PolicyFile {
+            name: name.0,
+            revision: bundle.revision().to_string(),
+            text: text.to_string(),
+        }))
+    }
+}

@@ -1,0 +1,47 @@
+//! What the program asks, held against what the schema says it asks.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::asked::{ADA, BEA, dataset, signed_in, user};
+use crate::domain::action::Action;
+use crate::domain::dataset::{RecordStatus, Visibility};
+use crate::domain::principal::Principal;
+use crate::domain::resource::Resource;
+use crate::policy::Bundle;
+use crate::policy::probe::is_asked;
+
+#[test]
+fn what_is_asked_is_what_the_schema_says_applies() {
+    let bundle = Bundle::embedded().unwrap();
+    let declared: BTreeSet<String> = bundle
+        .schema
+        .request_envs()
+        .map(|env| {
+            let action: &str = env.action().id().as_ref();
+            format!("{} {action} {}", env.principal(), env.resource())
+        })
+        .collect();
+    let principals = [
+        ("Anonymous", Principal::Anonymous),
+        ("User", signed_in(ADA, &[])),
+    ];
+    let dataset = dataset(Visibility::Public, RecordStatus::Published);
+    let resources = [
+        ("Dataset", Resource::Dataset(Arc::new(dataset))),
+        ("User", Resource::User(Arc::new(user(BEA, &[])))),
+        ("Role", Resource::Role("hydrology".parse().unwrap())),
+        ("Server", Resource::Server),
+    ];
+    let mut asked = BTreeSet::new();
+    for (principal_type, principal) in &principals {
+        for (resource_type, resource) in &resources {
+            for action in Action::ALL {
+                if is_asked(principal, *action, resource) {
+                    asked.insert(format!("{principal_type} {action} {resource_type}"));
+                }
+            }
+        }
+    }
+    assert_eq!(asked, declared);
+}

@@ -1,0 +1,234 @@
+//! The audit log over HTTP: page by page, filtered, and exported whole.
+
+use cedargate::domain::audit::{AuditRecord, Event, Outcome};
+use cedargate::domain::clock::Clock;
+use cedargate::service::visitor::Visitor;
+use serde_json::Value;
+
+use crate::audit::records;
+use crate::mint::part;
+use crate::server::{Answer, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN};
+
+/// One page of the audit log, as an admin sees it.
+async fn page(server: &Server, session: &str, query: &str) -> Value {
+    let asked = server.get(&format!("/admin/audit?{query}"));
+    let answer = Answer::of(asked.bearer_auth(session)).await;
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    // The next one is on record later, whatever the standing clock says.
+    server.clock.advance(1);
+    answer.json()
+}
+
+fn ids(records: &[Value]) -> Vec<&str> {
+    records
+        .iter()
+        .map(|record| record["id"].as_str().unwrap())
+        .collect()
+}
+
+async fn export(server: &Server, session: &str, query: &str) -> Answer {
+    let asked = server.get(&format!("/admin/audit/export?{query}"));
+    Answer::of(asked.bearer_auth(session)).await
+}
+
+fn lines(answer: &Answer) -> Vec<Value> {
+    assert_eq!(answer.status, 200);
+    let text = str::from_utf8(&answer.body).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'));
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Something of each kind on record, each a millisecond after the one before; ada's session.
+async fn eventful(server: &Server) -> String {
+    let later = || server.clock.advance(1);
+    let ada = server.session("ada").await;
+    later();
+    let mo = server.session("mo").await;
+    later();
+    let token = server.mint(RESTRICTED, Some(&mo)).await.token();
+    later();
+    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
+    later();
+    server.mint(PRIVATE, Some(&mo)).await.problem(404);
+    later();
+    server.mint(UNKNOWN, None).await.problem(404);
+    later();
+    server.mint(PUBLIC, None).await.token();
+    later();
+    server.login("ada", "wrong").await.problem(401);
+    later();
+    ada
+}
+
+#[tokio::test]
+async fn an_admin_reads_the_audit_log_newest_first_in_the_shape_of_the_export() {
+    let server = Server::start().await;
+    let ada = eventful(&server).await;
+    let mut expected = records(&server).await;
+    expected.reverse();
+    let page = page(&server, &ada, "limit=100").await;
+    assert_eq!(page["items"], Value::from(expected));
+    assert_eq!(page.get("next"), None);
+}
+
+#[tokio::test]
+async fn a_filter_finds_its_records_and_no_others() {
+    let server = Server::start().await;
+    let ada = eventful(&server).await;
+    let mo = part(&server.session("mo").await, 1)["sub"].clone();
+    let mo = mo.as_str().unwrap();
+    server.clock.advance(1);
+    let all = records(&server).await;
+    let moment = |at: usize| all[at]["time"].as_str().unwrap().to_owned();
+    let questions = [
+        (format!("user_id={mo}"), vec![1, 2, 3, 4, 8]),
+        (format!("dataset_id={RESTRICTED}"), vec![2, 3]),
+        (format!("dataset_id={}", PRIVATE.to_uppercase()), vec![4]),
+        ("outcome=denied".to_owned(), vec![4]),
+        ("outcome=refused".to_owned(), vec![5, 7]),
+        ("event=download".to_owned(), vec![3]),
+        ("event=login&outcome=granted".to_owned(), vec![0, 1, 8]),
+        ("action=read&event=mint".to_owned(), vec![2, 4, 5, 6]),
+        (
+            format!("since={}&until={}", moment(3), moment(5)),
+            vec![3, 4],
+        ),
+        (format!("since={}&outcome=refused", moment(6)), vec![7]),
+        (format!("until={}", moment(0)), vec![]),
+        (format!("user_id={UNKNOWN}"), vec![]),
+        (format!("resource_user_id={mo}"), vec![]),
+    ];
+    for (query, expected) in questions {
+        // Being asked is on record too, and would be found by some of the filters.
+        let before = &all.last().unwrap()["time"];
+        let span = if query.contains("until=") {
+            String::new()
+        } else {
+            let before = chrono::DateTime::parse_from_rfc3339(before.as_str().unwrap()).unwrap();
+            let end = before + chrono::Duration::milliseconds(1);
+            format!("&until={}", end.format("%FT%T%.3fZ"))
+        };
+        let newest_first = page(&server, &ada, &format!("{query}{span}")).await;
+        let found = newest_first["items"].as_array().unwrap();
+        let expected: Vec<&Value> = expected.iter().map(|at| &all[*at]).collect();
+        assert_eq!(found.iter().rev().collect::<Vec<_>>(), expected, "{query}");
+        let exported = lines(&export(&server, &ada, &format!("{query}{span}")).await);
+        assert_eq!(exported.iter().collect::<Vec<_>>(), expected, "{query}");
+        server.clock.advance(1);
+    }
+}
+
+#[tokio::test]
+async fn paging_gives_every_record_once_while_others_are_appended() {
+    let server = Server::start().await;
+    let ada = eventful(&server).await;
+    let mut expected = records(&server).await;
+    expected.reverse();
+    let mut seen = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = page(&server, &ada, &format!("limit=3{after}")).await;
+        seen.extend(page["items"].as_array().unwrap().clone());
+        server.mint(PUBLIC, None).await.token();
+        server.clock.advance(1);
+        let Some(next) = page.get("next") else { break };
+        after = format!("&after={}", next.as_str().unwrap());
+    }
+    assert_eq!(ids(&seen), ids(&expected));
+}
+
+#[tokio::test]
+async fn an_export_of_any_size_is_streamed_oldest_first_and_ends_with_now() {
+    let server = Server::start().await;
+    let ada = server.session("ada").await;
+    let database = server.database().await;
+    let made = |millis: i64| AuditRecord {
+        outcome: Outcome::Granted,
+        ..Visitor::at_command_line().open_record(Event::Mint, &Clock::standing_at(millis))
+    };
+    let past: Vec<AuditRecord> = (0..2_500).map(|at| made(1_000_000 + at)).collect();
+    database.append_audit_records(&past).await.unwrap();
+    let future = made(server.clock.unix_millis() + 60_000);
+    database.append_audit_records(&[future]).await.unwrap();
+
+    let answer = export(&server, &ada, "event=mint").await;
+    assert_eq!(answer.header("content-type"), "application/x-ndjson");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let exported = lines(&answer);
+    let expected: Vec<Value> = past
+        .iter()
+        .map(|record| serde_json::to_value(record).unwrap())
+        .collect();
+    assert_eq!(exported.len(), expected.len());
+    assert_eq!(exported, expected);
+}
+
+#[tokio::test]
+async fn who_reads_the_audit_log_is_on_record() {
+    let server = Server::start().await;
+    let ada = server.session("ada").await;
+    server.clock.advance(1);
+    page(
+        &server,
+        &ada,
+        &format!("outcome=denied&dataset_id={PUBLIC}"),
+    )
+    .await;
+    export(&server, &ada, "").await;
+    server.clock.advance(1);
+    let mo = server.session("mo").await;
+    server.clock.advance(1);
+    for path in ["/admin/audit", "/admin/audit/export"] {
+        let answer = Answer::of(server.get(path).bearer_auth(&mo)).await;
+        answer.problem(403);
+        server.clock.advance(1);
+    }
+    let told: Vec<String> = records(&server)
+        .await
+        .iter()
+        .filter(|record| record["event"] == "administer")
+        .map(|record| {
+            assert_eq!(record["action"], "view_audit");
+            assert!(record["user_id"].is_string());
+            format!("{} {}", record["outcome"], record["reason"])
+        })
+        .collect();
+    let denied =
+        "\"denied\" \"you may not do this: the policies do not permit you to view_audit here\"";
+    assert_eq!(
+        told,
+        [
+            format!("\"granted\" \"audit records listed, dataset_id {PUBLIC}, outcome denied\""),
+            "\"granted\" \"audit records exported\"".to_owned(),
+            denied.to_owned(),
+            denied.to_owned(),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_filter_that_cannot_be_read_is_told_and_nobody_in_particular_reads_nothing() {
+    let server = Server::start().await;
+    let ada = server.session("ada").await;
+    for query in [
+        "user_id=ada",
+        "dataset_id=dem",
+        "outcome=maybe",
+        "event=coffee",
+        "action=brew",
+        "since=yesterday",
+        "until=2026-03-01",
+        "limit=0",
+        "limit=101",
+        "after=1",
+    ] {
+        let asked = server.get(&format!("/admin/audit?{query}"));
+        let told = Answer::of(asked.bearer_auth(&ada)).await.problem(422);
+        assert!(told.contains(query.split('=').next().unwrap()), "{told}");
+    }
+    for path in ["/admin/audit", "/admin/audit/export"] {
+        Answer::of(server.get(path)).await.problem(401);
+    }
+}

@@ -1,0 +1,163 @@
+//! The table of `docs/decisions.md`: what the shipped policies say to each role, action and state.
+//!
+//! `REFRESH_DECISIONS=1 cargo test decision_table` writes it anew.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use cedargate::domain::action::Action;
+use cedargate::domain::caller::{Authentication, Context};
+use cedargate::domain::dataset::{Dataset, RecordStatus, Visibility};
+use cedargate::domain::id::{DatasetId, UserId};
+use cedargate::domain::principal::{Principal, Tags, User};
+use cedargate::domain::resource::Resource;
+use cedargate::policy::Bundle;
+use uuid::Uuid;
+
+const BEGIN: &str =
+    "<!-- decisions: written by `REFRESH_DECISIONS=1 cargo test decision_table` -->\n";
+const END: &str = "<!-- end of decisions -->";
+
+const OWNER: UserId = UserId(Uuid::from_u128(1));
+const READER: UserId = UserId(Uuid::from_u128(2));
+const OTHER: UserId = UserId(Uuid::from_u128(3));
+
+fn user(id: UserId, roles: &[&str]) -> Arc<User> {
+    Arc::new(User {
+        id,
+        username: "somebody".parse().unwrap(),
+        issuer: None,
+        roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
+        claims: Tags::new(),
+        is_disabled: false,
+    })
+}
+
+/// The shipped roles, as the columns of the table.
+fn roles() -> [(&'static str, Principal); 6] {
+    let signed_in = |id, roles: &[&str]| Principal::User(user(id, roles));
+    [
+        ("anonymous", Principal::Anonymous),
+        ("signed in", signed_in(OTHER, &[])),
+        ("reader, by name", signed_in(READER, &[])),
+        ("reader, by role", signed_in(OTHER, &["hydrology"])),
+        ("owner", signed_in(OWNER, &[])),
+        ("admin", signed_in(OTHER, &["admin"])),
+    ]
+}
+
+/// The states that a dataset can be in, and a dataset in it.
+fn states() -> impl Iterator<Item = (String, Resource)> {
+    RecordStatus::ALL.iter().flat_map(|record_status| {
+        Visibility::ALL.iter().map(move |visibility| {
+            let dataset = Dataset {
+                id: DatasetId(Uuid::from_u128(4)),
+                title: "Jacksboro fault: elevation".to_owned(),
+                visibility: *visibility,
+                record_status: *record_status,
+                owner: Some(OWNER),
+                reader_users: BTreeSet::from([READER]),
+                reader_roles: BTreeSet::from(["hydrology".parse().unwrap()]),
+                tags: Tags::new(),
+                file: None,
+            };
+            let state = format!("{visibility}, {record_status}");
+            (state, Resource::Dataset(Arc::new(dataset)))
+        })
+    })
+}
+
+/// One row: what each role is told.
+fn row(bundle: &Bundle, first: &[&str], action: Action, resource: &Resource) -> String {
+    let mut row = format!("| {} |", first.join(" | "));
+    for (_, principal) in roles() {
+        let context = Context {
+            address: "192.0.2.7".parse().unwrap(),
+            unix_millis: 1_772_366_400_000,
+            authentication: match principal {
+                Principal::Anonymous => Authentication::None,
+                Principal::User(_) => Authentication::Password,
+            },
+            key: None,
+        };
+        let decision = bundle.decide(&principal, action, resource, &context);
+        let told = if decision.is_permitted {
+            "**yes**"
+        } else {
+            "no"
+        };
+        write!(row, " {told} |").unwrap();
+    }
+    row.push('\n');
+    row
+}
+
+fn head(first: &[&str]) -> String {
+    let roles = roles().map(|(name, _)| name);
+    let columns = first.len() + roles.len();
+    format!(
+        "\n| {} | {} |\n{}|\n",
+        first.join(" | "),
+        roles.join(" | "),
+        "|---".repeat(columns)
+    )
+}
+
+fn table() -> String {
+    let bundle = Bundle::embedded().unwrap();
+    let mut table = String::new();
+    for action in [Action::Read, Action::Discover, Action::Administer] {
+        write!(table, "\n### `{action}` of a dataset\n").unwrap();
+        table.push_str(&head(&["dataset"]));
+        for (state, resource) in states() {
+            table.push_str(&row(&bundle, &[&state], action, &resource));
+        }
+    }
+    table.push_str("\n### The rest of administration\n");
+    table.push_str(&head(&["action", "asked of"]));
+    let somebody = Resource::User(user(UserId(Uuid::from_u128(5)), &[]));
+    let role = Resource::Role("hydrology".parse().unwrap());
+    for action in Action::ALL {
+        let resources: &[(&str, &Resource)] = match action {
+            Action::Read | Action::Discover | Action::Administer => &[],
+            Action::ViewUsers => &[("the server", &Resource::Server), ("a user", &somebody)],
+            Action::AdministerUsers => &[("a user", &somebody)],
+            Action::AdministerRoles => &[("a role", &role)],
+            Action::ViewDatasets
+            | Action::ViewAudit
+            | Action::ViewPolicies
+            | Action::ReloadPolicies
+            | Action::ViewKeys
+            | Action::ViewIssuers => &[("the server", &Resource::Server)],
+        };
+        for (name, resource) in resources {
+            table.push_str(&row(
+                &bundle,
+                &[&format!("`{action}`"), name],
+                *action,
+                resource,
+            ));
+        }
+    }
+    table.push('\n');
+    table
+}
+
+#[test]
+fn the_shipped_policies_decide_as_the_table_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/decisions.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (told, after) = rest.split_once(END).unwrap();
+    let table = table();
+    if std::env::var_os("REFRESH_DECISIONS").is_some() {
+        std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        return;
+    }
+    for (told, decided) in told.lines().zip(table.lines()) {
+        assert_eq!(told, decided, "docs/decisions.md and the policies disagree");
+    }
+    assert_eq!(told.lines().count(), table.lines().count());
+}
