@@ -48,12 +48,35 @@ pub(super) struct Ground {
 }
 
 impl Ground {
+    fn authenticator(&self, limits: &Arc<Limits>, mints: &Arc<Mints>) -> Authenticator {
+        Authenticator {
+            facts: Arc::clone(&self.facts),
+            keys: Arc::clone(&self.keys),
+            limits: Arc::clone(limits),
+            key_uses: KeyUses::of(self.database.clone()),
+            mints: Arc::clone(mints),
+            issuers: Arc::clone(&self.issuers),
+            outside_users: OutsideUsers::of(
+                Arc::clone(&self.facts),
+                self.database.clone(),
+                self.clock.clone(),
+            ),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// Builds every capability.
     pub(super) fn capabilities(
         self,
         settings: &Settings,
         metrics: PrometheusHandle,
     ) -> Capabilities {
+        let limits = Arc::new(Limits::new(
+            settings.mint_limit_per_minute,
+            self.clock.clone(),
+        ));
+        let mints = Arc::new(Mints::of(self.database.clone()));
+        let authenticator = Arc::new(self.authenticator(&limits, &mints));
         let Self {
             database,
             files,
@@ -65,8 +88,6 @@ impl Ground {
             issuers,
             clock,
         } = self;
-        let limits = Arc::new(Limits::new(settings.mint_limit_per_minute, clock.clone()));
-        let mints = Arc::new(Mints::of(database.clone()));
         let decisions = Arc::new(Decisions {
             bundle: Arc::clone(&bundle),
             clock: clock.clone(),
@@ -75,16 +96,6 @@ impl Ground {
             facts: Arc::clone(&facts),
             decisions,
             files: files.clone(),
-        });
-        let authenticator = Arc::new(Authenticator {
-            facts: Arc::clone(&facts),
-            keys: Arc::clone(&keys),
-            limits: Arc::clone(&limits),
-            key_uses: KeyUses::of(database.clone()),
-            mints: Arc::clone(&mints),
-            issuers: Arc::clone(&issuers),
-            outside_users: OutsideUsers::of(Arc::clone(&facts), database.clone(), clock.clone()),
-            clock: clock.clone(),
         });
         let passwords = Arc::new(passwords);
         let administration = Arc::new(Administration::guarded(
