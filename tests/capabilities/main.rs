@@ -25,6 +25,7 @@ mod download;
 mod guesses;
 mod health;
 mod house;
+mod issuers;
 mod key_set;
 mod limits;
 mod login;
