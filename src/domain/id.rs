@@ -84,14 +84,6 @@ impl RecordId {
     }
 }
 
-impl FromStr for RecordId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::try_parse(text).map(Self)
-    }
-}
-
 impl ApiKeyId {
     /// Makes the id of a key made at `unix_millis` (milliseconds since 1970 UTC).
     #[must_use]
@@ -100,21 +92,18 @@ impl ApiKeyId {
     }
 }
 
-impl FromStr for ApiKeyId {
-    type Err = uuid::Error;
+macro_rules! read_as_uuid {
+    ($($id:ident),*) => {$(
+        impl FromStr for $id {
+            type Err = uuid::Error;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::try_parse(text).map(Self)
-    }
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::try_parse(text).map(Self)
+            }
+        }
+    )*};
 }
-
-impl FromStr for UserId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::try_parse(text).map(Self)
-    }
-}
+read_as_uuid!(UserId, SessionId, RecordId, ApiKeyId);
 
 impl UserId {
     /// Makes a new random user id.

@@ -3,6 +3,10 @@
 //! A handler has three moves: read, one service call, reply. This floor refuses to know how
 //! anything is decided, minted, stored or read.
 
+pub mod admin_credentials_api;
+pub mod admin_roles_api;
+pub mod admin_statuses;
+pub mod admin_users_api;
 pub mod answer;
 pub mod api_keys_api;
 pub mod audit_api;
@@ -52,6 +56,9 @@ use crate::service::health::Health;
 use crate::service::keys::Keys;
 use crate::service::sessions::Sessions;
 
+use admin_credentials_api::AdminCredentialsApi;
+use admin_roles_api::AdminRolesApi;
+use admin_users_api::AdminUsersApi;
 use api_keys_api::ApiKeysApi;
 use audit_api::AuditApi;
 use catalog_api::CatalogApi;
@@ -112,6 +119,9 @@ type Apis = (
     CatalogApi,
     KeySetApi,
     HealthApi,
+    AdminUsersApi,
+    AdminRolesApi,
+    AdminCredentialsApi,
     AuditApi,
     PoliciesApi,
     SigningKeysApi,
@@ -140,6 +150,15 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
         },
         HealthApi {
             health: Arc::clone(&capabilities.health),
+        },
+        AdminUsersApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        AdminRolesApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        AdminCredentialsApi {
+            administration: Arc::clone(&capabilities.administration),
         },
         AuditApi {
             administration: Arc::clone(&capabilities.administration),

@@ -7,11 +7,16 @@
     reason = "tests say what they expect"
 )]
 
+mod admin_credentials;
+mod admin_desks;
+mod admin_roles;
+mod admin_users;
 mod api_keys;
 mod audit;
 mod audit_log;
 mod catalog_view;
 mod command_line;
+mod command_line_users;
 mod cors;
 mod decision_table;
 mod download;
