@@ -103,7 +103,8 @@ impl Stores {
         )
         .await?;
         database.migrate().await?;
-        let files = FileStore::open(&settings.files_dir)?;
+        let files =
+            FileStore::open(&settings.files_dir)?.importing_from(settings.import_dir.as_deref());
         Ok(Self {
             database,
             files,
@@ -173,6 +174,7 @@ impl App {
                 allowed_origins: settings.allowed_origins.clone(),
                 jwks_max_age: settings.jwks_max_age,
                 longest_request: settings.request_timeout,
+                largest_upload: settings.largest_upload,
                 clock,
             },
             bounds: Bounds {

@@ -63,10 +63,7 @@ impl Ground {
         } = self;
         let limits = Arc::new(Limits::new(settings.mint_limit_per_minute, clock.clone()));
         let mints = Arc::new(Mints::of(database.clone()));
-        let decisions = Arc::new(Decisions {
-            bundle: Arc::clone(&bundle),
-            clock: clock.clone(),
-        });
+        let decisions = Arc::new(Decisions::of(Arc::clone(&bundle), clock.clone()));
         let access = Arc::new(Access {
             facts: Arc::clone(&facts),
             decisions,

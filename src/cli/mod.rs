@@ -8,6 +8,7 @@ mod api_key;
 mod audit;
 mod catalog;
 mod config;
+mod dataset;
 mod demo;
 mod logging;
 mod openapi;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Settings, Sources};
+use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
 
 /// Decides who may download what, and mints the tokens that open it.
@@ -47,6 +49,12 @@ enum Verb {
     /// Work with users, on the database itself
     #[command(subcommand)]
     User(UserVerb),
+    /// Look at datasets, on the database itself
+    #[command(subcommand)]
+    Dataset(DatasetVerb),
+    /// Share datasets, on the database itself
+    #[command(subcommand)]
+    Share(ShareVerb),
     /// Work with API keys
     #[command(subcommand)]
     ApiKey(ApiKeyVerb),
@@ -109,6 +117,32 @@ enum UserVerb {
         /// The user's name
         name: Username,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum DatasetVerb {
+    /// Print all datasets
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print one dataset with its owner, its readers and its file
+    Show {
+        /// The dataset's id
+        id: DatasetId,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ShareVerb {
+    /// Share a dataset with a user or a role
+    Add(dataset::ShareArguments),
+    /// Withdraw the share of a user or a role
+    Remove(dataset::ShareArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -217,6 +251,16 @@ fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
             in_runtime(catalog::apply(settings, &file, prune, json))
         }
         Verb::User(verb) => in_runtime(administer_users(settings, verb)),
+        Verb::Dataset(DatasetVerb::List { json }) => in_runtime(dataset::list(settings, json)),
+        Verb::Dataset(DatasetVerb::Show { id, json }) => {
+            in_runtime(dataset::show(settings, id, json))
+        }
+        Verb::Share(ShareVerb::Add(arguments)) => {
+            in_runtime(dataset::share(settings, arguments, true))
+        }
+        Verb::Share(ShareVerb::Remove(arguments)) => {
+            in_runtime(dataset::share(settings, arguments, false))
+        }
         Verb::ApiKey(ApiKeyVerb::Create(arguments)) => {
             in_runtime(api_key::create(settings, arguments))
         }

@@ -25,5 +25,8 @@ pub const MOST_HEADERS: usize = 100;
 /// Which part of all connections one address may hold that is no trusted proxy: one in so many.
 pub const CONNECTION_SHARE: usize = 4;
 
-/// How long a client may read nothing of its answer.
+/// How long a client may read nothing of its answer, or send nothing of the file that it uploads.
 pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long an uploaded file may take to arrive; its largest size is a setting.
+pub const UPLOAD_TIMEOUT: Duration = Duration::from_mins(30);

@@ -64,6 +64,8 @@ closed_words! {
     }
 }
 
+const BYTES_A_MEBIBYTE: u64 = 1024 * 1024;
+
 /// Every setting in its type; the list with defaults and bounds is [`SETTINGS`].
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -77,6 +79,10 @@ pub struct Settings {
     pub database_connections: u32,
     /// The folder of the file store.
     pub files_dir: PathBuf,
+    /// The folder of files that may be imported over HTTP; none is nothing to import.
+    pub import_dir: Option<PathBuf>,
+    /// The largest file that may be uploaded, in bytes.
+    pub largest_upload: u64,
     /// The folder of the policy bundle; none is the bundle inside the program.
     pub policy_dir: Option<PathBuf>,
     /// The `iss` of all tokens.
@@ -129,6 +135,8 @@ impl Settings {
             database_url: database_url(reading, &data_dir)?,
             database_connections: reading.whole(&setting::DATABASE_CONNECTIONS)?,
             files_dir: reading.path(&setting::FILES_DIR, &data_dir.join("files"))?,
+            import_dir: import_dir(reading)?,
+            largest_upload: u64::from(reading.whole(&setting::LARGEST_UPLOAD)?) * BYTES_A_MEBIBYTE,
             policy_dir: policy_dir(reading)?,
             issuer: issuer(reading, listen)?,
             audience: audience(reading)?,
@@ -194,6 +202,14 @@ fn database_url(reading: &mut Reading, data_dir: &Path) -> Result<Secret<String>
     let shown = address::redacted_database_url(url.reveal()).ok_or_else(|| wrong(reading))?;
     reading.note(&setting::DATABASE_URL, shown);
     Ok(url)
+}
+
+fn import_dir(reading: &mut Reading) -> Result<Option<PathBuf>, ConfigError> {
+    let set = reading.text(&setting::IMPORT_DIR)?;
+    let folder = set.map(|path| reading.rooted(Path::new(&path)));
+    let shown = folder.as_ref().map(|folder| folder.display().to_string());
+    reading.note(&setting::IMPORT_DIR, shown.unwrap_or_default());
+    Ok(folder)
 }
 
 fn policy_dir(reading: &mut Reading) -> Result<Option<PathBuf>, ConfigError> {

@@ -49,7 +49,7 @@ impl Setting {
 
     /// Says whether the default follows from other settings or from what is on the disk.
     pub(super) fn is_derived(&self) -> bool {
-        self.default.contains('<') || self.name == POLICY_DIR.name
+        self.default.contains('<') || self.name == POLICY_DIR.name || self.name == IMPORT_DIR.name
     }
 }
 
@@ -82,6 +82,10 @@ settings! {
         "The most connections to the database.";
     FILES_DIR = "files_dir", "<data_dir>/files", Text("a folder"),
         "The folder of the file store.";
+    IMPORT_DIR = "import_dir", "", Text("a folder"),
+        "A folder whose files whoever may administer a dataset may make the dataset's own by their path, and then download. Nothing is imported over HTTP unless it is set.";
+    LARGEST_UPLOAD = "largest_upload", "4096", Whole(1, 1_048_576, "mebibytes"),
+        "The largest file that may be uploaded.";
     POLICY_DIR = "policy_dir", "./policies", Text("a folder"),
         "The folder of the policy bundle. If it is not set and `./policies` does not exist, the bundle inside the program is used.";
     ISSUER = "issuer", "http://<listen>",

@@ -37,6 +37,86 @@ pub struct Dataset {
     pub file: Option<StoredFile>,
 }
 
+/// The longest title, in characters.
+pub const LONGEST_TITLE: usize = 200;
+/// The most tags of one dataset, and the most values of one tag.
+pub const MOST_TAGS: usize = 64;
+/// The longest tag key or value, in characters.
+pub const LONGEST_TAG: usize = 256;
+
+/// Why a text or a tag is none that a dataset can have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DatasetError {
+    /// The title is empty, too long or of several lines.
+    #[error("a title has 1 to {LONGEST_TITLE} characters on one line; this one has {length}")]
+    WrongTitle {
+        /// How many characters it has.
+        length: usize,
+    },
+    /// There are more than [`MOST_TAGS`] tags.
+    #[error("a dataset has at most {MOST_TAGS} tags")]
+    TooManyTags,
+    /// A tag has more than [`MOST_TAGS`] values.
+    #[error("a tag has at most {MOST_TAGS} values")]
+    TooManyValues,
+    /// A tag's key or value is empty, too long or not printable.
+    #[error("a tag's key or value has 1 to {LONGEST_TAG} printable characters")]
+    WrongTag,
+}
+
+/// Whether a text can be a dataset's title.
+pub fn check_title(title: &str) -> Result<(), DatasetError> {
+    let length = title.chars().count();
+    if title.trim().is_empty() || length > LONGEST_TITLE || title.chars().any(char::is_control) {
+        return Err(DatasetError::WrongTitle { length });
+    }
+    Ok(())
+}
+
+/// Whether a text can be the key or a value of a tag.
+pub fn check_tag(text: &str) -> Result<(), DatasetError> {
+    let length = text.chars().count();
+    if length == 0 || length > LONGEST_TAG || text.chars().any(char::is_control) {
+        return Err(DatasetError::WrongTag);
+    }
+    Ok(())
+}
+
+/// Whether a dataset can have these tags.
+pub fn check_tags(tags: &Tags) -> Result<(), DatasetError> {
+    if tags.len() > MOST_TAGS {
+        return Err(DatasetError::TooManyTags);
+    }
+    for (key, values) in tags {
+        if values.len() > MOST_TAGS {
+            return Err(DatasetError::TooManyValues);
+        }
+        std::iter::once(key)
+            .chain(values)
+            .try_for_each(|text| check_tag(text))?;
+    }
+    Ok(())
+}
+
+impl Dataset {
+    /// The fields in which `other` differs, as a catalog file names them.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let fields = [
+            ("title", self.title != other.title),
+            ("visibility", self.visibility != other.visibility),
+            ("record_status", self.record_status != other.record_status),
+            ("owner", self.owner != other.owner),
+            ("file", self.file != other.file),
+            ("reader_roles", self.reader_roles != other.reader_roles),
+            ("reader_users", self.reader_users != other.reader_users),
+            ("tags", self.tags != other.tags),
+        ];
+        let different = fields.into_iter().filter(|(_, is_different)| *is_different);
+        different.map(|(field, _)| field).collect()
+    }
+}
+
 /// One immutable file in the file store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredFile {

@@ -105,6 +105,14 @@ macro_rules! read_as_uuid {
 }
 read_as_uuid!(UserId, SessionId, RecordId, ApiKeyId);
 
+impl DatasetId {
+    /// Makes a new random dataset id.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 impl UserId {
     /// Makes a new random user id.
     #[must_use]

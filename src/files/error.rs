@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a file could not be stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,20 @@ pub enum FilesError {
     SourceChanged {
         /// The path that was given.
         path: PathBuf,
+    },
+    /// There is no folder to import from, or the path leads out of it.
+    #[error("{} is no path into the import folder", path.display())]
+    SourceOutside {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// The bytes of a file that was being received ended early.
+    #[error("{name} did not arrive whole: {source}")]
+    NotArrived {
+        /// The name of the file.
+        name: String,
+        /// What the connection said.
+        source: io::Error,
     },
     /// The store did not take the file.
     #[error("cannot store {name}: {source}")]
@@ -113,5 +127,20 @@ impl From<FilesError> for io::Error {
     /// Wraps the error for bodies that stream, whose errors are those of input and output.
     fn from(error: FilesError) -> Self {
         Self::other(error)
+    }
+}
+
+impl FilesError {
+    /// The same about the source by another path.
+    pub(super) fn told_of(self, other: &Path) -> Self {
+        let path = other.to_path_buf();
+        match self {
+            Self::SourceMissing { .. } => Self::SourceMissing { path },
+            Self::SourceNotRegular { .. } => Self::SourceNotRegular { path },
+            Self::SourceEmpty { .. } => Self::SourceEmpty { path },
+            Self::NotATiff { .. } => Self::NotATiff { path },
+            Self::SourceUnreadable { source, .. } => Self::SourceUnreadable { path, source },
+            other => other,
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod error;
 mod reading;
+mod receiving;
 mod source;
 
 use std::ops::Range;
@@ -17,6 +18,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt};
+use tokio::sync::Semaphore;
 
 pub use error::FilesError;
 
@@ -32,6 +34,8 @@ pub type ByteStream = BoxStream<'static, Result<Bytes, FilesError>>;
 pub struct FileStore {
     store: Arc<dyn ObjectStore>,
     folder: Arc<Path>,
+    imports: Option<Arc<Path>>,
+    turns: Arc<Semaphore>,
 }
 
 impl FileStore {
@@ -49,7 +53,18 @@ impl FileStore {
         Ok(Self {
             store: Arc::new(store),
             folder: folder.into(),
+            imports: None,
+            turns: Arc::new(Semaphore::new(receiving::MOST_AT_ONCE)),
         })
+    }
+
+    /// The same store, which also takes files from a folder by their path in it.
+    #[must_use]
+    pub fn importing_from(self, imports: Option<&Path>) -> Self {
+        Self {
+            imports: imports.map(Arc::from),
+            ..self
+        }
     }
 
     /// Looks whether the folder is still there: to the store itself, no folder is an empty one.
@@ -80,8 +95,33 @@ impl FileStore {
     /// [`StoredFile::modified`]; a caller that already catalogued this content keeps its older time.
     pub async fn import(&self, source: &Path, now_seconds: i64) -> Result<StoredFile, FilesError> {
         let path = source.to_path_buf();
-        let (content, source) = read_source(source, move || {
-            let mut source = Source::open(&path)?;
+        self.import_opened(source, now_seconds, move || Source::open(&path))
+            .await
+    }
+
+    /// Like [`FileStore::import`], for a path inside the import folder. Without such a folder, and for
+    /// a path that leads out of it, it fails with [`FilesError::SourceOutside`].
+    pub async fn import_beneath(
+        &self,
+        source: &Path,
+        now_seconds: i64,
+    ) -> Result<StoredFile, FilesError> {
+        let path = source.to_path_buf();
+        let Some(folder) = self.imports.clone() else {
+            return Err(FilesError::SourceOutside { path });
+        };
+        let open = move || Source::open_beneath(&folder, &path);
+        self.import_opened(source, now_seconds, open).await
+    }
+
+    async fn import_opened(
+        &self,
+        path: &Path,
+        now_seconds: i64,
+        open: impl FnOnce() -> Result<Source, FilesError> + Send + 'static,
+    ) -> Result<StoredFile, FilesError> {
+        let (content, source) = read_source(path, move || {
+            let mut source = open()?;
             let content = source.digest()?;
             source.rewind()?;
             Ok((content, source))

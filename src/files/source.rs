@@ -5,7 +5,8 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::error::FilesError;
 
 /// How much is read at once; S3 takes no smaller part than 5 MiB.
-const PIECE: u64 = 8 * 1024 * 1024;
+pub(super) const PIECE: u64 = 8 * 1024 * 1024;
 
 /// The longest name of a stored file, in bytes.
 const LONGEST_FILE_NAME: usize = 128;
@@ -26,7 +27,7 @@ pub(super) struct Source {
 }
 
 /// What a whole reading of the source has shown.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
     /// The SHA-256 in lower-case hexadecimal.
     pub(super) sha256: String,
@@ -72,6 +73,33 @@ impl Source {
         };
         source.check_start()?;
         Ok(source)
+    }
+
+    /// Opens a file by its path inside `folder`; neither `..` nor a link leads out of it.
+    ///
+    /// Errors name the path as it was given: where the folder is, is not told.
+    pub(super) fn open_beneath(folder: &Path, path: &Path) -> Result<Self, FilesError> {
+        let outside = || FilesError::SourceOutside { path: path.into() };
+        let is_plain = |part: Component| matches!(part, Component::Normal(_));
+        if path.as_os_str().is_empty() || !path.components().all(is_plain) {
+            return Err(outside());
+        }
+        let source = Self::open(&folder.join(path)).map_err(|error| error.told_of(path))?;
+        // What was opened must be what stands inside the folder once all links are followed: a link
+        // that is changed meanwhile gives another file, or none inside.
+        let told = |error| unreadable(path, error);
+        let inside = folder.canonicalize().map_err(told)?;
+        let found = folder.join(path).canonicalize().map_err(told)?;
+        let opened = source.file.metadata().map_err(told)?;
+        let looked_at = std::fs::symlink_metadata(&found).map_err(told)?;
+        let is_same = (opened.dev(), opened.ino()) == (looked_at.dev(), looked_at.ino());
+        if !found.starts_with(inside) || !is_same {
+            return Err(outside());
+        }
+        Ok(Self {
+            path: path.into(),
+            ..source
+        })
     }
 
     fn check_start(&mut self) -> Result<(), FilesError> {
@@ -131,7 +159,7 @@ fn unreadable(path: &Path, source: io::Error) -> FilesError {
 
 /// Whether a file that begins with `start` can be a TIFF: TIFF 6.0 section 2 (8 bytes of header)
 /// or `BigTIFF` (16 bytes of header), in either byte order.
-fn is_tiff(start: &[u8]) -> bool {
+pub(super) fn is_tiff(start: &[u8]) -> bool {
     let is_classic = start.starts_with(b"II*\0") || start.starts_with(b"MM\0*");
     let is_big = start.starts_with(b"II+\0") || start.starts_with(b"MM\0+");
     (is_classic && start.len() >= 8) || (is_big && start.len() >= 16)

@@ -62,3 +62,20 @@ impl Statuses for RemoveStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 412, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_THERE, AT_ODDS];
 }
+
+/// Of bringing a file.
+pub struct UploadStatuses;
+
+impl Statuses for UploadStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 408, 412, 413, 415, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
+        (
+            400,
+            "The credentials cannot be read, there is more than one, or the body broke off.",
+        ),
+        DENIED,
+        NOT_THERE,
+        (413, "The file is larger than this server takes."),
+        (422, "A parameter cannot be read, or the file is no TIFF."),
+    ];
+}

@@ -98,12 +98,16 @@ pub struct ChangedUser {
     /// Whether all credentials of the user are invalid.
     pub is_disabled: bool,
     /// All claims of the user; left out, they stay.
+    #[oai(skip_serializing_if_is_none)]
     pub claims: Option<WrittenClaims>,
     /// May be sent back as it was read; it cannot be changed.
+    #[oai(skip_serializing_if_is_none)]
     pub id: Option<UserId>,
     /// May be sent back as it was read; it cannot be changed.
+    #[oai(skip_serializing_if_is_none)]
     pub issuer: Option<String>,
     /// May be sent back as it was read; it is changed with a password.
+    #[oai(skip_serializing_if_is_none)]
     pub has_password: Option<bool>,
 }
 

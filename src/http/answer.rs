@@ -173,6 +173,7 @@ fn problem(status: u16) -> MetaResponse {
             "There is no such dataset, or you may not know that there is.",
             vec![],
         ),
+        408 => ("The body did not arrive in time.", vec![]),
         409 => ("It is at odds with what there is already.", vec![]),
         412 => ("It is not what `If-Match` names: it has changed.", vec![]),
         413 => ("The body is too large.", vec![]),

@@ -100,6 +100,26 @@ impl From<Visibility> for VisibilityWord {
     }
 }
 
+impl From<VisibilityWord> for Visibility {
+    fn from(word: VisibilityWord) -> Self {
+        match word {
+            VisibilityWord::Public => Self::Public,
+            VisibilityWord::Internal => Self::Internal,
+            VisibilityWord::Restricted => Self::Restricted,
+            VisibilityWord::Private => Self::Private,
+        }
+    }
+}
+
+impl From<RecordStatusWord> for RecordStatus {
+    fn from(word: RecordStatusWord) -> Self {
+        match word {
+            RecordStatusWord::Published => Self::Published,
+            RecordStatusWord::Draft => Self::Draft,
+        }
+    }
+}
+
 impl From<RecordStatus> for RecordStatusWord {
     fn from(status: RecordStatus) -> Self {
         match status {

@@ -21,12 +21,14 @@ pub enum Tags {
 }
 
 /// Bodies whose unknown members are refused: a misspelt one would be left out without a word.
-const STRICT_BODIES: [&str; 5] = [
+const STRICT_BODIES: [&str; 7] = [
     "NewApiKey",
     "NewUserBody",
     "ChangedUser",
     "NewPassword",
     "NewRole",
+    "DatasetBody",
+    "ImportBody",
 ];
 
 /// The query and header parameters of the download, whose handler reads them by itself.

@@ -18,7 +18,9 @@ use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use poem::{Body, Endpoint, IntoResponse, Middleware, Request, Response};
 use tracing::Instrument;
 
-use crate::config::limits::{BODY_TIMEOUT, LARGEST_BODY, LARGEST_HEADERS};
+use crate::config::limits::{
+    BODY_TIMEOUT, LARGEST_BODY, LARGEST_HEADERS, STALL_TIMEOUT, UPLOAD_TIMEOUT,
+};
 use crate::domain::clock::Clock;
 use crate::domain::id::RecordId;
 
@@ -74,6 +76,10 @@ pub struct Gate {
     pub trusted_proxies: Vec<IpNet>,
     /// How long a request may take until its response begins.
     pub longest_request: Duration,
+    /// Which requests bring a file, which is larger and takes longer than other bodies.
+    pub is_upload: fn(&Method, &str) -> bool,
+    /// The largest file that may be uploaded, in bytes.
+    pub largest_upload: u64,
     /// Which path takes which methods.
     pub methods: Arc<Methods>,
     /// The time, for request ids.
@@ -111,10 +117,11 @@ impl<E: Endpoint> Endpoint for Gated<E> {
         let request_id = arrival.request_id.clone();
         let span = tracing::info_span!("request", request_id);
         request.extensions_mut().insert(arrival);
+        let allowance = self.gate.allowance(&method, &path);
 
         let answered = async {
-            let mut response = match bound(&mut request) {
-                Ok(()) => self.answer(request, &method, &path).await,
+            let mut response = match bound(&mut request, allowance) {
+                Ok(()) => self.answer(request, &method, &path, allowance).await,
                 Err(problem) => problem.into_response(),
             };
             dress(response.headers_mut(), &request_id);
@@ -134,9 +141,16 @@ impl<E: Endpoint> Endpoint for Gated<E> {
 }
 
 impl<E: Endpoint> Gated<E> {
-    async fn answer(&self, request: Request, method: &Method, path: &str) -> Response {
+    async fn answer(
+        &self,
+        request: Request,
+        method: &Method,
+        path: &str,
+        allowance: Allowance,
+    ) -> Response {
+        let longest = self.gate.longest_request.saturating_add(allowance.patience);
         let answer = std::panic::AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        let response = match tokio::time::timeout(self.gate.longest_request, answer).await {
+        let response = match tokio::time::timeout(longest, answer).await {
             Ok(Ok(Ok(response))) => response.into_response(),
             Ok(Ok(Err(error))) => Problem::of_poem_error(error),
             Ok(Err(_)) => {
@@ -161,7 +175,38 @@ impl<E: Endpoint> Gated<E> {
     }
 }
 
+/// What the body of a request may be.
+#[derive(Clone, Copy)]
+struct Allowance {
+    /// The most bytes.
+    largest: u64,
+    /// How long it may take to arrive.
+    longest: Duration,
+    /// How long nothing of it may come.
+    stall: Duration,
+    /// How much longer than others the request may take because of it.
+    patience: Duration,
+}
+
 impl Gate {
+    fn allowance(&self, method: &Method, path: &str) -> Allowance {
+        if (self.is_upload)(method, path) {
+            Allowance {
+                largest: self.largest_upload,
+                longest: UPLOAD_TIMEOUT,
+                stall: STALL_TIMEOUT,
+                patience: UPLOAD_TIMEOUT,
+            }
+        } else {
+            Allowance {
+                largest: LARGEST_BODY,
+                longest: BODY_TIMEOUT,
+                stall: BODY_TIMEOUT,
+                patience: Duration::ZERO,
+            }
+        }
+    }
+
     fn arrival(&self, request: &Request) -> Arrival {
         let peer = request
             .remote_addr()
@@ -241,7 +286,7 @@ fn loggable(path: &str) -> String {
 }
 
 /// Refuses what is too large to begin with, and bounds the body that is still to come.
-fn bound(request: &mut Request) -> Result<(), Problem> {
+fn bound(request: &mut Request, allowance: Allowance) -> Result<(), Problem> {
     let headers = request.headers();
     let header_bytes: usize = headers
         .iter()
@@ -259,12 +304,12 @@ fn bound(request: &mut Request) -> Result<(), Problem> {
         let detail = "the request must have one Host header";
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
-    if length_of(headers).is_some_and(|length| length > LARGEST_BODY) {
+    if length_of(headers).is_some_and(|length| length > allowance.largest) {
         return Err(Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE));
     }
     if headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_LENGTH) {
         let body = request.take_body().into_bytes_stream();
-        request.set_body(Body::from_bytes_stream(bounded(body)));
+        request.set_body(Body::from_bytes_stream(bounded(body, allowance)));
     }
     Ok(())
 }
@@ -272,12 +317,14 @@ fn bound(request: &mut Request) -> Result<(), Problem> {
 /// The body as far as it comes in time and is not too large.
 fn bounded(
     body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    allowance: Allowance,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    let deadline = tokio::time::Instant::now() + BODY_TIMEOUT;
+    let deadline = tokio::time::Instant::now() + allowance.longest;
     stream::try_unfold(
-        (Box::pin(body), LARGEST_BODY),
+        (Box::pin(body), allowance.largest),
         move |(mut body, left)| async move {
-            let next = tokio::time::timeout_at(deadline, body.next());
+            let stalled = tokio::time::Instant::now() + allowance.stall;
+            let next = tokio::time::timeout_at(deadline.min(stalled), body.next());
             let next = next
                 .await
                 .map_err(|_| io::Error::from(ErrorKind::TimedOut))?;
@@ -346,6 +393,8 @@ mod tests {
                 .map(|net| net.parse().unwrap())
                 .collect(),
             longest_request: Duration::from_secs(1),
+            is_upload: |_, _| false,
+            largest_upload: 0,
             methods: Arc::new(Methods::default()),
             clock: Clock::standing_at(0),
             has_warned: Arc::default(),

@@ -4,7 +4,10 @@
 //! anything is decided, minted, stored or read.
 
 pub mod admin_credentials_api;
+pub mod admin_datasets_api;
+pub mod admin_files_api;
 pub mod admin_roles_api;
+pub mod admin_shares_api;
 pub mod admin_statuses;
 pub mod admin_users_api;
 pub mod answer;
@@ -57,7 +60,10 @@ use crate::service::keys::Keys;
 use crate::service::sessions::Sessions;
 
 use admin_credentials_api::AdminCredentialsApi;
+use admin_datasets_api::AdminDatasetsApi;
+use admin_files_api::AdminFilesApi;
 use admin_roles_api::AdminRolesApi;
+use admin_shares_api::AdminSharesApi;
 use admin_users_api::AdminUsersApi;
 use api_keys_api::ApiKeysApi;
 use audit_api::AuditApi;
@@ -107,6 +113,8 @@ pub struct Manners {
     pub jwks_max_age: Duration,
     /// How long a request may take until its response begins.
     pub longest_request: Duration,
+    /// The largest file that may be uploaded, in bytes.
+    pub largest_upload: u64,
     /// The time.
     pub clock: Clock,
 }
@@ -122,6 +130,9 @@ type Apis = (
     AdminUsersApi,
     AdminRolesApi,
     AdminCredentialsApi,
+    AdminDatasetsApi,
+    AdminFilesApi,
+    AdminSharesApi,
     AuditApi,
     PoliciesApi,
     SigningKeysApi,
@@ -160,6 +171,15 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
         AdminCredentialsApi {
             administration: Arc::clone(&capabilities.administration),
         },
+        AdminDatasetsApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        AdminFilesApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        AdminSharesApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
         AuditApi {
             administration: Arc::clone(&capabilities.administration),
         },
@@ -196,6 +216,8 @@ pub fn routes(
     let gate = Gate {
         trusted_proxies: manners.trusted_proxies,
         longest_request: manners.longest_request,
+        is_upload: admin_files_api::is_upload,
+        largest_upload: manners.largest_upload,
         methods,
         clock: manners.clock,
         has_warned: Arc::default(),

@@ -128,6 +128,15 @@ impl Problem {
         Self::new(status, detail)
     }
 
+    /// The problem of a body that did not arrive whole.
+    fn of_broken_body(error: &std::io::Error) -> Self {
+        Self::of_status(match error.kind() {
+            ErrorKind::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            ErrorKind::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        })
+    }
+
     /// The problem that an error of the router or of an extractor is.
     #[must_use]
     pub fn of_poem_error(error: poem::Error) -> Response {
@@ -152,12 +161,7 @@ impl Problem {
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
         }
         if let Some(ReadBodyError::Io(error)) = error.downcast_ref() {
-            let status = match error.kind() {
-                ErrorKind::TimedOut => StatusCode::REQUEST_TIMEOUT,
-                ErrorKind::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-                _ => StatusCode::BAD_REQUEST,
-            };
-            return Self::of_status(status).into_response();
+            return Self::of_broken_body(error).into_response();
         }
         if let Some(error) = error.downcast_ref::<ContentTypeError>() {
             return Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string())
@@ -193,6 +197,7 @@ impl From<ServiceError> for Problem {
             ServiceError::Invalid { field, .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).about(field)
             }
+            ServiceError::NotArrived { source } => Self::of_broken_body(&source),
             ServiceError::Overtaken => Self::new(StatusCode::PRECONDITION_FAILED, detail),
             ServiceError::TooManyApiKeys => Self::new(StatusCode::CONFLICT, detail),
             ServiceError::ApiKeyInvalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),

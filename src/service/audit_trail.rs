@@ -195,6 +195,7 @@ fn is_undecided(error: &ServiceError) -> bool {
         | ServiceError::NotFound { .. }
         | ServiceError::Conflict { .. }
         | ServiceError::Invalid { .. }
+        | ServiceError::NotArrived { .. }
         | ServiceError::Overtaken
         | ServiceError::Internal { .. } => false,
     }

@@ -20,7 +20,7 @@ use super::visitor::Visitor;
 
 /// The most datasets of one page.
 pub const LONGEST_PAGE: u32 = 100;
-/// How many datasets one step reads from the catalog, and decides before others get a turn.
+/// How many datasets one step reads from the catalog and looks at before others get a turn.
 const STEP: u32 = 100;
 
 /// One dataset that a caller may discover.
@@ -76,34 +76,31 @@ impl CatalogView {
         after: Option<DatasetId>,
         limit: u32,
     ) -> Result<Page, ServiceError> {
-        let asker = self.admit(visitor).await?;
-        let limit = limit.clamp(1, LONGEST_PAGE) as usize;
-        let mut datasets: Vec<Visible> = Vec::with_capacity(limit);
+        let asker = Arc::new(self.admit(visitor).await?);
+        let limit = limit.clamp(1, LONGEST_PAGE);
+        let mut page: Vec<Visible> = Vec::new();
         let mut looked_at = after;
+        // One more than the page takes tells whether there is a next one.
+        let mut most = STEP.min(limit + 1);
         loop {
-            let step = self.access.facts.datasets_after(looked_at, STEP).await?;
-            let is_last_step = step.len() < STEP as usize;
-            for dataset in step {
-                looked_at = Some(dataset.id);
-                let Some(visible) = look(&asker, &dataset) else {
-                    continue;
-                };
-                if datasets.len() == limit {
-                    // A page ends with an id that was shown: one of a hidden dataset, or only that
-                    // there is one, would tell what the caller may not know.
-                    let next = datasets.last().map(|last| last.dataset.id);
-                    return Ok(Page { datasets, next });
-                }
-                datasets.push(visible);
+            let step = self.access.facts.datasets_after(looked_at, most).await?;
+            let is_last_step = step.len() < most as usize;
+            looked_at = step.last().map_or(looked_at, |last| Some(last.id));
+            page.extend(
+                asker
+                    .survey(step, |asker, dataset| look(asker, &dataset))
+                    .await?,
+            );
+            let is_full = page.len() > limit as usize;
+            if is_full || is_last_step {
+                page.truncate(limit as usize);
+                // A page ends with an id that was shown: one of a hidden dataset, or only that
+                // there is one, would tell what the caller may not know.
+                let next = page.last().filter(|_| is_full).map(|last| last.dataset.id);
+                let datasets = page;
+                return Ok(Page { datasets, next });
             }
-            if is_last_step {
-                return Ok(Page {
-                    datasets,
-                    next: None,
-                });
-            }
-            // Deciding takes no breath by itself, and others want their turn.
-            tokio::task::yield_now().await;
+            most = STEP;
         }
     }
 

@@ -94,6 +94,13 @@ pub enum ServiceError {
         /// What is wrong with it.
         detail: String,
     },
+    /// The bytes of a file ended early, were too many or took too long; none of them was kept.
+    #[error("the file did not arrive whole: {source}")]
+    NotArrived {
+        /// What the connection said.
+        #[source]
+        source: std::io::Error,
+    },
     /// What is to be changed is not any more what the caller saw.
     #[error("it has changed since you read it: read it again and decide anew")]
     Overtaken,

@@ -14,7 +14,7 @@ use crate::domain::name::RoleName;
 use crate::domain::principal::Tags;
 
 #[derive(sqlx::FromRow)]
-struct DatasetRow {
+pub(super) struct DatasetRow {
     id: Uuid,
     title: String,
     visibility: String,
@@ -30,7 +30,7 @@ struct DatasetRow {
 }
 
 impl DatasetRow {
-    fn into_dataset(self) -> Result<Dataset, StorageError> {
+    pub(super) fn into_dataset(self) -> Result<Dataset, StorageError> {
         let id = DatasetId(self.id);
         let corrupt = |what: &dyn fmt::Display| StorageError::Corrupt {
             table: "datasets",

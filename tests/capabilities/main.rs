@@ -8,7 +8,9 @@
 )]
 
 mod admin_credentials;
+mod admin_datasets;
 mod admin_desks;
+mod admin_files;
 mod admin_roles;
 mod admin_users;
 mod api_keys;
@@ -31,6 +33,7 @@ mod postgres;
 mod problems;
 mod server;
 mod sessions;
+mod size;
 mod sqlite;
 mod storage;
 mod views;

@@ -45,6 +45,7 @@ mod audit_records;
 mod audit_search;
 mod catalog;
 mod migrations;
+mod named_datasets;
 mod outages;
 mod sessions;
 mod signing_keys;

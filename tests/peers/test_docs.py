@@ -236,6 +236,7 @@ def test_the_operators_page_names_the_fixed_limits():
         "MOST_HEADERS": ("100", "100 headers"),
         "CONNECTION_SHARE": ("4", "one in 4 of all connections"),
         "STALL_TIMEOUT": ("Duration::from_mins(1)", "60 seconds"),
+        "UPLOAD_TIMEOUT": ("Duration::from_mins(30)", "30 minutes"),
     }
     assert found == {name: value for name, (value, _) in told.items()}
     for _, words in told.values():

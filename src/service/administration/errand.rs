@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditRecord, Event, Outcome};
 use crate::domain::caller::Authentication;
+use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 
@@ -18,7 +19,7 @@ use super::{Administration, Door};
 
 /// One administrative call: who asks, and what will be on record of it.
 pub struct Errand {
-    asker: Option<Asker>,
+    asker: Option<Arc<Asker>>,
     record: AuditRecord,
     is_on_record: bool,
 }
@@ -58,7 +59,7 @@ impl Administration {
         };
         match admitted.await {
             Ok(asker) => {
-                errand.asker = Some(asker);
+                errand.asker = Some(Arc::new(asker));
                 Ok(errand)
             }
             Err(error) => guard.audit.close(errand.record, Err(error)).await,
@@ -116,9 +117,31 @@ impl Errand {
             .is_none_or(|asker| asker.decide(action, resource).is_permitted)
     }
 
+    /// The members of a list that the caller may do this to, asked off the record.
+    pub async fn sift<T: Send + 'static>(
+        &self,
+        action: Action,
+        members: Vec<T>,
+        resource_of: fn(&T) -> Resource,
+    ) -> Result<Vec<T>, ServiceError> {
+        let Some(asker) = &self.asker else {
+            return Ok(members);
+        };
+        let look = move |asker: &Asker, member: T| {
+            let decision = asker.decide(action, &resource_of(&member));
+            decision.is_permitted.then_some(member)
+        };
+        asker.survey(members, look).await
+    }
+
+    /// Says which dataset was asked for, whether or not there is one.
+    pub fn ask_for(&mut self, dataset_id: DatasetId) {
+        self.record.dataset_id = Some(dataset_id);
+    }
+
     /// The bundle that is asked; none at the command line.
     pub(super) fn bundle(&self) -> Option<&Arc<Bundle>> {
-        self.asker.as_ref().map(Asker::bundle)
+        self.asker.as_deref().map(Asker::bundle)
     }
 
     /// Says what is done, in one sentence for auditors; never with a secret.

@@ -6,6 +6,9 @@
 
 pub mod api_keys;
 mod audit_log;
+pub mod dataset_files;
+pub mod dataset_wish;
+pub mod datasets;
 mod difference;
 mod errand;
 pub mod page;
@@ -13,6 +16,7 @@ pub mod passwords;
 mod policies;
 pub mod roles;
 pub mod sessions;
+pub mod shares;
 mod signing_keys;
 pub mod users;
 

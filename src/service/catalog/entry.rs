@@ -13,12 +13,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, did_you_mean};
+use crate::domain::dataset::{DatasetError, MOST_TAGS, check_tag};
 use crate::domain::principal::Tags;
 
-/// The most tags of one dataset, and the most values of one tag.
-pub const MOST_TAGS: usize = 64;
-/// The longest tag key or value, in characters.
-pub const LONGEST_TAG: usize = 256;
+/// The longest key that a problem shows, in characters.
+const LONGEST_SHOWN: usize = 256;
 
 /// One table: the whole file, or one item of a list in it.
 pub struct Entry<'a, 'p> {
@@ -85,7 +84,7 @@ impl<'a, 'p> Entry<'a, 'p> {
             .collect()
     }
 
-    /// A table of lists of texts, bounded by [`MOST_TAGS`] and [`LONGEST_TAG`]; absent is empty.
+    /// A table of lists of texts, bounded by [`MOST_TAGS`]; absent is empty.
     pub fn tags(&mut self, key: &'static str) -> Tags {
         let Some(value) = self.find(key) else {
             return Tags::new();
@@ -95,16 +94,14 @@ impl<'a, 'p> Entry<'a, 'p> {
             return Tags::new();
         };
         if table.len() > MOST_TAGS {
-            let message = format!("a {} has at most {MOST_TAGS} tags", self.what);
-            self.problems.push(Problem::new(value.span(), message));
+            self.problem(value.span(), DatasetError::TooManyTags.to_string());
         }
         let mut tags = BTreeMap::new();
         for (name, values) in table {
             self.check_tag(name.get_ref(), name.span());
             let values = self.texts_of("a tag", values);
             if values.len() > MOST_TAGS {
-                let message = format!("a tag has at most {MOST_TAGS} values");
-                self.problems.push(Problem::new(name.span(), message));
+                self.problem(name.span(), DatasetError::TooManyValues.to_string());
             }
             for value in &values {
                 self.check_tag(value.get_ref(), value.span());
@@ -175,7 +172,7 @@ impl<'a, 'p> Entry<'a, 'p> {
             let known = self.asked.iter().copied().collect::<Vec<_>>();
             let help = did_you_mean(name, known.iter().copied())
                 .unwrap_or_else(|| format!("it may have {}", known.join(", ")));
-            let name: String = name.chars().take(LONGEST_TAG).collect();
+            let name: String = name.chars().take(LONGEST_SHOWN).collect();
             let message = format!("a {} has no key {name:?}", self.what);
             self.problems
                 .push(Problem::new(key.span(), message).with_help(help));
@@ -225,11 +222,8 @@ impl<'a, 'p> Entry<'a, 'p> {
     }
 
     fn check_tag(&mut self, text: &str, at: Range<usize>) {
-        let length = text.chars().count();
-        if length == 0 || length > LONGEST_TAG || text.chars().any(char::is_control) {
-            let message =
-                format!("a tag's key or value has 1 to {LONGEST_TAG} printable characters");
-            self.problem(at, message);
+        if let Err(error) = check_tag(text) {
+            self.problem(at, error.to_string());
         }
     }
 }

@@ -16,7 +16,7 @@ use toml::de::DeTable;
 use super::blot::{blot_lines, blot_values};
 use super::entry::Entry;
 use super::problem::{Problem, Problems, did_you_mean};
-use crate::domain::dataset::{RecordStatus, Visibility};
+use crate::domain::dataset::{RecordStatus, Visibility, check_title};
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
@@ -25,8 +25,6 @@ use crate::service::password::{check_hash, check_new_password};
 
 /// The largest catalog file, in bytes.
 pub const LARGEST_FILE: u64 = 16 * 1024 * 1024;
-/// The longest title of a dataset, in characters.
-pub const LONGEST_TITLE: usize = 200;
 
 /// One catalog file, read whole.
 #[derive(Debug)]
@@ -322,16 +320,11 @@ fn read_dataset(
 
 fn read_title(entry: &mut Entry<'_, '_>) -> Option<String> {
     let text = entry.required_text("title")?;
-    let title = *text.get_ref();
-    let length = title.chars().count();
-    if title.trim().is_empty() || length > LONGEST_TITLE || title.chars().any(char::is_control) {
-        let message = format!(
-            "a title has 1 to {LONGEST_TITLE} characters on one line; this one has {length}"
-        );
-        entry.problem(text.span(), message);
+    if let Err(error) = check_title(text.get_ref()) {
+        entry.problem(text.span(), error.to_string());
         return None;
     }
-    Some(title.to_owned())
+    Some((*text.get_ref()).to_owned())
 }
 
 fn read_word<T: FromStr<Err: Display> + Copy>(

@@ -151,7 +151,7 @@ impl Plan {
         let after = dataset_of(item, before, prepared, ids);
         let (outcome, fields) = match before {
             None => (Outcome::Created, Vec::new()),
-            Some(before) => compared(changes_of_dataset(before, &after)),
+            Some(before) => compared(before.differences(&after)),
         };
         let name = format!("{} {}", after.id, after.title);
         if outcome != Outcome::Left {
@@ -264,33 +264,20 @@ fn dataset_of(
     }
 }
 
-fn changes_of_user(before: &UserRecord, after: &UserRecord) -> [(&'static str, bool); 3] {
-    [
+fn changes_of_user(before: &UserRecord, after: &UserRecord) -> Vec<&'static str> {
+    let fields = [
         ("password", before.password_hash != after.password_hash),
         ("roles", before.user.roles != after.user.roles),
         (
             "disabled",
             before.user.is_disabled != after.user.is_disabled,
         ),
-    ]
-}
-
-fn changes_of_dataset(before: &Dataset, after: &Dataset) -> [(&'static str, bool); 8] {
-    [
-        ("title", before.title != after.title),
-        ("visibility", before.visibility != after.visibility),
-        ("record_status", before.record_status != after.record_status),
-        ("owner", before.owner != after.owner),
-        ("file", before.file != after.file),
-        ("reader_roles", before.reader_roles != after.reader_roles),
-        ("reader_users", before.reader_users != after.reader_users),
-        ("tags", before.tags != after.tags),
-    ]
-}
-
-fn compared<const N: usize>(fields: [(&'static str, bool); N]) -> (Outcome, Vec<&'static str>) {
+    ];
     let changed = fields.into_iter().filter(|(_, is_changed)| *is_changed);
-    let changed: Vec<_> = changed.map(|(field, _)| field).collect();
+    changed.map(|(field, _)| field).collect()
+}
+
+fn compared(changed: Vec<&'static str>) -> (Outcome, Vec<&'static str>) {
     let outcome = if changed.is_empty() {
         Outcome::Left
     } else {

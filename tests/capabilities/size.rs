@@ -1,0 +1,108 @@
+//! A catalog of size: a thousand users and ten thousand datasets, made and listed through the API.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::admin_datasets::DATASETS;
+use crate::admin_users::{Desk, USERS};
+use crate::server::{Answer, Server};
+
+const USERS_MADE: usize = 1000;
+const DATASETS_MADE: usize = 10_000;
+/// How many make at once.
+const MAKERS: usize = 8;
+
+/// Makes `count` things, some at once, and gives their ids.
+async fn make(
+    desk: &Desk<'_>,
+    path: &str,
+    count: usize,
+    body: impl Fn(usize) -> Value + Send + Sync,
+) -> BTreeSet<String> {
+    let maker = async |which: usize| {
+        let mut ids = Vec::new();
+        for number in (which..count).step_by(MAKERS) {
+            let made = Answer::of(desk.asking(Method::POST, path).json(&body(number))).await;
+            assert_eq!(made.status, 201, "{}", made.told());
+            ids.push(made.json()["id"].as_str().unwrap().to_owned());
+        }
+        ids
+    };
+    let made = futures_util::future::join_all((0..MAKERS).map(maker)).await;
+    made.into_iter().flatten().collect()
+}
+
+fn dataset(number: usize) -> Value {
+    json!({
+        "title": format!("Dataset {number}"),
+        "visibility": "public",
+        "record_status": "published",
+        "owner": format!("user-{}", number % USERS_MADE),
+    })
+}
+
+/// The ids of a list, after checking that none is there twice.
+async fn listed(desk: &Desk<'_>, path: &str) -> BTreeSet<String> {
+    let all = desk.all(path, 100).await;
+    let ids = all
+        .iter()
+        .map(|item| item["id"].as_str().unwrap().to_owned());
+    let ids: Vec<_> = ids.collect();
+    assert!(ids.is_sorted(), "{path}");
+    let once: BTreeSet<_> = ids.iter().cloned().collect();
+    assert_eq!(once.len(), ids.len(), "{path} lists something twice");
+    once
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_users_and_ten_thousand_datasets_are_listed_once_each_while_others_are_made() {
+    let server = Server::start().await;
+    let ada = Desk::of(&server, "ada").await;
+    let users = make(
+        &ada,
+        USERS,
+        USERS_MADE,
+        |number| json!({"username": format!("user-{number}")}),
+    )
+    .await;
+    let datasets = make(&ada, DATASETS, DATASETS_MADE, dataset).await;
+    assert_eq!((users.len(), datasets.len()), (USERS_MADE, DATASETS_MADE));
+
+    let is_listed = Arc::new(AtomicBool::new(false));
+    let making = async {
+        let mut more = BTreeSet::new();
+        let mut number = 0;
+        while !is_listed.load(Ordering::SeqCst) {
+            let user = json!({"username": format!("late-{number}")});
+            assert_eq!(ada.post(USERS, user).await.status, 201);
+            let made = ada.post(DATASETS, dataset(number)).await;
+            more.insert(made.json()["id"].as_str().unwrap().to_owned());
+            number += 1;
+        }
+        more
+    };
+    let listing = async {
+        let seen_users = listed(&ada, USERS).await;
+        let administered = listed(&ada, DATASETS).await;
+        let discovered = listed(&ada, "/datasets").await;
+        is_listed.store(true, Ordering::SeqCst);
+        (seen_users, administered, discovered)
+    };
+    let (more, (seen_users, administered, discovered)) = tokio::join!(making, listing);
+    assert!(!more.is_empty());
+    assert!(users.is_subset(&seen_users));
+    assert!(datasets.is_subset(&administered));
+    assert!(datasets.is_subset(&discovered));
+
+    // Whatever else is listed was made meanwhile, or was there from the beginning.
+    for seen in [administered, discovered] {
+        let others = seen.difference(&datasets).filter(|id| !more.contains(*id));
+        assert_eq!(others.count(), 6);
+    }
+    let late = seen_users.difference(&users).count();
+    assert!((5..=5 + more.len()).contains(&late), "{late}");
+}
