@@ -14,7 +14,7 @@ INSTALL_LOG := target/install.log
 heading = @printf '\n== %s ==\n'
 
 .PHONY: build run test install debian-packages cargo-deny format lint docs deny advisories \
-        compile cargo-test policy-test peers peers-lint peers-lock openapi
+        compile cargo-test policy-test peers peers-lint peers-lock openapi bench
 
 # The debug binary, target/debug/cedargate.
 build:
@@ -94,6 +94,11 @@ cargo-test:
 policy-test: build
 	$(heading) 'policy cases'
 	@target/debug/cedargate policy test policies
+
+# Figures and ratios, on a quiet machine; nothing is asserted.
+bench:
+	$(heading) 'benches'
+	@cargo bench --locked --benches
 
 # Independent programs against the running server; see tests/peers/README.md.
 peers: install build

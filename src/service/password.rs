@@ -1,18 +1,23 @@
 //! Passwords: hashing a new one and checking a given one, with Argon2id.
 //!
-//! Work happens off the async threads, as many at a time as the machine has cores. This module
-//! refuses to know whose password it is and where hashes are kept.
+//! Work happens on threads of its own, on all cores but one, and everything else goes before it.
+//! This module refuses to know whose password it is and where hashes are kept.
+
+mod memory;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
+use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::Semaphore;
+use subtle::ConstantTimeEq;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::secret::Secret;
+
+use memory::Memory;
 
 /// The shortest new password, in characters.
 pub const SHORTEST_PASSWORD: usize = 8;
@@ -30,6 +35,10 @@ const COSTLIEST: (u32, u32, u32) = (256 * 1024, 16, 16);
 
 /// How many checks may wait for each core before further ones are turned away.
 const WAITING_PER_CORE: usize = 64;
+
+/// By how much a check is nicer than the rest of the process.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 19;
 
 /// Letters and digits that nobody mistakes for one another: 32, so that each carries five bits.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -91,6 +100,7 @@ impl Cost {
 #[derive(Clone)]
 pub struct Passwords {
     argon2: Arc<Argon2<'static>>,
+    memory: Arc<Memory>,
     /// One permit for each running check.
     turns: Arc<Semaphore>,
     /// One permit for each check that runs or waits.
@@ -122,8 +132,10 @@ impl Passwords {
             .hash_password(&nobody)
             .map_err(|error| failed(&error))?
             .to_string();
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let all_cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let cores = all_cores.saturating_sub(1).max(1);
         Ok(Self {
+            memory: Arc::new(Memory::of(argon2.params().block_count())),
             argon2: Arc::new(argon2),
             turns: Arc::new(Semaphore::new(cores)),
             places: Arc::new(Semaphore::new(cores.saturating_mul(WAITING_PER_CORE))),
@@ -165,15 +177,11 @@ impl Passwords {
         }
         let is_known = hash.is_some();
         let hash = hash.unwrap_or(&self.hash_of_nobody).clone();
-        let argon2 = Arc::clone(&self.argon2);
+        let memory = Arc::clone(&self.memory);
         let password = password.clone();
         self.take_turn(move || {
             let hash = read_hash(hash.reveal())?;
-            match argon2.verify_password(password.reveal().as_bytes(), &hash) {
-                Ok(()) => Ok(is_known),
-                Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-                Err(error) => Err(failed(&error)),
-            }
+            Ok(is_hash_of(&hash, password.reveal(), &memory)? && is_known)
         })
         .await
     }
@@ -189,12 +197,49 @@ impl Passwords {
             .acquire_owned()
             .await
             .map_err(|error| failed(&error))?;
-        // The permits go along: a caller who goes away does not stop the work, nor free its core.
-        let work = tokio::task::spawn_blocking(move || {
+        // A thread of its own for each check, since a thread cannot take back its lower priority. The
+        // permits go along: a caller who goes away does not stop the work, nor free its core.
+        let (done, worked) = oneshot::channel();
+        let check = move || {
             let _held = (place, turn);
-            work()
-        });
-        work.await.map_err(|error| failed(&error))?
+            give_way();
+            let _ = done.send(work());
+        };
+        thread::Builder::new()
+            .name("password".to_owned())
+            .spawn(check)
+            .map_err(|error| failed(&error))?;
+        worked.await.map_err(|error| failed(&error))?
+    }
+}
+
+/// Whether this password gave this hash.
+fn is_hash_of(hash: &PasswordHash, password: &str, memory: &Memory) -> Result<bool, PasswordError> {
+    let params = Params::try_from(hash).map_err(|error| failed(&error))?;
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+        return Err(failed(&"the hash is not whole"));
+    };
+    let mut found = vec![0; expected.as_bytes().len()];
+    memory
+        .lend(params.block_count(), |blocks| {
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
+                password.as_bytes(),
+                salt.as_ref(),
+                &mut found,
+                blocks,
+            )
+        })
+        .map_err(|error| failed(&error))?;
+    Ok(found.ct_eq(expected.as_bytes()).into())
+}
+
+/// Lets everything else of this process go first: a flood of logins must not hold up minting.
+///
+/// On Linux a thread has a nice value of its own; elsewhere it would be the whole process's.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::debug!(%error, "a password is checked at ordinary priority");
     }
 }
 
