@@ -21,7 +21,7 @@ pub const LONGEST_POLICY_ID: usize = 128;
 /// The annotations that Cedargate reads.
 const ANNOTATIONS: [&str; 3] = ["id", "reason", "max_ttl"];
 /// The most letters in which a misspelt annotation differs from the one that was meant.
-const FURTHEST_MISSPELLING: usize = 2;
+pub(super) const FURTHEST_MISSPELLING: usize = 2;
 /// The most policies of a bundle.
 pub const MOST_POLICIES: usize = 100_000;
 /// How many attributes deep a policy may reach: the principal's and the resource's own
@@ -289,21 +289,21 @@ impl<'a> Reading<'a> {
 /// The bytes of a policy, its annotations included.
 ///
 /// Cedar keeps the place of a policy in its syntax tree alone, and hands that out only this way.
-fn policy_span(policy: &Policy, text: &str) -> Range<usize> {
+pub(super) fn policy_span(policy: &Policy, text: &str) -> Range<usize> {
     match policy.as_ref().loc() {
         Some(loc) => loc.start()..loc.end(),
         None => 0..text.len(),
     }
 }
 
-fn template_span(template: &Template, text: &str) -> Range<usize> {
+pub(super) fn template_span(template: &Template, text: &str) -> Range<usize> {
     match template.as_ref().loc() {
         Some(loc) => first_line(text, &(loc.start()..loc.end())),
         None => 0..text.len(),
     }
 }
 
-fn annotation_span(policy: &Policy, key: &str) -> Option<Range<usize>> {
+pub(super) fn annotation_span(policy: &Policy, key: &str) -> Option<Range<usize>> {
     policy
         .as_ref()
         .annotations()
@@ -313,7 +313,7 @@ fn annotation_span(policy: &Policy, key: &str) -> Option<Range<usize>> {
 }
 
 /// The part of a span that stands on its first line.
-fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
+pub(super) fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
     let inside = text.get(span.clone()).unwrap_or_default();
     let length = inside.find('\n').unwrap_or(inside.len());
     span.start..span.start + length
