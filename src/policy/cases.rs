@@ -142,7 +142,7 @@ impl CaseResult {
 
 /// Puts one case to a bundle. Met means, as for the Cedar command line: the same answer, the
 /// expected reasons among the determining policies, and the same number of errors.
-pub(super) fn put(case: &Case, bundle: &Bundle) -> CaseResult {
+fn put(case: &Case, bundle: &Bundle) -> CaseResult {
     let response =
         bundle
             .authorizer

@@ -69,27 +69,22 @@ pub(in crate::cli) fn run(
 }
 
 fn tell(proof: &Proof, arguments: &ProveArguments) -> Result<Ending, Failure> {
-    let cases = serde_json::to_string_pretty(&proof.cases()).map_err(Failure::new)?;
     if arguments.json {
         show(serde_json::to_string_pretty(proof).map_err(Failure::new)?)?;
     } else {
         show(proof.render().trim_end())?;
     }
-    if !proof.cases().is_empty() {
-        match &arguments.save {
-            Some(file) => {
-                write_new(file, &cases).map_err(|error| {
-                    Failure::new(format!("cannot write {}: {error}", file.display()))
-                })?;
-                print::note(format!("The counterexamples are in {}.", file.display()));
-            }
-            None if !arguments.json => {
-                show(format!(
-                    "\nThe same as a case file (--save FILE writes it):\n{cases}"
-                ))?;
-            }
-            None => {}
-        }
+    if let Some(file) = &arguments.save
+        && let Some(cases) = proof.case_file()
+    {
+        write_new(file, &cases)
+            .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
+        print::note(format!("The counterexamples are in {}.", file.display()));
+    } else if !arguments.json
+        && let Some(cases) = proof.short_case_file()
+    {
+        show("\nAs a case file (--save FILE writes one with all counterexamples):\n")?;
+        show(cases.trim_end())?;
     }
     if proof.invariants.is_empty() {
         print::hint(
@@ -136,7 +131,7 @@ fn write_new(file: &Path, text: &str) -> io::Result<()> {
         _ => Path::new("."),
     };
     let mut written = NamedTempFile::new_in(folder)?;
-    writeln!(written, "{text}")?;
+    written.write_all(text.as_bytes())?;
     written.as_file().sync_all()?;
     written.persist_noclobber(file)?;
     Ok(())

@@ -5,15 +5,18 @@
 
 use std::fmt::Write as _;
 
-use cedar_policy::{Decision as CedarDecision, EntityUid, EvalResult};
+use cedar_policy::{Entities, Entity, EvalResult, Request};
 use cedar_policy_symcc::Env;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::policy::Bundle;
-use crate::policy::case_file::{self, Answer};
-use crate::policy::cases;
-use crate::policy::sources::Sources;
+use crate::policy::case_file::Answer;
+
+use super::plausible::Draft;
+
+/// How far what belongs to an entity is indented, in columns.
+const INDENT: &str = "           ";
 
 /// A request with entities, and what the policies answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,143 +42,124 @@ pub struct Counterexample {
     text: String,
 }
 
+/// What makes a request and entities a counterexample, and what its case is to say.
+pub(super) struct Fault<'a> {
+    /// The name of the case.
+    pub(super) name: String,
+    /// The answer that is due; without one, what the policies that do not fail say.
+    pub(super) due: Option<Answer>,
+    /// Whether something goes wrong here.
+    pub(super) is_here: &'a dyn Fn(&Request, &Entities) -> bool,
+}
+
 impl Counterexample {
-    /// Puts what was found to the policies; the case expects the answer `due`, or without one
-    /// whatever the policies that do not fail say.
-    pub(super) fn new(name: &str, found: &Env, due: Option<Answer>, bundle: &Bundle) -> Self {
-        let response =
-            bundle
-                .authorizer
-                .is_authorized(&found.request, &bundle.policies.set, &found.entities);
-        let diagnostics = response.diagnostics();
-        let mut determining_policies: Vec<String> =
-            diagnostics.reason().map(ToString::to_string).collect();
-        determining_policies.sort();
-        let mut errors: Vec<String> = diagnostics.errors().map(ToString::to_string).collect();
-        errors.sort();
-        let unfailing = match response.decision() {
-            CedarDecision::Allow => Answer::Allow,
-            CedarDecision::Deny => Answer::Deny,
-        };
-        let answer = if errors.is_empty() {
-            unfailing
-        } else {
-            Answer::Deny
-        };
-        let written = |uid: Option<&EntityUid>| uid.map(ToString::to_string).unwrap_or_default();
-        let mut counterexample = Self {
-            principal: written(found.request.principal()),
-            action: written(found.request.action()),
-            resource: written(found.request.resource()),
-            answer,
-            determining_policies,
-            errors,
-            case: None,
-            no_case: None,
-            text: readable(found),
-        };
-        match counterexample.as_case(name, found, due.unwrap_or(unfailing), bundle) {
-            Ok(case) => counterexample.case = Some(case),
-            Err(why) => counterexample.no_case = Some(why),
+    /// Puts what a solver found to the policies, made as plausible as it can be; nothing if there
+    /// is no fault in it after all.
+    pub(super) fn new(fault: &Fault<'_>, found: &Env, bundle: &Bundle) -> Option<Self> {
+        if !(fault.is_here)(&found.request, &found.entities) {
+            return None;
         }
-        counterexample
+        let answered = answer(bundle, &found.request, &found.entities);
+        let due = fault.due.unwrap_or(answered.unfailing);
+        let drafted = Draft::new(&fault.name, due, found, bundle).and_then(|draft| {
+            let draft = draft.made_plausible(bundle, fault.is_here);
+            let case = draft.read(bundle)?;
+            Ok((draft, case))
+        });
+        Some(match drafted {
+            Ok((draft, case)) => {
+                Self::told(bundle, &case.request, &case.entities, Ok(draft.into_json()))
+            }
+            Err(why) => Self::told(bundle, &found.request, &found.entities, Err(why)),
+        })
     }
 
-    fn as_case(
-        &self,
-        name: &str,
-        found: &Env,
-        due: Answer,
+    fn told(
         bundle: &Bundle,
-    ) -> Result<Value, String> {
-        let context = found
-            .request
-            .context()
-            .map(|context| context.to_json_value());
-        let case = json!({
-            "name": name,
-            "request": {
-                "principal": self.principal,
-                "action": self.action,
-                "resource": self.resource,
-                "context": context.transpose().map_err(|error| error.to_string())?,
-            },
-            "entities": written_entities(found)?,
-            "decision": due,
-            "reason": [],
-            "num_errors": 0,
-        });
-        let text = json!([case]).to_string();
-        let file = Sources::of_one("counterexample.cases.json", &text);
-        let read = case_file::read(&file, &bundle.schema).map_err(|problems| {
-            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            told.join("; ")
-        })?;
-        let reproduced = read.iter().map(|case| cases::put(case, bundle)).all(|put| {
-            put.actual == self.answer && put.actual_reasons == self.determining_policies
-        });
-        if reproduced {
-            Ok(case)
-        } else {
-            Err("the policies answer it differently once it is written down".to_owned())
+        request: &Request,
+        entities: &Entities,
+        case: Result<Value, String>,
+    ) -> Self {
+        let answered = answer(bundle, request, entities);
+        let written = |uid: Option<&_>| uid.map(ToString::to_string).unwrap_or_default();
+        let (case, no_case) = match case {
+            Ok(case) => (Some(case), None),
+            Err(why) => (None, Some(why)),
+        };
+        Self {
+            principal: written(request.principal()),
+            action: written(request.action()),
+            resource: written(request.resource()),
+            answer: answered.answer,
+            determining_policies: answered.determining_policies,
+            errors: answered.errors,
+            case,
+            no_case,
+            text: readable(request, entities),
         }
     }
 
     /// The request and the answer, on one line.
     pub(super) fn summary(&self) -> String {
+        let (principal, action, resource) = (&self.principal, &self.action, &self.resource);
         let answer = self.answer.as_str();
-        format!(
-            "{} {} {}: {answer}",
-            self.principal, self.action, self.resource
-        )
+        format!("{principal} {action} {resource}: {answer}")
     }
 
     /// The request, the entities and the answer, a line each, indented by `indent`.
     pub(super) fn render(&self, indent: &str) -> String {
-        let mut text = String::new();
-        for line in self.text.lines() {
-            writeln!(text, "{indent}{line}").ok();
-        }
         let by = match self.determining_policies.join(", ") {
             by if by.is_empty() => "no policy".to_owned(),
             by => by,
         };
         let answer = self.answer.as_str();
-        writeln!(text, "{indent}answer     {answer}, determined by {by}").ok();
+        let mut text = self.text.clone();
+        writeln!(text, "answer     {answer}, determined by {by}").ok();
         for error in &self.errors {
-            writeln!(text, "{indent}           {error}").ok();
+            writeln!(text, "{INDENT}{error}").ok();
         }
         if let Some(why) = &self.no_case {
-            writeln!(text, "{indent}it cannot be written as a case: {why}").ok();
+            writeln!(text, "it cannot be written as a case: {why}").ok();
         }
-        text
+        let lines = text.lines().map(|line| format!("{indent}{line}\n"));
+        lines.collect()
     }
 }
 
-/// The entities as JSON, sorted; without the actions, which are the schema's.
-fn written_entities(found: &Env) -> Result<Value, String> {
-    let Value::Array(mut entities) = found
-        .entities
-        .to_json_value()
-        .map_err(|error| error.to_string())?
-    else {
-        return Err("the entities are not a list".to_owned());
-    };
-    let uid = |entity: &Value, part: &str| {
-        let part = entity.pointer(&format!("/uid/{part}"));
-        part.and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    entities.retain(|entity| {
-        let name = uid(entity, "type");
-        name != "Action" && !name.ends_with("::Action")
-    });
-    entities.sort_by_cached_key(|entity| (uid(entity, "type"), uid(entity, "id")));
-    Ok(Value::Array(entities))
+/// What the policies answer.
+struct Answered {
+    answer: Answer,
+    /// What Cedar says, which passes over policies that fail.
+    unfailing: Answer,
+    determining_policies: Vec<String>,
+    errors: Vec<String>,
+}
+
+fn answer(bundle: &Bundle, request: &Request, entities: &Entities) -> Answered {
+    let response = bundle
+        .authorizer
+        .is_authorized(request, &bundle.policies.set, entities);
+    let diagnostics = response.diagnostics();
+    let mut determining_policies: Vec<String> =
+        diagnostics.reason().map(ToString::to_string).collect();
+    determining_policies.sort();
+    let mut errors: Vec<String> = diagnostics.errors().map(ToString::to_string).collect();
+    errors.sort();
+    let unfailing = Answer::from(response.decision());
+    Answered {
+        answer: if errors.is_empty() {
+            unfailing
+        } else {
+            Answer::Deny
+        },
+        unfailing,
+        determining_policies,
+        errors,
+    }
 }
 
 /// The request and the entities in Cedar's own writing.
-fn readable(found: &Env) -> String {
-    let request = &found.request;
+fn readable(request: &Request, entities: &Entities) -> String {
     let mut text = String::new();
     for (what, uid) in [
         ("principal", request.principal()),
@@ -189,40 +173,44 @@ fn readable(found: &Env) -> String {
     if let Some(context) = request.context() {
         writeln!(text, "{:<10} {context}", "context").ok();
     }
-    let mut entities: Vec<_> = found
-        .entities
+    let mut told: Vec<String> = entities
         .iter()
         .filter(|entity| entity.uid().type_name().basename() != "Action")
+        .filter_map(|entity| readable_entity(entity, entities))
         .collect();
-    entities.sort_by_cached_key(|entity| entity.uid().to_string());
-    for entity in entities {
-        let uid = entity.uid();
-        write!(text, "{:<10} {uid}", "entity").ok();
-        let mut ancestors: Vec<String> = found
-            .entities
-            .ancestors(&uid)
-            .map(|found| found.map(ToString::to_string).collect())
-            .unwrap_or_default();
-        ancestors.sort();
-        if !ancestors.is_empty() {
-            write!(text, " in [{}]", ancestors.join(", ")).ok();
-        }
-        writeln!(text).ok();
-        for (label, values) in [
-            ("", entity.attrs().collect::<Vec<_>>()),
-            ("tag ", entity.tags().collect::<Vec<_>>()),
-        ] {
-            let mut lines: Vec<String> = values
-                .into_iter()
-                .map(|(name, value)| format!("           {label}{name}: {}", shown(value)))
-                .collect();
-            lines.sort();
-            lines.iter().for_each(|line| {
-                writeln!(text, "{line}").ok();
-            });
-        }
-    }
+    told.sort();
+    text.extend(told);
     text
+}
+
+/// One entity, unless there is nothing to say of it.
+fn readable_entity(entity: &Entity, entities: &Entities) -> Option<String> {
+    let uid = entity.uid();
+    let mut ancestors: Vec<String> = entities
+        .ancestors(&uid)
+        .map(|found| found.map(ToString::to_string).collect())
+        .unwrap_or_default();
+    ancestors.sort();
+    let of_attributes = entity
+        .attrs()
+        .map(|(name, value)| format!("{INDENT}{name}: {}\n", shown(value)));
+    let of_tags = entity
+        .tags()
+        .map(|(name, value)| format!("{INDENT}tag {name}: {}\n", shown(value)));
+    let mut values: Vec<String> = of_attributes.chain(of_tags).collect();
+    values.sort();
+    if ancestors.is_empty() && values.is_empty() {
+        return None;
+    }
+    let within = match ancestors.join(", ") {
+        none if none.is_empty() => none,
+        all => format!(" in [{all}]"),
+    };
+    Some(format!(
+        "{:<10} {uid}{within}\n{}",
+        "entity",
+        values.concat()
+    ))
 }
 
 fn shown<E>(value: Result<EvalResult, E>) -> String {

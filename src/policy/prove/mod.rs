@@ -7,13 +7,14 @@
 //! - [`invariants`]: reads and checks the statements.
 //! - [`proof`]: what came out. [`counterexample`]: a request at which something goes wrong.
 //! - `statement` says what is to be compared, `environment` asks, `solver` answers, `work` spreads
-//!   the environments over threads.
+//!   the environments over threads, `plausible` makes counterexamples look like real requests.
 
 pub mod counterexample;
 pub mod invariants;
 pub mod proof;
 
 mod environment;
+mod plausible;
 mod solver;
 mod statement;
 mod work;
@@ -23,16 +24,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cedar_policy::{AuthorizationError, Decision, Entities, PolicySet, Request};
+
 use crate::domain::decision::LONGEST_TOKEN_LIFE;
 
 use super::Bundle;
 use super::case_file::Answer;
 use super::problem::{BundleError, Problem};
 
-use counterexample::Counterexample;
+use counterexample::{Counterexample, Fault};
 use environment::{Bounds, Finding, Idleness, Subject};
 use invariants::{Bound, Invariant};
 use proof::{FailingPolicy, Idle, ProvedInvariant, Verdict};
+use statement::bounding_policies;
 use work::Found;
 
 pub use invariants::Invariants;
@@ -66,6 +70,9 @@ pub enum ProveError {
         reason: String,
     },
 }
+
+/// The solver looks at a model of the policies; the policies have the last word.
+const NOT_SO: &str = "what the solver found is not so when the policies are asked";
 
 /// How much is asked.
 #[derive(Clone, Copy, Debug)]
@@ -123,9 +130,10 @@ pub fn prove(
         unanswered: found.unanswered.clone(),
     };
     for (at, invariant) in valid.invariants.iter().enumerate() {
-        proof
-            .invariants
-            .push(proved(at, invariant, &found, environments.len(), bundle));
+        let bounds = bounding_policies(invariant).map_err(|error| stuck(&error))?;
+        let count = environments.len();
+        let proved = proved(at, (invariant, &bounds), &found, count, bundle);
+        proof.invariants.push(proved);
     }
     tell_failing(&mut proof, &found.bounds, bundle);
     if effort.is_thorough && found.idleness.len() == environments.len() {
@@ -145,7 +153,7 @@ fn stuck(error: &dyn std::error::Error) -> ProveError {
 /// What all environments together say about one invariant.
 fn proved(
     at: usize,
-    invariant: &Invariant,
+    (invariant, bounds): (&Invariant, &PolicySet),
     found: &Found,
     environments: usize,
     bundle: &Bundle,
@@ -161,24 +169,34 @@ fn proved(
         counterexamples: Vec::new(),
         unproven: Vec::new(),
     };
-    let due = match invariant.bound {
-        Bound::Upper => Answer::Deny,
-        Bound::Lower => Answer::Allow,
+    let is_here = |request: &Request, entities: &Entities| {
+        let bounding = bundle.authorizer.is_authorized(request, bounds, entities);
+        let given = bundle
+            .authorizer
+            .is_authorized(request, &bundle.policies.set, entities);
+        let has_failed = given.diagnostics().errors().next().is_some();
+        let is_given = given.decision() == Decision::Allow && !has_failed;
+        match invariant.bound {
+            Bound::Upper => is_given && bounding.decision() == Decision::Deny,
+            Bound::Lower => !is_given && bounding.decision() == Decision::Allow,
+        }
     };
-    for bounds in &found.bounds {
-        match bounds.findings.get(at) {
+    let fault = Fault {
+        name: format!("{}: {}", invariant.id, invariant.reason),
+        due: Some(match invariant.bound {
+            Bound::Upper => Answer::Deny,
+            Bound::Lower => Answer::Allow,
+        }),
+        is_here: &is_here,
+    };
+    for here in &found.bounds {
+        match here.findings.get(at) {
             Some(Finding::OutOfScope) => continue,
             Some(Finding::Holds) => {}
-            Some(Finding::Example(example)) => {
-                let name = format!("{}: {}", invariant.id, invariant.reason);
-                let example = Counterexample::new(&name, example, Some(due), bundle);
-                if example.answer == due {
-                    let why = "what the solver found is not so when the policies are asked";
-                    proved.unproven.push(why.to_owned());
-                } else {
-                    proved.counterexamples.push(example);
-                }
-            }
+            Some(Finding::Example(example)) => match Counterexample::new(&fault, example, bundle) {
+                Some(example) => proved.counterexamples.push(example),
+                None => proved.unproven.push(NOT_SO.to_owned()),
+            },
             Some(Finding::Unknown(why)) => proved.unproven.push(why.clone()),
             None => proved.unproven.push("it was not asked".to_owned()),
         }
@@ -201,6 +219,12 @@ fn proved(
     proved
 }
 
+fn failed_policy(error: &AuthorizationError) -> String {
+    match error {
+        AuthorizationError::PolicyEvaluationError(error) => error.policy_id().to_string(),
+    }
+}
+
 fn tell_failing(proof: &mut Proof, bounds: &[Bounds], bundle: &Bundle) {
     let mut failing = BTreeMap::new();
     for bounds in bounds {
@@ -210,11 +234,26 @@ fn tell_failing(proof: &mut Proof, bounds: &[Bounds], bundle: &Bundle) {
         proof.unproven.extend(bounds.unknown.iter().cloned());
     }
     for (id, example) in failing {
-        let name = format!("{id}: the policy does not fail");
+        let is_here = |request: &Request, entities: &Entities| {
+            let policies = &bundle.policies.set;
+            let answer = bundle.authorizer.is_authorized(request, policies, entities);
+            let mut failed = answer.diagnostics().errors().map(failed_policy);
+            failed.any(|failed| failed == id)
+        };
+        let fault = Fault {
+            name: format!("{id}: the policy does not fail"),
+            due: None,
+            is_here: &is_here,
+        };
+        let Some(counterexample) = Counterexample::new(&fault, example, bundle) else {
+            let why = format!("whether the policy {id} can fail: {NOT_SO}");
+            proof.unproven.push(why);
+            continue;
+        };
         let listed = bundle.policies().get(&id);
         proof.failing.push(FailingPolicy {
             file: listed.map_or_else(String::new, |policy| policy.file.clone()),
-            counterexample: Counterexample::new(&name, example, None, bundle),
+            counterexample,
             id,
         });
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::decision::Revision;
+use crate::policy::case_file;
 
 use super::counterexample::Counterexample;
 use super::invariants::Bound;
@@ -182,18 +183,29 @@ impl Proof {
         broken.chain(failing).chain(unproven).collect()
     }
 
-    /// All counterexamples as the content of a case file.
+    /// All counterexamples as the text of a case file; nothing if there are none.
     #[must_use]
-    pub fn cases(&self) -> Vec<&Value> {
-        let of_invariants = self
-            .invariants
-            .iter()
-            .flat_map(|invariant| &invariant.counterexamples);
+    pub fn case_file(&self) -> Option<String> {
+        self.cases(usize::MAX)
+    }
+
+    /// A counterexample to each invariant that has any as the text of a case file.
+    #[must_use]
+    pub fn short_case_file(&self) -> Option<String> {
+        self.cases(1)
+    }
+
+    fn cases(&self, most_of_invariant: usize) -> Option<String> {
+        let of_invariants = self.invariants.iter().flat_map(|invariant| {
+            let examples = invariant.counterexamples.iter();
+            examples.take(most_of_invariant)
+        });
         let of_policies = self.failing.iter().map(|failing| &failing.counterexample);
-        of_invariants
+        let cases: Vec<&Value> = of_invariants
             .chain(of_policies)
             .filter_map(|example| example.case.as_ref())
-            .collect()
+            .collect();
+        (!cases.is_empty()).then(|| case_file::write(&cases))
     }
 
     /// The proof for a person.
@@ -252,13 +264,16 @@ impl ProvedInvariant {
             return;
         }
         writeln!(text, "          {}", self.reason).ok();
-        for example in &self.counterexamples {
+        if let Some((first, others)) = self.counterexamples.split_first() {
             let told = match self.bound {
                 Bound::Upper => "The policies permit more, for example:",
                 Bound::Lower => "The policies do not permit this, for example:",
             };
             writeln!(text, "          {told}").ok();
-            text.push_str(&example.render("            "));
+            text.push_str(&first.render("            "));
+            for other in others {
+                writeln!(text, "          and {}", other.summary()).ok();
+            }
         }
         for why in &self.unproven {
             writeln!(text, "          {why}").ok();
