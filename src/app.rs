@@ -21,7 +21,7 @@ use crate::domain::decision::Revision;
 use crate::files::{FileStore, FilesError};
 use crate::http::server::{self, Bounds};
 use crate::http::{self, Capabilities, Manners};
-use crate::policy::{Bundle, BundleError};
+use crate::policy::{Bundle, BundleError, LiveBundle};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::facts::Facts;
@@ -160,7 +160,7 @@ impl App {
             database: database.clone(),
             files,
             passwords,
-            bundle: Arc::new(bundle),
+            bundle: Arc::new(LiveBundle::of(bundle)),
             keys: Arc::new(keys),
             facts,
             audit: Arc::clone(&audit),
@@ -194,8 +194,8 @@ impl App {
 
     /// The policies in force.
     #[must_use]
-    pub fn revision(&self) -> &Revision {
-        self.capabilities.health.bundle.revision()
+    pub fn revision(&self) -> Revision {
+        self.capabilities.health.bundle.current().revision().clone()
     }
 
     /// The OpenAPI document.

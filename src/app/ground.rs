@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Mutex;
 
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::files::FileStore;
 use crate::http::Capabilities;
-use crate::policy::Bundle;
+use crate::policy::LiveBundle;
 use crate::service::access::Access;
+use crate::service::administration::{Administration, Door, Guard};
 use crate::service::api_keys::ApiKeys;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::authentication::Authenticator;
 use crate::service::catalog_view::CatalogView;
+use crate::service::decisions::Decisions;
 use crate::service::download::Downloads;
 use crate::service::download_token::DownloadTokens;
 use crate::service::facts::Facts;
@@ -35,7 +38,7 @@ pub(super) struct Ground {
     pub(super) database: Database,
     pub(super) files: FileStore,
     pub(super) passwords: Passwords,
-    pub(super) bundle: Arc<Bundle>,
+    pub(super) bundle: Arc<LiveBundle>,
     pub(super) keys: Arc<Keys>,
     pub(super) facts: Arc<Facts>,
     pub(super) audit: Arc<AuditTrail>,
@@ -61,11 +64,14 @@ impl Ground {
         } = self;
         let limits = Arc::new(Limits::new(settings.mint_limit_per_minute, clock.clone()));
         let mints = Arc::new(Mints::of(database.clone()));
+        let decisions = Arc::new(Decisions {
+            bundle: Arc::clone(&bundle),
+            clock: clock.clone(),
+        });
         let access = Arc::new(Access {
             facts: Arc::clone(&facts),
-            bundle: Arc::clone(&bundle),
+            decisions,
             files: files.clone(),
-            clock: clock.clone(),
         });
         let authenticator = Arc::new(Authenticator {
             facts: Arc::clone(&facts),
@@ -74,6 +80,21 @@ impl Ground {
             key_uses: KeyUses::of(database.clone()),
             mints: Arc::clone(&mints),
             clock: clock.clone(),
+        });
+        let passwords = Arc::new(passwords);
+        let administration = Arc::new(Administration {
+            database: database.clone(),
+            files: files.clone(),
+            passwords: Arc::clone(&passwords),
+            clock: clock.clone(),
+            door: Door::Guarded(Guard {
+                authenticator: Arc::clone(&authenticator),
+                limits: Arc::clone(&limits),
+                decisions: Arc::clone(&access.decisions),
+                audit: Arc::clone(&audit),
+                facts: Arc::clone(&facts),
+            }),
+            turn: Mutex::default(),
         });
         let sessions = Arc::new(Sessions {
             authenticator: Arc::clone(&authenticator),
@@ -128,6 +149,7 @@ impl Ground {
         Capabilities {
             tokens,
             sessions,
+            administration,
             api_keys,
             downloads,
             view,

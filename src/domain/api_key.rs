@@ -155,9 +155,9 @@ impl KeyLimit {
         self.actions.is_none() && self.datasets.is_none()
     }
 
-    /// Whether an action with a dataset lies beyond it, and why, for auditors.
+    /// Whether an action with a dataset, or with what is none, lies beyond it, and why, for auditors.
     #[must_use]
-    pub fn overreach(&self, action: Action, dataset_id: DatasetId) -> Option<&'static str> {
+    pub fn overreach(&self, action: Action, dataset_id: Option<DatasetId>) -> Option<&'static str> {
         // Who may read a dataset may know of it: a key for reading is told what its user is told.
         let is_within = |all: &BTreeSet<Action>| {
             all.contains(&action) || (action == Action::Discover && all.contains(&Action::Read))
@@ -168,9 +168,9 @@ impl KeyLimit {
         if self
             .datasets
             .as_ref()
-            .is_some_and(|all| !all.contains(&dataset_id))
+            .is_some_and(|all| !dataset_id.is_some_and(|id| all.contains(&id)))
         {
-            return Some("the dataset is beyond the limit of the API key");
+            return Some("the resource is beyond the limit of the API key");
         }
         None
     }
@@ -389,7 +389,7 @@ mod tests {
             let is_within = actions.as_ref().is_none_or(asked)
                 && datasets.as_ref().is_none_or(|all| all.contains(&dataset));
             let limit = KeyLimit::new(actions, datasets).unwrap();
-            prop_assert_eq!(limit.overreach(action, dataset).is_none(), is_within);
+            prop_assert_eq!(limit.overreach(action, Some(dataset)).is_none(), is_within);
             if limit.is_unlimited() {
                 prop_assert!(is_within);
             }

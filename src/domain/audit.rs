@@ -31,6 +31,8 @@ closed_words! {
         ApiKeyCreate = "api_key_create",
         /// The end of an API key.
         ApiKeyRevoke = "api_key_revoke",
+        /// Administration: what exactly, the action and the reason say.
+        Administer = "administer",
     }
 }
 
@@ -55,7 +57,8 @@ pub struct Mint {
     pub key_id: Option<ApiKeyId>,
 }
 
-/// One durable record of one mint, download, login, refresh or logout, of a change to API keys, or of a refusal.
+/// One durable record of one mint, download, login, refresh or logout, of a change to API keys, of
+/// administration, or of a refusal.
 ///
 /// It serialises as one line of `cedargate audit export`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,6 +82,8 @@ pub struct AuditRecord {
     pub address: IpAddr,
     /// The dataset that was asked for.
     pub dataset_id: Option<DatasetId>,
+    /// The user that was administered.
+    pub resource_user_id: Option<UserId>,
     /// The action that was decided.
     pub action: Option<Action>,
     /// The ids of the policies that determined the decision.
@@ -89,7 +94,7 @@ pub struct AuditRecord {
     pub revision: Option<Revision>,
     /// The download token this is about: minted now, or used now.
     pub jti: Option<RecordId>,
-    /// Why it was refused, or which API key was made or revoked, in one sentence for auditors.
+    /// Why it was refused, or what was made, changed or removed, in one sentence for auditors.
     pub reason: Option<String>,
     /// The request's id, as in `X-Request-Id` and in the log.
     pub request_id: Option<String>,

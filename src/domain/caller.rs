@@ -39,6 +39,8 @@ closed_words! {
         Password = "password",
         /// With an API key.
         ApiKey = "api_key",
+        /// By holding the database itself, at the command line; no question to the policies has it.
+        CommandLine = "command_line",
     }
 }
 

@@ -13,6 +13,7 @@ pub mod decision;
 pub mod id;
 pub mod name;
 pub mod principal;
+pub mod resource;
 pub mod secret;
 pub mod session;
 pub mod words;

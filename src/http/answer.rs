@@ -15,7 +15,7 @@ use poem_openapi::types::{ToJSON, Type};
 
 use crate::service::error::ServiceError;
 
-use super::problem::{PROBLEM_JSON, Problem, ProblemDetail};
+use super::problem::{FieldProblemDetail, PROBLEM_JSON, Problem, ProblemDetail};
 
 /// A 200 with a JSON body that no cache may keep.
 pub struct Granted<T>(pub T);
@@ -141,6 +141,7 @@ impl<S: Statuses> ApiResponse for Refusal<S> {
 
     fn register(registry: &mut Registry) {
         ProblemDetail::register(registry);
+        FieldProblemDetail::register(registry);
     }
 }
 
@@ -173,6 +174,8 @@ fn problem(status: u16) -> MetaResponse {
             vec![],
         ),
         409 => ("It is at odds with what there is already.", vec![]),
+        412 => ("It is not what `If-Match` names: it has changed.", vec![]),
+        413 => ("The body is too large.", vec![]),
         415 => ("The body has an unsupported type.", vec![]),
         422 => ("A parameter or the body cannot be read.", vec![]),
         429 => (
@@ -193,7 +196,10 @@ fn problem(status: u16) -> MetaResponse {
     };
     let content = vec![MetaMediaType {
         content_type: PROBLEM_JSON,
-        schema: ProblemDetail::schema_ref(),
+        schema: match status {
+            409 => FieldProblemDetail::schema_ref(),
+            _ => ProblemDetail::schema_ref(),
+        },
     }];
     response(status, description, content, headers)
 }

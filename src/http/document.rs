@@ -12,6 +12,8 @@ pub enum Tags {
     Auth,
     /// Datasets and their files.
     Datasets,
+    /// Users, roles, datasets, the audit log and the policies, for those whom the policies let.
+    Administration,
     /// What verifiers of download tokens need.
     Verifiers,
     /// Health, for operators.

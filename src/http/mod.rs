@@ -26,6 +26,7 @@ pub mod server;
 pub mod session_api;
 pub mod span;
 pub mod transfer;
+pub mod version;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ use serde_json::Value;
 
 use crate::config::AllowedOrigins;
 use crate::domain::clock::Clock;
+use crate::service::administration::Administration;
 use crate::service::api_keys::ApiKeys;
 use crate::service::catalog_view::CatalogView;
 use crate::service::download::Downloads;
@@ -64,6 +66,8 @@ pub struct Capabilities {
     pub tokens: Arc<DownloadTokens>,
     /// Signs in and out.
     pub sessions: Arc<Sessions>,
+    /// Sees and changes users, roles and datasets.
+    pub administration: Arc<Administration>,
     /// Manages API keys.
     pub api_keys: Arc<ApiKeys>,
     /// Downloads.

@@ -70,6 +70,11 @@ pub fn evaluate(method: &Method, headers: &HeaderMap, now: Validators<'_>) -> Pr
     Precondition::Met
 }
 
+/// Says whether an `If-Match` (RFC 9110 section 13.1.1) names the version with this entity tag.
+pub(super) fn is_match(listed: &str, etag: &str) -> bool {
+    names_tag(listed.as_bytes(), etag, is_strongly_same)
+}
+
 /// Says whether `If-Range` (RFC 9110 section 13.1.5) lets a `Range` header count.
 ///
 /// An entity tag must be strong and the same; a date must be exactly `Last-Modified`. Without the

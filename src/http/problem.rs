@@ -37,6 +37,19 @@ pub struct ProblemDetail {
     pub detail: String,
 }
 
+/// What went wrong with one field, in the form of RFC 9457 with a member of our own (section 3.2).
+#[derive(Debug, Clone, Object, serde::Serialize)]
+pub struct FieldProblemDetail {
+    /// What went wrong.
+    #[oai(flatten)]
+    #[serde(flatten)]
+    pub problem: ProblemDetail,
+    /// The field of the request that it is about, where there is one.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
 fn about_blank() -> String {
     "about:blank".to_owned()
 }
@@ -46,6 +59,7 @@ fn about_blank() -> String {
 pub struct Problem {
     status: StatusCode,
     detail: String,
+    field: Option<&'static str>,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -56,6 +70,7 @@ impl Problem {
         Self {
             status,
             detail: detail.into(),
+            field: None,
             header: None,
         }
     }
@@ -79,6 +94,14 @@ impl Problem {
     fn challenge(self, challenge: &'static str) -> Self {
         Self {
             header: Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge))),
+            ..self
+        }
+    }
+
+    /// Names the field that the problem is about.
+    fn about(self, field: &'static str) -> Self {
+        Self {
+            field: Some(field),
             ..self
         }
     }
@@ -159,10 +182,18 @@ impl From<ServiceError> for Problem {
             } => Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after_seconds),
             ServiceError::DatasetNotFound
             | ServiceError::FileNotFound { .. }
+            | ServiceError::NotFound { .. }
             | ServiceError::ApiKeyNotFound => Self::new(StatusCode::NOT_FOUND, detail),
-            ServiceError::ReadDenied | ServiceError::KeyLimited => {
-                Self::new(StatusCode::FORBIDDEN, detail)
+            ServiceError::ReadDenied
+            | ServiceError::KeyLimited
+            | ServiceError::AdministrationDenied { .. } => Self::new(StatusCode::FORBIDDEN, detail),
+            ServiceError::Conflict { field, .. } => {
+                Self::new(StatusCode::CONFLICT, detail).about(field)
             }
+            ServiceError::Invalid { field, .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).about(field)
+            }
+            ServiceError::Overtaken => Self::new(StatusCode::PRECONDITION_FAILED, detail),
             ServiceError::TooManyApiKeys => Self::new(StatusCode::CONFLICT, detail),
             ServiceError::ApiKeyInvalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             ServiceError::Unavailable { what, source } => {
@@ -179,7 +210,7 @@ impl From<ServiceError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = ProblemDetail {
+        let problem = ProblemDetail {
             kind: about_blank(),
             title: self
                 .status
@@ -188,6 +219,10 @@ impl IntoResponse for Problem {
                 .to_owned(),
             status: self.status.as_u16(),
             detail: self.detail,
+        };
+        let body = FieldProblemDetail {
+            problem,
+            field: self.field.map(str::to_owned),
         };
         let mut response = Response::builder()
             .status(self.status)

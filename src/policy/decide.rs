@@ -3,22 +3,21 @@
 //! Whatever goes wrong denies. Cedar skips a policy that fails to evaluate, so that a failing
 //! forbid would let a permit through; here any failure denies the whole question.
 
-use std::sync::Arc;
-
 use cedar_policy::{Decision as CedarDecision, PolicySet, Request, Response};
 
 use crate::domain::action::Action;
 use crate::domain::caller::Context;
-use crate::domain::dataset::Dataset;
 use crate::domain::decision::{Decision, LONGEST_TOKEN_LIFE};
 use crate::domain::principal::Principal;
+use crate::domain::resource::Resource;
 
 use super::bundle::Bundle;
 use super::entities::Facts;
+use super::probe::is_asked;
 use super::problem::with_causes;
 
 impl Bundle {
-    /// Decides whether `principal` may do `action` with `dataset` under the circumstances of
+    /// Decides whether `principal` may do `action` to `resource` under the circumstances of
     /// `context`; the time is told to policies in whole seconds.
     ///
     /// An evaluation error, or facts that do not fit the schema, deny and are told in
@@ -31,7 +30,7 @@ impl Bundle {
         &self,
         principal: &Principal,
         action: Action,
-        dataset: &Arc<Dataset>,
+        resource: &Resource,
         context: &Context,
     ) -> Decision {
         if let Principal::User(user) = principal
@@ -39,7 +38,13 @@ impl Bundle {
         {
             return self.deny(format!("the user {} is disabled", user.id));
         }
-        let facts = match self.preparations.facts(principal, dataset) {
+        if !is_asked(principal, action, resource) {
+            // No schema says this, so no policy was validated for it.
+            return self.deny(format!(
+                "{action} is never asked of this principal and resource"
+            ));
+        }
+        let facts = match self.preparations.facts(principal, resource) {
             Ok(facts) => facts,
             Err(error) => return self.deny(with_causes(&error)),
         };
@@ -67,7 +72,7 @@ impl Bundle {
         // was loaded, so a request is not checked again.
         Request::new(
             facts.principal.clone(),
-            self.vocabulary.action(action).clone(),
+            self.vocabulary.action(action),
             facts.resource.clone(),
             context,
             None,

@@ -15,9 +15,12 @@ use cedar_policy::{
     Entities, Entity, EntityAttrEvaluationError, EntityUid, RestrictedExpression, Schema,
 };
 use moka::sync::Cache;
+use uuid::Uuid;
 
 use crate::domain::dataset::Dataset;
+use crate::domain::id::UserId;
 use crate::domain::principal::{Principal, Tags, User};
+use crate::domain::resource::Resource;
 
 use super::vocabulary::Vocabulary;
 
@@ -55,19 +58,24 @@ pub(super) struct Facts {
     pub(super) principal: EntityUid,
     pub(super) resource: EntityUid,
     pub(super) entities: Entities,
-    of_principal: Principal,
-    of_dataset: Arc<Dataset>,
 }
 
-impl Facts {
-    /// Whether these are the facts about the very same values, not merely about equal ones.
-    fn are_about(&self, principal: &Principal, dataset: &Arc<Dataset>) -> bool {
-        let is_same_principal = match (&self.of_principal, principal) {
+/// The facts about a principal and a dataset.
+struct Pair {
+    principal: Principal,
+    dataset: Arc<Dataset>,
+    facts: Arc<Facts>,
+}
+
+impl Pair {
+    /// Whether this is the pair of the very same values, not merely of equal ones.
+    fn is_of(&self, principal: &Principal, dataset: &Arc<Dataset>) -> bool {
+        let is_same_principal = match (&self.principal, principal) {
             (Principal::Anonymous, Principal::Anonymous) => true,
             (Principal::User(mine), Principal::User(asked)) => Arc::ptr_eq(mine, asked),
             _ => false,
         };
-        is_same_principal && Arc::ptr_eq(&self.of_dataset, dataset)
+        is_same_principal && Arc::ptr_eq(&self.dataset, dataset)
     }
 }
 
@@ -92,7 +100,7 @@ pub(super) struct Preparations {
     anonymous: Entities,
     users: Cache<usize, Arc<PreparedUser>>,
     datasets: Cache<usize, Arc<PreparedDataset>>,
-    pairs: Cache<(usize, usize), Arc<Facts>>,
+    pairs: Cache<(usize, usize), Arc<Pair>>,
 }
 
 impl Preparations {
@@ -116,8 +124,64 @@ impl Preparations {
         })
     }
 
-    /// What a decision about this principal and this dataset looks at.
+    /// What a decision about this principal and this resource looks at.
     pub(super) fn facts(
+        &self,
+        principal: &Principal,
+        resource: &Resource,
+    ) -> Result<Arc<Facts>, EntityError> {
+        match resource {
+            Resource::Dataset(dataset) => self.dataset_facts(principal, dataset),
+            Resource::User(user) => self.user_facts(principal, user).map(Arc::new),
+            // Neither has attributes or parents: its name is all there is.
+            Resource::Role(role) => self.named_facts(principal, self.vocabulary.role(role)),
+            Resource::Server => self.named_facts(principal, self.vocabulary.server().clone()),
+        }
+    }
+
+    fn named_facts(
+        &self,
+        principal: &Principal,
+        resource: EntityUid,
+    ) -> Result<Arc<Facts>, EntityError> {
+        let (principal, entities) = self.principal(principal)?;
+        Ok(Arc::new(Facts {
+            principal,
+            resource,
+            entities,
+        }))
+    }
+
+    /// Cedar knows one entity of a name. A user who would change itself is the principal as it is;
+    /// what it would be stands under the nil UUID.
+    fn user_facts(&self, principal: &Principal, user: &Arc<User>) -> Result<Facts, EntityError> {
+        let (principal_uid, entities) = self.principal(principal)?;
+        let asker = match principal {
+            Principal::User(asker) => Some(asker),
+            Principal::Anonymous => None,
+        };
+        let resource = match asker {
+            Some(asker) if asker == user => {
+                return Ok(Facts {
+                    resource: principal_uid.clone(),
+                    principal: principal_uid,
+                    entities,
+                });
+            }
+            Some(asker) if asker.id == user.id => self.vocabulary.user(UserId(Uuid::nil())),
+            Some(_) | None => self.vocabulary.user(user.id),
+        };
+        let entity = user_entity(&self.vocabulary, &resource, user)?;
+        Ok(Facts {
+            principal: principal_uid,
+            entities: entities
+                .add_entities([entity], Some(&self.schema))
+                .map_err(|source| unfit(&resource, source))?,
+            resource,
+        })
+    }
+
+    fn dataset_facts(
         &self,
         principal: &Principal,
         dataset: &Arc<Dataset>,
@@ -127,24 +191,35 @@ impl Preparations {
             Principal::User(user) => Arc::as_ptr(user) as usize,
         };
         let key = (principal_address, Arc::as_ptr(dataset) as usize);
-        if let Some(facts) = self.pairs.get(&key)
-            && facts.are_about(principal, dataset)
+        if let Some(pair) = self.pairs.get(&key)
+            && pair.is_of(principal, dataset)
         {
-            return Ok(facts);
+            return Ok(Arc::clone(&pair.facts));
         }
         let facts = Arc::new(self.gather(principal, dataset)?);
-        self.pairs.insert(key, Arc::clone(&facts));
+        let pair = Pair {
+            principal: principal.clone(),
+            dataset: Arc::clone(dataset),
+            facts: Arc::clone(&facts),
+        };
+        self.pairs.insert(key, Arc::new(pair));
         Ok(facts)
     }
 
-    fn gather(&self, principal: &Principal, dataset: &Arc<Dataset>) -> Result<Facts, EntityError> {
-        let (principal_uid, entities) = match principal {
-            Principal::Anonymous => (self.vocabulary.anonymous().clone(), self.anonymous.clone()),
+    fn principal(&self, principal: &Principal) -> Result<(EntityUid, Entities), EntityError> {
+        match principal {
+            Principal::Anonymous => {
+                Ok((self.vocabulary.anonymous().clone(), self.anonymous.clone()))
+            }
             Principal::User(user) => {
                 let prepared = self.user(user)?;
-                (prepared.uid.clone(), prepared.entities.clone())
+                Ok((prepared.uid.clone(), prepared.entities.clone()))
             }
-        };
+        }
+    }
+
+    fn gather(&self, principal: &Principal, dataset: &Arc<Dataset>) -> Result<Facts, EntityError> {
+        let (principal_uid, entities) = self.principal(principal)?;
         let prepared = self.dataset(dataset)?;
         Ok(Facts {
             principal: principal_uid,
@@ -153,8 +228,6 @@ impl Preparations {
             entities: entities
                 .add_entities([prepared.entity.clone()], None)
                 .map_err(|source| unfit(&prepared.uid, source))?,
-            of_principal: principal.clone(),
-            of_dataset: Arc::clone(dataset),
         })
     }
 
@@ -166,7 +239,7 @@ impl Preparations {
             return Ok(prepared);
         }
         let uid = self.vocabulary.user(user.id);
-        let entity = user_entity(&self.vocabulary, user)?;
+        let entity = user_entity(&self.vocabulary, &uid, user)?;
         let prepared = Arc::new(PreparedUser {
             user: Arc::clone(user),
             entities: self
@@ -216,18 +289,17 @@ fn unfit(entity: &EntityUid, source: EntitiesError) -> EntityError {
 }
 
 /// A user as Cedar sees it: its roles are its parents, its claims are its tags.
-fn user_entity(vocabulary: &Vocabulary, user: &User) -> Result<Entity, EntityError> {
+fn user_entity(
+    vocabulary: &Vocabulary,
+    uid: &EntityUid,
+    user: &User,
+) -> Result<Entity, EntityError> {
     let mut attributes = vec![("username".to_owned(), string(user.username.as_str()))];
     if let Some(issuer) = &user.issuer {
         attributes.push(("issuer".to_owned(), string(issuer)));
     }
     let roles = user.roles.iter().map(|role| vocabulary.role(role));
-    entity(
-        &vocabulary.user(user.id),
-        attributes,
-        roles.collect(),
-        &user.claims,
-    )
+    entity(uid, attributes, roles.collect(), &user.claims)
 }
 
 /// A dataset as Cedar sees it.

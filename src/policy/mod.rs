@@ -1,7 +1,7 @@
 //! Cedar: bundles of policies, and the decisions they make.
 //!
 //! The only module that knows Cedar. A [`Bundle`] is one validated policy folder; it answers
-//! whether a principal may do something with a dataset, and which policies say so. It refuses to
+//! whether a principal may do something to a resource, and which policies say so. It refuses to
 //! know who asks over which protocol, where facts are stored, and what an answer is used for.
 //!
 //! - [`bundle`]: loads and validates a folder, whole or not at all.
@@ -9,12 +9,14 @@
 //! - [`cases`]: the cases that stand beside the policies, and running them.
 //! - [`prove`]: what holds for every possible request, not only for those of the cases.
 //! - [`format`]: how policy files are laid out.
-//! - `sources` reads files, `policies` checks them, `vocabulary` speaks Cedar's names, `entities`
+//! - [`live`]: the bundle in force.
+//! - `sources` reads files, `policies` checks them, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
 //!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar.
 
 pub mod bundle;
 pub mod cases;
 pub mod format;
+pub mod live;
 pub mod problem;
 pub mod prove;
 
@@ -23,10 +25,12 @@ mod circumstances;
 mod decide;
 mod entities;
 mod policies;
+mod probe;
 mod sources;
 mod vocabulary;
 
 pub use bundle::Bundle;
+pub use live::LiveBundle;
 pub use problem::{BundleError, Problem};
 
 #[cfg(test)]

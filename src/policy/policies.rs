@@ -3,12 +3,13 @@
 //! Every problem of every file is told at once. This module refuses to know how a policy is
 //! evaluated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use cedar_policy::{
-    Effect, Policy, PolicyId, PolicySet, Schema, Template, ValidationMode, Validator,
+    Effect, Policy, PolicyId, PolicySet, Schema, Template, ValidationError, ValidationMode,
+    Validator,
 };
 
 use crate::domain::decision::LONGEST_TOKEN_LIFE;
@@ -53,6 +54,12 @@ pub(super) struct Policies {
     /// What validation warns of.
     pub(super) warnings: Vec<Problem>,
 }
+
+/// The resources of administration, which have none of a dataset's attributes.
+const NOT_DATASETS: [&str; 3] = ["Role", "Server", "User"];
+/// What helps a policy that is meant for datasets and does not say so.
+const ONLY_DATASETS: &str = "its scope takes in administration too, which is about users, roles and the \
+    server: name its actions, or write `resource is Dataset`";
 
 /// Reads every policy file; without a schema the policies are parsed but not validated.
 pub(super) fn read(sources: &Sources, schema: Option<&Schema>) -> Result<Policies, Vec<Problem>> {
@@ -257,9 +264,27 @@ impl<'a> Reading<'a> {
         let validator = Validator::new(schema.clone());
         let result =
             validator.validate_with_level(&self.set, ValidationMode::Strict, DEEPEST_LEVEL);
-        for error in result.validation_errors() {
+        let mut errors: Vec<&ValidationError> = result.validation_errors().collect();
+        errors.sort_by_key(|error| (error.policy_id().to_string(), error.to_string()));
+        // Cedar tells a mistake once for every kind of question that meets it: once is enough, and the
+        // kind that comes first in the alphabet, a dataset, is the one that authors have in mind.
+        let mut told = BTreeSet::new();
+        for error in errors {
             let problem = self.of_policy(error.policy_id(), error);
-            self.problems.push(problem);
+            let place = (error.policy_id().to_string(), problem.position());
+            if place.1.is_some() && !told.insert(place) {
+                continue;
+            }
+            let is_of_datasets_alone = NOT_DATASETS.iter().any(|name| {
+                error
+                    .to_string()
+                    .contains(&format!("on entity type `{name}`"))
+            });
+            self.problems.push(if is_of_datasets_alone {
+                problem.with_help(ONLY_DATASETS)
+            } else {
+                problem
+            });
         }
         for warning in result.validation_warnings() {
             let warning = self.of_policy(warning.policy_id(), warning).into_warning();

@@ -18,17 +18,14 @@ pub(super) struct Vocabulary {
     visibility: EntityTypeName,
     record_status: EntityTypeName,
     anonymous: EntityUid,
-    read: EntityUid,
-    discover: EntityUid,
-    administer: EntityUid,
+    server: EntityUid,
+    action: EntityTypeName,
 }
 
 impl Vocabulary {
     /// Parses every name.
     pub(super) fn new() -> Result<Self, Box<ParseErrors>> {
         let type_name = |name: &str| name.parse::<EntityTypeName>().map_err(Box::new);
-        let action_type = type_name("Action")?;
-        let action = |action: Action| uid(&action_type, action.as_str());
         Ok(Self {
             user: type_name("User")?,
             role: type_name("Role")?,
@@ -36,9 +33,8 @@ impl Vocabulary {
             visibility: type_name("Visibility")?,
             record_status: type_name("RecordStatus")?,
             anonymous: uid(&type_name("Anonymous")?, "anonymous"),
-            read: action(Action::Read),
-            discover: action(Action::Discover),
-            administer: action(Action::Administer),
+            server: uid(&type_name("Server")?, "cedargate"),
+            action: type_name("Action")?,
         })
     }
 
@@ -72,13 +68,14 @@ impl Vocabulary {
         &self.anonymous
     }
 
+    /// `Server::"cedargate"`.
+    pub(super) fn server(&self) -> &EntityUid {
+        &self.server
+    }
+
     /// `Action::"<word>"`.
-    pub(super) fn action(&self, action: Action) -> &EntityUid {
-        match action {
-            Action::Read => &self.read,
-            Action::Discover => &self.discover,
-            Action::Administer => &self.administer,
-        }
+    pub(super) fn action(&self, action: Action) -> EntityUid {
+        uid(&self.action, action.as_str())
     }
 }
 

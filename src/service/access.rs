@@ -7,15 +7,15 @@
 use std::sync::Arc;
 
 use crate::domain::action::Action;
-use crate::domain::audit::{AuditRecord, Outcome};
+use crate::domain::audit::AuditRecord;
 use crate::domain::caller::Caller;
-use crate::domain::clock::Clock;
 use crate::domain::dataset::{Dataset, StoredFile};
 use crate::domain::decision::Decision;
 use crate::domain::id::DatasetId;
+use crate::domain::resource::Resource;
 use crate::files::FileStore;
-use crate::policy::Bundle;
 
+use super::decisions::{Asker, Decisions};
 use super::error::ServiceError;
 use super::facts::Facts;
 
@@ -34,12 +34,10 @@ pub struct Readable {
 pub struct Access {
     /// The users and datasets.
     pub facts: Arc<Facts>,
-    /// The policies in force.
-    pub bundle: Arc<Bundle>,
+    /// What the policies say.
+    pub decisions: Arc<Decisions>,
     /// The files.
     pub files: FileStore,
-    /// The time.
-    pub clock: Clock,
 }
 
 impl Access {
@@ -52,25 +50,18 @@ impl Access {
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<Readable, ServiceError> {
-        record.user_id = caller.principal.user_id();
-        record.authentication = caller.authentication;
-        record.key_id = caller.key.as_ref().map(|key| key.id);
+        let asker = self.decisions.admit(caller.clone());
+        asker.sign(record);
         record.dataset_id = Some(dataset_id);
         record.action = Some(Action::Read);
         let Some(dataset) = self.facts.dataset(dataset_id).await? else {
             record.reason = Some("there is no such dataset".to_owned());
             return Err(ServiceError::DatasetNotFound);
         };
-        let decision = self.decide(caller, Action::Read, &dataset);
-        record
-            .determining_policies
-            .clone_from(&decision.determining_policies);
-        record.errors.clone_from(&decision.errors);
-        record.revision = Some(decision.revision.clone());
+        let resource = Resource::Dataset(Arc::clone(&dataset));
+        let decision = asker.decide_on_record(Action::Read, &resource, record);
         if !decision.is_permitted {
-            record.outcome = Outcome::Denied;
-            record.reason = overreach(caller, Action::Read, dataset_id).map(str::to_owned);
-            return Err(self.denial(caller, &dataset, record));
+            return Err(denial(&asker, &resource, record));
         }
         match dataset.file.clone() {
             Some(file) if self.files.contains(&file).await? => Ok(Readable {
@@ -89,68 +80,31 @@ impl Access {
             }
         }
     }
-
-    /// What a caller who may not read is told: policy decides that too, by `discover`.
-    fn denial(
-        &self,
-        caller: &Caller,
-        dataset: &Arc<Dataset>,
-        record: &mut AuditRecord,
-    ) -> ServiceError {
-        let discovery = self.decide(caller, Action::Discover, dataset);
-        record.errors.extend(discovery.errors);
-        let (reason, denial) = match (discovery.is_permitted, caller.principal.is_anonymous()) {
-            (true, true) => (
-                "the caller may discover the dataset and not read it; it did not sign in",
-                ServiceError::CredentialMissing {
-                    detail: "this dataset is not for everyone: sign in and try again".to_owned(),
-                },
-            ),
-            (true, false) => (
-                "the caller may discover the dataset and not read it",
-                ServiceError::ReadDenied,
-            ),
-            (false, _) => (
-                "the caller may not discover the dataset, and was told that there is none",
-                ServiceError::DatasetNotFound,
-            ),
-        };
-        record.reason.get_or_insert_with(|| reason.to_owned());
-        denial
-    }
-
-    /// Asks the policies, and then the limit of the caller's API key: what lies beyond it is denied
-    /// whatever the policies say. No policy determined that, and the record says so.
-    pub(super) fn decide(
-        &self,
-        caller: &Caller,
-        action: Action,
-        dataset: &Arc<Dataset>,
-    ) -> Decision {
-        let context = caller.context(self.clock.unix_millis());
-        let mut decision = self
-            .bundle
-            .decide(&caller.principal, action, dataset, &context);
-        for error in &decision.errors {
-            metrics::counter!("cedargate_policy_evaluation_errors_total").increment(1);
-            tracing::error!(
-                error,
-                %action,
-                dataset_id = %dataset.id,
-                revision = %decision.revision,
-                "a policy could not be evaluated; the action is denied"
-            );
-        }
-        if overreach(caller, action, dataset.id).is_some() {
-            decision.is_permitted = false;
-            decision.determining_policies.clear();
-        }
-        decision
-    }
 }
 
-/// Why an action with a dataset lies beyond the caller's API key, if it does.
-fn overreach(caller: &Caller, action: Action, dataset_id: DatasetId) -> Option<&'static str> {
-    let key = caller.key.as_ref()?;
-    key.limit.overreach(action, dataset_id)
+/// What a caller who may not read is told: policy decides that too, by `discover`.
+fn denial(asker: &Asker, resource: &Resource, record: &mut AuditRecord) -> ServiceError {
+    let discovery = asker.decide(Action::Discover, resource);
+    record.errors.extend(discovery.errors);
+    let (reason, denial) = match (
+        discovery.is_permitted,
+        asker.caller.principal.is_anonymous(),
+    ) {
+        (true, true) => (
+            "the caller may discover the dataset and not read it; it did not sign in",
+            ServiceError::CredentialMissing {
+                detail: "this dataset is not for everyone: sign in and try again".to_owned(),
+            },
+        ),
+        (true, false) => (
+            "the caller may discover the dataset and not read it",
+            ServiceError::ReadDenied,
+        ),
+        (false, _) => (
+            "the caller may not discover the dataset, and was told that there is none",
+            ServiceError::DatasetNotFound,
+        ),
+    };
+    record.reason.get_or_insert_with(|| reason.to_owned());
+    denial
 }

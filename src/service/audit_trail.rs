@@ -161,6 +161,11 @@ fn is_undecided(error: &ServiceError) -> bool {
         | ServiceError::ApiKeyNotFound
         | ServiceError::TooManyApiKeys
         | ServiceError::ApiKeyInvalid(_)
+        | ServiceError::AdministrationDenied { .. }
+        | ServiceError::NotFound { .. }
+        | ServiceError::Conflict { .. }
+        | ServiceError::Invalid { .. }
+        | ServiceError::Overtaken
         | ServiceError::Internal { .. } => false,
     }
 }

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use crate::domain::action::Action;
-use crate::domain::caller::Caller;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::DatasetId;
+use crate::domain::resource::Resource;
 
 use super::access::Access;
 use super::authentication::Authenticator;
+use super::decisions::Asker;
 use super::error::ServiceError;
 use super::limits::Limits;
 use super::visitor::Visitor;
@@ -57,10 +58,10 @@ impl CatalogView {
         visitor: &Visitor,
         dataset_id: DatasetId,
     ) -> Result<Visible, ServiceError> {
-        let caller = self.admit(visitor).await?;
+        let asker = self.admit(visitor).await?;
         let dataset = self.access.facts.dataset(dataset_id).await?;
         dataset
-            .and_then(|dataset| self.look(&caller, &dataset))
+            .and_then(|dataset| look(&asker, &dataset))
             .ok_or(ServiceError::DatasetNotFound)
     }
 
@@ -75,7 +76,7 @@ impl CatalogView {
         after: Option<DatasetId>,
         limit: u32,
     ) -> Result<Page, ServiceError> {
-        let caller = self.admit(visitor).await?;
+        let asker = self.admit(visitor).await?;
         let limit = limit.clamp(1, LONGEST_PAGE) as usize;
         let mut datasets: Vec<Visible> = Vec::with_capacity(limit);
         let mut looked_at = after;
@@ -84,7 +85,7 @@ impl CatalogView {
             let is_last_step = step.len() < STEP as usize;
             for dataset in step {
                 looked_at = Some(dataset.id);
-                let Some(visible) = self.look(&caller, &dataset) else {
+                let Some(visible) = look(&asker, &dataset) else {
                     continue;
                 };
                 if datasets.len() == limit {
@@ -106,19 +107,20 @@ impl CatalogView {
         }
     }
 
-    async fn admit(&self, visitor: &Visitor) -> Result<Caller, ServiceError> {
+    async fn admit(&self, visitor: &Visitor) -> Result<Asker, ServiceError> {
         let caller = self.authenticator.resolve(visitor).await?;
         self.limits.count(&caller)?;
-        Ok(caller)
+        Ok(self.access.decisions.admit(caller))
     }
+}
 
-    fn look(&self, caller: &Caller, dataset: &Arc<Dataset>) -> Option<Visible> {
-        let may = |action| self.access.decide(caller, action, dataset).is_permitted;
-        let is_readable = may(Action::Read);
-        // Who may read a dataset cannot help knowing of it.
-        (is_readable || may(Action::Discover)).then(|| Visible {
-            is_readable,
-            dataset: Arc::clone(dataset),
-        })
-    }
+fn look(asker: &Asker, dataset: &Arc<Dataset>) -> Option<Visible> {
+    let resource = Resource::Dataset(Arc::clone(dataset));
+    let may = |action| asker.decide(action, &resource).is_permitted;
+    let is_readable = may(Action::Read);
+    // Who may read a dataset cannot help knowing of it.
+    (is_readable || may(Action::Discover)).then(|| Visible {
+        is_readable,
+        dataset: Arc::clone(dataset),
+    })
 }

@@ -3,6 +3,7 @@
 //! One enum for the whole floor, because every capability refuses for the same few reasons. It
 //! refuses to know HTTP: `http/problem.rs` is the one place that gives a variant its status.
 
+use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKeyError, MOST_KEYS};
 use crate::domain::id::DatasetId;
 use crate::files::FilesError;
@@ -65,6 +66,37 @@ pub enum ServiceError {
     /// The API key cannot be made so.
     #[error(transparent)]
     ApiKeyInvalid(#[from] ApiKeyError),
+    /// The policies do not let the caller administer so.
+    #[error("you may not do this: the policies do not permit you to {action} here")]
+    AdministrationDenied {
+        /// What was denied.
+        action: Action,
+    },
+    /// There is nothing of this kind with this id or name.
+    #[error("there is no such {what}")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// What is to be is at odds with what there is.
+    #[error("{detail}")]
+    Conflict {
+        /// The field that is at odds.
+        field: &'static str,
+        /// Why, and what to do.
+        detail: String,
+    },
+    /// A field has a value that cannot be.
+    #[error("{field}: {detail}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// What is to be changed is not any more what the caller saw.
+    #[error("it has changed since you read it: read it again and decide anew")]
+    Overtaken,
     /// Something that is needed is away for now; nothing was done.
     #[error("{what} is not available")]
     Unavailable {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::decision::Revision;
 use crate::files::FileStore;
-use crate::policy::Bundle;
+use crate::policy::LiveBundle;
 use crate::storage::Database;
 
 use super::audit_trail::AuditTrail;
@@ -31,7 +31,7 @@ pub struct Health {
     /// The files.
     pub files: FileStore,
     /// The policies in force.
-    pub bundle: Arc<Bundle>,
+    pub bundle: Arc<LiveBundle>,
 }
 
 impl Health {
@@ -54,7 +54,7 @@ impl Health {
         Readiness {
             failures,
             warnings,
-            revision: self.bundle.revision().clone(),
+            revision: self.bundle.current().revision().clone(),
         }
     }
 }

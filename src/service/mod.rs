@@ -4,11 +4,13 @@
 //! command line, which both call it.
 
 pub mod access;
+pub mod administration;
 pub mod api_keys;
 pub mod audit_trail;
 pub mod authentication;
 pub mod catalog;
 pub mod catalog_view;
+pub mod decisions;
 pub mod demo;
 pub mod download;
 pub mod download_token;

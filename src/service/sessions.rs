@@ -67,7 +67,7 @@ pub struct Sessions {
     /// What signs session tokens.
     pub keys: Arc<Keys>,
     /// What verifies passwords.
-    pub passwords: Passwords,
+    pub passwords: Arc<Passwords>,
     /// Where logins and failures count.
     pub limits: Arc<Limits>,
     /// How long those who guess have to wait.

@@ -2,7 +2,7 @@
 //!
 //! This module refuses to know how a credential travels; `http/caller.rs` reads it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::domain::audit::{AuditRecord, Event, Outcome};
 use crate::domain::caller::{Authentication, Caller};
@@ -54,6 +54,16 @@ impl Visitor {
         }
     }
 
+    /// Whoever holds the database itself, at the command line.
+    #[must_use]
+    pub fn at_command_line() -> Self {
+        Self {
+            credential: Credential::None,
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            request_id: String::new(),
+        }
+    }
+
     /// Opens the audit record of what the visitor asks for; until it is filled in, it says refused.
     #[must_use]
     pub fn open_record(&self, event: Event, clock: &Clock) -> AuditRecord {
@@ -68,6 +78,7 @@ impl Visitor {
             key_id: None,
             address: self.address,
             dataset_id: None,
+            resource_user_id: None,
             action: None,
             determining_policies: Vec::new(),
             errors: Vec::new(),

@@ -16,8 +16,8 @@ use crate::domain::decision::Revision;
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 
 const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, authentication, key_id, address, \
-    dataset_id, action, determining_policies, errors, revision, jti, reason, request_id";
-const COLUMN_COUNT: usize = 16;
+    dataset_id, resource_user_id, action, determining_policies, errors, revision, jti, reason, request_id";
+const COLUMN_COUNT: usize = 17;
 
 /// How many records one statement takes: a batch is cut into these, largest first, so that a
 /// connection prepares no more than four texts and a statement still carries many records.
@@ -81,6 +81,7 @@ struct AuditRow {
     key_id: Option<Uuid>,
     address: String,
     dataset_id: Option<Uuid>,
+    resource_user_id: Option<Uuid>,
     action: Option<String>,
     determining_policies: Json<Vec<String>>,
     errors: Json<Vec<String>>,
@@ -110,6 +111,7 @@ impl AuditRow {
             key_id: self.key_id.map(ApiKeyId),
             address: self.address.parse().map_err(|e| corrupt("address", &e))?,
             dataset_id: self.dataset_id.map(DatasetId),
+            resource_user_id: self.resource_user_id.map(UserId),
             action: self
                 .action
                 .map(|action| action.parse().map_err(|e| corrupt("action", &e)))
@@ -220,6 +222,7 @@ async fn insert(
                 .bind(record.key_id.map(|id| id.0))
                 .bind(record.address.to_string())
                 .bind(record.dataset_id.map(|id| id.0))
+                .bind(record.resource_user_id.map(|id| id.0))
                 .bind(record.action.map(Action::as_str))
                 .bind(each_without_nul(&record.determining_policies))
                 .bind(each_without_nul(&record.errors))
@@ -240,7 +243,7 @@ mod tests {
     fn an_insert_has_one_parameter_a_column_and_record() {
         let sql = insert_statement(2);
         assert_eq!(COLUMNS.split(',').count(), COLUMN_COUNT);
-        assert!(sql.contains("$15, $16), ($17, $18,"), "{sql}");
-        assert!(sql.contains("$31, $32) ON CONFLICT"), "{sql}");
+        assert!(sql.contains("$16, $17), ($18, $19,"), "{sql}");
+        assert!(sql.contains("$33, $34) ON CONFLICT"), "{sql}");
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::audit::append;
 use super::database::{
     CALL_DEADLINE, CATALOG_DEADLINE, Database, Transaction, attempt, on_either, within,
 };
 use super::datasets::{put_dataset, read_datasets};
 use super::error::StorageError;
 use super::users::{put_user, read_users};
+use crate::domain::audit::AuditRecord;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{ADMIN_ROLE, RoleName};
@@ -54,6 +56,8 @@ pub struct CatalogChange {
     pub users_removed: Vec<UserId>,
     /// Datasets to remove.
     pub datasets_removed: Vec<DatasetId>,
+    /// What to put on record of it.
+    pub records: Vec<AuditRecord>,
 }
 
 /// How often what is remembered has changed.
@@ -227,5 +231,5 @@ async fn write_change(
     for dataset in &change.datasets_put {
         put_dataset(transaction, dataset).await?;
     }
-    Ok(())
+    append(transaction, &change.records).await
 }

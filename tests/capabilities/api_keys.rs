@@ -166,7 +166,7 @@ async fn a_key_limited_to_one_dataset_opens_no_other() {
         .collect();
     assert_eq!(denied.len(), 8);
     for record in denied {
-        let reason = "the dataset is beyond the limit of the API key";
+        let reason = "the resource is beyond the limit of the API key";
         assert_eq!(record["reason"], reason);
         assert_eq!(record["determining_policies"], json!([]));
     }

@@ -271,7 +271,7 @@ fn the_committed_openapi_document_is_the_one_that_is_served() {
 #[test]
 fn a_misspelt_annotation_is_warned_of() {
     let folder = policies();
-    let policy = "@id(\"mine\") @maxttl(\"5\") @team(\"x\")\npermit (principal, action, resource)\nwhen { resource.title == \"x\" };\n";
+    let policy = "@id(\"mine\") @maxttl(\"5\") @team(\"x\")\npermit (principal, action, resource is Dataset)\nwhen { resource.title == \"x\" };\n";
     std::fs::write(folder.path().join("mine.cedar"), policy).unwrap();
     let checked = cedargate(
         folder.path(),

@@ -245,7 +245,7 @@ async fn a_policy_shortens_a_tokens_life() {
         @id("long") @reason("Test.") @max_ttl("90")
         permit (principal, action, resource);
         @id("short") @reason("Test.") @max_ttl("60")
-        permit (principal, action, resource) when { resource.title == "Public" };
+        permit (principal, action, resource is Dataset) when { resource.title == "Public" };
     "#;
     let wish = Wish {
         policies: Some(policies),

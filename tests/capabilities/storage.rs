@@ -191,6 +191,7 @@ pub fn record(unix_millis: u64) -> AuditRecord {
         key_id: Some(ApiKeyId::at(unix_millis)),
         address: "2001:db8::1".parse().unwrap(),
         dataset_id: Some(DatasetId(Uuid::new_v4())),
+        resource_user_id: Some(UserId::random()),
         action: Some(Action::Read),
         determining_policies: vec![String::from("shared-role"), String::from("owner \"x\"")],
         errors: vec![String::from("no such attribute: é")],

@@ -13,6 +13,7 @@ use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::decision::Decision;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::{Principal, Tags, User};
+use crate::domain::resource::Resource;
 use crate::policy::{Bundle, BundleError};
 
 pub(super) const ADA: UserId = UserId(Uuid::from_u128(0xada));
@@ -58,7 +59,12 @@ pub(super) fn context() -> Context {
 
 pub(super) fn decide(bundle: &Bundle, principal: &Principal, action: Action) -> Decision {
     let dataset = Arc::new(dataset(Visibility::Public, RecordStatus::Published));
-    bundle.decide(principal, action, &dataset, &context())
+    bundle.decide(
+        principal,
+        action,
+        &Resource::Dataset(Arc::clone(&dataset)),
+        &context(),
+    )
 }
 
 /// A folder with the shipped schema and these files.

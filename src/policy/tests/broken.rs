@@ -26,6 +26,20 @@ fn a_type_error_is_told_with_file_line_and_span() {
 }
 
 #[test]
+fn a_policy_that_forgets_administration_is_told_how_to_speak_of_datasets_alone() {
+    let policy = |resource| {
+        format!(
+            "@id(\"a\")\npermit (principal, action, {resource})\nwhen {{ resource.title == \"x\" }};\n"
+        )
+    };
+    let told = told(&folder(&[("a.cedar", &policy("resource"))]));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("a.cedar:3:8: "), "{told:?}");
+    assert!(told[0].contains("write `resource is Dataset`"), "{told:?}");
+    assert!(bundle(&policy("resource is Dataset")).is_ok());
+}
+
+#[test]
 fn all_problems_of_all_files_are_told_at_once() {
     let folder = folder(&[
         (

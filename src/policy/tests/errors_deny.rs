@@ -1,12 +1,14 @@
 //! Whatever goes wrong in a decision denies.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::asked::{ADA, bundle, decide, signed_in};
 use crate::domain::action::Action::Read;
 use crate::domain::principal::Principal;
+use crate::domain::resource::Resource;
 
 /// Strict validation cannot see an overflow coming: this fails at every evaluation.
 const OVERFLOWS: &str = "9223372036854775807 + 1 > 0";
@@ -65,7 +67,12 @@ fn a_time_that_cedar_cannot_say_denies() {
         crate::domain::dataset::Visibility::Public,
         crate::domain::dataset::RecordStatus::Published,
     ));
-    let decision = bundle.decide(&Principal::Anonymous, Read, &dataset, &context);
+    let decision = bundle.decide(
+        &Principal::Anonymous,
+        Read,
+        &Resource::Dataset(Arc::clone(&dataset)),
+        &context,
+    );
     assert!(!decision.is_permitted);
     assert_eq!(decision.errors.len(), 1);
 }

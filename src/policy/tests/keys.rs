@@ -11,6 +11,7 @@ use crate::domain::api_key::{ApiKey, KeyLimit, KeyName, KeyPrefix};
 use crate::domain::caller::{Authentication, Context};
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{ApiKeyId, DatasetId};
+use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 
 fn limited_to(actions: Option<&[Action]>, datasets: Option<&[u128]>) -> Context {
@@ -38,7 +39,12 @@ fn limited_to(actions: Option<&[Action]>, datasets: Option<&[u128]>) -> Context 
 
 fn is_permitted(bundle: &Bundle, context: &Context) -> bool {
     let dataset = Arc::new(dataset(Visibility::Private, RecordStatus::Published));
-    let decision = bundle.decide(&signed_in(ADA, &[]), Action::Read, &dataset, context);
+    let decision = bundle.decide(
+        &signed_in(ADA, &[]),
+        Action::Read,
+        &Resource::Dataset(Arc::clone(&dataset)),
+        context,
+    );
     assert_eq!(decision.errors, [""; 0]);
     decision.is_permitted
 }

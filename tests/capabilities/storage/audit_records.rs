@@ -27,6 +27,7 @@ async fn every_field_of_an_audit_record_comes_back_as_it_was_written(place: Plac
         key_id: None,
         address: "192.0.2.7".parse().unwrap(),
         dataset_id: None,
+        resource_user_id: None,
         action: None,
         determining_policies: vec![],
         errors: vec![],
@@ -38,7 +39,7 @@ async fn every_field_of_an_audit_record_comes_back_as_it_was_written(place: Plac
     let mut denied = record(1_700_000_000_002);
     denied.event = Event::Download;
     denied.outcome = Outcome::Denied;
-    denied.action = Some(Action::Administer);
+    denied.action = Some(Action::AdministerUsers);
     let records = [full, bare, denied];
     place.database.append_audit_records(&records).await.unwrap();
     assert_eq!(

@@ -1,0 +1,43 @@
+//! Resources: what an action is done to.
+//!
+//! This module refuses to know which action goes with which resource; that is the schema's business.
+
+use std::sync::Arc;
+
+use super::dataset::Dataset;
+use super::id::{DatasetId, UserId};
+use super::name::RoleName;
+use super::principal::User;
+
+/// What an action is done to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// Cedar's `Dataset::"<uuid>"`.
+    Dataset(Arc<Dataset>),
+    /// Cedar's `User::"<uuid>"`.
+    User(Arc<User>),
+    /// Cedar's `Role::"<name>"`.
+    Role(RoleName),
+    /// This server as a whole: Cedar's `Server::"cedargate"`.
+    Server,
+}
+
+impl Resource {
+    /// The dataset's id, if it is one.
+    #[must_use]
+    pub fn dataset_id(&self) -> Option<DatasetId> {
+        match self {
+            Self::Dataset(dataset) => Some(dataset.id),
+            Self::User(_) | Self::Role(_) | Self::Server => None,
+        }
+    }
+
+    /// The user's id, if it is one.
+    #[must_use]
+    pub fn user_id(&self) -> Option<UserId> {
+        match self {
+            Self::User(user) => Some(user.id),
+            Self::Dataset(_) | Self::Role(_) | Self::Server => None,
+        }
+    }
+}

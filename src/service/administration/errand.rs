@@ -1,0 +1,126 @@
+//! Errands: one administrative call from its door to its record.
+//!
+//! This module refuses to know what is administered.
+
+use crate::domain::action::Action;
+use crate::domain::audit::{AuditRecord, Event, Outcome};
+use crate::domain::caller::Authentication;
+use crate::domain::resource::Resource;
+
+use super::super::audit_trail::AuditTrail;
+use super::super::decisions::Asker;
+use super::super::error::ServiceError;
+use super::super::visitor::Visitor;
+use super::{Administration, Door};
+
+/// One administrative call: who asks, and what will be on record of it.
+pub struct Errand {
+    asker: Option<Asker>,
+    record: AuditRecord,
+    pub(super) is_on_record: bool,
+}
+
+impl Administration {
+    /// Begins an errand: finds out who asks. Whoever did not sign in is sent away to do so.
+    ///
+    /// An errand is always handed to [`Administration::end`].
+    pub(super) async fn begin(
+        &self,
+        visitor: &Visitor,
+        action: Action,
+    ) -> Result<Errand, ServiceError> {
+        let mut record = visitor.open_record(Event::Administer, &self.clock);
+        record.action = Some(action);
+        let mut errand = Errand {
+            asker: None,
+            record,
+            is_on_record: false,
+        };
+        let Door::Guarded(guard) = &self.door else {
+            errand.record.authentication = Authentication::CommandLine;
+            errand.record.request_id = None;
+            return Ok(errand);
+        };
+        let admitted = async {
+            let caller = guard.authenticator.resolve(visitor).await?;
+            guard.limits.count(&caller)?;
+            let asker = guard.decisions.admit(caller);
+            asker.sign(&mut errand.record);
+            if asker.caller.principal.is_anonymous() {
+                return Err(ServiceError::CredentialMissing {
+                    detail: "administration is for those who signed in".to_owned(),
+                });
+            }
+            Ok(asker)
+        };
+        match admitted.await {
+            Ok(asker) => {
+                errand.asker = Some(asker);
+                Ok(errand)
+            }
+            Err(error) => guard.audit.close(errand.record, Err(error)).await,
+        }
+    }
+
+    /// Ends an errand: its answer is given once its record is durable.
+    pub(super) async fn end<T>(
+        &self,
+        errand: Errand,
+        answer: Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        let (event, outcome) = (errand.record.event, errand.record.outcome);
+        if errand.is_on_record {
+            AuditTrail::count(event, outcome);
+            return answer;
+        }
+        match &self.door {
+            Door::Guarded(guard) => {
+                let mut errand = errand;
+                if answer.is_ok() {
+                    errand.record.outcome = Outcome::Granted;
+                }
+                guard.audit.close(errand.record, answer).await
+            }
+            // At the command line a look is no secret, and what failed changed nothing.
+            Door::CommandLine => answer,
+        }
+    }
+}
+
+impl Errand {
+    /// Asks the policies, on record; a denial ends the errand.
+    pub fn require(&mut self, action: Action, resource: &Resource) -> Result<(), ServiceError> {
+        let Some(asker) = &self.asker else {
+            // Whoever holds the database is asked nothing.
+            self.record.action = Some(action);
+            self.record.dataset_id = resource.dataset_id();
+            self.record.resource_user_id = resource.user_id();
+            return Ok(());
+        };
+        if asker
+            .decide_on_record(action, resource, &mut self.record)
+            .is_permitted
+        {
+            return Ok(());
+        }
+        Err(ServiceError::AdministrationDenied { action })
+    }
+
+    /// Asks the policies off the record, for the members of a list.
+    pub fn may(&self, action: Action, resource: &Resource) -> bool {
+        self.asker
+            .as_ref()
+            .is_none_or(|asker| asker.decide(action, resource).is_permitted)
+    }
+
+    /// Says what is done, in one sentence for auditors; never with a secret.
+    pub fn note(&mut self, what: impl Into<String>) {
+        self.record.reason = Some(what.into());
+    }
+
+    /// The record of the errand, done.
+    pub(super) fn granted(&mut self) -> AuditRecord {
+        self.record.outcome = Outcome::Granted;
+        self.record.clone()
+    }
+}
