@@ -183,6 +183,10 @@ impl Subject {
         let mut matching: BTreeMap<String, (CompiledPolicy, Env)> = BTreeMap::new();
         for policy in &self.policies {
             let id = policy.id().to_string();
+            if solver.is_over() {
+                found.unknown.insert(id, "the time was over".to_owned());
+                continue;
+            }
             let asked = match CompiledPolicy::compile(policy, env, &self.schema) {
                 Ok(compiled) => solver
                     .example(&never_matches_asserts(&compiled))

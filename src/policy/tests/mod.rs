@@ -3,5 +3,6 @@
 mod asked;
 mod broken;
 mod errors_deny;
+mod invariants;
 mod keys;
 mod shipped;
