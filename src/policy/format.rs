@@ -14,7 +14,7 @@ use cedar_policy_formatter::{Config, policies_str_to_pretty};
 use tempfile::NamedTempFile;
 
 use super::problem::{BundleError, Problem, in_reading_order};
-use super::sources::Sources;
+use super::sources::{Sources, is_policy_file};
 
 /// The widest line, in columns.
 pub const LINE_WIDTH: usize = 80;
@@ -46,7 +46,7 @@ impl Layout {
     ///
     /// Fails with every file that does not parse.
     pub fn of(folder: &Path) -> Result<Self, BundleError> {
-        let policies = Sources::read(folder, |name| name.ends_with(".cedar"))?;
+        let policies = Sources::read(folder, is_policy_file)?;
         let invariants = Sources::read_invariants(folder)?;
         let mut layout = Self {
             folder: folder.to_owned(),

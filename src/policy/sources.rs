@@ -45,7 +45,12 @@ pub(super) struct Sources {
 
 /// Whether a file is part of a bundle: its schema or one of its policies.
 pub(super) fn is_bundle_file(name: &str) -> bool {
-    name == SCHEMA_FILE || name.ends_with(POLICY_ENDING)
+    name == SCHEMA_FILE || is_policy_file(name)
+}
+
+/// Whether a file holds policies.
+pub(super) fn is_policy_file(name: &str) -> bool {
+    name.ends_with(POLICY_ENDING)
 }
 
 impl Sources {
@@ -71,8 +76,7 @@ impl Sources {
 
     /// The shipped invariants.
     pub(super) fn shipped_invariants() -> Result<Self, BundleError> {
-        let is_wanted = |name: &str| name.ends_with(POLICY_ENDING);
-        let mut reading = Reading::new("shipped policies".to_owned(), &is_wanted);
+        let mut reading = Reading::new("shipped policies".to_owned(), &is_policy_file);
         if let Some(folder) = SHIPPED.get_dir(INVARIANTS_FOLDER) {
             reading.shipped(folder)?;
         }
@@ -83,8 +87,7 @@ impl Sources {
     ///
     /// A policy folder without that folder has none.
     pub(super) fn read_invariants(folder: &Path) -> Result<Self, BundleError> {
-        let is_wanted = |name: &str| name.ends_with(POLICY_ENDING);
-        let mut reading = Reading::new(folder.display().to_string(), &is_wanted);
+        let mut reading = Reading::new(folder.display().to_string(), &is_policy_file);
         let inner = folder.join(INVARIANTS_FOLDER);
         // A policy folder that is not there is an error, and none without invariants.
         fs::read_dir(folder).map_err(|source| unreadable(folder, source))?;
@@ -109,8 +112,7 @@ impl Sources {
 
     /// Every policy file, sorted by name.
     pub(super) fn policies(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
-        self.iter()
-            .filter(|(name, _)| name.ends_with(POLICY_ENDING))
+        self.iter().filter(|(name, _)| is_policy_file(name))
     }
 
     /// What is wrong with files that were found and cannot be used.

@@ -308,5 +308,5 @@ fn compile_all(
 /// Whether types and literals alone tell that nothing satisfies `asserts`.
 fn is_unsatisfiable(asserts: &WellFormedAsserts<'_>) -> bool {
     let never = Term::from(false);
-    asserts.asserts().iter().any(|assert| *assert == never)
+    asserts.asserts().contains(&never)
 }

@@ -4,7 +4,7 @@
 //! more like a real one, and is undone where the fault is gone with it. This module refuses to know
 //! what the fault is.
 
-use cedar_policy::{Entities, Request};
+use cedar_policy::{Context, Entities, Request};
 use cedar_policy_symcc::Env;
 use serde_json::{Value, json};
 
@@ -38,7 +38,10 @@ impl Draft {
         bundle: &Bundle,
     ) -> Result<Self, String> {
         let request = &found.request;
-        let context = request.context().map(|context| context.to_json_value());
+        let context = match request.context().map(Context::to_json_value) {
+            Some(written) => written.map_err(|error| error.to_string())?,
+            None => json!({}),
+        };
         let written = |uid: Option<&_>| uid.map(ToString::to_string).unwrap_or_default();
         let draft = Self {
             json: json!({
@@ -47,7 +50,7 @@ impl Draft {
                     "principal": written(request.principal()),
                     "action": written(request.action()),
                     "resource": written(request.resource()),
-                    "context": context.transpose().map_err(|error| error.to_string())?,
+                    "context": context,
                 },
                 "entities": written_entities(found)?,
                 "decision": due,

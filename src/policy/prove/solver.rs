@@ -121,13 +121,16 @@ impl Conversation {
         }
     }
 
-    fn start(&self, left: Duration) -> Result<CedarSymCompiler<LocalSolver>, SymccError> {
+    fn start(&self, left: Duration) -> Result<CedarSymCompiler<LocalSolver>, Box<SymccError>> {
         let mut command = command(&self.solver.program);
         // Should this program be killed, the solver ends by itself.
         command
             .args(["--lang", "smt"])
             .arg(format!("--tlimit={}", left.as_millis().max(1)));
-        CedarSymCompiler::new(LocalSolver::from_command(&mut command)?)
+        LocalSolver::from_command(&mut command)
+            .map_err(SymccError::from)
+            .and_then(CedarSymCompiler::new)
+            .map_err(Box::new)
     }
 }
 
