@@ -264,28 +264,10 @@ impl<'a> Reading<'a> {
         let validator = Validator::new(schema.clone());
         let result =
             validator.validate_with_level(&self.set, ValidationMode::Strict, DEEPEST_LEVEL);
-        let mut errors: Vec<&ValidationError> = result.validation_errors().collect();
-        errors.sort_by_key(|error| (error.policy_id().to_string(), error.to_string()));
-        // Cedar tells a mistake once for every kind of question that meets it: once is enough, and the
-        // kind that comes first in the alphabet, a dataset, is the one that authors have in mind.
-        let mut told = BTreeSet::new();
-        for error in errors {
-            let problem = self.of_policy(error.policy_id(), error);
-            let place = (error.policy_id().to_string(), problem.position());
-            if place.1.is_some() && !told.insert(place) {
-                continue;
-            }
-            let is_of_datasets_alone = NOT_DATASETS.iter().any(|name| {
-                error
-                    .to_string()
-                    .contains(&format!("on entity type `{name}`"))
-            });
-            self.problems.push(if is_of_datasets_alone {
-                problem.with_help(ONLY_DATASETS)
-            } else {
-                problem
-            });
-        }
+        let problems = told_once(result.validation_errors(), |error| {
+            self.of_policy(error.policy_id(), error)
+        });
+        self.problems.extend(problems);
         for warning in result.validation_warnings() {
             let warning = self.of_policy(warning.policy_id(), warning).into_warning();
             self.warnings.push(warning);
@@ -309,6 +291,37 @@ impl<'a> Reading<'a> {
             None => Problem::of_file(&label, said.to_string()),
         }
     }
+}
+
+/// Validation errors as problems.
+///
+/// Cedar tells a mistake once for every kind of question that meets it: once is enough, and the
+/// kind that comes first in the alphabet, a dataset, is the one that authors have in mind.
+pub(super) fn told_once<'a>(
+    errors: impl Iterator<Item = &'a ValidationError>,
+    problem_of: impl Fn(&ValidationError) -> Problem,
+) -> Vec<Problem> {
+    let mut errors: Vec<&ValidationError> = errors.collect();
+    errors.sort_by_key(|error| (error.policy_id().to_string(), error.to_string()));
+    let mut told = BTreeSet::new();
+    let mut problems = Vec::new();
+    for error in errors {
+        let problem = problem_of(error);
+        let place = (error.policy_id().to_string(), problem.position());
+        if place.1.is_some() && !told.insert(place) {
+            continue;
+        }
+        let said = error.to_string();
+        let is_of_datasets_alone = NOT_DATASETS
+            .iter()
+            .any(|name| said.contains(&format!("on entity type `{name}`")));
+        problems.push(if is_of_datasets_alone {
+            problem.with_help(ONLY_DATASETS)
+        } else {
+            problem
+        });
+    }
+    problems
 }
 
 /// The bytes of a policy, its annotations included.

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::policy::policies::{
     FURTHEST_MISSPELLING, LONGEST_POLICY_ID, annotation_span, first_line, policy_span,
-    template_span,
+    template_span, told_once,
 };
 use crate::policy::problem::{BundleError, Problem, in_reading_order};
 use crate::policy::sources::Sources;
@@ -281,10 +281,10 @@ impl Reading<'_> {
 
     fn validate(&mut self, schema: &Schema) {
         let result = Validator::new(schema.clone()).validate(&self.set, ValidationMode::Strict);
-        for error in result.validation_errors() {
-            let problem = self.of_policy(error.policy_id(), error);
-            self.problems.push(problem);
-        }
+        let problems = told_once(result.validation_errors(), |error| {
+            self.of_policy(error.policy_id(), error)
+        });
+        self.problems.extend(problems);
         for warning in result.validation_warnings() {
             let warning = self.of_policy(warning.policy_id(), warning).into_warning();
             self.warnings.push(warning);
