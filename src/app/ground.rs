@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::Mutex;
 
 use crate::config::Settings;
 use crate::domain::clock::Clock;
@@ -14,7 +13,7 @@ use crate::files::FileStore;
 use crate::http::Capabilities;
 use crate::policy::LiveBundle;
 use crate::service::access::Access;
-use crate::service::administration::{Administration, Door, Guard};
+use crate::service::administration::{Administration, Guard};
 use crate::service::api_keys::ApiKeys;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::authentication::Authenticator;
@@ -82,20 +81,13 @@ impl Ground {
             clock: clock.clone(),
         });
         let passwords = Arc::new(passwords);
-        let administration = Arc::new(Administration {
-            database: database.clone(),
-            files: files.clone(),
-            passwords: Arc::clone(&passwords),
-            clock: clock.clone(),
-            door: Door::Guarded(Guard {
-                authenticator: Arc::clone(&authenticator),
-                limits: Arc::clone(&limits),
-                decisions: Arc::clone(&access.decisions),
-                audit: Arc::clone(&audit),
-                facts: Arc::clone(&facts),
-            }),
-            turn: Mutex::default(),
-        });
+        let administration = Arc::new(Administration::guarded(
+            database.clone(),
+            files.clone(),
+            Arc::clone(&passwords),
+            clock.clone(),
+            guard(&authenticator, &limits, &access, &audit),
+        ));
         let sessions = Arc::new(Sessions {
             authenticator: Arc::clone(&authenticator),
             database: database.clone(),
@@ -157,6 +149,21 @@ impl Ground {
             health,
             metrics,
         }
+    }
+}
+
+fn guard(
+    authenticator: &Arc<Authenticator>,
+    limits: &Arc<Limits>,
+    access: &Access,
+    audit: &Arc<AuditTrail>,
+) -> Guard {
+    Guard {
+        authenticator: Arc::clone(authenticator),
+        limits: Arc::clone(limits),
+        decisions: Arc::clone(&access.decisions),
+        audit: Arc::clone(audit),
+        facts: Arc::clone(&access.facts),
     }
 }
 

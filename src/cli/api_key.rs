@@ -1,7 +1,5 @@
 //! `cedargate api-key`: keys for scripts, made on the database itself.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use crate::app::{self, Stores};
 use crate::config::Settings;
 use crate::domain::action::Action;
@@ -12,7 +10,7 @@ use crate::domain::name::Username;
 use crate::service::api_keys::{self, KeyWish};
 use crate::service::error::ServiceError;
 
-use super::{Ending, Failure, print, serve};
+use super::{Ending, Failure, print, serve, user};
 
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
@@ -56,12 +54,8 @@ pub(super) async fn create(
     };
     let username = arguments.user;
     let stores = Stores::open(settings).await.map_err(serve::explain)?;
-    let login = stores.database.find_login(&username).await;
-    let Some(login) = login.map_err(Failure::new)? else {
-        return Err(Failure::new(format!("there is no user {username}")));
-    };
-    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let made = api_keys::make_on_record(&stores.database, login.user.id, wish, here, &clock);
+    let owner = user::find(&stores.database, &username).await?;
+    let made = api_keys::make_at_command_line(&stores.database, owner.id, wish, &clock);
     let made = made.await;
     stores.database.close().await;
     let made = made.map_err(|error| match error {

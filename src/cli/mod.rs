@@ -11,9 +11,11 @@ mod config;
 mod demo;
 mod logging;
 mod openapi;
+mod password;
 mod policy;
 pub mod print;
 mod serve;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +23,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Settings, Sources};
+use crate::domain::name::Username;
 
 /// Decides who may download what, and mints the tokens that open it.
 #[derive(Debug, Parser)]
@@ -41,6 +44,9 @@ enum Verb {
     /// Work with the catalog of datasets, users and roles
     #[command(subcommand)]
     Catalog(CatalogVerb),
+    /// Work with users, on the database itself
+    #[command(subcommand)]
+    User(UserVerb),
     /// Work with API keys
     #[command(subcommand)]
     ApiKey(ApiKeyVerb),
@@ -75,6 +81,33 @@ enum CatalogVerb {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum UserVerb {
+    /// Make a user and print its id; its password is asked for, or read from standard input
+    Add(user::AddArguments),
+    /// Print all users
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make all credentials of a user invalid
+    Disable {
+        /// The user's name
+        name: Username,
+    },
+    /// Let a disabled user in again
+    Enable {
+        /// The user's name
+        name: Username,
+    },
+    /// Give a user a password, asked for or read from standard input; its sessions end
+    Password {
+        /// The user's name
+        name: Username,
     },
 }
 
@@ -197,11 +230,22 @@ fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
         Verb::Catalog(CatalogVerb::Apply { file, prune, json }) => {
             in_runtime(catalog::apply(settings, &file, prune, json))
         }
+        Verb::User(verb) => in_runtime(administer_users(settings, verb)),
         Verb::ApiKey(ApiKeyVerb::Create(arguments)) => {
             in_runtime(api_key::create(settings, arguments))
         }
         Verb::Audit(AuditVerb::Export) => in_runtime(audit::export(settings)),
         Verb::Openapi => in_runtime(openapi::show(settings)),
+    }
+}
+
+async fn administer_users(settings: &Settings, verb: UserVerb) -> Result<Ending, Failure> {
+    match verb {
+        UserVerb::Add(arguments) => user::add(settings, arguments).await,
+        UserVerb::List { json } => user::list(settings, json).await,
+        UserVerb::Disable { name } => user::set_disabled(settings, &name, true).await,
+        UserVerb::Enable { name } => user::set_disabled(settings, &name, false).await,
+        UserVerb::Password { name } => user::set_password(settings, &name).await,
     }
 }
 

@@ -58,6 +58,12 @@ pub fn progress(what: &'static str) -> ProgressBar {
     bar
 }
 
+/// Asks for something on standard error; the answer is typed on the same line.
+pub fn prompt(text: impl Display) {
+    let mut to = io::stderr().lock();
+    write!(to, "{text}").and_then(|()| to.flush()).ok();
+}
+
 fn message(color: &str, word: &str, text: &dyn Display) {
     let color = is_coloured().then_some(color);
     write_message(io::stderr().lock(), color, word, text).ok();

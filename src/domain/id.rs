@@ -84,13 +84,18 @@ impl ApiKeyId {
     }
 }
 
-impl FromStr for ApiKeyId {
-    type Err = uuid::Error;
+macro_rules! read_as_uuid {
+    ($($id:ident),*) => {$(
+        impl FromStr for $id {
+            type Err = uuid::Error;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::try_parse(text).map(Self)
-    }
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::try_parse(text).map(Self)
+            }
+        }
+    )*};
 }
+read_as_uuid!(UserId, SessionId, ApiKeyId);
 
 impl UserId {
     /// Makes a new random user id.

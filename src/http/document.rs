@@ -20,6 +20,15 @@ pub enum Tags {
     Operators,
 }
 
+/// Bodies whose unknown members are refused: a misspelt one would be left out without a word.
+const STRICT_BODIES: [&str; 5] = [
+    "NewApiKey",
+    "NewUserBody",
+    "ChangedUser",
+    "NewPassword",
+    "NewRole",
+];
+
 /// The query and header parameters of the download, whose handler reads them by itself.
 fn download_parameters() -> [Value; 2] {
     [
@@ -57,12 +66,13 @@ pub fn complete(mut document: Value) -> Value {
         flow.entry("scopes")
             .or_insert_with(|| Value::Object(Map::new()));
     }
-    if let Some(schema) = document
-        .pointer_mut("/components/schemas/NewApiKey")
-        .and_then(Value::as_object_mut)
-    {
-        // A misspelt limit would make a key without one: members that are not known are refused.
-        schema.insert("additionalProperties".to_owned(), false.into());
+    for name in STRICT_BODIES {
+        if let Some(schema) = document
+            .pointer_mut(&format!("/components/schemas/{name}"))
+            .and_then(Value::as_object_mut)
+        {
+            schema.insert("additionalProperties".to_owned(), false.into());
+        }
     }
     give_titles(&mut document);
     document

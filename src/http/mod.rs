@@ -3,6 +3,10 @@
 //! A handler has three moves: read, one service call, reply. This floor refuses to know how
 //! anything is decided, minted, stored or read.
 
+pub mod admin_credentials_api;
+pub mod admin_roles_api;
+pub mod admin_statuses;
+pub mod admin_users_api;
 pub mod answer;
 pub mod api_keys_api;
 pub mod caller;
@@ -48,6 +52,9 @@ use crate::service::health::Health;
 use crate::service::keys::Keys;
 use crate::service::sessions::Sessions;
 
+use admin_credentials_api::AdminCredentialsApi;
+use admin_roles_api::AdminRolesApi;
+use admin_users_api::AdminUsersApi;
 use api_keys_api::ApiKeysApi;
 use catalog_api::CatalogApi;
 use cors::Cors;
@@ -105,6 +112,9 @@ type Apis = (
     CatalogApi,
     KeySetApi,
     HealthApi,
+    AdminUsersApi,
+    AdminRolesApi,
+    AdminCredentialsApi,
 );
 
 fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
@@ -130,6 +140,15 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
         },
         HealthApi {
             health: Arc::clone(&capabilities.health),
+        },
+        AdminUsersApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        AdminRolesApi {
+            administration: Arc::clone(&capabilities.administration),
+        },
+        AdminCredentialsApi {
+            administration: Arc::clone(&capabilities.administration),
         },
     );
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION")).description(

@@ -3,6 +3,9 @@
 //! This module refuses to know any operation.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{
@@ -11,7 +14,9 @@ use poem_openapi::types::{
 use serde_json::Value;
 
 use crate::domain::action::Action;
-use crate::domain::id::{ApiKeyId, DatasetId};
+use crate::domain::id::{ApiKeyId, DatasetId, SessionId, UserId};
+use crate::domain::name::{LONGEST_NAME, NameError, RoleName, Username};
+use crate::service::error::ServiceError;
 
 /// Teaches poem-openapi a type that is written as one text.
 macro_rules! written_as_text {
@@ -66,7 +71,53 @@ macro_rules! written_as_text {
 
 written_as_text!(DatasetId, "string_uuid", uuid());
 written_as_text!(ApiKeyId, "string_uuid", uuid());
+written_as_text!(UserId, "string_uuid", uuid());
+written_as_text!(SessionId, "string_uuid", uuid());
+written_as_text!(Username, "string_name", name());
+written_as_text!(RoleName, "string_name", name());
+written_as_text!(NameText, "string_name", name());
 written_as_text!(Action, "string_action", one_of(Action::ALL));
+
+/// A name in a body, as it was sent: whoever takes it in says which field is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameText(pub String);
+
+impl NameText {
+    /// The name of a role or a user, or which field is none.
+    pub fn read<N: FromStr<Err = NameError>>(
+        &self,
+        field: &'static str,
+    ) -> Result<N, ServiceError> {
+        let invalid = |error: NameError| ServiceError::Invalid {
+            field,
+            detail: error.to_string(),
+        };
+        self.0.parse().map_err(invalid)
+    }
+}
+
+impl FromStr for NameText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for NameText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn name() -> MetaSchema {
+    MetaSchema {
+        pattern: Some("^[a-z0-9][a-z0-9._@-]*$".to_owned()),
+        min_length: Some(1),
+        max_length: Some(LONGEST_NAME),
+        ..MetaSchema::new("string")
+    }
+}
 
 fn uuid() -> MetaSchema {
     MetaSchema::new_with_format("string", "uuid")

@@ -4,12 +4,11 @@
 //! revoking are on record, with the key's id and never its text. This module refuses to know what a
 //! key opens; that is `access`.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::api_key::{ApiKey, ApiKeyError, KeyLimit, KeyName, KeyText, MOST_KEYS};
 use crate::domain::audit::{AuditRecord, Event, Outcome};
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Authentication, Caller};
 use crate::domain::clock::Clock;
 use crate::domain::id::{ApiKeyId, UserId};
 use crate::domain::secret::Secret;
@@ -20,7 +19,7 @@ use super::authentication::Authenticator;
 use super::error::ServiceError;
 use super::facts::Facts;
 use super::limits::Limits;
-use super::visitor::{Credential, Visitor};
+use super::visitor::Visitor;
 
 /// What a key is to be like.
 #[derive(Clone, Debug)]
@@ -121,6 +120,11 @@ impl ApiKeys {
     pub async fn revoke(&self, visitor: &Visitor, id: ApiKeyId) -> Result<(), ServiceError> {
         let mut record = visitor.open_record(Event::ApiKeyRevoke, &self.clock);
         let answer = self.remove(visitor, id, &mut record).await;
+        if answer.is_ok() {
+            // Its record was written together with the removal.
+            AuditTrail::count(record.event, record.outcome);
+            return answer;
+        }
         self.audit.close(record, answer).await
     }
 
@@ -131,13 +135,17 @@ impl ApiKeys {
         record: &mut AuditRecord,
     ) -> Result<(), ServiceError> {
         let (_, owner) = self.owner(visitor, Some(record)).await?;
-        if !self.database.remove_api_key(owner, id).await? {
+        let granted = AuditRecord {
+            reason: Some(format!("API key {id}")),
+            outcome: Outcome::Granted,
+            ..record.clone()
+        };
+        if !self.database.remove_api_key(owner, id, &granted).await? {
             record.reason = Some(format!("the user has no API key {id}"));
             return Err(ServiceError::ApiKeyNotFound);
         }
+        *record = granted;
         self.remember_anew().await;
-        record.reason = Some(format!("API key {id}"));
-        record.outcome = Outcome::Granted;
         Ok(())
     }
 
@@ -174,27 +182,22 @@ impl ApiKeys {
     }
 }
 
-/// Makes a key of a user for whoever holds the database itself, at `address`; it is on record as
-/// made without authentication.
-pub async fn make_on_record(
+/// Makes a key of a user for whoever holds the database itself, at the command line; that is on
+/// record.
+pub async fn make_at_command_line(
     database: &Database,
     owner: UserId,
     wish: KeyWish,
-    address: IpAddr,
     clock: &Clock,
 ) -> Result<MadeKey, ServiceError> {
-    let operator = Visitor {
-        credential: Credential::None,
-        address,
-        request_id: String::new(),
-    };
     let made = make(database, owner, wish, clock).await?;
     let record = AuditRecord {
         outcome: Outcome::Granted,
-        user_id: Some(owner),
-        reason: Some(format!("API key {}, at the command line", made.key.id)),
+        authentication: Authentication::CommandLine,
+        resource_user_id: Some(owner),
+        reason: Some(format!("API key {}", made.key.id)),
         request_id: None,
-        ..operator.open_record(Event::ApiKeyCreate, clock)
+        ..Visitor::at_command_line().open_record(Event::ApiKeyCreate, clock)
     };
     database.append_audit_records(&[record]).await?;
     Ok(made)

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::catalog::{ApplyError, CatalogFile, apply};
-use super::password::Passwords;
+use super::password::{Passwords, made_up_password};
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
@@ -50,9 +50,6 @@ const PEOPLE: [(&str, &str); 4] = [
 
 /// The file in the data directory that keeps the passwords, readable to its owner alone.
 pub const PASSWORDS_FILE: &str = "demo-passwords.toml";
-
-/// Letters and digits that nobody mistakes for one another: 32, so that each carries five bits.
-const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 /// What there is in the demo.
 #[derive(Clone, Debug)]
@@ -263,20 +260,6 @@ fn keep_passwords(path: &Path, people: &[Person]) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist_noclobber(path).map_err(|error| error.error)?;
     Ok(())
-}
-
-/// Eighty random bits in four groups of four.
-fn made_up_password() -> Secret<String> {
-    let random: [u8; 16] = rand::random();
-    let mut password = String::new();
-    for (at, byte) in random.into_iter().enumerate() {
-        if at > 0 && at % 4 == 0 {
-            password.push('-');
-        }
-        let letter = ALPHABET.get(usize::from(byte % 32));
-        password.extend(letter.copied().map(char::from));
-    }
-    Secret::new(password)
 }
 
 fn unusable(path: &Path, source: io::Error) -> DemoError {

@@ -227,8 +227,11 @@ where
 
 #[cfg(test)]
 mod tests {
+    use super::super::visitor::Visitor;
     use super::*;
     use crate::domain::api_key::{KeyLimit, KeyName, KeyText};
+    use crate::domain::audit::Event;
+    use crate::domain::clock::Clock;
     use crate::domain::principal::Tags;
     use crate::service::tests::empty_database;
     use crate::storage::{CatalogChange, UserRecord};
@@ -289,7 +292,10 @@ mod tests {
         assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
 
         // Nobody who remembers asks again: this removal has not been heard of yet.
-        assert!(database.remove_api_key(key.user_id, key.id).await.unwrap());
+        let visitor = Visitor::at_command_line();
+        let record = visitor.open_record(Event::ApiKeyRevoke, &Clock::system());
+        let removed = database.remove_api_key(key.user_id, key.id, &record).await;
+        assert_eq!(removed, Ok(true));
         assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
         facts.refresh().await.unwrap();
         assert_eq!(found().await.unwrap(), (None, None));

@@ -31,6 +31,9 @@ const COSTLIEST: (u32, u32, u32) = (256 * 1024, 16, 16);
 /// How many checks may wait for each core before further ones are turned away.
 const WAITING_PER_CORE: usize = 64;
 
+/// Letters and digits that nobody mistakes for one another: 32, so that each carries five bits.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
 /// Why a password was not hashed or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
@@ -207,6 +210,21 @@ pub fn check_new_password(password: &Secret<String>) -> Result<(), PasswordError
         return Err(PasswordError::TooShort);
     }
     Ok(())
+}
+
+/// Makes up a password: eighty random bits in four groups of four.
+#[must_use]
+pub fn made_up_password() -> Secret<String> {
+    let random: [u8; 16] = rand::random();
+    let mut password = String::new();
+    for (at, byte) in random.into_iter().enumerate() {
+        if at > 0 && at % 4 == 0 {
+            password.push('-');
+        }
+        let letter = ALPHABET.get(usize::from(byte % 32));
+        password.extend(letter.copied().map(char::from));
+    }
+    Secret::new(password)
 }
 
 /// Checks that a hash made elsewhere can be checked here at a bounded price.

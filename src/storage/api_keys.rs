@@ -9,11 +9,13 @@ use std::fmt;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::audit::append;
 use super::catalog::bump_version;
 use super::database::{CALL_DEADLINE, Database, attempt, on_either};
 use super::error::StorageError;
 use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyDigest, KeyLimit, KeyName, KeyPrefix};
+use crate::domain::audit::AuditRecord;
 use crate::domain::id::{ApiKeyId, DatasetId, UserId};
 
 /// An API key and the digest of its text.
@@ -131,8 +133,14 @@ impl Database {
         .await
     }
 
-    /// Removes a key of a user, and says whether there was one.
-    pub async fn remove_api_key(&self, owner: UserId, id: ApiKeyId) -> Result<bool, StorageError> {
+    /// Removes a key of a user together with the record of it, and says whether there was one; the
+    /// record is not written when there was none.
+    pub async fn remove_api_key(
+        &self,
+        owner: UserId,
+        id: ApiKeyId,
+        granted: &AuditRecord,
+    ) -> Result<bool, StorageError> {
         const SQL: &str = "DELETE FROM api_keys WHERE id = $1 AND user_id = $2";
         attempt(CALL_DEADLINE, "remove an API key", "api_keys", async {
             let mut transaction = self.begin_writing().await?;
@@ -146,6 +154,7 @@ impl Database {
                     .rows_affected()
             });
             if removed > 0 {
+                append(&mut transaction, std::slice::from_ref(granted)).await?;
                 transaction.commit().await?;
             }
             Ok(removed > 0)

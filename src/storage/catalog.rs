@@ -8,7 +8,7 @@ use super::database::{
 };
 use super::datasets::{put_dataset, read_datasets};
 use super::error::StorageError;
-use super::users::{put_user, read_users};
+use super::users::{put_user, read_role, read_users};
 use crate::domain::audit::AuditRecord;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
@@ -193,14 +193,7 @@ async fn read_roles(transaction: &mut Transaction) -> Result<BTreeSet<RoleName>,
         sqlx::query_scalar(SQL).fetch_all(&mut **connection).await
     })
     .map_err(|error| StorageError::sort(&error, "read the catalog", "roles"))?;
-    names
-        .into_iter()
-        .map(RoleName::try_from)
-        .collect::<Result<_, _>>()
-        .map_err(|error| StorageError::Corrupt {
-            table: "roles",
-            what: error.to_string(),
-        })
+    names.into_iter().map(read_role).collect()
 }
 
 async fn write_change(

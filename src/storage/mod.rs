@@ -24,4 +24,4 @@ pub use database::Database;
 pub use error::StorageError;
 pub use sessions::{Ending, KnownToken, Renewal};
 pub use signing_keys::{KeyState, StoredKey};
-pub use users::Login;
+pub use users::{Login, UserFilter};

@@ -82,6 +82,7 @@ fn session_of((id, user_id, started_at, expires_at): (Uuid, Uuid, i64, i64)) -> 
     }
 }
 
+const NEW_VERSION: &str = "UPDATE session_version SET version = version + 1";
 const INSERT_TOKEN: &str = "INSERT INTO refresh_tokens (sha256, session_id) VALUES ($1, $2)";
 
 impl Database {
@@ -245,6 +246,73 @@ impl Database {
         .await
     }
 
+    /// Reads the next at most `limit` sessions of a user that go on at `now` (seconds since 1970 UTC)
+    /// after `after`, or the first ones, in the order of their ids.
+    pub async fn session_page(
+        &self,
+        user_id: UserId,
+        now: i64,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StorageError> {
+        const SQL: &str = "SELECT sessions.id, user_id, started_at, expires_at
+            FROM sessions JOIN users ON users.id = user_id AND session_generation = generation
+            WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 AND sessions.id > $3
+            ORDER BY sessions.id LIMIT $4";
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let rows: Vec<(Uuid, Uuid, i64, i64)> =
+            attempt(CALL_DEADLINE, "list sessions", "sessions", async {
+                on_either!(self.readers(), pool => {
+                    sqlx::query_as(SQL)
+                        .bind(user_id.0)
+                        .bind(now)
+                        .bind(after)
+                        .bind(i64::from(limit))
+                        .fetch_all(pool)
+                        .await
+                })
+            })
+            .await?;
+        Ok(rows.into_iter().map(session_of).collect())
+    }
+
+    /// Ends one session of a user that goes on at `now`, or all of them, together with the record of
+    /// it, and says how many; the record is not written when there is none.
+    pub async fn end_sessions_of(
+        &self,
+        user_id: UserId,
+        only: Option<SessionId>,
+        now: i64,
+        granted: &AuditRecord,
+    ) -> Result<u64, StorageError> {
+        const END_ALL: &str = "UPDATE sessions SET ended_at = $1
+            WHERE user_id = $2 AND ended_at IS NULL AND expires_at > $1 AND generation =
+                (SELECT session_generation FROM users WHERE id = $2)";
+        const END_ONE: &str = "UPDATE sessions SET ended_at = $1
+            WHERE user_id = $2 AND ended_at IS NULL AND expires_at > $1 AND generation =
+                (SELECT session_generation FROM users WHERE id = $2) AND id = $3";
+        attempt(CALL_DEADLINE, "end sessions", "sessions", async {
+            let mut transaction = self.begin_writing().await?;
+            let ended = on_either!(&mut transaction, connection => {
+                let ending = match only {
+                    None => sqlx::query(END_ALL).bind(now).bind(user_id.0),
+                    Some(id) => sqlx::query(END_ONE).bind(now).bind(user_id.0).bind(id.0),
+                };
+                let ended = ending.execute(&mut **connection).await?.rows_affected();
+                if ended > 0 {
+                    sqlx::query(NEW_VERSION).execute(&mut **connection).await?;
+                }
+                ended
+            });
+            if ended > 0 {
+                append(&mut transaction, std::slice::from_ref(granted)).await?;
+                transaction.commit().await?;
+            }
+            Ok(ended)
+        })
+        .await
+    }
+
     /// Removes at most `most` sessions that have expired by `now`, with all their refresh tokens,
     /// and says how many.
     pub async fn sweep_sessions(&self, now: i64, most: u32) -> Result<u64, StorageError> {
@@ -282,7 +350,6 @@ async fn find_shown(
 /// Ends a session; false when it had ended before.
 async fn end(transaction: &mut Transaction, id: SessionId, now: i64) -> Result<bool, sqlx::Error> {
     const END: &str = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL";
-    const NEW_VERSION: &str = "UPDATE session_version SET version = version + 1";
     on_either!(transaction, connection => {
         let ended = sqlx::query(END).bind(now).bind(id.0).execute(&mut **connection).await?;
         let is_ended_by_this = ended.rows_affected() == 1;

@@ -9,12 +9,30 @@ use super::catalog::UserRecord;
 use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
 use super::error::StorageError;
 use crate::domain::id::UserId;
-use crate::domain::name::{RoleName, Username};
+use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::{Tags, User};
 use crate::domain::secret::Secret;
 
 /// What a login is checked against: a user and its password hash.
 pub type Login = UserRecord;
+
+/// Which users a list is about; without either, all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// The one of this name.
+    pub username: Option<Username>,
+    /// The members of this role.
+    pub role: Option<RoleName>,
+}
+
+impl UserFilter {
+    fn admits(&self, user: &User) -> bool {
+        let is_named = self.username.as_ref();
+        let has_role = self.role.as_ref();
+        is_named.is_none_or(|name| user.username == *name)
+            && has_role.is_none_or(|role| user.roles.contains(role))
+    }
+}
 
 #[derive(sqlx::FromRow)]
 struct UserRow {
@@ -52,6 +70,11 @@ impl UserRow {
 impl Database {
     /// Finds a user by id, disabled ones too.
     pub async fn find_user(&self, id: UserId) -> Result<Option<User>, StorageError> {
+        Ok(self.find_user_record(id).await?.map(|record| record.user))
+    }
+
+    /// Finds a user with its password hash by id, disabled ones too.
+    pub async fn find_user_record(&self, id: UserId) -> Result<Option<UserRecord>, StorageError> {
         const SQL: &str = "SELECT * FROM users_with_roles WHERE id = $1";
         let row: Option<UserRow> = attempt(CALL_DEADLINE, "find a user", "users", async {
             on_either!(self.readers(), pool => {
@@ -59,10 +82,7 @@ impl Database {
             })
         })
         .await?;
-        Ok(row
-            .map(UserRow::into_record)
-            .transpose()?
-            .map(|record| record.user))
+        row.map(UserRow::into_record).transpose()
     }
 
     /// Finds what a login is checked against by user name, disabled users too.
@@ -76,6 +96,106 @@ impl Database {
         .await?;
         row.map(UserRow::into_record).transpose()
     }
+
+    /// Reads the next at most `limit` users after `after`, or the first ones, in the order of their
+    /// ids; disabled ones too.
+    pub async fn user_page(
+        &self,
+        after: Option<UserId>,
+        limit: u32,
+        filter: &UserFilter,
+    ) -> Result<Vec<UserRecord>, StorageError> {
+        const ALL: &str =
+            "SELECT * FROM users_with_roles WHERE id > $1 AND $2 = '' ORDER BY id LIMIT $3";
+        const NAMED: &str =
+            "SELECT * FROM users_with_roles WHERE id > $1 AND username = $2 LIMIT $3";
+        const MEMBERS: &str = "SELECT users_with_roles.* FROM user_roles
+                JOIN users_with_roles ON users_with_roles.id = user_roles.user_id
+            WHERE user_roles.user_id > $1 AND user_roles.role_name = $2
+            ORDER BY user_roles.user_id LIMIT $3";
+        let (sql, name) = match (&filter.username, &filter.role) {
+            (Some(username), _) => (NAMED, username.as_str()),
+            (None, Some(role)) => (MEMBERS, role.as_str()),
+            (None, None) => (ALL, ""),
+        };
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let rows: Vec<UserRow> = attempt(CALL_DEADLINE, "list users", "users", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_as(sql)
+                    .bind(after)
+                    .bind(name)
+                    .bind(i64::from(limit))
+                    .fetch_all(pool)
+                    .await
+            })
+        })
+        .await?;
+        let mut records = rows
+            .into_iter()
+            .map(UserRow::into_record)
+            .collect::<Result<Vec<_>, _>>()?;
+        records.retain(|record| filter.admits(&record.user));
+        Ok(records)
+    }
+
+    /// Whether a user other than this one is an admin and not disabled.
+    pub async fn has_another_admin(&self, than: UserId) -> Result<bool, StorageError> {
+        const SQL: &str = "SELECT users.id FROM user_roles JOIN users ON users.id = user_id
+            WHERE role_name = $1 AND users.id <> $2 AND NOT is_disabled LIMIT 1";
+        let found: Option<Uuid> = attempt(CALL_DEADLINE, "look for an admin", "users", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_scalar(SQL)
+                    .bind(ADMIN_ROLE)
+                    .bind(than.0)
+                    .fetch_optional(pool)
+                    .await
+            })
+        })
+        .await?;
+        Ok(found.is_some())
+    }
+
+    /// Whether there is a role of this name.
+    pub async fn has_role(&self, role: &RoleName) -> Result<bool, StorageError> {
+        const SQL: &str = "SELECT name FROM roles WHERE name = $1";
+        let found: Option<String> = attempt(CALL_DEADLINE, "find a role", "roles", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_scalar(SQL).bind(role.as_str()).fetch_optional(pool).await
+            })
+        })
+        .await?;
+        Ok(found.is_some())
+    }
+
+    /// Reads the next at most `limit` roles after `after`, or the first ones, in the order of their
+    /// names; on PostgreSQL that is the order of the database's own collation.
+    pub async fn role_page(
+        &self,
+        after: Option<&RoleName>,
+        limit: u32,
+    ) -> Result<Vec<RoleName>, StorageError> {
+        const SQL: &str = "SELECT name FROM roles WHERE name > $1 ORDER BY name LIMIT $2";
+        let after = after.map_or("", RoleName::as_str);
+        let names: Vec<String> = attempt(CALL_DEADLINE, "list roles", "roles", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_scalar(SQL)
+                    .bind(after)
+                    .bind(i64::from(limit))
+                    .fetch_all(pool)
+                    .await
+            })
+        })
+        .await?;
+        names.into_iter().map(read_role).collect()
+    }
+}
+
+/// A role's name as it is stored.
+pub(super) fn read_role(name: String) -> Result<RoleName, StorageError> {
+    RoleName::try_from(name).map_err(|error| StorageError::Corrupt {
+        table: "roles",
+        what: error.to_string(),
+    })
 }
 
 /// Reads all users, by name.

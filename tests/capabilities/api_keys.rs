@@ -9,6 +9,7 @@ use crate::mint::part;
 use crate::server::{
     Answer, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, WITHOUT_FILE, Wish,
 };
+use crate::storage::record;
 
 const KEYS: &str = "/auth/api-keys";
 
@@ -211,7 +212,8 @@ async fn a_key_revoked_elsewhere_closes_within_a_second_and_after_a_restart() {
     let database = server.database().await;
     let mo = database.find_login(&"mo".parse().unwrap()).await;
     let (mo, id) = (mo.unwrap().unwrap().user.id, id.parse().unwrap());
-    assert_eq!(database.remove_api_key(mo, id).await, Ok(true));
+    let record = record(server.clock.unix_millis().unsigned_abs());
+    assert_eq!(database.remove_api_key(mo, id, &record).await, Ok(true));
     crate::eventually(async || server.download(RESTRICTED, &token).await.status == 401).await;
     mint(&server, RESTRICTED, &text).await.problem(401);
 }

@@ -7,10 +7,15 @@
     reason = "tests say what they expect"
 )]
 
+mod admin_credentials;
+mod admin_desks;
+mod admin_roles;
+mod admin_users;
 mod api_keys;
 mod audit;
 mod catalog_view;
 mod command_line;
+mod command_line_users;
 mod cors;
 mod download;
 mod guesses;

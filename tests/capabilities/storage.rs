@@ -47,6 +47,7 @@ mod migrations;
 mod outages;
 mod sessions;
 mod signing_keys;
+mod users;
 
 /// An empty migrated database, and where it is.
 pub struct Place {

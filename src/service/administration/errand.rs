@@ -17,7 +17,7 @@ use super::{Administration, Door};
 pub struct Errand {
     asker: Option<Asker>,
     record: AuditRecord,
-    pub(super) is_on_record: bool,
+    is_on_record: bool,
 }
 
 impl Administration {
@@ -118,9 +118,17 @@ impl Errand {
         self.record.reason = Some(what.into());
     }
 
-    /// The record of the errand, done.
-    pub(super) fn granted(&mut self) -> AuditRecord {
+    /// The record of the errand as it is to be written together with what it does.
+    pub(super) fn granted(&self) -> AuditRecord {
+        AuditRecord {
+            outcome: Outcome::Granted,
+            ..self.record.clone()
+        }
+    }
+
+    /// Takes note that the record was written.
+    pub(super) fn settle(&mut self) {
         self.record.outcome = Outcome::Granted;
-        self.record.clone()
+        self.is_on_record = true;
     }
 }

@@ -4,7 +4,14 @@
 //! together with its record, in one transaction. Whoever holds the database itself, at the command
 //! line, is asked nothing and is on record too. This module refuses to know HTTP.
 
+pub mod api_keys;
+mod difference;
 mod errand;
+pub mod page;
+pub mod passwords;
+pub mod roles;
+pub mod sessions;
+pub mod users;
 
 use std::sync::Arc;
 
@@ -66,6 +73,25 @@ pub struct Guard {
 }
 
 impl Administration {
+    /// Administration for whoever the policies let in.
+    #[must_use]
+    pub fn guarded(
+        database: Database,
+        files: FileStore,
+        passwords: Arc<Passwords>,
+        clock: Clock,
+        guard: Guard,
+    ) -> Self {
+        Self {
+            database,
+            files,
+            passwords,
+            clock,
+            door: Door::Guarded(guard),
+            turn: Mutex::default(),
+        }
+    }
+
     /// Administration for whoever holds the database itself.
     #[must_use]
     pub fn at_command_line(
@@ -99,17 +125,22 @@ impl Administration {
     ) -> Result<bool, ServiceError> {
         change.records.push(errand.granted());
         match self.database.write_catalog(&change, version).await {
-            Ok(_) => errand.is_on_record = true,
+            Ok(_) => self.take_effect(errand).await,
             Err(StorageError::Conflict { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
+        Ok(true)
+    }
+
+    /// Puts in force what was just written together with the errand's record.
+    pub(super) async fn take_effect(&self, errand: &mut Errand) {
+        errand.settle();
         if let Door::Guarded(guard) = &self.door {
             // In force here at once; that it is written counts, whether or not it can be read now.
             if let Err(error) = guard.facts.refresh().await {
                 tracing::warn!(%error, "a change was written, and could not be read");
             }
         }
-        Ok(true)
     }
 }
 

@@ -20,10 +20,11 @@ use std::path::PathBuf;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
+pub use entry::{LONGEST_TAG, MOST_TAGS};
 pub use file::{
     CatalogFile, CatalogFileError, Credential, DatasetItem, LARGEST_FILE, LONGEST_TITLE, UserItem,
 };
-pub use problem::{MOST_PROBLEMS, Problem, Problems};
+pub use problem::{MOST_PROBLEMS, Problem, Problems, did_you_mean};
 pub use report::{Kind, Line, Outcome, Report};
 
 use self::check::{check_files, check_references};

@@ -8,7 +8,7 @@ use cedargate::domain::id::{ApiKeyId, DatasetId, UserId};
 use cedargate::storage::{CatalogChange, Database, StorageError, StoredApiKey};
 use uuid::Uuid;
 
-use crate::storage::{Place, put, user};
+use crate::storage::{Place, put, record, user};
 
 on_both! {
     every_field_of_an_api_key_comes_back_as_it_was_written,
@@ -17,6 +17,7 @@ on_both! {
     of_two_keys_added_at_once_for_one_place_one_is,
     keys_are_listed_by_owner_in_pages_once_each,
     a_key_is_removed_by_its_owner_alone_and_goes_with_its_user,
+    a_removal_that_cannot_be_recorded_removes_nothing,
     adding_and_removing_bump_the_version_and_nothing_else_does,
     a_use_is_noted_at_most_once_in_its_time,
     a_key_of_nobody_is_refused,
@@ -143,9 +144,16 @@ async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(place: Place
     let (ada, ben) = (owner(&place, "ada").await, owner(&place, "ben").await);
     let (first, second) = (key_of(ada, 1), key_of(ada, 2));
     assert!(add(&place, &first).await && add(&place, &second).await);
-    let remove = async |owner| place.database.remove_api_key(owner, first.key.id).await;
+    let removal = record(1);
+    let remove = async |owner| {
+        let database = &place.database;
+        database.remove_api_key(owner, first.key.id, &removal).await
+    };
     assert_eq!(remove(ben).await, Ok(false));
+    assert_eq!(place.database.audit_page(None, 9).await, Ok(vec![]));
     assert_eq!(remove(ada).await, Ok(true));
+    let on_record = place.database.audit_page(None, 9).await.unwrap();
+    assert_eq!(on_record, std::slice::from_ref(&removal));
     assert_eq!(remove(ada).await, Ok(false));
     let left = place.database.list_api_keys(ada, None, 10).await;
     assert_eq!(left, Ok(vec![second.key.clone()]));
@@ -159,6 +167,20 @@ async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(place: Place
     assert_eq!(found, Ok(None));
 }
 
+async fn a_removal_that_cannot_be_recorded_removes_nothing(place: Place) {
+    let ada = owner(&place, "ada").await;
+    let stored = key_of(ada, 1);
+    assert!(add(&place, &stored).await);
+    place
+        .tamper("ALTER TABLE audit_records RENAME TO gone")
+        .await;
+    let (database, id) = (&place.database, stored.key.id);
+    let removed = database.remove_api_key(ada, id, &record(1)).await;
+    assert!(removed.is_err());
+    let found = database.find_api_key_by_id(id).await;
+    assert_eq!(found, Ok(Some(stored.key)));
+}
+
 async fn adding_and_removing_bump_the_version_and_nothing_else_does(place: Place) {
     let ada = owner(&place, "ada").await;
     let (database, stored) = (&place.database, key_of(ada, 1));
@@ -170,10 +192,13 @@ async fn adding_and_removing_bump_the_version_and_nothing_else_does(place: Place
     database.note_api_key_use(id, NOW, NOW - 1).await.unwrap();
     let full = database.add_api_key(&key_of(ada, 2), 1, NOW).await;
     assert_eq!(full, Ok(false));
-    let unknown = database.remove_api_key(ada, ApiKeyId::at(9)).await;
+    let unknown = database
+        .remove_api_key(ada, ApiKeyId::at(9), &record(1))
+        .await;
     assert_eq!(unknown, Ok(false));
     assert_eq!(version().await, begun + 1);
-    assert_eq!(database.remove_api_key(ada, id).await, Ok(true));
+    let removed = database.remove_api_key(ada, id, &record(2)).await;
+    assert_eq!(removed, Ok(true));
     assert_eq!(version().await, begun + 2);
 }
 

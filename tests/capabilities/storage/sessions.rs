@@ -20,6 +20,8 @@ on_both! {
     other_changes_of_a_user_end_no_session,
     a_login_checked_against_an_older_password_starts_nothing,
     removing_a_user_removes_its_sessions,
+    the_sessions_of_a_user_that_go_on_are_listed_in_pages,
+    sessions_are_ended_for_their_user_together_with_the_record,
     expired_sessions_are_swept_a_bounded_number_at_a_time,
 }
 
@@ -293,4 +295,73 @@ async fn expired_sessions_are_swept_a_bounded_number_at_a_time(place: Place) {
         Ok(None),
         "its refresh tokens are gone with it"
     );
+}
+
+async fn the_sessions_of_a_user_that_go_on_are_listed_in_pages(place: Place) {
+    let (ada, first, token) = ada_signs_in(&place).await;
+    let ben = with_password("ben", "one");
+    put_user(&place, &ben).await;
+    start(&place.database, &ben).await;
+    let mut going_on = vec![first];
+    for _ in 0..4 {
+        going_on.push(start(&place.database, &ada).await.0);
+    }
+    going_on.sort_by_key(|session| session.id);
+    let listed_at = async |now| {
+        let mut listed: Vec<Session> = Vec::new();
+        loop {
+            let after = listed.last().map(|session| session.id);
+            let page = place.database.session_page(ada.user.id, now, after, 2);
+            let page = page.await.unwrap();
+            assert!(page.len() <= 2);
+            if page.is_empty() {
+                return listed;
+            }
+            listed.extend(page);
+        }
+    };
+    assert_eq!(listed_at(NOW).await, going_on);
+    assert_eq!(listed_at(NOW + 100).await, [], "they have expired");
+    place.database.end_session(token, NOW).await.unwrap();
+    assert_eq!(listed_at(NOW).await.len(), 4);
+    let anew = UserRecord {
+        password_hash: Some(Secret::new("two".to_owned())),
+        ..ada.clone()
+    };
+    put_user(&place, &anew).await;
+    assert_eq!(listed_at(NOW).await, [], "they are of an older password");
+}
+
+async fn sessions_are_ended_for_their_user_together_with_the_record(place: Place) {
+    let (ada, one, _) = ada_signs_in(&place).await;
+    let (other, _) = start(&place.database, &ada).await;
+    let (third, _) = start(&place.database, &ada).await;
+    let ben = with_password("ben", "one");
+    put_user(&place, &ben).await;
+    let (of_ben, _) = start(&place.database, &ben).await;
+    let end = async |user: &UserRecord, only, id| {
+        let database = &place.database;
+        let record = record(id);
+        let ended = database.end_sessions_of(user.user.id, only, NOW, &record);
+        ended.await
+    };
+    let records = async || place.database.audit_page(None, 9).await.unwrap().len();
+    let before = session_version(&place).await;
+    assert_eq!(end(&ben, Some(one.id), 1).await, Ok(0), "it is not ben's");
+    assert_eq!(records().await, 0);
+    assert_eq!(session_version(&place).await, before);
+    assert_eq!(end(&ada, Some(one.id), 2).await, Ok(1));
+    assert_eq!(end(&ada, Some(one.id), 3).await, Ok(0), "it is over");
+    assert_eq!(records().await, 1);
+    assert_eq!(session_version(&place).await, before + 1);
+    assert!(!is_found(&place, &one).await && is_found(&place, &other).await);
+    assert_eq!(end(&ada, None, 4).await, Ok(2));
+    assert_eq!(records().await, 2);
+    assert!(!is_found(&place, &other).await && !is_found(&place, &third).await);
+    assert!(is_found(&place, &of_ben).await);
+    place
+        .tamper("ALTER TABLE audit_records RENAME TO gone")
+        .await;
+    assert!(end(&ben, None, 5).await.is_err());
+    assert!(is_found(&place, &of_ben).await);
 }

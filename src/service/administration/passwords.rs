@@ -1,0 +1,84 @@
+//! Passwords of users: set, or made up and shown once.
+//!
+//! A new password ends the user's sessions at once. This module refuses to know the old one.
+
+use crate::domain::action::Action;
+use crate::domain::id::UserId;
+use crate::domain::secret::Secret;
+use crate::storage::{CatalogChange, UserRecord};
+
+use super::super::error::ServiceError;
+use super::super::password::{PasswordError, made_up_password};
+use super::super::visitor::Visitor;
+use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
+
+impl Administration {
+    /// Gives a user a password; when none is given, one is made up and returned this once.
+    pub async fn set_password(
+        &self,
+        visitor: &Visitor,
+        id: UserId,
+        given: Option<Secret<String>>,
+    ) -> Result<Option<Secret<String>>, ServiceError> {
+        let mut errand = self.begin(visitor, Action::AdministerUsers).await?;
+        let made_up = given.is_none().then(made_up_password);
+        let answer = match given.as_ref().or(made_up.as_ref()) {
+            Some(password) => self.replace_password(&mut errand, id, password).await,
+            None => Ok(()),
+        };
+        self.end(errand, answer.map(|()| made_up)).await
+    }
+
+    async fn replace_password(
+        &self,
+        errand: &mut Errand,
+        id: UserId,
+        password: &Secret<String>,
+    ) -> Result<(), ServiceError> {
+        // Asked before the hash is paid for, and again of the user that is changed.
+        self.user_for(errand, id, Action::AdministerUsers).await?;
+        let hash = self.hash(password).await?;
+        let _turn = self.take_turn().await;
+        for _ in 0..MOST_ATTEMPTS {
+            let version = self.database.catalog_version().await?;
+            let before = self.user_for(errand, id, Action::AdministerUsers).await?;
+            if before.user.issuer.is_some() {
+                return Err(ServiceError::Conflict {
+                    field: "password",
+                    detail: "the user comes from an outside issuer, and signs in there".to_owned(),
+                });
+            }
+            errand.note(format!("gave the user {} a password", before.user.username));
+            let change = CatalogChange {
+                users_put: vec![UserRecord {
+                    password_hash: Some(hash.clone()),
+                    ..before
+                }],
+                ..CatalogChange::default()
+            };
+            if self.write(errand, change, version).await? {
+                return Ok(());
+            }
+        }
+        Err(overtaken())
+    }
+
+    /// The hash of a new password.
+    pub(super) async fn hash(
+        &self,
+        password: &Secret<String>,
+    ) -> Result<Secret<String>, ServiceError> {
+        self.passwords
+            .hash(password)
+            .await
+            .map_err(|error| match error {
+                PasswordError::TooShort | PasswordError::TooLong => ServiceError::Invalid {
+                    field: "password",
+                    detail: error.to_string(),
+                },
+                PasswordError::UnusableHash { .. }
+                | PasswordError::Busy
+                | PasswordError::Failed { .. } => error.into(),
+            })
+    }
+}

@@ -1,0 +1,179 @@
+//! Who may administer what: the policies say, for each call, and nobody rises above itself.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::admin_users::{Desk, USERS, desks};
+use crate::audit::records;
+use crate::server::{Answer, PASSWORD, Server, UNKNOWN};
+
+/// Every operation on users, roles, sessions and API keys, with a body that it would take.
+fn operations(user: &str) -> Vec<(Method, String, serde_json::Value)> {
+    let change = json!({"username": "x", "roles": [], "is_disabled": true});
+    let at = |rest: &str| format!("{user}{rest}");
+    vec![
+        (Method::GET, USERS.to_owned(), json!(null)),
+        (Method::GET, at(""), json!(null)),
+        (Method::GET, at("/sessions"), json!(null)),
+        (Method::GET, at("/api-keys"), json!(null)),
+        (Method::GET, "/admin/roles".to_owned(), json!(null)),
+        (Method::GET, "/admin/roles/admin".to_owned(), json!(null)),
+        (
+            Method::GET,
+            "/admin/roles/admin/members".to_owned(),
+            json!(null),
+        ),
+        (Method::POST, USERS.to_owned(), json!({"username": "x"})),
+        (Method::PUT, at(""), change),
+        (Method::DELETE, at(""), json!(null)),
+        (Method::PUT, at("/password"), json!({})),
+        (Method::DELETE, at("/sessions"), json!(null)),
+        (
+            Method::DELETE,
+            at(&format!("/sessions/{UNKNOWN}")),
+            json!(null),
+        ),
+        (
+            Method::DELETE,
+            at(&format!("/api-keys/{UNKNOWN}")),
+            json!(null),
+        ),
+        (
+            Method::POST,
+            "/admin/roles".to_owned(),
+            json!({"name": "x"}),
+        ),
+        (
+            Method::DELETE,
+            "/admin/roles/hydrology".to_owned(),
+            json!(null),
+        ),
+    ]
+}
+
+fn with_body(
+    request: reqwest::RequestBuilder,
+    body: &serde_json::Value,
+) -> reqwest::RequestBuilder {
+    if body.is_null() {
+        request
+    } else {
+        request.json(body)
+    }
+}
+
+#[tokio::test]
+async fn administration_is_for_those_whom_the_policies_let() {
+    let server = Server::start().await;
+    let ada = Desk::of(&server, "ada").await;
+    let mo = ada.user("mo").await;
+    let before = ada.get(&mo).await.json();
+    let otto = Desk::of(&server, "otto").await;
+    for (method, path, body) in operations(&mo) {
+        let url = format!("{}{path}", server.url);
+        let nobody = with_body(server.http.request(method.clone(), url), &body);
+        Answer::of(nobody).await.problem(401);
+        let plain = with_body(otto.asking(method.clone(), &path), &body);
+        let answer = Answer::of(plain).await;
+        assert_eq!(answer.status, 403, "{method} {path}: {}", answer.told());
+    }
+    assert_eq!(ada.get(&mo).await.json(), before);
+    let denied = records(&server).await;
+    let denied = denied.iter().filter(|record| record["outcome"] == "denied");
+    assert_eq!(denied.count(), operations(&mo).len());
+}
+
+#[tokio::test]
+async fn a_role_that_may_only_see_users_sees_and_changes_nothing() {
+    let server = desks().await;
+    let lookout = Desk::of(&server, "of-lookout").await;
+    let mo = lookout.user("mo").await;
+    let before = lookout.get(&mo).await.json();
+    for (method, path, body) in operations(&mo) {
+        let answer = Answer::of(with_body(lookout.asking(method.clone(), &path), &body)).await;
+        let expected = if method == Method::GET { 200 } else { 403 };
+        assert_eq!(
+            answer.status,
+            expected,
+            "{method} {path}: {}",
+            answer.told()
+        );
+    }
+    assert_eq!(lookout.get(&mo).await.json(), before);
+}
+
+#[tokio::test]
+async fn whoever_may_not_administer_admins_makes_none() {
+    let server = desks().await;
+    let helpdesk = Desk::of(&server, "of-helpdesk").await;
+    let (me, mo, ada) = (
+        helpdesk.user("of-helpdesk").await,
+        helpdesk.user("mo").await,
+        helpdesk.user("ada").await,
+    );
+    let user = |name: &str, roles: &[&str]| json!({"username": name, "roles": roles, "is_disabled": false});
+    let made = json!({"username": "eve", "roles": ["admin"], "password": PASSWORD});
+    helpdesk.post(USERS, made).await.problem(403);
+    for (path, name) in [(&me, "of-helpdesk"), (&mo, "mo")] {
+        let risen = user(name, &["helpdesk", "admin"]);
+        helpdesk.put(path, risen).await.problem(403);
+    }
+    helpdesk.put(&ada, user("ada", &[])).await.problem(403);
+    let password = json!({"password": PASSWORD});
+    let reset = format!("{ada}/password");
+    helpdesk.put(&reset, password.clone()).await.problem(403);
+    let sessions = format!("{ada}/sessions");
+    helpdesk.delete(&sessions).await.problem(403);
+    helpdesk.delete(&ada).await.problem(403);
+    let role = json!({"name": "admins"});
+    helpdesk.post("/admin/roles", role).await.problem(403);
+
+    let answer = helpdesk
+        .put(&mo, user("mo", &["hydrology", "lookout"]))
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.told());
+    let answer = helpdesk.put(&format!("{mo}/password"), password).await;
+    assert_eq!(answer.status, 200, "{}", answer.told());
+    // It may change itself, as long as it does not rise.
+    let answer = helpdesk.put(&me, user("of-desk", &["helpdesk"])).await;
+    assert_eq!(answer.status, 200, "{}", answer.told());
+}
+
+#[tokio::test]
+async fn a_user_that_one_may_not_see_is_not_there() {
+    let server = desks().await;
+    let helpdesk = Desk::of(&server, "of-helpdesk").await;
+    let ada = Desk::of(&server, "ada").await;
+    let hidden = ada.user("of-hidden").await;
+    let unknown = format!("{USERS}/{UNKNOWN}");
+    for rest in ["", "/sessions", "/api-keys"] {
+        let hidden = helpdesk.get(&format!("{hidden}{rest}")).await;
+        let unknown = helpdesk.get(&format!("{unknown}{rest}")).await;
+        assert_eq!(hidden.problem(404), unknown.problem(404));
+        assert_eq!(hidden.body, unknown.body);
+    }
+    let listed = helpdesk.all(USERS, 3).await;
+    assert!(listed.iter().all(|user| user["username"] != "of-hidden"));
+    assert_eq!(listed.len(), ada.all(USERS, 100).await.len() - 1);
+    let members = helpdesk.all("/admin/roles/hidden/members", 3).await;
+    assert!(members.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_may_not_list_users_does_not_learn_which_there_are() {
+    let server = desks().await;
+    let mute = Desk::of(&server, "of-mute").await;
+    let ada = Desk::of(&server, "ada").await;
+    let (mo, otto) = (ada.user("mo").await, ada.user("otto").await);
+    let unknown = format!("{USERS}/{UNKNOWN}");
+    mute.get(USERS).await.problem(403);
+    for method in [Method::GET, Method::DELETE] {
+        let known = Answer::of(mute.asking(method.clone(), &otto)).await;
+        let unknown = Answer::of(mute.asking(method, &unknown)).await;
+        assert_eq!(known.problem(403), unknown.problem(403));
+        assert_eq!(known.body, unknown.body);
+    }
+    let password = json!({"password": PASSWORD});
+    let answer = mute.put(&format!("{mo}/password"), password).await;
+    assert_eq!(answer.status, 200, "{}", answer.told());
+}

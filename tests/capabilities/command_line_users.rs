@@ -1,0 +1,188 @@
+//! Users at the command line: made, listed, disabled and given passwords on the database itself.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::audit::records;
+use crate::server::{Answer, PASSWORD, RESTRICTED, Server};
+
+/// What a command printed, and how it ended.
+struct Ended {
+    code: i32,
+    data: String,
+    messages: String,
+}
+
+/// Runs a command on the data in `folder`, with `input` as its standard input.
+fn cedargate(folder: &Path, arguments: &str, input: &str) -> Ended {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cedargate"))
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .env("CEDARGATE_DATA_DIR", folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that reads nothing may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Ended {
+        code: output.status.code().unwrap(),
+        data: String::from_utf8(output.stdout).unwrap(),
+        messages: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn done(folder: &Path, arguments: &str, input: &str) -> Ended {
+    let ended = cedargate(folder, arguments, input);
+    assert_eq!(ended.code, 0, "{arguments}: {}", ended.messages);
+    ended
+}
+
+fn refused(folder: &Path, arguments: &str, input: &str) -> String {
+    let ended = cedargate(folder, arguments, input);
+    assert_eq!(ended.code, 1, "{arguments}: {}", ended.messages);
+    assert!(ended.messages.starts_with("error: "), "{}", ended.messages);
+    assert!(ended.data.is_empty());
+    ended.messages
+}
+
+fn users(folder: &Path) -> Vec<Value> {
+    let listed = done(folder, "user list --json", "");
+    serde_json::from_str(&listed.data).unwrap()
+}
+
+#[test]
+fn the_first_admin_is_made_before_there_is_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let added = done(folder.path(), "user add root --admin", "correct horse\n");
+    let id = added.data.trim_end();
+    assert_eq!(added.data, format!("{id}\n"));
+    assert!(!added.messages.contains("correct horse"));
+    done(folder.path(), "user add robot --no-password", "");
+    assert_eq!(
+        users(folder.path()),
+        [
+            json!({"id": users(folder.path())[0]["id"], "username": "robot", "issuer": null,
+                "roles": [], "is_disabled": false, "has_password": false}),
+            json!({"id": id, "username": "root", "issuer": null, "roles": ["admin"],
+                "is_disabled": false, "has_password": true}),
+        ]
+    );
+    let table = done(folder.path(), "user list", "").data;
+    let lines: Vec<_> = table.lines().collect();
+    assert_eq!(lines.len(), 3, "{table}");
+    assert!(
+        lines[0].contains("USER") && lines[2].contains(id),
+        "{table}"
+    );
+    assert!(lines[2].contains("admin") && lines[2].contains("enabled"));
+    let told = refused(folder.path(), "user disable root", "");
+    assert!(told.contains("the last admin"), "{told}");
+    assert!(told.contains("hint: cedargate user add NAME --admin"));
+}
+
+#[test]
+fn what_cannot_be_done_is_told_with_a_hint_and_nothing_is_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    done(folder.path(), "user add nadia --no-password", "");
+    let told = refused(folder.path(), "user disable nadja", "");
+    assert!(told.contains("hint: did you mean \"nadia\"?"), "{told}");
+    let told = refused(folder.path(), "user password somebody", "correct horse\n");
+    assert!(told.contains("hint: cedargate user list"), "{told}");
+    let told = refused(folder.path(), "user enable somebody", "");
+    assert!(told.contains("there is no user somebody"), "{told}");
+    let told = refused(folder.path(), "user add eve --role admn", "correct horse\n");
+    assert!(told.contains("hint: did you mean \"admin\"?"), "{told}");
+    let told = refused(folder.path(), "user add nadia", "correct horse\n");
+    assert!(told.contains("is taken"), "{told}");
+    let told = refused(folder.path(), "user add eve", "");
+    assert!(told.contains("no password on standard input"), "{told}");
+    let told = refused(folder.path(), "user add eve", "short\n");
+    assert!(told.contains("at least 8 characters"), "{told}");
+    let told = refused(folder.path(), "api-key create --user nadja --name x", "");
+    assert!(told.contains("hint: did you mean \"nadia\"?"), "{told}");
+    let usage = cedargate(folder.path(), "user add Eve", "correct horse\n");
+    assert_eq!(usage.code, 2, "{}", usage.messages);
+    let all = users(folder.path());
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0]["has_password"], false);
+}
+
+#[tokio::test]
+async fn a_running_server_follows_the_command_line_within_a_second() {
+    let server = Server::start().await;
+    let folder = server.folder.path();
+    let mo = server.session("mo").await;
+    let token = server.mint(RESTRICTED, Some(&mo)).await.token();
+    let opens = async || {
+        let session = server.mint(RESTRICTED, Some(&mo)).await.status;
+        let token = server.download(RESTRICTED, &token).await.status;
+        (session, token)
+    };
+    assert_eq!(opens().await, (200, 200));
+    done(folder, "user disable mo", "");
+    crate::eventually(async || opens().await == (401, 401)).await;
+    done(folder, "user enable mo", "");
+    crate::eventually(async || opens().await == (401, 200)).await;
+
+    done(folder, "user password mo", "battery staple\r\n");
+    let login = server.login("mo", "battery staple").await;
+    assert_eq!(login.status, 200, "{}", login.told());
+    server.login("mo", PASSWORD).await.problem(401);
+
+    let key = done(folder, "api-key create --user mo --name k", "").data;
+    let request = server.minting(RESTRICTED).header("x-api-key", key.trim());
+    assert_eq!(Answer::of(request).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_done_at_the_command_line_is_on_record() {
+    let server = Server::start().await;
+    let folder = server.folder.path();
+    done(folder, "user add nina --role hydrology", "battery staple\n");
+    done(folder, "user disable nina", "");
+    done(folder, "user disable nina", "");
+    done(folder, "user password nina", "correct staple\n");
+    done(folder, "user list", "");
+    done(folder, "api-key create --user nina --name k", "");
+    refused(folder, "user disable nobody", "");
+    let id = users(folder)
+        .into_iter()
+        .find(|user| user["username"] == "nina")
+        .unwrap()["id"]
+        .clone();
+    let records = records(&server).await;
+    let of_command_line = records
+        .iter()
+        .filter(|record| record["authentication"] == "command_line");
+    let told: Vec<_> = of_command_line
+        .inspect(|record| {
+            assert_eq!(record["resource_user_id"], id);
+            assert_eq!(record["outcome"], "granted");
+            assert_eq!(record["user_id"], Value::Null);
+            assert_eq!(record["request_id"], Value::Null);
+        })
+        .map(|record| {
+            let event = record["event"].as_str().unwrap();
+            let reason = record["reason"].as_str().unwrap();
+            format!("{event}: {reason}")
+        })
+        .collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert_eq!(
+        told[..3],
+        [
+            "administer: made the user nina, roles: hydrology",
+            "administer: changed the user nina: disabled",
+            "administer: gave the user nina a password",
+        ]
+    );
+    assert!(told[3].starts_with("api_key_create: API key "), "{told:?}");
+    let all = serde_json::to_string(&records).unwrap();
+    assert!(!all.contains("staple"));
+}

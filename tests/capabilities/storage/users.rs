@@ -1,0 +1,111 @@
+//! Users and roles: read in pages, and the last admin.
+
+use cedargate::domain::id::UserId;
+use cedargate::domain::name::RoleName;
+use cedargate::storage::{CatalogChange, UserFilter, UserRecord};
+
+use crate::storage::{Place, put, role, user};
+
+on_both! {
+    users_are_read_in_pages_in_the_order_of_their_ids,
+    a_filter_reads_one_name_or_the_members_of_a_role,
+    roles_are_read_in_pages,
+    another_admin_is_one_who_is_not_disabled,
+}
+
+async fn put_users(place: &Place, users: &[UserRecord]) {
+    let change = CatalogChange {
+        roles_put: vec![role("hydrology")],
+        users_put: users.to_vec(),
+        ..CatalogChange::default()
+    };
+    put(place, &change).await;
+}
+
+/// All users of a filter, read three at a time.
+async fn paged(place: &Place, filter: &UserFilter) -> Vec<UserRecord> {
+    let mut all: Vec<UserRecord> = Vec::new();
+    loop {
+        let after: Option<UserId> = all.last().map(|record| record.user.id);
+        let page = place.database.user_page(after, 3, filter).await.unwrap();
+        assert!(page.len() <= 3);
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+fn seven() -> Vec<UserRecord> {
+    let mut users: Vec<_> = (0..7)
+        .map(|n| {
+            let member_of: &[&str] = if n < 4 { &["hydrology"] } else { &[] };
+            user(&format!("user{n}"), member_of)
+        })
+        .collect();
+    users[5].user.is_disabled = true;
+    users.sort_by_key(|record| record.user.id);
+    users
+}
+
+async fn users_are_read_in_pages_in_the_order_of_their_ids(place: Place) {
+    let users = seven();
+    put_users(&place, &users).await;
+    assert_eq!(paged(&place, &UserFilter::default()).await, users);
+    let found = place.database.find_user_record(users[0].user.id).await;
+    assert_eq!(found, Ok(Some(users[0].clone())));
+}
+
+async fn a_filter_reads_one_name_or_the_members_of_a_role(place: Place) {
+    let users = seven();
+    put_users(&place, &users).await;
+    let by = |username: Option<&str>, member_of: Option<&str>| UserFilter {
+        username: username.map(|name| name.parse().unwrap()),
+        role: member_of.map(role),
+    };
+    let names = async |filter: UserFilter| {
+        let found = paged(&place, &filter).await;
+        let names = found.iter().map(|record| record.user.username.to_string());
+        names.collect::<Vec<_>>()
+    };
+    let members: Vec<_> = users
+        .iter()
+        .filter(|record| !record.user.roles.is_empty())
+        .map(|record| record.user.username.to_string())
+        .collect();
+    assert_eq!(names(by(None, Some("hydrology"))).await, members);
+    assert_eq!(names(by(Some("user2"), None)).await, ["user2"]);
+    assert_eq!(names(by(Some("user2"), Some("hydrology"))).await, ["user2"]);
+    assert_eq!(names(by(Some("user6"), Some("hydrology"))).await, [""; 0]);
+    assert_eq!(names(by(Some("user"), None)).await, [""; 0]);
+    assert_eq!(names(by(None, Some("admin"))).await, [""; 0]);
+}
+
+async fn roles_are_read_in_pages(place: Place) {
+    let all: Vec<RoleName> = ["a1", "admin", "b", "c", "d"].map(role).into();
+    let change = CatalogChange {
+        roles_put: all.clone(),
+        ..CatalogChange::default()
+    };
+    put(&place, &change).await;
+    let database = &place.database;
+    let first = database.role_page(None, 3).await.unwrap();
+    let second = database.role_page(first.last(), 3).await.unwrap();
+    assert_eq!((first.len(), second.len()), (3, 2));
+    assert_eq!([first, second].concat(), all);
+    assert_eq!(database.has_role(&role("b")).await, Ok(true));
+    assert_eq!(database.has_role(&role("e")).await, Ok(false));
+}
+
+async fn another_admin_is_one_who_is_not_disabled(place: Place) {
+    let (ada, mut ben) = (user("ada", &["admin"]), user("ben", &["admin"]));
+    let cy = user("cy", &["hydrology"]);
+    ben.user.is_disabled = true;
+    put_users(&place, &[ada.clone(), ben.clone(), cy]).await;
+    let database = &place.database;
+    assert_eq!(database.has_another_admin(ada.user.id).await, Ok(false));
+    assert_eq!(database.has_another_admin(ben.user.id).await, Ok(true));
+    ben.user.is_disabled = false;
+    put_users(&place, &[ben]).await;
+    assert_eq!(database.has_another_admin(ada.user.id).await, Ok(true));
+}

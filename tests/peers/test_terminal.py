@@ -1,0 +1,62 @@
+"""What a person at a terminal sees of `cedargate user`: a password is typed twice and unseen."""
+
+import os
+import pty
+import sys
+
+from gateway import BINARY
+
+
+class Terminal:
+    """A command whose standard input and output are a terminal, as a person has it."""
+
+    def __init__(self, folder, *arguments):
+        environment = {**os.environ, "CEDARGATE_DATA_DIR": str(folder)}
+        self.shown = ""
+        self.process, self.terminal = pty.fork()
+        if self.process == 0:
+            os.chdir(folder)
+            os.execve(BINARY, [str(BINARY), *arguments], environment)
+            sys.exit(127)
+
+    def read(self):
+        try:
+            return os.read(self.terminal, 4096).decode()
+        except OSError:  # how Linux tells that nobody is at the other end any more
+            return ""
+
+    def answer(self, question, text):
+        """Waits for a question, and types the answer to it."""
+        while question not in self.shown:
+            read = self.read()
+            assert read, f"{question!r} was not asked: {self.shown}"
+            self.shown += read
+        os.write(self.terminal, f"{text}\n".encode())
+
+    def end(self):
+        """The exit code, and all that was on the screen."""
+        while read := self.read():
+            self.shown += read
+        _, status = os.waitpid(self.process, 0)
+        os.close(self.terminal)
+        return os.waitstatus_to_exitcode(status), self.shown
+
+
+def test_a_password_is_typed_twice_and_never_shown(tmp_path):
+    terminal = Terminal(tmp_path, "user", "add", "ada", "--admin")
+    terminal.answer("new password of ada: ", "correct horse")
+    terminal.answer("the same again: ", "correct horse")
+    code, shown = terminal.end()
+    assert code == 0, shown
+    assert "made the user ada" in shown
+    assert "correct horse" not in shown
+
+
+def test_two_passwords_that_differ_make_nobody(tmp_path):
+    terminal = Terminal(tmp_path, "user", "add", "ada")
+    terminal.answer("new password of ada: ", "correct horse")
+    terminal.answer("the same again: ", "correct horsf")
+    code, shown = terminal.end()
+    assert code == 1 and "the two passwords differ" in shown, shown
+    code, shown = Terminal(tmp_path, "user", "list", "--json").end()
+    assert code == 0 and shown.strip() == "[]", shown
