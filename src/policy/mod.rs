@@ -8,7 +8,7 @@
 //! - [`problem`]: what is wrong with a folder, with file, line and span.
 //! - [`cases`]: the cases that stand beside the policies, and running them.
 //! - [`prove`]: what holds for every possible request, not only for those of the cases.
-//! - [`format`]: how policy files are laid out.
+//! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
 //! - `sources` reads files, `policies` checks them, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
 //!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar.
