@@ -166,6 +166,16 @@ enum PolicyVerb {
         #[arg(long)]
         json: bool,
     },
+    /// Prove the invariants for all possible requests; needs cvc5
+    Prove(policy::prove::ProveArguments),
+    /// Lay out the policy files as Cedar does; the schema stays as it is
+    Format {
+        /// The policy folder; the settings' one if left out
+        dir: Option<PathBuf>,
+        /// Write nothing: list the files that are out of order
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -242,6 +252,10 @@ fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
         Verb::Policy(PolicyVerb::Check { dir }) => policy::check(settings, dir.as_deref()),
         Verb::Policy(PolicyVerb::Test { dir, json }) => {
             policy::test(settings, dir.as_deref(), json)
+        }
+        Verb::Policy(PolicyVerb::Prove(arguments)) => policy::prove::run(settings, &arguments),
+        Verb::Policy(PolicyVerb::Format { dir, check }) => {
+            policy::format::run(settings, dir.as_deref(), check)
         }
         Verb::Serve { demo } => {
             logging::start(settings)?;

@@ -7,13 +7,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// What a command printed, and how it ended.
-struct Ended {
-    code: i32,
-    data: String,
-    messages: String,
+pub struct Ended {
+    pub code: i32,
+    pub data: String,
+    pub messages: String,
 }
 
-fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+pub fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
     let output = Command::new(env!("CARGO_BIN_EXE_cedargate"))
         .args(arguments)
         .current_dir(folder)
@@ -28,7 +28,7 @@ fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) ->
     }
 }
 
-fn repository() -> PathBuf {
+pub fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -48,14 +48,25 @@ fn catalog_with(visibility: &str) -> TempDir {
     folder
 }
 
-/// The shipped policies in a folder of their own, to be spoilt.
-fn policies() -> TempDir {
+/// The shipped policies, their invariants too, in a folder of their own, to be spoilt.
+pub fn policies() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(repository().join("policies")).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
-    }
+    copy(&repository().join("policies"), folder.path());
     folder
+}
+
+/// Lays the files of a folder over those of another one.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -30,6 +30,8 @@ mod key_set;
 mod limits;
 mod login;
 mod mint;
+mod policy_format;
+mod policy_proof;
 mod postgres;
 mod problems;
 mod server;

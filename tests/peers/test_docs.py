@@ -172,7 +172,7 @@ def test_a_page_has_blocks_that_run_and_counts_those_that_do_not(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_policies_on_a_page_stand_in_a_file_and_json_parses(page):
-    files = [*ROOT.glob("policies/*.cedar"), *ROOT.glob("docs/examples/*/*.cedar")]
+    files = [*ROOT.glob("policies/**/*.cedar"), *ROOT.glob("docs/examples/*/*.cedar")]
     texts = {file.read_text() for file in files}
     for block in blocks(page):
         if block.language == "cedar":

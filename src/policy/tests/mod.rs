@@ -3,6 +3,7 @@
 mod asked;
 mod broken;
 mod errors_deny;
+mod invariants;
 mod keys;
 mod schema;
 mod shipped;
