@@ -12,6 +12,7 @@ mod demo;
 mod logging;
 mod openapi;
 mod policy;
+mod policy_diff;
 pub mod print;
 mod serve;
 
@@ -91,6 +92,8 @@ enum PolicyVerb {
         /// The policy folder; the settings' one if left out
         dir: Option<PathBuf>,
     },
+    /// Tell what an edit changes over the whole catalog
+    Diff(policy_diff::Arguments),
     /// Run the case files beside the policies
     Test {
         /// The policy folder; the settings' one if left out
@@ -175,6 +178,9 @@ fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
         Verb::Policy(PolicyVerb::Check { dir }) => policy::check(settings, dir.as_deref()),
         Verb::Policy(PolicyVerb::Test { dir, json }) => {
             policy::test(settings, dir.as_deref(), json)
+        }
+        Verb::Policy(PolicyVerb::Diff(arguments)) => {
+            in_runtime(policy_diff::show(settings, arguments))
         }
         Verb::Serve { demo } => {
             logging::start(settings)?;

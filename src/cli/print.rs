@@ -5,6 +5,8 @@
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
 const RED: &str = "\x1b[1;31m";
 const CYAN: &str = "\x1b[1;36m";
 
@@ -25,6 +27,16 @@ pub fn is_coloured() -> bool {
 /// Standard output for data of many pieces, buffered; flush it at the end.
 pub fn data_writer() -> impl Write {
     io::BufWriter::new(io::stdout().lock())
+}
+
+/// A progress bar on standard error, where that is a terminal.
+pub fn progress(what: &'static str, count: usize) -> ProgressBar {
+    let length = u64::try_from(count).unwrap_or(u64::MAX);
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+    match ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} {msg}, {eta} left") {
+        Ok(style) => bar.with_style(style).with_message(what),
+        Err(_) => bar,
+    }
 }
 
 /// Prints what went wrong to standard error, as `error: ...`.

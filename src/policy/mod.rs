@@ -8,12 +8,14 @@
 //! - [`problem`]: what is wrong with a folder, with file, line and span.
 //! - [`cases`]: the cases that stand beside the policies, and running them.
 //! - [`live`]: the bundle in force.
+//! - [`mentions`]: what policies speak of.
 //! - `sources` reads files, `policies` checks them, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
 //!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar.
 
 pub mod bundle;
 pub mod cases;
 pub mod live;
+pub mod mentions;
 pub mod problem;
 
 mod case_file;

@@ -23,6 +23,7 @@ pub mod keys;
 pub mod limits;
 pub mod mints;
 pub mod password;
+pub mod policy_review;
 pub mod sealing;
 pub mod sessions;
 pub mod visitor;
