@@ -10,6 +10,7 @@
 //! - [`prove`]: what holds for every possible request, not only for those of the cases.
 //! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
+//! - [`mentions`]: what policies speak of.
 //! - `sources` reads files, `policies` checks them, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
 //!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar.
 
@@ -17,6 +18,7 @@ pub mod bundle;
 pub mod cases;
 pub mod format;
 pub mod live;
+pub mod mentions;
 pub mod problem;
 pub mod prove;
 

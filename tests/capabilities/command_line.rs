@@ -445,3 +445,48 @@ fn a_name_that_nobody_has_is_told_with_the_closest_one() {
     assert_eq!(unknown.code, 1);
     assert!(unknown.messages.contains("hint: "), "{}", unknown.messages);
 }
+
+#[test]
+fn a_diff_tells_who_gains_what_over_the_whole_catalog_and_can_fail_for_it() {
+    let folder = catalog_with("private");
+    let applied = cedargate(folder.path(), &["catalog", "apply", "catalog.toml"], &[]);
+    assert_eq!(applied.code, 0, "{}", applied.messages);
+    let edited = policies();
+    let public = edited.path().join("public.cedar");
+    let text = std::fs::read_to_string(&public).unwrap();
+    let to = edited.path().to_str().unwrap();
+    let diff = ["policy", "diff", "--to", to, "--fail-on-change"];
+
+    let unchanged = cedargate(folder.path(), &diff, &[]);
+    assert_eq!(unchanged.code, 0, "{}", unchanged.messages);
+    assert!(
+        unchanged.data.contains("no decision changes"),
+        "{}",
+        unchanged.data
+    );
+
+    std::fs::write(&public, text.replace("\"public\" &&", "\"private\" &&")).unwrap();
+    let changed = cedargate(folder.path(), &diff, &[]);
+    assert_eq!(changed.code, 3, "{}", changed.messages);
+    let expected = "anonymous gains read on 1 dataset:\n  2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
+    assert!(changed.data.contains(expected), "{}", changed.data);
+
+    let json = cedargate(
+        folder.path(),
+        &["policy", "diff", "--to", to, "--json"],
+        &[],
+    );
+    assert_eq!(json.code, 0, "{}", json.messages);
+    let json: Value = serde_json::from_str(&json.data).unwrap();
+    assert_eq!(json["changed"], 2);
+    assert_eq!(json["groups"][0]["change"], "gains");
+    assert_eq!(json["groups"][0]["is_anonymous"], true);
+
+    let nowhere = cedargate(
+        folder.path(),
+        &["policy", "diff", "--from", "nowhere", "--to", to],
+        &[],
+    );
+    assert_eq!(nowhere.code, 1);
+    assert!(nowhere.messages.contains("hint:"), "{}", nowhere.messages);
+}

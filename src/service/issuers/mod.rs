@@ -101,6 +101,12 @@ impl Issuers {
         self.all.iter().find(|issuer| issuer.setting.issuer == said)
     }
 
+    /// Whether an issuer of this URL is configured.
+    #[must_use]
+    pub fn has(&self, url: &str) -> bool {
+        self.all.iter().any(|issuer| issuer.setting.issuer == url)
+    }
+
     /// How it stands with each, in the order of the settings.
     #[must_use]
     pub fn status(&self) -> Vec<IssuerStatus> {

@@ -115,22 +115,16 @@ async fn a_user_that_was_made_for_an_issuer_is_the_first_subject_of_that_name() 
     let key = Key::made("first");
     let provider = Provider::start(&[&key]).await;
     let server = trusting(&provider, json!({"principals": "known"})).await;
-    let database = server.database().await;
-    let mut record = database
-        .find_login(&"otto".parse().unwrap())
-        .await
-        .unwrap()
-        .unwrap();
-    record.user.id = cedargate::domain::id::UserId::random();
-    record.user.username = "ines".parse().unwrap();
-    record.user.issuer = Some(provider.url.clone());
-    let made = record.user.id.to_string();
-    let change = cedargate::storage::CatalogChange {
-        users_put: vec![record],
-        ..Default::default()
+    let admin = server.session("root").await;
+    let make = async |issuer: &str| {
+        let wish = json!({"username": "ines", "issuer": issuer});
+        let request = server.post("/admin/users").bearer_auth(&admin).json(&wish);
+        Answer::of(request).await
     };
-    let version = database.catalog_version().await.unwrap();
-    database.write_catalog(&change, version).await.unwrap();
+    make("https://elsewhere.test").await.problem(422);
+    let made = make(&provider.url).await.json();
+    assert_eq!(made["has_password"], false);
+    let made = made["id"].clone();
     let ines = key.sign(&provider.claims(&server.clock, "ines"));
     assert_eq!(me(&server, &ines).await.json()["user_id"], made);
     // It is that subject for good: another one of the same name is a stranger.
