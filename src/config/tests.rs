@@ -118,6 +118,8 @@ fn every_setting_can_be_set_by_its_variable() {
         ("database_url", "postgres://ada@db/gate"),
         ("database_connections", "9"),
         ("files_dir", "/srv/files"),
+        ("import_dir", "/srv/imports"),
+        ("largest_upload", "64"),
         ("policy_dir", "/srv/policies"),
         ("issuer", "https://gate.example.org"),
         ("audience", "maps"),
