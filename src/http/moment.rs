@@ -62,7 +62,7 @@ impl ParseFromParameter for ExactMoment {
     fn parse_from_parameter(text: &str) -> ParseResult<Self> {
         DateTime::parse_from_rfc3339(text)
             .map(|time| Self(time.timestamp_millis()))
-            .map_err(|error| ParseError::custom(not_a_time(text, &error)))
+            .map_err(|error| ParseError::custom(not_a_time(text, error)))
     }
 }
 
@@ -71,7 +71,7 @@ impl ParseFromJSON for Moment {
         match value.unwrap_or_default() {
             Value::String(text) => DateTime::parse_from_rfc3339(&text)
                 .map(|time| Self(time.timestamp()))
-                .map_err(|error| ParseError::custom(not_a_time(&text, &error))),
+                .map_err(|error| ParseError::custom(not_a_time(&text, error))),
             value => Err(ParseError::expected_type(value)),
         }
     }
@@ -103,7 +103,7 @@ impl ToJSON for Moment {
     }
 }
 
-fn not_a_time(text: &str, error: &chrono::ParseError) -> String {
+fn not_a_time(text: &str, error: chrono::ParseError) -> String {
     format!("{text:?} is not a time of RFC 3339: {error}")
 }
 
