@@ -14,7 +14,7 @@ INSTALL_LOG := target/install.log
 heading = @printf '\n== %s ==\n'
 
 .PHONY: build run test install debian-packages cargo-deny format lint docs deny advisories \
-        compile cargo-test policy-test peers peers-lint peers-lock openapi bench
+        compile cargo-test policy-test policy-prove policy-format peers peers-lint peers-lock openapi bench
 
 # The debug binary, target/debug/cedargate.
 build:
@@ -33,7 +33,7 @@ test:
 	$(MAKE) --no-print-directory format lint docs compile; \
 	if ! wait $$install; then cat $(INSTALL_LOG); exit 1; fi; \
 	trap - EXIT
-	@$(MAKE) --no-print-directory deny peers-lint cargo-test policy-test peers
+	@$(MAKE) --no-print-directory deny peers-lint cargo-test policy-format policy-test policy-prove peers
 
 # What the tests need beyond the toolchain. A second run finds it all there.
 install: debian-packages .venv/installed $(PEERS)/node_modules/.package-lock.json cargo-deny
@@ -99,6 +99,17 @@ policy-test: build
 bench:
 	$(heading) 'benches'
 	@cargo bench --locked --benches
+
+# The invariants of the shipped policies, for all possible requests. Needs cvc5.
+policy-prove: build
+	$(heading) 'policy proofs'
+	@target/debug/cedargate policy prove policies
+
+# The layout of the shipped policies and of the examples.
+policy-format: build
+	$(heading) 'policy layout'
+	@target/debug/cedargate policy format --check policies
+	@target/debug/cedargate policy format --check docs/examples
 
 # Independent programs against the running server; see tests/peers/README.md.
 peers: install build

@@ -25,6 +25,7 @@ use crate::policy::{Bundle, BundleError, LiveBundle};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::facts::Facts;
+use crate::service::issuers::Issuers;
 use crate::service::keys::{Keys, Parties};
 use crate::service::password::{PasswordError, Passwords};
 use crate::service::sealing::{SealingError, open_sealing_key};
@@ -61,6 +62,12 @@ pub enum AppError {
     /// Passwords cannot be checked.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
+    /// The keys of an outside issuer cannot be used.
+    #[error("the keys of an outside issuer cannot be used: {reason}")]
+    Issuers {
+        /// Why not.
+        reason: String,
+    },
     /// Metrics cannot be recorded.
     #[error("metrics cannot be recorded: {reason}")]
     Metrics {
@@ -157,6 +164,12 @@ impl App {
         facts.refresh().await?;
         let follower = tokio::spawn(Arc::clone(&facts).follow());
         let audit = Arc::new(AuditTrail::start(database.clone()));
+        let issuers = Issuers::of(&settings.issuers, &clock)
+            .map_err(|reason| AppError::Issuers { reason })?;
+        issuers
+            .start()
+            .await
+            .map_err(|reason| AppError::Issuers { reason })?;
         let ground = Ground {
             database: database.clone(),
             files,
@@ -165,6 +178,7 @@ impl App {
             keys: Arc::new(keys),
             facts,
             audit: Arc::clone(&audit),
+            issuers: Arc::new(issuers),
             clock: clock.clone(),
         };
         Ok(Self {

@@ -24,10 +24,12 @@ use crate::service::download_token::DownloadTokens;
 use crate::service::facts::Facts;
 use crate::service::guesses::Guesses;
 use crate::service::health::Health;
+use crate::service::issuers::Issuers;
 use crate::service::key_uses::KeyUses;
 use crate::service::keys::Keys;
 use crate::service::limits::Limits;
 use crate::service::mints::Mints;
+use crate::service::outside_users::OutsideUsers;
 use crate::service::password::Passwords;
 use crate::service::sessions::Sessions;
 use crate::storage::Database;
@@ -41,16 +43,40 @@ pub(super) struct Ground {
     pub(super) keys: Arc<Keys>,
     pub(super) facts: Arc<Facts>,
     pub(super) audit: Arc<AuditTrail>,
+    pub(super) issuers: Arc<Issuers>,
     pub(super) clock: Clock,
 }
 
 impl Ground {
+    fn authenticator(&self, limits: &Arc<Limits>, mints: &Arc<Mints>) -> Authenticator {
+        Authenticator {
+            facts: Arc::clone(&self.facts),
+            keys: Arc::clone(&self.keys),
+            limits: Arc::clone(limits),
+            key_uses: KeyUses::of(self.database.clone()),
+            mints: Arc::clone(mints),
+            issuers: Arc::clone(&self.issuers),
+            outside_users: OutsideUsers::of(
+                Arc::clone(&self.facts),
+                self.database.clone(),
+                self.clock.clone(),
+            ),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// Builds every capability.
     pub(super) fn capabilities(
         self,
         settings: &Settings,
         metrics: PrometheusHandle,
     ) -> Capabilities {
+        let limits = Arc::new(Limits::new(
+            settings.mint_limit_per_minute,
+            self.clock.clone(),
+        ));
+        let mints = Arc::new(Mints::of(self.database.clone()));
+        let authenticator = Arc::new(self.authenticator(&limits, &mints));
         let Self {
             database,
             files,
@@ -59,23 +85,14 @@ impl Ground {
             keys,
             facts,
             audit,
+            issuers,
             clock,
         } = self;
-        let limits = Arc::new(Limits::new(settings.mint_limit_per_minute, clock.clone()));
-        let mints = Arc::new(Mints::of(database.clone()));
         let decisions = Arc::new(Decisions::of(Arc::clone(&bundle), clock.clone()));
         let access = Arc::new(Access {
             facts: Arc::clone(&facts),
             decisions,
             files: files.clone(),
-        });
-        let authenticator = Arc::new(Authenticator {
-            facts: Arc::clone(&facts),
-            keys: Arc::clone(&keys),
-            limits: Arc::clone(&limits),
-            key_uses: KeyUses::of(database.clone()),
-            mints: Arc::clone(&mints),
-            clock: clock.clone(),
         });
         let passwords = Arc::new(passwords);
         let administration = Arc::new(Administration::guarded(
@@ -134,6 +151,7 @@ impl Ground {
             audit,
             files,
             bundle,
+            issuers,
         });
         Capabilities {
             tokens,

@@ -14,6 +14,7 @@ mod logging;
 mod openapi;
 mod password;
 mod policy;
+mod policy_diff;
 pub mod print;
 mod serve;
 mod user;
@@ -158,6 +159,8 @@ enum PolicyVerb {
         /// The policy folder; the settings' one if left out
         dir: Option<PathBuf>,
     },
+    /// Tell what an edit changes over the whole catalog
+    Diff(policy_diff::Arguments),
     /// Run the case files beside the policies
     Test {
         /// The policy folder; the settings' one if left out
@@ -165,6 +168,16 @@ enum PolicyVerb {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Prove the invariants for all possible requests; needs cvc5
+    Prove(policy::prove::ProveArguments),
+    /// Lay out the policy files as Cedar does; the schema stays as it is
+    Format {
+        /// The policy folder; the settings' one if left out
+        dir: Option<PathBuf>,
+        /// Write nothing: list the files that are out of order
+        #[arg(long)]
+        check: bool,
     },
 }
 
@@ -242,6 +255,13 @@ fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
         Verb::Policy(PolicyVerb::Check { dir }) => policy::check(settings, dir.as_deref()),
         Verb::Policy(PolicyVerb::Test { dir, json }) => {
             policy::test(settings, dir.as_deref(), json)
+        }
+        Verb::Policy(PolicyVerb::Prove(arguments)) => policy::prove::run(settings, &arguments),
+        Verb::Policy(PolicyVerb::Format { dir, check }) => {
+            policy::format::run(settings, dir.as_deref(), check)
+        }
+        Verb::Policy(PolicyVerb::Diff(arguments)) => {
+            in_runtime(policy_diff::show(settings, arguments))
         }
         Verb::Serve { demo } => {
             logging::start(settings)?;

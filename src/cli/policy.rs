@@ -1,5 +1,8 @@
 //! `cedargate policy`: what an author asks about a policy folder.
 
+pub(super) mod format;
+pub(super) mod prove;
+
 use std::path::Path;
 
 use crate::app::open_bundle;

@@ -4,7 +4,12 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often a line of progress is drawn anew.
+const PROGRESS_TICK: Duration = Duration::from_millis(200);
 const RED: &str = "\x1b[1;31m";
 const CYAN: &str = "\x1b[1;36m";
 
@@ -41,6 +46,16 @@ pub fn hint(text: impl Display) {
 pub fn note(text: impl Display) {
     // Nobody is left to tell when standard error is gone.
     writeln!(io::stderr().lock(), "{text}").ok();
+}
+
+/// A line on standard error that tells how far something is; only a terminal shows it.
+pub fn progress(what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {elapsed}");
+    let bar = ProgressBar::new(0)
+        .with_message(what)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(PROGRESS_TICK);
+    bar
 }
 
 /// Asks for something on standard error; the answer is typed on the same line.

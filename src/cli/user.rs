@@ -36,6 +36,9 @@ pub(super) struct AddArguments {
     /// Give it no password: it signs in with API keys alone
     #[arg(long)]
     no_password: bool,
+    /// Keep the name for the first subject of this configured outside issuer that has it
+    #[arg(long, value_name = "URL", conflicts_with = "no_password")]
+    issuer: Option<String>,
 }
 
 /// Makes a user and prints its id.
@@ -46,6 +49,13 @@ pub(super) async fn add(settings: &Settings, arguments: AddArguments) -> Result<
         roles.insert(ADMIN_ROLE.parse().map_err(Failure::new)?);
     }
     let name = arguments.name;
+    if let Some(issuer) = &arguments.issuer
+        && !settings.issuers.iter().any(|one| one.issuer == *issuer)
+    {
+        let error = format!("no outside issuer {issuer} is configured");
+        let hint = "[[issuers]] in cedargate.toml names them, and CEDARGATE_ISSUERS";
+        return Err(Failure::new(error).with_hint(hint));
+    }
     // Before anybody types a password for nothing.
     place.check_roles(&roles).await?;
     let taken = place.database.find_login(&name).await;
@@ -56,13 +66,14 @@ pub(super) async fn add(settings: &Settings, arguments: AddArguments) -> Result<
             )),
         );
     }
-    let password = if arguments.no_password {
+    let password = if arguments.no_password || arguments.issuer.is_some() {
         None
     } else {
         Some(password::read(&name)?)
     };
     let wish = NewUser {
         username: name.clone(),
+        issuer: arguments.issuer,
         roles,
         claims: Tags::new(),
         is_disabled: false,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use ipnet::IpNet;
-use url::Url;
+use url::{Host, Url};
 
 /// The web pages that may call the API from a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,26 @@ fn is_web(url: &Url) -> bool {
 pub(super) fn is_issuer(text: &str) -> bool {
     let is_plain = text.bytes().all(|c| c.is_ascii_graphic()) && !text.contains(['?', '#', '@']);
     is_plain && !text.ends_with('/') && Url::parse(text).is_ok_and(|url| is_web(&url))
+}
+
+/// Says whether a text can be an outside issuer (`OpenID` Connect Discovery section 4); it may end in a
+/// slash. What is fetched from it must be `https`, unless it is on this machine.
+pub(super) fn is_outside_issuer(text: &str, is_fetched: bool) -> bool {
+    let is_plain = text.bytes().all(|c| c.is_ascii_graphic()) && !text.contains(['?', '#', '@']);
+    is_plain
+        && Url::parse(text).is_ok_and(|url| {
+            is_web(&url) && (!is_fetched || url.scheme() == "https" || is_loopback(&url))
+        })
+}
+
+/// Says whether a URL names this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 /// Reads a block such as `10.0.0.0/8`, or one address as the block that holds it alone.

@@ -68,6 +68,16 @@ pub enum ConfigError {
         /// What it has to be.
         expected: String,
     },
+    /// A table of the setting `issuers` cannot be used.
+    #[error("the setting issuers ({origin}), table {number}: {problem}")]
+    WrongIssuer {
+        /// Where its value came from.
+        origin: Origin,
+        /// Which table it is, from 1.
+        number: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 impl ConfigError {

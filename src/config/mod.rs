@@ -7,6 +7,7 @@
 
 mod address;
 mod error;
+mod issuers;
 pub mod limits;
 mod origin;
 mod reading;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use address::AllowedOrigins;
+pub use address::{AllowedOrigins, is_loopback};
 pub use error::ConfigError;
 pub use origin::Origin;
 pub use reading::InForce;
@@ -32,6 +33,7 @@ pub use reference::markdown_reference;
 pub use setting::{Form, SETTINGS, Setting};
 pub use sources::Sources;
 
+use crate::domain::issuer::OutsideIssuer;
 use crate::domain::secret::Secret;
 use crate::domain::words::closed_words;
 use reading::Reading;
@@ -89,6 +91,8 @@ pub struct Settings {
     pub issuer: String,
     /// The `aud` of download tokens.
     pub audience: String,
+    /// The outside issuers whose tokens are accepted.
+    pub issuers: Vec<OutsideIssuer>,
     /// The file with the key that seals private keys at rest.
     pub sealing_key_file: PathBuf,
     /// How long a download token lives at most.
@@ -140,6 +144,7 @@ impl Settings {
             policy_dir: policy_dir(reading)?,
             issuer: issuer(reading, listen)?,
             audience: audience(reading)?,
+            issuers: issuers::outside_issuers(reading)?,
             sealing_key_file: reading
                 .path(&setting::SEALING_KEY_FILE, &data_dir.join("sealing.key"))?,
             token_lifetime: reading.seconds(&setting::TOKEN_LIFETIME)?,
@@ -157,6 +162,7 @@ impl Settings {
             data_dir,
             in_force: Vec::new(),
         };
+        issuers::refuse_own(reading, &settings.issuers, &settings.issuer)?;
         settings.in_force.append(&mut reading.in_force);
         Ok(settings)
     }

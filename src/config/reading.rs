@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use figment::value::Value;
 use figment::{Figment, Source};
 use serde::de::DeserializeOwned;
 
@@ -105,6 +106,11 @@ impl Reading {
         self.value(setting).map(Option::unwrap_or_default)
     }
 
+    /// A list of tables, each still as it was given; the caller notes what comes of it.
+    pub(super) fn tables(&self, setting: &Setting) -> Result<Vec<Value>, ConfigError> {
+        self.value(setting).map(Option::unwrap_or_default)
+    }
+
     /// The path seen from the working directory, without `.` in between.
     pub(super) fn rooted(&self, path: &Path) -> PathBuf {
         self.directory.join(path).components().collect()
@@ -144,7 +150,8 @@ impl Reading {
         value.map(Some).map_err(|_| self.wrong(setting))
     }
 
-    fn origin(&self, setting: &Setting) -> Origin {
+    /// Where the value of a setting came from.
+    pub(super) fn origin(&self, setting: &Setting) -> Origin {
         match self.figment.find_metadata(setting.name) {
             Some(found) if found.name == ENVIRONMENT => Origin::Environment(setting.variable()),
             Some(found) => match &found.source {

@@ -15,6 +15,8 @@ pub enum Form {
     Whole(u32, u32, &'static str),
     /// A list: an array in the file, separated by commas in the environment.
     List(&'static str),
+    /// A list of tables: an array of tables in the file, a JSON array of objects in the environment.
+    Tables(&'static str),
 }
 
 /// The description of one setting.
@@ -44,6 +46,11 @@ impl Setting {
                 format!("a whole number of {unit} from {least} to {most}")
             }
             Form::List(words) => format!("a list of {words}"),
+            Form::Tables(words) => {
+                format!(
+                    "tables {words}; in the environment a JSON array of objects with the same keys"
+                )
+            }
         }
     }
 
@@ -67,7 +74,7 @@ macro_rules! settings {
     };
 }
 
-use Form::{List, Text, Whole};
+use Form::{List, Tables, Text, Whole};
 
 settings! {
     LISTEN = "listen", "127.0.0.1:8080",
@@ -93,6 +100,8 @@ settings! {
         "The `iss` of all tokens. Verifiers compare it letter by letter, so set it to the address that clients use.";
     AUDIENCE = "audience", "cedargate-downloads", Text("text without blanks, at most 255 bytes"),
         "The `aud` of download tokens. Everything that verifies them has to expect it.";
+    ISSUERS = "issuers", "", Tables("`[[issuers]]` with `issuer`, `audience` and more"),
+        "The identity providers whose tokens are accepted; see *Identity providers*.";
     SEALING_KEY_FILE = "sealing_key_file", "<data_dir>/sealing.key", Text("a file"),
         "The key that seals private signing keys at rest. The default one is made at the first start; one that you name must be there.";
     TOKEN_LIFETIME = "token_lifetime", "120", Whole(1, 120, "seconds"),

@@ -172,6 +172,11 @@ fn value_of(setting: &Setting, text: &str) -> Value {
                 .filter(|element| !element.is_empty());
             elements.map(Value::from).collect::<Vec<_>>().into()
         }
+        Form::Tables(_) if text.trim().is_empty() => Vec::<Value>::new().into(),
+        Form::Tables(_) => serde_json::from_str::<serde_json::Value>(text)
+            .ok()
+            .and_then(|json| Value::serialize(json).ok())
+            .unwrap_or_else(|| text.into()),
     }
 }
 

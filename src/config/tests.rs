@@ -5,6 +5,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod issuers;
+
 /// A working directory of its own and an environment.
 struct Place {
     folder: TempDir,
@@ -106,6 +108,8 @@ fn the_file_wins_over_defaults_and_the_environment_over_the_file() {
     assert_eq!(row(&settings, "listen").origin, Origin::Default);
 }
 
+const ISSUERS: &str = r#"[{"issuer":"https://id.example.org/","audience":"maps","algorithms":["RS256"],"username_claim":"email","principals":"known"}]"#;
+
 #[test]
 fn every_setting_can_be_set_by_its_variable() {
     let values = [
@@ -117,6 +121,7 @@ fn every_setting_can_be_set_by_its_variable() {
         ("policy_dir", "/srv/policies"),
         ("issuer", "https://gate.example.org"),
         ("audience", "maps"),
+        ("issuers", ISSUERS),
         ("sealing_key_file", "/run/secrets/key"),
         ("token_lifetime", "7"),
         ("session_lifetime", "61"),

@@ -39,6 +39,8 @@ closed_words! {
         Password = "password",
         /// With an API key.
         ApiKey = "api_key",
+        /// With a token of an outside issuer.
+        Issuer = "issuer",
         /// By holding the database itself, at the command line; no question to the policies has it.
         CommandLine = "command_line",
     }

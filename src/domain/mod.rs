@@ -11,6 +11,7 @@ pub mod clock;
 pub mod dataset;
 pub mod decision;
 pub mod id;
+pub mod issuer;
 pub mod name;
 pub mod principal;
 pub mod resource;

@@ -74,6 +74,10 @@ pub struct UserPage {
 pub struct NewUserBody {
     /// The name the user signs in with: letters a to z, digits and `. _ - @`.
     pub username: NameText,
+    /// The outside issuer that the user comes from: the first subject of this name whose token it signs
+    /// is this user from then on; left out, the user is one of this catalog.
+    #[oai(validator(max_length = 2048), skip_serializing_if_is_none)]
+    pub issuer: Option<String>,
     /// The roles that the user is a member of; left out, none.
     #[oai(default)]
     pub roles: Vec<NameText>,
@@ -131,6 +135,7 @@ impl Example for NewUserBody {
     fn example() -> Self {
         Self {
             username: NameText("mo".to_owned()),
+            issuer: None,
             roles: vec![NameText("hydrology".to_owned())],
             claims: WrittenClaims::new(),
             is_disabled: false,
@@ -195,6 +200,7 @@ impl NewUserBody {
     fn into_wish(self) -> Result<NewUser, ServiceError> {
         Ok(NewUser {
             username: self.username.read("username")?,
+            issuer: self.issuer,
             roles: read_roles(&self.roles)?,
             claims: read_claims(self.claims),
             is_disabled: self.is_disabled,

@@ -148,7 +148,11 @@ fn register_schemes(registry: &mut Registry) {
         SESSION_SCHEME,
         MetaSecurityScheme {
             ty: "oauth2",
-            description: Some("Sign in with user name and password for a session token."),
+            description: Some(
+                "Sign in with user name and password for a session token. A token of an outside \
+                 issuer that the operator has connected (an OpenID Connect provider) is accepted in \
+                 its place, as Authorization: Bearer.",
+            ),
             name: None,
             key_in: None,
             scheme: None,

@@ -23,6 +23,7 @@ pub mod document;
 pub mod download_api;
 pub mod gate;
 pub mod health_api;
+pub mod issuers_api;
 pub mod key_set_api;
 pub mod methods;
 pub mod metrics_page;
@@ -72,6 +73,7 @@ use cors::Cors;
 use download_api::DownloadApi;
 use gate::Gate;
 use health_api::HealthApi;
+use issuers_api::IssuersApi;
 use key_set_api::KeySetApi;
 use methods::Methods;
 use mint_api::MintApi;
@@ -119,7 +121,9 @@ pub struct Manners {
     pub clock: Clock,
 }
 
-type Apis = (
+/// For callers, verifiers and operators, and for administrators.
+type Apis = (CallerApis, AdminApis);
+type CallerApis = (
     MintApi,
     SessionApi,
     ApiKeysApi,
@@ -127,6 +131,8 @@ type Apis = (
     CatalogApi,
     KeySetApi,
     HealthApi,
+);
+type AdminApis = (
     AdminUsersApi,
     AdminRolesApi,
     AdminCredentialsApi,
@@ -136,10 +142,46 @@ type Apis = (
     AuditApi,
     PoliciesApi,
     SigningKeysApi,
+    IssuersApi,
 );
 
+fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
+    (
+        AdminUsersApi {
+            administration: Arc::clone(administration),
+        },
+        AdminRolesApi {
+            administration: Arc::clone(administration),
+        },
+        AdminCredentialsApi {
+            administration: Arc::clone(administration),
+        },
+        AdminDatasetsApi {
+            administration: Arc::clone(administration),
+        },
+        AdminFilesApi {
+            administration: Arc::clone(administration),
+        },
+        AdminSharesApi {
+            administration: Arc::clone(administration),
+        },
+        AuditApi {
+            administration: Arc::clone(administration),
+        },
+        PoliciesApi {
+            administration: Arc::clone(administration),
+        },
+        SigningKeysApi {
+            administration: Arc::clone(administration),
+        },
+        IssuersApi {
+            administration: Arc::clone(administration),
+        },
+    )
+}
+
 fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
-    let apis = (
+    let for_callers = (
         MintApi {
             tokens: Arc::clone(&capabilities.tokens),
         },
@@ -162,34 +204,8 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
         HealthApi {
             health: Arc::clone(&capabilities.health),
         },
-        AdminUsersApi {
-            administration: Arc::clone(&capabilities.administration),
-        },
-        AdminRolesApi {
-            administration: Arc::clone(&capabilities.administration),
-        },
-        AdminCredentialsApi {
-            administration: Arc::clone(&capabilities.administration),
-        },
-        AdminDatasetsApi {
-            administration: Arc::clone(&capabilities.administration),
-        },
-        AdminFilesApi {
-            administration: Arc::clone(&capabilities.administration),
-        },
-        AdminSharesApi {
-            administration: Arc::clone(&capabilities.administration),
-        },
-        AuditApi {
-            administration: Arc::clone(&capabilities.administration),
-        },
-        PoliciesApi {
-            administration: Arc::clone(&capabilities.administration),
-        },
-        SigningKeysApi {
-            administration: Arc::clone(&capabilities.administration),
-        },
     );
+    let apis = (for_callers, admin_apis(&capabilities.administration));
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION")).description(
         "Authorization for data downloads: policies decide, a short-lived token opens one dataset, \
          and anyone can verify the token with the published key set.",

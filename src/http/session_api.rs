@@ -13,6 +13,7 @@ use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
 use crate::domain::secret::Secret;
+use crate::service::authentication::Standing;
 use crate::service::sessions::{Myself, SessionTokens, Sessions};
 
 use super::answer::{Done, Granted, Refusal, Statuses};
@@ -80,24 +81,33 @@ pub struct MeResponse {
     pub username: String,
     /// The roles, in alphabetical order.
     pub roles: Vec<String>,
-    /// How you authenticated: `password`.
+    /// How you authenticated: `password`, or `issuer` with a token of an outside issuer.
     pub authentication: String,
-    /// The session's id: the `sid` of its session tokens.
-    pub session_id: String,
-    /// When the session is over at the latest, in the form of RFC 3339.
+    /// The outside issuer that you come from, if you do.
+    #[oai(skip_serializing_if_is_none)]
+    pub issuer: Option<String>,
+    /// The session's id: the `sid` of its session tokens. A token of an outside issuer has none.
+    #[oai(skip_serializing_if_is_none)]
+    pub session_id: Option<String>,
+    /// When the session, or the token of an outside issuer, is over at the latest, in the form of RFC 3339.
     pub session_expires_at: String,
 }
 
 impl From<Myself> for MeResponse {
     fn from(myself: Myself) -> Self {
         let user = &myself.user;
+        let (session_id, expires_at) = match &myself.standing {
+            Standing::Session(session) => (Some(session.id.to_string()), session.expires_at),
+            Standing::Token(identity) => (None, identity.expires_at),
+        };
         Self {
             user_id: user.id.to_string(),
             username: user.username.to_string(),
             roles: user.roles.iter().map(ToString::to_string).collect(),
             authentication: myself.authentication.to_string(),
-            session_id: myself.session.id.to_string(),
-            session_expires_at: DateTime::from_timestamp_secs(myself.session.expires_at)
+            issuer: user.issuer.clone(),
+            session_id,
+            session_expires_at: DateTime::from_timestamp_secs(expires_at)
                 .unwrap_or_default()
                 .to_rfc3339_opts(SecondsFormat::Secs, true),
         }
@@ -188,8 +198,8 @@ impl SessionApi {
 
     /// Ask who you are
     ///
-    /// Tells who the session token in the `Authorization` header speaks for, and until when its
-    /// session lasts.
+    /// Tells who the token in the `Authorization` header speaks for, and until when its session, or
+    /// the token of an outside issuer, lasts.
     #[oai(path = "/auth/me", method = "get", operation_id = "me")]
     async fn me(&self, visitor: ByHeader) -> Result<Granted<MeResponse>, Refusal<MeStatuses>> {
         let myself = self.sessions.describe(&visitor.0).await?;

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use cedar_policy::{Context, Entities, EntityUid, Request, Schema};
+use cedar_policy::{Context, Decision as CedarDecision, Entities, EntityUid, Request, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -35,6 +35,15 @@ impl Answer {
         match self {
             Self::Allow => "allow",
             Self::Deny => "deny",
+        }
+    }
+}
+
+impl From<CedarDecision> for Answer {
+    fn from(decision: CedarDecision) -> Self {
+        match decision {
+            CedarDecision::Allow => Self::Allow,
+            CedarDecision::Deny => Self::Deny,
         }
     }
 }
@@ -95,6 +104,63 @@ pub(super) fn read(sources: &Sources, schema: &Schema) -> Result<Vec<Case>, Vec<
         Ok(cases)
     } else {
         Err(problems)
+    }
+}
+
+/// The widest line of a written case file that could be broken, in columns.
+const LINE_WIDTH: usize = 100;
+
+/// Cases as the text of a case file: what fits stands on one line.
+pub(super) fn write(cases: &[&Value]) -> String {
+    let all = Value::Array(cases.iter().map(|case| (*case).clone()).collect());
+    let mut text = String::new();
+    write_value(&mut text, &all, 0);
+    text.push('\n');
+    text
+}
+
+fn write_value(text: &mut String, value: &Value, indent: usize) {
+    let inline = inline(value);
+    // A case and what it consists of are always told apart by lines.
+    let is_short = inline.chars().count() + 2 * indent <= LINE_WIDTH && indent > 1;
+    let (open, close, parts): (_, _, Vec<(String, &Value)>) = match value {
+        Value::Array(values) if !is_short => {
+            let parts = values.iter().map(|value| (String::new(), value));
+            ('[', ']', parts.collect())
+        }
+        Value::Object(members) if !is_short => {
+            let name = |name: &String| format!("{}: ", Value::String(name.clone()));
+            let parts = members.iter().map(|(key, value)| (name(key), value));
+            ('{', '}', parts.collect())
+        }
+        _ => return text.push_str(&inline),
+    };
+    text.push(open);
+    for (at, (name, part)) in parts.into_iter().enumerate() {
+        text.push_str(if at == 0 { "\n" } else { ",\n" });
+        text.push_str(&"  ".repeat(indent + 1));
+        text.push_str(&name);
+        write_value(text, part, indent + 1);
+    }
+    text.push('\n');
+    text.push_str(&"  ".repeat(indent));
+    text.push(close);
+}
+
+fn inline(value: &Value) -> String {
+    match value {
+        Value::Array(values) => {
+            let parts: Vec<String> = values.iter().map(inline).collect();
+            format!("[{}]", parts.join(", "))
+        }
+        Value::Object(members) => {
+            let named = |(name, value): (&String, &Value)| {
+                format!("{}: {}", Value::String(name.clone()), inline(value))
+            };
+            let parts: Vec<String> = members.iter().map(named).collect();
+            format!("{{{}}}", parts.join(", "))
+        }
+        other => other.to_string(),
     }
 }
 

@@ -7,14 +7,20 @@
 //! - [`bundle`]: loads and validates a folder, whole or not at all.
 //! - [`problem`]: what is wrong with a folder, with file, line and span.
 //! - [`cases`]: the cases that stand beside the policies, and running them.
+//! - [`prove`]: what holds for every possible request, not only for those of the cases.
+//! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
+//! - [`mentions`]: what policies speak of.
 //! - `sources` reads files, `policies` checks them, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
 //!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar.
 
 pub mod bundle;
 pub mod cases;
+pub mod format;
 pub mod live;
+pub mod mentions;
 pub mod problem;
+pub mod prove;
 
 mod case_file;
 mod circumstances;

@@ -22,7 +22,7 @@ pub const LONGEST_POLICY_ID: usize = 128;
 /// The annotations that Cedargate reads.
 const ANNOTATIONS: [&str; 3] = ["id", "reason", "max_ttl"];
 /// The most letters in which a misspelt annotation differs from the one that was meant.
-const FURTHEST_MISSPELLING: usize = 2;
+pub(super) const FURTHEST_MISSPELLING: usize = 2;
 /// The most policies of a bundle.
 pub const MOST_POLICIES: usize = 100_000;
 /// How many attributes deep a policy may reach: the principal's and the resource's own
@@ -264,28 +264,10 @@ impl<'a> Reading<'a> {
         let validator = Validator::new(schema.clone());
         let result =
             validator.validate_with_level(&self.set, ValidationMode::Strict, DEEPEST_LEVEL);
-        let mut errors: Vec<&ValidationError> = result.validation_errors().collect();
-        errors.sort_by_key(|error| (error.policy_id().to_string(), error.to_string()));
-        // Cedar tells a mistake once for every kind of question that meets it: once is enough, and the
-        // kind that comes first in the alphabet, a dataset, is the one that authors have in mind.
-        let mut told = BTreeSet::new();
-        for error in errors {
-            let problem = self.of_policy(error.policy_id(), error);
-            let place = (error.policy_id().to_string(), problem.position());
-            if place.1.is_some() && !told.insert(place) {
-                continue;
-            }
-            let is_of_datasets_alone = NOT_DATASETS.iter().any(|name| {
-                error
-                    .to_string()
-                    .contains(&format!("on entity type `{name}`"))
-            });
-            self.problems.push(if is_of_datasets_alone {
-                problem.with_help(ONLY_DATASETS)
-            } else {
-                problem
-            });
-        }
+        let problems = told_once(result.validation_errors(), |error| {
+            self.of_policy(error.policy_id(), error)
+        });
+        self.problems.extend(problems);
         for warning in result.validation_warnings() {
             let warning = self.of_policy(warning.policy_id(), warning).into_warning();
             self.warnings.push(warning);
@@ -311,24 +293,55 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// Validation errors as problems.
+///
+/// Cedar tells a mistake once for every kind of question that meets it: once is enough, and the
+/// kind that comes first in the alphabet, a dataset, is the one that authors have in mind.
+pub(super) fn told_once<'a>(
+    errors: impl Iterator<Item = &'a ValidationError>,
+    problem_of: impl Fn(&ValidationError) -> Problem,
+) -> Vec<Problem> {
+    let mut errors: Vec<&ValidationError> = errors.collect();
+    errors.sort_by_key(|error| (error.policy_id().to_string(), error.to_string()));
+    let mut told = BTreeSet::new();
+    let mut problems = Vec::new();
+    for error in errors {
+        let problem = problem_of(error);
+        let place = (error.policy_id().to_string(), problem.position());
+        if place.1.is_some() && !told.insert(place) {
+            continue;
+        }
+        let said = error.to_string();
+        let is_of_datasets_alone = NOT_DATASETS
+            .iter()
+            .any(|name| said.contains(&format!("on entity type `{name}`")));
+        problems.push(if is_of_datasets_alone {
+            problem.with_help(ONLY_DATASETS)
+        } else {
+            problem
+        });
+    }
+    problems
+}
+
 /// The bytes of a policy, its annotations included.
 ///
 /// Cedar keeps the place of a policy in its syntax tree alone, and hands that out only this way.
-fn policy_span(policy: &Policy, text: &str) -> Range<usize> {
+pub(super) fn policy_span(policy: &Policy, text: &str) -> Range<usize> {
     match policy.as_ref().loc() {
         Some(loc) => loc.start()..loc.end(),
         None => 0..text.len(),
     }
 }
 
-fn template_span(template: &Template, text: &str) -> Range<usize> {
+pub(super) fn template_span(template: &Template, text: &str) -> Range<usize> {
     match template.as_ref().loc() {
         Some(loc) => first_line(text, &(loc.start()..loc.end())),
         None => 0..text.len(),
     }
 }
 
-fn annotation_span(policy: &Policy, key: &str) -> Option<Range<usize>> {
+pub(super) fn annotation_span(policy: &Policy, key: &str) -> Option<Range<usize>> {
     policy
         .as_ref()
         .annotations()
@@ -338,7 +351,7 @@ fn annotation_span(policy: &Policy, key: &str) -> Option<Range<usize>> {
 }
 
 /// The part of a span that stands on its first line.
-fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
+pub(super) fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
     let inside = text.get(span.clone()).unwrap_or_default();
     let length = inside.find('\n').unwrap_or(inside.len());
     span.start..span.start + length

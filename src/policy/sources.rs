@@ -45,7 +45,12 @@ pub(super) struct Sources {
 
 /// Whether a file is part of a bundle: its schema or one of its policies.
 pub(super) fn is_bundle_file(name: &str) -> bool {
-    name == SCHEMA_FILE || name.ends_with(POLICY_ENDING)
+    name == SCHEMA_FILE || is_policy_file(name)
+}
+
+/// Whether a file holds policies.
+pub(super) fn is_policy_file(name: &str) -> bool {
+    name.ends_with(POLICY_ENDING)
 }
 
 impl Sources {
@@ -69,6 +74,37 @@ impl Sources {
         Ok(reading.sources)
     }
 
+    /// The shipped invariants.
+    pub(super) fn shipped_invariants() -> Result<Self, BundleError> {
+        let mut reading = Reading::new("shipped policies".to_owned(), &is_policy_file);
+        if let Some(folder) = SHIPPED.get_dir(INVARIANTS_FOLDER) {
+            reading.shipped(folder)?;
+        }
+        Ok(reading.sources)
+    }
+
+    /// The invariants of a policy folder: every `.cedar` file in its folder `invariants` and below.
+    ///
+    /// A policy folder without that folder has none.
+    pub(super) fn read_invariants(folder: &Path) -> Result<Self, BundleError> {
+        let mut reading = Reading::new(folder.display().to_string(), &is_policy_file);
+        let inner = folder.join(INVARIANTS_FOLDER);
+        // A policy folder that is not there is an error, and none without invariants.
+        fs::read_dir(folder).map_err(|source| unreadable(folder, source))?;
+        if inner.exists() {
+            reading.folder(&inner, &format!("{INVARIANTS_FOLDER}/"), 1)?;
+        }
+        Ok(reading.sources)
+    }
+
+    /// One file that need not be anywhere.
+    pub(super) fn of_one(name: &str, text: &str) -> Self {
+        Self {
+            texts: BTreeMap::from([(name.to_owned(), text.into())]),
+            ..Self::default()
+        }
+    }
+
     /// Every name with its text, sorted by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
         self.texts.iter().map(|(name, text)| (name.as_str(), text))
@@ -76,8 +112,7 @@ impl Sources {
 
     /// Every policy file, sorted by name.
     pub(super) fn policies(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
-        self.iter()
-            .filter(|(name, _)| name.ends_with(POLICY_ENDING))
+        self.iter().filter(|(name, _)| is_policy_file(name))
     }
 
     /// What is wrong with files that were found and cannot be used.

@@ -17,11 +17,24 @@ use crate::domain::session::Session;
 
 use super::error::ServiceError;
 use super::facts::Facts;
+use super::issuers::{Identity, Issuer, Issuers, Refusal};
 use super::key_uses::KeyUses;
 use super::keys::Keys;
 use super::limits::Limits;
 use super::mints::Mints;
+use super::outside_users::{Admitted, OutsideUsers};
 use super::visitor::{Credential, Visitor};
+
+const CANNOT_SIGN_IN: &str = "the token's subject cannot sign in any more";
+
+/// What a token in the `Authorization` header rests on.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// A session here.
+    Session(Arc<Session>),
+    /// The word of an outside issuer.
+    Token(Arc<Identity>),
+}
 
 /// Finds out who a visitor is.
 pub struct Authenticator {
@@ -35,6 +48,10 @@ pub struct Authenticator {
     pub key_uses: KeyUses,
     /// With what mints were asked.
     pub mints: Arc<Mints>,
+    /// The outside issuers, and what verifies their tokens.
+    pub issuers: Arc<Issuers>,
+    /// The users of outside issuers.
+    pub outside_users: OutsideUsers,
     /// The time.
     pub clock: Clock,
 }
@@ -46,7 +63,7 @@ impl Authenticator {
             Credential::None => Ok(visitor.as_anonymous()),
             Credential::Malformed { detail } => Err(ServiceError::CredentialMalformed { detail }),
             Credential::Bearer(token) => {
-                let (caller, _) = self.resolve_session(visitor, token).await?;
+                let (caller, _) = self.resolve_bearer(visitor, token).await?;
                 Ok(caller)
             }
             Credential::Unsupported => Err(self.refuse(
@@ -61,8 +78,60 @@ impl Authenticator {
         }
     }
 
+    /// Who shows a token in the `Authorization` header, and what it rests on.
+    ///
+    /// The token's own word says how to verify it: one that names an outside issuer is that issuer's
+    /// or nobody's, any other is a session token of this server or nothing.
+    pub(super) async fn resolve_bearer(
+        &self,
+        visitor: &Visitor,
+        token: &Secret<String>,
+    ) -> Result<(Caller, Standing), ServiceError> {
+        if let Some(issuer) = self.issuers.named_by(token.reveal()) {
+            return self.resolve_outside(visitor, issuer, token).await;
+        }
+        let (caller, session) = self.resolve_session(visitor, token).await?;
+        Ok((caller, Standing::Session(session)))
+    }
+
+    /// Who shows a token of an outside issuer.
+    async fn resolve_outside(
+        &self,
+        visitor: &Visitor,
+        issuer: &Arc<Issuer>,
+        token: &Secret<String>,
+    ) -> Result<(Caller, Standing), ServiceError> {
+        let identity = match issuer.verify(token.reveal()).await {
+            Ok(identity) => identity,
+            Err(Refusal::Token(error)) => {
+                tracing::debug!(%error, "a token of an outside issuer was refused");
+                let detail = "the token of the outside issuer is not valid or has expired";
+                return Err(self.refuse(visitor, detail));
+            }
+            Err(Refusal::Claims(detail)) => return Err(self.refuse(visitor, detail)),
+            Err(Refusal::Away(reason)) => {
+                return Err(ServiceError::Unavailable {
+                    what: "the token's issuer",
+                    source: reason.into(),
+                });
+            }
+        };
+        let user = match self.outside_users.admit(&issuer.setting, &identity).await? {
+            Admitted::User(user) if !user.is_disabled => user,
+            Admitted::User(_) => return Err(self.refuse(visitor, CANNOT_SIGN_IN)),
+            Admitted::Nobody(detail) => return Err(self.refuse(visitor, detail)),
+        };
+        let caller = Caller {
+            principal: Principal::User(user),
+            authentication: Authentication::Issuer,
+            key: None,
+            address: visitor.address,
+        };
+        Ok((caller, Standing::Token(identity)))
+    }
+
     /// Who shows a session token, and in which session; the session must go on.
-    pub(super) async fn resolve_session(
+    async fn resolve_session(
         &self,
         visitor: &Visitor,
         token: &Secret<String>,
@@ -184,9 +253,7 @@ impl Authenticator {
     ) -> Result<Principal, ServiceError> {
         match self.facts.user(user_id).await? {
             Some(user) if !user.is_disabled => Ok(Principal::User(user)),
-            Some(_) | None => {
-                Err(self.refuse(visitor, "the token's subject cannot sign in any more"))
-            }
+            Some(_) | None => Err(self.refuse(visitor, CANNOT_SIGN_IN)),
         }
     }
 

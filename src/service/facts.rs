@@ -14,14 +14,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use moka::future::Cache;
+use sha2::{Digest, Sha256};
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::api_key::{ApiKey, KeyDigest, KeyPrefix};
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{ApiKeyId, DatasetId, SessionId, UserId};
+use crate::domain::name::RoleName;
 use crate::domain::principal::User;
 use crate::domain::session::Session;
-use crate::storage::{Database, StorageError, StoredApiKey, Versions};
+use crate::storage::{Database, OutsideUser, StorageError, StoredApiKey, Versions};
 
 use super::error::ServiceError;
 
@@ -44,7 +46,12 @@ pub struct Facts {
     datasets: Cache<(i64, DatasetId), Arc<Dataset>>,
     api_keys: Cache<(i64, KeyPrefix), Arc<StoredKey>>,
     api_keys_by_id: Cache<(i64, ApiKeyId), Arc<ApiKey>>,
+    outside_users: Cache<(i64, Subject), Arc<OutsideUser>>,
+    roles: Cache<(i64, ()), Arc<BTreeSet<RoleName>>>,
 }
+
+/// A user of an outside issuer, as its issuer names it: the SHA-256 of issuer and subject.
+type Subject = [u8; 32];
 
 /// An API key and the digest of its text; callers share the key.
 pub struct StoredKey {
@@ -73,6 +80,8 @@ impl Facts {
                 .max_capacity(MOST_KEYS_REMEMBERED)
                 .weigher(|_, key: &Arc<ApiKey>| weight_of(key))
                 .build(),
+            outside_users: Cache::new(MOST_REMEMBERED),
+            roles: Cache::new(1),
         }
     }
 
@@ -82,6 +91,30 @@ impl Facts {
             self.database.find_user(id)
         })
         .await
+    }
+
+    /// The user that an outside issuer means by a subject, or nothing.
+    pub async fn outside_user(
+        &self,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<Arc<OutsideUser>>, ServiceError> {
+        // An issuer is a URL, so the blank tells where it ends.
+        let key: Subject = Sha256::digest(format!("{issuer} {subject}")).into();
+        remembered(&self.outside_users, self.version(), key, || {
+            self.database.find_outside_user(issuer, subject)
+        })
+        .await
+    }
+
+    /// The roles that the catalog has.
+    pub async fn roles(&self) -> Result<Arc<BTreeSet<RoleName>>, ServiceError> {
+        let roles = remembered(&self.roles, self.version(), (), async || {
+            let names = self.database.role_names().await?;
+            Ok(Some(names.into_iter().collect()))
+        })
+        .await?;
+        Ok(roles.unwrap_or_default())
     }
 
     /// The session with an id, or nothing when it was ended; it may have expired.
@@ -155,6 +188,8 @@ impl Facts {
             self.datasets.invalidate_all();
             self.api_keys.invalidate_all();
             self.api_keys_by_id.invalidate_all();
+            self.outside_users.invalidate_all();
+            self.roles.invalidate_all();
         }
         if self.session_version.swap(now.sessions, Ordering::SeqCst) != now.sessions {
             self.sessions.invalidate_all();

@@ -10,6 +10,7 @@ use crate::policy::LiveBundle;
 use crate::storage::Database;
 
 use super::audit_trail::AuditTrail;
+use super::issuers::Issuers;
 
 /// What a look at everything found.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Health {
     pub files: FileStore,
     /// The policies in force.
     pub bundle: Arc<LiveBundle>,
+    /// The outside issuers.
+    pub issuers: Arc<Issuers>,
 }
 
 impl Health {
@@ -50,6 +53,13 @@ impl Health {
         if let Err(error) = self.files.look().await {
             tracing::warn!(%error, "degraded");
             warnings.push("the file store is not available: downloads fail".to_owned());
+        }
+        self.issuers.fetch_beside();
+        for status in self.issuers.status() {
+            if status.last_error.is_some() {
+                let issuer = status.issuer;
+                warnings.push(format!("the keys of the issuer {issuer} cannot be fetched"));
+            }
         }
         Readiness {
             failures,

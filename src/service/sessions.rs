@@ -22,7 +22,7 @@ use crate::storage::{Database, KnownToken, Renewal};
 use crate::token::SessionClaims;
 
 use super::audit_trail::AuditTrail;
-use super::authentication::Authenticator;
+use super::authentication::{Authenticator, Standing};
 use super::error::ServiceError;
 use super::facts::Facts;
 use super::guesses::Guesses;
@@ -45,15 +45,15 @@ pub struct SessionTokens {
     pub expires_in: u32,
 }
 
-/// Who somebody with a session token is.
+/// Who somebody with a bearer token is.
 #[derive(Clone, Debug)]
 pub struct Myself {
     /// The user.
     pub user: Arc<User>,
     /// How it authenticated.
     pub authentication: Authentication,
-    /// The session.
-    pub session: Arc<Session>,
+    /// What its token rests on.
+    pub standing: Standing,
 }
 
 /// Begins, renews and ends sessions.
@@ -128,7 +128,8 @@ impl Sessions {
             (Some(login.user), login.password_hash)
         });
         let is_right = self.passwords.verify(hash.as_ref(), password).await?;
-        let user = user.filter(|user| is_right && !user.is_disabled);
+        // Users of outside issuers sign in there, whatever the database holds.
+        let user = user.filter(|user| is_right && !user.is_disabled && user.issuer.is_none());
         let (Some(user), Some(hash)) = (user, hash) else {
             return Err(ServiceError::LoginRefused);
         };
@@ -262,7 +263,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Who shows a session token; other credentials have no session.
+    /// Who shows a bearer token; other credentials have no end to tell.
     pub async fn describe(&self, visitor: &Visitor) -> Result<Myself, ServiceError> {
         let missing = || ServiceError::CredentialMissing {
             detail: "this needs a session token: sign in and send it as Authorization: Bearer"
@@ -272,7 +273,7 @@ impl Sessions {
             self.authenticator.resolve(visitor).await?;
             return Err(missing());
         };
-        let (caller, session) = self.authenticator.resolve_session(visitor, token).await?;
+        let (caller, standing) = self.authenticator.resolve_bearer(visitor, token).await?;
         let Caller {
             principal: Principal::User(user),
             authentication,
@@ -284,7 +285,7 @@ impl Sessions {
         Ok(Myself {
             user,
             authentication,
-            session,
+            standing,
         })
     }
 

@@ -16,7 +16,7 @@ use crate::domain::secret::Secret;
 pub enum Credential {
     /// Nothing.
     None,
-    /// A bearer token in the `Authorization` header: a session token.
+    /// A bearer token in the `Authorization` header: a session token, or one of an outside issuer.
     Bearer(Secret<String>),
     /// A key in the `X-Api-Key` header.
     ApiKey(Secret<String>),

@@ -131,18 +131,12 @@ pub(super) fn verify<C>(
     keys: &KeySet,
     check: impl FnOnce(&[u8]) -> Result<C, TokenError>,
 ) -> Result<C, TokenError> {
-    if token.len() > LONGEST_TOKEN {
-        return Err(Flaw::TooLong.of(Part::Token));
-    }
-    let Some((signed, signature)) = token.rsplit_once('.') else {
-        return Err(Flaw::NotThreeParts.of(Part::Token));
-    };
-    let Some((header, payload)) = signed.split_once('.') else {
-        return Err(Flaw::NotThreeParts.of(Part::Token));
-    };
-    if payload.contains('.') {
-        return Err(Flaw::NotThreeParts.of(Part::Token));
-    }
+    let Parts {
+        signed,
+        header,
+        payload,
+        signature,
+    } = Parts::of(token, LONGEST_TOKEN)?;
     let header = decode(header, Part::Header)?;
     let header: Header<'_> = read_object(&header, Part::Header)?;
     if header.alg != "ES256" {
@@ -159,15 +153,45 @@ pub(super) fn verify<C>(
     Ok(claims)
 }
 
+/// The parts of a token, still encoded.
+pub(super) struct Parts<'t> {
+    /// What the signature is over: header and payload with the dot between them.
+    pub(super) signed: &'t str,
+    pub(super) header: &'t str,
+    pub(super) payload: &'t str,
+    pub(super) signature: &'t str,
+}
+
+impl<'t> Parts<'t> {
+    /// Splits a token of at most `longest` bytes at its two dots.
+    pub(super) fn of(token: &'t str, longest: usize) -> Result<Self, TokenError> {
+        if token.len() > longest {
+            return Err(Flaw::TooLong.of(Part::Token));
+        }
+        let not_three = || Flaw::NotThreeParts.of(Part::Token);
+        let (signed, signature) = token.rsplit_once('.').ok_or_else(not_three)?;
+        let (header, payload) = signed.split_once('.').ok_or_else(not_three)?;
+        if payload.contains('.') {
+            return Err(not_three());
+        }
+        Ok(Self {
+            signed,
+            header,
+            payload,
+            signature,
+        })
+    }
+}
+
 /// Decodes base64url; each value has one spelling only (RFC 4648 section 3.5).
-fn decode(text: &str, part: Part) -> Result<Vec<u8>, TokenError> {
+pub(super) fn decode(text: &str, part: Part) -> Result<Vec<u8>, TokenError> {
     URL_SAFE_NO_PAD
         .decode(text)
         .map_err(|_| Flaw::NotBase64url.of(part))
 }
 
 /// Refuses what is not `r` and `s`, both from 1 to the order less 1 (FIPS 186-5 section 6.4.2).
-fn check_signature_form(signature: &[u8]) -> Result<(), TokenError> {
+pub(super) fn check_signature_form(signature: &[u8]) -> Result<(), TokenError> {
     let (r, s) = match signature.split_at_checked(SIGNATURE_LENGTH / 2) {
         Some((r, s)) if s.len() == r.len() => (r, s),
         _ => return Err(Flaw::WrongSignatureLength.of(Part::Signature)),

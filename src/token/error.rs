@@ -19,6 +19,26 @@ pub enum TokenError {
     /// The header names another algorithm than ES256 (RFC 8725 section 3.1).
     #[error("the token is not signed with ES256")]
     WrongAlgorithm,
+    /// The header of an outside token names an algorithm that its issuer is not trusted with.
+    #[error("the token is signed with an algorithm that is not accepted")]
+    AlgorithmNotAccepted,
+    /// An outside token is bound to a key that a bearer does not prove to hold (RFC 7800, RFC 9449).
+    #[error("the token is bound to a key: a bearer token is needed")]
+    BoundToKey,
+    /// The token says that it is not valid yet.
+    #[error("the token is not valid before {not_before} and it is {now} (seconds since 1970 UTC)")]
+    NotBefore {
+        /// The claim `nbf`, seconds since 1970 UTC.
+        not_before: i64,
+        /// When it was checked, seconds since 1970 UTC.
+        now: i64,
+    },
+    /// A key set of an outside issuer cannot be used.
+    #[error("the key set cannot be used: {reason}")]
+    KeySetUnusable {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The token is of another kind, a session token for a download token for instance
     /// (RFC 8725 section 3.11).
     #[error("the token is not a {expected} token")]

@@ -1,9 +1,12 @@
-//! JOSE: signing keys, the published key set, and the two kinds of token.
+//! JOSE: signing keys, the published key set, the two kinds of token, and tokens of outside issuers.
 //!
 //! The only user of josekit, and nothing of josekit shows in its public types. A [`SigningKey`]
 //! signs; its [`PublicKey`] goes into the [`KeySet`] that verifiers fetch; [`DownloadClaims`] and
 //! [`SessionClaims`] are what tokens say. It refuses to know who may have a token, which key signs
 //! today, and where keys are kept.
+//!
+//! An [`OutsideToken`] is verified with the [`OutsideKeys`] of its issuer, in ways of its own: outside
+//! issuers keep to the standards, not to this server's own form.
 //!
 //! A token is refused for the cheapest reason that can be found: form, kind and claims come
 //! before the signature, which costs more than all the rest. So an error says why a token was
@@ -16,6 +19,9 @@ mod expected;
 #[cfg(test)]
 mod hostile;
 mod key_set;
+mod members;
+mod outside;
+mod outside_keys;
 mod sealed;
 mod session_token;
 mod signing_key;
@@ -25,6 +31,11 @@ pub use download_token::DownloadClaims;
 pub use error::{Flaw, Part, TokenError};
 pub use expected::{Expected, FURTHEST_ISSUE_AHEAD};
 pub use key_set::KeySet;
+pub use outside::{
+    LONGEST_OUTSIDE_TOKEN, OUTSIDE_LEEWAY, OutsideClaims, OutsideExpected, OutsideToken,
+    issuer_said,
+};
+pub use outside_keys::{MOST_OUTSIDE_KEYS, OutsideKeys};
 pub use sealed::SealingKey;
 pub use session_token::SessionClaims;
 pub use signing_key::{PublicKey, SigningKey};

@@ -123,7 +123,10 @@ impl SessionClaims {
 /// The authentication method of RFC 8176 section 2, where a session can come from it.
 fn method_of(authentication: Authentication) -> Option<&'static str> {
     match authentication {
-        Authentication::None | Authentication::ApiKey | Authentication::CommandLine => None,
+        Authentication::None
+        | Authentication::ApiKey
+        | Authentication::Issuer
+        | Authentication::CommandLine => None,
         Authentication::Password => Some("pwd"),
     }
 }

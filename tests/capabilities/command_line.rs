@@ -7,13 +7,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// What a command printed, and how it ended.
-struct Ended {
-    code: i32,
-    data: String,
-    messages: String,
+pub struct Ended {
+    pub code: i32,
+    pub data: String,
+    pub messages: String,
 }
 
-fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+pub fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
     let output = Command::new(env!("CARGO_BIN_EXE_cedargate"))
         .args(arguments)
         .current_dir(folder)
@@ -28,7 +28,7 @@ fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) ->
     }
 }
 
-fn repository() -> PathBuf {
+pub fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -48,14 +48,25 @@ fn catalog_with(visibility: &str) -> TempDir {
     folder
 }
 
-/// The shipped policies in a folder of their own, to be spoilt.
-fn policies() -> TempDir {
+/// The shipped policies, their invariants too, in a folder of their own, to be spoilt.
+pub fn policies() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(repository().join("policies")).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
-    }
+    copy(&repository().join("policies"), folder.path());
     folder
+}
+
+/// Lays the files of a folder over those of another one.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -433,4 +444,49 @@ fn a_name_that_nobody_has_is_told_with_the_closest_one() {
     let unknown = run(&["dataset", "show", "00000000-0000-4000-8000-000000000000"]);
     assert_eq!(unknown.code, 1);
     assert!(unknown.messages.contains("hint: "), "{}", unknown.messages);
+}
+
+#[test]
+fn a_diff_tells_who_gains_what_over_the_whole_catalog_and_can_fail_for_it() {
+    let folder = catalog_with("private");
+    let applied = cedargate(folder.path(), &["catalog", "apply", "catalog.toml"], &[]);
+    assert_eq!(applied.code, 0, "{}", applied.messages);
+    let edited = policies();
+    let public = edited.path().join("public.cedar");
+    let text = std::fs::read_to_string(&public).unwrap();
+    let to = edited.path().to_str().unwrap();
+    let diff = ["policy", "diff", "--to", to, "--fail-on-change"];
+
+    let unchanged = cedargate(folder.path(), &diff, &[]);
+    assert_eq!(unchanged.code, 0, "{}", unchanged.messages);
+    assert!(
+        unchanged.data.contains("no decision changes"),
+        "{}",
+        unchanged.data
+    );
+
+    std::fs::write(&public, text.replace("\"public\" &&", "\"private\" &&")).unwrap();
+    let changed = cedargate(folder.path(), &diff, &[]);
+    assert_eq!(changed.code, 3, "{}", changed.messages);
+    let expected = "anonymous gains read on 1 dataset:\n  2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
+    assert!(changed.data.contains(expected), "{}", changed.data);
+
+    let json = cedargate(
+        folder.path(),
+        &["policy", "diff", "--to", to, "--json"],
+        &[],
+    );
+    assert_eq!(json.code, 0, "{}", json.messages);
+    let json: Value = serde_json::from_str(&json.data).unwrap();
+    assert_eq!(json["changed"], 2);
+    assert_eq!(json["groups"][0]["change"], "gains");
+    assert_eq!(json["groups"][0]["is_anonymous"], true);
+
+    let nowhere = cedargate(
+        folder.path(),
+        &["policy", "diff", "--from", "nowhere", "--to", to],
+        &[],
+    );
+    assert_eq!(nowhere.code, 1);
+    assert!(nowhere.messages.contains("hint:"), "{}", nowhere.messages);
 }

@@ -265,6 +265,13 @@ impl Server {
         Self::run(self.folder, self.settings, self.clock, stores).await
     }
 
+    /// Stops the server and starts another one on the same data with other settings.
+    pub async fn restarted_with(mut self, settings: Settings) -> Self {
+        assert!(self.stop().await);
+        let stores = Stores::open(&settings).await.unwrap();
+        Self::run(self.folder, settings, self.clock, stores).await
+    }
+
     /// A second connection to the server's database.
     pub async fn database(&self) -> Database {
         Database::open(self.settings.database_url.reveal(), 2)

@@ -47,6 +47,7 @@ mod catalog;
 mod migrations;
 mod named_datasets;
 mod outages;
+mod outside_users;
 mod sessions;
 mod signing_keys;
 mod users;

@@ -2,8 +2,8 @@
 
 Blocks of a page run in its order, in a folder like a clone in which `make run` is going on: `sh`,
 `python` and `js` as they stand (the address of the server aside), `toml` as the catalog file that
-the page names. `cedar` stands in a file of the repository, `json` parses. Blocks that cannot run
-have another language and are counted in NOT_RUN.
+the page names, or as the settings file if it is about issuers. `cedar` stands in a file of the
+repository, `json` parses. Blocks that cannot run have another language and are counted in NOT_RUN.
 
 Run as a program it refreshes the table of settings in docs/operators.md.
 """
@@ -154,7 +154,8 @@ def test_every_block_of_a_page_works_as_it_stands(page, make_gateway):
     reader = Reader(gateway)
     for block in blocks(page):
         if block.language == "toml":
-            (gateway.folder / "catalog.toml").write_text(block.text)
+            name = "cedargate.toml" if block.text.startswith("[[issuers]]") else "catalog.toml"
+            (gateway.folder / name).write_text(block.text)
         elif block.language in RUN:
             reader.run(block)
 
@@ -171,7 +172,7 @@ def test_a_page_has_blocks_that_run_and_counts_those_that_do_not(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_policies_on_a_page_stand_in_a_file_and_json_parses(page):
-    files = [*ROOT.glob("policies/*.cedar"), *ROOT.glob("docs/examples/*/*.cedar")]
+    files = [*ROOT.glob("policies/**/*.cedar"), *ROOT.glob("docs/examples/*/*.cedar")]
     texts = {file.read_text() for file in files}
     for block in blocks(page):
         if block.language == "cedar":

@@ -68,7 +68,7 @@ pub(super) fn decide(bundle: &Bundle, principal: &Principal, action: Action) -> 
 }
 
 /// A folder with the shipped schema and these files.
-pub(super) fn folder(files: &[(&str, &str)]) -> TempDir {
+pub(in crate::policy) fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let schema = include_str!("../../../policies/schema.cedarschema");
     fs::write(folder.path().join("schema.cedarschema"), schema).unwrap();
@@ -80,7 +80,7 @@ pub(super) fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-pub(super) fn bundle(policies: &str) -> Result<Bundle, BundleError> {
+pub(in crate::policy) fn bundle(policies: &str) -> Result<Bundle, BundleError> {
     Bundle::load(folder(&[("policies.cedar", policies)]).path())
 }
 

@@ -1,8 +1,9 @@
 //! What the shipped bundle gives, what a broken folder is told, and that errors deny.
 
-mod asked;
+pub(super) mod asked;
 mod broken;
 mod errors_deny;
+mod invariants;
 mod keys;
 mod schema;
 mod shipped;

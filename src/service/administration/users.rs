@@ -20,7 +20,7 @@ use super::super::error::ServiceError;
 use super::super::visitor::Visitor;
 use super::difference::{described, difference};
 use super::page::{LONGEST_PAGE, Page};
-use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
+use super::{Administration, Door, Errand, MOST_ATTEMPTS, overtaken};
 
 /// The most roles of one user.
 pub const MOST_ROLES: usize = 256;
@@ -41,6 +41,8 @@ pub struct KnownUser {
 pub struct NewUser {
     /// The name it signs in with.
     pub username: Username,
+    /// The outside issuer whose first subject of this name it will be; none for a user of this catalog.
+    pub issuer: Option<String>,
     /// The roles it is a member of.
     pub roles: BTreeSet<RoleName>,
     /// Its claims.
@@ -80,7 +82,7 @@ impl Administration {
         let user = User {
             id: UserId::random(),
             username: wish.username,
-            issuer: None,
+            issuer: wish.issuer,
             roles: wish.roles,
             claims: wish.claims,
             is_disabled: wish.is_disabled,
@@ -88,6 +90,7 @@ impl Administration {
         check_bounds(&user)?;
         let resource = Resource::User(Arc::new(user.clone()));
         errand.require(Action::AdministerUsers, &resource)?;
+        self.check_issuer(&user, wish.password.is_some())?;
         let password_hash = match &wish.password {
             Some(password) => Some(self.hash(password).await?),
             None => None,
@@ -304,6 +307,26 @@ impl Administration {
     }
 
     /// Checks that a user's name is free and that its new roles are there.
+    /// A user of an outside issuer signs in there, and nobody comes from an issuer that is not known.
+    fn check_issuer(&self, user: &User, has_password: bool) -> Result<(), ServiceError> {
+        let Some(issuer) = &user.issuer else {
+            return Ok(());
+        };
+        let invalid = |detail: &str| ServiceError::Invalid {
+            field: "issuer",
+            detail: detail.to_owned(),
+        };
+        if has_password {
+            return Err(invalid("a user of an outside issuer has no password here"));
+        }
+        match &self.door {
+            Door::Guarded(guard) if !guard.authenticator.issuers.has(issuer) => {
+                Err(invalid("no outside issuer of this URL is configured"))
+            }
+            Door::Guarded(_) | Door::CommandLine => Ok(()),
+        }
+    }
+
     async fn check_names(&self, user: &User, before: Option<&User>) -> Result<(), ServiceError> {
         if before.is_none_or(|before| before.username != user.username)
             && self.database.find_login(&user.username).await?.is_some()

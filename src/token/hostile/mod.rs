@@ -5,6 +5,7 @@ mod form;
 mod header;
 mod laws;
 mod members;
+mod outside;
 mod signature;
 mod time;
 mod valid;

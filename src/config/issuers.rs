@@ -1,0 +1,179 @@
+//! Outside issuers: the tables of the setting `issuers`, read and checked.
+//!
+//! This module refuses to know tokens; [`OutsideIssuer`] says what comes of a table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use figment::value::Value;
+use serde::Deserialize;
+
+use super::address;
+use super::error::ConfigError;
+use super::reading::Reading;
+use super::setting;
+use crate::domain::issuer::{Admission, Algorithm, MOST_ISSUERS, OutsideIssuer};
+
+/// The most mapped roles, and the most mapped claims, of one issuer.
+const MOST_MAPPED: usize = 256;
+
+/// The longest issuer, audience, word for a role and key of a tag, in bytes.
+const LONGEST_TEXT: usize = 255;
+
+/// The algorithms that are accepted if a table does not say.
+const USUAL_ALGORITHMS: [Algorithm; 2] = [Algorithm::Rs256, Algorithm::Es256];
+
+/// The claim of the user name if a table does not say (`OpenID` Connect Core section 5.1).
+const USUAL_USERNAME_CLAIM: &str = "preferred_username";
+
+/// One table as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    issuer: String,
+    audience: String,
+    algorithms: Option<Vec<String>>,
+    jwks_file: Option<String>,
+    username_claim: Option<String>,
+    roles_claim: Option<String>,
+    #[serde(default)]
+    roles: BTreeMap<String, String>,
+    #[serde(default)]
+    claims: BTreeMap<String, String>,
+    principals: Option<String>,
+}
+
+/// Reads all outside issuers.
+pub(super) fn outside_issuers(reading: &mut Reading) -> Result<Vec<OutsideIssuer>, ConfigError> {
+    let tables: Vec<Value> = reading.tables(&setting::ISSUERS)?;
+    if tables.len() > MOST_ISSUERS {
+        let problem = format!("there may be at most {MOST_ISSUERS}");
+        return Err(wrong(reading, tables.len(), problem));
+    }
+    let mut issuers: Vec<OutsideIssuer> = Vec::new();
+    for (at, table) in tables.iter().enumerate() {
+        let issuer = table
+            .deserialize::<Table>()
+            .map_err(|error| error.to_string())
+            .and_then(|table| table.into_issuer(|path| reading.rooted(path)))
+            .map_err(|problem| wrong(reading, at + 1, problem))?;
+        if issuers.iter().any(|other| other.issuer == issuer.issuer) {
+            let problem = format!("{} is the issuer of another table", issuer.issuer);
+            return Err(wrong(reading, at + 1, problem));
+        }
+        issuers.push(issuer);
+    }
+    let shown = if issuers.is_empty() {
+        String::new()
+    } else {
+        serde_json::to_string(&issuers).unwrap_or_default()
+    };
+    reading.note(&setting::ISSUERS, shown);
+    Ok(issuers)
+}
+
+/// Refuses an outside issuer that this server is itself: its tokens must never be taken for ours.
+pub(super) fn refuse_own(
+    reading: &Reading,
+    issuers: &[OutsideIssuer],
+    own: &str,
+) -> Result<(), ConfigError> {
+    match issuers.iter().position(|other| other.issuer == own) {
+        Some(at) => {
+            let problem = format!("{own} is the issuer of this server");
+            Err(wrong(reading, at + 1, problem))
+        }
+        None => Ok(()),
+    }
+}
+
+fn wrong(reading: &Reading, number: usize, problem: String) -> ConfigError {
+    ConfigError::WrongIssuer {
+        origin: reading.origin(&setting::ISSUERS),
+        number,
+        problem,
+    }
+}
+
+impl Table {
+    fn into_issuer(
+        self,
+        rooted: impl Fn(&Path) -> std::path::PathBuf,
+    ) -> Result<OutsideIssuer, String> {
+        let is_fetched = self.jwks_file.is_none();
+        if self.issuer.len() > LONGEST_TEXT || !address::is_outside_issuer(&self.issuer, is_fetched)
+        {
+            return Err(format!(
+                "issuer {:?} is not an https URL without query, fragment and password (http is for \
+                 loopback, or with a jwks_file)",
+                self.issuer
+            ));
+        }
+        check_text("audience", &self.audience)?;
+        if self.roles.len() > MOST_MAPPED || self.claims.len() > MOST_MAPPED {
+            return Err(format!("it may map at most {MOST_MAPPED} roles and claims"));
+        }
+        let mut roles = BTreeMap::new();
+        for (word, role) in self.roles {
+            check_text("a word in roles", &word)?;
+            roles.insert(word, parsed("roles", &role)?);
+        }
+        let mut claims = BTreeMap::new();
+        for (tag, path) in self.claims {
+            check_text("a tag in claims", &tag)?;
+            claims.insert(tag, parsed("claims", &path)?);
+        }
+        let username_claim = self.username_claim.as_deref();
+        Ok(OutsideIssuer {
+            issuer: self.issuer,
+            audience: self.audience,
+            algorithms: algorithms(self.algorithms)?,
+            jwks_file: self.jwks_file.map(|file| rooted(Path::new(&file))),
+            username_claim: parsed(
+                "username_claim",
+                username_claim.unwrap_or(USUAL_USERNAME_CLAIM),
+            )?,
+            roles_claim: self
+                .roles_claim
+                .map(|path| parsed("roles_claim", &path))
+                .transpose()?,
+            roles,
+            claims,
+            principals: self
+                .principals
+                .map_or(Ok(Admission::Create), |word| parsed("principals", &word))?,
+        })
+    }
+}
+
+fn algorithms(given: Option<Vec<String>>) -> Result<Vec<Algorithm>, String> {
+    let Some(given) = given else {
+        return Ok(USUAL_ALGORITHMS.to_vec());
+    };
+    let read: Result<BTreeSet<Algorithm>, String> = given
+        .iter()
+        .map(|word| parsed("algorithms", word))
+        .collect();
+    let read = read?;
+    if read.is_empty() {
+        return Err("algorithms is empty, so no token could ever be accepted".to_owned());
+    }
+    Ok(read.into_iter().collect())
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    key: &str,
+    text: &str,
+) -> Result<T, String> {
+    text.parse().map_err(|error| format!("{key}: {error}"))
+}
+
+fn check_text(what: &str, text: &str) -> Result<(), String> {
+    let is_blank = text.trim().is_empty() || text.chars().any(char::is_control);
+    if is_blank || text.len() > LONGEST_TEXT {
+        return Err(format!(
+            "{what} must have 1 to {LONGEST_TEXT} bytes and no control characters"
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Outside issuers as they are written in the settings.
+
+use super::*;
+use crate::domain::issuer::{Admission, Algorithm};
+
+fn with_issuer(lines: &str) -> Place {
+    let required = "issuer = \"https://id.example.org\"\naudience = \"maps\"";
+    Place::with_file(&[], &format!("[[issuers]]\n{required}\n{lines}\n"))
+}
+
+#[test]
+fn an_outside_issuer_needs_its_url_and_its_audience_alone() {
+    let place = with_issuer("");
+    let settings = place.settings();
+    let [issuer] = settings.issuers.as_slice() else {
+        panic!("{:?}", settings.issuers)
+    };
+    assert_eq!(issuer.issuer, "https://id.example.org");
+    assert_eq!(issuer.audience, "maps");
+    assert_eq!(issuer.algorithms, [Algorithm::Rs256, Algorithm::Es256]);
+    assert_eq!(issuer.username_claim.as_str(), "preferred_username");
+    assert_eq!(issuer.roles_claim, None);
+    assert_eq!(issuer.principals, Admission::Create);
+    let shown = &row(&settings, "issuers").value;
+    // What is shown can be given back.
+    let again = Place::new(&[("CEDARGATE_ISSUERS", shown)]).settings();
+    assert_eq!(again.issuers, settings.issuers);
+}
+
+#[test]
+fn everything_about_an_outside_issuer_can_be_said() {
+    let place = with_issuer(
+        "algorithms = [\"EdDSA\", \"PS256\"]\njwks_file = \"keys.json\"\n\
+         username_claim = \"email\"\nroles_claim = \"realm_access.roles\"\n\
+         principals = \"known\"\n[issuers.roles]\ngis-admins = \"admin\"\n\
+         [issuers.claims]\ngroup = \"org.groups\"",
+    );
+    let settings = place.settings();
+    let issuer = &settings.issuers[0];
+    assert_eq!(issuer.algorithms, [Algorithm::Ps256, Algorithm::EdDsa]);
+    assert_eq!(issuer.jwks_file, Some(place.path("keys.json")));
+    assert_eq!(issuer.roles["gis-admins"].as_str(), "admin");
+    assert_eq!(issuer.claims["group"].as_str(), "org.groups");
+    assert_eq!(issuer.principals, Admission::Known);
+}
+
+#[test]
+fn an_outside_issuer_that_cannot_be_used_is_told_with_its_table() {
+    for (lines, told) in [
+        ("algorithms = [\"HS256\"]", "unknown algorithm \"HS256\""),
+        ("algorithms = [\"none\"]", "unknown algorithm"),
+        ("algorithms = []", "algorithms is empty"),
+        ("principals = \"all\"", "expected one of create, known"),
+        (
+            "roles_claim = \"a..b\"",
+            "roles_claim: \"a..b\" is not a path",
+        ),
+        ("role_claim = \"roles\"", "role_claim"),
+        ("roles = { x = \"No Role\" }", "is not a name"),
+        (
+            "[[issuers]]\nissuer = \"https://b.example\"",
+            "missing field `audience`",
+        ),
+        (
+            "[[issuers]]\nissuer = \"https://id.example.org\"\naudience = \"b\"",
+            "is the issuer of another table",
+        ),
+        (
+            "[[issuers]]\nissuer = \"http://127.0.0.1:8080\"\naudience = \"b\"",
+            "is the issuer of this server",
+        ),
+        (
+            "[[issuers]]\nissuer = \"http://id.example.com\"\naudience = \"b\"",
+            "is not an https URL",
+        ),
+        (
+            "[[issuers]]\nissuer = \"https://ada:pw@b.example\"\naudience = \"b\"",
+            "is not an https URL",
+        ),
+    ] {
+        let message = with_issuer(lines).failure().to_string();
+        assert!(message.contains(told), "{lines}: {message}");
+        assert!(message.contains("table"), "{message}");
+    }
+    let many = "[[issuers]]\nissuer = \"https://id.example.org\"\naudience = \"maps\"\n".repeat(17);
+    let message = Place::with_file(&[], &many).failure().to_string();
+    assert!(message.contains("at most 16"), "{message}");
+    for text in ["[", "{}", "[1]", "maps"] {
+        Place::new(&[("CEDARGATE_ISSUERS", text)]).failure();
+    }
+}
+
+#[test]
+fn plain_http_is_for_loopback_and_for_key_sets_in_files() {
+    for (issuer, file) in [
+        ("http://localhost:8000", ""),
+        ("http://127.0.0.1:8000/realms/maps", ""),
+        ("http://[::1]:8000", ""),
+        ("http://id.internal", "jwks_file = \"keys.json\""),
+    ] {
+        let text = format!("[[issuers]]\nissuer = \"{issuer}\"\naudience = \"maps\"\n{file}\n");
+        assert_eq!(Place::with_file(&[], &text).settings().issuers.len(), 1);
+    }
+}

@@ -1,0 +1,161 @@
+//! Outside issuers: identity providers whose tokens are accepted as credentials, as an operator
+//! described them.
+//!
+//! This module refuses to know where their keys are fetched and how a token is verified.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::name::RoleName;
+use super::words::closed_words;
+
+/// The most outside issuers of one server.
+pub const MOST_ISSUERS: usize = 16;
+
+/// The longest path to a claim, in bytes.
+pub const LONGEST_CLAIM_PATH: usize = 200;
+
+/// The most dots of a path to a claim.
+const MOST_DOTS: usize = 8;
+
+closed_words! {
+    /// An algorithm that an outside issuer may sign with (RFC 7518 section 3.1, RFC 8037 section
+    /// 3.1): asymmetric ones only, because a shared secret would let us forge the issuer's tokens.
+    Algorithm, "algorithm", {
+        /// RSASSA-PKCS1-v1_5 with SHA-256.
+        Rs256 = "RS256",
+        /// RSASSA-PKCS1-v1_5 with SHA-384.
+        Rs384 = "RS384",
+        /// RSASSA-PKCS1-v1_5 with SHA-512.
+        Rs512 = "RS512",
+        /// RSASSA-PSS with SHA-256.
+        Ps256 = "PS256",
+        /// RSASSA-PSS with SHA-384.
+        Ps384 = "PS384",
+        /// RSASSA-PSS with SHA-512.
+        Ps512 = "PS512",
+        /// ECDSA on P-256 with SHA-256.
+        Es256 = "ES256",
+        /// ECDSA on P-384 with SHA-384.
+        Es384 = "ES384",
+        /// ECDSA on P-521 with SHA-512.
+        Es512 = "ES512",
+        /// Ed25519 or Ed448.
+        EdDsa = "EdDSA",
+    }
+}
+
+closed_words! {
+    /// Who of an outside issuer is a principal here.
+    Admission, "word for principals", {
+        /// Everybody: a user is created at first sight.
+        Create = "create",
+        /// Only users that the catalog has.
+        Known = "known",
+    }
+}
+
+/// Where a claim stands in a token: names of members, dots between them.
+///
+/// A member whose own name has dots, as namespaced claims have, is found as well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ClaimPath(String);
+
+/// Why a text is no path to a claim.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is not a path to a claim: expected names with dots between them, such as \
+     realm_access.roles, at most {LONGEST_CLAIM_PATH} bytes and {MOST_DOTS} dots"
+)]
+pub struct ClaimPathError {
+    text: String,
+}
+
+impl ClaimPath {
+    /// The path as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClaimPath {
+    type Err = ClaimPathError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_path = text.len() <= LONGEST_CLAIM_PATH
+            && text.matches('.').count() <= MOST_DOTS
+            && text.split('.').all(|name| !name.is_empty())
+            && !text.chars().any(char::is_control);
+        if is_path {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ClaimPathError {
+                text: text.chars().take(LONGEST_CLAIM_PATH).collect(),
+            })
+        }
+    }
+}
+
+impl fmt::Display for ClaimPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One outside issuer, as an operator described it; it serialises in the form of the settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OutsideIssuer {
+    /// The `iss` of its tokens, compared byte for byte; its discovery document is found below it.
+    pub issuer: String,
+    /// What the `aud` of its tokens must hold.
+    pub audience: String,
+    /// The algorithms that its tokens may be signed with.
+    pub algorithms: Vec<Algorithm>,
+    /// A file with its key set; nothing is fetched then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_file: Option<PathBuf>,
+    /// The claim that a new user gets its name from.
+    pub username_claim: ClaimPath,
+    /// The claim with the user's roles; without it nobody has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roles_claim: Option<ClaimPath>,
+    /// The issuer's word for a role, and the role here. If there are any, other words mean nothing;
+    /// if there are none, a word means the role of that name, the admin role excepted.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, RoleName>,
+    /// Tags of the user, and the claims they are filled from.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, ClaimPath>,
+    /// Who becomes a principal here.
+    pub principals: Admission,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_names_with_dots_between() {
+        for path in ["roles", "realm_access.roles", "https://example.org/roles"] {
+            assert_eq!(path.parse::<ClaimPath>().unwrap().as_str(), path);
+        }
+        let long = "a".repeat(LONGEST_CLAIM_PATH + 1);
+        let deep = ["a"; MOST_DOTS + 2].join(".");
+        for path in ["", ".", "a.", ".a", "a..b", "a\nb", &long, &deep] {
+            assert!(path.parse::<ClaimPath>().is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn there_is_no_word_for_symmetric_algorithms_and_none() {
+        for word in ["HS256", "HS512", "none", "rs256", ""] {
+            assert!(word.parse::<Algorithm>().is_err(), "{word}");
+        }
+    }
+}

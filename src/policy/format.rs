@@ -1,0 +1,127 @@
+//! Format: the layout of policy files, as Cedar's own formatter has it.
+//!
+//! The formatter compares what it wrote with what it read, so nothing but the layout changes;
+//! comments and annotations stay. It knows policies only, so the schema is left as it is. This
+//! module refuses to know why somebody wants files in order.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cedar_policy::PolicySet;
+use cedar_policy_formatter::{Config, policies_str_to_pretty};
+use tempfile::NamedTempFile;
+
+use super::problem::{BundleError, Problem, in_reading_order};
+use super::sources::{Sources, is_policy_file};
+
+/// The widest line, in columns.
+pub const LINE_WIDTH: usize = 80;
+/// How far a nested line is indented, in columns.
+pub const INDENT_WIDTH: isize = 2;
+
+/// The policy files of a folder, its invariants included, and what they look like in order.
+#[derive(Debug)]
+pub struct Layout {
+    folder: PathBuf,
+    /// How many files there are.
+    count: usize,
+    /// The files that are out of order, with the text they should have.
+    changes: Vec<(String, String)>,
+}
+
+/// Why a file could not be put in order.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {path}: {source}", path = .path.display())]
+pub struct WriteError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the operating system says.
+    pub source: std::io::Error,
+}
+
+impl Layout {
+    /// Reads every `.cedar` file of a folder and of its folder `invariants`.
+    ///
+    /// Fails with every file that does not parse.
+    pub fn of(folder: &Path) -> Result<Self, BundleError> {
+        let policies = Sources::read(folder, is_policy_file)?;
+        let invariants = Sources::read_invariants(folder)?;
+        let mut layout = Self {
+            folder: folder.to_owned(),
+            count: 0,
+            changes: Vec::new(),
+        };
+        let mut problems = Vec::new();
+        for sources in [&policies, &invariants] {
+            problems.extend_from_slice(sources.problems());
+            for (name, text) in sources.policies() {
+                layout.count += 1;
+                match in_order(&sources.label(name), text) {
+                    Ok(ordered) if ordered == **text => {}
+                    Ok(ordered) => layout.changes.push((name.to_owned(), ordered)),
+                    Err(found) => problems.extend(found),
+                }
+            }
+        }
+        if problems.is_empty() {
+            return Ok(layout);
+        }
+        Err(BundleError::Invalid {
+            problems: in_reading_order(problems),
+        })
+    }
+
+    /// How many policy files there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The files that are out of order, relative to the folder.
+    pub fn disordered(&self) -> impl Iterator<Item = &str> {
+        self.changes.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Writes the files that are out of order, each of them whole or not at all.
+    pub fn write(&self) -> Result<(), WriteError> {
+        for (name, text) in &self.changes {
+            let path = self.folder.join(name);
+            replace(&path, text).map_err(|source| WriteError { path, source })?;
+        }
+        Ok(())
+    }
+}
+
+fn in_order(label: &str, text: &Arc<str>) -> Result<String, Vec<Problem>> {
+    // Cedar's parser tells every problem with its place, the formatter only that there is one.
+    let parsed = text.parse::<PolicySet>().map_err(|errors| {
+        let told = errors.iter();
+        told.map(|error| Problem::from_cedar(label, text, error))
+            .collect::<Vec<_>>()
+    })?;
+    if parsed.policies().next().is_none() && parsed.templates().next().is_none() {
+        // There is nothing to lay out, and the formatter loses comments that no policy follows.
+        return Ok(text.as_ref().to_owned());
+    }
+    let config = Config {
+        line_width: LINE_WIDTH,
+        indent_width: INDENT_WIDTH,
+    };
+    policies_str_to_pretty(text, &config)
+        .map_err(|report| vec![Problem::of_file(label, format!("{report:#}"))])
+}
+
+/// Replaces a file's content in one step; a link stays one, and the file keeps its permissions.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let path = path.canonicalize()?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let permissions = fs::metadata(&path)?.permissions();
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(permissions)?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    Ok(())
+}

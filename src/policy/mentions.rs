@@ -1,0 +1,140 @@
+//! Mentions: what the policies of a bundle speak of, and so what they cannot tell apart.
+//!
+//! Two users who differ in nothing that is mentioned are answered alike. Whoever groups principals or
+//! datasets before asking rests on this, so whatever is in doubt counts as mentioned. This module
+//! refuses to know who groups what.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::domain::id::{DatasetId, UserId};
+use crate::domain::name::RoleName;
+
+use super::bundle::Bundle;
+
+/// What policies speak of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mentions {
+    /// The users named by id.
+    pub users: BTreeSet<UserId>,
+    /// The roles named.
+    pub roles: BTreeSet<RoleName>,
+    /// The datasets named by id.
+    pub datasets: BTreeSet<DatasetId>,
+    /// The names of attributes that are read or asked for, whatever of.
+    pub attributes: BTreeSet<String>,
+    /// Whether entity tags are read.
+    pub has_tags: bool,
+    /// Whether the context is read.
+    pub has_context: bool,
+    /// Whether a policy could not be looked into, so that everything counts as mentioned.
+    pub is_everything: bool,
+}
+
+impl Bundle {
+    /// What the policies speak of, in their scopes and their conditions.
+    #[must_use]
+    pub fn mentions(&self) -> Mentions {
+        let mut mentions = Mentions::default();
+        for policy in self.policies.set.policies() {
+            match policy.to_json() {
+                Ok(policy) => mentions.look_into(&policy),
+                Err(_) => mentions.is_everything = true,
+            }
+        }
+        mentions
+    }
+}
+
+impl Mentions {
+    /// What either of two speaks of.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.users.extend(other.users);
+        self.roles.extend(other.roles);
+        self.datasets.extend(other.datasets);
+        self.attributes.extend(other.attributes);
+        self.has_tags |= other.has_tags;
+        self.has_context |= other.has_context;
+        self.is_everything |= other.is_everything;
+        self
+    }
+
+    /// Whether an attribute is mentioned.
+    #[must_use]
+    pub fn has_attribute(&self, name: &str) -> bool {
+        self.is_everything || self.attributes.contains(name)
+    }
+
+    /// Looks into a policy in Cedar's JSON form (<https://docs.cedarpolicy.com/policies/json-format.html>).
+    fn look_into(&mut self, value: &Value) {
+        match value {
+            Value::Object(members) => {
+                let text = |name: &str| members.get(name).and_then(Value::as_str);
+                if let (Some(kind), Some(id)) = (text("type"), text("id")) {
+                    self.note_entity(kind, id);
+                }
+                for (operator, operand) in members {
+                    match operator.as_str() {
+                        "." | "has" => match operand.get("attr").map(Value::as_str) {
+                            Some(Some(name)) => drop(self.attributes.insert(name.to_owned())),
+                            // Not an access as we know it.
+                            Some(None) | None => self.is_everything = true,
+                        },
+                        "getTag" | "hasTag" => self.has_tags = true,
+                        "Var" if operand == "context" => self.has_context = true,
+                        _ => {}
+                    }
+                    self.look_into(operand);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| self.look_into(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    fn note_entity(&mut self, kind: &str, id: &str) {
+        // A name that does not read, or is spelt otherwise than ours, is nobody's.
+        match kind {
+            "User" => self.users.extend(id.parse().map(UserId)),
+            "Role" => self.roles.extend(id.parse::<RoleName>()),
+            "Dataset" => self.datasets.extend(id.parse().map(DatasetId)),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests::asked::bundle;
+
+    #[test]
+    fn what_policies_speak_of_is_found_in_scopes_and_conditions() {
+        let mentions = bundle(
+            r#"@id("a") @reason("x")
+            permit (principal == User::"00000000-0000-0000-0000-000000000ada", action, resource is Dataset)
+            when { resource has owner && resource.title like "A*" };
+            @id("b") @reason("x")
+            permit (principal is User, action == Action::"read", resource is Dataset)
+            when { principal in Role::"hydrology" && principal.hasTag("team") && context.address.isLoopback() }
+            unless { resource == Dataset::"2489e9ad-2ee2-8e00-8ec9-32d5f69181c0" };"#,
+        )
+        .unwrap()
+        .mentions();
+        let id = |text: &str| text.parse::<uuid::Uuid>().unwrap();
+        assert_eq!(
+            mentions,
+            Mentions {
+                users: [UserId(uuid::Uuid::from_u128(0xada))].into(),
+                roles: ["hydrology".parse().unwrap()].into(),
+                datasets: [DatasetId(id("2489e9ad-2ee2-8e00-8ec9-32d5f69181c0"))].into(),
+                attributes: ["address", "owner", "title"].map(str::to_owned).into(),
+                has_tags: true,
+                has_context: true,
+                is_everything: false,
+            }
+        );
+    }
+}

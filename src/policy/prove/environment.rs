@@ -1,0 +1,312 @@
+//! One request environment: a kind of principal, an action and a kind of resource. Everything is
+//! asked for each environment on its own, and what is found here holds in it alone.
+//!
+//! This module refuses to know about other environments and how findings are told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cedar_policy::{Authorizer, Effect, Policy, PolicySet, RequestEnv, Schema};
+use cedar_policy_symcc::term::Term;
+use cedar_policy_symcc::{
+    CompiledPolicy, CompiledPolicySet, Env, WellFormedAsserts, always_allows_asserts,
+    implies_asserts, matches_implies_asserts, never_errors_asserts, never_matches_asserts,
+};
+
+use super::invariants::{Bound, Invariant};
+use super::solver::Conversation;
+use super::statement::{StatementError, bounding_policies, scope_policy};
+
+/// What proofs are about: owned, so that threads outlive whoever asked.
+pub(super) struct Subject {
+    schema: Schema,
+    policies: Vec<Policy>,
+    permits: PolicySet,
+    forbids: PolicySet,
+    statements: Vec<Statement>,
+}
+
+struct Statement {
+    bound: Bound,
+    policy: Policy,
+    scope: Policy,
+    bounding: PolicySet,
+}
+
+/// What is found about an invariant in one environment.
+pub(super) enum Finding {
+    /// No request of this environment is in its scope.
+    OutOfScope,
+    /// It holds, proved.
+    Holds,
+    /// It does not hold for this request.
+    Example(Box<Env>),
+    /// That is not known, and why.
+    Unknown(String),
+}
+
+/// What is found about invariants and failures in one environment.
+pub(super) struct Bounds {
+    /// A finding for each invariant, in their order.
+    pub(super) findings: Vec<Finding>,
+    /// The policies that can fail to evaluate, with a request at which they do.
+    pub(super) failing: Vec<(String, Box<Env>)>,
+    /// What is not known about failures.
+    pub(super) unknown: Vec<String>,
+}
+
+/// What is found about idle policies in one environment.
+#[derive(Default)]
+pub(super) struct Idleness {
+    /// The policies that match some request, each with the policies that match whenever it does.
+    pub(super) covered_by: BTreeMap<String, BTreeSet<String>>,
+    /// For each invariant whether it makes a difference here, in their order.
+    pub(super) is_effective: Vec<bool>,
+    /// The policies about which something is not known, and why.
+    pub(super) unknown: BTreeMap<String, String>,
+}
+
+impl Subject {
+    pub(super) fn new(
+        schema: &Schema,
+        policies: &PolicySet,
+        invariants: &[Invariant],
+    ) -> Result<Self, StatementError> {
+        let mut all: Vec<Policy> = policies.policies().cloned().collect();
+        all.sort_by_cached_key(|policy| policy.id().to_string());
+        let of = |effect: Effect| {
+            let chosen = all.iter().filter(|policy| policy.effect() == effect);
+            PolicySet::from_policies(chosen.cloned()).map_err(Box::new)
+        };
+        Ok(Self {
+            schema: schema.clone(),
+            permits: of(Effect::Permit)?,
+            forbids: of(Effect::Forbid)?,
+            policies: all,
+            statements: invariants
+                .iter()
+                .map(|invariant| {
+                    Ok(Statement {
+                        bound: invariant.bound,
+                        policy: invariant.policy.clone(),
+                        scope: scope_policy(invariant)?,
+                        bounding: bounding_policies(invariant)?,
+                    })
+                })
+                .collect::<Result<_, StatementError>>()?,
+        })
+    }
+
+    /// Proves or refutes every invariant in one environment, and that no policy fails in it.
+    pub(super) async fn bounds(&self, env: &RequestEnv, solver: &mut Conversation) -> Bounds {
+        let mut found = Bounds {
+            findings: Vec::new(),
+            failing: Vec::new(),
+            unknown: Vec::new(),
+        };
+        let mut relevant = Vec::new();
+        for policy in &self.policies {
+            if solver.is_over() {
+                found.unknown.push("the time was over".to_owned());
+                break;
+            }
+            let id = policy.id().to_string();
+            match CompiledPolicy::compile(policy, env, &self.schema) {
+                Ok(compiled) => {
+                    if !is_unsatisfiable(&never_matches_asserts(&compiled)) {
+                        relevant.push(policy.clone());
+                    }
+                    match solver.example(&never_errors_asserts(&compiled)).await {
+                        Ok(None) => {}
+                        Ok(Some(example)) => found.failing.push((id, Box::new(example))),
+                        Err(why) => found
+                            .unknown
+                            .push(format!("whether the policy {id} can fail: {why}")),
+                    }
+                }
+                Err(error) => found.unknown.push(format!("the policy {id}: {error}")),
+            }
+        }
+        if !found.unknown.is_empty() {
+            let why = || Finding::Unknown("not all policies could be looked at".to_owned());
+            found.findings = self.statements.iter().map(|_| why()).collect();
+            return found;
+        }
+        let bundle = compile_all(relevant, env, &self.schema);
+        for statement in &self.statements {
+            let finding = match &bundle {
+                Ok(bundle) => self
+                    .finding(statement, bundle, env, solver)
+                    .await
+                    .unwrap_or_else(Finding::Unknown),
+                Err(why) => Finding::Unknown(why.clone()),
+            };
+            found.findings.push(finding);
+        }
+        found
+    }
+
+    async fn finding(
+        &self,
+        statement: &Statement,
+        bundle: &CompiledPolicySet,
+        env: &RequestEnv,
+        solver: &mut Conversation,
+    ) -> Result<Finding, String> {
+        let compile = |policy| {
+            CompiledPolicy::compile(policy, env, &self.schema).map_err(|error| error.to_string())
+        };
+        if is_unsatisfiable(&never_matches_asserts(&compile(&statement.scope)?)) {
+            return Ok(Finding::OutOfScope);
+        }
+        let own = compile(&statement.policy)?;
+        if let Some(example) = solver.example(&never_errors_asserts(&own)).await? {
+            return Err(format!(
+                "the invariant itself fails to evaluate at {example}"
+            ));
+        }
+        let bounding = CompiledPolicySet::compile(&statement.bounding, env, &self.schema)
+            .map_err(|error| error.to_string())?;
+        let asserts = match statement.bound {
+            Bound::Upper => implies_asserts(bundle, &bounding),
+            Bound::Lower => implies_asserts(&bounding, bundle),
+        };
+        Ok(match solver.example(&asserts).await? {
+            None => Finding::Holds,
+            Some(example) => Finding::Example(Box::new(example)),
+        })
+    }
+
+    /// Looks for what has no effect in one environment: policies that never match, policies that
+    /// others cover, invariants that say nothing.
+    pub(super) async fn idleness(&self, env: &RequestEnv, solver: &mut Conversation) -> Idleness {
+        let mut found = Idleness::default();
+        let mut matching: BTreeMap<String, (CompiledPolicy, Env)> = BTreeMap::new();
+        for policy in &self.policies {
+            let id = policy.id().to_string();
+            if solver.is_over() {
+                found.unknown.insert(id, "the time was over".to_owned());
+                continue;
+            }
+            let asked = match CompiledPolicy::compile(policy, env, &self.schema) {
+                Ok(compiled) => solver
+                    .example(&never_matches_asserts(&compiled))
+                    .await
+                    .map(|example| example.map(|example| (compiled, example))),
+                Err(error) => Err(error.to_string()),
+            };
+            match asked {
+                Ok(None) => {}
+                Ok(Some(pair)) => {
+                    matching.insert(id, pair);
+                }
+                Err(why) => {
+                    found.unknown.insert(id, why);
+                }
+            }
+        }
+        for (id, (compiled, example)) in &matching {
+            let covering = self
+                .covering(id, compiled, example, &matching, solver)
+                .await
+                .unwrap_or_else(|why| {
+                    found.unknown.insert(id.clone(), why);
+                    BTreeSet::new()
+                });
+            found.covered_by.insert(id.clone(), covering);
+        }
+        for statement in &self.statements {
+            let is_effective = self.is_effective(statement, env, solver).await;
+            // What is not known is no reason to warn.
+            found.is_effective.push(is_effective.unwrap_or(true));
+        }
+        found
+    }
+
+    /// The policies that match whenever one does.
+    ///
+    /// Every request at which it matches rules out whatever does not match there, so that the
+    /// solver is asked about few of the pairs.
+    async fn covering(
+        &self,
+        id: &str,
+        compiled: &CompiledPolicy,
+        example: &Env,
+        matching: &BTreeMap<String, (CompiledPolicy, Env)>,
+        solver: &mut Conversation,
+    ) -> Result<BTreeSet<String>, String> {
+        let mut candidates = self.satisfied(example);
+        candidates.remove(id);
+        let mut covering = BTreeSet::new();
+        while let Some(other) = candidates.pop_first() {
+            let Some((other_compiled, _)) = matching.get(&other) else {
+                continue;
+            };
+            // A forbid is not idle for being covered by a permit.
+            if compiled.effect() == Effect::Forbid && other_compiled.effect() == Effect::Permit {
+                continue;
+            }
+            match solver
+                .example(&matches_implies_asserts(compiled, other_compiled))
+                .await?
+            {
+                None => {
+                    covering.insert(other);
+                }
+                Some(example) => {
+                    let satisfied = self.satisfied(&example);
+                    candidates.retain(|id| satisfied.contains(id));
+                }
+            }
+        }
+        Ok(covering)
+    }
+
+    /// The policies that match one request; effects apart, since a forbid hides the permits.
+    fn satisfied(&self, example: &Env) -> BTreeSet<String> {
+        let authorizer = Authorizer::new();
+        [&self.permits, &self.forbids]
+            .into_iter()
+            .flat_map(|set| {
+                let response = authorizer.is_authorized(&example.request, set, &example.entities);
+                let reasons = response.diagnostics().reason();
+                reasons.map(ToString::to_string).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    async fn is_effective(
+        &self,
+        statement: &Statement,
+        env: &RequestEnv,
+        solver: &mut Conversation,
+    ) -> Result<bool, String> {
+        let example = match statement.bound {
+            Bound::Upper => {
+                let bounding = CompiledPolicySet::compile(&statement.bounding, env, &self.schema)
+                    .map_err(|error| error.to_string())?;
+                solver.example(&always_allows_asserts(&bounding)).await?
+            }
+            Bound::Lower => {
+                let own = CompiledPolicy::compile(&statement.policy, env, &self.schema)
+                    .map_err(|error| error.to_string())?;
+                solver.example(&never_matches_asserts(&own)).await?
+            }
+        };
+        Ok(example.is_some())
+    }
+}
+
+fn compile_all(
+    policies: Vec<Policy>,
+    env: &RequestEnv,
+    schema: &Schema,
+) -> Result<CompiledPolicySet, String> {
+    let set = PolicySet::from_policies(policies).map_err(|error| error.to_string())?;
+    CompiledPolicySet::compile(&set, env, schema).map_err(|error| error.to_string())
+}
+
+/// Whether types and literals alone tell that nothing satisfies `asserts`.
+fn is_unsatisfiable(asserts: &WellFormedAsserts<'_>) -> bool {
+    let never = Term::from(false);
+    asserts.asserts().contains(&never)
+}

@@ -1,0 +1,311 @@
+//! Invariants: statements about the policies that hold whatever the policies say.
+//!
+//! They are Cedar policies in the folder `invariants`, with `@id`, `@reason` and `@invariant`; they
+//! take no part in decisions. This module reads and checks them, every problem of every file at
+//! once. It refuses to know how a statement is proved.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use serde::Serialize;
+
+use crate::policy::policies::{
+    FURTHEST_MISSPELLING, LONGEST_POLICY_ID, annotation_span, first_line, policy_span,
+    template_span, told_once,
+};
+use crate::policy::problem::{BundleError, Problem, in_reading_order};
+use crate::policy::sources::Sources;
+
+/// The most invariants of a policy folder.
+pub const MOST_INVARIANTS: usize = 1_000;
+/// The annotations that an invariant has, and it has no others.
+const ANNOTATIONS: [&str; 3] = ["id", "reason", "invariant"];
+
+/// Which way an invariant bounds the policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bound {
+    /// The policies may permit no more.
+    Upper,
+    /// The policies must permit at least this.
+    Lower,
+}
+
+/// The files with the invariants of a policy folder.
+#[derive(Clone, Debug)]
+pub struct Invariants {
+    sources: Sources,
+}
+
+impl Invariants {
+    /// The invariants of the shipped bundle.
+    pub fn embedded() -> Result<Self, BundleError> {
+        Self::of(Sources::shipped_invariants()?)
+    }
+
+    /// The invariants of a policy folder: every `.cedar` file in its folder `invariants` and below,
+    /// within the bounds of [`Bundle::load`](crate::policy::Bundle::load). A folder without that
+    /// folder has none.
+    pub fn load(folder: &Path) -> Result<Self, BundleError> {
+        Self::of(Sources::read_invariants(folder)?)
+    }
+
+    fn of(sources: Sources) -> Result<Self, BundleError> {
+        if sources.problems().is_empty() {
+            return Ok(Self { sources });
+        }
+        Err(BundleError::Invalid {
+            problems: in_reading_order(sources.problems().to_vec()),
+        })
+    }
+
+    /// Parses and validates every invariant against the schema of the policies.
+    pub(super) fn read(&self, schema: &Schema) -> Result<Valid, BundleError> {
+        let mut reading = Reading {
+            sources: &self.sources,
+            set: PolicySet::new(),
+            invariants: BTreeMap::new(),
+            places: BTreeMap::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        };
+        for (file, text) in self.sources.policies() {
+            reading.file(file, text);
+        }
+        reading.validate(schema);
+        if reading.places.len() > MOST_INVARIANTS {
+            let message = format!("there are more than {MOST_INVARIANTS} invariants");
+            let problem = Problem::of_file(&self.sources.label(""), message);
+            reading.problems.push(problem);
+        }
+        if reading.problems.is_empty() {
+            let mut invariants: Vec<Invariant> = reading.invariants.into_values().collect();
+            invariants.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+            return Ok(Valid {
+                invariants,
+                warnings: in_reading_order(reading.warnings),
+            });
+        }
+        Err(BundleError::Invalid {
+            problems: in_reading_order(reading.problems),
+        })
+    }
+}
+
+/// Invariants that are in order.
+pub(super) struct Valid {
+    /// By file and line.
+    pub(super) invariants: Vec<Invariant>,
+    /// What validation warns of.
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// One invariant.
+#[derive(Clone, Debug)]
+pub(super) struct Invariant {
+    pub(super) id: String,
+    pub(super) file: String,
+    pub(super) line: usize,
+    pub(super) reason: String,
+    pub(super) bound: Bound,
+    /// Named by its `@id`.
+    pub(super) policy: Policy,
+}
+
+/// Where a policy stands.
+struct Place {
+    file: String,
+    span: Range<usize>,
+}
+
+struct Reading<'a> {
+    sources: &'a Sources,
+    set: PolicySet,
+    invariants: BTreeMap<String, Invariant>,
+    places: BTreeMap<String, Place>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Reading<'_> {
+    fn file(&mut self, file: &str, text: &Arc<str>) {
+        let label = self.sources.label(file);
+        let parsed = match text.parse::<PolicySet>() {
+            Ok(parsed) => parsed,
+            Err(errors) => {
+                let told = errors.iter();
+                self.problems
+                    .extend(told.map(|error| Problem::from_cedar(&label, text, error)));
+                return;
+            }
+        };
+        for template in parsed.templates() {
+            let span = template_span(template, text);
+            let message = "an invariant cannot be a template";
+            let help = "name the principal or resource, or leave it open";
+            self.refuse((file, text), span, message, help);
+        }
+        let mut policies: Vec<&Policy> = parsed.policies().collect();
+        policies.sort_by_key(|policy| policy_span(policy, text).start);
+        for policy in policies {
+            self.policy((file, text), policy);
+        }
+    }
+
+    fn refuse(&mut self, place: (&str, &Arc<str>), span: Range<usize>, message: &str, help: &str) {
+        let (file, text) = place;
+        let problem = Problem::at(&self.sources.label(file), text, span, message);
+        self.problems.push(problem.with_help(help));
+    }
+
+    fn policy(&mut self, place: (&str, &Arc<str>), policy: &Policy) {
+        let (file, text) = place;
+        let span = policy_span(policy, text);
+        let checked = self.check_id(place, policy);
+        // An invariant without a name of its own is still validated, under its place.
+        let id = checked
+            .clone()
+            .unwrap_or_else(|| format!("{file} at byte {}", span.start));
+        let named = policy.new_id(PolicyId::new(&id));
+        if let Err(error) = self.set.add(named.clone()) {
+            let problem = Problem::from_cedar(&self.sources.label(file), text, &error);
+            self.problems.push(problem);
+        }
+        self.check_annotations(place, policy);
+        let reason = self.check_reason(place, policy);
+        let bound = self.check_bound(place, policy);
+        let before = text.get(..span.start).unwrap_or_default();
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let file = file.to_owned();
+        if let (Some(id), Some(reason), Some(bound)) = (checked, reason, bound) {
+            let invariant = Invariant {
+                id: id.clone(),
+                file: file.clone(),
+                line,
+                reason,
+                bound,
+                policy: named,
+            };
+            self.invariants.insert(id, invariant);
+        }
+        self.places.insert(id, Place { file, span });
+    }
+
+    fn check_id(&mut self, place: (&str, &Arc<str>), policy: &Policy) -> Option<String> {
+        let Some(id) = policy.annotation("id") else {
+            let help = "write @id(\"...\") above it: proofs name it so";
+            self.refuse(
+                place,
+                head(policy, place.1),
+                "the invariant has no @id",
+                help,
+            );
+            return None;
+        };
+        let span = annotation_span(policy, "id").unwrap_or_else(|| head(policy, place.1));
+        if id.is_empty() || id.len() > LONGEST_POLICY_ID || id.chars().any(char::is_control) {
+            let help = format!("write 1 to {LONGEST_POLICY_ID} bytes without control characters");
+            self.refuse(place, span, "the @id cannot stand in a report", &help);
+            return None;
+        }
+        if let Some(first) = self.places.get(id) {
+            let message = format!("two invariants have the @id {id:?}");
+            let help = format!("the other one is in {}", self.sources.label(&first.file));
+            self.refuse(place, span, &message, &help);
+            return None;
+        }
+        Some(id.to_owned())
+    }
+
+    /// Nothing but Cedargate reads an invariant, so an unknown annotation is a mistake.
+    fn check_annotations(&mut self, place: (&str, &Arc<str>), policy: &Policy) {
+        for (name, _) in policy.annotations() {
+            if ANNOTATIONS.contains(&name) {
+                continue;
+            }
+            let near = ANNOTATIONS
+                .iter()
+                .find(|ours| strsim::osa_distance(name, ours) <= FURTHEST_MISSPELLING);
+            let help = match near {
+                Some(meant) => format!("did you mean @{meant}?"),
+                None => "an invariant has @id, @reason and @invariant".to_owned(),
+            };
+            let span = annotation_span(policy, name).unwrap_or_else(|| head(policy, place.1));
+            let message = format!("the annotation @{name} means nothing on an invariant");
+            self.refuse(place, span, &message, &help);
+        }
+    }
+
+    fn check_reason(&mut self, place: (&str, &Arc<str>), policy: &Policy) -> Option<String> {
+        let reason = policy.annotation("reason").filter(|said| !said.is_empty());
+        if reason.is_none() {
+            let span = annotation_span(policy, "reason").unwrap_or_else(|| head(policy, place.1));
+            let help = "write @reason(\"...\"): who breaks the invariant is told this sentence";
+            self.refuse(place, span, "the invariant has no @reason", help);
+        }
+        reason.map(str::to_owned)
+    }
+
+    fn check_bound(&mut self, place: (&str, &Arc<str>), policy: &Policy) -> Option<Bound> {
+        let span = annotation_span(policy, "invariant").unwrap_or_else(|| head(policy, place.1));
+        let help = "write @invariant(\"upper\") where policies may permit no more, \
+                    @invariant(\"lower\") where they must permit at least this";
+        let is_permit = policy.effect() == Effect::Permit;
+        let is_conditional = policy.as_ref().non_scope_constraints().is_some();
+        match policy.annotation("invariant") {
+            None => self.refuse(place, span, "the invariant has no @invariant", help),
+            Some("lower") if !is_permit => {
+                let message = "a lower bound is a permit: it says what must be permitted";
+                let help =
+                    "write permit, or @invariant(\"upper\") for what must never be permitted";
+                self.refuse(place, span, message, help);
+            }
+            Some("upper") if is_permit && !is_conditional => {
+                let message = "the upper bound excludes nothing: it has no condition";
+                let help = "say with when or unless what must hold for whatever is permitted in its \
+                            scope; or write forbid, if nothing in its scope may be permitted";
+                self.refuse(place, span, message, help);
+            }
+            Some("lower") => return Some(Bound::Lower),
+            Some("upper") => return Some(Bound::Upper),
+            Some(said) => {
+                let message = format!("@invariant is {said:?}, neither \"upper\" nor \"lower\"");
+                self.refuse(place, span, &message, help);
+            }
+        }
+        None
+    }
+
+    fn validate(&mut self, schema: &Schema) {
+        let result = Validator::new(schema.clone()).validate(&self.set, ValidationMode::Strict);
+        let problems = told_once(result.validation_errors(), |error| {
+            self.of_policy(error.policy_id(), error)
+        });
+        self.problems.extend(problems);
+        for warning in result.validation_warnings() {
+            let warning = self.of_policy(warning.policy_id(), warning).into_warning();
+            self.warnings.push(warning);
+        }
+    }
+
+    fn of_policy<D: miette::Diagnostic>(&self, id: &PolicyId, said: &D) -> Problem {
+        let place = self.places.get(AsRef::<str>::as_ref(id));
+        let found = place.and_then(|place| Some((place, self.sources.text(&place.file)?)));
+        let Some((place, text)) = found else {
+            return Problem::of_file(&self.sources.label(""), said.to_string());
+        };
+        let problem = Problem::from_cedar(&self.sources.label(&place.file), text, said);
+        match problem.span() {
+            Some(_) => problem,
+            None => problem.with_span(&first_line(text, &place.span)),
+        }
+    }
+}
+
+/// The first line of a policy, its annotations included.
+fn head(policy: &Policy, text: &str) -> Range<usize> {
+    first_line(text, &policy_span(policy, text))
+}

@@ -1,0 +1,249 @@
+//! Identities: what a verified outside token says about its subject, in the words of this server.
+//!
+//! This module refuses to know whether there is such a user here, and which roles exist.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::domain::issuer::{ClaimPath, OutsideIssuer};
+use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
+use crate::domain::principal::Tags;
+use crate::token::OutsideClaims;
+
+/// Whom an outside token speaks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// The SHA-256 of the token.
+    pub fingerprint: [u8; 32],
+    /// The issuer's own id of it.
+    pub subject: String,
+    /// The name for a new user; nothing if the token has none that could be a user name.
+    pub username: Option<Username>,
+    /// The roles it is given, those that the catalog has not among them.
+    pub roles: BTreeSet<RoleName>,
+    /// Its tags.
+    pub claims: Tags,
+    /// When the token was issued, in seconds since 1970 UTC.
+    pub issued_at: i64,
+    /// The first second in which the token is dead, leeway aside, since 1970 UTC.
+    pub expires_at: i64,
+}
+
+impl Identity {
+    /// Reads claims in the way that is configured for their issuer.
+    ///
+    /// A claim that is configured and missing gives nothing; one of an unexpected type is an error,
+    /// whose text may be shown: a policy that forbids by a tag must not be got around so.
+    pub(super) fn of(
+        claims: OutsideClaims,
+        issuer: &OutsideIssuer,
+        fingerprint: [u8; 32],
+    ) -> Result<Self, &'static str> {
+        let members = &claims.members;
+        let username = find(members, issuer.username_claim.as_str())
+            .and_then(Value::as_str)
+            .and_then(|name| name.to_ascii_lowercase().parse().ok());
+        let words = match issuer.roles_claim.as_ref() {
+            Some(path) => role_words(members, path)?,
+            None => BTreeSet::new(),
+        };
+        let mut tags = Tags::new();
+        for (tag, path) in &issuer.claims {
+            let values = tag_values(members, path)?;
+            if !values.is_empty() {
+                tags.insert(tag.clone(), values);
+            }
+        }
+        Ok(Self {
+            fingerprint,
+            username,
+            roles: words
+                .iter()
+                .filter_map(|word| role_of(word, issuer))
+                .collect(),
+            claims: tags,
+            issued_at: claims.issued_at,
+            expires_at: claims.expires_at,
+            subject: claims.subject,
+        })
+    }
+}
+
+/// The role that an issuer's word means. Nobody administers by accident: the admin role comes from a
+/// word that is mapped to it, and never from its own name alone.
+fn role_of(word: &str, issuer: &OutsideIssuer) -> Option<RoleName> {
+    if issuer.roles.is_empty() {
+        word.parse()
+            .ok()
+            .filter(|role: &RoleName| role.as_str() != ADMIN_ROLE)
+    } else {
+        issuer.roles.get(word).cloned()
+    }
+}
+
+/// A list of words, or one text with blanks between them, as OAuth 2.0 scopes have.
+fn role_words(
+    members: &Map<String, Value>,
+    path: &ClaimPath,
+) -> Result<BTreeSet<String>, &'static str> {
+    const WRONG: &str = "the token's claim of roles is neither text nor a list of texts";
+    match find(members, path.as_str()) {
+        None | Some(Value::Null) => Ok(BTreeSet::new()),
+        Some(Value::String(words)) => {
+            // A list's word may have blanks inside; a text that is one word as a whole is one too.
+            let whole = std::iter::once(words.as_str());
+            Ok(whole
+                .chain(words.split_ascii_whitespace())
+                .map(str::to_owned)
+                .collect())
+        }
+        Some(Value::Array(words)) => words
+            .iter()
+            .map(|word| word.as_str().map(str::to_owned).ok_or(WRONG))
+            .collect(),
+        Some(_) => Err(WRONG),
+    }
+}
+
+/// One value or a list of values: texts, numbers, true and false.
+fn tag_values(
+    members: &Map<String, Value>,
+    path: &ClaimPath,
+) -> Result<BTreeSet<String>, &'static str> {
+    match find(members, path.as_str()) {
+        None | Some(Value::Null) => Ok(BTreeSet::new()),
+        Some(Value::Array(values)) => values.iter().map(tag_value).collect(),
+        Some(value) => tag_value(value).map(|value| BTreeSet::from([value])),
+    }
+}
+
+fn tag_value(value: &Value) -> Result<String, &'static str> {
+    match value {
+        Value::String(text) if text.contains('\0') => {
+            Err("a claim of the token that is kept as a tag has a NUL character")
+        }
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(is_so) => Ok(is_so.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            Err("a claim of the token that is kept as a tag is no value and no list of values")
+        }
+    }
+}
+
+/// The value at a path; a member that has the rest of the path as its own name wins.
+fn find<'a>(members: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    members.get(path).or_else(|| {
+        path.match_indices('.').find_map(|(dot, _)| {
+            let (name, rest) = (path.get(..dot)?, path.get(dot + 1..)?);
+            find(members.get(name)?.as_object()?, rest)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::issuer::{Admission, Algorithm};
+
+    fn issuer() -> OutsideIssuer {
+        OutsideIssuer {
+            issuer: "https://id.example".to_owned(),
+            audience: "maps".to_owned(),
+            algorithms: vec![Algorithm::Es256],
+            jwks_file: None,
+            username_claim: "preferred_username".parse().unwrap(),
+            roles_claim: Some("realm_access.roles".parse().unwrap()),
+            roles: std::collections::BTreeMap::new(),
+            claims: [("group".to_owned(), "org.groups".parse().unwrap())].into(),
+            principals: Admission::Create,
+        }
+    }
+
+    fn read(issuer: &OutsideIssuer, members: Value) -> Result<Identity, &'static str> {
+        let Value::Object(members) = members else {
+            panic!("no object")
+        };
+        let claims = OutsideClaims {
+            subject: "7".to_owned(),
+            issued_at: 1,
+            expires_at: 2,
+            members,
+        };
+        Identity::of(claims, issuer, [0; 32])
+    }
+
+    fn roles(issuer: &OutsideIssuer, given: &Value) -> Vec<String> {
+        let identity = read(issuer, json!({"realm_access": {"roles": given}})).unwrap();
+        identity.roles.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn names_roles_and_tags_are_found_by_their_paths() {
+        let members = json!({
+            "preferred_username": "Ada",
+            "realm_access": {"roles": ["hydrology", "No Role"]},
+            "org": {"groups": ["a", 7, true]},
+        });
+        let identity = read(&issuer(), members).unwrap();
+        assert_eq!(identity.username.unwrap().as_str(), "ada");
+        assert_eq!(identity.roles, ["hydrology".parse().unwrap()].into());
+        let tags = [(
+            "group".to_owned(),
+            ["a", "7", "true"].map(String::from).into(),
+        )];
+        assert_eq!(identity.claims, tags.into());
+    }
+
+    #[test]
+    fn a_member_with_dots_in_its_name_is_found() {
+        let members = json!({"https://example.org/roles": {"a.b": {"c": 1}}});
+        let members = members.as_object().unwrap();
+        assert_eq!(
+            find(members, "https://example.org/roles.a.b.c"),
+            Some(&json!(1))
+        );
+        assert_eq!(find(members, "https://example.org/roles.a"), None);
+    }
+
+    #[test]
+    fn what_is_missing_gives_nothing() {
+        let identity = read(&issuer(), json!({"realm_access": null})).unwrap();
+        assert_eq!(identity.username, None);
+        assert!(identity.roles.is_empty() && identity.claims.is_empty());
+    }
+
+    #[test]
+    fn the_admin_role_is_given_by_a_mapping_alone() {
+        let mut issuer = issuer();
+        assert_eq!(
+            roles(&issuer, &json!(["admin", "hydrology"])),
+            ["hydrology"]
+        );
+        issuer.roles = [("gis-admins".to_owned(), "admin".parse().unwrap())].into();
+        assert_eq!(roles(&issuer, &json!(["admin", "hydrology"])), [""; 0]);
+        assert_eq!(roles(&issuer, &json!(["gis-admins"])), ["admin"]);
+    }
+
+    #[test]
+    fn roles_may_be_a_list_or_the_words_of_a_text() {
+        let mut issuer = issuer();
+        assert_eq!(roles(&issuer, &json!("a b")), ["a", "b"]);
+        issuer.roles = [("Two Words".to_owned(), "both".parse().unwrap())].into();
+        assert_eq!(roles(&issuer, &json!("Two Words")), ["both"]);
+        assert_eq!(roles(&issuer, &json!(["Two Words"])), ["both"]);
+    }
+
+    #[test]
+    fn claims_of_unexpected_types_are_refused() {
+        for given in [json!(7), json!({}), json!([1]), json!(true)] {
+            assert!(read(&issuer(), json!({"realm_access": {"roles": given}})).is_err());
+        }
+        for given in [json!({}), json!([[]]), json!([null])] {
+            assert!(read(&issuer(), json!({"org": {"groups": given}})).is_err());
+        }
+    }
+}

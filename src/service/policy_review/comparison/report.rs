@@ -1,0 +1,246 @@
+//! The report of a comparison: groups that a person can read, complete for tools.
+//!
+//! This module refuses to know how changes are found.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::domain::action::Action;
+use crate::domain::dataset::Dataset;
+use crate::domain::decision::Revision;
+use crate::domain::id::{DatasetId, UserId};
+use crate::domain::name::{RoleName, Username};
+use crate::domain::principal::User;
+
+/// The most datasets of a group that people are shown by name.
+const MOST_DATASETS: usize = 5;
+/// The most groups that people are shown, largest first.
+const MOST_GROUPS: usize = 20;
+/// The most users of a group that people are shown by name.
+const MOST_USERS: usize = 5;
+
+/// What becomes of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// It was denied and would be permitted.
+    Gains,
+    /// It was permitted and would be denied.
+    Loses,
+}
+
+/// What one bundle would change about another one's decisions, over a whole catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    /// The bundle that decides.
+    pub from: Revision,
+    /// The bundle that would.
+    pub to: Revision,
+    /// How many users took part: all that are not disabled.
+    pub users: usize,
+    /// How many datasets took part.
+    pub datasets: usize,
+    /// How many decisions change: principals times datasets, for each action.
+    pub changed: u64,
+    /// How many decisions were made to find out.
+    pub decided: u64,
+    /// Whether a policy reads the context, so that another address or time may be answered otherwise.
+    pub is_context_read: bool,
+    /// What goes wrong in evaluating the new bundle; the first few.
+    pub errors: Vec<String>,
+    /// Every change, grouped.
+    pub groups: Vec<Group>,
+}
+
+/// One change for all of some principals on all of some datasets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// Who it is about, in a few words.
+    pub who: String,
+    /// What becomes of the decision.
+    pub change: Change,
+    /// The action.
+    pub action: Action,
+    /// Whether anonymous callers are meant.
+    pub is_anonymous: bool,
+    /// The users that are meant, all of them.
+    pub users: Vec<NamedUser>,
+    /// The datasets, all of them.
+    pub datasets: Vec<NamedDataset>,
+}
+
+/// A user by id and name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NamedUser {
+    /// The id.
+    pub id: UserId,
+    /// The name.
+    pub username: Username,
+}
+
+/// A dataset by id and title.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NamedDataset {
+    /// The id.
+    pub id: DatasetId,
+    /// The title.
+    pub title: String,
+}
+
+impl Group {
+    pub(super) fn new<'a>(
+        action: Action,
+        change: Change,
+        is_anonymous: bool,
+        users: Vec<Arc<User>>,
+        datasets: impl Iterator<Item = &'a Arc<Dataset>>,
+    ) -> Self {
+        let users = users.into_iter().map(|user| NamedUser {
+            id: user.id,
+            username: user.username.clone(),
+        });
+        let datasets = datasets.map(|dataset| NamedDataset {
+            id: dataset.id,
+            title: dataset.title.clone(),
+        });
+        Self {
+            who: String::new(),
+            change,
+            action,
+            is_anonymous,
+            users: users.collect(),
+            datasets: datasets.collect(),
+        }
+    }
+
+    /// Finds the words for who is meant: all, a role, or some names.
+    pub(super) fn name(&mut self, everybody: &[Arc<User>], roles: &BTreeSet<RoleName>) {
+        let meant: BTreeSet<UserId> = self.users.iter().map(|user| user.id).collect();
+        let are_all = |is_member: &dyn Fn(&User) -> bool| {
+            let mut members = everybody.iter().filter(|user| is_member(user));
+            let count = members.clone().count();
+            count == meant.len() && members.all(|user| meant.contains(&user.id))
+        };
+        let count = match meant.len() {
+            1 => "1 user".to_owned(),
+            count => format!("{count} users"),
+        };
+        let users = if meant.is_empty() {
+            None
+        } else if are_all(&|_| true) {
+            Some(format!("every signed-in user ({count})"))
+        } else if let Some(role) = roles
+            .iter()
+            .find(|role| are_all(&|user| user.roles.contains(role)))
+        {
+            Some(format!("role {role} ({count})"))
+        } else if let Some(role) = roles
+            .iter()
+            .find(|role| are_all(&|user| !user.roles.contains(role)))
+        {
+            Some(format!(
+                "every signed-in user without role {role} ({count})"
+            ))
+        } else {
+            let names = self.users.iter().map(|user| user.username.as_str());
+            Some(some_of(names.take(MOST_USERS), meant.len()))
+        };
+        self.who = match (self.is_anonymous, users) {
+            (true, None) => "anonymous".to_owned(),
+            (true, Some(users)) => format!("anonymous and {users}"),
+            (false, users) => users.unwrap_or_default(),
+        };
+    }
+
+    /// How many decisions it stands for.
+    pub(super) fn size(&self) -> u64 {
+        let principals = self.users.len() + usize::from(self.is_anonymous);
+        u64::try_from(principals.saturating_mul(self.datasets.len())).unwrap_or(u64::MAX)
+    }
+
+    /// What changes most comes first.
+    pub(super) fn order(&self) -> impl Ord + '_ {
+        let first = self.datasets.first().map(|dataset| dataset.id);
+        (
+            std::cmp::Reverse(self.size()),
+            self.action,
+            self.change,
+            &self.who,
+            first,
+        )
+    }
+}
+
+/// Some texts, and how many more there are.
+fn some_of<'a>(shown: impl Iterator<Item = &'a str>, all: usize) -> String {
+    let shown: Vec<&str> = shown.collect();
+    let more = all - shown.len();
+    let shown = shown.join(", ");
+    if more == 0 {
+        shown
+    } else {
+        format!("{shown} and {more} more")
+    }
+}
+
+impl Comparison {
+    /// Whether any decision changes.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
+    /// The report for a person.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        for group in self.groups.iter().take(MOST_GROUPS) {
+            let verb = match (
+                group.change,
+                group.users.len() + usize::from(group.is_anonymous),
+            ) {
+                (Change::Gains, 1) => "gains",
+                (Change::Gains, _) => "gain",
+                (Change::Loses, 1) => "loses",
+                (Change::Loses, _) => "lose",
+            };
+            let (who, action, count) = (&group.who, group.action, group.datasets.len());
+            let noun = if count == 1 { "dataset" } else { "datasets" };
+            let _ = writeln!(text, "{who} {verb} {action} on {count} {noun}:");
+            for dataset in group.datasets.iter().take(MOST_DATASETS) {
+                let _ = writeln!(text, "  {}  {}", dataset.id, dataset.title);
+            }
+            if let Some(more @ 1..) = count.checked_sub(MOST_DATASETS) {
+                let _ = writeln!(text, "  and {more} more");
+            }
+            text.push('\n');
+        }
+        let smaller = self.groups.iter().skip(MOST_GROUPS);
+        let count = smaller.clone().count();
+        if count > 0 {
+            let decisions: u64 = smaller.map(Group::size).sum();
+            let _ = writeln!(
+                text,
+                "and {count} smaller groups of {decisions} decisions; --json has them all\n"
+            );
+        }
+        let (users, datasets) = (self.users, self.datasets);
+        let told = match self.changed {
+            0 => "no decision changes".to_owned(),
+            1 => "1 decision changes".to_owned(),
+            changed => format!("{changed} decisions change"),
+        };
+        let _ = writeln!(
+            text,
+            "{told} for anonymous callers and {users} users on {datasets} datasets"
+        );
+        for error in &self.errors {
+            let _ = writeln!(text, "the new policies fail to evaluate: {error}");
+        }
+        text
+    }
+}

@@ -1,0 +1,209 @@
+//! Users of outside issuers: found by the issuer's own id for them, added and kept up to date.
+//!
+//! An issuer and a subject are one user for good; the user name only has to be free when the user is
+//! added. Such users have no password.
+
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::catalog::bump_version;
+use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
+use super::error::StorageError;
+use crate::domain::id::UserId;
+use crate::domain::name::{RoleName, Username};
+use crate::domain::principal::User;
+
+/// A user of an outside issuer, as far as telling it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutsideUser {
+    /// The user.
+    pub id: UserId,
+    /// When the token was issued that its roles and claims were last taken from, in seconds since
+    /// 1970 UTC; nothing if they never were.
+    pub claims_issued_at: Option<i64>,
+}
+
+/// What came of adding a user of an outside issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addition {
+    /// The user is there now.
+    Added,
+    /// The issuer and the subject, or the user name, are somebody's already; nothing was written.
+    Taken,
+}
+
+impl Database {
+    /// Finds the user that an issuer means by a subject, disabled ones too.
+    pub async fn find_outside_user(
+        &self,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<OutsideUser>, StorageError> {
+        const SQL: &str =
+            "SELECT id, claims_issued_at FROM users WHERE issuer = $1 AND subject = $2";
+        let row: Option<(Uuid, Option<i64>)> =
+            attempt(CALL_DEADLINE, "find a user", "users", async {
+                on_either!(self.readers(), pool => {
+                    sqlx::query_as(SQL).bind(issuer).bind(subject).fetch_optional(pool).await
+                })
+            })
+            .await?;
+        Ok(row.map(|(id, claims_issued_at)| OutsideUser {
+            id: UserId(id),
+            claims_issued_at,
+        }))
+    }
+
+    /// Finds a user that was given to an issuer by its name alone, and that no subject is yet.
+    pub async fn find_expected_user(
+        &self,
+        issuer: &str,
+        username: &Username,
+    ) -> Result<Option<UserId>, StorageError> {
+        const SQL: &str =
+            "SELECT id FROM users WHERE issuer = $1 AND username = $2 AND subject IS NULL";
+        let id: Option<Uuid> = attempt(CALL_DEADLINE, "find a user", "users", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_scalar(SQL)
+                    .bind(issuer)
+                    .bind(username.as_str())
+                    .fetch_optional(pool)
+                    .await
+            })
+        })
+        .await?;
+        Ok(id.map(UserId))
+    }
+
+    /// Makes a subject of its issuer the user that was expected; says whether it did.
+    pub async fn bind_subject(&self, id: UserId, subject: &str) -> Result<bool, StorageError> {
+        const SQL: &str = "UPDATE users SET subject = $1
+            WHERE id = $2 AND issuer IS NOT NULL AND subject IS NULL";
+        attempt(CALL_DEADLINE, "bind a user", "users", async {
+            let mut transaction = self.begin_writing().await?;
+            bump_version(&mut transaction).await?;
+            let bound = on_either!(&mut transaction, connection => {
+                sqlx::query(SQL)
+                    .bind(subject)
+                    .bind(id.0)
+                    .execute(&mut **connection)
+                    .await?
+                    .rows_affected()
+            });
+            if bound == 0 {
+                return Ok(false);
+            }
+            transaction.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Adds a user of an outside issuer whose roles and claims come from a token that was issued at
+    /// `claims_issued_at` (seconds since 1970 UTC); roles that the catalog has not are left out.
+    pub async fn add_outside_user(
+        &self,
+        user: &User,
+        subject: &str,
+        claims_issued_at: i64,
+    ) -> Result<Addition, StorageError> {
+        const SQL: &str = "INSERT INTO users
+            (id, username, issuer, subject, claims, claims_issued_at, is_disabled, password_hash)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, NULL) ON CONFLICT DO NOTHING";
+        attempt(CALL_DEADLINE, "add a user", "users", async {
+            let mut transaction = self.begin_writing().await?;
+            bump_version(&mut transaction).await?;
+            let added = on_either!(&mut transaction, connection => {
+                sqlx::query(SQL)
+                    .bind(user.id.0)
+                    .bind(user.username.as_str())
+                    .bind(user.issuer.as_deref())
+                    .bind(subject)
+                    .bind(Json(&user.claims))
+                    .bind(claims_issued_at)
+                    .bind(user.is_disabled)
+                    .execute(&mut **connection)
+                    .await?
+                    .rows_affected()
+            });
+            if added == 0 {
+                // The transaction is dropped, and the version with it: nothing changed.
+                return Ok(Addition::Taken);
+            }
+            join_roles(&mut transaction, user).await?;
+            transaction.commit().await?;
+            Ok(Addition::Added)
+        })
+        .await
+    }
+
+    /// Replaces the roles and claims of a user of an outside issuer by those of a token that was
+    /// issued at `claims_issued_at`, unless they are of as new a token already; says whether it did.
+    pub async fn refresh_outside_user(
+        &self,
+        user: &User,
+        claims_issued_at: i64,
+    ) -> Result<bool, StorageError> {
+        const SQL: &str = "UPDATE users SET claims = $1, claims_issued_at = $2
+            WHERE id = $3 AND issuer IS NOT NULL
+                AND (claims_issued_at IS NULL OR claims_issued_at < $2)";
+        const LEAVE_ROLES: &str = "DELETE FROM user_roles WHERE user_id = $1";
+        attempt(CALL_DEADLINE, "refresh a user", "users", async {
+            let mut transaction = self.begin_writing().await?;
+            bump_version(&mut transaction).await?;
+            let refreshed = on_either!(&mut transaction, connection => {
+                sqlx::query(SQL)
+                    .bind(Json(&user.claims))
+                    .bind(claims_issued_at)
+                    .bind(user.id.0)
+                    .execute(&mut **connection)
+                    .await?
+                    .rows_affected()
+            });
+            if refreshed == 0 {
+                return Ok(false);
+            }
+            on_either!(&mut transaction, connection => {
+                sqlx::query(LEAVE_ROLES).bind(user.id.0).execute(&mut **connection).await?
+                    .rows_affected()
+            });
+            join_roles(&mut transaction, user).await?;
+            transaction.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Reads the names of all roles.
+    pub async fn role_names(&self) -> Result<Vec<RoleName>, StorageError> {
+        const SQL: &str = "SELECT name FROM roles";
+        let names: Vec<String> = attempt(CALL_DEADLINE, "read the roles", "roles", async {
+            on_either!(self.readers(), pool => sqlx::query_scalar(SQL).fetch_all(pool).await)
+        })
+        .await?;
+        names
+            .into_iter()
+            .map(RoleName::try_from)
+            .collect::<Result<_, _>>()
+            .map_err(|error| StorageError::Corrupt {
+                table: "roles",
+                what: error.to_string(),
+            })
+    }
+}
+
+/// Joins the user's roles, as far as the catalog has them at this moment.
+async fn join_roles(transaction: &mut Transaction, user: &User) -> Result<(), sqlx::Error> {
+    const SQL: &str = "INSERT INTO user_roles (user_id, role_name)
+        SELECT $1, name FROM roles WHERE name = $2";
+    on_either!(transaction, connection => {
+        for role in &user.roles {
+            sqlx::query(SQL)
+                .bind(user.id.0)
+                .bind(role.as_str())
+                .execute(&mut **connection)
+                .await?;
+        }
+    });
+    Ok(())
+}

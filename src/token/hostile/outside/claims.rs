@@ -1,0 +1,140 @@
+//! Claims that are missing, wrong, or out of their time.
+
+use super::*;
+
+#[test]
+fn claims_that_must_be_there_must_be_there_once_and_of_their_type() {
+    for claim in ["iss", "aud", "sub", "iat", "exp"] {
+        let missing = EC.with_claims(|claims| remove(claims, claim));
+        let refusal = verify(&missing).unwrap_err();
+        assert_eq!(
+            flaw_in(refusal),
+            (Part::Payload, Flaw::MissingMember),
+            "{claim}"
+        );
+        for wrong in [json!(null), json!(true), json!({}), json!([1]), json!(1.5)] {
+            let token = EC.with_claims(|claims| claims[claim] = wrong.clone());
+            let refusal = verify(&token).unwrap_err();
+            assert_eq!(
+                flaw_in(refusal),
+                (Part::Payload, Flaw::WrongType),
+                "{claim}: {wrong}"
+            );
+        }
+        let first = format!("{{\"{claim}\":{},", claims()[claim]);
+        let again = claims().to_string().replacen('{', &first, 1);
+        let token = EC.sign(&EC.header().to_string(), &again);
+        let refusal = verify(&token).unwrap_err();
+        assert_eq!(
+            flaw_in(refusal),
+            (Part::Payload, Flaw::DuplicateMember),
+            "{again}"
+        );
+    }
+    let deep = claims()
+        .to_string()
+        .replace("{\"roles\":", "{\"roles\":[],\"roles\":");
+    let token = EC.sign(&EC.header().to_string(), &deep);
+    assert_eq!(
+        flaw_in(verify(&token).unwrap_err()),
+        (Part::Payload, Flaw::DuplicateMember)
+    );
+    for header in ["alg", "kid", "typ"] {
+        let twice = EC
+            .header()
+            .to_string()
+            .replacen('{', &format!("{{\"{header}\":\"x\","), 1);
+        let token = EC.sign(&twice, &claims().to_string());
+        let refusal = verify(&token).unwrap_err();
+        assert_eq!(
+            flaw_in(refusal),
+            (Part::Header, Flaw::DuplicateMember),
+            "{header}"
+        );
+    }
+    for sub in [String::new(), "a".repeat(256), "a\0".to_owned()] {
+        let refusal = verify(&EC.with_claims(|claims| claims["sub"] = json!(sub))).unwrap_err();
+        assert_eq!(flaw_in(refusal), (Part::Payload, Flaw::WrongValue));
+    }
+    for wrong in [json!("x"), json!(null), json!(1.5)] {
+        let refusal = verify(&EC.with_claims(|claims| claims["nbf"] = wrong)).unwrap_err();
+        assert_eq!(flaw_in(refusal), (Part::Payload, Flaw::WrongType));
+    }
+}
+
+#[test]
+fn another_issuer_and_another_audience_are_refused() {
+    for issuer in [
+        "https://id.example/",
+        "https://ID.example",
+        "",
+        "https://evil.example",
+    ] {
+        let token = EC.with_claims(|claims| claims["iss"] = json!(issuer));
+        assert_eq!(verify(&token), Err(TokenError::WrongIssuer), "{issuer}");
+    }
+    for audience in [
+        json!(""),
+        json!("https://gate.example/"),
+        json!([]),
+        json!(["a", "b"]),
+    ] {
+        let token = EC.with_claims(|claims| claims["aud"] = audience.clone());
+        assert_eq!(verify(&token), Err(TokenError::WrongAudience), "{audience}");
+    }
+    verify(&EC.with_claims(|claims| claims["aud"] = json!(["other", AUDIENCE]))).unwrap();
+}
+
+#[test]
+fn a_token_is_good_in_its_time_alone_with_a_little_leeway() {
+    let at = |claim: &'static str, time: i64| {
+        verify(&EC.with_claims(|claims| {
+            claims["iat"] = json!(NOW - 1000);
+            claims[claim] = json!(time);
+        }))
+    };
+    at("exp", NOW - OUTSIDE_LEEWAY + 1).unwrap();
+    let expires_at = NOW - OUTSIDE_LEEWAY;
+    assert_eq!(
+        at("exp", expires_at),
+        Err(TokenError::Expired {
+            expires_at,
+            now: NOW
+        })
+    );
+    at("nbf", NOW + OUTSIDE_LEEWAY).unwrap();
+    let not_before = NOW + OUTSIDE_LEEWAY + 1;
+    assert_eq!(
+        at("nbf", not_before),
+        Err(TokenError::NotBefore {
+            not_before,
+            now: NOW
+        })
+    );
+    at("iat", NOW + OUTSIDE_LEEWAY).unwrap();
+    let issued_at = NOW + OUTSIDE_LEEWAY + 1;
+    assert_eq!(
+        at("iat", issued_at),
+        Err(TokenError::NotYetValid {
+            issued_at,
+            now: NOW
+        })
+    );
+    for (iat, exp) in [(NOW, NOW), (NOW + 10, NOW + 5), (i64::MAX, i64::MAX)] {
+        let token = EC.with_claims(|claims| {
+            claims["iat"] = json!(iat);
+            claims["exp"] = json!(exp);
+        });
+        let refusal = verify(&token).unwrap_err();
+        assert!(
+            matches!(refusal, TokenError::WrongLifetime { .. }),
+            "{iat} {exp}"
+        );
+    }
+}
+
+#[test]
+fn a_token_that_is_bound_to_a_key_is_refused_as_a_bearer_token() {
+    let token = EC.with_claims(|claims| claims["cnf"] = json!({"jkt": "x"}));
+    assert_eq!(verify(&token), Err(TokenError::BoundToKey));
+}

@@ -1,0 +1,303 @@
+//! Outside issuers: tokens of an identity provider as credentials.
+
+mod fetching;
+mod people;
+mod provider;
+
+use cedargate::app::{App, Stores};
+use cedargate::domain::clock::Clock;
+use serde_json::{Value, json};
+
+use crate::audit::records;
+use crate::eventually;
+use crate::server::{Answer, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, Wish};
+use provider::{AUDIENCE, Key, Provider};
+
+/// A server that trusts a provider, in the ways that `more` adds to the least that is needed.
+async fn trusting(provider: &Provider, more: Value) -> Server {
+    Server::wished(Wish {
+        environment: vec![("CEDARGATE_ISSUERS", issuers(provider, more))],
+        ..Wish::default()
+    })
+    .await
+}
+
+fn issuers(provider: &Provider, more: Value) -> String {
+    let mut issuer = json!({"issuer": provider.url, "audience": AUDIENCE});
+    let Value::Object(more) = more else {
+        panic!("no object")
+    };
+    issuer.as_object_mut().unwrap().extend(more);
+    json!([issuer]).to_string()
+}
+
+/// A provider with one key, and a server that trusts it.
+async fn pair() -> (Provider, Key, Server) {
+    let key = Key::made("first");
+    let provider = Provider::start(&[&key]).await;
+    let server = trusting(&provider, json!({})).await;
+    (provider, key, server)
+}
+
+/// With what status a token mints a token for what every signed-in user may read.
+async fn status(server: &Server, token: &str) -> u16 {
+    server.mint(INTERNAL, Some(token)).await.status
+}
+
+async fn me(server: &Server, token: &str) -> Answer {
+    Answer::of(server.get("/auth/me").bearer_auth(token)).await
+}
+
+#[tokio::test]
+async fn a_token_of_an_outside_issuer_mints_and_what_it_minted_downloads() {
+    let (provider, key, server) = pair().await;
+    let token = key.sign(&provider.claims(&server.clock, "ines"));
+    let minted = server.mint(INTERNAL, Some(&token)).await.token();
+    server.clock.advance(1);
+    assert_eq!(server.download(INTERNAL, &minted).await.status, 200);
+    let records = records(&server).await;
+    let [mint, download] = records.as_slice() else {
+        panic!("{records:?}")
+    };
+    for record in [mint, download] {
+        assert_eq!(record["authentication"], "issuer");
+        assert_eq!(record["outcome"], "granted");
+        assert_eq!(record["user_id"], mint["user_id"]);
+    }
+    let of_issuer = crate::mint::part(&minted, 1);
+    assert_eq!(of_issuer["sub"], mint["user_id"]);
+}
+
+#[tokio::test]
+async fn the_way_of_authenticating_is_told_to_policies_at_mint_and_download() {
+    let key = Key::made("first");
+    let provider = Provider::start(&[&key]).await;
+    let policies = r#"@id("outside") permit(principal is User, action, resource) when {
+        context.authentication == "issuer" && principal has issuer
+            && principal.issuer like "http://127.0.0.1*"
+    };"#;
+    let server = Server::wished(Wish {
+        environment: vec![("CEDARGATE_ISSUERS", issuers(&provider, json!({})))],
+        policies: Some(policies),
+        ..Wish::default()
+    })
+    .await;
+    let token = key.sign(&provider.claims(&server.clock, "ines"));
+    let minted = server.mint(PRIVATE, Some(&token)).await.token();
+    assert_eq!(server.download(PRIVATE, &minted).await.status, 200);
+    let session = server.session("ada").await;
+    assert_eq!(server.mint(PRIVATE, Some(&session)).await.status, 404);
+}
+
+#[tokio::test]
+async fn who_shows_an_outside_token_is_told_who_it_is_here() {
+    let (provider, key, server) = pair().await;
+    let claims = provider.claims(&server.clock, "ines");
+    let answer = me(&server, &key.sign(&claims)).await;
+    assert_eq!(answer.status, 200);
+    let body = answer.json();
+    assert_eq!(body["username"], "ines");
+    assert_eq!(body["authentication"], "issuer");
+    assert_eq!(body["issuer"], provider.url);
+    assert_eq!(body["roles"], json!([]));
+    assert_eq!(body.get("session_id"), None);
+    let expires_at =
+        chrono::DateTime::parse_from_rfc3339(body["session_expires_at"].as_str().unwrap());
+    assert_eq!(
+        expires_at.unwrap().timestamp(),
+        claims["exp"].as_i64().unwrap()
+    );
+}
+
+#[tokio::test]
+async fn tokens_that_are_not_quite_right_are_refused() {
+    let (provider, key, server) = pair().await;
+    let claims = provider.claims(&server.clock, "ines");
+    assert_eq!(status(&server, &key.sign(&claims)).await, 200);
+    let with = |name: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        key.sign(&claims)
+    };
+    let now = server.clock.unix_seconds();
+    let stranger = Key::made("first");
+    let header = |name: &str, value: Value| {
+        let mut header = json!({"alg": "ES256", "kid": "first"});
+        header[name] = value;
+        stranger.sign_with(&header, &claims)
+    };
+    let whole = key.sign(&claims);
+    let (signed, _) = whole.rsplit_once('.').unwrap();
+    for (what, token) in [
+        ("a wrong audience", with("aud", json!("another"))),
+        (
+            "an issuer that is not connected",
+            with("iss", json!("https://evil.example")),
+        ),
+        ("a token that has expired", with("exp", json!(now - 31))),
+        ("a key of somebody else's", stranger.sign(&claims)),
+        ("an embedded key", header("jwk", stranger.public.clone())),
+        ("no algorithm", header("alg", json!("none"))),
+        ("a symmetric algorithm", header("alg", json!("HS256"))),
+        ("no signature", format!("{signed}.")),
+        ("an unknown key", header("kid", json!("unknown"))),
+    ] {
+        let answer = server.mint(INTERNAL, Some(&token)).await;
+        answer.problem(401);
+        assert!(
+            answer.header("www-authenticate").contains("invalid_token"),
+            "{what}"
+        );
+        let public = server.mint(PUBLIC, Some(&token)).await;
+        public.problem(401);
+    }
+    // Garbage asks for nothing: the first fetch, and the one for the unknown key.
+    assert_eq!(provider.fetches(), 2);
+}
+
+#[tokio::test]
+async fn no_kind_of_token_is_taken_for_another() {
+    let (provider, key, server) = pair().await;
+    let token = key.sign(&provider.claims(&server.clock, "ines"));
+    server.download(PUBLIC, &token).await.problem(401);
+    let minted = server.mint(INTERNAL, Some(&token)).await.token();
+    server.mint(INTERNAL, Some(&minted)).await.problem(401);
+    let keyed = server.minting(INTERNAL).header("x-api-key", &token);
+    Answer::of(keyed).await.problem(400);
+    let session = server.session("otto").await;
+    assert_eq!(status(&server, &session).await, 200);
+    // The provider says that it is this server, and signs with its own key.
+    let mut claims = provider.claims(&server.clock, "ines");
+    claims["iss"] = json!("http://cedargate.test");
+    server
+        .mint(INTERNAL, Some(&key.sign(&claims)))
+        .await
+        .problem(401);
+    // This server's own session token, with the provider's name in it.
+    let mut payload = crate::mint::part(&session, 1);
+    payload["iss"] = json!(provider.url);
+    server
+        .mint(INTERNAL, Some(&key.sign(&payload)))
+        .await
+        .problem(401);
+}
+
+#[tokio::test]
+async fn a_token_that_was_good_is_refused_once_it_has_expired() {
+    let (provider, key, server) = pair().await;
+    let token = key.sign(&provider.claims(&server.clock, "ines"));
+    assert_eq!(status(&server, &token).await, 200);
+    server.clock.advance(329_000);
+    assert_eq!(status(&server, &token).await, 200);
+    server.clock.advance(1_000);
+    assert_eq!(status(&server, &token).await, 401);
+}
+
+#[tokio::test]
+async fn in_a_closed_network_the_keys_come_from_a_file() {
+    let (first, second) = (Key::made("first"), Key::made("second"));
+    let provider = Provider::start(&[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    let write = |key: &Key| {
+        std::fs::write(&file, json!({"keys": [key.public]}).to_string()).unwrap();
+    };
+    write(&first);
+    let server = trusting(&provider, json!({"jwks_file": file})).await;
+    let claims = provider.claims(&server.clock, "ines");
+    assert_eq!(status(&server, &first.sign(&claims)).await, 200);
+    // A new file is read when a token needs it.
+    write(&second);
+    assert_eq!(status(&server, &second.sign(&claims)).await, 200);
+    assert_eq!(status(&server, &first.sign(&claims)).await, 401);
+    assert_eq!(provider.fetches(), 0);
+}
+
+#[tokio::test]
+async fn a_key_set_file_that_cannot_be_used_stops_the_start() {
+    let provider = Provider::start(&[]).await;
+    let server = Server::start().await;
+    for text in [None, Some("no key set")] {
+        let file = server.folder.path().join("jwks.json");
+        if let Some(text) = text {
+            std::fs::write(&file, text).unwrap();
+        }
+        let mut settings = server.settings.clone();
+        let environment = vec![(
+            "CEDARGATE_ISSUERS".to_owned(),
+            issuers(&provider, json!({"jwks_file": file})),
+        )];
+        let sources = cedargate::config::Sources {
+            directory: server.folder.path().to_owned(),
+            environment,
+        };
+        settings.issuers = cedargate::config::Settings::load(&sources).unwrap().issuers;
+        let stores = Stores::open(&settings).await.unwrap();
+        let refused = App::open(&settings, stores, Clock::system())
+            .await
+            .err()
+            .unwrap();
+        assert!(refused.to_string().contains("outside issuer"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn the_catalog_shows_what_the_tokens_roles_open() {
+    let key = Key::made("first");
+    let provider = Provider::start(&[&key]).await;
+    let server = trusting(&provider, json!({"roles_claim": "roles"})).await;
+    let mut claims = provider.claims(&server.clock, "ines");
+    claims["roles"] = json!(["hydrology", "no-such-role", "admin"]);
+    let token = key.sign(&claims);
+    let minted = server.mint(RESTRICTED, Some(&token)).await.token();
+    assert_eq!(server.download(RESTRICTED, &minted).await.status, 200);
+    assert_eq!(
+        me(&server, &token).await.json()["roles"],
+        json!(["hydrology"])
+    );
+    assert_eq!(server.mint(PRIVATE, Some(&token)).await.status, 404);
+    let page = Answer::of(server.get("/datasets").bearer_auth(&token))
+        .await
+        .json();
+    let readable = page["datasets"]
+        .as_array()
+        .or(page["items"].as_array())
+        .unwrap();
+    assert!(
+        readable
+            .iter()
+            .any(|one| one["id"] == RESTRICTED && one["can_read"] == true)
+    );
+}
+
+#[tokio::test]
+async fn an_issuer_whose_keys_cannot_be_fetched_makes_the_server_degraded() {
+    let (provider, key, server) = pair().await;
+    let token = key.sign(&provider.claims(&server.clock, "ines"));
+    assert_eq!(status(&server, &token).await, 200);
+    let ready = async || Answer::of(server.get("/health/ready")).await;
+    assert_eq!(ready().await.json()["status"], "ready");
+    provider.behave(provider::Manner::Failing);
+    server.clock.advance(300_000);
+    eventually(async || ready().await.json()["status"] == "degraded").await;
+    let answer = ready().await;
+    assert_eq!(answer.status, 200);
+    assert!(
+        answer.json()["problems"][0]
+            .as_str()
+            .unwrap()
+            .contains(&provider.url)
+    );
+    let metrics = Answer::of(server.get("/metrics")).await;
+    let metrics = String::from_utf8(metrics.body).unwrap();
+    for outcome in ["fetched", "failed"] {
+        let counter = format!(
+            "cedargate_issuer_fetches_total{{issuer=\"{}\",outcome=\"{outcome}\"}} 1",
+            provider.url
+        );
+        assert!(metrics.contains(&counter), "{counter}: {metrics}");
+    }
+    provider.behave(provider::Manner::Well);
+    server.clock.advance(30_000);
+    eventually(async || ready().await.json()["status"] == "ready").await;
+}

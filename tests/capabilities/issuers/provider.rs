@@ -1,0 +1,181 @@
+//! A small identity provider on loopback: it signs what a test asks for, and misbehaves on request.
+
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cedargate::domain::clock::Clock;
+use josekit::jws::{ES256, JwsSigner as _};
+use poem::listener::TcpAcceptor;
+use poem::{Request, Response, Server as PoemServer};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub const AUDIENCE: &str = "cedargate";
+
+/// How the provider answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// As it should.
+    Well,
+    /// With 500.
+    Failing,
+    /// Never.
+    Silent,
+    /// With a redirect of the key set to this address.
+    Redirecting(String),
+    /// With a key set of so many bytes.
+    Large(usize),
+    /// With a discovery document of these members.
+    Discovering(Value),
+}
+
+pub struct State {
+    pub manner: Manner,
+    pub cache_control: Option<&'static str>,
+    keys: Vec<Value>,
+    fetches: usize,
+}
+
+pub struct Provider {
+    pub url: String,
+    state: Arc<Mutex<State>>,
+    running: JoinHandle<()>,
+}
+
+/// A key of the provider's.
+pub struct Key {
+    kid: String,
+    pub public: Value,
+    signer: josekit::jws::alg::ecdsa::EcdsaJwsSigner,
+}
+
+impl Key {
+    pub fn made(kid: &str) -> Self {
+        let pair = ES256.generate_key_pair().unwrap();
+        let mut public = serde_json::to_value(pair.to_jwk_public_key()).unwrap();
+        public["kid"] = json!(kid);
+        Self {
+            kid: kid.to_owned(),
+            public,
+            signer: ES256.signer_from_jwk(&pair.to_jwk_private_key()).unwrap(),
+        }
+    }
+
+    pub fn sign(&self, claims: &Value) -> String {
+        self.sign_with(&json!({"alg": "ES256", "kid": self.kid}), claims)
+    }
+
+    pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
+        let encode = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let signed = format!("{}.{}", encode(header), encode(claims));
+        let signature = self.signer.sign(signed.as_bytes()).unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+impl Provider {
+    pub async fn start(keys: &[&Key]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(State {
+            manner: Manner::Well,
+            cache_control: None,
+            keys: keys.iter().map(|key| key.public.clone()).collect(),
+            fetches: 0,
+        }));
+        let shared = (Arc::clone(&state), url.clone());
+        let endpoint = poem::endpoint::make(move |request| {
+            let (state, url) = shared.clone();
+            async move { Ok::<_, poem::Error>(answer(&request, &state, &url).await) }
+        });
+        let acceptor = TcpAcceptor::from_tokio(listener).unwrap();
+        let running = tokio::spawn(async move {
+            PoemServer::new_with_acceptor(acceptor)
+                .run(endpoint)
+                .await
+                .unwrap();
+        });
+        Self {
+            url,
+            state,
+            running,
+        }
+    }
+
+    pub fn publish(&self, keys: &[&Key]) {
+        self.state.lock().unwrap().keys = keys.iter().map(|key| key.public.clone()).collect();
+    }
+
+    pub fn behave(&self, manner: Manner) {
+        self.state.lock().unwrap().manner = manner;
+    }
+
+    pub fn allow_caching(&self, cache_control: &'static str) {
+        self.state.lock().unwrap().cache_control = Some(cache_control);
+    }
+
+    /// How often it was asked for its discovery document, which begins each fetch.
+    pub fn fetches(&self) -> usize {
+        self.state.lock().unwrap().fetches
+    }
+
+    /// The claims of an ordinary token, good for five minutes.
+    pub fn claims(&self, clock: &Clock, subject: &str) -> Value {
+        let now = clock.unix_seconds();
+        json!({
+            "iss": self.url, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 300,
+            "preferred_username": subject,
+        })
+    }
+}
+
+async fn answer(request: &Request, state: &Mutex<State>, url: &str) -> Response {
+    let (manner, cache_control, keys) = {
+        let mut state = state.lock().unwrap();
+        if request.uri().path() == "/.well-known/openid-configuration" {
+            state.fetches += 1;
+        }
+        (
+            state.manner.clone(),
+            state.cache_control,
+            state.keys.clone(),
+        )
+    };
+    let json = |value: &Value| Response::builder().body(value.to_string());
+    let key_set = json!({ "keys": keys });
+    match (request.uri().path(), manner) {
+        (_, Manner::Failing) => Response::builder()
+            .status(poem::http::StatusCode::INTERNAL_SERVER_ERROR)
+            .finish(),
+        (_, Manner::Silent) => std::future::pending().await,
+        ("/.well-known/openid-configuration", Manner::Discovering(document)) => json(&document),
+        ("/.well-known/openid-configuration", _) => {
+            json(&json!({"issuer": url, "jwks_uri": format!("{url}/jwks")}))
+        }
+        ("/jwks", Manner::Redirecting(to)) => Response::builder()
+            .status(poem::http::StatusCode::FOUND)
+            .header("location", to)
+            .finish(),
+        ("/jwks", Manner::Large(bytes)) => {
+            let mut large = key_set;
+            large["padding"] = json!("a".repeat(bytes));
+            json(&large)
+        }
+        _ => {
+            let mut answer = json(&key_set);
+            if let Some(cache_control) = cache_control {
+                let cache_control = cache_control.parse().unwrap();
+                answer.headers_mut().insert("cache-control", cache_control);
+            }
+            answer
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Users of outside issuers: found by issuer and subject, added once, kept up to date.
+
+use cedargate::domain::principal::{Tags, User};
+use cedargate::storage::{Addition, OutsideUser, StorageError};
+
+use crate::storage::{Place, put, role, roles, tags, user};
+
+on_both! {
+    an_outside_user_is_found_by_issuer_and_subject_as_it_was_added,
+    an_issuer_and_a_subject_are_one_user_and_a_name_is_given_once,
+    of_many_added_at_once_one_is,
+    roles_that_the_catalog_lacks_are_left_out,
+    a_newer_token_refreshes_and_an_older_one_changes_nothing,
+    a_user_of_the_catalog_is_never_refreshed,
+    replacing_a_user_keeps_whom_its_issuer_means,
+    a_user_that_is_expected_by_name_is_bound_to_one_subject_for_good,
+}
+
+const ISSUER: &str = "https://id.example";
+
+fn outside(name: &str, member_of: &[&str]) -> User {
+    let mut user = user(name, member_of).user;
+    user.issuer = Some(ISSUER.to_owned());
+    user.claims = tags("group", &["Straße \"quoted\"", ""]);
+    user
+}
+
+async fn with_hydrology(place: &Place) {
+    let change = cedargate::storage::CatalogChange {
+        roles_put: vec![role("hydrology")],
+        ..Default::default()
+    };
+    put(place, &change).await;
+}
+
+async fn add(place: &Place, user: &User, subject: &str, issued_at: i64) -> Addition {
+    let database = &place.database;
+    database
+        .add_outside_user(user, subject, issued_at)
+        .await
+        .unwrap()
+}
+
+async fn find(place: &Place, subject: &str) -> Option<OutsideUser> {
+    let database = &place.database;
+    database.find_outside_user(ISSUER, subject).await.unwrap()
+}
+
+async fn version(place: &Place) -> i64 {
+    place.database.catalog_version().await.unwrap()
+}
+
+async fn an_outside_user_is_found_by_issuer_and_subject_as_it_was_added(place: Place) {
+    with_hydrology(&place).await;
+    let before = version(&place).await;
+    let ines = outside("ines", &["admin", "hydrology"]);
+    assert_eq!(add(&place, &ines, "7|é", 100).await, Addition::Added);
+    assert_eq!(version(&place).await, before + 1);
+    let found = OutsideUser {
+        id: ines.id,
+        claims_issued_at: Some(100),
+    };
+    assert_eq!(find(&place, "7|é").await, Some(found));
+    let stored = place.database.find_user(ines.id).await.unwrap();
+    assert_eq!(stored, Some(ines.clone()));
+    let login = place.database.find_login(&ines.username).await.unwrap();
+    assert_eq!(login.unwrap().password_hash, None);
+    assert_eq!(find(&place, "7|É").await, None);
+    let other = place
+        .database
+        .find_outside_user("https://id.example/", "7|é")
+        .await;
+    assert_eq!(other.unwrap(), None);
+}
+
+async fn an_issuer_and_a_subject_are_one_user_and_a_name_is_given_once(place: Place) {
+    let otto = user("otto", &[]);
+    let change = cedargate::storage::CatalogChange {
+        users_put: vec![otto],
+        ..Default::default()
+    };
+    put(&place, &change).await;
+    assert_eq!(
+        add(&place, &outside("ines", &[]), "7", 1).await,
+        Addition::Added
+    );
+    let before = version(&place).await;
+    for (name, subject) in [("otto", "8"), ("ines", "8"), ("other", "7")] {
+        let addition = add(&place, &outside(name, &[]), subject, 2).await;
+        assert_eq!(addition, Addition::Taken, "{name} {subject}");
+    }
+    assert_eq!(version(&place).await, before);
+    assert_eq!(find(&place, "8").await, None);
+    // Another issuer may mean somebody else by the same subject.
+    let mut elsewhere = outside("elsewhere", &[]);
+    elsewhere.issuer = Some("https://other.example".to_owned());
+    assert_eq!(add(&place, &elsewhere, "7", 1).await, Addition::Added);
+}
+
+async fn of_many_added_at_once_one_is(place: Place) {
+    let users: Vec<User> = (0..8).map(|_| outside("ines", &[])).collect();
+    let additions = users.iter().map(|user| add(&place, user, "7", 1));
+    let additions = futures_util::future::join_all(additions).await;
+    let added = additions.iter().filter(|one| **one == Addition::Added);
+    assert_eq!(added.count(), 1, "{additions:?}");
+}
+
+async fn roles_that_the_catalog_lacks_are_left_out(place: Place) {
+    with_hydrology(&place).await;
+    let ines = outside("ines", &["hydrology", "no-such-role"]);
+    assert_eq!(add(&place, &ines, "7", 1).await, Addition::Added);
+    let stored = place.database.find_user(ines.id).await.unwrap().unwrap();
+    assert_eq!(stored.roles, roles(&["hydrology"]));
+    let names = place.database.role_names().await.unwrap();
+    assert_eq!(
+        names.into_iter().collect::<std::collections::BTreeSet<_>>(),
+        roles(&["admin", "hydrology"])
+    );
+}
+
+async fn a_newer_token_refreshes_and_an_older_one_changes_nothing(place: Place) {
+    with_hydrology(&place).await;
+    let mut ines = outside("ines", &["hydrology"]);
+    add(&place, &ines, "7", 100).await;
+    let stored = async || place.database.find_user(ines.id).await.unwrap().unwrap();
+    ines.roles = roles(&["admin"]);
+    ines.claims = Tags::new();
+    for (issued_at, is_newer) in [(99, false), (100, false), (101, true), (101, false)] {
+        let before = version(&place).await;
+        let refreshed = place.database.refresh_outside_user(&ines, issued_at).await;
+        assert_eq!(refreshed.unwrap(), is_newer, "{issued_at}");
+        assert_eq!(version(&place).await, before + i64::from(is_newer));
+        assert_eq!(stored().await == ines, issued_at == 101);
+    }
+    assert_eq!(find(&place, "7").await.unwrap().claims_issued_at, Some(101));
+}
+
+async fn a_user_of_the_catalog_is_never_refreshed(place: Place) {
+    let otto = user("otto", &[]);
+    let mut other = otto.user.clone();
+    let change = cedargate::storage::CatalogChange {
+        users_put: vec![otto.clone()],
+        ..Default::default()
+    };
+    put(&place, &change).await;
+    other.roles = roles(&["admin"]);
+    let refreshed = place.database.refresh_outside_user(&other, 1).await;
+    assert_eq!(refreshed, Ok::<_, StorageError>(false));
+    let stored = place.database.find_user(otto.user.id).await.unwrap();
+    assert_eq!(stored, Some(otto.user));
+}
+
+async fn replacing_a_user_keeps_whom_its_issuer_means(place: Place) {
+    let ines = outside("ines", &[]);
+    add(&place, &ines, "7", 100).await;
+    let mut record = place
+        .database
+        .find_login(&ines.username)
+        .await
+        .unwrap()
+        .unwrap();
+    record.user.is_disabled = true;
+    let change = cedargate::storage::CatalogChange {
+        users_put: vec![record],
+        ..Default::default()
+    };
+    put(&place, &change).await;
+    let found = find(&place, "7").await.unwrap();
+    assert_eq!((found.id, found.claims_issued_at), (ines.id, Some(100)));
+    assert!(
+        place
+            .database
+            .find_user(ines.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .is_disabled
+    );
+}
+
+async fn a_user_that_is_expected_by_name_is_bound_to_one_subject_for_good(place: Place) {
+    let mut expected = user("ines", &[]);
+    expected.user.issuer = Some(ISSUER.to_owned());
+    let otto = user("otto", &[]);
+    let (ines, own) = (expected.user.clone(), otto.user.clone());
+    let change = cedargate::storage::CatalogChange {
+        users_put: vec![expected, otto],
+        ..Default::default()
+    };
+    put(&place, &change).await;
+    let database = &place.database;
+    let look = async |issuer: &str, user: &User| {
+        let name = &user.username;
+        database.find_expected_user(issuer, name).await.unwrap()
+    };
+    assert_eq!(look(ISSUER, &ines).await, Some(ines.id));
+    assert_eq!(look("https://other.example", &ines).await, None);
+    assert_eq!(look(ISSUER, &own).await, None);
+    let before = version(&place).await;
+    assert!(!database.bind_subject(own.id, "7").await.unwrap());
+    assert!(database.bind_subject(ines.id, "7").await.unwrap());
+    assert!(!database.bind_subject(ines.id, "8").await.unwrap());
+    assert_eq!(version(&place).await, before + 1);
+    assert_eq!(look(ISSUER, &ines).await, None);
+    assert_eq!(find(&place, "7").await.unwrap().id, ines.id);
+    assert_eq!(find(&place, "8").await, None);
+}
