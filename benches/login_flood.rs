@@ -7,7 +7,7 @@
 #![allow(
     missing_docs,
     clippy::unwrap_used,
-    clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::cast_precision_loss,
     reason = "a bench prints, and fails by panicking"

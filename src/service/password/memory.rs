@@ -31,7 +31,7 @@ impl Memory {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle().pop();
         let mut piece = kept.unwrap_or_else(|| vec![Block::default(); self.blocks]);
-        let answer = work(&mut piece);
+        let answer = work(piece.get_mut(..blocks).unwrap_or_default());
         idle().push(piece);
         answer
     }
