@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::provider::{Key, Provider};
 use super::{me, pair, status, trusting};
 use crate::eventually;
-use crate::server::{INTERNAL, PASSWORD, PRIVATE, RESTRICTED, Server};
+use crate::server::{Answer, INTERNAL, PASSWORD, PRIVATE, RESTRICTED, Server};
 
 async fn version(server: &Server) -> i64 {
     server.database().await.catalog_version().await.unwrap()
@@ -115,18 +115,18 @@ async fn a_user_that_was_made_for_an_issuer_is_the_first_subject_of_that_name() 
     let key = Key::made("first");
     let provider = Provider::start(&[&key]).await;
     let server = trusting(&provider, json!({"principals": "known"})).await;
-    let admin = server.session("root").await;
+    let admin = server.session("ada").await;
     let make = async |issuer: &str| {
         let wish = json!({"username": "ines", "issuer": issuer});
         let request = server.post("/admin/users").bearer_auth(&admin).json(&wish);
         Answer::of(request).await
     };
     make("https://elsewhere.test").await.problem(422);
-    let made = make(&provider.url).await.json();
-    assert_eq!(made["has_password"], false);
-    let made = made["id"].clone();
+    let answer = make(&provider.url).await.json();
+    assert_eq!(answer["has_password"], false);
+    let ines_id = answer["id"].clone();
     let ines = key.sign(&provider.claims(&server.clock, "ines"));
-    assert_eq!(me(&server, &ines).await.json()["user_id"], made);
+    assert_eq!(me(&server, &ines).await.json()["user_id"], ines_id);
     // It is that subject for good: another one of the same name is a stranger.
     let mut claims = provider.claims(&server.clock, "ines");
     claims["sub"] = json!("somebody else");
@@ -134,7 +134,7 @@ async fn a_user_that_was_made_for_an_issuer_is_the_first_subject_of_that_name() 
         .mint(INTERNAL, Some(&key.sign(&claims)))
         .await
         .problem(401);
-    // Its record had a password, which opens nothing.
+    // It has no password here, so none opens anything.
     server.login("ines", PASSWORD).await.problem(401);
 }
 

@@ -56,6 +56,10 @@ enum Owner {
 
 /// What can be seen of a dataset by an asker who stands to it in one way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something by itself that policies can ask"
+)]
 pub(super) struct View {
     named: Option<DatasetId>,
     title: Option<String>,

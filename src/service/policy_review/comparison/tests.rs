@@ -73,10 +73,10 @@ fn some_bundle() -> impl Strategy<Value = Bundle> {
         let schema = include_str!("../../../../policies/schema.cedarschema");
         std::fs::write(folder.path().join("schema.cedarschema"), schema).unwrap();
         let named = policies.iter().enumerate();
-        let text: String = named
+        let text: Vec<String> = named
             .map(|(number, policy)| format!("@id(\"p{number}\")\n{policy}\n"))
             .collect();
-        std::fs::write(folder.path().join("all.cedar"), text).unwrap();
+        std::fs::write(folder.path().join("all.cedar"), text.concat()).unwrap();
         Bundle::load(folder.path()).unwrap()
     })
 }
