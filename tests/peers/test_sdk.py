@@ -44,7 +44,9 @@ def client_folder(server, tmp_path_factory):
         "package_name_override: cedargate_client\n"
         "post_hooks: []\n"
         # The generator knows bytes by one media type only.
-        "content_type_overrides:\n  image/tiff: application/octet-stream\n"
+        "content_type_overrides:\n"
+        "  image/tiff: application/octet-stream\n"
+        "  application/x-ndjson: text/plain\n"
     )
     done = subprocess.run(
         [GENERATOR, "generate", "--url", f"{server.base}/openapi.json", "--meta", "none",
