@@ -252,9 +252,9 @@ pub fn run() -> ExitCode {
 fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
     match verb {
         Verb::Config { json, markdown } => config::show(settings, json, markdown),
-        Verb::Policy(PolicyVerb::Check { dir }) => policy::check(settings, dir.as_deref()),
+        Verb::Policy(PolicyVerb::Check { dir }) => policy::check::run(settings, dir.as_deref()),
         Verb::Policy(PolicyVerb::Test { dir, json }) => {
-            policy::test(settings, dir.as_deref(), json)
+            policy::test::run(settings, dir.as_deref(), json)
         }
         Verb::Policy(PolicyVerb::Prove(arguments)) => policy::prove::run(settings, &arguments),
         Verb::Policy(PolicyVerb::Format { dir, check }) => {

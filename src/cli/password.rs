@@ -2,8 +2,10 @@
 //!
 //! This module refuses to know what is done with it.
 
+use std::fs::File;
 use std::io::{self, BufRead, IsTerminal};
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::domain::name::Username;
@@ -24,6 +26,7 @@ pub(super) fn read(name: &Username) -> Result<Secret<String>, Failure> {
 }
 
 fn typed(name: &Username) -> Result<Secret<String>, Failure> {
+    let _silence = Silence::fall().map_err(|error| unreadable(&error))?;
     let once = asked(&format!("new password of {name}: "))?;
     check_new_password(&once).map_err(Failure::new)?;
     let again = asked("the same again: ")?;
@@ -37,7 +40,38 @@ fn asked(prompt: &str) -> Result<Secret<String>, Failure> {
     print::prompt(prompt);
     rpassword::read_password()
         .map(Secret::new)
-        .map_err(|error| Failure::new(format!("the password cannot be read: {error}")))
+        .map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::new(format!("the password cannot be read: {error}"))
+}
+
+/// The terminal, as long as it does not show what is typed.
+///
+/// rpassword hides what is typed while it reads. Whoever answers at the sight of the question, a
+/// program most likely, may be faster than that, so the terminal falls silent before it asks.
+struct Silence {
+    terminal: File,
+    before: Termios,
+}
+
+impl Silence {
+    fn fall() -> io::Result<Self> {
+        let terminal = File::open("/dev/tty")?;
+        let before = tcgetattr(&terminal)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Now, &silent)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        // Nothing is left to be done about a terminal that went away.
+        tcsetattr(&self.terminal, OptionalActions::Now, &self.before).ok();
+    }
 }
 
 /// The first line, without its end.

@@ -3,6 +3,7 @@
 import os
 import pty
 import sys
+import termios
 
 from gateway import BINARY
 
@@ -31,7 +32,12 @@ class Terminal:
             read = self.read()
             assert read, f"{question!r} was not asked: {self.shown}"
             self.shown += read
+        assert not self.is_echoing(), f"what is typed after {question!r} is shown"
         os.write(self.terminal, f"{text}\n".encode())
+
+    def is_echoing(self):
+        """Whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self.terminal)[3] & termios.ECHO)
 
     def end(self):
         """The exit code, and all that was on the screen."""
