@@ -11,7 +11,7 @@
 //! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
 //! - [`mentions`]: what policies speak of.
-//! - `sources` reads files, `policies` checks them, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
+//! - `sources` reads files, `policies` checks them (`written` and `links` read them), `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
 //!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar.
 
 pub mod bundle;
@@ -26,10 +26,12 @@ mod case_file;
 mod circumstances;
 mod decide;
 mod entities;
+mod links;
 mod policies;
 mod probe;
 mod sources;
 mod vocabulary;
+mod written;
 
 pub use bundle::Bundle;
 pub use live::LiveBundle;
