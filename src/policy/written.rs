@@ -22,12 +22,16 @@ struct Annotation {
     span: Option<Range<usize>>,
 }
 
-impl Written {
-    pub(super) fn of_policy(policy: &Policy, text: &str) -> Self {
-        Self {
-            span: policy_span(policy, text),
-            is_permit: policy.effect() == Effect::Permit,
-            annotations: policy
+/// A policy and a template tell these in the same words and have no trait in common.
+macro_rules! written {
+    ($of:expr, $text:expr) => {
+        Written {
+            span: match $of.as_ref().loc() {
+                Some(loc) => loc.start()..loc.end(),
+                None => 0..$text.len(),
+            },
+            is_permit: $of.effect() == Effect::Permit,
+            annotations: $of
                 .as_ref()
                 .annotations()
                 .map(|(name, annotation)| Annotation {
@@ -37,23 +41,16 @@ impl Written {
                 })
                 .collect(),
         }
+    };
+}
+
+impl Written {
+    pub(super) fn of_policy(policy: &Policy, text: &str) -> Self {
+        written!(policy, text)
     }
 
     pub(super) fn of_template(template: &Template, text: &str) -> Self {
-        let loc = template.as_ref().loc();
-        Self {
-            span: loc.map_or(0..text.len(), |loc| loc.start()..loc.end()),
-            is_permit: template.effect() == Effect::Permit,
-            annotations: template
-                .as_ref()
-                .annotations()
-                .map(|(name, annotation)| Annotation {
-                    name: name.as_ref().to_owned(),
-                    value: annotation.as_ref().to_owned(),
-                    span: annotation.loc.as_ref().map(|loc| loc.start()..loc.end()),
-                })
-                .collect(),
-        }
+        written!(template, text)
     }
 
     /// The value of an annotation.
