@@ -135,7 +135,7 @@ impl CaseResult {
             && if takes_effect {
                 self.actual_reasons.contains(&policy.id)
             } else {
-                self.file.strip_suffix(CASES_ENDING) == policy.file.strip_suffix(".cedar")
+                self.file.strip_suffix(CASES_ENDING) == policy.stem()
             }
     }
 }

@@ -11,9 +11,10 @@
 //! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
 //! - [`mentions`]: what policies speak of.
-//! - `sources` reads files, `policies` checks them, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
-//!   and `circumstances` prepare what a decision looks at, `index` picks the policies that can matter,
-//!   `decide` asks Cedar, `verdict` puts together what it says.
+//! - `sources` reads files, `written` and `links` what stands in them, `policies` checks it, `probe` tries
+//!   the schema, `vocabulary` speaks Cedar's names, `entities` and `circumstances` prepare what a decision
+//!   looks at, `index` picks the policies that can matter, `decide` asks Cedar, `verdict` puts together
+//!   what it says.
 
 pub mod bundle;
 pub mod cases;
@@ -28,11 +29,13 @@ mod circumstances;
 mod decide;
 mod entities;
 mod index;
+mod links;
 mod policies;
 mod probe;
 mod sources;
 mod verdict;
 mod vocabulary;
+mod written;
 
 pub use bundle::Bundle;
 pub use live::LiveBundle;

@@ -5,5 +5,6 @@ mod broken;
 mod errors_deny;
 mod invariants;
 mod keys;
+mod links;
 mod schema;
 mod shipped;
