@@ -36,7 +36,7 @@ impl CaseFiles {
         Self::of(Sources::read(folder, is_json)?)
     }
 
-    fn of(sources: Sources) -> Result<Self, BundleError> {
+    pub(super) fn of(sources: Sources) -> Result<Self, BundleError> {
         if sources.problems().is_empty() {
             return Ok(Self { sources });
         }
@@ -75,7 +75,7 @@ impl CaseFiles {
     }
 }
 
-fn is_json(name: &str) -> bool {
+pub(super) fn is_json(name: &str) -> bool {
     // The whole name is compared: the Cedar command line does not fold letter case either.
     name.rsplit_once('.')
         .is_some_and(|(_, ending)| ending == "json")
