@@ -13,7 +13,8 @@
 //! - [`live`]: the bundle in force.
 //! - [`mentions`]: what policies speak of.
 //! - `sources` reads files, `policies` checks them, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
-//!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar.
+//!   and `circumstances` prepare what a decision looks at, `index` picks the policies that can matter,
+//!   `decide` asks Cedar, `verdict` puts together what it says.
 
 pub mod bundle;
 pub mod cases;
@@ -28,9 +29,11 @@ mod case_file;
 mod circumstances;
 mod decide;
 mod entities;
+mod index;
 mod policies;
 mod probe;
 mod sources;
+mod verdict;
 mod vocabulary;
 
 pub use bundle::Bundle;
