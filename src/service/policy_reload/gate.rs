@@ -84,14 +84,12 @@ impl Refusal {
     #[must_use]
     pub fn told(&self) -> String {
         let lines = self.lines();
-        let mut told = format!("{}: ", self.kind());
-        let most: Vec<&str> = lines.iter().take(MOST_TOLD).map(String::as_str).collect();
-        told.push_str(&most.join("; "));
+        let mut told: Vec<String> = lines.iter().take(MOST_TOLD).cloned().collect();
         if lines.len() > MOST_TOLD {
             let more = lines.len() - MOST_TOLD;
-            told.push_str(&format!("; and {more} more"));
+            told.push(format!("and {more} more"));
         }
-        told
+        format!("{}: {}", self.kind(), told.join("; "))
     }
 
     /// The invariants that are not proved.

@@ -6,12 +6,13 @@
 
 mod gate;
 mod last_good;
+mod seen;
+mod start;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -22,7 +23,7 @@ use crate::domain::audit::{AuditRecord, Event, Outcome};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
 use crate::policy::folder::PolicyFolder;
-use crate::policy::{Bundle, BundleError, LiveBundle};
+use crate::policy::{BundleError, LiveBundle};
 
 use super::audit_trail::AuditTrail;
 use super::error::ServiceError;
@@ -30,72 +31,9 @@ use super::visitor::{Credential, Visitor};
 
 pub use gate::{Gate, Passed, Refusal, RefusedEdit};
 pub use last_good::{LastGood, LastGoodError};
+pub use start::{Start, StartError, begin};
 
-/// How long apart two readings of the folder are, which must be alike.
-const BETWEEN_READINGS: Duration = Duration::from_millis(100);
-/// How often it is read before it counts as being edited still.
-const MOST_READINGS: usize = 20;
-
-/// A folder, or why it cannot be read, and what tells it from others.
-struct Seen {
-    folder: Result<PolicyFolder, BundleError>,
-    fingerprint: String,
-}
-
-impl Seen {
-    fn now(path: &Path) -> Self {
-        let folder = PolicyFolder::read(path);
-        let fingerprint = match &folder {
-            Ok(folder) => folder.fingerprint(),
-            Err(error) => error.lines().join("\n"),
-        };
-        Self {
-            folder,
-            fingerprint,
-        }
-    }
-
-    /// The folder once two readings are alike.
-    fn settled(path: &Path) -> Option<Self> {
-        let mut before = Self::now(path);
-        for _ in 0..MOST_READINGS {
-            std::thread::sleep(BETWEEN_READINGS);
-            let now = Self::now(path);
-            if now.fingerprint == before.fingerprint {
-                return Some(now);
-            }
-            before = now;
-        }
-        None
-    }
-
-    fn revision(&self) -> Option<Revision> {
-        self.folder.as_ref().ok().map(PolicyFolder::revision)
-    }
-}
-
-/// Why no policies could be put in force at the start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The folder is broken, and there are no last good policies in its place.
-    #[error(transparent)]
-    Broken(#[from] BundleError),
-    /// The folder does not pass the gate, and there are no last good policies in its place.
-    #[error("the policies are refused, {told}; and nothing can be used instead: {last_good}")]
-    Refused {
-        /// Why they are refused.
-        told: String,
-        /// Why the last good ones cannot be used.
-        last_good: LastGoodError,
-    },
-}
-
-/// What the start found.
-pub struct Start {
-    /// What comes into force.
-    pub bundle: Arc<Bundle>,
-    state: State,
-}
+use seen::Seen;
 
 #[derive(Default)]
 struct State {
@@ -138,68 +76,6 @@ pub struct PolicyReload {
     clock: Clock,
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
-}
-
-/// Finds what comes into force at the start: the folder if it passes the gate, else the last good
-/// policies. Blocks.
-pub fn begin(settings: &Settings, clock: &Clock) -> Result<Start, StartError> {
-    let Some(path) = &settings.policy_dir else {
-        let bundle = Arc::new(Bundle::embedded()?);
-        return Ok(Start {
-            bundle,
-            state: State::default(),
-        });
-    };
-    let last_good = LastGood::in_data_dir(&settings.data_dir);
-    let seen = Seen::now(path);
-    let mut state = State {
-        judged: Some(seen.fingerprint.clone()),
-        ..State::default()
-    };
-    let revision = seen.revision();
-    match judge(Gate::of(settings), seen.folder) {
-        Ok((passed, folder)) => {
-            state.unkept = !keep(&last_good, &folder);
-            tell_unproved(passed.unproved.as_deref());
-            state.unproved = passed.unproved;
-            Ok(Start {
-                bundle: passed.bundle,
-                state,
-            })
-        }
-        Err(why) => match last_good.read() {
-            Ok(bundle) => {
-                tracing::error!(
-                    reasons = ?why.lines(),
-                    revision = %bundle.revision(),
-                    "the policy folder is refused: the last good policies are in force"
-                );
-                state.refused = Some(Arc::new(RefusedEdit {
-                    revision,
-                    unix_millis: clock.unix_millis(),
-                    why,
-                }));
-                Ok(Start {
-                    bundle: Arc::new(bundle),
-                    state,
-                })
-            }
-            Err(last_good) => {
-                tracing::debug!(%last_good, "there are no last good policies");
-                Err(match (why, &last_good) {
-                    (Refusal::Broken(error), LastGoodError::File { source, .. })
-                        if source.kind() == std::io::ErrorKind::NotFound =>
-                    {
-                        StartError::Broken(error)
-                    }
-                    (why, _) => StartError::Refused {
-                        told: why.told(),
-                        last_good,
-                    },
-                })
-            }
-        },
-    }
 }
 
 fn judge(
