@@ -16,7 +16,7 @@ use super::bundle::{Bundle, ListedPolicy};
 pub use super::case_file::Answer;
 use super::case_file::{self, CASES_ENDING, Case};
 use super::problem::{BundleError, in_reading_order};
-use super::sources::Sources;
+use super::sources::{Sources, is_bundle_file};
 
 /// The case files of a policy folder, and the entity files that they name.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl CaseFiles {
         Self::of(Sources::read(folder, is_json)?)
     }
 
-    fn of(sources: Sources) -> Result<Self, BundleError> {
+    pub(super) fn of(sources: Sources) -> Result<Self, BundleError> {
         if sources.problems().is_empty() {
             return Ok(Self { sources });
         }
@@ -75,10 +75,13 @@ impl CaseFiles {
     }
 }
 
-fn is_json(name: &str) -> bool {
+/// Whether a file holds cases, or the entities of some; links are part of the bundle itself.
+pub(super) fn is_json(name: &str) -> bool {
     // The whole name is compared: the Cedar command line does not fold letter case either.
-    name.rsplit_once('.')
-        .is_some_and(|(_, ending)| ending == "json")
+    let is_json = name
+        .rsplit_once('.')
+        .is_some_and(|(_, ending)| ending == "json");
+    is_json && !is_bundle_file(name)
 }
 
 /// How all cases of a folder went.

@@ -32,6 +32,7 @@ mod login;
 mod mint;
 mod policy_format;
 mod policy_proof;
+mod policy_reload;
 mod postgres;
 mod problems;
 mod server;
