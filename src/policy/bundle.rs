@@ -36,7 +36,7 @@ pub struct Bundle {
     pub(super) circumstances: Circumstances,
     pub(super) authorizer: Authorizer,
     warnings: Vec<Problem>,
-    sources: Sources,
+    pub(super) sources: Sources,
 }
 
 impl Bundle {
@@ -54,7 +54,7 @@ impl Bundle {
         Self::from_sources(&Sources::read(folder, is_bundle_file)?)
     }
 
-    fn from_sources(sources: &Sources) -> Result<Self, BundleError> {
+    pub(super) fn from_sources(sources: &Sources) -> Result<Self, BundleError> {
         let mut problems = sources.problems().to_vec();
         let mut warnings = Vec::new();
         let schema = if sources.has_unusable(SCHEMA_FILE) {
@@ -128,7 +128,11 @@ impl Bundle {
     }
 }
 
-fn read_schema(sources: &Sources, warnings: &mut Vec<Problem>) -> Result<Schema, Box<Problem>> {
+/// Reads the schema, and adds what Cedar warns of.
+pub(super) fn read_schema(
+    sources: &Sources,
+    warnings: &mut Vec<Problem>,
+) -> Result<Schema, Box<Problem>> {
     let label = sources.label(SCHEMA_FILE);
     let Some(text) = sources.text(SCHEMA_FILE) else {
         let problem = Problem::of_file(&label, "the policy folder has no schema");

@@ -7,6 +7,7 @@
 //! - [`bundle`]: loads and validates a folder, whole or not at all.
 //! - [`problem`]: what is wrong with a folder, with file, line and span.
 //! - [`cases`]: the cases that stand beside the policies, and running them.
+//! - [`check`]: all there is to say about a folder, short of running its cases and proving.
 //! - [`prove`]: what holds for every possible request, not only for those of the cases.
 //! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
@@ -16,6 +17,7 @@
 
 pub mod bundle;
 pub mod cases;
+pub mod check;
 pub mod format;
 pub mod live;
 pub mod mentions;
