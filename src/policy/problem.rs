@@ -207,7 +207,8 @@ impl Problem {
         Some((line, column))
     }
 
-    fn order(&self) -> (String, usize, String) {
+    /// Where a reader meets it; what has the same order is the same problem.
+    pub(super) fn order(&self) -> (String, usize, String) {
         let start = self.span().map_or(0, |span| span.start);
         (self.file().to_owned(), start, self.message.clone())
     }

@@ -10,6 +10,9 @@
 mod covered;
 mod unused;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -24,6 +27,10 @@ use super::problem::{BundleError, Problem, in_reading_order};
 use super::prove::Invariants;
 use super::sources::{Sources, is_bundle_file};
 use super::written::first_line;
+
+/// The most that a valid bundle is told: finding the lines of more would take long, and reading them
+/// longer.
+const MOST_ADVICE: usize = 1_000;
 
 /// What a check found.
 #[derive(Debug, Serialize)]
@@ -175,9 +182,8 @@ impl Check {
 
 /// A file that cannot be used may have been met more than once.
 fn told_once(problems: Vec<Problem>) -> Vec<Problem> {
-    let mut told = BTreeSet::new();
     let mut problems = in_reading_order(problems);
-    problems.retain(|problem| told.insert(problem.to_string()));
+    problems.dedup_by_key(|problem| problem.order());
     problems
 }
 
@@ -187,6 +193,14 @@ fn advice(bundle: &Bundle) -> Vec<Problem> {
     warnings.extend(without_links(bundle));
     warnings.extend(covered::warnings(bundle));
     warnings.extend(unused::warnings(bundle));
+    let count = warnings.len();
+    if count > MOST_ADVICE {
+        warnings = in_reading_order(warnings);
+        warnings.truncate(MOST_ADVICE);
+        let message = format!("{} more warnings are not told", count - MOST_ADVICE);
+        let rest = Problem::of_file(&bundle.sources.label(""), message);
+        warnings.push(rest.into_warning());
+    }
     warnings
 }
 

@@ -16,8 +16,8 @@ use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 use crate::policy::{Bundle, BundleError};
 
-pub(super) const ADA: UserId = UserId(Uuid::from_u128(0xada));
-pub(super) const BEA: UserId = UserId(Uuid::from_u128(0xbea));
+pub(in crate::policy) const ADA: UserId = UserId(Uuid::from_u128(0xada));
+pub(in crate::policy) const BEA: UserId = UserId(Uuid::from_u128(0xbea));
 
 pub(super) fn user(id: UserId, roles: &[&str]) -> User {
     User {
@@ -30,11 +30,11 @@ pub(super) fn user(id: UserId, roles: &[&str]) -> User {
     }
 }
 
-pub(super) fn signed_in(id: UserId, roles: &[&str]) -> Principal {
+pub(in crate::policy) fn signed_in(id: UserId, roles: &[&str]) -> Principal {
     Principal::User(Arc::new(user(id, roles)))
 }
 
-pub(super) fn dataset(visibility: Visibility, record_status: RecordStatus) -> Dataset {
+pub(in crate::policy) fn dataset(visibility: Visibility, record_status: RecordStatus) -> Dataset {
     Dataset {
         id: DatasetId(Uuid::from_u128(0xda7a)),
         title: "Jacksboro fault: elevation".to_owned(),
@@ -48,7 +48,7 @@ pub(super) fn dataset(visibility: Visibility, record_status: RecordStatus) -> Da
     }
 }
 
-pub(super) fn context() -> Context {
+pub(in crate::policy) fn context() -> Context {
     Context {
         address: "192.0.2.7".parse().unwrap(),
         unix_millis: 1_772_366_400_123,
