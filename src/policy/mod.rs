@@ -12,8 +12,10 @@
 //! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
 //! - [`mentions`]: what policies speak of.
-//! - `sources` reads files, `policies` checks them (`written` and `links` read them), `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
-//!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar.
+//! - `sources` reads files, `written` and `links` what stands in them, `policies` checks it, `probe` tries
+//!   the schema, `vocabulary` speaks Cedar's names, `entities` and `circumstances` prepare what a decision
+//!   looks at, `index` picks the policies that can matter, `decide` asks Cedar, `verdict` puts together
+//!   what it says.
 
 pub mod bundle;
 pub mod cases;
@@ -28,10 +30,12 @@ mod case_file;
 mod circumstances;
 mod decide;
 mod entities;
+mod index;
 mod links;
 mod policies;
 mod probe;
 mod sources;
+mod verdict;
 mod vocabulary;
 mod written;
 

@@ -60,7 +60,7 @@ impl ListedPolicy {
 #[derive(Debug)]
 pub(super) struct Policies {
     /// The policies as Cedar evaluates them, each named by its `@id`.
-    pub(super) set: PolicySet,
+    pub(super) set: Arc<PolicySet>,
     /// The policies as people are told about them, by `@id`.
     pub(super) listed: BTreeMap<String, ListedPolicy>,
     /// The templates as policies that are not in force, by `@id`.
@@ -131,7 +131,7 @@ impl<'a> Reading<'a> {
     fn finish(self) -> Result<Policies, Vec<Problem>> {
         if self.problems.is_empty() {
             Ok(Policies {
-                set: self.set,
+                set: Arc::new(self.set),
                 listed: self.listed,
                 templates: self.templates,
                 places: self.places,

@@ -19,7 +19,7 @@ use crate::policy::{Bundle, BundleError};
 pub(in crate::policy) const ADA: UserId = UserId(Uuid::from_u128(0xada));
 pub(in crate::policy) const BEA: UserId = UserId(Uuid::from_u128(0xbea));
 
-pub(super) fn user(id: UserId, roles: &[&str]) -> User {
+pub(in crate::policy) fn user(id: UserId, roles: &[&str]) -> User {
     User {
         id,
         username: "somebody".parse().unwrap(),
@@ -57,7 +57,11 @@ pub(in crate::policy) fn context() -> Context {
     }
 }
 
-pub(super) fn decide(bundle: &Bundle, principal: &Principal, action: Action) -> Decision {
+pub(in crate::policy) fn decide(
+    bundle: &Bundle,
+    principal: &Principal,
+    action: Action,
+) -> Decision {
     let dataset = Arc::new(dataset(Visibility::Public, RecordStatus::Published));
     bundle.decide(
         principal,
@@ -85,7 +89,7 @@ pub(in crate::policy) fn bundle(policies: &str) -> Result<Bundle, BundleError> {
 }
 
 /// What is wrong with a folder, a line a problem, without the name of the folder.
-pub(super) fn told(folder: &TempDir) -> Vec<String> {
+pub(in crate::policy) fn told(folder: &TempDir) -> Vec<String> {
     let origin = format!("{}/", folder.path().display());
     let error = Bundle::load(folder.path()).unwrap_err();
     let lines = error.lines().into_iter();
