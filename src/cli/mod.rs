@@ -154,10 +154,13 @@ enum ApiKeyVerb {
 
 #[derive(Debug, Subcommand)]
 enum PolicyVerb {
-    /// Parse and validate the policies
+    /// Parse and validate the policies, their cases and their invariants
     Check {
         /// The policy folder; the settings' one if left out
         dir: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Tell what an edit changes over the whole catalog
     Diff(policy_diff::Arguments),
@@ -252,7 +255,9 @@ pub fn run() -> ExitCode {
 fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
     match verb {
         Verb::Config { json, markdown } => config::show(settings, json, markdown),
-        Verb::Policy(PolicyVerb::Check { dir }) => policy::check::run(settings, dir.as_deref()),
+        Verb::Policy(PolicyVerb::Check { dir, json }) => {
+            policy::check::run(settings, dir.as_deref(), json)
+        }
         Verb::Policy(PolicyVerb::Test { dir, json }) => {
             policy::test::run(settings, dir.as_deref(), json)
         }

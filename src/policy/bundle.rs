@@ -38,7 +38,7 @@ pub struct Bundle {
     pub(super) circumstances: Circumstances,
     pub(super) authorizer: Authorizer,
     warnings: Vec<Problem>,
-    sources: Sources,
+    pub(super) sources: Sources,
 }
 
 impl Bundle {
@@ -148,7 +148,11 @@ fn index(sources: &Sources, schema: &Schema, policies: &Policies) -> Result<Inde
     Index::new(&policies.set, &actions).map_err(|error| unfit(&*error))
 }
 
-fn read_schema(sources: &Sources, warnings: &mut Vec<Problem>) -> Result<Schema, Box<Problem>> {
+/// Reads the schema, and adds what Cedar warns of.
+pub(super) fn read_schema(
+    sources: &Sources,
+    warnings: &mut Vec<Problem>,
+) -> Result<Schema, Box<Problem>> {
     let label = sources.label(SCHEMA_FILE);
     let Some(text) = sources.text(SCHEMA_FILE) else {
         let problem = Problem::of_file(&label, "the policy folder has no schema");

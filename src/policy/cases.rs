@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use cedar_policy::Decision as CedarDecision;
+use cedar_policy::{Decision as CedarDecision, Schema};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
@@ -45,16 +45,19 @@ impl CaseFiles {
         })
     }
 
+    /// Reads every case, or tells every one that does not read or does not fit the schema.
+    pub(super) fn read(&self, schema: &Schema) -> Result<Vec<Case>, BundleError> {
+        case_file::read(&self.sources, schema).map_err(|problems| BundleError::Invalid {
+            problems: in_reading_order(problems),
+        })
+    }
+
     /// Puts every case to a bundle.
     ///
     /// Fails with every case that does not read or does not fit the bundle's schema. A case that
     /// reads and is not met is a failure in the report.
     pub fn run(&self, bundle: &Bundle) -> Result<CaseReport, BundleError> {
-        let cases = case_file::read(&self.sources, &bundle.schema).map_err(|problems| {
-            BundleError::Invalid {
-                problems: in_reading_order(problems),
-            }
-        })?;
+        let cases = self.read(&bundle.schema)?;
         let results: Vec<CaseResult> = cases.iter().map(|case| put(case, bundle)).collect();
         let passed = results.iter().filter(|result| result.is_passed).count();
         let lacking = |answer| -> Vec<String> {

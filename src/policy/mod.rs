@@ -8,6 +8,7 @@
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
 //! - [`problem`]: what is wrong with a folder, with file, line and span.
 //! - [`cases`]: the cases that stand beside the policies, and running them.
+//! - [`check`]: all there is to say about a folder, short of running its cases and proving.
 //! - [`prove`]: what holds for every possible request, not only for those of the cases.
 //! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
@@ -19,6 +20,7 @@
 
 pub mod bundle;
 pub mod cases;
+pub mod check;
 pub mod folder;
 pub mod format;
 pub mod live;

@@ -63,6 +63,10 @@ pub(super) struct Policies {
     pub(super) set: Arc<PolicySet>,
     /// The policies as people are told about them, by `@id`.
     pub(super) listed: BTreeMap<String, ListedPolicy>,
+    /// The templates as policies that are not in force, by `@id`.
+    pub(super) templates: BTreeMap<String, ListedPolicy>,
+    /// Where policies and templates stand, by `@id`.
+    pub(super) places: BTreeMap<String, Place>,
     /// What validation warns of.
     pub(super) warnings: Vec<Problem>,
 }
@@ -92,9 +96,10 @@ pub(super) fn read(sources: &Sources, schema: Option<&Schema>) -> Result<Policie
 }
 
 /// Where a policy stands.
-struct Place {
-    file: String,
-    span: Range<usize>,
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) file: String,
+    pub(super) span: Range<usize>,
     /// Whether it is a link: what Cedar says of it has the places of its template.
     is_link: bool,
 }
@@ -128,6 +133,8 @@ impl<'a> Reading<'a> {
             Ok(Policies {
                 set: Arc::new(self.set),
                 listed: self.listed,
+                templates: self.templates,
+                places: self.places,
                 warnings: self.warnings,
             })
         } else {

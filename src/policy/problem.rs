@@ -12,6 +12,7 @@ use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity,
     SourceCode,
 };
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 /// The widest line of a rendered report, in columns.
 const REPORT_WIDTH: usize = 100;
@@ -165,6 +166,12 @@ impl Problem {
         self
     }
 
+    /// Whether it is worth a look only, and does not refuse the bundle.
+    #[must_use]
+    pub fn is_warning(&self) -> bool {
+        self.is_warning
+    }
+
     /// The file, as the reader of the message would name it.
     #[must_use]
     pub fn file(&self) -> &str {
@@ -200,7 +207,8 @@ impl Problem {
         Some((line, column))
     }
 
-    fn order(&self) -> (String, usize, String) {
+    /// Where a reader meets it; what has the same order is the same problem.
+    pub(super) fn order(&self) -> (String, usize, String) {
         let start = self.span().map_or(0, |span| span.start);
         (self.file().to_owned(), start, self.message.clone())
     }
@@ -239,6 +247,23 @@ impl fmt::Display for Problem {
             Some(help) => write!(f, " ({})", help.replace('\n', " ")),
             None => Ok(()),
         }
+    }
+}
+
+impl Serialize for Problem {
+    /// For programs: what is not known, the place of a whole file for one, is null.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let severity = if self.is_warning { "warning" } else { "error" };
+        let position = self.position();
+        let mut members = serializer.serialize_struct("Problem", 7)?;
+        members.serialize_field("severity", severity)?;
+        members.serialize_field("file", self.file())?;
+        members.serialize_field("line", &position.map(|(line, _)| line))?;
+        members.serialize_field("column", &position.map(|(_, column)| column))?;
+        members.serialize_field("span", &self.span())?;
+        members.serialize_field("message", &self.message)?;
+        members.serialize_field("help", &self.help)?;
+        members.end()
     }
 }
 

@@ -30,6 +30,7 @@ mod key_set;
 mod limits;
 mod login;
 mod mint;
+mod policy_check;
 mod policy_format;
 mod policy_proof;
 mod policy_reload;

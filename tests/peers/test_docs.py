@@ -262,7 +262,8 @@ def lay_over(gateway, example):
 def test_the_cases_of_an_example_fail_without_its_policy(example, make_gateway):
     gateway = lay_over(make_gateway(), example)
     assert gateway.run("policy", "test").returncode == 0
-    (gateway.folder / "policies" / f"{example}.cedar").unlink()
+    for ending in ("cedar", "links.json"):
+        (gateway.folder / "policies" / f"{example}.{ending}").unlink(missing_ok=True)
     done = gateway.run("policy", "test", "--json", check=False)
     assert done.returncode == 3, done.stdout + done.stderr
     assert example in done.stdout

@@ -4,27 +4,44 @@ use std::path::Path;
 
 use crate::cli::{Ending, Failure, print, show};
 use crate::config::Settings;
-use crate::policy::BundleError;
+use crate::policy::check::Check;
 use crate::policy::problem::render_problems;
 
-use super::{broken, open};
+use super::broken;
 
-/// Parses and validates a folder, and prints its revision or all that is wrong with it.
-pub(in crate::cli) fn run(settings: &Settings, folder: Option<&Path>) -> Result<Ending, Failure> {
-    let bundle = match open(settings, folder) {
-        Ok(bundle) => bundle,
-        Err(error @ BundleError::Unreadable { .. }) => return Err(broken(&error)),
-        Err(error) => {
-            print::error(error.render(print::is_coloured()).trim_end());
-            return Ok(Ending::No);
-        }
-    };
-    if !bundle.warnings().is_empty() {
-        print::note(render_problems(bundle.warnings(), print::is_coloured()).trim_end());
+/// Checks a folder, and prints its revision or all that is wrong with it.
+pub(in crate::cli) fn run(
+    settings: &Settings,
+    folder: Option<&Path>,
+    is_json: bool,
+) -> Result<Ending, Failure> {
+    let check = match folder.or(settings.policy_dir.as_deref()) {
+        Some(folder) => Check::of_folder(folder),
+        None => Check::embedded(),
     }
-    let count = bundle.policies().len();
-    show(format!(
-        "{count} policies are valid; revision {}",
-        bundle.revision()
-    ))
+    .map_err(|error| broken(&error))?;
+    if is_json {
+        show(serde_json::to_string_pretty(&check).map_err(Failure::new)?)?;
+    } else {
+        tell(&check)?;
+    }
+    Ok(if check.is_passed() {
+        Ending::Done
+    } else {
+        Ending::No
+    })
+}
+
+fn tell(check: &Check) -> Result<(), Failure> {
+    let is_coloured = print::is_coloured();
+    if !check.problems.is_empty() {
+        print::error(render_problems(&check.problems, is_coloured).trim_end());
+    }
+    if !check.warnings.is_empty() {
+        print::note(render_problems(&check.warnings, is_coloured).trim_end());
+    }
+    if let Some(summary) = check.summary() {
+        show(summary)?;
+    }
+    Ok(())
 }

@@ -61,7 +61,7 @@ impl Invariants {
     }
 
     /// Parses and validates every invariant against the schema of the policies.
-    pub(super) fn read(&self, schema: &Schema) -> Result<Valid, BundleError> {
+    pub(in crate::policy) fn read(&self, schema: &Schema) -> Result<Valid, BundleError> {
         let mut reading = Reading {
             sources: &self.sources,
             set: PolicySet::new(),
@@ -94,16 +94,16 @@ impl Invariants {
 }
 
 /// Invariants that are in order.
-pub(super) struct Valid {
+pub(in crate::policy) struct Valid {
     /// By file and line.
-    pub(super) invariants: Vec<Invariant>,
+    pub(in crate::policy) invariants: Vec<Invariant>,
     /// What validation warns of.
-    pub(super) warnings: Vec<Problem>,
+    pub(in crate::policy) warnings: Vec<Problem>,
 }
 
 /// One invariant.
 #[derive(Clone, Debug)]
-pub(super) struct Invariant {
+pub(in crate::policy) struct Invariant {
     pub(super) id: String,
     pub(super) file: String,
     pub(super) line: usize,

@@ -1,0 +1,272 @@
+//! What `policy diff` costs at size, and whether it is right there: `cargo bench --bench comparison`.
+//!
+//! 100,000 datasets and 1,000 users are made in memory, and the shipped policies are compared with an
+//! edit of them that reads tags, roles, owners and names. Then pairs are drawn, as many among the
+//! changes as among all pairs, and each is put to both bundles: the bench fails where the comparison
+//! says otherwise. It prints times and counts and asserts none of them.
+//!
+//! `SEED` repeats a run, `DATASETS` and `USERS` make it smaller.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a bench prints, and fails by panicking"
+)]
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use cedargate::domain::action::Action;
+use cedargate::domain::caller::{Authentication, Context};
+use cedargate::domain::dataset::{Dataset, RecordStatus, Visibility};
+use cedargate::domain::id::{DatasetId, UserId};
+use cedargate::domain::name::RoleName;
+use cedargate::domain::principal::{Principal, Tags, User};
+use cedargate::domain::resource::Resource;
+use cedargate::policy::Bundle;
+use cedargate::service::policy_review::comparison::{
+    Change, Circumstances, Comparison, Group, compare,
+};
+use cedargate::storage::{Catalog, UserRecord};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use uuid::Uuid;
+
+const DATASETS: u64 = 100_000;
+const USERS: u64 = 1_000;
+const ROLES: u64 = 20;
+/// How many pairs are put to the bundles.
+const SAMPLE: usize = 20_000;
+const ACTIONS: [Action; 3] = [Action::Read, Action::Discover, Action::Administer];
+const CIRCUMSTANCES: Circumstances = Circumstances {
+    address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    unix_millis: 1_772_366_400_000,
+};
+/// What the edit adds to the shipped policies.
+const EDIT: &str = r#"
+@id("embargo") @reason("The dataset is under embargo.")
+forbid (principal, action in [Action::"read", Action::"discover"], resource)
+when { resource.hasTag("embargo") && resource.getTag("embargo").contains("yes") }
+unless { resource has owner && resource.owner == principal };
+
+@id("one-user") @reason("A user helps out.")
+permit (principal == User::"00000000-0000-0000-0000-000000000007", action == Action::"read", resource is Dataset)
+when { resource.visibility == Visibility::"restricted" };
+
+@id("owners-administer") @reason("Owners of drafts with their role administer them.")
+permit (principal in Role::"role-3", action == Action::"administer", resource is Dataset)
+when { resource has owner && resource.owner == principal && resource.record_status == RecordStatus::"draft" };
+"#;
+
+/// Nobody's id stands for who did not sign in.
+type Pair = (Option<UserId>, Action, DatasetId);
+/// The groups that speak of a dataset.
+type Told<'a> = HashMap<(Action, DatasetId), Vec<&'a Group>>;
+
+fn main() {
+    let number =
+        |name: &str, usual: u64| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
+    let seed = number("SEED", rand::random());
+    let (datasets, users) = (number("DATASETS", DATASETS), number("USERS", USERS));
+    println!("SEED={seed} DATASETS={datasets} USERS={users}");
+    let mut chance = StdRng::seed_from_u64(seed);
+    let (from, to) = (Bundle::embedded().unwrap(), edited());
+    let catalog = catalog(&mut chance, users, datasets);
+
+    let copy = catalog.clone();
+    let begun = Instant::now();
+    let comparison = compare(&from, &to, copy, CIRCUMSTANCES, || {});
+    let taken = begun.elapsed();
+    println!(
+        "compared in {taken:.2?}: {} pairs of a caller and a dataset, {} decisions, {} changes in {} groups",
+        (users + 1) * datasets,
+        comparison.decided,
+        comparison.changed,
+        comparison.groups.len(),
+    );
+    let begun = Instant::now();
+    let changed = spot_check(&mut chance, &from, &to, &catalog, &comparison);
+    println!(
+        "{SAMPLE} pairs put to both bundles in {:.2?}: all as compared, {changed} of them changes",
+        begun.elapsed()
+    );
+}
+
+fn edited() -> Bundle {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    for entry in std::fs::read_dir(shipped).unwrap() {
+        let entry = entry.unwrap();
+        if entry.path().is_file() {
+            std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+    }
+    std::fs::write(folder.path().join("edit.cedar"), EDIT).unwrap();
+    Bundle::load(folder.path()).unwrap()
+}
+
+fn role(number: u64) -> RoleName {
+    format!("role-{number}").parse().unwrap()
+}
+
+fn user_id(number: u64) -> UserId {
+    UserId(Uuid::from_u128(u128::from(number)))
+}
+
+fn catalog(chance: &mut StdRng, users: u64, datasets: u64) -> Catalog {
+    let some_roles = |chance: &mut StdRng, most: u64| -> BTreeSet<RoleName> {
+        let count = chance.random_range(0..=most);
+        (0..count)
+            .map(|_| role(chance.random_range(0..ROLES)))
+            .collect()
+    };
+    let user = |chance: &mut StdRng, number: u64| UserRecord {
+        user: User {
+            id: user_id(number),
+            username: format!("user-{number}").parse().unwrap(),
+            issuer: None,
+            roles: some_roles(chance, 3),
+            claims: Tags::new(),
+            is_disabled: false,
+        },
+        password_hash: None,
+    };
+    let dataset = |chance: &mut StdRng, number: u64| {
+        let readers = chance.random_range(0..4_u64);
+        let tag = chance
+            .random_bool(0.02)
+            .then(|| ("embargo".to_owned(), BTreeSet::from(["yes".to_owned()])));
+        Dataset {
+            id: DatasetId(Uuid::from_u128(u128::from(number))),
+            title: format!("Dataset {number}"),
+            visibility: Visibility::ALL[chance.random_range(0..Visibility::ALL.len())],
+            record_status: RecordStatus::ALL[chance.random_range(0..RecordStatus::ALL.len())],
+            owner: chance
+                .random_bool(0.8)
+                .then(|| user_id(chance.random_range(0..users))),
+            reader_users: (0..readers)
+                .map(|_| user_id(chance.random_range(0..users)))
+                .collect(),
+            reader_roles: some_roles(chance, 2),
+            tags: tag.into_iter().collect(),
+            file: None,
+        }
+    };
+    let roles = (0..ROLES).map(role).chain(["admin".parse().unwrap()]);
+    Catalog {
+        version: 1,
+        roles: roles.collect(),
+        users: (0..users).map(|number| user(chance, number)).collect(),
+        datasets: (0..datasets)
+            .map(|number| dataset(chance, number))
+            .collect(),
+    }
+}
+
+/// Puts pairs to both bundles, half of them drawn among the changes; says how many were changes.
+fn spot_check(
+    chance: &mut StdRng,
+    from: &Bundle,
+    to: &Bundle,
+    catalog: &Catalog,
+    comparison: &Comparison,
+) -> usize {
+    let users: BTreeMap<UserId, &User> = catalog
+        .users
+        .iter()
+        .map(|record| (record.user.id, &record.user))
+        .collect();
+    let datasets: BTreeMap<DatasetId, &Dataset> = catalog
+        .datasets
+        .iter()
+        .map(|dataset| (dataset.id, dataset))
+        .collect();
+    let mut told: Told<'_> = HashMap::new();
+    for group in &comparison.groups {
+        for dataset in &group.datasets {
+            told.entry((group.action, dataset.id))
+                .or_default()
+                .push(group);
+        }
+    }
+    let mut changed = 0;
+    for round in 0..SAMPLE {
+        let pair = if round % 2 == 0 && comparison.has_changes() {
+            drawn_from(chance, comparison)
+        } else {
+            let user = chance.random_range(0..=catalog.users.len());
+            let dataset = &catalog.datasets[chance.random_range(0..catalog.datasets.len())];
+            let user = catalog.users.get(user).map(|record| record.user.id);
+            (
+                user,
+                ACTIONS[chance.random_range(0..ACTIONS.len())],
+                dataset.id,
+            )
+        };
+        let (user, action, dataset) = pair;
+        let principal = user.map_or(Principal::Anonymous, |id| {
+            Principal::User(Arc::new(users[&id].clone()))
+        });
+        let resource = Resource::Dataset(Arc::new(datasets[&dataset].clone()));
+        let due = asked(from, to, &principal, action, &resource);
+        assert_eq!(said(&told, pair), due, "{pair:?}");
+        changed += usize::from(due.is_some());
+    }
+    changed
+}
+
+fn drawn_from(chance: &mut StdRng, comparison: &Comparison) -> Pair {
+    let group = &comparison.groups[chance.random_range(0..comparison.groups.len())];
+    let askers = group.users.len() + usize::from(group.is_anonymous);
+    let user = group
+        .users
+        .get(chance.random_range(0..askers))
+        .map(|user| user.id);
+    let dataset = &group.datasets[chance.random_range(0..group.datasets.len())];
+    (user, group.action, dataset.id)
+}
+
+/// What a comparison says of a pair; it must say it once.
+fn said(told: &Told<'_>, (user, action, dataset): Pair) -> Option<Change> {
+    let groups = told.get(&(action, dataset)).into_iter().flatten();
+    let is_meant = |group: &&&Group| match user {
+        Some(id) => group.users.iter().any(|user| user.id == id),
+        None => group.is_anonymous,
+    };
+    let changes: Vec<Change> = groups.filter(is_meant).map(|group| group.change).collect();
+    assert!(changes.len() <= 1, "a pair is told twice");
+    changes.first().copied()
+}
+
+fn asked(
+    from: &Bundle,
+    to: &Bundle,
+    principal: &Principal,
+    action: Action,
+    resource: &Resource,
+) -> Option<Change> {
+    let context = Context {
+        address: CIRCUMSTANCES.address,
+        unix_millis: CIRCUMSTANCES.unix_millis,
+        authentication: match principal {
+            Principal::Anonymous => Authentication::None,
+            Principal::User(_) => Authentication::Password,
+        },
+        key: None,
+    };
+    let before = from
+        .decide(principal, action, resource, &context)
+        .is_permitted;
+    let after = to
+        .decide(principal, action, resource, &context)
+        .is_permitted;
+    match (before, after) {
+        (false, true) => Some(Change::Gains),
+        (true, false) => Some(Change::Loses),
+        _ => None,
+    }
+}

@@ -1,0 +1,161 @@
+//! Unused declarations: entity types and actions that an author added to the schema and nothing
+//! speaks of.
+//!
+//! What the shipped schema declares is the program's own and is never told. In doubt a name counts
+//! as spoken of. This module refuses to know what the declarations mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use cedar_policy::{Policy, SchemaFragment, Template};
+use serde_json::Value;
+
+use crate::policy::bundle::Bundle;
+use crate::policy::problem::Problem;
+use crate::policy::sources::{SCHEMA_FILE, Sources};
+
+/// What ends the names of a declaration on its line.
+const AFTER_NAMES: [&str; 8] = [" in ", "=", "{", "[", ";", " appliesTo", " enum", " tags"];
+
+/// What a schema declares: by kind and name, with what each declaration speaks of.
+type Declarations = BTreeMap<(Kind, String), BTreeSet<String>>;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Entity,
+    Action,
+    Common,
+}
+
+/// A warning for each declaration of the author's own that nothing speaks of.
+pub(super) fn warnings(bundle: &Bundle) -> Vec<Problem> {
+    let Some(text) = bundle.sources.text(SCHEMA_FILE) else {
+        return Vec::new();
+    };
+    let shipped = Sources::shipped(|name| name == SCHEMA_FILE).ok();
+    let shipped =
+        shipped.and_then(|sources| sources.text(SCHEMA_FILE).and_then(|t| declarations(t)));
+    let (Some(shipped), Some(declared)) = (shipped, declarations(text)) else {
+        return Vec::new();
+    };
+    let spoken = said_by_policies(bundle);
+    let label = bundle.sources.label(SCHEMA_FILE);
+    let unused = declared
+        .keys()
+        .filter(|declared| declared.0 != Kind::Common && !shipped.contains_key(*declared))
+        .filter(|key| !is_used(key, &declared, &spoken));
+    unused
+        .map(|(kind, name)| {
+            let (word, help) = match kind {
+                Kind::Action => (
+                    "action",
+                    "Cedargate asks its own actions alone: let policies name this one as a group of \
+                     them, or remove it",
+                ),
+                Kind::Entity | Kind::Common => ("entity", "let a policy speak of it, or remove it"),
+            };
+            let message = format!("nothing speaks of the {word} {name}");
+            match declaration_span(text, word, name) {
+                Some(span) => Problem::at(&label, text, span, message),
+                None => Problem::of_file(&label, message),
+            }
+            .with_help(help)
+            .into_warning()
+        })
+        .collect()
+}
+
+fn is_used(key: &(Kind, String), declared: &Declarations, spoken: &BTreeSet<String>) -> bool {
+    let (kind, name) = key;
+    let is_in_force = |names: &BTreeSet<String>| names.iter().any(|name| spoken.contains(name));
+    spoken.contains(name)
+        || declared
+            .iter()
+            .any(|(other, names)| other != key && names.contains(name))
+        // An action is spoken of where a group is that it stands in.
+        || (*kind == Kind::Action && declared.get(key).is_some_and(is_in_force))
+}
+
+/// The declarations of a schema; names are without their namespace.
+fn declarations(text: &str) -> Option<Declarations> {
+    let (fragment, _) = SchemaFragment::from_cedarschema_str(text).ok()?;
+    let json = fragment.to_json_value().ok()?;
+    let mut found = Declarations::new();
+    for namespace in json.as_object()?.values() {
+        for (member, kind) in [
+            ("entityTypes", Kind::Entity),
+            ("actions", Kind::Action),
+            ("commonTypes", Kind::Common),
+        ] {
+            let declared = namespace.get(member).and_then(Value::as_object);
+            for (name, declaration) in declared.into_iter().flatten() {
+                let mut names = BTreeSet::new();
+                // Types do not bring an action into force: only its groups do.
+                let said = if kind == Kind::Action { "memberOf" } else { "" };
+                match declaration.get(said) {
+                    Some(groups) => collect(groups, &mut names),
+                    None if kind == Kind::Action => {}
+                    None => collect(declaration, &mut names),
+                }
+                found.insert((kind, name.clone()), names);
+                if let Some(applies) = declaration.get("appliesTo") {
+                    let types = found.entry((Kind::Common, format!("action {name}")));
+                    collect(applies, types.or_default());
+                }
+            }
+        }
+    }
+    Some(found)
+}
+
+fn said_by_policies(bundle: &Bundle) -> BTreeSet<String> {
+    let set = &bundle.policies.set;
+    let policies = set.policies().map(Policy::to_json);
+    let mut spoken = BTreeSet::new();
+    for written in policies
+        .chain(set.templates().map(Template::to_json))
+        .flatten()
+    {
+        collect(&written, &mut spoken);
+    }
+    spoken
+}
+
+/// Every text that could be a name, without its namespace.
+fn collect(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            let own = text.rsplit("::").next().unwrap_or(text);
+            names.insert(own.to_owned());
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, names)),
+        Value::Object(members) => members
+            .iter()
+            .filter(|(name, _)| !["enum", "annotations"].contains(&name.as_str()))
+            .for_each(|(_, value)| collect(value, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Where a name is declared, if its declaration begins on one line with it.
+fn declaration_span(text: &str, word: &str, name: &str) -> Option<Range<usize>> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let code = line.split("//").next().unwrap_or(line);
+        if code.trim_start().starts_with(word) {
+            let ends = AFTER_NAMES.iter().filter_map(|end| code.find(end));
+            let names = code.get(..ends.min().unwrap_or(code.len()))?;
+            let is_name = |c: char| c.is_alphanumeric() || c == '_';
+            let found = names.match_indices(name).find(|(at, found)| {
+                let before = names.get(..*at).and_then(|s| s.chars().next_back());
+                let after = names.get(at + found.len()..).and_then(|s| s.chars().next());
+                !before.is_some_and(is_name) && !after.is_some_and(is_name)
+            });
+            if let Some((at, found)) = found {
+                return Some(start + at..start + at + found.len());
+            }
+        }
+        start += line.len();
+    }
+    None
+}
