@@ -24,6 +24,8 @@ pub mod prove;
 
 mod case_file;
 mod circumstances;
+#[cfg(test)]
+mod conditions;
 mod decide;
 mod entities;
 mod policies;
