@@ -27,7 +27,7 @@ use crate::service::health::Health;
 use crate::service::issuers::Issuers;
 use crate::service::key_uses::KeyUses;
 use crate::service::keys::Keys;
-use crate::service::limits::Limits;
+use crate::service::limits::{Limits, Rates};
 use crate::service::mints::Mints;
 use crate::service::outside_users::OutsideUsers;
 use crate::service::password::Passwords;
@@ -71,10 +71,11 @@ impl Ground {
         settings: &Settings,
         metrics: PrometheusHandle,
     ) -> Capabilities {
-        let limits = Arc::new(Limits::new(
-            settings.mint_limit_per_minute,
-            self.clock.clone(),
-        ));
+        let rates = Rates {
+            mints: settings.mint_limit_per_minute,
+            requests: settings.request_limit_per_minute,
+        };
+        let limits = Arc::new(Limits::new(rates, self.clock.clone()));
         let mints = Arc::new(Mints::of(self.database.clone()));
         let authenticator = Arc::new(self.authenticator(&limits, &mints));
         let Self {

@@ -105,6 +105,8 @@ pub struct Settings {
     pub jwks_max_age: Duration,
     /// How many download tokens a principal may ask for in a minute; none is no limit.
     pub mint_limit_per_minute: Option<NonZeroU32>,
+    /// How many other requests a principal may make in a minute; none is no limit.
+    pub request_limit_per_minute: Option<NonZeroU32>,
     /// The proxies whose word about the client address counts.
     pub trusted_proxies: Vec<IpNet>,
     /// The web pages that may call the API from a browser.
@@ -152,6 +154,7 @@ impl Settings {
             refresh_lifetime: reading.seconds(&setting::REFRESH_LIFETIME)?,
             jwks_max_age: reading.seconds(&setting::JWKS_MAX_AGE)?,
             mint_limit_per_minute: NonZeroU32::new(reading.whole(&setting::MINT_LIMIT)?),
+            request_limit_per_minute: NonZeroU32::new(reading.whole(&setting::REQUEST_LIMIT)?),
             trusted_proxies: trusted_proxies(reading)?,
             allowed_origins: allowed_origins(reading)?,
             request_timeout: reading.seconds(&setting::REQUEST_TIMEOUT)?,

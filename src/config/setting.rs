@@ -114,6 +114,8 @@ settings! {
         "How long verifiers may cache the key set. No key signs before it was published this long.";
     MINT_LIMIT = "mint_limit_per_minute", "60", Whole(0, 1_000_000, "requests a minute"),
         "How many download tokens a principal, or an anonymous address, may ask for. Logins and credentials that fail count for their address. 0 is no limit.";
+    REQUEST_LIMIT = "request_limit_per_minute", "600", Whole(0, 1_000_000, "requests a minute"),
+        "How many other requests a principal, or an anonymous address, may make: lists of datasets, API keys, administration. Downloads with a credential that is good are not limited. 0 is no limit.";
     TRUSTED_PROXIES = "trusted_proxies", "", List("addresses or blocks, such as 10.0.0.0/8"),
         "The proxies whose word about the client address counts. Nobody else's does: name only machines of yours.";
     ALLOWED_ORIGINS = "allowed_origins", "*",

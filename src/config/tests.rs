@@ -130,6 +130,7 @@ fn every_setting_can_be_set_by_its_variable() {
         ("refresh_lifetime", "3600"),
         ("jwks_max_age", "62"),
         ("mint_limit_per_minute", "0"),
+        ("request_limit_per_minute", "14"),
         ("trusted_proxies", "10.0.0.0/8,127.0.0.1/32"),
         (
             "allowed_origins",
@@ -155,6 +156,7 @@ fn every_setting_can_be_set_by_its_variable() {
         assert_eq!(row.origin, Origin::Environment(variable.clone()));
     }
     assert_eq!(settings.mint_limit_per_minute, None);
+    assert_eq!(settings.request_limit_per_minute, NonZeroU32::new(14));
     assert_eq!(settings.trusted_proxies.len(), 2);
 }
 

@@ -161,7 +161,7 @@ impl ApiKeys {
             record.authentication = caller.authentication;
             record.key_id = caller.key.as_ref().map(|key| key.id);
         }
-        self.limits.count(&caller)?;
+        self.limits.count_request(&caller)?;
         let Some(owner) = caller.principal.user_id() else {
             return Err(ServiceError::CredentialMissing {
                 detail: "API keys belong to somebody: sign in and try again".to_owned(),

@@ -106,7 +106,7 @@ impl CatalogView {
 
     async fn admit(&self, visitor: &Visitor) -> Result<Asker, ServiceError> {
         let caller = self.authenticator.resolve(visitor).await?;
-        self.limits.count(&caller)?;
+        self.limits.count_request(&caller)?;
         Ok(self.access.decisions.admit(caller))
     }
 }

@@ -69,7 +69,7 @@ impl DownloadTokens {
         record: &mut AuditRecord,
     ) -> Result<DownloadToken, ServiceError> {
         let caller = self.authenticator.resolve(visitor).await?;
-        self.limits.count(&caller)?;
+        self.limits.count_mint(&caller)?;
         let readable = self.access.read(&caller, dataset_id, record).await?;
         let lifetime = self.lifetime.min(readable.decision.max_ttl);
         let issued_at = self.clock.unix_seconds();

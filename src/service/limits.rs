@@ -1,7 +1,8 @@
 //! Limits: how often one principal and one address may ask.
 //!
 //! One bucket a principal and one an address, never by path, so that another spelling of an id
-//! buys nothing. Failed authentication counts in its address's bucket. The buckets follow the
+//! buys nothing; lists and administration have buckets of their own, so that looking around costs
+//! nobody a mint. Failed authentication counts in its address's bucket. The buckets follow the
 //! generic cell rate algorithm (library `governor`): a bucket that is full holds a minute's worth.
 //! This module refuses to know what is being asked for.
 
@@ -36,20 +37,73 @@ enum Holder {
     Address(IpAddr),
 }
 
+/// How many requests a principal, or an anonymous address, may make in a minute; none is no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// Mints, and what counts like them: failed authentication.
+    pub mints: Option<NonZeroU32>,
+    /// Lists, API keys and administration.
+    pub requests: Option<NonZeroU32>,
+}
+
 /// Counts requests and says when there are too many.
 pub struct Limits {
+    mints: Buckets,
+    requests: Buckets,
+}
+
+/// One bucket a holder.
+struct Buckets {
     per_minute: Option<NonZeroU32>,
-    buckets: Cache<Holder, Arc<Bucket>>,
+    by_holder: Cache<Holder, Arc<Bucket>>,
     clock: Clock,
 }
 
 impl Limits {
-    /// Allows `per_minute` requests for each principal and each address, or any number.
+    /// Allows as much to each principal and each address.
     #[must_use]
-    pub fn new(per_minute: Option<NonZeroU32>, clock: Clock) -> Self {
+    pub fn new(rates: Rates, clock: Clock) -> Self {
+        Self {
+            mints: Buckets::new(rates.mints, clock.clone()),
+            requests: Buckets::new(rates.requests, clock),
+        }
+    }
+
+    /// Counts one mint of a caller: in the user's bucket, or in the address's when anonymous.
+    pub fn count_mint(&self, caller: &Caller) -> Result<(), ServiceError> {
+        self.mints.take_from(Holder::of(caller))
+    }
+
+    /// Counts one request of a caller that mints nothing.
+    pub fn count_request(&self, caller: &Caller) -> Result<(), ServiceError> {
+        self.requests.take_from(Holder::of(caller))
+    }
+
+    /// Counts one refresh of a user's session like a mint.
+    pub fn count_user(&self, user_id: UserId) -> Result<(), ServiceError> {
+        self.mints.take_from(Holder::User(user_id))
+    }
+
+    /// Counts one login or one failed authentication of an address like an anonymous mint.
+    pub fn count_address(&self, address: IpAddr) -> Result<(), ServiceError> {
+        self.mints.take_from(Holder::Address(network_of(address)))
+    }
+}
+
+impl Holder {
+    fn of(caller: &Caller) -> Self {
+        match caller.principal.user_id() {
+            Some(user_id) => Self::User(user_id),
+            None => Self::Address(network_of(caller.address)),
+        }
+    }
+}
+
+impl Buckets {
+    fn new(per_minute: Option<NonZeroU32>, clock: Clock) -> Self {
         Self {
             per_minute,
-            buckets: Cache::builder()
+            by_holder: Cache::builder()
                 .max_capacity(MOST_BUCKETS)
                 .time_to_idle(FULL_AGAIN)
                 .build(),
@@ -57,29 +111,11 @@ impl Limits {
         }
     }
 
-    /// Counts one request of a caller: in the user's bucket, or in the address's when anonymous.
-    pub fn count(&self, caller: &Caller) -> Result<(), ServiceError> {
-        match caller.principal.user_id() {
-            Some(user_id) => self.count_user(user_id),
-            None => self.count_address(caller.address),
-        }
-    }
-
-    /// Counts one request of a user.
-    pub fn count_user(&self, user_id: UserId) -> Result<(), ServiceError> {
-        self.take_from(Holder::User(user_id))
-    }
-
-    /// Counts one anonymous request, or one failed authentication, of an address.
-    pub fn count_address(&self, address: IpAddr) -> Result<(), ServiceError> {
-        self.take_from(Holder::Address(network_of(address)))
-    }
-
     fn take_from(&self, holder: Holder) -> Result<(), ServiceError> {
         let Some(per_minute) = self.per_minute else {
             return Ok(());
         };
-        let bucket = self.buckets.get_with(holder, || {
+        let bucket = self.by_holder.get_with(holder, || {
             let quota = Quota::per_minute(per_minute);
             Arc::new(RateLimiter::direct_with_clock(
                 quota,
@@ -123,6 +159,14 @@ impl GovernorClock for LimitClock {
 mod tests {
     use super::*;
 
+    fn limited_to(mints: u32, clock: &Clock) -> Limits {
+        let rates = Rates {
+            mints: NonZeroU32::new(mints),
+            requests: None,
+        };
+        Limits::new(rates, clock.clone())
+    }
+
     fn retry_after(result: &Result<(), ServiceError>) -> Option<u64> {
         match result {
             Err(ServiceError::LimitExceeded {
@@ -135,7 +179,7 @@ mod tests {
     #[test]
     fn an_empty_bucket_says_exactly_when_it_holds_the_next_request() {
         let clock = Clock::standing_at(1_000_000);
-        let limits = Limits::new(NonZeroU32::new(6), clock.clone());
+        let limits = limited_to(6, &clock);
         let address = "192.0.2.1".parse().unwrap();
         for _ in 0..6 {
             limits.count_address(address).unwrap();
@@ -149,7 +193,7 @@ mod tests {
 
     #[test]
     fn addresses_of_one_ipv6_network_share_a_bucket_and_others_do_not() {
-        let limits = Limits::new(NonZeroU32::new(1), Clock::standing_at(1_000_000));
+        let limits = limited_to(1, &Clock::standing_at(1_000_000));
         limits
             .count_address("2001:db8::1".parse().unwrap())
             .unwrap();
@@ -174,7 +218,7 @@ mod tests {
 
     #[test]
     fn without_a_limit_any_number_is_allowed() {
-        let limits = Limits::new(None, Clock::standing_at(0));
+        let limits = limited_to(0, &Clock::standing_at(0));
         for _ in 0..1_000 {
             limits.count_address("192.0.2.1".parse().unwrap()).unwrap();
         }

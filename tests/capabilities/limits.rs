@@ -75,6 +75,36 @@ async fn a_principal_has_a_bucket_of_its_own() {
 }
 
 #[tokio::test]
+async fn looking_around_and_administering_are_limited_apart_from_mints() {
+    let server = Server::wished(Wish {
+        environment: vec![
+            ("CEDARGATE_MINT_LIMIT_PER_MINUTE", "4".to_owned()),
+            ("CEDARGATE_REQUEST_LIMIT_PER_MINUTE", "2".to_owned()),
+        ],
+        ..Wish::default()
+    })
+    .await;
+    let ada = server.session("ada").await;
+    for path in ["/datasets", "/admin/users"] {
+        let looked = Answer::of(server.get(path).bearer_auth(&ada)).await;
+        assert_eq!(looked.status, 200, "{path}");
+    }
+    for path in ["/datasets", "/admin/datasets", "/auth/api-keys"] {
+        let refused = Answer::of(server.get(path).bearer_auth(&ada)).await;
+        refused.problem(429);
+        assert_eq!(refused.header("retry-after"), "30", "{path}");
+    }
+    for _ in 0..4 {
+        assert_eq!(server.mint(PUBLIC, Some(&ada)).await.status, 200);
+    }
+    server.mint(PUBLIC, Some(&ada)).await.problem(429);
+    // Anonymous callers count by address, here as there.
+    for status in [200, 200, 429] {
+        assert_eq!(Answer::of(server.get("/datasets")).await.status, status);
+    }
+}
+
+#[tokio::test]
 async fn an_address_is_believed_from_trusted_proxies_alone() {
     let environment = vec![
         ("CEDARGATE_MINT_LIMIT_PER_MINUTE", "1".to_owned()),

@@ -193,6 +193,10 @@ impl Server {
                 "http://cedargate.test".to_owned(),
             ),
             ("CEDARGATE_MINT_LIMIT_PER_MINUTE".to_owned(), "0".to_owned()),
+            (
+                "CEDARGATE_REQUEST_LIMIT_PER_MINUTE".to_owned(),
+                "0".to_owned(),
+            ),
         ];
         if let Some(policies) = wish.policies {
             let bundle = folder.path().join("policies");

@@ -19,6 +19,7 @@ for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
 
 WITHOUT_LIMITS = {
     "CEDARGATE_MINT_LIMIT_PER_MINUTE": "0",
+    "CEDARGATE_REQUEST_LIMIT_PER_MINUTE": "0",
 }
 CHROMIUM = [
     "--headless",

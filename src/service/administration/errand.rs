@@ -47,7 +47,7 @@ impl Administration {
         };
         let admitted = async {
             let caller = guard.authenticator.resolve(visitor).await?;
-            guard.limits.count(&caller)?;
+            guard.limits.count_request(&caller)?;
             let asker = guard.decisions.admit(caller);
             asker.sign(&mut errand.record);
             if asker.caller.principal.is_anonymous() {
