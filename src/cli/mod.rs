@@ -15,6 +15,7 @@ mod openapi;
 mod password;
 mod policy;
 mod policy_diff;
+mod policy_explain;
 pub mod print;
 mod serve;
 mod user;
@@ -161,6 +162,8 @@ enum PolicyVerb {
     },
     /// Tell what an edit changes over the whole catalog
     Diff(policy_diff::Arguments),
+    /// Tell why a principal may or may not do something to a dataset of the live catalog
+    Explain(policy_explain::Arguments),
     /// Run the case files beside the policies
     Test {
         /// The policy folder; the settings' one if left out
@@ -262,6 +265,9 @@ fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
         }
         Verb::Policy(PolicyVerb::Diff(arguments)) => {
             in_runtime(policy_diff::show(settings, arguments))
+        }
+        Verb::Policy(PolicyVerb::Explain(arguments)) => {
+            in_runtime(policy_explain::show(settings, arguments))
         }
         Verb::Serve { demo } => {
             logging::start(settings)?;

@@ -1,14 +1,19 @@
 //! Conditions: a policy taken apart, and which of its parts hold for one question.
 //!
 //! The parts are the scope's three constraints, and the conditions split where a whole policy needs
-//! each of them: at `&&`, and at `||` under `unless`. They are tried in Cedar's order and no further
-//! than Cedar goes, so a policy is satisfied if and only if all its parts hold. This module refuses
-//! to know who asks why.
+//! each of them: at `&&`, and at `||` under `unless`. A policy is satisfied if and only if all its
+//! parts hold; it fails to evaluate if and only if the first part that does not hold cannot be
+//! evaluated, for Cedar looks no further. This module refuses to know who asks why.
 
-use cedar_policy::{Entities, Expression, Policy, Request, eval_expression};
+use cedar_policy::{Entities, EvalResult, Expression, Policy, Request, eval_expression};
 use cedar_policy_core::ast::{Expr, ExprKind, UnaryOp};
+use cedar_policy_core::parser::Loc;
 
 use super::problem::with_causes;
+use super::values::{Seen, seen};
+
+/// Which part says what is done.
+pub(super) const ACTION_PART: usize = 1;
 
 /// What became of one part of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +24,6 @@ pub(super) enum Outcome {
     Fails,
     /// It cannot be evaluated, for this reason.
     Errs(String),
-    /// An earlier part decided already.
-    NotReached,
 }
 
 /// One part of a policy.
@@ -30,8 +33,9 @@ pub(super) struct Part {
     pub(super) text: String,
     /// Whether it must be false for the policy to be satisfied: it stands under `unless`.
     pub(super) is_negated: bool,
-    /// The first byte of a condition in its file, if it is known.
-    pub(super) start: Option<usize>,
+    /// The line in its file on which a condition begins, if it is known.
+    pub(super) line: Option<usize>,
+    looked_at: Expr,
     test: Expression,
 }
 
@@ -41,84 +45,83 @@ pub(super) fn parts(policy: &Policy) -> Vec<Part> {
     let principal = policy.principal_constraint();
     let action = policy.action_constraint();
     let resource = policy.resource_constraint();
-    let scope = |text: String, test: Expr| Part {
-        text,
-        is_negated: false,
-        start: None,
-        test: test.into(),
-    };
     let mut parts = vec![
-        scope(principal.to_string(), principal.as_expr()),
-        scope(action.to_string(), action.as_expr()),
-        scope(resource.to_string(), resource.as_expr()),
+        Part::new(principal.to_string(), &principal.as_expr()),
+        Part::new(action.to_string(), &action.as_expr()),
+        Part::new(resource.to_string(), &resource.as_expr()),
     ];
-    if let Some(conditions) = policy.non_scope_constraints() {
-        split(conditions, false, &mut parts);
+    // A stack of our own: a policy may have as many conditions as its file has room for.
+    let mut open: Vec<(&Expr, bool)> = Vec::new();
+    open.extend(policy.non_scope_constraints().map(|all| (all, false)));
+    while let Some((condition, is_negated)) = open.pop() {
+        match condition.expr_kind() {
+            ExprKind::And { left, right } if !is_negated => {
+                open.extend([(&**right, false), (&**left, false)]);
+            }
+            ExprKind::Or { left, right } if is_negated => {
+                open.extend([(&**right, true), (&**left, true)]);
+            }
+            ExprKind::UnaryApp {
+                op: UnaryOp::Not,
+                arg,
+            } => open.push((arg, !is_negated)),
+            _ => {
+                let place = condition.source_loc();
+                let written = place.and_then(|place| place.snippet());
+                let text = written.map_or_else(|| condition.to_string(), str::to_owned);
+                parts.push(Part {
+                    is_negated,
+                    line: place.and_then(line_of),
+                    ..Part::new(text, condition)
+                });
+            }
+        }
     }
     parts
 }
 
-fn split(condition: &Expr, is_negated: bool, parts: &mut Vec<Part>) {
-    match condition.expr_kind() {
-        ExprKind::And { left, right } if !is_negated => {
-            split(left, false, parts);
-            split(right, false, parts);
-        }
-        ExprKind::Or { left, right } if is_negated => {
-            split(left, true, parts);
-            split(right, true, parts);
-        }
-        ExprKind::UnaryApp {
-            op: UnaryOp::Not,
-            arg,
-        } => split(arg, !is_negated, parts),
-        _ => {
-            let place = condition.source_loc();
-            let written = place.and_then(|place| place.snippet());
-            parts.push(Part {
-                text: written.map_or_else(|| condition.to_string(), str::to_owned),
-                is_negated,
-                start: place.map(|place| place.start()),
-                test: condition.clone().into(),
-            });
-        }
-    }
-}
-
-/// What becomes of each part for one question.
-pub(super) fn outcomes(parts: &[Part], request: &Request, entities: &Entities) -> Vec<Outcome> {
-    let mut is_decided = false;
-    let each = parts.iter().map(|part| {
-        if is_decided {
-            return Outcome::NotReached;
-        }
-        let outcome = part.outcome(request, entities);
-        is_decided = outcome != Outcome::Holds;
-        outcome
-    });
-    each.collect()
+/// The line on which a place begins, counted from 1.
+pub(super) fn line_of(place: &Loc) -> Option<usize> {
+    let before = place.src.get(..place.start())?;
+    Some(before.bytes().filter(|byte| *byte == b'\n').count() + 1)
 }
 
 impl Part {
-    fn outcome(&self, request: &Request, entities: &Entities) -> Outcome {
+    fn new(text: String, expression: &Expr) -> Self {
+        Self {
+            text,
+            is_negated: false,
+            line: None,
+            looked_at: expression.clone(),
+            test: expression.clone().into(),
+        }
+    }
+
+    /// What becomes of it for one question, whatever becomes of the parts before it.
+    pub(super) fn outcome(&self, request: &Request, entities: &Entities) -> Outcome {
         match eval_expression(request, entities, &self.test) {
-            Ok(cedar_policy::EvalResult::Bool(is_true)) if is_true != self.is_negated => {
-                Outcome::Holds
-            }
-            Ok(cedar_policy::EvalResult::Bool(_)) => Outcome::Fails,
+            Ok(EvalResult::Bool(is_true)) if is_true != self.is_negated => Outcome::Holds,
+            Ok(EvalResult::Bool(_)) => Outcome::Fails,
             Ok(other) => Outcome::Errs(format!("it is {other}, neither true nor false")),
             Err(error) => Outcome::Errs(with_causes(&error)),
         }
+    }
+
+    /// What it looked at.
+    pub(super) fn seen(&self, request: &Request, entities: &Entities) -> Vec<Seen> {
+        seen(&self.looked_at, request, entities)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeSet, HashMap};
 
-    use cedar_policy::{Authorizer, Context, PolicySet};
+    use cedar_policy::{Authorizer, Context, PolicyId, PolicySet, SlotId};
 
     use super::*;
+
+    const SCOPE_PARTS: usize = 3;
 
     const CONDITIONS: [&str; 10] = [
         "",
@@ -160,16 +163,20 @@ mod tests {
                 .unwrap();
                 let entities = Entities::empty();
                 let response = Authorizer::new().is_authorized(&request, &policies, &entities);
-                let outcomes = outcomes(&parts, &request, &entities);
-                let all_hold = outcomes.iter().all(|outcome| *outcome == Outcome::Holds);
-                let errs = |outcome: &Outcome| matches!(outcome, Outcome::Errs(_));
+                let outcomes: Vec<Outcome> = parts
+                    .iter()
+                    .map(|part| part.outcome(&request, &entities))
+                    .collect();
+                let mut unmet = outcomes.iter().filter(|it| **it != Outcome::Holds);
+                let first_unmet = unmet.next();
+                let all_hold = first_unmet.is_none();
                 let told = format!("{text} {action} {bits:b}: {outcomes:?}");
                 assert_eq!(
                     response.diagnostics().reason().count() == 1,
                     all_hold,
                     "{told}"
                 );
-                let has_error = outcomes.iter().any(errs);
+                let has_error = matches!(first_unmet, Some(Outcome::Errs(_)));
                 assert_eq!(
                     response.diagnostics().errors().count() == 1,
                     has_error,
@@ -186,27 +193,57 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_told_as_they_are_written() {
+    fn parts_are_told_as_they_are_written_with_their_lines() {
         let text = "permit (principal, action, resource)\nwhen { context.a && context.b }\n\
             unless { context.c || context.d };";
         let policies: PolicySet = text.parse().unwrap();
-        let told: Vec<(String, bool)> = parts(policies.policies().next().unwrap())
+        let told: Vec<(String, bool, usize)> = parts(policies.policies().next().unwrap())
             .into_iter()
-            .skip(3)
-            .map(|part| {
-                assert!(text[part.start.unwrap()..].starts_with(&part.text));
-                (part.text, part.is_negated)
-            })
+            .skip(SCOPE_PARTS)
+            .map(|part| (part.text, part.is_negated, part.line.unwrap()))
             .collect();
         let expected = [
-            ("context.a", false),
-            ("context.b", false),
-            ("context.c", true),
-            ("context.d", true),
+            ("context.a", false, 2),
+            ("context.b", false, 2),
+            ("context.c", true, 3),
+            ("context.d", true, 3),
         ];
-        assert_eq!(
-            told,
-            expected.map(|(text, is_negated)| (text.to_owned(), is_negated))
-        );
+        let expected = expected.map(|(text, negated, line)| (text.to_owned(), negated, line));
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_linked_template_is_taken_apart_with_what_it_is_linked_to() {
+        let text = "permit (principal in ?principal, action, resource) when { resource has a };";
+        let mut policies: PolicySet = text.parse().unwrap();
+        let link = PolicyId::new("link");
+        let values = HashMap::from([(SlotId::principal(), "R::\"a\"".parse().unwrap())]);
+        policies
+            .link(PolicyId::new("policy0"), link.clone(), values)
+            .unwrap();
+        let entities = r#"[
+            {"uid": {"type": "U", "id": "x"}, "attrs": {}, "parents": [{"type": "R", "id": "a"}]},
+            {"uid": {"type": "U", "id": "y"}, "attrs": {}, "parents": [{"type": "R", "id": "b"}]},
+            {"uid": {"type": "D", "id": "1"}, "attrs": {"a": 1}, "parents": []}]"#;
+        let entities = Entities::from_json_str(entities, None).unwrap();
+        let parts = parts(policies.policy(&link).unwrap());
+        assert_eq!(parts[0].text, "principal in R::\"a\"");
+        for (user, group, is_member) in [("x", "a", true), ("y", "b", false)] {
+            let request = Request::new(
+                format!("U::\"{user}\"").parse().unwrap(),
+                "Action::\"r\"".parse().unwrap(),
+                "D::\"1\"".parse().unwrap(),
+                Context::empty(),
+                None,
+            )
+            .unwrap();
+            let outcome = parts[0].outcome(&request, &entities);
+            assert_eq!(outcome == Outcome::Holds, is_member);
+            let seen = parts[0].seen(&request, &entities);
+            assert_eq!(seen[0].value, format!("R::\"{group}\""));
+            assert_eq!(parts[3].outcome(&request, &entities), Outcome::Holds);
+            let response = Authorizer::new().is_authorized(&request, &policies, &entities);
+            assert_eq!(response.diagnostics().reason().count() == 1, is_member);
+        }
     }
 }

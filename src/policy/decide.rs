@@ -3,6 +3,8 @@
 //! Whatever goes wrong denies. Cedar skips a policy that fails to evaluate, so that a failing
 //! forbid would let a permit through; here any failure denies the whole question.
 
+use std::sync::Arc;
+
 use cedar_policy::{Decision as CedarDecision, PolicySet, Request, Response};
 
 use crate::domain::action::Action;
@@ -33,29 +35,41 @@ impl Bundle {
         resource: &Resource,
         context: &Context,
     ) -> Decision {
-        if let Principal::User(user) = principal
-            && user.is_disabled
-        {
-            return self.deny(format!("the user {} is disabled", user.id));
-        }
-        if !is_asked(principal, action, resource) {
-            // No schema says this, so no policy was validated for it.
-            return self.deny(format!(
-                "{action} is never asked of this principal and resource"
-            ));
-        }
-        let facts = match self.preparations.facts(principal, resource) {
-            Ok(facts) => facts,
-            Err(error) => return self.deny(with_causes(&error)),
-        };
-        let request = match self.request(&facts, action, context) {
-            Ok(request) => request,
+        let (facts, request) = match self.question(principal, action, resource, context) {
+            Ok(question) => question,
             Err(error) => return self.deny(error),
         };
         let response =
             self.authorizer
                 .is_authorized(&request, self.applicable_policies(), &facts.entities);
         self.decision(&response)
+    }
+
+    /// What is put to Cedar; why nothing is, otherwise.
+    pub(super) fn question(
+        &self,
+        principal: &Principal,
+        action: Action,
+        resource: &Resource,
+        context: &Context,
+    ) -> Result<(Arc<Facts>, Request), String> {
+        if let Principal::User(user) = principal
+            && user.is_disabled
+        {
+            return Err(format!("the user {} is disabled", user.id));
+        }
+        if !is_asked(principal, action, resource) {
+            // No schema says this, so no policy was validated for it.
+            return Err(format!(
+                "{action} is never asked of this principal and resource"
+            ));
+        }
+        let facts = self
+            .preparations
+            .facts(principal, resource)
+            .map_err(|error| with_causes(&error))?;
+        let request = self.request(&facts, action, context)?;
+        Ok((facts, request))
     }
 
     /// The policies that may determine the answer: all of them, until an index picks by scope.

@@ -7,15 +7,18 @@
 //! - [`bundle`]: loads and validates a folder, whole or not at all.
 //! - [`problem`]: what is wrong with a folder, with file, line and span.
 //! - [`cases`]: the cases that stand beside the policies, and running them.
+//! - [`explain`]: why a bundle answers as it does.
 //! - [`prove`]: what holds for every possible request, not only for those of the cases.
 //! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
 //! - [`mentions`]: what policies speak of.
 //! - `sources` reads files, `policies` checks them, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
-//!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar.
+//!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar,
+//!   `conditions` takes policies apart and `values` reads what their parts looked at.
 
 pub mod bundle;
 pub mod cases;
+pub mod explain;
 pub mod format;
 pub mod live;
 pub mod mentions;
@@ -24,13 +27,13 @@ pub mod prove;
 
 mod case_file;
 mod circumstances;
-#[cfg(test)]
 mod conditions;
 mod decide;
 mod entities;
 mod policies;
 mod probe;
 mod sources;
+mod values;
 mod vocabulary;
 
 pub use bundle::Bundle;

@@ -30,6 +30,7 @@ mod key_set;
 mod limits;
 mod login;
 mod mint;
+mod policy_explain;
 mod policy_format;
 mod policy_proof;
 mod postgres;
