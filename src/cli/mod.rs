@@ -168,6 +168,9 @@ enum PolicyVerb {
     Test {
         /// The policy folder; the settings' one if left out
         dir: Option<PathBuf>,
+        /// Tell which policies and conditions no case tries
+        #[arg(long)]
+        coverage: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -256,9 +259,11 @@ fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
     match verb {
         Verb::Config { json, markdown } => config::show(settings, json, markdown),
         Verb::Policy(PolicyVerb::Check { dir }) => policy::check::run(settings, dir.as_deref()),
-        Verb::Policy(PolicyVerb::Test { dir, json }) => {
-            policy::test::run(settings, dir.as_deref(), json)
-        }
+        Verb::Policy(PolicyVerb::Test {
+            dir,
+            coverage,
+            json,
+        }) => policy::test::run(settings, dir.as_deref(), json, coverage),
         Verb::Policy(PolicyVerb::Prove(arguments)) => policy::prove::run(settings, &arguments),
         Verb::Policy(PolicyVerb::Format { dir, check }) => {
             policy::format::run(settings, dir.as_deref(), check)

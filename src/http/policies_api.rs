@@ -95,6 +95,9 @@ pub struct PolicyAnswer {
     pub reason: Option<String>,
     /// The file it stands in.
     pub file: String,
+    /// The template that it is linked to, if it is one with its slots filled.
+    #[oai(skip_serializing_if_is_none)]
+    pub template: Option<String>,
     /// Its `@max_ttl`: how many seconds a token that it permits may live.
     #[oai(skip_serializing_if_is_none)]
     pub max_ttl: Option<u32>,
@@ -158,6 +161,7 @@ impl From<&ListedPolicy> for PolicyAnswer {
             },
             reason: policy.reason.clone(),
             file: policy.file.clone(),
+            template: policy.template.clone(),
             max_ttl: policy.max_ttl,
         }
     }

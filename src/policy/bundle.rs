@@ -14,10 +14,11 @@ use crate::domain::decision::Revision;
 
 use super::circumstances::Circumstances;
 use super::entities::Preparations;
+use super::index::Index;
 use super::policies::{self, Policies};
 pub use super::policies::{LONGEST_POLICY_ID, ListedPolicy, MOST_POLICIES};
 use super::probe::prepare;
-use super::problem::{BundleError, Problem, in_reading_order};
+use super::problem::{BundleError, Problem, in_reading_order, with_causes};
 pub use super::sources::{DEEPEST_FOLDER, LARGEST_FILE, LARGEST_FOLDER, MOST_FILES};
 use super::sources::{SCHEMA_FILE, Sources, is_bundle_file};
 use super::vocabulary::Vocabulary;
@@ -31,6 +32,7 @@ pub struct Bundle {
     pub(super) revision: Revision,
     pub(super) schema: Schema,
     pub(super) policies: Policies,
+    pub(super) index: Index,
     pub(super) vocabulary: Arc<Vocabulary>,
     pub(super) preparations: Preparations,
     pub(super) circumstances: Circumstances,
@@ -73,8 +75,16 @@ impl Bundle {
                 .ok()
                 .map(|(vocabulary, preparations)| (schema, vocabulary, preparations))
         });
-        match (made, policies) {
-            (Some((schema, vocabulary, preparations)), Some(mut policies))
+        let indexed = policies
+            .zip(made.as_ref())
+            .and_then(|(policies, (schema, ..))| {
+                index(sources, schema, &policies)
+                    .map_err(|problem| problems.push(*problem))
+                    .ok()
+                    .map(|index| (policies, index))
+            });
+        match (made, indexed) {
+            (Some((schema, vocabulary, preparations)), Some((mut policies, index)))
                 if problems.is_empty() =>
             {
                 warnings.append(&mut policies.warnings);
@@ -82,6 +92,7 @@ impl Bundle {
                     revision: sources.revision(),
                     schema,
                     policies,
+                    index,
                     vocabulary,
                     preparations,
                     circumstances: Circumstances::new(),
@@ -126,6 +137,15 @@ impl Bundle {
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
+}
+
+fn index(sources: &Sources, schema: &Schema, policies: &Policies) -> Result<Index, Box<Problem>> {
+    let unfit = |error: &dyn std::error::Error| {
+        let message = format!("the policies cannot be indexed: {}", with_causes(error));
+        Box::new(Problem::of_file(&sources.label(""), message))
+    };
+    let actions = schema.action_entities().map_err(|error| unfit(&error))?;
+    Index::new(&policies.set, &actions).map_err(|error| unfit(&*error))
 }
 
 fn read_schema(sources: &Sources, warnings: &mut Vec<Problem>) -> Result<Schema, Box<Problem>> {

@@ -272,7 +272,7 @@ impl<'a> CasePlace<'a> {
 }
 
 /// The byte at which reading stopped.
-fn span_of(error: &serde_json::Error, text: &str) -> Range<usize> {
+pub(super) fn span_of(error: &serde_json::Error, text: &str) -> Range<usize> {
     let line_start: usize = text
         .split_inclusive('\n')
         .take(error.line().saturating_sub(1))
@@ -286,7 +286,7 @@ fn span_of(error: &serde_json::Error, text: &str) -> Range<usize> {
 }
 
 /// What is wrong without "at line 3 column 5", which the problem tells itself.
-fn plain(error: &serde_json::Error) -> String {
+pub(super) fn plain(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     message.strip_suffix(&place).unwrap_or(&message).to_owned()

@@ -12,6 +12,8 @@ use cedar_policy_core::parser::Loc;
 use super::problem::with_causes;
 use super::values::{Seen, seen};
 
+/// How many parts the scope of a policy has; its conditions follow.
+pub(super) const SCOPE_PARTS: usize = 3;
 /// Which part says what is done.
 pub(super) const ACTION_PART: usize = 1;
 
@@ -120,8 +122,6 @@ mod tests {
     use cedar_policy::{Authorizer, Context, PolicyId, PolicySet, SlotId};
 
     use super::*;
-
-    const SCOPE_PARTS: usize = 3;
 
     const CONDITIONS: [&str; 10] = [
         "",

@@ -3,9 +3,10 @@
 //! Whatever goes wrong denies. Cedar skips a policy that fails to evaluate, so that a failing
 //! forbid would let a permit through; here any failure denies the whole question.
 
+use std::slice;
 use std::sync::Arc;
 
-use cedar_policy::{Decision as CedarDecision, PolicySet, Request, Response};
+use cedar_policy::{PolicySet, Request};
 
 use crate::domain::action::Action;
 use crate::domain::caller::Context;
@@ -17,6 +18,7 @@ use super::bundle::Bundle;
 use super::entities::Facts;
 use super::probe::is_asked;
 use super::problem::with_causes;
+use super::verdict::Verdict;
 
 impl Bundle {
     /// Decides whether `principal` may do `action` to `resource` under the circumstances of
@@ -35,18 +37,31 @@ impl Bundle {
         resource: &Resource,
         context: &Context,
     ) -> Decision {
-        let (facts, request) = match self.question(principal, action, resource, context) {
-            Ok(question) => question,
-            Err(error) => return self.deny(error),
-        };
-        let response =
-            self.authorizer
-                .is_authorized(&request, self.applicable_policies(), &facts.entities);
-        self.decision(&response)
+        self.ask(principal, action, resource, context)
+            .and_then(|(facts, request)| self.evaluate_picked(action, &facts, &request))
+            .map_or_else(|error| self.deny(error), |verdict| self.decision(verdict))
     }
 
-    /// What is put to Cedar; why nothing is, otherwise.
-    pub(super) fn question(
+    /// Decides as [`Bundle::decide`] does, by evaluating every policy.
+    ///
+    /// The yardstick of what the index picks, in tests and benches.
+    #[must_use]
+    pub fn decide_by_all(
+        &self,
+        principal: &Principal,
+        action: Action,
+        resource: &Resource,
+        context: &Context,
+    ) -> Decision {
+        self.ask(principal, action, resource, context)
+            .map(|(facts, request)| {
+                self.evaluate(&request, slice::from_ref(&self.policies.set), &facts)
+            })
+            .map_or_else(|error| self.deny(error), |verdict| self.decision(verdict))
+    }
+
+    /// The question as Cedar takes it, or why it is denied without asking.
+    pub(super) fn ask(
         &self,
         principal: &Principal,
         action: Action,
@@ -72,9 +87,25 @@ impl Bundle {
         Ok((facts, request))
     }
 
-    /// The policies that may determine the answer: all of them, until an index picks by scope.
-    fn applicable_policies(&self) -> &PolicySet {
-        &self.policies.set
+    fn evaluate_picked(
+        &self,
+        action: Action,
+        facts: &Facts,
+        request: &Request,
+    ) -> Result<Verdict, String> {
+        let pick = || {
+            let uid = self.vocabulary.action(action);
+            self.index
+                .pick(&facts.principal, &uid, &facts.resource, &facts.entities)
+        };
+        match facts.picks.of(action, pick) {
+            Some(picked) => Ok(self.evaluate(request, picked, facts)),
+            None => Err(format!("the schema has no action {action}")),
+        }
+    }
+
+    fn evaluate(&self, request: &Request, sets: &[Arc<PolicySet>], facts: &Facts) -> Verdict {
+        Verdict::of(&self.authorizer, request, sets, &facts.entities)
     }
 
     fn request(&self, facts: &Facts, action: Action, context: &Context) -> Result<Request, String> {
@@ -94,15 +125,16 @@ impl Bundle {
         .map_err(|error| with_causes(&error))
     }
 
-    fn decision(&self, response: &Response) -> Decision {
-        let diagnostics = response.diagnostics();
-        let mut errors: Vec<String> = diagnostics
-            .errors()
+    fn decision(&self, verdict: Verdict) -> Decision {
+        let mut errors: Vec<String> = verdict
+            .errors
+            .iter()
             .map(|error| with_causes(error))
             .collect();
         errors.sort();
-        let mut determining_policies: Vec<String> = diagnostics
-            .reason()
+        let mut determining_policies: Vec<String> = verdict
+            .determining
+            .iter()
             .map(|id| AsRef::<str>::as_ref(id).to_owned())
             .collect();
         determining_policies.sort();
@@ -112,7 +144,7 @@ impl Bundle {
             .min()
             .unwrap_or(LONGEST_TOKEN_LIFE);
         Decision {
-            is_permitted: response.decision() == CedarDecision::Allow && errors.is_empty(),
+            is_permitted: verdict.is_allowed && errors.is_empty(),
             determining_policies,
             errors,
             max_ttl,

@@ -22,6 +22,7 @@ use crate::domain::id::UserId;
 use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 
+use super::index::Picks;
 use super::vocabulary::Vocabulary;
 
 /// The most users that are kept prepared.
@@ -58,6 +59,7 @@ pub(super) struct Facts {
     pub(super) principal: EntityUid,
     pub(super) resource: EntityUid,
     pub(super) entities: Entities,
+    pub(super) picks: Picks,
 }
 
 /// The facts about a principal and a dataset.
@@ -149,6 +151,7 @@ impl Preparations {
             principal,
             resource,
             entities,
+            picks: Picks::default(),
         }))
     }
 
@@ -166,6 +169,7 @@ impl Preparations {
                     resource: principal_uid.clone(),
                     principal: principal_uid,
                     entities,
+                    picks: Picks::default(),
                 });
             }
             Some(asker) if asker.id == user.id => self.vocabulary.user(UserId(Uuid::nil())),
@@ -178,6 +182,7 @@ impl Preparations {
                 .add_entities([entity], Some(&self.schema))
                 .map_err(|source| unfit(&resource, source))?,
             resource,
+            picks: Picks::default(),
         })
     }
 
@@ -228,6 +233,7 @@ impl Preparations {
             entities: entities
                 .add_entities([prepared.entity.clone()], None)
                 .map_err(|source| unfit(&prepared.uid, source))?,
+            picks: Picks::default(),
         })
     }
 

@@ -52,7 +52,9 @@ pub struct Account {
     pub reason: Option<String>,
     /// Its `@max_ttl`.
     pub max_ttl: Option<u32>,
-    /// The file it stands in, relative to the folder.
+    /// The template that it is linked to, whose text it has.
+    pub template: Option<String>,
+    /// The file its text stands in, relative to the folder.
     pub file: String,
     /// The line it begins on.
     pub line: Option<usize>,
@@ -100,7 +102,7 @@ impl Bundle {
         context: &Context,
     ) -> Explanation {
         let decision = self.decide(principal, action, resource, context);
-        let asked = self.question(principal, action, resource, context);
+        let asked = self.ask(principal, action, resource, context);
         let (determining, others) = match &asked {
             Ok((facts, request)) => {
                 let question = Question::new(self, request, &facts.entities);
@@ -155,11 +157,9 @@ impl<'a> Question<'a> {
 
     /// How the policies stood to it that are for the same action, without those `besides`.
     pub(super) fn others(&self, besides: &BTreeSet<&str>) -> Others {
-        let listed = self.bundle.policies();
-        let candidates = listed.keys().map(String::as_str);
-        let mut near: Vec<Weighed<'_>> = candidates
-            .filter(|id| !besides.contains(id))
-            .filter_map(|id| self.bundle.policy(id))
+        let each = self.bundle.each_policy();
+        let mut near: Vec<Weighed<'_>> = each
+            .filter(|(_, listed)| !besides.contains(listed.id.as_str()))
             .map(|(policy, listed)| self.weigh(policy, listed))
             .filter(Weighed::is_of_the_action)
             .collect();
@@ -225,7 +225,8 @@ impl<'a> Weighed<'a> {
             is_permit: listed.is_permit,
             reason: listed.reason.clone(),
             max_ttl: listed.max_ttl,
-            file: listed.file.clone(),
+            template: listed.template.clone(),
+            file: question.bundle.file_of_text(self.policy, listed).to_owned(),
             line: place.and_then(line_of),
             text: shortened(&text, LONGEST_TEXT),
             is_satisfied,
@@ -255,6 +256,22 @@ fn ids(policies: &[String]) -> impl Iterator<Item = &str> {
 }
 
 impl Bundle {
+    /// The file in which the text of a policy stands; that of a linked one is its template's.
+    pub(super) fn file_of_text<'a>(&'a self, policy: &Policy, listed: &'a ListedPolicy) -> &'a str {
+        let own = listed.file.as_str();
+        let Some(place) = policy.as_ref().loc().filter(|_| listed.template.is_some()) else {
+            return own;
+        };
+        let is_of = |name: &&str| self.file(name).is_some_and(|text| **text == *place.src);
+        self.files().find(is_of).unwrap_or(own)
+    }
+
+    /// Every policy, by `@id`.
+    pub(super) fn each_policy(&self) -> impl Iterator<Item = (&Policy, &ListedPolicy)> {
+        let listed = self.policies().keys();
+        listed.filter_map(|id| self.policy(id))
+    }
+
     fn policy(&self, id: &str) -> Option<(&Policy, &ListedPolicy)> {
         let policy = self.policies.set.policy(&PolicyId::new(id))?;
         Some((policy, self.policies().get(id)?))
@@ -270,7 +287,11 @@ impl Account {
             None => self.file.clone(),
         };
         let effect = if self.is_permit { "permit" } else { "forbid" };
-        let mut text = format!("  {} ({effect}, {place})\n", self.id);
+        let template = match &self.template {
+            Some(id) => format!(", linked to {id}"),
+            None => String::new(),
+        };
+        let mut text = format!("  {} ({effect}, {place}{template})\n", self.id);
         if !self.is_satisfied {
             let (held, count) = (self.held, self.part_count);
             text.extend([format!("    {held} of its {count} parts hold\n")]);

@@ -7,17 +7,20 @@
 //! - [`bundle`]: loads and validates a folder, whole or not at all.
 //! - [`problem`]: what is wrong with a folder, with file, line and span.
 //! - [`cases`]: the cases that stand beside the policies, and running them.
+//! - [`coverage`]: what the cases leave untried.
 //! - [`explain`]: why a bundle answers as it does.
 //! - [`prove`]: what holds for every possible request, not only for those of the cases.
 //! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
 //! - [`mentions`]: what policies speak of.
-//! - `sources` reads files, `policies` checks them, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities`
-//!   and `circumstances` prepare what a decision looks at, `decide` asks Cedar,
-//!   `conditions` takes policies apart and `values` reads what their parts looked at.
+//! - `sources` reads files, `written` and `links` what stands in them, `policies` checks it, `probe` tries
+//!   the schema, `vocabulary` speaks Cedar's names, `entities` and `circumstances` prepare what a decision
+//!   looks at, `index` picks the policies that can matter, `decide` asks Cedar, `verdict` puts together
+//!   what it says, `conditions` takes policies apart and `values` reads what their parts looked at.
 
 pub mod bundle;
 pub mod cases;
+pub mod coverage;
 pub mod explain;
 pub mod format;
 pub mod live;
@@ -30,11 +33,15 @@ mod circumstances;
 mod conditions;
 mod decide;
 mod entities;
+mod index;
+mod links;
 mod policies;
 mod probe;
 mod sources;
 mod values;
+mod verdict;
 mod vocabulary;
+mod written;
 
 pub use bundle::Bundle;
 pub use live::LiveBundle;

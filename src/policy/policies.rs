@@ -3,19 +3,22 @@
 //! Every problem of every file is told at once. This module refuses to know how a policy is
 //! evaluated.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use cedar_policy::{
-    Effect, Policy, PolicyId, PolicySet, Schema, Template, ValidationError, ValidationMode,
-    Validator,
-};
+use cedar_policy::{Policy, PolicyId, PolicySet, Schema, SlotId, Template};
 
 use crate::domain::decision::LONGEST_TOKEN_LIFE;
 
+use super::links::{self, Link};
 use super::problem::Problem;
 use super::sources::Sources;
+use super::written::{Written, first_line};
+
+mod validation;
+
+pub(super) use validation::told_once;
 
 /// The longest `@id`, in bytes: it stands in every audit record.
 pub const LONGEST_POLICY_ID: usize = 128;
@@ -25,17 +28,16 @@ const ANNOTATIONS: [&str; 3] = ["id", "reason", "max_ttl"];
 pub(super) const FURTHEST_MISSPELLING: usize = 2;
 /// The most policies of a bundle.
 pub const MOST_POLICIES: usize = 100_000;
-/// How many attributes deep a policy may reach: the principal's and the resource's own
-/// (<https://docs.cedarpolicy.com/policies/level-validation.html>).
-const DEEPEST_LEVEL: u32 = 1;
 
 /// One policy, as people are told about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedPolicy {
-    /// Its `@id`.
+    /// Its `@id`; the `link_id` of a linked policy.
     pub id: String,
     /// The file it stands in, relative to the folder.
     pub file: String,
+    /// The template that it is linked to.
+    pub template: Option<String>,
     /// Whether it permits; it forbids otherwise.
     pub is_permit: bool,
     /// Its `@reason`, for authors and auditors.
@@ -44,22 +46,26 @@ pub struct ListedPolicy {
     pub max_ttl: Option<u32>,
 }
 
+impl ListedPolicy {
+    /// The name of its file without the ending: a case file beside it begins so.
+    pub(super) fn stem(&self) -> Option<&str> {
+        let ending = [".links.json", ".cedar"];
+        ending
+            .iter()
+            .find_map(|ending| self.file.strip_suffix(ending))
+    }
+}
+
 /// The policies of a bundle that has no errors.
 #[derive(Debug)]
 pub(super) struct Policies {
     /// The policies as Cedar evaluates them, each named by its `@id`.
-    pub(super) set: PolicySet,
+    pub(super) set: Arc<PolicySet>,
     /// The policies as people are told about them, by `@id`.
     pub(super) listed: BTreeMap<String, ListedPolicy>,
     /// What validation warns of.
     pub(super) warnings: Vec<Problem>,
 }
-
-/// The resources of administration, which have none of a dataset's attributes.
-const NOT_DATASETS: [&str; 3] = ["Role", "Server", "User"];
-/// What helps a policy that is meant for datasets and does not say so.
-const ONLY_DATASETS: &str = "its scope takes in administration too, which is about users, roles and the \
-    server: name its actions, or write `resource is Dataset`";
 
 /// Reads every policy file; without a schema the policies are parsed but not validated.
 pub(super) fn read(sources: &Sources, schema: Option<&Schema>) -> Result<Policies, Vec<Problem>> {
@@ -67,13 +73,16 @@ pub(super) fn read(sources: &Sources, schema: Option<&Schema>) -> Result<Policie
     for (file, text) in sources.policies() {
         reading.file(file, text);
     }
+    for (file, text) in sources.links() {
+        reading.links(file, text);
+    }
     if sources.policies().next().is_none() && sources.problems().is_empty() {
         let problem = Problem::of_file(&sources.label(""), "there is no policy in the folder")
             .with_help("add a .cedar file: without policies every request would be denied");
         reading.problems.push(problem);
     }
-    if reading.set.num_of_policies() > MOST_POLICIES {
-        let message = format!("there are more than {MOST_POLICIES} policies");
+    if reading.set.num_of_policies() + reading.set.num_of_templates() > MOST_POLICIES {
+        let message = format!("there are more than {MOST_POLICIES} policies and templates");
         let problem = Problem::of_file(&sources.label(""), message);
         reading.problems.push(problem);
     } else if let Some(schema) = schema {
@@ -86,12 +95,16 @@ pub(super) fn read(sources: &Sources, schema: Option<&Schema>) -> Result<Policie
 struct Place {
     file: String,
     span: Range<usize>,
+    /// Whether it is a link: what Cedar says of it has the places of its template.
+    is_link: bool,
 }
 
 struct Reading<'a> {
     sources: &'a Sources,
     set: PolicySet,
     listed: BTreeMap<String, ListedPolicy>,
+    /// The templates as policies that are not in force, by `@id`.
+    templates: BTreeMap<String, ListedPolicy>,
     places: BTreeMap<String, Place>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
@@ -103,6 +116,7 @@ impl<'a> Reading<'a> {
             sources,
             set: PolicySet::new(),
             listed: BTreeMap::new(),
+            templates: BTreeMap::new(),
             places: BTreeMap::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
@@ -112,7 +126,7 @@ impl<'a> Reading<'a> {
     fn finish(self) -> Result<Policies, Vec<Problem>> {
         if self.problems.is_empty() {
             Ok(Policies {
-                set: self.set,
+                set: Arc::new(self.set),
                 listed: self.listed,
                 warnings: self.warnings,
             })
@@ -133,45 +147,119 @@ impl<'a> Reading<'a> {
                 return;
             }
         };
-        for template in parsed.templates() {
-            let message = "templates are not supported yet";
-            let help = "write a policy of its own for each principal or resource";
-            let span = template_span(template, text);
-            self.refuse((file, text), span, message, help);
+        let mut templates: Vec<&Template> = parsed.templates().collect();
+        templates.sort_by_key(|template| Written::of_template(template, text).span.start);
+        for template in templates {
+            let written = Written::of_template(template, text);
+            let listed = self.written(file, text, &written);
+            let added = self
+                .set
+                .add_template(template.new_id(PolicyId::new(&listed.id)));
+            self.templates.insert(listed.id.clone(), listed);
+            self.tell_if_refused(file, text, added);
         }
-        let mut policies: Vec<&Policy> = parsed.policies().collect();
-        policies.sort_by_key(|policy| policy_span(policy, text).start);
-        for policy in policies {
-            self.policy(file, text, policy);
+        let mut policies: Vec<(Written, &Policy)> = parsed
+            .policies()
+            .map(|policy| (Written::of_policy(policy, text), policy))
+            .collect();
+        policies.sort_by_key(|(written, _)| written.span.start);
+        for (written, policy) in policies {
+            let listed = self.written(file, text, &written);
+            let added = self.set.add(policy.new_id(PolicyId::new(&listed.id)));
+            self.listed.insert(listed.id.clone(), listed);
+            self.tell_if_refused(file, text, added);
         }
     }
 
-    fn policy(&mut self, file: &str, text: &Arc<str>, policy: &Policy) {
-        let span = policy_span(policy, text);
-        let checked = self.check_id((file, text), policy, &span);
-        // A policy without a name of its own is still validated, under its place.
-        let id = checked
-            .clone()
-            .unwrap_or_else(|| format!("{file} at byte {}", span.start));
-        if let Err(error) = self.set.add(policy.new_id(PolicyId::new(&id))) {
+    /// Checks a policy or a template; without a name of its own it is named by its place, so that it
+    /// is validated all the same.
+    fn written(&mut self, file: &str, text: &Arc<str>, written: &Written) -> ListedPolicy {
+        let id = self
+            .check_id((file, text), written)
+            .unwrap_or_else(|| format!("{file} at byte {}", written.span.start));
+        let max_ttl = self.check_max_ttl(file, text, written);
+        self.warn_of_misspelt_annotations(file, text, written);
+        let place = Place {
+            file: file.to_owned(),
+            span: written.span.clone(),
+            is_link: false,
+        };
+        self.places.insert(id.clone(), place);
+        ListedPolicy {
+            id,
+            file: file.to_owned(),
+            template: None,
+            is_permit: written.is_permit,
+            reason: written.annotation("reason").map(str::to_owned),
+            max_ttl,
+        }
+    }
+
+    fn tell_if_refused(
+        &mut self,
+        file: &str,
+        text: &Arc<str>,
+        added: Result<(), cedar_policy::PolicySetError>,
+    ) {
+        if let Err(error) = added {
             let label = self.sources.label(file);
             let problem = Problem::from_cedar(&label, text, &error);
             self.problems.push(problem);
         }
-        let max_ttl = self.check_max_ttl(file, text, policy);
-        self.warn_of_misspelt_annotations(file, text, policy);
-        if checked.is_some() {
-            let listed = ListedPolicy {
-                id: id.clone(),
-                file: file.to_owned(),
-                is_permit: policy.effect() == Effect::Permit,
-                reason: policy.annotation("reason").map(str::to_owned),
-                max_ttl,
-            };
-            self.listed.insert(id.clone(), listed);
+    }
+
+    fn links(&mut self, file: &str, text: &Arc<str>) {
+        let (links, problems) = links::read(&self.sources.label(file), text);
+        self.problems.extend(problems);
+        for link in links {
+            self.link((file, text), link);
         }
-        let file = file.to_owned();
-        self.places.insert(id, Place { file, span });
+    }
+
+    fn link(&mut self, place: (&str, &Arc<str>), link: Link) {
+        let (file, text) = place;
+        let span = link.name.span.clone();
+        let checked = self.check_name(place, &link.name.text, span, "link_id");
+        let template_id = PolicyId::new(&link.template_id.text);
+        let Some(template) = self.set.template(&template_id) else {
+            let message = format!("there is no template with the @id {template_id}");
+            let help = "a template is a policy with ?principal or ?resource in its scope";
+            return self.refuse(place, link.template_id.span, &message, help);
+        };
+        let slots: Vec<SlotId> = template.slots().cloned().collect();
+        let given = |slot: &SlotId| link.values.iter().any(|value| value.slot == *slot);
+        let missing = slots.iter().find(|slot| !given(slot)).cloned();
+        let extra = link.values.iter().find(|v| !slots.contains(&v.slot));
+        if let Some(slot) = missing {
+            let message = format!("nothing fills {slot} of the template {template_id}");
+            return self.refuse(place, link.span, &message, "fill it in args");
+        }
+        if let Some(extra) = extra {
+            let message = format!("the template {template_id} has no {}", extra.slot);
+            let span = extra.span.clone();
+            return self.refuse(place, span, &message, "leave it out of args");
+        }
+        let (Some(id), Some(template)) = (checked, self.templates.get(&link.template_id.text))
+        else {
+            return;
+        };
+        let listed = ListedPolicy {
+            id: id.clone(),
+            file: file.to_owned(),
+            template: Some(template.id.clone()),
+            ..template.clone()
+        };
+        self.listed.insert(id.clone(), listed);
+        let values = link.values.into_iter();
+        let values: HashMap<SlotId, _> = values.map(|v| (v.slot, v.entity)).collect();
+        let linked = self.set.link(template_id, PolicyId::new(&id), values);
+        self.tell_if_refused(file, text, linked);
+        let place = Place {
+            file: file.to_owned(),
+            span: link.span,
+            is_link: true,
+        };
+        self.places.insert(id, place);
     }
 
     fn refuse(
@@ -185,29 +273,34 @@ impl<'a> Reading<'a> {
         self.problems.push(problem.with_help(help));
     }
 
-    /// The policy's `@id`, unless it has none, an unusable one or another policy's.
-    fn check_id(
-        &mut self,
-        place: (&str, &Arc<str>),
-        policy: &Policy,
-        span: &Range<usize>,
-    ) -> Option<String> {
-        let Some(id) = policy.annotation("id") else {
+    /// The `@id`, unless there is none, an unusable one or another policy's.
+    fn check_id(&mut self, place: (&str, &Arc<str>), written: &Written) -> Option<String> {
+        let Some(id) = written.annotation("id") else {
             let help = "write @id(\"...\") above it: decisions and audit records name it so";
-            let span = first_line(place.1, span);
+            let span = first_line(place.1, &written.span);
             self.refuse(place, span, "the policy has no @id", help);
             return None;
         };
-        let id_span = annotation_span(policy, "id").unwrap_or_else(|| span.clone());
+        self.check_name(place, id, written.annotation_span("id"), "@id")
+    }
+
+    fn check_name(
+        &mut self,
+        place: (&str, &Arc<str>),
+        id: &str,
+        span: Range<usize>,
+        what: &str,
+    ) -> Option<String> {
         if id.is_empty() || id.len() > LONGEST_POLICY_ID || id.chars().any(char::is_control) {
+            let message = format!("the {what} cannot stand in a record");
             let help = format!("write 1 to {LONGEST_POLICY_ID} bytes without control characters");
-            self.refuse(place, id_span, "the @id cannot stand in a record", &help);
+            self.refuse(place, span, &message, &help);
             return None;
         }
         if let Some(first) = self.places.get(id) {
-            let message = format!("two policies have the @id {id:?}");
+            let message = format!("two policies have the {what} {id:?}");
             let help = format!("the other one is in {}", self.told(first));
-            self.refuse(place, id_span, &message, &help);
+            self.refuse(place, span, &message, &help);
             return None;
         }
         Some(id.to_owned())
@@ -224,26 +317,26 @@ impl<'a> Reading<'a> {
     }
 
     /// The policy's `@max_ttl` in seconds, if it has one that is allowed.
-    fn check_max_ttl(&mut self, file: &str, text: &Arc<str>, policy: &Policy) -> Option<u32> {
+    fn check_max_ttl(&mut self, file: &str, text: &Arc<str>, policy: &Written) -> Option<u32> {
         let written = policy.annotation("max_ttl")?;
         let is_decimal = written.bytes().all(|byte| byte.is_ascii_digit());
         let seconds = written.parse::<u32>().ok().filter(|_| is_decimal);
         let message = match seconds {
-            _ if policy.effect() == Effect::Forbid => {
+            _ if !policy.is_permit => {
                 "@max_ttl stands on a forbid, which gives no token".to_owned()
             }
             Some(seconds @ 1..=LONGEST_TOKEN_LIFE) => return Some(seconds),
             _ => format!("@max_ttl is {written:?}, not a number of seconds"),
         };
-        let span = annotation_span(policy, "max_ttl").unwrap_or_else(|| policy_span(policy, text));
+        let span = policy.annotation_span("max_ttl");
         let help = format!("write a whole number from 1 to {LONGEST_TOKEN_LIFE} on a permit");
         self.refuse((file, text), span, &message, &help);
         None
     }
 
     /// Annotations of a deployment's own are welcome; one that is nearly ours is most likely meant so.
-    fn warn_of_misspelt_annotations(&mut self, file: &str, text: &Arc<str>, policy: &Policy) {
-        for (name, _) in policy.annotations() {
+    fn warn_of_misspelt_annotations(&mut self, file: &str, text: &Arc<str>, policy: &Written) {
+        for name in policy.annotation_names() {
             let is_near = |ours: &&&str| strsim::osa_distance(name, ours) <= FURTHEST_MISSPELLING;
             let Some(meant) = ANNOTATIONS
                 .iter()
@@ -252,107 +345,11 @@ impl<'a> Reading<'a> {
             else {
                 continue;
             };
-            let span = annotation_span(policy, name).unwrap_or_else(|| policy_span(policy, text));
+            let span = policy.annotation_span(name);
             let message = format!("the annotation @{name} means nothing to Cedargate");
             let problem = Problem::at(&self.sources.label(file), text, span, &message);
             let help = format!("did you mean @{meant}?");
             self.warnings.push(problem.with_help(&help).into_warning());
         }
     }
-
-    fn validate(&mut self, schema: &Schema) {
-        let validator = Validator::new(schema.clone());
-        let result =
-            validator.validate_with_level(&self.set, ValidationMode::Strict, DEEPEST_LEVEL);
-        let problems = told_once(result.validation_errors(), |error| {
-            self.of_policy(error.policy_id(), error)
-        });
-        self.problems.extend(problems);
-        for warning in result.validation_warnings() {
-            let warning = self.of_policy(warning.policy_id(), warning).into_warning();
-            self.warnings.push(warning);
-        }
-    }
-
-    fn of_policy<D: miette::Diagnostic>(&self, id: &PolicyId, said: &D) -> Problem {
-        let id: &str = id.as_ref();
-        let place = self.places.get(id);
-        let file = place.map_or("", |place| place.file.as_str());
-        let label = self.sources.label(file);
-        match self.sources.text(file) {
-            Some(text) => {
-                let problem = Problem::from_cedar(&label, text, said);
-                // Some of what Cedar says is about a policy as a whole and has no span.
-                match (problem.span(), place) {
-                    (None, Some(place)) => problem.with_span(&first_line(text, &place.span)),
-                    _ => problem,
-                }
-            }
-            None => Problem::of_file(&label, said.to_string()),
-        }
-    }
-}
-
-/// Validation errors as problems.
-///
-/// Cedar tells a mistake once for every kind of question that meets it: once is enough, and the
-/// kind that comes first in the alphabet, a dataset, is the one that authors have in mind.
-pub(super) fn told_once<'a>(
-    errors: impl Iterator<Item = &'a ValidationError>,
-    problem_of: impl Fn(&ValidationError) -> Problem,
-) -> Vec<Problem> {
-    let mut errors: Vec<&ValidationError> = errors.collect();
-    errors.sort_by_key(|error| (error.policy_id().to_string(), error.to_string()));
-    let mut told = BTreeSet::new();
-    let mut problems = Vec::new();
-    for error in errors {
-        let problem = problem_of(error);
-        let place = (error.policy_id().to_string(), problem.position());
-        if place.1.is_some() && !told.insert(place) {
-            continue;
-        }
-        let said = error.to_string();
-        let is_of_datasets_alone = NOT_DATASETS
-            .iter()
-            .any(|name| said.contains(&format!("on entity type `{name}`")));
-        problems.push(if is_of_datasets_alone {
-            problem.with_help(ONLY_DATASETS)
-        } else {
-            problem
-        });
-    }
-    problems
-}
-
-/// The bytes of a policy, its annotations included.
-///
-/// Cedar keeps the place of a policy in its syntax tree alone, and hands that out only this way.
-pub(super) fn policy_span(policy: &Policy, text: &str) -> Range<usize> {
-    match policy.as_ref().loc() {
-        Some(loc) => loc.start()..loc.end(),
-        None => 0..text.len(),
-    }
-}
-
-pub(super) fn template_span(template: &Template, text: &str) -> Range<usize> {
-    match template.as_ref().loc() {
-        Some(loc) => first_line(text, &(loc.start()..loc.end())),
-        None => 0..text.len(),
-    }
-}
-
-pub(super) fn annotation_span(policy: &Policy, key: &str) -> Option<Range<usize>> {
-    policy
-        .as_ref()
-        .annotations()
-        .find(|(name, _)| name.as_ref() == key)
-        .and_then(|(_, annotation)| annotation.loc.as_ref())
-        .map(|loc| loc.start()..loc.end())
-}
-
-/// The part of a span that stands on its first line.
-pub(super) fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
-    let inside = text.get(span.clone()).unwrap_or_default();
-    let length = inside.find('\n').unwrap_or(inside.len());
-    span.start..span.start + length
 }

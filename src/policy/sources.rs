@@ -30,6 +30,7 @@ pub(super) const SCHEMA_FILE: &str = "schema.cedarschema";
 /// A folder for statements about the policies; nothing in it takes part in decisions.
 const INVARIANTS_FOLDER: &str = "invariants";
 const POLICY_ENDING: &str = ".cedar";
+const LINKS_ENDING: &str = ".links.json";
 
 static SHIPPED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/policies");
 
@@ -43,9 +44,13 @@ pub(super) struct Sources {
     problems: Vec<Problem>,
 }
 
-/// Whether a file is part of a bundle: its schema or one of its policies.
+/// Whether a file is part of a bundle: its schema, policies or links of templates.
 pub(super) fn is_bundle_file(name: &str) -> bool {
-    name == SCHEMA_FILE || is_policy_file(name)
+    name == SCHEMA_FILE || is_policy_file(name) || is_links_file(name)
+}
+
+fn is_links_file(name: &str) -> bool {
+    name.ends_with(LINKS_ENDING)
 }
 
 /// Whether a file holds policies.
@@ -113,6 +118,11 @@ impl Sources {
     /// Every policy file, sorted by name.
     pub(super) fn policies(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
         self.iter().filter(|(name, _)| is_policy_file(name))
+    }
+
+    /// Every file of links, sorted by name.
+    pub(super) fn links(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
+        self.iter().filter(|(name, _)| is_links_file(name))
     }
 
     /// What is wrong with files that were found and cannot be used.

@@ -67,10 +67,14 @@ pub struct ApiKeys {
 }
 
 impl ApiKeys {
-    /// Makes a key of the caller; either answer is on record first.
+    /// Makes a key of the caller; it is on record together with the key, or the refusal first.
     pub async fn create(&self, visitor: &Visitor, wish: KeyWish) -> Result<MadeKey, ServiceError> {
         let mut record = visitor.open_record(Event::ApiKeyCreate, &self.clock);
         let answer = self.add(visitor, wish, &mut record).await;
+        if answer.is_ok() {
+            AuditTrail::count(record.event, record.outcome);
+            return answer;
+        }
         self.audit.close(record, answer).await
     }
 
@@ -90,10 +94,13 @@ impl ApiKeys {
             // Or else a key that was to end soon could make itself a successor without end.
             return Err(ApiKeyError::OutlivesItsMaker.into());
         }
-        let made = make(&self.database, owner, wish, &self.clock).await?;
+        let mut granted = AuditRecord {
+            outcome: Outcome::Granted,
+            ..record.clone()
+        };
+        let made = make(&self.database, owner, wish, &self.clock, &mut granted).await?;
+        *record = granted;
         self.remember_anew().await;
-        record.reason = Some(format!("API key {}", made.key.id));
-        record.outcome = Outcome::Granted;
         Ok(made)
     }
 
@@ -190,24 +197,23 @@ pub async fn make_at_command_line(
     wish: KeyWish,
     clock: &Clock,
 ) -> Result<MadeKey, ServiceError> {
-    let made = make(database, owner, wish, clock).await?;
-    let record = AuditRecord {
+    let mut granted = AuditRecord {
         outcome: Outcome::Granted,
         authentication: Authentication::CommandLine,
         resource_user_id: Some(owner),
-        reason: Some(format!("API key {}", made.key.id)),
         request_id: None,
         ..Visitor::at_command_line().open_record(Event::ApiKeyCreate, clock)
     };
-    database.append_audit_records(&[record]).await?;
-    Ok(made)
+    make(database, owner, wish, clock, &mut granted).await
 }
 
+/// Makes a key, and `granted` its record: both are written, or neither.
 async fn make(
     database: &Database,
     owner: UserId,
     wish: KeyWish,
     clock: &Clock,
+    granted: &mut AuditRecord,
 ) -> Result<MadeKey, ServiceError> {
     let unix_millis = clock.unix_millis();
     let now = clock.unix_seconds();
@@ -229,7 +235,11 @@ async fn make(
         key,
         digest: text.digest(),
     };
-    if !database.add_api_key(&stored, MOST_KEYS, now).await? {
+    granted.reason = Some(format!("API key {}", stored.key.id));
+    if !database
+        .add_api_key(&stored, MOST_KEYS, now, granted)
+        .await?
+    {
         return Err(ServiceError::TooManyApiKeys);
     }
     Ok(MadeKey {

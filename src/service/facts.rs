@@ -305,7 +305,9 @@ mod tests {
             key: key.clone(),
             digest: text.digest(),
         };
-        assert!(database.add_api_key(&stored, 1, 0).await.unwrap());
+        let record = Visitor::at_command_line().open_record(Event::ApiKeyCreate, &Clock::system());
+        let added = database.add_api_key(&stored, 1, 0, &record).await;
+        assert!(added.unwrap());
         (key, text)
     }
 

@@ -73,7 +73,8 @@ impl ApiKeyRow {
 }
 
 impl Database {
-    /// Adds a key unless its user has `most` already, and says whether it did.
+    /// Adds a key together with the record of it, unless its user has `most` already, and says whether
+    /// it did; the record is not written when there was no room.
     ///
     /// When the user has as many, those that have expired at `now` (seconds since 1970 UTC) are
     /// removed to make room.
@@ -82,6 +83,7 @@ impl Database {
         stored: &StoredApiKey,
         most: u32,
         now: i64,
+        granted: &AuditRecord,
     ) -> Result<bool, StorageError> {
         const COUNT: &str = "SELECT count(*) FROM api_keys WHERE user_id = $1";
         const SWEEP: &str = "DELETE FROM api_keys WHERE user_id = $1 AND expires_at <= $2";
@@ -126,6 +128,7 @@ impl Database {
                 has_room
             });
             if is_added {
+                append(&mut transaction, std::slice::from_ref(granted)).await?;
                 transaction.commit().await?;
             }
             Ok(is_added)

@@ -331,3 +331,24 @@ fn counterexamples_are_saved_under_a_new_name_of_a_case_file_only() {
         assert_eq!(fs::read(&there).unwrap(), before);
     }
 }
+
+#[test]
+fn an_upper_bound_that_a_linked_policy_breaks_is_found_and_the_counterexample_names_it() {
+    let (spoilt, right) = (policies(), policies());
+    let template = "@id(\"readers\") @reason(\"x\")\n\
+        permit (principal in ?principal, action == Action::\"read\", resource is Dataset);\n";
+    let links = r#"[{"template_id": "readers", "link_id": "geology-reads",
+        "args": {"?principal": "Role::\"geology\""}}]"#;
+    fs::write(spoilt.path().join("readers.cedar"), template).unwrap();
+    let (code, found) = proof(spoilt.path());
+    assert_eq!(code, 0, "a template alone permits nothing: {found}");
+    fs::write(spoilt.path().join("readers.links.json"), links).unwrap();
+    let (_, found) = proof(spoilt.path());
+    assert!(found.to_string().contains("geology-reads"), "{found}");
+    let violated = [
+        "drafts-stay-inside",
+        "private-stays-inside",
+        "restricted-is-for-readers",
+    ];
+    assert_is_caught(spoilt.path(), right.path(), &violated, "deny", "allow");
+}

@@ -12,6 +12,8 @@ use cedar_policy_symcc::{
     implies_asserts, matches_implies_asserts, never_errors_asserts, never_matches_asserts,
 };
 
+use crate::policy::links::instantiate;
+
 use super::invariants::{Bound, Invariant};
 use super::solver::Conversation;
 use super::statement::{StatementError, bounding_policies, scope_policy};
@@ -71,7 +73,11 @@ impl Subject {
         policies: &PolicySet,
         invariants: &[Invariant],
     ) -> Result<Self, StatementError> {
-        let mut all: Vec<Policy> = policies.policies().cloned().collect();
+        // The solver's compiler knows no templates.
+        let mut all: Vec<Policy> = policies
+            .policies()
+            .map(instantiate)
+            .collect::<Result<_, _>>()?;
         all.sort_by_cached_key(|policy| policy.id().to_string());
         let of = |effect: Effect| {
             let chosen = all.iter().filter(|policy| policy.effect() == effect);

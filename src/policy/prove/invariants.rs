@@ -12,12 +12,10 @@ use std::sync::Arc;
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use serde::Serialize;
 
-use crate::policy::policies::{
-    FURTHEST_MISSPELLING, LONGEST_POLICY_ID, annotation_span, first_line, policy_span,
-    template_span, told_once,
-};
+use crate::policy::policies::{FURTHEST_MISSPELLING, LONGEST_POLICY_ID, told_once};
 use crate::policy::problem::{BundleError, Problem, in_reading_order};
 use crate::policy::sources::Sources;
+use crate::policy::written::{annotation_span, first_line, policy_span, template_span};
 
 /// The most invariants of a policy folder.
 pub const MOST_INVARIANTS: usize = 1_000;

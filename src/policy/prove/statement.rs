@@ -8,6 +8,8 @@ use cedar_policy::{
     PolicySetError, PrincipalConstraint, ResourceConstraint,
 };
 
+use crate::policy::links::InstantiateError;
+
 use super::invariants::{Bound, Invariant};
 
 /// Why an invariant has no statement.
@@ -16,6 +18,9 @@ pub(super) enum StatementError {
     /// The scope could not be written as a condition.
     #[error("the scope cannot be written as a condition: {0}")]
     Scope(#[from] Box<ParseErrors>),
+    /// A linked policy cannot be written without its template.
+    #[error(transparent)]
+    Link(#[from] InstantiateError),
     /// The policies of the statement do not go together.
     #[error("the policies of the statement do not go together: {0}")]
     Set(#[from] Box<PolicySetError>),

@@ -16,10 +16,10 @@ use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 use crate::policy::{Bundle, BundleError};
 
-pub(super) const ADA: UserId = UserId(Uuid::from_u128(0xada));
-pub(super) const BEA: UserId = UserId(Uuid::from_u128(0xbea));
+pub(in crate::policy) const ADA: UserId = UserId(Uuid::from_u128(0xada));
+pub(in crate::policy) const BEA: UserId = UserId(Uuid::from_u128(0xbea));
 
-pub(super) fn user(id: UserId, roles: &[&str]) -> User {
+pub(in crate::policy) fn user(id: UserId, roles: &[&str]) -> User {
     User {
         id,
         username: "somebody".parse().unwrap(),
@@ -30,11 +30,11 @@ pub(super) fn user(id: UserId, roles: &[&str]) -> User {
     }
 }
 
-pub(super) fn signed_in(id: UserId, roles: &[&str]) -> Principal {
+pub(in crate::policy) fn signed_in(id: UserId, roles: &[&str]) -> Principal {
     Principal::User(Arc::new(user(id, roles)))
 }
 
-pub(super) fn dataset(visibility: Visibility, record_status: RecordStatus) -> Dataset {
+pub(in crate::policy) fn dataset(visibility: Visibility, record_status: RecordStatus) -> Dataset {
     Dataset {
         id: DatasetId(Uuid::from_u128(0xda7a)),
         title: "Jacksboro fault: elevation".to_owned(),
@@ -48,7 +48,7 @@ pub(super) fn dataset(visibility: Visibility, record_status: RecordStatus) -> Da
     }
 }
 
-pub(super) fn context() -> Context {
+pub(in crate::policy) fn context() -> Context {
     Context {
         address: "192.0.2.7".parse().unwrap(),
         unix_millis: 1_772_366_400_123,
@@ -57,7 +57,11 @@ pub(super) fn context() -> Context {
     }
 }
 
-pub(super) fn decide(bundle: &Bundle, principal: &Principal, action: Action) -> Decision {
+pub(in crate::policy) fn decide(
+    bundle: &Bundle,
+    principal: &Principal,
+    action: Action,
+) -> Decision {
     let dataset = Arc::new(dataset(Visibility::Public, RecordStatus::Published));
     bundle.decide(
         principal,
@@ -85,7 +89,7 @@ pub(in crate::policy) fn bundle(policies: &str) -> Result<Bundle, BundleError> {
 }
 
 /// What is wrong with a folder, a line a problem, without the name of the folder.
-pub(super) fn told(folder: &TempDir) -> Vec<String> {
+pub(in crate::policy) fn told(folder: &TempDir) -> Vec<String> {
     let origin = format!("{}/", folder.path().display());
     let error = Bundle::load(folder.path()).unwrap_err();
     let lines = error.lines().into_iter();

@@ -112,16 +112,6 @@ fn a_max_ttl_out_of_bounds_is_refused_at_its_place() {
 }
 
 #[test]
-fn a_template_is_refused_for_now() {
-    let error =
-        bundle("@id(\"a\")\npermit (principal == ?principal, action, resource);").unwrap_err();
-    assert_eq!(
-        error.problems()[0].message(),
-        "templates are not supported yet"
-    );
-}
-
-#[test]
 fn a_policy_that_reaches_deeper_than_one_level_is_refused() {
     let error = bundle(
         "@id(\"a\") permit (principal is User, action, resource)\n\

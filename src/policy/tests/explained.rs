@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::asked::{ADA, BEA, bundle, context, dataset, signed_in, user};
+use super::asked::{ADA, BEA, bundle, context, dataset, folder, signed_in, user};
 use crate::domain::action::Action;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::principal::Principal;
@@ -130,6 +130,37 @@ fn a_scope_that_does_not_match_tells_the_roles_of_the_principal() {
     assert_eq!(part.seen[0].value, r#"Role::"geology""#);
     let other_action = bundle.explain(&geologist, Action::Discover, &resource, &context());
     assert_eq!(other_action.others, [], "it is for another action");
+}
+
+#[test]
+fn a_linked_policy_is_told_with_the_place_and_the_text_of_its_template() {
+    let template = "// Why.\n@id(\"readers\")\n\
+        permit (principal in ?principal, action == Action::\"read\", resource is Dataset);\n";
+    let links = r#"[{"template_id": "readers", "link_id": "hydrology-reads",
+        "args": {"?principal": "Role::\"hydrology\""}}]"#;
+    let folder = folder(&[("t.cedar", template), ("a.links.json", links)]);
+    let bundle = Bundle::load(folder.path()).unwrap();
+    let resource = Resource::Dataset(Arc::new(dataset(
+        Visibility::Public,
+        RecordStatus::Published,
+    )));
+    let member = signed_in(BEA, &["hydrology"]);
+    let told = bundle.explain(&member, Action::Read, &resource, &context());
+    let [policy] = &told.determining[..] else {
+        panic!("one policy determines")
+    };
+    assert_eq!(
+        (policy.id.as_str(), policy.file.as_str()),
+        ("hydrology-reads", "t.cedar")
+    );
+    assert_eq!(
+        (policy.line, policy.template.as_deref()),
+        (Some(2), Some("readers"))
+    );
+    assert!(policy.text.contains("?principal"), "{}", policy.text);
+    assert_eq!(policy.parts[0].text, "principal in Role::\"hydrology\"");
+    let stranger = bundle.explain(&signed_in(ADA, &[]), Action::Read, &resource, &context());
+    assert_eq!(stranger.others[0].parts[0].seen[0].value, "none");
 }
 
 #[test]

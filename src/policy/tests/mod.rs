@@ -6,5 +6,6 @@ mod errors_deny;
 mod explained;
 mod invariants;
 mod keys;
+mod links;
 mod schema;
 mod shipped;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use cedargate::domain::action::Action;
 use cedargate::domain::api_key::{ApiKey, KeyDigest, KeyLimit, KeyName, KeyText};
-use cedargate::domain::id::{ApiKeyId, DatasetId, UserId};
+use cedargate::domain::audit::AuditRecord;
+use cedargate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 use cedargate::storage::{CatalogChange, Database, StorageError, StoredApiKey};
 use uuid::Uuid;
 
@@ -18,6 +19,7 @@ on_both! {
     keys_are_listed_by_owner_in_pages_once_each,
     a_key_is_removed_by_its_owner_alone_and_goes_with_its_user,
     a_removal_that_cannot_be_recorded_removes_nothing,
+    a_key_that_cannot_be_recorded_is_not_made,
     adding_and_removing_bump_the_version_and_nothing_else_does,
     a_use_is_noted_at_most_once_in_its_time,
     a_key_of_nobody_is_refused,
@@ -54,8 +56,19 @@ fn key_of(user_id: UserId, order: u64) -> StoredApiKey {
     }
 }
 
+/// The record of a key that was made; another one for each key.
+fn made(stored: &StoredApiKey) -> AuditRecord {
+    let mut record = record(0);
+    record.id = RecordId(stored.key.id.0);
+    record
+}
+
 async fn add(place: &Place, stored: &StoredApiKey) -> bool {
-    place.database.add_api_key(stored, 100, NOW).await.unwrap()
+    place
+        .database
+        .add_api_key(stored, 100, NOW, &made(stored))
+        .await
+        .unwrap()
 }
 
 async fn every_field_of_an_api_key_comes_back_as_it_was_written(place: Place) {
@@ -89,7 +102,10 @@ async fn an_api_key_is_found_by_its_prefix_and_by_its_id_alone(place: Place) {
 async fn a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room(place: Place) {
     let (ada, ben) = (owner(&place, "ada").await, owner(&place, "ben").await);
     let add = async |stored: &StoredApiKey, now| {
-        let added = place.database.add_api_key(stored, 2, now).await;
+        let added = place
+            .database
+            .add_api_key(stored, 2, now, &made(stored))
+            .await;
         added.unwrap()
     };
     let mut brief = key_of(ada, 1);
@@ -112,9 +128,10 @@ async fn of_two_keys_added_at_once_for_one_place_one_is(place: Place) {
     let ada = owner(&place, "ada").await;
     let other = Database::open(&place.url, 4).await.unwrap();
     let (here, there) = (key_of(ada, 1), key_of(ada, 2));
+    let records = (made(&here), made(&there));
     let (here, there) = tokio::join!(
-        place.database.add_api_key(&here, 1, NOW),
-        other.add_api_key(&there, 1, NOW)
+        place.database.add_api_key(&here, 1, NOW, &records.0),
+        other.add_api_key(&there, 1, NOW, &records.1)
     );
     assert_eq!(u8::from(here.unwrap()) + u8::from(there.unwrap()), 1);
 }
@@ -149,11 +166,15 @@ async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(place: Place
         let database = &place.database;
         database.remove_api_key(owner, first.key.id, &removal).await
     };
+    let on_record = async || place.database.audit_page(None, 9).await.unwrap();
+    let mut expected = on_record().await;
+    assert_eq!(expected.len(), 2);
     assert_eq!(remove(ben).await, Ok(false));
-    assert_eq!(place.database.audit_page(None, 9).await, Ok(vec![]));
+    assert_eq!(on_record().await, expected);
     assert_eq!(remove(ada).await, Ok(true));
-    let on_record = place.database.audit_page(None, 9).await.unwrap();
-    assert_eq!(on_record, std::slice::from_ref(&removal));
+    expected.push(removal.clone());
+    expected.sort_by_key(|record| record.id);
+    assert_eq!(on_record().await, expected);
     assert_eq!(remove(ada).await, Ok(false));
     let left = place.database.list_api_keys(ada, None, 10).await;
     assert_eq!(left, Ok(vec![second.key.clone()]));
@@ -181,6 +202,20 @@ async fn a_removal_that_cannot_be_recorded_removes_nothing(place: Place) {
     assert_eq!(found, Ok(Some(stored.key)));
 }
 
+async fn a_key_that_cannot_be_recorded_is_not_made(place: Place) {
+    let ada = owner(&place, "ada").await;
+    place
+        .tamper("ALTER TABLE audit_records RENAME TO gone")
+        .await;
+    let (database, stored) = (&place.database, key_of(ada, 1));
+    let added = database
+        .add_api_key(&stored, 100, NOW, &made(&stored))
+        .await;
+    assert!(added.is_err());
+    let found = database.find_api_key_by_id(stored.key.id).await;
+    assert_eq!(found, Ok(None));
+}
+
 async fn adding_and_removing_bump_the_version_and_nothing_else_does(place: Place) {
     let ada = owner(&place, "ada").await;
     let (database, stored) = (&place.database, key_of(ada, 1));
@@ -190,7 +225,8 @@ async fn adding_and_removing_bump_the_version_and_nothing_else_does(place: Place
     assert_eq!(version().await, begun + 1);
     let id = stored.key.id;
     database.note_api_key_use(id, NOW, NOW - 1).await.unwrap();
-    let full = database.add_api_key(&key_of(ada, 2), 1, NOW).await;
+    let second = key_of(ada, 2);
+    let full = database.add_api_key(&second, 1, NOW, &made(&second)).await;
     assert_eq!(full, Ok(false));
     let unknown = database
         .remove_api_key(ada, ApiKeyId::at(9), &record(1))
@@ -216,7 +252,10 @@ async fn a_use_is_noted_at_most_once_in_its_time(place: Place) {
 
 async fn a_key_of_nobody_is_refused(place: Place) {
     let stored = key_of(UserId::random(), 1);
-    let added = place.database.add_api_key(&stored, 100, NOW).await;
+    let added = place
+        .database
+        .add_api_key(&stored, 100, NOW, &made(&stored))
+        .await;
     assert!(
         matches!(added, Err(StorageError::Inconsistent { .. })),
         "{added:?}"
@@ -226,7 +265,10 @@ async fn a_key_of_nobody_is_refused(place: Place) {
     assert!(add(&place, &first).await);
     let mut same_prefix = key_of(ada, 3);
     same_prefix.key.prefix = first.key.prefix;
-    let added = place.database.add_api_key(&same_prefix, 100, NOW).await;
+    let added = place
+        .database
+        .add_api_key(&same_prefix, 100, NOW, &made(&same_prefix))
+        .await;
     assert!(
         matches!(added, Err(StorageError::Inconsistent { .. })),
         "{added:?}"

@@ -1,0 +1,172 @@
+//! What a decision costs as bundles grow: `cargo bench --bench decisions`.
+//!
+//! Bundles of several sizes are built of the shipped policies and many more, scoped to a dataset, to a
+//! role, or to nobody. One question is asked of each again and again, with facts that are prepared:
+//! through the index, and by evaluating every policy, by turns in one run. How long a bundle takes to
+//! load (read, parse, validate, index) stands beside it. It prints figures and asserts none.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    reason = "a bench prints, fails by panicking, and measures"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cedargate::domain::action::Action;
+use cedargate::domain::caller::{Authentication, Context};
+use cedargate::domain::dataset::{Dataset, RecordStatus, Visibility};
+use cedargate::domain::decision::Decision;
+use cedargate::domain::id::{DatasetId, UserId};
+use cedargate::domain::principal::{Principal, User};
+use cedargate::domain::resource::Resource;
+use cedargate::policy::Bundle;
+use uuid::Uuid;
+
+/// How many policies a bundle has, about: the shipped ones alone, and more.
+const SIZES: [usize; 4] = [0, 100, 1_000, 10_000];
+/// How often each way is measured; the median counts.
+const ROUNDS: usize = 11;
+/// How long one measurement lasts, at least.
+const ROUND: Duration = Duration::from_millis(60);
+
+/// Whom the many policies are about.
+#[derive(Clone, Copy)]
+enum Mix {
+    Dataset,
+    Role,
+    Nobody,
+}
+
+impl Mix {
+    const ALL: [(Self, &str); 3] = [
+        (Self::Dataset, "a dataset"),
+        (Self::Role, "a role"),
+        (Self::Nobody, "nobody"),
+    ];
+
+    fn policy(self, number: usize) -> String {
+        let (principal, resource) = match self {
+            Self::Dataset => {
+                let id = Uuid::from_u128(0xf00_0000 + number as u128);
+                (
+                    "principal".to_owned(),
+                    format!("resource == Dataset::\"{id}\""),
+                )
+            }
+            Self::Role => (
+                format!("principal in Role::\"role-{number}\""),
+                "resource".to_owned(),
+            ),
+            Self::Nobody => ("principal".to_owned(), "resource".to_owned()),
+        };
+        format!(
+            "@id(\"policy-{number}\") @reason(\"A bench.\")\n\
+             permit ({principal}, action == Action::\"read\", {resource})\n\
+             when {{ resource.title like \"{number} *\" }};\n"
+        )
+    }
+}
+
+fn bundle(mix: Mix, size: usize) -> (Bundle, Duration) {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    for entry in std::fs::read_dir(shipped).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    // Files are bounded in size.
+    let numbers: Vec<usize> = (0..size).collect();
+    for (file, numbers) in numbers.chunks(1_000).enumerate() {
+        let mut text = String::new();
+        for number in numbers {
+            text.write_str(&mix.policy(*number)).unwrap();
+        }
+        std::fs::write(folder.path().join(format!("many-{file}.cedar")), text).unwrap();
+    }
+    let begun = Instant::now();
+    let bundle = Bundle::load(folder.path()).unwrap();
+    (bundle, begun.elapsed())
+}
+
+fn question() -> (Principal, Resource, Context) {
+    let user = User {
+        id: UserId(Uuid::from_u128(0xada)),
+        username: "ada".parse().unwrap(),
+        issuer: None,
+        roles: ["hydrology", "role-7"]
+            .map(|role| role.parse().unwrap())
+            .into(),
+        claims: BTreeMap::new(),
+        is_disabled: false,
+    };
+    let dataset = Dataset {
+        id: DatasetId(Uuid::from_u128(0xf00_0007)),
+        title: "Jacksboro fault: elevation".to_owned(),
+        visibility: Visibility::Internal,
+        record_status: RecordStatus::Published,
+        owner: None,
+        reader_users: [].into(),
+        reader_roles: [].into(),
+        tags: BTreeMap::new(),
+        file: None,
+    };
+    let context = Context {
+        address: "192.0.2.7".parse().unwrap(),
+        unix_millis: 1_772_366_400_000,
+        authentication: Authentication::Password,
+        key: None,
+    };
+    (
+        Principal::User(Arc::new(user)),
+        Resource::Dataset(Arc::new(dataset)),
+        context,
+    )
+}
+
+/// Microseconds for one decision.
+fn measure(decide: impl Fn() -> Decision) -> f64 {
+    let begun = Instant::now();
+    let mut count = 0_u32;
+    while begun.elapsed() < ROUND {
+        black_box(decide());
+        count += 1;
+    }
+    begun.elapsed().as_secs_f64() * 1e6 / f64::from(count)
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    *figures.get(figures.len() / 2).unwrap()
+}
+
+fn main() {
+    let (principal, resource, context) = question();
+    println!("policies  scoped to     load ms  by index us  by all us  all/index");
+    for (mix, name) in Mix::ALL {
+        for size in SIZES {
+            let (bundle, load) = bundle(mix, size);
+            let by_index = || bundle.decide(&principal, Action::Read, &resource, &context);
+            let by_all = || bundle.decide_by_all(&principal, Action::Read, &resource, &context);
+            assert_eq!(by_index(), by_all());
+            let turns = (0..ROUNDS).map(|_| (measure(by_index), measure(by_all)));
+            let (index, all): (Vec<f64>, Vec<f64>) = turns.unzip();
+            let (index, all) = (median(index), median(all));
+            println!(
+                "{:>8}  {name:<10}  {:>9.1}  {index:>11.2}  {all:>9.2}  {:>9.1}",
+                bundle.policies().len(),
+                load.as_secs_f64() * 1e3,
+                all / index,
+            );
+        }
+    }
+}

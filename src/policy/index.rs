@@ -1,0 +1,186 @@
+//! The index: which policies' scopes can match a request.
+//!
+//! A policy takes part in a decision only if its scope matches principal, action and resource
+//! (<https://docs.cedarpolicy.com/policies/syntax-policy.html>); one whose scope does not match is
+//! neither satisfied nor can it fail. So it is enough to evaluate those whose scopes match, and they
+//! are found by name: policies with the same scope stand together in one set, and a request looks
+//! up the scopes that its principal and resource, with their ancestors and types, meet. What that
+//! costs depends on the roles of the principal and on the policies found, not on how many there are.
+//! Policies that name neither principal nor resource are met by everybody and are always evaluated.
+//! This module refuses to know conditions and what policies say.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use cedar_policy::{
+    ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PolicySet, PolicySetError,
+    PrincipalConstraint, ResourceConstraint,
+};
+
+use crate::domain::action::Action;
+
+/// Policies with one scope, shared by all who meet it.
+pub(super) type Picked = Box<[Arc<PolicySet>]>;
+
+type ByResource = HashMap<EntityScope, Vec<Arc<PolicySet>>>;
+type ByPrincipal = HashMap<EntityScope, ByResource>;
+
+/// What a scope says about the principal or the resource.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum EntityScope {
+    /// Any at all.
+    Any,
+    /// This one.
+    Equal(EntityUid),
+    /// This one, or one that has it among its ancestors.
+    In(EntityUid),
+    /// One of this type.
+    Is(EntityTypeName),
+    /// One of this type that is this one or has it among its ancestors.
+    IsIn(EntityTypeName, EntityUid),
+}
+
+/// The policies of a bundle by their scopes.
+#[derive(Debug)]
+pub(super) struct Index {
+    by_action: HashMap<EntityUid, ByPrincipal>,
+}
+
+impl Index {
+    /// Sorts all policies, linked ones too, by their scopes; `actions` are the schema's actions with
+    /// their groups.
+    pub(super) fn new(all: &PolicySet, actions: &Entities) -> Result<Self, Box<PolicySetError>> {
+        let mut uids: Vec<EntityUid> = actions.iter().map(cedar_policy::Entity::uid).collect();
+        uids.sort_by_cached_key(ToString::to_string);
+        let mut sets: HashMap<(EntityScope, EntityScope, Vec<EntityUid>), PolicySet> =
+            HashMap::new();
+        for policy in all.policies() {
+            let constraint = policy.action_constraint();
+            let matched = uids
+                .iter()
+                .filter(|action| is_action_met(&constraint, action, actions));
+            let scope = (
+                EntityScope::of_principal(policy),
+                EntityScope::of_resource(policy),
+                matched.cloned().collect(),
+            );
+            put(policy, all, sets.entry(scope).or_default()).map_err(Box::new)?;
+        }
+        let mut by_action: HashMap<EntityUid, ByPrincipal> = uids
+            .iter()
+            .map(|uid| (uid.clone(), ByPrincipal::new()))
+            .collect();
+        for ((principal, resource, matched), set) in sets {
+            let set = Arc::new(set);
+            for action in &matched {
+                let by_principal = by_action.entry(action.clone()).or_default();
+                let by_resource = by_principal.entry(principal.clone()).or_default();
+                let sets = by_resource.entry(resource.clone()).or_default();
+                sets.push(Arc::clone(&set));
+            }
+        }
+        Ok(Self { by_action })
+    }
+
+    /// The policies whose scopes match; none at all for an action that the schema does not have.
+    ///
+    /// The ancestors of principal and resource are those of `entities`, as in an evaluation.
+    pub(super) fn pick(
+        &self,
+        principal: &EntityUid,
+        action: &EntityUid,
+        resource: &EntityUid,
+        entities: &Entities,
+    ) -> Option<Picked> {
+        let by_principal = self.by_action.get(action)?;
+        let resources = EntityScope::met_by(resource, entities);
+        let principals = EntityScope::met_by(principal, entities);
+        let sets = principals
+            .iter()
+            .filter_map(|scope| by_principal.get(scope))
+            .flat_map(|found| resources.iter().filter_map(|scope| found.get(scope)))
+            .flatten();
+        Some(sets.cloned().collect())
+    }
+}
+
+impl EntityScope {
+    fn of_principal(policy: &Policy) -> Self {
+        match policy.principal_constraint() {
+            PrincipalConstraint::Any => Self::Any,
+            PrincipalConstraint::Eq(uid) => Self::Equal(uid),
+            PrincipalConstraint::In(uid) => Self::In(uid),
+            PrincipalConstraint::Is(kind) => Self::Is(kind),
+            PrincipalConstraint::IsIn(kind, uid) => Self::IsIn(kind, uid),
+        }
+    }
+
+    fn of_resource(policy: &Policy) -> Self {
+        match policy.resource_constraint() {
+            ResourceConstraint::Any => Self::Any,
+            ResourceConstraint::Eq(uid) => Self::Equal(uid),
+            ResourceConstraint::In(uid) => Self::In(uid),
+            ResourceConstraint::Is(kind) => Self::Is(kind),
+            ResourceConstraint::IsIn(kind, uid) => Self::IsIn(kind, uid),
+        }
+    }
+
+    /// Every scope that an entity meets, each once.
+    fn met_by(uid: &EntityUid, entities: &Entities) -> Vec<Self> {
+        let kind = uid.type_name();
+        let mut met = vec![
+            Self::Any,
+            Self::Equal(uid.clone()),
+            Self::Is(kind.clone()),
+            Self::In(uid.clone()),
+            Self::IsIn(kind.clone(), uid.clone()),
+        ];
+        // An entity is in itself, whether or not it is at hand; one that is not has no ancestors.
+        for ancestor in entities.ancestors(uid).into_iter().flatten() {
+            met.push(Self::In(ancestor.clone()));
+            met.push(Self::IsIn(kind.clone(), ancestor.clone()));
+        }
+        met
+    }
+}
+
+fn is_action_met(constraint: &ActionConstraint, action: &EntityUid, actions: &Entities) -> bool {
+    let is_in = |group: &EntityUid| group == action || actions.is_ancestor_of(group, action);
+    match constraint {
+        ActionConstraint::Any => true,
+        ActionConstraint::Eq(uid) => uid == action,
+        ActionConstraint::In(groups) => groups.iter().any(is_in),
+    }
+}
+
+/// Puts a policy into a set as it is in `all`: a linked one stays linked.
+fn put(policy: &Policy, all: &PolicySet, into: &mut PolicySet) -> Result<(), PolicySetError> {
+    let (Some(template_id), Some(links)) = (policy.template_id(), policy.template_links()) else {
+        return into.add(policy.clone());
+    };
+    if into.template(template_id).is_none()
+        && let Some(template) = all.template(template_id)
+    {
+        into.add_template(template.clone())?;
+    }
+    into.link(template_id.clone(), policy.id().clone(), links)
+}
+
+/// What was picked for one principal and one resource, action by action; every bundle has its own.
+#[derive(Debug, Default)]
+pub(super) struct Picks([OnceLock<Option<Picked>>; Action::ALL.len()]);
+
+impl Picks {
+    /// What was picked for an action, or what `pick` finds, which is kept.
+    pub(super) fn of(
+        &self,
+        action: Action,
+        pick: impl FnOnce() -> Option<Picked>,
+    ) -> Option<&[Arc<PolicySet>]> {
+        let place = self.0.get(action as usize)?;
+        place.get_or_init(pick).as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests;
