@@ -28,6 +28,7 @@ use crate::service::facts::Facts;
 use crate::service::issuers::Issuers;
 use crate::service::keys::{Keys, Parties};
 use crate::service::password::{PasswordError, Passwords};
+use crate::service::policy_reload::{self, PolicyReload, Start, StartError};
 use crate::service::sealing::{SealingError, open_sealing_key};
 use crate::storage::{Database, StorageError};
 
@@ -47,6 +48,12 @@ pub enum AppError {
     /// The policies are broken.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The policies do not pass the gate.
+    #[error("{0}")]
+    Policies(StartError),
+    /// That the policies were refused could not be put on record.
+    #[error("the policies cannot be put in force: {}", tell(.0))]
+    Reload(ServiceError),
     /// The database cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -74,6 +81,15 @@ pub enum AppError {
         /// Why not.
         reason: String,
     },
+}
+
+impl From<StartError> for AppError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Broken(error) => Self::Bundle(error),
+            refused @ StartError::Refused { .. } => Self::Policies(refused),
+        }
+    }
 }
 
 /// An error with its causes, on one line.
@@ -136,6 +152,9 @@ pub struct App {
     database: Database,
     audit: Arc<AuditTrail>,
     follower: JoinHandle<()>,
+    policies: Arc<PolicyReload>,
+    watcher: JoinHandle<()>,
+    stop_watching: CancellationToken,
 }
 
 impl App {
@@ -146,7 +165,8 @@ impl App {
             files,
             passwords,
         } = stores;
-        let bundle = open_bundle(settings)?;
+        let start = begin_policies(settings, &clock).await?;
+        let bundle = Arc::new(LiveBundle::of(Arc::clone(&start.bundle)));
         // A new sealing key opens no key that is sealed already.
         let is_first_start = database.list_signing_keys().await?.is_empty();
         let sealing_key = open_sealing_key(
@@ -170,11 +190,23 @@ impl App {
             .start()
             .await
             .map_err(|reason| AppError::Issuers { reason })?;
+        let policies = PolicyReload::of(
+            start,
+            settings,
+            Arc::clone(&bundle),
+            Arc::clone(&audit),
+            clock.clone(),
+        )
+        .await
+        .map_err(AppError::Reload)?;
+        let stop_watching = CancellationToken::new();
+        let watcher = policies.follow(stop_watching.clone());
         let ground = Ground {
             database: database.clone(),
             files,
             passwords,
-            bundle: Arc::new(LiveBundle::of(bundle)),
+            bundle,
+            policies: Arc::clone(&policies),
             keys: Arc::new(keys),
             facts,
             audit: Arc::clone(&audit),
@@ -199,6 +231,9 @@ impl App {
             database,
             audit,
             follower,
+            policies,
+            watcher,
+            stop_watching,
         })
     }
 
@@ -212,6 +247,12 @@ impl App {
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.capabilities.health.bundle.current().revision().clone()
+    }
+
+    /// What reloads the policies.
+    #[must_use]
+    pub fn policies(&self) -> &Arc<PolicyReload> {
+        &self.policies
     }
 
     /// The OpenAPI document.
@@ -236,10 +277,27 @@ impl App {
 
     /// Closes everything in order: what writes before what is written to.
     pub async fn close(self) {
+        self.stop_watching.cancel();
+        if self.watcher.await.is_err() {
+            tracing::error!("the watcher of the policies died");
+        }
         self.follower.abort();
         self.audit.stop().await;
         self.database.close().await;
     }
+}
+
+/// Reads and judges the policies where that holds up nobody.
+async fn begin_policies(settings: &Settings, clock: &Clock) -> Result<Start, AppError> {
+    let (settings, clock) = (settings.clone(), clock.clone());
+    let begun = tokio::task::spawn_blocking(move || policy_reload::begin(&settings, &clock));
+    let begun = begun.await.map_err(|lost| {
+        AppError::Reload(ServiceError::Internal {
+            what: "judging the policies",
+            source: lost.into(),
+        })
+    })?;
+    Ok(begun?)
 }
 
 /// The policies that the settings name: a folder, or the bundle inside the binary.

@@ -31,6 +31,7 @@ use crate::service::limits::{Limits, Rates};
 use crate::service::mints::Mints;
 use crate::service::outside_users::OutsideUsers;
 use crate::service::password::Passwords;
+use crate::service::policy_reload::PolicyReload;
 use crate::service::sessions::Sessions;
 use crate::storage::Database;
 
@@ -40,6 +41,7 @@ pub(super) struct Ground {
     pub(super) files: FileStore,
     pub(super) passwords: Passwords,
     pub(super) bundle: Arc<LiveBundle>,
+    pub(super) policies: Arc<PolicyReload>,
     pub(super) keys: Arc<Keys>,
     pub(super) facts: Arc<Facts>,
     pub(super) audit: Arc<AuditTrail>,
@@ -83,6 +85,7 @@ impl Ground {
             files,
             passwords,
             bundle,
+            policies,
             keys,
             facts,
             audit,
@@ -101,7 +104,7 @@ impl Ground {
             files.clone(),
             Arc::clone(&passwords),
             clock.clone(),
-            guard(&authenticator, &limits, &access, &audit),
+            guard(&authenticator, &limits, &access, &audit, &policies),
         ));
         let sessions = Arc::new(Sessions {
             authenticator: Arc::clone(&authenticator),
@@ -152,6 +155,7 @@ impl Ground {
             audit,
             files,
             bundle,
+            policies,
             issuers,
         });
         Capabilities {
@@ -173,6 +177,7 @@ fn guard(
     limits: &Arc<Limits>,
     access: &Access,
     audit: &Arc<AuditTrail>,
+    policies: &Arc<PolicyReload>,
 ) -> Guard {
     Guard {
         authenticator: Arc::clone(authenticator),
@@ -180,6 +185,7 @@ fn guard(
         decisions: Arc::clone(&access.decisions),
         audit: Arc::clone(audit),
         facts: Arc::clone(&access.facts),
+        policies: Arc::clone(policies),
     }
 }
 

@@ -9,9 +9,11 @@ use super::{Ending, Failure, serve};
 /// Prints the document; works on a throw-away data directory and touches no other.
 pub(super) async fn show(settings: &Settings) -> Result<Ending, Failure> {
     let folder = tempfile::tempdir().map_err(Failure::new)?;
-    let settings = settings
+    let mut settings = settings
         .in_data_dir(folder.path())
         .ok_or_else(|| Failure::new("the temporary folder has no usable name"))?;
+    // The document does not depend on the policies, so none are judged for it.
+    settings.policy_dir = None;
     let stores = Stores::open(&settings).await.map_err(serve::explain)?;
     let app = App::open(&settings, stores, Clock::system())
         .await

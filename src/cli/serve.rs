@@ -1,6 +1,7 @@
 //! `cedargate serve`: the server, and with `--demo` a catalog to try it with.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,6 +11,7 @@ use crate::app::{App, AppError, Stores};
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::service::demo;
+use crate::service::policy_reload::PolicyReload;
 use crate::service::sealing::SealingError;
 
 use super::{Ending, Failure, demo as demo_page, print};
@@ -62,6 +64,7 @@ pub(super) async fn serve(settings: &Settings, is_demo: bool) -> Result<Ending, 
     if let Some(demo) = &demo {
         print::data(demo_page::page(demo, address)).map_err(Failure::new)?;
     }
+    reload_on_hangup(Arc::clone(app.policies()))?;
     let is_drained = app.serve(listener, stop_signal()?).await;
     if is_drained {
         tracing::info!("stopped");
@@ -78,6 +81,29 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
         Failure::new(format!("cannot listen on {address}: {error}"))
             .with_hint("set CEDARGATE_LISTEN to another address, such as 127.0.0.1:8081")
     })
+}
+
+/// Loads the policies anew at each SIGHUP; the log says what that came to.
+fn reload_on_hangup(policies: Arc<PolicyReload>) -> Result<(), Failure> {
+    let mut hangup = signal(SignalKind::hangup()).map_err(Failure::new)?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match policies.reload().await {
+                Ok(Ok(reloaded)) => tracing::info!(
+                    revision = %reloaded.revision,
+                    is_changed = reloaded.is_changed,
+                    has_folder = reloaded.has_folder,
+                    "policies reloaded"
+                ),
+                Ok(Err(edit)) => tracing::error!(
+                    reasons = ?edit.why.lines(),
+                    "policies not reloaded: the edit is refused"
+                ),
+                Err(error) => tracing::error!(%error, "policies not reloaded"),
+            }
+        }
+    });
+    Ok(())
 }
 
 /// Cancelled at the first SIGTERM or SIGINT.

@@ -66,6 +66,28 @@ closed_words! {
     }
 }
 
+closed_words! {
+    /// Whether an edit of the policies has to meet its cases.
+    GateCases, "gate of cases", {
+        /// It has to.
+        Require = "require",
+        /// They are not run.
+        Off = "off",
+    }
+}
+
+closed_words! {
+    /// Whether an edit of the policies has to keep its invariants.
+    GateProofs, "gate of proofs", {
+        /// It has to, and without a solver none comes into force.
+        Require = "require",
+        /// It has to where there is a solver.
+        IfAvailable = "if-available",
+        /// Nothing is proved.
+        Off = "off",
+    }
+}
+
 const BYTES_A_MEBIBYTE: u64 = 1024 * 1024;
 
 /// Every setting in its type; the list with defaults and bounds is [`SETTINGS`].
@@ -87,6 +109,12 @@ pub struct Settings {
     pub largest_upload: u64,
     /// The folder of the policy bundle; none is the bundle inside the program.
     pub policy_dir: Option<PathBuf>,
+    /// Whether an edit of the policies has to meet its cases.
+    pub gate_cases: GateCases,
+    /// Whether an edit of the policies has to keep its invariants.
+    pub gate_proofs: GateProofs,
+    /// How long the proofs of an edit may take.
+    pub gate_proof_limit: Duration,
     /// The `iss` of all tokens.
     pub issuer: String,
     /// The `aud` of download tokens.
@@ -144,6 +172,9 @@ impl Settings {
             import_dir: import_dir(reading)?,
             largest_upload: u64::from(reading.whole(&setting::LARGEST_UPLOAD)?) * BYTES_A_MEBIBYTE,
             policy_dir: policy_dir(reading)?,
+            gate_cases: reading.parsed(&setting::GATE_CASES)?,
+            gate_proofs: reading.parsed(&setting::GATE_PROOFS)?,
+            gate_proof_limit: reading.seconds(&setting::GATE_PROOF_LIMIT)?,
             issuer: issuer(reading, listen)?,
             audience: audience(reading)?,
             issuers: issuers::outside_issuers(reading)?,

@@ -95,6 +95,12 @@ settings! {
         "The largest file that may be uploaded.";
     POLICY_DIR = "policy_dir", "./policies", Text("a folder"),
         "The folder of the policy bundle. If it is not set and `./policies` does not exist, the bundle inside the program is used.";
+    GATE_CASES = "gate_cases", "require", Text("one of require, off"),
+        "Whether an edit of the policies has to meet its cases before it comes into force.";
+    GATE_PROOFS = "gate_proofs", "if-available", Text("one of require, if-available, off"),
+        "Whether an edit of the policies has to keep its invariants, proved. With `if-available` edits go on unproved while there is no cvc5, and health and log say so.";
+    GATE_PROOF_LIMIT = "gate_proof_limit", "20", Whole(1, 600, "seconds"),
+        "How long the proofs of an edit may take. An edit that is not proved by then is refused.";
     ISSUER = "issuer", "http://<listen>",
         Text("an http or https URL without query, fragment, password and final slash"),
         "The `iss` of all tokens. Verifiers compare it letter by letter, so set it to the address that clients use.";

@@ -33,6 +33,8 @@ closed_words! {
         ApiKeyRevoke = "api_key_revoke",
         /// Administration: what exactly, the action and the reason say.
         Administer = "administer",
+        /// An edit of the policies: `granted` came into force, `refused` did not.
+        PolicyReload = "policy_reload",
     }
 }
 

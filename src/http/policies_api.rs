@@ -1,4 +1,4 @@
-//! The policies in force: `GET /admin/policies`, and the text of each file.
+//! The policies in force: `GET /admin/policies`, `POST /admin/policies/reload`, and the text of each file.
 //!
 //! This module refuses to know how policies come into force.
 
@@ -11,11 +11,14 @@ use poem_openapi::{Enum, Object, OpenApi};
 use crate::policy::Bundle;
 use crate::policy::bundle::ListedPolicy;
 use crate::policy::problem::Problem;
+use crate::policy::prove::ProvedInvariant;
 use crate::service::administration::Administration;
+use crate::service::policy_reload::{Refusal, RefusedEdit};
 
-use super::answer::{Granted, Refusal, Statuses};
+use super::answer::{self, Granted, Statuses};
 use super::caller::ByHeader;
 use super::document::Tags;
+use super::moment::Moment;
 
 /// The operations of the policies.
 pub struct PoliciesApi {
@@ -28,6 +31,86 @@ pub struct PoliciesApi {
 pub struct PoliciesAnswer {
     /// What decides now.
     pub in_force: BundleAnswer,
+    /// The edit that was refused, while the policy folder holds it.
+    #[oai(skip_serializing_if_is_none)]
+    pub refused: Option<RefusedEditAnswer>,
+    /// Why the invariants of what is in force were not proved, if they should have been.
+    #[oai(skip_serializing_if_is_none)]
+    pub unproved: Option<String>,
+}
+
+/// An edit of the policy folder that did not come into force.
+#[derive(Object)]
+pub struct RefusedEditAnswer {
+    /// The revision that it would have had; absent when the folder cannot be read.
+    #[oai(skip_serializing_if_is_none)]
+    pub revision: Option<String>,
+    /// When it was refused.
+    pub refused_at: Moment,
+    /// What kind of reason it is.
+    pub reason: String,
+    /// Each reason, in one line.
+    pub details: Vec<String>,
+    /// What is wrong in which file, if it is not valid.
+    pub diagnostics: Vec<PolicyDiagnostic>,
+    /// The invariants that are violated or unproven.
+    pub invariants: Vec<BrokenInvariant>,
+}
+
+/// An invariant that an edit breaks, or that could not be proved of it.
+#[derive(Object)]
+pub struct BrokenInvariant {
+    /// Its `@id`.
+    pub id: String,
+    /// The file it stands in.
+    pub file: String,
+    /// The line it begins on.
+    pub line: u64,
+    /// Its `@reason`.
+    pub reason: String,
+    /// A request and entities at which it does not hold, to be read.
+    #[oai(skip_serializing_if_is_none)]
+    pub counterexample: Option<String>,
+}
+
+/// What a reload came to.
+#[derive(Object)]
+pub struct ReloadAnswer {
+    /// The revision in force.
+    pub revision: String,
+    /// Whether another one was in force before.
+    pub is_changed: bool,
+    /// Whether the policies come from a folder; the bundle inside the program never changes.
+    pub has_folder: bool,
+}
+
+impl From<&RefusedEdit> for RefusedEditAnswer {
+    fn from(edit: &RefusedEdit) -> Self {
+        let diagnostics = match &edit.why {
+            Refusal::Broken(error) => error.problems(),
+            _ => &[],
+        };
+        let invariant = |invariant: &ProvedInvariant| BrokenInvariant {
+            id: invariant.id.clone(),
+            file: invariant.file.clone(),
+            line: invariant.line as u64,
+            reason: invariant.reason.clone(),
+            counterexample: invariant.counterexamples.first().map(|one| one.render("")),
+        };
+        Self {
+            revision: edit.revision.as_ref().map(ToString::to_string),
+            refused_at: Moment(edit.unix_millis.div_euclid(1000)),
+            reason: edit.why.kind().to_owned(),
+            details: edit.why.lines(),
+            diagnostics: diagnostics.iter().map(PolicyDiagnostic::from).collect(),
+            invariants: edit
+                .why
+                .broken_invariants()
+                .into_iter()
+                .map(invariant)
+                .collect(),
+        }
+    }
 }
 
 /// One valid bundle of policies.
@@ -177,6 +260,20 @@ impl Statuses for PoliciesStatuses {
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED];
 }
 
+/// The statuses with which a reload may be refused.
+pub struct ReloadStatuses;
+
+impl Statuses for ReloadStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 409, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
+        (403, "The policies do not permit you to reload them."),
+        (
+            409,
+            "The edit is refused: the detail says why, and `GET /admin/policies` tells it in full. The policies before it stay in force.",
+        ),
+    ];
+}
+
 /// The statuses with which a file may be refused.
 pub struct FileStatuses;
 
@@ -201,10 +298,33 @@ impl PoliciesApi {
     async fn show(
         &self,
         visitor: ByHeader,
-    ) -> Result<Granted<PoliciesAnswer>, Refusal<PoliciesStatuses>> {
-        let bundle = self.administration.view_policies(&visitor.0).await?;
+    ) -> Result<Granted<PoliciesAnswer>, answer::Refusal<PoliciesStatuses>> {
+        let (bundle, standing) = self.administration.view_policies(&visitor.0).await?;
         Ok(Granted(PoliciesAnswer {
             in_force: BundleAnswer::from(&*bundle),
+            refused: standing.refused.as_deref().map(RefusedEditAnswer::from),
+            unproved: standing.unproved,
+        }))
+    }
+
+    /// Load the policies anew
+    ///
+    /// The server follows its policy folder by itself; this judges the folder now and answers with the
+    /// result. An edit that is refused leaves the policies before it in force.
+    #[oai(
+        path = "/admin/policies/reload",
+        method = "post",
+        operation_id = "reload_policies"
+    )]
+    async fn reload(
+        &self,
+        visitor: ByHeader,
+    ) -> Result<Granted<ReloadAnswer>, answer::Refusal<ReloadStatuses>> {
+        let reloaded = self.administration.reload_policies(&visitor.0).await?;
+        Ok(Granted(ReloadAnswer {
+            revision: reloaded.revision.to_string(),
+            is_changed: reloaded.is_changed,
+            has_folder: reloaded.has_folder,
         }))
     }
 
@@ -219,7 +339,7 @@ impl PoliciesApi {
         /// The file's name; a `/` in it is written `%2F`.
         name: Path<String>,
         visitor: ByHeader,
-    ) -> Result<Granted<PolicyFile>, Refusal<FileStatuses>> {
+    ) -> Result<Granted<PolicyFile>, answer::Refusal<FileStatuses>> {
         let (bundle, text) = self
             .administration
             .view_policy_file(&visitor.0, &name.0)

@@ -56,7 +56,7 @@ impl Bundle {
         Self::from_sources(&Sources::read(folder, is_bundle_file)?)
     }
 
-    fn from_sources(sources: &Sources) -> Result<Self, BundleError> {
+    pub(super) fn from_sources(sources: &Sources) -> Result<Self, BundleError> {
         let mut problems = sources.problems().to_vec();
         let mut warnings = Vec::new();
         let schema = if sources.has_unusable(SCHEMA_FILE) {

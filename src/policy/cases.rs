@@ -18,7 +18,7 @@ use super::case_file::{self, CASES_ENDING, Case};
 use super::coverage::{Coverage, coverage};
 use super::explain::{Account, Question};
 use super::problem::{BundleError, in_reading_order};
-use super::sources::Sources;
+use super::sources::{Sources, is_bundle_file};
 
 /// The most policies that are told of a failed case besides those that determined its answer and those
 /// that were expected to.
@@ -42,7 +42,7 @@ impl CaseFiles {
         Self::of(Sources::read(folder, is_json)?)
     }
 
-    fn of(sources: Sources) -> Result<Self, BundleError> {
+    pub(super) fn of(sources: Sources) -> Result<Self, BundleError> {
         if sources.problems().is_empty() {
             return Ok(Self { sources });
         }
@@ -89,10 +89,13 @@ impl CaseFiles {
     }
 }
 
-fn is_json(name: &str) -> bool {
+/// Whether a file holds cases, or the entities of some; links are part of the bundle itself.
+pub(super) fn is_json(name: &str) -> bool {
     // The whole name is compared: the Cedar command line does not fold letter case either.
-    name.rsplit_once('.')
-        .is_some_and(|(_, ending)| ending == "json")
+    let is_json = name
+        .rsplit_once('.')
+        .is_some_and(|(_, ending)| ending == "json");
+    is_json && !is_bundle_file(name)
 }
 
 /// How all cases of a folder went.

@@ -39,7 +39,7 @@ impl Bundle {
     ) -> Decision {
         self.ask(principal, action, resource, context)
             .and_then(|(facts, request)| self.evaluate_picked(action, &facts, &request))
-            .map_or_else(|error| self.deny(error), |verdict| self.decision(verdict))
+            .map_or_else(|error| self.deny(error), |verdict| self.decision(&verdict))
     }
 
     /// Decides as [`Bundle::decide`] does, by evaluating every policy.
@@ -57,7 +57,7 @@ impl Bundle {
             .map(|(facts, request)| {
                 self.evaluate(&request, slice::from_ref(&self.policies.set), &facts)
             })
-            .map_or_else(|error| self.deny(error), |verdict| self.decision(verdict))
+            .map_or_else(|error| self.deny(error), |verdict| self.decision(&verdict))
     }
 
     /// The question as Cedar takes it, or why it is denied without asking.
@@ -125,7 +125,7 @@ impl Bundle {
         .map_err(|error| with_causes(&error))
     }
 
-    fn decision(&self, verdict: Verdict) -> Decision {
+    fn decision(&self, verdict: &Verdict) -> Decision {
         let mut errors: Vec<String> = verdict
             .errors
             .iter()

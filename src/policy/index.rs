@@ -64,7 +64,7 @@ impl Index {
                 EntityScope::of_resource(policy),
                 matched.cloned().collect(),
             );
-            put(policy, all, sets.entry(scope).or_default()).map_err(Box::new)?;
+            put(policy, all, sets.entry(scope).or_default())?;
         }
         let mut by_action: HashMap<EntityUid, ByPrincipal> = uids
             .iter()
@@ -154,16 +154,17 @@ fn is_action_met(constraint: &ActionConstraint, action: &EntityUid, actions: &En
 }
 
 /// Puts a policy into a set as it is in `all`: a linked one stays linked.
-fn put(policy: &Policy, all: &PolicySet, into: &mut PolicySet) -> Result<(), PolicySetError> {
+fn put(policy: &Policy, all: &PolicySet, into: &mut PolicySet) -> Result<(), Box<PolicySetError>> {
     let (Some(template_id), Some(links)) = (policy.template_id(), policy.template_links()) else {
-        return into.add(policy.clone());
+        return into.add(policy.clone()).map_err(Box::new);
     };
     if into.template(template_id).is_none()
         && let Some(template) = all.template(template_id)
     {
-        into.add_template(template.clone())?;
+        into.add_template(template.clone()).map_err(Box::new)?;
     }
     into.link(template_id.clone(), policy.id().clone(), links)
+        .map_err(Box::new)
 }
 
 /// What was picked for one principal and one resource, action by action; every bundle has its own.

@@ -17,10 +17,15 @@ pub struct LiveBundle {
 impl LiveBundle {
     /// Puts a first bundle in force.
     #[must_use]
-    pub fn of(bundle: Bundle) -> Self {
+    pub fn of(bundle: Arc<Bundle>) -> Self {
         Self {
-            current: ArcSwap::from_pointee(bundle),
+            current: ArcSwap::new(bundle),
         }
+    }
+
+    /// Puts another bundle in force; questions that were begun end with the one they asked.
+    pub fn replace(&self, bundle: Arc<Bundle>) {
+        self.current.store(bundle);
     }
 
     /// The bundle in force; what one question asks, it asks one bundle.

@@ -5,6 +5,7 @@
 //! know who asks over which protocol, where facts are stored, and what an answer is used for.
 //!
 //! - [`bundle`]: loads and validates a folder, whole or not at all.
+//! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
 //! - [`problem`]: what is wrong with a folder, with file, line and span.
 //! - [`cases`]: the cases that stand beside the policies, and running them.
 //! - [`coverage`]: what the cases leave untried.
@@ -22,6 +23,7 @@ pub mod bundle;
 pub mod cases;
 pub mod coverage;
 pub mod explain;
+pub mod folder;
 pub mod format;
 pub mod live;
 pub mod mentions;

@@ -28,7 +28,7 @@ pub const DEEPEST_FOLDER: usize = 16;
 /// The file that every bundle has: what policies may talk about.
 pub(super) const SCHEMA_FILE: &str = "schema.cedarschema";
 /// A folder for statements about the policies; nothing in it takes part in decisions.
-const INVARIANTS_FOLDER: &str = "invariants";
+pub(super) const INVARIANTS_FOLDER: &str = "invariants";
 const POLICY_ENDING: &str = ".cedar";
 const LINKS_ENDING: &str = ".links.json";
 
@@ -107,6 +107,15 @@ impl Sources {
         Self {
             texts: BTreeMap::from([(name.to_owned(), text.into())]),
             ..Self::default()
+        }
+    }
+
+    /// Files whose texts are at hand already.
+    pub(super) fn of_texts(origin: &str, texts: BTreeMap<String, Arc<str>>) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            texts,
+            problems: Vec::new(),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::storage::Database;
 
 use super::audit_trail::AuditTrail;
 use super::issuers::Issuers;
+use super::policy_reload::PolicyReload;
 
 /// What a look at everything found.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct Health {
     pub files: FileStore,
     /// The policies in force.
     pub bundle: Arc<LiveBundle>,
+    /// What reloads them.
+    pub policies: Arc<PolicyReload>,
     /// The outside issuers.
     pub issuers: Arc<Issuers>,
 }
@@ -53,6 +56,22 @@ impl Health {
         if let Err(error) = self.files.look().await {
             tracing::warn!(%error, "degraded");
             warnings.push("the file store is not available: downloads fail".to_owned());
+        }
+        let standing = self.policies.standing();
+        if let Some(edit) = standing.refused {
+            // Anybody may ask: what is wrong in which file, the log and administrators are told.
+            let kind = edit.why.kind();
+            warnings.push(format!(
+                "the policy folder is refused ({kind}): earlier policies are in force"
+            ));
+        }
+        if standing.unproved.is_some() {
+            warnings.push(
+                "the invariants of the policies were not proved: there is no solver".to_owned(),
+            );
+        }
+        if standing.is_unkept {
+            warnings.push("the policies in force could not be kept for a restart".to_owned());
         }
         self.issuers.fetch_beside();
         for status in self.issuers.status() {

@@ -25,6 +25,7 @@ pub mod limits;
 pub mod mints;
 pub mod outside_users;
 pub mod password;
+pub mod policy_reload;
 pub mod policy_review;
 pub mod sealing;
 pub mod sessions;

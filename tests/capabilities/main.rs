@@ -33,6 +33,7 @@ mod mint;
 mod policy_explain;
 mod policy_format;
 mod policy_proof;
+mod policy_reload;
 mod postgres;
 mod problems;
 mod server;

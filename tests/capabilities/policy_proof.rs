@@ -22,7 +22,7 @@ fn proof(folder: &Path) -> (i32, Value) {
 }
 
 /// Replaces a piece of a file that is there once.
-fn spoil(folder: &Path, file: &str, from: &str, to: &str) {
+pub fn spoil(folder: &Path, file: &str, from: &str, to: &str) {
     let path = folder.join(file);
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(text.matches(from).count(), 1, "{from} in {file}");

@@ -54,6 +54,7 @@ pub(in crate::cli) fn run(
     let effort = Effort {
         time_limit: Duration::from_secs(arguments.time_limit),
         is_thorough: true,
+        gives_way: false,
     };
     let bar = print::progress("proving");
     let proved = prove(&bundle, &invariants, effort, |done, count| {

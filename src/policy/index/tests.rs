@@ -4,6 +4,7 @@
 //! groups of actions, and entities that are named and nowhere at hand.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
 
 use cedar_policy::{
     Authorizer, Context, Decision, Entity, EntityId, PolicyId, Request, SlotId, Template,
@@ -81,7 +82,7 @@ fn hierarchy(all: &'static [&'static str]) -> impl Strategy<Value = Vec<Entity>>
         there
             .map(|(number, (bits, _))| {
                 let later = all.iter().enumerate().skip(number + 1);
-                let parents = later.filter(|(other, _)| bits >> (other * 2) & 3 == 0);
+                let parents = later.filter(|(other, _)| (bits >> (other * 2)).is_multiple_of(4));
                 let parents: HashSet<_> = parents.map(|(_, parent)| uid(parent)).collect();
                 Entity::new_no_attrs(uid(all[number]), parents)
             })
@@ -243,10 +244,12 @@ fn an_action_that_the_schema_lacks_picks_nothing() {
 fn policies_of_others_are_not_evaluated() {
     let mut text = String::from(r#"@id("all") @reason("x") permit (principal, action, resource);"#);
     for number in 0..50 {
-        text.push_str(&format!(
+        write!(
+            text,
             r#"@id("{number}") @reason("x") forbid (principal in Role::"role-{number}",
                action == Action::"read", resource);"#
-        ));
+        )
+        .unwrap();
     }
     let bundle = bundle(&text).unwrap();
     let picked = |roles: &[&str]| {

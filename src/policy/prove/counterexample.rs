@@ -107,7 +107,7 @@ impl Counterexample {
     }
 
     /// The request, the entities and the answer, a line each, indented by `indent`.
-    pub(super) fn render(&self, indent: &str) -> String {
+    pub fn render(&self, indent: &str) -> String {
         let by = match self.determining_policies.join(", ") {
             by if by.is_empty() => "no policy".to_owned(),
             by => by,

@@ -51,7 +51,7 @@ impl Invariants {
         Self::of(Sources::read_invariants(folder)?)
     }
 
-    fn of(sources: Sources) -> Result<Self, BundleError> {
+    pub(in crate::policy) fn of(sources: Sources) -> Result<Self, BundleError> {
         if sources.problems().is_empty() {
             return Ok(Self { sources });
         }

@@ -32,15 +32,16 @@ use super::Bundle;
 use super::case_file::Answer;
 use super::problem::{BundleError, Problem};
 
-use counterexample::{Counterexample, Fault};
+use counterexample::Fault;
 use environment::{Bounds, Finding, Idleness, Subject};
 use invariants::{Bound, Invariant};
-use proof::{FailingPolicy, Idle, ProvedInvariant, Verdict};
+use proof::{FailingPolicy, Idle};
 use statement::bounding_policies;
 use work::Found;
 
+pub use counterexample::Counterexample;
 pub use invariants::Invariants;
-pub use proof::Proof;
+pub use proof::{Proof, ProvedInvariant, Verdict};
 pub use solver::SOLVER_VARIABLE;
 
 /// Why nothing could be proved.
@@ -82,6 +83,8 @@ pub struct Effort {
     /// Whether to look for what has no effect too; without, what [`Proof::is_complete`] needs is
     /// all that is asked.
     pub is_thorough: bool,
+    /// Whether everything else of this process goes first.
+    pub gives_way: bool,
 }
 
 /// A proof, and what validation warns of in the invariants.
@@ -115,7 +118,7 @@ pub fn prove(
     let found = work::answer(
         &Arc::new(subject),
         &solver,
-        (&environments, effort.is_thorough),
+        (&environments, effort),
         deadline,
         watch,
     )?;

@@ -14,7 +14,7 @@ use cedar_policy::RequestEnv;
 
 use super::environment::{Bounds, Idleness, Subject};
 use super::solver::{Conversation, Solver};
-use super::{ProveError, stuck};
+use super::{Effort, ProveError, stuck};
 
 /// How much stack a thread has, in bytes: terms nest as deep as a bundle has policies. Memory is
 /// taken only where it is needed.
@@ -22,6 +22,10 @@ const STACK: usize = 64 * 1024 * 1024;
 /// How long after the deadline answers are still waited for: a solver that is asked near the
 /// deadline answers soon after.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How far proofs that give way stand back.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 19;
 
 /// What was found in the environments that were done in time.
 #[derive(Default)]
@@ -68,11 +72,11 @@ pub(super) fn find_solver() -> Result<Solver, ProveError> {
 pub(super) fn answer(
     subject: &Arc<Subject>,
     solver: &Solver,
-    (environments, is_thorough): (&[RequestEnv], bool),
+    (environments, effort): (&[RequestEnv], Effort),
     deadline: Instant,
     mut watch: impl FnMut(usize, usize),
 ) -> Result<Found, ProveError> {
-    let passes: &[bool] = if is_thorough {
+    let passes: &[bool] = if effort.is_thorough {
         &[false, true]
     } else {
         &[false]
@@ -101,11 +105,24 @@ pub(super) fn answer(
         thread::Builder::new()
             .name("prove".to_owned())
             .stack_size(STACK)
-            .spawn(move || work(&subject, &steps, conversation, &sender))
+            .spawn(move || {
+                if effort.gives_way {
+                    give_way();
+                }
+                work(&subject, &steps, conversation, &sender);
+            })
             .map_err(|error| stuck(&error))?;
     }
     drop(sender);
     Ok(collect(&answers, count, deadline + GRACE, &mut watch))
+}
+
+/// Lets everything else of this process go first; a solver that this thread starts does the same.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::debug!(%error, "proving goes on at ordinary priority");
+    }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, ProveError> {

@@ -14,6 +14,7 @@ fn told(invariants: &str) -> Vec<String> {
     let effort = Effort {
         time_limit: std::time::Duration::from_secs(1),
         is_thorough: false,
+        gives_way: false,
     };
     let origin = format!("{}/", folder.path().display());
     let invariants = Invariants::load(folder.path());

@@ -3,6 +3,7 @@
 use super::asked::{ADA, BEA, decide, folder, signed_in, told};
 use crate::domain::action::Action;
 use crate::policy::Bundle;
+use crate::policy::folder::PolicyFolder;
 
 const TEMPLATE: &str = "@id(\"readers\") @reason(\"A role reads.\") @max_ttl(\"30\")\n\
     permit (principal in ?principal, action == Action::\"read\", resource is Dataset);\n";
@@ -91,4 +92,27 @@ fn a_filled_slot_is_validated_as_if_it_were_written_out() {
         \"args\": {\"?principal\": \"Anonymous::\\\"anonymus\\\"\"}}]";
     let told = told(&folder(&[("t.cedar", template), ("t.links.json", links)]));
     assert!(told[0].starts_with("t.links.json:1:"), "{told:?}");
+}
+
+#[test]
+fn a_folder_made_anew_of_its_files_is_the_same_folder() {
+    let folder = folder(&[
+        ("t.cedar", TEMPLATE),
+        ("t.links.json", LINKS),
+        ("t.cases.json", "[]"),
+        ("entities.json", "[]"),
+        (
+            "invariants/nobody.cedar",
+            "permit (principal, action, resource);",
+        ),
+    ]);
+    let read = PolicyFolder::read(folder.path()).unwrap();
+    let files = read
+        .files()
+        .map(|(name, text)| (name.to_owned(), text.clone()));
+    let again = PolicyFolder::of_files("kept", files.collect());
+    assert_eq!(again.fingerprint(), read.fingerprint());
+    let bundle = Bundle::load(folder.path()).unwrap();
+    assert_eq!(again.bundle().unwrap().revision(), bundle.revision());
+    assert!(again.has_cases() && again.has_invariants());
 }

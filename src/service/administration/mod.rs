@@ -36,6 +36,7 @@ use super::error::ServiceError;
 use super::facts::Facts;
 use super::limits::Limits;
 use super::password::Passwords;
+use super::policy_reload::PolicyReload;
 
 pub use audit_log::AuditPage;
 pub use errand::Errand;
@@ -80,6 +81,8 @@ pub struct Guard {
     pub audit: Arc<AuditTrail>,
     /// What has to forget.
     pub facts: Arc<Facts>,
+    /// What reloads the policies.
+    pub policies: Arc<PolicyReload>,
 }
 
 impl Administration {

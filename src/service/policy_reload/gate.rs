@@ -1,0 +1,166 @@
+//! The gate: what an edit of the policies has to pass before it comes into force.
+//!
+//! Valid, its cases met, its invariants proved, in this order; the first that fails refuses. This
+//! module refuses to know what is in force and who is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{GateCases, GateProofs, Settings};
+use crate::domain::decision::Revision;
+use crate::policy::cases::CaseResult;
+use crate::policy::folder::PolicyFolder;
+use crate::policy::prove::{Effort, Proof, ProveError, ProvedInvariant, Verdict, prove};
+use crate::policy::{Bundle, BundleError};
+
+/// How many reasons of a refusal are told in one text; the rest are counted.
+const MOST_TOLD: usize = 20;
+
+/// What edits have to pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate {
+    cases: GateCases,
+    proofs: GateProofs,
+    proof_limit: Duration,
+}
+
+/// An edit that passed.
+#[derive(Debug)]
+pub struct Passed {
+    /// What comes into force.
+    pub bundle: Arc<Bundle>,
+    /// Why its invariants were not proved although they should have been, if they were not.
+    pub unproved: Option<String>,
+}
+
+/// An edit that was refused; the policies before it stay in force.
+#[derive(Debug)]
+pub struct RefusedEdit {
+    /// The revision that it would have had; none when the folder cannot be read.
+    pub revision: Option<Revision>,
+    /// When it was refused, in milliseconds since 1970 UTC.
+    pub unix_millis: i64,
+    /// Why.
+    pub why: Refusal,
+}
+
+/// Why an edit was refused.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The folder is no valid bundle, or its cases or invariants are not.
+    Broken(BundleError),
+    /// Cases are not met.
+    Cases(Vec<CaseResult>),
+    /// Invariants are violated or unproven, or a policy can fail.
+    Proof(Box<Proof>),
+    /// Nothing can be proved, and that is required.
+    Unprovable(String),
+}
+
+impl Refusal {
+    /// Each reason, on a line.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Broken(error) => error.lines(),
+            Self::Cases(failed) => failed.iter().map(tell_case).collect(),
+            Self::Proof(proof) => proof.refusals(),
+            Self::Unprovable(why) => vec![why.clone()],
+        }
+    }
+
+    /// What kind of reason it is, without a word of any file.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Broken(_) => "it is not valid",
+            Self::Cases(_) => "its cases are not met",
+            Self::Proof(_) => "its invariants are not proved",
+            Self::Unprovable(_) => "its invariants cannot be proved without a solver",
+        }
+    }
+
+    /// The reasons on one line, bounded.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let lines = self.lines();
+        let mut told: Vec<String> = lines.iter().take(MOST_TOLD).cloned().collect();
+        if lines.len() > MOST_TOLD {
+            let more = lines.len() - MOST_TOLD;
+            told.push(format!("and {more} more"));
+        }
+        format!("{}: {}", self.kind(), told.join("; "))
+    }
+
+    /// The invariants that are not proved.
+    #[must_use]
+    pub fn broken_invariants(&self) -> Vec<&ProvedInvariant> {
+        let Self::Proof(proof) = self else {
+            return Vec::new();
+        };
+        let all = proof.invariants.iter();
+        all.filter(|invariant| invariant.verdict != Verdict::Holds)
+            .collect()
+    }
+}
+
+fn tell_case(case: &CaseResult) -> String {
+    let failure = case.failure.as_deref().unwrap_or("not met");
+    format!("{}:{}: {}: {failure}", case.file, case.line, case.name)
+}
+
+impl Gate {
+    /// The gate that the settings ask for.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            cases: settings.gate_cases,
+            proofs: settings.gate_proofs,
+            proof_limit: settings.gate_proof_limit,
+        }
+    }
+
+    /// Judges a folder; blocks for as long as its proofs may take.
+    pub fn judge(self, folder: &PolicyFolder) -> Result<Passed, Refusal> {
+        let bundle = folder.bundle().map_err(Refusal::Broken)?;
+        if self.cases == GateCases::Require && folder.has_cases() {
+            let report = folder
+                .cases()
+                .and_then(|cases| cases.run(&bundle))
+                .map_err(Refusal::Broken)?;
+            if report.failed > 0 {
+                let results = report.results.into_iter();
+                return Err(Refusal::Cases(
+                    results.filter(|result| !result.is_passed).collect(),
+                ));
+            }
+        }
+        let unproved = self.prove(folder, &bundle)?;
+        Ok(Passed {
+            bundle: Arc::new(bundle),
+            unproved,
+        })
+    }
+
+    fn prove(self, folder: &PolicyFolder, bundle: &Bundle) -> Result<Option<String>, Refusal> {
+        if self.proofs == GateProofs::Off || !folder.has_invariants() {
+            return Ok(None);
+        }
+        let invariants = folder.invariants().map_err(Refusal::Broken)?;
+        let effort = Effort {
+            time_limit: self.proof_limit,
+            is_thorough: false,
+            gives_way: true,
+        };
+        match prove(bundle, &invariants, effort, |_, _| {}) {
+            Ok(proved) if proved.proof.is_complete() => Ok(None),
+            Ok(proved) => Err(Refusal::Proof(Box::new(proved.proof))),
+            Err(ProveError::Invariants(error)) => Err(Refusal::Broken(error)),
+            // Only a solver that is missing lets an edit pass unproved; one that fails does not.
+            Err(error @ ProveError::NoSolver { .. }) if self.proofs == GateProofs::IfAvailable => {
+                Ok(Some(error.to_string()))
+            }
+            Err(error) => Err(Refusal::Unprovable(error.to_string())),
+        }
+    }
+}

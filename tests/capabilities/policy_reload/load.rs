@@ -1,0 +1,172 @@
+//! Reloads under load: each answer is right for a revision that was in force while it was asked for.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::{BROKEN, public_of, reload, server_on};
+use crate::audit::records;
+use crate::command_line::repository;
+use crate::mint::part;
+use crate::server::{Answer, PUBLIC, Server};
+
+const EDITS: usize = 200;
+const CONNECTIONS: u32 = 32;
+/// Every so many edits are broken.
+const BROKEN_EVERY: usize = 4;
+/// How long a connection rests between two mints. It orders nothing: it keeps the load at what a debug
+/// build answers beside the reloads, and the connections set out at different times of it.
+const REST: Duration = Duration::from_millis(200);
+/// The longest token of the edits; they differ in it in turn.
+const LONGEST: usize = 119;
+
+/// How many good edits have begun, and how many are in force for sure.
+#[derive(Default)]
+struct Progress {
+    begun: AtomicUsize,
+    settled: AtomicUsize,
+}
+
+/// A mint, and the good edits that may have decided it.
+struct Minted {
+    jti: String,
+    expires_in: usize,
+    earliest: usize,
+    latest: usize,
+}
+
+/// The schema, what lets administrators reload, and what the edits are about: little to load.
+fn few_policies() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["schema.cedarschema", "admin.cedar"] {
+        let shipped = repository().join("policies").join(name);
+        fs::copy(shipped, folder.path().join(name)).unwrap();
+    }
+    write_good(folder.path(), 0);
+    folder
+}
+
+fn seconds_of(good: usize) -> usize {
+    good % LONGEST + 1
+}
+
+/// Each good edit is a revision of its own, and shows in the answer.
+fn write_good(folder: &Path, good: usize) {
+    let text = public_of(u32::try_from(seconds_of(good)).unwrap());
+    let text = format!("// Edit {good}.\n{text}");
+    fs::write(folder.join("public.cedar"), text).unwrap();
+}
+
+/// Mints again and again until it is told to stop.
+async fn mint_on(
+    server: Arc<Server>,
+    progress: Arc<Progress>,
+    nth: u32,
+    stop: CancellationToken,
+) -> Vec<Minted> {
+    let mut minted = Vec::new();
+    tokio::time::sleep(REST / CONNECTIONS * nth).await;
+    while !stop.is_cancelled() {
+        let earliest = progress.settled.load(Ordering::SeqCst);
+        let answer = server.mint(PUBLIC, None).await;
+        let latest = progress.begun.load(Ordering::SeqCst);
+        let claims = part(&answer.token(), 1);
+        let expires_in = answer.json()["expires_in"].as_u64().unwrap();
+        minted.push(Minted {
+            jti: claims["jti"].as_str().unwrap().to_owned(),
+            expires_in: usize::try_from(expires_in).unwrap(),
+            earliest,
+            latest,
+        });
+        tokio::time::sleep(REST).await;
+    }
+    minted
+}
+
+/// Edits and reloads one after the other; answers the revisions of the good edits.
+async fn edit_on(server: &Server, folder: &Path, progress: &Progress) -> Vec<Value> {
+    let session = server.session("ada").await;
+    let revision_of = |answer: Answer| {
+        assert_eq!(answer.status, 200);
+        answer.json()["revision"].clone()
+    };
+    let mut revisions = vec![revision_of(reload(server, &session).await)];
+    for edit in 1..=EDITS {
+        if edit % BROKEN_EVERY == 0 {
+            fs::write(folder.join("public.cedar"), BROKEN).unwrap();
+            reload(server, &session).await.problem(409);
+            continue;
+        }
+        let good = progress.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        write_good(folder, good);
+        revisions.push(revision_of(reload(server, &session).await));
+        progress.settled.store(good, Ordering::SeqCst);
+    }
+    revisions
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_mint_during_reloads_is_decided_by_a_revision_that_was_in_force() {
+    let folder = few_policies();
+    let server = Arc::new(server_on(folder.path(), "off", "off").await);
+    let progress = Arc::new(Progress::default());
+    let stop = CancellationToken::new();
+    let minting: Vec<_> = (0..CONNECTIONS)
+        .map(|nth| {
+            let (server, progress) = (Arc::clone(&server), Arc::clone(&progress));
+            tokio::spawn(mint_on(server, progress, nth, stop.clone()))
+        })
+        .collect();
+    let revisions = edit_on(&server, folder.path(), &progress).await;
+    stop.cancel();
+    let mut minted = Vec::new();
+    for connection in minting {
+        minted.extend(connection.await.unwrap());
+    }
+    assert_eq!(revisions.iter().collect::<HashSet<_>>().len(), 151);
+
+    let records = records(&server).await;
+    let recorded: HashMap<&str, &Value> = records
+        .iter()
+        .filter(|record| record["event"] == "mint" && record["outcome"] == "granted")
+        .map(|record| (record["jti"].as_str().unwrap(), record))
+        .collect();
+    assert_eq!(recorded.len(), minted.len());
+    let (mut decided, mut before, mut after) = (HashSet::new(), 0, 0);
+    for mint in &minted {
+        let expires_in = mint.expires_in;
+        let good = (mint.earliest..=mint.latest).find(|good| seconds_of(*good) == expires_in);
+        let good = good.unwrap_or_else(|| panic!("{expires_in} s is of no revision in force"));
+        let record = recorded[mint.jti.as_str()];
+        assert_eq!(record["revision"], revisions[good]);
+        decided.insert(good);
+        if mint.earliest < mint.latest {
+            *(if good == mint.earliest {
+                &mut before
+            } else {
+                &mut after
+            }) += 1;
+        }
+    }
+    // Else nothing was tried: mints on both sides of a change that was under way.
+    let told = format!(
+        "{} mints: {before} before, {after} after, {} revisions",
+        minted.len(),
+        decided.len()
+    );
+    assert!(
+        before > 0 && after > 0 && decided.len() > EDITS / 2,
+        "{told}"
+    );
+    let broken = records
+        .iter()
+        .filter(|record| record["event"] == "policy_reload" && record["outcome"] == "refused");
+    assert_eq!(broken.count(), EDITS / BROKEN_EVERY);
+}

@@ -1,0 +1,137 @@
+"""What an operator relies on when policies are edited under a running server."""
+
+import re
+import shutil
+import signal
+
+import pytest
+
+from demo import ADMIN, PUBLIC
+from gateway import ROOT, until
+
+NO_SOLVER = {"CVC5": "/nonexistent/cvc5"}
+RELOADED = "policies reloaded"
+REFUSED = "policies not reloaded: the edit is refused"
+
+
+@pytest.fixture
+def make_gateway_with_policies(make_gateway):
+    """Makes servers on a copy of the shipped policies, which the test may edit."""
+
+    def make(**settings):
+        gateway = make_gateway(CEDARGATE_POLICY_DIR="policies", **settings)
+        shutil.copytree(ROOT / "policies", gateway.folder / "policies")
+        return gateway
+
+    return make
+
+
+def shorten_public_tokens(server, seconds):
+    """Edits the folder so that a public token lasts this long."""
+    shipped = (ROOT / "policies" / "public.cedar").read_text()
+    text = shipped.replace("permit (", f'@max_ttl("{seconds}")\npermit (')
+    (server.folder / "policies" / "public.cedar").write_text(text)
+
+
+def hang_up(server, message):
+    """Sends SIGHUP, and answers the line that the log tells the result with."""
+
+    def told():
+        return [line for line in server.log_lines() if line["message"] == message]
+
+    before = len(told())
+    server.process.send_signal(signal.SIGHUP)
+    return until(lambda: told()[before:], f"the log says: {message}")[0]
+
+
+def health(server):
+    answer = server.get("/health/ready")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def public_lifetime(server):
+    return server.ask_mint(PUBLIC).json()["expires_in"]
+
+
+def shown_policies(server):
+    session = server.login(ADMIN)
+    answer = server.get("/admin/policies", headers={"Authorization": f"Bearer {session}"})
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def test_a_hangup_reloads_the_folder_and_the_log_says_what_that_came_to(
+    make_gateway_with_policies,
+):
+    server = make_gateway_with_policies(CEDARGATE_GATE_PROOFS="off").start()
+    first = health(server)["revision"]
+    line = hang_up(server, RELOADED)
+    assert (line["revision"], line["is_changed"], line["has_folder"]) == (first, False, True)
+    shorten_public_tokens(server, 50)
+    edited = hang_up(server, RELOADED)["revision"]
+    assert edited != first
+    assert (health(server)["revision"], public_lifetime(server)) == (edited, 50)
+    broken = server.folder / "policies" / "broken.cedar"
+    broken.write_text('@id("x")\npermit (principal, action, resorce);\n')
+    line = hang_up(server, REFUSED)
+    assert "broken.cedar:2" in str(line["reasons"])
+    ready = health(server)
+    assert (ready["status"], ready["revision"]) == ("degraded", edited)
+    assert public_lifetime(server) == 50
+    broken.unlink()
+    assert hang_up(server, RELOADED)["revision"] == edited
+    assert health(server)["status"] == "ready"
+    assert server.stop() == 0
+
+
+def test_a_hangup_does_no_harm_to_a_server_without_a_folder(make_gateway):
+    server = make_gateway().start()
+    line = hang_up(server, RELOADED)
+    assert (line["is_changed"], line["has_folder"]) == (False, False)
+    assert server.mint(PUBLIC)
+    assert server.stop() == 0
+
+
+def test_without_a_solver_edits_go_on_unproved_if_available_is_enough(
+    make_gateway_with_policies,
+):
+    server = make_gateway_with_policies(**NO_SOLVER).start()
+    ready = health(server)
+    assert ready["status"] == "degraded"
+    assert "not proved" in str(ready["problems"])
+    assert "/nonexistent" not in str(ready["problems"])
+    assert "cvc5" in shown_policies(server)["unproved"]
+    shorten_public_tokens(server, 50)
+    edited = hang_up(server, RELOADED)["revision"]
+    assert (health(server)["revision"], public_lifetime(server)) == (edited, 50)
+    assert health(server)["status"] == "degraded"
+    warned = [line for line in server.log_lines() if "were not proved" in line["message"]]
+    assert warned and all(line["level"] == "WARN" for line in warned)
+    assert server.stop() == 0
+
+
+def test_without_a_solver_nothing_new_comes_into_force_where_proofs_are_required(
+    make_gateway_with_policies,
+):
+    server = make_gateway_with_policies(CEDARGATE_GATE_PROOFS="require", **NO_SOLVER)
+    done = server.run("serve", "--demo", check=False)
+    assert done.returncode == 1
+    assert re.search(r"error:.*cannot be proved", done.stderr), done.stderr
+    # Proved once with the solver, they are the last good ones.
+    del server.settings["CVC5"]
+    server.start()
+    proved = health(server)
+    assert proved["status"] == "ready", proved
+    assert server.stop() == 0
+    server.settings.update(NO_SOLVER)
+    server.start()
+    shorten_public_tokens(server, 50)
+    line = hang_up(server, REFUSED)
+    assert "cvc5" in str(line["reasons"])
+    ready = health(server)
+    assert (ready["status"], ready["revision"]) == ("degraded", proved["revision"])
+    assert public_lifetime(server) != 50
+    refused = shown_policies(server)["refused"]
+    assert "without a solver" in refused["reason"]
+    assert server.stop() == 0
