@@ -15,6 +15,7 @@ mod openapi;
 mod password;
 mod policy;
 mod policy_diff;
+mod policy_explain;
 pub mod print;
 mod serve;
 mod user;
@@ -164,10 +165,15 @@ enum PolicyVerb {
     },
     /// Tell what an edit changes over the whole catalog
     Diff(policy_diff::Arguments),
+    /// Tell why a principal may or may not do something to a dataset of the live catalog
+    Explain(policy_explain::Arguments),
     /// Run the case files beside the policies
     Test {
         /// The policy folder; the settings' one if left out
         dir: Option<PathBuf>,
+        /// Tell which policies and conditions no case tries
+        #[arg(long)]
+        coverage: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -258,15 +264,20 @@ fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
         Verb::Policy(PolicyVerb::Check { dir, json }) => {
             policy::check::run(settings, dir.as_deref(), json)
         }
-        Verb::Policy(PolicyVerb::Test { dir, json }) => {
-            policy::test::run(settings, dir.as_deref(), json)
-        }
+        Verb::Policy(PolicyVerb::Test {
+            dir,
+            coverage,
+            json,
+        }) => policy::test::run(settings, dir.as_deref(), json, coverage),
         Verb::Policy(PolicyVerb::Prove(arguments)) => policy::prove::run(settings, &arguments),
         Verb::Policy(PolicyVerb::Format { dir, check }) => {
             policy::format::run(settings, dir.as_deref(), check)
         }
         Verb::Policy(PolicyVerb::Diff(arguments)) => {
             in_runtime(policy_diff::show(settings, arguments))
+        }
+        Verb::Policy(PolicyVerb::Explain(arguments)) => {
+            in_runtime(policy_explain::show(settings, arguments))
         }
         Verb::Serve { demo } => {
             logging::start(settings)?;

@@ -15,8 +15,14 @@ use crate::domain::decision::Revision;
 use super::bundle::{Bundle, ListedPolicy};
 pub use super::case_file::Answer;
 use super::case_file::{self, CASES_ENDING, Case};
+use super::coverage::{Coverage, coverage};
+use super::explain::{Account, Question};
 use super::problem::{BundleError, in_reading_order};
 use super::sources::{Sources, is_bundle_file};
+
+/// The most policies that are told of a failed case besides those that determined its answer and those
+/// that were expected to.
+const MOST_NEAR: usize = 3;
 
 /// The case files of a policy folder, and the entity files that they name.
 #[derive(Clone, Debug)]
@@ -74,7 +80,13 @@ impl CaseFiles {
             without_allow_case: lacking(Answer::Allow),
             without_deny_case: lacking(Answer::Deny),
             results,
+            coverage: None,
         })
+    }
+
+    /// What the cases leave untried of a bundle; fails as [`CaseFiles::run`] does.
+    pub fn coverage(&self, bundle: &Bundle) -> Result<Coverage, BundleError> {
+        Ok(coverage(&self.read(&bundle.schema)?, bundle))
     }
 }
 
@@ -102,6 +114,9 @@ pub struct CaseReport {
     pub without_deny_case: Vec<String>,
     /// Every case, in the order of files and of cases in them.
     pub results: Vec<CaseResult>,
+    /// What the cases leave untried, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
 }
 
 /// How one case went.
@@ -127,6 +142,10 @@ pub struct CaseResult {
     pub actual_reasons: Vec<String>,
     /// What went wrong in evaluating policies.
     pub errors: Vec<String>,
+    /// If it failed, what decided: the policies that determined the answer, those that were expected
+    /// to, and the nearest ones that would have brought the expected answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<Account>,
 }
 
 impl CaseResult {
@@ -181,6 +200,11 @@ fn put(case: &Case, bundle: &Bundle) -> CaseResult {
     if !failures.is_empty() {
         failures.extend(errors.iter().cloned());
     }
+    let why = if failures.is_empty() {
+        Vec::new()
+    } else {
+        what_decided(case, bundle, &actual_reasons)
+    };
     CaseResult {
         name: case.name.clone(),
         file: case.file.clone(),
@@ -192,7 +216,20 @@ fn put(case: &Case, bundle: &Bundle) -> CaseResult {
         expected_reasons: case.reason.clone(),
         actual_reasons: actual_reasons.into_iter().collect(),
         errors,
+        why,
     }
+}
+
+fn what_decided(case: &Case, bundle: &Bundle, determining: &BTreeSet<String>) -> Vec<Account> {
+    let question = Question::new(bundle, &case.request, &case.entities);
+    let wanted = case.reason.iter().filter(|id| !determining.contains(*id));
+    let named: Vec<String> = determining.iter().chain(wanted).cloned().collect();
+    let mut told = question.told(&named);
+    let besides: BTreeSet<&str> = named.iter().map(String::as_str).collect();
+    let brings_it = |policy: &Account| policy.is_permit == (case.decision == Answer::Allow);
+    let others = question.others(&besides).nearest.into_iter();
+    told.extend(others.filter(brings_it).take(MOST_NEAR));
+    told
 }
 
 impl CaseReport {
@@ -238,6 +275,14 @@ impl CaseReport {
             "{table}\n\n{} passed, {} failed\n",
             self.passed, self.failed
         );
+        for result in self.results.iter().filter(|result| !result.is_passed) {
+            let lead = format!(
+                "\nWhat decided {} ({}:{})\n",
+                result.name, result.file, result.line
+            );
+            text.push_str(&lead);
+            text.extend(result.why.iter().map(Account::render));
+        }
         for (lacking, what) in [
             (&self.without_allow_case, "allowed"),
             (&self.without_deny_case, "denied"),
@@ -246,6 +291,9 @@ impl CaseReport {
                 let lead = ["no case of a request that is ", what, ": "].concat();
                 text.extend([lead, lacking.join(", "), "\n".to_owned()]);
             }
+        }
+        if let Some(coverage) = &self.coverage {
+            text.extend(["\n", &coverage.render()]);
         }
         text
     }

@@ -61,7 +61,7 @@ impl Bundle {
     }
 
     /// The question as Cedar takes it, or why it is denied without asking.
-    fn ask(
+    pub(super) fn ask(
         &self,
         principal: &Principal,
         action: Action,

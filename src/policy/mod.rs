@@ -9,6 +9,8 @@
 //! - [`problem`]: what is wrong with a folder, with file, line and span.
 //! - [`cases`]: the cases that stand beside the policies, and running them.
 //! - [`check`]: all there is to say about a folder, short of running its cases and proving.
+//! - [`coverage`]: what the cases leave untried.
+//! - [`explain`]: why a bundle answers as it does.
 //! - [`prove`]: what holds for every possible request, not only for those of the cases.
 //! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
@@ -16,11 +18,13 @@
 //! - `sources` reads files, `written` and `links` what stands in them, `policies` checks it, `probe` tries
 //!   the schema, `vocabulary` speaks Cedar's names, `entities` and `circumstances` prepare what a decision
 //!   looks at, `index` picks the policies that can matter, `decide` asks Cedar, `verdict` puts together
-//!   what it says.
+//!   what it says, `conditions` takes policies apart and `values` reads what their parts looked at.
 
 pub mod bundle;
 pub mod cases;
 pub mod check;
+pub mod coverage;
+pub mod explain;
 pub mod folder;
 pub mod format;
 pub mod live;
@@ -30,6 +34,7 @@ pub mod prove;
 
 mod case_file;
 mod circumstances;
+mod conditions;
 mod decide;
 mod entities;
 mod index;
@@ -37,6 +42,7 @@ mod links;
 mod policies;
 mod probe;
 mod sources;
+mod values;
 mod verdict;
 mod vocabulary;
 mod written;

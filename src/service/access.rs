@@ -82,25 +82,46 @@ impl Access {
     }
 }
 
+/// What a caller is told who may not read a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// To sign in.
+    SignIn,
+    /// That it may not read.
+    Refused,
+    /// That there is no such dataset.
+    Hidden,
+}
+
+impl Denial {
+    /// Who may discover the dataset is told that it is there.
+    #[must_use]
+    pub fn of(may_discover: bool, is_anonymous: bool) -> Self {
+        match (may_discover, is_anonymous) {
+            (true, true) => Self::SignIn,
+            (true, false) => Self::Refused,
+            (false, _) => Self::Hidden,
+        }
+    }
+}
+
 /// What a caller who may not read is told: policy decides that too, by `discover`.
 fn denial(asker: &Asker, resource: &Resource, record: &mut AuditRecord) -> ServiceError {
     let discovery = asker.decide(Action::Discover, resource);
     record.errors.extend(discovery.errors);
-    let (reason, denial) = match (
-        discovery.is_permitted,
-        asker.caller.principal.is_anonymous(),
-    ) {
-        (true, true) => (
+    let is_anonymous = asker.caller.principal.is_anonymous();
+    let (reason, denial) = match Denial::of(discovery.is_permitted, is_anonymous) {
+        Denial::SignIn => (
             "the caller may discover the dataset and not read it; it did not sign in",
             ServiceError::CredentialMissing {
                 detail: "this dataset is not for everyone: sign in and try again".to_owned(),
             },
         ),
-        (true, false) => (
+        Denial::Refused => (
             "the caller may discover the dataset and not read it",
             ServiceError::ReadDenied,
         ),
-        (false, _) => (
+        Denial::Hidden => (
             "the caller may not discover the dataset, and was told that there is none",
             ServiceError::DatasetNotFound,
         ),

@@ -200,6 +200,47 @@ fn a_case_that_fails_is_exit_code_three() {
     );
     assert_eq!(tested.code, 3, "{}{}", tested.data, tested.messages);
     assert!(tested.data.contains("public.cases.json"), "{}", tested.data);
+    let why = "What decided ";
+    let (_, why) = tested.data.split_once(why).unwrap();
+    assert!(why.contains("public (permit, public.cedar:2)"), "{why}");
+    assert!(
+        why.contains("resource.visibility = Visibility::\"public\""),
+        "{why}"
+    );
+}
+
+#[test]
+fn what_no_case_tries_is_told_with_file_and_line_and_changes_no_exit_code() {
+    let folder = policies();
+    let untried = "@id(\"untried\") @reason(\"x\")\n\
+        permit (principal, action == Action::\"read\", resource)\n\
+        when { resource.title == \"nobody asks\" }\nunless { principal in Role::\"a\" };\n";
+    std::fs::write(folder.path().join("untried.cedar"), untried).unwrap();
+    let test = [
+        "policy",
+        "test",
+        "--coverage",
+        folder.path().to_str().unwrap(),
+    ];
+    let tested = cedargate(folder.path(), &test, &[]);
+    assert_eq!(tested.code, 0, "{}{}", tested.data, tested.messages);
+    assert!(
+        tested.data.contains("untried.cedar:1: untried\n"),
+        "{}",
+        tested.data
+    );
+    let json = cedargate(folder.path(), &[&test[..], &["--json"]].concat(), &[]);
+    let report: Value = serde_json::from_str(&json.data).unwrap();
+    let coverage = |what: &str| {
+        let all = report["coverage"][what].as_array().unwrap().clone();
+        let ours = all.into_iter().filter(|one| one["id"] == "untried");
+        ours.map(|one| one["line"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(coverage("never_satisfied"), [1]);
+    assert_eq!(coverage("never_true"), [3, 4]);
+    // Cedar never comes to the second condition, for the first one never holds.
+    assert_eq!(coverage("never_false"), [4]);
 }
 
 #[test]

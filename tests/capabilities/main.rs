@@ -31,6 +31,7 @@ mod limits;
 mod login;
 mod mint;
 mod policy_check;
+mod policy_explain;
 mod policy_format;
 mod policy_proof;
 mod policy_reload;

@@ -3,6 +3,7 @@
 pub(super) mod asked;
 mod broken;
 mod errors_deny;
+mod explained;
 mod invariants;
 mod keys;
 mod links;

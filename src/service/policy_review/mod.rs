@@ -3,3 +3,4 @@
 //! This module refuses to know who asks and how the answer is shown.
 
 pub mod comparison;
+pub mod explanation;

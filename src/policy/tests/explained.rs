@@ -1,0 +1,198 @@
+//! Explanations: they say what deciding says, and name the part that decided.
+
+use std::sync::Arc;
+
+use super::asked::{ADA, BEA, bundle, context, dataset, folder, signed_in, user};
+use crate::domain::action::Action;
+use crate::domain::dataset::{RecordStatus, Visibility};
+use crate::domain::principal::Principal;
+use crate::domain::resource::Resource;
+use crate::policy::Bundle;
+use crate::policy::explain::{Account, Explanation, MOST_OTHERS};
+
+fn callers() -> [Principal; 5] {
+    [
+        Principal::Anonymous,
+        signed_in(ADA, &[]),
+        signed_in(BEA, &["hydrology"]),
+        signed_in(BEA, &["geology"]),
+        signed_in(BEA, &["admin"]),
+    ]
+}
+
+fn ids(accounts: &[Account]) -> Vec<String> {
+    let mut ids: Vec<String> = accounts.iter().map(|policy| policy.id.clone()).collect();
+    ids.sort();
+    ids
+}
+
+/// Every role, action and state, of the shipped bundle and of one that forbids and fails too.
+#[test]
+fn an_explanation_says_what_deciding_says_and_names_the_policies_whose_parts_all_hold() {
+    let shipped = Bundle::embedded().unwrap();
+    let thorny = bundle(
+        r#"@id("all") permit (principal, action in [Action::"read", Action::"discover"], resource);
+        @id("no-drafts") forbid (principal, action == Action::"read", resource)
+        when { resource.record_status == RecordStatus::"draft" };
+        @id("fails") forbid (principal, action == Action::"discover", resource)
+        when { resource.visibility == Visibility::"private" && 9223372036854775807 + 1 > 0 };"#,
+    )
+    .unwrap();
+    let mut answers = std::collections::BTreeSet::new();
+    for bundle in [&shipped, &thorny] {
+        for (visibility, status) in Visibility::ALL.iter().flat_map(|visibility| {
+            RecordStatus::ALL
+                .iter()
+                .map(|status| (*visibility, *status))
+        }) {
+            let mut dataset = dataset(visibility, status);
+            dataset.reader_roles.insert("hydrology".parse().unwrap());
+            let resource = Resource::Dataset(Arc::new(dataset));
+            for principal in callers() {
+                for action in [Action::Read, Action::Discover, Action::Administer] {
+                    let decision = bundle.decide(&principal, action, &resource, &context());
+                    let told = bundle.explain(&principal, action, &resource, &context());
+                    assert_eq!(told.decision, decision);
+                    assert_eq!(ids(&told.determining), decision.determining_policies);
+                    check(&told);
+                    answers.insert((decision.is_permitted, decision.errors.is_empty()));
+                }
+            }
+        }
+    }
+    assert_eq!(
+        answers.len(),
+        3,
+        "permitted, denied and failing were all met"
+    );
+}
+
+fn check(told: &Explanation) {
+    assert!(told.determining.iter().all(|policy| policy.is_satisfied));
+    let satisfied = told.others.iter().filter(|policy| policy.is_satisfied);
+    let is_forbidden = told.determining.iter().any(|policy| !policy.is_permit);
+    for overruled in satisfied {
+        assert!(overruled.is_permit && is_forbidden, "{overruled:?}");
+    }
+    let unmet = told.others.iter().filter(|policy| !policy.is_satisfied);
+    for policy in unmet {
+        assert_eq!(policy.parts.len(), 1, "{policy:?}");
+        assert!(!policy.parts[0].is_met && policy.held < policy.part_count);
+    }
+    let failing = |policy: &&Account| policy.parts.iter().any(|part| part.error.is_some());
+    let failing = told.others.iter().filter(failing).count();
+    assert_eq!(failing, told.decision.errors.len());
+}
+
+#[test]
+fn the_nearest_policy_comes_first_with_its_first_part_that_failed() {
+    let bundle = Bundle::embedded().unwrap();
+    let resource = Resource::Dataset(Arc::new(dataset(Visibility::Public, RecordStatus::Draft)));
+    let told = bundle.explain(&Principal::Anonymous, Action::Read, &resource, &context());
+    assert!(!told.decision.is_permitted);
+    let nearest = &told.others[0];
+    assert_eq!(
+        (nearest.id.as_str(), nearest.file.as_str()),
+        ("public", "public.cedar")
+    );
+    assert_eq!((nearest.held, nearest.part_count), (4, 5));
+    let [part] = &nearest.parts[..] else {
+        panic!("one part failed")
+    };
+    assert_eq!(
+        part.text,
+        r#"resource.record_status == RecordStatus::"published""#
+    );
+    let written = include_str!("../../../policies/public.cedar");
+    let line = written.lines().nth(part.line.unwrap() - 1).unwrap();
+    assert!(line.contains(&part.text), "{line}");
+    let first = written.lines().nth(nearest.line.unwrap() - 1).unwrap();
+    assert_eq!(first, "@id(\"public\")");
+    assert_eq!(part.seen[0].name, "resource.record_status");
+    assert_eq!(part.seen[0].value, "RecordStatus::\"draft\"");
+}
+
+#[test]
+fn a_scope_that_does_not_match_tells_the_roles_of_the_principal() {
+    let bundle = bundle(
+        r#"@id("a") permit (principal in Role::"hydrology", action == Action::"read", resource);"#,
+    )
+    .unwrap();
+    let resource = Resource::Dataset(Arc::new(dataset(
+        Visibility::Public,
+        RecordStatus::Published,
+    )));
+    let geologist = signed_in(BEA, &["geology"]);
+    let told = bundle.explain(&geologist, Action::Read, &resource, &context());
+    let part = &told.others[0].parts[0];
+    assert_eq!(part.text, r#"principal in Role::"hydrology""#);
+    assert_eq!(part.seen[0].name, "groups of principal");
+    assert_eq!(part.seen[0].value, r#"Role::"geology""#);
+    let other_action = bundle.explain(&geologist, Action::Discover, &resource, &context());
+    assert_eq!(other_action.others, [], "it is for another action");
+}
+
+#[test]
+fn a_linked_policy_is_told_with_the_place_and_the_text_of_its_template() {
+    let template = "// Why.\n@id(\"readers\")\n\
+        permit (principal in ?principal, action == Action::\"read\", resource is Dataset);\n";
+    let links = r#"[{"template_id": "readers", "link_id": "hydrology-reads",
+        "args": {"?principal": "Role::\"hydrology\""}}]"#;
+    let folder = folder(&[("t.cedar", template), ("a.links.json", links)]);
+    let bundle = Bundle::load(folder.path()).unwrap();
+    let resource = Resource::Dataset(Arc::new(dataset(
+        Visibility::Public,
+        RecordStatus::Published,
+    )));
+    let member = signed_in(BEA, &["hydrology"]);
+    let told = bundle.explain(&member, Action::Read, &resource, &context());
+    let [policy] = &told.determining[..] else {
+        panic!("one policy determines")
+    };
+    assert_eq!(
+        (policy.id.as_str(), policy.file.as_str()),
+        ("hydrology-reads", "t.cedar")
+    );
+    assert_eq!(
+        (policy.line, policy.template.as_deref()),
+        (Some(2), Some("readers"))
+    );
+    assert!(policy.text.contains("?principal"), "{}", policy.text);
+    assert_eq!(policy.parts[0].text, "principal in Role::\"hydrology\"");
+    let stranger = bundle.explain(&signed_in(ADA, &[]), Action::Read, &resource, &context());
+    assert_eq!(stranger.others[0].parts[0].seen[0].value, "none");
+}
+
+#[test]
+fn a_disabled_user_is_told_without_policies() {
+    let bundle = Bundle::embedded().unwrap();
+    let mut disabled = user(ADA, &["admin"]);
+    disabled.is_disabled = true;
+    let principal = Principal::User(Arc::new(disabled));
+    let resource = Resource::Dataset(Arc::new(dataset(
+        Visibility::Public,
+        RecordStatus::Published,
+    )));
+    let told = bundle.explain(&principal, Action::Read, &resource, &context());
+    assert!(told.decision.errors[0].contains("disabled"));
+    assert!(told.determining.is_empty() && told.others.is_empty());
+}
+
+#[test]
+fn others_are_bounded_and_the_rest_is_counted() {
+    let many: Vec<String> = (0..MOST_OTHERS + 3)
+        .map(|number| {
+            format!(
+                "@id(\"p{number}\") permit (principal, action == Action::\"read\", resource) \
+                 when {{ resource.title == \"{number}\" }};"
+            )
+        })
+        .collect();
+    let bundle = bundle(&many.concat()).unwrap();
+    let resource = Resource::Dataset(Arc::new(dataset(
+        Visibility::Public,
+        RecordStatus::Published,
+    )));
+    let told = bundle.explain(&Principal::Anonymous, Action::Read, &resource, &context());
+    assert_eq!((told.others.len(), told.left_off), (MOST_OTHERS, 3));
+}

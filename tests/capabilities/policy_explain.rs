@@ -1,0 +1,149 @@
+//! Explaining at the command line: who may do what to a dataset of the live catalog, and why.
+
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::command_line::{Ended, cedargate, policies};
+
+const DATASET: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
+const NOBODY: &str = "00000000-0000-0000-0000-000000000ada";
+
+/// A catalog with a restricted dataset that is shared with geologists, and with users.
+fn catalog() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = format!(
+        "[[roles]]\nname = \"geology\"\n[[roles]]\nname = \"hydrology\"\n\
+         [[users]]\nusername = \"ada\"\nroles = [\"hydrology\"]\n\
+         [[users]]\nusername = \"bea\"\n\
+         roles = [\"geology\"]\ndisabled = true\n\
+         [[datasets]]\nid = \"{DATASET}\"\ntitle = \"Salish Sea\"\nvisibility = \"restricted\"\n\
+         record_status = \"published\"\nreader_roles = [\"geology\"]\n"
+    );
+    std::fs::write(folder.path().join("catalog.toml"), catalog).unwrap();
+    let applied = cedargate(folder.path(), &["catalog", "apply", "catalog.toml"], &[]);
+    assert_eq!(applied.code, 0, "{}", applied.messages);
+    folder
+}
+
+fn explain(folder: &Path, who: &str, more: &[&str]) -> Ended {
+    let asked = [
+        "policy",
+        "explain",
+        "--dataset",
+        DATASET,
+        "--principal",
+        who,
+    ];
+    cedargate(folder, &[&asked, more].concat(), &[])
+}
+
+fn told(ended: &Ended) -> Value {
+    assert_eq!(ended.code, 0, "{}", ended.messages);
+    serde_json::from_str(&ended.data).unwrap()
+}
+
+#[test]
+fn a_denial_is_explained_with_the_condition_that_failed_and_what_it_saw() {
+    let folder = catalog();
+    let read = ["--action", "read", "--time", "2026-03-01T12:00:00Z"];
+    let ended = explain(folder.path(), "ada", &read);
+    assert_eq!(ended.code, 0, "{}", ended.messages);
+    let json = told(&explain(
+        folder.path(),
+        "ada",
+        &[&read[..], &["--json"]].concat(),
+    ));
+    let id = json["principal"].as_str().unwrap();
+    insta::assert_snapshot!(ended.data.replace(id, "User::\"ada's id\""));
+    for who in [id, &id["User::\"".len()..id.len() - 1]] {
+        assert_eq!(explain(folder.path(), who, &read).data, ended.data, "{who}");
+    }
+    assert_eq!(json["is_permitted"], false);
+    assert_eq!(json["mint"]["status"], 403);
+    assert_eq!(json["others"][0]["id"], "shared-with-role");
+    assert_eq!(
+        json["others"][0]["parts"][0]["seen"][0]["value"],
+        "Role::\"hydrology\""
+    );
+}
+
+#[test]
+fn another_folder_is_asked_instead_of_the_policies_in_force() {
+    let folder = catalog();
+    let edited = policies();
+    let permit = "@id(\"hydrologists\")\n@reason(\"Hydrologists read all.\")\n@max_ttl(\"30\")\n\
+        permit (principal in Role::\"hydrology\", action == Action::\"read\", resource)\n\
+        when { context.address.isInRange(ip(\"192.0.2.0/24\")) };\n";
+    std::fs::write(edited.path().join("hydrologists.cedar"), permit).unwrap();
+    let asked = [
+        "--action",
+        "read",
+        "--json",
+        "--dir",
+        edited.path().to_str().unwrap(),
+    ];
+    let near = [&asked[..], &["--address", "192.0.2.7"]].concat();
+    let json = told(&explain(folder.path(), "ada", &near));
+    assert_eq!(json["is_permitted"], true);
+    assert_eq!(json["max_ttl"], 30);
+    // The dataset has no file.
+    assert_eq!(json["mint"]["status"], 404);
+    let determining = &json["determining"][0];
+    assert_eq!(determining["file"], "hydrologists.cedar");
+    assert_eq!(determining["line"], 1);
+    assert_eq!(determining["text"], permit.trim_end());
+    let far = told(&explain(folder.path(), "ada", &asked));
+    assert_eq!(far["is_permitted"], false);
+    let mut others = far["others"].as_array().unwrap().iter();
+    let ours = others.find(|policy| policy["id"] == "hydrologists");
+    assert_eq!(ours.unwrap()["parts"][0]["line"], 5);
+}
+
+#[test]
+fn a_disabled_user_is_told_and_so_is_an_anonymous_caller_what_the_mint_would_answer() {
+    let folder = catalog();
+    let bea = explain(folder.path(), "bea", &["--action", "read"]);
+    assert!(bea.data.contains("The user is disabled"), "{}", bea.data);
+    assert!(bea.data.contains("answer 401"), "{}", bea.data);
+    let nobody = explain(folder.path(), "anonymous", &["--action", "read"]);
+    assert!(nobody.data.contains("answer 404"), "{}", nobody.data);
+    let discovers = told(&explain(
+        folder.path(),
+        "ada",
+        &["--action", "discover", "--json"],
+    ));
+    assert_eq!(discovers["is_permitted"], true);
+    assert_eq!(discovers["mint"], Value::Null);
+}
+
+#[test]
+fn who_or_what_is_not_there_is_told_with_a_hint() {
+    let folder = catalog();
+    let misspelt = explain(folder.path(), "adda", &["--action", "read"]);
+    assert_eq!(misspelt.code, 1);
+    assert!(
+        misspelt.messages.contains("did you mean \"ada\"?"),
+        "{}",
+        misspelt.messages
+    );
+    let ask = [
+        "policy",
+        "explain",
+        "--principal",
+        "ada",
+        "--action",
+        "read",
+        "--dataset",
+    ];
+    let lost = cedargate(folder.path(), &[&ask[..], &[NOBODY]].concat(), &[]);
+    assert_eq!(lost.code, 1);
+    assert!(lost.messages.contains("\nhint: "), "{}", lost.messages);
+    let wrong = explain(folder.path(), "ada", &["--action", "view_users"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.messages);
+    let empty = tempfile::tempdir().unwrap();
+    let without = explain(empty.path(), "ada", &["--action", "read"]);
+    assert_eq!(without.code, 1, "{}", without.data);
+    assert!(!empty.path().join("data/cedargate.db").exists());
+}
