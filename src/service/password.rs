@@ -14,6 +14,12 @@ use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{Semaphore, oneshot};
 
+#[cfg(target_os = "linux")]
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
+
 use crate::domain::secret::Secret;
 
 use memory::Memory;
@@ -27,10 +33,6 @@ pub const LONGEST_PASSWORD: usize = 1024;
 
 /// How many checks may wait for each core before further ones are turned away.
 const WAITING_PER_CORE: usize = 64;
-
-/// By how much a check is nicer than the rest of the process.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 19;
 
 /// Letters and digits that nobody mistakes for one another: 32, so that each carries five bits.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -207,11 +209,16 @@ impl Passwords {
 
 /// Lets everything else of this process go first: a flood of logins must not hold up minting.
 ///
-/// On Linux a thread has a nice value of its own; elsewhere it would be the whole process's.
+/// On Linux a thread can be idle (`SCHED_IDLE`, sched(7)): it runs when nothing else wants the core, and
+/// is off it at once when something does, which a merely nice thread is not.
 fn give_way() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::debug!(%error, "a password is checked at ordinary priority");
+    if let Err(error) = set_thread_priority_and_policy(
+        thread_native_id(),
+        ThreadPriority::Min,
+        ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle),
+    ) {
+        tracing::debug!(?error, "a password is checked at ordinary priority");
     }
 }
 
