@@ -38,3 +38,8 @@ closed_words! {
         ViewIssuers = "view_issuers",
     }
 }
+
+impl Action {
+    /// The actions that are asked of datasets.
+    pub const OF_DATASETS: [Self; 3] = [Self::Read, Self::Discover, Self::Administer];
+}

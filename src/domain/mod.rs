@@ -14,6 +14,7 @@ pub mod id;
 pub mod issuer;
 pub mod name;
 pub mod principal;
+pub mod principal_name;
 pub mod resource;
 pub mod secret;
 pub mod session;

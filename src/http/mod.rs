@@ -21,6 +21,7 @@ pub mod cors;
 pub mod docs;
 pub mod document;
 pub mod download_api;
+pub mod explanation_api;
 pub mod gate;
 pub mod health_api;
 pub mod issuers_api;
@@ -71,6 +72,7 @@ use audit_api::AuditApi;
 use catalog_api::CatalogApi;
 use cors::Cors;
 use download_api::DownloadApi;
+use explanation_api::ExplanationApi;
 use gate::Gate;
 use health_api::HealthApi;
 use issuers_api::IssuersApi;
@@ -141,6 +143,7 @@ type AdminApis = (
     AdminSharesApi,
     AuditApi,
     PoliciesApi,
+    ExplanationApi,
     SigningKeysApi,
     IssuersApi,
 );
@@ -169,6 +172,9 @@ fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
             administration: Arc::clone(administration),
         },
         PoliciesApi {
+            administration: Arc::clone(administration),
+        },
+        ExplanationApi {
             administration: Arc::clone(administration),
         },
         SigningKeysApi {

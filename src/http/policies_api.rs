@@ -196,6 +196,16 @@ pub enum EffectWord {
     Forbid,
 }
 
+impl EffectWord {
+    pub(super) fn of(is_permit: bool) -> Self {
+        if is_permit {
+            Self::Permit
+        } else {
+            Self::Forbid
+        }
+    }
+}
+
 impl From<&Bundle> for BundleAnswer {
     fn from(bundle: &Bundle) -> Self {
         let mut counts: HashMap<&str, u32> = HashMap::new();
@@ -237,11 +247,7 @@ impl From<&ListedPolicy> for PolicyAnswer {
     fn from(policy: &ListedPolicy) -> Self {
         Self {
             id: policy.id.clone(),
-            effect: if policy.is_permit {
-                EffectWord::Permit
-            } else {
-                EffectWord::Forbid
-            },
+            effect: EffectWord::of(policy.is_permit),
             reason: policy.reason.clone(),
             file: policy.file.clone(),
             template: policy.template.clone(),

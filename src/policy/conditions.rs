@@ -14,8 +14,6 @@ use super::values::{Seen, seen};
 
 /// How many parts the scope of a policy has; its conditions follow.
 pub(super) const SCOPE_PARTS: usize = 3;
-/// Which part says what is done.
-pub(super) const ACTION_PART: usize = 1;
 
 /// What became of one part of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +40,13 @@ pub(super) struct Part {
 }
 
 /// The parts of a policy, in the order in which Cedar looks at them.
-pub(super) fn parts(policy: &Policy) -> Vec<Part> {
-    let policy = policy.as_ref();
+pub(super) fn parts(whole: &Policy) -> Vec<Part> {
+    let policy = whole.as_ref();
     let principal = policy.principal_constraint();
-    let action = policy.action_constraint();
     let resource = policy.resource_constraint();
     let mut parts = vec![
         Part::new(principal.to_string(), &principal.as_expr()),
-        Part::new(action.to_string(), &action.as_expr()),
+        action_part(whole),
         Part::new(resource.to_string(), &resource.as_expr()),
     ];
     // A stack of our own: a policy may have as many conditions as its file has room for.
@@ -80,6 +77,12 @@ pub(super) fn parts(policy: &Policy) -> Vec<Part> {
         }
     }
     parts
+}
+
+/// The part that says what is done.
+pub(super) fn action_part(policy: &Policy) -> Part {
+    let action = policy.as_ref().action_constraint();
+    Part::new(action.to_string(), &action.as_expr())
 }
 
 /// The line on which a place begins, counted from 1.
@@ -240,7 +243,7 @@ mod tests {
             let outcome = parts[0].outcome(&request, &entities);
             assert_eq!(outcome == Outcome::Holds, is_member);
             let seen = parts[0].seen(&request, &entities);
-            assert_eq!(seen[0].value, format!("R::\"{group}\""));
+            assert_eq!(seen[0].value, Some(format!("R::\"{group}\"")));
             assert_eq!(parts[3].outcome(&request, &entities), Outcome::Holds);
             let response = Authorizer::new().is_authorized(&request, &policies, &entities);
             assert_eq!(response.diagnostics().reason().count() == 1, is_member);

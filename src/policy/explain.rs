@@ -16,9 +16,9 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 
 use super::bundle::{Bundle, ListedPolicy};
-use super::conditions::{ACTION_PART, Outcome, Part, line_of, parts};
-pub use super::values::Seen;
+use super::conditions::{Outcome, Part, action_part, line_of, parts};
 use super::values::shortened;
+pub use super::values::{Seen, Whose};
 
 /// The most policies that are told of, and did not determine the answer.
 pub const MOST_OTHERS: usize = 20;
@@ -80,12 +80,24 @@ pub struct PartAccount {
     pub line: Option<usize>,
     /// Whether it stands under `unless`, and must be false.
     pub is_negated: bool,
-    /// Whether it does what the policy needs of it.
-    pub is_met: bool,
-    /// Why it could not be evaluated.
+    /// What became of it.
+    pub outcome: PartOutcome,
+    /// Why it could not be evaluated. Nothing if it could be, or if that is withheld.
     pub error: Option<String>,
     /// What it looked at.
     pub seen: Vec<Seen>,
+}
+
+/// What became of one part of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartOutcome {
+    /// It does what the policy needs of it.
+    Holds,
+    /// It does not, and so the policy is not satisfied.
+    DoesNotHold,
+    /// It cannot be evaluated, which denies if all parts before it hold.
+    CannotBeEvaluated,
 }
 
 impl Bundle {
@@ -160,8 +172,8 @@ impl<'a> Question<'a> {
         let each = self.bundle.each_policy();
         let mut near: Vec<Weighed<'_>> = each
             .filter(|(_, listed)| !besides.contains(listed.id.as_str()))
+            .filter(|(policy, _)| self.is_of_the_action(policy))
             .map(|(policy, listed)| self.weigh(policy, listed))
-            .filter(Weighed::is_of_the_action)
             .collect();
         near.sort_by_key(Weighed::distance);
         let left_off = near.len().saturating_sub(MOST_OTHERS);
@@ -170,6 +182,10 @@ impl<'a> Question<'a> {
             nearest: near.into_iter().map(|policy| policy.told(self)).collect(),
             left_off,
         }
+    }
+
+    fn is_of_the_action(&self, policy: &Policy) -> bool {
+        action_part(policy).outcome(self.request, self.entities) == Outcome::Holds
     }
 
     fn weigh<'b>(&self, policy: &'b Policy, listed: &'b ListedPolicy) -> Weighed<'b> {
@@ -193,10 +209,6 @@ struct Weighed<'a> {
 }
 
 impl<'a> Weighed<'a> {
-    fn is_of_the_action(&self) -> bool {
-        self.outcomes.get(ACTION_PART) == Some(&Outcome::Holds)
-    }
-
     fn held(&self) -> usize {
         let held = self.outcomes.iter().filter(|it| **it == Outcome::Holds);
         held.count()
@@ -238,15 +250,17 @@ impl<'a> Weighed<'a> {
 }
 
 fn part_account(part: &Part, outcome: &Outcome, question: &Question<'_>) -> PartAccount {
+    let (outcome, error) = match outcome {
+        Outcome::Holds => (PartOutcome::Holds, None),
+        Outcome::Fails => (PartOutcome::DoesNotHold, None),
+        Outcome::Errs(error) => (PartOutcome::CannotBeEvaluated, Some(error.clone())),
+    };
     PartAccount {
         text: shortened(&part.text, LONGEST_TEXT),
         line: part.line,
         is_negated: part.is_negated,
-        is_met: *outcome == Outcome::Holds,
-        error: match outcome {
-            Outcome::Errs(error) => Some(error.clone()),
-            Outcome::Holds | Outcome::Fails => None,
-        },
+        outcome,
+        error,
         seen: part.seen(question.request, question.entities),
     }
 }
@@ -305,10 +319,10 @@ impl Account {
 
 impl PartAccount {
     fn render(&self) -> String {
-        let verdict = match (&self.error, self.is_met) {
-            (Some(_), _) => "cannot be evaluated",
-            (None, true) => "holds",
-            (None, false) => "does not hold",
+        let verdict = match self.outcome {
+            PartOutcome::Holds => "holds",
+            PartOutcome::DoesNotHold => "does not hold",
+            PartOutcome::CannotBeEvaluated => "cannot be evaluated",
         };
         let unless = if self.is_negated { "unless " } else { "" };
         let line = self
@@ -316,10 +330,10 @@ impl PartAccount {
             .map_or(String::new(), |line| format!("line {line}, "));
         let mut text = format!("    {verdict}: {line}{unless}{}\n", on_one_line(&self.text));
         let error = self.error.iter().map(|error| on_one_line(error));
-        let seen = self
-            .seen
-            .iter()
-            .map(|seen| format!("{} = {}", seen.name, seen.value));
+        let seen = self.seen.iter().map(|seen| {
+            let value = seen.value.as_deref().unwrap_or("(withheld)");
+            format!("{} = {value}", seen.name)
+        });
         for told in error.chain(seen) {
             text.extend(["      ", &told, "\n"]);
         }

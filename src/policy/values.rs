@@ -1,18 +1,24 @@
 //! Values: what a condition saw of the principal, the resource and the circumstances.
 //!
 //! Attributes, tags and variables are told with their values, and for `in` what the entity is a
-//! member of; as many and as long as a person reads. This module refuses to know policies.
+//! member of; as many and as long as a person reads. What Cedar does not come to (the right side of a
+//! `||` whose left side is true, the other branch of an `if`) was not seen. Each value says whose it
+//! is, for whoever may not show it to everybody. This module refuses to know policies.
 
-use std::sync::Arc;
+mod whose;
 
 use cedar_policy::{Entities, EvalResult, Expression, Request, eval_expression};
 use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Var};
 use serde::Serialize;
 
+pub use whose::Whose;
+
 /// The most values that are told of one condition.
 pub(super) const MOST_VALUES: usize = 8;
 /// The longest text that is told, in characters.
 pub(super) const LONGEST_VALUE: usize = 200;
+/// The most expressions of one condition that are looked at.
+const MOST_LOOKS: usize = 1_000;
 /// What is told of an attribute or a tag that is not there.
 const ABSENT: &str = "absent";
 
@@ -21,11 +27,27 @@ const ABSENT: &str = "absent";
 pub struct Seen {
     /// What, as Cedar writes it; `groups of ...` for what an entity is a member of.
     pub name: String,
-    /// Its value, as Cedar writes it; `absent` if it is not there.
-    pub value: String,
+    /// Its value, as Cedar writes it; `absent` if it is not there. Nothing if it is withheld.
+    pub value: Option<String>,
+    /// Whose value it is.
+    #[serde(skip)]
+    pub whose: Whose,
 }
 
-/// What an expression looked at, in the order in which it is written.
+/// What is still to be looked at.
+enum Look<'a> {
+    /// An expression.
+    At(&'a Expr),
+    /// The operands of `&&` or `||` that are left, the next one last, as long as the one `before` is
+    /// `needed`.
+    Along {
+        before: Option<&'a Expr>,
+        needed: bool,
+        left: Vec<&'a Expr>,
+    },
+}
+
+/// What an expression looked at, in the order in which it is evaluated.
 pub(super) fn seen(expression: &Expr, request: &Request, entities: &Entities) -> Vec<Seen> {
     let mut looking = Looking {
         request,
@@ -33,40 +55,70 @@ pub(super) fn seen(expression: &Expr, request: &Request, entities: &Entities) ->
         found: Vec::new(),
     };
     // A stack of our own: a policy may be as deep as its file is long.
-    let mut open = vec![expression];
-    while let Some(expression) = open.pop() {
+    let mut open = vec![Look::At(expression)];
+    for _ in 0..MOST_LOOKS {
+        let Some(look) = open.pop() else { break };
         if looking.found.len() >= MOST_VALUES {
             break;
         }
-        looking.note(expression);
-        open.extend(operands(expression).into_iter().rev());
+        match look {
+            Look::At(expression) => {
+                looking.note(expression);
+                looking.go_on(expression, &mut open);
+            }
+            Look::Along {
+                before,
+                needed,
+                mut left,
+            } => {
+                let goes_on = before.is_none_or(|before| looking.is(before, needed));
+                if let Some(next) = left.pop().filter(|_| goes_on) {
+                    let before = Some(next);
+                    open.push(Look::Along {
+                        before,
+                        needed,
+                        left,
+                    });
+                    open.push(Look::At(next));
+                }
+            }
+        }
     }
     looking.found
 }
 
-/// The parts of an expression that are worth a look of their own: of `resource.owner` none is.
+/// The operands of a chain of `&&`, or of `||`, the first one last.
+fn chain(expression: &Expr, is_and: bool) -> Vec<&Expr> {
+    let mut operands = Vec::new();
+    let mut open = vec![expression];
+    while let Some(expression) = open.pop() {
+        match expression.expr_kind() {
+            ExprKind::And { left, right } if is_and => open.extend([&**left, &**right]),
+            ExprKind::Or { left, right } if !is_and => open.extend([&**left, &**right]),
+            _ => operands.push(expression),
+        }
+    }
+    operands
+}
+
+/// The parts of an expression that are evaluated with it and worth a look of their own: of
+/// `resource.owner` none is.
 fn operands(expression: &Expr) -> Vec<&Expr> {
-    let beyond_variables = |expr: &'_ Arc<Expr>| !matches!(expr.expr_kind(), ExprKind::Var(_));
+    let is_variable = |expr: &Expr| matches!(expr.expr_kind(), ExprKind::Var(_));
     match expression.expr_kind() {
-        ExprKind::If {
-            test_expr,
-            then_expr,
-            else_expr,
-        } => vec![test_expr, then_expr, else_expr],
-        ExprKind::And { left, right } | ExprKind::Or { left, right } => vec![left, right],
         ExprKind::UnaryApp { arg, .. } => vec![arg],
         ExprKind::BinaryApp {
             op: BinaryOp::GetTag | BinaryOp::HasTag,
             arg1,
-            ..
-        } if !beyond_variables(arg1) => Vec::new(),
+            arg2,
+        } if is_variable(arg1) => vec![arg2],
         ExprKind::BinaryApp { arg1, arg2, .. } => vec![arg1, arg2],
         ExprKind::ExtensionFunctionApp { args, .. } => args.iter().collect(),
         ExprKind::Like { expr, .. } | ExprKind::Is { expr, .. } => vec![expr],
         ExprKind::GetAttr { expr, .. }
         | ExprKind::HasAttr { expr, .. }
         | ExprKind::ExtHasAttr { expr, .. }
-            if beyond_variables(expr) =>
+            if !is_variable(expr) =>
         {
             vec![expr]
         }
@@ -83,15 +135,48 @@ struct Looking<'a> {
 }
 
 impl Looking<'_> {
+    fn go_on<'e>(&self, expression: &'e Expr, open: &mut Vec<Look<'e>>) {
+        let along = |needed| Look::Along {
+            before: None,
+            needed,
+            left: chain(expression, needed),
+        };
+        match expression.expr_kind() {
+            ExprKind::And { .. } => open.push(along(true)),
+            ExprKind::Or { .. } => open.push(along(false)),
+            ExprKind::If {
+                test_expr,
+                then_expr,
+                else_expr,
+            } => {
+                if self.is(test_expr, true) {
+                    open.push(Look::At(then_expr));
+                } else if self.is(test_expr, false) {
+                    open.push(Look::At(else_expr));
+                }
+                open.push(Look::At(test_expr));
+            }
+            _ => {
+                let operands = operands(expression).into_iter().rev();
+                open.extend(operands.map(Look::At));
+            }
+        }
+    }
+
     fn note(&mut self, expression: &Expr) {
         match expression.expr_kind() {
             // The circumstances as a whole say nothing to a person.
             ExprKind::Var(Var::Context) => {}
-            ExprKind::Var(_) | ExprKind::ExtHasAttr { .. } => self.value(expression, None),
-            ExprKind::GetAttr { expr, .. } => self.value(expression, Some(expr)),
+            ExprKind::Var(variable) => {
+                self.value(expression, None, Whose::of_variable(*variable));
+            }
+            ExprKind::ExtHasAttr { .. } => self.value(expression, None, Whose::ANYBODYS),
+            ExprKind::GetAttr { expr, attr } => {
+                self.value(expression, Some(expr), Whose::of_attribute(expr, attr));
+            }
             ExprKind::HasAttr { expr, attr } => {
                 let attribute = Expr::get_attr(Expr::clone(expr), attr.clone());
-                self.value(&attribute, Some(expr));
+                self.value(&attribute, Some(expr), Whose::of_attribute(expr, attr));
             }
             ExprKind::BinaryApp {
                 op: BinaryOp::GetTag | BinaryOp::HasTag,
@@ -99,7 +184,7 @@ impl Looking<'_> {
                 arg2,
             } => {
                 let tag = Expr::get_tag(Expr::clone(arg1), Expr::clone(arg2));
-                self.value(&tag, Some(arg1));
+                self.value(&tag, Some(arg1), Whose::of_tag(arg1, arg2));
             }
             ExprKind::BinaryApp {
                 op: BinaryOp::In,
@@ -112,13 +197,13 @@ impl Looking<'_> {
 
     /// The value of an expression; one `of` which nothing can be read is passed over, for what is
     /// not there has no attributes that could be absent.
-    fn value(&mut self, expression: &Expr, of: Option<&Expr>) {
+    fn value(&mut self, expression: &Expr, of: Option<&Expr>, whose: Whose) {
         let value = match (self.evaluate(expression), of) {
             (Some(value), _) => value.to_string(),
             (None, Some(of)) if self.evaluate(of).is_some() => ABSENT.to_owned(),
             (None, _) => return,
         };
-        self.tell(&expression.to_string(), &value);
+        self.tell(&expression.to_string(), &value, whose);
     }
 
     fn groups(&mut self, member: &Expr) {
@@ -138,7 +223,12 @@ impl Looking<'_> {
         } else {
             groups.join(", ")
         };
-        self.tell(&format!("groups of {member}"), &groups);
+        let whose = Whose::of_base(member);
+        self.tell(&format!("groups of {member}"), &groups, whose);
+    }
+
+    fn is(&self, expression: &Expr, expected: bool) -> bool {
+        matches!(self.evaluate(expression), Some(EvalResult::Bool(found)) if found == expected)
     }
 
     fn evaluate(&self, expression: &Expr) -> Option<EvalResult> {
@@ -146,10 +236,11 @@ impl Looking<'_> {
         eval_expression(self.request, self.entities, &expression).ok()
     }
 
-    fn tell(&mut self, name: &str, value: &str) {
+    fn tell(&mut self, name: &str, value: &str, whose: Whose) {
         let seen = Seen {
             name: shortened(name, LONGEST_VALUE),
-            value: shortened(value, LONGEST_VALUE),
+            value: Some(shortened(value, LONGEST_VALUE)),
+            whose,
         };
         if !self.found.contains(&seen) {
             self.found.push(seen);
@@ -166,80 +257,4 @@ pub(super) fn shortened(text: &str, longest: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use cedar_policy::{Context, Policy};
-
-    use super::*;
-
-    fn seen_by(condition: &str) -> Vec<String> {
-        let entities = r#"[
-            {"uid": {"type": "U", "id": "ada"}, "attrs": {}, "parents": [{"type": "R", "id": "b"},
-             {"type": "R", "id": "a"}]},
-            {"uid": {"type": "D", "id": "1"}, "parents": [], "tags": {"state": ["x"]},
-             "attrs": {"status": "draft", "owner": {"__entity": {"type": "U", "id": "ada"}}}}]"#;
-        let entities = Entities::from_json_str(entities, None).unwrap();
-        let context = serde_json::json!({"key": {"n": 3}, "long": "m".repeat(LONGEST_VALUE + 1)});
-        let request = Request::new(
-            "U::\"ada\"".parse().unwrap(),
-            "Action::\"r\"".parse().unwrap(),
-            "D::\"1\"".parse().unwrap(),
-            Context::from_json_value(context, None).unwrap(),
-            None,
-        )
-        .unwrap();
-        let policy = format!("permit (principal, action, resource) when {{ {condition} }};");
-        let policy: Policy = policy.parse().unwrap();
-        let expression = policy.as_ref().non_scope_constraints().unwrap();
-        seen(expression, &request, &entities)
-            .into_iter()
-            .map(|seen| format!("{} = {}", seen.name, seen.value))
-            .collect()
-    }
-
-    #[test]
-    fn attributes_tags_variables_and_groups_are_told_with_their_values() {
-        for (condition, told) in [
-            (
-                r#"resource.status == "published""#,
-                vec![r#"resource.status = "draft""#],
-            ),
-            ("resource has title", vec!["resource.title = absent"]),
-            (
-                "resource has owner && resource.owner == principal",
-                vec![r#"resource.owner = U::"ada""#, r#"principal = U::"ada""#],
-            ),
-            (
-                r#"principal in R::"c""#,
-                vec![
-                    r#"groups of principal = R::"a", R::"b""#,
-                    r#"principal = U::"ada""#,
-                ],
-            ),
-            (
-                r#"resource.hasTag("state") || resource.hasTag("no")"#,
-                vec![
-                    r#"resource.getTag("state") = ["x"]"#,
-                    r#"resource.getTag("no") = absent"#,
-                ],
-            ),
-            (
-                "context.key.n > 2",
-                vec!["context.key.n = 3", "context.key = {\"n\": 3}"],
-            ),
-            ("9223372036854775807 + 1 > 0", vec![]),
-        ] {
-            assert_eq!(seen_by(condition), told, "{condition}");
-        }
-    }
-
-    #[test]
-    fn what_is_told_is_bounded_in_number_and_in_length() {
-        let many: Vec<String> = (0..20).map(|n| format!("context.a{n} > 0")).collect();
-        assert_eq!(seen_by(&many.join(" || ")).len(), MOST_VALUES);
-        let [told] = &seen_by("context.long == \"\"")[..] else {
-            panic!("one value is seen")
-        };
-        assert!(told.ends_with("m..."), "{told}");
-        assert!(told.len() < LONGEST_VALUE + 30, "{told}");
-    }
-}
+mod tests;

@@ -22,6 +22,7 @@ mod command_line_users;
 mod cors;
 mod decision_table;
 mod download;
+mod explanations;
 mod guesses;
 mod health;
 mod house;

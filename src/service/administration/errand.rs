@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditRecord, Event, Outcome};
 use crate::domain::caller::Authentication;
-use crate::domain::id::DatasetId;
+use crate::domain::id::{DatasetId, UserId};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 
@@ -15,6 +15,7 @@ use super::super::audit_trail::AuditTrail;
 use super::super::decisions::Asker;
 use super::super::error::ServiceError;
 use super::super::visitor::Visitor;
+use super::policies::not_in_force;
 use super::{Administration, Door};
 
 /// One administrative call: who asks, and what will be on record of it.
@@ -134,9 +135,25 @@ impl Errand {
         asker.survey(members, look).await
     }
 
+    /// Asks the bundle something that takes its time, where that holds up nobody.
+    pub(super) async fn aside<T: Send + 'static>(
+        &self,
+        ask: impl Fn(&Bundle) -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let asker = self.asker.as_ref().ok_or_else(not_in_force)?;
+        let look = move |asker: &Asker, ()| Some(ask(asker.bundle()));
+        let answers = asker.survey(vec![()], look).await?;
+        answers.into_iter().next().ok_or_else(not_in_force)
+    }
+
     /// Says which dataset was asked for, whether or not there is one.
     pub fn ask_for(&mut self, dataset_id: DatasetId) {
         self.record.dataset_id = Some(dataset_id);
+    }
+
+    /// Says which user was asked about.
+    pub(super) fn ask_about(&mut self, user_id: UserId) {
+        self.record.resource_user_id = Some(user_id);
     }
 
     /// The bundle that is asked; none at the command line.

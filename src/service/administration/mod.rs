@@ -11,6 +11,7 @@ pub mod dataset_wish;
 pub mod datasets;
 mod difference;
 mod errand;
+pub mod explanations;
 mod issuers;
 pub mod page;
 pub mod passwords;

@@ -82,7 +82,7 @@ fn find_bundle(errand: &mut Errand) -> Result<Arc<Bundle>, ServiceError> {
     bundle.ok_or_else(not_in_force)
 }
 
-fn not_in_force() -> ServiceError {
+pub(super) fn not_in_force() -> ServiceError {
     ServiceError::Internal {
         what: "asking about the policies in force",
         source: "at the command line none are in force".into(),

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::domain::action::Action;
 use crate::domain::caller::{Authentication, Context};
@@ -21,6 +21,7 @@ use crate::policy::explain::Account;
 use crate::service::access::Denial;
 
 use super::comparison::Circumstances;
+use super::withholding::Withheld;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -52,20 +53,24 @@ pub struct Explained {
     pub title: String,
     /// From which address.
     pub address: IpAddr,
-    /// When, UTC.
-    pub time: String,
-    /// How the principal would have authenticated.
-    pub authentication: Authentication,
+    /// When, in milliseconds since 1970 UTC; written as a time of RFC 3339.
+    #[serde(rename = "time", serialize_with = "as_time")]
+    pub unix_millis: i64,
+    /// How the principal would have authenticated. Nothing if that is withheld.
+    pub authentication: Option<Authentication>,
     /// The bundle that answered.
     pub revision: Revision,
     /// Whether it is permitted.
     pub is_permitted: bool,
     /// How long a token may live, in seconds, if it is permitted.
     pub max_ttl: Option<u32>,
-    /// What the mint would answer, for `read`.
+    /// What the mint would answer, for `read`. Nothing if that is withheld.
     pub mint: Option<MintAnswer>,
     /// What went wrong; any error denies.
     pub errors: Vec<String>,
+    /// What of all this is withheld.
+    #[serde(skip)]
+    pub withheld: Withheld,
     /// The policies that determined the answer.
     pub determining: Vec<Account>,
     /// Others for the same action, nearest to being satisfied first.
@@ -122,17 +127,26 @@ pub fn explain(bundle: &Bundle, question: &Question) -> Explained {
         dataset_id: dataset.id,
         title: dataset.title.clone(),
         address: circumstances.address,
-        time: written(circumstances.unix_millis),
-        authentication,
+        unix_millis: circumstances.unix_millis,
+        authentication: Some(authentication),
         revision: told.decision.revision,
         is_permitted,
         max_ttl: is_permitted.then_some(told.decision.max_ttl),
         mint,
         errors: told.decision.errors,
+        withheld: Withheld::default(),
         determining: told.determining,
         others: told.others,
         left_off: told.left_off,
     }
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn as_time<S: Serializer>(unix_millis: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&written(*unix_millis))
 }
 
 fn written(unix_millis: i64) -> String {
@@ -190,12 +204,12 @@ impl Explained {
         };
         let (action, id, title) = (self.action, self.dataset_id, &self.title);
         writeln!(text, "{answer}: {who}, {action}, {id} ({title})")?;
-        let (address, time) = (self.address, &self.time);
-        writeln!(
-            text,
-            "asked from {address} at {time}, authentication {}",
-            self.authentication
-        )?;
+        let (address, time) = (self.address, written(self.unix_millis));
+        write!(text, "asked from {address} at {time}")?;
+        if let Some(authentication) = self.authentication {
+            write!(text, ", authentication {authentication}")?;
+        }
+        writeln!(text)?;
         if self.is_disabled {
             writeln!(
                 text,

@@ -4,3 +4,4 @@
 
 pub mod comparison;
 pub mod explanation;
+pub mod withholding;

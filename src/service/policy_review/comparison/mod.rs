@@ -26,8 +26,8 @@ use crate::storage::Catalog;
 pub use report::{Change, Comparison, Group};
 use seen::{Face, View, is_reader_by_other_role};
 
-/// The actions that are asked of datasets.
-const ACTIONS: [Action; 3] = [Action::Read, Action::Discover, Action::Administer];
+/// The actions that are compared.
+const ACTIONS: [Action; 3] = Action::OF_DATASETS;
 /// The most evaluation errors that a comparison tells.
 const MOST_ERRORS: usize = 20;
 

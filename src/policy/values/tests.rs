@@ -1,0 +1,167 @@
+use cedar_policy::{Context, Policy};
+
+use super::*;
+
+fn all_seen_by(condition: &str) -> Vec<Seen> {
+    let entities = r#"[
+        {"uid": {"type": "U", "id": "ada"}, "attrs": {}, "parents": [{"type": "R", "id": "b"},
+         {"type": "R", "id": "a"}]},
+        {"uid": {"type": "D", "id": "1"}, "parents": [], "tags": {"state": ["x"]},
+         "attrs": {"status": "draft", "owner": {"__entity": {"type": "U", "id": "ada"}}}}]"#;
+    let entities = Entities::from_json_str(entities, None).unwrap();
+    let context = serde_json::json!({"key": {"n": 3}, "long": "m".repeat(LONGEST_VALUE + 1)});
+    let request = Request::new(
+        "U::\"ada\"".parse().unwrap(),
+        "Action::\"r\"".parse().unwrap(),
+        "D::\"1\"".parse().unwrap(),
+        Context::from_json_value(context, None).unwrap(),
+        None,
+    )
+    .unwrap();
+    let policy = format!("permit (principal, action, resource) when {{ {condition} }};");
+    let policy: Policy = policy.parse().unwrap();
+    let expression = policy.as_ref().non_scope_constraints().unwrap();
+    seen(expression, &request, &entities)
+}
+
+fn seen_by(condition: &str) -> Vec<String> {
+    all_seen_by(condition)
+        .into_iter()
+        .map(|seen| format!("{} = {}", seen.name, seen.value.unwrap()))
+        .collect()
+}
+
+#[test]
+fn attributes_tags_variables_and_groups_are_told_with_their_values() {
+    for (condition, told) in [
+        (
+            r#"resource.status == "published""#,
+            vec![r#"resource.status = "draft""#],
+        ),
+        ("resource has title", vec!["resource.title = absent"]),
+        (
+            "resource has owner && resource.owner == principal",
+            vec![r#"resource.owner = U::"ada""#, r#"principal = U::"ada""#],
+        ),
+        (
+            r#"principal in R::"c""#,
+            vec![
+                r#"groups of principal = R::"a", R::"b""#,
+                r#"principal = U::"ada""#,
+            ],
+        ),
+        (
+            r#"resource.hasTag("no") || resource.hasTag("state")"#,
+            vec![
+                r#"resource.getTag("no") = absent"#,
+                r#"resource.getTag("state") = ["x"]"#,
+            ],
+        ),
+        (
+            "context.key.n > 2",
+            vec!["context.key.n = 3", "context.key = {\"n\": 3}"],
+        ),
+        ("9223372036854775807 + 1 > 0", vec![]),
+    ] {
+        assert_eq!(seen_by(condition), told, "{condition}");
+    }
+}
+
+#[test]
+fn what_is_told_is_bounded_in_number_and_in_length() {
+    let many: Vec<String> = (0..20).map(|n| format!("context has a{n}")).collect();
+    assert_eq!(seen_by(&many.join(" || ")).len(), MOST_VALUES);
+    let long = vec!["context has a"; MOST_LOOKS].join(" || ");
+    assert_eq!(seen_by(&long), ["context.a = absent"]);
+    assert_eq!(
+        seen_by(&[&long, "resource has title"].join(" || ")),
+        ["context.a = absent"]
+    );
+    let [told] = &seen_by("context.long == \"\"")[..] else {
+        panic!("one value is seen")
+    };
+    assert!(told.ends_with("m..."), "{told}");
+    assert!(told.len() < LONGEST_VALUE + 30, "{told}");
+}
+
+#[test]
+fn what_cedar_does_not_come_to_is_not_seen() {
+    for (condition, names) in [
+        ("resource has status || resource has title", vec!["status"]),
+        (
+            "resource has title || resource has status",
+            vec!["title", "status"],
+        ),
+        (
+            "(resource has title && resource.title == \"\") || resource has status",
+            vec!["title", "status"],
+        ),
+        (
+            "(resource has status && (resource has title || resource has owner) && false) || \
+             resource has number",
+            vec!["status", "title", "owner", "number"],
+        ),
+        (
+            "if resource has title then resource has owner else resource has status",
+            vec!["title", "status"],
+        ),
+        (
+            "if resource has status then resource has owner else resource has title",
+            vec!["status", "owner"],
+        ),
+        // Where evaluation breaks off, nothing after it is seen.
+        ("resource.number > 1 || resource has status", vec!["number"]),
+        (
+            "if resource.number > 1 then resource has owner else resource has status",
+            vec!["number"],
+        ),
+    ] {
+        let seen = all_seen_by(condition).into_iter();
+        let seen: Vec<String> = seen
+            .map(|seen| seen.name.trim_start_matches("resource.").to_owned())
+            .collect();
+        assert_eq!(seen, names, "{condition}");
+    }
+}
+
+#[test]
+fn a_value_says_whose_it_is_and_may_be_anybodys_where_that_is_not_known() {
+    let (nobodys, anybodys) = ((false, false), (true, true));
+    let (principals, resources) = ((true, false), (false, true));
+    for (condition, whose) in [
+        ("principal has name", vec![principals]),
+        ("principal.name == 1", vec![principals]),
+        ("principal.hasTag(\"a\")", vec![principals]),
+        ("principal in R::\"c\"", vec![principals, principals]),
+        ("resource.status == \"a\"", vec![resources]),
+        ("resource.hasTag(\"state\")", vec![resources]),
+        ("resource in R::\"c\"", vec![resources, resources]),
+        ("context has address", vec![nobodys]),
+        ("context has time", vec![nobodys]),
+        ("context has authentication", vec![principals]),
+        ("context[\"authentication\"] == 1", vec![principals]),
+        ("context has key", vec![principals]),
+        ("action == action", vec![nobodys]),
+        // The owner is the principal here: what it has is the principal's too.
+        ("resource.owner in R::\"c\"", vec![anybodys, resources]),
+        ("resource.owner has name", vec![anybodys, resources]),
+        ("resource.owner.hasTag(\"a\")", vec![anybodys, resources]),
+        ("resource has owner.name", vec![anybodys]),
+        ("U::\"ada\" in R::\"c\"", vec![anybodys]),
+        ("U::\"ada\" has name", vec![anybodys]),
+        (
+            "resource.hasTag(resource.status)",
+            vec![anybodys, resources],
+        ),
+        (
+            "(if true then principal else resource.owner) has name",
+            vec![anybodys, principals],
+        ),
+    ] {
+        let seen = all_seen_by(condition).into_iter();
+        let seen: Vec<(bool, bool)> = seen
+            .map(|seen| (seen.whose.is_of_principal, seen.whose.is_of_resource))
+            .collect();
+        assert_eq!(seen, whose, "{condition}");
+    }
+}
