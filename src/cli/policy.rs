@@ -13,7 +13,7 @@ use crate::policy::{Bundle, BundleError};
 
 use super::{Failure, print};
 
-fn open(settings: &Settings, folder: Option<&Path>) -> Result<Bundle, BundleError> {
+pub(super) fn open(settings: &Settings, folder: Option<&Path>) -> Result<Bundle, BundleError> {
     folder.map_or_else(|| open_bundle(settings), Bundle::load)
 }
 

@@ -1,40 +1,44 @@
 //! `cedargate policy explain`: why the policies answer one question as they do.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::app::{Stores, open_bundle};
+use crate::app::Stores;
 use crate::config::Settings;
 use crate::domain::action::Action;
 use crate::domain::clock::Clock;
 use crate::domain::dataset::Dataset;
-use crate::domain::id::{DatasetId, UserId};
-use crate::domain::name::Username;
-use crate::domain::principal::{Principal, User};
+use crate::domain::id::DatasetId;
+use crate::domain::principal::Principal;
+use crate::domain::principal_name::PrincipalName;
 use crate::policy::Bundle;
+use crate::policy::entity_file::{EntityFile, WrittenFactsError};
 use crate::service::catalog::did_you_mean;
 use crate::service::policy_review::comparison::Circumstances;
-use crate::service::policy_review::explanation::{Question, explain};
-use crate::storage::{Catalog, Database};
+use crate::service::policy_review::explanation::{Explained, Question, explain, explain_written};
+use crate::storage::Database;
 
-use super::{Ending, Failure, policy, serve};
+use super::{Ending, Failure, policy, print, serve};
 
 /// What `policy explain` is asked for.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Who asks: anonymous, a user's name, or its UUID, plain or as Cedar writes it
+    /// Who asks: anonymous, a user's name, or its id, plain or as Cedar writes it
     #[arg(long, value_name = "WHO")]
-    principal: Asker,
+    principal: String,
     /// What it would do: read, discover or administer
     #[arg(long, value_parser = action)]
     action: Action,
     /// The dataset's id
     #[arg(long, value_name = "ID")]
-    dataset: DatasetId,
+    dataset: String,
+    /// Ask about the entities of this file (JSON, as the Cedar command line has them), not about the catalog
+    #[arg(long, value_name = "FILE")]
+    entities: Option<PathBuf>,
     /// The policy folder; the settings' one if left out
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -49,38 +53,9 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// Who asks, as people write it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Asker {
-    Anonymous,
-    Id(UserId),
-    Name(Username),
-}
-
-impl FromStr for Asker {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let quoted = text.strip_prefix("User::\"");
-        let id = match quoted {
-            Some(quoted) => quoted.strip_suffix('"').unwrap_or_default(),
-            None => text,
-        };
-        match (text, id.parse()) {
-            ("anonymous" | "Anonymous::\"anonymous\"", _) => Ok(Self::Anonymous),
-            (_, Ok(id)) => Ok(Self::Id(UserId(id))),
-            (_, Err(_)) if quoted.is_some() => Err("a user's id is a UUID".to_owned()),
-            (name, Err(_)) => name
-                .parse()
-                .map(Self::Name)
-                .map_err(|error| format!("{error}")),
-        }
-    }
-}
-
 fn action(text: &str) -> Result<Action, String> {
     match text.parse() {
-        Ok(action @ (Action::Read | Action::Discover | Action::Administer)) => Ok(action),
+        Ok(action) if Action::OF_DATASETS.contains(&action) => Ok(action),
         Ok(_) => Err("it is not asked of datasets: read, discover and administer are".to_owned()),
         Err(error) => Err(format!("{error}")),
     }
@@ -88,25 +63,12 @@ fn action(text: &str) -> Result<Action, String> {
 
 /// Asks the policies, and prints what they answer and why.
 pub(super) async fn show(settings: &Settings, arguments: Arguments) -> Result<Ending, Failure> {
-    let bundle = match &arguments.dir {
-        Some(folder) => Bundle::load(folder),
-        None => open_bundle(settings),
-    }
-    .map_err(|error| policy::broken(&error))?;
-    let catalog = read_catalog(settings).await?;
-    let question = Question {
-        dataset: dataset(&catalog, arguments.dataset)?,
-        principal: principal(&catalog, &arguments.principal)?,
-        action: arguments.action,
-        circumstances: Circumstances {
-            address: arguments.address,
-            unix_millis: arguments.time.map_or_else(
-                || Clock::system().unix_millis(),
-                |time| time.timestamp_millis(),
-            ),
-        },
+    let bundle =
+        policy::open(settings, arguments.dir.as_deref()).map_err(|error| policy::broken(&error))?;
+    let explained = match &arguments.entities {
+        Some(file) => of_entities(&bundle, file, &arguments)?,
+        None => of_catalog(&bundle, settings, &arguments).await?,
     };
-    let explained = explain(&bundle, &question);
     if arguments.json {
         super::show(serde_json::to_string_pretty(&explained).map_err(Failure::new)?)
     } else {
@@ -114,66 +76,120 @@ pub(super) async fn show(settings: &Settings, arguments: Arguments) -> Result<En
     }
 }
 
-/// Reads what is there; only looking makes no database.
-async fn read_catalog(settings: &Settings) -> Result<Catalog, Failure> {
+impl Arguments {
+    fn circumstances(&self) -> Circumstances {
+        Circumstances {
+            address: self.address,
+            unix_millis: self.time.map_or_else(
+                || Clock::system().unix_millis(),
+                |time| time.timestamp_millis(),
+            ),
+        }
+    }
+}
+
+async fn of_catalog(
+    bundle: &Bundle,
+    settings: &Settings,
+    arguments: &Arguments,
+) -> Result<Explained, Failure> {
+    let who: PrincipalName = read("principal", &arguments.principal)?;
+    let which: DatasetId = read("dataset", &arguments.dataset)?;
+    let database = open_database(settings).await?;
+    let found = find(&database, who, which).await;
+    database.close().await;
+    let (principal, dataset) = found?;
+    let question = Question {
+        principal,
+        action: arguments.action,
+        dataset,
+        circumstances: arguments.circumstances(),
+    };
+    Ok(explain(bundle, &question))
+}
+
+/// Reads an argument of which only now is known what it may be.
+fn read<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|error| Failure {
+        code: 2,
+        ..Failure::new(format!("--{name} {text:?}: {error}"))
+    })
+}
+
+fn of_entities(bundle: &Bundle, file: &Path, arguments: &Arguments) -> Result<Explained, Failure> {
+    let entities = EntityFile::load(file, bundle).map_err(|error| {
+        Failure::new(error.render(print::is_coloured()).trim_end())
+            .with_hint("--entities takes a JSON list of entities, as a case has them")
+    })?;
+    let written = entities
+        .facts(&arguments.principal, &arguments.dataset)
+        .map_err(|error| unknown(&entities, &error))?;
+    let circumstances = arguments.circumstances();
+    Ok(explain_written(
+        bundle,
+        &written,
+        arguments.action,
+        circumstances,
+    ))
+}
+
+fn unknown(entities: &EntityFile, error: &WrittenFactsError) -> Failure {
+    let failure = Failure::new(error);
+    let WrittenFactsError::Missing { name, .. } = error else {
+        return failure;
+    };
+    let known: Vec<String> = entities.names().collect();
+    match did_you_mean(name, known.iter().map(String::as_str)) {
+        Some(hint) => failure.with_hint(hint),
+        None => failure.with_hint("the file must have whoever asks and what is asked for"),
+    }
+}
+
+/// Opens the database that is there; only looking makes none.
+async fn open_database(settings: &Settings) -> Result<Database, Failure> {
     let url = settings.database_url.reveal();
     let there = Database::open_existing(url, 1).await.map_err(|error| {
         Failure::new(error).with_hint("cedargate config tells which database it looked for")
     })?;
     there.close().await;
     let stores = Stores::open(settings).await.map_err(serve::explain)?;
-    let catalog = stores.database.read_catalog().await;
-    stores.database.close().await;
-    catalog.map_err(Failure::new)
+    Ok(stores.database)
 }
 
-fn dataset(catalog: &Catalog, id: DatasetId) -> Result<Arc<Dataset>, Failure> {
-    let mut datasets = catalog.datasets.iter();
-    let found = datasets.find(|dataset| dataset.id == id).cloned();
-    found.map(Arc::new).ok_or_else(|| {
-        Failure::new(format!("there is no dataset {id}"))
+async fn find(
+    database: &Database,
+    who: PrincipalName,
+    which: DatasetId,
+) -> Result<(Principal, Arc<Dataset>), Failure> {
+    let dataset = database.find_dataset(which).await.map_err(Failure::new)?;
+    let dataset = dataset.ok_or_else(|| {
+        Failure::new(format!("there is no dataset {which}"))
             .with_hint("cedargate dataset list tells which there are")
-    })
-}
-
-fn principal(catalog: &Catalog, asker: &Asker) -> Result<Principal, Failure> {
-    let is_asked = |user: &User| match asker {
-        Asker::Anonymous => false,
-        Asker::Id(id) => user.id == *id,
-        Asker::Name(name) => user.username == *name,
+    })?;
+    let id = match &who {
+        PrincipalName::Anonymous => return Ok((Principal::Anonymous, Arc::new(dataset))),
+        PrincipalName::Id(id) => Some(*id),
+        PrincipalName::Username(name) => database.find_user_id(name).await.map_err(Failure::new)?,
     };
-    let mut users = catalog.users.iter().map(|record| &record.user);
-    let found = users.find(|user| is_asked(user)).cloned();
-    let known = catalog.users.iter();
-    let known = known.map(|record| record.user.username.as_str());
-    let hint = "cedargate user list tells who there is".to_owned();
-    match (asker, found) {
-        (Asker::Anonymous, _) => Ok(Principal::Anonymous),
-        (_, Some(user)) => Ok(Principal::User(Arc::new(user))),
-        (Asker::Id(id), None) => {
-            Err(Failure::new(format!("there is no user with the id {id}")).with_hint(hint))
-        }
-        (Asker::Name(name), None) => {
-            let hint = did_you_mean(name.as_str(), known).unwrap_or(hint);
-            Err(Failure::new(format!("there is no user {name}")).with_hint(hint))
-        }
+    let user = match id {
+        Some(id) => database.find_user(id).await.map_err(Failure::new)?,
+        None => None,
+    };
+    match user {
+        Some(user) => Ok((Principal::User(Arc::new(user)), Arc::new(dataset))),
+        None => Err(no_such_user(database, &who).await),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_asks_is_read_as_people_write_it() {
-        let id = "00000000-0000-0000-0000-000000000ada";
-        let by_id = Asker::Id(UserId(id.parse().unwrap()));
-        assert_eq!("anonymous".parse(), Ok(Asker::Anonymous));
-        assert_eq!(id.parse(), Ok(by_id.clone()));
-        assert_eq!(format!("User::\"{id}\"").parse(), Ok(by_id));
-        assert_eq!("ada".parse(), Ok(Asker::Name("ada".parse().unwrap())));
-        for wrong in ["", "User::\"ada\"", "User::\"00"] {
-            assert!(wrong.parse::<Asker>().is_err(), "{wrong}");
+async fn no_such_user(database: &Database, who: &PrincipalName) -> Failure {
+    let failure = Failure::new(format!("there is no user {who}"));
+    let hint = match (who, database.read_catalog().await) {
+        (PrincipalName::Username(name), Ok(catalog)) => {
+            let known = catalog.users.iter();
+            let known = known.map(|record| record.user.username.as_str());
+            did_you_mean(name.as_str(), known)
         }
-    }
+        _ => None,
+    };
+    failure.with_hint(hint.unwrap_or_else(|| "cedargate user list tells who there is".to_owned()))
 }

@@ -46,7 +46,7 @@ pub enum DatasetAction {
 /// What is to be explained.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct Question {
+pub struct ExplanationQuestion {
     /// Who would do something: `anonymous`, a user's name, its UUID, or `User::"<UUID>"`.
     pub principal: String,
     /// What it would do.
@@ -205,7 +205,7 @@ pub struct SeenAnswer {
     pub is_withheld: bool,
 }
 
-impl Example for Question {
+impl Example for ExplanationQuestion {
     fn example() -> Self {
         Self {
             principal: "mo".to_owned(),
@@ -227,7 +227,7 @@ impl From<DatasetAction> for Action {
     }
 }
 
-impl Question {
+impl ExplanationQuestion {
     fn read(&self) -> Result<Inquiry, ServiceError> {
         let invalid = |error: PrincipalNameError| ServiceError::Invalid {
             field: "principal",
@@ -311,7 +311,7 @@ impl From<Withheld> for WithheldAnswer {
 }
 
 impl ExplanationAnswer {
-    fn of(question: &Question, told: Explained) -> Self {
+    fn of(question: &ExplanationQuestion, told: Explained) -> Self {
         let accounts = |all: Vec<Account>| all.into_iter().map(PolicyAccount::from).collect();
         Self {
             principal: told.principal,
@@ -374,7 +374,7 @@ impl ExplanationApi {
     async fn explain(
         &self,
         // Before the visitor, who would read the body away.
-        question: Json<Question>,
+        question: Json<ExplanationQuestion>,
         visitor: ByHeader,
     ) -> Result<Granted<ExplanationAnswer>, Refusal<ExplanationStatuses>> {
         let inquiry = question.0.read()?;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::entity_file;
 use super::problem::{Problem, with_causes};
 use super::sources::Sources;
 
@@ -187,8 +188,7 @@ impl<'a> CasePlace<'a> {
         text: &'a Arc<str>,
         label: &'a str,
     ) -> Self {
-        // The raw value borrows from the text: the distance of their addresses is its place.
-        let start = (written.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+        let start = entity_file::start_of(written, text).start;
         let before = text.get(..start).unwrap_or_default();
         Self {
             index,
@@ -229,12 +229,10 @@ impl<'a> CasePlace<'a> {
         )
         .map_err(|error| self.problem("request", &error))?;
         let entities = match written.entities {
-            Value::String(path) => {
-                Entities::from_json_str(self.referenced(&path, sources)?, Some(schema))
-            }
-            entities => Entities::from_json_value(entities, Some(schema)),
-        }
-        .map_err(|error| self.problem("entities", &error))?;
+            Value::String(path) => self.referenced(&path, sources, schema)?,
+            entities => Entities::from_json_value(entities, Some(schema))
+                .map_err(|error| self.problem("entities", &error))?,
+        };
         Ok(Case {
             name: written
                 .name
@@ -249,12 +247,13 @@ impl<'a> CasePlace<'a> {
         })
     }
 
-    /// The text of an entities file beside or below the case file.
-    fn referenced<'s>(
+    /// The entities of a file beside or below the case file.
+    fn referenced(
         &self,
         path: &str,
-        sources: &'s Sources,
-    ) -> Result<&'s Arc<str>, Box<Problem>> {
+        sources: &Sources,
+        schema: &Schema,
+    ) -> Result<Entities, Box<Problem>> {
         let folder = self.file.rsplit_once('/').map_or("", |(folder, _)| folder);
         let path = path.strip_prefix("./").unwrap_or(path);
         let name = if folder.is_empty() {
@@ -262,11 +261,16 @@ impl<'a> CasePlace<'a> {
         } else {
             format!("{folder}/{path}")
         };
-        sources.text(&name).ok_or_else(|| {
+        let Some(text) = sources.text(&name) else {
             let span = self.start..self.start + 1;
             let message = format!("case {}: there is no file {name:?}", self.index + 1);
             let problem = Problem::at(self.label, self.text, span, message);
-            Box::new(problem.with_help("name a .json file beside the case file or below it"))
+            let help = "name a .json file beside the case file or below it";
+            return Err(Box::new(problem.with_help(help)));
+        };
+        entity_file::read(&sources.label(&name), text, schema).map_err(|problems| {
+            let first = problems.into_iter().next();
+            Box::new(first.unwrap_or_else(|| Problem::of_file(&name, "it has no entities")))
         })
     }
 }

@@ -16,6 +16,7 @@ use crate::domain::resource::Resource;
 
 use super::bundle::Bundle;
 use super::entities::Facts;
+use super::entity_file::WrittenFacts;
 use super::probe::is_asked;
 use super::problem::with_causes;
 use super::verdict::Verdict;
@@ -39,6 +40,20 @@ impl Bundle {
     ) -> Decision {
         self.ask(principal, action, resource, context)
             .and_then(|(facts, request)| self.evaluate_picked(action, &facts, &request))
+            .map_or_else(|error| self.deny(error), |verdict| self.decision(&verdict))
+    }
+
+    /// Decides about a principal and a dataset of a file.
+    #[must_use]
+    pub fn decide_written(
+        &self,
+        written: &WrittenFacts,
+        action: Action,
+        context: &Context,
+    ) -> Decision {
+        let facts = &written.facts;
+        self.request(facts, action, context)
+            .and_then(|request| self.evaluate_picked(action, facts, &request))
             .map_or_else(|error| self.deny(error), |verdict| self.decision(&verdict))
     }
 
@@ -108,7 +123,12 @@ impl Bundle {
         Verdict::of(&self.authorizer, request, sets, &facts.entities)
     }
 
-    fn request(&self, facts: &Facts, action: Action, context: &Context) -> Result<Request, String> {
+    pub(super) fn request(
+        &self,
+        facts: &Facts,
+        action: Action,
+        context: &Context,
+    ) -> Result<Request, String> {
         let context = self
             .circumstances
             .context(context)

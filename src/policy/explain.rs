@@ -17,6 +17,8 @@ use crate::domain::resource::Resource;
 
 use super::bundle::{Bundle, ListedPolicy};
 use super::conditions::{Outcome, Part, action_part, line_of, parts};
+use super::entities::Facts;
+use super::entity_file::WrittenFacts;
 use super::values::shortened;
 pub use super::values::{Seen, Whose};
 
@@ -114,27 +116,53 @@ impl Bundle {
         context: &Context,
     ) -> Explanation {
         let decision = self.decide(principal, action, resource, context);
-        let asked = self.ask(principal, action, resource, context);
-        let (determining, others) = match &asked {
-            Ok((facts, request)) => {
-                let question = Question::new(self, request, &facts.entities);
-                let determining = question.told(&decision.determining_policies);
-                let besides: BTreeSet<&str> = ids(&decision.determining_policies).collect();
-                (determining, question.others(&besides))
-            }
-            Err(_) => (Vec::new(), Others::default()),
-        };
+        match self.ask(principal, action, resource, context) {
+            Ok((facts, request)) => self.account_for(decision, &facts, &request),
+            Err(_) => Explanation::of_no_policy(decision),
+        }
+    }
+
+    /// Tells what is decided about a principal and a dataset of a file, and why.
+    #[must_use]
+    pub fn explain_written(
+        &self,
+        written: &WrittenFacts,
+        action: Action,
+        context: &Context,
+    ) -> Explanation {
+        let decision = self.decide_written(written, action, context);
+        match self.request(&written.facts, action, context) {
+            Ok(request) => self.account_for(decision, &written.facts, &request),
+            Err(_) => Explanation::of_no_policy(decision),
+        }
+    }
+
+    fn account_for(&self, decision: Decision, facts: &Facts, request: &Request) -> Explanation {
+        let question = Question::new(self, request, &facts.entities);
+        let besides: BTreeSet<&str> = ids(&decision.determining_policies).collect();
+        let others = question.others(&besides);
         Explanation {
+            determining: question.told(&decision.determining_policies),
             decision,
-            determining,
             others: others.nearest,
             left_off: others.left_off,
         }
     }
 }
 
+impl Explanation {
+    fn of_no_policy(decision: Decision) -> Self {
+        Self {
+            decision,
+            determining: Vec::new(),
+            others: Vec::new(),
+            left_off: 0,
+        }
+    }
+}
+
 /// Policies that did not determine an answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Others {
     /// The nearest, at most [`MOST_OTHERS`].
     pub(super) nearest: Vec<Account>,

@@ -10,6 +10,7 @@
 //! - [`cases`]: the cases that stand beside the policies, and running them.
 //! - [`check`]: all there is to say about a folder, short of running its cases and proving.
 //! - [`coverage`]: what the cases leave untried.
+//! - [`entity_file`]: entities to ask about that need not be in any catalog.
 //! - [`explain`]: why a bundle answers as it does.
 //! - [`prove`]: what holds for every possible request, not only for those of the cases.
 //! - [`mod@format`]: how policy files are laid out.
@@ -24,6 +25,7 @@ pub mod bundle;
 pub mod cases;
 pub mod check;
 pub mod coverage;
+pub mod entity_file;
 pub mod explain;
 pub mod folder;
 pub mod format;

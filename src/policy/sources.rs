@@ -102,6 +102,20 @@ impl Sources {
         Ok(reading.sources)
     }
 
+    /// The text of one file, whatever its name, within the bounds of a policy file.
+    pub(super) fn read_one(path: &Path) -> Result<Arc<str>, BundleError> {
+        let content = read_bounded(path).map_err(|source| unreadable(path, source))?;
+        let mut reading = Reading::new(path.display().to_string(), &|_| true);
+        // Its own name is all there is of the folder, so that messages name it as it was asked for.
+        reading.keep(String::new(), content)?;
+        let Sources {
+            mut texts,
+            problems,
+            ..
+        } = reading.sources;
+        texts.remove("").ok_or(BundleError::Invalid { problems })
+    }
+
     /// One file that need not be anywhere.
     pub(super) fn of_one(name: &str, text: &str) -> Self {
         Self {

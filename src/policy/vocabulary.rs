@@ -43,6 +43,16 @@ impl Vocabulary {
         uid(&self.user, &id.to_string())
     }
 
+    /// `User::"<id>"`, for an id that need not be a UUID.
+    pub(super) fn user_of(&self, id: &str) -> EntityUid {
+        uid(&self.user, id)
+    }
+
+    /// Whether this names a user.
+    pub(super) fn is_user(&self, entity: &EntityUid) -> bool {
+        *entity.type_name() == self.user
+    }
+
     /// `Role::"<name>"`.
     pub(super) fn role(&self, name: &RoleName) -> EntityUid {
         uid(&self.role, name.as_str())
@@ -51,6 +61,16 @@ impl Vocabulary {
     /// `Dataset::"<uuid>"`.
     pub(super) fn dataset(&self, id: DatasetId) -> EntityUid {
         uid(&self.dataset, &id.to_string())
+    }
+
+    /// `Dataset::"<id>"`, for an id that need not be a UUID.
+    pub(super) fn dataset_of(&self, id: &str) -> EntityUid {
+        uid(&self.dataset, id)
+    }
+
+    /// Whether this names a dataset.
+    pub(super) fn is_dataset(&self, entity: &EntityUid) -> bool {
+        *entity.type_name() == self.dataset
     }
 
     /// `Visibility::"<word>"`.

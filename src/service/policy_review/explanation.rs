@@ -2,26 +2,27 @@
 //!
 //! This module refuses to know who asks, and where bundles, users and datasets come from.
 
-use std::fmt::Write;
+mod report;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat};
 use serde::{Serialize, Serializer};
 
 use crate::domain::action::Action;
 use crate::domain::caller::{Authentication, Context};
 use crate::domain::dataset::Dataset;
 use crate::domain::decision::Revision;
-use crate::domain::id::DatasetId;
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::explain::Account;
+use crate::policy::entity_file::WrittenFacts;
+use crate::policy::explain::{Account, Explanation};
 use crate::service::access::Denial;
 
 use super::comparison::Circumstances;
 use super::withholding::Withheld;
+use report::written;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -47,8 +48,8 @@ pub struct Explained {
     pub is_disabled: bool,
     /// What would be done.
     pub action: Action,
-    /// The dataset.
-    pub dataset_id: DatasetId,
+    /// The dataset's id.
+    pub dataset_id: String,
     /// Its title.
     pub title: String,
     /// From which address.
@@ -99,15 +100,9 @@ pub fn explain(bundle: &Bundle, question: &Question) -> Explained {
     } = question;
     let authentication = match principal {
         Principal::Anonymous => Authentication::None,
-        Principal::User(user) if user.issuer.is_some() => Authentication::Issuer,
-        Principal::User(_) => Authentication::Password,
+        Principal::User(user) => usual_authentication(user.issuer.is_some()),
     };
-    let context = Context {
-        address: circumstances.address,
-        unix_millis: circumstances.unix_millis,
-        authentication,
-        key: None,
-    };
+    let context = context(*circumstances, authentication);
     let resource = Resource::Dataset(Arc::clone(dataset));
     let told = bundle.explain(principal, *action, &resource, &context);
     let is_permitted = told.decision.is_permitted;
@@ -119,26 +114,78 @@ pub fn explain(bundle: &Bundle, question: &Question) -> Explained {
         Principal::Anonymous => ("anonymous".to_owned(), None),
         Principal::User(user) => (format!("User::\"{}\"", user.id), Some(user)),
     };
-    Explained {
+    let subject = Subject {
         principal: named,
         username: user.map(|user| user.username.to_string()),
         is_disabled: user.is_some_and(|user| user.is_disabled),
-        action: *action,
-        dataset_id: dataset.id,
+        dataset_id: dataset.id.to_string(),
         title: dataset.title.clone(),
+    };
+    Explained::of(subject, *action, &context, told, mint)
+}
+
+/// Explains what a bundle answers about a principal and a dataset of a file.
+///
+/// A file of entities does not say who is disabled and what has a file, so nobody is and the dataset has
+/// one.
+#[must_use]
+pub fn explain_written(
+    bundle: &Bundle,
+    written: &WrittenFacts,
+    action: Action,
+    circumstances: Circumstances,
+) -> Explained {
+    let authentication = if written.is_anonymous {
+        Authentication::None
+    } else {
+        usual_authentication(written.has_issuer)
+    };
+    let context = context(circumstances, authentication);
+    let told = bundle.explain_written(written, action, &context);
+    let mint = (action == Action::Read).then(|| {
+        let discovery = bundle.decide_written(written, Action::Discover, &context);
+        let is_permitted = told.decision.is_permitted;
+        MintAnswer::where_there_is_a_file(
+            written.is_anonymous,
+            is_permitted,
+            discovery.is_permitted,
+        )
+    });
+    let subject = Subject {
+        principal: written.principal.clone(),
+        username: written.username.clone(),
+        is_disabled: false,
+        dataset_id: written.dataset_id.clone(),
+        title: written.title.clone(),
+    };
+    Explained::of(subject, action, &context, told, mint)
+}
+
+/// How a user would authenticate, if nothing else is said.
+fn usual_authentication(has_issuer: bool) -> Authentication {
+    if has_issuer {
+        Authentication::Issuer
+    } else {
+        Authentication::Password
+    }
+}
+
+fn context(circumstances: Circumstances, authentication: Authentication) -> Context {
+    Context {
         address: circumstances.address,
         unix_millis: circumstances.unix_millis,
-        authentication: Some(authentication),
-        revision: told.decision.revision,
-        is_permitted,
-        max_ttl: is_permitted.then_some(told.decision.max_ttl),
-        mint,
-        errors: told.decision.errors,
-        withheld: Withheld::default(),
-        determining: told.determining,
-        others: told.others,
-        left_off: told.left_off,
+        authentication,
+        key: None,
     }
+}
+
+/// Who and what is asked about, as a person reads it.
+struct Subject {
+    principal: String,
+    username: Option<String>,
+    is_disabled: bool,
+    dataset_id: String,
+    title: String,
 }
 
 #[allow(
@@ -149,133 +196,72 @@ fn as_time<S: Serializer>(unix_millis: &i64, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_str(&written(*unix_millis))
 }
 
-fn written(unix_millis: i64) -> String {
-    DateTime::from_timestamp_millis(unix_millis).map_or_else(
-        || format!("{unix_millis} milliseconds since 1970"),
-        |time| time.to_rfc3339_opts(SecondsFormat::Secs, true),
-    )
-}
-
 impl MintAnswer {
     fn of(principal: &Principal, dataset: &Dataset, may_read: bool, may_discover: bool) -> Self {
-        let is_disabled = matches!(principal, Principal::User(user) if user.is_disabled);
-        let (status, why) = if is_disabled {
-            (
-                401,
-                "the user is disabled, so that no credential of it counts",
-            )
-        } else if may_read && dataset.file.is_some() {
-            (200, "a download token")
-        } else if may_read {
-            (404, "the dataset has no file")
-        } else {
-            match Denial::of(may_discover, principal.is_anonymous()) {
-                Denial::SignIn => (401, "it may discover the dataset: it is told to sign in"),
-                Denial::Refused => (403, "it may discover the dataset, and not read it"),
-                Denial::Hidden => (
-                    404,
-                    "it may not discover the dataset: it is told that there is none",
-                ),
-            }
+        match principal {
+            Principal::User(user) if user.is_disabled => Self {
+                status: 401,
+                why: "the user is disabled, so that no credential of it counts",
+            },
+            _ if may_read && dataset.file.is_none() => Self {
+                status: 404,
+                why: "the dataset has no file",
+            },
+            _ => Self::where_there_is_a_file(principal.is_anonymous(), may_read, may_discover),
+        }
+    }
+
+    fn where_there_is_a_file(is_anonymous: bool, may_read: bool, may_discover: bool) -> Self {
+        let (status, why) = match (may_read, Denial::of(may_discover, is_anonymous)) {
+            (true, _) => (200, "a download token"),
+            (false, Denial::SignIn) => (401, "it may discover the dataset: it is told to sign in"),
+            (false, Denial::Refused) => (403, "it may discover the dataset, and not read it"),
+            (false, Denial::Hidden) => (
+                404,
+                "it may not discover the dataset: it is told that there is none",
+            ),
         };
         Self { status, why }
     }
 }
 
 impl Explained {
-    /// The explanation for a person.
-    #[must_use]
-    pub fn render(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        self.write(&mut text).ok();
-        text
+    fn of(
+        subject: Subject,
+        action: Action,
+        context: &Context,
+        told: Explanation,
+        mint: Option<MintAnswer>,
+    ) -> Self {
+        let is_permitted = told.decision.is_permitted;
+        Self {
+            principal: subject.principal,
+            username: subject.username,
+            is_disabled: subject.is_disabled,
+            action,
+            dataset_id: subject.dataset_id,
+            title: subject.title,
+            address: context.address,
+            unix_millis: context.unix_millis,
+            authentication: Some(context.authentication),
+            revision: told.decision.revision,
+            is_permitted,
+            max_ttl: is_permitted.then_some(told.decision.max_ttl),
+            mint,
+            errors: told.decision.errors,
+            withheld: Withheld::default(),
+            determining: told.determining,
+            others: told.others,
+            left_off: told.left_off,
+        }
     }
-
-    fn write(&self, text: &mut String) -> std::fmt::Result {
-        let answer = if self.is_permitted {
-            "PERMITTED"
-        } else {
-            "DENIED"
-        };
-        let who = match &self.username {
-            Some(username) => format!("{username} ({})", self.principal),
-            None => self.principal.clone(),
-        };
-        let (action, id, title) = (self.action, self.dataset_id, &self.title);
-        writeln!(text, "{answer}: {who}, {action}, {id} ({title})")?;
-        let (address, time) = (self.address, written(self.unix_millis));
-        write!(text, "asked from {address} at {time}")?;
-        if let Some(authentication) = self.authentication {
-            write!(text, ", authentication {authentication}")?;
-        }
-        writeln!(text)?;
-        if self.is_disabled {
-            writeln!(
-                text,
-                "The user is disabled: it is denied whatever policies say."
-            )?;
-        }
-        if let Some(seconds) = self.max_ttl.filter(|_| self.action == Action::Read) {
-            writeln!(
-                text,
-                "A token lives {seconds} seconds at most, as far as policies say."
-            )?;
-        }
-        if let Some(mint) = &self.mint {
-            writeln!(text, "The mint would answer {}: {}.", mint.status, mint.why)?;
-        }
-        for error in self.errors.iter().filter(|_| !self.is_disabled) {
-            writeln!(text, "error, which denies: {error}")?;
-        }
-        if self.determining.is_empty() && self.errors.is_empty() {
-            writeln!(text, "\nNo policy permits it.")?;
-        }
-        if !self.determining.is_empty() {
-            writeln!(text, "\nDetermined by")?;
-        }
-        for policy in &self.determining {
-            write_determining(text, policy)?;
-        }
-        if !self.others.is_empty() {
-            writeln!(text, "\nOther policies for this action, the nearest first")?;
-        }
-        for policy in &self.others {
-            write!(text, "\n{}", policy.render())?;
-            if policy.is_satisfied {
-                writeln!(text, "    overruled")?;
-            }
-        }
-        if self.left_off > 0 {
-            writeln!(
-                text,
-                "\n{} more policies are for this action.",
-                self.left_off
-            )?;
-        }
-        Ok(())
-    }
-}
-
-fn write_determining(text: &mut String, policy: &Account) -> std::fmt::Result {
-    write!(text, "\n{}", policy.render())?;
-    if let Some(reason) = &policy.reason {
-        writeln!(text, "    reason: {reason}")?;
-    }
-    if let Some(seconds) = policy.max_ttl {
-        writeln!(text, "    @max_ttl: {seconds} seconds")?;
-    }
-    for (number, line) in (policy.line.unwrap_or(1)..).zip(policy.text.lines()) {
-        writeln!(text, "    {number:>5} | {line}")?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::dataset::{RecordStatus, StoredFile, Visibility};
-    use crate::domain::id::UserId;
+    use crate::domain::id::{DatasetId, UserId};
     use crate::domain::principal::{Tags, User};
 
     fn user(is_disabled: bool) -> Principal {

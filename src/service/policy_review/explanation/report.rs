@@ -1,0 +1,115 @@
+//! Reports: an explanation as a person reads it.
+//!
+//! This module refuses to know how an explanation is found.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, SecondsFormat};
+
+use crate::domain::action::Action;
+use crate::policy::explain::Account;
+
+use super::Explained;
+
+impl Explained {
+    /// The explanation for a person.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        self.write(&mut text).ok();
+        text
+    }
+
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        let answer = if self.is_permitted {
+            "PERMITTED"
+        } else {
+            "DENIED"
+        };
+        let who = match &self.username {
+            Some(username) => format!("{username} ({})", self.principal),
+            None => self.principal.clone(),
+        };
+        let (action, id, title) = (self.action, &self.dataset_id, &self.title);
+        writeln!(text, "{answer}: {who}, {action}, {id} ({title})")?;
+        let (address, time) = (self.address, written(self.unix_millis));
+        write!(text, "asked from {address} at {time}")?;
+        if let Some(authentication) = self.authentication {
+            write!(text, ", authentication {authentication}")?;
+        }
+        writeln!(text)?;
+        if self.is_disabled {
+            writeln!(
+                text,
+                "The user is disabled: it is denied whatever policies say."
+            )?;
+        }
+        if let Some(seconds) = self.max_ttl.filter(|_| self.action == Action::Read) {
+            writeln!(
+                text,
+                "A token lives {seconds} seconds at most, as far as policies say."
+            )?;
+        }
+        if let Some(mint) = &self.mint {
+            writeln!(text, "The mint would answer {}: {}.", mint.status, mint.why)?;
+        }
+        for error in self.errors.iter().filter(|_| !self.is_disabled) {
+            writeln!(text, "error, which denies: {error}")?;
+        }
+        if self.determining.is_empty() && self.errors.is_empty() {
+            writeln!(text, "\nNo policy permits it.")?;
+        }
+        if !self.determining.is_empty() {
+            let is_undone =
+                !self.errors.is_empty() && self.determining.iter().all(|it| it.is_permit);
+            let lead = if is_undone {
+                "But for the error, permitted by"
+            } else {
+                "Determined by"
+            };
+            writeln!(text, "\n{lead}")?;
+        }
+        for policy in &self.determining {
+            write_determining(text, policy)?;
+        }
+        if !self.others.is_empty() {
+            writeln!(text, "\nOther policies for this action, the nearest first")?;
+        }
+        for policy in &self.others {
+            write!(text, "\n{}", policy.render())?;
+            if policy.is_satisfied {
+                writeln!(text, "    overruled")?;
+            }
+        }
+        if self.left_off > 0 {
+            writeln!(
+                text,
+                "\nNot told, but for this action too: {}",
+                self.left_off
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn write_determining(text: &mut String, policy: &Account) -> std::fmt::Result {
+    write!(text, "\n{}", policy.render())?;
+    if let Some(reason) = &policy.reason {
+        writeln!(text, "    reason: {reason}")?;
+    }
+    if let Some(seconds) = policy.max_ttl {
+        writeln!(text, "    @max_ttl: {seconds} seconds")?;
+    }
+    for (number, line) in (policy.line.unwrap_or(1)..).zip(policy.text.lines()) {
+        writeln!(text, "    {number:>5} | {line}")?;
+    }
+    Ok(())
+}
+
+pub(super) fn written(unix_millis: i64) -> String {
+    DateTime::from_timestamp_millis(unix_millis).map_or_else(
+        || format!("{unix_millis} milliseconds since 1970"),
+        |time| time.to_rfc3339_opts(SecondsFormat::Secs, true),
+    )
+}
