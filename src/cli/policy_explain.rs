@@ -17,6 +17,7 @@ use crate::domain::principal::Principal;
 use crate::domain::principal_name::PrincipalName;
 use crate::policy::Bundle;
 use crate::policy::entity_file::{EntityFile, WrittenFactsError};
+use crate::policy::explain::Sight;
 use crate::service::catalog::did_you_mean;
 use crate::service::policy_review::comparison::Circumstances;
 use crate::service::policy_review::explanation::{Explained, Question, explain, explain_written};
@@ -105,7 +106,7 @@ async fn of_catalog(
         dataset,
         circumstances: arguments.circumstances(),
     };
-    Ok(explain(bundle, &question))
+    Ok(explain(bundle, &question, Sight::WHOLE))
 }
 
 /// Reads an argument of which only now is known what it may be.

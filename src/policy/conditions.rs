@@ -10,7 +10,7 @@ use cedar_policy_core::ast::{Expr, ExprKind, UnaryOp};
 use cedar_policy_core::parser::Loc;
 
 use super::problem::with_causes;
-use super::values::{Seen, seen};
+use super::values::{Seen, Sight, seen};
 
 /// How many parts the scope of a policy has; its conditions follow.
 pub(super) const SCOPE_PARTS: usize = 3;
@@ -112,9 +112,9 @@ impl Part {
         }
     }
 
-    /// What it looked at.
-    pub(super) fn seen(&self, request: &Request, entities: &Entities) -> Vec<Seen> {
-        seen(&self.looked_at, request, entities)
+    /// What it looked at, as far as it is in sight.
+    pub(super) fn seen(&self, request: &Request, entities: &Entities, sight: Sight) -> Vec<Seen> {
+        seen(&self.looked_at, request, entities, sight)
     }
 }
 
@@ -242,7 +242,7 @@ mod tests {
             .unwrap();
             let outcome = parts[0].outcome(&request, &entities);
             assert_eq!(outcome == Outcome::Holds, is_member);
-            let seen = parts[0].seen(&request, &entities);
+            let seen = parts[0].seen(&request, &entities, Sight::WHOLE);
             assert_eq!(seen[0].value, Some(format!("R::\"{group}\"")));
             assert_eq!(parts[3].outcome(&request, &entities), Outcome::Holds);
             let response = Authorizer::new().is_authorized(&request, &policies, &entities);

@@ -20,7 +20,7 @@ use super::conditions::{Outcome, Part, action_part, line_of, parts};
 use super::entities::Facts;
 use super::entity_file::WrittenFacts;
 use super::values::shortened;
-pub use super::values::{Seen, Whose};
+pub use super::values::{Seen, Sight};
 
 /// The most policies that are told of, and did not determine the answer.
 pub const MOST_OTHERS: usize = 20;
@@ -115,9 +115,25 @@ impl Bundle {
         resource: &Resource,
         context: &Context,
     ) -> Explanation {
+        self.explain_within(Sight::WHOLE, principal, action, resource, context)
+    }
+
+    /// Tells as [`Bundle::explain`] does, to whoever sees no more than what is in sight.
+    ///
+    /// Two questions that differ out of sight alone, and of which the same parts hold, are explained
+    /// in the same words; the errors of the decision aside, whose texts repeat values.
+    #[must_use]
+    pub fn explain_within(
+        &self,
+        sight: Sight,
+        principal: &Principal,
+        action: Action,
+        resource: &Resource,
+        context: &Context,
+    ) -> Explanation {
         let decision = self.decide(principal, action, resource, context);
         match self.ask(principal, action, resource, context) {
-            Ok((facts, request)) => self.account_for(decision, &facts, &request),
+            Ok((facts, request)) => self.account_for(decision, &facts, &request, sight),
             Err(_) => Explanation::of_no_policy(decision),
         }
     }
@@ -132,13 +148,22 @@ impl Bundle {
     ) -> Explanation {
         let decision = self.decide_written(written, action, context);
         match self.request(&written.facts, action, context) {
-            Ok(request) => self.account_for(decision, &written.facts, &request),
+            Ok(request) => self.account_for(decision, &written.facts, &request, Sight::WHOLE),
             Err(_) => Explanation::of_no_policy(decision),
         }
     }
 
-    fn account_for(&self, decision: Decision, facts: &Facts, request: &Request) -> Explanation {
-        let question = Question::new(self, request, &facts.entities);
+    fn account_for(
+        &self,
+        decision: Decision,
+        facts: &Facts,
+        request: &Request,
+        sight: Sight,
+    ) -> Explanation {
+        let question = Question {
+            sight,
+            ..Question::new(self, request, &facts.entities)
+        };
         let besides: BTreeSet<&str> = ids(&decision.determining_policies).collect();
         let others = question.others(&besides);
         Explanation {
@@ -175,6 +200,7 @@ pub(super) struct Question<'a> {
     bundle: &'a Bundle,
     request: &'a Request,
     entities: &'a Entities,
+    sight: Sight,
 }
 
 impl<'a> Question<'a> {
@@ -183,6 +209,7 @@ impl<'a> Question<'a> {
             bundle,
             request,
             entities,
+            sight: Sight::WHOLE,
         }
     }
 
@@ -288,8 +315,8 @@ fn part_account(part: &Part, outcome: &Outcome, question: &Question<'_>) -> Part
         line: part.line,
         is_negated: part.is_negated,
         outcome,
-        error,
-        seen: part.seen(question.request, question.entities),
+        error: error.filter(|_| question.sight.is_whole()),
+        seen: part.seen(question.request, question.entities, question.sight),
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Attributes, tags and variables are told with their values, and for `in` what the entity is a
 //! member of; as many and as long as a person reads. What Cedar does not come to (the right side of a
-//! `||` whose left side is true, the other branch of an `if`) was not seen. Each value says whose it
-//! is, for whoever may not show it to everybody. This module refuses to know policies.
+//! `||` whose left side is true, the other branch of an `if`) was not seen. To whoever may not see all
+//! of it everything that is written is told, come to or not: which of it was come to would tell what
+//! is withheld. This module refuses to know policies.
 
 mod whose;
 
@@ -11,7 +12,8 @@ use cedar_policy::{Entities, EvalResult, Expression, Request, eval_expression};
 use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Var};
 use serde::Serialize;
 
-pub use whose::Whose;
+pub use whose::Sight;
+use whose::Whose;
 
 /// The most values that are told of one condition.
 pub(super) const MOST_VALUES: usize = 8;
@@ -29,9 +31,6 @@ pub struct Seen {
     pub name: String,
     /// Its value, as Cedar writes it; `absent` if it is not there. Nothing if it is withheld.
     pub value: Option<String>,
-    /// Whose value it is.
-    #[serde(skip)]
-    pub whose: Whose,
 }
 
 /// What is still to be looked at.
@@ -47,11 +46,17 @@ enum Look<'a> {
     },
 }
 
-/// What an expression looked at, in the order in which it is evaluated.
-pub(super) fn seen(expression: &Expr, request: &Request, entities: &Entities) -> Vec<Seen> {
+/// What an expression looked at, in the order in which it is evaluated, as far as it is in sight.
+pub(super) fn seen(
+    expression: &Expr,
+    request: &Request,
+    entities: &Entities,
+    sight: Sight,
+) -> Vec<Seen> {
     let mut looking = Looking {
         request,
         entities,
+        sight,
         found: Vec::new(),
     };
     // A stack of our own: a policy may be as deep as its file is long.
@@ -71,7 +76,7 @@ pub(super) fn seen(expression: &Expr, request: &Request, entities: &Entities) ->
                 needed,
                 mut left,
             } => {
-                let goes_on = before.is_none_or(|before| looking.is(before, needed));
+                let goes_on = before.is_none_or(|before| looking.may_be(before, needed));
                 if let Some(next) = left.pop().filter(|_| goes_on) {
                     let before = Some(next);
                     open.push(Look::Along {
@@ -131,6 +136,7 @@ fn operands(expression: &Expr) -> Vec<&Expr> {
 struct Looking<'a> {
     request: &'a Request,
     entities: &'a Entities,
+    sight: Sight,
     found: Vec<Seen>,
 }
 
@@ -149,10 +155,11 @@ impl Looking<'_> {
                 then_expr,
                 else_expr,
             } => {
-                if self.is(test_expr, true) {
-                    open.push(Look::At(then_expr));
-                } else if self.is(test_expr, false) {
-                    open.push(Look::At(else_expr));
+                // The last that is pushed is looked at first.
+                for (branch, needed) in [(else_expr, false), (then_expr, true)] {
+                    if self.may_be(test_expr, needed) {
+                        open.push(Look::At(branch));
+                    }
                 }
                 open.push(Look::At(test_expr));
             }
@@ -198,15 +205,22 @@ impl Looking<'_> {
     /// The value of an expression; one `of` which nothing can be read is passed over, for what is
     /// not there has no attributes that could be absent.
     fn value(&mut self, expression: &Expr, of: Option<&Expr>, whose: Whose) {
+        if !self.sight.takes_in(whose) {
+            return self.tell(&expression.to_string(), None);
+        }
         let value = match (self.evaluate(expression), of) {
             (Some(value), _) => value.to_string(),
             (None, Some(of)) if self.evaluate(of).is_some() => ABSENT.to_owned(),
             (None, _) => return,
         };
-        self.tell(&expression.to_string(), &value, whose);
+        self.tell(&expression.to_string(), Some(&value));
     }
 
     fn groups(&mut self, member: &Expr) {
+        let name = format!("groups of {member}");
+        if !self.sight.takes_in(Whose::of_base(member)) {
+            return self.tell(&name, None);
+        }
         let Some(EvalResult::EntityUid(uid)) = self.evaluate(member) else {
             return;
         };
@@ -223,12 +237,12 @@ impl Looking<'_> {
         } else {
             groups.join(", ")
         };
-        let whose = Whose::of_base(member);
-        self.tell(&format!("groups of {member}"), &groups, whose);
+        self.tell(&name, Some(&groups));
     }
 
-    fn is(&self, expression: &Expr, expected: bool) -> bool {
-        matches!(self.evaluate(expression), Some(EvalResult::Bool(found)) if found == expected)
+    /// Whether an expression is true, or false, as far as whoever asks may learn.
+    fn may_be(&self, expression: &Expr, expected: bool) -> bool {
+        !self.sight.is_whole() || self.evaluate(expression) == Some(EvalResult::Bool(expected))
     }
 
     fn evaluate(&self, expression: &Expr) -> Option<EvalResult> {
@@ -236,11 +250,10 @@ impl Looking<'_> {
         eval_expression(self.request, self.entities, &expression).ok()
     }
 
-    fn tell(&mut self, name: &str, value: &str, whose: Whose) {
+    fn tell(&mut self, name: &str, value: Option<&str>) {
         let seen = Seen {
             name: shortened(name, LONGEST_VALUE),
-            value: Some(shortened(value, LONGEST_VALUE)),
-            whose,
+            value: value.map(|value| shortened(value, LONGEST_VALUE)),
         };
         if !self.found.contains(&seen) {
             self.found.push(seen);

@@ -8,7 +8,9 @@ use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::explain::{Account, Explanation, MOST_OTHERS, PartOutcome};
+use crate::policy::explain::{
+    Account, Explanation, LONGEST_TEXT, MOST_OTHERS, MOST_PARTS, PartOutcome,
+};
 
 fn callers() -> [Principal; 5] {
     [
@@ -201,4 +203,37 @@ fn others_are_bounded_and_the_rest_is_counted() {
     )));
     let told = bundle.explain(&Principal::Anonymous, Action::Read, &resource, &context());
     assert_eq!((told.others.len(), told.left_off), (MOST_OTHERS, 3));
+}
+
+#[test]
+fn the_parts_of_a_policy_and_its_text_are_bounded() {
+    let conditions = vec!["resource.title != \"\""; MOST_PARTS + 10].join(" && ");
+    let long = "x".repeat(LONGEST_TEXT);
+    let policies = format!(
+        "@id(\"many\") permit (principal, action == Action::\"read\", resource) when {{ {conditions} }};\
+         @id(\"long\") permit (principal, action == Action::\"read\", resource)\
+         when {{ resource.title == \"{long}\" }};"
+    );
+    let bundle = bundle(&policies).unwrap();
+    let resource = Resource::Dataset(Arc::new(dataset(
+        Visibility::Public,
+        RecordStatus::Published,
+    )));
+    // Cedar measures the stack that is left, and that of a test in a debug build is short.
+    let deep = std::thread::Builder::new().stack_size(16 * 1024 * 1024);
+    let explain =
+        move || bundle.explain(&Principal::Anonymous, Action::Read, &resource, &context());
+    let told = deep.spawn(explain).unwrap().join().unwrap();
+    let [many] = &told.determining[..] else {
+        panic!("one determines: {:?}", told.decision)
+    };
+    assert_eq!(
+        (many.held, many.part_count),
+        (MOST_PARTS + 13, MOST_PARTS + 13)
+    );
+    assert_eq!(many.parts.len(), MOST_PARTS);
+    let long = &told.others[0];
+    for text in [&long.text, &long.parts[0].text] {
+        assert_eq!(text.chars().count(), LONGEST_TEXT + "...".len());
+    }
 }

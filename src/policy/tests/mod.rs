@@ -9,3 +9,4 @@ mod keys;
 mod links;
 mod schema;
 mod shipped;
+mod withheld;

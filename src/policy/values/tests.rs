@@ -2,7 +2,7 @@ use cedar_policy::{Context, Policy};
 
 use super::*;
 
-fn all_seen_by(condition: &str) -> Vec<Seen> {
+fn all_seen_by(condition: &str, sight: Sight) -> Vec<Seen> {
     let entities = r#"[
         {"uid": {"type": "U", "id": "ada"}, "attrs": {}, "parents": [{"type": "R", "id": "b"},
          {"type": "R", "id": "a"}]},
@@ -21,11 +21,11 @@ fn all_seen_by(condition: &str) -> Vec<Seen> {
     let policy = format!("permit (principal, action, resource) when {{ {condition} }};");
     let policy: Policy = policy.parse().unwrap();
     let expression = policy.as_ref().non_scope_constraints().unwrap();
-    seen(expression, &request, &entities)
+    seen(expression, &request, &entities, sight)
 }
 
 fn seen_by(condition: &str) -> Vec<String> {
-    all_seen_by(condition)
+    all_seen_by(condition, Sight::WHOLE)
         .into_iter()
         .map(|seen| format!("{} = {}", seen.name, seen.value.unwrap()))
         .collect()
@@ -116,7 +116,7 @@ fn what_cedar_does_not_come_to_is_not_seen() {
             vec!["number"],
         ),
     ] {
-        let seen = all_seen_by(condition).into_iter();
+        let seen = all_seen_by(condition, Sight::WHOLE).into_iter();
         let seen: Vec<String> = seen
             .map(|seen| seen.name.trim_start_matches("resource.").to_owned())
             .collect();
@@ -155,13 +155,50 @@ fn a_value_says_whose_it_is_and_may_be_anybodys_where_that_is_not_known() {
         ),
         (
             "(if true then principal else resource.owner) has name",
-            vec![anybodys, principals],
+            vec![anybodys, principals, resources],
         ),
     ] {
-        let seen = all_seen_by(condition).into_iter();
-        let seen: Vec<(bool, bool)> = seen
-            .map(|seen| (seen.whose.is_of_principal, seen.whose.is_of_resource))
-            .collect();
+        let is_told = |sees_principal, sees_resource| -> Vec<bool> {
+            let sight = Sight {
+                sees_principal,
+                sees_resource,
+            };
+            let seen = all_seen_by(condition, sight).into_iter();
+            seen.map(|seen| seen.value.is_some()).collect()
+        };
+        let takes_principal = is_told(false, true).into_iter().map(|is_told| !is_told);
+        let takes_resource = is_told(true, false).into_iter().map(|is_told| !is_told);
+        let seen: Vec<(bool, bool)> = takes_principal.zip(takes_resource).collect();
         assert_eq!(seen, whose, "{condition}");
+    }
+}
+
+#[test]
+fn what_was_come_to_is_not_told_where_that_would_tell_what_is_withheld() {
+    let sight = Sight {
+        sees_principal: false,
+        sees_resource: true,
+    };
+    for (condition, names) in [
+        (
+            "principal in R::\"a\" || resource has status",
+            ["groups of principal", "principal", "resource.status"],
+        ),
+        (
+            "principal in R::\"c\" || resource has status",
+            ["groups of principal", "principal", "resource.status"],
+        ),
+        (
+            "if principal has a then resource has status else resource has title",
+            ["principal.a", "resource.status", "resource.title"],
+        ),
+        (
+            "if principal has a then principal.b.c == 1 else false",
+            ["principal.a", "principal.b.c", "principal.b"],
+        ),
+    ] {
+        let seen = all_seen_by(condition, sight).into_iter();
+        let seen: Vec<String> = seen.map(|seen| seen.name).collect();
+        assert_eq!(seen, names, "{condition}");
     }
 }

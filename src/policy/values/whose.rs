@@ -1,17 +1,44 @@
-//! Whose a value is: the principal's, the resource's, or what whoever asks said itself.
+//! Whose a value is, the principal's, the resource's, or what whoever asks said itself; and whose may
+//! be seen.
 //!
 //! Told from what an expression reads, and where that is not plain, it is anybody's. This module
-//! refuses to know who may see what.
+//! refuses to know who asks.
 
 use cedar_policy_core::ast::{Expr, ExprKind, Var};
 
+/// Whose values whoever asks may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Whether it may see the principal's: its attributes, tags and roles, and how it authenticates.
+    pub sees_principal: bool,
+    /// Whether it may see the resource's.
+    pub sees_resource: bool,
+}
+
+impl Sight {
+    /// Of all there is.
+    pub const WHOLE: Self = Self {
+        sees_principal: true,
+        sees_resource: true,
+    };
+
+    /// Whether nothing is out of sight.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        self == Self::WHOLE
+    }
+
+    pub(super) fn takes_in(self, whose: Whose) -> bool {
+        (self.sees_principal || !whose.is_of_principal)
+            && (self.sees_resource || !whose.is_of_resource)
+    }
+}
+
 /// Whose values something may tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Whose {
-    /// The principal's: its attributes, tags and roles, and how it authenticates.
-    pub is_of_principal: bool,
-    /// The resource's.
-    pub is_of_resource: bool,
+pub(super) struct Whose {
+    pub(super) is_of_principal: bool,
+    pub(super) is_of_resource: bool,
 }
 
 impl Whose {

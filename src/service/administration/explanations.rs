@@ -13,12 +13,12 @@ use crate::domain::id::DatasetId;
 use crate::domain::principal::{Principal, User};
 use crate::domain::principal_name::PrincipalName;
 use crate::domain::resource::Resource;
+use crate::policy::explain::Sight;
 
 use super::super::error::ServiceError;
 use super::super::facts::Facts;
 use super::super::policy_review::comparison::Circumstances;
 use super::super::policy_review::explanation::{Explained, Question, explain};
-use super::super::policy_review::withholding::Sight;
 use super::super::visitor::Visitor;
 use super::policies::not_in_force;
 use super::{Administration, Door, Errand};
@@ -66,7 +66,7 @@ impl Administration {
             "asked what the policies say to {action} by {principal}"
         ));
         let (principal, sees_principal) = self.principal(errand, &guard.facts, principal).await?;
-        let (dataset, sees_dataset) =
+        let (dataset, sees_resource) =
             visible_dataset(errand, &guard.facts, inquiry.dataset_id).await?;
         let question = Question {
             principal,
@@ -79,13 +79,13 @@ impl Administration {
                     .unwrap_or_else(|| self.clock.unix_millis()),
             },
         };
-        let explained = errand
-            .aside(move |bundle| explain(bundle, &question))
-            .await?;
-        Ok(explained.within(Sight {
+        let sight = Sight {
             sees_principal,
-            sees_dataset,
-        }))
+            sees_resource,
+        };
+        errand
+            .aside(move |bundle| explain(bundle, &question, sight))
+            .await
     }
 
     /// The principal of a name, and whether whoever asks may see it.

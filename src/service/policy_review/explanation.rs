@@ -17,7 +17,7 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::entity_file::WrittenFacts;
-use crate::policy::explain::{Account, Explanation};
+use crate::policy::explain::{Account, Explanation, Sight};
 use crate::service::access::Denial;
 
 use super::comparison::Circumstances;
@@ -89,9 +89,9 @@ pub struct MintAnswer {
     pub why: &'static str,
 }
 
-/// Explains what a bundle answers.
+/// Explains what a bundle answers, to whoever sees no more than what is in sight.
 #[must_use]
-pub fn explain(bundle: &Bundle, question: &Question) -> Explained {
+pub fn explain(bundle: &Bundle, question: &Question, sight: Sight) -> Explained {
     let Question {
         principal,
         action,
@@ -104,7 +104,7 @@ pub fn explain(bundle: &Bundle, question: &Question) -> Explained {
     };
     let context = context(*circumstances, authentication);
     let resource = Resource::Dataset(Arc::clone(dataset));
-    let told = bundle.explain(principal, *action, &resource, &context);
+    let told = bundle.explain_within(sight, principal, *action, &resource, &context);
     let is_permitted = told.decision.is_permitted;
     let mint = (*action == Action::Read).then(|| {
         let discovery = bundle.decide(principal, Action::Discover, &resource, &context);
@@ -121,7 +121,7 @@ pub fn explain(bundle: &Bundle, question: &Question) -> Explained {
         dataset_id: dataset.id.to_string(),
         title: dataset.title.clone(),
     };
-    Explained::of(subject, *action, &context, told, mint)
+    Explained::of(subject, *action, &context, told, mint).within(sight)
 }
 
 /// Explains what a bundle answers about a principal and a dataset of a file.
@@ -301,7 +301,7 @@ mod tests {
                 unix_millis: 1_772_366_400_123,
             },
         };
-        explain(&Bundle::embedded().unwrap(), &question)
+        explain(&Bundle::embedded().unwrap(), &question, Sight::WHOLE)
     }
 
     #[test]

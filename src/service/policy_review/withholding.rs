@@ -1,80 +1,42 @@
 //! Withholding: what of an explanation is not for whoever asked for it.
 //!
 //! Who may ask what the policies say need not be one who may see users, or a dataset whole. What the
-//! policies answer and which of their parts hold is told to all who may ask; the values those parts
-//! saw, and whatever else repeats such values, only to those who may see whose they are. Where it is
-//! not known whose a value is, it takes the right to see both. This module refuses to know who may
+//! policies answer and which of their parts hold is told to all who may ask. What tells more of the
+//! principal or the dataset takes the right to see it: the values that those parts saw, which are
+//! passed over where they are read, and what is passed over here. This module refuses to know who may
 //! see what.
 
-use crate::policy::explain::{Account, Whose};
+use crate::policy::explain::Sight;
 
 use super::explanation::Explained;
-
-/// Whose values whoever asks may see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sight {
-    /// Whether it may see the principal.
-    pub sees_principal: bool,
-    /// Whether it may see the dataset whole.
-    pub sees_dataset: bool,
-}
 
 /// What of an explanation is withheld.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Withheld {
-    /// Whether the values of the principal are.
+    /// Whether what is of the principal is: its values, its name, and how it authenticates.
     pub is_principal_withheld: bool,
-    /// Whether the values of the dataset are, and what follows from whether it has a file.
+    /// Whether what is of the dataset is: its values, and what follows from whether it has a file.
     pub is_dataset_withheld: bool,
     /// How many texts of errors are: they repeat values.
     pub errors: usize,
 }
 
-impl Sight {
-    fn is_whole(self) -> bool {
-        self.sees_principal && self.sees_dataset
-    }
-
-    fn takes_in(self, whose: Whose) -> bool {
-        (self.sees_principal || !whose.is_of_principal)
-            && (self.sees_dataset || !whose.is_of_resource)
-    }
-}
-
 impl Explained {
-    /// The explanation without what is not in sight.
+    /// The explanation without what is out of sight.
     #[must_use]
-    pub fn within(mut self, sight: Sight) -> Self {
-        if !sight.sees_principal {
-            self.username = None;
-            self.authentication = None;
-        }
-        if !sight.sees_dataset {
-            self.mint = None;
-        }
-        self.withheld = Withheld {
-            is_principal_withheld: !sight.sees_principal,
-            is_dataset_withheld: !sight.sees_dataset,
-            errors: 0,
-        };
-        if !sight.is_whole() {
-            self.withheld.errors = self.errors.len();
-            self.errors.clear();
-        }
-        for policy in self.determining.iter_mut().chain(&mut self.others) {
-            withhold(policy, sight);
-        }
-        self
-    }
-}
-
-fn withhold(policy: &mut Account, sight: Sight) {
-    for part in &mut policy.parts {
-        if !sight.is_whole() {
-            part.error = None;
-        }
-        for seen in &mut part.seen {
-            seen.value = seen.value.take().filter(|_| sight.takes_in(seen.whose));
+    pub(super) fn within(self, sight: Sight) -> Self {
+        let is_told = sight.is_whole();
+        Self {
+            username: self.username.filter(|_| sight.sees_principal),
+            authentication: self.authentication.filter(|_| sight.sees_principal),
+            mint: self.mint.filter(|_| sight.sees_resource),
+            withheld: Withheld {
+                is_principal_withheld: !sight.sees_principal,
+                is_dataset_withheld: !sight.sees_resource,
+                errors: if is_told { 0 } else { self.errors.len() },
+            },
+            errors: if is_told { self.errors } else { Vec::new() },
+            ..self
         }
     }
 }
