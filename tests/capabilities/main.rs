@@ -22,6 +22,7 @@ mod command_line_users;
 mod cors;
 mod decision_table;
 mod download;
+mod explained_entities;
 mod explanations;
 mod guesses;
 mod health;
@@ -44,6 +45,7 @@ mod size;
 mod sqlite;
 mod storage;
 mod views;
+mod withheld;
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,284 @@
+//! Explaining at the command line: who may do what to the entities of a file, and why.
+
+use serde_json::Value;
+
+use crate::command_line::{Ended, cedargate, policies};
+
+fn told(ended: &Ended) -> Value {
+    assert_eq!(ended.code, 0, "{}", ended.messages);
+    serde_json::from_str(&ended.data).unwrap()
+}
+
+/// A user, a dataset and a role in the JSON of the Cedar command line.
+const ENTITIES: &str = r#"[
+  {
+    "uid": {"type": "User", "id": "mo"},
+    "attrs": {"username": "maureen"},
+    "parents": [{"type": "Role", "id": "hydrology"}]
+  },
+  {
+    "uid": {"type": "User", "id": "4d51f3a1-0000-4000-8000-000000000001"},
+    "attrs": {"username": "ivo", "issuer": "https://login.example.org"},
+    "parents": []
+  },
+  {
+    "uid": {"type": "Dataset", "id": "tides"},
+    "attrs": {
+      "title": "Tides",
+      "visibility": {"__entity": {"type": "Visibility", "id": "restricted"}},
+      "record_status": {"__entity": {"type": "RecordStatus", "id": "published"}},
+      "reader_users": [],
+      "reader_roles": [{"__entity": {"type": "Role", "id": "geology"}}]
+    },
+    "parents": [],
+    "tags": {"state": ["checked"]}
+  },
+  {"uid": {"type": "Role", "id": "hydrology"}, "attrs": {}, "parents": []}
+]
+"#;
+
+/// Asks about a file of entities where there is neither a catalog nor a database that could be reached.
+fn explain_entities(entities: &str, who: &str, dataset: &str, more: &[&str]) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("entities.json"), entities).unwrap();
+    let asked = [
+        "policy",
+        "explain",
+        "--action",
+        "read",
+        "--entities",
+        "entities.json",
+        "--principal",
+        who,
+        "--dataset",
+        dataset,
+    ];
+    let nowhere = ("CEDARGATE_DATABASE_URL", "postgres://127.0.0.1:1/nowhere");
+    let ended = cedargate(folder.path(), &[&asked, more].concat(), &[nowhere]);
+    assert!(!folder.path().join("data").exists());
+    ended
+}
+
+#[test]
+fn entities_of_a_file_are_asked_about_without_a_database() {
+    let at = ["--time", "2026-03-01T12:00:00Z"];
+    let ended = explain_entities(ENTITIES, "mo", "tides", &at);
+    assert_eq!(ended.code, 0, "{}", ended.messages);
+    insta::assert_snapshot!(ended.data);
+    for (who, which) in [("maureen", "tides"), ("User::\"mo\"", "Dataset::\"tides\"")] {
+        let same = explain_entities(ENTITIES, who, which, &at);
+        assert_eq!(same.data, ended.data, "{who}: {}", same.messages);
+    }
+    let shared = ENTITIES.replace("\"geology\"", "\"hydrology\"");
+    let json = told(&explain_entities(&shared, "mo", "tides", &["--json"]));
+    assert_eq!(json["is_permitted"], true);
+    assert_eq!(json["determining"][0]["id"], "shared-with-role");
+    assert_eq!(json["mint"]["status"], 200);
+    assert_eq!(json["username"], "maureen");
+    let outside = told(&explain_entities(ENTITIES, "ivo", "tides", &["--json"]));
+    assert_eq!(outside["authentication"], "issuer");
+    assert_eq!(outside["mint"]["status"], 403);
+    let nobody = told(&explain_entities(
+        ENTITIES,
+        "anonymous",
+        "tides",
+        &["--json"],
+    ));
+    assert_eq!(nobody["principal"], "anonymous");
+    assert_eq!(nobody["authentication"], "none");
+    assert_eq!(nobody["mint"]["status"], 404);
+}
+
+#[test]
+fn an_edit_that_looks_at_more_is_asked_with_what_no_catalog_has_yet() {
+    let edited = policies();
+    let schema = edited.path().join("schema.cedarschema");
+    let text = std::fs::read_to_string(&schema).unwrap();
+    let more = text.replace("\"title\": String,", "\"title\": String, \"depth\"?: Long,");
+    assert_ne!(more, text);
+    std::fs::write(&schema, more).unwrap();
+    let deep = "@id(\"deep\") @reason(\"x\") forbid (principal, action == Action::\"read\", resource)\n\
+        when { resource has depth && resource.depth * 2 > 100 };\n";
+    std::fs::write(edited.path().join("deep.cedar"), deep).unwrap();
+    let dir = ["--json", "--dir", edited.path().to_str().unwrap()];
+    let with = |depth| {
+        ENTITIES
+            .replace(
+                "\"title\": \"Tides\"",
+                &format!("\"title\": \"Tides\", \"depth\": {depth}"),
+            )
+            .replace("\"geology\"", "\"hydrology\"")
+    };
+    let shallow = told(&explain_entities(&with("50"), "mo", "tides", &dir));
+    assert_eq!(shallow["is_permitted"], true);
+    let others = shallow["others"].as_array().unwrap();
+    let near = others.iter().find(|policy| policy["id"] == "deep");
+    assert_eq!(near.unwrap()["parts"][0]["seen"][0]["value"], "50");
+    let deep = told(&explain_entities(&with("51"), "mo", "tides", &dir));
+    assert_eq!(deep["determining"][0]["id"], "deep");
+    // An error denies what else is permitted, and says what it saw.
+    let text = explain_entities(&with("9223372036854775807"), "mo", "tides", &dir[1..]);
+    assert!(text.data.starts_with("DENIED"), "{}", text.data);
+    assert!(
+        text.data.contains("\nerror, which denies: "),
+        "{}",
+        text.data
+    );
+    assert!(
+        text.data
+            .contains("\nBut for the error, permitted by\n\n  shared-with-role "),
+        "{}",
+        text.data
+    );
+    let catalog = explain_entities(&with("50"), "mo", "tides", &[]);
+    assert_eq!(catalog.code, 1, "the shipped schema has no depth");
+    assert!(catalog.messages.contains("depth"), "{}", catalog.messages);
+}
+
+#[test]
+fn a_file_of_entities_that_does_not_fit_is_told_with_file_line_and_entity() {
+    for (written, edited, place, said) in [
+        (
+            "\"attrs\": {},",
+            "\"attrs\": {,",
+            "entities.json:24:",
+            "key must be a string",
+        ),
+        (
+            "\"title\": \"Tides\"",
+            "\"title\": 7",
+            "entities.json:12:",
+            "entity 3: ",
+        ),
+        (
+            "\"title\": \"Tides\"",
+            "\"title\": 7",
+            "entities.json:12:",
+            "Dataset::\"tides\"",
+        ),
+        (
+            "\"title\": \"Tides\"",
+            "\"titel\": \"Tides\"",
+            "entities.json:12:",
+            "titel",
+        ),
+        (
+            "\"id\": \"restricted\"",
+            "\"id\": \"secret\"",
+            "entities.json:12:",
+            "secret",
+        ),
+        (
+            "{\"type\": \"Role\", \"id\": \"hydrology\"}]",
+            "{\"type\": \"Dataset\", \"id\": \"tides\"}]",
+            "entities.json:2:",
+            "entity 1: ",
+        ),
+        (
+            "[\"checked\"]",
+            "\"checked\"",
+            "entities.json:12:",
+            "entity 3: ",
+        ),
+        (
+            "\"type\": \"Role\", \"id\": \"hydrology\"}, \"attrs\"",
+            "\"type\": \"User\", \"id\": \"mo\"}, \"attrs\"",
+            "entities.json:24:",
+            "entity 4: ",
+        ),
+    ] {
+        assert!(ENTITIES.contains(written), "{written}");
+        let ended = explain_entities(&ENTITIES.replace(written, edited), "mo", "tides", &[]);
+        assert_eq!(ended.code, 1, "{edited}: {}", ended.data);
+        assert!(ended.data.is_empty());
+        for part in [place, said, "\nhint: "] {
+            assert!(
+                ended.messages.contains(part),
+                "{edited}: {part}: {}",
+                ended.messages
+            );
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_list_of_entities_or_has_one_twice_is_refused() {
+    let twice = ENTITIES.replace(
+        "\"type\": \"Role\", \"id\": \"hydrology\"}, \"attrs\": {}",
+        "\"type\": \"User\", \"id\": \"mo\"}, \"attrs\": {\"username\": \"mo\"}",
+    );
+    let large = format!("{ENTITIES}{}", " ".repeat(1024 * 1024));
+    for (text, said) in [
+        (twice.as_str(), "User::\"mo\""),
+        ("{}", "expected a sequence"),
+        ("", "EOF"),
+        (large.as_str(), "larger than 1048576 bytes"),
+    ] {
+        let ended = explain_entities(text, "mo", "tides", &[]);
+        assert_eq!(ended.code, 1);
+        for part in ["entities.json", said] {
+            assert!(ended.messages.contains(part), "{part}: {}", ended.messages);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let ask = [
+        "policy",
+        "explain",
+        "--action",
+        "read",
+        "--principal",
+        "mo",
+        "--dataset",
+        "tides",
+    ];
+    let lost = cedargate(
+        folder.path(),
+        &[&ask[..], &["--entities", "none.json"]].concat(),
+        &[],
+    );
+    assert_eq!(lost.code, 1);
+    assert!(
+        lost.messages.contains("cannot read none.json"),
+        "{}",
+        lost.messages
+    );
+}
+
+#[test]
+fn who_or_what_the_file_does_not_have_is_told_with_a_hint() {
+    for (who, which, said) in [
+        (
+            "maurene",
+            "tides",
+            "there is no user maurene\nhint: did you mean \"maureen\"?",
+        ),
+        (
+            "User::\"m\"",
+            "tides",
+            "there is no user User::\"m\"\nhint: ",
+        ),
+        (
+            "mo",
+            "tide",
+            "there is no dataset tide\nhint: did you mean \"tides\"?",
+        ),
+        (
+            "Role::\"hydrology\"",
+            "tides",
+            "Role::\"hydrology\" is no user",
+        ),
+        ("mo", "User::\"mo\"", "User::\"mo\" is no dataset"),
+        ("User::\"mo", "tides", "User::\"mo is no name of an entity"),
+    ] {
+        let ended = explain_entities(ENTITIES, who, which, &[]);
+        assert_eq!(ended.code, 1, "{}", ended.data);
+        assert!(ended.messages.contains(said), "{said}: {}", ended.messages);
+    }
+    let both = ENTITIES.replace("\"ivo\"", "\"maureen\"");
+    let ended = explain_entities(&both, "maureen", "tides", &[]);
+    assert!(
+        ended.messages.contains("more than one user"),
+        "{}",
+        ended.messages
+    );
+}
