@@ -47,7 +47,8 @@ pub fn begin(settings: &Settings, clock: &Clock) -> Result<Start, StartError> {
         });
     };
     let last_good = LastGood::in_data_dir(&settings.data_dir);
-    let seen = Seen::now(path);
+    // A folder that does not come to rest is judged as it is: the watcher looks at it again.
+    let seen = Seen::settled(path).unwrap_or_else(|| Seen::now(path));
     let mut state = State {
         judged: Some(seen.fingerprint.clone()),
         ..State::default()
