@@ -62,6 +62,13 @@ def shown_policies(server):
     return answer.json()
 
 
+def policy_metrics(server):
+    """The values of the metrics about policies, by name and label."""
+    lines = server.get("/metrics").text.splitlines()
+    shown = (line.rsplit(" ", 1) for line in lines if line.startswith("cedargate_policy_"))
+    return {name: float(value) for name, value in shown}
+
+
 def test_a_hangup_reloads_the_folder_and_the_log_says_what_that_came_to(
     make_gateway_with_policies,
 ):
@@ -80,9 +87,15 @@ def test_a_hangup_reloads_the_folder_and_the_log_says_what_that_came_to(
     ready = health(server)
     assert (ready["status"], ready["revision"]) == ("degraded", edited)
     assert public_lifetime(server) == 50
+    edits = {
+        'cedargate_policy_reloads_total{outcome="granted"}': 1,
+        'cedargate_policy_reloads_total{outcome="refused"}': 1,
+    }
+    assert policy_metrics(server) == {**edits, "cedargate_policy_folder_refused": 1}
     broken.unlink()
     assert hang_up(server, RELOADED)["revision"] == edited
     assert health(server)["status"] == "ready"
+    assert policy_metrics(server) == {**edits, "cedargate_policy_folder_refused": 0}
     assert server.stop() == 0
 
 
