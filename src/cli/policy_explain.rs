@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     /// Ask about the entities of this file (JSON, as the Cedar command line has them), not about the catalog
     #[arg(long, value_name = "FILE")]
     entities: Option<PathBuf>,
-    /// The policy folder; the settings' one if left out
+    /// The policy folder; the policies in force if left out
     #[arg(long)]
     dir: Option<PathBuf>,
     /// From which address it asks
@@ -64,8 +64,10 @@ fn action(text: &str) -> Result<Action, String> {
 
 /// Asks the policies, and prints what they answer and why.
 pub(super) async fn show(settings: &Settings, arguments: Arguments) -> Result<Ending, Failure> {
-    let bundle =
-        policy::open(settings, arguments.dir.as_deref()).map_err(|error| policy::broken(&error))?;
+    let bundle = match &arguments.dir {
+        Some(folder) => Bundle::load(folder).map_err(|error| policy::broken(&error))?,
+        None => policy::open_live(settings)?,
+    };
     let explained = match &arguments.entities {
         Some(file) => of_entities(&bundle, file, &arguments)?,
         None => of_catalog(&bundle, settings, &arguments).await?,

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use crate::admin_users::{Desk, USERS};
 use crate::audit::records;
 use crate::server::{
-    Answer, CATALOG, DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN, WITHOUT_FILE,
-    Wish,
+    Answer, DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN, WITHOUT_FILE, Wish,
 };
 
 const EXPLAIN: &str = "/admin/policies/explain";

@@ -98,11 +98,7 @@ pub fn explain(bundle: &Bundle, question: &Question, sight: Sight) -> Explained 
         dataset,
         circumstances,
     } = question;
-    let authentication = match principal {
-        Principal::Anonymous => Authentication::None,
-        Principal::User(user) => usual_authentication(user.issuer.is_some()),
-    };
-    let context = context(*circumstances, authentication);
+    let context = circumstances.context_of(principal);
     let resource = Resource::Dataset(Arc::clone(dataset));
     let told = bundle.explain_within(sight, principal, *action, &resource, &context);
     let is_permitted = told.decision.is_permitted;
@@ -135,12 +131,7 @@ pub fn explain_written(
     action: Action,
     circumstances: Circumstances,
 ) -> Explained {
-    let authentication = if written.is_anonymous {
-        Authentication::None
-    } else {
-        usual_authentication(written.has_issuer)
-    };
-    let context = context(circumstances, authentication);
+    let context = circumstances.context_for(written.is_anonymous, written.has_issuer);
     let told = bundle.explain_written(written, action, &context);
     let mint = (action == Action::Read).then(|| {
         let discovery = bundle.decide_written(written, Action::Discover, &context);
@@ -159,24 +150,6 @@ pub fn explain_written(
         title: written.title.clone(),
     };
     Explained::of(subject, action, &context, told, mint)
-}
-
-/// How a user would authenticate, if nothing else is said.
-fn usual_authentication(has_issuer: bool) -> Authentication {
-    if has_issuer {
-        Authentication::Issuer
-    } else {
-        Authentication::Password
-    }
-}
-
-fn context(circumstances: Circumstances, authentication: Authentication) -> Context {
-    Context {
-        address: circumstances.address,
-        unix_millis: circumstances.unix_millis,
-        authentication,
-        key: None,
-    }
 }
 
 /// Who and what is asked about, as a person reads it.
