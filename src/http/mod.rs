@@ -22,6 +22,7 @@ pub mod cors;
 pub mod docs;
 pub mod document;
 pub mod download_api;
+pub mod entity_tag;
 pub mod gate;
 pub mod health_api;
 pub mod issuers_api;

@@ -12,7 +12,7 @@ use poem_openapi::types::{ToJSON, Type};
 use sha2::{Digest, Sha256};
 
 use super::answer::{Granted, text_header};
-use super::precondition::is_match;
+use super::entity_tag::is_strongly_named;
 
 /// A 200 with a JSON body, and the `ETag` with which to change it.
 pub struct Versioned<T>(pub T);
@@ -34,7 +34,7 @@ pub fn etag_of(resource: &impl ToJSON) -> String {
 /// Whether a change that was sent with this `If-Match` may be made to a resource that is answered so
 /// (RFC 9110 section 13.1.1); without the header it may.
 pub fn is_wanted(if_match: Option<&str>, resource: &impl ToJSON) -> bool {
-    if_match.is_none_or(|listed| is_match(listed, &etag_of(resource)))
+    if_match.is_none_or(|listed| is_strongly_named(listed.as_bytes(), &etag_of(resource)))
 }
 
 impl<T: Type + ToJSON> IntoResponse for Versioned<T> {
