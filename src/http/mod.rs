@@ -35,6 +35,7 @@ pub mod parameter;
 pub mod policies_api;
 pub mod precondition;
 pub mod problem;
+pub mod range_header;
 pub mod server;
 pub mod session_api;
 pub mod signing_keys_api;
