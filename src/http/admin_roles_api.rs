@@ -14,11 +14,11 @@ use crate::domain::name::{ADMIN_ROLE, RoleName};
 use crate::service::administration::Administration;
 
 use super::admin_statuses::{CreateStatuses, ListStatuses, OneStatuses, RemoveStatuses};
-use super::admin_users_api::UserPage;
 use super::answer::{Done, Granted, Refusal};
 use super::caller::ByHeader;
 use super::document::Tags;
 use super::parameter::NameText;
+use super::user_body::UserPage;
 use super::version::{CreatedVersion, Versioned, is_wanted};
 
 /// The operations on roles.

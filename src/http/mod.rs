@@ -41,6 +41,7 @@ pub mod session_api;
 pub mod signing_keys_api;
 pub mod span;
 pub mod transfer;
+pub mod user_body;
 pub mod version;
 
 use std::sync::Arc;
