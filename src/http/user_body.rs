@@ -12,7 +12,8 @@ use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::{Tags as Claims, User};
 use crate::domain::secret::Secret;
 use crate::service::administration::page::Page;
-use crate::service::administration::users::{KnownUser, NewUser};
+use crate::service::administration::user_wish::NewUser;
+use crate::service::administration::users::KnownUser;
 use crate::service::error::ServiceError;
 
 use super::parameter::NameText;
