@@ -19,7 +19,6 @@ mod audit_log;
 mod author_examples;
 mod catalog_view;
 mod command_line;
-mod command_line_users;
 mod cors;
 mod decision_table;
 mod download;
