@@ -12,6 +12,7 @@ mod admin_datasets;
 mod admin_desks;
 mod admin_files;
 mod admin_roles;
+mod admin_shares;
 mod admin_users;
 mod api_keys;
 mod audit;
