@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use poem_openapi::OpenApi;
-use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 
 use crate::domain::id::UserId;
@@ -22,6 +22,7 @@ use super::admin_statuses::{
 use super::answer::{Done, Granted, Refusal};
 use super::caller::ByHeader;
 use super::document::Tags;
+use super::if_match::IfMatch;
 use super::user_body::{
     ChangedUser, NewPassword, NewUserBody, PasswordAnswer, UserAnswer, UserPage, is_version,
 };
@@ -123,12 +124,12 @@ impl AdminUsersApi {
         user_id: Path<UserId>,
         /// The `ETag` of the user that you saw, to change no other version.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         // Before the visitor, who would read the body away.
         wish: Json<ChangedUser>,
         visitor: ByHeader,
     ) -> Result<Versioned<UserAnswer>, Refusal<ChangeStatuses>> {
-        let is_wanted = |known: &KnownUser| is_version(known, if_match.0.as_deref());
+        let is_wanted = |known: &KnownUser| is_version(known, &if_match);
         let known = self
             .administration
             .change_user(&visitor.0, user_id.0, is_wanted, |known| {
@@ -154,10 +155,10 @@ impl AdminUsersApi {
         user_id: Path<UserId>,
         /// The `ETag` of the user that you saw, to remove no other version.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         visitor: ByHeader,
     ) -> Result<Done, Refusal<RemoveStatuses>> {
-        let is_wanted = |known: &KnownUser| is_version(known, if_match.0.as_deref());
+        let is_wanted = |known: &KnownUser| is_version(known, &if_match);
         self.administration
             .remove_user(&visitor.0, user_id.0, is_wanted)
             .await?;

@@ -25,6 +25,7 @@ pub mod download_api;
 pub mod entity_tag;
 pub mod gate;
 pub mod health_api;
+pub mod if_match;
 pub mod issuers_api;
 pub mod key_set_api;
 pub mod methods;

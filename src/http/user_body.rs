@@ -16,8 +16,8 @@ use crate::service::administration::user_wish::NewUser;
 use crate::service::administration::users::KnownUser;
 use crate::service::error::ServiceError;
 
+use super::if_match::IfMatch;
 use super::parameter::NameText;
-use super::version::is_wanted;
 
 /// Claims as they are written: each a name and its values.
 type WrittenClaims = BTreeMap<String, Vec<String>>;
@@ -228,6 +228,6 @@ impl ChangedUser {
 }
 
 /// Says whether a user is the version that an `If-Match` names; without the header it is.
-pub(super) fn is_version(known: &KnownUser, if_match: Option<&str>) -> bool {
-    is_wanted(if_match, &UserAnswer::from(known.clone()))
+pub(super) fn is_version(known: &KnownUser, if_match: &IfMatch) -> bool {
+    if_match.wants(&UserAnswer::from(known.clone()))
 }

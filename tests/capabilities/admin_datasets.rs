@@ -167,6 +167,30 @@ async fn a_change_of_a_version_that_is_no_more_is_refused() {
 }
 
 #[tokio::test]
+async fn an_if_match_in_odd_bytes_changes_nothing_and_its_lines_are_one_list() {
+    let server = Server::start().await;
+    let ada = Desk::of(&server, "ada").await;
+    let seen = ada.get(&at(PUBLIC)).await;
+    let put = |lines: &[&[u8]]| {
+        let request = ada.asking(reqwest::Method::PUT, &at(PUBLIC));
+        let request = lines.iter().fold(request, |request, line| {
+            let line = reqwest::header::HeaderValue::from_bytes(line).unwrap();
+            request.header("if-match", line)
+        });
+        Answer::of(request.json(&wish("Terrain", "otto")))
+    };
+    put(&[b"\"\xe9\""]).await.problem(412);
+    put(&[b"\"one\"", b"\"other\""]).await.problem(412);
+    assert_eq!(
+        ada.get(&at(PUBLIC)).await.header("etag"),
+        seen.header("etag")
+    );
+    let etag = seen.header("etag").as_bytes();
+    let changed = put(&[b"\"other\"", etag]).await;
+    assert_eq!(changed.status, 200, "{}", changed.told());
+}
+
+#[tokio::test]
 async fn only_those_administer_whom_the_policies_let() {
     let server = Server::start().await;
     let otto = Desk::of(&server, "otto").await;
