@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::dataset::{LONGEST_TAG, MOST_TAGS};
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::{Tags, User};
 use crate::domain::secret::Secret;
 
-use super::super::catalog::{LONGEST_TAG, MOST_TAGS};
 use super::super::error::ServiceError;
 use super::{Administration, Door};
 
