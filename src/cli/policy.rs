@@ -10,11 +10,22 @@ use std::path::Path;
 use crate::app::open_bundle;
 use crate::config::Settings;
 use crate::policy::{Bundle, BundleError};
+use crate::service::policy_reload::{InForceError, in_force};
 
 use super::{Failure, print};
 
 fn open(settings: &Settings, folder: Option<&Path>) -> Result<Bundle, BundleError> {
     folder.map_or_else(|| open_bundle(settings), Bundle::load)
+}
+
+/// The policies in force.
+pub(super) fn open_live(settings: &Settings) -> Result<Bundle, Failure> {
+    in_force(settings).map_err(|error| match error {
+        InForceError::Broken(error) => broken(&error),
+        InForceError::LastGood(error) => {
+            Failure::new(error).with_hint("name the folder of the policies that you mean")
+        }
+    })
 }
 
 /// A broken bundle with its diagnostics.

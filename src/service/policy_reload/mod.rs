@@ -31,7 +31,7 @@ use super::visitor::{Credential, Visitor};
 
 pub use gate::{Gate, MOST_LINES, Passed, Refusal, RefusedEdit};
 pub use last_good::{LastGood, LastGoodError};
-pub use start::{Start, StartError, begin};
+pub use start::{InForceError, Start, StartError, begin, in_force};
 
 use seen::Seen;
 
