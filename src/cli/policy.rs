@@ -5,6 +5,9 @@ pub(super) mod format;
 pub(super) mod prove;
 pub(super) mod test;
 
+mod junit;
+mod output_file;
+
 use std::path::Path;
 
 use crate::app::open_bundle;

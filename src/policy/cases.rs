@@ -165,6 +165,28 @@ impl CaseResult {
     }
 }
 
+impl CaseResult {
+    /// The expected and the actual answer with the policies that determine them, and what decided.
+    #[must_use]
+    pub fn account(&self) -> String {
+        let by = |answer: Answer, policies: &[String]| match policies {
+            [] => answer.as_str().to_owned(),
+            policies => format!("{} by {}", answer.as_str(), policies.join(", ")),
+        };
+        let expected = by(self.expected, &self.expected_reasons);
+        let actual = by(self.actual, &self.actual_reasons);
+        let mut text = format!("expected {expected}\ngot {actual}\n");
+        for error in &self.errors {
+            text.extend([error, "\n"]);
+        }
+        text + &self.told_why()
+    }
+
+    fn told_why(&self) -> String {
+        self.why.iter().map(Account::render).collect()
+    }
+}
+
 /// Puts one case to a bundle. Met means, as for the Cedar command line: the same answer, the
 /// expected reasons among the determining policies, and the same number of errors.
 fn put(case: &Case, bundle: &Bundle) -> CaseResult {
@@ -280,8 +302,7 @@ impl CaseReport {
                 "\nWhat decided {} ({}:{})\n",
                 result.name, result.file, result.line
             );
-            text.push_str(&lead);
-            text.extend(result.why.iter().map(Account::render));
+            text.extend([lead, result.told_why()]);
         }
         for (lacking, what) in [
             (&self.without_allow_case, "allowed"),

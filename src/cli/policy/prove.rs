@@ -1,17 +1,16 @@
 //! `cedargate policy prove`: what holds for every possible request.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use tempfile::NamedTempFile;
 
 use crate::cli::{Ending, Failure, print, show};
 use crate::config::Settings;
 use crate::policy::problem::render_problems;
 use crate::policy::prove::{Effort, Invariants, Proof, ProveError, SOLVER_VARIABLE, prove};
 
+use super::output_file::write_new;
 use super::{broken, open};
 
 /// The longest time limit, in seconds: a day.
@@ -123,17 +122,5 @@ fn check_target(file: &Path) -> Result<(), Failure> {
         let error = format!("{} is there already", file.display());
         return Err(Failure::new(error).with_hint("name a file that is not there"));
     }
-    Ok(())
-}
-
-fn write_new(file: &Path, text: &str) -> io::Result<()> {
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut written = NamedTempFile::new_in(folder)?;
-    written.write_all(text.as_bytes())?;
-    written.as_file().sync_all()?;
-    written.persist_noclobber(file)?;
     Ok(())
 }
