@@ -10,14 +10,18 @@ mod output_file;
 
 use std::path::Path;
 
-use crate::app::open_bundle;
 use crate::config::Settings;
-use crate::policy::{Bundle, BundleError};
+use crate::policy::BundleError;
+use crate::policy::folder::PolicyFolder;
 
 use super::{Failure, print};
 
-fn open(settings: &Settings, folder: Option<&Path>) -> Result<Bundle, BundleError> {
-    folder.map_or_else(|| open_bundle(settings), Bundle::load)
+/// The folder that is named, or the settings' one, or what is shipped inside the program.
+fn read(settings: &Settings, folder: Option<&Path>) -> Result<PolicyFolder, BundleError> {
+    match folder.or(settings.policy_dir.as_deref()) {
+        Some(folder) => PolicyFolder::read(folder),
+        None => PolicyFolder::embedded(),
+    }
 }
 
 /// A broken bundle with its diagnostics.

@@ -4,7 +4,6 @@
 //! who asked for it and what becomes of a failure.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use cedar_policy::{Decision as CedarDecision, Schema};
 use comfy_table::{Table, presets};
@@ -31,17 +30,7 @@ pub struct CaseFiles {
 }
 
 impl CaseFiles {
-    /// The cases of the shipped bundle.
-    pub fn embedded() -> Result<Self, BundleError> {
-        Self::of(Sources::shipped(is_json)?)
-    }
-
-    /// The cases in a folder: every `.cases.json` in it and below, within the bounds of
-    /// [`Bundle::load`].
-    pub fn load(folder: &Path) -> Result<Self, BundleError> {
-        Self::of(Sources::read(folder, is_json)?)
-    }
-
+    /// The cases in the files ending in `.cases.json`; a file that cannot be used refuses all.
     pub(super) fn of(sources: Sources) -> Result<Self, BundleError> {
         if sources.problems().is_empty() {
             return Ok(Self { sources });

@@ -8,10 +8,10 @@ use clap::Args;
 use crate::cli::{Ending, Failure, print, show};
 use crate::config::Settings;
 use crate::policy::problem::render_problems;
-use crate::policy::prove::{Effort, Invariants, Proof, ProveError, SOLVER_VARIABLE, prove};
+use crate::policy::prove::{Effort, Proof, ProveError, SOLVER_VARIABLE, prove};
 
 use super::output_file::write_new;
-use super::{broken, open};
+use super::{broken, read};
 
 /// The longest time limit, in seconds: a day.
 const LONGEST_LIMIT: u64 = 86_400;
@@ -40,16 +40,12 @@ pub(in crate::cli) fn run(
     settings: &Settings,
     arguments: &ProveArguments,
 ) -> Result<Ending, Failure> {
-    let folder = arguments.dir.as_deref();
     if let Some(file) = &arguments.save {
         check_target(file)?;
     }
-    let bundle = open(settings, folder).map_err(|error| broken(&error))?;
-    let invariants = match folder.or(settings.policy_dir.as_deref()) {
-        Some(folder) => Invariants::load(folder),
-        None => Invariants::embedded(),
-    }
-    .map_err(|error| broken(&error))?;
+    let (bundle, invariants) = read(settings, arguments.dir.as_deref())
+        .and_then(|folder| Ok((folder.bundle()?, folder.invariants()?)))
+        .map_err(|error| broken(&error))?;
     let effort = Effort {
         time_limit: Duration::from_secs(arguments.time_limit),
         is_thorough: true,

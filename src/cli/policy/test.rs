@@ -6,9 +6,11 @@ use clap::Args;
 
 use crate::cli::{Ending, Failure, print, show};
 use crate::config::Settings;
-use crate::policy::cases::{CaseFiles, CaseReport};
+use crate::policy::BundleError;
+use crate::policy::cases::CaseReport;
+use crate::policy::folder::PolicyFolder;
 
-use super::{broken, junit, open, output_file};
+use super::{broken, junit, output_file, read};
 
 /// The file name that stands for standard output.
 const STANDARD_OUTPUT: &str = "-";
@@ -42,20 +44,9 @@ pub(in crate::cli) fn run(
                 .with_hint("name a file: --junit report.xml")
         });
     }
-    let folder = arguments.dir.as_deref();
-    let bundle = open(settings, folder).map_err(|error| broken(&error))?;
-    let cases = match folder.or(settings.policy_dir.as_deref()) {
-        Some(folder) => CaseFiles::load(folder),
-        None => CaseFiles::embedded(),
-    };
-    let run = |cases: CaseFiles| {
-        let mut report = cases.run(&bundle)?;
-        if arguments.coverage {
-            report.coverage = Some(cases.coverage(&bundle)?);
-        }
-        Ok(report)
-    };
-    let report = cases.and_then(run).map_err(|error| broken(&error))?;
+    let report = read(settings, arguments.dir.as_deref())
+        .and_then(|folder| put(&folder, arguments.coverage))
+        .map_err(|error| broken(&error))?;
     if is_printed {
         show(junit::xml(&report).map_err(Failure::new)?.trim_end())?;
         if let Some(coverage) = &report.coverage {
@@ -69,6 +60,15 @@ pub(in crate::cli) fn run(
     } else {
         Ending::No
     })
+}
+
+fn put(folder: &PolicyFolder, is_coverage_asked: bool) -> Result<CaseReport, BundleError> {
+    let (bundle, cases) = (folder.bundle()?, folder.cases()?);
+    let mut report = cases.run(&bundle)?;
+    if is_coverage_asked {
+        report.coverage = Some(cases.coverage(&bundle)?);
+    }
+    Ok(report)
 }
 
 fn tell(report: &CaseReport, arguments: &TestArguments) -> Result<(), Failure> {
