@@ -202,11 +202,10 @@ async fn each_of_three_mistakes_is_refused_with_a_counterexample() {
     );
 }
 
-/// Spoils the files of a folder; the names say how.
 /// What somebody did to a folder, how, and what is told of it.
-type BadInput = (&'static str, fn(&Path), &'static str);
+pub type BadInput = (&'static str, fn(&Path), &'static str);
 
-fn bad_inputs() -> Vec<BadInput> {
+pub fn bad_inputs() -> Vec<BadInput> {
     fn place(folder: &Path, name: &str) -> PathBuf {
         folder.join(name)
     }
