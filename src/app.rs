@@ -19,6 +19,7 @@ use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
 use crate::files::{FileStore, FilesError};
+use crate::http::allowance::Allowances;
 use crate::http::server::{self, Bounds};
 use crate::http::{self, Capabilities, Manners};
 use crate::policy::{Bundle, BundleError, LiveBundle};
@@ -220,7 +221,10 @@ impl App {
                 allowed_origins: settings.allowed_origins.clone(),
                 jwks_max_age: settings.jwks_max_age,
                 longest_request: settings.request_timeout,
-                largest_upload: settings.largest_upload,
+                allowances: Allowances {
+                    largest_upload: settings.largest_upload,
+                    longest_proof: settings.gate_proof_limit,
+                },
                 clock,
             },
             bounds: Bounds {

@@ -11,8 +11,9 @@ mod output_file;
 use std::path::Path;
 
 use crate::config::Settings;
-use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
+use crate::policy::{Bundle, BundleError};
+use crate::service::policy_reload::{InForceError, in_force};
 
 use super::{Failure, print};
 
@@ -22,6 +23,16 @@ fn read(settings: &Settings, folder: Option<&Path>) -> Result<PolicyFolder, Bund
         Some(folder) => PolicyFolder::read(folder),
         None => PolicyFolder::embedded(),
     }
+}
+
+/// The policies in force.
+pub(super) fn open_live(settings: &Settings) -> Result<Bundle, Failure> {
+    in_force(settings).map_err(|error| match error {
+        InForceError::Broken(error) => broken(&error),
+        InForceError::LastGood(error) => {
+            Failure::new(error).with_hint("name the folder of the policies that you mean")
+        }
+    })
 }
 
 /// A broken bundle with its diagnostics.

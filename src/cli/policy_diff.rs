@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use crate::app::{Stores, open_bundle};
+use crate::app::Stores;
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::policy::Bundle;
@@ -13,11 +13,14 @@ use crate::service::policy_review::comparison::{Circumstances, compare};
 
 use super::{Ending, Failure, policy, print, serve};
 
+/// How the policies in force are called.
+const LIVE: &str = "live";
+
 /// What `policy diff` is asked for.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The policies before: a folder, `live` for the settings' one, or the revision of those
-    #[arg(long, value_name = "DIR|REVISION|live", default_value = "live")]
+    /// The policies before: a folder, `live` for those in force, or the revision of those
+    #[arg(long, value_name = "DIR|REVISION|live", default_value = LIVE)]
     from: String,
     /// The policies after: a folder
     #[arg(long, value_name = "DIR")]
@@ -73,19 +76,16 @@ pub(super) async fn show(settings: &Settings, arguments: Arguments) -> Result<En
 }
 
 fn before(settings: &Settings, named: &str) -> Result<Bundle, Failure> {
-    let live = || open_bundle(settings).map_err(|error| policy::broken(&error));
     let folder = Path::new(named);
-    if named == "live" {
-        return live();
-    }
-    if folder.is_dir() {
+    if named != LIVE && folder.is_dir() {
         return Bundle::load(folder).map_err(|error| policy::broken(&error));
     }
-    let live = live()?;
-    if *live.revision().0 == *named {
+    let live = policy::open_live(settings)?;
+    let revision = live.revision();
+    if named == LIVE || *revision.0 == *named {
         return Ok(live);
     }
-    let error = format!("{named} is neither a folder nor the revision in force");
+    let error = format!("{named} is neither a folder nor the revision in force, {revision}");
     let hint = "check an older revision out into a folder of its own, and name that";
     Err(Failure::new(error).with_hint(hint))
 }

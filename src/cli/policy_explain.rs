@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::app::{Stores, open_bundle};
+use crate::app::Stores;
 use crate::config::Settings;
 use crate::domain::action::Action;
 use crate::domain::clock::Clock;
@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     /// The dataset's id
     #[arg(long, value_name = "ID")]
     dataset: DatasetId,
-    /// The policy folder; the settings' one if left out
+    /// The policy folder; the policies in force if left out
     #[arg(long)]
     dir: Option<PathBuf>,
     /// From which address it asks
@@ -89,10 +89,9 @@ fn action(text: &str) -> Result<Action, String> {
 /// Asks the policies, and prints what they answer and why.
 pub(super) async fn show(settings: &Settings, arguments: Arguments) -> Result<Ending, Failure> {
     let bundle = match &arguments.dir {
-        Some(folder) => Bundle::load(folder),
-        None => open_bundle(settings),
-    }
-    .map_err(|error| policy::broken(&error))?;
+        Some(folder) => Bundle::load(folder).map_err(|error| policy::broken(&error))?,
+        None => policy::open_live(settings)?,
+    };
     let catalog = read_catalog(settings).await?;
     let question = Question {
         dataset: dataset(&catalog, arguments.dataset)?,

@@ -30,3 +30,6 @@ pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long an uploaded file may take to arrive; its largest size is a setting.
 pub const UPLOAD_TIMEOUT: Duration = Duration::from_mins(30);
+
+/// How long an edit of the policies may take to be read and judged, its proofs aside.
+pub const RELOAD_OVERHEAD: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
@@ -27,9 +27,10 @@ use super::answer::{Done, Granted, Refusal};
 use super::caller::ByHeader;
 use super::catalog_api::{RecordStatusWord, VisibilityWord};
 use super::document::Tags;
+use super::if_match::IfMatch;
 use super::moment::Moment;
 use super::parameter::NameText;
-use super::version::{CreatedVersion, Versioned, is_wanted};
+use super::version::{CreatedVersion, Versioned};
 
 /// The operations on datasets.
 pub struct AdminDatasetsApi {
@@ -207,8 +208,8 @@ impl DatasetBody {
 }
 
 /// Whether a dataset is the version that `If-Match` names.
-pub(super) fn is_version(named: &NamedDataset, if_match: Option<&str>) -> bool {
-    is_wanted(if_match, &DatasetAnswer::from(named.clone()))
+pub(super) fn is_version(named: &NamedDataset, if_match: &IfMatch) -> bool {
+    if_match.wants(&DatasetAnswer::from(named.clone()))
 }
 
 fn usual_page() -> u32 {
@@ -326,12 +327,12 @@ impl AdminDatasetsApi {
         dataset_id: Path<DatasetId>,
         /// The `ETag` of the dataset that you saw, to change no other version.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         // Before the visitor, who would read the body away.
         wish: Json<DatasetBody>,
         visitor: ByHeader,
     ) -> Result<Versioned<DatasetAnswer>, Refusal<ChangeStatuses>> {
-        let is_wanted = |named: &NamedDataset| is_version(named, if_match.0.as_deref());
+        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
         let wish = wish.0.into_wish()?;
         let changed = self
             .administration
@@ -355,10 +356,10 @@ impl AdminDatasetsApi {
         dataset_id: Path<DatasetId>,
         /// The `ETag` of the dataset that you saw, to remove no other version.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         visitor: ByHeader,
     ) -> Result<Done, Refusal<RemoveStatuses>> {
-        let is_wanted = |named: &NamedDataset| is_version(named, if_match.0.as_deref());
+        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
         self.administration
             .remove_dataset(&visitor.0, dataset_id.0, &is_wanted)
             .await?;

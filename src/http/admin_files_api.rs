@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use poem::http::{Method, header};
 use poem::{Body, Request};
-use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::{Binary, Json};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiRequest, Object, OpenApi};
@@ -24,6 +24,7 @@ use super::admin_statuses::{ChangeStatuses, RemoveStatuses, UploadStatuses};
 use super::answer::Refusal;
 use super::caller::ByHeader;
 use super::document::Tags;
+use super::if_match::IfMatch;
 use super::version::Versioned;
 
 /// The operations on datasets' files.
@@ -107,13 +108,13 @@ impl AdminFilesApi {
         name: Query<Option<String>>,
         /// The `ETag` of the dataset that you saw, to change no other version.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         // Before the visitor, who would read the body away.
         file: Upload,
         visitor: ByHeader,
         request: &Request,
     ) -> Result<Versioned<DatasetAnswer>, Refusal<UploadStatuses>> {
-        let is_wanted = |named: &NamedDataset| is_version(named, if_match.0.as_deref());
+        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
         let (Upload::Tiff(Binary(body)) | Upload::Bytes(Binary(body))) = file;
         let mut bytes = Box::pin(body.into_bytes_stream());
         let name = name.0.as_deref();
@@ -142,12 +143,12 @@ impl AdminFilesApi {
         dataset_id: Path<DatasetId>,
         /// The `ETag` of the dataset that you saw, to change no other version.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         // Before the visitor, who would read the body away.
         wish: Json<ImportBody>,
         visitor: ByHeader,
     ) -> Result<Versioned<DatasetAnswer>, Refusal<ChangeStatuses>> {
-        let is_wanted = |named: &NamedDataset| is_version(named, if_match.0.as_deref());
+        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
         let path = std::path::Path::new(&wish.0.path);
         let changed = self
             .administration
@@ -171,10 +172,10 @@ impl AdminFilesApi {
         dataset_id: Path<DatasetId>,
         /// The `ETag` of the dataset that you saw, to change no other version.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         visitor: ByHeader,
     ) -> Result<Versioned<DatasetAnswer>, Refusal<RemoveStatuses>> {
-        let is_wanted = |named: &NamedDataset| is_version(named, if_match.0.as_deref());
+        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
         let changed = self
             .administration
             .remove_file(&visitor.0, dataset_id.0, &is_wanted)

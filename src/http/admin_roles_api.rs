@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
@@ -14,12 +14,13 @@ use crate::domain::name::{ADMIN_ROLE, RoleName};
 use crate::service::administration::Administration;
 
 use super::admin_statuses::{CreateStatuses, ListStatuses, OneStatuses, RemoveStatuses};
-use super::admin_users_api::UserPage;
 use super::answer::{Done, Granted, Refusal};
 use super::caller::ByHeader;
 use super::document::Tags;
+use super::if_match::IfMatch;
 use super::parameter::NameText;
-use super::version::{CreatedVersion, Versioned, is_wanted};
+use super::user_body::UserPage;
+use super::version::{CreatedVersion, Versioned};
 
 /// The operations on roles.
 pub struct AdminRolesApi {
@@ -155,11 +156,10 @@ impl AdminRolesApi {
         role: Path<RoleName>,
         /// The `ETag` of the role that you saw, to remove no other version.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         visitor: ByHeader,
     ) -> Result<Done, Refusal<RemoveStatuses>> {
-        let is_wanted =
-            |role: &RoleName| is_wanted(if_match.0.as_deref(), &RoleAnswer::from(role.clone()));
+        let is_wanted = |role: &RoleName| if_match.wants(&RoleAnswer::from(role.clone()));
         self.administration
             .remove_role(&visitor.0, &role.0, is_wanted)
             .await?;

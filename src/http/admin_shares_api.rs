@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use poem_openapi::param::{Header, Path};
+use poem_openapi::param::Path;
 use poem_openapi::{Object, OpenApi};
 
 use crate::domain::id::DatasetId;
@@ -17,7 +17,8 @@ use super::admin_statuses::{OneStatuses, RemoveStatuses};
 use super::answer::Refusal;
 use super::caller::ByHeader;
 use super::document::Tags;
-use super::version::{Versioned, is_wanted};
+use super::if_match::IfMatch;
+use super::version::Versioned;
 
 /// The operations on shares.
 pub struct AdminSharesApi {
@@ -52,10 +53,9 @@ impl AdminSharesApi {
         dataset_id: DatasetId,
         reader: Reader,
         is_shared: bool,
-        if_match: Option<&str>,
+        if_match: &IfMatch,
     ) -> Changed {
-        let is_wanted =
-            |named: &NamedDataset| is_wanted(if_match, &SharesAnswer::from(named.clone()));
+        let is_wanted = |named: &NamedDataset| if_match.wants(&SharesAnswer::from(named.clone()));
         let (administration, visitor) = (&self.administration, &visitor.0);
         let changed = if is_shared {
             administration
@@ -110,11 +110,11 @@ impl AdminSharesApi {
         username: Path<Username>,
         /// The `ETag` of the shares that you saw, to change no other version.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         visitor: ByHeader,
     ) -> Changed {
         let reader = Reader::User(username.0);
-        self.change(&visitor, dataset_id.0, reader, true, if_match.0.as_deref())
+        self.change(&visitor, dataset_id.0, reader, true, &if_match)
             .await
     }
 
@@ -135,11 +135,11 @@ impl AdminSharesApi {
         username: Path<Username>,
         /// The `ETag` of the shares that you saw, to change no other version.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         visitor: ByHeader,
     ) -> Changed {
         let reader = Reader::User(username.0);
-        self.change(&visitor, dataset_id.0, reader, false, if_match.0.as_deref())
+        self.change(&visitor, dataset_id.0, reader, false, &if_match)
             .await
     }
 
@@ -160,11 +160,11 @@ impl AdminSharesApi {
         role: Path<RoleName>,
         /// The `ETag` of the shares that you saw, to change no other version.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         visitor: ByHeader,
     ) -> Changed {
         let reader = Reader::Role(role.0);
-        self.change(&visitor, dataset_id.0, reader, true, if_match.0.as_deref())
+        self.change(&visitor, dataset_id.0, reader, true, &if_match)
             .await
     }
 
@@ -185,11 +185,11 @@ impl AdminSharesApi {
         role: Path<RoleName>,
         /// The `ETag` of the shares that you saw, to change no other version.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         visitor: ByHeader,
     ) -> Changed {
         let reader = Reader::Role(role.0);
-        self.change(&visitor, dataset_id.0, reader, false, if_match.0.as_deref())
+        self.change(&visitor, dataset_id.0, reader, false, &if_match)
             .await
     }
 }

@@ -4,26 +4,23 @@
 //! goes wrong (a panic too) into a problem, and writes one line into the access log. The line
 //! names the path and never the query, where tokens travel. The gate refuses to know any route.
 
-use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures_util::{FutureExt, Stream, StreamExt, stream};
+use futures_util::FutureExt;
 use ipnet::IpNet;
 use poem::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use poem::{Body, Endpoint, IntoResponse, Middleware, Request, Response};
 use tracing::Instrument;
 
-use crate::config::limits::{
-    BODY_TIMEOUT, LARGEST_BODY, LARGEST_HEADERS, STALL_TIMEOUT, UPLOAD_TIMEOUT,
-};
+use crate::config::limits::LARGEST_HEADERS;
 use crate::domain::clock::Clock;
 use crate::domain::id::RecordId;
 
+use super::allowance::{Allowance, Allowances};
 use super::answer;
 use super::methods::Methods;
 use super::problem::{PROBLEM_JSON, Problem};
@@ -76,10 +73,8 @@ pub struct Gate {
     pub trusted_proxies: Vec<IpNet>,
     /// How long a request may take until its response begins.
     pub longest_request: Duration,
-    /// Which requests bring a file, which is larger and takes longer than other bodies.
-    pub is_upload: fn(&Method, &str) -> bool,
-    /// The largest file that may be uploaded, in bytes.
-    pub largest_upload: u64,
+    /// How large and how slow requests may be.
+    pub allowances: Allowances,
     /// Which path takes which methods.
     pub methods: Arc<Methods>,
     /// The time, for request ids.
@@ -117,7 +112,7 @@ impl<E: Endpoint> Endpoint for Gated<E> {
         let request_id = arrival.request_id.clone();
         let span = tracing::info_span!("request", request_id);
         request.extensions_mut().insert(arrival);
-        let allowance = self.gate.allowance(&method, &path);
+        let allowance = self.gate.allowances.of(&method, &path);
 
         let answered = async {
             let mut response = match bound(&mut request, allowance) {
@@ -175,38 +170,7 @@ impl<E: Endpoint> Gated<E> {
     }
 }
 
-/// What the body of a request may be.
-#[derive(Clone, Copy)]
-struct Allowance {
-    /// The most bytes.
-    largest: u64,
-    /// How long it may take to arrive.
-    longest: Duration,
-    /// How long nothing of it may come.
-    stall: Duration,
-    /// How much longer than others the request may take because of it.
-    patience: Duration,
-}
-
 impl Gate {
-    fn allowance(&self, method: &Method, path: &str) -> Allowance {
-        if (self.is_upload)(method, path) {
-            Allowance {
-                largest: self.largest_upload,
-                longest: UPLOAD_TIMEOUT,
-                stall: STALL_TIMEOUT,
-                patience: UPLOAD_TIMEOUT,
-            }
-        } else {
-            Allowance {
-                largest: LARGEST_BODY,
-                longest: BODY_TIMEOUT,
-                stall: BODY_TIMEOUT,
-                patience: Duration::ZERO,
-            }
-        }
-    }
-
     fn arrival(&self, request: &Request) -> Arrival {
         let peer = request
             .remote_addr()
@@ -309,34 +273,9 @@ fn bound(request: &mut Request, allowance: Allowance) -> Result<(), Problem> {
     }
     if headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_LENGTH) {
         let body = request.take_body().into_bytes_stream();
-        request.set_body(Body::from_bytes_stream(bounded(body, allowance)));
+        request.set_body(Body::from_bytes_stream(allowance.bound(body)));
     }
     Ok(())
-}
-
-/// The body as far as it comes in time and is not too large.
-fn bounded(
-    body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-    allowance: Allowance,
-) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    let deadline = tokio::time::Instant::now() + allowance.longest;
-    stream::try_unfold(
-        (Box::pin(body), allowance.largest),
-        move |(mut body, left)| async move {
-            let stalled = tokio::time::Instant::now() + allowance.stall;
-            let next = tokio::time::timeout_at(deadline.min(stalled), body.next());
-            let next = next
-                .await
-                .map_err(|_| io::Error::from(ErrorKind::TimedOut))?;
-            let Some(chunk) = next.transpose()? else {
-                return Ok(None);
-            };
-            let left = left
-                .checked_sub(chunk.len() as u64)
-                .ok_or_else(|| io::Error::from(ErrorKind::FileTooLarge))?;
-            Ok(Some((chunk, (body, left))))
-        },
-    )
 }
 
 /// The length that headers tell; a streamed body of unknown length tells none.
@@ -393,8 +332,10 @@ mod tests {
                 .map(|net| net.parse().unwrap())
                 .collect(),
             longest_request: Duration::from_secs(1),
-            is_upload: |_, _| false,
-            largest_upload: 0,
+            allowances: Allowances {
+                largest_upload: 0,
+                longest_proof: Duration::ZERO,
+            },
             methods: Arc::new(Methods::default()),
             clock: Clock::standing_at(0),
             has_warned: Arc::default(),

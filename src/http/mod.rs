@@ -10,6 +10,7 @@ pub mod admin_roles_api;
 pub mod admin_shares_api;
 pub mod admin_statuses;
 pub mod admin_users_api;
+pub mod allowance;
 pub mod answer;
 pub mod api_keys_api;
 pub mod audit_api;
@@ -21,8 +22,10 @@ pub mod cors;
 pub mod docs;
 pub mod document;
 pub mod download_api;
+pub mod entity_tag;
 pub mod gate;
 pub mod health_api;
+pub mod if_match;
 pub mod issuers_api;
 pub mod key_set_api;
 pub mod methods;
@@ -33,11 +36,13 @@ pub mod parameter;
 pub mod policies_api;
 pub mod precondition;
 pub mod problem;
+pub mod range_header;
 pub mod server;
 pub mod session_api;
 pub mod signing_keys_api;
 pub mod span;
 pub mod transfer;
+pub mod user_body;
 pub mod version;
 
 use std::sync::Arc;
@@ -66,6 +71,7 @@ use admin_files_api::AdminFilesApi;
 use admin_roles_api::AdminRolesApi;
 use admin_shares_api::AdminSharesApi;
 use admin_users_api::AdminUsersApi;
+use allowance::Allowances;
 use api_keys_api::ApiKeysApi;
 use audit_api::AuditApi;
 use catalog_api::CatalogApi;
@@ -115,8 +121,8 @@ pub struct Manners {
     pub jwks_max_age: Duration,
     /// How long a request may take until its response begins.
     pub longest_request: Duration,
-    /// The largest file that may be uploaded, in bytes.
-    pub largest_upload: u64,
+    /// How large and how slow requests may be.
+    pub allowances: Allowances,
     /// The time.
     pub clock: Clock,
 }
@@ -232,8 +238,7 @@ pub fn routes(
     let gate = Gate {
         trusted_proxies: manners.trusted_proxies,
         longest_request: manners.longest_request,
-        is_upload: admin_files_api::is_upload,
-        largest_upload: manners.largest_upload,
+        allowances: manners.allowances,
         methods,
         clock: manners.clock,
         has_warned: Arc::default(),

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use poem::http::Method;
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
 
@@ -13,7 +14,7 @@ use crate::policy::bundle::ListedPolicy;
 use crate::policy::problem::Problem;
 use crate::policy::prove::ProvedInvariant;
 use crate::service::administration::Administration;
-use crate::service::policy_reload::{Refusal, RefusedEdit};
+use crate::service::policy_reload::{MOST_LINES, Refusal, RefusedEdit};
 
 use super::answer::{self, Granted, Statuses};
 use super::caller::ByHeader;
@@ -24,6 +25,11 @@ use super::moment::Moment;
 pub struct PoliciesApi {
     /// What shows them.
     pub administration: Arc<Administration>,
+}
+
+/// Whether a request reloads the policies, which waits for their proofs.
+pub fn is_reload(method: &Method, path: &str) -> bool {
+    *method == Method::POST && path == "/admin/policies/reload"
 }
 
 /// The policies of this server.
@@ -49,9 +55,9 @@ pub struct RefusedEditAnswer {
     pub refused_at: Moment,
     /// What kind of reason it is.
     pub reason: String,
-    /// Each reason, in one line.
+    /// Each reason, in one line; the first hundred, and how many more there are.
     pub details: Vec<String>,
-    /// What is wrong in which file, if it is not valid.
+    /// What is wrong in which file, if it is not valid; the first hundred.
     pub diagnostics: Vec<PolicyDiagnostic>,
     /// The invariants that are violated or unproven.
     pub invariants: Vec<BrokenInvariant>,
@@ -102,11 +108,16 @@ impl From<&RefusedEdit> for RefusedEditAnswer {
             refused_at: Moment(edit.unix_millis.div_euclid(1000)),
             reason: edit.why.kind().to_owned(),
             details: edit.why.lines(),
-            diagnostics: diagnostics.iter().map(PolicyDiagnostic::from).collect(),
+            diagnostics: diagnostics
+                .iter()
+                .take(MOST_LINES)
+                .map(PolicyDiagnostic::from)
+                .collect(),
             invariants: edit
                 .why
                 .broken_invariants()
                 .into_iter()
+                .take(MOST_LINES)
                 .map(invariant)
                 .collect(),
         }

@@ -1,7 +1,7 @@
 //! Conditional requests: what `If-...` headers ask before a file is sent.
 //!
 //! Pure logic over headers, an entity tag and a date (RFC 9110 sections 8.8 and 13). It refuses
-//! to know files, tokens and answers.
+//! to know files, tokens and answers, and how entity tags are read ([`mod@super::entity_tag`]).
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -9,6 +9,8 @@ use poem::http::header::{
     HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
 };
 use poem::http::{HeaderMap, HeaderValue, Method};
+
+use super::entity_tag::{entity_tag, is_strongly_named, is_strongly_same, is_weakly_named};
 
 /// The last second that an HTTP date can tell: the end of the year 9999.
 const LAST_SECOND: u64 = 253_402_300_799;
@@ -45,7 +47,7 @@ pub fn http_date(unix_seconds: i64) -> String {
 pub fn evaluate(method: &Method, headers: &HeaderMap, now: Validators<'_>) -> Precondition {
     let is_reading = matches!(*method, Method::GET | Method::HEAD);
     if let Some(listed) = joined(headers, &IF_MATCH) {
-        if !names_tag(&listed, now.etag, is_strongly_same) {
+        if !is_strongly_named(&listed, now.etag) {
             return Precondition::Failed;
         }
     } else if let Some(date) = date_in(headers, &IF_UNMODIFIED_SINCE)
@@ -54,7 +56,7 @@ pub fn evaluate(method: &Method, headers: &HeaderMap, now: Validators<'_>) -> Pr
         return Precondition::Failed;
     }
     if let Some(listed) = joined(headers, &IF_NONE_MATCH) {
-        if names_tag(&listed, now.etag, is_weakly_same) {
+        if is_weakly_named(&listed, now.etag) {
             return if is_reading {
                 Precondition::NotModified
             } else {
@@ -68,11 +70,6 @@ pub fn evaluate(method: &Method, headers: &HeaderMap, now: Validators<'_>) -> Pr
         return Precondition::NotModified;
     }
     Precondition::Met
-}
-
-/// Says whether an `If-Match` (RFC 9110 section 13.1.1) names the version with this entity tag.
-pub(super) fn is_match(listed: &str, etag: &str) -> bool {
-    names_tag(listed.as_bytes(), etag, is_strongly_same)
 }
 
 /// Says whether `If-Range` (RFC 9110 section 13.1.5) lets a `Range` header count.
@@ -117,60 +114,6 @@ fn http_seconds(value: &[u8]) -> Option<i64> {
     i64::try_from(since.as_secs()).ok()
 }
 
-/// Says whether a list of entity tags, or `*`, names `etag`.
-///
-/// What follows a malformed tag is not looked at: such a list names fewer versions, so that
-/// `If-Match` fails and `If-None-Match` sends the file.
-fn names_tag(listed: &[u8], etag: &str, is_same: fn(&[u8], &[u8]) -> bool) -> bool {
-    let mut rest = listed.trim_ascii();
-    if rest == b"*" {
-        return true;
-    }
-    loop {
-        while let [b',' | b' ' | b'\t', more @ ..] = rest {
-            rest = more;
-        }
-        let Some((tag, more)) = entity_tag(rest) else {
-            return false;
-        };
-        let more = more.trim_ascii_start();
-        if !matches!(more, [] | [b',', ..]) {
-            return false;
-        }
-        if is_same(tag, etag.as_bytes()) {
-            return true;
-        }
-        rest = more;
-    }
-}
-
-/// Splits an entity tag (RFC 9110 section 8.8.3) off the start of a value.
-fn entity_tag(value: &[u8]) -> Option<(&[u8], &[u8])> {
-    let prefix = if value.starts_with(b"W/") { 2 } else { 0 };
-    let [b'"', opaque @ ..] = value.get(prefix..)? else {
-        return None;
-    };
-    let length = opaque
-        .iter()
-        .position(|c| !matches!(c, 0x21 | 0x23..=0x7e | 0x80..))?;
-    let is_closed = opaque.get(length) == Some(&b'"');
-    if is_closed {
-        value.split_at_checked(prefix + length + 2)
-    } else {
-        None
-    }
-}
-
-/// Strong comparison (RFC 9110 section 8.8.3.2): both strong, and the same characters.
-fn is_strongly_same(one: &[u8], other: &[u8]) -> bool {
-    one == other && !one.starts_with(b"W/")
-}
-
-/// Weak comparison (RFC 9110 section 8.8.3.2): the same characters, weak or strong.
-fn is_weakly_same(one: &[u8], other: &[u8]) -> bool {
-    one.strip_prefix(b"W/").unwrap_or(one) == other.strip_prefix(b"W/").unwrap_or(other)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,29 +147,14 @@ mod tests {
 
     #[test]
     fn if_match_goes_on_for_the_tag_a_list_with_it_and_a_star() {
-        for value in [
-            ETAG,
-            "\"x\", \"abc\"",
-            " \"x\",,\t\"abc\" ,\"y\"",
-            "*",
-            " * ",
-        ] {
+        for value in [ETAG, "\"x\", \"abc\"", "*"] {
             assert_eq!(on_get(&[("if-match", value)]), Met, "{value}");
         }
     }
 
     #[test]
     fn if_match_fails_for_another_tag_a_weak_one_and_what_is_no_tag() {
-        for value in [
-            "\"x\"",
-            "W/\"abc\"",
-            "abc",
-            "",
-            "\"abc",
-            "\"abc\"x",
-            "\"x\" \"abc\"",
-            "*, \"x\"",
-        ] {
+        for value in ["\"x\"", "W/\"abc\"", "abc", ""] {
             assert_eq!(on_get(&[("if-match", value)]), Failed, "{value}");
         }
     }
@@ -254,7 +182,7 @@ mod tests {
 
     #[test]
     fn if_none_match_goes_on_for_another_tag_and_what_is_no_tag() {
-        for value in ["\"x\"", "w/\"abc\"", "abc", "", "\"x\" \"abc\"", "\"ABC\""] {
+        for value in ["\"x\"", "abc", ""] {
             assert_eq!(on_get(&[("if-none-match", value)]), Met, "{value}");
         }
     }
@@ -266,17 +194,6 @@ mod tests {
             on_get(&[("if-none-match", "\"x\""), ("if-none-match", ETAG)]),
             NotModified
         );
-    }
-
-    #[test]
-    fn a_comma_inside_a_tag_does_not_end_it() {
-        let now = Validators {
-            etag: "\"a,b\"",
-            ..NOW
-        };
-        let evaluate = |value| evaluate(&Method::GET, &headers(&[("if-none-match", value)]), now);
-        assert_eq!(evaluate("\"x\", \"a,b\""), NotModified);
-        assert_eq!(evaluate("\"a\", \"b\""), Met);
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Versions of resources: the `ETag` of a JSON answer, and `If-Match` against it.
+//! Versions of resources: JSON answers with the `ETag` of what they tell.
 //!
 //! An answer's entity tag is the SHA-256 of its bytes, so that it is strong (RFC 9110 section 8.8.1)
-//! and nobody has to keep it. This module refuses to know what is answered.
+//! and nobody has to keep it. This module refuses to know what is answered, and what a change is
+//! compared with ([`mod@super::if_match`]).
 
 use poem::IntoResponse;
 use poem::Response;
@@ -12,7 +13,6 @@ use poem_openapi::types::{ToJSON, Type};
 use sha2::{Digest, Sha256};
 
 use super::answer::{Granted, text_header};
-use super::precondition::is_match;
 
 /// A 200 with a JSON body, and the `ETag` with which to change it.
 pub struct Versioned<T>(pub T);
@@ -29,12 +29,6 @@ pub struct CreatedVersion<T> {
 pub fn etag_of(resource: &impl ToJSON) -> String {
     let digest = Sha256::digest(resource.to_json_string().as_bytes());
     format!("\"{}\"", hex::encode(digest))
-}
-
-/// Whether a change that was sent with this `If-Match` may be made to a resource that is answered so
-/// (RFC 9110 section 13.1.1); without the header it may.
-pub fn is_wanted(if_match: Option<&str>, resource: &impl ToJSON) -> bool {
-    if_match.is_none_or(|listed| is_match(listed, &etag_of(resource)))
 }
 
 impl<T: Type + ToJSON> IntoResponse for Versioned<T> {
@@ -95,23 +89,5 @@ impl<T: Type + ToJSON> ApiResponse for CreatedVersion<T> {
 
     fn register(registry: &mut Registry) {
         T::register(registry);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_is_wanted_of_the_version_it_names_and_of_no_other() {
-        let seen = "a resource".to_owned();
-        let etag = etag_of(&seen);
-        assert!(is_wanted(None, &seen));
-        assert!(is_wanted(Some("*"), &seen));
-        assert!(is_wanted(Some(&etag), &seen));
-        assert!(is_wanted(Some(&format!("\"other\", {etag}")), &seen));
-        assert!(!is_wanted(Some(&format!("W/{etag}")), &seen));
-        assert!(!is_wanted(Some(&etag), &"another".to_owned()));
-        assert!(!is_wanted(Some(""), &seen));
     }
 }

@@ -1,12 +1,11 @@
-//! Administration of datasets and shares: made, listed, shown, changed, removed, each asked and on record.
+//! Administration of datasets: made, listed, shown, changed, removed, each asked and on record.
 
 use serde_json::{Value, json};
 
 use crate::admin_users::Desk;
 use crate::audit::records;
 use crate::server::{
-    Answer, CATALOG, DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN, WITHOUT_FILE,
-    Wish,
+    Answer, CATALOG, DRAFT, INTERNAL, PRIVATE, PUBLIC, Server, UNKNOWN, WITHOUT_FILE, Wish,
 };
 
 pub const DATASETS: &str = "/admin/datasets";
@@ -165,57 +164,30 @@ async fn a_change_of_a_version_that_is_no_more_is_refused() {
         .problem(412);
     let file = of_version(reqwest::Method::DELETE, at(PUBLIC) + "/file");
     Answer::of(file).await.problem(412);
-    let share = of_version(reqwest::Method::PUT, at(PUBLIC) + "/shares/users/otto");
-    Answer::of(share).await.problem(412);
-    let shares = ada.get(&(at(PUBLIC) + "/shares")).await;
-    let share = ada
-        .asking(reqwest::Method::PUT, &(at(PUBLIC) + "/shares/users/otto"))
-        .header("if-match", shares.header("etag"));
-    assert_eq!(Answer::of(share).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_share_opens_and_its_withdrawal_closes_and_doing_it_twice_does_no_harm() {
+async fn an_if_match_in_odd_bytes_changes_nothing_and_its_lines_are_one_list() {
     let server = Server::start().await;
     let ada = Desk::of(&server, "ada").await;
-    let otto = server.session("otto").await;
-    let shares = at(RESTRICTED) + "/shares";
-    let of_otto = format!("{shares}/users/otto");
-    server.mint(RESTRICTED, Some(&otto)).await.problem(403);
-    for _ in 0..2 {
-        let opened = ada.put(&of_otto, json!({})).await;
-        assert_eq!(
-            opened.json(),
-            json!({"users": ["otto"], "roles": ["hydrology"]})
-        );
-        assert_eq!(ada.get(&shares).await.header("etag"), opened.header("etag"));
-    }
-    let token = server.mint(RESTRICTED, Some(&otto)).await.token();
-    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
-    for _ in 0..2 {
-        let withdrawn = ada.delete(&of_otto).await;
-        assert_eq!(
-            withdrawn.json(),
-            json!({"users": [], "roles": ["hydrology"]})
-        );
-    }
-    server.download(RESTRICTED, &token).await.problem(403);
-
-    let mo = server.session("mo").await;
-    assert_eq!(server.mint(RESTRICTED, Some(&mo)).await.status, 200);
-    let of_role = format!("{shares}/roles/hydrology");
-    assert_eq!(ada.delete(&of_role).await.status, 200);
-    server.mint(RESTRICTED, Some(&mo)).await.problem(403);
-    assert_eq!(ada.put(&of_role, json!({})).await.status, 200);
-    assert_eq!(server.mint(RESTRICTED, Some(&mo)).await.status, 200);
-
-    let unknown = |kind: &str| format!("{shares}/{kind}/nobody");
-    ada.put(&unknown("users"), json!({})).await.problem(404);
-    ada.put(&unknown("roles"), json!({})).await.problem(404);
-    assert_eq!(ada.delete(&unknown("users")).await.status, 200);
-    ada.put(&format!("{shares}/users/No%20Name"), json!({}))
-        .await
-        .problem(422);
+    let seen = ada.get(&at(PUBLIC)).await;
+    let put = |lines: &[&[u8]]| {
+        let request = ada.asking(reqwest::Method::PUT, &at(PUBLIC));
+        let request = lines.iter().fold(request, |request, line| {
+            let line = reqwest::header::HeaderValue::from_bytes(line).unwrap();
+            request.header("if-match", line)
+        });
+        Answer::of(request.json(&wish("Terrain", "otto")))
+    };
+    put(&[b"\"\xe9\""]).await.problem(412);
+    put(&[b"\"one\"", b"\"other\""]).await.problem(412);
+    assert_eq!(
+        ada.get(&at(PUBLIC)).await.header("etag"),
+        seen.header("etag")
+    );
+    let etag = seen.header("etag").as_bytes();
+    let changed = put(&[b"\"other\"", etag]).await;
+    assert_eq!(changed.status, 200, "{}", changed.told());
 }
 
 #[tokio::test]

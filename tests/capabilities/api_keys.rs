@@ -1,4 +1,7 @@
-//! API keys: made once, limited at will, revoked at once.
+//! API keys: made once, listed, and the business of their owner.
+
+mod limits;
+mod lives;
 
 use cedargate::domain::api_key::KeyText;
 use reqwest::Method;
@@ -6,10 +9,7 @@ use serde_json::{Value, json};
 
 use crate::audit::records;
 use crate::mint::part;
-use crate::server::{
-    Answer, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, WITHOUT_FILE, Wish,
-};
-use crate::storage::record;
+use crate::server::{Answer, PRIVATE, PUBLIC, RESTRICTED, Server, Wish};
 
 const KEYS: &str = "/auth/api-keys";
 
@@ -124,129 +124,6 @@ async fn a_key_is_shown_once_and_stored_hashed() {
 }
 
 #[tokio::test]
-async fn a_key_limited_to_read_manages_nothing() {
-    let server = Server::start().await;
-    let mo = server.session("mo").await;
-    let wish = json!({"name": "reader", "actions": ["read"]});
-    let (id, reader) = key(&server, Session(&mo), wish).await;
-    assert_eq!(mint(&server, RESTRICTED, &reader).await.status, 200);
-    let shown = Key(&reader);
-    let more = create(&server, shown, json!({"name": "more"})).await;
-    more.problem(403);
-    list(&server, shown, "").await.problem(403);
-    revoke(&server, shown, &id).await.problem(403);
-    assert_eq!(mint(&server, RESTRICTED, &reader).await.status, 200);
-
-    let (full_id, full) = key(&server, Session(&mo), json!({"name": "full"})).await;
-    key(&server, Key(&full), json!({"name": "more"})).await;
-    assert_eq!(revoke(&server, Key(&full), &id).await.status, 204);
-    assert_eq!(revoke(&server, Key(&full), &full_id).await.status, 204);
-    revoke(&server, Key(&full), &full_id).await.problem(401);
-}
-
-#[tokio::test]
-async fn a_key_limited_to_one_dataset_opens_no_other() {
-    let server = Server::start().await;
-    let olivia = server.session("olivia").await;
-    let wish = json!({"name": "one", "datasets": [PRIVATE.to_uppercase()]});
-    let (id, one) = key(&server, Session(&olivia), wish).await;
-    let token = mint(&server, PRIVATE, &one).await.token();
-    assert_eq!(server.download(PRIVATE, &token).await.status, 200);
-    for other in [PUBLIC, INTERNAL, RESTRICTED, WITHOUT_FILE] {
-        mint(&server, other, &one).await.problem(404);
-        let download = server.get(&format!("/datasets/{other}/download/cog"));
-        Answer::of(showing(download, Key(&one))).await.problem(404);
-    }
-    create(&server, Key(&one), json!({"name": "more"}))
-        .await
-        .problem(403);
-    let records = records(&server).await;
-    let denied: Vec<_> = records
-        .iter()
-        .filter(|record| record["key_id"] == *id && record["outcome"] == "denied")
-        .collect();
-    assert_eq!(denied.len(), 8);
-    for record in denied {
-        let reason = "the resource is beyond the limit of the API key";
-        assert_eq!(record["reason"], reason);
-        assert_eq!(record["determining_policies"], json!([]));
-    }
-}
-
-#[tokio::test]
-async fn a_key_without_the_action_read_opens_nothing() {
-    let server = Server::start().await;
-    let otto = server.session("otto").await;
-    let wish = json!({"name": "looker", "actions": ["discover"]});
-    let (_, looker) = key(&server, Session(&otto), wish).await;
-    mint(&server, PUBLIC, &looker).await.problem(403);
-    let reason = "the action is beyond the limit of the API key";
-    let records = records(&server).await;
-    assert!(records.iter().any(|record| record["reason"] == reason));
-}
-
-#[tokio::test]
-async fn a_revoked_key_closes_its_download_tokens() {
-    let server = Server::start().await;
-    let mo = server.session("mo").await;
-    let (id, text) = key(&server, Session(&mo), json!({"name": "brief"})).await;
-    let token = mint(&server, RESTRICTED, &text).await.token();
-    let of_session = server.mint(RESTRICTED, Some(&mo)).await.token();
-    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
-    let answer = revoke(&server, Session(&mo), &id).await;
-    assert_eq!(answer.status, 204);
-    assert!(answer.body.is_empty());
-    server.download(RESTRICTED, &token).await.problem(401);
-    mint(&server, RESTRICTED, &text).await.problem(401);
-    assert_eq!(server.download(RESTRICTED, &of_session).await.status, 200);
-}
-
-#[tokio::test]
-async fn a_key_revoked_elsewhere_closes_within_a_second_and_after_a_restart() {
-    let server = Server::start().await;
-    let mo = server.session("mo").await;
-    let (id, text) = key(&server, Session(&mo), json!({"name": "brief"})).await;
-    let token = mint(&server, RESTRICTED, &text).await.token();
-    let server = server.restarted().await;
-    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
-    let database = server.database().await;
-    let mo = database.find_login(&"mo".parse().unwrap()).await;
-    let (mo, id) = (mo.unwrap().unwrap().user.id, id.parse().unwrap());
-    let record = record(server.clock.unix_millis().unsigned_abs());
-    assert_eq!(database.remove_api_key(mo, id, &record).await, Ok(true));
-    crate::eventually(async || server.download(RESTRICTED, &token).await.status == 401).await;
-    mint(&server, RESTRICTED, &text).await.problem(401);
-}
-
-#[tokio::test]
-async fn an_expired_key_closes_with_its_download_tokens() {
-    let server = Server::start().await;
-    let mo = server.session("mo").await;
-    let wish = json!({"name": "brief", "expires_at": in_seconds(&server, 60)});
-    let (_, text) = key(&server, Session(&mo), wish).await;
-    server
-        .clock
-        .advance(59_000 - server.clock.unix_millis() % 1000);
-    let token = mint(&server, RESTRICTED, &text).await.token();
-    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
-    server.clock.advance(1_000);
-    mint(&server, RESTRICTED, &text).await.problem(401);
-    server.download(RESTRICTED, &token).await.problem(401);
-}
-
-#[tokio::test]
-async fn a_key_of_a_disabled_user_closes() {
-    let server = Server::start().await;
-    let otto = server.session("otto").await;
-    let (_, text) = key(&server, Session(&otto), json!({"name": "k"})).await;
-    assert_eq!(mint(&server, INTERNAL, &text).await.status, 200);
-    server
-        .apply("[[users]]\nusername = \"otto\"\ndisabled = true\n")
-        .await;
-    crate::eventually(async || mint(&server, INTERNAL, &text).await.status == 401).await;
-}
-
-#[tokio::test]
 async fn a_wrong_secret_is_refused_and_counted_and_a_malformed_key_is_a_bad_request() {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "3".to_owned())];
     let server = Server::wished(Wish {
@@ -265,32 +142,6 @@ async fn a_wrong_secret_is_refused_and_counted_and_a_malformed_key_is_a_bad_requ
         .problem(401);
     mint(&server, PUBLIC, &forged).await.problem(429);
     assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
-}
-
-#[tokio::test]
-async fn last_used_is_told() {
-    let server = Server::start().await;
-    let mo = server.session("mo").await;
-    let (_, text) = key(&server, Session(&mo), json!({"name": "k"})).await;
-    let told = async || {
-        let listed = list(&server, Key(&text), "").await.json();
-        listed["items"][0]["last_used"].clone()
-    };
-    let at = |seconds: i64| {
-        let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
-        json!(time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
-    };
-    let listed = list(&server, Session(&mo), "").await.json();
-    assert_eq!(listed["items"][0]["last_used"], Value::Null);
-    let first = server.clock.unix_seconds();
-    assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
-    crate::eventually(async || told().await == at(first)).await;
-    server.clock.advance(3_599_000);
-    assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
-    assert_eq!(told().await, at(first));
-    server.clock.advance(1_000);
-    assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
-    crate::eventually(async || told().await == at(first + 3600)).await;
 }
 
 #[tokio::test]
@@ -380,20 +231,6 @@ async fn a_wish_that_makes_no_sense_is_unprocessable() {
 }
 
 #[tokio::test]
-async fn a_key_makes_none_that_outlives_it() {
-    let server = Server::start().await;
-    let mo = server.session("mo").await;
-    let wish = |seconds| json!({"name": "k", "expires_at": in_seconds(&server, seconds)});
-    let (_, brief) = key(&server, Session(&mo), wish(60)).await;
-    let shown = Key(&brief);
-    create(&server, shown, json!({"name": "k"}))
-        .await
-        .problem(422);
-    create(&server, shown, wish(61)).await.problem(422);
-    key(&server, shown, wish(60)).await;
-}
-
-#[tokio::test]
 async fn making_and_revoking_are_on_record_by_the_keys_id() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
@@ -419,30 +256,4 @@ async fn making_and_revoking_are_on_record_by_the_keys_id() {
             format!("api_key_revoke refused the user has no API key {id}"),
         ]
     );
-}
-
-const SPEAKING_OF_KEYS: &str = r#"
-@id("sessions") @reason("x")
-permit (principal, action, resource) when { context.authentication == "password" };
-@id("narrow-keys") @reason("x")
-permit (principal, action, resource)
-when { context.authentication == "api_key" && context has key && context.key has datasets
-       && context.key.datasets.contains("2489e9ad-2ee2-8e00-8ec9-32d5f69181c0") };
-"#;
-
-#[tokio::test]
-async fn policies_speak_of_the_key_at_the_mint_and_at_the_download() {
-    let server = Server::wished(Wish {
-        policies: Some(SPEAKING_OF_KEYS),
-        ..Wish::default()
-    })
-    .await;
-    let mo = server.session("mo").await;
-    let (_, wide) = key(&server, Session(&mo), json!({"name": "wide"})).await;
-    mint(&server, PUBLIC, &wide).await.problem(404);
-    let wish = json!({"name": "narrow", "datasets": [PUBLIC]});
-    let (_, narrow) = key(&server, Session(&mo), wish).await;
-    let token = mint(&server, PUBLIC, &narrow).await.token();
-    assert_eq!(server.download(PUBLIC, &token).await.status, 200);
-    assert_eq!(server.login("mo", PASSWORD).await.status, 200);
 }

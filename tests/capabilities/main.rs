@@ -12,13 +12,14 @@ mod admin_datasets;
 mod admin_desks;
 mod admin_files;
 mod admin_roles;
+mod admin_shares;
 mod admin_users;
 mod api_keys;
 mod audit;
 mod audit_log;
+mod author_examples;
 mod catalog_view;
 mod command_line;
-mod command_line_users;
 mod cors;
 mod decision_table;
 mod download;
@@ -46,7 +47,8 @@ mod views;
 
 use std::time::{Duration, Instant};
 
-/// Waits until something holds, and fails when it does not within the second that is promised.
+/// Waits until something holds, and fails when it does not within five seconds: one is promised, and the
+/// machine may be doing something else.
 ///
 /// The promise is about real time, so this is the one place that looks at it; each round asks the
 /// server again, which takes its own time.

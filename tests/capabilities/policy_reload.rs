@@ -10,10 +10,10 @@ use cedargate::policy::Bundle;
 use serde_json::Value;
 
 use crate::audit::records;
-use crate::command_line::{copy, policies, repository};
+use crate::command_line::{cedargate, copy, policies, repository};
 use crate::eventually;
 use crate::policy_proof::spoil;
-use crate::server::{Answer, PUBLIC, Server, Wish};
+use crate::server::{Answer, INTERNAL, PUBLIC, Server, Wish};
 
 const BROKEN: &str = "@id(\"secret-word\")\npermit (principal, action, resorce);\n";
 
@@ -142,6 +142,53 @@ async fn an_edit_that_fails_its_cases_is_refused() {
     let refused = shown(&server, &session).await["refused"].clone();
     let first = refused["details"][0].as_str().unwrap();
     assert!(first.contains(".cases.json:"), "{first}");
+}
+
+#[tokio::test]
+async fn an_edit_is_compared_with_what_is_in_force_also_where_the_folder_holds_it_already() {
+    let folder = policies();
+    let server = server_on(folder.path(), "require", "off").await;
+    let live = health(&server).await["revision"].clone();
+    let live = live.as_str().unwrap();
+    spoil(folder.path(), "internal.cedar", "&&", "||");
+    reload(&server, &server.session("ada").await)
+        .await
+        .problem(409);
+    let data = server.folder.path().to_str().unwrap();
+    let edited = folder.path().to_str().unwrap();
+    let settings = [
+        ("CEDARGATE_DATA_DIR", data),
+        ("CEDARGATE_POLICY_DIR", edited),
+    ];
+    let run = |words: &[&str]| cedargate(server.folder.path(), words, &settings);
+    for from in ["live", live] {
+        let diff = ["policy", "diff", "--from", from, "--to", edited, "--json"];
+        let compared = run(&diff);
+        assert_eq!(compared.code, 0, "{}", compared.messages);
+        let compared: Value = serde_json::from_str(&compared.data).unwrap();
+        assert_eq!(compared["from"], live);
+        assert_ne!(compared["changed"], 0);
+    }
+    let other = revision_of(folder.path());
+    let unknown = run(&["policy", "diff", "--from", &other, "--to", edited]);
+    assert_eq!(unknown.code, 1);
+    let told = unknown.messages;
+    assert!(
+        told.contains(&other) && told.contains(live) && told.contains("hint: "),
+        "{told}"
+    );
+    let question = [
+        "--principal",
+        "mo",
+        "--action",
+        "read",
+        "--dataset",
+        INTERNAL,
+        "--json",
+    ];
+    let explained = run(&[&["policy", "explain"], &question[..]].concat());
+    let explained: Value = serde_json::from_str(&explained.data).unwrap();
+    assert_eq!(explained["revision"], live);
 }
 
 const EMBARGO: &str = "@id(\"embargo\")\n\

@@ -3,6 +3,7 @@
 import re
 import shutil
 import signal
+import subprocess
 
 import pytest
 
@@ -61,6 +62,13 @@ def shown_policies(server):
     return answer.json()
 
 
+def policy_metrics(server):
+    """The values of the metrics about policies, by name and label."""
+    lines = server.get("/metrics").text.splitlines()
+    shown = (line.rsplit(" ", 1) for line in lines if line.startswith("cedargate_policy_"))
+    return {name: float(value) for name, value in shown}
+
+
 def test_a_hangup_reloads_the_folder_and_the_log_says_what_that_came_to(
     make_gateway_with_policies,
 ):
@@ -79,9 +87,15 @@ def test_a_hangup_reloads_the_folder_and_the_log_says_what_that_came_to(
     ready = health(server)
     assert (ready["status"], ready["revision"]) == ("degraded", edited)
     assert public_lifetime(server) == 50
+    edits = {
+        'cedargate_policy_reloads_total{outcome="granted"}': 1,
+        'cedargate_policy_reloads_total{outcome="refused"}': 1,
+    }
+    assert policy_metrics(server) == {**edits, "cedargate_policy_folder_refused": 1}
     broken.unlink()
     assert hang_up(server, RELOADED)["revision"] == edited
     assert health(server)["status"] == "ready"
+    assert policy_metrics(server) == {**edits, "cedargate_policy_folder_refused": 0}
     assert server.stop() == 0
 
 
@@ -135,3 +149,83 @@ def test_without_a_solver_nothing_new_comes_into_force_where_proofs_are_required
     refused = shown_policies(server)["refused"]
     assert "without a solver" in refused["reason"]
     assert server.stop() == 0
+
+
+def test_a_proof_that_takes_too_long_refuses_the_edit_and_outlasts_other_requests(
+    make_gateway_with_policies,
+):
+    server = make_gateway_with_policies(
+        CEDARGATE_GATE_PROOFS="require",
+        CEDARGATE_GATE_PROOF_LIMIT="3",
+        CEDARGATE_REQUEST_TIMEOUT="1",
+    )
+    solver = server.folder / "cvc5"
+    slow = server.folder / "slow"
+    greeting = 'if [ "$1" != --version ] && [ -e "' + str(slow) + '" ]; then exec sleep 600; fi'
+    solver.write_text(f'#!/bin/sh\n{greeting}\nexec {shutil.which("cvc5")} "$@"\n')
+    solver.chmod(0o755)
+    server.settings["CVC5"] = str(solver)
+    server.start()
+    first = health(server)
+    assert first["status"] == "ready", first
+    slow.touch()
+    shorten_public_tokens(server, 50)
+    bearer = {"Authorization": f"Bearer {server.login(ADMIN)}"}
+    answer = server.post("/admin/policies/reload", headers=bearer)
+    assert answer.status_code == 409, answer.text
+    assert "the time was over" in answer.json()["detail"]
+    assert health(server)["revision"] == first["revision"]
+    slow.unlink()
+    answer = server.post("/admin/policies/reload", headers=bearer)
+    assert (answer.status_code, public_lifetime(server)) == (200, 50), answer.text
+    assert server.stop() == 0
+
+
+def test_a_git_checkout_of_another_branch_comes_into_force_as_a_whole(
+    make_gateway_with_policies,
+):
+    server = make_gateway_with_policies(CEDARGATE_GATE_PROOFS="off")
+    folder = server.folder / "policies"
+
+    def git(*words):
+        names = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
+        subprocess.run(["git", *names, *words], cwd=folder, check=True, capture_output=True)
+
+    git("init", "--initial-branch=live")
+    git("add", ".")
+    git("commit", "--message=live")
+    git("checkout", "-b", "next")
+    # One edit over many files.
+    shorten_public_tokens(server, 50)
+    git("mv", "public.cedar", "open.cedar")
+    for number in range(50):
+        name = f"extra-{number}"
+        policy = f'@id("{name}")\nforbid (principal, action, resource == Dataset::"{name}");\n'
+        (folder / f"{name}.cedar").write_text(policy)
+    git("add", ".")
+    git("commit", "--message=next")
+    git("checkout", "live")
+    server.start()
+    before = health(server)["revision"]
+    git("checkout", "next")
+    until(lambda: health(server)["revision"] != before, "the other branch comes into force")
+    assert public_lifetime(server) == 50
+    policies = shown_policies(server)["in_force"]["policies"]
+    assert sum("extra-" in policy["id"] for policy in policies) == 50
+    git("checkout", "live")
+    until(lambda: health(server)["revision"] == before, "the first branch is in force again")
+    came = [line for line in server.log_lines() if "came into force" in line["message"]]
+    assert len(came) == 2, came
+    assert server.stop() == 0
+
+
+def test_a_first_start_on_a_broken_folder_is_refused_with_its_diagnostics(
+    make_gateway_with_policies,
+):
+    server = make_gateway_with_policies()
+    broken = server.folder / "policies" / "broken.cedar"
+    broken.write_text('@id("x")\npermit (principal, action, resorce);\n')
+    done = server.run("serve", "--demo", check=False)
+    assert done.returncode == 1
+    assert re.search(r"broken\.cedar:2:\d+", done.stderr), done.stderr
+    assert "resorce" in done.stderr

@@ -118,6 +118,9 @@ pub(super) fn answer(
 }
 
 /// Lets everything else of this process go first; a solver that this thread starts does the same.
+///
+/// Nice and not idle, as checking a password is: a proof has a deadline, and on a busy machine an idle
+/// thread would come to nothing before it, so that no edit could pass while there is much to do.
 fn give_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICENESS) {

@@ -19,6 +19,7 @@ pub mod roles;
 pub mod sessions;
 pub mod shares;
 mod signing_keys;
+pub mod user_wish;
 pub mod users;
 
 use std::sync::Arc;

@@ -20,7 +20,6 @@ use std::path::PathBuf;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-pub use crate::domain::dataset::{LONGEST_TAG, MOST_TAGS};
 pub use file::{CatalogFile, CatalogFileError, Credential, DatasetItem, LARGEST_FILE, UserItem};
 pub use problem::{MOST_PROBLEMS, Problem, Problems, did_you_mean};
 pub use report::{Kind, Line, Outcome, Report};

@@ -13,8 +13,12 @@ use crate::policy::folder::PolicyFolder;
 use crate::policy::prove::{Effort, Proof, ProveError, ProvedInvariant, Verdict, prove};
 use crate::policy::{Bundle, BundleError};
 
-/// How many reasons of a refusal are told in one text; the rest are counted.
+/// How many reasons of a refusal are told, each on a line; the rest are counted.
+pub const MOST_LINES: usize = 100;
+/// How many of them are told in one text.
 const MOST_TOLD: usize = 20;
+/// The longest line, in characters: it may tell a part of a file.
+const LONGEST_LINE: usize = 1_000;
 
 /// What edits have to pass.
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +62,13 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Each reason, on a line.
+    /// The reasons, each on a line, at most [`MOST_LINES`] of them and one that counts the rest.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
+        bounded(&self.reasons(), MOST_LINES)
+    }
+
+    fn reasons(&self) -> Vec<String> {
         match self {
             Self::Broken(error) => error.lines(),
             Self::Cases(failed) => failed.iter().map(tell_case).collect(),
@@ -80,16 +88,11 @@ impl Refusal {
         }
     }
 
-    /// The reasons on one line, bounded.
+    /// The reasons on one line, the first of them if there are many.
     #[must_use]
     pub fn told(&self) -> String {
-        let lines = self.lines();
-        let mut told: Vec<String> = lines.iter().take(MOST_TOLD).cloned().collect();
-        if lines.len() > MOST_TOLD {
-            let more = lines.len() - MOST_TOLD;
-            told.push(format!("and {more} more"));
-        }
-        format!("{}: {}", self.kind(), told.join("; "))
+        let lines = bounded(&self.reasons(), MOST_TOLD);
+        format!("{}: {}", self.kind(), lines.join("; "))
     }
 
     /// The invariants that are not proved.
@@ -102,6 +105,15 @@ impl Refusal {
         all.filter(|invariant| invariant.verdict != Verdict::Holds)
             .collect()
     }
+}
+
+fn bounded(lines: &[String], most: usize) -> Vec<String> {
+    let shorten = |line: &String| line.chars().take(LONGEST_LINE).collect();
+    let mut told: Vec<String> = lines.iter().take(most).map(shorten).collect();
+    if let Some(more) = lines.len().checked_sub(most).filter(|more| *more > 0) {
+        told.push(format!("and {more} more"));
+    }
+    told
 }
 
 fn tell_case(case: &CaseResult) -> String {
@@ -162,5 +174,23 @@ impl Gate {
             }
             Err(error) => Err(Refusal::Unprovable(error.to_string())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_and_long_reasons_the_first_are_told_and_the_rest_counted() {
+        let lines: Vec<String> = (0..105)
+            .map(|n| format!("{n} {}", "ä".repeat(2_000)))
+            .collect();
+        let told = bounded(&lines, MOST_LINES);
+        assert_eq!(told.len(), MOST_LINES + 1);
+        assert_eq!(told.last().unwrap(), "and 5 more");
+        assert!(told.iter().all(|line| line.chars().count() <= LONGEST_LINE));
+        let few = ["one".to_owned(), "two".to_owned()];
+        assert_eq!(bounded(&few, 2), few);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,6 +42,17 @@ pub enum LastGoodError {
     /// The policies in it are not valid any more.
     #[error("the last good policies are not valid any more: {0}")]
     Invalid(#[source] BundleError),
+}
+
+impl LastGoodError {
+    /// Whether nothing was ever kept.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::File { source, .. } => source.kind() == ErrorKind::NotFound,
+            Self::Damaged { .. } | Self::Invalid(_) => false,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -29,9 +29,9 @@ use super::audit_trail::AuditTrail;
 use super::error::ServiceError;
 use super::visitor::{Credential, Visitor};
 
-pub use gate::{Gate, Passed, Refusal, RefusedEdit};
+pub use gate::{Gate, MOST_LINES, Passed, Refusal, RefusedEdit};
 pub use last_good::{LastGood, LastGoodError};
-pub use start::{Start, StartError, begin};
+pub use start::{InForceError, Start, StartError, begin, in_force};
 
 use seen::Seen;
 

@@ -29,6 +29,29 @@ pub enum StartError {
     },
 }
 
+/// Why it cannot be told which policies are in force.
+#[derive(Debug, thiserror::Error)]
+pub enum InForceError {
+    /// What the settings name is broken, and nothing was kept that was in force.
+    #[error(transparent)]
+    Broken(#[from] BundleError),
+    /// What was kept cannot be used.
+    #[error(transparent)]
+    LastGood(#[from] LastGoodError),
+}
+
+/// The policies that a server on this data directory put in force last, or, where none did, those that
+/// the settings name: the folder may hold an edit that is refused, or not judged yet.
+pub fn in_force(settings: &Settings) -> Result<Bundle, InForceError> {
+    let Some(folder) = &settings.policy_dir else {
+        return Ok(Bundle::embedded()?);
+    };
+    match LastGood::in_data_dir(&settings.data_dir).read() {
+        Err(error) if error.is_absence() => Ok(Bundle::load(folder)?),
+        kept => Ok(kept?),
+    }
+}
+
 /// What the start found.
 pub struct Start {
     /// What comes into force.
@@ -47,7 +70,8 @@ pub fn begin(settings: &Settings, clock: &Clock) -> Result<Start, StartError> {
         });
     };
     let last_good = LastGood::in_data_dir(&settings.data_dir);
-    let seen = Seen::now(path);
+    // A folder that does not come to rest is judged as it is: the watcher looks at it again.
+    let seen = Seen::settled(path).unwrap_or_else(|| Seen::now(path));
     let mut state = State {
         judged: Some(seen.fingerprint.clone()),
         ..State::default()
@@ -83,9 +107,7 @@ pub fn begin(settings: &Settings, clock: &Clock) -> Result<Start, StartError> {
             Err(last_good) => {
                 tracing::debug!(%last_good, "there are no last good policies");
                 Err(match (why, &last_good) {
-                    (Refusal::Broken(error), LastGoodError::File { source, .. })
-                        if source.kind() == std::io::ErrorKind::NotFound =>
-                    {
+                    (Refusal::Broken(error), last_good) if last_good.is_absence() => {
                         StartError::Broken(error)
                     }
                     (why, _) => StartError::Refused {

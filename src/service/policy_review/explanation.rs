@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 
 use crate::domain::action::Action;
-use crate::domain::caller::{Authentication, Context};
+use crate::domain::caller::Authentication;
 use crate::domain::dataset::Dataset;
 use crate::domain::decision::Revision;
 use crate::domain::id::DatasetId;
@@ -92,17 +92,7 @@ pub fn explain(bundle: &Bundle, question: &Question) -> Explained {
         dataset,
         circumstances,
     } = question;
-    let authentication = match principal {
-        Principal::Anonymous => Authentication::None,
-        Principal::User(user) if user.issuer.is_some() => Authentication::Issuer,
-        Principal::User(_) => Authentication::Password,
-    };
-    let context = Context {
-        address: circumstances.address,
-        unix_millis: circumstances.unix_millis,
-        authentication,
-        key: None,
-    };
+    let context = circumstances.context_of(principal);
     let resource = Resource::Dataset(Arc::clone(dataset));
     let told = bundle.explain(principal, *action, &resource, &context);
     let is_permitted = told.decision.is_permitted;
@@ -123,7 +113,7 @@ pub fn explain(bundle: &Bundle, question: &Question) -> Explained {
         title: dataset.title.clone(),
         address: circumstances.address,
         time: written(circumstances.unix_millis),
-        authentication,
+        authentication: context.authentication,
         revision: told.decision.revision,
         is_permitted,
         max_ttl: is_permitted.then_some(told.decision.max_ttl),

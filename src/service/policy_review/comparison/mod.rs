@@ -40,6 +40,24 @@ pub struct Circumstances {
     pub unix_millis: i64,
 }
 
+impl Circumstances {
+    /// What policies see of the way a principal asks: a user signed in with a password, or with a
+    /// token of its outside issuer, and with no API key.
+    #[must_use]
+    pub fn context_of(self, principal: &Principal) -> Context {
+        Context {
+            address: self.address,
+            unix_millis: self.unix_millis,
+            authentication: match principal {
+                Principal::Anonymous => Authentication::None,
+                Principal::User(user) if user.issuer.is_some() => Authentication::Issuer,
+                Principal::User(_) => Authentication::Password,
+            },
+            key: None,
+        }
+    }
+}
+
 /// What changes for one principal and one dataset: one change or none for each action.
 type Changes = [Option<Change>; ACTIONS.len()];
 
@@ -244,15 +262,7 @@ impl<'a> Work<'a> {
     }
 
     fn decide(&mut self, principal: &Principal, resource: &Resource) -> Changes {
-        let context = Context {
-            address: self.circumstances.address,
-            unix_millis: self.circumstances.unix_millis,
-            authentication: match principal {
-                Principal::Anonymous => Authentication::None,
-                Principal::User(_) => Authentication::Password,
-            },
-            key: None,
-        };
+        let context = self.circumstances.context_of(principal);
         ACTIONS.map(|action| {
             let before = self.from.decide(principal, action, resource, &context);
             let after = self.to.decide(principal, action, resource, &context);

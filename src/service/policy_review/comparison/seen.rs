@@ -23,6 +23,8 @@ pub(super) struct Face {
     named: Option<UserId>,
     username: Option<Username>,
     issuer: Option<String>,
+    /// The context tells how the user authenticates.
+    authenticates_elsewhere: bool,
     roles: BTreeSet<RoleName>,
     claims: Option<Tags>,
 }
@@ -39,6 +41,8 @@ impl Face {
                 .issuer
                 .clone()
                 .filter(|_| mentions.has_attribute("issuer")),
+            authenticates_elsewhere: user.issuer.is_some()
+                && (mentions.has_context || mentions.is_everything),
             roles: named_roles(&user.roles, mentions),
             claims: has_tags(mentions).then(|| user.claims.clone()),
         }

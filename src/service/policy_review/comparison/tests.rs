@@ -18,7 +18,7 @@ const CIRCUMSTANCES: Circumstances = Circumstances {
 };
 
 /// Conditions that see all there is to see: names, attributes, sets and tags.
-const CONDITIONS: [&str; 18] = [
+const CONDITIONS: [&str; 23] = [
     r#"resource.visibility == Visibility::"public""#,
     r#"resource.record_status == RecordStatus::"published""#,
     "resource has owner && resource.owner == principal",
@@ -37,24 +37,44 @@ const CONDITIONS: [&str; 18] = [
     r#"resource.hasTag("x") && resource.getTag("x").contains("y")"#,
     r#"principal.username == "u1""#,
     r#"principal.hasTag("x")"#,
+    r#"principal has issuer && principal.issuer == "https://one.example""#,
+    r#"context.authentication == "issuer""#,
+    r#"resource.reader_roles.contains(Role::"b")"#,
+    r#"resource.reader_roles == [Role::"a"]"#,
+    "resource.reader_roles.isEmpty()",
 ];
 
-fn some_policy() -> impl Strategy<Value = String> {
+/// Scopes, and what the slots of a template are filled with.
+const PRINCIPALS: [&str; 3] = [
+    r#"in Role::"a""#,
+    r#"in Role::"b""#,
+    r#"== User::"00000000-0000-0000-0000-000000000001""#,
+];
+const RESOURCES: [&str; 2] = [
+    r#"== Dataset::"00000000-0000-0000-0000-000000000003""#,
+    r#"== Dataset::"00000000-0000-0000-0000-000000000004""#,
+];
+const TEMPLATE: &str = r#"
+@id("template")
+permit (principal in ?principal, action == Action::"read", resource == ?resource);
+"#;
+
+fn some_policy(conditions: Vec<&'static str>) -> impl Strategy<Value = String> {
     (
         proptest::sample::select(vec!["permit", "permit", "forbid"]),
         proptest::sample::select(vec!["read", "discover", "administer"]),
-        proptest::collection::vec(
-            (proptest::sample::select(&CONDITIONS[..]), any::<bool>()),
-            1..3,
-        ),
+        proptest::collection::vec((proptest::sample::select(conditions), any::<bool>()), 1..3),
+        proptest::option::weighted(0.3, proptest::sample::select(&PRINCIPALS[..])),
+        proptest::option::weighted(0.2, proptest::sample::select(&RESOURCES[..])),
     )
-        .prop_map(|(effect, action, chosen)| {
+        .prop_map(|(effect, action, chosen, principal, resource)| {
             let is_of_users = chosen.iter().any(|(said, _)| said.contains("principal"));
-            let principal = if is_of_users {
-                "principal is User"
-            } else {
-                "principal"
+            let principal = match principal {
+                Some(named) => named,
+                None if is_of_users => "is User",
+                None => "",
             };
+            let resource = resource.unwrap_or_default();
             let conditions = chosen.iter().map(|(said, is_positive)| {
                 let clause = if *is_positive { "when" } else { "unless" };
                 format!("{clause} {{ {said} }}")
@@ -62,13 +82,25 @@ fn some_policy() -> impl Strategy<Value = String> {
             let conditions: Vec<String> = conditions.collect();
             let conditions = conditions.join("\n");
             format!(
-                "{effect} ({principal}, action == Action::\"{action}\", resource)\n{conditions};"
+                "{effect} (principal {principal}, action == Action::\"{action}\", \
+                 resource {resource})\n{conditions};"
             )
         })
 }
 
-fn some_bundle() -> impl Strategy<Value = Bundle> {
-    proptest::collection::vec(some_policy(), 1..6).prop_map(|policies| {
+/// Two bundles about a few things, so that many a world has what tells them apart.
+fn two_bundles() -> impl Strategy<Value = (Bundle, Bundle)> {
+    proptest::sample::subsequence(&CONDITIONS[..], 1..=4)
+        .prop_flat_map(|conditions| (some_bundle(conditions.clone()), some_bundle(conditions)))
+}
+
+fn some_bundle(conditions: Vec<&'static str>) -> impl Strategy<Value = Bundle> {
+    let links = (
+        proptest::sample::subsequence(&PRINCIPALS[..], 0..=2),
+        proptest::sample::select(&RESOURCES[..]),
+    );
+    let policies = proptest::collection::vec(some_policy(conditions), 1..4);
+    (policies, links).prop_map(|(policies, (linked, resource))| {
         let folder = tempfile::tempdir().unwrap();
         let schema = include_str!("../../../../policies/schema.cedarschema");
         std::fs::write(folder.path().join("schema.cedarschema"), schema).unwrap();
@@ -76,47 +108,79 @@ fn some_bundle() -> impl Strategy<Value = Bundle> {
         let text: Vec<String> = named
             .map(|(number, policy)| format!("@id(\"p{number}\")\n{policy}\n"))
             .collect();
-        std::fs::write(folder.path().join("all.cedar"), text.concat()).unwrap();
+        std::fs::write(folder.path().join("all.cedar"), text.concat() + TEMPLATE).unwrap();
+        let entity = |scope: &str| scope.split_once(' ').unwrap().1.to_owned();
+        let link = |(number, principal): (usize, &&str)| {
+            serde_json::json!({
+                "template_id": "template",
+                "link_id": format!("link{number}"),
+                "args": {"?principal": entity(principal), "?resource": entity(resource)},
+            })
+        };
+        let links: Vec<_> = linked.iter().enumerate().map(link).collect();
+        let links = serde_json::to_string(&links).unwrap();
+        std::fs::write(folder.path().join("all.links.json"), links).unwrap();
         Bundle::load(folder.path()).unwrap()
     })
 }
 
+/// What is usual, or the other one: datasets differ in few things, so that each thing matters.
+fn rarely<T: Clone + std::fmt::Debug>(usual: T, other: T) -> impl Strategy<Value = T> {
+    proptest::bool::weighted(0.1).prop_map(move |is_other| {
+        if is_other {
+            other.clone()
+        } else {
+            usual.clone()
+        }
+    })
+}
+
 fn some_tags() -> impl Strategy<Value = Tags> {
-    any::<bool>().prop_map(|is_tagged| {
+    proptest::bool::weighted(0.2).prop_map(|is_tagged| {
         let tag = ("x".to_owned(), BTreeSet::from(["y".to_owned()]));
         is_tagged.then_some(tag).into_iter().collect()
     })
 }
 
 fn some_roles() -> impl Strategy<Value = BTreeSet<RoleName>> {
-    let roles = vec!["a".parse().unwrap(), "b".parse().unwrap()];
-    proptest::sample::subsequence(roles, 0..=2).prop_map(|roles| roles.into_iter().collect())
+    let roles = ["a", "b", "c", "d"].map(|role| role.parse().unwrap());
+    proptest::sample::subsequence(roles.to_vec(), 0..=2)
+        .prop_map(|roles| roles.into_iter().collect())
 }
 
 fn some_catalog() -> impl Strategy<Value = Catalog> {
-    let users = proptest::collection::vec((some_roles(), some_tags(), any::<u8>()), 1..7);
+    let issuers = vec![
+        None,
+        Some("https://one.example"),
+        Some("https://two.example"),
+    ];
+    let issuer = proptest::sample::select(issuers);
+    let users = (some_roles(), some_tags(), any::<u8>(), issuer);
+    let users = proptest::collection::vec(users, 1..7);
     let datasets = proptest::collection::vec(
         (
-            proptest::sample::select(Visibility::ALL),
-            proptest::sample::select(RecordStatus::ALL),
-            proptest::option::of(0..8_u128),
-            proptest::collection::btree_set(0..8_u128, 0..4),
-            some_roles(),
+            rarely(Visibility::Public, Visibility::Restricted),
+            rarely(RecordStatus::Published, RecordStatus::Draft),
+            proptest::option::weighted(0.8, 0..4_u128),
+            proptest::collection::btree_set(0..4_u128, 0..3),
+            prop_oneof![2 => Just(BTreeSet::new()), 1 => some_roles()],
             some_tags(),
         ),
-        1..12,
+        1..24,
     );
     (users, datasets).prop_map(|(users, datasets)| Catalog {
         version: 1,
-        roles: ["admin", "a", "b"].map(|role| role.parse().unwrap()).into(),
+        roles: ["admin", "a", "b", "c", "d"]
+            .map(|role| role.parse().unwrap())
+            .into(),
         users: users
             .into_iter()
             .zip(0_u128..)
-            .map(|((roles, claims, chance), number)| UserRecord {
+            .map(|((roles, claims, chance, issuer), number)| UserRecord {
                 user: User {
                     id: UserId(Uuid::from_u128(number)),
                     username: format!("u{number}").parse().unwrap(),
-                    issuer: None,
+                    issuer: issuer.map(str::to_owned),
                     roles,
                     claims,
                     is_disabled: chance < 20,
@@ -188,12 +252,11 @@ fn asked_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
     fn a_comparison_says_what_asking_about_every_pair_says(
-        from in some_bundle(),
-        to in some_bundle(),
+        (from, to) in two_bundles(),
         catalog in some_catalog(),
     ) {
         let expected = asked_one_by_one(&from, &to, &catalog);

@@ -9,12 +9,7 @@ use serde_json::{Value, json};
 use crate::audit::records;
 use crate::server::{Answer, PASSWORD, RESTRICTED, Server};
 
-/// What a command printed, and how it ended.
-struct Ended {
-    code: i32,
-    data: String,
-    messages: String,
-}
+use super::Ended;
 
 /// Runs a command on the data in `folder`, with `input` as its standard input.
 fn cedargate(folder: &Path, arguments: &str, input: &str) -> Ended {

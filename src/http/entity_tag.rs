@@ -1,0 +1,132 @@
+//! Entity tags: reading them, comparing them, and finding one in a list (RFC 9110 section 8.8.3).
+//!
+//! Pure logic over bytes. It refuses to know requests, and what follows when a tag is named.
+
+/// Says whether a list of entity tags, or `*`, names `etag` by strong comparison, as `If-Match`
+/// wants it (RFC 9110 section 13.1.1).
+pub fn is_strongly_named(listed: &[u8], etag: &str) -> bool {
+    names_tag(listed, etag, is_strongly_same)
+}
+
+/// Says whether a list of entity tags, or `*`, names `etag` by weak comparison, as `If-None-Match`
+/// wants it (RFC 9110 section 13.1.2).
+pub fn is_weakly_named(listed: &[u8], etag: &str) -> bool {
+    names_tag(listed, etag, is_weakly_same)
+}
+
+/// Says whether a list of entity tags, or `*`, names `etag`.
+///
+/// What follows a malformed tag is not looked at: such a list names fewer versions, so that
+/// `If-Match` fails and `If-None-Match` sends the file.
+fn names_tag(listed: &[u8], etag: &str, is_same: fn(&[u8], &[u8]) -> bool) -> bool {
+    let mut rest = listed.trim_ascii();
+    if rest == b"*" {
+        return true;
+    }
+    loop {
+        while let [b',' | b' ' | b'\t', more @ ..] = rest {
+            rest = more;
+        }
+        let Some((tag, more)) = entity_tag(rest) else {
+            return false;
+        };
+        let more = more.trim_ascii_start();
+        if !matches!(more, [] | [b',', ..]) {
+            return false;
+        }
+        if is_same(tag, etag.as_bytes()) {
+            return true;
+        }
+        rest = more;
+    }
+}
+
+/// Splits an entity tag (RFC 9110 section 8.8.3) off the start of a value.
+pub fn entity_tag(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let prefix = if value.starts_with(b"W/") { 2 } else { 0 };
+    let [b'"', opaque @ ..] = value.get(prefix..)? else {
+        return None;
+    };
+    let length = opaque
+        .iter()
+        .position(|c| !matches!(c, 0x21 | 0x23..=0x7e | 0x80..))?;
+    let is_closed = opaque.get(length) == Some(&b'"');
+    if is_closed {
+        value.split_at_checked(prefix + length + 2)
+    } else {
+        None
+    }
+}
+
+/// Strong comparison (RFC 9110 section 8.8.3.2): both strong, and the same characters.
+pub fn is_strongly_same(one: &[u8], other: &[u8]) -> bool {
+    one == other && !one.starts_with(b"W/")
+}
+
+/// Weak comparison (RFC 9110 section 8.8.3.2): the same characters, weak or strong.
+fn is_weakly_same(one: &[u8], other: &[u8]) -> bool {
+    one.strip_prefix(b"W/").unwrap_or(one) == other.strip_prefix(b"W/").unwrap_or(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ETAG: &str = "\"abc\"";
+
+    #[test]
+    fn the_tag_a_list_with_it_and_a_star_name_it_strongly() {
+        for listed in [
+            ETAG,
+            "\"x\", \"abc\"",
+            " \"x\",,\t\"abc\" ,\"y\"",
+            "*",
+            " * ",
+        ] {
+            assert!(is_strongly_named(listed.as_bytes(), ETAG), "{listed}");
+        }
+    }
+
+    #[test]
+    fn another_tag_a_weak_one_and_what_is_no_tag_do_not_name_it_strongly() {
+        for listed in [
+            "\"x\"",
+            "W/\"abc\"",
+            "abc",
+            "",
+            "\"abc",
+            "\"abc\"x",
+            "\"x\" \"abc\"",
+            "*, \"x\"",
+        ] {
+            assert!(!is_strongly_named(listed.as_bytes(), ETAG), "{listed}");
+        }
+    }
+
+    #[test]
+    fn a_weak_tag_is_named_weakly_alone() {
+        assert!(!is_strongly_named(b"W/\"abc\"", "W/\"abc\""));
+        assert!(is_weakly_named(b"W/\"abc\"", "W/\"abc\""));
+        assert!(is_weakly_named(b"\"abc\"", "W/\"abc\""));
+    }
+
+    #[test]
+    fn the_tag_weak_or_strong_listed_or_starred_names_it_weakly() {
+        for listed in [ETAG, "W/\"abc\"", "\"x\", W/\"abc\"", "*"] {
+            assert!(is_weakly_named(listed.as_bytes(), ETAG), "{listed}");
+        }
+    }
+
+    #[test]
+    fn another_tag_and_what_is_no_tag_do_not_name_it_weakly() {
+        for listed in ["\"x\"", "w/\"abc\"", "abc", "", "\"x\" \"abc\"", "\"ABC\""] {
+            assert!(!is_weakly_named(listed.as_bytes(), ETAG), "{listed}");
+        }
+    }
+
+    #[test]
+    fn a_comma_inside_a_tag_does_not_end_it() {
+        assert!(is_weakly_named(b"\"x\", \"a,b\"", "\"a,b\""));
+        assert!(!is_weakly_named(b"\"a\", \"b\"", "\"a,b\""));
+    }
+}

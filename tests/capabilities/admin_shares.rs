@@ -1,0 +1,67 @@
+//! Administration of shares: opened, withdrawn, and in force at once.
+
+use serde_json::json;
+
+use crate::admin_datasets::at;
+use crate::admin_users::Desk;
+use crate::server::{Answer, PUBLIC, RESTRICTED, Server};
+
+#[tokio::test]
+async fn a_share_opens_and_its_withdrawal_closes_and_doing_it_twice_does_no_harm() {
+    let server = Server::start().await;
+    let ada = Desk::of(&server, "ada").await;
+    let otto = server.session("otto").await;
+    let shares = at(RESTRICTED) + "/shares";
+    let of_otto = format!("{shares}/users/otto");
+    server.mint(RESTRICTED, Some(&otto)).await.problem(403);
+    for _ in 0..2 {
+        let opened = ada.put(&of_otto, json!({})).await;
+        assert_eq!(
+            opened.json(),
+            json!({"users": ["otto"], "roles": ["hydrology"]})
+        );
+        assert_eq!(ada.get(&shares).await.header("etag"), opened.header("etag"));
+    }
+    let token = server.mint(RESTRICTED, Some(&otto)).await.token();
+    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
+    for _ in 0..2 {
+        let withdrawn = ada.delete(&of_otto).await;
+        assert_eq!(
+            withdrawn.json(),
+            json!({"users": [], "roles": ["hydrology"]})
+        );
+    }
+    server.download(RESTRICTED, &token).await.problem(403);
+
+    let mo = server.session("mo").await;
+    assert_eq!(server.mint(RESTRICTED, Some(&mo)).await.status, 200);
+    let of_role = format!("{shares}/roles/hydrology");
+    assert_eq!(ada.delete(&of_role).await.status, 200);
+    server.mint(RESTRICTED, Some(&mo)).await.problem(403);
+    assert_eq!(ada.put(&of_role, json!({})).await.status, 200);
+    assert_eq!(server.mint(RESTRICTED, Some(&mo)).await.status, 200);
+
+    let unknown = |kind: &str| format!("{shares}/{kind}/nobody");
+    ada.put(&unknown("users"), json!({})).await.problem(404);
+    ada.put(&unknown("roles"), json!({})).await.problem(404);
+    assert_eq!(ada.delete(&unknown("users")).await.status, 200);
+    ada.put(&format!("{shares}/users/No%20Name"), json!({}))
+        .await
+        .problem(422);
+}
+
+#[tokio::test]
+async fn a_share_of_a_version_that_is_no_more_is_refused() {
+    let server = Server::start().await;
+    let ada = Desk::of(&server, "ada").await;
+    let shares = at(PUBLIC) + "/shares";
+    let seen = ada.get(&shares).await.header("etag").to_owned();
+    let share = |etag: &str| {
+        let request = ada.asking(reqwest::Method::PUT, &format!("{shares}/users/otto"));
+        Answer::of(request.header("if-match", etag))
+    };
+    let opened = share(&seen).await;
+    assert_eq!(opened.status, 200, "{}", opened.told());
+    share(&seen).await.problem(412);
+    assert_eq!(share(opened.header("etag")).await.status, 200);
+}

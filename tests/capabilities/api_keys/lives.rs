@@ -1,0 +1,110 @@
+//! How long an API key lives: until it expires, is revoked, or its owner is disabled.
+
+use serde_json::{Value, json};
+
+use crate::server::{INTERNAL, PUBLIC, RESTRICTED, Server};
+use crate::storage::record;
+
+use super::Shown::{Key, Session};
+use super::{create, in_seconds, key, list, mint, revoke};
+
+#[tokio::test]
+async fn a_revoked_key_closes_its_download_tokens() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let (id, text) = key(&server, Session(&mo), json!({"name": "brief"})).await;
+    let token = mint(&server, RESTRICTED, &text).await.token();
+    let of_session = server.mint(RESTRICTED, Some(&mo)).await.token();
+    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
+    let answer = revoke(&server, Session(&mo), &id).await;
+    assert_eq!(answer.status, 204);
+    assert!(answer.body.is_empty());
+    server.download(RESTRICTED, &token).await.problem(401);
+    mint(&server, RESTRICTED, &text).await.problem(401);
+    assert_eq!(server.download(RESTRICTED, &of_session).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_revoked_elsewhere_closes_within_a_second_and_after_a_restart() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let (id, text) = key(&server, Session(&mo), json!({"name": "brief"})).await;
+    let token = mint(&server, RESTRICTED, &text).await.token();
+    let server = server.restarted().await;
+    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
+    let database = server.database().await;
+    let mo = database.find_login(&"mo".parse().unwrap()).await;
+    let (mo, id) = (mo.unwrap().unwrap().user.id, id.parse().unwrap());
+    let record = record(server.clock.unix_millis().unsigned_abs());
+    assert_eq!(database.remove_api_key(mo, id, &record).await, Ok(true));
+    crate::eventually(async || server.download(RESTRICTED, &token).await.status == 401).await;
+    mint(&server, RESTRICTED, &text).await.problem(401);
+}
+
+#[tokio::test]
+async fn an_expired_key_closes_with_its_download_tokens() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let wish = json!({"name": "brief", "expires_at": in_seconds(&server, 60)});
+    let (_, text) = key(&server, Session(&mo), wish).await;
+    server
+        .clock
+        .advance(59_000 - server.clock.unix_millis() % 1000);
+    let token = mint(&server, RESTRICTED, &text).await.token();
+    assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
+    server.clock.advance(1_000);
+    mint(&server, RESTRICTED, &text).await.problem(401);
+    server.download(RESTRICTED, &token).await.problem(401);
+}
+
+#[tokio::test]
+async fn a_key_of_a_disabled_user_closes() {
+    let server = Server::start().await;
+    let otto = server.session("otto").await;
+    let (_, text) = key(&server, Session(&otto), json!({"name": "k"})).await;
+    assert_eq!(mint(&server, INTERNAL, &text).await.status, 200);
+    server
+        .apply("[[users]]\nusername = \"otto\"\ndisabled = true\n")
+        .await;
+    crate::eventually(async || mint(&server, INTERNAL, &text).await.status == 401).await;
+}
+
+#[tokio::test]
+async fn last_used_is_told() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let (_, text) = key(&server, Session(&mo), json!({"name": "k"})).await;
+    let told = async || {
+        let listed = list(&server, Key(&text), "").await.json();
+        listed["items"][0]["last_used"].clone()
+    };
+    let at = |seconds: i64| {
+        let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
+        json!(time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+    };
+    let listed = list(&server, Session(&mo), "").await.json();
+    assert_eq!(listed["items"][0]["last_used"], Value::Null);
+    let first = server.clock.unix_seconds();
+    assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
+    crate::eventually(async || told().await == at(first)).await;
+    server.clock.advance(3_599_000);
+    assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
+    assert_eq!(told().await, at(first));
+    server.clock.advance(1_000);
+    assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
+    crate::eventually(async || told().await == at(first + 3600)).await;
+}
+
+#[tokio::test]
+async fn a_key_makes_none_that_outlives_it() {
+    let server = Server::start().await;
+    let mo = server.session("mo").await;
+    let wish = |seconds| json!({"name": "k", "expires_at": in_seconds(&server, seconds)});
+    let (_, brief) = key(&server, Session(&mo), wish(60)).await;
+    let shown = Key(&brief);
+    create(&server, shown, json!({"name": "k"}))
+        .await
+        .problem(422);
+    create(&server, shown, wish(61)).await.problem(422);
+    key(&server, shown, wish(60)).await;
+}

@@ -1,0 +1,94 @@
+//! Datasets and shares at the command line: looked at and shared on the database itself.
+
+use serde_json::Value;
+
+use super::{catalog_with, cedargate};
+
+#[test]
+fn datasets_are_looked_at_and_shared_at_the_command_line() {
+    let folder = catalog_with("restricted");
+    let more = "[[roles]]\nname = \"hydrology\"\n[[users]]\nusername = \"robot\"\n";
+    let path = folder.path().join("catalog.toml");
+    let catalog = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{catalog}{more}")).unwrap();
+    let run = |arguments: &[&str]| cedargate(folder.path(), arguments, &[]);
+    assert_eq!(
+        run(&["dataset", "list"]).code,
+        1,
+        "there is no database yet"
+    );
+    assert!(!folder.path().join("data").exists());
+    assert_eq!(run(&["catalog", "apply", "catalog.toml"]).code, 0);
+
+    let id = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
+    let listed = run(&["dataset", "list"]);
+    assert!(listed.data.contains(id), "{}", listed.data);
+    assert!(listed.data.contains("restricted"), "{}", listed.data);
+    let shared = run(&["share", "add", id, "--user", "robot"]);
+    assert_eq!(shared.code, 0, "{}", shared.messages);
+    assert_eq!(shared.data, "reader users   robot\nreader roles   none\n");
+    let shared = run(&["share", "add", id, "--role", "hydrology"]);
+    assert_eq!(
+        shared.data,
+        "reader users   robot\nreader roles   hydrology\n"
+    );
+    let shown = run(&["dataset", "show", id, "--json"]);
+    let dataset: Value = serde_json::from_str(&shown.data).unwrap();
+    assert_eq!(dataset["reader_users"], serde_json::json!(["robot"]));
+    assert_eq!(dataset["file"]["name"], "salish-sea-topobathy.cog.tif");
+    let listed = run(&["dataset", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed.data).unwrap();
+    assert_eq!(listed, serde_json::json!([dataset]));
+    assert_eq!(run(&["share", "remove", id, "--user", "robot"]).code, 0);
+    let shown = run(&["dataset", "show", id]);
+    assert!(shown.data.contains("reader users   none"), "{}", shown.data);
+    assert!(shown.data.contains("hydrology"), "{}", shown.data);
+
+    let exported = run(&["audit", "export"]).data;
+    let records: Vec<Value> = exported
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let changes: Vec<_> = records
+        .iter()
+        .filter(|record| record["event"] == "administer")
+        .collect();
+    assert_eq!(changes.len(), 3, "{exported}");
+    for record in changes {
+        assert_eq!(record["authentication"], "command_line");
+        assert_eq!(record["dataset_id"], id);
+    }
+}
+
+#[test]
+fn a_name_that_nobody_has_is_told_with_the_closest_one() {
+    let folder = catalog_with("restricted");
+    let run = |arguments: &[&str]| cedargate(folder.path(), arguments, &[]);
+    let path = folder.path().join("catalog.toml");
+    let catalog = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{catalog}[[users]]\nusername = \"robot\"\n")).unwrap();
+    assert_eq!(run(&["catalog", "apply", "catalog.toml"]).code, 0);
+    let id = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
+    for verb in ["add", "remove"] {
+        let misspelt = run(&["share", verb, id, "--user", "robto"]);
+        assert_eq!(misspelt.code, 1);
+        assert!(
+            misspelt.messages.contains("there is no user robto"),
+            "{}",
+            misspelt.messages
+        );
+        assert!(
+            misspelt.messages.contains("did you mean \"robot\"?"),
+            "{}",
+            misspelt.messages
+        );
+        assert_eq!(run(&["share", verb, id]).code, 2);
+        assert_eq!(
+            run(&["share", verb, id, "--user", "robot", "--role", "admin"]).code,
+            2
+        );
+    }
+    let unknown = run(&["dataset", "show", "00000000-0000-4000-8000-000000000000"]);
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.messages.contains("hint: "), "{}", unknown.messages);
+}
