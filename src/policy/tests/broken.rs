@@ -425,3 +425,36 @@ fn broken_case_files_are_told_with_file_and_line() {
         );
     }
 }
+
+/// Only the first case meets the policy; what stands behind a condition that fails is not come to.
+#[test]
+fn coverage_tells_which_conditions_no_case_makes_false_or_true() {
+    let policies = "@id(\"all\") permit (principal, action == Action::\"read\", resource)\n\
+        when { context.authentication == \"none\" }\n\
+        unless { context.address.isLoopback() }\n\
+        when { resource == Dataset::\"d\" };\n";
+    let folder = folder(&[
+        ("a.cedar", policies),
+        (
+            "a.cases.json",
+            &CASE
+                .replace("\"none\"", "\"password\"")
+                .replace("allow", "deny")
+                .replace("[\"all\"]", "[]")
+                .replace("Dataset::\\\"d", "Dataset::\\\"e"),
+        ),
+        ("b.cases.json", CASE),
+    ]);
+    let folder = PolicyFolder::read(folder.path()).unwrap();
+    let bundle = folder.bundle().unwrap();
+    let coverage = folder.cases().unwrap().coverage(&bundle).unwrap();
+    let told = |untried: &[crate::policy::coverage::Untried]| -> Vec<String> {
+        untried
+            .iter()
+            .filter_map(|one| one.condition.clone())
+            .collect()
+    };
+    assert_eq!(coverage.never_satisfied, []);
+    assert_eq!(told(&coverage.never_false), ["resource == Dataset::\"d\""]);
+    assert_eq!(told(&coverage.never_true), ["context.address.isLoopback()"]);
+}
