@@ -168,16 +168,7 @@ enum PolicyVerb {
     /// Tell why a principal may or may not do something to a dataset of the live catalog
     Explain(policy_explain::Arguments),
     /// Run the case files beside the policies
-    Test {
-        /// The policy folder; the settings' one if left out
-        dir: Option<PathBuf>,
-        /// Tell which policies and conditions no case tries
-        #[arg(long)]
-        coverage: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Test(policy::test::TestArguments),
     /// Prove the invariants for all possible requests; needs cvc5
     Prove(policy::prove::ProveArguments),
     /// Lay out the policy files as Cedar does; the schema stays as it is
@@ -264,11 +255,7 @@ fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
         Verb::Policy(PolicyVerb::Check { dir, json }) => {
             policy::check::run(settings, dir.as_deref(), json)
         }
-        Verb::Policy(PolicyVerb::Test {
-            dir,
-            coverage,
-            json,
-        }) => policy::test::run(settings, dir.as_deref(), json, coverage),
+        Verb::Policy(PolicyVerb::Test(arguments)) => policy::test::run(settings, &arguments),
         Verb::Policy(PolicyVerb::Prove(arguments)) => policy::prove::run(settings, &arguments),
         Verb::Policy(PolicyVerb::Format { dir, check }) => {
             policy::format::run(settings, dir.as_deref(), check)

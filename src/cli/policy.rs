@@ -5,17 +5,24 @@ pub(super) mod format;
 pub(super) mod prove;
 pub(super) mod test;
 
+mod junit;
+mod output_file;
+
 use std::path::Path;
 
-use crate::app::open_bundle;
 use crate::config::Settings;
+use crate::policy::folder::PolicyFolder;
 use crate::policy::{Bundle, BundleError};
 use crate::service::policy_reload::{InForceError, in_force};
 
 use super::{Failure, print};
 
-fn open(settings: &Settings, folder: Option<&Path>) -> Result<Bundle, BundleError> {
-    folder.map_or_else(|| open_bundle(settings), Bundle::load)
+/// The folder that is named, or the settings' one, or what is shipped inside the program.
+fn read(settings: &Settings, folder: Option<&Path>) -> Result<PolicyFolder, BundleError> {
+    match folder.or(settings.policy_dir.as_deref()) {
+        Some(folder) => PolicyFolder::read(folder),
+        None => PolicyFolder::embedded(),
+    }
 }
 
 /// The policies in force.

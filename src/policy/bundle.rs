@@ -15,6 +15,7 @@ use crate::domain::decision::Revision;
 use super::circumstances::Circumstances;
 use super::entities::Preparations;
 use super::index::Index;
+use super::nesting;
 use super::policies::{self, Policies};
 pub use super::policies::{LONGEST_POLICY_ID, ListedPolicy, MOST_POLICIES};
 use super::probe::prepare;
@@ -160,6 +161,9 @@ pub(super) fn read_schema(
             problem.with_help("copy the shipped schema.cedarschema into it"),
         ));
     };
+    if let Some(problem) = nesting::problem(&label, text) {
+        return Err(Box::new(problem));
+    }
     let (schema, said) = Schema::from_cedarschema_str(text)
         .map_err(|error| Box::new(Problem::from_cedar(&label, text, &error)))?;
     warnings.extend(said.map(|warning| Problem::from_cedar(&label, text, &warning).into_warning()));

@@ -4,7 +4,6 @@
 //! who asked for it and what becomes of a failure.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use cedar_policy::{Decision as CedarDecision, Schema};
 use comfy_table::{Table, presets};
@@ -31,17 +30,7 @@ pub struct CaseFiles {
 }
 
 impl CaseFiles {
-    /// The cases of the shipped bundle.
-    pub fn embedded() -> Result<Self, BundleError> {
-        Self::of(Sources::shipped(is_json)?)
-    }
-
-    /// The cases in a folder: every `.cases.json` in it and below, within the bounds of
-    /// [`Bundle::load`].
-    pub fn load(folder: &Path) -> Result<Self, BundleError> {
-        Self::of(Sources::read(folder, is_json)?)
-    }
-
+    /// The cases in the files ending in `.cases.json`; a file that cannot be used refuses all.
     pub(super) fn of(sources: Sources) -> Result<Self, BundleError> {
         if sources.problems().is_empty() {
             return Ok(Self { sources });
@@ -165,6 +154,28 @@ impl CaseResult {
     }
 }
 
+impl CaseResult {
+    /// The expected and the actual answer with the policies that determine them, and what decided.
+    #[must_use]
+    pub fn account(&self) -> String {
+        let by = |answer: Answer, policies: &[String]| match policies {
+            [] => answer.as_str().to_owned(),
+            policies => format!("{} by {}", answer.as_str(), policies.join(", ")),
+        };
+        let expected = by(self.expected, &self.expected_reasons);
+        let actual = by(self.actual, &self.actual_reasons);
+        let mut text = format!("expected {expected}\ngot {actual}\n");
+        for error in &self.errors {
+            text.extend([error, "\n"]);
+        }
+        text + &self.told_why()
+    }
+
+    fn told_why(&self) -> String {
+        self.why.iter().map(Account::render).collect()
+    }
+}
+
 /// Puts one case to a bundle. Met means, as for the Cedar command line: the same answer, the
 /// expected reasons among the determining policies, and the same number of errors.
 fn put(case: &Case, bundle: &Bundle) -> CaseResult {
@@ -280,8 +291,7 @@ impl CaseReport {
                 "\nWhat decided {} ({}:{})\n",
                 result.name, result.file, result.line
             );
-            text.push_str(&lead);
-            text.extend(result.why.iter().map(Account::render));
+            text.extend([lead, result.told_why()]);
         }
         for (lacking, what) in [
             (&self.without_allow_case, "allowed"),

@@ -102,6 +102,11 @@ impl Part {
         }
     }
 
+    /// What it says; must be false where it is negated.
+    pub(super) fn expression(&self) -> &Expr {
+        &self.looked_at
+    }
+
     /// What becomes of it for one question, whatever becomes of the parts before it.
     pub(super) fn outcome(&self, request: &Request, entities: &Entities) -> Outcome {
         match eval_expression(request, entities, &self.test) {

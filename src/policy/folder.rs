@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use cedar_policy::Schema;
 use sha2::{Digest, Sha256};
 
 use crate::domain::decision::Revision;
 
 use super::Bundle;
+use super::bundle::read_schema;
 use super::cases::{CaseFiles, is_json};
 use super::problem::BundleError;
 use super::prove::Invariants;
@@ -37,6 +39,15 @@ impl PolicyFolder {
         })
     }
 
+    /// Everything that is shipped inside the program.
+    pub fn embedded() -> Result<Self, BundleError> {
+        Ok(Self {
+            bundle: Sources::shipped(is_bundle_file)?,
+            cases: Sources::shipped(is_json)?,
+            invariants: Sources::shipped_invariants()?,
+        })
+    }
+
     /// The folder whose files these are; `origin` is put before their names in messages.
     #[must_use]
     pub fn of_files(origin: &str, files: BTreeMap<String, Arc<str>>) -> Self {
@@ -57,6 +68,11 @@ impl PolicyFolder {
     /// The bundle.
     pub fn bundle(&self) -> Result<Bundle, BundleError> {
         Bundle::from_sources(&self.bundle)
+    }
+
+    /// The schema, if it reads, whatever is wrong with the policies.
+    pub(super) fn schema(&self) -> Option<Schema> {
+        read_schema(&self.bundle, &mut Vec::new()).ok()
     }
 
     /// The cases.

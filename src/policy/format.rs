@@ -9,12 +9,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cedar_policy::PolicySet;
 use cedar_policy_formatter::{Config, policies_str_to_pretty};
 use tempfile::NamedTempFile;
 
 use super::problem::{BundleError, Problem, in_reading_order};
 use super::sources::{Sources, is_policy_file};
+use super::written;
 
 /// The widest line, in columns.
 pub const LINE_WIDTH: usize = 80;
@@ -96,11 +96,7 @@ impl Layout {
 
 fn in_order(label: &str, text: &Arc<str>) -> Result<String, Vec<Problem>> {
     // Cedar's parser tells every problem with its place, the formatter only that there is one.
-    let parsed = text.parse::<PolicySet>().map_err(|errors| {
-        let told = errors.iter();
-        told.map(|error| Problem::from_cedar(label, text, error))
-            .collect::<Vec<_>>()
-    })?;
+    let parsed = written::parse(label, text)?;
     if parsed.policies().next().is_none() && parsed.templates().next().is_none() {
         // There is nothing to lay out, and the formatter loses comments that no policy follows.
         return Ok(text.as_ref().to_owned());

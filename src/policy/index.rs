@@ -27,7 +27,7 @@ type ByPrincipal = HashMap<EntityScope, ByResource>;
 
 /// What a scope says about the principal or the resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum EntityScope {
+pub(super) enum EntityScope {
     /// Any at all.
     Any,
     /// This one.
@@ -105,7 +105,7 @@ impl Index {
 }
 
 impl EntityScope {
-    fn of_principal(policy: &Policy) -> Self {
+    pub(super) fn of_principal(policy: &Policy) -> Self {
         match policy.principal_constraint() {
             PrincipalConstraint::Any => Self::Any,
             PrincipalConstraint::Eq(uid) => Self::Equal(uid),
@@ -115,7 +115,7 @@ impl EntityScope {
         }
     }
 
-    fn of_resource(policy: &Policy) -> Self {
+    pub(super) fn of_resource(policy: &Policy) -> Self {
         match policy.resource_constraint() {
             ResourceConstraint::Any => Self::Any,
             ResourceConstraint::Eq(uid) => Self::Equal(uid),

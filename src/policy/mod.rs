@@ -16,7 +16,7 @@
 //! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
 //! - [`mentions`]: what policies speak of.
-//! - `sources` reads files, `written` and `links` what stands in them, `policies` checks it, `probe` tries
+//! - `sources` reads files, `nesting` bounds how deep they go, `written` and `links` read what stands in them, `policies` and `validation` check it, `probe` tries
 //!   the schema, `vocabulary` speaks Cedar's names, `entities` and `circumstances` prepare what a decision
 //!   looks at, `index` picks the policies that can matter, `decide` asks Cedar, `verdict` puts together
 //!   what it says, `conditions` takes policies apart and `values` reads what their parts looked at.
@@ -41,9 +41,11 @@ mod decide;
 mod entities;
 mod index;
 mod links;
+mod nesting;
 mod policies;
 mod probe;
 mod sources;
+mod validation;
 mod values;
 mod verdict;
 mod vocabulary;

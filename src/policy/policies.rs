@@ -14,11 +14,9 @@ use crate::domain::decision::LONGEST_TOKEN_LIFE;
 use super::links::{self, Link};
 use super::problem::Problem;
 use super::sources::Sources;
-use super::written::{Written, first_line};
+use super::written::{self, Written, first_line};
 
-mod validation;
-
-pub(super) use validation::told_once;
+mod validated;
 
 /// The longest `@id`, in bytes: it stands in every audit record.
 pub const LONGEST_POLICY_ID: usize = 128;
@@ -143,16 +141,9 @@ impl<'a> Reading<'a> {
     }
 
     fn file(&mut self, file: &str, text: &Arc<str>) {
-        let parsed = match text.parse::<PolicySet>() {
+        let parsed = match written::parse(&self.sources.label(file), text) {
             Ok(parsed) => parsed,
-            Err(errors) => {
-                let label = self.sources.label(file);
-                let problems = errors
-                    .iter()
-                    .map(|error| Problem::from_cedar(&label, text, error));
-                self.problems.extend(problems);
-                return;
-            }
+            Err(problems) => return self.problems.extend(problems),
         };
         let mut templates: Vec<&Template> = parsed.templates().collect();
         templates.sort_by_key(|template| Written::of_template(template, text).span.start);

@@ -17,6 +17,9 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 /// The widest line of a rendered report, in columns.
 const REPORT_WIDTH: usize = 100;
 
+/// The most problems that are rendered: a person reads no more, and each takes a walk through its file.
+const MOST_RENDERED: usize = 100;
+
 /// Why a policy folder is not a bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
@@ -74,7 +77,8 @@ impl BundleError {
     }
 }
 
-/// Renders problems for a person at a terminal, each with its piece of source.
+/// Renders problems for a person at a terminal, each with its piece of source; of very many the
+/// first, and how many more there are.
 #[must_use]
 pub fn render_problems(problems: &[Problem], is_coloured: bool) -> String {
     let theme = if is_coloured {
@@ -85,8 +89,11 @@ pub fn render_problems(problems: &[Problem], is_coloured: bool) -> String {
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(REPORT_WIDTH)
         .with_links(false);
+    let left_off = problems.len().saturating_sub(MOST_RENDERED);
+    let rest = (left_off > 0).then(|| format!("and {left_off} more\n"));
     problems
         .iter()
+        .take(MOST_RENDERED)
         .map(|problem| {
             let mut report = String::new();
             match handler.render_report(&mut report, &Report(problem)) {
@@ -95,6 +102,7 @@ pub fn render_problems(problems: &[Problem], is_coloured: bool) -> String {
                 Err(fmt::Error) => format!("{problem}\n"),
             }
         })
+        .chain(rest)
         .collect()
 }
 
@@ -136,7 +144,7 @@ impl Problem {
 
     /// What Cedar says about a file whose content is `text`: its message with every cause, its
     /// help and its spans.
-    pub(super) fn from_cedar<D: Diagnostic>(file: &str, text: &Arc<str>, said: &D) -> Self {
+    pub(super) fn from_cedar(file: &str, text: &Arc<str>, said: &dyn Diagnostic) -> Self {
         Self {
             help: said.help().map(|help| help.to_string()),
             labels: said.labels().map(Iterator::collect).unwrap_or_default(),

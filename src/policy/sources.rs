@@ -260,15 +260,18 @@ impl<'a> Reading<'a> {
         let length = content.len() as u64;
         if length > LARGEST_FILE {
             let label = self.sources.label(&name);
-            let message = format!("the file is larger than {LARGEST_FILE} bytes");
+            let message = format!("the file is larger than {} KiB", LARGEST_FILE / 1024);
             self.sources
                 .problems
-                .push(Problem::of_file(&label, message));
+                .push(Problem::of_file(&label, message).with_help("split it into several files"));
             return Ok(());
         }
         self.bytes += length;
         if self.bytes > LARGEST_FOLDER {
-            let message = format!("the files together are larger than {LARGEST_FOLDER} bytes");
+            let message = format!(
+                "the files together are larger than {} KiB",
+                LARGEST_FOLDER / 1024
+            );
             return Err(self.refuse("", message));
         }
         if self.sources.texts.len() >= MOST_FILES {

@@ -4,8 +4,24 @@
 //! refuses to know what annotations mean.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use cedar_policy::{Effect, Policy, Template};
+use cedar_policy::{Effect, Policy, PolicySet, Template};
+
+use super::nesting;
+use super::problem::Problem;
+
+/// Parses a policy file, or tells every problem of it.
+pub(super) fn parse(label: &str, text: &Arc<str>) -> Result<PolicySet, Vec<Problem>> {
+    if let Some(problem) = nesting::problem(label, text) {
+        return Err(vec![problem]);
+    }
+    text.parse::<PolicySet>().map_err(|errors| {
+        let each = errors.iter();
+        each.map(|error| Problem::from_cedar(label, text, error))
+            .collect()
+    })
+}
 
 /// A policy or a template in its file.
 pub(super) struct Written {

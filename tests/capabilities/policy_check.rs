@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::command_line::{Ended, cedargate, copy, policies, repository};
+use crate::policy_reload::bad_inputs;
 
 fn check(folder: &Path, options: &[&str]) -> Ended {
     let path = folder.to_str().unwrap();
@@ -138,6 +139,46 @@ fn a_folder_that_is_not_there_is_no_answer() {
     let ended = cedargate(folder.path(), &["policy", "check", "nosuch", "--json"], &[]);
     assert_eq!((ended.code, ended.data.as_str()), (1, ""));
     assert!(ended.messages.starts_with("error: "), "{}", ended.messages);
+}
+
+/// The same inputs as a running server refuses.
+#[test]
+fn bad_folders_are_told_clearly_and_answered_with_no() {
+    for (name, spoil, told) in bad_inputs() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("policies");
+        copy(&repository().join("policies"), &folder);
+        spoil(&folder);
+        let run = |verb: &str| {
+            let path = folder.to_str().unwrap();
+            cedargate(outer.path(), &["policy", verb, path], &[])
+        };
+        let checked = run("check");
+        // What cannot be read is no answer.
+        let code = if folder.exists() { 3 } else { 1 };
+        assert_eq!(checked.code, code, "{name}: {}", checked.messages);
+        let tested = run("test");
+        assert_eq!(tested.code, 1, "{name}: {}", tested.messages);
+        for ended in [checked, tested] {
+            assert_eq!(ended.data, "", "{name}");
+            assert!(ended.messages.starts_with("error: "), "{name}");
+            assert!(ended.messages.contains(told), "{name}: {}", ended.messages);
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_would_take_the_stack_is_told_and_the_program_goes_on() {
+    let brackets = "(".repeat(100_000) + "true" + &")".repeat(100_000);
+    let text =
+        format!("@id(\"a\")\npermit (principal, action, resource)\nwhen {{ {brackets} }};\n");
+    for verb in ["check", "test", "format", "prove"] {
+        let folder = with("deep.cedar", &text);
+        let path = folder.path().to_str().unwrap();
+        let ended = cedargate(folder.path(), &["policy", verb, path], &[]);
+        assert_eq!(ended.code, if verb == "check" { 3 } else { 1 });
+        assert!(ended.messages.contains("nest deeper"), "{}", ended.messages);
+    }
 }
 
 #[test]

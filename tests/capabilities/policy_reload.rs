@@ -250,9 +250,9 @@ async fn each_of_three_mistakes_is_refused_with_a_counterexample() {
 }
 
 /// What somebody did to a folder, how, and what is told of it.
-type BadInput = (&'static str, fn(&Path), &'static str);
+pub type BadInput = (&'static str, fn(&Path), &'static str);
 
-fn bad_inputs() -> Vec<BadInput> {
+pub fn bad_inputs() -> Vec<BadInput> {
     fn place(folder: &Path, name: &str) -> PathBuf {
         folder.join(name)
     }

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::policy::check::Check;
 use crate::policy::problem::render_problems;
 
-use super::broken;
+use super::{broken, read};
 
 /// Checks a folder, and prints its revision or all that is wrong with it.
 pub(in crate::cli) fn run(
@@ -15,11 +15,7 @@ pub(in crate::cli) fn run(
     folder: Option<&Path>,
     is_json: bool,
 ) -> Result<Ending, Failure> {
-    let check = match folder.or(settings.policy_dir.as_deref()) {
-        Some(folder) => Check::of_folder(folder),
-        None => Check::embedded(),
-    }
-    .map_err(|error| broken(&error))?;
+    let check = Check::of(read(settings, folder)).map_err(|error| broken(&error))?;
     if is_json {
         show(serde_json::to_string_pretty(&check).map_err(Failure::new)?)?;
     } else {

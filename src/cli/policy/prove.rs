@@ -1,18 +1,17 @@
 //! `cedargate policy prove`: what holds for every possible request.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use tempfile::NamedTempFile;
 
 use crate::cli::{Ending, Failure, print, show};
 use crate::config::Settings;
 use crate::policy::problem::render_problems;
-use crate::policy::prove::{Effort, Invariants, Proof, ProveError, SOLVER_VARIABLE, prove};
+use crate::policy::prove::{Effort, Proof, ProveError, SOLVER_VARIABLE, prove};
 
-use super::{broken, open};
+use super::output_file::write_new;
+use super::{broken, read};
 
 /// The longest time limit, in seconds: a day.
 const LONGEST_LIMIT: u64 = 86_400;
@@ -41,16 +40,12 @@ pub(in crate::cli) fn run(
     settings: &Settings,
     arguments: &ProveArguments,
 ) -> Result<Ending, Failure> {
-    let folder = arguments.dir.as_deref();
     if let Some(file) = &arguments.save {
         check_target(file)?;
     }
-    let bundle = open(settings, folder).map_err(|error| broken(&error))?;
-    let invariants = match folder.or(settings.policy_dir.as_deref()) {
-        Some(folder) => Invariants::load(folder),
-        None => Invariants::embedded(),
-    }
-    .map_err(|error| broken(&error))?;
+    let (bundle, invariants) = read(settings, arguments.dir.as_deref())
+        .and_then(|folder| Ok((folder.bundle()?, folder.invariants()?)))
+        .map_err(|error| broken(&error))?;
     let effort = Effort {
         time_limit: Duration::from_secs(arguments.time_limit),
         is_thorough: true,
@@ -123,17 +118,5 @@ fn check_target(file: &Path) -> Result<(), Failure> {
         let error = format!("{} is there already", file.display());
         return Err(Failure::new(error).with_hint("name a file that is not there"));
     }
-    Ok(())
-}
-
-fn write_new(file: &Path, text: &str) -> io::Result<()> {
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut written = NamedTempFile::new_in(folder)?;
-    written.write_all(text.as_bytes())?;
-    written.as_file().sync_all()?;
-    written.persist_noclobber(file)?;
     Ok(())
 }

@@ -1,16 +1,19 @@
 //! Covered policies: those beside which another of their effect applies whenever they do.
 //!
-//! The texts alone are compared: a policy is covered by one whose scope is the same, or open where
+//! What is written alone is compared: a policy is covered by one whose scope is the same, or open where
 //! its own is not, and whose conditions are among its own. This module refuses to know what
 //! conditions mean; a solver finds more, and `prove` asks one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
-use cedar_policy::Policy;
-use serde_json::{Value, json};
+use cedar_policy::{ActionConstraint, EntityUid, Policy};
+use cedar_policy_core::ast::Expr;
 
 use crate::domain::decision::LONGEST_TOKEN_LIFE;
 use crate::policy::bundle::{Bundle, ListedPolicy};
+use crate::policy::conditions::{Part, SCOPE_PARTS, parts};
+use crate::policy::index::EntityScope;
 use crate::policy::problem::Problem;
 
 use super::at_policy;
@@ -23,33 +26,60 @@ const MOST_COMPARISONS: usize = 1_000_000;
 struct Reach<'a> {
     listed: &'a ListedPolicy,
     scope: Scope,
-    /// What must all hold.
-    conditions: BTreeSet<String>,
+    /// What must all hold, by number.
+    conditions: BTreeSet<usize>,
 }
 
-/// The effect, and the principal, the action and the resource of a scope as Cedar's JSON.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The conditions of all policies, each with a number: whether it must be false, and what it says.
+#[derive(Default)]
+struct Conditions(HashMap<(bool, Expr), usize>);
+
+impl Conditions {
+    fn number(&mut self, part: &Part) -> usize {
+        let next = self.0.len();
+        let said = (part.is_negated, part.expression().clone());
+        *self.0.entry(said).or_insert(next)
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Scope {
     is_permit: bool,
-    parts: [String; 3],
+    principal: EntityScope,
+    action: ActionScope,
+    resource: EntityScope,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum ActionScope {
+    Any,
+    Equal(EntityUid),
+    In(BTreeSet<EntityUid>),
+}
+
+impl ActionScope {
+    fn of(policy: &Policy) -> Self {
+        match policy.action_constraint() {
+            ActionConstraint::Any => Self::Any,
+            ActionConstraint::Eq(uid) => Self::Equal(uid),
+            ActionConstraint::In(uids) => Self::In(uids.into_iter().collect()),
+        }
+    }
 }
 
 impl Scope {
     /// The scopes that take in all of this one: itself, and those that leave parts of it open.
-    fn wider(&self) -> BTreeSet<Self> {
-        let open = json!({"op": "All"}).to_string();
-        let mut scopes = BTreeSet::from([self.clone()]);
-        for part in 0..self.parts.len() {
-            let opened: Vec<Self> = scopes
-                .iter()
-                .map(|scope| {
-                    let mut scope = scope.clone();
-                    if let Some(part) = scope.parts.get_mut(part) {
-                        part.clone_from(&open);
-                    }
-                    scope
-                })
-                .collect();
+    fn wider(&self) -> Vec<Self> {
+        let open: [fn(&mut Self); 3] = [
+            |scope| scope.principal = EntityScope::Any,
+            |scope| scope.action = ActionScope::Any,
+            |scope| scope.resource = EntityScope::Any,
+        ];
+        let mut scopes = vec![self.clone()];
+        for open in open {
+            let mut opened = scopes.clone();
+            opened.iter_mut().for_each(open);
+            opened.retain(|scope| !scopes.contains(scope));
             scopes.extend(opened);
         }
         scopes
@@ -57,32 +87,21 @@ impl Scope {
 }
 
 impl<'a> Reach<'a> {
-    fn of(policy: &Policy, bundle: &'a Bundle) -> Option<Self> {
-        let listed = bundle.policies().get(AsRef::<str>::as_ref(policy.id()))?;
-        let written = policy.to_json().ok()?;
-        let part = |name: &str| written.get(name).map(in_one_order);
-        let mut conditions = BTreeSet::new();
-        for condition in written.get("conditions")?.as_array()? {
-            let body = condition.get("body")?;
-            let is_when = condition.get("kind")?.as_str()? == "when";
-            let (operator, is_plain) = if is_when { ("&&", true) } else { ("||", false) };
-            for said in split(body, operator) {
-                if is_plain {
-                    conditions.insert(said.to_string());
-                } else {
-                    conditions.insert(json!({"!": {"arg": said}}).to_string());
-                }
-            }
-        }
-        conditions.remove(&json!({"Value": true}).to_string());
-        Some(Self {
+    fn of(policy: &Policy, listed: &'a ListedPolicy, all: &mut Conditions) -> Self {
+        let conditions = parts(policy).into_iter().skip(SCOPE_PARTS);
+        Self {
             listed,
             scope: Scope {
                 is_permit: listed.is_permit,
-                parts: [part("principal")?, part("action")?, part("resource")?],
+                principal: EntityScope::of_principal(policy),
+                action: ActionScope::of(policy),
+                resource: EntityScope::of_resource(policy),
             },
-            conditions,
-        })
+            conditions: conditions
+                .filter(|part| *part.expression() != Expr::val(!part.is_negated))
+                .map(|part| all.number(&part))
+                .collect(),
+        }
     }
 
     fn life(&self) -> u32 {
@@ -95,50 +114,28 @@ impl<'a> Reach<'a> {
     }
 }
 
-/// A part of a scope, with listed actions in one order.
-fn in_one_order(part: &Value) -> String {
-    let mut part = part.clone();
-    if let Some(entities) = part.get_mut("entities").and_then(Value::as_array_mut) {
-        entities.sort_by_cached_key(Value::to_string);
-    }
-    part.to_string()
-}
-
-/// What stands between the operators of a chain.
-fn split<'a>(body: &'a Value, operator: &str) -> Vec<&'a Value> {
-    let mut found = Vec::new();
-    let mut left = vec![body];
-    while let Some(body) = left.pop() {
-        match body.get(operator) {
-            Some(chain) => left.extend(["left", "right"].iter().filter_map(|side| chain.get(side))),
-            None => found.push(body),
-        }
-    }
-    found
-}
-
 /// One warning for each policy that another leaves nothing to do.
 pub(super) fn warnings(bundle: &Bundle) -> Vec<Problem> {
-    let policies = bundle.policies.set.policies();
-    let reaches: Vec<Reach<'_>> = policies.filter_map(|p| Reach::of(p, bundle)).collect();
-    let mut alike: BTreeMap<(&Scope, &BTreeSet<String>), Vec<&Reach<'_>>> = BTreeMap::new();
+    let mut all = Conditions::default();
+    let mut reaches: Vec<Reach<'_>> = bundle
+        .each_policy()
+        .map(|(policy, listed)| Reach::of(policy, listed, &mut all))
+        .collect();
+    reaches.sort_by(|a, b| a.order().cmp(&b.order()));
+    let mut alike: HashMap<(&Scope, &BTreeSet<usize>), &Reach<'_>> = HashMap::new();
+    let (mut warnings, mut distinct) = (Vec::new(), Vec::new());
     for reach in &reaches {
-        let key = (&reach.scope, &reach.conditions);
-        alike.entry(key).or_default().push(reach);
-    }
-    let mut warnings = Vec::new();
-    let mut distinct = Vec::new();
-    for mut group in alike.into_values() {
-        group.sort_by(|a, b| a.order().cmp(&b.order()));
-        let Some((first, others)) = group.split_first() else {
-            continue;
-        };
-        distinct.push(*first);
-        warnings.extend(others.iter().map(|other| {
-            let (id, first) = (&other.listed.id, &first.listed.id);
-            let message = format!("{id:?} says the same as {first:?}");
-            at_policy(bundle, id, message).with_help("remove one of them")
-        }));
+        match alike.entry((&reach.scope, &reach.conditions)) {
+            Entry::Vacant(place) => {
+                place.insert(reach);
+                distinct.push(reach);
+            }
+            Entry::Occupied(first) => {
+                let (id, first) = (&reach.listed.id, &first.get().listed.id);
+                let message = format!("{id:?} says the same as {first:?}");
+                warnings.push(at_policy(bundle, id, message).with_help("remove one of them"));
+            }
+        }
     }
     let (found, is_whole) = search(&distinct);
     warnings.extend(found.into_iter().map(|(covered, by)| {
@@ -160,13 +157,13 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<Problem> {
 /// What covers a policy has its rarest condition among that policy's, or has none at all: only
 /// those are compared.
 fn search<'r, 'a>(reaches: &[&'r Reach<'a>]) -> (Vec<(&'r Reach<'a>, &'r Reach<'a>)>, bool) {
-    let mut uses: HashMap<&str, usize> = HashMap::new();
+    let mut uses: HashMap<usize, usize> = HashMap::new();
     for condition in reaches.iter().flat_map(|reach| &reach.conditions) {
-        *uses.entry(condition).or_default() += 1;
+        *uses.entry(*condition).or_default() += 1;
     }
-    let mut index: HashMap<(&Scope, Option<&str>), Vec<&'r Reach<'a>>> = HashMap::new();
+    let mut index: HashMap<(&Scope, Option<usize>), Vec<&'r Reach<'a>>> = HashMap::new();
     for reach in reaches {
-        let conditions = reach.conditions.iter().map(String::as_str);
+        let conditions = reach.conditions.iter().copied();
         let rarest = conditions.min_by_key(|condition| (uses.get(condition), *condition));
         index.entry((&reach.scope, rarest)).or_default().push(reach);
     }
@@ -174,8 +171,7 @@ fn search<'r, 'a>(reaches: &[&'r Reach<'a>]) -> (Vec<(&'r Reach<'a>, &'r Reach<'
     let mut comparisons = 0;
     for reach in reaches {
         let wider = reach.scope.wider();
-        let keys =
-            || std::iter::once(None).chain(reach.conditions.iter().map(|c| Some(c.as_str())));
+        let keys = || std::iter::once(None).chain(reach.conditions.iter().copied().map(Some));
         let candidates = wider
             .iter()
             .flat_map(|scope| keys().map(move |key| (scope, key)))

@@ -14,18 +14,17 @@ mod unused;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use cedar_policy::Schema;
 use serde::Serialize;
 
 use crate::domain::decision::Revision;
 
-use super::bundle::{Bundle, read_schema};
+use super::bundle::Bundle;
 use super::cases::CaseFiles;
+use super::folder::PolicyFolder;
 use super::problem::{BundleError, Problem, in_reading_order};
 use super::prove::Invariants;
-use super::sources::{Sources, is_bundle_file};
 use super::written::first_line;
 
 /// The most that a valid bundle is told: finding the lines of more would take long, and reading them
@@ -59,42 +58,22 @@ pub struct Counts {
 }
 
 impl Check {
-    /// Checks the policies that are shipped inside the program.
-    pub fn embedded() -> Result<Self, BundleError> {
-        Self::over(
-            Sources::shipped(is_bundle_file),
-            CaseFiles::embedded(),
-            Invariants::embedded(),
-        )
-    }
-
-    /// Checks a folder: its schema, policies and links, its case files, its invariants.
+    /// Checks what was read, or tells why it could not be: a schema, policies and links, case files,
+    /// invariants.
     ///
     /// Fails if the folder or a file in it cannot be read; whatever is wrong with what they say is
     /// in the check.
-    pub fn of_folder(folder: &Path) -> Result<Self, BundleError> {
-        Self::over(
-            Sources::read(folder, is_bundle_file),
-            CaseFiles::load(folder),
-            Invariants::load(folder),
-        )
-    }
-
-    fn over(
-        sources: Result<Sources, BundleError>,
-        cases: Result<CaseFiles, BundleError>,
-        invariants: Result<Invariants, BundleError>,
-    ) -> Result<Self, BundleError> {
+    pub fn of(folder: Result<PolicyFolder, BundleError>) -> Result<Self, BundleError> {
         let mut check = Self {
             revision: None,
             counts: Counts::default(),
             problems: Vec::new(),
             warnings: Vec::new(),
         };
-        if let Some(sources) = check.take(sources)? {
-            let schema = check.bundle(&sources)?;
-            let cases = check.take(cases)?;
-            let invariants = check.take(invariants)?;
+        if let Some(folder) = check.take(folder)? {
+            let schema = check.bundle(&folder)?;
+            let cases = check.take(folder.cases())?;
+            let invariants = check.take(folder.invariants())?;
             if let Some(schema) = schema {
                 check.beside(&schema, cases, invariants)?;
             }
@@ -147,10 +126,10 @@ impl Check {
     }
 
     /// Checks what decides, and gives the schema for what stands beside it.
-    fn bundle(&mut self, sources: &Sources) -> Result<Option<Schema>, BundleError> {
-        let Some(bundle) = self.take(Bundle::from_sources(sources))? else {
+    fn bundle(&mut self, folder: &PolicyFolder) -> Result<Option<Schema>, BundleError> {
+        let Some(bundle) = self.take(folder.bundle())? else {
             // Its problem is told already.
-            return Ok(read_schema(sources, &mut Vec::new()).ok());
+            return Ok(folder.schema());
         };
         self.revision = Some(bundle.revision().clone());
         self.counts.policies = Some(bundle.policies().len());

@@ -38,13 +38,15 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<Problem> {
     let (Some(shipped), Some(declared)) = (shipped, declarations(text)) else {
         return Vec::new();
     };
+    let is_own = |key: &&(Kind, String)| key.0 != Kind::Common && !shipped.contains_key(*key);
+    let own: Vec<&(Kind, String)> = declared.keys().filter(is_own).collect();
+    if own.is_empty() {
+        return Vec::new();
+    }
     let spoken = said_by_policies(bundle);
     let label = bundle.sources.label(SCHEMA_FILE);
-    let unused = declared
-        .keys()
-        .filter(|declared| declared.0 != Kind::Common && !shipped.contains_key(*declared))
-        .filter(|key| !is_used(key, &declared, &spoken));
-    unused
+    own.into_iter()
+        .filter(|key| !is_used(key, &declared, &spoken))
         .map(|(kind, name)| {
             let (word, help) = match kind {
                 Kind::Action => (

@@ -6,16 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema};
 use serde::Serialize;
 
-use crate::policy::policies::{FURTHEST_MISSPELLING, LONGEST_POLICY_ID, told_once};
+use crate::policy::policies::{FURTHEST_MISSPELLING, LONGEST_POLICY_ID};
 use crate::policy::problem::{BundleError, Problem, in_reading_order};
 use crate::policy::sources::Sources;
-use crate::policy::written::{annotation_span, first_line, policy_span, template_span};
+use crate::policy::validation::{Purpose, at_place, told_once, validate};
+use crate::policy::written::{self, annotation_span, first_line, policy_span, template_span};
 
 /// The most invariants of a policy folder.
 pub const MOST_INVARIANTS: usize = 1_000;
@@ -39,18 +39,7 @@ pub struct Invariants {
 }
 
 impl Invariants {
-    /// The invariants of the shipped bundle.
-    pub fn embedded() -> Result<Self, BundleError> {
-        Self::of(Sources::shipped_invariants()?)
-    }
-
-    /// The invariants of a policy folder: every `.cedar` file in its folder `invariants` and below,
-    /// within the bounds of [`Bundle::load`](crate::policy::Bundle::load). A folder without that
-    /// folder has none.
-    pub fn load(folder: &Path) -> Result<Self, BundleError> {
-        Self::of(Sources::read_invariants(folder)?)
-    }
-
+    /// The invariants in policy files; a file that cannot be used refuses all.
     pub(in crate::policy) fn of(sources: Sources) -> Result<Self, BundleError> {
         if sources.problems().is_empty() {
             return Ok(Self { sources });
@@ -130,15 +119,9 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn file(&mut self, file: &str, text: &Arc<str>) {
-        let label = self.sources.label(file);
-        let parsed = match text.parse::<PolicySet>() {
+        let parsed = match written::parse(&self.sources.label(file), text) {
             Ok(parsed) => parsed,
-            Err(errors) => {
-                let told = errors.iter();
-                self.problems
-                    .extend(told.map(|error| Problem::from_cedar(&label, text, error)));
-                return;
-            }
+            Err(problems) => return self.problems.extend(problems),
         };
         for template in parsed.templates() {
             let span = template_span(template, text);
@@ -278,28 +261,22 @@ impl Reading<'_> {
     }
 
     fn validate(&mut self, schema: &Schema) {
-        let result = Validator::new(schema.clone()).validate(&self.set, ValidationMode::Strict);
-        let problems = told_once(result.validation_errors(), |error| {
-            self.of_policy(error.policy_id(), error)
-        });
-        self.problems.extend(problems);
-        for warning in result.validation_warnings() {
-            let warning = self.of_policy(warning.policy_id(), warning).into_warning();
-            self.warnings.push(warning);
-        }
-    }
-
-    fn of_policy<D: miette::Diagnostic>(&self, id: &PolicyId, said: &D) -> Problem {
-        let place = self.places.get(AsRef::<str>::as_ref(id));
-        let found = place.and_then(|place| Some((place, self.sources.text(&place.file)?)));
-        let Some((place, text)) = found else {
-            return Problem::of_file(&self.sources.label(""), said.to_string());
+        let result = match validate(&self.set, schema, Purpose::Statements) {
+            Ok(result) => result,
+            Err(problem) => return self.problems.push(*problem),
         };
-        let problem = Problem::from_cedar(&self.sources.label(&place.file), text, said);
-        match problem.span() {
-            Some(_) => problem,
-            None => problem.with_span(&first_line(text, &place.span)),
-        }
+        let of_policy = |id: &PolicyId, said: &dyn miette::Diagnostic| {
+            let place = self.places.get(AsRef::<str>::as_ref(id));
+            let place = place.map(|place| (place.file.as_str(), &place.span));
+            at_place(self.sources, place, said)
+        };
+        let problems = told_once(result.validation_errors(), |error| {
+            of_policy(error.policy_id(), error)
+        });
+        let warnings = result.validation_warnings();
+        let warnings = warnings.map(|said| of_policy(said.policy_id(), said).into_warning());
+        self.warnings.extend(warnings.collect::<Vec<_>>());
+        self.problems.extend(problems);
     }
 }
 

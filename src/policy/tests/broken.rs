@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::asked::{bundle, folder, told};
-use crate::policy::cases::CaseFiles;
+use crate::policy::folder::PolicyFolder;
 use crate::policy::{Bundle, BundleError};
 
 const ALL: &str = "@id(\"all\")\npermit (principal, action, resource);\n";
@@ -96,19 +96,51 @@ fn an_id_that_cannot_stand_in_a_record_is_refused() {
 
 #[test]
 fn a_max_ttl_out_of_bounds_is_refused_at_its_place() {
-    for max_ttl in ["0", "121", "-1", "+60", "60s", "", "4294967297"] {
-        let policy =
-            format!("@id(\"a\")\n@max_ttl(\"{max_ttl}\")\npermit (principal, action, resource);");
-        let error = bundle(&policy).unwrap_err();
-        assert_eq!(error.problems()[0].position(), Some((2, 1)), "{max_ttl}");
+    let refused = [
+        "0",
+        "121",
+        "-5",
+        "+60",
+        "60s",
+        "",
+        " 60",
+        "6 0",
+        "1.5",
+        "0x3c",
+        "4294967297",
+        "\u{666}\u{660}",
+        "\u{ff16}\u{ff10}",
+    ];
+    for max_ttl in refused {
+        let scope = "principal, action, resource";
+        let template = "principal in ?principal, action, resource";
+        for scope in [scope, template] {
+            let policy = format!("@id(\"a\")\n@max_ttl(\"{max_ttl}\")\npermit ({scope});");
+            let error = bundle(&policy).unwrap_err();
+            assert_eq!(error.problems()[0].position(), Some((2, 1)), "{max_ttl}");
+            let span = error.problems()[0].span().unwrap();
+            assert_eq!(
+                policy.get(span),
+                Some(format!("@max_ttl(\"{max_ttl}\")").as_str())
+            );
+        }
     }
-    for max_ttl in ["1", "60", "120"] {
+    for (max_ttl, seconds) in [("1", 1), ("060", 60), ("120", 120)] {
         let policy =
             format!("@id(\"a\") @max_ttl(\"{max_ttl}\") permit (principal, action, resource);");
-        assert!(bundle(&policy).is_ok(), "{max_ttl}");
+        assert_eq!(
+            bundle(&policy).unwrap().policies()["a"].max_ttl,
+            Some(seconds)
+        );
     }
-    let forbid = "@id(\"a\") @max_ttl(\"60\") forbid (principal, action, resource);";
-    assert!(bundle(forbid).is_err());
+    for other in [
+        "@id(\"a\") @max_ttl(\"60\") forbid (principal, action, resource);",
+        "@id(\"a\") @max_ttl(\"60\") @max_ttl(\"30\") permit (principal, action, resource);",
+        "@id(\"a\") @max_ttl permit (principal, action, resource);",
+    ] {
+        let error = bundle(other).unwrap_err();
+        assert_eq!(error.problems()[0].position().unwrap().0, 1, "{other}");
+    }
 }
 
 #[test]
@@ -295,8 +327,8 @@ fn run(policies: &str, cases: &str) -> Result<crate::policy::cases::CaseReport, 
         ("a.cases.json", cases),
         ("none.json", "[]"),
     ]);
-    let bundle = Bundle::load(folder.path()).unwrap();
-    CaseFiles::load(folder.path()).unwrap().run(&bundle)
+    let folder = PolicyFolder::read(folder.path()).unwrap();
+    folder.cases().unwrap().run(&folder.bundle().unwrap())
 }
 
 #[test]
@@ -392,4 +424,37 @@ fn broken_case_files_are_told_with_file_and_line() {
             "{edited}: line {at}: {said}"
         );
     }
+}
+
+/// Only the first case meets the policy; what stands behind a condition that fails is not come to.
+#[test]
+fn coverage_tells_which_conditions_no_case_makes_false_or_true() {
+    let policies = "@id(\"all\") permit (principal, action == Action::\"read\", resource)\n\
+        when { context.authentication == \"none\" }\n\
+        unless { context.address.isLoopback() }\n\
+        when { resource == Dataset::\"d\" };\n";
+    let folder = folder(&[
+        ("a.cedar", policies),
+        (
+            "a.cases.json",
+            &CASE
+                .replace("\"none\"", "\"password\"")
+                .replace("allow", "deny")
+                .replace("[\"all\"]", "[]")
+                .replace("Dataset::\\\"d", "Dataset::\\\"e"),
+        ),
+        ("b.cases.json", CASE),
+    ]);
+    let folder = PolicyFolder::read(folder.path()).unwrap();
+    let bundle = folder.bundle().unwrap();
+    let coverage = folder.cases().unwrap().coverage(&bundle).unwrap();
+    let told = |untried: &[crate::policy::coverage::Untried]| -> Vec<String> {
+        untried
+            .iter()
+            .filter_map(|one| one.condition.clone())
+            .collect()
+    };
+    assert_eq!(coverage.never_satisfied, []);
+    assert_eq!(told(&coverage.never_false), ["resource == Dataset::\"d\""]);
+    assert_eq!(told(&coverage.never_true), ["context.address.isLoopback()"]);
 }

@@ -4,7 +4,8 @@ use std::fs;
 
 use super::asked::{bundle, folder};
 use crate::policy::BundleError;
-use crate::policy::prove::{Effort, Invariants, ProveError, prove};
+use crate::policy::folder::PolicyFolder;
+use crate::policy::prove::{Effort, ProveError, prove};
 
 const ALL: &str = "@id(\"all\") @reason(\"x\")\npermit (principal, action, resource);\n";
 
@@ -17,7 +18,7 @@ fn told(invariants: &str) -> Vec<String> {
         gives_way: false,
     };
     let origin = format!("{}/", folder.path().display());
-    let invariants = Invariants::load(folder.path());
+    let invariants = PolicyFolder::read(folder.path()).and_then(|folder| folder.invariants());
     let proved =
         invariants.map(|invariants| prove(&bundle(ALL).unwrap(), &invariants, effort, |_, _| {}));
     let (Err(error) | Ok(Err(ProveError::Invariants(error)))) = proved else {
@@ -58,8 +59,9 @@ fn an_invariant_that_does_not_parse_is_told_with_its_place() {
 fn a_folder_that_is_not_there_has_no_invariants_to_prove() {
     let folder = folder(&[]);
     let gone = folder.path().join("gone");
-    let error = Invariants::load(&gone).unwrap_err();
+    let read = || PolicyFolder::read(&gone);
+    let error = read().unwrap_err();
     assert!(matches!(error, BundleError::Unreadable { .. }), "{error}");
     fs::create_dir(&gone).unwrap();
-    assert!(Invariants::load(&gone).is_ok());
+    assert!(read().unwrap().invariants().is_ok());
 }

@@ -12,7 +12,7 @@ use crate::domain::id::UserId;
 use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::cases::CaseFiles;
+use crate::policy::folder::PolicyFolder;
 
 use Action::{Administer, Discover, Read};
 use RecordStatus::{Draft, Published};
@@ -147,7 +147,9 @@ fn shipped_policies_have_reasons_and_no_warnings() {
 
 #[test]
 fn shipped_cases_are_met_and_show_every_policy() {
-    let report = CaseFiles::embedded()
+    let shipped = PolicyFolder::embedded().unwrap();
+    let report = shipped
+        .cases()
         .unwrap()
         .run(&Bundle::embedded().unwrap())
         .unwrap();
@@ -170,11 +172,9 @@ fn shipped_cases_are_met_by_the_file_they_stand_beside_alone() {
             ("one.cedar", &std::fs::read_to_string(&policies).unwrap()),
             ("one.cases.json", &std::fs::read_to_string(&cases).unwrap()),
         ]);
-        let bundle = Bundle::load(folder.path()).unwrap();
-        let report = CaseFiles::load(folder.path())
-            .unwrap()
-            .run(&bundle)
-            .unwrap();
+        let folder = PolicyFolder::read(folder.path()).unwrap();
+        let bundle = folder.bundle().unwrap();
+        let report = folder.cases().unwrap().run(&bundle).unwrap();
         assert!(
             report.is_passed() && report.is_complete(),
             "{}",

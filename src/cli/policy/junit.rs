@@ -1,0 +1,72 @@
+//! JUnit XML: how the cases went, for CI.
+//!
+//! A case file is a testsuite and a case a testcase. This module refuses to know where the XML goes.
+
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
+
+use crate::policy::cases::{CaseReport, CaseResult};
+
+/// Stands for what XML has no way to write.
+const UNWRITABLE: char = '\u{fffd}';
+
+/// A report as JUnit XML.
+pub(super) fn xml(report: &CaseReport) -> Result<String, SerializeError> {
+    let mut all = Report::new("cedargate policy test");
+    for of_one_file in report.results.chunk_by(|a, b| a.file == b.file) {
+        let file = of_one_file.first().map_or("", |result| &result.file);
+        let mut suite = TestSuite::new(writable(file));
+        suite.add_property(("revision", report.revision.to_string().as_str()));
+        suite.add_test_cases(of_one_file.iter().map(test_case));
+        all.add_test_suite(suite);
+    }
+    all.to_string()
+}
+
+fn test_case(result: &CaseResult) -> TestCase {
+    let status = match &result.failure {
+        None => TestCaseStatus::success(),
+        Some(failure) => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status
+                .set_message(writable(failure))
+                .set_type("answer")
+                .set_description(writable(&result.account()));
+            status
+        }
+    };
+    let mut case = TestCase::new(writable(&result.name), status);
+    let file = writable(&result.file);
+    case.set_classname(file.as_str());
+    case.extra.insert("file".into(), file.into());
+    case.extra
+        .insert("line".into(), result.line.to_string().into());
+    case
+}
+
+/// A text with what XML 1.0 cannot write marked (<https://www.w3.org/TR/xml/#charsets>): the crate
+/// would drop it, and what follows an escape character too.
+fn writable(text: &str) -> String {
+    let writable = |c: char| match c {
+        '\n' => c,
+        '\t' | '\r' => ' ',
+        '\u{fffe}' | '\u{ffff}' => UNWRITABLE,
+        c if c.is_control() => UNWRITABLE,
+        c => c,
+    };
+    text.chars().map(writable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_xml_cannot_write_is_marked_and_nothing_beside_it_is_lost() {
+        for unwritable in ['\0', '\u{b}', '\u{1b}', '\u{9b}', '\u{fffe}', '\u{ffff}'] {
+            let name = format!("a{unwritable}[31mb<c>&\"d");
+            let case = TestCase::new(writable(&name), TestCaseStatus::success());
+            assert_eq!(case.name.as_str(), "a\u{fffd}[31mb<c>&\"d");
+        }
+        assert_eq!(writable("é\tü\n𝄞"), "é ü\n𝄞");
+    }
+}

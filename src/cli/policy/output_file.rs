@@ -1,0 +1,92 @@
+//! Files that a verb writes beside what it prints, each of them whole or not at all.
+//!
+//! This module refuses to know what stands in them.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+/// Who may read and write a new file, before the process's umask takes from it.
+const FILE_MODE: u32 = 0o666;
+
+/// Writes a file that is not there yet.
+pub(super) fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    beside(path, text)?.persist_noclobber(path)?;
+    Ok(())
+}
+
+/// Writes a file in the place of the one that is there, if there is one; a link stays one.
+///
+/// What is there and is no file, such as a pipe, is written into: nothing can take its place.
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+    let Ok(there) = fs::metadata(path) else {
+        beside(path, text)?.persist(path)?;
+        return Ok(());
+    };
+    if !there.is_file() {
+        return OpenOptions::new()
+            .write(true)
+            .open(path)?
+            .write_all(text.as_bytes());
+    }
+    let path = path.canonicalize()?;
+    let written = beside(&path, text)?;
+    written.as_file().set_permissions(there.permissions())?;
+    written.persist(&path)?;
+    Ok(())
+}
+
+fn beside(path: &Path, text: &str) -> io::Result<NamedTempFile> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut written = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(FILE_MODE))
+        .tempfile_in(folder)?;
+    written.write_all(text.as_bytes())?;
+    written.as_file().sync_all()?;
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_file_takes_the_place_of_another_through_a_link_and_with_its_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a.xml"), folder.path().join("link.xml"));
+        write(&file, "one").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&file) & 0o600, 0o600);
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        symlink(&file, &link).unwrap();
+        write(&link, "two").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "two");
+        assert_eq!(mode(&file), 0o640);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(
+            fs::read_dir(&folder).unwrap().count(),
+            2,
+            "nothing is left over"
+        );
+    }
+
+    #[test]
+    fn a_new_file_takes_nobodys_place_and_a_device_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.json");
+        write_new(&file, "one").unwrap();
+        assert!(write_new(&file, "two").is_err());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "one");
+        write(Path::new("/dev/null"), "gone").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        assert!(write(folder.path(), "a folder").is_err());
+    }
+}
