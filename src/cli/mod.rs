@@ -28,6 +28,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{Settings, Sources};
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
+use crate::policy::nesting::STACK_OF_DECISIONS;
 
 /// Decides who may download what, and mints the tokens that open it.
 #[derive(Debug, Parser)]
@@ -310,7 +311,10 @@ fn show(text: impl std::fmt::Display) -> Result<Ending, Failure> {
 }
 
 fn in_runtime(work: impl Future<Output = Result<Ending, Failure>>) -> Result<Ending, Failure> {
-    tokio::runtime::Runtime::new()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_OF_DECISIONS)
+        .build()
         .map_err(|error| Failure::new(format!("the runtime does not start: {error}")))?
         .block_on(work)
 }

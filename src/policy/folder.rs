@@ -1,7 +1,7 @@
 //! Policy folders: every file that a bundle, its cases and its invariants are made of.
 //!
-//! What is judged and what is put in force come from one reading, so that an edit in between can
-//! mix nothing. This module refuses to know what becomes of a folder.
+//! What is judged and what is put in force are made of one value, so that an edit in between can mix
+//! nothing. This module refuses to know what becomes of a folder.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -12,12 +12,13 @@
 //! - [`coverage`]: what the cases leave untried.
 //! - [`entity_file`]: entities to ask about that need not be in any catalog.
 //! - [`explain`]: why a bundle answers as it does.
+//! - [`nesting`]: how deep policies and schemas may go.
 //! - [`prove`]: what holds for every possible request, not only for those of the cases.
 //! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
 //! - [`mentions`]: what policies speak of.
-//! - `sources` reads files, `nesting` bounds how deep they go, `written` and `links` read what stands in them, `policies` and `validation` check it, `probe` tries
-//!   the schema, `vocabulary` speaks Cedar's names, `entities` and `circumstances` prepare what a decision
+//! - `sources` reads files, `written` and `links` read what stands in them, `policies` and `validation`
+//!   check it, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities` and `circumstances` prepare what a decision
 //!   looks at, `index` picks the policies that can matter, `decide` asks Cedar, `verdict` puts together
 //!   what it says, `conditions` takes policies apart and `values` reads what their parts looked at.
 
@@ -31,6 +32,7 @@ pub mod folder;
 pub mod format;
 pub mod live;
 pub mod mentions;
+pub mod nesting;
 pub mod problem;
 pub mod prove;
 
@@ -41,7 +43,6 @@ mod decide;
 mod entities;
 mod index;
 mod links;
-mod nesting;
 mod policies;
 mod probe;
 mod sources;

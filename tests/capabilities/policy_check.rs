@@ -295,7 +295,9 @@ fn what_an_author_declares_counts_as_used_where_anything_speaks_of_it() {
              action \"read\", \"discover\" in [\"look\"] appliesTo",
         );
     assert!(edited.contains("[\"look\"]") && edited.contains("team"));
-    fs::write(&schema, edited + "entity Team in [Group];\nentity Group;\n").unwrap();
+    let peek = "action \"peek\" in [\"look\"] appliesTo { principal: [User], resource: [Dataset], context: Context };\n";
+    let groups = "entity Team in [Group];\nentity Group;\n";
+    fs::write(&schema, [&edited, peek, groups].concat()).unwrap();
     let (code, report) = checked(folder.path());
     assert_eq!(code, 0, "{report:#}");
     assert_eq!(report["warnings"], json!([]), "{report:#}");

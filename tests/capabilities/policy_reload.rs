@@ -286,6 +286,15 @@ pub fn bad_inputs() -> Vec<BadInput> {
             "not UTF-8",
         ),
         (
+            "brackets without end",
+            |folder| {
+                let brackets = ["(".repeat(5_000), ")".repeat(5_000)].join("true");
+                let policy = format!("permit (principal, action, resource) when {{ {brackets} }};");
+                fs::write(place(folder, "deep.cedar"), policy).unwrap();
+            },
+            "nest deeper",
+        ),
+        (
             "an entity type is gone",
             |folder| {
                 let schema = place(folder, "schema.cedarschema");

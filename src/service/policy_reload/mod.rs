@@ -23,6 +23,7 @@ use crate::domain::audit::{AuditRecord, Event, Outcome};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
 use crate::policy::folder::PolicyFolder;
+use crate::policy::nesting::STACK_OF_DECISIONS;
 use crate::policy::{BundleError, LiveBundle};
 
 use super::audit_trail::AuditTrail;
@@ -236,6 +237,7 @@ impl PolicyReload {
         };
         std::thread::Builder::new()
             .name("policy-reload".to_owned())
+            .stack_size(STACK_OF_DECISIONS)
             .spawn(work)
             .map_err(|source| ServiceError::Unavailable {
                 what: "reloading the policies",
