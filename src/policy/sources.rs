@@ -261,9 +261,13 @@ impl<'a> Reading<'a> {
         if length > LARGEST_FILE {
             let label = self.sources.label(&name);
             let message = format!("the file is larger than {} KiB", LARGEST_FILE / 1024);
-            self.sources
-                .problems
-                .push(Problem::of_file(&label, message).with_help("split it into several files"));
+            let problem = Problem::of_file(&label, message);
+            // One that stands alone cannot become several.
+            self.sources.problems.push(if name.is_empty() {
+                problem
+            } else {
+                problem.with_help("split it into several files")
+            });
             return Ok(());
         }
         self.bytes += length;

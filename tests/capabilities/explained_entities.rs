@@ -212,7 +212,7 @@ fn a_file_that_is_no_list_of_entities_or_has_one_twice_is_refused() {
         (twice.as_str(), "User::\"mo\""),
         ("{}", "expected a sequence"),
         ("", "EOF"),
-        (large.as_str(), "larger than 1048576 bytes"),
+        (large.as_str(), "larger than 1024 KiB"),
     ] {
         let ended = explain_entities(text, "mo", "tides", &[]);
         assert_eq!(ended.code, 1);
