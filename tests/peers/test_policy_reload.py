@@ -214,8 +214,12 @@ def test_a_git_checkout_of_another_branch_comes_into_force_as_a_whole(
     assert sum("extra-" in policy["id"] for policy in policies) == 50
     git("checkout", "live")
     until(lambda: health(server)["revision"] == before, "the first branch is in force again")
-    came = [line for line in server.log_lines() if "came into force" in line["message"]]
-    assert len(came) == 2, came
+
+    def came():
+        return [line for line in server.log_lines() if "came into force" in line["message"]]
+
+    until(lambda: came()[1:], "the log has told of both")
+    assert len(came()) == 2, came()
     assert server.stop() == 0
 
 
