@@ -15,6 +15,7 @@ pub mod issuer;
 pub mod name;
 pub mod principal;
 pub mod principal_name;
+pub mod priority;
 pub mod resource;
 pub mod secret;
 pub mod session;

@@ -103,27 +103,14 @@ pub enum PartOutcome {
 }
 
 impl Bundle {
-    /// Tells what [`Bundle::decide`] answers, and why.
+    /// Tells what [`Bundle::decide`] answers, and why, to whoever sees no more than what is in sight.
     ///
     /// Where deciding asks no policy (the user is disabled, the facts do not fit) no policy is told
-    /// of; the decision's errors say why.
+    /// of; the decision's errors say why. Two questions that differ out of sight alone, and of which
+    /// the same parts hold, are explained in the same words; the errors of the decision aside, whose
+    /// texts repeat values.
     #[must_use]
     pub fn explain(
-        &self,
-        principal: &Principal,
-        action: Action,
-        resource: &Resource,
-        context: &Context,
-    ) -> Explanation {
-        self.explain_within(Sight::WHOLE, principal, action, resource, context)
-    }
-
-    /// Tells as [`Bundle::explain`] does, to whoever sees no more than what is in sight.
-    ///
-    /// Two questions that differ out of sight alone, and of which the same parts hold, are explained
-    /// in the same words; the errors of the decision aside, whose texts repeat values.
-    #[must_use]
-    pub fn explain_within(
         &self,
         sight: Sight,
         principal: &Principal,

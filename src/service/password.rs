@@ -14,12 +14,7 @@ use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{Semaphore, oneshot};
 
-#[cfg(target_os = "linux")]
-use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
-    set_thread_priority_and_policy, thread_native_id,
-};
-
+use crate::domain::priority;
 use crate::domain::secret::Secret;
 
 use memory::Memory;
@@ -33,6 +28,9 @@ pub const LONGEST_PASSWORD: usize = 1024;
 
 /// How many checks may wait for each core before further ones are turned away.
 const WAITING_PER_CORE: usize = 64;
+
+/// How many checks for each core, running and waiting, are no crowd yet.
+const CROWD_PER_CORE: usize = 4;
 
 /// Letters and digits that nobody mistakes for one another: 32, so that each carries five bits.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -180,6 +178,14 @@ impl Passwords {
         .await
     }
 
+    /// Whether so many wait that it may be a flood, which must not hold up minting. A few must not stand
+    /// still on a machine that is busy, as idle threads do.
+    fn is_crowd(&self) -> bool {
+        let places = self.cores.saturating_mul(WAITING_PER_CORE);
+        let taken = places.saturating_sub(self.places.available_permits());
+        taken > self.cores.saturating_mul(CROWD_PER_CORE)
+    }
+
     async fn take_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
@@ -194,9 +200,14 @@ impl Passwords {
         // A thread of its own for each check, since a thread cannot take back its lower priority. The
         // permits go along: a caller who goes away does not stop the work, nor free its core.
         let (done, worked) = oneshot::channel();
+        let is_crowd = self.is_crowd();
         let check = move || {
             let _held = (place, turn);
-            give_way();
+            if is_crowd {
+                priority::be_idle();
+            } else {
+                priority::be_nice();
+            }
             let _ = done.send(work());
         };
         thread::Builder::new()
@@ -204,21 +215,6 @@ impl Passwords {
             .spawn(check)
             .map_err(|error| failed(&error))?;
         worked.await.map_err(|error| failed(&error))?
-    }
-}
-
-/// Lets everything else of this process go first: a flood of logins must not hold up minting.
-///
-/// On Linux a thread can be idle (`SCHED_IDLE`, sched(7)): it runs when nothing else wants the core, and
-/// is off it at once when something does, which a merely nice thread is not.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = set_thread_priority_and_policy(
-        thread_native_id(),
-        ThreadPriority::Min,
-        ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle),
-    ) {
-        tracing::debug!(?error, "a password is checked at ordinary priority");
     }
 }
 
@@ -267,6 +263,16 @@ mod tests {
 
     fn cheap() -> Passwords {
         Passwords::at_cost(Cost::CHEAPEST).unwrap()
+    }
+
+    #[test]
+    fn a_few_checks_are_no_crowd_and_more_are() {
+        let passwords = Passwords::at_cost(Cost::CHEAPEST).unwrap();
+        let few = u32::try_from(passwords.cores * CROWD_PER_CORE).unwrap();
+        let _taken = passwords.places.try_acquire_many(few).unwrap();
+        assert!(!passwords.is_crowd());
+        let _one_more = passwords.places.try_acquire().unwrap();
+        assert!(passwords.is_crowd());
     }
 
     #[tokio::test]

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use cedar_policy::RequestEnv;
 
+use crate::domain::priority;
+
 use super::environment::{Bounds, Idleness, Subject};
 use super::solver::{Conversation, Solver};
 use super::{Effort, ProveError, stuck};
@@ -22,10 +24,6 @@ const STACK: usize = 64 * 1024 * 1024;
 /// How long after the deadline answers are still waited for: a solver that is asked near the
 /// deadline answers soon after.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// How far proofs that give way stand back.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 19;
 
 /// What was found in the environments that were done in time.
 #[derive(Default)]
@@ -107,7 +105,8 @@ pub(super) fn answer(
             .stack_size(STACK)
             .spawn(move || {
                 if effort.gives_way {
-                    give_way();
+                    // And not idle: a proof has a deadline, and on a busy machine no edit would pass.
+                    priority::be_nice();
                 }
                 work(&subject, &steps, conversation, &sender);
             })
@@ -115,17 +114,6 @@ pub(super) fn answer(
     }
     drop(sender);
     Ok(collect(&answers, count, deadline + GRACE, &mut watch))
-}
-
-/// Lets everything else of this process go first; a solver that this thread starts does the same.
-///
-/// Nice and not idle, as checking a password is: a proof has a deadline, and on a busy machine an idle
-/// thread would come to nothing before it, so that no edit could pass while there is much to do.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::debug!(%error, "proving goes on at ordinary priority");
-    }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, ProveError> {

@@ -9,7 +9,7 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::explain::{
-    Account, Explanation, LONGEST_TEXT, MOST_OTHERS, MOST_PARTS, PartOutcome,
+    Account, Explanation, LONGEST_TEXT, MOST_OTHERS, MOST_PARTS, PartOutcome, Sight,
 };
 
 fn callers() -> [Principal; 5] {
@@ -53,7 +53,8 @@ fn an_explanation_says_what_deciding_says_and_names_the_policies_whose_parts_all
             for principal in callers() {
                 for action in [Action::Read, Action::Discover, Action::Administer] {
                     let decision = bundle.decide(&principal, action, &resource, &context());
-                    let told = bundle.explain(&principal, action, &resource, &context());
+                    let told =
+                        bundle.explain(Sight::WHOLE, &principal, action, &resource, &context());
                     assert_eq!(told.decision, decision);
                     assert_eq!(ids(&told.determining), decision.determining_policies);
                     check(&told);
@@ -90,7 +91,13 @@ fn check(told: &Explanation) {
 fn the_nearest_policy_comes_first_with_its_first_part_that_failed() {
     let bundle = Bundle::embedded().unwrap();
     let resource = Resource::Dataset(Arc::new(dataset(Visibility::Public, RecordStatus::Draft)));
-    let told = bundle.explain(&Principal::Anonymous, Action::Read, &resource, &context());
+    let told = bundle.explain(
+        Sight::WHOLE,
+        &Principal::Anonymous,
+        Action::Read,
+        &resource,
+        &context(),
+    );
     assert!(!told.decision.is_permitted);
     let nearest = &told.others[0];
     assert_eq!(
@@ -128,12 +135,24 @@ fn a_scope_that_does_not_match_tells_the_roles_of_the_principal() {
         RecordStatus::Published,
     )));
     let geologist = signed_in(BEA, &["geology"]);
-    let told = bundle.explain(&geologist, Action::Read, &resource, &context());
+    let told = bundle.explain(
+        Sight::WHOLE,
+        &geologist,
+        Action::Read,
+        &resource,
+        &context(),
+    );
     let part = &told.others[0].parts[0];
     assert_eq!(part.text, r#"principal in Role::"hydrology""#);
     assert_eq!(part.seen[0].name, "groups of principal");
     assert_eq!(part.seen[0].value.as_deref(), Some(r#"Role::"geology""#));
-    let other_action = bundle.explain(&geologist, Action::Discover, &resource, &context());
+    let other_action = bundle.explain(
+        Sight::WHOLE,
+        &geologist,
+        Action::Discover,
+        &resource,
+        &context(),
+    );
     assert_eq!(other_action.others, [], "it is for another action");
 }
 
@@ -150,7 +169,7 @@ fn a_linked_policy_is_told_with_the_place_and_the_text_of_its_template() {
         RecordStatus::Published,
     )));
     let member = signed_in(BEA, &["hydrology"]);
-    let told = bundle.explain(&member, Action::Read, &resource, &context());
+    let told = bundle.explain(Sight::WHOLE, &member, Action::Read, &resource, &context());
     let [policy] = &told.determining[..] else {
         panic!("one policy determines")
     };
@@ -164,7 +183,13 @@ fn a_linked_policy_is_told_with_the_place_and_the_text_of_its_template() {
     );
     assert!(policy.text.contains("?principal"), "{}", policy.text);
     assert_eq!(policy.parts[0].text, "principal in Role::\"hydrology\"");
-    let stranger = bundle.explain(&signed_in(ADA, &[]), Action::Read, &resource, &context());
+    let stranger = bundle.explain(
+        Sight::WHOLE,
+        &signed_in(ADA, &[]),
+        Action::Read,
+        &resource,
+        &context(),
+    );
     assert_eq!(
         stranger.others[0].parts[0].seen[0].value.as_deref(),
         Some("none")
@@ -181,7 +206,13 @@ fn a_disabled_user_is_told_without_policies() {
         Visibility::Public,
         RecordStatus::Published,
     )));
-    let told = bundle.explain(&principal, Action::Read, &resource, &context());
+    let told = bundle.explain(
+        Sight::WHOLE,
+        &principal,
+        Action::Read,
+        &resource,
+        &context(),
+    );
     assert!(told.decision.errors[0].contains("disabled"));
     assert!(told.determining.is_empty() && told.others.is_empty());
 }
@@ -201,7 +232,13 @@ fn others_are_bounded_and_the_rest_is_counted() {
         Visibility::Public,
         RecordStatus::Published,
     )));
-    let told = bundle.explain(&Principal::Anonymous, Action::Read, &resource, &context());
+    let told = bundle.explain(
+        Sight::WHOLE,
+        &Principal::Anonymous,
+        Action::Read,
+        &resource,
+        &context(),
+    );
     assert_eq!((told.others.len(), told.left_off), (MOST_OTHERS, 3));
 }
 
@@ -221,8 +258,15 @@ fn the_parts_of_a_policy_and_its_text_are_bounded() {
     )));
     // Cedar measures the stack that is left, and that of a test in a debug build is short.
     let deep = std::thread::Builder::new().stack_size(16 * 1024 * 1024);
-    let explain =
-        move || bundle.explain(&Principal::Anonymous, Action::Read, &resource, &context());
+    let explain = move || {
+        bundle.explain(
+            Sight::WHOLE,
+            &Principal::Anonymous,
+            Action::Read,
+            &resource,
+            &context(),
+        )
+    };
     let told = deep.spawn(explain).unwrap().join().unwrap();
     let [many] = &told.determining[..] else {
         panic!("one determines: {:?}", told.decision)

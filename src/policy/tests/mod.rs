@@ -2,6 +2,7 @@
 
 pub(super) mod asked;
 mod broken;
+mod cases;
 mod errors_deny;
 mod explained;
 mod invariants;

@@ -109,7 +109,7 @@ proptest! {
             let context = Context { authentication, ..context() };
             let resource = Resource::Dataset(Arc::new(dataset.clone()));
             let principal = Principal::User(Arc::new(user.clone()));
-            BUNDLE.explain_within(sight, &principal, Action::Read, &resource, &context)
+            BUNDLE.explain(sight, &principal, Action::Read, &resource, &context)
         };
         let first = told(&one.0, &one.1);
         let second = told(

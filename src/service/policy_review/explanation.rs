@@ -100,7 +100,7 @@ pub fn explain(bundle: &Bundle, question: &Question, sight: Sight) -> Explained 
     } = question;
     let context = circumstances.context_of(principal);
     let resource = Resource::Dataset(Arc::clone(dataset));
-    let told = bundle.explain_within(sight, principal, *action, &resource, &context);
+    let told = bundle.explain(sight, principal, *action, &resource, &context);
     let is_permitted = told.decision.is_permitted;
     let mint = (*action == Action::Read).then(|| {
         let discovery = bundle.decide(principal, Action::Discover, &resource, &context);
