@@ -14,7 +14,7 @@ use crate::domain::decision::LONGEST_TOKEN_LIFE;
 use super::links::{self, Link};
 use super::problem::Problem;
 use super::sources::Sources;
-use super::written::{self, Written, first_line};
+use super::written::{self, Written};
 
 mod validated;
 
@@ -275,8 +275,7 @@ impl<'a> Reading<'a> {
     fn check_id(&mut self, place: (&str, &Arc<str>), written: &Written) -> Option<String> {
         let Some(id) = written.annotation("id") else {
             let help = "write @id(\"...\") above it: decisions and audit records name it so";
-            let span = first_line(place.1, &written.span);
-            self.refuse(place, span, "the policy has no @id", help);
+            self.refuse(place, written.head.clone(), "the policy has no @id", help);
             return None;
         };
         self.check_name(place, id, written.annotation_span("id"), "@id")

@@ -27,6 +27,8 @@ pub(super) fn parse(label: &str, text: &Arc<str>) -> Result<PolicySet, Vec<Probl
 pub(super) struct Written {
     /// The bytes that it takes, its annotations included.
     pub(super) span: Range<usize>,
+    /// The part of them that stands on its first line.
+    pub(super) head: Range<usize>,
     /// Whether it permits; it forbids otherwise.
     pub(super) is_permit: bool,
     annotations: Vec<Annotation>,
@@ -40,12 +42,14 @@ struct Annotation {
 
 /// A policy and a template tell these in the same words and have no trait in common.
 macro_rules! written {
-    ($of:expr, $text:expr) => {
+    ($of:expr, $text:expr) => {{
+        let span = match $of.as_ref().loc() {
+            Some(loc) => loc.start()..loc.end(),
+            None => 0..$text.len(),
+        };
         Written {
-            span: match $of.as_ref().loc() {
-                Some(loc) => loc.start()..loc.end(),
-                None => 0..$text.len(),
-            },
+            head: first_line($text, &span),
+            span,
             is_permit: $of.effect() == Effect::Permit,
             annotations: $of
                 .as_ref()
@@ -57,7 +61,7 @@ macro_rules! written {
                 })
                 .collect(),
         }
-    };
+    }};
 }
 
 impl Written {
@@ -80,36 +84,12 @@ impl Written {
         self.annotations.iter().map(|found| found.name.as_str())
     }
 
-    /// The bytes of an annotation; of all of it where that is not known.
+    /// The bytes of an annotation; of the first line where there is none.
     pub(super) fn annotation_span(&self, name: &str) -> Range<usize> {
         let found = self.annotations.iter().find(|found| found.name == name);
         let span = found.and_then(|found| found.span.clone());
-        span.unwrap_or_else(|| self.span.clone())
+        span.unwrap_or_else(|| self.head.clone())
     }
-}
-
-/// The bytes of a policy, its annotations included.
-pub(super) fn policy_span(policy: &Policy, text: &str) -> Range<usize> {
-    match policy.as_ref().loc() {
-        Some(loc) => loc.start()..loc.end(),
-        None => 0..text.len(),
-    }
-}
-
-pub(super) fn template_span(template: &Template, text: &str) -> Range<usize> {
-    match template.as_ref().loc() {
-        Some(loc) => first_line(text, &(loc.start()..loc.end())),
-        None => 0..text.len(),
-    }
-}
-
-pub(super) fn annotation_span(policy: &Policy, key: &str) -> Option<Range<usize>> {
-    policy
-        .as_ref()
-        .annotations()
-        .find(|(name, _)| name.as_ref() == key)
-        .and_then(|(_, annotation)| annotation.loc.as_ref())
-        .map(|loc| loc.start()..loc.end())
 }
 
 /// The part of a span that stands on its first line.

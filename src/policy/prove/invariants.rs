@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema};
+use cedar_policy::{Policy, PolicyId, PolicySet, Schema};
 use serde::Serialize;
 
 use crate::policy::policies::{FURTHEST_MISSPELLING, LONGEST_POLICY_ID};
 use crate::policy::problem::{BundleError, Problem, in_reading_order};
 use crate::policy::sources::Sources;
 use crate::policy::validation::{Purpose, at_place, told_once, validate};
-use crate::policy::written::{self, annotation_span, first_line, policy_span, template_span};
+use crate::policy::written::{self, Written};
 
 /// The most invariants of a policy folder.
 pub const MOST_INVARIANTS: usize = 1_000;
@@ -124,15 +124,18 @@ impl Reading<'_> {
             Err(problems) => return self.problems.extend(problems),
         };
         for template in parsed.templates() {
-            let span = template_span(template, text);
+            let span = Written::of_template(template, text).head;
             let message = "an invariant cannot be a template";
             let help = "name the principal or resource, or leave it open";
             self.refuse((file, text), span, message, help);
         }
-        let mut policies: Vec<&Policy> = parsed.policies().collect();
-        policies.sort_by_key(|policy| policy_span(policy, text).start);
-        for policy in policies {
-            self.policy((file, text), policy);
+        let mut policies: Vec<(Written, &Policy)> = parsed
+            .policies()
+            .map(|policy| (Written::of_policy(policy, text), policy))
+            .collect();
+        policies.sort_by_key(|(written, _)| written.span.start);
+        for (written, policy) in policies {
+            self.policy((file, text), &written, policy);
         }
     }
 
@@ -142,10 +145,10 @@ impl Reading<'_> {
         self.problems.push(problem.with_help(help));
     }
 
-    fn policy(&mut self, place: (&str, &Arc<str>), policy: &Policy) {
+    fn policy(&mut self, place: (&str, &Arc<str>), written: &Written, policy: &Policy) {
         let (file, text) = place;
-        let span = policy_span(policy, text);
-        let checked = self.check_id(place, policy);
+        let span = written.span.clone();
+        let checked = self.check_id(place, written);
         // An invariant without a name of its own is still validated, under its place.
         let id = checked
             .clone()
@@ -155,9 +158,10 @@ impl Reading<'_> {
             let problem = Problem::from_cedar(&self.sources.label(file), text, &error);
             self.problems.push(problem);
         }
-        self.check_annotations(place, policy);
-        let reason = self.check_reason(place, policy);
-        let bound = self.check_bound(place, policy);
+        self.check_annotations(place, written);
+        let reason = self.check_reason(place, written);
+        let is_conditional = policy.as_ref().non_scope_constraints().is_some();
+        let bound = self.check_bound(place, written, is_conditional);
         let before = text.get(..span.start).unwrap_or_default();
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         let file = file.to_owned();
@@ -175,18 +179,18 @@ impl Reading<'_> {
         self.places.insert(id, Place { file, span });
     }
 
-    fn check_id(&mut self, place: (&str, &Arc<str>), policy: &Policy) -> Option<String> {
-        let Some(id) = policy.annotation("id") else {
+    fn check_id(&mut self, place: (&str, &Arc<str>), written: &Written) -> Option<String> {
+        let Some(id) = written.annotation("id") else {
             let help = "write @id(\"...\") above it: proofs name it so";
             self.refuse(
                 place,
-                head(policy, place.1),
+                written.head.clone(),
                 "the invariant has no @id",
                 help,
             );
             return None;
         };
-        let span = annotation_span(policy, "id").unwrap_or_else(|| head(policy, place.1));
+        let span = written.annotation_span("id");
         if id.is_empty() || id.len() > LONGEST_POLICY_ID || id.chars().any(char::is_control) {
             let help = format!("write 1 to {LONGEST_POLICY_ID} bytes without control characters");
             self.refuse(place, span, "the @id cannot stand in a report", &help);
@@ -202,8 +206,8 @@ impl Reading<'_> {
     }
 
     /// Nothing but Cedargate reads an invariant, so an unknown annotation is a mistake.
-    fn check_annotations(&mut self, place: (&str, &Arc<str>), policy: &Policy) {
-        for (name, _) in policy.annotations() {
+    fn check_annotations(&mut self, place: (&str, &Arc<str>), written: &Written) {
+        for name in written.annotation_names() {
             if ANNOTATIONS.contains(&name) {
                 continue;
             }
@@ -214,37 +218,40 @@ impl Reading<'_> {
                 Some(meant) => format!("did you mean @{meant}?"),
                 None => "an invariant has @id, @reason and @invariant".to_owned(),
             };
-            let span = annotation_span(policy, name).unwrap_or_else(|| head(policy, place.1));
+            let span = written.annotation_span(name);
             let message = format!("the annotation @{name} means nothing on an invariant");
             self.refuse(place, span, &message, &help);
         }
     }
 
-    fn check_reason(&mut self, place: (&str, &Arc<str>), policy: &Policy) -> Option<String> {
-        let reason = policy.annotation("reason").filter(|said| !said.is_empty());
+    fn check_reason(&mut self, place: (&str, &Arc<str>), written: &Written) -> Option<String> {
+        let reason = written.annotation("reason").filter(|said| !said.is_empty());
         if reason.is_none() {
-            let span = annotation_span(policy, "reason").unwrap_or_else(|| head(policy, place.1));
+            let span = written.annotation_span("reason");
             let help = "write @reason(\"...\"): who breaks the invariant is told this sentence";
             self.refuse(place, span, "the invariant has no @reason", help);
         }
         reason.map(str::to_owned)
     }
 
-    fn check_bound(&mut self, place: (&str, &Arc<str>), policy: &Policy) -> Option<Bound> {
-        let span = annotation_span(policy, "invariant").unwrap_or_else(|| head(policy, place.1));
+    fn check_bound(
+        &mut self,
+        place: (&str, &Arc<str>),
+        written: &Written,
+        is_conditional: bool,
+    ) -> Option<Bound> {
+        let span = written.annotation_span("invariant");
         let help = "write @invariant(\"upper\") where policies may permit no more, \
                     @invariant(\"lower\") where they must permit at least this";
-        let is_permit = policy.effect() == Effect::Permit;
-        let is_conditional = policy.as_ref().non_scope_constraints().is_some();
-        match policy.annotation("invariant") {
+        match written.annotation("invariant") {
             None => self.refuse(place, span, "the invariant has no @invariant", help),
-            Some("lower") if !is_permit => {
+            Some("lower") if !written.is_permit => {
                 let message = "a lower bound is a permit: it says what must be permitted";
                 let help =
                     "write permit, or @invariant(\"upper\") for what must never be permitted";
                 self.refuse(place, span, message, help);
             }
-            Some("upper") if is_permit && !is_conditional => {
+            Some("upper") if written.is_permit && !is_conditional => {
                 let message = "the upper bound excludes nothing: it has no condition";
                 let help = "say with when or unless what must hold for whatever is permitted in its \
                             scope; or write forbid, if nothing in its scope may be permitted";
@@ -278,9 +285,4 @@ impl Reading<'_> {
         self.warnings.extend(warnings.collect::<Vec<_>>());
         self.problems.extend(problems);
     }
-}
-
-/// The first line of a policy, its annotations included.
-fn head(policy: &Policy, text: &str) -> Range<usize> {
-    first_line(text, &policy_span(policy, text))
 }
