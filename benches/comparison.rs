@@ -28,7 +28,7 @@ use cedargate::domain::name::RoleName;
 use cedargate::domain::principal::{Principal, Tags, User};
 use cedargate::domain::resource::Resource;
 use cedargate::policy::Bundle;
-use cedargate::service::policy_review::comparison::{
+use cedargate::service::policies::review::comparison::{
     Change, Circumstances, Comparison, Group, compare,
 };
 use cedargate::storage::{Catalog, UserRecord};

@@ -7,8 +7,9 @@ use crate::domain::api_key::{KeyLimit, KeyName};
 use crate::domain::clock::Clock;
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
-use crate::service::api_keys::{self, KeyWish};
 use crate::service::error::ServiceError;
+use crate::service::identity::api_keys;
+use crate::service::identity::api_keys::KeyWish;
 
 use super::{Ending, Failure, print, serve, user};
 

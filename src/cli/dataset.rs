@@ -12,11 +12,11 @@ use crate::domain::clock::Clock;
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::service::administration::Administration;
-use crate::service::administration::page::LONGEST_PAGE;
 use crate::service::administration::shares::Reader;
 use crate::service::catalog::did_you_mean;
 use crate::service::error::ServiceError;
-use crate::service::visitor::Visitor;
+use crate::service::identity::request_context::Visitor;
+use crate::service::pagination::LONGEST_PAGE;
 use crate::storage::{Database, DatasetFilter, NamedDataset};
 
 use super::{Ending, Failure, serve};

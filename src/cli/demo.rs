@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use crate::domain::dataset::{RecordStatus, Visibility};
-use crate::service::demo::Demo;
+use crate::service::catalog::demo::Demo;
 
 /// The page that tells a newcomer everything, as plain text.
 pub(super) fn page(demo: &Demo, address: SocketAddr) -> String {

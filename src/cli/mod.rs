@@ -14,8 +14,6 @@ mod logging;
 mod openapi;
 mod password;
 mod policy;
-mod policy_diff;
-mod policy_explain;
 pub mod print;
 mod serve;
 mod user;
@@ -28,7 +26,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{Settings, Sources};
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
-use crate::policy::nesting::STACK_OF_DECISIONS;
+use crate::policy::complexity::STACK_OF_DECISIONS;
 
 /// Decides who may download what, and mints the tokens that open it.
 #[derive(Debug, Parser)]
@@ -165,9 +163,9 @@ enum PolicyVerb {
         json: bool,
     },
     /// Tell what an edit changes over the whole catalog
-    Diff(policy_diff::Arguments),
+    Diff(policy::diff::Arguments),
     /// Tell why a principal may or may not do something to a dataset of the live catalog
-    Explain(policy_explain::Arguments),
+    Explain(policy::explain::Arguments),
     /// Run the case files beside the policies
     Test(policy::test::TestArguments),
     /// Prove the invariants for all possible requests; needs cvc5
@@ -262,10 +260,10 @@ fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
             policy::format::run(settings, dir.as_deref(), check)
         }
         Verb::Policy(PolicyVerb::Diff(arguments)) => {
-            in_runtime(policy_diff::show(settings, arguments))
+            in_runtime(policy::diff::show(settings, arguments))
         }
         Verb::Policy(PolicyVerb::Explain(arguments)) => {
-            in_runtime(policy_explain::show(settings, arguments))
+            in_runtime(policy::explain::show(settings, arguments))
         }
         Verb::Serve { demo } => {
             logging::start(settings)?;

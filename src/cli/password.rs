@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::name::Username;
 use crate::domain::secret::Secret;
-use crate::service::password::{LONGEST_PASSWORD, check_new_password};
+use crate::service::identity::password::{LONGEST_PASSWORD, check_new_password};
 
 use super::{Failure, print};
 

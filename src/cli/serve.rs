@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{App, AppError, Stores};
 use crate::config::Settings;
 use crate::domain::clock::Clock;
-use crate::service::demo;
-use crate::service::policy_reload::PolicyReload;
-use crate::service::sealing::SealingError;
+use crate::service::catalog::demo;
+use crate::service::policies::reload::PolicyReload;
+use crate::service::tokens::sealing_key_file::SealingError;
 
 use super::{Ending, Failure, demo as demo_page, print};
 

@@ -13,12 +13,12 @@ use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::{Tags, User};
 use crate::service::administration::Administration;
-use crate::service::administration::page::LONGEST_PAGE;
-use crate::service::administration::user_wish::NewUser;
+use crate::service::administration::user_input::NewUser;
 use crate::service::administration::users::KnownUser;
 use crate::service::catalog::did_you_mean;
 use crate::service::error::ServiceError;
-use crate::service::visitor::Visitor;
+use crate::service::identity::request_context::Visitor;
+use crate::service::pagination::LONGEST_PAGE;
 use crate::storage::{Database, UserFilter};
 
 use super::{Ending, Failure, password, print, serve};

@@ -4,10 +4,10 @@
 //! of one download can never mix two versions. This module is the only user of `object_store`.
 //! It refuses to know who may read a file and how a span was asked for.
 
+mod download;
 mod error;
-mod reading;
-mod receiving;
 mod source;
+mod upload;
 
 use std::ops::Range;
 use std::path::Path;
@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 pub use error::FilesError;
 
 use crate::domain::dataset::StoredFile;
-use reading::CHUNK;
+use download::CHUNK;
 use source::{Content, Digesting, Source};
 
 /// The bytes of a span, in chunks of at most a few hundred kibibytes.
@@ -54,7 +54,7 @@ impl FileStore {
             store: Arc::new(store),
             folder: folder.into(),
             imports: None,
-            turns: Arc::new(Semaphore::new(receiving::MOST_AT_ONCE)),
+            turns: Arc::new(Semaphore::new(upload::MOST_AT_ONCE)),
         })
     }
 
@@ -84,7 +84,7 @@ impl FileStore {
             Ok(object) => Ok(object.size == file.size),
             // Without its folder nothing is in the store, but that is an outage and not an answer.
             Err(object_store::Error::NotFound { .. }) => self.look().await.map(|()| false),
-            Err(error) => Err(reading::unreadable(file.name.clone(), error.into())),
+            Err(error) => Err(download::unreadable(file.name.clone(), error.into())),
         }
     }
 
@@ -209,22 +209,22 @@ impl FileStore {
                 Ok(chunk) if chunk.len() as u64 == length => {
                     Ok(stream::once(async { Ok(chunk) }).boxed())
                 }
-                Ok(_) => Err(reading::damaged(file)),
+                Ok(_) => Err(download::damaged(file)),
                 Err(error) => Err(self.explain(file, error).await),
             };
         }
         let options = GetOptions::new().with_range(Some(span.clone()));
         let opened = match self.store.get_opts(&object, options).await {
             Ok(opened) if opened.meta.size == file.size && opened.range == span => opened,
-            Ok(_) => return Err(reading::damaged(file)),
+            Ok(_) => return Err(download::damaged(file)),
             Err(error) => return Err(self.explain(file, error).await),
         };
         match opened.payload {
             GetResultPayload::File(open, _) => {
-                reading::stream_open_file(open, file.clone(), span).await
+                download::stream_open_file(open, file.clone(), span).await
             }
             GetResultPayload::Stream(chunks) => {
-                Ok(reading::stream_remote(chunks, file.clone(), length))
+                Ok(download::stream_remote(chunks, file.clone(), length))
             }
         }
     }
@@ -238,8 +238,8 @@ impl FileStore {
             };
         }
         match self.contains(file).await {
-            Ok(false) => reading::damaged(file),
-            _ => reading::unreadable(file.name.clone(), error.into()),
+            Ok(false) => download::damaged(file),
+            _ => download::unreadable(file.name.clone(), error.into()),
         }
     }
 }

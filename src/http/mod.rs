@@ -3,48 +3,14 @@
 //! A handler has three moves: read, one service call, reply. This floor refuses to know how
 //! anything is decided, minted, stored or read.
 
-pub mod admin_credentials_api;
-pub mod admin_datasets_api;
-pub mod admin_files_api;
-pub mod admin_roles_api;
-pub mod admin_shares_api;
-pub mod admin_statuses;
-pub mod admin_users_api;
-pub mod allowance;
-pub mod answer;
-pub mod api_keys_api;
-pub mod audit_api;
-pub mod audit_record;
-pub mod caller;
-pub mod catalog_api;
-pub mod connection_share;
-pub mod cors;
+pub mod api;
+pub mod conditional;
 pub mod docs;
-pub mod document;
-pub mod download_api;
-pub mod entity_tag;
-pub mod explanation_api;
-pub mod gate;
-pub mod health_api;
-pub mod if_match;
-pub mod issuers_api;
-pub mod key_set_api;
-pub mod methods;
+pub mod extract;
 pub mod metrics_page;
-pub mod mint_api;
-pub mod moment;
-pub mod parameter;
-pub mod policies_api;
-pub mod precondition;
-pub mod problem;
-pub mod range_header;
+pub mod openapi;
+pub mod reply;
 pub mod server;
-pub mod session_api;
-pub mod signing_keys_api;
-pub mod span;
-pub mod transfer;
-pub mod user_body;
-pub mod version;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,37 +23,37 @@ use serde_json::Value;
 
 use crate::config::AllowedOrigins;
 use crate::domain::clock::Clock;
+use crate::service::access::catalog_view::CatalogView;
 use crate::service::administration::Administration;
-use crate::service::api_keys::ApiKeys;
-use crate::service::catalog_view::CatalogView;
-use crate::service::download::Downloads;
-use crate::service::download_token::DownloadTokens;
 use crate::service::health::Health;
-use crate::service::keys::Keys;
-use crate::service::sessions::Sessions;
+use crate::service::identity::api_keys::ApiKeys;
+use crate::service::identity::sessions::Sessions;
+use crate::service::tokens::download::Downloads;
+use crate::service::tokens::download_token::DownloadTokens;
+use crate::service::tokens::key_ring::Keys;
 
-use admin_credentials_api::AdminCredentialsApi;
-use admin_datasets_api::AdminDatasetsApi;
-use admin_files_api::AdminFilesApi;
-use admin_roles_api::AdminRolesApi;
-use admin_shares_api::AdminSharesApi;
-use admin_users_api::AdminUsersApi;
-use allowance::Allowances;
-use api_keys_api::ApiKeysApi;
-use audit_api::AuditApi;
-use catalog_api::CatalogApi;
-use cors::Cors;
-use download_api::DownloadApi;
-use explanation_api::ExplanationApi;
-use gate::Gate;
-use health_api::HealthApi;
-use issuers_api::IssuersApi;
-use key_set_api::KeySetApi;
-use methods::Methods;
-use mint_api::MintApi;
-use policies_api::PoliciesApi;
-use session_api::SessionApi;
-use signing_keys_api::SigningKeysApi;
+use api::admin::audit::AuditApi;
+use api::admin::credentials::AdminCredentialsApi;
+use api::admin::datasets::AdminDatasetsApi;
+use api::admin::explanations::ExplanationApi;
+use api::admin::files::AdminFilesApi;
+use api::admin::identity_providers::IssuersApi;
+use api::admin::policies::PoliciesApi;
+use api::admin::roles::AdminRolesApi;
+use api::admin::shares::AdminSharesApi;
+use api::admin::signing_keys::SigningKeysApi;
+use api::admin::users::AdminUsersApi;
+use api::api_keys::ApiKeysApi;
+use api::catalog::CatalogApi;
+use api::download::DownloadApi;
+use api::health::HealthApi;
+use api::key_set::KeySetApi;
+use api::mint::MintApi;
+use api::sessions::SessionApi;
+use server::allowed_methods::Methods;
+use server::cors::Cors;
+use server::request_limits::Allowances;
+use server::request_middleware::Gate;
 
 /// What the operations call.
 #[derive(Clone)]
@@ -261,5 +227,5 @@ pub fn openapi_document(capabilities: &Capabilities, jwks_max_age: Duration) -> 
 }
 
 fn document_of(service: &OpenApiService<Apis, ()>) -> Value {
-    document::complete(serde_json::from_str(&service.spec()).unwrap_or_default())
+    openapi::complete(serde_json::from_str(&service.spec()).unwrap_or_default())
 }

@@ -12,17 +12,18 @@ use cedar_policy::{Authorizer, Schema};
 
 use crate::domain::decision::Revision;
 
-use super::circumstances::Circumstances;
+use super::complexity;
+use super::context::Circumstances;
 use super::entities::Preparations;
 use super::index::Index;
-use super::nesting;
 use super::policies::{self, Policies};
+
+use super::diagnostic::{BundleError, Problem, in_reading_order, with_causes};
 pub use super::policies::{LONGEST_POLICY_ID, ListedPolicy, MOST_POLICIES};
-use super::probe::prepare;
-use super::problem::{BundleError, Problem, in_reading_order, with_causes};
+use super::schema_check::prepare;
+use super::schema_names::Vocabulary;
 pub use super::sources::{DEEPEST_FOLDER, LARGEST_FILE, LARGEST_FOLDER, MOST_FILES};
 use super::sources::{SCHEMA_FILE, Sources, is_bundle_file};
-use super::vocabulary::Vocabulary;
 
 /// One validated policy folder, ready to decide.
 ///
@@ -161,7 +162,7 @@ pub(super) fn read_schema(
             problem.with_help("copy the shipped schema.cedarschema into it"),
         ));
     };
-    if let Some(problem) = nesting::problem(&label, text) {
+    if let Some(problem) = complexity::problem(&label, text) {
         return Err(Box::new(problem));
     }
     let (schema, said) = Schema::from_cedarschema_str(text)

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::diagnostic::{Problem, with_causes};
 use super::entity_file;
-use super::problem::{Problem, with_causes};
 use super::sources::Sources;
 
 /// How the name of a case file ends; `public.cases.json` stands beside `public.cedar`.

@@ -12,11 +12,12 @@ use serde::Serialize;
 use crate::domain::decision::Revision;
 
 use super::bundle::{Bundle, ListedPolicy};
+
 pub use super::case_file::Answer;
 use super::case_file::{self, CASES_ENDING, Case};
 use super::coverage::{Coverage, coverage};
+use super::diagnostic::{BundleError, in_reading_order};
 use super::explain::{Account, Question};
-use super::problem::{BundleError, in_reading_order};
 use super::sources::{Sources, is_bundle_file};
 
 /// The most policies that are told of a failed case besides those that determined its answer and those

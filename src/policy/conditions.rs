@@ -9,7 +9,7 @@ use cedar_policy::{Entities, EvalResult, Expression, Policy, Request, eval_expre
 use cedar_policy_core::ast::{Expr, ExprKind, UnaryOp};
 use cedar_policy_core::parser::Loc;
 
-use super::problem::with_causes;
+use super::diagnostic::with_causes;
 use super::values::{Seen, Sight, seen};
 
 /// How many parts the scope of a policy has; its conditions follow.

@@ -15,11 +15,11 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 
 use super::bundle::Bundle;
+use super::combined_decision::Verdict;
+use super::diagnostic::with_causes;
 use super::entities::Facts;
 use super::entity_file::WrittenFacts;
-use super::probe::is_asked;
-use super::problem::with_causes;
-use super::verdict::Verdict;
+use super::schema_check::is_asked;
 
 impl Bundle {
     /// Decides whether `principal` may do `action` to `resource` under the circumstances of

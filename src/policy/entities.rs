@@ -23,7 +23,7 @@ use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 
 use super::index::Picks;
-use super::vocabulary::Vocabulary;
+use super::schema_names::Vocabulary;
 
 /// The most users that are kept prepared.
 const MOST_USERS: u64 = 10_000;

@@ -13,11 +13,11 @@ use serde_json::value::RawValue;
 
 use super::bundle::Bundle;
 use super::case_file::{plain, span_of};
+use super::diagnostic::{BundleError, Problem, with_causes};
 use super::entities::Facts;
 use super::index::Picks;
-use super::problem::{BundleError, Problem, with_causes};
+use super::schema_names::Vocabulary;
 use super::sources::Sources;
-use super::vocabulary::Vocabulary;
 
 /// The entities of a file, as one bundle's schema wants them.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::domain::decision::Revision;
 use super::Bundle;
 use super::bundle::read_schema;
 use super::cases::{CaseFiles, is_json};
-use super::problem::BundleError;
+use super::diagnostic::BundleError;
 use super::prove::Invariants;
 use super::sources::{INVARIANTS_FOLDER, Sources, is_bundle_file};
 

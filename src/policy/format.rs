@@ -12,9 +12,9 @@ use std::sync::Arc;
 use cedar_policy_formatter::{Config, policies_str_to_pretty};
 use tempfile::NamedTempFile;
 
-use super::problem::{BundleError, Problem, in_reading_order};
+use super::diagnostic::{BundleError, Problem, in_reading_order};
+use super::source_policy;
 use super::sources::{Sources, is_policy_file};
-use super::written;
 
 /// The widest line, in columns.
 pub const LINE_WIDTH: usize = 80;
@@ -96,7 +96,7 @@ impl Layout {
 
 fn in_order(label: &str, text: &Arc<str>) -> Result<String, Vec<Problem>> {
     // Cedar's parser tells every problem with its place, the formatter only that there is one.
-    let parsed = written::parse(label, text)?;
+    let parsed = source_policy::parse(label, text)?;
     if parsed.policies().next().is_none() && parsed.templates().next().is_none() {
         // There is nothing to lay out, and the formatter loses comments that no policy follows.
         return Ok(text.as_ref().to_owned());

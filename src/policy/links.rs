@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::case_file::{plain, span_of};
-use super::problem::{Problem, with_causes};
+use super::diagnostic::{Problem, with_causes};
 
 /// One link: a policy that is a template with its slots filled.
 pub(super) struct Link {

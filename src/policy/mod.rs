@@ -25,36 +25,36 @@
 pub mod bundle;
 pub mod cases;
 pub mod check;
+pub mod complexity;
 pub mod coverage;
+pub mod diagnostic;
 pub mod entity_file;
 pub mod explain;
 pub mod folder;
 pub mod format;
 pub mod live;
-pub mod mentions;
-pub mod nesting;
-pub mod problem;
 pub mod prove;
+pub mod references;
 
 mod case_file;
-mod circumstances;
+mod combined_decision;
 mod conditions;
+mod context;
 mod decide;
 mod entities;
 mod index;
 mod links;
 mod policies;
-mod probe;
+mod schema_check;
+mod schema_names;
+mod source_policy;
 mod sources;
 mod validation;
 mod values;
-mod verdict;
-mod vocabulary;
-mod written;
 
 pub use bundle::Bundle;
+pub use diagnostic::{BundleError, Problem};
 pub use live::LiveBundle;
-pub use problem::{BundleError, Problem};
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::decision::Revision;
 
-use super::problem::{BundleError, Problem};
+use super::diagnostic::{BundleError, Problem};
 
 /// The largest file of a policy folder, in bytes.
 pub const LARGEST_FILE: u64 = 1024 * 1024;

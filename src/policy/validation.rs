@@ -11,9 +11,9 @@ use cedar_policy::{
 };
 use miette::Diagnostic;
 
-use super::problem::{Problem, with_causes};
+use super::diagnostic::{Problem, with_causes};
+use super::source_policy::first_line;
 use super::sources::Sources;
-use super::written::first_line;
 
 /// How many attributes deep a policy may reach: the principal's and the resource's own
 /// (<https://docs.cedarpolicy.com/policies/level-validation.html>).

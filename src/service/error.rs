@@ -10,7 +10,7 @@ use crate::files::FilesError;
 use crate::storage::StorageError;
 use crate::token::TokenError;
 
-use super::password::PasswordError;
+use super::identity::password::PasswordError;
 
 /// Why a capability did not do what was asked.
 #[derive(Debug, thiserror::Error)]

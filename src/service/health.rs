@@ -10,8 +10,8 @@ use crate::policy::LiveBundle;
 use crate::storage::Database;
 
 use super::audit_trail::AuditTrail;
-use super::issuers::Issuers;
-use super::policy_reload::PolicyReload;
+use super::identity::identity_providers::Issuers;
+use super::policies::reload::PolicyReload;
 
 /// What a look at everything found.
 #[derive(Clone, Debug)]

@@ -5,31 +5,16 @@
 
 pub mod access;
 pub mod administration;
-pub mod api_keys;
 pub mod audit_trail;
-pub mod authentication;
 pub mod catalog;
-pub mod catalog_view;
-pub mod decisions;
-pub mod demo;
-pub mod download;
-pub mod download_token;
+pub mod catalog_cache;
 pub mod error;
-pub mod facts;
-pub mod guesses;
 pub mod health;
-pub mod issuers;
-pub mod key_uses;
-pub mod keys;
-pub mod limits;
-pub mod mints;
-pub mod outside_users;
-pub mod password;
-pub mod policy_reload;
-pub mod policy_review;
-pub mod sealing;
-pub mod sessions;
-pub mod visitor;
+pub mod identity;
+pub mod pagination;
+pub mod policies;
+pub mod rate_limits;
+pub mod tokens;
 #[cfg(test)]
 pub(crate) mod tests {
     use std::path::Path;

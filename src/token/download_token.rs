@@ -8,14 +8,16 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::compact::{self, CanonicalUuid, Kind};
-use super::error::{Flaw, Part, TokenError};
-use super::expected::{self, Common, Expected};
-use super::key_set::KeySet;
-use super::signing_key::SigningKey;
 use crate::domain::decision::LONGEST_TOKEN_LIFE;
 use crate::domain::id::{DatasetId, RecordId, UserId};
 use crate::domain::secret::Secret;
+
+use super::error::{Flaw, Part, TokenError};
+use super::expected::{self, Common, Expected};
+use super::jws;
+use super::jws::{CanonicalUuid, Kind};
+use super::key_set::KeySet;
+use super::signing_key::SigningKey;
 
 /// What the claim `scope` begins with.
 const SCOPE_PREFIX: &str = "dataset:";
@@ -57,7 +59,7 @@ struct Payload<'a> {
     scope: Cow<'a, str>,
     #[serde(
         default,
-        deserialize_with = "compact::present",
+        deserialize_with = "jws::present",
         skip_serializing_if = "Option::is_none"
     )]
     sub: Option<CanonicalUuid>,
@@ -83,7 +85,7 @@ impl DownloadClaims {
             scope: Cow::Owned(format!("{SCOPE_PREFIX}{}", self.dataset_id)),
             sub: self.subject.map(|user_id| CanonicalUuid(user_id.0)),
         };
-        compact::sign(Kind::Download, &payload, key)
+        jws::sign(Kind::Download, &payload, key)
     }
 
     /// Verifies a download token: its form, its kind, every claim, and then its signature.
@@ -92,13 +94,13 @@ impl DownloadClaims {
     ///
     /// The first reason that was found to refuse it, the cheap ones before the signature.
     pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Self, TokenError> {
-        compact::verify(Kind::Download, token, keys, |json| {
+        jws::verify(Kind::Download, token, keys, |json| {
             Self::check(json, expected)
         })
     }
 
     fn check(json: &[u8], expected: &Expected<'_>) -> Result<Self, TokenError> {
-        let payload: Payload<'_> = compact::read_object(json, Part::Payload)?;
+        let payload: Payload<'_> = jws::read_object(json, Part::Payload)?;
         Kind::Download.check_claim(&payload.typ)?;
         let dataset_id = payload
             .scope

@@ -12,30 +12,30 @@
 //! before the signature, which costs more than all the rest. So an error says why a token was
 //! refused, never that its other claims were true.
 
-mod compact;
+#[cfg(test)]
+mod attack_tests;
 mod download_token;
 mod error;
 mod expected;
-#[cfg(test)]
-mod hostile;
+mod external;
+mod external_keys;
+mod jws;
 mod key_set;
-mod members;
-mod outside;
-mod outside_keys;
 mod sealed;
 mod session_token;
 mod signing_key;
+mod strict_json;
 
-pub use compact::LONGEST_TOKEN;
 pub use download_token::DownloadClaims;
 pub use error::{Flaw, Part, TokenError};
 pub use expected::{Expected, FURTHEST_ISSUE_AHEAD};
-pub use key_set::KeySet;
-pub use outside::{
+pub use external::{
     LONGEST_OUTSIDE_TOKEN, OUTSIDE_LEEWAY, OutsideClaims, OutsideExpected, OutsideToken,
     issuer_said,
 };
-pub use outside_keys::{MOST_OUTSIDE_KEYS, OutsideKeys};
+pub use external_keys::{MOST_OUTSIDE_KEYS, OutsideKeys};
+pub use jws::LONGEST_TOKEN;
+pub use key_set::KeySet;
 pub use sealed::SealingKey;
 pub use session_token::SessionClaims;
 pub use signing_key::{PublicKey, SigningKey};

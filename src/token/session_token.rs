@@ -7,14 +7,16 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::compact::{self, CanonicalUuid, Kind};
-use super::error::{Flaw, Part, TokenError};
-use super::expected::{self, Common, Expected};
-use super::key_set::KeySet;
-use super::signing_key::SigningKey;
 use crate::domain::caller::Authentication;
 use crate::domain::id::{RecordId, SessionId, UserId};
 use crate::domain::secret::Secret;
+
+use super::error::{Flaw, Part, TokenError};
+use super::expected::{self, Common, Expected};
+use super::jws;
+use super::jws::{CanonicalUuid, Kind};
+use super::key_set::KeySet;
+use super::signing_key::SigningKey;
 
 /// What a session token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +80,7 @@ impl SessionClaims {
             typ: Cow::Borrowed(Kind::Session.word()),
             amr: vec![Cow::Borrowed(method)],
         };
-        compact::sign(Kind::Session, &payload, key)
+        jws::sign(Kind::Session, &payload, key)
     }
 
     /// Verifies a session token: its form, its kind, every claim, and then its signature.
@@ -87,13 +89,13 @@ impl SessionClaims {
     ///
     /// The first reason that was found to refuse it, the cheap ones before the signature.
     pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Self, TokenError> {
-        compact::verify(Kind::Session, token, keys, |json| {
+        jws::verify(Kind::Session, token, keys, |json| {
             Self::check(json, expected)
         })
     }
 
     fn check(json: &[u8], expected: &Expected<'_>) -> Result<Self, TokenError> {
-        let payload: Payload<'_> = compact::read_object(json, Part::Payload)?;
+        let payload: Payload<'_> = jws::read_object(json, Part::Payload)?;
         Kind::Session.check_claim(&payload.typ)?;
         let authentication = match payload.amr.as_slice() {
             [method] => authentication_by(method),

@@ -17,8 +17,8 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::compact::Kind;
 use super::error::TokenError;
+use super::jws::Kind;
 use super::sealed::SealingKey;
 
 /// A private ES256 key that is ready to sign; clones share it.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::admin_users::{Desk, USERS};
 use crate::audit::records;
-use crate::server::{Answer, PASSWORD, RESTRICTED, Server, UNKNOWN};
+use crate::support::server::{Answer, PASSWORD, RESTRICTED, Server, UNKNOWN};
 
 async fn api_key(server: &Server, session: &str) -> (String, String) {
     let request = server.post("/auth/api-keys").bearer_auth(session);

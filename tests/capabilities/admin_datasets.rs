@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::admin_users::Desk;
 use crate::audit::records;
-use crate::server::{
+use crate::support::server::{
     Answer, CATALOG, DRAFT, INTERNAL, PRIVATE, PUBLIC, Server, UNKNOWN, WITHOUT_FILE, Wish,
 };
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::admin_users::{Desk, USERS, desks};
 use crate::audit::records;
-use crate::server::{Answer, PASSWORD, Server, UNKNOWN};
+use crate::support::server::{Answer, PASSWORD, Server, UNKNOWN};
 
 /// Every operation on users, roles, sessions and API keys, with a body that it would take.
 fn operations(user: &str) -> Vec<(Method, String, serde_json::Value)> {

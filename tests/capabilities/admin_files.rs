@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::admin_datasets::at;
 use crate::admin_users::Desk;
 use crate::eventually;
-use crate::server::{Answer, PUBLIC, Server, WITHOUT_FILE, Wish};
+use crate::support::server::{Answer, PUBLIC, Server, WITHOUT_FILE, Wish};
 
 fn demo(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::admin_users::{Desk, USERS};
 use crate::audit::records;
-use crate::server::{Answer, RESTRICTED, Server};
+use crate::support::server::{Answer, RESTRICTED, Server};
 
 const ROLES: &str = "/admin/roles";
 

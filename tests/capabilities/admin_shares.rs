@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::admin_datasets::at;
 use crate::admin_users::Desk;
-use crate::server::{Answer, PUBLIC, RESTRICTED, Server};
+use crate::support::server::{Answer, PUBLIC, RESTRICTED, Server};
 
 #[tokio::test]
 async fn a_share_opens_and_its_withdrawal_closes_and_doing_it_twice_does_no_harm() {

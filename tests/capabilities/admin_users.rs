@@ -6,7 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::audit::records;
-use crate::server::{Answer, CATALOG, PASSWORD, PUBLIC, RESTRICTED, Server, UNKNOWN, Wish};
+use crate::support::server::{
+    Answer, CATALOG, PASSWORD, PUBLIC, RESTRICTED, Server, UNKNOWN, Wish,
+};
 
 pub const USERS: &str = "/admin/users";
 

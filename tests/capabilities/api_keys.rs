@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::audit::records;
 use crate::mint::part;
-use crate::server::{Answer, PRIVATE, PUBLIC, RESTRICTED, Server, Wish};
+use crate::support::server::{Answer, PRIVATE, PUBLIC, RESTRICTED, Server, Wish};
 
 const KEYS: &str = "/auth/api-keys";
 

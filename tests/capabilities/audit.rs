@@ -4,7 +4,7 @@ use cedargate::service::audit_trail::AuditTrail;
 use serde_json::Value;
 
 use crate::mint::part;
-use crate::server::{Answer, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN};
+use crate::support::server::{Answer, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN};
 
 /// All records as `cedargate audit export` prints them.
 pub async fn records(server: &Server) -> Vec<Value> {
@@ -107,7 +107,7 @@ async fn no_token_leaves_while_its_record_cannot_be_written() {
     let server = Server::start().await;
     assert_eq!(server.mint(PUBLIC, None).await.status, 200);
     let path = server.folder.path().join("cedargate.db");
-    let lock = crate::sqlite::ExclusiveLock::on(&path).await;
+    let lock = crate::support::sqlite::ExclusiveLock::on(&path).await;
     let answer = server.mint(PUBLIC, None).await;
     answer.problem(503);
     assert!(!answer.header("retry-after").is_empty());
@@ -154,7 +154,7 @@ async fn errors_in_deciding_what_may_be_discovered_are_on_record_too() {
         forbid (principal, action == Action::"discover", resource)
         when { 9223372036854775807 + context.time.toTime().toMilliseconds() > 0 };
     "#;
-    let wish = crate::server::Wish {
+    let wish = crate::support::server::Wish {
         policies: Some(policies),
         ..Default::default()
     };

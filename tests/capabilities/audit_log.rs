@@ -2,12 +2,12 @@
 
 use cedargate::domain::audit::{AuditRecord, Event, Outcome};
 use cedargate::domain::clock::Clock;
-use cedargate::service::visitor::Visitor;
+use cedargate::service::identity::request_context::Visitor;
 use serde_json::Value;
 
 use crate::audit::records;
 use crate::mint::part;
-use crate::server::{Answer, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN};
+use crate::support::server::{Answer, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN};
 
 /// One page of the audit log, as an admin sees it.
 async fn page(server: &Server, session: &str, query: &str) -> Value {

@@ -6,7 +6,7 @@ use cedargate::domain::clock::Clock;
 use tempfile::TempDir;
 
 use crate::command_line::{copy, policies, repository};
-use crate::server::{Answer, CATALOG, INTERNAL, PRIVATE, RESTRICTED, Server, Wish};
+use crate::support::server::{Answer, CATALOG, INTERNAL, PRIVATE, RESTRICTED, Server, Wish};
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;

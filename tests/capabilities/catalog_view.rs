@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::server::{
+use crate::support::server::{
     Answer, DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN, WITHOUT_FILE,
 };
 

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use crate::server::{Answer, PUBLIC, Server, Wish};
+use crate::support::server::{Answer, PUBLIC, Server, Wish};
 
 const PAGE: &str = "https://map.example";
 

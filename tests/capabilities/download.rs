@@ -3,7 +3,7 @@
 use reqwest::Method;
 
 use crate::mint::part;
-use crate::server::{Answer, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN};
+use crate::support::server::{Answer, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN};
 
 const JACKSBORO: &[u8] = include_bytes!("../../demo/jacksboro-fault-dem.cog.tif");
 const SALISH: &[u8] = include_bytes!("../../demo/salish-sea-topobathy.cog.tif");
@@ -205,7 +205,7 @@ async fn mint_and_download_ask_the_policies_the_same_question() {
         permit (principal is User, action, resource)
         when { context.authentication == "password" };
     "#;
-    let wish = crate::server::Wish {
+    let wish = crate::support::server::Wish {
         policies: Some(policies),
         ..Default::default()
     };
@@ -223,7 +223,7 @@ async fn a_token_whose_mint_is_not_on_record_is_refused() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
     let jti = part(&token, 1)["jti"].as_str().unwrap().parse().unwrap();
-    crate::sqlite::forget_record(&server.folder.path().join("cedargate.db"), jti).await;
+    crate::support::sqlite::forget_record(&server.folder.path().join("cedargate.db"), jti).await;
     let server = server.restarted().await;
     server.download(PUBLIC, &token).await.problem(401);
 }

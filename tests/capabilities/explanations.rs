@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::admin_users::{Desk, USERS};
 use crate::audit::records;
-use crate::server::{
+use crate::support::server::{
     Answer, DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN, WITHOUT_FILE, Wish,
 };
 

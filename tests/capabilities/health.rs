@@ -1,6 +1,6 @@
 //! Health, for orchestrators and people.
 
-use crate::server::{Answer, Server};
+use crate::support::server::{Answer, Server};
 
 #[tokio::test]
 async fn a_server_that_can_do_its_work_is_ready() {
@@ -20,9 +20,9 @@ async fn a_server_that_can_do_its_work_is_ready() {
 
 #[tokio::test]
 async fn without_its_database_a_server_is_unready_and_says_when_to_look_again() {
-    let mut cluster = crate::postgres::Cluster::start();
+    let mut cluster = crate::support::postgres::Cluster::start();
     let environment = vec![("CEDARGATE_DATABASE_URL", cluster.create_database().await)];
-    let wish = crate::server::Wish {
+    let wish = crate::support::server::Wish {
         environment,
         ..Default::default()
     };
@@ -36,11 +36,18 @@ async fn without_its_database_a_server_is_unready_and_says_when_to_look_again() 
     assert_eq!(ready.status, 503);
     assert_eq!(ready.json()["status"], "unready");
     assert!(!ready.header("retry-after").is_empty());
-    let mint = server.mint(crate::server::PUBLIC, None).await;
+    let mint = server.mint(crate::support::server::PUBLIC, None).await;
     mint.problem(503);
     assert!(!mint.header("retry-after").is_empty());
     cluster.start_again();
-    crate::eventually(async || server.mint(crate::server::PUBLIC, None).await.status == 200).await;
+    crate::eventually(async || {
+        server
+            .mint(crate::support::server::PUBLIC, None)
+            .await
+            .status
+            == 200
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -55,7 +62,10 @@ async fn without_its_file_store_a_server_is_degraded() {
 #[tokio::test]
 async fn metrics_count_what_was_decided() {
     let server = Server::start().await;
-    server.mint(crate::server::PUBLIC, None).await.token();
+    server
+        .mint(crate::support::server::PUBLIC, None)
+        .await
+        .token();
     let metrics = Answer::of(server.get("/metrics")).await;
     assert!(metrics.header("content-type").starts_with("text/plain"));
     let text = String::from_utf8(metrics.body).unwrap();
@@ -68,9 +78,12 @@ async fn metrics_count_what_was_decided() {
 #[tokio::test]
 async fn stopping_lets_a_slow_download_end() {
     let mut server = Server::start().await;
-    let token = server.mint(crate::server::PUBLIC, None).await.token();
+    let token = server
+        .mint(crate::support::server::PUBLIC, None)
+        .await
+        .token();
     let mut response = server
-        .downloading(crate::server::PUBLIC, &token)
+        .downloading(crate::support::server::PUBLIC, &token)
         .send()
         .await
         .unwrap();

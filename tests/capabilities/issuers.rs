@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::audit::records;
 use crate::eventually;
-use crate::server::{Answer, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, Wish};
+use crate::support::server::{Answer, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, Wish};
 use provider::{AUDIENCE, Key, Provider};
 
 /// A server that trusts a provider, in the ways that `more` adds to the least that is needed.

@@ -5,7 +5,7 @@ use cedargate::domain::clock::Clock;
 use serde_json::Value;
 
 use crate::mint::part;
-use crate::server::{Answer, PUBLIC, Server};
+use crate::support::server::{Answer, PUBLIC, Server};
 
 #[tokio::test]
 async fn the_key_set_has_public_members_only_and_can_be_kept() {

@@ -1,6 +1,6 @@
 //! Limits: one bucket a principal, one an address, never by path.
 
-use crate::server::{Answer, INTERNAL, PUBLIC, Server, UNKNOWN, Wish};
+use crate::support::server::{Answer, INTERNAL, PUBLIC, Server, UNKNOWN, Wish};
 
 async fn limited_to(per_minute: u32) -> Server {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", per_minute.to_string())];

@@ -1,7 +1,7 @@
 //! Signing in with user name and password.
 
 use crate::mint::part;
-use crate::server::{Answer, INTERNAL, PASSWORD, Server};
+use crate::support::server::{Answer, INTERNAL, PASSWORD, Server};
 
 #[tokio::test]
 async fn a_login_gives_a_session_token_of_its_own_kind() {

@@ -13,7 +13,7 @@ use crate::audit::records;
 use crate::command_line::{cedargate, copy, policies, repository};
 use crate::eventually;
 use crate::policy_proof::spoil;
-use crate::server::{Answer, INTERNAL, PUBLIC, Server, Wish};
+use crate::support::server::{Answer, INTERNAL, PUBLIC, Server, Wish};
 
 const BROKEN: &str = "@id(\"secret-word\")\npermit (principal, action, resorce);\n";
 

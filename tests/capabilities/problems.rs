@@ -4,7 +4,7 @@ use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::server::{Answer, PUBLIC, Server};
+use crate::support::server::{Answer, PUBLIC, Server};
 
 /// Sends bytes as they are and reads the answer to its end.
 async fn raw(server: &Server, request: &[u8]) -> String {

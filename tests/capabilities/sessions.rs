@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::audit::records;
 use crate::mint::part;
-use crate::server::{Answer, INTERNAL, PASSWORD, Server, Wish};
+use crate::support::server::{Answer, INTERNAL, PASSWORD, Server, Wish};
 
 /// In the form of a refresh token, but for its last bits, which no encoder sets.
 const NOT_CANONICAL: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB";
@@ -141,7 +141,10 @@ async fn me_is_for_those_with_a_session_token() {
     let server = Server::start().await;
     Answer::of(server.get("/auth/me")).await.problem(401);
     me(&server, "nonsense").await.problem(401);
-    let download_token = server.mint(crate::server::PUBLIC, None).await.token();
+    let download_token = server
+        .mint(crate::support::server::PUBLIC, None)
+        .await
+        .token();
     me(&server, &download_token).await.problem(401);
     Answer::of(server.get("/auth/me").header("x-api-key", "cg_x"))
         .await

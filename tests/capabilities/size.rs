@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::admin_datasets::DATASETS;
 use crate::admin_users::{Desk, USERS};
-use crate::server::{Answer, Server};
+use crate::support::server::{Answer, Server};
 
 const USERS_MADE: usize = 1000;
 const DATASETS_MADE: usize = 10_000;

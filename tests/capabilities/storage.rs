@@ -24,7 +24,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::postgres::fresh_database;
+use crate::support::postgres::fresh_database;
 
 /// Runs every scenario on both databases.
 macro_rules! on_both {

@@ -3,7 +3,7 @@
 use cedargate::policy::Bundle;
 use serde_json::{Value, json};
 
-use crate::server::{Answer, CATALOG, PUBLIC, Server, UNKNOWN, Wish};
+use crate::support::server::{Answer, CATALOG, PUBLIC, Server, UNKNOWN, Wish};
 
 async fn seen(server: &Server, path: &str, username: &str) -> Answer {
     let session = server.session(username).await;

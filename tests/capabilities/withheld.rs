@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::admin_users::{Desk, USERS};
-use crate::server::{
+use crate::support::server::{
     CATALOG, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN, Wish,
 };
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::cli::{Ending, Failure, print, show};
 use crate::config::Settings;
 use crate::policy::check::Check;
-use crate::policy::problem::render_problems;
+use crate::policy::diagnostic::render_problems;
 
 use super::{broken, read};
 

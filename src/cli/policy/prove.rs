@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::{Ending, Failure, print, show};
 use crate::config::Settings;
-use crate::policy::problem::render_problems;
+use crate::policy::diagnostic::render_problems;
 use crate::policy::prove::{Effort, Proof, ProveError, SOLVER_VARIABLE, prove};
 
 use super::output_file::write_new;

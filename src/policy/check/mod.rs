@@ -7,7 +7,7 @@
 //! - `covered` finds policies beside which another leaves nothing to do.
 //! - `unused` finds what an author declared in the schema and nothing speaks of.
 
-mod covered;
+mod redundant;
 mod unused;
 
 #[cfg(test)]
@@ -22,10 +22,10 @@ use crate::domain::decision::Revision;
 
 use super::bundle::Bundle;
 use super::cases::CaseFiles;
+use super::diagnostic::{BundleError, Problem, in_reading_order};
 use super::folder::PolicyFolder;
-use super::problem::{BundleError, Problem, in_reading_order};
 use super::prove::Invariants;
-use super::written::first_line;
+use super::source_policy::first_line;
 
 /// The most that a valid bundle is told: finding the lines of more would take long, and reading them
 /// longer.
@@ -170,7 +170,7 @@ fn told_once(problems: Vec<Problem>) -> Vec<Problem> {
 fn advice(bundle: &Bundle) -> Vec<Problem> {
     let mut warnings = without_reason(bundle);
     warnings.extend(without_links(bundle));
-    warnings.extend(covered::warnings(bundle));
+    warnings.extend(redundant::warnings(bundle));
     warnings.extend(unused::warnings(bundle));
     let count = warnings.len();
     if count > MOST_ADVICE {

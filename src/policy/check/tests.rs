@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::covered;
 use crate::domain::action::Action;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::tests::asked::{ADA, BEA, bundle, context, dataset, signed_in};
+
+use super::redundant;
 
 const CONDITIONS: [&str; 5] = [
     r#"resource.visibility == Visibility::"public""#,
@@ -108,7 +109,7 @@ proptest! {
     ) {
         let all: Vec<(usize, &String)> = policies.iter().enumerate().collect();
         let whole = named(&all);
-        let told: Vec<String> = covered::warnings(&whole)
+        let told: Vec<String> = redundant::warnings(&whole)
             .iter()
             .map(|warning| warning.message().split('"').nth(1).unwrap().to_owned())
             .collect();

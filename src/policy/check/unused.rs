@@ -11,7 +11,7 @@ use cedar_policy::{Policy, SchemaFragment, Template};
 use serde_json::Value;
 
 use crate::policy::bundle::Bundle;
-use crate::policy::problem::Problem;
+use crate::policy::diagnostic::Problem;
 use crate::policy::sources::{SCHEMA_FILE, Sources};
 
 /// What ends the names of a declaration on its line.

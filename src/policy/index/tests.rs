@@ -13,13 +13,14 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::Config;
 
-use super::*;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
+use crate::policy::combined_decision::Verdict;
 use crate::policy::tests::asked::{ADA, BEA, bundle, context, dataset, signed_in};
-use crate::policy::verdict::Verdict;
+
+use super::*;
 
 /// Worlds asked about; `PROPTEST_CASES` asks about more.
 const WORLDS: u32 = 2000;

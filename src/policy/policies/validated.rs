@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema};
 use miette::Diagnostic;
 
+use crate::policy::diagnostic::{Problem, with_causes};
 use crate::policy::links::instantiate;
-use crate::policy::problem::{Problem, with_causes};
 use crate::policy::validation::{Purpose, at_place, told_once, validate};
 
 use super::Reading;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::policy::Bundle;
 use crate::policy::case_file::Answer;
 
-use super::plausible::Draft;
+use super::concretize::Draft;
 
 /// How far what belongs to an entity is indented, in columns.
 const INDENT: &str = "           ";

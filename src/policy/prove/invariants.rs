@@ -11,11 +11,12 @@ use std::sync::Arc;
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema};
 use serde::Serialize;
 
+use crate::policy::diagnostic::{BundleError, Problem, in_reading_order};
 use crate::policy::policies::{FURTHEST_MISSPELLING, LONGEST_POLICY_ID};
-use crate::policy::problem::{BundleError, Problem, in_reading_order};
+use crate::policy::source_policy;
+use crate::policy::source_policy::Written;
 use crate::policy::sources::Sources;
 use crate::policy::validation::{Purpose, at_place, told_once, validate};
-use crate::policy::written::{self, Written};
 
 /// The most invariants of a policy folder.
 pub const MOST_INVARIANTS: usize = 1_000;
@@ -119,7 +120,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn file(&mut self, file: &str, text: &Arc<str>) {
-        let parsed = match written::parse(&self.sources.label(file), text) {
+        let parsed = match source_policy::parse(&self.sources.label(file), text) {
             Ok(parsed) => parsed,
             Err(problems) => return self.problems.extend(problems),
         };

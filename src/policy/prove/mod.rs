@@ -13,11 +13,11 @@ pub mod counterexample;
 pub mod invariants;
 pub mod proof;
 
+mod concretize;
 mod environment;
-mod plausible;
+mod scheduler;
 mod solver;
 mod statement;
-mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -30,14 +30,14 @@ use crate::domain::decision::LONGEST_TOKEN_LIFE;
 
 use super::Bundle;
 use super::case_file::Answer;
-use super::problem::{BundleError, Problem};
+use super::diagnostic::{BundleError, Problem};
 
 use counterexample::Fault;
 use environment::{Bounds, Finding, Idleness, Subject};
 use invariants::{Bound, Invariant};
 use proof::{FailingPolicy, Idle};
+use scheduler::Found;
 use statement::bounding_policies;
-use work::Found;
 
 pub use counterexample::Counterexample;
 pub use invariants::Invariants;
@@ -114,8 +114,8 @@ pub fn prove(
         .map_err(|error| stuck(&error))?;
     let mut environments: Vec<_> = bundle.schema.request_envs().collect();
     environments.sort();
-    let solver = work::find_solver()?;
-    let found = work::answer(
+    let solver = scheduler::find_solver()?;
+    let found = scheduler::answer(
         &Arc::new(subject),
         &solver,
         (&environments, effort),

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::asked::{ADA, BEA, dataset, signed_in, user};
 use crate::domain::action::Action;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::probe::is_asked;
+use crate::policy::schema_check::is_asked;
+
+use super::asked::{ADA, BEA, dataset, signed_in, user};
 
 #[test]
 fn what_is_asked_is_what_the_schema_says_applies() {

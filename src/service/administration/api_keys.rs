@@ -5,10 +5,10 @@
 use crate::domain::action::Action;
 use crate::domain::api_key::ApiKey;
 use crate::domain::id::{ApiKeyId, UserId};
+use crate::service::identity::request_context::Visitor;
+use crate::service::pagination::Page;
 
 use super::super::error::ServiceError;
-use super::super::visitor::Visitor;
-use super::page::Page;
 use super::{Administration, Errand};
 
 impl Administration {

@@ -9,11 +9,11 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditRecord, RecordFilter};
 use crate::domain::id::RecordId;
 use crate::domain::resource::Resource;
+use crate::service::identity::request_context::Visitor;
 use crate::storage::AuditOrder;
 
 use super::super::audit_trail::RecordPages;
 use super::super::error::ServiceError;
-use super::super::visitor::Visitor;
 use super::{Administration, Errand};
 
 /// The most records of one page.

@@ -14,11 +14,11 @@ use crate::domain::action::Action;
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
 use crate::files::FilesError;
+use crate::service::identity::request_context::Visitor;
 use crate::storage::NamedDataset;
 
 use super::super::error::ServiceError;
-use super::super::visitor::Visitor;
-use super::dataset_wish::{Planned, invalid};
+use super::dataset_input::{Planned, invalid};
 use super::datasets::{Change, IsWanted};
 use super::{Administration, Errand};
 

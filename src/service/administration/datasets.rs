@@ -1,7 +1,7 @@
 //! Datasets: made, seen whole, changed and removed.
 //!
 //! This module refuses to know a dataset's file, which has a life of its own
-//! ([`mod@super::dataset_files`]), and what can be wished ([`mod@super::dataset_wish`]).
+//! ([`mod@super::dataset_files`]), and what can be wished ([`mod@super::dataset_input`]).
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use crate::domain::action::Action;
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
+use crate::service::identity::request_context::Visitor;
+use crate::service::pagination::Page;
 use crate::storage::{CatalogChange, DatasetFilter, NamedDataset};
 
 use super::super::error::ServiceError;
-use super::super::visitor::Visitor;
 use super::dataset_files::with_file;
-use super::dataset_wish::{DatasetWish, Planned, check, putting, told};
-use super::page::Page;
+use super::dataset_input::{DatasetWish, Planned, check, putting, told};
 use super::shares::{Reader, without_reader};
 use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
 

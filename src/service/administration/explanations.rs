@@ -14,12 +14,12 @@ use crate::domain::principal::{Principal, User};
 use crate::domain::principal_name::PrincipalName;
 use crate::domain::resource::Resource;
 use crate::policy::explain::Sight;
+use crate::service::catalog_cache::Facts;
+use crate::service::identity::request_context::Visitor;
+use crate::service::policies::review::comparison::Circumstances;
+use crate::service::policies::review::explanation::{Explained, Question, explain};
 
 use super::super::error::ServiceError;
-use super::super::facts::Facts;
-use super::super::policy_review::comparison::Circumstances;
-use super::super::policy_review::explanation::{Explained, Question, explain};
-use super::super::visitor::Visitor;
 use super::policies::not_in_force;
 use super::{Administration, Door, Errand};
 

@@ -6,21 +6,20 @@
 
 pub mod api_keys;
 mod audit_log;
+mod change_summary;
 pub mod dataset_files;
-pub mod dataset_wish;
+pub mod dataset_input;
 pub mod datasets;
-mod difference;
-mod errand;
 pub mod explanations;
-mod issuers;
-pub mod page;
+mod identity_providers;
+mod operation;
 pub mod passwords;
 mod policies;
 pub mod roles;
 pub mod sessions;
 pub mod shares;
 mod signing_keys;
-pub mod user_wish;
+pub mod user_input;
 pub mod users;
 
 use std::sync::Arc;
@@ -31,17 +30,17 @@ use crate::domain::clock::Clock;
 use crate::files::FileStore;
 use crate::storage::{CatalogChange, Database, StorageError};
 
+use super::access::decisions::Decisions;
 use super::audit_trail::AuditTrail;
-use super::authentication::Authenticator;
-use super::decisions::Decisions;
+use super::catalog_cache::Facts;
 use super::error::ServiceError;
-use super::facts::Facts;
-use super::limits::Limits;
-use super::password::Passwords;
-use super::policy_reload::PolicyReload;
+use super::identity::authentication::Authenticator;
+use super::identity::password::Passwords;
+use super::policies::reload::PolicyReload;
+use super::rate_limits::Limits;
 
 pub use audit_log::AuditPage;
-pub use errand::Errand;
+pub use operation::Errand;
 pub use signing_keys::ListedKey;
 
 /// How often a change is planned anew when others change the catalog meanwhile.

@@ -5,11 +5,11 @@
 use crate::domain::action::Action;
 use crate::domain::id::UserId;
 use crate::domain::secret::Secret;
+use crate::service::identity::password::{PasswordError, made_up_password};
+use crate::service::identity::request_context::Visitor;
 use crate::storage::{CatalogChange, UserRecord};
 
 use super::super::error::ServiceError;
-use super::super::password::{PasswordError, made_up_password};
-use super::super::visitor::Visitor;
 use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
 
 impl Administration {

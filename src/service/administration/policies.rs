@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crate::domain::action::Action;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
+use crate::service::identity::request_context::Visitor;
+use crate::service::policies::reload::{PolicyReload, Reloaded, Standing};
 
 use super::super::error::ServiceError;
-use super::super::policy_reload::{PolicyReload, Reloaded, Standing};
-use super::super::visitor::Visitor;
 use super::{Administration, Door, Errand};
 
 impl Administration {

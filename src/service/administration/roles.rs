@@ -6,11 +6,11 @@ use crate::domain::action::Action;
 use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName};
 use crate::domain::resource::Resource;
+use crate::service::identity::request_context::Visitor;
+use crate::service::pagination::Page;
 use crate::storage::{CatalogChange, UserFilter};
 
 use super::super::error::ServiceError;
-use super::super::visitor::Visitor;
-use super::page::Page;
 use super::users::KnownUser;
 use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
 

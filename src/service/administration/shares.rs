@@ -6,12 +6,12 @@
 use crate::domain::action::Action;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
+use crate::service::identity::request_context::Visitor;
 use crate::storage::NamedDataset;
 
 use super::super::error::ServiceError;
-use super::super::visitor::Visitor;
 use super::Administration;
-use super::dataset_wish::Planned;
+use super::dataset_input::Planned;
 use super::datasets::{Change, IsWanted};
 
 /// With whom a dataset is shared.

@@ -4,10 +4,10 @@
 
 use crate::domain::action::Action;
 use crate::domain::resource::Resource;
+use crate::service::identity::request_context::Visitor;
 use crate::storage::{KeyState, StoredKey};
 
 use super::super::error::ServiceError;
-use super::super::visitor::Visitor;
 use super::{Administration, Errand};
 
 /// A signing key as it is told.

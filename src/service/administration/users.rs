@@ -2,7 +2,7 @@
 //!
 //! A change is asked of the policies for the user as it is and as it would be, so that nobody makes
 //! an admin of whom it may not administer. There is always an admin who is not disabled. This module
-//! refuses to know passwords beyond their hash, and what can be wished ([`mod@super::user_wish`]).
+//! refuses to know passwords beyond their hash, and what can be wished ([`mod@super::user_input`]).
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::domain::action::Action;
 use crate::domain::id::UserId;
 use crate::domain::principal::User;
 use crate::domain::resource::Resource;
+use crate::service::identity::request_context::Visitor;
+use crate::service::pagination::{LONGEST_PAGE, Page};
 use crate::storage::{CatalogChange, UserFilter, UserRecord};
 
 use super::super::error::ServiceError;
-use super::super::visitor::Visitor;
-use super::difference::{described, difference};
-use super::page::{LONGEST_PAGE, Page};
-use super::user_wish::{NewUser, check_bounds};
+use super::change_summary::{described, difference};
+use super::user_input::{NewUser, check_bounds};
 use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
 
 /// How many users one step of a list reads, and decides about before others get a turn.

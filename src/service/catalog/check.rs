@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
-use super::file::CatalogFile;
-use super::problem::{Problem, did_you_mean};
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
+
+use super::diagnostic::{Problem, did_you_mean};
+use super::file::CatalogFile;
 
 /// The names that a file may refer to.
 pub struct Known {

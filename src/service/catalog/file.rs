@@ -13,15 +13,16 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::blot::{blot_lines, blot_values};
-use super::entry::Entry;
-use super::problem::{Problem, Problems, did_you_mean};
 use crate::domain::dataset::{RecordStatus, Visibility, check_title};
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
 use crate::domain::secret::Secret;
-use crate::service::password::{check_hash, check_new_password};
+use crate::service::identity::password::{check_hash, check_new_password};
+
+use super::diagnostic::{Problem, Problems, did_you_mean};
+use super::redact::{blot_lines, blot_values};
+use super::table_reader::Entry;
 
 /// The largest catalog file, in bytes.
 pub const LARGEST_FILE: u64 = 16 * 1024 * 1024;

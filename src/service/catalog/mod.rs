@@ -7,26 +7,27 @@
 //! Bytes are stored before the transaction. Should that fail, they stay in the file store under
 //! their digest, where no dataset names them, and a second try finds them there.
 
-mod blot;
 mod check;
-mod entry;
+pub mod demo;
+mod diagnostic;
 mod file;
 mod plan;
-mod problem;
+mod redact;
 mod report;
+mod table_reader;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
+pub use diagnostic::{MOST_PROBLEMS, Problem, Problems, did_you_mean};
 pub use file::{CatalogFile, CatalogFileError, Credential, DatasetItem, LARGEST_FILE, UserItem};
-pub use problem::{MOST_PROBLEMS, Problem, Problems, did_you_mean};
 pub use report::{Kind, Line, Outcome, Report};
 
 use self::check::{check_files, check_references};
 use self::plan::{Current, Plan, Prepared};
-use super::password::{PasswordError, Passwords};
+use super::identity::password::{PasswordError, Passwords};
 use crate::domain::dataset::StoredFile;
 use crate::domain::name::Username;
 use crate::domain::secret::Secret;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::audit::records;
-use crate::server::{
+use crate::support::server::{
     Answer, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, WITHOUT_FILE, Wish,
 };
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::server::{INTERNAL, PUBLIC, RESTRICTED, Server};
 use crate::storage::record;
+use crate::support::server::{INTERNAL, PUBLIC, RESTRICTED, Server};
 
 use super::Shown::{Key, Session};
 use super::{create, in_seconds, key, list, mint, revoke};

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::audit::records;
-use crate::server::{Answer, PASSWORD, RESTRICTED, Server};
+use crate::support::server::{Answer, PASSWORD, RESTRICTED, Server};
 
 use super::Ended;
 

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
+use crate::eventually;
+use crate::support::server::{Answer, INTERNAL, PUBLIC, Server};
+
 use super::provider::{Key, Manner, Provider};
 use super::{pair, status};
-use crate::eventually;
-use crate::server::{Answer, INTERNAL, PUBLIC, Server};
 
 /// Waits until the fetch that goes on beside the requests has been made.
 async fn fetched(provider: &Provider, times: usize) {

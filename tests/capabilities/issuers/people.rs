@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::eventually;
+use crate::support::server::{Answer, INTERNAL, PASSWORD, PRIVATE, RESTRICTED, Server};
+
 use super::provider::{Key, Provider};
 use super::{me, pair, status, trusting};
-use crate::eventually;
-use crate::server::{Answer, INTERNAL, PASSWORD, PRIVATE, RESTRICTED, Server};
 
 async fn version(server: &Server) -> i64 {
     server.database().await.catalog_version().await.unwrap()
@@ -241,7 +242,7 @@ async fn claims_become_tags_that_policies_may_look_at() {
         principal.hasTag("group") && principal.getTag("group").contains("water")
     };"#;
     let settings = json!({"claims": {"group": "https://example.org/groups"}});
-    let server = Server::wished(crate::server::Wish {
+    let server = Server::wished(crate::support::server::Wish {
         environment: vec![("CEDARGATE_ISSUERS", super::issuers(&provider, settings))],
         policies: Some(policies),
         ..Default::default()

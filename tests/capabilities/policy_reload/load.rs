@@ -11,11 +11,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{BROKEN, public_of, reload, server_on};
 use crate::audit::records;
 use crate::command_line::repository;
 use crate::mint::part;
-use crate::server::{Answer, PUBLIC, Server};
+use crate::support::server::{Answer, PUBLIC, Server};
+
+use super::{BROKEN, public_of, reload, server_on};
 
 const EDITS: usize = 200;
 const CONNECTIONS: u32 = 32;

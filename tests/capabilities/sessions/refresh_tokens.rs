@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::audit::records;
 use crate::mint::part;
-use crate::server::{INTERNAL, Server, Wish};
+use crate::support::server::{INTERNAL, Server, Wish};
 
 use super::{NOT_CANONICAL, logout, refresh, signed_in, status_of_mint, text};
 

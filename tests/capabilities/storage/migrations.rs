@@ -6,8 +6,8 @@ use std::fs;
 use cedargate::storage::{Database, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::postgres::fresh_database;
 use crate::storage::{Place, full_change, put, record};
+use crate::support::postgres::fresh_database;
 
 on_both! {
     a_row_that_does_not_parse_is_corrupt_and_not_a_default,

@@ -5,8 +5,8 @@ use std::fs;
 use cedargate::storage::{CatalogChange, Database, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::postgres::{Cluster, free_port};
 use crate::storage::{Place, put, record, user};
+use crate::support::postgres::{Cluster, free_port};
 
 on_both! {
     a_closed_database_is_unavailable,

@@ -1,0 +1,221 @@
+//! The audit log: `GET /admin/audit`, page by page, and `GET /admin/audit/export`, all of it.
+//!
+//! This module refuses to know who may read it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use poem::http::{HeaderValue, header};
+use poem::{Body, IntoResponse, Response};
+use poem_openapi::param::Query;
+use poem_openapi::registry::{MetaMediaType, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use crate::domain::action::Action;
+use crate::domain::audit::{AuditRecord, Event, Outcome, RecordFilter};
+use crate::domain::id::{DatasetId, RecordId, UserId};
+use crate::http::extract::credentials::ByHeader;
+use crate::http::openapi::Tags;
+use crate::http::reply::responses::{Granted, Refusal, Statuses, response, text_header};
+use crate::http::reply::timestamp::ExactMoment;
+use crate::service::administration::Administration;
+use crate::service::audit_trail::RecordPages;
+
+use super::audit_record::RecordAnswer;
+
+/// The media type of JSON Lines: one JSON object a line.
+const JSON_LINES: &str = "application/x-ndjson";
+
+/// The operations of the audit log.
+pub struct AuditApi {
+    /// What reads it.
+    pub administration: Arc<Administration>,
+}
+
+/// Some of the audit records.
+#[derive(Object)]
+pub struct AuditRecordPage {
+    /// The records, newest first.
+    pub items: Vec<RecordAnswer>,
+    /// Send it as `after` for the next page; absent on the last one.
+    #[oai(skip_serializing_if_is_none)]
+    pub next: Option<RecordId>,
+}
+
+/// The statuses with which the audit log may be refused.
+pub struct AuditStatuses;
+
+impl Statuses for AuditStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] =
+        &[(403, "The policies do not permit you to read the audit log.")];
+}
+
+/// Audit records as JSON Lines, read as they are sent.
+pub struct JsonLines(RecordPages);
+
+impl IntoResponse for JsonLines {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .content_type(JSON_LINES)
+            .header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+            .body(Body::from_bytes_stream(lines(self.0)))
+    }
+}
+
+impl ApiResponse for JsonLines {
+    fn meta() -> MetaResponses {
+        let line = MetaSchema {
+            description: Some("One `AuditRecord` a line."),
+            ..MetaSchema::new("string")
+        };
+        let content = vec![MetaMediaType {
+            content_type: JSON_LINES,
+            schema: MetaSchemaRef::Inline(Box::new(line)),
+        }];
+        let headers = vec![text_header("Cache-Control", "Always `no-store`.")];
+        MetaResponses {
+            responses: vec![response(200, "Granted.", content, headers)],
+        }
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
+/// The lines of one page at a time. When reading fails the body breaks off, so that no client takes
+/// a part for the whole.
+fn lines(pages: RecordPages) -> impl Stream<Item = std::io::Result<Bytes>> {
+    stream::try_unfold(pages, |mut pages| async move {
+        let page = pages.next().await.map_err(|error| {
+            tracing::warn!(%error, "an export of audit records broke off");
+            std::io::Error::other(error)
+        })?;
+        let Some(page) = page else {
+            return Ok(None);
+        };
+        Ok(Some((lines_of(&page)?, pages)))
+    })
+}
+
+fn lines_of(page: &[AuditRecord]) -> std::io::Result<Bytes> {
+    let mut lines = Vec::new();
+    for record in page {
+        serde_json::to_writer(&mut lines, record)?;
+        lines.push(b'\n');
+    }
+    Ok(lines.into())
+}
+
+#[OpenApi(tag = "Tags::Administration")]
+impl AuditApi {
+    /// List audit records
+    ///
+    /// Newest first; go on with `next` until there is none. Each record that was there at the first page
+    /// comes once; what is appended meanwhile is newer, and is found by beginning again. Reading the
+    /// audit log is on record too.
+    #[oai(
+        path = "/admin/audit",
+        method = "get",
+        operation_id = "list_audit_records"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "one parameter a filter")]
+    async fn list(
+        &self,
+        visitor: ByHeader,
+        /// The most records of the page.
+        #[oai(
+            default = "usual_page",
+            validator(minimum(value = "1"), maximum(value = "100"))
+        )]
+        limit: Query<u32>,
+        /// The `next` of the page before; the first page if left out.
+        after: Query<Option<RecordId>>,
+        /// Only what this user asked for.
+        user_id: Query<Option<UserId>>,
+        /// Only what is about this dataset.
+        dataset_id: Query<Option<DatasetId>>,
+        /// Only what administered this user.
+        resource_user_id: Query<Option<UserId>>,
+        /// Only what was answered so.
+        outcome: Query<Option<Outcome>>,
+        /// Only what was asked for so.
+        event: Query<Option<Event>>,
+        /// Only where this action was decided.
+        action: Query<Option<Action>>,
+        /// Only from this time on, such as `2026-03-01T12:00:00Z`.
+        since: Query<Option<ExactMoment>>,
+        /// Only before this time.
+        until: Query<Option<ExactMoment>>,
+    ) -> Result<Granted<AuditRecordPage>, Refusal<AuditStatuses>> {
+        let filter = RecordFilter {
+            user_id: user_id.0,
+            dataset_id: dataset_id.0,
+            resource_user_id: resource_user_id.0,
+            outcome: outcome.0,
+            event: event.0,
+            action: action.0,
+            since: since.0.map(|ExactMoment(millis)| millis),
+            until: until.0.map(|ExactMoment(millis)| millis),
+        };
+        let page = self
+            .administration
+            .list_audit_records(&visitor.0, &filter, after.0, limit.0)
+            .await?;
+        Ok(Granted(AuditRecordPage {
+            items: page.records.into_iter().map(RecordAnswer).collect(),
+            next: page.next,
+        }))
+    }
+
+    /// Export audit records as JSON Lines
+    ///
+    /// All that pass the filters and were made until now, oldest first, one a line, as `cedargate audit
+    /// export` prints them. A body that breaks off is not whole: HTTP says so to your client.
+    #[oai(
+        path = "/admin/audit/export",
+        method = "get",
+        operation_id = "export_audit_records"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "one parameter a filter")]
+    async fn export(
+        &self,
+        visitor: ByHeader,
+        /// Only what this user asked for.
+        user_id: Query<Option<UserId>>,
+        /// Only what is about this dataset.
+        dataset_id: Query<Option<DatasetId>>,
+        /// Only what administered this user.
+        resource_user_id: Query<Option<UserId>>,
+        /// Only what was answered so.
+        outcome: Query<Option<Outcome>>,
+        /// Only what was asked for so.
+        event: Query<Option<Event>>,
+        /// Only where this action was decided.
+        action: Query<Option<Action>>,
+        /// Only from this time on, such as `2026-03-01T12:00:00Z`.
+        since: Query<Option<ExactMoment>>,
+        /// Only before this time.
+        until: Query<Option<ExactMoment>>,
+    ) -> Result<JsonLines, Refusal<AuditStatuses>> {
+        let filter = RecordFilter {
+            user_id: user_id.0,
+            dataset_id: dataset_id.0,
+            resource_user_id: resource_user_id.0,
+            outcome: outcome.0,
+            event: event.0,
+            action: action.0,
+            since: since.0.map(|ExactMoment(millis)| millis),
+            until: until.0.map(|ExactMoment(millis)| millis),
+        };
+        let pages = self
+            .administration
+            .export_audit_records(&visitor.0, filter)
+            .await?;
+        Ok(JsonLines(pages))
+    }
+}
+
+fn usual_page() -> u32 {
+    50
+}

@@ -1,0 +1,185 @@
+//! Administration of datasets' files: `/admin/datasets/{dataset_id}/file`.
+//!
+//! This module refuses to know how files are kept and what a TIFF is.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use poem::http::{Method, header};
+use poem::{Body, Request};
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::{Binary, Json};
+use poem_openapi::types::Example;
+use poem_openapi::{ApiRequest, Object, OpenApi};
+
+use crate::config::limits::{BODY_TIMEOUT, LARGEST_BODY};
+use crate::domain::id::DatasetId;
+use crate::http::conditional::etag_response::Versioned;
+use crate::http::extract::credentials::ByHeader;
+use crate::http::extract::if_match::IfMatch;
+use crate::http::openapi::Tags;
+use crate::http::reply::admin_statuses::{ChangeStatuses, RemoveStatuses, UploadStatuses};
+use crate::http::reply::responses::Refusal;
+use crate::service::administration::Administration;
+use crate::storage::NamedDataset;
+
+use super::datasets::{DatasetAnswer, is_version};
+
+/// The operations on datasets' files.
+pub struct AdminFilesApi {
+    /// What administers.
+    pub administration: Arc<Administration>,
+}
+
+/// A TIFF.
+#[derive(ApiRequest)]
+pub enum Upload {
+    /// By its own type.
+    #[oai(content_type = "image/tiff")]
+    Tiff(Binary<Body>),
+    /// As plain bytes.
+    #[oai(content_type = "application/octet-stream")]
+    Bytes(Binary<Body>),
+}
+
+/// Which file of the import folder to take.
+#[derive(Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct ImportBody {
+    /// The path of the file inside the import folder.
+    #[oai(validator(min_length = 1, max_length = 1024))]
+    pub path: String,
+}
+
+impl Example for ImportBody {
+    fn example() -> Self {
+        Self {
+            path: "elevation/jacksboro-fault-dem.cog.tif".to_owned(),
+        }
+    }
+}
+
+/// Whether a request brings a file: the gate lets it be larger and take longer than others.
+pub fn is_upload(method: &Method, path: &str) -> bool {
+    let id = path.strip_prefix("/admin/datasets/");
+    let id = id.and_then(|rest| rest.strip_suffix("/file"));
+    *method == Method::PUT && id.is_some_and(|id| !id.contains('/'))
+}
+
+/// Reads away as much of a file that is not taken as of any other body, so that the client gets to
+/// read why. A client that waits to be told to send has sent nothing, and is not told to.
+async fn turn_away(request: &Request, bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin)) {
+    if request.headers().contains_key(header::EXPECT) {
+        return;
+    }
+    let reading = async {
+        let mut left = LARGEST_BODY;
+        while let Some(Ok(chunk)) = bytes.next().await {
+            match left.checked_sub(chunk.len() as u64) {
+                Some(still) => left = still,
+                None => return,
+            }
+        }
+    };
+    let _: Result<(), _> = tokio::time::timeout(BODY_TIMEOUT, reading).await;
+}
+
+#[OpenApi(tag = "Tags::Administration")]
+impl AdminFilesApi {
+    /// Upload a dataset's file
+    ///
+    /// The body is a TIFF, best a Cloud Optimized GeoTIFF. It takes the place of the file before once
+    /// all of it has arrived; if it does not, the file before stays and nothing of the new one is kept.
+    /// It takes `administer` on the dataset.
+    #[oai(
+        path = "/admin/datasets/:dataset_id/file",
+        method = "put",
+        operation_id = "upload_file"
+    )]
+    async fn upload_file(
+        &self,
+        /// The dataset, in any text form of RFC 9562.
+        dataset_id: Path<DatasetId>,
+        /// The name a download is saved under; what is not safe in it is replaced. Left out, the name of
+        /// the file before, or the dataset's id.
+        #[oai(validator(min_length = 1, max_length = 255))]
+        name: Query<Option<String>>,
+        /// The `ETag` of the dataset that you saw, to change no other version.
+        #[oai(name = "If-Match")]
+        if_match: IfMatch,
+        // Before the visitor, who would read the body away.
+        file: Upload,
+        visitor: ByHeader,
+        request: &Request,
+    ) -> Result<Versioned<DatasetAnswer>, Refusal<UploadStatuses>> {
+        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
+        let (Upload::Tiff(Binary(body)) | Upload::Bytes(Binary(body))) = file;
+        let mut bytes = Box::pin(body.into_bytes_stream());
+        let name = name.0.as_deref();
+        let changed = self
+            .administration
+            .upload_file(&visitor.0, dataset_id.0, name, &is_wanted, &mut bytes)
+            .await;
+        if changed.is_err() {
+            turn_away(request, &mut bytes).await;
+        }
+        Ok(Versioned(changed?.into()))
+    }
+
+    /// Make a file of the import folder a dataset's file
+    ///
+    /// The server copies it; the copy stays as it is when the file changes. There must be an import
+    /// folder (`CEDARGATE_IMPORT_DIR`). It takes `administer` on the dataset.
+    #[oai(
+        path = "/admin/datasets/:dataset_id/file/import",
+        method = "post",
+        operation_id = "import_file"
+    )]
+    async fn import_file(
+        &self,
+        /// The dataset, in any text form of RFC 9562.
+        dataset_id: Path<DatasetId>,
+        /// The `ETag` of the dataset that you saw, to change no other version.
+        #[oai(name = "If-Match")]
+        if_match: IfMatch,
+        // Before the visitor, who would read the body away.
+        wish: Json<ImportBody>,
+        visitor: ByHeader,
+    ) -> Result<Versioned<DatasetAnswer>, Refusal<ChangeStatuses>> {
+        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
+        let path = std::path::Path::new(&wish.0.path);
+        let changed = self
+            .administration
+            .import_file(&visitor.0, dataset_id.0, path, &is_wanted)
+            .await?;
+        Ok(Versioned(changed.into()))
+    }
+
+    /// Take a dataset's file away
+    ///
+    /// The dataset stays, and its download tokens open nothing any more. The file stays in the file
+    /// store. It takes `administer` on the dataset.
+    #[oai(
+        path = "/admin/datasets/:dataset_id/file",
+        method = "delete",
+        operation_id = "remove_file"
+    )]
+    async fn remove_file(
+        &self,
+        /// The dataset, in any text form of RFC 9562.
+        dataset_id: Path<DatasetId>,
+        /// The `ETag` of the dataset that you saw, to change no other version.
+        #[oai(name = "If-Match")]
+        if_match: IfMatch,
+        visitor: ByHeader,
+    ) -> Result<Versioned<DatasetAnswer>, Refusal<RemoveStatuses>> {
+        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
+        let changed = self
+            .administration
+            .remove_file(&visitor.0, dataset_id.0, &is_wanted)
+            .await?;
+        Ok(Versioned(changed.into()))
+    }
+}

@@ -1,0 +1,15 @@
+//! The administrative APIs: one file an API.
+
+pub mod audit;
+pub mod audit_record;
+pub mod credentials;
+pub mod datasets;
+pub mod explanations;
+pub mod files;
+pub mod identity_providers;
+pub mod policies;
+pub mod roles;
+pub mod shares;
+pub mod signing_keys;
+pub mod user_request;
+pub mod users;

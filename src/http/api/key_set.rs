@@ -1,0 +1,137 @@
+//! The key set: `GET /.well-known/jwks.json` (RFC 7517).
+//!
+//! One body, serialised once, with an `ETag`, so that verifiers fetch it seldom and cheaply. This
+//! module refuses to know keys.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::http::{StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::registry::{MetaMediaType, MetaResponses, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use crate::http::conditional::precondition::{Precondition, Validators, evaluate};
+use crate::http::openapi::Tags;
+use crate::http::reply::responses;
+use crate::http::reply::responses::{Refusal, Statuses};
+use crate::service::tokens::key_ring::Keys;
+
+/// Where the key set is published.
+pub const KEY_SET_PATH: &str = "/.well-known/jwks.json";
+
+/// The operations of the key set.
+pub struct KeySetApi {
+    /// What publishes.
+    pub keys: Arc<Keys>,
+    /// How long verifiers may keep the key set.
+    pub max_age: Duration,
+}
+
+/// A key set (RFC 7517 section 5).
+#[derive(Object)]
+pub struct JsonWebKeySet {
+    /// The keys that verify tokens, in no order that means anything.
+    pub keys: Vec<JsonWebKey>,
+}
+
+/// One public P-256 key (RFC 7518 section 6.2.1).
+#[derive(Object)]
+pub struct JsonWebKey {
+    /// Always `EC`.
+    pub kty: String,
+    /// Always `P-256`.
+    pub crv: String,
+    /// The x coordinate, base64url.
+    pub x: String,
+    /// The y coordinate, base64url.
+    pub y: String,
+    /// The key's RFC 7638 thumbprint; tokens name it in their header.
+    pub kid: String,
+    /// Always `ES256`.
+    pub alg: String,
+    /// Always `sig`.
+    #[oai(rename = "use")]
+    pub usage: String,
+}
+
+/// The published key set, or that the client has it already.
+pub struct Published(Response);
+
+impl IntoResponse for Published {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl ApiResponse for Published {
+    fn meta() -> MetaResponses {
+        let headers = || {
+            vec![
+                responses::text_header("ETag", "Names this very key set."),
+                responses::text_header("Cache-Control", "How long the key set may be kept."),
+            ]
+        };
+        let content = vec![MetaMediaType {
+            content_type: "application/json",
+            schema: JsonWebKeySet::schema_ref(),
+        }];
+        MetaResponses {
+            responses: vec![
+                responses::response(200, "The key set.", content, headers()),
+                responses::response(304, "The client has it already.", vec![], headers()),
+            ],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        JsonWebKeySet::register(registry);
+    }
+}
+
+/// The statuses with which the key set may refuse.
+pub struct KeySetStatuses;
+
+impl Statuses for KeySetStatuses {
+    const STATUSES: &'static [u16] = &[500];
+}
+
+#[OpenApi(tag = "Tags::Verifiers")]
+#[allow(
+    clippy::unused_async,
+    reason = "every operation is async to poem-openapi"
+)]
+impl KeySetApi {
+    /// Get the key set
+    ///
+    /// The public keys that verify download tokens, as a JWK set. Keep it as long as
+    /// `Cache-Control` says; a new key is published before it signs.
+    #[oai(
+        path = "/.well-known/jwks.json",
+        method = "get",
+        operation_id = "key_set"
+    )]
+    async fn key_set(&self, request: &poem::Request) -> Result<Published, Refusal<KeySetStatuses>> {
+        let published = self.keys.published();
+        // A key set has no date: only its ETag says whether the client has it.
+        let now = Validators {
+            etag: published.etag(),
+            last_modified: i64::MAX,
+        };
+        let answer = Response::builder()
+            .header(header::ETAG, published.etag())
+            .header(
+                header::CACHE_CONTROL,
+                format!("public, max-age={}", self.max_age.as_secs()),
+            );
+        Ok(Published(
+            match evaluate(request.method(), request.headers(), now) {
+                Precondition::NotModified => answer.status(StatusCode::NOT_MODIFIED).finish(),
+                Precondition::Met | Precondition::Failed => answer
+                    .content_type("application/json")
+                    .body(published.body()),
+            },
+        ))
+    }
+}

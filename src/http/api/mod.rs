@@ -1,0 +1,10 @@
+//! The APIs for callers, verifiers and operators: one file an API.
+
+pub mod admin;
+pub mod api_keys;
+pub mod catalog;
+pub mod download;
+pub mod health;
+pub mod key_set;
+pub mod mint;
+pub mod sessions;

@@ -1,0 +1,93 @@
+//! Versions of resources: JSON answers with the `ETag` of what they tell.
+//!
+//! An answer's entity tag is the SHA-256 of its bytes, so that it is strong (RFC 9110 section 8.8.1)
+//! and nobody has to keep it. This module refuses to know what is answered, and what a change is
+//! compared with ([`mod@crate::http::extract::if_match`]).
+
+use poem::IntoResponse;
+use poem::Response;
+use poem::http::{HeaderValue, StatusCode, header};
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::{ToJSON, Type};
+use sha2::{Digest, Sha256};
+
+use crate::http::reply::responses::{Granted, text_header};
+
+/// A 200 with a JSON body, and the `ETag` with which to change it.
+pub struct Versioned<T>(pub T);
+
+/// A 201 with a JSON body, where it is from now on, and the `ETag` with which to change it.
+pub struct CreatedVersion<T> {
+    /// What was made.
+    pub resource: T,
+    /// Its path.
+    pub location: String,
+}
+
+/// The entity tag of a resource as it is answered.
+pub fn etag_of(resource: &impl ToJSON) -> String {
+    let digest = Sha256::digest(resource.to_json_string().as_bytes());
+    format!("\"{}\"", hex::encode(digest))
+}
+
+impl<T: Type + ToJSON> IntoResponse for Versioned<T> {
+    fn into_response(self) -> Response {
+        let etag = HeaderValue::try_from(etag_of(&self.0));
+        let mut response = Granted(self.0).into_response();
+        if let Ok(etag) = etag {
+            response.headers_mut().insert(header::ETAG, etag);
+        }
+        response
+    }
+}
+
+impl<T: Type + ToJSON> IntoResponse for CreatedVersion<T> {
+    fn into_response(self) -> Response {
+        let mut response = Versioned(self.resource).into_response();
+        response.set_status(StatusCode::CREATED);
+        if let Ok(location) = HeaderValue::try_from(self.location) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+fn versioned<T: Type + ToJSON>() -> impl Iterator<Item = MetaResponse> {
+    let granted = Granted::<T>::meta().responses.into_iter();
+    granted.map(|mut response| {
+        let etag = text_header("ETag", "Send it as `If-Match` to change just this version.");
+        response.headers.push(etag);
+        response
+    })
+}
+
+impl<T: Type + ToJSON> ApiResponse for Versioned<T> {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: versioned::<T>().collect(),
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: Type + ToJSON> ApiResponse for CreatedVersion<T> {
+    fn meta() -> MetaResponses {
+        let created = |mut response: MetaResponse| {
+            response.status = Some(201);
+            response.description = "Created.";
+            response.headers.push(text_header("Location", "Its path."));
+            response
+        };
+        MetaResponses {
+            responses: versioned::<T>().map(created).collect(),
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}

@@ -1,0 +1,330 @@
+//! Conditional requests: what `If-...` headers ask before a file is sent.
+//!
+//! Pure logic over headers, an entity tag and a date (RFC 9110 sections 8.8 and 13). It refuses
+//! to know files, tokens and answers, and how entity tags are read ([`mod@super::entity_tag`]).
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use poem::http::header::{
+    HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+};
+use poem::http::{HeaderMap, HeaderValue, Method};
+
+use super::entity_tag::{entity_tag, is_strongly_named, is_strongly_same, is_weakly_named};
+
+/// The last second that an HTTP date can tell: the end of the year 9999.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// What the `If-...` headers of a request decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// The request goes on.
+    Met,
+    /// 304: the client has this version already.
+    NotModified,
+    /// 412: the client meant another version.
+    Failed,
+}
+
+/// What identifies the version of a file that would be sent now.
+#[derive(Clone, Copy, Debug)]
+pub struct Validators<'a> {
+    /// The entity tag as it stands in the `ETag` header: quoted, and strong unless it begins with `W/`.
+    pub etag: &'a str,
+    /// The date of the `Last-Modified` header, in seconds since 1970 UTC.
+    pub last_modified: i64,
+}
+
+/// Writes seconds since 1970 UTC as an HTTP date (RFC 9110 section 5.6.7), kept within 1970 to 9999.
+pub fn http_date(unix_seconds: i64) -> String {
+    let seconds = u64::try_from(unix_seconds)
+        .unwrap_or_default()
+        .min(LAST_SECOND);
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+/// Evaluates all preconditions but `If-Range`, in the order of RFC 9110 section 13.2.2.
+pub fn evaluate(method: &Method, headers: &HeaderMap, now: Validators<'_>) -> Precondition {
+    let is_reading = matches!(*method, Method::GET | Method::HEAD);
+    if let Some(listed) = joined(headers, &IF_MATCH) {
+        if !is_strongly_named(&listed, now.etag) {
+            return Precondition::Failed;
+        }
+    } else if let Some(date) = date_in(headers, &IF_UNMODIFIED_SINCE)
+        && now.last_modified > date
+    {
+        return Precondition::Failed;
+    }
+    if let Some(listed) = joined(headers, &IF_NONE_MATCH) {
+        if is_weakly_named(&listed, now.etag) {
+            return if is_reading {
+                Precondition::NotModified
+            } else {
+                Precondition::Failed
+            };
+        }
+    } else if is_reading
+        && let Some(date) = date_in(headers, &IF_MODIFIED_SINCE)
+        && now.last_modified <= date
+    {
+        return Precondition::NotModified;
+    }
+    Precondition::Met
+}
+
+/// Says whether `If-Range` (RFC 9110 section 13.1.5) lets a `Range` header count.
+///
+/// An entity tag must be strong and the same; a date must be exactly `Last-Modified`. Without the
+/// header the answer is yes; with one that is malformed or repeated it is no, and the client gets
+/// the whole file, which is never wrong.
+pub fn is_range_wanted(headers: &HeaderMap, now: Validators<'_>) -> bool {
+    let Some(value) = joined(headers, &IF_RANGE) else {
+        return true;
+    };
+    let value = value.trim_ascii();
+    match entity_tag(value) {
+        Some((tag, [])) => is_strongly_same(tag, now.etag.as_bytes()),
+        Some(_) => false,
+        None => http_seconds(value) == Some(now.last_modified),
+    }
+}
+
+/// All lines of a header as one value (RFC 9110 section 5.3), or `None` if there is no line.
+pub(crate) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
+    let lines: Vec<&[u8]> = headers
+        .get_all(name)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if lines.is_empty() {
+        None
+    } else {
+        Some(lines.join(&b", "[..]))
+    }
+}
+
+/// The date in a header; none if it is absent, repeated or no date, which are to be ignored alike.
+fn date_in(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
+    http_seconds(joined(headers, name)?.trim_ascii())
+}
+
+fn http_seconds(value: &[u8]) -> Option<i64> {
+    let time = httpdate::parse_http_date(str::from_utf8(value).ok()?).ok()?;
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Precondition::{Failed, Met, NotModified};
+
+    const ETAG: &str = "\"abc\"";
+    const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
+    const LATER: &str = "Tue, 14 Nov 2023 22:13:21 GMT";
+    const EARLIER: &str = "Tue, 14 Nov 2023 22:13:19 GMT";
+    const NOW: Validators<'_> = Validators {
+        etag: ETAG,
+        last_modified: 1_700_000_000,
+    };
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn on_get(lines: &[(&'static str, &str)]) -> Precondition {
+        evaluate(&Method::GET, &headers(lines), NOW)
+    }
+
+    #[test]
+    fn a_request_without_conditions_goes_on() {
+        assert_eq!(on_get(&[]), Met);
+    }
+
+    #[test]
+    fn if_match_goes_on_for_the_tag_a_list_with_it_and_a_star() {
+        for value in [ETAG, "\"x\", \"abc\"", "*"] {
+            assert_eq!(on_get(&[("if-match", value)]), Met, "{value}");
+        }
+    }
+
+    #[test]
+    fn if_match_fails_for_another_tag_a_weak_one_and_what_is_no_tag() {
+        for value in ["\"x\"", "W/\"abc\"", "abc", ""] {
+            assert_eq!(on_get(&[("if-match", value)]), Failed, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_weak_version_never_matches_strongly() {
+        let weak = Validators {
+            etag: "W/\"abc\"",
+            ..NOW
+        };
+        let asked = headers(&[("if-match", "W/\"abc\"")]);
+        assert_eq!(evaluate(&Method::GET, &asked, weak), Failed);
+        assert!(!is_range_wanted(
+            &headers(&[("if-range", "W/\"abc\"")]),
+            weak
+        ));
+    }
+
+    #[test]
+    fn if_none_match_says_not_modified_for_the_tag_weak_or_strong_listed_or_starred() {
+        for value in [ETAG, "W/\"abc\"", "\"x\", W/\"abc\"", "*"] {
+            assert_eq!(on_get(&[("if-none-match", value)]), NotModified, "{value}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_goes_on_for_another_tag_and_what_is_no_tag() {
+        for value in ["\"x\"", "abc", ""] {
+            assert_eq!(on_get(&[("if-none-match", value)]), Met, "{value}");
+        }
+    }
+
+    #[test]
+    fn several_lines_of_a_list_count_as_one() {
+        assert_eq!(on_get(&[("if-match", "\"x\""), ("if-match", ETAG)]), Met);
+        assert_eq!(
+            on_get(&[("if-none-match", "\"x\""), ("if-none-match", ETAG)]),
+            NotModified
+        );
+    }
+
+    #[test]
+    fn if_none_match_fails_for_methods_that_change_something() {
+        let asked = headers(&[("if-none-match", ETAG)]);
+        assert_eq!(evaluate(&Method::POST, &asked, NOW), Failed);
+        assert_eq!(evaluate(&Method::HEAD, &asked, NOW), NotModified);
+    }
+
+    #[test]
+    fn if_modified_since_says_not_modified_from_the_very_second_on() {
+        assert_eq!(on_get(&[("if-modified-since", DATE)]), NotModified);
+        assert_eq!(on_get(&[("if-modified-since", LATER)]), NotModified);
+        assert_eq!(on_get(&[("if-modified-since", EARLIER)]), Met);
+        let asked = headers(&[("if-modified-since", DATE)]);
+        assert_eq!(evaluate(&Method::HEAD, &asked, NOW), NotModified);
+    }
+
+    #[test]
+    fn if_modified_since_counts_for_get_and_head_only() {
+        let asked = headers(&[("if-modified-since", DATE)]);
+        assert_eq!(evaluate(&Method::POST, &asked, NOW), Met);
+    }
+
+    #[test]
+    fn if_unmodified_since_fails_before_the_second_of_the_change() {
+        assert_eq!(on_get(&[("if-unmodified-since", EARLIER)]), Failed);
+        assert_eq!(on_get(&[("if-unmodified-since", DATE)]), Met);
+        assert_eq!(on_get(&[("if-unmodified-since", LATER)]), Met);
+    }
+
+    #[test]
+    fn dates_in_the_two_old_forms_are_read() {
+        for value in [
+            "Tuesday, 14-Nov-23 22:13:20 GMT",
+            "Tue Nov 14 22:13:20 2023",
+        ] {
+            assert_eq!(
+                on_get(&[("if-modified-since", value)]),
+                NotModified,
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_date_that_is_none_or_comes_twice_is_ignored() {
+        for value in ["", "yesterday", "1700000000", "2023-11-14T22:13:20Z"] {
+            assert_eq!(on_get(&[("if-modified-since", value)]), Met, "{value}");
+            assert_eq!(on_get(&[("if-unmodified-since", value)]), Met, "{value}");
+        }
+        assert_eq!(
+            on_get(&[("if-modified-since", DATE), ("if-modified-since", DATE)]),
+            Met
+        );
+        let twice = [
+            ("if-unmodified-since", EARLIER),
+            ("if-unmodified-since", EARLIER),
+        ];
+        assert_eq!(on_get(&twice), Met);
+    }
+
+    #[test]
+    fn if_match_silences_if_unmodified_since() {
+        assert_eq!(
+            on_get(&[("if-match", ETAG), ("if-unmodified-since", EARLIER)]),
+            Met
+        );
+        assert_eq!(
+            on_get(&[("if-match", "\"x\""), ("if-unmodified-since", LATER)]),
+            Failed
+        );
+    }
+
+    #[test]
+    fn if_none_match_silences_if_modified_since() {
+        assert_eq!(
+            on_get(&[("if-none-match", "\"x\""), ("if-modified-since", DATE)]),
+            Met
+        );
+        assert_eq!(
+            on_get(&[("if-none-match", ETAG), ("if-modified-since", EARLIER)]),
+            NotModified
+        );
+    }
+
+    #[test]
+    fn if_match_is_asked_before_if_none_match() {
+        assert_eq!(
+            on_get(&[("if-match", "\"x\""), ("if-none-match", ETAG)]),
+            Failed
+        );
+        assert_eq!(
+            on_get(&[("if-match", ETAG), ("if-none-match", ETAG)]),
+            NotModified
+        );
+        assert_eq!(
+            on_get(&[("if-unmodified-since", EARLIER), ("if-none-match", ETAG)]),
+            Failed
+        );
+    }
+
+    #[test]
+    fn if_range_wants_the_span_for_the_same_strong_tag_or_the_exact_date() {
+        let is_wanted = |value| is_range_wanted(&headers(&[("if-range", value)]), NOW);
+        assert!(is_range_wanted(&headers(&[]), NOW));
+        for value in [ETAG, " \"abc\" ", DATE] {
+            assert!(is_wanted(value), "{value}");
+        }
+        for value in [
+            "\"x\"",
+            "W/\"abc\"",
+            "\"abc\", \"x\"",
+            "*",
+            "",
+            "abc",
+            LATER,
+            EARLIER,
+        ] {
+            assert!(!is_wanted(value), "{value}");
+        }
+        assert!(!is_range_wanted(
+            &headers(&[("if-range", ETAG), ("if-range", ETAG)]),
+            NOW
+        ));
+    }
+
+    #[test]
+    fn http_dates_are_written_within_their_years() {
+        assert_eq!(http_date(1_700_000_000), DATE);
+        assert_eq!(http_date(-1), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(http_date(i64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+}

@@ -1,0 +1,313 @@
+//! Callers: reads credentials from a request, and nothing but that.
+//!
+//! The extractors never fail: what cannot be read as one credential is carried on as such, so that
+//! an unusable header is refused by the service in its place of the order and never becomes
+//! anonymous. This module refuses to know whether a credential is any good.
+
+use futures_util::StreamExt;
+use poem::http::{HeaderMap, header};
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaOAuthFlow, MetaOAuthFlows, MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use crate::domain::secret::Secret;
+use crate::http::server::request_middleware::Arrival;
+use crate::service::identity::request_context::{Credential, Visitor};
+
+/// The header that takes an API key.
+const API_KEY_HEADER: &str = "x-api-key";
+/// The query parameter that takes a download token.
+const TOKEN_PARAMETER: &str = "token";
+
+const MORE_THAN_ONE: &str = "the request has more than one credential: send exactly one";
+
+/// A visitor by what its headers show; a `?token=` is not looked at.
+pub struct ByHeader(pub Visitor);
+
+/// A visitor by what its headers or its `?token=` show.
+pub struct ByHeaderOrToken(pub Visitor);
+
+/// A visitor who is about to say who it is; its headers are not looked at.
+pub struct Stranger(pub Visitor);
+
+fn visitor(request: &Request, credential: Credential) -> Visitor {
+    let arrival = Arrival::of(request);
+    Visitor {
+        credential,
+        address: arrival.address,
+        request_id: arrival.request_id,
+    }
+}
+
+/// The credential in the headers.
+fn read_headers(headers: &HeaderMap) -> Credential {
+    let mut found = headers
+        .get_all(header::AUTHORIZATION)
+        .iter()
+        .map(|value| value.to_str().map_or(UNREADABLE, read_authorization))
+        .chain(
+            headers
+                .get_all(API_KEY_HEADER)
+                .iter()
+                .map(|value| value.to_str().map_or(UNREADABLE_KEY, read_api_key)),
+        );
+    match (found.next(), found.next()) {
+        (None, _) => Credential::None,
+        (Some(credential), None) => credential,
+        (Some(_), Some(_)) => Credential::Malformed {
+            detail: MORE_THAN_ONE,
+        },
+    }
+}
+
+const UNREADABLE: Credential = Credential::Malformed {
+    detail: "the Authorization header cannot be read: send Authorization: Bearer <session token>",
+};
+const UNREADABLE_KEY: Credential = Credential::Malformed {
+    detail: "the X-Api-Key header cannot be read",
+};
+
+/// `Bearer` and a b64token (RFC 6750 section 2.1); the scheme in any case (RFC 9110 section 11.1).
+fn read_authorization(value: &str) -> Credential {
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    let token = token.trim_matches(' ');
+    if scheme.is_empty() {
+        return UNREADABLE;
+    }
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Credential::Unsupported;
+    }
+    if is_b64token(token) {
+        Credential::Bearer(Secret::new(token.to_owned()))
+    } else {
+        UNREADABLE
+    }
+}
+
+fn read_api_key(value: &str) -> Credential {
+    if is_b64token(value) {
+        Credential::ApiKey(Secret::new(value.to_owned()))
+    } else {
+        UNREADABLE_KEY
+    }
+}
+
+fn is_b64token(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    !body.is_empty()
+        && body
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+}
+
+/// The credential in the headers or the query, whichever is there.
+fn read_headers_and_query(request: &Request) -> Credential {
+    let parameters: Vec<(String, String)> = match request.params() {
+        Ok(parameters) => parameters,
+        Err(_) => {
+            return Credential::Malformed {
+                detail: "the query cannot be read",
+            };
+        }
+    };
+    let mut tokens = parameters
+        .into_iter()
+        .filter_map(|(name, value)| (name == TOKEN_PARAMETER).then_some(value));
+    match (
+        read_headers(request.headers()),
+        tokens.next(),
+        tokens.next(),
+    ) {
+        (credential, None, _) => credential,
+        (Credential::None, Some(token), None) if is_b64token(&token) => {
+            Credential::DownloadToken(Secret::new(token))
+        }
+        (Credential::None, Some(_), None) => Credential::Malformed {
+            detail: "the token parameter cannot be read",
+        },
+        (_, Some(_), _) => Credential::Malformed {
+            detail: MORE_THAN_ONE,
+        },
+    }
+}
+
+/// Reads away a body that nobody asked for, so that the client gets to read the answer.
+async fn drain(body: &mut RequestBody) {
+    if let Ok(body) = body.take() {
+        let mut chunks = std::pin::pin!(body.into_bytes_stream());
+        while let Some(Ok(_)) = chunks.next().await {}
+    }
+}
+
+const SESSION_SCHEME: &str = "OAuth2PasswordBearer";
+const API_KEY_SCHEME: &str = "ApiKeyHeader";
+
+fn register_schemes(registry: &mut Registry) {
+    registry.create_security_scheme(
+        SESSION_SCHEME,
+        MetaSecurityScheme {
+            ty: "oauth2",
+            description: Some(
+                "Sign in with user name and password for a session token. A token of an outside \
+                 issuer that the operator has connected (an OpenID Connect provider) is accepted in \
+                 its place, as Authorization: Bearer.",
+            ),
+            name: None,
+            key_in: None,
+            scheme: None,
+            bearer_format: None,
+            flows: Some(MetaOAuthFlows {
+                implicit: None,
+                password: Some(MetaOAuthFlow {
+                    authorization_url: None,
+                    token_url: Some("/auth/login"),
+                    refresh_url: None,
+                    scopes: vec![],
+                }),
+                client_credentials: None,
+                authorization_code: None,
+            }),
+            openid_connect_url: None,
+        },
+    );
+    registry.create_security_scheme(
+        API_KEY_SCHEME,
+        MetaSecurityScheme {
+            ty: "apiKey",
+            description: Some("An API key."),
+            name: Some("X-Api-Key"),
+            key_in: Some("header"),
+            scheme: None,
+            bearer_format: None,
+            flows: None,
+            openid_connect_url: None,
+        },
+    );
+}
+
+macro_rules! optional_credentials {
+    ($extractor:ident, $read:expr) => {
+        impl<'a> ApiExtractor<'a> for $extractor {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn register(registry: &mut Registry) {
+                register_schemes(registry);
+            }
+
+            fn security_schemes() -> Vec<&'static str> {
+                vec![SESSION_SCHEME, API_KEY_SCHEME]
+            }
+
+            fn has_security_fallback() -> bool {
+                true
+            }
+
+            async fn from_request(
+                request: &'a Request,
+                body: &mut RequestBody,
+                _: ExtractParamOptions<Self::ParamType>,
+            ) -> poem::Result<Self> {
+                let credential = $read(request);
+                drain(body).await;
+                Ok(Self(visitor(request, credential)))
+            }
+        }
+    };
+}
+optional_credentials!(ByHeader, |request: &Request| read_headers(
+    request.headers()
+));
+optional_credentials!(ByHeaderOrToken, read_headers_and_query);
+
+impl<'a> poem::FromRequest<'a> for Stranger {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self(visitor(request, Credential::None)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::http::HeaderValue;
+
+    use super::*;
+
+    fn kind_of(credential: &Credential) -> &'static str {
+        match credential {
+            Credential::None => "none",
+            Credential::Bearer(_) => "bearer",
+            Credential::ApiKey(_) => "api key",
+            Credential::DownloadToken(_) => "download token",
+            Credential::Unsupported => "unsupported",
+            Credential::Malformed { .. } => "malformed",
+        }
+    }
+
+    fn read(headers: &[(&'static str, &[u8])], query: &str) -> &'static str {
+        let mut request = Request::builder().uri_str(format!("/x{query}")).finish();
+        for (name, value) in headers {
+            request
+                .headers_mut()
+                .append(*name, HeaderValue::from_bytes(value).unwrap());
+        }
+        kind_of(&read_headers_and_query(&request))
+    }
+
+    #[test]
+    fn one_readable_credential_is_read() {
+        assert_eq!(read(&[], ""), "none");
+        assert_eq!(
+            read(&[("authorization", b"Bearer abc.def-_~+/==")], ""),
+            "bearer"
+        );
+        assert_eq!(read(&[("authorization", b"bEARER  abc ")], ""), "bearer");
+        assert_eq!(read(&[("x-api-key", b"cg_abc")], ""), "api key");
+        assert_eq!(read(&[], "?token=abc&x=y"), "download token");
+    }
+
+    #[test]
+    fn an_unusable_header_never_reads_as_none() {
+        for value in [
+            &b"Bearer"[..],
+            b"Bearer ",
+            b"Bearer a b",
+            b"Bearer =",
+            b"",
+            b"\xff",
+            b"Bearer \xc3\xa9",
+        ] {
+            assert_eq!(
+                read(&[("authorization", value)], ""),
+                "malformed",
+                "{value:?}"
+            );
+        }
+        for value in [&b"Basic Og=="[..], b"Digest", b"bearerabc"] {
+            assert_eq!(
+                read(&[("authorization", value)], ""),
+                "unsupported",
+                "{value:?}"
+            );
+        }
+        assert_eq!(read(&[("x-api-key", b"")], ""), "malformed");
+        assert_eq!(read(&[], "?token="), "malformed");
+        assert_eq!(read(&[], "?token=a%20b"), "malformed");
+    }
+
+    #[test]
+    fn two_credentials_are_malformed_wherever_they_stand() {
+        let bearer = ("authorization", &b"Bearer abc"[..]);
+        let key = ("x-api-key", &b"cg_abc"[..]);
+        assert_eq!(read(&[bearer, bearer], ""), "malformed");
+        assert_eq!(read(&[bearer, key], ""), "malformed");
+        assert_eq!(read(&[key, key], ""), "malformed");
+        assert_eq!(read(&[bearer], "?token=abc"), "malformed");
+        assert_eq!(read(&[], "?token=abc&token=abc"), "malformed");
+        assert_eq!(
+            read(&[("authorization", b"Basic x")], "?token=abc"),
+            "malformed"
+        );
+    }
+}

@@ -1,0 +1,72 @@
+//! `If-Match` on changes: only the version of a resource that somebody saw is changed.
+//!
+//! The extractor never fails: a header that cannot be read names no version, so that nothing is
+//! changed by mistake. This module refuses to know resources and who may change them.
+
+use poem::http::header::IF_MATCH;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaParamIn, MetaSchemaRef};
+use poem_openapi::types::{ToJSON, Type};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use crate::http::conditional::entity_tag::is_strongly_named;
+use crate::http::conditional::etag_response::etag_of;
+use crate::http::conditional::precondition::joined;
+
+/// The versions that a request names (RFC 9110 section 13.1.1): all lines of the header as one list,
+/// or none if there is no line.
+pub struct IfMatch(Option<Vec<u8>>);
+
+impl IfMatch {
+    /// Says whether a resource that is answered so may be changed; without the header it may.
+    pub fn wants(&self, resource: &impl ToJSON) -> bool {
+        let listed = self.0.as_deref();
+        listed.is_none_or(|listed| is_strongly_named(listed, &etag_of(resource)))
+    }
+}
+
+impl<'a> ApiExtractor<'a> for IfMatch {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+
+    type ParamType = Option<String>;
+    type ParamRawType = String;
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Header)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        Some(<Option<String>>::schema_ref())
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<Self::ParamType>,
+    ) -> poem::Result<Self> {
+        Ok(Self(joined(request.headers(), &IF_MATCH)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(listed: &[u8]) -> IfMatch {
+        IfMatch(Some(listed.to_vec()))
+    }
+
+    #[test]
+    fn a_change_is_wanted_of_the_version_it_names_and_of_no_other() {
+        let seen = "a resource".to_owned();
+        let etag = etag_of(&seen);
+        assert!(IfMatch(None).wants(&seen));
+        assert!(asked(b"*").wants(&seen));
+        assert!(asked(etag.as_bytes()).wants(&seen));
+        assert!(asked(format!("\"other\", {etag}").as_bytes()).wants(&seen));
+        assert!(!asked(format!("W/{etag}").as_bytes()).wants(&seen));
+        assert!(!asked(etag.as_bytes()).wants(&"another".to_owned()));
+        assert!(!asked(b"").wants(&seen));
+        assert!(!asked(b"\"\xe9\"").wants(&seen));
+    }
+}

@@ -1,0 +1,5 @@
+//! Extractors: what a handler takes from a request.
+
+pub mod credentials;
+pub mod if_match;
+pub mod parameter;

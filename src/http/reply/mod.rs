@@ -1,0 +1,6 @@
+//! Responses: their statuses, bodies and problems.
+
+pub mod admin_statuses;
+pub mod problem;
+pub mod responses;
+pub mod timestamp;

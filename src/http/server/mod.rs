@@ -1,0 +1,134 @@
+//! The server: accepts connections and bounds what each of them may cost.
+//!
+//! poem's own server bounds neither the number of connections nor the time a client may take to
+//! send its headers or to read its answer; this one speaks HTTP/1.1 through hyper with all of
+//! that bounded, and drains on shutdown. It refuses to know any route.
+
+pub mod allowed_methods;
+pub mod connection_limit;
+pub mod cors;
+pub mod request_limits;
+pub mod request_middleware;
+pub mod tracked_body;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use ipnet::IpNet;
+use poem::http::uri::Scheme;
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Addr, Endpoint, Request, Response};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::limits::{HEADERS_TIMEOUT, LARGEST_HEADERS, MOST_HEADERS, STALL_TIMEOUT};
+
+use connection_limit::Shares;
+
+/// The most bytes that hyper buffers of one request's head; what is between this and the limit is
+/// refused by the gate, as a problem.
+const MOST_BUFFERED: usize = 4 * LARGEST_HEADERS;
+/// How long to wait after an accept that failed, most likely for want of file descriptors.
+const BREATHER: Duration = Duration::from_millis(50);
+
+/// What the server may spend.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// The most connections at a time; further ones wait in the listener's backlog.
+    pub most_connections: usize,
+    /// How long requests in flight may take after a shutdown began.
+    pub grace: Duration,
+    /// Proxies, each of which may hold as many connections as there are.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Serves until `shutdown`, then lets what is in flight end; says whether all of it did.
+pub async fn serve(
+    listener: TcpListener,
+    endpoint: impl Endpoint<Output = Response> + 'static,
+    bounds: Bounds,
+    shutdown: CancellationToken,
+) -> bool {
+    let endpoint = Arc::new(endpoint);
+    let places = Arc::new(Semaphore::new(bounds.most_connections));
+    let shares = Shares::new(&bounds);
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let (stream, peer, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(BREATHER).await;
+                continue;
+            }
+        };
+        let Some(share) = shares.take(peer.ip()) else {
+            tracing::debug!(%peer, "an address that holds its share of connections was turned away");
+            continue;
+        };
+        let endpoint = Arc::clone(&endpoint);
+        let local = stream.local_addr().ok();
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let endpoint = Arc::clone(&endpoint);
+            async move {
+                let local = LocalAddr(local.map_or(Addr::custom("tcp", "unknown"), Addr::from));
+                let peer = RemoteAddr(Addr::from(peer));
+                let request = Request::from((request, local, peer, Scheme::HTTP));
+                let response = endpoint.get_response(request).await;
+                Ok::<_, Infallible>(hyper::Response::from(response))
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS_TIMEOUT)
+            .max_buf_size(MOST_BUFFERED)
+            .max_headers(MOST_HEADERS)
+            .serve_connection(TokioIo::new(unstalled(stream)), service);
+        let watcher = graceful.watcher();
+        tokio::spawn(async move {
+            if let Err(error) = watcher.watch(connection).await {
+                tracing::debug!(%error, "a connection broke");
+            }
+            drop((place, share));
+        });
+    }
+    drop(listener);
+    tokio::select! {
+        () = graceful.shutdown() => true,
+        () = tokio::time::sleep(bounds.grace) => false,
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, peer, place))
+}
+
+/// A stream that breaks when the client does not read for too long.
+fn unstalled(stream: TcpStream) -> Pin<Box<TimeoutStream<TcpStream>>> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALL_TIMEOUT));
+    Box::pin(stream)
+}

@@ -1,0 +1,170 @@
+//! Probes: a schema is tried on everything that the program fills in before it is used.
+//!
+//! This module refuses to know policies.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use cedar_policy::{Request, Schema};
+
+use crate::domain::action::Action;
+use crate::domain::api_key::{ApiKey, KeyLimit, KeyName, KeyPrefix};
+use crate::domain::caller::{Authentication, Context};
+use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
+use crate::domain::id::{ApiKeyId, DatasetId, UserId};
+use crate::domain::principal::{Principal, Tags, User};
+use crate::domain::resource::Resource;
+
+use super::context::Circumstances;
+use super::diagnostic::{Problem, with_causes};
+use super::entities::Preparations;
+use super::schema_names::Vocabulary;
+use super::sources::{SCHEMA_FILE, Sources};
+
+/// Makes what decisions need, and tries it on a probe of everything that the program fills in.
+pub(super) fn prepare(
+    sources: &Sources,
+    schema: &Schema,
+) -> Result<(Arc<Vocabulary>, Preparations), Box<Problem>> {
+    let unfit = |error: &dyn std::error::Error| {
+        let message = format!(
+            "the schema does not fit what Cedargate fills in: {}",
+            with_causes(error)
+        );
+        let help = "keep what the shipped schema declares; what you add must be optional";
+        Box::new(Problem::of_file(&sources.label(SCHEMA_FILE), message).with_help(help))
+    };
+    let vocabulary = Arc::new(Vocabulary::new().map_err(|error| unfit(&*error))?);
+    let preparations = Preparations::new(schema.clone(), Arc::clone(&vocabulary))
+        .map_err(|error| unfit(&error))?;
+    let mut contexts = Vec::new();
+    for key in [None, Some(probe_key(true)), Some(probe_key(false))] {
+        let circumstances = Circumstances::new();
+        let context = Context {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            unix_millis: 0,
+            authentication: Authentication::None,
+            key: key.flatten(),
+        };
+        contexts.push(circumstances.context(&context).map_err(|e| unfit(&e))?);
+    }
+    for (principal, resource) in pairs() {
+        let facts = preparations
+            .facts(&principal, &resource)
+            .map_err(|error| unfit(&error))?;
+        let asked = Action::ALL
+            .iter()
+            .filter(|action| is_asked(&principal, **action, &resource));
+        for (action, context) in
+            asked.flat_map(|action| contexts.iter().map(move |context| (action, context)))
+        {
+            Request::new(
+                facts.principal.clone(),
+                vocabulary.action(*action),
+                facts.resource.clone(),
+                context.clone(),
+                Some(schema),
+            )
+            .map_err(|error| unfit(&error))?;
+        }
+    }
+    Ok((vocabulary, preparations))
+}
+
+/// Whether a principal is ever asked about with an action and a resource: what the schema's
+/// `appliesTo` says.
+pub(super) fn is_asked(principal: &Principal, action: Action, resource: &Resource) -> bool {
+    match action {
+        Action::Read | Action::Discover | Action::Administer => {
+            matches!(resource, Resource::Dataset(_))
+        }
+        Action::ViewUsers => {
+            !principal.is_anonymous() && matches!(resource, Resource::User(_) | Resource::Server)
+        }
+        Action::AdministerUsers => {
+            !principal.is_anonymous() && matches!(resource, Resource::User(_))
+        }
+        Action::AdministerRoles => {
+            !principal.is_anonymous() && matches!(resource, Resource::Role(_))
+        }
+        Action::ViewDatasets
+        | Action::ViewAudit
+        | Action::ViewPolicies
+        | Action::ReloadPolicies
+        | Action::ViewKeys
+        | Action::ViewIssuers => !principal.is_anonymous() && matches!(resource, Resource::Server),
+    }
+}
+
+/// Every kind of principal with every kind of resource, full and bare.
+fn pairs() -> Vec<(Principal, Resource)> {
+    let users = [probe_user(true), probe_user(false)];
+    let resources: Vec<Resource> = [probe_dataset(true), probe_dataset(false)]
+        .map(Resource::Dataset)
+        .into_iter()
+        .chain(users.iter().flatten().cloned().map(Resource::User))
+        .chain("probe".parse().into_iter().map(Resource::Role))
+        .chain([Resource::Server])
+        .collect();
+    let principals = users.into_iter().flatten().map(Principal::User);
+    principals
+        .chain([Principal::Anonymous])
+        .flat_map(|principal| {
+            let resources = resources.clone().into_iter();
+            resources.map(move |resource| (principal.clone(), resource))
+        })
+        .collect()
+}
+
+fn probe_tags(is_full: bool) -> Tags {
+    let values = BTreeSet::from(["probe".to_owned()]);
+    let tags = is_full.then(|| ("probe".to_owned(), values));
+    tags.into_iter().collect()
+}
+
+/// A key with every limit or with none; its parts are valid, so there is always one.
+fn probe_key(is_full: bool) -> Option<Arc<ApiKey>> {
+    let limit = KeyLimit::new(
+        is_full.then(|| Action::ALL.iter().copied().collect()),
+        is_full.then(|| BTreeSet::from([DatasetId(uuid::Uuid::nil())])),
+    );
+    Some(Arc::new(ApiKey {
+        id: ApiKeyId(uuid::Uuid::nil()),
+        user_id: UserId(uuid::Uuid::nil()),
+        name: KeyName::new("probe").ok()?,
+        prefix: KeyPrefix::read("0123456789")?,
+        limit: limit.ok()?,
+        created_at: 0,
+        expires_at: None,
+        last_used: None,
+    }))
+}
+
+/// A user with everything or with nothing; "probe" is a name, so there is always one.
+fn probe_user(is_full: bool) -> Option<Arc<User>> {
+    Some(Arc::new(User {
+        // Not nil: under that name stands what a user would make of itself.
+        id: UserId(uuid::Uuid::from_u128(1 + u128::from(is_full))),
+        username: "probe".parse().ok()?,
+        issuer: is_full.then(|| "probe".to_owned()),
+        roles: "probe".parse().into_iter().filter(|_| is_full).collect(),
+        claims: probe_tags(is_full),
+        is_disabled: false,
+    }))
+}
+
+fn probe_dataset(is_full: bool) -> Arc<Dataset> {
+    let nobody = UserId(uuid::Uuid::nil());
+    Arc::new(Dataset {
+        id: DatasetId(uuid::Uuid::nil()),
+        title: "probe".to_owned(),
+        visibility: Visibility::Public,
+        record_status: RecordStatus::Draft,
+        owner: is_full.then_some(nobody),
+        reader_users: is_full.then_some(nobody).into_iter().collect(),
+        reader_roles: "probe".parse().into_iter().filter(|_| is_full).collect(),
+        tags: probe_tags(is_full),
+        file: None,
+    })
+}

@@ -1,0 +1,136 @@
+//! Wishes: what a user is to be like, and what keeps it from being so.
+//!
+//! This module refuses to know who may wish what, and how a wish is written to the catalog.
+
+use std::collections::BTreeSet;
+
+use crate::domain::dataset::{LONGEST_TAG, MOST_TAGS};
+use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
+use crate::domain::principal::{Tags, User};
+use crate::domain::secret::Secret;
+use crate::service::error::ServiceError;
+
+use super::{Administration, Door};
+
+/// The most roles of one user.
+pub const MOST_ROLES: usize = 256;
+
+/// What a new user is to be like.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The name it signs in with.
+    pub username: Username,
+    /// The outside issuer whose first subject of this name it will be; none for a user of this catalog.
+    pub issuer: Option<String>,
+    /// The roles it is a member of.
+    pub roles: BTreeSet<RoleName>,
+    /// Its claims.
+    pub claims: Tags,
+    /// Whether all its credentials are invalid.
+    pub is_disabled: bool,
+    /// Its password; without one it cannot sign in with a password.
+    pub password: Option<Secret<String>>,
+}
+
+impl Administration {
+    /// Checks that a user of an outside issuer has no password here, and that nobody comes from an
+    /// issuer that is not known.
+    pub(super) fn check_issuer(&self, user: &User, has_password: bool) -> Result<(), ServiceError> {
+        let Some(issuer) = &user.issuer else {
+            return Ok(());
+        };
+        let invalid = |detail: &str| ServiceError::Invalid {
+            field: "issuer",
+            detail: detail.to_owned(),
+        };
+        if has_password {
+            return Err(invalid("a user of an outside issuer has no password here"));
+        }
+        match &self.door {
+            Door::Guarded(guard) if !guard.authenticator.issuers.has(issuer) => {
+                Err(invalid("no outside issuer of this URL is configured"))
+            }
+            Door::Guarded(_) | Door::CommandLine => Ok(()),
+        }
+    }
+
+    /// Checks that a user's name is free and that its new roles are there.
+    pub(super) async fn check_names(
+        &self,
+        user: &User,
+        before: Option<&User>,
+    ) -> Result<(), ServiceError> {
+        if before.is_none_or(|before| before.username != user.username)
+            && self.database.find_login(&user.username).await?.is_some()
+        {
+            return Err(ServiceError::Conflict {
+                field: "username",
+                detail: format!("the user name {} is taken", user.username),
+            });
+        }
+        for role in &user.roles {
+            let is_kept = before.is_some_and(|before| before.roles.contains(role));
+            if !is_kept && !self.database.has_role(role).await? {
+                return Err(ServiceError::Invalid {
+                    field: "roles",
+                    detail: format!("there is no role {role}"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that an admin who is not disabled is left when `before` becomes `after`, or goes.
+    pub(super) async fn check_an_admin_is_left(
+        &self,
+        before: &User,
+        after: Option<&User>,
+    ) -> Result<(), ServiceError> {
+        let is_living_admin = |user: &User| {
+            !user.is_disabled && user.roles.iter().any(|role| role.as_str() == ADMIN_ROLE)
+        };
+        if !is_living_admin(before)
+            || after.is_some_and(is_living_admin)
+            || self.database.has_another_admin(before.id).await?
+        {
+            return Ok(());
+        }
+        let field = match after {
+            None => "id",
+            Some(after) if after.is_disabled => "is_disabled",
+            Some(_) => "roles",
+        };
+        Err(ServiceError::Conflict {
+            field,
+            detail: format!(
+                "{} is the last admin who is not disabled: make another one first",
+                before.username
+            ),
+        })
+    }
+}
+
+/// Checks that a user has not too many roles and claims, and that its claims are not too long.
+pub(super) fn check_bounds(user: &User) -> Result<(), ServiceError> {
+    let invalid = |field, detail: String| Err(ServiceError::Invalid { field, detail });
+    if user.roles.len() > MOST_ROLES {
+        return invalid("roles", format!("a user has at most {MOST_ROLES} roles"));
+    }
+    if user.claims.len() > MOST_TAGS {
+        return invalid("claims", format!("a user has at most {MOST_TAGS} claims"));
+    }
+    for (name, values) in &user.claims {
+        if values.len() > MOST_TAGS {
+            return invalid("claims", format!("a claim has at most {MOST_TAGS} values"));
+        }
+        let mut texts = values.iter().chain([name]);
+        if texts.any(|text| text.chars().count() > LONGEST_TAG || text.contains('\0')) {
+            let detail = format!(
+                "the name and the values of a claim have at most {LONGEST_TAG} characters, none of \
+                 them NUL"
+            );
+            return invalid("claims", detail);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,337 @@
+mod refusals;
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use crate::domain::dataset::{Dataset, Visibility};
+use crate::domain::name::{ADMIN_ROLE, RoleName};
+use crate::service::identity::password::Cost;
+use crate::storage::{Catalog, UserRecord};
+
+use super::*;
+
+const NOW: i64 = 1_800_000_000;
+
+const WHOLE: &str = r#"
+[[roles]]
+name = "hydrology"
+[[users]]
+username = "ada"
+password = "correct horse"
+roles = ["hydrology", "admin"]
+[[users]]
+username = "bob"
+roles = []
+disabled = true
+[[datasets]]
+id = "2489E9AD2EE28E008EC932D5F69181C0"
+title = "Jacksboro fault: elevation"
+visibility = "restricted"
+record_status = "published"
+owner = "ada"
+file = "dem.tif"
+reader_roles = ["hydrology"]
+reader_users = ["bob"]
+tags = { theme = ["elevation", "relief"], empty = [] }
+"#;
+
+/// A catalog file in a folder of its own, beside a database and a file store.
+struct Place {
+    folder: TempDir,
+    database: Database,
+    store: FileStore,
+    passwords: Passwords,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::open(&folder.path().join("store")).unwrap();
+        let place = Self {
+            database: crate::service::tests::empty_database(folder.path()).await,
+            store,
+            passwords: Passwords::at_cost(Cost::CHEAPEST).unwrap(),
+            folder,
+        };
+        place.write("dem.tif", b"II*\0 some pixels");
+        place
+    }
+
+    fn write(&self, name: &str, content: &[u8]) {
+        fs::write(self.folder.path().join(name), content).unwrap();
+    }
+
+    fn read(&self, text: &str) -> CatalogFile {
+        self.write("catalog.toml", text.as_bytes());
+        CatalogFile::read(&self.folder.path().join("catalog.toml")).unwrap()
+    }
+
+    async fn try_apply(&self, text: &str, is_pruning: bool) -> Result<Report, ApplyError> {
+        let (file, now) = (self.read(text), NOW);
+        apply(
+            &self.database,
+            &self.store,
+            &self.passwords,
+            &file,
+            is_pruning,
+            now,
+        )
+        .await
+    }
+
+    async fn apply(&self, text: &str) -> Report {
+        self.try_apply(text, false).await.unwrap()
+    }
+
+    /// Applies a file that has problems; gives them as `line: message`, and how they are drawn.
+    async fn refuse(&self, text: &str) -> (Vec<String>, String) {
+        let version = self.catalog().await.version;
+        let Err(ApplyError::Invalid(problems)) = self.try_apply(text, false).await else {
+            panic!("applied: {text}");
+        };
+        assert_eq!(
+            self.catalog().await.version,
+            version,
+            "something was written"
+        );
+        let told = problems.found().iter();
+        let told = told.map(|p| format!("{}: {}", problems.line_of(p), p.message));
+        (told.collect(), problems.render(false))
+    }
+
+    async fn catalog(&self) -> Catalog {
+        self.database.read_catalog().await.unwrap()
+    }
+
+    async fn user(&self, name: &str) -> UserRecord {
+        let users = self.catalog().await.users;
+        users
+            .into_iter()
+            .find(|u| u.user.username.as_str() == name)
+            .unwrap()
+    }
+
+    async fn dataset(&self) -> Dataset {
+        self.catalog().await.datasets.pop().unwrap()
+    }
+
+    async fn opens(&self, name: &str, password: &str) -> bool {
+        let hash = self.user(name).await.password_hash;
+        let password = Secret::new(password.to_owned());
+        self.passwords
+            .verify(hash.as_ref(), &password)
+            .await
+            .unwrap()
+    }
+}
+
+fn outcomes(report: &Report) -> [usize; 4] {
+    [
+        Outcome::Created,
+        Outcome::Changed,
+        Outcome::Left,
+        Outcome::Removed,
+    ]
+    .map(|outcome| report.count(outcome))
+}
+
+fn fields_of<'a>(report: &'a Report, name: &str) -> &'a [&'static str] {
+    let mut lines = report.lines.iter();
+    &lines
+        .find(|line| line.name.starts_with(name))
+        .unwrap()
+        .fields
+}
+
+#[tokio::test]
+async fn a_whole_catalog_is_created_as_it_is_written() {
+    let place = Place::new().await;
+    let report = place.apply(WHOLE).await;
+    assert_eq!(outcomes(&report), [4, 0, 0, 0], "{report}");
+    let (ada, bob) = (place.user("ada").await, place.user("bob").await);
+    assert!(place.opens("ada", "correct horse").await);
+    assert_eq!(ada.user.roles.len(), 2);
+    assert!(bob.user.is_disabled && bob.password_hash.is_none());
+    let dataset = place.dataset().await;
+    assert_eq!(
+        dataset.id.to_string(),
+        "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0"
+    );
+    assert_eq!(dataset.visibility, Visibility::Restricted);
+    assert_eq!(dataset.owner, Some(ada.user.id));
+    assert_eq!(dataset.reader_users, [bob.user.id].into());
+    assert_eq!(dataset.reader_roles.len(), 1);
+    assert_eq!(dataset.tags["theme"].len(), 2);
+    let file = dataset.file.unwrap();
+    assert_eq!(
+        (file.name.as_str(), file.size, file.modified),
+        ("dem.tif", 16, NOW)
+    );
+    assert!(place.store.contains(&file).await.unwrap());
+}
+
+#[tokio::test]
+async fn applying_twice_leaves_everything() {
+    let place = Place::new().await;
+    let first = place.apply(WHOLE).await;
+    let hash = place.user("ada").await.password_hash;
+    let second = place.apply(WHOLE).await;
+    assert_eq!(outcomes(&second), [0, 0, 4, 0], "{second}");
+    assert_eq!(second.version, first.version);
+    assert!(place.user("ada").await.password_hash == hash);
+}
+
+#[tokio::test]
+async fn only_what_differs_changes_and_the_report_names_it() {
+    let place = Place::new().await;
+    place.apply(WHOLE).await;
+    let ada = place.user("ada").await.user.id;
+    let other = WHOLE
+        .replace("correct horse", "battery staple")
+        .replace(r#"["hydrology", "admin"]"#, r#"["hydrology"]"#)
+        .replace("restricted", "private")
+        .replace("\"relief\"", "\"slope\"");
+    let report = place.apply(&other).await;
+    assert_eq!(outcomes(&report), [0, 2, 2, 0], "{report}");
+    assert_eq!(fields_of(&report, "ada"), ["password", "roles"]);
+    assert_eq!(fields_of(&report, "2489"), ["visibility", "tags"]);
+    assert!(place.opens("ada", "battery staple").await);
+    assert!(!place.opens("ada", "correct horse").await);
+    assert_eq!(place.user("ada").await.user.id, ada);
+}
+
+#[tokio::test]
+async fn new_bytes_under_the_same_name_are_a_change_of_file() {
+    let place = Place::new().await;
+    place.apply(WHOLE).await;
+    place.write("dem.tif", b"MM\0* other pixels");
+    let file = place.read(WHOLE);
+    let later = NOW + 60;
+    let report = apply(
+        &place.database,
+        &place.store,
+        &place.passwords,
+        &file,
+        false,
+        later,
+    )
+    .await;
+    assert_eq!(fields_of(&report.unwrap(), "2489"), ["file"]);
+    assert_eq!(place.dataset().await.file.unwrap().modified, later);
+}
+
+#[tokio::test]
+async fn the_same_bytes_later_keep_their_time() {
+    let place = Place::new().await;
+    place.apply(WHOLE).await;
+    let file = place.read(WHOLE);
+    let later = NOW + 60;
+    let report = apply(
+        &place.database,
+        &place.store,
+        &place.passwords,
+        &file,
+        false,
+        later,
+    )
+    .await;
+    assert_eq!(outcomes(&report.unwrap()), [0, 0, 4, 0]);
+    assert_eq!(place.dataset().await.file.unwrap().modified, NOW);
+}
+
+#[tokio::test]
+async fn a_key_left_out_means_empty_but_a_password_stays() {
+    let place = Place::new().await;
+    place.apply(WHOLE).await;
+    let short = "
+        [[users]]\nusername = 'ada'
+        [[users]]\nusername = 'bob'
+        [[datasets]]\nid = '2489e9ad-2ee2-8e00-8ec9-32d5f69181c0'\ntitle = 'Jacksboro fault: elevation'
+        visibility = 'restricted'\nrecord_status = 'published'";
+    let report = place.apply(short).await;
+    assert_eq!(fields_of(&report, "ada"), ["roles"]);
+    assert_eq!(fields_of(&report, "bob"), ["disabled"]);
+    let emptied = ["owner", "file", "reader_roles", "reader_users", "tags"];
+    assert_eq!(fields_of(&report, "2489"), emptied);
+    assert_eq!(report.not_named, 1, "the role hydrology");
+    assert!(place.opens("ada", "correct horse").await);
+}
+
+#[tokio::test]
+async fn a_hash_made_elsewhere_is_taken_over() {
+    let place = Place::new().await;
+    let password = Secret::new(String::from("correct horse"));
+    let hash = place.passwords.hash(&password).await.unwrap();
+    let text = format!(
+        "[[users]]\nusername = 'ada'\npassword_hash = '{}'",
+        hash.reveal()
+    );
+    assert_eq!(outcomes(&place.apply(&text).await), [1, 0, 0, 0]);
+    assert_eq!(outcomes(&place.apply(&text).await), [0, 0, 1, 0]);
+    assert!(place.opens("ada", "correct horse").await);
+}
+
+#[tokio::test]
+async fn what_is_not_named_is_left_alone_unless_pruned() {
+    let place = Place::new().await;
+    place.apply(WHOLE).await;
+    let only_bob = "[[users]]\nusername = 'bob'\ndisabled = true";
+    let report = place.apply(only_bob).await;
+    assert_eq!((outcomes(&report), report.not_named), ([0, 0, 1, 0], 3));
+    let report = place.try_apply(only_bob, true).await.unwrap();
+    assert_eq!(
+        (outcomes(&report), report.not_named),
+        ([0, 0, 1, 3], 0),
+        "{report}"
+    );
+    let catalog = place.catalog().await;
+    assert_eq!((catalog.users.len(), catalog.datasets.len()), (1, 0));
+    let roles: Vec<_> = catalog.roles.iter().map(RoleName::as_str).collect();
+    assert!(roles.iter().all(|role| *role == ADMIN_ROLE), "{roles:?}");
+    let admin = "[[users]]\nusername = 'bob'\nroles = ['admin']";
+    place.try_apply(admin, true).await.unwrap();
+    assert_eq!(place.user("bob").await.user.roles.len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_may_refer_to_the_catalog_but_not_to_what_it_prunes() {
+    let place = Place::new().await;
+    place.apply(WHOLE).await;
+    let text = "
+        [[datasets]]\nid = '2489e9ad-2ee2-8e00-8ec9-32d5f69181c0'\ntitle = 'DEM'
+        visibility = 'private'\nrecord_status = 'draft'\nowner = 'ada'";
+    let pruned = place.try_apply(text, true).await;
+    assert!(pruned.unwrap_err().to_string().contains("no user ada"));
+    assert_eq!(place.catalog().await.users.len(), 2);
+    assert_eq!(outcomes(&place.apply(text).await), [0, 1, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_change_by_somebody_else_meanwhile_is_planned_upon_again() {
+    let place = Place::new().await;
+    let files = (0..8).map(|n| place.read(&format!("[[roles]]\nname = 'role-{n}'")));
+    let files: Vec<_> = files.collect();
+    let all = files.iter().map(|file| {
+        apply(
+            &place.database,
+            &place.store,
+            &place.passwords,
+            file,
+            false,
+            NOW,
+        )
+    });
+    let done = futures_util::future::join_all(all).await;
+    let written = done.iter().filter(|result| result.is_ok()).count();
+    for refused in done.into_iter().filter_map(Result::err) {
+        assert!(matches!(refused, ApplyError::Contended), "{refused}");
+    }
+    let roles = place.catalog().await.roles;
+    let made = roles
+        .iter()
+        .filter(|role| role.as_str() != ADMIN_ROLE)
+        .count();
+    assert_eq!(made, written);
+    assert!(written > 1, "nobody got through after a conflict");
+}

@@ -1,0 +1,11 @@
+//! Identity: who the caller is.
+
+pub mod api_key_last_used;
+pub mod api_keys;
+pub mod authentication;
+pub mod federated_users;
+pub mod identity_providers;
+pub mod login_throttle;
+pub mod password;
+pub mod request_context;
+pub mod sessions;

@@ -1,0 +1,4 @@
+//! Policies: reloading and reviewing them.
+
+pub mod reload;
+pub mod review;

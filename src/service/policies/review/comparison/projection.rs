@@ -1,0 +1,153 @@
+//! What policies can see of a principal and of a dataset, and nothing else.
+//!
+//! Cedar compares entities by name alone and has no order of names. So a decision stays the same when
+//! users trade names, or roles do, as long as the policies name none of them: what counts is who of the
+//! asker, the owner and the readers is the same user, which of the asker's roles reads the dataset, and
+//! who of them is named in a policy. Attributes and tags count where policies read them. Policies reach
+//! one level deep, so nothing of an owner but its name is ever looked at, and no policy can list the
+//! roles of a principal. Readers that no policy names, users and roles, are told apart from nobody: all
+//! that can be asked of them is whether there are any, and whether the asker is among them.
+
+use std::collections::BTreeSet;
+
+use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
+use crate::domain::id::{DatasetId, UserId};
+use crate::domain::name::{RoleName, Username};
+use crate::domain::principal::{Tags, User};
+use crate::policy::references::Mentions;
+
+/// What can be seen of a user: users with one face are decided alike where
+/// they stand alike to a dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Face {
+    named: Option<UserId>,
+    username: Option<Username>,
+    issuer: Option<String>,
+    /// The context tells how the user authenticates.
+    authenticates_elsewhere: bool,
+    roles: BTreeSet<RoleName>,
+    claims: Option<Tags>,
+}
+
+impl Face {
+    pub(super) fn of(user: &User, mentions: &Mentions) -> Self {
+        let is_named = mentions.is_everything || mentions.users.contains(&user.id);
+        Self {
+            named: is_named.then_some(user.id),
+            username: mentions
+                .has_attribute("username")
+                .then(|| user.username.clone()),
+            issuer: user
+                .issuer
+                .clone()
+                .filter(|_| mentions.has_attribute("issuer")),
+            authenticates_elsewhere: user.issuer.is_some()
+                && (mentions.has_context || mentions.is_everything),
+            roles: named_roles(&user.roles, mentions),
+            claims: has_tags(mentions).then(|| user.claims.clone()),
+        }
+    }
+}
+
+/// Who owns a dataset, as an asker stands to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Nobody,
+    Asker,
+    Named(UserId),
+    Other,
+}
+
+/// What can be seen of a dataset by an asker who stands to it in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something by itself that policies can ask"
+)]
+pub(super) struct View {
+    named: Option<DatasetId>,
+    title: Option<String>,
+    visibility: Visibility,
+    record_status: RecordStatus,
+    tags: Option<Tags>,
+    named_reader_roles: BTreeSet<RoleName>,
+    has_other_reader_roles: bool,
+    is_asker_other_role_reader: bool,
+    owner: Owner,
+    named_readers: BTreeSet<UserId>,
+    is_asker_reader: bool,
+    is_owner_reader: bool,
+    has_other_readers: bool,
+}
+
+impl View {
+    /// What `asker`, a member of `roles`, sees; without an asker, what those members see who neither
+    /// own the dataset nor are its readers by name.
+    pub(super) fn of(
+        dataset: &Dataset,
+        asker: Option<UserId>,
+        roles: &BTreeSet<RoleName>,
+        mentions: &Mentions,
+    ) -> Self {
+        let is_named = |user: UserId| mentions.is_everything || mentions.users.contains(&user);
+        let owner = match dataset.owner {
+            None => Owner::Nobody,
+            Some(owner) if Some(owner) == asker => Owner::Asker,
+            Some(owner) if is_named(owner) => Owner::Named(owner),
+            Some(_) => Owner::Other,
+        };
+        let readers = &dataset.reader_users;
+        let named_readers: BTreeSet<UserId> =
+            readers.iter().copied().filter(|id| is_named(*id)).collect();
+        let is_reader = |user: Option<UserId>| user.is_some_and(|id| readers.contains(&id));
+        let is_dataset_named = mentions.is_everything || mentions.datasets.contains(&dataset.id);
+        Self {
+            named: is_dataset_named.then_some(dataset.id),
+            title: mentions
+                .has_attribute("title")
+                .then(|| dataset.title.clone()),
+            visibility: dataset.visibility,
+            record_status: dataset.record_status,
+            tags: has_tags(mentions).then(|| dataset.tags.clone()),
+            named_reader_roles: named_roles(&dataset.reader_roles, mentions),
+            has_other_reader_roles: others(&dataset.reader_roles, mentions).next().is_some(),
+            is_asker_other_role_reader: is_reader_by_other_role(dataset, roles, mentions),
+            is_asker_reader: is_reader(asker),
+            is_owner_reader: is_reader(dataset.owner),
+            has_other_readers: readers
+                .iter()
+                .any(|id| Some(*id) != asker && Some(*id) != dataset.owner && !is_named(*id)),
+            owner,
+            named_readers,
+        }
+    }
+}
+
+/// Whether one of `roles` reads the dataset that no policy names.
+pub(super) fn is_reader_by_other_role(
+    dataset: &Dataset,
+    roles: &BTreeSet<RoleName>,
+    mentions: &Mentions,
+) -> bool {
+    others(&dataset.reader_roles, mentions).any(|role| roles.contains(role))
+}
+
+fn is_role_named(role: &RoleName, mentions: &Mentions) -> bool {
+    mentions.is_everything || mentions.roles.contains(role)
+}
+
+fn named_roles(roles: &BTreeSet<RoleName>, mentions: &Mentions) -> BTreeSet<RoleName> {
+    let named = roles.iter().filter(|role| is_role_named(role, mentions));
+    named.cloned().collect()
+}
+
+fn others<'a>(
+    roles: &'a BTreeSet<RoleName>,
+    mentions: &'a Mentions,
+) -> impl Iterator<Item = &'a RoleName> {
+    roles.iter().filter(|role| !is_role_named(role, mentions))
+}
+
+fn has_tags(mentions: &Mentions) -> bool {
+    mentions.has_tags || mentions.is_everything
+}

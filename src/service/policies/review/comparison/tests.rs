@@ -1,0 +1,311 @@
+//! The law of comparisons: grouped, they say what asking about every pair says.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::dataset::{RecordStatus, Visibility};
+use crate::domain::id::{DatasetId, UserId};
+use crate::domain::principal::Tags;
+use crate::storage::UserRecord;
+
+const CIRCUMSTANCES: Circumstances = Circumstances {
+    address: std::net::IpAddr::V4(Ipv4Addr::LOCALHOST),
+    unix_millis: 1_772_366_400_000,
+};
+
+/// Conditions that see all there is to see: names, attributes, sets and tags.
+const CONDITIONS: [&str; 23] = [
+    r#"resource.visibility == Visibility::"public""#,
+    r#"resource.record_status == RecordStatus::"published""#,
+    "resource has owner && resource.owner == principal",
+    "resource.reader_users.contains(principal)",
+    "principal in resource.reader_roles",
+    "resource.reader_users.isEmpty()",
+    "resource has owner && resource.reader_users.contains(resource.owner)",
+    "resource has owner && resource.reader_users == [resource.owner]",
+    "resource.reader_users == [principal]",
+    r#"principal == User::"00000000-0000-0000-0000-000000000001""#,
+    r#"resource has owner && resource.owner == User::"00000000-0000-0000-0000-000000000002""#,
+    r#"resource.reader_users.containsAll([User::"00000000-0000-0000-0000-000000000001", principal])"#,
+    r#"resource == Dataset::"00000000-0000-0000-0000-000000000003""#,
+    r#"principal in Role::"a""#,
+    r#"resource.title like "*1""#,
+    r#"resource.hasTag("x") && resource.getTag("x").contains("y")"#,
+    r#"principal.username == "u1""#,
+    r#"principal.hasTag("x")"#,
+    r#"principal has issuer && principal.issuer == "https://one.example""#,
+    r#"context.authentication == "issuer""#,
+    r#"resource.reader_roles.contains(Role::"b")"#,
+    r#"resource.reader_roles == [Role::"a"]"#,
+    "resource.reader_roles.isEmpty()",
+];
+
+/// Scopes, and what the slots of a template are filled with.
+const PRINCIPALS: [&str; 3] = [
+    r#"in Role::"a""#,
+    r#"in Role::"b""#,
+    r#"== User::"00000000-0000-0000-0000-000000000001""#,
+];
+const RESOURCES: [&str; 2] = [
+    r#"== Dataset::"00000000-0000-0000-0000-000000000003""#,
+    r#"== Dataset::"00000000-0000-0000-0000-000000000004""#,
+];
+const TEMPLATE: &str = r#"
+@id("template")
+permit (principal in ?principal, action == Action::"read", resource == ?resource);
+"#;
+
+fn some_policy(conditions: Vec<&'static str>) -> impl Strategy<Value = String> {
+    (
+        proptest::sample::select(vec!["permit", "permit", "forbid"]),
+        proptest::sample::select(vec!["read", "discover", "administer"]),
+        proptest::collection::vec((proptest::sample::select(conditions), any::<bool>()), 1..3),
+        proptest::option::weighted(0.3, proptest::sample::select(&PRINCIPALS[..])),
+        proptest::option::weighted(0.2, proptest::sample::select(&RESOURCES[..])),
+    )
+        .prop_map(|(effect, action, chosen, principal, resource)| {
+            let is_of_users = chosen.iter().any(|(said, _)| said.contains("principal"));
+            let principal = match principal {
+                Some(named) => named,
+                None if is_of_users => "is User",
+                None => "",
+            };
+            let resource = resource.unwrap_or_default();
+            let conditions = chosen.iter().map(|(said, is_positive)| {
+                let clause = if *is_positive { "when" } else { "unless" };
+                format!("{clause} {{ {said} }}")
+            });
+            let conditions: Vec<String> = conditions.collect();
+            let conditions = conditions.join("\n");
+            format!(
+                "{effect} (principal {principal}, action == Action::\"{action}\", \
+                 resource {resource})\n{conditions};"
+            )
+        })
+}
+
+/// Two bundles about a few things, so that many a world has what tells them apart.
+fn two_bundles() -> impl Strategy<Value = (Bundle, Bundle)> {
+    proptest::sample::subsequence(&CONDITIONS[..], 1..=4)
+        .prop_flat_map(|conditions| (some_bundle(conditions.clone()), some_bundle(conditions)))
+}
+
+fn some_bundle(conditions: Vec<&'static str>) -> impl Strategy<Value = Bundle> {
+    let links = (
+        proptest::sample::subsequence(&PRINCIPALS[..], 0..=2),
+        proptest::sample::select(&RESOURCES[..]),
+    );
+    let policies = proptest::collection::vec(some_policy(conditions), 1..4);
+    (policies, links).prop_map(|(policies, (linked, resource))| {
+        let folder = tempfile::tempdir().unwrap();
+        let schema = include_str!("../../../../../policies/schema.cedarschema");
+        std::fs::write(folder.path().join("schema.cedarschema"), schema).unwrap();
+        let named = policies.iter().enumerate();
+        let text: Vec<String> = named
+            .map(|(number, policy)| format!("@id(\"p{number}\")\n{policy}\n"))
+            .collect();
+        std::fs::write(folder.path().join("all.cedar"), text.concat() + TEMPLATE).unwrap();
+        let entity = |scope: &str| scope.split_once(' ').unwrap().1.to_owned();
+        let link = |(number, principal): (usize, &&str)| {
+            serde_json::json!({
+                "template_id": "template",
+                "link_id": format!("link{number}"),
+                "args": {"?principal": entity(principal), "?resource": entity(resource)},
+            })
+        };
+        let links: Vec<_> = linked.iter().enumerate().map(link).collect();
+        let links = serde_json::to_string(&links).unwrap();
+        std::fs::write(folder.path().join("all.links.json"), links).unwrap();
+        Bundle::load(folder.path()).unwrap()
+    })
+}
+
+/// What is usual, or the other one: datasets differ in few things, so that each thing matters.
+fn rarely<T: Clone + std::fmt::Debug>(usual: T, other: T) -> impl Strategy<Value = T> {
+    proptest::bool::weighted(0.1).prop_map(move |is_other| {
+        if is_other {
+            other.clone()
+        } else {
+            usual.clone()
+        }
+    })
+}
+
+fn some_tags() -> impl Strategy<Value = Tags> {
+    proptest::bool::weighted(0.2).prop_map(|is_tagged| {
+        let tag = ("x".to_owned(), BTreeSet::from(["y".to_owned()]));
+        is_tagged.then_some(tag).into_iter().collect()
+    })
+}
+
+fn some_roles() -> impl Strategy<Value = BTreeSet<RoleName>> {
+    let roles = ["a", "b", "c", "d"].map(|role| role.parse().unwrap());
+    proptest::sample::subsequence(roles.to_vec(), 0..=2)
+        .prop_map(|roles| roles.into_iter().collect())
+}
+
+fn some_catalog() -> impl Strategy<Value = Catalog> {
+    let issuers = vec![
+        None,
+        Some("https://one.example"),
+        Some("https://two.example"),
+    ];
+    let issuer = proptest::sample::select(issuers);
+    let users = (some_roles(), some_tags(), any::<u8>(), issuer);
+    let users = proptest::collection::vec(users, 1..7);
+    let datasets = proptest::collection::vec(
+        (
+            rarely(Visibility::Public, Visibility::Restricted),
+            rarely(RecordStatus::Published, RecordStatus::Draft),
+            proptest::option::weighted(0.8, 0..4_u128),
+            proptest::collection::btree_set(0..4_u128, 0..3),
+            prop_oneof![2 => Just(BTreeSet::new()), 1 => some_roles()],
+            some_tags(),
+        ),
+        1..24,
+    );
+    (users, datasets).prop_map(|(users, datasets)| Catalog {
+        version: 1,
+        roles: ["admin", "a", "b", "c", "d"]
+            .map(|role| role.parse().unwrap())
+            .into(),
+        users: users
+            .into_iter()
+            .zip(0_u128..)
+            .map(|((roles, claims, chance, issuer), number)| UserRecord {
+                user: User {
+                    id: UserId(Uuid::from_u128(number)),
+                    username: format!("u{number}").parse().unwrap(),
+                    issuer: issuer.map(str::to_owned),
+                    roles,
+                    claims,
+                    is_disabled: chance < 20,
+                },
+                password_hash: None,
+            })
+            .collect(),
+        datasets: datasets
+            .into_iter()
+            .zip(0_u128..)
+            .map(
+                |((visibility, record_status, owner, readers, reader_roles, tags), number)| {
+                    Dataset {
+                        id: DatasetId(Uuid::from_u128(number)),
+                        title: format!("Dataset {number}"),
+                        visibility,
+                        record_status,
+                        owner: owner.map(|id| UserId(Uuid::from_u128(id))),
+                        reader_users: readers
+                            .into_iter()
+                            .map(|id| UserId(Uuid::from_u128(id)))
+                            .collect(),
+                        reader_roles,
+                        tags,
+                        file: None,
+                    }
+                },
+            )
+            .collect(),
+    })
+}
+
+/// One change: nobody's id stands for anonymous.
+type Pair = (Option<UserId>, Action, Change, DatasetId);
+
+fn pairs_of(comparison: &Comparison) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for group in &comparison.groups {
+        let users = group.users.iter().map(|user| Some(user.id));
+        let askers: Vec<Option<UserId>> = users.chain(group.is_anonymous.then_some(None)).collect();
+        for asker in askers {
+            for dataset in &group.datasets {
+                pairs.push((asker, group.action, group.change, dataset.id));
+            }
+        }
+    }
+    pairs.sort();
+    pairs
+}
+
+fn asked_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair> {
+    let mut work = Work::new(from, to, Vec::new(), CIRCUMSTANCES);
+    let mut pairs = Vec::new();
+    let users = catalog.users.iter().map(|record| &record.user);
+    let askers = users
+        .filter(|user| !user.is_disabled)
+        .map(|user| Principal::User(Arc::new(user.clone())))
+        .chain([Principal::Anonymous]);
+    for asker in askers {
+        for dataset in &catalog.datasets {
+            let resource = Resource::Dataset(Arc::new(dataset.clone()));
+            for (action, change) in each(work.decide(&asker, &resource)) {
+                pairs.push((asker.user_id(), ACTIONS[action], change, dataset.id));
+            }
+        }
+    }
+    pairs.sort();
+    pairs
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_comparison_says_what_asking_about_every_pair_says(
+        (from, to) in two_bundles(),
+        catalog in some_catalog(),
+    ) {
+        let expected = asked_one_by_one(&from, &to, &catalog);
+        let comparison = compare(&from, &to, catalog, CIRCUMSTANCES, || {});
+        prop_assert_eq!(comparison.changed, u64::try_from(expected.len()).unwrap());
+        prop_assert_eq!(pairs_of(&comparison), expected);
+    }
+}
+
+#[test]
+fn a_comparison_is_read_as_sentences() {
+    let dataset = |number: u128, record_status| Dataset {
+        id: DatasetId(Uuid::from_u128(number)),
+        title: format!("Dataset {number}"),
+        visibility: Visibility::Public,
+        record_status,
+        owner: None,
+        reader_users: BTreeSet::new(),
+        reader_roles: BTreeSet::new(),
+        tags: Tags::new(),
+        file: None,
+    };
+    let catalog = Catalog {
+        version: 1,
+        roles: BTreeSet::new(),
+        users: Vec::new(),
+        datasets: vec![
+            dataset(1, RecordStatus::Published),
+            dataset(2, RecordStatus::Draft),
+        ],
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let schema = include_str!("../../../../../policies/schema.cedarschema");
+    std::fs::write(folder.path().join("schema.cedarschema"), schema).unwrap();
+    let public = include_str!("../../../../../policies/public.cedar");
+    let forgotten = public.replace(
+        "resource.record_status == RecordStatus::\"published\"",
+        "true",
+    );
+    assert_ne!(public, forgotten);
+    std::fs::write(folder.path().join("public.cedar"), forgotten).unwrap();
+    let to = Bundle::load(folder.path()).unwrap();
+    let comparison = compare(
+        &Bundle::embedded().unwrap(),
+        &to,
+        catalog,
+        CIRCUMSTANCES,
+        || {},
+    );
+    assert!(comparison.has_changes());
+    insta::assert_snapshot!(comparison.render());
+}

@@ -1,0 +1,98 @@
+//! The product: a download token for one dataset.
+//!
+//! [`DownloadTokens::issue`] is the whole story in order: who asks, within limits, may it read,
+//! mint, record, reply. This module refuses to know HTTP.
+
+use std::sync::Arc;
+
+use crate::domain::audit::{AuditRecord, Event, Mint, Outcome};
+use crate::domain::clock::Clock;
+use crate::domain::id::DatasetId;
+use crate::domain::secret::Secret;
+use crate::service::access::Access;
+use crate::service::audit_trail::AuditTrail;
+use crate::service::error::ServiceError;
+use crate::service::identity::authentication::Authenticator;
+use crate::service::identity::request_context::Visitor;
+use crate::service::rate_limits::Limits;
+use crate::token::DownloadClaims;
+
+use super::key_ring::Keys;
+use super::mint_contexts::Mints;
+
+/// A download token, as it is handed out.
+#[derive(Debug)]
+pub struct DownloadToken {
+    /// The signed form.
+    pub token: Secret<String>,
+    /// How long it lives, in seconds.
+    pub expires_in: u32,
+}
+
+/// Issues download tokens.
+pub struct DownloadTokens {
+    /// Who asks.
+    pub authenticator: Arc<Authenticator>,
+    /// How often it may.
+    pub limits: Arc<Limits>,
+    /// Whether it may read.
+    pub access: Arc<Access>,
+    /// What signs.
+    pub keys: Arc<Keys>,
+    /// What remembers.
+    pub audit: Arc<AuditTrail>,
+    /// What the redeeming side wants to know about a mint.
+    pub mints: Arc<Mints>,
+    /// The time.
+    pub clock: Clock,
+    /// The longest life of a token, in seconds; policies may shorten it.
+    pub lifetime: u32,
+}
+
+impl DownloadTokens {
+    /// Issues a token that opens one dataset, or says why not; either is on record first.
+    pub async fn issue(
+        &self,
+        visitor: &Visitor,
+        dataset_id: DatasetId,
+    ) -> Result<DownloadToken, ServiceError> {
+        let mut record = visitor.open_record(Event::Mint, &self.clock);
+        record.dataset_id = Some(dataset_id);
+        let answer = self.mint(visitor, dataset_id, &mut record).await;
+        self.audit.close(record, answer).await
+    }
+
+    async fn mint(
+        &self,
+        visitor: &Visitor,
+        dataset_id: DatasetId,
+        record: &mut AuditRecord,
+    ) -> Result<DownloadToken, ServiceError> {
+        let caller = self.authenticator.resolve(visitor).await?;
+        self.limits.count_mint(&caller)?;
+        let readable = self.access.read(&caller, dataset_id, record).await?;
+        let lifetime = self.lifetime.min(readable.decision.max_ttl);
+        let issued_at = self.clock.unix_seconds();
+        let parties = self.keys.parties();
+        let token = self.keys.sign_download(&DownloadClaims {
+            issuer: parties.issuer.clone(),
+            audience: parties.audience.clone(),
+            subject: caller.principal.user_id(),
+            dataset_id,
+            id: record.id,
+            issued_at,
+            expires_at: issued_at + i64::from(lifetime),
+        })?;
+        record.jti = Some(record.id);
+        record.outcome = Outcome::Granted;
+        let mint = Mint {
+            authentication: caller.authentication,
+            key_id: record.key_id,
+        };
+        self.mints.remember(record.id, mint).await;
+        Ok(DownloadToken {
+            token,
+            expires_in: lifetime,
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! Keys: the signing key in use, the key set that is published, and who verified already.
+//!
+//! The first start makes the first key. It may sign at once: no verifier can have fetched a key set
+//! without it. This module refuses to know what a token opens.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
+
+use crate::domain::clock::Clock;
+use crate::domain::secret::Secret;
+use crate::service::error::ServiceError;
+use crate::storage::{Database, KeyState, StoredKey};
+use crate::token::{
+    DownloadClaims, Expected, KeySet, SealingKey, SessionClaims, SigningKey, TokenError,
+};
+
+/// The most tokens of one kind whose signature is remembered as verified.
+const MOST_VERIFIED: u64 = 50_000;
+
+/// Whom tokens are from and for.
+#[derive(Clone, Debug)]
+pub struct Parties {
+    /// The `iss` of every token.
+    pub issuer: String,
+    /// The `aud` of download tokens; session tokens are for the issuer itself.
+    pub audience: String,
+}
+
+/// Signs and verifies with the keys in force.
+pub struct Keys {
+    ring: ArcSwap<KeyRing>,
+    parties: Parties,
+    clock: Clock,
+}
+
+/// The keys of one moment; replaced whole, together with what was verified with them.
+struct KeyRing {
+    current: SigningKey,
+    published: Arc<KeySet>,
+    verified_sessions: Cache<[u8; 32], Arc<SessionClaims>>,
+    verified_downloads: Cache<[u8; 32], Arc<DownloadClaims>>,
+}
+
+impl Keys {
+    /// Loads the keys of a database; makes and seals the first one if there is none.
+    pub async fn open(
+        database: &Database,
+        sealing_key: &SealingKey,
+        parties: Parties,
+        clock: Clock,
+    ) -> Result<Self, ServiceError> {
+        let mut stored = database.list_signing_keys().await?;
+        if stored.is_empty() {
+            let first = SigningKey::generate()?;
+            let key = StoredKey {
+                kid: first.kid().to_owned(),
+                state: KeyState::Current,
+                sealed: first.seal(sealing_key)?,
+                created_at: clock.unix_seconds(),
+            };
+            if database.insert_first_signing_key(&key).await? {
+                tracing::info!(kid = first.kid(), "made the first signing key");
+            }
+            // Another replica may have been quicker: what the database says is what counts.
+            stored = database.list_signing_keys().await?;
+        }
+        let ring = ArcSwap::from_pointee(KeyRing::unseal(&stored, sealing_key)?);
+        Ok(Self {
+            ring,
+            parties,
+            clock,
+        })
+    }
+
+    /// The published key set.
+    #[must_use]
+    pub fn published(&self) -> Arc<KeySet> {
+        Arc::clone(&self.ring.load().published)
+    }
+
+    /// Whom tokens are from and for.
+    #[must_use]
+    pub fn parties(&self) -> &Parties {
+        &self.parties
+    }
+
+    /// Signs a download token.
+    pub fn sign_download(&self, claims: &DownloadClaims) -> Result<Secret<String>, ServiceError> {
+        Ok(claims.sign(&self.ring.load().current)?)
+    }
+
+    /// Signs a session token.
+    pub fn sign_session(&self, claims: &SessionClaims) -> Result<Secret<String>, ServiceError> {
+        Ok(claims.sign(&self.ring.load().current)?)
+    }
+
+    /// Verifies a session token and returns its claims.
+    pub fn verify_session(&self, token: &str) -> Result<Arc<SessionClaims>, TokenError> {
+        let ring = self.ring.load();
+        let expected = self.expected(&self.parties.issuer);
+        remembered(
+            &ring.verified_sessions,
+            token,
+            expected.now,
+            |claims| claims.expires_at,
+            || SessionClaims::verify(token, &ring.published, &expected),
+        )
+    }
+
+    /// Verifies a download token and returns its claims.
+    pub fn verify_download(&self, token: &str) -> Result<Arc<DownloadClaims>, TokenError> {
+        let ring = self.ring.load();
+        let expected = self.expected(&self.parties.audience);
+        remembered(
+            &ring.verified_downloads,
+            token,
+            expected.now,
+            |claims| claims.expires_at,
+            || DownloadClaims::verify(token, &ring.published, &expected),
+        )
+    }
+
+    fn expected<'a>(&'a self, audience: &'a str) -> Expected<'a> {
+        Expected {
+            issuer: &self.parties.issuer,
+            audience,
+            now: self.clock.unix_seconds(),
+        }
+    }
+}
+
+impl KeyRing {
+    fn unseal(stored: &[StoredKey], sealing_key: &SealingKey) -> Result<Self, ServiceError> {
+        let mut current = None;
+        let mut public_keys = Vec::new();
+        for key in stored.iter().filter(|key| key.state != KeyState::Retired) {
+            let signing_key = SigningKey::unseal(&key.sealed, sealing_key)?;
+            public_keys.push(signing_key.public_key().clone());
+            if key.state == KeyState::Current {
+                current = Some(signing_key);
+            }
+        }
+        Ok(Self {
+            current: current.ok_or_else(|| ServiceError::Internal {
+                what: "finding the current signing key",
+                source: "the database has keys, but none of them is current".into(),
+            })?,
+            published: Arc::new(KeySet::publish(&public_keys)?),
+            verified_sessions: Cache::new(MOST_VERIFIED),
+            verified_downloads: Cache::new(MOST_VERIFIED),
+        })
+    }
+}
+
+/// Verifies once, and from then on only looks whether the token is still alive.
+fn remembered<C: Send + Sync + 'static>(
+    verified: &Cache<[u8; 32], Arc<C>>,
+    token: &str,
+    now: i64,
+    expires_at: impl Fn(&C) -> i64,
+    verify: impl FnOnce() -> Result<C, TokenError>,
+) -> Result<Arc<C>, TokenError> {
+    let fingerprint: [u8; 32] = Sha256::digest(token).into();
+    if let Some(claims) = verified.get(&fingerprint) {
+        return match expires_at(&claims) {
+            expires_at if expires_at > now => Ok(claims),
+            expires_at => Err(TokenError::Expired { expires_at, now }),
+        };
+    }
+    let claims = Arc::new(verify()?);
+    verified.insert(fingerprint, Arc::clone(&claims));
+    Ok(claims)
+}

@@ -1,0 +1,7 @@
+//! Download tokens and the keys that sign them.
+
+pub mod download;
+pub mod download_token;
+pub mod key_ring;
+pub mod mint_contexts;
+pub mod sealing_key_file;

@@ -1,0 +1,376 @@
+//! Hostile tokens of outside issuers: each is a valid one but for one thing.
+
+mod claims;
+
+use std::sync::LazyLock;
+
+use josekit::jwk::Jwk;
+use josekit::jws::{
+    ES256, ES384, ES512, EdDSA, HS256, JwsSigner, PS256, PS384, PS512, RS256, RS384, RS512,
+};
+
+use super::*;
+use crate::domain::issuer::Algorithm;
+use crate::token::external::{
+    OUTSIDE_LEEWAY, OutsideClaims, OutsideExpected, OutsideToken, issuer_said,
+};
+use crate::token::external_keys::OutsideKeys;
+
+const ISSUER: &str = "https://id.example";
+const AUDIENCE: &str = "https://gate.example";
+
+/// A key of an issuer and what signs with it.
+struct Signing {
+    kid: &'static str,
+    algorithm: Algorithm,
+    public: Value,
+    signer: Box<dyn JwsSigner>,
+}
+
+fn signing(kid: &'static str, algorithm: Algorithm) -> Signing {
+    macro_rules! made {
+        ($algorithm:expr, $pair:expr) => {{
+            let pair = $pair.unwrap();
+            let signer = $algorithm
+                .signer_from_jwk(&pair.to_jwk_private_key())
+                .unwrap();
+            (
+                pair.to_jwk_public_key(),
+                Box::new(signer) as Box<dyn JwsSigner>,
+            )
+        }};
+    }
+    let (jwk, signer): (Jwk, _) = match algorithm {
+        Algorithm::Rs256 => made!(RS256, RS256.generate_key_pair(2048)),
+        Algorithm::Rs384 => made!(RS384, RS384.generate_key_pair(2048)),
+        Algorithm::Rs512 => made!(RS512, RS512.generate_key_pair(2048)),
+        Algorithm::Ps256 => made!(PS256, PS256.generate_key_pair(2048)),
+        Algorithm::Ps384 => made!(PS384, PS384.generate_key_pair(2048)),
+        Algorithm::Ps512 => made!(PS512, PS512.generate_key_pair(2048)),
+        Algorithm::Es256 => made!(ES256, ES256.generate_key_pair()),
+        Algorithm::Es384 => made!(ES384, ES384.generate_key_pair()),
+        Algorithm::Es512 => made!(ES512, ES512.generate_key_pair()),
+        Algorithm::EdDsa => {
+            made!(
+                EdDSA,
+                EdDSA.generate_key_pair(josekit::jwk::alg::ed::EdCurve::Ed25519)
+            )
+        }
+    };
+    let mut public = serde_json::to_value(&jwk).unwrap();
+    public["kid"] = json!(kid);
+    public["use"] = json!("sig");
+    public.as_object_mut().unwrap().shift_remove("alg");
+    public.as_object_mut().unwrap().shift_remove("key_ops");
+    Signing {
+        kid,
+        algorithm,
+        public,
+        signer,
+    }
+}
+
+impl Signing {
+    fn sign(&self, header: &str, payload: &str) -> String {
+        let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let signed = format!("{}.{}", encode(header), encode(payload));
+        let signature = self.signer.sign(signed.as_bytes()).unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn header(&self) -> Value {
+        json!({"alg": self.algorithm.as_str(), "kid": self.kid, "typ": "at+jwt"})
+    }
+
+    fn token(&self) -> String {
+        self.sign(&self.header().to_string(), &claims().to_string())
+    }
+
+    fn with_header(&self, change: impl FnOnce(&mut Value)) -> String {
+        let mut header = self.header();
+        change(&mut header);
+        self.sign(&header.to_string(), &claims().to_string())
+    }
+
+    fn with_claims(&self, change: impl FnOnce(&mut Value)) -> String {
+        let mut claims = claims();
+        change(&mut claims);
+        self.sign(&self.header().to_string(), &claims.to_string())
+    }
+}
+
+fn claims() -> Value {
+    json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "7f", "iat": NOW, "exp": NOW + 300,
+        "client_id": "notebook", "realm_access": {"roles": ["hydrology"]},
+    })
+}
+
+/// One RSA key and one of P-256, for the tests that are not about algorithms.
+static RSA: LazyLock<Signing> = LazyLock::new(|| signing("rsa", Algorithm::Rs256));
+static EC: LazyLock<Signing> = LazyLock::new(|| signing("ec", Algorithm::Es256));
+
+fn set_of(keys: &[Value]) -> String {
+    json!({ "keys": keys }).to_string()
+}
+
+fn verify_with(
+    token: &str,
+    key_set: &str,
+    algorithms: &[Algorithm],
+) -> Result<OutsideClaims, TokenError> {
+    let expected = OutsideExpected {
+        issuer: ISSUER,
+        audience: AUDIENCE,
+        algorithms,
+        now: NOW,
+    };
+    let keys = OutsideKeys::read(key_set.as_bytes(), algorithms)?;
+    OutsideToken::read(token, &expected)?.verify(&keys)
+}
+
+fn verify(token: &str) -> Result<OutsideClaims, TokenError> {
+    let keys = set_of(&[RSA.public.clone(), EC.public.clone()]);
+    verify_with(token, &keys, &[Algorithm::Rs256, Algorithm::Es256])
+}
+
+#[test]
+fn every_algorithm_verifies_what_it_signed_and_nothing_else() {
+    for algorithm in Algorithm::ALL {
+        let signing = signing("k", *algorithm);
+        let keys = set_of(std::slice::from_ref(&signing.public));
+        let verified = verify_with(&signing.token(), &keys, Algorithm::ALL);
+        assert_eq!(verified.unwrap().subject, "7f", "{algorithm}");
+        let token = signing.token();
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        bytes[10] ^= 1;
+        let flipped = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(&bytes));
+        assert_eq!(
+            verify_with(&flipped, &keys, Algorithm::ALL),
+            Err(TokenError::BadSignature),
+            "{algorithm}"
+        );
+        for signature in [vec![], vec![0; bytes.len()], vec![0xff; 4000]] {
+            let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+            verify_with(&token, &keys, Algorithm::ALL).unwrap_err();
+        }
+        let others: Vec<_> = Algorithm::ALL
+            .iter()
+            .copied()
+            .filter(|a| a != algorithm)
+            .collect();
+        let all = set_of(&[
+            signing.public.clone(),
+            RSA.public.clone(),
+            EC.public.clone(),
+        ]);
+        assert_eq!(
+            verify_with(&signing.token(), &all, &others),
+            Err(TokenError::AlgorithmNotAccepted)
+        );
+    }
+}
+
+#[test]
+fn a_key_that_names_its_algorithm_serves_no_other() {
+    let mut public = RSA.public.clone();
+    public["alg"] = json!("RS256");
+    let keys = set_of(&[public]);
+    let algorithms = [Algorithm::Rs256, Algorithm::Ps256];
+    verify_with(&RSA.token(), &keys, &algorithms).unwrap();
+    let token = RSA.with_header(|header| header["alg"] = json!("PS256"));
+    assert_eq!(
+        verify_with(&token, &keys, &algorithms),
+        Err(TokenError::UnknownKey)
+    );
+}
+
+#[test]
+fn unsigned_tokens_and_hmacs_with_the_public_key_are_refused() {
+    for alg in ["none", "None", "NONE", "HS256", "HS512", "", "es256"] {
+        for signing in [&*RSA, &*EC] {
+            let token = signing.with_header(|header| header["alg"] = json!(alg));
+            assert_eq!(
+                verify(&token),
+                Err(TokenError::AlgorithmNotAccepted),
+                "{alg}"
+            );
+            let (signed, _) = token.rsplit_once('.').unwrap();
+            assert_eq!(
+                verify(&format!("{signed}.")),
+                Err(TokenError::AlgorithmNotAccepted)
+            );
+        }
+    }
+    let keys = set_of(std::slice::from_ref(&RSA.public));
+    for secret in [RSA.public.to_string(), keys] {
+        for alg in ["HS256", "RS256"] {
+            let token = RSA.with_header(|header| header["alg"] = json!(alg));
+            let (signed, _) = token.rsplit_once('.').unwrap();
+            let hmac = HS256.signer_from_bytes(&secret).unwrap();
+            let mac = URL_SAFE_NO_PAD.encode(hmac.sign(signed.as_bytes()).unwrap());
+            let refusal = verify(&format!("{signed}.{mac}")).unwrap_err();
+            let expected = match alg {
+                "HS256" => TokenError::AlgorithmNotAccepted,
+                _ => TokenError::BadSignature,
+            };
+            assert_eq!(refusal, expected);
+        }
+    }
+}
+
+#[test]
+fn headers_that_choose_the_key_or_the_rules_are_refused() {
+    for (member, value) in [
+        ("jwk", EC.public.clone()),
+        ("jku", json!("https://evil.example/jwks.json")),
+        ("x5u", json!("https://evil.example/cert.pem")),
+        ("x5c", json!(["MIIB"])),
+        ("crit", json!([])),
+        ("crit", json!(["exp"])),
+        ("b64", json!(false)),
+        ("zip", json!("DEF")),
+        ("cty", json!("JWT")),
+    ] {
+        let token = EC.with_header(|header| header[member] = value);
+        let refusal = verify(&token).unwrap_err();
+        assert_eq!(
+            flaw_in(refusal),
+            (Part::Header, Flaw::UnknownMember),
+            "{member}"
+        );
+    }
+    // A mere hint is left alone.
+    verify(&EC.with_header(|header| header["x5t"] = json!("AAAA"))).unwrap();
+}
+
+#[test]
+fn the_key_is_the_one_that_the_header_names_among_the_issuers_own() {
+    for kid in ["", "other", "EC", "../../etc/passwd"] {
+        let token = EC.with_header(|header| header["kid"] = json!(kid));
+        assert_eq!(verify(&token), Err(TokenError::UnknownKey), "{kid}");
+    }
+    let token = EC.with_header(|header| header["kid"] = json!("rsa"));
+    assert_eq!(verify(&token), Err(TokenError::UnknownKey));
+    let stranger = signing("ec", Algorithm::Es256);
+    assert_eq!(verify(&stranger.token()), Err(TokenError::BadSignature));
+    let token = EC.with_header(|header| remove(header, "kid"));
+    assert_eq!(
+        flaw_in(verify(&token).unwrap_err()),
+        (Part::Header, Flaw::MissingMember)
+    );
+}
+
+#[test]
+fn other_kinds_of_token_are_refused() {
+    for typ in ["JWT", "jwt", "at+jwt", "application/at+jwt"] {
+        verify(&EC.with_header(|header| header["typ"] = json!(typ))).unwrap();
+    }
+    verify(&EC.with_header(|header| remove(header, "typ"))).unwrap();
+    for typ in [
+        "download+jwt",
+        "logout+jwt",
+        "secevent+jwt",
+        "dpop+jwt",
+        "JWE",
+        "",
+    ] {
+        let token = EC.with_header(|header| header["typ"] = json!(typ));
+        assert_eq!(
+            verify(&token),
+            Err(TokenError::WrongKind { expected: "bearer" }),
+            "{typ}"
+        );
+    }
+}
+
+#[test]
+fn our_own_tokens_are_none_of_an_outside_issuers() {
+    let bench = bench();
+    for token in [bench.token(), bench.session_token()] {
+        verify(&token).unwrap_err();
+        assert_eq!(issuer_said(&token).as_deref(), Some(EXPECTED.issuer));
+        assert!(DownloadClaims::verify(&EC.token(), &bench.keys, &EXPECTED).is_err());
+        assert!(SessionClaims::verify(&EC.token(), &bench.keys, &EXPECTED).is_err());
+    }
+}
+
+#[test]
+fn the_form_is_held() {
+    let token = EC.token();
+    let long = EC.with_claims(|claims| claims["x"] = json!("a".repeat(LONGEST_OUTSIDE_TOKEN)));
+    for (text, flaw) in [
+        (long, (Part::Token, Flaw::TooLong)),
+        (format!("{token}.x"), (Part::Token, Flaw::NotThreeParts)),
+        (format!("{token}="), (Part::Signature, Flaw::NotBase64url)),
+        ("a".to_owned(), (Part::Token, Flaw::NotThreeParts)),
+        (String::new(), (Part::Token, Flaw::NotThreeParts)),
+        (EC.sign("[]", "{}"), (Part::Header, Flaw::NotJsonObject)),
+        (
+            EC.sign(&EC.header().to_string(), "7"),
+            (Part::Payload, Flaw::NotJsonObject),
+        ),
+    ] {
+        let refusal = verify(&text).unwrap_err();
+        assert_eq!(flaw_in(refusal), flaw, "{text:.40}");
+    }
+    for text in ["", "a.b", "a.b.c", "..", "a.e30.c"] {
+        assert_eq!(issuer_said(text), None);
+    }
+}
+
+#[test]
+fn keys_for_other_purposes_are_passed_over() {
+    let key = |change: &dyn Fn(&mut Value)| {
+        let mut public = EC.public.clone();
+        change(&mut public);
+        public
+    };
+    for unusable in [
+        key(&|key| key["use"] = json!("enc")),
+        key(&|key| key["key_ops"] = json!(["sign"])),
+        key(&|key| key["alg"] = json!("ES384")),
+        key(&|key| key["crv"] = json!("P-384")),
+        key(&|key| key["d"] = json!("AAAA")),
+        key(&|key| key["x"] = json!("AAAA")),
+        key(&|key| remove(key, "kid")),
+        key(&|key| key["kid"] = json!(7)),
+        json!({"kty": "oct", "kid": "ec", "k": "AAAA", "alg": "HS256"}),
+        json!({"kty": "RSA", "kid": "ec", "n": "AQAB", "e": "AQAB"}),
+        json!({"kty": "RSA", "kid": "ec", "n": "A".repeat(1400), "e": "AQAB"}),
+        json!({"kty": "unheard of", "kid": "ec"}),
+        json!({}),
+        json!(7),
+    ] {
+        let algorithms = [Algorithm::Rs256, Algorithm::Es256];
+        let keys = set_of(&[unusable.clone(), RSA.public.clone()]);
+        let read = OutsideKeys::read(keys.as_bytes(), &algorithms).unwrap();
+        assert_eq!(read.number(), 1, "{unusable}");
+        assert_eq!(
+            verify_with(&EC.token(), &keys, &algorithms),
+            Err(TokenError::UnknownKey),
+            "{unusable}"
+        );
+        assert!(OutsideKeys::read(set_of(&[unusable]).as_bytes(), &algorithms).is_err());
+    }
+}
+
+#[test]
+fn what_is_no_key_set_is_refused() {
+    let many = set_of(&vec![EC.public.clone(); 65]);
+    for text in [
+        "",
+        "[]",
+        "{}",
+        r#"{"keys": {}}"#,
+        r#"{"keys": []}"#,
+        many.as_str(),
+    ] {
+        let refusal = OutsideKeys::read(text.as_bytes(), Algorithm::ALL).unwrap_err();
+        assert!(
+            matches!(refusal, TokenError::KeySetUnusable { .. }),
+            "{text:.40}"
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! Outside keys: the key set of an outside issuer, made ready to verify with.
+//!
+//! A key set is somebody else's: what is in it for other purposes is passed over, and a key serves
+//! only the algorithms that its issuer is trusted with. This module refuses to know where it comes from.
+
+use std::fmt;
+
+use josekit::jwk::Jwk;
+use josekit::jws::{
+    ES256, ES384, ES512, EdDSA, JwsVerifier, PS256, PS384, PS512, RS256, RS384, RS512,
+};
+use serde_json::{Map, Value};
+
+use crate::domain::issuer::Algorithm;
+
+use super::error::{Flaw, Part, TokenError};
+use super::jws;
+
+/// The most keys of an outside issuer's key set.
+pub const MOST_OUTSIDE_KEYS: usize = 64;
+
+/// The longest text of an RSA modulus in base64url: 8192 bits. Larger ones verify too slowly.
+const LONGEST_MODULUS: usize = 1366;
+
+/// The keys of an outside issuer, each for one algorithm.
+pub struct OutsideKeys {
+    number: usize,
+    verifying: Vec<OutsideKey>,
+}
+
+struct OutsideKey {
+    kid: String,
+    algorithm: Algorithm,
+    verifier: Box<dyn JwsVerifier>,
+}
+
+impl OutsideKeys {
+    /// Reads a JWK Set (RFC 7517 section 5) for these algorithms.
+    ///
+    /// Keys without an id, keys for encryption, symmetric keys, private keys (everybody has them
+    /// now) and keys of other kinds are passed over. A key that names an algorithm serves that one
+    /// alone.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError::KeySetUnusable`] if it is no key set, has more than [`MOST_OUTSIDE_KEYS`], or no
+    /// key that could verify anything.
+    pub fn read(json: &[u8], algorithms: &[Algorithm]) -> Result<Self, TokenError> {
+        let unusable = |reason| TokenError::KeySetUnusable { reason };
+        let set: Value = serde_json::from_slice(json).map_err(|_| unusable("it is not JSON"))?;
+        let Some(Value::Array(keys)) = set.get("keys") else {
+            return Err(unusable("it has no list of keys"));
+        };
+        if keys.len() > MOST_OUTSIDE_KEYS {
+            return Err(unusable("it has too many keys"));
+        }
+        let mut set = Self {
+            number: 0,
+            verifying: Vec::new(),
+        };
+        for key in keys.iter().filter_map(Value::as_object) {
+            set.add(key, algorithms);
+        }
+        if set.verifying.is_empty() {
+            return Err(unusable("it has no key for an algorithm that is accepted"));
+        }
+        Ok(set)
+    }
+
+    /// How many of its keys verify anything.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Whether there is a key of this id.
+    pub fn has(&self, kid: &str) -> bool {
+        self.verifying.iter().any(|key| key.kid == kid)
+    }
+
+    fn add(&mut self, key: &Map<String, Value>, algorithms: &[Algorithm]) {
+        let text = |name: &str| key.get(name).and_then(Value::as_str);
+        let Some(kid) = text("kid") else { return };
+        let is_private = key.contains_key("d");
+        let is_huge = text("n").is_some_and(|modulus| modulus.len() > LONGEST_MODULUS);
+        let Some(jwk) = Jwk::from_map(key.clone()).ok() else {
+            return;
+        };
+        if is_private || is_huge {
+            return;
+        }
+        let before = self.verifying.len();
+        for algorithm in algorithms {
+            if let Some(verifier) = verifier_of(&jwk, *algorithm) {
+                self.verifying.push(OutsideKey {
+                    kid: kid.to_owned(),
+                    algorithm: *algorithm,
+                    verifier,
+                });
+            }
+        }
+        self.number += usize::from(self.verifying.len() > before);
+    }
+
+    /// Verifies a signature with the key of this id, for this algorithm and no other.
+    pub(super) fn verify(
+        &self,
+        kid: &str,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), TokenError> {
+        let key = self
+            .verifying
+            .iter()
+            .find(|key| key.kid == kid && key.algorithm == algorithm)
+            .ok_or(TokenError::UnknownKey)?;
+        check_form(algorithm, signature)?;
+        key.verifier
+            .verify(message, signature)
+            .map_err(|_| TokenError::BadSignature)
+    }
+}
+
+impl fmt::Debug for OutsideKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kids = self.verifying.iter().map(|key| (&key.kid, key.algorithm));
+        f.write_str("OutsideKeys")?;
+        f.debug_list().entries(kids).finish()
+    }
+}
+
+/// The verifier of a key for an algorithm, if the key is one for it; `use`, `key_ops`, `alg`, the
+/// curve and a modulus of at least 2048 bits are checked by josekit.
+fn verifier_of(jwk: &Jwk, algorithm: Algorithm) -> Option<Box<dyn JwsVerifier>> {
+    macro_rules! verifier {
+        ($algorithm:expr) => {
+            Box::new($algorithm.verifier_from_jwk(jwk).ok()?)
+        };
+    }
+    Some(match algorithm {
+        Algorithm::Rs256 => verifier!(RS256),
+        Algorithm::Rs384 => verifier!(RS384),
+        Algorithm::Rs512 => verifier!(RS512),
+        Algorithm::Ps256 => verifier!(PS256),
+        Algorithm::Ps384 => verifier!(PS384),
+        Algorithm::Ps512 => verifier!(PS512),
+        Algorithm::Es256 => verifier!(ES256),
+        Algorithm::Es384 => verifier!(ES384),
+        Algorithm::Es512 => verifier!(ES512),
+        Algorithm::EdDsa => verifier!(EdDSA),
+    })
+}
+
+/// Refuses an ECDSA signature that is not `r` and `s` of the curve's length, neither of them zero
+/// (RFC 7518 section 3.4); the library is not to be asked about those.
+fn check_form(algorithm: Algorithm, signature: &[u8]) -> Result<(), TokenError> {
+    let length = match algorithm {
+        Algorithm::Es256 => return jws::check_signature_form(signature),
+        Algorithm::Es384 => 96,
+        Algorithm::Es512 => 132,
+        Algorithm::Rs256
+        | Algorithm::Rs384
+        | Algorithm::Rs512
+        | Algorithm::Ps256
+        | Algorithm::Ps384
+        | Algorithm::Ps512
+        | Algorithm::EdDsa => return Ok(()),
+    };
+    if signature.len() != length {
+        return Err(Flaw::WrongSignatureLength.of(Part::Signature));
+    }
+    let (r, s) = signature.split_at(length / 2);
+    if [r, s].iter().all(|half| half.iter().any(|byte| *byte != 0)) {
+        Ok(())
+    } else {
+        Err(Flaw::SignatureOutOfRange.of(Part::Signature))
+    }
+}

@@ -1,0 +1,364 @@
+//! A real server for each test: real HTTP, a real database, real files, and a clock to set.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use cedargate::app::{App, Stores};
+use cedargate::config::{Settings, Sources};
+use cedargate::domain::clock::Clock;
+use cedargate::service::catalog;
+use cedargate::service::catalog::CatalogFile;
+use cedargate::storage::Database;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const PUBLIC: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
+pub const INTERNAL: &str = "c05d7e1b-34f6-4b09-a2c8-7e91d46f0b32";
+pub const RESTRICTED: &str = "6b1f0a52-8c3d-4e7a-9f14-05d2c7e3a981";
+pub const PRIVATE: &str = "91e4c6d8-7a20-4f5b-8d3e-1b60f9a2c574";
+pub const DRAFT: &str = "3fa82b90-d5c1-4867-b7e2-c4093d6e15af";
+pub const WITHOUT_FILE: &str = "5d0c2a91-6f38-4be4-a7d1-90e2b84c6f17";
+pub const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
+
+pub const PASSWORD: &str = "correct horse";
+
+/// The people and datasets that most tests are about.
+pub const CATALOG: &str = r#"
+[[roles]]
+name = "hydrology"
+
+[[users]]
+username = "ada"
+password = "correct horse"
+roles = ["admin"]
+
+[[users]]
+username = "olivia"
+password = "correct horse"
+
+[[users]]
+username = "mo"
+password = "correct horse"
+roles = ["hydrology"]
+
+[[users]]
+username = "otto"
+password = "correct horse"
+
+[[users]]
+username = "dora"
+password = "correct horse"
+disabled = true
+
+[[datasets]]
+id = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0"
+title = "Public"
+visibility = "public"
+record_status = "published"
+owner = "olivia"
+file = "jacksboro-fault-dem.cog.tif"
+
+[[datasets]]
+id = "c05d7e1b-34f6-4b09-a2c8-7e91d46f0b32"
+title = "Internal"
+visibility = "internal"
+record_status = "published"
+owner = "olivia"
+file = "salish-sea-topobathy.cog.tif"
+
+[[datasets]]
+id = "6b1f0a52-8c3d-4e7a-9f14-05d2c7e3a981"
+title = "Restricted"
+visibility = "restricted"
+record_status = "published"
+owner = "olivia"
+file = "salish-sea-topobathy.cog.tif"
+reader_roles = ["hydrology"]
+
+[[datasets]]
+id = "91e4c6d8-7a20-4f5b-8d3e-1b60f9a2c574"
+title = "Private"
+visibility = "private"
+record_status = "published"
+owner = "olivia"
+file = "jacksboro-fault-dem.cog.tif"
+
+[[datasets]]
+id = "3fa82b90-d5c1-4867-b7e2-c4093d6e15af"
+title = "Draft"
+visibility = "public"
+record_status = "draft"
+owner = "olivia"
+file = "jacksboro-fault-dem.cog.tif"
+
+[[datasets]]
+id = "5d0c2a91-6f38-4be4-a7d1-90e2b84c6f17"
+title = "Without a file"
+visibility = "public"
+record_status = "published"
+owner = "olivia"
+"#;
+
+/// How a test wants its server.
+#[derive(Default)]
+pub struct Wish {
+    /// `CEDARGATE_*` variables besides those of every test.
+    pub environment: Vec<(&'static str, String)>,
+    /// The catalog; [`CATALOG`] if left out.
+    pub catalog: Option<String>,
+    /// Policies that take the place of the shipped ones, as one file; the schema stays.
+    pub policies: Option<&'static str>,
+}
+
+pub struct Server {
+    pub url: String,
+    pub address: SocketAddr,
+    pub clock: Clock,
+    pub folder: TempDir,
+    pub settings: Settings,
+    pub http: reqwest::Client,
+    stop: CancellationToken,
+    running: Option<JoinHandle<bool>>,
+}
+
+/// An answer, read to its end.
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub async fn of(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.bytes().await.unwrap().to_vec(),
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The detail of a problem, after checking that it is one and has this status.
+    pub fn problem(&self, status: u16) -> String {
+        assert_eq!(
+            self.status,
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert!(!self.header("x-request-id").is_empty());
+        let problem = self.json();
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["type"], "about:blank");
+        assert!(problem["title"].is_string());
+        problem["detail"].as_str().unwrap().to_owned()
+    }
+
+    /// The token of a granted mint.
+    pub fn token(&self) -> String {
+        assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
+        self.json()["token"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::wished(Wish::default()).await
+    }
+
+    pub async fn wished(wish: Wish) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut environment = vec![
+            (
+                "CEDARGATE_DATA_DIR".to_owned(),
+                folder.path().display().to_string(),
+            ),
+            (
+                "CEDARGATE_ISSUER".to_owned(),
+                "http://cedargate.test".to_owned(),
+            ),
+            ("CEDARGATE_MINT_LIMIT_PER_MINUTE".to_owned(), "0".to_owned()),
+            (
+                "CEDARGATE_REQUEST_LIMIT_PER_MINUTE".to_owned(),
+                "0".to_owned(),
+            ),
+        ];
+        if let Some(policies) = wish.policies {
+            let bundle = folder.path().join("policies");
+            std::fs::create_dir(&bundle).unwrap();
+            let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+            let schema = "schema.cedarschema";
+            std::fs::copy(shipped.join(schema), bundle.join(schema)).unwrap();
+            std::fs::write(bundle.join("test.cedar"), policies).unwrap();
+            environment.push((
+                "CEDARGATE_POLICY_DIR".to_owned(),
+                bundle.display().to_string(),
+            ));
+        }
+        for (name, value) in wish.environment {
+            environment.retain(|(known, _)| known != name);
+            environment.push((name.to_owned(), value));
+        }
+        let sources = Sources {
+            directory: folder.path().to_owned(),
+            environment,
+        };
+        let settings = Settings::load(&sources).unwrap();
+        let clock = Clock::standing_at(Clock::system().unix_millis());
+        let stores = Stores::open(&settings).await.unwrap();
+        apply(&stores, wish.catalog.as_deref().unwrap_or(CATALOG), &clock).await;
+        Self::run(folder, settings, clock, stores).await
+    }
+
+    async fn run(folder: TempDir, settings: Settings, clock: Clock, stores: Stores) -> Self {
+        let app = App::open(&settings, stores, clock.clone()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let running = Some(tokio::spawn(app.serve(listener, stop.clone())));
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .no_proxy()
+            .build()
+            .unwrap();
+        let url = format!("http://{address}");
+        Self {
+            url,
+            address,
+            clock,
+            folder,
+            settings,
+            http,
+            stop,
+            running,
+        }
+    }
+
+    /// Another server on the same data, which has to learn of changes made through this one.
+    pub async fn replica(&self) -> Self {
+        let stores = Stores::open(&self.settings).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        Self::run(folder, self.settings.clone(), self.clock.clone(), stores).await
+    }
+
+    /// Stops the server and says whether all requests in flight ended.
+    pub async fn stop(&mut self) -> bool {
+        self.stop.cancel();
+        self.running.take().unwrap().await.unwrap()
+    }
+
+    /// Stops the server and starts another one on the same data.
+    pub async fn restarted(mut self) -> Self {
+        assert!(self.stop().await);
+        let stores = Stores::open(&self.settings).await.unwrap();
+        Self::run(self.folder, self.settings, self.clock, stores).await
+    }
+
+    /// Stops the server and starts another one on the same data with other settings.
+    pub async fn restarted_with(mut self, settings: Settings) -> Self {
+        assert!(self.stop().await);
+        let stores = Stores::open(&settings).await.unwrap();
+        Self::run(self.folder, settings, self.clock, stores).await
+    }
+
+    /// A second connection to the server's database.
+    pub async fn database(&self) -> Database {
+        Database::open(self.settings.database_url.reveal(), 2)
+            .await
+            .unwrap()
+    }
+
+    /// Applies a catalog as another process would, and waits until this server follows it.
+    pub async fn apply(&self, catalog: &str) {
+        let stores = Stores::open(&self.settings).await.unwrap();
+        apply(&stores, catalog, &self.clock).await;
+    }
+
+    pub fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.http.get(format!("{}{path}", self.url))
+    }
+
+    pub fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        self.http.post(format!("{}{path}", self.url))
+    }
+
+    pub fn minting(&self, dataset_id: &str) -> reqwest::RequestBuilder {
+        self.post(&format!("/auth/download-token/{dataset_id}"))
+    }
+
+    pub async fn mint(&self, dataset_id: &str, session: Option<&str>) -> Answer {
+        let request = self.minting(dataset_id);
+        Answer::of(match session {
+            Some(session) => request.bearer_auth(session),
+            None => request,
+        })
+        .await
+    }
+
+    pub fn downloading(&self, dataset_id: &str, token: &str) -> reqwest::RequestBuilder {
+        self.get(&format!(
+            "/datasets/{dataset_id}/download/cog?token={token}"
+        ))
+    }
+
+    pub async fn download(&self, dataset_id: &str, token: &str) -> Answer {
+        Answer::of(self.downloading(dataset_id, token)).await
+    }
+
+    pub async fn login(&self, username: &str, password: &str) -> Answer {
+        let form = [
+            ("grant_type", "password"),
+            ("username", username),
+            ("password", password),
+        ];
+        Answer::of(self.post("/auth/login").form(&form)).await
+    }
+
+    /// A session token of one of the catalog's people.
+    pub async fn session(&self, username: &str) -> String {
+        let answer = self.login(username, PASSWORD).await;
+        assert_eq!(
+            answer.status,
+            200,
+            "{}",
+            String::from_utf8_lossy(&answer.body)
+        );
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+}
+
+pub async fn apply(stores: &Stores, catalog: &str, clock: &Clock) {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
+    let file = CatalogFile::parse("catalog.toml", catalog, &demo);
+    let Stores {
+        database,
+        files,
+        passwords,
+    } = stores;
+    catalog::apply(
+        database,
+        files,
+        passwords,
+        &file,
+        false,
+        clock.unix_seconds(),
+    )
+    .await
+    .unwrap();
+}
