@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cedargate::domain::action::Action;
-use cedargate::domain::caller::{Authentication, Context};
+use cedargate::domain::caller::{Authentication, DecisionContext};
 use cedargate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use cedargate::domain::id::{DatasetId, UserId};
 use cedargate::domain::name::RoleName;
@@ -29,7 +29,7 @@ use cedargate::domain::principal::{Principal, Tags, User};
 use cedargate::domain::resource::Resource;
 use cedargate::policy::Bundle;
 use cedargate::service::policies::review::comparison::{
-    Change, Circumstances, Comparison, Group, compare,
+    BundleComparison, ChangeGroup, DecisionChange, ReviewContext, compare,
 };
 use cedargate::storage::{Catalog, UserRecord};
 use rand::rngs::StdRng;
@@ -42,7 +42,7 @@ const ROLES: u64 = 20;
 /// How many pairs are put to the bundles.
 const SAMPLE: usize = 20_000;
 const ACTIONS: [Action; 3] = [Action::Read, Action::Discover, Action::Administer];
-const CIRCUMSTANCES: Circumstances = Circumstances {
+const CONTEXT: ReviewContext = ReviewContext {
     address: IpAddr::V4(Ipv4Addr::LOCALHOST),
     unix_millis: 1_772_366_400_000,
 };
@@ -65,7 +65,7 @@ when { resource has owner && resource.owner == principal && resource.record_stat
 /// Nobody's id stands for who did not sign in.
 type Pair = (Option<UserId>, Action, DatasetId);
 /// The groups that speak of a dataset.
-type Told<'a> = HashMap<(Action, DatasetId), Vec<&'a Group>>;
+type Told<'a> = HashMap<(Action, DatasetId), Vec<&'a ChangeGroup>>;
 
 fn main() {
     let number =
@@ -79,7 +79,7 @@ fn main() {
 
     let copy = catalog.clone();
     let begun = Instant::now();
-    let comparison = compare(&from, &to, copy, CIRCUMSTANCES, || {});
+    let comparison = compare(&from, &to, copy, CONTEXT, || {});
     let taken = begun.elapsed();
     println!(
         "compared in {taken:.2?}: {} pairs of a caller and a dataset, {} decisions, {} changes in {} groups",
@@ -173,7 +173,7 @@ fn spot_check(
     from: &Bundle,
     to: &Bundle,
     catalog: &Catalog,
-    comparison: &Comparison,
+    comparison: &BundleComparison,
 ) -> usize {
     let users: BTreeMap<UserId, &User> = catalog
         .users
@@ -219,7 +219,7 @@ fn spot_check(
     changed
 }
 
-fn drawn_from(chance: &mut StdRng, comparison: &Comparison) -> Pair {
+fn drawn_from(chance: &mut StdRng, comparison: &BundleComparison) -> Pair {
     let group = &comparison.groups[chance.random_range(0..comparison.groups.len())];
     let askers = group.users.len() + usize::from(group.is_anonymous);
     let user = group
@@ -231,13 +231,13 @@ fn drawn_from(chance: &mut StdRng, comparison: &Comparison) -> Pair {
 }
 
 /// What a comparison says of a pair; it must say it once.
-fn said(told: &Told<'_>, (user, action, dataset): Pair) -> Option<Change> {
+fn said(told: &Told<'_>, (user, action, dataset): Pair) -> Option<DecisionChange> {
     let groups = told.get(&(action, dataset)).into_iter().flatten();
-    let is_meant = |group: &&&Group| match user {
+    let is_meant = |group: &&&ChangeGroup| match user {
         Some(id) => group.users.iter().any(|user| user.id == id),
         None => group.is_anonymous,
     };
-    let changes: Vec<Change> = groups.filter(is_meant).map(|group| group.change).collect();
+    let changes: Vec<DecisionChange> = groups.filter(is_meant).map(|group| group.change).collect();
     assert!(changes.len() <= 1, "a pair is told twice");
     changes.first().copied()
 }
@@ -248,10 +248,10 @@ fn asked(
     principal: &Principal,
     action: Action,
     resource: &Resource,
-) -> Option<Change> {
-    let context = Context {
-        address: CIRCUMSTANCES.address,
-        unix_millis: CIRCUMSTANCES.unix_millis,
+) -> Option<DecisionChange> {
+    let context = DecisionContext {
+        address: CONTEXT.address,
+        unix_millis: CONTEXT.unix_millis,
         authentication: match principal {
             Principal::Anonymous => Authentication::None,
             Principal::User(_) => Authentication::Password,
@@ -265,8 +265,8 @@ fn asked(
         .decide(principal, action, resource, &context)
         .is_permitted;
     match (before, after) {
-        (false, true) => Some(Change::Gains),
-        (true, false) => Some(Change::Loses),
+        (false, true) => Some(DecisionChange::Gains),
+        (true, false) => Some(DecisionChange::Loses),
         _ => None,
     }
 }

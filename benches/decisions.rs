@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cedargate::domain::action::Action;
-use cedargate::domain::caller::{Authentication, Context};
+use cedargate::domain::caller::{Authentication, DecisionContext};
 use cedargate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use cedargate::domain::decision::Decision;
 use cedargate::domain::id::{DatasetId, UserId};
@@ -33,7 +33,7 @@ use uuid::Uuid;
 /// How many policies a bundle has, about: the shipped ones alone, and more.
 const SIZES: [usize; 4] = [0, 100, 1_000, 10_000];
 /// How often each way is measured; the median counts.
-const ROUNDS: usize = 11;
+const ROUND_COUNT: usize = 11;
 /// How long one measurement lasts, at least.
 const ROUND: Duration = Duration::from_millis(60);
 
@@ -98,7 +98,7 @@ fn bundle(mix: Mix, size: usize) -> (Bundle, Duration) {
     (bundle, begun.elapsed())
 }
 
-fn question() -> (Principal, Resource, Context) {
+fn question() -> (Principal, Resource, DecisionContext) {
     let user = User {
         id: UserId(Uuid::from_u128(0xada)),
         username: "ada".parse().unwrap(),
@@ -120,7 +120,7 @@ fn question() -> (Principal, Resource, Context) {
         tags: BTreeMap::new(),
         file: None,
     };
-    let context = Context {
+    let context = DecisionContext {
         address: "192.0.2.7".parse().unwrap(),
         unix_millis: 1_772_366_400_000,
         authentication: Authentication::Password,
@@ -156,9 +156,9 @@ fn main() {
         for size in SIZES {
             let (bundle, load) = bundle(mix, size);
             let by_index = || bundle.decide(&principal, Action::Read, &resource, &context);
-            let by_all = || bundle.decide_by_all(&principal, Action::Read, &resource, &context);
+            let by_all = || bundle.decide_unindexed(&principal, Action::Read, &resource, &context);
             assert_eq!(by_index(), by_all());
-            let turns = (0..ROUNDS).map(|_| (measure(by_index), measure(by_all)));
+            let turns = (0..ROUND_COUNT).map(|_| (measure(by_index), measure(by_all)));
             let (index, all): (Vec<f64>, Vec<f64>) = turns.unzip();
             let (index, all) = (median(index), median(all));
             println!(

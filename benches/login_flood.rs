@@ -28,13 +28,13 @@ use tokio::time::Instant;
 const DATASET: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
 const PASSWORD: &str = "correct horse";
 /// How often each side is measured.
-const ROUNDS: u32 = 5;
+const ROUND_COUNT: u32 = 5;
 /// How long one measurement lasts.
-const ROUND: Duration = Duration::from_secs(8);
+const ROUND_DURATION: Duration = Duration::from_secs(8);
 /// The pace of minting.
 const MINTS_PER_SECOND: u32 = 100;
 /// How many send logins; fewer than the server lets wait on one core, so that it turns none away.
-const FLOODERS: u32 = 60;
+const FLOOD_CLIENTS: u32 = 60;
 
 struct Server {
     process: Child,
@@ -107,7 +107,7 @@ async fn login(http: &reqwest::Client, url: &str, username: &str, from: Ipv4Addr
 /// Sends logins until it is dropped, and counts those that were checked.
 fn flood(http: &reqwest::Client, url: &str, checked: &Arc<AtomicU64>) -> JoinSet<()> {
     let mut flooders = JoinSet::new();
-    for _ in 0..FLOODERS {
+    for _ in 0..FLOOD_CLIENTS {
         let (http, url, checked) = (http.clone(), url.to_owned(), Arc::clone(checked));
         flooders.spawn(async move {
             loop {
@@ -129,7 +129,7 @@ async fn mint(http: &reqwest::Client, url: &str, session: &str) -> Vec<Duration>
     let begun = Instant::now();
     let mut mints = JoinSet::new();
     let mut due = begun;
-    while due < begun + ROUND {
+    while due < begun + ROUND_DURATION {
         tokio::time::sleep_until(due).await;
         let request = http.post(format!("{url}/auth/download-token/{DATASET}"));
         let request = request.bearer_auth(session);
@@ -161,7 +161,7 @@ async fn main() {
     let (mut quiet, mut flooded) = (Vec::new(), Vec::new());
     let checked = Arc::new(AtomicU64::new(0));
     let mut flooding = Duration::ZERO;
-    for _ in 0..ROUNDS {
+    for _ in 0..ROUND_COUNT {
         quiet.extend(mint(&http, &server.url, session).await);
         let begun = Instant::now();
         let mut flooders = flood(&http, &server.url, &checked);
@@ -174,7 +174,7 @@ async fn main() {
     quiet.sort_unstable();
     flooded.sort_unstable();
     let logins = checked.load(Ordering::Relaxed) as f64 / flooding.as_secs_f64();
-    println!("{MINTS_PER_SECOND} mints/s, {FLOODERS} flooders, {logins:.0} logins/s checked");
+    println!("{MINTS_PER_SECOND} mints/s, {FLOOD_CLIENTS} flooders, {logins:.0} logins/s checked");
     println!("mint                 p50 ms    p99 ms");
     for (name, latencies) in [("quiet", &quiet), ("in a login flood", &flooded)] {
         let (p50, p99) = (percentile(latencies, 50), percentile(latencies, 99));

@@ -19,22 +19,22 @@ use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
 use crate::files::{FileStore, FilesError};
-use crate::http::server::request_limits::Allowances;
-use crate::http::server::{self, Bounds};
-use crate::http::{self, Capabilities, Manners};
+use crate::http::server::request_limits::RouteLimits;
+use crate::http::server::{self, ServerLimits};
+use crate::http::{self, HttpConfig, Services};
 use crate::policy::{Bundle, BundleError, LiveBundle};
 use crate::service::audit_trail::AuditTrail;
-use crate::service::catalog_cache::Facts;
+use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
-use crate::service::identity::identity_providers::Issuers;
+use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::password::{PasswordError, Passwords};
 use crate::service::policies::reload;
-use crate::service::policies::reload::{PolicyReload, Start, StartError};
-use crate::service::tokens::key_ring::{Keys, Parties};
-use crate::service::tokens::sealing_key_file::{SealingError, open_sealing_key};
+use crate::service::policies::reload::{InitialPolicies, PolicyReloader, PolicyStartError};
+use crate::service::tokens::key_ring::{KeyRing, TokenParties};
+use crate::service::tokens::sealing_key_file::{SealingKeyFileError, open_sealing_key};
 use crate::storage::{Database, StorageError};
 
-use dependencies::Ground;
+use dependencies::Dependencies;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +52,9 @@ pub enum AppError {
     Bundle(#[from] BundleError),
     /// The policies do not pass the gate.
     #[error("{0}")]
-    Policies(StartError),
+    Policies(PolicyStartError),
     /// That the policies were refused could not be put on record.
-    #[error("the policies cannot be put in force: {}", tell(.0))]
+    #[error("the policies cannot be put in force: {}", error_chain(.0))]
     Reload(ServiceError),
     /// The database cannot be used.
     #[error(transparent)]
@@ -64,16 +64,16 @@ pub enum AppError {
     Files(#[from] FilesError),
     /// There is no sealing key.
     #[error(transparent)]
-    Sealing(#[from] SealingError),
+    Sealing(#[from] SealingKeyFileError),
     /// The keys cannot be used.
-    #[error("the signing keys cannot be used: {}", tell(.0))]
+    #[error("the signing keys cannot be used: {}", error_chain(.0))]
     Keys(ServiceError),
     /// Passwords cannot be checked.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
     /// The keys of an outside issuer cannot be used.
     #[error("the keys of an outside issuer cannot be used: {reason}")]
-    Issuers {
+    IdentityProviders {
         /// Why not.
         reason: String,
     },
@@ -85,17 +85,17 @@ pub enum AppError {
     },
 }
 
-impl From<StartError> for AppError {
-    fn from(error: StartError) -> Self {
+impl From<PolicyStartError> for AppError {
+    fn from(error: PolicyStartError) -> Self {
         match error {
-            StartError::Broken(error) => Self::Bundle(error),
-            refused @ StartError::Refused { .. } => Self::Policies(refused),
+            PolicyStartError::Invalid(error) => Self::Bundle(error),
+            refused @ PolicyStartError::Rejected { .. } => Self::Policies(refused),
         }
     }
 }
 
 /// An error with its causes, on one line.
-pub fn tell(error: &ServiceError) -> String {
+pub fn error_chain(error: &ServiceError) -> String {
     let mut told = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -118,7 +118,7 @@ pub struct Stores {
 impl Stores {
     /// Opens the stores that the settings name, and brings the database up to date.
     pub async fn open(settings: &Settings) -> Result<Self, AppError> {
-        make_privately(&settings.data_dir).map_err(|source| AppError::DataDir {
+        create_private_dir(&settings.data_dir).map_err(|source| AppError::DataDir {
             path: settings.data_dir.display().to_string(),
             source,
         })?;
@@ -129,7 +129,7 @@ impl Stores {
         .await?;
         database.migrate().await?;
         let files =
-            FileStore::open(&settings.files_dir)?.importing_from(settings.import_dir.as_deref());
+            FileStore::open(&settings.files_dir)?.with_import_dir(settings.import_dir.as_deref());
         Ok(Self {
             database,
             files,
@@ -139,7 +139,7 @@ impl Stores {
 }
 
 /// Makes the data directory for its owner alone; one that is there keeps its mode.
-fn make_privately(folder: &Path) -> std::io::Result<()> {
+fn create_private_dir(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -148,15 +148,15 @@ fn make_privately(folder: &Path) -> std::io::Result<()> {
 
 /// Everything that is running.
 pub struct App {
-    capabilities: Capabilities,
-    manners: Manners,
-    bounds: Bounds,
+    services: Services,
+    http_config: HttpConfig,
+    server_limits: ServerLimits,
     database: Database,
     audit: Arc<AuditTrail>,
-    follower: JoinHandle<()>,
-    policies: Arc<PolicyReload>,
-    watcher: JoinHandle<()>,
-    stop_watching: CancellationToken,
+    catalog_task: JoinHandle<()>,
+    policies: Arc<PolicyReloader>,
+    policy_task: JoinHandle<()>,
+    stop_policies: CancellationToken,
 }
 
 impl App {
@@ -167,32 +167,32 @@ impl App {
             files,
             passwords,
         } = stores;
-        let start = begin_policies(settings, &clock).await?;
-        let bundle = Arc::new(LiveBundle::of(Arc::clone(&start.bundle)));
+        let start = load_policies(settings, &clock).await?;
+        let bundle = Arc::new(LiveBundle::new(Arc::clone(&start.bundle)));
         // A new sealing key opens no key that is sealed already.
         let is_first_start = database.list_signing_keys().await?.is_empty();
         let sealing_key = open_sealing_key(
             &settings.sealing_key_file,
-            settings.is_sealing_key_made() && is_first_start,
+            settings.may_create_sealing_key() && is_first_start,
         )?;
-        let parties = Parties {
+        let parties = TokenParties {
             issuer: settings.issuer.clone(),
             audience: settings.audience.clone(),
         };
-        let keys = Keys::open(&database, &sealing_key, parties, clock.clone())
+        let keys = KeyRing::open(&database, &sealing_key, parties, clock.clone())
             .await
             .map_err(AppError::Keys)?;
-        let facts = Arc::new(Facts::of(database.clone()));
+        let facts = Arc::new(CatalogCache::new(database.clone()));
         facts.refresh().await?;
-        let follower = tokio::spawn(Arc::clone(&facts).follow());
+        let follower = tokio::spawn(Arc::clone(&facts).poll_versions());
         let audit = Arc::new(AuditTrail::start(database.clone()));
-        let issuers = Issuers::of(&settings.issuers, &clock)
-            .map_err(|reason| AppError::Issuers { reason })?;
+        let issuers = IdentityProviders::new(&settings.issuers, &clock)
+            .map_err(|reason| AppError::IdentityProviders { reason })?;
         issuers
             .start()
             .await
-            .map_err(|reason| AppError::Issuers { reason })?;
-        let policies = PolicyReload::of(
+            .map_err(|reason| AppError::IdentityProviders { reason })?;
+        let policies = PolicyReloader::start(
             start,
             settings,
             Arc::clone(&bundle),
@@ -202,8 +202,8 @@ impl App {
         .await
         .map_err(AppError::Reload)?;
         let stop_watching = CancellationToken::new();
-        let watcher = policies.follow(stop_watching.clone());
-        let ground = Ground {
+        let watcher = policies.spawn_watcher(stop_watching.clone());
+        let ground = Dependencies {
             database: database.clone(),
             files,
             passwords,
@@ -216,29 +216,29 @@ impl App {
             clock: clock.clone(),
         };
         Ok(Self {
-            capabilities: ground.capabilities(settings, metrics_recorder()?),
-            manners: Manners {
+            services: ground.services(settings, metrics_recorder()?),
+            http_config: HttpConfig {
                 trusted_proxies: settings.trusted_proxies.clone(),
                 allowed_origins: settings.allowed_origins.clone(),
                 jwks_max_age: settings.jwks_max_age,
-                longest_request: settings.request_timeout,
-                allowances: Allowances {
-                    largest_upload: settings.largest_upload,
-                    longest_proof: settings.gate_proof_limit,
+                request_timeout: settings.request_timeout,
+                route_limits: RouteLimits {
+                    max_upload_size: settings.largest_upload,
+                    proof_timeout: settings.gate_proof_limit,
                 },
                 clock,
             },
-            bounds: Bounds {
-                most_connections: settings.max_connections,
-                grace: settings.shutdown_grace,
+            server_limits: ServerLimits {
+                max_connections: settings.max_connections,
+                shutdown_timeout: settings.shutdown_grace,
                 trusted_proxies: settings.trusted_proxies.clone(),
             },
             database,
             audit,
-            follower,
+            catalog_task: follower,
             policies,
-            watcher,
-            stop_watching,
+            policy_task: watcher,
+            stop_policies: stop_watching,
         })
     }
 
@@ -251,51 +251,57 @@ impl App {
     /// The policies in force.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        self.capabilities.health.bundle.current().revision().clone()
+        self.services.health.bundle.current().revision().clone()
     }
 
     /// What reloads the policies.
     #[must_use]
-    pub fn policies(&self) -> &Arc<PolicyReload> {
+    pub fn policies(&self) -> &Arc<PolicyReloader> {
         &self.policies
     }
 
     /// The OpenAPI document.
     #[must_use]
     pub fn openapi_document(&self) -> serde_json::Value {
-        http::openapi_document(&self.capabilities, self.manners.jwks_max_age)
+        http::openapi_document(&self.services, self.http_config.jwks_max_age)
     }
 
     /// All routes.
     #[must_use]
     pub fn routes(&self) -> impl Endpoint<Output = Response> + 'static {
-        http::routes(&self.capabilities, self.manners.clone())
+        http::routes(&self.services, self.http_config.clone())
     }
 
     /// Serves until `shutdown`, drains, and closes everything; says whether all requests ended.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> bool {
-        let is_drained =
-            server::serve(listener, self.routes(), self.bounds.clone(), shutdown).await;
+        let is_drained = server::serve(
+            listener,
+            self.routes(),
+            self.server_limits.clone(),
+            shutdown,
+        )
+        .await;
         self.close().await;
         is_drained
     }
 
     /// Closes everything in order: what writes before what is written to.
     pub async fn close(self) {
-        self.stop_watching.cancel();
-        if self.watcher.await.is_err() {
+        self.stop_policies.cancel();
+        if self.policy_task.await.is_err() {
             tracing::error!("the watcher of the policies died");
         }
-        self.follower.abort();
+        self.catalog_task.abort();
         self.audit.stop().await;
         self.database.close().await;
     }
 }
 
 /// Reads and judges the policies where that holds up nobody.
-async fn begin_policies(settings: &Settings, clock: &Clock) -> Result<Start, AppError> {
+async fn load_policies(settings: &Settings, clock: &Clock) -> Result<InitialPolicies, AppError> {
     let (settings, clock) = (settings.clone(), clock.clone());
-    let begun = tokio::task::spawn_blocking(move || reload::begin(&settings, &clock));
+    let begun =
+        tokio::task::spawn_blocking(move || reload::load_initial_policies(&settings, &clock));
     let begun = begun.await.map_err(|lost| {
         AppError::Reload(ServiceError::Internal {
             what: "judging the policies",

@@ -3,17 +3,17 @@
 use crate::app::{self, Stores};
 use crate::config::Settings;
 use crate::domain::action::Action;
-use crate::domain::api_key::{KeyLimit, KeyName};
+use crate::domain::api_key::{KeyName, KeyScope};
 use crate::domain::clock::Clock;
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
 use crate::service::error::ServiceError;
 use crate::service::identity::api_keys;
-use crate::service::identity::api_keys::KeyWish;
+use crate::service::identity::api_keys::NewApiKey;
 
-use super::{Ending, Failure, print, serve, user};
+use super::{CommandError, ExitStatus, print, serve, user};
 
-const SECONDS_A_DAY: i64 = 24 * 60 * 60;
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
 /// What `api-key create` is asked for.
 #[derive(Debug, clap::Args)]
@@ -39,36 +39,36 @@ pub(super) struct CreateArguments {
 pub(super) async fn create(
     settings: &Settings,
     arguments: CreateArguments,
-) -> Result<Ending, Failure> {
+) -> Result<ExitStatus, CommandError> {
     let clock = Clock::system();
     let (actions, datasets) = (arguments.action, arguments.dataset);
-    let limit = KeyLimit::new(
+    let limit = KeyScope::new(
         (!actions.is_empty()).then(|| actions.into_iter().collect()),
         (!datasets.is_empty()).then(|| datasets.into_iter().collect()),
     );
-    let wish = KeyWish {
-        name: KeyName::new(&arguments.name).map_err(Failure::new)?,
-        limit: limit.map_err(Failure::new)?,
+    let wish = NewApiKey {
+        name: KeyName::new(&arguments.name).map_err(CommandError::new)?,
+        scope: limit.map_err(CommandError::new)?,
         expires_at: arguments
             .expires_in
-            .map(|days| clock.unix_seconds() + i64::from(days) * SECONDS_A_DAY),
+            .map(|days| clock.unix_seconds() + i64::from(days) * SECONDS_PER_DAY),
     };
     let username = arguments.user;
-    let stores = Stores::open(settings).await.map_err(serve::explain)?;
-    let owner = user::find(&stores.database, &username).await?;
-    let made = api_keys::make_at_command_line(&stores.database, owner.id, wish, &clock);
+    let stores = Stores::open(settings).await.map_err(serve::app_error)?;
+    let owner = user::find_user(&stores.database, &username).await?;
+    let made = api_keys::create_locally(&stores.database, owner.id, wish, &clock);
     let made = made.await;
     stores.database.close().await;
     let made = made.map_err(|error| match error {
-        ServiceError::TooManyApiKeys => Failure::new(format!(
+        ServiceError::TooManyApiKeys => CommandError::new(format!(
             "{username} has as many living API keys as a user can have"
         ))
         .with_hint("revoke one with DELETE /auth/api-keys/{id}"),
-        other => Failure::new(app::tell(&other)),
+        other => CommandError::new(app::error_chain(&other)),
     })?;
     print::note(format!(
         "the API key {} of {username}, shown this once: send it as X-Api-Key",
         made.key.id
     ));
-    super::show(made.text.reveal())
+    super::print_data(made.text.reveal())
 }

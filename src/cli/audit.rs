@@ -6,10 +6,10 @@ use crate::config::Settings;
 use crate::service::audit_trail::AuditTrail;
 use crate::storage::Database;
 
-use super::{Ending, Failure, print};
+use super::{CommandError, ExitStatus, print};
 
 /// Prints all records as JSON Lines, oldest first.
-pub(super) async fn export(settings: &Settings) -> Result<Ending, Failure> {
+pub(super) async fn export(settings: &Settings) -> Result<ExitStatus, CommandError> {
     let Settings {
         database_url,
         database_connections,
@@ -18,7 +18,8 @@ pub(super) async fn export(settings: &Settings) -> Result<Ending, Failure> {
     let database = Database::open_existing(database_url.reveal(), *database_connections)
         .await
         .map_err(|error| {
-            Failure::new(error).with_hint("cedargate config tells which database it looked for")
+            CommandError::new(error)
+                .with_hint("cedargate config tells which database it looked for")
         })?;
     let mut to = print::data_writer();
     let exported = AuditTrail::export(&database, |record| {
@@ -27,15 +28,15 @@ pub(super) async fn export(settings: &Settings) -> Result<Ending, Failure> {
     });
     let printed = exported
         .await
-        .map_err(Failure::new)?
+        .map_err(CommandError::new)?
         .and_then(|_| to.flush());
     match printed {
         // Whoever went away has read enough.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unprintable(&error)),
-        Ok(()) | Err(_) => Ok(Ending::Done),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(output_error(&error)),
+        Ok(()) | Err(_) => Ok(ExitStatus::Success),
     }
 }
 
-fn unprintable(error: &io::Error) -> Failure {
-    Failure::new(format!("the records cannot be printed: {error}"))
+fn output_error(error: &io::Error) -> CommandError {
+    CommandError::new(format!("the records cannot be printed: {error}"))
 }

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::service::catalog::{self, ApplyError, CatalogFile};
 
-use super::{Ending, Failure, print, serve};
+use super::{CommandError, ExitStatus, print, serve};
 
 /// Makes the catalog what a file says, and prints what that changed.
 pub(super) async fn apply(
@@ -15,28 +15,28 @@ pub(super) async fn apply(
     path: &Path,
     is_pruning: bool,
     is_json: bool,
-) -> Result<Ending, Failure> {
-    let file = CatalogFile::read(path).map_err(Failure::new)?;
+) -> Result<ExitStatus, CommandError> {
+    let file = CatalogFile::read(path).map_err(CommandError::new)?;
     let Stores {
         database,
         files,
         passwords,
-    } = Stores::open(settings).await.map_err(serve::explain)?;
+    } = Stores::open(settings).await.map_err(serve::app_error)?;
     let now = Clock::system().unix_seconds();
     let applied = catalog::apply(&database, &files, &passwords, &file, is_pruning, now).await;
     database.close().await;
-    let report = applied.map_err(refused)?;
+    let report = applied.map_err(apply_error)?;
     if is_json {
-        super::show(serde_json::to_string_pretty(&report).map_err(Failure::new)?)
+        super::print_data(serde_json::to_string_pretty(&report).map_err(CommandError::new)?)
     } else {
-        super::show(report.to_string().trim_end())
+        super::print_data(report.to_string().trim_end())
     }
 }
 
-fn refused(error: ApplyError) -> Failure {
+fn apply_error(error: ApplyError) -> CommandError {
     match error {
-        ApplyError::Invalid(problems) => Failure::new(problems.render(print::is_coloured()))
+        ApplyError::Invalid(problems) => CommandError::new(problems.render(print::is_coloured()))
             .with_hint("nothing was changed: mend the file and apply it again"),
-        other => Failure::new(other),
+        other => CommandError::new(other),
     }
 }

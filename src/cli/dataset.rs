@@ -15,11 +15,11 @@ use crate::service::administration::Administration;
 use crate::service::administration::shares::Reader;
 use crate::service::catalog::did_you_mean;
 use crate::service::error::ServiceError;
-use crate::service::identity::request_context::Visitor;
-use crate::service::pagination::LONGEST_PAGE;
-use crate::storage::{Database, DatasetFilter, NamedDataset};
+use crate::service::identity::request_context::RequestContext;
+use crate::service::pagination::MAX_PAGE_SIZE;
+use crate::storage::{Database, DatasetFilter, DatasetWithNames};
 
-use super::{Ending, Failure, serve};
+use super::{CommandError, ExitStatus, serve};
 
 /// Whom a share is about.
 #[derive(Debug, clap::Args)]
@@ -42,14 +42,14 @@ struct ReaderArguments {
 }
 
 /// Prints all datasets.
-pub(super) async fn list(settings: &Settings, is_json: bool) -> Result<Ending, Failure> {
-    let administration = open(settings).await?;
-    let datasets = all(&administration).await;
+pub(super) async fn list(settings: &Settings, is_json: bool) -> Result<ExitStatus, CommandError> {
+    let administration = open_administration(settings).await?;
+    let datasets = list_all(&administration).await;
     administration.database.close().await;
     let datasets = datasets?;
     if is_json {
-        let rows: Vec<_> = datasets.iter().map(described).collect();
-        return super::show(serde_json::to_string_pretty(&rows).map_err(Failure::new)?);
+        let rows: Vec<_> = datasets.iter().map(dataset_json).collect();
+        return super::print_data(serde_json::to_string_pretty(&rows).map_err(CommandError::new)?);
     }
     let mut table = Table::new();
     table
@@ -62,12 +62,12 @@ pub(super) async fn list(settings: &Settings, is_json: bool) -> Result<Ending, F
             dataset.id.to_string(),
             dataset.visibility.to_string(),
             dataset.record_status.to_string(),
-            owner(named).to_owned(),
+            owner_name(named).to_owned(),
             file.to_owned(),
             dataset.title.clone(),
         ]);
     }
-    super::show(table.trim_fmt())
+    super::print_data(table.trim_fmt())
 }
 
 /// Prints one dataset with its owner, its readers and its file.
@@ -75,18 +75,18 @@ pub(super) async fn show(
     settings: &Settings,
     id: DatasetId,
     is_json: bool,
-) -> Result<Ending, Failure> {
-    let administration = open(settings).await?;
+) -> Result<ExitStatus, CommandError> {
+    let administration = open_administration(settings).await?;
     let shown = administration
-        .show_dataset(&Visitor::at_command_line(), id)
+        .get_dataset(&RequestContext::local(), id)
         .await;
     administration.database.close().await;
-    let named = shown.map_err(|error| failed(error, id))?;
+    let named = shown.map_err(|error| service_error(error, id))?;
     if is_json {
-        let text = serde_json::to_string_pretty(&described(&named));
-        return super::show(text.map_err(Failure::new)?);
+        let text = serde_json::to_string_pretty(&dataset_json(&named));
+        return super::print_data(text.map_err(CommandError::new)?);
     }
-    super::show(told(&named).trim_end())
+    super::print_data(render_dataset(&named).trim_end())
 }
 
 /// Makes or withdraws a share, and prints with whom the dataset is shared now.
@@ -94,44 +94,44 @@ pub(super) async fn share(
     settings: &Settings,
     arguments: ShareArguments,
     is_shared: bool,
-) -> Result<Ending, Failure> {
+) -> Result<ExitStatus, CommandError> {
     let id = arguments.dataset;
     let ReaderArguments { user, role } = arguments.reader;
     let reader = user.map(Reader::User).or(role.map(Reader::Role));
     let Some(reader) = reader else {
-        return Err(Failure::new("a share is of a user or of a role"));
+        return Err(CommandError::new("a share is of a user or of a role"));
     };
-    let administration = open(settings).await?;
-    check(&administration.database, &reader).await?;
-    let visitor = Visitor::at_command_line();
-    let is_wanted = |_: &NamedDataset| true;
+    let administration = open_administration(settings).await?;
+    check_reader_exists(&administration.database, &reader).await?;
+    let visitor = RequestContext::local();
+    let is_wanted = |_: &DatasetWithNames| true;
     let changed = if is_shared {
         administration
-            .share(&visitor, id, &reader, &is_wanted)
+            .create_share(&visitor, id, &reader, &is_wanted)
             .await
     } else {
         administration
-            .withdraw(&visitor, id, &reader, &is_wanted)
+            .delete_share(&visitor, id, &reader, &is_wanted)
             .await
     };
     administration.database.close().await;
-    let named = changed.map_err(|error| failed(error, id))?;
-    super::show(told_shares(&named).trim_end())
+    let named = changed.map_err(|error| service_error(error, id))?;
+    super::print_data(render_readers(&named).trim_end())
 }
 
 /// Opens what is there; only looking makes no database.
-async fn open(settings: &Settings) -> Result<Administration, Failure> {
+async fn open_administration(settings: &Settings) -> Result<Administration, CommandError> {
     let url = settings.database_url.reveal();
     let there = Database::open_existing(url, 1).await.map_err(|error| {
-        Failure::new(error).with_hint("cedargate config tells which database it looked for")
+        CommandError::new(error).with_hint("cedargate config tells which database it looked for")
     })?;
     there.close().await;
     let Stores {
         database,
         files,
         passwords,
-    } = Stores::open(settings).await.map_err(serve::explain)?;
-    Ok(Administration::at_command_line(
+    } = Stores::open(settings).await.map_err(serve::app_error)?;
+    Ok(Administration::local(
         database,
         files,
         passwords,
@@ -139,16 +139,16 @@ async fn open(settings: &Settings) -> Result<Administration, Failure> {
     ))
 }
 
-async fn all(administration: &Administration) -> Result<Vec<NamedDataset>, Failure> {
-    let (visitor, filter) = (Visitor::at_command_line(), DatasetFilter::default());
+async fn list_all(administration: &Administration) -> Result<Vec<DatasetWithNames>, CommandError> {
+    let (visitor, filter) = (RequestContext::local(), DatasetFilter::default());
     let mut all = Vec::new();
     let mut after = None;
     loop {
-        let page = administration.list_datasets(&visitor, &filter, after, LONGEST_PAGE);
+        let page = administration.list_datasets(&visitor, &filter, after, MAX_PAGE_SIZE);
         let page = page
             .await
-            .map_err(|error| Failure::new(app::tell(&error)))?;
-        after = page.next(|last| last.dataset.id);
+            .map_err(|error| CommandError::new(app::error_chain(&error)))?;
+        after = page.next_cursor(|last| last.dataset.id);
         all.extend(page.items);
         if after.is_none() {
             return Ok(all);
@@ -158,8 +158,8 @@ async fn all(administration: &Administration) -> Result<Vec<NamedDataset>, Failu
 
 /// A name that nobody has is told with the closest one that somebody has; to withdraw a share of a
 /// name that is misspelt would look as if it were done.
-async fn check(database: &Database, reader: &Reader) -> Result<(), Failure> {
-    let catalog = database.read_catalog().await.map_err(Failure::new)?;
+async fn check_reader_exists(database: &Database, reader: &Reader) -> Result<(), CommandError> {
+    let catalog = database.read_catalog().await.map_err(CommandError::new)?;
     let (what, name, known): (_, _, Vec<&str>) = match reader {
         Reader::User(name) => {
             let users = catalog.users.iter().map(|record| &record.user.username);
@@ -173,26 +173,26 @@ async fn check(database: &Database, reader: &Reader) -> Result<(), Failure> {
     if known.contains(&name) {
         return Ok(());
     }
-    let failure = Failure::new(format!("there is no {what} {name}"));
+    let failure = CommandError::new(format!("there is no {what} {name}"));
     Err(match did_you_mean(name, known) {
         Some(near) => failure.with_hint(near),
         None => failure,
     })
 }
 
-fn failed(error: ServiceError, id: DatasetId) -> Failure {
+fn service_error(error: ServiceError, id: DatasetId) -> CommandError {
     match error {
-        ServiceError::NotFound { what } => Failure::new(format!("there is no {what} {id}"))
+        ServiceError::NotFound { what } => CommandError::new(format!("there is no {what} {id}"))
             .with_hint("cedargate dataset list shows what there is"),
-        other => Failure::new(app::tell(&other)),
+        other => CommandError::new(app::error_chain(&other)),
     }
 }
 
-fn owner(named: &NamedDataset) -> &str {
+fn owner_name(named: &DatasetWithNames) -> &str {
     named.owner.as_ref().map_or("-", Username::as_str)
 }
 
-fn described(named: &NamedDataset) -> Value {
+fn dataset_json(named: &DatasetWithNames) -> Value {
     let dataset = &named.dataset;
     json!({
         "id": dataset.id,
@@ -207,7 +207,7 @@ fn described(named: &NamedDataset) -> Value {
     })
 }
 
-fn told(named: &NamedDataset) -> String {
+fn render_dataset(named: &DatasetWithNames) -> String {
     let dataset = &named.dataset;
     let mut told = format!(
         "id             {}\ntitle          {}\nvisibility     {}\nrecord status  {}\nowner          {}\n",
@@ -215,9 +215,9 @@ fn told(named: &NamedDataset) -> String {
         dataset.title,
         dataset.visibility,
         dataset.record_status,
-        owner(named)
+        owner_name(named)
     );
-    told += &told_shares(named);
+    told += &render_readers(named);
     for (key, values) in &dataset.tags {
         let values: Vec<_> = values.iter().map(String::as_str).collect();
         // Writing to a String cannot fail.
@@ -233,7 +233,7 @@ fn told(named: &NamedDataset) -> String {
     told
 }
 
-fn told_shares(named: &NamedDataset) -> String {
+fn render_readers(named: &DatasetWithNames) -> String {
     let joined = |readers: Vec<&str>| match readers.as_slice() {
         [] => "none".to_owned(),
         some => some.join(", "),

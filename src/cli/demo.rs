@@ -7,7 +7,7 @@ use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::service::catalog::demo::Demo;
 
 /// The page that tells a newcomer everything, as plain text.
-pub(super) fn page(demo: &Demo, address: SocketAddr) -> String {
+pub(super) fn render(demo: &Demo, address: SocketAddr) -> String {
     let url = format!("http://{address}");
     let mut page = String::new();
     let _ = writeln!(page, "\nCedargate is running, with a demo catalog.\n");
@@ -15,21 +15,21 @@ pub(super) fn page(demo: &Demo, address: SocketAddr) -> String {
     let _ = writeln!(page, "  Key set   {url}/.well-known/jwks.json");
     let _ = writeln!(page, "  Health    {url}/health/ready\n");
     let _ = writeln!(page, "People (passwords of this data directory alone):\n");
-    for person in &demo.people {
+    for person in &demo.users {
         let password = person.password.reveal();
         let _ = writeln!(
             page,
             "  {:<8} {password}   {}",
             person.username.as_str(),
-            person.what
+            person.description
         );
     }
     let _ = writeln!(page, "\nDatasets:\n");
     for dataset in &demo.datasets {
         let _ = writeln!(page, "  {}  {}", dataset.id, dataset.title);
-        let _ = writeln!(page, "  {:36}  {}", "", dataset.what);
+        let _ = writeln!(page, "  {:36}  {}", "", dataset.description);
     }
-    commands(&mut page, demo, &url);
+    write_commands(&mut page, demo, &url);
     let _ = writeln!(
         page,
         "Stop with Ctrl-C; the next start keeps keys, passwords and catalog."
@@ -37,7 +37,7 @@ pub(super) fn page(demo: &Demo, address: SocketAddr) -> String {
     page
 }
 
-fn commands(page: &mut String, demo: &Demo, url: &str) {
+fn write_commands(page: &mut String, demo: &Demo, url: &str) {
     let find = |visibility| {
         demo.datasets.iter().find(|dataset| {
             dataset.visibility == visibility && dataset.record_status == RecordStatus::Published
@@ -47,7 +47,7 @@ fn commands(page: &mut String, demo: &Demo, url: &str) {
     else {
         return;
     };
-    let Some(member) = demo.people.iter().find(|person| person.is_member) else {
+    let Some(member) = demo.users.iter().find(|person| person.has_shared_role) else {
         return;
     };
     let read_token = "python3 -c 'import json,sys; print(json.load(sys.stdin)[\"token\"])'";

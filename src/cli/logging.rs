@@ -9,10 +9,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, Settings};
 
-use super::Failure;
+use super::CommandError;
 
 /// Starts logging as the settings say.
-pub(super) fn start(settings: &Settings) -> Result<(), Failure> {
+pub(super) fn start(settings: &Settings) -> Result<(), CommandError> {
     let filter = EnvFilter::new(settings.log_level.as_str());
     let is_json = match settings.log_format {
         LogFormat::Json => true,
@@ -33,5 +33,5 @@ pub(super) fn start(settings: &Settings) -> Result<(), Failure> {
             .with_writer(std::io::stderr);
         registry.with(layer).try_init()
     };
-    started.map_err(|error| Failure::new(format!("the log does not start: {error}")))
+    started.map_err(|error| CommandError::new(format!("the log does not start: {error}")))
 }

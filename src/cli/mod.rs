@@ -23,21 +23,21 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Settings, Sources};
+use crate::config::{SettingSources, Settings};
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
-use crate::policy::complexity::STACK_OF_DECISIONS;
+use crate::policy::complexity::DECISION_STACK_SIZE;
 
 /// Decides who may download what, and mints the tokens that open it.
 #[derive(Debug, Parser)]
 #[command(name = "cedargate", version, about, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
-    verb: Verb,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum Command {
     /// Start the server
     Serve {
         /// Create a demo catalog once, and print what to paste; listens on loopback only
@@ -46,25 +46,25 @@ enum Verb {
     },
     /// Work with the catalog of datasets, users and roles
     #[command(subcommand)]
-    Catalog(CatalogVerb),
+    Catalog(CatalogCommand),
     /// Work with users, on the database itself
     #[command(subcommand)]
-    User(UserVerb),
+    User(UserCommand),
     /// Look at datasets, on the database itself
     #[command(subcommand)]
-    Dataset(DatasetVerb),
+    Dataset(DatasetCommand),
     /// Share datasets, on the database itself
     #[command(subcommand)]
-    Share(ShareVerb),
+    Share(ShareCommand),
     /// Work with API keys
     #[command(subcommand)]
-    ApiKey(ApiKeyVerb),
+    ApiKey(ApiKeyCommand),
     /// Work with policies
     #[command(subcommand)]
-    Policy(PolicyVerb),
+    Policy(PolicyCommand),
     /// Work with the audit records
     #[command(subcommand)]
-    Audit(AuditVerb),
+    Audit(AuditCommand),
     /// Print the settings in force and where each comes from
     Config {
         /// Print JSON
@@ -79,7 +79,7 @@ enum Verb {
 }
 
 #[derive(Debug, Subcommand)]
-enum CatalogVerb {
+enum CatalogCommand {
     /// Make the catalog what a file says
     Apply {
         /// The catalog file
@@ -94,7 +94,7 @@ enum CatalogVerb {
 }
 
 #[derive(Debug, Subcommand)]
-enum UserVerb {
+enum UserCommand {
     /// Make a user and print its id; its password is asked for, or read from standard input
     Add(user::AddArguments),
     /// Print all users
@@ -121,7 +121,7 @@ enum UserVerb {
 }
 
 #[derive(Debug, Subcommand)]
-enum DatasetVerb {
+enum DatasetCommand {
     /// Print all datasets
     List {
         /// Print JSON
@@ -139,7 +139,7 @@ enum DatasetVerb {
 }
 
 #[derive(Debug, Subcommand)]
-enum ShareVerb {
+enum ShareCommand {
     /// Share a dataset with a user or a role
     Add(dataset::ShareArguments),
     /// Withdraw the share of a user or a role
@@ -147,13 +147,13 @@ enum ShareVerb {
 }
 
 #[derive(Debug, Subcommand)]
-enum ApiKeyVerb {
+enum ApiKeyCommand {
     /// Make a key and print it, this once
     Create(api_key::CreateArguments),
 }
 
 #[derive(Debug, Subcommand)]
-enum PolicyVerb {
+enum PolicyCommand {
     /// Parse and validate the policies, their cases and their invariants
     Check {
         /// The policy folder; the settings' one if left out
@@ -163,9 +163,9 @@ enum PolicyVerb {
         json: bool,
     },
     /// Tell what an edit changes over the whole catalog
-    Diff(policy::diff::Arguments),
+    Diff(policy::diff::DiffArguments),
     /// Tell why a principal may or may not do something to a dataset of the live catalog
-    Explain(policy::explain::Arguments),
+    Explain(policy::explain::ExplainArguments),
     /// Run the case files beside the policies
     Test(policy::test::TestArguments),
     /// Prove the invariants for all possible requests; needs cvc5
@@ -181,37 +181,37 @@ enum PolicyVerb {
 }
 
 #[derive(Debug, Subcommand)]
-enum AuditVerb {
+enum AuditCommand {
     /// Print all audit records as JSON Lines, oldest first
     Export,
 }
 
 /// How a verb ended, if not badly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
+enum ExitStatus {
     /// It did what it was asked.
-    Done,
+    Success,
     /// It checked, and the answer is no.
-    No,
+    CheckFailed,
 }
 
 /// Why a verb failed, for a person.
 #[derive(Debug)]
-struct Failure {
+struct CommandError {
     /// What went wrong; may have several lines.
-    error: String,
+    message: String,
     /// What to do about it.
     hint: Option<String>,
     /// The exit code.
-    code: u8,
+    exit_code: u8,
 }
 
-impl Failure {
+impl CommandError {
     fn new(error: impl std::fmt::Display) -> Self {
         Self {
-            error: error.to_string(),
+            message: error.to_string(),
             hint: None,
-            code: 1,
+            exit_code: 1,
         }
     }
 
@@ -227,92 +227,96 @@ impl Failure {
 #[must_use]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let ended = Sources::of_process()
+    let ended = SettingSources::from_process()
         .and_then(|sources| Settings::load(&sources))
-        .map_err(|error| Failure {
-            error: error.to_string(),
+        .map_err(|error| CommandError {
+            message: error.to_string(),
             hint: error.hint(),
-            code: 2,
+            exit_code: 2,
         })
-        .and_then(|settings| perform(arguments.verb, &settings));
+        .and_then(|settings| dispatch(arguments.command, &settings));
     match ended {
-        Ok(Ending::Done) => ExitCode::SUCCESS,
-        Ok(Ending::No) => ExitCode::from(3),
+        Ok(ExitStatus::Success) => ExitCode::SUCCESS,
+        Ok(ExitStatus::CheckFailed) => ExitCode::from(3),
         Err(failure) => {
-            print::error(&failure.error);
+            print::error(&failure.message);
             if let Some(hint) = &failure.hint {
                 print::hint(hint);
             }
-            ExitCode::from(failure.code)
+            ExitCode::from(failure.exit_code)
         }
     }
 }
 
-fn perform(verb: Verb, settings: &Settings) -> Result<Ending, Failure> {
+fn dispatch(verb: Command, settings: &Settings) -> Result<ExitStatus, CommandError> {
     match verb {
-        Verb::Config { json, markdown } => config::show(settings, json, markdown),
-        Verb::Policy(PolicyVerb::Check { dir, json }) => {
+        Command::Config { json, markdown } => config::run(settings, json, markdown),
+        Command::Policy(PolicyCommand::Check { dir, json }) => {
             policy::check::run(settings, dir.as_deref(), json)
         }
-        Verb::Policy(PolicyVerb::Test(arguments)) => policy::test::run(settings, &arguments),
-        Verb::Policy(PolicyVerb::Prove(arguments)) => policy::prove::run(settings, &arguments),
-        Verb::Policy(PolicyVerb::Format { dir, check }) => {
+        Command::Policy(PolicyCommand::Test(arguments)) => policy::test::run(settings, &arguments),
+        Command::Policy(PolicyCommand::Prove(arguments)) => {
+            policy::prove::run(settings, &arguments)
+        }
+        Command::Policy(PolicyCommand::Format { dir, check }) => {
             policy::format::run(settings, dir.as_deref(), check)
         }
-        Verb::Policy(PolicyVerb::Diff(arguments)) => {
-            in_runtime(policy::diff::show(settings, arguments))
+        Command::Policy(PolicyCommand::Diff(arguments)) => {
+            block_on(policy::diff::run(settings, arguments))
         }
-        Verb::Policy(PolicyVerb::Explain(arguments)) => {
-            in_runtime(policy::explain::show(settings, arguments))
+        Command::Policy(PolicyCommand::Explain(arguments)) => {
+            block_on(policy::explain::run(settings, arguments))
         }
-        Verb::Serve { demo } => {
+        Command::Serve { demo } => {
             logging::start(settings)?;
-            in_runtime(serve::serve(settings, demo))
+            block_on(serve::run(settings, demo))
         }
-        Verb::Catalog(CatalogVerb::Apply { file, prune, json }) => {
-            in_runtime(catalog::apply(settings, &file, prune, json))
+        Command::Catalog(CatalogCommand::Apply { file, prune, json }) => {
+            block_on(catalog::apply(settings, &file, prune, json))
         }
-        Verb::User(verb) => in_runtime(administer_users(settings, verb)),
-        Verb::Dataset(DatasetVerb::List { json }) => in_runtime(dataset::list(settings, json)),
-        Verb::Dataset(DatasetVerb::Show { id, json }) => {
-            in_runtime(dataset::show(settings, id, json))
+        Command::User(verb) => block_on(dispatch_user(settings, verb)),
+        Command::Dataset(DatasetCommand::List { json }) => block_on(dataset::list(settings, json)),
+        Command::Dataset(DatasetCommand::Show { id, json }) => {
+            block_on(dataset::show(settings, id, json))
         }
-        Verb::Share(ShareVerb::Add(arguments)) => {
-            in_runtime(dataset::share(settings, arguments, true))
+        Command::Share(ShareCommand::Add(arguments)) => {
+            block_on(dataset::share(settings, arguments, true))
         }
-        Verb::Share(ShareVerb::Remove(arguments)) => {
-            in_runtime(dataset::share(settings, arguments, false))
+        Command::Share(ShareCommand::Remove(arguments)) => {
+            block_on(dataset::share(settings, arguments, false))
         }
-        Verb::ApiKey(ApiKeyVerb::Create(arguments)) => {
-            in_runtime(api_key::create(settings, arguments))
+        Command::ApiKey(ApiKeyCommand::Create(arguments)) => {
+            block_on(api_key::create(settings, arguments))
         }
-        Verb::Audit(AuditVerb::Export) => in_runtime(audit::export(settings)),
-        Verb::Openapi => in_runtime(openapi::show(settings)),
+        Command::Audit(AuditCommand::Export) => block_on(audit::export(settings)),
+        Command::Openapi => block_on(openapi::run(settings)),
     }
 }
 
-async fn administer_users(settings: &Settings, verb: UserVerb) -> Result<Ending, Failure> {
+async fn dispatch_user(settings: &Settings, verb: UserCommand) -> Result<ExitStatus, CommandError> {
     match verb {
-        UserVerb::Add(arguments) => user::add(settings, arguments).await,
-        UserVerb::List { json } => user::list(settings, json).await,
-        UserVerb::Disable { name } => user::set_disabled(settings, &name, true).await,
-        UserVerb::Enable { name } => user::set_disabled(settings, &name, false).await,
-        UserVerb::Password { name } => user::set_password(settings, &name).await,
+        UserCommand::Add(arguments) => user::add(settings, arguments).await,
+        UserCommand::List { json } => user::list(settings, json).await,
+        UserCommand::Disable { name } => user::set_disabled(settings, &name, true).await,
+        UserCommand::Enable { name } => user::set_disabled(settings, &name, false).await,
+        UserCommand::Password { name } => user::set_password(settings, &name).await,
     }
 }
 
 /// Prints the one thing that a verb has to show, and is done.
-fn show(text: impl std::fmt::Display) -> Result<Ending, Failure> {
+fn print_data(text: impl std::fmt::Display) -> Result<ExitStatus, CommandError> {
     print::data(text)
-        .map(|()| Ending::Done)
-        .map_err(|error| Failure::new(format!("standard output cannot be written: {error}")))
+        .map(|()| ExitStatus::Success)
+        .map_err(|error| CommandError::new(format!("standard output cannot be written: {error}")))
 }
 
-fn in_runtime(work: impl Future<Output = Result<Ending, Failure>>) -> Result<Ending, Failure> {
+fn block_on(
+    work: impl Future<Output = Result<ExitStatus, CommandError>>,
+) -> Result<ExitStatus, CommandError> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .thread_stack_size(STACK_OF_DECISIONS)
+        .thread_stack_size(DECISION_STACK_SIZE)
         .build()
-        .map_err(|error| Failure::new(format!("the runtime does not start: {error}")))?
+        .map_err(|error| CommandError::new(format!("the runtime does not start: {error}")))?
         .block_on(work)
 }

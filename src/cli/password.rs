@@ -10,83 +10,86 @@ use zeroize::Zeroizing;
 
 use crate::domain::name::Username;
 use crate::domain::secret::Secret;
-use crate::service::identity::password::{LONGEST_PASSWORD, check_new_password};
+use crate::service::identity::password::{MAX_PASSWORD_LENGTH, check_new_password};
 
-use super::{Failure, print};
+use super::{CommandError, print};
 
 /// Reads a new password for a user.
-pub(super) fn read(name: &Username) -> Result<Secret<String>, Failure> {
+pub(super) fn read_new_password(name: &Username) -> Result<Secret<String>, CommandError> {
     let password = if io::stdin().is_terminal() {
-        typed(name)?
+        read_from_terminal(name)?
     } else {
-        piped(io::stdin().lock())?
+        read_from_pipe(io::stdin().lock())?
     };
-    check_new_password(&password).map_err(Failure::new)?;
+    check_new_password(&password).map_err(CommandError::new)?;
     Ok(password)
 }
 
-fn typed(name: &Username) -> Result<Secret<String>, Failure> {
-    let _silence = Silence::fall().map_err(|error| unreadable(&error))?;
-    let once = asked(&format!("new password of {name}: "))?;
-    check_new_password(&once).map_err(Failure::new)?;
-    let again = asked("the same again: ")?;
+fn read_from_terminal(name: &Username) -> Result<Secret<String>, CommandError> {
+    let _silence = EchoOff::new().map_err(|error| read_error(&error))?;
+    let once = prompt_password(&format!("new password of {name}: "))?;
+    check_new_password(&once).map_err(CommandError::new)?;
+    let again = prompt_password("the same again: ")?;
     if once.reveal() != again.reveal() {
-        return Err(Failure::new("the two passwords differ"));
+        return Err(CommandError::new("the two passwords differ"));
     }
     Ok(once)
 }
 
-fn asked(prompt: &str) -> Result<Secret<String>, Failure> {
+fn prompt_password(prompt: &str) -> Result<Secret<String>, CommandError> {
     print::prompt(prompt);
     rpassword::read_password()
         .map(Secret::new)
-        .map_err(|error| unreadable(&error))
+        .map_err(|error| read_error(&error))
 }
 
-fn unreadable(error: &io::Error) -> Failure {
-    Failure::new(format!("the password cannot be read: {error}"))
+fn read_error(error: &io::Error) -> CommandError {
+    CommandError::new(format!("the password cannot be read: {error}"))
 }
 
 /// The terminal, as long as it does not show what is typed.
 ///
 /// rpassword hides what is typed while it reads. Whoever answers at the sight of the question, a
 /// program most likely, may be faster than that, so the terminal falls silent before it asks.
-struct Silence {
+struct EchoOff {
     terminal: File,
-    before: Termios,
+    original: Termios,
 }
 
-impl Silence {
-    fn fall() -> io::Result<Self> {
+impl EchoOff {
+    fn new() -> io::Result<Self> {
         let terminal = File::open("/dev/tty")?;
         let before = tcgetattr(&terminal)?;
         let mut silent = before.clone();
         silent.local_modes.remove(LocalModes::ECHO);
         tcsetattr(&terminal, OptionalActions::Now, &silent)?;
-        Ok(Self { terminal, before })
+        Ok(Self {
+            terminal,
+            original: before,
+        })
     }
 }
 
-impl Drop for Silence {
+impl Drop for EchoOff {
     fn drop(&mut self) {
         // Nothing is left to be done about a terminal that went away.
-        tcsetattr(&self.terminal, OptionalActions::Now, &self.before).ok();
+        tcsetattr(&self.terminal, OptionalActions::Now, &self.original).ok();
     }
 }
 
 /// The first line, without its end.
-fn piped(from: impl BufRead) -> Result<Secret<String>, Failure> {
+fn read_from_pipe(from: impl BufRead) -> Result<Secret<String>, CommandError> {
     // One byte more than the longest password with its line end tells that it is too long.
-    let most = u64::try_from(LONGEST_PASSWORD).unwrap_or(u64::MAX);
+    let most = u64::try_from(MAX_PASSWORD_LENGTH).unwrap_or(u64::MAX);
     let mut line = Zeroizing::new(String::new());
     from.take(most.saturating_add(3))
         .read_line(&mut line)
-        .map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?;
+        .map_err(|error| CommandError::new(format!("standard input cannot be read: {error}")))?;
     let text = line.strip_suffix('\n').unwrap_or(&line);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
         return Err(
-            Failure::new("there is no password on standard input").with_hint(
+            CommandError::new("there is no password on standard input").with_hint(
                 "send it as one line; cedargate user add NAME --no-password makes a user without one",
             ),
         );
@@ -101,20 +104,20 @@ mod tests {
     #[test]
     fn a_password_is_the_first_line_without_its_end() {
         for text in ["correct horse\n", "correct horse\r\nmore", "correct horse"] {
-            let read = piped(text.as_bytes()).unwrap();
+            let read = read_from_pipe(text.as_bytes()).unwrap();
             assert_eq!(read.reveal(), "correct horse");
         }
-        assert_eq!(piped(" a \n".as_bytes()).unwrap().reveal(), " a ");
-        assert!(piped("".as_bytes()).is_err());
-        assert!(piped("\n".as_bytes()).is_err());
+        assert_eq!(read_from_pipe(" a \n".as_bytes()).unwrap().reveal(), " a ");
+        assert!(read_from_pipe("".as_bytes()).is_err());
+        assert!(read_from_pipe("\n".as_bytes()).is_err());
     }
 
     #[test]
     fn a_line_without_end_is_not_read_to_its_end() {
-        let read = piped(io::BufReader::new(io::repeat(b'a'))).unwrap();
+        let read = read_from_pipe(io::BufReader::new(io::repeat(b'a'))).unwrap();
         assert!(check_new_password(&read).is_err());
-        let longest = format!("{}\r\n", "a".repeat(LONGEST_PASSWORD));
-        let read = piped(longest.as_bytes()).unwrap();
+        let longest = format!("{}\r\n", "a".repeat(MAX_PASSWORD_LENGTH));
+        let read = read_from_pipe(longest.as_bytes()).unwrap();
         assert!(check_new_password(&read).is_ok());
     }
 }

@@ -93,9 +93,9 @@ mod tests {
     use super::*;
 
     /// An output that answers every write with an error of one kind.
-    struct Failing(ErrorKind);
+    struct FailingWriter(ErrorKind);
 
-    impl Write for Failing {
+    impl Write for FailingWriter {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
             Err(self.0.into())
         }
@@ -114,8 +114,8 @@ mod tests {
 
     #[test]
     fn a_reader_that_went_away_is_no_error_but_a_full_disk_is() {
-        assert!(write_data(Failing(ErrorKind::BrokenPipe), &"x").is_ok());
-        assert!(write_data(Failing(ErrorKind::StorageFull), &"x").is_err());
+        assert!(write_data(FailingWriter(ErrorKind::BrokenPipe), &"x").is_ok());
+        assert!(write_data(FailingWriter(ErrorKind::StorageFull), &"x").is_err());
     }
 
     #[test]

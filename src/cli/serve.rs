@@ -11,24 +11,24 @@ use crate::app::{App, AppError, Stores};
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::service::catalog::demo;
-use crate::service::policies::reload::PolicyReload;
-use crate::service::tokens::sealing_key_file::SealingError;
+use crate::service::policies::reload::PolicyReloader;
+use crate::service::tokens::sealing_key_file::SealingKeyFileError;
 
-use super::{Ending, Failure, demo as demo_page, print};
+use super::{CommandError, ExitStatus, demo as demo_page, print};
 
 /// Serves until SIGTERM or SIGINT.
-pub(super) async fn serve(settings: &Settings, is_demo: bool) -> Result<Ending, Failure> {
+pub(super) async fn run(settings: &Settings, is_demo: bool) -> Result<ExitStatus, CommandError> {
     let address = settings.listen;
     if is_demo && !address.ip().is_loopback() {
         return Err(
-            Failure::new(format!("the demo does not listen on {address}")).with_hint(
+            CommandError::new(format!("the demo does not listen on {address}")).with_hint(
                 "its passwords are printed and its people invented: set CEDARGATE_LISTEN to a \
              loopback address such as 127.0.0.1:8080",
             ),
         );
     }
     let clock = Clock::system();
-    let stores = Stores::open(settings).await.map_err(explain)?;
+    let stores = Stores::open(settings).await.map_err(app_error)?;
     let demo = if is_demo {
         let Stores {
             database,
@@ -40,10 +40,12 @@ pub(super) async fn serve(settings: &Settings, is_demo: bool) -> Result<Ending, 
     } else {
         None
     };
-    let demo = demo.transpose().map_err(Failure::new)?;
-    let app = App::open(settings, stores, clock).await.map_err(explain)?;
+    let demo = demo.transpose().map_err(CommandError::new)?;
+    let app = App::open(settings, stores, clock)
+        .await
+        .map_err(app_error)?;
     let listener = listen(address).await?;
-    let address = listener.local_addr().map_err(Failure::new)?;
+    let address = listener.local_addr().map_err(CommandError::new)?;
     tracing::info!(
         %address,
         issuer = settings.issuer,
@@ -62,30 +64,30 @@ pub(super) async fn serve(settings: &Settings, is_demo: bool) -> Result<Ending, 
         );
     }
     if let Some(demo) = &demo {
-        print::data(demo_page::page(demo, address)).map_err(Failure::new)?;
+        print::data(demo_page::render(demo, address)).map_err(CommandError::new)?;
     }
     reload_on_hangup(Arc::clone(app.policies()))?;
     let is_drained = app.serve(listener, stop_signal()?).await;
     if is_drained {
         tracing::info!("stopped");
-        Ok(Ending::Done)
+        Ok(ExitStatus::Success)
     } else {
-        Err(Failure::new(
+        Err(CommandError::new(
             "some requests were still in flight when the time to end them was over",
         ))
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
     TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(format!("cannot listen on {address}: {error}"))
+        CommandError::new(format!("cannot listen on {address}: {error}"))
             .with_hint("set CEDARGATE_LISTEN to another address, such as 127.0.0.1:8081")
     })
 }
 
 /// Loads the policies anew at each SIGHUP; the log says what that came to.
-fn reload_on_hangup(policies: Arc<PolicyReload>) -> Result<(), Failure> {
-    let mut hangup = signal(SignalKind::hangup()).map_err(Failure::new)?;
+fn reload_on_hangup(policies: Arc<PolicyReloader>) -> Result<(), CommandError> {
+    let mut hangup = signal(SignalKind::hangup()).map_err(CommandError::new)?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             match policies.reload().await {
@@ -96,7 +98,7 @@ fn reload_on_hangup(policies: Arc<PolicyReload>) -> Result<(), Failure> {
                     "policies reloaded"
                 ),
                 Ok(Err(edit)) => tracing::error!(
-                    reasons = ?edit.why.lines(),
+                    reasons = ?edit.reason.lines(),
                     "policies not reloaded: the edit is refused"
                 ),
                 Err(error) => tracing::error!(%error, "policies not reloaded"),
@@ -107,9 +109,9 @@ fn reload_on_hangup(policies: Arc<PolicyReload>) -> Result<(), Failure> {
 }
 
 /// Cancelled at the first SIGTERM or SIGINT.
-fn stop_signal() -> Result<CancellationToken, Failure> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::new)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::new)?;
+fn stop_signal() -> Result<CancellationToken, CommandError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::new)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::new)?;
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     tokio::spawn(async move {
@@ -124,10 +126,10 @@ fn stop_signal() -> Result<CancellationToken, Failure> {
 }
 
 /// An error of the start, with its diagnostics in full where it has any.
-pub(super) fn explain(error: AppError) -> Failure {
+pub(super) fn app_error(error: AppError) -> CommandError {
     let hint = match &error {
-        AppError::Bundle(bundle) => return super::policy::broken(bundle),
-        AppError::Sealing(SealingError::Exposed { path, .. }) => {
+        AppError::Bundle(bundle) => return super::policy::bundle_error(bundle),
+        AppError::Sealing(SealingKeyFileError::Exposed { path, .. }) => {
             Some(format!("chmod 600 {}", path.display()))
         }
         AppError::Keys(_) => Some(
@@ -137,8 +139,8 @@ pub(super) fn explain(error: AppError) -> Failure {
         ),
         _ => None,
     };
-    Failure {
+    CommandError {
         hint,
-        ..Failure::new(error)
+        ..CommandError::new(error)
     }
 }

@@ -14,14 +14,14 @@ use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::{Tags, User};
 use crate::service::administration::Administration;
 use crate::service::administration::user_input::NewUser;
-use crate::service::administration::users::KnownUser;
+use crate::service::administration::users::UserAccount;
 use crate::service::catalog::did_you_mean;
 use crate::service::error::ServiceError;
-use crate::service::identity::request_context::Visitor;
-use crate::service::pagination::LONGEST_PAGE;
+use crate::service::identity::request_context::RequestContext;
+use crate::service::pagination::MAX_PAGE_SIZE;
 use crate::storage::{Database, UserFilter};
 
-use super::{Ending, Failure, password, print, serve};
+use super::{CommandError, ExitStatus, password, print, serve};
 
 /// What `user add` is asked for.
 #[derive(Debug, clap::Args)]
@@ -43,11 +43,14 @@ pub(super) struct AddArguments {
 }
 
 /// Makes a user and prints its id.
-pub(super) async fn add(settings: &Settings, arguments: AddArguments) -> Result<Ending, Failure> {
-    let place = Place::open(settings).await?;
+pub(super) async fn add(
+    settings: &Settings,
+    arguments: AddArguments,
+) -> Result<ExitStatus, CommandError> {
+    let place = LocalAdministration::open(settings).await?;
     let mut roles: BTreeSet<RoleName> = arguments.role.into_iter().collect();
     if arguments.admin {
-        roles.insert(ADMIN_ROLE.parse().map_err(Failure::new)?);
+        roles.insert(ADMIN_ROLE.parse().map_err(CommandError::new)?);
     }
     let name = arguments.name;
     if let Some(issuer) = &arguments.issuer
@@ -55,14 +58,14 @@ pub(super) async fn add(settings: &Settings, arguments: AddArguments) -> Result<
     {
         let error = format!("no outside issuer {issuer} is configured");
         let hint = "[[issuers]] in cedargate.toml names them, and CEDARGATE_ISSUERS";
-        return Err(Failure::new(error).with_hint(hint));
+        return Err(CommandError::new(error).with_hint(hint));
     }
     // Before anybody types a password for nothing.
     place.check_roles(&roles).await?;
-    let taken = place.database.find_login(&name).await;
-    if taken.map_err(Failure::new)?.is_some() {
+    let taken = place.database.find_user_by_username(&name).await;
+    if taken.map_err(CommandError::new)?.is_some() {
         return Err(
-            Failure::new(format!("the user name {name} is taken")).with_hint(format!(
+            CommandError::new(format!("the user name {name} is taken")).with_hint(format!(
                 "cedargate user password {name} gives it a password"
             )),
         );
@@ -70,7 +73,7 @@ pub(super) async fn add(settings: &Settings, arguments: AddArguments) -> Result<
     let password = if arguments.no_password || arguments.issuer.is_some() {
         None
     } else {
-        Some(password::read(&name)?)
+        Some(password::read_new_password(&name)?)
     };
     let wish = NewUser {
         username: name.clone(),
@@ -80,22 +83,22 @@ pub(super) async fn add(settings: &Settings, arguments: AddArguments) -> Result<
         is_disabled: false,
         password,
     };
-    let visitor = Visitor::at_command_line();
+    let visitor = RequestContext::local();
     let made = place.administration.create_user(&visitor, wish).await;
-    let made = made.map_err(failed)?;
+    let made = made.map_err(service_error)?;
     place.database.close().await;
     print::note(format!("made the user {name}, with this id:"));
-    super::show(made.user.id)
+    super::print_data(made.user.id)
 }
 
 /// Prints all users.
-pub(super) async fn list(settings: &Settings, is_json: bool) -> Result<Ending, Failure> {
-    let place = Place::open(settings).await?;
+pub(super) async fn list(settings: &Settings, is_json: bool) -> Result<ExitStatus, CommandError> {
+    let place = LocalAdministration::open(settings).await?;
     let users = place.all_users().await?;
     place.database.close().await;
     if is_json {
-        let rows: Vec<_> = users.iter().map(row).collect();
-        return super::show(serde_json::to_string_pretty(&rows).map_err(Failure::new)?);
+        let rows: Vec<_> = users.iter().map(user_json).collect();
+        return super::print_data(serde_json::to_string_pretty(&rows).map_err(CommandError::new)?);
     }
     let mut table = Table::new();
     table
@@ -117,7 +120,7 @@ pub(super) async fn list(settings: &Settings, is_json: bool) -> Result<Ending, F
             known.user.id.to_string(),
         ]);
     }
-    super::show(table.trim_fmt())
+    super::print_data(table.trim_fmt())
 }
 
 /// Disables a user, or enables it again.
@@ -125,11 +128,11 @@ pub(super) async fn set_disabled(
     settings: &Settings,
     name: &Username,
     is_disabled: bool,
-) -> Result<Ending, Failure> {
-    let place = Place::open(settings).await?;
-    let user = find(&place.database, name).await?;
-    let visitor = Visitor::at_command_line();
-    let changed = place.administration.change_user(
+) -> Result<ExitStatus, CommandError> {
+    let place = LocalAdministration::open(settings).await?;
+    let user = find_user(&place.database, name).await?;
+    let visitor = RequestContext::local();
+    let changed = place.administration.update_user(
         &visitor,
         user.id,
         |_| true,
@@ -140,43 +143,49 @@ pub(super) async fn set_disabled(
             })
         },
     );
-    changed.await.map_err(failed)?;
+    changed.await.map_err(service_error)?;
     place.database.close().await;
     print::note(if is_disabled {
         format!("{name} is disabled: what it shows opens nothing, within a second everywhere")
     } else {
         format!("{name} is enabled: its API keys open again, and it may sign in")
     });
-    Ok(Ending::Done)
+    Ok(ExitStatus::Success)
 }
 
 /// Gives a user a password.
-pub(super) async fn set_password(settings: &Settings, name: &Username) -> Result<Ending, Failure> {
-    let place = Place::open(settings).await?;
-    let user = find(&place.database, name).await?;
-    let password = password::read(name)?;
-    let visitor = Visitor::at_command_line();
+pub(super) async fn set_password(
+    settings: &Settings,
+    name: &Username,
+) -> Result<ExitStatus, CommandError> {
+    let place = LocalAdministration::open(settings).await?;
+    let user = find_user(&place.database, name).await?;
+    let password = password::read_new_password(name)?;
+    let visitor = RequestContext::local();
     let set = place
         .administration
         .set_password(&visitor, user.id, Some(password));
-    set.await.map_err(failed)?;
+    set.await.map_err(service_error)?;
     place.database.close().await;
     print::note(format!(
         "{name} has a new password, and its sessions have ended"
     ));
-    Ok(Ending::Done)
+    Ok(ExitStatus::Success)
 }
 
 /// The user of a name, or a failure that says who may be meant.
-pub(super) async fn find(database: &Database, name: &Username) -> Result<User, Failure> {
-    let found = database.find_login(name).await.map_err(Failure::new)?;
+pub(super) async fn find_user(database: &Database, name: &Username) -> Result<User, CommandError> {
+    let found = database
+        .find_user_by_username(name)
+        .await
+        .map_err(CommandError::new)?;
     if let Some(login) = found {
         return Ok(login.user);
     }
-    let catalog = database.read_catalog().await.map_err(Failure::new)?;
+    let catalog = database.read_catalog().await.map_err(CommandError::new)?;
     let known = catalog.users.iter();
     let known = known.map(|record| record.user.username.as_str());
-    let failure = Failure::new(format!("there is no user {name}"));
+    let failure = CommandError::new(format!("there is no user {name}"));
     Err(match did_you_mean(name.as_str(), known) {
         Some(advice) => failure.with_hint(advice),
         None => failure.with_hint("cedargate user list tells who there is"),
@@ -184,20 +193,20 @@ pub(super) async fn find(database: &Database, name: &Username) -> Result<User, F
 }
 
 /// The database, and administration without a guard.
-struct Place {
+struct LocalAdministration {
     database: Database,
     administration: Administration,
 }
 
-impl Place {
-    async fn open(settings: &Settings) -> Result<Self, Failure> {
+impl LocalAdministration {
+    async fn open(settings: &Settings) -> Result<Self, CommandError> {
         let Stores {
             database,
             files,
             passwords,
-        } = Stores::open(settings).await.map_err(serve::explain)?;
+        } = Stores::open(settings).await.map_err(serve::app_error)?;
         let administration =
-            Administration::at_command_line(database.clone(), files, passwords, Clock::system());
+            Administration::local(database.clone(), files, passwords, Clock::system());
         Ok(Self {
             database,
             administration,
@@ -205,17 +214,17 @@ impl Place {
     }
 
     /// All users, by name.
-    async fn all_users(&self) -> Result<Vec<KnownUser>, Failure> {
-        let visitor = Visitor::at_command_line();
+    async fn all_users(&self) -> Result<Vec<UserAccount>, CommandError> {
+        let visitor = RequestContext::local();
         let filter = UserFilter::default();
         let mut users = Vec::new();
         let mut after: Option<UserId> = None;
         loop {
             let page = self
                 .administration
-                .list_users(&visitor, &filter, after, LONGEST_PAGE);
-            let page = page.await.map_err(failed)?;
-            after = page.next(|known| known.user.id);
+                .list_users(&visitor, &filter, after, MAX_PAGE_SIZE);
+            let page = page.await.map_err(service_error)?;
+            after = page.next_cursor(|known| known.user.id);
             users.extend(page.items);
             if after.is_none() {
                 users.sort_by(|one, other| one.user.username.cmp(&other.user.username));
@@ -224,13 +233,22 @@ impl Place {
         }
     }
 
-    async fn check_roles(&self, roles: &BTreeSet<RoleName>) -> Result<(), Failure> {
+    async fn check_roles(&self, roles: &BTreeSet<RoleName>) -> Result<(), CommandError> {
         for role in roles {
-            if self.database.has_role(role).await.map_err(Failure::new)? {
+            if self
+                .database
+                .has_role(role)
+                .await
+                .map_err(CommandError::new)?
+            {
                 continue;
             }
-            let catalog = self.database.read_catalog().await.map_err(Failure::new)?;
-            let failure = Failure::new(format!("there is no role {role}"));
+            let catalog = self
+                .database
+                .read_catalog()
+                .await
+                .map_err(CommandError::new)?;
+            let failure = CommandError::new(format!("there is no role {role}"));
             let known = catalog.roles.iter().map(RoleName::as_str);
             return Err(match did_you_mean(role.as_str(), known) {
                 Some(advice) => failure.with_hint(advice),
@@ -243,7 +261,7 @@ impl Place {
     }
 }
 
-fn row(known: &KnownUser) -> Value {
+fn user_json(known: &UserAccount) -> Value {
     json!({
         "id": known.user.id,
         "username": known.user.username,
@@ -255,8 +273,8 @@ fn row(known: &KnownUser) -> Value {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-fn failed(error: ServiceError) -> Failure {
-    let failure = Failure::new(app::tell(&error));
+fn service_error(error: ServiceError) -> CommandError {
+    let failure = CommandError::new(app::error_chain(&error));
     match error {
         ServiceError::Conflict {
             field: "is_disabled",

@@ -18,7 +18,7 @@ pub enum AllowedOrigins {
 
 impl AllowedOrigins {
     /// Reads a list of origins or a single `*`.
-    pub(super) fn read(list: &[String]) -> Option<Self> {
+    pub(super) fn parse(list: &[String]) -> Option<Self> {
         if let [star] = list
             && star == "*"
         {
@@ -42,26 +42,27 @@ impl fmt::Display for AllowedOrigins {
 
 /// Says whether a browser would write this text into an `Origin` header (RFC 6454 section 6.2).
 fn is_origin(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| is_web(&url) && url.origin().ascii_serialization() == text)
+    Url::parse(text)
+        .is_ok_and(|url| is_http_url(&url) && url.origin().ascii_serialization() == text)
 }
 
-fn is_web(url: &Url) -> bool {
+fn is_http_url(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host()
 }
 
 /// Says whether a text can be an issuer: RFC 8414 section 2, with `http` allowed for local use.
 pub(super) fn is_issuer(text: &str) -> bool {
     let is_plain = text.bytes().all(|c| c.is_ascii_graphic()) && !text.contains(['?', '#', '@']);
-    is_plain && !text.ends_with('/') && Url::parse(text).is_ok_and(|url| is_web(&url))
+    is_plain && !text.ends_with('/') && Url::parse(text).is_ok_and(|url| is_http_url(&url))
 }
 
 /// Says whether a text can be an outside issuer (`OpenID` Connect Discovery section 4); it may end in a
 /// slash. What is fetched from it must be `https`, unless it is on this machine.
-pub(super) fn is_outside_issuer(text: &str, is_fetched: bool) -> bool {
+pub(super) fn is_external_issuer(text: &str, is_fetched: bool) -> bool {
     let is_plain = text.bytes().all(|c| c.is_ascii_graphic()) && !text.contains(['?', '#', '@']);
     is_plain
         && Url::parse(text).is_ok_and(|url| {
-            is_web(&url) && (!is_fetched || url.scheme() == "https" || is_loopback(&url))
+            is_http_url(&url) && (!is_fetched || url.scheme() == "https" || is_loopback(&url))
         })
 }
 
@@ -76,7 +77,7 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 /// Reads a block such as `10.0.0.0/8`, or one address as the block that holds it alone.
-pub(super) fn address_block(text: &str) -> Option<IpNet> {
+pub(super) fn parse_ip_block(text: &str) -> Option<IpNet> {
     let block = text.parse::<IpNet>().ok();
     block
         .map(|block| block.trunc())
@@ -209,7 +210,7 @@ mod tests {
     #[test]
     fn origins_are_written_as_browsers_write_them() {
         let read = |list: &[&str]| {
-            AllowedOrigins::read(
+            AllowedOrigins::parse(
                 &list
                     .iter()
                     .map(|text| (*text).to_owned())
@@ -235,16 +236,16 @@ mod tests {
     #[test]
     fn blocks_and_single_addresses_are_read() {
         assert_eq!(
-            address_block("10.1.2.3/8").unwrap().to_string(),
+            parse_ip_block("10.1.2.3/8").unwrap().to_string(),
             "10.0.0.0/8"
         );
         assert_eq!(
-            address_block("127.0.0.1").unwrap().to_string(),
+            parse_ip_block("127.0.0.1").unwrap().to_string(),
             "127.0.0.1/32"
         );
-        assert_eq!(address_block("fd00::/8").unwrap().to_string(), "fd00::/8");
-        assert_eq!(address_block("10.0.0.0/33"), None);
-        assert_eq!(address_block("proxy"), None);
+        assert_eq!(parse_ip_block("fd00::/8").unwrap().to_string(), "fd00::/8");
+        assert_eq!(parse_ip_block("10.0.0.0/33"), None);
+        assert_eq!(parse_ip_block("proxy"), None);
     }
 
     #[test]

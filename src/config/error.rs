@@ -10,7 +10,7 @@ use super::origin::Origin;
 pub enum ConfigError {
     /// The working directory is gone.
     #[error("cannot tell the working directory: {source}")]
-    NoDirectory {
+    NoWorkingDirectory {
         /// What the system said.
         source: io::Error,
     },
@@ -30,7 +30,7 @@ pub enum ConfigError {
     },
     /// The file is no TOML.
     #[error("{}, line {line}: {message}", path.display())]
-    NotToml {
+    InvalidToml {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
@@ -58,7 +58,7 @@ pub enum ConfigError {
     },
     /// A setting has a value of a wrong type, of a wrong form or out of bounds.
     #[error("the setting {setting} ({origin}) is {given}: expected {expected}")]
-    WrongValue {
+    InvalidValue {
         /// The name of the setting.
         setting: &'static str,
         /// Where its value came from.
@@ -70,7 +70,7 @@ pub enum ConfigError {
     },
     /// A table of the setting `issuers` cannot be used.
     #[error("the setting issuers ({origin}), table {number}: {problem}")]
-    WrongIssuer {
+    InvalidIssuer {
         /// Where its value came from.
         origin: Origin,
         /// Which table it is, from 1.

@@ -1,6 +1,6 @@
 //! Outside issuers: the tables of the setting `issuers`, read and checked.
 //!
-//! This module refuses to know tokens; [`OutsideIssuer`] says what comes of a table.
+//! This module refuses to know tokens; [`ExternalIssuer`] says what comes of a table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,26 +10,26 @@ use serde::Deserialize;
 
 use super::address;
 use super::error::ConfigError;
-use super::reading::Reading;
+use super::reading::SettingsReader;
 use super::setting;
-use crate::domain::issuer::{Admission, Algorithm, MOST_ISSUERS, OutsideIssuer};
+use crate::domain::issuer::{Algorithm, ExternalIssuer, MAX_ISSUERS, UserProvisioning};
 
 /// The most mapped roles, and the most mapped claims, of one issuer.
-const MOST_MAPPED: usize = 256;
+const MAX_MAPPINGS: usize = 256;
 
 /// The longest issuer, audience, word for a role and key of a tag, in bytes.
-const LONGEST_TEXT: usize = 255;
+const MAX_TEXT_LENGTH: usize = 255;
 
 /// The algorithms that are accepted if a table does not say.
-const USUAL_ALGORITHMS: [Algorithm; 2] = [Algorithm::Rs256, Algorithm::Es256];
+const DEFAULT_ALGORITHMS: [Algorithm; 2] = [Algorithm::Rs256, Algorithm::Es256];
 
 /// The claim of the user name if a table does not say (`OpenID` Connect Core section 5.1).
-const USUAL_USERNAME_CLAIM: &str = "preferred_username";
+const DEFAULT_USERNAME_CLAIM: &str = "preferred_username";
 
 /// One table as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+struct IssuerTable {
     issuer: String,
     audience: String,
     algorithms: Option<Vec<String>>,
@@ -44,22 +44,24 @@ struct Table {
 }
 
 /// Reads all outside issuers.
-pub(super) fn outside_issuers(reading: &mut Reading) -> Result<Vec<OutsideIssuer>, ConfigError> {
+pub(super) fn read_issuers(
+    reading: &mut SettingsReader,
+) -> Result<Vec<ExternalIssuer>, ConfigError> {
     let tables: Vec<Value> = reading.tables(&setting::ISSUERS)?;
-    if tables.len() > MOST_ISSUERS {
-        let problem = format!("there may be at most {MOST_ISSUERS}");
-        return Err(wrong(reading, tables.len(), problem));
+    if tables.len() > MAX_ISSUERS {
+        let problem = format!("there may be at most {MAX_ISSUERS}");
+        return Err(invalid(reading, tables.len(), problem));
     }
-    let mut issuers: Vec<OutsideIssuer> = Vec::new();
+    let mut issuers: Vec<ExternalIssuer> = Vec::new();
     for (at, table) in tables.iter().enumerate() {
         let issuer = table
-            .deserialize::<Table>()
+            .deserialize::<IssuerTable>()
             .map_err(|error| error.to_string())
-            .and_then(|table| table.into_issuer(|path| reading.rooted(path)))
-            .map_err(|problem| wrong(reading, at + 1, problem))?;
+            .and_then(|table| table.into_issuer(|path| reading.resolve_path(path)))
+            .map_err(|problem| invalid(reading, at + 1, problem))?;
         if issuers.iter().any(|other| other.issuer == issuer.issuer) {
             let problem = format!("{} is the issuer of another table", issuer.issuer);
-            return Err(wrong(reading, at + 1, problem));
+            return Err(invalid(reading, at + 1, problem));
         }
         issuers.push(issuer);
     }
@@ -68,40 +70,41 @@ pub(super) fn outside_issuers(reading: &mut Reading) -> Result<Vec<OutsideIssuer
     } else {
         serde_json::to_string(&issuers).unwrap_or_default()
     };
-    reading.note(&setting::ISSUERS, shown);
+    reading.record(&setting::ISSUERS, shown);
     Ok(issuers)
 }
 
 /// Refuses an outside issuer that this server is itself: its tokens must never be taken for ours.
-pub(super) fn refuse_own(
-    reading: &Reading,
-    issuers: &[OutsideIssuer],
+pub(super) fn reject_own_issuer(
+    reading: &SettingsReader,
+    issuers: &[ExternalIssuer],
     own: &str,
 ) -> Result<(), ConfigError> {
     match issuers.iter().position(|other| other.issuer == own) {
         Some(at) => {
             let problem = format!("{own} is the issuer of this server");
-            Err(wrong(reading, at + 1, problem))
+            Err(invalid(reading, at + 1, problem))
         }
         None => Ok(()),
     }
 }
 
-fn wrong(reading: &Reading, number: usize, problem: String) -> ConfigError {
-    ConfigError::WrongIssuer {
+fn invalid(reading: &SettingsReader, number: usize, problem: String) -> ConfigError {
+    ConfigError::InvalidIssuer {
         origin: reading.origin(&setting::ISSUERS),
         number,
         problem,
     }
 }
 
-impl Table {
+impl IssuerTable {
     fn into_issuer(
         self,
         rooted: impl Fn(&Path) -> std::path::PathBuf,
-    ) -> Result<OutsideIssuer, String> {
+    ) -> Result<ExternalIssuer, String> {
         let is_fetched = self.jwks_file.is_none();
-        if self.issuer.len() > LONGEST_TEXT || !address::is_outside_issuer(&self.issuer, is_fetched)
+        if self.issuer.len() > MAX_TEXT_LENGTH
+            || !address::is_external_issuer(&self.issuer, is_fetched)
         {
             return Err(format!(
                 "issuer {:?} is not an https URL without query, fragment and password (http is for \
@@ -110,50 +113,52 @@ impl Table {
             ));
         }
         check_text("audience", &self.audience)?;
-        if self.roles.len() > MOST_MAPPED || self.claims.len() > MOST_MAPPED {
-            return Err(format!("it may map at most {MOST_MAPPED} roles and claims"));
+        if self.roles.len() > MAX_MAPPINGS || self.claims.len() > MAX_MAPPINGS {
+            return Err(format!(
+                "it may map at most {MAX_MAPPINGS} roles and claims"
+            ));
         }
         let mut roles = BTreeMap::new();
         for (word, role) in self.roles {
             check_text("a word in roles", &word)?;
-            roles.insert(word, parsed("roles", &role)?);
+            roles.insert(word, parse("roles", &role)?);
         }
         let mut claims = BTreeMap::new();
         for (tag, path) in self.claims {
             check_text("a tag in claims", &tag)?;
-            claims.insert(tag, parsed("claims", &path)?);
+            claims.insert(tag, parse("claims", &path)?);
         }
         let username_claim = self.username_claim.as_deref();
-        Ok(OutsideIssuer {
+        Ok(ExternalIssuer {
             issuer: self.issuer,
             audience: self.audience,
-            algorithms: algorithms(self.algorithms)?,
+            algorithms: parse_algorithms(self.algorithms)?,
             jwks_file: self.jwks_file.map(|file| rooted(Path::new(&file))),
-            username_claim: parsed(
+            username_claim: parse(
                 "username_claim",
-                username_claim.unwrap_or(USUAL_USERNAME_CLAIM),
+                username_claim.unwrap_or(DEFAULT_USERNAME_CLAIM),
             )?,
             roles_claim: self
                 .roles_claim
-                .map(|path| parsed("roles_claim", &path))
+                .map(|path| parse("roles_claim", &path))
                 .transpose()?,
             roles,
             claims,
             principals: self
                 .principals
-                .map_or(Ok(Admission::Create), |word| parsed("principals", &word))?,
+                .map_or(Ok(UserProvisioning::Create), |word| {
+                    parse("principals", &word)
+                })?,
         })
     }
 }
 
-fn algorithms(given: Option<Vec<String>>) -> Result<Vec<Algorithm>, String> {
+fn parse_algorithms(given: Option<Vec<String>>) -> Result<Vec<Algorithm>, String> {
     let Some(given) = given else {
-        return Ok(USUAL_ALGORITHMS.to_vec());
+        return Ok(DEFAULT_ALGORITHMS.to_vec());
     };
-    let read: Result<BTreeSet<Algorithm>, String> = given
-        .iter()
-        .map(|word| parsed("algorithms", word))
-        .collect();
+    let read: Result<BTreeSet<Algorithm>, String> =
+        given.iter().map(|word| parse("algorithms", word)).collect();
     let read = read?;
     if read.is_empty() {
         return Err("algorithms is empty, so no token could ever be accepted".to_owned());
@@ -161,18 +166,15 @@ fn algorithms(given: Option<Vec<String>>) -> Result<Vec<Algorithm>, String> {
     Ok(read.into_iter().collect())
 }
 
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
-    key: &str,
-    text: &str,
-) -> Result<T, String> {
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(key: &str, text: &str) -> Result<T, String> {
     text.parse().map_err(|error| format!("{key}: {error}"))
 }
 
 fn check_text(what: &str, text: &str) -> Result<(), String> {
     let is_blank = text.trim().is_empty() || text.chars().any(char::is_control);
-    if is_blank || text.len() > LONGEST_TEXT {
+    if is_blank || text.len() > MAX_TEXT_LENGTH {
         return Err(format!(
-            "{what} must have 1 to {LONGEST_TEXT} bytes and no control characters"
+            "{what} must have 1 to {MAX_TEXT_LENGTH} bytes and no control characters"
         ));
     }
     Ok(())

@@ -5,13 +5,13 @@ use std::time::Duration;
 /// The most bytes of all request headers together; more is answered with 431.
 ///
 /// A session token, an API key and the headers of a browser together stay well below 8 KiB.
-pub const LARGEST_HEADERS: usize = 32 * 1024;
+pub const MAX_HEADERS_SIZE: usize = 32 * 1024;
 
 /// The most bytes of a request body; more is answered with 413.
 ///
 /// No operation needs as much: a body that an operation does not take is read away up to here, so
 /// that the client gets to read its answer.
-pub const LARGEST_BODY: u64 = 2 * 1024 * 1024;
+pub const MAX_BODY_SIZE: u64 = 2 * 1024 * 1024;
 
 /// How long a connection may take to send the headers of a request, and how long it may be idle.
 pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
@@ -20,10 +20,10 @@ pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many headers a request may have; more is answered with a bare 431, before anything is read.
-pub const MOST_HEADERS: usize = 100;
+pub const MAX_HEADERS: usize = 100;
 
 /// Which part of all connections one address may hold that is no trusted proxy: one in so many.
-pub const CONNECTION_SHARE: usize = 4;
+pub const CONNECTION_SHARE_DIVISOR: usize = 4;
 
 /// How long a client may read nothing of its answer, or send nothing of the file that it uploads.
 pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
@@ -32,4 +32,4 @@ pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 pub const UPLOAD_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// How long an edit of the policies may take to be read and judged, its proofs aside.
-pub const RELOAD_OVERHEAD: Duration = Duration::from_secs(10);
+pub const POLICY_CHECK_TIMEOUT: Duration = Duration::from_secs(10);

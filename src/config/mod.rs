@@ -28,15 +28,15 @@ use serde::{Deserialize, Serialize};
 pub use address::{AllowedOrigins, is_loopback};
 pub use error::ConfigError;
 pub use origin::Origin;
-pub use reading::InForce;
+pub use reading::EffectiveSetting;
 pub use reference::markdown_reference;
-pub use setting::{Form, SETTINGS, Setting};
-pub use sources::Sources;
+pub use setting::{SETTINGS, Setting, SettingFormat};
+pub use sources::SettingSources;
 
-use crate::domain::issuer::OutsideIssuer;
+use crate::domain::issuer::ExternalIssuer;
 use crate::domain::secret::Secret;
 use crate::domain::words::closed_words;
-use reading::Reading;
+use reading::SettingsReader;
 
 closed_words! {
     /// How the log is written.
@@ -88,7 +88,7 @@ closed_words! {
     }
 }
 
-const BYTES_A_MEBIBYTE: u64 = 1024 * 1024;
+const BYTES_PER_MEBIBYTE: u64 = 1024 * 1024;
 
 /// Every setting in its type; the list with defaults and bounds is [`SETTINGS`].
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ pub struct Settings {
     /// The `aud` of download tokens.
     pub audience: String,
     /// The outside issuers whose tokens are accepted.
-    pub issuers: Vec<OutsideIssuer>,
+    pub issuers: Vec<ExternalIssuer>,
     /// The file with the key that seals private keys at rest.
     pub sealing_key_file: PathBuf,
     /// How long a download token lives at most.
@@ -149,55 +149,56 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// The least important line that is logged.
     pub log_level: LogLevel,
-    in_force: Vec<InForce>,
+    effective: Vec<EffectiveSetting>,
 }
 
 impl Settings {
     /// Loads all settings and checks each against its form and bounds.
-    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
-        let mut reading = Reading {
+    pub fn load(sources: &SettingSources) -> Result<Self, ConfigError> {
+        let mut reading = SettingsReader {
             figment: sources.merged()?,
             directory: sources.directory.clone(),
-            in_force: Vec::new(),
+            effective: Vec::new(),
         };
         let reading = &mut reading;
-        let listen = reading.parsed(&setting::LISTEN)?;
+        let listen = reading.parse(&setting::LISTEN)?;
         let data_dir = reading.path(&setting::DATA_DIR, Path::new(setting::DATA_DIR.default))?;
         // The fields are read in the order of SETTINGS, which is the order they are shown in.
         let mut settings = Self {
             listen,
             database_url: database_url(reading, &data_dir)?,
-            database_connections: reading.whole(&setting::DATABASE_CONNECTIONS)?,
+            database_connections: reading.integer(&setting::DATABASE_CONNECTIONS)?,
             files_dir: reading.path(&setting::FILES_DIR, &data_dir.join("files"))?,
             import_dir: import_dir(reading)?,
-            largest_upload: u64::from(reading.whole(&setting::LARGEST_UPLOAD)?) * BYTES_A_MEBIBYTE,
+            largest_upload: u64::from(reading.integer(&setting::LARGEST_UPLOAD)?)
+                * BYTES_PER_MEBIBYTE,
             policy_dir: policy_dir(reading)?,
-            gate_cases: reading.parsed(&setting::GATE_CASES)?,
-            gate_proofs: reading.parsed(&setting::GATE_PROOFS)?,
+            gate_cases: reading.parse(&setting::GATE_CASES)?,
+            gate_proofs: reading.parse(&setting::GATE_PROOFS)?,
             gate_proof_limit: reading.seconds(&setting::GATE_PROOF_LIMIT)?,
             issuer: issuer(reading, listen)?,
             audience: audience(reading)?,
-            issuers: issuers::outside_issuers(reading)?,
+            issuers: issuers::read_issuers(reading)?,
             sealing_key_file: reading
                 .path(&setting::SEALING_KEY_FILE, &data_dir.join("sealing.key"))?,
             token_lifetime: reading.seconds(&setting::TOKEN_LIFETIME)?,
             session_lifetime: reading.seconds(&setting::SESSION_LIFETIME)?,
             refresh_lifetime: reading.seconds(&setting::REFRESH_LIFETIME)?,
             jwks_max_age: reading.seconds(&setting::JWKS_MAX_AGE)?,
-            mint_limit_per_minute: NonZeroU32::new(reading.whole(&setting::MINT_LIMIT)?),
-            request_limit_per_minute: NonZeroU32::new(reading.whole(&setting::REQUEST_LIMIT)?),
+            mint_limit_per_minute: NonZeroU32::new(reading.integer(&setting::MINT_LIMIT)?),
+            request_limit_per_minute: NonZeroU32::new(reading.integer(&setting::REQUEST_LIMIT)?),
             trusted_proxies: trusted_proxies(reading)?,
             allowed_origins: allowed_origins(reading)?,
             request_timeout: reading.seconds(&setting::REQUEST_TIMEOUT)?,
-            max_connections: reading.whole(&setting::MAX_CONNECTIONS)? as usize,
+            max_connections: reading.integer(&setting::MAX_CONNECTIONS)? as usize,
             shutdown_grace: reading.seconds(&setting::SHUTDOWN_GRACE)?,
-            log_format: reading.parsed(&setting::LOG_FORMAT)?,
-            log_level: reading.parsed(&setting::LOG_LEVEL)?,
+            log_format: reading.parse(&setting::LOG_FORMAT)?,
+            log_level: reading.parse(&setting::LOG_LEVEL)?,
             data_dir,
-            in_force: Vec::new(),
+            effective: Vec::new(),
         };
-        issuers::refuse_own(reading, &settings.issuers, &settings.issuer)?;
-        settings.in_force.append(&mut reading.in_force);
+        issuers::reject_own_issuer(reading, &settings.issuers, &settings.issuer)?;
+        settings.effective.append(&mut reading.effective);
         Ok(settings)
     }
 
@@ -207,14 +208,14 @@ impl Settings {
     }
 
     /// Whether nobody named a sealing key file, so that the default one may be made.
-    pub fn is_sealing_key_made(&self) -> bool {
-        self.in_force.iter().any(|setting| {
+    pub fn may_create_sealing_key(&self) -> bool {
+        self.effective.iter().any(|setting| {
             setting.name == setting::SEALING_KEY_FILE.name && setting.origin == Origin::Default
         })
     }
 
     /// These settings on another data directory, with everything that is kept in it.
-    pub fn in_data_dir(&self, data_dir: &Path) -> Option<Self> {
+    pub fn with_data_dir(&self, data_dir: &Path) -> Option<Self> {
         Some(Self {
             data_dir: data_dir.to_owned(),
             database_url: Secret::new(address::sqlite_url(&data_dir.join("cedargate.db"))?),
@@ -225,13 +226,16 @@ impl Settings {
     }
 
     /// Every setting as it is in force, in the order of [`SETTINGS`], secrets redacted.
-    pub fn in_force(&self) -> &[InForce] {
-        &self.in_force
+    pub fn effective(&self) -> &[EffectiveSetting] {
+        &self.effective
     }
 }
 
-fn database_url(reading: &mut Reading, data_dir: &Path) -> Result<Secret<String>, ConfigError> {
-    let wrong = |reading: &Reading| reading.wrong(&setting::DATABASE_URL);
+fn database_url(
+    reading: &mut SettingsReader,
+    data_dir: &Path,
+) -> Result<Secret<String>, ConfigError> {
+    let wrong = |reading: &SettingsReader| reading.invalid(&setting::DATABASE_URL);
     let url = match reading.text(&setting::DATABASE_URL)? {
         Some(url) => url,
         None => {
@@ -240,70 +244,70 @@ fn database_url(reading: &mut Reading, data_dir: &Path) -> Result<Secret<String>
     };
     let url = Secret::new(url);
     let shown = address::redacted_database_url(url.reveal()).ok_or_else(|| wrong(reading))?;
-    reading.note(&setting::DATABASE_URL, shown);
+    reading.record(&setting::DATABASE_URL, shown);
     Ok(url)
 }
 
-fn import_dir(reading: &mut Reading) -> Result<Option<PathBuf>, ConfigError> {
+fn import_dir(reading: &mut SettingsReader) -> Result<Option<PathBuf>, ConfigError> {
     let set = reading.text(&setting::IMPORT_DIR)?;
-    let folder = set.map(|path| reading.rooted(Path::new(&path)));
+    let folder = set.map(|path| reading.resolve_path(Path::new(&path)));
     let shown = folder.as_ref().map(|folder| folder.display().to_string());
-    reading.note(&setting::IMPORT_DIR, shown.unwrap_or_default());
+    reading.record(&setting::IMPORT_DIR, shown.unwrap_or_default());
     Ok(folder)
 }
 
-fn policy_dir(reading: &mut Reading) -> Result<Option<PathBuf>, ConfigError> {
+fn policy_dir(reading: &mut SettingsReader) -> Result<Option<PathBuf>, ConfigError> {
     let set = reading
         .text(&setting::POLICY_DIR)?
-        .map(|path| reading.rooted(Path::new(&path)));
-    let usual = reading.rooted(Path::new(setting::POLICY_DIR.default));
+        .map(|path| reading.resolve_path(Path::new(&path)));
+    let usual = reading.resolve_path(Path::new(setting::POLICY_DIR.default));
     let folder = set.or_else(|| usual.is_dir().then_some(usual));
     let shown = folder.as_ref().map_or_else(
         || "the bundle inside the program".to_owned(),
         |folder| folder.display().to_string(),
     );
-    reading.note(&setting::POLICY_DIR, shown);
+    reading.record(&setting::POLICY_DIR, shown);
     Ok(folder)
 }
 
-fn issuer(reading: &mut Reading, listen: SocketAddr) -> Result<String, ConfigError> {
+fn issuer(reading: &mut SettingsReader, listen: SocketAddr) -> Result<String, ConfigError> {
     let issuer = reading
         .text(&setting::ISSUER)?
         .unwrap_or_else(|| format!("http://{listen}"));
     if !address::is_issuer(&issuer) {
-        return Err(reading.wrong(&setting::ISSUER));
+        return Err(reading.invalid(&setting::ISSUER));
     }
-    reading.note(&setting::ISSUER, issuer.clone());
+    reading.record(&setting::ISSUER, issuer.clone());
     Ok(issuer)
 }
 
-fn audience(reading: &mut Reading) -> Result<String, ConfigError> {
+fn audience(reading: &mut SettingsReader) -> Result<String, ConfigError> {
     let audience = reading.text(&setting::AUDIENCE)?.unwrap_or_default();
     let is_blank = |c: char| c.is_whitespace() || c.is_control();
     if audience.len() > 255 || audience.contains(is_blank) {
-        return Err(reading.wrong(&setting::AUDIENCE));
+        return Err(reading.invalid(&setting::AUDIENCE));
     }
-    reading.note(&setting::AUDIENCE, audience.clone());
+    reading.record(&setting::AUDIENCE, audience.clone());
     Ok(audience)
 }
 
-fn trusted_proxies(reading: &mut Reading) -> Result<Vec<IpNet>, ConfigError> {
+fn trusted_proxies(reading: &mut SettingsReader) -> Result<Vec<IpNet>, ConfigError> {
     let list = reading.list(&setting::TRUSTED_PROXIES)?;
     let blocks: Option<Vec<IpNet>> = list
         .iter()
-        .map(|text| address::address_block(text))
+        .map(|text| address::parse_ip_block(text))
         .collect();
-    let blocks = blocks.ok_or_else(|| reading.wrong_list(&setting::TRUSTED_PROXIES, &list))?;
+    let blocks = blocks.ok_or_else(|| reading.invalid_list(&setting::TRUSTED_PROXIES, &list))?;
     let shown: Vec<String> = blocks.iter().map(ToString::to_string).collect();
-    reading.note(&setting::TRUSTED_PROXIES, shown.join(","));
+    reading.record(&setting::TRUSTED_PROXIES, shown.join(","));
     Ok(blocks)
 }
 
-fn allowed_origins(reading: &mut Reading) -> Result<AllowedOrigins, ConfigError> {
+fn allowed_origins(reading: &mut SettingsReader) -> Result<AllowedOrigins, ConfigError> {
     let list = reading.list(&setting::ALLOWED_ORIGINS)?;
-    let origins = AllowedOrigins::read(&list)
-        .ok_or_else(|| reading.wrong_list(&setting::ALLOWED_ORIGINS, &list))?;
-    reading.note(&setting::ALLOWED_ORIGINS, origins.to_string());
+    let origins = AllowedOrigins::parse(&list)
+        .ok_or_else(|| reading.invalid_list(&setting::ALLOWED_ORIGINS, &list))?;
+    reading.record(&setting::ALLOWED_ORIGINS, origins.to_string());
     Ok(origins)
 }
 

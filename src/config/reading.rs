@@ -10,12 +10,12 @@ use serde::de::DeserializeOwned;
 
 use super::error::ConfigError;
 use super::origin::Origin;
-use super::setting::{Form, Setting};
+use super::setting::{Setting, SettingFormat};
 use super::sources::ENVIRONMENT;
 
 /// One setting as it is in force, ready to be shown: secrets are redacted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InForce {
+pub struct EffectiveSetting {
     /// The key in the settings file.
     pub name: &'static str,
     /// The environment variable.
@@ -25,45 +25,45 @@ pub struct InForce {
     /// Where the value came from.
     pub origin: Origin,
     /// What it is for, in one line.
-    pub document: &'static str,
+    pub description: &'static str,
 }
 
 /// The merged values and what has been read of them so far.
-pub(super) struct Reading {
+pub(super) struct SettingsReader {
     pub(super) figment: Figment,
     pub(super) directory: PathBuf,
-    pub(super) in_force: Vec<InForce>,
+    pub(super) effective: Vec<EffectiveSetting>,
 }
 
-impl Reading {
+impl SettingsReader {
     /// Remembers what is in force, in the words for people.
-    pub(super) fn note(&mut self, setting: &Setting, value: impl Into<String>) {
-        self.in_force.push(InForce {
+    pub(super) fn record(&mut self, setting: &Setting, value: impl Into<String>) {
+        self.effective.push(EffectiveSetting {
             name: setting.name,
             variable: setting.variable(),
             value: value.into(),
             origin: self.origin(setting),
-            document: setting.document,
+            description: setting.description,
         });
     }
 
     /// A whole number within its bounds.
-    pub(super) fn whole(&mut self, setting: &Setting) -> Result<u32, ConfigError> {
-        let value: u64 = self.value(setting)?.ok_or_else(|| self.wrong(setting))?;
-        let Form::Whole(least, most, _) = setting.form else {
-            return Err(self.wrong(setting));
+    pub(super) fn integer(&mut self, setting: &Setting) -> Result<u32, ConfigError> {
+        let value: u64 = self.value(setting)?.ok_or_else(|| self.invalid(setting))?;
+        let SettingFormat::Integer(least, most, _) = setting.form else {
+            return Err(self.invalid(setting));
         };
-        let value = u32::try_from(value).map_err(|_| self.wrong(setting))?;
+        let value = u32::try_from(value).map_err(|_| self.invalid(setting))?;
         if !(least..=most).contains(&value) {
-            return Err(self.wrong(setting));
+            return Err(self.invalid(setting));
         }
-        self.note(setting, value.to_string());
+        self.record(setting, value.to_string());
         Ok(value)
     }
 
     /// A whole number of seconds within its bounds.
     pub(super) fn seconds(&mut self, setting: &Setting) -> Result<Duration, ConfigError> {
-        self.whole(setting)
+        self.integer(setting)
             .map(|seconds| Duration::from_secs(seconds.into()))
     }
 
@@ -71,19 +71,19 @@ impl Reading {
     pub(super) fn text(&self, setting: &Setting) -> Result<Option<String>, ConfigError> {
         let text: Option<String> = self.value(setting)?;
         match text {
-            Some(text) if text.trim().is_empty() => Err(self.wrong(setting)),
+            Some(text) if text.trim().is_empty() => Err(self.invalid(setting)),
             other => Ok(other),
         }
     }
 
     /// Text of a known form.
-    pub(super) fn parsed<T: FromStr + ToString>(
+    pub(super) fn parse<T: FromStr + ToString>(
         &mut self,
         setting: &Setting,
     ) -> Result<T, ConfigError> {
-        let text = self.text(setting)?.ok_or_else(|| self.wrong(setting))?;
-        let value: T = text.parse().map_err(|_| self.wrong(setting))?;
-        self.note(setting, value.to_string());
+        let text = self.text(setting)?.ok_or_else(|| self.invalid(setting))?;
+        let value: T = text.parse().map_err(|_| self.invalid(setting))?;
+        self.record(setting, value.to_string());
         Ok(value)
     }
 
@@ -96,8 +96,8 @@ impl Reading {
         let path = self
             .text(setting)?
             .map_or_else(|| derived.to_path_buf(), PathBuf::from);
-        let path = self.rooted(&path);
-        self.note(setting, path.display().to_string());
+        let path = self.resolve_path(&path);
+        self.record(setting, path.display().to_string());
         Ok(path)
     }
 
@@ -112,13 +112,13 @@ impl Reading {
     }
 
     /// The path seen from the working directory, without `.` in between.
-    pub(super) fn rooted(&self, path: &Path) -> PathBuf {
+    pub(super) fn resolve_path(&self, path: &Path) -> PathBuf {
         self.directory.join(path).components().collect()
     }
 
     /// The error that shows a list as it was given.
-    pub(super) fn wrong_list(&self, setting: &Setting, list: &[String]) -> ConfigError {
-        ConfigError::WrongValue {
+    pub(super) fn invalid_list(&self, setting: &Setting, list: &[String]) -> ConfigError {
+        ConfigError::InvalidValue {
             setting: setting.name,
             origin: self.origin(setting),
             given: format!("{:?}", list.join(",")).chars().take(200).collect(),
@@ -127,14 +127,14 @@ impl Reading {
     }
 
     /// The error that tells everything about a value but a secret.
-    pub(super) fn wrong(&self, setting: &Setting) -> ConfigError {
+    pub(super) fn invalid(&self, setting: &Setting) -> ConfigError {
         let is_secret = *setting == super::setting::DATABASE_URL;
         let given = match self.figment.find_value(setting.name) {
             Ok(_) if is_secret => "[redacted]".into(),
             Ok(value) => value.to_actual().to_string().chars().take(200).collect(),
             Err(_) => "not set".into(),
         };
-        ConfigError::WrongValue {
+        ConfigError::InvalidValue {
             setting: setting.name,
             origin: self.origin(setting),
             given,
@@ -147,7 +147,7 @@ impl Reading {
             return Ok(None);
         }
         let value = self.figment.extract_inner(setting.name);
-        value.map(Some).map_err(|_| self.wrong(setting))
+        value.map(Some).map_err(|_| self.invalid(setting))
     }
 
     /// Where the value of a setting came from.

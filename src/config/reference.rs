@@ -22,7 +22,7 @@ pub fn markdown_reference() -> String {
             setting.name,
             setting.variable(),
             setting.expected().replace('*', "`*`"),
-            setting.document,
+            setting.description,
         )
         .ok();
     }

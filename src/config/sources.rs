@@ -8,7 +8,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::error::ConfigError;
-use super::setting::{Form, PREFIX, SETTINGS, Setting};
+use super::setting::{ENV_PREFIX, SETTINGS, Setting, SettingFormat};
 
 /// The variable that names the settings file.
 pub(super) const CONFIG_VARIABLE: &str = "CEDARGATE_CONFIG";
@@ -21,21 +21,24 @@ pub(super) const ENVIRONMENT: &str = "environment";
 
 /// Where settings are looked for.
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub struct SettingSources {
     /// The directory that relative paths start from and that may hold `cedargate.toml`.
     pub directory: PathBuf,
     /// Names and values of environment variables; those of others are not looked at.
     pub environment: Vec<(String, String)>,
 }
 
-impl Sources {
+impl SettingSources {
     /// The working directory and the environment of this process.
-    pub fn of_process() -> Result<Self, ConfigError> {
+    pub fn from_process() -> Result<Self, ConfigError> {
         let directory =
-            std::env::current_dir().map_err(|source| ConfigError::NoDirectory { source })?;
+            std::env::current_dir().map_err(|source| ConfigError::NoWorkingDirectory { source })?;
         let mut environment = Vec::new();
         for (variable, value) in std::env::vars_os() {
-            let Some(variable) = variable.to_str().filter(|name| name.starts_with(PREFIX)) else {
+            let Some(variable) = variable
+                .to_str()
+                .filter(|name| name.starts_with(ENV_PREFIX))
+            else {
                 continue;
             };
             let variable = variable.to_owned();
@@ -77,7 +80,7 @@ impl Sources {
     fn environment_layer(&self) -> Result<Layer, ConfigError> {
         let mut values = Dict::new();
         for (variable, text) in &self.environment {
-            let is_ours = variable.starts_with(PREFIX) && variable != CONFIG_VARIABLE;
+            let is_ours = variable.starts_with(ENV_PREFIX) && variable != CONFIG_VARIABLE;
             if !is_ours || is_service_link(variable) {
                 continue;
             }
@@ -91,7 +94,7 @@ impl Sources {
                     variable: variable.clone(),
                 });
             };
-            values.insert(setting.name.to_owned(), value_of(setting, text));
+            values.insert(setting.name.to_owned(), parse_value(setting, text));
         }
         Ok(Layer {
             metadata: Metadata::named(ENVIRONMENT),
@@ -118,8 +121,12 @@ impl Provider for Layer {
 
 fn defaults() -> Layer {
     let settled = SETTINGS.iter().filter(|setting| !setting.is_derived());
-    let values =
-        settled.map(|setting| (setting.name.to_owned(), value_of(setting, setting.default)));
+    let values = settled.map(|setting| {
+        (
+            setting.name.to_owned(),
+            parse_value(setting, setting.default),
+        )
+    });
     Layer {
         metadata: Metadata::named("default"),
         values: values.collect(),
@@ -127,7 +134,7 @@ fn defaults() -> Layer {
 }
 
 fn file_layer(path: &Path, text: &str) -> Result<Layer, ConfigError> {
-    let not_toml = |message: &str, at: usize| ConfigError::NotToml {
+    let not_toml = |message: &str, at: usize| ConfigError::InvalidToml {
         path: path.into(),
         line: text.bytes().take(at).filter(|c| *c == b'\n').count() + 1,
         message: message.trim().to_owned(),
@@ -158,22 +165,22 @@ fn unknown_key(key: String, path: &Path) -> ConfigError {
 }
 
 /// Reads text in the form that a setting has; what cannot be read stays text, to be refused by name.
-fn value_of(setting: &Setting, text: &str) -> Value {
+fn parse_value(setting: &Setting, text: &str) -> Value {
     match setting.form {
-        Form::Text(_) => text.into(),
-        Form::Whole(..) => text
+        SettingFormat::Text(_) => text.into(),
+        SettingFormat::Integer(..) => text
             .trim()
             .parse::<u64>()
             .map_or_else(|_| text.into(), Value::from),
-        Form::List(_) => {
+        SettingFormat::List(_) => {
             let elements = text
                 .split(',')
                 .map(str::trim)
                 .filter(|element| !element.is_empty());
             elements.map(Value::from).collect::<Vec<_>>().into()
         }
-        Form::Tables(_) if text.trim().is_empty() => Vec::<Value>::new().into(),
-        Form::Tables(_) => serde_json::from_str::<serde_json::Value>(text)
+        SettingFormat::Tables(_) if text.trim().is_empty() => Vec::<Value>::new().into(),
+        SettingFormat::Tables(_) => serde_json::from_str::<serde_json::Value>(text)
             .ok()
             .and_then(|json| Value::serialize(json).ok())
             .unwrap_or_else(|| text.into()),
@@ -185,8 +192,8 @@ fn most_similar(name: &str, names: impl Iterator<Item = String>) -> Option<Strin
     let by_distance = names.map(|other| (strsim::osa_distance(name, &other), other));
     let (distance, other) = by_distance.min_by_key(|(distance, _)| *distance)?;
     let own_part = other.len()
-        - if other.starts_with(PREFIX) {
-            PREFIX.len()
+        - if other.starts_with(ENV_PREFIX) {
+            ENV_PREFIX.len()
         } else {
             0
         };
@@ -198,7 +205,7 @@ fn most_similar(name: &str, names: impl Iterator<Item = String>) -> Option<Strin
 /// They would otherwise stop a server for having been given an obvious name:
 /// <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>.
 fn is_service_link(variable: &str) -> bool {
-    let name = variable.strip_prefix(PREFIX).unwrap_or_default();
+    let name = variable.strip_prefix(ENV_PREFIX).unwrap_or_default();
     let is_of_port = |rest: &str| {
         rest.split_once('_').is_some_and(|(port, protocol)| {
             port.parse::<u16>().is_ok()

@@ -41,5 +41,5 @@ closed_words! {
 
 impl Action {
     /// The actions that are asked of datasets.
-    pub const OF_DATASETS: [Self; 3] = [Self::Read, Self::Discover, Self::Administer];
+    pub const DATASET_ACTIONS: [Self; 3] = [Self::Read, Self::Discover, Self::Administer];
 }

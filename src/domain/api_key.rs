@@ -19,18 +19,18 @@ use super::id::{ApiKeyId, DatasetId, UserId};
 use super::secret::Secret;
 
 /// How every key begins, so that people and secret scanners know one when they see it.
-const MARK: &str = "cg_";
+const KEY_MARKER: &str = "cg_";
 /// The length of the public prefix: base62, about 60 bits.
 const PREFIX_LENGTH: usize = 10;
 /// The bytes of the secret.
 const SECRET_LENGTH: usize = 32;
 
 /// The longest name of a key, in characters.
-pub const LONGEST_KEY_NAME: usize = 100;
+pub const MAX_KEY_NAME_LENGTH: usize = 100;
 /// The most keys of one user that are alive at the same time.
-pub const MOST_KEYS: u32 = 100;
+pub const MAX_KEYS_PER_USER: u32 = 100;
 /// The most datasets that a key can be limited to.
-pub const MOST_KEY_DATASETS: usize = 1000;
+pub const MAX_KEY_DATASETS: usize = 1000;
 
 /// One API key as it is stored and told; its secret is nowhere in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct ApiKey {
     /// The public part of its text, by which it is found.
     pub prefix: KeyPrefix,
     /// How far it reaches; it never changes.
-    pub limit: KeyLimit,
+    pub scope: KeyScope,
     /// When it was made, in seconds since 1970 UTC.
     pub created_at: i64,
     /// From when on it opens nothing, in seconds since 1970 UTC; a key without lives until revoked.
@@ -65,29 +65,29 @@ impl ApiKey {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeyError {
     /// The name is empty or too long.
-    #[error("the name of an API key must have 1 to {LONGEST_KEY_NAME} characters")]
+    #[error("the name of an API key must have 1 to {MAX_KEY_NAME_LENGTH} characters")]
     NameLength,
     /// The name has a character that does not print.
     #[error("the name of an API key must not hold control characters")]
     NameCharacter,
     /// The key would be limited to nothing.
     #[error("{what} must name at least one, or be left out for a key without that limit")]
-    LimitedToNothing {
+    EmptyScope {
         /// The limit.
         what: &'static str,
     },
     /// The key would be limited to more datasets than one key can hold.
-    #[error("an API key can be limited to at most {MOST_KEY_DATASETS} datasets")]
+    #[error("an API key can be limited to at most {MAX_KEY_DATASETS} datasets")]
     TooManyDatasets,
     /// The key would never have lived.
     #[error("the expiry of an API key must lie in the future")]
     Expired,
     /// The key would outlive the one that makes it.
     #[error("an API key made with another one must expire no later than that one")]
-    OutlivesItsMaker,
+    ExpiresAfterCreator,
 }
 
-/// What an owner calls a key: 1 to [`LONGEST_KEY_NAME`] printing characters.
+/// What an owner calls a key: 1 to [`MAX_KEY_NAME_LENGTH`] printing characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyName(String);
 
@@ -95,7 +95,7 @@ impl KeyName {
     /// Checks a name.
     pub fn new(text: &str) -> Result<Self, ApiKeyError> {
         let length = text.chars().count();
-        if !(1..=LONGEST_KEY_NAME).contains(&length) {
+        if !(1..=MAX_KEY_NAME_LENGTH).contains(&length) {
             Err(ApiKeyError::NameLength)
         } else if text.chars().any(char::is_control) {
             Err(ApiKeyError::NameCharacter)
@@ -115,24 +115,24 @@ impl KeyName {
 ///
 /// Policies see it as `context.key`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyLimit {
+pub struct KeyScope {
     actions: Option<BTreeSet<Action>>,
     datasets: Option<BTreeSet<DatasetId>>,
 }
 
-impl KeyLimit {
+impl KeyScope {
     /// A limit to these actions and to these datasets; what is left out is not limited.
     pub fn new(
         actions: Option<BTreeSet<Action>>,
         datasets: Option<BTreeSet<DatasetId>>,
     ) -> Result<Self, ApiKeyError> {
-        let nothing = |what| Err(ApiKeyError::LimitedToNothing { what });
+        let nothing = |what| Err(ApiKeyError::EmptyScope { what });
         if actions.as_ref().is_some_and(BTreeSet::is_empty) {
             return nothing("actions");
         }
         match datasets.as_ref().map(BTreeSet::len) {
             Some(0) => nothing("datasets"),
-            Some(count) if count > MOST_KEY_DATASETS => Err(ApiKeyError::TooManyDatasets),
+            Some(count) if count > MAX_KEY_DATASETS => Err(ApiKeyError::TooManyDatasets),
             Some(_) | None => Ok(Self { actions, datasets }),
         }
     }
@@ -151,13 +151,13 @@ impl KeyLimit {
 
     /// Whether it limits nothing; only a key without limits manages keys.
     #[must_use]
-    pub fn is_unlimited(&self) -> bool {
+    pub fn is_unrestricted(&self) -> bool {
         self.actions.is_none() && self.datasets.is_none()
     }
 
     /// Whether an action with a dataset, or with what is none, lies beyond it, and why, for auditors.
     #[must_use]
-    pub fn overreach(&self, action: Action, dataset_id: Option<DatasetId>) -> Option<&'static str> {
+    pub fn violation(&self, action: Action, dataset_id: Option<DatasetId>) -> Option<&'static str> {
         // Who may read a dataset may know of it: a key for reading is told what its user is told.
         let is_within = |all: &BTreeSet<Action>| {
             all.contains(&action) || (action == Action::Discover && all.contains(&Action::Read))
@@ -183,7 +183,7 @@ pub struct KeyPrefix([u8; PREFIX_LENGTH]);
 impl KeyPrefix {
     /// Reads a prefix.
     #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; PREFIX_LENGTH] = text.as_bytes().try_into().ok()?;
         bytes
             .iter()
@@ -240,17 +240,17 @@ impl KeyText {
         let secret = Secret::new(rand::random::<[u8; SECRET_LENGTH]>());
         let secret = Secret::new(BASE64_URL_SAFE_NO_PAD.encode(secret.reveal()));
         Self {
-            text: Secret::new(format!("{MARK}{letters}_{}", secret.reveal())),
+            text: Secret::new(format!("{KEY_MARKER}{letters}_{}", secret.reveal())),
             prefix: KeyPrefix(prefix),
         }
     }
 
     /// Reads a key's text; nothing when it does not have the form of one.
     #[must_use]
-    pub fn read(text: &Secret<String>) -> Option<Self> {
-        let rest = text.reveal().strip_prefix(MARK)?;
+    pub fn parse(text: &Secret<String>) -> Option<Self> {
+        let rest = text.reveal().strip_prefix(KEY_MARKER)?;
         let (prefix, rest) = rest.split_at_checked(PREFIX_LENGTH)?;
-        let prefix = KeyPrefix::read(prefix)?;
+        let prefix = KeyPrefix::parse(prefix)?;
         let secret = BASE64_URL_SAFE_NO_PAD.decode(rest.strip_prefix('_')?);
         let secret = Secret::new(secret.ok()?);
         (secret.reveal().len() == SECRET_LENGTH).then(|| Self {
@@ -284,16 +284,16 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Option<KeyText> {
-        KeyText::read(&Secret::new(text.to_owned()))
+    fn parse(text: &str) -> Option<KeyText> {
+        KeyText::parse(&Secret::new(text.to_owned()))
     }
 
     #[test]
-    fn a_key_carries_256_random_bits_and_reads_as_it_was_made() {
+    fn a_key_has_256_random_bits_and_round_trips() {
         let made = KeyText::random();
         let text = made.text().reveal();
         assert_eq!(text.len(), 3 + 10 + 1 + 43);
-        let again = read(text).unwrap();
+        let again = parse(text).unwrap();
         assert_eq!(again.prefix(), made.prefix());
         assert_eq!(again.digest(), made.digest());
         let other = KeyText::random();
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_not_read() {
+    fn malformed_keys_are_rejected() {
         let good = KeyText::random();
         let good = good.text().reveal();
         for text in [
@@ -320,9 +320,9 @@ mod tests {
             &format!("cg_0123456789_{}B", "A".repeat(42)),
             &format!("cg_é12345678_{}", "A".repeat(43)),
         ] {
-            assert!(read(text).is_none(), "{text}");
+            assert!(parse(text).is_none(), "{text}");
         }
-        assert!(read(&format!("cg_0123456789_{}", "A".repeat(43))).is_some());
+        assert!(parse(&format!("cg_0123456789_{}", "A".repeat(43))).is_some());
     }
 
     #[test]
@@ -345,16 +345,16 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_to_nothing_or_to_too_much_is_refused() {
-        assert!(KeyLimit::new(Some(BTreeSet::new()), None).is_err());
-        assert!(KeyLimit::new(None, Some(BTreeSet::new())).is_err());
+    fn an_empty_or_too_large_scope_is_rejected() {
+        assert!(KeyScope::new(Some(BTreeSet::new()), None).is_err());
+        assert!(KeyScope::new(None, Some(BTreeSet::new())).is_err());
         let many = |count: usize| {
             let ids = (0..count).map(|id| DatasetId(uuid::Uuid::from_u128(id as u128)));
-            KeyLimit::new(None, Some(ids.collect()))
+            KeyScope::new(None, Some(ids.collect()))
         };
-        assert!(many(MOST_KEY_DATASETS).is_ok());
+        assert!(many(MAX_KEY_DATASETS).is_ok());
         assert_eq!(
-            many(MOST_KEY_DATASETS + 1),
+            many(MAX_KEY_DATASETS + 1),
             Err(ApiKeyError::TooManyDatasets)
         );
     }
@@ -374,7 +374,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_limit_reaches_what_it_names_and_nothing_else(
+        fn a_scope_covers_what_it_names_and_nothing_else(
             actions in any_actions(),
             datasets in any_datasets(),
             action in proptest::sample::select(Action::ALL),
@@ -388,9 +388,9 @@ mod tests {
             };
             let is_within = actions.as_ref().is_none_or(asked)
                 && datasets.as_ref().is_none_or(|all| all.contains(&dataset));
-            let limit = KeyLimit::new(actions, datasets).unwrap();
-            prop_assert_eq!(limit.overreach(action, Some(dataset)).is_none(), is_within);
-            if limit.is_unlimited() {
+            let limit = KeyScope::new(actions, datasets).unwrap();
+            prop_assert_eq!(limit.violation(action, Some(dataset)).is_none(), is_within);
+            if limit.is_unrestricted() {
                 prop_assert!(is_within);
             }
         }

@@ -16,7 +16,7 @@ use super::words::closed_words;
 
 closed_words! {
     /// What was asked for.
-    Event, "event", {
+    AuditEvent, "event", {
         /// A download token.
         Mint = "mint",
         /// A dataset's file, or a span of it.
@@ -40,7 +40,7 @@ closed_words! {
 
 closed_words! {
     /// How it was answered.
-    Outcome, "outcome", {
+    AuditOutcome, "outcome", {
         /// It was given.
         Granted = "granted",
         /// Policies denied it.
@@ -52,7 +52,7 @@ closed_words! {
 
 /// With what a download token's mint was asked; its download must ask with the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mint {
+pub struct MintContext {
     /// How the caller had authenticated.
     pub authentication: Authentication,
     /// The API key that the caller had shown.
@@ -71,9 +71,9 @@ pub struct AuditRecord {
     #[serde(rename = "time", with = "rfc_3339")]
     pub unix_millis: i64,
     /// What was asked for.
-    pub event: Event,
+    pub event: AuditEvent,
     /// How it was answered.
-    pub outcome: Outcome,
+    pub outcome: AuditOutcome,
     /// The user who asked; none for anonymous callers and credentials that do not resolve.
     pub user_id: Option<UserId>,
     /// How the caller authenticated.
@@ -104,7 +104,7 @@ pub struct AuditRecord {
 
 /// Which records somebody wants to see; what is left out does not narrow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecordFilter {
+pub struct AuditFilter {
     /// Of this user's asking.
     pub user_id: Option<UserId>,
     /// About this dataset.
@@ -112,9 +112,9 @@ pub struct RecordFilter {
     /// About this user.
     pub resource_user_id: Option<UserId>,
     /// Answered so.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<AuditOutcome>,
     /// Of this event.
-    pub event: Option<Event>,
+    pub event: Option<AuditEvent>,
     /// In which this action was decided.
     pub action: Option<Action>,
     /// From this time on, in milliseconds since 1970 UTC.

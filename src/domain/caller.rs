@@ -49,8 +49,8 @@ closed_words! {
 impl Caller {
     /// The context in which this caller asks at `unix_millis` (milliseconds since 1970 UTC).
     #[must_use]
-    pub fn context(&self, unix_millis: i64) -> Context {
-        Context {
+    pub fn context(&self, unix_millis: i64) -> DecisionContext {
+        DecisionContext {
             address: self.address,
             unix_millis,
             authentication: self.authentication,
@@ -61,7 +61,7 @@ impl Caller {
 
 /// The part of a decision that is neither principal nor resource: Cedar's `context`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Context {
+pub struct DecisionContext {
     /// The client's address: `context.address`, an `ipaddr`.
     pub address: IpAddr,
     /// When the question is asked, in milliseconds since 1970 UTC: `context.time`, a `datetime`.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Debug)]
 pub struct Clock {
     started: Instant,
-    set_to: Option<Arc<AtomicI64>>,
+    fixed_millis: Option<Arc<AtomicI64>>,
 }
 
 impl Clock {
@@ -20,16 +20,16 @@ impl Clock {
     pub fn system() -> Self {
         Self {
             started: Instant::now(),
-            set_to: None,
+            fixed_millis: None,
         }
     }
 
     /// A clock that stands at `unix_millis` (milliseconds since 1970 UTC) until it is advanced.
     #[must_use]
-    pub fn standing_at(unix_millis: i64) -> Self {
+    pub fn fixed_at(unix_millis: i64) -> Self {
         Self {
             started: Instant::now(),
-            set_to: Some(Arc::new(AtomicI64::new(unix_millis))),
+            fixed_millis: Some(Arc::new(AtomicI64::new(unix_millis))),
         }
     }
 
@@ -40,7 +40,7 @@ impl Clock {
         reason = "this is the one place that reads the clock"
     )]
     pub fn unix_millis(&self) -> i64 {
-        match &self.set_to {
+        match &self.fixed_millis {
             Some(set_to) => set_to.load(Ordering::SeqCst),
             None => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
@@ -59,7 +59,7 @@ impl Clock {
     /// The time since some fixed moment; unlike the others it never goes back.
     #[must_use]
     pub fn monotonic(&self) -> Duration {
-        match &self.set_to {
+        match &self.fixed_millis {
             Some(set_to) => {
                 Duration::from_millis(set_to.load(Ordering::SeqCst).try_into().unwrap_or_default())
             }
@@ -69,7 +69,7 @@ impl Clock {
 
     /// Moves a standing clock by `millis`; a system clock goes its own way.
     pub fn advance(&self, millis: i64) {
-        if let Some(set_to) = &self.set_to {
+        if let Some(set_to) = &self.fixed_millis {
             set_to.fetch_add(millis, Ordering::SeqCst);
         }
     }

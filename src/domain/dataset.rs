@@ -38,37 +38,37 @@ pub struct Dataset {
 }
 
 /// The longest title, in characters.
-pub const LONGEST_TITLE: usize = 200;
+pub const MAX_TITLE_LENGTH: usize = 200;
 /// The most tags of one dataset, and the most values of one tag.
-pub const MOST_TAGS: usize = 64;
+pub const MAX_TAGS: usize = 64;
 /// The longest tag key or value, in characters.
-pub const LONGEST_TAG: usize = 256;
+pub const MAX_TAG_LENGTH: usize = 256;
 
 /// Why a text or a tag is none that a dataset can have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DatasetError {
     /// The title is empty, too long or of several lines.
-    #[error("a title has 1 to {LONGEST_TITLE} characters on one line; this one has {length}")]
-    WrongTitle {
+    #[error("a title has 1 to {MAX_TITLE_LENGTH} characters on one line; this one has {length}")]
+    InvalidTitle {
         /// How many characters it has.
         length: usize,
     },
-    /// There are more than [`MOST_TAGS`] tags.
-    #[error("a dataset has at most {MOST_TAGS} tags")]
+    /// There are more than [`MAX_TAGS`] tags.
+    #[error("a dataset has at most {MAX_TAGS} tags")]
     TooManyTags,
-    /// A tag has more than [`MOST_TAGS`] values.
-    #[error("a tag has at most {MOST_TAGS} values")]
+    /// A tag has more than [`MAX_TAGS`] values.
+    #[error("a tag has at most {MAX_TAGS} values")]
     TooManyValues,
     /// A tag's key or value is empty, too long or not printable.
-    #[error("a tag's key or value has 1 to {LONGEST_TAG} printable characters")]
-    WrongTag,
+    #[error("a tag's key or value has 1 to {MAX_TAG_LENGTH} printable characters")]
+    InvalidTag,
 }
 
 /// Whether a text can be a dataset's title.
 pub fn check_title(title: &str) -> Result<(), DatasetError> {
     let length = title.chars().count();
-    if title.trim().is_empty() || length > LONGEST_TITLE || title.chars().any(char::is_control) {
-        return Err(DatasetError::WrongTitle { length });
+    if title.trim().is_empty() || length > MAX_TITLE_LENGTH || title.chars().any(char::is_control) {
+        return Err(DatasetError::InvalidTitle { length });
     }
     Ok(())
 }
@@ -76,19 +76,19 @@ pub fn check_title(title: &str) -> Result<(), DatasetError> {
 /// Whether a text can be the key or a value of a tag.
 pub fn check_tag(text: &str) -> Result<(), DatasetError> {
     let length = text.chars().count();
-    if length == 0 || length > LONGEST_TAG || text.chars().any(char::is_control) {
-        return Err(DatasetError::WrongTag);
+    if length == 0 || length > MAX_TAG_LENGTH || text.chars().any(char::is_control) {
+        return Err(DatasetError::InvalidTag);
     }
     Ok(())
 }
 
 /// Whether a dataset can have these tags.
 pub fn check_tags(tags: &Tags) -> Result<(), DatasetError> {
-    if tags.len() > MOST_TAGS {
+    if tags.len() > MAX_TAGS {
         return Err(DatasetError::TooManyTags);
     }
     for (key, values) in tags {
-        if values.len() > MOST_TAGS {
+        if values.len() > MAX_TAGS {
             return Err(DatasetError::TooManyValues);
         }
         std::iter::once(key)
@@ -101,7 +101,7 @@ pub fn check_tags(tags: &Tags) -> Result<(), DatasetError> {
 impl Dataset {
     /// The fields in which `other` differs, as a catalog file names them.
     #[must_use]
-    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+    pub fn changed_fields(&self, other: &Self) -> Vec<&'static str> {
         let fields = [
             ("title", self.title != other.title),
             ("visibility", self.visibility != other.visibility),

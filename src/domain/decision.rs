@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 /// The longest life of a download token, in seconds.
-pub const LONGEST_TOKEN_LIFE: u32 = 120;
+pub const MAX_TOKEN_TTL: u32 = 120;
 
 /// What the policies say to one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Decision {
     pub determining_policies: Vec<String>,
     /// What went wrong in evaluating policies, one message an error. Any error denies.
     pub errors: Vec<String>,
-    /// The shortest `@max_ttl` of the determining permits, in seconds: 1 to [`LONGEST_TOKEN_LIFE`].
+    /// The shortest `@max_ttl` of the determining permits, in seconds: 1 to [`MAX_TOKEN_TTL`].
     pub max_ttl: u32,
     /// The bundle that decided.
     pub revision: Revision,

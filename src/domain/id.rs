@@ -70,14 +70,14 @@ impl FromStr for DatasetId {
 impl RecordId {
     /// Makes the id of a record written at `unix_millis` (milliseconds since 1970 UTC).
     #[must_use]
-    pub fn at(unix_millis: u64) -> Self {
+    pub fn generate_at(unix_millis: u64) -> Self {
         let random: [u8; 10] = rand::random();
         Self(uuid::Builder::from_unix_timestamp_millis(unix_millis, &random).into_uuid())
     }
 
     /// The lowest id that a record written at `unix_millis` (milliseconds since 1970 UTC) can have.
     #[must_use]
-    pub fn lowest_at(unix_millis: u64) -> Self {
+    pub fn min_at(unix_millis: u64) -> Self {
         // A UUIDv7 has 48 bits for the time, which last until the year 10889.
         let unix_millis = unix_millis.min((1 << 48) - 1);
         Self(uuid::Builder::from_unix_timestamp_millis(unix_millis, &[0; 10]).into_uuid())
@@ -87,12 +87,12 @@ impl RecordId {
 impl ApiKeyId {
     /// Makes the id of a key made at `unix_millis` (milliseconds since 1970 UTC).
     #[must_use]
-    pub fn at(unix_millis: u64) -> Self {
-        Self(RecordId::at(unix_millis).0)
+    pub fn generate_at(unix_millis: u64) -> Self {
+        Self(RecordId::generate_at(unix_millis).0)
     }
 }
 
-macro_rules! read_as_uuid {
+macro_rules! parse_as_uuid {
     ($($id:ident),*) => {$(
         impl FromStr for $id {
             type Err = uuid::Error;
@@ -103,7 +103,7 @@ macro_rules! read_as_uuid {
         }
     )*};
 }
-read_as_uuid!(UserId, SessionId, RecordId, ApiKeyId);
+parse_as_uuid!(UserId, SessionId, RecordId, ApiKeyId);
 
 impl DatasetId {
     /// Makes a new random dataset id.
@@ -183,9 +183,9 @@ mod tests {
 
     #[test]
     fn record_ids_sort_by_time() {
-        assert!(RecordId::at(1_000) < RecordId::at(1_001));
-        assert!(RecordId::lowest_at(1_000) <= RecordId::at(1_000));
-        assert!(RecordId::at(999) < RecordId::lowest_at(1_000));
-        assert_eq!(RecordId::at(1_000).0.get_version_num(), 7);
+        assert!(RecordId::generate_at(1_000) < RecordId::generate_at(1_001));
+        assert!(RecordId::min_at(1_000) <= RecordId::generate_at(1_000));
+        assert!(RecordId::generate_at(999) < RecordId::min_at(1_000));
+        assert_eq!(RecordId::generate_at(1_000).0.get_version_num(), 7);
     }
 }

@@ -14,13 +14,13 @@ use super::name::RoleName;
 use super::words::closed_words;
 
 /// The most outside issuers of one server.
-pub const MOST_ISSUERS: usize = 16;
+pub const MAX_ISSUERS: usize = 16;
 
 /// The longest path to a claim, in bytes.
-pub const LONGEST_CLAIM_PATH: usize = 200;
+pub const MAX_CLAIM_PATH_LENGTH: usize = 200;
 
 /// The most dots of a path to a claim.
-const MOST_DOTS: usize = 8;
+const MAX_CLAIM_PATH_DOTS: usize = 8;
 
 closed_words! {
     /// An algorithm that an outside issuer may sign with (RFC 7518 section 3.1, RFC 8037 section
@@ -51,7 +51,7 @@ closed_words! {
 
 closed_words! {
     /// Who of an outside issuer is a principal here.
-    Admission, "word for principals", {
+    UserProvisioning, "word for principals", {
         /// Everybody: a user is created at first sight.
         Create = "create",
         /// Only users that the catalog has.
@@ -70,7 +70,7 @@ pub struct ClaimPath(String);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{text:?} is not a path to a claim: expected names with dots between them, such as \
-     realm_access.roles, at most {LONGEST_CLAIM_PATH} bytes and {MOST_DOTS} dots"
+     realm_access.roles, at most {MAX_CLAIM_PATH_LENGTH} bytes and {MAX_CLAIM_PATH_DOTS} dots"
 )]
 pub struct ClaimPathError {
     text: String,
@@ -88,15 +88,15 @@ impl FromStr for ClaimPath {
     type Err = ClaimPathError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_path = text.len() <= LONGEST_CLAIM_PATH
-            && text.matches('.').count() <= MOST_DOTS
+        let is_path = text.len() <= MAX_CLAIM_PATH_LENGTH
+            && text.matches('.').count() <= MAX_CLAIM_PATH_DOTS
             && text.split('.').all(|name| !name.is_empty())
             && !text.chars().any(char::is_control);
         if is_path {
             Ok(Self(text.to_owned()))
         } else {
             Err(ClaimPathError {
-                text: text.chars().take(LONGEST_CLAIM_PATH).collect(),
+                text: text.chars().take(MAX_CLAIM_PATH_LENGTH).collect(),
             })
         }
     }
@@ -110,7 +110,7 @@ impl fmt::Display for ClaimPath {
 
 /// One outside issuer, as an operator described it; it serialises in the form of the settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct OutsideIssuer {
+pub struct ExternalIssuer {
     /// The `iss` of its tokens, compared byte for byte; its discovery document is found below it.
     pub issuer: String,
     /// What the `aud` of its tokens must hold.
@@ -133,7 +133,7 @@ pub struct OutsideIssuer {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<String, ClaimPath>,
     /// Who becomes a principal here.
-    pub principals: Admission,
+    pub principals: UserProvisioning,
 }
 
 #[cfg(test)]
@@ -145,15 +145,15 @@ mod tests {
         for path in ["roles", "realm_access.roles", "https://example.org/roles"] {
             assert_eq!(path.parse::<ClaimPath>().unwrap().as_str(), path);
         }
-        let long = "a".repeat(LONGEST_CLAIM_PATH + 1);
-        let deep = ["a"; MOST_DOTS + 2].join(".");
+        let long = "a".repeat(MAX_CLAIM_PATH_LENGTH + 1);
+        let deep = ["a"; MAX_CLAIM_PATH_DOTS + 2].join(".");
         for path in ["", ".", "a.", ".a", "a..b", "a\nb", &long, &deep] {
             assert!(path.parse::<ClaimPath>().is_err(), "{path:?}");
         }
     }
 
     #[test]
-    fn there_is_no_word_for_symmetric_algorithms_and_none() {
+    fn symmetric_algorithms_and_none_are_unknown() {
         for word in ["HS256", "HS512", "none", "rs256", ""] {
             assert!(word.parse::<Algorithm>().is_err(), "{word}");
         }

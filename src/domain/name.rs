@@ -9,14 +9,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// The longest name, in bytes.
-pub const LONGEST_NAME: usize = 64;
+pub const MAX_NAME_LENGTH: usize = 64;
 
 /// Why a text is no name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// The text is empty or longer than [`LONGEST_NAME`].
-    #[error("{text:?} is not a name: it must have 1 to {LONGEST_NAME} characters")]
-    WrongLength {
+    /// The text is empty or longer than [`MAX_NAME_LENGTH`].
+    #[error("{text:?} is not a name: it must have 1 to {MAX_NAME_LENGTH} characters")]
+    InvalidLength {
         /// What was given, cut to a printable length.
         text: String,
     },
@@ -25,16 +25,16 @@ pub enum NameError {
         "{text:?} is not a name: it may hold the letters a to z, digits and . _ - @ and must \
          begin with a letter or a digit"
     )]
-    WrongCharacter {
+    InvalidCharacter {
         /// What was given.
         text: String,
     },
 }
 
 fn check(text: &str) -> Result<(), NameError> {
-    if text.is_empty() || text.len() > LONGEST_NAME {
-        let text = text.chars().take(LONGEST_NAME).collect();
-        return Err(NameError::WrongLength { text });
+    if text.is_empty() || text.len() > MAX_NAME_LENGTH {
+        let text = text.chars().take(MAX_NAME_LENGTH).collect();
+        return Err(NameError::InvalidLength { text });
     }
     let begins_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     let goes_on_well = text.chars().all(|c| {
@@ -43,7 +43,7 @@ fn check(text: &str) -> Result<(), NameError> {
     if begins_well && goes_on_well {
         Ok(())
     } else {
-        Err(NameError::WrongCharacter {
+        Err(NameError::InvalidCharacter {
             text: text.to_owned(),
         })
     }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn capitals_blanks_and_control_characters_are_no_names() {
+    fn capitals_blanks_and_control_characters_are_rejected() {
         for text in ["", "Ada", "a b", "-a", "a\n", "é", &"a".repeat(65)] {
             assert!(text.parse::<RoleName>().is_err(), "{text:?}");
         }

@@ -32,9 +32,9 @@ pub struct RefreshToken(Secret<[u8; 32]>);
 ///
 /// A plain hash will do: there is nothing to guess in 256 random bits, so salt and work add nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(pub [u8; 32]);
+pub struct RefreshTokenDigest(pub [u8; 32]);
 
-impl fmt::Debug for Fingerprint {
+impl fmt::Debug for RefreshTokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fingerprint")
     }
@@ -49,7 +49,7 @@ impl RefreshToken {
 
     /// Reads the written form; nothing when the text cannot be a refresh token.
     #[must_use]
-    pub fn read(text: &Secret<String>) -> Option<Self> {
+    pub fn parse(text: &Secret<String>) -> Option<Self> {
         let mut bytes = [0; 32];
         // One byte more than the 43 characters need would not fit, and fails.
         let length = URL_SAFE_NO_PAD
@@ -66,8 +66,8 @@ impl RefreshToken {
 
     /// What may be kept of it.
     #[must_use]
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint(Sha256::digest(self.0.reveal()).into())
+    pub fn digest(&self) -> RefreshTokenDigest {
+        RefreshTokenDigest(Sha256::digest(self.0.reveal()).into())
     }
 }
 
@@ -80,16 +80,16 @@ mod tests {
         let token = RefreshToken::random();
         let text = token.to_text();
         assert_eq!(text.reveal().len(), 43);
-        let read = RefreshToken::read(&text).unwrap();
-        assert_eq!(read.fingerprint(), token.fingerprint());
+        let read = RefreshToken::parse(&text).unwrap();
+        assert_eq!(read.digest(), token.digest());
         assert_ne!(
-            RefreshToken::random().fingerprint(),
-            RefreshToken::random().fingerprint()
+            RefreshToken::random().digest(),
+            RefreshToken::random().digest()
         );
     }
 
     #[test]
-    fn other_texts_are_no_refresh_tokens() {
+    fn malformed_refresh_tokens_are_rejected() {
         let text = RefreshToken::random().to_text();
         let text = text.reveal();
         for other in [
@@ -102,7 +102,7 @@ mod tests {
             "é".repeat(21),
             "+/".repeat(21) + "A",
         ] {
-            assert!(RefreshToken::read(&Secret::new(other)).is_none());
+            assert!(RefreshToken::parse(&Secret::new(other)).is_none());
         }
     }
 }

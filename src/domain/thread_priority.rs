@@ -16,7 +16,7 @@ const NICENESS: i32 = 19;
 
 /// Lets others go first, and still comes on slowly while they are busy; a program that this thread
 /// starts does the same.
-pub fn be_nice() {
+pub fn set_low_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::debug!(%error, "a thread goes on at ordinary priority");
@@ -25,7 +25,7 @@ pub fn be_nice() {
 
 /// Runs when nothing else wants the core (`SCHED_IDLE`, sched(7)), and is off it at once when something
 /// does, which a merely nice thread is not. On a core that is never idle it all but stands still.
-pub fn be_idle() {
+pub fn set_idle_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = set_thread_priority_and_policy(
         thread_native_id(),

@@ -5,7 +5,7 @@
 /// A text that names no member of a closed set of words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} {text:?}: expected one of {expected}")]
-pub struct UnknownWord {
+pub struct UnknownVariant {
     /// What kind of word was expected.
     pub what: &'static str,
     /// What was given.
@@ -34,11 +34,11 @@ macro_rules! closed_words {
         }
 
         impl FromStr for $name {
-            type Err = $crate::domain::words::UnknownWord;
+            type Err = $crate::domain::words::UnknownVariant;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
                     $($word => Ok(Self::$member),)*
-                    _ => Err($crate::domain::words::UnknownWord {
+                    _ => Err($crate::domain::words::UnknownVariant {
                         what: $what,
                         text: text.chars().take(80).collect(),
                         expected: [$($word,)*].join(", "),
@@ -48,7 +48,7 @@ macro_rules! closed_words {
         }
 
         impl TryFrom<String> for $name {
-            type Error = $crate::domain::words::UnknownWord;
+            type Error = $crate::domain::words::UnknownVariant;
             fn try_from(text: String) -> Result<Self, Self::Error> { text.parse() }
         }
 
@@ -68,7 +68,7 @@ mod tests {
     use crate::domain::dataset::Visibility;
 
     #[test]
-    fn a_misspelt_visibility_is_told_with_the_words_that_exist() {
+    fn an_unknown_visibility_is_reported_with_the_known_ones() {
         let error = "pubic".parse::<Visibility>().unwrap_err();
         assert_eq!(
             error.to_string(),

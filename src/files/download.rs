@@ -16,10 +16,10 @@ use super::error::FilesError;
 use crate::domain::dataset::StoredFile;
 
 /// The size of a chunk in bytes; each download in flight holds about one of them in memory.
-pub(super) const CHUNK: u64 = 256 * 1024;
+pub(super) const CHUNK_SIZE: u64 = 256 * 1024;
 
 /// An open file and what is still to be read of it.
-struct Rest {
+struct RemainingSpan {
     file: File,
     stored: StoredFile,
     span: Range<u64>,
@@ -31,7 +31,7 @@ pub(super) async fn stream_open_file(
     stored: StoredFile,
     span: Range<u64>,
 ) -> Result<ByteStream, FilesError> {
-    let rest = Rest { file, stored, span };
+    let rest = RemainingSpan { file, stored, span };
     let Some((first, rest)) = next_chunk(rest).await? else {
         return Ok(stream::empty().boxed());
     };
@@ -39,7 +39,7 @@ pub(super) async fn stream_open_file(
     Ok(stream::once(async { Ok(first) }).chain(others).boxed())
 }
 
-async fn next_chunk(rest: Rest) -> Result<Option<(Bytes, Rest)>, FilesError> {
+async fn next_chunk(rest: RemainingSpan) -> Result<Option<(Bytes, RemainingSpan)>, FilesError> {
     if rest.span.is_empty() {
         return Ok(None);
     }
@@ -50,8 +50,8 @@ async fn next_chunk(rest: Rest) -> Result<Option<(Bytes, Rest)>, FilesError> {
         .map(Some)
 }
 
-fn read_chunk(mut rest: Rest) -> Result<(Bytes, Rest), FilesError> {
-    let length = (rest.span.end - rest.span.start).min(CHUNK);
+fn read_chunk(mut rest: RemainingSpan) -> Result<(Bytes, RemainingSpan), FilesError> {
+    let length = (rest.span.end - rest.span.start).min(CHUNK_SIZE);
     let mut chunk = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     let position = rest.file.seek(SeekFrom::Start(rest.span.start));
     let reading = position.and_then(|_| (&mut rest.file).take(length).read_to_end(&mut chunk));
@@ -146,12 +146,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.tif");
         std::fs::write(&path, vec![7; 3 * 256 * 1024]).unwrap();
-        let size = 3 * CHUNK;
+        let size = 3 * CHUNK_SIZE;
         let file = File::open(&path).unwrap();
         let mut stream = stream_open_file(file, stored(size), 0..size).await.unwrap();
-        assert_eq!(stream.next().await.unwrap().unwrap().len() as u64, CHUNK);
+        assert_eq!(
+            stream.next().await.unwrap().unwrap().len() as u64,
+            CHUNK_SIZE
+        );
         let writer = File::options().write(true).open(&path).unwrap();
-        writer.set_len(CHUNK + 1).unwrap();
+        writer.set_len(CHUNK_SIZE + 1).unwrap();
         let error = stream.next().await.unwrap().unwrap_err();
         assert!(matches!(error, FilesError::Damaged { .. }), "{error}");
         assert!(stream.next().await.is_none());

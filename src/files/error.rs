@@ -55,13 +55,13 @@ pub enum FilesError {
     },
     /// There is no folder to import from, or the path leads out of it.
     #[error("{} is no path into the import folder", path.display())]
-    SourceOutside {
+    SourceOutsideFolder {
         /// The path that was given.
         path: PathBuf,
     },
     /// The bytes of a file that was being received ended early.
     #[error("{name} did not arrive whole: {source}")]
-    NotArrived {
+    UploadIncomplete {
         /// The name of the file.
         name: String,
         /// What the connection said.
@@ -69,7 +69,7 @@ pub enum FilesError {
     },
     /// The store did not take the file.
     #[error("cannot store {name}: {source}")]
-    NotStored {
+    StoreFailed {
         /// The name of the file.
         name: String,
         /// What the store said.
@@ -77,7 +77,7 @@ pub enum FilesError {
     },
     /// The catalog names a file by something that is no SHA-256.
     #[error("the catalog names {name} by {sha256:?}, which is no SHA-256")]
-    NotADigest {
+    InvalidDigest {
         /// The name of the file.
         name: String,
         /// What stands in the place of the digest, cut to a printable length.
@@ -105,7 +105,7 @@ pub enum FilesError {
     },
     /// A span was asked for that does not lie inside the file.
     #[error("bytes {} to {} do not lie inside {name}, which has {size}", span.start, span.end)]
-    SpanOutside {
+    SpanOutOfRange {
         /// The name of the file.
         name: String,
         /// The span that was asked for, in bytes.
@@ -132,7 +132,7 @@ impl From<FilesError> for io::Error {
 
 impl FilesError {
     /// The same about the source by another path.
-    pub(super) fn told_of(self, other: &Path) -> Self {
+    pub(super) fn with_path(self, other: &Path) -> Self {
         let path = other.to_path_buf();
         match self {
             Self::SourceMissing { .. } => Self::SourceMissing { path },

@@ -23,8 +23,8 @@ use tokio::sync::Semaphore;
 pub use error::FilesError;
 
 use crate::domain::dataset::StoredFile;
-use download::CHUNK;
-use source::{Content, Digesting, Source};
+use download::CHUNK_SIZE;
+use source::{ContentDigest, ContentHasher, ImportSource};
 
 /// The bytes of a span, in chunks of at most a few hundred kibibytes.
 pub type ByteStream = BoxStream<'static, Result<Bytes, FilesError>>;
@@ -34,8 +34,8 @@ pub type ByteStream = BoxStream<'static, Result<Bytes, FilesError>>;
 pub struct FileStore {
     store: Arc<dyn ObjectStore>,
     folder: Arc<Path>,
-    imports: Option<Arc<Path>>,
-    turns: Arc<Semaphore>,
+    import_dir: Option<Arc<Path>>,
+    upload_permits: Arc<Semaphore>,
 }
 
 impl FileStore {
@@ -53,22 +53,22 @@ impl FileStore {
         Ok(Self {
             store: Arc::new(store),
             folder: folder.into(),
-            imports: None,
-            turns: Arc::new(Semaphore::new(upload::MOST_AT_ONCE)),
+            import_dir: None,
+            upload_permits: Arc::new(Semaphore::new(upload::MAX_CONCURRENT_UPLOADS)),
         })
     }
 
     /// The same store, which also takes files from a folder by their path in it.
     #[must_use]
-    pub fn importing_from(self, imports: Option<&Path>) -> Self {
+    pub fn with_import_dir(self, imports: Option<&Path>) -> Self {
         Self {
-            imports: imports.map(Arc::from),
+            import_dir: imports.map(Arc::from),
             ..self
         }
     }
 
     /// Looks whether the folder is still there: to the store itself, no folder is an empty one.
-    pub async fn look(&self) -> Result<(), FilesError> {
+    pub async fn check_folder(&self) -> Result<(), FilesError> {
         let looked = tokio::fs::read_dir(&self.folder).await;
         looked
             .map(drop)
@@ -83,7 +83,7 @@ impl FileStore {
         match self.store.head(&object_path(file)?).await {
             Ok(object) => Ok(object.size == file.size),
             // Without its folder nothing is in the store, but that is an outage and not an answer.
-            Err(object_store::Error::NotFound { .. }) => self.look().await.map(|()| false),
+            Err(object_store::Error::NotFound { .. }) => self.check_folder().await.map(|()| false),
             Err(error) => Err(download::unreadable(file.name.clone(), error.into())),
         }
     }
@@ -95,22 +95,22 @@ impl FileStore {
     /// [`StoredFile::modified`]; a caller that already catalogued this content keeps its older time.
     pub async fn import(&self, source: &Path, now_seconds: i64) -> Result<StoredFile, FilesError> {
         let path = source.to_path_buf();
-        self.import_opened(source, now_seconds, move || Source::open(&path))
+        self.import_opened(source, now_seconds, move || ImportSource::open(&path))
             .await
     }
 
     /// Like [`FileStore::import`], for a path inside the import folder. Without such a folder, and for
-    /// a path that leads out of it, it fails with [`FilesError::SourceOutside`].
-    pub async fn import_beneath(
+    /// a path that leads out of it, it fails with [`FilesError::SourceOutsideFolder`].
+    pub async fn import_from_dir(
         &self,
         source: &Path,
         now_seconds: i64,
     ) -> Result<StoredFile, FilesError> {
         let path = source.to_path_buf();
-        let Some(folder) = self.imports.clone() else {
-            return Err(FilesError::SourceOutside { path });
+        let Some(folder) = self.import_dir.clone() else {
+            return Err(FilesError::SourceOutsideFolder { path });
         };
-        let open = move || Source::open_beneath(&folder, &path);
+        let open = move || ImportSource::open_within(&folder, &path);
         self.import_opened(source, now_seconds, open).await
     }
 
@@ -118,7 +118,7 @@ impl FileStore {
         &self,
         path: &Path,
         now_seconds: i64,
-        open: impl FnOnce() -> Result<Source, FilesError> + Send + 'static,
+        open: impl FnOnce() -> Result<ImportSource, FilesError> + Send + 'static,
     ) -> Result<StoredFile, FilesError> {
         let (content, source) = read_source(path, move || {
             let mut source = open()?;
@@ -142,11 +142,11 @@ impl FileStore {
     /// Writes the source under a temporary name and gives it its own once every byte has been compared.
     async fn copy(
         &self,
-        source: Source,
-        content: Content,
+        source: ImportSource,
+        content: ContentDigest,
         file: &StoredFile,
     ) -> Result<(), FilesError> {
-        let not_stored = |error: object_store::Error| FilesError::NotStored {
+        let not_stored = |error: object_store::Error| FilesError::StoreFailed {
             name: file.name.clone(),
             source: error.into(),
         };
@@ -158,7 +158,7 @@ impl FileStore {
             .map_err(not_stored)?;
         let copied = async {
             let mut source = source;
-            let mut digesting = Digesting::default();
+            let mut digesting = ContentHasher::default();
             loop {
                 let piece;
                 (piece, source) =
@@ -166,7 +166,7 @@ impl FileStore {
                 if piece.is_empty() {
                     break;
                 }
-                digesting.take(&piece);
+                digesting.update(&piece);
                 upload.put_part(piece.into()).await.map_err(not_stored)?;
             }
             if digesting.finish() != content {
@@ -192,7 +192,7 @@ impl FileStore {
         span: Range<u64>,
     ) -> Result<ByteStream, FilesError> {
         if span.start > span.end || span.end > file.size {
-            return Err(FilesError::SpanOutside {
+            return Err(FilesError::SpanOutOfRange {
                 name: file.name.clone(),
                 span,
                 size: file.size,
@@ -203,21 +203,21 @@ impl FileStore {
         if length == 0 {
             return Ok(stream::empty().boxed());
         }
-        if length <= CHUNK {
+        if length <= CHUNK_SIZE {
             let reading = self.store.get_range(&object, span).await;
             return match reading {
                 Ok(chunk) if chunk.len() as u64 == length => {
                     Ok(stream::once(async { Ok(chunk) }).boxed())
                 }
                 Ok(_) => Err(download::damaged(file)),
-                Err(error) => Err(self.explain(file, error).await),
+                Err(error) => Err(self.classify_read_error(file, error).await),
             };
         }
         let options = GetOptions::new().with_range(Some(span.clone()));
         let opened = match self.store.get_opts(&object, options).await {
             Ok(opened) if opened.meta.size == file.size && opened.range == span => opened,
             Ok(_) => return Err(download::damaged(file)),
-            Err(error) => return Err(self.explain(file, error).await),
+            Err(error) => return Err(self.classify_read_error(file, error).await),
         };
         match opened.payload {
             GetResultPayload::File(open, _) => {
@@ -230,7 +230,11 @@ impl FileStore {
     }
 
     /// Tells a file that is gone or cut short from a store that does not answer.
-    async fn explain(&self, file: &StoredFile, error: object_store::Error) -> FilesError {
+    async fn classify_read_error(
+        &self,
+        file: &StoredFile,
+        error: object_store::Error,
+    ) -> FilesError {
         if matches!(error, object_store::Error::NotFound { .. }) {
             return FilesError::Missing {
                 name: file.name.clone(),
@@ -264,7 +268,7 @@ fn object_path(file: &StoredFile) -> Result<ObjectPath, FilesError> {
     let is_digest = file.sha256.len() == 64 && file.sha256.bytes().all(is_hexadecimal);
     match file.sha256.get(..2) {
         Some(shard) if is_digest => Ok(ObjectPath::from(format!("sha256/{shard}/{}", file.sha256))),
-        _ => Err(FilesError::NotADigest {
+        _ => Err(FilesError::InvalidDigest {
             name: file.name.clone(),
             sha256: file.sha256.chars().take(64).collect(),
         }),

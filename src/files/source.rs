@@ -14,21 +14,21 @@ use sha2::{Digest, Sha256};
 use super::error::FilesError;
 
 /// How much is read at once; S3 takes no smaller part than 5 MiB.
-pub(super) const PIECE: u64 = 8 * 1024 * 1024;
+pub(super) const PIECE_SIZE: u64 = 8 * 1024 * 1024;
 
 /// The longest name of a stored file, in bytes.
-const LONGEST_FILE_NAME: usize = 128;
+const MAX_FILE_NAME_LENGTH: usize = 128;
 
 /// An open file to import.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct ImportSource {
     path: PathBuf,
     file: File,
 }
 
 /// What a whole reading of the source has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Content {
+pub(super) struct ContentDigest {
     /// The SHA-256 in lower-case hexadecimal.
     pub(super) sha256: String,
     /// The length in bytes.
@@ -37,26 +37,26 @@ pub(super) struct Content {
 
 /// Counts and hashes pieces as they pass.
 #[derive(Default)]
-pub(super) struct Digesting {
+pub(super) struct ContentHasher {
     hash: Sha256,
     size: u64,
 }
 
-impl Digesting {
-    pub(super) fn take(&mut self, piece: &[u8]) {
+impl ContentHasher {
+    pub(super) fn update(&mut self, piece: &[u8]) {
         self.hash.update(piece);
         self.size += piece.len() as u64;
     }
 
-    pub(super) fn finish(self) -> Content {
-        Content {
+    pub(super) fn finish(self) -> ContentDigest {
+        ContentDigest {
             sha256: hex::encode(self.hash.finalize()),
             size: self.size,
         }
     }
 }
 
-impl Source {
+impl ImportSource {
     /// Opens a regular file that begins like a TIFF.
     pub(super) fn open(path: &Path) -> Result<Self, FilesError> {
         let told = |source: io::Error| match source.kind() {
@@ -71,20 +71,20 @@ impl Source {
             path: path.into(),
             file: File::open(path).map_err(told)?,
         };
-        source.check_start()?;
+        source.check_header()?;
         Ok(source)
     }
 
     /// Opens a file by its path inside `folder`; neither `..` nor a link leads out of it.
     ///
     /// Errors name the path as it was given: where the folder is, is not told.
-    pub(super) fn open_beneath(folder: &Path, path: &Path) -> Result<Self, FilesError> {
-        let outside = || FilesError::SourceOutside { path: path.into() };
+    pub(super) fn open_within(folder: &Path, path: &Path) -> Result<Self, FilesError> {
+        let outside = || FilesError::SourceOutsideFolder { path: path.into() };
         let is_plain = |part: Component| matches!(part, Component::Normal(_));
         if path.as_os_str().is_empty() || !path.components().all(is_plain) {
             return Err(outside());
         }
-        let source = Self::open(&folder.join(path)).map_err(|error| error.told_of(path))?;
+        let source = Self::open(&folder.join(path)).map_err(|error| error.with_path(path))?;
         // What was opened must be what stands inside the folder once all links are followed: a link
         // that is changed meanwhile gives another file, or none inside.
         let told = |error| unreadable(path, error);
@@ -102,7 +102,7 @@ impl Source {
         })
     }
 
-    fn check_start(&mut self) -> Result<(), FilesError> {
+    fn check_header(&mut self) -> Result<(), FilesError> {
         let mut start = Vec::with_capacity(16);
         let reading = (&mut self.file).take(16).read_to_end(&mut start);
         reading.map_err(|source| unreadable(&self.path, source))?;
@@ -128,20 +128,20 @@ impl Source {
     /// The next piece, empty at the end.
     pub(super) fn next_piece(&mut self) -> Result<Bytes, FilesError> {
         let mut piece = Vec::new();
-        let reading = (&mut self.file).take(PIECE).read_to_end(&mut piece);
+        let reading = (&mut self.file).take(PIECE_SIZE).read_to_end(&mut piece);
         reading.map_err(|source| unreadable(&self.path, source))?;
         Ok(piece.into())
     }
 
     /// Reads from here to the end and says what was there.
-    pub(super) fn digest(&mut self) -> Result<Content, FilesError> {
-        let mut digesting = Digesting::default();
+    pub(super) fn digest(&mut self) -> Result<ContentDigest, FilesError> {
+        let mut digesting = ContentHasher::default();
         loop {
             let piece = self.next_piece()?;
             if piece.is_empty() {
                 return Ok(digesting.finish());
             }
-            digesting.take(&piece);
+            digesting.update(&piece);
         }
     }
 
@@ -186,7 +186,7 @@ pub(super) fn download_name(path: &Path) -> String {
     let ending = if ending.is_empty() { ".tif" } else { ending };
     let stem: String = stem
         .chars()
-        .take(LONGEST_FILE_NAME - ending.len())
+        .take(MAX_FILE_NAME_LENGTH - ending.len())
         .collect();
     let stem = if stem.is_empty() { "download" } else { &stem };
     format!("{stem}{ending}")
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_otherwise_or_is_cut_off_is_no_tiff() {
+    fn other_or_truncated_headers_are_not_tiff() {
         let others: [&[u8]; 6] = [
             b"",
             b"II*\0",
@@ -251,7 +251,7 @@ mod tests {
             let is_known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
             prop_assert!(name.chars().all(is_known));
             prop_assert!(name.starts_with(|c: char| c.is_ascii_alphanumeric()));
-            prop_assert!(name.len() <= LONGEST_FILE_NAME);
+            prop_assert!(name.len() <= MAX_FILE_NAME_LENGTH);
             let ending = name.to_ascii_lowercase();
             prop_assert!([".tif", ".tiff"].iter().any(|known| ending.ends_with(known)));
         }

@@ -10,12 +10,12 @@ use super::*;
 const NOW: i64 = 1_700_000_000;
 
 /// A store in a folder of its own, and a place for sources beside it.
-struct Place {
+struct TestStore {
     folder: TempDir,
     files: FileStore,
 }
 
-impl Place {
+impl TestStore {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = FileStore::open(&folder.path().join("made/on/demand")).unwrap();
@@ -73,7 +73,7 @@ async fn failure_of(files: &FileStore, file: &StoredFile, span: Range<u64>) -> F
 
 #[tokio::test]
 async fn an_imported_file_is_named_by_its_content_and_read_back() {
-    let place = Place::new();
+    let place = TestStore::new();
     let content = tiff(1_000_000);
     let file = place.imported(&content).await;
     assert_eq!(file.name, "dem.tif");
@@ -95,7 +95,7 @@ async fn an_imported_file_is_named_by_its_content_and_read_back() {
 #[tokio::test]
 async fn a_real_cog_is_imported() {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/jacksboro-fault-dem.cog.tif");
-    let place = Place::new();
+    let place = TestStore::new();
     let file = place.files.import(&demo, NOW).await.unwrap();
     assert_eq!(file.name, "jacksboro-fault-dem.cog.tif");
     assert_eq!(
@@ -106,7 +106,7 @@ async fn a_real_cog_is_imported() {
 
 #[tokio::test]
 async fn content_that_is_already_there_is_not_written_again() {
-    let place = Place::new();
+    let place = TestStore::new();
     let first = place.imported(&tiff(5000)).await;
     let written = std::fs::metadata(place.object(&first)).unwrap();
     let other = place.source("other name.tif", &tiff(5000));
@@ -124,7 +124,7 @@ async fn content_that_is_already_there_is_not_written_again() {
 
 #[tokio::test]
 async fn importing_again_heals_an_object_that_was_cut_short() {
-    let place = Place::new();
+    let place = TestStore::new();
     let file = place.imported(&tiff(5000)).await;
     std::fs::write(place.object(&file), b"II*\0").unwrap();
     assert!(!place.files.contains(&file).await.unwrap());
@@ -134,7 +134,7 @@ async fn importing_again_heals_an_object_that_was_cut_short() {
 
 #[tokio::test]
 async fn a_source_longer_than_one_piece_is_copied_whole() {
-    let place = Place::new();
+    let place = TestStore::new();
     let content = tiff(17 * 1024 * 1024 + 3);
     let file = place.imported(&content).await;
     assert!(bytes_of(&place.files, &file, 0..file.size).await == content);
@@ -142,9 +142,9 @@ async fn a_source_longer_than_one_piece_is_copied_whole() {
 
 #[tokio::test]
 async fn a_source_that_changes_during_the_import_is_refused_and_leaves_nothing() {
-    let place = Place::new();
+    let place = TestStore::new();
     let path = place.source("dem.tif", &tiff(5000));
-    let mut source = Source::open(&path).unwrap();
+    let mut source = ImportSource::open(&path).unwrap();
     let content = source.digest().unwrap();
     source.rewind().unwrap();
     let file = StoredFile {
@@ -160,8 +160,8 @@ async fn a_source_that_changes_during_the_import_is_refused_and_leaves_nothing()
 }
 
 #[tokio::test]
-async fn what_is_no_tiff_file_is_refused_by_name() {
-    let place = Place::new();
+async fn files_that_are_not_tiff_are_rejected_by_name() {
+    let place = TestStore::new();
     let missing = place.folder.path().join("missing.tif");
     let error = place.files.import(&missing, NOW).await.unwrap_err();
     assert_eq!(
@@ -197,8 +197,8 @@ async fn what_is_no_tiff_file_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_made_is_told() {
-    let place = Place::new();
+async fn a_folder_that_cannot_be_created_is_reported() {
+    let place = TestStore::new();
     let taken = place.source("taken", b"a file");
     let error = FileStore::open(&taken).unwrap_err();
     assert!(error.to_string().contains("taken"), "{error}");
@@ -206,7 +206,7 @@ async fn a_folder_that_cannot_be_made_is_told() {
 
 #[tokio::test]
 async fn small_spans_come_as_one_chunk_and_large_ones_in_large_chunks() {
-    let place = Place::new();
+    let place = TestStore::new();
     let file = place.imported(&tiff(1_000_000)).await;
     let small = place.files.read(&file, 16_384..32_768).await.unwrap();
     let small: Vec<Bytes> = small.try_collect().await.unwrap();
@@ -219,7 +219,7 @@ async fn small_spans_come_as_one_chunk_and_large_ones_in_large_chunks() {
 
 #[tokio::test]
 async fn a_file_that_is_gone_is_missing_before_the_first_byte() {
-    let place = Place::new();
+    let place = TestStore::new();
     let file = place.imported(&tiff(1_000_000)).await;
     std::fs::remove_file(place.object(&file)).unwrap();
     assert!(!place.files.contains(&file).await.unwrap());
@@ -231,7 +231,7 @@ async fn a_file_that_is_gone_is_missing_before_the_first_byte() {
 
 #[tokio::test]
 async fn a_file_shorter_than_catalogued_is_damaged_before_the_first_byte() {
-    let place = Place::new();
+    let place = TestStore::new();
     let file = place.imported(&tiff(1_000_000)).await;
     std::fs::write(place.object(&file), tiff(999_999)).unwrap();
     for span in [
@@ -247,7 +247,7 @@ async fn a_file_shorter_than_catalogued_is_damaged_before_the_first_byte() {
 
 #[tokio::test]
 async fn an_object_that_cannot_be_read_is_neither_missing_nor_damaged() {
-    let place = Place::new();
+    let place = TestStore::new();
     let mut file = place.imported(&tiff(100)).await;
     file.sha256 = "0".repeat(64);
     // A file where the store wants a folder: no answer at all about the object.
@@ -259,7 +259,7 @@ async fn an_object_that_cannot_be_read_is_neither_missing_nor_damaged() {
 
 #[tokio::test]
 async fn spans_outside_the_file_are_refused_and_empty_ones_are_empty() {
-    let place = Place::new();
+    let place = TestStore::new();
     let file = place.imported(&tiff(100)).await;
     #[allow(
         clippy::reversed_empty_ranges,
@@ -267,14 +267,17 @@ async fn spans_outside_the_file_are_refused_and_empty_ones_are_empty() {
     )]
     for span in [0..101, 101..101, 50..40] {
         let error = failure_of(&place.files, &file, span).await;
-        assert!(matches!(error, FilesError::SpanOutside { .. }), "{error}");
+        assert!(
+            matches!(error, FilesError::SpanOutOfRange { .. }),
+            "{error}"
+        );
     }
     assert_eq!(bytes_of(&place.files, &file, 100..100).await, b"");
 }
 
 #[tokio::test]
 async fn a_catalogued_digest_that_is_none_never_becomes_a_path() {
-    let place = Place::new();
+    let place = TestStore::new();
     let mut file = place.imported(&tiff(100)).await;
     for sha256 in [
         String::new(),
@@ -284,7 +287,7 @@ async fn a_catalogued_digest_that_is_none_never_becomes_a_path() {
     ] {
         file.sha256 = sha256;
         let error = failure_of(&place.files, &file, 0..10).await;
-        assert!(matches!(error, FilesError::NotADigest { .. }), "{error}");
+        assert!(matches!(error, FilesError::InvalidDigest { .. }), "{error}");
         assert!(place.files.contains(&file).await.is_err());
     }
 }
@@ -305,7 +308,7 @@ proptest! {
         let end = start + at(length, size - start);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (read, content) = runtime.block_on(async {
-            let mut place = Place::new();
+            let mut place = TestStore::new();
             if is_remote {
                 // A store that streams, as remote ones do.
                 place.files.store = Arc::new(InMemory::new());

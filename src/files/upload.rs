@@ -15,27 +15,27 @@ use object_store::{MultipartUpload, ObjectStoreExt};
 use uuid::Uuid;
 
 use super::error::FilesError;
-use super::source::{Content, Digesting, PIECE, download_name, is_tiff};
+use super::source::{ContentDigest, ContentHasher, PIECE_SIZE, download_name, is_tiff};
 use super::{FileStore, object_path};
 use crate::domain::dataset::StoredFile;
 
 /// How many files are received at once, each with one piece in memory; further ones wait.
-pub(super) const MOST_AT_ONCE: usize = 8;
+pub(super) const MAX_CONCURRENT_UPLOADS: usize = 8;
 /// The folder of files that are not whole yet.
-const INCOMING: &str = "incoming";
+const INCOMING_FOLDER: &str = "incoming";
 /// How long a file that is not whole may be silent; no upload takes as long.
-const ABANDONED_AFTER: Duration = Duration::from_hours(24);
+const ABANDONED_UPLOAD_TTL: Duration = Duration::from_hours(24);
 /// As much as tells a TIFF from other files.
-const START: usize = 16;
+const HEADER_LENGTH: usize = 16;
 
 /// A file on its way in.
-struct Incoming {
+struct IncomingUpload {
     upload: Box<dyn MultipartUpload>,
     staged: ObjectPath,
     name: String,
-    waiting: BytesMut,
-    start: Vec<u8>,
-    digesting: Digesting,
+    buffer: BytesMut,
+    header: Vec<u8>,
+    hasher: ContentHasher,
 }
 
 impl FileStore {
@@ -43,35 +43,35 @@ impl FileStore {
     ///
     /// What is no TIFF is refused at its first bytes. Unless this succeeds, nothing is kept.
     /// `now_seconds` is as for [`FileStore::import`].
-    pub async fn receive(
+    pub async fn upload(
         &self,
         name: &str,
         now_seconds: i64,
         bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
     ) -> Result<StoredFile, FilesError> {
         // The semaphore is never closed; a turn that is none would bound nothing.
-        let _turn = self.turns.acquire().await;
-        self.sweep().await;
+        let _turn = self.upload_permits.acquire().await;
+        self.delete_abandoned_uploads().await;
         let name = download_name(Path::new(name));
-        let staged = ObjectPath::from(format!("{INCOMING}/{}", Uuid::new_v4()));
+        let staged = ObjectPath::from(format!("{INCOMING_FOLDER}/{}", Uuid::new_v4()));
         let upload = self.store.put_multipart(&staged).await;
-        let mut incoming = Incoming {
+        let mut incoming = IncomingUpload {
             upload: upload.map_err(|error| not_stored(&name, error))?,
             staged,
             name,
-            waiting: BytesMut::new(),
-            start: Vec::with_capacity(START),
-            digesting: Digesting::default(),
+            buffer: BytesMut::new(),
+            header: Vec::with_capacity(HEADER_LENGTH),
+            hasher: ContentHasher::default(),
         };
-        if let Err(error) = incoming.take_all(bytes).await {
+        if let Err(error) = incoming.receive_all(bytes).await {
             // The first error is the one to tell; what cannot be cleared away now is swept later.
             incoming.upload.abort().await.ok();
             return Err(error);
         }
         // From here on it does not matter any more whether the sender is still there.
-        let settled = tokio::spawn(incoming.settle(self.clone(), now_seconds));
+        let settled = tokio::spawn(incoming.finish(self.clone(), now_seconds));
         settled.await.unwrap_or_else(|lost| {
-            Err(FilesError::NotStored {
+            Err(FilesError::StoreFailed {
                 name: "a file".to_owned(),
                 source: io::Error::other(lost),
             })
@@ -79,13 +79,13 @@ impl FileStore {
     }
 
     /// Removes files that nobody sends any more.
-    async fn sweep(&self) {
-        let folder = self.folder.join(INCOMING);
+    async fn delete_abandoned_uploads(&self) {
+        let folder = self.folder.join(INCOMING_FOLDER);
         let swept = tokio::task::spawn_blocking(move || {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 let silent = entry.metadata().and_then(|found| found.modified());
                 let silent = silent.ok().and_then(|written| written.elapsed().ok());
-                if silent.is_some_and(|silent| silent > ABANDONED_AFTER) {
+                if silent.is_some_and(|silent| silent > ABANDONED_UPLOAD_TTL) {
                     // Another process may have been faster.
                     std::fs::remove_file(entry.path()).ok();
                 }
@@ -95,59 +95,59 @@ impl FileStore {
     }
 }
 
-impl Incoming {
-    async fn take_all(
+impl IncomingUpload {
+    async fn receive_all(
         &mut self,
         bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
     ) -> Result<(), FilesError> {
         while let Some(chunk) = bytes.next().await {
-            let chunk = chunk.map_err(|source| FilesError::NotArrived {
+            let chunk = chunk.map_err(|source| FilesError::UploadIncomplete {
                 name: self.name.clone(),
                 source,
             })?;
-            self.take(&chunk).await?;
+            self.receive_chunk(&chunk).await?;
         }
         let path = || self.name.clone().into();
-        if self.start.is_empty() {
+        if self.header.is_empty() {
             return Err(FilesError::SourceEmpty { path: path() });
         }
-        if !is_tiff(&self.start) {
+        if !is_tiff(&self.header) {
             return Err(FilesError::NotATiff { path: path() });
         }
-        self.write(0).await
+        self.flush(0).await
     }
 
-    async fn take(&mut self, chunk: &[u8]) -> Result<(), FilesError> {
-        if self.start.len() < START {
-            let missing = START - self.start.len();
-            self.start.extend(chunk.iter().take(missing));
-            if self.start.len() == START && !is_tiff(&self.start) {
+    async fn receive_chunk(&mut self, chunk: &[u8]) -> Result<(), FilesError> {
+        if self.header.len() < HEADER_LENGTH {
+            let missing = HEADER_LENGTH - self.header.len();
+            self.header.extend(chunk.iter().take(missing));
+            if self.header.len() == HEADER_LENGTH && !is_tiff(&self.header) {
                 let path = self.name.clone().into();
                 return Err(FilesError::NotATiff { path });
             }
         }
-        self.digesting.take(chunk);
-        self.waiting.extend_from_slice(chunk);
-        self.write(PIECE).await
+        self.hasher.update(chunk);
+        self.buffer.extend_from_slice(chunk);
+        self.flush(PIECE_SIZE).await
     }
 
     /// Writes what is waiting if it is at least so many bytes.
-    async fn write(&mut self, least: u64) -> Result<(), FilesError> {
-        if self.waiting.is_empty() || (self.waiting.len() as u64) < least {
+    async fn flush(&mut self, least: u64) -> Result<(), FilesError> {
+        if self.buffer.is_empty() || (self.buffer.len() as u64) < least {
             return Ok(());
         }
-        let piece = self.waiting.split().freeze();
+        let piece = self.buffer.split().freeze();
         let written = self.upload.put_part(piece.into()).await;
         written.map_err(|error| not_stored(&self.name, error))
     }
 
     /// Makes the file durable and gives it the name of its content.
-    async fn settle(
+    async fn finish(
         mut self,
         files: FileStore,
         now_seconds: i64,
     ) -> Result<StoredFile, FilesError> {
-        let Content { sha256, size } = self.digesting.finish();
+        let ContentDigest { sha256, size } = self.hasher.finish();
         let file = StoredFile {
             sha256,
             name: self.name,
@@ -170,7 +170,7 @@ impl Incoming {
 }
 
 fn not_stored(name: &str, error: object_store::Error) -> FilesError {
-    FilesError::NotStored {
+    FilesError::StoreFailed {
         name: name.to_owned(),
         source: error.into(),
     }

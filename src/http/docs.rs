@@ -28,9 +28,9 @@ pub const PATHS: [&str; 6] = [
 
 /// Adds the docs UI to the routes.
 #[must_use]
-pub fn add_to(route: Route, swagger_ui_html: &str, document: String) -> Route {
-    let script = between(swagger_ui_html, "<script charset=\"UTF-8\">", "</script>");
-    let style = between(swagger_ui_html, "<style charset=\"UTF-8\">", "</style>");
+pub fn add_routes(route: Route, swagger_ui_html: &str, document: String) -> Route {
+    let script = text_between(swagger_ui_html, "<script charset=\"UTF-8\">", "</script>");
+    let style = text_between(swagger_ui_html, "<style charset=\"UTF-8\">", "</style>");
     route
         .at("/docs", asset("text/html; charset=utf-8", PAGE))
         .at(
@@ -60,7 +60,7 @@ fn asset(content_type: &'static str, body: impl Into<Bytes>) -> impl IntoEndpoin
     }))
 }
 
-fn between(text: &str, begin: &str, end: &str) -> Bytes {
+fn text_between(text: &str, begin: &str, end: &str) -> Bytes {
     let rest = text.split_once(begin).map_or("", |(_, rest)| rest);
     // The script has end tags in its own strings: the last ones before the body are the real ones.
     let rest = rest.rsplit_once("</head>").map_or(rest, |(head, _)| head);

@@ -12,7 +12,7 @@ pub const PATH: &str = "/metrics";
 
 /// Adds the metrics to the routes.
 #[must_use]
-pub fn add_to(route: Route, metrics: PrometheusHandle) -> Route {
+pub fn add_routes(route: Route, metrics: PrometheusHandle) -> Route {
     let page = make_sync(move |_| {
         Response::builder()
             .content_type("text/plain; version=0.0.4; charset=utf-8")

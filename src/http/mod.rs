@@ -30,14 +30,14 @@ use crate::service::identity::api_keys::ApiKeys;
 use crate::service::identity::sessions::Sessions;
 use crate::service::tokens::download::Downloads;
 use crate::service::tokens::download_token::DownloadTokens;
-use crate::service::tokens::key_ring::Keys;
+use crate::service::tokens::key_ring::KeyRing;
 
 use api::admin::audit::AuditApi;
 use api::admin::credentials::AdminCredentialsApi;
 use api::admin::datasets::AdminDatasetsApi;
 use api::admin::explanations::ExplanationApi;
 use api::admin::files::AdminFilesApi;
-use api::admin::identity_providers::IssuersApi;
+use api::admin::identity_providers::IdentityProvidersApi;
 use api::admin::policies::PoliciesApi;
 use api::admin::roles::AdminRolesApi;
 use api::admin::shares::AdminSharesApi;
@@ -50,16 +50,16 @@ use api::health::HealthApi;
 use api::key_set::KeySetApi;
 use api::mint::MintApi;
 use api::sessions::SessionApi;
-use server::allowed_methods::Methods;
+use server::allowed_methods::AllowedMethods;
 use server::cors::Cors;
-use server::request_limits::Allowances;
-use server::request_middleware::Gate;
+use server::request_limits::RouteLimits;
+use server::request_middleware::RequestMiddleware;
 
 /// What the operations call.
 #[derive(Clone)]
-pub struct Capabilities {
+pub struct Services {
     /// Mints.
-    pub tokens: Arc<DownloadTokens>,
+    pub download_tokens: Arc<DownloadTokens>,
     /// Signs in and out.
     pub sessions: Arc<Sessions>,
     /// Sees and changes users, roles and datasets.
@@ -69,9 +69,9 @@ pub struct Capabilities {
     /// Downloads.
     pub downloads: Arc<Downloads>,
     /// Shows the catalog.
-    pub view: Arc<CatalogView>,
+    pub catalog_view: Arc<CatalogView>,
     /// Publishes the key set.
-    pub keys: Arc<Keys>,
+    pub key_ring: Arc<KeyRing>,
     /// Looks whether all is well.
     pub health: Arc<Health>,
     /// Renders the metrics.
@@ -80,7 +80,7 @@ pub struct Capabilities {
 
 /// How the routes behave.
 #[derive(Clone, Debug)]
-pub struct Manners {
+pub struct HttpConfig {
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Pages of which origins may see answers.
@@ -88,9 +88,9 @@ pub struct Manners {
     /// How long verifiers may keep the key set.
     pub jwks_max_age: Duration,
     /// How long a request may take until its response begins.
-    pub longest_request: Duration,
+    pub request_timeout: Duration,
     /// How large and how slow requests may be.
-    pub allowances: Allowances,
+    pub route_limits: RouteLimits,
     /// The time.
     pub clock: Clock,
 }
@@ -117,7 +117,7 @@ type AdminApis = (
     PoliciesApi,
     ExplanationApi,
     SigningKeysApi,
-    IssuersApi,
+    IdentityProvidersApi,
 );
 
 fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
@@ -152,16 +152,16 @@ fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
         SigningKeysApi {
             administration: Arc::clone(administration),
         },
-        IssuersApi {
+        IdentityProvidersApi {
             administration: Arc::clone(administration),
         },
     )
 }
 
-fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
+fn api_service(capabilities: &Services, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
     let for_callers = (
         MintApi {
-            tokens: Arc::clone(&capabilities.tokens),
+            tokens: Arc::clone(&capabilities.download_tokens),
         },
         SessionApi {
             sessions: Arc::clone(&capabilities.sessions),
@@ -173,10 +173,10 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
             downloads: Arc::clone(&capabilities.downloads),
         },
         CatalogApi {
-            view: Arc::clone(&capabilities.view),
+            view: Arc::clone(&capabilities.catalog_view),
         },
         KeySetApi {
-            keys: Arc::clone(&capabilities.keys),
+            key_ring: Arc::clone(&capabilities.key_ring),
             max_age: jwks_max_age,
         },
         HealthApi {
@@ -193,25 +193,25 @@ fn open_api(capabilities: &Capabilities, jwks_max_age: Duration) -> OpenApiServi
 /// All routes behind the gate.
 #[must_use]
 pub fn routes(
-    capabilities: &Capabilities,
-    manners: Manners,
+    capabilities: &Services,
+    manners: HttpConfig,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let service = open_api(capabilities, manners.jwks_max_age);
-    let document = document_of(&service);
+    let service = api_service(capabilities, manners.jwks_max_age);
+    let document = service_document(&service);
     let plain: Vec<&str> = docs::PATHS
         .into_iter()
         .chain([metrics_page::PATH])
         .collect();
-    let methods = Arc::new(Methods::of(&document, &plain));
+    let methods = Arc::new(AllowedMethods::from_document(&document, &plain));
     let swagger_ui = service.swagger_ui_html();
     let route = Route::new().nest_no_strip("/", service);
-    let route = docs::add_to(route, &swagger_ui, document.to_string());
-    let route = metrics_page::add_to(route, capabilities.metrics.clone());
-    let gate = Gate {
+    let route = docs::add_routes(route, &swagger_ui, document.to_string());
+    let route = metrics_page::add_routes(route, capabilities.metrics.clone());
+    let gate = RequestMiddleware {
         trusted_proxies: manners.trusted_proxies,
-        longest_request: manners.longest_request,
-        allowances: manners.allowances,
-        methods,
+        request_timeout: manners.request_timeout,
+        route_limits: manners.route_limits,
+        allowed_methods: methods,
         clock: manners.clock,
         has_warned: Arc::default(),
     };
@@ -222,10 +222,10 @@ pub fn routes(
 
 /// The OpenAPI document, complete.
 #[must_use]
-pub fn openapi_document(capabilities: &Capabilities, jwks_max_age: Duration) -> Value {
-    document_of(&open_api(capabilities, jwks_max_age))
+pub fn openapi_document(capabilities: &Services, jwks_max_age: Duration) -> Value {
+    service_document(&api_service(capabilities, jwks_max_age))
 }
 
-fn document_of(service: &OpenApiService<Apis, ()>) -> Value {
-    openapi::complete(serde_json::from_str(&service.spec()).unwrap_or_default())
+fn service_document(service: &OpenApiService<Apis, ()>) -> Value {
+    openapi::complete_document(serde_json::from_str(&service.spec()).unwrap_or_default())
 }

@@ -53,7 +53,7 @@ fn download_parameters() -> [Value; 2] {
 
 /// Completes the document that poem-openapi wrote.
 #[must_use]
-pub fn complete(mut document: Value) -> Value {
+pub fn complete_document(mut document: Value) -> Value {
     if let Some(operation) =
         document.pointer_mut("/paths/~1datasets~1{dataset_id}~1download~1cog/get/parameters")
         && let Some(parameters) = operation.as_array_mut()
@@ -76,12 +76,12 @@ pub fn complete(mut document: Value) -> Value {
             schema.insert("additionalProperties".to_owned(), false.into());
         }
     }
-    give_titles(&mut document);
+    add_titles(&mut document);
     document
 }
 
 /// Gives every parameter and property without a title the one its name suggests.
-fn give_titles(document: &mut Value) {
+fn add_titles(document: &mut Value) {
     let operations = document.get_mut("paths").and_then(Value::as_object_mut);
     let operations = operations.into_iter().flat_map(Map::values_mut);
     for operation in operations
@@ -92,9 +92,12 @@ fn give_titles(document: &mut Value) {
             .get_mut("parameters")
             .and_then(Value::as_array_mut);
         for parameter in parameters.into_iter().flatten() {
-            let name = parameter.get("name").and_then(Value::as_str).map(title_of);
+            let name = parameter
+                .get("name")
+                .and_then(Value::as_str)
+                .map(title_from_name);
             if let Some(schema) = parameter.get_mut("schema") {
-                give_title(schema, name);
+                add_title(schema, name);
             }
         }
     }
@@ -104,16 +107,16 @@ fn give_titles(document: &mut Value) {
     for (schema_name, schema) in schemas.into_iter().flatten() {
         let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
         for (name, property) in properties.into_iter().flatten() {
-            tell_description_once(property);
-            give_title(property, Some(title_of(name)));
+            remove_repeated_description(property);
+            add_title(property, Some(title_from_name(name)));
         }
-        give_title(schema, Some(schema_name.clone()));
+        add_title(schema, Some(schema_name.clone()));
     }
 }
 
 /// poem-openapi repeats the description of a property that refers to a schema as a schema of its
 /// own in `allOf`, which describes no value; generators of clients give up on it.
-fn tell_description_once(property: &mut Value) {
+fn remove_repeated_description(property: &mut Value) {
     let is_description = |part: &Value| {
         part.as_object()
             .is_some_and(|part| part.keys().all(|key| key == "description"))
@@ -123,7 +126,7 @@ fn tell_description_once(property: &mut Value) {
     }
 }
 
-fn give_title(schema: &mut Value, title: Option<String>) {
+fn add_title(schema: &mut Value, title: Option<String>) {
     if let (Some(schema), Some(title)) = (schema.as_object_mut(), title)
         && !schema.contains_key("$ref")
     {
@@ -132,7 +135,7 @@ fn give_title(schema: &mut Value, title: Option<String>) {
 }
 
 /// `dataset_id` is titled `Dataset Id`.
-fn title_of(name: &str) -> String {
+fn title_from_name(name: &str) -> String {
     let capitalise = |word: &str| {
         let mut letters = word.chars();
         let first = letters.next().map(|letter| letter.to_ascii_uppercase());
@@ -150,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_name_suggests_its_title() {
-        assert_eq!(title_of("dataset_id"), "Dataset Id");
-        assert_eq!(title_of("token"), "Token");
+        assert_eq!(title_from_name("dataset_id"), "Dataset Id");
+        assert_eq!(title_from_name("token"), "Token");
     }
 }

@@ -13,17 +13,17 @@ use cedar_policy::{Authorizer, Schema};
 use crate::domain::decision::Revision;
 
 use super::complexity;
-use super::context::Circumstances;
-use super::entities::Preparations;
-use super::index::Index;
-use super::policies::{self, Policies};
+use super::context::ContextCache;
+use super::entities::EntityCache;
+use super::index::PolicyIndex;
+use super::policies::{self, ValidPolicies};
 
-use super::diagnostic::{BundleError, Problem, in_reading_order, with_causes};
-pub use super::policies::{LONGEST_POLICY_ID, ListedPolicy, MOST_POLICIES};
-use super::schema_check::prepare;
-use super::schema_names::Vocabulary;
-pub use super::sources::{DEEPEST_FOLDER, LARGEST_FILE, LARGEST_FOLDER, MOST_FILES};
-use super::sources::{SCHEMA_FILE, Sources, is_bundle_file};
+use super::diagnostic::{BundleDiagnostic, BundleError, message_with_causes, sorted};
+pub use super::policies::{MAX_POLICIES, MAX_POLICY_ID_LENGTH, PolicyInfo};
+use super::schema_check::prepare_and_check;
+use super::schema_names::SchemaNames;
+pub use super::sources::{MAX_FILE_SIZE, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDER_SIZE};
+use super::sources::{SCHEMA_FILE, SourceFiles, is_bundle_file};
 
 /// One validated policy folder, ready to decide.
 ///
@@ -33,46 +33,46 @@ use super::sources::{SCHEMA_FILE, Sources, is_bundle_file};
 pub struct Bundle {
     pub(super) revision: Revision,
     pub(super) schema: Schema,
-    pub(super) policies: Policies,
-    pub(super) index: Index,
-    pub(super) vocabulary: Arc<Vocabulary>,
-    pub(super) preparations: Preparations,
-    pub(super) circumstances: Circumstances,
+    pub(super) policies: ValidPolicies,
+    pub(super) policy_index: PolicyIndex,
+    pub(super) schema_names: Arc<SchemaNames>,
+    pub(super) entity_cache: EntityCache,
+    pub(super) context_cache: ContextCache,
     pub(super) authorizer: Authorizer,
-    warnings: Vec<Problem>,
-    pub(super) sources: Sources,
+    warnings: Vec<BundleDiagnostic>,
+    pub(super) sources: SourceFiles,
 }
 
 impl Bundle {
     /// The bundle that is shipped inside the program.
     pub fn embedded() -> Result<Self, BundleError> {
-        Self::from_sources(&Sources::shipped(is_bundle_file)?)
+        Self::from_sources(&SourceFiles::embedded(is_bundle_file)?)
     }
 
     /// The bundle in a folder: its `schema.cedarschema` and every `.cedar` file in it and below.
     ///
     /// Hidden files and the folder `invariants` are passed over. Files are at most
-    /// [`LARGEST_FILE`] bytes each and [`LARGEST_FOLDER`] together, at most [`MOST_FILES`], with at
-    /// most [`MOST_POLICIES`] policies. Fails with every problem of every file.
+    /// [`MAX_FILE_SIZE`] bytes each and [`MAX_FOLDER_SIZE`] together, at most [`MAX_FILES`], with at
+    /// most [`MAX_POLICIES`] policies. Fails with every problem of every file.
     pub fn load(folder: &Path) -> Result<Self, BundleError> {
-        Self::from_sources(&Sources::read(folder, is_bundle_file)?)
+        Self::from_sources(&SourceFiles::read(folder, is_bundle_file)?)
     }
 
-    pub(super) fn from_sources(sources: &Sources) -> Result<Self, BundleError> {
+    pub(super) fn from_sources(sources: &SourceFiles) -> Result<Self, BundleError> {
         let mut problems = sources.problems().to_vec();
         let mut warnings = Vec::new();
-        let schema = if sources.has_unusable(SCHEMA_FILE) {
+        let schema = if sources.has_problem_in(SCHEMA_FILE) {
             None
         } else {
-            read_schema(sources, &mut warnings)
+            parse_schema(sources, &mut warnings)
                 .map_err(|problem| problems.push(*problem))
                 .ok()
         };
-        let policies = policies::read(sources, schema.as_ref())
+        let policies = policies::parse_policies(sources, schema.as_ref())
             .map_err(|found| problems.extend(found))
             .ok();
         let made = schema.and_then(|schema| {
-            prepare(sources, &schema)
+            prepare_and_check(sources, &schema)
                 .map_err(|problem| problems.push(*problem))
                 .ok()
                 .map(|(vocabulary, preparations)| (schema, vocabulary, preparations))
@@ -80,7 +80,7 @@ impl Bundle {
         let indexed = policies
             .zip(made.as_ref())
             .and_then(|(policies, (schema, ..))| {
-                index(sources, schema, &policies)
+                build_index(sources, schema, &policies)
                     .map_err(|problem| problems.push(*problem))
                     .ok()
                     .map(|index| (policies, index))
@@ -94,17 +94,17 @@ impl Bundle {
                     revision: sources.revision(),
                     schema,
                     policies,
-                    index,
-                    vocabulary,
-                    preparations,
-                    circumstances: Circumstances::new(),
+                    policy_index: index,
+                    schema_names: vocabulary,
+                    entity_cache: preparations,
+                    context_cache: ContextCache::new(),
                     authorizer: Authorizer::new(),
-                    warnings: in_reading_order(warnings),
+                    warnings: sorted(warnings),
                     sources: sources.clone(),
                 })
             }
             _ => Err(BundleError::Invalid {
-                problems: in_reading_order(problems),
+                problems: sorted(problems),
             }),
         }
     }
@@ -119,8 +119,8 @@ impl Bundle {
 
     /// The policies by their `@id`.
     #[must_use]
-    pub fn policies(&self) -> &BTreeMap<String, ListedPolicy> {
-        &self.policies.listed
+    pub fn policies(&self) -> &BTreeMap<String, PolicyInfo> {
+        &self.policies.info
     }
 
     /// The names of its files, sorted: the schema and the policy files, relative to the folder.
@@ -136,37 +136,46 @@ impl Bundle {
 
     /// What validation warns of without refusing the bundle.
     #[must_use]
-    pub fn warnings(&self) -> &[Problem] {
+    pub fn warnings(&self) -> &[BundleDiagnostic] {
         &self.warnings
     }
 }
 
-fn index(sources: &Sources, schema: &Schema, policies: &Policies) -> Result<Index, Box<Problem>> {
+fn build_index(
+    sources: &SourceFiles,
+    schema: &Schema,
+    policies: &ValidPolicies,
+) -> Result<PolicyIndex, Box<BundleDiagnostic>> {
     let unfit = |error: &dyn std::error::Error| {
-        let message = format!("the policies cannot be indexed: {}", with_causes(error));
-        Box::new(Problem::of_file(&sources.label(""), message))
+        let message = format!(
+            "the policies cannot be indexed: {}",
+            message_with_causes(error)
+        );
+        Box::new(BundleDiagnostic::for_file(&sources.label(""), message))
     };
     let actions = schema.action_entities().map_err(|error| unfit(&error))?;
-    Index::new(&policies.set, &actions).map_err(|error| unfit(&*error))
+    PolicyIndex::new(&policies.set, &actions).map_err(|error| unfit(&*error))
 }
 
 /// Reads the schema, and adds what Cedar warns of.
-pub(super) fn read_schema(
-    sources: &Sources,
-    warnings: &mut Vec<Problem>,
-) -> Result<Schema, Box<Problem>> {
+pub(super) fn parse_schema(
+    sources: &SourceFiles,
+    warnings: &mut Vec<BundleDiagnostic>,
+) -> Result<Schema, Box<BundleDiagnostic>> {
     let label = sources.label(SCHEMA_FILE);
     let Some(text) = sources.text(SCHEMA_FILE) else {
-        let problem = Problem::of_file(&label, "the policy folder has no schema");
+        let problem = BundleDiagnostic::for_file(&label, "the policy folder has no schema");
         return Err(Box::new(
             problem.with_help("copy the shipped schema.cedarschema into it"),
         ));
     };
-    if let Some(problem) = complexity::problem(&label, text) {
+    if let Some(problem) = complexity::check(&label, text) {
         return Err(Box::new(problem));
     }
     let (schema, said) = Schema::from_cedarschema_str(text)
-        .map_err(|error| Box::new(Problem::from_cedar(&label, text, &error)))?;
-    warnings.extend(said.map(|warning| Problem::from_cedar(&label, text, &warning).into_warning()));
+        .map_err(|error| Box::new(BundleDiagnostic::from_cedar(&label, text, &error)))?;
+    warnings.extend(
+        said.map(|warning| BundleDiagnostic::from_cedar(&label, text, &warning).into_warning()),
+    );
     Ok(schema)
 }

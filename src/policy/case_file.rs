@@ -12,24 +12,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::diagnostic::{Problem, with_causes};
+use super::diagnostic::{BundleDiagnostic, message_with_causes};
 use super::entity_file;
-use super::sources::Sources;
+use super::sources::SourceFiles;
 
 /// How the name of a case file ends; `public.cases.json` stands beside `public.cedar`.
-pub(super) const CASES_ENDING: &str = ".cases.json";
+pub(super) const CASES_SUFFIX: &str = ".cases.json";
 
 /// What a case expects or a bundle answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Answer {
+pub enum CaseDecision {
     /// The action is permitted.
     Allow,
     /// It is not.
     Deny,
 }
 
-impl Answer {
+impl CaseDecision {
     /// The word as it is written in case files.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -40,7 +40,7 @@ impl Answer {
     }
 }
 
-impl From<CedarDecision> for Answer {
+impl From<CedarDecision> for CaseDecision {
     fn from(decision: CedarDecision) -> Self {
         match decision {
             CedarDecision::Allow => Self::Allow,
@@ -56,23 +56,23 @@ pub(super) struct Case {
     pub(super) line: usize,
     pub(super) request: Request,
     pub(super) entities: Entities,
-    pub(super) decision: Answer,
+    pub(super) decision: CaseDecision,
     pub(super) reason: Vec<String>,
     pub(super) num_errors: usize,
 }
 
 #[derive(Deserialize)]
-struct WrittenCase {
+struct CaseJson {
     name: Option<String>,
-    request: WrittenRequest,
+    request: CaseRequestJson,
     entities: Value,
-    decision: Answer,
+    decision: CaseDecision,
     reason: Vec<String>,
     num_errors: usize,
 }
 
 #[derive(Deserialize)]
-struct WrittenRequest {
+struct CaseRequestJson {
     principal: String,
     action: String,
     resource: String,
@@ -80,7 +80,10 @@ struct WrittenRequest {
 }
 
 /// Reads every case of every case file, or tells every problem of every file.
-pub(super) fn read(sources: &Sources, schema: &Schema) -> Result<Vec<Case>, Vec<Problem>> {
+pub(super) fn parse_all(
+    sources: &SourceFiles,
+    schema: &Schema,
+) -> Result<Vec<Case>, Vec<BundleDiagnostic>> {
     let mut cases = Vec::new();
     let mut problems = Vec::new();
     for (file, text) in sources.iter().filter(|(name, _)| is_case_file(name)) {
@@ -88,16 +91,21 @@ pub(super) fn read(sources: &Sources, schema: &Schema) -> Result<Vec<Case>, Vec<
         match serde_json::from_str::<Vec<&RawValue>>(text) {
             Ok(written) => {
                 for (index, written) in written.into_iter().enumerate() {
-                    let place = CasePlace::of(written, index, file, text, &label);
-                    match place.read(written.get(), sources, schema) {
+                    let place = CaseParser::new(written, index, file, text, &label);
+                    match place.parse(written.get(), sources, schema) {
                         Ok(case) => cases.push(case),
                         Err(problem) => problems.push(*problem),
                     }
                 }
             }
             Err(error) => {
-                let span = span_of(&error, text);
-                problems.push(Problem::at(&label, text, span, plain(&error)));
+                let span = error_span(&error, text);
+                problems.push(BundleDiagnostic::at_span(
+                    &label,
+                    text,
+                    span,
+                    message_without_position(&error),
+                ));
             }
         }
     }
@@ -109,21 +117,21 @@ pub(super) fn read(sources: &Sources, schema: &Schema) -> Result<Vec<Case>, Vec<
 }
 
 /// The widest line of a written case file that could be broken, in columns.
-const LINE_WIDTH: usize = 100;
+const MAX_LINE_WIDTH: usize = 100;
 
 /// Cases as the text of a case file: what fits stands on one line.
-pub(super) fn write(cases: &[&Value]) -> String {
+pub(super) fn to_json_text(cases: &[&Value]) -> String {
     let all = Value::Array(cases.iter().map(|case| (*case).clone()).collect());
     let mut text = String::new();
-    write_value(&mut text, &all, 0);
+    push_value(&mut text, &all, 0);
     text.push('\n');
     text
 }
 
-fn write_value(text: &mut String, value: &Value, indent: usize) {
-    let inline = inline(value);
+fn push_value(text: &mut String, value: &Value, indent: usize) {
+    let inline = inline_text(value);
     // A case and what it consists of are always told apart by lines.
-    let is_short = inline.chars().count() + 2 * indent <= LINE_WIDTH && indent > 1;
+    let is_short = inline.chars().count() + 2 * indent <= MAX_LINE_WIDTH && indent > 1;
     let (open, close, parts): (_, _, Vec<(String, &Value)>) = match value {
         Value::Array(values) if !is_short => {
             let parts = values.iter().map(|value| (String::new(), value));
@@ -141,22 +149,22 @@ fn write_value(text: &mut String, value: &Value, indent: usize) {
         text.push_str(if at == 0 { "\n" } else { ",\n" });
         text.push_str(&"  ".repeat(indent + 1));
         text.push_str(&name);
-        write_value(text, part, indent + 1);
+        push_value(text, part, indent + 1);
     }
     text.push('\n');
     text.push_str(&"  ".repeat(indent));
     text.push(close);
 }
 
-fn inline(value: &Value) -> String {
+fn inline_text(value: &Value) -> String {
     match value {
         Value::Array(values) => {
-            let parts: Vec<String> = values.iter().map(inline).collect();
+            let parts: Vec<String> = values.iter().map(inline_text).collect();
             format!("[{}]", parts.join(", "))
         }
         Value::Object(members) => {
             let named = |(name, value): (&String, &Value)| {
-                format!("{}: {}", Value::String(name.clone()), inline(value))
+                format!("{}: {}", Value::String(name.clone()), inline_text(value))
             };
             let parts: Vec<String> = members.iter().map(named).collect();
             format!("{{{}}}", parts.join(", "))
@@ -167,11 +175,11 @@ fn inline(value: &Value) -> String {
 
 /// Whether a file holds cases.
 pub(super) fn is_case_file(name: &str) -> bool {
-    name.ends_with(CASES_ENDING)
+    name.ends_with(CASES_SUFFIX)
 }
 
 /// Where one case stands.
-struct CasePlace<'a> {
+struct CaseParser<'a> {
     index: usize,
     file: &'a str,
     label: &'a str,
@@ -180,15 +188,15 @@ struct CasePlace<'a> {
     line: usize,
 }
 
-impl<'a> CasePlace<'a> {
-    fn of(
+impl<'a> CaseParser<'a> {
+    fn new(
         written: &RawValue,
         index: usize,
         file: &'a str,
         text: &'a Arc<str>,
         label: &'a str,
     ) -> Self {
-        let start = entity_file::start_of(written, text).start;
+        let start = entity_file::value_start(written, text).start;
         let before = text.get(..start).unwrap_or_default();
         Self {
             index,
@@ -200,18 +208,33 @@ impl<'a> CasePlace<'a> {
         }
     }
 
-    fn problem(&self, what: &str, error: &dyn std::error::Error) -> Box<Problem> {
-        let message = format!("case {}: {what}: {}", self.index + 1, with_causes(error));
+    fn problem(&self, what: &str, error: &dyn std::error::Error) -> Box<BundleDiagnostic> {
+        let message = format!(
+            "case {}: {what}: {}",
+            self.index + 1,
+            message_with_causes(error)
+        );
         let span = self.start..self.start + 1;
-        Box::new(Problem::at(self.label, self.text, span, message))
+        Box::new(BundleDiagnostic::at_span(
+            self.label, self.text, span, message,
+        ))
     }
 
-    fn read(&self, json: &str, sources: &Sources, schema: &Schema) -> Result<Case, Box<Problem>> {
-        let written: WrittenCase = serde_json::from_str(json).map_err(|error| {
-            let inside = span_of(&error, json);
+    fn parse(
+        &self,
+        json: &str,
+        sources: &SourceFiles,
+        schema: &Schema,
+    ) -> Result<Case, Box<BundleDiagnostic>> {
+        let written: CaseJson = serde_json::from_str(json).map_err(|error| {
+            let inside = error_span(&error, json);
             let span = self.start + inside.start..self.start + inside.end;
-            let message = format!("case {}: {}", self.index + 1, plain(&error));
-            Problem::at(self.label, self.text, span, message)
+            let message = format!(
+                "case {}: {}",
+                self.index + 1,
+                message_without_position(&error)
+            );
+            BundleDiagnostic::at_span(self.label, self.text, span, message)
         })?;
         let uid = |what: &str, text: &str| {
             text.parse::<EntityUid>()
@@ -229,7 +252,7 @@ impl<'a> CasePlace<'a> {
         )
         .map_err(|error| self.problem("request", &error))?;
         let entities = match written.entities {
-            Value::String(path) => self.referenced(&path, sources, schema)?,
+            Value::String(path) => self.parse_entity_file(&path, sources, schema)?,
             entities => Entities::from_json_value(entities, Some(schema))
                 .map_err(|error| self.problem("entities", &error))?,
         };
@@ -248,12 +271,12 @@ impl<'a> CasePlace<'a> {
     }
 
     /// The entities of a file beside or below the case file.
-    fn referenced(
+    fn parse_entity_file(
         &self,
         path: &str,
-        sources: &Sources,
+        sources: &SourceFiles,
         schema: &Schema,
-    ) -> Result<Entities, Box<Problem>> {
+    ) -> Result<Entities, Box<BundleDiagnostic>> {
         let folder = self.file.rsplit_once('/').map_or("", |(folder, _)| folder);
         let path = path.strip_prefix("./").unwrap_or(path);
         let name = if folder.is_empty() {
@@ -264,19 +287,21 @@ impl<'a> CasePlace<'a> {
         let Some(text) = sources.text(&name) else {
             let span = self.start..self.start + 1;
             let message = format!("case {}: there is no file {name:?}", self.index + 1);
-            let problem = Problem::at(self.label, self.text, span, message);
+            let problem = BundleDiagnostic::at_span(self.label, self.text, span, message);
             let help = "name a .json file beside the case file or below it";
             return Err(Box::new(problem.with_help(help)));
         };
-        entity_file::read(&sources.label(&name), text, schema).map_err(|problems| {
+        entity_file::parse(&sources.label(&name), text, schema).map_err(|problems| {
             let first = problems.into_iter().next();
-            Box::new(first.unwrap_or_else(|| Problem::of_file(&name, "it has no entities")))
+            Box::new(
+                first.unwrap_or_else(|| BundleDiagnostic::for_file(&name, "it has no entities")),
+            )
         })
     }
 }
 
 /// The byte at which reading stopped.
-pub(super) fn span_of(error: &serde_json::Error, text: &str) -> Range<usize> {
+pub(super) fn error_span(error: &serde_json::Error, text: &str) -> Range<usize> {
     let line_start: usize = text
         .split_inclusive('\n')
         .take(error.line().saturating_sub(1))
@@ -290,7 +315,7 @@ pub(super) fn span_of(error: &serde_json::Error, text: &str) -> Range<usize> {
 }
 
 /// What is wrong without "at line 3 column 5", which the problem tells itself.
-pub(super) fn plain(error: &serde_json::Error) -> String {
+pub(super) fn message_without_position(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     message.strip_suffix(&place).unwrap_or(&message).to_owned()

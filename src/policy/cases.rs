@@ -11,40 +11,40 @@ use serde::Serialize;
 
 use crate::domain::decision::Revision;
 
-use super::bundle::{Bundle, ListedPolicy};
+use super::bundle::{Bundle, PolicyInfo};
 
-pub use super::case_file::Answer;
-use super::case_file::{self, CASES_ENDING, Case};
-use super::coverage::{Coverage, coverage};
-use super::diagnostic::{BundleError, in_reading_order};
-use super::explain::{Account, Question};
-use super::sources::{Sources, is_bundle_file};
+pub use super::case_file::CaseDecision;
+use super::case_file::{self, CASES_SUFFIX, Case};
+use super::coverage::{Coverage, measure_coverage};
+use super::diagnostic::{BundleError, sorted};
+use super::explain::{PolicyExplanation, RequestExplainer};
+use super::sources::{SourceFiles, is_bundle_file};
 
 /// The most policies that are told of a failed case besides those that determined its answer and those
 /// that were expected to.
-const MOST_NEAR: usize = 3;
+const MAX_NEAREST_POLICIES: usize = 3;
 
 /// The case files of a policy folder, and the entity files that they name.
 #[derive(Clone, Debug)]
 pub struct CaseFiles {
-    sources: Sources,
+    sources: SourceFiles,
 }
 
 impl CaseFiles {
     /// The cases in the files ending in `.cases.json`; a file that cannot be used refuses all.
-    pub(super) fn of(sources: Sources) -> Result<Self, BundleError> {
+    pub(super) fn new(sources: SourceFiles) -> Result<Self, BundleError> {
         if sources.problems().is_empty() {
             return Ok(Self { sources });
         }
         Err(BundleError::Invalid {
-            problems: in_reading_order(sources.problems().to_vec()),
+            problems: sorted(sources.problems().to_vec()),
         })
     }
 
     /// Reads every case, or tells every one that does not read or does not fit the schema.
-    pub(super) fn read(&self, schema: &Schema) -> Result<Vec<Case>, BundleError> {
-        case_file::read(&self.sources, schema).map_err(|problems| BundleError::Invalid {
-            problems: in_reading_order(problems),
+    pub(super) fn parse(&self, schema: &Schema) -> Result<Vec<Case>, BundleError> {
+        case_file::parse_all(&self.sources, schema).map_err(|problems| BundleError::Invalid {
+            problems: sorted(problems),
         })
     }
 
@@ -53,13 +53,17 @@ impl CaseFiles {
     /// Fails with every case that does not read or does not fit the bundle's schema. A case that
     /// reads and is not met is a failure in the report.
     pub fn run(&self, bundle: &Bundle) -> Result<CaseReport, BundleError> {
-        let cases = self.read(&bundle.schema)?;
-        let results: Vec<CaseResult> = cases.iter().map(|case| put(case, bundle)).collect();
+        let cases = self.parse(&bundle.schema)?;
+        let results: Vec<CaseResult> = cases.iter().map(|case| run_case(case, bundle)).collect();
         let passed = results.iter().filter(|result| result.is_passed).count();
         let lacking = |answer| -> Vec<String> {
             let listed = bundle.policies().values();
             listed
-                .filter(|policy| !results.iter().any(|result| result.shows(policy, answer)))
+                .filter(|policy| {
+                    !results
+                        .iter()
+                        .any(|result| result.demonstrates(policy, answer))
+                })
                 .map(|policy| policy.id.clone())
                 .collect()
         };
@@ -67,8 +71,8 @@ impl CaseFiles {
             revision: bundle.revision().clone(),
             passed,
             failed: results.len() - passed,
-            without_allow_case: lacking(Answer::Allow),
-            without_deny_case: lacking(Answer::Deny),
+            without_allow_case: lacking(CaseDecision::Allow),
+            without_deny_case: lacking(CaseDecision::Deny),
             results,
             coverage: None,
         })
@@ -76,12 +80,12 @@ impl CaseFiles {
 
     /// What the cases leave untried of a bundle; fails as [`CaseFiles::run`] does.
     pub fn coverage(&self, bundle: &Bundle) -> Result<Coverage, BundleError> {
-        Ok(coverage(&self.read(&bundle.schema)?, bundle))
+        Ok(measure_coverage(&self.parse(&bundle.schema)?, bundle))
     }
 }
 
 /// Whether a file holds cases, or the entities of some; links are part of the bundle itself.
-pub(super) fn is_json(name: &str) -> bool {
+pub(super) fn is_case_or_entity_file(name: &str) -> bool {
     // The whole name is compared: the Cedar command line does not fold letter case either.
     let is_json = name
         .rsplit_once('.')
@@ -123,9 +127,9 @@ pub struct CaseResult {
     /// Why it did not.
     pub failure: Option<String>,
     /// The expected answer.
-    pub expected: Answer,
+    pub expected: CaseDecision,
     /// The bundle's answer; always deny when a policy failed to evaluate.
-    pub actual: Answer,
+    pub actual: CaseDecision,
     /// The policies that were expected among the determining ones.
     pub expected_reasons: Vec<String>,
     /// The determining policies, sorted.
@@ -135,7 +139,7 @@ pub struct CaseResult {
     /// If it failed, what decided: the policies that determined the answer, those that were expected
     /// to, and the nearest ones that would have brought the expected answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub why: Vec<Account>,
+    pub why: Vec<PolicyExplanation>,
 }
 
 impl CaseResult {
@@ -143,14 +147,14 @@ impl CaseResult {
     ///
     /// Where the policy takes effect (a permit allows, a forbid denies), it must be one of the
     /// determining policies. Where it does not, the case must stand in the file beside the policy.
-    fn shows(&self, policy: &ListedPolicy, answer: Answer) -> bool {
-        let takes_effect = policy.is_permit == (answer == Answer::Allow);
+    fn demonstrates(&self, policy: &PolicyInfo, answer: CaseDecision) -> bool {
+        let takes_effect = policy.is_permit == (answer == CaseDecision::Allow);
         self.is_passed
             && self.actual == answer
             && if takes_effect {
                 self.actual_reasons.contains(&policy.id)
             } else {
-                self.file.strip_suffix(CASES_ENDING) == policy.stem()
+                self.file.strip_suffix(CASES_SUFFIX) == policy.stem()
             }
     }
 }
@@ -158,8 +162,8 @@ impl CaseResult {
 impl CaseResult {
     /// The expected and the actual answer with the policies that determine them, and what decided.
     #[must_use]
-    pub fn account(&self) -> String {
-        let by = |answer: Answer, policies: &[String]| match policies {
+    pub fn describe(&self) -> String {
+        let by = |answer: CaseDecision, policies: &[String]| match policies {
             [] => answer.as_str().to_owned(),
             policies => format!("{} by {}", answer.as_str(), policies.join(", ")),
         };
@@ -169,17 +173,17 @@ impl CaseResult {
         for error in &self.errors {
             text.extend([error, "\n"]);
         }
-        text + &self.told_why()
+        text + &self.render_why()
     }
 
-    fn told_why(&self) -> String {
-        self.why.iter().map(Account::render).collect()
+    fn render_why(&self) -> String {
+        self.why.iter().map(PolicyExplanation::render).collect()
     }
 }
 
 /// Puts one case to a bundle. Met means, as for the Cedar command line: the same answer, the
 /// expected reasons among the determining policies, and the same number of errors.
-fn put(case: &Case, bundle: &Bundle) -> CaseResult {
+fn run_case(case: &Case, bundle: &Bundle) -> CaseResult {
     let response =
         bundle
             .authorizer
@@ -188,8 +192,8 @@ fn put(case: &Case, bundle: &Bundle) -> CaseResult {
     let errors: Vec<String> = diagnostics.errors().map(ToString::to_string).collect();
     let actual_reasons: BTreeSet<String> = diagnostics.reason().map(ToString::to_string).collect();
     let actual = match response.decision() {
-        CedarDecision::Allow if errors.is_empty() => Answer::Allow,
-        _ => Answer::Deny,
+        CedarDecision::Allow if errors.is_empty() => CaseDecision::Allow,
+        _ => CaseDecision::Deny,
     };
     let missing: Vec<&str> = case
         .reason
@@ -215,7 +219,7 @@ fn put(case: &Case, bundle: &Bundle) -> CaseResult {
     let why = if failures.is_empty() {
         Vec::new()
     } else {
-        what_decided(case, bundle, &actual_reasons)
+        explain_failure(case, bundle, &actual_reasons)
     };
     CaseResult {
         name: case.name.clone(),
@@ -232,15 +236,20 @@ fn put(case: &Case, bundle: &Bundle) -> CaseResult {
     }
 }
 
-fn what_decided(case: &Case, bundle: &Bundle, determining: &BTreeSet<String>) -> Vec<Account> {
-    let question = Question::new(bundle, &case.request, &case.entities);
+fn explain_failure(
+    case: &Case,
+    bundle: &Bundle,
+    determining: &BTreeSet<String>,
+) -> Vec<PolicyExplanation> {
+    let question = RequestExplainer::new(bundle, &case.request, &case.entities);
     let wanted = case.reason.iter().filter(|id| !determining.contains(*id));
     let named: Vec<String> = determining.iter().chain(wanted).cloned().collect();
-    let mut told = question.told(&named);
+    let mut told = question.explain(&named);
     let besides: BTreeSet<&str> = named.iter().map(String::as_str).collect();
-    let brings_it = |policy: &Account| policy.is_permit == (case.decision == Answer::Allow);
+    let brings_it =
+        |policy: &PolicyExplanation| policy.is_permit == (case.decision == CaseDecision::Allow);
     let others = question.others(&besides).nearest.into_iter();
-    told.extend(others.filter(brings_it).take(MOST_NEAR));
+    told.extend(others.filter(brings_it).take(MAX_NEAREST_POLICIES));
     told
 }
 
@@ -292,7 +301,7 @@ impl CaseReport {
                 "\nWhat decided {} ({}:{})\n",
                 result.name, result.file, result.line
             );
-            text.extend([lead, result.told_why()]);
+            text.extend([lead, result.render_why()]);
         }
         for (lacking, what) in [
             (&self.without_allow_case, "allowed"),

@@ -13,7 +13,7 @@ use cedar_policy::{
 
 /// What policies say about one request.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub(super) struct CombinedDecision {
     /// Whether it is allowed; a policy that failed to evaluate does not change that here.
     pub(super) is_allowed: bool,
     /// The determining policies, in no order.
@@ -22,9 +22,9 @@ pub(super) struct Verdict {
     pub(super) errors: Vec<AuthorizationError>,
 }
 
-impl Verdict {
+impl CombinedDecision {
     /// Evaluates every policy of every set.
-    pub(super) fn of(
+    pub(super) fn evaluate(
         authorizer: &Authorizer,
         request: &Request,
         sets: &[Arc<PolicySet>],

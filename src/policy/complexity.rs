@@ -7,56 +7,56 @@
 
 use std::sync::Arc;
 
-use super::diagnostic::Problem;
+use super::diagnostic::BundleDiagnostic;
 
 /// How deep brackets may nest.
-pub const DEEPEST_NESTING: usize = 24;
+pub const MAX_NESTING_DEPTH: usize = 24;
 /// The most operators of one policy, or of one declaration of a schema: chains of them nest too.
-pub const MOST_OPERATORS: usize = 100;
+pub const MAX_OPERATORS: usize = 100;
 /// The most attributes of attributes, and calls of what was called, in a row.
-pub const MOST_MEMBERS: usize = 24;
+pub const MAX_MEMBER_ACCESSES: usize = 24;
 /// The most times that one policy says `if`.
-pub const MOST_IFS: usize = 8;
+pub const MAX_IFS: usize = 8;
 
 /// The stack, in bytes, on which whatever is within the bounds can be decided, in a debug build too: where
 /// Cedar runs short of stack it denies. Memory is taken only where it is needed.
-pub const STACK_OF_DECISIONS: usize = 8 * 1024 * 1024;
+pub const DECISION_STACK_SIZE: usize = 8 * 1024 * 1024;
 
 /// What makes expressions nest without a bracket around them.
 const OPERATORS: [&[u8]; 6] = [b"||", b"&&", b"+", b"-", b"*", b"!"];
 /// What ends a row of attributes and calls, besides operators.
-const ENDS_OF_MEMBERS: [&[u8]; 11] = [
+const MEMBER_CHAIN_ENDS: [&[u8]; 11] = [
     b";", b",", b"{", b"=", b"<", b">", b"in", b"has", b"like", b"then", b"else",
 ];
 
 /// What is too deep in a text, at its place.
-pub(super) fn problem(label: &str, text: &Arc<str>) -> Option<Problem> {
-    let (at, bound) = Walk::default().find(text)?;
+pub(super) fn check(label: &str, text: &Arc<str>) -> Option<BundleDiagnostic> {
+    let (at, bound) = ComplexityScanner::default().first_violation(text)?;
     let (message, help) = match bound {
-        Bound::Nesting => (
-            format!("brackets nest deeper than {DEEPEST_NESTING}"),
+        ComplexityLimit::Nesting => (
+            format!("brackets nest deeper than {MAX_NESTING_DEPTH}"),
             "write it flatter, or as several policies",
         ),
-        Bound::Operators => (
+        ComplexityLimit::Operators => (
             format!(
-                "there are more than {MOST_OPERATORS} operators between here and the last semicolon"
+                "there are more than {MAX_OPERATORS} operators between here and the last semicolon"
             ),
             "write several policies, or put values into a set and ask whether it contains one",
         ),
-        Bound::Members => (
-            format!("there are more than {MOST_MEMBERS} attributes or calls in a row"),
+        ComplexityLimit::Members => (
+            format!("there are more than {MAX_MEMBER_ACCESSES} attributes or calls in a row"),
             "a policy may look at the attributes of the principal and the resource alone",
         ),
-        Bound::Ifs => (
-            format!("there are more than {MOST_IFS} times if between here and the last semicolon"),
+        ComplexityLimit::Ifs => (
+            format!("there are more than {MAX_IFS} times if between here and the last semicolon"),
             "write several policies, each with its own condition",
         ),
     };
-    Some(Problem::at(label, text, at..at + 1, message).with_help(help))
+    Some(BundleDiagnostic::at_span(label, text, at..at + 1, message).with_help(help))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bound {
+enum ComplexityLimit {
     Nesting,
     Operators,
     Members,
@@ -65,7 +65,7 @@ enum Bound {
 
 /// What was met since the last semicolon.
 #[derive(Default)]
-struct Walk {
+struct ComplexityScanner {
     depth: usize,
     operators: usize,
     members: usize,
@@ -75,14 +75,14 @@ struct Walk {
     is_after_set: bool,
 }
 
-impl Walk {
+impl ComplexityScanner {
     /// The first byte at which a bound is passed.
-    fn find(mut self, text: &str) -> Option<(usize, Bound)> {
+    fn first_violation(mut self, text: &str) -> Option<(usize, ComplexityLimit)> {
         let bytes = text.as_bytes();
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            let length = token(rest);
-            if let Some(bound) = rest.get(..length).and_then(|token| self.meet(token)) {
+            let length = token_length(rest);
+            if let Some(bound) = rest.get(..length).and_then(|token| self.scan_token(token)) {
                 return Some((at, bound));
             }
             at += length;
@@ -90,7 +90,7 @@ impl Walk {
         None
     }
 
-    fn meet(&mut self, token: &[u8]) -> Option<Bound> {
+    fn scan_token(&mut self, token: &[u8]) -> Option<ComplexityLimit> {
         let is_after_set = std::mem::replace(&mut self.is_after_set, token == b"Set");
         match token {
             b"(" | b"[" | b"{" => self.depth += 1,
@@ -111,25 +111,25 @@ impl Walk {
         if OPERATORS.contains(&token) {
             self.operators += 1;
             self.members = 0;
-        } else if ENDS_OF_MEMBERS.contains(&token) {
+        } else if MEMBER_CHAIN_ENDS.contains(&token) {
             self.members = 0;
         } else if matches!(token, b"." | b"[") {
             self.members += 1;
         }
-        if self.depth > DEEPEST_NESTING {
-            Some(Bound::Nesting)
-        } else if self.operators > MOST_OPERATORS {
-            Some(Bound::Operators)
-        } else if self.members > MOST_MEMBERS {
-            Some(Bound::Members)
+        if self.depth > MAX_NESTING_DEPTH {
+            Some(ComplexityLimit::Nesting)
+        } else if self.operators > MAX_OPERATORS {
+            Some(ComplexityLimit::Operators)
+        } else if self.members > MAX_MEMBER_ACCESSES {
+            Some(ComplexityLimit::Members)
         } else {
-            (self.ifs > MOST_IFS).then_some(Bound::Ifs)
+            (self.ifs > MAX_IFS).then_some(ComplexityLimit::Ifs)
         }
     }
 }
 
 /// How long the token is with which a text begins: a string, a comment, a word, or one byte.
-fn token(text: &[u8]) -> usize {
+fn token_length(text: &[u8]) -> usize {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     match text {
         [b'"', rest @ ..] => {
@@ -159,9 +159,9 @@ mod tests {
     use super::*;
     use crate::domain::action::Action;
     use crate::policy::Bundle;
-    use crate::policy::check::Check;
+    use crate::policy::check::PolicyCheck;
     use crate::policy::folder::PolicyFolder;
-    use crate::policy::tests::asked::{ADA, bundle, decide, folder, signed_in, told};
+    use crate::policy::tests::asked::{ADA, bundle, decide, folder, problem_lines, signed_in};
 
     fn policy(condition: &str) -> String {
         format!(
@@ -173,21 +173,21 @@ mod tests {
     /// What nests in every way there is as deep as it may, around `inner` at its deepest.
     fn nested(inner: &str) -> Vec<String> {
         // The braces of the condition count too.
-        let depth = DEEPEST_NESTING - 1;
+        let depth = MAX_NESTING_DEPTH - 1;
         let around = |open: &str, times: usize, close: &str| {
             format!("{}{inner}{}", open.repeat(times), close.repeat(times))
         };
         vec![
-            around("", 1, &" || resource has owner".repeat(MOST_OPERATORS)),
-            around("", 1, &" && resource has owner".repeat(MOST_OPERATORS)),
-            format!("({inner}){} > 0", " + 1".repeat(MOST_OPERATORS)),
+            around("", 1, &" || resource has owner".repeat(MAX_OPERATORS)),
+            around("", 1, &" && resource has owner".repeat(MAX_OPERATORS)),
+            format!("({inner}){} > 0", " + 1".repeat(MAX_OPERATORS)),
             around("(", depth, ")"),
             around("!(", depth, ")"),
             around("(1 + 1 > 1 && ", depth, ")"),
             around("(resource has owner || ", depth, ")"),
-            around("if resource has owner then ", MOST_IFS, " else false"),
-            around("if (", MOST_IFS, ") then true else false"),
-            around("if resource has owner then false else ", MOST_IFS, ""),
+            around("if resource has owner then ", MAX_IFS, " else false"),
+            around("if (", MAX_IFS, ") then true else false"),
+            around("if resource has owner then false else ", MAX_IFS, ""),
             around("[", depth, "]") + ".isEmpty()",
             around("{\"a\": ", depth, "}") + " == 1",
         ]
@@ -195,11 +195,11 @@ mod tests {
 
     /// A test has the stack of a blocking thread of the server, and a debug build takes most of it.
     #[test]
-    fn what_is_within_the_bounds_is_judged_to_its_depths_on_a_small_stack() {
+    fn policies_within_the_limits_are_validated_on_a_small_stack() {
         for condition in nested("resource.titel == \"x\"") {
             let folder = folder(&[("a.cedar", &policy(&condition))]);
-            let check = Check::of(PolicyFolder::read(folder.path())).unwrap();
-            let told = check.problems.iter().map(Problem::message);
+            let check = PolicyCheck::run(PolicyFolder::load(folder.path())).unwrap();
+            let told = check.problems.iter().map(BundleDiagnostic::message);
             let told: Vec<&str> = told.collect();
             assert!(
                 told.iter().any(|said| said.contains("titel")),
@@ -208,7 +208,7 @@ mod tests {
         }
         for condition in nested("resource has owner") {
             let folder = folder(&[("a.cedar", &policy(&condition))]);
-            let check = Check::of(PolicyFolder::read(folder.path())).unwrap();
+            let check = PolicyCheck::run(PolicyFolder::load(folder.path())).unwrap();
             let is_of_booleans = !condition.contains(['[', '{', '+']);
             assert!(
                 check.is_passed() || !is_of_booleans,
@@ -220,7 +220,7 @@ mod tests {
 
     /// Deciding must come to the depths without running short.
     #[test]
-    fn what_is_within_the_bounds_can_be_decided() {
+    fn policies_within_the_limits_can_be_decided() {
         let decided = || {
             let user = signed_in(ADA, &["a"]);
             for condition in nested("1 == 1") {
@@ -231,25 +231,25 @@ mod tests {
                 assert_eq!(decision.errors, Vec::<String>::new(), "{condition:.60}");
             }
         };
-        let thread = std::thread::Builder::new().stack_size(STACK_OF_DECISIONS);
+        let thread = std::thread::Builder::new().stack_size(DECISION_STACK_SIZE);
         thread.spawn(decided).unwrap().join().unwrap();
     }
 
     #[test]
-    fn what_goes_deeper_is_told_and_not_parsed() {
-        let deep = DEEPEST_NESTING;
+    fn policies_beyond_the_limits_are_reported_and_not_parsed() {
+        let deep = MAX_NESTING_DEPTH;
         for (condition, message) in [
             (
                 format!("{}true{}", "(".repeat(deep), ")".repeat(deep)),
                 "nest deeper",
             ),
             ("(".repeat(500_000), "nest deeper"),
-            (vec!["true"; MOST_OPERATORS + 2].join(" || "), "operators"),
+            (vec!["true"; MAX_OPERATORS + 2].join(" || "), "operators"),
             (format!("context{}", ".a".repeat(400_000)), "in a row"),
             (format!("context{}", "[\"a\"]".repeat(25)), "in a row"),
-            ("if true then ".repeat(MOST_IFS + 1), "times if"),
+            ("if true then ".repeat(MAX_IFS + 1), "times if"),
         ] {
-            let told = told(&folder(&[("a.cedar", &policy(&condition))]));
+            let told = problem_lines(&folder(&[("a.cedar", &policy(&condition))]));
             assert_eq!(told.len(), 1, "{told:?}");
             assert!(
                 told[0].starts_with("a.cedar:3:") && told[0].contains(message),
@@ -262,15 +262,15 @@ mod tests {
             "Set<".repeat(50_000),
             ">".repeat(50_000)
         );
-        let told = told(&folder(&[
+        let told = problem_lines(&folder(&[
             ("a.cedar", &policy("true")),
             ("schema.cedarschema", &(nested + schema)),
         ]));
         assert!(told[0].starts_with("schema.cedarschema:1:"), "{told:?}");
         let invariants = folder(&[("invariants/i.cedar", &policy(&"(".repeat(100_000)))]);
-        let invariants = PolicyFolder::read(invariants.path()).unwrap();
+        let invariants = PolicyFolder::load(invariants.path()).unwrap();
         let schema = Bundle::embedded().unwrap().schema;
-        assert!(invariants.invariants().unwrap().read(&schema).is_err());
+        assert!(invariants.invariants().unwrap().parse(&schema).is_err());
     }
 
     #[test]

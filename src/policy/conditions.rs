@@ -9,45 +9,45 @@ use cedar_policy::{Entities, EvalResult, Expression, Policy, Request, eval_expre
 use cedar_policy_core::ast::{Expr, ExprKind, UnaryOp};
 use cedar_policy_core::parser::Loc;
 
-use super::diagnostic::with_causes;
-use super::values::{Seen, Sight, seen};
+use super::diagnostic::message_with_causes;
+use super::values::{ObservedValue, ValueVisibility, observed_values};
 
 /// How many parts the scope of a policy has; its conditions follow.
-pub(super) const SCOPE_PARTS: usize = 3;
+pub(super) const SCOPE_PART_COUNT: usize = 3;
 
 /// What became of one part of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum PartResult {
     /// It holds.
     Holds,
     /// It does not, and so the policy is not satisfied.
-    Fails,
+    DoesNotHold,
     /// It cannot be evaluated, for this reason.
-    Errs(String),
+    Error(String),
 }
 
 /// One part of a policy.
 #[derive(Clone, Debug)]
-pub(super) struct Part {
+pub(super) struct PolicyPart {
     /// As it is written; for a scope, as Cedar writes it.
     pub(super) text: String,
     /// Whether it must be false for the policy to be satisfied: it stands under `unless`.
     pub(super) is_negated: bool,
     /// The line in its file on which a condition begins, if it is known.
     pub(super) line: Option<usize>,
-    looked_at: Expr,
-    test: Expression,
+    expression: Expr,
+    evaluated: Expression,
 }
 
 /// The parts of a policy, in the order in which Cedar looks at them.
-pub(super) fn parts(whole: &Policy) -> Vec<Part> {
+pub(super) fn policy_parts(whole: &Policy) -> Vec<PolicyPart> {
     let policy = whole.as_ref();
     let principal = policy.principal_constraint();
     let resource = policy.resource_constraint();
     let mut parts = vec![
-        Part::new(principal.to_string(), &principal.as_expr()),
+        PolicyPart::new(principal.to_string(), &principal.as_expr()),
         action_part(whole),
-        Part::new(resource.to_string(), &resource.as_expr()),
+        PolicyPart::new(resource.to_string(), &resource.as_expr()),
     ];
     // A stack of our own: a policy may have as many conditions as its file has room for.
     let mut open: Vec<(&Expr, bool)> = Vec::new();
@@ -68,10 +68,10 @@ pub(super) fn parts(whole: &Policy) -> Vec<Part> {
                 let place = condition.source_loc();
                 let written = place.and_then(|place| place.snippet());
                 let text = written.map_or_else(|| condition.to_string(), str::to_owned);
-                parts.push(Part {
+                parts.push(PolicyPart {
                     is_negated,
-                    line: place.and_then(line_of),
-                    ..Part::new(text, condition)
+                    line: place.and_then(line_number),
+                    ..PolicyPart::new(text, condition)
                 });
             }
         }
@@ -80,46 +80,51 @@ pub(super) fn parts(whole: &Policy) -> Vec<Part> {
 }
 
 /// The part that says what is done.
-pub(super) fn action_part(policy: &Policy) -> Part {
+pub(super) fn action_part(policy: &Policy) -> PolicyPart {
     let action = policy.as_ref().action_constraint();
-    Part::new(action.to_string(), &action.as_expr())
+    PolicyPart::new(action.to_string(), &action.as_expr())
 }
 
 /// The line on which a place begins, counted from 1.
-pub(super) fn line_of(place: &Loc) -> Option<usize> {
+pub(super) fn line_number(place: &Loc) -> Option<usize> {
     let before = place.src.get(..place.start())?;
     Some(before.bytes().filter(|byte| *byte == b'\n').count() + 1)
 }
 
-impl Part {
+impl PolicyPart {
     fn new(text: String, expression: &Expr) -> Self {
         Self {
             text,
             is_negated: false,
             line: None,
-            looked_at: expression.clone(),
-            test: expression.clone().into(),
+            expression: expression.clone(),
+            evaluated: expression.clone().into(),
         }
     }
 
     /// What it says; must be false where it is negated.
     pub(super) fn expression(&self) -> &Expr {
-        &self.looked_at
+        &self.expression
     }
 
     /// What becomes of it for one question, whatever becomes of the parts before it.
-    pub(super) fn outcome(&self, request: &Request, entities: &Entities) -> Outcome {
-        match eval_expression(request, entities, &self.test) {
-            Ok(EvalResult::Bool(is_true)) if is_true != self.is_negated => Outcome::Holds,
-            Ok(EvalResult::Bool(_)) => Outcome::Fails,
-            Ok(other) => Outcome::Errs(format!("it is {other}, neither true nor false")),
-            Err(error) => Outcome::Errs(with_causes(&error)),
+    pub(super) fn evaluate(&self, request: &Request, entities: &Entities) -> PartResult {
+        match eval_expression(request, entities, &self.evaluated) {
+            Ok(EvalResult::Bool(is_true)) if is_true != self.is_negated => PartResult::Holds,
+            Ok(EvalResult::Bool(_)) => PartResult::DoesNotHold,
+            Ok(other) => PartResult::Error(format!("it is {other}, neither true nor false")),
+            Err(error) => PartResult::Error(message_with_causes(&error)),
         }
     }
 
     /// What it looked at, as far as it is in sight.
-    pub(super) fn seen(&self, request: &Request, entities: &Entities, sight: Sight) -> Vec<Seen> {
-        seen(&self.looked_at, request, entities, sight)
+    pub(super) fn observed_values(
+        &self,
+        request: &Request,
+        entities: &Entities,
+        sight: ValueVisibility,
+    ) -> Vec<ObservedValue> {
+        observed_values(&self.expression, request, entities, sight)
     }
 }
 
@@ -157,7 +162,7 @@ mod tests {
         for (scope, conditions) in scopes.iter().flat_map(|s| CONDITIONS.map(|c| (s, c))) {
             let text = format!("permit ({scope}) {conditions};");
             let policies: PolicySet = text.parse().unwrap();
-            let parts = parts(policies.policies().next().unwrap());
+            let parts = policy_parts(policies.policies().next().unwrap());
             for (bits, action) in (0..8).flat_map(|bits| ["r", "w"].map(|a| (bits, a))) {
                 let context = serde_json::json!(
                     {"a": bits & 1 == 1, "b": bits & 2 == 2, "c": bits & 4 == 4});
@@ -171,11 +176,11 @@ mod tests {
                 .unwrap();
                 let entities = Entities::empty();
                 let response = Authorizer::new().is_authorized(&request, &policies, &entities);
-                let outcomes: Vec<Outcome> = parts
+                let outcomes: Vec<PartResult> = parts
                     .iter()
-                    .map(|part| part.outcome(&request, &entities))
+                    .map(|part| part.evaluate(&request, &entities))
                     .collect();
-                let mut unmet = outcomes.iter().filter(|it| **it != Outcome::Holds);
+                let mut unmet = outcomes.iter().filter(|it| **it != PartResult::Holds);
                 let first_unmet = unmet.next();
                 let all_hold = first_unmet.is_none();
                 let told = format!("{text} {action} {bits:b}: {outcomes:?}");
@@ -184,7 +189,7 @@ mod tests {
                     all_hold,
                     "{told}"
                 );
-                let has_error = matches!(first_unmet, Some(Outcome::Errs(_)));
+                let has_error = matches!(first_unmet, Some(PartResult::Error(_)));
                 assert_eq!(
                     response.diagnostics().errors().count() == 1,
                     has_error,
@@ -201,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_told_as_they_are_written_with_their_lines() {
+    fn parts_have_their_source_text_and_line() {
         let text = "permit (principal, action, resource)\nwhen { context.a && context.b }\n\
             unless { context.c || context.d };";
         let policies: PolicySet = text.parse().unwrap();
-        let told: Vec<(String, bool, usize)> = parts(policies.policies().next().unwrap())
+        let told: Vec<(String, bool, usize)> = policy_parts(policies.policies().next().unwrap())
             .into_iter()
-            .skip(SCOPE_PARTS)
+            .skip(SCOPE_PART_COUNT)
             .map(|part| (part.text, part.is_negated, part.line.unwrap()))
             .collect();
         let expected = [
@@ -234,7 +239,7 @@ mod tests {
             {"uid": {"type": "U", "id": "y"}, "attrs": {}, "parents": [{"type": "R", "id": "b"}]},
             {"uid": {"type": "D", "id": "1"}, "attrs": {"a": 1}, "parents": []}]"#;
         let entities = Entities::from_json_str(entities, None).unwrap();
-        let parts = parts(policies.policy(&link).unwrap());
+        let parts = policy_parts(policies.policy(&link).unwrap());
         assert_eq!(parts[0].text, "principal in R::\"a\"");
         for (user, group, is_member) in [("x", "a", true), ("y", "b", false)] {
             let request = Request::new(
@@ -245,11 +250,11 @@ mod tests {
                 None,
             )
             .unwrap();
-            let outcome = parts[0].outcome(&request, &entities);
-            assert_eq!(outcome == Outcome::Holds, is_member);
-            let seen = parts[0].seen(&request, &entities, Sight::WHOLE);
+            let outcome = parts[0].evaluate(&request, &entities);
+            assert_eq!(outcome == PartResult::Holds, is_member);
+            let seen = parts[0].observed_values(&request, &entities, ValueVisibility::ALL);
             assert_eq!(seen[0].value, Some(format!("R::\"{group}\"")));
-            assert_eq!(parts[3].outcome(&request, &entities), Outcome::Holds);
+            assert_eq!(parts[3].evaluate(&request, &entities), PartResult::Holds);
             let response = Authorizer::new().is_authorized(&request, &policies, &entities);
             assert_eq!(response.diagnostics().reason().count() == 1, is_member);
         }

@@ -10,17 +10,17 @@ use cedar_policy::{Context as CedarContext, RestrictedExpression};
 use chrono::{DateTime, SecondsFormat};
 use moka::sync::Cache;
 
-use crate::domain::api_key::KeyLimit;
-use crate::domain::caller::{Authentication, Context};
+use crate::domain::api_key::KeyScope;
+use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::id::ApiKeyId;
 
 /// How many circumstances are kept; those of a key that is limited to datasets count as one more
 /// for each.
-const MOST_KEPT: u64 = 10_000;
+const MAX_CACHED_CONTEXTS: u64 = 10_000;
 
 /// Why circumstances cannot be shown to the policies.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CircumstancesError {
+pub(super) enum ContextError {
     /// The time is outside of what Cedar's `datetime` can say.
     #[error("the time {unix_seconds} (seconds since 1970) is outside the years 0 to 9999")]
     Time {
@@ -35,8 +35,8 @@ pub(super) enum CircumstancesError {
     },
 }
 
-impl CircumstancesError {
-    fn of_context(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+impl ContextError {
+    fn from_cedar(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Context {
             source: Box::new(source),
         }
@@ -44,7 +44,7 @@ impl CircumstancesError {
 }
 
 /// Who asks, as far as its circumstances go. A key's limit never changes, so its id stands for it.
-type Asker = (IpAddr, Authentication, Option<ApiKeyId>);
+type ContextKey = (IpAddr, Authentication, Option<ApiKeyId>);
 
 /// The contexts of recent questions, one an address, way of authenticating and API key.
 ///
@@ -52,13 +52,13 @@ type Asker = (IpAddr, Authentication, Option<ApiKeyId>);
 /// questions of one address in one second share one context, and a new context is made from parts
 /// (the address, the second) that are kept too.
 #[derive(Debug)]
-pub(super) struct Circumstances {
-    recent: Cache<Asker, Recent>,
-    now: ArcSwapOption<Second>,
+pub(super) struct ContextCache {
+    recent: Cache<ContextKey, CachedContext>,
+    current_time: ArcSwapOption<CachedTime>,
 }
 
 #[derive(Clone, Debug)]
-struct Recent {
+struct CachedContext {
     second: i64,
     address: RestrictedExpression,
     key: Option<RestrictedExpression>,
@@ -67,24 +67,24 @@ struct Recent {
 }
 
 #[derive(Debug)]
-struct Second {
+struct CachedTime {
     second: i64,
     time: RestrictedExpression,
 }
 
-impl Circumstances {
+impl ContextCache {
     pub(super) fn new() -> Self {
         Self {
             recent: Cache::builder()
-                .max_capacity(MOST_KEPT)
-                .weigher(|_, recent: &Recent| recent.weight)
+                .max_capacity(MAX_CACHED_CONTEXTS)
+                .weigher(|_, recent: &CachedContext| recent.weight)
                 .build(),
-            now: ArcSwapOption::empty(),
+            current_time: ArcSwapOption::empty(),
         }
     }
 
     /// The circumstances as Cedar's context.
-    pub(super) fn context(&self, context: &Context) -> Result<CedarContext, CircumstancesError> {
+    pub(super) fn context(&self, context: &DecisionContext) -> Result<CedarContext, ContextError> {
         let shown = context.key.as_deref();
         let asker = (
             context.address,
@@ -96,8 +96,8 @@ impl Circumstances {
             Some(recent) if recent.second == second => return Ok(recent.context),
             Some(recent) => (recent.address, recent.key),
             None => (
-                RestrictedExpression::new_ip(as_cedar_reads_it(context.address)),
-                shown.map(|key| record_of(&key.limit)).transpose()?,
+                RestrictedExpression::new_ip(to_cedar_ip(context.address)),
+                shown.map(|key| key_scope_record(&key.scope)).transpose()?,
             ),
         };
         let time = self.time(second)?;
@@ -112,9 +112,9 @@ impl Circumstances {
         ];
         let sometimes = key.clone().map(|key| ("key".to_owned(), key));
         let made = CedarContext::from_pairs(always.into_iter().chain(sometimes))
-            .map_err(CircumstancesError::of_context)?;
-        let datasets = shown.and_then(|key| key.limit.datasets());
-        let recent = Recent {
+            .map_err(ContextError::from_cedar)?;
+        let datasets = shown.and_then(|key| key.scope.datasets());
+        let recent = CachedContext {
             second,
             address,
             key,
@@ -125,24 +125,24 @@ impl Circumstances {
         Ok(made)
     }
 
-    fn time(&self, second: i64) -> Result<RestrictedExpression, CircumstancesError> {
-        if let Some(now) = &*self.now.load()
+    fn time(&self, second: i64) -> Result<RestrictedExpression, ContextError> {
+        if let Some(now) = &*self.current_time.load()
             && now.second == second
         {
             return Ok(now.time.clone());
         }
         let time = datetime(second)?;
-        let now = Second {
+        let now = CachedTime {
             second,
             time: time.clone(),
         };
-        self.now.store(Some(Arc::new(now)));
+        self.current_time.store(Some(Arc::new(now)));
         Ok(time)
     }
 }
 
 /// A key's limit as `context.key`: a record without what it does not limit.
-fn record_of(limit: &KeyLimit) -> Result<RestrictedExpression, CircumstancesError> {
+fn key_scope_record(limit: &KeyScope) -> Result<RestrictedExpression, ContextError> {
     let words = |all: &mut dyn Iterator<Item = String>| {
         RestrictedExpression::new_set(all.map(RestrictedExpression::new_string))
     };
@@ -156,16 +156,16 @@ fn record_of(limit: &KeyLimit) -> Result<RestrictedExpression, CircumstancesErro
     let fields = fields
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    RestrictedExpression::new_record(fields).map_err(CircumstancesError::of_context)
+    RestrictedExpression::new_record(fields).map_err(ContextError::from_cedar)
 }
 
-fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, CircumstancesError> {
+fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, ContextError> {
     let time = DateTime::from_timestamp(unix_seconds, 0)
-        .ok_or(CircumstancesError::Time { unix_seconds })?
+        .ok_or(ContextError::Time { unix_seconds })?
         .to_rfc3339_opts(SecondsFormat::Secs, true);
     // RFC 3339 has four digits for the year; chrono goes on with a sign and more digits.
     if time.len() != "2026-03-01T12:00:00Z".len() {
-        return Err(CircumstancesError::Time { unix_seconds });
+        return Err(ContextError::Time { unix_seconds });
     }
     Ok(RestrictedExpression::new_datetime(time))
 }
@@ -174,7 +174,7 @@ fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, CircumstancesErro
 ///
 /// A dual-stack socket tells IPv4 clients as `::ffff:192.0.2.7`. Cedar refuses that spelling, and
 /// policies mean the IPv4 address, so it is unwrapped (RFC 4291 section 2.5.5.2).
-fn as_cedar_reads_it(address: IpAddr) -> String {
+fn to_cedar_ip(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         // Written group by group: dots inside an IPv6 address are refused, whatever its kind.
@@ -191,8 +191,8 @@ mod tests {
 
     const NOON: i64 = 1_772_366_400;
 
-    fn context(address: &str, second: i64) -> Result<CedarContext, CircumstancesError> {
-        Circumstances::new().context(&Context {
+    fn context(address: &str, second: i64) -> Result<CedarContext, ContextError> {
+        ContextCache::new().context(&DecisionContext {
             address: address.parse().unwrap(),
             unix_millis: second * 1000,
             authentication: Authentication::None,
@@ -209,13 +209,13 @@ mod tests {
             ("::192.0.2.7", "0:0:0:0:0:0:c000:207"),
             ("2001:db8::7", "2001:db8:0:0:0:0:0:7"),
         ] {
-            assert_eq!(as_cedar_reads_it(address.parse().unwrap()), told);
+            assert_eq!(to_cedar_ip(address.parse().unwrap()), told);
             assert!(context(address, NOON).is_ok(), "{address}");
         }
     }
 
     #[test]
-    fn times_beyond_the_calendar_are_refused() {
+    fn times_beyond_the_calendar_are_rejected() {
         assert!(context("::1", 0).is_ok());
         assert!(context("::1", i64::MAX / 1000).is_err());
         assert!(context("::1", i64::MIN / 1000).is_err());
@@ -225,9 +225,9 @@ mod tests {
 
     #[test]
     fn the_next_second_has_a_context_of_its_own() {
-        let circumstances = Circumstances::new();
+        let circumstances = ContextCache::new();
         let at = |unix_millis| {
-            let context = Context {
+            let context = DecisionContext {
                 address: "192.0.2.7".parse().unwrap(),
                 unix_millis,
                 authentication: Authentication::Password,

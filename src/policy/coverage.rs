@@ -9,24 +9,24 @@ use serde::Serialize;
 
 use super::bundle::Bundle;
 use super::case_file::Case;
-use super::conditions::{Outcome, Part, SCOPE_PARTS, line_of, parts};
-use super::explain::LONGEST_TEXT;
-use super::values::shortened;
+use super::conditions::{PartResult, PolicyPart, SCOPE_PART_COUNT, line_number, policy_parts};
+use super::explain::MAX_TEXT_LENGTH;
+use super::values::truncated;
 
 /// What no case tries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// The policies that no case satisfies.
-    pub never_satisfied: Vec<Untried>,
+    pub never_satisfied: Vec<Uncovered>,
     /// The conditions that are false in no case, as they are written.
-    pub never_false: Vec<Untried>,
+    pub never_false: Vec<Uncovered>,
     /// The conditions that are true in no case, as they are written.
-    pub never_true: Vec<Untried>,
+    pub never_true: Vec<Uncovered>,
 }
 
 /// A policy, or a condition of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Untried {
+pub struct Uncovered {
     /// The policy's `@id`.
     pub id: String,
     /// The file it stands in, relative to the folder.
@@ -39,33 +39,33 @@ pub struct Untried {
 
 /// What one condition was found to be.
 #[derive(Clone, Copy, Default)]
-struct Found {
+struct ObservedOutcomes {
     is_true: bool,
     is_false: bool,
 }
 
 /// Looks what cases leave untried.
-pub(super) fn coverage(cases: &[Case], bundle: &Bundle) -> Coverage {
+pub(super) fn measure_coverage(cases: &[Case], bundle: &Bundle) -> Coverage {
     let mut coverage = Coverage::default();
-    for (policy, listed) in bundle.each_policy() {
-        let parts = parts(policy);
-        let mut found = vec![Found::default(); parts.len()];
+    for (policy, listed) in bundle.policies_with_info() {
+        let parts = policy_parts(policy);
+        let mut found = vec![ObservedOutcomes::default(); parts.len()];
         let mut is_satisfied = false;
         for case in cases {
-            is_satisfied |= note(case, &parts, &mut found);
+            is_satisfied |= record_case(case, &parts, &mut found);
         }
-        let file = bundle.file_of_text(policy, listed);
-        let untried = |line, condition: Option<&str>| Untried {
+        let file = bundle.source_file(policy, listed);
+        let untried = |line, condition: Option<&str>| Uncovered {
             id: listed.id.clone(),
             file: file.to_owned(),
             line,
-            condition: condition.map(|text| shortened(text, LONGEST_TEXT)),
+            condition: condition.map(|text| truncated(text, MAX_TEXT_LENGTH)),
         };
         if !is_satisfied {
-            let line = policy.as_ref().loc().and_then(line_of);
+            let line = policy.as_ref().loc().and_then(line_number);
             coverage.never_satisfied.push(untried(line, None));
         }
-        for (part, found) in parts.iter().zip(found).skip(SCOPE_PARTS) {
+        for (part, found) in parts.iter().zip(found).skip(SCOPE_PART_COUNT) {
             let condition = || untried(part.line, Some(&part.text));
             if !found.is_false {
                 coverage.never_false.push(condition());
@@ -79,11 +79,11 @@ pub(super) fn coverage(cases: &[Case], bundle: &Bundle) -> Coverage {
 }
 
 /// Notes what a case finds the parts of a policy to be, and says whether it satisfies the policy.
-fn note(case: &Case, parts: &[Part], found: &mut [Found]) -> bool {
+fn record_case(case: &Case, parts: &[PolicyPart], found: &mut [ObservedOutcomes]) -> bool {
     for (part, found) in parts.iter().zip(found) {
-        let outcome = part.outcome(&case.request, &case.entities);
-        let is_met = outcome == Outcome::Holds;
-        if !matches!(outcome, Outcome::Errs(_)) {
+        let outcome = part.evaluate(&case.request, &case.entities);
+        let is_met = outcome == PartResult::Holds;
+        if !matches!(outcome, PartResult::Error(_)) {
             found.is_true |= is_met != part.is_negated;
             found.is_false |= is_met == part.is_negated;
         }
@@ -107,15 +107,15 @@ impl Coverage {
             // Writing to a String cannot fail.
             writeln!(text, "{what}: {}", untried.len()).ok();
             for one in untried {
-                writeln!(text, "  {}", one.told()).ok();
+                writeln!(text, "  {}", one.summary_line()).ok();
             }
         }
         text
     }
 }
 
-impl Untried {
-    fn told(&self) -> String {
+impl Uncovered {
+    fn summary_line(&self) -> String {
         let line = self.line.map_or(String::new(), |line| format!(":{line}"));
         let condition = self.condition.iter();
         let condition = condition.flat_map(|text| text.split_whitespace());

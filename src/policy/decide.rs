@@ -9,17 +9,17 @@ use std::sync::Arc;
 use cedar_policy::{PolicySet, Request};
 
 use crate::domain::action::Action;
-use crate::domain::caller::Context;
-use crate::domain::decision::{Decision, LONGEST_TOKEN_LIFE};
+use crate::domain::caller::DecisionContext;
+use crate::domain::decision::{Decision, MAX_TOKEN_TTL};
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 
 use super::bundle::Bundle;
-use super::combined_decision::Verdict;
-use super::diagnostic::with_causes;
+use super::combined_decision::CombinedDecision;
+use super::diagnostic::message_with_causes;
 use super::entities::Facts;
-use super::entity_file::WrittenFacts;
-use super::schema_check::is_asked;
+use super::entity_file::EntityFileFacts;
+use super::schema_check::is_applicable;
 
 impl Bundle {
     /// Decides whether `principal` may do `action` to `resource` under the circumstances of
@@ -36,120 +36,134 @@ impl Bundle {
         principal: &Principal,
         action: Action,
         resource: &Resource,
-        context: &Context,
+        context: &DecisionContext,
     ) -> Decision {
-        self.ask(principal, action, resource, context)
-            .and_then(|(facts, request)| self.evaluate_picked(action, &facts, &request))
-            .map_or_else(|error| self.deny(error), |verdict| self.decision(&verdict))
+        self.prepare(principal, action, resource, context)
+            .and_then(|(facts, request)| self.evaluate_indexed(action, &facts, &request))
+            .map_or_else(
+                |error| self.deny(error),
+                |verdict| self.to_decision(&verdict),
+            )
     }
 
     /// Decides about a principal and a dataset of a file.
     #[must_use]
-    pub fn decide_written(
+    pub fn decide_from_file(
         &self,
-        written: &WrittenFacts,
+        written: &EntityFileFacts,
         action: Action,
-        context: &Context,
+        context: &DecisionContext,
     ) -> Decision {
         let facts = &written.facts;
-        self.request(facts, action, context)
-            .and_then(|request| self.evaluate_picked(action, facts, &request))
-            .map_or_else(|error| self.deny(error), |verdict| self.decision(&verdict))
+        self.cedar_request(facts, action, context)
+            .and_then(|request| self.evaluate_indexed(action, facts, &request))
+            .map_or_else(
+                |error| self.deny(error),
+                |verdict| self.to_decision(&verdict),
+            )
     }
 
     /// Decides as [`Bundle::decide`] does, by evaluating every policy.
     ///
     /// The yardstick of what the index picks, in tests and benches.
     #[must_use]
-    pub fn decide_by_all(
+    pub fn decide_unindexed(
         &self,
         principal: &Principal,
         action: Action,
         resource: &Resource,
-        context: &Context,
+        context: &DecisionContext,
     ) -> Decision {
-        self.ask(principal, action, resource, context)
+        self.prepare(principal, action, resource, context)
             .map(|(facts, request)| {
                 self.evaluate(&request, slice::from_ref(&self.policies.set), &facts)
             })
-            .map_or_else(|error| self.deny(error), |verdict| self.decision(&verdict))
+            .map_or_else(
+                |error| self.deny(error),
+                |verdict| self.to_decision(&verdict),
+            )
     }
 
     /// The question as Cedar takes it, or why it is denied without asking.
-    pub(super) fn ask(
+    pub(super) fn prepare(
         &self,
         principal: &Principal,
         action: Action,
         resource: &Resource,
-        context: &Context,
+        context: &DecisionContext,
     ) -> Result<(Arc<Facts>, Request), String> {
         if let Principal::User(user) = principal
             && user.is_disabled
         {
             return Err(format!("the user {} is disabled", user.id));
         }
-        if !is_asked(principal, action, resource) {
+        if !is_applicable(principal, action, resource) {
             // No schema says this, so no policy was validated for it.
             return Err(format!(
                 "{action} is never asked of this principal and resource"
             ));
         }
         let facts = self
-            .preparations
+            .entity_cache
             .facts(principal, resource)
-            .map_err(|error| with_causes(&error))?;
-        let request = self.request(&facts, action, context)?;
+            .map_err(|error| message_with_causes(&error))?;
+        let request = self.cedar_request(&facts, action, context)?;
         Ok((facts, request))
     }
 
-    fn evaluate_picked(
+    fn evaluate_indexed(
         &self,
         action: Action,
         facts: &Facts,
         request: &Request,
-    ) -> Result<Verdict, String> {
+    ) -> Result<CombinedDecision, String> {
         let pick = || {
-            let uid = self.vocabulary.action(action);
-            self.index
-                .pick(&facts.principal, &uid, &facts.resource, &facts.entities)
+            let uid = self.schema_names.action(action);
+            self.policy_index
+                .matching(&facts.principal, &uid, &facts.resource, &facts.entities)
         };
-        match facts.picks.of(action, pick) {
+        match facts.policy_matches.get_or_match(action, pick) {
             Some(picked) => Ok(self.evaluate(request, picked, facts)),
             None => Err(format!("the schema has no action {action}")),
         }
     }
 
-    fn evaluate(&self, request: &Request, sets: &[Arc<PolicySet>], facts: &Facts) -> Verdict {
-        Verdict::of(&self.authorizer, request, sets, &facts.entities)
+    fn evaluate(
+        &self,
+        request: &Request,
+        sets: &[Arc<PolicySet>],
+        facts: &Facts,
+    ) -> CombinedDecision {
+        CombinedDecision::evaluate(&self.authorizer, request, sets, &facts.entities)
     }
 
-    pub(super) fn request(
+    pub(super) fn cedar_request(
         &self,
         facts: &Facts,
         action: Action,
-        context: &Context,
+        context: &DecisionContext,
     ) -> Result<Request, String> {
         let context = self
-            .circumstances
+            .context_cache
             .context(context)
-            .map_err(|error| with_causes(&error))?;
+            .map_err(|error| message_with_causes(&error))?;
         // The bundle tried every action, kind of principal and context against the schema when it
         // was loaded, so a request is not checked again.
         Request::new(
             facts.principal.clone(),
-            self.vocabulary.action(action),
+            self.schema_names.action(action),
             facts.resource.clone(),
             context,
             None,
         )
-        .map_err(|error| with_causes(&error))
+        .map_err(|error| message_with_causes(&error))
     }
 
-    fn decision(&self, verdict: &Verdict) -> Decision {
+    fn to_decision(&self, verdict: &CombinedDecision) -> Decision {
         let mut errors: Vec<String> = verdict
             .errors
             .iter()
-            .map(|error| with_causes(error))
+            .map(|error| message_with_causes(error))
             .collect();
         errors.sort();
         let mut determining_policies: Vec<String> = verdict
@@ -162,7 +176,7 @@ impl Bundle {
             .iter()
             .filter_map(|id| self.policies().get(id)?.max_ttl)
             .min()
-            .unwrap_or(LONGEST_TOKEN_LIFE);
+            .unwrap_or(MAX_TOKEN_TTL);
         Decision {
             is_permitted: verdict.is_allowed && errors.is_empty(),
             determining_policies,
@@ -177,7 +191,7 @@ impl Bundle {
             is_permitted: false,
             determining_policies: Vec::new(),
             errors: vec![error],
-            max_ttl: LONGEST_TOKEN_LIFE,
+            max_ttl: MAX_TOKEN_TTL,
             revision: self.revision().clone(),
         }
     }

@@ -18,7 +18,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 const REPORT_WIDTH: usize = 100;
 
 /// The most problems that are rendered: a person reads no more, and each takes a walk through its file.
-const MOST_RENDERED: usize = 100;
+const MAX_RENDERED: usize = 100;
 
 /// Why a policy folder is not a bundle.
 #[derive(Debug, thiserror::Error)]
@@ -32,15 +32,15 @@ pub enum BundleError {
         source: std::io::Error,
     },
     /// The folder was read and something in it is wrong; every problem of every file is told.
-    #[error("{}", counted(.problems))]
+    #[error("{}", problem_count(.problems))]
     Invalid {
         /// What is wrong, by file and line.
-        problems: Vec<Problem>,
+        problems: Vec<BundleDiagnostic>,
     },
 }
 
-fn counted(problems: &[Problem]) -> String {
-    let first = problems.first().map(Problem::to_string);
+fn problem_count(problems: &[BundleDiagnostic]) -> String {
+    let first = problems.first().map(BundleDiagnostic::to_string);
     match (problems.len(), first) {
         (1, Some(first)) => format!("the policy folder has a problem: {first}"),
         (count, Some(first)) => format!("the policy folder has {count} problems, first {first}"),
@@ -51,7 +51,7 @@ fn counted(problems: &[Problem]) -> String {
 impl BundleError {
     /// The problems, none when the folder could not even be read.
     #[must_use]
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[BundleDiagnostic] {
         match self {
             Self::Unreadable { .. } => &[],
             Self::Invalid { problems } => problems,
@@ -63,7 +63,7 @@ impl BundleError {
     pub fn render(&self, is_coloured: bool) -> String {
         match self {
             Self::Unreadable { .. } => format!("{self}\n"),
-            Self::Invalid { problems } => render_problems(problems, is_coloured),
+            Self::Invalid { problems } => render_diagnostics(problems, is_coloured),
         }
     }
 
@@ -72,7 +72,9 @@ impl BundleError {
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Unreadable { .. } => vec![self.to_string()],
-            Self::Invalid { problems } => problems.iter().map(Problem::to_string).collect(),
+            Self::Invalid { problems } => {
+                problems.iter().map(BundleDiagnostic::to_string).collect()
+            }
         }
     }
 }
@@ -80,7 +82,7 @@ impl BundleError {
 /// Renders problems for a person at a terminal, each with its piece of source; of very many the
 /// first, and how many more there are.
 #[must_use]
-pub fn render_problems(problems: &[Problem], is_coloured: bool) -> String {
+pub fn render_diagnostics(problems: &[BundleDiagnostic], is_coloured: bool) -> String {
     let theme = if is_coloured {
         GraphicalTheme::unicode()
     } else {
@@ -89,14 +91,14 @@ pub fn render_problems(problems: &[Problem], is_coloured: bool) -> String {
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(REPORT_WIDTH)
         .with_links(false);
-    let left_off = problems.len().saturating_sub(MOST_RENDERED);
+    let left_off = problems.len().saturating_sub(MAX_RENDERED);
     let rest = (left_off > 0).then(|| format!("and {left_off} more\n"));
     problems
         .iter()
-        .take(MOST_RENDERED)
+        .take(MAX_RENDERED)
         .map(|problem| {
             let mut report = String::new();
-            match handler.render_report(&mut report, &Report(problem)) {
+            match handler.render_report(&mut report, &DiagnosticReport(problem)) {
                 Ok(()) => report,
                 // A span that does not fit its source still must not hide the message.
                 Err(fmt::Error) => format!("{problem}\n"),
@@ -108,7 +110,7 @@ pub fn render_problems(problems: &[Problem], is_coloured: bool) -> String {
 
 /// One thing that is wrong, or worth a warning, in one file of a policy folder.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct BundleDiagnostic {
     message: String,
     help: Option<String>,
     labels: Vec<LabeledSpan>,
@@ -116,9 +118,9 @@ pub struct Problem {
     is_warning: bool,
 }
 
-impl Problem {
+impl BundleDiagnostic {
     /// A problem of a whole file.
-    pub(super) fn of_file(file: &str, message: impl Into<String>) -> Self {
+    pub(super) fn for_file(file: &str, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             help: None,
@@ -129,7 +131,7 @@ impl Problem {
     }
 
     /// A problem of the bytes `span` of a file whose content is `text`.
-    pub(super) fn at(
+    pub(super) fn at_span(
         file: &str,
         text: &Arc<str>,
         span: Range<usize>,
@@ -138,7 +140,7 @@ impl Problem {
         Self {
             labels: vec![LabeledSpan::new(None, span.start, span.len())],
             source: NamedSource::new(file, Arc::clone(text)),
-            ..Self::of_file(file, message)
+            ..Self::for_file(file, message)
         }
     }
 
@@ -149,7 +151,7 @@ impl Problem {
             help: said.help().map(|help| help.to_string()),
             labels: said.labels().map(Iterator::collect).unwrap_or_default(),
             source: NamedSource::new(file, Arc::clone(text)),
-            ..Self::of_file(file, with_causes(said))
+            ..Self::for_file(file, message_with_causes(said))
         }
     }
 
@@ -194,7 +196,7 @@ impl Problem {
 
     /// What would help, such as Cedar's "did you mean".
     #[must_use]
-    pub fn advice(&self) -> Option<&str> {
+    pub fn help(&self) -> Option<&str> {
         self.help.as_deref()
     }
 
@@ -216,20 +218,20 @@ impl Problem {
     }
 
     /// Where a reader meets it; what has the same order is the same problem.
-    pub(super) fn order(&self) -> (String, usize, String) {
+    pub(super) fn sort_key(&self) -> (String, usize, String) {
         let start = self.span().map_or(0, |span| span.start);
         (self.file().to_owned(), start, self.message.clone())
     }
 }
 
 /// Puts problems in the order a reader meets them: by file, then by place; always the same.
-pub(super) fn in_reading_order(mut problems: Vec<Problem>) -> Vec<Problem> {
-    problems.sort_by_cached_key(Problem::order);
+pub(super) fn sorted(mut problems: Vec<BundleDiagnostic>) -> Vec<BundleDiagnostic> {
+    problems.sort_by_cached_key(BundleDiagnostic::sort_key);
     problems
 }
 
 /// An error's message with the messages of all its causes; a cause that says the same is left out.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn message_with_causes(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -243,7 +245,7 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     message
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for BundleDiagnostic {
     /// One line: `file:line:column: message (help)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.file())?;
@@ -258,7 +260,7 @@ impl fmt::Display for Problem {
     }
 }
 
-impl Serialize for Problem {
+impl Serialize for BundleDiagnostic {
     /// For programs: what is not known, the place of a whole file for one, is null.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let severity = if self.is_warning { "warning" } else { "error" };
@@ -275,13 +277,13 @@ impl Serialize for Problem {
     }
 }
 
-impl std::error::Error for Problem {}
+impl std::error::Error for BundleDiagnostic {}
 
 /// A problem as miette shows it: the place is told by the piece of source, not by the message.
 #[derive(Debug)]
-struct Report<'a>(&'a Problem);
+struct DiagnosticReport<'a>(&'a BundleDiagnostic);
 
-impl fmt::Display for Report<'_> {
+impl fmt::Display for DiagnosticReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.labels.is_empty() {
             write!(f, "{}: ", self.0.file())?;
@@ -290,9 +292,9 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-impl std::error::Error for Report<'_> {}
+impl std::error::Error for DiagnosticReport<'_> {}
 
-impl Diagnostic for Report<'_> {
+impl Diagnostic for DiagnosticReport<'_> {
     fn severity(&self) -> Option<Severity> {
         Some(if self.0.is_warning {
             Severity::Warning

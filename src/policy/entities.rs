@@ -22,15 +22,15 @@ use crate::domain::id::UserId;
 use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 
-use super::index::Picks;
-use super::schema_names::Vocabulary;
+use super::index::PolicyMatches;
+use super::schema_names::SchemaNames;
 
 /// The most users that are kept prepared.
-const MOST_USERS: u64 = 10_000;
+const MAX_USERS: u64 = 10_000;
 /// The most datasets that are kept prepared.
-const MOST_DATASETS: u64 = 10_000;
+const MAX_DATASETS: u64 = 10_000;
 /// The most pairs of a principal and a dataset that are kept prepared.
-const MOST_PAIRS: u64 = 10_000;
+const MAX_PAIRS: u64 = 10_000;
 
 /// Why a user or a dataset cannot be shown to the policies.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ pub(super) enum EntityError {
     },
     /// The entity is not as the schema wants it.
     #[error("{entity} does not fit the schema")]
-    Unfit {
+    SchemaMismatch {
         /// Cedar's name of it.
         entity: String,
         /// What Cedar says.
@@ -59,19 +59,19 @@ pub(super) struct Facts {
     pub(super) principal: EntityUid,
     pub(super) resource: EntityUid,
     pub(super) entities: Entities,
-    pub(super) picks: Picks,
+    pub(super) policy_matches: PolicyMatches,
 }
 
 /// The facts about a principal and a dataset.
-struct Pair {
+struct CachedPair {
     principal: Principal,
     dataset: Arc<Dataset>,
     facts: Arc<Facts>,
 }
 
-impl Pair {
+impl CachedPair {
     /// Whether this is the pair of the very same values, not merely of equal ones.
-    fn is_of(&self, principal: &Principal, dataset: &Arc<Dataset>) -> bool {
+    fn is_same(&self, principal: &Principal, dataset: &Arc<Dataset>) -> bool {
         let is_same_principal = match (&self.principal, principal) {
             (Principal::Anonymous, Principal::Anonymous) => true,
             (Principal::User(mine), Principal::User(asked)) => Arc::ptr_eq(mine, asked),
@@ -81,35 +81,35 @@ impl Pair {
     }
 }
 
-struct PreparedUser {
+struct CachedUser {
     user: Arc<User>,
     uid: EntityUid,
     // With the schema's actions: policies may use action groups.
     entities: Entities,
 }
 
-struct PreparedDataset {
+struct CachedDataset {
     dataset: Arc<Dataset>,
     uid: EntityUid,
     entity: Entity,
 }
 
 /// Prepared entities of one schema, bounded in number.
-pub(super) struct Preparations {
+pub(super) struct EntityCache {
     schema: Schema,
-    vocabulary: Arc<Vocabulary>,
+    schema_names: Arc<SchemaNames>,
     actions: Entities,
     anonymous: Entities,
-    users: Cache<usize, Arc<PreparedUser>>,
-    datasets: Cache<usize, Arc<PreparedDataset>>,
-    pairs: Cache<(usize, usize), Arc<Pair>>,
+    users: Cache<usize, Arc<CachedUser>>,
+    datasets: Cache<usize, Arc<CachedDataset>>,
+    pairs: Cache<(usize, usize), Arc<CachedPair>>,
 }
 
-impl Preparations {
+impl EntityCache {
     /// Preparations that check against `schema`.
-    pub(super) fn new(schema: Schema, vocabulary: Arc<Vocabulary>) -> Result<Self, EntityError> {
+    pub(super) fn new(schema: Schema, vocabulary: Arc<SchemaNames>) -> Result<Self, EntityError> {
         let anonymous_uid = vocabulary.anonymous();
-        let unfit = |source| unfit(anonymous_uid, source);
+        let unfit = |source| schema_mismatch(anonymous_uid, source);
         let actions = schema.action_entities().map_err(unfit)?;
         let anonymous = actions
             .clone()
@@ -117,12 +117,12 @@ impl Preparations {
             .map_err(unfit)?;
         Ok(Self {
             schema,
-            vocabulary,
+            schema_names: vocabulary,
             actions,
             anonymous,
-            users: Cache::new(MOST_USERS),
-            datasets: Cache::new(MOST_DATASETS),
-            pairs: Cache::new(MOST_PAIRS),
+            users: Cache::new(MAX_USERS),
+            datasets: Cache::new(MAX_DATASETS),
+            pairs: Cache::new(MAX_PAIRS),
         })
     }
 
@@ -136,8 +136,8 @@ impl Preparations {
             Resource::Dataset(dataset) => self.dataset_facts(principal, dataset),
             Resource::User(user) => self.user_facts(principal, user).map(Arc::new),
             // Neither has attributes or parents: its name is all there is.
-            Resource::Role(role) => self.named_facts(principal, self.vocabulary.role(role)),
-            Resource::Server => self.named_facts(principal, self.vocabulary.server().clone()),
+            Resource::Role(role) => self.named_facts(principal, self.schema_names.role(role)),
+            Resource::Server => self.named_facts(principal, self.schema_names.server().clone()),
         }
     }
 
@@ -146,19 +146,19 @@ impl Preparations {
         principal: &Principal,
         resource: EntityUid,
     ) -> Result<Arc<Facts>, EntityError> {
-        let (principal, entities) = self.principal(principal)?;
+        let (principal, entities) = self.principal_entities(principal)?;
         Ok(Arc::new(Facts {
             principal,
             resource,
             entities,
-            picks: Picks::default(),
+            policy_matches: PolicyMatches::default(),
         }))
     }
 
     /// Cedar knows one entity of a name. A user who would change itself is the principal as it is;
     /// what it would be stands under the nil UUID.
     fn user_facts(&self, principal: &Principal, user: &Arc<User>) -> Result<Facts, EntityError> {
-        let (principal_uid, entities) = self.principal(principal)?;
+        let (principal_uid, entities) = self.principal_entities(principal)?;
         let asker = match principal {
             Principal::User(asker) => Some(asker),
             Principal::Anonymous => None,
@@ -169,20 +169,20 @@ impl Preparations {
                     resource: principal_uid.clone(),
                     principal: principal_uid,
                     entities,
-                    picks: Picks::default(),
+                    policy_matches: PolicyMatches::default(),
                 });
             }
-            Some(asker) if asker.id == user.id => self.vocabulary.user(UserId(Uuid::nil())),
-            Some(_) | None => self.vocabulary.user(user.id),
+            Some(asker) if asker.id == user.id => self.schema_names.user(UserId(Uuid::nil())),
+            Some(_) | None => self.schema_names.user(user.id),
         };
-        let entity = user_entity(&self.vocabulary, &resource, user)?;
+        let entity = user_entity(&self.schema_names, &resource, user)?;
         Ok(Facts {
             principal: principal_uid,
             entities: entities
                 .add_entities([entity], Some(&self.schema))
-                .map_err(|source| unfit(&resource, source))?,
+                .map_err(|source| schema_mismatch(&resource, source))?,
             resource,
-            picks: Picks::default(),
+            policy_matches: PolicyMatches::default(),
         })
     }
 
@@ -197,12 +197,12 @@ impl Preparations {
         };
         let key = (principal_address, Arc::as_ptr(dataset) as usize);
         if let Some(pair) = self.pairs.get(&key)
-            && pair.is_of(principal, dataset)
+            && pair.is_same(principal, dataset)
         {
             return Ok(Arc::clone(&pair.facts));
         }
-        let facts = Arc::new(self.gather(principal, dataset)?);
-        let pair = Pair {
+        let facts = Arc::new(self.build_facts(principal, dataset)?);
+        let pair = CachedPair {
             principal: principal.clone(),
             dataset: Arc::clone(dataset),
             facts: Arc::clone(&facts),
@@ -211,67 +211,75 @@ impl Preparations {
         Ok(facts)
     }
 
-    fn principal(&self, principal: &Principal) -> Result<(EntityUid, Entities), EntityError> {
+    fn principal_entities(
+        &self,
+        principal: &Principal,
+    ) -> Result<(EntityUid, Entities), EntityError> {
         match principal {
-            Principal::Anonymous => {
-                Ok((self.vocabulary.anonymous().clone(), self.anonymous.clone()))
-            }
+            Principal::Anonymous => Ok((
+                self.schema_names.anonymous().clone(),
+                self.anonymous.clone(),
+            )),
             Principal::User(user) => {
-                let prepared = self.user(user)?;
+                let prepared = self.cached_user(user)?;
                 Ok((prepared.uid.clone(), prepared.entities.clone()))
             }
         }
     }
 
-    fn gather(&self, principal: &Principal, dataset: &Arc<Dataset>) -> Result<Facts, EntityError> {
-        let (principal_uid, entities) = self.principal(principal)?;
-        let prepared = self.dataset(dataset)?;
+    fn build_facts(
+        &self,
+        principal: &Principal,
+        dataset: &Arc<Dataset>,
+    ) -> Result<Facts, EntityError> {
+        let (principal_uid, entities) = self.principal_entities(principal)?;
+        let prepared = self.cached_dataset(dataset)?;
         Ok(Facts {
             principal: principal_uid,
             resource: prepared.uid.clone(),
             // Both were checked against the schema when they were prepared.
             entities: entities
                 .add_entities([prepared.entity.clone()], None)
-                .map_err(|source| unfit(&prepared.uid, source))?,
-            picks: Picks::default(),
+                .map_err(|source| schema_mismatch(&prepared.uid, source))?,
+            policy_matches: PolicyMatches::default(),
         })
     }
 
-    fn user(&self, user: &Arc<User>) -> Result<Arc<PreparedUser>, EntityError> {
+    fn cached_user(&self, user: &Arc<User>) -> Result<Arc<CachedUser>, EntityError> {
         let address = Arc::as_ptr(user) as usize;
         if let Some(prepared) = self.users.get(&address)
             && Arc::ptr_eq(&prepared.user, user)
         {
             return Ok(prepared);
         }
-        let uid = self.vocabulary.user(user.id);
-        let entity = user_entity(&self.vocabulary, &uid, user)?;
-        let prepared = Arc::new(PreparedUser {
+        let uid = self.schema_names.user(user.id);
+        let entity = user_entity(&self.schema_names, &uid, user)?;
+        let prepared = Arc::new(CachedUser {
             user: Arc::clone(user),
             entities: self
                 .actions
                 .clone()
                 .add_entities([entity], Some(&self.schema))
-                .map_err(|source| unfit(&uid, source))?,
+                .map_err(|source| schema_mismatch(&uid, source))?,
             uid,
         });
         self.users.insert(address, Arc::clone(&prepared));
         Ok(prepared)
     }
 
-    fn dataset(&self, dataset: &Arc<Dataset>) -> Result<Arc<PreparedDataset>, EntityError> {
+    fn cached_dataset(&self, dataset: &Arc<Dataset>) -> Result<Arc<CachedDataset>, EntityError> {
         let address = Arc::as_ptr(dataset) as usize;
         if let Some(prepared) = self.datasets.get(&address)
             && Arc::ptr_eq(&prepared.dataset, dataset)
         {
             return Ok(prepared);
         }
-        let uid = self.vocabulary.dataset(dataset.id);
-        let entity = dataset_entity(&self.vocabulary, dataset)?;
+        let uid = self.schema_names.dataset(dataset.id);
+        let entity = dataset_entity(&self.schema_names, dataset)?;
         Entities::empty()
             .add_entities([entity.clone()], Some(&self.schema))
-            .map_err(|source| unfit(&uid, source))?;
-        let prepared = Arc::new(PreparedDataset {
+            .map_err(|source| schema_mismatch(&uid, source))?;
+        let prepared = Arc::new(CachedDataset {
             dataset: Arc::clone(dataset),
             uid,
             entity,
@@ -281,14 +289,14 @@ impl Preparations {
     }
 }
 
-impl std::fmt::Debug for Preparations {
+impl std::fmt::Debug for EntityCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Preparations").finish_non_exhaustive()
     }
 }
 
-fn unfit(entity: &EntityUid, source: EntitiesError) -> EntityError {
-    EntityError::Unfit {
+fn schema_mismatch(entity: &EntityUid, source: EntitiesError) -> EntityError {
+    EntityError::SchemaMismatch {
         entity: entity.to_string(),
         source: Box::new(source),
     }
@@ -296,27 +304,27 @@ fn unfit(entity: &EntityUid, source: EntitiesError) -> EntityError {
 
 /// A user as Cedar sees it: its roles are its parents, its claims are its tags.
 fn user_entity(
-    vocabulary: &Vocabulary,
+    vocabulary: &SchemaNames,
     uid: &EntityUid,
     user: &User,
 ) -> Result<Entity, EntityError> {
-    let mut attributes = vec![("username".to_owned(), string(user.username.as_str()))];
+    let mut attributes = vec![("username".to_owned(), string_value(user.username.as_str()))];
     if let Some(issuer) = &user.issuer {
-        attributes.push(("issuer".to_owned(), string(issuer)));
+        attributes.push(("issuer".to_owned(), string_value(issuer)));
     }
     let roles = user.roles.iter().map(|role| vocabulary.role(role));
-    entity(uid, attributes, roles.collect(), &user.claims)
+    build_entity(uid, attributes, roles.collect(), &user.claims)
 }
 
 /// A dataset as Cedar sees it.
-fn dataset_entity(vocabulary: &Vocabulary, dataset: &Dataset) -> Result<Entity, EntityError> {
+fn dataset_entity(vocabulary: &SchemaNames, dataset: &Dataset) -> Result<Entity, EntityError> {
     let reference = RestrictedExpression::new_entity_uid;
     let reader_users = dataset.reader_users.iter();
     let reader_users = reader_users.map(|user| reference(vocabulary.user(*user)));
     let reader_roles = dataset.reader_roles.iter();
     let reader_roles = reader_roles.map(|role| reference(vocabulary.role(role)));
     let mut attributes = vec![
-        ("title".to_owned(), string(&dataset.title)),
+        ("title".to_owned(), string_value(&dataset.title)),
         (
             "visibility".to_owned(),
             reference(vocabulary.visibility(dataset.visibility)),
@@ -338,16 +346,18 @@ fn dataset_entity(vocabulary: &Vocabulary, dataset: &Dataset) -> Result<Entity, 
         attributes.push(("owner".to_owned(), reference(vocabulary.user(owner))));
     }
     let uid = vocabulary.dataset(dataset.id);
-    entity(&uid, attributes, Vec::new(), &dataset.tags)
+    build_entity(&uid, attributes, Vec::new(), &dataset.tags)
 }
 
-fn entity(
+fn build_entity(
     uid: &EntityUid,
     attributes: Vec<(String, RestrictedExpression)>,
     parents: Vec<EntityUid>,
     tags: &Tags,
 ) -> Result<Entity, EntityError> {
-    let tags = tags.iter().map(|(key, values)| (key.clone(), set(values)));
+    let tags = tags
+        .iter()
+        .map(|(key, values)| (key.clone(), set_value(values)));
     Entity::new_with_tags(uid.clone(), attributes, parents, tags).map_err(|source| {
         EntityError::Attribute {
             entity: uid.to_string(),
@@ -356,10 +366,10 @@ fn entity(
     })
 }
 
-fn string(text: &str) -> RestrictedExpression {
+fn string_value(text: &str) -> RestrictedExpression {
     RestrictedExpression::new_string(text.to_owned())
 }
 
-fn set(texts: &BTreeSet<String>) -> RestrictedExpression {
-    RestrictedExpression::new_set(texts.iter().map(|text| string(text)))
+fn set_value(texts: &BTreeSet<String>) -> RestrictedExpression {
+    RestrictedExpression::new_set(texts.iter().map(|text| string_value(text)))
 }

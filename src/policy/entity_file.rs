@@ -12,24 +12,24 @@ use cedar_policy::{Entities, Entity, EntityUid, EvalResult, Schema};
 use serde_json::value::RawValue;
 
 use super::bundle::Bundle;
-use super::case_file::{plain, span_of};
-use super::diagnostic::{BundleError, Problem, with_causes};
+use super::case_file::{error_span, message_without_position};
+use super::diagnostic::{BundleDiagnostic, BundleError, message_with_causes};
 use super::entities::Facts;
-use super::index::Picks;
-use super::schema_names::Vocabulary;
-use super::sources::Sources;
+use super::index::PolicyMatches;
+use super::schema_names::SchemaNames;
+use super::sources::SourceFiles;
 
 /// The entities of a file, as one bundle's schema wants them.
 #[derive(Debug)]
 pub struct EntityFile {
     label: String,
     entities: Entities,
-    vocabulary: Arc<Vocabulary>,
+    schema_names: Arc<SchemaNames>,
 }
 
 /// A principal and a dataset of a file, to be asked about.
 #[derive(Debug)]
-pub struct WrittenFacts {
+pub struct EntityFileFacts {
     /// `anonymous`, or Cedar's name of a user.
     pub principal: String,
     /// The user's name.
@@ -47,10 +47,10 @@ pub struct WrittenFacts {
 
 /// Why something cannot be asked about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WrittenFactsError {
+pub enum EntityFileError {
     /// The text is in the form of Cedar's names, and is none.
     #[error("{text} is no name of an entity: {reason}")]
-    NoName {
+    InvalidName {
         /// What was given.
         text: String,
         /// What Cedar says.
@@ -58,7 +58,7 @@ pub enum WrittenFactsError {
     },
     /// The entity is of a type that is not asked about so.
     #[error("{entity} is no {expected}")]
-    OtherType {
+    WrongType {
         /// Cedar's name of it.
         entity: String,
         /// What would be one.
@@ -66,7 +66,7 @@ pub enum WrittenFactsError {
     },
     /// The file does not have it.
     #[error("{file}: there is no {what} {name}")]
-    Missing {
+    NotFound {
         /// The file.
         file: String,
         /// What kind of entity was looked for.
@@ -85,17 +85,17 @@ pub enum WrittenFactsError {
 }
 
 /// Reads entities, or tells every one that does not read or does not fit the schema.
-pub(super) fn read(
+pub(super) fn parse(
     label: &str,
     text: &Arc<str>,
     schema: &Schema,
-) -> Result<Entities, Vec<Problem>> {
+) -> Result<Entities, Vec<BundleDiagnostic>> {
     let written: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
-        vec![Problem::at(
+        vec![BundleDiagnostic::at_span(
             label,
             text,
-            span_of(&error, text),
-            plain(&error),
+            error_span(&error, text),
+            message_without_position(&error),
         )]
     })?;
     let mut entities = Vec::new();
@@ -104,21 +104,25 @@ pub(super) fn read(
         match Entity::from_json_str(written.get(), Some(schema)) {
             Ok(entity) => entities.push(entity),
             Err(error) => {
-                let message = format!("entity {}: {}", index + 1, with_causes(&error));
-                let span = start_of(written, text);
-                problems.push(Problem::at(label, text, span, message));
+                let message = format!("entity {}: {}", index + 1, message_with_causes(&error));
+                let span = value_start(written, text);
+                problems.push(BundleDiagnostic::at_span(label, text, span, message));
             }
         }
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    Entities::from_entities(entities, Some(schema))
-        .map_err(|error| vec![Problem::of_file(label, with_causes(&error))])
+    Entities::from_entities(entities, Some(schema)).map_err(|error| {
+        vec![BundleDiagnostic::for_file(
+            label,
+            message_with_causes(&error),
+        )]
+    })
 }
 
 /// The first byte of a value that borrows from a text: the distance of their addresses is its place.
-pub(super) fn start_of(value: &RawValue, text: &str) -> Range<usize> {
+pub(super) fn value_start(value: &RawValue, text: &str) -> Range<usize> {
     let start = (value.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
     start..start + 1
 }
@@ -129,26 +133,26 @@ impl EntityFile {
     /// Fails with every entity that does not read or does not fit the schema of `bundle`.
     pub fn load(path: &Path, bundle: &Bundle) -> Result<Self, BundleError> {
         let label = path.display().to_string();
-        let text = Sources::read_one(path)?;
-        let entities = read(&label, &text, &bundle.schema)
+        let text = SourceFiles::read_file(path)?;
+        let entities = parse(&label, &text, &bundle.schema)
             .map_err(|problems| BundleError::Invalid { problems })?;
         Ok(Self {
             label,
             entities,
-            vocabulary: Arc::clone(&bundle.vocabulary),
+            schema_names: Arc::clone(&bundle.schema_names),
         })
     }
 
     /// The names that users and datasets of the file go by.
     pub fn names(&self) -> impl Iterator<Item = String> {
         let is_asked =
-            |uid: &EntityUid| self.vocabulary.is_user(uid) || self.vocabulary.is_dataset(uid);
+            |uid: &EntityUid| self.schema_names.is_user(uid) || self.schema_names.is_dataset(uid);
         self.entities
             .iter()
             .filter(move |entity| is_asked(&entity.uid()))
             .flat_map(|entity| {
                 let id = entity.uid().id().unescaped().to_owned();
-                [Some(id), text_of(entity, "username")]
+                [Some(id), string_attribute(entity, "username")]
             })
             .flatten()
     }
@@ -157,87 +161,91 @@ impl EntityFile {
     ///
     /// Either is named by its id, or as Cedar writes it, `User::"..."`; a user by its name too, and
     /// the anonymous principal, which need not be in the file, as `anonymous`.
-    pub fn facts(&self, principal: &str, dataset: &str) -> Result<WrittenFacts, WrittenFactsError> {
-        let dataset = self.dataset(dataset)?;
-        let user = self.user(principal)?;
-        let principal = user.map_or_else(|| self.vocabulary.anonymous().clone(), Entity::uid);
-        Ok(WrittenFacts {
+    pub fn facts(
+        &self,
+        principal: &str,
+        dataset: &str,
+    ) -> Result<EntityFileFacts, EntityFileError> {
+        let dataset = self.find_dataset(dataset)?;
+        let user = self.find_user(principal)?;
+        let principal = user.map_or_else(|| self.schema_names.anonymous().clone(), Entity::uid);
+        Ok(EntityFileFacts {
             principal: user.map_or_else(|| "anonymous".to_owned(), |_| principal.to_string()),
-            username: user.and_then(|user| text_of(user, "username")),
+            username: user.and_then(|user| string_attribute(user, "username")),
             is_anonymous: user.is_none(),
-            has_issuer: user.is_some_and(|user| text_of(user, "issuer").is_some()),
+            has_issuer: user.is_some_and(|user| string_attribute(user, "issuer").is_some()),
             dataset_id: dataset.uid().id().unescaped().to_owned(),
-            title: text_of(dataset, "title").unwrap_or_default(),
+            title: string_attribute(dataset, "title").unwrap_or_default(),
             facts: Facts {
                 principal,
                 resource: dataset.uid(),
                 entities: self.entities.clone(),
-                picks: Picks::default(),
+                policy_matches: PolicyMatches::default(),
             },
         })
     }
 
     /// The user of a name, or nothing for the anonymous principal.
-    fn user(&self, name: &str) -> Result<Option<&Entity>, WrittenFactsError> {
-        let vocabulary = &self.vocabulary;
+    fn find_user(&self, name: &str) -> Result<Option<&Entity>, EntityFileError> {
+        let vocabulary = &self.schema_names;
         let what = "user";
-        if let Some(uid) = named_as_in_cedar(name)? {
+        if let Some(uid) = parse_entity_uid(name)? {
             if uid == *vocabulary.anonymous() {
                 return Ok(None);
             }
             let is_user = vocabulary.is_user(&uid);
-            return self.entity(&uid, is_user, what).map(Some);
+            return self.find_entity(&uid, is_user, what).map(Some);
         }
         if name == "anonymous" {
             return Ok(None);
         }
-        if let Some(user) = self.entities.get(&vocabulary.user_of(name)) {
+        if let Some(user) = self.entities.get(&vocabulary.user_with_id(name)) {
             return Ok(Some(user));
         }
         let users = self.entities.iter();
         let mut users = users.filter(|entity| {
             vocabulary.is_user(&entity.uid())
-                && text_of(entity, "username").as_deref() == Some(name)
+                && string_attribute(entity, "username").as_deref() == Some(name)
         });
         match (users.next(), users.next()) {
             (Some(user), None) => Ok(Some(user)),
-            (None, _) => Err(self.missing(what, name)),
-            (Some(_), Some(_)) => Err(WrittenFactsError::Ambiguous {
+            (None, _) => Err(self.not_found(what, name)),
+            (Some(_), Some(_)) => Err(EntityFileError::Ambiguous {
                 file: self.label.clone(),
                 name: name.to_owned(),
             }),
         }
     }
 
-    fn dataset(&self, name: &str) -> Result<&Entity, WrittenFactsError> {
+    fn find_dataset(&self, name: &str) -> Result<&Entity, EntityFileError> {
         let what = "dataset";
-        match named_as_in_cedar(name)? {
-            Some(uid) => self.entity(&uid, self.vocabulary.is_dataset(&uid), what),
+        match parse_entity_uid(name)? {
+            Some(uid) => self.find_entity(&uid, self.schema_names.is_dataset(&uid), what),
             None => self
                 .entities
-                .get(&self.vocabulary.dataset_of(name))
-                .ok_or_else(|| self.missing(what, name)),
+                .get(&self.schema_names.dataset_with_id(name))
+                .ok_or_else(|| self.not_found(what, name)),
         }
     }
 
-    fn entity(
+    fn find_entity(
         &self,
         uid: &EntityUid,
         is_expected: bool,
         what: &'static str,
-    ) -> Result<&Entity, WrittenFactsError> {
+    ) -> Result<&Entity, EntityFileError> {
         if !is_expected {
-            return Err(WrittenFactsError::OtherType {
+            return Err(EntityFileError::WrongType {
                 entity: uid.to_string(),
                 expected: what,
             });
         }
         let found = self.entities.get(uid);
-        found.ok_or_else(|| self.missing(what, &uid.to_string()))
+        found.ok_or_else(|| self.not_found(what, &uid.to_string()))
     }
 
-    fn missing(&self, what: &'static str, name: &str) -> WrittenFactsError {
-        WrittenFactsError::Missing {
+    fn not_found(&self, what: &'static str, name: &str) -> EntityFileError {
+        EntityFileError::NotFound {
             file: self.label.clone(),
             what,
             name: name.to_owned(),
@@ -246,18 +254,18 @@ impl EntityFile {
 }
 
 /// The entity that a text names if it is in the form of Cedar's names.
-fn named_as_in_cedar(text: &str) -> Result<Option<EntityUid>, WrittenFactsError> {
+fn parse_entity_uid(text: &str) -> Result<Option<EntityUid>, EntityFileError> {
     if !text.contains("::\"") {
         return Ok(None);
     }
-    let named = text.parse().map_err(|error| WrittenFactsError::NoName {
+    let named = text.parse().map_err(|error| EntityFileError::InvalidName {
         text: text.to_owned(),
-        reason: with_causes(&error),
+        reason: message_with_causes(&error),
     });
     named.map(Some)
 }
 
-fn text_of(entity: &Entity, attribute: &str) -> Option<String> {
+fn string_attribute(entity: &Entity, attribute: &str) -> Option<String> {
     match entity.attr(attribute) {
         Some(Ok(EvalResult::String(text))) => Some(text),
         _ => None,

@@ -10,24 +10,24 @@ use cedar_policy::{Entities, Policy, PolicyId, Request};
 use serde::Serialize;
 
 use crate::domain::action::Action;
-use crate::domain::caller::Context;
+use crate::domain::caller::DecisionContext;
 use crate::domain::decision::Decision;
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 
-use super::bundle::{Bundle, ListedPolicy};
-use super::conditions::{Outcome, Part, action_part, line_of, parts};
+use super::bundle::{Bundle, PolicyInfo};
+use super::conditions::{PartResult, PolicyPart, action_part, line_number, policy_parts};
 use super::entities::Facts;
-use super::entity_file::WrittenFacts;
-use super::values::shortened;
-pub use super::values::{Seen, Sight};
+use super::entity_file::EntityFileFacts;
+use super::values::truncated;
+pub use super::values::{ObservedValue, ValueVisibility};
 
 /// The most policies that are told of, and did not determine the answer.
-pub const MOST_OTHERS: usize = 20;
+pub const MAX_OTHER_POLICIES: usize = 20;
 /// The most parts that are told of one policy.
-pub const MOST_PARTS: usize = 50;
+pub const MAX_PARTS: usize = 50;
 /// The longest text of a policy or of a part that is told, in characters.
-pub const LONGEST_TEXT: usize = 4_000;
+pub const MAX_TEXT_LENGTH: usize = 4_000;
 
 /// What a bundle answers, and why.
 #[derive(Clone, Debug)]
@@ -35,17 +35,17 @@ pub struct Explanation {
     /// The answer.
     pub decision: Decision,
     /// The policies that determined it, by `@id`.
-    pub determining: Vec<Account>,
+    pub determining: Vec<PolicyExplanation>,
     /// Other policies for the same action, nearest to being satisfied first; at most
-    /// [`MOST_OTHERS`].
-    pub others: Vec<Account>,
+    /// [`MAX_OTHER_POLICIES`].
+    pub others: Vec<PolicyExplanation>,
     /// How many others were left off.
-    pub left_off: usize,
+    pub omitted: usize,
 }
 
 /// How one policy stood to a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Account {
+pub struct PolicyExplanation {
     /// Its `@id`.
     pub id: String,
     /// Whether it permits; it forbids otherwise.
@@ -68,14 +68,14 @@ pub struct Account {
     pub held: usize,
     /// How many parts it has: three of its scope, and its conditions.
     pub part_count: usize,
-    /// Of a policy that is satisfied its parts, at most [`MOST_PARTS`]; of another one the first
+    /// Of a policy that is satisfied its parts, at most [`MAX_PARTS`]; of another one the first
     /// part that does not hold.
-    pub parts: Vec<PartAccount>,
+    pub parts: Vec<PartExplanation>,
 }
 
 /// How one part of a policy stood to a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PartAccount {
+pub struct PartExplanation {
     /// As it is written; a part of a scope as Cedar writes it.
     pub text: String,
     /// The line of a condition.
@@ -87,7 +87,7 @@ pub struct PartAccount {
     /// Why it could not be evaluated. Nothing if it could be, or if that is withheld.
     pub error: Option<String>,
     /// What it looked at.
-    pub seen: Vec<Seen>,
+    pub seen: Vec<ObservedValue>,
 }
 
 /// What became of one part of a policy.
@@ -112,177 +112,182 @@ impl Bundle {
     #[must_use]
     pub fn explain(
         &self,
-        sight: Sight,
+        sight: ValueVisibility,
         principal: &Principal,
         action: Action,
         resource: &Resource,
-        context: &Context,
+        context: &DecisionContext,
     ) -> Explanation {
         let decision = self.decide(principal, action, resource, context);
-        match self.ask(principal, action, resource, context) {
-            Ok((facts, request)) => self.account_for(decision, &facts, &request, sight),
-            Err(_) => Explanation::of_no_policy(decision),
+        match self.prepare(principal, action, resource, context) {
+            Ok((facts, request)) => self.explain_request(decision, &facts, &request, sight),
+            Err(_) => Explanation::without_policies(decision),
         }
     }
 
     /// Tells what is decided about a principal and a dataset of a file, and why.
     #[must_use]
-    pub fn explain_written(
+    pub fn explain_from_file(
         &self,
-        written: &WrittenFacts,
+        written: &EntityFileFacts,
         action: Action,
-        context: &Context,
+        context: &DecisionContext,
     ) -> Explanation {
-        let decision = self.decide_written(written, action, context);
-        match self.request(&written.facts, action, context) {
-            Ok(request) => self.account_for(decision, &written.facts, &request, Sight::WHOLE),
-            Err(_) => Explanation::of_no_policy(decision),
+        let decision = self.decide_from_file(written, action, context);
+        match self.cedar_request(&written.facts, action, context) {
+            Ok(request) => {
+                self.explain_request(decision, &written.facts, &request, ValueVisibility::ALL)
+            }
+            Err(_) => Explanation::without_policies(decision),
         }
     }
 
-    fn account_for(
+    fn explain_request(
         &self,
         decision: Decision,
         facts: &Facts,
         request: &Request,
-        sight: Sight,
+        sight: ValueVisibility,
     ) -> Explanation {
-        let question = Question {
-            sight,
-            ..Question::new(self, request, &facts.entities)
+        let question = RequestExplainer {
+            visibility: sight,
+            ..RequestExplainer::new(self, request, &facts.entities)
         };
         let besides: BTreeSet<&str> = ids(&decision.determining_policies).collect();
         let others = question.others(&besides);
         Explanation {
-            determining: question.told(&decision.determining_policies),
+            determining: question.explain(&decision.determining_policies),
             decision,
             others: others.nearest,
-            left_off: others.left_off,
+            omitted: others.omitted,
         }
     }
 }
 
 impl Explanation {
-    fn of_no_policy(decision: Decision) -> Self {
+    fn without_policies(decision: Decision) -> Self {
         Self {
             decision,
             determining: Vec::new(),
             others: Vec::new(),
-            left_off: 0,
+            omitted: 0,
         }
     }
 }
 
 /// Policies that did not determine an answer.
 #[derive(Debug)]
-pub(super) struct Others {
-    /// The nearest, at most [`MOST_OTHERS`].
-    pub(super) nearest: Vec<Account>,
+pub(super) struct OtherPolicies {
+    /// The nearest, at most [`MAX_OTHER_POLICIES`].
+    pub(super) nearest: Vec<PolicyExplanation>,
     /// How many more there are.
-    pub(super) left_off: usize,
+    pub(super) omitted: usize,
 }
 
 /// One question to the policies of a bundle.
-pub(super) struct Question<'a> {
+pub(super) struct RequestExplainer<'a> {
     bundle: &'a Bundle,
     request: &'a Request,
     entities: &'a Entities,
-    sight: Sight,
+    visibility: ValueVisibility,
 }
 
-impl<'a> Question<'a> {
+impl<'a> RequestExplainer<'a> {
     pub(super) fn new(bundle: &'a Bundle, request: &'a Request, entities: &'a Entities) -> Self {
         Self {
             bundle,
             request,
             entities,
-            sight: Sight::WHOLE,
+            visibility: ValueVisibility::ALL,
         }
     }
 
     /// How policies stood to it; an id that is no policy's is passed over.
-    pub(super) fn told(&self, policies: &[String]) -> Vec<Account> {
+    pub(super) fn explain(&self, policies: &[String]) -> Vec<PolicyExplanation> {
         let each = ids(policies).filter_map(|id| {
             let (policy, listed) = self.bundle.policy(id)?;
-            Some(self.weigh(policy, listed).told(self))
+            Some(self.evaluate(policy, listed).explain(self))
         });
         each.collect()
     }
 
     /// How the policies stood to it that are for the same action, without those `besides`.
-    pub(super) fn others(&self, besides: &BTreeSet<&str>) -> Others {
-        let each = self.bundle.each_policy();
-        let mut near: Vec<Weighed<'_>> = each
+    pub(super) fn others(&self, besides: &BTreeSet<&str>) -> OtherPolicies {
+        let each = self.bundle.policies_with_info();
+        let mut near: Vec<EvaluatedPolicy<'_>> = each
             .filter(|(_, listed)| !besides.contains(listed.id.as_str()))
-            .filter(|(policy, _)| self.is_of_the_action(policy))
-            .map(|(policy, listed)| self.weigh(policy, listed))
+            .filter(|(policy, _)| self.matches_action(policy))
+            .map(|(policy, listed)| self.evaluate(policy, listed))
             .collect();
-        near.sort_by_key(Weighed::distance);
-        let left_off = near.len().saturating_sub(MOST_OTHERS);
-        near.truncate(MOST_OTHERS);
-        Others {
-            nearest: near.into_iter().map(|policy| policy.told(self)).collect(),
-            left_off,
+        near.sort_by_key(EvaluatedPolicy::distance);
+        let left_off = near.len().saturating_sub(MAX_OTHER_POLICIES);
+        near.truncate(MAX_OTHER_POLICIES);
+        OtherPolicies {
+            nearest: near
+                .into_iter()
+                .map(|policy| policy.explain(self))
+                .collect(),
+            omitted: left_off,
         }
     }
 
-    fn is_of_the_action(&self, policy: &Policy) -> bool {
-        action_part(policy).outcome(self.request, self.entities) == Outcome::Holds
+    fn matches_action(&self, policy: &Policy) -> bool {
+        action_part(policy).evaluate(self.request, self.entities) == PartResult::Holds
     }
 
-    fn weigh<'b>(&self, policy: &'b Policy, listed: &'b ListedPolicy) -> Weighed<'b> {
-        let outcomes = parts(policy)
+    fn evaluate<'b>(&self, policy: &'b Policy, listed: &'b PolicyInfo) -> EvaluatedPolicy<'b> {
+        let outcomes = policy_parts(policy)
             .iter()
-            .map(|part| part.outcome(self.request, self.entities))
+            .map(|part| part.evaluate(self.request, self.entities))
             .collect();
-        Weighed {
+        EvaluatedPolicy {
             policy,
             listed,
-            outcomes,
+            results: outcomes,
         }
     }
 }
 
 /// A policy with what became of its parts.
-struct Weighed<'a> {
+struct EvaluatedPolicy<'a> {
     policy: &'a Policy,
-    listed: &'a ListedPolicy,
-    outcomes: Vec<Outcome>,
+    listed: &'a PolicyInfo,
+    results: Vec<PartResult>,
 }
 
-impl<'a> Weighed<'a> {
+impl<'a> EvaluatedPolicy<'a> {
     fn held(&self) -> usize {
-        let held = self.outcomes.iter().filter(|it| **it == Outcome::Holds);
+        let held = self.results.iter().filter(|it| **it == PartResult::Holds);
         held.count()
     }
 
     /// How far it was from being satisfied: first how many parts are amiss, then how much did hold.
     fn distance(&self) -> (usize, Reverse<usize>, &'a str) {
         let held = self.held();
-        (self.outcomes.len() - held, Reverse(held), &self.listed.id)
+        (self.results.len() - held, Reverse(held), &self.listed.id)
     }
 
-    fn told(&self, question: &Question<'_>) -> Account {
-        let parts = parts(self.policy);
+    fn explain(&self, question: &RequestExplainer<'_>) -> PolicyExplanation {
+        let parts = policy_parts(self.policy);
         let is_satisfied = self.held() == parts.len();
-        let together = parts.iter().zip(&self.outcomes);
+        let together = parts.iter().zip(&self.results);
         let told = together
-            .filter(|(_, outcome)| is_satisfied || **outcome != Outcome::Holds)
-            .take(if is_satisfied { MOST_PARTS } else { 1 })
-            .map(|(part, outcome)| part_account(part, outcome, question));
+            .filter(|(_, outcome)| is_satisfied || **outcome != PartResult::Holds)
+            .take(if is_satisfied { MAX_PARTS } else { 1 })
+            .map(|(part, outcome)| explain_part(part, outcome, question));
         let place = self.policy.as_ref().loc();
         let written = place.and_then(|place| place.snippet());
         let text = written.map_or_else(|| self.policy.to_string(), str::to_owned);
         let listed = self.listed;
-        Account {
+        PolicyExplanation {
             id: listed.id.clone(),
             is_permit: listed.is_permit,
             reason: listed.reason.clone(),
             max_ttl: listed.max_ttl,
             template: listed.template.clone(),
-            file: question.bundle.file_of_text(self.policy, listed).to_owned(),
-            line: place.and_then(line_of),
-            text: shortened(&text, LONGEST_TEXT),
+            file: question.bundle.source_file(self.policy, listed).to_owned(),
+            line: place.and_then(line_number),
+            text: truncated(&text, MAX_TEXT_LENGTH),
             is_satisfied,
             held: self.held(),
             part_count: parts.len(),
@@ -291,19 +296,23 @@ impl<'a> Weighed<'a> {
     }
 }
 
-fn part_account(part: &Part, outcome: &Outcome, question: &Question<'_>) -> PartAccount {
+fn explain_part(
+    part: &PolicyPart,
+    outcome: &PartResult,
+    question: &RequestExplainer<'_>,
+) -> PartExplanation {
     let (outcome, error) = match outcome {
-        Outcome::Holds => (PartOutcome::Holds, None),
-        Outcome::Fails => (PartOutcome::DoesNotHold, None),
-        Outcome::Errs(error) => (PartOutcome::CannotBeEvaluated, Some(error.clone())),
+        PartResult::Holds => (PartOutcome::Holds, None),
+        PartResult::DoesNotHold => (PartOutcome::DoesNotHold, None),
+        PartResult::Error(error) => (PartOutcome::CannotBeEvaluated, Some(error.clone())),
     };
-    PartAccount {
-        text: shortened(&part.text, LONGEST_TEXT),
+    PartExplanation {
+        text: truncated(&part.text, MAX_TEXT_LENGTH),
         line: part.line,
         is_negated: part.is_negated,
         outcome,
-        error: error.filter(|_| question.sight.is_whole()),
-        seen: part.seen(question.request, question.entities, question.sight),
+        error: error.filter(|_| question.visibility.is_unrestricted()),
+        seen: part.observed_values(question.request, question.entities, question.visibility),
     }
 }
 
@@ -313,7 +322,7 @@ fn ids(policies: &[String]) -> impl Iterator<Item = &str> {
 
 impl Bundle {
     /// The file in which the text of a policy stands; that of a linked one is its template's.
-    pub(super) fn file_of_text<'a>(&'a self, policy: &Policy, listed: &'a ListedPolicy) -> &'a str {
+    pub(super) fn source_file<'a>(&'a self, policy: &Policy, listed: &'a PolicyInfo) -> &'a str {
         let own = listed.file.as_str();
         let Some(place) = policy.as_ref().loc().filter(|_| listed.template.is_some()) else {
             return own;
@@ -323,18 +332,18 @@ impl Bundle {
     }
 
     /// Every policy, by `@id`.
-    pub(super) fn each_policy(&self) -> impl Iterator<Item = (&Policy, &ListedPolicy)> {
+    pub(super) fn policies_with_info(&self) -> impl Iterator<Item = (&Policy, &PolicyInfo)> {
         let listed = self.policies().keys();
         listed.filter_map(|id| self.policy(id))
     }
 
-    fn policy(&self, id: &str) -> Option<(&Policy, &ListedPolicy)> {
+    fn policy(&self, id: &str) -> Option<(&Policy, &PolicyInfo)> {
         let policy = self.policies.set.policy(&PolicyId::new(id))?;
         Some((policy, self.policies().get(id)?))
     }
 }
 
-impl Account {
+impl PolicyExplanation {
     /// The account for a person, some lines that end with a line end.
     #[must_use]
     pub fn render(&self) -> String {
@@ -359,7 +368,7 @@ impl Account {
     }
 }
 
-impl PartAccount {
+impl PartExplanation {
     fn render(&self) -> String {
         let verdict = match self.outcome {
             PartOutcome::Holds => "holds",
@@ -370,8 +379,8 @@ impl PartAccount {
         let line = self
             .line
             .map_or(String::new(), |line| format!("line {line}, "));
-        let mut text = format!("    {verdict}: {line}{unless}{}\n", on_one_line(&self.text));
-        let error = self.error.iter().map(|error| on_one_line(error));
+        let mut text = format!("    {verdict}: {line}{unless}{}\n", single_line(&self.text));
+        let error = self.error.iter().map(|error| single_line(error));
         let seen = self.seen.iter().map(|seen| {
             let value = seen.value.as_deref().unwrap_or("(withheld)");
             format!("{} = {value}", seen.name)
@@ -383,6 +392,6 @@ impl PartAccount {
     }
 }
 
-fn on_one_line(text: &str) -> String {
+fn single_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -13,55 +13,57 @@ use sha2::{Digest, Sha256};
 use crate::domain::decision::Revision;
 
 use super::Bundle;
-use super::bundle::read_schema;
-use super::cases::{CaseFiles, is_json};
+use super::bundle::parse_schema;
+use super::cases::{CaseFiles, is_case_or_entity_file};
 use super::diagnostic::BundleError;
-use super::prove::Invariants;
-use super::sources::{INVARIANTS_FOLDER, Sources, is_bundle_file};
+use super::prove::InvariantFiles;
+use super::sources::{INVARIANTS_FOLDER, SourceFiles, is_bundle_file};
 
 /// Everything in a policy folder, as it was at one time.
 #[derive(Clone, Debug)]
 pub struct PolicyFolder {
-    bundle: Sources,
-    cases: Sources,
-    invariants: Sources,
+    bundle: SourceFiles,
+    cases: SourceFiles,
+    invariants: SourceFiles,
 }
 
 impl PolicyFolder {
     /// Reads a folder within the bounds of [`Bundle::load`].
     ///
     /// A file that cannot be used is no error here: what is made of it tells.
-    pub fn read(folder: &Path) -> Result<Self, BundleError> {
+    pub fn load(folder: &Path) -> Result<Self, BundleError> {
         Ok(Self {
-            bundle: Sources::read(folder, is_bundle_file)?,
-            cases: Sources::read(folder, is_json)?,
-            invariants: Sources::read_invariants(folder)?,
+            bundle: SourceFiles::read(folder, is_bundle_file)?,
+            cases: SourceFiles::read(folder, is_case_or_entity_file)?,
+            invariants: SourceFiles::read_invariants(folder)?,
         })
     }
 
     /// Everything that is shipped inside the program.
     pub fn embedded() -> Result<Self, BundleError> {
         Ok(Self {
-            bundle: Sources::shipped(is_bundle_file)?,
-            cases: Sources::shipped(is_json)?,
-            invariants: Sources::shipped_invariants()?,
+            bundle: SourceFiles::embedded(is_bundle_file)?,
+            cases: SourceFiles::embedded(is_case_or_entity_file)?,
+            invariants: SourceFiles::embedded_invariants()?,
         })
     }
 
     /// The folder whose files these are; `origin` is put before their names in messages.
     #[must_use]
-    pub fn of_files(origin: &str, files: BTreeMap<String, Arc<str>>) -> Self {
+    pub fn from_files(origin: &str, files: BTreeMap<String, Arc<str>>) -> Self {
         let is_invariant = |name: &str| {
             name.strip_prefix(INVARIANTS_FOLDER)
                 .is_some_and(|rest| rest.starts_with('/'))
         };
         let (invariants, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
             files.into_iter().partition(|(name, _)| is_invariant(name));
-        let (cases, bundle) = others.into_iter().partition(|(name, _)| is_json(name));
+        let (cases, bundle) = others
+            .into_iter()
+            .partition(|(name, _)| is_case_or_entity_file(name));
         Self {
-            bundle: Sources::of_texts(origin, bundle),
-            cases: Sources::of_texts(origin, cases),
-            invariants: Sources::of_texts(origin, invariants),
+            bundle: SourceFiles::from_texts(origin, bundle),
+            cases: SourceFiles::from_texts(origin, cases),
+            invariants: SourceFiles::from_texts(origin, invariants),
         }
     }
 
@@ -72,17 +74,17 @@ impl PolicyFolder {
 
     /// The schema, if it reads, whatever is wrong with the policies.
     pub(super) fn schema(&self) -> Option<Schema> {
-        read_schema(&self.bundle, &mut Vec::new()).ok()
+        parse_schema(&self.bundle, &mut Vec::new()).ok()
     }
 
     /// The cases.
     pub fn cases(&self) -> Result<CaseFiles, BundleError> {
-        CaseFiles::of(self.cases.clone())
+        CaseFiles::new(self.cases.clone())
     }
 
     /// The invariants.
-    pub fn invariants(&self) -> Result<Invariants, BundleError> {
-        Invariants::of(self.invariants.clone())
+    pub fn invariants(&self) -> Result<InvariantFiles, BundleError> {
+        InvariantFiles::new(self.invariants.clone())
     }
 
     /// Whether there are any cases.
@@ -106,7 +108,7 @@ impl PolicyFolder {
     /// Every file with its text.
     pub fn files(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
         let parts = [&self.bundle, &self.cases, &self.invariants];
-        parts.into_iter().flat_map(Sources::iter)
+        parts.into_iter().flat_map(SourceFiles::iter)
     }
 
     /// The SHA-256 over all that was read, files that cannot be used included.

@@ -12,18 +12,18 @@ use std::sync::Arc;
 use cedar_policy_formatter::{Config, policies_str_to_pretty};
 use tempfile::NamedTempFile;
 
-use super::diagnostic::{BundleError, Problem, in_reading_order};
+use super::diagnostic::{BundleDiagnostic, BundleError, sorted};
 use super::source_policy;
-use super::sources::{Sources, is_policy_file};
+use super::sources::{SourceFiles, is_policy_file};
 
 /// The widest line, in columns.
-pub const LINE_WIDTH: usize = 80;
+pub const MAX_LINE_WIDTH: usize = 80;
 /// How far a nested line is indented, in columns.
 pub const INDENT_WIDTH: isize = 2;
 
 /// The policy files of a folder, its invariants included, and what they look like in order.
 #[derive(Debug)]
-pub struct Layout {
+pub struct FormattedPolicies {
     folder: PathBuf,
     /// How many files there are.
     count: usize,
@@ -34,20 +34,20 @@ pub struct Layout {
 /// Why a file could not be put in order.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {path}: {source}", path = .path.display())]
-pub struct WriteError {
+pub struct FormatWriteError {
     /// The file.
     pub path: PathBuf,
     /// What the operating system says.
     pub source: std::io::Error,
 }
 
-impl Layout {
+impl FormattedPolicies {
     /// Reads every `.cedar` file of a folder and of its folder `invariants`.
     ///
     /// Fails with every file that does not parse.
-    pub fn of(folder: &Path) -> Result<Self, BundleError> {
-        let policies = Sources::read(folder, is_policy_file)?;
-        let invariants = Sources::read_invariants(folder)?;
+    pub fn load(folder: &Path) -> Result<Self, BundleError> {
+        let policies = SourceFiles::read(folder, is_policy_file)?;
+        let invariants = SourceFiles::read_invariants(folder)?;
         let mut layout = Self {
             folder: folder.to_owned(),
             count: 0,
@@ -58,7 +58,7 @@ impl Layout {
             problems.extend_from_slice(sources.problems());
             for (name, text) in sources.policies() {
                 layout.count += 1;
-                match in_order(&sources.label(name), text) {
+                match format_text(&sources.label(name), text) {
                     Ok(ordered) if ordered == **text => {}
                     Ok(ordered) => layout.changes.push((name.to_owned(), ordered)),
                     Err(found) => problems.extend(found),
@@ -69,7 +69,7 @@ impl Layout {
             return Ok(layout);
         }
         Err(BundleError::Invalid {
-            problems: in_reading_order(problems),
+            problems: sorted(problems),
         })
     }
 
@@ -80,21 +80,21 @@ impl Layout {
     }
 
     /// The files that are out of order, relative to the folder.
-    pub fn disordered(&self) -> impl Iterator<Item = &str> {
+    pub fn unformatted(&self) -> impl Iterator<Item = &str> {
         self.changes.iter().map(|(name, _)| name.as_str())
     }
 
     /// Writes the files that are out of order, each of them whole or not at all.
-    pub fn write(&self) -> Result<(), WriteError> {
+    pub fn write(&self) -> Result<(), FormatWriteError> {
         for (name, text) in &self.changes {
             let path = self.folder.join(name);
-            replace(&path, text).map_err(|source| WriteError { path, source })?;
+            replace_file(&path, text).map_err(|source| FormatWriteError { path, source })?;
         }
         Ok(())
     }
 }
 
-fn in_order(label: &str, text: &Arc<str>) -> Result<String, Vec<Problem>> {
+fn format_text(label: &str, text: &Arc<str>) -> Result<String, Vec<BundleDiagnostic>> {
     // Cedar's parser tells every problem with its place, the formatter only that there is one.
     let parsed = source_policy::parse(label, text)?;
     if parsed.policies().next().is_none() && parsed.templates().next().is_none() {
@@ -102,15 +102,15 @@ fn in_order(label: &str, text: &Arc<str>) -> Result<String, Vec<Problem>> {
         return Ok(text.as_ref().to_owned());
     }
     let config = Config {
-        line_width: LINE_WIDTH,
+        line_width: MAX_LINE_WIDTH,
         indent_width: INDENT_WIDTH,
     };
     policies_str_to_pretty(text, &config)
-        .map_err(|report| vec![Problem::of_file(label, format!("{report:#}"))])
+        .map_err(|report| vec![BundleDiagnostic::for_file(label, format!("{report:#}"))])
 }
 
 /// Replaces a file's content in one step; a link stays one, and the file keeps its permissions.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+fn replace_file(path: &Path, text: &str) -> std::io::Result<()> {
     let path = path.canonicalize()?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let permissions = fs::metadata(&path)?.permissions();

@@ -10,27 +10,27 @@ use cedar_policy::{EntityUid, Policy, PolicyFromJsonError, PolicyToJsonError, Sl
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::case_file::{plain, span_of};
-use super::diagnostic::{Problem, with_causes};
+use super::case_file::{error_span, message_without_position};
+use super::diagnostic::{BundleDiagnostic, message_with_causes};
 
 /// One link: a policy that is a template with its slots filled.
-pub(super) struct Link {
-    pub(super) template_id: Text,
+pub(super) struct TemplateLink {
+    pub(super) template_id: SpannedText,
     /// The name of the policy.
-    pub(super) name: Text,
-    pub(super) values: Vec<Value>,
+    pub(super) name: SpannedText,
+    pub(super) values: Vec<SlotValue>,
     /// The bytes of the link in its file.
     pub(super) span: Range<usize>,
 }
 
 /// A text with its place in the file.
-pub(super) struct Text {
+pub(super) struct SpannedText {
     pub(super) text: String,
     pub(super) span: Range<usize>,
 }
 
 /// What fills one slot.
-pub(super) struct Value {
+pub(super) struct SlotValue {
     pub(super) slot: SlotId,
     pub(super) entity: EntityUid,
     pub(super) span: Range<usize>,
@@ -38,18 +38,18 @@ pub(super) struct Value {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenLink<'a> {
+struct LinkJson<'a> {
     #[serde(borrow)]
     template_id: &'a RawValue,
     #[serde(borrow)]
     link_id: &'a RawValue,
     #[serde(borrow)]
-    args: WrittenArguments<'a>,
+    args: LinkArgumentsJson<'a>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenArguments<'a> {
+struct LinkArgumentsJson<'a> {
     #[serde(borrow, default, rename = "?principal")]
     principal: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "?resource")]
@@ -57,16 +57,16 @@ struct WrittenArguments<'a> {
 }
 
 /// Reads a file of links; those that do not read are problems.
-pub(super) fn read(label: &str, text: &Arc<str>) -> (Vec<Link>, Vec<Problem>) {
-    let file = File { label, text };
+pub(super) fn parse(label: &str, text: &Arc<str>) -> (Vec<TemplateLink>, Vec<BundleDiagnostic>) {
+    let file = LinkParser { label, text };
     let written = match serde_json::from_str::<Vec<&RawValue>>(text) {
         Ok(written) => written,
-        Err(error) => return (Vec::new(), vec![file.unreadable(&error, 0, text)]),
+        Err(error) => return (Vec::new(), vec![file.json_problem(&error, 0, text)]),
     };
     let mut links = Vec::new();
     let mut problems = Vec::new();
     for written in written {
-        match file.link(written) {
+        match file.parse_link(written) {
             Ok(link) => links.push(link),
             Err(problem) => problems.push(*problem),
         }
@@ -74,47 +74,51 @@ pub(super) fn read(label: &str, text: &Arc<str>) -> (Vec<Link>, Vec<Problem>) {
     (links, problems)
 }
 
-struct File<'a> {
+struct LinkParser<'a> {
     label: &'a str,
     text: &'a Arc<str>,
 }
 
-impl File<'_> {
-    fn link(&self, written: &RawValue) -> Result<Link, Box<Problem>> {
+impl LinkParser<'_> {
+    fn parse_link(&self, written: &RawValue) -> Result<TemplateLink, Box<BundleDiagnostic>> {
         let span = self.span(written);
-        let link: WrittenLink<'_> = serde_json::from_str(written.get())
-            .map_err(|error| self.unreadable(&error, span.start, written.get()))?;
+        let link: LinkJson<'_> = serde_json::from_str(written.get())
+            .map_err(|error| self.json_problem(&error, span.start, written.get()))?;
         let slots = [
             (SlotId::principal(), link.args.principal),
             (SlotId::resource(), link.args.resource),
         ];
-        Ok(Link {
-            template_id: self.read_text(link.template_id)?,
-            name: self.read_text(link.link_id)?,
+        Ok(TemplateLink {
+            template_id: self.parse_text(link.template_id)?,
+            name: self.parse_text(link.link_id)?,
             values: slots
                 .into_iter()
                 .filter_map(|(slot, written)| Some((slot, written?)))
-                .map(|(slot, written)| self.value(slot, written))
+                .map(|(slot, written)| self.parse_slot_value(slot, written))
                 .collect::<Result<_, _>>()?,
             span,
         })
     }
 
-    fn value(&self, slot: SlotId, written: &RawValue) -> Result<Value, Box<Problem>> {
-        let Text { text, span } = self.read_text(written)?;
+    fn parse_slot_value(
+        &self,
+        slot: SlotId,
+        written: &RawValue,
+    ) -> Result<SlotValue, Box<BundleDiagnostic>> {
+        let SpannedText { text, span } = self.parse_text(written)?;
         let entity = text.parse().map_err(|error| {
-            let message = format!("{slot} is no entity: {}", with_causes(&error));
-            let problem = Problem::at(self.label, self.text, span.clone(), message);
+            let message = format!("{slot} is no entity: {}", message_with_causes(&error));
+            let problem = BundleDiagnostic::at_span(self.label, self.text, span.clone(), message);
             problem.with_help("write it as policies do, as in \"Role::\\\"hydrology\\\"\"")
         })?;
-        Ok(Value { slot, entity, span })
+        Ok(SlotValue { slot, entity, span })
     }
 
-    fn read_text(&self, written: &RawValue) -> Result<Text, Box<Problem>> {
+    fn parse_text(&self, written: &RawValue) -> Result<SpannedText, Box<BundleDiagnostic>> {
         let span = self.span(written);
         let text = serde_json::from_str(written.get())
-            .map_err(|error| self.unreadable(&error, span.start, written.get()))?;
-        Ok(Text { text, span })
+            .map_err(|error| self.json_problem(&error, span.start, written.get()))?;
+        Ok(SpannedText { text, span })
     }
 
     /// The raw value borrows from the text: the distance of their addresses is its place.
@@ -123,12 +127,18 @@ impl File<'_> {
         start..start + written.get().len()
     }
 
-    fn unreadable(&self, error: &serde_json::Error, start: usize, json: &str) -> Problem {
-        let inside = span_of(error, json);
+    fn json_problem(
+        &self,
+        error: &serde_json::Error,
+        start: usize,
+        json: &str,
+    ) -> BundleDiagnostic {
+        let inside = error_span(error, json);
         let span = start + inside.start..start + inside.end;
-        Problem::at(self.label, self.text, span, plain(error)).with_help(
-            "a link has a template_id, a link_id and args, which fill ?principal and ?resource",
-        )
+        BundleDiagnostic::at_span(self.label, self.text, span, message_without_position(error))
+            .with_help(
+                "a link has a template_id, a link_id and args, which fill ?principal and ?resource",
+            )
     }
 }
 
@@ -137,10 +147,10 @@ impl File<'_> {
 pub(super) enum InstantiateError {
     /// The template cannot be written with its slots filled.
     #[error("the slots of a template cannot be filled: {0}")]
-    Fill(#[from] Box<PolicyToJsonError>),
+    ToJson(#[from] Box<PolicyToJsonError>),
     /// What was written does not read.
     #[error("a template with its slots filled does not read: {0}")]
-    Read(#[from] Box<PolicyFromJsonError>),
+    FromJson(#[from] Box<PolicyFromJsonError>),
 }
 
 /// The same policy on its own: a linked one with its slots filled, for those who know no templates.

@@ -17,7 +17,7 @@ pub struct LiveBundle {
 impl LiveBundle {
     /// Puts a first bundle in force.
     #[must_use]
-    pub fn of(bundle: Arc<Bundle>) -> Self {
+    pub fn new(bundle: Arc<Bundle>) -> Self {
         Self {
             current: ArcSwap::new(bundle),
         }

@@ -6,20 +6,20 @@
 //!
 //! - [`bundle`]: loads and validates a folder, whole or not at all.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
-//! - [`problem`]: what is wrong with a folder, with file, line and span.
+//! - [`diagnostic`]: what is wrong with a folder, with file, line and span.
 //! - [`cases`]: the cases that stand beside the policies, and running them.
 //! - [`check`]: all there is to say about a folder, short of running its cases and proving.
 //! - [`coverage`]: what the cases leave untried.
 //! - [`entity_file`]: entities to ask about that need not be in any catalog.
 //! - [`explain`]: why a bundle answers as it does.
-//! - [`nesting`]: how deep policies and schemas may go.
+//! - [`complexity`]: how deep policies and schemas may go.
 //! - [`prove`]: what holds for every possible request, not only for those of the cases.
 //! - [`mod@format`]: how policy files are laid out.
 //! - [`live`]: the bundle in force.
-//! - [`mentions`]: what policies speak of.
-//! - `sources` reads files, `written` and `links` read what stands in them, `policies` and `validation`
-//!   check it, `probe` tries the schema, `vocabulary` speaks Cedar's names, `entities` and `circumstances` prepare what a decision
-//!   looks at, `index` picks the policies that can matter, `decide` asks Cedar, `verdict` puts together
+//! - [`references`]: what policies speak of.
+//! - `sources` reads files, `source_policy` and `links` read what stands in them, `policies` and `validation`
+//!   check it, `schema_check` tries the schema, `schema_names` speaks Cedar's names, `entities` and `context` prepare what a decision
+//!   looks at, `index` picks the policies that can matter, `decide` asks Cedar, `combined_decision` puts together
 //!   what it says, `conditions` takes policies apart and `values` reads what their parts looked at.
 
 pub mod bundle;
@@ -53,7 +53,7 @@ mod validation;
 mod values;
 
 pub use bundle::Bundle;
-pub use diagnostic::{BundleError, Problem};
+pub use diagnostic::{BundleDiagnostic, BundleError};
 pub use live::LiveBundle;
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::bundle::Bundle;
 
 /// What policies speak of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mentions {
+pub struct PolicyReferences {
     /// The users named by id.
     pub users: BTreeSet<UserId>,
     /// The roles named.
@@ -35,11 +35,11 @@ pub struct Mentions {
 impl Bundle {
     /// What the policies speak of, in their scopes and their conditions.
     #[must_use]
-    pub fn mentions(&self) -> Mentions {
-        let mut mentions = Mentions::default();
+    pub fn references(&self) -> PolicyReferences {
+        let mut mentions = PolicyReferences::default();
         for policy in self.policies.set.policies() {
             match policy.to_json() {
-                Ok(policy) => mentions.look_into(&policy),
+                Ok(policy) => mentions.collect(&policy),
                 Err(_) => mentions.is_everything = true,
             }
         }
@@ -47,10 +47,10 @@ impl Bundle {
     }
 }
 
-impl Mentions {
+impl PolicyReferences {
     /// What either of two speaks of.
     #[must_use]
-    pub fn or(mut self, other: Self) -> Self {
+    pub fn union(mut self, other: Self) -> Self {
         self.users.extend(other.users);
         self.roles.extend(other.roles);
         self.datasets.extend(other.datasets);
@@ -68,12 +68,12 @@ impl Mentions {
     }
 
     /// Looks into a policy in Cedar's JSON form (<https://docs.cedarpolicy.com/policies/json-format.html>).
-    fn look_into(&mut self, value: &Value) {
+    fn collect(&mut self, value: &Value) {
         match value {
             Value::Object(members) => {
                 let text = |name: &str| members.get(name).and_then(Value::as_str);
                 if let (Some(kind), Some(id)) = (text("type"), text("id")) {
-                    self.note_entity(kind, id);
+                    self.add_entity(kind, id);
                 }
                 for (operator, operand) in members {
                     match operator.as_str() {
@@ -86,15 +86,15 @@ impl Mentions {
                         "Var" if operand == "context" => self.has_context = true,
                         _ => {}
                     }
-                    self.look_into(operand);
+                    self.collect(operand);
                 }
             }
-            Value::Array(values) => values.iter().for_each(|value| self.look_into(value)),
+            Value::Array(values) => values.iter().for_each(|value| self.collect(value)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
 
-    fn note_entity(&mut self, kind: &str, id: &str) {
+    fn add_entity(&mut self, kind: &str, id: &str) {
         // A name that does not read, or is spelt otherwise than ours, is nobody's.
         match kind {
             "User" => self.users.extend(id.parse().map(UserId)),
@@ -111,7 +111,7 @@ mod tests {
     use crate::policy::tests::asked::bundle;
 
     #[test]
-    fn what_policies_speak_of_is_found_in_scopes_and_conditions() {
+    fn references_in_scopes_and_conditions_are_found() {
         let mentions = bundle(
             r#"@id("a") @reason("x")
             permit (principal == User::"00000000-0000-0000-0000-000000000ada", action, resource is Dataset)
@@ -122,11 +122,11 @@ mod tests {
             unless { resource == Dataset::"2489e9ad-2ee2-8e00-8ec9-32d5f69181c0" };"#,
         )
         .unwrap()
-        .mentions();
+        .references();
         let id = |text: &str| text.parse::<uuid::Uuid>().unwrap();
         assert_eq!(
             mentions,
-            Mentions {
+            PolicyReferences {
                 users: [UserId(uuid::Uuid::from_u128(0xada))].into(),
                 roles: ["hydrology".parse().unwrap()].into(),
                 datasets: [DatasetId(id("2489e9ad-2ee2-8e00-8ec9-32d5f69181c0"))].into(),

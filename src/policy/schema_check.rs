@@ -9,39 +9,39 @@ use std::sync::Arc;
 use cedar_policy::{Request, Schema};
 
 use crate::domain::action::Action;
-use crate::domain::api_key::{ApiKey, KeyLimit, KeyName, KeyPrefix};
-use crate::domain::caller::{Authentication, Context};
+use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
+use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::{ApiKeyId, DatasetId, UserId};
 use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 
-use super::context::Circumstances;
-use super::diagnostic::{Problem, with_causes};
-use super::entities::Preparations;
-use super::schema_names::Vocabulary;
-use super::sources::{SCHEMA_FILE, Sources};
+use super::context::ContextCache;
+use super::diagnostic::{BundleDiagnostic, message_with_causes};
+use super::entities::EntityCache;
+use super::schema_names::SchemaNames;
+use super::sources::{SCHEMA_FILE, SourceFiles};
 
 /// Makes what decisions need, and tries it on a probe of everything that the program fills in.
-pub(super) fn prepare(
-    sources: &Sources,
+pub(super) fn prepare_and_check(
+    sources: &SourceFiles,
     schema: &Schema,
-) -> Result<(Arc<Vocabulary>, Preparations), Box<Problem>> {
+) -> Result<(Arc<SchemaNames>, EntityCache), Box<BundleDiagnostic>> {
     let unfit = |error: &dyn std::error::Error| {
         let message = format!(
             "the schema does not fit what Cedargate fills in: {}",
-            with_causes(error)
+            message_with_causes(error)
         );
         let help = "keep what the shipped schema declares; what you add must be optional";
-        Box::new(Problem::of_file(&sources.label(SCHEMA_FILE), message).with_help(help))
+        Box::new(BundleDiagnostic::for_file(&sources.label(SCHEMA_FILE), message).with_help(help))
     };
-    let vocabulary = Arc::new(Vocabulary::new().map_err(|error| unfit(&*error))?);
-    let preparations = Preparations::new(schema.clone(), Arc::clone(&vocabulary))
-        .map_err(|error| unfit(&error))?;
+    let vocabulary = Arc::new(SchemaNames::new().map_err(|error| unfit(&*error))?);
+    let preparations =
+        EntityCache::new(schema.clone(), Arc::clone(&vocabulary)).map_err(|error| unfit(&error))?;
     let mut contexts = Vec::new();
-    for key in [None, Some(probe_key(true)), Some(probe_key(false))] {
-        let circumstances = Circumstances::new();
-        let context = Context {
+    for key in [None, Some(sample_key(true)), Some(sample_key(false))] {
+        let circumstances = ContextCache::new();
+        let context = DecisionContext {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             unix_millis: 0,
             authentication: Authentication::None,
@@ -49,13 +49,13 @@ pub(super) fn prepare(
         };
         contexts.push(circumstances.context(&context).map_err(|e| unfit(&e))?);
     }
-    for (principal, resource) in pairs() {
+    for (principal, resource) in sample_pairs() {
         let facts = preparations
             .facts(&principal, &resource)
             .map_err(|error| unfit(&error))?;
         let asked = Action::ALL
             .iter()
-            .filter(|action| is_asked(&principal, **action, &resource));
+            .filter(|action| is_applicable(&principal, **action, &resource));
         for (action, context) in
             asked.flat_map(|action| contexts.iter().map(move |context| (action, context)))
         {
@@ -74,7 +74,7 @@ pub(super) fn prepare(
 
 /// Whether a principal is ever asked about with an action and a resource: what the schema's
 /// `appliesTo` says.
-pub(super) fn is_asked(principal: &Principal, action: Action, resource: &Resource) -> bool {
+pub(super) fn is_applicable(principal: &Principal, action: Action, resource: &Resource) -> bool {
     match action {
         Action::Read | Action::Discover | Action::Administer => {
             matches!(resource, Resource::Dataset(_))
@@ -98,9 +98,9 @@ pub(super) fn is_asked(principal: &Principal, action: Action, resource: &Resourc
 }
 
 /// Every kind of principal with every kind of resource, full and bare.
-fn pairs() -> Vec<(Principal, Resource)> {
-    let users = [probe_user(true), probe_user(false)];
-    let resources: Vec<Resource> = [probe_dataset(true), probe_dataset(false)]
+fn sample_pairs() -> Vec<(Principal, Resource)> {
+    let users = [sample_user(true), sample_user(false)];
+    let resources: Vec<Resource> = [sample_dataset(true), sample_dataset(false)]
         .map(Resource::Dataset)
         .into_iter()
         .chain(users.iter().flatten().cloned().map(Resource::User))
@@ -117,15 +117,15 @@ fn pairs() -> Vec<(Principal, Resource)> {
         .collect()
 }
 
-fn probe_tags(is_full: bool) -> Tags {
+fn sample_tags(is_full: bool) -> Tags {
     let values = BTreeSet::from(["probe".to_owned()]);
     let tags = is_full.then(|| ("probe".to_owned(), values));
     tags.into_iter().collect()
 }
 
 /// A key with every limit or with none; its parts are valid, so there is always one.
-fn probe_key(is_full: bool) -> Option<Arc<ApiKey>> {
-    let limit = KeyLimit::new(
+fn sample_key(is_full: bool) -> Option<Arc<ApiKey>> {
+    let limit = KeyScope::new(
         is_full.then(|| Action::ALL.iter().copied().collect()),
         is_full.then(|| BTreeSet::from([DatasetId(uuid::Uuid::nil())])),
     );
@@ -133,8 +133,8 @@ fn probe_key(is_full: bool) -> Option<Arc<ApiKey>> {
         id: ApiKeyId(uuid::Uuid::nil()),
         user_id: UserId(uuid::Uuid::nil()),
         name: KeyName::new("probe").ok()?,
-        prefix: KeyPrefix::read("0123456789")?,
-        limit: limit.ok()?,
+        prefix: KeyPrefix::parse("0123456789")?,
+        scope: limit.ok()?,
         created_at: 0,
         expires_at: None,
         last_used: None,
@@ -142,19 +142,19 @@ fn probe_key(is_full: bool) -> Option<Arc<ApiKey>> {
 }
 
 /// A user with everything or with nothing; "probe" is a name, so there is always one.
-fn probe_user(is_full: bool) -> Option<Arc<User>> {
+fn sample_user(is_full: bool) -> Option<Arc<User>> {
     Some(Arc::new(User {
         // Not nil: under that name stands what a user would make of itself.
         id: UserId(uuid::Uuid::from_u128(1 + u128::from(is_full))),
         username: "probe".parse().ok()?,
         issuer: is_full.then(|| "probe".to_owned()),
         roles: "probe".parse().into_iter().filter(|_| is_full).collect(),
-        claims: probe_tags(is_full),
+        claims: sample_tags(is_full),
         is_disabled: false,
     }))
 }
 
-fn probe_dataset(is_full: bool) -> Arc<Dataset> {
+fn sample_dataset(is_full: bool) -> Arc<Dataset> {
     let nobody = UserId(uuid::Uuid::nil());
     Arc::new(Dataset {
         id: DatasetId(uuid::Uuid::nil()),
@@ -164,7 +164,7 @@ fn probe_dataset(is_full: bool) -> Arc<Dataset> {
         owner: is_full.then_some(nobody),
         reader_users: is_full.then_some(nobody).into_iter().collect(),
         reader_roles: "probe".parse().into_iter().filter(|_| is_full).collect(),
-        tags: probe_tags(is_full),
+        tags: sample_tags(is_full),
         file: None,
     })
 }

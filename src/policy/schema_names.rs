@@ -11,7 +11,7 @@ use crate::domain::name::RoleName;
 
 /// Cedar's names, parsed once: parsing one costs more than deciding about it.
 #[derive(Debug)]
-pub(super) struct Vocabulary {
+pub(super) struct SchemaNames {
     user: EntityTypeName,
     role: EntityTypeName,
     dataset: EntityTypeName,
@@ -22,7 +22,7 @@ pub(super) struct Vocabulary {
     action: EntityTypeName,
 }
 
-impl Vocabulary {
+impl SchemaNames {
     /// Parses every name.
     pub(super) fn new() -> Result<Self, Box<ParseErrors>> {
         let type_name = |name: &str| name.parse::<EntityTypeName>().map_err(Box::new);
@@ -44,7 +44,7 @@ impl Vocabulary {
     }
 
     /// `User::"<id>"`, for an id that need not be a UUID.
-    pub(super) fn user_of(&self, id: &str) -> EntityUid {
+    pub(super) fn user_with_id(&self, id: &str) -> EntityUid {
         uid(&self.user, id)
     }
 
@@ -64,7 +64,7 @@ impl Vocabulary {
     }
 
     /// `Dataset::"<id>"`, for an id that need not be a UUID.
-    pub(super) fn dataset_of(&self, id: &str) -> EntityUid {
+    pub(super) fn dataset_with_id(&self, id: &str) -> EntityUid {
         uid(&self.dataset, id)
     }
 

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use cedar_policy::{Effect, Policy, PolicySet, Template};
 
 use super::complexity;
-use super::diagnostic::Problem;
+use super::diagnostic::BundleDiagnostic;
 
 /// Parses a policy file, or tells every problem of it.
-pub(super) fn parse(label: &str, text: &Arc<str>) -> Result<PolicySet, Vec<Problem>> {
-    if let Some(problem) = complexity::problem(label, text) {
+pub(super) fn parse(label: &str, text: &Arc<str>) -> Result<PolicySet, Vec<BundleDiagnostic>> {
+    if let Some(problem) = complexity::check(label, text) {
         return Err(vec![problem]);
     }
     text.parse::<PolicySet>().map_err(|errors| {
         let each = errors.iter();
-        each.map(|error| Problem::from_cedar(label, text, error))
+        each.map(|error| BundleDiagnostic::from_cedar(label, text, error))
             .collect()
     })
 }
@@ -65,11 +65,11 @@ macro_rules! written {
 }
 
 impl Written {
-    pub(super) fn of_policy(policy: &Policy, text: &str) -> Self {
+    pub(super) fn from_policy(policy: &Policy, text: &str) -> Self {
         written!(policy, text)
     }
 
-    pub(super) fn of_template(template: &Template, text: &str) -> Self {
+    pub(super) fn from_template(template: &Template, text: &str) -> Self {
         written!(template, text)
     }
 

@@ -14,34 +14,34 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::decision::Revision;
 
-use super::diagnostic::{BundleError, Problem};
+use super::diagnostic::{BundleDiagnostic, BundleError};
 
 /// The largest file of a policy folder, in bytes.
-pub const LARGEST_FILE: u64 = 1024 * 1024;
+pub const MAX_FILE_SIZE: u64 = 1024 * 1024;
 /// The largest sum of all files of a policy folder, in bytes.
-pub const LARGEST_FOLDER: u64 = 16 * 1024 * 1024;
+pub const MAX_FOLDER_SIZE: u64 = 16 * 1024 * 1024;
 /// The most files of a policy folder.
-pub const MOST_FILES: usize = 10_000;
+pub const MAX_FILES: usize = 10_000;
 /// How deep folders may be nested.
-pub const DEEPEST_FOLDER: usize = 16;
+pub const MAX_FOLDER_DEPTH: usize = 16;
 
 /// The file that every bundle has: what policies may talk about.
 pub(super) const SCHEMA_FILE: &str = "schema.cedarschema";
 /// A folder for statements about the policies; nothing in it takes part in decisions.
 pub(super) const INVARIANTS_FOLDER: &str = "invariants";
-const POLICY_ENDING: &str = ".cedar";
-const LINKS_ENDING: &str = ".links.json";
+const POLICY_SUFFIX: &str = ".cedar";
+const LINKS_SUFFIX: &str = ".links.json";
 
-static SHIPPED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/policies");
+static SHIPPED_POLICIES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/policies");
 
 /// Texts by file name: relative to the folder, with `/` between parts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sources {
+pub(super) struct SourceFiles {
     /// Where the files are from, put before their names in messages.
     origin: String,
     texts: BTreeMap<String, Arc<str>>,
     /// What is wrong with files that were found and have no text here.
-    problems: Vec<Problem>,
+    problems: Vec<BundleDiagnostic>,
 }
 
 /// Whether a file is part of a bundle: its schema, policies or links of templates.
@@ -50,19 +50,19 @@ pub(super) fn is_bundle_file(name: &str) -> bool {
 }
 
 fn is_links_file(name: &str) -> bool {
-    name.ends_with(LINKS_ENDING)
+    name.ends_with(LINKS_SUFFIX)
 }
 
 /// Whether a file holds policies.
 pub(super) fn is_policy_file(name: &str) -> bool {
-    name.ends_with(POLICY_ENDING)
+    name.ends_with(POLICY_SUFFIX)
 }
 
-impl Sources {
+impl SourceFiles {
     /// The shipped files whose names are wanted.
-    pub(super) fn shipped(is_wanted: impl Fn(&str) -> bool) -> Result<Self, BundleError> {
-        let mut reading = Reading::new("shipped policies".to_owned(), &is_wanted);
-        reading.shipped(&SHIPPED)?;
+    pub(super) fn embedded(is_wanted: impl Fn(&str) -> bool) -> Result<Self, BundleError> {
+        let mut reading = SourceReader::new("shipped policies".to_owned(), &is_wanted);
+        reading.read_embedded(&SHIPPED_POLICIES)?;
         Ok(reading.sources)
     }
 
@@ -74,16 +74,16 @@ impl Sources {
         folder: &Path,
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<Self, BundleError> {
-        let mut reading = Reading::new(folder.display().to_string(), &is_wanted);
-        reading.folder(folder, "", 0)?;
+        let mut reading = SourceReader::new(folder.display().to_string(), &is_wanted);
+        reading.read_folder(folder, "", 0)?;
         Ok(reading.sources)
     }
 
     /// The shipped invariants.
-    pub(super) fn shipped_invariants() -> Result<Self, BundleError> {
-        let mut reading = Reading::new("shipped policies".to_owned(), &is_policy_file);
-        if let Some(folder) = SHIPPED.get_dir(INVARIANTS_FOLDER) {
-            reading.shipped(folder)?;
+    pub(super) fn embedded_invariants() -> Result<Self, BundleError> {
+        let mut reading = SourceReader::new("shipped policies".to_owned(), &is_policy_file);
+        if let Some(folder) = SHIPPED_POLICIES.get_dir(INVARIANTS_FOLDER) {
+            reading.read_embedded(folder)?;
         }
         Ok(reading.sources)
     }
@@ -92,23 +92,23 @@ impl Sources {
     ///
     /// A policy folder without that folder has none.
     pub(super) fn read_invariants(folder: &Path) -> Result<Self, BundleError> {
-        let mut reading = Reading::new(folder.display().to_string(), &is_policy_file);
+        let mut reading = SourceReader::new(folder.display().to_string(), &is_policy_file);
         let inner = folder.join(INVARIANTS_FOLDER);
         // A policy folder that is not there is an error, and none without invariants.
-        fs::read_dir(folder).map_err(|source| unreadable(folder, source))?;
+        fs::read_dir(folder).map_err(|source| unreadable_error(folder, source))?;
         if inner.exists() {
-            reading.folder(&inner, &format!("{INVARIANTS_FOLDER}/"), 1)?;
+            reading.read_folder(&inner, &format!("{INVARIANTS_FOLDER}/"), 1)?;
         }
         Ok(reading.sources)
     }
 
     /// The text of one file, whatever its name, within the bounds of a policy file.
-    pub(super) fn read_one(path: &Path) -> Result<Arc<str>, BundleError> {
-        let content = read_bounded(path).map_err(|source| unreadable(path, source))?;
-        let mut reading = Reading::new(path.display().to_string(), &|_| true);
+    pub(super) fn read_file(path: &Path) -> Result<Arc<str>, BundleError> {
+        let content = read_bounded(path).map_err(|source| unreadable_error(path, source))?;
+        let mut reading = SourceReader::new(path.display().to_string(), &|_| true);
         // Its own name is all there is of the folder, so that messages name it as it was asked for.
-        reading.keep(String::new(), content)?;
-        let Sources {
+        reading.add_file(String::new(), content)?;
+        let SourceFiles {
             mut texts,
             problems,
             ..
@@ -117,7 +117,7 @@ impl Sources {
     }
 
     /// One file that need not be anywhere.
-    pub(super) fn of_one(name: &str, text: &str) -> Self {
+    pub(super) fn from_file(name: &str, text: &str) -> Self {
         Self {
             texts: BTreeMap::from([(name.to_owned(), text.into())]),
             ..Self::default()
@@ -125,7 +125,7 @@ impl Sources {
     }
 
     /// Files whose texts are at hand already.
-    pub(super) fn of_texts(origin: &str, texts: BTreeMap<String, Arc<str>>) -> Self {
+    pub(super) fn from_texts(origin: &str, texts: BTreeMap<String, Arc<str>>) -> Self {
         Self {
             origin: origin.to_owned(),
             texts,
@@ -149,12 +149,12 @@ impl Sources {
     }
 
     /// What is wrong with files that were found and cannot be used.
-    pub(super) fn problems(&self) -> &[Problem] {
+    pub(super) fn problems(&self) -> &[BundleDiagnostic] {
         &self.problems
     }
 
     /// Whether a file was found and cannot be used.
-    pub(super) fn has_unusable(&self, name: &str) -> bool {
+    pub(super) fn has_problem_in(&self, name: &str) -> bool {
         let label = self.label(name);
         self.problems.iter().any(|problem| problem.file() == label)
     }
@@ -188,42 +188,50 @@ impl Sources {
 }
 
 /// A folder being read.
-struct Reading<'a> {
-    sources: Sources,
+struct SourceReader<'a> {
+    sources: SourceFiles,
     is_wanted: &'a dyn Fn(&str) -> bool,
     bytes: u64,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> SourceReader<'a> {
     fn new(origin: String, is_wanted: &'a dyn Fn(&str) -> bool) -> Self {
         Self {
-            sources: Sources {
+            sources: SourceFiles {
                 origin,
-                ..Sources::default()
+                ..SourceFiles::default()
             },
             is_wanted,
             bytes: 0,
         }
     }
 
-    fn shipped(&mut self, folder: &Dir<'_>) -> Result<(), BundleError> {
+    fn read_embedded(&mut self, folder: &Dir<'_>) -> Result<(), BundleError> {
         for file in folder.files() {
             let name = file.path().to_string_lossy().replace('\\', "/");
             if (self.is_wanted)(&name) {
-                self.keep(name, file.contents().to_vec())?;
+                self.add_file(name, file.contents().to_vec())?;
             }
         }
         for inner in folder.dirs() {
             if inner.path() != Path::new(INVARIANTS_FOLDER) {
-                self.shipped(inner)?;
+                self.read_embedded(inner)?;
             }
         }
         Ok(())
     }
 
-    fn folder(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<(), BundleError> {
-        if depth > DEEPEST_FOLDER {
-            return Err(self.refuse(prefix, format!("folders nest deeper than {DEEPEST_FOLDER}")));
+    fn read_folder(
+        &mut self,
+        folder: &Path,
+        prefix: &str,
+        depth: usize,
+    ) -> Result<(), BundleError> {
+        if depth > MAX_FOLDER_DEPTH {
+            return Err(self.folder_error(
+                prefix,
+                format!("folders nest deeper than {MAX_FOLDER_DEPTH}"),
+            ));
         }
         let mut paths = fs::read_dir(folder)
             .and_then(|entries| {
@@ -231,14 +239,15 @@ impl<'a> Reading<'a> {
                     .map(|entry| entry.map(|e| e.path()))
                     .collect::<Result<Vec<PathBuf>, _>>()
             })
-            .map_err(|source| unreadable(folder, source))?;
+            .map_err(|source| unreadable_error(folder, source))?;
         paths.sort();
         for path in paths {
             let Some(own_name) = path.file_name().and_then(|name| name.to_str()) else {
                 let label = path.display().to_string();
-                self.sources
-                    .problems
-                    .push(Problem::of_file(&label, "the file name is not UTF-8"));
+                self.sources.problems.push(BundleDiagnostic::for_file(
+                    &label,
+                    "the file name is not UTF-8",
+                ));
                 continue;
             };
             if own_name.starts_with('.') || (depth == 0 && own_name == INVARIANTS_FOLDER) {
@@ -246,22 +255,23 @@ impl<'a> Reading<'a> {
             }
             let name = format!("{prefix}{own_name}");
             if path.is_dir() {
-                self.folder(&path, &format!("{name}/"), depth + 1)?;
+                self.read_folder(&path, &format!("{name}/"), depth + 1)?;
             } else if (self.is_wanted)(&name) {
-                let content = read_bounded(&path).map_err(|source| unreadable(&path, source))?;
-                self.keep(name, content)?;
+                let content =
+                    read_bounded(&path).map_err(|source| unreadable_error(&path, source))?;
+                self.add_file(name, content)?;
             }
         }
         Ok(())
     }
 
     /// Keeps one file; a bound that concerns the whole folder ends the reading.
-    fn keep(&mut self, name: String, content: Vec<u8>) -> Result<(), BundleError> {
+    fn add_file(&mut self, name: String, content: Vec<u8>) -> Result<(), BundleError> {
         let length = content.len() as u64;
-        if length > LARGEST_FILE {
+        if length > MAX_FILE_SIZE {
             let label = self.sources.label(&name);
-            let message = format!("the file is larger than {} KiB", LARGEST_FILE / 1024);
-            let problem = Problem::of_file(&label, message);
+            let message = format!("the file is larger than {} KiB", MAX_FILE_SIZE / 1024);
+            let problem = BundleDiagnostic::for_file(&label, message);
             // One that stands alone cannot become several.
             self.sources.problems.push(if name.is_empty() {
                 problem
@@ -271,15 +281,15 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         self.bytes += length;
-        if self.bytes > LARGEST_FOLDER {
+        if self.bytes > MAX_FOLDER_SIZE {
             let message = format!(
                 "the files together are larger than {} KiB",
-                LARGEST_FOLDER / 1024
+                MAX_FOLDER_SIZE / 1024
             );
-            return Err(self.refuse("", message));
+            return Err(self.folder_error("", message));
         }
-        if self.sources.texts.len() >= MOST_FILES {
-            return Err(self.refuse("", format!("there are more than {MOST_FILES} files")));
+        if self.sources.texts.len() >= MAX_FILES {
+            return Err(self.folder_error("", format!("there are more than {MAX_FILES} files")));
         }
         match String::from_utf8(content) {
             Ok(text) => {
@@ -293,16 +303,16 @@ impl<'a> Reading<'a> {
                 let message = format!("the file is not UTF-8: line {line}, byte {at}");
                 self.sources
                     .problems
-                    .push(Problem::of_file(&label, message));
+                    .push(BundleDiagnostic::for_file(&label, message));
             }
         }
         Ok(())
     }
 
-    fn refuse(&mut self, name: &str, message: String) -> BundleError {
+    fn folder_error(&mut self, name: &str, message: String) -> BundleError {
         let label = self.sources.label(name);
         let mut problems = std::mem::take(&mut self.sources.problems);
-        problems.push(Problem::of_file(&label, message));
+        problems.push(BundleDiagnostic::for_file(&label, message));
         BundleError::Invalid { problems }
     }
 }
@@ -311,12 +321,12 @@ impl<'a> Reading<'a> {
 fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
     fs::File::open(path)?
-        .take(LARGEST_FILE + 1)
+        .take(MAX_FILE_SIZE + 1)
         .read_to_end(&mut content)?;
     Ok(content)
 }
 
-fn unreadable(path: &Path, source: std::io::Error) -> BundleError {
+fn unreadable_error(path: &Path, source: std::io::Error) -> BundleError {
     BundleError::Unreadable {
         path: path.to_owned(),
         source,

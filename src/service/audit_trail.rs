@@ -10,29 +10,29 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::domain::audit::{AuditRecord, Event, Outcome, RecordFilter};
+use crate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
 use crate::domain::id::RecordId;
 use crate::storage::{AuditOrder, Database, StorageError};
 
 use super::error::ServiceError;
 
 /// The most records that wait to be written; further ones are refused at once.
-const MOST_WAITING: usize = 4096;
+const MAX_QUEUED_RECORDS: usize = 4096;
 /// The most records of one transaction.
-const MOST_TOGETHER: usize = 512;
+const MAX_BATCH_SIZE: usize = 512;
 /// How long a caller waits for its record; after that it is told that the audit log is away.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many records one page of an export reads.
-const EXPORT_PAGE: u32 = 1000;
+const EXPORT_PAGE_SIZE: u32 = 1000;
 
-struct Waiting {
+struct QueuedRecord {
     record: AuditRecord,
-    is_durable: oneshot::Sender<Result<(), String>>,
+    reply: oneshot::Sender<Result<(), String>>,
 }
 
 /// Writes audit records durably, and reads them again.
 pub struct AuditTrail {
-    queue: Mutex<Option<mpsc::Sender<Waiting>>>,
+    queue: Mutex<Option<mpsc::Sender<QueuedRecord>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     is_failing: Arc<AtomicBool>,
 }
@@ -41,9 +41,9 @@ impl AuditTrail {
     /// Starts the writer.
     #[must_use]
     pub fn start(database: Database) -> Self {
-        let (queue, waiting) = mpsc::channel(MOST_WAITING);
+        let (queue, waiting) = mpsc::channel(MAX_QUEUED_RECORDS);
         let is_failing = Arc::new(AtomicBool::new(false));
-        let writer = tokio::spawn(write(database, waiting, Arc::clone(&is_failing)));
+        let writer = tokio::spawn(run_writer(database, waiting, Arc::clone(&is_failing)));
         Self {
             queue: Mutex::new(Some(queue)),
             writer: Mutex::new(Some(writer)),
@@ -56,7 +56,7 @@ impl AuditTrail {
     /// Requests that ask nothing (unreadable credentials), that were over their limit or that met
     /// something that is away are not on record: nothing was decided, and a flood of them must not
     /// become a flood of writes. They are counted in a metric.
-    pub async fn close<T>(
+    pub async fn close_record<T>(
         &self,
         mut record: AuditRecord,
         answer: Result<T, ServiceError>,
@@ -70,13 +70,13 @@ impl AuditTrail {
             record.reason.get_or_insert_with(|| error.to_string());
         }
         let (event, outcome) = (record.event, record.outcome);
-        self.commit(record).await?;
-        Self::count(event, outcome);
+        self.write_durably(record).await?;
+        Self::count_outcome(event, outcome);
         answer
     }
 
     /// Counts something whose record is durable.
-    pub fn count(event: Event, outcome: Outcome) {
+    pub fn count_outcome(event: AuditEvent, outcome: AuditOutcome) {
         metrics::counter!(
             "cedargate_decided_total",
             "event" => event.as_str(),
@@ -85,18 +85,21 @@ impl AuditTrail {
         .increment(1);
     }
 
-    async fn commit(&self, record: AuditRecord) -> Result<(), ServiceError> {
+    async fn write_durably(&self, record: AuditRecord) -> Result<(), ServiceError> {
         let (is_durable, durable) = oneshot::channel();
         let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
         queue
             .ok_or("it is shutting down")
             .and_then(|queue| {
                 queue
-                    .try_send(Waiting { record, is_durable })
+                    .try_send(QueuedRecord {
+                        record,
+                        reply: is_durable,
+                    })
                     .map_err(|_| "its queue is full")
             })
             .map_err(|reason| unavailable(reason.to_owned()))?;
-        match tokio::time::timeout(LONGEST_WAIT, durable).await {
+        match tokio::time::timeout(WRITE_TIMEOUT, durable).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(reason))) => Err(unavailable(reason)),
             Ok(Err(_)) => Err(unavailable("its writer stopped".to_owned())),
@@ -109,7 +112,7 @@ impl AuditTrail {
         database: &Database,
         mut take: impl FnMut(&AuditRecord) -> Result<(), E>,
     ) -> Result<Result<u64, E>, StorageError> {
-        let mut pages = RecordPages::of(database.clone(), RecordFilter::default());
+        let mut pages = AuditRecordPages::new(database.clone(), AuditFilter::default());
         let mut count = 0;
         while let Some(page) = pages.next().await? {
             for record in &page {
@@ -144,16 +147,16 @@ impl AuditTrail {
 
 /// The records that pass a filter, oldest first, a page at a time: however many there are, one page of
 /// them is in memory.
-pub struct RecordPages {
+pub struct AuditRecordPages {
     database: Database,
-    filter: RecordFilter,
+    filter: AuditFilter,
     after: Option<RecordId>,
 }
 
-impl RecordPages {
+impl AuditRecordPages {
     /// Begins at the oldest record.
     #[must_use]
-    pub fn of(database: Database, filter: RecordFilter) -> Self {
+    pub fn new(database: Database, filter: AuditFilter) -> Self {
         Self {
             database,
             filter,
@@ -166,7 +169,7 @@ impl RecordPages {
         let order = AuditOrder::OldestFirst(self.after);
         let page = self
             .database
-            .search_audit_records(&self.filter, order, EXPORT_PAGE)
+            .search_audit_records(&self.filter, order, EXPORT_PAGE_SIZE)
             .await?;
         let Some(last) = page.last() else {
             return Ok(None);
@@ -181,13 +184,13 @@ fn is_undecided(error: &ServiceError) -> bool {
         ServiceError::CredentialMalformed { .. }
         | ServiceError::LimitExceeded { .. }
         | ServiceError::Unavailable { .. } => true,
-        ServiceError::CredentialRefused { .. }
-        | ServiceError::LoginRefused
+        ServiceError::CredentialRejected { .. }
+        | ServiceError::LoginFailed
         | ServiceError::CredentialMissing { .. }
         | ServiceError::DatasetNotFound
         | ServiceError::FileNotFound { .. }
         | ServiceError::ReadDenied
-        | ServiceError::KeyLimited
+        | ServiceError::KeyScopeRestricted
         | ServiceError::ApiKeyNotFound
         | ServiceError::TooManyApiKeys
         | ServiceError::ApiKeyInvalid(_)
@@ -195,8 +198,8 @@ fn is_undecided(error: &ServiceError) -> bool {
         | ServiceError::NotFound { .. }
         | ServiceError::Conflict { .. }
         | ServiceError::Invalid { .. }
-        | ServiceError::NotArrived { .. }
-        | ServiceError::Overtaken
+        | ServiceError::UploadIncomplete { .. }
+        | ServiceError::PreconditionFailed
         | ServiceError::Internal { .. } => false,
     }
 }
@@ -209,16 +212,16 @@ fn unavailable(reason: String) -> ServiceError {
     }
 }
 
-async fn write(
+async fn run_writer(
     database: Database,
-    mut waiting: mpsc::Receiver<Waiting>,
+    mut waiting: mpsc::Receiver<QueuedRecord>,
     is_failing: Arc<AtomicBool>,
 ) {
-    let mut together = Vec::with_capacity(MOST_TOGETHER);
-    while waiting.recv_many(&mut together, MOST_TOGETHER).await > 0 {
+    let mut together = Vec::with_capacity(MAX_BATCH_SIZE);
+    while waiting.recv_many(&mut together, MAX_BATCH_SIZE).await > 0 {
         let (records, callers): (Vec<_>, Vec<_>) = together
             .drain(..)
-            .map(|one| (one.record, one.is_durable))
+            .map(|one| (one.record, one.reply))
             .unzip();
         let result = database
             .append_audit_records(&records)

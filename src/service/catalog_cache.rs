@@ -3,7 +3,7 @@
 //!
 //! Remembered facts belong to one version of the catalog. Every write to the catalog makes a new
 //! version, this replica's writes at once and everybody else's within a second
-//! ([`Facts::follow`]), and a fact of an older version is never looked at again. Sessions have a
+//! ([`CatalogCache::poll_versions`]), and a fact of an older version is never looked at again. Sessions have a
 //! version of their own, new whenever one ends early, so that a logout makes nobody forget datasets.
 //! While the version is not known the database is away: every question is refused at once, instead
 //! of letting each caller find out for itself. This module refuses to know what follows from a fact.
@@ -23,93 +23,93 @@ use crate::domain::id::{ApiKeyId, DatasetId, SessionId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::User;
 use crate::domain::session::Session;
-use crate::storage::{Database, OutsideUser, StorageError, StoredApiKey, Versions};
+use crate::storage::{CacheVersions, Database, ExternalUser, StorageError, StoredApiKey};
 
 use super::error::ServiceError;
 
 /// How often the catalog's version is read: changes made elsewhere are in force within this.
-const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The most users, the most sessions and the most datasets that are remembered.
-const MOST_REMEMBERED: u64 = 50_000;
+const MAX_CACHED_ENTRIES: u64 = 50_000;
 /// How many API keys are remembered; one that is limited to datasets counts as one more for each.
-const MOST_KEYS_REMEMBERED: u64 = 200_000;
+const MAX_CACHED_KEYS: u64 = 200_000;
 /// Stands for a version that is not known.
-const UNKNOWN: i64 = i64::MIN;
+const UNKNOWN_VERSION: i64 = i64::MIN;
 
 /// Users, sessions and datasets, remembered as long as the catalog does not change.
-pub struct Facts {
+pub struct CatalogCache {
     database: Database,
     version: AtomicI64,
     session_version: AtomicI64,
     users: Cache<(i64, UserId), Arc<User>>,
     sessions: Cache<(i64, SessionId), Arc<Session>>,
     datasets: Cache<(i64, DatasetId), Arc<Dataset>>,
-    api_keys: Cache<(i64, KeyPrefix), Arc<StoredKey>>,
+    api_keys: Cache<(i64, KeyPrefix), Arc<CachedApiKey>>,
     api_keys_by_id: Cache<(i64, ApiKeyId), Arc<ApiKey>>,
-    outside_users: Cache<(i64, Subject), Arc<OutsideUser>>,
+    external_users: Cache<(i64, SubjectDigest), Arc<ExternalUser>>,
     roles: Cache<(i64, ()), Arc<BTreeSet<RoleName>>>,
 }
 
 /// A user of an outside issuer, as its issuer names it: the SHA-256 of issuer and subject.
-type Subject = [u8; 32];
+type SubjectDigest = [u8; 32];
 
 /// An API key and the digest of its text; callers share the key.
-pub struct StoredKey {
+pub struct CachedApiKey {
     /// The key.
     pub key: Arc<ApiKey>,
     /// The SHA-256 of its text.
     pub digest: KeyDigest,
 }
 
-impl Facts {
-    /// Facts of a database; nothing is remembered until [`Facts::follow`] knows the version.
+impl CatalogCache {
+    /// Facts of a database; nothing is remembered until [`CatalogCache::poll_versions`] knows the version.
     #[must_use]
-    pub fn of(database: Database) -> Self {
+    pub fn new(database: Database) -> Self {
         Self {
             database,
-            version: AtomicI64::new(UNKNOWN),
-            session_version: AtomicI64::new(UNKNOWN),
-            users: Cache::new(MOST_REMEMBERED),
-            sessions: Cache::new(MOST_REMEMBERED),
-            datasets: Cache::new(MOST_REMEMBERED),
+            version: AtomicI64::new(UNKNOWN_VERSION),
+            session_version: AtomicI64::new(UNKNOWN_VERSION),
+            users: Cache::new(MAX_CACHED_ENTRIES),
+            sessions: Cache::new(MAX_CACHED_ENTRIES),
+            datasets: Cache::new(MAX_CACHED_ENTRIES),
             api_keys: Cache::builder()
-                .max_capacity(MOST_KEYS_REMEMBERED)
-                .weigher(|_, stored: &Arc<StoredKey>| weight_of(&stored.key))
+                .max_capacity(MAX_CACHED_KEYS)
+                .weigher(|_, stored: &Arc<CachedApiKey>| cache_weight(&stored.key))
                 .build(),
             api_keys_by_id: Cache::builder()
-                .max_capacity(MOST_KEYS_REMEMBERED)
-                .weigher(|_, key: &Arc<ApiKey>| weight_of(key))
+                .max_capacity(MAX_CACHED_KEYS)
+                .weigher(|_, key: &Arc<ApiKey>| cache_weight(key))
                 .build(),
-            outside_users: Cache::new(MOST_REMEMBERED),
+            external_users: Cache::new(MAX_CACHED_ENTRIES),
             roles: Cache::new(1),
         }
     }
 
     /// The user with an id, or nothing.
     pub async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, ServiceError> {
-        remembered(&self.users, self.version(), id, || {
+        get_or_load(&self.users, self.version(), id, || {
             self.database.find_user(id)
         })
         .await
     }
 
     /// The user that an outside issuer means by a subject, or nothing.
-    pub async fn outside_user(
+    pub async fn external_user(
         &self,
         issuer: &str,
         subject: &str,
-    ) -> Result<Option<Arc<OutsideUser>>, ServiceError> {
+    ) -> Result<Option<Arc<ExternalUser>>, ServiceError> {
         // An issuer is a URL, so the blank tells where it ends.
-        let key: Subject = Sha256::digest(format!("{issuer} {subject}")).into();
-        remembered(&self.outside_users, self.version(), key, || {
-            self.database.find_outside_user(issuer, subject)
+        let key: SubjectDigest = Sha256::digest(format!("{issuer} {subject}")).into();
+        get_or_load(&self.external_users, self.version(), key, || {
+            self.database.find_external_user(issuer, subject)
         })
         .await
     }
 
     /// The roles that the catalog has.
     pub async fn roles(&self) -> Result<Arc<BTreeSet<RoleName>>, ServiceError> {
-        let roles = remembered(&self.roles, self.version(), (), async || {
+        let roles = get_or_load(&self.roles, self.version(), (), async || {
             let names = self.database.role_names().await?;
             Ok(Some(names.into_iter().collect()))
         })
@@ -120,7 +120,7 @@ impl Facts {
     /// The session with an id, or nothing when it was ended; it may have expired.
     pub async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, ServiceError> {
         let version = self.session_version.load(Ordering::SeqCst);
-        remembered(&self.sessions, version, id, || {
+        get_or_load(&self.sessions, version, id, || {
             self.database.find_session(id)
         })
         .await
@@ -128,7 +128,7 @@ impl Facts {
 
     /// The dataset with an id, or nothing.
     pub async fn dataset(&self, id: DatasetId) -> Result<Option<Arc<Dataset>>, ServiceError> {
-        remembered(&self.datasets, self.version(), id, || {
+        get_or_load(&self.datasets, self.version(), id, || {
             self.database.find_dataset(id)
         })
         .await
@@ -141,11 +141,11 @@ impl Facts {
         limit: u32,
     ) -> Result<Vec<Arc<Dataset>>, ServiceError> {
         let version = self.version();
-        if version == UNKNOWN {
-            return Err(away());
+        if version == UNKNOWN_VERSION {
+            return Err(database_unavailable());
         }
         let mut page = Vec::new();
-        for dataset in self.database.dataset_page(after, limit).await? {
+        for dataset in self.database.list_datasets(after, limit).await? {
             // The same facts as the mint's, so that what is prepared for a decision serves both.
             let remembered = self.datasets.get(&(version, dataset.id)).await;
             page.push(match remembered {
@@ -157,10 +157,13 @@ impl Facts {
     }
 
     /// The API key with a prefix, expired ones too, or nothing.
-    pub async fn api_key(&self, prefix: KeyPrefix) -> Result<Option<Arc<StoredKey>>, ServiceError> {
-        remembered(&self.api_keys, self.version(), prefix, async || {
+    pub async fn api_key(
+        &self,
+        prefix: KeyPrefix,
+    ) -> Result<Option<Arc<CachedApiKey>>, ServiceError> {
+        get_or_load(&self.api_keys, self.version(), prefix, async || {
             let found = self.database.find_api_key(prefix).await?;
-            Ok(found.map(|StoredApiKey { key, digest }| StoredKey {
+            Ok(found.map(|StoredApiKey { key, digest }| CachedApiKey {
                 key: Arc::new(key),
                 digest,
             }))
@@ -170,7 +173,7 @@ impl Facts {
 
     /// The API key with an id, expired ones too, or nothing.
     pub async fn api_key_by_id(&self, id: ApiKeyId) -> Result<Option<Arc<ApiKey>>, ServiceError> {
-        remembered(&self.api_keys_by_id, self.version(), id, || {
+        get_or_load(&self.api_keys_by_id, self.version(), id, || {
             self.database.find_api_key_by_id(id)
         })
         .await
@@ -179,16 +182,16 @@ impl Facts {
     /// Reads the versions once; what is remembered of other versions is forgotten.
     pub async fn refresh(&self) -> Result<(), StorageError> {
         let versions = self.database.versions().await;
-        let now = *versions.as_ref().unwrap_or(&Versions {
-            catalog: UNKNOWN,
-            sessions: UNKNOWN,
+        let now = *versions.as_ref().unwrap_or(&CacheVersions {
+            catalog: UNKNOWN_VERSION,
+            sessions: UNKNOWN_VERSION,
         });
         if self.version.swap(now.catalog, Ordering::SeqCst) != now.catalog {
             self.users.invalidate_all();
             self.datasets.invalidate_all();
             self.api_keys.invalidate_all();
             self.api_keys_by_id.invalidate_all();
-            self.outside_users.invalidate_all();
+            self.external_users.invalidate_all();
             self.roles.invalidate_all();
         }
         if self.session_version.swap(now.sessions, Ordering::SeqCst) != now.sessions {
@@ -198,8 +201,8 @@ impl Facts {
     }
 
     /// Follows the catalog's version for as long as it is polled.
-    pub async fn follow(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(FOLLOW_EVERY);
+    pub async fn poll_versions(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut was_away = false;
         loop {
@@ -223,19 +226,19 @@ impl Facts {
     }
 }
 
-fn away() -> ServiceError {
+fn database_unavailable() -> ServiceError {
     ServiceError::Unavailable {
         what: "the database",
         source: "it did not answer when it was last asked, a moment ago".into(),
     }
 }
 
-fn weight_of(key: &ApiKey) -> u32 {
-    let datasets = key.limit.datasets().map_or(0, BTreeSet::len);
+fn cache_weight(key: &ApiKey) -> u32 {
+    let datasets = key.scope.datasets().map_or(0, BTreeSet::len);
     u32::try_from(datasets).map_or(u32::MAX, |datasets| datasets.saturating_add(1))
 }
 
-async fn remembered<I, T, F>(
+async fn get_or_load<I, T, F>(
     cache: &Cache<(i64, I), Arc<T>>,
     version: i64,
     id: I,
@@ -246,8 +249,8 @@ where
     T: Send + Sync + 'static,
     F: Future<Output = Result<Option<T>, StorageError>>,
 {
-    if version == UNKNOWN {
-        return Err(away());
+    if version == UNKNOWN_VERSION {
+        return Err(database_unavailable());
     }
     if let Some(fact) = cache.get(&(version, id)).await {
         return Ok(Some(fact));
@@ -263,16 +266,16 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::api_key::{KeyLimit, KeyName, KeyText};
-    use crate::domain::audit::Event;
+    use crate::domain::api_key::{KeyName, KeyScope, KeyText};
+    use crate::domain::audit::AuditEvent;
     use crate::domain::clock::Clock;
     use crate::domain::principal::Tags;
-    use crate::service::identity::request_context::Visitor;
+    use crate::service::identity::request_context::RequestContext;
     use crate::service::tests::empty_database;
     use crate::storage::{CatalogChange, UserRecord};
 
     /// A database with one user, who has one API key.
-    async fn with_a_key(database: &Database) -> (ApiKey, KeyText) {
+    async fn insert_user_with_key(database: &Database) -> (ApiKey, KeyText) {
         let user = User {
             id: UserId::random(),
             username: "ada".parse().unwrap(),
@@ -283,11 +286,11 @@ mod tests {
         };
         let text = KeyText::random();
         let key = ApiKey {
-            id: ApiKeyId::at(1),
+            id: ApiKeyId::generate_at(1),
             user_id: user.id,
             name: KeyName::new("k").unwrap(),
             prefix: text.prefix(),
-            limit: KeyLimit::default(),
+            scope: KeyScope::default(),
             created_at: 0,
             expires_at: None,
             last_used: None,
@@ -305,18 +308,19 @@ mod tests {
             key: key.clone(),
             digest: text.digest(),
         };
-        let record = Visitor::at_command_line().open_record(Event::ApiKeyCreate, &Clock::system());
+        let record =
+            RequestContext::local().open_record(AuditEvent::ApiKeyCreate, &Clock::system());
         let added = database.add_api_key(&stored, 1, 0, &record).await;
         assert!(added.unwrap());
         (key, text)
     }
 
     #[tokio::test]
-    async fn an_api_key_is_read_once_a_version_and_then_remembered() {
+    async fn an_api_key_is_read_once_per_catalog_version() {
         let folder = tempfile::tempdir().unwrap();
         let database = empty_database(folder.path()).await;
-        let (key, text) = with_a_key(&database).await;
-        let facts = Facts::of(database.clone());
+        let (key, text) = insert_user_with_key(&database).await;
+        let facts = CatalogCache::new(database.clone());
         facts.refresh().await.unwrap();
         let found = async || {
             let by_prefix = facts.api_key(text.prefix()).await?;
@@ -329,8 +333,8 @@ mod tests {
         assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
 
         // Nobody who remembers asks again: this removal has not been heard of yet.
-        let visitor = Visitor::at_command_line();
-        let record = visitor.open_record(Event::ApiKeyRevoke, &Clock::system());
+        let visitor = RequestContext::local();
+        let record = visitor.open_record(AuditEvent::ApiKeyRevoke, &Clock::system());
         let removed = database.remove_api_key(key.user_id, key.id, &record).await;
         assert_eq!(removed, Ok(true));
         assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));

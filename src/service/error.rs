@@ -4,7 +4,7 @@
 //! refuses to know HTTP: `http/problem.rs` is the one place that gives a variant its status.
 
 use crate::domain::action::Action;
-use crate::domain::api_key::{ApiKeyError, MOST_KEYS};
+use crate::domain::api_key::{ApiKeyError, MAX_KEYS_PER_USER};
 use crate::domain::id::DatasetId;
 use crate::files::FilesError;
 use crate::storage::StorageError;
@@ -23,13 +23,13 @@ pub enum ServiceError {
     },
     /// A credential that does not resolve: expired, revoked, unknown or of another kind.
     #[error("{detail}")]
-    CredentialRefused {
+    CredentialRejected {
         /// What is wrong, for the caller; never why in a way that helps guessing.
         detail: &'static str,
     },
     /// A user name and a password that do not belong together.
     #[error("the user name or the password is wrong")]
-    LoginRefused,
+    LoginFailed,
     /// The caller is anonymous, and signing in could change the answer.
     #[error("{detail}")]
     CredentialMissing {
@@ -56,12 +56,12 @@ pub enum ServiceError {
     ReadDenied,
     /// An API key with a limit was shown where keys are managed.
     #[error("an API key with a limit manages nothing: sign in, or use one without limits")]
-    KeyLimited,
+    KeyScopeRestricted,
     /// The caller has no such API key; those of others are not told from unknown ones.
     #[error("you have no API key with this id")]
     ApiKeyNotFound,
     /// The user has as many API keys as a user can have.
-    #[error("you have {MOST_KEYS} living API keys, which is the most: revoke one first")]
+    #[error("you have {MAX_KEYS_PER_USER} living API keys, which is the most: revoke one first")]
     TooManyApiKeys,
     /// The API key cannot be made so.
     #[error(transparent)]
@@ -96,14 +96,14 @@ pub enum ServiceError {
     },
     /// The bytes of a file ended early, were too many or took too long; none of them was kept.
     #[error("the file did not arrive whole: {source}")]
-    NotArrived {
+    UploadIncomplete {
         /// What the connection said.
         #[source]
         source: std::io::Error,
     },
     /// What is to be changed is not any more what the caller saw.
     #[error("it has changed since you read it: read it again and decide anew")]
-    Overtaken,
+    PreconditionFailed,
     /// Something that is needed is away for now; nothing was done.
     #[error("{what} is not available")]
     Unavailable {

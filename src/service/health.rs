@@ -10,8 +10,8 @@ use crate::policy::LiveBundle;
 use crate::storage::Database;
 
 use super::audit_trail::AuditTrail;
-use super::identity::identity_providers::Issuers;
-use super::policies::reload::PolicyReload;
+use super::identity::identity_providers::IdentityProviders;
+use super::policies::reload::PolicyReloader;
 
 /// What a look at everything found.
 #[derive(Clone, Debug)]
@@ -35,14 +35,14 @@ pub struct Health {
     /// The policies in force.
     pub bundle: Arc<LiveBundle>,
     /// What reloads them.
-    pub policies: Arc<PolicyReload>,
+    pub policies: Arc<PolicyReloader>,
     /// The outside issuers.
-    pub issuers: Arc<Issuers>,
+    pub identity_providers: Arc<IdentityProviders>,
 }
 
 impl Health {
     /// Looks at everything now.
-    pub async fn look(&self) -> Readiness {
+    pub async fn check(&self) -> Readiness {
         let mut failures = Vec::new();
         if let Err(error) = self.database.ping().await {
             tracing::warn!(%error, "not ready");
@@ -53,14 +53,14 @@ impl Health {
             // Only a warning: it takes a request to find out that records can be written again.
             warnings.push("the last audit records could not be written".to_owned());
         }
-        if let Err(error) = self.files.look().await {
+        if let Err(error) = self.files.check_folder().await {
             tracing::warn!(%error, "degraded");
             warnings.push("the file store is not available: downloads fail".to_owned());
         }
-        let standing = self.policies.standing();
-        if let Some(edit) = standing.refused {
+        let standing = self.policies.status();
+        if let Some(edit) = standing.rejected {
             // Anybody may ask: what is wrong in which file, the log and administrators are told.
-            let kind = edit.why.kind();
+            let kind = edit.reason.kind();
             warnings.push(format!(
                 "the policy folder is refused ({kind}): earlier policies are in force"
             ));
@@ -70,11 +70,11 @@ impl Health {
                 "the invariants of the policies were not proved: there is no solver".to_owned(),
             );
         }
-        if standing.is_unkept {
+        if standing.is_unsaved {
             warnings.push("the policies in force could not be kept for a restart".to_owned());
         }
-        self.issuers.fetch_beside();
-        for status in self.issuers.status() {
+        self.identity_providers.fetch_in_background();
+        for status in self.identity_providers.status() {
             if status.last_error.is_some() {
                 let issuer = status.issuer;
                 warnings.push(format!("the keys of the issuer {issuer} cannot be fetched"));

@@ -3,7 +3,7 @@
 //! This module refuses to know what is listed.
 
 /// The most members of one page.
-pub const LONGEST_PAGE: u32 = 100;
+pub const MAX_PAGE_SIZE: u32 = 100;
 
 /// Some members of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +16,13 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// How many to read for a page of `limit`: one more tells whether more follow.
-    pub(crate) fn to_read(limit: u32) -> u32 {
-        limit.clamp(1, LONGEST_PAGE).saturating_add(1)
+    pub(crate) fn fetch_size(limit: u32) -> u32 {
+        limit.clamp(1, MAX_PAGE_SIZE).saturating_add(1)
     }
 
     /// Cuts what was read to a page of `limit`.
-    pub(crate) fn cut(mut read: Vec<T>, limit: u32) -> Self {
-        let wanted = limit.clamp(1, LONGEST_PAGE) as usize;
+    pub(crate) fn from_fetched(mut read: Vec<T>, limit: u32) -> Self {
+        let wanted = limit.clamp(1, MAX_PAGE_SIZE) as usize;
         let has_more = read.len() > wanted;
         read.truncate(wanted);
         Self {
@@ -41,7 +41,7 @@ impl<T> Page<T> {
     }
 
     /// What names the last member, when more follow it.
-    pub fn next<I>(&self, name: impl FnOnce(&T) -> I) -> Option<I> {
+    pub fn next_cursor<I>(&self, name: impl FnOnce(&T) -> I) -> Option<I> {
         self.items.last().filter(|_| self.has_more).map(name)
     }
 }

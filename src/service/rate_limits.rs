@@ -25,14 +25,14 @@ use crate::domain::id::UserId;
 use super::error::ServiceError;
 
 /// The most buckets that are kept; the least used are forgotten first.
-const MOST_BUCKETS: u64 = 100_000;
+const MAX_BUCKETS: u64 = 100_000;
 /// A bucket that nobody has asked for so long is full again and can be forgotten.
-const FULL_AGAIN: Duration = Duration::from_secs(90);
+const BUCKET_TTL: Duration = Duration::from_secs(90);
 
 type Bucket = RateLimiter<NotKeyed, InMemoryState, LimitClock, NoOpMiddleware<Nanos>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Holder {
+enum RateLimitKey {
     User(UserId),
     Address(IpAddr),
 }
@@ -47,75 +47,76 @@ pub struct Rates {
 }
 
 /// Counts requests and says when there are too many.
-pub struct Limits {
-    mints: Buckets,
-    requests: Buckets,
+pub struct RateLimits {
+    mints: KeyedRateLimiter,
+    requests: KeyedRateLimiter,
 }
 
 /// One bucket a holder.
-struct Buckets {
+struct KeyedRateLimiter {
     per_minute: Option<NonZeroU32>,
-    by_holder: Cache<Holder, Arc<Bucket>>,
+    by_key: Cache<RateLimitKey, Arc<Bucket>>,
     clock: Clock,
 }
 
-impl Limits {
+impl RateLimits {
     /// Allows as much to each principal and each address.
     #[must_use]
     pub fn new(rates: Rates, clock: Clock) -> Self {
         Self {
-            mints: Buckets::new(rates.mints, clock.clone()),
-            requests: Buckets::new(rates.requests, clock),
+            mints: KeyedRateLimiter::new(rates.mints, clock.clone()),
+            requests: KeyedRateLimiter::new(rates.requests, clock),
         }
     }
 
     /// Counts one mint of a caller: in the user's bucket, or in the address's when anonymous.
     pub fn count_mint(&self, caller: &Caller) -> Result<(), ServiceError> {
-        self.mints.take_from(Holder::of(caller))
+        self.mints.check(RateLimitKey::for_caller(caller))
     }
 
     /// Counts one request of a caller that mints nothing.
     pub fn count_request(&self, caller: &Caller) -> Result<(), ServiceError> {
-        self.requests.take_from(Holder::of(caller))
+        self.requests.check(RateLimitKey::for_caller(caller))
     }
 
     /// Counts one refresh of a user's session like a mint.
     pub fn count_user(&self, user_id: UserId) -> Result<(), ServiceError> {
-        self.mints.take_from(Holder::User(user_id))
+        self.mints.check(RateLimitKey::User(user_id))
     }
 
     /// Counts one login or one failed authentication of an address like an anonymous mint.
     pub fn count_address(&self, address: IpAddr) -> Result<(), ServiceError> {
-        self.mints.take_from(Holder::Address(network_of(address)))
+        self.mints
+            .check(RateLimitKey::Address(client_network(address)))
     }
 }
 
-impl Holder {
-    fn of(caller: &Caller) -> Self {
+impl RateLimitKey {
+    fn for_caller(caller: &Caller) -> Self {
         match caller.principal.user_id() {
             Some(user_id) => Self::User(user_id),
-            None => Self::Address(network_of(caller.address)),
+            None => Self::Address(client_network(caller.address)),
         }
     }
 }
 
-impl Buckets {
+impl KeyedRateLimiter {
     fn new(per_minute: Option<NonZeroU32>, clock: Clock) -> Self {
         Self {
             per_minute,
-            by_holder: Cache::builder()
-                .max_capacity(MOST_BUCKETS)
-                .time_to_idle(FULL_AGAIN)
+            by_key: Cache::builder()
+                .max_capacity(MAX_BUCKETS)
+                .time_to_idle(BUCKET_TTL)
                 .build(),
             clock,
         }
     }
 
-    fn take_from(&self, holder: Holder) -> Result<(), ServiceError> {
+    fn check(&self, holder: RateLimitKey) -> Result<(), ServiceError> {
         let Some(per_minute) = self.per_minute else {
             return Ok(());
         };
-        let bucket = self.by_holder.get_with(holder, || {
+        let bucket = self.by_key.get_with(holder, || {
             let quota = Quota::per_minute(per_minute);
             Arc::new(RateLimiter::direct_with_clock(
                 quota,
@@ -137,7 +138,7 @@ impl Buckets {
 }
 
 /// One household has one IPv6 /64 (RFC 6177) and as many addresses as it likes: they share a bucket.
-pub(super) fn network_of(address: IpAddr) -> IpAddr {
+pub(super) fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
@@ -159,12 +160,12 @@ impl GovernorClock for LimitClock {
 mod tests {
     use super::*;
 
-    fn limited_to(mints: u32, clock: &Clock) -> Limits {
+    fn limited_to(mints: u32, clock: &Clock) -> RateLimits {
         let rates = Rates {
             mints: NonZeroU32::new(mints),
             requests: None,
         };
-        Limits::new(rates, clock.clone())
+        RateLimits::new(rates, clock.clone())
     }
 
     fn retry_after(result: &Result<(), ServiceError>) -> Option<u64> {
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn an_empty_bucket_says_exactly_when_it_holds_the_next_request() {
-        let clock = Clock::standing_at(1_000_000);
+        let clock = Clock::fixed_at(1_000_000);
         let limits = limited_to(6, &clock);
         let address = "192.0.2.1".parse().unwrap();
         for _ in 0..6 {
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn addresses_of_one_ipv6_network_share_a_bucket_and_others_do_not() {
-        let limits = limited_to(1, &Clock::standing_at(1_000_000));
+        let limits = limited_to(1, &Clock::fixed_at(1_000_000));
         limits
             .count_address("2001:db8::1".parse().unwrap())
             .unwrap();
@@ -218,7 +219,7 @@ mod tests {
 
     #[test]
     fn without_a_limit_any_number_is_allowed() {
-        let limits = limited_to(0, &Clock::standing_at(0));
+        let limits = limited_to(0, &Clock::fixed_at(0));
         for _ in 0..1_000 {
             limits.count_address("192.0.2.1".parse().unwrap()).unwrap();
         }

@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use super::audit::append;
 use super::catalog::bump_version;
-use super::database::{CALL_DEADLINE, Database, attempt, on_either};
+use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
 use crate::domain::action::Action;
-use crate::domain::api_key::{ApiKey, KeyDigest, KeyLimit, KeyName, KeyPrefix};
+use crate::domain::api_key::{ApiKey, KeyDigest, KeyName, KeyPrefix, KeyScope};
 use crate::domain::audit::AuditRecord;
 use crate::domain::id::{ApiKeyId, DatasetId, UserId};
 
@@ -48,7 +48,7 @@ impl ApiKeyRow {
             table: "api_keys",
             what: format!("API key {id}: {column}: {error}"),
         };
-        let limit = KeyLimit::new(
+        let limit = KeyScope::new(
             self.actions.map(|actions| actions.0),
             self.datasets.map(|datasets| datasets.0),
         );
@@ -58,9 +58,9 @@ impl ApiKeyRow {
                 id,
                 user_id: UserId(self.user_id),
                 name: KeyName::new(&self.name).map_err(|e| corrupt("name", &e))?,
-                prefix: KeyPrefix::read(&self.prefix)
+                prefix: KeyPrefix::parse(&self.prefix)
                     .ok_or_else(|| corrupt("prefix", &"it is not ten letters and digits"))?,
-                limit: limit.map_err(|e| corrupt("limit", &e))?,
+                scope: limit.map_err(|e| corrupt("limit", &e))?,
                 created_at: self.created_at,
                 expires_at: self.expires_at,
                 last_used: self.last_used,
@@ -91,7 +91,7 @@ impl Database {
                 datasets, created_at, expires_at, last_used)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         let StoredApiKey { key, digest } = stored;
-        attempt(CALL_DEADLINE, "add an API key", "api_keys", async {
+        run(CALL_TIMEOUT, "add an API key", "api_keys", async {
             let mut transaction = self.begin_writing().await?;
             // First, so that two additions cannot both count before either has added.
             bump_version(&mut transaction).await?;
@@ -117,8 +117,8 @@ impl Database {
                         .bind(key.name.as_str())
                         .bind(key.prefix.as_str())
                         .bind(digest.0.as_slice())
-                        .bind(key.limit.actions().map(Json))
-                        .bind(key.limit.datasets().map(Json))
+                        .bind(key.scope.actions().map(Json))
+                        .bind(key.scope.datasets().map(Json))
                         .bind(key.created_at)
                         .bind(key.expires_at)
                         .bind(key.last_used)
@@ -145,7 +145,7 @@ impl Database {
         granted: &AuditRecord,
     ) -> Result<bool, StorageError> {
         const SQL: &str = "DELETE FROM api_keys WHERE id = $1 AND user_id = $2";
-        attempt(CALL_DEADLINE, "remove an API key", "api_keys", async {
+        run(CALL_TIMEOUT, "remove an API key", "api_keys", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
             let removed = on_either!(&mut transaction, connection => {
@@ -171,7 +171,7 @@ impl Database {
         prefix: KeyPrefix,
     ) -> Result<Option<StoredApiKey>, StorageError> {
         const SQL: &str = "SELECT * FROM api_keys WHERE prefix = $1";
-        let row: Option<ApiKeyRow> = attempt(CALL_DEADLINE, "find an API key", "api_keys", async {
+        let row: Option<ApiKeyRow> = run(CALL_TIMEOUT, "find an API key", "api_keys", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_as(SQL).bind(prefix.as_str()).fetch_optional(pool).await
             })
@@ -183,7 +183,7 @@ impl Database {
     /// Finds a key by its id, expired ones too.
     pub async fn find_api_key_by_id(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StorageError> {
         const SQL: &str = "SELECT * FROM api_keys WHERE id = $1";
-        let row: Option<ApiKeyRow> = attempt(CALL_DEADLINE, "find an API key", "api_keys", async {
+        let row: Option<ApiKeyRow> = run(CALL_TIMEOUT, "find an API key", "api_keys", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
             })
@@ -203,7 +203,7 @@ impl Database {
         const SQL: &str =
             "SELECT * FROM api_keys WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
         let after = after.map_or(Uuid::nil(), |id| id.0);
-        let rows: Vec<ApiKeyRow> = attempt(CALL_DEADLINE, "list API keys", "api_keys", async {
+        let rows: Vec<ApiKeyRow> = run(CALL_TIMEOUT, "list API keys", "api_keys", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_as(SQL)
                     .bind(owner.0)
@@ -220,7 +220,7 @@ impl Database {
 
     /// Notes that a key was used at `now`, unless a use after `unless_after` is noted already (both
     /// in seconds since 1970 UTC).
-    pub async fn note_api_key_use(
+    pub async fn record_api_key_use(
         &self,
         id: ApiKeyId,
         now: i64,
@@ -228,8 +228,8 @@ impl Database {
     ) -> Result<(), StorageError> {
         const SQL: &str = "UPDATE api_keys SET last_used = $2
             WHERE id = $1 AND (last_used IS NULL OR last_used <= $3)";
-        attempt(
-            CALL_DEADLINE,
+        run(
+            CALL_TIMEOUT,
             "note the use of an API key",
             "api_keys",
             async {

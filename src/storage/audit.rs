@@ -8,10 +8,10 @@ use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
+use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use crate::domain::action::Action;
-use crate::domain::audit::{AuditRecord, Mint};
+use crate::domain::audit::{AuditRecord, MintContext};
 use crate::domain::decision::Revision;
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 
@@ -21,10 +21,10 @@ const COLUMN_COUNT: usize = 17;
 
 /// How many records one statement takes: a batch is cut into these, largest first, so that a
 /// connection prepares no more than four texts and a statement still carries many records.
-const CHUNKS: [usize; 4] = [64, 16, 4, 1];
+const CHUNK_SIZES: [usize; 4] = [64, 16, 4, 1];
 
-static INSERTS: LazyLock<[(usize, Arc<str>); 4]> =
-    LazyLock::new(|| CHUNKS.map(|records| (records, insert_statement(records).into())));
+static INSERT_STATEMENTS: LazyLock<[(usize, Arc<str>); 4]> =
+    LazyLock::new(|| CHUNK_SIZES.map(|records| (records, insert_statement(records).into())));
 
 /// Writes the statement that inserts so many records.
 ///
@@ -48,7 +48,7 @@ fn insert_statement(records: usize) -> String {
 /// Cuts a batch into chunks, each with its statement.
 fn chunks(mut records: &[AuditRecord]) -> Vec<(&'static Arc<str>, &[AuditRecord])> {
     let mut chunks = Vec::new();
-    for (size, sql) in INSERTS.iter() {
+    for (size, sql) in INSERT_STATEMENTS.iter() {
         while let Some((chunk, rest)) = records.split_at_checked(*size) {
             chunks.push((sql, chunk));
             records = rest;
@@ -136,7 +136,7 @@ impl Database {
             return Ok(());
         }
         let doing = "append audit records";
-        attempt(CALL_DEADLINE, doing, "audit_records", async {
+        run(CALL_TIMEOUT, doing, "audit_records", async {
             let mut transaction = self.begin_writing().await?;
             append(&mut transaction, records).await?;
             transaction.commit().await
@@ -146,12 +146,15 @@ impl Database {
 
     /// Finds with what a granted mint was asked, by the id of the minted token (its `jti`, which is
     /// the id of the mint's record).
-    pub async fn find_mint(&self, id: RecordId) -> Result<Option<Mint>, StorageError> {
+    pub async fn find_mint_context(
+        &self,
+        id: RecordId,
+    ) -> Result<Option<MintContext>, StorageError> {
         const SQL: &str = "SELECT authentication, key_id FROM audit_records
             WHERE id = $1 AND event = 'mint' AND outcome = 'granted'";
         let doing = "find a mint";
         let row: Option<(String, Option<Uuid>)> =
-            attempt(CALL_DEADLINE, doing, "audit_records", async {
+            run(CALL_TIMEOUT, doing, "audit_records", async {
                 on_either!(self.readers(), pool => {
                     sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
                 })
@@ -163,7 +166,7 @@ impl Database {
                 what: format!("record {id}: {error}"),
             })?;
             let key_id = key_id.map(ApiKeyId);
-            Ok(Mint {
+            Ok(MintContext {
                 authentication,
                 key_id,
             })

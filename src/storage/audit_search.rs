@@ -11,10 +11,10 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::audit::{AuditRow, COLUMNS};
-use super::database::{CALL_DEADLINE, Database, attempt, on_either};
+use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
 use crate::domain::action::Action;
-use crate::domain::audit::{AuditRecord, Outcome, RecordFilter};
+use crate::domain::audit::{AuditFilter, AuditOutcome, AuditRecord};
 use crate::domain::id::RecordId;
 
 /// In which order records are read, and where to go on.
@@ -28,13 +28,13 @@ pub enum AuditOrder {
 
 impl Database {
     /// Reads the next at most `limit` records after `after`, or the first ones, ordered by id.
-    pub async fn audit_page(
+    pub async fn list_audit_records(
         &self,
         after: Option<RecordId>,
         limit: u32,
     ) -> Result<Vec<AuditRecord>, StorageError> {
         let order = AuditOrder::OldestFirst(after);
-        self.search_audit_records(&RecordFilter::default(), order, limit)
+        self.search_audit_records(&AuditFilter::default(), order, limit)
             .await
     }
 
@@ -44,22 +44,22 @@ impl Database {
     /// among those that were read. Whoever reads newest first has all that were there when it began.
     pub async fn search_audit_records(
         &self,
-        filter: &RecordFilter,
+        filter: &AuditFilter,
         order: AuditOrder,
         limit: u32,
     ) -> Result<Vec<AuditRecord>, StorageError> {
-        let Some(span) = Span::of(filter, order) else {
+        let Some(span) = IdRange::new(filter, order) else {
             return Ok(Vec::new());
         };
-        let sql: Arc<str> = statement(filter, order).into();
+        let sql: Arc<str> = select_statement(filter, order).into();
         let doing = "read audit records";
-        let rows: Vec<AuditRow> = attempt(CALL_DEADLINE, doing, "audit_records", async {
+        let rows: Vec<AuditRow> = run(CALL_TIMEOUT, doing, "audit_records", async {
             on_either!(self.readers(), pool => {
                 let mut query = sqlx::query_as(AssertSqlSafe(sql))
                     .bind(span.first)
                     .bind(span.last)
                     .bind(i64::from(limit));
-                for id in ids(filter) {
+                for id in filter_ids(filter) {
                     query = query.bind(id);
                 }
                 query.fetch_all(pool).await
@@ -71,17 +71,17 @@ impl Database {
 }
 
 /// The ids to look at, both ends among them.
-struct Span {
+struct IdRange {
     first: Uuid,
     last: Uuid,
 }
 
-impl Span {
+impl IdRange {
     /// The span of a filter's times and of what is still to be read; none when it is empty.
-    fn of(filter: &RecordFilter, order: AuditOrder) -> Option<Self> {
+    fn new(filter: &AuditFilter, order: AuditOrder) -> Option<Self> {
         let lowest = |unix_millis: i64| {
             let unix_millis = u64::try_from(unix_millis).unwrap_or_default();
-            RecordId::lowest_at(unix_millis).0.as_u128()
+            RecordId::min_at(unix_millis).0.as_u128()
         };
         let mut first = filter.since.map_or(0, lowest);
         let mut last = match filter.until {
@@ -105,7 +105,7 @@ impl Span {
 }
 
 /// The ids of a filter, in the order of their parameters.
-fn ids(filter: &RecordFilter) -> impl Iterator<Item = Uuid> {
+fn filter_ids(filter: &AuditFilter) -> impl Iterator<Item = Uuid> {
     [
         filter.user_id.map(|id| id.0),
         filter.dataset_id.map(|id| id.0),
@@ -117,7 +117,7 @@ fn ids(filter: &RecordFilter) -> impl Iterator<Item = Uuid> {
 
 /// Writes the statement of a filter. Words are written into it and not bound, since they are of
 /// closed sets, and a partial index is used only when its condition stands in the statement.
-fn statement(filter: &RecordFilter, order: AuditOrder) -> String {
+fn select_statement(filter: &AuditFilter, order: AuditOrder) -> String {
     let mut sql = format!("SELECT {COLUMNS} FROM audit_records WHERE id BETWEEN $1 AND $2");
     let columns = [
         filter.user_id.map(|_| "user_id"),
@@ -130,7 +130,7 @@ fn statement(filter: &RecordFilter, order: AuditOrder) -> String {
     }
     if let Some(outcome) = filter.outcome {
         let _ = write!(sql, " AND outcome = '{outcome}'");
-        if outcome != Outcome::Granted {
+        if outcome != AuditOutcome::Granted {
             sql.push_str(" AND outcome <> 'granted'");
         }
     }
@@ -155,15 +155,15 @@ mod tests {
     use sqlx::Row;
 
     use super::*;
-    use crate::domain::audit::Event;
+    use crate::domain::audit::AuditEvent;
     use crate::domain::id::{DatasetId, UserId};
 
     /// How SQLite would find the records of a filter.
-    async fn plan(database: &Database, filter: &RecordFilter) -> String {
+    async fn plan(database: &Database, filter: &AuditFilter) -> String {
         let Database::Sqlite(_) = database else {
             panic!("not SQLite")
         };
-        let sql = statement(filter, AuditOrder::NewestFirst(None));
+        let sql = select_statement(filter, AuditOrder::NewestFirst(None));
         let crate::storage::database::Either::Sqlite(pool) = database.readers() else {
             panic!("not SQLite")
         };
@@ -180,18 +180,18 @@ mod tests {
         let database = Database::open(&url, 1).await.unwrap();
         database.migrate().await.unwrap();
         let user = Some(UserId::random());
-        let of = |change: fn(&mut RecordFilter)| {
-            let mut filter = RecordFilter::default();
+        let of = |change: fn(&mut AuditFilter)| {
+            let mut filter = AuditFilter::default();
             change(&mut filter);
             filter
         };
-        let by_user = RecordFilter {
+        let by_user = AuditFilter {
             user_id: user,
-            ..RecordFilter::default()
+            ..AuditFilter::default()
         };
-        let by_resource_user = RecordFilter {
+        let by_resource_user = AuditFilter {
             resource_user_id: user,
-            ..RecordFilter::default()
+            ..AuditFilter::default()
         };
         for (filter, index) in [
             (of(|_| ()), "PRIMARY KEY"),
@@ -202,11 +202,11 @@ mod tests {
             ),
             (by_resource_user, "audit_records_by_resource_user"),
             (
-                of(|filter| filter.outcome = Some(Outcome::Denied)),
+                of(|filter| filter.outcome = Some(AuditOutcome::Denied)),
                 "audit_records_by_outcome",
             ),
             (
-                of(|filter| filter.event = Some(Event::Mint)),
+                of(|filter| filter.event = Some(AuditEvent::Mint)),
                 "audit_records_by_event",
             ),
             (

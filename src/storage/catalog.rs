@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::audit::append;
 use super::database::{
-    CALL_DEADLINE, CATALOG_DEADLINE, Database, Transaction, attempt, on_either, within,
+    CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
 };
 use super::datasets::{put_dataset, read_datasets};
 use super::error::StorageError;
-use super::users::{put_user, read_role, read_users};
+use super::users::{parse_role, put_user, read_users};
 use crate::domain::audit::AuditRecord;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
@@ -62,7 +62,7 @@ pub struct CatalogChange {
 
 /// How often what is remembered has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Versions {
+pub struct CacheVersions {
     /// How often the catalog has changed.
     pub catalog: i64,
     /// How often sessions have ended early.
@@ -75,7 +75,7 @@ impl Database {
     /// Reads how often the catalog has changed: cheap, and the same number means the same catalog.
     pub async fn catalog_version(&self) -> Result<i64, StorageError> {
         let doing = "read the catalog's version";
-        attempt(CALL_DEADLINE, doing, "catalog_version", async {
+        run(CALL_TIMEOUT, doing, "catalog_version", async {
             self.check_file()?;
             on_either!(self.readers(), pool => {
                 sqlx::query_scalar(READ_VERSION).fetch_one(pool).await
@@ -85,22 +85,23 @@ impl Database {
     }
 
     /// Reads the versions of all that is remembered, as cheaply as the catalog's alone.
-    pub async fn versions(&self) -> Result<Versions, StorageError> {
+    pub async fn versions(&self) -> Result<CacheVersions, StorageError> {
         const SQL: &str = "SELECT catalog_version.version, session_version.version
             FROM catalog_version CROSS JOIN session_version";
         let doing = "read the catalog's version";
-        let (catalog, sessions) = attempt(CALL_DEADLINE, doing, "catalog_version", async {
+        let (catalog, sessions) = run(CALL_TIMEOUT, doing, "catalog_version", async {
             on_either!(self.readers(), pool => sqlx::query_as(SQL).fetch_one(pool).await)
         })
         .await?;
-        Ok(Versions { catalog, sessions })
+        Ok(CacheVersions { catalog, sessions })
     }
 
     /// Reads the whole catalog as of one moment.
     pub async fn read_catalog(&self) -> Result<Catalog, StorageError> {
         let doing = "read the catalog";
-        within(CATALOG_DEADLINE, doing, async {
-            let sorted = |error: sqlx::Error| StorageError::sort(&error, doing, "catalog_version");
+        with_timeout(CATALOG_TIMEOUT, doing, async {
+            let sorted =
+                |error: sqlx::Error| StorageError::classify(&error, doing, "catalog_version");
             let mut transaction = self.begin_reading().await.map_err(sorted)?;
             let version = read_version(&mut transaction).await.map_err(sorted)?;
             let catalog = Catalog {
@@ -137,10 +138,11 @@ impl Database {
                 reason: format!("the role {ADMIN_ROLE} is built in and cannot be removed"),
             });
         }
-        within(CATALOG_DEADLINE, doing, async {
-            let sorted = |error: sqlx::Error| StorageError::sort(&error, doing, "catalog_version");
+        with_timeout(CATALOG_TIMEOUT, doing, async {
+            let sorted =
+                |error: sqlx::Error| StorageError::classify(&error, doing, "catalog_version");
             let mut transaction = self.begin_writing().await.map_err(sorted)?;
-            let Some(version) = next_version(&mut transaction, expected_version)
+            let Some(version) = advance_version(&mut transaction, expected_version)
                 .await
                 .map_err(sorted)?
             else {
@@ -167,7 +169,7 @@ async fn read_version(transaction: &mut Transaction) -> Result<i64, sqlx::Error>
 
 /// Bumps the version, which on PostgreSQL also makes other changes wait for this one's end;
 /// nothing when the version is not the expected one.
-async fn next_version(
+async fn advance_version(
     transaction: &mut Transaction,
     expected: i64,
 ) -> Result<Option<i64>, sqlx::Error> {
@@ -192,8 +194,8 @@ async fn read_roles(transaction: &mut Transaction) -> Result<BTreeSet<RoleName>,
     let names: Vec<String> = on_either!(transaction, connection => {
         sqlx::query_scalar(SQL).fetch_all(&mut **connection).await
     })
-    .map_err(|error| StorageError::sort(&error, "read the catalog", "roles"))?;
-    names.into_iter().map(read_role).collect()
+    .map_err(|error| StorageError::classify(&error, "read the catalog", "roles"))?;
+    names.into_iter().map(parse_role).collect()
 }
 
 async fn write_change(

@@ -17,13 +17,13 @@ use super::error::StorageError;
 use super::sqlite_file::SqliteFile;
 
 /// How long a call waits for a connection, and SQLite for another writer.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one ordinary call may take, waiting included.
-pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long reading or writing the whole catalog may take.
-pub(super) const CATALOG_DEADLINE: Duration = Duration::from_mins(1);
+pub(super) const CATALOG_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a migration may take, waiting for another process's migration included.
-const MIGRATION_DEADLINE: Duration = Duration::from_mins(10);
+const MIGRATION_TIMEOUT: Duration = Duration::from_mins(10);
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -113,7 +113,7 @@ impl Database {
     /// Says whether the path of a SQLite database still names the file that was opened.
     pub(super) fn check_file(&self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(pools) => Ok(pools.file.check()?),
+            Self::Sqlite(pools) => Ok(pools.file.check_unchanged()?),
             Self::Postgres(_) => Ok(()),
         }
     }
@@ -121,10 +121,10 @@ impl Database {
     /// Brings the tables up to date; does nothing when they are.
     ///
     /// Processes that start together wait for each other. A database that a newer program migrated
-    /// is [`StorageError::Newer`].
+    /// is [`StorageError::NewerSchema`].
     pub async fn migrate(&self) -> Result<(), StorageError> {
         let doing = "migrate the database";
-        within(MIGRATION_DEADLINE, doing, async {
+        with_timeout(MIGRATION_TIMEOUT, doing, async {
             match self {
                 Self::Sqlite(pools) => migrate_sqlite(&pools.writer).await,
                 Self::Postgres(pool) => migrate_postgres(pool).await,
@@ -135,7 +135,7 @@ impl Database {
 
     /// Asks the database whether it could be written to now.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        attempt(CALL_DEADLINE, "write to the database", "", async {
+        run(CALL_TIMEOUT, "write to the database", "", async {
             self.begin_writing().await?.commit().await
         })
         .await
@@ -215,22 +215,22 @@ impl fmt::Debug for SqlitePools {
 }
 
 /// Runs statements within a deadline and sorts their error; `table` is the one being read.
-pub(super) async fn attempt<T>(
+pub(super) async fn run<T>(
     deadline: Duration,
     doing: &'static str,
     table: &'static str,
     statements: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, StorageError> {
-    within(deadline, doing, async {
+    with_timeout(deadline, doing, async {
         statements
             .await
-            .map_err(|error| StorageError::sort(&error, doing, table))
+            .map_err(|error| StorageError::classify(&error, doing, table))
     })
     .await
 }
 
 /// Ends a call at its deadline: a server that went silent would hold it for as long as TCP tries.
-pub(super) async fn within<T>(
+pub(super) async fn with_timeout<T>(
     deadline: Duration,
     doing: impl Into<Cow<'static, str>>,
     call: impl Future<Output = Result<T, StorageError>>,
@@ -261,9 +261,9 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageEr
         .map_err(|error| unusable(&error.to_string()))?
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(LONGEST_WAIT);
+        .busy_timeout(ACQUIRE_TIMEOUT);
     let doing = format!("open {}", options.get_filename().display());
-    create_privately(options.get_filename()).map_err(|error| StorageError::Unavailable {
+    create_private_file(options.get_filename()).map_err(|error| StorageError::Unavailable {
         doing: doing.clone().into(),
         reason: error.to_string(),
     })?;
@@ -271,12 +271,12 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageEr
     // A connection to a file does not break the way one to a server does: no test before use.
     let pool = || {
         SqlitePoolOptions::new()
-            .acquire_timeout(LONGEST_WAIT)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
     };
-    let sorted = |error: sqlx::Error| StorageError::sort(&error, doing.clone(), "");
+    let sorted = |error: sqlx::Error| StorageError::classify(&error, doing.clone(), "");
     let writer = pool()
         .max_connections(1)
         .connect_with(options.clone().journal_mode(SqliteJournalMode::Wal))
@@ -288,7 +288,7 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageEr
         .await
         .map_err(sorted)?;
     let file =
-        SqliteFile::opened(options.get_filename()).map_err(|error| StorageError::Unavailable {
+        SqliteFile::new(options.get_filename()).map_err(|error| StorageError::Unavailable {
             doing: doing.clone().into(),
             reason: error.to_string(),
         })?;
@@ -301,7 +301,7 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageEr
 
 /// Creates an empty file when there is none: it will hold password hashes and sealed keys, and
 /// SQLite gives its log the file's own mode.
-fn create_privately(path: &Path) -> std::io::Result<()> {
+fn create_private_file(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -328,8 +328,8 @@ async fn open_postgres(url: &str, connections: u32) -> Result<Database, StorageE
     );
 
     // The pool would try until its time is up and then not say what was wrong: ask once by hand.
-    within(LONGEST_WAIT, doing.clone(), async {
-        let sorted = |error: sqlx::Error| StorageError::sort(&error, doing.clone(), "");
+    with_timeout(ACQUIRE_TIMEOUT, doing.clone(), async {
+        let sorted = |error: sqlx::Error| StorageError::classify(&error, doing.clone(), "");
         let connection = PgConnection::connect_with(&options).await.map_err(sorted)?;
         connection.close().await.map_err(sorted)
     })
@@ -337,21 +337,21 @@ async fn open_postgres(url: &str, connections: u32) -> Result<Database, StorageE
 
     let pool = PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(LONGEST_WAIT)
-        .after_connect(|connection, _| Box::pin(insist_on_durable_commits(connection)))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| Box::pin(ensure_durable_commits(connection)))
         .connect_lazy_with(options);
     Ok(Database::Postgres(pool))
 }
 
 /// Raises `synchronous_commit` where the server's default is `off`: no token may leave before its
 /// audit record is durable. Stricter settings stay the operator's choice.
-async fn insist_on_durable_commits(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+async fn ensure_durable_commits(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     const SQL: &str = "SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') = 'off'";
     sqlx::query(SQL).execute(connection).await.map(drop)
 }
 
-fn newest_of(migrations: &Migrator) -> i64 {
+fn newest_migration(migrations: &Migrator) -> i64 {
     migrations
         .iter()
         .map(|migration| migration.version)
@@ -360,23 +360,27 @@ fn newest_of(migrations: &Migrator) -> i64 {
 }
 
 async fn migrate_sqlite(writer: &SqlitePool) -> Result<(), StorageError> {
-    let sorted = |error: sqlx::Error| StorageError::sort(&error, "migrate the database", "");
+    let sorted = |error: sqlx::Error| StorageError::classify(&error, "migrate the database", "");
     // sqlx does not lock SQLite for a migration: one immediate transaction around all of it does.
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(sorted)?;
     SQLITE_MIGRATIONS
         .run_direct(None, &mut *transaction, false)
         .await
-        .map_err(|error| StorageError::sort_migration(&error, newest_of(&SQLITE_MIGRATIONS)))?;
+        .map_err(|error| {
+            StorageError::classify_migration(&error, newest_migration(&SQLITE_MIGRATIONS))
+        })?;
     transaction.commit().await.map_err(sorted)
 }
 
 async fn migrate_postgres(pool: &PgPool) -> Result<(), StorageError> {
-    let sorted = |error: sqlx::Error| StorageError::sort(&error, "migrate the database", "");
+    let sorted = |error: sqlx::Error| StorageError::classify(&error, "migrate the database", "");
     let mut connection = pool.acquire().await.map_err(sorted)?;
     // A migration that fails keeps its advisory lock until its connection ends.
     connection.close_on_drop();
     POSTGRES_MIGRATIONS
         .run_direct(None, &mut *connection, false)
         .await
-        .map_err(|error| StorageError::sort_migration(&error, newest_of(&POSTGRES_MIGRATIONS)))
+        .map_err(|error| {
+            StorageError::classify_migration(&error, newest_migration(&POSTGRES_MIGRATIONS))
+        })
 }

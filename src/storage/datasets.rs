@@ -6,7 +6,7 @@ use std::fmt;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
+use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use crate::domain::dataset::{Dataset, StoredFile};
 use crate::domain::id::{DatasetId, UserId};
@@ -73,7 +73,7 @@ impl Database {
     /// of one moment.
     pub async fn find_dataset(&self, id: DatasetId) -> Result<Option<Dataset>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_readers WHERE id = $1";
-        let row: Option<DatasetRow> = attempt(CALL_DEADLINE, "find a dataset", "datasets", async {
+        let row: Option<DatasetRow> = run(CALL_TIMEOUT, "find a dataset", "datasets", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
             })
@@ -83,7 +83,7 @@ impl Database {
     }
 
     /// Reads at most `limit` datasets whose ids come after `after`, in the order of their ids.
-    pub async fn dataset_page(
+    pub async fn list_datasets(
         &self,
         after: Option<DatasetId>,
         limit: u32,
@@ -92,7 +92,7 @@ impl Database {
         const FIRST: &str = "SELECT * FROM datasets_with_readers ORDER BY id LIMIT $1";
         let limit = i64::from(limit);
         let doing = "read a page of datasets";
-        let rows: Vec<DatasetRow> = attempt(CALL_DEADLINE, doing, "datasets", async {
+        let rows: Vec<DatasetRow> = run(CALL_TIMEOUT, doing, "datasets", async {
             on_either!(self.readers(), pool => match after {
                 Some(after) => {
                     sqlx::query_as(SQL).bind(after.0).bind(limit).fetch_all(pool).await
@@ -113,7 +113,7 @@ pub(super) async fn read_datasets(
     let rows: Vec<DatasetRow> = on_either!(transaction, connection => {
         sqlx::query_as(SQL).fetch_all(&mut **connection).await
     })
-    .map_err(|error| StorageError::sort(&error, "read the catalog", "datasets"))?;
+    .map_err(|error| StorageError::classify(&error, "read the catalog", "datasets"))?;
     rows.into_iter().map(DatasetRow::into_dataset).collect()
 }
 

@@ -51,7 +51,7 @@ pub enum StorageError {
         "the database is of a newer version: it has migration {found}, \
          this program knows migrations up to {known}"
     )]
-    Newer {
+    NewerSchema {
         /// The migration that this program does not know.
         found: i64,
         /// The newest migration that it knows.
@@ -86,7 +86,7 @@ impl StorageError {
     }
 
     /// Sorts what sqlx says; `table` is the one being read.
-    pub(super) fn sort(
+    pub(super) fn classify(
         error: &sqlx::Error,
         doing: impl Into<Cow<'static, str>>,
         table: &'static str,
@@ -95,14 +95,14 @@ impl StorageError {
         let doing = doing.into();
         let reason = error.to_string();
         match error {
-            Said::Database(said) => match class_of(said.as_ref()) {
-                Class::Unavailable => Self::Unavailable { doing, reason },
-                Class::Inconsistent => Self::Inconsistent { doing, reason },
-                Class::Corrupt => Self::Corrupt {
+            Said::Database(said) => match classify_database_error(said.as_ref()) {
+                ErrorClass::Unavailable => Self::Unavailable { doing, reason },
+                ErrorClass::Inconsistent => Self::Inconsistent { doing, reason },
+                ErrorClass::Corrupt => Self::Corrupt {
                     table,
                     what: reason,
                 },
-                Class::Other => Self::Failed { doing, reason },
+                ErrorClass::Other => Self::Failed { doing, reason },
             },
             Said::Io(_)
             | Said::Tls(_)
@@ -121,14 +121,14 @@ impl StorageError {
     }
 
     /// Sorts what the migrator says; `known` is the newest migration of this program.
-    pub(super) fn sort_migration(error: &MigrateError, known: i64) -> Self {
+    pub(super) fn classify_migration(error: &MigrateError, known: i64) -> Self {
         match error {
-            MigrateError::VersionMissing(found) if *found > known => Self::Newer {
+            MigrateError::VersionMissing(found) if *found > known => Self::NewerSchema {
                 found: *found,
                 known,
             },
             MigrateError::Execute(said) | MigrateError::ExecuteMigration(said, _) => {
-                match Self::sort(said, "migrate the database", "_sqlx_migrations") {
+                match Self::classify(said, "migrate the database", "_sqlx_migrations") {
                     unavailable @ Self::Unavailable { .. } => unavailable,
                     _ => Self::Migrate {
                         reason: error.to_string(),
@@ -143,53 +143,53 @@ impl StorageError {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Class {
+enum ErrorClass {
     Unavailable,
     Inconsistent,
     Corrupt,
     Other,
 }
 
-fn class_of(said: &dyn sqlx::error::DatabaseError) -> Class {
+fn classify_database_error(said: &dyn sqlx::error::DatabaseError) -> ErrorClass {
     let code = said.code().unwrap_or_default();
     // A SQLSTATE has five characters, a SQLite result code is a number of at most four digits.
     if said
         .try_downcast_ref::<sqlx::sqlite::SqliteError>()
         .is_some()
     {
-        class_of_sqlite(code.parse().unwrap_or_default())
+        classify_sqlite_code(code.parse().unwrap_or_default())
     } else {
-        class_of_postgres(&code)
+        classify_sqlstate(&code)
     }
 }
 
 /// Sorts a SQLite result code, whose low byte is the primary code (<https://sqlite.org/rescode.html>).
-fn class_of_sqlite(code: i32) -> Class {
+fn classify_sqlite_code(code: i32) -> ErrorClass {
     match code & 0xff {
         // PERM, ABORT, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR; FULL, CANTOPEN, PROTOCOL; AUTH.
-        3..=10 | 13..=15 | 23 => Class::Unavailable,
+        3..=10 | 13..=15 | 23 => ErrorClass::Unavailable,
         // TOOBIG, CONSTRAINT, MISMATCH.
-        18..=20 => Class::Inconsistent,
+        18..=20 => ErrorClass::Inconsistent,
         // CORRUPT, NOTADB.
-        11 | 26 => Class::Corrupt,
-        _ => Class::Other,
+        11 | 26 => ErrorClass::Corrupt,
+        _ => ErrorClass::Other,
     }
 }
 
 /// Sorts a SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
-fn class_of_postgres(code: &str) -> Class {
+fn classify_sqlstate(code: &str) -> ErrorClass {
     match code {
         // Read-only transaction, no privilege, lock not available, no such database.
-        "25006" | "42501" | "55P03" | "3D000" => return Class::Unavailable,
-        "XX001" | "XX002" => return Class::Corrupt,
+        "25006" | "42501" | "55P03" | "3D000" => return ErrorClass::Unavailable,
+        "XX001" | "XX002" => return ErrorClass::Corrupt,
         _ => {}
     }
     match code.get(..2) {
         // Connection, authorization, rollback (deadlock), resources, operator, system.
-        Some("08" | "28" | "40" | "53" | "57" | "58") => Class::Unavailable,
+        Some("08" | "28" | "40" | "53" | "57" | "58") => ErrorClass::Unavailable,
         // Data that a column cannot hold, constraints.
-        Some("22" | "23") => Class::Inconsistent,
-        _ => Class::Other,
+        Some("22" | "23") => ErrorClass::Inconsistent,
+        _ => ErrorClass::Other,
     }
 }
 
@@ -198,39 +198,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_by_itself_is_unavailable_on_sqlite() {
+    fn transient_sqlite_errors_are_unavailable() {
         let busy_snapshot = 517;
         let disk_full = 13;
         let read_only_directory = 1544;
         let cannot_open = 14;
         for code in [busy_snapshot, disk_full, read_only_directory, cannot_open] {
-            assert_eq!(class_of_sqlite(code), Class::Unavailable, "{code}");
+            assert_eq!(
+                classify_sqlite_code(code),
+                ErrorClass::Unavailable,
+                "{code}"
+            );
         }
         let unique = 2067;
-        assert_eq!(class_of_sqlite(unique), Class::Inconsistent);
-        assert_eq!(class_of_sqlite(1), Class::Other);
+        assert_eq!(classify_sqlite_code(unique), ErrorClass::Inconsistent);
+        assert_eq!(classify_sqlite_code(1), ErrorClass::Other);
     }
 
     #[test]
-    fn what_passes_by_itself_is_unavailable_on_postgres() {
+    fn transient_postgres_errors_are_unavailable() {
         for code in [
             "08006", "53100", "53300", "57P01", "57P03", "25006", "40P01",
         ] {
-            assert_eq!(class_of_postgres(code), Class::Unavailable, "{code}");
+            assert_eq!(classify_sqlstate(code), ErrorClass::Unavailable, "{code}");
         }
-        assert_eq!(class_of_postgres("23505"), Class::Inconsistent);
-        assert_eq!(class_of_postgres("42P01"), Class::Other);
-        assert_eq!(class_of_postgres(""), Class::Other);
+        assert_eq!(classify_sqlstate("23505"), ErrorClass::Inconsistent);
+        assert_eq!(classify_sqlstate("42P01"), ErrorClass::Other);
+        assert_eq!(classify_sqlstate(""), ErrorClass::Other);
     }
 
     #[test]
     fn an_unknown_migration_above_the_newest_known_one_is_a_newer_database() {
         assert_eq!(
-            StorageError::sort_migration(&MigrateError::VersionMissing(9), 1),
-            StorageError::Newer { found: 9, known: 1 }
+            StorageError::classify_migration(&MigrateError::VersionMissing(9), 1),
+            StorageError::NewerSchema { found: 9, known: 1 }
         );
         assert!(matches!(
-            StorageError::sort_migration(&MigrateError::VersionMissing(1), 2),
+            StorageError::classify_migration(&MigrateError::VersionMissing(1), 2),
             StorageError::Migrate { .. }
         ));
     }

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::catalog::bump_version;
-use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
+use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
@@ -15,7 +15,7 @@ use crate::domain::principal::User;
 
 /// A user of an outside issuer, as far as telling it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutsideUser {
+pub struct ExternalUser {
     /// The user.
     pub id: UserId,
     /// When the token was issued that its roles and claims were last taken from, in seconds since
@@ -25,44 +25,43 @@ pub struct OutsideUser {
 
 /// What came of adding a user of an outside issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Addition {
+pub enum AddUserOutcome {
     /// The user is there now.
     Added,
     /// The issuer and the subject, or the user name, are somebody's already; nothing was written.
-    Taken,
+    AlreadyExists,
 }
 
 impl Database {
     /// Finds the user that an issuer means by a subject, disabled ones too.
-    pub async fn find_outside_user(
+    pub async fn find_external_user(
         &self,
         issuer: &str,
         subject: &str,
-    ) -> Result<Option<OutsideUser>, StorageError> {
+    ) -> Result<Option<ExternalUser>, StorageError> {
         const SQL: &str =
             "SELECT id, claims_issued_at FROM users WHERE issuer = $1 AND subject = $2";
-        let row: Option<(Uuid, Option<i64>)> =
-            attempt(CALL_DEADLINE, "find a user", "users", async {
-                on_either!(self.readers(), pool => {
-                    sqlx::query_as(SQL).bind(issuer).bind(subject).fetch_optional(pool).await
-                })
+        let row: Option<(Uuid, Option<i64>)> = run(CALL_TIMEOUT, "find a user", "users", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_as(SQL).bind(issuer).bind(subject).fetch_optional(pool).await
             })
-            .await?;
-        Ok(row.map(|(id, claims_issued_at)| OutsideUser {
+        })
+        .await?;
+        Ok(row.map(|(id, claims_issued_at)| ExternalUser {
             id: UserId(id),
             claims_issued_at,
         }))
     }
 
     /// Finds a user that was given to an issuer by its name alone, and that no subject is yet.
-    pub async fn find_expected_user(
+    pub async fn find_unbound_user(
         &self,
         issuer: &str,
         username: &Username,
     ) -> Result<Option<UserId>, StorageError> {
         const SQL: &str =
             "SELECT id FROM users WHERE issuer = $1 AND username = $2 AND subject IS NULL";
-        let id: Option<Uuid> = attempt(CALL_DEADLINE, "find a user", "users", async {
+        let id: Option<Uuid> = run(CALL_TIMEOUT, "find a user", "users", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_scalar(SQL)
                     .bind(issuer)
@@ -79,7 +78,7 @@ impl Database {
     pub async fn bind_subject(&self, id: UserId, subject: &str) -> Result<bool, StorageError> {
         const SQL: &str = "UPDATE users SET subject = $1
             WHERE id = $2 AND issuer IS NOT NULL AND subject IS NULL";
-        attempt(CALL_DEADLINE, "bind a user", "users", async {
+        run(CALL_TIMEOUT, "bind a user", "users", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
             let bound = on_either!(&mut transaction, connection => {
@@ -101,16 +100,16 @@ impl Database {
 
     /// Adds a user of an outside issuer whose roles and claims come from a token that was issued at
     /// `claims_issued_at` (seconds since 1970 UTC); roles that the catalog has not are left out.
-    pub async fn add_outside_user(
+    pub async fn add_external_user(
         &self,
         user: &User,
         subject: &str,
         claims_issued_at: i64,
-    ) -> Result<Addition, StorageError> {
+    ) -> Result<AddUserOutcome, StorageError> {
         const SQL: &str = "INSERT INTO users
             (id, username, issuer, subject, claims, claims_issued_at, is_disabled, password_hash)
             VALUES ($1, $2, $3, $4, $5, $6, $7, NULL) ON CONFLICT DO NOTHING";
-        attempt(CALL_DEADLINE, "add a user", "users", async {
+        run(CALL_TIMEOUT, "add a user", "users", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
             let added = on_either!(&mut transaction, connection => {
@@ -128,18 +127,18 @@ impl Database {
             });
             if added == 0 {
                 // The transaction is dropped, and the version with it: nothing changed.
-                return Ok(Addition::Taken);
+                return Ok(AddUserOutcome::AlreadyExists);
             }
-            join_roles(&mut transaction, user).await?;
+            insert_known_roles(&mut transaction, user).await?;
             transaction.commit().await?;
-            Ok(Addition::Added)
+            Ok(AddUserOutcome::Added)
         })
         .await
     }
 
     /// Replaces the roles and claims of a user of an outside issuer by those of a token that was
     /// issued at `claims_issued_at`, unless they are of as new a token already; says whether it did.
-    pub async fn refresh_outside_user(
+    pub async fn update_external_user(
         &self,
         user: &User,
         claims_issued_at: i64,
@@ -147,8 +146,8 @@ impl Database {
         const SQL: &str = "UPDATE users SET claims = $1, claims_issued_at = $2
             WHERE id = $3 AND issuer IS NOT NULL
                 AND (claims_issued_at IS NULL OR claims_issued_at < $2)";
-        const LEAVE_ROLES: &str = "DELETE FROM user_roles WHERE user_id = $1";
-        attempt(CALL_DEADLINE, "refresh a user", "users", async {
+        const DELETE_ROLES: &str = "DELETE FROM user_roles WHERE user_id = $1";
+        run(CALL_TIMEOUT, "refresh a user", "users", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
             let refreshed = on_either!(&mut transaction, connection => {
@@ -164,10 +163,10 @@ impl Database {
                 return Ok(false);
             }
             on_either!(&mut transaction, connection => {
-                sqlx::query(LEAVE_ROLES).bind(user.id.0).execute(&mut **connection).await?
+                sqlx::query(DELETE_ROLES).bind(user.id.0).execute(&mut **connection).await?
                     .rows_affected()
             });
-            join_roles(&mut transaction, user).await?;
+            insert_known_roles(&mut transaction, user).await?;
             transaction.commit().await?;
             Ok(true)
         })
@@ -177,7 +176,7 @@ impl Database {
     /// Reads the names of all roles.
     pub async fn role_names(&self) -> Result<Vec<RoleName>, StorageError> {
         const SQL: &str = "SELECT name FROM roles";
-        let names: Vec<String> = attempt(CALL_DEADLINE, "read the roles", "roles", async {
+        let names: Vec<String> = run(CALL_TIMEOUT, "read the roles", "roles", async {
             on_either!(self.readers(), pool => sqlx::query_scalar(SQL).fetch_all(pool).await)
         })
         .await?;
@@ -193,7 +192,7 @@ impl Database {
 }
 
 /// Joins the user's roles, as far as the catalog has them at this moment.
-async fn join_roles(transaction: &mut Transaction, user: &User) -> Result<(), sqlx::Error> {
+async fn insert_known_roles(transaction: &mut Transaction, user: &User) -> Result<(), sqlx::Error> {
     const SQL: &str = "INSERT INTO user_roles (user_id, role_name)
         SELECT $1, name FROM roles WHERE name = $2";
     on_either!(transaction, connection => {

@@ -23,11 +23,11 @@ mod users;
 
 pub use api_keys::StoredApiKey;
 pub use audit_search::AuditOrder;
-pub use catalog::{Catalog, CatalogChange, UserRecord, Versions};
+pub use catalog::{CacheVersions, Catalog, CatalogChange, UserRecord};
 pub use database::Database;
 pub use error::StorageError;
-pub use external_users::{Addition, OutsideUser};
-pub use named_datasets::{DatasetFilter, NamedDataset};
-pub use sessions::{Ending, KnownToken, Renewal};
-pub use signing_keys::{KeyState, StoredKey};
+pub use external_users::{AddUserOutcome, ExternalUser};
+pub use named_datasets::{DatasetFilter, DatasetWithNames};
+pub use sessions::{EndedSession, RefreshTokenInfo, RenewalOutcome};
+pub use signing_keys::{KeyState, StoredSigningKey};
 pub use users::{Login, UserFilter};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::database::{CALL_DEADLINE, Database, attempt, on_either};
+use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::datasets::DatasetRow;
 use super::error::StorageError;
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
@@ -16,7 +16,7 @@ use crate::domain::name::Username;
 
 /// A dataset, and what the users are called that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedDataset {
+pub struct DatasetWithNames {
     /// The dataset.
     pub dataset: Dataset,
     /// The owner's name.
@@ -39,15 +39,15 @@ pub struct DatasetFilter {
 }
 
 #[derive(sqlx::FromRow)]
-struct NamedRow {
+struct DatasetWithNamesRow {
     #[sqlx(flatten)]
     dataset: DatasetRow,
     owner_name: Option<String>,
     reader_names: Json<BTreeMap<Username, UserId>>,
 }
 
-impl NamedRow {
-    fn into_named(self) -> Result<NamedDataset, StorageError> {
+impl DatasetWithNamesRow {
+    fn into_dataset(self) -> Result<DatasetWithNames, StorageError> {
         let dataset = self.dataset.into_dataset()?;
         let owner = self
             .owner_name
@@ -57,7 +57,7 @@ impl NamedRow {
                 table: "users",
                 what: format!("the owner of the dataset {}: {error}", dataset.id),
             })?;
-        Ok(NamedDataset {
+        Ok(DatasetWithNames {
             dataset,
             owner,
             reader_users: self.reader_names.0,
@@ -68,28 +68,29 @@ impl NamedRow {
 impl Database {
     /// Finds a dataset by id with the names of those it names, in one round trip and as of one
     /// moment.
-    pub async fn find_named_dataset(
+    pub async fn find_dataset_with_names(
         &self,
         id: DatasetId,
-    ) -> Result<Option<NamedDataset>, StorageError> {
+    ) -> Result<Option<DatasetWithNames>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_names WHERE id = $1";
-        let row: Option<NamedRow> = attempt(CALL_DEADLINE, "find a dataset", "datasets", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
+        let row: Option<DatasetWithNamesRow> =
+            run(CALL_TIMEOUT, "find a dataset", "datasets", async {
+                on_either!(self.readers(), pool => {
+                    sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
+                })
             })
-        })
-        .await?;
-        row.map(NamedRow::into_named).transpose()
+            .await?;
+        row.map(DatasetWithNamesRow::into_dataset).transpose()
     }
 
     /// Reads at most `limit` datasets that pass the filter and whose ids come after `after`, in the
     /// order of their ids.
-    pub async fn named_dataset_page(
+    pub async fn list_datasets_with_names(
         &self,
         filter: &DatasetFilter,
         after: Option<DatasetId>,
         limit: u32,
-    ) -> Result<Vec<NamedDataset>, StorageError> {
+    ) -> Result<Vec<DatasetWithNames>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_names
             WHERE id >= $1
                 AND ($2 IS NULL OR visibility = $2)
@@ -105,27 +106,29 @@ impl Database {
             return Ok(Vec::new());
         };
         let doing = "read a page of datasets";
-        let rows: Vec<NamedRow> = attempt(CALL_DEADLINE, doing, "datasets", async {
+        let rows: Vec<DatasetWithNamesRow> = run(CALL_TIMEOUT, doing, "datasets", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_as(SQL)
                     .bind(from)
                     .bind(filter.visibility.map(Visibility::as_str))
                     .bind(filter.record_status.map(RecordStatus::as_str))
                     .bind(filter.owner.as_ref().map(Username::as_str))
-                    .bind(filter.title.as_deref().map(containing))
+                    .bind(filter.title.as_deref().map(like_pattern))
                     .bind(i64::from(limit))
                     .fetch_all(pool)
                     .await
             })
         })
         .await?;
-        rows.into_iter().map(NamedRow::into_named).collect()
+        rows.into_iter()
+            .map(DatasetWithNamesRow::into_dataset)
+            .collect()
     }
 
     /// Finds a user's id by its name, disabled users too.
     pub async fn find_user_id(&self, username: &Username) -> Result<Option<UserId>, StorageError> {
         const SQL: &str = "SELECT id FROM users WHERE username = $1";
-        let id: Option<Uuid> = attempt(CALL_DEADLINE, "find a user", "users", async {
+        let id: Option<Uuid> = run(CALL_TIMEOUT, "find a user", "users", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_scalar(SQL).bind(username.as_str()).fetch_optional(pool).await
             })
@@ -136,7 +139,7 @@ impl Database {
 }
 
 /// The pattern of `LIKE` for texts with `part` in them; `!` takes the meaning from what follows it.
-fn containing(part: &str) -> String {
+fn like_pattern(part: &str) -> String {
     let mut pattern = String::from("%");
     for letter in part.chars() {
         if matches!(letter, '!' | '%' | '_') {

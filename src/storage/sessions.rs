@@ -6,16 +6,16 @@
 use uuid::Uuid;
 
 use super::audit::append;
-use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
+use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use crate::domain::audit::AuditRecord;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::secret::Secret;
-use crate::domain::session::{Fingerprint, Session};
+use crate::domain::session::{RefreshTokenDigest, Session};
 
 /// A refresh token that was given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KnownToken {
+pub struct RefreshTokenInfo {
     /// Whose session it is of.
     pub user_id: UserId,
     /// Whether it was used.
@@ -24,7 +24,7 @@ pub struct KnownToken {
 
 /// What became of a refresh token that was shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Renewal {
+pub enum RenewalOutcome {
     /// It is spent now, and the next one has taken its place.
     Renewed(Session),
     /// It had been spent before, so its session has ended.
@@ -35,14 +35,14 @@ pub enum Renewal {
         is_ended_by_this: bool,
     },
     /// Its session is over.
-    Over(Session),
+    SessionEnded(Session),
     /// Nobody knows it.
     Unknown,
 }
 
 /// What became of a session that was to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
+pub struct EndedSession {
     /// The session.
     pub session: Session,
     /// Whether it went on until now.
@@ -50,7 +50,7 @@ pub struct Ending {
 }
 
 #[derive(sqlx::FromRow)]
-struct ShownRow {
+struct RefreshTokenRow {
     id: Uuid,
     user_id: Uuid,
     generation: i64,
@@ -61,9 +61,9 @@ struct ShownRow {
     spent_at: Option<i64>,
 }
 
-impl ShownRow {
+impl RefreshTokenRow {
     fn session(&self) -> Session {
-        session_of((self.id, self.user_id, self.started_at, self.expires_at))
+        session_from_row((self.id, self.user_id, self.started_at, self.expires_at))
     }
 
     fn is_over(&self, now: i64) -> bool {
@@ -73,7 +73,7 @@ impl ShownRow {
     }
 }
 
-fn session_of((id, user_id, started_at, expires_at): (Uuid, Uuid, i64, i64)) -> Session {
+fn session_from_row((id, user_id, started_at, expires_at): (Uuid, Uuid, i64, i64)) -> Session {
     Session {
         id: SessionId(id),
         user_id: UserId(user_id),
@@ -82,7 +82,7 @@ fn session_of((id, user_id, started_at, expires_at): (Uuid, Uuid, i64, i64)) -> 
     }
 }
 
-const NEW_VERSION: &str = "UPDATE session_version SET version = version + 1";
+const BUMP_SESSION_VERSION: &str = "UPDATE session_version SET version = version + 1";
 const INSERT_TOKEN: &str = "INSERT INTO refresh_tokens (sha256, session_id) VALUES ($1, $2)";
 
 impl Database {
@@ -92,7 +92,7 @@ impl Database {
         &self,
         session: &Session,
         password_hash: &Secret<String>,
-        first: Fingerprint,
+        first: RefreshTokenDigest,
     ) -> Result<bool, StorageError> {
         // One statement looks at the hash and takes the generation: when the hash is replaced at
         // the same time, the session is either refused here or of a generation that is over.
@@ -100,7 +100,7 @@ impl Database {
             "INSERT INTO sessions (id, user_id, generation, started_at, expires_at)
             SELECT $1, id, session_generation, $2, $3 FROM users
             WHERE id = $4 AND password_hash = $5 AND NOT is_disabled";
-        attempt(CALL_DEADLINE, "start a session", "sessions", async {
+        run(CALL_TIMEOUT, "start a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
             let is_started = on_either!(&mut transaction, connection => {
                 let started = sqlx::query(INSERT)
@@ -133,13 +133,13 @@ impl Database {
             FROM sessions JOIN users ON users.id = user_id AND session_generation = generation
             WHERE sessions.id = $1 AND ended_at IS NULL";
         let row: Option<(Uuid, Uuid, i64, i64)> =
-            attempt(CALL_DEADLINE, "find a session", "sessions", async {
+            run(CALL_TIMEOUT, "find a session", "sessions", async {
                 on_either!(self.readers(), pool => {
                     sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
                 })
             })
             .await?;
-        Ok(row.map(session_of))
+        Ok(row.map(session_from_row))
     }
 
     /// Finds whose a refresh token is, spent or not.
@@ -147,19 +147,18 @@ impl Database {
     /// Ask this before anything that writes: made-up tokens must not stand in the way of writers.
     pub async fn find_refresh_token(
         &self,
-        shown: Fingerprint,
-    ) -> Result<Option<KnownToken>, StorageError> {
+        shown: RefreshTokenDigest,
+    ) -> Result<Option<RefreshTokenInfo>, StorageError> {
         const SQL: &str = "SELECT user_id, spent_at
             FROM refresh_tokens JOIN sessions ON sessions.id = session_id WHERE sha256 = $1";
         let doing = "find a refresh token";
-        let row: Option<(Uuid, Option<i64>)> =
-            attempt(CALL_DEADLINE, doing, "refresh_tokens", async {
-                on_either!(self.readers(), pool => {
-                    sqlx::query_as(SQL).bind(&shown.0[..]).fetch_optional(pool).await
-                })
+        let row: Option<(Uuid, Option<i64>)> = run(CALL_TIMEOUT, doing, "refresh_tokens", async {
+            on_either!(self.readers(), pool => {
+                sqlx::query_as(SQL).bind(&shown.0[..]).fetch_optional(pool).await
             })
-            .await?;
-        Ok(row.map(|(user_id, spent_at)| KnownToken {
+        })
+        .await?;
+        Ok(row.map(|(user_id, spent_at)| RefreshTokenInfo {
             user_id: UserId(user_id),
             is_spent: spent_at.is_some(),
         }))
@@ -173,21 +172,21 @@ impl Database {
     /// Of two that show the same token at the same time, one renews the session and the other ends it.
     pub async fn renew_session(
         &self,
-        shown: Fingerprint,
-        next: Fingerprint,
+        shown: RefreshTokenDigest,
+        next: RefreshTokenDigest,
         now: i64,
         granted: &AuditRecord,
-    ) -> Result<Renewal, StorageError> {
+    ) -> Result<RenewalOutcome, StorageError> {
         const SPEND: &str =
             "UPDATE refresh_tokens SET spent_at = $1 WHERE sha256 = $2 AND spent_at IS NULL";
-        attempt(CALL_DEADLINE, "renew a session", "sessions", async {
+        run(CALL_TIMEOUT, "renew a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
-            let Some(row) = find_shown(&mut transaction, shown).await? else {
-                return Ok(Renewal::Unknown);
+            let Some(row) = find_refresh_token_row(&mut transaction, shown).await? else {
+                return Ok(RenewalOutcome::Unknown);
             };
             let session = row.session();
             if row.spent_at.is_none() && row.is_over(now) {
-                return Ok(Renewal::Over(session));
+                return Ok(RenewalOutcome::SessionEnded(session));
             }
             // On PostgreSQL somebody else may spend it between the question and here; this
             // statement waits for them and then finds nothing to spend.
@@ -208,11 +207,11 @@ impl Database {
             });
             let renewal = if is_spent_by_this {
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
-                Renewal::Renewed(session)
+                RenewalOutcome::Renewed(session)
             } else {
                 let is_ended_by_this =
-                    !row.is_over(now) && end(&mut transaction, session.id, now).await?;
-                Renewal::Reused {
+                    !row.is_over(now) && end_by_id(&mut transaction, session.id, now).await?;
+                RenewalOutcome::Reused {
                     session,
                     is_ended_by_this,
                 }
@@ -227,18 +226,18 @@ impl Database {
     /// token.
     pub async fn end_session(
         &self,
-        shown: Fingerprint,
+        shown: RefreshTokenDigest,
         now: i64,
-    ) -> Result<Option<Ending>, StorageError> {
-        attempt(CALL_DEADLINE, "end a session", "sessions", async {
+    ) -> Result<Option<EndedSession>, StorageError> {
+        run(CALL_TIMEOUT, "end a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
-            let Some(row) = find_shown(&mut transaction, shown).await? else {
+            let Some(row) = find_refresh_token_row(&mut transaction, shown).await? else {
                 return Ok(None);
             };
             let is_ended_by_this =
-                !row.is_over(now) && end(&mut transaction, row.session().id, now).await?;
+                !row.is_over(now) && end_by_id(&mut transaction, row.session().id, now).await?;
             transaction.commit().await?;
-            Ok(Some(Ending {
+            Ok(Some(EndedSession {
                 session: row.session(),
                 is_ended_by_this,
             }))
@@ -248,7 +247,7 @@ impl Database {
 
     /// Reads the next at most `limit` sessions of a user that go on at `now` (seconds since 1970 UTC)
     /// after `after`, or the first ones, in the order of their ids.
-    pub async fn session_page(
+    pub async fn list_sessions(
         &self,
         user_id: UserId,
         now: i64,
@@ -261,7 +260,7 @@ impl Database {
             ORDER BY sessions.id LIMIT $4";
         let after = after.map_or(Uuid::nil(), |id| id.0);
         let rows: Vec<(Uuid, Uuid, i64, i64)> =
-            attempt(CALL_DEADLINE, "list sessions", "sessions", async {
+            run(CALL_TIMEOUT, "list sessions", "sessions", async {
                 on_either!(self.readers(), pool => {
                     sqlx::query_as(SQL)
                         .bind(user_id.0)
@@ -273,12 +272,12 @@ impl Database {
                 })
             })
             .await?;
-        Ok(rows.into_iter().map(session_of).collect())
+        Ok(rows.into_iter().map(session_from_row).collect())
     }
 
     /// Ends one session of a user that goes on at `now`, or all of them, together with the record of
     /// it, and says how many; the record is not written when there is none.
-    pub async fn end_sessions_of(
+    pub async fn end_user_sessions(
         &self,
         user_id: UserId,
         only: Option<SessionId>,
@@ -291,7 +290,7 @@ impl Database {
         const END_ONE: &str = "UPDATE sessions SET ended_at = $1
             WHERE user_id = $2 AND ended_at IS NULL AND expires_at > $1 AND generation =
                 (SELECT session_generation FROM users WHERE id = $2) AND id = $3";
-        attempt(CALL_DEADLINE, "end sessions", "sessions", async {
+        run(CALL_TIMEOUT, "end sessions", "sessions", async {
             let mut transaction = self.begin_writing().await?;
             let ended = on_either!(&mut transaction, connection => {
                 let ending = match only {
@@ -300,7 +299,7 @@ impl Database {
                 };
                 let ended = ending.execute(&mut **connection).await?.rows_affected();
                 if ended > 0 {
-                    sqlx::query(NEW_VERSION).execute(&mut **connection).await?;
+                    sqlx::query(BUMP_SESSION_VERSION).execute(&mut **connection).await?;
                 }
                 ended
             });
@@ -315,10 +314,10 @@ impl Database {
 
     /// Removes at most `most` sessions that have expired by `now`, with all their refresh tokens,
     /// and says how many.
-    pub async fn sweep_sessions(&self, now: i64, most: u32) -> Result<u64, StorageError> {
+    pub async fn delete_expired_sessions(&self, now: i64, most: u32) -> Result<u64, StorageError> {
         const SQL: &str = "DELETE FROM sessions WHERE id IN
             (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at, id LIMIT $2)";
-        attempt(CALL_DEADLINE, "sweep sessions", "sessions", async {
+        run(CALL_TIMEOUT, "sweep sessions", "sessions", async {
             on_either!(self.writer(), pool => {
                 sqlx::query(SQL)
                     .bind(now)
@@ -332,10 +331,10 @@ impl Database {
     }
 }
 
-async fn find_shown(
+async fn find_refresh_token_row(
     transaction: &mut Transaction,
-    shown: Fingerprint,
-) -> Result<Option<ShownRow>, sqlx::Error> {
+    shown: RefreshTokenDigest,
+) -> Result<Option<RefreshTokenRow>, sqlx::Error> {
     const SQL: &str = "SELECT sessions.id, user_id, generation, session_generation, started_at,
             expires_at, ended_at, spent_at
         FROM refresh_tokens
@@ -348,13 +347,17 @@ async fn find_shown(
 }
 
 /// Ends a session; false when it had ended before.
-async fn end(transaction: &mut Transaction, id: SessionId, now: i64) -> Result<bool, sqlx::Error> {
+async fn end_by_id(
+    transaction: &mut Transaction,
+    id: SessionId,
+    now: i64,
+) -> Result<bool, sqlx::Error> {
     const END: &str = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL";
     on_either!(transaction, connection => {
         let ended = sqlx::query(END).bind(now).bind(id.0).execute(&mut **connection).await?;
         let is_ended_by_this = ended.rows_affected() == 1;
         if is_ended_by_this {
-            sqlx::query(NEW_VERSION).execute(&mut **connection).await?;
+            sqlx::query(BUMP_SESSION_VERSION).execute(&mut **connection).await?;
         }
         Ok(is_ended_by_this)
     })

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::database::{CALL_DEADLINE, Database, attempt, on_either};
+use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
 use crate::domain::words::closed_words;
 
@@ -25,7 +25,7 @@ closed_words! {
 
 /// One signing key as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredKey {
+pub struct StoredSigningKey {
     /// The key's id: its RFC 7638 thumbprint.
     pub kid: String,
     /// Where the key is in its life.
@@ -38,18 +38,18 @@ pub struct StoredKey {
 
 impl Database {
     /// Lists all signing keys, oldest first.
-    pub async fn list_signing_keys(&self) -> Result<Vec<StoredKey>, StorageError> {
+    pub async fn list_signing_keys(&self) -> Result<Vec<StoredSigningKey>, StorageError> {
         const SQL: &str =
             "SELECT kid, state, sealed, created_at FROM signing_keys ORDER BY created_at, kid";
         let doing = "list the signing keys";
         let rows: Vec<(String, String, String, i64)> =
-            attempt(CALL_DEADLINE, doing, "signing_keys", async {
+            run(CALL_TIMEOUT, doing, "signing_keys", async {
                 on_either!(self.readers(), pool => sqlx::query_as(SQL).fetch_all(pool).await)
             })
             .await?;
         rows.into_iter()
             .map(|(kid, state, sealed, created_at)| match state.parse() {
-                Ok(state) => Ok(StoredKey {
+                Ok(state) => Ok(StoredSigningKey {
                     kid,
                     state,
                     sealed,
@@ -67,7 +67,10 @@ impl Database {
     /// already.
     ///
     /// Of replicas that start together exactly one gets true; the others then find its key.
-    pub async fn insert_first_signing_key(&self, key: &StoredKey) -> Result<bool, StorageError> {
+    pub async fn insert_first_signing_key(
+        &self,
+        key: &StoredSigningKey,
+    ) -> Result<bool, StorageError> {
         // Replicas may both see an empty table: then the index on the one current key decides.
         const SQL: &str = "INSERT INTO signing_keys (kid, state, sealed, created_at)
             SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)
@@ -79,7 +82,7 @@ impl Database {
                 reason: format!("the first key must be current, not {}", key.state),
             });
         }
-        attempt(CALL_DEADLINE, doing, "signing_keys", async {
+        run(CALL_TIMEOUT, doing, "signing_keys", async {
             on_either!(self.writer(), pool => {
                 sqlx::query(SQL)
                     .bind(key.kid.as_str())

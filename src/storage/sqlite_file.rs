@@ -22,7 +22,7 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
 
 impl SqliteFile {
     /// Remembers which file a path names now.
-    pub(super) fn opened(path: &Path) -> Result<Self> {
+    pub(super) fn new(path: &Path) -> Result<Self> {
         let device_and_inode = identity(&std::fs::metadata(path)?);
         Ok(Self {
             path: Arc::new(path.to_owned()),
@@ -31,7 +31,7 @@ impl SqliteFile {
     }
 
     /// Fails when the path names another file by now, or none.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(super) fn check_unchanged(&self) -> Result<()> {
         match std::fs::metadata(&*self.path) {
             Ok(metadata) if identity(&metadata) == self.device_and_inode => Ok(()),
             Ok(_) => Err(Error::new(
@@ -52,14 +52,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         std::fs::write(&path, "one").unwrap();
-        let file = SqliteFile::opened(&path).unwrap();
-        file.check().unwrap();
+        let file = SqliteFile::new(&path).unwrap();
+        file.check_unchanged().unwrap();
         let aside = folder.path().join("b.db");
         std::fs::rename(&path, &aside).unwrap();
-        assert!(file.check().is_err());
+        assert!(file.check_unchanged().is_err());
         std::fs::write(&path, "two").unwrap();
-        assert!(file.check().is_err());
+        assert!(file.check_unchanged().is_err());
         std::fs::rename(&aside, &path).unwrap();
-        file.check().unwrap();
+        file.check_unchanged().unwrap();
     }
 }

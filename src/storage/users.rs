@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::catalog::UserRecord;
-use super::database::{CALL_DEADLINE, Database, Transaction, attempt, on_either};
+use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
@@ -26,7 +26,7 @@ pub struct UserFilter {
 }
 
 impl UserFilter {
-    fn admits(&self, user: &User) -> bool {
+    fn matches(&self, user: &User) -> bool {
         let is_named = self.username.as_ref();
         let has_role = self.role.as_ref();
         is_named.is_none_or(|name| user.username == *name)
@@ -76,7 +76,7 @@ impl Database {
     /// Finds a user with its password hash by id, disabled ones too.
     pub async fn find_user_record(&self, id: UserId) -> Result<Option<UserRecord>, StorageError> {
         const SQL: &str = "SELECT * FROM users_with_roles WHERE id = $1";
-        let row: Option<UserRow> = attempt(CALL_DEADLINE, "find a user", "users", async {
+        let row: Option<UserRow> = run(CALL_TIMEOUT, "find a user", "users", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
             })
@@ -86,9 +86,12 @@ impl Database {
     }
 
     /// Finds what a login is checked against by user name, disabled users too.
-    pub async fn find_login(&self, username: &Username) -> Result<Option<Login>, StorageError> {
+    pub async fn find_user_by_username(
+        &self,
+        username: &Username,
+    ) -> Result<Option<Login>, StorageError> {
         const SQL: &str = "SELECT * FROM users_with_roles WHERE username = $1";
-        let row: Option<UserRow> = attempt(CALL_DEADLINE, "find a login", "users", async {
+        let row: Option<UserRow> = run(CALL_TIMEOUT, "find a login", "users", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_as(SQL).bind(username.as_str()).fetch_optional(pool).await
             })
@@ -99,7 +102,7 @@ impl Database {
 
     /// Reads the next at most `limit` users after `after`, or the first ones, in the order of their
     /// ids; disabled ones too.
-    pub async fn user_page(
+    pub async fn list_users(
         &self,
         after: Option<UserId>,
         limit: u32,
@@ -119,7 +122,7 @@ impl Database {
             (None, None) => (ALL, ""),
         };
         let after = after.map_or(Uuid::nil(), |id| id.0);
-        let rows: Vec<UserRow> = attempt(CALL_DEADLINE, "list users", "users", async {
+        let rows: Vec<UserRow> = run(CALL_TIMEOUT, "list users", "users", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_as(sql)
                     .bind(after)
@@ -134,7 +137,7 @@ impl Database {
             .into_iter()
             .map(UserRow::into_record)
             .collect::<Result<Vec<_>, _>>()?;
-        records.retain(|record| filter.admits(&record.user));
+        records.retain(|record| filter.matches(&record.user));
         Ok(records)
     }
 
@@ -142,7 +145,7 @@ impl Database {
     pub async fn has_another_admin(&self, than: UserId) -> Result<bool, StorageError> {
         const SQL: &str = "SELECT users.id FROM user_roles JOIN users ON users.id = user_id
             WHERE role_name = $1 AND users.id <> $2 AND NOT is_disabled LIMIT 1";
-        let found: Option<Uuid> = attempt(CALL_DEADLINE, "look for an admin", "users", async {
+        let found: Option<Uuid> = run(CALL_TIMEOUT, "look for an admin", "users", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_scalar(SQL)
                     .bind(ADMIN_ROLE)
@@ -158,7 +161,7 @@ impl Database {
     /// Whether there is a role of this name.
     pub async fn has_role(&self, role: &RoleName) -> Result<bool, StorageError> {
         const SQL: &str = "SELECT name FROM roles WHERE name = $1";
-        let found: Option<String> = attempt(CALL_DEADLINE, "find a role", "roles", async {
+        let found: Option<String> = run(CALL_TIMEOUT, "find a role", "roles", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_scalar(SQL).bind(role.as_str()).fetch_optional(pool).await
             })
@@ -169,14 +172,14 @@ impl Database {
 
     /// Reads the next at most `limit` roles after `after`, or the first ones, in the order of their
     /// names; on PostgreSQL that is the order of the database's own collation.
-    pub async fn role_page(
+    pub async fn list_roles(
         &self,
         after: Option<&RoleName>,
         limit: u32,
     ) -> Result<Vec<RoleName>, StorageError> {
         const SQL: &str = "SELECT name FROM roles WHERE name > $1 ORDER BY name LIMIT $2";
         let after = after.map_or("", RoleName::as_str);
-        let names: Vec<String> = attempt(CALL_DEADLINE, "list roles", "roles", async {
+        let names: Vec<String> = run(CALL_TIMEOUT, "list roles", "roles", async {
             on_either!(self.readers(), pool => {
                 sqlx::query_scalar(SQL)
                     .bind(after)
@@ -186,12 +189,12 @@ impl Database {
             })
         })
         .await?;
-        names.into_iter().map(read_role).collect()
+        names.into_iter().map(parse_role).collect()
     }
 }
 
 /// A role's name as it is stored.
-pub(super) fn read_role(name: String) -> Result<RoleName, StorageError> {
+pub(super) fn parse_role(name: String) -> Result<RoleName, StorageError> {
     RoleName::try_from(name).map_err(|error| StorageError::Corrupt {
         table: "roles",
         what: error.to_string(),
@@ -206,7 +209,7 @@ pub(super) async fn read_users(
     let rows: Vec<UserRow> = on_either!(transaction, connection => {
         sqlx::query_as(SQL).fetch_all(&mut **connection).await
     })
-    .map_err(|error| StorageError::sort(&error, "read the catalog", "users"))?;
+    .map_err(|error| StorageError::classify(&error, "read the catalog", "users"))?;
     rows.into_iter().map(UserRow::into_record).collect()
 }
 
@@ -220,8 +223,8 @@ pub(super) async fn put_user(
         ON CONFLICT (id) DO UPDATE SET username = excluded.username, issuer = excluded.issuer,
             claims = excluded.claims, is_disabled = excluded.is_disabled,
             password_hash = excluded.password_hash";
-    const LEAVE_ROLES: &str = "DELETE FROM user_roles WHERE user_id = $1";
-    const JOIN_ROLE: &str = "INSERT INTO user_roles (user_id, role_name) VALUES ($1, $2)";
+    const DELETE_ROLES: &str = "DELETE FROM user_roles WHERE user_id = $1";
+    const INSERT_ROLE: &str = "INSERT INTO user_roles (user_id, role_name) VALUES ($1, $2)";
     let user = &record.user;
     let password_hash = record
         .password_hash
@@ -237,9 +240,9 @@ pub(super) async fn put_user(
             .bind(password_hash)
             .execute(&mut **connection)
             .await?;
-        sqlx::query(LEAVE_ROLES).bind(user.id.0).execute(&mut **connection).await?;
+        sqlx::query(DELETE_ROLES).bind(user.id.0).execute(&mut **connection).await?;
         for role in &user.roles {
-            sqlx::query(JOIN_ROLE)
+            sqlx::query(INSERT_ROLE)
                 .bind(user.id.0)
                 .bind(role.as_str())
                 .execute(&mut **connection)

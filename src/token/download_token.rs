@@ -8,14 +8,14 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::decision::LONGEST_TOKEN_LIFE;
+use crate::domain::decision::MAX_TOKEN_TTL;
 use crate::domain::id::{DatasetId, RecordId, UserId};
 use crate::domain::secret::Secret;
 
-use super::error::{Flaw, Part, TokenError};
-use super::expected::{self, Common, Expected};
+use super::error::{Defect, TokenError, TokenPart};
+use super::expected::{self, CommonClaims, ExpectedClaims};
 use super::jws;
-use super::jws::{CanonicalUuid, Kind};
+use super::jws::{CanonicalUuid, TokenKind};
 use super::key_set::KeySet;
 use super::signing_key::SigningKey;
 
@@ -38,7 +38,7 @@ pub struct DownloadClaims {
     /// `iat`: seconds since 1970 UTC.
     pub issued_at: i64,
     /// `exp`: the first second in which the token is dead, since 1970 UTC; at most
-    /// [`LONGEST_TOKEN_LIFE`] after `iat`.
+    /// [`MAX_TOKEN_TTL`] after `iat`.
     pub expires_at: i64,
 }
 
@@ -59,7 +59,7 @@ struct Payload<'a> {
     scope: Cow<'a, str>,
     #[serde(
         default,
-        deserialize_with = "jws::present",
+        deserialize_with = "jws::deserialize_present",
         skip_serializing_if = "Option::is_none"
     )]
     sub: Option<CanonicalUuid>,
@@ -71,21 +71,21 @@ impl DownloadClaims {
     /// # Errors
     ///
     /// [`TokenError::WrongLifetime`] for a life of less than a second or of more than
-    /// [`LONGEST_TOKEN_LIFE`]; [`Flaw::TooLong`] if issuer and audience make the token longer than
-    /// [`super::LONGEST_TOKEN`]; [`TokenError::Sign`] if the cryptographic library fails.
+    /// [`MAX_TOKEN_TTL`]; [`Defect::TooLong`] if issuer and audience make the token longer than
+    /// [`super::MAX_TOKEN_LENGTH`]; [`TokenError::Sign`] if the cryptographic library fails.
     pub fn sign(&self, key: &SigningKey) -> Result<Secret<String>, TokenError> {
-        expected::check_lifetime(self.issued_at, self.expires_at, LONGEST_TOKEN_LIFE.into())?;
+        expected::check_lifetime(self.issued_at, self.expires_at, MAX_TOKEN_TTL.into())?;
         let payload = Payload {
             iss: Cow::Borrowed(&self.issuer),
             aud: Cow::Borrowed(&self.audience),
             iat: self.issued_at,
             exp: self.expires_at,
             jti: CanonicalUuid(self.id.0),
-            typ: Cow::Borrowed(Kind::Download.word()),
+            typ: Cow::Borrowed(TokenKind::Download.as_str()),
             scope: Cow::Owned(format!("{SCOPE_PREFIX}{}", self.dataset_id)),
             sub: self.subject.map(|user_id| CanonicalUuid(user_id.0)),
         };
-        jws::sign(Kind::Download, &payload, key)
+        jws::sign(TokenKind::Download, &payload, key)
     }
 
     /// Verifies a download token: its form, its kind, every claim, and then its signature.
@@ -93,27 +93,31 @@ impl DownloadClaims {
     /// # Errors
     ///
     /// The first reason that was found to refuse it, the cheap ones before the signature.
-    pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Self, TokenError> {
-        jws::verify(Kind::Download, token, keys, |json| {
+    pub fn verify(
+        token: &str,
+        keys: &KeySet,
+        expected: &ExpectedClaims<'_>,
+    ) -> Result<Self, TokenError> {
+        jws::verify(TokenKind::Download, token, keys, |json| {
             Self::check(json, expected)
         })
     }
 
-    fn check(json: &[u8], expected: &Expected<'_>) -> Result<Self, TokenError> {
-        let payload: Payload<'_> = jws::read_object(json, Part::Payload)?;
-        Kind::Download.check_claim(&payload.typ)?;
+    fn check(json: &[u8], expected: &ExpectedClaims<'_>) -> Result<Self, TokenError> {
+        let payload: Payload<'_> = jws::parse_object(json, TokenPart::Payload)?;
+        TokenKind::Download.check_claim(&payload.typ)?;
         let dataset_id = payload
             .scope
             .strip_prefix(SCOPE_PREFIX)
-            .and_then(CanonicalUuid::from_text)
-            .ok_or(Flaw::WrongValue.of(Part::Payload))?;
-        let common = Common {
+            .and_then(CanonicalUuid::parse)
+            .ok_or(Defect::WrongValue.in_part(TokenPart::Payload))?;
+        let common = CommonClaims {
             issuer: &payload.iss,
             audience: &payload.aud,
             issued_at: payload.iat,
             expires_at: payload.exp,
         };
-        expected.admit(common, LONGEST_TOKEN_LIFE.into())?;
+        expected.validate(common, MAX_TOKEN_TTL.into())?;
         Ok(Self {
             issuer: payload.iss.into_owned(),
             audience: payload.aud.into_owned(),

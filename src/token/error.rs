@@ -12,9 +12,9 @@ pub enum TokenError {
     #[error("the {part} {flaw}")]
     Malformed {
         /// Where the flaw is.
-        part: Part,
+        part: TokenPart,
         /// What the flaw is.
-        flaw: Flaw,
+        flaw: Defect,
     },
     /// The header names another algorithm than ES256 (RFC 8725 section 3.1).
     #[error("the token is not signed with ES256")]
@@ -24,7 +24,7 @@ pub enum TokenError {
     AlgorithmNotAccepted,
     /// An outside token is bound to a key that a bearer does not prove to hold (RFC 7800, RFC 9449).
     #[error("the token is bound to a key: a bearer token is needed")]
-    BoundToKey,
+    SenderConstrained,
     /// The token says that it is not valid yet.
     #[error("the token is not valid before {not_before} and it is {now} (seconds since 1970 UTC)")]
     NotBefore {
@@ -35,7 +35,7 @@ pub enum TokenError {
     },
     /// A key set of an outside issuer cannot be used.
     #[error("the key set cannot be used: {reason}")]
-    KeySetUnusable {
+    InvalidKeySet {
         /// What is wrong with it.
         reason: &'static str,
     },
@@ -82,7 +82,7 @@ pub enum TokenError {
     },
     /// A session token was asked for a caller that proved nothing.
     #[error("a session token needs a caller who signed in")]
-    NotSignedIn,
+    Unauthenticated,
     /// A token could not be signed.
     #[error("the token could not be signed: {reason}")]
     Sign {
@@ -97,19 +97,19 @@ pub enum TokenError {
     },
     /// A key is not a P-256 key that is whole and fits its own id.
     #[error("the signing key is unusable: {reason}")]
-    KeyUnusable {
+    InvalidSigningKey {
         /// What is wrong with it.
         reason: &'static str,
     },
     /// The same key stands twice in one key set.
     #[error("the key {kid} is in the key set twice")]
-    KeyTwice {
+    DuplicateKey {
         /// The key's id, which is public.
         kid: String,
     },
     /// A text is no sealing key.
     #[error("the sealing key must be 32 bytes in base64 or base64url: {reason}")]
-    SealingKeyText {
+    InvalidSealingKey {
         /// What is wrong with the text, without the text.
         reason: &'static str,
     },
@@ -129,7 +129,7 @@ pub enum TokenError {
 
 /// The part of a token that is flawed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum TokenPart {
     /// The token as a whole.
     Token,
     /// The first part: the JOSE header.
@@ -142,8 +142,8 @@ pub enum Part {
 
 /// What is wrong with a part of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// It is longer than [`super::LONGEST_TOKEN`].
+pub enum Defect {
+    /// It is longer than [`super::MAX_TOKEN_LENGTH`].
     TooLong,
     /// It has more or less than three parts.
     NotThreeParts,
@@ -167,7 +167,7 @@ pub enum Flaw {
     SignatureOutOfRange,
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for TokenPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token => "token",
@@ -178,7 +178,7 @@ impl fmt::Display for Part {
     }
 }
 
-impl fmt::Display for Flaw {
+impl fmt::Display for Defect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLong => "is too long",
@@ -196,9 +196,9 @@ impl fmt::Display for Flaw {
     }
 }
 
-impl Flaw {
+impl Defect {
     /// Shorthand for the error that says where this flaw is.
-    pub(super) fn of(self, part: Part) -> TokenError {
+    pub(super) fn in_part(self, part: TokenPart) -> TokenError {
         TokenError::Malformed { part, flaw: self }
     }
 }

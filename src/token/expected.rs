@@ -5,11 +5,11 @@
 use super::error::TokenError;
 
 /// How far ahead a token's `iat` may be, in seconds: replicas whose clocks differ a little.
-pub const FURTHEST_ISSUE_AHEAD: i64 = 60;
+pub const MAX_CLOCK_SKEW: i64 = 60;
 
 /// What a token must say to be accepted here and now.
 #[derive(Clone, Copy, Debug)]
-pub struct Expected<'a> {
+pub struct ExpectedClaims<'a> {
     /// The claim `iss`, compared byte for byte (RFC 7519 section 4.1.1).
     pub issuer: &'a str,
     /// The claim `aud`, compared byte for byte (RFC 7519 section 4.1.3).
@@ -20,19 +20,23 @@ pub struct Expected<'a> {
 
 /// The claims that both kinds of token have, as they stand in one token.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Common<'a> {
+pub(super) struct CommonClaims<'a> {
     pub(super) issuer: &'a str,
     pub(super) audience: &'a str,
     pub(super) issued_at: i64,
     pub(super) expires_at: i64,
 }
 
-impl Expected<'_> {
+impl ExpectedClaims<'_> {
     /// Holds the claims that both kinds have against what is expected.
     ///
     /// `exp` is the first second in which the token is dead (RFC 7519 section 4.1.4); there is no
     /// leeway, because the clock that issued it is the clock that checks it.
-    pub(super) fn admit(&self, claims: Common<'_>, longest_life: i64) -> Result<(), TokenError> {
+    pub(super) fn validate(
+        &self,
+        claims: CommonClaims<'_>,
+        longest_life: i64,
+    ) -> Result<(), TokenError> {
         if claims.issuer != self.issuer {
             return Err(TokenError::WrongIssuer);
         }
@@ -40,7 +44,7 @@ impl Expected<'_> {
             return Err(TokenError::WrongAudience);
         }
         check_lifetime(claims.issued_at, claims.expires_at, longest_life)?;
-        if claims.issued_at > self.now.saturating_add(FURTHEST_ISSUE_AHEAD) {
+        if claims.issued_at > self.now.saturating_add(MAX_CLOCK_SKEW) {
             return Err(TokenError::NotYetValid {
                 issued_at: claims.issued_at,
                 now: self.now,

@@ -2,8 +2,8 @@
 //!
 //! They are JWTs of many makers (RFC 7519, RFC 9068, `OpenID` Connect Core section 2), so members
 //! that are not known are left alone; whatever chooses the key or the rules is refused. Verifying goes
-//! in two steps, because the key set may have to be fetched in between: [`OutsideToken::read`] holds
-//! form and claims against what is expected, [`OutsideToken::verify`] the signature. Claims leave
+//! in two steps, because the key set may have to be fetched in between: [`ExternalToken::read`] holds
+//! form and claims against what is expected, [`ExternalToken::verify`] the signature. Claims leave
 //! only after the second. This module refuses to know where keys come from and who the subject is here.
 
 use serde::Deserialize;
@@ -11,30 +11,30 @@ use serde_json::{Map, Value};
 
 use crate::domain::issuer::Algorithm;
 
-use super::error::{Flaw, Part, TokenError};
-use super::external_keys::OutsideKeys;
+use super::error::{Defect, TokenError, TokenPart};
+use super::external_keys::ExternalKeySet;
 use super::jws;
-use super::jws::Parts;
-use super::strict_json::Members;
+use super::jws::EncodedParts;
+use super::strict_json::StrictObject;
 
 /// The longest token of an outside issuer that is looked at, in bytes: some carry hundreds of groups.
-pub const LONGEST_OUTSIDE_TOKEN: usize = 16 * 1024;
+pub const MAX_EXTERNAL_TOKEN_LENGTH: usize = 16 * 1024;
 
 /// How far the clock of an outside issuer may be from ours, in seconds: `exp` counts so much later,
 /// `nbf` and `iat` so much earlier (RFC 7519 section 4.1.4).
-pub const OUTSIDE_LEEWAY: i64 = 30;
+pub const EXTERNAL_TOKEN_LEEWAY: i64 = 30;
 
 /// The longest `sub`, in bytes (`OpenID` Connect Core section 2 allows 255).
-const LONGEST_SUBJECT: usize = 255;
+const MAX_SUBJECT_LENGTH: usize = 255;
 
 /// Ways to choose the key or the rules (RFC 7515 section 4.1, RFC 7797, RFC 7516): never followed.
-const REFUSED_HEADERS: [&str; 9] = [
+const FORBIDDEN_HEADERS: [&str; 9] = [
     "jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc", "cty",
 ];
 
 /// What an outside token must say to be accepted here and now.
 #[derive(Clone, Copy, Debug)]
-pub struct OutsideExpected<'a> {
+pub struct ExpectedExternalClaims<'a> {
     /// The claim `iss`, compared byte for byte.
     pub issuer: &'a str,
     /// What the claim `aud` must be or hold, compared byte for byte.
@@ -47,7 +47,7 @@ pub struct OutsideExpected<'a> {
 
 /// What a verified outside token says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct OutsideClaims {
+pub struct ExternalClaims {
     /// `sub`: whom the issuer means, for good and among its own.
     pub subject: String,
     /// `iat`: seconds since 1970 UTC.
@@ -59,41 +59,44 @@ pub struct OutsideClaims {
 }
 
 /// An outside token whose form and claims are as expected, and whose signature was not looked at.
-pub struct OutsideToken<'t> {
+pub struct ExternalToken<'t> {
     signed: &'t str,
     signature: Vec<u8>,
     algorithm: Algorithm,
     kid: String,
-    claims: OutsideClaims,
+    claims: ExternalClaims,
 }
 
 /// The issuer that a token names, unverified: good for choosing how to verify it, and nothing else.
-pub fn issuer_said(token: &str) -> Option<String> {
+pub fn unverified_issuer(token: &str) -> Option<String> {
     #[derive(Deserialize)]
-    struct Said {
+    struct UnverifiedClaims {
         iss: String,
     }
-    let parts = Parts::of(token, LONGEST_OUTSIDE_TOKEN).ok()?;
-    let payload = jws::decode(parts.payload, Part::Payload).ok()?;
-    serde_json::from_slice::<Said>(&payload)
+    let parts = EncodedParts::split(token, MAX_EXTERNAL_TOKEN_LENGTH).ok()?;
+    let payload = jws::decode(parts.payload, TokenPart::Payload).ok()?;
+    serde_json::from_slice::<UnverifiedClaims>(&payload)
         .ok()
         .map(|said| said.iss)
 }
 
-impl<'t> OutsideToken<'t> {
+impl<'t> ExternalToken<'t> {
     /// Reads a token and holds everything but its signature against what is expected.
     ///
     /// # Errors
     ///
     /// The first reason that was found to refuse it.
-    pub fn read(token: &'t str, expected: &OutsideExpected<'_>) -> Result<Self, TokenError> {
-        let parts = Parts::of(token, LONGEST_OUTSIDE_TOKEN)?;
-        let header = jws::decode(parts.header, Part::Header)?;
-        let header: Members = jws::read_object(&header, Part::Header)?;
+    pub fn parse(
+        token: &'t str,
+        expected: &ExpectedExternalClaims<'_>,
+    ) -> Result<Self, TokenError> {
+        let parts = EncodedParts::split(token, MAX_EXTERNAL_TOKEN_LENGTH)?;
+        let header = jws::decode(parts.header, TokenPart::Header)?;
+        let header: StrictObject = jws::parse_object(&header, TokenPart::Header)?;
         let (algorithm, kid) = check_header(&header, expected.algorithms)?;
-        let signature = jws::decode(parts.signature, Part::Signature)?;
-        let payload = jws::decode(parts.payload, Part::Payload)?;
-        let payload: Members = jws::read_object(&payload, Part::Payload)?;
+        let signature = jws::decode(parts.signature, TokenPart::Signature)?;
+        let payload = jws::decode(parts.payload, TokenPart::Payload)?;
+        let payload: StrictObject = jws::parse_object(&payload, TokenPart::Payload)?;
         Ok(Self {
             signed: parts.signed,
             signature,
@@ -114,7 +117,7 @@ impl<'t> OutsideToken<'t> {
     ///
     /// [`TokenError::UnknownKey`] if the key set has no such key for the token's algorithm,
     /// [`TokenError::BadSignature`] if the signature is not of that key.
-    pub fn verify(&self, keys: &OutsideKeys) -> Result<OutsideClaims, TokenError> {
+    pub fn verify(&self, keys: &ExternalKeySet) -> Result<ExternalClaims, TokenError> {
         keys.verify(
             &self.kid,
             self.algorithm,
@@ -126,66 +129,72 @@ impl<'t> OutsideToken<'t> {
 }
 
 fn check_header(
-    header: &Members,
+    header: &StrictObject,
     accepted: &[Algorithm],
 ) -> Result<(Algorithm, String), TokenError> {
     let algorithm = header
-        .text("alg", Part::Header)?
+        .required_str("alg", TokenPart::Header)?
         .parse()
         .ok()
         .filter(|algorithm| accepted.contains(algorithm))
         .ok_or(TokenError::AlgorithmNotAccepted)?;
-    if REFUSED_HEADERS
+    if FORBIDDEN_HEADERS
         .iter()
         .any(|name| header.0.contains_key(*name))
     {
-        return Err(Flaw::UnknownMember.of(Part::Header));
+        return Err(Defect::UnknownMember.in_part(TokenPart::Header));
     }
     // Other kinds of JWT, a logout token or our own download token for instance, say so (RFC 8725
     // section 3.11); media types are compared in any case, with and without their prefix.
     if header.0.contains_key("typ") {
-        let typ = header.text("typ", Part::Header)?.to_ascii_lowercase();
+        let typ = header
+            .required_str("typ", TokenPart::Header)?
+            .to_ascii_lowercase();
         let typ = typ.strip_prefix("application/").unwrap_or(&typ);
         if !matches!(typ, "jwt" | "at+jwt") {
             return Err(TokenError::WrongKind { expected: "bearer" });
         }
     }
-    let kid = header.text("kid", Part::Header)?.to_owned();
+    let kid = header.required_str("kid", TokenPart::Header)?.to_owned();
     Ok((algorithm, kid))
 }
 
 fn check_claims(
-    payload: Members,
-    expected: &OutsideExpected<'_>,
-) -> Result<OutsideClaims, TokenError> {
-    let missing = || Flaw::MissingMember.of(Part::Payload);
-    if payload.text("iss", Part::Payload)? != expected.issuer {
+    payload: StrictObject,
+    expected: &ExpectedExternalClaims<'_>,
+) -> Result<ExternalClaims, TokenError> {
+    let missing = || Defect::MissingMember.in_part(TokenPart::Payload);
+    if payload.required_str("iss", TokenPart::Payload)? != expected.issuer {
         return Err(TokenError::WrongIssuer);
     }
     check_audience(payload.0.get("aud"), expected.audience)?;
-    let subject = payload.text("sub", Part::Payload)?.to_owned();
-    if subject.is_empty() || subject.len() > LONGEST_SUBJECT || subject.contains('\0') {
-        return Err(Flaw::WrongValue.of(Part::Payload));
+    let subject = payload.required_str("sub", TokenPart::Payload)?.to_owned();
+    if subject.is_empty() || subject.len() > MAX_SUBJECT_LENGTH || subject.contains('\0') {
+        return Err(Defect::WrongValue.in_part(TokenPart::Payload));
     }
-    let issued_at = payload.whole("iat", Part::Payload)?.ok_or_else(missing)?;
-    let expires_at = payload.whole("exp", Part::Payload)?.ok_or_else(missing)?;
-    let not_before = payload.whole("nbf", Part::Payload)?;
+    let issued_at = payload
+        .optional_i64("iat", TokenPart::Payload)?
+        .ok_or_else(missing)?;
+    let expires_at = payload
+        .optional_i64("exp", TokenPart::Payload)?
+        .ok_or_else(missing)?;
+    let not_before = payload.optional_i64("nbf", TokenPart::Payload)?;
     super::expected::check_lifetime(issued_at, expires_at, i64::MAX)?;
     let now = expected.now;
-    let soon = now.saturating_add(OUTSIDE_LEEWAY);
+    let soon = now.saturating_add(EXTERNAL_TOKEN_LEEWAY);
     if issued_at > soon {
         return Err(TokenError::NotYetValid { issued_at, now });
     }
     if let Some(not_before) = not_before.filter(|not_before| *not_before > soon) {
         return Err(TokenError::NotBefore { not_before, now });
     }
-    if expires_at.saturating_add(OUTSIDE_LEEWAY) <= now {
+    if expires_at.saturating_add(EXTERNAL_TOKEN_LEEWAY) <= now {
         return Err(TokenError::Expired { expires_at, now });
     }
     if payload.0.contains_key("cnf") {
-        return Err(TokenError::BoundToKey);
+        return Err(TokenError::SenderConstrained);
     }
-    Ok(OutsideClaims {
+    Ok(ExternalClaims {
         subject,
         issued_at,
         expires_at,
@@ -195,9 +204,9 @@ fn check_claims(
 
 /// `aud` is one text or a list of them (RFC 7519 section 4.1.3).
 fn check_audience(audience: Option<&Value>, expected: &str) -> Result<(), TokenError> {
-    let wrong_type = || Flaw::WrongType.of(Part::Payload);
+    let wrong_type = || Defect::WrongType.in_part(TokenPart::Payload);
     let is_ours = match audience {
-        None => return Err(Flaw::MissingMember.of(Part::Payload)),
+        None => return Err(Defect::MissingMember.in_part(TokenPart::Payload)),
         Some(Value::String(audience)) => audience == expected,
         Some(Value::Array(audiences)) => {
             let audiences: Option<Vec<&str>> = audiences.iter().map(Value::as_str).collect();

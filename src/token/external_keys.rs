@@ -13,28 +13,28 @@ use serde_json::{Map, Value};
 
 use crate::domain::issuer::Algorithm;
 
-use super::error::{Flaw, Part, TokenError};
+use super::error::{Defect, TokenError, TokenPart};
 use super::jws;
 
 /// The most keys of an outside issuer's key set.
-pub const MOST_OUTSIDE_KEYS: usize = 64;
+pub const MAX_EXTERNAL_KEYS: usize = 64;
 
 /// The longest text of an RSA modulus in base64url: 8192 bits. Larger ones verify too slowly.
-const LONGEST_MODULUS: usize = 1366;
+const MAX_MODULUS_LENGTH: usize = 1366;
 
 /// The keys of an outside issuer, each for one algorithm.
-pub struct OutsideKeys {
-    number: usize,
-    verifying: Vec<OutsideKey>,
+pub struct ExternalKeySet {
+    usable_keys: usize,
+    keys: Vec<ExternalKey>,
 }
 
-struct OutsideKey {
+struct ExternalKey {
     kid: String,
     algorithm: Algorithm,
     verifier: Box<dyn JwsVerifier>,
 }
 
-impl OutsideKeys {
+impl ExternalKeySet {
     /// Reads a JWK Set (RFC 7517 section 5) for these algorithms.
     ///
     /// Keys without an id, keys for encryption, symmetric keys, private keys (everybody has them
@@ -43,62 +43,62 @@ impl OutsideKeys {
     ///
     /// # Errors
     ///
-    /// [`TokenError::KeySetUnusable`] if it is no key set, has more than [`MOST_OUTSIDE_KEYS`], or no
+    /// [`TokenError::InvalidKeySet`] if it is no key set, has more than [`MAX_EXTERNAL_KEYS`], or no
     /// key that could verify anything.
-    pub fn read(json: &[u8], algorithms: &[Algorithm]) -> Result<Self, TokenError> {
-        let unusable = |reason| TokenError::KeySetUnusable { reason };
+    pub fn parse(json: &[u8], algorithms: &[Algorithm]) -> Result<Self, TokenError> {
+        let unusable = |reason| TokenError::InvalidKeySet { reason };
         let set: Value = serde_json::from_slice(json).map_err(|_| unusable("it is not JSON"))?;
         let Some(Value::Array(keys)) = set.get("keys") else {
             return Err(unusable("it has no list of keys"));
         };
-        if keys.len() > MOST_OUTSIDE_KEYS {
+        if keys.len() > MAX_EXTERNAL_KEYS {
             return Err(unusable("it has too many keys"));
         }
         let mut set = Self {
-            number: 0,
-            verifying: Vec::new(),
+            usable_keys: 0,
+            keys: Vec::new(),
         };
         for key in keys.iter().filter_map(Value::as_object) {
             set.add(key, algorithms);
         }
-        if set.verifying.is_empty() {
+        if set.keys.is_empty() {
             return Err(unusable("it has no key for an algorithm that is accepted"));
         }
         Ok(set)
     }
 
     /// How many of its keys verify anything.
-    pub fn number(&self) -> usize {
-        self.number
+    pub fn usable_keys(&self) -> usize {
+        self.usable_keys
     }
 
     /// Whether there is a key of this id.
-    pub fn has(&self, kid: &str) -> bool {
-        self.verifying.iter().any(|key| key.kid == kid)
+    pub fn contains(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid == kid)
     }
 
     fn add(&mut self, key: &Map<String, Value>, algorithms: &[Algorithm]) {
         let text = |name: &str| key.get(name).and_then(Value::as_str);
         let Some(kid) = text("kid") else { return };
         let is_private = key.contains_key("d");
-        let is_huge = text("n").is_some_and(|modulus| modulus.len() > LONGEST_MODULUS);
+        let is_huge = text("n").is_some_and(|modulus| modulus.len() > MAX_MODULUS_LENGTH);
         let Some(jwk) = Jwk::from_map(key.clone()).ok() else {
             return;
         };
         if is_private || is_huge {
             return;
         }
-        let before = self.verifying.len();
+        let before = self.keys.len();
         for algorithm in algorithms {
-            if let Some(verifier) = verifier_of(&jwk, *algorithm) {
-                self.verifying.push(OutsideKey {
+            if let Some(verifier) = verifier_for(&jwk, *algorithm) {
+                self.keys.push(ExternalKey {
                     kid: kid.to_owned(),
                     algorithm: *algorithm,
                     verifier,
                 });
             }
         }
-        self.number += usize::from(self.verifying.len() > before);
+        self.usable_keys += usize::from(self.keys.len() > before);
     }
 
     /// Verifies a signature with the key of this id, for this algorithm and no other.
@@ -110,20 +110,20 @@ impl OutsideKeys {
         signature: &[u8],
     ) -> Result<(), TokenError> {
         let key = self
-            .verifying
+            .keys
             .iter()
             .find(|key| key.kid == kid && key.algorithm == algorithm)
             .ok_or(TokenError::UnknownKey)?;
-        check_form(algorithm, signature)?;
+        check_signature_form(algorithm, signature)?;
         key.verifier
             .verify(message, signature)
             .map_err(|_| TokenError::BadSignature)
     }
 }
 
-impl fmt::Debug for OutsideKeys {
+impl fmt::Debug for ExternalKeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kids = self.verifying.iter().map(|key| (&key.kid, key.algorithm));
+        let kids = self.keys.iter().map(|key| (&key.kid, key.algorithm));
         f.write_str("OutsideKeys")?;
         f.debug_list().entries(kids).finish()
     }
@@ -131,7 +131,7 @@ impl fmt::Debug for OutsideKeys {
 
 /// The verifier of a key for an algorithm, if the key is one for it; `use`, `key_ops`, `alg`, the
 /// curve and a modulus of at least 2048 bits are checked by josekit.
-fn verifier_of(jwk: &Jwk, algorithm: Algorithm) -> Option<Box<dyn JwsVerifier>> {
+fn verifier_for(jwk: &Jwk, algorithm: Algorithm) -> Option<Box<dyn JwsVerifier>> {
     macro_rules! verifier {
         ($algorithm:expr) => {
             Box::new($algorithm.verifier_from_jwk(jwk).ok()?)
@@ -153,7 +153,7 @@ fn verifier_of(jwk: &Jwk, algorithm: Algorithm) -> Option<Box<dyn JwsVerifier>> 
 
 /// Refuses an ECDSA signature that is not `r` and `s` of the curve's length, neither of them zero
 /// (RFC 7518 section 3.4); the library is not to be asked about those.
-fn check_form(algorithm: Algorithm, signature: &[u8]) -> Result<(), TokenError> {
+fn check_signature_form(algorithm: Algorithm, signature: &[u8]) -> Result<(), TokenError> {
     let length = match algorithm {
         Algorithm::Es256 => return jws::check_signature_form(signature),
         Algorithm::Es384 => 96,
@@ -167,12 +167,12 @@ fn check_form(algorithm: Algorithm, signature: &[u8]) -> Result<(), TokenError> 
         | Algorithm::EdDsa => return Ok(()),
     };
     if signature.len() != length {
-        return Err(Flaw::WrongSignatureLength.of(Part::Signature));
+        return Err(Defect::WrongSignatureLength.in_part(TokenPart::Signature));
     }
     let (r, s) = signature.split_at(length / 2);
     if [r, s].iter().all(|half| half.iter().any(|byte| *byte != 0)) {
         Ok(())
     } else {
-        Err(Flaw::SignatureOutOfRange.of(Part::Signature))
+        Err(Defect::SignatureOutOfRange.in_part(TokenPart::Signature))
     }
 }

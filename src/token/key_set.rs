@@ -31,7 +31,7 @@ pub(super) struct VerifyingKey {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct KeySetBody<'a> {
     keys: &'a [PublicKey],
 }
 
@@ -40,19 +40,19 @@ impl KeySet {
     ///
     /// # Errors
     ///
-    /// [`TokenError::KeyTwice`] if one key is there twice, [`TokenError::KeyUnusable`] if a key is
+    /// [`TokenError::DuplicateKey`] if one key is there twice, [`TokenError::InvalidSigningKey`] if a key is
     /// no point of P-256.
-    pub fn publish(public_keys: &[PublicKey]) -> Result<Self, TokenError> {
-        let unusable = |reason| TokenError::KeyUnusable { reason };
-        let body = serde_json::to_vec(&Body { keys: public_keys })
+    pub fn new(public_keys: &[PublicKey]) -> Result<Self, TokenError> {
+        let unusable = |reason| TokenError::InvalidSigningKey { reason };
+        let body = serde_json::to_vec(&KeySetBody { keys: public_keys })
             .map_err(|_| unusable("it cannot be written as JSON"))?;
         let mut keys: Vec<VerifyingKey> = Vec::with_capacity(public_keys.len());
         for public_key in public_keys {
             let kid = public_key.kid().to_owned();
             if keys.iter().any(|key| key.kid == kid) {
-                return Err(TokenError::KeyTwice { kid });
+                return Err(TokenError::DuplicateKey { kid });
             }
-            let verifier = verifier_of(public_key)?;
+            let verifier = verifier_for(public_key)?;
             keys.push(VerifyingKey { kid, verifier });
         }
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&body)));
@@ -96,11 +96,11 @@ impl fmt::Debug for KeySet {
     }
 }
 
-fn verifier_of(public_key: &PublicKey) -> Result<EcdsaJwsVerifier, TokenError> {
-    let unusable = |_| TokenError::KeyUnusable {
+fn verifier_for(public_key: &PublicKey) -> Result<EcdsaJwsVerifier, TokenError> {
+    let unusable = |_| TokenError::InvalidSigningKey {
         reason: "it is not a point of P-256",
     };
-    let json = serde_json::to_vec(public_key).map_err(|_| TokenError::KeyUnusable {
+    let json = serde_json::to_vec(public_key).map_err(|_| TokenError::InvalidSigningKey {
         reason: "it cannot be written as JSON",
     })?;
     let jwk = Jwk::from_bytes(json).map_err(unusable)?;
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn the_key_set_has_public_members_only() {
         let public_keys = three_keys();
-        let set = KeySet::publish(&public_keys).unwrap();
+        let set = KeySet::new(&public_keys).unwrap();
         let body: serde_json::Value = serde_json::from_slice(&set.body()).unwrap();
         assert_eq!(body.as_object().unwrap().len(), 1);
         let published = body["keys"].as_array().unwrap();
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn the_entity_tag_is_strong_and_follows_the_body() {
         let public_keys = three_keys();
-        let tag_of = |keys: &[PublicKey]| KeySet::publish(keys).unwrap().etag().to_owned();
+        let tag_of = |keys: &[PublicKey]| KeySet::new(keys).unwrap().etag().to_owned();
         let tag = tag_of(&public_keys);
         assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() == 45);
         assert_eq!(tag, tag_of(&public_keys));
@@ -161,21 +161,22 @@ mod tests {
     fn a_key_twice_is_refused() {
         let key = SigningKey::generate().unwrap().public_key().clone();
         let kid = key.kid().to_owned();
-        let refusal = KeySet::publish(&[key.clone(), key]).unwrap_err();
-        assert_eq!(refusal, TokenError::KeyTwice { kid });
+        let refusal = KeySet::new(&[key.clone(), key]).unwrap_err();
+        assert_eq!(refusal, TokenError::DuplicateKey { kid });
     }
 
     #[test]
     fn a_point_off_the_curve_is_refused() {
         let coordinate = || URL_SAFE_NO_PAD.encode([1; 32]);
-        let refusal = KeySet::publish(&[PublicKey::at(coordinate(), coordinate())]).unwrap_err();
-        assert!(matches!(refusal, TokenError::KeyUnusable { .. }));
+        let refusal =
+            KeySet::new(&[PublicKey::from_coordinates(coordinate(), coordinate())]).unwrap_err();
+        assert!(matches!(refusal, TokenError::InvalidSigningKey { .. }));
     }
 
     #[test]
     fn the_signature_of_rfc_7515_verifies_and_its_neighbour_does_not() {
         // RFC 7515 appendix A.3.
-        let key = PublicKey::at(
+        let key = PublicKey::from_coordinates(
             String::from("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"),
             String::from("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"),
         );
@@ -188,7 +189,7 @@ mod tests {
                  pmWQxfKTUJqPP3-Kg6NU1Q",
             )
             .unwrap();
-        let set = KeySet::publish(std::slice::from_ref(&key)).unwrap();
+        let set = KeySet::new(std::slice::from_ref(&key)).unwrap();
         let verifying = set.key(key.kid()).unwrap();
         assert_eq!(verifying.verify(message.as_bytes(), &signature), Ok(()));
         let other = message.replace("NiJ9", "NiJ8");
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn an_empty_key_set_is_published_and_knows_no_key() {
-        let set = KeySet::publish(&[]).unwrap();
+        let set = KeySet::new(&[]).unwrap();
         assert_eq!(set.body(), Bytes::from_static(b"{\"keys\":[]}"));
         assert!(set.key("").is_none());
     }

@@ -5,7 +5,7 @@
 //! [`SessionClaims`] are what tokens say. It refuses to know who may have a token, which key signs
 //! today, and where keys are kept.
 //!
-//! An [`OutsideToken`] is verified with the [`OutsideKeys`] of its issuer, in ways of its own: outside
+//! An [`ExternalToken`] is verified with the [`ExternalKeySet`] of its issuer, in ways of its own: outside
 //! issuers keep to the standards, not to this server's own form.
 //!
 //! A token is refused for the cheapest reason that can be found: form, kind and claims come
@@ -27,14 +27,14 @@ mod signing_key;
 mod strict_json;
 
 pub use download_token::DownloadClaims;
-pub use error::{Flaw, Part, TokenError};
-pub use expected::{Expected, FURTHEST_ISSUE_AHEAD};
+pub use error::{Defect, TokenError, TokenPart};
+pub use expected::{ExpectedClaims, MAX_CLOCK_SKEW};
 pub use external::{
-    LONGEST_OUTSIDE_TOKEN, OUTSIDE_LEEWAY, OutsideClaims, OutsideExpected, OutsideToken,
-    issuer_said,
+    EXTERNAL_TOKEN_LEEWAY, ExpectedExternalClaims, ExternalClaims, ExternalToken,
+    MAX_EXTERNAL_TOKEN_LENGTH, unverified_issuer,
 };
-pub use external_keys::{MOST_OUTSIDE_KEYS, OutsideKeys};
-pub use jws::LONGEST_TOKEN;
+pub use external_keys::{ExternalKeySet, MAX_EXTERNAL_KEYS};
+pub use jws::MAX_TOKEN_LENGTH;
 pub use key_set::KeySet;
 pub use sealed::SealingKey;
 pub use session_token::SessionClaims;

@@ -14,7 +14,7 @@ use super::error::TokenError;
 use crate::domain::secret::Secret;
 
 /// The longest text that is looked at as a sealing key, in bytes; 44 are enough.
-const LONGEST_KEY_TEXT: usize = 256;
+const MAX_KEY_TEXT_LENGTH: usize = 256;
 
 /// What every sealed text begins with: the header `{"alg":"dir","enc":"A256GCM"}` in base64url,
 /// and an empty encrypted key (RFC 7516 section 7.1, RFC 7518 section 4.5).
@@ -37,7 +37,7 @@ pub struct SealingKey(Secret<[u8; 32]>);
 impl SealingKey {
     /// Makes a new key from the operating system's randomness, by way of `rand`'s generator.
     #[must_use]
-    pub fn random() -> Self {
+    pub fn generate() -> Self {
         Self(Secret::new(rand::random()))
     }
 
@@ -45,14 +45,14 @@ impl SealingKey {
     ///
     /// # Errors
     ///
-    /// [`TokenError::SealingKeyText`], which does not quote the text.
-    pub fn from_text(text: &str) -> Result<Self, TokenError> {
-        let refused = |reason| TokenError::SealingKeyText { reason };
+    /// [`TokenError::InvalidSealingKey`], which does not quote the text.
+    pub fn parse(text: &str) -> Result<Self, TokenError> {
+        let refused = |reason| TokenError::InvalidSealingKey { reason };
         let text = text.trim();
         if text.is_empty() {
             return Err(refused("there is no text"));
         }
-        if text.len() > LONGEST_KEY_TEXT {
+        if text.len() > MAX_KEY_TEXT_LENGTH {
             return Err(refused("the text is far too long"));
         }
         let text = Zeroizing::new(text.replace('+', "-"));
@@ -68,7 +68,7 @@ impl SealingKey {
         }
     }
 
-    /// Writes the key as 43 characters of base64url, which [`SealingKey::from_text`] reads.
+    /// Writes the key as 43 characters of base64url, which [`SealingKey::parse`] reads.
     #[must_use]
     pub fn to_text(&self) -> Secret<String> {
         Secret::new(URL_SAFE_NO_PAD.encode(self.0.reveal()))
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE as PADDED_URL_SAFE};
 
-    fn unseal_refusal(sealed: &str, key: &SealingKey) -> &'static str {
+    fn unseal_error(sealed: &str, key: &SealingKey) -> &'static str {
         match key.unseal(sealed).map(|_| ()).unwrap_err() {
             TokenError::Unseal { reason } => reason,
             other => panic!("{other}"),
@@ -134,9 +134,9 @@ mod tests {
 
     #[test]
     fn a_sealing_key_is_read_back_from_its_own_text() {
-        let key = SealingKey::random();
-        assert_eq!(SealingKey::from_text(key.to_text().reveal()), Ok(key));
-        assert_ne!(SealingKey::random(), SealingKey::random());
+        let key = SealingKey::generate();
+        assert_eq!(SealingKey::parse(key.to_text().reveal()), Ok(key));
+        assert_ne!(SealingKey::generate(), SealingKey::generate());
     }
 
     #[test]
@@ -154,13 +154,13 @@ mod tests {
             PADDED_URL_SAFE.encode(&bytes),
             format!("  {}\r\n", URL_SAFE_NO_PAD.encode(&bytes)),
         ] {
-            let key = SealingKey::from_text(&text).unwrap();
+            let key = SealingKey::parse(&text).unwrap();
             assert_eq!(key.0.reveal().as_slice(), bytes, "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_sealing_key_is_refused_without_being_quoted() {
+    fn malformed_sealing_keys_are_rejected_without_being_quoted() {
         for (text, reason) in [
             (String::from(" \n"), "there is no text"),
             (
@@ -171,28 +171,28 @@ mod tests {
             (STANDARD.encode([1; 33]), "there are more than 32 bytes"),
             (STANDARD.encode([1; 300]), "the text is far too long"),
         ] {
-            let refusal = SealingKey::from_text(&text).unwrap_err();
-            assert_eq!(refusal, TokenError::SealingKeyText { reason });
+            let refusal = SealingKey::parse(&text).unwrap_err();
+            assert_eq!(refusal, TokenError::InvalidSealingKey { reason });
             assert!(text.trim().is_empty() || !refusal.to_string().contains(text.trim()));
         }
     }
 
     #[test]
     fn a_sealing_key_does_not_print() {
-        let key = SealingKey::random();
+        let key = SealingKey::generate();
         assert_eq!(format!("{key:?}"), "SealingKey([redacted])");
     }
 
     #[test]
     fn another_sealing_key_does_not_open() {
-        let sealed = SealingKey::random().seal(b"plain").unwrap();
-        let reason = unseal_refusal(&sealed, &SealingKey::random());
+        let sealed = SealingKey::generate().seal(b"plain").unwrap();
+        let reason = unseal_error(&sealed, &SealingKey::generate());
         assert!(reason.contains("another sealing key"), "{reason}");
     }
 
     #[test]
     fn sealing_twice_gives_two_texts_with_two_vectors() {
-        let key = SealingKey::random();
+        let key = SealingKey::generate();
         let vector = |sealed: &str| sealed.split('.').nth(2).unwrap().to_owned();
         let (one, other) = (key.seal(b"plain").unwrap(), key.seal(b"plain").unwrap());
         assert_ne!(vector(&one), vector(&other));
@@ -201,15 +201,15 @@ mod tests {
 
     #[test]
     fn a_tag_cut_short_is_refused_before_decryption() {
-        let key = SealingKey::random();
+        let key = SealingKey::generate();
         let sealed = key.seal(b"plain").unwrap();
         let cut = sealed.get(..sealed.len() - 4).unwrap();
-        assert!(unseal_refusal(cut, &key).contains("compact JWE"));
+        assert!(unseal_error(cut, &key).contains("compact JWE"));
     }
 
     #[test]
     fn another_header_is_refused_before_decryption() {
-        let key = SealingKey::random();
+        let key = SealingKey::generate();
         let sealed = key.seal(b"plain").unwrap();
         for header in [
             r#"{"alg":"dir","enc":"A256GCM","zip":"DEF"}"#,
@@ -219,16 +219,16 @@ mod tests {
             let (_, rest) = sealed.split_once('.').unwrap();
             let other = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header));
             assert!(
-                unseal_refusal(&other, &key).contains("compact JWE"),
+                unseal_error(&other, &key).contains("compact JWE"),
                 "{header}"
             );
         }
-        assert!(unseal_refusal("", &key).contains("compact JWE"));
+        assert!(unseal_error("", &key).contains("compact JWE"));
     }
 
     #[test]
     fn every_changed_character_of_a_sealed_text_is_noticed() {
-        let key = SealingKey::random();
+        let key = SealingKey::generate();
         let sealed = key.seal(b"plain").unwrap();
         for at in 0..sealed.len() {
             let mut changed = sealed.clone().into_bytes();

@@ -11,10 +11,10 @@ use crate::domain::caller::Authentication;
 use crate::domain::id::{RecordId, SessionId, UserId};
 use crate::domain::secret::Secret;
 
-use super::error::{Flaw, Part, TokenError};
-use super::expected::{self, Common, Expected};
+use super::error::{Defect, TokenError, TokenPart};
+use super::expected::{self, CommonClaims, ExpectedClaims};
 use super::jws;
-use super::jws::{CanonicalUuid, Kind};
+use super::jws::{CanonicalUuid, TokenKind};
 use super::key_set::KeySet;
 use super::signing_key::SigningKey;
 
@@ -62,13 +62,13 @@ impl SessionClaims {
     ///
     /// # Errors
     ///
-    /// [`TokenError::NotSignedIn`] for a caller that proved nothing; [`TokenError::WrongLifetime`]
-    /// for a life of less than a second; [`Flaw::TooLong`] if issuer and audience make the token
-    /// longer than [`super::LONGEST_TOKEN`]; [`TokenError::Sign`] if the cryptographic library
+    /// [`TokenError::Unauthenticated`] for a caller that proved nothing; [`TokenError::WrongLifetime`]
+    /// for a life of less than a second; [`Defect::TooLong`] if issuer and audience make the token
+    /// longer than [`super::MAX_TOKEN_LENGTH`]; [`TokenError::Sign`] if the cryptographic library
     /// fails.
     pub fn sign(&self, key: &SigningKey) -> Result<Secret<String>, TokenError> {
         expected::check_lifetime(self.issued_at, self.expires_at, i64::MAX)?;
-        let method = method_of(self.authentication).ok_or(TokenError::NotSignedIn)?;
+        let method = amr_method(self.authentication).ok_or(TokenError::Unauthenticated)?;
         let payload = Payload {
             iss: Cow::Borrowed(&self.issuer),
             aud: Cow::Borrowed(&self.audience),
@@ -77,10 +77,10 @@ impl SessionClaims {
             exp: self.expires_at,
             jti: CanonicalUuid(self.id.0),
             sid: CanonicalUuid(self.session_id.0),
-            typ: Cow::Borrowed(Kind::Session.word()),
+            typ: Cow::Borrowed(TokenKind::Session.as_str()),
             amr: vec![Cow::Borrowed(method)],
         };
-        jws::sign(Kind::Session, &payload, key)
+        jws::sign(TokenKind::Session, &payload, key)
     }
 
     /// Verifies a session token: its form, its kind, every claim, and then its signature.
@@ -88,27 +88,31 @@ impl SessionClaims {
     /// # Errors
     ///
     /// The first reason that was found to refuse it, the cheap ones before the signature.
-    pub fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Self, TokenError> {
-        jws::verify(Kind::Session, token, keys, |json| {
+    pub fn verify(
+        token: &str,
+        keys: &KeySet,
+        expected: &ExpectedClaims<'_>,
+    ) -> Result<Self, TokenError> {
+        jws::verify(TokenKind::Session, token, keys, |json| {
             Self::check(json, expected)
         })
     }
 
-    fn check(json: &[u8], expected: &Expected<'_>) -> Result<Self, TokenError> {
-        let payload: Payload<'_> = jws::read_object(json, Part::Payload)?;
-        Kind::Session.check_claim(&payload.typ)?;
+    fn check(json: &[u8], expected: &ExpectedClaims<'_>) -> Result<Self, TokenError> {
+        let payload: Payload<'_> = jws::parse_object(json, TokenPart::Payload)?;
+        TokenKind::Session.check_claim(&payload.typ)?;
         let authentication = match payload.amr.as_slice() {
-            [method] => authentication_by(method),
+            [method] => authentication_for(method),
             _ => None,
         }
-        .ok_or(Flaw::WrongValue.of(Part::Payload))?;
-        let common = Common {
+        .ok_or(Defect::WrongValue.in_part(TokenPart::Payload))?;
+        let common = CommonClaims {
             issuer: &payload.iss,
             audience: &payload.aud,
             issued_at: payload.iat,
             expires_at: payload.exp,
         };
-        expected.admit(common, i64::MAX)?;
+        expected.validate(common, i64::MAX)?;
         Ok(Self {
             issuer: payload.iss.into_owned(),
             audience: payload.aud.into_owned(),
@@ -123,7 +127,7 @@ impl SessionClaims {
 }
 
 /// The authentication method of RFC 8176 section 2, where a session can come from it.
-fn method_of(authentication: Authentication) -> Option<&'static str> {
+fn amr_method(authentication: Authentication) -> Option<&'static str> {
     match authentication {
         Authentication::None
         | Authentication::ApiKey
@@ -133,9 +137,9 @@ fn method_of(authentication: Authentication) -> Option<&'static str> {
     }
 }
 
-fn authentication_by(method: &str) -> Option<Authentication> {
+fn authentication_for(method: &str) -> Option<Authentication> {
     Authentication::ALL
         .iter()
         .copied()
-        .find(|authentication| method_of(*authentication) == Some(method))
+        .find(|authentication| amr_method(*authentication) == Some(method))
 }

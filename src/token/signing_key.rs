@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::error::TokenError;
-use super::jws::Kind;
+use super::jws::TokenKind;
 use super::sealed::SealingKey;
 
 /// A private ES256 key that is ready to sign; clones share it.
@@ -56,7 +56,7 @@ impl SigningKey {
         let failed = |error: JoseError| TokenError::KeyGeneration {
             reason: error.to_string(),
         };
-        Self::of(EcKeyPair::generate(EcCurve::P256).map_err(failed)?)
+        Self::from_key_pair(EcKeyPair::generate(EcCurve::P256).map_err(failed)?)
     }
 
     /// The key's id: its RFC 7638 thumbprint, 43 characters of base64url.
@@ -76,7 +76,7 @@ impl SigningKey {
     ///
     /// [`TokenError::Seal`] if the cryptographic library fails.
     pub fn seal(&self, sealing_key: &SealingKey) -> Result<String, TokenError> {
-        let mut jwk = WipedJwk(self.0.key_pair.to_jwk_key_pair());
+        let mut jwk = ZeroizingJwk(self.0.key_pair.to_jwk_key_pair());
         jwk.0.set_key_id(self.kid());
         jwk.0.set_algorithm("ES256");
         jwk.0.set_key_use("sig");
@@ -94,13 +94,13 @@ impl SigningKey {
     /// # Errors
     ///
     /// [`TokenError::Unseal`] if the sealing key is another one or the text is damaged,
-    /// [`TokenError::KeyUnusable`] if what it held is no whole key.
+    /// [`TokenError::InvalidSigningKey`] if what it held is no whole key.
     pub fn unseal(sealed: &str, sealing_key: &SealingKey) -> Result<Self, TokenError> {
-        let unusable = |reason| TokenError::KeyUnusable { reason };
+        let unusable = |reason| TokenError::InvalidSigningKey { reason };
         let plain = sealing_key.unseal(sealed)?;
         let jwk = Jwk::from_bytes(&*plain).map_err(|_| unusable("it is not a JWK"))?;
-        let mut jwk = WipedJwk(jwk);
-        let said = said_members(&jwk.0);
+        let mut jwk = ZeroizingJwk(jwk);
+        let said = public_members(&jwk.0);
         for coordinate in ["x", "y"] {
             jwk.0
                 .set_parameter(coordinate, None)
@@ -111,7 +111,7 @@ impl SigningKey {
         if key_pair.curve() != EcCurve::P256 {
             return Err(unusable("it is not on the curve P-256"));
         }
-        let key = Self::of(key_pair)?;
+        let key = Self::from_key_pair(key_pair)?;
         let PublicKey { x, y, kid, .. } = key.public_key();
         if said != [Some(x.clone()), Some(y.clone()), Some(kid.clone())] {
             return Err(unusable("its public half or its id is not its own"));
@@ -120,7 +120,7 @@ impl SigningKey {
     }
 
     /// Signs bytes: `r` and `s`, 64 bytes together (RFC 7518 section 3.4).
-    pub(super) fn signature_of(&self, message: &[u8]) -> Result<Vec<u8>, TokenError> {
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, TokenError> {
         self.0
             .signer
             .sign(message)
@@ -130,27 +130,27 @@ impl SigningKey {
     }
 
     /// The header of every token of `kind` that this key signs, in base64url, made once.
-    pub(super) fn encoded_header(&self, kind: Kind) -> &str {
+    pub(super) fn encoded_header(&self, kind: TokenKind) -> &str {
         match kind {
-            Kind::Download => &self.0.download_header,
-            Kind::Session => &self.0.session_header,
+            TokenKind::Download => &self.0.download_header,
+            TokenKind::Session => &self.0.session_header,
         }
     }
 
-    fn of(key_pair: EcKeyPair) -> Result<Self, TokenError> {
-        let unusable = |reason| TokenError::KeyUnusable { reason };
+    fn from_key_pair(key_pair: EcKeyPair) -> Result<Self, TokenError> {
+        let unusable = |reason| TokenError::InvalidSigningKey { reason };
         let der = Zeroizing::new(key_pair.to_der_private_key());
         let signer = ES256
             .signer_from_der(&*der)
             .map_err(|_| unusable("it cannot sign with ES256"))?;
         let jwk = key_pair.to_jwk_public_key();
-        let [Some(x), Some(y), _] = said_members(&jwk) else {
+        let [Some(x), Some(y), _] = public_members(&jwk) else {
             return Err(unusable("it has no public half"));
         };
-        let public_key = PublicKey::at(x, y);
+        let public_key = PublicKey::from_coordinates(x, y);
         Ok(Self(Arc::new(Inner {
-            download_header: Kind::Download.encoded_header(public_key.kid()),
-            session_header: Kind::Session.encoded_header(public_key.kid()),
+            download_header: TokenKind::Download.encoded_header(public_key.kid()),
+            session_header: TokenKind::Session.encoded_header(public_key.kid()),
             key_pair,
             signer,
             public_key,
@@ -171,7 +171,7 @@ impl PublicKey {
     }
 
     /// The key at the point with these coordinates, each 32 bytes in base64url.
-    pub(super) fn at(x: String, y: String) -> Self {
+    pub(super) fn from_coordinates(x: String, y: String) -> Self {
         let kid = thumbprint(&x, &y);
         Self {
             kty: "EC",
@@ -193,7 +193,7 @@ fn thumbprint(x: &str, y: &str) -> String {
 }
 
 /// What a JWK says of its public half and its id: `x`, `y` and `kid`.
-fn said_members(jwk: &Jwk) -> [Option<String>; 3] {
+fn public_members(jwk: &Jwk) -> [Option<String>; 3] {
     ["x", "y", "kid"].map(|member| {
         jwk.parameter(member)
             .and_then(Value::as_str)
@@ -202,9 +202,9 @@ fn said_members(jwk: &Jwk) -> [Option<String>; 3] {
 }
 
 /// A private JWK whose members are wiped on drop, which the library itself does not do.
-struct WipedJwk(Jwk);
+struct ZeroizingJwk(Jwk);
 
-impl Drop for WipedJwk {
+impl Drop for ZeroizingJwk {
     fn drop(&mut self) {
         let mut members: Map<String, Value> = std::mem::replace(&mut self.0, Jwk::new("EC")).into();
         for member in members.values_mut() {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     fn private_jwk(key: &SigningKey) -> Map<String, Value> {
-        let sealing_key = SealingKey::random();
+        let sealing_key = SealingKey::generate();
         let sealed = key.seal(&sealing_key).unwrap();
         serde_json::from_slice(&sealing_key.unseal(&sealed).unwrap()).unwrap()
     }
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn the_thumbprint_is_that_of_rfc_9449() {
         // The key of RFC 9449 section 4.1 and the `jkt` that section 6.1 gives for it.
-        let key = PublicKey::at(
+        let key = PublicKey::from_coordinates(
             String::from("l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs"),
             String::from("9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"),
         );
@@ -241,12 +241,12 @@ mod tests {
 
     #[test]
     fn a_sealed_key_opens_as_the_same_key() {
-        let sealing_key = SealingKey::random();
+        let sealing_key = SealingKey::generate();
         let key = SigningKey::generate().unwrap();
         let opened = SigningKey::unseal(&key.seal(&sealing_key).unwrap(), &sealing_key).unwrap();
         assert_eq!(opened.public_key(), key.public_key());
         assert_eq!(opened.kid(), key.kid());
-        let kinds = [Kind::Download, Kind::Session];
+        let kinds = [TokenKind::Download, TokenKind::Session];
         assert!(
             kinds.map(|kind| opened.encoded_header(kind) == key.encoded_header(kind)) == [true; 2]
         );
@@ -257,15 +257,15 @@ mod tests {
     fn the_wrong_sealing_key_is_refused() {
         let sealed = SigningKey::generate()
             .unwrap()
-            .seal(&SealingKey::random())
+            .seal(&SealingKey::generate())
             .unwrap();
-        let refusal = SigningKey::unseal(&sealed, &SealingKey::random()).unwrap_err();
+        let refusal = SigningKey::unseal(&sealed, &SealingKey::generate()).unwrap_err();
         assert!(matches!(refusal, TokenError::Unseal { .. }), "{refusal}");
     }
 
     #[test]
-    fn a_sealed_key_shows_nothing_of_the_key() {
-        let sealing_key = SealingKey::random();
+    fn a_sealed_key_reveals_nothing_of_the_key() {
+        let sealing_key = SealingKey::generate();
         let key = SigningKey::generate().unwrap();
         let sealed = key.seal(&sealing_key).unwrap();
         let jwk = private_jwk(&key);
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_key_with_another_keys_public_half_or_id_is_refused() {
-        let sealing_key = SealingKey::random();
+        let sealing_key = SealingKey::generate();
         let (key, other) = (
             private_jwk(&SigningKey::generate().unwrap()),
             private_jwk(&SigningKey::generate().unwrap()),
@@ -303,7 +303,7 @@ mod tests {
             let sealed = seal_jwk(&serde_json::to_string(&mixed).unwrap(), &sealing_key);
             assert_eq!(
                 SigningKey::unseal(&sealed, &sealing_key).unwrap_err(),
-                TokenError::KeyUnusable {
+                TokenError::InvalidSigningKey {
                     reason: "its public half or its id is not its own"
                 },
                 "{member}"
@@ -312,8 +312,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_private_p256_key_is_refused() {
-        let sealing_key = SealingKey::random();
+    fn keys_other_than_private_p256_keys_are_rejected() {
+        let sealing_key = SealingKey::generate();
         let p384 = EcKeyPair::generate(EcCurve::P384).unwrap();
         let symmetric = String::from(r#"{"kty":"oct","k":"AAAA"}"#);
         let public_only =
@@ -329,7 +329,7 @@ mod tests {
         ] {
             let sealed = seal_jwk(&text, &sealing_key);
             let refusal = SigningKey::unseal(&sealed, &sealing_key).unwrap_err();
-            assert_eq!(refusal, TokenError::KeyUnusable { reason });
+            assert_eq!(refusal, TokenError::InvalidSigningKey { reason });
         }
     }
 

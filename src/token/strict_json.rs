@@ -9,43 +9,50 @@ use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 
-use super::error::{Flaw, Part, TokenError};
+use super::error::{Defect, TokenError, TokenPart};
 
 /// The members of one JSON object.
-pub(super) struct Members(pub(super) Map<String, Value>);
+pub(super) struct StrictObject(pub(super) Map<String, Value>);
 
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for StrictObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match deserializer.deserialize_any(Strict)? {
+        match deserializer.deserialize_any(StrictValue)? {
             Value::Object(members) => Ok(Self(members)),
             _ => Err(de::Error::custom("not an object")),
         }
     }
 }
 
-impl Members {
+impl StrictObject {
     /// A member that must be there and be text.
-    pub(super) fn text(&self, name: &str, part: Part) -> Result<&str, TokenError> {
+    pub(super) fn required_str(&self, name: &str, part: TokenPart) -> Result<&str, TokenError> {
         match self.0.get(name) {
             Some(Value::String(text)) => Ok(text),
-            Some(_) => Err(Flaw::WrongType.of(part)),
-            None => Err(Flaw::MissingMember.of(part)),
+            Some(_) => Err(Defect::WrongType.in_part(part)),
+            None => Err(Defect::MissingMember.in_part(part)),
         }
     }
 
     /// A member that, where it stands, must be a whole number.
-    pub(super) fn whole(&self, name: &str, part: Part) -> Result<Option<i64>, TokenError> {
+    pub(super) fn optional_i64(
+        &self,
+        name: &str,
+        part: TokenPart,
+    ) -> Result<Option<i64>, TokenError> {
         match self.0.get(name) {
-            Some(value) => value.as_i64().map(Some).ok_or(Flaw::WrongType.of(part)),
+            Some(value) => value
+                .as_i64()
+                .map(Some)
+                .ok_or(Defect::WrongType.in_part(part)),
             None => Ok(None),
         }
     }
 }
 
 /// Reads any JSON value, refusing objects with a name twice.
-struct Strict;
+struct StrictValue;
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for StrictValue {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -53,7 +60,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for StrictValue {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,7 +97,7 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = elements.next_element_seed(Strict)? {
+        while let Some(value) = elements.next_element_seed(StrictValue)? {
             values.push(value);
         }
         Ok(values.into())
@@ -99,7 +106,7 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut members = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
-            let value = entries.next_value_seed(Strict)?;
+            let value = entries.next_value_seed(StrictValue)?;
             if members.insert(name, value).is_some() {
                 return Err(de::Error::custom("duplicate field"));
             }

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::admin_users::{Desk, USERS};
+use crate::admin_users::{AdminClient, USERS};
 use crate::audit::records;
-use crate::support::server::{Answer, PASSWORD, RESTRICTED, Server, UNKNOWN};
+use crate::support::server::{PASSWORD, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION};
 
 async fn api_key(server: &Server, session: &str) -> (String, String) {
     let request = server.post("/auth/api-keys").bearer_auth(session);
-    let made = Answer::of(request.json(&json!({"name": "script"})))
+    let made = TestResponse::send(request.json(&json!({"name": "script"})))
         .await
         .json();
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
@@ -16,11 +16,11 @@ async fn api_key(server: &Server, session: &str) -> (String, String) {
 }
 
 /// How minting with a session and with a key, and downloading with a token, is answered.
-async fn opens(server: &Server, session: &str, key: &str, token: &str) -> [u16; 3] {
-    let by_key = server.minting(RESTRICTED).header("x-api-key", key);
+async fn access_statuses(server: &Server, session: &str, key: &str, token: &str) -> [u16; 3] {
+    let by_key = server.mint_request(RESTRICTED).header("x-api-key", key);
     [
         server.mint(RESTRICTED, Some(session)).await.status,
-        Answer::of(by_key).await.status,
+        TestResponse::send(by_key).await.status,
         server.download(RESTRICTED, token).await.status,
     ]
 }
@@ -29,46 +29,51 @@ async fn opens(server: &Server, session: &str, key: &str, token: &str) -> [u16; 
 async fn all_that_a_disabled_user_shows_stops_within_a_second() {
     let server = Server::start().await;
     let replica = server.replica().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let mo = server.session("mo").await;
     let (_, key) = api_key(&server, &mo).await;
     let token = server.mint(RESTRICTED, Some(&mo)).await.token();
-    assert_eq!(opens(&server, &mo, &key, &token).await, [200; 3]);
-    crate::eventually(async || opens(&replica, &mo, &key, &token).await == [200; 3]).await;
-    let path = ada.user("mo").await;
+    assert_eq!(access_statuses(&server, &mo, &key, &token).await, [200; 3]);
+    crate::eventually(async || access_statuses(&replica, &mo, &key, &token).await == [200; 3])
+        .await;
+    let path = ada.user_path("mo").await;
     let wish = json!({"username": "mo", "roles": ["hydrology"], "is_disabled": true});
     assert_eq!(ada.put(&path, wish.clone()).await.status, 200);
-    assert_eq!(opens(&server, &mo, &key, &token).await, [401; 3]);
-    crate::eventually(async || opens(&replica, &mo, &key, &token).await == [401; 3]).await;
+    assert_eq!(access_statuses(&server, &mo, &key, &token).await, [401; 3]);
+    crate::eventually(async || access_statuses(&replica, &mo, &key, &token).await == [401; 3])
+        .await;
     server.login("mo", PASSWORD).await.problem(401);
 
     // Enabled again, the key and the token open again, but a session that has ended stays so.
     let mut enabled = wish;
     enabled["is_disabled"] = json!(false);
     assert_eq!(ada.put(&path, enabled).await.status, 200);
-    assert_eq!(opens(&server, &mo, &key, &token).await, [401, 200, 200]);
+    assert_eq!(
+        access_statuses(&server, &mo, &key, &token).await,
+        [401, 200, 200]
+    );
 }
 
 #[tokio::test]
 async fn a_new_password_ends_the_sessions_and_only_it_signs_in() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let mo = server.session("mo").await;
-    let user = ada.user("mo").await;
+    let user = ada.user_path("mo").await;
     let path = format!("{user}/password");
     let answer = ada.put(&path, json!({"password": "battery staple"})).await;
-    assert_eq!(answer.status, 200, "{}", answer.told());
+    assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.json(), json!({}));
     server.mint(RESTRICTED, Some(&mo)).await.problem(401);
     server.login("mo", PASSWORD).await.problem(401);
     assert_eq!(server.login("mo", "battery staple").await.status, 200);
 
     let short = ada.put(&path, json!({"password": "short"})).await;
-    assert_eq!(short.field(422), "password");
+    assert_eq!(short.problem_field(422), "password");
     ada.put(&path, json!({"pasword": "battery staple"}))
         .await
         .problem(422);
-    let nobody = format!("{USERS}/{UNKNOWN}/password");
+    let nobody = format!("{USERS}/{UNKNOWN_VERSION}/password");
     ada.put(&nobody, json!({})).await.problem(404);
 
     let made_up = ada.put(&path, json!({})).await;
@@ -89,23 +94,23 @@ async fn a_new_password_ends_the_sessions_and_only_it_signs_in() {
 async fn an_admin_ends_one_session_of_a_user_or_all() {
     let server = Server::start().await;
     let replica = server.replica().await;
-    let ada = Desk::of(&server, "ada").await;
-    let user = ada.user("mo").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let user = ada.user_path("mo").await;
     let path = format!("{user}/sessions");
     let mut sessions = Vec::new();
     for _ in 0..3 {
         sessions.push(server.session("mo").await);
     }
     let of_otto = server.session("otto").await;
-    let listed = ada.all(&path, 2).await;
+    let listed = ada.list_all(&path, 2).await;
     assert_eq!(listed.len(), 3);
-    let id_of = |session: &str| crate::mint::part(session, 1)["sid"].clone();
+    let id_of = |session: &str| crate::mint::decode_part(session, 1)["sid"].clone();
     let first = id_of(&sessions[0]);
     let told = listed.iter().find(|told| told["id"] == first).unwrap();
     assert!(told["started_at"].is_string() && told["expires_at"].is_string());
 
     let works = async |server: &Server, session: &String| {
-        let answer = Answer::of(server.get("/auth/me").bearer_auth(session)).await;
+        let answer = TestResponse::send(server.get("/auth/me").bearer_auth(session)).await;
         answer.status == 200
     };
     crate::eventually(async || works(&replica, &sessions[0]).await).await;
@@ -116,7 +121,7 @@ async fn an_admin_ends_one_session_of_a_user_or_all() {
     ada.delete(&one).await.problem(404);
     let of_another = format!("{path}/{}", id_of(&of_otto).as_str().unwrap());
     ada.delete(&of_another).await.problem(404);
-    assert_eq!(ada.all(&path, 100).await.len(), 2);
+    assert_eq!(ada.list_all(&path, 100).await.len(), 2);
 
     assert_eq!(ada.delete(&path).await.status, 204);
     assert_eq!(
@@ -126,7 +131,7 @@ async fn an_admin_ends_one_session_of_a_user_or_all() {
     );
     assert!(!works(&server, &sessions[1]).await && !works(&server, &sessions[2]).await);
     assert!(works(&server, &of_otto).await);
-    assert!(ada.all(&path, 100).await.is_empty());
+    assert!(ada.list_all(&path, 100).await.is_empty());
     server.session("mo").await;
     let ended = reasons(&server).await;
     assert_eq!(
@@ -152,23 +157,26 @@ async fn reasons(server: &Server) -> Vec<Value> {
 #[tokio::test]
 async fn an_admin_revokes_a_key_of_a_user_with_the_tokens_that_it_minted() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let mo = server.session("mo").await;
     let (id, key) = api_key(&server, &mo).await;
     let (other, _) = api_key(&server, &server.session("otto").await).await;
-    let request = server.minting(RESTRICTED).header("x-api-key", &key);
-    let token = Answer::of(request).await.token();
-    let user = ada.user("mo").await;
+    let request = server.mint_request(RESTRICTED).header("x-api-key", &key);
+    let token = TestResponse::send(request).await.token();
+    let user = ada.user_path("mo").await;
     let path = format!("{user}/api-keys");
     let listed = ada.get(&path).await;
     assert_eq!(listed.json()["items"][0]["id"], id);
     assert_eq!(listed.json()["items"].as_array().unwrap().len(), 1);
-    assert!(!listed.told().contains(&key[14..]));
+    assert!(!listed.text().contains(&key[14..]));
     ada.delete(&format!("{path}/{other}")).await.problem(404);
     assert_eq!(ada.delete(&format!("{path}/{id}")).await.status, 204);
     ada.delete(&format!("{path}/{id}")).await.problem(404);
-    assert_eq!(opens(&server, &mo, &key, &token).await, [200, 401, 401]);
-    assert!(ada.all(&path, 1).await.is_empty());
+    assert_eq!(
+        access_statuses(&server, &mo, &key, &token).await,
+        [200, 401, 401]
+    );
+    assert!(ada.list_all(&path, 1).await.is_empty());
     let told = reasons(&server).await;
     assert_eq!(told[1], json!(format!("revoked the API key {id}")));
     let refused = json!(format!("the user has no API key {id}"));
@@ -181,17 +189,17 @@ async fn an_admin_revokes_a_key_of_a_user_with_the_tokens_that_it_minted() {
 #[tokio::test]
 async fn a_key_with_a_limit_administers_nothing_beyond_it() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let wish = json!({"name": "lookout", "actions": ["view_users"]});
     let key = ada.post("/auth/api-keys", wish).await.json();
     let key = key["key"].as_str().unwrap();
-    let mo = ada.user("mo").await;
+    let mo = ada.user_path("mo").await;
     let with_key = |method, path: &str| {
         let url = format!("{}{path}", server.url);
-        Answer::of(server.http.request(method, url).header("x-api-key", key))
+        TestResponse::send(server.http.request(method, url).header("x-api-key", key))
     };
     let listed = with_key(reqwest::Method::GET, USERS).await;
-    assert_eq!(listed.status, 200, "{}", listed.told());
+    assert_eq!(listed.status, 200, "{}", listed.text());
     with_key(reqwest::Method::DELETE, &mo).await.problem(403);
     let reason = "the action is beyond the limit of the API key";
     let records = records(&server).await;

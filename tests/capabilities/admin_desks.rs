@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::admin_users::{Desk, USERS, desks};
+use crate::admin_users::{AdminClient, USERS, delegated_admins};
 use crate::audit::records;
-use crate::support::server::{Answer, PASSWORD, Server, UNKNOWN};
+use crate::support::server::{PASSWORD, Server, TestResponse, UNKNOWN_VERSION};
 
 /// Every operation on users, roles, sessions and API keys, with a body that it would take.
 fn operations(user: &str) -> Vec<(Method, String, serde_json::Value)> {
@@ -30,12 +30,12 @@ fn operations(user: &str) -> Vec<(Method, String, serde_json::Value)> {
         (Method::DELETE, at("/sessions"), json!(null)),
         (
             Method::DELETE,
-            at(&format!("/sessions/{UNKNOWN}")),
+            at(&format!("/sessions/{UNKNOWN_VERSION}")),
             json!(null),
         ),
         (
             Method::DELETE,
-            at(&format!("/api-keys/{UNKNOWN}")),
+            at(&format!("/api-keys/{UNKNOWN_VERSION}")),
             json!(null),
         ),
         (
@@ -65,17 +65,17 @@ fn with_body(
 #[tokio::test]
 async fn administration_is_for_those_whom_the_policies_let() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
-    let mo = ada.user("mo").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let mo = ada.user_path("mo").await;
     let before = ada.get(&mo).await.json();
-    let otto = Desk::of(&server, "otto").await;
+    let otto = AdminClient::sign_in(&server, "otto").await;
     for (method, path, body) in operations(&mo) {
         let url = format!("{}{path}", server.url);
         let nobody = with_body(server.http.request(method.clone(), url), &body);
-        Answer::of(nobody).await.problem(401);
-        let plain = with_body(otto.asking(method.clone(), &path), &body);
-        let answer = Answer::of(plain).await;
-        assert_eq!(answer.status, 403, "{method} {path}: {}", answer.told());
+        TestResponse::send(nobody).await.problem(401);
+        let plain = with_body(otto.request(method.clone(), &path), &body);
+        let answer = TestResponse::send(plain).await;
+        assert_eq!(answer.status, 403, "{method} {path}: {}", answer.text());
     }
     assert_eq!(ada.get(&mo).await.json(), before);
     let denied = records(&server).await;
@@ -85,18 +85,19 @@ async fn administration_is_for_those_whom_the_policies_let() {
 
 #[tokio::test]
 async fn a_role_that_may_only_see_users_sees_and_changes_nothing() {
-    let server = desks().await;
-    let lookout = Desk::of(&server, "of-lookout").await;
-    let mo = lookout.user("mo").await;
+    let server = delegated_admins().await;
+    let lookout = AdminClient::sign_in(&server, "of-lookout").await;
+    let mo = lookout.user_path("mo").await;
     let before = lookout.get(&mo).await.json();
     for (method, path, body) in operations(&mo) {
-        let answer = Answer::of(with_body(lookout.asking(method.clone(), &path), &body)).await;
+        let answer =
+            TestResponse::send(with_body(lookout.request(method.clone(), &path), &body)).await;
         let expected = if method == Method::GET { 200 } else { 403 };
         assert_eq!(
             answer.status,
             expected,
             "{method} {path}: {}",
-            answer.told()
+            answer.text()
         );
     }
     assert_eq!(lookout.get(&mo).await.json(), before);
@@ -104,12 +105,12 @@ async fn a_role_that_may_only_see_users_sees_and_changes_nothing() {
 
 #[tokio::test]
 async fn whoever_may_not_administer_admins_makes_none() {
-    let server = desks().await;
-    let helpdesk = Desk::of(&server, "of-helpdesk").await;
+    let server = delegated_admins().await;
+    let helpdesk = AdminClient::sign_in(&server, "of-helpdesk").await;
     let (me, mo, ada) = (
-        helpdesk.user("of-helpdesk").await,
-        helpdesk.user("mo").await,
-        helpdesk.user("ada").await,
+        helpdesk.user_path("of-helpdesk").await,
+        helpdesk.user_path("mo").await,
+        helpdesk.user_path("ada").await,
     );
     let user = |name: &str, roles: &[&str]| json!({"username": name, "roles": roles, "is_disabled": false});
     let made = json!({"username": "eve", "roles": ["admin"], "password": PASSWORD});
@@ -131,49 +132,49 @@ async fn whoever_may_not_administer_admins_makes_none() {
     let answer = helpdesk
         .put(&mo, user("mo", &["hydrology", "lookout"]))
         .await;
-    assert_eq!(answer.status, 200, "{}", answer.told());
+    assert_eq!(answer.status, 200, "{}", answer.text());
     let answer = helpdesk.put(&format!("{mo}/password"), password).await;
-    assert_eq!(answer.status, 200, "{}", answer.told());
+    assert_eq!(answer.status, 200, "{}", answer.text());
     // It may change itself, as long as it does not rise.
     let answer = helpdesk.put(&me, user("of-desk", &["helpdesk"])).await;
-    assert_eq!(answer.status, 200, "{}", answer.told());
+    assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
 #[tokio::test]
 async fn a_user_that_one_may_not_see_is_not_there() {
-    let server = desks().await;
-    let helpdesk = Desk::of(&server, "of-helpdesk").await;
-    let ada = Desk::of(&server, "ada").await;
-    let hidden = ada.user("of-hidden").await;
-    let unknown = format!("{USERS}/{UNKNOWN}");
+    let server = delegated_admins().await;
+    let helpdesk = AdminClient::sign_in(&server, "of-helpdesk").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let hidden = ada.user_path("of-hidden").await;
+    let unknown = format!("{USERS}/{UNKNOWN_VERSION}");
     for rest in ["", "/sessions", "/api-keys"] {
         let hidden = helpdesk.get(&format!("{hidden}{rest}")).await;
         let unknown = helpdesk.get(&format!("{unknown}{rest}")).await;
         assert_eq!(hidden.problem(404), unknown.problem(404));
         assert_eq!(hidden.body, unknown.body);
     }
-    let listed = helpdesk.all(USERS, 3).await;
+    let listed = helpdesk.list_all(USERS, 3).await;
     assert!(listed.iter().all(|user| user["username"] != "of-hidden"));
-    assert_eq!(listed.len(), ada.all(USERS, 100).await.len() - 1);
-    let members = helpdesk.all("/admin/roles/hidden/members", 3).await;
+    assert_eq!(listed.len(), ada.list_all(USERS, 100).await.len() - 1);
+    let members = helpdesk.list_all("/admin/roles/hidden/members", 3).await;
     assert!(members.is_empty());
 }
 
 #[tokio::test]
 async fn whoever_may_not_list_users_does_not_learn_which_there_are() {
-    let server = desks().await;
-    let mute = Desk::of(&server, "of-mute").await;
-    let ada = Desk::of(&server, "ada").await;
-    let (mo, otto) = (ada.user("mo").await, ada.user("otto").await);
-    let unknown = format!("{USERS}/{UNKNOWN}");
+    let server = delegated_admins().await;
+    let mute = AdminClient::sign_in(&server, "of-mute").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let (mo, otto) = (ada.user_path("mo").await, ada.user_path("otto").await);
+    let unknown = format!("{USERS}/{UNKNOWN_VERSION}");
     mute.get(USERS).await.problem(403);
     for method in [Method::GET, Method::DELETE] {
-        let known = Answer::of(mute.asking(method.clone(), &otto)).await;
-        let unknown = Answer::of(mute.asking(method, &unknown)).await;
+        let known = TestResponse::send(mute.request(method.clone(), &otto)).await;
+        let unknown = TestResponse::send(mute.request(method, &unknown)).await;
         assert_eq!(known.problem(403), unknown.problem(403));
         assert_eq!(known.body, unknown.body);
     }
     let password = json!({"password": PASSWORD});
     let answer = mute.put(&format!("{mo}/password"), password).await;
-    assert_eq!(answer.status, 200, "{}", answer.told());
+    assert_eq!(answer.status, 200, "{}", answer.text());
 }

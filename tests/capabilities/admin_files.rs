@@ -9,23 +9,23 @@ use futures_util::stream;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::admin_datasets::at;
-use crate::admin_users::Desk;
+use crate::admin_datasets::dataset_path;
+use crate::admin_users::AdminClient;
 use crate::eventually;
-use crate::support::server::{Answer, PUBLIC, Server, WITHOUT_FILE, Wish};
+use crate::support::server::{PUBLIC, Server, ServerOptions, TestResponse, WITHOUT_FILE};
 
-fn demo(name: &str) -> PathBuf {
+fn demo_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("demo")
         .join(name)
 }
 
 fn cog() -> Vec<u8> {
-    std::fs::read(demo("jacksboro-fault-dem.cog.tif")).unwrap()
+    std::fs::read(demo_file("jacksboro-fault-dem.cog.tif")).unwrap()
 }
 
 /// What one test lets be uploaded.
-const LARGEST: usize = 1024 * 1024;
+const MAX_UPLOAD_SIZE: usize = 1024 * 1024;
 
 /// A TIFF that no test has stored yet, as far as its first bytes tell.
 fn tiff(length: usize) -> Vec<u8> {
@@ -35,7 +35,7 @@ fn tiff(length: usize) -> Vec<u8> {
 }
 
 /// Every file under the file store's folder.
-fn stored(server: &Server) -> Vec<PathBuf> {
+fn stored_files(server: &Server) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![server.folder.path().join("files")];
     while let Some(folder) = folders.pop() {
@@ -52,24 +52,24 @@ fn stored(server: &Server) -> Vec<PathBuf> {
     found
 }
 
-fn incoming(server: &Server) -> usize {
+fn partial_uploads(server: &Server) -> usize {
     let folder = server.folder.path().join("files/incoming");
     std::fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-fn uploading(desk: &Desk<'_>, id: &str, more: &str) -> reqwest::RequestBuilder {
-    desk.asking(Method::PUT, &format!("{}/file{more}", at(id)))
+fn upload_request(desk: &AdminClient<'_>, id: &str, more: &str) -> reqwest::RequestBuilder {
+    desk.request(Method::PUT, &format!("{}/file{more}", dataset_path(id)))
         .header("content-type", "image/tiff")
 }
 
 #[tokio::test]
 async fn an_uploaded_file_is_what_a_download_gives() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     server.mint(WITHOUT_FILE, None).await.problem(404);
-    let upload = uploading(&ada, WITHOUT_FILE, "?name=../the%20DEM.tif").body(cog());
-    let answer = Answer::of(upload).await;
-    assert_eq!(answer.status, 200, "{}", answer.told());
+    let upload = upload_request(&ada, WITHOUT_FILE, "?name=../the%20DEM.tif").body(cog());
+    let answer = TestResponse::send(upload).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
     let file = answer.json()["file"].clone();
     assert_eq!(file["name"], "the_DEM.tif");
     assert_eq!(file["size"], cog().len());
@@ -80,49 +80,52 @@ async fn an_uploaded_file_is_what_a_download_gives() {
         download.header("etag"),
         format!("\"{}\"", file["sha256"].as_str().unwrap())
     );
-    assert_eq!(incoming(&server), 0);
+    assert_eq!(partial_uploads(&server), 0);
 
     // The same bytes again keep their name and their time.
     server.clock.advance(5000);
     let again = ada
-        .asking(Method::PUT, &format!("{}/file", at(WITHOUT_FILE)))
+        .request(Method::PUT, &format!("{}/file", dataset_path(WITHOUT_FILE)))
         .header("content-type", "application/octet-stream")
         .body(cog());
-    assert_eq!(Answer::of(again).await.json()["file"], file);
+    assert_eq!(TestResponse::send(again).await.json()["file"], file);
 }
 
 #[tokio::test]
 async fn a_file_that_replaces_another_is_downloaded_from_then_on() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let token = server.mint(PUBLIC, None).await.token();
     assert!(server.download(PUBLIC, &token).await.body == cog());
     let content = tiff(9 * 1024 * 1024 + 5);
-    let before = stored(&server);
+    let before = stored_files(&server);
     let chunks = content
         .chunks(70_000)
         .map(<[u8]>::to_vec)
         .collect::<Vec<_>>();
     let chunks = chunks.into_iter().map(Ok::<_, std::io::Error>);
     let body = reqwest::Body::wrap_stream(stream::iter(chunks));
-    let answer = Answer::of(uploading(&ada, PUBLIC, "").body(body)).await;
-    assert_eq!(answer.status, 200, "{}", answer.told());
+    let answer = TestResponse::send(upload_request(&ada, PUBLIC, "").body(body)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.json()["file"]["name"], "jacksboro-fault-dem.cog.tif");
     assert!(server.download(PUBLIC, &token).await.body == content);
     // The file before stays in the store.
-    assert_eq!(stored(&server).len(), before.len() + 1);
+    assert_eq!(stored_files(&server).len(), before.len() + 1);
 
-    let bare = ada.delete(&format!("{}/file", at(PUBLIC))).await;
+    let bare = ada.delete(&format!("{}/file", dataset_path(PUBLIC))).await;
     assert!(bare.json().get("file").is_none());
     server.download(PUBLIC, &token).await.problem(404);
-    assert_eq!(stored(&server).len(), before.len() + 1);
+    assert_eq!(stored_files(&server).len(), before.len() + 1);
 }
 
 #[tokio::test]
 async fn what_is_no_tiff_is_refused_and_leaves_nothing() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
-    let before = (stored(&server), ada.get(&at(PUBLIC)).await.body);
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let before = (
+        stored_files(&server),
+        ada.get(&dataset_path(PUBLIC)).await.body,
+    );
     let zeros = vec![0; 50_000];
     let contents: [&[u8]; 5] = [
         b"",
@@ -132,44 +135,50 @@ async fn what_is_no_tiff_is_refused_and_leaves_nothing() {
         &zeros,
     ];
     for content in contents {
-        let upload = uploading(&ada, PUBLIC, "").body(content.to_vec());
-        assert_eq!(Answer::of(upload).await.field(422), "file");
+        let upload = upload_request(&ada, PUBLIC, "").body(content.to_vec());
+        assert_eq!(TestResponse::send(upload).await.problem_field(422), "file");
     }
-    let text = ada.asking(Method::PUT, &format!("{}/file", at(PUBLIC)));
+    let text = ada.request(Method::PUT, &format!("{}/file", dataset_path(PUBLIC)));
     let text = text.header("content-type", "text/plain").body(cog());
-    Answer::of(text).await.problem(415);
-    assert_eq!((stored(&server), ada.get(&at(PUBLIC)).await.body), before);
+    TestResponse::send(text).await.problem(415);
+    assert_eq!(
+        (
+            stored_files(&server),
+            ada.get(&dataset_path(PUBLIC)).await.body
+        ),
+        before
+    );
 }
 
 #[tokio::test]
 async fn a_file_that_is_too_large_is_refused_and_leaves_nothing() {
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         environment: vec![("CEDARGATE_LARGEST_UPLOAD", "1".to_owned())],
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
-    let ada = Desk::of(&server, "ada").await;
-    let before = stored(&server);
-    let told = uploading(&ada, PUBLIC, "").body(tiff(LARGEST + 1));
-    Answer::of(told).await.problem(413);
-    let chunks = vec![Ok::<_, std::io::Error>(tiff(LARGEST)), Ok(vec![0])];
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let before = stored_files(&server);
+    let told = upload_request(&ada, PUBLIC, "").body(tiff(MAX_UPLOAD_SIZE + 1));
+    TestResponse::send(told).await.problem(413);
+    let chunks = vec![Ok::<_, std::io::Error>(tiff(MAX_UPLOAD_SIZE)), Ok(vec![0])];
     let untold = reqwest::Body::wrap_stream(stream::iter(chunks));
-    let untold = Answer::of(uploading(&ada, PUBLIC, "").body(untold)).await;
+    let untold = TestResponse::send(upload_request(&ada, PUBLIC, "").body(untold)).await;
     untold.problem(413);
-    assert_eq!(stored(&server), before);
-    let fits = uploading(&ada, PUBLIC, "").body(tiff(LARGEST));
-    assert_eq!(Answer::of(fits).await.status, 200);
+    assert_eq!(stored_files(&server), before);
+    let fits = upload_request(&ada, PUBLIC, "").body(tiff(MAX_UPLOAD_SIZE));
+    assert_eq!(TestResponse::send(fits).await.status, 200);
     // The allowance is for files alone.
-    let large = json!({"title": "x".repeat(3 * LARGEST)});
-    Answer::of(ada.asking(Method::PUT, &at(PUBLIC)).json(&large))
+    let large = json!({"title": "x".repeat(3 * MAX_UPLOAD_SIZE)});
+    TestResponse::send(ada.request(Method::PUT, &dataset_path(PUBLIC)).json(&large))
         .await
         .problem(413);
 }
 
 /// A connection that has sent the beginning of an upload of a megabyte.
-fn begun(server: &Server, session: &str, expect: &str) -> TcpStream {
+fn begin_upload(server: &Server, session: &str, expect: &str) -> TcpStream {
     let mut connection = TcpStream::connect(server.address).unwrap();
-    let path = format!("{}/file", at(PUBLIC));
+    let path = format!("{}/file", dataset_path(PUBLIC));
     let head = format!(
         "PUT {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {session}\r\n\
          Content-Type: image/tiff\r\nContent-Length: 1000000\r\n{expect}\r\n"
@@ -181,9 +190,12 @@ fn begun(server: &Server, session: &str, expect: &str) -> TcpStream {
 #[tokio::test]
 async fn an_upload_that_breaks_off_leaves_nothing() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
-    let before = (stored(&server), ada.get(&at(PUBLIC)).await.body);
-    let mut connection = begun(&server, &ada.session, "");
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let before = (
+        stored_files(&server),
+        ada.get(&dataset_path(PUBLIC)).await.body,
+    );
+    let mut connection = begin_upload(&server, &ada.session, "");
     connection.write_all(&tiff(300_000)).unwrap();
     // Each round asks the server something, which lets it work.
     let has_incoming = async |count: usize| {
@@ -191,12 +203,18 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
             server.get("/health/live").send().await.unwrap().status(),
             200
         );
-        incoming(&server) == count
+        partial_uploads(&server) == count
     };
     eventually(async || has_incoming(1).await).await;
     drop(connection);
     eventually(async || has_incoming(0).await).await;
-    assert_eq!((stored(&server), ada.get(&at(PUBLIC)).await.body), before);
+    assert_eq!(
+        (
+            stored_files(&server),
+            ada.get(&dataset_path(PUBLIC)).await.body
+        ),
+        before
+    );
 }
 
 #[tokio::test]
@@ -204,7 +222,7 @@ async fn whoever_may_not_is_turned_away_before_a_byte_is_sent() {
     let server = Server::start().await;
     let otto = server.session("otto").await;
     let answer = tokio::task::spawn_blocking({
-        let mut connection = begun(
+        let mut connection = begin_upload(
             &server,
             &otto,
             "Expect: 100-continue\r\nConnection: close\r\n",
@@ -220,13 +238,13 @@ async fn whoever_may_not_is_turned_away_before_a_byte_is_sent() {
     });
     let answer = answer.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
-    assert_eq!(incoming(&server), 0);
+    assert_eq!(partial_uploads(&server), 0);
 }
 
 #[tokio::test]
 async fn what_a_crash_left_behind_goes_with_a_later_upload() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let folder = server.folder.path().join("files/incoming");
     std::fs::create_dir(&folder).unwrap();
     let (old, young) = (folder.join("old#1"), folder.join("young#1"));
@@ -236,8 +254,8 @@ async fn what_a_crash_left_behind_goes_with_a_later_upload() {
         let age = Duration::from_secs(hours * 3600);
         file.set_modified(now - age).unwrap();
     }
-    let upload = uploading(&ada, PUBLIC, "").body(cog());
-    assert_eq!(Answer::of(upload).await.status, 200);
+    let upload = upload_request(&ada, PUBLIC, "").body(cog());
+    assert_eq!(TestResponse::send(upload).await.status, 200);
     assert_eq!((old.exists(), young.exists()), (false, true));
 }
 
@@ -247,22 +265,22 @@ async fn a_file_of_the_import_folder_is_taken_and_none_from_outside() {
     let outside = tempfile::tempdir().unwrap();
     let name = "salish-sea-topobathy.cog.tif";
     for folder in [&imports, &outside] {
-        std::fs::copy(demo(name), folder.path().join(name)).unwrap();
+        std::fs::copy(demo_file(name), folder.path().join(name)).unwrap();
     }
     let inside = |path: &str| imports.path().join(path);
     std::fs::create_dir(inside("more")).unwrap();
-    std::fs::copy(demo(name), inside("more/dem.tif")).unwrap();
+    std::fs::copy(demo_file(name), inside("more/dem.tif")).unwrap();
     std::fs::write(inside("text.tif"), "not a TIFF, whatever its name").unwrap();
     std::os::unix::fs::symlink(outside.path().join(name), inside("out.tif")).unwrap();
     std::os::unix::fs::symlink(outside.path(), inside("out")).unwrap();
     std::os::unix::fs::symlink("more/dem.tif", inside("in.tif")).unwrap();
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         environment: vec![("CEDARGATE_IMPORT_DIR", imports.path().display().to_string())],
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
-    let ada = Desk::of(&server, "ada").await;
-    let path = format!("{}/file/import", at(WITHOUT_FILE));
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let path = format!("{}/file/import", dataset_path(WITHOUT_FILE));
     let import = async |source: &str| ada.post(&path, json!({"path": source})).await;
     let absolute = outside.path().join(name).display().to_string();
     let around = format!(
@@ -283,12 +301,12 @@ async fn a_file_of_the_import_folder_is_taken_and_none_from_outside() {
         "x\u{0}.tif",
     ] {
         let answer = import(source).await;
-        assert_eq!(answer.field(422), "path", "{source}");
+        assert_eq!(answer.problem_field(422), "path", "{source}");
         let here = imports.path().display().to_string();
-        assert!(!answer.told().contains(&here), "{}", answer.told());
+        assert!(!answer.text().contains(&here), "{}", answer.text());
     }
     assert!(
-        ada.get(&at(WITHOUT_FILE))
+        ada.get(&dataset_path(WITHOUT_FILE))
             .await
             .json()
             .get("file")
@@ -296,20 +314,20 @@ async fn a_file_of_the_import_folder_is_taken_and_none_from_outside() {
     );
     for source in ["more/dem.tif", "in.tif", name] {
         let answer = import(source).await;
-        assert_eq!(answer.status, 200, "{source}: {}", answer.told());
+        assert_eq!(answer.status, 200, "{source}: {}", answer.text());
         let name = source.rsplit('/').next().unwrap();
         assert_eq!(answer.json()["file"]["name"], name);
     }
     let token = server.mint(WITHOUT_FILE, None).await.token();
     let download = server.download(WITHOUT_FILE, &token).await;
-    assert!(download.body == std::fs::read(demo(name)).unwrap());
+    assert!(download.body == std::fs::read(demo_file(name)).unwrap());
 }
 
 #[tokio::test]
 async fn nothing_is_imported_without_an_import_folder() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
-    let path = format!("{}/file/import", at(WITHOUT_FILE));
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let path = format!("{}/file/import", dataset_path(WITHOUT_FILE));
     let answer = ada.post(&path, json!({"path": "cedargate.db"})).await;
-    assert_eq!(answer.field(422), "path");
+    assert_eq!(answer.problem_field(422), "path");
 }

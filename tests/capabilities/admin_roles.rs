@@ -2,26 +2,26 @@
 
 use serde_json::json;
 
-use crate::admin_users::{Desk, USERS};
+use crate::admin_users::{AdminClient, USERS};
 use crate::audit::records;
-use crate::support::server::{Answer, RESTRICTED, Server};
+use crate::support::server::{RESTRICTED, Server, TestResponse};
 
 const ROLES: &str = "/admin/roles";
 
 #[tokio::test]
 async fn a_role_is_made_given_to_users_and_removed_with_its_memberships() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let made = ada.post(ROLES, json!({"name": "geology"})).await;
-    assert_eq!(made.status, 201, "{}", made.told());
+    assert_eq!(made.status, 201, "{}", made.text());
     assert_eq!(made.header("location"), "/admin/roles/geology");
     let role = json!({"name": "geology", "is_built_in": false});
     assert_eq!(made.json(), role);
     let path = format!("{ROLES}/geology");
     assert_eq!(ada.get(&path).await.json(), role);
     let again = ada.post(ROLES, json!({"name": "geology"})).await;
-    assert_eq!(again.field(409), "name");
-    let otto = ada.user("otto").await;
+    assert_eq!(again.problem_field(409), "name");
+    let otto = ada.user_path("otto").await;
     let wish = json!({"username": "otto", "roles": ["geology", "hydrology"], "is_disabled": false});
     assert_eq!(ada.put(&otto, wish).await.status, 200);
     let members = ada.get(&format!("{path}/members")).await.json();
@@ -31,9 +31,9 @@ async fn a_role_is_made_given_to_users_and_removed_with_its_memberships() {
         json!(["geology", "hydrology"])
     );
 
-    let request = ada.asking(reqwest::Method::DELETE, &path);
+    let request = ada.request(reqwest::Method::DELETE, &path);
     let other = request.header("if-match", "\"other\"");
-    Answer::of(other).await.problem(412);
+    TestResponse::send(other).await.problem(412);
     assert_eq!(ada.delete(&path).await.status, 204);
     ada.delete(&path).await.problem(404);
     ada.get(&path).await.problem(404);
@@ -60,7 +60,7 @@ async fn a_role_is_made_given_to_users_and_removed_with_its_memberships() {
 #[tokio::test]
 async fn removing_a_role_withdraws_its_shares_at_once() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let mo = server.session("mo").await;
     let token = server.mint(RESTRICTED, Some(&mo)).await.token();
     let path = format!("{ROLES}/hydrology");
@@ -71,33 +71,37 @@ async fn removing_a_role_withdraws_its_shares_at_once() {
 #[tokio::test]
 async fn the_role_admin_is_built_in() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let path = format!("{ROLES}/admin");
-    assert_eq!(ada.delete(&path).await.field(409), "name");
+    assert_eq!(ada.delete(&path).await.problem_field(409), "name");
     let shown = ada.get(&path).await.json();
     assert_eq!(shown, json!({"name": "admin", "is_built_in": true}));
     let wrong = ada.post(ROLES, json!({"name": "No Name"})).await;
-    assert_eq!(wrong.field(422), "name");
+    assert_eq!(wrong.problem_field(422), "name");
     ada.get(&format!("{ROLES}/No")).await.problem(422);
 }
 
 #[tokio::test]
 async fn roles_and_members_are_listed_whole_once_each_while_others_are_made() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let make = async |prefix: &str| {
         for n in 10..22 {
             let made = ada
                 .post(ROLES, json!({"name": format!("{prefix}{n}")}))
                 .await;
-            assert_eq!(made.status, 201, "{}", made.told());
+            assert_eq!(made.status, 201, "{}", made.text());
             let wish = json!({"username": format!("{prefix}{n}"), "roles": ["hydrology"]});
             assert_eq!(ada.post(USERS, wish).await.status, 201);
         }
     };
     make("early").await;
     let members = format!("{ROLES}/hydrology/members");
-    let (roles, members, ()) = tokio::join!(ada.all(ROLES, 5), ada.all(&members, 5), make("late"));
+    let (roles, members, ()) = tokio::join!(
+        ada.list_all(ROLES, 5),
+        ada.list_all(&members, 5),
+        make("late")
+    );
     for (listed, field) in [(roles, "name"), (members, "username")] {
         let mut names: Vec<_> = listed.iter().map(|one| one[field].to_string()).collect();
         let early = names.iter().filter(|name| name.contains("early"));
@@ -107,7 +111,7 @@ async fn roles_and_members_are_listed_whole_once_each_while_others_are_made() {
         names.dedup();
         assert_eq!(names.len(), all, "once each");
     }
-    let roles = ada.all(ROLES, 100).await;
+    let roles = ada.list_all(ROLES, 100).await;
     assert_eq!(roles.len(), 2 + 24);
     assert!(roles.is_sorted_by_key(|role| role["name"].to_string()));
 }

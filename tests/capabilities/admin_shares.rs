@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use crate::admin_datasets::at;
-use crate::admin_users::Desk;
-use crate::support::server::{Answer, PUBLIC, RESTRICTED, Server};
+use crate::admin_datasets::dataset_path;
+use crate::admin_users::AdminClient;
+use crate::support::server::{PUBLIC, RESTRICTED, Server, TestResponse};
 
 #[tokio::test]
 async fn a_share_opens_and_its_withdrawal_closes_and_doing_it_twice_does_no_harm() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let otto = server.session("otto").await;
-    let shares = at(RESTRICTED) + "/shares";
+    let shares = dataset_path(RESTRICTED) + "/shares";
     let of_otto = format!("{shares}/users/otto");
     server.mint(RESTRICTED, Some(&otto)).await.problem(403);
     for _ in 0..2 {
@@ -53,15 +53,15 @@ async fn a_share_opens_and_its_withdrawal_closes_and_doing_it_twice_does_no_harm
 #[tokio::test]
 async fn a_share_of_a_version_that_is_no_more_is_refused() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
-    let shares = at(PUBLIC) + "/shares";
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let shares = dataset_path(PUBLIC) + "/shares";
     let seen = ada.get(&shares).await.header("etag").to_owned();
     let share = |etag: &str| {
-        let request = ada.asking(reqwest::Method::PUT, &format!("{shares}/users/otto"));
-        Answer::of(request.header("if-match", etag))
+        let request = ada.request(reqwest::Method::PUT, &format!("{shares}/users/otto"));
+        TestResponse::send(request.header("if-match", etag))
     };
     let opened = share(&seen).await;
-    assert_eq!(opened.status, 200, "{}", opened.told());
+    assert_eq!(opened.status, 200, "{}", opened.text());
     share(&seen).await.problem(412);
     assert_eq!(share(opened.header("etag")).await.status, 200);
 }

@@ -7,27 +7,27 @@ use serde_json::{Value, json};
 
 use crate::audit::records;
 use crate::support::server::{
-    Answer, CATALOG, PASSWORD, PUBLIC, RESTRICTED, Server, UNKNOWN, Wish,
+    CATALOG, PASSWORD, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse, UNKNOWN_VERSION,
 };
 
 pub const USERS: &str = "/admin/users";
 
 /// Somebody who administers, with a session.
-pub struct Desk<'a> {
+pub struct AdminClient<'a> {
     pub server: &'a Server,
     pub session: String,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> AdminClient<'a> {
     /// The desk of one of the catalog's people.
-    pub async fn of(server: &'a Server, username: &str) -> Self {
+    pub async fn sign_in(server: &'a Server, username: &str) -> Self {
         Self {
             session: server.session(username).await,
             server,
         }
     }
 
-    pub fn asking(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         // Records sort by time, and this clock stands still unless it is told otherwise.
         self.server.clock.advance(1);
         let url = format!("{}{path}", self.server.url);
@@ -37,24 +37,24 @@ impl<'a> Desk<'a> {
             .bearer_auth(&self.session)
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
-        Answer::of(self.asking(Method::GET, path)).await
+    pub async fn get(&self, path: &str) -> TestResponse {
+        TestResponse::send(self.request(Method::GET, path)).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
-        Answer::of(self.asking(Method::POST, path).json(&body)).await
+    pub async fn post(&self, path: &str, body: Value) -> TestResponse {
+        TestResponse::send(self.request(Method::POST, path).json(&body)).await
     }
 
-    pub async fn put(&self, path: &str, body: Value) -> Answer {
-        Answer::of(self.asking(Method::PUT, path).json(&body)).await
+    pub async fn put(&self, path: &str, body: Value) -> TestResponse {
+        TestResponse::send(self.request(Method::PUT, path).json(&body)).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
-        Answer::of(self.asking(Method::DELETE, path)).await
+    pub async fn delete(&self, path: &str) -> TestResponse {
+        TestResponse::send(self.request(Method::DELETE, path)).await
     }
 
     /// The items of a list, `limit` at a time; each page names the next.
-    pub async fn all(&self, path: &str, limit: usize) -> Vec<Value> {
+    pub async fn list_all(&self, path: &str, limit: usize) -> Vec<Value> {
         let mut all = Vec::new();
         let mut after = String::new();
         let joint = if path.contains('?') { '&' } else { '?' };
@@ -62,7 +62,7 @@ impl<'a> Desk<'a> {
             let answer = self
                 .get(&format!("{path}{joint}limit={limit}{after}"))
                 .await;
-            assert_eq!(answer.status, 200, "{}", answer.told());
+            assert_eq!(answer.status, 200, "{}", answer.text());
             let page = answer.json();
             let items = page["items"].as_array().unwrap();
             assert!(items.len() <= limit);
@@ -75,31 +75,31 @@ impl<'a> Desk<'a> {
     }
 
     /// The path of a user.
-    pub async fn user(&self, username: &str) -> String {
+    pub async fn user_path(&self, username: &str) -> String {
         let found = self.get(&format!("{USERS}?username={username}")).await;
         let id = found.json()["items"][0]["id"].clone();
         format!("{USERS}/{}", id.as_str().unwrap())
     }
 }
 
-impl Answer {
-    pub fn told(&self) -> String {
+impl TestResponse {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The field that a problem of this status is about.
-    pub fn field(&self, status: u16) -> String {
+    pub fn problem_field(&self, status: u16) -> String {
         self.problem(status);
         self.json()["field"].as_str().unwrap_or("-").to_owned()
     }
 }
 
-fn body(username: &str, roles: &[&str], is_disabled: bool) -> Value {
+fn user_body(username: &str, roles: &[&str], is_disabled: bool) -> Value {
     json!({"username": username, "roles": roles, "is_disabled": is_disabled})
 }
 
 /// Admins, somebody who may look at users, and somebody who may change those who are no admins.
-pub const DESKS: &str = r#"
+pub const DELEGATED_ADMIN_POLICIES: &str = r#"
 @id("admin") @reason("x")
 permit (principal in Role::"admin", action, resource);
 @id("lookout") @reason("x")
@@ -115,7 +115,7 @@ permit (principal in Role::"mute", action == Action::"administer_users", resourc
 when { resource.username == "mo" };
 "#;
 
-pub async fn desks() -> Server {
+pub async fn delegated_admins() -> Server {
     let of_role = |role| {
         format!(
             "[[roles]]\nname = \"{role}\"\n[[users]]\nusername = \"of-{role}\"\n\
@@ -124,10 +124,10 @@ pub async fn desks() -> Server {
     };
     let added = ["lookout", "helpdesk", "hidden", "mute"].map(of_role);
     let catalog = [CATALOG, &added.concat()].concat();
-    Server::wished(Wish {
+    Server::start_with(ServerOptions {
         catalog: Some(catalog),
-        policies: Some(DESKS),
-        ..Wish::default()
+        policies: Some(DELEGATED_ADMIN_POLICIES),
+        ..ServerOptions::default()
     })
     .await
 }
@@ -135,11 +135,11 @@ pub async fn desks() -> Server {
 #[tokio::test]
 async fn an_admin_makes_shows_changes_and_removes_a_user() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let wish = json!({"username": "nina", "roles": ["hydrology"], "password": PASSWORD,
         "claims": {"groups": ["field", "office"]}});
     let made = ada.post(USERS, wish).await;
-    assert_eq!(made.status, 201, "{}", made.told());
+    assert_eq!(made.status, 201, "{}", made.text());
     let user = made.json();
     let path = format!("{USERS}/{}", user["id"].as_str().unwrap());
     assert_eq!(made.header("location"), path);
@@ -155,8 +155,8 @@ async fn an_admin_makes_shows_changes_and_removes_a_user() {
     let nina = server.session("nina").await;
     server.mint(RESTRICTED, Some(&nina)).await.token();
 
-    let changed = ada.put(&path, body("nina.k", &[], false)).await;
-    assert_eq!(changed.status, 200, "{}", changed.told());
+    let changed = ada.put(&path, user_body("nina.k", &[], false)).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
     assert_eq!(changed.json()["username"], "nina.k");
     assert_eq!(changed.json()["roles"], json!([]));
     assert_eq!(
@@ -177,70 +177,70 @@ async fn an_admin_makes_shows_changes_and_removes_a_user() {
 #[tokio::test]
 async fn a_user_that_was_read_can_be_sent_back_with_one_thing_changed() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
-    let path = ada.user("mo").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let path = ada.user_path("mo").await;
     let mut mo = ada.get(&path).await.json();
     mo["is_disabled"] = json!(true);
     let changed = ada.put(&path, mo.clone()).await;
-    assert_eq!(changed.status, 200, "{}", changed.told());
+    assert_eq!(changed.status, 200, "{}", changed.text());
     assert_eq!(changed.json(), mo);
     for (field, other) in [
-        ("id", json!(UNKNOWN)),
+        ("id", json!(UNKNOWN_VERSION)),
         ("issuer", json!("https://issuer.example")),
         ("has_password", json!(false)),
     ] {
         let mut wish = mo.clone();
         wish[field] = other;
-        assert_eq!(ada.put(&path, wish).await.field(422), field);
+        assert_eq!(ada.put(&path, wish).await.problem_field(422), field);
     }
 }
 
 #[tokio::test]
 async fn a_change_is_made_to_the_version_it_was_meant_for() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
-    let path = ada.user("mo").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let path = ada.user_path("mo").await;
     let etag = ada.get(&path).await.header("etag").to_owned();
     let put = async |etag: &str, wish: Value| {
-        let request = ada.asking(Method::PUT, &path).header("if-match", etag);
-        Answer::of(request.json(&wish)).await
+        let request = ada.request(Method::PUT, &path).header("if-match", etag);
+        TestResponse::send(request.json(&wish)).await
     };
-    let changed = put(&etag, body("mo", &[], false)).await;
-    assert_eq!(changed.status, 200, "{}", changed.told());
-    put(&etag, body("mo", &["hydrology"], false))
+    let changed = put(&etag, user_body("mo", &[], false)).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    put(&etag, user_body("mo", &["hydrology"], false))
         .await
         .problem(412);
     assert_eq!(ada.get(&path).await.json()["roles"], json!([]));
     let remove = async |etag: &str| {
-        Answer::of(ada.asking(Method::DELETE, &path).header("if-match", etag)).await
+        TestResponse::send(ada.request(Method::DELETE, &path).header("if-match", etag)).await
     };
     remove(&etag).await.problem(412);
-    assert_eq!(put("*", body("mo", &[], false)).await.status, 200);
+    assert_eq!(put("*", user_body("mo", &[], false)).await.status, 200);
     assert_eq!(remove(changed.header("etag")).await.status, 204);
 }
 
 #[tokio::test]
 async fn what_cannot_be_is_refused_with_its_field_and_changes_nothing() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let create = async |wish: Value| ada.post(USERS, wish).await;
     let taken = create(json!({"username": "mo"})).await;
-    assert_eq!(taken.field(409), "username");
+    assert_eq!(taken.problem_field(409), "username");
     assert_eq!(
-        create(json!({"username": "No"})).await.field(422),
+        create(json!({"username": "No"})).await.problem_field(422),
         "username"
     );
     let nosuch = create(json!({"username": "nina", "roles": ["hydrolgy"]})).await;
-    assert_eq!(nosuch.field(422), "roles");
+    assert_eq!(nosuch.problem_field(422), "roles");
     let short = create(json!({"username": "nina", "password": "seven.."})).await;
-    assert_eq!(short.field(422), "password");
+    assert_eq!(short.problem_field(422), "password");
     let long = create(json!({"username": "nina", "claims": {"x": ["y".repeat(257)]}})).await;
-    assert_eq!(long.field(422), "claims");
+    assert_eq!(long.problem_field(422), "claims");
     let misspelt = json!({"username": "nina", "disabled": true});
     create(misspelt).await.problem(422);
-    let mo = ada.user("mo").await;
-    let renamed = ada.put(&mo, body("otto", &[], false)).await;
-    assert_eq!(renamed.field(409), "username");
+    let mo = ada.user_path("mo").await;
+    let renamed = ada.put(&mo, user_body("otto", &[], false)).await;
+    assert_eq!(renamed.problem_field(409), "username");
     ada.put(&mo, json!({"username": "mo"})).await.problem(422);
     ada.get(&format!("{USERS}/nobody")).await.problem(422);
     ada.get(&format!("{USERS}?after=nobody")).await.problem(422);
@@ -252,61 +252,61 @@ async fn what_cannot_be_is_refused_with_its_field_and_changes_nothing() {
 #[tokio::test]
 async fn the_last_admin_stays_one() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
-    let (path, dora) = (ada.user("ada").await, ada.user("dora").await);
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let (path, dora) = (ada.user_path("ada").await, ada.user_path("dora").await);
     // A disabled admin is none to fall back on.
-    let answer = ada.put(&dora, body("dora", &["admin"], true)).await;
+    let answer = ada.put(&dora, user_body("dora", &["admin"], true)).await;
     assert_eq!(answer.status, 200);
-    let disabled = ada.put(&path, body("ada", &["admin"], true)).await;
-    assert_eq!(disabled.field(409), "is_disabled");
-    let plain = ada.put(&path, body("ada", &[], false)).await;
-    assert_eq!(plain.field(409), "roles");
-    assert_eq!(ada.delete(&path).await.field(409), "id");
+    let disabled = ada.put(&path, user_body("ada", &["admin"], true)).await;
+    assert_eq!(disabled.problem_field(409), "is_disabled");
+    let plain = ada.put(&path, user_body("ada", &[], false)).await;
+    assert_eq!(plain.problem_field(409), "roles");
+    assert_eq!(ada.delete(&path).await.problem_field(409), "id");
     assert_eq!(ada.get(&path).await.json()["roles"], json!(["admin"]));
-    let answer = ada.put(&dora, body("dora", &["admin"], false)).await;
+    let answer = ada.put(&dora, user_body("dora", &["admin"], false)).await;
     assert_eq!(answer.status, 200);
-    let answer = ada.put(&path, body("ada", &["admin"], true)).await;
-    assert_eq!(answer.status, 200, "{}", answer.told());
+    let answer = ada.put(&path, user_body("ada", &["admin"], true)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
     ada.get(&path).await.problem(401);
 }
 
 #[tokio::test]
 async fn two_admins_who_disable_each_other_leave_one() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
-    let (path, mo) = (ada.user("ada").await, ada.user("mo").await);
-    let answer = ada.put(&mo, body("mo", &["admin"], false)).await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let (path, mo) = (ada.user_path("ada").await, ada.user_path("mo").await);
+    let answer = ada.put(&mo, user_body("mo", &["admin"], false)).await;
     assert_eq!(answer.status, 200);
     let replica = server.replica().await;
-    let other = Desk::of(&replica, "mo").await;
+    let other = AdminClient::sign_in(&replica, "mo").await;
     let (one, two) = tokio::join!(
-        ada.put(&mo, body("mo", &["admin"], true)),
-        other.put(&path, body("ada", &["admin"], true)),
+        ada.put(&mo, user_body("mo", &["admin"], true)),
+        other.put(&path, user_body("ada", &["admin"], true)),
     );
     let made = [one.status, two.status];
     assert_eq!(made.iter().filter(|status| **status == 200).count(), 1);
     assert!(
         made.contains(&409) || made.contains(&401),
         "{made:?}: {} {}",
-        one.told(),
-        two.told()
+        one.text(),
+        two.text()
     );
 }
 
 #[tokio::test]
 async fn users_are_listed_whole_once_each_while_others_are_made() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let make = async |prefix: &str, count: usize| {
         for n in 0..count {
             let made = ada
                 .post(USERS, json!({"username": format!("{prefix}{n}")}))
                 .await;
-            assert_eq!(made.status, 201, "{}", made.told());
+            assert_eq!(made.status, 201, "{}", made.text());
         }
     };
     make("early", 60).await;
-    let (listed, ()) = tokio::join!(ada.all(USERS, 7), make("late", 40));
+    let (listed, ()) = tokio::join!(ada.list_all(USERS, 7), make("late", 40));
     let names: Vec<_> = listed
         .iter()
         .map(|user| user["username"].as_str().unwrap())
@@ -317,7 +317,7 @@ async fn users_are_listed_whole_once_each_while_others_are_made() {
         assert!(once.contains(format!("early{n}").as_str()), "early{n}");
     }
     assert!(["ada", "dora", "mo"].iter().all(|name| once.contains(name)));
-    assert_eq!(ada.all(USERS, 100).await.len(), 105);
+    assert_eq!(ada.list_all(USERS, 100).await.len(), 105);
     let ids: Vec<_> = listed.iter().map(|user| user["id"].to_string()).collect();
     assert!(ids.is_sorted());
 }
@@ -325,9 +325,9 @@ async fn users_are_listed_whole_once_each_while_others_are_made() {
 #[tokio::test]
 async fn a_list_is_narrowed_to_a_name_or_a_role() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let names = async |query: &str| -> Vec<String> {
-        let listed = ada.all(&format!("{USERS}{query}"), 1).await;
+        let listed = ada.list_all(&format!("{USERS}{query}"), 1).await;
         let names = listed.iter().map(|user| user["username"].as_str().unwrap());
         names.map(str::to_owned).collect()
     };
@@ -340,20 +340,21 @@ async fn a_list_is_narrowed_to_a_name_or_a_role() {
 #[tokio::test]
 async fn every_call_is_on_record_with_what_it_did() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let before = records(&server).await.len();
     let made = ada.post(USERS, json!({"username": "nina"})).await.json();
     let id = made["id"].clone();
     let path = format!("{USERS}/{}", id.as_str().unwrap());
-    ada.put(&path, body("nina", &["hydrology"], true)).await;
-    ada.put(&path, body("nina", &["nosuch"], true))
+    ada.put(&path, user_body("nina", &["hydrology"], true))
+        .await;
+    ada.put(&path, user_body("nina", &["nosuch"], true))
         .await
         .problem(422);
     ada.get(&path).await;
     ada.get(USERS).await;
     ada.delete(&path).await;
     ada.delete(&path).await.problem(404);
-    let otto = Desk::of(&server, "otto").await;
+    let otto = AdminClient::sign_in(&server, "otto").await;
     otto.delete(&path).await.problem(403);
     let all = records(&server).await;
     let told: Vec<_> = all[before..]

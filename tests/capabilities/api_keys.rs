@@ -8,34 +8,37 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::audit::records;
-use crate::mint::part;
-use crate::support::server::{Answer, PRIVATE, PUBLIC, RESTRICTED, Server, Wish};
+use crate::mint::decode_part;
+use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse};
 
 const KEYS: &str = "/auth/api-keys";
 
 /// With what a test shows who it is.
 #[derive(Clone, Copy)]
-enum Shown<'a> {
+enum TestCredential<'a> {
     Session(&'a str),
     Key(&'a str),
-    Nothing,
+    Anonymous,
 }
-use Shown::{Key, Nothing, Session};
+use TestCredential::{Anonymous, Key, Session};
 
-fn showing(request: reqwest::RequestBuilder, shown: Shown<'_>) -> reqwest::RequestBuilder {
+fn authenticate(
+    request: reqwest::RequestBuilder,
+    shown: TestCredential<'_>,
+) -> reqwest::RequestBuilder {
     match shown {
         Session(session) => request.bearer_auth(session),
         Key(key) => request.header("x-api-key", key),
-        Nothing => request,
+        Anonymous => request,
     }
 }
 
-async fn create(server: &Server, shown: Shown<'_>, wish: Value) -> Answer {
-    Answer::of(showing(server.post(KEYS).json(&wish), shown)).await
+async fn create(server: &Server, shown: TestCredential<'_>, wish: Value) -> TestResponse {
+    TestResponse::send(authenticate(server.post(KEYS).json(&wish), shown)).await
 }
 
 /// The id and the text of a new key.
-async fn key(server: &Server, shown: Shown<'_>, wish: Value) -> (String, String) {
+async fn create_key(server: &Server, shown: TestCredential<'_>, wish: Value) -> (String, String) {
     let answer = create(server, shown, wish).await;
     let told = String::from_utf8_lossy(&answer.body).into_owned();
     assert_eq!(answer.status, 201, "{told}");
@@ -44,20 +47,24 @@ async fn key(server: &Server, shown: Shown<'_>, wish: Value) -> (String, String)
     (text("id"), text("key"))
 }
 
-async fn list(server: &Server, shown: Shown<'_>, query: &str) -> Answer {
-    Answer::of(showing(server.get(&format!("{KEYS}{query}")), shown)).await
+async fn list(server: &Server, shown: TestCredential<'_>, query: &str) -> TestResponse {
+    TestResponse::send(authenticate(server.get(&format!("{KEYS}{query}")), shown)).await
 }
 
-async fn revoke(server: &Server, shown: Shown<'_>, id: &str) -> Answer {
+async fn revoke(server: &Server, shown: TestCredential<'_>, id: &str) -> TestResponse {
     let url = format!("{}{KEYS}/{id}", server.url);
-    Answer::of(showing(server.http.request(Method::DELETE, url), shown)).await
+    TestResponse::send(authenticate(
+        server.http.request(Method::DELETE, url),
+        shown,
+    ))
+    .await
 }
 
-async fn mint(server: &Server, dataset_id: &str, key: &str) -> Answer {
-    Answer::of(showing(server.minting(dataset_id), Key(key))).await
+async fn mint(server: &Server, dataset_id: &str, key: &str) -> TestResponse {
+    TestResponse::send(authenticate(server.mint_request(dataset_id), Key(key))).await
 }
 
-fn in_seconds(server: &Server, seconds: i64) -> String {
+fn seconds_from_now(server: &Server, seconds: i64) -> String {
     let then = server.clock.unix_seconds() + seconds;
     chrono::DateTime::from_timestamp(then, 0)
         .unwrap()
@@ -68,13 +75,13 @@ fn in_seconds(server: &Server, seconds: i64) -> String {
 async fn a_key_opens_what_its_owner_may_read() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
-    let (id, text) = key(&server, Session(&mo), json!({"name": "notebook"})).await;
+    let (id, text) = create_key(&server, Session(&mo), json!({"name": "notebook"})).await;
     let answer = mint(&server, RESTRICTED, &text).await;
     let token = answer.token();
-    assert_eq!(part(&token, 1)["sub"], part(&mo, 1)["sub"]);
+    assert_eq!(decode_part(&token, 1)["sub"], decode_part(&mo, 1)["sub"]);
     assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
     let download = server.get(&format!("/datasets/{RESTRICTED}/download/cog"));
-    let answer = Answer::of(showing(download, Key(&text))).await;
+    let answer = TestResponse::send(authenticate(download, Key(&text))).await;
     assert_eq!(answer.status, 200);
     mint(&server, PRIVATE, &text).await.problem(404);
 
@@ -126,13 +133,13 @@ async fn a_key_is_shown_once_and_stored_hashed() {
 #[tokio::test]
 async fn a_wrong_secret_is_refused_and_counted_and_a_malformed_key_is_a_bad_request() {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "3".to_owned())];
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         environment,
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
     let mo = server.session("mo").await;
-    let (_, text) = key(&server, Session(&mo), json!({"name": "k"})).await;
+    let (_, text) = create_key(&server, Session(&mo), json!({"name": "k"})).await;
     let other = KeyText::random();
     let forged = format!("{}{}", &text[..14], &other.text().reveal()[14..]);
     mint(&server, PUBLIC, &text[..56]).await.problem(400);
@@ -148,7 +155,7 @@ async fn a_wrong_secret_is_refused_and_counted_and_a_malformed_key_is_a_bad_requ
 async fn keys_are_the_business_of_their_owner() {
     let server = Server::start().await;
     let (mo, otto) = (server.session("mo").await, server.session("otto").await);
-    let (id, text) = key(&server, Session(&mo), json!({"name": "k"})).await;
+    let (id, text) = create_key(&server, Session(&mo), json!({"name": "k"})).await;
     let others = revoke(&server, Session(&otto), &id).await;
     let detail = others.problem(404);
     let unknown = "018f0000-0000-7000-8000-000000000000";
@@ -159,9 +166,9 @@ async fn keys_are_the_business_of_their_owner() {
     assert_eq!(listed["items"], json!([]));
     assert_eq!(mint(&server, RESTRICTED, &text).await.status, 200);
     let wish = json!({"name": "k"});
-    create(&server, Nothing, wish).await.problem(401);
-    list(&server, Nothing, "").await.problem(401);
-    revoke(&server, Nothing, &id).await.problem(401);
+    create(&server, Anonymous, wish).await.problem(401);
+    list(&server, Anonymous, "").await.problem(401);
+    revoke(&server, Anonymous, &id).await.problem(401);
 }
 
 #[tokio::test]
@@ -172,7 +179,7 @@ async fn keys_are_paged_oldest_first_and_the_hundred_and_first_is_a_conflict() {
     for number in 0..100 {
         server.clock.advance(1);
         let wish = json!({"name": format!("key {number}")});
-        made.push(key(&server, Session(&mo), wish).await.0);
+        made.push(create_key(&server, Session(&mo), wish).await.0);
     }
     let wish = json!({"name": "one too many"});
     create(&server, Session(&mo), wish.clone())
@@ -206,7 +213,7 @@ async fn keys_are_paged_oldest_first_and_the_hundred_and_first_is_a_conflict() {
 async fn a_wish_that_makes_no_sense_is_unprocessable() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
-    let past = in_seconds(&server, 0);
+    let past = seconds_from_now(&server, 0);
     let many: Vec<_> = (0..1001)
         .map(|_| uuid::Uuid::new_v4().to_string())
         .collect();
@@ -217,7 +224,7 @@ async fn a_wish_that_makes_no_sense_is_unprocessable() {
         json!({"name": "a\u{0}"}),
         json!({"name": "k", "expires_at": past}),
         json!({"name": "k", "expires_at": "tomorrow"}),
-        json!({"name": "k", "expire_at": in_seconds(&server, 60)}),
+        json!({"name": "k", "expire_at": seconds_from_now(&server, 60)}),
         json!({"name": "k", "actions": []}),
         json!({"name": "k", "actions": ["fly"]}),
         json!({"name": "k", "datasets": []}),
@@ -235,7 +242,7 @@ async fn making_and_revoking_are_on_record_by_the_keys_id() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     server.clock.advance(1);
-    let (id, _) = key(&server, Session(&mo), json!({"name": "k"})).await;
+    let (id, _) = create_key(&server, Session(&mo), json!({"name": "k"})).await;
     server.clock.advance(1);
     assert_eq!(revoke(&server, Session(&mo), &id).await.status, 204);
     server.clock.advance(1);
@@ -243,7 +250,7 @@ async fn making_and_revoking_are_on_record_by_the_keys_id() {
     let told: Vec<String> = records(&server).await[1..]
         .iter()
         .map(|record| {
-            assert_eq!(record["user_id"], part(&mo, 1)["sub"]);
+            assert_eq!(record["user_id"], decode_part(&mo, 1)["sub"]);
             let word = |name: &str| record[name].as_str().unwrap().to_owned();
             format!("{} {} {}", word("event"), word("outcome"), word("reason"))
         })

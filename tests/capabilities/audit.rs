@@ -3,8 +3,8 @@
 use cedargate::service::audit_trail::AuditTrail;
 use serde_json::Value;
 
-use crate::mint::part;
-use crate::support::server::{Answer, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN};
+use crate::mint::decode_part;
+use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION};
 
 /// All records as `cedargate audit export` prints them.
 pub async fn records(server: &Server) -> Vec<Value> {
@@ -24,13 +24,13 @@ async fn a_mint_is_on_record_under_its_tokens_jti() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let token = server.mint(RESTRICTED, Some(&session)).await.token();
-    let jti = part(&token, 1)["jti"].clone();
+    let jti = decode_part(&token, 1)["jti"].clone();
     let records = records(&server).await;
     let record = records.iter().find(|record| record["id"] == jti).unwrap();
     assert_eq!(record["event"], "mint");
     assert_eq!(record["outcome"], "granted");
     assert_eq!(record["jti"], jti);
-    assert_eq!(record["user_id"], part(&session, 1)["sub"]);
+    assert_eq!(record["user_id"], decode_part(&session, 1)["sub"]);
     assert_eq!(record["authentication"], "password");
     assert_eq!(record["dataset_id"], RESTRICTED);
     assert_eq!(record["action"], "read");
@@ -55,16 +55,16 @@ async fn refusals_and_downloads_are_on_record_with_their_reason() {
     later();
     server.mint(RESTRICTED, Some(&otto)).await.problem(403);
     later();
-    server.mint(UNKNOWN, None).await.problem(404);
+    server.mint(UNKNOWN_VERSION, None).await.problem(404);
     later();
     server.mint(PUBLIC, Some("nonsense")).await.problem(401);
     later();
     let token = server.mint(PUBLIC, None).await.token();
     later();
     let ranged = server
-        .downloading(PUBLIC, &token)
+        .download_request(PUBLIC, &token)
         .header("range", "bytes=0-9");
-    assert_eq!(Answer::of(ranged).await.status, 206);
+    assert_eq!(TestResponse::send(ranged).await.status, 206);
     later();
     server.login("ada", "wrong").await.problem(401);
 
@@ -90,14 +90,16 @@ async fn refusals_and_downloads_are_on_record_with_their_reason() {
         ]
     );
     let download = &records(&server).await[6];
-    assert_eq!(download["jti"], part(&token, 1)["jti"]);
+    assert_eq!(download["jti"], decode_part(&token, 1)["jti"]);
 }
 
 #[tokio::test]
 async fn a_request_id_given_by_the_client_is_on_record_and_on_the_answer() {
     let server = Server::start().await;
-    let request = server.minting(PUBLIC).header("x-request-id", "trace-42");
-    let answer = Answer::of(request).await;
+    let request = server
+        .mint_request(PUBLIC)
+        .header("x-request-id", "trace-42");
+    let answer = TestResponse::send(request).await;
     assert_eq!(answer.header("x-request-id"), "trace-42");
     assert_eq!(records(&server).await[0]["request_id"], "trace-42");
 }
@@ -107,7 +109,7 @@ async fn no_token_leaves_while_its_record_cannot_be_written() {
     let server = Server::start().await;
     assert_eq!(server.mint(PUBLIC, None).await.status, 200);
     let path = server.folder.path().join("cedargate.db");
-    let lock = crate::support::sqlite::ExclusiveLock::on(&path).await;
+    let lock = crate::support::sqlite::ExclusiveLock::acquire(&path).await;
     let answer = server.mint(PUBLIC, None).await;
     answer.problem(503);
     assert!(!answer.header("retry-after").is_empty());
@@ -123,7 +125,7 @@ async fn many_mints_at_once_are_all_on_record() {
     let tokens = futures_util::future::join_all(mints).await;
     let records = records(&server).await;
     for answer in tokens {
-        let jti = part(&answer.token(), 1)["jti"].clone();
+        let jti = decode_part(&answer.token(), 1)["jti"].clone();
         assert_eq!(
             records.iter().filter(|record| record["id"] == jti).count(),
             1
@@ -138,7 +140,7 @@ async fn a_database_file_that_was_replaced_is_noticed_before_a_token_is_lost_wit
     let aside = server.folder.path().join("aside.db");
     std::fs::rename(&path, &aside).unwrap();
     server.mint(PUBLIC, None).await.problem(503);
-    let ready = Answer::of(server.get("/health/ready")).await;
+    let ready = TestResponse::send(server.get("/health/ready")).await;
     assert_eq!(
         (ready.status, ready.json()["status"].as_str()),
         (503, Some("unready"))
@@ -154,11 +156,11 @@ async fn errors_in_deciding_what_may_be_discovered_are_on_record_too() {
         forbid (principal, action == Action::"discover", resource)
         when { 9223372036854775807 + context.time.toTime().toMilliseconds() > 0 };
     "#;
-    let wish = crate::support::server::Wish {
+    let wish = crate::support::server::ServerOptions {
         policies: Some(policies),
         ..Default::default()
     };
-    let server = Server::wished(wish).await;
+    let server = Server::start_with(wish).await;
     let to_one_o_clock = 86_400_000 - server.clock.unix_millis().rem_euclid(86_400_000) + 3_600_000;
     server.clock.advance(to_one_o_clock);
     server.mint(PUBLIC, None).await.problem(404);

@@ -1,18 +1,18 @@
 //! The audit log over HTTP: page by page, filtered, and exported whole.
 
-use cedargate::domain::audit::{AuditRecord, Event, Outcome};
+use cedargate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use cedargate::domain::clock::Clock;
-use cedargate::service::identity::request_context::Visitor;
+use cedargate::service::identity::request_context::RequestContext;
 use serde_json::Value;
 
 use crate::audit::records;
-use crate::mint::part;
-use crate::support::server::{Answer, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN};
+use crate::mint::decode_part;
+use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION};
 
 /// One page of the audit log, as an admin sees it.
 async fn page(server: &Server, session: &str, query: &str) -> Value {
     let asked = server.get(&format!("/admin/audit?{query}"));
-    let answer = Answer::of(asked.bearer_auth(session)).await;
+    let answer = TestResponse::send(asked.bearer_auth(session)).await;
     assert_eq!(answer.status, 200, "{}", answer.json());
     // The next one is on record later, whatever the standing clock says.
     server.clock.advance(1);
@@ -26,12 +26,12 @@ fn ids(records: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-async fn export(server: &Server, session: &str, query: &str) -> Answer {
+async fn export(server: &Server, session: &str, query: &str) -> TestResponse {
     let asked = server.get(&format!("/admin/audit/export?{query}"));
-    Answer::of(asked.bearer_auth(session)).await
+    TestResponse::send(asked.bearer_auth(session)).await
 }
 
-fn lines(answer: &Answer) -> Vec<Value> {
+fn lines(answer: &TestResponse) -> Vec<Value> {
     assert_eq!(answer.status, 200);
     let text = str::from_utf8(&answer.body).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'));
@@ -41,7 +41,7 @@ fn lines(answer: &Answer) -> Vec<Value> {
 }
 
 /// Something of each kind on record, each a millisecond after the one before; ada's session.
-async fn eventful(server: &Server) -> String {
+async fn record_events(server: &Server) -> String {
     let later = || server.clock.advance(1);
     let ada = server.session("ada").await;
     later();
@@ -53,7 +53,7 @@ async fn eventful(server: &Server) -> String {
     later();
     server.mint(PRIVATE, Some(&mo)).await.problem(404);
     later();
-    server.mint(UNKNOWN, None).await.problem(404);
+    server.mint(UNKNOWN_VERSION, None).await.problem(404);
     later();
     server.mint(PUBLIC, None).await.token();
     later();
@@ -65,7 +65,7 @@ async fn eventful(server: &Server) -> String {
 #[tokio::test]
 async fn an_admin_reads_the_audit_log_newest_first_in_the_shape_of_the_export() {
     let server = Server::start().await;
-    let ada = eventful(&server).await;
+    let ada = record_events(&server).await;
     let mut expected = records(&server).await;
     expected.reverse();
     let page = page(&server, &ada, "limit=100").await;
@@ -76,8 +76,8 @@ async fn an_admin_reads_the_audit_log_newest_first_in_the_shape_of_the_export() 
 #[tokio::test]
 async fn a_filter_finds_its_records_and_no_others() {
     let server = Server::start().await;
-    let ada = eventful(&server).await;
-    let mo = part(&server.session("mo").await, 1)["sub"].clone();
+    let ada = record_events(&server).await;
+    let mo = decode_part(&server.session("mo").await, 1)["sub"].clone();
     let mo = mo.as_str().unwrap();
     server.clock.advance(1);
     let all = records(&server).await;
@@ -97,7 +97,7 @@ async fn a_filter_finds_its_records_and_no_others() {
         ),
         (format!("since={}&outcome=refused", moment(6)), vec![7]),
         (format!("until={}", moment(0)), vec![]),
-        (format!("user_id={UNKNOWN}"), vec![]),
+        (format!("user_id={UNKNOWN_VERSION}"), vec![]),
         (format!("resource_user_id={mo}"), vec![]),
     ];
     for (query, expected) in questions {
@@ -123,7 +123,7 @@ async fn a_filter_finds_its_records_and_no_others() {
 #[tokio::test]
 async fn paging_gives_every_record_once_while_others_are_appended() {
     let server = Server::start().await;
-    let ada = eventful(&server).await;
+    let ada = record_events(&server).await;
     let mut expected = records(&server).await;
     expected.reverse();
     let mut seen = Vec::new();
@@ -145,8 +145,8 @@ async fn an_export_of_any_size_is_streamed_oldest_first_and_ends_with_now() {
     let ada = server.session("ada").await;
     let database = server.database().await;
     let made = |millis: i64| AuditRecord {
-        outcome: Outcome::Granted,
-        ..Visitor::at_command_line().open_record(Event::Mint, &Clock::standing_at(millis))
+        outcome: AuditOutcome::Granted,
+        ..RequestContext::local().open_record(AuditEvent::Mint, &Clock::fixed_at(millis))
     };
     let past: Vec<AuditRecord> = (0..2_500).map(|at| made(1_000_000 + at)).collect();
     database.append_audit_records(&past).await.unwrap();
@@ -181,7 +181,7 @@ async fn who_reads_the_audit_log_is_on_record() {
     let mo = server.session("mo").await;
     server.clock.advance(1);
     for path in ["/admin/audit", "/admin/audit/export"] {
-        let answer = Answer::of(server.get(path).bearer_auth(&mo)).await;
+        let answer = TestResponse::send(server.get(path).bearer_auth(&mo)).await;
         answer.problem(403);
         server.clock.advance(1);
     }
@@ -225,10 +225,12 @@ async fn a_filter_that_cannot_be_read_is_told_and_nobody_in_particular_reads_not
         "after=1",
     ] {
         let asked = server.get(&format!("/admin/audit?{query}"));
-        let told = Answer::of(asked.bearer_auth(&ada)).await.problem(422);
+        let told = TestResponse::send(asked.bearer_auth(&ada))
+            .await
+            .problem(422);
         assert!(told.contains(query.split('=').next().unwrap()), "{told}");
     }
     for path in ["/admin/audit", "/admin/audit/export"] {
-        Answer::of(server.get(path)).await.problem(401);
+        TestResponse::send(server.get(path)).await.problem(401);
     }
 }

@@ -5,16 +5,18 @@ use std::path::Path;
 use cedargate::domain::clock::Clock;
 use tempfile::TempDir;
 
-use crate::command_line::{copy, policies, repository};
-use crate::support::server::{Answer, CATALOG, INTERNAL, PRIVATE, RESTRICTED, Server, Wish};
+use crate::command_line::{copy_folder, copy_of_shipped_policies, repository};
+use crate::support::server::{
+    CATALOG, INTERNAL, PRIVATE, RESTRICTED, Server, ServerOptions, TestResponse,
+};
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
 /// The shipped policies and one example.
 fn with_example(name: &str) -> TempDir {
-    let folder = policies();
-    copy(
+    let folder = copy_of_shipped_policies();
+    copy_folder(
         &repository().join("docs/examples").join(name),
         folder.path(),
     );
@@ -23,19 +25,19 @@ fn with_example(name: &str) -> TempDir {
 
 async fn server_on(folder: &Path, catalog: Option<String>) -> Server {
     let policies = folder.display().to_string();
-    Server::wished(Wish {
+    Server::start_with(ServerOptions {
         environment: vec![
             ("CEDARGATE_POLICY_DIR", policies),
             ("CEDARGATE_TRUSTED_PROXIES", "127.0.0.1".to_owned()),
         ],
         catalog,
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await
 }
 
 /// Lets time go by until it is `time` of the day, in milliseconds since midnight.
-fn wait_until(clock: &Clock, time: i64) {
+fn set_clock(clock: &Clock, time: i64) {
     clock.advance((time - clock.unix_millis()).rem_euclid(DAY));
 }
 
@@ -56,8 +58,8 @@ async fn partners_read_between_9_and_17_from_their_network_alone() {
     let server = server_on(folder.path(), Some(catalog)).await;
     let status = async |address: &str| {
         let session = server.session("otto").await;
-        let minting = server.minting(RESTRICTED).bearer_auth(session);
-        Answer::of(minting.header("x-forwarded-for", address))
+        let minting = server.mint_request(RESTRICTED).bearer_auth(session);
+        TestResponse::send(minting.header("x-forwarded-for", address))
             .await
             .status
     };
@@ -68,7 +70,7 @@ async fn partners_read_between_9_and_17_from_their_network_alone() {
         (17 * HOUR - 1, "203.0.113.255", 200),
         (17 * HOUR, "203.0.113.20", 403),
     ] {
-        wait_until(&server.clock, time);
+        set_clock(&server.clock, time);
         assert_eq!(status(address).await, expected, "{time} {address}");
     }
 }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::support::server::{
-    Answer, DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN, WITHOUT_FILE,
+    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION,
+    WITHOUT_FILE,
 };
 
 async fn page(server: &Server, query: &str, session: Option<&str>) -> Value {
     let request = server.get(&format!("/datasets{query}"));
-    let answer = Answer::of(match session {
+    let answer = TestResponse::send(match session {
         Some(session) => request.bearer_auth(session),
         None => request,
     })
@@ -125,7 +126,8 @@ async fn pages_of_any_length_show_the_same_datasets_once_each() {
 #[tokio::test]
 async fn one_dataset_is_shown_with_its_file_and_hidden_ones_look_like_none() {
     let server = Server::start().await;
-    let shown = Answer::of(server.get(&format!("/datasets/{}", PUBLIC.to_uppercase()))).await;
+    let shown =
+        TestResponse::send(server.get(&format!("/datasets/{}", PUBLIC.to_uppercase()))).await;
     assert_eq!(shown.status, 200);
     let dataset = shown.json();
     assert_eq!(dataset["id"], PUBLIC);
@@ -137,10 +139,10 @@ async fn one_dataset_is_shown_with_its_file_and_hidden_ones_look_like_none() {
     assert_eq!(dataset["file"]["etag"], download.header("etag"));
     assert_eq!(dataset["file"]["size"], download.body.len());
 
-    let unknown = Answer::of(server.get(&format!("/datasets/{UNKNOWN}"))).await;
+    let unknown = TestResponse::send(server.get(&format!("/datasets/{UNKNOWN_VERSION}"))).await;
     unknown.problem(404);
     for hidden in [INTERNAL, RESTRICTED, PRIVATE, DRAFT] {
-        let answer = Answer::of(server.get(&format!("/datasets/{hidden}"))).await;
+        let answer = TestResponse::send(server.get(&format!("/datasets/{hidden}"))).await;
         assert_eq!(
             (answer.status, &answer.body),
             (404, &unknown.body),
@@ -153,14 +155,14 @@ async fn one_dataset_is_shown_with_its_file_and_hidden_ones_look_like_none() {
 async fn a_page_that_cannot_be_is_unprocessable_and_a_bad_credential_is_refused() {
     let server = Server::start().await;
     for query in ["?limit=0", "?limit=101", "?limit=x", "?after=x"] {
-        Answer::of(server.get(&format!("/datasets{query}")))
+        TestResponse::send(server.get(&format!("/datasets{query}")))
             .await
             .problem(422);
     }
-    Answer::of(server.get("/datasets").bearer_auth("x"))
+    TestResponse::send(server.get("/datasets").bearer_auth("x"))
         .await
         .problem(401);
-    Answer::of(server.get("/datasets").header("authorization", "Bearer"))
+    TestResponse::send(server.get("/datasets").header("authorization", "Bearer"))
         .await
         .problem(400);
 }
@@ -232,7 +234,7 @@ async fn a_file_is_described_to_those_who_may_read_it_alone() {
         let request = server
             .get(&format!("/datasets/{RESTRICTED}"))
             .bearer_auth(session);
-        let dataset = Answer::of(request).await.json();
+        let dataset = TestResponse::send(request).await.json();
         assert_eq!(dataset["can_read"], is_told, "{username}");
         assert_eq!(dataset.get("file").is_some(), is_told, "{username}");
     }

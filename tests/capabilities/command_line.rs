@@ -12,14 +12,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// What a command printed, and how it ended.
-pub struct Ended {
+pub struct CommandOutput {
     pub code: i32,
     pub data: String,
     pub messages: String,
 }
 
 /// Runs a command in `folder`, whose data is in a folder inside it.
-pub fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+pub fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
     let output = Command::new(env!("CARGO_BIN_EXE_cedargate"))
         .args(arguments)
         .current_dir(folder)
@@ -27,7 +27,7 @@ pub fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]
         .envs(environment.iter().copied())
         .output()
         .unwrap();
-    Ended {
+    CommandOutput {
         code: output.status.code().unwrap(),
         data: String::from_utf8(output.stdout).unwrap(),
         messages: String::from_utf8(output.stderr).unwrap(),
@@ -56,20 +56,20 @@ fn catalog_with(visibility: &str) -> TempDir {
 }
 
 /// The shipped policies, their invariants too, in a folder of their own, to be spoilt.
-pub fn policies() -> TempDir {
+pub fn copy_of_shipped_policies() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    copy(&repository().join("policies"), folder.path());
+    copy_folder(&repository().join("policies"), folder.path());
     folder
 }
 
 /// Lays the files of a folder over those of another one.
-pub fn copy(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &target);
+            copy_folder(&entry.path(), &target);
         } else {
             std::fs::copy(entry.path(), target).unwrap();
         }

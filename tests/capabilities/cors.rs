@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use crate::support::server::{Answer, PUBLIC, Server, Wish};
+use crate::support::server::{PUBLIC, Server, ServerOptions, TestResponse};
 
 const PAGE: &str = "https://map.example";
 
@@ -19,7 +19,7 @@ fn preflight(server: &Server, path: &str, origin: &str) -> reqwest::RequestBuild
 async fn any_page_may_mint_and_download_by_default() {
     let server = Server::start().await;
     let mint = format!("/auth/download-token/{PUBLIC}");
-    let answer = Answer::of(preflight(&server, &mint, PAGE)).await;
+    let answer = TestResponse::send(preflight(&server, &mint, PAGE)).await;
     assert_eq!(answer.status, 204);
     assert_eq!(answer.header("access-control-allow-origin"), "*");
     assert!(
@@ -40,7 +40,7 @@ async fn any_page_may_mint_and_download_by_default() {
     ] {
         assert!(headers.contains(name), "{name}");
     }
-    let minted = Answer::of(server.post(&mint).header("origin", PAGE)).await;
+    let minted = TestResponse::send(server.post(&mint).header("origin", PAGE)).await;
     let exposed = minted
         .header("access-control-expose-headers")
         .to_ascii_lowercase();
@@ -54,16 +54,16 @@ async fn any_page_may_mint_and_download_by_default() {
     ] {
         assert!(exposed.contains(name), "{name}");
     }
-    let refused = Answer::of(server.get("/nothing").header("origin", PAGE)).await;
+    let refused = TestResponse::send(server.get("/nothing").header("origin", PAGE)).await;
     assert_eq!(refused.header("access-control-allow-origin"), "*");
 }
 
 #[tokio::test]
 async fn with_a_list_only_pages_on_it_see_answers_but_all_see_the_key_set() {
     let environment = vec![("CEDARGATE_ALLOWED_ORIGINS", PAGE.to_owned())];
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         environment,
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
     let mint = format!("/auth/download-token/{PUBLIC}");
@@ -74,7 +74,7 @@ async fn with_a_list_only_pages_on_it_see_answers_but_all_see_the_key_set() {
         ("/.well-known/jwks.json", "https://evil.example", "*"),
     ];
     for (path, origin, allowed) in rows {
-        let answer = Answer::of(preflight(&server, path, origin)).await;
+        let answer = TestResponse::send(preflight(&server, path, origin)).await;
         assert_eq!(
             answer.header("access-control-allow-origin"),
             allowed,
@@ -84,7 +84,7 @@ async fn with_a_list_only_pages_on_it_see_answers_but_all_see_the_key_set() {
             .http
             .get(format!("{}{path}", server.url))
             .header("origin", origin);
-        let answer = Answer::of(request).await;
+        let answer = TestResponse::send(request).await;
         assert_eq!(
             answer.header("access-control-allow-origin"),
             allowed,
@@ -92,7 +92,7 @@ async fn with_a_list_only_pages_on_it_see_answers_but_all_see_the_key_set() {
         );
     }
     let own = server
-        .minting(PUBLIC)
+        .mint_request(PUBLIC)
         .header("origin", "https://evil.example");
-    assert_eq!(Answer::of(own).await.status, 200);
+    assert_eq!(TestResponse::send(own).await.status, 200);
 }

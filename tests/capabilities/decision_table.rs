@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cedargate::domain::action::Action;
-use cedargate::domain::caller::{Authentication, Context};
+use cedargate::domain::caller::{Authentication, DecisionContext};
 use cedargate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use cedargate::domain::id::{DatasetId, UserId};
 use cedargate::domain::principal::{Principal, Tags, User};
@@ -73,7 +73,7 @@ fn states() -> impl Iterator<Item = (String, Resource)> {
 fn row(bundle: &Bundle, first: &[&str], action: Action, resource: &Resource) -> String {
     let mut row = format!("| {} |", first.join(" | "));
     for (_, principal) in roles() {
-        let context = Context {
+        let context = DecisionContext {
             address: "192.0.2.7".parse().unwrap(),
             unix_millis: 1_772_366_400_000,
             authentication: match principal {

@@ -2,8 +2,10 @@
 
 use reqwest::Method;
 
-use crate::mint::part;
-use crate::support::server::{Answer, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN};
+use crate::mint::decode_part;
+use crate::support::server::{
+    INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION,
+};
 
 const JACKSBORO: &[u8] = include_bytes!("../../demo/jacksboro-fault-dem.cog.tif");
 const SALISH: &[u8] = include_bytes!("../../demo/salish-sea-topobathy.cog.tif");
@@ -40,7 +42,12 @@ async fn spans_of_every_form_are_served() {
         ("bytes=190000-999999999", 190_000..size),
     ];
     for (range, span) in rows {
-        let answer = Answer::of(server.downloading(PUBLIC, &token).header("range", range)).await;
+        let answer = TestResponse::send(
+            server
+                .download_request(PUBLIC, &token)
+                .header("range", range),
+        )
+        .await;
         assert_eq!(answer.status, 206, "{range}");
         assert_eq!(answer.body, &JACKSBORO[span.clone()], "{range}");
         let told = format!("bytes {}-{}/{size}", span.start, span.end - 1);
@@ -48,9 +55,9 @@ async fn spans_of_every_form_are_served() {
         assert_eq!(answer.header("content-length"), span.len().to_string());
     }
     let beyond = server
-        .downloading(PUBLIC, &token)
+        .download_request(PUBLIC, &token)
         .header("range", "bytes=999999999-");
-    let answer = Answer::of(beyond).await;
+    let answer = TestResponse::send(beyond).await;
     answer.problem(416);
     assert_eq!(answer.header("content-range"), format!("bytes */{size}"));
 }
@@ -67,7 +74,7 @@ async fn head_tells_what_get_would_and_ignores_range() {
         .http
         .request(Method::HEAD, url)
         .header("range", "bytes=0-9");
-    let answer = Answer::of(head).await;
+    let answer = TestResponse::send(head).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-length"), JACKSBORO.len().to_string());
     assert_eq!(answer.header("accept-ranges"), "bytes");
@@ -91,10 +98,10 @@ async fn conditions_are_honoured() {
     ];
     for (headers, status) in rows {
         let request = headers.iter().fold(
-            server.downloading(PUBLIC, &token),
+            server.download_request(PUBLIC, &token),
             |request, (name, value)| request.header(*name, *value),
         );
-        let answer = Answer::of(request).await;
+        let answer = TestResponse::send(request).await;
         assert_eq!(answer.status, status, "{headers:?}");
         if status == 304 {
             assert_eq!(answer.header("etag"), etag);
@@ -108,11 +115,11 @@ async fn a_session_in_the_header_downloads_too() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let path = format!("/datasets/{RESTRICTED}/download/cog");
-    let answer = Answer::of(server.get(&path).bearer_auth(&session)).await;
+    let answer = TestResponse::send(server.get(&path).bearer_auth(&session)).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.body, SALISH);
     let outsider = server.session("otto").await;
-    Answer::of(server.get(&path).bearer_auth(&outsider))
+    TestResponse::send(server.get(&path).bearer_auth(&outsider))
         .await
         .problem(403);
 }
@@ -120,7 +127,7 @@ async fn a_session_in_the_header_downloads_too() {
 #[tokio::test]
 async fn without_a_credential_the_answer_names_the_mint() {
     let server = Server::start().await;
-    let answer = Answer::of(server.get(&format!("/datasets/{PUBLIC}/download/cog"))).await;
+    let answer = TestResponse::send(server.get(&format!("/datasets/{PUBLIC}/download/cog"))).await;
     assert!(answer.problem(401).contains("/auth/download-token/"));
     assert!(!answer.header("www-authenticate").is_empty());
 }
@@ -130,7 +137,7 @@ async fn a_token_opens_one_dataset_alone() {
     let server = Server::start().await;
     let ada = server.session("ada").await;
     let token = server.mint(PUBLIC, Some(&ada)).await.token();
-    for other in [PRIVATE, INTERNAL, UNKNOWN] {
+    for other in [PRIVATE, INTERNAL, UNKNOWN_VERSION] {
         server.download(other, &token).await.problem(401);
     }
 }
@@ -142,13 +149,13 @@ async fn only_a_download_token_opens_by_query() {
     server.download(PUBLIC, &ada).await.problem(401);
     let token = server.mint(PUBLIC, None).await.token();
     let path = format!("/datasets/{PUBLIC}/download/cog");
-    Answer::of(server.get(&path).bearer_auth(&token))
+    TestResponse::send(server.get(&path).bearer_auth(&token))
         .await
         .problem(401);
-    let both = server.downloading(PUBLIC, &token).bearer_auth(&ada);
-    Answer::of(both).await.problem(400);
+    let both = server.download_request(PUBLIC, &token).bearer_auth(&ada);
+    TestResponse::send(both).await.problem(400);
     server.download(PUBLIC, "").await.problem(400);
-    Answer::of(server.get(&format!("{path}?token={token}&token={token}")))
+    TestResponse::send(server.get(&format!("{path}?token={token}&token={token}")))
         .await
         .problem(400);
 }
@@ -205,11 +212,11 @@ async fn mint_and_download_ask_the_policies_the_same_question() {
         permit (principal is User, action, resource)
         when { context.authentication == "password" };
     "#;
-    let wish = crate::support::server::Wish {
+    let wish = crate::support::server::ServerOptions {
         policies: Some(policies),
         ..Default::default()
     };
-    let server = Server::wished(wish).await;
+    let server = Server::start_with(wish).await;
     let session = server.session("otto").await;
     let token = server.mint(PRIVATE, Some(&session)).await.token();
     assert_eq!(server.download(PRIVATE, &token).await.status, 200);
@@ -222,8 +229,12 @@ async fn mint_and_download_ask_the_policies_the_same_question() {
 async fn a_token_whose_mint_is_not_on_record_is_refused() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
-    let jti = part(&token, 1)["jti"].as_str().unwrap().parse().unwrap();
-    crate::support::sqlite::forget_record(&server.folder.path().join("cedargate.db"), jti).await;
+    let jti = decode_part(&token, 1)["jti"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    crate::support::sqlite::delete_record(&server.folder.path().join("cedargate.db"), jti).await;
     let server = server.restarted().await;
     server.download(PUBLIC, &token).await.problem(401);
 }
@@ -248,7 +259,10 @@ async fn a_file_that_was_lost_is_a_clear_404_at_both_doors() {
             .problem(404)
             .contains("no file")
     );
-    assert_eq!(Answer::of(server.get("/health/live")).await.status, 200);
+    assert_eq!(
+        TestResponse::send(server.get("/health/live")).await.status,
+        200
+    );
 }
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::command_line::{Ended, cedargate, policies};
+use crate::command_line::{CommandOutput, cedargate, copy_of_shipped_policies};
 
-fn told(ended: &Ended) -> Value {
+fn parse_json(ended: &CommandOutput) -> Value {
     assert_eq!(ended.code, 0, "{}", ended.messages);
     serde_json::from_str(&ended.data).unwrap()
 }
@@ -38,7 +38,7 @@ const ENTITIES: &str = r#"[
 "#;
 
 /// Asks about a file of entities where there is neither a catalog nor a database that could be reached.
-fn explain_entities(entities: &str, who: &str, dataset: &str, more: &[&str]) -> Ended {
+fn explain_entities(entities: &str, who: &str, dataset: &str, more: &[&str]) -> CommandOutput {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("entities.json"), entities).unwrap();
     let asked = [
@@ -70,15 +70,15 @@ fn entities_of_a_file_are_asked_about_without_a_database() {
         assert_eq!(same.data, ended.data, "{who}: {}", same.messages);
     }
     let shared = ENTITIES.replace("\"geology\"", "\"hydrology\"");
-    let json = told(&explain_entities(&shared, "mo", "tides", &["--json"]));
+    let json = parse_json(&explain_entities(&shared, "mo", "tides", &["--json"]));
     assert_eq!(json["is_permitted"], true);
     assert_eq!(json["determining"][0]["id"], "shared-with-role");
     assert_eq!(json["mint"]["status"], 200);
     assert_eq!(json["username"], "maureen");
-    let outside = told(&explain_entities(ENTITIES, "ivo", "tides", &["--json"]));
+    let outside = parse_json(&explain_entities(ENTITIES, "ivo", "tides", &["--json"]));
     assert_eq!(outside["authentication"], "issuer");
     assert_eq!(outside["mint"]["status"], 403);
-    let nobody = told(&explain_entities(
+    let nobody = parse_json(&explain_entities(
         ENTITIES,
         "anonymous",
         "tides",
@@ -91,7 +91,7 @@ fn entities_of_a_file_are_asked_about_without_a_database() {
 
 #[test]
 fn an_edit_that_looks_at_more_is_asked_with_what_no_catalog_has_yet() {
-    let edited = policies();
+    let edited = copy_of_shipped_policies();
     let schema = edited.path().join("schema.cedarschema");
     let text = std::fs::read_to_string(&schema).unwrap();
     let more = text.replace("\"title\": String,", "\"title\": String, \"depth\"?: Long,");
@@ -109,12 +109,12 @@ fn an_edit_that_looks_at_more_is_asked_with_what_no_catalog_has_yet() {
             )
             .replace("\"geology\"", "\"hydrology\"")
     };
-    let shallow = told(&explain_entities(&with("50"), "mo", "tides", &dir));
+    let shallow = parse_json(&explain_entities(&with("50"), "mo", "tides", &dir));
     assert_eq!(shallow["is_permitted"], true);
     let others = shallow["others"].as_array().unwrap();
     let near = others.iter().find(|policy| policy["id"] == "deep");
     assert_eq!(near.unwrap()["parts"][0]["seen"][0]["value"], "50");
-    let deep = told(&explain_entities(&with("51"), "mo", "tides", &dir));
+    let deep = parse_json(&explain_entities(&with("51"), "mo", "tides", &dir));
     assert_eq!(deep["determining"][0]["id"], "deep");
     // An error denies what else is permitted, and says what it saw.
     let text = explain_entities(&with("9223372036854775807"), "mo", "tides", &dir[1..]);

@@ -2,28 +2,29 @@
 
 use serde_json::{Value, json};
 
-use crate::admin_users::{Desk, USERS};
+use crate::admin_users::{AdminClient, USERS};
 use crate::audit::records;
 use crate::support::server::{
-    Answer, DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN, WITHOUT_FILE, Wish,
+    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
+    UNKNOWN_VERSION, WITHOUT_FILE,
 };
 
 const EXPLAIN: &str = "/admin/policies/explain";
 
-impl Desk<'_> {
-    pub async fn ask(&self, principal: &str, dataset_id: &str) -> Answer {
+impl AdminClient<'_> {
+    pub async fn explain(&self, principal: &str, dataset_id: &str) -> TestResponse {
         let question = json!({"principal": principal, "action": "read", "dataset_id": dataset_id});
         self.post(EXPLAIN, question).await
     }
 
-    pub async fn told(&self, principal: &str, dataset_id: &str) -> Value {
-        let answer = self.ask(principal, dataset_id).await;
-        assert_eq!(answer.status, 200, "{}", answer.told());
+    pub async fn explanation(&self, principal: &str, dataset_id: &str) -> Value {
+        let answer = self.explain(principal, dataset_id).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
     }
 
-    pub async fn id(&self, username: &str) -> String {
-        let path = self.user(username).await;
+    pub async fn user_id(&self, username: &str) -> String {
+        let path = self.user_path(username).await;
         path[USERS.len() + 1..].to_owned()
     }
 }
@@ -31,9 +32,9 @@ impl Desk<'_> {
 #[tokio::test]
 async fn a_decision_is_explained_with_the_policy_that_determined_it_and_with_near_misses() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
-    let told = ada.told("mo", RESTRICTED).await;
-    let mo = ada.id("mo").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let told = ada.explanation("mo", RESTRICTED).await;
+    let mo = ada.user_id("mo").await;
     assert_eq!(told["principal"], format!("User::\"{mo}\""));
     assert_eq!(told["username"], "mo");
     assert_eq!(told["dataset_id"], RESTRICTED);
@@ -85,26 +86,29 @@ async fn a_decision_is_explained_with_the_policy_that_determined_it_and_with_nea
     }]);
     assert_eq!(near["parts"], expected);
     for same in [mo.clone(), format!("User::\"{mo}\"")] {
-        assert_eq!(ada.told(&same, RESTRICTED).await["others"], told["others"]);
+        assert_eq!(
+            ada.explanation(&same, RESTRICTED).await["others"],
+            told["others"]
+        );
     }
 }
 
 #[tokio::test]
 async fn what_the_mint_would_answer_is_what_it_answers() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     for person in ["anonymous", "olivia", "mo", "otto"] {
         let session = match person {
             "anonymous" => None,
             person => Some(server.session(person).await),
         };
         for dataset in [PUBLIC, INTERNAL, RESTRICTED, PRIVATE, DRAFT, WITHOUT_FILE] {
-            let told = ada.told(person, dataset).await;
+            let told = ada.explanation(person, dataset).await;
             let minted = server.mint(dataset, session.as_deref()).await;
             assert_eq!(told["mint"]["status"], minted.status, "{person} {dataset}");
         }
     }
-    let disabled = ada.told("dora", PUBLIC).await;
+    let disabled = ada.explanation("dora", PUBLIC).await;
     assert_eq!(disabled["is_disabled"], true);
     assert_eq!(disabled["is_permitted"], false);
     assert_eq!(disabled["mint"]["status"], 401);
@@ -120,12 +124,15 @@ async fn what_the_mint_would_answer_is_what_it_answers() {
 #[tokio::test]
 async fn a_change_is_explained_as_soon_as_it_is_made() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
-    assert_eq!(ada.told("otto", RESTRICTED).await["is_permitted"], false);
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    assert_eq!(
+        ada.explanation("otto", RESTRICTED).await["is_permitted"],
+        false
+    );
     let share = format!("/admin/datasets/{RESTRICTED}/shares/users/otto");
     let shared = ada.put(&share, json!({})).await;
-    assert_eq!(shared.status, 200, "{}", shared.told());
-    let told = ada.told("otto", RESTRICTED).await;
+    assert_eq!(shared.status, 200, "{}", shared.text());
+    let told = ada.explanation("otto", RESTRICTED).await;
     assert_eq!(told["determining"][0]["id"], "shared-with-user");
 }
 
@@ -134,15 +141,15 @@ async fn only_whoever_may_see_the_policies_asks_and_it_is_on_record() {
     let server = Server::start().await;
     let question = json!({"principal": "anonymous", "action": "read", "dataset_id": PUBLIC});
     let nobody = server.post(EXPLAIN).json(&question);
-    Answer::of(nobody).await.problem(401);
-    let mo = Desk::of(&server, "mo").await;
+    TestResponse::send(nobody).await.problem(401);
+    let mo = AdminClient::sign_in(&server, "mo").await;
     let denied = mo.post(EXPLAIN, question).await;
     let detail = mo.get("/admin/policies").await.problem(403);
     assert_eq!(denied.problem(403), detail);
 
-    let ada = Desk::of(&server, "ada").await;
-    ada.told("mo", PUBLIC).await;
-    let mo = ada.id("mo").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    ada.explanation("mo", PUBLIC).await;
+    let mo = ada.user_id("mo").await;
     let records = records(&server).await;
     let asked =
         |record: &&Value| record["action"] == "view_policies" && !record["reason"].is_null();
@@ -157,7 +164,7 @@ async fn only_whoever_may_see_the_policies_asks_and_it_is_on_record() {
 #[tokio::test]
 async fn a_question_that_cannot_be_read_or_is_about_nobody_is_refused() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let good = json!({"principal": "mo", "action": "read", "dataset_id": PUBLIC,
         "address": "192.0.2.7", "time": "2026-03-01T12:00:00Z"});
     let told = ada.post(EXPLAIN, good.clone()).await.json();
@@ -181,31 +188,31 @@ async fn a_question_that_cannot_be_read_or_is_about_nobody_is_refused() {
     for principal in ["", "Mo", "User::\"mo\"", "Role::\"admin\""] {
         let mut question = good.clone();
         question["principal"] = principal.into();
-        let field = ada.post(EXPLAIN, question).await.field(422);
+        let field = ada.post(EXPLAIN, question).await.problem_field(422);
         assert_eq!(field, "principal", "{principal}");
     }
-    for unknown in ["nobody", UNKNOWN] {
-        let detail = ada.ask(unknown, PUBLIC).await.problem(404);
+    for unknown in ["nobody", UNKNOWN_VERSION] {
+        let detail = ada.explain(unknown, PUBLIC).await.problem(404);
         assert_eq!(detail, "there is no such user");
     }
-    let detail = ada.ask("mo", UNKNOWN).await.problem(404);
+    let detail = ada.explain("mo", UNKNOWN_VERSION).await.problem(404);
     assert_eq!(detail, "there is no such dataset");
 }
 
 #[tokio::test]
 async fn it_is_asked_from_here_and_now_unless_the_question_says_otherwise() {
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         policies: Some(
             r#"@id("admin") @reason("x") permit (principal in Role::"admin", action, resource);
             @id("here") @reason("x") permit (principal, action == Action::"read", resource)
             when { context.address.isLoopback() && context.time > datetime("2026-01-01") };"#,
         ),
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
     server.clock.advance(1);
-    let ada = Desk::of(&server, "ada").await;
-    let told = ada.told("anonymous", PRIVATE).await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let told = ada.explanation("anonymous", PRIVATE).await;
     assert_eq!(told["is_permitted"], true, "{told}");
     assert_eq!(told["address"], "127.0.0.1");
     for other in [
@@ -234,13 +241,13 @@ async fn an_answer_is_bounded_however_many_and_long_the_policies_are() {
     });
     let policies = many.collect::<String>()
         + "@id(\"admin\") @reason(\"x\") permit (principal in Role::\"admin\", action, resource);";
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         policies: Some(policies.leak()),
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
-    let ada = Desk::of(&server, "ada").await;
-    let told = ada.told("mo", PUBLIC).await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let told = ada.explanation("mo", PUBLIC).await;
     assert_eq!(told["others"].as_array().unwrap().len(), 20);
     assert_eq!(told["left_off"], 11);
     for policy in told["others"].as_array().unwrap() {

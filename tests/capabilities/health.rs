@@ -1,16 +1,16 @@
 //! Health, for orchestrators and people.
 
-use crate::support::server::{Answer, Server};
+use crate::support::server::{Server, TestResponse};
 
 #[tokio::test]
 async fn a_server_that_can_do_its_work_is_ready() {
     let server = Server::start().await;
-    let live = Answer::of(server.get("/health/live")).await;
+    let live = TestResponse::send(server.get("/health/live")).await;
     assert_eq!(
         (live.status, live.json()["status"].as_str()),
         (200, Some("live"))
     );
-    let ready = Answer::of(server.get("/health/ready")).await;
+    let ready = TestResponse::send(server.get("/health/ready")).await;
     assert_eq!(ready.status, 200);
     let body = ready.json();
     assert_eq!(body["status"], "ready");
@@ -20,26 +20,26 @@ async fn a_server_that_can_do_its_work_is_ready() {
 
 #[tokio::test]
 async fn without_its_database_a_server_is_unready_and_says_when_to_look_again() {
-    let mut cluster = crate::support::postgres::Cluster::start();
+    let mut cluster = crate::support::postgres::PostgresCluster::start();
     let environment = vec![("CEDARGATE_DATABASE_URL", cluster.create_database().await)];
-    let wish = crate::support::server::Wish {
+    let wish = crate::support::server::ServerOptions {
         environment,
         ..Default::default()
     };
-    let server = Server::wished(wish).await;
+    let server = Server::start_with(wish).await;
     assert_eq!(
-        Answer::of(server.get("/health/ready")).await.json()["status"],
+        TestResponse::send(server.get("/health/ready")).await.json()["status"],
         "ready"
     );
     cluster.stop();
-    let ready = Answer::of(server.get("/health/ready")).await;
+    let ready = TestResponse::send(server.get("/health/ready")).await;
     assert_eq!(ready.status, 503);
     assert_eq!(ready.json()["status"], "unready");
     assert!(!ready.header("retry-after").is_empty());
     let mint = server.mint(crate::support::server::PUBLIC, None).await;
     mint.problem(503);
     assert!(!mint.header("retry-after").is_empty());
-    cluster.start_again();
+    cluster.restart();
     crate::eventually(async || {
         server
             .mint(crate::support::server::PUBLIC, None)
@@ -54,7 +54,7 @@ async fn without_its_database_a_server_is_unready_and_says_when_to_look_again() 
 async fn without_its_file_store_a_server_is_degraded() {
     let server = Server::start().await;
     std::fs::remove_dir_all(&server.settings.files_dir).unwrap();
-    let ready = Answer::of(server.get("/health/ready")).await;
+    let ready = TestResponse::send(server.get("/health/ready")).await;
     assert_eq!(ready.status, 200);
     assert_eq!(ready.json()["status"], "degraded");
 }
@@ -66,7 +66,7 @@ async fn metrics_count_what_was_decided() {
         .mint(crate::support::server::PUBLIC, None)
         .await
         .token();
-    let metrics = Answer::of(server.get("/metrics")).await;
+    let metrics = TestResponse::send(server.get("/metrics")).await;
     assert!(metrics.header("content-type").starts_with("text/plain"));
     let text = String::from_utf8(metrics.body).unwrap();
     assert!(
@@ -83,7 +83,7 @@ async fn stopping_lets_a_slow_download_end() {
         .await
         .token();
     let mut response = server
-        .downloading(crate::support::server::PUBLIC, &token)
+        .download_request(crate::support::server::PUBLIC, &token)
         .send()
         .await
         .unwrap();

@@ -10,19 +10,24 @@ use serde_json::{Value, json};
 
 use crate::audit::records;
 use crate::eventually;
-use crate::support::server::{Answer, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, Wish};
-use provider::{AUDIENCE, Key, Provider};
+use crate::support::server::{
+    INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
+};
+use provider::{AUDIENCE, IdentityProvider, ProviderKey};
 
 /// A server that trusts a provider, in the ways that `more` adds to the least that is needed.
-async fn trusting(provider: &Provider, more: Value) -> Server {
-    Server::wished(Wish {
-        environment: vec![("CEDARGATE_ISSUERS", issuers(provider, more))],
-        ..Wish::default()
+async fn server_trusting(provider: &IdentityProvider, more: Value) -> Server {
+    Server::start_with(ServerOptions {
+        environment: vec![(
+            "CEDARGATE_ISSUERS",
+            identity_providers_setting(provider, more),
+        )],
+        ..ServerOptions::default()
     })
     .await
 }
 
-fn issuers(provider: &Provider, more: Value) -> String {
+fn identity_providers_setting(provider: &IdentityProvider, more: Value) -> String {
     let mut issuer = json!({"issuer": provider.url, "audience": AUDIENCE});
     let Value::Object(more) = more else {
         panic!("no object")
@@ -32,25 +37,25 @@ fn issuers(provider: &Provider, more: Value) -> String {
 }
 
 /// A provider with one key, and a server that trusts it.
-async fn pair() -> (Provider, Key, Server) {
-    let key = Key::made("first");
-    let provider = Provider::start(&[&key]).await;
-    let server = trusting(&provider, json!({})).await;
+async fn provider_and_server() -> (IdentityProvider, ProviderKey, Server) {
+    let key = ProviderKey::generate("first");
+    let provider = IdentityProvider::start(&[&key]).await;
+    let server = server_trusting(&provider, json!({})).await;
     (provider, key, server)
 }
 
 /// With what status a token mints a token for what every signed-in user may read.
-async fn status(server: &Server, token: &str) -> u16 {
+async fn mint_status(server: &Server, token: &str) -> u16 {
     server.mint(INTERNAL, Some(token)).await.status
 }
 
-async fn me(server: &Server, token: &str) -> Answer {
-    Answer::of(server.get("/auth/me").bearer_auth(token)).await
+async fn me(server: &Server, token: &str) -> TestResponse {
+    TestResponse::send(server.get("/auth/me").bearer_auth(token)).await
 }
 
 #[tokio::test]
 async fn a_token_of_an_outside_issuer_mints_and_what_it_minted_downloads() {
-    let (provider, key, server) = pair().await;
+    let (provider, key, server) = provider_and_server().await;
     let token = key.sign(&provider.claims(&server.clock, "ines"));
     let minted = server.mint(INTERNAL, Some(&token)).await.token();
     server.clock.advance(1);
@@ -64,22 +69,25 @@ async fn a_token_of_an_outside_issuer_mints_and_what_it_minted_downloads() {
         assert_eq!(record["outcome"], "granted");
         assert_eq!(record["user_id"], mint["user_id"]);
     }
-    let of_issuer = crate::mint::part(&minted, 1);
+    let of_issuer = crate::mint::decode_part(&minted, 1);
     assert_eq!(of_issuer["sub"], mint["user_id"]);
 }
 
 #[tokio::test]
 async fn the_way_of_authenticating_is_told_to_policies_at_mint_and_download() {
-    let key = Key::made("first");
-    let provider = Provider::start(&[&key]).await;
+    let key = ProviderKey::generate("first");
+    let provider = IdentityProvider::start(&[&key]).await;
     let policies = r#"@id("outside") permit(principal is User, action, resource) when {
         context.authentication == "issuer" && principal has issuer
             && principal.issuer like "http://127.0.0.1*"
     };"#;
-    let server = Server::wished(Wish {
-        environment: vec![("CEDARGATE_ISSUERS", issuers(&provider, json!({})))],
+    let server = Server::start_with(ServerOptions {
+        environment: vec![(
+            "CEDARGATE_ISSUERS",
+            identity_providers_setting(&provider, json!({})),
+        )],
         policies: Some(policies),
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
     let token = key.sign(&provider.claims(&server.clock, "ines"));
@@ -91,7 +99,7 @@ async fn the_way_of_authenticating_is_told_to_policies_at_mint_and_download() {
 
 #[tokio::test]
 async fn who_shows_an_outside_token_is_told_who_it_is_here() {
-    let (provider, key, server) = pair().await;
+    let (provider, key, server) = provider_and_server().await;
     let claims = provider.claims(&server.clock, "ines");
     let answer = me(&server, &key.sign(&claims)).await;
     assert_eq!(answer.status, 200);
@@ -111,16 +119,16 @@ async fn who_shows_an_outside_token_is_told_who_it_is_here() {
 
 #[tokio::test]
 async fn tokens_that_are_not_quite_right_are_refused() {
-    let (provider, key, server) = pair().await;
+    let (provider, key, server) = provider_and_server().await;
     let claims = provider.claims(&server.clock, "ines");
-    assert_eq!(status(&server, &key.sign(&claims)).await, 200);
+    assert_eq!(mint_status(&server, &key.sign(&claims)).await, 200);
     let with = |name: &str, value: Value| {
         let mut claims = claims.clone();
         claims[name] = value;
         key.sign(&claims)
     };
     let now = server.clock.unix_seconds();
-    let stranger = Key::made("first");
+    let stranger = ProviderKey::generate("first");
     let header = |name: &str, value: Value| {
         let mut header = json!({"alg": "ES256", "kid": "first"});
         header[name] = value;
@@ -152,20 +160,20 @@ async fn tokens_that_are_not_quite_right_are_refused() {
         public.problem(401);
     }
     // Garbage asks for nothing: the first fetch, and the one for the unknown key.
-    assert_eq!(provider.fetches(), 2);
+    assert_eq!(provider.fetch_count(), 2);
 }
 
 #[tokio::test]
 async fn no_kind_of_token_is_taken_for_another() {
-    let (provider, key, server) = pair().await;
+    let (provider, key, server) = provider_and_server().await;
     let token = key.sign(&provider.claims(&server.clock, "ines"));
     server.download(PUBLIC, &token).await.problem(401);
     let minted = server.mint(INTERNAL, Some(&token)).await.token();
     server.mint(INTERNAL, Some(&minted)).await.problem(401);
-    let keyed = server.minting(INTERNAL).header("x-api-key", &token);
-    Answer::of(keyed).await.problem(400);
+    let keyed = server.mint_request(INTERNAL).header("x-api-key", &token);
+    TestResponse::send(keyed).await.problem(400);
     let session = server.session("otto").await;
-    assert_eq!(status(&server, &session).await, 200);
+    assert_eq!(mint_status(&server, &session).await, 200);
     // The provider says that it is this server, and signs with its own key.
     let mut claims = provider.claims(&server.clock, "ines");
     claims["iss"] = json!("http://cedargate.test");
@@ -174,7 +182,7 @@ async fn no_kind_of_token_is_taken_for_another() {
         .await
         .problem(401);
     // This server's own session token, with the provider's name in it.
-    let mut payload = crate::mint::part(&session, 1);
+    let mut payload = crate::mint::decode_part(&session, 1);
     payload["iss"] = json!(provider.url);
     server
         .mint(INTERNAL, Some(&key.sign(&payload)))
@@ -184,38 +192,41 @@ async fn no_kind_of_token_is_taken_for_another() {
 
 #[tokio::test]
 async fn a_token_that_was_good_is_refused_once_it_has_expired() {
-    let (provider, key, server) = pair().await;
+    let (provider, key, server) = provider_and_server().await;
     let token = key.sign(&provider.claims(&server.clock, "ines"));
-    assert_eq!(status(&server, &token).await, 200);
+    assert_eq!(mint_status(&server, &token).await, 200);
     server.clock.advance(329_000);
-    assert_eq!(status(&server, &token).await, 200);
+    assert_eq!(mint_status(&server, &token).await, 200);
     server.clock.advance(1_000);
-    assert_eq!(status(&server, &token).await, 401);
+    assert_eq!(mint_status(&server, &token).await, 401);
 }
 
 #[tokio::test]
 async fn in_a_closed_network_the_keys_come_from_a_file() {
-    let (first, second) = (Key::made("first"), Key::made("second"));
-    let provider = Provider::start(&[]).await;
+    let (first, second) = (
+        ProviderKey::generate("first"),
+        ProviderKey::generate("second"),
+    );
+    let provider = IdentityProvider::start(&[]).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("jwks.json");
-    let write = |key: &Key| {
+    let write = |key: &ProviderKey| {
         std::fs::write(&file, json!({"keys": [key.public]}).to_string()).unwrap();
     };
     write(&first);
-    let server = trusting(&provider, json!({"jwks_file": file})).await;
+    let server = server_trusting(&provider, json!({"jwks_file": file})).await;
     let claims = provider.claims(&server.clock, "ines");
-    assert_eq!(status(&server, &first.sign(&claims)).await, 200);
+    assert_eq!(mint_status(&server, &first.sign(&claims)).await, 200);
     // A new file is read when a token needs it.
     write(&second);
-    assert_eq!(status(&server, &second.sign(&claims)).await, 200);
-    assert_eq!(status(&server, &first.sign(&claims)).await, 401);
-    assert_eq!(provider.fetches(), 0);
+    assert_eq!(mint_status(&server, &second.sign(&claims)).await, 200);
+    assert_eq!(mint_status(&server, &first.sign(&claims)).await, 401);
+    assert_eq!(provider.fetch_count(), 0);
 }
 
 #[tokio::test]
 async fn a_key_set_file_that_cannot_be_used_stops_the_start() {
-    let provider = Provider::start(&[]).await;
+    let provider = IdentityProvider::start(&[]).await;
     let server = Server::start().await;
     for text in [None, Some("no key set")] {
         let file = server.folder.path().join("jwks.json");
@@ -225,9 +236,9 @@ async fn a_key_set_file_that_cannot_be_used_stops_the_start() {
         let mut settings = server.settings.clone();
         let environment = vec![(
             "CEDARGATE_ISSUERS".to_owned(),
-            issuers(&provider, json!({"jwks_file": file})),
+            identity_providers_setting(&provider, json!({"jwks_file": file})),
         )];
-        let sources = cedargate::config::Sources {
+        let sources = cedargate::config::SettingSources {
             directory: server.folder.path().to_owned(),
             environment,
         };
@@ -243,9 +254,9 @@ async fn a_key_set_file_that_cannot_be_used_stops_the_start() {
 
 #[tokio::test]
 async fn the_catalog_shows_what_the_tokens_roles_open() {
-    let key = Key::made("first");
-    let provider = Provider::start(&[&key]).await;
-    let server = trusting(&provider, json!({"roles_claim": "roles"})).await;
+    let key = ProviderKey::generate("first");
+    let provider = IdentityProvider::start(&[&key]).await;
+    let server = server_trusting(&provider, json!({"roles_claim": "roles"})).await;
     let mut claims = provider.claims(&server.clock, "ines");
     claims["roles"] = json!(["hydrology", "no-such-role", "admin"]);
     let token = key.sign(&claims);
@@ -256,7 +267,7 @@ async fn the_catalog_shows_what_the_tokens_roles_open() {
         json!(["hydrology"])
     );
     assert_eq!(server.mint(PRIVATE, Some(&token)).await.status, 404);
-    let page = Answer::of(server.get("/datasets").bearer_auth(&token))
+    let page = TestResponse::send(server.get("/datasets").bearer_auth(&token))
         .await
         .json();
     let readable = page["datasets"]
@@ -272,12 +283,12 @@ async fn the_catalog_shows_what_the_tokens_roles_open() {
 
 #[tokio::test]
 async fn an_issuer_whose_keys_cannot_be_fetched_makes_the_server_degraded() {
-    let (provider, key, server) = pair().await;
+    let (provider, key, server) = provider_and_server().await;
     let token = key.sign(&provider.claims(&server.clock, "ines"));
-    assert_eq!(status(&server, &token).await, 200);
-    let ready = async || Answer::of(server.get("/health/ready")).await;
+    assert_eq!(mint_status(&server, &token).await, 200);
+    let ready = async || TestResponse::send(server.get("/health/ready")).await;
     assert_eq!(ready().await.json()["status"], "ready");
-    provider.behave(provider::Manner::Failing);
+    provider.set_behavior(provider::Behavior::Failing);
     server.clock.advance(300_000);
     eventually(async || ready().await.json()["status"] == "degraded").await;
     let answer = ready().await;
@@ -288,7 +299,7 @@ async fn an_issuer_whose_keys_cannot_be_fetched_makes_the_server_degraded() {
             .unwrap()
             .contains(&provider.url)
     );
-    let metrics = Answer::of(server.get("/metrics")).await;
+    let metrics = TestResponse::send(server.get("/metrics")).await;
     let metrics = String::from_utf8(metrics.body).unwrap();
     for outcome in ["fetched", "failed"] {
         let counter = format!(
@@ -297,7 +308,7 @@ async fn an_issuer_whose_keys_cannot_be_fetched_makes_the_server_degraded() {
         );
         assert!(metrics.contains(&counter), "{counter}: {metrics}");
     }
-    provider.behave(provider::Manner::Well);
+    provider.set_behavior(provider::Behavior::Correct);
     server.clock.advance(30_000);
     eventually(async || ready().await.json()["status"] == "ready").await;
 }

@@ -4,13 +4,13 @@ use cedargate::app::{App, AppError, Stores};
 use cedargate::domain::clock::Clock;
 use serde_json::Value;
 
-use crate::mint::part;
-use crate::support::server::{Answer, PUBLIC, Server};
+use crate::mint::decode_part;
+use crate::support::server::{PUBLIC, Server, TestResponse};
 
 #[tokio::test]
 async fn the_key_set_has_public_members_only_and_can_be_kept() {
     let server = Server::start().await;
-    let answer = Answer::of(server.get("/.well-known/jwks.json")).await;
+    let answer = TestResponse::send(server.get("/.well-known/jwks.json")).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), "application/json");
     assert_eq!(answer.header("cache-control"), "public, max-age=300");
@@ -24,7 +24,7 @@ async fn the_key_set_has_public_members_only_and_can_be_kept() {
     let again = server
         .get("/.well-known/jwks.json")
         .header("if-none-match", &etag);
-    let again = Answer::of(again).await;
+    let again = TestResponse::send(again).await;
     assert_eq!(again.status, 304);
     assert_eq!(again.header("etag"), etag);
 }
@@ -34,21 +34,25 @@ async fn keys_catalog_and_sessions_outlive_a_restart() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let token = server.mint(PUBLIC, Some(&session)).await.token();
-    let keys = Answer::of(server.get("/.well-known/jwks.json")).await.body;
+    let keys = TestResponse::send(server.get("/.well-known/jwks.json"))
+        .await
+        .body;
     let server = server.restarted().await;
     assert_eq!(
-        Answer::of(server.get("/.well-known/jwks.json")).await.body,
+        TestResponse::send(server.get("/.well-known/jwks.json"))
+            .await
+            .body,
         keys
     );
     assert_eq!(server.download(PUBLIC, &token).await.status, 200);
     let after = server.mint(PUBLIC, Some(&session)).await.token();
-    assert_eq!(part(&after, 0), part(&token, 0));
+    assert_eq!(decode_part(&after, 0), decode_part(&token, 0));
 }
 
 #[tokio::test]
 async fn the_private_key_is_nowhere_readable_in_the_data_directory() {
     let server = Server::start().await;
-    let jwks: Value = Answer::of(server.get("/.well-known/jwks.json"))
+    let jwks: Value = TestResponse::send(server.get("/.well-known/jwks.json"))
         .await
         .json();
     let server = server.restarted().await;

@@ -1,19 +1,21 @@
 //! Limits: one bucket a principal, one an address, never by path.
 
-use crate::support::server::{Answer, INTERNAL, PUBLIC, Server, UNKNOWN, Wish};
+use crate::support::server::{
+    INTERNAL, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN_VERSION,
+};
 
-async fn limited_to(per_minute: u32) -> Server {
+async fn server_with_mint_limit(per_minute: u32) -> Server {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", per_minute.to_string())];
-    Server::wished(Wish {
+    Server::start_with(ServerOptions {
         environment,
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await
 }
 
 #[tokio::test]
 async fn over_the_limit_the_answer_says_when_to_come_back_and_keeps_its_word() {
-    let server = limited_to(3).await;
+    let server = server_with_mint_limit(3).await;
     for _ in 0..3 {
         assert_eq!(server.mint(PUBLIC, None).await.status, 200);
     }
@@ -29,8 +31,8 @@ async fn over_the_limit_the_answer_says_when_to_come_back_and_keeps_its_word() {
 
 #[tokio::test]
 async fn another_dataset_or_another_spelling_gets_no_fresh_bucket() {
-    let server = limited_to(3).await;
-    for id in [PUBLIC, &PUBLIC.to_uppercase(), UNKNOWN] {
+    let server = server_with_mint_limit(3).await;
+    for id in [PUBLIC, &PUBLIC.to_uppercase(), UNKNOWN_VERSION] {
         assert_ne!(server.mint(id, None).await.status, 429);
     }
     server
@@ -41,21 +43,25 @@ async fn another_dataset_or_another_spelling_gets_no_fresh_bucket() {
 
 #[tokio::test]
 async fn failed_authentication_counts_in_the_addresss_bucket() {
-    let server = limited_to(3).await;
+    let server = server_with_mint_limit(3).await;
     for value in ["Bearer x", "Bearer y", "Basic eA=="] {
-        Answer::of(server.minting(PUBLIC).header("authorization", value))
+        TestResponse::send(server.mint_request(PUBLIC).header("authorization", value))
             .await
             .problem(401);
     }
-    Answer::of(server.minting(PUBLIC).header("authorization", "Bearer z"))
-        .await
-        .problem(429);
+    TestResponse::send(
+        server
+            .mint_request(PUBLIC)
+            .header("authorization", "Bearer z"),
+    )
+    .await
+    .problem(429);
     server.mint(PUBLIC, None).await.problem(429);
 }
 
 #[tokio::test]
 async fn guessing_passwords_and_tokens_of_downloads_is_limited_too() {
-    let server = limited_to(3).await;
+    let server = server_with_mint_limit(3).await;
     for password in ["a", "b", "c"] {
         server.login("ada", password).await.problem(401);
     }
@@ -65,7 +71,7 @@ async fn guessing_passwords_and_tokens_of_downloads_is_limited_too() {
 
 #[tokio::test]
 async fn a_principal_has_a_bucket_of_its_own() {
-    let server = limited_to(3).await;
+    let server = server_with_mint_limit(3).await;
     let (mo, otto) = (server.session("mo").await, server.session("otto").await);
     for _ in 0..3 {
         assert_eq!(server.mint(INTERNAL, Some(&mo)).await.status, 200);
@@ -76,21 +82,21 @@ async fn a_principal_has_a_bucket_of_its_own() {
 
 #[tokio::test]
 async fn looking_around_and_administering_are_limited_apart_from_mints() {
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         environment: vec![
             ("CEDARGATE_MINT_LIMIT_PER_MINUTE", "4".to_owned()),
             ("CEDARGATE_REQUEST_LIMIT_PER_MINUTE", "2".to_owned()),
         ],
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
     let ada = server.session("ada").await;
     for path in ["/datasets", "/admin/users"] {
-        let looked = Answer::of(server.get(path).bearer_auth(&ada)).await;
+        let looked = TestResponse::send(server.get(path).bearer_auth(&ada)).await;
         assert_eq!(looked.status, 200, "{path}");
     }
     for path in ["/datasets", "/admin/datasets", "/auth/api-keys"] {
-        let refused = Answer::of(server.get(path).bearer_auth(&ada)).await;
+        let refused = TestResponse::send(server.get(path).bearer_auth(&ada)).await;
         refused.problem(429);
         assert_eq!(refused.header("retry-after"), "30", "{path}");
     }
@@ -100,7 +106,10 @@ async fn looking_around_and_administering_are_limited_apart_from_mints() {
     server.mint(PUBLIC, Some(&ada)).await.problem(429);
     // Anonymous callers count by address, here as there.
     for status in [200, 200, 429] {
-        assert_eq!(Answer::of(server.get("/datasets")).await.status, status);
+        assert_eq!(
+            TestResponse::send(server.get("/datasets")).await.status,
+            status
+        );
     }
 }
 
@@ -110,20 +119,28 @@ async fn an_address_is_believed_from_trusted_proxies_alone() {
         ("CEDARGATE_MINT_LIMIT_PER_MINUTE", "1".to_owned()),
         ("CEDARGATE_TRUSTED_PROXIES", "127.0.0.1".to_owned()),
     ];
-    let behind_proxy = Server::wished(Wish {
+    let behind_proxy = Server::start_with(ServerOptions {
         environment,
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
     for (address, status) in [("192.0.2.1", 200), ("192.0.2.1", 429), ("192.0.2.2", 200)] {
         let request = behind_proxy
-            .minting(PUBLIC)
+            .mint_request(PUBLIC)
             .header("x-forwarded-for", address);
-        assert_eq!(Answer::of(request).await.status, status, "{address}");
+        assert_eq!(
+            TestResponse::send(request).await.status,
+            status,
+            "{address}"
+        );
     }
-    let bare = limited_to(1).await;
+    let bare = server_with_mint_limit(1).await;
     for (address, status) in [("192.0.2.1", 200), ("192.0.2.2", 429)] {
-        let request = bare.minting(PUBLIC).header("x-forwarded-for", address);
-        assert_eq!(Answer::of(request).await.status, status, "{address}");
+        let request = bare.mint_request(PUBLIC).header("x-forwarded-for", address);
+        assert_eq!(
+            TestResponse::send(request).await.status,
+            status,
+            "{address}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Signing in with user name and password.
 
-use crate::mint::part;
-use crate::support::server::{Answer, INTERNAL, PASSWORD, Server};
+use crate::mint::decode_part;
+use crate::support::server::{INTERNAL, PASSWORD, Server, TestResponse};
 
 #[tokio::test]
 async fn a_login_gives_a_session_token_of_its_own_kind() {
@@ -16,8 +16,8 @@ async fn a_login_gives_a_session_token_of_its_own_kind() {
         server.settings.session_lifetime.as_secs()
     );
     let session = body["access_token"].as_str().unwrap();
-    assert_eq!(part(session, 0)["typ"], "at+jwt");
-    let claims = part(session, 1);
+    assert_eq!(decode_part(session, 0)["typ"], "at+jwt");
+    let claims = decode_part(session, 1);
     assert_eq!(claims["typ"], "session");
     assert_ne!(claims["aud"], server.settings.audience);
     assert!(!claims.to_string().contains("otto"));
@@ -56,14 +56,14 @@ async fn a_login_looks_at_the_form_alone() {
         .post("/auth/login")
         .basic_auth("x", Some("y"))
         .form(&form);
-    assert_eq!(Answer::of(request).await.status, 200);
+    assert_eq!(TestResponse::send(request).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_form_that_cannot_be_read_is_unprocessable() {
     let server = Server::start().await;
     let login = || server.post("/auth/login");
-    Answer::of(login().form(&[("username", "otto")]))
+    TestResponse::send(login().form(&[("username", "otto")]))
         .await
         .problem(422);
     let wrong_grant = [
@@ -71,11 +71,13 @@ async fn a_form_that_cannot_be_read_is_unprocessable() {
         ("password", PASSWORD),
         ("grant_type", "implicit"),
     ];
-    Answer::of(login().form(&wrong_grant)).await.problem(422);
-    Answer::of(login().json(&serde_json::json!({"username": "otto"})))
+    TestResponse::send(login().form(&wrong_grant))
+        .await
+        .problem(422);
+    TestResponse::send(login().json(&serde_json::json!({"username": "otto"})))
         .await
         .problem(415);
-    Answer::of(login()).await.problem(415);
+    TestResponse::send(login()).await.problem(415);
 }
 
 #[tokio::test]

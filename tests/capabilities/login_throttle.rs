@@ -1,8 +1,8 @@
 //! Guessing passwords: longer and longer waits, alike for accounts that exist and that do not.
 
-use crate::support::server::{Answer, PASSWORD, Server};
+use crate::support::server::{PASSWORD, Server, TestResponse};
 
-fn told(answer: &Answer) -> (u16, String, Vec<u8>) {
+fn observable(answer: &TestResponse) -> (u16, String, Vec<u8>) {
     let wait = answer.header("retry-after").to_owned();
     (answer.status, wait, answer.body.clone())
 }
@@ -14,11 +14,11 @@ async fn unknown_and_wrong_accounts_are_throttled_alike() {
         let server = Server::start().await;
         let mut story = Vec::new();
         for _ in 0..5 {
-            story.push(told(&server.login(username, "wrong password").await));
+            story.push(observable(&server.login(username, "wrong password").await));
         }
         for millis in [0, 999, 1, 0, 2_000, 3_999, 1] {
             server.clock.advance(millis);
-            story.push(told(&server.login(username, "wrong password").await));
+            story.push(observable(&server.login(username, "wrong password").await));
         }
         stories.push(story);
     }

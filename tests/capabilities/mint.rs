@@ -5,10 +5,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::support::server::{
-    Answer, DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN, WITHOUT_FILE, Wish,
+    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
+    UNKNOWN_VERSION, WITHOUT_FILE,
 };
 
-pub fn part(token: &str, index: usize) -> Value {
+pub fn decode_part(token: &str, index: usize) -> Value {
     let part = token.split('.').nth(index).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
@@ -22,12 +23,12 @@ async fn anyone_mints_for_public_data_and_the_token_says_just_what_it_must() {
     assert_eq!(answer.json()["expires_in"], 120);
     let token = answer.token();
 
-    let jwks = Answer::of(server.get("/.well-known/jwks.json"))
+    let jwks = TestResponse::send(server.get("/.well-known/jwks.json"))
         .await
         .json();
     let header = json!({"alg": "ES256", "kid": jwks["keys"][0]["kid"], "typ": "download+jwt"});
-    assert_eq!(part(&token, 0), header);
-    let claims = part(&token, 1);
+    assert_eq!(decode_part(&token, 0), header);
+    let claims = decode_part(&token, 1);
     let now = server.clock.unix_seconds();
     let jti: uuid::Uuid = claims["jti"].as_str().unwrap().parse().unwrap();
     assert_eq!(jti.get_version_num(), 7);
@@ -49,8 +50,8 @@ async fn anyone_mints_for_public_data_and_the_token_says_just_what_it_must() {
 async fn a_signed_in_callers_token_names_the_user_by_id_and_nothing_else() {
     let server = Server::start().await;
     let session = server.session("mo").await;
-    let claims = part(&server.mint(RESTRICTED, Some(&session)).await.token(), 1);
-    assert_eq!(claims["sub"], part(&session, 1)["sub"]);
+    let claims = decode_part(&server.mint(RESTRICTED, Some(&session)).await.token(), 1);
+    assert_eq!(claims["sub"], decode_part(&session, 1)["sub"]);
     assert!(!claims.to_string().contains("mo\""));
     assert!(!claims.to_string().contains("hydrology"));
 }
@@ -68,7 +69,7 @@ async fn who_may_mint_for_what_is_the_shipped_policies() {
         (RESTRICTED, [404, 403, 200, 200, 200]),
         (PRIVATE, [404, 404, 404, 200, 200]),
         (DRAFT, [404, 404, 404, 200, 200]),
-        (UNKNOWN, [404, 404, 404, 404, 404]),
+        (UNKNOWN_VERSION, [404, 404, 404, 404, 404]),
     ];
     for (dataset_id, expected) in rows {
         for ((username, session), status) in sessions.iter().zip(expected) {
@@ -105,7 +106,7 @@ async fn every_spelling_of_an_id_mints_for_the_same_dataset() {
         format!("urn:uuid:{PUBLIC}"),
     ] {
         let token = server.mint(&id, None).await.token();
-        assert_eq!(part(&token, 1)["scope"], format!("dataset:{PUBLIC}"));
+        assert_eq!(decode_part(&token, 1)["scope"], format!("dataset:{PUBLIC}"));
         assert_eq!(server.download(&id, &token).await.status, 200);
     }
 }
@@ -127,10 +128,10 @@ async fn an_unreadable_or_second_credential_is_a_bad_request() {
     for headers in rows {
         let request = headers
             .iter()
-            .fold(server.minting(PUBLIC), |request, (name, value)| {
+            .fold(server.mint_request(PUBLIC), |request, (name, value)| {
                 request.header(*name, *value)
             });
-        Answer::of(request).await.problem(400);
+        TestResponse::send(request).await.problem(400);
     }
 }
 
@@ -149,7 +150,8 @@ async fn a_credential_that_does_not_resolve_is_refused_and_never_anonymous() {
         format!("Bearer {forged}"),
         "Basic Og==".to_owned(),
     ] {
-        let answer = Answer::of(server.minting(PUBLIC).header("authorization", &value)).await;
+        let answer =
+            TestResponse::send(server.mint_request(PUBLIC).header("authorization", &value)).await;
         answer.problem(401);
         assert!(
             answer.header("www-authenticate").starts_with("Bearer "),
@@ -157,7 +159,7 @@ async fn a_credential_that_does_not_resolve_is_refused_and_never_anonymous() {
         );
     }
     let unknown = format!("cg_0123456789_{}", "A".repeat(43));
-    Answer::of(server.minting(PUBLIC).header("x-api-key", unknown))
+    TestResponse::send(server.mint_request(PUBLIC).header("x-api-key", unknown))
         .await
         .problem(401);
 }
@@ -177,11 +179,11 @@ async fn an_expired_session_is_refused() {
 async fn what_may_not_be_discovered_looks_like_what_is_not_there() {
     let server = Server::start().await;
     let outsider = server.session("otto").await;
-    let unknown = server.mint(UNKNOWN, Some(&outsider)).await;
+    let unknown = server.mint(UNKNOWN_VERSION, Some(&outsider)).await;
     let hidden = server.mint(PRIVATE, Some(&outsider)).await;
     unknown.problem(404);
     assert_eq!(unknown.body, hidden.body);
-    let names = |answer: &Answer| answer.headers.keys().cloned().collect::<Vec<_>>();
+    let names = |answer: &TestResponse| answer.headers.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&unknown), names(&hidden));
 }
 
@@ -193,11 +195,11 @@ async fn an_anonymous_caller_who_may_discover_is_asked_to_sign_in() {
         @id("users-read") @reason("Test.")
         permit (principal is User, action == Action::"read", resource);
     "#;
-    let wish = Wish {
+    let wish = ServerOptions {
         policies: Some(policies),
-        ..Wish::default()
+        ..ServerOptions::default()
     };
-    let server = Server::wished(wish).await;
+    let server = Server::start_with(wish).await;
     let answer = server.mint(PRIVATE, None).await;
     assert!(answer.problem(401).contains("sign in"));
     assert_eq!(
@@ -217,11 +219,11 @@ async fn a_policy_that_cannot_be_evaluated_denies_even_where_another_permits() {
         forbid (principal, action == Action::"read", resource)
         when { 9223372036854775807 + context.time.toTime().toMilliseconds() > 0 };
     "#;
-    let wish = Wish {
+    let wish = ServerOptions {
         policies: Some(policies),
-        ..Wish::default()
+        ..ServerOptions::default()
     };
-    let server = Server::wished(wish).await;
+    let server = Server::start_with(wish).await;
     // Not midnight, where the addition would not overflow.
     server
         .clock
@@ -247,15 +249,15 @@ async fn a_policy_shortens_a_tokens_life() {
         @id("short") @reason("Test.") @max_ttl("60")
         permit (principal, action, resource is Dataset) when { resource.title == "Public" };
     "#;
-    let wish = Wish {
+    let wish = ServerOptions {
         policies: Some(policies),
-        ..Wish::default()
+        ..ServerOptions::default()
     };
-    let server = Server::wished(wish).await;
+    let server = Server::start_with(wish).await;
     for (dataset_id, life) in [(PUBLIC, 60), (INTERNAL, 90)] {
         let answer = server.mint(dataset_id, None).await;
         assert_eq!(answer.json()["expires_in"], life);
-        let claims = part(&answer.token(), 1);
+        let claims = decode_part(&answer.token(), 1);
         assert_eq!(
             claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
             life
@@ -274,14 +276,22 @@ async fn a_dataset_without_a_file_says_so_to_those_who_may_read_it() {
 async fn what_the_contract_does_not_name_never_changes_the_answer() {
     let server = Server::start().await;
     let with_query = format!("/auth/download-token/{PUBLIC}?token=x&dataset_id={PRIVATE}");
-    assert_eq!(Answer::of(server.post(&with_query)).await.status, 200);
-    let with_body = server.minting(PUBLIC).body(vec![b'x'; 1024 * 1024]);
-    assert_eq!(Answer::of(with_body).await.status, 200);
-    let with_json = server.minting(PUBLIC).json(&json!({"expires_in": 100_000}));
-    assert_eq!(Answer::of(with_json).await.json()["expires_in"], 120);
+    assert_eq!(
+        TestResponse::send(server.post(&with_query)).await.status,
+        200
+    );
+    let with_body = server.mint_request(PUBLIC).body(vec![b'x'; 1024 * 1024]);
+    assert_eq!(TestResponse::send(with_body).await.status, 200);
+    let with_json = server
+        .mint_request(PUBLIC)
+        .json(&json!({"expires_in": 100_000}));
+    assert_eq!(
+        TestResponse::send(with_json).await.json()["expires_in"],
+        120
+    );
     let with_header = server
-        .minting(PUBLIC)
+        .mint_request(PUBLIC)
         .header("x-user", "ada")
         .header("range", "bytes=0-1");
-    assert_eq!(Answer::of(with_header).await.status, 200);
+    assert_eq!(TestResponse::send(with_header).await.status, 200);
 }

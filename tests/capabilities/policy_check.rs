@@ -7,17 +7,19 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::command_line::{Ended, cedargate, copy, policies, repository};
+use crate::command_line::{
+    CommandOutput, cedargate, copy_folder, copy_of_shipped_policies, repository,
+};
 use crate::policy_reload::bad_inputs;
 
-fn check(folder: &Path, options: &[&str]) -> Ended {
+fn check(folder: &Path, options: &[&str]) -> CommandOutput {
     let path = folder.to_str().unwrap();
     let arguments = [&["policy", "check", path], options].concat();
     cedargate(folder, &arguments, &[])
 }
 
 /// The exit code and the report for programs.
-fn checked(folder: &Path) -> (i32, Value) {
+fn check_json(folder: &Path) -> (i32, Value) {
     let ended = check(folder, &["--json"]);
     let report = serde_json::from_str(&ended.data);
     let report = report.unwrap_or_else(|error| panic!("{error}: {}", ended.messages));
@@ -25,8 +27,8 @@ fn checked(folder: &Path) -> (i32, Value) {
 }
 
 /// The shipped policies with one more file.
-fn with(name: &str, text: &str) -> TempDir {
-    let folder = policies();
+fn policies_with_file(name: &str, text: &str) -> TempDir {
+    let folder = copy_of_shipped_policies();
     fs::write(folder.path().join(name), text).unwrap();
     folder
 }
@@ -41,15 +43,15 @@ fn warnings(report: &Value) -> Vec<&str> {
 
 #[test]
 fn the_shipped_policies_and_every_example_over_them_pass_without_a_warning() {
-    let mut folders = vec![policies()];
+    let mut folders = vec![copy_of_shipped_policies()];
     for example in fs::read_dir(repository().join("docs/examples")).unwrap() {
-        let folder = policies();
-        copy(&example.unwrap().path(), folder.path());
+        let folder = copy_of_shipped_policies();
+        copy_folder(&example.unwrap().path(), folder.path());
         folders.push(folder);
     }
     assert!(folders.len() > 5);
     for folder in folders {
-        let (code, report) = checked(folder.path());
+        let (code, report) = check_json(folder.path());
         assert_eq!(code, 0, "{report:#}");
         assert_eq!(report["problems"], json!([]));
         assert_eq!(report["warnings"], json!([]), "{report:#}");
@@ -67,7 +69,7 @@ fn the_shipped_policies_and_every_example_over_them_pass_without_a_warning() {
 
 #[test]
 fn policies_links_cases_and_invariants_that_are_broken_are_told_in_one_run() {
-    let folder = with(
+    let folder = policies_with_file(
         "a.cedar",
         "@id(\"a\") @reason(\"x\")\npermit (principal, action, resource) when { é };\n",
     );
@@ -82,7 +84,7 @@ fn policies_links_cases_and_invariants_that_are_broken_are_told_in_one_run() {
     assert_ne!(cases, misspelt);
     fs::write(&shipped, misspelt).unwrap();
 
-    let (code, report) = checked(path);
+    let (code, report) = check_json(path);
     assert_eq!(code, 3);
     assert_eq!(report["revision"], Value::Null);
     assert_eq!(report["counts"]["policies"], Value::Null);
@@ -122,8 +124,8 @@ fn cases_and_invariants_are_checked_beside_policies_that_are_in_order() {
         ("c.cases.json", "[]]"),
         ("invariants/d.cedar", "permit (principl);"),
     ] {
-        let folder = with(name, text);
-        let (code, report) = checked(folder.path());
+        let folder = policies_with_file(name, text);
+        let (code, report) = check_json(folder.path());
         assert_eq!(code, 3, "{name}");
         let problems = report["problems"].as_array().unwrap();
         assert!(!problems.is_empty(), "{report}");
@@ -147,7 +149,7 @@ fn bad_folders_are_told_clearly_and_answered_with_no() {
     for (name, spoil, told) in bad_inputs() {
         let outer = tempfile::tempdir().unwrap();
         let folder = outer.path().join("policies");
-        copy(&repository().join("policies"), &folder);
+        copy_folder(&repository().join("policies"), &folder);
         spoil(&folder);
         let run = |verb: &str| {
             let path = folder.to_str().unwrap();
@@ -173,7 +175,7 @@ fn a_policy_that_would_take_the_stack_is_told_and_the_program_goes_on() {
     let text =
         format!("@id(\"a\")\npermit (principal, action, resource)\nwhen {{ {brackets} }};\n");
     for verb in ["check", "test", "format", "prove"] {
-        let folder = with("deep.cedar", &text);
+        let folder = policies_with_file("deep.cedar", &text);
         let path = folder.path().to_str().unwrap();
         let ended = cedargate(folder.path(), &["policy", verb, path], &[]);
         assert_eq!(ended.code, if verb == "check" { 3 } else { 1 });
@@ -183,7 +185,7 @@ fn a_policy_that_would_take_the_stack_is_told_and_the_program_goes_on() {
 
 #[test]
 fn what_deserves_a_look_is_shown_with_its_place_and_is_no_refusal() {
-    let folder = with(
+    let folder = policies_with_file(
         "mine.cedar",
         "@id(\"mine\")\npermit (principal in Role::\"hydrology\", action == Action::\"read\", resource);\n\n\
          @id(\"ours\") @reason(\"x\")\npermit (principal in ?principal, action, resource is Dataset);\n",
@@ -192,7 +194,7 @@ fn what_deserves_a_look_is_shown_with_its_place_and_is_no_refusal() {
     let shipped = fs::read_to_string(&schema).unwrap();
     let added = "entity Team; // A team.\n\naction \"look\" appliesTo { principal: [User], resource: [Dataset] };\n\n";
     fs::write(&schema, [added, &shipped].concat()).unwrap();
-    let (code, report) = checked(folder.path());
+    let (code, report) = check_json(folder.path());
     assert_eq!(code, 0);
     assert_eq!(warnings(&report).len(), 4, "{report:#}");
     let told = check(folder.path(), &[]);
@@ -250,14 +252,14 @@ fn a_policy_beside_which_another_leaves_nothing_to_do_is_told() {
             "",
         ),
     ] {
-        let folder = with(
+        let folder = policies_with_file(
             "pair.cedar",
             &format!(
                 "@id(\"first\") @reason(\"x\") permit {scope} {conditions};\n\
                  @id(\"second\") @reason(\"x\") {second};\n"
             ),
         );
-        let (code, report) = checked(folder.path());
+        let (code, report) = check_json(folder.path());
         assert_eq!(code, 0, "{report:#}");
         assert_eq!(warnings(&report).join("; "), told, "{second}");
     }
@@ -266,13 +268,13 @@ fn a_policy_beside_which_another_leaves_nothing_to_do_is_told() {
 #[test]
 fn linked_policies_that_fill_a_template_alike_are_told_at_the_link() {
     let template = "@id(\"reads\") @reason(\"x\")\npermit (principal in ?principal, action == Action::\"read\", resource is Dataset);\n";
-    let folder = with("reads.cedar", template);
+    let folder = policies_with_file("reads.cedar", template);
     let link = |name: &str, role: &str| json!({"template_id": "reads", "link_id": name, "args": {"?principal": format!("Role::\"{role}\"")}});
     let links = [link("one", "a"), link("two", "b"), link("twice", "a")];
     let links: Vec<String> = links.iter().map(Value::to_string).collect();
     let links = format!("[\n{}\n]\n", links.join(",\n"));
     fs::write(folder.path().join("reads.links.json"), links).unwrap();
-    let (code, report) = checked(folder.path());
+    let (code, report) = check_json(folder.path());
     assert_eq!(code, 0, "{report:#}");
     assert_eq!(warnings(&report), ["\"twice\" says the same as \"one\""]);
     assert_eq!(report["warnings"][0]["line"], 4);
@@ -280,7 +282,7 @@ fn linked_policies_that_fill_a_template_alike_are_told_at_the_link() {
 
 #[test]
 fn what_an_author_declares_counts_as_used_where_anything_speaks_of_it() {
-    let folder = with(
+    let folder = policies_with_file(
         "team.cedar",
         "@id(\"team\") @reason(\"x\")\npermit (principal, action in Action::\"look\", resource is Dataset)\n\
          when { resource has team && resource.team == Team::\"a\" };\n",
@@ -298,7 +300,7 @@ fn what_an_author_declares_counts_as_used_where_anything_speaks_of_it() {
     let peek = "action \"peek\" in [\"look\"] appliesTo { principal: [User], resource: [Dataset], context: Context };\n";
     let groups = "entity Team in [Group];\nentity Group;\n";
     fs::write(&schema, [&edited, peek, groups].concat()).unwrap();
-    let (code, report) = checked(folder.path());
+    let (code, report) = check_json(folder.path());
     assert_eq!(code, 0, "{report:#}");
     assert_eq!(report["warnings"], json!([]), "{report:#}");
 }

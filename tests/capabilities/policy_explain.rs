@@ -5,10 +5,10 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::command_line::{Ended, cedargate, policies};
+use crate::command_line::{CommandOutput, cedargate, copy_of_shipped_policies};
 
 const DATASET: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
-const NOBODY: &str = "00000000-0000-0000-0000-000000000ada";
+const UNKNOWN_USER: &str = "00000000-0000-0000-0000-000000000ada";
 
 /// A catalog with a restricted dataset that is shared with geologists, and with users.
 fn catalog() -> TempDir {
@@ -27,7 +27,7 @@ fn catalog() -> TempDir {
     folder
 }
 
-fn explain(folder: &Path, who: &str, more: &[&str]) -> Ended {
+fn explain(folder: &Path, who: &str, more: &[&str]) -> CommandOutput {
     let asked = [
         "policy",
         "explain",
@@ -39,7 +39,7 @@ fn explain(folder: &Path, who: &str, more: &[&str]) -> Ended {
     cedargate(folder, &[&asked, more].concat(), &[])
 }
 
-fn told(ended: &Ended) -> Value {
+fn parse_json(ended: &CommandOutput) -> Value {
     assert_eq!(ended.code, 0, "{}", ended.messages);
     serde_json::from_str(&ended.data).unwrap()
 }
@@ -50,7 +50,7 @@ fn a_denial_is_explained_with_the_condition_that_failed_and_what_it_saw() {
     let read = ["--action", "read", "--time", "2026-03-01T12:00:00Z"];
     let ended = explain(folder.path(), "ada", &read);
     assert_eq!(ended.code, 0, "{}", ended.messages);
-    let json = told(&explain(
+    let json = parse_json(&explain(
         folder.path(),
         "ada",
         &[&read[..], &["--json"]].concat(),
@@ -72,7 +72,7 @@ fn a_denial_is_explained_with_the_condition_that_failed_and_what_it_saw() {
 #[test]
 fn another_folder_is_asked_instead_of_the_policies_in_force() {
     let folder = catalog();
-    let edited = policies();
+    let edited = copy_of_shipped_policies();
     let permit = "@id(\"hydrologists\")\n@reason(\"Hydrologists read all.\")\n@max_ttl(\"30\")\n\
         permit (principal in Role::\"hydrology\", action == Action::\"read\", resource)\n\
         when { context.address.isInRange(ip(\"192.0.2.0/24\")) };\n";
@@ -85,7 +85,7 @@ fn another_folder_is_asked_instead_of_the_policies_in_force() {
         edited.path().to_str().unwrap(),
     ];
     let near = [&asked[..], &["--address", "192.0.2.7"]].concat();
-    let json = told(&explain(folder.path(), "ada", &near));
+    let json = parse_json(&explain(folder.path(), "ada", &near));
     assert_eq!(json["is_permitted"], true);
     assert_eq!(json["max_ttl"], 30);
     // The dataset has no file.
@@ -94,7 +94,7 @@ fn another_folder_is_asked_instead_of_the_policies_in_force() {
     assert_eq!(determining["file"], "hydrologists.cedar");
     assert_eq!(determining["line"], 1);
     assert_eq!(determining["text"], permit.trim_end());
-    let far = told(&explain(folder.path(), "ada", &asked));
+    let far = parse_json(&explain(folder.path(), "ada", &asked));
     assert_eq!(far["is_permitted"], false);
     let mut others = far["others"].as_array().unwrap().iter();
     let ours = others.find(|policy| policy["id"] == "hydrologists");
@@ -109,7 +109,7 @@ fn a_disabled_user_is_told_and_so_is_an_anonymous_caller_what_the_mint_would_ans
     assert!(bea.data.contains("answer 401"), "{}", bea.data);
     let nobody = explain(folder.path(), "anonymous", &["--action", "read"]);
     assert!(nobody.data.contains("answer 404"), "{}", nobody.data);
-    let discovers = told(&explain(
+    let discovers = parse_json(&explain(
         folder.path(),
         "ada",
         &["--action", "discover", "--json"],
@@ -137,7 +137,7 @@ fn who_or_what_is_not_there_is_told_with_a_hint() {
         "read",
         "--dataset",
     ];
-    let lost = cedargate(folder.path(), &[&ask[..], &[NOBODY]].concat(), &[]);
+    let lost = cedargate(folder.path(), &[&ask[..], &[UNKNOWN_USER]].concat(), &[]);
     assert_eq!(lost.code, 1);
     assert!(lost.messages.contains("\nhint: "), "{}", lost.messages);
     let wrong = explain(folder.path(), "ada", &["--action", "view_users"]);

@@ -3,21 +3,21 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use crate::command_line::{cedargate, policies, repository};
+use crate::command_line::{cedargate, copy_of_shipped_policies, repository};
 
-const UNTIDY: &str = "// Why it is here.\n@id(\"untidy\")   @reason(\"A reason.\")\n\
+const UNFORMATTED: &str = "// Why it is here.\n@id(\"untidy\")   @reason(\"A reason.\")\n\
     permit(principal,action==Action::\"read\",resource) // of all\nwhen{resource.title==\"x\"};\n// The end.\n";
 
 #[test]
 fn a_file_out_of_order_is_listed_by_a_check_and_put_in_order_without_it() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let path = folder.path().to_str().unwrap();
     let untidy = folder.path().join("invariants/untidy.cedar");
-    fs::write(&untidy, UNTIDY).unwrap();
+    fs::write(&untidy, UNFORMATTED).unwrap();
     let checked = cedargate(folder.path(), &["policy", "format", "--check", path], &[]);
     assert_eq!(checked.code, 3, "{}", checked.messages);
     assert_eq!(checked.data.trim_end(), untidy.to_str().unwrap());
-    assert_eq!(fs::read_to_string(&untidy).unwrap(), UNTIDY);
+    assert_eq!(fs::read_to_string(&untidy).unwrap(), UNFORMATTED);
 
     let formatted = cedargate(folder.path(), &["policy", "format", path], &[]);
     assert_eq!(formatted.code, 0, "{}", formatted.messages);
@@ -39,10 +39,10 @@ fn a_file_out_of_order_is_listed_by_a_check_and_put_in_order_without_it() {
 
 #[test]
 fn a_file_keeps_its_link_and_its_permissions() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let elsewhere = tempfile::tempdir().unwrap();
     let real = elsewhere.path().join("real.cedar");
-    fs::write(&real, UNTIDY).unwrap();
+    fs::write(&real, UNFORMATTED).unwrap();
     fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
     let link = folder.path().join("untidy.cedar");
     symlink(&real, &link).unwrap();
@@ -50,7 +50,7 @@ fn a_file_keeps_its_link_and_its_permissions() {
     let formatted = cedargate(folder.path(), &["policy", "format", path], &[]);
     assert_eq!(formatted.code, 0, "{}", formatted.messages);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-    assert_ne!(fs::read_to_string(&real).unwrap(), UNTIDY);
+    assert_ne!(fs::read_to_string(&real).unwrap(), UNFORMATTED);
     let mode = fs::metadata(&real).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1);
@@ -58,8 +58,8 @@ fn a_file_keeps_its_link_and_its_permissions() {
 
 #[test]
 fn a_folder_with_a_broken_file_is_told_with_its_line_and_nothing_is_written() {
-    let folder = policies();
-    fs::write(folder.path().join("a.cedar"), UNTIDY).unwrap();
+    let folder = copy_of_shipped_policies();
+    fs::write(folder.path().join("a.cedar"), UNFORMATTED).unwrap();
     fs::write(folder.path().join("b.cedar"), "permit (\n  principl);\n").unwrap();
     let path = folder.path().to_str().unwrap();
     let formatted = cedargate(folder.path(), &["policy", "format", path], &[]);
@@ -70,7 +70,7 @@ fn a_folder_with_a_broken_file_is_told_with_its_line_and_nothing_is_written() {
         formatted.messages
     );
     let left = fs::read_to_string(folder.path().join("a.cedar")).unwrap();
-    assert_eq!(left, UNTIDY);
+    assert_eq!(left, UNFORMATTED);
 }
 
 #[test]

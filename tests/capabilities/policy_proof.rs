@@ -8,21 +8,23 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::command_line::{Ended, cedargate, copy, policies, repository};
+use crate::command_line::{
+    CommandOutput, cedargate, copy_folder, copy_of_shipped_policies, repository,
+};
 
-fn prove(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> Ended {
+fn prove(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
     let arguments = [&["policy", "prove", folder.to_str().unwrap()], more].concat();
     cedargate(folder, &arguments, environment)
 }
 
-fn proof(folder: &Path) -> (i32, Value) {
+fn prove_json(folder: &Path) -> (i32, Value) {
     let proved = prove(folder, &["--json"], &[]);
     assert_ne!(proved.code, 1, "{}", proved.messages);
     (proved.code, serde_json::from_str(&proved.data).unwrap())
 }
 
 /// Replaces a piece of a file that is there once.
-pub fn spoil(folder: &Path, file: &str, from: &str, to: &str) {
+pub fn edit(folder: &Path, file: &str, from: &str, to: &str) {
     let path = folder.join(file);
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(text.matches(from).count(), 1, "{from} in {file}");
@@ -42,18 +44,24 @@ fn results_of<'a>(report: &'a Value, file: &str) -> Vec<&'a Value> {
     results.filter(|result| result["file"] == file).collect()
 }
 
-fn tested(folder: &Path) -> Value {
+fn test_json(folder: &Path) -> Value {
     let path = folder.to_str().unwrap();
     let tested = cedargate(folder, &["policy", "test", "--json", path], &[]);
     serde_json::from_str(&tested.data).unwrap()
 }
 
 /// Proves spoilt policies, and puts the counterexamples to them and to the right ones.
-fn assert_is_caught(spoilt: &Path, right: &Path, violated: &[&str], due: &str, given: &str) {
+fn assert_violation_is_reproduced(
+    spoilt: &Path,
+    right: &Path,
+    violated: &[&str],
+    due: &str,
+    given: &str,
+) {
     let saved = spoilt.join("found.cases.json");
     let proved = prove(spoilt, &["--save", saved.to_str().unwrap()], &[]);
     assert_eq!(proved.code, 3, "{}{}", proved.data, proved.messages);
-    let (code, proof) = proof(spoilt);
+    let (code, proof) = prove_json(spoilt);
     assert_eq!(code, 3);
     assert_eq!(verdicts(&proof, "violated"), violated);
     assert_eq!(verdicts(&proof, "unproven"), Vec::<&str>::new());
@@ -61,7 +69,7 @@ fn assert_is_caught(spoilt: &Path, right: &Path, violated: &[&str], due: &str, g
         assert!(proved.data.contains(&format!("VIOLATED  {id}")));
     }
 
-    let report = tested(spoilt);
+    let report = test_json(spoilt);
     let reproduced = results_of(&report, "found.cases.json");
     assert!(!reproduced.is_empty());
     for result in reproduced {
@@ -71,7 +79,7 @@ fn assert_is_caught(spoilt: &Path, right: &Path, violated: &[&str], due: &str, g
         assert_eq!(result["errors"], json!([]), "{result}");
     }
     fs::copy(&saved, right.join("found.cases.json")).unwrap();
-    for result in results_of(&tested(right), "found.cases.json") {
+    for result in results_of(&test_json(right), "found.cases.json") {
         assert_eq!(result["is_passed"], true, "{result}");
     }
 }
@@ -100,46 +108,46 @@ fn the_shipped_invariants_hold_and_no_shipped_policy_is_idle_or_can_fail() {
 
 #[test]
 fn a_dropped_published_check_is_caught() {
-    let (spoilt, right) = (policies(), policies());
+    let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
     let check = " &&\n  resource.record_status == RecordStatus::\"published\"";
-    spoil(spoilt.path(), "public.cedar", check, "");
+    edit(spoilt.path(), "public.cedar", check, "");
     let violated = ["anonymous-reads-public", "drafts-stay-inside"];
-    assert_is_caught(spoilt.path(), right.path(), &violated, "deny", "allow");
+    assert_violation_is_reproduced(spoilt.path(), right.path(), &violated, "deny", "allow");
 }
 
 #[test]
 fn an_or_in_the_place_of_an_and_is_caught() {
-    let (spoilt, right) = (policies(), policies());
-    spoil(spoilt.path(), "internal.cedar", "&&", "||");
+    let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
+    edit(spoilt.path(), "internal.cedar", "&&", "||");
     let violated = [
         "drafts-stay-inside",
         "private-stays-inside",
         "restricted-is-for-readers",
     ];
-    assert_is_caught(spoilt.path(), right.path(), &violated, "deny", "allow");
+    assert_violation_is_reproduced(spoilt.path(), right.path(), &violated, "deny", "allow");
 }
 
 #[test]
 fn a_forgotten_unless_is_caught() {
-    let (spoilt, right) = (policies(), policies());
+    let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
     for folder in [&spoilt, &right] {
-        copy(&repository().join("docs/examples/embargo"), folder.path());
+        copy_folder(&repository().join("docs/examples/embargo"), folder.path());
     }
-    let (code, proof) = proof(right.path());
+    let (code, proof) = prove_json(right.path());
     assert_eq!(code, 0, "{proof}");
     let path = spoilt.path().join("embargo.cedar");
     let text = fs::read_to_string(&path).unwrap();
     let (before, _) = text.split_once("unless").unwrap();
     fs::write(&path, format!("{};\n", before.trim_end())).unwrap();
     let violated = ["admins-may-do-everything"];
-    assert_is_caught(spoilt.path(), right.path(), &violated, "allow", "deny");
+    assert_violation_is_reproduced(spoilt.path(), right.path(), &violated, "allow", "deny");
 }
 
 #[test]
 fn a_counterexample_can_be_read_and_looks_like_a_request() {
-    let spoilt = policies();
+    let spoilt = copy_of_shipped_policies();
     let check = " &&\n  resource.record_status == RecordStatus::\"published\"";
-    spoil(spoilt.path(), "public.cedar", check, "");
+    edit(spoilt.path(), "public.cedar", check, "");
     let told = prove(spoilt.path(), &[], &[]).data;
     for line in [
         "principal  Anonymous::\"anonymous\"",
@@ -155,7 +163,7 @@ fn a_counterexample_can_be_read_and_looks_like_a_request() {
 
 #[test]
 fn a_policy_that_can_fail_is_refused_with_a_request_at_which_it_fails() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let policy = "@id(\"late\") @reason(\"x\")\nforbid (principal, action == Action::\"read\", resource)\n\
         when { context.time.offset(duration(\"1d\")) < datetime(\"2000-01-01\") };\n";
     fs::write(folder.path().join("late.cedar"), policy).unwrap();
@@ -165,21 +173,21 @@ fn a_policy_that_can_fail_is_refused_with_a_request_at_which_it_fails() {
     let proved = prove(folder.path(), &["--save", saved.to_str().unwrap()], &[]);
     assert_eq!(proved.code, 3, "{}", proved.data);
     assert!(proved.data.contains("FAILS     late (late.cedar)"));
-    let report = tested(folder.path());
+    let report = test_json(folder.path());
     let [result] = results_of(&report, "found.cases.json")[..] else {
         panic!("{report}");
     };
     assert_eq!(result["is_passed"], false);
     assert_eq!(result["errors"].as_array().unwrap().len(), 1, "{result}");
     let guard = "context.time < datetime(\"2100-01-01\") && context.time.offset";
-    spoil(folder.path(), "late.cedar", "context.time.offset", guard);
-    let (code, proof) = proof(folder.path());
+    edit(folder.path(), "late.cedar", "context.time.offset", guard);
+    let (code, proof) = prove_json(folder.path());
     assert_eq!(code, 0, "{proof}");
 }
 
 #[test]
 fn what_has_no_effect_is_a_warning_and_what_only_shortens_tokens_is_not() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let idle = "@id(\"never\") @reason(\"x\")\npermit (principal, action, resource is Dataset)\n\
         when { resource.title == \"a\" && resource.title == \"b\" };\n\
         @id(\"twice\") @reason(\"x\")\npermit (principal, action == Action::\"read\", resource)\n\
@@ -194,8 +202,8 @@ fn what_has_no_effect_is_a_warning_and_what_only_shortens_tokens_is_not() {
         when { resource.title == \"a\" || resource.title != \"a\" };\n";
     fs::write(folder.path().join("invariants/idle.cedar"), idle).unwrap();
     let short = repository().join("docs/examples/short-tokens");
-    copy(&short, folder.path());
-    let (code, proof) = proof(folder.path());
+    copy_folder(&short, folder.path());
+    let (code, proof) = prove_json(folder.path());
     assert_eq!(code, 0, "{proof}");
     let idle = proof["idle"].as_array().unwrap();
     for expected in [
@@ -212,13 +220,13 @@ fn what_has_no_effect_is_a_warning_and_what_only_shortens_tokens_is_not() {
 
 #[test]
 fn a_permit_that_a_forbid_always_overrules_is_a_warning() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let policies = "@id(\"gone\") @reason(\"x\")\npermit (principal is User, action == Action::\"read\", resource)\n\
         when { resource.title == \"secret\" && resource.hasTag(\"a\") };\n\
         @id(\"secret\") @reason(\"x\")\nforbid (principal, action == Action::\"read\", resource)\n\
         when { resource.title like \"s*\" };\n";
     fs::write(folder.path().join("secret.cedar"), policies).unwrap();
-    let (_, proof) = proof(folder.path());
+    let (_, proof) = prove_json(folder.path());
     let overruled = json!({"kind": "overruled", "policy": "gone", "by": "secret"});
     assert!(
         proof["idle"].as_array().unwrap().contains(&overruled),
@@ -228,7 +236,7 @@ fn a_permit_that_a_forbid_always_overrules_is_a_warning() {
 
 #[test]
 fn a_folder_without_invariants_proves_nothing() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     fs::remove_dir_all(folder.path().join("invariants")).unwrap();
     let proved = prove(folder.path(), &[], &[]);
     assert_eq!(proved.code, 3);
@@ -237,9 +245,9 @@ fn a_folder_without_invariants_proves_nothing() {
 
 #[test]
 fn a_broken_invariant_is_told_with_file_and_line() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let path = "invariants/admins.cedar";
-    spoil(folder.path(), path, "\"upper\"", "\"uper\"");
+    edit(folder.path(), path, "\"upper\"", "\"uper\"");
     let proved = prove(folder.path(), &[], &[]);
     assert_eq!(proved.code, 1);
     assert!(
@@ -251,7 +259,7 @@ fn a_broken_invariant_is_told_with_file_and_line() {
 
 #[test]
 fn without_cvc5_there_is_an_error_that_tells_how_to_get_it() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     for no_solver in ["/nowhere/cvc5", "/bin/true"] {
         let proved = prove(folder.path(), &[], &[("CVC5", no_solver)]);
         assert_eq!(proved.code, 1);
@@ -281,7 +289,7 @@ fn fake_solver(then: &str) -> (TempDir, PathBuf) {
 
 #[test]
 fn what_is_not_proved_in_time_is_unproven_and_that_is_a_no() {
-    let policies = policies();
+    let policies = copy_of_shipped_policies();
     let (_folder, program) = fake_solver("exec sleep 600");
     let environment = [("CVC5", program.to_str().unwrap())];
     let limit = ["--json", "--time-limit", "1"];
@@ -293,7 +301,7 @@ fn what_is_not_proved_in_time_is_unproven_and_that_is_a_no() {
 
 #[test]
 fn a_solver_that_lies_convinces_nobody() {
-    let policies = policies();
+    let policies = copy_of_shipped_policies();
     // It says of everything that there is a counterexample, and cannot name one.
     let (_folder, program) = fake_solver(
         "while read -r line; do case \"$line\" in *check-sat*) echo sat;; *get-model*) echo '('; echo ')';; esac; done",
@@ -308,7 +316,7 @@ fn a_solver_that_lies_convinces_nobody() {
 
 #[test]
 fn the_solver_is_told_no_secrets() {
-    let policies = policies();
+    let policies = copy_of_shipped_policies();
     let (folder, program) = fake_solver("env >\"$0.env\"; exit 1");
     let environment = [
         ("CVC5", program.to_str().unwrap()),
@@ -321,7 +329,7 @@ fn the_solver_is_told_no_secrets() {
 
 #[test]
 fn counterexamples_are_saved_under_a_new_name_of_a_case_file_only() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let there = folder.path().join("public.cases.json");
     for refused in [there.as_path(), Path::new("found.json")] {
         let before = fs::read(&there).unwrap();
@@ -334,21 +342,21 @@ fn counterexamples_are_saved_under_a_new_name_of_a_case_file_only() {
 
 #[test]
 fn an_upper_bound_that_a_linked_policy_breaks_is_found_and_the_counterexample_names_it() {
-    let (spoilt, right) = (policies(), policies());
+    let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
     let template = "@id(\"readers\") @reason(\"x\")\n\
         permit (principal in ?principal, action == Action::\"read\", resource is Dataset);\n";
     let links = r#"[{"template_id": "readers", "link_id": "geology-reads",
         "args": {"?principal": "Role::\"geology\""}}]"#;
     fs::write(spoilt.path().join("readers.cedar"), template).unwrap();
-    let (code, found) = proof(spoilt.path());
+    let (code, found) = prove_json(spoilt.path());
     assert_eq!(code, 0, "a template alone permits nothing: {found}");
     fs::write(spoilt.path().join("readers.links.json"), links).unwrap();
-    let (_, found) = proof(spoilt.path());
+    let (_, found) = prove_json(spoilt.path());
     assert!(found.to_string().contains("geology-reads"), "{found}");
     let violated = [
         "drafts-stay-inside",
         "private-stays-inside",
         "restricted-is-for-readers",
     ];
-    assert_is_caught(spoilt.path(), right.path(), &violated, "deny", "allow");
+    assert_violation_is_reproduced(spoilt.path(), right.path(), &violated, "deny", "allow");
 }

@@ -10,38 +10,38 @@ use cedargate::policy::Bundle;
 use serde_json::Value;
 
 use crate::audit::records;
-use crate::command_line::{cedargate, copy, policies, repository};
+use crate::command_line::{cedargate, copy_folder, copy_of_shipped_policies, repository};
 use crate::eventually;
-use crate::policy_proof::spoil;
-use crate::support::server::{Answer, INTERNAL, PUBLIC, Server, Wish};
+use crate::policy_proof::edit;
+use crate::support::server::{INTERNAL, PUBLIC, Server, ServerOptions, TestResponse};
 
 const BROKEN: &str = "@id(\"secret-word\")\npermit (principal, action, resorce);\n";
 
 /// A server on a policy folder of its own, with what the gate asks.
 async fn server_on(folder: &Path, cases: &str, proofs: &str) -> Server {
-    Server::wished(Wish {
+    Server::start_with(ServerOptions {
         environment: vec![
             ("CEDARGATE_POLICY_DIR", folder.display().to_string()),
             ("CEDARGATE_GATE_CASES", cases.to_owned()),
             ("CEDARGATE_GATE_PROOFS", proofs.to_owned()),
         ],
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await
 }
 
-async fn reload(server: &Server, session: &str) -> Answer {
-    Answer::of(server.post("/admin/policies/reload").bearer_auth(session)).await
+async fn reload(server: &Server, session: &str) -> TestResponse {
+    TestResponse::send(server.post("/admin/policies/reload").bearer_auth(session)).await
 }
 
-async fn shown(server: &Server, session: &str) -> Value {
-    Answer::of(server.get("/admin/policies").bearer_auth(session))
+async fn policies_in_force(server: &Server, session: &str) -> Value {
+    TestResponse::send(server.get("/admin/policies").bearer_auth(session))
         .await
         .json()
 }
 
 async fn health(server: &Server) -> Value {
-    let ready = Answer::of(server.get("/health/ready")).await;
+    let ready = TestResponse::send(server.get("/health/ready")).await;
     assert_eq!(ready.status, 200);
     ready.json()
 }
@@ -51,14 +51,14 @@ fn revision_of(folder: &Path) -> String {
 }
 
 /// The shipped public policy with a shorter token.
-fn public_of(seconds: u32) -> String {
+fn public_policy_with_ttl(seconds: u32) -> String {
     let text = fs::read_to_string(repository().join("policies/public.cedar")).unwrap();
     text.replace("permit (", &format!("@max_ttl(\"{seconds}\")\npermit ("))
 }
 
 #[tokio::test]
 async fn an_edit_comes_into_force_by_itself_however_it_is_saved() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let place = |name: &str| folder.path().join(name);
     let server = server_on(folder.path(), "require", "off").await;
     let is_live = async |seconds: u32| {
@@ -68,16 +68,16 @@ async fn an_edit_comes_into_force_by_itself_however_it_is_saved() {
         assert_eq!(answer["expires_in"], seconds);
     };
     // Truncated and written.
-    fs::write(place("public.cedar"), public_of(50)).unwrap();
+    fs::write(place("public.cedar"), public_policy_with_ttl(50)).unwrap();
     is_live(50).await;
     // Renamed over.
-    fs::write(place(".public.cedar.new"), public_of(40)).unwrap();
+    fs::write(place(".public.cedar.new"), public_policy_with_ttl(40)).unwrap();
     fs::rename(place(".public.cedar.new"), place("public.cedar")).unwrap();
     is_live(40).await;
     // Several files: a policy moves to another one.
     fs::remove_file(place("public.cedar")).unwrap();
     fs::create_dir(place("more")).unwrap();
-    fs::write(place("more/open.cedar"), public_of(30)).unwrap();
+    fs::write(place("more/open.cedar"), public_policy_with_ttl(30)).unwrap();
     is_live(30).await;
     let reloads = records(&server).await;
     let reloads = reloads
@@ -89,7 +89,7 @@ async fn an_edit_comes_into_force_by_itself_however_it_is_saved() {
 
 #[tokio::test]
 async fn a_broken_edit_leaves_the_policies_in_force_and_says_so_once_everywhere() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let server = server_on(folder.path(), "require", "off").await;
     let session = server.session("ada").await;
     let before = health(&server).await["revision"].clone();
@@ -103,7 +103,7 @@ async fn a_broken_edit_leaves_the_policies_in_force_and_says_so_once_everywhere(
     assert!(!told.contains("secret-word") && !told.contains("broken.cedar"));
     let detail = reload(&server, &session).await.problem(409);
     assert!(detail.contains("broken.cedar:2"), "{detail}");
-    let policies = shown(&server, &session).await;
+    let policies = policies_in_force(&server, &session).await;
     assert_eq!(policies["in_force"]["revision"], before);
     let diagnostic = &policies["refused"]["diagnostics"][0];
     assert!(
@@ -115,14 +115,14 @@ async fn a_broken_edit_leaves_the_policies_in_force_and_says_so_once_everywhere(
     assert_eq!(diagnostic["line"], 2);
     assert!(diagnostic["column"].is_u64());
     server.mint(PUBLIC, None).await.token();
-    let metrics = Answer::of(server.get("/metrics")).await.body;
+    let metrics = TestResponse::send(server.get("/metrics")).await.body;
     let metrics = String::from_utf8(metrics).unwrap();
     assert!(metrics.contains("cedargate_policy_folder_refused"));
     assert!(metrics.contains("cedargate_policy_reloads_total{outcome=\"refused\"}"));
     fs::remove_file(&broken).unwrap();
     assert_eq!(reload(&server, &session).await.status, 200);
     assert_eq!(health(&server).await["status"], "ready");
-    assert!(shown(&server, &session).await["refused"].is_null());
+    assert!(policies_in_force(&server, &session).await["refused"].is_null());
     let refused = records(&server).await;
     let refused: Vec<&Value> = refused
         .iter()
@@ -133,24 +133,24 @@ async fn a_broken_edit_leaves_the_policies_in_force_and_says_so_once_everywhere(
 
 #[tokio::test]
 async fn an_edit_that_fails_its_cases_is_refused() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let server = server_on(folder.path(), "require", "off").await;
     let session = server.session("ada").await;
-    spoil(folder.path(), "internal.cedar", "&&", "||");
+    edit(folder.path(), "internal.cedar", "&&", "||");
     let detail = reload(&server, &session).await.problem(409);
     assert!(detail.contains("cases are not met"), "{detail}");
-    let refused = shown(&server, &session).await["refused"].clone();
+    let refused = policies_in_force(&server, &session).await["refused"].clone();
     let first = refused["details"][0].as_str().unwrap();
     assert!(first.contains(".cases.json:"), "{first}");
 }
 
 #[tokio::test]
 async fn an_edit_is_compared_with_what_is_in_force_also_where_the_folder_holds_it_already() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let server = server_on(folder.path(), "require", "off").await;
     let live = health(&server).await["revision"].clone();
     let live = live.as_str().unwrap();
-    spoil(folder.path(), "internal.cedar", "&&", "||");
+    edit(folder.path(), "internal.cedar", "&&", "||");
     reload(&server, &server.session("ada").await)
         .await
         .problem(409);
@@ -201,7 +201,7 @@ const OWNERS_READ: &str = "@id(\"owners-read\")\n\
 
 #[tokio::test]
 async fn each_of_three_mistakes_is_refused_with_a_counterexample() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let server = server_on(folder.path(), "off", "require").await;
     let session = server.session("ada").await;
     let before = health(&server).await["revision"].clone();
@@ -212,7 +212,7 @@ async fn each_of_three_mistakes_is_refused_with_a_counterexample() {
     let assert_refused = async |id: &str| {
         let detail = reload(&server, &session).await.problem(409);
         assert!(detail.contains(id), "{detail}");
-        let policies = shown(&server, &session).await;
+        let policies = policies_in_force(&server, &session).await;
         assert_eq!(policies["in_force"]["revision"], before);
         let broken = policies["refused"]["invariants"]
             .as_array()
@@ -223,10 +223,10 @@ async fn each_of_three_mistakes_is_refused_with_a_counterexample() {
         assert!(example.contains("answer"), "{example}");
     };
     let check = " &&\n  resource.record_status == RecordStatus::\"published\"";
-    spoil(folder.path(), "public.cedar", check, "");
+    edit(folder.path(), "public.cedar", check, "");
     assert_refused("anonymous-reads-public").await;
     put_right("public.cedar");
-    spoil(folder.path(), "internal.cedar", "&&", "||");
+    edit(folder.path(), "internal.cedar", "&&", "||");
     assert_refused("drafts-stay-inside").await;
     put_right("internal.cedar");
     let place = |name: &str| folder.path().join(name);
@@ -317,7 +317,7 @@ pub fn bad_inputs() -> Vec<BadInput> {
 async fn bad_folders_are_refused_with_a_clear_reason_and_repair_recovers() {
     let outer = tempfile::tempdir().unwrap();
     let folder = outer.path().join("policies");
-    copy(&repository().join("policies"), &folder);
+    copy_folder(&repository().join("policies"), &folder);
     let server = server_on(&folder, "off", "off").await;
     let session = server.session("ada").await;
     let before = health(&server).await["revision"].clone();
@@ -330,7 +330,7 @@ async fn bad_folders_are_refused_with_a_clear_reason_and_repair_recovers() {
         assert_eq!(ready["revision"], before, "{name}");
         server.mint(PUBLIC, None).await.token();
         fs::remove_dir_all(&folder).ok();
-        copy(&repository().join("policies"), &folder);
+        copy_folder(&repository().join("policies"), &folder);
         assert_eq!(reload(&server, &session).await.status, 200, "{name}");
         assert_eq!(health(&server).await["status"], "ready", "{name}");
     }
@@ -338,9 +338,13 @@ async fn bad_folders_are_refused_with_a_clear_reason_and_repair_recovers() {
 
 #[tokio::test]
 async fn a_restart_with_a_broken_folder_goes_on_with_the_last_good_policies() {
-    let folder = policies();
+    let folder = copy_of_shipped_policies();
     let server = server_on(folder.path(), "require", "off").await;
-    fs::write(folder.path().join("public.cedar"), public_of(50)).unwrap();
+    fs::write(
+        folder.path().join("public.cedar"),
+        public_policy_with_ttl(50),
+    )
+    .unwrap();
     let session = server.session("ada").await;
     assert_eq!(reload(&server, &session).await.json()["is_changed"], true);
     let good = revision_of(folder.path());
@@ -382,7 +386,7 @@ async fn a_reload_is_for_those_whom_the_policies_let_and_says_that_there_is_no_f
     reload(&server, &server.session("mo").await)
         .await
         .problem(403);
-    Answer::of(server.post("/admin/policies/reload"))
+    TestResponse::send(server.post("/admin/policies/reload"))
         .await
         .problem(401);
     let answer = reload(&server, &server.session("ada").await).await.json();

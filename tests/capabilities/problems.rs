@@ -4,10 +4,10 @@ use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::server::{Answer, PUBLIC, Server};
+use crate::support::server::{PUBLIC, Server, TestResponse};
 
 /// Sends bytes as they are and reads the answer to its end.
-async fn raw(server: &Server, request: &[u8]) -> String {
+async fn send_raw(server: &Server, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(request).await.unwrap();
     let mut answer = Vec::new();
@@ -26,7 +26,7 @@ async fn an_unknown_route_is_a_problem() {
         "/auth/download-token/",
         "/datasets//download/cog",
     ] {
-        let answer = Answer::of(server.get(path)).await;
+        let answer = TestResponse::send(server.get(path)).await;
         assert!(
             [404, 422].contains(&answer.status),
             "{path}: {}",
@@ -53,14 +53,14 @@ async fn a_wrong_method_is_told_the_right_ones() {
         let request = server
             .http
             .request(method.clone(), format!("{}{path}", server.url));
-        let answer = Answer::of(request).await;
+        let answer = TestResponse::send(request).await;
         answer.problem(405);
         assert_eq!(answer.header("allow"), allow, "{method} {path}");
     }
     let options = server
         .http
         .request(Method::OPTIONS, format!("{}{mint}", server.url));
-    let answer = Answer::of(options).await;
+    let answer = TestResponse::send(options).await;
     assert_eq!(
         (answer.status, answer.header("allow")),
         (204, "POST, OPTIONS")
@@ -71,7 +71,7 @@ async fn a_wrong_method_is_told_the_right_ones() {
 async fn headers_that_are_too_large_are_refused() {
     let server = Server::start().await;
     let token = "a".repeat(64 * 1024);
-    Answer::of(server.minting(PUBLIC).bearer_auth(token))
+    TestResponse::send(server.mint_request(PUBLIC).bearer_auth(token))
         .await
         .problem(431);
     assert_eq!(server.mint(PUBLIC, None).await.status, 200);
@@ -81,7 +81,7 @@ async fn headers_that_are_too_large_are_refused() {
 async fn a_body_that_is_too_large_is_refused() {
     let server = Server::start().await;
     let head = "POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n";
-    let answer = raw(&server, head.as_bytes()).await;
+    let answer = send_raw(&server, head.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(answer.contains("application/problem+json"));
 }
@@ -92,7 +92,7 @@ async fn a_percent_encoded_slash_stays_inside_its_segment() {
     let request = format!(
         "POST /auth/download-token/..%2F{PUBLIC} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
     );
-    let answer = raw(&server, request.as_bytes()).await;
+    let answer = send_raw(&server, request.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 422"), "{answer}");
     assert!(answer.contains("application/problem+json"));
 }
@@ -105,7 +105,7 @@ async fn bytes_that_are_no_http_harm_nobody() {
         b"GET\r\n\r\n",
         b"\0\0\0\0\r\n\r\n",
     ] {
-        raw(&server, request).await;
+        send_raw(&server, request).await;
     }
     assert_eq!(server.mint(PUBLIC, None).await.status, 200);
 }
@@ -119,7 +119,7 @@ async fn every_answer_keeps_tokens_from_travelling_on() {
         "/nothing",
         "/.well-known/jwks.json",
     ] {
-        let answer = Answer::of(server.get(path)).await;
+        let answer = TestResponse::send(server.get(path)).await;
         assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
     }
@@ -130,10 +130,10 @@ async fn a_request_names_its_host_once() {
     let server = Server::start().await;
     for hosts in ["", "host: a\r\nhost: b\r\n"] {
         let request = format!("GET /health/live HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
-        let answer = raw(&server, request.as_bytes()).await;
+        let answer = send_raw(&server, request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     }
-    let old = raw(&server, b"GET /health/live HTTP/1.0\r\n\r\n").await;
+    let old = send_raw(&server, b"GET /health/live HTTP/1.0\r\n\r\n").await;
     assert!(old.contains(" 200 "), "{old}");
 }
 
@@ -145,7 +145,7 @@ async fn a_preflight_of_an_unknown_path_succeeds_so_that_the_page_sees_the_404()
         .request(Method::OPTIONS, format!("{}/nothing", server.url))
         .header("origin", "https://map.example")
         .header("access-control-request-method", "GET");
-    let answer = Answer::of(preflight).await;
+    let answer = TestResponse::send(preflight).await;
     assert_eq!(answer.status, 204);
     assert!(answer.body.is_empty());
     assert!(!answer.header("x-request-id").is_empty());

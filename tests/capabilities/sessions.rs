@@ -5,14 +5,14 @@ mod refresh_tokens;
 use serde_json::{Value, json};
 
 use crate::audit::records;
-use crate::mint::part;
-use crate::support::server::{Answer, INTERNAL, PASSWORD, Server, Wish};
+use crate::mint::decode_part;
+use crate::support::server::{INTERNAL, PASSWORD, Server, ServerOptions, TestResponse};
 
 /// In the form of a refresh token, but for its last bits, which no encoder sets.
 const NOT_CANONICAL: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB";
 
 /// The answer of a login: `access_token`, `refresh_token` and so on.
-async fn signed_in(server: &Server, username: &str) -> Value {
+async fn log_in(server: &Server, username: &str) -> Value {
     let answer = server.login(username, PASSWORD).await;
     assert_eq!(answer.status, 200);
     answer.json()
@@ -22,41 +22,41 @@ fn text<'a>(tokens: &'a Value, name: &str) -> &'a str {
     tokens[name].as_str().unwrap()
 }
 
-async fn refresh(server: &Server, refresh_token: &str) -> Answer {
+async fn refresh(server: &Server, refresh_token: &str) -> TestResponse {
     let body = json!({"refresh_token": refresh_token});
-    Answer::of(server.post("/auth/refresh").json(&body)).await
+    TestResponse::send(server.post("/auth/refresh").json(&body)).await
 }
 
-async fn logout(server: &Server, refresh_token: &str) -> Answer {
+async fn logout(server: &Server, refresh_token: &str) -> TestResponse {
     let body = json!({"refresh_token": refresh_token});
-    Answer::of(server.post("/auth/logout").json(&body)).await
+    TestResponse::send(server.post("/auth/logout").json(&body)).await
 }
 
-async fn status_of_mint(server: &Server, session: &str) -> u16 {
+async fn mint_status(server: &Server, session: &str) -> u16 {
     server.mint(INTERNAL, Some(session)).await.status
 }
 
-async fn me(server: &Server, session: &str) -> Answer {
-    Answer::of(server.get("/auth/me").bearer_auth(session)).await
+async fn me(server: &Server, session: &str) -> TestResponse {
+    TestResponse::send(server.get("/auth/me").bearer_auth(session)).await
 }
 
 #[tokio::test]
 async fn logout_ends_the_session_at_once() {
     let server = Server::start().await;
-    let tokens = signed_in(&server, "otto").await;
-    let bystander = signed_in(&server, "otto").await;
+    let tokens = log_in(&server, "otto").await;
+    let bystander = log_in(&server, "otto").await;
     let session = text(&tokens, "access_token");
-    assert_eq!(status_of_mint(&server, session).await, 200);
+    assert_eq!(mint_status(&server, session).await, 200);
     let answer = logout(&server, text(&tokens, "refresh_token")).await;
     assert_eq!(answer.status, 204);
     assert!(answer.body.is_empty());
-    assert_eq!(status_of_mint(&server, session).await, 401);
+    assert_eq!(mint_status(&server, session).await, 401);
     me(&server, session).await.problem(401);
     refresh(&server, text(&tokens, "refresh_token"))
         .await
         .problem(401);
     assert_eq!(
-        status_of_mint(&server, text(&bystander, "access_token")).await,
+        mint_status(&server, text(&bystander, "access_token")).await,
         200
     );
 }
@@ -65,20 +65,20 @@ async fn logout_ends_the_session_at_once() {
 async fn a_logout_is_in_force_at_another_replica_too() {
     let server = Server::start().await;
     let replica = server.replica().await;
-    let tokens = signed_in(&server, "otto").await;
+    let tokens = log_in(&server, "otto").await;
     let session = text(&tokens, "access_token");
-    assert_eq!(status_of_mint(&replica, session).await, 200);
+    assert_eq!(mint_status(&replica, session).await, 200);
     assert_eq!(
         logout(&server, text(&tokens, "refresh_token")).await.status,
         204
     );
-    crate::eventually(async || status_of_mint(&replica, session).await == 401).await;
+    crate::eventually(async || mint_status(&replica, session).await == 401).await;
 }
 
 #[tokio::test]
 async fn a_logout_may_be_repeated_and_an_unknown_token_is_no_error() {
     let server = Server::start().await;
-    let tokens = signed_in(&server, "otto").await;
+    let tokens = log_in(&server, "otto").await;
     let token = text(&tokens, "refresh_token");
     let unknown = "A".repeat(43);
     for shown in [token, token, unknown.as_str(), NOT_CANONICAL] {
@@ -97,7 +97,7 @@ async fn a_logout_may_be_repeated_and_an_unknown_token_is_no_error() {
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_unprocessable() {
     let server = Server::start().await;
-    let tokens = signed_in(&server, "otto").await;
+    let tokens = log_in(&server, "otto").await;
     for path in ["/auth/refresh", "/auth/logout"] {
         for body in [
             json!({}),
@@ -107,19 +107,23 @@ async fn a_body_that_cannot_be_read_is_unprocessable() {
             json!({"refresh_token": "A".repeat(44)}),
             json!({"refresh_token": text(&tokens, "access_token")}),
         ] {
-            Answer::of(server.post(path).json(&body)).await.problem(422);
+            TestResponse::send(server.post(path).json(&body))
+                .await
+                .problem(422);
         }
         let form = [("refresh_token", "x")];
-        Answer::of(server.post(path).form(&form)).await.problem(415);
+        TestResponse::send(server.post(path).form(&form))
+            .await
+            .problem(415);
     }
 }
 
 #[tokio::test]
 async fn me_tells_who_i_am_and_until_when() {
     let server = Server::start().await;
-    let tokens = signed_in(&server, "mo").await;
+    let tokens = log_in(&server, "mo").await;
     let session = text(&tokens, "access_token");
-    let claims = part(session, 1);
+    let claims = decode_part(session, 1);
     let answer = me(&server, session).await;
     assert_eq!(answer.status, 200);
     let body = answer.json();
@@ -139,17 +143,19 @@ async fn me_tells_who_i_am_and_until_when() {
 #[tokio::test]
 async fn me_is_for_those_with_a_session_token() {
     let server = Server::start().await;
-    Answer::of(server.get("/auth/me")).await.problem(401);
+    TestResponse::send(server.get("/auth/me"))
+        .await
+        .problem(401);
     me(&server, "nonsense").await.problem(401);
     let download_token = server
         .mint(crate::support::server::PUBLIC, None)
         .await
         .token();
     me(&server, &download_token).await.problem(401);
-    Answer::of(server.get("/auth/me").header("x-api-key", "cg_x"))
+    TestResponse::send(server.get("/auth/me").header("x-api-key", "cg_x"))
         .await
         .problem(400);
-    Answer::of(server.get("/auth/me").header("authorization", "Bearer"))
+    TestResponse::send(server.get("/auth/me").header("authorization", "Bearer"))
         .await
         .problem(400);
 }
@@ -157,12 +163,12 @@ async fn me_is_for_those_with_a_session_token() {
 #[tokio::test]
 async fn a_session_is_over_when_its_time_is_whatever_was_refreshed() {
     let environment = vec![("CEDARGATE_REFRESH_LIFETIME", "3600".to_owned())];
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         environment,
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
-    let mut tokens = signed_in(&server, "otto").await;
+    let mut tokens = log_in(&server, "otto").await;
     for _ in 0..4 {
         server.clock.advance(800_000);
         tokens = refresh(&server, text(&tokens, "refresh_token"))
@@ -172,12 +178,12 @@ async fn a_session_is_over_when_its_time_is_whatever_was_refreshed() {
     assert_eq!(tokens["expires_in"], 400, "never beyond the session");
     server.clock.advance(399_000);
     assert_eq!(
-        status_of_mint(&server, text(&tokens, "access_token")).await,
+        mint_status(&server, text(&tokens, "access_token")).await,
         200
     );
     server.clock.advance(1_000);
     assert_eq!(
-        status_of_mint(&server, text(&tokens, "access_token")).await,
+        mint_status(&server, text(&tokens, "access_token")).await,
         401
     );
     refresh(&server, text(&tokens, "refresh_token"))
@@ -188,17 +194,17 @@ async fn a_session_is_over_when_its_time_is_whatever_was_refreshed() {
 #[tokio::test]
 async fn a_changed_password_ends_sessions() {
     let server = Server::start().await;
-    let tokens = signed_in(&server, "otto").await;
-    let bystander = signed_in(&server, "mo").await;
+    let tokens = log_in(&server, "otto").await;
+    let bystander = log_in(&server, "mo").await;
     let session = text(&tokens, "access_token");
-    assert_eq!(status_of_mint(&server, session).await, 200);
+    assert_eq!(mint_status(&server, session).await, 200);
     let catalog =
         |password: &str| format!("[[users]]\nusername = \"otto\"\npassword = \"{password}\"\n");
     server.apply(&catalog(PASSWORD)).await;
     assert_eq!(
         refresh(
             &server,
-            text(&signed_in(&server, "otto").await, "refresh_token")
+            text(&log_in(&server, "otto").await, "refresh_token")
         )
         .await
         .status,
@@ -212,7 +218,7 @@ async fn a_changed_password_ends_sessions() {
         .await
         .problem(401);
     assert_eq!(
-        status_of_mint(&server, text(&bystander, "access_token")).await,
+        mint_status(&server, text(&bystander, "access_token")).await,
         200
     );
     assert_eq!(server.login("otto", "battery staple").await.status, 200);
@@ -221,7 +227,7 @@ async fn a_changed_password_ends_sessions() {
 #[tokio::test]
 async fn a_session_of_a_disabled_user_stays_over_when_the_user_is_enabled_again() {
     let server = Server::start().await;
-    let tokens = signed_in(&server, "otto").await;
+    let tokens = log_in(&server, "otto").await;
     let session = text(&tokens, "access_token");
     let catalog =
         |is_disabled: bool| format!("[[users]]\nusername = \"otto\"\ndisabled = {is_disabled}\n");
@@ -241,7 +247,7 @@ async fn a_session_of_a_disabled_user_stays_over_when_the_user_is_enabled_again(
 #[tokio::test]
 async fn a_session_survives_a_restart() {
     let server = Server::start().await;
-    let tokens = signed_in(&server, "otto").await;
+    let tokens = log_in(&server, "otto").await;
     let server = server.restarted().await;
     assert_eq!(me(&server, text(&tokens, "access_token")).await.status, 200);
     assert_eq!(

@@ -8,46 +8,47 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::admin_datasets::DATASETS;
-use crate::admin_users::{Desk, USERS};
-use crate::support::server::{Answer, Server};
+use crate::admin_users::{AdminClient, USERS};
+use crate::support::server::{Server, TestResponse};
 
-const USERS_MADE: usize = 1000;
-const DATASETS_MADE: usize = 10_000;
+const USER_COUNT: usize = 1000;
+const DATASET_COUNT: usize = 10_000;
 /// How many make at once.
-const MAKERS: usize = 8;
+const WRITER_COUNT: usize = 8;
 
 /// Makes `count` things, some at once, and gives their ids.
-async fn make(
-    desk: &Desk<'_>,
+async fn create_all(
+    desk: &AdminClient<'_>,
     path: &str,
     count: usize,
     body: impl Fn(usize) -> Value + Send + Sync,
 ) -> BTreeSet<String> {
     let maker = async |which: usize| {
         let mut ids = Vec::new();
-        for number in (which..count).step_by(MAKERS) {
-            let made = Answer::of(desk.asking(Method::POST, path).json(&body(number))).await;
-            assert_eq!(made.status, 201, "{}", made.told());
+        for number in (which..count).step_by(WRITER_COUNT) {
+            let made =
+                TestResponse::send(desk.request(Method::POST, path).json(&body(number))).await;
+            assert_eq!(made.status, 201, "{}", made.text());
             ids.push(made.json()["id"].as_str().unwrap().to_owned());
         }
         ids
     };
-    let made = futures_util::future::join_all((0..MAKERS).map(maker)).await;
+    let made = futures_util::future::join_all((0..WRITER_COUNT).map(maker)).await;
     made.into_iter().flatten().collect()
 }
 
-fn dataset(number: usize) -> Value {
+fn dataset_body(number: usize) -> Value {
     json!({
         "title": format!("Dataset {number}"),
         "visibility": "public",
         "record_status": "published",
-        "owner": format!("user-{}", number % USERS_MADE),
+        "owner": format!("user-{}", number % USER_COUNT),
     })
 }
 
 /// The ids of a list, after checking that none is there twice.
-async fn listed(desk: &Desk<'_>, path: &str) -> BTreeSet<String> {
-    let all = desk.all(path, 100).await;
+async fn list_ids(desk: &AdminClient<'_>, path: &str) -> BTreeSet<String> {
+    let all = desk.list_all(path, 100).await;
     let ids = all
         .iter()
         .map(|item| item["id"].as_str().unwrap().to_owned());
@@ -61,16 +62,16 @@ async fn listed(desk: &Desk<'_>, path: &str) -> BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_users_and_ten_thousand_datasets_are_listed_once_each_while_others_are_made() {
     let server = Server::start().await;
-    let ada = Desk::of(&server, "ada").await;
-    let users = make(
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let users = create_all(
         &ada,
         USERS,
-        USERS_MADE,
+        USER_COUNT,
         |number| json!({"username": format!("user-{number}")}),
     )
     .await;
-    let datasets = make(&ada, DATASETS, DATASETS_MADE, dataset).await;
-    assert_eq!((users.len(), datasets.len()), (USERS_MADE, DATASETS_MADE));
+    let datasets = create_all(&ada, DATASETS, DATASET_COUNT, dataset_body).await;
+    assert_eq!((users.len(), datasets.len()), (USER_COUNT, DATASET_COUNT));
 
     let is_listed = Arc::new(AtomicBool::new(false));
     let making = async {
@@ -79,16 +80,16 @@ async fn a_thousand_users_and_ten_thousand_datasets_are_listed_once_each_while_o
         while !is_listed.load(Ordering::SeqCst) {
             let user = json!({"username": format!("late-{number}")});
             assert_eq!(ada.post(USERS, user).await.status, 201);
-            let made = ada.post(DATASETS, dataset(number)).await;
+            let made = ada.post(DATASETS, dataset_body(number)).await;
             more.insert(made.json()["id"].as_str().unwrap().to_owned());
             number += 1;
         }
         more
     };
     let listing = async {
-        let seen_users = listed(&ada, USERS).await;
-        let administered = listed(&ada, DATASETS).await;
-        let discovered = listed(&ada, "/datasets").await;
+        let seen_users = list_ids(&ada, USERS).await;
+        let administered = list_ids(&ada, DATASETS).await;
+        let discovered = list_ids(&ada, "/datasets").await;
         is_listed.store(true, Ordering::SeqCst);
         (seen_users, administered, discovered)
     };

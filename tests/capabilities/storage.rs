@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedargate::domain::action::Action;
-use cedargate::domain::audit::{AuditRecord, Event, Outcome};
+use cedargate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use cedargate::domain::caller::Authentication;
 use cedargate::domain::dataset::{Dataset, RecordStatus, StoredFile, Visibility};
 use cedargate::domain::decision::Revision;
@@ -19,7 +19,7 @@ use cedargate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 use cedargate::domain::name::RoleName;
 use cedargate::domain::principal::{Tags, User};
 use cedargate::domain::secret::Secret;
-use cedargate::storage::{CatalogChange, Database, KeyState, StoredKey, UserRecord};
+use cedargate::storage::{CatalogChange, Database, KeyState, StoredSigningKey, UserRecord};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -31,11 +31,11 @@ macro_rules! on_both {
     ($($scenario:ident,)*) => {
         mod on_sqlite { $(
             #[tokio::test]
-            async fn $scenario() { super::$scenario(crate::storage::Place::sqlite().await).await; }
+            async fn $scenario() { super::$scenario(crate::storage::TestDatabase::sqlite().await).await; }
         )* }
         mod on_postgres { $(
             #[tokio::test]
-            async fn $scenario() { super::$scenario(crate::storage::Place::postgres().await).await; }
+            async fn $scenario() { super::$scenario(crate::storage::TestDatabase::postgres().await).await; }
         )* }
     };
 }
@@ -53,7 +53,7 @@ mod signing_keys;
 mod users;
 
 /// An empty migrated database, and where it is.
-pub struct Place {
+pub struct TestDatabase {
     /// The database.
     pub database: Database,
     /// Its URL.
@@ -61,18 +61,18 @@ pub struct Place {
     _folder: Option<TempDir>,
 }
 
-impl Place {
+impl TestDatabase {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/cedargate.db", folder.path().display());
-        Self::at(url, Some(folder)).await
+        Self::open(url, Some(folder)).await
     }
 
     pub async fn postgres() -> Self {
-        Self::at(fresh_database().await, None).await
+        Self::open(fresh_database().await, None).await
     }
 
-    pub async fn at(url: String, folder: Option<TempDir>) -> Self {
+    pub async fn open(url: String, folder: Option<TempDir>) -> Self {
         let database = Database::open(&url, 4).await.unwrap();
         database.migrate().await.unwrap();
         Self {
@@ -83,7 +83,7 @@ impl Place {
     }
 
     /// Runs SQL past the storage module.
-    pub async fn tamper(&self, sql: &str) {
+    pub async fn execute(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
         if self.database.kind() == "sqlite" {
             let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
@@ -169,13 +169,13 @@ pub fn full_change() -> CatalogChange {
     }
 }
 
-pub async fn put(place: &Place, change: &CatalogChange) -> i64 {
+pub async fn write_change(place: &TestDatabase, change: &CatalogChange) -> i64 {
     let version = place.database.catalog_version().await.unwrap();
     place.database.write_catalog(change, version).await.unwrap()
 }
 
-pub fn key(kid: &str, state: KeyState, created_at: i64) -> StoredKey {
-    StoredKey {
+pub fn key(kid: &str, state: KeyState, created_at: i64) -> StoredSigningKey {
+    StoredSigningKey {
         kid: kid.to_owned(),
         state,
         sealed: format!("sealed {kid}"),
@@ -184,15 +184,15 @@ pub fn key(kid: &str, state: KeyState, created_at: i64) -> StoredKey {
 }
 
 pub fn record(unix_millis: u64) -> AuditRecord {
-    let id = RecordId::at(unix_millis);
+    let id = RecordId::generate_at(unix_millis);
     AuditRecord {
         id,
         unix_millis: unix_millis.cast_signed(),
-        event: Event::Mint,
-        outcome: Outcome::Granted,
+        event: AuditEvent::Mint,
+        outcome: AuditOutcome::Granted,
         user_id: Some(UserId::random()),
         authentication: Authentication::Password,
-        key_id: Some(ApiKeyId::at(unix_millis)),
+        key_id: Some(ApiKeyId::generate_at(unix_millis)),
         address: "2001:db8::1".parse().unwrap(),
         dataset_id: Some(DatasetId(Uuid::new_v4())),
         resource_user_id: Some(UserId::random()),

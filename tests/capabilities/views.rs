@@ -3,18 +3,20 @@
 use cedargate::policy::Bundle;
 use serde_json::{Value, json};
 
-use crate::support::server::{Answer, CATALOG, PUBLIC, Server, UNKNOWN, Wish};
+use crate::support::server::{
+    CATALOG, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN_VERSION,
+};
 
-async fn seen(server: &Server, path: &str, username: &str) -> Answer {
+async fn get_as(server: &Server, path: &str, username: &str) -> TestResponse {
     let session = server.session(username).await;
-    Answer::of(server.get(path).bearer_auth(session)).await
+    TestResponse::send(server.get(path).bearer_auth(session)).await
 }
 
 #[tokio::test]
 async fn an_admin_sees_the_policies_in_force_with_their_files() {
     let server = Server::start().await;
     let shipped = Bundle::embedded().unwrap();
-    let answer = seen(&server, "/admin/policies", "ada").await.json();
+    let answer = get_as(&server, "/admin/policies", "ada").await.json();
     let in_force = &answer["in_force"];
     assert_eq!(in_force["revision"], shipped.revision().to_string());
     assert_eq!(in_force["warnings"], json!([]));
@@ -60,25 +62,27 @@ async fn an_admin_reads_each_policy_file_and_its_warnings() {
     ] {
         std::fs::write(place(name), text).unwrap();
     }
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         environment: vec![("CEDARGATE_POLICY_DIR", folder.path().display().to_string())],
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
     let file = |name: &str| format!("/admin/policies/files/{name}");
-    let answer = seen(&server, &file("admin.cedar"), "ada").await.json();
+    let answer = get_as(&server, &file("admin.cedar"), "ada").await.json();
     assert_eq!(answer["text"], admin.to_string());
-    let answer = seen(&server, &file("more%2Fodd%20one.cedar"), "ada").await;
+    let answer = get_as(&server, &file("more%2Fodd%20one.cedar"), "ada").await;
     let answer = answer.json();
     assert_eq!(answer["name"], "more/odd one.cedar");
     assert_eq!(answer["text"], odd);
-    seen(&server, &file("other.cedar"), "ada")
+    get_as(&server, &file("other.cedar"), "ada")
         .await
         .problem(404);
     for known_or_not in ["admin.cedar", "other.cedar"] {
-        seen(&server, &file(known_or_not), "mo").await.problem(403);
+        get_as(&server, &file(known_or_not), "mo")
+            .await
+            .problem(403);
     }
-    let policies = seen(&server, "/admin/policies", "ada").await.json();
+    let policies = get_as(&server, "/admin/policies", "ada").await.json();
     assert_eq!(answer["revision"], policies["in_force"]["revision"]);
     let warnings = policies["in_force"]["warnings"].as_array().unwrap();
     let misspelt = warnings.iter().find(|warning| warning["line"] == 2);
@@ -95,10 +99,10 @@ async fn an_admin_reads_each_policy_file_and_its_warnings() {
 #[tokio::test]
 async fn an_admin_sees_the_signing_keys_and_nobody_their_private_parts() {
     let server = Server::start().await;
-    let published = Answer::of(server.get("/.well-known/jwks.json"))
+    let published = TestResponse::send(server.get("/.well-known/jwks.json"))
         .await
         .json();
-    let listed = seen(&server, "/admin/keys", "ada").await;
+    let listed = get_as(&server, "/admin/keys", "ada").await;
     let stored = server.database().await.list_signing_keys().await.unwrap();
     let text = String::from_utf8(listed.body.clone()).unwrap();
     assert!(!text.contains(&stored[0].sealed));
@@ -109,13 +113,13 @@ async fn an_admin_sees_the_signing_keys_and_nobody_their_private_parts() {
         "created_at": created.format("%FT%TZ").to_string(),
     }]});
     assert_eq!(listed.json(), expected);
-    seen(&server, "/admin/keys", "olivia").await.problem(403);
+    get_as(&server, "/admin/keys", "olivia").await.problem(403);
 }
 
 /// A value that a schema of the document admits, made of as little as it asks for.
-fn value_of(document: &Value, schema: &Value) -> Value {
+fn example_value(document: &Value, schema: &Value) -> Value {
     if let Some(path) = schema["$ref"].as_str() {
-        return value_of(document, document.pointer(&path[1..]).unwrap());
+        return example_value(document, document.pointer(&path[1..]).unwrap());
     }
     for given in [&schema["example"], &schema["default"], &schema["enum"][0]] {
         if !given.is_null() {
@@ -124,7 +128,7 @@ fn value_of(document: &Value, schema: &Value) -> Value {
     }
     for parts in [&schema["allOf"], &schema["oneOf"], &schema["anyOf"]] {
         if let Some(part) = parts.get(0) {
-            return value_of(document, part);
+            return example_value(document, part);
         }
     }
     match (schema["type"].as_str(), schema["format"].as_str()) {
@@ -134,32 +138,32 @@ fn value_of(document: &Value, schema: &Value) -> Value {
                 let name = name.as_str().unwrap();
                 (
                     name.to_owned(),
-                    value_of(document, &schema["properties"][name]),
+                    example_value(document, &schema["properties"][name]),
                 )
             });
             Value::Object(members.collect())
         }
         (Some("array"), _) => {
             let least = schema["minItems"].as_u64().unwrap_or_default();
-            let item = || value_of(document, &schema["items"]);
+            let item = || example_value(document, &schema["items"]);
             (0..least).map(|_| item()).collect()
         }
         (Some("boolean"), _) => false.into(),
         (Some("integer" | "number"), _) => schema.get("minimum").cloned().unwrap_or(1.into()),
-        (_, Some("uuid")) => UNKNOWN.into(),
+        (_, Some("uuid")) => UNKNOWN_VERSION.into(),
         (_, Some("date-time")) => "2030-01-01T00:00:00Z".into(),
         _ if schema["pattern"]
             .as_str()
             .is_some_and(|p| p.contains("0-9a-f")) =>
         {
-            UNKNOWN.into()
+            UNKNOWN_VERSION.into()
         }
         _ => "something-long-enough".into(),
     }
 }
 
 /// An operation of the document, asked with everything that it requires.
-fn asking(
+fn request_as(
     server: &Server,
     document: &Value,
     path: &str,
@@ -170,7 +174,7 @@ fn asking(
     let mut query = Vec::new();
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
         let name = parameter["name"].as_str().unwrap();
-        let value = match value_of(document, &parameter["schema"]) {
+        let value = match example_value(document, &parameter["schema"]) {
             Value::String(_) if name == "dataset_id" => PUBLIC.to_owned(),
             Value::String(text) => text,
             other => other.to_string(),
@@ -187,7 +191,7 @@ fn asking(
     let body = operation["requestBody"]["content"].as_object();
     match body.and_then(|content| content.iter().next()) {
         Some((kind, content)) if kind.starts_with("application/json") => {
-            request.json(&value_of(document, &content["schema"]))
+            request.json(&example_value(document, &content["schema"]))
         }
         Some((kind, _)) => request.header("content-type", kind).body("II*\0"),
         None => request,
@@ -196,7 +200,7 @@ fn asking(
 
 #[tokio::test]
 async fn one_role_reads_the_audit_log_and_administers_nothing_else() {
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         policies: Some(concat!(
             include_str!("../../policies/admin.cedar"),
             include_str!("../../policies/public.cedar"),
@@ -206,19 +210,19 @@ async fn one_role_reads_the_audit_log_and_administers_nothing_else() {
             "{CATALOG}\n[[roles]]\nname = \"auditors\"\n\n[[users]]\nusername = \"audrey\"\n\
              password = \"correct horse\"\nroles = [\"auditors\"]\n"
         )),
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
     let session = server.session("audrey").await;
-    let document = Answer::of(server.get("/openapi.json")).await.json();
+    let document = TestResponse::send(server.get("/openapi.json")).await.json();
     let (mut permitted, mut denied) = (Vec::new(), 0);
     for (path, operations) in document["paths"].as_object().unwrap() {
         if !path.starts_with("/admin") {
             continue;
         }
         for (method, operation) in operations.as_object().unwrap() {
-            let asked = asking(&server, &document, path, method, operation);
-            let answer = Answer::of(asked.bearer_auth(&session)).await;
+            let asked = request_as(&server, &document, path, method, operation);
+            let answer = TestResponse::send(asked.bearer_auth(&session)).await;
             if answer.status == 403 {
                 denied += 1;
             } else {

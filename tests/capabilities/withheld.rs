@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::admin_users::{Desk, USERS};
+use crate::admin_users::{AdminClient, USERS};
 use crate::support::server::{
-    CATALOG, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, UNKNOWN, Wish,
+    CATALOG, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions,
+    UNKNOWN_VERSION,
 };
 
 /// One policy for each way to look at a user or a dataset, and some who may see one and not the other.
-const LOOKS: &str = r#"
+const RESTRICTED_VIEWER_POLICIES: &str = r#"
 @id("admin") @reason("x")
 permit (principal in Role::"admin", action, resource);
 @id("authors") @reason("x")
@@ -60,11 +61,11 @@ when { resource.visibility == Visibility::"internal" && 9223372036854775807 + 1 
 "#;
 
 /// What only those may read who may see the user.
-const OF_USER: [&str; 4] = ["nathaniel", "secret-role", "secret-claim", "\"password\""];
+const USER_SECRETS: [&str; 4] = ["nathaniel", "secret-role", "secret-claim", "\"password\""];
 /// What only those may read who may see the dataset whole.
-const OF_DATASET: [&str; 3] = ["secret-reader", "secret-tag", "the owner's id"];
+const DATASET_SECRETS: [&str; 3] = ["secret-reader", "secret-tag", "the owner's id"];
 
-async fn looks() -> Server {
+async fn server_with_restricted_viewers() -> Server {
     let of_role = |role| {
         format!(
             "[[roles]]\nname = \"{role}\"\n[[users]]\nusername = \"of-{role}\"\n\
@@ -83,22 +84,22 @@ async fn looks() -> Server {
         "reader_roles = [\"hydrology\"]",
         "reader_roles = [\"secret-reader\"]\ntags = { state = [\"secret-tag\"] }",
     );
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         catalog: Some([&catalog, &*added.map(of_role).concat()].concat()),
-        policies: Some(LOOKS),
-        ..Wish::default()
+        policies: Some(RESTRICTED_VIEWER_POLICIES),
+        ..ServerOptions::default()
     })
     .await;
-    let ada = Desk::of(&server, "ada").await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     let subject = json!({"username": "nathaniel", "roles": ["secret-role"],
         "claims": {"project": ["secret-claim"]}});
     let made = ada.post(USERS, subject).await;
-    assert_eq!(made.status, 201, "{}", made.told());
+    assert_eq!(made.status, 201, "{}", made.text());
     server
 }
 
 /// What was seen by the parts of all policies that an answer tells of.
-fn seen(told: &Value) -> Vec<Value> {
+fn observed_values(told: &Value) -> Vec<Value> {
     let policies = ["determining", "others"].map(|of| told[of].as_array().unwrap().clone());
     let parts = policies.into_iter().flatten();
     let parts = parts.flat_map(|policy| policy["parts"].as_array().unwrap().clone());
@@ -109,24 +110,27 @@ fn seen(told: &Value) -> Vec<Value> {
 
 #[tokio::test]
 async fn values_are_told_only_to_those_who_may_see_whose_they_are() {
-    let server = looks().await;
-    let ada = Desk::of(&server, "ada").await;
-    let (subject, owner) = (ada.id("nathaniel").await, ada.id("olivia").await);
-    let whole = ada.told(&subject, RESTRICTED).await;
+    let server = server_with_restricted_viewers().await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let (subject, owner) = (ada.user_id("nathaniel").await, ada.user_id("olivia").await);
+    let whole = ada.explanation(&subject, RESTRICTED).await;
     for (who, sees_user, sees_dataset) in [
         ("ada", true, true),
         ("of-people", true, false),
         ("of-keeper", false, true),
         ("of-author", false, false),
     ] {
-        let desk = Desk::of(&server, who).await;
-        let answer = desk.ask(&subject, RESTRICTED).await;
-        assert_eq!(answer.status, 200, "{who}: {}", answer.told());
+        let desk = AdminClient::sign_in(&server, who).await;
+        let answer = desk.explain(&subject, RESTRICTED).await;
+        assert_eq!(answer.status, 200, "{who}: {}", answer.text());
         let (text, told) = (
-            answer.told().replace(&owner, "the owner's id"),
+            answer.text().replace(&owner, "the owner's id"),
             answer.json(),
         );
-        for (secrets, is_told) in [(&OF_USER[..], sees_user), (&OF_DATASET, sees_dataset)] {
+        for (secrets, is_told) in [
+            (&USER_SECRETS[..], sees_user),
+            (&DATASET_SECRETS, sees_dataset),
+        ] {
             for secret in secrets {
                 assert_eq!(text.contains(secret), is_told, "{who} {secret}: {text}");
             }
@@ -141,12 +145,12 @@ async fn values_are_told_only_to_those_who_may_see_whose_they_are() {
         // something, also what was not come to.
         assert_eq!(told["determining"][0]["id"], "holds");
         let of = |told: &Value, member: &str| -> Vec<Value> {
-            let all = seen(told).into_iter();
+            let all = observed_values(told).into_iter();
             all.map(|seen| seen[member].clone()).collect()
         };
         let names = of(&told, "name");
         assert!(of(&whole, "name").iter().all(|name| names.contains(name)));
-        for seen in seen(&told) {
+        for seen in observed_values(&told) {
             let name = seen["name"].as_str().unwrap();
             let is_withheld = !sees_user
                 && (name.contains("principal") || name == "context.authentication")
@@ -159,25 +163,28 @@ async fn values_are_told_only_to_those_who_may_see_whose_they_are() {
 
 #[tokio::test]
 async fn whoever_may_discover_without_signing_in_would_be_told_to_sign_in() {
-    let server = looks().await;
-    let ada = Desk::of(&server, "ada").await;
+    let server = server_with_restricted_viewers().await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
     assert_eq!(server.mint(RESTRICTED, None).await.status, 401);
-    let told = ada.told("anonymous", RESTRICTED).await;
+    let told = ada.explanation("anonymous", RESTRICTED).await;
     assert_eq!(told["mint"]["status"], 401);
 }
 
 #[tokio::test]
 async fn the_text_of_an_error_takes_the_right_to_see_both() {
-    let server = looks().await;
-    let ada = Desk::of(&server, "ada").await;
-    let subject = ada.id("nathaniel").await;
+    let server = server_with_restricted_viewers().await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let subject = ada.user_id("nathaniel").await;
     for (who, withheld) in [
         ("ada", 0),
         ("of-people", 1),
         ("of-keeper", 1),
         ("of-author", 1),
     ] {
-        let told = Desk::of(&server, who).await.told(&subject, INTERNAL).await;
+        let told = AdminClient::sign_in(&server, who)
+            .await
+            .explanation(&subject, INTERNAL)
+            .await;
         assert_eq!(told["is_permitted"], false);
         assert_eq!(told["withheld"]["errors"], withheld, "{who}");
         assert_eq!(told["errors"].as_array().unwrap().len(), 1 - withheld);
@@ -191,43 +198,52 @@ async fn the_text_of_an_error_takes_the_right_to_see_both() {
 
 #[tokio::test]
 async fn nobody_learns_by_asking_which_users_there_are() {
-    let server = looks().await;
-    let ada = Desk::of(&server, "ada").await;
-    let same = async |desk: &Desk<'_>, known: &str, unknown: &str, status| {
-        let known = desk.ask(known, PUBLIC).await;
-        let unknown = desk.ask(unknown, PUBLIC).await;
+    let server = server_with_restricted_viewers().await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let same = async |desk: &AdminClient<'_>, known: &str, unknown: &str, status| {
+        let known = desk.explain(known, PUBLIC).await;
+        let unknown = desk.explain(unknown, PUBLIC).await;
         assert_eq!(known.problem(status), unknown.problem(status));
         assert_eq!(known.body, unknown.body);
         unknown.problem(status)
     };
-    let (disabled, hidden) = (ada.id("dora").await, ada.id("of-hidden").await);
-    let unknown = format!("{USERS}/{UNKNOWN}");
-    let author = Desk::of(&server, "of-author").await;
+    let (disabled, hidden) = (ada.user_id("dora").await, ada.user_id("of-hidden").await);
+    let unknown = format!("{USERS}/{UNKNOWN_VERSION}");
+    let author = AdminClient::sign_in(&server, "of-author").await;
     let as_elsewhere = author.get(&unknown).await.problem(403);
     assert_eq!(same(&author, "mo", "nobody", 403).await, as_elsewhere);
-    assert_eq!(same(&author, &disabled, UNKNOWN, 403).await, as_elsewhere);
-    let people = Desk::of(&server, "of-people").await;
+    assert_eq!(
+        same(&author, &disabled, UNKNOWN_VERSION, 403).await,
+        as_elsewhere
+    );
+    let people = AdminClient::sign_in(&server, "of-people").await;
     let as_elsewhere = people.get(&unknown).await.problem(404);
     assert_eq!(
         same(&people, "of-hidden", "nobody", 404).await,
         as_elsewhere
     );
-    assert_eq!(same(&people, &hidden, UNKNOWN, 404).await, as_elsewhere);
-    assert_eq!(people.told("dora", PUBLIC).await["is_disabled"], true);
+    assert_eq!(
+        same(&people, &hidden, UNKNOWN_VERSION, 404).await,
+        as_elsewhere
+    );
+    assert_eq!(
+        people.explanation("dora", PUBLIC).await["is_disabled"],
+        true
+    );
 }
 
 #[tokio::test]
 async fn nobody_learns_by_asking_which_datasets_there_are() {
-    let server = looks().await;
+    let server = server_with_restricted_viewers().await;
     for (who, status) in [("of-author", 403), ("of-keeper", 404), ("of-people", 403)] {
-        let desk = Desk::of(&server, who).await;
-        let private = desk.ask("anonymous", PRIVATE).await;
-        let unknown = desk.ask("anonymous", UNKNOWN).await;
-        let path = format!("/admin/datasets/{UNKNOWN}");
+        let desk = AdminClient::sign_in(&server, who).await;
+        let private = desk.explain("anonymous", PRIVATE).await;
+        let unknown = desk.explain("anonymous", UNKNOWN_VERSION).await;
+        let path = format!("/admin/datasets/{UNKNOWN_VERSION}");
         let as_elsewhere = desk.get(&path).await.problem(status);
         assert_eq!(private.problem(status), as_elsewhere, "{who}");
         assert_eq!(unknown.problem(status), as_elsewhere, "{who}");
         assert_eq!(private.body, unknown.body);
-        desk.told("anonymous", RESTRICTED).await;
+        desk.explanation("anonymous", RESTRICTED).await;
     }
 }

@@ -2,42 +2,43 @@
 
 use std::path::Path;
 
-use crate::cli::{Ending, Failure, print, show};
+use crate::cli::{CommandError, ExitStatus, print, print_data};
 use crate::config::Settings;
-use crate::policy::check::Check;
-use crate::policy::diagnostic::render_problems;
+use crate::policy::check::PolicyCheck;
+use crate::policy::diagnostic::render_diagnostics;
 
-use super::{broken, read};
+use super::{bundle_error, read_folder};
 
 /// Checks a folder, and prints its revision or all that is wrong with it.
 pub(in crate::cli) fn run(
     settings: &Settings,
     folder: Option<&Path>,
     is_json: bool,
-) -> Result<Ending, Failure> {
-    let check = Check::of(read(settings, folder)).map_err(|error| broken(&error))?;
+) -> Result<ExitStatus, CommandError> {
+    let check =
+        PolicyCheck::run(read_folder(settings, folder)).map_err(|error| bundle_error(&error))?;
     if is_json {
-        show(serde_json::to_string_pretty(&check).map_err(Failure::new)?)?;
+        print_data(serde_json::to_string_pretty(&check).map_err(CommandError::new)?)?;
     } else {
-        tell(&check)?;
+        print_report(&check)?;
     }
     Ok(if check.is_passed() {
-        Ending::Done
+        ExitStatus::Success
     } else {
-        Ending::No
+        ExitStatus::CheckFailed
     })
 }
 
-fn tell(check: &Check) -> Result<(), Failure> {
+fn print_report(check: &PolicyCheck) -> Result<(), CommandError> {
     let is_coloured = print::is_coloured();
     if !check.problems.is_empty() {
-        print::error(render_problems(&check.problems, is_coloured).trim_end());
+        print::error(render_diagnostics(&check.problems, is_coloured).trim_end());
     }
     if !check.warnings.is_empty() {
-        print::note(render_problems(&check.warnings, is_coloured).trim_end());
+        print::note(render_diagnostics(&check.warnings, is_coloured).trim_end());
     }
     if let Some(summary) = check.summary() {
-        show(summary)?;
+        print_data(summary)?;
     }
     Ok(())
 }

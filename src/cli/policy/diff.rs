@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use crate::app::Stores;
-use crate::cli::{Ending, Failure, print, serve};
+use crate::cli::{CommandError, ExitStatus, print, serve};
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::policy::Bundle;
-use crate::service::policies::review::comparison::{Circumstances, compare};
+use crate::service::policies::review::comparison::{ReviewContext, compare};
 
 /// How the policies in force are called.
 const LIVE: &str = "live";
 
 /// What `policy diff` is asked for.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct DiffArguments {
     /// The policies before: a folder, `live` for those in force, or the revision of those
     #[arg(long, value_name = "DIR|REVISION|live", default_value = LIVE)]
     from: String,
@@ -39,20 +39,23 @@ pub(crate) struct Arguments {
 }
 
 /// Compares, and prints what changes for whom.
-pub(crate) async fn show(settings: &Settings, arguments: Arguments) -> Result<Ending, Failure> {
-    let from = before(settings, &arguments.from)?;
-    let to = Bundle::load(&arguments.to).map_err(|error| super::broken(&error))?;
-    let circumstances = Circumstances {
+pub(crate) async fn run(
+    settings: &Settings,
+    arguments: DiffArguments,
+) -> Result<ExitStatus, CommandError> {
+    let from = load_before(settings, &arguments.from)?;
+    let to = Bundle::load(&arguments.to).map_err(|error| super::bundle_error(&error))?;
+    let circumstances = ReviewContext {
         address: arguments.address,
         unix_millis: arguments.time.map_or_else(
             || Clock::system().unix_millis(),
             |time| time.timestamp_millis(),
         ),
     };
-    let stores = Stores::open(settings).await.map_err(serve::explain)?;
+    let stores = Stores::open(settings).await.map_err(serve::app_error)?;
     let catalog = stores.database.read_catalog().await;
     stores.database.close().await;
-    let catalog = catalog.map_err(Failure::new)?;
+    let catalog = catalog.map_err(CommandError::new)?;
     let progress = print::progress("comparing");
     progress.set_length(u64::try_from(catalog.datasets.len()).unwrap_or(u64::MAX));
     let comparison = compare(&from, &to, catalog, circumstances, || progress.inc(1));
@@ -63,28 +66,30 @@ pub(crate) async fn show(settings: &Settings, arguments: Arguments) -> Result<En
         );
     }
     if arguments.json {
-        crate::cli::show(serde_json::to_string_pretty(&comparison).map_err(Failure::new)?)?;
+        crate::cli::print_data(
+            serde_json::to_string_pretty(&comparison).map_err(CommandError::new)?,
+        )?;
     } else {
-        crate::cli::show(comparison.render().trim_end())?;
+        crate::cli::print_data(comparison.render().trim_end())?;
     }
     Ok(if arguments.fail_on_change && comparison.has_changes() {
-        Ending::No
+        ExitStatus::CheckFailed
     } else {
-        Ending::Done
+        ExitStatus::Success
     })
 }
 
-fn before(settings: &Settings, named: &str) -> Result<Bundle, Failure> {
+fn load_before(settings: &Settings, named: &str) -> Result<Bundle, CommandError> {
     let folder = Path::new(named);
     if named != LIVE && folder.is_dir() {
-        return Bundle::load(folder).map_err(|error| super::broken(&error));
+        return Bundle::load(folder).map_err(|error| super::bundle_error(&error));
     }
-    let live = super::open_live(settings)?;
+    let live = super::load_active(settings)?;
     let revision = live.revision();
     if named == LIVE || *revision.0 == *named {
         return Ok(live);
     }
     let error = format!("{named} is neither a folder nor the revision in force, {revision}");
     let hint = "check an older revision out into a folder of its own, and name that";
-    Err(Failure::new(error).with_hint(hint))
+    Err(CommandError::new(error).with_hint(hint))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::app::Stores;
-use crate::cli::{Ending, Failure, print, serve};
+use crate::cli::{CommandError, ExitStatus, print, serve};
 use crate::config::Settings;
 use crate::domain::action::Action;
 use crate::domain::clock::Clock;
@@ -17,23 +17,23 @@ use crate::domain::id::DatasetId;
 use crate::domain::principal::Principal;
 use crate::domain::principal_name::PrincipalName;
 use crate::policy::Bundle;
-use crate::policy::entity_file::{EntityFile, WrittenFactsError};
-use crate::policy::explain::Sight;
+use crate::policy::entity_file::{EntityFile, EntityFileError};
+use crate::policy::explain::ValueVisibility;
 use crate::service::catalog::did_you_mean;
-use crate::service::policies::review::comparison::Circumstances;
+use crate::service::policies::review::comparison::ReviewContext;
 use crate::service::policies::review::explanation::{
-    Explained, Question, explain, explain_written,
+    DecisionQuery, ExplanationReport, explain, explain_entities,
 };
 use crate::storage::Database;
 
 /// What `policy explain` is asked for.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct ExplainArguments {
     /// Who asks: anonymous, a user's name, or its id, plain or as Cedar writes it
     #[arg(long, value_name = "WHO")]
     principal: String,
     /// What it would do: read, discover or administer
-    #[arg(long, value_parser = action)]
+    #[arg(long, value_parser = parse_action)]
     action: Action,
     /// The dataset's id
     #[arg(long, value_name = "ID")]
@@ -55,34 +55,37 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-fn action(text: &str) -> Result<Action, String> {
+fn parse_action(text: &str) -> Result<Action, String> {
     match text.parse() {
-        Ok(action) if Action::OF_DATASETS.contains(&action) => Ok(action),
+        Ok(action) if Action::DATASET_ACTIONS.contains(&action) => Ok(action),
         Ok(_) => Err("it is not asked of datasets: read, discover and administer are".to_owned()),
         Err(error) => Err(format!("{error}")),
     }
 }
 
 /// Asks the policies, and prints what they answer and why.
-pub(crate) async fn show(settings: &Settings, arguments: Arguments) -> Result<Ending, Failure> {
+pub(crate) async fn run(
+    settings: &Settings,
+    arguments: ExplainArguments,
+) -> Result<ExitStatus, CommandError> {
     let bundle = match &arguments.dir {
-        Some(folder) => Bundle::load(folder).map_err(|error| super::broken(&error))?,
-        None => super::open_live(settings)?,
+        Some(folder) => Bundle::load(folder).map_err(|error| super::bundle_error(&error))?,
+        None => super::load_active(settings)?,
     };
     let explained = match &arguments.entities {
-        Some(file) => of_entities(&bundle, file, &arguments)?,
-        None => of_catalog(&bundle, settings, &arguments).await?,
+        Some(file) => explain_from_file(&bundle, file, &arguments)?,
+        None => explain_from_catalog(&bundle, settings, &arguments).await?,
     };
     if arguments.json {
-        crate::cli::show(serde_json::to_string_pretty(&explained).map_err(Failure::new)?)
+        crate::cli::print_data(serde_json::to_string_pretty(&explained).map_err(CommandError::new)?)
     } else {
-        crate::cli::show(explained.render().trim_end())
+        crate::cli::print_data(explained.render().trim_end())
     }
 }
 
-impl Arguments {
-    fn circumstances(&self) -> Circumstances {
-        Circumstances {
+impl ExplainArguments {
+    fn context(&self) -> ReviewContext {
+        ReviewContext {
             address: self.address,
             unix_millis: self.time.map_or_else(
                 || Clock::system().unix_millis(),
@@ -92,44 +95,51 @@ impl Arguments {
     }
 }
 
-async fn of_catalog(
+async fn explain_from_catalog(
     bundle: &Bundle,
     settings: &Settings,
-    arguments: &Arguments,
-) -> Result<Explained, Failure> {
-    let who: PrincipalName = read("principal", &arguments.principal)?;
-    let which: DatasetId = read("dataset", &arguments.dataset)?;
+    arguments: &ExplainArguments,
+) -> Result<ExplanationReport, CommandError> {
+    let who: PrincipalName = parse_argument("principal", &arguments.principal)?;
+    let which: DatasetId = parse_argument("dataset", &arguments.dataset)?;
     let database = open_database(settings).await?;
-    let found = find(&database, who, which).await;
+    let found = find_principal_and_dataset(&database, who, which).await;
     database.close().await;
     let (principal, dataset) = found?;
-    let question = Question {
+    let question = DecisionQuery {
         principal,
         action: arguments.action,
         dataset,
-        circumstances: arguments.circumstances(),
+        context: arguments.context(),
     };
-    Ok(explain(bundle, &question, Sight::WHOLE))
+    Ok(explain(bundle, &question, ValueVisibility::ALL))
 }
 
 /// Reads an argument of which only now is known what it may be.
-fn read<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|error| Failure {
-        code: 2,
-        ..Failure::new(format!("--{name} {text:?}: {error}"))
+fn parse_argument<T: FromStr<Err: std::fmt::Display>>(
+    name: &str,
+    text: &str,
+) -> Result<T, CommandError> {
+    text.parse().map_err(|error| CommandError {
+        exit_code: 2,
+        ..CommandError::new(format!("--{name} {text:?}: {error}"))
     })
 }
 
-fn of_entities(bundle: &Bundle, file: &Path, arguments: &Arguments) -> Result<Explained, Failure> {
+fn explain_from_file(
+    bundle: &Bundle,
+    file: &Path,
+    arguments: &ExplainArguments,
+) -> Result<ExplanationReport, CommandError> {
     let entities = EntityFile::load(file, bundle).map_err(|error| {
-        Failure::new(error.render(print::is_coloured()).trim_end())
+        CommandError::new(error.render(print::is_coloured()).trim_end())
             .with_hint("--entities takes a JSON list of entities, as a case has them")
     })?;
     let written = entities
         .facts(&arguments.principal, &arguments.dataset)
-        .map_err(|error| unknown(&entities, &error))?;
-    let circumstances = arguments.circumstances();
-    Ok(explain_written(
+        .map_err(|error| entity_error(&entities, &error))?;
+    let circumstances = arguments.context();
+    Ok(explain_entities(
         bundle,
         &written,
         arguments.action,
@@ -137,9 +147,9 @@ fn of_entities(bundle: &Bundle, file: &Path, arguments: &Arguments) -> Result<Ex
     ))
 }
 
-fn unknown(entities: &EntityFile, error: &WrittenFactsError) -> Failure {
-    let failure = Failure::new(error);
-    let WrittenFactsError::Missing { name, .. } = error else {
+fn entity_error(entities: &EntityFile, error: &EntityFileError) -> CommandError {
+    let failure = CommandError::new(error);
+    let EntityFileError::NotFound { name, .. } = error else {
         return failure;
     };
     let known: Vec<String> = entities.names().collect();
@@ -150,33 +160,39 @@ fn unknown(entities: &EntityFile, error: &WrittenFactsError) -> Failure {
 }
 
 /// Opens the database that is there; only looking makes none.
-async fn open_database(settings: &Settings) -> Result<Database, Failure> {
+async fn open_database(settings: &Settings) -> Result<Database, CommandError> {
     let url = settings.database_url.reveal();
     let there = Database::open_existing(url, 1).await.map_err(|error| {
-        Failure::new(error).with_hint("cedargate config tells which database it looked for")
+        CommandError::new(error).with_hint("cedargate config tells which database it looked for")
     })?;
     there.close().await;
-    let stores = Stores::open(settings).await.map_err(serve::explain)?;
+    let stores = Stores::open(settings).await.map_err(serve::app_error)?;
     Ok(stores.database)
 }
 
-async fn find(
+async fn find_principal_and_dataset(
     database: &Database,
     who: PrincipalName,
     which: DatasetId,
-) -> Result<(Principal, Arc<Dataset>), Failure> {
-    let dataset = database.find_dataset(which).await.map_err(Failure::new)?;
+) -> Result<(Principal, Arc<Dataset>), CommandError> {
+    let dataset = database
+        .find_dataset(which)
+        .await
+        .map_err(CommandError::new)?;
     let dataset = dataset.ok_or_else(|| {
-        Failure::new(format!("there is no dataset {which}"))
+        CommandError::new(format!("there is no dataset {which}"))
             .with_hint("cedargate dataset list tells which there are")
     })?;
     let id = match &who {
         PrincipalName::Anonymous => return Ok((Principal::Anonymous, Arc::new(dataset))),
         PrincipalName::Id(id) => Some(*id),
-        PrincipalName::Username(name) => database.find_user_id(name).await.map_err(Failure::new)?,
+        PrincipalName::Username(name) => database
+            .find_user_id(name)
+            .await
+            .map_err(CommandError::new)?,
     };
     let user = match id {
-        Some(id) => database.find_user(id).await.map_err(Failure::new)?,
+        Some(id) => database.find_user(id).await.map_err(CommandError::new)?,
         None => None,
     };
     match user {
@@ -185,8 +201,8 @@ async fn find(
     }
 }
 
-async fn no_such_user(database: &Database, who: &PrincipalName) -> Failure {
-    let failure = Failure::new(format!("there is no user {who}"));
+async fn no_such_user(database: &Database, who: &PrincipalName) -> CommandError {
+    let failure = CommandError::new(format!("there is no user {who}"));
     let hint = match (who, database.read_catalog().await) {
         (PrincipalName::Username(name), Ok(catalog)) => {
             let known = catalog.users.iter();

@@ -7,14 +7,14 @@ use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStat
 use crate::policy::cases::{CaseReport, CaseResult};
 
 /// Stands for what XML has no way to write.
-const UNWRITABLE: char = '\u{fffd}';
+const REPLACEMENT: char = '\u{fffd}';
 
 /// A report as JUnit XML.
-pub(super) fn xml(report: &CaseReport) -> Result<String, SerializeError> {
+pub(super) fn to_xml(report: &CaseReport) -> Result<String, SerializeError> {
     let mut all = Report::new("cedargate policy test");
     for of_one_file in report.results.chunk_by(|a, b| a.file == b.file) {
         let file = of_one_file.first().map_or("", |result| &result.file);
-        let mut suite = TestSuite::new(writable(file));
+        let mut suite = TestSuite::new(replace_unwritable(file));
         suite.add_property(("revision", report.revision.to_string().as_str()));
         suite.add_test_cases(of_one_file.iter().map(test_case));
         all.add_test_suite(suite);
@@ -28,14 +28,14 @@ fn test_case(result: &CaseResult) -> TestCase {
         Some(failure) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status
-                .set_message(writable(failure))
+                .set_message(replace_unwritable(failure))
                 .set_type("answer")
-                .set_description(writable(&result.account()));
+                .set_description(replace_unwritable(&result.describe()));
             status
         }
     };
-    let mut case = TestCase::new(writable(&result.name), status);
-    let file = writable(&result.file);
+    let mut case = TestCase::new(replace_unwritable(&result.name), status);
+    let file = replace_unwritable(&result.file);
     case.set_classname(file.as_str());
     case.extra.insert("file".into(), file.into());
     case.extra
@@ -45,12 +45,12 @@ fn test_case(result: &CaseResult) -> TestCase {
 
 /// A text with what XML 1.0 cannot write marked (<https://www.w3.org/TR/xml/#charsets>): the crate
 /// would drop it, and what follows an escape character too.
-fn writable(text: &str) -> String {
+fn replace_unwritable(text: &str) -> String {
     let writable = |c: char| match c {
         '\n' => c,
         '\t' | '\r' => ' ',
-        '\u{fffe}' | '\u{ffff}' => UNWRITABLE,
-        c if c.is_control() => UNWRITABLE,
+        '\u{fffe}' | '\u{ffff}' => REPLACEMENT,
+        c if c.is_control() => REPLACEMENT,
         c => c,
     };
     text.chars().map(writable).collect()
@@ -64,9 +64,9 @@ mod tests {
     fn what_xml_cannot_write_is_marked_and_nothing_beside_it_is_lost() {
         for unwritable in ['\0', '\u{b}', '\u{1b}', '\u{9b}', '\u{fffe}', '\u{ffff}'] {
             let name = format!("a{unwritable}[31mb<c>&\"d");
-            let case = TestCase::new(writable(&name), TestCaseStatus::success());
+            let case = TestCase::new(replace_unwritable(&name), TestCaseStatus::success());
             assert_eq!(case.name.as_str(), "a\u{fffd}[31mb<c>&\"d");
         }
-        assert_eq!(writable("é\tü\n𝄞"), "é ü\n𝄞");
+        assert_eq!(replace_unwritable("é\tü\n𝄞"), "é ü\n𝄞");
     }
 }

@@ -14,7 +14,7 @@ const FILE_MODE: u32 = 0o666;
 
 /// Writes a file that is not there yet.
 pub(super) fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    beside(path, text)?.persist_noclobber(path)?;
+    write_temp_file(path, text)?.persist_noclobber(path)?;
     Ok(())
 }
 
@@ -23,7 +23,7 @@ pub(super) fn write_new(path: &Path, text: &str) -> io::Result<()> {
 /// What is there and is no file, such as a pipe, is written into: nothing can take its place.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     let Ok(there) = fs::metadata(path) else {
-        beside(path, text)?.persist(path)?;
+        write_temp_file(path, text)?.persist(path)?;
         return Ok(());
     };
     if !there.is_file() {
@@ -33,13 +33,13 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
             .write_all(text.as_bytes());
     }
     let path = path.canonicalize()?;
-    let written = beside(&path, text)?;
+    let written = write_temp_file(&path, text)?;
     written.as_file().set_permissions(there.permissions())?;
     written.persist(&path)?;
     Ok(())
 }
 
-fn beside(path: &Path, text: &str) -> io::Result<NamedTempFile> {
+fn write_temp_file(path: &Path, text: &str) -> io::Result<NamedTempFile> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

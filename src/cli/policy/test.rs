@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::{Ending, Failure, print, show};
+use crate::cli::{CommandError, ExitStatus, print, print_data};
 use crate::config::Settings;
 use crate::policy::BundleError;
 use crate::policy::cases::CaseReport;
 use crate::policy::folder::PolicyFolder;
 
-use super::{broken, junit, output_file, read};
+use super::{bundle_error, junit, output_file, read_folder};
 
 /// The file name that stands for standard output.
 const STANDARD_OUTPUT: &str = "-";
@@ -35,34 +35,38 @@ pub(in crate::cli) struct TestArguments {
 pub(in crate::cli) fn run(
     settings: &Settings,
     arguments: &TestArguments,
-) -> Result<Ending, Failure> {
+) -> Result<ExitStatus, CommandError> {
     let is_printed = arguments.junit.as_deref() == Some(Path::new(STANDARD_OUTPUT));
     if is_printed && arguments.json {
-        return Err(Failure {
-            code: 2,
-            ..Failure::new("standard output takes JSON or JUnit XML, not both")
+        return Err(CommandError {
+            exit_code: 2,
+            ..CommandError::new("standard output takes JSON or JUnit XML, not both")
                 .with_hint("name a file: --junit report.xml")
         });
     }
-    let report = read(settings, arguments.dir.as_deref())
-        .and_then(|folder| put(&folder, arguments.coverage))
-        .map_err(|error| broken(&error))?;
+    let report = read_folder(settings, arguments.dir.as_deref())
+        .and_then(|folder| run_cases(&folder, arguments.coverage))
+        .map_err(|error| bundle_error(&error))?;
     if is_printed {
-        show(junit::xml(&report).map_err(Failure::new)?.trim_end())?;
+        print_data(
+            junit::to_xml(&report)
+                .map_err(CommandError::new)?
+                .trim_end(),
+        )?;
         if let Some(coverage) = &report.coverage {
             print::note(coverage.render().trim_end());
         }
     } else {
-        tell(&report, arguments)?;
+        print_report(&report, arguments)?;
     }
     Ok(if report.is_passed() {
-        Ending::Done
+        ExitStatus::Success
     } else {
-        Ending::No
+        ExitStatus::CheckFailed
     })
 }
 
-fn put(folder: &PolicyFolder, is_coverage_asked: bool) -> Result<CaseReport, BundleError> {
+fn run_cases(folder: &PolicyFolder, is_coverage_asked: bool) -> Result<CaseReport, BundleError> {
     let (bundle, cases) = (folder.bundle()?, folder.cases()?);
     let mut report = cases.run(&bundle)?;
     if is_coverage_asked {
@@ -71,16 +75,17 @@ fn put(folder: &PolicyFolder, is_coverage_asked: bool) -> Result<CaseReport, Bun
     Ok(report)
 }
 
-fn tell(report: &CaseReport, arguments: &TestArguments) -> Result<(), Failure> {
+fn print_report(report: &CaseReport, arguments: &TestArguments) -> Result<(), CommandError> {
     if arguments.json {
-        show(serde_json::to_string_pretty(report).map_err(Failure::new)?)?;
+        print_data(serde_json::to_string_pretty(report).map_err(CommandError::new)?)?;
     } else {
-        show(report.render().trim_end())?;
+        print_data(report.render().trim_end())?;
     }
     if let Some(file) = &arguments.junit {
-        let xml = junit::xml(report).map_err(Failure::new)?;
-        output_file::write(file, &xml)
-            .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
+        let xml = junit::to_xml(report).map_err(CommandError::new)?;
+        output_file::write(file, &xml).map_err(|error| {
+            CommandError::new(format!("cannot write {}: {error}", file.display()))
+        })?;
     }
     Ok(())
 }

@@ -1,15 +1,15 @@
 //! Outside issuers as they are written in the settings.
 
 use super::*;
-use crate::domain::issuer::{Admission, Algorithm};
+use crate::domain::issuer::{Algorithm, UserProvisioning};
 
-fn with_issuer(lines: &str) -> Place {
+fn with_issuer(lines: &str) -> TestConfig {
     let required = "issuer = \"https://id.example.org\"\naudience = \"maps\"";
-    Place::with_file(&[], &format!("[[issuers]]\n{required}\n{lines}\n"))
+    TestConfig::with_file(&[], &format!("[[issuers]]\n{required}\n{lines}\n"))
 }
 
 #[test]
-fn an_outside_issuer_needs_its_url_and_its_audience_alone() {
+fn an_external_issuer_needs_only_its_url_and_audience() {
     let place = with_issuer("");
     let settings = place.settings();
     let [issuer] = settings.issuers.as_slice() else {
@@ -20,15 +20,15 @@ fn an_outside_issuer_needs_its_url_and_its_audience_alone() {
     assert_eq!(issuer.algorithms, [Algorithm::Rs256, Algorithm::Es256]);
     assert_eq!(issuer.username_claim.as_str(), "preferred_username");
     assert_eq!(issuer.roles_claim, None);
-    assert_eq!(issuer.principals, Admission::Create);
+    assert_eq!(issuer.principals, UserProvisioning::Create);
     let shown = &row(&settings, "issuers").value;
     // What is shown can be given back.
-    let again = Place::new(&[("CEDARGATE_ISSUERS", shown)]).settings();
+    let again = TestConfig::new(&[("CEDARGATE_ISSUERS", shown)]).settings();
     assert_eq!(again.issuers, settings.issuers);
 }
 
 #[test]
-fn everything_about_an_outside_issuer_can_be_said() {
+fn every_property_of_an_external_issuer_can_be_set() {
     let place = with_issuer(
         "algorithms = [\"EdDSA\", \"PS256\"]\njwks_file = \"keys.json\"\n\
          username_claim = \"email\"\nroles_claim = \"realm_access.roles\"\n\
@@ -41,11 +41,11 @@ fn everything_about_an_outside_issuer_can_be_said() {
     assert_eq!(issuer.jwks_file, Some(place.path("keys.json")));
     assert_eq!(issuer.roles["gis-admins"].as_str(), "admin");
     assert_eq!(issuer.claims["group"].as_str(), "org.groups");
-    assert_eq!(issuer.principals, Admission::Known);
+    assert_eq!(issuer.principals, UserProvisioning::Known);
 }
 
 #[test]
-fn an_outside_issuer_that_cannot_be_used_is_told_with_its_table() {
+fn an_unusable_external_issuer_is_reported_with_its_table() {
     for (lines, told) in [
         ("algorithms = [\"HS256\"]", "unknown algorithm \"HS256\""),
         ("algorithms = [\"none\"]", "unknown algorithm"),
@@ -83,10 +83,10 @@ fn an_outside_issuer_that_cannot_be_used_is_told_with_its_table() {
         assert!(message.contains("table"), "{message}");
     }
     let many = "[[issuers]]\nissuer = \"https://id.example.org\"\naudience = \"maps\"\n".repeat(17);
-    let message = Place::with_file(&[], &many).failure().to_string();
+    let message = TestConfig::with_file(&[], &many).failure().to_string();
     assert!(message.contains("at most 16"), "{message}");
     for text in ["[", "{}", "[1]", "maps"] {
-        Place::new(&[("CEDARGATE_ISSUERS", text)]).failure();
+        TestConfig::new(&[("CEDARGATE_ISSUERS", text)]).failure();
     }
 }
 
@@ -99,6 +99,9 @@ fn plain_http_is_for_loopback_and_for_key_sets_in_files() {
         ("http://id.internal", "jwks_file = \"keys.json\""),
     ] {
         let text = format!("[[issuers]]\nissuer = \"{issuer}\"\naudience = \"maps\"\n{file}\n");
-        assert_eq!(Place::with_file(&[], &text).settings().issuers.len(), 1);
+        assert_eq!(
+            TestConfig::with_file(&[], &text).settings().issuers.len(),
+            1
+        );
     }
 }

@@ -8,18 +8,18 @@ use super::*;
 mod issuers;
 
 /// A working directory of its own and an environment.
-struct Place {
+struct TestConfig {
     folder: TempDir,
-    sources: Sources,
+    sources: SettingSources,
 }
 
-impl Place {
+impl TestConfig {
     fn new(environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let environment = environment
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let sources = Sources {
+        let sources = SettingSources {
             directory: folder.path().to_path_buf(),
             environment: environment.collect(),
         };
@@ -49,9 +49,9 @@ impl Place {
     }
 }
 
-fn row(settings: &Settings, name: &str) -> InForce {
+fn row(settings: &Settings, name: &str) -> EffectiveSetting {
     settings
-        .in_force()
+        .effective()
         .iter()
         .find(|row| row.name == name)
         .unwrap()
@@ -60,7 +60,7 @@ fn row(settings: &Settings, name: &str) -> InForce {
 
 #[test]
 fn everything_has_a_default() {
-    let place = Place::new(&[]);
+    let place = TestConfig::new(&[]);
     let settings = place.settings();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.data_dir, place.path("data"));
@@ -79,7 +79,7 @@ fn everything_has_a_default() {
     assert_eq!(settings.log_level, LogLevel::Info);
     assert!(
         settings
-            .in_force()
+            .effective()
             .iter()
             .all(|row| row.origin == Origin::Default)
     );
@@ -87,8 +87,8 @@ fn everything_has_a_default() {
 
 #[test]
 fn every_setting_is_read_and_shown_in_the_order_of_the_list() {
-    let settings = Place::new(&[]).settings();
-    let shown: Vec<_> = settings.in_force().iter().map(|row| row.name).collect();
+    let settings = TestConfig::new(&[]).settings();
+    let shown: Vec<_> = settings.effective().iter().map(|row| row.name).collect();
     let listed: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
     assert_eq!(shown, listed);
 }
@@ -96,7 +96,7 @@ fn every_setting_is_read_and_shown_in_the_order_of_the_list() {
 #[test]
 fn the_file_wins_over_defaults_and_the_environment_over_the_file() {
     let text = "token_lifetime = 60\nsession_lifetime = 600\nlog_level = \"warn\"\n";
-    let place = Place::with_file(&[("CEDARGATE_TOKEN_LIFETIME", "30")], text);
+    let place = TestConfig::with_file(&[("CEDARGATE_TOKEN_LIFETIME", "30")], text);
     let settings = place.settings();
     assert_eq!(settings.token_lifetime, Duration::from_secs(30));
     assert_eq!(settings.session_lifetime, Duration::from_mins(10));
@@ -152,7 +152,7 @@ fn every_setting_can_be_set_by_its_variable() {
         .iter()
         .map(|(name, value)| (name.as_str(), *value))
         .collect();
-    let settings = Place::new(&environment).settings();
+    let settings = TestConfig::new(&environment).settings();
     for ((name, value), (variable, _)) in values.iter().zip(&variables) {
         let row = row(&settings, name);
         assert_eq!(row.value, *value, "{name}");
@@ -166,19 +166,19 @@ fn every_setting_can_be_set_by_its_variable() {
 #[test]
 fn lists_are_arrays_in_the_file_and_may_be_emptied_by_the_environment() {
     let text = "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\nallowed_origins = []\n";
-    let settings = Place::with_file(&[], text).settings();
+    let settings = TestConfig::with_file(&[], text).settings();
     assert_eq!(
         row(&settings, "trusted_proxies").value,
         "10.0.0.0/8,::1/128"
     );
     assert_eq!(settings.allowed_origins, AllowedOrigins::Only(Vec::new()));
-    let settings = Place::with_file(&[("CEDARGATE_TRUSTED_PROXIES", "")], text).settings();
+    let settings = TestConfig::with_file(&[("CEDARGATE_TRUSTED_PROXIES", "")], text).settings();
     assert_eq!(settings.trusted_proxies, []);
 }
 
 #[test]
 fn other_settings_follow_the_data_folder_and_the_address() {
-    let place = Place::with_file(&[], "data_dir = \"elsewhere\"\nlisten = \"0.0.0.0:80\"\n");
+    let place = TestConfig::with_file(&[], "data_dir = \"elsewhere\"\nlisten = \"0.0.0.0:80\"\n");
     let settings = place.settings();
     assert_eq!(settings.files_dir, place.path("elsewhere/files"));
     assert_eq!(
@@ -196,7 +196,7 @@ fn other_settings_follow_the_data_folder_and_the_address() {
 
 #[test]
 fn the_usual_policy_folder_is_used_if_it_exists_and_another_if_it_is_set() {
-    let place = Place::new(&[]);
+    let place = TestConfig::new(&[]);
     assert_eq!(
         row(&place.settings(), "policy_dir").value,
         "the bundle inside the program"
@@ -204,13 +204,13 @@ fn the_usual_policy_folder_is_used_if_it_exists_and_another_if_it_is_set() {
     fs::create_dir(place.path("policies")).unwrap();
     assert_eq!(place.settings().policy_dir, Some(place.path("policies")));
     assert_eq!(row(&place.settings(), "policy_dir").origin, Origin::Default);
-    let set = Place::new(&[("CEDARGATE_POLICY_DIR", "./not-yet")]);
+    let set = TestConfig::new(&[("CEDARGATE_POLICY_DIR", "./not-yet")]);
     assert_eq!(set.settings().policy_dir, Some(set.path("not-yet")));
 }
 
 #[test]
 fn a_variable_names_another_file_which_then_has_to_exist() {
-    let place = Place::new(&[("CEDARGATE_CONFIG", "other.toml")]);
+    let place = TestConfig::new(&[("CEDARGATE_CONFIG", "other.toml")]);
     let error = place.failure();
     assert!(
         matches!(error, ConfigError::FileUnreadable { .. }),
@@ -237,7 +237,7 @@ fn an_unknown_key_is_refused_with_the_name_that_was_meant() {
             Some("the operators' page lists every setting"),
         ),
     ] {
-        let error = Place::with_file(&[], text).failure();
+        let error = TestConfig::with_file(&[], text).failure();
         assert!(
             matches!(error, ConfigError::UnknownKey { .. }),
             "{text}: {error}"
@@ -248,14 +248,14 @@ fn an_unknown_key_is_refused_with_the_name_that_was_meant() {
 
 #[test]
 fn an_unknown_variable_is_refused_with_the_name_that_was_meant() {
-    let error = Place::new(&[("CEDARGATE_MINT_LIMIT_PER_MINUT", "5")]).failure();
+    let error = TestConfig::new(&[("CEDARGATE_MINT_LIMIT_PER_MINUT", "5")]).failure();
     assert_eq!(
         error.to_string(),
         "the environment variable CEDARGATE_MINT_LIMIT_PER_MINUT is no setting"
     );
     let hint = "did you mean CEDARGATE_MINT_LIMIT_PER_MINUTE?";
     assert_eq!(error.hint().as_deref(), Some(hint));
-    let error = Place::new(&[("CEDARGATE_COLOUR", "red")]).failure();
+    let error = TestConfig::new(&[("CEDARGATE_COLOUR", "red")]).failure();
     assert!(
         error
             .hint()
@@ -266,7 +266,7 @@ fn an_unknown_variable_is_refused_with_the_name_that_was_meant() {
 
 #[test]
 fn variables_of_others_and_those_that_kubernetes_makes_are_left_alone() {
-    Place::new(&[
+    TestConfig::new(&[
         ("PATH", "/bin"),
         ("LISTEN", "nonsense"),
         ("CEDARGATE_PORT", "tcp://10.0.0.1:8080"),
@@ -277,7 +277,7 @@ fn variables_of_others_and_those_that_kubernetes_makes_are_left_alone() {
         ("CEDARGATE_PORT_8080_TCP_ADDR", "10.0.0.1"),
     ])
     .settings();
-    let error = Place::new(&[("CEDARGATE_PORT_NUMBER", "80")]).failure();
+    let error = TestConfig::new(&[("CEDARGATE_PORT_NUMBER", "80")]).failure();
     assert!(
         matches!(error, ConfigError::UnknownVariable { .. }),
         "{error}"
@@ -286,13 +286,13 @@ fn variables_of_others_and_those_that_kubernetes_makes_are_left_alone() {
 
 #[test]
 fn a_value_out_of_bounds_names_setting_origin_and_expectation() {
-    let error = Place::new(&[("CEDARGATE_TOKEN_LIFETIME", "121")]).failure();
+    let error = TestConfig::new(&[("CEDARGATE_TOKEN_LIFETIME", "121")]).failure();
     assert_eq!(
         error.to_string(),
         "the setting token_lifetime (environment variable CEDARGATE_TOKEN_LIFETIME) is \
          unsigned int `121`: expected a whole number of seconds from 1 to 120"
     );
-    let place = Place::with_file(&[], "token_lifetime = \"60\"");
+    let place = TestConfig::with_file(&[], "token_lifetime = \"60\"");
     assert_eq!(
         place.failure().to_string(),
         format!(
@@ -325,9 +325,9 @@ fn values_of_a_wrong_form_are_refused() {
         ("CEDARGATE_LOG_FORMAT", "JSON"),
         ("CEDARGATE_LOG_LEVEL", "loud"),
     ] {
-        let error = Place::new(&[(variable, value)]).failure();
+        let error = TestConfig::new(&[(variable, value)]).failure();
         assert!(
-            matches!(error, ConfigError::WrongValue { .. }),
+            matches!(error, ConfigError::InvalidValue { .. }),
             "{variable}={value}: {error}"
         );
         assert!(error.to_string().contains(variable), "{error}");
@@ -338,9 +338,9 @@ fn values_of_a_wrong_form_are_refused() {
         "trusted_proxies = \"::1\"",
         "data_dir = true",
     ] {
-        let error = Place::with_file(&[], text).failure();
+        let error = TestConfig::with_file(&[], text).failure();
         assert!(
-            matches!(error, ConfigError::WrongValue { .. }),
+            matches!(error, ConfigError::InvalidValue { .. }),
             "{text}: {error}"
         );
     }
@@ -349,7 +349,7 @@ fn values_of_a_wrong_form_are_refused() {
 #[test]
 fn a_password_appears_nowhere_but_where_it_is_revealed() {
     let url = "postgres://ada:hunter2@db/gate";
-    let settings = Place::new(&[("CEDARGATE_DATABASE_URL", url)]).settings();
+    let settings = TestConfig::new(&[("CEDARGATE_DATABASE_URL", url)]).settings();
     assert_eq!(settings.database_url.reveal(), url);
     assert_eq!(
         row(&settings, "database_url").value,
@@ -365,7 +365,7 @@ fn a_password_appears_nowhere_but_where_it_is_revealed() {
         (&[], "database_url = \"postgres://ada:hunter2@db/gate"),
         (&[], "database_url = [\"postgres://ada:hunter2@db/gate\"]"),
     ] {
-        let error = Place::with_file(environment, text).failure();
+        let error = TestConfig::with_file(environment, text).failure();
         assert!(
             !format!("{error} {error:?} {:?}", error.hint()).contains("hunter2"),
             "{error}"
@@ -374,8 +374,8 @@ fn a_password_appears_nowhere_but_where_it_is_revealed() {
 }
 
 #[test]
-fn a_file_that_is_no_toml_is_told_with_its_line() {
-    let place = Place::with_file(&[], "listen = \"127.0.0.1:1\"\n\ntoken_lifetime =\n");
+fn invalid_toml_is_reported_with_its_line() {
+    let place = TestConfig::with_file(&[], "listen = \"127.0.0.1:1\"\n\ntoken_lifetime =\n");
     let error = place.failure().to_string();
     let start = format!("{}, line 3: ", place.path("cedargate.toml").display());
     assert!(error.starts_with(&start), "{error}");
@@ -387,7 +387,7 @@ proptest! {
     #[test]
     fn no_text_in_a_variable_panics(which in 0..SETTINGS.len(), value in "\\PC{0,40}") {
         let variable = SETTINGS[which].variable();
-        let place = Place::new(&[(&variable, &value)]);
+        let place = TestConfig::new(&[(&variable, &value)]);
         if let Err(error) = Settings::load(&place.sources) {
             prop_assert!(error.to_string().contains(&variable));
         }

@@ -10,17 +10,17 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use crate::domain::action::Action;
-use crate::domain::api_key::{ApiKey, KeyLimit, KeyName};
+use crate::domain::api_key::{ApiKey, KeyName, KeyScope};
 use crate::domain::id::{ApiKeyId, DatasetId};
-use crate::http::extract::credentials::ByHeader;
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
-use crate::http::reply::responses::{Created, Done, Granted, Refusal, Statuses};
-use crate::http::reply::timestamp::{MaybeMoment, Moment};
+use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonCreated, JsonOk, NoContent};
+use crate::http::reply::timestamp::{NullableTimestamp, Timestamp};
 use crate::service::error::ServiceError;
-use crate::service::identity::api_keys::{ApiKeys, KeyWish};
+use crate::service::identity::api_keys::{ApiKeys, NewApiKey};
 
 /// How many keys a page has when the caller does not say.
-const USUAL_PAGE: u32 = 50;
+const DEFAULT_PAGE_SIZE: u32 = 50;
 
 /// The operations on the caller's API keys.
 pub struct ApiKeysApi {
@@ -31,12 +31,13 @@ pub struct ApiKeysApi {
 /// What a new API key is to be like.
 #[derive(Object)]
 #[oai(deny_unknown_fields)]
-pub struct NewApiKey {
+#[oai(rename = "NewApiKey")]
+pub struct CreateApiKeyRequest {
     /// What you call it.
     #[oai(validator(min_length = 1, max_length = 100))]
     pub name: String,
     /// When it ends; left out, it lives until you revoke it.
-    pub expires_at: Option<Moment>,
+    pub expires_at: Option<Timestamp>,
     /// The actions it is limited to; left out, all of yours. `read` mints and downloads; add
     /// `discover` to let it know of datasets that it may not read.
     #[oai(validator(min_items = 1, max_items = 16))]
@@ -48,7 +49,8 @@ pub struct NewApiKey {
 
 /// An API key, without its text.
 #[derive(Object)]
-pub struct ApiKeyAnswer {
+#[oai(rename = "ApiKeyAnswer")]
+pub struct ApiKeyResponse {
     /// Names the key where it is listed, revoked and audited; not secret.
     pub id: ApiKeyId,
     /// What its owner calls it.
@@ -56,11 +58,11 @@ pub struct ApiKeyAnswer {
     /// The ten characters after `cg_` in its text, to tell keys apart; not secret.
     pub prefix: String,
     /// When it was made.
-    pub created_at: Moment,
+    pub created_at: Timestamp,
     /// When it ends; null for a key that lives until it is revoked.
-    pub expires_at: MaybeMoment,
+    pub expires_at: NullableTimestamp,
     /// When it was last used, told to the hour; null before its first use.
-    pub last_used: MaybeMoment,
+    pub last_used: NullableTimestamp,
     /// The actions it is limited to; left out when it is not.
     #[oai(skip_serializing_if_is_none)]
     pub actions: Option<Vec<Action>>,
@@ -71,82 +73,83 @@ pub struct ApiKeyAnswer {
 
 /// A new API key, with its text this once.
 #[derive(Object)]
-pub struct CreatedApiKey {
+#[oai(rename = "CreatedApiKey")]
+pub struct CreateApiKeyResponse {
     /// The key's text: send it as `X-Api-Key`. It is shown this once and kept nowhere.
     pub key: String,
     /// The key.
     #[oai(flatten)]
-    pub described: ApiKeyAnswer,
+    pub described: ApiKeyResponse,
 }
 
 /// Some of the caller's API keys, oldest first.
 #[derive(Object)]
 pub struct ApiKeyPage {
     /// The keys.
-    pub items: Vec<ApiKeyAnswer>,
+    pub items: Vec<ApiKeyResponse>,
     /// The `after` of the next page; left out on the last one.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<ApiKeyId>,
 }
 
-impl From<ApiKey> for ApiKeyAnswer {
+impl From<ApiKey> for ApiKeyResponse {
     fn from(key: ApiKey) -> Self {
         Self {
             id: key.id,
             name: key.name.as_str().to_owned(),
             prefix: key.prefix.as_str().to_owned(),
-            created_at: Moment(key.created_at),
-            expires_at: MaybeMoment(key.expires_at),
-            last_used: MaybeMoment(key.last_used),
-            actions: key.limit.actions().map(|all| all.iter().copied().collect()),
+            created_at: Timestamp(key.created_at),
+            expires_at: NullableTimestamp(key.expires_at),
+            last_used: NullableTimestamp(key.last_used),
+            actions: key.scope.actions().map(|all| all.iter().copied().collect()),
             datasets: key
-                .limit
+                .scope
                 .datasets()
                 .map(|all| all.iter().copied().collect()),
         }
     }
 }
 
-impl NewApiKey {
-    fn into_wish(self) -> Result<KeyWish, ServiceError> {
+impl CreateApiKeyRequest {
+    fn into_new_key(self) -> Result<NewApiKey, ServiceError> {
         let actions = self.actions.map(|all| all.into_iter().collect());
         let datasets = self.datasets.map(|all| all.into_iter().collect());
-        Ok(KeyWish {
+        Ok(NewApiKey {
             name: KeyName::new(&self.name)?,
-            limit: KeyLimit::new(actions, datasets)?,
-            expires_at: self.expires_at.map(|Moment(seconds)| seconds),
+            scope: KeyScope::new(actions, datasets)?,
+            expires_at: self.expires_at.map(|Timestamp(seconds)| seconds),
         })
     }
 }
 
-const LIMITED: &str = "An API key with a limit manages nothing.";
+const RESTRICTED_KEY: &str = "An API key with a limit manages nothing.";
 
 /// The statuses with which listing keys may refuse.
-pub struct ListStatuses;
+pub struct ListApiKeysStatuses;
 
-impl Statuses for ListStatuses {
+impl ErrorStatuses for ListApiKeysStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 422, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[(403, LIMITED)];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[(403, RESTRICTED_KEY)];
 }
 
 /// The statuses with which making a key may refuse.
-pub struct CreateStatuses;
+pub struct CreateApiKeyStatuses;
 
-impl Statuses for CreateStatuses {
+impl ErrorStatuses for CreateApiKeyStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 409, 415, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
-        (403, LIMITED),
+        (403, RESTRICTED_KEY),
         (409, "You have as many living keys as you can."),
     ];
 }
 
 /// The statuses with which revoking a key may refuse.
-pub struct RevokeStatuses;
+pub struct RevokeApiKeyStatuses;
 
-impl Statuses for RevokeStatuses {
+impl ErrorStatuses for RevokeApiKeyStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] =
-        &[(403, LIMITED), (404, "You have no such key.")];
+        &[(403, RESTRICTED_KEY), (404, "You have no such key.")];
 }
 
 #[OpenApi(tag = "Tags::Auth")]
@@ -167,12 +170,12 @@ impl ApiKeysApi {
         limit: Query<Option<u32>>,
         /// The `next` of the page before.
         after: Query<Option<ApiKeyId>>,
-        visitor: ByHeader,
-    ) -> Result<Granted<ApiKeyPage>, Refusal<ListStatuses>> {
-        let limit = limit.0.unwrap_or(USUAL_PAGE);
+        visitor: HeaderCredentials,
+    ) -> Result<JsonOk<ApiKeyPage>, ErrorResponse<ListApiKeysStatuses>> {
+        let limit = limit.0.unwrap_or(DEFAULT_PAGE_SIZE);
         let page = self.api_keys.list(&visitor.0, after.0, limit).await?;
-        Ok(Granted(ApiKeyPage {
-            items: page.keys.into_iter().map(ApiKeyAnswer::from).collect(),
+        Ok(JsonOk(ApiKeyPage {
+            items: page.keys.into_iter().map(ApiKeyResponse::from).collect(),
             next: page.next,
         }))
     }
@@ -190,14 +193,14 @@ impl ApiKeysApi {
     async fn create_api_key(
         &self,
         // Before the visitor, who would read the body away.
-        wish: Json<NewApiKey>,
-        visitor: ByHeader,
-    ) -> Result<Created<CreatedApiKey>, Refusal<CreateStatuses>> {
+        wish: Json<CreateApiKeyRequest>,
+        visitor: HeaderCredentials,
+    ) -> Result<JsonCreated<CreateApiKeyResponse>, ErrorResponse<CreateApiKeyStatuses>> {
         let made = self
             .api_keys
-            .create(&visitor.0, wish.0.into_wish()?)
+            .create(&visitor.0, wish.0.into_new_key()?)
             .await?;
-        Ok(Created(CreatedApiKey {
+        Ok(JsonCreated(CreateApiKeyResponse {
             key: made.text.reveal().clone(),
             described: made.key.into(),
         }))
@@ -216,9 +219,9 @@ impl ApiKeysApi {
         &self,
         /// The key's id.
         id: Path<ApiKeyId>,
-        visitor: ByHeader,
-    ) -> Result<Done, Refusal<RevokeStatuses>> {
+        visitor: HeaderCredentials,
+    ) -> Result<NoContent, ErrorResponse<RevokeApiKeyStatuses>> {
         self.api_keys.revoke(&visitor.0, id.0).await?;
-        Ok(Done)
+        Ok(NoContent)
     }
 }

@@ -10,12 +10,12 @@ use poem_openapi::{Enum, Object, OpenApi};
 
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
-use crate::http::extract::credentials::ByHeader;
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
-use crate::http::reply::responses::{Granted, Refusal, Statuses};
-use crate::service::access::catalog_view::{CatalogView, Visible};
+use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
+use crate::service::access::catalog_view::{CatalogView, VisibleDataset};
 
-use super::download::etag_of;
+use super::download::file_etag;
 
 /// The operations of the catalog.
 pub struct CatalogApi {
@@ -129,12 +129,12 @@ impl From<RecordStatus> for RecordStatusWord {
     }
 }
 
-impl From<Visible> for DatasetSummary {
+impl From<VisibleDataset> for DatasetSummary {
     fn from(
-        Visible {
+        VisibleDataset {
             dataset,
             is_readable,
-        }: Visible,
+        }: VisibleDataset,
     ) -> Self {
         let words = |values: &BTreeSet<String>| values.iter().cloned().collect();
         Self {
@@ -154,7 +154,7 @@ impl From<Visible> for DatasetSummary {
                 .map(|file| FileSummary {
                     name: file.name.clone(),
                     size: file.size,
-                    etag: etag_of(file),
+                    etag: file_etag(file),
                 }),
             can_read: is_readable,
         }
@@ -162,16 +162,16 @@ impl From<Visible> for DatasetSummary {
 }
 
 /// The statuses with which the list may refuse.
-pub struct ListStatuses;
+pub struct ListDatasetsStatuses;
 
-impl Statuses for ListStatuses {
+impl ErrorStatuses for ListDatasetsStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 422, 429, 500, 503];
 }
 
 /// The statuses with which one dataset may be refused.
-pub struct ShowStatuses;
+pub struct GetDatasetStatuses;
 
-impl Statuses for ShowStatuses {
+impl ErrorStatuses for GetDatasetStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 404, 422, 429, 500, 503];
 }
 
@@ -184,7 +184,7 @@ impl CatalogApi {
     #[oai(path = "/datasets", method = "get", operation_id = "list_datasets")]
     async fn list(
         &self,
-        visitor: ByHeader,
+        visitor: HeaderCredentials,
         /// The most datasets of the page.
         #[oai(
             default = "usual_page",
@@ -193,9 +193,9 @@ impl CatalogApi {
         limit: Query<u32>,
         /// The `next` of the page before; the first page if left out.
         after: Query<Option<DatasetId>>,
-    ) -> Result<Granted<DatasetPage>, Refusal<ListStatuses>> {
+    ) -> Result<JsonOk<DatasetPage>, ErrorResponse<ListDatasetsStatuses>> {
         let page = self.view.list(&visitor.0, after.0, limit.0).await?;
-        Ok(Granted(DatasetPage {
+        Ok(JsonOk(DatasetPage {
             items: page
                 .datasets
                 .into_iter()
@@ -217,10 +217,10 @@ impl CatalogApi {
         &self,
         /// The dataset, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        visitor: ByHeader,
-    ) -> Result<Granted<DatasetSummary>, Refusal<ShowStatuses>> {
-        Ok(Granted(
-            self.view.show(&visitor.0, dataset_id.0).await?.into(),
+        visitor: HeaderCredentials,
+    ) -> Result<JsonOk<DatasetSummary>, ErrorResponse<GetDatasetStatuses>> {
+        Ok(JsonOk(
+            self.view.get(&visitor.0, dataset_id.0).await?.into(),
         ))
     }
 }

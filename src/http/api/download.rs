@@ -14,15 +14,17 @@ use poem_openapi::{ApiResponse, OpenApi};
 
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
-use crate::http::conditional::precondition::http_date;
-use crate::http::conditional::span::{Selection, content_range, select, unsatisfied_range};
-use crate::http::extract::credentials::ByHeaderOrToken;
+use crate::http::conditional::precondition::format_http_date;
+use crate::http::conditional::span::{
+    SelectedRange, content_range, select_range, unsatisfied_range,
+};
+use crate::http::extract::credentials::HeaderOrQueryCredentials;
 use crate::http::openapi::Tags;
 use crate::http::reply::problem::Problem;
 use crate::http::reply::responses;
-use crate::http::reply::responses::{Refusal, Statuses};
-use crate::http::server::request_middleware::Arrival;
-use crate::http::server::tracked_body::Transfer;
+use crate::http::reply::responses::{ErrorResponse, ErrorStatuses};
+use crate::http::server::request_middleware::RequestInfo;
+use crate::http::server::tracked_body::TrackedBody;
 use crate::service::tokens::download::{Download, Downloads};
 
 /// The media type of a GeoTIFF (RFC 3302).
@@ -37,20 +39,20 @@ pub struct DownloadApi {
 /// The statuses with which a download may refuse, besides those of conditions and spans.
 pub struct DownloadStatuses;
 
-impl Statuses for DownloadStatuses {
+impl ErrorStatuses for DownloadStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
 }
 
 /// A file, a span of it, or why there is nothing to send.
-pub struct FileAnswer(Response);
+pub struct FileResponse(Response);
 
-impl IntoResponse for FileAnswer {
+impl IntoResponse for FileResponse {
     fn into_response(self) -> Response {
         self.0
     }
 }
 
-impl ApiResponse for FileAnswer {
+impl ApiResponse for FileResponse {
     fn meta() -> MetaResponses {
         let tiff = || {
             let schema = MetaSchema::new_with_format("string", "binary");
@@ -61,7 +63,7 @@ impl ApiResponse for FileAnswer {
             }]
         };
         let problem = || {
-            Refusal::<DownloadStatuses>::meta()
+            ErrorResponse::<DownloadStatuses>::meta()
                 .responses
                 .into_iter()
                 .next()
@@ -73,22 +75,32 @@ impl ApiResponse for FileAnswer {
         let span = || responses::text_header("Content-Range", "Which bytes of how many.");
         MetaResponses {
             responses: vec![
-                responses::response(200, "The whole file.", tiff(), vec![etag(), ranges()]),
-                responses::response(
+                responses::meta_response(200, "The whole file.", tiff(), vec![etag(), ranges()]),
+                responses::meta_response(
                     206,
                     "The span that `Range` asked for.",
                     tiff(),
                     vec![etag(), ranges(), span()],
                 ),
-                responses::response(304, "The client has this content.", vec![], vec![etag()]),
-                responses::response(412, "The content is not the one meant.", problem(), vec![]),
-                responses::response(416, "The file has no such span.", problem(), vec![span()]),
+                responses::meta_response(304, "The client has this content.", vec![], vec![etag()]),
+                responses::meta_response(
+                    412,
+                    "The content is not the one meant.",
+                    problem(),
+                    vec![],
+                ),
+                responses::meta_response(
+                    416,
+                    "The file has no such span.",
+                    problem(),
+                    vec![span()],
+                ),
             ],
         }
     }
 
     fn register(registry: &mut Registry) {
-        Refusal::<DownloadStatuses>::register(registry);
+        ErrorResponse::<DownloadStatuses>::register(registry);
     }
 }
 
@@ -108,62 +120,62 @@ impl DownloadApi {
         &self,
         /// The dataset to download, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        visitor: ByHeaderOrToken,
+        visitor: HeaderOrQueryCredentials,
         request: &poem::Request,
-    ) -> Result<FileAnswer, Refusal<DownloadStatuses>> {
-        let method = if Arrival::of(request).is_head {
+    ) -> Result<FileResponse, ErrorResponse<DownloadStatuses>> {
+        let method = if RequestInfo::from_request(request).is_head {
             Method::HEAD
         } else {
             Method::GET
         };
-        let mut selection = Selection::Whole;
+        let mut selection = SelectedRange::Whole;
         let download = self
             .downloads
-            .redeem(&visitor.0, dataset_id.0, |file| {
-                let etag = etag_of(file);
+            .open(&visitor.0, dataset_id.0, |file| {
+                let etag = file_etag(file);
                 let headers = request.headers();
-                selection = select(&method, headers, &etag, file.modified, file.size);
+                selection = select_range(&method, headers, &etag, file.modified, file.size);
                 match &selection {
-                    Selection::Whole if method == Method::HEAD => None,
-                    Selection::Whole => Some(0..file.size),
-                    Selection::Span(span) => Some(span.clone()),
-                    Selection::NotModified
-                    | Selection::PreconditionFailed
-                    | Selection::Unsatisfiable => None,
+                    SelectedRange::Whole if method == Method::HEAD => None,
+                    SelectedRange::Whole => Some(0..file.size),
+                    SelectedRange::Span(span) => Some(span.clone()),
+                    SelectedRange::NotModified
+                    | SelectedRange::PreconditionFailed
+                    | SelectedRange::Unsatisfiable => None,
                 }
             })
             .await?;
-        Ok(FileAnswer(reply(&selection, download)))
+        Ok(FileResponse(reply(&selection, download)))
     }
 }
 
 /// The content's hash names it, and no other content ever has the same.
-pub(crate) fn etag_of(file: &StoredFile) -> String {
+pub(crate) fn file_etag(file: &StoredFile) -> String {
     format!("\"{}\"", file.sha256)
 }
 
-fn reply(selection: &Selection, download: Download) -> Response {
+fn reply(selection: &SelectedRange, download: Download) -> Response {
     let Download { file, bytes } = download;
     let answer = Response::builder()
-        .header(header::ETAG, etag_of(&file))
-        .header(header::LAST_MODIFIED, http_date(file.modified))
+        .header(header::ETAG, file_etag(&file))
+        .header(header::LAST_MODIFIED, format_http_date(file.modified))
         .header(header::ACCEPT_RANGES, "bytes")
         // Whoever asks again must be asked about again: no cache may answer for the policies.
         .header(header::CACHE_CONTROL, "private, no-cache");
     let (answer, length) = match selection {
-        Selection::Whole => (answer.status(StatusCode::OK), file.size),
-        Selection::Span(span) => (
+        SelectedRange::Whole => (answer.status(StatusCode::OK), file.size),
+        SelectedRange::Span(span) => (
             answer
                 .status(StatusCode::PARTIAL_CONTENT)
                 .header(header::CONTENT_RANGE, content_range(span, file.size)),
             span.end - span.start,
         ),
-        Selection::NotModified => return answer.status(StatusCode::NOT_MODIFIED).finish(),
-        Selection::PreconditionFailed => {
+        SelectedRange::NotModified => return answer.status(StatusCode::NOT_MODIFIED).finish(),
+        SelectedRange::PreconditionFailed => {
             let detail = "the dataset's content is not the one that the condition names";
             return Problem::new(StatusCode::PRECONDITION_FAILED, detail).into_response();
         }
-        Selection::Unsatisfiable => {
+        SelectedRange::Unsatisfiable => {
             let detail = format!("the file has {} bytes and no such span", file.size);
             let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, detail);
             let mut response = problem.into_response();
@@ -181,7 +193,7 @@ fn reply(selection: &Selection, download: Download) -> Response {
             format!("attachment; filename=\"{}\"", file.name),
         );
     match bytes {
-        Some(bytes) => answer.body(Body::from_bytes_stream(Transfer::of(bytes, length))),
+        Some(bytes) => answer.body(Body::from_bytes_stream(TrackedBody::new(bytes, length))),
         None => answer.finish(),
     }
 }

@@ -13,8 +13,8 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use crate::http::openapi::Tags;
 use crate::http::reply::responses;
-use crate::http::reply::responses::Granted;
-use crate::http::server::request_middleware::AsItIs;
+use crate::http::reply::responses::JsonOk;
+use crate::http::server::request_middleware::Passthrough;
 use crate::service::health::{Health, Readiness};
 
 /// The operations of health.
@@ -25,16 +25,18 @@ pub struct HealthApi {
 
 /// That the process answers.
 #[derive(Object)]
-pub struct Live {
+#[oai(rename = "Live")]
+pub struct LivenessResponse {
     /// Always `live`.
     pub status: String,
 }
 
 /// Whether the work can be done.
 #[derive(Object)]
-pub struct Ready {
+#[oai(rename = "Ready")]
+pub struct ReadinessResponse {
     /// Whether the work can be done.
-    pub status: ReadyStatus,
+    pub status: ReadinessStatus,
     /// What is wrong, a sentence each; empty when all is well.
     pub problems: Vec<String>,
     /// The revision of the policies in force.
@@ -44,7 +46,8 @@ pub struct Ready {
 /// Whether the work can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
-pub enum ReadyStatus {
+#[oai(rename = "ReadyStatus")]
+pub enum ReadinessStatus {
     /// All is well.
     Ready,
     /// It serves, but something is wrong.
@@ -54,41 +57,41 @@ pub enum ReadyStatus {
 }
 
 /// The readiness as a response: 200, or 503 when unready.
-pub struct ReadyAnswer(Ready);
+pub struct ReadyResponse(ReadinessResponse);
 
-impl IntoResponse for ReadyAnswer {
+impl IntoResponse for ReadyResponse {
     fn into_response(self) -> Response {
-        let is_unready = self.0.status == ReadyStatus::Unready;
-        let mut response = Granted(self.0).into_response();
+        let is_unready = self.0.status == ReadinessStatus::Unready;
+        let mut response = JsonOk(self.0).into_response();
         if is_unready {
             response.set_status(StatusCode::SERVICE_UNAVAILABLE);
             response.headers_mut().insert(header::RETRY_AFTER, 2.into());
-            response.extensions_mut().insert(AsItIs);
+            response.extensions_mut().insert(Passthrough);
         }
         response
     }
 }
 
-impl ApiResponse for ReadyAnswer {
+impl ApiResponse for ReadyResponse {
     fn meta() -> MetaResponses {
         let content = || {
             vec![MetaMediaType {
                 content_type: "application/json",
-                schema: Ready::schema_ref(),
+                schema: ReadinessResponse::schema_ref(),
             }]
         };
         let retry_after =
             responses::number_header("Retry-After", "When to look again, in seconds.");
         MetaResponses {
             responses: vec![
-                responses::response(200, "It serves.", content(), vec![]),
-                responses::response(503, "It cannot serve.", content(), vec![retry_after]),
+                responses::meta_response(200, "It serves.", content(), vec![]),
+                responses::meta_response(503, "It cannot serve.", content(), vec![retry_after]),
             ],
         }
     }
 
     fn register(registry: &mut Registry) {
-        Ready::register(registry);
+        ReadinessResponse::register(registry);
     }
 }
 
@@ -100,27 +103,27 @@ impl ApiResponse for ReadyAnswer {
 impl HealthApi {
     /// Does the process answer?
     #[oai(path = "/health/live", method = "get", operation_id = "live")]
-    async fn live(&self) -> Granted<Live> {
-        Granted(Live {
+    async fn live(&self) -> JsonOk<LivenessResponse> {
+        JsonOk(LivenessResponse {
             status: "live".to_owned(),
         })
     }
 
     /// Can the work be done?
     #[oai(path = "/health/ready", method = "get", operation_id = "ready")]
-    async fn ready(&self) -> ReadyAnswer {
+    async fn ready(&self) -> ReadyResponse {
         let Readiness {
             failures,
             warnings,
             revision,
-        } = self.health.look().await;
+        } = self.health.check().await;
         let status = match (failures.is_empty(), warnings.is_empty()) {
-            (false, _) => ReadyStatus::Unready,
-            (true, false) => ReadyStatus::Degraded,
-            (true, true) => ReadyStatus::Ready,
+            (false, _) => ReadinessStatus::Unready,
+            (true, false) => ReadinessStatus::Degraded,
+            (true, true) => ReadinessStatus::Ready,
         };
         let problems = failures.into_iter().chain(warnings).collect();
-        ReadyAnswer(Ready {
+        ReadyResponse(ReadinessResponse {
             status,
             problems,
             revision: revision.to_string(),

@@ -12,11 +12,11 @@ use poem_openapi::registry::{MetaMediaType, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use crate::http::conditional::precondition::{Precondition, Validators, evaluate};
+use crate::http::conditional::precondition::{PreconditionOutcome, Validators, evaluate};
 use crate::http::openapi::Tags;
 use crate::http::reply::responses;
-use crate::http::reply::responses::{Refusal, Statuses};
-use crate::service::tokens::key_ring::Keys;
+use crate::http::reply::responses::{ErrorResponse, ErrorStatuses};
+use crate::service::tokens::key_ring::KeyRing;
 
 /// Where the key set is published.
 pub const KEY_SET_PATH: &str = "/.well-known/jwks.json";
@@ -24,7 +24,7 @@ pub const KEY_SET_PATH: &str = "/.well-known/jwks.json";
 /// The operations of the key set.
 pub struct KeySetApi {
     /// What publishes.
-    pub keys: Arc<Keys>,
+    pub key_ring: Arc<KeyRing>,
     /// How long verifiers may keep the key set.
     pub max_age: Duration,
 }
@@ -57,15 +57,15 @@ pub struct JsonWebKey {
 }
 
 /// The published key set, or that the client has it already.
-pub struct Published(Response);
+pub struct KeySetResponse(Response);
 
-impl IntoResponse for Published {
+impl IntoResponse for KeySetResponse {
     fn into_response(self) -> Response {
         self.0
     }
 }
 
-impl ApiResponse for Published {
+impl ApiResponse for KeySetResponse {
     fn meta() -> MetaResponses {
         let headers = || {
             vec![
@@ -79,8 +79,8 @@ impl ApiResponse for Published {
         }];
         MetaResponses {
             responses: vec![
-                responses::response(200, "The key set.", content, headers()),
-                responses::response(304, "The client has it already.", vec![], headers()),
+                responses::meta_response(200, "The key set.", content, headers()),
+                responses::meta_response(304, "The client has it already.", vec![], headers()),
             ],
         }
     }
@@ -93,7 +93,7 @@ impl ApiResponse for Published {
 /// The statuses with which the key set may refuse.
 pub struct KeySetStatuses;
 
-impl Statuses for KeySetStatuses {
+impl ErrorStatuses for KeySetStatuses {
     const STATUSES: &'static [u16] = &[500];
 }
 
@@ -112,8 +112,11 @@ impl KeySetApi {
         method = "get",
         operation_id = "key_set"
     )]
-    async fn key_set(&self, request: &poem::Request) -> Result<Published, Refusal<KeySetStatuses>> {
-        let published = self.keys.published();
+    async fn key_set(
+        &self,
+        request: &poem::Request,
+    ) -> Result<KeySetResponse, ErrorResponse<KeySetStatuses>> {
+        let published = self.key_ring.published();
         // A key set has no date: only its ETag says whether the client has it.
         let now = Validators {
             etag: published.etag(),
@@ -125,10 +128,12 @@ impl KeySetApi {
                 header::CACHE_CONTROL,
                 format!("public, max-age={}", self.max_age.as_secs()),
             );
-        Ok(Published(
+        Ok(KeySetResponse(
             match evaluate(request.method(), request.headers(), now) {
-                Precondition::NotModified => answer.status(StatusCode::NOT_MODIFIED).finish(),
-                Precondition::Met | Precondition::Failed => answer
+                PreconditionOutcome::NotModified => {
+                    answer.status(StatusCode::NOT_MODIFIED).finish()
+                }
+                PreconditionOutcome::Met | PreconditionOutcome::Failed => answer
                     .content_type("application/json")
                     .body(published.body()),
             },

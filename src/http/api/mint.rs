@@ -8,11 +8,11 @@ use std::sync::Arc;
 use poem_openapi::param::Path;
 use poem_openapi::{Object, OpenApi};
 
-use crate::domain::decision::LONGEST_TOKEN_LIFE;
+use crate::domain::decision::MAX_TOKEN_TTL;
 use crate::domain::id::DatasetId;
-use crate::http::extract::credentials::ByHeader;
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
-use crate::http::reply::responses::{Granted, Refusal, Statuses};
+use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::service::tokens::download_token::DownloadTokens;
 
 /// The mint's operations.
@@ -32,13 +32,13 @@ pub struct DownloadTokenResponse {
 }
 
 fn longest_life() -> u32 {
-    LONGEST_TOKEN_LIFE
+    MAX_TOKEN_TTL
 }
 
 /// The statuses with which the mint may refuse.
 pub struct MintStatuses;
 
-impl Statuses for MintStatuses {
+impl ErrorStatuses for MintStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
 }
 
@@ -58,10 +58,10 @@ impl MintApi {
         &self,
         /// The dataset to download, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        visitor: ByHeader,
-    ) -> Result<Granted<DownloadTokenResponse>, Refusal<MintStatuses>> {
+        visitor: HeaderCredentials,
+    ) -> Result<JsonOk<DownloadTokenResponse>, ErrorResponse<MintStatuses>> {
         let issued = self.tokens.issue(&visitor.0, dataset_id.0).await?;
-        Ok(Granted(DownloadTokenResponse {
+        Ok(JsonOk(DownloadTokenResponse {
             token: issued.token.reveal().clone(),
             expires_in: issued.expires_in,
         }))

@@ -13,12 +13,12 @@ use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
 use crate::domain::secret::Secret;
-use crate::http::extract::credentials::{ByHeader, Stranger};
+use crate::http::extract::credentials::{HeaderCredentials, NoCredentials};
 use crate::http::openapi::Tags;
 use crate::http::reply::problem::Problem;
-use crate::http::reply::responses::{Done, Granted, Refusal, Statuses};
-use crate::service::identity::authentication::Standing;
-use crate::service::identity::sessions::{Myself, SessionTokens, Sessions};
+use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk, NoContent};
+use crate::service::identity::authentication::CredentialSource;
+use crate::service::identity::sessions::{CurrentUser, SessionTokens, Sessions};
 
 /// The operations of sessions.
 pub struct SessionApi {
@@ -28,7 +28,8 @@ pub struct SessionApi {
 
 /// Who wants to sign in.
 #[derive(Object, Deserialize)]
-pub struct LoginForm {
+#[oai(rename = "LoginForm")]
+pub struct LoginRequest {
     /// The user name.
     pub username: String,
     /// The password.
@@ -92,12 +93,14 @@ pub struct MeResponse {
     pub session_expires_at: String,
 }
 
-impl From<Myself> for MeResponse {
-    fn from(myself: Myself) -> Self {
+impl From<CurrentUser> for MeResponse {
+    fn from(myself: CurrentUser) -> Self {
         let user = &myself.user;
-        let (session_id, expires_at) = match &myself.standing {
-            Standing::Session(session) => (Some(session.id.to_string()), session.expires_at),
-            Standing::Token(identity) => (None, identity.expires_at),
+        let (session_id, expires_at) = match &myself.source {
+            CredentialSource::Session(session) => {
+                (Some(session.id.to_string()), session.expires_at)
+            }
+            CredentialSource::ExternalToken(identity) => (None, identity.expires_at),
         };
         Self {
             user_id: user.id.to_string(),
@@ -116,21 +119,21 @@ impl From<Myself> for MeResponse {
 /// The statuses with which signing in and refreshing may refuse.
 pub struct LoginStatuses;
 
-impl Statuses for LoginStatuses {
+impl ErrorStatuses for LoginStatuses {
     const STATUSES: &'static [u16] = &[401, 415, 422, 429, 500, 503];
 }
 
 /// The statuses with which signing out may refuse.
 pub struct LogoutStatuses;
 
-impl Statuses for LogoutStatuses {
+impl ErrorStatuses for LogoutStatuses {
     const STATUSES: &'static [u16] = &[415, 422, 429, 500, 503];
 }
 
 /// The statuses with which it may not be told who somebody is.
 pub struct MeStatuses;
 
-impl Statuses for MeStatuses {
+impl ErrorStatuses for MeStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 429, 500, 503];
 }
 
@@ -145,10 +148,10 @@ impl SessionApi {
     #[oai(path = "/auth/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
-        visitor: Stranger,
-        form: Form<LoginForm>,
-    ) -> Result<Granted<LoginResponse>, Refusal<LoginStatuses>> {
-        let Form(LoginForm {
+        visitor: NoCredentials,
+        form: Form<LoginRequest>,
+    ) -> Result<JsonOk<LoginResponse>, ErrorResponse<LoginStatuses>> {
+        let Form(LoginRequest {
             username,
             password,
             grant_type,
@@ -162,7 +165,7 @@ impl SessionApi {
             .sessions
             .login(&visitor.0, &username, &password)
             .await?;
-        Ok(Granted(tokens.into()))
+        Ok(JsonOk(tokens.into()))
     }
 
     /// Get the next tokens of a session
@@ -172,12 +175,12 @@ impl SessionApi {
     #[oai(path = "/auth/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(
         &self,
-        visitor: Stranger,
+        visitor: NoCredentials,
         body: Json<RefreshRequest>,
-    ) -> Result<Granted<LoginResponse>, Refusal<LoginStatuses>> {
+    ) -> Result<JsonOk<LoginResponse>, ErrorResponse<LoginStatuses>> {
         let shown = Secret::new(body.0.refresh_token);
         let tokens = self.sessions.refresh(&visitor.0, &shown).await?;
-        Ok(Granted(tokens.into()))
+        Ok(JsonOk(tokens.into()))
     }
 
     /// Sign out
@@ -187,12 +190,12 @@ impl SessionApi {
     #[oai(path = "/auth/logout", method = "post", operation_id = "logout")]
     async fn logout(
         &self,
-        visitor: Stranger,
+        visitor: NoCredentials,
         body: Json<RefreshRequest>,
-    ) -> Result<Done, Refusal<LogoutStatuses>> {
+    ) -> Result<NoContent, ErrorResponse<LogoutStatuses>> {
         let shown = Secret::new(body.0.refresh_token);
         self.sessions.logout(&visitor.0, &shown).await?;
-        Ok(Done)
+        Ok(NoContent)
     }
 
     /// Ask who you are
@@ -200,8 +203,11 @@ impl SessionApi {
     /// Tells who the token in the `Authorization` header speaks for, and until when its session, or
     /// the token of an outside issuer, lasts.
     #[oai(path = "/auth/me", method = "get", operation_id = "me")]
-    async fn me(&self, visitor: ByHeader) -> Result<Granted<MeResponse>, Refusal<MeStatuses>> {
-        let myself = self.sessions.describe(&visitor.0).await?;
-        Ok(Granted(myself.into()))
+    async fn me(
+        &self,
+        visitor: HeaderCredentials,
+    ) -> Result<JsonOk<MeResponse>, ErrorResponse<MeStatuses>> {
+        let myself = self.sessions.current_user(&visitor.0).await?;
+        Ok(JsonOk(myself.into()))
     }
 }

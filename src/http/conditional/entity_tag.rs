@@ -4,21 +4,21 @@
 
 /// Says whether a list of entity tags, or `*`, names `etag` by strong comparison, as `If-Match`
 /// wants it (RFC 9110 section 13.1.1).
-pub fn is_strongly_named(listed: &[u8], etag: &str) -> bool {
-    names_tag(listed, etag, is_strongly_same)
+pub fn matches_strongly(listed: &[u8], etag: &str) -> bool {
+    list_matches(listed, etag, strong_eq)
 }
 
 /// Says whether a list of entity tags, or `*`, names `etag` by weak comparison, as `If-None-Match`
 /// wants it (RFC 9110 section 13.1.2).
-pub fn is_weakly_named(listed: &[u8], etag: &str) -> bool {
-    names_tag(listed, etag, is_weakly_same)
+pub fn matches_weakly(listed: &[u8], etag: &str) -> bool {
+    list_matches(listed, etag, weak_eq)
 }
 
 /// Says whether a list of entity tags, or `*`, names `etag`.
 ///
 /// What follows a malformed tag is not looked at: such a list names fewer versions, so that
 /// `If-Match` fails and `If-None-Match` sends the file.
-fn names_tag(listed: &[u8], etag: &str, is_same: fn(&[u8], &[u8]) -> bool) -> bool {
+fn list_matches(listed: &[u8], etag: &str, is_same: fn(&[u8], &[u8]) -> bool) -> bool {
     let mut rest = listed.trim_ascii();
     if rest == b"*" {
         return true;
@@ -27,7 +27,7 @@ fn names_tag(listed: &[u8], etag: &str, is_same: fn(&[u8], &[u8]) -> bool) -> bo
         while let [b',' | b' ' | b'\t', more @ ..] = rest {
             rest = more;
         }
-        let Some((tag, more)) = entity_tag(rest) else {
+        let Some((tag, more)) = split_entity_tag(rest) else {
             return false;
         };
         let more = more.trim_ascii_start();
@@ -42,7 +42,7 @@ fn names_tag(listed: &[u8], etag: &str, is_same: fn(&[u8], &[u8]) -> bool) -> bo
 }
 
 /// Splits an entity tag (RFC 9110 section 8.8.3) off the start of a value.
-pub fn entity_tag(value: &[u8]) -> Option<(&[u8], &[u8])> {
+pub fn split_entity_tag(value: &[u8]) -> Option<(&[u8], &[u8])> {
     let prefix = if value.starts_with(b"W/") { 2 } else { 0 };
     let [b'"', opaque @ ..] = value.get(prefix..)? else {
         return None;
@@ -59,12 +59,12 @@ pub fn entity_tag(value: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Strong comparison (RFC 9110 section 8.8.3.2): both strong, and the same characters.
-pub fn is_strongly_same(one: &[u8], other: &[u8]) -> bool {
+pub fn strong_eq(one: &[u8], other: &[u8]) -> bool {
     one == other && !one.starts_with(b"W/")
 }
 
 /// Weak comparison (RFC 9110 section 8.8.3.2): the same characters, weak or strong.
-fn is_weakly_same(one: &[u8], other: &[u8]) -> bool {
+fn weak_eq(one: &[u8], other: &[u8]) -> bool {
     one.strip_prefix(b"W/").unwrap_or(one) == other.strip_prefix(b"W/").unwrap_or(other)
 }
 
@@ -83,7 +83,7 @@ mod tests {
             "*",
             " * ",
         ] {
-            assert!(is_strongly_named(listed.as_bytes(), ETAG), "{listed}");
+            assert!(matches_strongly(listed.as_bytes(), ETAG), "{listed}");
         }
     }
 
@@ -99,34 +99,34 @@ mod tests {
             "\"x\" \"abc\"",
             "*, \"x\"",
         ] {
-            assert!(!is_strongly_named(listed.as_bytes(), ETAG), "{listed}");
+            assert!(!matches_strongly(listed.as_bytes(), ETAG), "{listed}");
         }
     }
 
     #[test]
     fn a_weak_tag_is_named_weakly_alone() {
-        assert!(!is_strongly_named(b"W/\"abc\"", "W/\"abc\""));
-        assert!(is_weakly_named(b"W/\"abc\"", "W/\"abc\""));
-        assert!(is_weakly_named(b"\"abc\"", "W/\"abc\""));
+        assert!(!matches_strongly(b"W/\"abc\"", "W/\"abc\""));
+        assert!(matches_weakly(b"W/\"abc\"", "W/\"abc\""));
+        assert!(matches_weakly(b"\"abc\"", "W/\"abc\""));
     }
 
     #[test]
     fn the_tag_weak_or_strong_listed_or_starred_names_it_weakly() {
         for listed in [ETAG, "W/\"abc\"", "\"x\", W/\"abc\"", "*"] {
-            assert!(is_weakly_named(listed.as_bytes(), ETAG), "{listed}");
+            assert!(matches_weakly(listed.as_bytes(), ETAG), "{listed}");
         }
     }
 
     #[test]
     fn another_tag_and_what_is_no_tag_do_not_name_it_weakly() {
         for listed in ["\"x\"", "w/\"abc\"", "abc", "", "\"x\" \"abc\"", "\"ABC\""] {
-            assert!(!is_weakly_named(listed.as_bytes(), ETAG), "{listed}");
+            assert!(!matches_weakly(listed.as_bytes(), ETAG), "{listed}");
         }
     }
 
     #[test]
     fn a_comma_inside_a_tag_does_not_end_it() {
-        assert!(is_weakly_named(b"\"x\", \"a,b\"", "\"a,b\""));
-        assert!(!is_weakly_named(b"\"a\", \"b\"", "\"a,b\""));
+        assert!(matches_weakly(b"\"x\", \"a,b\"", "\"a,b\""));
+        assert!(!matches_weakly(b"\"a\", \"b\"", "\"a,b\""));
     }
 }

@@ -12,13 +12,13 @@ use poem_openapi::registry::{MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::{ToJSON, Type};
 use sha2::{Digest, Sha256};
 
-use crate::http::reply::responses::{Granted, text_header};
+use crate::http::reply::responses::{JsonOk, text_header};
 
 /// A 200 with a JSON body, and the `ETag` with which to change it.
-pub struct Versioned<T>(pub T);
+pub struct WithEtag<T>(pub T);
 
 /// A 201 with a JSON body, where it is from now on, and the `ETag` with which to change it.
-pub struct CreatedVersion<T> {
+pub struct CreatedWithEtag<T> {
     /// What was made.
     pub resource: T,
     /// Its path.
@@ -26,15 +26,15 @@ pub struct CreatedVersion<T> {
 }
 
 /// The entity tag of a resource as it is answered.
-pub fn etag_of(resource: &impl ToJSON) -> String {
+pub fn json_etag(resource: &impl ToJSON) -> String {
     let digest = Sha256::digest(resource.to_json_string().as_bytes());
     format!("\"{}\"", hex::encode(digest))
 }
 
-impl<T: Type + ToJSON> IntoResponse for Versioned<T> {
+impl<T: Type + ToJSON> IntoResponse for WithEtag<T> {
     fn into_response(self) -> Response {
-        let etag = HeaderValue::try_from(etag_of(&self.0));
-        let mut response = Granted(self.0).into_response();
+        let etag = HeaderValue::try_from(json_etag(&self.0));
+        let mut response = JsonOk(self.0).into_response();
         if let Ok(etag) = etag {
             response.headers_mut().insert(header::ETAG, etag);
         }
@@ -42,9 +42,9 @@ impl<T: Type + ToJSON> IntoResponse for Versioned<T> {
     }
 }
 
-impl<T: Type + ToJSON> IntoResponse for CreatedVersion<T> {
+impl<T: Type + ToJSON> IntoResponse for CreatedWithEtag<T> {
     fn into_response(self) -> Response {
-        let mut response = Versioned(self.resource).into_response();
+        let mut response = WithEtag(self.resource).into_response();
         response.set_status(StatusCode::CREATED);
         if let Ok(location) = HeaderValue::try_from(self.location) {
             response.headers_mut().insert(header::LOCATION, location);
@@ -53,8 +53,8 @@ impl<T: Type + ToJSON> IntoResponse for CreatedVersion<T> {
     }
 }
 
-fn versioned<T: Type + ToJSON>() -> impl Iterator<Item = MetaResponse> {
-    let granted = Granted::<T>::meta().responses.into_iter();
+fn etag_responses<T: Type + ToJSON>() -> impl Iterator<Item = MetaResponse> {
+    let granted = JsonOk::<T>::meta().responses.into_iter();
     granted.map(|mut response| {
         let etag = text_header("ETag", "Send it as `If-Match` to change just this version.");
         response.headers.push(etag);
@@ -62,10 +62,10 @@ fn versioned<T: Type + ToJSON>() -> impl Iterator<Item = MetaResponse> {
     })
 }
 
-impl<T: Type + ToJSON> ApiResponse for Versioned<T> {
+impl<T: Type + ToJSON> ApiResponse for WithEtag<T> {
     fn meta() -> MetaResponses {
         MetaResponses {
-            responses: versioned::<T>().collect(),
+            responses: etag_responses::<T>().collect(),
         }
     }
 
@@ -74,7 +74,7 @@ impl<T: Type + ToJSON> ApiResponse for Versioned<T> {
     }
 }
 
-impl<T: Type + ToJSON> ApiResponse for CreatedVersion<T> {
+impl<T: Type + ToJSON> ApiResponse for CreatedWithEtag<T> {
     fn meta() -> MetaResponses {
         let created = |mut response: MetaResponse| {
             response.status = Some(201);
@@ -83,7 +83,7 @@ impl<T: Type + ToJSON> ApiResponse for CreatedVersion<T> {
             response
         };
         MetaResponses {
-            responses: versioned::<T>().map(created).collect(),
+            responses: etag_responses::<T>().map(created).collect(),
         }
     }
 

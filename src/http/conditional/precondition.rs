@@ -10,14 +10,14 @@ use poem::http::header::{
 };
 use poem::http::{HeaderMap, HeaderValue, Method};
 
-use super::entity_tag::{entity_tag, is_strongly_named, is_strongly_same, is_weakly_named};
+use super::entity_tag::{matches_strongly, matches_weakly, split_entity_tag, strong_eq};
 
 /// The last second that an HTTP date can tell: the end of the year 9999.
-const LAST_SECOND: u64 = 253_402_300_799;
+const MAX_HTTP_DATE: u64 = 253_402_300_799;
 
 /// What the `If-...` headers of a request decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precondition {
+pub enum PreconditionOutcome {
     /// The request goes on.
     Met,
     /// 304: the client has this version already.
@@ -36,40 +36,40 @@ pub struct Validators<'a> {
 }
 
 /// Writes seconds since 1970 UTC as an HTTP date (RFC 9110 section 5.6.7), kept within 1970 to 9999.
-pub fn http_date(unix_seconds: i64) -> String {
+pub fn format_http_date(unix_seconds: i64) -> String {
     let seconds = u64::try_from(unix_seconds)
         .unwrap_or_default()
-        .min(LAST_SECOND);
+        .min(MAX_HTTP_DATE);
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
 /// Evaluates all preconditions but `If-Range`, in the order of RFC 9110 section 13.2.2.
-pub fn evaluate(method: &Method, headers: &HeaderMap, now: Validators<'_>) -> Precondition {
+pub fn evaluate(method: &Method, headers: &HeaderMap, now: Validators<'_>) -> PreconditionOutcome {
     let is_reading = matches!(*method, Method::GET | Method::HEAD);
-    if let Some(listed) = joined(headers, &IF_MATCH) {
-        if !is_strongly_named(&listed, now.etag) {
-            return Precondition::Failed;
+    if let Some(listed) = joined_header(headers, &IF_MATCH) {
+        if !matches_strongly(&listed, now.etag) {
+            return PreconditionOutcome::Failed;
         }
-    } else if let Some(date) = date_in(headers, &IF_UNMODIFIED_SINCE)
+    } else if let Some(date) = date_header(headers, &IF_UNMODIFIED_SINCE)
         && now.last_modified > date
     {
-        return Precondition::Failed;
+        return PreconditionOutcome::Failed;
     }
-    if let Some(listed) = joined(headers, &IF_NONE_MATCH) {
-        if is_weakly_named(&listed, now.etag) {
+    if let Some(listed) = joined_header(headers, &IF_NONE_MATCH) {
+        if matches_weakly(&listed, now.etag) {
             return if is_reading {
-                Precondition::NotModified
+                PreconditionOutcome::NotModified
             } else {
-                Precondition::Failed
+                PreconditionOutcome::Failed
             };
         }
     } else if is_reading
-        && let Some(date) = date_in(headers, &IF_MODIFIED_SINCE)
+        && let Some(date) = date_header(headers, &IF_MODIFIED_SINCE)
         && now.last_modified <= date
     {
-        return Precondition::NotModified;
+        return PreconditionOutcome::NotModified;
     }
-    Precondition::Met
+    PreconditionOutcome::Met
 }
 
 /// Says whether `If-Range` (RFC 9110 section 13.1.5) lets a `Range` header count.
@@ -77,20 +77,20 @@ pub fn evaluate(method: &Method, headers: &HeaderMap, now: Validators<'_>) -> Pr
 /// An entity tag must be strong and the same; a date must be exactly `Last-Modified`. Without the
 /// header the answer is yes; with one that is malformed or repeated it is no, and the client gets
 /// the whole file, which is never wrong.
-pub fn is_range_wanted(headers: &HeaderMap, now: Validators<'_>) -> bool {
-    let Some(value) = joined(headers, &IF_RANGE) else {
+pub fn if_range_matches(headers: &HeaderMap, now: Validators<'_>) -> bool {
+    let Some(value) = joined_header(headers, &IF_RANGE) else {
         return true;
     };
     let value = value.trim_ascii();
-    match entity_tag(value) {
-        Some((tag, [])) => is_strongly_same(tag, now.etag.as_bytes()),
+    match split_entity_tag(value) {
+        Some((tag, [])) => strong_eq(tag, now.etag.as_bytes()),
         Some(_) => false,
-        None => http_seconds(value) == Some(now.last_modified),
+        None => parse_http_date(value) == Some(now.last_modified),
     }
 }
 
 /// All lines of a header as one value (RFC 9110 section 5.3), or `None` if there is no line.
-pub(crate) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
+pub(crate) fn joined_header(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
     let lines: Vec<&[u8]> = headers
         .get_all(name)
         .iter()
@@ -104,11 +104,11 @@ pub(crate) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> 
 }
 
 /// The date in a header; none if it is absent, repeated or no date, which are to be ignored alike.
-fn date_in(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
-    http_seconds(joined(headers, name)?.trim_ascii())
+fn date_header(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
+    parse_http_date(joined_header(headers, name)?.trim_ascii())
 }
 
-fn http_seconds(value: &[u8]) -> Option<i64> {
+fn parse_http_date(value: &[u8]) -> Option<i64> {
     let time = httpdate::parse_http_date(str::from_utf8(value).ok()?).ok()?;
     let since = time.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_secs()).ok()
@@ -117,7 +117,7 @@ fn http_seconds(value: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Precondition::{Failed, Met, NotModified};
+    use PreconditionOutcome::{Failed, Met, NotModified};
 
     const ETAG: &str = "\"abc\"";
     const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
@@ -136,7 +136,7 @@ mod tests {
         headers
     }
 
-    fn on_get(lines: &[(&'static str, &str)]) -> Precondition {
+    fn on_get(lines: &[(&'static str, &str)]) -> PreconditionOutcome {
         evaluate(&Method::GET, &headers(lines), NOW)
     }
 
@@ -167,7 +167,7 @@ mod tests {
         };
         let asked = headers(&[("if-match", "W/\"abc\"")]);
         assert_eq!(evaluate(&Method::GET, &asked, weak), Failed);
-        assert!(!is_range_wanted(
+        assert!(!if_range_matches(
             &headers(&[("if-range", "W/\"abc\"")]),
             weak
         ));
@@ -298,8 +298,8 @@ mod tests {
 
     #[test]
     fn if_range_wants_the_span_for_the_same_strong_tag_or_the_exact_date() {
-        let is_wanted = |value| is_range_wanted(&headers(&[("if-range", value)]), NOW);
-        assert!(is_range_wanted(&headers(&[]), NOW));
+        let is_wanted = |value| if_range_matches(&headers(&[("if-range", value)]), NOW);
+        assert!(if_range_matches(&headers(&[]), NOW));
         for value in [ETAG, " \"abc\" ", DATE] {
             assert!(is_wanted(value), "{value}");
         }
@@ -315,7 +315,7 @@ mod tests {
         ] {
             assert!(!is_wanted(value), "{value}");
         }
-        assert!(!is_range_wanted(
+        assert!(!if_range_matches(
             &headers(&[("if-range", ETAG), ("if-range", ETAG)]),
             NOW
         ));
@@ -323,8 +323,8 @@ mod tests {
 
     #[test]
     fn http_dates_are_written_within_their_years() {
-        assert_eq!(http_date(1_700_000_000), DATE);
-        assert_eq!(http_date(-1), "Thu, 01 Jan 1970 00:00:00 GMT");
-        assert_eq!(http_date(i64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(format_http_date(1_700_000_000), DATE);
+        assert_eq!(format_http_date(-1), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(format_http_date(i64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 }

@@ -7,22 +7,22 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 /// The most ranges that are looked at in one header; a header with more is ignored.
-pub const MOST_RANGES: usize = 64;
+pub const MAX_RANGES: usize = 64;
 
 /// What a `Range` header asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum RequestedRange {
     /// These bytes (end excluded), never empty and always inside the file.
     Span(Range<u64>),
     /// The end of an empty file, which is all of it, or several ranges of which one has a byte.
     Whole,
     /// No byte that exists.
-    Nothing,
+    Unsatisfiable,
 }
 
 /// Reads a `Range` header; none if it is to be ignored: it is malformed, of another unit than bytes
-/// or longer than [`MOST_RANGES`].
-pub fn read(value: &str, size: u64) -> Option<Asked> {
+/// or longer than [`MAX_RANGES`].
+pub fn parse(value: &str, size: u64) -> Option<RequestedRange> {
     let (unit, set) = value.trim_ascii().split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
@@ -31,7 +31,7 @@ pub fn read(value: &str, size: u64) -> Option<Asked> {
     let mut is_any_satisfiable = false;
     let mut count = 0;
     for (position, element) in set.split(',').enumerate() {
-        if position >= MOST_RANGES {
+        if position >= MAX_RANGES {
             return None;
         }
         // Empty elements of a list are skipped: RFC 9110 section 5.6.1.2.
@@ -39,51 +39,51 @@ pub fn read(value: &str, size: u64) -> Option<Asked> {
         if element.is_empty() {
             continue;
         }
-        let asked = range(element, size)?;
-        is_any_satisfiable |= asked != Asked::Nothing;
+        let asked = parse_range(element, size)?;
+        is_any_satisfiable |= asked != RequestedRange::Unsatisfiable;
         one = Some(asked);
         count += 1;
     }
     match count {
         0 => None,
         1 => one,
-        _ if is_any_satisfiable => Some(Asked::Whole),
-        _ => Some(Asked::Nothing),
+        _ if is_any_satisfiable => Some(RequestedRange::Whole),
+        _ => Some(RequestedRange::Unsatisfiable),
     }
 }
 
 /// Reads `first-last`, `first-` or `-suffix`; none if it is malformed.
-fn range(element: &str, size: u64) -> Option<Asked> {
+fn parse_range(element: &str, size: u64) -> Option<RequestedRange> {
     let (first, last) = element.split_once('-')?;
     let is_number = |text: &str| text.bytes().all(|c| c.is_ascii_digit());
     if !is_number(first) || !is_number(last) || (first.is_empty() && last.is_empty()) {
         return None;
     }
     if first.is_empty() {
-        return Some(match saturating_number(last).min(size) {
+        return Some(match parse_saturating(last).min(size) {
             // There is no span of an empty file to send, but its end is all of it.
-            0 if size == 0 && saturating_number(last) > 0 => Asked::Whole,
-            0 => Asked::Nothing,
-            length => Asked::Span(size - length..size),
+            0 if size == 0 && parse_saturating(last) > 0 => RequestedRange::Whole,
+            0 => RequestedRange::Unsatisfiable,
+            length => RequestedRange::Span(size - length..size),
         });
     }
     if !last.is_empty() && compare_numbers(last, first) == Ordering::Less {
         return None;
     }
-    let start = saturating_number(first);
+    let start = parse_saturating(first);
     if start >= size {
-        return Some(Asked::Nothing);
+        return Some(RequestedRange::Unsatisfiable);
     }
     let end = if last.is_empty() {
         size
     } else {
-        saturating_number(last).saturating_add(1).min(size)
+        parse_saturating(last).saturating_add(1).min(size)
     };
-    Some(Asked::Span(start..end))
+    Some(RequestedRange::Span(start..end))
 }
 
 /// The number that digits write; a number too large for any file is the largest there is.
-fn saturating_number(digits: &str) -> u64 {
+fn parse_saturating(digits: &str) -> u64 {
     digits.parse().unwrap_or(u64::MAX)
 }
 
@@ -98,7 +98,7 @@ fn compare_numbers(one: &str, other: &str) -> Ordering {
 mod tests {
     use proptest::prelude::*;
 
-    use super::Asked::{Nothing, Span, Whole};
+    use super::RequestedRange::{Span, Unsatisfiable, Whole};
     use super::*;
 
     #[test]
@@ -114,7 +114,7 @@ mod tests {
             ("bytes=-100", 0..100),
             ("bytes=007-0008", 7..9),
         ] {
-            assert_eq!(read(range, 100), Some(Span(span)), "{range}");
+            assert_eq!(parse(range, 100), Some(Span(span)), "{range}");
         }
     }
 
@@ -127,7 +127,7 @@ mod tests {
             ("bytes=-101", 0..100),
             ("bytes=-99999999999999999999999999", 0..100),
         ] {
-            assert_eq!(read(range, 100), Some(Span(span)), "{range}");
+            assert_eq!(parse(range, 100), Some(Span(span)), "{range}");
         }
     }
 
@@ -142,24 +142,24 @@ mod tests {
             "bytes=-0",
             "bytes=-000",
         ] {
-            assert_eq!(read(range, 100), Some(Nothing), "{range}");
+            assert_eq!(parse(range, 100), Some(Unsatisfiable), "{range}");
         }
     }
 
     #[test]
     fn of_an_empty_file_every_range_asks_for_nothing_but_its_end_is_all_of_it() {
-        assert_eq!(read("bytes=0-", 0), Some(Nothing));
-        assert_eq!(read("bytes=0-0", 0), Some(Nothing));
-        assert_eq!(read("bytes=-0", 0), Some(Nothing));
-        assert_eq!(read("bytes=-5", 0), Some(Whole));
+        assert_eq!(parse("bytes=0-", 0), Some(Unsatisfiable));
+        assert_eq!(parse("bytes=0-0", 0), Some(Unsatisfiable));
+        assert_eq!(parse("bytes=-0", 0), Some(Unsatisfiable));
+        assert_eq!(parse("bytes=-5", 0), Some(Whole));
     }
 
     #[test]
     fn the_unit_is_read_in_either_case_and_another_unit_is_ignored() {
-        assert_eq!(read("BYTES=0-0", 100), Some(Span(0..1)));
-        assert_eq!(read("Bytes=0-0", 100), Some(Span(0..1)));
+        assert_eq!(parse("BYTES=0-0", 100), Some(Span(0..1)));
+        assert_eq!(parse("Bytes=0-0", 100), Some(Span(0..1)));
         for range in ["items=0-0", "byte=0-0", "=0-0", "none", "bytes"] {
-            assert_eq!(read(range, 100), None, "{range}");
+            assert_eq!(parse(range, 100), None, "{range}");
         }
     }
 
@@ -186,7 +186,7 @@ mod tests {
             "bytes=0-1, 9-8",
             "bytes:0-1",
         ] {
-            assert_eq!(read(range, 100), None, "{range}");
+            assert_eq!(parse(range, 100), None, "{range}");
         }
     }
 
@@ -198,28 +198,28 @@ mod tests {
             "bytes= 10-19 \t",
             " bytes=10-19",
         ] {
-            assert_eq!(read(range, 100), Some(Span(10..20)), "{range}");
+            assert_eq!(parse(range, 100), Some(Span(10..20)), "{range}");
         }
     }
 
     #[test]
     fn several_ranges_ask_for_the_whole_file() {
-        assert_eq!(read("bytes=0-9,20-29", 100), Some(Whole));
-        assert_eq!(read("bytes=0-9, 200-", 100), Some(Whole));
+        assert_eq!(parse("bytes=0-9,20-29", 100), Some(Whole));
+        assert_eq!(parse("bytes=0-9, 200-", 100), Some(Whole));
     }
 
     #[test]
     fn several_ranges_of_which_none_has_a_byte_ask_for_nothing() {
-        assert_eq!(read("bytes=100-, 200-300, -0", 100), Some(Nothing));
+        assert_eq!(parse("bytes=100-, 200-300, -0", 100), Some(Unsatisfiable));
     }
 
     #[test]
     fn more_ranges_than_are_looked_at_are_ignored() {
         let ranges = |count| format!("bytes={}", vec!["100-"; count].join(","));
-        assert_eq!(read(&ranges(MOST_RANGES), 100), Some(Nothing));
-        assert_eq!(read(&ranges(MOST_RANGES + 1), 100), None);
+        assert_eq!(parse(&ranges(MAX_RANGES), 100), Some(Unsatisfiable));
+        assert_eq!(parse(&ranges(MAX_RANGES + 1), 100), None);
         assert_eq!(
-            read(&format!("bytes=0-0{}", ",".repeat(MOST_RANGES)), 100),
+            parse(&format!("bytes=0-0{}", ",".repeat(MAX_RANGES)), 100),
             None
         );
     }
@@ -228,7 +228,7 @@ mod tests {
         #[test]
         fn a_range_inside_the_file_asks_for_exactly_itself(size in 1u64.., a: u64, b: u64) {
             let (first, last) = ((a % size).min(b % size), (a % size).max(b % size));
-            prop_assert_eq!(read(&format!("bytes={first}-{last}"), size), Some(Span(first..last + 1)));
+            prop_assert_eq!(parse(&format!("bytes={first}-{last}"), size), Some(Span(first..last + 1)));
         }
 
         #[test]

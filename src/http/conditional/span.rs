@@ -9,13 +9,13 @@ use poem::http::header::RANGE;
 use poem::http::{HeaderMap, Method};
 
 use super::precondition;
-use super::precondition::{Precondition, Validators};
+use super::precondition::{PreconditionOutcome, Validators};
 use super::range_header;
-use super::range_header::Asked;
+use super::range_header::RequestedRange;
 
 /// How a request for a file is to be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selection {
+pub enum SelectedRange {
     /// 200 with the whole file; for HEAD the same headers and no body.
     Whole,
     /// 206 with these bytes (end excluded), never empty and always inside the file.
@@ -32,32 +32,32 @@ pub enum Selection {
 ///
 /// `etag` is written as in the `ETag` header, quotes included; `last_modified` is in seconds since
 /// 1970 UTC and `size` in bytes. `Range` counts for GET alone. A `Range` that
-/// [`range_header::read`] ignores counts as none, and several ranges are answered with the whole
+/// [`range_header::parse`] ignores counts as none, and several ranges are answered with the whole
 /// file, as RFC 9110 section 14.2 allows.
-pub fn select(
+pub fn select_range(
     method: &Method,
     headers: &HeaderMap,
     etag: &str,
     last_modified: i64,
     size: u64,
-) -> Selection {
+) -> SelectedRange {
     let now = Validators {
         etag,
         last_modified,
     };
     match precondition::evaluate(method, headers, now) {
-        Precondition::NotModified => return Selection::NotModified,
-        Precondition::Failed => return Selection::PreconditionFailed,
-        Precondition::Met => {}
+        PreconditionOutcome::NotModified => return SelectedRange::NotModified,
+        PreconditionOutcome::Failed => return SelectedRange::PreconditionFailed,
+        PreconditionOutcome::Met => {}
     }
-    if *method != Method::GET || !precondition::is_range_wanted(headers, now) {
-        return Selection::Whole;
+    if *method != Method::GET || !precondition::if_range_matches(headers, now) {
+        return SelectedRange::Whole;
     }
-    let range = precondition::joined(headers, &RANGE);
-    match range.and_then(|value| range_header::read(str::from_utf8(&value).ok()?, size)) {
-        Some(Asked::Span(span)) => Selection::Span(span),
-        Some(Asked::Nothing) => Selection::Unsatisfiable,
-        Some(Asked::Whole) | None => Selection::Whole,
+    let range = precondition::joined_header(headers, &RANGE);
+    match range.and_then(|value| range_header::parse(str::from_utf8(&value).ok()?, size)) {
+        Some(RequestedRange::Span(span)) => SelectedRange::Span(span),
+        Some(RequestedRange::Unsatisfiable) => SelectedRange::Unsatisfiable,
+        Some(RequestedRange::Whole) | None => SelectedRange::Whole,
     }
 }
 
@@ -79,19 +79,19 @@ mod tests {
     };
     use proptest::prelude::*;
 
-    use super::Selection::{NotModified, PreconditionFailed, Span, Unsatisfiable, Whole};
+    use super::SelectedRange::{NotModified, PreconditionFailed, Span, Unsatisfiable, Whole};
     use super::*;
 
     const ETAG: &str = "\"abc\"";
     const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
     const MODIFIED: i64 = 1_700_000_000;
 
-    fn selected(method: &Method, lines: &[(&'static str, &str)], size: u64) -> Selection {
+    fn selected(method: &Method, lines: &[(&'static str, &str)], size: u64) -> SelectedRange {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().unwrap());
         }
-        select(method, &headers, ETAG, MODIFIED, size)
+        select_range(method, &headers, ETAG, MODIFIED, size)
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn content_range_tells_the_last_byte_not_the_end() {
+    fn content_range_names_the_last_byte_not_the_end() {
         assert_eq!(content_range(&(10..20), 100), "bytes 10-19/100");
         assert_eq!(unsatisfied_range(100), "bytes */100");
     }
@@ -205,7 +205,7 @@ mod tests {
                 headers
             };
             let method = if is_head { Method::HEAD } else { Method::GET };
-            if let Span(span) = select(&method, &headers, ETAG, modified, size) {
+            if let Span(span) = select_range(&method, &headers, ETAG, modified, size) {
                 prop_assert!(!is_head);
                 prop_assert!(span.start < span.end);
                 prop_assert!(span.end <= size);

@@ -11,28 +11,28 @@ use poem_openapi::registry::{MetaOAuthFlow, MetaOAuthFlows, MetaSecurityScheme, 
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::domain::secret::Secret;
-use crate::http::server::request_middleware::Arrival;
-use crate::service::identity::request_context::{Credential, Visitor};
+use crate::http::server::request_middleware::RequestInfo;
+use crate::service::identity::request_context::{Credential, RequestContext};
 
 /// The header that takes an API key.
 const API_KEY_HEADER: &str = "x-api-key";
 /// The query parameter that takes a download token.
 const TOKEN_PARAMETER: &str = "token";
 
-const MORE_THAN_ONE: &str = "the request has more than one credential: send exactly one";
+const MULTIPLE_CREDENTIALS: &str = "the request has more than one credential: send exactly one";
 
 /// A visitor by what its headers show; a `?token=` is not looked at.
-pub struct ByHeader(pub Visitor);
+pub struct HeaderCredentials(pub RequestContext);
 
 /// A visitor by what its headers or its `?token=` show.
-pub struct ByHeaderOrToken(pub Visitor);
+pub struct HeaderOrQueryCredentials(pub RequestContext);
 
 /// A visitor who is about to say who it is; its headers are not looked at.
-pub struct Stranger(pub Visitor);
+pub struct NoCredentials(pub RequestContext);
 
-fn visitor(request: &Request, credential: Credential) -> Visitor {
-    let arrival = Arrival::of(request);
-    Visitor {
+fn request_context(request: &Request, credential: Credential) -> RequestContext {
+    let arrival = RequestInfo::from_request(request);
+    RequestContext {
         credential,
         address: arrival.address,
         request_id: arrival.request_id,
@@ -40,39 +40,43 @@ fn visitor(request: &Request, credential: Credential) -> Visitor {
 }
 
 /// The credential in the headers.
-fn read_headers(headers: &HeaderMap) -> Credential {
+fn credential_from_headers(headers: &HeaderMap) -> Credential {
     let mut found = headers
         .get_all(header::AUTHORIZATION)
         .iter()
-        .map(|value| value.to_str().map_or(UNREADABLE, read_authorization))
+        .map(|value| {
+            value
+                .to_str()
+                .map_or(MALFORMED_AUTHORIZATION, parse_authorization)
+        })
         .chain(
             headers
                 .get_all(API_KEY_HEADER)
                 .iter()
-                .map(|value| value.to_str().map_or(UNREADABLE_KEY, read_api_key)),
+                .map(|value| value.to_str().map_or(MALFORMED_API_KEY, parse_api_key)),
         );
     match (found.next(), found.next()) {
         (None, _) => Credential::None,
         (Some(credential), None) => credential,
         (Some(_), Some(_)) => Credential::Malformed {
-            detail: MORE_THAN_ONE,
+            detail: MULTIPLE_CREDENTIALS,
         },
     }
 }
 
-const UNREADABLE: Credential = Credential::Malformed {
+const MALFORMED_AUTHORIZATION: Credential = Credential::Malformed {
     detail: "the Authorization header cannot be read: send Authorization: Bearer <session token>",
 };
-const UNREADABLE_KEY: Credential = Credential::Malformed {
+const MALFORMED_API_KEY: Credential = Credential::Malformed {
     detail: "the X-Api-Key header cannot be read",
 };
 
 /// `Bearer` and a b64token (RFC 6750 section 2.1); the scheme in any case (RFC 9110 section 11.1).
-fn read_authorization(value: &str) -> Credential {
+fn parse_authorization(value: &str) -> Credential {
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     let token = token.trim_matches(' ');
     if scheme.is_empty() {
-        return UNREADABLE;
+        return MALFORMED_AUTHORIZATION;
     }
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Credential::Unsupported;
@@ -80,15 +84,15 @@ fn read_authorization(value: &str) -> Credential {
     if is_b64token(token) {
         Credential::Bearer(Secret::new(token.to_owned()))
     } else {
-        UNREADABLE
+        MALFORMED_AUTHORIZATION
     }
 }
 
-fn read_api_key(value: &str) -> Credential {
+fn parse_api_key(value: &str) -> Credential {
     if is_b64token(value) {
         Credential::ApiKey(Secret::new(value.to_owned()))
     } else {
-        UNREADABLE_KEY
+        MALFORMED_API_KEY
     }
 }
 
@@ -101,7 +105,7 @@ fn is_b64token(text: &str) -> bool {
 }
 
 /// The credential in the headers or the query, whichever is there.
-fn read_headers_and_query(request: &Request) -> Credential {
+fn credential_from_headers_or_query(request: &Request) -> Credential {
     let parameters: Vec<(String, String)> = match request.params() {
         Ok(parameters) => parameters,
         Err(_) => {
@@ -114,7 +118,7 @@ fn read_headers_and_query(request: &Request) -> Credential {
         .into_iter()
         .filter_map(|(name, value)| (name == TOKEN_PARAMETER).then_some(value));
     match (
-        read_headers(request.headers()),
+        credential_from_headers(request.headers()),
         tokens.next(),
         tokens.next(),
     ) {
@@ -126,7 +130,7 @@ fn read_headers_and_query(request: &Request) -> Credential {
             detail: "the token parameter cannot be read",
         },
         (_, Some(_), _) => Credential::Malformed {
-            detail: MORE_THAN_ONE,
+            detail: MULTIPLE_CREDENTIALS,
         },
     }
 }
@@ -212,19 +216,19 @@ macro_rules! optional_credentials {
             ) -> poem::Result<Self> {
                 let credential = $read(request);
                 drain(body).await;
-                Ok(Self(visitor(request, credential)))
+                Ok(Self(request_context(request, credential)))
             }
         }
     };
 }
-optional_credentials!(ByHeader, |request: &Request| read_headers(
-    request.headers()
-));
-optional_credentials!(ByHeaderOrToken, read_headers_and_query);
+optional_credentials!(HeaderCredentials, |request: &Request| {
+    credential_from_headers(request.headers())
+});
+optional_credentials!(HeaderOrQueryCredentials, credential_from_headers_or_query);
 
-impl<'a> poem::FromRequest<'a> for Stranger {
+impl<'a> poem::FromRequest<'a> for NoCredentials {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
-        Ok(Self(visitor(request, Credential::None)))
+        Ok(Self(request_context(request, Credential::None)))
     }
 }
 
@@ -252,7 +256,7 @@ mod tests {
                 .headers_mut()
                 .append(*name, HeaderValue::from_bytes(value).unwrap());
         }
-        kind_of(&read_headers_and_query(&request))
+        kind_of(&credential_from_headers_or_query(&request))
     }
 
     #[test]

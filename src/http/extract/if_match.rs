@@ -9,9 +9,9 @@ use poem_openapi::registry::{MetaParamIn, MetaSchemaRef};
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::http::conditional::entity_tag::is_strongly_named;
-use crate::http::conditional::etag_response::etag_of;
-use crate::http::conditional::precondition::joined;
+use crate::http::conditional::entity_tag::matches_strongly;
+use crate::http::conditional::etag_response::json_etag;
+use crate::http::conditional::precondition::joined_header;
 
 /// The versions that a request names (RFC 9110 section 13.1.1): all lines of the header as one list,
 /// or none if there is no line.
@@ -19,9 +19,9 @@ pub struct IfMatch(Option<Vec<u8>>);
 
 impl IfMatch {
     /// Says whether a resource that is answered so may be changed; without the header it may.
-    pub fn wants(&self, resource: &impl ToJSON) -> bool {
+    pub fn matches(&self, resource: &impl ToJSON) -> bool {
         let listed = self.0.as_deref();
-        listed.is_none_or(|listed| is_strongly_named(listed, &etag_of(resource)))
+        listed.is_none_or(|listed| matches_strongly(listed, &json_etag(resource)))
     }
 }
 
@@ -44,7 +44,7 @@ impl<'a> ApiExtractor<'a> for IfMatch {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
-        Ok(Self(joined(request.headers(), &IF_MATCH)))
+        Ok(Self(joined_header(request.headers(), &IF_MATCH)))
     }
 }
 
@@ -59,14 +59,14 @@ mod tests {
     #[test]
     fn a_change_is_wanted_of_the_version_it_names_and_of_no_other() {
         let seen = "a resource".to_owned();
-        let etag = etag_of(&seen);
-        assert!(IfMatch(None).wants(&seen));
-        assert!(asked(b"*").wants(&seen));
-        assert!(asked(etag.as_bytes()).wants(&seen));
-        assert!(asked(format!("\"other\", {etag}").as_bytes()).wants(&seen));
-        assert!(!asked(format!("W/{etag}").as_bytes()).wants(&seen));
-        assert!(!asked(etag.as_bytes()).wants(&"another".to_owned()));
-        assert!(!asked(b"").wants(&seen));
-        assert!(!asked(b"\"\xe9\"").wants(&seen));
+        let etag = json_etag(&seen);
+        assert!(IfMatch(None).matches(&seen));
+        assert!(asked(b"*").matches(&seen));
+        assert!(asked(etag.as_bytes()).matches(&seen));
+        assert!(asked(format!("\"other\", {etag}").as_bytes()).matches(&seen));
+        assert!(!asked(format!("W/{etag}").as_bytes()).matches(&seen));
+        assert!(!asked(etag.as_bytes()).matches(&"another".to_owned()));
+        assert!(!asked(b"").matches(&seen));
+        assert!(!asked(b"\"\xe9\"").matches(&seen));
     }
 }

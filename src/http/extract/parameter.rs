@@ -14,9 +14,9 @@ use poem_openapi::types::{
 use serde_json::Value;
 
 use crate::domain::action::Action;
-use crate::domain::audit::{Event, Outcome};
+use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, SessionId, UserId};
-use crate::domain::name::{LONGEST_NAME, NameError, RoleName, Username};
+use crate::domain::name::{MAX_NAME_LENGTH, NameError, RoleName, Username};
 use crate::service::error::ServiceError;
 
 /// Teaches poem-openapi a type that is written as one text.
@@ -70,25 +70,29 @@ macro_rules! written_as_text {
     };
 }
 
-written_as_text!(DatasetId, "string_uuid", uuid());
-written_as_text!(ApiKeyId, "string_uuid", uuid());
-written_as_text!(UserId, "string_uuid", uuid());
-written_as_text!(SessionId, "string_uuid", uuid());
-written_as_text!(Username, "string_name", name());
-written_as_text!(RoleName, "string_name", name());
-written_as_text!(NameText, "string_name", name());
-written_as_text!(Action, "string_action", one_of(Action::ALL));
-written_as_text!(RecordId, "string_uuid", uuid());
-written_as_text!(Event, "string_event", one_of(Event::ALL));
-written_as_text!(Outcome, "string_outcome", one_of(Outcome::ALL));
+written_as_text!(DatasetId, "string_uuid", uuid_schema());
+written_as_text!(ApiKeyId, "string_uuid", uuid_schema());
+written_as_text!(UserId, "string_uuid", uuid_schema());
+written_as_text!(SessionId, "string_uuid", uuid_schema());
+written_as_text!(Username, "string_name", name_schema());
+written_as_text!(RoleName, "string_name", name_schema());
+written_as_text!(RawName, "string_name", name_schema());
+written_as_text!(Action, "string_action", enum_schema(Action::ALL));
+written_as_text!(RecordId, "string_uuid", uuid_schema());
+written_as_text!(AuditEvent, "string_event", enum_schema(AuditEvent::ALL));
+written_as_text!(
+    AuditOutcome,
+    "string_outcome",
+    enum_schema(AuditOutcome::ALL)
+);
 
 /// A name in a body, as it was sent: whoever takes it in says which field is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameText(pub String);
+pub struct RawName(pub String);
 
-impl NameText {
+impl RawName {
     /// The name of a role or a user, or which field is none.
-    pub fn read<N: FromStr<Err = NameError>>(
+    pub fn parse_field<N: FromStr<Err = NameError>>(
         &self,
         field: &'static str,
     ) -> Result<N, ServiceError> {
@@ -100,7 +104,7 @@ impl NameText {
     }
 }
 
-impl FromStr for NameText {
+impl FromStr for RawName {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -108,27 +112,27 @@ impl FromStr for NameText {
     }
 }
 
-impl fmt::Display for NameText {
+impl fmt::Display for RawName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-fn name() -> MetaSchema {
+fn name_schema() -> MetaSchema {
     MetaSchema {
         pattern: Some("^[a-z0-9][a-z0-9._@-]*$".to_owned()),
         min_length: Some(1),
-        max_length: Some(LONGEST_NAME),
+        max_length: Some(MAX_NAME_LENGTH),
         ..MetaSchema::new("string")
     }
 }
 
-fn uuid() -> MetaSchema {
+fn uuid_schema() -> MetaSchema {
     MetaSchema::new_with_format("string", "uuid")
 }
 
 /// One of the words of a closed set.
-pub(crate) fn one_of<W: ToString>(words: &[W]) -> MetaSchema {
+pub(crate) fn enum_schema<W: ToString>(words: &[W]) -> MetaSchema {
     MetaSchema {
         enum_items: words.iter().map(|word| word.to_string().into()).collect(),
         ..MetaSchema::new("string")

@@ -2,15 +2,15 @@
 //!
 //! This module refuses to know any single operation.
 
-use super::responses::Statuses;
+use super::responses::ErrorStatuses;
 
 const DENIED: (u16, &str) = (403, "The policies do not permit you to do this.");
-const NOT_THERE: (u16, &str) = (404, "It is not there, or you may not know that it is.");
-const AT_ODDS: (u16, &str) = (
+const NOT_FOUND: (u16, &str) = (404, "It is not there, or you may not know that it is.");
+const CONFLICT: (u16, &str) = (
     409,
     "It is at odds with what there is; `field` names what is.",
 );
-const UNREADABLE: (u16, &str) = (
+const INVALID: (u16, &str) = (
     422,
     "A parameter or the body cannot be read, or a field has a value that cannot be; `field` names it.",
 );
@@ -18,55 +18,55 @@ const UNREADABLE: (u16, &str) = (
 /// Of a list.
 pub struct ListStatuses;
 
-impl Statuses for ListStatuses {
+impl ErrorStatuses for ListStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED];
 }
 
 /// Of looking at one thing, or of ending it, whatever it has become.
-pub struct OneStatuses;
+pub struct ReadStatuses;
 
-impl Statuses for OneStatuses {
+impl ErrorStatuses for ReadStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_THERE];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND];
 }
 
 /// Of making something.
 pub struct CreateStatuses;
 
-impl Statuses for CreateStatuses {
+impl ErrorStatuses for CreateStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 409, 415, 422, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, AT_ODDS, UNREADABLE];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, CONFLICT, INVALID];
 }
 
 /// Of changing one version of something.
-pub struct ChangeStatuses;
+pub struct UpdateStatuses;
 
-impl Statuses for ChangeStatuses {
+impl ErrorStatuses for UpdateStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 412, 415, 422, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_THERE, AT_ODDS, UNREADABLE];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, CONFLICT, INVALID];
 }
 
 /// Of changing something that has no versions.
-pub struct SetStatuses;
+pub struct UpdateUnversionedStatuses;
 
-impl Statuses for SetStatuses {
+impl ErrorStatuses for UpdateUnversionedStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 415, 422, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_THERE, AT_ODDS, UNREADABLE];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, CONFLICT, INVALID];
 }
 
 /// Of removing one version of something.
-pub struct RemoveStatuses;
+pub struct DeleteStatuses;
 
-impl Statuses for RemoveStatuses {
+impl ErrorStatuses for DeleteStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 412, 422, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_THERE, AT_ODDS];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, CONFLICT];
 }
 
 /// Of bringing a file.
 pub struct UploadStatuses;
 
-impl Statuses for UploadStatuses {
+impl ErrorStatuses for UploadStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 408, 412, 413, 415, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
         (
@@ -74,7 +74,7 @@ impl Statuses for UploadStatuses {
             "The credentials cannot be read, there is more than one, or the body broke off.",
         ),
         DENIED,
-        NOT_THERE,
+        NOT_FOUND,
         (413, "The file is larger than this server takes."),
         (422, "A parameter cannot be read, or the file is no TIFF."),
     ];

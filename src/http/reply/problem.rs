@@ -20,7 +20,7 @@ use crate::service::error::ServiceError;
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// When to come back after something that is away, in seconds.
-const COME_BACK_AFTER: u64 = 2;
+const UNAVAILABLE_RETRY_AFTER: u64 = 2;
 
 /// What went wrong, in the form of RFC 9457.
 #[derive(Debug, Clone, Object, serde::Serialize)]
@@ -87,11 +87,11 @@ impl Problem {
     /// Something is away for now.
     #[must_use]
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(COME_BACK_AFTER)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_retry_after(UNAVAILABLE_RETRY_AFTER)
     }
 
     /// The challenge of RFC 6750 section 3.
-    fn challenge(self, challenge: &'static str) -> Self {
+    fn with_challenge(self, challenge: &'static str) -> Self {
         Self {
             header: Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge))),
             ..self
@@ -99,14 +99,14 @@ impl Problem {
     }
 
     /// Names the field that the problem is about.
-    fn about(self, field: &'static str) -> Self {
+    fn with_field(self, field: &'static str) -> Self {
         Self {
             field: Some(field),
             ..self
         }
     }
 
-    fn retry_after(self, seconds: u64) -> Self {
+    fn with_retry_after(self, seconds: u64) -> Self {
         Self {
             header: Some((RETRY_AFTER, HeaderValue::from(seconds))),
             ..self
@@ -115,7 +115,7 @@ impl Problem {
 
     /// The problem that a status alone tells, for errors that come from below our own code.
     #[must_use]
-    pub fn of_status(status: StatusCode) -> Self {
+    pub fn from_status(status: StatusCode) -> Self {
         let detail = match status {
             StatusCode::NOT_FOUND => "there is nothing at this path; /docs shows what there is",
             StatusCode::METHOD_NOT_ALLOWED => "this path does not take this method; see Allow",
@@ -129,8 +129,8 @@ impl Problem {
     }
 
     /// The problem of a body that did not arrive whole.
-    fn of_broken_body(error: &std::io::Error) -> Self {
-        Self::of_status(match error.kind() {
+    fn from_body_error(error: &std::io::Error) -> Self {
+        Self::from_status(match error.kind() {
             ErrorKind::TimedOut => StatusCode::REQUEST_TIMEOUT,
             ErrorKind::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
@@ -139,7 +139,7 @@ impl Problem {
 
     /// The problem that an error of the router or of an extractor is.
     #[must_use]
-    pub fn of_poem_error(error: poem::Error) -> Response {
+    pub fn response_for_error(error: poem::Error) -> Response {
         if let Some(error) = error.downcast_ref::<ParsePathError>() {
             // poem-openapi puts its own name of the type before what the type itself says.
             let detail = error
@@ -161,7 +161,7 @@ impl Problem {
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
         }
         if let Some(ReadBodyError::Io(error)) = error.downcast_ref() {
-            return Self::of_broken_body(error).into_response();
+            return Self::from_body_error(error).into_response();
         }
         if let Some(error) = error.downcast_ref::<ContentTypeError>() {
             return Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string())
@@ -176,29 +176,31 @@ impl From<ServiceError> for Problem {
         let detail = error.to_string();
         match error {
             ServiceError::CredentialMalformed { .. } => Self::new(StatusCode::BAD_REQUEST, detail),
-            ServiceError::CredentialRefused { .. } => Self::new(StatusCode::UNAUTHORIZED, detail)
-                .challenge(r#"Bearer realm="cedargate", error="invalid_token""#),
-            ServiceError::LoginRefused | ServiceError::CredentialMissing { .. } => {
-                Self::new(StatusCode::UNAUTHORIZED, detail).challenge(r#"Bearer realm="cedargate""#)
+            ServiceError::CredentialRejected { .. } => Self::new(StatusCode::UNAUTHORIZED, detail)
+                .with_challenge(r#"Bearer realm="cedargate", error="invalid_token""#),
+            ServiceError::LoginFailed | ServiceError::CredentialMissing { .. } => {
+                Self::new(StatusCode::UNAUTHORIZED, detail)
+                    .with_challenge(r#"Bearer realm="cedargate""#)
             }
             ServiceError::LimitExceeded {
                 retry_after_seconds,
-            } => Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after_seconds),
+            } => Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+                .with_retry_after(retry_after_seconds),
             ServiceError::DatasetNotFound
             | ServiceError::FileNotFound { .. }
             | ServiceError::NotFound { .. }
             | ServiceError::ApiKeyNotFound => Self::new(StatusCode::NOT_FOUND, detail),
             ServiceError::ReadDenied
-            | ServiceError::KeyLimited
+            | ServiceError::KeyScopeRestricted
             | ServiceError::AdministrationDenied { .. } => Self::new(StatusCode::FORBIDDEN, detail),
             ServiceError::Conflict { field, .. } => {
-                Self::new(StatusCode::CONFLICT, detail).about(field)
+                Self::new(StatusCode::CONFLICT, detail).with_field(field)
             }
             ServiceError::Invalid { field, .. } => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).about(field)
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_field(field)
             }
-            ServiceError::NotArrived { source } => Self::of_broken_body(&source),
-            ServiceError::Overtaken => Self::new(StatusCode::PRECONDITION_FAILED, detail),
+            ServiceError::UploadIncomplete { source } => Self::from_body_error(&source),
+            ServiceError::PreconditionFailed => Self::new(StatusCode::PRECONDITION_FAILED, detail),
             ServiceError::TooManyApiKeys => Self::new(StatusCode::CONFLICT, detail),
             ServiceError::ApiKeyInvalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             ServiceError::Unavailable { what, source } => {

@@ -18,9 +18,9 @@ use crate::service::error::ServiceError;
 use super::problem::{FieldProblemDetail, PROBLEM_JSON, Problem, ProblemDetail};
 
 /// A 200 with a JSON body that no cache may keep.
-pub struct Granted<T>(pub T);
+pub struct JsonOk<T>(pub T);
 
-impl<T: Type + ToJSON> IntoResponse for Granted<T> {
+impl<T: Type + ToJSON> IntoResponse for JsonOk<T> {
     fn into_response(self) -> Response {
         Response::builder()
             .content_type("application/json")
@@ -29,7 +29,7 @@ impl<T: Type + ToJSON> IntoResponse for Granted<T> {
     }
 }
 
-impl<T: Type + ToJSON> ApiResponse for Granted<T> {
+impl<T: Type + ToJSON> ApiResponse for JsonOk<T> {
     fn meta() -> MetaResponses {
         let content = vec![MetaMediaType {
             content_type: "application/json",
@@ -37,7 +37,7 @@ impl<T: Type + ToJSON> ApiResponse for Granted<T> {
         }];
         let headers = vec![text_header("Cache-Control", "Always `no-store`.")];
         MetaResponses {
-            responses: vec![response(200, "Granted.", content, headers)],
+            responses: vec![meta_response(200, "Granted.", content, headers)],
         }
     }
 
@@ -47,24 +47,24 @@ impl<T: Type + ToJSON> ApiResponse for Granted<T> {
 }
 
 /// A 201 with a JSON body that no cache may keep.
-pub struct Created<T>(pub T);
+pub struct JsonCreated<T>(pub T);
 
-impl<T: Type + ToJSON> IntoResponse for Created<T> {
+impl<T: Type + ToJSON> IntoResponse for JsonCreated<T> {
     fn into_response(self) -> Response {
-        let mut response = Granted(self.0).into_response();
+        let mut response = JsonOk(self.0).into_response();
         response.set_status(StatusCode::CREATED);
         response
     }
 }
 
-impl<T: Type + ToJSON> ApiResponse for Created<T> {
+impl<T: Type + ToJSON> ApiResponse for JsonCreated<T> {
     fn meta() -> MetaResponses {
         let created = |granted| MetaResponse {
             status: Some(201),
             description: "Created.",
             ..granted
         };
-        let granted = Granted::<T>::meta().responses.into_iter();
+        let granted = JsonOk::<T>::meta().responses.into_iter();
         MetaResponses {
             responses: granted.map(created).collect(),
         }
@@ -76,18 +76,18 @@ impl<T: Type + ToJSON> ApiResponse for Created<T> {
 }
 
 /// A 204: it is done, and there is nothing to say about it.
-pub struct Done;
+pub struct NoContent;
 
-impl IntoResponse for Done {
+impl IntoResponse for NoContent {
     fn into_response(self) -> Response {
-        empty(StatusCode::NO_CONTENT)
+        empty_response(StatusCode::NO_CONTENT)
     }
 }
 
-impl ApiResponse for Done {
+impl ApiResponse for NoContent {
     fn meta() -> MetaResponses {
         MetaResponses {
-            responses: vec![response(204, "Done.", vec![], vec![])],
+            responses: vec![meta_response(204, "Done.", vec![], vec![])],
         }
     }
 
@@ -95,7 +95,7 @@ impl ApiResponse for Done {
 }
 
 /// The statuses with which one operation may refuse.
-pub trait Statuses: Send + Sync + 'static {
+pub trait ErrorStatuses: Send + Sync + 'static {
     /// The statuses in ascending order.
     const STATUSES: &'static [u16];
     /// What some of them mean for this operation, where the usual words do not fit.
@@ -103,38 +103,38 @@ pub trait Statuses: Send + Sync + 'static {
 }
 
 /// A refusal of an operation whose document names the statuses of `S`.
-pub struct Refusal<S> {
+pub struct ErrorResponse<S> {
     problem: Problem,
-    documented: PhantomData<S>,
+    statuses: PhantomData<S>,
 }
 
-impl<S> From<ServiceError> for Refusal<S> {
+impl<S> From<ServiceError> for ErrorResponse<S> {
     fn from(error: ServiceError) -> Self {
         Self::from(Problem::from(error))
     }
 }
 
-impl<S> From<Problem> for Refusal<S> {
+impl<S> From<Problem> for ErrorResponse<S> {
     fn from(problem: Problem) -> Self {
         Self {
             problem,
-            documented: PhantomData,
+            statuses: PhantomData,
         }
     }
 }
 
-impl<S> From<Refusal<S>> for poem::Error {
-    fn from(refusal: Refusal<S>) -> Self {
+impl<S> From<ErrorResponse<S>> for poem::Error {
+    fn from(refusal: ErrorResponse<S>) -> Self {
         refusal.problem.into()
     }
 }
 
-impl<S: Statuses> ApiResponse for Refusal<S> {
+impl<S: ErrorStatuses> ApiResponse for ErrorResponse<S> {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: S::STATUSES
                 .iter()
-                .map(|status| described::<S>(*status))
+                .map(|status| described_response::<S>(*status))
                 .collect(),
         }
     }
@@ -145,8 +145,8 @@ impl<S: Statuses> ApiResponse for Refusal<S> {
     }
 }
 
-fn described<S: Statuses>(status: u16) -> MetaResponse {
-    let usual = problem(status);
+fn described_response<S: ErrorStatuses>(status: u16) -> MetaResponse {
+    let usual = problem_response(status);
     let own = S::DESCRIPTIONS.iter().find(|(own, _)| *own == status);
     MetaResponse {
         description: own.map_or(usual.description, |(_, description)| description),
@@ -155,7 +155,7 @@ fn described<S: Statuses>(status: u16) -> MetaResponse {
 }
 
 /// How the document tells one problem status; one table for all operations.
-fn problem(status: u16) -> MetaResponse {
+fn problem_response(status: u16) -> MetaResponse {
     let (description, headers) = match status {
         400 => (
             "The credentials cannot be read, or there is more than one.",
@@ -202,11 +202,11 @@ fn problem(status: u16) -> MetaResponse {
             _ => ProblemDetail::schema_ref(),
         },
     }];
-    response(status, description, content, headers)
+    meta_response(status, description, content, headers)
 }
 
 /// One response of the document.
-pub(crate) fn response(
+pub(crate) fn meta_response(
     status: u16,
     description: &'static str,
     content: Vec<MetaMediaType>,
@@ -242,6 +242,6 @@ fn described_header(name: &str, description: &str, schema: MetaSchema) -> MetaHe
 }
 
 /// An answer without a body.
-pub(crate) fn empty(status: StatusCode) -> Response {
+pub(crate) fn empty_response(status: StatusCode) -> Response {
     Response::builder().status(status).finish()
 }

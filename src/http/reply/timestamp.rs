@@ -13,15 +13,15 @@ use serde_json::Value;
 
 /// A time in seconds since 1970 UTC; fractions of a second are cut off when it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment(pub i64);
+pub struct Timestamp(pub i64);
 
 /// A time in milliseconds since 1970 UTC, for what is ordered finer than a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExactMoment(pub i64);
+pub struct TimestampMillis(pub i64);
 
 /// A time that may never have been; written as null then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaybeMoment(pub Option<i64>);
+pub struct NullableTimestamp(pub Option<i64>);
 
 macro_rules! date_time {
     ($name:ident, $kind:literal, $is_nullable:literal) => {
@@ -54,60 +54,60 @@ macro_rules! date_time {
         }
     };
 }
-date_time!(Moment, "string_date-time", false);
-date_time!(ExactMoment, "string_date-time", false);
-date_time!(MaybeMoment, "nullable_string_date-time", true);
+date_time!(Timestamp, "string_date-time", false);
+date_time!(TimestampMillis, "string_date-time", false);
+date_time!(NullableTimestamp, "nullable_string_date-time", true);
 
-impl ParseFromParameter for ExactMoment {
+impl ParseFromParameter for TimestampMillis {
     fn parse_from_parameter(text: &str) -> ParseResult<Self> {
         DateTime::parse_from_rfc3339(text)
             .map(|time| Self(time.timestamp_millis()))
-            .map_err(|error| ParseError::custom(not_a_time(text, error)))
+            .map_err(|error| ParseError::custom(invalid_timestamp(text, error)))
     }
 }
 
-impl ParseFromJSON for Moment {
+impl ParseFromJSON for Timestamp {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         match value.unwrap_or_default() {
             Value::String(text) => DateTime::parse_from_rfc3339(&text)
                 .map(|time| Self(time.timestamp()))
-                .map_err(|error| ParseError::custom(not_a_time(&text, error))),
+                .map_err(|error| ParseError::custom(invalid_timestamp(&text, error))),
             value => Err(ParseError::expected_type(value)),
         }
     }
 }
 
-impl ParseFromJSON for MaybeMoment {
+impl ParseFromJSON for NullableTimestamp {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         match value {
             None | Some(Value::Null) => Ok(Self(None)),
-            some => Moment::parse_from_json(some)
-                .map(|Moment(seconds)| Self(Some(seconds)))
+            some => Timestamp::parse_from_json(some)
+                .map(|Timestamp(seconds)| Self(Some(seconds)))
                 .map_err(ParseError::propagate),
         }
     }
 }
 
-impl ToJSON for MaybeMoment {
+impl ToJSON for NullableTimestamp {
     fn to_json(&self) -> Option<Value> {
         Some(
             self.0
-                .map_or(Value::Null, |seconds| rfc_3339(seconds).into()),
+                .map_or(Value::Null, |seconds| format_rfc3339(seconds).into()),
         )
     }
 }
 
-impl ToJSON for Moment {
+impl ToJSON for Timestamp {
     fn to_json(&self) -> Option<Value> {
-        Some(rfc_3339(self.0).into())
+        Some(format_rfc3339(self.0).into())
     }
 }
 
-fn not_a_time(text: &str, error: chrono::ParseError) -> String {
+fn invalid_timestamp(text: &str, error: chrono::ParseError) -> String {
     format!("{text:?} is not a time of RFC 3339: {error}")
 }
 
-fn rfc_3339(seconds: i64) -> String {
+fn format_rfc3339(seconds: i64) -> String {
     let time = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
@@ -120,14 +120,14 @@ mod tests {
 
     #[test]
     fn a_time_is_read_with_any_offset_and_written_in_utc() {
-        let read = |text: &str| Moment::parse_from_json(Some(json!(text)));
+        let read = |text: &str| Timestamp::parse_from_json(Some(json!(text)));
         let noon = read("2026-03-01T13:00:00.9+01:00").unwrap();
-        assert_eq!(noon, Moment(1_772_366_400));
+        assert_eq!(noon, Timestamp(1_772_366_400));
         assert_eq!(noon.to_json(), Some(json!("2026-03-01T12:00:00Z")));
-        assert_eq!(MaybeMoment(None).to_json(), Some(Value::Null));
+        assert_eq!(NullableTimestamp(None).to_json(), Some(Value::Null));
         for text in ["", "2026-03-01", "2026-03-01T12:00:00", "tomorrow"] {
             assert!(read(text).is_err(), "{text}");
         }
-        assert!(Moment::parse_from_json(Some(json!(1_772_366_400))).is_err());
+        assert!(Timestamp::parse_from_json(Some(json!(1_772_366_400))).is_err());
     }
 }

@@ -8,14 +8,14 @@ use serde_json::Value;
 
 /// A table of path templates and the methods they take.
 #[derive(Clone, Debug, Default)]
-pub struct Methods {
+pub struct AllowedMethods {
     rows: Vec<(Vec<String>, HeaderValue)>,
 }
 
-impl Methods {
+impl AllowedMethods {
     /// Reads the table from an OpenAPI document; `plain` are further paths that take GET.
     #[must_use]
-    pub fn of(document: &Value, plain: &[&str]) -> Self {
+    pub fn from_document(document: &Value, plain: &[&str]) -> Self {
         let operations = document.get("paths").and_then(Value::as_object);
         let documented = operations.into_iter().flatten().map(|(path, operations)| {
             let methods = operations
@@ -32,7 +32,7 @@ impl Methods {
 
     /// The methods that a path takes, or nothing for an unknown path.
     #[must_use]
-    pub fn allowed_at(&self, path: &str) -> Option<&HeaderValue> {
+    pub fn for_path(&self, path: &str) -> Option<&HeaderValue> {
         let segments: Vec<&str> = path.split('/').collect();
         let fits = |template: &[String]| {
             template.len() == segments.len()
@@ -71,13 +71,13 @@ mod tests {
     #[test]
     fn get_brings_head_and_templates_fit_any_segment() {
         let document = json!({"paths": {"/a/{id}": {"get": {}, "delete": {}}, "/b": {"post": {}}}});
-        let methods = Methods::of(&document, &["/c"]);
+        let methods = AllowedMethods::from_document(&document, &["/c"]);
         assert_eq!(
-            methods.allowed_at("/a/1").unwrap(),
+            methods.for_path("/a/1").unwrap(),
             "GET, DELETE, HEAD, OPTIONS"
         );
-        assert_eq!(methods.allowed_at("/b").unwrap(), "POST, OPTIONS");
-        assert_eq!(methods.allowed_at("/c").unwrap(), "GET, HEAD, OPTIONS");
-        assert_eq!(methods.allowed_at("/a/1/2"), None);
+        assert_eq!(methods.for_path("/b").unwrap(), "POST, OPTIONS");
+        assert_eq!(methods.for_path("/c").unwrap(), "GET, HEAD, OPTIONS");
+        assert_eq!(methods.for_path("/a/1/2"), None);
     }
 }

@@ -10,58 +10,58 @@ use std::sync::{Arc, Mutex};
 
 use ipnet::IpNet;
 
-use crate::config::limits::CONNECTION_SHARE;
+use crate::config::limits::CONNECTION_SHARE_DIVISOR;
 
-use super::Bounds;
+use super::ServerLimits;
 
 /// Who holds how many connections.
-pub struct Shares {
-    most: usize,
+pub struct ConnectionLimiter {
+    max_per_address: usize,
     trusted_proxies: Vec<IpNet>,
-    held: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    open_connections: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
 /// One connection of an address; given back on drop.
-pub struct Share {
+pub struct ConnectionPermit {
     address: IpAddr,
-    held: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    open_connections: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
-impl Shares {
+impl ConnectionLimiter {
     /// Shares out the connections of `bounds`.
     #[must_use]
-    pub fn new(bounds: &Bounds) -> Self {
+    pub fn new(bounds: &ServerLimits) -> Self {
         Self {
-            most: bounds.most_connections.div_ceil(CONNECTION_SHARE),
+            max_per_address: bounds.max_connections.div_ceil(CONNECTION_SHARE_DIVISOR),
             trusted_proxies: bounds.trusted_proxies.clone(),
-            held: Arc::default(),
+            open_connections: Arc::default(),
         }
     }
 
     /// Takes one connection for an address, unless it holds its share already.
     #[must_use]
-    pub fn take(&self, address: IpAddr) -> Option<Share> {
+    pub fn try_acquire(&self, address: IpAddr) -> Option<ConnectionPermit> {
         let address = address.to_canonical();
         let is_proxy = self
             .trusted_proxies
             .iter()
             .any(|proxy| proxy.contains(&address));
-        let mut held = self.held.lock().ok()?;
+        let mut held = self.open_connections.lock().ok()?;
         let count = held.entry(address).or_default();
-        if *count >= self.most && !is_proxy {
+        if *count >= self.max_per_address && !is_proxy {
             return None;
         }
         *count += 1;
-        Some(Share {
+        Some(ConnectionPermit {
             address,
-            held: Arc::clone(&self.held),
+            open_connections: Arc::clone(&self.open_connections),
         })
     }
 }
 
-impl Drop for Share {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let Ok(mut held) = self.held.lock() else {
+        let Ok(mut held) = self.open_connections.lock() else {
             return;
         };
         if let Some(count) = held.get_mut(&self.address) {
@@ -81,22 +81,22 @@ mod tests {
 
     #[test]
     fn one_address_cannot_hold_every_connection_but_a_trusted_proxy_can() {
-        let shares = Shares::new(&Bounds {
-            most_connections: 8,
-            grace: Duration::ZERO,
+        let shares = ConnectionLimiter::new(&ServerLimits {
+            max_connections: 8,
+            shutdown_timeout: Duration::ZERO,
             trusted_proxies: vec!["10.0.0.1/32".parse().unwrap()],
         });
         let client: IpAddr = "192.0.2.1".parse().unwrap();
-        let first = shares.take(client).unwrap();
-        let _second = shares.take(client).unwrap();
-        assert!(shares.take(client).is_none());
-        assert!(shares.take("192.0.2.2".parse().unwrap()).is_some());
+        let first = shares.try_acquire(client).unwrap();
+        let _second = shares.try_acquire(client).unwrap();
+        assert!(shares.try_acquire(client).is_none());
+        assert!(shares.try_acquire("192.0.2.2".parse().unwrap()).is_some());
         drop(first);
-        assert!(shares.take(client).is_some());
+        assert!(shares.try_acquire(client).is_some());
         let proxy = "10.0.0.1".parse().unwrap();
-        let held: Vec<_> = (0..8).map_while(|_| shares.take(proxy)).collect();
+        let held: Vec<_> = (0..8).map_while(|_| shares.try_acquire(proxy)).collect();
         assert_eq!(held.len(), 8);
         drop(held);
-        assert_eq!(shares.held.lock().unwrap().len(), 1);
+        assert_eq!(shares.open_connections.lock().unwrap().len(), 1);
     }
 }

@@ -57,7 +57,7 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
             && request
                 .headers()
                 .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        let allowed = self.cors.allowed(&request);
+        let allowed = self.cors.allow_origin(&request);
         let mut response = self.inner.call(request).await?.into_response();
         if is_preflight {
             // Even where the path is unknown: a page may only see that if its preflight succeeds.
@@ -100,7 +100,7 @@ impl Cors {
     ///
     /// Where any page may, the header is there whether or not a page asks: a cache between may give
     /// the answer to one later.
-    fn allowed(&self, request: &Request) -> Option<HeaderValue> {
+    fn allow_origin(&self, request: &Request) -> Option<HeaderValue> {
         match &self.allowed_origins {
             AllowedOrigins::Any => Some(ANY_ORIGIN),
             AllowedOrigins::Only(_) if request.uri().path() == KEY_SET_PATH => Some(ANY_ORIGIN),

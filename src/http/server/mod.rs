@@ -31,23 +31,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::limits::{HEADERS_TIMEOUT, LARGEST_HEADERS, MOST_HEADERS, STALL_TIMEOUT};
+use crate::config::limits::{HEADERS_TIMEOUT, MAX_HEADERS, MAX_HEADERS_SIZE, STALL_TIMEOUT};
 
-use connection_limit::Shares;
+use connection_limit::ConnectionLimiter;
 
 /// The most bytes that hyper buffers of one request's head; what is between this and the limit is
 /// refused by the gate, as a problem.
-const MOST_BUFFERED: usize = 4 * LARGEST_HEADERS;
+const MAX_BUFFER_SIZE: usize = 4 * MAX_HEADERS_SIZE;
 /// How long to wait after an accept that failed, most likely for want of file descriptors.
-const BREATHER: Duration = Duration::from_millis(50);
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What the server may spend.
 #[derive(Clone, Debug)]
-pub struct Bounds {
+pub struct ServerLimits {
     /// The most connections at a time; further ones wait in the listener's backlog.
-    pub most_connections: usize,
+    pub max_connections: usize,
     /// How long requests in flight may take after a shutdown began.
-    pub grace: Duration,
+    pub shutdown_timeout: Duration,
     /// Proxies, each of which may hold as many connections as there are.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -56,12 +56,12 @@ pub struct Bounds {
 pub async fn serve(
     listener: TcpListener,
     endpoint: impl Endpoint<Output = Response> + 'static,
-    bounds: Bounds,
+    bounds: ServerLimits,
     shutdown: CancellationToken,
 ) -> bool {
     let endpoint = Arc::new(endpoint);
-    let places = Arc::new(Semaphore::new(bounds.most_connections));
-    let shares = Shares::new(&bounds);
+    let places = Arc::new(Semaphore::new(bounds.max_connections));
+    let shares = ConnectionLimiter::new(&bounds);
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -72,11 +72,11 @@ pub async fn serve(
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(BREATHER).await;
+                tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 continue;
             }
         };
-        let Some(share) = shares.take(peer.ip()) else {
+        let Some(share) = shares.try_acquire(peer.ip()) else {
             tracing::debug!(%peer, "an address that holds its share of connections was turned away");
             continue;
         };
@@ -95,9 +95,9 @@ pub async fn serve(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS_TIMEOUT)
-            .max_buf_size(MOST_BUFFERED)
-            .max_headers(MOST_HEADERS)
-            .serve_connection(TokioIo::new(unstalled(stream)), service);
+            .max_buf_size(MAX_BUFFER_SIZE)
+            .max_headers(MAX_HEADERS)
+            .serve_connection(TokioIo::new(with_write_timeout(stream)), service);
         let watcher = graceful.watcher();
         tokio::spawn(async move {
             if let Err(error) = watcher.watch(connection).await {
@@ -109,7 +109,7 @@ pub async fn serve(
     drop(listener);
     tokio::select! {
         () = graceful.shutdown() => true,
-        () = tokio::time::sleep(bounds.grace) => false,
+        () = tokio::time::sleep(bounds.shutdown_timeout) => false,
     }
 }
 
@@ -127,7 +127,7 @@ async fn accept(
 }
 
 /// A stream that breaks when the client does not read for too long.
-fn unstalled(stream: TcpStream) -> Pin<Box<TimeoutStream<TcpStream>>> {
+fn with_write_timeout(stream: TcpStream) -> Pin<Box<TimeoutStream<TcpStream>>> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(STALL_TIMEOUT));
     Box::pin(stream)

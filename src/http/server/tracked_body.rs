@@ -12,17 +12,17 @@ use futures_util::Stream;
 use tracing::Span;
 
 /// A body that notices when it is dropped before its end.
-pub struct Transfer<S> {
+pub struct TrackedBody<S> {
     body: S,
     expected: u64,
     sent: u64,
     request: Span,
 }
 
-impl<S> Transfer<S> {
+impl<S> TrackedBody<S> {
     /// A body of `expected` bytes, as an answer to the current request.
     #[must_use]
-    pub fn of(body: S, expected: u64) -> Self {
+    pub fn new(body: S, expected: u64) -> Self {
         Self {
             body,
             expected,
@@ -32,7 +32,7 @@ impl<S> Transfer<S> {
     }
 }
 
-impl<S: Stream<Item = Result<Bytes, E>> + Unpin, E> Stream for Transfer<S> {
+impl<S: Stream<Item = Result<Bytes, E>> + Unpin, E> Stream for TrackedBody<S> {
     type Item = Result<Bytes, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -44,7 +44,7 @@ impl<S: Stream<Item = Result<Bytes, E>> + Unpin, E> Stream for Transfer<S> {
     }
 }
 
-impl<S> Drop for Transfer<S> {
+impl<S> Drop for TrackedBody<S> {
     fn drop(&mut self) {
         if self.sent < self.expected {
             let (sent, expected) = (self.sent, self.expected);
@@ -87,7 +87,7 @@ mod tests {
             .finish();
         tracing::subscriber::with_default(subscriber, || {
             let chunks = ["01234", "56789"].map(|text| Ok::<_, Infallible>(Bytes::from(text)));
-            let mut transfer = Transfer::of(stream::iter(chunks), 10);
+            let mut transfer = TrackedBody::new(stream::iter(chunks), 10);
             for _ in 0..chunks_taken {
                 futures_util::FutureExt::now_or_never(transfer.next()).unwrap();
             }

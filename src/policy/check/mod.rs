@@ -22,31 +22,31 @@ use crate::domain::decision::Revision;
 
 use super::bundle::Bundle;
 use super::cases::CaseFiles;
-use super::diagnostic::{BundleError, Problem, in_reading_order};
+use super::diagnostic::{BundleDiagnostic, BundleError, sorted};
 use super::folder::PolicyFolder;
-use super::prove::Invariants;
+use super::prove::InvariantFiles;
 use super::source_policy::first_line;
 
 /// The most that a valid bundle is told: finding the lines of more would take long, and reading them
 /// longer.
-const MOST_ADVICE: usize = 1_000;
+const MAX_WARNINGS: usize = 1_000;
 
 /// What a check found.
 #[derive(Debug, Serialize)]
-pub struct Check {
+pub struct PolicyCheck {
     /// The revision of the bundle, if the folder is one.
     pub revision: Option<Revision>,
     /// How much there is.
-    pub counts: Counts,
+    pub counts: PolicyCounts,
     /// What is wrong, by file and place.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<BundleDiagnostic>,
     /// What deserves a look, by file and place.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<BundleDiagnostic>,
 }
 
 /// How much a folder has of each; what is broken is not counted.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Counts {
+pub struct PolicyCounts {
     /// The policies, linked ones too.
     pub policies: Option<usize>,
     /// The templates.
@@ -57,29 +57,29 @@ pub struct Counts {
     pub invariants: Option<usize>,
 }
 
-impl Check {
+impl PolicyCheck {
     /// Checks what was read, or tells why it could not be: a schema, policies and links, case files,
     /// invariants.
     ///
     /// Fails if the folder or a file in it cannot be read; whatever is wrong with what they say is
     /// in the check.
-    pub fn of(folder: Result<PolicyFolder, BundleError>) -> Result<Self, BundleError> {
+    pub fn run(folder: Result<PolicyFolder, BundleError>) -> Result<Self, BundleError> {
         let mut check = Self {
             revision: None,
-            counts: Counts::default(),
+            counts: PolicyCounts::default(),
             problems: Vec::new(),
             warnings: Vec::new(),
         };
-        if let Some(folder) = check.take(folder)? {
-            let schema = check.bundle(&folder)?;
-            let cases = check.take(folder.cases())?;
-            let invariants = check.take(folder.invariants())?;
+        if let Some(folder) = check.collect(folder)? {
+            let schema = check.check_bundle(&folder)?;
+            let cases = check.collect(folder.cases())?;
+            let invariants = check.collect(folder.invariants())?;
             if let Some(schema) = schema {
-                check.beside(&schema, cases, invariants)?;
+                check.check_cases_and_invariants(&schema, cases, invariants)?;
             }
         }
-        check.problems = told_once(check.problems);
-        check.warnings = told_once(check.warnings);
+        check.problems = sorted_and_deduplicated(check.problems);
+        check.warnings = sorted_and_deduplicated(check.warnings);
         Ok(check)
     }
 
@@ -98,7 +98,7 @@ impl Check {
             let ending = if count == 1 { "" } else { "s" };
             format!("{count} {one}{ending}")
         };
-        let Counts {
+        let PolicyCounts {
             policies,
             templates,
             cases,
@@ -114,7 +114,7 @@ impl Check {
     }
 
     /// What was made, or its problems; what cannot be read ends the check.
-    fn take<T>(&mut self, made: Result<T, BundleError>) -> Result<Option<T>, BundleError> {
+    fn collect<T>(&mut self, made: Result<T, BundleError>) -> Result<Option<T>, BundleError> {
         match made {
             Ok(made) => Ok(Some(made)),
             Err(BundleError::Invalid { problems }) => {
@@ -126,8 +126,8 @@ impl Check {
     }
 
     /// Checks what decides, and gives the schema for what stands beside it.
-    fn bundle(&mut self, folder: &PolicyFolder) -> Result<Option<Schema>, BundleError> {
-        let Some(bundle) = self.take(folder.bundle())? else {
+    fn check_bundle(&mut self, folder: &PolicyFolder) -> Result<Option<Schema>, BundleError> {
+        let Some(bundle) = self.collect(folder.bundle())? else {
             // Its problem is told already.
             return Ok(folder.schema());
         };
@@ -135,22 +135,22 @@ impl Check {
         self.counts.policies = Some(bundle.policies().len());
         self.counts.templates = Some(bundle.policies.templates.len());
         self.warnings.extend_from_slice(bundle.warnings());
-        self.warnings.extend(advice(&bundle));
+        self.warnings.extend(bundle_warnings(&bundle));
         Ok(Some(bundle.schema))
     }
 
-    fn beside(
+    fn check_cases_and_invariants(
         &mut self,
         schema: &Schema,
         cases: Option<CaseFiles>,
-        invariants: Option<Invariants>,
+        invariants: Option<InvariantFiles>,
     ) -> Result<(), BundleError> {
         if let Some(cases) = cases {
-            let count = cases.read(schema).map(|cases| cases.len());
-            self.counts.cases = self.take(count)?;
+            let count = cases.parse(schema).map(|cases| cases.len());
+            self.counts.cases = self.collect(count)?;
         }
         if let Some(invariants) = invariants
-            && let Some(valid) = self.take(invariants.read(schema))?
+            && let Some(valid) = self.collect(invariants.parse(schema))?
         {
             self.counts.invariants = Some(valid.invariants.len());
             self.warnings.extend(valid.warnings);
@@ -160,24 +160,24 @@ impl Check {
 }
 
 /// A file that cannot be used may have been met more than once.
-fn told_once(problems: Vec<Problem>) -> Vec<Problem> {
-    let mut problems = in_reading_order(problems);
-    problems.dedup_by_key(|problem| problem.order());
+fn sorted_and_deduplicated(problems: Vec<BundleDiagnostic>) -> Vec<BundleDiagnostic> {
+    let mut problems = sorted(problems);
+    problems.dedup_by_key(|problem| problem.sort_key());
     problems
 }
 
 /// What a valid bundle can be told.
-fn advice(bundle: &Bundle) -> Vec<Problem> {
-    let mut warnings = without_reason(bundle);
-    warnings.extend(without_links(bundle));
+fn bundle_warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
+    let mut warnings = missing_reasons(bundle);
+    warnings.extend(unlinked_templates(bundle));
     warnings.extend(redundant::warnings(bundle));
     warnings.extend(unused::warnings(bundle));
     let count = warnings.len();
-    if count > MOST_ADVICE {
-        warnings = in_reading_order(warnings);
-        warnings.truncate(MOST_ADVICE);
-        let message = format!("{} more warnings are not told", count - MOST_ADVICE);
-        let rest = Problem::of_file(&bundle.sources.label(""), message);
+    if count > MAX_WARNINGS {
+        warnings = sorted(warnings);
+        warnings.truncate(MAX_WARNINGS);
+        let message = format!("{} more warnings are not told", count - MAX_WARNINGS);
+        let rest = BundleDiagnostic::for_file(&bundle.sources.label(""), message);
         warnings.push(rest.into_warning());
     }
     warnings
@@ -185,8 +185,8 @@ fn advice(bundle: &Bundle) -> Vec<Problem> {
 
 /// An auditor who reads that a policy permitted wants to read why. Linked policies have the reason
 /// of their template.
-fn without_reason(bundle: &Bundle) -> Vec<Problem> {
-    let written = bundle.policies.listed.values();
+fn missing_reasons(bundle: &Bundle) -> Vec<BundleDiagnostic> {
+    let written = bundle.policies.info.values();
     written
         .filter(|policy| policy.template.is_none())
         .chain(bundle.policies.templates.values())
@@ -194,14 +194,14 @@ fn without_reason(bundle: &Bundle) -> Vec<Problem> {
         .filter(|policy| policy.reason.as_deref().is_none_or(str::is_empty))
         .map(|policy| {
             let message = format!("the permit {:?} has no @reason", policy.id);
-            at_policy(bundle, &policy.id, message)
+            warning_at_policy(bundle, &policy.id, message)
                 .with_help("write @reason(\"...\"): auditors read it beside what was permitted")
         })
         .collect()
 }
 
-fn without_links(bundle: &Bundle) -> Vec<Problem> {
-    let policies = bundle.policies.listed.values();
+fn unlinked_templates(bundle: &Bundle) -> Vec<BundleDiagnostic> {
+    let policies = bundle.policies.info.values();
     let linked: BTreeSet<&String> = policies.filter_map(|p| p.template.as_ref()).collect();
     let templates = bundle.policies.templates.values();
     templates
@@ -211,22 +211,22 @@ fn without_links(bundle: &Bundle) -> Vec<Problem> {
                 "nothing links the template {:?}, so it decides nothing",
                 template.id
             );
-            at_policy(bundle, &template.id, message)
+            warning_at_policy(bundle, &template.id, message)
                 .with_help("link it in a file that ends in .links.json, or remove it")
         })
         .collect()
 }
 
 /// A warning at the first line of a policy, a link or a template.
-fn at_policy(bundle: &Bundle, id: &str, message: String) -> Problem {
-    let place = bundle.policies.places.get(id);
+fn warning_at_policy(bundle: &Bundle, id: &str, message: String) -> BundleDiagnostic {
+    let place = bundle.policies.locations.get(id);
     let file = place.map_or("", |place| place.file.as_str());
     let label = bundle.sources.label(file);
     match (place, bundle.sources.text(file)) {
         (Some(place), Some(text)) => {
-            Problem::at(&label, text, first_line(text, &place.span), message)
+            BundleDiagnostic::at_span(&label, text, first_line(text, &place.span), message)
         }
-        _ => Problem::of_file(&label, message),
+        _ => BundleDiagnostic::for_file(&label, message),
     }
     .into_warning()
 }

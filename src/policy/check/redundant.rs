@@ -10,32 +10,32 @@ use std::collections::{BTreeSet, HashMap};
 use cedar_policy::{ActionConstraint, EntityUid, Policy};
 use cedar_policy_core::ast::Expr;
 
-use crate::domain::decision::LONGEST_TOKEN_LIFE;
-use crate::policy::bundle::{Bundle, ListedPolicy};
-use crate::policy::conditions::{Part, SCOPE_PARTS, parts};
-use crate::policy::diagnostic::Problem;
+use crate::domain::decision::MAX_TOKEN_TTL;
+use crate::policy::bundle::{Bundle, PolicyInfo};
+use crate::policy::conditions::{PolicyPart, SCOPE_PART_COUNT, policy_parts};
+use crate::policy::diagnostic::BundleDiagnostic;
 use crate::policy::index::EntityScope;
 
-use super::at_policy;
+use super::warning_at_policy;
 
 /// The most pairs of policies that are compared. Few policies stand beside each other with the same
 /// rarest condition; a folder made so that all do is not looked at to its end.
-const MOST_COMPARISONS: usize = 1_000_000;
+const MAX_COMPARISONS: usize = 1_000_000;
 
 /// What a policy applies to.
-struct Reach<'a> {
-    listed: &'a ListedPolicy,
-    scope: Scope,
+struct ComparablePolicy<'a> {
+    listed: &'a PolicyInfo,
+    scope: PolicyScope,
     /// What must all hold, by number.
     conditions: BTreeSet<usize>,
 }
 
 /// The conditions of all policies, each with a number: whether it must be false, and what it says.
 #[derive(Default)]
-struct Conditions(HashMap<(bool, Expr), usize>);
+struct ConditionNumbers(HashMap<(bool, Expr), usize>);
 
-impl Conditions {
-    fn number(&mut self, part: &Part) -> usize {
+impl ConditionNumbers {
+    fn number(&mut self, part: &PolicyPart) -> usize {
         let next = self.0.len();
         let said = (part.is_negated, part.expression().clone());
         *self.0.entry(said).or_insert(next)
@@ -43,7 +43,7 @@ impl Conditions {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Scope {
+struct PolicyScope {
     is_permit: bool,
     principal: EntityScope,
     action: ActionScope,
@@ -58,7 +58,7 @@ enum ActionScope {
 }
 
 impl ActionScope {
-    fn of(policy: &Policy) -> Self {
+    fn from_policy(policy: &Policy) -> Self {
         match policy.action_constraint() {
             ActionConstraint::Any => Self::Any,
             ActionConstraint::Eq(uid) => Self::Equal(uid),
@@ -67,9 +67,9 @@ impl ActionScope {
     }
 }
 
-impl Scope {
+impl PolicyScope {
     /// The scopes that take in all of this one: itself, and those that leave parts of it open.
-    fn wider(&self) -> Vec<Self> {
+    fn widened(&self) -> Vec<Self> {
         let open: [fn(&mut Self); 3] = [
             |scope| scope.principal = EntityScope::Any,
             |scope| scope.action = ActionScope::Any,
@@ -86,16 +86,16 @@ impl Scope {
     }
 }
 
-impl<'a> Reach<'a> {
-    fn of(policy: &Policy, listed: &'a ListedPolicy, all: &mut Conditions) -> Self {
-        let conditions = parts(policy).into_iter().skip(SCOPE_PARTS);
+impl<'a> ComparablePolicy<'a> {
+    fn new(policy: &Policy, listed: &'a PolicyInfo, all: &mut ConditionNumbers) -> Self {
+        let conditions = policy_parts(policy).into_iter().skip(SCOPE_PART_COUNT);
         Self {
             listed,
-            scope: Scope {
+            scope: PolicyScope {
                 is_permit: listed.is_permit,
-                principal: EntityScope::of_principal(policy),
-                action: ActionScope::of(policy),
-                resource: EntityScope::of_resource(policy),
+                principal: EntityScope::from_principal(policy),
+                action: ActionScope::from_policy(policy),
+                resource: EntityScope::from_resource(policy),
             },
             conditions: conditions
                 .filter(|part| *part.expression() != Expr::val(!part.is_negated))
@@ -104,25 +104,26 @@ impl<'a> Reach<'a> {
         }
     }
 
-    fn life(&self) -> u32 {
-        self.listed.max_ttl.unwrap_or(LONGEST_TOKEN_LIFE)
+    fn max_ttl(&self) -> u32 {
+        self.listed.max_ttl.unwrap_or(MAX_TOKEN_TTL)
     }
 
     /// Where duplicates are alike, the first to read stays.
-    fn order(&self) -> (u32, &str, &str) {
-        (self.life(), &self.listed.file, &self.listed.id)
+    fn sort_key(&self) -> (u32, &str, &str) {
+        (self.max_ttl(), &self.listed.file, &self.listed.id)
     }
 }
 
 /// One warning for each policy that another leaves nothing to do.
-pub(super) fn warnings(bundle: &Bundle) -> Vec<Problem> {
-    let mut all = Conditions::default();
-    let mut reaches: Vec<Reach<'_>> = bundle
-        .each_policy()
-        .map(|(policy, listed)| Reach::of(policy, listed, &mut all))
+pub(super) fn warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
+    let mut all = ConditionNumbers::default();
+    let mut reaches: Vec<ComparablePolicy<'_>> = bundle
+        .policies_with_info()
+        .map(|(policy, listed)| ComparablePolicy::new(policy, listed, &mut all))
         .collect();
-    reaches.sort_by(|a, b| a.order().cmp(&b.order()));
-    let mut alike: HashMap<(&Scope, &BTreeSet<usize>), &Reach<'_>> = HashMap::new();
+    reaches.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    let mut alike: HashMap<(&PolicyScope, &BTreeSet<usize>), &ComparablePolicy<'_>> =
+        HashMap::new();
     let (mut warnings, mut distinct) = (Vec::new(), Vec::new());
     for reach in &reaches {
         match alike.entry((&reach.scope, &reach.conditions)) {
@@ -133,20 +134,21 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<Problem> {
             Entry::Occupied(first) => {
                 let (id, first) = (&reach.listed.id, &first.get().listed.id);
                 let message = format!("{id:?} says the same as {first:?}");
-                warnings.push(at_policy(bundle, id, message).with_help("remove one of them"));
+                warnings
+                    .push(warning_at_policy(bundle, id, message).with_help("remove one of them"));
             }
         }
     }
-    let (found, is_whole) = search(&distinct);
+    let (found, is_whole) = find_redundant(&distinct);
     warnings.extend(found.into_iter().map(|(covered, by)| {
         let (id, by) = (&covered.listed.id, &by.listed.id);
         let message = format!("{id:?} adds nothing: {by:?} applies whenever it does");
         let help = "remove it; or, if it should stay, narrow the other one";
-        at_policy(bundle, id, message).with_help(help)
+        warning_at_policy(bundle, id, message).with_help(help)
     }));
     if !is_whole {
         let message = "too many policies are alike to look for all that add nothing";
-        let problem = Problem::of_file(&bundle.sources.label(""), message);
+        let problem = BundleDiagnostic::for_file(&bundle.sources.label(""), message);
         warnings.push(problem.into_warning());
     }
     warnings
@@ -156,12 +158,18 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<Problem> {
 ///
 /// What covers a policy has its rarest condition among that policy's, or has none at all: only
 /// those are compared.
-fn search<'r, 'a>(reaches: &[&'r Reach<'a>]) -> (Vec<(&'r Reach<'a>, &'r Reach<'a>)>, bool) {
+fn find_redundant<'r, 'a>(
+    reaches: &[&'r ComparablePolicy<'a>],
+) -> (
+    Vec<(&'r ComparablePolicy<'a>, &'r ComparablePolicy<'a>)>,
+    bool,
+) {
     let mut uses: HashMap<usize, usize> = HashMap::new();
     for condition in reaches.iter().flat_map(|reach| &reach.conditions) {
         *uses.entry(*condition).or_default() += 1;
     }
-    let mut index: HashMap<(&Scope, Option<usize>), Vec<&'r Reach<'a>>> = HashMap::new();
+    let mut index: HashMap<(&PolicyScope, Option<usize>), Vec<&'r ComparablePolicy<'a>>> =
+        HashMap::new();
     for reach in reaches {
         let conditions = reach.conditions.iter().copied();
         let rarest = conditions.min_by_key(|condition| (uses.get(condition), *condition));
@@ -170,7 +178,7 @@ fn search<'r, 'a>(reaches: &[&'r Reach<'a>]) -> (Vec<(&'r Reach<'a>, &'r Reach<'
     let mut found = Vec::new();
     let mut comparisons = 0;
     for reach in reaches {
-        let wider = reach.scope.wider();
+        let wider = reach.scope.widened();
         let keys = || std::iter::once(None).chain(reach.conditions.iter().copied().map(Some));
         let candidates = wider
             .iter()
@@ -179,13 +187,13 @@ fn search<'r, 'a>(reaches: &[&'r Reach<'a>]) -> (Vec<(&'r Reach<'a>, &'r Reach<'
             .flatten();
         for other in candidates {
             comparisons += 1;
-            if comparisons > MOST_COMPARISONS {
+            if comparisons > MAX_COMPARISONS {
                 return (found, false);
             }
             let is_other = other.listed.id != reach.listed.id;
             // A shorter life is a reason to be there.
             if is_other
-                && other.life() <= reach.life()
+                && other.max_ttl() <= reach.max_ttl()
                 && other.conditions.is_subset(&reach.conditions)
             {
                 found.push((*reach, *other));

@@ -121,10 +121,10 @@ proptest! {
 }
 
 #[test]
-fn of_very_many_warnings_the_rest_is_counted() {
+fn warnings_beyond_the_limit_are_counted() {
     let policy = "permit (principal, action == Action::\"read\", resource is Dataset);";
     let policies = (0..1_200).map(|number| format!("@id(\"{number}\") @reason(\"x\") {policy}\n"));
-    let warnings = super::advice(&bundle(&policies.collect::<String>()).unwrap());
-    assert_eq!(warnings.len(), super::MOST_ADVICE + 1);
+    let warnings = super::bundle_warnings(&bundle(&policies.collect::<String>()).unwrap());
+    assert_eq!(warnings.len(), super::MAX_WARNINGS + 1);
     assert_eq!(warnings[1_000].message(), "199 more warnings are not told");
 }

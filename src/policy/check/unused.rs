@@ -11,55 +11,60 @@ use cedar_policy::{Policy, SchemaFragment, Template};
 use serde_json::Value;
 
 use crate::policy::bundle::Bundle;
-use crate::policy::diagnostic::Problem;
-use crate::policy::sources::{SCHEMA_FILE, Sources};
+use crate::policy::diagnostic::BundleDiagnostic;
+use crate::policy::sources::{SCHEMA_FILE, SourceFiles};
 
 /// What ends the names of a declaration on its line.
-const AFTER_NAMES: [&str; 8] = [" in ", "=", "{", "[", ";", " appliesTo", " enum", " tags"];
+const NAME_TERMINATORS: [&str; 8] = [" in ", "=", "{", "[", ";", " appliesTo", " enum", " tags"];
 
 /// What a schema declares: by kind and name, with what each declaration speaks of.
-type Declarations = BTreeMap<(Kind, String), BTreeSet<String>>;
+type Declarations = BTreeMap<(DeclarationKind, String), BTreeSet<String>>;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum DeclarationKind {
     Entity,
     Action,
-    Common,
+    CommonType,
 }
 
 /// A warning for each declaration of the author's own that nothing speaks of.
-pub(super) fn warnings(bundle: &Bundle) -> Vec<Problem> {
+pub(super) fn warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
     let Some(text) = bundle.sources.text(SCHEMA_FILE) else {
         return Vec::new();
     };
-    let shipped = Sources::shipped(|name| name == SCHEMA_FILE).ok();
-    let shipped =
-        shipped.and_then(|sources| sources.text(SCHEMA_FILE).and_then(|t| declarations(t)));
-    let (Some(shipped), Some(declared)) = (shipped, declarations(text)) else {
+    let shipped = SourceFiles::embedded(|name| name == SCHEMA_FILE).ok();
+    let shipped = shipped.and_then(|sources| {
+        sources
+            .text(SCHEMA_FILE)
+            .and_then(|t| parse_declarations(t))
+    });
+    let (Some(shipped), Some(declared)) = (shipped, parse_declarations(text)) else {
         return Vec::new();
     };
-    let is_own = |key: &&(Kind, String)| key.0 != Kind::Common && !shipped.contains_key(*key);
-    let own: Vec<&(Kind, String)> = declared.keys().filter(is_own).collect();
+    let is_own = |key: &&(DeclarationKind, String)| {
+        key.0 != DeclarationKind::CommonType && !shipped.contains_key(*key)
+    };
+    let own: Vec<&(DeclarationKind, String)> = declared.keys().filter(is_own).collect();
     if own.is_empty() {
         return Vec::new();
     }
-    let spoken = said_by_policies(bundle);
+    let spoken = names_in_policies(bundle);
     let label = bundle.sources.label(SCHEMA_FILE);
     own.into_iter()
         .filter(|key| !is_used(key, &declared, &spoken))
         .map(|(kind, name)| {
             let (word, help) = match kind {
-                Kind::Action => (
+                DeclarationKind::Action => (
                     "action",
                     "Cedargate asks its own actions alone: let policies name this one as a group of \
                      them, or remove it",
                 ),
-                Kind::Entity | Kind::Common => ("entity", "let a policy speak of it, or remove it"),
+                DeclarationKind::Entity | DeclarationKind::CommonType => ("entity", "let a policy speak of it, or remove it"),
             };
             let message = format!("nothing speaks of the {word} {name}");
             match declaration_span(text, word, name) {
-                Some(span) => Problem::at(&label, text, span, message),
-                None => Problem::of_file(&label, message),
+                Some(span) => BundleDiagnostic::at_span(&label, text, span, message),
+                None => BundleDiagnostic::for_file(&label, message),
             }
             .with_help(help)
             .into_warning()
@@ -67,7 +72,11 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<Problem> {
         .collect()
 }
 
-fn is_used(key: &(Kind, String), declared: &Declarations, spoken: &BTreeSet<String>) -> bool {
+fn is_used(
+    key: &(DeclarationKind, String),
+    declared: &Declarations,
+    spoken: &BTreeSet<String>,
+) -> bool {
     let (kind, name) = key;
     let is_in_force = |names: &BTreeSet<String>| names.iter().any(|name| spoken.contains(name));
     spoken.contains(name)
@@ -75,34 +84,39 @@ fn is_used(key: &(Kind, String), declared: &Declarations, spoken: &BTreeSet<Stri
             .iter()
             .any(|(other, names)| other != key && names.contains(name))
         // An action is spoken of where a group is that it stands in.
-        || (*kind == Kind::Action && declared.get(key).is_some_and(is_in_force))
+        || (*kind == DeclarationKind::Action && declared.get(key).is_some_and(is_in_force))
 }
 
 /// The declarations of a schema; names are without their namespace.
-fn declarations(text: &str) -> Option<Declarations> {
+fn parse_declarations(text: &str) -> Option<Declarations> {
     let (fragment, _) = SchemaFragment::from_cedarschema_str(text).ok()?;
     let json = fragment.to_json_value().ok()?;
     let mut found = Declarations::new();
     for namespace in json.as_object()?.values() {
         for (member, kind) in [
-            ("entityTypes", Kind::Entity),
-            ("actions", Kind::Action),
-            ("commonTypes", Kind::Common),
+            ("entityTypes", DeclarationKind::Entity),
+            ("actions", DeclarationKind::Action),
+            ("commonTypes", DeclarationKind::CommonType),
         ] {
             let declared = namespace.get(member).and_then(Value::as_object);
             for (name, declaration) in declared.into_iter().flatten() {
                 let mut names = BTreeSet::new();
                 // Types do not bring an action into force: only its groups do.
-                let said = if kind == Kind::Action { "memberOf" } else { "" };
+                let said = if kind == DeclarationKind::Action {
+                    "memberOf"
+                } else {
+                    ""
+                };
                 match declaration.get(said) {
-                    Some(groups) => collect(groups, &mut names),
-                    None if kind == Kind::Action => {}
-                    None => collect(declaration, &mut names),
+                    Some(groups) => collect_names(groups, &mut names),
+                    None if kind == DeclarationKind::Action => {}
+                    None => collect_names(declaration, &mut names),
                 }
                 found.insert((kind, name.clone()), names);
                 if let Some(applies) = declaration.get("appliesTo") {
-                    let types = found.entry((Kind::Common, format!("action {name}")));
-                    collect(applies, types.or_default());
+                    let types =
+                        found.entry((DeclarationKind::CommonType, format!("action {name}")));
+                    collect_names(applies, types.or_default());
                 }
             }
         }
@@ -110,7 +124,7 @@ fn declarations(text: &str) -> Option<Declarations> {
     Some(found)
 }
 
-fn said_by_policies(bundle: &Bundle) -> BTreeSet<String> {
+fn names_in_policies(bundle: &Bundle) -> BTreeSet<String> {
     let set = &bundle.policies.set;
     let policies = set.policies().map(Policy::to_json);
     let mut spoken = BTreeSet::new();
@@ -118,23 +132,23 @@ fn said_by_policies(bundle: &Bundle) -> BTreeSet<String> {
         .chain(set.templates().map(Template::to_json))
         .flatten()
     {
-        collect(&written, &mut spoken);
+        collect_names(&written, &mut spoken);
     }
     spoken
 }
 
 /// Every text that could be a name, without its namespace.
-fn collect(value: &Value, names: &mut BTreeSet<String>) {
+fn collect_names(value: &Value, names: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => {
             let own = text.rsplit("::").next().unwrap_or(text);
             names.insert(own.to_owned());
         }
-        Value::Array(values) => values.iter().for_each(|value| collect(value, names)),
+        Value::Array(values) => values.iter().for_each(|value| collect_names(value, names)),
         Value::Object(members) => members
             .iter()
             .filter(|(name, _)| !["enum", "annotations"].contains(&name.as_str()))
-            .for_each(|(_, value)| collect(value, names)),
+            .for_each(|(_, value)| collect_names(value, names)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -145,7 +159,7 @@ fn declaration_span(text: &str, word: &str, name: &str) -> Option<Range<usize>> 
     for line in text.split_inclusive('\n') {
         let code = line.split("//").next().unwrap_or(line);
         if code.trim_start().starts_with(word) {
-            let ends = AFTER_NAMES.iter().filter_map(|end| code.find(end));
+            let ends = NAME_TERMINATORS.iter().filter_map(|end| code.find(end));
             let names = code.get(..ends.min().unwrap_or(code.len()))?;
             let is_name = |c: char| c.is_alphanumeric() || c == '_';
             let found = names.match_indices(name).find(|(at, found)| {

@@ -20,7 +20,7 @@ use cedar_policy::{
 use crate::domain::action::Action;
 
 /// Policies with one scope, shared by all who meet it.
-pub(super) type Picked = Box<[Arc<PolicySet>]>;
+pub(super) type MatchingPolicies = Box<[Arc<PolicySet>]>;
 
 type ByResource = HashMap<EntityScope, Vec<Arc<PolicySet>>>;
 type ByPrincipal = HashMap<EntityScope, ByResource>;
@@ -42,11 +42,11 @@ pub(super) enum EntityScope {
 
 /// The policies of a bundle by their scopes.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(super) struct PolicyIndex {
     by_action: HashMap<EntityUid, ByPrincipal>,
 }
 
-impl Index {
+impl PolicyIndex {
     /// Sorts all policies, linked ones too, by their scopes; `actions` are the schema's actions with
     /// their groups.
     pub(super) fn new(all: &PolicySet, actions: &Entities) -> Result<Self, Box<PolicySetError>> {
@@ -58,13 +58,13 @@ impl Index {
             let constraint = policy.action_constraint();
             let matched = uids
                 .iter()
-                .filter(|action| is_action_met(&constraint, action, actions));
+                .filter(|action| matches_action(&constraint, action, actions));
             let scope = (
-                EntityScope::of_principal(policy),
-                EntityScope::of_resource(policy),
+                EntityScope::from_principal(policy),
+                EntityScope::from_resource(policy),
                 matched.cloned().collect(),
             );
-            put(policy, all, sets.entry(scope).or_default())?;
+            copy_policy(policy, all, sets.entry(scope).or_default())?;
         }
         let mut by_action: HashMap<EntityUid, ByPrincipal> = uids
             .iter()
@@ -85,16 +85,16 @@ impl Index {
     /// The policies whose scopes match; none at all for an action that the schema does not have.
     ///
     /// The ancestors of principal and resource are those of `entities`, as in an evaluation.
-    pub(super) fn pick(
+    pub(super) fn matching(
         &self,
         principal: &EntityUid,
         action: &EntityUid,
         resource: &EntityUid,
         entities: &Entities,
-    ) -> Option<Picked> {
+    ) -> Option<MatchingPolicies> {
         let by_principal = self.by_action.get(action)?;
-        let resources = EntityScope::met_by(resource, entities);
-        let principals = EntityScope::met_by(principal, entities);
+        let resources = EntityScope::all_matching(resource, entities);
+        let principals = EntityScope::all_matching(principal, entities);
         let sets = principals
             .iter()
             .filter_map(|scope| by_principal.get(scope))
@@ -105,7 +105,7 @@ impl Index {
 }
 
 impl EntityScope {
-    pub(super) fn of_principal(policy: &Policy) -> Self {
+    pub(super) fn from_principal(policy: &Policy) -> Self {
         match policy.principal_constraint() {
             PrincipalConstraint::Any => Self::Any,
             PrincipalConstraint::Eq(uid) => Self::Equal(uid),
@@ -115,7 +115,7 @@ impl EntityScope {
         }
     }
 
-    pub(super) fn of_resource(policy: &Policy) -> Self {
+    pub(super) fn from_resource(policy: &Policy) -> Self {
         match policy.resource_constraint() {
             ResourceConstraint::Any => Self::Any,
             ResourceConstraint::Eq(uid) => Self::Equal(uid),
@@ -126,7 +126,7 @@ impl EntityScope {
     }
 
     /// Every scope that an entity meets, each once.
-    fn met_by(uid: &EntityUid, entities: &Entities) -> Vec<Self> {
+    fn all_matching(uid: &EntityUid, entities: &Entities) -> Vec<Self> {
         let kind = uid.type_name();
         let mut met = vec![
             Self::Any,
@@ -144,7 +144,7 @@ impl EntityScope {
     }
 }
 
-fn is_action_met(constraint: &ActionConstraint, action: &EntityUid, actions: &Entities) -> bool {
+fn matches_action(constraint: &ActionConstraint, action: &EntityUid, actions: &Entities) -> bool {
     let is_in = |group: &EntityUid| group == action || actions.is_ancestor_of(group, action);
     match constraint {
         ActionConstraint::Any => true,
@@ -154,7 +154,11 @@ fn is_action_met(constraint: &ActionConstraint, action: &EntityUid, actions: &En
 }
 
 /// Puts a policy into a set as it is in `all`: a linked one stays linked.
-fn put(policy: &Policy, all: &PolicySet, into: &mut PolicySet) -> Result<(), Box<PolicySetError>> {
+fn copy_policy(
+    policy: &Policy,
+    all: &PolicySet,
+    into: &mut PolicySet,
+) -> Result<(), Box<PolicySetError>> {
     let (Some(template_id), Some(links)) = (policy.template_id(), policy.template_links()) else {
         return into.add(policy.clone()).map_err(Box::new);
     };
@@ -169,14 +173,14 @@ fn put(policy: &Policy, all: &PolicySet, into: &mut PolicySet) -> Result<(), Box
 
 /// What was picked for one principal and one resource, action by action; every bundle has its own.
 #[derive(Debug, Default)]
-pub(super) struct Picks([OnceLock<Option<Picked>>; Action::ALL.len()]);
+pub(super) struct PolicyMatches([OnceLock<Option<MatchingPolicies>>; Action::ALL.len()]);
 
-impl Picks {
+impl PolicyMatches {
     /// What was picked for an action, or what `pick` finds, which is kept.
-    pub(super) fn of(
+    pub(super) fn get_or_match(
         &self,
         action: Action,
-        pick: impl FnOnce() -> Option<Picked>,
+        pick: impl FnOnce() -> Option<MatchingPolicies>,
     ) -> Option<&[Arc<PolicySet>]> {
         let place = self.0.get(action as usize)?;
         place.get_or_init(pick).as_deref()

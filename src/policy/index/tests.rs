@@ -17,13 +17,13 @@ use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::combined_decision::Verdict;
+use crate::policy::combined_decision::CombinedDecision;
 use crate::policy::tests::asked::{ADA, BEA, bundle, context, dataset, signed_in};
 
 use super::*;
 
 /// Worlds asked about; `PROPTEST_CASES` asks about more.
-const WORLDS: u32 = 2000;
+const DEFAULT_CASES: u32 = 2000;
 /// Requests asked of each world.
 const REQUESTS: usize = 6;
 
@@ -124,12 +124,12 @@ fn action_scope() -> impl Strategy<Value = String> {
 }
 
 #[derive(Clone, Debug)]
-struct Written {
+struct GeneratedPolicy {
     text: String,
     links: Vec<(&'static str, &'static str)>,
 }
 
-fn policy() -> impl Strategy<Value = Written> {
+fn policy() -> impl Strategy<Value = GeneratedPolicy> {
     (
         any::<bool>(),
         scope("principal", &PRINCIPALS),
@@ -140,7 +140,7 @@ fn policy() -> impl Strategy<Value = Written> {
         .prop_map(|(is_permit, principal, action, resource, condition)| {
             let effect = if is_permit { "permit" } else { "forbid" };
             let links = [("?principal", principal.1), ("?resource", resource.1)];
-            Written {
+            GeneratedPolicy {
                 text: format!(
                     "{effect} ({}, {action}, {}) {condition};",
                     principal.0, resource.0
@@ -153,9 +153,9 @@ fn policy() -> impl Strategy<Value = Written> {
         })
 }
 
-fn policies(written: &[Written]) -> PolicySet {
+fn policies(written: &[GeneratedPolicy]) -> PolicySet {
     let mut set = PolicySet::new();
-    for (number, Written { text, links }) in written.iter().enumerate() {
+    for (number, GeneratedPolicy { text, links }) in written.iter().enumerate() {
         let id = PolicyId::new(format!("policy {number}"));
         if links.is_empty() {
             set.add(Policy::parse(Some(id), text).unwrap()).unwrap();
@@ -174,9 +174,9 @@ fn policies(written: &[Written]) -> PolicySet {
     set
 }
 
-type Told = (bool, BTreeSet<String>, BTreeSet<String>);
+type Comparable = (bool, BTreeSet<String>, BTreeSet<String>);
 
-fn told(verdict: &Verdict) -> Told {
+fn comparable(verdict: &CombinedDecision) -> Comparable {
     let named = verdict
         .determining
         .iter()
@@ -187,7 +187,7 @@ fn told(verdict: &Verdict) -> Told {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: Config::default().cases.max(WORLDS), ..Config::default() })]
+    #![proptest_config(Config { cases: Config::default().cases.max(DEFAULT_CASES), ..Config::default() })]
 
     #[test]
     fn picked_policies_answer_as_all_of_them_would(
@@ -203,46 +203,46 @@ proptest! {
         let groups = Entities::from_entities(actions.clone(), None).unwrap();
         let entities = principals.into_iter().chain(resources).chain(actions);
         let entities = Entities::from_entities(entities, None).unwrap();
-        let index = Index::new(&all, &groups).unwrap();
+        let index = PolicyIndex::new(&all, &groups).unwrap();
         let authorizer = Authorizer::new();
         for (principal, action, resource) in requests {
             if known.is_empty() {
                 continue;
             }
             let (principal, action, resource) = (uid(principal), action.get(&known), uid(resource));
-            let picked = index.pick(&principal, action, &resource, &entities).unwrap();
+            let picked = index.matching(&principal, action, &resource, &entities).unwrap();
             let context = Context::empty();
             let request = Request::new(principal, action.clone(), resource, context, None).unwrap();
             let answer = authorizer.is_authorized(&request, &all, &entities);
-            let full: Told = (
+            let full: Comparable = (
                 answer.decision() == Decision::Allow,
                 answer.diagnostics().reason().map(ToString::to_string).collect(),
                 answer.diagnostics().errors().map(ToString::to_string).collect(),
             );
-            let sliced = Verdict::of(&authorizer, &request, &picked, &entities);
-            prop_assert_eq!(told(&sliced), full);
+            let sliced = CombinedDecision::evaluate(&authorizer, &request, &picked, &entities);
+            prop_assert_eq!(comparable(&sliced), full);
         }
     }
 }
 
 #[test]
-fn an_action_that_the_schema_lacks_picks_nothing() {
-    let all = policies(&[Written {
+fn an_action_that_the_schema_lacks_matches_nothing() {
+    let all = policies(&[GeneratedPolicy {
         text: "permit (principal, action, resource);".to_owned(),
         links: vec![],
     }]);
-    let index = Index::new(&all, &Entities::empty()).unwrap();
+    let index = PolicyIndex::new(&all, &Entities::empty()).unwrap();
     let [principal, action, resource] = [PRINCIPALS[0], ACTIONS[0], RESOURCES[0]].map(uid);
     assert!(
         index
-            .pick(&principal, &action, &resource, &Entities::empty())
+            .matching(&principal, &action, &resource, &Entities::empty())
             .is_none()
     );
 }
 
 /// Policies whose scopes match somebody else are not looked at: these would all fail.
 #[test]
-fn policies_of_others_are_not_evaluated() {
+fn policies_with_other_scopes_are_not_evaluated() {
     let mut text = String::from(r#"@id("all") @reason("x") permit (principal, action, resource);"#);
     for number in 0..50 {
         write!(
@@ -257,13 +257,16 @@ fn policies_of_others_are_not_evaluated() {
         let resource =
             Resource::Dataset(Arc::new(dataset(Visibility::Public, RecordStatus::Draft)));
         let facts = bundle
-            .preparations
+            .entity_cache
             .facts(&signed_in(ADA, roles), &resource)
             .unwrap();
-        let action = bundle.vocabulary.action(Action::Read);
-        let picked = bundle
-            .index
-            .pick(&facts.principal, &action, &facts.resource, &facts.entities);
+        let action = bundle.schema_names.action(Action::Read);
+        let picked = bundle.policy_index.matching(
+            &facts.principal,
+            &action,
+            &facts.resource,
+            &facts.entities,
+        );
         picked
             .unwrap()
             .iter()
@@ -276,7 +279,7 @@ fn policies_of_others_are_not_evaluated() {
 }
 
 #[test]
-fn the_shipped_bundle_decides_alike_by_index_and_by_all() {
+fn the_shipped_bundle_decides_alike_with_and_without_the_index() {
     let bundle = Bundle::embedded().unwrap();
     let principals = [
         Principal::Anonymous,
@@ -294,7 +297,7 @@ fn the_shipped_bundle_decides_alike_by_index_and_by_all() {
                 .flat_map(|principal| Action::ALL.iter().map(move |action| (principal, *action)))
             {
                 let context = context();
-                let full = bundle.decide_by_all(principal, action, &resource, &context);
+                let full = bundle.decide_unindexed(principal, action, &resource, &context);
                 // The second time, what was picked the first time is used.
                 for _ in 0..2 {
                     let sliced = bundle.decide(principal, action, &resource, &context);

@@ -9,28 +9,28 @@ use std::sync::Arc;
 
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema, SlotId, Template};
 
-use crate::domain::decision::LONGEST_TOKEN_LIFE;
+use crate::domain::decision::MAX_TOKEN_TTL;
 
-use super::diagnostic::Problem;
-use super::links::{self, Link};
+use super::diagnostic::BundleDiagnostic;
+use super::links::{self, TemplateLink};
 use super::source_policy;
 use super::source_policy::Written;
-use super::sources::Sources;
+use super::sources::SourceFiles;
 
 mod validated;
 
 /// The longest `@id`, in bytes: it stands in every audit record.
-pub const LONGEST_POLICY_ID: usize = 128;
+pub const MAX_POLICY_ID_LENGTH: usize = 128;
 /// The annotations that Cedargate reads.
 const ANNOTATIONS: [&str; 3] = ["id", "reason", "max_ttl"];
 /// The most letters in which a misspelt annotation differs from the one that was meant.
-pub(super) const FURTHEST_MISSPELLING: usize = 2;
+pub(super) const MAX_SPELLING_DISTANCE: usize = 2;
 /// The most policies of a bundle.
-pub const MOST_POLICIES: usize = 100_000;
+pub const MAX_POLICIES: usize = 100_000;
 
 /// One policy, as people are told about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedPolicy {
+pub struct PolicyInfo {
     /// Its `@id`; the `link_id` of a linked policy.
     pub id: String,
     /// The file it stands in, relative to the folder.
@@ -45,7 +45,7 @@ pub struct ListedPolicy {
     pub max_ttl: Option<u32>,
 }
 
-impl ListedPolicy {
+impl PolicyInfo {
     /// The name of its file without the ending: a case file beside it begins so.
     pub(super) fn stem(&self) -> Option<&str> {
         let ending = [".links.json", ".cedar"];
@@ -57,36 +57,40 @@ impl ListedPolicy {
 
 /// The policies of a bundle that has no errors.
 #[derive(Debug)]
-pub(super) struct Policies {
+pub(super) struct ValidPolicies {
     /// The policies as Cedar evaluates them, each named by its `@id`.
     pub(super) set: Arc<PolicySet>,
     /// The policies as people are told about them, by `@id`.
-    pub(super) listed: BTreeMap<String, ListedPolicy>,
+    pub(super) info: BTreeMap<String, PolicyInfo>,
     /// The templates as policies that are not in force, by `@id`.
-    pub(super) templates: BTreeMap<String, ListedPolicy>,
+    pub(super) templates: BTreeMap<String, PolicyInfo>,
     /// Where policies and templates stand, by `@id`.
-    pub(super) places: BTreeMap<String, Place>,
+    pub(super) locations: BTreeMap<String, PolicyLocation>,
     /// What validation warns of.
-    pub(super) warnings: Vec<Problem>,
+    pub(super) warnings: Vec<BundleDiagnostic>,
 }
 
 /// Reads every policy file; without a schema the policies are parsed but not validated.
-pub(super) fn read(sources: &Sources, schema: Option<&Schema>) -> Result<Policies, Vec<Problem>> {
-    let mut reading = Reading::new(sources);
+pub(super) fn parse_policies(
+    sources: &SourceFiles,
+    schema: Option<&Schema>,
+) -> Result<ValidPolicies, Vec<BundleDiagnostic>> {
+    let mut reading = PolicyParser::new(sources);
     for (file, text) in sources.policies() {
-        reading.file(file, text);
+        reading.parse_file(file, text);
     }
     for (file, text) in sources.links() {
-        reading.links(file, text);
+        reading.parse_links(file, text);
     }
     if sources.policies().next().is_none() && sources.problems().is_empty() {
-        let problem = Problem::of_file(&sources.label(""), "there is no policy in the folder")
-            .with_help("add a .cedar file: without policies every request would be denied");
+        let problem =
+            BundleDiagnostic::for_file(&sources.label(""), "there is no policy in the folder")
+                .with_help("add a .cedar file: without policies every request would be denied");
         reading.problems.push(problem);
     }
-    if reading.set.num_of_policies() + reading.set.num_of_templates() > MOST_POLICIES {
-        let message = format!("there are more than {MOST_POLICIES} policies and templates");
-        let problem = Problem::of_file(&sources.label(""), message);
+    if reading.set.num_of_policies() + reading.set.num_of_templates() > MAX_POLICIES {
+        let message = format!("there are more than {MAX_POLICIES} policies and templates");
+        let problem = BundleDiagnostic::for_file(&sources.label(""), message);
         reading.problems.push(problem);
     } else if let Some(schema) = schema {
         reading.validate(schema);
@@ -96,44 +100,44 @@ pub(super) fn read(sources: &Sources, schema: Option<&Schema>) -> Result<Policie
 
 /// Where a policy stands.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct PolicyLocation {
     pub(super) file: String,
     pub(super) span: Range<usize>,
     /// Whether it is a link: what Cedar says of it has the places of its template.
     is_link: bool,
 }
 
-struct Reading<'a> {
-    sources: &'a Sources,
+struct PolicyParser<'a> {
+    sources: &'a SourceFiles,
     set: PolicySet,
-    listed: BTreeMap<String, ListedPolicy>,
+    info: BTreeMap<String, PolicyInfo>,
     /// The templates as policies that are not in force, by `@id`.
-    templates: BTreeMap<String, ListedPolicy>,
-    places: BTreeMap<String, Place>,
-    problems: Vec<Problem>,
-    warnings: Vec<Problem>,
+    templates: BTreeMap<String, PolicyInfo>,
+    locations: BTreeMap<String, PolicyLocation>,
+    problems: Vec<BundleDiagnostic>,
+    warnings: Vec<BundleDiagnostic>,
 }
 
-impl<'a> Reading<'a> {
-    fn new(sources: &'a Sources) -> Self {
+impl<'a> PolicyParser<'a> {
+    fn new(sources: &'a SourceFiles) -> Self {
         Self {
             sources,
             set: PolicySet::new(),
-            listed: BTreeMap::new(),
+            info: BTreeMap::new(),
             templates: BTreeMap::new(),
-            places: BTreeMap::new(),
+            locations: BTreeMap::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
         }
     }
 
-    fn finish(self) -> Result<Policies, Vec<Problem>> {
+    fn finish(self) -> Result<ValidPolicies, Vec<BundleDiagnostic>> {
         if self.problems.is_empty() {
-            Ok(Policies {
+            Ok(ValidPolicies {
                 set: Arc::new(self.set),
-                listed: self.listed,
+                info: self.info,
                 templates: self.templates,
-                places: self.places,
+                locations: self.locations,
                 warnings: self.warnings,
             })
         } else {
@@ -141,50 +145,50 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn file(&mut self, file: &str, text: &Arc<str>) {
+    fn parse_file(&mut self, file: &str, text: &Arc<str>) {
         let parsed = match source_policy::parse(&self.sources.label(file), text) {
             Ok(parsed) => parsed,
             Err(problems) => return self.problems.extend(problems),
         };
         let mut templates: Vec<&Template> = parsed.templates().collect();
-        templates.sort_by_key(|template| Written::of_template(template, text).span.start);
+        templates.sort_by_key(|template| Written::from_template(template, text).span.start);
         for template in templates {
-            let written = Written::of_template(template, text);
-            let listed = self.written(file, text, &written);
+            let written = Written::from_template(template, text);
+            let listed = self.check_policy(file, text, &written);
             let added = self
                 .set
                 .add_template(template.new_id(PolicyId::new(&listed.id)));
             self.templates.insert(listed.id.clone(), listed);
-            self.tell_if_refused(file, text, added);
+            self.report_if_rejected(file, text, added);
         }
         let mut policies: Vec<(Written, &Policy)> = parsed
             .policies()
-            .map(|policy| (Written::of_policy(policy, text), policy))
+            .map(|policy| (Written::from_policy(policy, text), policy))
             .collect();
         policies.sort_by_key(|(written, _)| written.span.start);
         for (written, policy) in policies {
-            let listed = self.written(file, text, &written);
+            let listed = self.check_policy(file, text, &written);
             let added = self.set.add(policy.new_id(PolicyId::new(&listed.id)));
-            self.listed.insert(listed.id.clone(), listed);
-            self.tell_if_refused(file, text, added);
+            self.info.insert(listed.id.clone(), listed);
+            self.report_if_rejected(file, text, added);
         }
     }
 
     /// Checks a policy or a template; without a name of its own it is named by its place, so that it
     /// is validated all the same.
-    fn written(&mut self, file: &str, text: &Arc<str>, written: &Written) -> ListedPolicy {
+    fn check_policy(&mut self, file: &str, text: &Arc<str>, written: &Written) -> PolicyInfo {
         let id = self
             .check_id((file, text), written)
             .unwrap_or_else(|| format!("{file} at byte {}", written.span.start));
         let max_ttl = self.check_max_ttl(file, text, written);
-        self.warn_of_misspelt_annotations(file, text, written);
-        let place = Place {
+        self.warn_misspelt_annotations(file, text, written);
+        let place = PolicyLocation {
             file: file.to_owned(),
             span: written.span.clone(),
             is_link: false,
         };
-        self.places.insert(id.clone(), place);
-        ListedPolicy {
+        self.locations.insert(id.clone(), place);
+        PolicyInfo {
             id,
             file: file.to_owned(),
             template: None,
@@ -194,7 +198,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn tell_if_refused(
+    fn report_if_rejected(
         &mut self,
         file: &str,
         text: &Arc<str>,
@@ -202,20 +206,20 @@ impl<'a> Reading<'a> {
     ) {
         if let Err(error) = added {
             let label = self.sources.label(file);
-            let problem = Problem::from_cedar(&label, text, &error);
+            let problem = BundleDiagnostic::from_cedar(&label, text, &error);
             self.problems.push(problem);
         }
     }
 
-    fn links(&mut self, file: &str, text: &Arc<str>) {
-        let (links, problems) = links::read(&self.sources.label(file), text);
+    fn parse_links(&mut self, file: &str, text: &Arc<str>) {
+        let (links, problems) = links::parse(&self.sources.label(file), text);
         self.problems.extend(problems);
         for link in links {
-            self.link((file, text), link);
+            self.add_link((file, text), link);
         }
     }
 
-    fn link(&mut self, place: (&str, &Arc<str>), link: Link) {
+    fn add_link(&mut self, place: (&str, &Arc<str>), link: TemplateLink) {
         let (file, text) = place;
         let span = link.name.span.clone();
         let checked = self.check_name(place, &link.name.text, span, "link_id");
@@ -223,7 +227,7 @@ impl<'a> Reading<'a> {
         let Some(template) = self.set.template(&template_id) else {
             let message = format!("there is no template with the @id {template_id}");
             let help = "a template is a policy with ?principal or ?resource in its scope";
-            return self.refuse(place, link.template_id.span, &message, help);
+            return self.report(place, link.template_id.span, &message, help);
         };
         let slots: Vec<SlotId> = template.slots().cloned().collect();
         let given = |slot: &SlotId| link.values.iter().any(|value| value.slot == *slot);
@@ -231,44 +235,44 @@ impl<'a> Reading<'a> {
         let extra = link.values.iter().find(|v| !slots.contains(&v.slot));
         if let Some(slot) = missing {
             let message = format!("nothing fills {slot} of the template {template_id}");
-            return self.refuse(place, link.span, &message, "fill it in args");
+            return self.report(place, link.span, &message, "fill it in args");
         }
         if let Some(extra) = extra {
             let message = format!("the template {template_id} has no {}", extra.slot);
             let span = extra.span.clone();
-            return self.refuse(place, span, &message, "leave it out of args");
+            return self.report(place, span, &message, "leave it out of args");
         }
         let (Some(id), Some(template)) = (checked, self.templates.get(&link.template_id.text))
         else {
             return;
         };
-        let listed = ListedPolicy {
+        let listed = PolicyInfo {
             id: id.clone(),
             file: file.to_owned(),
             template: Some(template.id.clone()),
             ..template.clone()
         };
-        self.listed.insert(id.clone(), listed);
+        self.info.insert(id.clone(), listed);
         let values = link.values.into_iter();
         let values: HashMap<SlotId, _> = values.map(|v| (v.slot, v.entity)).collect();
         let linked = self.set.link(template_id, PolicyId::new(&id), values);
-        self.tell_if_refused(file, text, linked);
-        let place = Place {
+        self.report_if_rejected(file, text, linked);
+        let place = PolicyLocation {
             file: file.to_owned(),
             span: link.span,
             is_link: true,
         };
-        self.places.insert(id, place);
+        self.locations.insert(id, place);
     }
 
-    fn refuse(
+    fn report(
         &mut self,
         (file, text): (&str, &Arc<str>),
         span: Range<usize>,
         message: &str,
         help: &str,
     ) {
-        let problem = Problem::at(&self.sources.label(file), text, span, message);
+        let problem = BundleDiagnostic::at_span(&self.sources.label(file), text, span, message);
         self.problems.push(problem.with_help(help));
     }
 
@@ -276,7 +280,7 @@ impl<'a> Reading<'a> {
     fn check_id(&mut self, place: (&str, &Arc<str>), written: &Written) -> Option<String> {
         let Some(id) = written.annotation("id") else {
             let help = "write @id(\"...\") above it: decisions and audit records name it so";
-            self.refuse(place, written.head.clone(), "the policy has no @id", help);
+            self.report(place, written.head.clone(), "the policy has no @id", help);
             return None;
         };
         self.check_name(place, id, written.annotation_span("id"), "@id")
@@ -289,23 +293,24 @@ impl<'a> Reading<'a> {
         span: Range<usize>,
         what: &str,
     ) -> Option<String> {
-        if id.is_empty() || id.len() > LONGEST_POLICY_ID || id.chars().any(char::is_control) {
+        if id.is_empty() || id.len() > MAX_POLICY_ID_LENGTH || id.chars().any(char::is_control) {
             let message = format!("the {what} cannot stand in a record");
-            let help = format!("write 1 to {LONGEST_POLICY_ID} bytes without control characters");
-            self.refuse(place, span, &message, &help);
+            let help =
+                format!("write 1 to {MAX_POLICY_ID_LENGTH} bytes without control characters");
+            self.report(place, span, &message, &help);
             return None;
         }
-        if let Some(first) = self.places.get(id) {
+        if let Some(first) = self.locations.get(id) {
             let message = format!("two policies have the {what} {id:?}");
-            let help = format!("the other one is in {}", self.told(first));
-            self.refuse(place, span, &message, &help);
+            let help = format!("the other one is in {}", self.describe_location(first));
+            self.report(place, span, &message, &help);
             return None;
         }
         Some(id.to_owned())
     }
 
     /// A place as messages name it: the file and the line.
-    fn told(&self, place: &Place) -> String {
+    fn describe_location(&self, place: &PolicyLocation) -> String {
         let label = self.sources.label(&place.file);
         let before = self.sources.text(&place.file);
         match before.and_then(|text| text.get(..place.span.start)) {
@@ -323,19 +328,19 @@ impl<'a> Reading<'a> {
             _ if !policy.is_permit => {
                 "@max_ttl stands on a forbid, which gives no token".to_owned()
             }
-            Some(seconds @ 1..=LONGEST_TOKEN_LIFE) => return Some(seconds),
+            Some(seconds @ 1..=MAX_TOKEN_TTL) => return Some(seconds),
             _ => format!("@max_ttl is {written:?}, not a number of seconds"),
         };
         let span = policy.annotation_span("max_ttl");
-        let help = format!("write a whole number from 1 to {LONGEST_TOKEN_LIFE} on a permit");
-        self.refuse((file, text), span, &message, &help);
+        let help = format!("write a whole number from 1 to {MAX_TOKEN_TTL} on a permit");
+        self.report((file, text), span, &message, &help);
         None
     }
 
     /// Annotations of a deployment's own are welcome; one that is nearly ours is most likely meant so.
-    fn warn_of_misspelt_annotations(&mut self, file: &str, text: &Arc<str>, policy: &Written) {
+    fn warn_misspelt_annotations(&mut self, file: &str, text: &Arc<str>, policy: &Written) {
         for name in policy.annotation_names() {
-            let is_near = |ours: &&&str| strsim::osa_distance(name, ours) <= FURTHEST_MISSPELLING;
+            let is_near = |ours: &&&str| strsim::osa_distance(name, ours) <= MAX_SPELLING_DISTANCE;
             let Some(meant) = ANNOTATIONS
                 .iter()
                 .find(is_near)
@@ -345,7 +350,8 @@ impl<'a> Reading<'a> {
             };
             let span = policy.annotation_span(name);
             let message = format!("the annotation @{name} means nothing to Cedargate");
-            let problem = Problem::at(&self.sources.label(file), text, span, &message);
+            let problem =
+                BundleDiagnostic::at_span(&self.sources.label(file), text, span, &message);
             let help = format!("did you mean @{meant}?");
             self.warnings.push(problem.with_help(&help).into_warning());
         }

@@ -7,24 +7,26 @@ use std::collections::BTreeSet;
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema};
 use miette::Diagnostic;
 
-use crate::policy::diagnostic::{Problem, with_causes};
+use crate::policy::diagnostic::{BundleDiagnostic, message_with_causes};
 use crate::policy::links::instantiate;
-use crate::policy::validation::{Purpose, at_place, told_once, validate};
+use crate::policy::validation::{ValidationPurpose, deduplicated, problem_at, validate};
 
-use super::Reading;
+use super::PolicyParser;
 
-impl Reading<'_> {
+impl PolicyParser<'_> {
     pub(super) fn validate(&mut self, schema: &Schema) {
-        let result = match validate(&self.set, schema, Purpose::Decisions) {
+        let result = match validate(&self.set, schema, ValidationPurpose::Decisions) {
             Ok(result) => result,
             Err(problem) => return self.problems.push(*problem),
         };
-        let problems = told_once(result.validation_errors(), |error| {
-            self.of_policy(error.policy_id(), error)
+        let problems = deduplicated(result.validation_errors(), |error| {
+            self.problem_of_policy(error.policy_id(), error)
         });
         self.problems.extend(problems);
         for warning in result.validation_warnings() {
-            let warning = self.of_policy(warning.policy_id(), warning).into_warning();
+            let warning = self
+                .problem_of_policy(warning.policy_id(), warning)
+                .into_warning();
             self.warnings.push(warning);
         }
         if self.problems.is_empty() {
@@ -39,40 +41,52 @@ impl Reading<'_> {
         let filled: Result<Vec<Policy>, _> = linked.map(instantiate).collect();
         let set = match filled.map(PolicySet::from_policies) {
             Ok(Ok(set)) => set,
-            Ok(Err(error)) => return self.refuse_folder(&error),
-            Err(error) => return self.refuse_folder(&error),
+            Ok(Err(error)) => return self.report_for_folder(&error),
+            Err(error) => return self.report_for_folder(&error),
         };
-        let result = match validate(&set, schema, Purpose::Decisions) {
+        let result = match validate(&set, schema, ValidationPurpose::Decisions) {
             Ok(result) => result,
             Err(problem) => return self.problems.push(*problem),
         };
         for error in result.validation_errors() {
-            let problem = self.of_policy(error.policy_id(), error);
+            let problem = self.problem_of_policy(error.policy_id(), error);
             self.problems.push(problem);
         }
-        let mut told: BTreeSet<_> = self.warnings.iter().map(Problem::order).collect();
+        let mut told: BTreeSet<_> = self
+            .warnings
+            .iter()
+            .map(BundleDiagnostic::sort_key)
+            .collect();
         for warning in result.validation_warnings() {
-            let warning = self.of_policy(warning.policy_id(), warning).into_warning();
-            if told.insert(warning.order()) {
+            let warning = self
+                .problem_of_policy(warning.policy_id(), warning)
+                .into_warning();
+            if told.insert(warning.sort_key()) {
                 self.warnings.push(warning);
             }
         }
     }
 
-    fn refuse_folder(&mut self, error: &dyn std::error::Error) {
-        let problem = Problem::of_file(&self.sources.label(""), with_causes(error));
+    fn report_for_folder(&mut self, error: &dyn std::error::Error) {
+        let problem =
+            BundleDiagnostic::for_file(&self.sources.label(""), message_with_causes(error));
         self.problems.push(problem);
     }
 
-    fn of_policy(&self, id: &PolicyId, said: &dyn Diagnostic) -> Problem {
-        let place = self.places.get(AsRef::<str>::as_ref(id));
+    fn problem_of_policy(&self, id: &PolicyId, said: &dyn Diagnostic) -> BundleDiagnostic {
+        let place = self.locations.get(AsRef::<str>::as_ref(id));
         if let Some(place) = place.filter(|place| place.is_link)
             && let Some(text) = self.sources.text(&place.file)
         {
             let label = self.sources.label(&place.file);
-            return Problem::at(&label, text, place.span.clone(), with_causes(said));
+            return BundleDiagnostic::at_span(
+                &label,
+                text,
+                place.span.clone(),
+                message_with_causes(said),
+            );
         }
         let place = place.map(|place| (place.file.as_str(), &place.span));
-        at_place(self.sources, place, said)
+        problem_at(self.sources, place, said)
     }
 }

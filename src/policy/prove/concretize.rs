@@ -10,31 +10,31 @@ use serde_json::{Value, json};
 
 use crate::policy::Bundle;
 use crate::policy::case_file;
-use crate::policy::case_file::{Answer, Case};
-use crate::policy::sources::Sources;
+use crate::policy::case_file::{Case, CaseDecision};
+use crate::policy::sources::SourceFiles;
 
 /// The longest id that a solver makes up, in characters; whoever writes policies takes longer ones.
-const LONGEST_MADE_UP: usize = 2;
+const MAX_INVENTED_LENGTH: usize = 2;
 /// What the file of a draft is called in messages.
-const FILE: &str = "counterexample.cases.json";
+const FILE_NAME: &str = "counterexample.cases.json";
 
 /// A case being written.
 #[derive(Clone)]
-pub(super) struct Draft {
+pub(super) struct CaseDraft {
     json: Value,
 }
 
 /// The id of an entity in JSON.
-struct Uid {
+struct EntityName {
     kind: String,
     id: String,
 }
 
-impl Draft {
+impl CaseDraft {
     /// What a solver found, as it is.
     pub(super) fn new(
         name: &str,
-        due: Answer,
+        due: CaseDecision,
         found: &Env,
         bundle: &Bundle,
     ) -> Result<Self, String> {
@@ -53,20 +53,20 @@ impl Draft {
                     "resource": written(request.resource()),
                     "context": context,
                 },
-                "entities": written_entities(found)?,
+                "entities": entities_json(found)?,
                 "decision": due,
                 "reason": [],
                 "num_errors": 0,
             }),
         };
-        draft.read(bundle)?;
+        draft.parse(bundle)?;
         Ok(draft)
     }
 
     /// The case as whoever runs the file reads it.
-    pub(super) fn read(&self, bundle: &Bundle) -> Result<Case, String> {
-        let file = Sources::of_one(FILE, &case_file::write(&[&self.json]));
-        let cases = case_file::read(&file, &bundle.schema).map_err(|problems| {
+    pub(super) fn parse(&self, bundle: &Bundle) -> Result<Case, String> {
+        let file = SourceFiles::from_file(FILE_NAME, &case_file::to_json_text(&[&self.json]));
+        let cases = case_file::parse_all(&file, &bundle.schema).map_err(|problems| {
             let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
             told.join("; ")
         })?;
@@ -80,7 +80,7 @@ impl Draft {
     }
 
     /// The same with every step that keeps the fault.
-    pub(super) fn made_plausible(
+    pub(super) fn concretize(
         mut self,
         bundle: &Bundle,
         is_fault: &dyn Fn(&Request, &Entities) -> bool,
@@ -88,7 +88,7 @@ impl Draft {
         let attempt = |draft: &mut Self, step: &dyn Fn(&mut Self)| {
             let mut next = draft.clone();
             step(&mut next);
-            if let Ok(case) = next.read(bundle)
+            if let Ok(case) = next.parse(bundle)
                 && is_fault(&case.request, &case.entities)
             {
                 *draft = next;
@@ -111,7 +111,7 @@ impl Draft {
         for (attribute, value) in [("username", "somebody"), ("title", "A dataset")] {
             attempt(&mut self, &|draft| draft.set_attribute(attribute, value));
         }
-        for (number, uid) in self.made_up_ids().into_iter().enumerate() {
+        for (number, uid) in self.invented_ids().into_iter().enumerate() {
             let name = match uid.kind.as_str() {
                 "User" | "Dataset" => format!("00000000-0000-4000-8000-{:012}", number + 1),
                 kind => format!("{}-{}", kind.to_lowercase(), number + 1),
@@ -161,7 +161,7 @@ impl Draft {
     fn set_attribute(&mut self, attribute: &str, value: &str) {
         for entity in self.entities().into_iter().flatten() {
             if let Some(said) = entity.pointer_mut(&format!("/attrs/{attribute}"))
-                && said.as_str().is_some_and(is_made_up)
+                && said.as_str().is_some_and(is_invented)
             {
                 *said = json!(value);
             }
@@ -169,13 +169,13 @@ impl Draft {
     }
 
     /// The ids that the solver made up.
-    fn made_up_ids(&self) -> Vec<Uid> {
-        let mut uids: Vec<Uid> = Vec::new();
+    fn invented_ids(&self) -> Vec<EntityName> {
+        let mut uids: Vec<EntityName> = Vec::new();
         let all = self.json.get("entities").and_then(Value::as_array);
-        visit(&mut json!(all), &mut |kind, id| {
+        visit_entities(&mut json!(all), &mut |kind, id| {
             let is_new = !uids.iter().any(|uid| uid.kind == kind && uid.id == *id);
-            if is_new && is_made_up(id) {
-                uids.push(Uid {
+            if is_new && is_invented(id) {
+                uids.push(EntityName {
                     kind: kind.to_owned(),
                     id: id.clone(),
                 });
@@ -185,13 +185,16 @@ impl Draft {
     }
 
     /// Gives an entity another id, wherever it is named.
-    fn rename(&mut self, uid: &Uid, name: &str) {
-        visit(&mut self.json, &mut |kind, id| {
+    fn rename(&mut self, uid: &EntityName, name: &str) {
+        visit_entities(&mut self.json, &mut |kind, id| {
             if kind == uid.kind && *id == uid.id {
                 name.clone_into(id);
             }
         });
-        let (from, to) = (written(&uid.kind, &uid.id), written(&uid.kind, name));
+        let (from, to) = (
+            entity_name(&uid.kind, &uid.id),
+            entity_name(&uid.kind, name),
+        );
         for part in ["principal", "resource"] {
             if let Some(said) = self.json.pointer_mut(&format!("/request/{part}"))
                 && said.as_str() == Some(&from)
@@ -202,16 +205,16 @@ impl Draft {
     }
 }
 
-fn is_made_up(id: &str) -> bool {
-    id.chars().count() <= LONGEST_MADE_UP
+fn is_invented(id: &str) -> bool {
+    id.chars().count() <= MAX_INVENTED_LENGTH
 }
 
-fn written(kind: &str, id: &str) -> String {
+fn entity_name(kind: &str, id: &str) -> String {
     format!("{kind}::{id:?}")
 }
 
 /// Shows every entity that is named somewhere in a JSON value: its type and its id.
-fn visit(value: &mut Value, see: &mut dyn FnMut(&str, &mut String)) {
+fn visit_entities(value: &mut Value, see: &mut dyn FnMut(&str, &mut String)) {
     match value {
         Value::Object(members) => {
             let kind = members.get("type").and_then(Value::as_str);
@@ -222,15 +225,19 @@ fn visit(value: &mut Value, see: &mut dyn FnMut(&str, &mut String)) {
                 see(&kind, id);
                 return;
             }
-            members.values_mut().for_each(|value| visit(value, see));
+            members
+                .values_mut()
+                .for_each(|value| visit_entities(value, see));
         }
-        Value::Array(values) => values.iter_mut().for_each(|value| visit(value, see)),
+        Value::Array(values) => values
+            .iter_mut()
+            .for_each(|value| visit_entities(value, see)),
         _ => {}
     }
 }
 
 /// The entities as JSON, sorted; without the actions, which are the schema's.
-fn written_entities(found: &Env) -> Result<Value, String> {
+fn entities_json(found: &Env) -> Result<Value, String> {
     let written = found.entities.to_json_value();
     let Value::Array(mut entities) = written.map_err(|error| error.to_string())? else {
         return Err("the entities are not a list".to_owned());

@@ -11,9 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::policy::Bundle;
-use crate::policy::case_file::Answer;
+use crate::policy::case_file::CaseDecision;
 
-use super::concretize::Draft;
+use super::concretize::CaseDraft;
 
 /// How far what belongs to an entity is indented, in columns.
 const INDENT: &str = "           ";
@@ -28,7 +28,7 @@ pub struct Counterexample {
     /// With what.
     pub resource: String,
     /// What the policies answer; deny where one fails to evaluate.
-    pub answer: Answer,
+    pub answer: CaseDecision,
     /// The determining policies, sorted.
     pub determining_policies: Vec<String>,
     /// What goes wrong in evaluating policies.
@@ -43,44 +43,44 @@ pub struct Counterexample {
 }
 
 /// What makes a request and entities a counterexample, and what its case is to say.
-pub(super) struct Fault<'a> {
+pub(super) struct Violation<'a> {
     /// The name of the case.
     pub(super) name: String,
     /// The answer that is due; without one, what the policies that do not fail say.
-    pub(super) due: Option<Answer>,
+    pub(super) expected: Option<CaseDecision>,
     /// Whether something goes wrong here.
-    pub(super) is_here: &'a dyn Fn(&Request, &Entities) -> bool,
+    pub(super) is_violated: &'a dyn Fn(&Request, &Entities) -> bool,
 }
 
 impl Counterexample {
     /// Puts what a solver found to the policies, made as plausible as it can be; nothing if there
     /// is no fault in it after all.
-    pub(super) fn new(fault: &Fault<'_>, found: &Env, bundle: &Bundle) -> Option<Self> {
-        if !(fault.is_here)(&found.request, &found.entities) {
+    pub(super) fn new(fault: &Violation<'_>, found: &Env, bundle: &Bundle) -> Option<Self> {
+        if !(fault.is_violated)(&found.request, &found.entities) {
             return None;
         }
-        let answered = answer(bundle, &found.request, &found.entities);
-        let due = fault.due.unwrap_or(answered.unfailing);
-        let drafted = Draft::new(&fault.name, due, found, bundle).and_then(|draft| {
-            let draft = draft.made_plausible(bundle, fault.is_here);
-            let case = draft.read(bundle)?;
+        let answered = evaluate(bundle, &found.request, &found.entities);
+        let due = fault.expected.unwrap_or(answered.without_errors);
+        let drafted = CaseDraft::new(&fault.name, due, found, bundle).and_then(|draft| {
+            let draft = draft.concretize(bundle, fault.is_violated);
+            let case = draft.parse(bundle)?;
             Ok((draft, case))
         });
         Some(match drafted {
             Ok((draft, case)) => {
-                Self::told(bundle, &case.request, &case.entities, Ok(draft.into_json()))
+                Self::describe(bundle, &case.request, &case.entities, Ok(draft.into_json()))
             }
-            Err(why) => Self::told(bundle, &found.request, &found.entities, Err(why)),
+            Err(why) => Self::describe(bundle, &found.request, &found.entities, Err(why)),
         })
     }
 
-    fn told(
+    fn describe(
         bundle: &Bundle,
         request: &Request,
         entities: &Entities,
         case: Result<Value, String>,
     ) -> Self {
-        let answered = answer(bundle, request, entities);
+        let answered = evaluate(bundle, request, entities);
         let written = |uid: Option<&_>| uid.map(ToString::to_string).unwrap_or_default();
         let (case, no_case) = match case {
             Ok(case) => (Some(case), None),
@@ -95,7 +95,7 @@ impl Counterexample {
             errors: answered.errors,
             case,
             no_case,
-            text: readable(request, entities),
+            text: render_request(request, entities),
         }
     }
 
@@ -127,15 +127,15 @@ impl Counterexample {
 }
 
 /// What the policies answer.
-struct Answered {
-    answer: Answer,
+struct EvaluatedAnswer {
+    answer: CaseDecision,
     /// What Cedar says, which passes over policies that fail.
-    unfailing: Answer,
+    without_errors: CaseDecision,
     determining_policies: Vec<String>,
     errors: Vec<String>,
 }
 
-fn answer(bundle: &Bundle, request: &Request, entities: &Entities) -> Answered {
+fn evaluate(bundle: &Bundle, request: &Request, entities: &Entities) -> EvaluatedAnswer {
     let response = bundle
         .authorizer
         .is_authorized(request, &bundle.policies.set, entities);
@@ -145,21 +145,21 @@ fn answer(bundle: &Bundle, request: &Request, entities: &Entities) -> Answered {
     determining_policies.sort();
     let mut errors: Vec<String> = diagnostics.errors().map(ToString::to_string).collect();
     errors.sort();
-    let unfailing = Answer::from(response.decision());
-    Answered {
+    let unfailing = CaseDecision::from(response.decision());
+    EvaluatedAnswer {
         answer: if errors.is_empty() {
             unfailing
         } else {
-            Answer::Deny
+            CaseDecision::Deny
         },
-        unfailing,
+        without_errors: unfailing,
         determining_policies,
         errors,
     }
 }
 
 /// The request and the entities in Cedar's own writing.
-fn readable(request: &Request, entities: &Entities) -> String {
+fn render_request(request: &Request, entities: &Entities) -> String {
     let mut text = String::new();
     for (what, uid) in [
         ("principal", request.principal()),
@@ -176,7 +176,7 @@ fn readable(request: &Request, entities: &Entities) -> String {
     let mut told: Vec<String> = entities
         .iter()
         .filter(|entity| entity.uid().type_name().basename() != "Action")
-        .filter_map(|entity| readable_entity(entity, entities))
+        .filter_map(|entity| render_entity(entity, entities))
         .collect();
     told.sort();
     text.extend(told);
@@ -184,7 +184,7 @@ fn readable(request: &Request, entities: &Entities) -> String {
 }
 
 /// One entity, unless there is nothing to say of it.
-fn readable_entity(entity: &Entity, entities: &Entities) -> Option<String> {
+fn render_entity(entity: &Entity, entities: &Entities) -> Option<String> {
     let uid = entity.uid();
     let mut ancestors: Vec<String> = entities
         .ancestors(&uid)
@@ -193,10 +193,10 @@ fn readable_entity(entity: &Entity, entities: &Entities) -> Option<String> {
     ancestors.sort();
     let of_attributes = entity
         .attrs()
-        .map(|(name, value)| format!("{INDENT}{name}: {}\n", shown(value)));
+        .map(|(name, value)| format!("{INDENT}{name}: {}\n", render_value(value)));
     let of_tags = entity
         .tags()
-        .map(|(name, value)| format!("{INDENT}tag {name}: {}\n", shown(value)));
+        .map(|(name, value)| format!("{INDENT}tag {name}: {}\n", render_value(value)));
     let mut values: Vec<String> = of_attributes.chain(of_tags).collect();
     values.sort();
     if ancestors.is_empty() && values.is_empty() {
@@ -213,6 +213,6 @@ fn readable_entity(entity: &Entity, entities: &Entities) -> Option<String> {
     ))
 }
 
-fn shown<E>(value: Result<EvalResult, E>) -> String {
+fn render_value<E>(value: Result<EvalResult, E>) -> String {
     value.map_or_else(|_| "unknown".to_owned(), |value| value.to_string())
 }

@@ -14,21 +14,21 @@ use cedar_policy_symcc::{
 
 use crate::policy::links::instantiate;
 
-use super::invariants::{Bound, Invariant};
-use super::solver::Conversation;
+use super::invariants::{Invariant, InvariantBound};
+use super::solver::SolverSession;
 use super::statement::{StatementError, bounding_policies, scope_policy};
 
 /// What proofs are about: owned, so that threads outlive whoever asked.
-pub(super) struct Subject {
+pub(super) struct ProofSubject {
     schema: Schema,
     policies: Vec<Policy>,
     permits: PolicySet,
     forbids: PolicySet,
-    statements: Vec<Statement>,
+    statements: Vec<InvariantStatement>,
 }
 
-struct Statement {
-    bound: Bound,
+struct InvariantStatement {
+    bound: InvariantBound,
     policy: Policy,
     scope: Policy,
     bounding: PolicySet,
@@ -47,7 +47,7 @@ pub(super) enum Finding {
 }
 
 /// What is found about invariants and failures in one environment.
-pub(super) struct Bounds {
+pub(super) struct InvariantFindings {
     /// A finding for each invariant, in their order.
     pub(super) findings: Vec<Finding>,
     /// The policies that can fail to evaluate, with a request at which they do.
@@ -58,7 +58,7 @@ pub(super) struct Bounds {
 
 /// What is found about idle policies in one environment.
 #[derive(Default)]
-pub(super) struct Idleness {
+pub(super) struct EffectFindings {
     /// The policies that match some request, each with the policies that match whenever it does.
     pub(super) covered_by: BTreeMap<String, BTreeSet<String>>,
     /// For each invariant whether it makes a difference here, in their order.
@@ -67,7 +67,7 @@ pub(super) struct Idleness {
     pub(super) unknown: BTreeMap<String, String>,
 }
 
-impl Subject {
+impl ProofSubject {
     pub(super) fn new(
         schema: &Schema,
         policies: &PolicySet,
@@ -91,7 +91,7 @@ impl Subject {
             statements: invariants
                 .iter()
                 .map(|invariant| {
-                    Ok(Statement {
+                    Ok(InvariantStatement {
                         bound: invariant.bound,
                         policy: invariant.policy.clone(),
                         scope: scope_policy(invariant)?,
@@ -103,15 +103,19 @@ impl Subject {
     }
 
     /// Proves or refutes every invariant in one environment, and that no policy fails in it.
-    pub(super) async fn bounds(&self, env: &RequestEnv, solver: &mut Conversation) -> Bounds {
-        let mut found = Bounds {
+    pub(super) async fn find_violations(
+        &self,
+        env: &RequestEnv,
+        solver: &mut SolverSession,
+    ) -> InvariantFindings {
+        let mut found = InvariantFindings {
             findings: Vec::new(),
             failing: Vec::new(),
             unknown: Vec::new(),
         };
         let mut relevant = Vec::new();
         for policy in &self.policies {
-            if solver.is_over() {
+            if solver.is_expired() {
                 found.unknown.push("the time was over".to_owned());
                 break;
             }
@@ -121,7 +125,7 @@ impl Subject {
                     if !is_unsatisfiable(&never_matches_asserts(&compiled)) {
                         relevant.push(policy.clone());
                     }
-                    match solver.example(&never_errors_asserts(&compiled)).await {
+                    match solver.find_example(&never_errors_asserts(&compiled)).await {
                         Ok(None) => {}
                         Ok(Some(example)) => found.failing.push((id, Box::new(example))),
                         Err(why) => found
@@ -141,7 +145,7 @@ impl Subject {
         for statement in &self.statements {
             let finding = match &bundle {
                 Ok(bundle) => self
-                    .finding(statement, bundle, env, solver)
+                    .prove_statement(statement, bundle, env, solver)
                     .await
                     .unwrap_or_else(Finding::Unknown),
                 Err(why) => Finding::Unknown(why.clone()),
@@ -151,12 +155,12 @@ impl Subject {
         found
     }
 
-    async fn finding(
+    async fn prove_statement(
         &self,
-        statement: &Statement,
+        statement: &InvariantStatement,
         bundle: &CompiledPolicySet,
         env: &RequestEnv,
-        solver: &mut Conversation,
+        solver: &mut SolverSession,
     ) -> Result<Finding, String> {
         let compile = |policy| {
             CompiledPolicy::compile(policy, env, &self.schema).map_err(|error| error.to_string())
@@ -165,7 +169,7 @@ impl Subject {
             return Ok(Finding::OutOfScope);
         }
         let own = compile(&statement.policy)?;
-        if let Some(example) = solver.example(&never_errors_asserts(&own)).await? {
+        if let Some(example) = solver.find_example(&never_errors_asserts(&own)).await? {
             return Err(format!(
                 "the invariant itself fails to evaluate at {example}"
             ));
@@ -173,10 +177,10 @@ impl Subject {
         let bounding = CompiledPolicySet::compile(&statement.bounding, env, &self.schema)
             .map_err(|error| error.to_string())?;
         let asserts = match statement.bound {
-            Bound::Upper => implies_asserts(bundle, &bounding),
-            Bound::Lower => implies_asserts(&bounding, bundle),
+            InvariantBound::Upper => implies_asserts(bundle, &bounding),
+            InvariantBound::Lower => implies_asserts(&bounding, bundle),
         };
-        Ok(match solver.example(&asserts).await? {
+        Ok(match solver.find_example(&asserts).await? {
             None => Finding::Holds,
             Some(example) => Finding::Example(Box::new(example)),
         })
@@ -184,18 +188,22 @@ impl Subject {
 
     /// Looks for what has no effect in one environment: policies that never match, policies that
     /// others cover, invariants that say nothing.
-    pub(super) async fn idleness(&self, env: &RequestEnv, solver: &mut Conversation) -> Idleness {
-        let mut found = Idleness::default();
+    pub(super) async fn find_ineffective(
+        &self,
+        env: &RequestEnv,
+        solver: &mut SolverSession,
+    ) -> EffectFindings {
+        let mut found = EffectFindings::default();
         let mut matching: BTreeMap<String, (CompiledPolicy, Env)> = BTreeMap::new();
         for policy in &self.policies {
             let id = policy.id().to_string();
-            if solver.is_over() {
+            if solver.is_expired() {
                 found.unknown.insert(id, "the time was over".to_owned());
                 continue;
             }
             let asked = match CompiledPolicy::compile(policy, env, &self.schema) {
                 Ok(compiled) => solver
-                    .example(&never_matches_asserts(&compiled))
+                    .find_example(&never_matches_asserts(&compiled))
                     .await
                     .map(|example| example.map(|example| (compiled, example))),
                 Err(error) => Err(error.to_string()),
@@ -238,9 +246,9 @@ impl Subject {
         compiled: &CompiledPolicy,
         example: &Env,
         matching: &BTreeMap<String, (CompiledPolicy, Env)>,
-        solver: &mut Conversation,
+        solver: &mut SolverSession,
     ) -> Result<BTreeSet<String>, String> {
-        let mut candidates = self.satisfied(example);
+        let mut candidates = self.matching_policies(example);
         candidates.remove(id);
         let mut covering = BTreeSet::new();
         while let Some(other) = candidates.pop_first() {
@@ -252,14 +260,14 @@ impl Subject {
                 continue;
             }
             match solver
-                .example(&matches_implies_asserts(compiled, other_compiled))
+                .find_example(&matches_implies_asserts(compiled, other_compiled))
                 .await?
             {
                 None => {
                     covering.insert(other);
                 }
                 Some(example) => {
-                    let satisfied = self.satisfied(&example);
+                    let satisfied = self.matching_policies(&example);
                     candidates.retain(|id| satisfied.contains(id));
                 }
             }
@@ -268,7 +276,7 @@ impl Subject {
     }
 
     /// The policies that match one request; effects apart, since a forbid hides the permits.
-    fn satisfied(&self, example: &Env) -> BTreeSet<String> {
+    fn matching_policies(&self, example: &Env) -> BTreeSet<String> {
         let authorizer = Authorizer::new();
         [&self.permits, &self.forbids]
             .into_iter()
@@ -282,20 +290,22 @@ impl Subject {
 
     async fn is_effective(
         &self,
-        statement: &Statement,
+        statement: &InvariantStatement,
         env: &RequestEnv,
-        solver: &mut Conversation,
+        solver: &mut SolverSession,
     ) -> Result<bool, String> {
         let example = match statement.bound {
-            Bound::Upper => {
+            InvariantBound::Upper => {
                 let bounding = CompiledPolicySet::compile(&statement.bounding, env, &self.schema)
                     .map_err(|error| error.to_string())?;
-                solver.example(&always_allows_asserts(&bounding)).await?
+                solver
+                    .find_example(&always_allows_asserts(&bounding))
+                    .await?
             }
-            Bound::Lower => {
+            InvariantBound::Lower => {
                 let own = CompiledPolicy::compile(&statement.policy, env, &self.schema)
                     .map_err(|error| error.to_string())?;
-                solver.example(&never_matches_asserts(&own)).await?
+                solver.find_example(&never_matches_asserts(&own)).await?
             }
         };
         Ok(example.is_some())

@@ -11,22 +11,22 @@ use std::sync::Arc;
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema};
 use serde::Serialize;
 
-use crate::policy::diagnostic::{BundleError, Problem, in_reading_order};
-use crate::policy::policies::{FURTHEST_MISSPELLING, LONGEST_POLICY_ID};
+use crate::policy::diagnostic::{BundleDiagnostic, BundleError, sorted};
+use crate::policy::policies::{MAX_POLICY_ID_LENGTH, MAX_SPELLING_DISTANCE};
 use crate::policy::source_policy;
 use crate::policy::source_policy::Written;
-use crate::policy::sources::Sources;
-use crate::policy::validation::{Purpose, at_place, told_once, validate};
+use crate::policy::sources::SourceFiles;
+use crate::policy::validation::{ValidationPurpose, deduplicated, problem_at, validate};
 
 /// The most invariants of a policy folder.
-pub const MOST_INVARIANTS: usize = 1_000;
+pub const MAX_INVARIANTS: usize = 1_000;
 /// The annotations that an invariant has, and it has no others.
 const ANNOTATIONS: [&str; 3] = ["id", "reason", "invariant"];
 
 /// Which way an invariant bounds the policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Bound {
+pub enum InvariantBound {
     /// The policies may permit no more.
     Upper,
     /// The policies must permit at least this.
@@ -35,60 +35,60 @@ pub enum Bound {
 
 /// The files with the invariants of a policy folder.
 #[derive(Clone, Debug)]
-pub struct Invariants {
-    sources: Sources,
+pub struct InvariantFiles {
+    sources: SourceFiles,
 }
 
-impl Invariants {
+impl InvariantFiles {
     /// The invariants in policy files; a file that cannot be used refuses all.
-    pub(in crate::policy) fn of(sources: Sources) -> Result<Self, BundleError> {
+    pub(in crate::policy) fn new(sources: SourceFiles) -> Result<Self, BundleError> {
         if sources.problems().is_empty() {
             return Ok(Self { sources });
         }
         Err(BundleError::Invalid {
-            problems: in_reading_order(sources.problems().to_vec()),
+            problems: sorted(sources.problems().to_vec()),
         })
     }
 
     /// Parses and validates every invariant against the schema of the policies.
-    pub(in crate::policy) fn read(&self, schema: &Schema) -> Result<Valid, BundleError> {
-        let mut reading = Reading {
+    pub(in crate::policy) fn parse(&self, schema: &Schema) -> Result<ValidInvariants, BundleError> {
+        let mut reading = InvariantParser {
             sources: &self.sources,
             set: PolicySet::new(),
             invariants: BTreeMap::new(),
-            places: BTreeMap::new(),
+            locations: BTreeMap::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
         };
         for (file, text) in self.sources.policies() {
-            reading.file(file, text);
+            reading.parse_file(file, text);
         }
         reading.validate(schema);
-        if reading.places.len() > MOST_INVARIANTS {
-            let message = format!("there are more than {MOST_INVARIANTS} invariants");
-            let problem = Problem::of_file(&self.sources.label(""), message);
+        if reading.locations.len() > MAX_INVARIANTS {
+            let message = format!("there are more than {MAX_INVARIANTS} invariants");
+            let problem = BundleDiagnostic::for_file(&self.sources.label(""), message);
             reading.problems.push(problem);
         }
         if reading.problems.is_empty() {
             let mut invariants: Vec<Invariant> = reading.invariants.into_values().collect();
             invariants.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-            return Ok(Valid {
+            return Ok(ValidInvariants {
                 invariants,
-                warnings: in_reading_order(reading.warnings),
+                warnings: sorted(reading.warnings),
             });
         }
         Err(BundleError::Invalid {
-            problems: in_reading_order(reading.problems),
+            problems: sorted(reading.problems),
         })
     }
 }
 
 /// Invariants that are in order.
-pub(in crate::policy) struct Valid {
+pub(in crate::policy) struct ValidInvariants {
     /// By file and line.
     pub(in crate::policy) invariants: Vec<Invariant>,
     /// What validation warns of.
-    pub(in crate::policy) warnings: Vec<Problem>,
+    pub(in crate::policy) warnings: Vec<BundleDiagnostic>,
 }
 
 /// One invariant.
@@ -98,55 +98,55 @@ pub(in crate::policy) struct Invariant {
     pub(super) file: String,
     pub(super) line: usize,
     pub(super) reason: String,
-    pub(super) bound: Bound,
+    pub(super) bound: InvariantBound,
     /// Named by its `@id`.
     pub(super) policy: Policy,
 }
 
 /// Where a policy stands.
-struct Place {
+struct InvariantLocation {
     file: String,
     span: Range<usize>,
 }
 
-struct Reading<'a> {
-    sources: &'a Sources,
+struct InvariantParser<'a> {
+    sources: &'a SourceFiles,
     set: PolicySet,
     invariants: BTreeMap<String, Invariant>,
-    places: BTreeMap<String, Place>,
-    problems: Vec<Problem>,
-    warnings: Vec<Problem>,
+    locations: BTreeMap<String, InvariantLocation>,
+    problems: Vec<BundleDiagnostic>,
+    warnings: Vec<BundleDiagnostic>,
 }
 
-impl Reading<'_> {
-    fn file(&mut self, file: &str, text: &Arc<str>) {
+impl InvariantParser<'_> {
+    fn parse_file(&mut self, file: &str, text: &Arc<str>) {
         let parsed = match source_policy::parse(&self.sources.label(file), text) {
             Ok(parsed) => parsed,
             Err(problems) => return self.problems.extend(problems),
         };
         for template in parsed.templates() {
-            let span = Written::of_template(template, text).head;
+            let span = Written::from_template(template, text).head;
             let message = "an invariant cannot be a template";
             let help = "name the principal or resource, or leave it open";
-            self.refuse((file, text), span, message, help);
+            self.report((file, text), span, message, help);
         }
         let mut policies: Vec<(Written, &Policy)> = parsed
             .policies()
-            .map(|policy| (Written::of_policy(policy, text), policy))
+            .map(|policy| (Written::from_policy(policy, text), policy))
             .collect();
         policies.sort_by_key(|(written, _)| written.span.start);
         for (written, policy) in policies {
-            self.policy((file, text), &written, policy);
+            self.add_policy((file, text), &written, policy);
         }
     }
 
-    fn refuse(&mut self, place: (&str, &Arc<str>), span: Range<usize>, message: &str, help: &str) {
+    fn report(&mut self, place: (&str, &Arc<str>), span: Range<usize>, message: &str, help: &str) {
         let (file, text) = place;
-        let problem = Problem::at(&self.sources.label(file), text, span, message);
+        let problem = BundleDiagnostic::at_span(&self.sources.label(file), text, span, message);
         self.problems.push(problem.with_help(help));
     }
 
-    fn policy(&mut self, place: (&str, &Arc<str>), written: &Written, policy: &Policy) {
+    fn add_policy(&mut self, place: (&str, &Arc<str>), written: &Written, policy: &Policy) {
         let (file, text) = place;
         let span = written.span.clone();
         let checked = self.check_id(place, written);
@@ -156,7 +156,7 @@ impl Reading<'_> {
             .unwrap_or_else(|| format!("{file} at byte {}", span.start));
         let named = policy.new_id(PolicyId::new(&id));
         if let Err(error) = self.set.add(named.clone()) {
-            let problem = Problem::from_cedar(&self.sources.label(file), text, &error);
+            let problem = BundleDiagnostic::from_cedar(&self.sources.label(file), text, &error);
             self.problems.push(problem);
         }
         self.check_annotations(place, written);
@@ -177,13 +177,13 @@ impl Reading<'_> {
             };
             self.invariants.insert(id, invariant);
         }
-        self.places.insert(id, Place { file, span });
+        self.locations.insert(id, InvariantLocation { file, span });
     }
 
     fn check_id(&mut self, place: (&str, &Arc<str>), written: &Written) -> Option<String> {
         let Some(id) = written.annotation("id") else {
             let help = "write @id(\"...\") above it: proofs name it so";
-            self.refuse(
+            self.report(
                 place,
                 written.head.clone(),
                 "the invariant has no @id",
@@ -192,15 +192,16 @@ impl Reading<'_> {
             return None;
         };
         let span = written.annotation_span("id");
-        if id.is_empty() || id.len() > LONGEST_POLICY_ID || id.chars().any(char::is_control) {
-            let help = format!("write 1 to {LONGEST_POLICY_ID} bytes without control characters");
-            self.refuse(place, span, "the @id cannot stand in a report", &help);
+        if id.is_empty() || id.len() > MAX_POLICY_ID_LENGTH || id.chars().any(char::is_control) {
+            let help =
+                format!("write 1 to {MAX_POLICY_ID_LENGTH} bytes without control characters");
+            self.report(place, span, "the @id cannot stand in a report", &help);
             return None;
         }
-        if let Some(first) = self.places.get(id) {
+        if let Some(first) = self.locations.get(id) {
             let message = format!("two invariants have the @id {id:?}");
             let help = format!("the other one is in {}", self.sources.label(&first.file));
-            self.refuse(place, span, &message, &help);
+            self.report(place, span, &message, &help);
             return None;
         }
         Some(id.to_owned())
@@ -214,14 +215,14 @@ impl Reading<'_> {
             }
             let near = ANNOTATIONS
                 .iter()
-                .find(|ours| strsim::osa_distance(name, ours) <= FURTHEST_MISSPELLING);
+                .find(|ours| strsim::osa_distance(name, ours) <= MAX_SPELLING_DISTANCE);
             let help = match near {
                 Some(meant) => format!("did you mean @{meant}?"),
                 None => "an invariant has @id, @reason and @invariant".to_owned(),
             };
             let span = written.annotation_span(name);
             let message = format!("the annotation @{name} means nothing on an invariant");
-            self.refuse(place, span, &message, &help);
+            self.report(place, span, &message, &help);
         }
     }
 
@@ -230,7 +231,7 @@ impl Reading<'_> {
         if reason.is_none() {
             let span = written.annotation_span("reason");
             let help = "write @reason(\"...\"): who breaks the invariant is told this sentence";
-            self.refuse(place, span, "the invariant has no @reason", help);
+            self.report(place, span, "the invariant has no @reason", help);
         }
         reason.map(str::to_owned)
     }
@@ -240,45 +241,45 @@ impl Reading<'_> {
         place: (&str, &Arc<str>),
         written: &Written,
         is_conditional: bool,
-    ) -> Option<Bound> {
+    ) -> Option<InvariantBound> {
         let span = written.annotation_span("invariant");
         let help = "write @invariant(\"upper\") where policies may permit no more, \
                     @invariant(\"lower\") where they must permit at least this";
         match written.annotation("invariant") {
-            None => self.refuse(place, span, "the invariant has no @invariant", help),
+            None => self.report(place, span, "the invariant has no @invariant", help),
             Some("lower") if !written.is_permit => {
                 let message = "a lower bound is a permit: it says what must be permitted";
                 let help =
                     "write permit, or @invariant(\"upper\") for what must never be permitted";
-                self.refuse(place, span, message, help);
+                self.report(place, span, message, help);
             }
             Some("upper") if written.is_permit && !is_conditional => {
                 let message = "the upper bound excludes nothing: it has no condition";
                 let help = "say with when or unless what must hold for whatever is permitted in its \
                             scope; or write forbid, if nothing in its scope may be permitted";
-                self.refuse(place, span, message, help);
+                self.report(place, span, message, help);
             }
-            Some("lower") => return Some(Bound::Lower),
-            Some("upper") => return Some(Bound::Upper),
+            Some("lower") => return Some(InvariantBound::Lower),
+            Some("upper") => return Some(InvariantBound::Upper),
             Some(said) => {
                 let message = format!("@invariant is {said:?}, neither \"upper\" nor \"lower\"");
-                self.refuse(place, span, &message, help);
+                self.report(place, span, &message, help);
             }
         }
         None
     }
 
     fn validate(&mut self, schema: &Schema) {
-        let result = match validate(&self.set, schema, Purpose::Statements) {
+        let result = match validate(&self.set, schema, ValidationPurpose::Invariants) {
             Ok(result) => result,
             Err(problem) => return self.problems.push(*problem),
         };
         let of_policy = |id: &PolicyId, said: &dyn miette::Diagnostic| {
-            let place = self.places.get(AsRef::<str>::as_ref(id));
+            let place = self.locations.get(AsRef::<str>::as_ref(id));
             let place = place.map(|place| (place.file.as_str(), &place.span));
-            at_place(self.sources, place, said)
+            problem_at(self.sources, place, said)
         };
-        let problems = told_once(result.validation_errors(), |error| {
+        let problems = deduplicated(result.validation_errors(), |error| {
             of_policy(error.policy_id(), error)
         });
         let warnings = result.validation_warnings();

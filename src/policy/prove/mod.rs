@@ -26,22 +26,22 @@ use std::time::{Duration, Instant};
 
 use cedar_policy::{AuthorizationError, Decision, Entities, PolicySet, Request};
 
-use crate::domain::decision::LONGEST_TOKEN_LIFE;
+use crate::domain::decision::MAX_TOKEN_TTL;
 
 use super::Bundle;
-use super::case_file::Answer;
-use super::diagnostic::{BundleError, Problem};
+use super::case_file::CaseDecision;
+use super::diagnostic::{BundleDiagnostic, BundleError};
 
-use counterexample::Fault;
-use environment::{Bounds, Finding, Idleness, Subject};
-use invariants::{Bound, Invariant};
-use proof::{FailingPolicy, Idle};
-use scheduler::Found;
+use counterexample::Violation;
+use environment::{EffectFindings, Finding, InvariantFindings, ProofSubject};
+use invariants::{Invariant, InvariantBound};
+use proof::{FailingPolicy, Ineffective};
+use scheduler::Findings;
 use statement::bounding_policies;
 
 pub use counterexample::Counterexample;
-pub use invariants::Invariants;
-pub use proof::{Proof, ProvedInvariant, Verdict};
+pub use invariants::InvariantFiles;
+pub use proof::{InvariantVerdict, Proof, ProvedInvariant};
 pub use solver::SOLVER_VARIABLE;
 
 /// Why nothing could be proved.
@@ -52,7 +52,7 @@ pub enum ProveError {
     Invariants(#[from] BundleError),
     /// There is no solver.
     #[error("the solver {program} does not start: {source}", program = .program.display())]
-    NoSolver {
+    SolverNotStarted {
         /// What was to be started.
         program: PathBuf,
         /// What the operating system says.
@@ -60,40 +60,40 @@ pub enum ProveError {
     },
     /// What was named as the solver is something else.
     #[error("{program} does not answer as cvc5 does", program = .program.display())]
-    NotASolver {
+    UnknownSolver {
         /// What was started.
         program: PathBuf,
     },
     /// The work cannot be done on this machine.
     #[error("the proofs cannot be worked on: {reason}")]
-    Stuck {
+    Failed {
         /// Why not.
         reason: String,
     },
 }
 
 /// The solver looks at a model of the policies; the policies have the last word.
-const NOT_SO: &str = "what the solver found is not so when the policies are asked";
+const NOT_CONFIRMED: &str = "what the solver found is not so when the policies are asked";
 
 /// How much is asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Effort {
+pub struct ProofOptions {
     /// How long it may take; what is not known by then is unproven.
     pub time_limit: Duration,
     /// Whether to look for what has no effect too; without, what [`Proof::is_complete`] needs is
     /// all that is asked.
     pub is_thorough: bool,
     /// Whether everything else of this process goes first.
-    pub gives_way: bool,
+    pub is_low_priority: bool,
 }
 
 /// A proof, and what validation warns of in the invariants.
 #[derive(Debug)]
-pub struct Proved {
+pub struct ProofResult {
     /// The proof.
     pub proof: Proof,
     /// The warnings.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<BundleDiagnostic>,
 }
 
 /// Proves the invariants of a bundle, for all requests and entities that its schema allows.
@@ -104,18 +104,18 @@ pub struct Proved {
 /// path.
 pub fn prove(
     bundle: &Bundle,
-    invariants: &Invariants,
-    effort: Effort,
+    invariants: &InvariantFiles,
+    effort: ProofOptions,
     watch: impl FnMut(usize, usize),
-) -> Result<Proved, ProveError> {
+) -> Result<ProofResult, ProveError> {
     let deadline = Instant::now() + effort.time_limit;
-    let valid = invariants.read(&bundle.schema)?;
-    let subject = Subject::new(&bundle.schema, &bundle.policies.set, &valid.invariants)
-        .map_err(|error| stuck(&error))?;
+    let valid = invariants.parse(&bundle.schema)?;
+    let subject = ProofSubject::new(&bundle.schema, &bundle.policies.set, &valid.invariants)
+        .map_err(|error| failed(&error))?;
     let mut environments: Vec<_> = bundle.schema.request_envs().collect();
     environments.sort();
     let solver = scheduler::find_solver()?;
-    let found = scheduler::answer(
+    let found = scheduler::run_steps(
         &Arc::new(subject),
         &solver,
         (&environments, effort),
@@ -133,31 +133,31 @@ pub fn prove(
         unanswered: found.unanswered.clone(),
     };
     for (at, invariant) in valid.invariants.iter().enumerate() {
-        let bounds = bounding_policies(invariant).map_err(|error| stuck(&error))?;
+        let bounds = bounding_policies(invariant).map_err(|error| failed(&error))?;
         let count = environments.len();
-        let proved = proved(at, (invariant, &bounds), &found, count, bundle);
+        let proved = summarize_invariant(at, (invariant, &bounds), &found, count, bundle);
         proof.invariants.push(proved);
     }
-    tell_failing(&mut proof, &found.bounds, bundle);
+    add_failing_policies(&mut proof, &found.bounds, bundle);
     if effort.is_thorough && found.idleness.len() == environments.len() {
-        tell_idle(&mut proof, &found.idleness, bundle);
+        add_ineffective(&mut proof, &found.idleness, bundle);
     }
-    Ok(Proved {
+    Ok(ProofResult {
         proof,
         warnings: valid.warnings,
     })
 }
 
-fn stuck(error: &dyn std::error::Error) -> ProveError {
+fn failed(error: &dyn std::error::Error) -> ProveError {
     let reason = error.to_string();
-    ProveError::Stuck { reason }
+    ProveError::Failed { reason }
 }
 
 /// What all environments together say about one invariant.
-fn proved(
+fn summarize_invariant(
     at: usize,
     (invariant, bounds): (&Invariant, &PolicySet),
-    found: &Found,
+    found: &Findings,
     environments: usize,
     bundle: &Bundle,
 ) -> ProvedInvariant {
@@ -167,7 +167,7 @@ fn proved(
         line: invariant.line,
         bound: invariant.bound,
         reason: invariant.reason.clone(),
-        verdict: Verdict::Unproven,
+        verdict: InvariantVerdict::Unproven,
         environments: 0,
         counterexamples: Vec::new(),
         unproven: Vec::new(),
@@ -180,17 +180,17 @@ fn proved(
         let has_failed = given.diagnostics().errors().next().is_some();
         let is_given = given.decision() == Decision::Allow && !has_failed;
         match invariant.bound {
-            Bound::Upper => is_given && bounding.decision() == Decision::Deny,
-            Bound::Lower => !is_given && bounding.decision() == Decision::Allow,
+            InvariantBound::Upper => is_given && bounding.decision() == Decision::Deny,
+            InvariantBound::Lower => !is_given && bounding.decision() == Decision::Allow,
         }
     };
-    let fault = Fault {
+    let fault = Violation {
         name: format!("{}: {}", invariant.id, invariant.reason),
-        due: Some(match invariant.bound {
-            Bound::Upper => Answer::Deny,
-            Bound::Lower => Answer::Allow,
+        expected: Some(match invariant.bound {
+            InvariantBound::Upper => CaseDecision::Deny,
+            InvariantBound::Lower => CaseDecision::Allow,
         }),
-        is_here: &is_here,
+        is_violated: &is_here,
     };
     for here in &found.bounds {
         match here.findings.get(at) {
@@ -198,7 +198,7 @@ fn proved(
             Some(Finding::Holds) => {}
             Some(Finding::Example(example)) => match Counterexample::new(&fault, example, bundle) {
                 Some(example) => proved.counterexamples.push(example),
-                None => proved.unproven.push(NOT_SO.to_owned()),
+                None => proved.unproven.push(NOT_CONFIRMED.to_owned()),
             },
             Some(Finding::Unknown(why)) => proved.unproven.push(why.clone()),
             None => proved.unproven.push("it was not asked".to_owned()),
@@ -215,9 +215,9 @@ fn proved(
     proved.unproven.sort();
     proved.unproven.dedup();
     proved.verdict = match (proved.counterexamples.is_empty(), &*proved.unproven) {
-        (false, _) => Verdict::Violated,
-        (true, []) => Verdict::Holds,
-        (true, _) => Verdict::Unproven,
+        (false, _) => InvariantVerdict::Violated,
+        (true, []) => InvariantVerdict::Holds,
+        (true, _) => InvariantVerdict::Unproven,
     };
     proved
 }
@@ -228,7 +228,7 @@ fn failed_policy(error: &AuthorizationError) -> String {
     }
 }
 
-fn tell_failing(proof: &mut Proof, bounds: &[Bounds], bundle: &Bundle) {
+fn add_failing_policies(proof: &mut Proof, bounds: &[InvariantFindings], bundle: &Bundle) {
     let mut failing = BTreeMap::new();
     for bounds in bounds {
         for (id, example) in &bounds.failing {
@@ -243,13 +243,13 @@ fn tell_failing(proof: &mut Proof, bounds: &[Bounds], bundle: &Bundle) {
             let mut failed = answer.diagnostics().errors().map(failed_policy);
             failed.any(|failed| failed == id)
         };
-        let fault = Fault {
+        let fault = Violation {
             name: format!("{id}: the policy does not fail"),
-            due: None,
-            is_here: &is_here,
+            expected: None,
+            is_violated: &is_here,
         };
         let Some(counterexample) = Counterexample::new(&fault, example, bundle) else {
-            let why = format!("whether the policy {id} can fail: {NOT_SO}");
+            let why = format!("whether the policy {id} can fail: {NOT_CONFIRMED}");
             proof.unproven.push(why);
             continue;
         };
@@ -269,7 +269,7 @@ fn tell_failing(proof: &mut Proof, bounds: &[Bounds], bundle: &Bundle) {
 }
 
 /// What has no effect in any environment has none.
-fn tell_idle(proof: &mut Proof, found: &[Idleness], bundle: &Bundle) {
+fn add_ineffective(proof: &mut Proof, found: &[EffectFindings], bundle: &Bundle) {
     let mut unknown = BTreeMap::new();
     for idleness in found {
         unknown.extend(idleness.unknown.clone());
@@ -278,7 +278,7 @@ fn tell_idle(proof: &mut Proof, found: &[Idleness], bundle: &Bundle) {
         .policies()
         .keys()
         .filter(|id| !unknown.contains_key(*id))
-        .map(|id| (id, covering_everywhere(id, found)))
+        .map(|id| (id, covering_in_all(id, found)))
         .collect();
     for (id, listed) in bundle.policies() {
         let Some(covering) = covered_by.get(id) else {
@@ -286,7 +286,7 @@ fn tell_idle(proof: &mut Proof, found: &[Idleness], bundle: &Bundle) {
         };
         if !found.iter().any(|idle| idle.covered_by.contains_key(id)) {
             let policy = id.clone();
-            proof.idle.push(Idle::NeverApplies { policy });
+            proof.idle.push(Ineffective::NeverApplies { policy });
             continue;
         }
         let life = |id: &str| {
@@ -303,13 +303,11 @@ fn tell_idle(proof: &mut Proof, found: &[Idleness], bundle: &Bundle) {
                 .is_some_and(|covering| covering.contains(id));
             if beside.is_permit != listed.is_permit {
                 let by = other.clone();
-                proof.idle.push(Idle::Overruled { policy, by });
-            } else if life(id).unwrap_or(LONGEST_TOKEN_LIFE)
-                < life(other).unwrap_or(LONGEST_TOKEN_LIFE)
-            {
+                proof.idle.push(Ineffective::Overruled { policy, by });
+            } else if life(id).unwrap_or(MAX_TOKEN_TTL) < life(other).unwrap_or(MAX_TOKEN_TTL) {
                 // It is there to shorten the lives of tokens.
             } else if !is_mutual || id < other || life(id) != life(other) {
-                proof.idle.push(Idle::Redundant {
+                proof.idle.push(Ineffective::Redundant {
                     policy,
                     beside: other.clone(),
                     is_mutual: is_mutual && life(id) == life(other),
@@ -320,16 +318,17 @@ fn tell_idle(proof: &mut Proof, found: &[Idleness], bundle: &Bundle) {
     let told = unknown.into_iter().map(|(id, why)| format!("{id}: {why}"));
     proof.unanswered.extend(told);
     for (at, invariant) in proof.invariants.iter().enumerate() {
-        let is_effective = |idle: &Idleness| idle.is_effective.get(at).copied().unwrap_or(true);
+        let is_effective =
+            |idle: &EffectFindings| idle.is_effective.get(at).copied().unwrap_or(true);
         if !found.iter().any(is_effective) {
             let invariant = invariant.id.clone();
-            proof.idle.push(Idle::SaysNothing { invariant });
+            proof.idle.push(Ineffective::SaysNothing { invariant });
         }
     }
 }
 
 /// The policies that cover one in every environment in which it matches anything.
-fn covering_everywhere(id: &str, found: &[Idleness]) -> BTreeSet<String> {
+fn covering_in_all(id: &str, found: &[EffectFindings]) -> BTreeSet<String> {
     let mut everywhere = found.iter().filter_map(|idle| idle.covered_by.get(id));
     let first = everywhere.next().cloned().unwrap_or_default();
     everywhere.fold(first, |common, covering| &common & covering)

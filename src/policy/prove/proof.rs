@@ -11,12 +11,12 @@ use crate::domain::decision::Revision;
 use crate::policy::case_file;
 
 use super::counterexample::Counterexample;
-use super::invariants::Bound;
+use super::invariants::InvariantBound;
 
 /// What is known about an invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum InvariantVerdict {
     /// It holds for every possible request.
     Holds,
     /// It does not hold; there is a counterexample.
@@ -25,7 +25,7 @@ pub enum Verdict {
     Unproven,
 }
 
-impl Verdict {
+impl InvariantVerdict {
     fn as_str(self) -> &'static str {
         match self {
             Self::Holds => "holds",
@@ -45,11 +45,11 @@ pub struct ProvedInvariant {
     /// The line it begins on.
     pub line: usize,
     /// Which way it bounds the policies.
-    pub bound: Bound,
+    pub bound: InvariantBound,
     /// Its `@reason`.
     pub reason: String,
     /// What is known.
-    pub verdict: Verdict,
+    pub verdict: InvariantVerdict,
     /// In how many request environments it was asked.
     pub environments: usize,
     /// Requests at which it does not hold: one for each environment with any.
@@ -72,7 +72,7 @@ pub struct FailingPolicy {
 /// Something that has no effect, most likely not what its author meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Idle {
+pub enum Ineffective {
     /// A policy matches no possible request.
     NeverApplies {
         /// The policy.
@@ -101,8 +101,8 @@ pub enum Idle {
     },
 }
 
-impl Idle {
-    fn told(&self) -> String {
+impl Ineffective {
+    fn message(&self) -> String {
         match self {
             Self::NeverApplies { policy } => {
                 format!("the policy {policy} never applies: no possible request matches it")
@@ -141,7 +141,7 @@ pub struct Proof {
     /// What is not known about the failing of policies.
     pub unproven: Vec<String>,
     /// What has no effect; nobody is refused for that.
-    pub idle: Vec<Idle>,
+    pub idle: Vec<Ineffective>,
     /// What is not known about effects.
     pub unanswered: Vec<String>,
 }
@@ -153,17 +153,17 @@ impl Proof {
     /// bound is worth its word. Without invariants this asks for the second half alone.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        let holds = |invariant: &ProvedInvariant| invariant.verdict == Verdict::Holds;
+        let holds = |invariant: &ProvedInvariant| invariant.verdict == InvariantVerdict::Holds;
         self.failing.is_empty() && self.unproven.is_empty() && self.invariants.iter().all(holds)
     }
 
     /// Whatever is not in order, one line each.
     #[must_use]
-    pub fn refusals(&self) -> Vec<String> {
+    pub fn failure_lines(&self) -> Vec<String> {
         let broken = self
             .invariants
             .iter()
-            .filter(|invariant| invariant.verdict != Verdict::Holds)
+            .filter(|invariant| invariant.verdict != InvariantVerdict::Holds)
             .map(|invariant| {
                 let verdict = invariant.verdict.as_str().to_lowercase();
                 let told = format!(
@@ -205,7 +205,7 @@ impl Proof {
             .chain(of_policies)
             .filter_map(|example| example.case.as_ref())
             .collect();
-        (!cases.is_empty()).then(|| case_file::write(&cases))
+        (!cases.is_empty()).then(|| case_file::to_json_text(&cases))
     }
 
     /// The proof for a person.
@@ -225,7 +225,7 @@ impl Proof {
             writeln!(text, "UNPROVEN  {why}").ok();
         }
         for idle in &self.idle {
-            writeln!(text, "warning   {}", idle.told()).ok();
+            writeln!(text, "warning   {}", idle.message()).ok();
         }
         for why in &self.unanswered {
             writeln!(text, "unknown   {why}").ok();
@@ -245,9 +245,9 @@ impl Proof {
         format!(
             "{} invariants hold, {} violated, {} unproven; {} policies can fail; \
              {} request environments, {}\n",
-            count(Verdict::Holds),
-            count(Verdict::Violated),
-            count(Verdict::Unproven),
+            count(InvariantVerdict::Holds),
+            count(InvariantVerdict::Violated),
+            count(InvariantVerdict::Unproven),
             self.failing.len(),
             self.environments,
             self.solver
@@ -260,14 +260,14 @@ impl ProvedInvariant {
         let verdict = self.verdict.as_str();
         let (id, file, line) = (&self.id, &self.file, self.line);
         writeln!(text, "{verdict:<9} {id} ({file}:{line})").ok();
-        if self.verdict == Verdict::Holds {
+        if self.verdict == InvariantVerdict::Holds {
             return;
         }
         writeln!(text, "          {}", self.reason).ok();
         if let Some((first, others)) = self.counterexamples.split_first() {
             let told = match self.bound {
-                Bound::Upper => "The policies permit more, for example:",
-                Bound::Lower => "The policies do not permit this, for example:",
+                InvariantBound::Upper => "The policies permit more, for example:",
+                InvariantBound::Lower => "The policies do not permit this, for example:",
             };
             writeln!(text, "          {told}").ok();
             text.push_str(&first.render("            "));

@@ -14,28 +14,28 @@ use cedar_policy::RequestEnv;
 
 use crate::domain::thread_priority;
 
-use super::environment::{Bounds, Idleness, Subject};
-use super::solver::{Conversation, Solver};
-use super::{Effort, ProveError, stuck};
+use super::environment::{EffectFindings, InvariantFindings, ProofSubject};
+use super::solver::{Solver, SolverSession};
+use super::{ProofOptions, ProveError, failed};
 
 /// How much stack a thread has, in bytes: terms nest as deep as a bundle has policies. Memory is
 /// taken only where it is needed.
-const STACK: usize = 64 * 1024 * 1024;
+const THREAD_STACK_SIZE: usize = 64 * 1024 * 1024;
 /// How long after the deadline answers are still waited for: a solver that is asked near the
 /// deadline answers soon after.
-const GRACE: Duration = Duration::from_secs(2);
+const LATE_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What was found in the environments that were done in time.
 #[derive(Default)]
-pub(super) struct Found {
-    pub(super) bounds: Vec<Bounds>,
-    pub(super) idleness: Vec<Idleness>,
+pub(super) struct Findings {
+    pub(super) bounds: Vec<InvariantFindings>,
+    pub(super) idleness: Vec<EffectFindings>,
     pub(super) unanswered: Vec<String>,
 }
 
-enum Answer {
-    Bounds(Box<Bounds>),
-    Idleness(Box<Idleness>),
+enum StepResult {
+    Bounds(Box<InvariantFindings>),
+    Idleness(Box<EffectFindings>),
 }
 
 /// One step: an environment, and whether it is asked for idle policies or for bounds.
@@ -46,14 +46,15 @@ struct Step {
 }
 
 /// The steps that are not begun yet.
-struct Steps {
+struct StepQueue {
     all: Vec<Step>,
-    begun: AtomicUsize,
+    next_index: AtomicUsize,
 }
 
-impl Steps {
-    fn begin(&self) -> Option<&Step> {
-        self.all.get(self.begun.fetch_add(1, Ordering::Relaxed))
+impl StepQueue {
+    fn next(&self) -> Option<&Step> {
+        self.all
+            .get(self.next_index.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -61,19 +62,19 @@ impl Steps {
 pub(super) fn find_solver() -> Result<Solver, ProveError> {
     // On a thread of its own, since whoever asks may be inside another runtime.
     let finding = thread::spawn(|| runtime()?.block_on(Solver::find()));
-    finding.join().map_err(|_| ProveError::Stuck {
+    finding.join().map_err(|_| ProveError::Failed {
         reason: "looking for the solver failed".to_owned(),
     })?
 }
 
 /// Asks for bounds in every environment first, then, if that is wanted, for idle policies.
-pub(super) fn answer(
-    subject: &Arc<Subject>,
+pub(super) fn run_steps(
+    subject: &Arc<ProofSubject>,
     solver: &Solver,
-    (environments, effort): (&[RequestEnv], Effort),
+    (environments, effort): (&[RequestEnv], ProofOptions),
     deadline: Instant,
     mut watch: impl FnMut(usize, usize),
-) -> Result<Found, ProveError> {
+) -> Result<Findings, ProveError> {
     let passes: &[bool] = if effort.is_thorough {
         &[false, true]
     } else {
@@ -89,55 +90,67 @@ pub(super) fn answer(
         })
         .collect();
     let count = all.len();
-    let steps = Arc::new(Steps {
+    let steps = Arc::new(StepQueue {
         all,
-        begun: AtomicUsize::new(0),
+        next_index: AtomicUsize::new(0),
     });
     let (sender, answers) = channel();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     for _ in 0..cores.min(count) {
         let subject = Arc::clone(subject);
         let steps = Arc::clone(&steps);
-        let conversation = Conversation::new(solver.clone(), deadline);
+        let conversation = SolverSession::new(solver.clone(), deadline);
         let sender = sender.clone();
         thread::Builder::new()
             .name("prove".to_owned())
-            .stack_size(STACK)
+            .stack_size(THREAD_STACK_SIZE)
             .spawn(move || {
-                if effort.gives_way {
+                if effort.is_low_priority {
                     // And not idle: a proof has a deadline, and on a busy machine no edit would pass.
-                    thread_priority::be_nice();
+                    thread_priority::set_low_priority();
                 }
-                work(&subject, &steps, conversation, &sender);
+                run_worker(&subject, &steps, conversation, &sender);
             })
-            .map_err(|error| stuck(&error))?;
+            .map_err(|error| failed(&error))?;
     }
     drop(sender);
-    Ok(collect(&answers, count, deadline + GRACE, &mut watch))
+    Ok(collect(
+        &answers,
+        count,
+        deadline + LATE_ANSWER_TIMEOUT,
+        &mut watch,
+    ))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, ProveError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| stuck(&error))
+        .map_err(|error| failed(&error))
 }
 
-fn work(subject: &Subject, steps: &Steps, mut solver: Conversation, answers: &Sender<Answer>) {
+fn run_worker(
+    subject: &ProofSubject,
+    steps: &StepQueue,
+    mut solver: SolverSession,
+    answers: &Sender<StepResult>,
+) {
     let Ok(runtime) = runtime() else {
         return;
     };
-    while let Some(step) = steps.begin() {
-        if solver.is_over() {
+    while let Some(step) = steps.next() {
+        if solver.is_expired() {
             return;
         }
         let env = &step.environment;
         let answer = if step.is_for_idleness {
-            Answer::Idleness(Box::new(
-                runtime.block_on(subject.idleness(env, &mut solver)),
+            StepResult::Idleness(Box::new(
+                runtime.block_on(subject.find_ineffective(env, &mut solver)),
             ))
         } else {
-            Answer::Bounds(Box::new(runtime.block_on(subject.bounds(env, &mut solver))))
+            StepResult::Bounds(Box::new(
+                runtime.block_on(subject.find_violations(env, &mut solver)),
+            ))
         };
         if answers.send(answer).is_err() {
             return;
@@ -148,18 +161,18 @@ fn work(subject: &Subject, steps: &Steps, mut solver: Conversation, answers: &Se
 /// Collects answers until there are no more, or the time is over. A thread that failed leaves its
 /// environment without one, which is unproven.
 fn collect(
-    answers: &Receiver<Answer>,
+    answers: &Receiver<StepResult>,
     count: usize,
     end: Instant,
     watch: &mut impl FnMut(usize, usize),
-) -> Found {
-    let mut found = Found::default();
+) -> Findings {
+    let mut found = Findings::default();
     let mut done = 0;
     watch(done, count);
     while done < count {
         match answers.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(Answer::Bounds(bounds)) => found.bounds.push(*bounds),
-            Ok(Answer::Idleness(idleness)) => found.idleness.push(*idleness),
+            Ok(StepResult::Bounds(bounds)) => found.bounds.push(*bounds),
+            Ok(StepResult::Idleness(idleness)) => found.idleness.push(*idleness),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 let why = "not every request environment was looked at: the time was over";
                 found.unanswered.push(why.to_owned());

@@ -18,11 +18,11 @@ use super::ProveError;
 
 /// The environment variable that names another solver than the `cvc5` on the path.
 pub const SOLVER_VARIABLE: &str = "CVC5";
-const USUAL_SOLVER: &str = "cvc5";
+const DEFAULT_SOLVER: &str = "cvc5";
 /// How long the solver may take to say its version.
-const LONGEST_GREETING: Duration = Duration::from_secs(10);
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the solver sees of the environment: what it takes to start. The rest may hold secrets.
-const INHERITED: [&str; 3] = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
+const INHERITED_VARIABLES: [&str; 3] = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 
 /// The solver of this machine.
 #[derive(Clone, Debug)]
@@ -35,15 +35,15 @@ impl Solver {
     /// Finds the solver, and has it say its version.
     pub(super) async fn find() -> Result<Self, ProveError> {
         let named = std::env::var_os(SOLVER_VARIABLE).filter(|name| !name.is_empty());
-        let program = PathBuf::from(named.unwrap_or_else(|| OsString::from(USUAL_SOLVER)));
+        let program = PathBuf::from(named.unwrap_or_else(|| OsString::from(DEFAULT_SOLVER)));
         let asked = command(&program)
             .arg("--version")
             .stdin(Stdio::null())
             .output();
-        let output = match timeout(LONGEST_GREETING, asked).await {
+        let output = match timeout(VERSION_TIMEOUT, asked).await {
             Ok(Ok(output)) => output,
-            Ok(Err(source)) => return Err(ProveError::NoSolver { program, source }),
-            Err(_) => return Err(ProveError::NotASolver { program }),
+            Ok(Err(source)) => return Err(ProveError::SolverNotStarted { program, source }),
+            Err(_) => return Err(ProveError::UnknownSolver { program }),
         };
         let said = String::from_utf8_lossy(&output.stdout);
         // "This is cvc5 version 1.0.3", later releases add a revision in brackets.
@@ -55,7 +55,7 @@ impl Solver {
                 version: format!("cvc5 {version}"),
                 program,
             }),
-            None => Err(ProveError::NotASolver { program }),
+            None => Err(ProveError::UnknownSolver { program }),
         }
     }
 
@@ -68,7 +68,7 @@ impl Solver {
 fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().kill_on_drop(true);
-    for name in INHERITED {
+    for name in INHERITED_VARIABLES {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
@@ -77,29 +77,29 @@ fn command(program: &Path) -> Command {
 }
 
 /// One conversation with a solver, at most until a deadline.
-pub(super) struct Conversation {
+pub(super) struct SolverSession {
     solver: Solver,
-    running: Option<CedarSymCompiler<LocalSolver>>,
+    process: Option<CedarSymCompiler<LocalSolver>>,
     deadline: Instant,
 }
 
-impl Conversation {
+impl SolverSession {
     pub(super) fn new(solver: Solver, deadline: Instant) -> Self {
         Self {
             solver,
-            running: None,
+            process: None,
             deadline,
         }
     }
 
     /// Whether there is no time left.
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_expired(&self) -> bool {
         Instant::now() >= self.deadline
     }
 
     /// Looks for a request and entities that satisfy all of `asserts`: there is one, there is none
     /// for sure, or why that is not known.
-    pub(super) async fn example(
+    pub(super) async fn find_example(
         &mut self,
         asserts: &WellFormedAsserts<'_>,
     ) -> Result<Option<Env>, String> {
@@ -107,16 +107,16 @@ impl Conversation {
         if left.is_zero() {
             return Err("the time was over".to_owned());
         }
-        let mut running = match self.running.take() {
+        let mut running = match self.process.take() {
             Some(running) => running,
-            None => self.start(left).map_err(|error| told(&error))?,
+            None => self.start(left).map_err(|error| describe_error(&error))?,
         };
         match timeout(left, running.check_sat(asserts)).await {
             Ok(Ok(example)) => {
-                self.running = Some(running);
+                self.process = Some(running);
                 Ok(example)
             }
-            Ok(Err(error)) => Err(told(&error)),
+            Ok(Err(error)) => Err(describe_error(&error)),
             Err(_) => Err("the time was over".to_owned()),
         }
     }
@@ -134,7 +134,7 @@ impl Conversation {
     }
 }
 
-fn told(error: &SymccError) -> String {
+fn describe_error(error: &SymccError) -> String {
     match error {
         SymccError::SolverUnknown => "the solver gave up".to_owned(),
         other => format!("the solver failed: {other}"),

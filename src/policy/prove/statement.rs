@@ -10,7 +10,7 @@ use cedar_policy::{
 
 use crate::policy::links::InstantiateError;
 
-use super::invariants::{Bound, Invariant};
+use super::invariants::{Invariant, InvariantBound};
 
 /// Why an invariant has no statement.
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +36,11 @@ pub(super) fn bounding_policies(invariant: &Invariant) -> Result<PolicySet, Stat
     let policy = &invariant.policy;
     let mut policies = vec![policy.clone()];
     match (invariant.bound, policy.effect()) {
-        (Bound::Lower, _) => {}
-        (Bound::Upper, Effect::Forbid) => policies.push(written("rest", "")?),
-        (Bound::Upper, Effect::Permit) => {
+        (InvariantBound::Lower, _) => {}
+        (InvariantBound::Upper, Effect::Forbid) => policies.push(build_permit("rest", "")?),
+        (InvariantBound::Upper, Effect::Permit) => {
             let scope = scope_condition(policy);
-            policies.push(written("rest", &format!(" unless {{ {scope} }}"))?);
+            policies.push(build_permit("rest", &format!(" unless {{ {scope} }}"))?);
         }
     }
     PolicySet::from_policies(policies).map_err(|error| Box::new(error).into())
@@ -49,10 +49,10 @@ pub(super) fn bounding_policies(invariant: &Invariant) -> Result<PolicySet, Stat
 /// Permits everything that is in the scope of an invariant.
 pub(super) fn scope_policy(invariant: &Invariant) -> Result<Policy, StatementError> {
     let scope = scope_condition(&invariant.policy);
-    written("scope", &format!(" when {{ {scope} }}"))
+    build_permit("scope", &format!(" when {{ {scope} }}"))
 }
 
-fn written(id: &str, conditions: &str) -> Result<Policy, StatementError> {
+fn build_permit(id: &str, conditions: &str) -> Result<Policy, StatementError> {
     let text = format!("permit (principal, action, resource){conditions};");
     // No @id of a folder has a line end, so this name is never another policy's.
     Policy::parse(Some(PolicyId::new(format!("{id}\n"))), text)

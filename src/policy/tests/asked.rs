@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::domain::action::Action;
-use crate::domain::caller::{Authentication, Context};
+use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::decision::Decision;
 use crate::domain::id::{DatasetId, UserId};
@@ -48,8 +48,8 @@ pub(in crate::policy) fn dataset(visibility: Visibility, record_status: RecordSt
     }
 }
 
-pub(in crate::policy) fn context() -> Context {
-    Context {
+pub(in crate::policy) fn context() -> DecisionContext {
+    DecisionContext {
         address: "192.0.2.7".parse().unwrap(),
         unix_millis: 1_772_366_400_123,
         authentication: Authentication::Password,
@@ -89,7 +89,7 @@ pub(in crate::policy) fn bundle(policies: &str) -> Result<Bundle, BundleError> {
 }
 
 /// What is wrong with a folder, a line a problem, without the name of the folder.
-pub(in crate::policy) fn told(folder: &TempDir) -> Vec<String> {
+pub(in crate::policy) fn problem_lines(folder: &TempDir) -> Vec<String> {
     let origin = format!("{}/", folder.path().display());
     let error = Bundle::load(folder.path()).unwrap_err();
     let lines = error.lines().into_iter();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::asked::{bundle, folder, told};
+use super::asked::{bundle, folder, problem_lines};
 use crate::policy::{Bundle, BundleError};
 
 pub(super) const ALL: &str = "@id(\"all\")\npermit (principal, action, resource);\n";
@@ -31,7 +31,7 @@ fn a_policy_that_forgets_administration_is_told_how_to_speak_of_datasets_alone()
             "@id(\"a\")\npermit (principal, action, {resource})\nwhen {{ resource.title == \"x\" }};\n"
         )
     };
-    let told = told(&folder(&[("a.cedar", &policy("resource"))]));
+    let told = problem_lines(&folder(&[("a.cedar", &policy("resource"))]));
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("a.cedar:3:8: "), "{told:?}");
     assert!(told[0].contains("write `resource is Dataset`"), "{told:?}");
@@ -52,7 +52,7 @@ fn all_problems_of_all_files_are_told_at_once() {
              @id(\"c\")\npermit (principal is Usr, action, resource);\n",
         ),
     ]);
-    insta::assert_snapshot!(told(&folder).join("\n"));
+    insta::assert_snapshot!(problem_lines(&folder).join("\n"));
 }
 
 #[test]
@@ -68,13 +68,13 @@ fn a_policy_without_id_is_refused() {
         "a.cedar",
         "// One.\npermit (principal, action, resource);\n",
     )]);
-    assert!(told(&folder)[0].starts_with("a.cedar:2:1: the policy has no @id"));
+    assert!(problem_lines(&folder)[0].starts_with("a.cedar:2:1: the policy has no @id"));
 }
 
 #[test]
 fn two_policies_with_one_id_are_refused_with_both_places() {
     let folder = folder(&[("a.cedar", ALL), ("b.cedar", &format!("\n\n{ALL}"))]);
-    let told = told(&folder);
+    let told = problem_lines(&folder);
     assert_eq!(told.len(), 1);
     assert!(
         told[0].starts_with("b.cedar:3:1: two policies have the @id \"all\""),
@@ -167,11 +167,12 @@ fn a_misspelt_visibility_is_refused() {
 
 #[test]
 fn a_folder_without_policies_or_schema_or_itself_is_refused() {
-    assert!(told(&folder(&[]))[0].contains("there is no policy in the folder"));
+    assert!(problem_lines(&folder(&[]))[0].contains("there is no policy in the folder"));
     let without_schema = folder(&[("a.cedar", ALL)]);
     fs::remove_file(without_schema.path().join("schema.cedarschema")).unwrap();
     assert!(
-        told(&without_schema)[0].starts_with("schema.cedarschema: the policy folder has no schema")
+        problem_lines(&without_schema)[0]
+            .starts_with("schema.cedarschema: the policy folder has no schema")
     );
     let missing = without_schema.path().join("missing");
     let error = Bundle::load(&missing).unwrap_err();
@@ -189,9 +190,9 @@ fn a_broken_schema_is_told_with_its_line() {
         ),
     ]);
     assert!(
-        told(&folder)[0].starts_with("schema.cedarschema:2:"),
+        problem_lines(&folder)[0].starts_with("schema.cedarschema:2:"),
         "{:?}",
-        told(&folder)
+        problem_lines(&folder)
     );
 }
 
@@ -213,7 +214,7 @@ fn a_schema_that_the_program_cannot_fill_in_is_refused() {
         assert!(schema.contains(kept), "{kept}");
         let policy = "@id(\"a\") permit (principal, action == Action::\"read\", resource);";
         let edited = schema.replacen(kept, edited, 1);
-        let told = told(&folder(&[
+        let told = problem_lines(&folder(&[
             ("a.cedar", policy),
             ("schema.cedarschema", &edited),
         ]));
@@ -250,15 +251,15 @@ fn a_schema_with_optional_additions_is_taken() {
 #[test]
 fn files_out_of_bounds_are_refused() {
     let large = format!("{ALL}// {}", "a".repeat(1024 * 1024));
-    assert!(told(&folder(&[("a.cedar", &large)]))[0].contains("larger than"));
+    assert!(problem_lines(&folder(&[("a.cedar", &large)]))[0].contains("larger than"));
     let folder = folder(&[("a.cedar", "permit")]);
     fs::write(folder.path().join("b.cedar"), b"// One.\n// \xff\n").unwrap();
-    let lines = told(&folder);
+    let lines = problem_lines(&folder);
     assert_eq!(lines[1], "b.cedar: the file is not UTF-8: line 2, byte 11");
     assert!(lines[0].starts_with("a.cedar:1:"), "{lines:?}");
     let schema = folder.path().join("schema.cedarschema");
     fs::write(&schema, b"\xff").unwrap();
-    let lines = told(&folder);
+    let lines = problem_lines(&folder);
     assert_eq!(lines.len(), 3, "{lines:?}");
     fs::remove_file(folder.path().join("b.cedar")).unwrap();
     for number in 0..17 {
@@ -266,9 +267,9 @@ fn files_out_of_bounds_are_refused() {
         fs::write(folder.path().join(format!("large{number}.cedar")), comment).unwrap();
     }
     assert!(
-        told(&folder)[0].contains("together are larger"),
+        problem_lines(&folder)[0].contains("together are larger"),
         "{:?}",
-        told(&folder)
+        problem_lines(&folder)
     );
 }
 

@@ -29,7 +29,7 @@ fn run(policies: &str, cases: &str) -> Result<CaseReport, BundleError> {
         ("a.cases.json", cases),
         ("none.json", "[]"),
     ]);
-    let folder = PolicyFolder::read(folder.path()).unwrap();
+    let folder = PolicyFolder::load(folder.path()).unwrap();
     folder.cases().unwrap().run(&folder.bundle().unwrap())
 }
 
@@ -147,10 +147,10 @@ fn coverage_tells_which_conditions_no_case_makes_false_or_true() {
         ),
         ("b.cases.json", CASE),
     ]);
-    let folder = PolicyFolder::read(folder.path()).unwrap();
+    let folder = PolicyFolder::load(folder.path()).unwrap();
     let bundle = folder.bundle().unwrap();
     let coverage = folder.cases().unwrap().coverage(&bundle).unwrap();
-    let told = |untried: &[crate::policy::coverage::Untried]| -> Vec<String> {
+    let told = |untried: &[crate::policy::coverage::Uncovered]| -> Vec<String> {
         untried
             .iter()
             .filter_map(|one| one.condition.clone())

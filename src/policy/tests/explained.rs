@@ -9,7 +9,8 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::explain::{
-    Account, Explanation, LONGEST_TEXT, MOST_OTHERS, MOST_PARTS, PartOutcome, Sight,
+    Explanation, MAX_OTHER_POLICIES, MAX_PARTS, MAX_TEXT_LENGTH, PartOutcome, PolicyExplanation,
+    ValueVisibility,
 };
 
 fn callers() -> [Principal; 5] {
@@ -22,7 +23,7 @@ fn callers() -> [Principal; 5] {
     ]
 }
 
-fn ids(accounts: &[Account]) -> Vec<String> {
+fn ids(accounts: &[PolicyExplanation]) -> Vec<String> {
     let mut ids: Vec<String> = accounts.iter().map(|policy| policy.id.clone()).collect();
     ids.sort();
     ids
@@ -53,8 +54,13 @@ fn an_explanation_says_what_deciding_says_and_names_the_policies_whose_parts_all
             for principal in callers() {
                 for action in [Action::Read, Action::Discover, Action::Administer] {
                     let decision = bundle.decide(&principal, action, &resource, &context());
-                    let told =
-                        bundle.explain(Sight::WHOLE, &principal, action, &resource, &context());
+                    let told = bundle.explain(
+                        ValueVisibility::ALL,
+                        &principal,
+                        action,
+                        &resource,
+                        &context(),
+                    );
                     assert_eq!(told.decision, decision);
                     assert_eq!(ids(&told.determining), decision.determining_policies);
                     check(&told);
@@ -82,7 +88,8 @@ fn check(told: &Explanation) {
         assert_eq!(policy.parts.len(), 1, "{policy:?}");
         assert!(policy.parts[0].outcome != PartOutcome::Holds && policy.held < policy.part_count);
     }
-    let failing = |policy: &&Account| policy.parts.iter().any(|part| part.error.is_some());
+    let failing =
+        |policy: &&PolicyExplanation| policy.parts.iter().any(|part| part.error.is_some());
     let failing = told.others.iter().filter(failing).count();
     assert_eq!(failing, told.decision.errors.len());
 }
@@ -92,7 +99,7 @@ fn the_nearest_policy_comes_first_with_its_first_part_that_failed() {
     let bundle = Bundle::embedded().unwrap();
     let resource = Resource::Dataset(Arc::new(dataset(Visibility::Public, RecordStatus::Draft)));
     let told = bundle.explain(
-        Sight::WHOLE,
+        ValueVisibility::ALL,
         &Principal::Anonymous,
         Action::Read,
         &resource,
@@ -136,7 +143,7 @@ fn a_scope_that_does_not_match_tells_the_roles_of_the_principal() {
     )));
     let geologist = signed_in(BEA, &["geology"]);
     let told = bundle.explain(
-        Sight::WHOLE,
+        ValueVisibility::ALL,
         &geologist,
         Action::Read,
         &resource,
@@ -147,7 +154,7 @@ fn a_scope_that_does_not_match_tells_the_roles_of_the_principal() {
     assert_eq!(part.seen[0].name, "groups of principal");
     assert_eq!(part.seen[0].value.as_deref(), Some(r#"Role::"geology""#));
     let other_action = bundle.explain(
-        Sight::WHOLE,
+        ValueVisibility::ALL,
         &geologist,
         Action::Discover,
         &resource,
@@ -169,7 +176,13 @@ fn a_linked_policy_is_told_with_the_place_and_the_text_of_its_template() {
         RecordStatus::Published,
     )));
     let member = signed_in(BEA, &["hydrology"]);
-    let told = bundle.explain(Sight::WHOLE, &member, Action::Read, &resource, &context());
+    let told = bundle.explain(
+        ValueVisibility::ALL,
+        &member,
+        Action::Read,
+        &resource,
+        &context(),
+    );
     let [policy] = &told.determining[..] else {
         panic!("one policy determines")
     };
@@ -184,7 +197,7 @@ fn a_linked_policy_is_told_with_the_place_and_the_text_of_its_template() {
     assert!(policy.text.contains("?principal"), "{}", policy.text);
     assert_eq!(policy.parts[0].text, "principal in Role::\"hydrology\"");
     let stranger = bundle.explain(
-        Sight::WHOLE,
+        ValueVisibility::ALL,
         &signed_in(ADA, &[]),
         Action::Read,
         &resource,
@@ -207,7 +220,7 @@ fn a_disabled_user_is_told_without_policies() {
         RecordStatus::Published,
     )));
     let told = bundle.explain(
-        Sight::WHOLE,
+        ValueVisibility::ALL,
         &principal,
         Action::Read,
         &resource,
@@ -219,7 +232,7 @@ fn a_disabled_user_is_told_without_policies() {
 
 #[test]
 fn others_are_bounded_and_the_rest_is_counted() {
-    let many: Vec<String> = (0..MOST_OTHERS + 3)
+    let many: Vec<String> = (0..MAX_OTHER_POLICIES + 3)
         .map(|number| {
             format!(
                 "@id(\"p{number}\") permit (principal, action == Action::\"read\", resource) \
@@ -233,19 +246,19 @@ fn others_are_bounded_and_the_rest_is_counted() {
         RecordStatus::Published,
     )));
     let told = bundle.explain(
-        Sight::WHOLE,
+        ValueVisibility::ALL,
         &Principal::Anonymous,
         Action::Read,
         &resource,
         &context(),
     );
-    assert_eq!((told.others.len(), told.left_off), (MOST_OTHERS, 3));
+    assert_eq!((told.others.len(), told.omitted), (MAX_OTHER_POLICIES, 3));
 }
 
 #[test]
 fn the_parts_of_a_policy_and_its_text_are_bounded() {
-    let conditions = vec!["resource.title != \"\""; MOST_PARTS + 10].join(" && ");
-    let long = "x".repeat(LONGEST_TEXT);
+    let conditions = vec!["resource.title != \"\""; MAX_PARTS + 10].join(" && ");
+    let long = "x".repeat(MAX_TEXT_LENGTH);
     let policies = format!(
         "@id(\"many\") permit (principal, action == Action::\"read\", resource) when {{ {conditions} }};\
          @id(\"long\") permit (principal, action == Action::\"read\", resource)\
@@ -260,7 +273,7 @@ fn the_parts_of_a_policy_and_its_text_are_bounded() {
     let deep = std::thread::Builder::new().stack_size(16 * 1024 * 1024);
     let explain = move || {
         bundle.explain(
-            Sight::WHOLE,
+            ValueVisibility::ALL,
             &Principal::Anonymous,
             Action::Read,
             &resource,
@@ -273,11 +286,11 @@ fn the_parts_of_a_policy_and_its_text_are_bounded() {
     };
     assert_eq!(
         (many.held, many.part_count),
-        (MOST_PARTS + 13, MOST_PARTS + 13)
+        (MAX_PARTS + 13, MAX_PARTS + 13)
     );
-    assert_eq!(many.parts.len(), MOST_PARTS);
+    assert_eq!(many.parts.len(), MAX_PARTS);
     let long = &told.others[0];
     for text in [&long.text, &long.parts[0].text] {
-        assert_eq!(text.chars().count(), LONGEST_TEXT + "...".len());
+        assert_eq!(text.chars().count(), MAX_TEXT_LENGTH + "...".len());
     }
 }

@@ -5,20 +5,20 @@ use std::fs;
 use super::asked::{bundle, folder};
 use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
-use crate::policy::prove::{Effort, ProveError, prove};
+use crate::policy::prove::{ProofOptions, ProveError, prove};
 
 const ALL: &str = "@id(\"all\") @reason(\"x\")\npermit (principal, action, resource);\n";
 
 /// What is wrong with one file of invariants, a line a problem.
 fn told(invariants: &str) -> Vec<String> {
     let folder = folder(&[("invariants/i.cedar", invariants)]);
-    let effort = Effort {
+    let effort = ProofOptions {
         time_limit: std::time::Duration::from_secs(1),
         is_thorough: false,
-        gives_way: false,
+        is_low_priority: false,
     };
     let origin = format!("{}/", folder.path().display());
-    let invariants = PolicyFolder::read(folder.path()).and_then(|folder| folder.invariants());
+    let invariants = PolicyFolder::load(folder.path()).and_then(|folder| folder.invariants());
     let proved =
         invariants.map(|invariants| prove(&bundle(ALL).unwrap(), &invariants, effort, |_, _| {}));
     let (Err(error) | Ok(Err(ProveError::Invariants(error)))) = proved else {
@@ -59,7 +59,7 @@ fn an_invariant_that_does_not_parse_is_told_with_its_place() {
 fn a_folder_that_is_not_there_has_no_invariants_to_prove() {
     let folder = folder(&[]);
     let gone = folder.path().join("gone");
-    let read = || PolicyFolder::read(&gone);
+    let read = || PolicyFolder::load(&gone);
     let error = read().unwrap_err();
     assert!(matches!(error, BundleError::Unreadable { .. }), "{error}");
     fs::create_dir(&gone).unwrap();

@@ -5,30 +5,30 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::asked::{ADA, bundle, context, dataset, folder, signed_in, told};
+use super::asked::{ADA, bundle, context, dataset, folder, problem_lines, signed_in};
 use crate::domain::action::Action;
-use crate::domain::api_key::{ApiKey, KeyLimit, KeyName, KeyPrefix};
-use crate::domain::caller::{Authentication, Context};
+use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
+use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{ApiKeyId, DatasetId};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 
-fn limited_to(actions: Option<&[Action]>, datasets: Option<&[u128]>) -> Context {
+fn limited_to(actions: Option<&[Action]>, datasets: Option<&[u128]>) -> DecisionContext {
     let ids = |all: &[u128]| {
         all.iter()
             .map(|id| DatasetId(Uuid::from_u128(*id)))
             .collect()
     };
     let actions = actions.map(|all| all.iter().copied().collect::<BTreeSet<_>>());
-    Context {
+    DecisionContext {
         authentication: Authentication::ApiKey,
         key: Some(Arc::new(ApiKey {
             id: ApiKeyId(Uuid::new_v4()),
             user_id: ADA,
             name: KeyName::new("notebook").unwrap(),
-            prefix: KeyPrefix::read("0123456789").unwrap(),
-            limit: KeyLimit::new(actions, datasets.map(ids)).unwrap(),
+            prefix: KeyPrefix::parse("0123456789").unwrap(),
+            scope: KeyScope::new(actions, datasets.map(ids)).unwrap(),
             created_at: 0,
             expires_at: None,
             last_used: None,
@@ -37,7 +37,7 @@ fn limited_to(actions: Option<&[Action]>, datasets: Option<&[u128]>) -> Context 
     }
 }
 
-fn is_permitted(bundle: &Bundle, context: &Context) -> bool {
+fn is_permitted(bundle: &Bundle, context: &DecisionContext) -> bool {
     let dataset = Arc::new(dataset(Visibility::Private, RecordStatus::Published));
     let decision = bundle.decide(
         &signed_in(ADA, &[]),
@@ -102,6 +102,6 @@ fn the_shipped_policies_say_the_same_with_and_without_a_key() {
 fn a_policy_that_forgets_that_there_may_be_no_key_is_refused() {
     let policy = "@id(\"p\") @reason(\"x\") permit (principal, action, resource)\n\
                   when { context.key.actions.contains(\"read\") };";
-    let told = told(&folder(&[("p.cedar", policy)])).join("\n");
+    let told = problem_lines(&folder(&[("p.cedar", policy)])).join("\n");
     assert!(told.contains("key"), "{told}");
 }

@@ -1,6 +1,6 @@
 //! Templates and the links that fill them.
 
-use super::asked::{ADA, BEA, decide, folder, signed_in, told};
+use super::asked::{ADA, BEA, decide, folder, problem_lines, signed_in};
 use crate::domain::action::Action;
 use crate::policy::Bundle;
 use crate::policy::folder::PolicyFolder;
@@ -33,7 +33,7 @@ fn what_fills_a_slot_is_mentioned_and_part_of_the_revision() {
         Bundle::load(folder.path()).unwrap()
     };
     let bundle = load(LINKS);
-    let roles = bundle.mentions().roles;
+    let roles = bundle.references().roles;
     assert_eq!(roles, ["hydrology".parse().unwrap()].into());
     let other = load(&LINKS.replace("\"hydrology", "\"geology"));
     assert_ne!(bundle.revision(), other.revision());
@@ -68,7 +68,7 @@ fn a_link_that_does_not_fit_is_told_with_its_place() {
     ] {
         assert!(LINKS.contains(written), "{written}");
         let links = LINKS.replacen(written, edited, 1);
-        let told = told(&folder(&[("t.cedar", TEMPLATE), ("t.links.json", &links)]));
+        let told = problem_lines(&folder(&[("t.cedar", TEMPLATE), ("t.links.json", &links)]));
         let place = format!("t.links.json:{line}:");
         assert!(
             told[0].starts_with(&place) && told[0].contains(message),
@@ -80,7 +80,7 @@ fn a_link_that_does_not_fit_is_told_with_its_place() {
 #[test]
 fn a_template_without_a_link_is_validated_all_the_same() {
     let wrong = TEMPLATE.replace(';', "\nwhen { resource.titel == \"x\" };");
-    let told = told(&folder(&[("t.cedar", &wrong)]));
+    let told = problem_lines(&folder(&[("t.cedar", &wrong)]));
     assert!(told[0].starts_with("t.cedar:3:"), "{told:?}");
 }
 
@@ -90,7 +90,7 @@ fn a_filled_slot_is_validated_as_if_it_were_written_out() {
         permit (principal == ?principal, action == Action::\"read\", resource is Dataset);\n";
     let links = "[{\"template_id\": \"t\", \"link_id\": \"l\",\n\
         \"args\": {\"?principal\": \"Anonymous::\\\"anonymus\\\"\"}}]";
-    let told = told(&folder(&[("t.cedar", template), ("t.links.json", links)]));
+    let told = problem_lines(&folder(&[("t.cedar", template), ("t.links.json", links)]));
     assert!(told[0].starts_with("t.links.json:1:"), "{told:?}");
 }
 
@@ -106,11 +106,11 @@ fn a_folder_made_anew_of_its_files_is_the_same_folder() {
             "permit (principal, action, resource);",
         ),
     ]);
-    let read = PolicyFolder::read(folder.path()).unwrap();
+    let read = PolicyFolder::load(folder.path()).unwrap();
     let files = read
         .files()
         .map(|(name, text)| (name.to_owned(), text.clone()));
-    let again = PolicyFolder::of_files("kept", files.collect());
+    let again = PolicyFolder::from_files("kept", files.collect());
     assert_eq!(again.fingerprint(), read.fingerprint());
     let bundle = Bundle::load(folder.path()).unwrap();
     assert_eq!(again.bundle().unwrap().revision(), bundle.revision());

@@ -8,7 +8,7 @@ use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::schema_check::is_asked;
+use crate::policy::schema_check::is_applicable;
 
 use super::asked::{ADA, BEA, dataset, signed_in, user};
 
@@ -38,7 +38,7 @@ fn what_is_asked_is_what_the_schema_says_applies() {
     for (principal_type, principal) in &principals {
         for (resource_type, resource) in &resources {
             for action in Action::ALL {
-                if is_asked(principal, *action, resource) {
+                if is_applicable(principal, *action, resource) {
                     asked.insert(format!("{principal_type} {action} {resource_type}"));
                 }
             }

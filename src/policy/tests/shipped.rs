@@ -172,7 +172,7 @@ fn shipped_cases_are_met_by_the_file_they_stand_beside_alone() {
             ("one.cedar", &std::fs::read_to_string(&policies).unwrap()),
             ("one.cases.json", &std::fs::read_to_string(&cases).unwrap()),
         ]);
-        let folder = PolicyFolder::read(folder.path()).unwrap();
+        let folder = PolicyFolder::load(folder.path()).unwrap();
         let bundle = folder.bundle().unwrap();
         let report = folder.cases().unwrap().run(&bundle).unwrap();
         assert!(

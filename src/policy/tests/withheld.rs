@@ -8,11 +8,11 @@ use proptest::sample::{select, subsequence};
 
 use super::asked::{ADA, BEA, bundle, context, dataset, user};
 use crate::domain::action::Action;
-use crate::domain::caller::{Authentication, Context};
+use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
-use crate::policy::explain::{Account, Explanation, Sight};
+use crate::policy::explain::{Explanation, PolicyExplanation, ValueVisibility};
 
 /// Conditions that come to one thing or another, as what they see has it.
 const POLICIES: &str = r#"
@@ -75,7 +75,7 @@ fn datasets() -> impl Strategy<Value = Dataset> {
 }
 
 /// What is told of which policies and parts hold, without what they saw.
-fn without_seen(told: &Explanation) -> Vec<Account> {
+fn without_seen(told: &Explanation) -> Vec<PolicyExplanation> {
     let all = told.determining.iter().chain(&told.others).cloned();
     all.map(|mut policy| {
         for part in &mut policy.parts {
@@ -100,13 +100,13 @@ proptest! {
     ) {
         static BUNDLE: std::sync::LazyLock<crate::policy::Bundle> =
             std::sync::LazyLock::new(|| bundle(POLICIES).unwrap());
-        let sight = Sight { sees_principal, sees_resource };
+        let sight = ValueVisibility { shows_principal: sees_principal, shows_resource: sees_resource };
         let told = |user: &User, dataset: &Dataset| {
             let authentication = match user.issuer {
                 Some(_) => Authentication::Issuer,
                 None => Authentication::Password,
             };
-            let context = Context { authentication, ..context() };
+            let context = DecisionContext { authentication, ..context() };
             let resource = Resource::Dataset(Arc::new(dataset.clone()));
             let principal = Principal::User(Arc::new(user.clone()));
             BUNDLE.explain(sight, &principal, Action::Read, &resource, &context)

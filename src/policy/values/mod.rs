@@ -12,21 +12,21 @@ use cedar_policy::{Entities, EvalResult, Expression, Request, eval_expression};
 use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Var};
 use serde::Serialize;
 
-pub use data_owner::Sight;
-use data_owner::Whose;
+use data_owner::DataOwner;
+pub use data_owner::ValueVisibility;
 
 /// The most values that are told of one condition.
-pub(super) const MOST_VALUES: usize = 8;
+pub(super) const MAX_VALUES: usize = 8;
 /// The longest text that is told, in characters.
-pub(super) const LONGEST_VALUE: usize = 200;
+pub(super) const MAX_VALUE_LENGTH: usize = 200;
 /// The most expressions of one condition that are looked at.
-const MOST_LOOKS: usize = 1_000;
+const MAX_VISITED_EXPRESSIONS: usize = 1_000;
 /// What is told of an attribute or a tag that is not there.
 const ABSENT: &str = "absent";
 
 /// Something that a condition looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Seen {
+pub struct ObservedValue {
     /// What, as Cedar writes it; `groups of ...` for what an entity is a member of.
     pub name: String,
     /// Its value, as Cedar writes it; `absent` if it is not there. Nothing if it is withheld.
@@ -34,12 +34,12 @@ pub struct Seen {
 }
 
 /// What is still to be looked at.
-enum Look<'a> {
+enum Visit<'a> {
     /// An expression.
-    At(&'a Expr),
+    Expression(&'a Expr),
     /// The operands of `&&` or `||` that are left, the next one last, as long as the one `before` is
     /// `needed`.
-    Along {
+    Chain {
         before: Option<&'a Expr>,
         needed: bool,
         left: Vec<&'a Expr>,
@@ -47,49 +47,49 @@ enum Look<'a> {
 }
 
 /// What an expression looked at, in the order in which it is evaluated, as far as it is in sight.
-pub(super) fn seen(
+pub(super) fn observed_values(
     expression: &Expr,
     request: &Request,
     entities: &Entities,
-    sight: Sight,
-) -> Vec<Seen> {
-    let mut looking = Looking {
+    sight: ValueVisibility,
+) -> Vec<ObservedValue> {
+    let mut looking = ValueCollector {
         request,
         entities,
-        sight,
-        found: Vec::new(),
+        visibility: sight,
+        values: Vec::new(),
     };
     // A stack of our own: a policy may be as deep as its file is long.
-    let mut open = vec![Look::At(expression)];
-    for _ in 0..MOST_LOOKS {
+    let mut open = vec![Visit::Expression(expression)];
+    for _ in 0..MAX_VISITED_EXPRESSIONS {
         let Some(look) = open.pop() else { break };
-        if looking.found.len() >= MOST_VALUES {
+        if looking.values.len() >= MAX_VALUES {
             break;
         }
         match look {
-            Look::At(expression) => {
-                looking.note(expression);
-                looking.go_on(expression, &mut open);
+            Visit::Expression(expression) => {
+                looking.record(expression);
+                looking.push_operands(expression, &mut open);
             }
-            Look::Along {
+            Visit::Chain {
                 before,
                 needed,
                 mut left,
             } => {
-                let goes_on = before.is_none_or(|before| looking.may_be(before, needed));
+                let goes_on = before.is_none_or(|before| looking.may_evaluate_to(before, needed));
                 if let Some(next) = left.pop().filter(|_| goes_on) {
                     let before = Some(next);
-                    open.push(Look::Along {
+                    open.push(Visit::Chain {
                         before,
                         needed,
                         left,
                     });
-                    open.push(Look::At(next));
+                    open.push(Visit::Expression(next));
                 }
             }
         }
     }
-    looking.found
+    looking.values
 }
 
 /// The operands of a chain of `&&`, or of `||`, the first one last.
@@ -133,16 +133,16 @@ fn operands(expression: &Expr) -> Vec<&Expr> {
     }
 }
 
-struct Looking<'a> {
+struct ValueCollector<'a> {
     request: &'a Request,
     entities: &'a Entities,
-    sight: Sight,
-    found: Vec<Seen>,
+    visibility: ValueVisibility,
+    values: Vec<ObservedValue>,
 }
 
-impl Looking<'_> {
-    fn go_on<'e>(&self, expression: &'e Expr, open: &mut Vec<Look<'e>>) {
-        let along = |needed| Look::Along {
+impl ValueCollector<'_> {
+    fn push_operands<'e>(&self, expression: &'e Expr, open: &mut Vec<Visit<'e>>) {
+        let along = |needed| Visit::Chain {
             before: None,
             needed,
             left: chain(expression, needed),
@@ -157,33 +157,41 @@ impl Looking<'_> {
             } => {
                 // The last that is pushed is looked at first.
                 for (branch, needed) in [(else_expr, false), (then_expr, true)] {
-                    if self.may_be(test_expr, needed) {
-                        open.push(Look::At(branch));
+                    if self.may_evaluate_to(test_expr, needed) {
+                        open.push(Visit::Expression(branch));
                     }
                 }
-                open.push(Look::At(test_expr));
+                open.push(Visit::Expression(test_expr));
             }
             _ => {
                 let operands = operands(expression).into_iter().rev();
-                open.extend(operands.map(Look::At));
+                open.extend(operands.map(Visit::Expression));
             }
         }
     }
 
-    fn note(&mut self, expression: &Expr) {
+    fn record(&mut self, expression: &Expr) {
         match expression.expr_kind() {
             // The circumstances as a whole say nothing to a person.
             ExprKind::Var(Var::Context) => {}
             ExprKind::Var(variable) => {
-                self.value(expression, None, Whose::of_variable(*variable));
+                self.record_value(expression, None, DataOwner::from_variable(*variable));
             }
-            ExprKind::ExtHasAttr { .. } => self.value(expression, None, Whose::ANYBODYS),
+            ExprKind::ExtHasAttr { .. } => self.record_value(expression, None, DataOwner::ANY),
             ExprKind::GetAttr { expr, attr } => {
-                self.value(expression, Some(expr), Whose::of_attribute(expr, attr));
+                self.record_value(
+                    expression,
+                    Some(expr),
+                    DataOwner::from_attribute(expr, attr),
+                );
             }
             ExprKind::HasAttr { expr, attr } => {
                 let attribute = Expr::get_attr(Expr::clone(expr), attr.clone());
-                self.value(&attribute, Some(expr), Whose::of_attribute(expr, attr));
+                self.record_value(
+                    &attribute,
+                    Some(expr),
+                    DataOwner::from_attribute(expr, attr),
+                );
             }
             ExprKind::BinaryApp {
                 op: BinaryOp::GetTag | BinaryOp::HasTag,
@@ -191,35 +199,35 @@ impl Looking<'_> {
                 arg2,
             } => {
                 let tag = Expr::get_tag(Expr::clone(arg1), Expr::clone(arg2));
-                self.value(&tag, Some(arg1), Whose::of_tag(arg1, arg2));
+                self.record_value(&tag, Some(arg1), DataOwner::from_tag(arg1, arg2));
             }
             ExprKind::BinaryApp {
                 op: BinaryOp::In,
                 arg1,
                 ..
-            } => self.groups(arg1),
+            } => self.record_groups(arg1),
             _ => {}
         }
     }
 
     /// The value of an expression; one `of` which nothing can be read is passed over, for what is
     /// not there has no attributes that could be absent.
-    fn value(&mut self, expression: &Expr, of: Option<&Expr>, whose: Whose) {
-        if !self.sight.takes_in(whose) {
-            return self.tell(&expression.to_string(), None);
+    fn record_value(&mut self, expression: &Expr, of: Option<&Expr>, whose: DataOwner) {
+        if !self.visibility.includes(whose) {
+            return self.push(&expression.to_string(), None);
         }
         let value = match (self.evaluate(expression), of) {
             (Some(value), _) => value.to_string(),
             (None, Some(of)) if self.evaluate(of).is_some() => ABSENT.to_owned(),
             (None, _) => return,
         };
-        self.tell(&expression.to_string(), Some(&value));
+        self.push(&expression.to_string(), Some(&value));
     }
 
-    fn groups(&mut self, member: &Expr) {
+    fn record_groups(&mut self, member: &Expr) {
         let name = format!("groups of {member}");
-        if !self.sight.takes_in(Whose::of_base(member)) {
-            return self.tell(&name, None);
+        if !self.visibility.includes(DataOwner::from_base(member)) {
+            return self.push(&name, None);
         }
         let Some(EvalResult::EntityUid(uid)) = self.evaluate(member) else {
             return;
@@ -237,12 +245,13 @@ impl Looking<'_> {
         } else {
             groups.join(", ")
         };
-        self.tell(&name, Some(&groups));
+        self.push(&name, Some(&groups));
     }
 
     /// Whether an expression is true, or false, as far as whoever asks may learn.
-    fn may_be(&self, expression: &Expr, expected: bool) -> bool {
-        !self.sight.is_whole() || self.evaluate(expression) == Some(EvalResult::Bool(expected))
+    fn may_evaluate_to(&self, expression: &Expr, expected: bool) -> bool {
+        !self.visibility.is_unrestricted()
+            || self.evaluate(expression) == Some(EvalResult::Bool(expected))
     }
 
     fn evaluate(&self, expression: &Expr) -> Option<EvalResult> {
@@ -250,19 +259,19 @@ impl Looking<'_> {
         eval_expression(self.request, self.entities, &expression).ok()
     }
 
-    fn tell(&mut self, name: &str, value: Option<&str>) {
-        let seen = Seen {
-            name: shortened(name, LONGEST_VALUE),
-            value: value.map(|value| shortened(value, LONGEST_VALUE)),
+    fn push(&mut self, name: &str, value: Option<&str>) {
+        let seen = ObservedValue {
+            name: truncated(name, MAX_VALUE_LENGTH),
+            value: value.map(|value| truncated(value, MAX_VALUE_LENGTH)),
         };
-        if !self.found.contains(&seen) {
-            self.found.push(seen);
+        if !self.values.contains(&seen) {
+            self.values.push(seen);
         }
     }
 }
 
 /// A text cut after so many characters, with `...` if there is more.
-pub(super) fn shortened(text: &str, longest: usize) -> String {
+pub(super) fn truncated(text: &str, longest: usize) -> String {
     match text.char_indices().nth(longest) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),

@@ -2,14 +2,14 @@ use cedar_policy::{Context, Policy};
 
 use super::*;
 
-fn all_seen_by(condition: &str, sight: Sight) -> Vec<Seen> {
+fn all_observed_by(condition: &str, sight: ValueVisibility) -> Vec<ObservedValue> {
     let entities = r#"[
         {"uid": {"type": "U", "id": "ada"}, "attrs": {}, "parents": [{"type": "R", "id": "b"},
          {"type": "R", "id": "a"}]},
         {"uid": {"type": "D", "id": "1"}, "parents": [], "tags": {"state": ["x"]},
          "attrs": {"status": "draft", "owner": {"__entity": {"type": "U", "id": "ada"}}}}]"#;
     let entities = Entities::from_json_str(entities, None).unwrap();
-    let context = serde_json::json!({"key": {"n": 3}, "long": "m".repeat(LONGEST_VALUE + 1)});
+    let context = serde_json::json!({"key": {"n": 3}, "long": "m".repeat(MAX_VALUE_LENGTH + 1)});
     let request = Request::new(
         "U::\"ada\"".parse().unwrap(),
         "Action::\"r\"".parse().unwrap(),
@@ -21,18 +21,18 @@ fn all_seen_by(condition: &str, sight: Sight) -> Vec<Seen> {
     let policy = format!("permit (principal, action, resource) when {{ {condition} }};");
     let policy: Policy = policy.parse().unwrap();
     let expression = policy.as_ref().non_scope_constraints().unwrap();
-    seen(expression, &request, &entities, sight)
+    observed_values(expression, &request, &entities, sight)
 }
 
-fn seen_by(condition: &str) -> Vec<String> {
-    all_seen_by(condition, Sight::WHOLE)
+fn observed_by(condition: &str) -> Vec<String> {
+    all_observed_by(condition, ValueVisibility::ALL)
         .into_iter()
         .map(|seen| format!("{} = {}", seen.name, seen.value.unwrap()))
         .collect()
 }
 
 #[test]
-fn attributes_tags_variables_and_groups_are_told_with_their_values() {
+fn attributes_tags_variables_and_groups_are_observed_with_their_values() {
     for (condition, told) in [
         (
             r#"resource.status == "published""#,
@@ -63,29 +63,29 @@ fn attributes_tags_variables_and_groups_are_told_with_their_values() {
         ),
         ("9223372036854775807 + 1 > 0", vec![]),
     ] {
-        assert_eq!(seen_by(condition), told, "{condition}");
+        assert_eq!(observed_by(condition), told, "{condition}");
     }
 }
 
 #[test]
-fn what_is_told_is_bounded_in_number_and_in_length() {
+fn observed_values_are_bounded_in_number_and_in_length() {
     let many: Vec<String> = (0..20).map(|n| format!("context has a{n}")).collect();
-    assert_eq!(seen_by(&many.join(" || ")).len(), MOST_VALUES);
-    let long = vec!["context has a"; MOST_LOOKS].join(" || ");
-    assert_eq!(seen_by(&long), ["context.a = absent"]);
+    assert_eq!(observed_by(&many.join(" || ")).len(), MAX_VALUES);
+    let long = vec!["context has a"; MAX_VISITED_EXPRESSIONS].join(" || ");
+    assert_eq!(observed_by(&long), ["context.a = absent"]);
     assert_eq!(
-        seen_by(&[&long, "resource has title"].join(" || ")),
+        observed_by(&[&long, "resource has title"].join(" || ")),
         ["context.a = absent"]
     );
-    let [told] = &seen_by("context.long == \"\"")[..] else {
+    let [told] = &observed_by("context.long == \"\"")[..] else {
         panic!("one value is seen")
     };
     assert!(told.ends_with("m..."), "{told}");
-    assert!(told.len() < LONGEST_VALUE + 30, "{told}");
+    assert!(told.len() < MAX_VALUE_LENGTH + 30, "{told}");
 }
 
 #[test]
-fn what_cedar_does_not_come_to_is_not_seen() {
+fn what_cedar_does_not_evaluate_is_not_observed() {
     for (condition, names) in [
         ("resource has status || resource has title", vec!["status"]),
         (
@@ -116,7 +116,7 @@ fn what_cedar_does_not_come_to_is_not_seen() {
             vec!["number"],
         ),
     ] {
-        let seen = all_seen_by(condition, Sight::WHOLE).into_iter();
+        let seen = all_observed_by(condition, ValueVisibility::ALL).into_iter();
         let seen: Vec<String> = seen
             .map(|seen| seen.name.trim_start_matches("resource.").to_owned())
             .collect();
@@ -125,7 +125,7 @@ fn what_cedar_does_not_come_to_is_not_seen() {
 }
 
 #[test]
-fn a_value_says_whose_it_is_and_may_be_anybodys_where_that_is_not_known() {
+fn a_value_has_an_owner_and_may_be_anyones_where_that_is_not_known() {
     let (nobodys, anybodys) = ((false, false), (true, true));
     let (principals, resources) = ((true, false), (false, true));
     for (condition, whose) in [
@@ -159,11 +159,11 @@ fn a_value_says_whose_it_is_and_may_be_anybodys_where_that_is_not_known() {
         ),
     ] {
         let is_told = |sees_principal, sees_resource| -> Vec<bool> {
-            let sight = Sight {
-                sees_principal,
-                sees_resource,
+            let sight = ValueVisibility {
+                shows_principal: sees_principal,
+                shows_resource: sees_resource,
             };
-            let seen = all_seen_by(condition, sight).into_iter();
+            let seen = all_observed_by(condition, sight).into_iter();
             seen.map(|seen| seen.value.is_some()).collect()
         };
         let takes_principal = is_told(false, true).into_iter().map(|is_told| !is_told);
@@ -174,10 +174,10 @@ fn a_value_says_whose_it_is_and_may_be_anybodys_where_that_is_not_known() {
 }
 
 #[test]
-fn what_was_come_to_is_not_told_where_that_would_tell_what_is_withheld() {
-    let sight = Sight {
-        sees_principal: false,
-        sees_resource: true,
+fn all_operands_are_listed_where_the_evaluated_ones_would_reveal_withheld_values() {
+    let sight = ValueVisibility {
+        shows_principal: false,
+        shows_resource: true,
     };
     for (condition, names) in [
         (
@@ -197,7 +197,7 @@ fn what_was_come_to_is_not_told_where_that_would_tell_what_is_withheld() {
             ["principal.a", "principal.b.c", "principal.b"],
         ),
     ] {
-        let seen = all_seen_by(condition, sight).into_iter();
+        let seen = all_observed_by(condition, sight).into_iter();
         let seen: Vec<String> = seen.map(|seen| seen.name).collect();
         assert_eq!(seen, names, "{condition}");
     }

@@ -12,20 +12,20 @@ use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
 use crate::service::error::ServiceError;
 use crate::service::identity::authentication::Authenticator;
-use crate::service::identity::request_context::Visitor;
-use crate::service::rate_limits::Limits;
+use crate::service::identity::request_context::RequestContext;
+use crate::service::rate_limits::RateLimits;
 
 use super::Access;
-use super::decisions::Asker;
+use super::decisions::Authorizer;
 
 /// The most datasets of one page.
-pub const LONGEST_PAGE: u32 = 100;
+pub const MAX_PAGE_SIZE: u32 = 100;
 /// How many datasets one step reads from the catalog and looks at before others get a turn.
-const STEP: u32 = 100;
+const BATCH_SIZE: u32 = 100;
 
 /// One dataset that a caller may discover.
 #[derive(Clone, Debug)]
-pub struct Visible {
+pub struct VisibleDataset {
     /// The dataset.
     pub dataset: Arc<Dataset>,
     /// Whether the caller may read it too.
@@ -34,9 +34,9 @@ pub struct Visible {
 
 /// Some of the datasets that a caller may discover, in the order of their ids.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct VisibleDatasetPage {
     /// The datasets.
-    pub datasets: Vec<Visible>,
+    pub datasets: Vec<VisibleDataset>,
     /// Where the next page begins; none when there is no further dataset.
     pub next: Option<DatasetId>,
 }
@@ -46,22 +46,22 @@ pub struct CatalogView {
     /// Who asks.
     pub authenticator: Arc<Authenticator>,
     /// How often it may.
-    pub limits: Arc<Limits>,
+    pub rate_limits: Arc<RateLimits>,
     /// What it may discover.
     pub access: Arc<Access>,
 }
 
 impl CatalogView {
     /// One dataset; one that the caller may not discover is not there.
-    pub async fn show(
+    pub async fn get(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         dataset_id: DatasetId,
-    ) -> Result<Visible, ServiceError> {
-        let asker = self.admit(visitor).await?;
-        let dataset = self.access.facts.dataset(dataset_id).await?;
+    ) -> Result<VisibleDataset, ServiceError> {
+        let asker = self.authorizer(visitor).await?;
+        let dataset = self.access.catalog_cache.dataset(dataset_id).await?;
         dataset
-            .and_then(|dataset| look(&asker, &dataset))
+            .and_then(|dataset| visible_dataset(&asker, &dataset))
             .ok_or(ServiceError::DatasetNotFound)
     }
 
@@ -72,23 +72,27 @@ impl CatalogView {
     /// there all the while is shown once.
     pub async fn list(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         after: Option<DatasetId>,
         limit: u32,
-    ) -> Result<Page, ServiceError> {
-        let asker = Arc::new(self.admit(visitor).await?);
-        let limit = limit.clamp(1, LONGEST_PAGE);
-        let mut page: Vec<Visible> = Vec::new();
+    ) -> Result<VisibleDatasetPage, ServiceError> {
+        let asker = Arc::new(self.authorizer(visitor).await?);
+        let limit = limit.clamp(1, MAX_PAGE_SIZE);
+        let mut page: Vec<VisibleDataset> = Vec::new();
         let mut looked_at = after;
         // One more than the page takes tells whether there is a next one.
-        let mut most = STEP.min(limit + 1);
+        let mut most = BATCH_SIZE.min(limit + 1);
         loop {
-            let step = self.access.facts.datasets_after(looked_at, most).await?;
+            let step = self
+                .access
+                .catalog_cache
+                .datasets_after(looked_at, most)
+                .await?;
             let is_last_step = step.len() < most as usize;
             looked_at = step.last().map_or(looked_at, |last| Some(last.id));
             page.extend(
                 asker
-                    .survey(step, |asker, dataset| look(asker, &dataset))
+                    .filter(step, |asker, dataset| visible_dataset(asker, &dataset))
                     .await?,
             );
             let is_full = page.len() > limit as usize;
@@ -98,25 +102,25 @@ impl CatalogView {
                 // there is one, would tell what the caller may not know.
                 let next = page.last().filter(|_| is_full).map(|last| last.dataset.id);
                 let datasets = page;
-                return Ok(Page { datasets, next });
+                return Ok(VisibleDatasetPage { datasets, next });
             }
-            most = STEP;
+            most = BATCH_SIZE;
         }
     }
 
-    async fn admit(&self, visitor: &Visitor) -> Result<Asker, ServiceError> {
-        let caller = self.authenticator.resolve(visitor).await?;
-        self.limits.count_request(&caller)?;
-        Ok(self.access.decisions.admit(caller))
+    async fn authorizer(&self, visitor: &RequestContext) -> Result<Authorizer, ServiceError> {
+        let caller = self.authenticator.authenticate(visitor).await?;
+        self.rate_limits.count_request(&caller)?;
+        Ok(self.access.decisions.for_caller(caller))
     }
 }
 
-fn look(asker: &Asker, dataset: &Arc<Dataset>) -> Option<Visible> {
+fn visible_dataset(asker: &Authorizer, dataset: &Arc<Dataset>) -> Option<VisibleDataset> {
     let resource = Resource::Dataset(Arc::clone(dataset));
     let may = |action| asker.decide(action, &resource).is_permitted;
     let is_readable = may(Action::Read);
     // Who may read a dataset cannot help knowing of it.
-    (is_readable || may(Action::Discover)).then(|| Visible {
+    (is_readable || may(Action::Discover)).then(|| VisibleDataset {
         is_readable,
         dataset: Arc::clone(dataset),
     })

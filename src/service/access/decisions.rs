@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Semaphore;
 
 use crate::domain::action::Action;
-use crate::domain::audit::{AuditRecord, Outcome};
-use crate::domain::caller::{Caller, Context};
+use crate::domain::audit::{AuditOutcome, AuditRecord};
+use crate::domain::caller::{Caller, DecisionContext};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Decision;
 use crate::domain::resource::Resource;
@@ -18,26 +18,26 @@ use crate::service::error::ServiceError;
 
 /// How many evaluation errors of one request are told one by one; the rest of them are counted, so
 /// that a broken policy does not write a line for each dataset of a list.
-const MOST_TOLD: u64 = 4;
+const MAX_LOGGED_ERRORS: u64 = 4;
 
 /// Puts callers before the policies.
 pub struct Decisions {
     bundle: Arc<LiveBundle>,
     clock: Clock,
-    surveys: Arc<Semaphore>,
+    list_permits: Arc<Semaphore>,
 }
 
 /// One caller who asks, at one moment, one bundle.
 ///
 /// All that one request asks goes through one asker: a bundle that is replaced meanwhile cannot
 /// answer half of it.
-pub struct Asker {
+pub struct Authorizer {
     /// Who asks.
     pub caller: Caller,
-    context: Context,
+    context: DecisionContext,
     bundle: Arc<Bundle>,
-    surveys: Arc<Semaphore>,
-    errors: AtomicU64,
+    list_permits: Arc<Semaphore>,
+    error_count: AtomicU64,
 }
 
 impl Decisions {
@@ -46,29 +46,29 @@ impl Decisions {
     /// Lists are looked through on at most half of the cores, so that those who ask about one dataset
     /// need not wait for those who ask about thousands.
     #[must_use]
-    pub fn of(bundle: Arc<LiveBundle>, clock: Clock) -> Self {
+    pub fn new(bundle: Arc<LiveBundle>, clock: Clock) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             bundle,
             clock,
-            surveys: Arc::new(Semaphore::new((cores / 2).max(1))),
+            list_permits: Arc::new(Semaphore::new((cores / 2).max(1))),
         }
     }
 
     /// Lets a caller ask the policies that are in force now.
     #[must_use]
-    pub fn admit(&self, caller: Caller) -> Asker {
-        Asker {
+    pub fn for_caller(&self, caller: Caller) -> Authorizer {
+        Authorizer {
             context: caller.context(self.clock.unix_millis()),
             bundle: self.bundle.current(),
             caller,
-            surveys: Arc::clone(&self.surveys),
-            errors: AtomicU64::new(0),
+            list_permits: Arc::clone(&self.list_permits),
+            error_count: AtomicU64::new(0),
         }
     }
 }
 
-impl Asker {
+impl Authorizer {
     /// The bundle that it asks.
     #[must_use]
     pub fn bundle(&self) -> &Arc<Bundle> {
@@ -84,7 +84,7 @@ impl Asker {
                 .decide(&self.caller.principal, action, resource, &self.context);
         for error in &decision.errors {
             metrics::counter!("cedargate_policy_evaluation_errors_total").increment(1);
-            if self.errors.fetch_add(1, Ordering::Relaxed) >= MOST_TOLD {
+            if self.error_count.fetch_add(1, Ordering::Relaxed) >= MAX_LOGGED_ERRORS {
                 continue;
             }
             tracing::error!(
@@ -95,7 +95,7 @@ impl Asker {
                 "a policy could not be evaluated; the action is denied"
             );
         }
-        if self.overreach(action, resource).is_some() {
+        if self.key_scope_violation(action, resource).is_some() {
             decision.is_permitted = false;
             decision.determining_policies.clear();
         }
@@ -103,7 +103,7 @@ impl Asker {
     }
 
     /// Decides, and writes into `record` what was asked and what was decided.
-    pub fn decide_on_record(
+    pub fn decide_and_record(
         &self,
         action: Action,
         resource: &Resource,
@@ -119,14 +119,16 @@ impl Asker {
         record.errors.clone_from(&decision.errors);
         record.revision = Some(decision.revision.clone());
         if !decision.is_permitted {
-            record.outcome = Outcome::Denied;
-            record.reason = self.overreach(action, resource).map(str::to_owned);
+            record.outcome = AuditOutcome::Denied;
+            record.reason = self
+                .key_scope_violation(action, resource)
+                .map(str::to_owned);
         }
         decision
     }
 
     /// Looks at each of `members`, where deciding on many holds up nobody, and keeps what `look` gives.
-    pub async fn survey<T, R>(
+    pub async fn filter<T, R>(
         self: &Arc<Self>,
         members: Vec<T>,
         look: impl Fn(&Self, T) -> Option<R> + Send + 'static,
@@ -135,7 +137,7 @@ impl Asker {
         T: Send + 'static,
         R: Send + 'static,
     {
-        let turn = Arc::clone(&self.surveys).acquire_owned().await;
+        let turn = Arc::clone(&self.list_permits).acquire_owned().await;
         let (asker, span) = (Arc::clone(self), tracing::Span::current());
         let looked = tokio::task::spawn_blocking(move || {
             // Held here: whoever asked may have gone away meanwhile.
@@ -151,23 +153,23 @@ impl Asker {
     }
 
     /// Why an action lies beyond the caller's API key, if it does.
-    fn overreach(&self, action: Action, resource: &Resource) -> Option<&'static str> {
+    fn key_scope_violation(&self, action: Action, resource: &Resource) -> Option<&'static str> {
         let key = self.caller.key.as_ref()?;
-        key.limit.overreach(action, resource.dataset_id())
+        key.scope.violation(action, resource.dataset_id())
     }
 
     /// Writes into `record` who asks.
-    pub fn sign(&self, record: &mut AuditRecord) {
+    pub fn record_caller(&self, record: &mut AuditRecord) {
         record.user_id = self.caller.principal.user_id();
         record.authentication = self.caller.authentication;
         record.key_id = self.caller.key.as_ref().map(|key| key.id);
     }
 }
 
-impl Drop for Asker {
+impl Drop for Authorizer {
     fn drop(&mut self) {
-        let errors = *self.errors.get_mut();
-        if errors > MOST_TOLD {
+        let errors = *self.error_count.get_mut();
+        if errors > MAX_LOGGED_ERRORS {
             tracing::error!(
                 errors,
                 revision = %self.bundle.revision(),

@@ -18,14 +18,14 @@ use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
 use crate::files::FileStore;
 
-use super::catalog_cache::Facts;
+use super::catalog_cache::CatalogCache;
 use super::error::ServiceError;
 
-use decisions::{Asker, Decisions};
+use decisions::{Authorizer, Decisions};
 
 /// What a caller who may read gets to read.
 #[derive(Clone, Debug)]
-pub struct Readable {
+pub struct ReadableDataset {
     /// The dataset.
     pub dataset: Arc<Dataset>,
     /// Its file.
@@ -37,7 +37,7 @@ pub struct Readable {
 /// Asks whether callers may read datasets.
 pub struct Access {
     /// The users and datasets.
-    pub facts: Arc<Facts>,
+    pub catalog_cache: Arc<CatalogCache>,
     /// What the policies say.
     pub decisions: Arc<Decisions>,
     /// The files.
@@ -48,27 +48,27 @@ impl Access {
     /// Decides whether `caller` may read the dataset, and writes into `record` what was decided.
     ///
     /// A caller who may not even discover the dataset is told that there is none.
-    pub async fn read(
+    pub async fn authorize_read(
         &self,
         caller: &Caller,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
-    ) -> Result<Readable, ServiceError> {
-        let asker = self.decisions.admit(caller.clone());
-        asker.sign(record);
+    ) -> Result<ReadableDataset, ServiceError> {
+        let asker = self.decisions.for_caller(caller.clone());
+        asker.record_caller(record);
         record.dataset_id = Some(dataset_id);
         record.action = Some(Action::Read);
-        let Some(dataset) = self.facts.dataset(dataset_id).await? else {
+        let Some(dataset) = self.catalog_cache.dataset(dataset_id).await? else {
             record.reason = Some("there is no such dataset".to_owned());
             return Err(ServiceError::DatasetNotFound);
         };
         let resource = Resource::Dataset(Arc::clone(&dataset));
-        let decision = asker.decide_on_record(Action::Read, &resource, record);
+        let decision = asker.decide_and_record(Action::Read, &resource, record);
         if !decision.is_permitted {
-            return Err(denial(&asker, &resource, record));
+            return Err(deny_read(&asker, &resource, record));
         }
         match dataset.file.clone() {
-            Some(file) if self.files.contains(&file).await? => Ok(Readable {
+            Some(file) if self.files.contains(&file).await? => Ok(ReadableDataset {
                 dataset,
                 file,
                 decision,
@@ -90,9 +90,9 @@ impl Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
     /// To sign in.
-    SignIn,
+    SignInRequired,
     /// That it may not read.
-    Refused,
+    Forbidden,
     /// That there is no such dataset.
     Hidden,
 }
@@ -100,28 +100,28 @@ pub enum Denial {
 impl Denial {
     /// Who may discover the dataset is told that it is there.
     #[must_use]
-    pub fn of(may_discover: bool, is_anonymous: bool) -> Self {
+    pub fn new(may_discover: bool, is_anonymous: bool) -> Self {
         match (may_discover, is_anonymous) {
-            (true, true) => Self::SignIn,
-            (true, false) => Self::Refused,
+            (true, true) => Self::SignInRequired,
+            (true, false) => Self::Forbidden,
             (false, _) => Self::Hidden,
         }
     }
 }
 
 /// What a caller who may not read is told: policy decides that too, by `discover`.
-fn denial(asker: &Asker, resource: &Resource, record: &mut AuditRecord) -> ServiceError {
+fn deny_read(asker: &Authorizer, resource: &Resource, record: &mut AuditRecord) -> ServiceError {
     let discovery = asker.decide(Action::Discover, resource);
     record.errors.extend(discovery.errors);
     let is_anonymous = asker.caller.principal.is_anonymous();
-    let (reason, denial) = match Denial::of(discovery.is_permitted, is_anonymous) {
-        Denial::SignIn => (
+    let (reason, denial) = match Denial::new(discovery.is_permitted, is_anonymous) {
+        Denial::SignInRequired => (
             "the caller may discover the dataset and not read it; it did not sign in",
             ServiceError::CredentialMissing {
                 detail: "this dataset is not for everyone: sign in and try again".to_owned(),
             },
         ),
-        Denial::Refused => (
+        Denial::Forbidden => (
             "the caller may discover the dataset and not read it",
             ServiceError::ReadDenied,
         ),

@@ -6,18 +6,18 @@
 use std::fmt::Write;
 
 use crate::domain::action::Action;
-use crate::domain::audit::{AuditRecord, RecordFilter};
+use crate::domain::audit::{AuditFilter, AuditRecord};
 use crate::domain::id::RecordId;
 use crate::domain::resource::Resource;
-use crate::service::identity::request_context::Visitor;
+use crate::service::identity::request_context::RequestContext;
 use crate::storage::AuditOrder;
 
-use super::super::audit_trail::RecordPages;
+use super::super::audit_trail::AuditRecordPages;
 use super::super::error::ServiceError;
-use super::{Administration, Errand};
+use super::{AdminOperation, Administration};
 
 /// The most records of one page.
-const LONGEST_PAGE: u32 = 100;
+const MAX_PAGE_SIZE: u32 = 100;
 
 /// Some of the records, newest first.
 #[derive(Clone, Debug)]
@@ -35,14 +35,14 @@ impl Administration {
     /// appended meanwhile is newer than where the reader is, and is found by beginning again.
     pub async fn list_audit_records(
         &self,
-        visitor: &Visitor,
-        filter: &RecordFilter,
+        visitor: &RequestContext,
+        filter: &AuditFilter,
         before: Option<RecordId>,
         limit: u32,
     ) -> Result<AuditPage, ServiceError> {
         let mut errand = self.begin(visitor, Action::ViewAudit).await?;
         let answer = self
-            .read_audit_page(&mut errand, filter, before, limit)
+            .load_audit_page(&mut errand, filter, before, limit)
             .await;
         self.end(errand, answer).await
     }
@@ -50,33 +50,33 @@ impl Administration {
     /// All records that pass `filter` and were made before now, oldest first.
     pub async fn export_audit_records(
         &self,
-        visitor: &Visitor,
-        filter: RecordFilter,
-    ) -> Result<RecordPages, ServiceError> {
+        visitor: &RequestContext,
+        filter: AuditFilter,
+    ) -> Result<AuditRecordPages, ServiceError> {
         let mut errand = self.begin(visitor, Action::ViewAudit).await?;
-        errand.note(told("exported", &filter));
+        errand.set_summary(summarize_filter("exported", &filter));
         // It ends at its beginning: a busy server makes records faster than a slow client reads them.
         let now = self.clock.unix_millis().saturating_add(1);
-        let filter = RecordFilter {
+        let filter = AuditFilter {
             until: Some(filter.until.map_or(now, |until| until.min(now))),
             ..filter
         };
         let answer = errand
             .require(Action::ViewAudit, &Resource::Server)
-            .map(|()| RecordPages::of(self.database.clone(), filter));
+            .map(|()| AuditRecordPages::new(self.database.clone(), filter));
         self.end(errand, answer).await
     }
 
-    async fn read_audit_page(
+    async fn load_audit_page(
         &self,
-        errand: &mut Errand,
-        filter: &RecordFilter,
+        errand: &mut AdminOperation,
+        filter: &AuditFilter,
         before: Option<RecordId>,
         limit: u32,
     ) -> Result<AuditPage, ServiceError> {
-        errand.note(told("listed", filter));
+        errand.set_summary(summarize_filter("listed", filter));
         errand.require(Action::ViewAudit, &Resource::Server)?;
-        let limit = limit.clamp(1, LONGEST_PAGE);
+        let limit = limit.clamp(1, MAX_PAGE_SIZE);
         let order = AuditOrder::NewestFirst(before);
         let mut records = self
             .database
@@ -90,7 +90,7 @@ impl Administration {
 }
 
 /// What was asked for, for auditors.
-fn told(done: &str, filter: &RecordFilter) -> String {
+fn summarize_filter(done: &str, filter: &AuditFilter) -> String {
     let mut told = format!("audit records {done}");
     let ids = [
         ("user_id", filter.user_id.map(|id| id.to_string())),

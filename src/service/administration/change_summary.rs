@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::domain::name::RoleName;
 use crate::domain::principal::User;
 
-fn listed(roles: &BTreeSet<RoleName>) -> String {
+fn format_roles(roles: &BTreeSet<RoleName>) -> String {
     let names: Vec<_> = roles.iter().map(RoleName::as_str).collect();
     if names.is_empty() {
         return "none".to_owned();
@@ -16,23 +16,23 @@ fn listed(roles: &BTreeSet<RoleName>) -> String {
 }
 
 /// A new user.
-pub(super) fn described(user: &User) -> String {
+pub(super) fn describe_user(user: &User) -> String {
     let disabled = if user.is_disabled { ", disabled" } else { "" };
     format!(
         "the user {}, roles: {}{disabled}",
         user.username,
-        listed(&user.roles)
+        format_roles(&user.roles)
     )
 }
 
 /// What is different about a user; nothing when nothing is.
-pub(super) fn difference(before: &User, after: &User) -> Option<String> {
+pub(super) fn summarize_user_change(before: &User, after: &User) -> Option<String> {
     let mut told = Vec::new();
     if before.username != after.username {
         told.push(format!("renamed to {}", after.username));
     }
     if before.roles != after.roles {
-        let (were, are) = (listed(&before.roles), listed(&after.roles));
+        let (were, are) = (format_roles(&before.roles), format_roles(&after.roles));
         told.push(format!("roles: {are} (were: {were})"));
     }
     if before.claims != after.claims {

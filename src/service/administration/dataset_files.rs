@@ -14,13 +14,13 @@ use crate::domain::action::Action;
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
 use crate::files::FilesError;
-use crate::service::identity::request_context::Visitor;
-use crate::storage::NamedDataset;
+use crate::service::identity::request_context::RequestContext;
+use crate::storage::DatasetWithNames;
 
 use super::super::error::ServiceError;
-use super::dataset_input::{Planned, invalid};
-use super::datasets::{Change, IsWanted};
-use super::{Administration, Errand};
+use super::dataset_input::{DatasetCandidate, invalid};
+use super::datasets::{DatasetChange, DatasetPrecondition};
+use super::{AdminOperation, Administration};
 
 impl Administration {
     /// Makes a TIFF that comes in as a stream the dataset's file.
@@ -29,22 +29,25 @@ impl Administration {
     /// called; left out, it is called as before, or by the dataset's id.
     pub async fn upload_file(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         id: DatasetId,
         name: Option<&str>,
-        is_wanted: IsWanted<'_>,
+        is_wanted: DatasetPrecondition<'_>,
         bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
-    ) -> Result<NamedDataset, ServiceError> {
+    ) -> Result<DatasetWithNames, ServiceError> {
         let mut errand = self.begin(visitor, Action::Administer).await?;
         let answer = async {
-            let before = self.wanted(&mut errand, id, is_wanted).await?;
+            let before = self
+                .check_before_transfer(&mut errand, id, is_wanted)
+                .await?;
             let known = before.dataset.file.map(|file| file.name);
             let name = name.map(str::to_owned).or(known);
             let name = name.unwrap_or_else(|| id.to_string());
             let now = self.clock.unix_seconds();
-            let stored = self.files.receive(&name, now, bytes).await;
-            let stored = stored.map_err(|error| refusal("file", error))?;
-            self.give(&mut errand, id, is_wanted, Some(stored)).await
+            let stored = self.files.upload(&name, now, bytes).await;
+            let stored = stored.map_err(|error| file_error("file", error))?;
+            self.set_file(&mut errand, id, is_wanted, Some(stored))
+                .await
         };
         let answer = answer.await;
         self.end(errand, answer).await
@@ -53,18 +56,20 @@ impl Administration {
     /// Makes a copy of a TIFF in the import folder the dataset's file.
     pub async fn import_file(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         id: DatasetId,
         path: &Path,
-        is_wanted: IsWanted<'_>,
-    ) -> Result<NamedDataset, ServiceError> {
+        is_wanted: DatasetPrecondition<'_>,
+    ) -> Result<DatasetWithNames, ServiceError> {
         let mut errand = self.begin(visitor, Action::Administer).await?;
         let answer = async {
-            self.wanted(&mut errand, id, is_wanted).await?;
+            self.check_before_transfer(&mut errand, id, is_wanted)
+                .await?;
             let now = self.clock.unix_seconds();
-            let stored = self.files.import_beneath(path, now).await;
-            let stored = stored.map_err(|error| refusal("path", error))?;
-            self.give(&mut errand, id, is_wanted, Some(stored)).await
+            let stored = self.files.import_from_dir(path, now).await;
+            let stored = stored.map_err(|error| file_error("path", error))?;
+            self.set_file(&mut errand, id, is_wanted, Some(stored))
+                .await
         };
         let answer = answer.await;
         self.end(errand, answer).await
@@ -73,53 +78,50 @@ impl Administration {
     /// Takes the file away from a dataset; there need not be one.
     pub async fn remove_file(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         id: DatasetId,
-        is_wanted: IsWanted<'_>,
-    ) -> Result<NamedDataset, ServiceError> {
+        is_wanted: DatasetPrecondition<'_>,
+    ) -> Result<DatasetWithNames, ServiceError> {
         let mut errand = self.begin(visitor, Action::Administer).await?;
-        let answer = self.give(&mut errand, id, is_wanted, None).await;
+        let answer = self.set_file(&mut errand, id, is_wanted, None).await;
         self.end(errand, answer).await
     }
 
     /// The dataset as it is, if one may administer it and still wants to.
-    async fn wanted(
+    async fn check_before_transfer(
         &self,
-        errand: &mut Errand,
+        errand: &mut AdminOperation,
         id: DatasetId,
-        is_wanted: IsWanted<'_>,
-    ) -> Result<NamedDataset, ServiceError> {
-        let before = self.administered(errand, id).await?;
+        is_wanted: DatasetPrecondition<'_>,
+    ) -> Result<DatasetWithNames, ServiceError> {
+        let before = self.load_for_admin(errand, id).await?;
         if is_wanted(&before) {
             Ok(before)
         } else {
-            Err(ServiceError::Overtaken)
+            Err(ServiceError::PreconditionFailed)
         }
     }
 
-    async fn give(
+    async fn set_file(
         &self,
-        errand: &mut Errand,
+        errand: &mut AdminOperation,
         id: DatasetId,
-        is_wanted: IsWanted<'_>,
+        is_wanted: DatasetPrecondition<'_>,
         file: Option<StoredFile>,
-    ) -> Result<NamedDataset, ServiceError> {
-        let change = Change::File(file);
-        self.make_it(errand, id, is_wanted, &change).await
+    ) -> Result<DatasetWithNames, ServiceError> {
+        let change = DatasetChange::File(file);
+        self.apply_change(errand, id, is_wanted, &change).await
     }
 }
 
-pub(super) fn with_file(before: &NamedDataset, file: Option<StoredFile>) -> Planned {
+pub(super) fn with_file(before: &DatasetWithNames, file: Option<StoredFile>) -> DatasetCandidate {
     let mut named = before.clone();
-    named.dataset.file = file.map(|file| kept(file, before));
-    Planned {
-        named,
-        complaint: None,
-    }
+    named.dataset.file = file.map(|file| keep_modified_time(file, before));
+    DatasetCandidate { named, error: None }
 }
 
 /// The same bytes keep the time they were first stored: their Last-Modified must not move.
-fn kept(file: StoredFile, before: &NamedDataset) -> StoredFile {
+fn keep_modified_time(file: StoredFile, before: &DatasetWithNames) -> StoredFile {
     match &before.dataset.file {
         Some(old) if old.sha256 == file.sha256 => StoredFile {
             modified: old.modified,
@@ -130,22 +132,22 @@ fn kept(file: StoredFile, before: &NamedDataset) -> StoredFile {
 }
 
 /// What is the sender's mistake, told apart from what is wrong with the store.
-fn refusal(field: &'static str, error: FilesError) -> ServiceError {
+fn file_error(field: &'static str, error: FilesError) -> ServiceError {
     match error {
-        FilesError::NotArrived { source, .. } => ServiceError::NotArrived { source },
+        FilesError::UploadIncomplete { source, .. } => ServiceError::UploadIncomplete { source },
         FilesError::SourceMissing { .. }
         | FilesError::SourceNotRegular { .. }
         | FilesError::SourceEmpty { .. }
-        | FilesError::SourceOutside { .. }
+        | FilesError::SourceOutsideFolder { .. }
         | FilesError::SourceChanged { .. }
         | FilesError::SourceUnreadable { .. }
         | FilesError::NotATiff { .. } => invalid(field, error.to_string()),
         FilesError::FolderUnusable { .. }
-        | FilesError::NotStored { .. }
-        | FilesError::NotADigest { .. }
+        | FilesError::StoreFailed { .. }
+        | FilesError::InvalidDigest { .. }
         | FilesError::Missing { .. }
         | FilesError::Damaged { .. }
-        | FilesError::SpanOutside { .. }
+        | FilesError::SpanOutOfRange { .. }
         | FilesError::Unreadable { .. } => error.into(),
     }
 }

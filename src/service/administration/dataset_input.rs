@@ -12,16 +12,16 @@ use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
 use crate::service::error::ServiceError;
-use crate::storage::{CatalogChange, NamedDataset};
+use crate::storage::{CatalogChange, DatasetWithNames};
 
 use super::Administration;
 
 /// How many names one sentence for auditors tells.
-const MOST_TOLD: usize = 10;
+const MAX_LISTED_NAMES: usize = 10;
 
 /// What a dataset is to be like.
 #[derive(Clone, Debug)]
-pub struct DatasetWish {
+pub struct DatasetInput {
     /// The id; a new dataset without one gets one, and an old one keeps its own.
     pub id: Option<DatasetId>,
     /// A title for people.
@@ -46,19 +46,19 @@ pub struct DatasetWish {
 ///
 /// What nobody is called is asked about as an unknown user. Only whoever may make the dataset so is told,
 /// so that nobody else finds out which names there are.
-pub(super) struct Planned {
-    pub(super) named: NamedDataset,
-    pub(super) complaint: Option<ServiceError>,
+pub(super) struct DatasetCandidate {
+    pub(super) named: DatasetWithNames,
+    pub(super) error: Option<ServiceError>,
 }
 
 impl Administration {
     /// The dataset that is wished, with what `before` has already.
-    pub(super) async fn plan(
+    pub(super) async fn build_candidate(
         &self,
-        wish: &DatasetWish,
+        wish: &DatasetInput,
         id: DatasetId,
-        before: Option<&NamedDataset>,
-    ) -> Result<Planned, ServiceError> {
+        before: Option<&DatasetWithNames>,
+    ) -> Result<DatasetCandidate, ServiceError> {
         let file = before.and_then(|before| before.dataset.file.clone());
         let mut complaint = None;
         if wish.id.is_some_and(|wished| wished != id) {
@@ -73,13 +73,13 @@ impl Administration {
         let mut owner = None;
         if let Some(name) = &wish.owner {
             owner = Some(
-                self.user_called(name, "owner", before, &mut complaint)
+                self.resolve_user(name, "owner", before, &mut complaint)
                     .await?,
             );
         }
         let mut reader_users = BTreeMap::new();
         for name in &wish.reader_users {
-            let reader = self.user_called(name, "reader_users", before, &mut complaint);
+            let reader = self.resolve_user(name, "reader_users", before, &mut complaint);
             reader_users.insert(name.clone(), reader.await?);
         }
         for role in &wish.reader_roles {
@@ -99,20 +99,23 @@ impl Administration {
             tags: wish.tags.clone(),
             file,
         };
-        let named = NamedDataset {
+        let named = DatasetWithNames {
             dataset,
             owner: wish.owner.clone(),
             reader_users,
         };
-        Ok(Planned { named, complaint })
+        Ok(DatasetCandidate {
+            named,
+            error: complaint,
+        })
     }
 
     /// The id of the user with a name, or of nobody.
-    async fn user_called(
+    async fn resolve_user(
         &self,
         name: &Username,
         field: &'static str,
-        before: Option<&NamedDataset>,
+        before: Option<&DatasetWithNames>,
         complaint: &mut Option<ServiceError>,
     ) -> Result<UserId, ServiceError> {
         let known = before.and_then(|before| before.reader_users.get(name).copied());
@@ -127,7 +130,7 @@ impl Administration {
     }
 }
 
-pub(super) fn putting(named: &NamedDataset) -> CatalogChange {
+pub(super) fn upsert(named: &DatasetWithNames) -> CatalogChange {
     CatalogChange {
         datasets_put: vec![named.dataset.clone()],
         ..CatalogChange::default()
@@ -141,16 +144,19 @@ pub(super) fn invalid(field: &'static str, detail: impl Into<String>) -> Service
     }
 }
 
-pub(super) fn check(wish: &DatasetWish) -> Result<(), ServiceError> {
+pub(super) fn check_input(wish: &DatasetInput) -> Result<(), ServiceError> {
     let invalid = |field| move |error: DatasetError| invalid(field, error.to_string());
     check_title(&wish.title).map_err(invalid("title"))?;
     check_tags(&wish.tags).map_err(invalid("tags"))
 }
 
 /// What became of a dataset, in one sentence for auditors.
-pub(super) fn told(before: &NamedDataset, after: &NamedDataset) -> String {
+pub(super) fn summarize_dataset_change(
+    before: &DatasetWithNames,
+    after: &DatasetWithNames,
+) -> String {
     let mut told = Vec::new();
-    for field in before.dataset.differences(&after.dataset) {
+    for field in before.dataset.changed_fields(&after.dataset) {
         let (old, new) = (&before.dataset, &after.dataset);
         told.push(match field {
             "visibility" => format!("visibility from {} to {}", old.visibility, new.visibility),
@@ -160,13 +166,16 @@ pub(super) fn told(before: &NamedDataset, after: &NamedDataset) -> String {
                     old.record_status, new.record_status
                 )
             }
-            "owner" => format!("owner from {} to {}", name(before), name(after)),
+            "owner" => format!("owner from {} to {}", owner_name(before), owner_name(after)),
             "reader_users" => {
-                let users = |named: &NamedDataset| named.reader_users.keys().cloned().collect();
-                format!("reader_users {}", difference(&users(before), &users(after)))
+                let users = |named: &DatasetWithNames| named.reader_users.keys().cloned().collect();
+                format!(
+                    "reader_users {}",
+                    summarize_readers(&users(before), &users(after))
+                )
             }
             "reader_roles" => {
-                let change = difference(&old.reader_roles, &new.reader_roles);
+                let change = summarize_readers(&old.reader_roles, &new.reader_roles);
                 format!("reader_roles {change}")
             }
             "file" => match &new.file {
@@ -179,17 +188,20 @@ pub(super) fn told(before: &NamedDataset, after: &NamedDataset) -> String {
     format!("changed {}", told.join(", "))
 }
 
-fn name(named: &NamedDataset) -> &str {
+fn owner_name(named: &DatasetWithNames) -> &str {
     named.owner.as_ref().map_or("nobody", Username::as_str)
 }
 
 /// Who came and who went: `+mo -otto`.
-fn difference<N: Ord + std::fmt::Display>(before: &BTreeSet<N>, after: &BTreeSet<N>) -> String {
+fn summarize_readers<N: Ord + std::fmt::Display>(
+    before: &BTreeSet<N>,
+    after: &BTreeSet<N>,
+) -> String {
     let came = after.difference(before).map(|name| format!("+{name}"));
     let went = before.difference(after).map(|name| format!("-{name}"));
     let mut names: Vec<_> = came.chain(went).collect();
-    let untold = names.len().saturating_sub(MOST_TOLD);
-    names.truncate(MOST_TOLD);
+    let untold = names.len().saturating_sub(MAX_LISTED_NAMES);
+    names.truncate(MAX_LISTED_NAMES);
     if untold > 0 {
         names.push(format!("and {untold} more"));
     }

@@ -13,19 +13,19 @@ use crate::domain::id::DatasetId;
 use crate::domain::principal::{Principal, User};
 use crate::domain::principal_name::PrincipalName;
 use crate::domain::resource::Resource;
-use crate::policy::explain::Sight;
-use crate::service::catalog_cache::Facts;
-use crate::service::identity::request_context::Visitor;
-use crate::service::policies::review::comparison::Circumstances;
-use crate::service::policies::review::explanation::{Explained, Question, explain};
+use crate::policy::explain::ValueVisibility;
+use crate::service::catalog_cache::CatalogCache;
+use crate::service::identity::request_context::RequestContext;
+use crate::service::policies::review::comparison::ReviewContext;
+use crate::service::policies::review::explanation::{DecisionQuery, ExplanationReport, explain};
 
 use super::super::error::ServiceError;
-use super::policies::not_in_force;
-use super::{Administration, Door, Errand};
+use super::policies::no_policies_in_force;
+use super::{AdminAccess, AdminOperation, Administration};
 
 /// What is to be explained.
 #[derive(Clone, Debug)]
-pub struct Inquiry {
+pub struct ExplanationQuery {
     /// Who would do something.
     pub principal: PrincipalName,
     /// What it would do.
@@ -42,49 +42,51 @@ impl Administration {
     /// What the policies in force answer, and why, as far as whoever asks may see it.
     pub async fn explain_decision(
         &self,
-        visitor: &Visitor,
-        inquiry: &Inquiry,
-    ) -> Result<Explained, ServiceError> {
+        visitor: &RequestContext,
+        inquiry: &ExplanationQuery,
+    ) -> Result<ExplanationReport, ServiceError> {
         let mut errand = self.begin(visitor, Action::ViewPolicies).await?;
-        let answer = self.explanation(&mut errand, visitor, inquiry).await;
+        let answer = self.explain_query(&mut errand, visitor, inquiry).await;
         self.end(errand, answer).await
     }
 
-    async fn explanation(
+    async fn explain_query(
         &self,
-        errand: &mut Errand,
-        visitor: &Visitor,
-        inquiry: &Inquiry,
-    ) -> Result<Explained, ServiceError> {
-        errand.ask_for(inquiry.dataset_id);
+        errand: &mut AdminOperation,
+        visitor: &RequestContext,
+        inquiry: &ExplanationQuery,
+    ) -> Result<ExplanationReport, ServiceError> {
+        errand.set_dataset(inquiry.dataset_id);
         errand.require(Action::ViewPolicies, &Resource::Server)?;
-        let Door::Guarded(guard) = &self.door else {
-            return Err(not_in_force());
+        let AdminAccess::Policies(guard) = &self.access else {
+            return Err(no_policies_in_force());
         };
         let (action, principal) = (inquiry.action, &inquiry.principal);
-        errand.note(format!(
+        errand.set_summary(format!(
             "asked what the policies say to {action} by {principal}"
         ));
-        let (principal, sees_principal) = self.principal(errand, &guard.facts, principal).await?;
+        let (principal, sees_principal) = self
+            .find_principal(errand, &guard.catalog_cache, principal)
+            .await?;
         let (dataset, sees_resource) =
-            visible_dataset(errand, &guard.facts, inquiry.dataset_id).await?;
-        let question = Question {
+            find_visible_dataset(errand, &guard.catalog_cache, inquiry.dataset_id).await?;
+        let question = DecisionQuery {
             principal,
             action,
             dataset,
-            circumstances: Circumstances {
+            context: ReviewContext {
                 address: inquiry.address.unwrap_or(visitor.address),
                 unix_millis: inquiry
                     .unix_millis
                     .unwrap_or_else(|| self.clock.unix_millis()),
             },
         };
-        let sight = Sight {
-            sees_principal,
-            sees_resource,
+        let sight = ValueVisibility {
+            shows_principal: sees_principal,
+            shows_resource: sees_resource,
         };
         errand
-            .aside(move |bundle| explain(bundle, &question, sight))
+            .run_blocking(move |bundle| explain(bundle, &question, sight))
             .await
     }
 
@@ -93,10 +95,10 @@ impl Administration {
     /// Names can be guessed, so one is looked up for those alone who may see whose it is. An id cannot:
     /// whoever knows one may ask about its user, unless it is one of those who may list users, and not
     /// this one. Nobody learns of a user whom it may not see that it is disabled: it is not there.
-    async fn principal(
+    async fn find_principal(
         &self,
-        errand: &mut Errand,
-        facts: &Facts,
+        errand: &mut AdminOperation,
+        facts: &CatalogCache,
         name: &PrincipalName,
     ) -> Result<(Principal, bool), ServiceError> {
         let (id, is_guessed) = match name {
@@ -109,12 +111,14 @@ impl Administration {
             None => None,
         };
         if let Some(id) = id {
-            errand.ask_about(id);
+            errand.set_user(id);
         }
-        let may_list = errand.may(Action::ViewUsers, &Resource::Server);
+        let may_list = errand.is_permitted(Action::ViewUsers, &Resource::Server);
         let is_told = |user: &User| !is_guessed && !may_list && !user.is_disabled;
         match user {
-            Some(user) if errand.may(Action::ViewUsers, &Resource::User(Arc::clone(&user))) => {
+            Some(user)
+                if errand.is_permitted(Action::ViewUsers, &Resource::User(Arc::clone(&user))) =>
+            {
                 Ok((Principal::User(user), true))
             }
             Some(user) if is_told(&user) => Ok((Principal::User(user), false)),
@@ -129,21 +133,23 @@ impl Administration {
 /// The dataset with an id, and whether whoever asks may see it whole.
 ///
 /// It is there for those who may administer it, and for those to whom the catalog shows it.
-async fn visible_dataset(
-    errand: &Errand,
-    facts: &Facts,
+async fn find_visible_dataset(
+    errand: &AdminOperation,
+    facts: &CatalogCache,
     id: DatasetId,
 ) -> Result<(Arc<Dataset>, bool), ServiceError> {
     if let Some(dataset) = facts.dataset(id).await? {
         let resource = Resource::Dataset(Arc::clone(&dataset));
-        if errand.may(Action::Administer, &resource) {
+        if errand.is_permitted(Action::Administer, &resource) {
             return Ok((dataset, true));
         }
-        if errand.may(Action::Discover, &resource) || errand.may(Action::Read, &resource) {
+        if errand.is_permitted(Action::Discover, &resource)
+            || errand.is_permitted(Action::Read, &resource)
+        {
             return Ok((dataset, false));
         }
     }
-    if errand.may(Action::ViewDatasets, &Resource::Server) {
+    if errand.is_permitted(Action::ViewDatasets, &Resource::Server) {
         Err(ServiceError::NotFound { what: "dataset" })
     } else {
         Err(ServiceError::AdministrationDenied {

@@ -32,19 +32,19 @@ use crate::storage::{CatalogChange, Database, StorageError};
 
 use super::access::decisions::Decisions;
 use super::audit_trail::AuditTrail;
-use super::catalog_cache::Facts;
+use super::catalog_cache::CatalogCache;
 use super::error::ServiceError;
 use super::identity::authentication::Authenticator;
 use super::identity::password::Passwords;
-use super::policies::reload::PolicyReload;
-use super::rate_limits::Limits;
+use super::policies::reload::PolicyReloader;
+use super::rate_limits::RateLimits;
 
 pub use audit_log::AuditPage;
-pub use operation::Errand;
-pub use signing_keys::ListedKey;
+pub use operation::AdminOperation;
+pub use signing_keys::SigningKeyInfo;
 
 /// How often a change is planned anew when others change the catalog meanwhile.
-pub const MOST_ATTEMPTS: u32 = 10;
+pub const MAX_RETRIES: u32 = 10;
 
 /// Sees and changes what there is.
 pub struct Administration {
@@ -57,89 +57,84 @@ pub struct Administration {
     /// The time.
     pub clock: Clock,
     /// Who may come in.
-    pub door: Door,
+    pub access: AdminAccess,
     /// Changes of this process are made one after the other; others are found out by the version.
-    pub turn: Mutex<()>,
+    pub write_lock: Mutex<()>,
 }
 
 /// Who may come in to administer.
-pub enum Door {
+pub enum AdminAccess {
     /// Whoever the policies let in.
-    Guarded(Guard),
+    Policies(AdminDependencies),
     /// Whoever holds the database itself.
-    CommandLine,
+    Local,
 }
 
 /// What finds out who asks and what it may do.
-pub struct Guard {
+pub struct AdminDependencies {
     /// Who asks.
     pub authenticator: Arc<Authenticator>,
     /// How often it may.
-    pub limits: Arc<Limits>,
+    pub rate_limits: Arc<RateLimits>,
     /// What the policies say.
     pub decisions: Arc<Decisions>,
     /// What remembers it.
     pub audit: Arc<AuditTrail>,
     /// What has to forget.
-    pub facts: Arc<Facts>,
+    pub catalog_cache: Arc<CatalogCache>,
     /// What reloads the policies.
-    pub policies: Arc<PolicyReload>,
+    pub reloader: Arc<PolicyReloader>,
 }
 
 impl Administration {
     /// Administration for whoever the policies let in.
     #[must_use]
-    pub fn guarded(
+    pub fn with_policies(
         database: Database,
         files: FileStore,
         passwords: Arc<Passwords>,
         clock: Clock,
-        guard: Guard,
+        guard: AdminDependencies,
     ) -> Self {
         Self {
             database,
             files,
             passwords,
             clock,
-            door: Door::Guarded(guard),
-            turn: Mutex::default(),
+            access: AdminAccess::Policies(guard),
+            write_lock: Mutex::default(),
         }
     }
 
     /// Administration for whoever holds the database itself.
     #[must_use]
-    pub fn at_command_line(
-        database: Database,
-        files: FileStore,
-        passwords: Passwords,
-        clock: Clock,
-    ) -> Self {
+    pub fn local(database: Database, files: FileStore, passwords: Passwords, clock: Clock) -> Self {
         Self {
             database,
             files,
             passwords: Arc::new(passwords),
             clock,
-            door: Door::CommandLine,
-            turn: Mutex::new(()),
+            access: AdminAccess::Local,
+            write_lock: Mutex::new(()),
         }
     }
 
     /// Waits until no other change of this process is being made.
-    pub(super) async fn take_turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().await
+    pub(super) async fn lock_writes(&self) -> MutexGuard<'_, ()> {
+        self.write_lock.lock().await
     }
 
     /// Writes a change that was planned on the catalog at `version`, together with the errand's
     /// record; false when the catalog has changed since, so that it has to be planned anew.
     pub(super) async fn write(
         &self,
-        errand: &mut Errand,
+        errand: &mut AdminOperation,
         mut change: CatalogChange,
         version: i64,
     ) -> Result<bool, ServiceError> {
-        change.records.push(errand.granted());
+        change.records.push(errand.granted_record());
         match self.database.write_catalog(&change, version).await {
-            Ok(_) => self.take_effect(errand).await,
+            Ok(_) => self.refresh_cache(errand).await,
             Err(StorageError::Conflict { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
@@ -147,11 +142,11 @@ impl Administration {
     }
 
     /// Puts in force what was just written together with the errand's record.
-    pub(super) async fn take_effect(&self, errand: &mut Errand) {
-        errand.settle();
-        if let Door::Guarded(guard) = &self.door {
+    pub(super) async fn refresh_cache(&self, errand: &mut AdminOperation) {
+        errand.mark_recorded();
+        if let AdminAccess::Policies(guard) = &self.access {
             // In force here at once; that it is written counts, whether or not it can be read now.
-            if let Err(error) = guard.facts.refresh().await {
+            if let Err(error) = guard.catalog_cache.refresh().await {
                 tracing::warn!(%error, "a change was written, and could not be read");
             }
         }
@@ -159,7 +154,7 @@ impl Administration {
 }
 
 /// What a change is answered with that others overtook again and again.
-pub(super) fn overtaken() -> ServiceError {
+pub(super) fn too_many_concurrent_changes() -> ServiceError {
     ServiceError::Unavailable {
         what: "the catalog",
         source: "it was changed by others at every attempt".into(),

@@ -5,23 +5,23 @@
 use crate::domain::action::Action;
 use crate::domain::id::UserId;
 use crate::domain::secret::Secret;
-use crate::service::identity::password::{PasswordError, made_up_password};
-use crate::service::identity::request_context::Visitor;
+use crate::service::identity::password::{PasswordError, random_password};
+use crate::service::identity::request_context::RequestContext;
 use crate::storage::{CatalogChange, UserRecord};
 
 use super::super::error::ServiceError;
-use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
+use super::{AdminOperation, Administration, MAX_RETRIES, too_many_concurrent_changes};
 
 impl Administration {
     /// Gives a user a password; when none is given, one is made up and returned this once.
     pub async fn set_password(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         id: UserId,
         given: Option<Secret<String>>,
     ) -> Result<Option<Secret<String>>, ServiceError> {
         let mut errand = self.begin(visitor, Action::AdministerUsers).await?;
-        let made_up = given.is_none().then(made_up_password);
+        let made_up = given.is_none().then(random_password);
         let answer = match given.as_ref().or(made_up.as_ref()) {
             Some(password) => self.replace_password(&mut errand, id, password).await,
             None => Ok(()),
@@ -31,24 +31,24 @@ impl Administration {
 
     async fn replace_password(
         &self,
-        errand: &mut Errand,
+        errand: &mut AdminOperation,
         id: UserId,
         password: &Secret<String>,
     ) -> Result<(), ServiceError> {
         // Asked before the hash is paid for, and again of the user that is changed.
-        self.user_for(errand, id, Action::AdministerUsers).await?;
-        let hash = self.hash(password).await?;
-        let _turn = self.take_turn().await;
-        for _ in 0..MOST_ATTEMPTS {
+        self.load_user(errand, id, Action::AdministerUsers).await?;
+        let hash = self.hash_password(password).await?;
+        let _turn = self.lock_writes().await;
+        for _ in 0..MAX_RETRIES {
             let version = self.database.catalog_version().await?;
-            let before = self.user_for(errand, id, Action::AdministerUsers).await?;
+            let before = self.load_user(errand, id, Action::AdministerUsers).await?;
             if before.user.issuer.is_some() {
                 return Err(ServiceError::Conflict {
                     field: "password",
                     detail: "the user comes from an outside issuer, and signs in there".to_owned(),
                 });
             }
-            errand.note(format!("gave the user {} a password", before.user.username));
+            errand.set_summary(format!("gave the user {} a password", before.user.username));
             let change = CatalogChange {
                 users_put: vec![UserRecord {
                     password_hash: Some(hash.clone()),
@@ -60,11 +60,11 @@ impl Administration {
                 return Ok(());
             }
         }
-        Err(overtaken())
+        Err(too_many_concurrent_changes())
     }
 
     /// The hash of a new password.
-    pub(super) async fn hash(
+    pub(super) async fn hash_password(
         &self,
         password: &Secret<String>,
     ) -> Result<Secret<String>, ServiceError> {

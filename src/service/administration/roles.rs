@@ -6,28 +6,28 @@ use crate::domain::action::Action;
 use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName};
 use crate::domain::resource::Resource;
-use crate::service::identity::request_context::Visitor;
+use crate::service::identity::request_context::RequestContext;
 use crate::service::pagination::Page;
 use crate::storage::{CatalogChange, UserFilter};
 
 use super::super::error::ServiceError;
-use super::users::KnownUser;
-use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
+use super::users::UserAccount;
+use super::{AdminOperation, Administration, MAX_RETRIES, too_many_concurrent_changes};
 
 impl Administration {
     /// Lists at most `limit` roles after `after`, in the order of their names.
     pub async fn list_roles(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         after: Option<&RoleName>,
         limit: u32,
     ) -> Result<Page<RoleName>, ServiceError> {
         let mut errand = self.begin(visitor, Action::ViewUsers).await?;
         let answer = async {
             errand.require(Action::ViewUsers, &Resource::Server)?;
-            let to_read = Page::<RoleName>::to_read(limit);
-            Ok(Page::cut(
-                self.database.role_page(after, to_read).await?,
+            let to_read = Page::<RoleName>::fetch_size(limit);
+            Ok(Page::from_fetched(
+                self.database.list_roles(after, to_read).await?,
                 limit,
             ))
         };
@@ -36,31 +36,34 @@ impl Administration {
     }
 
     /// Shows one role.
-    pub async fn show_role(
+    pub async fn get_role(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         role: &RoleName,
     ) -> Result<RoleName, ServiceError> {
         let mut errand = self.begin(visitor, Action::ViewUsers).await?;
-        let answer = self.find_role(&mut errand, role).await;
+        let answer = self.check_role_exists(&mut errand, role).await;
         self.end(errand, answer.map(|()| role.clone())).await
     }
 
     /// Lists at most `limit` members of a role after `after`, in the order of their ids.
-    pub async fn list_members(
+    pub async fn list_role_members(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         role: &RoleName,
         after: Option<UserId>,
         limit: u32,
-    ) -> Result<Page<KnownUser>, ServiceError> {
+    ) -> Result<Page<UserAccount>, ServiceError> {
         let mut errand = self.begin(visitor, Action::ViewUsers).await?;
         let filter = UserFilter {
             role: Some(role.clone()),
             ..UserFilter::default()
         };
-        let answer = match self.find_role(&mut errand, role).await {
-            Ok(()) => self.visible_users(&errand, &filter, after, limit).await,
+        let answer = match self.check_role_exists(&mut errand, role).await {
+            Ok(()) => {
+                self.list_visible_users(&errand, &filter, after, limit)
+                    .await
+            }
             Err(error) => Err(error),
         };
         self.end(errand, answer).await
@@ -69,39 +72,49 @@ impl Administration {
     /// Makes a role.
     pub async fn create_role(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         role: &RoleName,
     ) -> Result<RoleName, ServiceError> {
         let mut errand = self.begin(visitor, Action::AdministerRoles).await?;
-        let answer = self.add_role(&mut errand, role).await;
+        let answer = self.insert_role(&mut errand, role).await;
         self.end(errand, answer.map(|()| role.clone())).await
     }
 
     /// Removes a role with its memberships and shares, if it is still the one that `is_wanted`.
-    pub async fn remove_role(
+    pub async fn delete_role(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         role: &RoleName,
         is_wanted: impl Fn(&RoleName) -> bool + Send,
     ) -> Result<(), ServiceError> {
         let mut errand = self.begin(visitor, Action::AdministerRoles).await?;
-        let answer = self.drop_role(&mut errand, role, is_wanted).await;
+        let answer = self
+            .delete_matching_role(&mut errand, role, is_wanted)
+            .await;
         self.end(errand, answer).await
     }
 
-    async fn find_role(&self, errand: &mut Errand, role: &RoleName) -> Result<(), ServiceError> {
+    async fn check_role_exists(
+        &self,
+        errand: &mut AdminOperation,
+        role: &RoleName,
+    ) -> Result<(), ServiceError> {
         errand.require(Action::ViewUsers, &Resource::Server)?;
         if self.database.has_role(role).await? {
             return Ok(());
         }
-        errand.note(format!("there is no role {role}"));
-        Err(unknown())
+        errand.set_summary(format!("there is no role {role}"));
+        Err(role_not_found())
     }
 
-    async fn add_role(&self, errand: &mut Errand, role: &RoleName) -> Result<(), ServiceError> {
-        require_administering(errand, role)?;
-        let _turn = self.take_turn().await;
-        for _ in 0..MOST_ATTEMPTS {
+    async fn insert_role(
+        &self,
+        errand: &mut AdminOperation,
+        role: &RoleName,
+    ) -> Result<(), ServiceError> {
+        require_role_admin(errand, role)?;
+        let _turn = self.lock_writes().await;
+        for _ in 0..MAX_RETRIES {
             let version = self.database.catalog_version().await?;
             if self.database.has_role(role).await? {
                 return Err(ServiceError::Conflict {
@@ -109,7 +122,7 @@ impl Administration {
                     detail: format!("there is a role {role} already"),
                 });
             }
-            errand.note(format!("made the role {role}"));
+            errand.set_summary(format!("made the role {role}"));
             let change = CatalogChange {
                 roles_put: vec![role.clone()],
                 ..CatalogChange::default()
@@ -118,33 +131,33 @@ impl Administration {
                 return Ok(());
             }
         }
-        Err(overtaken())
+        Err(too_many_concurrent_changes())
     }
 
-    async fn drop_role(
+    async fn delete_matching_role(
         &self,
-        errand: &mut Errand,
+        errand: &mut AdminOperation,
         role: &RoleName,
         is_wanted: impl Fn(&RoleName) -> bool + Send,
     ) -> Result<(), ServiceError> {
-        require_administering(errand, role)?;
+        require_role_admin(errand, role)?;
         if role.as_str() == ADMIN_ROLE {
             return Err(ServiceError::Conflict {
                 field: "name",
                 detail: format!("the role {ADMIN_ROLE} is built in and cannot be removed"),
             });
         }
-        let _turn = self.take_turn().await;
-        for _ in 0..MOST_ATTEMPTS {
+        let _turn = self.lock_writes().await;
+        for _ in 0..MAX_RETRIES {
             let version = self.database.catalog_version().await?;
             if !self.database.has_role(role).await? {
-                errand.note(format!("there is no role {role}"));
-                return Err(unknown());
+                errand.set_summary(format!("there is no role {role}"));
+                return Err(role_not_found());
             }
             if !is_wanted(role) {
-                return Err(ServiceError::Overtaken);
+                return Err(ServiceError::PreconditionFailed);
             }
-            errand.note(format!(
+            errand.set_summary(format!(
                 "removed the role {role} with its memberships and shares"
             ));
             let change = CatalogChange {
@@ -155,18 +168,18 @@ impl Administration {
                 return Ok(());
             }
         }
-        Err(overtaken())
+        Err(too_many_concurrent_changes())
     }
 }
 
 /// Asks whether the role may be administered. A record has no place for a role but its reason.
-fn require_administering(errand: &mut Errand, role: &RoleName) -> Result<(), ServiceError> {
+fn require_role_admin(errand: &mut AdminOperation, role: &RoleName) -> Result<(), ServiceError> {
     let resource = Resource::Role(role.clone());
     errand
         .require(Action::AdministerRoles, &resource)
-        .inspect_err(|_| errand.note(format!("the role {role} was not to be administered")))
+        .inspect_err(|_| errand.set_summary(format!("the role {role} was not to be administered")))
 }
 
-fn unknown() -> ServiceError {
+fn role_not_found() -> ServiceError {
     ServiceError::NotFound { what: "role" }
 }

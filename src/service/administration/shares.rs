@@ -6,13 +6,13 @@
 use crate::domain::action::Action;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
-use crate::service::identity::request_context::Visitor;
-use crate::storage::NamedDataset;
+use crate::service::identity::request_context::RequestContext;
+use crate::storage::DatasetWithNames;
 
 use super::super::error::ServiceError;
 use super::Administration;
-use super::dataset_input::Planned;
-use super::datasets::{Change, IsWanted};
+use super::dataset_input::DatasetCandidate;
+use super::datasets::{DatasetChange, DatasetPrecondition};
 
 /// With whom a dataset is shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,38 +25,38 @@ pub enum Reader {
 
 impl Administration {
     /// Shares a dataset with `reader`, who must be there.
-    pub async fn share(
+    pub async fn create_share(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         id: DatasetId,
         reader: &Reader,
-        is_wanted: IsWanted<'_>,
-    ) -> Result<NamedDataset, ServiceError> {
+        is_wanted: DatasetPrecondition<'_>,
+    ) -> Result<DatasetWithNames, ServiceError> {
         let mut errand = self.begin(visitor, Action::Administer).await?;
-        let change = Change::Share(reader);
-        let answer = self.make_it(&mut errand, id, is_wanted, &change).await;
+        let change = DatasetChange::Share(reader);
+        let answer = self.apply_change(&mut errand, id, is_wanted, &change).await;
         self.end(errand, answer).await
     }
 
     /// Withdraws a share; one that was never made is withdrawn already.
-    pub async fn withdraw(
+    pub async fn delete_share(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         id: DatasetId,
         reader: &Reader,
-        is_wanted: IsWanted<'_>,
-    ) -> Result<NamedDataset, ServiceError> {
+        is_wanted: DatasetPrecondition<'_>,
+    ) -> Result<DatasetWithNames, ServiceError> {
         let mut errand = self.begin(visitor, Action::Administer).await?;
-        let change = Change::Withdraw(reader);
-        let answer = self.make_it(&mut errand, id, is_wanted, &change).await;
+        let change = DatasetChange::Withdraw(reader);
+        let answer = self.apply_change(&mut errand, id, is_wanted, &change).await;
         self.end(errand, answer).await
     }
 
     pub(super) async fn with_reader(
         &self,
-        before: &NamedDataset,
+        before: &DatasetWithNames,
         reader: &Reader,
-    ) -> Result<Planned, ServiceError> {
+    ) -> Result<DatasetCandidate, ServiceError> {
         let mut named = before.clone();
         let complaint = match reader {
             Reader::User(name) => {
@@ -72,11 +72,14 @@ impl Administration {
             }
         };
         let complaint = complaint.map(|what| ServiceError::NotFound { what });
-        Ok(Planned { named, complaint })
+        Ok(DatasetCandidate {
+            named,
+            error: complaint,
+        })
     }
 }
 
-pub(super) fn without_reader(before: &NamedDataset, reader: &Reader) -> Planned {
+pub(super) fn without_reader(before: &DatasetWithNames, reader: &Reader) -> DatasetCandidate {
     let mut named = before.clone();
     match reader {
         Reader::User(name) => {
@@ -88,8 +91,5 @@ pub(super) fn without_reader(before: &NamedDataset, reader: &Reader) -> Planned 
             named.dataset.reader_roles.remove(name);
         }
     }
-    Planned {
-        named,
-        complaint: None,
-    }
+    DatasetCandidate { named, error: None }
 }

@@ -4,15 +4,15 @@
 
 use crate::domain::action::Action;
 use crate::domain::resource::Resource;
-use crate::service::identity::request_context::Visitor;
-use crate::storage::{KeyState, StoredKey};
+use crate::service::identity::request_context::RequestContext;
+use crate::storage::{KeyState, StoredSigningKey};
 
 use super::super::error::ServiceError;
-use super::{Administration, Errand};
+use super::{AdminOperation, Administration};
 
 /// A signing key as it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedKey {
+pub struct SigningKeyInfo {
     /// Its id: its RFC 7638 thumbprint.
     pub kid: String,
     /// Where it is in its life.
@@ -25,24 +25,27 @@ impl Administration {
     /// All signing keys, oldest first.
     pub async fn list_signing_keys(
         &self,
-        visitor: &Visitor,
-    ) -> Result<Vec<ListedKey>, ServiceError> {
+        visitor: &RequestContext,
+    ) -> Result<Vec<SigningKeyInfo>, ServiceError> {
         let mut errand = self.begin(visitor, Action::ViewKeys).await?;
-        let answer = self.read_signing_keys(&mut errand).await;
+        let answer = self.load_signing_keys(&mut errand).await;
         self.end(errand, answer).await
     }
 
-    async fn read_signing_keys(&self, errand: &mut Errand) -> Result<Vec<ListedKey>, ServiceError> {
-        errand.note("signing keys listed");
+    async fn load_signing_keys(
+        &self,
+        errand: &mut AdminOperation,
+    ) -> Result<Vec<SigningKeyInfo>, ServiceError> {
+        errand.set_summary("signing keys listed");
         errand.require(Action::ViewKeys, &Resource::Server)?;
         let stored = self.database.list_signing_keys().await?;
-        Ok(stored.into_iter().map(ListedKey::from).collect())
+        Ok(stored.into_iter().map(SigningKeyInfo::from).collect())
     }
 }
 
-impl From<StoredKey> for ListedKey {
-    fn from(stored: StoredKey) -> Self {
-        let StoredKey {
+impl From<StoredSigningKey> for SigningKeyInfo {
+    fn from(stored: StoredSigningKey) -> Self {
+        let StoredSigningKey {
             kid,
             state,
             created_at,

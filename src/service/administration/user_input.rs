@@ -4,16 +4,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::dataset::{LONGEST_TAG, MOST_TAGS};
+use crate::domain::dataset::{MAX_TAG_LENGTH, MAX_TAGS};
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::{Tags, User};
 use crate::domain::secret::Secret;
 use crate::service::error::ServiceError;
 
-use super::{Administration, Door};
+use super::{AdminAccess, Administration};
 
 /// The most roles of one user.
-pub const MOST_ROLES: usize = 256;
+pub const MAX_ROLES: usize = 256;
 
 /// What a new user is to be like.
 #[derive(Clone, Debug)]
@@ -46,11 +46,13 @@ impl Administration {
         if has_password {
             return Err(invalid("a user of an outside issuer has no password here"));
         }
-        match &self.door {
-            Door::Guarded(guard) if !guard.authenticator.issuers.has(issuer) => {
+        match &self.access {
+            AdminAccess::Policies(guard)
+                if !guard.authenticator.identity_providers.contains(issuer) =>
+            {
                 Err(invalid("no outside issuer of this URL is configured"))
             }
-            Door::Guarded(_) | Door::CommandLine => Ok(()),
+            AdminAccess::Policies(_) | AdminAccess::Local => Ok(()),
         }
     }
 
@@ -61,7 +63,11 @@ impl Administration {
         before: Option<&User>,
     ) -> Result<(), ServiceError> {
         if before.is_none_or(|before| before.username != user.username)
-            && self.database.find_login(&user.username).await?.is_some()
+            && self
+                .database
+                .find_user_by_username(&user.username)
+                .await?
+                .is_some()
         {
             return Err(ServiceError::Conflict {
                 field: "username",
@@ -113,20 +119,20 @@ impl Administration {
 /// Checks that a user has not too many roles and claims, and that its claims are not too long.
 pub(super) fn check_bounds(user: &User) -> Result<(), ServiceError> {
     let invalid = |field, detail: String| Err(ServiceError::Invalid { field, detail });
-    if user.roles.len() > MOST_ROLES {
-        return invalid("roles", format!("a user has at most {MOST_ROLES} roles"));
+    if user.roles.len() > MAX_ROLES {
+        return invalid("roles", format!("a user has at most {MAX_ROLES} roles"));
     }
-    if user.claims.len() > MOST_TAGS {
-        return invalid("claims", format!("a user has at most {MOST_TAGS} claims"));
+    if user.claims.len() > MAX_TAGS {
+        return invalid("claims", format!("a user has at most {MAX_TAGS} claims"));
     }
     for (name, values) in &user.claims {
-        if values.len() > MOST_TAGS {
-            return invalid("claims", format!("a claim has at most {MOST_TAGS} values"));
+        if values.len() > MAX_TAGS {
+            return invalid("claims", format!("a claim has at most {MAX_TAGS} values"));
         }
         let mut texts = values.iter().chain([name]);
-        if texts.any(|text| text.chars().count() > LONGEST_TAG || text.contains('\0')) {
+        if texts.any(|text| text.chars().count() > MAX_TAG_LENGTH || text.contains('\0')) {
             let detail = format!(
-                "the name and the values of a claim have at most {LONGEST_TAG} characters, none of \
+                "the name and the values of a claim have at most {MAX_TAG_LENGTH} characters, none of \
                  them NUL"
             );
             return invalid("claims", detail);

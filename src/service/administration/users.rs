@@ -10,28 +10,28 @@ use crate::domain::action::Action;
 use crate::domain::id::UserId;
 use crate::domain::principal::User;
 use crate::domain::resource::Resource;
-use crate::service::identity::request_context::Visitor;
-use crate::service::pagination::{LONGEST_PAGE, Page};
+use crate::service::identity::request_context::RequestContext;
+use crate::service::pagination::{MAX_PAGE_SIZE, Page};
 use crate::storage::{CatalogChange, UserFilter, UserRecord};
 
 use super::super::error::ServiceError;
-use super::change_summary::{described, difference};
+use super::change_summary::{describe_user, summarize_user_change};
 use super::user_input::{NewUser, check_bounds};
-use super::{Administration, Errand, MOST_ATTEMPTS, overtaken};
+use super::{AdminOperation, Administration, MAX_RETRIES, too_many_concurrent_changes};
 
 /// How many users one step of a list reads, and decides about before others get a turn.
-const STEP: u32 = 100;
+const BATCH_SIZE: u32 = 100;
 
 /// A user as it is administered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownUser {
+pub struct UserAccount {
     /// The user.
     pub user: Arc<User>,
     /// Whether it has a password.
     pub has_password: bool,
 }
 
-impl From<UserRecord> for KnownUser {
+impl From<UserRecord> for UserAccount {
     fn from(record: UserRecord) -> Self {
         Self {
             has_password: record.password_hash.is_some(),
@@ -44,19 +44,19 @@ impl Administration {
     /// Makes a user.
     pub async fn create_user(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         wish: NewUser,
-    ) -> Result<KnownUser, ServiceError> {
+    ) -> Result<UserAccount, ServiceError> {
         let mut errand = self.begin(visitor, Action::AdministerUsers).await?;
-        let answer = self.add_user(&mut errand, wish).await;
+        let answer = self.insert_user(&mut errand, wish).await;
         self.end(errand, answer).await
     }
 
-    async fn add_user(
+    async fn insert_user(
         &self,
-        errand: &mut Errand,
+        errand: &mut AdminOperation,
         wish: NewUser,
-    ) -> Result<KnownUser, ServiceError> {
+    ) -> Result<UserAccount, ServiceError> {
         let user = User {
             id: UserId::random(),
             username: wish.username,
@@ -70,18 +70,18 @@ impl Administration {
         errand.require(Action::AdministerUsers, &resource)?;
         self.check_issuer(&user, wish.password.is_some())?;
         let password_hash = match &wish.password {
-            Some(password) => Some(self.hash(password).await?),
+            Some(password) => Some(self.hash_password(password).await?),
             None => None,
         };
         let record = UserRecord {
             user,
             password_hash,
         };
-        let _turn = self.take_turn().await;
-        for _ in 0..MOST_ATTEMPTS {
+        let _turn = self.lock_writes().await;
+        for _ in 0..MAX_RETRIES {
             let version = self.database.catalog_version().await?;
             self.check_names(&record.user, None).await?;
-            errand.note(format!("made {}", described(&record.user)));
+            errand.set_summary(format!("made {}", describe_user(&record.user)));
             let change = CatalogChange {
                 users_put: vec![record.clone()],
                 ..CatalogChange::default()
@@ -90,44 +90,47 @@ impl Administration {
                 return Ok(record.into());
             }
         }
-        Err(overtaken())
+        Err(too_many_concurrent_changes())
     }
 
     /// Lists at most `limit` users after `after`, in the order of their ids.
     pub async fn list_users(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         filter: &UserFilter,
         after: Option<UserId>,
         limit: u32,
-    ) -> Result<Page<KnownUser>, ServiceError> {
+    ) -> Result<Page<UserAccount>, ServiceError> {
         let mut errand = self.begin(visitor, Action::ViewUsers).await?;
         let answer = match errand.require(Action::ViewUsers, &Resource::Server) {
-            Ok(()) => self.visible_users(&errand, filter, after, limit).await,
+            Ok(()) => self.list_visible_users(&errand, filter, after, limit).await,
             Err(error) => Err(error),
         };
         self.end(errand, answer).await
     }
 
     /// Those of the users that whoever asks may see.
-    pub(super) async fn visible_users(
+    pub(super) async fn list_visible_users(
         &self,
-        errand: &Errand,
+        errand: &AdminOperation,
         filter: &UserFilter,
         after: Option<UserId>,
         limit: u32,
-    ) -> Result<Page<KnownUser>, ServiceError> {
-        let limit = limit.clamp(1, LONGEST_PAGE) as usize;
-        let mut items: Vec<KnownUser> = Vec::with_capacity(limit);
+    ) -> Result<Page<UserAccount>, ServiceError> {
+        let limit = limit.clamp(1, MAX_PAGE_SIZE) as usize;
+        let mut items: Vec<UserAccount> = Vec::with_capacity(limit);
         let mut looked_at = after;
         loop {
-            let step = self.database.user_page(looked_at, STEP, filter).await?;
-            let is_last_step = step.len() < STEP as usize;
+            let step = self
+                .database
+                .list_users(looked_at, BATCH_SIZE, filter)
+                .await?;
+            let is_last_step = step.len() < BATCH_SIZE as usize;
             for record in step {
                 looked_at = Some(record.user.id);
-                let known = KnownUser::from(record);
+                let known = UserAccount::from(record);
                 let resource = Resource::User(Arc::clone(&known.user));
-                if !errand.may(Action::ViewUsers, &resource) {
+                if !errand.is_permitted(Action::ViewUsers, &resource) {
                     continue;
                 }
                 if items.len() == limit {
@@ -150,25 +153,25 @@ impl Administration {
     }
 
     /// Shows one user.
-    pub async fn show_user(
+    pub async fn get_user(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         id: UserId,
-    ) -> Result<KnownUser, ServiceError> {
+    ) -> Result<UserAccount, ServiceError> {
         let mut errand = self.begin(visitor, Action::ViewUsers).await?;
-        let answer = self.user_for(&mut errand, id, Action::ViewUsers).await;
-        self.end(errand, answer.map(KnownUser::from)).await
+        let answer = self.load_user(&mut errand, id, Action::ViewUsers).await;
+        self.end(errand, answer.map(UserAccount::from)).await
     }
 
     /// Makes a user as `wish` says of it, if it is still the one that `is_wanted`; its id and its
     /// issuer stay.
-    pub async fn change_user(
+    pub async fn update_user(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         id: UserId,
-        is_wanted: impl Fn(&KnownUser) -> bool + Send,
-        wish: impl Fn(&KnownUser) -> Result<User, ServiceError> + Send,
-    ) -> Result<KnownUser, ServiceError> {
+        is_wanted: impl Fn(&UserAccount) -> bool + Send,
+        wish: impl Fn(&UserAccount) -> Result<User, ServiceError> + Send,
+    ) -> Result<UserAccount, ServiceError> {
         let mut errand = self.begin(visitor, Action::AdministerUsers).await?;
         let answer = self.replace_user(&mut errand, id, is_wanted, wish).await;
         self.end(errand, answer).await
@@ -176,18 +179,18 @@ impl Administration {
 
     async fn replace_user(
         &self,
-        errand: &mut Errand,
+        errand: &mut AdminOperation,
         id: UserId,
-        is_wanted: impl Fn(&KnownUser) -> bool + Send,
-        wish: impl Fn(&KnownUser) -> Result<User, ServiceError> + Send,
-    ) -> Result<KnownUser, ServiceError> {
-        let _turn = self.take_turn().await;
-        for _ in 0..MOST_ATTEMPTS {
+        is_wanted: impl Fn(&UserAccount) -> bool + Send,
+        wish: impl Fn(&UserAccount) -> Result<User, ServiceError> + Send,
+    ) -> Result<UserAccount, ServiceError> {
+        let _turn = self.lock_writes().await;
+        for _ in 0..MAX_RETRIES {
             let version = self.database.catalog_version().await?;
-            let before = self.user_for(errand, id, Action::AdministerUsers).await?;
-            let seen = KnownUser::from(before.clone());
+            let before = self.load_user(errand, id, Action::AdministerUsers).await?;
+            let seen = UserAccount::from(before.clone());
             if !is_wanted(&seen) {
-                return Err(ServiceError::Overtaken);
+                return Err(ServiceError::PreconditionFailed);
             }
             let user = User {
                 id,
@@ -200,10 +203,10 @@ impl Administration {
             self.check_names(&user, Some(&before.user)).await?;
             self.check_an_admin_is_left(&before.user, Some(&user))
                 .await?;
-            let Some(difference) = difference(&before.user, &user) else {
+            let Some(difference) = summarize_user_change(&before.user, &user) else {
                 return Ok(seen);
             };
-            errand.note(difference);
+            errand.set_summary(difference);
             let after = UserRecord { user, ..before };
             let change = CatalogChange {
                 users_put: vec![after.clone()],
@@ -213,37 +216,37 @@ impl Administration {
                 return Ok(after.into());
             }
         }
-        Err(overtaken())
+        Err(too_many_concurrent_changes())
     }
 
     /// Removes a user with its sessions, API keys, memberships and shares, if it is still the one
     /// that `is_wanted`; its datasets lose their owner.
-    pub async fn remove_user(
+    pub async fn delete_user(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         id: UserId,
-        is_wanted: impl Fn(&KnownUser) -> bool + Send,
+        is_wanted: impl Fn(&UserAccount) -> bool + Send,
     ) -> Result<(), ServiceError> {
         let mut errand = self.begin(visitor, Action::AdministerUsers).await?;
-        let answer = self.drop_user(&mut errand, id, is_wanted).await;
+        let answer = self.delete_matching_user(&mut errand, id, is_wanted).await;
         self.end(errand, answer).await
     }
 
-    async fn drop_user(
+    async fn delete_matching_user(
         &self,
-        errand: &mut Errand,
+        errand: &mut AdminOperation,
         id: UserId,
-        is_wanted: impl Fn(&KnownUser) -> bool + Send,
+        is_wanted: impl Fn(&UserAccount) -> bool + Send,
     ) -> Result<(), ServiceError> {
-        let _turn = self.take_turn().await;
-        for _ in 0..MOST_ATTEMPTS {
+        let _turn = self.lock_writes().await;
+        for _ in 0..MAX_RETRIES {
             let version = self.database.catalog_version().await?;
-            let before = self.user_for(errand, id, Action::AdministerUsers).await?;
-            if !is_wanted(&KnownUser::from(before.clone())) {
-                return Err(ServiceError::Overtaken);
+            let before = self.load_user(errand, id, Action::AdministerUsers).await?;
+            if !is_wanted(&UserAccount::from(before.clone())) {
+                return Err(ServiceError::PreconditionFailed);
             }
             self.check_an_admin_is_left(&before.user, None).await?;
-            errand.note(format!(
+            errand.set_summary(format!(
                 "removed the user {}; its datasets have no owner now",
                 before.user.username
             ));
@@ -255,32 +258,32 @@ impl Administration {
                 return Ok(());
             }
         }
-        Err(overtaken())
+        Err(too_many_concurrent_changes())
     }
 
     /// The user with an id as the database has it, for whoever may do this to it.
     ///
     /// Whoever may list users learns which ids there are among those it may see, and nobody else
     /// learns any.
-    pub(super) async fn user_for(
+    pub(super) async fn load_user(
         &self,
-        errand: &mut Errand,
+        errand: &mut AdminOperation,
         id: UserId,
         action: Action,
     ) -> Result<UserRecord, ServiceError> {
         let denied = Err(ServiceError::AdministrationDenied { action });
         let unknown = Err(ServiceError::NotFound { what: "user" });
         let Some(record) = self.database.find_user_record(id).await? else {
-            let may_list = errand.may(Action::ViewUsers, &Resource::Server);
-            errand.note(format!("there is no user {id}"));
+            let may_list = errand.is_permitted(Action::ViewUsers, &Resource::Server);
+            errand.set_summary(format!("there is no user {id}"));
             return if may_list { unknown } else { denied };
         };
         let resource = Resource::User(Arc::new(record.user.clone()));
         if errand.require(action, &resource).is_ok() {
             return Ok(record);
         }
-        let may_list = errand.may(Action::ViewUsers, &Resource::Server);
-        let is_hidden = may_list && !errand.may(Action::ViewUsers, &resource);
+        let may_list = errand.is_permitted(Action::ViewUsers, &Resource::Server);
+        let is_hidden = may_list && !errand.is_permitted(Action::ViewUsers, &resource);
         if is_hidden { unknown } else { denied }
     }
 }

@@ -11,11 +11,11 @@ use toml::Spanned;
 
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 
-use super::diagnostic::{Problem, did_you_mean};
+use super::diagnostic::{CatalogDiagnostic, did_you_mean};
 use super::file::CatalogFile;
 
 /// The names that a file may refer to.
-pub struct Known {
+pub struct KnownNames {
     /// Users of the file and of the catalog that stays.
     pub users: BTreeSet<Username>,
     /// Roles of the file and of the catalog that stays.
@@ -23,7 +23,7 @@ pub struct Known {
 }
 
 /// Finds every reference of `file` to a user or a role that there is not.
-pub fn check_references(file: &CatalogFile, known: &Known) -> Vec<Problem> {
+pub fn check_references(file: &CatalogFile, known: &KnownNames) -> Vec<CatalogDiagnostic> {
     let mut problems = Vec::new();
     for user in &file.users {
         check_roles(&user.roles, known, &mut problems);
@@ -37,14 +37,18 @@ pub fn check_references(file: &CatalogFile, known: &Known) -> Vec<Problem> {
                 let near = did_you_mean(name.as_str(), users.iter().map(Username::as_str));
                 let message = format!("there is no user {name}");
                 let help = near.unwrap_or_else(|| advice.to_owned());
-                problems.push(Problem::new(user.span(), message).with_help(help));
+                problems.push(CatalogDiagnostic::new(user.span(), message).with_help(help));
             }
         }
     }
     problems
 }
 
-fn check_roles(roles: &[Spanned<RoleName>], known: &Known, problems: &mut Vec<Problem>) {
+fn check_roles(
+    roles: &[Spanned<RoleName>],
+    known: &KnownNames,
+    problems: &mut Vec<CatalogDiagnostic>,
+) {
     for role in roles {
         let (name, roles) = (role.get_ref(), &known.roles);
         if name.as_str() == ADMIN_ROLE || roles.contains(name) {
@@ -54,20 +58,20 @@ fn check_roles(roles: &[Spanned<RoleName>], known: &Known, problems: &mut Vec<Pr
         let near = did_you_mean(name.as_str(), roles.iter().map(RoleName::as_str));
         let message = format!("there is no role {name}");
         let help = near.unwrap_or_else(|| advice.to_owned());
-        problems.push(Problem::new(role.span(), message).with_help(help));
+        problems.push(CatalogDiagnostic::new(role.span(), message).with_help(help));
     }
 }
 
 /// Finds every file that is missing, unreadable or no TIFF. It reads the disk: not for async threads.
-pub fn check_files(files: &[Spanned<PathBuf>]) -> Vec<Problem> {
+pub fn check_files(files: &[Spanned<PathBuf>]) -> Vec<CatalogDiagnostic> {
     let wrong = |file: &Spanned<PathBuf>| {
-        let message = what_is_wrong_with(file.get_ref())?;
-        Some(Problem::new(file.span(), message))
+        let message = check_file(file.get_ref())?;
+        Some(CatalogDiagnostic::new(file.span(), message))
     };
     files.iter().filter_map(wrong).collect()
 }
 
-fn what_is_wrong_with(path: &Path) -> Option<String> {
+fn check_file(path: &Path) -> Option<String> {
     let shown = path.display();
     // The kind is looked at first: opening a pipe would wait for a writer.
     match std::fs::metadata(path) {

@@ -10,25 +10,25 @@ use std::sync::Arc;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 /// How many problems of one file are told; the rest are counted.
-pub const MOST_PROBLEMS: usize = 50;
+pub const MAX_RENDERED_DIAGNOSTICS: usize = 50;
 
 /// Something wrong at one place of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct CatalogDiagnostic {
     /// What is wrong, in one sentence.
     pub message: String,
     /// Where, as bytes of the file.
-    pub at: Range<usize>,
+    pub span: Range<usize>,
     /// What would put it right.
     pub help: Option<String>,
 }
 
-impl Problem {
+impl CatalogDiagnostic {
     /// A problem without advice.
-    pub fn new(at: Range<usize>, message: impl Into<String>) -> Self {
+    pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            at,
+            span,
             help: None,
         }
     }
@@ -43,29 +43,34 @@ impl Problem {
 
 /// Everything that is wrong with one file, in the order of its lines.
 #[derive(Clone)]
-pub struct Problems {
+pub struct CatalogDiagnostics {
     source: NamedSource<Arc<str>>,
-    found: Vec<Problem>,
+    diagnostics: Vec<CatalogDiagnostic>,
 }
 
-impl Problems {
+impl CatalogDiagnostics {
     /// Collects the problems of the file `name`, whose text is `shown` with its secrets blotted out.
-    pub fn new(name: &str, shown: Arc<str>, mut found: Vec<Problem>) -> Self {
-        found.sort_by_key(|problem| problem.at.start);
+    pub fn new(name: &str, shown: Arc<str>, mut diagnostics: Vec<CatalogDiagnostic>) -> Self {
+        diagnostics.sort_by_key(|problem| problem.span.start);
         Self {
             source: NamedSource::new(name, shown),
-            found,
+            diagnostics,
         }
     }
 
     /// The problems, first line first.
-    pub fn found(&self) -> &[Problem] {
-        &self.found
+    pub fn diagnostics(&self) -> &[CatalogDiagnostic] {
+        &self.diagnostics
     }
 
     /// The one-based line on which a problem begins.
-    pub fn line_of(&self, problem: &Problem) -> usize {
-        let before = self.source.inner().as_bytes().iter().take(problem.at.start);
+    pub fn line_of(&self, problem: &CatalogDiagnostic) -> usize {
+        let before = self
+            .source
+            .inner()
+            .as_bytes()
+            .iter()
+            .take(problem.span.start);
         1 + before.filter(|byte| **byte == b'\n').count()
     }
 
@@ -78,8 +83,8 @@ impl Problems {
         };
         let drawing = GraphicalReportHandler::new_themed(theme).with_links(false);
         let mut drawn = String::new();
-        for problem in self.found.iter().take(MOST_PROBLEMS) {
-            let shown = Shown {
+        for problem in self.diagnostics.iter().take(MAX_RENDERED_DIAGNOSTICS) {
+            let shown = SourceDiagnostic {
                 problem,
                 source: &self.source,
             };
@@ -89,7 +94,10 @@ impl Problems {
             }
             drawn.push('\n');
         }
-        let untold = self.found.len().saturating_sub(MOST_PROBLEMS);
+        let untold = self
+            .diagnostics
+            .len()
+            .saturating_sub(MAX_RENDERED_DIAGNOSTICS);
         if untold > 0 {
             drawn.extend(["... and ", &untold.to_string(), " more\n"]);
         }
@@ -97,42 +105,42 @@ impl Problems {
     }
 }
 
-impl fmt::Display for Problems {
+impl fmt::Display for CatalogDiagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.found.len();
+        let count = self.diagnostics.len();
         let noun = if count == 1 { "problem" } else { "problems" };
         write!(f, "{} has {count} {noun}", self.source.name())?;
-        if let Some(first) = self.found.first() {
+        if let Some(first) = self.diagnostics.first() {
             write!(f, ", line {}: {}", self.line_of(first), first.message)?;
         }
         Ok(())
     }
 }
 
-impl fmt::Debug for Problems {
+impl fmt::Debug for CatalogDiagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.found).finish()
+        f.debug_list().entries(&self.diagnostics).finish()
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for CatalogDiagnostics {}
 
 /// One problem beside its source, as miette draws it.
 #[derive(Debug)]
-struct Shown<'a> {
-    problem: &'a Problem,
+struct SourceDiagnostic<'a> {
+    problem: &'a CatalogDiagnostic,
     source: &'a NamedSource<Arc<str>>,
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for SourceDiagnostic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.problem.message)
     }
 }
 
-impl std::error::Error for Shown<'_> {}
+impl std::error::Error for SourceDiagnostic<'_> {}
 
-impl Diagnostic for Shown<'_> {
+impl Diagnostic for SourceDiagnostic<'_> {
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
         let help = self.problem.help.as_ref()?;
         Some(Box::new(help))
@@ -143,7 +151,8 @@ impl Diagnostic for Shown<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let here = LabeledSpan::new_with_span(Some(String::from("here")), self.problem.at.clone());
+        let here =
+            LabeledSpan::new_with_span(Some(String::from("here")), self.problem.span.clone());
         Some(Box::new(std::iter::once(here)))
     }
 }
@@ -174,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_drawn_in_the_order_of_their_lines_with_advice() {
+    fn diagnostics_are_rendered_in_the_order_of_their_lines_with_advice() {
         let text: Arc<str> = "one\ntwo\nthree\n".into();
-        let problems = Problems::new(
+        let problems = CatalogDiagnostics::new(
             "file.toml",
             text,
             vec![
-                Problem::new(8..13, "last"),
-                Problem::new(4..7, "first").with_help("do it so"),
+                CatalogDiagnostic::new(8..13, "last"),
+                CatalogDiagnostic::new(4..7, "first").with_help("do it so"),
             ],
         );
         let drawn = problems.render(false);
@@ -197,10 +206,11 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_problems_is_counted_not_told() {
-        let flood = (0..MOST_PROBLEMS + 7).map(|_| Problem::new(0..1, "again"));
-        let drawn = Problems::new("f", "x".into(), flood.collect()).render(false);
-        assert_eq!(drawn.matches("again").count(), MOST_PROBLEMS);
+    fn a_flood_of_diagnostics_is_counted_not_listed() {
+        let flood =
+            (0..MAX_RENDERED_DIAGNOSTICS + 7).map(|_| CatalogDiagnostic::new(0..1, "again"));
+        let drawn = CatalogDiagnostics::new("f", "x".into(), flood.collect()).render(false);
+        assert_eq!(drawn.matches("again").count(), MAX_RENDERED_DIAGNOSTICS);
         assert!(drawn.contains("and 7 more"));
     }
 }

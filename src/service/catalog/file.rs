@@ -20,12 +20,12 @@ use crate::domain::principal::Tags;
 use crate::domain::secret::Secret;
 use crate::service::identity::password::{check_hash, check_new_password};
 
-use super::diagnostic::{Problem, Problems, did_you_mean};
-use super::redact::{blot_lines, blot_values};
-use super::table_reader::Entry;
+use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics, did_you_mean};
+use super::redact::{redact_lines, redact_values};
+use super::table_reader::TableReader;
 
 /// The largest catalog file, in bytes.
-pub const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+pub const MAX_CATALOG_FILE_SIZE: u64 = 16 * 1024 * 1024;
 
 /// One catalog file, read whole.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ pub struct CatalogFile {
     pub datasets: Vec<DatasetItem>,
     /// Every user name that the file declares, also of users that are not in order.
     pub declared_users: BTreeSet<Username>,
-    shown: Arc<str>,
-    problems: Vec<Problem>,
+    redacted_text: Arc<str>,
+    diagnostics: Vec<CatalogDiagnostic>,
 }
 
 /// One of the `[[users]]`.
@@ -52,7 +52,7 @@ pub struct UserItem {
     /// The name that the user signs in with.
     pub username: Spanned<Username>,
     /// How the user proves itself from now on; none keeps what is.
-    pub credential: Option<Credential>,
+    pub credential: Option<UserCredential>,
     /// The roles that the user is a member of.
     pub roles: Vec<Spanned<RoleName>>,
     /// Whether the user's credentials are invalid.
@@ -61,7 +61,7 @@ pub struct UserItem {
 
 /// How a user proves itself.
 #[derive(Clone, Debug)]
-pub enum Credential {
+pub enum UserCredential {
     /// A password, still to be hashed.
     Password(Secret<String>),
     /// A password that was hashed elsewhere.
@@ -102,7 +102,7 @@ pub enum CatalogFileError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// The file is longer than [`LARGEST_FILE`].
+    /// The file is longer than [`MAX_CATALOG_FILE_SIZE`].
     #[error("the catalog file {path} is larger than 16 MiB", path = path.display())]
     TooLarge {
         /// The file.
@@ -125,10 +125,10 @@ impl CatalogFile {
         };
         let file = std::fs::File::open(path).map_err(unreadable)?;
         let mut bytes = Vec::new();
-        file.take(LARGEST_FILE + 1)
+        file.take(MAX_CATALOG_FILE_SIZE + 1)
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
-        if bytes.len() as u64 > LARGEST_FILE {
+        if bytes.len() as u64 > MAX_CATALOG_FILE_SIZE {
             let path = path.to_owned();
             return Err(CatalogFileError::TooLarge { path });
         }
@@ -149,56 +149,60 @@ impl CatalogFile {
             users: Vec::new(),
             datasets: Vec::new(),
             declared_users: BTreeSet::new(),
-            shown: Arc::from(""),
-            problems: Vec::new(),
+            redacted_text: Arc::from(""),
+            diagnostics: Vec::new(),
         };
         if errors.is_empty() {
-            file.shown = blot_values(text, table.get_ref()).into();
+            file.redacted_text = redact_values(text, table.get_ref()).into();
             file.read_catalog(table.get_ref(), table.span());
         } else {
             // One slip of syntax makes nonsense of what follows it: no more is asked of the file.
-            file.shown = blot_lines(text).into();
+            file.redacted_text = redact_lines(text).into();
             let at = |error: &toml::de::Error| error.span().unwrap_or_default();
-            let problems = errors.iter().map(|e| Problem::new(at(e), e.message()));
-            file.problems.extend(problems);
+            let problems = errors
+                .iter()
+                .map(|e| CatalogDiagnostic::new(at(e), e.message()));
+            file.diagnostics.extend(problems);
         }
         file
     }
 
     /// Gives a user of the file a password that is not written in it.
-    pub fn give_password(&mut self, username: &Username, password: Secret<String>) {
+    pub fn set_password(&mut self, username: &Username, password: Secret<String>) {
         let mut users = self.users.iter_mut();
         if let Some(user) = users.find(|user| user.username.get_ref() == username) {
-            user.credential = Some(Credential::Password(password));
+            user.credential = Some(UserCredential::Password(password));
         }
     }
 
     /// What is wrong with the file, with `further` problems that a look elsewhere has shown.
-    pub fn problems_with(&self, further: Vec<Problem>) -> Option<Problems> {
-        let found: Vec<Problem> = self.problems.iter().cloned().chain(further).collect();
-        let problems = || Problems::new(&self.name, Arc::clone(&self.shown), found.clone());
+    pub fn diagnostics_with(&self, further: Vec<CatalogDiagnostic>) -> Option<CatalogDiagnostics> {
+        let found: Vec<CatalogDiagnostic> =
+            self.diagnostics.iter().cloned().chain(further).collect();
+        let problems =
+            || CatalogDiagnostics::new(&self.name, Arc::clone(&self.redacted_text), found.clone());
         (!found.is_empty()).then(problems)
     }
 
     fn read_catalog(&mut self, table: &DeTable<'_>, span: std::ops::Range<usize>) {
         let mut problems = Vec::new();
-        let mut top = Entry::new(table, span, "catalog file", &mut problems);
+        let mut top = TableReader::new(table, span, "catalog file", &mut problems);
         let (roles, users) = (top.items("roles"), top.items("users"));
         let datasets = top.items("datasets");
-        top.finish();
+        top.report_unknown_keys();
 
         let mut seen_roles = BTreeSet::new();
         for (table, span) in roles {
-            let mut entry = Entry::new(table, span, "role", &mut problems);
-            let name = required_name::<RoleName>(&mut entry, "name");
-            entry.finish();
+            let mut entry = TableReader::new(table, span, "role", &mut problems);
+            let name = required_value::<RoleName>(&mut entry, "name");
+            entry.report_unknown_keys();
             self.roles
                 .extend(name.filter(|name| is_first(name, "role", &mut seen_roles, &mut problems)));
         }
         for (table, span) in users {
-            let mut entry = Entry::new(table, span, "user", &mut problems);
+            let mut entry = TableReader::new(table, span, "user", &mut problems);
             let (username, item) = read_user(&mut entry);
-            entry.finish();
+            entry.report_unknown_keys();
             let Some(username) = username else { continue };
             if is_first(&username, "user", &mut self.declared_users, &mut problems) {
                 self.users.extend(item);
@@ -206,20 +210,20 @@ impl CatalogFile {
         }
         let mut seen_ids = BTreeSet::new();
         for (table, span) in datasets {
-            let mut entry = Entry::new(table, span, "dataset", &mut problems);
+            let mut entry = TableReader::new(table, span, "dataset", &mut problems);
             let (id, item) = read_dataset(&mut entry, &self.folder);
-            entry.finish();
+            entry.report_unknown_keys();
             let Some(id) = id else { continue };
             if is_first(&id, "dataset", &mut seen_ids, &mut problems) {
                 self.datasets.extend(item);
             }
         }
-        self.problems = problems;
+        self.diagnostics = problems;
     }
 }
 
-fn required_name<T: FromStr<Err: Display>>(
-    entry: &mut Entry<'_, '_>,
+fn required_value<T: FromStr<Err: Display>>(
+    entry: &mut TableReader<'_, '_>,
     key: &'static str,
 ) -> Option<Spanned<T>> {
     let text = entry.required_text(key)?;
@@ -230,18 +234,18 @@ fn is_first<T: Ord + Clone + Display>(
     item: &Spanned<T>,
     what: &str,
     seen: &mut BTreeSet<T>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<CatalogDiagnostic>,
 ) -> bool {
     let is_first = seen.insert(item.get_ref().clone());
     if !is_first {
         let message = format!("the {what} {} is in this file twice", item.get_ref());
-        problems.push(Problem::new(item.span(), message));
+        problems.push(CatalogDiagnostic::new(item.span(), message));
     }
     is_first
 }
 
-fn read_user(entry: &mut Entry<'_, '_>) -> (Option<Spanned<Username>>, Option<UserItem>) {
-    let username: Option<Spanned<Username>> = required_name(entry, "username");
+fn read_user(entry: &mut TableReader<'_, '_>) -> (Option<Spanned<Username>>, Option<UserItem>) {
+    let username: Option<Spanned<Username>> = required_value(entry, "username");
     let credential = read_credential(entry);
     let roles = entry.list("roles");
     let is_disabled = entry.flag("disabled");
@@ -254,21 +258,21 @@ fn read_user(entry: &mut Entry<'_, '_>) -> (Option<Spanned<Username>>, Option<Us
     (username, item)
 }
 
-fn read_credential(entry: &mut Entry<'_, '_>) -> Option<Credential> {
+fn read_credential(entry: &mut TableReader<'_, '_>) -> Option<UserCredential> {
     let secret = |text: &Spanned<&str>| Secret::new((*text.get_ref()).to_owned());
     let password = entry.text("password");
     let hash = entry.text("password_hash");
     if let (Some(_), Some(hash)) = (&password, &hash) {
         let message = "a user has either a password or a password_hash, not both";
-        entry.problem(hash.span(), message);
+        entry.report(hash.span(), message);
         return None;
     }
     if let Some(text) = password {
         let password = secret(&text);
         return match check_new_password(&password) {
-            Ok(()) => Some(Credential::Password(password)),
+            Ok(()) => Some(UserCredential::Password(password)),
             Err(error) => {
-                entry.problem(text.span(), error.to_string());
+                entry.report(text.span(), error.to_string());
                 None
             }
         };
@@ -276,22 +280,22 @@ fn read_credential(entry: &mut Entry<'_, '_>) -> Option<Credential> {
     let text = hash?;
     let hash = secret(&text);
     match check_hash(&hash) {
-        Ok(()) => Some(Credential::Hash(hash)),
+        Ok(()) => Some(UserCredential::Hash(hash)),
         Err(error) => {
-            entry.problem(text.span(), error.to_string());
+            entry.report(text.span(), error.to_string());
             None
         }
     }
 }
 
 fn read_dataset(
-    entry: &mut Entry<'_, '_>,
+    entry: &mut TableReader<'_, '_>,
     folder: &Path,
 ) -> (Option<Spanned<DatasetId>>, Option<DatasetItem>) {
-    let id: Option<Spanned<DatasetId>> = required_name(entry, "id");
+    let id: Option<Spanned<DatasetId>> = required_value(entry, "id");
     let title = read_title(entry);
-    let visibility = read_word(entry, "visibility", Visibility::ALL, Visibility::as_str);
-    let record_status = read_word(
+    let visibility = required_variant(entry, "visibility", Visibility::ALL, Visibility::as_str);
+    let record_status = required_variant(
         entry,
         "record_status",
         RecordStatus::ALL,
@@ -319,17 +323,17 @@ fn read_dataset(
     (id, item)
 }
 
-fn read_title(entry: &mut Entry<'_, '_>) -> Option<String> {
+fn read_title(entry: &mut TableReader<'_, '_>) -> Option<String> {
     let text = entry.required_text("title")?;
     if let Err(error) = check_title(text.get_ref()) {
-        entry.problem(text.span(), error.to_string());
+        entry.report(text.span(), error.to_string());
         return None;
     }
     Some((*text.get_ref()).to_owned())
 }
 
-fn read_word<T: FromStr<Err: Display> + Copy>(
-    entry: &mut Entry<'_, '_>,
+fn required_variant<T: FromStr<Err: Display> + Copy>(
+    entry: &mut TableReader<'_, '_>,
     key: &'static str,
     all: &[T],
     as_str: impl Fn(T) -> &'static str,
@@ -340,16 +344,16 @@ fn read_word<T: FromStr<Err: Display> + Copy>(
         Err(error) => {
             let known = all.iter().map(|word| as_str(*word));
             let help = did_you_mean(text.get_ref(), known);
-            entry.problem_with_help(text.span(), format!("{error}"), help);
+            entry.report_with_help(text.span(), format!("{error}"), help);
             None
         }
     }
 }
 
-fn read_file(entry: &mut Entry<'_, '_>, folder: &Path) -> Option<Spanned<PathBuf>> {
+fn read_file(entry: &mut TableReader<'_, '_>, folder: &Path) -> Option<Spanned<PathBuf>> {
     let text = entry.text("file")?;
     if text.get_ref().is_empty() || text.get_ref().contains('\0') {
-        entry.problem(text.span(), "a file has a name; leave the key out for none");
+        entry.report(text.span(), "a file has a name; leave the key out for none");
         return None;
     }
     Some(Spanned::new(text.span(), folder.join(text.get_ref())))

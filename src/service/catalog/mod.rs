@@ -2,7 +2,7 @@
 //!
 //! In order: read the file, check everything, store the files' bytes, work out a plan, write it in
 //! one transaction. Applying a file twice changes nothing the second time. This module refuses to
-//! know how an operator is spoken to; [`Report`] and [`Problems`] are what there is to say.
+//! know how an operator is spoken to; [`ApplyReport`] and [`CatalogDiagnostics`] are what there is to say.
 //!
 //! Bytes are stored before the transaction. Should that fail, they stay in the file store under
 //! their digest, where no dataset names them, and a second try finds them there.
@@ -21,12 +21,16 @@ use std::path::PathBuf;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-pub use diagnostic::{MOST_PROBLEMS, Problem, Problems, did_you_mean};
-pub use file::{CatalogFile, CatalogFileError, Credential, DatasetItem, LARGEST_FILE, UserItem};
-pub use report::{Kind, Line, Outcome, Report};
+pub use diagnostic::{
+    CatalogDiagnostic, CatalogDiagnostics, MAX_RENDERED_DIAGNOSTICS, did_you_mean,
+};
+pub use file::{
+    CatalogFile, CatalogFileError, DatasetItem, MAX_CATALOG_FILE_SIZE, UserCredential, UserItem,
+};
+pub use report::{ApplyReport, ItemKind, ItemOutcome, ItemReport};
 
 use self::check::{check_files, check_references};
-use self::plan::{Current, Plan, Prepared};
+use self::plan::{ApplyPlan, CurrentCatalog, PreparedValues};
 use super::identity::password::{PasswordError, Passwords};
 use crate::domain::dataset::StoredFile;
 use crate::domain::name::Username;
@@ -35,14 +39,14 @@ use crate::files::{FileStore, FilesError};
 use crate::storage::{Database, StorageError};
 
 /// How often a plan is worked out again because somebody else changed the catalog meanwhile.
-const MOST_TRIES: usize = 5;
+const MAX_ATTEMPTS: usize = 5;
 
 /// Why a catalog file was not applied; the catalog is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// The file says something that cannot be.
     #[error(transparent)]
-    Invalid(#[from] Problems),
+    Invalid(#[from] CatalogDiagnostics),
     /// A dataset's file could not be stored.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -58,11 +62,11 @@ pub enum ApplyError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// Others kept changing the catalog.
-    #[error("the catalog was changed by others {MOST_TRIES} times meanwhile: try again")]
-    Contended,
+    #[error("the catalog was changed by others {MAX_ATTEMPTS} times meanwhile: try again")]
+    TooManyConcurrentChanges,
     /// The disk was not looked at to the end.
     #[error("checking the datasets' files was interrupted")]
-    Interrupted,
+    FileCheckInterrupted,
 }
 
 /// Makes the catalog what `file` says, and tells what that changed.
@@ -76,21 +80,21 @@ pub async fn apply(
     file: &CatalogFile,
     is_pruning: bool,
     now_seconds: i64,
-) -> Result<Report, ApplyError> {
+) -> Result<ApplyReport, ApplyError> {
     let mut files = None;
-    for _ in 0..MOST_TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         let catalog = database.read_catalog().await?;
-        let current = Current::new(&catalog);
+        let current = CurrentCatalog::new(&catalog);
         check(file, &current, is_pruning).await?;
         let stored = match files.take() {
             Some(stored) => stored,
             None => store_files(store, file, now_seconds).await?,
         };
-        let prepared = Prepared {
+        let prepared = PreparedValues {
             hashes: hash_passwords(passwords, file, &current).await?,
             files: stored,
         };
-        let mut plan = Plan::new(file, &current, &prepared, is_pruning);
+        let mut plan = ApplyPlan::new(file, &current, &prepared, is_pruning);
         plan.report.version = catalog.version;
         if plan.is_empty() {
             return Ok(plan.report);
@@ -104,23 +108,23 @@ pub async fn apply(
             Err(error) => return Err(error.into()),
         }
     }
-    Err(ApplyError::Contended)
+    Err(ApplyError::TooManyConcurrentChanges)
 }
 
 async fn check(
     file: &CatalogFile,
-    current: &Current<'_>,
+    current: &CurrentCatalog<'_>,
     is_pruning: bool,
 ) -> Result<(), ApplyError> {
-    let mut further = check_references(file, &current.known_to(file, is_pruning));
+    let mut further = check_references(file, &current.names_known_to(file, is_pruning));
     let paths: Vec<_> = file
         .datasets
         .iter()
         .filter_map(|d| d.file.clone())
         .collect();
     let looked = tokio::task::spawn_blocking(move || check_files(&paths)).await;
-    further.extend(looked.map_err(|_| ApplyError::Interrupted)?);
-    match file.problems_with(further) {
+    further.extend(looked.map_err(|_| ApplyError::FileCheckInterrupted)?);
+    match file.diagnostics_with(further) {
         Some(problems) => Err(problems.into()),
         None => Ok(()),
     }
@@ -146,12 +150,12 @@ async fn store_files(
 async fn hash_passwords(
     passwords: &Passwords,
     file: &CatalogFile,
-    current: &Current<'_>,
+    current: &CurrentCatalog<'_>,
 ) -> Result<BTreeMap<Username, Secret<String>>, ApplyError> {
     let wanted = file.users.iter().filter_map(|user| {
         let credential = user.credential.as_ref()?;
         let username = user.username.get_ref();
-        Some((username, credential, current.hash_of(username)))
+        Some((username, credential, current.password_hash(username)))
     });
     let hashed = stream::iter(wanted)
         .map(async |(username, credential, stored)| {
@@ -173,12 +177,12 @@ async fn hash_passwords(
 /// A given password that the stored hash already opens with keeps that hash.
 async fn new_hash(
     passwords: &Passwords,
-    credential: &Credential,
+    credential: &UserCredential,
     stored: Option<&Secret<String>>,
 ) -> Result<Option<Secret<String>>, PasswordError> {
     match credential {
-        Credential::Hash(hash) => Ok(Some(hash.clone())),
-        Credential::Password(password) => {
+        UserCredential::Hash(hash) => Ok(Some(hash.clone())),
+        UserCredential::Password(password) => {
             if stored.is_some() && passwords.verify(stored, password).await? {
                 return Ok(None);
             }

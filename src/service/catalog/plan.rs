@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::check::Known;
+use super::check::KnownNames;
 use super::file::{CatalogFile, DatasetItem, UserItem};
-use super::report::{Kind, Line, Outcome, Report};
+use super::report::{ApplyReport, ItemKind, ItemOutcome, ItemReport};
 use crate::domain::dataset::{Dataset, StoredFile};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{ADMIN_ROLE, Username};
@@ -17,7 +17,7 @@ use crate::domain::secret::Secret;
 use crate::storage::{Catalog, CatalogChange, UserRecord};
 
 /// The current catalog, by the names that a catalog file uses.
-pub struct Current<'a> {
+pub struct CurrentCatalog<'a> {
     catalog: &'a Catalog,
     users: BTreeMap<&'a Username, &'a UserRecord>,
     datasets: BTreeMap<DatasetId, &'a Dataset>,
@@ -25,7 +25,7 @@ pub struct Current<'a> {
 
 /// What was made ready for a plan.
 #[derive(Default)]
-pub struct Prepared {
+pub struct PreparedValues {
     /// The new hash of each user whose password changes.
     pub hashes: BTreeMap<Username, Secret<String>>,
     /// Each file of the catalog file, as it stands in the file store.
@@ -33,14 +33,14 @@ pub struct Prepared {
 }
 
 /// What is to be written, and how it is told.
-pub struct Plan {
+pub struct ApplyPlan {
     /// What is to be written.
     pub change: CatalogChange,
     /// How it is told.
-    pub report: Report,
+    pub report: ApplyReport,
 }
 
-impl<'a> Current<'a> {
+impl<'a> CurrentCatalog<'a> {
     /// Looks at a catalog. Users of outside issuers are none of a catalog file's business.
     pub fn new(catalog: &'a Catalog) -> Self {
         let own = catalog.users.iter().filter(|r| r.user.issuer.is_none());
@@ -52,23 +52,23 @@ impl<'a> Current<'a> {
     }
 
     /// The stored hash of a user's password.
-    pub fn hash_of(&self, username: &Username) -> Option<&'a Secret<String>> {
+    pub fn password_hash(&self, username: &Username) -> Option<&'a Secret<String>> {
         self.users.get(username)?.password_hash.as_ref()
     }
 
     /// The names that `file` may refer to: its own, and those that stay.
-    pub fn known_to(&self, file: &CatalogFile, is_pruning: bool) -> Known {
+    pub fn names_known_to(&self, file: &CatalogFile, is_pruning: bool) -> KnownNames {
         let mut users = file.declared_users.clone();
         let mut roles: BTreeSet<_> = file.roles.iter().map(|r| r.get_ref().clone()).collect();
         if !is_pruning {
             users.extend(self.users.keys().copied().cloned());
             roles.extend(self.catalog.roles.iter().cloned());
         }
-        Known { users, roles }
+        KnownNames { users, roles }
     }
 }
 
-impl Plan {
+impl ApplyPlan {
     /// Works out what `file`, whose checks have passed, changes in `current`.
     ///
     /// An item of the file says all about itself: an optional key that is left out means empty,
@@ -76,48 +76,48 @@ impl Plan {
     /// left alone, unless `is_pruning`; the admin role always stays.
     pub fn new(
         file: &CatalogFile,
-        current: &Current<'_>,
-        prepared: &Prepared,
+        current: &CurrentCatalog<'_>,
+        prepared: &PreparedValues,
         is_pruning: bool,
     ) -> Self {
         let mut plan = Self {
             change: CatalogChange::default(),
-            report: Report::default(),
+            report: ApplyReport::default(),
         };
         plan.put_roles(file, current);
         let ids = plan.put_users(file, current, prepared);
         for item in &file.datasets {
             plan.put_dataset(item, current, prepared, &ids);
         }
-        plan.settle_the_rest(file, current, is_pruning);
+        plan.prune(file, current, is_pruning);
         plan
     }
 
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         let lines = &self.report.lines;
-        lines.iter().all(|line| line.outcome == Outcome::Left)
+        lines.iter().all(|line| line.outcome == ItemOutcome::Left)
     }
 
-    fn put_roles(&mut self, file: &CatalogFile, current: &Current<'_>) {
+    fn put_roles(&mut self, file: &CatalogFile, current: &CurrentCatalog<'_>) {
         for name in &file.roles {
             let name = name.get_ref();
             let is_there = current.catalog.roles.contains(name) || name.as_str() == ADMIN_ROLE;
             let outcome = if is_there {
-                Outcome::Left
+                ItemOutcome::Left
             } else {
                 self.change.roles_put.push(name.clone());
-                Outcome::Created
+                ItemOutcome::Created
             };
-            self.tell(Kind::Role, name.to_string(), outcome, Vec::new());
+            self.report_item(ItemKind::Role, name.to_string(), outcome, Vec::new());
         }
     }
 
     fn put_users<'a>(
         &mut self,
         file: &'a CatalogFile,
-        current: &Current<'a>,
-        prepared: &Prepared,
+        current: &CurrentCatalog<'a>,
+        prepared: &PreparedValues,
     ) -> BTreeMap<&'a Username, UserId> {
         let stored = current.users.iter();
         let mut ids: BTreeMap<_, _> = stored
@@ -126,16 +126,16 @@ impl Plan {
         for item in &file.users {
             let name = item.username.get_ref();
             let before = current.users.get(name).copied();
-            let after = user_of(item, before, prepared.hashes.get(name));
+            let after = build_user(item, before, prepared.hashes.get(name));
             ids.insert(name, after.user.id);
             let (outcome, fields) = match before {
-                None => (Outcome::Created, Vec::new()),
-                Some(before) => compared(changes_of_user(before, &after)),
+                None => (ItemOutcome::Created, Vec::new()),
+                Some(before) => outcome_of(changed_user_fields(before, &after)),
             };
-            if outcome != Outcome::Left {
+            if outcome != ItemOutcome::Left {
                 self.change.users_put.push(after);
             }
-            self.tell(Kind::User, name.to_string(), outcome, fields);
+            self.report_item(ItemKind::User, name.to_string(), outcome, fields);
         }
         ids
     }
@@ -143,24 +143,24 @@ impl Plan {
     fn put_dataset(
         &mut self,
         item: &DatasetItem,
-        current: &Current<'_>,
-        prepared: &Prepared,
+        current: &CurrentCatalog<'_>,
+        prepared: &PreparedValues,
         ids: &BTreeMap<&Username, UserId>,
     ) {
         let before = current.datasets.get(item.id.get_ref()).copied();
-        let after = dataset_of(item, before, prepared, ids);
+        let after = build_dataset(item, before, prepared, ids);
         let (outcome, fields) = match before {
-            None => (Outcome::Created, Vec::new()),
-            Some(before) => compared(before.differences(&after)),
+            None => (ItemOutcome::Created, Vec::new()),
+            Some(before) => outcome_of(before.changed_fields(&after)),
         };
         let name = format!("{} {}", after.id, after.title);
-        if outcome != Outcome::Left {
+        if outcome != ItemOutcome::Left {
             self.change.datasets_put.push(after);
         }
-        self.tell(Kind::Dataset, name, outcome, fields);
+        self.report_item(ItemKind::Dataset, name, outcome, fields);
     }
 
-    fn settle_the_rest(&mut self, file: &CatalogFile, current: &Current<'_>, is_pruning: bool) {
+    fn prune(&mut self, file: &CatalogFile, current: &CurrentCatalog<'_>, is_pruning: bool) {
         let named: BTreeSet<_> = file.datasets.iter().map(|d| *d.id.get_ref()).collect();
         let mut unnamed = Vec::new();
         for dataset in current
@@ -170,24 +170,27 @@ impl Plan {
             .filter(|d| !named.contains(&d.id))
         {
             self.change.datasets_removed.push(dataset.id);
-            unnamed.push((Kind::Dataset, format!("{} {}", dataset.id, dataset.title)));
+            unnamed.push((
+                ItemKind::Dataset,
+                format!("{} {}", dataset.id, dataset.title),
+            ));
         }
         for (name, record) in &current.users {
             if !file.declared_users.contains(*name) {
                 self.change.users_removed.push(record.user.id);
-                unnamed.push((Kind::User, name.to_string()));
+                unnamed.push((ItemKind::User, name.to_string()));
             }
         }
         let named: BTreeSet<_> = file.roles.iter().map(toml::Spanned::get_ref).collect();
         for role in &current.catalog.roles {
             if !named.contains(role) && role.as_str() != ADMIN_ROLE {
                 self.change.roles_removed.push(role.clone());
-                unnamed.push((Kind::Role, role.to_string()));
+                unnamed.push((ItemKind::Role, role.to_string()));
             }
         }
         if is_pruning {
             for (kind, name) in unnamed {
-                self.tell(kind, name, Outcome::Removed, Vec::new());
+                self.report_item(kind, name, ItemOutcome::Removed, Vec::new());
             }
         } else {
             self.report.not_named = unnamed.len();
@@ -197,8 +200,14 @@ impl Plan {
         }
     }
 
-    fn tell(&mut self, kind: Kind, name: String, outcome: Outcome, fields: Vec<&'static str>) {
-        self.report.lines.push(Line {
+    fn report_item(
+        &mut self,
+        kind: ItemKind,
+        name: String,
+        outcome: ItemOutcome,
+        fields: Vec<&'static str>,
+    ) {
+        self.report.lines.push(ItemReport {
             outcome,
             kind,
             name,
@@ -207,7 +216,7 @@ impl Plan {
     }
 }
 
-fn user_of(
+fn build_user(
     item: &UserItem,
     before: Option<&UserRecord>,
     new_hash: Option<&Secret<String>>,
@@ -226,10 +235,10 @@ fn user_of(
     }
 }
 
-fn dataset_of(
+fn build_dataset(
     item: &DatasetItem,
     before: Option<&Dataset>,
-    prepared: &Prepared,
+    prepared: &PreparedValues,
     ids: &BTreeMap<&Username, UserId>,
 ) -> Dataset {
     let file = item
@@ -264,7 +273,7 @@ fn dataset_of(
     }
 }
 
-fn changes_of_user(before: &UserRecord, after: &UserRecord) -> Vec<&'static str> {
+fn changed_user_fields(before: &UserRecord, after: &UserRecord) -> Vec<&'static str> {
     let fields = [
         ("password", before.password_hash != after.password_hash),
         ("roles", before.user.roles != after.user.roles),
@@ -277,11 +286,11 @@ fn changes_of_user(before: &UserRecord, after: &UserRecord) -> Vec<&'static str>
     changed.map(|(field, _)| field).collect()
 }
 
-fn compared(changed: Vec<&'static str>) -> (Outcome, Vec<&'static str>) {
+fn outcome_of(changed: Vec<&'static str>) -> (ItemOutcome, Vec<&'static str>) {
     let outcome = if changed.is_empty() {
-        Outcome::Left
+        ItemOutcome::Left
     } else {
-        Outcome::Changed
+        ItemOutcome::Changed
     };
     (outcome, changed)
 }

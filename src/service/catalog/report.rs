@@ -7,13 +7,13 @@ use std::fmt;
 use serde::Serialize;
 
 /// How many items that were left alone are still told one by one.
-const MOST_LEFT_TOLD: usize = 50;
+const MAX_LISTED_UNCHANGED: usize = 50;
 
 /// What applying a catalog file did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct ApplyReport {
     /// Each item that the file names, and each that was removed.
-    pub lines: Vec<Line>,
+    pub lines: Vec<ItemReport>,
     /// How many items of the catalog the file does not name; they were left alone.
     pub not_named: usize,
     /// The version of the catalog that is now in force.
@@ -22,11 +22,11 @@ pub struct Report {
 
 /// What became of one item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Line {
+pub struct ItemReport {
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: ItemOutcome,
     /// What kind of item it is.
-    pub kind: Kind,
+    pub kind: ItemKind,
     /// The name of a role or user; the id and title of a dataset.
     pub name: String,
     /// The keys whose values changed, as a catalog file writes them.
@@ -36,7 +36,7 @@ pub struct Line {
 /// What became of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum ItemOutcome {
     /// It is new.
     Created,
     /// It was there and is different now.
@@ -50,7 +50,7 @@ pub enum Outcome {
 /// The kind of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum ItemKind {
     /// A role.
     Role,
     /// A user.
@@ -59,14 +59,14 @@ pub enum Kind {
     Dataset,
 }
 
-impl Report {
+impl ApplyReport {
     /// How many items had this outcome.
-    pub fn count(&self, outcome: Outcome) -> usize {
+    pub fn count(&self, outcome: ItemOutcome) -> usize {
         self.lines.iter().filter(|l| l.outcome == outcome).count()
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for ItemOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Created => "created",
@@ -77,7 +77,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ItemKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Role => "role",
@@ -87,12 +87,12 @@ impl fmt::Display for Kind {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ApplyReport {
     /// A line an item (those left alone only when they are few), then the totals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let left = self.count(Outcome::Left);
+        let left = self.count(ItemOutcome::Left);
         for line in &self.lines {
-            if line.outcome == Outcome::Left && left > MOST_LEFT_TOLD {
+            if line.outcome == ItemOutcome::Left && left > MAX_LISTED_UNCHANGED {
                 continue;
             }
             write!(f, "{:<7}  {:<7}  {}", line.outcome, line.kind, line.name)?;
@@ -104,9 +104,9 @@ impl fmt::Display for Report {
         write!(
             f,
             "{} created, {} changed, {left} left as they were, {} removed",
-            self.count(Outcome::Created),
-            self.count(Outcome::Changed),
-            self.count(Outcome::Removed),
+            self.count(ItemOutcome::Created),
+            self.count(ItemOutcome::Changed),
+            self.count(ItemOutcome::Removed),
         )?;
         if self.not_named > 0 {
             write!(f, "; {} not named in the file, left alone", self.not_named)?;
@@ -119,15 +119,15 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    fn line(outcome: Outcome, name: &str) -> Line {
-        let fields = if outcome == Outcome::Changed {
+    fn line(outcome: ItemOutcome, name: &str) -> ItemReport {
+        let fields = if outcome == ItemOutcome::Changed {
             vec!["roles", "disabled"]
         } else {
             Vec::new()
         };
-        Line {
+        ItemReport {
             outcome,
-            kind: Kind::User,
+            kind: ItemKind::User,
             name: name.to_owned(),
             fields,
         }
@@ -135,11 +135,11 @@ mod tests {
 
     #[test]
     fn a_report_reads_as_lines_and_totals() {
-        let report = Report {
+        let report = ApplyReport {
             lines: vec![
-                line(Outcome::Created, "ada"),
-                line(Outcome::Changed, "bob"),
-                line(Outcome::Left, "eve"),
+                line(ItemOutcome::Created, "ada"),
+                line(ItemOutcome::Changed, "bob"),
+                line(ItemOutcome::Left, "eve"),
             ],
             not_named: 2,
             version: 7,
@@ -157,11 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn many_items_left_alone_are_only_counted() {
-        let lines = (0..=MOST_LEFT_TOLD).map(|_| line(Outcome::Left, "eve"));
-        let report = Report {
+    fn many_unchanged_items_are_only_counted() {
+        let lines = (0..=MAX_LISTED_UNCHANGED).map(|_| line(ItemOutcome::Left, "eve"));
+        let report = ApplyReport {
             lines: lines.collect(),
-            ..Report::default()
+            ..ApplyReport::default()
         };
         assert!(!report.to_string().contains("eve"));
         assert!(report.to_string().contains("51 left as they were"));

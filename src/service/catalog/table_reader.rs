@@ -12,97 +12,98 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::domain::dataset::{DatasetError, MOST_TAGS, check_tag};
+use crate::domain::dataset::{DatasetError, MAX_TAGS, check_tag};
 use crate::domain::principal::Tags;
 
-use super::diagnostic::{Problem, did_you_mean};
+use super::diagnostic::{CatalogDiagnostic, did_you_mean};
 
 /// The longest key that a problem shows, in characters.
-const LONGEST_SHOWN: usize = 256;
+const MAX_SHOWN_KEY_LENGTH: usize = 256;
 
 /// One table: the whole file, or one item of a list in it.
-pub struct Entry<'a, 'p> {
+pub struct TableReader<'a, 'p> {
     table: &'a DeTable<'a>,
     span: Range<usize>,
-    what: &'static str,
-    asked: BTreeSet<&'static str>,
-    problems: &'p mut Vec<Problem>,
+    item: &'static str,
+    known_keys: BTreeSet<&'static str>,
+    diagnostics: &'p mut Vec<CatalogDiagnostic>,
 }
 
-impl<'a, 'p> Entry<'a, 'p> {
+impl<'a, 'p> TableReader<'a, 'p> {
     /// Reads `table`, which stands at `span` and is a `what`, leaving problems in `problems`.
     pub fn new(
         table: &'a DeTable<'a>,
         span: Range<usize>,
-        what: &'static str,
-        problems: &'p mut Vec<Problem>,
+        item: &'static str,
+        diagnostics: &'p mut Vec<CatalogDiagnostic>,
     ) -> Self {
         Self {
             table,
             span,
-            what,
-            asked: BTreeSet::new(),
-            problems,
+            item,
+            known_keys: BTreeSet::new(),
+            diagnostics,
         }
     }
 
-    fn find(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.asked.insert(key);
+    fn get(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.known_keys.insert(key);
         self.table.get(key)
     }
 
     /// A text that may be absent.
     pub fn text(&mut self, key: &'static str) -> Option<Spanned<&'a str>> {
-        let value = self.find(key)?;
+        let value = self.get(key)?;
         self.as_text(key, value)
     }
 
     /// A text that must be there.
     pub fn required_text(&mut self, key: &'static str) -> Option<Spanned<&'a str>> {
-        if self.find(key).is_none() {
-            let message = format!("this {} has no {key}", self.what);
-            self.problems.push(Problem::new(self.span.clone(), message));
+        if self.get(key).is_none() {
+            let message = format!("this {} has no {key}", self.item);
+            self.diagnostics
+                .push(CatalogDiagnostic::new(self.span.clone(), message));
         }
         self.text(key)
     }
 
     /// `true` or `false`; absent is `false`.
     pub fn flag(&mut self, key: &'static str) -> bool {
-        let Some(value) = self.find(key) else {
+        let Some(value) = self.get(key) else {
             return false;
         };
         value.get_ref().as_bool().unwrap_or_else(|| {
-            self.wrong_kind(key, "true or false", value);
+            self.report_wrong_type(key, "true or false", value);
             false
         })
     }
 
     /// A list of texts, each parsed; absent is empty.
     pub fn list<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Vec<Spanned<T>> {
-        self.texts(key)
+        self.optional_text_list(key)
             .into_iter()
             .filter_map(|text| self.parse(&text))
             .collect()
     }
 
-    /// A table of lists of texts, bounded by [`MOST_TAGS`]; absent is empty.
+    /// A table of lists of texts, bounded by [`MAX_TAGS`]; absent is empty.
     pub fn tags(&mut self, key: &'static str) -> Tags {
-        let Some(value) = self.find(key) else {
+        let Some(value) = self.get(key) else {
             return Tags::new();
         };
         let Some(table) = value.get_ref().as_table() else {
-            self.wrong_kind(key, "a table of lists", value);
+            self.report_wrong_type(key, "a table of lists", value);
             return Tags::new();
         };
-        if table.len() > MOST_TAGS {
-            self.problem(value.span(), DatasetError::TooManyTags.to_string());
+        if table.len() > MAX_TAGS {
+            self.report(value.span(), DatasetError::TooManyTags.to_string());
         }
         let mut tags = BTreeMap::new();
         for (name, values) in table {
             self.check_tag(name.get_ref(), name.span());
-            let values = self.texts_of("a tag", values);
-            if values.len() > MOST_TAGS {
-                self.problem(name.span(), DatasetError::TooManyValues.to_string());
+            let values = self.text_list("a tag", values);
+            if values.len() > MAX_TAGS {
+                self.report(name.span(), DatasetError::TooManyValues.to_string());
             }
             for value in &values {
                 self.check_tag(value.get_ref(), value.span());
@@ -117,18 +118,18 @@ impl<'a, 'p> Entry<'a, 'p> {
 
     /// The items of a list of tables, each with its span; absent is empty.
     pub fn items(&mut self, key: &'static str) -> Vec<(&'a DeTable<'a>, Range<usize>)> {
-        let Some(value) = self.find(key) else {
+        let Some(value) = self.get(key) else {
             return Vec::new();
         };
         let Some(list) = value.get_ref().as_array() else {
-            self.wrong_kind(key, &format!("a list: write [[{key}]]"), value);
+            self.report_wrong_type(key, &format!("a list: write [[{key}]]"), value);
             return Vec::new();
         };
         let mut items = Vec::new();
         for item in list {
             match item.get_ref().as_table() {
                 Some(table) => items.push((table, item.span())),
-                None => self.wrong_kind(key, "a list of tables", item),
+                None => self.report_wrong_type(key, "a list of tables", item),
             }
         }
         items
@@ -139,61 +140,61 @@ impl<'a, 'p> Entry<'a, 'p> {
         match text.get_ref().parse() {
             Ok(parsed) => Some(Spanned::new(text.span(), parsed)),
             Err(error) => {
-                self.problem(text.span(), format!("{error}"));
+                self.report(text.span(), format!("{error}"));
                 None
             }
         }
     }
 
     /// Leaves a problem.
-    pub fn problem(&mut self, at: Range<usize>, message: impl Into<String>) {
-        self.problems.push(Problem::new(at, message));
+    pub fn report(&mut self, at: Range<usize>, message: impl Into<String>) {
+        self.diagnostics.push(CatalogDiagnostic::new(at, message));
     }
 
     /// Leaves a problem with advice.
-    pub fn problem_with_help(
+    pub fn report_with_help(
         &mut self,
         at: Range<usize>,
         message: impl Into<String>,
         help: Option<String>,
     ) {
         let help = help.into_iter();
-        let problem = Problem::new(at, message);
-        let problem = help.fold(problem, Problem::with_help);
-        self.problems.push(problem);
+        let problem = CatalogDiagnostic::new(at, message);
+        let problem = help.fold(problem, CatalogDiagnostic::with_help);
+        self.diagnostics.push(problem);
     }
 
     /// Leaves a problem for every key that nobody asked for.
-    pub fn finish(self) {
+    pub fn report_unknown_keys(self) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
-            if self.asked.contains(name) {
+            if self.known_keys.contains(name) {
                 continue;
             }
-            let known = self.asked.iter().copied().collect::<Vec<_>>();
+            let known = self.known_keys.iter().copied().collect::<Vec<_>>();
             let help = did_you_mean(name, known.iter().copied())
                 .unwrap_or_else(|| format!("it may have {}", known.join(", ")));
-            let name: String = name.chars().take(LONGEST_SHOWN).collect();
-            let message = format!("a {} has no key {name:?}", self.what);
-            self.problems
-                .push(Problem::new(key.span(), message).with_help(help));
+            let name: String = name.chars().take(MAX_SHOWN_KEY_LENGTH).collect();
+            let message = format!("a {} has no key {name:?}", self.item);
+            self.diagnostics
+                .push(CatalogDiagnostic::new(key.span(), message).with_help(help));
         }
     }
 
-    fn texts(&mut self, key: &'static str) -> Vec<Spanned<&'a str>> {
-        match self.find(key) {
-            Some(value) => self.texts_of(key, value),
+    fn optional_text_list(&mut self, key: &'static str) -> Vec<Spanned<&'a str>> {
+        match self.get(key) {
+            Some(value) => self.text_list(key, value),
             None => Vec::new(),
         }
     }
 
-    fn texts_of(
+    fn text_list(
         &mut self,
         key: &'static str,
         value: &'a Spanned<DeValue<'a>>,
     ) -> Vec<Spanned<&'a str>> {
         let Some(list) = value.get_ref().as_array() else {
-            self.wrong_kind(key, "a list of texts", value);
+            self.report_wrong_type(key, "a list of texts", value);
             return Vec::new();
         };
         list.iter()
@@ -208,15 +209,15 @@ impl<'a, 'p> Entry<'a, 'p> {
     ) -> Option<Spanned<&'a str>> {
         let text = value.get_ref().as_str();
         if text.is_none() {
-            self.wrong_kind(key, "text in quotes", value);
+            self.report_wrong_type(key, "text in quotes", value);
         }
         text.map(|text| Spanned::new(value.span(), text))
     }
 
     /// The message names the kind that was found, never the value: it may be a secret.
-    fn wrong_kind(&mut self, key: &str, expected: &str, found: &Spanned<DeValue<'_>>) {
+    fn report_wrong_type(&mut self, key: &str, expected: &str, found: &Spanned<DeValue<'_>>) {
         let kind = found.get_ref().type_str();
-        self.problem(
+        self.report(
             found.span(),
             format!("{key} must be {expected}, not of kind {kind}"),
         );
@@ -224,7 +225,7 @@ impl<'a, 'p> Entry<'a, 'p> {
 
     fn check_tag(&mut self, text: &str, at: Range<usize>) {
         if let Err(error) = check_tag(text) {
-            self.problem(at, error.to_string());
+            self.report(at, error.to_string());
         }
     }
 }

@@ -11,39 +11,39 @@ use crate::domain::id::ApiKeyId;
 use crate::storage::Database;
 
 /// How long a noted use stands for later ones, in seconds.
-const NOTED_FOR: i64 = 3600;
+const RECORD_INTERVAL: i64 = 3600;
 /// The most keys whose last noted use is remembered; the database knows the others.
-const MOST_REMEMBERED: u64 = 100_000;
+const MAX_CACHED_KEYS: u64 = 100_000;
 
 /// Notes when API keys are used.
-pub struct KeyUses {
+pub struct LastUsedRecorder {
     database: Database,
-    noted: Cache<ApiKeyId, i64>,
+    recorded: Cache<ApiKeyId, i64>,
 }
 
-impl KeyUses {
+impl LastUsedRecorder {
     /// Notes uses in a database.
     #[must_use]
-    pub fn of(database: Database) -> Self {
+    pub fn new(database: Database) -> Self {
         Self {
             database,
-            noted: Cache::new(MOST_REMEMBERED),
+            recorded: Cache::new(MAX_CACHED_KEYS),
         }
     }
 
     /// Notes that a key is used at `now` (seconds since 1970 UTC), unless that is known well enough.
     ///
     /// A note that cannot be written is lost: the next one comes within the hour.
-    pub fn note(&self, key: &ApiKey, now: i64) {
-        let due = now - NOTED_FOR;
-        let noted = self.noted.get(&key.id).max(key.last_used);
+    pub fn record_use(&self, key: &ApiKey, now: i64) {
+        let due = now - RECORD_INTERVAL;
+        let noted = self.recorded.get(&key.id).max(key.last_used);
         if noted.is_some_and(|noted| noted > due) {
             return;
         }
-        self.noted.insert(key.id, now);
+        self.recorded.insert(key.id, now);
         let (database, id) = (self.database.clone(), key.id);
         tokio::spawn(async move {
-            if let Err(error) = database.note_api_key_use(id, now, due).await {
+            if let Err(error) = database.record_api_key_use(id, now, due).await {
                 tracing::warn!(%error, api_key = %id, "the use of an API key was not noted");
             }
         });

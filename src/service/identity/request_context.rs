@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::domain::audit::{AuditRecord, Event, Outcome};
+use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::{Authentication, Caller};
 use crate::domain::clock::Clock;
 use crate::domain::id::RecordId;
@@ -33,7 +33,7 @@ pub enum Credential {
 
 /// Somebody at the door.
 #[derive(Clone, Debug)]
-pub struct Visitor {
+pub struct RequestContext {
     /// What it shows.
     pub credential: Credential,
     /// Its address, behind trusted proxies already looked through.
@@ -42,10 +42,10 @@ pub struct Visitor {
     pub request_id: String,
 }
 
-impl Visitor {
+impl RequestContext {
     /// The visitor as a caller without credentials.
     #[must_use]
-    pub fn as_anonymous(&self) -> Caller {
+    pub fn anonymous_caller(&self) -> Caller {
         Caller {
             principal: Principal::Anonymous,
             authentication: Authentication::None,
@@ -56,7 +56,7 @@ impl Visitor {
 
     /// Whoever holds the database itself, at the command line.
     #[must_use]
-    pub fn at_command_line() -> Self {
+    pub fn local() -> Self {
         Self {
             credential: Credential::None,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -66,13 +66,13 @@ impl Visitor {
 
     /// Opens the audit record of what the visitor asks for; until it is filled in, it says refused.
     #[must_use]
-    pub fn open_record(&self, event: Event, clock: &Clock) -> AuditRecord {
+    pub fn open_record(&self, event: AuditEvent, clock: &Clock) -> AuditRecord {
         let unix_millis = clock.unix_millis();
         AuditRecord {
-            id: RecordId::at(u64::try_from(unix_millis).unwrap_or_default()),
+            id: RecordId::generate_at(u64::try_from(unix_millis).unwrap_or_default()),
             unix_millis,
             event,
-            outcome: Outcome::Refused,
+            outcome: AuditOutcome::Refused,
             user_id: None,
             authentication: Authentication::None,
             key_id: None,

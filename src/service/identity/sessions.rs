@@ -10,29 +10,29 @@
 
 use std::sync::Arc;
 
-use crate::domain::audit::{AuditRecord, Event, Outcome};
+use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::{Authentication, Caller};
 use crate::domain::clock::Clock;
 use crate::domain::id::{RecordId, SessionId, UserId};
 use crate::domain::name::Username;
 use crate::domain::principal::{Principal, User};
 use crate::domain::secret::Secret;
-use crate::domain::session::{Fingerprint, RefreshToken, Session};
+use crate::domain::session::{RefreshToken, RefreshTokenDigest, Session};
 use crate::service::audit_trail::AuditTrail;
-use crate::service::catalog_cache::Facts;
+use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
-use crate::service::rate_limits::Limits;
-use crate::service::tokens::key_ring::Keys;
-use crate::storage::{Database, KnownToken, Renewal};
+use crate::service::rate_limits::RateLimits;
+use crate::service::tokens::key_ring::KeyRing;
+use crate::storage::{Database, RefreshTokenInfo, RenewalOutcome};
 use crate::token::SessionClaims;
 
-use super::authentication::{Authenticator, Standing};
-use super::login_throttle::Guesses;
+use super::authentication::{Authenticator, CredentialSource};
+use super::login_throttle::LoginThrottle;
 use super::password::Passwords;
-use super::request_context::{Credential, Visitor};
+use super::request_context::{Credential, RequestContext};
 
 /// The most expired sessions that one login sweeps.
-const MOST_SWEPT: u32 = 100;
+const MAX_DELETED_SESSIONS: u32 = 100;
 
 /// What a login and a refresh give.
 #[derive(Debug)]
@@ -47,13 +47,13 @@ pub struct SessionTokens {
 
 /// Who somebody with a bearer token is.
 #[derive(Clone, Debug)]
-pub struct Myself {
+pub struct CurrentUser {
     /// The user.
     pub user: Arc<User>,
     /// How it authenticated.
     pub authentication: Authentication,
     /// What its token rests on.
-    pub standing: Standing,
+    pub source: CredentialSource,
 }
 
 /// Begins, renews and ends sessions.
@@ -63,65 +63,69 @@ pub struct Sessions {
     /// The users with their password hashes, and the sessions.
     pub database: Database,
     /// What remembers sessions.
-    pub facts: Arc<Facts>,
+    pub catalog_cache: Arc<CatalogCache>,
     /// What signs session tokens.
-    pub keys: Arc<Keys>,
+    pub key_ring: Arc<KeyRing>,
     /// What verifies passwords.
     pub passwords: Arc<Passwords>,
     /// Where logins and failures count.
-    pub limits: Arc<Limits>,
+    pub rate_limits: Arc<RateLimits>,
     /// How long those who guess have to wait.
-    pub guesses: Guesses,
+    pub login_throttle: LoginThrottle,
     /// What remembers who came and went.
     pub audit: Arc<AuditTrail>,
     /// The time.
     pub clock: Clock,
     /// How long a session token lives, in seconds.
-    pub session_lifetime: u32,
+    pub session_token_ttl: u32,
     /// How long a session lasts, in seconds.
-    pub refresh_lifetime: u32,
+    pub session_ttl: u32,
 }
 
 impl Sessions {
     /// Begins a session for a user name and a password; either answer is on record first.
     pub async fn login(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         username: &str,
         password: &Secret<String>,
     ) -> Result<SessionTokens, ServiceError> {
-        let mut record = visitor.open_record(Event::Login, &self.clock);
-        let answer = self.begin(visitor, username, password, &mut record).await;
-        self.audit.close(record, answer).await
+        let mut record = visitor.open_record(AuditEvent::Login, &self.clock);
+        let answer = self
+            .try_login(visitor, username, password, &mut record)
+            .await;
+        self.audit.close_record(record, answer).await
     }
 
-    async fn begin(
+    async fn try_login(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         username: &str,
         password: &Secret<String>,
         record: &mut AuditRecord,
     ) -> Result<SessionTokens, ServiceError> {
         // Counted before the work is done: the work itself is what a flood would be after.
-        self.limits.count_address(visitor.address)?;
-        let guess = self.guesses.begin(username, visitor.address)?;
-        let answer = self.start(username, password, record).await;
+        self.rate_limits.count_address(visitor.address)?;
+        let guess = self
+            .login_throttle
+            .start_attempt(username, visitor.address)?;
+        let answer = self.start_session(username, password, record).await;
         match &answer {
-            Ok(_) => guess.was_right(),
-            Err(ServiceError::LoginRefused) => {}
-            Err(_) => guess.was_not_answered(),
+            Ok(_) => guess.succeed(),
+            Err(ServiceError::LoginFailed) => {}
+            Err(_) => guess.abandon(),
         }
         answer
     }
 
-    async fn start(
+    async fn start_session(
         &self,
         username: &str,
         password: &Secret<String>,
         record: &mut AuditRecord,
     ) -> Result<SessionTokens, ServiceError> {
         let login = match username.parse::<Username>() {
-            Ok(username) => self.database.find_login(&username).await?,
+            Ok(username) => self.database.find_user_by_username(&username).await?,
             Err(_) => None,
         };
         let (user, hash) = login.map_or((None, None), |login| {
@@ -131,74 +135,74 @@ impl Sessions {
         // Users of outside issuers sign in there, whatever the database holds.
         let user = user.filter(|user| is_right && !user.is_disabled && user.issuer.is_none());
         let (Some(user), Some(hash)) = (user, hash) else {
-            return Err(ServiceError::LoginRefused);
+            return Err(ServiceError::LoginFailed);
         };
         let now = self.clock.unix_seconds();
         let session = Session {
             id: SessionId::random(),
             user_id: user.id,
             started_at: now,
-            expires_at: now + i64::from(self.refresh_lifetime),
+            expires_at: now + i64::from(self.session_ttl),
         };
         let first = RefreshToken::random();
         let is_started = self
             .database
-            .start_session(&session, &hash, first.fingerprint())
+            .start_session(&session, &hash, first.digest())
             .await?;
         if !is_started {
             // The password changed, or the user was disabled, while it was being checked.
-            return Err(ServiceError::LoginRefused);
+            return Err(ServiceError::LoginFailed);
         }
-        self.sweep(now).await;
-        grant(record, session.user_id);
-        self.tokens(&session, &first, record.id)
+        self.delete_expired(now).await;
+        mark_granted(record, session.user_id);
+        self.issue_tokens(&session, &first, record.id)
     }
 
     /// Gives the next tokens of a session for its refresh token; either answer is on record first.
     pub async fn refresh(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         shown: &Secret<String>,
     ) -> Result<SessionTokens, ServiceError> {
-        let mut record = visitor.open_record(Event::Refresh, &self.clock);
-        let answer = self.renew(visitor, shown, &mut record).await;
+        let mut record = visitor.open_record(AuditEvent::Refresh, &self.clock);
+        let answer = self.try_refresh(visitor, shown, &mut record).await;
         if answer.is_ok() {
             // Its record was written together with the renewal.
-            AuditTrail::count(record.event, record.outcome);
+            AuditTrail::count_outcome(record.event, record.outcome);
             return answer;
         }
-        self.audit.close(record, answer).await
+        self.audit.close_record(record, answer).await
     }
 
-    async fn renew(
+    async fn try_refresh(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         shown: &Secret<String>,
         record: &mut AuditRecord,
     ) -> Result<SessionTokens, ServiceError> {
         let refused = "the refresh token is not valid, or its session is over: sign in again";
-        let Some((shown, known)) = self.find(shown).await? else {
-            return Err(self.authenticator.refuse(visitor, refused));
+        let Some((shown, known)) = self.find_refresh_token(shown).await? else {
+            return Err(self.authenticator.reject(visitor, refused));
         };
         if !known.is_spent {
             // Before it is spent, so that it still works after the wait. A second use is never held
             // up: or else a thief who keeps the user's bucket empty would stay unnoticed.
-            self.limits.count_user(known.user_id)?;
+            self.rate_limits.count_user(known.user_id)?;
         }
         let next = RefreshToken::random();
         let mut granted = record.clone();
-        grant(&mut granted, known.user_id);
+        mark_granted(&mut granted, known.user_id);
         let now = self.clock.unix_seconds();
         let renewal = self
             .database
-            .renew_session(shown, next.fingerprint(), now, &granted)
+            .renew_session(shown, next.digest(), now, &granted)
             .await?;
         match renewal {
-            Renewal::Renewed(session) => {
+            RenewalOutcome::Renewed(session) => {
                 *record = granted;
-                self.tokens(&session, &next, record.id)
+                self.issue_tokens(&session, &next, record.id)
             }
-            Renewal::Reused {
+            RenewalOutcome::Reused {
                 session,
                 is_ended_by_this,
             } => {
@@ -206,18 +210,18 @@ impl Sessions {
                 let detail = "reuse: the refresh token had been used before, so its session has \
                     ended: sign in again";
                 if !is_ended_by_this {
-                    return Err(self.authenticator.refuse(visitor, detail));
+                    return Err(self.authenticator.reject(visitor, detail));
                 }
                 // Outside of any limit: what ended a session has to be on record.
                 tracing::warn!(session_id = %session.id, "a refresh token was reused; its session has ended");
-                self.forget().await;
-                Err(ServiceError::CredentialRefused { detail })
+                self.refresh_cache().await;
+                Err(ServiceError::CredentialRejected { detail })
             }
-            Renewal::Over(session) => {
+            RenewalOutcome::SessionEnded(session) => {
                 record.user_id = Some(session.user_id);
-                Err(self.authenticator.refuse(visitor, refused))
+                Err(self.authenticator.reject(visitor, refused))
             }
-            Renewal::Unknown => Err(self.authenticator.refuse(visitor, refused)),
+            RenewalOutcome::Unknown => Err(self.authenticator.reject(visitor, refused)),
         }
     }
 
@@ -227,21 +231,21 @@ impl Sessions {
     /// with it (RFC 7009 section 2.2). Such tokens count for their address like other failures.
     pub async fn logout(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         shown: &Secret<String>,
     ) -> Result<(), ServiceError> {
-        let mut record = visitor.open_record(Event::Logout, &self.clock);
-        let answer = self.end(visitor, shown, &mut record).await;
-        self.audit.close(record, answer).await
+        let mut record = visitor.open_record(AuditEvent::Logout, &self.clock);
+        let answer = self.try_logout(visitor, shown, &mut record).await;
+        self.audit.close_record(record, answer).await
     }
 
-    async fn end(
+    async fn try_logout(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         shown: &Secret<String>,
         record: &mut AuditRecord,
     ) -> Result<(), ServiceError> {
-        let ending = match self.find(shown).await? {
+        let ending = match self.find_refresh_token(shown).await? {
             Some((shown, _)) => {
                 let now = self.clock.unix_seconds();
                 self.database.end_session(shown, now).await?
@@ -249,31 +253,37 @@ impl Sessions {
             None => None,
         };
         let Some(ending) = ending else {
-            self.limits.count_address(visitor.address)?;
+            self.rate_limits.count_address(visitor.address)?;
             record.reason = Some("the refresh token is not known; there is nothing to end".into());
             return Ok(());
         };
-        grant(record, ending.session.user_id);
+        mark_granted(record, ending.session.user_id);
         if ending.is_ended_by_this {
-            self.forget().await;
+            self.refresh_cache().await;
         } else {
-            self.limits.count_address(visitor.address)?;
+            self.rate_limits.count_address(visitor.address)?;
             record.reason = Some("the session was over already".into());
         }
         Ok(())
     }
 
     /// Who shows a bearer token; other credentials have no end to tell.
-    pub async fn describe(&self, visitor: &Visitor) -> Result<Myself, ServiceError> {
+    pub async fn current_user(
+        &self,
+        visitor: &RequestContext,
+    ) -> Result<CurrentUser, ServiceError> {
         let missing = || ServiceError::CredentialMissing {
             detail: "this needs a session token: sign in and send it as Authorization: Bearer"
                 .to_owned(),
         };
         let Credential::Bearer(token) = &visitor.credential else {
-            self.authenticator.resolve(visitor).await?;
+            self.authenticator.authenticate(visitor).await?;
             return Err(missing());
         };
-        let (caller, standing) = self.authenticator.resolve_bearer(visitor, token).await?;
+        let (caller, standing) = self
+            .authenticator
+            .authenticate_bearer(visitor, token)
+            .await?;
         let Caller {
             principal: Principal::User(user),
             authentication,
@@ -282,25 +292,25 @@ impl Sessions {
         else {
             return Err(missing());
         };
-        Ok(Myself {
+        Ok(CurrentUser {
             user,
             authentication,
-            standing,
+            source: standing,
         })
     }
 
-    async fn find(
+    async fn find_refresh_token(
         &self,
         shown: &Secret<String>,
-    ) -> Result<Option<(Fingerprint, KnownToken)>, ServiceError> {
-        let Some(shown) = RefreshToken::read(shown).map(|token| token.fingerprint()) else {
+    ) -> Result<Option<(RefreshTokenDigest, RefreshTokenInfo)>, ServiceError> {
+        let Some(shown) = RefreshToken::parse(shown).map(|token| token.digest()) else {
             return Ok(None);
         };
         let known = self.database.find_refresh_token(shown).await?;
         Ok(known.map(|known| (shown, known)))
     }
 
-    fn tokens(
+    fn issue_tokens(
         &self,
         session: &Session,
         refresh_token: &RefreshToken,
@@ -309,10 +319,10 @@ impl Sessions {
         let issued_at = self.clock.unix_seconds();
         // A session token does not outlive its session.
         let left = u32::try_from(session.expires_at - issued_at).unwrap_or_default();
-        let expires_in = self.session_lifetime.min(left);
-        let access_token = self.keys.sign_session(&SessionClaims {
-            issuer: self.keys.parties().issuer.clone(),
-            audience: self.keys.parties().issuer.clone(),
+        let expires_in = self.session_token_ttl.min(left);
+        let access_token = self.key_ring.sign_session(&SessionClaims {
+            issuer: self.key_ring.parties().issuer.clone(),
+            audience: self.key_ring.parties().issuer.clone(),
             subject: session.user_id,
             id,
             session_id: session.id,
@@ -328,22 +338,26 @@ impl Sessions {
     }
 
     /// Forgets what is remembered here of the session that just ended; others follow by themselves.
-    async fn forget(&self) {
-        if let Err(error) = self.facts.refresh().await {
+    async fn refresh_cache(&self) {
+        if let Err(error) = self.catalog_cache.refresh().await {
             // Nothing is remembered while the version is not known, so this is safe too.
             tracing::warn!(%error, "the catalog's version could not be read");
         }
     }
 
-    async fn sweep(&self, now: i64) {
-        if let Err(error) = self.database.sweep_sessions(now, MOST_SWEPT).await {
+    async fn delete_expired(&self, now: i64) {
+        if let Err(error) = self
+            .database
+            .delete_expired_sessions(now, MAX_DELETED_SESSIONS)
+            .await
+        {
             tracing::warn!(%error, "expired sessions were not swept; the next login tries again");
         }
     }
 }
 
-fn grant(record: &mut AuditRecord, user_id: UserId) {
+fn mark_granted(record: &mut AuditRecord, user_id: UserId) {
     record.user_id = Some(user_id);
     record.authentication = Authentication::Password;
-    record.outcome = Outcome::Granted;
+    record.outcome = AuditOutcome::Granted;
 }

@@ -7,18 +7,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::domain::audit::{AuditRecord, Event, Outcome};
+use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::Caller;
 use crate::domain::clock::Clock;
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
 use crate::files::{ByteStream, FileStore};
-use crate::service::access::{Access, Readable};
+use crate::service::access::{Access, ReadableDataset};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::identity::authentication::Authenticator;
-use crate::service::identity::request_context::{Credential, Visitor};
-use crate::service::rate_limits::Limits;
+use crate::service::identity::request_context::{Credential, RequestContext};
+use crate::service::rate_limits::RateLimits;
 
 /// What a download gives.
 pub struct Download {
@@ -33,7 +33,7 @@ pub struct Downloads {
     /// Who asks.
     pub authenticator: Arc<Authenticator>,
     /// Where requests without a credential count.
-    pub limits: Arc<Limits>,
+    pub rate_limits: Arc<RateLimits>,
     /// Whether it may read.
     pub access: Arc<Access>,
     /// The files.
@@ -48,16 +48,16 @@ impl Downloads {
     /// Opens a dataset's file; `choose` names the span to read once the file is known.
     ///
     /// The record is durable before the first byte is given away.
-    pub async fn redeem(
+    pub async fn open(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         dataset_id: DatasetId,
         choose: impl FnOnce(&StoredFile) -> Option<Range<u64>>,
     ) -> Result<Download, ServiceError> {
-        let mut record = visitor.open_record(Event::Download, &self.clock);
+        let mut record = visitor.open_record(AuditEvent::Download, &self.clock);
         record.dataset_id = Some(dataset_id);
-        let answer = self.open(visitor, dataset_id, &mut record).await;
-        let Readable { file, .. } = self.audit.close(record, answer).await?;
+        let answer = self.authorize(visitor, dataset_id, &mut record).await;
+        let ReadableDataset { file, .. } = self.audit.close_record(record, answer).await?;
         let bytes = match choose(&file) {
             Some(span) => Some(self.files.read(&file, span).await?),
             None => None,
@@ -65,28 +65,31 @@ impl Downloads {
         Ok(Download { file, bytes })
     }
 
-    async fn open(
+    async fn authorize(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
-    ) -> Result<Readable, ServiceError> {
-        let caller = self.caller(visitor, dataset_id, record).await?;
-        let readable = self.access.read(&caller, dataset_id, record).await?;
-        record.outcome = Outcome::Granted;
+    ) -> Result<ReadableDataset, ServiceError> {
+        let caller = self.authenticate(visitor, dataset_id, record).await?;
+        let readable = self
+            .access
+            .authorize_read(&caller, dataset_id, record)
+            .await?;
+        record.outcome = AuditOutcome::Granted;
         Ok(readable)
     }
 
-    async fn caller(
+    async fn authenticate(
         &self,
-        visitor: &Visitor,
+        visitor: &RequestContext,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<Caller, ServiceError> {
         match &visitor.credential {
             Credential::None => {
                 // It asks for a record of every refusal, so it counts like a failed authentication.
-                self.limits.count_address(visitor.address)?;
+                self.rate_limits.count_address(visitor.address)?;
                 Err(ServiceError::CredentialMissing {
                     detail: format!(
                         "a download needs a credential, on public data too: mint a download token \
@@ -96,13 +99,13 @@ impl Downloads {
             }
             Credential::DownloadToken(token) => {
                 self.authenticator
-                    .resolve_download_token(visitor, token, dataset_id, record)
+                    .authenticate_download_token(visitor, token, dataset_id, record)
                     .await
             }
             Credential::Bearer(_)
             | Credential::ApiKey(_)
             | Credential::Unsupported
-            | Credential::Malformed { .. } => self.authenticator.resolve(visitor).await,
+            | Credential::Malformed { .. } => self.authenticator.authenticate(visitor).await,
         }
     }
 }

@@ -12,17 +12,17 @@ use sha2::{Digest, Sha256};
 use crate::domain::clock::Clock;
 use crate::domain::secret::Secret;
 use crate::service::error::ServiceError;
-use crate::storage::{Database, KeyState, StoredKey};
+use crate::storage::{Database, KeyState, StoredSigningKey};
 use crate::token::{
-    DownloadClaims, Expected, KeySet, SealingKey, SessionClaims, SigningKey, TokenError,
+    DownloadClaims, ExpectedClaims, KeySet, SealingKey, SessionClaims, SigningKey, TokenError,
 };
 
 /// The most tokens of one kind whose signature is remembered as verified.
-const MOST_VERIFIED: u64 = 50_000;
+const MAX_VERIFIED_TOKENS: u64 = 50_000;
 
 /// Whom tokens are from and for.
 #[derive(Clone, Debug)]
-pub struct Parties {
+pub struct TokenParties {
     /// The `iss` of every token.
     pub issuer: String,
     /// The `aud` of download tokens; session tokens are for the issuer itself.
@@ -30,32 +30,32 @@ pub struct Parties {
 }
 
 /// Signs and verifies with the keys in force.
-pub struct Keys {
-    ring: ArcSwap<KeyRing>,
-    parties: Parties,
+pub struct KeyRing {
+    active: ArcSwap<ActiveKeys>,
+    parties: TokenParties,
     clock: Clock,
 }
 
 /// The keys of one moment; replaced whole, together with what was verified with them.
-struct KeyRing {
+struct ActiveKeys {
     current: SigningKey,
     published: Arc<KeySet>,
     verified_sessions: Cache<[u8; 32], Arc<SessionClaims>>,
     verified_downloads: Cache<[u8; 32], Arc<DownloadClaims>>,
 }
 
-impl Keys {
+impl KeyRing {
     /// Loads the keys of a database; makes and seals the first one if there is none.
     pub async fn open(
         database: &Database,
         sealing_key: &SealingKey,
-        parties: Parties,
+        parties: TokenParties,
         clock: Clock,
     ) -> Result<Self, ServiceError> {
         let mut stored = database.list_signing_keys().await?;
         if stored.is_empty() {
             let first = SigningKey::generate()?;
-            let key = StoredKey {
+            let key = StoredSigningKey {
                 kid: first.kid().to_owned(),
                 state: KeyState::Current,
                 sealed: first.seal(sealing_key)?,
@@ -67,9 +67,9 @@ impl Keys {
             // Another replica may have been quicker: what the database says is what counts.
             stored = database.list_signing_keys().await?;
         }
-        let ring = ArcSwap::from_pointee(KeyRing::unseal(&stored, sealing_key)?);
+        let ring = ArcSwap::from_pointee(ActiveKeys::unseal(&stored, sealing_key)?);
         Ok(Self {
-            ring,
+            active: ring,
             parties,
             clock,
         })
@@ -78,30 +78,30 @@ impl Keys {
     /// The published key set.
     #[must_use]
     pub fn published(&self) -> Arc<KeySet> {
-        Arc::clone(&self.ring.load().published)
+        Arc::clone(&self.active.load().published)
     }
 
     /// Whom tokens are from and for.
     #[must_use]
-    pub fn parties(&self) -> &Parties {
+    pub fn parties(&self) -> &TokenParties {
         &self.parties
     }
 
     /// Signs a download token.
     pub fn sign_download(&self, claims: &DownloadClaims) -> Result<Secret<String>, ServiceError> {
-        Ok(claims.sign(&self.ring.load().current)?)
+        Ok(claims.sign(&self.active.load().current)?)
     }
 
     /// Signs a session token.
     pub fn sign_session(&self, claims: &SessionClaims) -> Result<Secret<String>, ServiceError> {
-        Ok(claims.sign(&self.ring.load().current)?)
+        Ok(claims.sign(&self.active.load().current)?)
     }
 
     /// Verifies a session token and returns its claims.
     pub fn verify_session(&self, token: &str) -> Result<Arc<SessionClaims>, TokenError> {
-        let ring = self.ring.load();
+        let ring = self.active.load();
         let expected = self.expected(&self.parties.issuer);
-        remembered(
+        verify_cached(
             &ring.verified_sessions,
             token,
             expected.now,
@@ -112,9 +112,9 @@ impl Keys {
 
     /// Verifies a download token and returns its claims.
     pub fn verify_download(&self, token: &str) -> Result<Arc<DownloadClaims>, TokenError> {
-        let ring = self.ring.load();
+        let ring = self.active.load();
         let expected = self.expected(&self.parties.audience);
-        remembered(
+        verify_cached(
             &ring.verified_downloads,
             token,
             expected.now,
@@ -123,8 +123,8 @@ impl Keys {
         )
     }
 
-    fn expected<'a>(&'a self, audience: &'a str) -> Expected<'a> {
-        Expected {
+    fn expected<'a>(&'a self, audience: &'a str) -> ExpectedClaims<'a> {
+        ExpectedClaims {
             issuer: &self.parties.issuer,
             audience,
             now: self.clock.unix_seconds(),
@@ -132,8 +132,8 @@ impl Keys {
     }
 }
 
-impl KeyRing {
-    fn unseal(stored: &[StoredKey], sealing_key: &SealingKey) -> Result<Self, ServiceError> {
+impl ActiveKeys {
+    fn unseal(stored: &[StoredSigningKey], sealing_key: &SealingKey) -> Result<Self, ServiceError> {
         let mut current = None;
         let mut public_keys = Vec::new();
         for key in stored.iter().filter(|key| key.state != KeyState::Retired) {
@@ -148,15 +148,15 @@ impl KeyRing {
                 what: "finding the current signing key",
                 source: "the database has keys, but none of them is current".into(),
             })?,
-            published: Arc::new(KeySet::publish(&public_keys)?),
-            verified_sessions: Cache::new(MOST_VERIFIED),
-            verified_downloads: Cache::new(MOST_VERIFIED),
+            published: Arc::new(KeySet::new(&public_keys)?),
+            verified_sessions: Cache::new(MAX_VERIFIED_TOKENS),
+            verified_downloads: Cache::new(MAX_VERIFIED_TOKENS),
         })
     }
 }
 
 /// Verifies once, and from then on only looks whether the token is still alive.
-fn remembered<C: Send + Sync + 'static>(
+fn verify_cached<C: Send + Sync + 'static>(
     verified: &Cache<[u8; 32], Arc<C>>,
     token: &str,
     now: i64,

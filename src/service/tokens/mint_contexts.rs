@@ -8,48 +8,48 @@ use std::time::Duration;
 
 use moka::future::Cache;
 
-use crate::domain::audit::Mint;
-use crate::domain::decision::LONGEST_TOKEN_LIFE;
+use crate::domain::audit::MintContext;
+use crate::domain::decision::MAX_TOKEN_TTL;
 use crate::domain::id::RecordId;
 use crate::service::error::ServiceError;
 use crate::storage::Database;
 
 /// The most mints that are remembered; the database knows the others.
-const MOST_REMEMBERED: u64 = 100_000;
+const MAX_CACHED_MINTS: u64 = 100_000;
 
 /// Knows with what the mint of a living token was asked.
-pub struct Mints {
+pub struct MintContexts {
     database: Database,
-    remembered: Cache<RecordId, Mint>,
+    cache: Cache<RecordId, MintContext>,
 }
 
-impl Mints {
+impl MintContexts {
     /// The mints on record in a database.
     #[must_use]
-    pub fn of(database: Database) -> Self {
-        let longest_life = Duration::from_secs(u64::from(LONGEST_TOKEN_LIFE));
+    pub fn new(database: Database) -> Self {
+        let longest_life = Duration::from_secs(u64::from(MAX_TOKEN_TTL));
         Self {
             database,
-            remembered: Cache::builder()
-                .max_capacity(MOST_REMEMBERED)
+            cache: Cache::builder()
+                .max_capacity(MAX_CACHED_MINTS)
                 .time_to_live(longest_life)
                 .build(),
         }
     }
 
     /// Remembers a mint that is about to be recorded, so that its download need not look it up.
-    pub async fn remember(&self, id: RecordId, mint: Mint) {
-        self.remembered.insert(id, mint).await;
+    pub async fn insert(&self, id: RecordId, mint: MintContext) {
+        self.cache.insert(id, mint).await;
     }
 
     /// With what the mint `id` was asked; nothing when no granted mint of that id is on record.
-    pub async fn find(&self, id: RecordId) -> Result<Option<Mint>, ServiceError> {
-        if let Some(mint) = self.remembered.get(&id).await {
+    pub async fn find(&self, id: RecordId) -> Result<Option<MintContext>, ServiceError> {
+        if let Some(mint) = self.cache.get(&id).await {
             return Ok(Some(mint));
         }
-        let found = self.database.find_mint(id).await?;
+        let found = self.database.find_mint_context(id).await?;
         if let Some(mint) = found {
-            self.remembered.insert(id, mint).await;
+            self.cache.insert(id, mint).await;
         }
         Ok(found)
     }

@@ -16,7 +16,7 @@ use crate::token::{SealingKey, TokenError};
 
 /// Why there is no sealing key.
 #[derive(Debug, thiserror::Error)]
-pub enum SealingError {
+pub enum SealingKeyFileError {
     /// The file cannot be read or made.
     #[error("the sealing key file {} cannot be {done}: {source}", path.display())]
     File {
@@ -51,16 +51,16 @@ pub enum SealingError {
 pub fn open_sealing_key(
     path: &Path,
     is_made_when_missing: bool,
-) -> Result<SealingKey, SealingError> {
+) -> Result<SealingKey, SealingKeyFileError> {
     let failed = |done| {
-        move |source| SealingError::File {
+        move |source| SealingKeyFileError::File {
             path: path.to_owned(),
             done,
             source,
         }
     };
     if is_made_when_missing && !path.exists() {
-        make_sealing_key(path).map_err(failed("made"))?;
+        create_sealing_key(path).map_err(failed("made"))?;
     }
     let mode = fs::metadata(path)
         .map_err(failed("read"))?
@@ -68,23 +68,23 @@ pub fn open_sealing_key(
         .mode()
         & 0o777;
     if mode & 0o077 != 0 {
-        return Err(SealingError::Exposed {
+        return Err(SealingKeyFileError::Exposed {
             path: path.to_owned(),
             mode,
         });
     }
     let text = Secret::new(fs::read_to_string(path).map_err(failed("read"))?);
-    SealingKey::from_text(text.reveal().trim()).map_err(|source| SealingError::Content {
+    SealingKey::parse(text.reveal().trim()).map_err(|source| SealingKeyFileError::Content {
         path: path.to_owned(),
         source,
     })
 }
 
 /// Written aside and then named, so that the file is there whole or not at all.
-fn make_sealing_key(path: &Path) -> io::Result<()> {
+fn create_sealing_key(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder)?;
-    writeln!(file, "{}", SealingKey::random().to_text().reveal())?;
+    writeln!(file, "{}", SealingKey::generate().to_text().reveal())?;
     file.as_file().sync_all()?;
     match file.persist_noclobber(path) {
         Ok(_) => fs::File::open(folder)?.sync_all(),
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_file_is_made_once_and_only_its_owner_can_read_it() {
+    fn the_default_file_is_created_once_and_only_its_owner_can_read_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sealing.key");
         open_sealing_key(&path, true).unwrap();
@@ -113,25 +113,25 @@ mod tests {
     }
 
     #[test]
-    fn a_named_file_that_is_missing_is_not_made() {
+    fn a_configured_file_that_is_missing_is_not_created() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sealing.key");
         assert!(matches!(
             open_sealing_key(&path, false),
-            Err(SealingError::File { .. })
+            Err(SealingKeyFileError::File { .. })
         ));
         assert!(!path.exists());
     }
 
     #[test]
-    fn a_file_that_others_can_read_is_refused() {
+    fn a_file_that_others_can_read_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sealing.key");
         open_sealing_key(&path, true).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(
             open_sealing_key(&path, true),
-            Err(SealingError::Exposed { .. })
+            Err(SealingKeyFileError::Exposed { .. })
         ));
     }
 }

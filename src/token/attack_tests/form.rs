@@ -3,8 +3,8 @@
 use super::*;
 
 #[test]
-fn parts_that_are_no_json_objects_are_refused() {
-    let bench = bench();
+fn parts_that_are_not_json_objects_are_rejected() {
+    let bench = fixture();
     let (header, payload) = (bench.json(0), bench.json(1));
     let array_of = |json: &str| {
         let members: Value = serde_json::from_str(json).unwrap();
@@ -23,18 +23,18 @@ fn parts_that_are_no_json_objects_are_refused() {
         ]
     };
     for other in ways(&header) {
-        let flaw = bench.flaw(&bench.forge(&other, &payload));
-        assert_eq!(flaw, (Part::Header, Flaw::NotJsonObject), "{other}");
+        let flaw = bench.defect(&bench.forge(&other, &payload));
+        assert_eq!(flaw, (TokenPart::Header, Defect::NotJsonObject), "{other}");
     }
     for other in ways(&payload) {
-        let flaw = bench.flaw(&bench.forge(&header, &other));
-        assert_eq!(flaw, (Part::Payload, Flaw::NotJsonObject), "{other}");
+        let flaw = bench.defect(&bench.forge(&header, &other));
+        assert_eq!(flaw, (TokenPart::Payload, Defect::NotJsonObject), "{other}");
     }
 }
 
 #[test]
 fn base64url_that_is_padded_or_not_canonical_is_refused() {
-    let bench = bench();
+    let bench = fixture();
     let token = bench.token();
     let [header, payload, signature]: [&str; 3] =
         token.split('.').collect::<Vec<_>>().try_into().unwrap();
@@ -59,33 +59,49 @@ fn base64url_that_is_padded_or_not_canonical_is_refused() {
         format!("{rest}{}", &alphabet[at + 1..at + 2])
     };
     let cases = [
-        (Part::Header, bench.sign(&format!("{header}=.{payload}"))),
-        (Part::Header, bench.sign(&format!("{header}\n.{payload}"))),
-        (Part::Header, bench.sign(&format!("+{header}.{payload}"))),
         (
-            Part::Payload,
+            TokenPart::Header,
+            bench.sign(&format!("{header}=.{payload}")),
+        ),
+        (
+            TokenPart::Header,
+            bench.sign(&format!("{header}\n.{payload}")),
+        ),
+        (
+            TokenPart::Header,
+            bench.sign(&format!("+{header}.{payload}")),
+        ),
+        (
+            TokenPart::Payload,
             bench.sign(&format!("{header}.{}", URL_SAFE.encode(&longer))),
         ),
         (
-            Part::Payload,
+            TokenPart::Payload,
             bench.sign(&format!("{header}.{}", spelt_otherwise(&payload_with_room))),
         ),
-        (Part::Payload, bench.sign(&format!("{header}.{payload}%"))),
-        (Part::Signature, format!("{token}==")),
-        (Part::Signature, format!("{token} ")),
         (
-            Part::Signature,
+            TokenPart::Payload,
+            bench.sign(&format!("{header}.{payload}%")),
+        ),
+        (TokenPart::Signature, format!("{token}==")),
+        (TokenPart::Signature, format!("{token} ")),
+        (
+            TokenPart::Signature,
             format!("{header}.{payload}.{}", spelt_otherwise(signature)),
         ),
     ];
     for (part, token) in cases {
-        assert_eq!(bench.flaw(&token), (part, Flaw::NotBase64url), "{token}");
+        assert_eq!(
+            bench.defect(&token),
+            (part, Defect::NotBase64url),
+            "{token}"
+        );
     }
 }
 
 #[test]
 fn more_or_less_than_three_parts_are_refused() {
-    let bench = bench();
+    let bench = fixture();
     let token = bench.token();
     let (signed, signature) = token.rsplit_once('.').unwrap();
     for other in [
@@ -98,8 +114,8 @@ fn more_or_less_than_three_parts_are_refused() {
         bench.sign(&format!("{signed}.{signature}")),
     ] {
         assert_eq!(
-            bench.flaw(&other),
-            (Part::Token, Flaw::NotThreeParts),
+            bench.defect(&other),
+            (TokenPart::Token, Defect::NotThreeParts),
             "{other}"
         );
     }
@@ -107,11 +123,11 @@ fn more_or_less_than_three_parts_are_refused() {
 
 #[test]
 fn a_token_over_4_kib_is_refused_and_never_signed() {
-    let mut bench = bench();
+    let mut bench = fixture();
     bench.download.issuer = "i".repeat(4000);
     assert_eq!(
-        flaw_in(bench.download.sign(&bench.key).unwrap_err()),
-        (Part::Token, Flaw::TooLong)
+        defect_in(bench.download.sign(&bench.key).unwrap_err()),
+        (TokenPart::Token, Defect::TooLong)
     );
     bench.download.issuer = EXPECTED.issuer.to_owned();
     let padded = |blanks: usize| {
@@ -122,27 +138,27 @@ fn a_token_over_4_kib_is_refused_and_never_signed() {
     };
     let fits = (0..4096)
         .map(padded)
-        .take_while(|token| token.len() <= LONGEST_TOKEN)
+        .take_while(|token| token.len() <= MAX_TOKEN_LENGTH)
         .last()
         .unwrap();
     assert!(DownloadClaims::verify(&fits, &bench.keys, &EXPECTED).is_ok());
-    let blanks = json_of(&fits, 1).len() - bench.json(1).len();
+    let blanks = part_json(&fits, 1).len() - bench.json(1).len();
     assert_eq!(
-        bench.flaw(&padded(blanks + 1)),
-        (Part::Token, Flaw::TooLong)
+        bench.defect(&padded(blanks + 1)),
+        (TokenPart::Token, Defect::TooLong)
     );
 }
 
 #[test]
 fn the_longest_token_that_is_signed_verifies() {
-    let mut bench = bench();
+    let mut bench = fixture();
     let signed = (2000..4096).rev().find_map(|length| {
         bench.download.issuer = "i".repeat(length);
         bench.download.sign(&bench.key).ok()
     });
     let signed = signed.unwrap();
-    assert!(signed.reveal().len() > LONGEST_TOKEN - 4);
-    let expected = Expected {
+    assert!(signed.reveal().len() > MAX_TOKEN_LENGTH - 4);
+    let expected = ExpectedClaims {
         issuer: &bench.download.issuer,
         ..EXPECTED
     };

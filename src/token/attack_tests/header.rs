@@ -4,9 +4,9 @@ use super::*;
 
 #[test]
 fn neither_kind_is_accepted_for_the_other() {
-    let bench = bench();
+    let bench = fixture();
     assert_eq!(
-        bench.refusal(&bench.session_token()),
+        bench.error(&bench.session_token()),
         TokenError::WrongKind {
             expected: "download"
         }
@@ -20,11 +20,11 @@ fn neither_kind_is_accepted_for_the_other() {
 }
 
 #[test]
-fn the_kind_in_the_claims_is_held_as_well_as_that_in_the_header() {
-    let bench = bench();
+fn the_kind_is_checked_in_the_claims_and_in_the_header() {
+    let bench = fixture();
     for typ in ["session", "Download", ""] {
         assert_eq!(
-            bench.refusal(&bench.with_payload(|payload| payload["typ"] = json!(typ))),
+            bench.error(&bench.with_payload(|payload| payload["typ"] = json!(typ))),
             TokenError::WrongKind {
                 expected: "download"
             }
@@ -32,7 +32,7 @@ fn the_kind_in_the_claims_is_held_as_well_as_that_in_the_header() {
     }
     for typ in ["JWT", "at+jwt", "application/download+jwt", ""] {
         assert_eq!(
-            bench.refusal(&bench.with_header(|header| header["typ"] = json!(typ))),
+            bench.error(&bench.with_header(|header| header["typ"] = json!(typ))),
             TokenError::WrongKind {
                 expected: "download"
             }
@@ -42,10 +42,10 @@ fn the_kind_in_the_claims_is_held_as_well_as_that_in_the_header() {
 
 #[test]
 fn every_algorithm_but_es256_is_refused() {
-    let bench = bench();
+    let bench = fixture();
     for alg in ["none", "None", "HS256", "RS256", "ES384", "es256", ""] {
         assert_eq!(
-            bench.refusal(&bench.with_header(|header| header["alg"] = json!(alg))),
+            bench.error(&bench.with_header(|header| header["alg"] = json!(alg))),
             TokenError::WrongAlgorithm,
             "{alg}"
         );
@@ -54,26 +54,26 @@ fn every_algorithm_but_es256_is_refused() {
 
 #[test]
 fn an_unsigned_token_is_refused() {
-    let bench = bench();
-    let header = changed(&bench.json(0), |header| header["alg"] = json!("none"));
+    let bench = fixture();
+    let header = edit_json(&bench.json(0), |header| header["alg"] = json!("none"));
     let forged = bench.forge(&header, &bench.json(1));
     let (signed, _) = forged.rsplit_once('.').unwrap();
     assert_eq!(
-        bench.refusal(&format!("{signed}.")),
+        bench.error(&format!("{signed}.")),
         TokenError::WrongAlgorithm
     );
     // The same without a word about it.
     let token = bench.token();
     let (signed, _) = token.rsplit_once('.').unwrap();
     assert_eq!(
-        bench.flaw(&format!("{signed}.")),
-        (Part::Signature, Flaw::WrongSignatureLength)
+        bench.defect(&format!("{signed}.")),
+        (TokenPart::Signature, Defect::WrongSignatureLength)
     );
 }
 
 #[test]
 fn an_hmac_with_the_public_key_is_refused() {
-    let bench = bench();
+    let bench = fixture();
     let public_key = serde_json::to_value(bench.key.public_key()).unwrap();
     let coordinate = |name: &str| {
         let text = public_key[name].as_str().unwrap();
@@ -86,15 +86,15 @@ fn an_hmac_with_the_public_key_is_refused() {
         bench.keys.body().to_vec(),
     ] {
         for alg in ["HS256", "ES256"] {
-            let header = changed(&bench.json(0), |header| header["alg"] = json!(alg));
+            let header = edit_json(&bench.json(0), |header| header["alg"] = json!(alg));
             let forged = bench.forge(&header, &bench.json(1));
             let (signed, _) = forged.rsplit_once('.').unwrap();
             let hmac = HS256.signer_from_bytes(&secret).unwrap();
             let mac = URL_SAFE_NO_PAD.encode(hmac.sign(signed.as_bytes()).unwrap());
-            let refusal = bench.refusal(&format!("{signed}.{mac}"));
+            let refusal = bench.error(&format!("{signed}.{mac}"));
             let is_for_the_reason = match alg {
                 "HS256" => refusal == TokenError::WrongAlgorithm,
-                _ => refusal == Flaw::WrongSignatureLength.of(Part::Signature),
+                _ => refusal == Defect::WrongSignatureLength.in_part(TokenPart::Signature),
             };
             assert!(is_for_the_reason, "{alg}: {refusal}");
         }
@@ -103,7 +103,7 @@ fn an_hmac_with_the_public_key_is_refused() {
 
 #[test]
 fn headers_that_choose_the_key_or_the_rules_are_refused() {
-    let bench = bench();
+    let bench = fixture();
     for (member, value) in [
         ("jwk", serde_json::to_value(bench.key.public_key()).unwrap()),
         ("jku", json!("https://evil.example/jwks.json")),
@@ -119,8 +119,8 @@ fn headers_that_choose_the_key_or_the_rules_are_refused() {
         ("", json!(null)),
     ] {
         assert_eq!(
-            bench.flaw(&bench.with_header(|header| header[member] = value)),
-            (Part::Header, Flaw::UnknownMember),
+            bench.defect(&bench.with_header(|header| header[member] = value)),
+            (TokenPart::Header, Defect::UnknownMember),
             "{member}"
         );
     }
@@ -128,7 +128,7 @@ fn headers_that_choose_the_key_or_the_rules_are_refused() {
 
 #[test]
 fn a_key_that_is_not_published_is_refused() {
-    let bench = bench();
+    let bench = fixture();
     let kid = bench.key.kid().to_owned();
     let stranger = SigningKey::generate().unwrap();
     for kid in [
@@ -139,21 +139,21 @@ fn a_key_that_is_not_published_is_refused() {
         &kid[..42],
     ] {
         assert_eq!(
-            bench.refusal(&bench.with_header(|header| header["kid"] = json!(kid))),
+            bench.error(&bench.with_header(|header| header["kid"] = json!(kid))),
             TokenError::UnknownKey,
             "{kid}"
         );
     }
     let token = bench.download.sign(&stranger).unwrap();
-    assert_eq!(bench.refusal(token.reveal()), TokenError::UnknownKey);
+    assert_eq!(bench.error(token.reveal()), TokenError::UnknownKey);
 }
 
 #[test]
 fn a_signature_of_another_published_key_is_refused() {
-    let bench = bench();
+    let bench = fixture();
     let other = SigningKey::generate().unwrap();
     let keys = [other.public_key().clone(), bench.key.public_key().clone()];
-    let keys = KeySet::publish(&keys).unwrap();
+    let keys = KeySet::new(&keys).unwrap();
     let token = bench.with_header(|header| header["kid"] = json!(other.kid()));
     assert_eq!(
         DownloadClaims::verify(&token, &keys, &EXPECTED),

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn no_message_holds_any_part_of_a_token() {
-    let bench = bench();
+    let bench = fixture();
     let marker = "MARKER7f3a";
     for token in [
         marker.to_owned(),
@@ -19,7 +19,7 @@ fn no_message_holds_any_part_of_a_token() {
         bench.with_payload(|payload| payload["jti"] = json!(marker)),
         bench.with_payload(|payload| payload["scope"] = json!(marker)),
     ] {
-        let refusal = bench.refusal(&token);
+        let refusal = bench.error(&token);
         assert!(
             !format!("{refusal} {refusal:?}").contains(marker),
             "{refusal}"
@@ -43,8 +43,8 @@ fn claims() -> impl Strategy<Value = DownloadClaims> {
     )
 }
 
-fn expected_by(claims: &DownloadClaims) -> Expected<'_> {
-    Expected {
+fn expected_by(claims: &DownloadClaims) -> ExpectedClaims<'_> {
+    ExpectedClaims {
         issuer: &claims.issuer,
         audience: &claims.audience,
         now: claims.expires_at - 1,
@@ -56,7 +56,7 @@ proptest! {
 
     #[test]
     fn what_is_signed_verifies_as_the_same_claims(claims in claims()) {
-        let bench = bench();
+        let bench = fixture();
         let token = claims.sign(&bench.key).unwrap();
         let verified = DownloadClaims::verify(token.reveal(), &bench.keys, &expected_by(&claims));
         prop_assert_eq!(verified, Ok(claims));
@@ -64,8 +64,8 @@ proptest! {
 
     #[test]
     fn a_session_that_is_signed_verifies_as_the_same_claims(claims in claims(), life in 1_i64..1_000_000) {
-        let bench = bench();
-        let expected = Expected { now: claims.issued_at, ..expected_by(&claims) };
+        let bench = fixture();
+        let expected = ExpectedClaims { now: claims.issued_at, ..expected_by(&claims) };
         let session = SessionClaims {
             issuer: claims.issuer.clone(),
             audience: claims.audience.clone(),
@@ -83,7 +83,7 @@ proptest! {
 
     #[test]
     fn one_flipped_bit_is_refused_in_any_token(claims in claims(), at in any::<prop::sample::Index>()) {
-        let bench = bench();
+        let bench = fixture();
         let token = claims.sign(&bench.key).unwrap();
         let mut bytes = token.reveal().clone().into_bytes();
         let at = at.index(bytes.len() * 8);
@@ -95,7 +95,7 @@ proptest! {
 
     #[test]
     fn any_text_is_refused_without_a_panic(text in "\\PC*", parts in "[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{86}") {
-        let bench = bench();
+        let bench = fixture();
         prop_assert!(DownloadClaims::verify(&text, &bench.keys, &EXPECTED).is_err());
         prop_assert!(DownloadClaims::verify(&parts, &bench.keys, &EXPECTED).is_err());
         prop_assert!(SessionClaims::verify(&parts, &bench.keys, &EXPECTED).is_err());

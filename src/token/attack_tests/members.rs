@@ -3,44 +3,44 @@
 use super::*;
 
 #[test]
-fn no_member_may_be_missing() {
-    let bench = bench();
+fn missing_members_are_rejected() {
+    let bench = fixture();
     for member in ["alg", "kid", "typ"] {
         assert_eq!(
-            bench.flaw(&bench.with_header(|header| remove(header, member))),
-            (Part::Header, Flaw::MissingMember),
+            bench.defect(&bench.with_header(|header| remove(header, member))),
+            (TokenPart::Header, Defect::MissingMember),
             "{member}"
         );
     }
     for member in ["iss", "aud", "iat", "exp", "jti", "typ", "scope"] {
         assert_eq!(
-            bench.flaw(&bench.with_payload(|payload| remove(payload, member))),
-            (Part::Payload, Flaw::MissingMember),
+            bench.defect(&bench.with_payload(|payload| remove(payload, member))),
+            (TokenPart::Payload, Defect::MissingMember),
             "{member}"
         );
     }
     let (header, payload) = (
-        json_of(&bench.session_token(), 0),
-        json_of(&bench.session_token(), 1),
+        part_json(&bench.session_token(), 0),
+        part_json(&bench.session_token(), 1),
     );
     for member in [
         "iss", "aud", "sub", "iat", "exp", "jti", "sid", "typ", "amr",
     ] {
         let token = bench.forge(
             &header,
-            &changed(&payload, |payload| remove(payload, member)),
+            &edit_json(&payload, |payload| remove(payload, member)),
         );
         assert_eq!(
-            flaw_in(SessionClaims::verify(&token, &bench.keys, &EXPECTED).unwrap_err()),
-            (Part::Payload, Flaw::MissingMember),
+            defect_in(SessionClaims::verify(&token, &bench.keys, &EXPECTED).unwrap_err()),
+            (TokenPart::Payload, Defect::MissingMember),
             "{member}"
         );
     }
 }
 
 #[test]
-fn no_member_may_stand_twice() {
-    let bench = bench();
+fn duplicate_members_are_rejected() {
+    let bench = fixture();
     for part in [0, 1] {
         let json = bench.json(part);
         let members: Value = serde_json::from_str(&json).unwrap();
@@ -50,11 +50,15 @@ fn no_member_may_stand_twice() {
             for again in [member, &escaped] {
                 let twice = format!("{},\"{again}\":{value}}}", json.trim_end_matches('}'));
                 let (token, of) = if part == 0 {
-                    (bench.forge(&twice, &bench.json(1)), Part::Header)
+                    (bench.forge(&twice, &bench.json(1)), TokenPart::Header)
                 } else {
-                    (bench.forge(&bench.json(0), &twice), Part::Payload)
+                    (bench.forge(&bench.json(0), &twice), TokenPart::Payload)
                 };
-                assert_eq!(bench.flaw(&token), (of, Flaw::DuplicateMember), "{again}");
+                assert_eq!(
+                    bench.defect(&token),
+                    (of, Defect::DuplicateMember),
+                    "{again}"
+                );
             }
         }
     }
@@ -62,11 +66,11 @@ fn no_member_may_stand_twice() {
 
 #[test]
 fn claims_beyond_the_promised_ones_are_refused() {
-    let bench = bench();
+    let bench = fixture();
     for claim in ["nbf", "roles", "name", "amr", "permissions"] {
         assert_eq!(
-            bench.flaw(&bench.with_payload(|payload| payload[claim] = json!(1))),
-            (Part::Payload, Flaw::UnknownMember),
+            bench.defect(&bench.with_payload(|payload| payload[claim] = json!(1))),
+            (TokenPart::Payload, Defect::UnknownMember),
             "{claim}"
         );
     }
@@ -74,7 +78,7 @@ fn claims_beyond_the_promised_ones_are_refused() {
 
 #[test]
 fn members_of_the_wrong_type_are_refused() {
-    let bench = bench();
+    let bench = fixture();
     for (claim, value) in [
         ("exp", json!(1_800_000_120.0)),
         ("exp", json!("1800000120")),
@@ -94,8 +98,8 @@ fn members_of_the_wrong_type_are_refused() {
     ] {
         let shown = value.to_string();
         assert_eq!(
-            bench.flaw(&bench.with_payload(|payload| payload[claim] = value)),
-            (Part::Payload, Flaw::WrongType),
+            bench.defect(&bench.with_payload(|payload| payload[claim] = value)),
+            (TokenPart::Payload, Defect::WrongType),
             "{claim}: {shown}"
         );
     }
@@ -105,8 +109,8 @@ fn members_of_the_wrong_type_are_refused() {
         ("typ", json!(["download+jwt"])),
     ] {
         assert_eq!(
-            bench.flaw(&bench.with_header(|header| header[member] = value)),
-            (Part::Header, Flaw::WrongType),
+            bench.defect(&bench.with_header(|header| header[member] = value)),
+            (TokenPart::Header, Defect::WrongType),
             "{member}"
         );
     }
@@ -114,30 +118,30 @@ fn members_of_the_wrong_type_are_refused() {
 
 #[test]
 fn a_session_id_of_another_type_or_spelling_is_refused() {
-    let bench = bench();
+    let bench = fixture();
     let token = bench.session_token();
-    let (header, payload) = (json_of(&token, 0), json_of(&token, 1));
+    let (header, payload) = (part_json(&token, 0), part_json(&token, 1));
     let id = bench.session.session_id.to_string();
     for (value, flaw) in [
-        (json!(7), Flaw::WrongType),
-        (json!(null), Flaw::WrongType),
-        (json!([id]), Flaw::WrongType),
-        (json!(""), Flaw::WrongValue),
-        (json!(format!("urn:uuid:{id}")), Flaw::WrongValue),
-        (json!(id.replace('-', "")), Flaw::WrongValue),
+        (json!(7), Defect::WrongType),
+        (json!(null), Defect::WrongType),
+        (json!([id]), Defect::WrongType),
+        (json!(""), Defect::WrongValue),
+        (json!(format!("urn:uuid:{id}")), Defect::WrongValue),
+        (json!(id.replace('-', "")), Defect::WrongValue),
     ] {
         let token = bench.forge(
             &header,
-            &changed(&payload, |payload| payload["sid"] = value.clone()),
+            &edit_json(&payload, |payload| payload["sid"] = value.clone()),
         );
         let refusal = SessionClaims::verify(&token, &bench.keys, &EXPECTED).unwrap_err();
-        assert_eq!(flaw_in(refusal), (Part::Payload, flaw), "{value}");
+        assert_eq!(defect_in(refusal), (TokenPart::Payload, flaw), "{value}");
     }
 }
 
 #[test]
 fn ids_in_any_but_the_canonical_spelling_are_refused() {
-    let bench = bench();
+    let bench = fixture();
     let id = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
     for spelling in [
         id.to_uppercase(),
@@ -154,8 +158,8 @@ fn ids_in_any_but_the_canonical_spelling_are_refused() {
             ("scope", format!("dataset:{spelling}")),
         ] {
             assert_eq!(
-                bench.flaw(&bench.with_payload(|payload| payload[claim] = json!(value))),
-                (Part::Payload, Flaw::WrongValue),
+                bench.defect(&bench.with_payload(|payload| payload[claim] = json!(value))),
+                (TokenPart::Payload, Defect::WrongValue),
                 "{claim}: {value}"
             );
         }
@@ -167,30 +171,30 @@ fn ids_in_any_but_the_canonical_spelling_are_refused() {
         format!(" dataset:{id}"),
     ] {
         assert_eq!(
-            bench.flaw(&bench.with_payload(|payload| payload["scope"] = json!(scope))),
-            (Part::Payload, Flaw::WrongValue),
+            bench.defect(&bench.with_payload(|payload| payload["scope"] = json!(scope))),
+            (TokenPart::Payload, Defect::WrongValue),
             "{scope}"
         );
     }
 }
 
 #[test]
-fn ways_to_sign_in_that_are_not_known_are_refused() {
-    let bench = bench();
+fn unknown_authentication_methods_are_rejected() {
+    let bench = fixture();
     let (header, payload) = (
-        json_of(&bench.session_token(), 0),
-        json_of(&bench.session_token(), 1),
+        part_json(&bench.session_token(), 0),
+        part_json(&bench.session_token(), 1),
     );
     for (amr, flaw) in [
-        (json!([]), Flaw::WrongValue),
-        (json!(["none"]), Flaw::WrongValue),
-        (json!(["pwd", "pwd"]), Flaw::WrongValue),
-        (json!("pwd"), Flaw::WrongType),
-        (json!([1]), Flaw::WrongType),
+        (json!([]), Defect::WrongValue),
+        (json!(["none"]), Defect::WrongValue),
+        (json!(["pwd", "pwd"]), Defect::WrongValue),
+        (json!("pwd"), Defect::WrongType),
+        (json!([1]), Defect::WrongType),
     ] {
-        let payload = changed(&payload, |payload| payload["amr"] = amr.clone());
+        let payload = edit_json(&payload, |payload| payload["amr"] = amr.clone());
         let token = bench.forge(&header, &payload);
         let refusal = SessionClaims::verify(&token, &bench.keys, &EXPECTED).unwrap_err();
-        assert_eq!(flaw_in(refusal), (Part::Payload, flaw), "{amr}");
+        assert_eq!(defect_in(refusal), (TokenPart::Payload, flaw), "{amr}");
     }
 }

@@ -19,35 +19,35 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::caller::Authentication;
-use crate::domain::decision::LONGEST_TOKEN_LIFE;
+use crate::domain::decision::MAX_TOKEN_TTL;
 use crate::domain::id::{DatasetId, RecordId, SessionId, UserId};
 
 const NOW: i64 = 1_800_000_000;
-const EXPECTED: Expected<'static> = Expected {
+const EXPECTED: ExpectedClaims<'static> = ExpectedClaims {
     issuer: "https://gate.example",
     audience: "https://files.example",
     now: NOW,
 };
 
 /// A key, the key set it is published in with another one, and valid claims of both kinds.
-struct Bench {
+struct Fixture {
     key: SigningKey,
     keys: KeySet,
     download: DownloadClaims,
     session: SessionClaims,
 }
 
-fn bench() -> Bench {
+fn fixture() -> Fixture {
     let key = SigningKey::generate().unwrap();
     let other = SigningKey::generate().unwrap();
-    let keys = KeySet::publish(&[other.public_key().clone(), key.public_key().clone()]).unwrap();
+    let keys = KeySet::new(&[other.public_key().clone(), key.public_key().clone()]).unwrap();
     let subject = UserId::random();
     let download = DownloadClaims {
         issuer: EXPECTED.issuer.to_owned(),
         audience: EXPECTED.audience.to_owned(),
         subject: Some(subject),
         dataset_id: DatasetId(Uuid::new_v4()),
-        id: RecordId::at(1_800_000_000_000),
+        id: RecordId::generate_at(1_800_000_000_000),
         issued_at: NOW,
         expires_at: NOW + 120,
     };
@@ -61,7 +61,7 @@ fn bench() -> Bench {
         expires_at: NOW + 3600,
         authentication: Authentication::Password,
     };
-    Bench {
+    Fixture {
         key,
         keys,
         download,
@@ -69,7 +69,7 @@ fn bench() -> Bench {
     }
 }
 
-impl Bench {
+impl Fixture {
     fn token(&self) -> String {
         self.download.sign(&self.key).unwrap().reveal().clone()
     }
@@ -80,7 +80,7 @@ impl Bench {
 
     /// The JSON text of a part of the valid download token.
     fn json(&self, part: usize) -> String {
-        json_of(&self.token(), part)
+        part_json(&self.token(), part)
     }
 
     /// A token of these texts with a right signature.
@@ -91,7 +91,7 @@ impl Bench {
 
     /// These two parts with a right signature.
     fn sign(&self, signed: &str) -> String {
-        let signature = self.key.signature_of(signed.as_bytes()).unwrap();
+        let signature = self.key.sign(signed.as_bytes()).unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
@@ -104,35 +104,35 @@ impl Bench {
 
     /// The valid download token with its header changed.
     fn with_header(&self, change: impl FnOnce(&mut Value)) -> String {
-        self.forge(&changed(&self.json(0), change), &self.json(1))
+        self.forge(&edit_json(&self.json(0), change), &self.json(1))
     }
 
     /// The valid download token with its payload changed.
     fn with_payload(&self, change: impl FnOnce(&mut Value)) -> String {
-        self.forge(&self.json(0), &changed(&self.json(1), change))
+        self.forge(&self.json(0), &edit_json(&self.json(1), change))
     }
 
-    fn refusal(&self, token: &str) -> TokenError {
+    fn error(&self, token: &str) -> TokenError {
         DownloadClaims::verify(token, &self.keys, &EXPECTED).unwrap_err()
     }
 
-    fn flaw(&self, token: &str) -> (Part, Flaw) {
-        flaw_in(self.refusal(token))
+    fn defect(&self, token: &str) -> (TokenPart, Defect) {
+        defect_in(self.error(token))
     }
 }
 
-fn json_of(token: &str, part: usize) -> String {
+fn part_json(token: &str, part: usize) -> String {
     let part = token.split('.').nth(part).unwrap();
     String::from_utf8(URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
-fn changed(json: &str, change: impl FnOnce(&mut Value)) -> String {
+fn edit_json(json: &str, change: impl FnOnce(&mut Value)) -> String {
     let mut value = serde_json::from_str(json).unwrap();
     change(&mut value);
     value.to_string()
 }
 
-fn flaw_in(error: TokenError) -> (Part, Flaw) {
+fn defect_in(error: TokenError) -> (TokenPart, Defect) {
     match error {
         TokenError::Malformed { part, flaw } => (part, flaw),
         other => panic!("{other}"),

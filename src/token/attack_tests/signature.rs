@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_der_signature_is_refused() {
-    let bench = bench();
+    let bench = fixture();
     let token = bench.token();
     let (_, signature) = token.rsplit_once('.').unwrap();
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
@@ -20,15 +20,15 @@ fn a_der_signature_is_refused() {
     let der = [vec![0x30, u8::try_from(numbers.len()).unwrap()], numbers].concat();
     for other in [&der[..], &signature[..63], &[&signature[..], &[0]].concat()] {
         assert_eq!(
-            bench.flaw(&bench.with_signature(other)),
-            (Part::Signature, Flaw::WrongSignatureLength)
+            bench.defect(&bench.with_signature(other)),
+            (TokenPart::Signature, Defect::WrongSignatureLength)
         );
     }
 }
 
 #[test]
 fn r_and_s_must_be_in_range() {
-    let bench = bench();
+    let bench = fixture();
     let order =
         hex::decode("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551").unwrap();
     let mut order_less_1 = order.clone();
@@ -40,14 +40,14 @@ fn r_and_s_must_be_in_range() {
     for out in [&zero, &order, &order_plus_1, &most] {
         for signature in [[out, &one], [&one, out], [out, out]] {
             assert_eq!(
-                bench.flaw(&bench.with_signature(pair(signature))),
-                (Part::Signature, Flaw::SignatureOutOfRange)
+                bench.defect(&bench.with_signature(pair(signature))),
+                (TokenPart::Signature, Defect::SignatureOutOfRange)
             );
         }
     }
     for within in [[&one, &one], [&order_less_1, &order_less_1]] {
         assert_eq!(
-            bench.refusal(&bench.with_signature(pair(within))),
+            bench.error(&bench.with_signature(pair(within))),
             TokenError::BadSignature
         );
     }
@@ -55,7 +55,7 @@ fn r_and_s_must_be_in_range() {
 
 #[test]
 fn a_claim_changed_after_signing_is_refused() {
-    let bench = bench();
+    let bench = fixture();
     let token = bench.token();
     let parts: Vec<&str> = token.split('.').collect();
     for (claim, value) in [
@@ -63,10 +63,10 @@ fn a_claim_changed_after_signing_is_refused() {
         ("sub", json!(Uuid::new_v4())),
         ("exp", json!(NOW + 119)),
     ] {
-        let payload = changed(&bench.json(1), |payload| payload[claim] = value);
+        let payload = edit_json(&bench.json(1), |payload| payload[claim] = value);
         let payload = URL_SAFE_NO_PAD.encode(payload);
         assert_eq!(
-            bench.refusal(&format!("{}.{payload}.{}", parts[0], parts[2])),
+            bench.error(&format!("{}.{payload}.{}", parts[0], parts[2])),
             TokenError::BadSignature,
             "{claim}"
         );
@@ -75,7 +75,7 @@ fn a_claim_changed_after_signing_is_refused() {
 
 #[test]
 fn every_flipped_bit_is_refused() {
-    let bench = bench();
+    let bench = fixture();
     let token = bench.token();
     for at in 0..token.len() * 8 {
         assert!(is_refused_with_bit_flipped(&bench, &token, at), "bit {at}");
@@ -83,7 +83,7 @@ fn every_flipped_bit_is_refused() {
 }
 
 /// Whether the token is refused; what is no UTF-8 does not even become a `str`.
-fn is_refused_with_bit_flipped(bench: &Bench, token: &str, at: usize) -> bool {
+fn is_refused_with_bit_flipped(bench: &Fixture, token: &str, at: usize) -> bool {
     let mut bytes = token.to_owned().into_bytes();
     bytes[at / 8] ^= 1 << (at % 8);
     match String::from_utf8(bytes) {

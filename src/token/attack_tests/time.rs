@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn another_issuer_or_audience_is_refused() {
-    let bench = bench();
-    let session = json_of(&bench.session_token(), 1);
+    let bench = fixture();
+    let session = part_json(&bench.session_token(), 1);
     for (claim, value, refusal) in [
         ("iss", "https://gate.example/", TokenError::WrongIssuer),
         ("iss", "HTTPS://gate.example", TokenError::WrongIssuer),
@@ -19,9 +19,9 @@ fn another_issuer_or_audience_is_refused() {
         ("aud", "", TokenError::WrongAudience),
     ] {
         let token = bench.with_payload(|payload| payload[claim] = json!(value));
-        assert_eq!(bench.refusal(&token), refusal, "{value}");
-        let payload = changed(&session, |payload| payload[claim] = json!(value));
-        let token = bench.forge(&json_of(&bench.session_token(), 0), &payload);
+        assert_eq!(bench.error(&token), refusal, "{value}");
+        let payload = edit_json(&session, |payload| payload[claim] = json!(value));
+        let token = bench.forge(&part_json(&bench.session_token(), 0), &payload);
         assert_eq!(
             SessionClaims::verify(&token, &bench.keys, &EXPECTED),
             Err(refusal),
@@ -32,13 +32,13 @@ fn another_issuer_or_audience_is_refused() {
 
 #[test]
 fn a_token_is_dead_from_the_second_of_its_expiry_on() {
-    let bench = bench();
+    let bench = fixture();
     for (token, expires_at) in [
         (bench.token(), bench.download.expires_at),
         (bench.session_token(), bench.session.expires_at),
     ] {
         let outcome = |now| {
-            let expected = Expected { now, ..EXPECTED };
+            let expected = ExpectedClaims { now, ..EXPECTED };
             DownloadClaims::verify(&token, &bench.keys, &expected)
                 .map(|_| ())
                 .or_else(|refusal| match refusal {
@@ -57,10 +57,10 @@ fn a_token_is_dead_from_the_second_of_its_expiry_on() {
 
 #[test]
 fn a_token_from_more_than_a_minute_ahead_is_refused() {
-    let bench = bench();
+    let bench = fixture();
     let issued_at = NOW;
     for (now, is_accepted) in [(NOW - 60, true), (NOW - 61, false), (i64::MIN, false)] {
-        let expected = Expected { now, ..EXPECTED };
+        let expected = ExpectedClaims { now, ..EXPECTED };
         let outcome = DownloadClaims::verify(&bench.token(), &bench.keys, &expected);
         if is_accepted {
             assert!(outcome.is_ok());
@@ -72,8 +72,8 @@ fn a_token_from_more_than_a_minute_ahead_is_refused() {
 
 #[test]
 fn a_download_token_lives_120_seconds_at_most() {
-    let bench = bench();
-    let longest = i64::from(LONGEST_TOKEN_LIFE);
+    let bench = fixture();
+    let longest = i64::from(MAX_TOKEN_TTL);
     for (life, is_fine) in [
         (1, true),
         (longest, true),
@@ -99,7 +99,7 @@ fn a_download_token_lives_120_seconds_at_most() {
 
 #[test]
 fn times_at_the_ends_of_the_integers_are_refused() {
-    let bench = bench();
+    let bench = fixture();
     for (issued_at, expires_at) in [
         (i64::MIN, i64::MAX),
         (i64::MAX, i64::MIN),
@@ -111,21 +111,21 @@ fn times_at_the_ends_of_the_integers_are_refused() {
             payload["exp"] = json!(expires_at);
         });
         assert!(!matches!(
-            bench.refusal(&token),
+            bench.error(&token),
             TokenError::BadSignature | TokenError::Malformed { .. }
         ));
     }
     let beyond = bench
         .json(1)
         .replace(&(NOW + 120).to_string(), "18446744073709551616");
-    let refusal = bench.flaw(&bench.forge(&bench.json(0), &beyond));
-    assert_eq!(refusal, (Part::Payload, Flaw::WrongType));
+    let refusal = bench.defect(&bench.forge(&bench.json(0), &beyond));
+    assert_eq!(refusal, (TokenPart::Payload, Defect::WrongType));
 }
 
 #[test]
 fn nobody_gets_a_session_without_signing_in() {
-    let mut bench = bench();
+    let mut bench = fixture();
     bench.session.authentication = Authentication::None;
     let refusal = bench.session.sign(&bench.key).unwrap_err();
-    assert_eq!(refusal, TokenError::NotSignedIn);
+    assert_eq!(refusal, TokenError::Unauthenticated);
 }

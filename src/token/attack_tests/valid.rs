@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn the_wire_format_of_a_download_token_is_the_promised_one() {
-    let bench = bench();
+    let bench = fixture();
     let kid = bench.key.kid();
     assert_eq!(
         bench.json(0),
@@ -27,7 +27,7 @@ fn the_wire_format_of_a_download_token_is_the_promised_one() {
         ..bench.download.clone()
     };
     let token = anonymous.sign(&bench.key).unwrap();
-    assert_eq!(json_of(token.reveal(), 1), format!("{members}}}"));
+    assert_eq!(part_json(token.reveal(), 1), format!("{members}}}"));
     assert_eq!(
         DownloadClaims::verify(token.reveal(), &bench.keys, &EXPECTED),
         Ok(anonymous)
@@ -36,10 +36,10 @@ fn the_wire_format_of_a_download_token_is_the_promised_one() {
 
 #[test]
 fn the_wire_format_of_a_session_token_is_the_promised_one() {
-    let bench = bench();
+    let bench = fixture();
     let (kid, token) = (bench.key.kid(), bench.session_token());
     assert_eq!(
-        json_of(&token, 0),
+        part_json(&token, 0),
         format!(r#"{{"alg":"ES256","kid":"{kid}","typ":"at+jwt"}}"#)
     );
     let SessionClaims {
@@ -49,7 +49,7 @@ fn the_wire_format_of_a_session_token_is_the_promised_one() {
         ..
     } = &bench.session;
     assert_eq!(
-        json_of(&token, 1),
+        part_json(&token, 1),
         format!(
             r#"{{"iss":"https://gate.example","aud":"https://files.example","sub":"{subject}","iat":{NOW},"exp":{},"jti":"{id}","sid":"{session_id}","typ":"session","amr":["pwd"]}}"#,
             NOW + 3600
@@ -62,9 +62,9 @@ fn the_wire_format_of_a_session_token_is_the_promised_one() {
 }
 
 #[test]
-fn a_forged_token_without_a_flaw_is_accepted() {
+fn a_forged_token_without_a_defect_is_accepted() {
     // Without this, every refusal below could be the forger's own mistake.
-    let bench = bench();
+    let bench = fixture();
     for token in [
         bench.forge(&bench.json(0), &bench.json(1)),
         bench.with_header(|_| ()),
@@ -79,13 +79,13 @@ fn a_forged_token_without_a_flaw_is_accepted() {
 
 #[test]
 fn a_token_outlives_the_publishing_of_another_key() {
-    let bench = bench();
+    let bench = fixture();
     let token = bench.token();
     let newer = SigningKey::generate().unwrap();
     let both = [newer.public_key().clone(), bench.key.public_key().clone()];
-    let keys = KeySet::publish(&both).unwrap();
+    let keys = KeySet::new(&both).unwrap();
     assert!(DownloadClaims::verify(&token, &keys, &EXPECTED).is_ok());
-    let keys = KeySet::publish(&both[..1]).unwrap();
+    let keys = KeySet::new(&both[..1]).unwrap();
     assert_eq!(
         DownloadClaims::verify(&token, &keys, &EXPECTED),
         Err(TokenError::UnknownKey)

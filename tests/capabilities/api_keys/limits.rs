@@ -4,18 +4,19 @@ use serde_json::json;
 
 use crate::audit::records;
 use crate::support::server::{
-    Answer, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, WITHOUT_FILE, Wish,
+    INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
+    WITHOUT_FILE,
 };
 
-use super::Shown::{Key, Session};
-use super::{create, key, list, mint, revoke, showing};
+use super::TestCredential::{Key, Session};
+use super::{authenticate, create, create_key, list, mint, revoke};
 
 #[tokio::test]
 async fn a_key_limited_to_read_manages_nothing() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     let wish = json!({"name": "reader", "actions": ["read"]});
-    let (id, reader) = key(&server, Session(&mo), wish).await;
+    let (id, reader) = create_key(&server, Session(&mo), wish).await;
     assert_eq!(mint(&server, RESTRICTED, &reader).await.status, 200);
     let shown = Key(&reader);
     let more = create(&server, shown, json!({"name": "more"})).await;
@@ -24,8 +25,8 @@ async fn a_key_limited_to_read_manages_nothing() {
     revoke(&server, shown, &id).await.problem(403);
     assert_eq!(mint(&server, RESTRICTED, &reader).await.status, 200);
 
-    let (full_id, full) = key(&server, Session(&mo), json!({"name": "full"})).await;
-    key(&server, Key(&full), json!({"name": "more"})).await;
+    let (full_id, full) = create_key(&server, Session(&mo), json!({"name": "full"})).await;
+    create_key(&server, Key(&full), json!({"name": "more"})).await;
     assert_eq!(revoke(&server, Key(&full), &id).await.status, 204);
     assert_eq!(revoke(&server, Key(&full), &full_id).await.status, 204);
     revoke(&server, Key(&full), &full_id).await.problem(401);
@@ -36,13 +37,15 @@ async fn a_key_limited_to_one_dataset_opens_no_other() {
     let server = Server::start().await;
     let olivia = server.session("olivia").await;
     let wish = json!({"name": "one", "datasets": [PRIVATE.to_uppercase()]});
-    let (id, one) = key(&server, Session(&olivia), wish).await;
+    let (id, one) = create_key(&server, Session(&olivia), wish).await;
     let token = mint(&server, PRIVATE, &one).await.token();
     assert_eq!(server.download(PRIVATE, &token).await.status, 200);
     for other in [PUBLIC, INTERNAL, RESTRICTED, WITHOUT_FILE] {
         mint(&server, other, &one).await.problem(404);
         let download = server.get(&format!("/datasets/{other}/download/cog"));
-        Answer::of(showing(download, Key(&one))).await.problem(404);
+        TestResponse::send(authenticate(download, Key(&one)))
+            .await
+            .problem(404);
     }
     create(&server, Key(&one), json!({"name": "more"}))
         .await
@@ -65,14 +68,14 @@ async fn a_key_without_the_action_read_opens_nothing() {
     let server = Server::start().await;
     let otto = server.session("otto").await;
     let wish = json!({"name": "looker", "actions": ["discover"]});
-    let (_, looker) = key(&server, Session(&otto), wish).await;
+    let (_, looker) = create_key(&server, Session(&otto), wish).await;
     mint(&server, PUBLIC, &looker).await.problem(403);
     let reason = "the action is beyond the limit of the API key";
     let records = records(&server).await;
     assert!(records.iter().any(|record| record["reason"] == reason));
 }
 
-const SPEAKING_OF_KEYS: &str = r#"
+const KEY_AWARE_POLICIES: &str = r#"
 @id("sessions") @reason("x")
 permit (principal, action, resource) when { context.authentication == "password" };
 @id("narrow-keys") @reason("x")
@@ -83,16 +86,16 @@ when { context.authentication == "api_key" && context has key && context.key has
 
 #[tokio::test]
 async fn policies_speak_of_the_key_at_the_mint_and_at_the_download() {
-    let server = Server::wished(Wish {
-        policies: Some(SPEAKING_OF_KEYS),
-        ..Wish::default()
+    let server = Server::start_with(ServerOptions {
+        policies: Some(KEY_AWARE_POLICIES),
+        ..ServerOptions::default()
     })
     .await;
     let mo = server.session("mo").await;
-    let (_, wide) = key(&server, Session(&mo), json!({"name": "wide"})).await;
+    let (_, wide) = create_key(&server, Session(&mo), json!({"name": "wide"})).await;
     mint(&server, PUBLIC, &wide).await.problem(404);
     let wish = json!({"name": "narrow", "datasets": [PUBLIC]});
-    let (_, narrow) = key(&server, Session(&mo), wish).await;
+    let (_, narrow) = create_key(&server, Session(&mo), wish).await;
     let token = mint(&server, PUBLIC, &narrow).await.token();
     assert_eq!(server.download(PUBLIC, &token).await.status, 200);
     assert_eq!(server.login("mo", PASSWORD).await.status, 200);

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use crate::storage::record;
 use crate::support::server::{INTERNAL, PUBLIC, RESTRICTED, Server};
 
-use super::Shown::{Key, Session};
-use super::{create, in_seconds, key, list, mint, revoke};
+use super::TestCredential::{Key, Session};
+use super::{create, create_key, list, mint, revoke, seconds_from_now};
 
 #[tokio::test]
 async fn a_revoked_key_closes_its_download_tokens() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
-    let (id, text) = key(&server, Session(&mo), json!({"name": "brief"})).await;
+    let (id, text) = create_key(&server, Session(&mo), json!({"name": "brief"})).await;
     let token = mint(&server, RESTRICTED, &text).await.token();
     let of_session = server.mint(RESTRICTED, Some(&mo)).await.token();
     assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
@@ -28,12 +28,12 @@ async fn a_revoked_key_closes_its_download_tokens() {
 async fn a_key_revoked_elsewhere_closes_within_a_second_and_after_a_restart() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
-    let (id, text) = key(&server, Session(&mo), json!({"name": "brief"})).await;
+    let (id, text) = create_key(&server, Session(&mo), json!({"name": "brief"})).await;
     let token = mint(&server, RESTRICTED, &text).await.token();
     let server = server.restarted().await;
     assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
     let database = server.database().await;
-    let mo = database.find_login(&"mo".parse().unwrap()).await;
+    let mo = database.find_user_by_username(&"mo".parse().unwrap()).await;
     let (mo, id) = (mo.unwrap().unwrap().user.id, id.parse().unwrap());
     let record = record(server.clock.unix_millis().unsigned_abs());
     assert_eq!(database.remove_api_key(mo, id, &record).await, Ok(true));
@@ -45,8 +45,8 @@ async fn a_key_revoked_elsewhere_closes_within_a_second_and_after_a_restart() {
 async fn an_expired_key_closes_with_its_download_tokens() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
-    let wish = json!({"name": "brief", "expires_at": in_seconds(&server, 60)});
-    let (_, text) = key(&server, Session(&mo), wish).await;
+    let wish = json!({"name": "brief", "expires_at": seconds_from_now(&server, 60)});
+    let (_, text) = create_key(&server, Session(&mo), wish).await;
     server
         .clock
         .advance(59_000 - server.clock.unix_millis() % 1000);
@@ -61,7 +61,7 @@ async fn an_expired_key_closes_with_its_download_tokens() {
 async fn a_key_of_a_disabled_user_closes() {
     let server = Server::start().await;
     let otto = server.session("otto").await;
-    let (_, text) = key(&server, Session(&otto), json!({"name": "k"})).await;
+    let (_, text) = create_key(&server, Session(&otto), json!({"name": "k"})).await;
     assert_eq!(mint(&server, INTERNAL, &text).await.status, 200);
     server
         .apply("[[users]]\nusername = \"otto\"\ndisabled = true\n")
@@ -73,7 +73,7 @@ async fn a_key_of_a_disabled_user_closes() {
 async fn last_used_is_told() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
-    let (_, text) = key(&server, Session(&mo), json!({"name": "k"})).await;
+    let (_, text) = create_key(&server, Session(&mo), json!({"name": "k"})).await;
     let told = async || {
         let listed = list(&server, Key(&text), "").await.json();
         listed["items"][0]["last_used"].clone()
@@ -99,12 +99,12 @@ async fn last_used_is_told() {
 async fn a_key_makes_none_that_outlives_it() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
-    let wish = |seconds| json!({"name": "k", "expires_at": in_seconds(&server, seconds)});
-    let (_, brief) = key(&server, Session(&mo), wish(60)).await;
+    let wish = |seconds| json!({"name": "k", "expires_at": seconds_from_now(&server, seconds)});
+    let (_, brief) = create_key(&server, Session(&mo), wish(60)).await;
     let shown = Key(&brief);
     create(&server, shown, json!({"name": "k"}))
         .await
         .problem(422);
     create(&server, shown, wish(61)).await.problem(422);
-    key(&server, shown, wish(60)).await;
+    create_key(&server, shown, wish(60)).await;
 }

@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::audit::records;
-use crate::support::server::{Answer, PASSWORD, RESTRICTED, Server};
+use crate::support::server::{PASSWORD, RESTRICTED, Server, TestResponse};
 
-use super::Ended;
+use super::CommandOutput;
 
 /// Runs a command on the data in `folder`, with `input` as its standard input.
-fn cedargate(folder: &Path, arguments: &str, input: &str) -> Ended {
+fn cedargate_with_input(folder: &Path, arguments: &str, input: &str) -> CommandOutput {
     let mut child = Command::new(env!("CARGO_BIN_EXE_cedargate"))
         .args(arguments.split(' '))
         .current_dir(folder)
@@ -25,21 +25,21 @@ fn cedargate(folder: &Path, arguments: &str, input: &str) -> Ended {
     // A command that reads nothing may be gone already.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
-    Ended {
+    CommandOutput {
         code: output.status.code().unwrap(),
         data: String::from_utf8(output.stdout).unwrap(),
         messages: String::from_utf8(output.stderr).unwrap(),
     }
 }
 
-fn done(folder: &Path, arguments: &str, input: &str) -> Ended {
-    let ended = cedargate(folder, arguments, input);
+fn run_ok(folder: &Path, arguments: &str, input: &str) -> CommandOutput {
+    let ended = cedargate_with_input(folder, arguments, input);
     assert_eq!(ended.code, 0, "{arguments}: {}", ended.messages);
     ended
 }
 
-fn refused(folder: &Path, arguments: &str, input: &str) -> String {
-    let ended = cedargate(folder, arguments, input);
+fn run_err(folder: &Path, arguments: &str, input: &str) -> String {
+    let ended = cedargate_with_input(folder, arguments, input);
     assert_eq!(ended.code, 1, "{arguments}: {}", ended.messages);
     assert!(ended.messages.starts_with("error: "), "{}", ended.messages);
     assert!(ended.data.is_empty());
@@ -47,18 +47,18 @@ fn refused(folder: &Path, arguments: &str, input: &str) -> String {
 }
 
 fn users(folder: &Path) -> Vec<Value> {
-    let listed = done(folder, "user list --json", "");
+    let listed = run_ok(folder, "user list --json", "");
     serde_json::from_str(&listed.data).unwrap()
 }
 
 #[test]
 fn the_first_admin_is_made_before_there_is_anything() {
     let folder = tempfile::tempdir().unwrap();
-    let added = done(folder.path(), "user add root --admin", "correct horse\n");
+    let added = run_ok(folder.path(), "user add root --admin", "correct horse\n");
     let id = added.data.trim_end();
     assert_eq!(added.data, format!("{id}\n"));
     assert!(!added.messages.contains("correct horse"));
-    done(folder.path(), "user add robot --no-password", "");
+    run_ok(folder.path(), "user add robot --no-password", "");
     assert_eq!(
         users(folder.path()),
         [
@@ -68,7 +68,7 @@ fn the_first_admin_is_made_before_there_is_anything() {
                 "is_disabled": false, "has_password": true}),
         ]
     );
-    let table = done(folder.path(), "user list", "").data;
+    let table = run_ok(folder.path(), "user list", "").data;
     let lines: Vec<_> = table.lines().collect();
     assert_eq!(lines.len(), 3, "{table}");
     assert!(
@@ -76,7 +76,7 @@ fn the_first_admin_is_made_before_there_is_anything() {
         "{table}"
     );
     assert!(lines[2].contains("admin") && lines[2].contains("enabled"));
-    let told = refused(folder.path(), "user disable root", "");
+    let told = run_err(folder.path(), "user disable root", "");
     assert!(told.contains("the last admin"), "{told}");
     assert!(told.contains("hint: cedargate user add NAME --admin"));
 }
@@ -84,24 +84,24 @@ fn the_first_admin_is_made_before_there_is_anything() {
 #[test]
 fn what_cannot_be_done_is_told_with_a_hint_and_nothing_is_changed() {
     let folder = tempfile::tempdir().unwrap();
-    done(folder.path(), "user add nadia --no-password", "");
-    let told = refused(folder.path(), "user disable nadja", "");
+    run_ok(folder.path(), "user add nadia --no-password", "");
+    let told = run_err(folder.path(), "user disable nadja", "");
     assert!(told.contains("hint: did you mean \"nadia\"?"), "{told}");
-    let told = refused(folder.path(), "user password somebody", "correct horse\n");
+    let told = run_err(folder.path(), "user password somebody", "correct horse\n");
     assert!(told.contains("hint: cedargate user list"), "{told}");
-    let told = refused(folder.path(), "user enable somebody", "");
+    let told = run_err(folder.path(), "user enable somebody", "");
     assert!(told.contains("there is no user somebody"), "{told}");
-    let told = refused(folder.path(), "user add eve --role admn", "correct horse\n");
+    let told = run_err(folder.path(), "user add eve --role admn", "correct horse\n");
     assert!(told.contains("hint: did you mean \"admin\"?"), "{told}");
-    let told = refused(folder.path(), "user add nadia", "correct horse\n");
+    let told = run_err(folder.path(), "user add nadia", "correct horse\n");
     assert!(told.contains("is taken"), "{told}");
-    let told = refused(folder.path(), "user add eve", "");
+    let told = run_err(folder.path(), "user add eve", "");
     assert!(told.contains("no password on standard input"), "{told}");
-    let told = refused(folder.path(), "user add eve", "short\n");
+    let told = run_err(folder.path(), "user add eve", "short\n");
     assert!(told.contains("at least 8 characters"), "{told}");
-    let told = refused(folder.path(), "api-key create --user nadja --name x", "");
+    let told = run_err(folder.path(), "api-key create --user nadja --name x", "");
     assert!(told.contains("hint: did you mean \"nadia\"?"), "{told}");
-    let usage = cedargate(folder.path(), "user add Eve", "correct horse\n");
+    let usage = cedargate_with_input(folder.path(), "user add Eve", "correct horse\n");
     assert_eq!(usage.code, 2, "{}", usage.messages);
     let all = users(folder.path());
     assert_eq!(all.len(), 1);
@@ -120,32 +120,34 @@ async fn a_running_server_follows_the_command_line_within_a_second() {
         (session, token)
     };
     assert_eq!(opens().await, (200, 200));
-    done(folder, "user disable mo", "");
+    run_ok(folder, "user disable mo", "");
     crate::eventually(async || opens().await == (401, 401)).await;
-    done(folder, "user enable mo", "");
+    run_ok(folder, "user enable mo", "");
     crate::eventually(async || opens().await == (401, 200)).await;
 
-    done(folder, "user password mo", "battery staple\r\n");
+    run_ok(folder, "user password mo", "battery staple\r\n");
     let login = server.login("mo", "battery staple").await;
-    assert_eq!(login.status, 200, "{}", login.told());
+    assert_eq!(login.status, 200, "{}", login.text());
     server.login("mo", PASSWORD).await.problem(401);
 
-    let key = done(folder, "api-key create --user mo --name k", "").data;
-    let request = server.minting(RESTRICTED).header("x-api-key", key.trim());
-    assert_eq!(Answer::of(request).await.status, 200);
+    let key = run_ok(folder, "api-key create --user mo --name k", "").data;
+    let request = server
+        .mint_request(RESTRICTED)
+        .header("x-api-key", key.trim());
+    assert_eq!(TestResponse::send(request).await.status, 200);
 }
 
 #[tokio::test]
 async fn what_is_done_at_the_command_line_is_on_record() {
     let server = Server::start().await;
     let folder = server.folder.path();
-    done(folder, "user add nina --role hydrology", "battery staple\n");
-    done(folder, "user disable nina", "");
-    done(folder, "user disable nina", "");
-    done(folder, "user password nina", "correct staple\n");
-    done(folder, "user list", "");
-    done(folder, "api-key create --user nina --name k", "");
-    refused(folder, "user disable nobody", "");
+    run_ok(folder, "user add nina --role hydrology", "battery staple\n");
+    run_ok(folder, "user disable nina", "");
+    run_ok(folder, "user disable nina", "");
+    run_ok(folder, "user password nina", "correct staple\n");
+    run_ok(folder, "user list", "");
+    run_ok(folder, "api-key create --user nina --name k", "");
+    run_err(folder, "user disable nobody", "");
     let id = users(folder)
         .into_iter()
         .find(|user| user["username"] == "nina")

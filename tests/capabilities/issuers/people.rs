@@ -3,29 +3,34 @@
 use serde_json::{Value, json};
 
 use crate::eventually;
-use crate::support::server::{Answer, INTERNAL, PASSWORD, PRIVATE, RESTRICTED, Server};
+use crate::support::server::{INTERNAL, PASSWORD, PRIVATE, RESTRICTED, Server, TestResponse};
 
-use super::provider::{Key, Provider};
-use super::{me, pair, status, trusting};
+use super::provider::{IdentityProvider, ProviderKey};
+use super::{me, mint_status, provider_and_server, server_trusting};
 
-async fn version(server: &Server) -> i64 {
+async fn catalog_version(server: &Server) -> i64 {
     server.database().await.catalog_version().await.unwrap()
 }
 
 /// A provider, its key, and a server that takes roles and claims from its tokens.
-async fn with_roles(more: Value) -> (Provider, Key, Server) {
-    let key = Key::made("first");
-    let provider = Provider::start(&[&key]).await;
+async fn provider_with_roles(more: Value) -> (IdentityProvider, ProviderKey, Server) {
+    let key = ProviderKey::generate("first");
+    let provider = IdentityProvider::start(&[&key]).await;
     let mut settings = json!({"roles_claim": "realm_access.roles", "claims": {"group": "groups"}});
     let Value::Object(more) = more else {
         panic!("no object")
     };
     settings.as_object_mut().unwrap().extend(more);
-    let server = trusting(&provider, settings).await;
+    let server = server_trusting(&provider, settings).await;
     (provider, key, server)
 }
 
-fn token(provider: &Provider, key: &Key, server: &Server, roles: &[&str]) -> String {
+fn sign_token_with_roles(
+    provider: &IdentityProvider,
+    key: &ProviderKey,
+    server: &Server,
+    roles: &[&str],
+) -> String {
     let mut claims = provider.claims(&server.clock, "ines");
     claims["realm_access"] = json!({ "roles": roles });
     key.sign(&claims)
@@ -33,8 +38,8 @@ fn token(provider: &Provider, key: &Key, server: &Server, roles: &[&str]) -> Str
 
 #[tokio::test]
 async fn a_user_is_created_at_first_sight_and_once() {
-    let (provider, key, server) = pair().await;
-    let before = version(&server).await;
+    let (provider, key, server) = provider_and_server().await;
+    let before = catalog_version(&server).await;
     let tokens: Vec<String> = (0..8)
         .map(|n| {
             let mut claims = provider.claims(&server.clock, "ines");
@@ -48,7 +53,7 @@ async fn a_user_is_created_at_first_sight_and_once() {
         assert_eq!(answer.status, 200);
         assert_eq!(answer.json()["user_id"], answers[0].json()["user_id"]);
     }
-    assert_eq!(version(&server).await, before + 1);
+    assert_eq!(catalog_version(&server).await, before + 1);
     // The same person with another name is the same user.
     let mut claims = provider.claims(&server.clock, "ines");
     claims["preferred_username"] = json!("renamed");
@@ -59,14 +64,14 @@ async fn a_user_is_created_at_first_sight_and_once() {
 
 #[tokio::test]
 async fn a_name_that_is_taken_is_never_taken_over() {
-    let (provider, key, server) = pair().await;
-    let before = version(&server).await;
+    let (provider, key, server) = provider_and_server().await;
+    let before = catalog_version(&server).await;
     let otto = key.sign(&provider.claims(&server.clock, "otto"));
     let detail = server.mint(INTERNAL, Some(&otto)).await.problem(401);
     assert!(detail.contains("belongs to another user"), "{detail}");
     // Nor by another subject of the same issuer, nor in another case.
     let ines = provider.claims(&server.clock, "ines");
-    assert_eq!(status(&server, &key.sign(&ines)).await, 200);
+    assert_eq!(mint_status(&server, &key.sign(&ines)).await, 200);
     let mut second = ines.clone();
     second["sub"] = json!("somebody else");
     second["preferred_username"] = json!("INES");
@@ -74,12 +79,12 @@ async fn a_name_that_is_taken_is_never_taken_over() {
         .mint(INTERNAL, Some(&key.sign(&second)))
         .await
         .problem(401);
-    assert_eq!(version(&server).await, before + 1);
+    assert_eq!(catalog_version(&server).await, before + 1);
 }
 
 #[tokio::test]
 async fn a_name_that_is_none_here_is_refused() {
-    let (provider, key, server) = pair().await;
+    let (provider, key, server) = provider_and_server().await;
     for name in [
         json!(null),
         json!(7),
@@ -99,13 +104,13 @@ async fn a_name_that_is_none_here_is_refused() {
 
 #[tokio::test]
 async fn with_known_principals_only_those_that_the_catalog_has_come_in() {
-    let (provider, key, server) = pair().await;
+    let (provider, key, server) = provider_and_server().await;
     let claims = provider.claims(&server.clock, "ines");
-    assert_eq!(status(&server, &key.sign(&claims)).await, 200);
+    assert_eq!(mint_status(&server, &key.sign(&claims)).await, 200);
     let mut settings = server.settings.clone();
-    settings.issuers[0].principals = cedargate::domain::issuer::Admission::Known;
+    settings.issuers[0].principals = cedargate::domain::issuer::UserProvisioning::Known;
     let server = server.restarted_with(settings).await;
-    assert_eq!(status(&server, &key.sign(&claims)).await, 200);
+    assert_eq!(mint_status(&server, &key.sign(&claims)).await, 200);
     let stranger = key.sign(&provider.claims(&server.clock, "stranger"));
     let detail = server.mint(INTERNAL, Some(&stranger)).await.problem(401);
     assert!(detail.contains("not a user of this server"), "{detail}");
@@ -113,14 +118,14 @@ async fn with_known_principals_only_those_that_the_catalog_has_come_in() {
 
 #[tokio::test]
 async fn a_user_that_was_made_for_an_issuer_is_the_first_subject_of_that_name() {
-    let key = Key::made("first");
-    let provider = Provider::start(&[&key]).await;
-    let server = trusting(&provider, json!({"principals": "known"})).await;
+    let key = ProviderKey::generate("first");
+    let provider = IdentityProvider::start(&[&key]).await;
+    let server = server_trusting(&provider, json!({"principals": "known"})).await;
     let admin = server.session("ada").await;
     let make = async |issuer: &str| {
         let wish = json!({"username": "ines", "issuer": issuer});
         let request = server.post("/admin/users").bearer_auth(&admin).json(&wish);
-        Answer::of(request).await
+        TestResponse::send(request).await
     };
     make("https://elsewhere.test").await.problem(422);
     let answer = make(&provider.url).await.json();
@@ -141,9 +146,9 @@ async fn a_user_that_was_made_for_an_issuer_is_the_first_subject_of_that_name() 
 
 #[tokio::test]
 async fn no_password_signs_a_user_of_an_outside_issuer_in() {
-    let (provider, key, server) = pair().await;
+    let (provider, key, server) = provider_and_server().await;
     let ines = key.sign(&provider.claims(&server.clock, "ines"));
-    assert_eq!(status(&server, &ines).await, 200);
+    assert_eq!(mint_status(&server, &ines).await, 200);
     for password in [PASSWORD, ""] {
         server.login("ines", password).await.problem(401);
     }
@@ -151,45 +156,45 @@ async fn no_password_signs_a_user_of_an_outside_issuer_in() {
 
 #[tokio::test]
 async fn roles_and_claims_follow_the_newest_token_and_are_written_when_they_change() {
-    let (provider, key, server) = with_roles(json!({})).await;
-    let first = token(&provider, &key, &server, &[]);
+    let (provider, key, server) = provider_with_roles(json!({})).await;
+    let first = sign_token_with_roles(&provider, &key, &server, &[]);
     assert_eq!(server.mint(RESTRICTED, Some(&first)).await.status, 403);
-    let created = version(&server).await;
+    let created = catalog_version(&server).await;
 
     server.clock.advance(1_000);
-    let second = token(&provider, &key, &server, &["hydrology"]);
+    let second = sign_token_with_roles(&provider, &key, &server, &["hydrology"]);
     let minted = server.mint(RESTRICTED, Some(&second)).await.token();
     assert_eq!(server.download(RESTRICTED, &minted).await.status, 200);
-    assert_eq!(version(&server).await, created + 1);
+    assert_eq!(catalog_version(&server).await, created + 1);
     for _ in 0..3 {
         server.mint(RESTRICTED, Some(&second)).await.token();
     }
-    assert_eq!(version(&server).await, created + 1);
+    assert_eq!(catalog_version(&server).await, created + 1);
 
     // An older token has its own roles, and changes nothing.
     assert_eq!(server.mint(RESTRICTED, Some(&first)).await.status, 403);
     assert_eq!(server.mint(RESTRICTED, Some(&second)).await.status, 200);
-    assert_eq!(version(&server).await, created + 1);
+    assert_eq!(catalog_version(&server).await, created + 1);
 
     // A role that the issuer took away closes the tokens that were minted with it.
     server.clock.advance(1_000);
-    let third = token(&provider, &key, &server, &[]);
+    let third = sign_token_with_roles(&provider, &key, &server, &[]);
     assert_eq!(server.mint(RESTRICTED, Some(&third)).await.status, 403);
     assert_eq!(server.download(RESTRICTED, &minted).await.status, 403);
-    assert_eq!(version(&server).await, created + 2);
+    assert_eq!(catalog_version(&server).await, created + 2);
 }
 
 #[tokio::test]
 async fn an_outside_administrator_is_one_by_an_explicit_mapping_alone() {
-    let (provider, key, server) = with_roles(json!({})).await;
-    let admin = token(&provider, &key, &server, &["admin"]);
+    let (provider, key, server) = provider_with_roles(json!({})).await;
+    let admin = sign_token_with_roles(&provider, &key, &server, &["admin"]);
     assert_eq!(server.mint(PRIVATE, Some(&admin)).await.status, 404);
     let roles = json!({"roles": {"gis-admins": "admin", "water": "hydrology"}});
-    let (provider, key, server) = with_roles(roles).await;
-    let admin = token(&provider, &key, &server, &["admin", "hydrology"]);
+    let (provider, key, server) = provider_with_roles(roles).await;
+    let admin = sign_token_with_roles(&provider, &key, &server, &["admin", "hydrology"]);
     assert_eq!(server.mint(RESTRICTED, Some(&admin)).await.status, 403);
     server.clock.advance(1_000);
-    let admin = token(&provider, &key, &server, &["water", "gis-admins"]);
+    let admin = sign_token_with_roles(&provider, &key, &server, &["water", "gis-admins"]);
     assert_eq!(server.mint(PRIVATE, Some(&admin)).await.status, 200);
     assert_eq!(
         me(&server, &admin).await.json()["roles"],
@@ -199,8 +204,8 @@ async fn an_outside_administrator_is_one_by_an_explicit_mapping_alone() {
 
 #[tokio::test]
 async fn a_role_that_the_catalog_gets_later_counts_from_then_on() {
-    let (provider, key, server) = with_roles(json!({})).await;
-    let geology = token(&provider, &key, &server, &["geology"]);
+    let (provider, key, server) = provider_with_roles(json!({})).await;
+    let geology = sign_token_with_roles(&provider, &key, &server, &["geology"]);
     assert_eq!(me(&server, &geology).await.json()["roles"], json!([]));
     server.apply("[[roles]]\nname = \"geology\"\n").await;
     eventually(async || me(&server, &geology).await.json()["roles"] == json!(["geology"])).await;
@@ -208,7 +213,7 @@ async fn a_role_that_the_catalog_gets_later_counts_from_then_on() {
 
 #[tokio::test]
 async fn a_disabled_user_stays_out_whatever_its_issuer_says() {
-    let (provider, key, server) = pair().await;
+    let (provider, key, server) = provider_and_server().await;
     let ines = key.sign(&provider.claims(&server.clock, "ines"));
     let minted = server.mint(INTERNAL, Some(&ines)).await.token();
     let database = server.database().await;
@@ -227,23 +232,26 @@ async fn a_disabled_user_stays_out_whatever_its_issuer_says() {
         .write_catalog(&change, catalog.version)
         .await
         .unwrap();
-    eventually(async || status(&server, &ines).await == 401).await;
+    eventually(async || mint_status(&server, &ines).await == 401).await;
     server.download(INTERNAL, &minted).await.problem(401);
     server.clock.advance(1_000);
     let newer = key.sign(&provider.claims(&server.clock, "ines"));
-    assert_eq!(status(&server, &newer).await, 401);
+    assert_eq!(mint_status(&server, &newer).await, 401);
 }
 
 #[tokio::test]
 async fn claims_become_tags_that_policies_may_look_at() {
-    let key = Key::made("first");
-    let provider = Provider::start(&[&key]).await;
+    let key = ProviderKey::generate("first");
+    let provider = IdentityProvider::start(&[&key]).await;
     let policies = r#"@id("water") permit(principal is User, action, resource) when {
         principal.hasTag("group") && principal.getTag("group").contains("water")
     };"#;
     let settings = json!({"claims": {"group": "https://example.org/groups"}});
-    let server = Server::wished(crate::support::server::Wish {
-        environment: vec![("CEDARGATE_ISSUERS", super::issuers(&provider, settings))],
+    let server = Server::start_with(crate::support::server::ServerOptions {
+        environment: vec![(
+            "CEDARGATE_ISSUERS",
+            super::identity_providers_setting(&provider, settings),
+        )],
         policies: Some(policies),
         ..Default::default()
     })

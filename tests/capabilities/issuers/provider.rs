@@ -16,9 +16,9 @@ pub const AUDIENCE: &str = "cedargate";
 
 /// How the provider answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum Behavior {
     /// As it should.
-    Well,
+    Correct,
     /// With 500.
     Failing,
     /// Never.
@@ -31,28 +31,28 @@ pub enum Manner {
     Discovering(Value),
 }
 
-pub struct State {
-    pub manner: Manner,
+pub struct ProviderState {
+    pub behavior: Behavior,
     pub cache_control: Option<&'static str>,
     keys: Vec<Value>,
     fetches: usize,
 }
 
-pub struct Provider {
+pub struct IdentityProvider {
     pub url: String,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ProviderState>>,
     running: JoinHandle<()>,
 }
 
 /// A key of the provider's.
-pub struct Key {
+pub struct ProviderKey {
     kid: String,
     pub public: Value,
     signer: josekit::jws::alg::ecdsa::EcdsaJwsSigner,
 }
 
-impl Key {
-    pub fn made(kid: &str) -> Self {
+impl ProviderKey {
+    pub fn generate(kid: &str) -> Self {
         let pair = ES256.generate_key_pair().unwrap();
         let mut public = serde_json::to_value(pair.to_jwk_public_key()).unwrap();
         public["kid"] = json!(kid);
@@ -75,18 +75,18 @@ impl Key {
     }
 }
 
-impl Drop for Provider {
+impl Drop for IdentityProvider {
     fn drop(&mut self) {
         self.running.abort();
     }
 }
 
-impl Provider {
-    pub async fn start(keys: &[&Key]) -> Self {
+impl IdentityProvider {
+    pub async fn start(keys: &[&ProviderKey]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State {
-            manner: Manner::Well,
+        let state = Arc::new(Mutex::new(ProviderState {
+            behavior: Behavior::Correct,
             cache_control: None,
             keys: keys.iter().map(|key| key.public.clone()).collect(),
             fetches: 0,
@@ -94,7 +94,7 @@ impl Provider {
         let shared = (Arc::clone(&state), url.clone());
         let endpoint = poem::endpoint::make(move |request| {
             let (state, url) = shared.clone();
-            async move { Ok::<_, poem::Error>(answer(&request, &state, &url).await) }
+            async move { Ok::<_, poem::Error>(respond(&request, &state, &url).await) }
         });
         let acceptor = TcpAcceptor::from_tokio(listener).unwrap();
         let running = tokio::spawn(async move {
@@ -110,20 +110,20 @@ impl Provider {
         }
     }
 
-    pub fn publish(&self, keys: &[&Key]) {
+    pub fn publish(&self, keys: &[&ProviderKey]) {
         self.state.lock().unwrap().keys = keys.iter().map(|key| key.public.clone()).collect();
     }
 
-    pub fn behave(&self, manner: Manner) {
-        self.state.lock().unwrap().manner = manner;
+    pub fn set_behavior(&self, manner: Behavior) {
+        self.state.lock().unwrap().behavior = manner;
     }
 
-    pub fn allow_caching(&self, cache_control: &'static str) {
+    pub fn set_cache_control(&self, cache_control: &'static str) {
         self.state.lock().unwrap().cache_control = Some(cache_control);
     }
 
     /// How often it was asked for its discovery document, which begins each fetch.
-    pub fn fetches(&self) -> usize {
+    pub fn fetch_count(&self) -> usize {
         self.state.lock().unwrap().fetches
     }
 
@@ -137,14 +137,14 @@ impl Provider {
     }
 }
 
-async fn answer(request: &Request, state: &Mutex<State>, url: &str) -> Response {
+async fn respond(request: &Request, state: &Mutex<ProviderState>, url: &str) -> Response {
     let (manner, cache_control, keys) = {
         let mut state = state.lock().unwrap();
         if request.uri().path() == "/.well-known/openid-configuration" {
             state.fetches += 1;
         }
         (
-            state.manner.clone(),
+            state.behavior.clone(),
             state.cache_control,
             state.keys.clone(),
         )
@@ -152,19 +152,19 @@ async fn answer(request: &Request, state: &Mutex<State>, url: &str) -> Response 
     let json = |value: &Value| Response::builder().body(value.to_string());
     let key_set = json!({ "keys": keys });
     match (request.uri().path(), manner) {
-        (_, Manner::Failing) => Response::builder()
+        (_, Behavior::Failing) => Response::builder()
             .status(poem::http::StatusCode::INTERNAL_SERVER_ERROR)
             .finish(),
-        (_, Manner::Silent) => std::future::pending().await,
-        ("/.well-known/openid-configuration", Manner::Discovering(document)) => json(&document),
+        (_, Behavior::Silent) => std::future::pending().await,
+        ("/.well-known/openid-configuration", Behavior::Discovering(document)) => json(&document),
         ("/.well-known/openid-configuration", _) => {
             json(&json!({"issuer": url, "jwks_uri": format!("{url}/jwks")}))
         }
-        ("/jwks", Manner::Redirecting(to)) => Response::builder()
+        ("/jwks", Behavior::Redirecting(to)) => Response::builder()
             .status(poem::http::StatusCode::FOUND)
             .header("location", to)
             .finish(),
-        ("/jwks", Manner::Large(bytes)) => {
+        ("/jwks", Behavior::Large(bytes)) => {
             let mut large = key_set;
             large["padding"] = json!("a".repeat(bytes));
             json(&large)

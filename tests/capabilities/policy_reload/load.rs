@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::records;
 use crate::command_line::repository;
-use crate::mint::part;
-use crate::support::server::{Answer, PUBLIC, Server};
+use crate::mint::decode_part;
+use crate::support::server::{PUBLIC, Server, TestResponse};
 
-use super::{BROKEN, public_of, reload, server_on};
+use super::{BROKEN, public_policy_with_ttl, reload, server_on};
 
 const EDITS: usize = 200;
 const CONNECTIONS: u32 = 32;
@@ -24,19 +24,19 @@ const CONNECTIONS: u32 = 32;
 const BROKEN_EVERY: usize = 4;
 /// How long a connection rests between two mints. It orders nothing: it keeps the load at what a debug
 /// build answers beside the reloads, and the connections set out at different times of it.
-const REST: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(200);
 /// The longest token of the edits; they differ in it in turn.
-const LONGEST: usize = 119;
+const MAX_TTL: usize = 119;
 
 /// How many good edits have begun, and how many are in force for sure.
 #[derive(Default)]
-struct Progress {
+struct EditProgress {
     begun: AtomicUsize,
-    settled: AtomicUsize,
+    in_force: AtomicUsize,
 }
 
 /// A mint, and the good edits that may have decided it.
-struct Minted {
+struct ObservedMint {
     jti: String,
     expires_in: usize,
     earliest: usize,
@@ -50,51 +50,51 @@ fn few_policies() -> TempDir {
         let shipped = repository().join("policies").join(name);
         fs::copy(shipped, folder.path().join(name)).unwrap();
     }
-    write_good(folder.path(), 0);
+    write_valid_edit(folder.path(), 0);
     folder
 }
 
-fn seconds_of(good: usize) -> usize {
-    good % LONGEST + 1
+fn ttl_of_edit(good: usize) -> usize {
+    good % MAX_TTL + 1
 }
 
 /// Each good edit is a revision of its own, and shows in the answer.
-fn write_good(folder: &Path, good: usize) {
-    let text = public_of(u32::try_from(seconds_of(good)).unwrap());
+fn write_valid_edit(folder: &Path, good: usize) {
+    let text = public_policy_with_ttl(u32::try_from(ttl_of_edit(good)).unwrap());
     let text = format!("// Edit {good}.\n{text}");
     fs::write(folder.join("public.cedar"), text).unwrap();
 }
 
 /// Mints again and again until it is told to stop.
-async fn mint_on(
+async fn mint_until_stopped(
     server: Arc<Server>,
-    progress: Arc<Progress>,
+    progress: Arc<EditProgress>,
     nth: u32,
     stop: CancellationToken,
-) -> Vec<Minted> {
+) -> Vec<ObservedMint> {
     let mut minted = Vec::new();
-    tokio::time::sleep(REST / CONNECTIONS * nth).await;
+    tokio::time::sleep(PAUSE / CONNECTIONS * nth).await;
     while !stop.is_cancelled() {
-        let earliest = progress.settled.load(Ordering::SeqCst);
+        let earliest = progress.in_force.load(Ordering::SeqCst);
         let answer = server.mint(PUBLIC, None).await;
         let latest = progress.begun.load(Ordering::SeqCst);
-        let claims = part(&answer.token(), 1);
+        let claims = decode_part(&answer.token(), 1);
         let expires_in = answer.json()["expires_in"].as_u64().unwrap();
-        minted.push(Minted {
+        minted.push(ObservedMint {
             jti: claims["jti"].as_str().unwrap().to_owned(),
             expires_in: usize::try_from(expires_in).unwrap(),
             earliest,
             latest,
         });
-        tokio::time::sleep(REST).await;
+        tokio::time::sleep(PAUSE).await;
     }
     minted
 }
 
 /// Edits and reloads one after the other; answers the revisions of the good edits.
-async fn edit_on(server: &Server, folder: &Path, progress: &Progress) -> Vec<Value> {
+async fn make_edits(server: &Server, folder: &Path, progress: &EditProgress) -> Vec<Value> {
     let session = server.session("ada").await;
-    let revision_of = |answer: Answer| {
+    let revision_of = |answer: TestResponse| {
         assert_eq!(answer.status, 200);
         answer.json()["revision"].clone()
     };
@@ -106,9 +106,9 @@ async fn edit_on(server: &Server, folder: &Path, progress: &Progress) -> Vec<Val
             continue;
         }
         let good = progress.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        write_good(folder, good);
+        write_valid_edit(folder, good);
         revisions.push(revision_of(reload(server, &session).await));
-        progress.settled.store(good, Ordering::SeqCst);
+        progress.in_force.store(good, Ordering::SeqCst);
     }
     revisions
 }
@@ -117,15 +117,15 @@ async fn edit_on(server: &Server, folder: &Path, progress: &Progress) -> Vec<Val
 async fn every_mint_during_reloads_is_decided_by_a_revision_that_was_in_force() {
     let folder = few_policies();
     let server = Arc::new(server_on(folder.path(), "off", "off").await);
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(EditProgress::default());
     let stop = CancellationToken::new();
     let minting: Vec<_> = (0..CONNECTIONS)
         .map(|nth| {
             let (server, progress) = (Arc::clone(&server), Arc::clone(&progress));
-            tokio::spawn(mint_on(server, progress, nth, stop.clone()))
+            tokio::spawn(mint_until_stopped(server, progress, nth, stop.clone()))
         })
         .collect();
-    let revisions = edit_on(&server, folder.path(), &progress).await;
+    let revisions = make_edits(&server, folder.path(), &progress).await;
     stop.cancel();
     let mut minted = Vec::new();
     for connection in minting {
@@ -143,7 +143,7 @@ async fn every_mint_during_reloads_is_decided_by_a_revision_that_was_in_force() 
     let (mut decided, mut before, mut after) = (HashSet::new(), 0, 0);
     for mint in &minted {
         let expires_in = mint.expires_in;
-        let good = (mint.earliest..=mint.latest).find(|good| seconds_of(*good) == expires_in);
+        let good = (mint.earliest..=mint.latest).find(|good| ttl_of_edit(*good) == expires_in);
         let good = good.unwrap_or_else(|| panic!("{expires_in} s is of no revision in force"));
         let record = recorded[mint.jti.as_str()];
         assert_eq!(record["revision"], revisions[good]);

@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use crate::audit::records;
-use crate::mint::part;
-use crate::support::server::{INTERNAL, Server, Wish};
+use crate::mint::decode_part;
+use crate::support::server::{INTERNAL, Server, ServerOptions};
 
-use super::{NOT_CANONICAL, logout, refresh, signed_in, status_of_mint, text};
+use super::{NOT_CANONICAL, log_in, logout, mint_status, refresh, text};
 
 #[tokio::test]
 async fn a_refresh_gives_new_tokens_of_the_same_session() {
     let server = Server::start().await;
-    let first = signed_in(&server, "otto").await;
+    let first = log_in(&server, "otto").await;
     assert_eq!(text(&first, "refresh_token").len(), 43);
     server.clock.advance(899_000);
     let answer = refresh(&server, text(&first, "refresh_token")).await;
@@ -27,19 +27,19 @@ async fn a_refresh_gives_new_tokens_of_the_same_session() {
     assert_eq!(second["token_type"], "bearer");
     assert_ne!(second["refresh_token"], first["refresh_token"]);
     let (before, after) = (
-        part(text(&first, "access_token"), 1),
-        part(text(&second, "access_token"), 1),
+        decode_part(text(&first, "access_token"), 1),
+        decode_part(text(&second, "access_token"), 1),
     );
     assert_eq!(before["sid"], after["sid"]);
     assert_eq!(before["sub"], after["sub"]);
     assert_ne!(before["jti"], after["jti"]);
     server.clock.advance(1_000);
     assert_eq!(
-        status_of_mint(&server, text(&first, "access_token")).await,
+        mint_status(&server, text(&first, "access_token")).await,
         401
     );
     assert_eq!(
-        status_of_mint(&server, text(&second, "access_token")).await,
+        mint_status(&server, text(&second, "access_token")).await,
         200
     );
 }
@@ -47,11 +47,11 @@ async fn a_refresh_gives_new_tokens_of_the_same_session() {
 #[tokio::test]
 async fn refresh_token_reuse_ends_the_whole_session() {
     let server = Server::start().await;
-    let first = signed_in(&server, "otto").await;
-    let bystander = signed_in(&server, "otto").await;
+    let first = log_in(&server, "otto").await;
+    let bystander = log_in(&server, "otto").await;
     let second = refresh(&server, text(&first, "refresh_token")).await.json();
     assert_eq!(
-        status_of_mint(&server, text(&second, "access_token")).await,
+        mint_status(&server, text(&second, "access_token")).await,
         200
     );
     server.clock.advance(1);
@@ -61,7 +61,7 @@ async fn refresh_token_reuse_ends_the_whole_session() {
     assert!(detail.contains("reuse"), "{detail}");
     for tokens in [&first, &second] {
         assert_eq!(
-            status_of_mint(&server, text(tokens, "access_token")).await,
+            mint_status(&server, text(tokens, "access_token")).await,
             401
         );
     }
@@ -71,7 +71,7 @@ async fn refresh_token_reuse_ends_the_whole_session() {
         .await
         .problem(401);
     assert_eq!(
-        status_of_mint(&server, text(&bystander, "access_token")).await,
+        mint_status(&server, text(&bystander, "access_token")).await,
         200
     );
 
@@ -89,27 +89,27 @@ async fn refresh_token_reuse_ends_the_whole_session() {
         .iter()
         .find(|record| record["event"] == "refresh" && record["outcome"] == "granted")
         .unwrap();
-    assert_eq!(granted["id"], part(text(&second, "access_token"), 1)["jti"]);
+    assert_eq!(
+        granted["id"],
+        decode_part(text(&second, "access_token"), 1)["jti"]
+    );
     assert_eq!(
         refused["user_id"],
-        part(text(&first, "access_token"), 1)["sub"]
+        decode_part(text(&first, "access_token"), 1)["sub"]
     );
 }
 
 #[tokio::test]
 async fn of_two_refreshes_at_once_one_wins_and_the_other_counts_as_reuse() {
     let server = Server::start().await;
-    let first = signed_in(&server, "otto").await;
+    let first = log_in(&server, "otto").await;
     let token = text(&first, "refresh_token");
     let (one, two) = tokio::join!(refresh(&server, token), refresh(&server, token));
     let mut statuses = [one.status, two.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 401]);
     let won = if one.status == 200 { one } else { two }.json();
-    assert_eq!(
-        status_of_mint(&server, text(&won, "access_token")).await,
-        401
-    );
+    assert_eq!(mint_status(&server, text(&won, "access_token")).await, 401);
     refresh(&server, text(&won, "refresh_token"))
         .await
         .problem(401);
@@ -118,7 +118,7 @@ async fn of_two_refreshes_at_once_one_wins_and_the_other_counts_as_reuse() {
 #[tokio::test]
 async fn a_refresh_token_that_is_none_is_refused() {
     let server = Server::start().await;
-    let tokens = signed_in(&server, "otto").await;
+    let tokens = log_in(&server, "otto").await;
     for shown in [&"A".repeat(43), NOT_CANONICAL] {
         refresh(&server, shown).await.problem(401);
     }
@@ -129,7 +129,7 @@ async fn a_refresh_token_that_is_none_is_refused() {
 #[tokio::test]
 async fn refresh_tokens_are_kept_as_hashes_alone() {
     let server = Server::start().await;
-    let first = signed_in(&server, "otto").await;
+    let first = log_in(&server, "otto").await;
     let second = refresh(&server, text(&first, "refresh_token")).await.json();
     let mut looked_at = 0;
     for entry in std::fs::read_dir(server.folder.path()).unwrap() {
@@ -154,12 +154,12 @@ async fn refresh_tokens_are_kept_as_hashes_alone() {
 #[tokio::test]
 async fn guessing_refresh_tokens_counts_for_the_address() {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "4".to_owned())];
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         environment,
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
-    let tokens = signed_in(&server, "otto").await;
+    let tokens = log_in(&server, "otto").await;
     for _ in 0..3 {
         refresh(&server, NOT_CANONICAL).await.problem(401);
     }
@@ -177,12 +177,12 @@ async fn guessing_refresh_tokens_counts_for_the_address() {
 #[tokio::test]
 async fn refreshing_too_often_has_to_wait_and_spends_nothing() {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "2".to_owned())];
-    let server = Server::wished(Wish {
+    let server = Server::start_with(ServerOptions {
         environment,
-        ..Wish::default()
+        ..ServerOptions::default()
     })
     .await;
-    let mut tokens = signed_in(&server, "otto").await;
+    let mut tokens = log_in(&server, "otto").await;
     let spent = text(&tokens, "refresh_token").to_owned();
     for _ in 0..2 {
         tokens = refresh(&server, text(&tokens, "refresh_token"))

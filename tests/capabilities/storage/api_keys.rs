@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use cedargate::domain::action::Action;
-use cedargate::domain::api_key::{ApiKey, KeyDigest, KeyLimit, KeyName, KeyText};
+use cedargate::domain::api_key::{ApiKey, KeyDigest, KeyName, KeyScope, KeyText};
 use cedargate::domain::audit::AuditRecord;
 use cedargate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 use cedargate::storage::{CatalogChange, Database, StorageError, StoredApiKey};
 use uuid::Uuid;
 
-use crate::storage::{Place, put, record, user};
+use crate::storage::{TestDatabase, record, user, write_change};
 
 on_both! {
     every_field_of_an_api_key_comes_back_as_it_was_written,
@@ -28,14 +28,14 @@ on_both! {
 
 const NOW: i64 = 1_700_000_000;
 
-async fn owner(place: &Place, name: &str) -> UserId {
+async fn owner(place: &TestDatabase, name: &str) -> UserId {
     let record = user(name, &[]);
     let id = record.user.id;
     let change = CatalogChange {
         users_put: vec![record],
         ..CatalogChange::default()
     };
-    put(place, &change).await;
+    write_change(place, &change).await;
     id
 }
 
@@ -43,11 +43,11 @@ fn key_of(user_id: UserId, order: u64) -> StoredApiKey {
     let text = KeyText::random();
     StoredApiKey {
         key: ApiKey {
-            id: ApiKeyId::at(order),
+            id: ApiKeyId::generate_at(order),
             user_id,
             name: KeyName::new("CI: Straße \"quoted\"").unwrap(),
             prefix: text.prefix(),
-            limit: KeyLimit::default(),
+            scope: KeyScope::default(),
             created_at: NOW,
             expires_at: None,
             last_used: None,
@@ -57,26 +57,26 @@ fn key_of(user_id: UserId, order: u64) -> StoredApiKey {
 }
 
 /// The record of a key that was made; another one for each key.
-fn made(stored: &StoredApiKey) -> AuditRecord {
+fn creation_record(stored: &StoredApiKey) -> AuditRecord {
     let mut record = record(0);
     record.id = RecordId(stored.key.id.0);
     record
 }
 
-async fn add(place: &Place, stored: &StoredApiKey) -> bool {
+async fn add(place: &TestDatabase, stored: &StoredApiKey) -> bool {
     place
         .database
-        .add_api_key(stored, 100, NOW, &made(stored))
+        .add_api_key(stored, 100, NOW, &creation_record(stored))
         .await
         .unwrap()
 }
 
-async fn every_field_of_an_api_key_comes_back_as_it_was_written(place: Place) {
+async fn every_field_of_an_api_key_comes_back_as_it_was_written(place: TestDatabase) {
     let ada = owner(&place, "ada").await;
     let mut full = key_of(ada, 1);
     let datasets = BTreeSet::from([DatasetId(Uuid::new_v4()), DatasetId(Uuid::new_v4())]);
     let actions = BTreeSet::from([Action::Read, Action::Discover]);
-    full.key.limit = KeyLimit::new(Some(actions), Some(datasets)).unwrap();
+    full.key.scope = KeyScope::new(Some(actions), Some(datasets)).unwrap();
     full.key.expires_at = Some(NOW + 1);
     full.key.last_used = Some(NOW - 1);
     let bare = key_of(ada, 2);
@@ -90,21 +90,21 @@ async fn every_field_of_an_api_key_comes_back_as_it_was_written(place: Place) {
     }
 }
 
-async fn an_api_key_is_found_by_its_prefix_and_by_its_id_alone(place: Place) {
+async fn an_api_key_is_found_by_its_prefix_and_by_its_id_alone(place: TestDatabase) {
     let ada = owner(&place, "ada").await;
     assert!(add(&place, &key_of(ada, 1)).await);
     let other = KeyText::random().prefix();
     assert_eq!(place.database.find_api_key(other).await, Ok(None));
-    let other = ApiKeyId::at(1);
+    let other = ApiKeyId::generate_at(1);
     assert_eq!(place.database.find_api_key_by_id(other).await, Ok(None));
 }
 
-async fn a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room(place: Place) {
+async fn a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room(place: TestDatabase) {
     let (ada, ben) = (owner(&place, "ada").await, owner(&place, "ben").await);
     let add = async |stored: &StoredApiKey, now| {
         let added = place
             .database
-            .add_api_key(stored, 2, now, &made(stored))
+            .add_api_key(stored, 2, now, &creation_record(stored))
             .await;
         added.unwrap()
     };
@@ -124,11 +124,11 @@ async fn a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room(place: 
     assert!(!add(&key_of(ada, 5), NOW + 10).await);
 }
 
-async fn of_two_keys_added_at_once_for_one_place_one_is(place: Place) {
+async fn of_two_keys_added_at_once_for_one_place_one_is(place: TestDatabase) {
     let ada = owner(&place, "ada").await;
     let other = Database::open(&place.url, 4).await.unwrap();
     let (here, there) = (key_of(ada, 1), key_of(ada, 2));
-    let records = (made(&here), made(&there));
+    let records = (creation_record(&here), creation_record(&there));
     let (here, there) = tokio::join!(
         place.database.add_api_key(&here, 1, NOW, &records.0),
         other.add_api_key(&there, 1, NOW, &records.1)
@@ -136,7 +136,7 @@ async fn of_two_keys_added_at_once_for_one_place_one_is(place: Place) {
     assert_eq!(u8::from(here.unwrap()) + u8::from(there.unwrap()), 1);
 }
 
-async fn keys_are_listed_by_owner_in_pages_once_each(place: Place) {
+async fn keys_are_listed_by_owner_in_pages_once_each(place: TestDatabase) {
     let (ada, ben) = (owner(&place, "ada").await, owner(&place, "ben").await);
     let keys: Vec<_> = (1..=7).map(|order| key_of(ada, order)).collect();
     for stored in keys.iter().rev() {
@@ -157,7 +157,7 @@ async fn keys_are_listed_by_owner_in_pages_once_each(place: Place) {
     assert_eq!(listed, keys);
 }
 
-async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(place: Place) {
+async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(place: TestDatabase) {
     let (ada, ben) = (owner(&place, "ada").await, owner(&place, "ben").await);
     let (first, second) = (key_of(ada, 1), key_of(ada, 2));
     assert!(add(&place, &first).await && add(&place, &second).await);
@@ -166,7 +166,7 @@ async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(place: Place
         let database = &place.database;
         database.remove_api_key(owner, first.key.id, &removal).await
     };
-    let on_record = async || place.database.audit_page(None, 9).await.unwrap();
+    let on_record = async || place.database.list_audit_records(None, 9).await.unwrap();
     let mut expected = on_record().await;
     assert_eq!(expected.len(), 2);
     assert_eq!(remove(ben).await, Ok(false));
@@ -183,17 +183,17 @@ async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(place: Place
         users_removed: vec![ada],
         ..CatalogChange::default()
     };
-    put(&place, &removal).await;
+    write_change(&place, &removal).await;
     let found = place.database.find_api_key_by_id(second.key.id).await;
     assert_eq!(found, Ok(None));
 }
 
-async fn a_removal_that_cannot_be_recorded_removes_nothing(place: Place) {
+async fn a_removal_that_cannot_be_recorded_removes_nothing(place: TestDatabase) {
     let ada = owner(&place, "ada").await;
     let stored = key_of(ada, 1);
     assert!(add(&place, &stored).await);
     place
-        .tamper("ALTER TABLE audit_records RENAME TO gone")
+        .execute("ALTER TABLE audit_records RENAME TO gone")
         .await;
     let (database, id) = (&place.database, stored.key.id);
     let removed = database.remove_api_key(ada, id, &record(1)).await;
@@ -202,21 +202,21 @@ async fn a_removal_that_cannot_be_recorded_removes_nothing(place: Place) {
     assert_eq!(found, Ok(Some(stored.key)));
 }
 
-async fn a_key_that_cannot_be_recorded_is_not_made(place: Place) {
+async fn a_key_that_cannot_be_recorded_is_not_made(place: TestDatabase) {
     let ada = owner(&place, "ada").await;
     place
-        .tamper("ALTER TABLE audit_records RENAME TO gone")
+        .execute("ALTER TABLE audit_records RENAME TO gone")
         .await;
     let (database, stored) = (&place.database, key_of(ada, 1));
     let added = database
-        .add_api_key(&stored, 100, NOW, &made(&stored))
+        .add_api_key(&stored, 100, NOW, &creation_record(&stored))
         .await;
     assert!(added.is_err());
     let found = database.find_api_key_by_id(stored.key.id).await;
     assert_eq!(found, Ok(None));
 }
 
-async fn adding_and_removing_bump_the_version_and_nothing_else_does(place: Place) {
+async fn adding_and_removing_bump_the_version_and_nothing_else_does(place: TestDatabase) {
     let ada = owner(&place, "ada").await;
     let (database, stored) = (&place.database, key_of(ada, 1));
     let version = async || database.catalog_version().await.unwrap();
@@ -224,12 +224,14 @@ async fn adding_and_removing_bump_the_version_and_nothing_else_does(place: Place
     assert!(add(&place, &stored).await);
     assert_eq!(version().await, begun + 1);
     let id = stored.key.id;
-    database.note_api_key_use(id, NOW, NOW - 1).await.unwrap();
+    database.record_api_key_use(id, NOW, NOW - 1).await.unwrap();
     let second = key_of(ada, 2);
-    let full = database.add_api_key(&second, 1, NOW, &made(&second)).await;
+    let full = database
+        .add_api_key(&second, 1, NOW, &creation_record(&second))
+        .await;
     assert_eq!(full, Ok(false));
     let unknown = database
-        .remove_api_key(ada, ApiKeyId::at(9), &record(1))
+        .remove_api_key(ada, ApiKeyId::generate_at(9), &record(1))
         .await;
     assert_eq!(unknown, Ok(false));
     assert_eq!(version().await, begun + 1);
@@ -238,23 +240,26 @@ async fn adding_and_removing_bump_the_version_and_nothing_else_does(place: Place
     assert_eq!(version().await, begun + 2);
 }
 
-async fn a_use_is_noted_at_most_once_in_its_time(place: Place) {
+async fn a_use_is_noted_at_most_once_in_its_time(place: TestDatabase) {
     let ada = owner(&place, "ada").await;
     let stored = key_of(ada, 1);
     assert!(add(&place, &stored).await);
     let (database, id) = (&place.database, stored.key.id);
     for (now, told) in [(NOW, NOW), (NOW + 9, NOW), (NOW + 10, NOW + 10)] {
-        database.note_api_key_use(id, now, now - 10).await.unwrap();
+        database
+            .record_api_key_use(id, now, now - 10)
+            .await
+            .unwrap();
         let found = database.find_api_key_by_id(id).await.unwrap().unwrap();
         assert_eq!(found.last_used, Some(told));
     }
 }
 
-async fn a_key_of_nobody_is_refused(place: Place) {
+async fn a_key_of_nobody_is_refused(place: TestDatabase) {
     let stored = key_of(UserId::random(), 1);
     let added = place
         .database
-        .add_api_key(&stored, 100, NOW, &made(&stored))
+        .add_api_key(&stored, 100, NOW, &creation_record(&stored))
         .await;
     assert!(
         matches!(added, Err(StorageError::Inconsistent { .. })),
@@ -267,7 +272,7 @@ async fn a_key_of_nobody_is_refused(place: Place) {
     same_prefix.key.prefix = first.key.prefix;
     let added = place
         .database
-        .add_api_key(&same_prefix, 100, NOW, &made(&same_prefix))
+        .add_api_key(&same_prefix, 100, NOW, &creation_record(&same_prefix))
         .await;
     assert!(
         matches!(added, Err(StorageError::Inconsistent { .. })),
@@ -275,7 +280,7 @@ async fn a_key_of_nobody_is_refused(place: Place) {
     );
 }
 
-async fn a_key_that_does_not_parse_is_corrupt(place: Place) {
+async fn a_key_that_does_not_parse_is_corrupt(place: TestDatabase) {
     let ada = owner(&place, "ada").await;
     let mut stored = key_of(ada, 1);
     stored.digest = KeyDigest([7; 32]);
@@ -286,7 +291,9 @@ async fn a_key_that_does_not_parse_is_corrupt(place: Place) {
         r#"actions = NULL, datasets = '["everything"]'"#,
         "datasets = NULL, prefix = '0123-56789'",
     ] {
-        place.tamper(&format!("UPDATE api_keys SET {change}")).await;
+        place
+            .execute(&format!("UPDATE api_keys SET {change}"))
+            .await;
         let found = place.database.find_api_key_by_id(stored.key.id).await;
         assert!(
             matches!(

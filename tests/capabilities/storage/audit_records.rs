@@ -1,11 +1,11 @@
 //! Audit records: appended in groups, paged, found again.
 
 use cedargate::domain::action::Action;
-use cedargate::domain::audit::{AuditRecord, Event, Mint, Outcome};
+use cedargate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord, MintContext};
 use cedargate::domain::caller::Authentication;
 use cedargate::domain::id::RecordId;
 
-use crate::storage::{Place, record};
+use crate::storage::{TestDatabase, record};
 
 on_both! {
     every_field_of_an_audit_record_comes_back_as_it_was_written,
@@ -15,13 +15,13 @@ on_both! {
     a_mint_is_found_by_its_token_only_when_it_was_granted,
 }
 
-async fn every_field_of_an_audit_record_comes_back_as_it_was_written(place: Place) {
+async fn every_field_of_an_audit_record_comes_back_as_it_was_written(place: TestDatabase) {
     let full = record(1_700_000_000_000);
     let bare = AuditRecord {
-        id: RecordId::at(1_700_000_000_001),
+        id: RecordId::generate_at(1_700_000_000_001),
         unix_millis: -1,
-        event: Event::Login,
-        outcome: Outcome::Refused,
+        event: AuditEvent::Login,
+        outcome: AuditOutcome::Refused,
         user_id: None,
         authentication: Authentication::None,
         key_id: None,
@@ -37,18 +37,18 @@ async fn every_field_of_an_audit_record_comes_back_as_it_was_written(place: Plac
         request_id: None,
     };
     let mut denied = record(1_700_000_000_002);
-    denied.event = Event::Download;
-    denied.outcome = Outcome::Denied;
+    denied.event = AuditEvent::Download;
+    denied.outcome = AuditOutcome::Denied;
     denied.action = Some(Action::AdministerUsers);
     let records = [full, bare, denied];
     place.database.append_audit_records(&records).await.unwrap();
     assert_eq!(
-        place.database.audit_page(None, 10).await,
+        place.database.list_audit_records(None, 10).await,
         Ok(records.to_vec())
     );
 }
 
-async fn five_hundred_records_are_appended_at_once_and_paged_in_order(place: Place) {
+async fn five_hundred_records_are_appended_at_once_and_paged_in_order(place: TestDatabase) {
     let records: Vec<_> = (0..500).map(|at| record(1_700_000_000_000 + at)).collect();
     let mut shuffled = records.clone();
     shuffled.reverse();
@@ -62,7 +62,7 @@ async fn five_hundred_records_are_appended_at_once_and_paged_in_order(place: Pla
     let mut read = Vec::new();
     loop {
         let after = read.last().map(|record: &AuditRecord| record.id);
-        let page = place.database.audit_page(after, 120).await.unwrap();
+        let page = place.database.list_audit_records(after, 120).await.unwrap();
         if page.is_empty() {
             break;
         }
@@ -72,7 +72,7 @@ async fn five_hundred_records_are_appended_at_once_and_paged_in_order(place: Pla
     assert_eq!(read, records);
 }
 
-async fn records_appended_again_are_there_once(place: Place) {
+async fn records_appended_again_are_there_once(place: TestDatabase) {
     let records: Vec<_> = (0..7).map(record).collect();
     place
         .database
@@ -80,10 +80,13 @@ async fn records_appended_again_are_there_once(place: Place) {
         .await
         .unwrap();
     place.database.append_audit_records(&records).await.unwrap();
-    assert_eq!(place.database.audit_page(None, 100).await, Ok(records));
+    assert_eq!(
+        place.database.list_audit_records(None, 100).await,
+        Ok(records)
+    );
 }
 
-async fn a_record_with_a_nul_character_does_not_cost_its_batch(place: Place) {
+async fn a_record_with_a_nul_character_does_not_cost_its_batch(place: TestDatabase) {
     let mut odd = record(1);
     odd.reason = Some(String::from("a\0b"));
     odd.request_id = Some(String::from("\0"));
@@ -91,28 +94,28 @@ async fn a_record_with_a_nul_character_does_not_cost_its_batch(place: Place) {
     odd.determining_policies = vec![String::from("\0")];
     let records = [odd, record(2)];
     place.database.append_audit_records(&records).await.unwrap();
-    let read = place.database.audit_page(None, 10).await.unwrap();
+    let read = place.database.list_audit_records(None, 10).await.unwrap();
     assert_eq!(read[0].reason.as_deref(), Some("a\u{fffd}b"));
     assert_eq!(read[0].errors, ["\u{fffd}"]);
     assert_eq!(read[1], records[1]);
 }
 
-async fn a_mint_is_found_by_its_token_only_when_it_was_granted(place: Place) {
+async fn a_mint_is_found_by_its_token_only_when_it_was_granted(place: TestDatabase) {
     let granted = record(1);
     let mut denied = record(2);
-    denied.outcome = Outcome::Denied;
+    denied.outcome = AuditOutcome::Denied;
     let mut download = record(3);
-    download.event = Event::Download;
-    let mint = Mint {
+    download.event = AuditEvent::Download;
+    let mint = MintContext {
         authentication: Authentication::Password,
         key_id: granted.key_id,
     };
-    let ids = [granted.id, denied.id, download.id, RecordId::at(4)];
+    let ids = [granted.id, denied.id, download.id, RecordId::generate_at(4)];
     let records = [granted, denied, download];
     place.database.append_audit_records(&records).await.unwrap();
     let mut found = Vec::new();
     for id in ids {
-        found.push(place.database.find_mint(id).await.unwrap());
+        found.push(place.database.find_mint_context(id).await.unwrap());
     }
     assert_eq!(found, [Some(mint), None, None, None]);
 }

@@ -3,33 +3,33 @@
 use std::collections::BTreeSet;
 
 use cedargate::domain::action::Action;
-use cedargate::domain::audit::{AuditRecord, Event, Outcome, RecordFilter};
+use cedargate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
 use cedargate::domain::id::{DatasetId, RecordId, UserId};
 use cedargate::storage::AuditOrder::{NewestFirst, OldestFirst};
 use uuid::Uuid;
 
-use crate::storage::{Place, record};
+use crate::storage::{TestDatabase, record};
 
 on_both! {
     a_search_finds_what_looking_at_each_record_finds,
     a_search_goes_on_in_either_order_where_it_was,
 }
 
-const FIRST: i64 = 1_700_000_000_000;
-const MANY: i64 = 300;
+const FIRST_MILLIS: i64 = 1_700_000_000_000;
+const RECORD_COUNT: i64 = 300;
 
 /// Records in which each word and each of a few users and datasets comes with each other.
 fn some_records() -> Vec<AuditRecord> {
     let user = |number: i64| UserId(Uuid::from_u128(number.unsigned_abs().into()));
     let mut records = Vec::new();
-    for at in 0..MANY {
+    for at in 0..RECORD_COUNT {
         let index = usize::try_from(at).unwrap();
-        let mut record = record((FIRST + at).unsigned_abs());
+        let mut record = record((FIRST_MILLIS + at).unsigned_abs());
         record.user_id = (at % 5 > 0).then(|| user(at % 5));
         record.dataset_id = (at % 7 > 0).then(|| DatasetId(user(at % 7).0));
         record.resource_user_id = (at % 3 == 0).then(|| user(at % 11));
-        record.outcome = Outcome::ALL[index % Outcome::ALL.len()];
-        record.event = Event::ALL[index / 2 % Event::ALL.len()];
+        record.outcome = AuditOutcome::ALL[index % AuditOutcome::ALL.len()];
+        record.event = AuditEvent::ALL[index / 2 % AuditEvent::ALL.len()];
         record.action = Action::ALL
             .get(index / 3 % (Action::ALL.len() + 1))
             .copied();
@@ -38,7 +38,7 @@ fn some_records() -> Vec<AuditRecord> {
     records
 }
 
-fn passes(filter: &RecordFilter, record: &AuditRecord) -> bool {
+fn matches(filter: &AuditFilter, record: &AuditRecord) -> bool {
     filter.user_id.is_none_or(|id| record.user_id == Some(id))
         && filter
             .dataset_id
@@ -54,52 +54,52 @@ fn passes(filter: &RecordFilter, record: &AuditRecord) -> bool {
 }
 
 /// Filters of every member, alone and with others.
-fn some_filters() -> Vec<RecordFilter> {
+fn some_filters() -> Vec<AuditFilter> {
     let one = UserId(Uuid::from_u128(1));
-    let mut filters = vec![RecordFilter::default()];
-    filters.extend(Outcome::ALL.iter().map(|word| RecordFilter {
+    let mut filters = vec![AuditFilter::default()];
+    filters.extend(AuditOutcome::ALL.iter().map(|word| AuditFilter {
         outcome: Some(*word),
-        ..RecordFilter::default()
+        ..AuditFilter::default()
     }));
-    filters.extend(Event::ALL.iter().map(|word| RecordFilter {
+    filters.extend(AuditEvent::ALL.iter().map(|word| AuditFilter {
         event: Some(*word),
         user_id: Some(one),
-        ..RecordFilter::default()
+        ..AuditFilter::default()
     }));
-    filters.extend(Action::ALL.iter().map(|word| RecordFilter {
+    filters.extend(Action::ALL.iter().map(|word| AuditFilter {
         action: Some(*word),
-        since: Some(FIRST + 40),
-        ..RecordFilter::default()
+        since: Some(FIRST_MILLIS + 40),
+        ..AuditFilter::default()
     }));
     let spans = [
-        (None, Some(FIRST)),
-        (Some(FIRST + MANY), None),
-        (Some(FIRST + 10), Some(FIRST + 12)),
-        (Some(FIRST + 12), Some(FIRST + 10)),
+        (None, Some(FIRST_MILLIS)),
+        (Some(FIRST_MILLIS + RECORD_COUNT), None),
+        (Some(FIRST_MILLIS + 10), Some(FIRST_MILLIS + 12)),
+        (Some(FIRST_MILLIS + 12), Some(FIRST_MILLIS + 10)),
         (Some(-5), Some(i64::MAX)),
         (None, Some(-5)),
     ];
-    filters.extend(spans.map(|(since, until)| RecordFilter {
+    filters.extend(spans.map(|(since, until)| AuditFilter {
         since,
         until,
-        ..RecordFilter::default()
+        ..AuditFilter::default()
     }));
-    filters.push(RecordFilter {
+    filters.push(AuditFilter {
         dataset_id: Some(DatasetId(one.0)),
         resource_user_id: Some(one),
-        ..RecordFilter::default()
+        ..AuditFilter::default()
     });
-    filters.push(RecordFilter {
+    filters.push(AuditFilter {
         user_id: Some(one),
         dataset_id: Some(DatasetId(Uuid::from_u128(2))),
-        outcome: Some(Outcome::Denied),
-        until: Some(FIRST + 250),
-        ..RecordFilter::default()
+        outcome: Some(AuditOutcome::Denied),
+        until: Some(FIRST_MILLIS + 250),
+        ..AuditFilter::default()
     });
     filters
 }
 
-async fn a_search_finds_what_looking_at_each_record_finds(place: Place) {
+async fn a_search_finds_what_looking_at_each_record_finds(place: TestDatabase) {
     let records = some_records();
     place.database.append_audit_records(&records).await.unwrap();
     let mut sizes = BTreeSet::new();
@@ -108,7 +108,7 @@ async fn a_search_finds_what_looking_at_each_record_finds(place: Place) {
         expected.extend(
             records
                 .iter()
-                .filter(|record| passes(&filter, record))
+                .filter(|record| matches(&filter, record))
                 .map(|r| r.id),
         );
         for order in [OldestFirst(None), NewestFirst(None)] {
@@ -125,14 +125,14 @@ async fn a_search_finds_what_looking_at_each_record_finds(place: Place) {
     assert!(sizes.len() > 5, "the filters find alike: {sizes:?}");
 }
 
-async fn a_search_goes_on_in_either_order_where_it_was(place: Place) {
+async fn a_search_goes_on_in_either_order_where_it_was(place: TestDatabase) {
     let records = some_records();
     place.database.append_audit_records(&records).await.unwrap();
-    let filter = RecordFilter {
-        outcome: Some(Outcome::Refused),
-        ..RecordFilter::default()
+    let filter = AuditFilter {
+        outcome: Some(AuditOutcome::Refused),
+        ..AuditFilter::default()
     };
-    let mut expected = records.iter().filter(|record| passes(&filter, record));
+    let mut expected = records.iter().filter(|record| matches(&filter, record));
     let mut after = None;
     loop {
         let order = OldestFirst(after);
@@ -150,7 +150,7 @@ async fn a_search_goes_on_in_either_order_where_it_was(place: Place) {
     let mut expected = records
         .iter()
         .rev()
-        .filter(|record| passes(&filter, record));
+        .filter(|record| matches(&filter, record));
     let mut before = None;
     loop {
         let order = NewestFirst(before);

@@ -8,7 +8,7 @@ use cedargate::domain::principal::Tags;
 use cedargate::storage::{CatalogChange, Database, StorageError};
 use uuid::Uuid;
 
-use crate::storage::{Place, dataset, full_change, put, role, roles, user};
+use crate::storage::{TestDatabase, dataset, full_change, role, roles, user, write_change};
 
 on_both! {
     a_new_database_has_the_built_in_role_and_nothing_else,
@@ -26,29 +26,37 @@ on_both! {
     datasets_are_paged_by_id,
 }
 
-async fn a_new_database_has_the_built_in_role_and_nothing_else(place: Place) {
+async fn a_new_database_has_the_built_in_role_and_nothing_else(place: TestDatabase) {
     let database = &place.database;
     let catalog = database.read_catalog().await.unwrap();
     assert_eq!(catalog.roles, roles(&["admin"]));
     assert!(catalog.users.is_empty() && catalog.datasets.is_empty());
     assert_eq!(catalog.version, database.catalog_version().await.unwrap());
     assert_eq!(database.find_user(UserId::random()).await, Ok(None));
-    assert_eq!(database.find_login(&"ada".parse().unwrap()).await, Ok(None));
+    assert_eq!(
+        database
+            .find_user_by_username(&"ada".parse().unwrap())
+            .await,
+        Ok(None)
+    );
     assert_eq!(
         database.find_dataset(DatasetId(Uuid::nil())).await,
         Ok(None)
     );
     assert_eq!(database.list_signing_keys().await, Ok(vec![]));
-    assert_eq!(database.audit_page(None, 10).await, Ok(vec![]));
-    assert_eq!(database.find_mint(RecordId::at(1)).await, Ok(None));
+    assert_eq!(database.list_audit_records(None, 10).await, Ok(vec![]));
+    assert_eq!(
+        database.find_mint_context(RecordId::generate_at(1)).await,
+        Ok(None)
+    );
     assert_eq!(database.ping().await, Ok(()));
     assert!(place.url.starts_with(database.kind()));
 }
 
-async fn every_field_of_the_catalog_comes_back_as_it_was_written(place: Place) {
+async fn every_field_of_the_catalog_comes_back_as_it_was_written(place: TestDatabase) {
     let change = full_change();
     let before = place.database.catalog_version().await.unwrap();
-    let version = put(&place, &change).await;
+    let version = write_change(&place, &change).await;
     assert_eq!(version, before + 1);
 
     let catalog = place.database.read_catalog().await.unwrap();
@@ -62,7 +70,10 @@ async fn every_field_of_the_catalog_comes_back_as_it_was_written(place: Place) {
     for record in change.users_put {
         let found = place.database.find_user(record.user.id).await.unwrap();
         assert_eq!(found.as_ref(), Some(&record.user));
-        let login = place.database.find_login(&record.user.username).await;
+        let login = place
+            .database
+            .find_user_by_username(&record.user.username)
+            .await;
         assert_eq!(login, Ok(Some(record)));
     }
     for dataset in change.datasets_put {
@@ -73,19 +84,19 @@ async fn every_field_of_the_catalog_comes_back_as_it_was_written(place: Place) {
     }
 }
 
-async fn a_change_that_is_put_again_changes_the_version_alone(place: Place) {
+async fn a_change_that_is_put_again_changes_the_version_alone(place: TestDatabase) {
     let change = full_change();
-    let first_version = put(&place, &change).await;
+    let first_version = write_change(&place, &change).await;
     let first = place.database.read_catalog().await.unwrap();
-    assert_eq!(put(&place, &change).await, first_version + 1);
+    assert_eq!(write_change(&place, &change).await, first_version + 1);
     let mut second = place.database.read_catalog().await.unwrap();
     second.version = first.version;
     assert_eq!(second, first);
 }
 
-async fn what_is_put_replaces_what_was_there(place: Place) {
+async fn what_is_put_replaces_what_was_there(place: TestDatabase) {
     let mut change = full_change();
-    put(&place, &change).await;
+    write_change(&place, &change).await;
     let ada = &mut change.users_put[0];
     ada.user.username = "countess".parse().unwrap();
     ada.user.roles = roles(&["hydrology"]);
@@ -101,13 +112,19 @@ async fn what_is_put_replaces_what_was_there(place: Place) {
     full.reader_roles.clear();
     full.tags = Tags::new();
     full.file = None;
-    put(&place, &change).await;
+    write_change(&place, &change).await;
 
     let ada = &change.users_put[0];
-    let login = place.database.find_login(&ada.user.username).await;
+    let login = place
+        .database
+        .find_user_by_username(&ada.user.username)
+        .await;
     assert_eq!(login, Ok(Some(ada.clone())));
     assert_eq!(
-        place.database.find_login(&"ada".parse().unwrap()).await,
+        place
+            .database
+            .find_user_by_username(&"ada".parse().unwrap())
+            .await,
         Ok(None)
     );
     let full = &change.datasets_put[0];
@@ -117,9 +134,11 @@ async fn what_is_put_replaces_what_was_there(place: Place) {
     );
 }
 
-async fn a_change_planned_on_an_older_version_is_a_conflict_and_writes_nothing(place: Place) {
+async fn a_change_planned_on_an_older_version_is_a_conflict_and_writes_nothing(
+    place: TestDatabase,
+) {
     let planned_on = place.database.catalog_version().await.unwrap();
-    put(&place, &full_change()).await;
+    write_change(&place, &full_change()).await;
     let before = place.database.read_catalog().await.unwrap();
     let change = CatalogChange {
         users_put: vec![user("late", &[])],
@@ -135,7 +154,7 @@ async fn a_change_planned_on_an_older_version_is_a_conflict_and_writes_nothing(p
     assert_eq!(place.database.read_catalog().await, Ok(before));
 }
 
-async fn of_two_changes_planned_on_one_version_one_wins(place: Place) {
+async fn of_two_changes_planned_on_one_version_one_wins(place: TestDatabase) {
     let other = Database::open(&place.url, 4).await.unwrap();
     let version = other.catalog_version().await.unwrap();
     let change = |name| CatalogChange {
@@ -160,8 +179,8 @@ async fn of_two_changes_planned_on_one_version_one_wins(place: Place) {
     assert_eq!(place.database.read_catalog().await.unwrap().users.len(), 1);
 }
 
-async fn a_change_that_breaks_a_rule_writes_nothing(place: Place) {
-    put(&place, &full_change()).await;
+async fn a_change_that_breaks_a_rule_writes_nothing(place: TestDatabase) {
+    write_change(&place, &full_change()).await;
     let before = place.database.read_catalog().await.unwrap();
     let with_users = |users_put| CatalogChange {
         users_put,
@@ -197,15 +216,15 @@ async fn a_change_that_breaks_a_rule_writes_nothing(place: Place) {
     }
 }
 
-async fn removing_a_user_removes_its_shares_and_orphans_its_datasets(place: Place) {
+async fn removing_a_user_removes_its_shares_and_orphans_its_datasets(place: TestDatabase) {
     let change = full_change();
-    put(&place, &change).await;
+    write_change(&place, &change).await;
     let (ada, ben) = (change.users_put[0].user.id, change.users_put[1].user.id);
     let removal = CatalogChange {
         users_removed: vec![ada],
         ..CatalogChange::default()
     };
-    put(&place, &removal).await;
+    write_change(&place, &removal).await;
 
     assert_eq!(place.database.find_user(ada).await, Ok(None));
     let mut left = change.datasets_put[0].clone();
@@ -214,14 +233,14 @@ async fn removing_a_user_removes_its_shares_and_orphans_its_datasets(place: Plac
     assert_eq!(place.database.find_dataset(left.id).await, Ok(Some(left)));
 }
 
-async fn removing_a_role_removes_its_memberships_and_shares(place: Place) {
+async fn removing_a_role_removes_its_memberships_and_shares(place: TestDatabase) {
     let change = full_change();
-    put(&place, &change).await;
+    write_change(&place, &change).await;
     let removal = CatalogChange {
         roles_removed: vec![role("hydrology")],
         ..CatalogChange::default()
     };
-    put(&place, &removal).await;
+    write_change(&place, &removal).await;
 
     let catalog = place.database.read_catalog().await.unwrap();
     assert_eq!(catalog.roles, roles(&["admin"]));
@@ -230,7 +249,7 @@ async fn removing_a_role_removes_its_memberships_and_shares(place: Place) {
     assert_eq!(left.unwrap().unwrap().reader_roles, roles(&["admin"]));
 }
 
-async fn the_built_in_role_cannot_be_removed(place: Place) {
+async fn the_built_in_role_cannot_be_removed(place: TestDatabase) {
     let removal = CatalogChange {
         roles_removed: vec![role("admin")],
         ..CatalogChange::default()
@@ -247,10 +266,10 @@ async fn the_built_in_role_cannot_be_removed(place: Place) {
     );
 }
 
-async fn a_removed_users_name_is_free_within_the_same_change(place: Place) {
+async fn a_removed_users_name_is_free_within_the_same_change(place: TestDatabase) {
     let old = user("ada", &["admin"]);
     let new = user("ada", &[]);
-    put(
+    write_change(
         &place,
         &CatalogChange {
             users_put: vec![old.clone()],
@@ -258,7 +277,7 @@ async fn a_removed_users_name_is_free_within_the_same_change(place: Place) {
         },
     )
     .await;
-    put(
+    write_change(
         &place,
         &CatalogChange {
             users_put: vec![new.clone()],
@@ -270,20 +289,20 @@ async fn a_removed_users_name_is_free_within_the_same_change(place: Place) {
     assert_eq!(place.database.read_catalog().await.unwrap().users, [new]);
 }
 
-async fn removing_a_dataset_leaves_the_others(place: Place) {
+async fn removing_a_dataset_leaves_the_others(place: TestDatabase) {
     let change = full_change();
-    put(&place, &change).await;
+    write_change(&place, &change).await;
     let removal = CatalogChange {
         datasets_removed: vec![change.datasets_put[0].id],
         ..CatalogChange::default()
     };
-    put(&place, &removal).await;
+    write_change(&place, &removal).await;
     let catalog = place.database.read_catalog().await.unwrap();
     assert_eq!(catalog.datasets, [change.datasets_put[1].clone()]);
     assert_eq!(catalog.users, change.users_put);
 }
 
-async fn datasets_are_paged_by_id(place: Place) {
+async fn datasets_are_paged_by_id(place: TestDatabase) {
     let mut datasets: Vec<_> = (0..7)
         .map(|number| dataset(&number.to_string(), None))
         .collect();
@@ -291,12 +310,12 @@ async fn datasets_are_paged_by_id(place: Place) {
         datasets_put: datasets.clone(),
         ..CatalogChange::default()
     };
-    put(&place, &change).await;
+    write_change(&place, &change).await;
     datasets.sort_by_key(|dataset| dataset.id);
     let mut paged = Vec::new();
     loop {
         let after = paged.last().map(|last: &Dataset| last.id);
-        let page = place.database.dataset_page(after, 3).await.unwrap();
+        let page = place.database.list_datasets(after, 3).await.unwrap();
         assert!(page.len() <= 3);
         if page.is_empty() {
             break;

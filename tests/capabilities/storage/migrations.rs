@@ -6,7 +6,7 @@ use std::fs;
 use cedargate::storage::{Database, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::storage::{Place, full_change, put, record};
+use crate::storage::{TestDatabase, full_change, record, write_change};
 use crate::support::postgres::fresh_database;
 
 on_both! {
@@ -15,9 +15,9 @@ on_both! {
     a_database_of_a_newer_program_is_told_from_a_broken_one,
 }
 
-async fn a_row_that_does_not_parse_is_corrupt_and_not_a_default(place: Place) {
+async fn a_row_that_does_not_parse_is_corrupt_and_not_a_default(place: TestDatabase) {
     let change = full_change();
-    put(&place, &change).await;
+    write_change(&place, &change).await;
     place
         .database
         .append_audit_records(&[record(1)])
@@ -32,55 +32,59 @@ async fn a_row_that_does_not_parse_is_corrupt_and_not_a_default(place: Place) {
     };
 
     place
-        .tamper(r#"UPDATE users SET claims = '{"groups": "all"}'"#)
+        .execute(r#"UPDATE users SET claims = '{"groups": "all"}'"#)
         .await;
     is_corrupt("users", place.database.find_user(ada.id).await.err());
     is_corrupt(
         "users",
-        place.database.find_login(&ada.username).await.err(),
+        place
+            .database
+            .find_user_by_username(&ada.username)
+            .await
+            .err(),
     );
     is_corrupt("users", place.database.read_catalog().await.err());
     place
-        .tamper("UPDATE users SET claims = '{}', username = 'No Name' WHERE username = 'ada'")
+        .execute("UPDATE users SET claims = '{}', username = 'No Name' WHERE username = 'ada'")
         .await;
     is_corrupt("users", place.database.find_user(ada.id).await.err());
     place
-        .tamper(r#"UPDATE datasets SET tags = '{"theme": [1]}'"#)
+        .execute(r#"UPDATE datasets SET tags = '{"theme": [1]}'"#)
         .await;
     is_corrupt("datasets", place.database.find_dataset(full.id).await.err());
     place
-        .tamper("UPDATE audit_records SET address = 'somewhere'")
+        .execute("UPDATE audit_records SET address = 'somewhere'")
         .await;
     is_corrupt(
         "audit_records",
-        place.database.audit_page(None, 1).await.err(),
+        place.database.list_audit_records(None, 1).await.err(),
     );
     place
-        .tamper("INSERT INTO roles (name) VALUES ('No Role')")
+        .execute("INSERT INTO roles (name) VALUES ('No Role')")
         .await;
     is_corrupt("roles", place.database.read_catalog().await.err());
 }
 
-async fn migrating_again_does_no_harm(place: Place) {
-    put(&place, &full_change()).await;
+async fn migrating_again_does_no_harm(place: TestDatabase) {
+    write_change(&place, &full_change()).await;
     let before = place.database.read_catalog().await.unwrap();
     assert_eq!(place.database.migrate().await, Ok(()));
     assert_eq!(place.database.read_catalog().await, Ok(before));
 }
 
-async fn a_database_of_a_newer_program_is_told_from_a_broken_one(place: Place) {
+async fn a_database_of_a_newer_program_is_told_from_a_broken_one(place: TestDatabase) {
     place
-        .tamper("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1")
+        .execute("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1")
         .await;
     let error = place.database.migrate().await.unwrap_err();
     assert!(
-        matches!(error, StorageError::Newer { found: 9999, .. }),
+        matches!(error, StorageError::NewerSchema { found: 9999, .. }),
         "{error:?}"
     );
     assert!(error.to_string().contains("newer version"), "{error}");
 
     place
-        .tamper(
+        .execute(
             "UPDATE _sqlx_migrations SET version = 1, checksum = checksum || checksum
              WHERE version = 9999",
         )
@@ -116,7 +120,7 @@ fn migration_files(kind: &str) -> BTreeSet<std::ffi::OsString> {
 async fn both_databases_have_the_same_migrations_and_the_program_has_them_all() {
     let files = migration_files("sqlite");
     assert_eq!(files, migration_files("postgres"));
-    let place = Place::sqlite().await;
+    let place = TestDatabase::sqlite().await;
     let mut connection = SqliteConnection::connect(&place.url).await.unwrap();
     let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations")
         .fetch_one(&mut connection)

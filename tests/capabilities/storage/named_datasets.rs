@@ -7,28 +7,38 @@ use cedargate::domain::id::DatasetId;
 use cedargate::storage::{CatalogChange, DatasetFilter};
 use uuid::Uuid;
 
-use crate::storage::{Place, dataset, full_change, put, user};
+use crate::storage::{TestDatabase, dataset, full_change, user, write_change};
 
 on_both! {
     a_dataset_comes_with_the_names_of_its_people,
     every_filter_narrows_and_pages_go_on_after_an_id,
 }
 
-async fn a_dataset_comes_with_the_names_of_its_people(place: Place) {
+async fn a_dataset_comes_with_the_names_of_its_people(place: TestDatabase) {
     let change = full_change();
-    put(&place, &change).await;
+    write_change(&place, &change).await;
     let database = &place.database;
     let (ada, ben) = (&change.users_put[0].user, &change.users_put[1].user);
     let (full, bare) = (&change.datasets_put[0], &change.datasets_put[1]);
-    let found = database.find_named_dataset(full.id).await.unwrap().unwrap();
+    let found = database
+        .find_dataset_with_names(full.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(found.dataset, *full);
     assert_eq!(found.owner.as_ref(), Some(&ada.username));
     let people = [ada, ben].map(|user| (user.username.clone(), user.id));
     assert_eq!(found.reader_users, BTreeMap::from(people));
-    let found = database.find_named_dataset(bare.id).await.unwrap().unwrap();
+    let found = database
+        .find_dataset_with_names(bare.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((&found.dataset, found.owner), (bare, None));
     assert!(found.reader_users.is_empty());
-    let unknown = database.find_named_dataset(DatasetId(Uuid::nil())).await;
+    let unknown = database
+        .find_dataset_with_names(DatasetId(Uuid::nil()))
+        .await;
     assert_eq!(unknown, Ok(None));
     assert_eq!(database.find_user_id(&ben.username).await, Ok(Some(ben.id)));
     assert_eq!(
@@ -37,7 +47,7 @@ async fn a_dataset_comes_with_the_names_of_its_people(place: Place) {
     );
 }
 
-async fn every_filter_narrows_and_pages_go_on_after_an_id(place: Place) {
+async fn every_filter_narrows_and_pages_go_on_after_an_id(place: TestDatabase) {
     let owner = user("ada", &[]);
     let mut all: Vec<_> = (0..5).map(|n| dataset(&format!("Set {n}"), None)).collect();
     all[0].id = DatasetId(Uuid::nil());
@@ -48,7 +58,7 @@ async fn every_filter_narrows_and_pages_go_on_after_an_id(place: Place) {
     all[4].title = String::from("100% É_x!");
     let expected = all.clone();
     all.sort_by_key(|dataset| dataset.id);
-    put(
+    write_change(
         &place,
         &CatalogChange {
             users_put: vec![owner],
@@ -60,7 +70,7 @@ async fn every_filter_narrows_and_pages_go_on_after_an_id(place: Place) {
     let found = async |filter: &DatasetFilter, after, limit| {
         let page = place
             .database
-            .named_dataset_page(filter, after, limit)
+            .list_datasets_with_names(filter, after, limit)
             .await;
         let page = page.unwrap().into_iter();
         page.map(|named| named.dataset).collect::<Vec<_>>()

@@ -5,14 +5,14 @@ use std::fs;
 use cedargate::storage::{CatalogChange, Database, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::storage::{Place, put, record, user};
-use crate::support::postgres::{Cluster, free_port};
+use crate::storage::{TestDatabase, record, user, write_change};
+use crate::support::postgres::{PostgresCluster, free_port};
 
 on_both! {
     a_closed_database_is_unavailable,
 }
 
-async fn a_closed_database_is_unavailable(place: Place) {
+async fn a_closed_database_is_unavailable(place: TestDatabase) {
     place.database.close().await;
     assert!(place.database.ping().await.unwrap_err().is_unavailable());
     let error = place.database.append_audit_records(&[record(1)]).await;
@@ -21,14 +21,14 @@ async fn a_closed_database_is_unavailable(place: Place) {
 
 #[tokio::test]
 async fn a_stopped_server_is_unavailable_and_is_used_again_when_it_is_back() {
-    let mut cluster = Cluster::start();
-    let place = Place::at(cluster.create_database().await, None).await;
+    let mut cluster = PostgresCluster::start();
+    let place = TestDatabase::open(cluster.create_database().await, None).await;
     let ada = user("ada", &[]);
     let change = CatalogChange {
         users_put: vec![ada.clone()],
         ..CatalogChange::default()
     };
-    put(&place, &change).await;
+    write_change(&place, &change).await;
 
     cluster.stop();
     let database = &place.database;
@@ -53,18 +53,18 @@ async fn a_stopped_server_is_unavailable_and_is_used_again_when_it_is_back() {
     let error = Database::open(&place.url, 4).await.unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
 
-    cluster.start_again();
+    cluster.restart();
     assert_eq!(database.find_user(ada.user.id).await, Ok(Some(ada.user)));
     assert_eq!(database.append_audit_records(&[record(1)]).await, Ok(()));
 }
 
 #[tokio::test]
 async fn connections_that_died_unnoticed_are_replaced_at_their_next_use() {
-    let place = Place::postgres().await;
+    let place = TestDatabase::postgres().await;
     let (one, two) = tokio::join!(place.database.ping(), place.database.catalog_version());
     assert!(one.is_ok() && two.is_ok());
     place
-        .tamper(
+        .execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
              WHERE datname = current_database() AND application_name = 'cedargate'",
         )
@@ -77,10 +77,10 @@ async fn connections_that_died_unnoticed_are_replaced_at_their_next_use() {
 
 #[tokio::test]
 async fn a_read_only_server_is_unavailable_for_audit_records() {
-    let place = Place::postgres().await;
+    let place = TestDatabase::postgres().await;
     let name = place.url.rsplit('/').next().unwrap();
     place
-        .tamper(&format!(
+        .execute(&format!(
             "ALTER DATABASE {name} SET default_transaction_read_only = on"
         ))
         .await;
@@ -90,20 +90,20 @@ async fn a_read_only_server_is_unavailable_for_audit_records() {
         .await
         .unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
-    assert_eq!(reopened.audit_page(None, 10).await, Ok(vec![]));
+    assert_eq!(reopened.list_audit_records(None, 10).await, Ok(vec![]));
 }
 
 #[tokio::test]
 async fn commits_are_durable_even_where_the_servers_default_is_not() {
-    let place = Place::postgres().await;
+    let place = TestDatabase::postgres().await;
     let name = place.url.rsplit('/').next().unwrap();
     place
-        .tamper(&format!(
+        .execute(&format!(
             "ALTER DATABASE {name} SET synchronous_commit = off"
         ))
         .await;
     place
-        .tamper(
+        .execute(
             "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                 NEW.reason := current_setting('synchronous_commit'); RETURN NEW; END $$;
              CREATE TRIGGER tell BEFORE INSERT ON audit_records
@@ -112,13 +112,13 @@ async fn commits_are_durable_even_where_the_servers_default_is_not() {
         .await;
     let reopened = Database::open(&place.url, 4).await.unwrap();
     reopened.append_audit_records(&[record(1)]).await.unwrap();
-    let read = reopened.audit_page(None, 1).await.unwrap();
+    let read = reopened.list_audit_records(None, 1).await.unwrap();
     assert_eq!(read[0].reason.as_deref(), Some("on"));
 }
 
 #[tokio::test]
 async fn a_file_locked_by_another_program_is_unavailable_until_it_lets_go() {
-    let place = Place::sqlite().await;
+    let place = TestDatabase::sqlite().await;
     let mut other = SqliteConnection::connect(&place.url).await.unwrap();
     sqlx::raw_sql("BEGIN IMMEDIATE")
         .execute(&mut other)
@@ -131,7 +131,7 @@ async fn a_file_locked_by_another_program_is_unavailable_until_it_lets_go() {
         .unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
     assert_eq!(
-        place.database.audit_page(None, 1).await,
+        place.database.list_audit_records(None, 1).await,
         Ok(vec![]),
         "reading goes on"
     );
@@ -145,7 +145,7 @@ async fn a_file_locked_by_another_program_is_unavailable_until_it_lets_go() {
 #[tokio::test]
 async fn a_sqlite_file_and_its_log_are_readable_by_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::sqlite().await;
+    let place = TestDatabase::sqlite().await;
     let path = place.url.strip_prefix("sqlite://").unwrap();
     let mode = fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -159,7 +159,7 @@ async fn a_sqlite_file_and_its_log_are_readable_by_their_owner_alone() {
 
 #[tokio::test]
 async fn records_survive_reopening_the_file() {
-    let place = Place::sqlite().await;
+    let place = TestDatabase::sqlite().await;
     let kept = record(1);
     place
         .database
@@ -169,7 +169,7 @@ async fn records_survive_reopening_the_file() {
     place.database.close().await;
     let reopened = Database::open(&place.url, 4).await.unwrap();
     reopened.migrate().await.unwrap();
-    assert_eq!(reopened.audit_page(None, 10).await, Ok(vec![kept]));
+    assert_eq!(reopened.list_audit_records(None, 10).await, Ok(vec![kept]));
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! Users of outside issuers: found by issuer and subject, added once, kept up to date.
 
 use cedargate::domain::principal::{Tags, User};
-use cedargate::storage::{Addition, OutsideUser, StorageError};
+use cedargate::storage::{AddUserOutcome, ExternalUser, StorageError};
 
-use crate::storage::{Place, put, role, roles, tags, user};
+use crate::storage::{TestDatabase, role, roles, tags, user, write_change};
 
 on_both! {
     an_outside_user_is_found_by_issuer_and_subject_as_it_was_added,
@@ -18,97 +18,103 @@ on_both! {
 
 const ISSUER: &str = "https://id.example";
 
-fn outside(name: &str, member_of: &[&str]) -> User {
+fn federated_user(name: &str, member_of: &[&str]) -> User {
     let mut user = user(name, member_of).user;
     user.issuer = Some(ISSUER.to_owned());
     user.claims = tags("group", &["Straße \"quoted\"", ""]);
     user
 }
 
-async fn with_hydrology(place: &Place) {
+async fn add_hydrology_role(place: &TestDatabase) {
     let change = cedargate::storage::CatalogChange {
         roles_put: vec![role("hydrology")],
         ..Default::default()
     };
-    put(place, &change).await;
+    write_change(place, &change).await;
 }
 
-async fn add(place: &Place, user: &User, subject: &str, issued_at: i64) -> Addition {
+async fn add(place: &TestDatabase, user: &User, subject: &str, issued_at: i64) -> AddUserOutcome {
     let database = &place.database;
     database
-        .add_outside_user(user, subject, issued_at)
+        .add_external_user(user, subject, issued_at)
         .await
         .unwrap()
 }
 
-async fn find(place: &Place, subject: &str) -> Option<OutsideUser> {
+async fn find(place: &TestDatabase, subject: &str) -> Option<ExternalUser> {
     let database = &place.database;
-    database.find_outside_user(ISSUER, subject).await.unwrap()
+    database.find_external_user(ISSUER, subject).await.unwrap()
 }
 
-async fn version(place: &Place) -> i64 {
+async fn catalog_version(place: &TestDatabase) -> i64 {
     place.database.catalog_version().await.unwrap()
 }
 
-async fn an_outside_user_is_found_by_issuer_and_subject_as_it_was_added(place: Place) {
-    with_hydrology(&place).await;
-    let before = version(&place).await;
-    let ines = outside("ines", &["admin", "hydrology"]);
-    assert_eq!(add(&place, &ines, "7|é", 100).await, Addition::Added);
-    assert_eq!(version(&place).await, before + 1);
-    let found = OutsideUser {
+async fn an_outside_user_is_found_by_issuer_and_subject_as_it_was_added(place: TestDatabase) {
+    add_hydrology_role(&place).await;
+    let before = catalog_version(&place).await;
+    let ines = federated_user("ines", &["admin", "hydrology"]);
+    assert_eq!(add(&place, &ines, "7|é", 100).await, AddUserOutcome::Added);
+    assert_eq!(catalog_version(&place).await, before + 1);
+    let found = ExternalUser {
         id: ines.id,
         claims_issued_at: Some(100),
     };
     assert_eq!(find(&place, "7|é").await, Some(found));
     let stored = place.database.find_user(ines.id).await.unwrap();
     assert_eq!(stored, Some(ines.clone()));
-    let login = place.database.find_login(&ines.username).await.unwrap();
+    let login = place
+        .database
+        .find_user_by_username(&ines.username)
+        .await
+        .unwrap();
     assert_eq!(login.unwrap().password_hash, None);
     assert_eq!(find(&place, "7|É").await, None);
     let other = place
         .database
-        .find_outside_user("https://id.example/", "7|é")
+        .find_external_user("https://id.example/", "7|é")
         .await;
     assert_eq!(other.unwrap(), None);
 }
 
-async fn an_issuer_and_a_subject_are_one_user_and_a_name_is_given_once(place: Place) {
+async fn an_issuer_and_a_subject_are_one_user_and_a_name_is_given_once(place: TestDatabase) {
     let otto = user("otto", &[]);
     let change = cedargate::storage::CatalogChange {
         users_put: vec![otto],
         ..Default::default()
     };
-    put(&place, &change).await;
+    write_change(&place, &change).await;
     assert_eq!(
-        add(&place, &outside("ines", &[]), "7", 1).await,
-        Addition::Added
+        add(&place, &federated_user("ines", &[]), "7", 1).await,
+        AddUserOutcome::Added
     );
-    let before = version(&place).await;
+    let before = catalog_version(&place).await;
     for (name, subject) in [("otto", "8"), ("ines", "8"), ("other", "7")] {
-        let addition = add(&place, &outside(name, &[]), subject, 2).await;
-        assert_eq!(addition, Addition::Taken, "{name} {subject}");
+        let addition = add(&place, &federated_user(name, &[]), subject, 2).await;
+        assert_eq!(addition, AddUserOutcome::AlreadyExists, "{name} {subject}");
     }
-    assert_eq!(version(&place).await, before);
+    assert_eq!(catalog_version(&place).await, before);
     assert_eq!(find(&place, "8").await, None);
     // Another issuer may mean somebody else by the same subject.
-    let mut elsewhere = outside("elsewhere", &[]);
+    let mut elsewhere = federated_user("elsewhere", &[]);
     elsewhere.issuer = Some("https://other.example".to_owned());
-    assert_eq!(add(&place, &elsewhere, "7", 1).await, Addition::Added);
+    assert_eq!(add(&place, &elsewhere, "7", 1).await, AddUserOutcome::Added);
 }
 
-async fn of_many_added_at_once_one_is(place: Place) {
-    let users: Vec<User> = (0..8).map(|_| outside("ines", &[])).collect();
+async fn of_many_added_at_once_one_is(place: TestDatabase) {
+    let users: Vec<User> = (0..8).map(|_| federated_user("ines", &[])).collect();
     let additions = users.iter().map(|user| add(&place, user, "7", 1));
     let additions = futures_util::future::join_all(additions).await;
-    let added = additions.iter().filter(|one| **one == Addition::Added);
+    let added = additions
+        .iter()
+        .filter(|one| **one == AddUserOutcome::Added);
     assert_eq!(added.count(), 1, "{additions:?}");
 }
 
-async fn roles_that_the_catalog_lacks_are_left_out(place: Place) {
-    with_hydrology(&place).await;
-    let ines = outside("ines", &["hydrology", "no-such-role"]);
-    assert_eq!(add(&place, &ines, "7", 1).await, Addition::Added);
+async fn roles_that_the_catalog_lacks_are_left_out(place: TestDatabase) {
+    add_hydrology_role(&place).await;
+    let ines = federated_user("ines", &["hydrology", "no-such-role"]);
+    assert_eq!(add(&place, &ines, "7", 1).await, AddUserOutcome::Added);
     let stored = place.database.find_user(ines.id).await.unwrap().unwrap();
     assert_eq!(stored.roles, roles(&["hydrology"]));
     let names = place.database.role_names().await.unwrap();
@@ -118,44 +124,44 @@ async fn roles_that_the_catalog_lacks_are_left_out(place: Place) {
     );
 }
 
-async fn a_newer_token_refreshes_and_an_older_one_changes_nothing(place: Place) {
-    with_hydrology(&place).await;
-    let mut ines = outside("ines", &["hydrology"]);
+async fn a_newer_token_refreshes_and_an_older_one_changes_nothing(place: TestDatabase) {
+    add_hydrology_role(&place).await;
+    let mut ines = federated_user("ines", &["hydrology"]);
     add(&place, &ines, "7", 100).await;
     let stored = async || place.database.find_user(ines.id).await.unwrap().unwrap();
     ines.roles = roles(&["admin"]);
     ines.claims = Tags::new();
     for (issued_at, is_newer) in [(99, false), (100, false), (101, true), (101, false)] {
-        let before = version(&place).await;
-        let refreshed = place.database.refresh_outside_user(&ines, issued_at).await;
+        let before = catalog_version(&place).await;
+        let refreshed = place.database.update_external_user(&ines, issued_at).await;
         assert_eq!(refreshed.unwrap(), is_newer, "{issued_at}");
-        assert_eq!(version(&place).await, before + i64::from(is_newer));
+        assert_eq!(catalog_version(&place).await, before + i64::from(is_newer));
         assert_eq!(stored().await == ines, issued_at == 101);
     }
     assert_eq!(find(&place, "7").await.unwrap().claims_issued_at, Some(101));
 }
 
-async fn a_user_of_the_catalog_is_never_refreshed(place: Place) {
+async fn a_user_of_the_catalog_is_never_refreshed(place: TestDatabase) {
     let otto = user("otto", &[]);
     let mut other = otto.user.clone();
     let change = cedargate::storage::CatalogChange {
         users_put: vec![otto.clone()],
         ..Default::default()
     };
-    put(&place, &change).await;
+    write_change(&place, &change).await;
     other.roles = roles(&["admin"]);
-    let refreshed = place.database.refresh_outside_user(&other, 1).await;
+    let refreshed = place.database.update_external_user(&other, 1).await;
     assert_eq!(refreshed, Ok::<_, StorageError>(false));
     let stored = place.database.find_user(otto.user.id).await.unwrap();
     assert_eq!(stored, Some(otto.user));
 }
 
-async fn replacing_a_user_keeps_whom_its_issuer_means(place: Place) {
-    let ines = outside("ines", &[]);
+async fn replacing_a_user_keeps_whom_its_issuer_means(place: TestDatabase) {
+    let ines = federated_user("ines", &[]);
     add(&place, &ines, "7", 100).await;
     let mut record = place
         .database
-        .find_login(&ines.username)
+        .find_user_by_username(&ines.username)
         .await
         .unwrap()
         .unwrap();
@@ -164,7 +170,7 @@ async fn replacing_a_user_keeps_whom_its_issuer_means(place: Place) {
         users_put: vec![record],
         ..Default::default()
     };
-    put(&place, &change).await;
+    write_change(&place, &change).await;
     let found = find(&place, "7").await.unwrap();
     assert_eq!((found.id, found.claims_issued_at), (ines.id, Some(100)));
     assert!(
@@ -178,7 +184,7 @@ async fn replacing_a_user_keeps_whom_its_issuer_means(place: Place) {
     );
 }
 
-async fn a_user_that_is_expected_by_name_is_bound_to_one_subject_for_good(place: Place) {
+async fn a_user_that_is_expected_by_name_is_bound_to_one_subject_for_good(place: TestDatabase) {
     let mut expected = user("ines", &[]);
     expected.user.issuer = Some(ISSUER.to_owned());
     let otto = user("otto", &[]);
@@ -187,20 +193,20 @@ async fn a_user_that_is_expected_by_name_is_bound_to_one_subject_for_good(place:
         users_put: vec![expected, otto],
         ..Default::default()
     };
-    put(&place, &change).await;
+    write_change(&place, &change).await;
     let database = &place.database;
     let look = async |issuer: &str, user: &User| {
         let name = &user.username;
-        database.find_expected_user(issuer, name).await.unwrap()
+        database.find_unbound_user(issuer, name).await.unwrap()
     };
     assert_eq!(look(ISSUER, &ines).await, Some(ines.id));
     assert_eq!(look("https://other.example", &ines).await, None);
     assert_eq!(look(ISSUER, &own).await, None);
-    let before = version(&place).await;
+    let before = catalog_version(&place).await;
     assert!(!database.bind_subject(own.id, "7").await.unwrap());
     assert!(database.bind_subject(ines.id, "7").await.unwrap());
     assert!(!database.bind_subject(ines.id, "8").await.unwrap());
-    assert_eq!(version(&place).await, before + 1);
+    assert_eq!(catalog_version(&place).await, before + 1);
     assert_eq!(look(ISSUER, &ines).await, None);
     assert_eq!(find(&place, "7").await.unwrap().id, ines.id);
     assert_eq!(find(&place, "8").await, None);

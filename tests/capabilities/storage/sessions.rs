@@ -2,12 +2,13 @@
 
 use cedargate::domain::id::SessionId;
 use cedargate::domain::secret::Secret;
-use cedargate::domain::session::{Fingerprint, RefreshToken, Session};
+use cedargate::domain::session::{RefreshToken, RefreshTokenDigest, Session};
 use cedargate::storage::{
-    CatalogChange, Database, Ending, KnownToken, Renewal, StorageError, UserRecord,
+    CatalogChange, Database, EndedSession, RefreshTokenInfo, RenewalOutcome, StorageError,
+    UserRecord,
 };
 
-use crate::storage::{Place, put, record, user};
+use crate::storage::{TestDatabase, record, user, write_change};
 
 on_both! {
     a_session_is_found_until_it_is_ended,
@@ -27,8 +28,8 @@ on_both! {
 
 const NOW: i64 = 1_700_000_000;
 
-fn fingerprint() -> Fingerprint {
-    RefreshToken::random().fingerprint()
+fn fingerprint() -> RefreshTokenDigest {
+    RefreshToken::random().digest()
 }
 
 fn with_password(name: &str, hash: &str) -> UserRecord {
@@ -38,15 +39,15 @@ fn with_password(name: &str, hash: &str) -> UserRecord {
     }
 }
 
-async fn put_user(place: &Place, user: &UserRecord) {
+async fn put_user(place: &TestDatabase, user: &UserRecord) {
     let change = CatalogChange {
         users_put: vec![user.clone()],
         ..CatalogChange::default()
     };
-    put(place, &change).await;
+    write_change(place, &change).await;
 }
 
-async fn start(database: &Database, user: &UserRecord) -> (Session, Fingerprint) {
+async fn start_session(database: &Database, user: &UserRecord) -> (Session, RefreshTokenDigest) {
     let session = Session {
         id: SessionId::random(),
         user_id: user.user.id,
@@ -60,46 +61,46 @@ async fn start(database: &Database, user: &UserRecord) -> (Session, Fingerprint)
     (session, first)
 }
 
-async fn ada_signs_in(place: &Place) -> (UserRecord, Session, Fingerprint) {
+async fn ada_with_session(place: &TestDatabase) -> (UserRecord, Session, RefreshTokenDigest) {
     let ada = with_password("ada", "one");
     put_user(place, &ada).await;
-    let (session, first) = start(&place.database, &ada).await;
+    let (session, first) = start_session(&place.database, &ada).await;
     (ada, session, first)
 }
 
 async fn renew_at(
     database: &Database,
-    shown: Fingerprint,
-    next: Fingerprint,
+    shown: RefreshTokenDigest,
+    next: RefreshTokenDigest,
     now: i64,
-) -> Result<Renewal, StorageError> {
+) -> Result<RenewalOutcome, StorageError> {
     let granted = record(now.unsigned_abs() * 1000);
     let renewal = database.renew_session(shown, next, now, &granted).await?;
     let is_on_record = database
-        .audit_page(None, 1000)
+        .list_audit_records(None, 1000)
         .await?
         .iter()
         .any(|record| record.id == granted.id);
-    assert_eq!(is_on_record, matches!(renewal, Renewal::Renewed(_)));
+    assert_eq!(is_on_record, matches!(renewal, RenewalOutcome::Renewed(_)));
     Ok(renewal)
 }
 
-async fn is_found(place: &Place, session: &Session) -> bool {
+async fn is_found(place: &TestDatabase, session: &Session) -> bool {
     let found = place.database.find_session(session.id).await.unwrap();
     assert!(found.as_ref().is_none_or(|found| found == session));
     found.is_some()
 }
 
-async fn session_version(place: &Place) -> i64 {
+async fn session_version(place: &TestDatabase) -> i64 {
     place.database.versions().await.unwrap().sessions
 }
 
-async fn a_session_is_found_until_it_is_ended(place: Place) {
-    let (_, session, first) = ada_signs_in(&place).await;
+async fn a_session_is_found_until_it_is_ended(place: TestDatabase) {
+    let (_, session, first) = ada_with_session(&place).await;
     assert!(is_found(&place, &session).await);
     let before = place.database.versions().await.unwrap();
     let ended = |is_ended_by_this| {
-        Ok(Some(Ending {
+        Ok(Some(EndedSession {
             session: session.clone(),
             is_ended_by_this,
         }))
@@ -117,12 +118,12 @@ async fn a_session_is_found_until_it_is_ended(place: Place) {
     assert_eq!(session_version(&place).await, after.sessions);
 }
 
-async fn a_refresh_token_renews_once_and_then_ends_its_session(place: Place) {
-    let (_, session, first) = ada_signs_in(&place).await;
+async fn a_refresh_token_renews_once_and_then_ends_its_session(place: TestDatabase) {
+    let (_, session, first) = ada_with_session(&place).await;
     let (second, third) = (fingerprint(), fingerprint());
     let renew = |shown, next| renew_at(&place.database, shown, next, NOW + 1);
     let known = |is_spent| {
-        Ok(Some(KnownToken {
+        Ok(Some(RefreshTokenInfo {
             user_id: session.user_id,
             is_spent,
         }))
@@ -130,13 +131,13 @@ async fn a_refresh_token_renews_once_and_then_ends_its_session(place: Place) {
     let find = |token| place.database.find_refresh_token(token);
     assert_eq!(find(first).await, known(false));
     assert_eq!(find(fingerprint()).await, Ok(None));
-    let renewed = Ok(Renewal::Renewed(session.clone()));
+    let renewed = Ok(RenewalOutcome::Renewed(session.clone()));
     assert_eq!(renew(first, second).await, renewed);
     assert_eq!(find(first).await, known(true));
     assert_eq!(renew(second, third).await, renewed);
     let before = session_version(&place).await;
     let reused = |is_ended_by_this| {
-        Ok(Renewal::Reused {
+        Ok(RenewalOutcome::Reused {
             session: session.clone(),
             is_ended_by_this,
         })
@@ -146,29 +147,29 @@ async fn a_refresh_token_renews_once_and_then_ends_its_session(place: Place) {
     assert!(!is_found(&place, &session).await);
     assert_eq!(
         renew(third, fingerprint()).await,
-        Ok(Renewal::Over(session.clone())),
+        Ok(RenewalOutcome::SessionEnded(session.clone())),
         "the newest token is dead with its family"
     );
     assert_eq!(renew(first, fingerprint()).await, reused(false));
     assert_eq!(
         renew(fingerprint(), fingerprint()).await,
-        Ok(Renewal::Unknown)
+        Ok(RenewalOutcome::Unknown)
     );
     assert_eq!(session_version(&place).await, before + 1);
 }
 
-async fn of_two_uses_at_once_one_renews_and_the_other_ends_the_session(place: Place) {
+async fn of_two_uses_at_once_one_renews_and_the_other_ends_the_session(place: TestDatabase) {
     let ada = with_password("ada", "one");
     put_user(&place, &ada).await;
     let other = Database::open(&place.url, 4).await.unwrap();
     for _ in 0..10 {
-        let (session, first) = start(&place.database, &ada).await;
+        let (session, first) = start_session(&place.database, &ada).await;
         let (here, there) = tokio::join!(
             renew_at(&place.database, first, fingerprint(), NOW),
             renew_at(&other, first, fingerprint(), NOW)
         );
-        let renewed = Renewal::Renewed(session.clone());
-        let reused = Renewal::Reused {
+        let renewed = RenewalOutcome::Renewed(session.clone());
+        let reused = RenewalOutcome::Reused {
             session: session.clone(),
             is_ended_by_this: true,
         };
@@ -181,41 +182,41 @@ async fn of_two_uses_at_once_one_renews_and_the_other_ends_the_session(place: Pl
     }
 }
 
-async fn a_renewal_that_cannot_be_recorded_spends_nothing(place: Place) {
-    let (_, session, first) = ada_signs_in(&place).await;
+async fn a_renewal_that_cannot_be_recorded_spends_nothing(place: TestDatabase) {
+    let (_, session, first) = ada_with_session(&place).await;
     place
-        .tamper("ALTER TABLE audit_records RENAME TO elsewhere")
+        .execute("ALTER TABLE audit_records RENAME TO elsewhere")
         .await;
     let renew = || renew_at(&place.database, first, fingerprint(), NOW);
     renew().await.unwrap_err();
     place
-        .tamper("ALTER TABLE elsewhere RENAME TO audit_records")
+        .execute("ALTER TABLE elsewhere RENAME TO audit_records")
         .await;
-    assert_eq!(renew().await, Ok(Renewal::Renewed(session)));
+    assert_eq!(renew().await, Ok(RenewalOutcome::Renewed(session)));
 }
 
-async fn a_token_of_a_session_that_is_over_renews_nothing(place: Place) {
-    let (_, session, first) = ada_signs_in(&place).await;
+async fn a_token_of_a_session_that_is_over_renews_nothing(place: TestDatabase) {
+    let (_, session, first) = ada_with_session(&place).await;
     let renew = |now| renew_at(&place.database, first, fingerprint(), now);
-    let over = Ok(Renewal::Over(session.clone()));
+    let over = Ok(RenewalOutcome::SessionEnded(session.clone()));
     assert_eq!(renew(session.expires_at).await, over);
-    let renewed = Ok(Renewal::Renewed(session.clone()));
+    let renewed = Ok(RenewalOutcome::Renewed(session.clone()));
     assert_eq!(renew(session.expires_at - 1).await, renewed);
 }
 
-async fn ending_a_session_leaves_the_users_others(place: Place) {
-    let (ada, session, first) = ada_signs_in(&place).await;
-    let (other, _) = start(&place.database, &ada).await;
+async fn ending_a_session_leaves_the_users_others(place: TestDatabase) {
+    let (ada, session, first) = ada_with_session(&place).await;
+    let (other, _) = start_session(&place.database, &ada).await;
     place.database.end_session(first, NOW).await.unwrap();
     assert!(!is_found(&place, &session).await);
     assert!(is_found(&place, &other).await);
 }
 
-async fn a_new_password_or_a_disabled_user_ends_all_sessions_for_good(place: Place) {
-    let (mut ada, session, first) = ada_signs_in(&place).await;
+async fn a_new_password_or_a_disabled_user_ends_all_sessions_for_good(place: TestDatabase) {
+    let (mut ada, session, first) = ada_with_session(&place).await;
     let mut before = session_version(&place).await;
     for (hash, is_disabled) in [("two", false), ("two", true)] {
-        let (last, _) = start(&place.database, &ada).await;
+        let (last, _) = start_session(&place.database, &ada).await;
         ada.password_hash = Some(Secret::new(hash.to_owned()));
         ada.user.is_disabled = is_disabled;
         put_user(&place, &ada).await;
@@ -230,14 +231,14 @@ async fn a_new_password_or_a_disabled_user_ends_all_sessions_for_good(place: Pla
     assert!(!is_found(&place, &session).await, "nothing brings it back");
     assert_eq!(
         renew_at(&place.database, first, fingerprint(), NOW).await,
-        Ok(Renewal::Over(session))
+        Ok(RenewalOutcome::SessionEnded(session))
     );
-    let (again, _) = start(&place.database, &ada).await;
+    let (again, _) = start_session(&place.database, &ada).await;
     assert!(is_found(&place, &again).await);
 }
 
-async fn other_changes_of_a_user_end_no_session(place: Place) {
-    let (mut ada, session, _) = ada_signs_in(&place).await;
+async fn other_changes_of_a_user_end_no_session(place: TestDatabase) {
+    let (mut ada, session, _) = ada_with_session(&place).await;
     let before = session_version(&place).await;
     ada.user.roles = crate::storage::roles(&["admin"]);
     ada.user.claims = crate::storage::tags("groups", &["x"]);
@@ -247,8 +248,8 @@ async fn other_changes_of_a_user_end_no_session(place: Place) {
     assert_eq!(session_version(&place).await, before);
 }
 
-async fn a_login_checked_against_an_older_password_starts_nothing(place: Place) {
-    let (mut ada, session, _) = ada_signs_in(&place).await;
+async fn a_login_checked_against_an_older_password_starts_nothing(place: TestDatabase) {
+    let (mut ada, session, _) = ada_with_session(&place).await;
     let again = Session {
         id: SessionId::random(),
         ..session
@@ -265,26 +266,26 @@ async fn a_login_checked_against_an_older_password_starts_nothing(place: Place) 
     assert_eq!(place.database.find_session(again.id).await, Ok(None));
 }
 
-async fn removing_a_user_removes_its_sessions(place: Place) {
-    let (ada, session, first) = ada_signs_in(&place).await;
+async fn removing_a_user_removes_its_sessions(place: TestDatabase) {
+    let (ada, session, first) = ada_with_session(&place).await;
     let removal = CatalogChange {
         users_removed: vec![ada.user.id],
         ..CatalogChange::default()
     };
-    put(&place, &removal).await;
+    write_change(&place, &removal).await;
     assert!(!is_found(&place, &session).await);
     assert_eq!(
         renew_at(&place.database, first, fingerprint(), NOW).await,
-        Ok(Renewal::Unknown)
+        Ok(RenewalOutcome::Unknown)
     );
 }
 
-async fn expired_sessions_are_swept_a_bounded_number_at_a_time(place: Place) {
-    let (ada, session, first) = ada_signs_in(&place).await;
+async fn expired_sessions_are_swept_a_bounded_number_at_a_time(place: TestDatabase) {
+    let (ada, session, first) = ada_with_session(&place).await;
     for _ in 0..4 {
-        start(&place.database, &ada).await;
+        start_session(&place.database, &ada).await;
     }
-    let sweep = |now| place.database.sweep_sessions(now, 3);
+    let sweep = |now| place.database.delete_expired_sessions(now, 3);
     assert_eq!(sweep(session.expires_at - 1).await, Ok(0));
     assert!(is_found(&place, &session).await);
     assert_eq!(sweep(session.expires_at).await, Ok(3));
@@ -297,21 +298,21 @@ async fn expired_sessions_are_swept_a_bounded_number_at_a_time(place: Place) {
     );
 }
 
-async fn the_sessions_of_a_user_that_go_on_are_listed_in_pages(place: Place) {
-    let (ada, first, token) = ada_signs_in(&place).await;
+async fn the_sessions_of_a_user_that_go_on_are_listed_in_pages(place: TestDatabase) {
+    let (ada, first, token) = ada_with_session(&place).await;
     let ben = with_password("ben", "one");
     put_user(&place, &ben).await;
-    start(&place.database, &ben).await;
+    start_session(&place.database, &ben).await;
     let mut going_on = vec![first];
     for _ in 0..4 {
-        going_on.push(start(&place.database, &ada).await.0);
+        going_on.push(start_session(&place.database, &ada).await.0);
     }
     going_on.sort_by_key(|session| session.id);
     let listed_at = async |now| {
         let mut listed: Vec<Session> = Vec::new();
         loop {
             let after = listed.last().map(|session| session.id);
-            let page = place.database.session_page(ada.user.id, now, after, 2);
+            let page = place.database.list_sessions(ada.user.id, now, after, 2);
             let page = page.await.unwrap();
             assert!(page.len() <= 2);
             if page.is_empty() {
@@ -332,20 +333,27 @@ async fn the_sessions_of_a_user_that_go_on_are_listed_in_pages(place: Place) {
     assert_eq!(listed_at(NOW).await, [], "they are of an older password");
 }
 
-async fn sessions_are_ended_for_their_user_together_with_the_record(place: Place) {
-    let (ada, one, _) = ada_signs_in(&place).await;
-    let (other, _) = start(&place.database, &ada).await;
-    let (third, _) = start(&place.database, &ada).await;
+async fn sessions_are_ended_for_their_user_together_with_the_record(place: TestDatabase) {
+    let (ada, one, _) = ada_with_session(&place).await;
+    let (other, _) = start_session(&place.database, &ada).await;
+    let (third, _) = start_session(&place.database, &ada).await;
     let ben = with_password("ben", "one");
     put_user(&place, &ben).await;
-    let (of_ben, _) = start(&place.database, &ben).await;
+    let (of_ben, _) = start_session(&place.database, &ben).await;
     let end = async |user: &UserRecord, only, id| {
         let database = &place.database;
         let record = record(id);
-        let ended = database.end_sessions_of(user.user.id, only, NOW, &record);
+        let ended = database.end_user_sessions(user.user.id, only, NOW, &record);
         ended.await
     };
-    let records = async || place.database.audit_page(None, 9).await.unwrap().len();
+    let records = async || {
+        place
+            .database
+            .list_audit_records(None, 9)
+            .await
+            .unwrap()
+            .len()
+    };
     let before = session_version(&place).await;
     assert_eq!(end(&ben, Some(one.id), 1).await, Ok(0), "it is not ben's");
     assert_eq!(records().await, 0);
@@ -360,7 +368,7 @@ async fn sessions_are_ended_for_their_user_together_with_the_record(place: Place
     assert!(!is_found(&place, &other).await && !is_found(&place, &third).await);
     assert!(is_found(&place, &of_ben).await);
     place
-        .tamper("ALTER TABLE audit_records RENAME TO gone")
+        .execute("ALTER TABLE audit_records RENAME TO gone")
         .await;
     assert!(end(&ben, None, 5).await.is_err());
     assert!(is_found(&place, &of_ben).await);

@@ -2,7 +2,7 @@
 
 use cedargate::storage::{Database, KeyState, StorageError};
 
-use crate::storage::{Place, key};
+use crate::storage::{TestDatabase, key};
 
 on_both! {
     the_first_signing_key_is_stored_once,
@@ -10,7 +10,7 @@ on_both! {
     the_first_signing_key_must_be_current,
 }
 
-async fn the_first_signing_key_is_stored_once(place: Place) {
+async fn the_first_signing_key_is_stored_once(place: TestDatabase) {
     let first = key("first", KeyState::Current, 1_700_000_000);
     let second = key("second", KeyState::Current, 1_700_000_001);
     assert_eq!(
@@ -29,7 +29,7 @@ async fn the_first_signing_key_is_stored_once(place: Place) {
     assert_eq!(listed, Ok(vec![first.clone()]));
 
     place
-        .tamper("UPDATE signing_keys SET state = 'previous'")
+        .execute("UPDATE signing_keys SET state = 'previous'")
         .await;
     assert_eq!(
         place.database.insert_first_signing_key(&second).await,
@@ -39,7 +39,7 @@ async fn the_first_signing_key_is_stored_once(place: Place) {
     assert_eq!(listed[0].state, KeyState::Previous);
 }
 
-async fn of_two_replicas_that_start_together_one_stores_its_key(place: Place) {
+async fn of_two_replicas_that_start_together_one_stores_its_key(place: TestDatabase) {
     let other = Database::open(&place.url, 4).await.unwrap();
     let (here, there) = (
         key("here", KeyState::Current, 1),
@@ -55,7 +55,7 @@ async fn of_two_replicas_that_start_together_one_stores_its_key(place: Place) {
     assert_eq!(other.list_signing_keys().await, Ok(vec![stored]));
 }
 
-async fn the_first_signing_key_must_be_current(place: Place) {
+async fn the_first_signing_key_must_be_current(place: TestDatabase) {
     let next = key("next", KeyState::Next, 1);
     let answer = place.database.insert_first_signing_key(&next).await;
     assert!(

@@ -4,7 +4,7 @@ use cedargate::domain::id::UserId;
 use cedargate::domain::name::RoleName;
 use cedargate::storage::{CatalogChange, UserFilter, UserRecord};
 
-use crate::storage::{Place, put, role, user};
+use crate::storage::{TestDatabase, role, user, write_change};
 
 on_both! {
     users_are_read_in_pages_in_the_order_of_their_ids,
@@ -13,21 +13,21 @@ on_both! {
     another_admin_is_one_who_is_not_disabled,
 }
 
-async fn put_users(place: &Place, users: &[UserRecord]) {
+async fn put_users(place: &TestDatabase, users: &[UserRecord]) {
     let change = CatalogChange {
         roles_put: vec![role("hydrology")],
         users_put: users.to_vec(),
         ..CatalogChange::default()
     };
-    put(place, &change).await;
+    write_change(place, &change).await;
 }
 
 /// All users of a filter, read three at a time.
-async fn paged(place: &Place, filter: &UserFilter) -> Vec<UserRecord> {
+async fn list_all(place: &TestDatabase, filter: &UserFilter) -> Vec<UserRecord> {
     let mut all: Vec<UserRecord> = Vec::new();
     loop {
         let after: Option<UserId> = all.last().map(|record| record.user.id);
-        let page = place.database.user_page(after, 3, filter).await.unwrap();
+        let page = place.database.list_users(after, 3, filter).await.unwrap();
         assert!(page.len() <= 3);
         if page.is_empty() {
             return all;
@@ -36,7 +36,7 @@ async fn paged(place: &Place, filter: &UserFilter) -> Vec<UserRecord> {
     }
 }
 
-fn seven() -> Vec<UserRecord> {
+fn seven_users() -> Vec<UserRecord> {
     let mut users: Vec<_> = (0..7)
         .map(|n| {
             let member_of: &[&str] = if n < 4 { &["hydrology"] } else { &[] };
@@ -48,23 +48,23 @@ fn seven() -> Vec<UserRecord> {
     users
 }
 
-async fn users_are_read_in_pages_in_the_order_of_their_ids(place: Place) {
-    let users = seven();
+async fn users_are_read_in_pages_in_the_order_of_their_ids(place: TestDatabase) {
+    let users = seven_users();
     put_users(&place, &users).await;
-    assert_eq!(paged(&place, &UserFilter::default()).await, users);
+    assert_eq!(list_all(&place, &UserFilter::default()).await, users);
     let found = place.database.find_user_record(users[0].user.id).await;
     assert_eq!(found, Ok(Some(users[0].clone())));
 }
 
-async fn a_filter_reads_one_name_or_the_members_of_a_role(place: Place) {
-    let users = seven();
+async fn a_filter_reads_one_name_or_the_members_of_a_role(place: TestDatabase) {
+    let users = seven_users();
     put_users(&place, &users).await;
     let by = |username: Option<&str>, member_of: Option<&str>| UserFilter {
         username: username.map(|name| name.parse().unwrap()),
         role: member_of.map(role),
     };
     let names = async |filter: UserFilter| {
-        let found = paged(&place, &filter).await;
+        let found = list_all(&place, &filter).await;
         let names = found.iter().map(|record| record.user.username.to_string());
         names.collect::<Vec<_>>()
     };
@@ -81,23 +81,23 @@ async fn a_filter_reads_one_name_or_the_members_of_a_role(place: Place) {
     assert_eq!(names(by(None, Some("admin"))).await, [""; 0]);
 }
 
-async fn roles_are_read_in_pages(place: Place) {
+async fn roles_are_read_in_pages(place: TestDatabase) {
     let all: Vec<RoleName> = ["a1", "admin", "b", "c", "d"].map(role).into();
     let change = CatalogChange {
         roles_put: all.clone(),
         ..CatalogChange::default()
     };
-    put(&place, &change).await;
+    write_change(&place, &change).await;
     let database = &place.database;
-    let first = database.role_page(None, 3).await.unwrap();
-    let second = database.role_page(first.last(), 3).await.unwrap();
+    let first = database.list_roles(None, 3).await.unwrap();
+    let second = database.list_roles(first.last(), 3).await.unwrap();
     assert_eq!((first.len(), second.len()), (3, 2));
     assert_eq!([first, second].concat(), all);
     assert_eq!(database.has_role(&role("b")).await, Ok(true));
     assert_eq!(database.has_role(&role("e")).await, Ok(false));
 }
 
-async fn another_admin_is_one_who_is_not_disabled(place: Place) {
+async fn another_admin_is_one_who_is_not_disabled(place: TestDatabase) {
     let (ada, mut ben) = (user("ada", &["admin"]), user("ben", &["admin"]));
     let cy = user("cy", &["hydrology"]);
     ben.user.is_disabled = true;

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-const SHELL: &str = r#"
+const CLUSTER_SCRIPT: &str = r#"
 trap '' INT TERM HUP
 bin=$1 port=$2
 folder=$(mktemp -d "${TMPDIR:-/tmp}/cedargate-postgres.XXXXXX") || exit 1
@@ -47,20 +47,20 @@ rm -rf "$folder"
 "#;
 
 /// One PostgreSQL server of a test's own.
-pub struct Cluster {
+pub struct PostgresCluster {
     shell: Child,
-    orders: Option<ChildStdin>,
+    commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     port: u16,
     databases: AtomicU32,
 }
 
-impl Cluster {
+impl PostgresCluster {
     /// Makes a cluster and starts its server.
     pub fn start() -> Self {
         let port = free_port();
-        let mut shell = as_an_ordinary_user()
-            .args(["-c", SHELL, "sh"])
+        let mut shell = unprivileged_shell()
+            .args(["-c", CLUSTER_SCRIPT, "sh"])
             .arg(binaries())
             .arg(port.to_string())
             .current_dir("/")
@@ -77,24 +77,24 @@ impl Cluster {
         let answers = BufReader::new(shell.stdout.take().unwrap());
         let mut cluster = Self {
             shell,
-            orders,
+            commands: orders,
             answers,
             port,
             databases: AtomicU32::new(0),
         };
         cluster.expect_done("initdb");
-        cluster.start_again();
+        cluster.restart();
         cluster
     }
 
     /// Stops the server; every connection ends.
     pub fn stop(&mut self) {
-        self.order("stop");
+        self.send_command("stop");
     }
 
     /// Starts the stopped server on the same port with the same data.
-    pub fn start_again(&mut self) {
-        self.order("start");
+    pub fn restart(&mut self) {
+        self.send_command("start");
     }
 
     /// The URL of one of its databases.
@@ -114,8 +114,8 @@ impl Cluster {
         self.url(&name)
     }
 
-    fn order(&mut self, order: &str) {
-        writeln!(self.orders.as_mut().unwrap(), "{order}").expect("the cluster's shell listens");
+    fn send_command(&mut self, order: &str) {
+        writeln!(self.commands.as_mut().unwrap(), "{order}").expect("the cluster's shell listens");
         self.expect_done(order);
     }
 
@@ -126,17 +126,20 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
+impl Drop for PostgresCluster {
     fn drop(&mut self) {
-        drop(self.orders.take());
+        drop(self.commands.take());
         let _ = self.shell.wait();
     }
 }
 
 /// Creates an empty database on this test process's cluster and returns its URL.
 pub async fn fresh_database() -> String {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(Cluster::start).create_database().await
+    static CLUSTER: OnceLock<PostgresCluster> = OnceLock::new();
+    CLUSTER
+        .get_or_init(PostgresCluster::start)
+        .create_database()
+        .await
 }
 
 /// A loopback port that nobody listens on.
@@ -170,7 +173,7 @@ fn binaries() -> PathBuf {
 }
 
 /// A shell as this user, or as the user `postgres` for root: `initdb` refuses to run as root.
-fn as_an_ordinary_user() -> Command {
+fn unprivileged_shell() -> Command {
     let is_root =
         std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0;
     if !is_root {

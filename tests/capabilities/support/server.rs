@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use cedargate::app::{App, Stores};
-use cedargate::config::{Settings, Sources};
+use cedargate::config::{SettingSources, Settings};
 use cedargate::domain::clock::Clock;
 use cedargate::service::catalog;
 use cedargate::service::catalog::CatalogFile;
@@ -22,7 +22,7 @@ pub const RESTRICTED: &str = "6b1f0a52-8c3d-4e7a-9f14-05d2c7e3a981";
 pub const PRIVATE: &str = "91e4c6d8-7a20-4f5b-8d3e-1b60f9a2c574";
 pub const DRAFT: &str = "3fa82b90-d5c1-4867-b7e2-c4093d6e15af";
 pub const WITHOUT_FILE: &str = "5d0c2a91-6f38-4be4-a7d1-90e2b84c6f17";
-pub const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
+pub const UNKNOWN_VERSION: &str = "00000000-0000-4000-8000-000000000000";
 
 pub const PASSWORD: &str = "correct horse";
 
@@ -105,7 +105,7 @@ owner = "olivia"
 
 /// How a test wants its server.
 #[derive(Default)]
-pub struct Wish {
+pub struct ServerOptions {
     /// `CEDARGATE_*` variables besides those of every test.
     pub environment: Vec<(&'static str, String)>,
     /// The catalog; [`CATALOG`] if left out.
@@ -126,14 +126,14 @@ pub struct Server {
 }
 
 /// An answer, read to its end.
-pub struct Answer {
+pub struct TestResponse {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
     pub body: Vec<u8>,
 }
 
-impl Answer {
-    pub async fn of(request: reqwest::RequestBuilder) -> Self {
+impl TestResponse {
+    pub async fn send(request: reqwest::RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         Self {
             status: response.status().as_u16(),
@@ -179,10 +179,10 @@ impl Answer {
 
 impl Server {
     pub async fn start() -> Self {
-        Self::wished(Wish::default()).await
+        Self::start_with(ServerOptions::default()).await
     }
 
-    pub async fn wished(wish: Wish) -> Self {
+    pub async fn start_with(wish: ServerOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = vec![
             (
@@ -215,12 +215,12 @@ impl Server {
             environment.retain(|(known, _)| known != name);
             environment.push((name.to_owned(), value));
         }
-        let sources = Sources {
+        let sources = SettingSources {
             directory: folder.path().to_owned(),
             environment,
         };
         let settings = Settings::load(&sources).unwrap();
-        let clock = Clock::standing_at(Clock::system().unix_millis());
+        let clock = Clock::fixed_at(Clock::system().unix_millis());
         let stores = Stores::open(&settings).await.unwrap();
         apply(&stores, wish.catalog.as_deref().unwrap_or(CATALOG), &clock).await;
         Self::run(folder, settings, clock, stores).await
@@ -298,36 +298,36 @@ impl Server {
         self.http.post(format!("{}{path}", self.url))
     }
 
-    pub fn minting(&self, dataset_id: &str) -> reqwest::RequestBuilder {
+    pub fn mint_request(&self, dataset_id: &str) -> reqwest::RequestBuilder {
         self.post(&format!("/auth/download-token/{dataset_id}"))
     }
 
-    pub async fn mint(&self, dataset_id: &str, session: Option<&str>) -> Answer {
-        let request = self.minting(dataset_id);
-        Answer::of(match session {
+    pub async fn mint(&self, dataset_id: &str, session: Option<&str>) -> TestResponse {
+        let request = self.mint_request(dataset_id);
+        TestResponse::send(match session {
             Some(session) => request.bearer_auth(session),
             None => request,
         })
         .await
     }
 
-    pub fn downloading(&self, dataset_id: &str, token: &str) -> reqwest::RequestBuilder {
+    pub fn download_request(&self, dataset_id: &str, token: &str) -> reqwest::RequestBuilder {
         self.get(&format!(
             "/datasets/{dataset_id}/download/cog?token={token}"
         ))
     }
 
-    pub async fn download(&self, dataset_id: &str, token: &str) -> Answer {
-        Answer::of(self.downloading(dataset_id, token)).await
+    pub async fn download(&self, dataset_id: &str, token: &str) -> TestResponse {
+        TestResponse::send(self.download_request(dataset_id, token)).await
     }
 
-    pub async fn login(&self, username: &str, password: &str) -> Answer {
+    pub async fn login(&self, username: &str, password: &str) -> TestResponse {
         let form = [
             ("grant_type", "password"),
             ("username", username),
             ("password", password),
         ];
-        Answer::of(self.post("/auth/login").form(&form)).await
+        TestResponse::send(self.post("/auth/login").form(&form)).await
     }
 
     /// A session token of one of the catalog's people.

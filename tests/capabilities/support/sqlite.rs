@@ -18,7 +18,7 @@ async fn connect(path: &Path) -> SqliteConnection {
 pub struct ExclusiveLock(SqliteConnection);
 
 impl ExclusiveLock {
-    pub async fn on(path: &Path) -> Self {
+    pub async fn acquire(path: &Path) -> Self {
         let mut connection = connect(path).await;
         sqlx::query("BEGIN EXCLUSIVE")
             .execute(&mut connection)
@@ -33,7 +33,7 @@ impl ExclusiveLock {
     }
 }
 
-pub async fn forget_record(path: &Path, id: Uuid) {
+pub async fn delete_record(path: &Path, id: Uuid) {
     let mut connection = connect(path).await;
     let deleted = sqlx::query("DELETE FROM audit_records WHERE id = $1")
         .bind(id)

@@ -13,16 +13,18 @@ use poem_openapi::registry::{MetaMediaType, MetaResponses, MetaSchema, MetaSchem
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::domain::action::Action;
-use crate::domain::audit::{AuditRecord, Event, Outcome, RecordFilter};
+use crate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
 use crate::domain::id::{DatasetId, RecordId, UserId};
-use crate::http::extract::credentials::ByHeader;
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
-use crate::http::reply::responses::{Granted, Refusal, Statuses, response, text_header};
-use crate::http::reply::timestamp::ExactMoment;
+use crate::http::reply::responses::{
+    ErrorResponse, ErrorStatuses, JsonOk, meta_response, text_header,
+};
+use crate::http::reply::timestamp::TimestampMillis;
 use crate::service::administration::Administration;
-use crate::service::audit_trail::RecordPages;
+use crate::service::audit_trail::AuditRecordPages;
 
-use super::audit_record::RecordAnswer;
+use super::audit_record::AuditRecordResponse;
 
 /// The media type of JSON Lines: one JSON object a line.
 const JSON_LINES: &str = "application/x-ndjson";
@@ -37,7 +39,7 @@ pub struct AuditApi {
 #[derive(Object)]
 pub struct AuditRecordPage {
     /// The records, newest first.
-    pub items: Vec<RecordAnswer>,
+    pub items: Vec<AuditRecordResponse>,
     /// Send it as `after` for the next page; absent on the last one.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<RecordId>,
@@ -46,25 +48,25 @@ pub struct AuditRecordPage {
 /// The statuses with which the audit log may be refused.
 pub struct AuditStatuses;
 
-impl Statuses for AuditStatuses {
+impl ErrorStatuses for AuditStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] =
         &[(403, "The policies do not permit you to read the audit log.")];
 }
 
 /// Audit records as JSON Lines, read as they are sent.
-pub struct JsonLines(RecordPages);
+pub struct AuditExportResponse(AuditRecordPages);
 
-impl IntoResponse for JsonLines {
+impl IntoResponse for AuditExportResponse {
     fn into_response(self) -> Response {
         Response::builder()
             .content_type(JSON_LINES)
             .header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
-            .body(Body::from_bytes_stream(lines(self.0)))
+            .body(Body::from_bytes_stream(stream_json_lines(self.0)))
     }
 }
 
-impl ApiResponse for JsonLines {
+impl ApiResponse for AuditExportResponse {
     fn meta() -> MetaResponses {
         let line = MetaSchema {
             description: Some("One `AuditRecord` a line."),
@@ -76,7 +78,7 @@ impl ApiResponse for JsonLines {
         }];
         let headers = vec![text_header("Cache-Control", "Always `no-store`.")];
         MetaResponses {
-            responses: vec![response(200, "Granted.", content, headers)],
+            responses: vec![meta_response(200, "Granted.", content, headers)],
         }
     }
 
@@ -85,7 +87,7 @@ impl ApiResponse for JsonLines {
 
 /// The lines of one page at a time. When reading fails the body breaks off, so that no client takes
 /// a part for the whole.
-fn lines(pages: RecordPages) -> impl Stream<Item = std::io::Result<Bytes>> {
+fn stream_json_lines(pages: AuditRecordPages) -> impl Stream<Item = std::io::Result<Bytes>> {
     stream::try_unfold(pages, |mut pages| async move {
         let page = pages.next().await.map_err(|error| {
             tracing::warn!(%error, "an export of audit records broke off");
@@ -94,11 +96,11 @@ fn lines(pages: RecordPages) -> impl Stream<Item = std::io::Result<Bytes>> {
         let Some(page) = page else {
             return Ok(None);
         };
-        Ok(Some((lines_of(&page)?, pages)))
+        Ok(Some((to_json_lines(&page)?, pages)))
     })
 }
 
-fn lines_of(page: &[AuditRecord]) -> std::io::Result<Bytes> {
+fn to_json_lines(page: &[AuditRecord]) -> std::io::Result<Bytes> {
     let mut lines = Vec::new();
     for record in page {
         serde_json::to_writer(&mut lines, record)?;
@@ -122,7 +124,7 @@ impl AuditApi {
     #[allow(clippy::too_many_arguments, reason = "one parameter a filter")]
     async fn list(
         &self,
-        visitor: ByHeader,
+        visitor: HeaderCredentials,
         /// The most records of the page.
         #[oai(
             default = "usual_page",
@@ -138,32 +140,32 @@ impl AuditApi {
         /// Only what administered this user.
         resource_user_id: Query<Option<UserId>>,
         /// Only what was answered so.
-        outcome: Query<Option<Outcome>>,
+        outcome: Query<Option<AuditOutcome>>,
         /// Only what was asked for so.
-        event: Query<Option<Event>>,
+        event: Query<Option<AuditEvent>>,
         /// Only where this action was decided.
         action: Query<Option<Action>>,
         /// Only from this time on, such as `2026-03-01T12:00:00Z`.
-        since: Query<Option<ExactMoment>>,
+        since: Query<Option<TimestampMillis>>,
         /// Only before this time.
-        until: Query<Option<ExactMoment>>,
-    ) -> Result<Granted<AuditRecordPage>, Refusal<AuditStatuses>> {
-        let filter = RecordFilter {
+        until: Query<Option<TimestampMillis>>,
+    ) -> Result<JsonOk<AuditRecordPage>, ErrorResponse<AuditStatuses>> {
+        let filter = AuditFilter {
             user_id: user_id.0,
             dataset_id: dataset_id.0,
             resource_user_id: resource_user_id.0,
             outcome: outcome.0,
             event: event.0,
             action: action.0,
-            since: since.0.map(|ExactMoment(millis)| millis),
-            until: until.0.map(|ExactMoment(millis)| millis),
+            since: since.0.map(|TimestampMillis(millis)| millis),
+            until: until.0.map(|TimestampMillis(millis)| millis),
         };
         let page = self
             .administration
             .list_audit_records(&visitor.0, &filter, after.0, limit.0)
             .await?;
-        Ok(Granted(AuditRecordPage {
-            items: page.records.into_iter().map(RecordAnswer).collect(),
+        Ok(JsonOk(AuditRecordPage {
+            items: page.records.into_iter().map(AuditRecordResponse).collect(),
             next: page.next,
         }))
     }
@@ -180,7 +182,7 @@ impl AuditApi {
     #[allow(clippy::too_many_arguments, reason = "one parameter a filter")]
     async fn export(
         &self,
-        visitor: ByHeader,
+        visitor: HeaderCredentials,
         /// Only what this user asked for.
         user_id: Query<Option<UserId>>,
         /// Only what is about this dataset.
@@ -188,31 +190,31 @@ impl AuditApi {
         /// Only what administered this user.
         resource_user_id: Query<Option<UserId>>,
         /// Only what was answered so.
-        outcome: Query<Option<Outcome>>,
+        outcome: Query<Option<AuditOutcome>>,
         /// Only what was asked for so.
-        event: Query<Option<Event>>,
+        event: Query<Option<AuditEvent>>,
         /// Only where this action was decided.
         action: Query<Option<Action>>,
         /// Only from this time on, such as `2026-03-01T12:00:00Z`.
-        since: Query<Option<ExactMoment>>,
+        since: Query<Option<TimestampMillis>>,
         /// Only before this time.
-        until: Query<Option<ExactMoment>>,
-    ) -> Result<JsonLines, Refusal<AuditStatuses>> {
-        let filter = RecordFilter {
+        until: Query<Option<TimestampMillis>>,
+    ) -> Result<AuditExportResponse, ErrorResponse<AuditStatuses>> {
+        let filter = AuditFilter {
             user_id: user_id.0,
             dataset_id: dataset_id.0,
             resource_user_id: resource_user_id.0,
             outcome: outcome.0,
             event: event.0,
             action: action.0,
-            since: since.0.map(|ExactMoment(millis)| millis),
-            until: until.0.map(|ExactMoment(millis)| millis),
+            since: since.0.map(|TimestampMillis(millis)| millis),
+            until: until.0.map(|TimestampMillis(millis)| millis),
         };
         let pages = self
             .administration
             .export_audit_records(&visitor.0, filter)
             .await?;
-        Ok(JsonLines(pages))
+        Ok(AuditExportResponse(pages))
     }
 }
 

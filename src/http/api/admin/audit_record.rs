@@ -10,17 +10,17 @@ use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use serde_json::Value;
 
 use crate::domain::action::Action;
-use crate::domain::audit::{AuditRecord, Event, Outcome};
+use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::Authentication;
-use crate::http::extract::parameter::one_of;
+use crate::http::extract::parameter::enum_schema;
 
 /// The name of the record in the document.
 const NAME: &str = "AuditRecord";
 
 /// One audit record.
-pub struct RecordAnswer(pub AuditRecord);
+pub struct AuditRecordResponse(pub AuditRecord);
 
-impl Type for RecordAnswer {
+impl Type for AuditRecordResponse {
     const IS_REQUIRED: bool = true;
 
     type RawValueType = Self;
@@ -49,7 +49,7 @@ impl Type for RecordAnswer {
     }
 }
 
-impl ParseFromJSON for RecordAnswer {
+impl ParseFromJSON for AuditRecordResponse {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         serde_json::from_value(value.unwrap_or_default())
             .map(Self)
@@ -57,7 +57,7 @@ impl ParseFromJSON for RecordAnswer {
     }
 }
 
-impl ToJSON for RecordAnswer {
+impl ToJSON for AuditRecordResponse {
     fn to_json(&self) -> Option<Value> {
         serde_json::to_value(&self.0).ok()
     }
@@ -85,82 +85,85 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
     vec![
         (
             "id",
-            told(
+            described(
                 uuid(),
                 "The record's id; for a granted mint also the token's `jti`.",
             ),
         ),
-        ("time", told(time, "When it was asked for.")),
-        ("event", told(one_of(Event::ALL), "What was asked for.")),
+        ("time", described(time, "When it was asked for.")),
+        (
+            "event",
+            described(enum_schema(AuditEvent::ALL), "What was asked for."),
+        ),
         (
             "outcome",
-            told(
-                one_of(Outcome::ALL),
+            described(
+                enum_schema(AuditOutcome::ALL),
                 "How it was answered; `denied` is by policy, `refused` never came to a decision.",
             ),
         ),
         (
             "user_id",
-            maybe(uuid(), "The user who asked; null if nobody signed in."),
+            nullable(uuid(), "The user who asked; null if nobody signed in."),
         ),
         (
             "authentication",
-            told(
-                one_of(Authentication::ALL),
+            described(
+                enum_schema(Authentication::ALL),
                 "How the caller authenticated; `command_line` held the database itself.",
             ),
         ),
         (
             "key_id",
-            maybe(
+            nullable(
                 uuid(),
                 "The API key that was shown, or that the token was minted with.",
             ),
         ),
-        ("address", told(text(), "The client's address.")),
+        ("address", described(text(), "The client's address.")),
         (
             "dataset_id",
-            maybe(uuid(), "The dataset that was asked for."),
+            nullable(uuid(), "The dataset that was asked for."),
         ),
         (
             "resource_user_id",
-            maybe(uuid(), "The user that was administered."),
+            nullable(uuid(), "The user that was administered."),
         ),
         (
             "action",
-            maybe(one_of(Action::ALL), "The action that was decided."),
+            nullable(enum_schema(Action::ALL), "The action that was decided."),
         ),
         (
             "determining_policies",
-            told(list(), "The policies that determined the decision."),
+            described(string_list(), "The policies that determined the decision."),
         ),
         (
             "errors",
-            told(list(), "What went wrong in evaluating policies."),
+            described(string_list(), "What went wrong in evaluating policies."),
         ),
         (
             "revision",
-            maybe(text(), "The revision of the policies that decided."),
+            nullable(text(), "The revision of the policies that decided."),
         ),
         (
             "jti",
-            maybe(uuid(), "The download token that was minted or used."),
+            nullable(uuid(), "The download token that was minted or used."),
         ),
         (
             "reason",
-            maybe(
+            nullable(
                 text(),
                 "Why it was refused, or what was made, changed, removed or read.",
             ),
         ),
         (
             "request_id",
-            maybe(text(), "The request's id, as in `X-Request-Id`."),
+            nullable(text(), "The request's id, as in `X-Request-Id`."),
         ),
     ]
 }
 
-fn list() -> MetaSchema {
+fn string_list() -> MetaSchema {
     MetaSchema {
         items: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::new(
             "string",
@@ -169,7 +172,7 @@ fn list() -> MetaSchema {
     }
 }
 
-fn told(schema: MetaSchema, description: &'static str) -> MetaSchema {
+fn described(schema: MetaSchema, description: &'static str) -> MetaSchema {
     MetaSchema {
         description: Some(description),
         ..schema
@@ -177,25 +180,25 @@ fn told(schema: MetaSchema, description: &'static str) -> MetaSchema {
 }
 
 /// A member that may be null: an enumeration has to name null too.
-fn maybe(mut schema: MetaSchema, description: &'static str) -> MetaSchema {
+fn nullable(mut schema: MetaSchema, description: &'static str) -> MetaSchema {
     schema.nullable = true;
     if !schema.enum_items.is_empty() {
         schema.enum_items.push(Value::Null);
     }
-    told(schema, description)
+    described(schema, description)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::clock::Clock;
-    use crate::service::identity::request_context::Visitor;
+    use crate::service::identity::request_context::RequestContext;
 
     #[test]
     fn the_document_names_every_member_of_a_record_in_its_order() {
-        let visitor = Visitor::at_command_line();
-        let record = visitor.open_record(Event::Administer, &Clock::standing_at(0));
-        let written = RecordAnswer(record).to_json().unwrap();
+        let visitor = RequestContext::local();
+        let record = visitor.open_record(AuditEvent::Administer, &Clock::fixed_at(0));
+        let written = AuditRecordResponse(record).to_json().unwrap();
         let written: Vec<&String> = written.as_object().unwrap().keys().collect();
         let told: Vec<&str> = fields().iter().map(|(name, _)| *name).collect();
         assert_eq!(written, told);

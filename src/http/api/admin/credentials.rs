@@ -9,12 +9,12 @@ use poem_openapi::{Object, OpenApi};
 
 use crate::domain::id::{ApiKeyId, SessionId, UserId};
 use crate::domain::session::Session;
-use crate::http::api::api_keys::{ApiKeyAnswer, ApiKeyPage};
-use crate::http::extract::credentials::ByHeader;
+use crate::http::api::api_keys::{ApiKeyPage, ApiKeyResponse};
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
-use crate::http::reply::admin_statuses::OneStatuses;
-use crate::http::reply::responses::{Done, Granted, Refusal};
-use crate::http::reply::timestamp::Moment;
+use crate::http::reply::admin_statuses::ReadStatuses;
+use crate::http::reply::responses::{ErrorResponse, JsonOk, NoContent};
+use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::Administration;
 
 /// The operations on users' sessions and API keys.
@@ -25,31 +25,32 @@ pub struct AdminCredentialsApi {
 
 /// A session of a user.
 #[derive(Object)]
-pub struct SessionAnswer {
+#[oai(rename = "SessionAnswer")]
+pub struct SessionResponse {
     /// The id: the `sid` of its session tokens.
     pub id: SessionId,
     /// When the user signed in.
-    pub started_at: Moment,
+    pub started_at: Timestamp,
     /// When it is over at the latest.
-    pub expires_at: Moment,
+    pub expires_at: Timestamp,
 }
 
 /// Some sessions of a user, in the order of their ids.
 #[derive(Object)]
 pub struct SessionPage {
     /// The sessions.
-    pub items: Vec<SessionAnswer>,
+    pub items: Vec<SessionResponse>,
     /// The `after` of the next page; left out on the last one.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<SessionId>,
 }
 
-impl From<Session> for SessionAnswer {
+impl From<Session> for SessionResponse {
     fn from(session: Session) -> Self {
         Self {
             id: session.id,
-            started_at: Moment(session.started_at),
-            expires_at: Moment(session.expires_at),
+            started_at: Timestamp(session.started_at),
+            expires_at: Timestamp(session.expires_at),
         }
     }
 }
@@ -72,7 +73,7 @@ impl AdminCredentialsApi {
         &self,
         /// The user's id.
         user_id: Path<UserId>,
-        visitor: ByHeader,
+        visitor: HeaderCredentials,
         /// The most sessions of the page.
         #[oai(
             default = "usual_page",
@@ -81,14 +82,14 @@ impl AdminCredentialsApi {
         limit: Query<u32>,
         /// The `next` of the page before; the first page if left out.
         after: Query<Option<SessionId>>,
-    ) -> Result<Granted<SessionPage>, Refusal<OneStatuses>> {
+    ) -> Result<JsonOk<SessionPage>, ErrorResponse<ReadStatuses>> {
         let page = self
             .administration
             .list_sessions(&visitor.0, user_id.0, after.0, limit.0)
             .await?;
-        Ok(Granted(SessionPage {
-            next: page.next(|session| session.id),
-            items: page.items.into_iter().map(SessionAnswer::from).collect(),
+        Ok(JsonOk(SessionPage {
+            next: page.next_cursor(|session| session.id),
+            items: page.items.into_iter().map(SessionResponse::from).collect(),
         }))
     }
 
@@ -105,12 +106,12 @@ impl AdminCredentialsApi {
         &self,
         /// The user's id.
         user_id: Path<UserId>,
-        visitor: ByHeader,
-    ) -> Result<Done, Refusal<OneStatuses>> {
+        visitor: HeaderCredentials,
+    ) -> Result<NoContent, ErrorResponse<ReadStatuses>> {
         self.administration
             .end_sessions(&visitor.0, user_id.0)
             .await?;
-        Ok(Done)
+        Ok(NoContent)
     }
 
     /// End one session of a user
@@ -127,12 +128,12 @@ impl AdminCredentialsApi {
         user_id: Path<UserId>,
         /// The session's id.
         session_id: Path<SessionId>,
-        visitor: ByHeader,
-    ) -> Result<Done, Refusal<OneStatuses>> {
+        visitor: HeaderCredentials,
+    ) -> Result<NoContent, ErrorResponse<ReadStatuses>> {
         self.administration
             .end_session(&visitor.0, user_id.0, session_id.0)
             .await?;
-        Ok(Done)
+        Ok(NoContent)
     }
 
     /// List the API keys of a user
@@ -148,7 +149,7 @@ impl AdminCredentialsApi {
         &self,
         /// The user's id.
         user_id: Path<UserId>,
-        visitor: ByHeader,
+        visitor: HeaderCredentials,
         /// The most keys of the page.
         #[oai(
             default = "usual_page",
@@ -157,14 +158,14 @@ impl AdminCredentialsApi {
         limit: Query<u32>,
         /// The `next` of the page before; the first page if left out.
         after: Query<Option<ApiKeyId>>,
-    ) -> Result<Granted<ApiKeyPage>, Refusal<OneStatuses>> {
+    ) -> Result<JsonOk<ApiKeyPage>, ErrorResponse<ReadStatuses>> {
         let page = self
             .administration
             .list_api_keys(&visitor.0, user_id.0, after.0, limit.0)
             .await?;
-        Ok(Granted(ApiKeyPage {
-            next: page.next(|key| key.id),
-            items: page.items.into_iter().map(ApiKeyAnswer::from).collect(),
+        Ok(JsonOk(ApiKeyPage {
+            next: page.next_cursor(|key| key.id),
+            items: page.items.into_iter().map(ApiKeyResponse::from).collect(),
         }))
     }
 
@@ -183,11 +184,11 @@ impl AdminCredentialsApi {
         user_id: Path<UserId>,
         /// The key's id.
         key_id: Path<ApiKeyId>,
-        visitor: ByHeader,
-    ) -> Result<Done, Refusal<OneStatuses>> {
+        visitor: HeaderCredentials,
+    ) -> Result<NoContent, ErrorResponse<ReadStatuses>> {
         self.administration
             .revoke_api_key(&visitor.0, user_id.0, key_id.0)
             .await?;
-        Ok(Done)
+        Ok(NoContent)
     }
 }

@@ -15,21 +15,21 @@ use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags as DatasetTags;
 use crate::http::api::catalog::{RecordStatusWord, VisibilityWord};
-use crate::http::conditional::etag_response::{CreatedVersion, Versioned};
-use crate::http::extract::credentials::ByHeader;
+use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
-use crate::http::extract::parameter::NameText;
+use crate::http::extract::parameter::RawName;
 use crate::http::openapi::Tags;
 use crate::http::reply::admin_statuses::{
-    ChangeStatuses, CreateStatuses, ListStatuses, OneStatuses, RemoveStatuses,
+    CreateStatuses, DeleteStatuses, ListStatuses, ReadStatuses, UpdateStatuses,
 };
-use crate::http::reply::responses::{Done, Granted, Refusal};
-use crate::http::reply::timestamp::Moment;
+use crate::http::reply::responses::{ErrorResponse, JsonOk, NoContent};
+use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::Administration;
-use crate::service::administration::dataset_input::DatasetWish;
+use crate::service::administration::dataset_input::DatasetInput;
 use crate::service::error::ServiceError;
 use crate::service::pagination::Page;
-use crate::storage::{DatasetFilter, NamedDataset};
+use crate::storage::{DatasetFilter, DatasetWithNames};
 
 /// The operations on datasets.
 pub struct AdminDatasetsApi {
@@ -38,11 +38,12 @@ pub struct AdminDatasetsApi {
 }
 
 /// Tags as they are written: each a key and its values.
-type WrittenTags = BTreeMap<String, Vec<String>>;
+type TagsJson = BTreeMap<String, Vec<String>>;
 
 /// A dataset, whole.
 #[derive(Object)]
-pub struct DatasetAnswer {
+#[oai(rename = "DatasetAnswer")]
+pub struct DatasetResponse {
     /// The id: what is minted for, and what policies name.
     pub id: DatasetId,
     /// A title for people.
@@ -59,15 +60,16 @@ pub struct DatasetAnswer {
     /// The roles that the dataset is shared with.
     pub reader_roles: Vec<RoleName>,
     /// Attributes of this deployment's own, which policies see as its tags.
-    pub tags: WrittenTags,
+    pub tags: TagsJson,
     /// The dataset's file; left out while there is none.
     #[oai(skip_serializing_if_is_none)]
-    pub file: Option<FileBody>,
+    pub file: Option<DatasetFileBody>,
 }
 
 /// A file in the file store.
 #[derive(Object)]
-pub struct FileBody {
+#[oai(rename = "FileBody")]
+pub struct DatasetFileBody {
     /// The name a download is saved under.
     pub name: String,
     /// The length in bytes.
@@ -75,14 +77,14 @@ pub struct FileBody {
     /// The SHA-256 of the content, in lower-case hexadecimal.
     pub sha256: String,
     /// When the content was stored.
-    pub modified: Moment,
+    pub modified: Timestamp,
 }
 
 /// Some datasets, in the order of their ids.
 #[derive(Object)]
 pub struct AdminDatasetPage {
     /// The datasets.
-    pub items: Vec<DatasetAnswer>,
+    pub items: Vec<DatasetResponse>,
     /// The `after` of the next page; left out on the last one.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<DatasetId>,
@@ -91,7 +93,8 @@ pub struct AdminDatasetPage {
 /// What a dataset is to be like.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct DatasetBody {
+#[oai(rename = "DatasetBody")]
+pub struct DatasetRequest {
     /// The id of a new dataset, made up if it is left out; it never changes.
     pub id: Option<DatasetId>,
     /// A title for people, of 1 to 200 characters on one line.
@@ -101,21 +104,21 @@ pub struct DatasetBody {
     /// Whether the dataset is out.
     pub record_status: RecordStatusWord,
     /// The name of the user who answers for the dataset; left out, nobody does.
-    pub owner: Option<NameText>,
+    pub owner: Option<RawName>,
     /// The names of the users that the dataset is shared with; left out, none.
     #[oai(default, validator(max_items = 10_000))]
-    pub reader_users: Vec<NameText>,
+    pub reader_users: Vec<RawName>,
     /// The roles that the dataset is shared with; left out, none.
     #[oai(default, validator(max_items = 10_000))]
-    pub reader_roles: Vec<NameText>,
+    pub reader_roles: Vec<RawName>,
     /// Attributes of this deployment's own, which policies see as its tags; left out, none.
     #[oai(default)]
-    pub tags: WrittenTags,
+    pub tags: TagsJson,
     /// May be sent back as it was read, or left out; it is changed at the dataset's own `/file`.
-    pub file: Option<FileBody>,
+    pub file: Option<DatasetFileBody>,
 }
 
-impl Example for DatasetBody {
+impl Example for DatasetRequest {
     fn example() -> Self {
         let theme = ("theme".to_owned(), vec!["elevation".to_owned()]);
         Self {
@@ -123,28 +126,28 @@ impl Example for DatasetBody {
             title: "Jacksboro fault: elevation".to_owned(),
             visibility: VisibilityWord::Restricted,
             record_status: RecordStatusWord::Published,
-            owner: Some(NameText("olivia".to_owned())),
+            owner: Some(RawName("olivia".to_owned())),
             reader_users: Vec::new(),
-            reader_roles: vec![NameText("hydrology".to_owned())],
+            reader_roles: vec![RawName("hydrology".to_owned())],
             tags: [theme].into(),
             file: None,
         }
     }
 }
 
-impl From<StoredFile> for FileBody {
+impl From<StoredFile> for DatasetFileBody {
     fn from(file: StoredFile) -> Self {
         Self {
             name: file.name,
             size: file.size,
             sha256: file.sha256,
-            modified: Moment(file.modified),
+            modified: Timestamp(file.modified),
         }
     }
 }
 
-impl From<FileBody> for StoredFile {
-    fn from(file: FileBody) -> Self {
+impl From<DatasetFileBody> for StoredFile {
+    fn from(file: DatasetFileBody) -> Self {
         Self {
             name: file.name,
             size: file.size,
@@ -154,8 +157,8 @@ impl From<FileBody> for StoredFile {
     }
 }
 
-impl From<NamedDataset> for DatasetAnswer {
-    fn from(named: NamedDataset) -> Self {
+impl From<DatasetWithNames> for DatasetResponse {
+    fn from(named: DatasetWithNames) -> Self {
         let dataset = named.dataset;
         let tags = dataset.tags.into_iter();
         Self {
@@ -169,36 +172,39 @@ impl From<NamedDataset> for DatasetAnswer {
             tags: tags
                 .map(|(key, values)| (key, values.into_iter().collect()))
                 .collect(),
-            file: dataset.file.map(FileBody::from),
+            file: dataset.file.map(DatasetFileBody::from),
         }
     }
 }
 
-impl From<Page<NamedDataset>> for AdminDatasetPage {
-    fn from(page: Page<NamedDataset>) -> Self {
+impl From<Page<DatasetWithNames>> for AdminDatasetPage {
+    fn from(page: Page<DatasetWithNames>) -> Self {
         Self {
-            next: page.next(|named| named.dataset.id),
-            items: page.items.into_iter().map(DatasetAnswer::from).collect(),
+            next: page.next_cursor(|named| named.dataset.id),
+            items: page.items.into_iter().map(DatasetResponse::from).collect(),
         }
     }
 }
 
-impl DatasetBody {
-    fn into_wish(self) -> Result<DatasetWish, ServiceError> {
+impl DatasetRequest {
+    fn into_input(self) -> Result<DatasetInput, ServiceError> {
         let read_tag = |(key, values): (String, Vec<String>)| (key, BTreeSet::from_iter(values));
         let users = self.reader_users.iter();
         let roles = self.reader_roles.iter();
-        Ok(DatasetWish {
+        Ok(DatasetInput {
             id: self.id,
             title: self.title,
             visibility: self.visibility.into(),
             record_status: self.record_status.into(),
-            owner: self.owner.map(|name| name.read("owner")).transpose()?,
+            owner: self
+                .owner
+                .map(|name| name.parse_field("owner"))
+                .transpose()?,
             reader_users: users
-                .map(|name| name.read("reader_users"))
+                .map(|name| name.parse_field("reader_users"))
                 .collect::<Result<_, _>>()?,
             reader_roles: roles
-                .map(|name| name.read("reader_roles"))
+                .map(|name| name.parse_field("reader_roles"))
                 .collect::<Result<_, _>>()?,
             tags: self.tags.into_iter().map(read_tag).collect::<DatasetTags>(),
             file: self.file.map(StoredFile::from),
@@ -207,8 +213,8 @@ impl DatasetBody {
 }
 
 /// Whether a dataset is the version that `If-Match` names.
-pub(crate) fn is_version(named: &NamedDataset, if_match: &IfMatch) -> bool {
-    if_match.wants(&DatasetAnswer::from(named.clone()))
+pub(crate) fn matches_version(named: &DatasetWithNames, if_match: &IfMatch) -> bool {
+    if_match.matches(&DatasetResponse::from(named.clone()))
 }
 
 fn usual_page() -> u32 {
@@ -232,7 +238,7 @@ impl AdminDatasetsApi {
     )]
     async fn list_datasets(
         &self,
-        visitor: ByHeader,
+        visitor: HeaderCredentials,
         /// The most datasets of the page.
         #[oai(
             default = "usual_page",
@@ -250,7 +256,7 @@ impl AdminDatasetsApi {
         /// Only datasets with this in their title, whatever the case of the letters A to Z.
         #[oai(validator(max_length = 200))]
         title: Query<Option<String>>,
-    ) -> Result<Granted<AdminDatasetPage>, Refusal<ListStatuses>> {
+    ) -> Result<JsonOk<AdminDatasetPage>, ErrorResponse<ListStatuses>> {
         let filter = DatasetFilter {
             visibility: visibility.0.map(Into::into),
             record_status: record_status.0.map(Into::into),
@@ -261,7 +267,7 @@ impl AdminDatasetsApi {
             .administration
             .list_datasets(&visitor.0, &filter, after.0, limit.0)
             .await?;
-        Ok(Granted(page.into()))
+        Ok(JsonOk(page.into()))
     }
 
     /// Make a dataset
@@ -276,15 +282,15 @@ impl AdminDatasetsApi {
     async fn create_dataset(
         &self,
         // Before the visitor, who would read the body away.
-        wish: Json<DatasetBody>,
-        visitor: ByHeader,
-    ) -> Result<CreatedVersion<DatasetAnswer>, Refusal<CreateStatuses>> {
-        let wish = wish.0.into_wish()?;
+        wish: Json<DatasetRequest>,
+        visitor: HeaderCredentials,
+    ) -> Result<CreatedWithEtag<DatasetResponse>, ErrorResponse<CreateStatuses>> {
+        let wish = wish.0.into_input()?;
         let made = self
             .administration
             .create_dataset(&visitor.0, &wish)
             .await?;
-        Ok(CreatedVersion {
+        Ok(CreatedWithEtag {
             location: format!("/admin/datasets/{}", made.dataset.id),
             resource: made.into(),
         })
@@ -302,13 +308,13 @@ impl AdminDatasetsApi {
         &self,
         /// The dataset, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        visitor: ByHeader,
-    ) -> Result<Versioned<DatasetAnswer>, Refusal<OneStatuses>> {
+        visitor: HeaderCredentials,
+    ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<ReadStatuses>> {
         let named = self
             .administration
-            .show_dataset(&visitor.0, dataset_id.0)
+            .get_dataset(&visitor.0, dataset_id.0)
             .await?;
-        Ok(Versioned(named.into()))
+        Ok(WithEtag(named.into()))
     }
 
     /// Change a dataset
@@ -328,16 +334,16 @@ impl AdminDatasetsApi {
         #[oai(name = "If-Match")]
         if_match: IfMatch,
         // Before the visitor, who would read the body away.
-        wish: Json<DatasetBody>,
-        visitor: ByHeader,
-    ) -> Result<Versioned<DatasetAnswer>, Refusal<ChangeStatuses>> {
-        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
-        let wish = wish.0.into_wish()?;
+        wish: Json<DatasetRequest>,
+        visitor: HeaderCredentials,
+    ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UpdateStatuses>> {
+        let is_wanted = |named: &DatasetWithNames| matches_version(named, &if_match);
+        let wish = wish.0.into_input()?;
         let changed = self
             .administration
-            .change_dataset(&visitor.0, dataset_id.0, &wish, &is_wanted)
+            .update_dataset(&visitor.0, dataset_id.0, &wish, &is_wanted)
             .await?;
-        Ok(Versioned(changed.into()))
+        Ok(WithEtag(changed.into()))
     }
 
     /// Remove a dataset
@@ -356,12 +362,12 @@ impl AdminDatasetsApi {
         /// The `ETag` of the dataset that you saw, to remove no other version.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: ByHeader,
-    ) -> Result<Done, Refusal<RemoveStatuses>> {
-        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
+        visitor: HeaderCredentials,
+    ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
+        let is_wanted = |named: &DatasetWithNames| matches_version(named, &if_match);
         self.administration
-            .remove_dataset(&visitor.0, dataset_id.0, &is_wanted)
+            .delete_dataset(&visitor.0, dataset_id.0, &is_wanted)
             .await?;
-        Ok(Done)
+        Ok(NoContent)
     }
 }

@@ -12,16 +12,16 @@ use poem_openapi::{Enum, Object, OpenApi};
 use crate::domain::action::Action;
 use crate::domain::id::DatasetId;
 use crate::domain::principal_name::PrincipalNameError;
-use crate::http::extract::credentials::ByHeader;
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
-use crate::http::reply::responses::{Granted, Refusal, Statuses};
-use crate::http::reply::timestamp::Moment;
-use crate::policy::explain::{Account, PartAccount, PartOutcome, Seen};
+use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
+use crate::http::reply::timestamp::Timestamp;
+use crate::policy::explain::{ObservedValue, PartExplanation, PartOutcome, PolicyExplanation};
 use crate::service::administration::Administration;
-use crate::service::administration::explanations::Inquiry;
+use crate::service::administration::explanations::ExplanationQuery;
 use crate::service::error::ServiceError;
-use crate::service::policies::review::explanation::redaction::Withheld;
-use crate::service::policies::review::explanation::{Explained, MintAnswer};
+use crate::service::policies::review::explanation::redaction::Redaction;
+use crate::service::policies::review::explanation::{ExplanationReport, PredictedMintResponse};
 
 use super::policies::EffectWord;
 
@@ -46,7 +46,8 @@ pub enum DatasetAction {
 /// What is to be explained.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct ExplanationQuestion {
+#[oai(rename = "ExplanationQuestion")]
+pub struct ExplanationRequest {
     /// Who would do something: `anonymous`, a user's name, its UUID, or `User::"<UUID>"`.
     pub principal: String,
     /// What it would do.
@@ -58,12 +59,13 @@ pub struct ExplanationQuestion {
     pub address: Option<IpAddr>,
     /// When; left out, now. Policies see whole seconds.
     #[oai(skip_serializing_if_is_none)]
-    pub time: Option<Moment>,
+    pub time: Option<Timestamp>,
 }
 
 /// What the policies answer, and why.
 #[derive(Object)]
-pub struct ExplanationAnswer {
+#[oai(rename = "ExplanationAnswer")]
+pub struct ExplanationResponse {
     /// Who was asked about: `anonymous`, or Cedar's name of a user.
     pub principal: String,
     /// The user's name; left out of the anonymous principal, and where it is withheld.
@@ -80,7 +82,7 @@ pub struct ExplanationAnswer {
     /// From which address.
     pub address: IpAddr,
     /// When.
-    pub time: Moment,
+    pub time: Timestamp,
     /// How the principal would have authenticated: `none`, `password`, or `issuer` if it comes from an
     /// outside issuer; left out where it is withheld.
     #[oai(skip_serializing_if_is_none)]
@@ -94,23 +96,24 @@ pub struct ExplanationAnswer {
     pub max_ttl: Option<u32>,
     /// What the mint would answer; left out for other actions than `read`, and where it is withheld.
     #[oai(skip_serializing_if_is_none)]
-    pub mint: Option<MintWord>,
+    pub mint: Option<MintOutcomeResponse>,
     /// What went wrong; any error denies.
     pub errors: Vec<String>,
     /// What of all this is withheld from you.
-    pub withheld: WithheldAnswer,
+    pub withheld: RedactionResponse,
     /// The policies that determined the answer, with all their parts.
-    pub determining: Vec<PolicyAccount>,
+    pub determining: Vec<PolicyExplanationResponse>,
     /// At most 20 others for the same action, those with the fewest parts amiss first, each with the first
     /// part that does not hold.
-    pub others: Vec<PolicyAccount>,
+    pub others: Vec<PolicyExplanationResponse>,
     /// How many more others there are.
     pub left_off: u64,
 }
 
 /// What the mint would answer, limits on how often it may be asked aside.
 #[derive(Object)]
-pub struct MintWord {
+#[oai(rename = "MintWord")]
+pub struct MintOutcomeResponse {
     /// The HTTP status.
     pub status: u16,
     /// Why.
@@ -119,7 +122,8 @@ pub struct MintWord {
 
 /// What is withheld from whoever may not see it.
 #[derive(Object)]
-pub struct WithheldAnswer {
+#[oai(rename = "WithheldAnswer")]
+pub struct RedactionResponse {
     /// Whether the values of the principal are: it takes `view_users` on it to see them.
     pub principal: bool,
     /// Whether the values of the dataset are, and the mint's answer: it takes `administer` on it.
@@ -130,7 +134,8 @@ pub struct WithheldAnswer {
 
 /// How one policy stood to the question.
 #[derive(Object)]
-pub struct PolicyAccount {
+#[oai(rename = "PolicyAccount")]
+pub struct PolicyExplanationResponse {
     /// Its `@id`.
     pub id: String,
     /// Whether it permits or forbids.
@@ -158,12 +163,13 @@ pub struct PolicyAccount {
     /// How many parts it has: three of its scope, and its conditions taken apart at `&&`.
     pub part_count: u64,
     /// If it is satisfied its parts, at most 50; the first part that does not hold otherwise.
-    pub parts: Vec<PartAnswer>,
+    pub parts: Vec<ClauseResponse>,
 }
 
 /// How one part of a policy stood to the question.
 #[derive(Object)]
-pub struct PartAnswer {
+#[oai(rename = "PartAnswer")]
+pub struct ClauseResponse {
     /// As it is written; a part of the scope as Cedar writes it. Cut after 4000 characters.
     pub text: String,
     /// The line of a condition, counted from 1.
@@ -177,7 +183,7 @@ pub struct PartAnswer {
     #[oai(skip_serializing_if_is_none)]
     pub error: Option<String>,
     /// What it looked at, at most eight values.
-    pub seen: Vec<SeenAnswer>,
+    pub seen: Vec<ObservedValueResponse>,
 }
 
 /// What became of one part of a policy.
@@ -194,7 +200,8 @@ pub enum OutcomeWord {
 
 /// Something that a part of a policy looked at.
 #[derive(Object)]
-pub struct SeenAnswer {
+#[oai(rename = "SeenAnswer")]
+pub struct ObservedValueResponse {
     /// What, as Cedar writes it; `groups of ...` for what an entity is a member of.
     pub name: String,
     /// Its value, as Cedar writes it, cut after 200 characters; `absent` if it is not there. Left out where
@@ -205,7 +212,7 @@ pub struct SeenAnswer {
     pub is_withheld: bool,
 }
 
-impl Example for ExplanationQuestion {
+impl Example for ExplanationRequest {
     fn example() -> Self {
         Self {
             principal: "mo".to_owned(),
@@ -227,26 +234,26 @@ impl From<DatasetAction> for Action {
     }
 }
 
-impl ExplanationQuestion {
-    fn read(&self) -> Result<Inquiry, ServiceError> {
+impl ExplanationRequest {
+    fn to_query(&self) -> Result<ExplanationQuery, ServiceError> {
         let invalid = |error: PrincipalNameError| ServiceError::Invalid {
             field: "principal",
             detail: error.to_string(),
         };
-        Ok(Inquiry {
+        Ok(ExplanationQuery {
             principal: self.principal.parse().map_err(invalid)?,
             action: self.action.into(),
             dataset_id: self.dataset_id,
             address: self.address,
             unix_millis: self
                 .time
-                .map(|Moment(seconds)| seconds.saturating_mul(1000)),
+                .map(|Timestamp(seconds)| seconds.saturating_mul(1000)),
         })
     }
 }
 
-impl From<Seen> for SeenAnswer {
-    fn from(seen: Seen) -> Self {
+impl From<ObservedValue> for ObservedValueResponse {
+    fn from(seen: ObservedValue) -> Self {
         Self {
             name: seen.name,
             is_withheld: seen.value.is_none(),
@@ -255,8 +262,8 @@ impl From<Seen> for SeenAnswer {
     }
 }
 
-impl From<PartAccount> for PartAnswer {
-    fn from(part: PartAccount) -> Self {
+impl From<PartExplanation> for ClauseResponse {
+    fn from(part: PartExplanation) -> Self {
         Self {
             text: part.text,
             line: part.line.map(|line| line as u64),
@@ -267,13 +274,17 @@ impl From<PartAccount> for PartAnswer {
                 PartOutcome::CannotBeEvaluated => OutcomeWord::CannotBeEvaluated,
             },
             error: part.error,
-            seen: part.seen.into_iter().map(SeenAnswer::from).collect(),
+            seen: part
+                .seen
+                .into_iter()
+                .map(ObservedValueResponse::from)
+                .collect(),
         }
     }
 }
 
-impl From<Account> for PolicyAccount {
-    fn from(account: Account) -> Self {
+impl From<PolicyExplanation> for PolicyExplanationResponse {
+    fn from(account: PolicyExplanation) -> Self {
         Self {
             id: account.id,
             effect: EffectWord::of(account.is_permit),
@@ -286,13 +297,17 @@ impl From<Account> for PolicyAccount {
             is_satisfied: account.is_satisfied,
             held: account.held as u64,
             part_count: account.part_count as u64,
-            parts: account.parts.into_iter().map(PartAnswer::from).collect(),
+            parts: account
+                .parts
+                .into_iter()
+                .map(ClauseResponse::from)
+                .collect(),
         }
     }
 }
 
-impl From<MintAnswer> for MintWord {
-    fn from(answer: MintAnswer) -> Self {
+impl From<PredictedMintResponse> for MintOutcomeResponse {
+    fn from(answer: PredictedMintResponse) -> Self {
         Self {
             status: answer.status,
             why: answer.why.to_owned(),
@@ -300,19 +315,23 @@ impl From<MintAnswer> for MintWord {
     }
 }
 
-impl From<Withheld> for WithheldAnswer {
-    fn from(withheld: Withheld) -> Self {
+impl From<Redaction> for RedactionResponse {
+    fn from(withheld: Redaction) -> Self {
         Self {
-            principal: withheld.is_principal_withheld,
-            dataset: withheld.is_dataset_withheld,
-            errors: withheld.errors as u64,
+            principal: withheld.is_principal_redacted,
+            dataset: withheld.is_dataset_redacted,
+            errors: withheld.redacted_errors as u64,
         }
     }
 }
 
-impl ExplanationAnswer {
-    fn of(question: &ExplanationQuestion, told: Explained) -> Self {
-        let accounts = |all: Vec<Account>| all.into_iter().map(PolicyAccount::from).collect();
+impl ExplanationResponse {
+    fn new(question: &ExplanationRequest, told: ExplanationReport) -> Self {
+        let accounts = |all: Vec<PolicyExplanation>| {
+            all.into_iter()
+                .map(PolicyExplanationResponse::from)
+                .collect()
+        };
         Self {
             principal: told.principal,
             username: told.username,
@@ -321,14 +340,14 @@ impl ExplanationAnswer {
             dataset_id: question.dataset_id,
             title: told.title,
             address: told.address,
-            time: Moment(told.unix_millis.div_euclid(1000)),
+            time: Timestamp(told.unix_millis.div_euclid(1000)),
             authentication: told.authentication.map(|word| word.to_string()),
             revision: told.revision.to_string(),
             is_permitted: told.is_permitted,
             max_ttl: told.max_ttl,
-            mint: told.mint.map(MintWord::from),
+            mint: told.mint.map(MintOutcomeResponse::from),
             errors: told.errors,
-            withheld: told.withheld.into(),
+            withheld: told.redaction.into(),
             determining: accounts(told.determining),
             others: accounts(told.others),
             left_off: told.left_off as u64,
@@ -339,7 +358,7 @@ impl ExplanationAnswer {
 /// The statuses with which an explanation may be refused.
 pub struct ExplanationStatuses;
 
-impl Statuses for ExplanationStatuses {
+impl ErrorStatuses for ExplanationStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 415, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
         (
@@ -374,14 +393,14 @@ impl ExplanationApi {
     async fn explain(
         &self,
         // Before the visitor, who would read the body away.
-        question: Json<ExplanationQuestion>,
-        visitor: ByHeader,
-    ) -> Result<Granted<ExplanationAnswer>, Refusal<ExplanationStatuses>> {
-        let inquiry = question.0.read()?;
+        question: Json<ExplanationRequest>,
+        visitor: HeaderCredentials,
+    ) -> Result<JsonOk<ExplanationResponse>, ErrorResponse<ExplanationStatuses>> {
+        let inquiry = question.0.to_query()?;
         let told = self
             .administration
             .explain_decision(&visitor.0, &inquiry)
             .await?;
-        Ok(Granted(ExplanationAnswer::of(&question.0, told)))
+        Ok(JsonOk(ExplanationResponse::new(&question.0, told)))
     }
 }

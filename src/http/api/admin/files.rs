@@ -14,18 +14,18 @@ use poem_openapi::payload::{Binary, Json};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiRequest, Object, OpenApi};
 
-use crate::config::limits::{BODY_TIMEOUT, LARGEST_BODY};
+use crate::config::limits::{BODY_TIMEOUT, MAX_BODY_SIZE};
 use crate::domain::id::DatasetId;
-use crate::http::conditional::etag_response::Versioned;
-use crate::http::extract::credentials::ByHeader;
+use crate::http::conditional::etag_response::WithEtag;
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
 use crate::http::openapi::Tags;
-use crate::http::reply::admin_statuses::{ChangeStatuses, RemoveStatuses, UploadStatuses};
-use crate::http::reply::responses::Refusal;
+use crate::http::reply::admin_statuses::{DeleteStatuses, UpdateStatuses, UploadStatuses};
+use crate::http::reply::responses::ErrorResponse;
 use crate::service::administration::Administration;
-use crate::storage::NamedDataset;
+use crate::storage::DatasetWithNames;
 
-use super::datasets::{DatasetAnswer, is_version};
+use super::datasets::{DatasetResponse, matches_version};
 
 /// The operations on datasets' files.
 pub struct AdminFilesApi {
@@ -35,7 +35,7 @@ pub struct AdminFilesApi {
 
 /// A TIFF.
 #[derive(ApiRequest)]
-pub enum Upload {
+pub enum UploadRequest {
     /// By its own type.
     #[oai(content_type = "image/tiff")]
     Tiff(Binary<Body>),
@@ -47,13 +47,14 @@ pub enum Upload {
 /// Which file of the import folder to take.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct ImportBody {
+#[oai(rename = "ImportBody")]
+pub struct ImportFileRequest {
     /// The path of the file inside the import folder.
     #[oai(validator(min_length = 1, max_length = 1024))]
     pub path: String,
 }
 
-impl Example for ImportBody {
+impl Example for ImportFileRequest {
     fn example() -> Self {
         Self {
             path: "elevation/jacksboro-fault-dem.cog.tif".to_owned(),
@@ -62,7 +63,7 @@ impl Example for ImportBody {
 }
 
 /// Whether a request brings a file: the gate lets it be larger and take longer than others.
-pub fn is_upload(method: &Method, path: &str) -> bool {
+pub fn is_file_upload(method: &Method, path: &str) -> bool {
     let id = path.strip_prefix("/admin/datasets/");
     let id = id.and_then(|rest| rest.strip_suffix("/file"));
     *method == Method::PUT && id.is_some_and(|id| !id.contains('/'))
@@ -70,12 +71,15 @@ pub fn is_upload(method: &Method, path: &str) -> bool {
 
 /// Reads away as much of a file that is not taken as of any other body, so that the client gets to
 /// read why. A client that waits to be told to send has sent nothing, and is not told to.
-async fn turn_away(request: &Request, bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin)) {
+async fn drain_rejected(
+    request: &Request,
+    bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
+) {
     if request.headers().contains_key(header::EXPECT) {
         return;
     }
     let reading = async {
-        let mut left = LARGEST_BODY;
+        let mut left = MAX_BODY_SIZE;
         while let Some(Ok(chunk)) = bytes.next().await {
             match left.checked_sub(chunk.len() as u64) {
                 Some(still) => left = still,
@@ -110,12 +114,12 @@ impl AdminFilesApi {
         #[oai(name = "If-Match")]
         if_match: IfMatch,
         // Before the visitor, who would read the body away.
-        file: Upload,
-        visitor: ByHeader,
+        file: UploadRequest,
+        visitor: HeaderCredentials,
         request: &Request,
-    ) -> Result<Versioned<DatasetAnswer>, Refusal<UploadStatuses>> {
-        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
-        let (Upload::Tiff(Binary(body)) | Upload::Bytes(Binary(body))) = file;
+    ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UploadStatuses>> {
+        let is_wanted = |named: &DatasetWithNames| matches_version(named, &if_match);
+        let (UploadRequest::Tiff(Binary(body)) | UploadRequest::Bytes(Binary(body))) = file;
         let mut bytes = Box::pin(body.into_bytes_stream());
         let name = name.0.as_deref();
         let changed = self
@@ -123,9 +127,9 @@ impl AdminFilesApi {
             .upload_file(&visitor.0, dataset_id.0, name, &is_wanted, &mut bytes)
             .await;
         if changed.is_err() {
-            turn_away(request, &mut bytes).await;
+            drain_rejected(request, &mut bytes).await;
         }
-        Ok(Versioned(changed?.into()))
+        Ok(WithEtag(changed?.into()))
     }
 
     /// Make a file of the import folder a dataset's file
@@ -145,16 +149,16 @@ impl AdminFilesApi {
         #[oai(name = "If-Match")]
         if_match: IfMatch,
         // Before the visitor, who would read the body away.
-        wish: Json<ImportBody>,
-        visitor: ByHeader,
-    ) -> Result<Versioned<DatasetAnswer>, Refusal<ChangeStatuses>> {
-        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
+        wish: Json<ImportFileRequest>,
+        visitor: HeaderCredentials,
+    ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UpdateStatuses>> {
+        let is_wanted = |named: &DatasetWithNames| matches_version(named, &if_match);
         let path = std::path::Path::new(&wish.0.path);
         let changed = self
             .administration
             .import_file(&visitor.0, dataset_id.0, path, &is_wanted)
             .await?;
-        Ok(Versioned(changed.into()))
+        Ok(WithEtag(changed.into()))
     }
 
     /// Take a dataset's file away
@@ -173,13 +177,13 @@ impl AdminFilesApi {
         /// The `ETag` of the dataset that you saw, to change no other version.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: ByHeader,
-    ) -> Result<Versioned<DatasetAnswer>, Refusal<RemoveStatuses>> {
-        let is_wanted = |named: &NamedDataset| is_version(named, &if_match);
+        visitor: HeaderCredentials,
+    ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<DeleteStatuses>> {
+        let is_wanted = |named: &DatasetWithNames| matches_version(named, &if_match);
         let changed = self
             .administration
             .remove_file(&visitor.0, dataset_id.0, &is_wanted)
             .await?;
-        Ok(Versioned(changed.into()))
+        Ok(WithEtag(changed.into()))
     }
 }

@@ -9,17 +9,17 @@ use poem::http::Method;
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
 
-use crate::http::extract::credentials::ByHeader;
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
 use crate::http::reply::responses;
-use crate::http::reply::responses::{Granted, Statuses};
-use crate::http::reply::timestamp::Moment;
+use crate::http::reply::responses::{ErrorStatuses, JsonOk};
+use crate::http::reply::timestamp::Timestamp;
 use crate::policy::Bundle;
-use crate::policy::bundle::ListedPolicy;
-use crate::policy::diagnostic::Problem;
+use crate::policy::bundle::PolicyInfo;
+use crate::policy::diagnostic::BundleDiagnostic;
 use crate::policy::prove::ProvedInvariant;
 use crate::service::administration::Administration;
-use crate::service::policies::reload::{MOST_LINES, Refusal, RefusedEdit};
+use crate::service::policies::reload::{MAX_REASON_LINES, RejectedBundle, RejectionReason};
 
 /// The operations of the policies.
 pub struct PoliciesApi {
@@ -28,18 +28,19 @@ pub struct PoliciesApi {
 }
 
 /// Whether a request reloads the policies, which waits for their proofs.
-pub fn is_reload(method: &Method, path: &str) -> bool {
+pub fn is_policy_reload(method: &Method, path: &str) -> bool {
     *method == Method::POST && path == "/admin/policies/reload"
 }
 
 /// The policies of this server.
 #[derive(Object)]
-pub struct PoliciesAnswer {
+#[oai(rename = "PoliciesAnswer")]
+pub struct PoliciesResponse {
     /// What decides now.
-    pub in_force: BundleAnswer,
+    pub in_force: BundleResponse,
     /// The edit that was refused, while the policy folder holds it.
     #[oai(skip_serializing_if_is_none)]
-    pub refused: Option<RefusedEditAnswer>,
+    pub refused: Option<RejectedBundleResponse>,
     /// Why the invariants of what is in force were not proved, if they should have been.
     #[oai(skip_serializing_if_is_none)]
     pub unproved: Option<String>,
@@ -47,12 +48,13 @@ pub struct PoliciesAnswer {
 
 /// An edit of the policy folder that did not come into force.
 #[derive(Object)]
-pub struct RefusedEditAnswer {
+#[oai(rename = "RefusedEditAnswer")]
+pub struct RejectedBundleResponse {
     /// The revision that it would have had; absent when the folder cannot be read.
     #[oai(skip_serializing_if_is_none)]
     pub revision: Option<String>,
     /// When it was refused.
-    pub refused_at: Moment,
+    pub refused_at: Timestamp,
     /// What kind of reason it is.
     pub reason: String,
     /// Each reason, in one line; the first hundred, and how many more there are.
@@ -81,7 +83,8 @@ pub struct BrokenInvariant {
 
 /// What a reload came to.
 #[derive(Object)]
-pub struct ReloadAnswer {
+#[oai(rename = "ReloadAnswer")]
+pub struct ReloadResponse {
     /// The revision in force.
     pub revision: String,
     /// Whether another one was in force before.
@@ -90,10 +93,10 @@ pub struct ReloadAnswer {
     pub has_folder: bool,
 }
 
-impl From<&RefusedEdit> for RefusedEditAnswer {
-    fn from(edit: &RefusedEdit) -> Self {
-        let diagnostics = match &edit.why {
-            Refusal::Broken(error) => error.problems(),
+impl From<&RejectedBundle> for RejectedBundleResponse {
+    fn from(edit: &RejectedBundle) -> Self {
+        let diagnostics = match &edit.reason {
+            RejectionReason::Invalid(error) => error.problems(),
             _ => &[],
         };
         let invariant = |invariant: &ProvedInvariant| BrokenInvariant {
@@ -105,19 +108,19 @@ impl From<&RefusedEdit> for RefusedEditAnswer {
         };
         Self {
             revision: edit.revision.as_ref().map(ToString::to_string),
-            refused_at: Moment(edit.unix_millis.div_euclid(1000)),
-            reason: edit.why.kind().to_owned(),
-            details: edit.why.lines(),
+            refused_at: Timestamp(edit.unix_millis.div_euclid(1000)),
+            reason: edit.reason.kind().to_owned(),
+            details: edit.reason.lines(),
             diagnostics: diagnostics
                 .iter()
-                .take(MOST_LINES)
+                .take(MAX_REASON_LINES)
                 .map(PolicyDiagnostic::from)
                 .collect(),
             invariants: edit
-                .why
-                .broken_invariants()
+                .reason
+                .unproved_invariants()
                 .into_iter()
-                .take(MOST_LINES)
+                .take(MAX_REASON_LINES)
                 .map(invariant)
                 .collect(),
         }
@@ -126,7 +129,8 @@ impl From<&RefusedEdit> for RefusedEditAnswer {
 
 /// One valid bundle of policies.
 #[derive(Object)]
-pub struct BundleAnswer {
+#[oai(rename = "BundleAnswer")]
+pub struct BundleResponse {
     /// The SHA-256 over the names and texts of its files; audit records name it.
     pub revision: String,
     /// What validation warns of.
@@ -134,7 +138,7 @@ pub struct BundleAnswer {
     /// Its files: the schema and the policy files, by name.
     pub files: Vec<PolicyFileSummary>,
     /// Its policies, by id.
-    pub policies: Vec<PolicyAnswer>,
+    pub policies: Vec<PolicyResponse>,
 }
 
 /// Something about a policy file that its author should know.
@@ -168,7 +172,8 @@ pub struct PolicyFileSummary {
 
 /// A file of the bundle, whole.
 #[derive(Object)]
-pub struct PolicyFile {
+#[oai(rename = "PolicyFile")]
+pub struct PolicyFileResponse {
     /// Its name, relative to the policy folder.
     pub name: String,
     /// The revision of the bundle that it is part of.
@@ -179,7 +184,8 @@ pub struct PolicyFile {
 
 /// One policy.
 #[derive(Object)]
-pub struct PolicyAnswer {
+#[oai(rename = "PolicyAnswer")]
+pub struct PolicyResponse {
     /// Its `@id`; decisions and audit records name it.
     pub id: String,
     /// Whether it permits or forbids.
@@ -217,7 +223,7 @@ impl EffectWord {
     }
 }
 
-impl From<&Bundle> for BundleAnswer {
+impl From<&Bundle> for BundleResponse {
     fn from(bundle: &Bundle) -> Self {
         let mut counts: HashMap<&str, u32> = HashMap::new();
         for policy in bundle.policies().values() {
@@ -236,26 +242,30 @@ impl From<&Bundle> for BundleAnswer {
                 .map(PolicyDiagnostic::from)
                 .collect(),
             files: bundle.files().map(file).collect(),
-            policies: bundle.policies().values().map(PolicyAnswer::from).collect(),
+            policies: bundle
+                .policies()
+                .values()
+                .map(PolicyResponse::from)
+                .collect(),
         }
     }
 }
 
-impl From<&Problem> for PolicyDiagnostic {
-    fn from(problem: &Problem) -> Self {
+impl From<&BundleDiagnostic> for PolicyDiagnostic {
+    fn from(problem: &BundleDiagnostic) -> Self {
         let (line, column) = problem.position().unzip();
         Self {
             file: problem.file().to_owned(),
             line: line.map(|line| line as u64),
             column: column.map(|column| column as u64),
             message: problem.message().to_owned(),
-            help: problem.advice().map(str::to_owned),
+            help: problem.help().map(str::to_owned),
         }
     }
 }
 
-impl From<&ListedPolicy> for PolicyAnswer {
-    fn from(policy: &ListedPolicy) -> Self {
+impl From<&PolicyInfo> for PolicyResponse {
+    fn from(policy: &PolicyInfo) -> Self {
         Self {
             id: policy.id.clone(),
             effect: EffectWord::of(policy.is_permit),
@@ -272,7 +282,7 @@ const DENIED: (u16, &str) = (403, "The policies do not permit you to see them.")
 /// The statuses with which the policies may be refused.
 pub struct PoliciesStatuses;
 
-impl Statuses for PoliciesStatuses {
+impl ErrorStatuses for PoliciesStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED];
 }
@@ -280,7 +290,7 @@ impl Statuses for PoliciesStatuses {
 /// The statuses with which a reload may be refused.
 pub struct ReloadStatuses;
 
-impl Statuses for ReloadStatuses {
+impl ErrorStatuses for ReloadStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 409, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
         (403, "The policies do not permit you to reload them."),
@@ -292,9 +302,9 @@ impl Statuses for ReloadStatuses {
 }
 
 /// The statuses with which a file may be refused.
-pub struct FileStatuses;
+pub struct PolicyFileStatuses;
 
-impl Statuses for FileStatuses {
+impl ErrorStatuses for PolicyFileStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
         DENIED,
@@ -314,12 +324,15 @@ impl PoliciesApi {
     )]
     async fn show(
         &self,
-        visitor: ByHeader,
-    ) -> Result<Granted<PoliciesAnswer>, responses::Refusal<PoliciesStatuses>> {
-        let (bundle, standing) = self.administration.view_policies(&visitor.0).await?;
-        Ok(Granted(PoliciesAnswer {
-            in_force: BundleAnswer::from(&*bundle),
-            refused: standing.refused.as_deref().map(RefusedEditAnswer::from),
+        visitor: HeaderCredentials,
+    ) -> Result<JsonOk<PoliciesResponse>, responses::ErrorResponse<PoliciesStatuses>> {
+        let (bundle, standing) = self.administration.get_policies(&visitor.0).await?;
+        Ok(JsonOk(PoliciesResponse {
+            in_force: BundleResponse::from(&*bundle),
+            refused: standing
+                .rejected
+                .as_deref()
+                .map(RejectedBundleResponse::from),
             unproved: standing.unproved,
         }))
     }
@@ -335,10 +348,10 @@ impl PoliciesApi {
     )]
     async fn reload(
         &self,
-        visitor: ByHeader,
-    ) -> Result<Granted<ReloadAnswer>, responses::Refusal<ReloadStatuses>> {
+        visitor: HeaderCredentials,
+    ) -> Result<JsonOk<ReloadResponse>, responses::ErrorResponse<ReloadStatuses>> {
         let reloaded = self.administration.reload_policies(&visitor.0).await?;
-        Ok(Granted(ReloadAnswer {
+        Ok(JsonOk(ReloadResponse {
             revision: reloaded.revision.to_string(),
             is_changed: reloaded.is_changed,
             has_folder: reloaded.has_folder,
@@ -355,13 +368,13 @@ impl PoliciesApi {
         &self,
         /// The file's name; a `/` in it is written `%2F`.
         name: Path<String>,
-        visitor: ByHeader,
-    ) -> Result<Granted<PolicyFile>, responses::Refusal<FileStatuses>> {
+        visitor: HeaderCredentials,
+    ) -> Result<JsonOk<PolicyFileResponse>, responses::ErrorResponse<PolicyFileStatuses>> {
         let (bundle, text) = self
             .administration
-            .view_policy_file(&visitor.0, &name.0)
+            .get_policy_file(&visitor.0, &name.0)
             .await?;
-        Ok(Granted(PolicyFile {
+        Ok(JsonOk(PolicyFileResponse {
             name: name.0,
             revision: bundle.revision().to_string(),
             text: text.to_string(),

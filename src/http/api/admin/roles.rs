@@ -11,15 +11,15 @@ use poem_openapi::{Object, OpenApi};
 
 use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName};
-use crate::http::conditional::etag_response::{CreatedVersion, Versioned};
-use crate::http::extract::credentials::ByHeader;
+use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
-use crate::http::extract::parameter::NameText;
+use crate::http::extract::parameter::RawName;
 use crate::http::openapi::Tags;
 use crate::http::reply::admin_statuses::{
-    CreateStatuses, ListStatuses, OneStatuses, RemoveStatuses,
+    CreateStatuses, DeleteStatuses, ListStatuses, ReadStatuses,
 };
-use crate::http::reply::responses::{Done, Granted, Refusal};
+use crate::http::reply::responses::{ErrorResponse, JsonOk, NoContent};
 use crate::service::administration::Administration;
 
 use super::user_request::UserPage;
@@ -32,7 +32,8 @@ pub struct AdminRolesApi {
 
 /// A role.
 #[derive(Object)]
-pub struct RoleAnswer {
+#[oai(rename = "RoleAnswer")]
+pub struct RoleResponse {
     /// The name: what policies call it.
     pub name: RoleName,
     /// Whether it is built in, and cannot be removed.
@@ -43,7 +44,7 @@ pub struct RoleAnswer {
 #[derive(Object)]
 pub struct RolePage {
     /// The roles.
-    pub items: Vec<RoleAnswer>,
+    pub items: Vec<RoleResponse>,
     /// The `after` of the next page; left out on the last one.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<RoleName>,
@@ -52,20 +53,21 @@ pub struct RolePage {
 /// What a new role is to be like.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct NewRole {
+#[oai(rename = "NewRole")]
+pub struct CreateRoleRequest {
     /// The name: letters a to z, digits and `. _ - @`.
-    pub name: NameText,
+    pub name: RawName,
 }
 
-impl Example for NewRole {
+impl Example for CreateRoleRequest {
     fn example() -> Self {
         Self {
-            name: NameText("hydrology".to_owned()),
+            name: RawName("hydrology".to_owned()),
         }
     }
 }
 
-impl From<RoleName> for RoleAnswer {
+impl From<RoleName> for RoleResponse {
     fn from(name: RoleName) -> Self {
         Self {
             is_built_in: name.as_str() == ADMIN_ROLE,
@@ -87,7 +89,7 @@ impl AdminRolesApi {
     #[oai(path = "/admin/roles", method = "get", operation_id = "list_roles")]
     async fn list_roles(
         &self,
-        visitor: ByHeader,
+        visitor: HeaderCredentials,
         /// The most roles of the page.
         #[oai(
             default = "usual_page",
@@ -96,14 +98,14 @@ impl AdminRolesApi {
         limit: Query<u32>,
         /// The `next` of the page before; the first page if left out.
         after: Query<Option<RoleName>>,
-    ) -> Result<Granted<RolePage>, Refusal<ListStatuses>> {
+    ) -> Result<JsonOk<RolePage>, ErrorResponse<ListStatuses>> {
         let page = self
             .administration
             .list_roles(&visitor.0, after.0.as_ref(), limit.0)
             .await?;
-        Ok(Granted(RolePage {
-            next: page.next(RoleName::clone),
-            items: page.items.into_iter().map(RoleAnswer::from).collect(),
+        Ok(JsonOk(RolePage {
+            next: page.next_cursor(RoleName::clone),
+            items: page.items.into_iter().map(RoleResponse::from).collect(),
         }))
     }
 
@@ -114,12 +116,12 @@ impl AdminRolesApi {
     async fn create_role(
         &self,
         // Before the visitor, who would read the body away.
-        wish: Json<NewRole>,
-        visitor: ByHeader,
-    ) -> Result<CreatedVersion<RoleAnswer>, Refusal<CreateStatuses>> {
-        let name: RoleName = wish.0.name.read("name")?;
+        wish: Json<CreateRoleRequest>,
+        visitor: HeaderCredentials,
+    ) -> Result<CreatedWithEtag<RoleResponse>, ErrorResponse<CreateStatuses>> {
+        let name: RoleName = wish.0.name.parse_field("name")?;
         let role = self.administration.create_role(&visitor.0, &name).await?;
-        Ok(CreatedVersion {
+        Ok(CreatedWithEtag {
             location: format!("/admin/roles/{role}"),
             resource: role.into(),
         })
@@ -137,10 +139,10 @@ impl AdminRolesApi {
         &self,
         /// The role's name.
         role: Path<RoleName>,
-        visitor: ByHeader,
-    ) -> Result<Versioned<RoleAnswer>, Refusal<OneStatuses>> {
-        let role = self.administration.show_role(&visitor.0, &role.0).await?;
-        Ok(Versioned(role.into()))
+        visitor: HeaderCredentials,
+    ) -> Result<WithEtag<RoleResponse>, ErrorResponse<ReadStatuses>> {
+        let role = self.administration.get_role(&visitor.0, &role.0).await?;
+        Ok(WithEtag(role.into()))
     }
 
     /// Remove a role
@@ -159,13 +161,13 @@ impl AdminRolesApi {
         /// The `ETag` of the role that you saw, to remove no other version.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: ByHeader,
-    ) -> Result<Done, Refusal<RemoveStatuses>> {
-        let is_wanted = |role: &RoleName| if_match.wants(&RoleAnswer::from(role.clone()));
+        visitor: HeaderCredentials,
+    ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
+        let is_wanted = |role: &RoleName| if_match.matches(&RoleResponse::from(role.clone()));
         self.administration
-            .remove_role(&visitor.0, &role.0, is_wanted)
+            .delete_role(&visitor.0, &role.0, is_wanted)
             .await?;
-        Ok(Done)
+        Ok(NoContent)
     }
 
     /// List the members of a role
@@ -181,7 +183,7 @@ impl AdminRolesApi {
         &self,
         /// The role's name.
         role: Path<RoleName>,
-        visitor: ByHeader,
+        visitor: HeaderCredentials,
         /// The most users of the page.
         #[oai(
             default = "usual_page",
@@ -190,11 +192,11 @@ impl AdminRolesApi {
         limit: Query<u32>,
         /// The `next` of the page before; the first page if left out.
         after: Query<Option<UserId>>,
-    ) -> Result<Granted<UserPage>, Refusal<OneStatuses>> {
+    ) -> Result<JsonOk<UserPage>, ErrorResponse<ReadStatuses>> {
         let page = self
             .administration
-            .list_members(&visitor.0, &role.0, after.0, limit.0)
+            .list_role_members(&visitor.0, &role.0, after.0, limit.0)
             .await?;
-        Ok(Granted(page.into()))
+        Ok(JsonOk(page.into()))
     }
 }

@@ -9,15 +9,15 @@ use poem_openapi::{Object, OpenApi};
 
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
-use crate::http::conditional::etag_response::Versioned;
-use crate::http::extract::credentials::ByHeader;
+use crate::http::conditional::etag_response::WithEtag;
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
 use crate::http::openapi::Tags;
-use crate::http::reply::admin_statuses::{OneStatuses, RemoveStatuses};
-use crate::http::reply::responses::Refusal;
+use crate::http::reply::admin_statuses::{DeleteStatuses, ReadStatuses};
+use crate::http::reply::responses::ErrorResponse;
 use crate::service::administration::Administration;
 use crate::service::administration::shares::Reader;
-use crate::storage::NamedDataset;
+use crate::storage::DatasetWithNames;
 
 /// The operations on shares.
 pub struct AdminSharesApi {
@@ -27,15 +27,16 @@ pub struct AdminSharesApi {
 
 /// With whom a dataset is shared.
 #[derive(Object)]
-pub struct SharesAnswer {
+#[oai(rename = "SharesAnswer")]
+pub struct SharesResponse {
     /// The names of the users.
     pub users: Vec<Username>,
     /// The roles.
     pub roles: Vec<RoleName>,
 }
 
-impl From<NamedDataset> for SharesAnswer {
-    fn from(named: NamedDataset) -> Self {
+impl From<DatasetWithNames> for SharesResponse {
+    fn from(named: DatasetWithNames) -> Self {
         Self {
             users: named.reader_users.into_keys().collect(),
             roles: named.dataset.reader_roles.into_iter().collect(),
@@ -43,29 +44,30 @@ impl From<NamedDataset> for SharesAnswer {
     }
 }
 
-type Changed = Result<Versioned<SharesAnswer>, Refusal<RemoveStatuses>>;
+type ShareResult = Result<WithEtag<SharesResponse>, ErrorResponse<DeleteStatuses>>;
 
 impl AdminSharesApi {
-    async fn change(
+    async fn set_shared(
         &self,
-        visitor: &ByHeader,
+        visitor: &HeaderCredentials,
         dataset_id: DatasetId,
         reader: Reader,
         is_shared: bool,
         if_match: &IfMatch,
-    ) -> Changed {
-        let is_wanted = |named: &NamedDataset| if_match.wants(&SharesAnswer::from(named.clone()));
+    ) -> ShareResult {
+        let is_wanted =
+            |named: &DatasetWithNames| if_match.matches(&SharesResponse::from(named.clone()));
         let (administration, visitor) = (&self.administration, &visitor.0);
         let changed = if is_shared {
             administration
-                .share(visitor, dataset_id, &reader, &is_wanted)
+                .create_share(visitor, dataset_id, &reader, &is_wanted)
                 .await?
         } else {
             administration
-                .withdraw(visitor, dataset_id, &reader, &is_wanted)
+                .delete_share(visitor, dataset_id, &reader, &is_wanted)
                 .await?
         };
-        Ok(Versioned(changed.into()))
+        Ok(WithEtag(changed.into()))
     }
 }
 
@@ -83,13 +85,13 @@ impl AdminSharesApi {
         &self,
         /// The dataset, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        visitor: ByHeader,
-    ) -> Result<Versioned<SharesAnswer>, Refusal<OneStatuses>> {
+        visitor: HeaderCredentials,
+    ) -> Result<WithEtag<SharesResponse>, ErrorResponse<ReadStatuses>> {
         let named = self
             .administration
-            .show_dataset(&visitor.0, dataset_id.0)
+            .get_dataset(&visitor.0, dataset_id.0)
             .await?;
-        Ok(Versioned(named.into()))
+        Ok(WithEtag(named.into()))
     }
 
     /// Share a dataset with a user
@@ -110,10 +112,10 @@ impl AdminSharesApi {
         /// The `ETag` of the shares that you saw, to change no other version.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: ByHeader,
-    ) -> Changed {
+        visitor: HeaderCredentials,
+    ) -> ShareResult {
         let reader = Reader::User(username.0);
-        self.change(&visitor, dataset_id.0, reader, true, &if_match)
+        self.set_shared(&visitor, dataset_id.0, reader, true, &if_match)
             .await
     }
 
@@ -135,10 +137,10 @@ impl AdminSharesApi {
         /// The `ETag` of the shares that you saw, to change no other version.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: ByHeader,
-    ) -> Changed {
+        visitor: HeaderCredentials,
+    ) -> ShareResult {
         let reader = Reader::User(username.0);
-        self.change(&visitor, dataset_id.0, reader, false, &if_match)
+        self.set_shared(&visitor, dataset_id.0, reader, false, &if_match)
             .await
     }
 
@@ -160,10 +162,10 @@ impl AdminSharesApi {
         /// The `ETag` of the shares that you saw, to change no other version.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: ByHeader,
-    ) -> Changed {
+        visitor: HeaderCredentials,
+    ) -> ShareResult {
         let reader = Reader::Role(role.0);
-        self.change(&visitor, dataset_id.0, reader, true, &if_match)
+        self.set_shared(&visitor, dataset_id.0, reader, true, &if_match)
             .await
     }
 
@@ -185,10 +187,10 @@ impl AdminSharesApi {
         /// The `ETag` of the shares that you saw, to change no other version.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: ByHeader,
-    ) -> Changed {
+        visitor: HeaderCredentials,
+    ) -> ShareResult {
         let reader = Reader::Role(role.0);
-        self.change(&visitor, dataset_id.0, reader, false, &if_match)
+        self.set_shared(&visitor, dataset_id.0, reader, false, &if_match)
             .await
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use poem_openapi::{Enum, Object, OpenApi};
 
-use crate::http::extract::credentials::ByHeader;
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
-use crate::http::reply::responses::{Granted, Refusal, Statuses};
-use crate::http::reply::timestamp::Moment;
-use crate::service::administration::{Administration, ListedKey};
+use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
+use crate::http::reply::timestamp::Timestamp;
+use crate::service::administration::{Administration, SigningKeyInfo};
 use crate::storage::KeyState;
 
 /// The operations of the signing keys.
@@ -23,18 +23,19 @@ pub struct SigningKeysApi {
 #[derive(Object)]
 pub struct SigningKeyList {
     /// The keys, oldest first; there are few, and no pages.
-    pub items: Vec<SigningKeyAnswer>,
+    pub items: Vec<SigningKeyResponse>,
 }
 
 /// A signing key, without its private part.
 #[derive(Object)]
-pub struct SigningKeyAnswer {
+#[oai(rename = "SigningKeyAnswer")]
+pub struct SigningKeyResponse {
     /// Its id: its RFC 7638 thumbprint, as in the key set and in tokens.
     pub kid: String,
     /// Where it is in its life.
     pub state: KeyStateWord,
     /// When it was made.
-    pub created_at: Moment,
+    pub created_at: Timestamp,
 }
 
 /// Where a signing key is in its life.
@@ -62,12 +63,12 @@ impl From<KeyState> for KeyStateWord {
     }
 }
 
-impl From<ListedKey> for SigningKeyAnswer {
-    fn from(key: ListedKey) -> Self {
+impl From<SigningKeyInfo> for SigningKeyResponse {
+    fn from(key: SigningKeyInfo) -> Self {
         Self {
             kid: key.kid,
             state: key.state.into(),
-            created_at: Moment(key.created_at),
+            created_at: Timestamp(key.created_at),
         }
     }
 }
@@ -75,7 +76,7 @@ impl From<ListedKey> for SigningKeyAnswer {
 /// The statuses with which the list may be refused.
 pub struct SigningKeysStatuses;
 
-impl Statuses for SigningKeysStatuses {
+impl ErrorStatuses for SigningKeysStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[(
         403,
@@ -95,11 +96,11 @@ impl SigningKeysApi {
     )]
     async fn list(
         &self,
-        visitor: ByHeader,
-    ) -> Result<Granted<SigningKeyList>, Refusal<SigningKeysStatuses>> {
+        visitor: HeaderCredentials,
+    ) -> Result<JsonOk<SigningKeyList>, ErrorResponse<SigningKeysStatuses>> {
         let keys = self.administration.list_signing_keys(&visitor.0).await?;
-        Ok(Granted(SigningKeyList {
-            items: keys.into_iter().map(SigningKeyAnswer::from).collect(),
+        Ok(JsonOk(SigningKeyList {
+            items: keys.into_iter().map(SigningKeyResponse::from).collect(),
         }))
     }
 }

@@ -12,18 +12,19 @@ use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::{Tags as Claims, User};
 use crate::domain::secret::Secret;
 use crate::http::extract::if_match::IfMatch;
-use crate::http::extract::parameter::NameText;
+use crate::http::extract::parameter::RawName;
 use crate::service::administration::user_input::NewUser;
-use crate::service::administration::users::KnownUser;
+use crate::service::administration::users::UserAccount;
 use crate::service::error::ServiceError;
 use crate::service::pagination::Page;
 
 /// Claims as they are written: each a name and its values.
-type WrittenClaims = BTreeMap<String, Vec<String>>;
+type ClaimsJson = BTreeMap<String, Vec<String>>;
 
 /// A user.
 #[derive(Object)]
-pub struct UserAnswer {
+#[oai(rename = "UserAnswer")]
+pub struct UserResponse {
     /// The id: the `sub` of the user's tokens, and what policies name.
     pub id: UserId,
     /// The name the user signs in with.
@@ -34,7 +35,7 @@ pub struct UserAnswer {
     /// The roles that the user is a member of, in alphabetical order.
     pub roles: Vec<RoleName>,
     /// The user's claims, which policies see as its tags.
-    pub claims: WrittenClaims,
+    pub claims: ClaimsJson,
     /// Whether all credentials of the user are invalid.
     pub is_disabled: bool,
     /// Whether the user has a password; without one it cannot sign in with a password.
@@ -45,7 +46,7 @@ pub struct UserAnswer {
 #[derive(Object)]
 pub struct UserPage {
     /// The users.
-    pub items: Vec<UserAnswer>,
+    pub items: Vec<UserResponse>,
     /// The `after` of the next page; left out on the last one.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<UserId>,
@@ -54,19 +55,20 @@ pub struct UserPage {
 /// What a new user is to be like.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct NewUserBody {
+#[oai(rename = "NewUserBody")]
+pub struct CreateUserRequest {
     /// The name the user signs in with: letters a to z, digits and `. _ - @`.
-    pub username: NameText,
+    pub username: RawName,
     /// The outside issuer that the user comes from: the first subject of this name whose token it signs
     /// is this user from then on; left out, the user is one of this catalog.
     #[oai(validator(max_length = 2048), skip_serializing_if_is_none)]
     pub issuer: Option<String>,
     /// The roles that the user is a member of; left out, none.
     #[oai(default)]
-    pub roles: Vec<NameText>,
+    pub roles: Vec<RawName>,
     /// The user's claims, which policies see as its tags; left out, none.
     #[oai(default)]
-    pub claims: WrittenClaims,
+    pub claims: ClaimsJson,
     /// Whether all credentials of the user are invalid; left out, no.
     #[oai(default)]
     pub is_disabled: bool,
@@ -77,16 +79,17 @@ pub struct NewUserBody {
 /// What a user is to be like from now on.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct ChangedUser {
+#[oai(rename = "ChangedUser")]
+pub struct UpdateUserRequest {
     /// The name the user signs in with: letters a to z, digits and `. _ - @`.
-    pub username: NameText,
+    pub username: RawName,
     /// All roles that the user is a member of.
-    pub roles: Vec<NameText>,
+    pub roles: Vec<RawName>,
     /// Whether all credentials of the user are invalid.
     pub is_disabled: bool,
     /// All claims of the user; left out, they stay.
     #[oai(skip_serializing_if_is_none)]
-    pub claims: Option<WrittenClaims>,
+    pub claims: Option<ClaimsJson>,
     /// May be sent back as it was read; it cannot be changed.
     #[oai(skip_serializing_if_is_none)]
     pub id: Option<UserId>,
@@ -101,37 +104,39 @@ pub struct ChangedUser {
 /// A new password.
 #[derive(Object)]
 #[oai(deny_unknown_fields)]
-pub struct NewPassword {
+#[oai(rename = "NewPassword")]
+pub struct SetPasswordRequest {
     /// The password, from 8 characters to 1024 bytes; left out, one is made up.
     pub password: Option<String>,
 }
 
 /// What became of a password.
 #[derive(Object)]
-pub struct PasswordAnswer {
+#[oai(rename = "PasswordAnswer")]
+pub struct SetPasswordResponse {
     /// The password, if it was made up: it is shown this once.
     #[oai(skip_serializing_if_is_none)]
     pub password: Option<String>,
 }
 
-impl Example for NewUserBody {
+impl Example for CreateUserRequest {
     fn example() -> Self {
         Self {
-            username: NameText("mo".to_owned()),
+            username: RawName("mo".to_owned()),
             issuer: None,
-            roles: vec![NameText("hydrology".to_owned())],
-            claims: WrittenClaims::new(),
+            roles: vec![RawName("hydrology".to_owned())],
+            claims: ClaimsJson::new(),
             is_disabled: false,
             password: Some("at least eight characters".to_owned()),
         }
     }
 }
 
-impl Example for ChangedUser {
+impl Example for UpdateUserRequest {
     fn example() -> Self {
         Self {
-            username: NameText("mo".to_owned()),
-            roles: vec![NameText("hydrology".to_owned())],
+            username: RawName("mo".to_owned()),
+            roles: vec![RawName("hydrology".to_owned())],
             is_disabled: true,
             claims: None,
             id: None,
@@ -141,8 +146,8 @@ impl Example for ChangedUser {
     }
 }
 
-impl From<KnownUser> for UserAnswer {
-    fn from(known: KnownUser) -> Self {
+impl From<UserAccount> for UserResponse {
+    fn from(known: UserAccount) -> Self {
         let user = &known.user;
         let claims = user.claims.iter();
         Self {
@@ -159,43 +164,43 @@ impl From<KnownUser> for UserAnswer {
     }
 }
 
-impl From<Page<KnownUser>> for UserPage {
-    fn from(page: Page<KnownUser>) -> Self {
+impl From<Page<UserAccount>> for UserPage {
+    fn from(page: Page<UserAccount>) -> Self {
         Self {
-            next: page.next(|known| known.user.id),
-            items: page.items.into_iter().map(UserAnswer::from).collect(),
+            next: page.next_cursor(|known| known.user.id),
+            items: page.items.into_iter().map(UserResponse::from).collect(),
         }
     }
 }
 
-fn read_roles(roles: &[NameText]) -> Result<BTreeSet<RoleName>, ServiceError> {
-    roles.iter().map(|role| role.read("roles")).collect()
+fn parse_roles(roles: &[RawName]) -> Result<BTreeSet<RoleName>, ServiceError> {
+    roles.iter().map(|role| role.parse_field("roles")).collect()
 }
 
-fn read_claims(claims: WrittenClaims) -> Claims {
+fn into_claims(claims: ClaimsJson) -> Claims {
     let claims = claims.into_iter();
     claims
         .map(|(name, values)| (name, values.into_iter().collect()))
         .collect()
 }
 
-impl NewUserBody {
+impl CreateUserRequest {
     /// The user as it is wished; an error when a name is none.
-    pub(crate) fn into_wish(self) -> Result<NewUser, ServiceError> {
+    pub(crate) fn into_new_user(self) -> Result<NewUser, ServiceError> {
         Ok(NewUser {
-            username: self.username.read("username")?,
+            username: self.username.parse_field("username")?,
             issuer: self.issuer,
-            roles: read_roles(&self.roles)?,
-            claims: read_claims(self.claims),
+            roles: parse_roles(&self.roles)?,
+            claims: into_claims(self.claims),
             is_disabled: self.is_disabled,
             password: self.password.map(Secret::new),
         })
     }
 }
 
-impl ChangedUser {
+impl UpdateUserRequest {
     /// The user as it is wished, where `known` is what it is.
-    pub(crate) fn applied_to(&self, known: &KnownUser) -> Result<User, ServiceError> {
+    pub(crate) fn apply_to(&self, known: &UserAccount) -> Result<User, ServiceError> {
         let user = &known.user;
         let is_same_issuer = self.issuer.is_none() || self.issuer == user.issuer;
         for (field, is_same) in [
@@ -215,10 +220,10 @@ impl ChangedUser {
                 });
             }
         }
-        let claims = self.claims.clone().map(read_claims);
+        let claims = self.claims.clone().map(into_claims);
         Ok(User {
-            username: self.username.read("username")?,
-            roles: read_roles(&self.roles)?,
+            username: self.username.parse_field("username")?,
+            roles: parse_roles(&self.roles)?,
             is_disabled: self.is_disabled,
             claims: claims.unwrap_or_else(|| user.claims.clone()),
             ..(**user).clone()
@@ -227,6 +232,6 @@ impl ChangedUser {
 }
 
 /// Says whether a user is the version that an `If-Match` names; without the header it is.
-pub(crate) fn is_version(known: &KnownUser, if_match: &IfMatch) -> bool {
-    if_match.wants(&UserAnswer::from(known.clone()))
+pub(crate) fn matches_version(known: &UserAccount, if_match: &IfMatch) -> bool {
+    if_match.matches(&UserResponse::from(known.clone()))
 }

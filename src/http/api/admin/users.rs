@@ -12,20 +12,22 @@ use poem_openapi::payload::Json;
 use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::secret::Secret;
-use crate::http::conditional::etag_response::{CreatedVersion, Versioned};
-use crate::http::extract::credentials::ByHeader;
+use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
+use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
 use crate::http::openapi::Tags;
 use crate::http::reply::admin_statuses::{
-    ChangeStatuses, CreateStatuses, ListStatuses, OneStatuses, RemoveStatuses, SetStatuses,
+    CreateStatuses, DeleteStatuses, ListStatuses, ReadStatuses, UpdateStatuses,
+    UpdateUnversionedStatuses,
 };
-use crate::http::reply::responses::{Done, Granted, Refusal};
+use crate::http::reply::responses::{ErrorResponse, JsonOk, NoContent};
 use crate::service::administration::Administration;
-use crate::service::administration::users::KnownUser;
+use crate::service::administration::users::UserAccount;
 use crate::storage::UserFilter;
 
 use super::user_request::{
-    ChangedUser, NewPassword, NewUserBody, PasswordAnswer, UserAnswer, UserPage, is_version,
+    CreateUserRequest, SetPasswordRequest, SetPasswordResponse, UpdateUserRequest, UserPage,
+    UserResponse, matches_version,
 };
 
 /// The operations on users.
@@ -47,7 +49,7 @@ impl AdminUsersApi {
     #[oai(path = "/admin/users", method = "get", operation_id = "list_users")]
     async fn list_users(
         &self,
-        visitor: ByHeader,
+        visitor: HeaderCredentials,
         /// The most users of the page.
         #[oai(
             default = "usual_page",
@@ -60,7 +62,7 @@ impl AdminUsersApi {
         username: Query<Option<Username>>,
         /// Only members of this role.
         role: Query<Option<RoleName>>,
-    ) -> Result<Granted<UserPage>, Refusal<ListStatuses>> {
+    ) -> Result<JsonOk<UserPage>, ErrorResponse<ListStatuses>> {
         let filter = UserFilter {
             username: username.0,
             role: role.0,
@@ -69,7 +71,7 @@ impl AdminUsersApi {
             .administration
             .list_users(&visitor.0, &filter, after.0, limit.0)
             .await?;
-        Ok(Granted(page.into()))
+        Ok(JsonOk(page.into()))
     }
 
     /// Make a user
@@ -79,12 +81,12 @@ impl AdminUsersApi {
     async fn create_user(
         &self,
         // Before the visitor, who would read the body away.
-        wish: Json<NewUserBody>,
-        visitor: ByHeader,
-    ) -> Result<CreatedVersion<UserAnswer>, Refusal<CreateStatuses>> {
-        let wish = wish.0.into_wish()?;
+        wish: Json<CreateUserRequest>,
+        visitor: HeaderCredentials,
+    ) -> Result<CreatedWithEtag<UserResponse>, ErrorResponse<CreateStatuses>> {
+        let wish = wish.0.into_new_user()?;
         let known = self.administration.create_user(&visitor.0, wish).await?;
-        Ok(CreatedVersion {
+        Ok(CreatedWithEtag {
             location: format!("/admin/users/{}", known.user.id),
             resource: known.into(),
         })
@@ -102,10 +104,10 @@ impl AdminUsersApi {
         &self,
         /// The user's id.
         user_id: Path<UserId>,
-        visitor: ByHeader,
-    ) -> Result<Versioned<UserAnswer>, Refusal<OneStatuses>> {
-        let known = self.administration.show_user(&visitor.0, user_id.0).await?;
-        Ok(Versioned(known.into()))
+        visitor: HeaderCredentials,
+    ) -> Result<WithEtag<UserResponse>, ErrorResponse<ReadStatuses>> {
+        let known = self.administration.get_user(&visitor.0, user_id.0).await?;
+        Ok(WithEtag(known.into()))
     }
 
     /// Change or disable a user
@@ -126,17 +128,17 @@ impl AdminUsersApi {
         #[oai(name = "If-Match")]
         if_match: IfMatch,
         // Before the visitor, who would read the body away.
-        wish: Json<ChangedUser>,
-        visitor: ByHeader,
-    ) -> Result<Versioned<UserAnswer>, Refusal<ChangeStatuses>> {
-        let is_wanted = |known: &KnownUser| is_version(known, &if_match);
+        wish: Json<UpdateUserRequest>,
+        visitor: HeaderCredentials,
+    ) -> Result<WithEtag<UserResponse>, ErrorResponse<UpdateStatuses>> {
+        let is_wanted = |known: &UserAccount| matches_version(known, &if_match);
         let known = self
             .administration
-            .change_user(&visitor.0, user_id.0, is_wanted, |known| {
-                wish.0.applied_to(known)
+            .update_user(&visitor.0, user_id.0, is_wanted, |known| {
+                wish.0.apply_to(known)
             })
             .await?;
-        Ok(Versioned(known.into()))
+        Ok(WithEtag(known.into()))
     }
 
     /// Remove a user
@@ -156,13 +158,13 @@ impl AdminUsersApi {
         /// The `ETag` of the user that you saw, to remove no other version.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: ByHeader,
-    ) -> Result<Done, Refusal<RemoveStatuses>> {
-        let is_wanted = |known: &KnownUser| is_version(known, &if_match);
+        visitor: HeaderCredentials,
+    ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
+        let is_wanted = |known: &UserAccount| matches_version(known, &if_match);
         self.administration
-            .remove_user(&visitor.0, user_id.0, is_wanted)
+            .delete_user(&visitor.0, user_id.0, is_wanted)
             .await?;
-        Ok(Done)
+        Ok(NoContent)
     }
 
     /// Reset a user's password
@@ -179,15 +181,15 @@ impl AdminUsersApi {
         /// The user's id.
         user_id: Path<UserId>,
         // Before the visitor, who would read the body away.
-        wish: Json<NewPassword>,
-        visitor: ByHeader,
-    ) -> Result<Granted<PasswordAnswer>, Refusal<SetStatuses>> {
+        wish: Json<SetPasswordRequest>,
+        visitor: HeaderCredentials,
+    ) -> Result<JsonOk<SetPasswordResponse>, ErrorResponse<UpdateUnversionedStatuses>> {
         let given = wish.0.password.map(Secret::new);
         let made_up = self
             .administration
             .set_password(&visitor.0, user_id.0, given)
             .await?;
-        Ok(Granted(PasswordAnswer {
+        Ok(JsonOk(SetPasswordResponse {
             password: made_up.map(|password| password.reveal().clone()),
         }))
     }

@@ -14,7 +14,7 @@ use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
 use crate::domain::secret::Secret;
 use crate::files::FileStore;
-use crate::service::identity::password::{Passwords, made_up_password};
+use crate::service::identity::password::{Passwords, random_password};
 use crate::storage::{Database, StorageError};
 
 use super::{ApplyError, CatalogFile, apply};
@@ -36,7 +36,7 @@ const FILES: [(&str, &[u8]); 2] = [
 const MEMBER: &str = "mo";
 
 /// The people of the demo, and what each is there to show.
-const PEOPLE: [(&str, &str); 4] = [
+const USERS: [(&str, &str); 4] = [
     ("admin", "has the admin role: reads everything"),
     ("olivia", "owns every dataset, so she reads them all"),
     (
@@ -56,22 +56,22 @@ pub const PASSWORDS_FILE: &str = "demo-passwords.toml";
 #[derive(Clone, Debug)]
 pub struct Demo {
     /// The people who may sign in.
-    pub people: Vec<Person>,
+    pub users: Vec<DemoUser>,
     /// The datasets, as the demo was written.
     pub datasets: Vec<DemoDataset>,
 }
 
 /// Somebody who may sign in.
 #[derive(Clone, Debug)]
-pub struct Person {
+pub struct DemoUser {
     /// The name to sign in with.
     pub username: Username,
     /// The password to sign in with, unless it was changed since.
     pub password: Secret<String>,
     /// What this person is there to show.
-    pub what: &'static str,
+    pub description: &'static str,
     /// Whether the restricted dataset is shared with this person's role.
-    pub is_member: bool,
+    pub has_shared_role: bool,
 }
 
 /// One dataset of the demo.
@@ -86,7 +86,7 @@ pub struct DemoDataset {
     /// Whether it is out.
     pub record_status: RecordStatus,
     /// Visibility and record status, and who reads it by the shipped policies.
-    pub what: String,
+    pub description: String,
 }
 
 /// Why the demo is not there.
@@ -112,7 +112,7 @@ pub enum DemoError {
     },
     /// The file with the passwords is not as the demo wrote it.
     #[error("{path} is not as the demo wrote it", path = path.display())]
-    Altered {
+    PasswordsFileInvalid {
         /// The file.
         path: PathBuf,
     },
@@ -126,12 +126,12 @@ pub enum DemoError {
 
 /// The file with the passwords.
 #[derive(Serialize, Deserialize)]
-struct Kept {
-    people: Vec<KeptPerson>,
+struct PasswordsFile {
+    people: Vec<PasswordEntry>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct KeptPerson {
+struct PasswordEntry {
     username: Username,
     password: String,
 }
@@ -155,18 +155,19 @@ pub async fn prepare(
     let is_empty = catalog.users.is_empty() && catalog.datasets.is_empty();
     let people = match kept {
         Some(people) => people,
-        None if is_empty => make_up_passwords(&passwords_file)?,
+        None if is_empty => generate_passwords(&passwords_file)?,
         None => return Err(DemoError::NotEmpty { passwords_file }),
     };
-    let folder = tempfile::tempdir_in(data_dir).map_err(|source| unusable(data_dir, source))?;
+    let folder =
+        tempfile::tempdir_in(data_dir).map_err(|source| unusable_path(data_dir, source))?;
     let mut file = CatalogFile::parse("demo/catalog.toml", CATALOG, folder.path());
     for person in &people {
-        file.give_password(&person.username, person.password.clone());
+        file.set_password(&person.username, person.password.clone());
     }
     if is_empty {
         for (name, content) in FILES {
             let path = folder.path().join(name);
-            fs::write(&path, content).map_err(|source| unusable(&path, source))?;
+            fs::write(&path, content).map_err(|source| unusable_path(&path, source))?;
         }
         apply(database, store, passwords, &file, false, now_seconds).await?;
     }
@@ -175,21 +176,21 @@ pub async fn prepare(
         title: dataset.title,
         visibility: dataset.visibility,
         record_status: dataset.record_status,
-        what: format!(
+        description: format!(
             "{}, {}: {}",
             dataset.visibility,
             dataset.record_status,
-            readers_of(dataset.visibility, dataset.record_status)
+            describe_readers(dataset.visibility, dataset.record_status)
         ),
     });
     Ok(Demo {
-        people,
+        users: people,
         datasets: datasets.collect(),
     })
 }
 
 /// What the shipped policies say, in words for newcomers; nothing is decided by it.
-fn readers_of(visibility: Visibility, record_status: RecordStatus) -> &'static str {
+fn describe_readers(visibility: Visibility, record_status: RecordStatus) -> &'static str {
     match (visibility, record_status) {
         (_, RecordStatus::Draft) => "its owner and admins read it until it is out",
         (Visibility::Public, _) => "anyone reads it",
@@ -199,54 +200,54 @@ fn readers_of(visibility: Visibility, record_status: RecordStatus) -> &'static s
     }
 }
 
-fn read_passwords(path: &Path) -> Result<Option<Vec<Person>>, DemoError> {
+fn read_passwords(path: &Path) -> Result<Option<Vec<DemoUser>>, DemoError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => Secret::new(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(unusable(path, source)),
+        Err(source) => return Err(unusable_path(path, source)),
     };
-    let altered = || DemoError::Altered {
+    let altered = || DemoError::PasswordsFileInvalid {
         path: path.to_owned(),
     };
     // The parser's own message would show the line, and with it a password.
-    let mut kept: Kept = toml::from_str(text.reveal()).map_err(|_| altered())?;
-    let people = PEOPLE.iter().map(|(name, what)| {
+    let mut kept: PasswordsFile = toml::from_str(text.reveal()).map_err(|_| altered())?;
+    let people = USERS.iter().map(|(name, what)| {
         let at = kept
             .people
             .iter()
             .position(|kept| kept.username.as_str() == *name)?;
         let found = kept.people.swap_remove(at);
-        Some(Person {
+        Some(DemoUser {
             username: found.username,
             password: Secret::new(found.password),
-            what,
-            is_member: *name == MEMBER,
+            description: what,
+            has_shared_role: *name == MEMBER,
         })
     });
     let people: Option<Vec<_>> = people.collect();
     people.map(Some).ok_or_else(altered)
 }
 
-fn make_up_passwords(path: &Path) -> Result<Vec<Person>, DemoError> {
-    let people = PEOPLE.iter().filter_map(|(name, what)| {
-        Some(Person {
+fn generate_passwords(path: &Path) -> Result<Vec<DemoUser>, DemoError> {
+    let people = USERS.iter().filter_map(|(name, what)| {
+        Some(DemoUser {
             username: name.parse().ok()?,
-            password: made_up_password(),
-            what,
-            is_member: *name == MEMBER,
+            password: random_password(),
+            description: what,
+            has_shared_role: *name == MEMBER,
         })
     });
     let people: Vec<_> = people.collect();
-    keep_passwords(path, &people).map_err(|source| unusable(path, source))?;
+    write_passwords(path, &people).map_err(|source| unusable_path(path, source))?;
     Ok(people)
 }
 
 /// Writes beside the file and renames, so that the file is there whole or not at all.
-fn keep_passwords(path: &Path, people: &[Person]) -> io::Result<()> {
-    let kept = Kept {
+fn write_passwords(path: &Path, people: &[DemoUser]) -> io::Result<()> {
+    let kept = PasswordsFile {
         people: people
             .iter()
-            .map(|person| KeptPerson {
+            .map(|person| PasswordEntry {
                 username: person.username.clone(),
                 password: person.password.reveal().clone(),
             })
@@ -263,7 +264,7 @@ fn keep_passwords(path: &Path, people: &[Person]) -> io::Result<()> {
     Ok(())
 }
 
-fn unusable(path: &Path, source: io::Error) -> DemoError {
+fn unusable_path(path: &Path, source: io::Error) -> DemoError {
     DemoError::Unusable {
         path: path.to_owned(),
         source,

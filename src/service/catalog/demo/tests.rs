@@ -1,25 +1,25 @@
-use crate::service::catalog::Outcome;
-use crate::service::identity::password::Cost;
+use crate::service::catalog::ItemOutcome;
+use crate::service::identity::password::HashCost;
 use crate::service::tests::empty_database;
 
 use super::*;
 
 const NOW: i64 = 1_800_000_000;
 
-struct Place {
+struct DemoFixture {
     folder: tempfile::TempDir,
     database: Database,
     store: FileStore,
     passwords: Passwords,
 }
 
-impl Place {
+impl DemoFixture {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self {
             database: empty_database(folder.path()).await,
             store: FileStore::open(&folder.path().join("files")).unwrap(),
-            passwords: Passwords::at_cost(Cost::CHEAPEST).unwrap(),
+            passwords: Passwords::with_cost(HashCost::MIN).unwrap(),
             folder,
         }
     }
@@ -44,12 +44,12 @@ impl Place {
 
 #[tokio::test]
 async fn the_demo_has_its_people_and_files_and_their_passwords_open() {
-    let place = Place::new().await;
+    let place = DemoFixture::new().await;
     let demo = place.start().await.unwrap();
     let catalog = place.database.read_catalog().await.unwrap();
-    assert_eq!((demo.people.len(), demo.datasets.len()), (4, 5));
+    assert_eq!((demo.users.len(), demo.datasets.len()), (4, 5));
     assert_eq!((catalog.users.len(), catalog.datasets.len()), (4, 5));
-    for person in &demo.people {
+    for person in &demo.users {
         let mut users = catalog.users.iter();
         let user = users.find(|u| u.user.username == person.username).unwrap();
         let hash = user.password_hash.as_ref();
@@ -72,18 +72,18 @@ async fn the_demo_has_its_people_and_files_and_their_passwords_open() {
     }
     let first = &demo.datasets[0];
     assert_eq!(first.id.to_string(), "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0");
-    assert_eq!(first.what, "public, published: anyone reads it");
+    assert_eq!(first.description, "public, published: anyone reads it");
 }
 
 #[tokio::test]
-async fn a_second_start_tells_the_same_passwords_and_writes_nothing() {
-    let place = Place::new().await;
+async fn a_second_start_returns_the_same_passwords_and_writes_nothing() {
+    let place = DemoFixture::new().await;
     let first = place.start().await.unwrap();
     let change = "[[users]]\nusername = 'otto'\nroles = ['hydrology']";
     place.apply(change).await;
     let version = place.database.read_catalog().await.unwrap().version;
     let second = place.start().await.unwrap();
-    let pairs = first.people.iter().zip(&second.people);
+    let pairs = first.users.iter().zip(&second.users);
     for (first, second) in pairs {
         assert_eq!(first.username, second.username);
         assert!(first.password == second.password);
@@ -98,14 +98,14 @@ async fn a_second_start_tells_the_same_passwords_and_writes_nothing() {
 #[tokio::test]
 async fn passwords_are_kept_for_the_owner_alone_and_differ() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::new().await;
+    let place = DemoFixture::new().await;
     let demo = place.start().await.unwrap();
     let mode = fs::metadata(place.passwords_file())
         .unwrap()
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
-    let mut all: Vec<_> = demo.people.iter().map(|p| p.password.reveal()).collect();
+    let mut all: Vec<_> = demo.users.iter().map(|p| p.password.reveal()).collect();
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 4);
@@ -117,17 +117,17 @@ async fn passwords_are_kept_for_the_owner_alone_and_differ() {
 
 #[tokio::test]
 async fn a_start_that_was_cut_off_goes_on_with_the_kept_passwords() {
-    let place = Place::new().await;
-    let kept = make_up_passwords(&place.passwords_file()).unwrap();
+    let place = DemoFixture::new().await;
+    let kept = generate_passwords(&place.passwords_file()).unwrap();
     let demo = place.start().await.unwrap();
-    assert!(demo.people[0].password == kept[0].password);
+    assert!(demo.users[0].password == kept[0].password);
     let catalog = place.database.read_catalog().await.unwrap();
     assert_eq!(catalog.datasets.len(), 5);
 }
 
 #[tokio::test]
 async fn somebodys_own_catalog_is_never_touched() {
-    let place = Place::new().await;
+    let place = DemoFixture::new().await;
     place
         .apply("[[users]]\nusername = 'admin'\nroles = ['admin']")
         .await;
@@ -140,17 +140,17 @@ async fn somebodys_own_catalog_is_never_touched() {
 
 #[tokio::test]
 async fn an_altered_passwords_file_is_refused_without_showing_it() {
-    let place = Place::new().await;
+    let place = DemoFixture::new().await;
     place.start().await.unwrap();
     fs::write(place.passwords_file(), "people = 'hunter2'").unwrap();
     let error = place.start().await.unwrap_err();
-    assert!(matches!(error, DemoError::Altered { .. }));
+    assert!(matches!(error, DemoError::PasswordsFileInvalid { .. }));
     assert!(!format!("{error} {error:?}").contains("hunter2"));
 }
 
 #[tokio::test]
 async fn the_demos_file_applies_by_hand_and_again_leaves_all_alone() {
-    let place = Place::new().await;
+    let place = DemoFixture::new().await;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/catalog.toml");
     let file = CatalogFile::read(&path).unwrap();
     let (database, store) = (&place.database, &place.store);
@@ -160,6 +160,6 @@ async fn the_demos_file_applies_by_hand_and_again_leaves_all_alone() {
     let again = apply(database, store, &place.passwords, &file, true, NOW)
         .await
         .unwrap();
-    assert_eq!(first.count(Outcome::Created), 10, "{first}");
-    assert_eq!(again.count(Outcome::Left), 10, "{again}");
+    assert_eq!(first.count(ItemOutcome::Created), 10, "{first}");
+    assert_eq!(again.count(ItemOutcome::Left), 10, "{again}");
 }

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::domain::dataset::{Dataset, Visibility};
 use crate::domain::name::{ADMIN_ROLE, RoleName};
-use crate::service::identity::password::Cost;
+use crate::service::identity::password::HashCost;
 use crate::storage::{Catalog, UserRecord};
 
 use super::*;
@@ -37,21 +37,21 @@ tags = { theme = ["elevation", "relief"], empty = [] }
 "#;
 
 /// A catalog file in a folder of its own, beside a database and a file store.
-struct Place {
+struct CatalogFixture {
     folder: TempDir,
     database: Database,
     store: FileStore,
     passwords: Passwords,
 }
 
-impl Place {
+impl CatalogFixture {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::open(&folder.path().join("store")).unwrap();
         let place = Self {
             database: crate::service::tests::empty_database(folder.path()).await,
             store,
-            passwords: Passwords::at_cost(Cost::CHEAPEST).unwrap(),
+            passwords: Passwords::with_cost(HashCost::MIN).unwrap(),
             folder,
         };
         place.write("dem.tif", b"II*\0 some pixels");
@@ -67,7 +67,7 @@ impl Place {
         CatalogFile::read(&self.folder.path().join("catalog.toml")).unwrap()
     }
 
-    async fn try_apply(&self, text: &str, is_pruning: bool) -> Result<Report, ApplyError> {
+    async fn try_apply(&self, text: &str, is_pruning: bool) -> Result<ApplyReport, ApplyError> {
         let (file, now) = (self.read(text), NOW);
         apply(
             &self.database,
@@ -80,12 +80,12 @@ impl Place {
         .await
     }
 
-    async fn apply(&self, text: &str) -> Report {
+    async fn apply(&self, text: &str) -> ApplyReport {
         self.try_apply(text, false).await.unwrap()
     }
 
     /// Applies a file that has problems; gives them as `line: message`, and how they are drawn.
-    async fn refuse(&self, text: &str) -> (Vec<String>, String) {
+    async fn apply_invalid(&self, text: &str) -> (Vec<String>, String) {
         let version = self.catalog().await.version;
         let Err(ApplyError::Invalid(problems)) = self.try_apply(text, false).await else {
             panic!("applied: {text}");
@@ -95,7 +95,7 @@ impl Place {
             version,
             "something was written"
         );
-        let told = problems.found().iter();
+        let told = problems.diagnostics().iter();
         let told = told.map(|p| format!("{}: {}", problems.line_of(p), p.message));
         (told.collect(), problems.render(false))
     }
@@ -126,17 +126,17 @@ impl Place {
     }
 }
 
-fn outcomes(report: &Report) -> [usize; 4] {
+fn outcomes(report: &ApplyReport) -> [usize; 4] {
     [
-        Outcome::Created,
-        Outcome::Changed,
-        Outcome::Left,
-        Outcome::Removed,
+        ItemOutcome::Created,
+        ItemOutcome::Changed,
+        ItemOutcome::Left,
+        ItemOutcome::Removed,
     ]
     .map(|outcome| report.count(outcome))
 }
 
-fn fields_of<'a>(report: &'a Report, name: &str) -> &'a [&'static str] {
+fn fields_of<'a>(report: &'a ApplyReport, name: &str) -> &'a [&'static str] {
     let mut lines = report.lines.iter();
     &lines
         .find(|line| line.name.starts_with(name))
@@ -146,7 +146,7 @@ fn fields_of<'a>(report: &'a Report, name: &str) -> &'a [&'static str] {
 
 #[tokio::test]
 async fn a_whole_catalog_is_created_as_it_is_written() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     let report = place.apply(WHOLE).await;
     assert_eq!(outcomes(&report), [4, 0, 0, 0], "{report}");
     let (ada, bob) = (place.user("ada").await, place.user("bob").await);
@@ -173,7 +173,7 @@ async fn a_whole_catalog_is_created_as_it_is_written() {
 
 #[tokio::test]
 async fn applying_twice_leaves_everything() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     let first = place.apply(WHOLE).await;
     let hash = place.user("ada").await.password_hash;
     let second = place.apply(WHOLE).await;
@@ -184,7 +184,7 @@ async fn applying_twice_leaves_everything() {
 
 #[tokio::test]
 async fn only_what_differs_changes_and_the_report_names_it() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     place.apply(WHOLE).await;
     let ada = place.user("ada").await.user.id;
     let other = WHOLE
@@ -203,7 +203,7 @@ async fn only_what_differs_changes_and_the_report_names_it() {
 
 #[tokio::test]
 async fn new_bytes_under_the_same_name_are_a_change_of_file() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     place.apply(WHOLE).await;
     place.write("dem.tif", b"MM\0* other pixels");
     let file = place.read(WHOLE);
@@ -223,7 +223,7 @@ async fn new_bytes_under_the_same_name_are_a_change_of_file() {
 
 #[tokio::test]
 async fn the_same_bytes_later_keep_their_time() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     place.apply(WHOLE).await;
     let file = place.read(WHOLE);
     let later = NOW + 60;
@@ -242,7 +242,7 @@ async fn the_same_bytes_later_keep_their_time() {
 
 #[tokio::test]
 async fn a_key_left_out_means_empty_but_a_password_stays() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     place.apply(WHOLE).await;
     let short = "
         [[users]]\nusername = 'ada'
@@ -260,7 +260,7 @@ async fn a_key_left_out_means_empty_but_a_password_stays() {
 
 #[tokio::test]
 async fn a_hash_made_elsewhere_is_taken_over() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     let password = Secret::new(String::from("correct horse"));
     let hash = place.passwords.hash(&password).await.unwrap();
     let text = format!(
@@ -274,7 +274,7 @@ async fn a_hash_made_elsewhere_is_taken_over() {
 
 #[tokio::test]
 async fn what_is_not_named_is_left_alone_unless_pruned() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     place.apply(WHOLE).await;
     let only_bob = "[[users]]\nusername = 'bob'\ndisabled = true";
     let report = place.apply(only_bob).await;
@@ -296,7 +296,7 @@ async fn what_is_not_named_is_left_alone_unless_pruned() {
 
 #[tokio::test]
 async fn a_file_may_refer_to_the_catalog_but_not_to_what_it_prunes() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     place.apply(WHOLE).await;
     let text = "
         [[datasets]]\nid = '2489e9ad-2ee2-8e00-8ec9-32d5f69181c0'\ntitle = 'DEM'
@@ -309,7 +309,7 @@ async fn a_file_may_refer_to_the_catalog_but_not_to_what_it_prunes() {
 
 #[tokio::test]
 async fn a_change_by_somebody_else_meanwhile_is_planned_upon_again() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     let files = (0..8).map(|n| place.read(&format!("[[roles]]\nname = 'role-{n}'")));
     let files: Vec<_> = files.collect();
     let all = files.iter().map(|file| {
@@ -325,7 +325,10 @@ async fn a_change_by_somebody_else_meanwhile_is_planned_upon_again() {
     let done = futures_util::future::join_all(all).await;
     let written = done.iter().filter(|result| result.is_ok()).count();
     for refused in done.into_iter().filter_map(Result::err) {
-        assert!(matches!(refused, ApplyError::Contended), "{refused}");
+        assert!(
+            matches!(refused, ApplyError::TooManyConcurrentChanges),
+            "{refused}"
+        );
     }
     let roles = place.catalog().await.roles;
     let made = roles

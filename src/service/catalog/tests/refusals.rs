@@ -100,9 +100,9 @@ const MISTAKES: [(usize, &str); 24] = [
 
 #[tokio::test]
 async fn a_wrong_visibility_names_its_line_and_the_right_word() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     let (told, drawn) = place
-        .refuse(&WHOLE.replace("restricted", "restrictd"))
+        .apply_invalid(&WHOLE.replace("restricted", "restrictd"))
         .await;
     let line = 1 + WHOLE
         .lines()
@@ -117,11 +117,11 @@ async fn a_wrong_visibility_names_its_line_and_the_right_word() {
 }
 
 #[tokio::test]
-async fn every_problem_is_told_at_once_each_with_its_line() {
-    let place = Place::new().await;
+async fn every_problem_is_reported_at_once_each_with_its_line() {
+    let place = CatalogFixture::new().await;
     place.write("text.tif", b"hello, world");
     place.write("empty.tif", b"");
-    let (told, drawn) = place.refuse(FULL_OF_MISTAKES).await;
+    let (told, drawn) = place.apply_invalid(FULL_OF_MISTAKES).await;
     assert_eq!(told.len(), MISTAKES.len(), "{told:#?}");
     for (told, (line, message)) in told.iter().zip(MISTAKES) {
         assert!(
@@ -145,7 +145,7 @@ async fn every_problem_is_told_at_once_each_with_its_line() {
 
 #[tokio::test]
 async fn no_diagnostic_shows_a_password() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     for (from, to) in [
         (
             "roles = [\"hydrology\", \"admin\"]",
@@ -166,7 +166,7 @@ async fn no_diagnostic_shows_a_password() {
         ),
         ("roles = []", "roles = ["),
     ] {
-        let (told, drawn) = place.refuse(&WHOLE.replacen(from, to, 1)).await;
+        let (told, drawn) = place.apply_invalid(&WHOLE.replacen(from, to, 1)).await;
         let all = format!("{told:?} {drawn}");
         assert!(!all.contains("horse"), "{all}");
     }
@@ -174,14 +174,16 @@ async fn no_diagnostic_shows_a_password() {
 
 #[tokio::test]
 async fn a_slip_of_syntax_names_its_line() {
-    let place = Place::new().await;
-    let (told, _) = place.refuse("[[roles]]\nname = \"a\"\n[[users]\n").await;
+    let place = CatalogFixture::new().await;
+    let (told, _) = place
+        .apply_invalid("[[roles]]\nname = \"a\"\n[[users]\n")
+        .await;
     assert!(told[0].starts_with("3: "), "{told:?}");
 }
 
 #[tokio::test]
 async fn bounds_hold() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     let tags: Vec<_> = (0..65).map(|n| format!("t{n} = []")).collect();
     let values: Vec<_> = (0..65).map(|n| format!("'{n}'")).collect();
     let base = "[[datasets]]\nid = '2489e9ad-2ee2-8e00-8ec9-32d5f69181c0'
@@ -206,20 +208,20 @@ async fn bounds_hold() {
             "printable",
         ),
     ] {
-        let (told, _) = place.refuse(&format!("{base}\n{rest}")).await;
+        let (told, _) = place.apply_invalid(&format!("{base}\n{rest}")).await;
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].contains(message), "{told:?}");
     }
     let path = place.folder.path().join("huge.toml");
     let huge = fs::File::create(&path).unwrap();
-    huge.set_len(LARGEST_FILE + 1).unwrap();
+    huge.set_len(MAX_CATALOG_FILE_SIZE + 1).unwrap();
     let read = CatalogFile::read(&path);
     assert!(matches!(read, Err(CatalogFileError::TooLarge { .. })));
 }
 
 #[tokio::test]
 async fn files_that_cannot_be_read_at_all_say_so() {
-    let place = Place::new().await;
+    let place = CatalogFixture::new().await;
     let missing = CatalogFile::read(&place.folder.path().join("none.toml"));
     assert!(matches!(missing, Err(CatalogFileError::Unreadable { .. })));
     place.write("latin.toml", b"# \xe9");

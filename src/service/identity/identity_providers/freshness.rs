@@ -7,99 +7,104 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use crate::token::OutsideKeys;
+use crate::token::ExternalKeySet;
 
-use super::identity::Identity;
-use super::issuer::Refusal;
+use super::identity::ExternalIdentity;
+use super::issuer::ExternalTokenError;
 
 /// How long keys are fresh if their server does not say.
-pub(super) const USUAL_FRESHNESS: Duration = Duration::from_mins(5);
+pub(super) const DEFAULT_KEY_TTL: Duration = Duration::from_mins(5);
 /// How long keys are fresh at least, whatever their server says.
-pub const SHORTEST_FRESHNESS: Duration = Duration::from_mins(1);
+pub const MIN_KEY_TTL: Duration = Duration::from_mins(1);
 /// How long keys are fresh at most: a key that its issuer withdrew is not trusted longer,
-/// [`STALE_GRACE`] and an outage aside.
-pub const LONGEST_FRESHNESS: Duration = Duration::from_hours(1);
+/// [`STALE_KEY_TTL`] and an outage aside.
+pub const MAX_KEY_TTL: Duration = Duration::from_hours(1);
 /// How long stale keys are used while they are fetched beside the requests.
-const STALE_GRACE: Duration = Duration::from_mins(5);
+const STALE_KEY_TTL: Duration = Duration::from_mins(5);
 /// How long the last good keys are used through an outage of their server.
-pub const HARD_LIMIT: Duration = Duration::from_hours(24);
+pub const OUTAGE_KEY_TTL: Duration = Duration::from_hours(24);
 /// How often an unknown key id may lead to a fetch.
 pub const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long after a failed fetch the next one may be, if there are keys to go on with.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long after a failed fetch the next one may be, if there are no keys.
-const FIRST_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+const NO_KEYS_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The keys of one moment; replaced whole, together with what was verified with them.
-pub(super) struct Ring {
+pub(super) struct ProviderKeys {
     pub(super) digest: [u8; 32],
-    pub(super) keys: OutsideKeys,
-    pub(super) verified: Cache<[u8; 32], Arc<Identity>>,
+    pub(super) keys: ExternalKeySet,
+    pub(super) verified: Cache<[u8; 32], Arc<ExternalIdentity>>,
 }
 
 /// What is known of the keys now.
 #[derive(Default)]
-pub(super) struct State {
-    pub(super) ring: Option<Arc<Ring>>,
+pub(super) struct FetchState {
+    pub(super) keys: Option<Arc<ProviderKeys>>,
     /// When the ring was fetched: by the clock that never goes back, and in seconds since 1970 UTC.
-    pub(super) fetched: Option<(Duration, i64)>,
-    pub(super) fresh_for: Duration,
+    pub(super) fetched_at: Option<(Duration, i64)>,
+    pub(super) ttl: Duration,
     /// When the last fetch ended.
-    pub(super) tried: Option<Duration>,
+    pub(super) last_attempt: Option<Duration>,
     /// Why the last fetch failed, if it did.
-    pub(super) error: Option<String>,
+    pub(super) last_error: Option<String>,
     /// When an unknown key id last led to a fetch.
-    pub(super) sought: Option<Duration>,
+    pub(super) last_unknown_key_fetch: Option<Duration>,
 }
 
 /// Whether to fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub(super) enum FetchDue {
     /// There is no need, or it is too soon.
-    Not,
+    NotDue,
     /// Yes, but nobody has to wait for it.
-    Beside,
+    InBackground,
     /// Yes, and nothing goes on before.
-    First,
+    BeforeUse,
 }
 
-impl State {
+impl FetchState {
     /// The keys, unless they are too old to be trusted.
-    pub(super) fn ring(&self, now: Duration) -> Option<&Arc<Ring>> {
-        let (at, _) = self.fetched?;
-        self.ring
+    pub(super) fn usable_keys(&self, now: Duration) -> Option<&Arc<ProviderKeys>> {
+        let (at, _) = self.fetched_at?;
+        self.keys
             .as_ref()
-            .filter(|_| now.saturating_sub(at) < HARD_LIMIT)
+            .filter(|_| now.saturating_sub(at) < OUTAGE_KEY_TTL)
     }
 
-    pub(super) fn due(&self, now: Duration) -> Due {
+    pub(super) fn fetch_due(&self, now: Duration) -> FetchDue {
         let is_within = |since: Option<Duration>, interval| {
             since.is_some_and(|since| now.saturating_sub(since) < interval)
         };
-        let Some((at, _)) = self.fetched.filter(|_| self.ring(now).is_some()) else {
-            let is_too_soon = self.error.is_some() && is_within(self.tried, FIRST_RETRY_INTERVAL);
-            return if is_too_soon { Due::Not } else { Due::First };
+        let Some((at, _)) = self.fetched_at.filter(|_| self.usable_keys(now).is_some()) else {
+            let is_too_soon =
+                self.last_error.is_some() && is_within(self.last_attempt, NO_KEYS_RETRY_INTERVAL);
+            return if is_too_soon {
+                FetchDue::NotDue
+            } else {
+                FetchDue::BeforeUse
+            };
         };
         let age = now.saturating_sub(at);
-        if age < self.fresh_for {
-            Due::Not
-        } else if self.error.is_some() {
-            if is_within(self.tried, RETRY_INTERVAL) {
-                Due::Not
+        if age < self.ttl {
+            FetchDue::NotDue
+        } else if self.last_error.is_some() {
+            if is_within(self.last_attempt, RETRY_INTERVAL) {
+                FetchDue::NotDue
             } else {
-                Due::Beside
+                FetchDue::InBackground
             }
-        } else if age < self.fresh_for + STALE_GRACE {
-            Due::Beside
+        } else if age < self.ttl + STALE_KEY_TTL {
+            FetchDue::InBackground
         } else {
-            Due::First
+            FetchDue::BeforeUse
         }
     }
 
     /// That there are no keys to tell with, and why.
-    pub(super) fn away(&self) -> Refusal {
-        Refusal::Away(
-            self.error
+    pub(super) fn unavailable(&self) -> ExternalTokenError {
+        ExternalTokenError::KeysUnavailable(
+            self.last_error
                 .clone()
                 .unwrap_or_else(|| "its keys have not been fetched yet".to_owned()),
         )
@@ -112,28 +117,28 @@ mod tests {
 
     const START: Duration = Duration::from_hours(1000);
 
-    fn fetched(is_failing: bool) -> State {
+    fn fetched(is_failing: bool) -> FetchState {
         let keys = some_keys();
-        State {
-            ring: Some(Arc::new(Ring {
+        FetchState {
+            keys: Some(Arc::new(ProviderKeys {
                 digest: [0; 32],
                 keys,
                 verified: Cache::new(1),
             })),
-            fetched: Some((START, 0)),
-            fresh_for: USUAL_FRESHNESS,
-            tried: Some(START),
-            error: is_failing.then(String::new),
-            sought: None,
+            fetched_at: Some((START, 0)),
+            ttl: DEFAULT_KEY_TTL,
+            last_attempt: Some(START),
+            last_error: is_failing.then(String::new),
+            last_unknown_key_fetch: None,
         }
     }
 
     /// The key of RFC 7515 appendix A.3.
-    fn some_keys() -> OutsideKeys {
+    fn some_keys() -> ExternalKeySet {
         let json = br#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1",
             "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
             "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
-        OutsideKeys::read(json, &[crate::domain::issuer::Algorithm::Es256]).unwrap()
+        ExternalKeySet::parse(json, &[crate::domain::issuer::Algorithm::Es256]).unwrap()
     }
 
     fn before(time: Duration) -> Duration {
@@ -141,34 +146,49 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_every_request_waits_for_them_but_not_for_a_failure_after_another() {
-        let mut state = State::default();
-        assert_eq!(state.due(START), Due::First);
-        state.error = Some(String::new());
-        state.tried = Some(START);
-        assert_eq!(state.due(before(START + FIRST_RETRY_INTERVAL)), Due::Not);
-        assert_eq!(state.due(START + FIRST_RETRY_INTERVAL), Due::First);
+    fn without_keys_requests_wait_for_a_fetch_but_not_right_after_a_failure() {
+        let mut state = FetchState::default();
+        assert_eq!(state.fetch_due(START), FetchDue::BeforeUse);
+        state.last_error = Some(String::new());
+        state.last_attempt = Some(START);
+        assert_eq!(
+            state.fetch_due(before(START + NO_KEYS_RETRY_INTERVAL)),
+            FetchDue::NotDue
+        );
+        assert_eq!(
+            state.fetch_due(START + NO_KEYS_RETRY_INTERVAL),
+            FetchDue::BeforeUse
+        );
     }
 
     #[test]
-    fn fresh_keys_are_left_alone_and_stale_ones_are_fetched_beside_at_first() {
+    fn fresh_keys_are_kept_and_stale_ones_are_fetched_in_the_background_first() {
         let state = fetched(false);
-        assert_eq!(state.due(START), Due::Not);
-        assert_eq!(state.due(before(START + USUAL_FRESHNESS)), Due::Not);
-        assert_eq!(state.due(START + USUAL_FRESHNESS), Due::Beside);
-        assert_eq!(state.due(START + USUAL_FRESHNESS + STALE_GRACE), Due::First);
+        assert_eq!(state.fetch_due(START), FetchDue::NotDue);
+        assert_eq!(
+            state.fetch_due(before(START + DEFAULT_KEY_TTL)),
+            FetchDue::NotDue
+        );
+        assert_eq!(
+            state.fetch_due(START + DEFAULT_KEY_TTL),
+            FetchDue::InBackground
+        );
+        assert_eq!(
+            state.fetch_due(START + DEFAULT_KEY_TTL + STALE_KEY_TTL),
+            FetchDue::BeforeUse
+        );
     }
 
     #[test]
     fn through_an_outage_the_last_good_keys_serve_up_to_the_hard_limit() {
         let mut state = fetched(true);
-        let late = before(START + HARD_LIMIT);
-        assert_eq!(state.due(late), Due::Beside);
-        assert!(state.ring(late).is_some());
-        state.tried = Some(late);
-        assert_eq!(state.due(late), Due::Not);
-        assert!(state.ring(START + HARD_LIMIT).is_none());
-        let much_later = late + FIRST_RETRY_INTERVAL;
-        assert_eq!(state.due(much_later), Due::First);
+        let late = before(START + OUTAGE_KEY_TTL);
+        assert_eq!(state.fetch_due(late), FetchDue::InBackground);
+        assert!(state.usable_keys(late).is_some());
+        state.last_attempt = Some(late);
+        assert_eq!(state.fetch_due(late), FetchDue::NotDue);
+        assert!(state.usable_keys(START + OUTAGE_KEY_TTL).is_none());
+        let much_later = late + NO_KEYS_RETRY_INTERVAL;
+        assert_eq!(state.fetch_due(much_later), FetchDue::BeforeUse);
     }
 }

@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::domain::issuer::{ClaimPath, OutsideIssuer};
+use crate::domain::issuer::{ClaimPath, ExternalIssuer};
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::Tags;
-use crate::token::OutsideClaims;
+use crate::token::ExternalClaims;
 
 /// Whom an outside token speaks for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Identity {
+pub struct ExternalIdentity {
     /// The SHA-256 of the token.
-    pub fingerprint: [u8; 32],
+    pub token_digest: [u8; 32],
     /// The issuer's own id of it.
     pub subject: String,
     /// The name for a new user; nothing if the token has none that could be a user name.
@@ -30,22 +30,22 @@ pub struct Identity {
     pub expires_at: i64,
 }
 
-impl Identity {
+impl ExternalIdentity {
     /// Reads claims in the way that is configured for their issuer.
     ///
     /// A claim that is configured and missing gives nothing; one of an unexpected type is an error,
     /// whose text may be shown: a policy that forbids by a tag must not be got around so.
-    pub(super) fn of(
-        claims: OutsideClaims,
-        issuer: &OutsideIssuer,
+    pub(super) fn from_claims(
+        claims: ExternalClaims,
+        issuer: &ExternalIssuer,
         fingerprint: [u8; 32],
     ) -> Result<Self, &'static str> {
         let members = &claims.members;
-        let username = find(members, issuer.username_claim.as_str())
+        let username = find_claim(members, issuer.username_claim.as_str())
             .and_then(Value::as_str)
             .and_then(|name| name.to_ascii_lowercase().parse().ok());
         let words = match issuer.roles_claim.as_ref() {
-            Some(path) => role_words(members, path)?,
+            Some(path) => role_values(members, path)?,
             None => BTreeSet::new(),
         };
         let mut tags = Tags::new();
@@ -56,11 +56,11 @@ impl Identity {
             }
         }
         Ok(Self {
-            fingerprint,
+            token_digest: fingerprint,
             username,
             roles: words
                 .iter()
-                .filter_map(|word| role_of(word, issuer))
+                .filter_map(|word| map_role(word, issuer))
                 .collect(),
             claims: tags,
             issued_at: claims.issued_at,
@@ -72,7 +72,7 @@ impl Identity {
 
 /// The role that an issuer's word means. Nobody administers by accident: the admin role comes from a
 /// word that is mapped to it, and never from its own name alone.
-fn role_of(word: &str, issuer: &OutsideIssuer) -> Option<RoleName> {
+fn map_role(word: &str, issuer: &ExternalIssuer) -> Option<RoleName> {
     if issuer.roles.is_empty() {
         word.parse()
             .ok()
@@ -83,12 +83,12 @@ fn role_of(word: &str, issuer: &OutsideIssuer) -> Option<RoleName> {
 }
 
 /// A list of words, or one text with blanks between them, as OAuth 2.0 scopes have.
-fn role_words(
+fn role_values(
     members: &Map<String, Value>,
     path: &ClaimPath,
 ) -> Result<BTreeSet<String>, &'static str> {
     const WRONG: &str = "the token's claim of roles is neither text nor a list of texts";
-    match find(members, path.as_str()) {
+    match find_claim(members, path.as_str()) {
         None | Some(Value::Null) => Ok(BTreeSet::new()),
         Some(Value::String(words)) => {
             // A list's word may have blanks inside; a text that is one word as a whole is one too.
@@ -111,7 +111,7 @@ fn tag_values(
     members: &Map<String, Value>,
     path: &ClaimPath,
 ) -> Result<BTreeSet<String>, &'static str> {
-    match find(members, path.as_str()) {
+    match find_claim(members, path.as_str()) {
         None | Some(Value::Null) => Ok(BTreeSet::new()),
         Some(Value::Array(values)) => values.iter().map(tag_value).collect(),
         Some(value) => tag_value(value).map(|value| BTreeSet::from([value])),
@@ -133,11 +133,11 @@ fn tag_value(value: &Value) -> Result<String, &'static str> {
 }
 
 /// The value at a path; a member that has the rest of the path as its own name wins.
-fn find<'a>(members: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+fn find_claim<'a>(members: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     members.get(path).or_else(|| {
         path.match_indices('.').find_map(|(dot, _)| {
             let (name, rest) = (path.get(..dot)?, path.get(dot + 1..)?);
-            find(members.get(name)?.as_object()?, rest)
+            find_claim(members.get(name)?.as_object()?, rest)
         })
     })
 }
@@ -147,10 +147,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::issuer::{Admission, Algorithm};
+    use crate::domain::issuer::{Algorithm, UserProvisioning};
 
-    fn issuer() -> OutsideIssuer {
-        OutsideIssuer {
+    fn issuer() -> ExternalIssuer {
+        ExternalIssuer {
             issuer: "https://id.example".to_owned(),
             audience: "maps".to_owned(),
             algorithms: vec![Algorithm::Es256],
@@ -159,24 +159,24 @@ mod tests {
             roles_claim: Some("realm_access.roles".parse().unwrap()),
             roles: std::collections::BTreeMap::new(),
             claims: [("group".to_owned(), "org.groups".parse().unwrap())].into(),
-            principals: Admission::Create,
+            principals: UserProvisioning::Create,
         }
     }
 
-    fn read(issuer: &OutsideIssuer, members: Value) -> Result<Identity, &'static str> {
+    fn read(issuer: &ExternalIssuer, members: Value) -> Result<ExternalIdentity, &'static str> {
         let Value::Object(members) = members else {
             panic!("no object")
         };
-        let claims = OutsideClaims {
+        let claims = ExternalClaims {
             subject: "7".to_owned(),
             issued_at: 1,
             expires_at: 2,
             members,
         };
-        Identity::of(claims, issuer, [0; 32])
+        ExternalIdentity::from_claims(claims, issuer, [0; 32])
     }
 
-    fn roles(issuer: &OutsideIssuer, given: &Value) -> Vec<String> {
+    fn roles(issuer: &ExternalIssuer, given: &Value) -> Vec<String> {
         let identity = read(issuer, json!({"realm_access": {"roles": given}})).unwrap();
         identity.roles.iter().map(ToString::to_string).collect()
     }
@@ -203,14 +203,14 @@ mod tests {
         let members = json!({"https://example.org/roles": {"a.b": {"c": 1}}});
         let members = members.as_object().unwrap();
         assert_eq!(
-            find(members, "https://example.org/roles.a.b.c"),
+            find_claim(members, "https://example.org/roles.a.b.c"),
             Some(&json!(1))
         );
-        assert_eq!(find(members, "https://example.org/roles.a"), None);
+        assert_eq!(find_claim(members, "https://example.org/roles.a"), None);
     }
 
     #[test]
-    fn what_is_missing_gives_nothing() {
+    fn missing_claims_are_left_empty() {
         let identity = read(&issuer(), json!({"realm_access": null})).unwrap();
         assert_eq!(identity.username, None);
         assert!(identity.roles.is_empty() && identity.claims.is_empty());
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_may_be_a_list_or_the_words_of_a_text() {
+    fn roles_may_be_a_list_or_a_space_separated_string() {
         let mut issuer = issuer();
         assert_eq!(roles(&issuer, &json!("a b")), ["a", "b"]);
         issuer.roles = [("Two Words".to_owned(), "both".parse().unwrap())].into();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_unexpected_types_are_refused() {
+    fn claims_of_unexpected_types_are_rejected() {
         for given in [json!(7), json!({}), json!([1]), json!(true)] {
             assert!(read(&issuer(), json!({"realm_access": {"roles": given}})).is_err());
         }

@@ -19,106 +19,114 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::domain::clock::Clock;
-use crate::domain::issuer::OutsideIssuer;
-use crate::token::{OUTSIDE_LEEWAY, OutsideExpected, OutsideKeys, OutsideToken, TokenError};
-
-use super::IssuerStatus;
-use super::freshness::{
-    Due, LONGEST_FRESHNESS, Ring, SHORTEST_FRESHNESS, State, UNKNOWN_KEY_INTERVAL, USUAL_FRESHNESS,
+use crate::domain::issuer::ExternalIssuer;
+use crate::token::{
+    EXTERNAL_TOKEN_LEEWAY, ExpectedExternalClaims, ExternalKeySet, ExternalToken, TokenError,
 };
-use super::identity::Identity;
-use super::source::{FetchError, Fetched, Source};
+
+use super::IdentityProviderStatus;
+use super::freshness::{
+    DEFAULT_KEY_TTL, FetchDue, FetchState, MAX_KEY_TTL, MIN_KEY_TTL, ProviderKeys,
+    UNKNOWN_KEY_INTERVAL,
+};
+use super::identity::ExternalIdentity;
+use super::source::{FetchError, FetchedKeySet, KeySetSource};
 
 /// The most tokens of one issuer that are remembered as verified.
-const MOST_VERIFIED: u64 = 50_000;
+const MAX_VERIFIED_TOKENS: u64 = 50_000;
 
 /// Why a token of an outside issuer was not accepted.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum ExternalTokenError {
     /// It is no good.
-    Token(TokenError),
+    InvalidToken(TokenError),
     /// It is good, but says what cannot be understood; the text may be shown.
-    Claims(&'static str),
+    InvalidClaims(&'static str),
     /// There are no keys to tell with, for now; why is for the log.
-    Away(String),
+    KeysUnavailable(String),
 }
 
 /// One outside issuer.
-pub struct Issuer {
+pub struct IdentityProvider {
     /// How it is configured.
-    pub setting: OutsideIssuer,
-    source: Source,
+    pub config: ExternalIssuer,
+    source: KeySetSource,
     clock: Clock,
-    state: Mutex<State>,
-    turn: Arc<tokio::sync::Mutex<()>>,
+    state: Mutex<FetchState>,
+    fetch_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
-impl Issuer {
-    pub(super) fn of(setting: OutsideIssuer, source: Source, clock: Clock) -> Self {
+impl IdentityProvider {
+    pub(super) fn new(config: ExternalIssuer, source: KeySetSource, clock: Clock) -> Self {
         Self {
-            setting,
+            config,
             source,
             clock,
             state: Mutex::default(),
-            turn: Arc::default(),
+            fetch_lock: Arc::default(),
         }
     }
 
     /// Verifies a token that names this issuer, and tells whom it speaks for.
-    pub async fn verify(self: &Arc<Self>, token: &str) -> Result<Arc<Identity>, Refusal> {
+    pub async fn verify(
+        self: &Arc<Self>,
+        token: &str,
+    ) -> Result<Arc<ExternalIdentity>, ExternalTokenError> {
         let fingerprint: [u8; 32] = Sha256::digest(token).into();
         let now = self.clock.unix_seconds();
-        let shown = match self.remembered(fingerprint, now)? {
+        let shown = match self.find_verified(fingerprint, now)? {
             Some(identity) => {
-                self.fetch_beside();
+                self.fetch_in_background();
                 return Ok(identity);
             }
-            None => OutsideToken::read(token, &self.expected(now)).map_err(Refusal::Token)?,
+            None => ExternalToken::parse(token, &self.expected(now))
+                .map_err(ExternalTokenError::InvalidToken)?,
         };
-        let mut ring = self.ring().await?;
+        let mut ring = self.keys().await?;
         let claims = match shown.verify(&ring.keys) {
             Err(TokenError::UnknownKey) => {
-                ring = self.sought(shown.kid(), ring).await?;
+                ring = self.keys_after_unknown_kid(shown.kid(), ring).await?;
                 shown.verify(&ring.keys)
             }
             verified => verified,
         }
-        .map_err(Refusal::Token)?;
-        let identity = Identity::of(claims, &self.setting, fingerprint).map_err(Refusal::Claims)?;
+        .map_err(ExternalTokenError::InvalidToken)?;
+        let identity = ExternalIdentity::from_claims(claims, &self.config, fingerprint)
+            .map_err(ExternalTokenError::InvalidClaims)?;
         let identity = Arc::new(identity);
         ring.verified.insert(fingerprint, Arc::clone(&identity));
         Ok(identity)
     }
 
-    fn expected(&self, now: i64) -> OutsideExpected<'_> {
-        OutsideExpected {
-            issuer: &self.setting.issuer,
-            audience: &self.setting.audience,
-            algorithms: &self.setting.algorithms,
+    fn expected(&self, now: i64) -> ExpectedExternalClaims<'_> {
+        ExpectedExternalClaims {
+            issuer: &self.config.issuer,
+            audience: &self.config.audience,
+            algorithms: &self.config.algorithms,
             now,
         }
     }
 
     /// What was verified before, as long as token and keys are good for it.
-    fn remembered(
+    fn find_verified(
         &self,
         fingerprint: [u8; 32],
         now: i64,
-    ) -> Result<Option<Arc<Identity>>, Refusal> {
+    ) -> Result<Option<Arc<ExternalIdentity>>, ExternalTokenError> {
         let found = {
             let state = self.state();
             let now = self.clock.monotonic();
-            if state.due(now) == Due::First {
+            if state.fetch_due(now) == FetchDue::BeforeUse {
                 None
             } else {
                 state
-                    .ring(now)
+                    .usable_keys(now)
                     .and_then(|ring| ring.verified.get(&fingerprint))
             }
         };
         match found {
-            Some(identity) if identity.expires_at + OUTSIDE_LEEWAY <= now => {
-                Err(Refusal::Token(TokenError::Expired {
+            Some(identity) if identity.expires_at + EXTERNAL_TOKEN_LEEWAY <= now => {
+                Err(ExternalTokenError::InvalidToken(TokenError::Expired {
                     expires_at: identity.expires_at,
                     now,
                 }))
@@ -128,34 +136,38 @@ impl Issuer {
     }
 
     /// The keys to verify with, fetched first if they have to be.
-    async fn ring(self: &Arc<Self>) -> Result<Arc<Ring>, Refusal> {
-        if self.due() == Due::First {
-            self.fetch_first().await;
+    async fn keys(self: &Arc<Self>) -> Result<Arc<ProviderKeys>, ExternalTokenError> {
+        if self.fetch_due() == FetchDue::BeforeUse {
+            self.fetch_before_use().await;
         } else {
-            self.fetch_beside();
+            self.fetch_in_background();
         }
         let state = self.state();
         state
-            .ring(self.clock.monotonic())
+            .usable_keys(self.clock.monotonic())
             .map(Arc::clone)
-            .ok_or_else(|| state.away())
+            .ok_or_else(|| state.unavailable())
     }
 
     /// The keys after looking for one that was not among `before`.
-    async fn sought(self: &Arc<Self>, kid: &str, before: Arc<Ring>) -> Result<Arc<Ring>, Refusal> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+    async fn keys_after_unknown_kid(
+        self: &Arc<Self>,
+        kid: &str,
+        before: Arc<ProviderKeys>,
+    ) -> Result<Arc<ProviderKeys>, ExternalTokenError> {
+        let turn = Arc::clone(&self.fetch_lock).lock_owned().await;
         let is_allowed = {
             let mut state = self.state();
             let now = self.clock.monotonic();
             let is_new = state
-                .ring
+                .keys
                 .as_ref()
-                .is_some_and(|ring| !Arc::ptr_eq(ring, &before) && ring.keys.has(kid));
+                .is_some_and(|ring| !Arc::ptr_eq(ring, &before) && ring.keys.contains(kid));
             let is_too_soon = state
-                .sought
+                .last_unknown_key_fetch
                 .is_some_and(|at| now.saturating_sub(at) < UNKNOWN_KEY_INTERVAL);
             if !is_new && !is_too_soon {
-                state.sought = Some(now);
+                state.last_unknown_key_fetch = Some(now);
             }
             !is_new && !is_too_soon
         };
@@ -163,59 +175,58 @@ impl Issuer {
             self.fetch(turn).await;
         }
         let state = self.state();
-        match state.ring(self.clock.monotonic()) {
-            Some(ring) if ring.keys.has(kid) || state.error.is_none() => Ok(Arc::clone(ring)),
+        match state.usable_keys(self.clock.monotonic()) {
+            Some(ring) if ring.keys.contains(kid) || state.last_error.is_none() => {
+                Ok(Arc::clone(ring))
+            }
             // The key may be a new one of the issuer's: nobody can tell.
-            Some(_) | None => Err(state.away()),
+            Some(_) | None => Err(state.unavailable()),
         }
     }
 
     /// Fetches the keys that nothing goes on without, and waits for it.
-    pub(super) async fn fetch_first(self: &Arc<Self>) {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+    pub(super) async fn fetch_before_use(self: &Arc<Self>) {
+        let turn = Arc::clone(&self.fetch_lock).lock_owned().await;
         // Somebody else's fetch may have ended while this one waited for its turn.
-        if self.due() == Due::First {
+        if self.fetch_due() == FetchDue::BeforeUse {
             self.fetch(turn).await;
         }
     }
 
     /// Fetches the keys in a task that nobody has to wait for, if it is time to.
-    pub(super) fn fetch_beside(self: &Arc<Self>) {
-        if self.due() != Due::Not
-            && let Ok(turn) = Arc::clone(&self.turn).try_lock_owned()
+    pub(super) fn fetch_in_background(self: &Arc<Self>) {
+        if self.fetch_due() != FetchDue::NotDue
+            && let Ok(turn) = Arc::clone(&self.fetch_lock).try_lock_owned()
         {
-            drop(self.begin_fetch(turn));
+            drop(self.spawn_fetch(turn));
         }
     }
 
     /// Fetches the keys and waits for it.
     async fn fetch(self: &Arc<Self>, turn: OwnedMutexGuard<()>) {
-        if self.begin_fetch(turn).await.is_err() {
-            tracing::error!(
-                issuer = self.setting.issuer,
-                "fetching keys was interrupted"
-            );
+        if self.spawn_fetch(turn).await.is_err() {
+            tracing::error!(issuer = self.config.issuer, "fetching keys was interrupted");
         }
     }
 
-    fn begin_fetch(self: &Arc<Self>, turn: OwnedMutexGuard<()>) -> tokio::task::JoinHandle<()> {
+    fn spawn_fetch(self: &Arc<Self>, turn: OwnedMutexGuard<()>) -> tokio::task::JoinHandle<()> {
         let this = Arc::clone(self);
         tokio::spawn(async move {
             let fetched = this.source.fetch().await;
-            this.take(fetched);
+            this.store_fetched(fetched);
             drop(turn);
         })
     }
 
     /// Takes what a fetch brought: new keys, or one more reason to go on with the old ones.
-    fn take(&self, fetched: Result<Fetched, FetchError>) {
+    fn store_fetched(&self, fetched: Result<FetchedKeySet, FetchError>) {
         let read = fetched.and_then(|fetched| {
             let digest = Sha256::digest(&fetched.body).into();
-            let keys = OutsideKeys::read(&fetched.body, &self.setting.algorithms)?;
+            let keys = ExternalKeySet::parse(&fetched.body, &self.config.algorithms)?;
             Ok((digest, keys, fetched.max_age))
         });
         let outcome = if read.is_ok() { "fetched" } else { "failed" };
-        let issuer = &self.setting.issuer;
+        let issuer = &self.config.issuer;
         metrics::counter!(
             "cedargate_issuer_fetches_total",
             "issuer" => issuer.clone(),
@@ -224,50 +235,53 @@ impl Issuer {
         .increment(1);
         let mut state = self.state();
         let now = self.clock.monotonic();
-        state.tried = Some(now);
+        state.last_attempt = Some(now);
         match read {
             Ok((digest, keys, max_age)) => {
-                if state.error.take().is_some() {
+                if state.last_error.take().is_some() {
                     tracing::info!(issuer, "the keys of an outside issuer are back");
                 }
-                state.fetched = Some((now, self.clock.unix_seconds()));
-                state.fresh_for = max_age
-                    .unwrap_or(USUAL_FRESHNESS)
-                    .clamp(SHORTEST_FRESHNESS, LONGEST_FRESHNESS);
-                if state.ring.as_ref().is_none_or(|ring| ring.digest != digest) {
-                    state.ring = Some(Arc::new(Ring {
+                state.fetched_at = Some((now, self.clock.unix_seconds()));
+                state.ttl = max_age
+                    .unwrap_or(DEFAULT_KEY_TTL)
+                    .clamp(MIN_KEY_TTL, MAX_KEY_TTL);
+                if state.keys.as_ref().is_none_or(|ring| ring.digest != digest) {
+                    state.keys = Some(Arc::new(ProviderKeys {
                         digest,
                         keys,
-                        verified: Cache::new(MOST_VERIFIED),
+                        verified: Cache::new(MAX_VERIFIED_TOKENS),
                     }));
                 }
             }
             Err(error) => {
                 tracing::warn!(issuer, %error, "the keys of an outside issuer were not fetched");
-                state.error = Some(error.to_string());
+                state.last_error = Some(error.to_string());
             }
         }
     }
 
     /// How it stands with the keys.
     #[must_use]
-    pub fn status(&self) -> IssuerStatus {
+    pub fn status(&self) -> IdentityProviderStatus {
         let state = self.state();
-        IssuerStatus {
-            issuer: self.setting.issuer.clone(),
-            audience: self.setting.audience.clone(),
-            source: self.source.shown(),
-            keys: state.ring.as_ref().map_or(0, |ring| ring.keys.number()),
-            last_success: state.fetched.map(|(_, unix_seconds)| unix_seconds),
-            last_error: state.error.clone(),
+        IdentityProviderStatus {
+            issuer: self.config.issuer.clone(),
+            audience: self.config.audience.clone(),
+            source: self.source.location(),
+            keys: state
+                .keys
+                .as_ref()
+                .map_or(0, |ring| ring.keys.usable_keys()),
+            last_success: state.fetched_at.map(|(_, unix_seconds)| unix_seconds),
+            last_error: state.last_error.clone(),
         }
     }
 
-    fn due(&self) -> Due {
-        self.state().due(self.clock.monotonic())
+    fn fetch_due(&self) -> FetchDue {
+        self.state().fetch_due(self.clock.monotonic())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, FetchState> {
         // The state is whole whatever happened to the thread that held it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

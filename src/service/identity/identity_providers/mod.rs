@@ -1,6 +1,6 @@
 //! Outside issuers: identity providers whose tokens are accepted as credentials.
 //!
-//! [`Issuers`] knows them all; [`Issuer`] has the keys of one and verifies its tokens; an [`Identity`]
+//! [`IdentityProviders`] knows them all; [`IdentityProvider`] has the keys of one and verifies its tokens; an [`ExternalIdentity`]
 //! is what comes of it. This module refuses to know users and what they may do.
 
 mod freshness;
@@ -11,19 +11,19 @@ mod source;
 use std::sync::Arc;
 
 use crate::domain::clock::Clock;
-use crate::domain::issuer::OutsideIssuer;
-use crate::token::issuer_said;
+use crate::domain::issuer::ExternalIssuer;
+use crate::token::unverified_issuer;
 
-pub use freshness::{HARD_LIMIT, LONGEST_FRESHNESS, SHORTEST_FRESHNESS, UNKNOWN_KEY_INTERVAL};
-pub use identity::Identity;
-pub use issuer::{Issuer, Refusal};
-pub use source::{FetchError, LARGEST_DOCUMENT, LONGEST_FETCH};
+pub use freshness::{MAX_KEY_TTL, MIN_KEY_TTL, OUTAGE_KEY_TTL, UNKNOWN_KEY_INTERVAL};
+pub use identity::ExternalIdentity;
+pub use issuer::{ExternalTokenError, IdentityProvider};
+pub use source::{FETCH_TIMEOUT, FetchError, MAX_DOCUMENT_SIZE};
 
-use source::{Clients, Source};
+use source::{HttpClients, KeySetSource};
 
 /// How it stands with an outside issuer; nothing in it is secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IssuerStatus {
+pub struct IdentityProviderStatus {
     /// The issuer's URL.
     pub issuer: String,
     /// The audience that its tokens must have.
@@ -39,27 +39,33 @@ pub struct IssuerStatus {
 }
 
 /// All outside issuers.
-pub struct Issuers {
-    all: Vec<Arc<Issuer>>,
+pub struct IdentityProviders {
+    providers: Vec<Arc<IdentityProvider>>,
 }
 
-impl Issuers {
+impl IdentityProviders {
     /// The issuers that are configured, without keys yet.
     ///
     /// # Errors
     ///
     /// If the machine's trusted certificates cannot be used.
-    pub fn of(configured: &[OutsideIssuer], clock: &Clock) -> Result<Self, String> {
+    pub fn new(configured: &[ExternalIssuer], clock: &Clock) -> Result<Self, String> {
         if configured.is_empty() {
-            return Ok(Self { all: Vec::new() });
+            return Ok(Self {
+                providers: Vec::new(),
+            });
         }
-        let clients = Clients::new().map_err(|error| format!("{error:?}"))?;
-        let issuer = |setting: &OutsideIssuer| {
-            let source = Source::of(setting, &clients);
-            Arc::new(Issuer::of(setting.clone(), source, clock.clone()))
+        let clients = HttpClients::new().map_err(|error| format!("{error:?}"))?;
+        let issuer = |setting: &ExternalIssuer| {
+            let source = KeySetSource::new(setting, &clients);
+            Arc::new(IdentityProvider::new(
+                setting.clone(),
+                source,
+                clock.clone(),
+            ))
         };
         Ok(Self {
-            all: configured.iter().map(issuer).collect(),
+            providers: configured.iter().map(issuer).collect(),
         })
     }
 
@@ -71,45 +77,52 @@ impl Issuers {
     /// What is wrong with a file.
     pub async fn start(&self) -> Result<(), String> {
         for issuer in self
-            .all
+            .providers
             .iter()
-            .filter(|issuer| issuer.setting.jwks_file.is_some())
+            .filter(|issuer| issuer.config.jwks_file.is_some())
         {
-            issuer.fetch_first().await;
+            issuer.fetch_before_use().await;
             if let Some(error) = issuer.status().last_error {
                 return Err(error);
             }
         }
-        self.fetch_beside();
+        self.fetch_in_background();
         Ok(())
     }
 
     /// Fetches all keys that it is time to fetch, beside everything else.
-    pub fn fetch_beside(&self) {
-        for issuer in &self.all {
-            issuer.fetch_beside();
+    pub fn fetch_in_background(&self) {
+        for issuer in &self.providers {
+            issuer.fetch_in_background();
         }
     }
 
     /// The issuer that a token says to be from, if it is a configured one.
     #[must_use]
-    pub fn named_by(&self, token: &str) -> Option<&Arc<Issuer>> {
-        if self.all.is_empty() {
+    pub fn find_for_token(&self, token: &str) -> Option<&Arc<IdentityProvider>> {
+        if self.providers.is_empty() {
             return None;
         }
-        let said = issuer_said(token)?;
-        self.all.iter().find(|issuer| issuer.setting.issuer == said)
+        let said = unverified_issuer(token)?;
+        self.providers
+            .iter()
+            .find(|issuer| issuer.config.issuer == said)
     }
 
     /// Whether an issuer of this URL is configured.
     #[must_use]
-    pub fn has(&self, url: &str) -> bool {
-        self.all.iter().any(|issuer| issuer.setting.issuer == url)
+    pub fn contains(&self, url: &str) -> bool {
+        self.providers
+            .iter()
+            .any(|issuer| issuer.config.issuer == url)
     }
 
     /// How it stands with each, in the order of the settings.
     #[must_use]
-    pub fn status(&self) -> Vec<IssuerStatus> {
-        self.all.iter().map(|issuer| issuer.status()).collect()
+    pub fn status(&self) -> Vec<IdentityProviderStatus> {
+        self.providers
+            .iter()
+            .map(|issuer| issuer.status())
+            .collect()
     }
 }

@@ -13,28 +13,31 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::config::is_loopback;
-use crate::domain::issuer::OutsideIssuer;
+use crate::domain::issuer::ExternalIssuer;
 
 /// How long connecting may take.
-const LONGEST_CONNECT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long getting a key set may take, discovery included.
-pub const LONGEST_FETCH: Duration = Duration::from_secs(8);
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(8);
 /// The most bytes of a discovery document, and of a key set.
-pub const LARGEST_DOCUMENT: usize = 256 * 1024;
+pub const MAX_DOCUMENT_SIZE: usize = 256 * 1024;
 /// The most redirects that are followed, all within one host.
-const MOST_REDIRECTS: usize = 3;
+const MAX_REDIRECTS: usize = 3;
 
 /// Where a key set comes from.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum KeySetSource {
     /// A file.
     File(PathBuf),
     /// The network.
-    Discovery { issuer: String, clients: Clients },
+    Discovery {
+        issuer: String,
+        clients: HttpClients,
+    },
 }
 
 /// A key set as it was got.
-pub(super) struct Fetched {
+pub(super) struct FetchedKeySet {
     pub(super) body: Vec<u8>,
     /// How long its server says that it may be kept.
     pub(super) max_age: Option<Duration>,
@@ -42,9 +45,9 @@ pub(super) struct Fetched {
 
 /// The proxy of the machine, if it has one, is for other machines.
 #[derive(Clone, Debug)]
-pub(super) struct Clients {
-    far: Client,
-    near: Client,
+pub(super) struct HttpClients {
+    remote: Client,
+    loopback: Client,
 }
 
 /// Why a key set was not got. The texts are for operators: logs, health and the admin API.
@@ -67,7 +70,7 @@ pub enum FetchError {
         reason: String,
     },
     /// It took too long.
-    #[error("{url} was not fetched within {} seconds", LONGEST_FETCH.as_secs())]
+    #[error("{url} was not fetched within {} seconds", FETCH_TIMEOUT.as_secs())]
     TooSlow {
         /// What was asked for.
         url: String,
@@ -81,7 +84,7 @@ pub enum FetchError {
         status: u16,
     },
     /// The answer is too large.
-    #[error("the answer of {url} is larger than {LARGEST_DOCUMENT} bytes")]
+    #[error("the answer of {url} is larger than {MAX_DOCUMENT_SIZE} bytes")]
     TooLarge {
         /// What was asked for.
         url: String,
@@ -101,34 +104,34 @@ pub enum FetchError {
 
 /// What is read of a discovery document.
 #[derive(Deserialize)]
-struct Discovery {
+struct DiscoveryDocument {
     issuer: String,
     jwks_uri: String,
 }
 
-impl Clients {
+impl HttpClients {
     /// Clients with every bound set.
     pub(super) fn new() -> Result<Self, reqwest::Error> {
         let bounded = || {
             Client::builder()
-                .connect_timeout(LONGEST_CONNECT)
-                .timeout(LONGEST_FETCH)
-                .redirect(redirect::Policy::custom(within_one_host))
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(FETCH_TIMEOUT)
+                .redirect(redirect::Policy::custom(follow_within_origin))
                 .referer(false)
                 .user_agent(concat!("cedargate/", env!("CARGO_PKG_VERSION")))
         };
         Ok(Self {
-            far: bounded().build()?,
-            near: bounded().no_proxy().build()?,
+            remote: bounded().build()?,
+            loopback: bounded().no_proxy().build()?,
         })
     }
 
     /// Gets a small document; its answer's headers come with it.
     async fn get(&self, url: &Url) -> Result<(Vec<u8>, Option<Duration>), FetchError> {
         let client = if is_loopback(url) {
-            &self.near
+            &self.loopback
         } else {
-            &self.far
+            &self.remote
         };
         let unreachable = |error: reqwest::Error| FetchError::Unreachable {
             url: url.to_string(),
@@ -144,7 +147,7 @@ impl Clients {
         let max_age = max_age(&response);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > LARGEST_DOCUMENT {
+            if body.len() + chunk.len() > MAX_DOCUMENT_SIZE {
                 return Err(FetchError::TooLarge {
                     url: url.to_string(),
                 });
@@ -155,9 +158,9 @@ impl Clients {
     }
 }
 
-impl Source {
+impl KeySetSource {
     /// The source of an issuer's key set.
-    pub(super) fn of(issuer: &OutsideIssuer, clients: &Clients) -> Self {
+    pub(super) fn new(issuer: &ExternalIssuer, clients: &HttpClients) -> Self {
         match &issuer.jwks_file {
             Some(file) => Self::File(file.clone()),
             None => Self::Discovery {
@@ -168,22 +171,24 @@ impl Source {
     }
 
     /// The source in words: a path, or the address of the discovery document.
-    pub(super) fn shown(&self) -> String {
+    pub(super) fn location(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
-            Self::Discovery { issuer, .. } => discovery_address(issuer),
+            Self::Discovery { issuer, .. } => discovery_url(issuer),
         }
     }
 
-    /// Gets the key set, within [`LONGEST_FETCH`].
-    pub(super) async fn fetch(&self) -> Result<Fetched, FetchError> {
-        let too_slow = || FetchError::TooSlow { url: self.shown() };
-        tokio::time::timeout(LONGEST_FETCH, self.get())
+    /// Gets the key set, within [`FETCH_TIMEOUT`].
+    pub(super) async fn fetch(&self) -> Result<FetchedKeySet, FetchError> {
+        let too_slow = || FetchError::TooSlow {
+            url: self.location(),
+        };
+        tokio::time::timeout(FETCH_TIMEOUT, self.get())
             .await
             .unwrap_or_else(|_| Err(too_slow()))
     }
 
-    async fn get(&self) -> Result<Fetched, FetchError> {
+    async fn get(&self) -> Result<FetchedKeySet, FetchError> {
         match self {
             Self::File(path) => {
                 let unreadable = |source| FetchError::File {
@@ -191,10 +196,12 @@ impl Source {
                     source,
                 };
                 let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
-                if size > LARGEST_DOCUMENT as u64 {
-                    return Err(FetchError::TooLarge { url: self.shown() });
+                if size > MAX_DOCUMENT_SIZE as u64 {
+                    return Err(FetchError::TooLarge {
+                        url: self.location(),
+                    });
                 }
-                Ok(Fetched {
+                Ok(FetchedKeySet {
                     body: tokio::fs::read(path).await.map_err(unreadable)?,
                     max_age: None,
                 })
@@ -202,14 +209,14 @@ impl Source {
             Self::Discovery { issuer, clients } => {
                 let key_set = discover(issuer, clients).await?;
                 let (body, max_age) = clients.get(&key_set).await?;
-                Ok(Fetched { body, max_age })
+                Ok(FetchedKeySet { body, max_age })
             }
         }
     }
 }
 
 /// The address of the discovery document: a final slash of the issuer counts once.
-fn discovery_address(issuer: &str) -> String {
+fn discovery_url(issuer: &str) -> String {
     format!(
         "{}/.well-known/openid-configuration",
         issuer.trim_end_matches('/')
@@ -217,15 +224,15 @@ fn discovery_address(issuer: &str) -> String {
 }
 
 /// The address of the key set, as the discovery document tells it.
-async fn discover(issuer: &str, clients: &Clients) -> Result<Url, FetchError> {
-    let address = discovery_address(issuer);
+async fn discover(issuer: &str, clients: &HttpClients) -> Result<Url, FetchError> {
+    let address = discovery_url(issuer);
     let unusable = |reason: String| FetchError::Discovery {
         url: address.clone(),
         reason,
     };
     let url = Url::parse(&address).map_err(|error| unusable(error.to_string()))?;
     let (body, _) = clients.get(&url).await?;
-    let found: Discovery =
+    let found: DiscoveryDocument =
         serde_json::from_slice(&body).map_err(|error| unusable(error.to_string()))?;
     if found.issuer != issuer {
         let said: String = found.issuer.chars().take(255).collect();
@@ -243,7 +250,7 @@ async fn discover(issuer: &str, clients: &Clients) -> Result<Url, FetchError> {
 }
 
 /// Follows a redirect to the same scheme, host and port, and not for long.
-fn within_one_host(attempt: redirect::Attempt<'_>) -> redirect::Action {
+fn follow_within_origin(attempt: redirect::Attempt<'_>) -> redirect::Action {
     let is_here = attempt
         .previous()
         .last()
@@ -251,7 +258,7 @@ fn within_one_host(attempt: redirect::Attempt<'_>) -> redirect::Action {
     if !is_here {
         return attempt.error("it redirects to another host");
     }
-    if attempt.previous().len() > MOST_REDIRECTS {
+    if attempt.previous().len() > MAX_REDIRECTS {
         return attempt.error("it redirects too often");
     }
     attempt.follow()

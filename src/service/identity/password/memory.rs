@@ -9,26 +9,26 @@ use std::sync::{Mutex, PoisonError};
 use argon2::Block;
 
 /// Memory of one size, as many pieces as checks ran at a time.
-pub(super) struct Memory {
+pub(super) struct MemoryPool {
     blocks: usize,
-    idle: Mutex<Vec<Vec<Block>>>,
+    free: Mutex<Vec<Vec<Block>>>,
 }
 
-impl Memory {
+impl MemoryPool {
     /// Keeps pieces of `blocks` KiB.
-    pub(super) fn of(blocks: usize) -> Self {
+    pub(super) fn new(blocks: usize) -> Self {
         Self {
             blocks,
-            idle: Mutex::default(),
+            free: Mutex::default(),
         }
     }
 
     /// Lends `blocks` KiB to some work; more than is kept comes fresh and goes again.
-    pub(super) fn lend<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
+    pub(super) fn with_memory<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
         if blocks > self.blocks {
             return work(&mut vec![Block::default(); blocks]);
         }
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle().pop();
         let mut piece = kept.unwrap_or_else(|| vec![Block::default(); self.blocks]);
         let answer = work(piece.get_mut(..blocks).unwrap_or_default());

@@ -17,20 +17,20 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::domain::secret::Secret;
 use crate::domain::thread_priority;
 
-use memory::Memory;
-pub use phc::{LONGEST_HASH, check_hash};
+use memory::MemoryPool;
+pub use phc::{MAX_HASH_LENGTH, check_hash};
 
 /// The shortest new password, in characters.
-pub const SHORTEST_PASSWORD: usize = 8;
+pub const MIN_PASSWORD_LENGTH: usize = 8;
 
 /// The longest password, in bytes.
-pub const LONGEST_PASSWORD: usize = 1024;
+pub const MAX_PASSWORD_LENGTH: usize = 1024;
 
 /// How many checks may wait for each core before further ones are turned away.
-const WAITING_PER_CORE: usize = 64;
+const MAX_CHECKS_PER_CORE: usize = 64;
 
 /// How many checks for each core, running and waiting, are no crowd yet.
-const CROWD_PER_CORE: usize = 4;
+const FLOOD_CHECKS_PER_CORE: usize = 4;
 
 /// Letters and digits that nobody mistakes for one another: 32, so that each carries five bits.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -38,11 +38,11 @@ const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// Why a password was not hashed or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// A new password is shorter than [`SHORTEST_PASSWORD`].
-    #[error("a password must have at least {SHORTEST_PASSWORD} characters")]
+    /// A new password is shorter than [`MIN_PASSWORD_LENGTH`].
+    #[error("a password must have at least {MIN_PASSWORD_LENGTH} characters")]
     TooShort,
-    /// A new password is longer than [`LONGEST_PASSWORD`].
-    #[error("a password must have at most {LONGEST_PASSWORD} bytes")]
+    /// A new password is longer than [`MAX_PASSWORD_LENGTH`].
+    #[error("a password must have at most {MAX_PASSWORD_LENGTH} bytes")]
     TooLong,
     /// A hash is not one that this program can check at a bounded price.
     #[error("not a usable password hash: {reason}")]
@@ -63,7 +63,7 @@ pub enum PasswordError {
 
 /// What hashing one new password costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cost {
+pub struct HashCost {
     /// Memory in KiB.
     pub memory_kib: u32,
     /// Passes over the memory.
@@ -72,7 +72,7 @@ pub struct Cost {
     pub lanes: u32,
 }
 
-impl Cost {
+impl HashCost {
     /// 19 MiB, two passes, one lane: OWASP's Password Storage Cheat Sheet, Argon2id.
     pub const OWASP: Self = Self {
         memory_kib: 19 * 1024,
@@ -81,7 +81,7 @@ impl Cost {
     };
 
     /// As cheap as Argon2 can be: for tests that log in often.
-    pub const CHEAPEST: Self = Self {
+    pub const MIN: Self = Self {
         memory_kib: 8,
         passes: 1,
         lanes: 1,
@@ -92,13 +92,13 @@ impl Cost {
 #[derive(Clone)]
 pub struct Passwords {
     argon2: Arc<Argon2<'static>>,
-    memory: Arc<Memory>,
+    memory_pool: Arc<MemoryPool>,
     /// One permit for each running check.
-    turns: Arc<Semaphore>,
+    running_permits: Arc<Semaphore>,
     /// One permit for each check that runs or waits.
-    places: Arc<Semaphore>,
+    queue_permits: Arc<Semaphore>,
     /// The hash that an unknown account's password is checked against.
-    hash_of_nobody: Arc<Secret<String>>,
+    dummy_hash: Arc<Secret<String>>,
     cores: usize,
 }
 
@@ -109,13 +109,13 @@ impl std::fmt::Debug for Passwords {
 }
 
 impl Passwords {
-    /// Hashes at [`Cost::OWASP`]. It hashes once itself, so call it at start.
+    /// Hashes at [`HashCost::OWASP`]. It hashes once itself, so call it at start.
     pub fn new() -> Result<Self, PasswordError> {
-        Self::at_cost(Cost::OWASP)
+        Self::with_cost(HashCost::OWASP)
     }
 
     /// Hashes new passwords at `cost`; hashes made at another cost are checked all the same.
-    pub fn at_cost(cost: Cost) -> Result<Self, PasswordError> {
+    pub fn with_cost(cost: HashCost) -> Result<Self, PasswordError> {
         let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
             .map_err(|error| failed(&error))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -127,11 +127,11 @@ impl Passwords {
         let all_cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let cores = all_cores.saturating_sub(1).max(1);
         Ok(Self {
-            memory: Arc::new(Memory::of(argon2.params().block_count())),
+            memory_pool: Arc::new(MemoryPool::new(argon2.params().block_count())),
             argon2: Arc::new(argon2),
-            turns: Arc::new(Semaphore::new(cores)),
-            places: Arc::new(Semaphore::new(cores.saturating_mul(WAITING_PER_CORE))),
-            hash_of_nobody: Arc::new(Secret::new(hash_of_nobody)),
+            running_permits: Arc::new(Semaphore::new(cores)),
+            queue_permits: Arc::new(Semaphore::new(cores.saturating_mul(MAX_CHECKS_PER_CORE))),
+            dummy_hash: Arc::new(Secret::new(hash_of_nobody)),
             cores,
         })
     }
@@ -146,7 +146,7 @@ impl Passwords {
         check_new_password(password)?;
         let argon2 = Arc::clone(&self.argon2);
         let password = password.clone();
-        self.take_turn(move || {
+        self.run_on_thread(move || {
             let hash = argon2
                 .hash_password(password.reveal().as_bytes())
                 .map_err(|error| failed(&error))?;
@@ -164,15 +164,15 @@ impl Passwords {
         hash: Option<&Secret<String>>,
         password: &Secret<String>,
     ) -> Result<bool, PasswordError> {
-        if password.reveal().len() > LONGEST_PASSWORD {
+        if password.reveal().len() > MAX_PASSWORD_LENGTH {
             return Ok(false);
         }
         let is_known = hash.is_some();
-        let hash = hash.unwrap_or(&self.hash_of_nobody).clone();
-        let memory = Arc::clone(&self.memory);
+        let hash = hash.unwrap_or(&self.dummy_hash).clone();
+        let memory = Arc::clone(&self.memory_pool);
         let password = password.clone();
-        self.take_turn(move || {
-            let is_right = phc::is_hash_of(hash.reveal(), password.reveal(), &memory)?;
+        self.run_on_thread(move || {
+            let is_right = phc::verify_hash(hash.reveal(), password.reveal(), &memory)?;
             Ok(is_right && is_known)
         })
         .await
@@ -180,33 +180,33 @@ impl Passwords {
 
     /// Whether so many wait that it may be a flood, which must not hold up minting. A few must not stand
     /// still on a machine that is busy, as idle threads do.
-    fn is_crowd(&self) -> bool {
-        let places = self.cores.saturating_mul(WAITING_PER_CORE);
-        let taken = places.saturating_sub(self.places.available_permits());
-        taken > self.cores.saturating_mul(CROWD_PER_CORE)
+    fn is_flooded(&self) -> bool {
+        let places = self.cores.saturating_mul(MAX_CHECKS_PER_CORE);
+        let taken = places.saturating_sub(self.queue_permits.available_permits());
+        taken > self.cores.saturating_mul(FLOOD_CHECKS_PER_CORE)
     }
 
-    async fn take_turn<T: Send + 'static>(
+    async fn run_on_thread<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let place = Arc::clone(&self.places)
+        let place = Arc::clone(&self.queue_permits)
             .try_acquire_owned()
             .map_err(|_| PasswordError::Busy)?;
-        let turn = Arc::clone(&self.turns)
+        let turn = Arc::clone(&self.running_permits)
             .acquire_owned()
             .await
             .map_err(|error| failed(&error))?;
         // A thread of its own for each check, since a thread cannot take back its lower priority. The
         // permits go along: a caller who goes away does not stop the work, nor free its core.
         let (done, worked) = oneshot::channel();
-        let is_crowd = self.is_crowd();
+        let is_crowd = self.is_flooded();
         let check = move || {
             let _held = (place, turn);
             if is_crowd {
-                thread_priority::be_idle();
+                thread_priority::set_idle_priority();
             } else {
-                thread_priority::be_nice();
+                thread_priority::set_low_priority();
             }
             let _ = done.send(work());
         };
@@ -223,10 +223,10 @@ impl Passwords {
 /// Length is the one rule, at least eight: NIST SP 800-63B revision 3, section 5.1.1.2.
 pub fn check_new_password(password: &Secret<String>) -> Result<(), PasswordError> {
     let password = password.reveal();
-    if password.len() > LONGEST_PASSWORD {
+    if password.len() > MAX_PASSWORD_LENGTH {
         return Err(PasswordError::TooLong);
     }
-    if password.chars().count() < SHORTEST_PASSWORD {
+    if password.chars().count() < MIN_PASSWORD_LENGTH {
         return Err(PasswordError::TooShort);
     }
     Ok(())
@@ -234,7 +234,7 @@ pub fn check_new_password(password: &Secret<String>) -> Result<(), PasswordError
 
 /// Makes up a password: eighty random bits in four groups of four.
 #[must_use]
-pub fn made_up_password() -> Secret<String> {
+pub fn random_password() -> Secret<String> {
     let random: [u8; 16] = rand::random();
     let mut password = String::new();
     for (at, byte) in random.into_iter().enumerate() {
@@ -262,17 +262,17 @@ mod tests {
     }
 
     fn cheap() -> Passwords {
-        Passwords::at_cost(Cost::CHEAPEST).unwrap()
+        Passwords::with_cost(HashCost::MIN).unwrap()
     }
 
     #[test]
-    fn a_few_checks_are_no_crowd_and_more_are() {
-        let passwords = Passwords::at_cost(Cost::CHEAPEST).unwrap();
-        let few = u32::try_from(passwords.cores * CROWD_PER_CORE).unwrap();
-        let _taken = passwords.places.try_acquire_many(few).unwrap();
-        assert!(!passwords.is_crowd());
-        let _one_more = passwords.places.try_acquire().unwrap();
-        assert!(passwords.is_crowd());
+    fn more_than_a_few_checks_are_a_flood() {
+        let passwords = Passwords::with_cost(HashCost::MIN).unwrap();
+        let few = u32::try_from(passwords.cores * FLOOD_CHECKS_PER_CORE).unwrap();
+        let _taken = passwords.queue_permits.try_acquire_many(few).unwrap();
+        assert!(!passwords.is_flooded());
+        let _one_more = passwords.queue_permits.try_acquire().unwrap();
+        assert!(passwords.is_flooded());
     }
 
     #[tokio::test]
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_has_a_password() {
+    async fn an_unknown_account_never_verifies() {
         let passwords = cheap();
         assert!(
             !passwords
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn memory_that_is_used_again_gives_the_same_answers() {
+    async fn reused_memory_gives_the_same_results() {
         let passwords = Passwords::new().unwrap();
         let cheap = cheap();
         let right = secret("correct horse");
@@ -349,21 +349,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn short_and_overlong_passwords_are_refused() {
+    async fn short_and_overlong_passwords_are_rejected() {
         let passwords = cheap();
         let short = passwords.hash(&secret("7 chars")).await;
         assert!(matches!(short, Err(PasswordError::TooShort)));
-        let long = secret(&"a".repeat(LONGEST_PASSWORD + 1));
+        let long = secret(&"a".repeat(MAX_PASSWORD_LENGTH + 1));
         let hashed = passwords.hash(&long).await;
         assert!(matches!(hashed, Err(PasswordError::TooLong)));
         assert!(!passwords.verify(None, &long).await.unwrap());
     }
 
     #[tokio::test]
-    async fn checks_beyond_the_waiting_room_are_turned_away() {
+    async fn checks_beyond_the_queue_are_rejected() {
         let passwords = cheap();
-        let all = u32::try_from(passwords.cores() * WAITING_PER_CORE).unwrap();
-        let held = passwords.places.acquire_many(all).await.unwrap();
+        let all = u32::try_from(passwords.cores() * MAX_CHECKS_PER_CORE).unwrap();
+        let held = passwords.queue_permits.acquire_many(all).await.unwrap();
         let answer = passwords.verify(None, &secret("anything")).await;
         assert!(matches!(answer, Err(PasswordError::Busy)));
         drop(held);

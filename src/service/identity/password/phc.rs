@@ -8,30 +8,30 @@ use subtle::ConstantTimeEq;
 
 use crate::domain::secret::Secret;
 
-use super::memory::Memory;
+use super::memory::MemoryPool;
 use super::{PasswordError, failed};
 
 /// The longest password hash, in bytes.
-pub const LONGEST_HASH: usize = 512;
+pub const MAX_HASH_LENGTH: usize = 512;
 
 /// The costliest hash that is taken in from outside: memory in KiB, passes, lanes.
 ///
 /// A login pays what the hash asks for, so a hash from a file may not ask for just anything.
-const COSTLIEST: (u32, u32, u32) = (256 * 1024, 16, 16);
+const MAX_COST: (u32, u32, u32) = (256 * 1024, 16, 16);
 
 /// Checks that a hash made elsewhere can be checked here at a bounded price.
 ///
 /// It must be a PHC string of Argon2id, version 19, with salt and hash, at most 256 MiB, 16 passes
 /// and 16 lanes.
 pub fn check_hash(hash: &Secret<String>) -> Result<(), PasswordError> {
-    read_hash(hash.reveal()).map(|_| ())
+    parse_hash(hash.reveal()).map(|_| ())
 }
 
-fn read_hash(text: &str) -> Result<PasswordHash, PasswordError> {
+fn parse_hash(text: &str) -> Result<PasswordHash, PasswordError> {
     let unusable = |reason: &str| PasswordError::UnusableHash {
         reason: reason.to_owned(),
     };
-    if text.len() > LONGEST_HASH {
+    if text.len() > MAX_HASH_LENGTH {
         return Err(unusable("it is too long"));
     }
     if !text.starts_with("$argon2id$") {
@@ -45,7 +45,7 @@ fn read_hash(text: &str) -> Result<PasswordHash, PasswordError> {
         return Err(unusable("it lacks the salt or the hash"));
     }
     let cost = Params::try_from(&hash).map_err(|_| unusable("its parameters are not valid"))?;
-    let (memory_kib, passes, lanes) = COSTLIEST;
+    let (memory_kib, passes, lanes) = MAX_COST;
     if cost.m_cost() > memory_kib || cost.t_cost() > passes || cost.p_cost() > lanes {
         return Err(unusable(
             "it is too costly: at most 256 MiB, 16 passes and 16 lanes",
@@ -55,19 +55,19 @@ fn read_hash(text: &str) -> Result<PasswordHash, PasswordError> {
 }
 
 /// Whether this password gave this hash.
-pub(super) fn is_hash_of(
+pub(super) fn verify_hash(
     hash: &str,
     password: &str,
-    memory: &Memory,
+    memory: &MemoryPool,
 ) -> Result<bool, PasswordError> {
-    let hash = read_hash(hash)?;
+    let hash = parse_hash(hash)?;
     let params = Params::try_from(&hash).map_err(|error| failed(&error))?;
     let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
         return Err(failed(&"the hash is not whole"));
     };
     let mut found = vec![0; expected.as_bytes().len()];
     memory
-        .lend(params.block_count(), |blocks| {
+        .with_memory(params.block_count(), |blocks| {
             Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
                 password.as_bytes(),
                 salt.as_ref(),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_of_another_kind_or_price_are_refused() {
+    fn hashes_of_another_kind_or_cost_are_rejected() {
         let rest = "c29tZXNhbHRzb21lc2FsdA$X1Z0VnI1bU1vU3B4b3VQbXVQbXVQbXVQbXVQbXVQbXU";
         let good = format!("$argon2id$v=19$m=19456,t=2,p=1${rest}");
         check_hash(&secret(&good)).unwrap();
@@ -109,7 +109,7 @@ mod tests {
                 "too costly",
             ),
             (String::from("$argon2id$v=19$m=19456,t=2,p=1"), "lacks"),
-            (format!("{good}{}", "A".repeat(LONGEST_HASH)), "too long"),
+            (format!("{good}{}", "A".repeat(MAX_HASH_LENGTH)), "too long"),
         ] {
             let error = check_hash(&secret(&text)).unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");

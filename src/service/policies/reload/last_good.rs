@@ -18,7 +18,7 @@ use crate::policy::{Bundle, BundleError};
 
 const FILE_NAME: &str = "last-good-policies.json";
 /// The largest file that is read: three folders of the largest size, escaped.
-const LARGEST: u64 = 128 * 1024 * 1024;
+const MAX_FILE_SIZE: u64 = 128 * 1024 * 1024;
 
 /// Why the last good policies cannot be kept or used.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub enum LastGoodError {
 impl LastGoodError {
     /// Whether nothing was ever kept.
     #[must_use]
-    pub fn is_absence(&self) -> bool {
+    pub fn is_not_found(&self) -> bool {
         match self {
             Self::File { source, .. } => source.kind() == ErrorKind::NotFound,
             Self::Damaged { .. } | Self::Invalid(_) => false,
@@ -56,7 +56,7 @@ impl LastGoodError {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct SavedPolicies {
     revision: Revision,
     fingerprint: String,
     files: BTreeMap<String, Arc<str>>,
@@ -64,11 +64,11 @@ struct Kept {
 
 /// Where the last good policies are kept.
 #[derive(Clone, Debug)]
-pub struct LastGood {
+pub struct LastGoodFile {
     path: PathBuf,
 }
 
-impl LastGood {
+impl LastGoodFile {
     /// In this data directory.
     #[must_use]
     pub fn in_data_dir(data_dir: &Path) -> Self {
@@ -78,8 +78,8 @@ impl LastGood {
     }
 
     /// Keeps a folder that passed, in place of the one before.
-    pub fn keep(&self, folder: &PolicyFolder) -> Result<(), LastGoodError> {
-        let kept = Kept {
+    pub fn save(&self, folder: &PolicyFolder) -> Result<(), LastGoodError> {
+        let kept = SavedPolicies {
             revision: folder.revision(),
             fingerprint: folder.fingerprint(),
             files: folder
@@ -87,10 +87,10 @@ impl LastGood {
                 .map(|(name, text)| (name.to_owned(), Arc::clone(text)))
                 .collect(),
         };
-        self.write(&kept).map_err(|source| self.failed(source))
+        self.write(&kept).map_err(|source| self.file_error(source))
     }
 
-    fn write(&self, kept: &Kept) -> std::io::Result<()> {
+    fn write(&self, kept: &SavedPolicies) -> std::io::Result<()> {
         let parent = self.path.parent().unwrap_or(Path::new("."));
         let mut written = NamedTempFile::new_in(parent)?;
         written.write_all(&serde_json::to_vec(kept)?)?;
@@ -100,37 +100,37 @@ impl LastGood {
     }
 
     /// The last good bundle, valid and unchanged since it was kept.
-    pub fn read(&self) -> Result<Bundle, LastGoodError> {
-        let text = self.text().map_err(|source| self.failed(source))?;
-        let kept: Kept =
-            serde_json::from_str(&text).map_err(|error| self.damaged(&error.to_string()))?;
-        let folder = PolicyFolder::of_files("last good policies", kept.files);
+    pub fn load(&self) -> Result<Bundle, LastGoodError> {
+        let text = self.read_text().map_err(|source| self.file_error(source))?;
+        let kept: SavedPolicies =
+            serde_json::from_str(&text).map_err(|error| self.damaged_error(&error.to_string()))?;
+        let folder = PolicyFolder::from_files("last good policies", kept.files);
         if folder.fingerprint() != kept.fingerprint {
-            return Err(self.damaged("its files are not those that were kept"));
+            return Err(self.damaged_error("its files are not those that were kept"));
         }
         let bundle = folder.bundle().map_err(LastGoodError::Invalid)?;
         if *bundle.revision() != kept.revision {
-            return Err(self.damaged("its revision is not the one that was kept"));
+            return Err(self.damaged_error("its revision is not the one that was kept"));
         }
         Ok(bundle)
     }
 
-    fn text(&self) -> std::io::Result<String> {
+    fn read_text(&self) -> std::io::Result<String> {
         let mut text = String::new();
         fs::File::open(&self.path)?
-            .take(LARGEST)
+            .take(MAX_FILE_SIZE)
             .read_to_string(&mut text)?;
         Ok(text)
     }
 
-    fn failed(&self, source: std::io::Error) -> LastGoodError {
+    fn file_error(&self, source: std::io::Error) -> LastGoodError {
         LastGoodError::File {
             path: self.path.clone(),
             source,
         }
     }
 
-    fn damaged(&self, reason: &str) -> LastGoodError {
+    fn damaged_error(&self, reason: &str) -> LastGoodError {
         LastGoodError::Damaged {
             path: self.path.clone(),
             reason: reason.to_owned(),

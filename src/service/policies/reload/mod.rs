@@ -19,46 +19,48 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::domain::audit::{AuditRecord, Event, Outcome};
+use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
-use crate::policy::complexity::STACK_OF_DECISIONS;
+use crate::policy::complexity::DECISION_STACK_SIZE;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::{BundleError, LiveBundle};
 
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
-use crate::service::identity::request_context::{Credential, Visitor};
+use crate::service::identity::request_context::{Credential, RequestContext};
 
-pub use gate::{Gate, MOST_LINES, Passed, Refusal, RefusedEdit};
-pub use last_good::{LastGood, LastGoodError};
-pub use start::{InForceError, Start, StartError, begin, in_force};
+pub use gate::{AcceptedBundle, MAX_REASON_LINES, PolicyGate, RejectedBundle, RejectionReason};
+pub use last_good::{LastGoodError, LastGoodFile};
+pub use start::{
+    ActiveBundleError, InitialPolicies, PolicyStartError, load_active_bundle, load_initial_policies,
+};
 
-use snapshot::Seen;
+use snapshot::FolderSnapshot;
 
 #[derive(Default)]
-struct State {
+struct ReloadState {
     /// What was judged last.
-    judged: Option<String>,
-    refused: Option<Arc<RefusedEdit>>,
+    checked_fingerprint: Option<String>,
+    rejected: Option<Arc<RejectedBundle>>,
     unproved: Option<String>,
-    unkept: bool,
+    is_unsaved: bool,
 }
 
 /// How it stands with the policies; sentences never tell what a file says.
 #[derive(Clone, Default)]
-pub struct Standing {
+pub struct ReloadStatus {
     /// The edit that was refused, unless the folder is what is in force.
-    pub refused: Option<Arc<RefusedEdit>>,
+    pub rejected: Option<Arc<RejectedBundle>>,
     /// Why what is in force was not proved.
     pub unproved: Option<String>,
     /// Whether what is in force could not be kept for a restart.
-    pub is_unkept: bool,
+    pub is_unsaved: bool,
 }
 
 /// What a reload came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reloaded {
+pub struct ReloadReport {
     /// The revision in force.
     pub revision: Revision,
     /// Whether it was another one before.
@@ -68,34 +70,34 @@ pub struct Reloaded {
 }
 
 /// Keeps the policies in force what the folder says.
-pub struct PolicyReload {
+pub struct PolicyReloader {
     live: Arc<LiveBundle>,
     folder: Option<PathBuf>,
-    gate: Gate,
-    last_good: LastGood,
+    gate: PolicyGate,
+    last_good: LastGoodFile,
     audit: Arc<AuditTrail>,
     clock: Clock,
-    turn: tokio::sync::Mutex<()>,
-    state: Mutex<State>,
+    reload_lock: tokio::sync::Mutex<()>,
+    state: Mutex<ReloadState>,
 }
 
-fn judge(
-    gate: Gate,
+fn check_candidate(
+    gate: PolicyGate,
     folder: Result<PolicyFolder, BundleError>,
-) -> Result<(Passed, PolicyFolder), Refusal> {
-    let folder = folder.map_err(Refusal::Broken)?;
-    Ok((gate.judge(&folder)?, folder))
+) -> Result<(AcceptedBundle, PolicyFolder), RejectionReason> {
+    let folder = folder.map_err(RejectionReason::Invalid)?;
+    Ok((gate.check(&folder)?, folder))
 }
 
-fn keep(last_good: &LastGood, folder: &PolicyFolder) -> bool {
-    let kept = last_good.keep(folder);
+fn persist_last_good(last_good: &LastGoodFile, folder: &PolicyFolder) -> bool {
+    let kept = last_good.save(folder);
     if let Err(error) = &kept {
         tracing::error!(%error, "the policies in force could not be kept for a restart");
     }
     kept.is_ok()
 }
 
-fn tell_unproved(why: Option<&str>) {
+fn log_unproved(why: Option<&str>) {
     if let Some(why) = why {
         tracing::warn!(
             why,
@@ -105,44 +107,44 @@ fn tell_unproved(why: Option<&str>) {
 }
 
 /// What one look at the folder found, judged.
-struct Judged {
+struct CheckedFolder {
     fingerprint: String,
     revision: Option<Revision>,
-    verdict: Result<(Passed, PolicyFolder), Refusal>,
+    result: Result<(AcceptedBundle, PolicyFolder), RejectionReason>,
 }
 
-impl PolicyReload {
+impl PolicyReloader {
     /// Takes over what the start found, and writes its record if that was a refusal.
-    pub async fn of(
-        start: Start,
+    pub async fn start(
+        start: InitialPolicies,
         settings: &Settings,
         live: Arc<LiveBundle>,
         audit: Arc<AuditTrail>,
         clock: Clock,
     ) -> Result<Arc<Self>, ServiceError> {
-        let refused = start.state.refused.clone();
+        let refused = start.state.rejected.clone();
         let reload = Arc::new(Self {
             live,
             folder: settings.policy_dir.clone(),
-            gate: Gate::of(settings),
-            last_good: LastGood::in_data_dir(&settings.data_dir),
+            gate: PolicyGate::from_settings(settings),
+            last_good: LastGoodFile::in_data_dir(&settings.data_dir),
             audit,
             clock,
-            turn: tokio::sync::Mutex::default(),
+            reload_lock: tokio::sync::Mutex::default(),
             state: Mutex::new(start.state),
         });
         if let Some(edit) = refused {
-            let reason = format!("at the start, {}", edit.why.told());
+            let reason = format!("at the start, {}", edit.reason.summary());
             reload
-                .record(Outcome::Refused, edit.revision.clone(), reason)
+                .record(AuditOutcome::Refused, edit.revision.clone(), reason)
                 .await?;
         }
-        reload.show();
+        reload.update_metrics();
         Ok(reload)
     }
 
     /// Follows the folder, if there is one, until it is told to stop.
-    pub fn follow(self: &Arc<Self>, stop: CancellationToken) -> JoinHandle<()> {
+    pub fn spawn_watcher(self: &Arc<Self>, stop: CancellationToken) -> JoinHandle<()> {
         let reload = Arc::clone(self);
         tokio::spawn(async move {
             if let Some(folder) = reload.folder.clone() {
@@ -153,21 +155,21 @@ impl PolicyReload {
 
     /// How it stands now.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn status(&self) -> ReloadStatus {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Standing {
-            refused: state.refused.clone(),
+        ReloadStatus {
+            rejected: state.rejected.clone(),
             unproved: state.unproved.clone(),
-            is_unkept: state.unkept,
+            is_unsaved: state.is_unsaved,
         }
     }
 
     /// Judges the folder if it is another one than was judged last; says whether it was.
-    async fn look(&self) -> bool {
-        let _turn = self.turn.lock().await;
-        match self.judge(true).await {
+    async fn check_for_changes(&self) -> bool {
+        let _turn = self.reload_lock.lock().await;
+        match self.spawn_check(true).await {
             Ok(Some(judged)) => {
-                if let Err(error) = self.settle(judged).await {
+                if let Err(error) = self.conclude(judged).await {
                     tracing::error!(%error, "an edit of the policies has to wait for its record");
                 }
                 true
@@ -185,13 +187,13 @@ impl PolicyReload {
     /// It goes on to its end when whoever asked goes away.
     pub async fn reload(
         self: &Arc<Self>,
-    ) -> Result<Result<Reloaded, Arc<RefusedEdit>>, ServiceError> {
+    ) -> Result<Result<ReloadReport, Arc<RejectedBundle>>, ServiceError> {
         let reload = Arc::clone(self);
         let reloading = tokio::spawn(async move {
-            let _turn = reload.turn.lock().await;
-            match reload.judge(false).await? {
-                Some(judged) => reload.settle(judged).await,
-                None => Ok(Ok(reload.reloaded(false))),
+            let _turn = reload.reload_lock.lock().await;
+            match reload.spawn_check(false).await? {
+                Some(judged) => reload.conclude(judged).await,
+                None => Ok(Ok(reload.reload_report(false))),
             }
         });
         reloading.await.map_err(|lost| ServiceError::Internal {
@@ -200,8 +202,8 @@ impl PolicyReload {
         })?
     }
 
-    fn reloaded(&self, is_changed: bool) -> Reloaded {
-        Reloaded {
+    fn reload_report(&self, is_changed: bool) -> ReloadReport {
+        ReloadReport {
             revision: self.live.current().revision().clone(),
             is_changed,
             has_folder: self.folder.is_some(),
@@ -209,26 +211,33 @@ impl PolicyReload {
     }
 
     /// Reads and judges on a thread of its own; nothing if there is nothing new to judge.
-    async fn judge(&self, is_passing_over_known: bool) -> Result<Option<Judged>, ServiceError> {
+    async fn spawn_check(
+        &self,
+        is_passing_over_known: bool,
+    ) -> Result<Option<CheckedFolder>, ServiceError> {
         let Some(path) = self.folder.clone() else {
             return Ok(None);
         };
         let gate = self.gate;
         let known = {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.judged.clone().filter(|_| is_passing_over_known)
+            state
+                .checked_fingerprint
+                .clone()
+                .filter(|_| is_passing_over_known)
         };
         let (done, judged) = oneshot::channel();
         let work = move || {
-            let is_known = known.is_some_and(|known| known == Seen::now(&path).fingerprint);
+            let is_known =
+                known.is_some_and(|known| known == FolderSnapshot::read(&path).fingerprint);
             let judged = if is_known {
                 Some(None)
             } else {
-                Seen::settled(&path).map(|seen| {
-                    Some(Judged {
+                FolderSnapshot::read_stable(&path).map(|seen| {
+                    Some(CheckedFolder {
                         revision: seen.revision(),
                         fingerprint: seen.fingerprint,
-                        verdict: judge(gate, seen.folder),
+                        result: check_candidate(gate, seen.folder),
                     })
                 })
             };
@@ -237,7 +246,7 @@ impl PolicyReload {
         };
         std::thread::Builder::new()
             .name("policy-reload".to_owned())
-            .stack_size(STACK_OF_DECISIONS)
+            .stack_size(DECISION_STACK_SIZE)
             .spawn(work)
             .map_err(|source| ServiceError::Unavailable {
                 what: "reloading the policies",
@@ -257,90 +266,92 @@ impl PolicyReload {
     }
 
     /// Puts in force what passed and remembers what did not, once that is on record.
-    async fn settle(
+    async fn conclude(
         &self,
-        judged: Judged,
-    ) -> Result<Result<Reloaded, Arc<RefusedEdit>>, ServiceError> {
-        match judged.verdict {
+        judged: CheckedFolder,
+    ) -> Result<Result<ReloadReport, Arc<RejectedBundle>>, ServiceError> {
+        match judged.result {
             Ok((passed, folder)) => {
                 let revision = passed.bundle.revision().clone();
                 let is_changed = *self.live.current().revision() != revision;
                 if is_changed {
                     let reason = "the edit came into force".to_owned();
-                    self.record(Outcome::Granted, Some(revision.clone()), reason)
+                    self.record(AuditOutcome::Granted, Some(revision.clone()), reason)
                         .await?;
                     self.live.replace(passed.bundle);
                     tracing::info!(%revision, "edited policies came into force");
                 }
                 let last_good = self.last_good.clone();
-                let is_kept = tokio::task::spawn_blocking(move || keep(&last_good, &folder)).await;
-                tell_unproved(passed.unproved.as_deref());
-                self.remember(State {
-                    judged: Some(judged.fingerprint),
-                    refused: None,
+                let is_kept =
+                    tokio::task::spawn_blocking(move || persist_last_good(&last_good, &folder))
+                        .await;
+                log_unproved(passed.unproved.as_deref());
+                self.set_state(ReloadState {
+                    checked_fingerprint: Some(judged.fingerprint),
+                    rejected: None,
                     unproved: passed.unproved,
-                    unkept: !is_kept.unwrap_or(false),
+                    is_unsaved: !is_kept.unwrap_or(false),
                 });
-                Ok(Ok(self.reloaded(is_changed)))
+                Ok(Ok(self.reload_report(is_changed)))
             }
             Err(why) => self
-                .refuse(judged.fingerprint, judged.revision, why)
+                .reject(judged.fingerprint, judged.revision, why)
                 .await
                 .map(Err),
         }
     }
 
-    async fn refuse(
+    async fn reject(
         &self,
         fingerprint: String,
         revision: Option<Revision>,
-        why: Refusal,
-    ) -> Result<Arc<RefusedEdit>, ServiceError> {
-        let before = self.standing();
+        why: RejectionReason,
+    ) -> Result<Arc<RejectedBundle>, ServiceError> {
+        let before = self.status();
         let is_told = {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.refused.is_some() && state.judged.as_ref() == Some(&fingerprint)
+            state.rejected.is_some() && state.checked_fingerprint.as_ref() == Some(&fingerprint)
         };
         if !is_told {
-            self.record(Outcome::Refused, revision.clone(), why.told())
+            self.record(AuditOutcome::Refused, revision.clone(), why.summary())
                 .await?;
             tracing::error!(
                 reasons = ?why.lines(),
                 "an edit of the policies is refused: those before it stay in force"
             );
         }
-        let edit = Arc::new(RefusedEdit {
+        let edit = Arc::new(RejectedBundle {
             revision,
             unix_millis: self.clock.unix_millis(),
-            why,
+            reason: why,
         });
-        self.remember(State {
-            judged: Some(fingerprint),
-            refused: Some(Arc::clone(&edit)),
+        self.set_state(ReloadState {
+            checked_fingerprint: Some(fingerprint),
+            rejected: Some(Arc::clone(&edit)),
             unproved: before.unproved,
-            unkept: before.is_unkept,
+            is_unsaved: before.is_unsaved,
         });
         Ok(edit)
     }
 
-    fn remember(&self, state: State) {
+    fn set_state(&self, state: ReloadState) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-        self.show();
+        self.update_metrics();
     }
 
-    fn show(&self) {
-        let is_broken = self.standing().refused.is_some();
+    fn update_metrics(&self) {
+        let is_broken = self.status().rejected.is_some();
         metrics::gauge!("cedargate_policy_folder_refused").set(u8::from(is_broken));
     }
 
     async fn record(
         &self,
-        outcome: Outcome,
+        outcome: AuditOutcome,
         revision: Option<Revision>,
         reason: String,
     ) -> Result<(), ServiceError> {
         // Nobody asks for it: the files do.
-        let nobody = Visitor {
+        let nobody = RequestContext {
             credential: Credential::None,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             request_id: String::new(),
@@ -350,9 +361,9 @@ impl PolicyReload {
             revision,
             reason: Some(reason),
             request_id: None,
-            ..nobody.open_record(Event::PolicyReload, &self.clock)
+            ..nobody.open_record(AuditEvent::PolicyReload, &self.clock)
         };
-        self.audit.close(record, Ok(())).await?;
+        self.audit.close_record(record, Ok(())).await?;
         metrics::counter!("cedargate_policy_reloads_total", "outcome" => outcome.as_str())
             .increment(1);
         Ok(())

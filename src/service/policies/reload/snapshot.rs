@@ -10,19 +10,19 @@ use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
 
 /// How long apart two readings of the folder are, which must be alike.
-const BETWEEN_READINGS: Duration = Duration::from_millis(100);
+const READ_INTERVAL: Duration = Duration::from_millis(100);
 /// How often it is read before it counts as being edited still.
-const MOST_READINGS: usize = 20;
+const MAX_READS: usize = 20;
 
 /// A folder, or why it cannot be read, and what tells it from others.
-pub(super) struct Seen {
+pub(super) struct FolderSnapshot {
     pub(super) folder: Result<PolicyFolder, BundleError>,
     pub(super) fingerprint: String,
 }
 
-impl Seen {
-    pub(super) fn now(path: &Path) -> Self {
-        let folder = PolicyFolder::read(path);
+impl FolderSnapshot {
+    pub(super) fn read(path: &Path) -> Self {
+        let folder = PolicyFolder::load(path);
         let fingerprint = match &folder {
             Ok(folder) => folder.fingerprint(),
             Err(error) => error.lines().join("\n"),
@@ -34,11 +34,11 @@ impl Seen {
     }
 
     /// The folder once two readings are alike.
-    pub(super) fn settled(path: &Path) -> Option<Self> {
-        let mut before = Self::now(path);
-        for _ in 0..MOST_READINGS {
-            std::thread::sleep(BETWEEN_READINGS);
-            let now = Self::now(path);
+    pub(super) fn read_stable(path: &Path) -> Option<Self> {
+        let mut before = Self::read(path);
+        for _ in 0..MAX_READS {
+            std::thread::sleep(READ_INTERVAL);
+            let now = Self::read(path);
             if now.fingerprint == before.fingerprint {
                 return Some(now);
             }

@@ -8,22 +8,23 @@ use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::policy::{Bundle, BundleError};
 
-use super::snapshot::Seen;
+use super::snapshot::FolderSnapshot;
 use super::{
-    Gate, LastGood, LastGoodError, Refusal, RefusedEdit, State, judge, keep, tell_unproved,
+    LastGoodError, LastGoodFile, PolicyGate, RejectedBundle, RejectionReason, ReloadState,
+    check_candidate, log_unproved, persist_last_good,
 };
 
 /// Why no policies could be put in force at the start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum PolicyStartError {
     /// The folder is broken, and there are no last good policies in its place.
     #[error(transparent)]
-    Broken(#[from] BundleError),
+    Invalid(#[from] BundleError),
     /// The folder does not pass the gate, and there are no last good policies in its place.
-    #[error("the policies are refused, {told}; and nothing can be used instead: {last_good}")]
-    Refused {
+    #[error("the policies are refused, {summary}; and nothing can be used instead: {last_good}")]
+    Rejected {
         /// Why they are refused.
-        told: String,
+        summary: String,
         /// Why the last good ones cannot be used.
         last_good: LastGoodError,
     },
@@ -31,10 +32,10 @@ pub enum StartError {
 
 /// Why it cannot be told which policies are in force.
 #[derive(Debug, thiserror::Error)]
-pub enum InForceError {
+pub enum ActiveBundleError {
     /// What the settings name is broken, and nothing was kept that was in force.
     #[error(transparent)]
-    Broken(#[from] BundleError),
+    Invalid(#[from] BundleError),
     /// What was kept cannot be used.
     #[error(transparent)]
     LastGood(#[from] LastGoodError),
@@ -42,64 +43,67 @@ pub enum InForceError {
 
 /// The policies that a server on this data directory put in force last, or, where none did, those that
 /// the settings name: the folder may hold an edit that is refused, or not judged yet.
-pub fn in_force(settings: &Settings) -> Result<Bundle, InForceError> {
+pub fn load_active_bundle(settings: &Settings) -> Result<Bundle, ActiveBundleError> {
     let Some(folder) = &settings.policy_dir else {
         return Ok(Bundle::embedded()?);
     };
-    match LastGood::in_data_dir(&settings.data_dir).read() {
-        Err(error) if error.is_absence() => Ok(Bundle::load(folder)?),
+    match LastGoodFile::in_data_dir(&settings.data_dir).load() {
+        Err(error) if error.is_not_found() => Ok(Bundle::load(folder)?),
         kept => Ok(kept?),
     }
 }
 
 /// What the start found.
-pub struct Start {
+pub struct InitialPolicies {
     /// What comes into force.
     pub bundle: Arc<Bundle>,
-    pub(super) state: State,
+    pub(super) state: ReloadState,
 }
 
 /// Finds what comes into force at the start: the folder if it passes the gate, else the last good
 /// policies. Blocks.
-pub fn begin(settings: &Settings, clock: &Clock) -> Result<Start, StartError> {
+pub fn load_initial_policies(
+    settings: &Settings,
+    clock: &Clock,
+) -> Result<InitialPolicies, PolicyStartError> {
     let Some(path) = &settings.policy_dir else {
         let bundle = Arc::new(Bundle::embedded()?);
-        return Ok(Start {
+        return Ok(InitialPolicies {
             bundle,
-            state: State::default(),
+            state: ReloadState::default(),
         });
     };
-    let last_good = LastGood::in_data_dir(&settings.data_dir);
+    let last_good = LastGoodFile::in_data_dir(&settings.data_dir);
     // A folder that does not come to rest is judged as it is: the watcher looks at it again.
-    let seen = Seen::settled(path).unwrap_or_else(|| Seen::now(path));
-    let mut state = State {
-        judged: Some(seen.fingerprint.clone()),
-        ..State::default()
+    let seen = FolderSnapshot::read_stable(path).unwrap_or_else(|| FolderSnapshot::read(path));
+    let mut state = ReloadState {
+        checked_fingerprint: Some(seen.fingerprint.clone()),
+        ..ReloadState::default()
     };
     let revision = seen.revision();
-    match judge(Gate::of(settings), seen.folder) {
+    match check_candidate(PolicyGate::from_settings(settings), seen.folder) {
         Ok((passed, folder)) => {
-            state.unkept = !keep(&last_good, &folder);
-            tell_unproved(passed.unproved.as_deref());
+            state.is_unsaved = !persist_last_good(&last_good, &folder);
+            log_unproved(passed.unproved.as_deref());
             state.unproved = passed.unproved;
-            Ok(Start {
+            Ok(InitialPolicies {
                 bundle: passed.bundle,
                 state,
             })
         }
-        Err(why) => match last_good.read() {
+        Err(why) => match last_good.load() {
             Ok(bundle) => {
                 tracing::error!(
                     reasons = ?why.lines(),
                     revision = %bundle.revision(),
                     "the policy folder is refused: the last good policies are in force"
                 );
-                state.refused = Some(Arc::new(RefusedEdit {
+                state.rejected = Some(Arc::new(RejectedBundle {
                     revision,
                     unix_millis: clock.unix_millis(),
-                    why,
+                    reason: why,
                 }));
-                Ok(Start {
+                Ok(InitialPolicies {
                     bundle: Arc::new(bundle),
                     state,
                 })
@@ -107,11 +111,11 @@ pub fn begin(settings: &Settings, clock: &Clock) -> Result<Start, StartError> {
             Err(last_good) => {
                 tracing::debug!(%last_good, "there are no last good policies");
                 Err(match (why, &last_good) {
-                    (Refusal::Broken(error), last_good) if last_good.is_absence() => {
-                        StartError::Broken(error)
+                    (RejectionReason::Invalid(error), last_good) if last_good.is_not_found() => {
+                        PolicyStartError::Invalid(error)
                     }
-                    (why, _) => StartError::Refused {
-                        told: why.told(),
+                    (why, _) => PolicyStartError::Rejected {
+                        summary: why.summary(),
                         last_good,
                     },
                 })

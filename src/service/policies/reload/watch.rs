@@ -13,43 +13,43 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::PolicyReload;
+use super::PolicyReloader;
 
 /// How often the folder is looked at without a notice.
-const INTERVAL: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the folder must have been quiet after a notice.
-const QUIET: Duration = Duration::from_millis(200);
+const DEBOUNCE_TIMEOUT: Duration = Duration::from_millis(200);
 /// How often quiet is waited for: a folder that is never quiet is looked at all the same.
-const MOST_WAITS: usize = 20;
+const MAX_WAITS: usize = 20;
 
 /// Looks at the folder again and again, until it is told to stop.
-pub(super) async fn watch(reload: Arc<PolicyReload>, folder: &Path, stop: CancellationToken) {
+pub(super) async fn watch(reload: Arc<PolicyReloader>, folder: &Path, stop: CancellationToken) {
     let noticed = Arc::new(Notify::new());
-    let mut watcher = begin(folder, &noticed);
+    let mut watcher = start_watcher(folder, &noticed);
     loop {
         let is_noticed = tokio::select! {
             () = stop.cancelled() => return,
-            waited = timeout(INTERVAL, noticed.notified()) => waited.is_ok(),
+            waited = timeout(POLL_INTERVAL, noticed.notified()) => waited.is_ok(),
         };
         if is_noticed {
-            for _ in 0..MOST_WAITS {
-                if timeout(QUIET, noticed.notified()).await.is_err() {
+            for _ in 0..MAX_WAITS {
+                if timeout(DEBOUNCE_TIMEOUT, noticed.notified()).await.is_err() {
                     break;
                 }
             }
         }
         let is_changed = tokio::select! {
             () = stop.cancelled() => return,
-            is_changed = reload.look() => is_changed,
+            is_changed = reload.check_for_changes() => is_changed,
         };
         if is_changed || watcher.is_none() {
             // The folder may be another one under the same name, whose changes nobody would tell.
-            watcher = begin(folder, &noticed);
+            watcher = start_watcher(folder, &noticed);
         }
     }
 }
 
-fn begin(folder: &Path, noticed: &Arc<Notify>) -> Option<RecommendedWatcher> {
+fn start_watcher(folder: &Path, noticed: &Arc<Notify>) -> Option<RecommendedWatcher> {
     let noticed = Arc::clone(noticed);
     let tell = move |event: notify::Result<notify::Event>| {
         // To look at a folder opens its files, which is told too.

@@ -8,16 +8,16 @@ fn claims_that_must_be_there_must_be_there_once_and_of_their_type() {
         let missing = EC.with_claims(|claims| remove(claims, claim));
         let refusal = verify(&missing).unwrap_err();
         assert_eq!(
-            flaw_in(refusal),
-            (Part::Payload, Flaw::MissingMember),
+            defect_in(refusal),
+            (TokenPart::Payload, Defect::MissingMember),
             "{claim}"
         );
         for wrong in [json!(null), json!(true), json!({}), json!([1]), json!(1.5)] {
             let token = EC.with_claims(|claims| claims[claim] = wrong.clone());
             let refusal = verify(&token).unwrap_err();
             assert_eq!(
-                flaw_in(refusal),
-                (Part::Payload, Flaw::WrongType),
+                defect_in(refusal),
+                (TokenPart::Payload, Defect::WrongType),
                 "{claim}: {wrong}"
             );
         }
@@ -26,8 +26,8 @@ fn claims_that_must_be_there_must_be_there_once_and_of_their_type() {
         let token = EC.sign(&EC.header().to_string(), &again);
         let refusal = verify(&token).unwrap_err();
         assert_eq!(
-            flaw_in(refusal),
-            (Part::Payload, Flaw::DuplicateMember),
+            defect_in(refusal),
+            (TokenPart::Payload, Defect::DuplicateMember),
             "{again}"
         );
     }
@@ -36,8 +36,8 @@ fn claims_that_must_be_there_must_be_there_once_and_of_their_type() {
         .replace("{\"roles\":", "{\"roles\":[],\"roles\":");
     let token = EC.sign(&EC.header().to_string(), &deep);
     assert_eq!(
-        flaw_in(verify(&token).unwrap_err()),
-        (Part::Payload, Flaw::DuplicateMember)
+        defect_in(verify(&token).unwrap_err()),
+        (TokenPart::Payload, Defect::DuplicateMember)
     );
     for header in ["alg", "kid", "typ"] {
         let twice = EC
@@ -47,18 +47,18 @@ fn claims_that_must_be_there_must_be_there_once_and_of_their_type() {
         let token = EC.sign(&twice, &claims().to_string());
         let refusal = verify(&token).unwrap_err();
         assert_eq!(
-            flaw_in(refusal),
-            (Part::Header, Flaw::DuplicateMember),
+            defect_in(refusal),
+            (TokenPart::Header, Defect::DuplicateMember),
             "{header}"
         );
     }
     for sub in [String::new(), "a".repeat(256), "a\0".to_owned()] {
         let refusal = verify(&EC.with_claims(|claims| claims["sub"] = json!(sub))).unwrap_err();
-        assert_eq!(flaw_in(refusal), (Part::Payload, Flaw::WrongValue));
+        assert_eq!(defect_in(refusal), (TokenPart::Payload, Defect::WrongValue));
     }
     for wrong in [json!("x"), json!(null), json!(1.5)] {
         let refusal = verify(&EC.with_claims(|claims| claims["nbf"] = wrong)).unwrap_err();
-        assert_eq!(flaw_in(refusal), (Part::Payload, Flaw::WrongType));
+        assert_eq!(defect_in(refusal), (TokenPart::Payload, Defect::WrongType));
     }
 }
 
@@ -93,8 +93,8 @@ fn a_token_is_good_in_its_time_alone_with_a_little_leeway() {
             claims[claim] = json!(time);
         }))
     };
-    at("exp", NOW - OUTSIDE_LEEWAY + 1).unwrap();
-    let expires_at = NOW - OUTSIDE_LEEWAY;
+    at("exp", NOW - EXTERNAL_TOKEN_LEEWAY + 1).unwrap();
+    let expires_at = NOW - EXTERNAL_TOKEN_LEEWAY;
     assert_eq!(
         at("exp", expires_at),
         Err(TokenError::Expired {
@@ -102,8 +102,8 @@ fn a_token_is_good_in_its_time_alone_with_a_little_leeway() {
             now: NOW
         })
     );
-    at("nbf", NOW + OUTSIDE_LEEWAY).unwrap();
-    let not_before = NOW + OUTSIDE_LEEWAY + 1;
+    at("nbf", NOW + EXTERNAL_TOKEN_LEEWAY).unwrap();
+    let not_before = NOW + EXTERNAL_TOKEN_LEEWAY + 1;
     assert_eq!(
         at("nbf", not_before),
         Err(TokenError::NotBefore {
@@ -111,8 +111,8 @@ fn a_token_is_good_in_its_time_alone_with_a_little_leeway() {
             now: NOW
         })
     );
-    at("iat", NOW + OUTSIDE_LEEWAY).unwrap();
-    let issued_at = NOW + OUTSIDE_LEEWAY + 1;
+    at("iat", NOW + EXTERNAL_TOKEN_LEEWAY).unwrap();
+    let issued_at = NOW + EXTERNAL_TOKEN_LEEWAY + 1;
     assert_eq!(
         at("iat", issued_at),
         Err(TokenError::NotYetValid {
@@ -136,5 +136,5 @@ fn a_token_is_good_in_its_time_alone_with_a_little_leeway() {
 #[test]
 fn a_token_that_is_bound_to_a_key_is_refused_as_a_bearer_token() {
     let token = EC.with_claims(|claims| claims["cnf"] = json!({"jkt": "x"}));
-    assert_eq!(verify(&token), Err(TokenError::BoundToKey));
+    assert_eq!(verify(&token), Err(TokenError::SenderConstrained));
 }

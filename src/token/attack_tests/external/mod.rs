@@ -12,22 +12,22 @@ use josekit::jws::{
 use super::*;
 use crate::domain::issuer::Algorithm;
 use crate::token::external::{
-    OUTSIDE_LEEWAY, OutsideClaims, OutsideExpected, OutsideToken, issuer_said,
+    EXTERNAL_TOKEN_LEEWAY, ExpectedExternalClaims, ExternalClaims, ExternalToken, unverified_issuer,
 };
-use crate::token::external_keys::OutsideKeys;
+use crate::token::external_keys::ExternalKeySet;
 
 const ISSUER: &str = "https://id.example";
 const AUDIENCE: &str = "https://gate.example";
 
 /// A key of an issuer and what signs with it.
-struct Signing {
+struct TestKey {
     kid: &'static str,
     algorithm: Algorithm,
     public: Value,
     signer: Box<dyn JwsSigner>,
 }
 
-fn signing(kid: &'static str, algorithm: Algorithm) -> Signing {
+fn test_key(kid: &'static str, algorithm: Algorithm) -> TestKey {
     macro_rules! made {
         ($algorithm:expr, $pair:expr) => {{
             let pair = $pair.unwrap();
@@ -62,7 +62,7 @@ fn signing(kid: &'static str, algorithm: Algorithm) -> Signing {
     public["use"] = json!("sig");
     public.as_object_mut().unwrap().shift_remove("alg");
     public.as_object_mut().unwrap().shift_remove("key_ops");
-    Signing {
+    TestKey {
         kid,
         algorithm,
         public,
@@ -70,7 +70,7 @@ fn signing(kid: &'static str, algorithm: Algorithm) -> Signing {
     }
 }
 
-impl Signing {
+impl TestKey {
     fn sign(&self, header: &str, payload: &str) -> String {
         let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let signed = format!("{}.{}", encode(header), encode(payload));
@@ -107,10 +107,10 @@ fn claims() -> Value {
 }
 
 /// One RSA key and one of P-256, for the tests that are not about algorithms.
-static RSA: LazyLock<Signing> = LazyLock::new(|| signing("rsa", Algorithm::Rs256));
-static EC: LazyLock<Signing> = LazyLock::new(|| signing("ec", Algorithm::Es256));
+static RSA: LazyLock<TestKey> = LazyLock::new(|| test_key("rsa", Algorithm::Rs256));
+static EC: LazyLock<TestKey> = LazyLock::new(|| test_key("ec", Algorithm::Es256));
 
-fn set_of(keys: &[Value]) -> String {
+fn key_set_json(keys: &[Value]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
@@ -118,27 +118,27 @@ fn verify_with(
     token: &str,
     key_set: &str,
     algorithms: &[Algorithm],
-) -> Result<OutsideClaims, TokenError> {
-    let expected = OutsideExpected {
+) -> Result<ExternalClaims, TokenError> {
+    let expected = ExpectedExternalClaims {
         issuer: ISSUER,
         audience: AUDIENCE,
         algorithms,
         now: NOW,
     };
-    let keys = OutsideKeys::read(key_set.as_bytes(), algorithms)?;
-    OutsideToken::read(token, &expected)?.verify(&keys)
+    let keys = ExternalKeySet::parse(key_set.as_bytes(), algorithms)?;
+    ExternalToken::parse(token, &expected)?.verify(&keys)
 }
 
-fn verify(token: &str) -> Result<OutsideClaims, TokenError> {
-    let keys = set_of(&[RSA.public.clone(), EC.public.clone()]);
+fn verify(token: &str) -> Result<ExternalClaims, TokenError> {
+    let keys = key_set_json(&[RSA.public.clone(), EC.public.clone()]);
     verify_with(token, &keys, &[Algorithm::Rs256, Algorithm::Es256])
 }
 
 #[test]
 fn every_algorithm_verifies_what_it_signed_and_nothing_else() {
     for algorithm in Algorithm::ALL {
-        let signing = signing("k", *algorithm);
-        let keys = set_of(std::slice::from_ref(&signing.public));
+        let signing = test_key("k", *algorithm);
+        let keys = key_set_json(std::slice::from_ref(&signing.public));
         let verified = verify_with(&signing.token(), &keys, Algorithm::ALL);
         assert_eq!(verified.unwrap().subject, "7f", "{algorithm}");
         let token = signing.token();
@@ -160,7 +160,7 @@ fn every_algorithm_verifies_what_it_signed_and_nothing_else() {
             .copied()
             .filter(|a| a != algorithm)
             .collect();
-        let all = set_of(&[
+        let all = key_set_json(&[
             signing.public.clone(),
             RSA.public.clone(),
             EC.public.clone(),
@@ -176,7 +176,7 @@ fn every_algorithm_verifies_what_it_signed_and_nothing_else() {
 fn a_key_that_names_its_algorithm_serves_no_other() {
     let mut public = RSA.public.clone();
     public["alg"] = json!("RS256");
-    let keys = set_of(&[public]);
+    let keys = key_set_json(&[public]);
     let algorithms = [Algorithm::Rs256, Algorithm::Ps256];
     verify_with(&RSA.token(), &keys, &algorithms).unwrap();
     let token = RSA.with_header(|header| header["alg"] = json!("PS256"));
@@ -203,7 +203,7 @@ fn unsigned_tokens_and_hmacs_with_the_public_key_are_refused() {
             );
         }
     }
-    let keys = set_of(std::slice::from_ref(&RSA.public));
+    let keys = key_set_json(std::slice::from_ref(&RSA.public));
     for secret in [RSA.public.to_string(), keys] {
         for alg in ["HS256", "RS256"] {
             let token = RSA.with_header(|header| header["alg"] = json!(alg));
@@ -236,8 +236,8 @@ fn headers_that_choose_the_key_or_the_rules_are_refused() {
         let token = EC.with_header(|header| header[member] = value);
         let refusal = verify(&token).unwrap_err();
         assert_eq!(
-            flaw_in(refusal),
-            (Part::Header, Flaw::UnknownMember),
+            defect_in(refusal),
+            (TokenPart::Header, Defect::UnknownMember),
             "{member}"
         );
     }
@@ -253,12 +253,12 @@ fn the_key_is_the_one_that_the_header_names_among_the_issuers_own() {
     }
     let token = EC.with_header(|header| header["kid"] = json!("rsa"));
     assert_eq!(verify(&token), Err(TokenError::UnknownKey));
-    let stranger = signing("ec", Algorithm::Es256);
+    let stranger = test_key("ec", Algorithm::Es256);
     assert_eq!(verify(&stranger.token()), Err(TokenError::BadSignature));
     let token = EC.with_header(|header| remove(header, "kid"));
     assert_eq!(
-        flaw_in(verify(&token).unwrap_err()),
-        (Part::Header, Flaw::MissingMember)
+        defect_in(verify(&token).unwrap_err()),
+        (TokenPart::Header, Defect::MissingMember)
     );
 }
 
@@ -286,42 +286,51 @@ fn other_kinds_of_token_are_refused() {
 }
 
 #[test]
-fn our_own_tokens_are_none_of_an_outside_issuers() {
-    let bench = bench();
+fn our_own_tokens_are_not_accepted_as_external_tokens() {
+    let bench = fixture();
     for token in [bench.token(), bench.session_token()] {
         verify(&token).unwrap_err();
-        assert_eq!(issuer_said(&token).as_deref(), Some(EXPECTED.issuer));
+        assert_eq!(unverified_issuer(&token).as_deref(), Some(EXPECTED.issuer));
         assert!(DownloadClaims::verify(&EC.token(), &bench.keys, &EXPECTED).is_err());
         assert!(SessionClaims::verify(&EC.token(), &bench.keys, &EXPECTED).is_err());
     }
 }
 
 #[test]
-fn the_form_is_held() {
+fn malformed_external_tokens_are_rejected() {
     let token = EC.token();
-    let long = EC.with_claims(|claims| claims["x"] = json!("a".repeat(LONGEST_OUTSIDE_TOKEN)));
+    let long = EC.with_claims(|claims| claims["x"] = json!("a".repeat(MAX_EXTERNAL_TOKEN_LENGTH)));
     for (text, flaw) in [
-        (long, (Part::Token, Flaw::TooLong)),
-        (format!("{token}.x"), (Part::Token, Flaw::NotThreeParts)),
-        (format!("{token}="), (Part::Signature, Flaw::NotBase64url)),
-        ("a".to_owned(), (Part::Token, Flaw::NotThreeParts)),
-        (String::new(), (Part::Token, Flaw::NotThreeParts)),
-        (EC.sign("[]", "{}"), (Part::Header, Flaw::NotJsonObject)),
+        (long, (TokenPart::Token, Defect::TooLong)),
+        (
+            format!("{token}.x"),
+            (TokenPart::Token, Defect::NotThreeParts),
+        ),
+        (
+            format!("{token}="),
+            (TokenPart::Signature, Defect::NotBase64url),
+        ),
+        ("a".to_owned(), (TokenPart::Token, Defect::NotThreeParts)),
+        (String::new(), (TokenPart::Token, Defect::NotThreeParts)),
+        (
+            EC.sign("[]", "{}"),
+            (TokenPart::Header, Defect::NotJsonObject),
+        ),
         (
             EC.sign(&EC.header().to_string(), "7"),
-            (Part::Payload, Flaw::NotJsonObject),
+            (TokenPart::Payload, Defect::NotJsonObject),
         ),
     ] {
         let refusal = verify(&text).unwrap_err();
-        assert_eq!(flaw_in(refusal), flaw, "{text:.40}");
+        assert_eq!(defect_in(refusal), flaw, "{text:.40}");
     }
     for text in ["", "a.b", "a.b.c", "..", "a.e30.c"] {
-        assert_eq!(issuer_said(text), None);
+        assert_eq!(unverified_issuer(text), None);
     }
 }
 
 #[test]
-fn keys_for_other_purposes_are_passed_over() {
+fn keys_for_other_purposes_are_ignored() {
     let key = |change: &dyn Fn(&mut Value)| {
         let mut public = EC.public.clone();
         change(&mut public);
@@ -344,21 +353,21 @@ fn keys_for_other_purposes_are_passed_over() {
         json!(7),
     ] {
         let algorithms = [Algorithm::Rs256, Algorithm::Es256];
-        let keys = set_of(&[unusable.clone(), RSA.public.clone()]);
-        let read = OutsideKeys::read(keys.as_bytes(), &algorithms).unwrap();
-        assert_eq!(read.number(), 1, "{unusable}");
+        let keys = key_set_json(&[unusable.clone(), RSA.public.clone()]);
+        let read = ExternalKeySet::parse(keys.as_bytes(), &algorithms).unwrap();
+        assert_eq!(read.usable_keys(), 1, "{unusable}");
         assert_eq!(
             verify_with(&EC.token(), &keys, &algorithms),
             Err(TokenError::UnknownKey),
             "{unusable}"
         );
-        assert!(OutsideKeys::read(set_of(&[unusable]).as_bytes(), &algorithms).is_err());
+        assert!(ExternalKeySet::parse(key_set_json(&[unusable]).as_bytes(), &algorithms).is_err());
     }
 }
 
 #[test]
-fn what_is_no_key_set_is_refused() {
-    let many = set_of(&vec![EC.public.clone(); 65]);
+fn malformed_key_sets_are_rejected() {
+    let many = key_set_json(&vec![EC.public.clone(); 65]);
     for text in [
         "",
         "[]",
@@ -367,9 +376,9 @@ fn what_is_no_key_set_is_refused() {
         r#"{"keys": []}"#,
         many.as_str(),
     ] {
-        let refusal = OutsideKeys::read(text.as_bytes(), Algorithm::ALL).unwrap_err();
+        let refusal = ExternalKeySet::parse(text.as_bytes(), Algorithm::ALL).unwrap_err();
         assert!(
-            matches!(refusal, TokenError::KeySetUnusable { .. }),
+            matches!(refusal, TokenError::InvalidKeySet { .. }),
             "{text:.40}"
         );
     }

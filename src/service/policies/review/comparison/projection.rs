@@ -14,23 +14,23 @@ use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::{Tags, User};
-use crate::policy::references::Mentions;
+use crate::policy::references::PolicyReferences;
 
 /// What can be seen of a user: users with one face are decided alike where
 /// they stand alike to a dataset.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Face {
+pub(super) struct PrincipalProjection {
     named: Option<UserId>,
     username: Option<Username>,
     issuer: Option<String>,
     /// The context tells how the user authenticates.
-    authenticates_elsewhere: bool,
+    is_external: bool,
     roles: BTreeSet<RoleName>,
     claims: Option<Tags>,
 }
 
-impl Face {
-    pub(super) fn of(user: &User, mentions: &Mentions) -> Self {
+impl PrincipalProjection {
+    pub(super) fn new(user: &User, mentions: &PolicyReferences) -> Self {
         let is_named = mentions.is_everything || mentions.users.contains(&user.id);
         Self {
             named: is_named.then_some(user.id),
@@ -41,8 +41,7 @@ impl Face {
                 .issuer
                 .clone()
                 .filter(|_| mentions.has_attribute("issuer")),
-            authenticates_elsewhere: user.issuer.is_some()
-                && (mentions.has_context || mentions.is_everything),
+            is_external: user.issuer.is_some() && (mentions.has_context || mentions.is_everything),
             roles: named_roles(&user.roles, mentions),
             claims: has_tags(mentions).then(|| user.claims.clone()),
         }
@@ -51,9 +50,9 @@ impl Face {
 
 /// Who owns a dataset, as an asker stands to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Owner {
-    Nobody,
-    Asker,
+enum OwnerRelation {
+    None,
+    Principal,
     Named(UserId),
     Other,
 }
@@ -64,7 +63,7 @@ enum Owner {
     clippy::struct_excessive_bools,
     reason = "each is something by itself that policies can ask"
 )]
-pub(super) struct View {
+pub(super) struct ResourceProjection {
     named: Option<DatasetId>,
     title: Option<String>,
     visibility: Visibility,
@@ -72,29 +71,29 @@ pub(super) struct View {
     tags: Option<Tags>,
     named_reader_roles: BTreeSet<RoleName>,
     has_other_reader_roles: bool,
-    is_asker_other_role_reader: bool,
-    owner: Owner,
+    reads_by_other_role: bool,
+    owner: OwnerRelation,
     named_readers: BTreeSet<UserId>,
-    is_asker_reader: bool,
+    is_reader: bool,
     is_owner_reader: bool,
     has_other_readers: bool,
 }
 
-impl View {
+impl ResourceProjection {
     /// What `asker`, a member of `roles`, sees; without an asker, what those members see who neither
     /// own the dataset nor are its readers by name.
-    pub(super) fn of(
+    pub(super) fn new(
         dataset: &Dataset,
         asker: Option<UserId>,
         roles: &BTreeSet<RoleName>,
-        mentions: &Mentions,
+        mentions: &PolicyReferences,
     ) -> Self {
         let is_named = |user: UserId| mentions.is_everything || mentions.users.contains(&user);
         let owner = match dataset.owner {
-            None => Owner::Nobody,
-            Some(owner) if Some(owner) == asker => Owner::Asker,
-            Some(owner) if is_named(owner) => Owner::Named(owner),
-            Some(_) => Owner::Other,
+            None => OwnerRelation::None,
+            Some(owner) if Some(owner) == asker => OwnerRelation::Principal,
+            Some(owner) if is_named(owner) => OwnerRelation::Named(owner),
+            Some(_) => OwnerRelation::Other,
         };
         let readers = &dataset.reader_users;
         let named_readers: BTreeSet<UserId> =
@@ -110,9 +109,11 @@ impl View {
             record_status: dataset.record_status,
             tags: has_tags(mentions).then(|| dataset.tags.clone()),
             named_reader_roles: named_roles(&dataset.reader_roles, mentions),
-            has_other_reader_roles: others(&dataset.reader_roles, mentions).next().is_some(),
-            is_asker_other_role_reader: is_reader_by_other_role(dataset, roles, mentions),
-            is_asker_reader: is_reader(asker),
+            has_other_reader_roles: unnamed_roles(&dataset.reader_roles, mentions)
+                .next()
+                .is_some(),
+            reads_by_other_role: is_reader_by_other_role(dataset, roles, mentions),
+            is_reader: is_reader(asker),
             is_owner_reader: is_reader(dataset.owner),
             has_other_readers: readers
                 .iter()
@@ -127,27 +128,27 @@ impl View {
 pub(super) fn is_reader_by_other_role(
     dataset: &Dataset,
     roles: &BTreeSet<RoleName>,
-    mentions: &Mentions,
+    mentions: &PolicyReferences,
 ) -> bool {
-    others(&dataset.reader_roles, mentions).any(|role| roles.contains(role))
+    unnamed_roles(&dataset.reader_roles, mentions).any(|role| roles.contains(role))
 }
 
-fn is_role_named(role: &RoleName, mentions: &Mentions) -> bool {
+fn is_role_named(role: &RoleName, mentions: &PolicyReferences) -> bool {
     mentions.is_everything || mentions.roles.contains(role)
 }
 
-fn named_roles(roles: &BTreeSet<RoleName>, mentions: &Mentions) -> BTreeSet<RoleName> {
+fn named_roles(roles: &BTreeSet<RoleName>, mentions: &PolicyReferences) -> BTreeSet<RoleName> {
     let named = roles.iter().filter(|role| is_role_named(role, mentions));
     named.cloned().collect()
 }
 
-fn others<'a>(
+fn unnamed_roles<'a>(
     roles: &'a BTreeSet<RoleName>,
-    mentions: &'a Mentions,
+    mentions: &'a PolicyReferences,
 ) -> impl Iterator<Item = &'a RoleName> {
     roles.iter().filter(|role| !is_role_named(role, mentions))
 }
 
-fn has_tags(mentions: &Mentions) -> bool {
+fn has_tags(mentions: &PolicyReferences) -> bool {
     mentions.has_tags || mentions.is_everything
 }

@@ -16,16 +16,16 @@ use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
 
 /// The most datasets of a group that people are shown by name.
-const MOST_DATASETS: usize = 5;
+const MAX_SHOWN_DATASETS: usize = 5;
 /// The most groups that people are shown, largest first.
-const MOST_GROUPS: usize = 20;
+const MAX_SHOWN_GROUPS: usize = 20;
 /// The most users of a group that people are shown by name.
-const MOST_USERS: usize = 5;
+const MAX_SHOWN_USERS: usize = 5;
 
 /// What becomes of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Change {
+pub enum DecisionChange {
     /// It was denied and would be permitted.
     Gains,
     /// It was permitted and would be denied.
@@ -34,7 +34,7 @@ pub enum Change {
 
 /// What one bundle would change about another one's decisions, over a whole catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Comparison {
+pub struct BundleComparison {
     /// The bundle that decides.
     pub from: Revision,
     /// The bundle that would.
@@ -52,29 +52,29 @@ pub struct Comparison {
     /// What goes wrong in evaluating the new bundle; the first few.
     pub errors: Vec<String>,
     /// Every change, grouped.
-    pub groups: Vec<Group>,
+    pub groups: Vec<ChangeGroup>,
 }
 
 /// One change for all of some principals on all of some datasets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Group {
+pub struct ChangeGroup {
     /// Who it is about, in a few words.
     pub who: String,
     /// What becomes of the decision.
-    pub change: Change,
+    pub change: DecisionChange,
     /// The action.
     pub action: Action,
     /// Whether anonymous callers are meant.
     pub is_anonymous: bool,
     /// The users that are meant, all of them.
-    pub users: Vec<NamedUser>,
+    pub users: Vec<AffectedUser>,
     /// The datasets, all of them.
-    pub datasets: Vec<NamedDataset>,
+    pub datasets: Vec<AffectedDataset>,
 }
 
 /// A user by id and name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NamedUser {
+pub struct AffectedUser {
     /// The id.
     pub id: UserId,
     /// The name.
@@ -83,26 +83,26 @@ pub struct NamedUser {
 
 /// A dataset by id and title.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NamedDataset {
+pub struct AffectedDataset {
     /// The id.
     pub id: DatasetId,
     /// The title.
     pub title: String,
 }
 
-impl Group {
+impl ChangeGroup {
     pub(super) fn new<'a>(
         action: Action,
-        change: Change,
+        change: DecisionChange,
         is_anonymous: bool,
         users: Vec<Arc<User>>,
         datasets: impl Iterator<Item = &'a Arc<Dataset>>,
     ) -> Self {
-        let users = users.into_iter().map(|user| NamedUser {
+        let users = users.into_iter().map(|user| AffectedUser {
             id: user.id,
             username: user.username.clone(),
         });
-        let datasets = datasets.map(|dataset| NamedDataset {
+        let datasets = datasets.map(|dataset| AffectedDataset {
             id: dataset.id,
             title: dataset.title.clone(),
         });
@@ -117,7 +117,7 @@ impl Group {
     }
 
     /// Finds the words for who is meant: all, a role, or some names.
-    pub(super) fn name(&mut self, everybody: &[Arc<User>], roles: &BTreeSet<RoleName>) {
+    pub(super) fn describe_users(&mut self, everybody: &[Arc<User>], roles: &BTreeSet<RoleName>) {
         let meant: BTreeSet<UserId> = self.users.iter().map(|user| user.id).collect();
         let are_all = |is_member: &dyn Fn(&User) -> bool| {
             let mut members = everybody.iter().filter(|user| is_member(user));
@@ -146,7 +146,7 @@ impl Group {
             ))
         } else {
             let names = self.users.iter().map(|user| user.username.as_str());
-            Some(some_of(names.take(MOST_USERS), meant.len()))
+            Some(join_shown(names.take(MAX_SHOWN_USERS), meant.len()))
         };
         self.who = match (self.is_anonymous, users) {
             (true, None) => "anonymous".to_owned(),
@@ -162,7 +162,7 @@ impl Group {
     }
 
     /// What changes most comes first.
-    pub(super) fn order(&self) -> impl Ord + '_ {
+    pub(super) fn sort_key(&self) -> impl Ord + '_ {
         let first = self.datasets.first().map(|dataset| dataset.id);
         (
             std::cmp::Reverse(self.size()),
@@ -175,7 +175,7 @@ impl Group {
 }
 
 /// Some texts, and how many more there are.
-fn some_of<'a>(shown: impl Iterator<Item = &'a str>, all: usize) -> String {
+fn join_shown<'a>(shown: impl Iterator<Item = &'a str>, all: usize) -> String {
     let shown: Vec<&str> = shown.collect();
     let more = all - shown.len();
     let shown = shown.join(", ");
@@ -186,7 +186,7 @@ fn some_of<'a>(shown: impl Iterator<Item = &'a str>, all: usize) -> String {
     }
 }
 
-impl Comparison {
+impl BundleComparison {
     /// Whether any decision changes.
     #[must_use]
     pub fn has_changes(&self) -> bool {
@@ -198,31 +198,31 @@ impl Comparison {
     pub fn render(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
-        for group in self.groups.iter().take(MOST_GROUPS) {
+        for group in self.groups.iter().take(MAX_SHOWN_GROUPS) {
             let verb = match (
                 group.change,
                 group.users.len() + usize::from(group.is_anonymous),
             ) {
-                (Change::Gains, 1) => "gains",
-                (Change::Gains, _) => "gain",
-                (Change::Loses, 1) => "loses",
-                (Change::Loses, _) => "lose",
+                (DecisionChange::Gains, 1) => "gains",
+                (DecisionChange::Gains, _) => "gain",
+                (DecisionChange::Loses, 1) => "loses",
+                (DecisionChange::Loses, _) => "lose",
             };
             let (who, action, count) = (&group.who, group.action, group.datasets.len());
             let noun = if count == 1 { "dataset" } else { "datasets" };
             let _ = writeln!(text, "{who} {verb} {action} on {count} {noun}:");
-            for dataset in group.datasets.iter().take(MOST_DATASETS) {
+            for dataset in group.datasets.iter().take(MAX_SHOWN_DATASETS) {
                 let _ = writeln!(text, "  {}  {}", dataset.id, dataset.title);
             }
-            if let Some(more @ 1..) = count.checked_sub(MOST_DATASETS) {
+            if let Some(more @ 1..) = count.checked_sub(MAX_SHOWN_DATASETS) {
                 let _ = writeln!(text, "  and {more} more");
             }
             text.push('\n');
         }
-        let smaller = self.groups.iter().skip(MOST_GROUPS);
+        let smaller = self.groups.iter().skip(MAX_SHOWN_GROUPS);
         let count = smaller.clone().count();
         if count > 0 {
-            let decisions: u64 = smaller.map(Group::size).sum();
+            let decisions: u64 = smaller.map(ChangeGroup::size).sum();
             let _ = writeln!(
                 text,
                 "and {count} smaller groups of {decisions} decisions; --json has them all\n"

@@ -12,7 +12,7 @@ use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::Tags;
 use crate::storage::UserRecord;
 
-const CIRCUMSTANCES: Circumstances = Circumstances {
+const CONTEXT: ReviewContext = ReviewContext {
     address: std::net::IpAddr::V4(Ipv4Addr::LOCALHOST),
     unix_millis: 1_772_366_400_000,
 };
@@ -214,9 +214,9 @@ fn some_catalog() -> impl Strategy<Value = Catalog> {
 }
 
 /// One change: nobody's id stands for anonymous.
-type Pair = (Option<UserId>, Action, Change, DatasetId);
+type Pair = (Option<UserId>, Action, DecisionChange, DatasetId);
 
-fn pairs_of(comparison: &Comparison) -> Vec<Pair> {
+fn pairs_of(comparison: &BundleComparison) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for group in &comparison.groups {
         let users = group.users.iter().map(|user| Some(user.id));
@@ -231,8 +231,8 @@ fn pairs_of(comparison: &Comparison) -> Vec<Pair> {
     pairs
 }
 
-fn asked_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair> {
-    let mut work = Work::new(from, to, Vec::new(), CIRCUMSTANCES);
+fn decided_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair> {
+    let mut work = ComparisonRun::new(from, to, Vec::new(), CONTEXT);
     let mut pairs = Vec::new();
     let users = catalog.users.iter().map(|record| &record.user);
     let askers = users
@@ -242,7 +242,7 @@ fn asked_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair> 
     for asker in askers {
         for dataset in &catalog.datasets {
             let resource = Resource::Dataset(Arc::new(dataset.clone()));
-            for (action, change) in each(work.decide(&asker, &resource)) {
+            for (action, change) in actual_changes(work.compare_decisions(&asker, &resource)) {
                 pairs.push((asker.user_id(), ACTIONS[action], change, dataset.id));
             }
         }
@@ -255,19 +255,19 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_comparison_says_what_asking_about_every_pair_says(
+    fn a_comparison_equals_deciding_every_pair(
         (from, to) in two_bundles(),
         catalog in some_catalog(),
     ) {
-        let expected = asked_one_by_one(&from, &to, &catalog);
-        let comparison = compare(&from, &to, catalog, CIRCUMSTANCES, || {});
+        let expected = decided_one_by_one(&from, &to, &catalog);
+        let comparison = compare(&from, &to, catalog, CONTEXT, || {});
         prop_assert_eq!(comparison.changed, u64::try_from(expected.len()).unwrap());
         prop_assert_eq!(pairs_of(&comparison), expected);
     }
 }
 
 #[test]
-fn a_comparison_is_read_as_sentences() {
+fn a_comparison_renders_as_text() {
     let dataset = |number: u128, record_status| Dataset {
         id: DatasetId(Uuid::from_u128(number)),
         title: format!("Dataset {number}"),
@@ -299,13 +299,7 @@ fn a_comparison_is_read_as_sentences() {
     assert_ne!(public, forgotten);
     std::fs::write(folder.path().join("public.cedar"), forgotten).unwrap();
     let to = Bundle::load(folder.path()).unwrap();
-    let comparison = compare(
-        &Bundle::embedded().unwrap(),
-        &to,
-        catalog,
-        CIRCUMSTANCES,
-        || {},
-    );
+    let comparison = compare(&Bundle::embedded().unwrap(), &to, catalog, CONTEXT, || {});
     assert!(comparison.has_changes());
     insta::assert_snapshot!(comparison.render());
 }

@@ -11,23 +11,23 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::domain::action::Action;
-use crate::domain::caller::{Authentication, Context};
+use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::Dataset;
 use crate::domain::decision::Revision;
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::entity_file::WrittenFacts;
-use crate::policy::explain::{Account, Explanation, Sight};
+use crate::policy::entity_file::EntityFileFacts;
+use crate::policy::explain::{Explanation, PolicyExplanation, ValueVisibility};
 use crate::service::access::Denial;
 
-use super::comparison::Circumstances;
-use redaction::Withheld;
-use report::written;
+use super::comparison::ReviewContext;
+use redaction::Redaction;
+use report::format_time;
 
 /// What is asked.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct DecisionQuery {
     /// Who would do something.
     pub principal: Principal,
     /// What it would do.
@@ -35,12 +35,12 @@ pub struct Question {
     /// To which dataset.
     pub dataset: Arc<Dataset>,
     /// From where and when.
-    pub circumstances: Circumstances,
+    pub context: ReviewContext,
 }
 
 /// What the policies answer to a question, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Explained {
+pub struct ExplanationReport {
     /// Who was asked about: `anonymous`, or Cedar's name of a user.
     pub principal: String,
     /// The name of the user.
@@ -56,7 +56,7 @@ pub struct Explained {
     /// From which address.
     pub address: IpAddr,
     /// When, in milliseconds since 1970 UTC; written as a time of RFC 3339.
-    #[serde(rename = "time", serialize_with = "as_time")]
+    #[serde(rename = "time", serialize_with = "serialize_time")]
     pub unix_millis: i64,
     /// How the principal would have authenticated. Nothing if that is withheld.
     pub authentication: Option<Authentication>,
@@ -67,23 +67,23 @@ pub struct Explained {
     /// How long a token may live, in seconds, if it is permitted.
     pub max_ttl: Option<u32>,
     /// What the mint would answer, for `read`. Nothing if that is withheld.
-    pub mint: Option<MintAnswer>,
+    pub mint: Option<PredictedMintResponse>,
     /// What went wrong; any error denies.
     pub errors: Vec<String>,
     /// What of all this is withheld.
     #[serde(skip)]
-    pub withheld: Withheld,
+    pub redaction: Redaction,
     /// The policies that determined the answer.
-    pub determining: Vec<Account>,
+    pub determining: Vec<PolicyExplanation>,
     /// Others for the same action, nearest to being satisfied first.
-    pub others: Vec<Account>,
+    pub others: Vec<PolicyExplanation>,
     /// How many more others there are.
     pub left_off: usize,
 }
 
 /// What the mint answers a caller, limits on how often it may ask aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct MintAnswer {
+pub struct PredictedMintResponse {
     /// The HTTP status.
     pub status: u16,
     /// Why.
@@ -92,33 +92,37 @@ pub struct MintAnswer {
 
 /// Explains what a bundle answers, to whoever sees no more than what is in sight.
 #[must_use]
-pub fn explain(bundle: &Bundle, question: &Question, sight: Sight) -> Explained {
-    let Question {
+pub fn explain(
+    bundle: &Bundle,
+    question: &DecisionQuery,
+    sight: ValueVisibility,
+) -> ExplanationReport {
+    let DecisionQuery {
         principal,
         action,
         dataset,
-        circumstances,
+        context: circumstances,
     } = question;
-    let context = circumstances.context_of(principal);
+    let context = circumstances.for_principal(principal);
     let resource = Resource::Dataset(Arc::clone(dataset));
     let told = bundle.explain(sight, principal, *action, &resource, &context);
     let is_permitted = told.decision.is_permitted;
     let mint = (*action == Action::Read).then(|| {
         let discovery = bundle.decide(principal, Action::Discover, &resource, &context);
-        MintAnswer::of(principal, dataset, is_permitted, discovery.is_permitted)
+        PredictedMintResponse::predict(principal, dataset, is_permitted, discovery.is_permitted)
     });
     let (named, user) = match principal {
         Principal::Anonymous => ("anonymous".to_owned(), None),
         Principal::User(user) => (format!("User::\"{}\"", user.id), Some(user)),
     };
-    let subject = Subject {
+    let subject = ExplanationSubject {
         principal: named,
         username: user.map(|user| user.username.to_string()),
         is_disabled: user.is_some_and(|user| user.is_disabled),
         dataset_id: dataset.id.to_string(),
         title: dataset.title.clone(),
     };
-    Explained::of(subject, *action, &context, told, mint).within(sight)
+    ExplanationReport::new(subject, *action, &context, told, mint).redact(sight)
 }
 
 /// Explains what a bundle answers about a principal and a dataset of a file.
@@ -126,35 +130,35 @@ pub fn explain(bundle: &Bundle, question: &Question, sight: Sight) -> Explained 
 /// A file of entities does not say who is disabled and what has a file, so nobody is and the dataset has
 /// one.
 #[must_use]
-pub fn explain_written(
+pub fn explain_entities(
     bundle: &Bundle,
-    written: &WrittenFacts,
+    written: &EntityFileFacts,
     action: Action,
-    circumstances: Circumstances,
-) -> Explained {
-    let context = circumstances.context_for(written.is_anonymous, written.has_issuer);
-    let told = bundle.explain_written(written, action, &context);
+    circumstances: ReviewContext,
+) -> ExplanationReport {
+    let context = circumstances.for_kind(written.is_anonymous, written.has_issuer);
+    let told = bundle.explain_from_file(written, action, &context);
     let mint = (action == Action::Read).then(|| {
-        let discovery = bundle.decide_written(written, Action::Discover, &context);
+        let discovery = bundle.decide_from_file(written, Action::Discover, &context);
         let is_permitted = told.decision.is_permitted;
-        MintAnswer::where_there_is_a_file(
+        PredictedMintResponse::predict_with_file(
             written.is_anonymous,
             is_permitted,
             discovery.is_permitted,
         )
     });
-    let subject = Subject {
+    let subject = ExplanationSubject {
         principal: written.principal.clone(),
         username: written.username.clone(),
         is_disabled: false,
         dataset_id: written.dataset_id.clone(),
         title: written.title.clone(),
     };
-    Explained::of(subject, action, &context, told, mint)
+    ExplanationReport::new(subject, action, &context, told, mint)
 }
 
 /// Who and what is asked about, as a person reads it.
-struct Subject {
+struct ExplanationSubject {
     principal: String,
     username: Option<String>,
     is_disabled: bool,
@@ -166,12 +170,17 @@ struct Subject {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
 )]
-fn as_time<S: Serializer>(unix_millis: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&written(*unix_millis))
+fn serialize_time<S: Serializer>(unix_millis: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format_time(*unix_millis))
 }
 
-impl MintAnswer {
-    fn of(principal: &Principal, dataset: &Dataset, may_read: bool, may_discover: bool) -> Self {
+impl PredictedMintResponse {
+    fn predict(
+        principal: &Principal,
+        dataset: &Dataset,
+        may_read: bool,
+        may_discover: bool,
+    ) -> Self {
         match principal {
             Principal::User(user) if user.is_disabled => Self {
                 status: 401,
@@ -181,15 +190,17 @@ impl MintAnswer {
                 status: 404,
                 why: "the dataset has no file",
             },
-            _ => Self::where_there_is_a_file(principal.is_anonymous(), may_read, may_discover),
+            _ => Self::predict_with_file(principal.is_anonymous(), may_read, may_discover),
         }
     }
 
-    fn where_there_is_a_file(is_anonymous: bool, may_read: bool, may_discover: bool) -> Self {
-        let (status, why) = match (may_read, Denial::of(may_discover, is_anonymous)) {
+    fn predict_with_file(is_anonymous: bool, may_read: bool, may_discover: bool) -> Self {
+        let (status, why) = match (may_read, Denial::new(may_discover, is_anonymous)) {
             (true, _) => (200, "a download token"),
-            (false, Denial::SignIn) => (401, "it may discover the dataset: it is told to sign in"),
-            (false, Denial::Refused) => (403, "it may discover the dataset, and not read it"),
+            (false, Denial::SignInRequired) => {
+                (401, "it may discover the dataset: it is told to sign in")
+            }
+            (false, Denial::Forbidden) => (403, "it may discover the dataset, and not read it"),
             (false, Denial::Hidden) => (
                 404,
                 "it may not discover the dataset: it is told that there is none",
@@ -199,13 +210,13 @@ impl MintAnswer {
     }
 }
 
-impl Explained {
-    fn of(
-        subject: Subject,
+impl ExplanationReport {
+    fn new(
+        subject: ExplanationSubject,
         action: Action,
-        context: &Context,
+        context: &DecisionContext,
         told: Explanation,
-        mint: Option<MintAnswer>,
+        mint: Option<PredictedMintResponse>,
     ) -> Self {
         let is_permitted = told.decision.is_permitted;
         Self {
@@ -223,10 +234,10 @@ impl Explained {
             max_ttl: is_permitted.then_some(told.decision.max_ttl),
             mint,
             errors: told.decision.errors,
-            withheld: Withheld::default(),
+            redaction: Redaction::default(),
             determining: told.determining,
             others: told.others,
-            left_off: told.left_off,
+            left_off: told.omitted,
         }
     }
 }
@@ -249,14 +260,18 @@ mod tests {
         }))
     }
 
-    fn explained(principal: Principal, visibility: Visibility, has_file: bool) -> Explained {
+    fn explanation_for(
+        principal: Principal,
+        visibility: Visibility,
+        has_file: bool,
+    ) -> ExplanationReport {
         let file = StoredFile {
             name: "a.tif".to_owned(),
             modified: 0,
             size: 1,
             sha256: "0".repeat(64),
         };
-        let question = Question {
+        let question = DecisionQuery {
             principal,
             action: Action::Read,
             dataset: Arc::new(Dataset {
@@ -270,16 +285,20 @@ mod tests {
                 tags: Tags::new(),
                 file: has_file.then_some(file),
             }),
-            circumstances: Circumstances {
+            context: ReviewContext {
                 address: "192.0.2.7".parse().unwrap(),
                 unix_millis: 1_772_366_400_123,
             },
         };
-        explain(&Bundle::embedded().unwrap(), &question, Sight::WHOLE)
+        explain(
+            &Bundle::embedded().unwrap(),
+            &question,
+            ValueVisibility::ALL,
+        )
     }
 
     #[test]
-    fn what_the_mint_would_answer_is_told() {
+    fn the_response_of_the_mint_is_predicted() {
         use Visibility::{Private, Public, Restricted};
         for (principal, visibility, has_file, status) in [
             (Principal::Anonymous, Public, true, 200),
@@ -289,16 +308,16 @@ mod tests {
             (user(false), Private, true, 404),
             (user(true), Public, true, 401),
         ] {
-            let told = explained(principal, visibility, has_file);
+            let told = explanation_for(principal, visibility, has_file);
             assert_eq!(told.mint.unwrap().status, status, "{visibility} {has_file}");
         }
-        assert_eq!(Denial::of(true, true), Denial::SignIn);
+        assert_eq!(Denial::new(true, true), Denial::SignInRequired);
     }
 
     #[test]
-    fn an_explanation_is_read_as_sentences() {
-        let denied = explained(user(false), Visibility::Restricted, true).render();
-        let permitted = explained(Principal::Anonymous, Visibility::Public, true).render();
+    fn an_explanation_renders_as_text() {
+        let denied = explanation_for(user(false), Visibility::Restricted, true).render();
+        let permitted = explanation_for(Principal::Anonymous, Visibility::Public, true).render();
         insta::assert_snapshot!([denied, permitted].join("=====\n"));
     }
 }

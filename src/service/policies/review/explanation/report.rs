@@ -7,11 +7,11 @@ use std::fmt::Write;
 use chrono::{DateTime, SecondsFormat};
 
 use crate::domain::action::Action;
-use crate::policy::explain::Account;
+use crate::policy::explain::PolicyExplanation;
 
-use super::Explained;
+use super::ExplanationReport;
 
-impl Explained {
+impl ExplanationReport {
     /// The explanation for a person.
     #[must_use]
     pub fn render(&self) -> String {
@@ -33,7 +33,7 @@ impl Explained {
         };
         let (action, id, title) = (self.action, &self.dataset_id, &self.title);
         writeln!(text, "{answer}: {who}, {action}, {id} ({title})")?;
-        let (address, time) = (self.address, written(self.unix_millis));
+        let (address, time) = (self.address, format_time(self.unix_millis));
         write!(text, "asked from {address} at {time}")?;
         if let Some(authentication) = self.authentication {
             write!(text, ", authentication {authentication}")?;
@@ -93,7 +93,7 @@ impl Explained {
     }
 }
 
-fn write_determining(text: &mut String, policy: &Account) -> std::fmt::Result {
+fn write_determining(text: &mut String, policy: &PolicyExplanation) -> std::fmt::Result {
     write!(text, "\n{}", policy.render())?;
     if let Some(reason) = &policy.reason {
         writeln!(text, "    reason: {reason}")?;
@@ -107,7 +107,7 @@ fn write_determining(text: &mut String, policy: &Account) -> std::fmt::Result {
     Ok(())
 }
 
-pub(super) fn written(unix_millis: i64) -> String {
+pub(super) fn format_time(unix_millis: i64) -> String {
     DateTime::from_timestamp_millis(unix_millis).map_or_else(
         || format!("{unix_millis} milliseconds since 1970"),
         |time| time.to_rfc3339_opts(SecondsFormat::Secs, true),
