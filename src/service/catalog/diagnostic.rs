@@ -89,30 +89,9 @@ impl fmt::Display for CatalogDiagnostics {
 
 impl std::error::Error for CatalogDiagnostics {}
 
-/// The closest of `known` to a misspelt `text`, as advice.
-pub fn did_you_mean<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let closest = known
-        .into_iter()
-        .map(|word| (strsim::damerau_levenshtein(text, word), word))
-        .min()?;
-    let (distance, word) = closest;
-    let is_near = distance <= 2 && distance < word.chars().count();
-    is_near.then(|| format!("did you mean {word:?}?"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn near_words_are_offered_and_far_ones_are_not() {
-        let known = ["public", "private"];
-        assert_eq!(
-            did_you_mean("pubic", known).unwrap(),
-            r#"did you mean "public"?"#
-        );
-        assert_eq!(did_you_mean("secret", known), None);
-    }
 
     #[test]
     fn diagnostics_are_rendered_in_the_order_of_their_lines_with_help() {

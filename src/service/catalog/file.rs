@@ -18,9 +18,10 @@ use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
 use crate::domain::secret::Secret;
+use crate::domain::suggest::did_you_mean;
 use crate::service::identity::password::{check_hash, check_new_password};
 
-use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics, did_you_mean};
+use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
 use super::redact::{redact_lines, redact_values};
 use super::table_reader::TableReader;
 
