@@ -10,6 +10,7 @@ pub mod caller;
 pub mod clock;
 pub mod dataset;
 pub mod decision;
+pub mod diagnostic;
 pub mod error_chain;
 pub mod id;
 pub mod issuer;
