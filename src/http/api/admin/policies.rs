@@ -10,8 +10,7 @@ use poem_openapi::{Enum, Object, OpenApi};
 
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
-use crate::http::reply::responses;
-use crate::http::reply::responses::{ErrorStatuses, JsonOk};
+use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
 use crate::policy::Bundle;
 use crate::policy::bundle::PolicyInfo;
@@ -323,7 +322,7 @@ impl PoliciesApi {
     async fn get(
         &self,
         credentials: HeaderCredentials,
-    ) -> Result<JsonOk<PoliciesResponse>, responses::ErrorResponse<PoliciesStatuses>> {
+    ) -> Result<JsonOk<PoliciesResponse>, ErrorResponse<PoliciesStatuses>> {
         let (bundle, status) = self.administration.get_policies(&credentials.0).await?;
         Ok(JsonOk(PoliciesResponse {
             in_force: BundleResponse::from(&*bundle),
@@ -344,7 +343,7 @@ impl PoliciesApi {
     async fn reload(
         &self,
         credentials: HeaderCredentials,
-    ) -> Result<JsonOk<ReloadResponse>, responses::ErrorResponse<ReloadStatuses>> {
+    ) -> Result<JsonOk<ReloadResponse>, ErrorResponse<ReloadStatuses>> {
         let reloaded = self.administration.reload_policies(&credentials.0).await?;
         Ok(JsonOk(ReloadResponse {
             revision: reloaded.revision.to_string(),
@@ -366,7 +365,7 @@ impl PoliciesApi {
         /// The file name; write `/` as `%2F`.
         name: Path<String>,
         credentials: HeaderCredentials,
-    ) -> Result<JsonOk<PolicyFileResponse>, responses::ErrorResponse<PolicyFileStatuses>> {
+    ) -> Result<JsonOk<PolicyFileResponse>, ErrorResponse<PolicyFileStatuses>> {
         let (bundle, text) = self
             .administration
             .get_policy_file(&credentials.0, &name.0)
