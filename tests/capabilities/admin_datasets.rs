@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::admin_users::AdminClient;
-use crate::audit::records;
+use crate::support::admin_client::AdminClient;
+use crate::support::records::records;
 use crate::support::server::{
-    CATALOG, DRAFT, INTERNAL, PRIVATE, PUBLIC, Server, ServerOptions, TestResponse,
-    UNKNOWN_VERSION, WITHOUT_FILE,
+    CATALOG, DRAFT, INTERNAL, PRIVATE, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN,
+    WITHOUT_FILE,
 };
 
 pub const DATASETS: &str = "/admin/datasets";
@@ -206,7 +206,7 @@ async fn only_those_administer_whom_the_policies_let() {
         ("GET", DATASETS.to_owned()),
         ("POST", DATASETS.to_owned()),
         ("GET", dataset_path(PUBLIC)),
-        ("GET", dataset_path(UNKNOWN_VERSION)),
+        ("GET", dataset_path(UNKNOWN)),
         ("PUT", dataset_path(PUBLIC)),
         ("DELETE", dataset_path(PUBLIC)),
         ("DELETE", dataset_path(PUBLIC) + "/file"),
@@ -239,10 +239,7 @@ async fn only_those_administer_whom_the_policies_let() {
 
     // Whoever may not list is told nothing, neither of what there is nor of names.
     let hidden = otto.get(&dataset_path(PRIVATE)).await;
-    assert_eq!(
-        hidden.body,
-        otto.get(&dataset_path(UNKNOWN_VERSION)).await.body
-    );
+    assert_eq!(hidden.body, otto.get(&dataset_path(UNKNOWN)).await.body);
     let named = otto.post(DATASETS, dataset_body("x", "nobody")).await;
     named.problem(403);
     let ada = AdminClient::sign_in(&server, "ada").await;
@@ -263,10 +260,7 @@ async fn an_owner_administers_its_own_and_cannot_give_it_away() {
     assert_eq!(olivia.list_all(DATASETS, 2).await.len(), 6);
     let hidden = olivia.get(&dataset_path(of_otto)).await;
     hidden.problem(404);
-    assert_eq!(
-        hidden.body,
-        olivia.get(&dataset_path(UNKNOWN_VERSION)).await.body
-    );
+    assert_eq!(hidden.body, olivia.get(&dataset_path(UNKNOWN)).await.body);
 
     let share = dataset_path(PRIVATE) + "/shares/users/otto";
     assert_eq!(olivia.put(&share, json!({})).await.status, 200);
@@ -295,10 +289,7 @@ async fn an_owner_administers_its_own_and_cannot_give_it_away() {
     assert_eq!(otto.get(&dataset_path(of_otto)).await.status, 200);
     let hidden = otto.get(&dataset_path(PRIVATE)).await;
     hidden.problem(403);
-    assert_eq!(
-        hidden.body,
-        otto.get(&dataset_path(UNKNOWN_VERSION)).await.body
-    );
+    assert_eq!(hidden.body, otto.get(&dataset_path(UNKNOWN)).await.body);
 }
 
 #[tokio::test]
@@ -353,7 +344,7 @@ async fn every_change_is_on_record_with_what_it_changed() {
     )
     .await;
     ada.get(DATASETS).await;
-    ada.get(&dataset_path(UNKNOWN_VERSION)).await;
+    ada.get(&dataset_path(UNKNOWN)).await;
     ada.delete(&dataset_path(NEW_DATASET)).await;
     let records = records(&server).await;
     let told: Vec<String> = records
@@ -383,7 +374,7 @@ async fn every_change_is_on_record_with_what_it_changed() {
     assert_eq!(of_new.count(), 5);
     let unknown = records
         .iter()
-        .filter(|record| record["dataset_id"] == UNKNOWN_VERSION);
+        .filter(|record| record["dataset_id"] == UNKNOWN);
     assert_eq!(unknown.count(), 1);
 }
 
@@ -396,7 +387,7 @@ async fn what_is_made_through_one_replica_is_there_at_the_other() {
     body["id"] = json!(NEW_DATASET);
     body["visibility"] = json!("public");
     assert_eq!(ada.post(DATASETS, body).await.status, 201);
-    crate::eventually(async || {
+    crate::support::eventually(async || {
         replica
             .get(&format!("/datasets/{NEW_DATASET}"))
             .send()

@@ -10,8 +10,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::admin_datasets::dataset_path;
-use crate::admin_users::AdminClient;
-use crate::eventually;
+use crate::support::admin_client::AdminClient;
+use crate::support::eventually;
 use crate::support::server::{PUBLIC, Server, ServerOptions, TestResponse, WITHOUT_FILE};
 
 fn demo_file(name: &str) -> PathBuf {

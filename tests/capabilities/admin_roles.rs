@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::admin_users::{AdminClient, USERS};
-use crate::audit::records;
+use crate::support::admin_client::{AdminClient, USERS};
+use crate::support::records::records;
 use crate::support::server::{RESTRICTED, Server, TestResponse};
 
 const ROLES: &str = "/admin/roles";

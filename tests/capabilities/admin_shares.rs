@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::admin_datasets::dataset_path;
-use crate::admin_users::AdminClient;
+use crate::support::admin_client::AdminClient;
 use crate::support::server::{PUBLIC, RESTRICTED, Server, TestResponse};
 
 #[tokio::test]

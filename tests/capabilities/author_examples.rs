@@ -5,7 +5,7 @@ use std::path::Path;
 use cedargate::domain::clock::Clock;
 use tempfile::TempDir;
 
-use crate::command_line::{copy_folder, copy_of_shipped_policies, repository};
+use crate::support::cli::{copy_folder, copy_of_shipped_policies, repository};
 use crate::support::server::{
     CATALOG, INTERNAL, PRIVATE, RESTRICTED, Server, ServerOptions, TestResponse,
 };

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::support::server::{
-    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION,
-    WITHOUT_FILE,
+    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN, WITHOUT_FILE,
 };
 
 async fn page(server: &Server, query: &str, session: Option<&str>) -> Value {
@@ -139,7 +138,7 @@ async fn one_dataset_is_shown_with_its_file_and_hidden_ones_look_like_none() {
     assert_eq!(dataset["file"]["etag"], download.header("etag"));
     assert_eq!(dataset["file"]["size"], download.body.len());
 
-    let unknown = TestResponse::send(server.get(&format!("/datasets/{UNKNOWN_VERSION}"))).await;
+    let unknown = TestResponse::send(server.get(&format!("/datasets/{UNKNOWN}"))).await;
     unknown.problem(404);
     for hidden in [INTERNAL, RESTRICTED, PRIVATE, DRAFT] {
         let answer = TestResponse::send(server.get(&format!("/datasets/{hidden}"))).await;

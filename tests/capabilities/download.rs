@@ -2,9 +2,9 @@
 
 use reqwest::Method;
 
-use crate::mint::decode_part;
+use crate::support::server::decode_part;
 use crate::support::server::{
-    INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION,
+    INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN,
 };
 
 const JACKSBORO: &[u8] = include_bytes!("../../demo/jacksboro-fault-dem.cog.tif");
@@ -137,7 +137,7 @@ async fn a_token_opens_one_dataset_alone() {
     let server = Server::start().await;
     let ada = server.session("ada").await;
     let token = server.mint(PUBLIC, Some(&ada)).await.token();
-    for other in [PRIVATE, INTERNAL, UNKNOWN_VERSION] {
+    for other in [PRIVATE, INTERNAL, UNKNOWN] {
         server.download(other, &token).await.problem(401);
     }
 }
@@ -191,7 +191,8 @@ async fn a_share_withdrawn_after_minting_closes_the_door() {
     server
         .apply("[[roles]]\nname = \"hydrology\"\n[[users]]\nusername = \"mo\"\nroles = []\n")
         .await;
-    crate::eventually(async || server.download(RESTRICTED, &token).await.status == 403).await;
+    crate::support::eventually(async || server.download(RESTRICTED, &token).await.status == 403)
+        .await;
 }
 
 #[tokio::test]
@@ -202,7 +203,8 @@ async fn a_disabled_users_token_opens_nothing_any_more() {
     server
         .apply("[[users]]\nusername = \"mo\"\nroles = [\"hydrology\"]\ndisabled = true\n")
         .await;
-    crate::eventually(async || server.download(RESTRICTED, &token).await.status == 401).await;
+    crate::support::eventually(async || server.download(RESTRICTED, &token).await.status == 401)
+        .await;
 }
 
 #[tokio::test]

@@ -2,32 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::admin_users::{AdminClient, USERS};
-use crate::audit::records;
+use crate::support::admin_client::{AdminClient, EXPLAIN};
+use crate::support::records::records;
 use crate::support::server::{
-    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
-    UNKNOWN_VERSION, WITHOUT_FILE,
+    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse, UNKNOWN,
+    WITHOUT_FILE,
 };
-
-const EXPLAIN: &str = "/admin/policies/explain";
-
-impl AdminClient<'_> {
-    pub async fn explain(&self, principal: &str, dataset_id: &str) -> TestResponse {
-        let question = json!({"principal": principal, "action": "read", "dataset_id": dataset_id});
-        self.post(EXPLAIN, question).await
-    }
-
-    pub async fn explanation(&self, principal: &str, dataset_id: &str) -> Value {
-        let answer = self.explain(principal, dataset_id).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
-    }
-
-    pub async fn user_id(&self, username: &str) -> String {
-        let path = self.user_path(username).await;
-        path[USERS.len() + 1..].to_owned()
-    }
-}
 
 #[tokio::test]
 async fn a_decision_is_explained_with_the_policy_that_determined_it_and_with_near_misses() {
@@ -191,11 +171,11 @@ async fn a_question_that_cannot_be_read_or_is_about_nobody_is_refused() {
         let field = ada.post(EXPLAIN, question).await.problem_field(422);
         assert_eq!(field, "principal", "{principal}");
     }
-    for unknown in ["nobody", UNKNOWN_VERSION] {
+    for unknown in ["nobody", UNKNOWN] {
         let detail = ada.explain(unknown, PUBLIC).await.problem(404);
         assert_eq!(detail, "there is no such user");
     }
-    let detail = ada.explain("mo", UNKNOWN_VERSION).await.problem(404);
+    let detail = ada.explain("mo", UNKNOWN).await.problem(404);
     assert_eq!(detail, "there is no such dataset");
 }
 

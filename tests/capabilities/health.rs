@@ -40,7 +40,7 @@ async fn without_its_database_a_server_is_unready_and_says_when_to_look_again() 
     mint.problem(503);
     assert!(!mint.header("retry-after").is_empty());
     cluster.restart();
-    crate::eventually(async || {
+    crate::support::eventually(async || {
         server
             .mint(crate::support::server::PUBLIC, None)
             .await

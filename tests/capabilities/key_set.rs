@@ -4,7 +4,7 @@ use cedargate::app::{App, AppError, Stores};
 use cedargate::domain::clock::Clock;
 use serde_json::Value;
 
-use crate::mint::decode_part;
+use crate::support::server::decode_part;
 use crate::support::server::{PUBLIC, Server, TestResponse};
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Signing in with user name and password.
 
-use crate::mint::decode_part;
+use crate::support::server::decode_part;
 use crate::support::server::{INTERNAL, PASSWORD, Server, TestResponse};
 
 #[tokio::test]
@@ -88,5 +88,6 @@ async fn disabling_a_user_ends_the_session() {
     server
         .apply("[[users]]\nusername = \"otto\"\ndisabled = true\n")
         .await;
-    crate::eventually(async || server.mint(INTERNAL, Some(&session)).await.status == 401).await;
+    crate::support::eventually(async || server.mint(INTERNAL, Some(&session)).await.status == 401)
+        .await;
 }

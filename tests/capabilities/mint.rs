@@ -1,18 +1,11 @@
 //! The mint's decision table, row by row, on the wire.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::server::{
-    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
-    UNKNOWN_VERSION, WITHOUT_FILE,
+    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse, UNKNOWN,
+    WITHOUT_FILE, decode_part,
 };
-
-pub fn decode_part(token: &str, index: usize) -> Value {
-    let part = token.split('.').nth(index).unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
-}
 
 #[tokio::test]
 async fn anyone_mints_for_public_data_and_the_token_says_just_what_it_must() {
@@ -69,7 +62,7 @@ async fn who_may_mint_for_what_is_the_shipped_policies() {
         (RESTRICTED, [404, 403, 200, 200, 200]),
         (PRIVATE, [404, 404, 404, 200, 200]),
         (DRAFT, [404, 404, 404, 200, 200]),
-        (UNKNOWN_VERSION, [404, 404, 404, 404, 404]),
+        (UNKNOWN, [404, 404, 404, 404, 404]),
     ];
     for (dataset_id, expected) in rows {
         for ((username, session), status) in sessions.iter().zip(expected) {
@@ -179,7 +172,7 @@ async fn an_expired_session_is_refused() {
 async fn what_may_not_be_discovered_looks_like_what_is_not_there() {
     let server = Server::start().await;
     let outsider = server.session("otto").await;
-    let unknown = server.mint(UNKNOWN_VERSION, Some(&outsider)).await;
+    let unknown = server.mint(UNKNOWN, Some(&outsider)).await;
     let hidden = server.mint(PRIVATE, Some(&outsider)).await;
     unknown.problem(404);
     assert_eq!(unknown.body, hidden.body);
@@ -229,7 +222,7 @@ async fn a_policy_that_cannot_be_evaluated_denies_even_where_another_permits() {
         .clock
         .advance(86_400_000 - server.clock.unix_millis().rem_euclid(86_400_000) + 3_600_000);
     server.mint(PUBLIC, None).await.problem(401);
-    let records = crate::audit::records(&server).await;
+    let records = crate::support::records::records(&server).await;
     let mint = records
         .iter()
         .find(|record| record["event"] == "mint")

@@ -7,10 +7,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::command_line::{
+use crate::policy_reload::bad_inputs;
+use crate::support::cli::{
     CommandOutput, cedargate, copy_folder, copy_of_shipped_policies, repository,
 };
-use crate::policy_reload::bad_inputs;
 
 fn check(folder: &Path, options: &[&str]) -> CommandOutput {
     let path = folder.to_str().unwrap();

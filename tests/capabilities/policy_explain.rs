@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::command_line::{CommandOutput, cedargate, copy_of_shipped_policies};
+use crate::support::cli::{CommandOutput, cedargate, copy_of_shipped_policies};
 
 const DATASET: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
 const UNKNOWN_USER: &str = "00000000-0000-0000-0000-000000000ada";

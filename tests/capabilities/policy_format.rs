@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use crate::command_line::{cedargate, copy_of_shipped_policies, repository};
+use crate::support::cli::{cedargate, copy_of_shipped_policies, repository};
 
 const UNFORMATTED: &str = "// Why it is here.\n@id(\"untidy\")   @reason(\"A reason.\")\n\
     permit(principal,action==Action::\"read\",resource) // of all\nwhen{resource.title==\"x\"};\n// The end.\n";

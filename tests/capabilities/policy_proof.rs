@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::command_line::{
-    CommandOutput, cedargate, copy_folder, copy_of_shipped_policies, repository,
+use crate::support::cli::{
+    CommandOutput, cedargate, copy_folder, copy_of_shipped_policies, edit, repository,
 };
 
 fn prove(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
@@ -21,14 +21,6 @@ fn prove_json(folder: &Path) -> (i32, Value) {
     let proved = prove(folder, &["--json"], &[]);
     assert_ne!(proved.code, 1, "{}", proved.messages);
     (proved.code, serde_json::from_str(&proved.data).unwrap())
-}
-
-/// Replaces a piece of a file that is there once.
-pub fn edit(folder: &Path, file: &str, from: &str, to: &str) {
-    let path = folder.join(file);
-    let text = fs::read_to_string(&path).unwrap();
-    assert_eq!(text.matches(from).count(), 1, "{from} in {file}");
-    fs::write(&path, text.replace(from, to)).unwrap();
 }
 
 fn verdicts<'a>(proof: &'a Value, verdict: &str) -> Vec<&'a str> {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{catalog_with, cedargate};
+use super::catalog_with;
+use crate::support::cli::cedargate;
 
 #[test]
 fn applying_a_catalog_tells_what_changed_and_the_second_time_nothing_does() {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{catalog_with, cedargate};
+use super::catalog_with;
+use crate::support::cli::cedargate;
 
 #[test]
 fn datasets_are_looked_at_and_shared_at_the_command_line() {

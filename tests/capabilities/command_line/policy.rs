@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{catalog_with, cedargate, copy_of_shipped_policies, repository};
+use super::catalog_with;
+use crate::support::cli::{cedargate, copy_of_shipped_policies, repository};
 
 #[test]
 fn the_shipped_policies_are_valid_and_every_one_has_its_cases() {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::audit::records;
-use crate::mint::decode_part;
+use crate::support::records::records;
+use crate::support::server::decode_part;
 use crate::support::server::{INTERNAL, Server, ServerOptions};
 
 use super::{NOT_CANONICAL, log_in, logout, mint_status, refresh, text};

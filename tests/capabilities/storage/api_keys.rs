@@ -9,7 +9,7 @@ use cedargate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 use cedargate::storage::{CatalogChange, Database, StorageError, StoredApiKey};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, record, user, write_change};
+use crate::support::test_database::{TestDatabase, record, user, write_change};
 
 on_both! {
     every_field_of_an_api_key_comes_back_as_it_was_written,

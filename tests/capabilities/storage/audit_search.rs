@@ -8,7 +8,7 @@ use cedargate::domain::id::{DatasetId, RecordId, UserId};
 use cedargate::storage::AuditOrder::{NewestFirst, OldestFirst};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, record};
+use crate::support::test_database::{TestDatabase, record};
 
 on_both! {
     a_search_finds_what_looking_at_each_record_finds,

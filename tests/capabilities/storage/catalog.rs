@@ -8,7 +8,9 @@ use cedargate::domain::principal::Tags;
 use cedargate::storage::{CatalogChange, Database, StorageError};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, dataset, full_change, role, roles, user, write_change};
+use crate::support::test_database::{
+    TestDatabase, dataset, full_change, role, roles, user, write_change,
+};
 
 on_both! {
     a_new_database_has_the_built_in_role_and_nothing_else,

@@ -6,8 +6,8 @@ use std::fs;
 use cedargate::storage::{Database, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::storage::{TestDatabase, full_change, record, write_change};
 use crate::support::postgres::fresh_database;
+use crate::support::test_database::{TestDatabase, full_change, record, write_change};
 
 on_both! {
     a_row_that_does_not_parse_is_corrupt_and_not_a_default,

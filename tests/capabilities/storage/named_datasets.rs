@@ -7,7 +7,7 @@ use cedargate::domain::id::DatasetId;
 use cedargate::storage::{CatalogChange, DatasetFilter};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, dataset, full_change, user, write_change};
+use crate::support::test_database::{TestDatabase, dataset, full_change, user, write_change};
 
 on_both! {
     a_dataset_comes_with_the_names_of_its_people,

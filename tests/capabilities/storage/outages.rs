@@ -5,8 +5,8 @@ use std::fs;
 use cedargate::storage::{CatalogChange, Database, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::storage::{TestDatabase, record, user, write_change};
 use crate::support::postgres::{PostgresCluster, free_port};
+use crate::support::test_database::{TestDatabase, record, user, write_change};
 
 on_both! {
     a_closed_database_is_unavailable,

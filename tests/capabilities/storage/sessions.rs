@@ -8,7 +8,7 @@ use cedargate::storage::{
     UserRecord,
 };
 
-use crate::storage::{TestDatabase, record, user, write_change};
+use crate::support::test_database::{TestDatabase, record, user, write_change};
 
 on_both! {
     a_session_is_found_until_it_is_ended,
@@ -240,8 +240,8 @@ async fn a_new_password_or_a_disabled_user_ends_all_sessions_for_good(place: Tes
 async fn other_changes_of_a_user_end_no_session(place: TestDatabase) {
     let (mut ada, session, _) = ada_with_session(&place).await;
     let before = session_version(&place).await;
-    ada.user.roles = crate::storage::roles(&["admin"]);
-    ada.user.claims = crate::storage::tags("groups", &["x"]);
+    ada.user.roles = crate::support::test_database::roles(&["admin"]);
+    ada.user.claims = crate::support::test_database::tags("groups", &["x"]);
     put_user(&place, &ada).await;
     put_user(&place, &ada).await;
     assert!(is_found(&place, &session).await);

@@ -3,7 +3,7 @@
 use cedargate::domain::principal::{Tags, User};
 use cedargate::storage::{AddUserOutcome, ExternalUser, StorageError};
 
-use crate::storage::{TestDatabase, role, roles, tags, user, write_change};
+use crate::support::test_database::{TestDatabase, role, roles, tags, user, write_change};
 
 on_both! {
     an_outside_user_is_found_by_issuer_and_subject_as_it_was_added,

@@ -5,38 +5,10 @@ mod dataset;
 mod policy;
 mod user;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What a command printed, and how it ended.
-pub struct CommandOutput {
-    pub code: i32,
-    pub data: String,
-    pub messages: String,
-}
-
-/// Runs a command in `folder`, whose data is in a folder inside it.
-pub fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
-    let output = Command::new(env!("CARGO_BIN_EXE_cedargate"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("CEDARGATE_DATA_DIR", folder.join("data"))
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
-    CommandOutput {
-        code: output.status.code().unwrap(),
-        data: String::from_utf8(output.stdout).unwrap(),
-        messages: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-pub fn repository() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::support::cli::{cedargate, repository};
 
 /// A folder with a catalog file of one dataset, which has a file.
 fn catalog_with(visibility: &str) -> TempDir {
@@ -53,27 +25,6 @@ fn catalog_with(visibility: &str) -> TempDir {
     );
     std::fs::write(folder.path().join("catalog.toml"), catalog).unwrap();
     folder
-}
-
-/// The shipped policies, their invariants too, in a folder of their own, to be spoilt.
-pub fn copy_of_shipped_policies() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    copy_folder(&repository().join("policies"), folder.path());
-    folder
-}
-
-/// Lays the files of a folder over those of another one.
-pub fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 #[test]

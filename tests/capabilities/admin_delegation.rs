@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::admin_users::{AdminClient, USERS, delegated_admins};
-use crate::audit::records;
-use crate::support::server::{PASSWORD, Server, TestResponse, UNKNOWN_VERSION};
+use crate::support::admin_client::{AdminClient, USERS, delegated_admins};
+use crate::support::records::records;
+use crate::support::server::{PASSWORD, Server, TestResponse, UNKNOWN};
 
 /// Every operation on users, roles, sessions and API keys, with a body that it would take.
 fn operations(user: &str) -> Vec<(Method, String, serde_json::Value)> {
@@ -30,12 +30,12 @@ fn operations(user: &str) -> Vec<(Method, String, serde_json::Value)> {
         (Method::DELETE, at("/sessions"), json!(null)),
         (
             Method::DELETE,
-            at(&format!("/sessions/{UNKNOWN_VERSION}")),
+            at(&format!("/sessions/{UNKNOWN}")),
             json!(null),
         ),
         (
             Method::DELETE,
-            at(&format!("/api-keys/{UNKNOWN_VERSION}")),
+            at(&format!("/api-keys/{UNKNOWN}")),
             json!(null),
         ),
         (
@@ -146,7 +146,7 @@ async fn a_user_that_one_may_not_see_is_not_there() {
     let helpdesk = AdminClient::sign_in(&server, "of-helpdesk").await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let hidden = ada.user_path("of-hidden").await;
-    let unknown = format!("{USERS}/{UNKNOWN_VERSION}");
+    let unknown = format!("{USERS}/{UNKNOWN}");
     for rest in ["", "/sessions", "/api-keys"] {
         let hidden = helpdesk.get(&format!("{hidden}{rest}")).await;
         let unknown = helpdesk.get(&format!("{unknown}{rest}")).await;
@@ -166,7 +166,7 @@ async fn whoever_may_not_list_users_does_not_learn_which_there_are() {
     let mute = AdminClient::sign_in(&server, "of-mute").await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let (mo, otto) = (ada.user_path("mo").await, ada.user_path("otto").await);
-    let unknown = format!("{USERS}/{UNKNOWN_VERSION}");
+    let unknown = format!("{USERS}/{UNKNOWN}");
     mute.get(USERS).await.problem(403);
     for method in [Method::GET, Method::DELETE] {
         let known = TestResponse::send(mute.request(method.clone(), &otto)).await;

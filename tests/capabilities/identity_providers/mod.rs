@@ -1,15 +1,15 @@
 //! Outside issuers: tokens of an identity provider as credentials.
 
-mod fetching;
-mod people;
+mod key_fetching;
 mod provider;
+mod users;
 
 use cedargate::app::{App, Stores};
 use cedargate::domain::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::audit::records;
-use crate::eventually;
+use crate::support::eventually;
+use crate::support::records::records;
 use crate::support::server::{
     INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
 };
@@ -69,7 +69,7 @@ async fn a_token_of_an_outside_issuer_mints_and_what_it_minted_downloads() {
         assert_eq!(record["outcome"], "granted");
         assert_eq!(record["user_id"], mint["user_id"]);
     }
-    let of_issuer = crate::mint::decode_part(&minted, 1);
+    let of_issuer = crate::support::server::decode_part(&minted, 1);
     assert_eq!(of_issuer["sub"], mint["user_id"]);
 }
 
@@ -182,7 +182,7 @@ async fn no_kind_of_token_is_taken_for_another() {
         .await
         .problem(401);
     // This server's own session token, with the provider's name in it.
-    let mut payload = crate::mint::decode_part(&session, 1);
+    let mut payload = crate::support::server::decode_part(&session, 1);
     payload["iss"] = json!(provider.url);
     server
         .mint(INTERNAL, Some(&key.sign(&payload)))

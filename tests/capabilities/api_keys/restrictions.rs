@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::audit::records;
+use crate::support::records::records;
 use crate::support::server::{
     INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
     WITHOUT_FILE,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::command_line::{CommandOutput, cedargate, copy_of_shipped_policies};
+use crate::support::cli::{CommandOutput, cedargate, copy_of_shipped_policies};
 
 fn parse_json(ended: &CommandOutput) -> Value {
     assert_eq!(ended.code, 0, "{}", ended.messages);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::eventually;
+use crate::support::eventually;
 use crate::support::server::{INTERNAL, PUBLIC, Server, TestResponse};
 
 use super::provider::{Behavior, IdentityProvider, ProviderKey};

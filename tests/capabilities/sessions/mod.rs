@@ -4,8 +4,8 @@ mod refresh_tokens;
 
 use serde_json::{Value, json};
 
-use crate::audit::records;
-use crate::mint::decode_part;
+use crate::support::records::records;
+use crate::support::server::decode_part;
 use crate::support::server::{INTERNAL, PASSWORD, Server, ServerOptions, TestResponse};
 
 /// In the form of a refresh token, but for its last bits, which no encoder sets.
@@ -72,7 +72,7 @@ async fn a_logout_is_in_force_at_another_replica_too() {
         logout(&server, text(&tokens, "refresh_token")).await.status,
         204
     );
-    crate::eventually(async || mint_status(&replica, session).await == 401).await;
+    crate::support::eventually(async || mint_status(&replica, session).await == 401).await;
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn a_changed_password_ends_sessions() {
     );
     assert_eq!(me(&server, session).await.status, 200);
     server.apply(&catalog("battery staple")).await;
-    crate::eventually(async || me(&server, session).await.status == 401).await;
+    crate::support::eventually(async || me(&server, session).await.status == 401).await;
     refresh(&server, text(&tokens, "refresh_token"))
         .await
         .problem(401);
@@ -232,12 +232,12 @@ async fn a_session_of_a_disabled_user_stays_over_when_the_user_is_enabled_again(
     let catalog =
         |is_disabled: bool| format!("[[users]]\nusername = \"otto\"\ndisabled = {is_disabled}\n");
     server.apply(&catalog(true)).await;
-    crate::eventually(async || me(&server, session).await.status == 401).await;
+    crate::support::eventually(async || me(&server, session).await.status == 401).await;
     refresh(&server, text(&tokens, "refresh_token"))
         .await
         .problem(401);
     server.apply(&catalog(false)).await;
-    crate::eventually(async || server.login("otto", PASSWORD).await.status == 200).await;
+    crate::support::eventually(async || server.login("otto", PASSWORD).await.status == 200).await;
     me(&server, session).await.problem(401);
     refresh(&server, text(&tokens, "refresh_token"))
         .await

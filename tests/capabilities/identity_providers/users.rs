@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::eventually;
+use crate::support::eventually;
 use crate::support::server::{INTERNAL, PASSWORD, PRIVATE, RESTRICTED, Server, TestResponse};
 
 use super::provider::{IdentityProvider, ProviderKey};

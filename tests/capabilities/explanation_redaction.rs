@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::admin_users::{AdminClient, USERS};
+use crate::support::admin_client::{AdminClient, USERS};
 use crate::support::server::{
-    CATALOG, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions,
-    UNKNOWN_VERSION,
+    CATALOG, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, UNKNOWN,
 };
 
 /// One policy for each way to look at a user or a dataset, and some who may see one and not the other.
@@ -208,24 +207,18 @@ async fn nobody_learns_by_asking_which_users_there_are() {
         unknown.problem(status)
     };
     let (disabled, hidden) = (ada.user_id("dora").await, ada.user_id("of-hidden").await);
-    let unknown = format!("{USERS}/{UNKNOWN_VERSION}");
+    let unknown = format!("{USERS}/{UNKNOWN}");
     let author = AdminClient::sign_in(&server, "of-author").await;
     let as_elsewhere = author.get(&unknown).await.problem(403);
     assert_eq!(same(&author, "mo", "nobody", 403).await, as_elsewhere);
-    assert_eq!(
-        same(&author, &disabled, UNKNOWN_VERSION, 403).await,
-        as_elsewhere
-    );
+    assert_eq!(same(&author, &disabled, UNKNOWN, 403).await, as_elsewhere);
     let people = AdminClient::sign_in(&server, "of-people").await;
     let as_elsewhere = people.get(&unknown).await.problem(404);
     assert_eq!(
         same(&people, "of-hidden", "nobody", 404).await,
         as_elsewhere
     );
-    assert_eq!(
-        same(&people, &hidden, UNKNOWN_VERSION, 404).await,
-        as_elsewhere
-    );
+    assert_eq!(same(&people, &hidden, UNKNOWN, 404).await, as_elsewhere);
     assert_eq!(
         people.explanation("dora", PUBLIC).await["is_disabled"],
         true
@@ -238,8 +231,8 @@ async fn nobody_learns_by_asking_which_datasets_there_are() {
     for (who, status) in [("of-author", 403), ("of-keeper", 404), ("of-people", 403)] {
         let desk = AdminClient::sign_in(&server, who).await;
         let private = desk.explain("anonymous", PRIVATE).await;
-        let unknown = desk.explain("anonymous", UNKNOWN_VERSION).await;
-        let path = format!("/admin/datasets/{UNKNOWN_VERSION}");
+        let unknown = desk.explain("anonymous", UNKNOWN).await;
+        let path = format!("/admin/datasets/{UNKNOWN}");
         let as_elsewhere = desk.get(&path).await.problem(status);
         assert_eq!(private.problem(status), as_elsewhere, "{who}");
         assert_eq!(unknown.problem(status), as_elsewhere, "{who}");

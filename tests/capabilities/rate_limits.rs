@@ -1,8 +1,6 @@
 //! Limits: one bucket a principal, one an address, never by path.
 
-use crate::support::server::{
-    INTERNAL, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN_VERSION,
-};
+use crate::support::server::{INTERNAL, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN};
 
 async fn server_with_mint_limit(per_minute: u32) -> Server {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", per_minute.to_string())];
@@ -32,7 +30,7 @@ async fn over_the_limit_the_answer_says_when_to_come_back_and_keeps_its_word() {
 #[tokio::test]
 async fn another_dataset_or_another_spelling_gets_no_fresh_bucket() {
     let server = server_with_mint_limit(3).await;
-    for id in [PUBLIC, &PUBLIC.to_uppercase(), UNKNOWN_VERSION] {
+    for id in [PUBLIC, &PUBLIC.to_uppercase(), UNKNOWN] {
         assert_ne!(server.mint(id, None).await.status, 429);
     }
     server

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::admin_datasets::DATASETS;
-use crate::admin_users::{AdminClient, USERS};
+use crate::support::admin_client::{AdminClient, USERS};
 use crate::support::server::{Server, TestResponse};
 
 const USER_COUNT: usize = 1000;

@@ -9,10 +9,10 @@ use cedargate::app::{App, Stores};
 use cedargate::policy::Bundle;
 use serde_json::Value;
 
-use crate::audit::records;
-use crate::command_line::{cedargate, copy_folder, copy_of_shipped_policies, repository};
-use crate::eventually;
-use crate::policy_proof::edit;
+use crate::support::cli::edit;
+use crate::support::cli::{cedargate, copy_folder, copy_of_shipped_policies, repository};
+use crate::support::eventually;
+use crate::support::records::records;
 use crate::support::server::{INTERNAL, PUBLIC, Server, ServerOptions, TestResponse};
 
 const BROKEN: &str = "@id(\"secret-word\")\npermit (principal, action, resorce);\n";

@@ -1,14 +1,14 @@
 //! API keys: made once, listed, and the business of their owner.
 
-mod limits;
-mod lives;
+mod restrictions;
+mod revocation;
 
 use cedargate::domain::api_key::KeyText;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::audit::records;
-use crate::mint::decode_part;
+use crate::support::records::records;
+use crate::support::server::decode_part;
 use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse};
 
 const KEYS: &str = "/auth/api-keys";
