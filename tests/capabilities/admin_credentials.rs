@@ -26,7 +26,7 @@ async fn access_statuses(server: &Server, session: &str, key: &str, token: &str)
 }
 
 #[tokio::test]
-async fn all_that_a_disabled_user_shows_stops_within_a_second() {
+async fn all_credentials_of_a_disabled_user_stop_working_within_a_second() {
     let server = Server::start().await;
     let replica = server.replica().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
@@ -59,7 +59,7 @@ async fn all_that_a_disabled_user_shows_stops_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_the_sessions_and_only_it_signs_in() {
+async fn a_password_reset_ends_the_sessions_and_replaces_the_password() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let mo = server.session("mo").await;
@@ -191,7 +191,7 @@ async fn an_admin_revokes_a_key_of_a_user_with_the_tokens_that_it_minted() {
 }
 
 #[tokio::test]
-async fn a_key_with_a_limit_administers_nothing_beyond_it() {
+async fn a_restricted_key_administers_nothing_outside_its_restriction() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let wish = json!({"name": "lookout", "actions": ["view_users"]});

@@ -57,7 +57,7 @@ async fn owners_administer() -> Server {
 }
 
 #[tokio::test]
-async fn a_dataset_is_made_shown_changed_and_removed_whole() {
+async fn a_dataset_is_created_read_updated_and_deleted() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let made = ada.post(DATASETS, dataset_body("Terrain", "otto")).await;
@@ -106,7 +106,7 @@ async fn a_change_is_in_force_at_once() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_with_the_name_of_its_field() {
+async fn an_invalid_dataset_is_refused_with_the_name_of_its_field() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let with = |field: &str, value: Value| {
@@ -152,7 +152,7 @@ async fn what_cannot_be_is_refused_with_the_name_of_its_field() {
 }
 
 #[tokio::test]
-async fn a_change_of_a_version_that_is_no_more_is_refused() {
+async fn a_change_of_an_old_version_is_refused() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let seen = ada.get(&dataset_path(PUBLIC)).await;
@@ -198,7 +198,7 @@ async fn an_if_match_in_odd_bytes_changes_nothing_and_its_lines_are_one_list() {
 }
 
 #[tokio::test]
-async fn only_those_administer_whom_the_policies_let() {
+async fn administering_a_dataset_requires_a_permit() {
     let server = Server::start().await;
     let otto = AdminClient::sign_in(&server, "otto").await;
     let share = |kind: &str| dataset_path(PUBLIC) + "/shares/" + kind;
@@ -247,7 +247,7 @@ async fn only_those_administer_whom_the_policies_let() {
 }
 
 #[tokio::test]
-async fn an_owner_administers_its_own_and_cannot_give_it_away() {
+async fn an_owner_administers_its_datasets_and_cannot_give_them_away() {
     let server = owners_administer().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let olivia = AdminClient::sign_in(&server, "olivia").await;
@@ -293,7 +293,7 @@ async fn an_owner_administers_its_own_and_cannot_give_it_away() {
 }
 
 #[tokio::test]
-async fn the_list_narrows_to_what_is_asked_for() {
+async fn the_list_can_be_filtered() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let made = ada
@@ -327,7 +327,7 @@ async fn the_list_narrows_to_what_is_asked_for() {
 }
 
 #[tokio::test]
-async fn every_change_is_on_record_with_what_it_changed() {
+async fn every_change_of_a_dataset_is_audited_with_its_summary() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let mut body = dataset_body("Terrain", "otto");
@@ -379,7 +379,7 @@ async fn every_change_is_on_record_with_what_it_changed() {
 }
 
 #[tokio::test]
-async fn what_is_made_through_one_replica_is_there_at_the_other() {
+async fn a_dataset_created_on_one_replica_exists_on_the_other() {
     let server = Server::start().await;
     let replica = server.replica().await;
     let ada = AdminClient::sign_in(&server, "ada").await;

@@ -63,7 +63,7 @@ fn with_body(
 }
 
 #[tokio::test]
-async fn administration_is_for_those_whom_the_policies_let() {
+async fn administration_requires_a_permit() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let mo = ada.user_path("mo").await;
@@ -84,7 +84,7 @@ async fn administration_is_for_those_whom_the_policies_let() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_only_see_users_sees_and_changes_nothing() {
+async fn a_role_with_view_users_alone_changes_nothing() {
     let server = delegated_admins().await;
     let lookout = AdminClient::sign_in(&server, "of-lookout").await;
     let mo = lookout.user_path("mo").await;
@@ -104,7 +104,7 @@ async fn a_role_that_may_only_see_users_sees_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_administer_admins_makes_none() {
+async fn a_helpdesk_that_may_not_administer_admins_creates_none() {
     let server = delegated_admins().await;
     let helpdesk = AdminClient::sign_in(&server, "of-helpdesk").await;
     let (me, mo, ada) = (
@@ -141,7 +141,7 @@ async fn whoever_may_not_administer_admins_makes_none() {
 }
 
 #[tokio::test]
-async fn a_user_that_one_may_not_see_is_not_there() {
+async fn a_user_that_is_not_visible_is_answered_as_not_found() {
     let server = delegated_admins().await;
     let helpdesk = AdminClient::sign_in(&server, "of-helpdesk").await;
     let ada = AdminClient::sign_in(&server, "ada").await;
@@ -161,7 +161,7 @@ async fn a_user_that_one_may_not_see_is_not_there() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_list_users_does_not_learn_which_there_are() {
+async fn a_caller_who_may_not_list_users_does_not_learn_which_exist() {
     let server = delegated_admins().await;
     let mute = AdminClient::sign_in(&server, "of-mute").await;
     let ada = AdminClient::sign_in(&server, "ada").await;

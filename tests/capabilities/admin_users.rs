@@ -14,7 +14,7 @@ fn user_body(username: &str, roles: &[&str], is_disabled: bool) -> Value {
 }
 
 #[tokio::test]
-async fn an_admin_makes_shows_changes_and_removes_a_user() {
+async fn an_admin_creates_gets_updates_and_deletes_a_user() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let wish = json!({"username": "nina", "roles": ["hydrology"], "password": PASSWORD,
@@ -56,7 +56,7 @@ async fn an_admin_makes_shows_changes_and_removes_a_user() {
 }
 
 #[tokio::test]
-async fn a_user_that_was_read_can_be_sent_back_with_one_thing_changed() {
+async fn a_user_can_be_updated_by_sending_back_what_was_read() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let path = ada.user_path("mo").await;
@@ -77,7 +77,7 @@ async fn a_user_that_was_read_can_be_sent_back_with_one_thing_changed() {
 }
 
 #[tokio::test]
-async fn a_change_is_made_to_the_version_it_was_meant_for() {
+async fn a_change_applies_to_the_version_in_if_match() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let path = ada.user_path("mo").await;
@@ -101,7 +101,7 @@ async fn a_change_is_made_to_the_version_it_was_meant_for() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_with_its_field_and_changes_nothing() {
+async fn an_invalid_user_is_refused_with_its_field_and_changes_nothing() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let create = async |wish: Value| ada.post(USERS, wish).await;
@@ -175,7 +175,7 @@ async fn two_admins_who_disable_each_other_leave_one() {
 }
 
 #[tokio::test]
-async fn users_are_listed_whole_once_each_while_others_are_made() {
+async fn users_are_listed_once_each_while_others_are_created() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let make = async |prefix: &str, count: usize| {
@@ -219,7 +219,7 @@ async fn a_list_is_narrowed_to_a_name_or_a_role() {
 }
 
 #[tokio::test]
-async fn every_call_is_on_record_with_what_it_did() {
+async fn every_operation_on_users_is_audited_with_its_summary() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let before = records(&server).await.len();

@@ -95,7 +95,7 @@ async fn an_admin_reads_each_policy_file_and_its_warnings() {
 }
 
 #[tokio::test]
-async fn an_admin_sees_the_signing_keys_and_nobody_their_private_parts() {
+async fn an_admin_sees_the_signing_keys_without_private_members() {
     let server = Server::start().await;
     let published = TestResponse::send(server.get("/.well-known/jwks.json"))
         .await

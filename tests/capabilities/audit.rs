@@ -5,7 +5,7 @@ use crate::support::server::decode_part;
 use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN};
 
 #[tokio::test]
-async fn a_mint_is_on_record_under_its_tokens_jti() {
+async fn a_mint_is_audited_under_its_tokens_jti() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let token = server.mint(RESTRICTED, Some(&session)).await.token();
@@ -30,7 +30,7 @@ async fn a_mint_is_on_record_under_its_tokens_jti() {
 }
 
 #[tokio::test]
-async fn refusals_and_downloads_are_on_record_with_their_reason() {
+async fn refusals_and_downloads_are_audited_with_their_reason() {
     let server = Server::start().await;
     // Records sort by time, and this clock stands still unless it is told otherwise.
     let later = || server.clock.advance(1);
@@ -79,7 +79,7 @@ async fn refusals_and_downloads_are_on_record_with_their_reason() {
 }
 
 #[tokio::test]
-async fn a_request_id_given_by_the_client_is_on_record_and_on_the_answer() {
+async fn a_request_id_of_the_client_is_in_the_record_and_the_response() {
     let server = Server::start().await;
     let request = server
         .mint_request(PUBLIC)
@@ -135,7 +135,7 @@ async fn a_database_file_that_was_replaced_is_noticed_before_a_token_is_lost_wit
 }
 
 #[tokio::test]
-async fn errors_in_deciding_what_may_be_discovered_are_on_record_too() {
+async fn errors_while_deciding_discover_are_audited_too() {
     let policies = r#"
         @id("overflows") @reason("Test.")
         forbid (principal, action == Action::"discover", resource)

@@ -140,7 +140,7 @@ async fn paging_gives_every_record_once_while_others_are_appended() {
 }
 
 #[tokio::test]
-async fn an_export_of_any_size_is_streamed_oldest_first_and_ends_with_now() {
+async fn an_export_of_any_size_is_streamed_oldest_first_and_ends_with_itself() {
     let server = Server::start().await;
     let ada = server.session("ada").await;
     let database = server.database().await;
@@ -209,7 +209,7 @@ async fn who_reads_the_audit_log_is_on_record() {
 }
 
 #[tokio::test]
-async fn a_filter_that_cannot_be_read_is_told_and_nobody_in_particular_reads_nothing() {
+async fn a_malformed_filter_is_unprocessable_and_an_ordinary_user_reads_nothing() {
     let server = Server::start().await;
     let ada = server.session("ada").await;
     for query in [

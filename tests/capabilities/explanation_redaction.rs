@@ -108,7 +108,7 @@ fn observed_values(told: &Value) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn values_are_told_only_to_those_who_may_see_whose_they_are() {
+async fn values_are_included_only_for_callers_who_may_see_their_owner() {
     let server = server_with_restricted_viewers().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let (subject, owner) = (ada.user_id("nathaniel").await, ada.user_id("olivia").await);
@@ -161,7 +161,7 @@ async fn values_are_told_only_to_those_who_may_see_whose_they_are() {
 }
 
 #[tokio::test]
-async fn whoever_may_discover_without_signing_in_would_be_told_to_sign_in() {
+async fn an_anonymous_caller_who_may_discover_would_be_asked_to_sign_in() {
     let server = server_with_restricted_viewers().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     assert_eq!(server.mint(RESTRICTED, None).await.status, 401);
@@ -170,7 +170,7 @@ async fn whoever_may_discover_without_signing_in_would_be_told_to_sign_in() {
 }
 
 #[tokio::test]
-async fn the_text_of_an_error_takes_the_right_to_see_both() {
+async fn the_text_of_an_error_requires_the_right_to_see_both() {
     let server = server_with_restricted_viewers().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let subject = ada.user_id("nathaniel").await;
@@ -196,7 +196,7 @@ async fn the_text_of_an_error_takes_the_right_to_see_both() {
 }
 
 #[tokio::test]
-async fn nobody_learns_by_asking_which_users_there_are() {
+async fn explanations_do_not_reveal_which_users_exist() {
     let server = server_with_restricted_viewers().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let same = async |desk: &AdminClient<'_>, known: &str, unknown: &str, status| {
@@ -226,7 +226,7 @@ async fn nobody_learns_by_asking_which_users_there_are() {
 }
 
 #[tokio::test]
-async fn nobody_learns_by_asking_which_datasets_there_are() {
+async fn explanations_do_not_reveal_which_datasets_exist() {
     let server = server_with_restricted_viewers().await;
     for (who, status) in [("of-author", 403), ("of-keeper", 404), ("of-people", 403)] {
         let desk = AdminClient::sign_in(&server, who).await;

@@ -74,7 +74,7 @@ async fn a_decision_is_explained_with_the_policy_that_determined_it_and_with_nea
 }
 
 #[tokio::test]
-async fn what_the_mint_would_answer_is_what_it_answers() {
+async fn the_explained_status_is_the_status_of_the_mint() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     for person in ["anonymous", "olivia", "mo", "otto"] {
@@ -102,7 +102,7 @@ async fn what_the_mint_would_answer_is_what_it_answers() {
 }
 
 #[tokio::test]
-async fn a_change_is_explained_as_soon_as_it_is_made() {
+async fn a_change_is_explained_immediately() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     assert_eq!(
@@ -117,7 +117,7 @@ async fn a_change_is_explained_as_soon_as_it_is_made() {
 }
 
 #[tokio::test]
-async fn only_whoever_may_see_the_policies_asks_and_it_is_on_record() {
+async fn explaining_requires_view_policies_and_is_audited() {
     let server = Server::start().await;
     let question = json!({"principal": "anonymous", "action": "read", "dataset_id": PUBLIC});
     let nobody = server.post(EXPLAIN).json(&question);
@@ -142,7 +142,7 @@ async fn only_whoever_may_see_the_policies_asks_and_it_is_on_record() {
 }
 
 #[tokio::test]
-async fn a_question_that_cannot_be_read_or_is_about_nobody_is_refused() {
+async fn a_malformed_request_or_an_unknown_user_is_refused() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let good = json!({"principal": "mo", "action": "read", "dataset_id": PUBLIC,
@@ -180,7 +180,7 @@ async fn a_question_that_cannot_be_read_or_is_about_nobody_is_refused() {
 }
 
 #[tokio::test]
-async fn it_is_asked_from_here_and_now_unless_the_question_says_otherwise() {
+async fn address_and_time_default_to_those_of_the_request() {
     let server = Server::start_with(ServerOptions {
         policies: Some(
             r#"@id("admin") @reason("x") permit (principal in Role::"admin", action, resource);
@@ -211,7 +211,7 @@ async fn it_is_asked_from_here_and_now_unless_the_question_says_otherwise() {
 }
 
 #[tokio::test]
-async fn an_answer_is_bounded_however_many_and_long_the_policies_are() {
+async fn a_response_is_bounded_however_many_and_long_the_policies_are() {
     let many = (0..30).map(|number| {
         format!(
             "@id(\"p{number}\") @reason(\"x\") permit (principal, action == Action::\"read\", resource)\n\

@@ -24,7 +24,7 @@ async fn a_login_gives_a_session_token_of_its_own_kind() {
 }
 
 #[tokio::test]
-async fn unknown_wrong_and_disabled_are_answered_alike() {
+async fn unknown_wrong_and_disabled_logins_get_the_same_response() {
     let server = Server::start().await;
     let answers = [
         server.login("otto", "wrong").await,
@@ -60,7 +60,7 @@ async fn a_login_looks_at_the_form_alone() {
 }
 
 #[tokio::test]
-async fn a_form_that_cannot_be_read_is_unprocessable() {
+async fn a_malformed_form_is_unprocessable() {
     let server = Server::start().await;
     let login = || server.post("/auth/login");
     TestResponse::send(login().form(&[("username", "otto")]))

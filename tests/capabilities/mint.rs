@@ -8,7 +8,7 @@ use crate::support::server::{
 };
 
 #[tokio::test]
-async fn anyone_mints_for_public_data_and_the_token_says_just_what_it_must() {
+async fn anyone_mints_for_public_data_and_the_token_has_exactly_the_promised_claims() {
     let server = Server::start().await;
     let answer = server.mint(PUBLIC, None).await;
     assert_eq!(answer.header("cache-control"), "no-store");
@@ -40,7 +40,7 @@ async fn anyone_mints_for_public_data_and_the_token_says_just_what_it_must() {
 }
 
 #[tokio::test]
-async fn a_signed_in_callers_token_names_the_user_by_id_and_nothing_else() {
+async fn a_signed_in_callers_token_names_the_user_by_id_only() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let claims = decode_part(&server.mint(RESTRICTED, Some(&session)).await.token(), 1);
@@ -105,7 +105,7 @@ async fn every_spelling_of_an_id_mints_for_the_same_dataset() {
 }
 
 #[tokio::test]
-async fn an_unreadable_or_second_credential_is_a_bad_request() {
+async fn a_malformed_or_second_credential_is_a_bad_request() {
     let server = Server::start().await;
     let session = server.session("ada").await;
     let bearer = format!("Bearer {session}");
@@ -169,7 +169,7 @@ async fn an_expired_session_is_refused() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_discovered_looks_like_what_is_not_there() {
+async fn a_dataset_that_may_not_be_discovered_looks_like_an_unknown_one() {
     let server = Server::start().await;
     let outsider = server.session("otto").await;
     let unknown = server.mint(UNKNOWN, Some(&outsider)).await;
@@ -266,7 +266,7 @@ async fn a_dataset_without_a_file_says_so_to_those_who_may_read_it() {
 }
 
 #[tokio::test]
-async fn what_the_contract_does_not_name_never_changes_the_answer() {
+async fn parameters_outside_the_contract_never_change_the_response() {
     let server = Server::start().await;
     let with_query = format!("/auth/download-token/{PUBLIC}?token=x&dataset_id={PRIVATE}");
     assert_eq!(

@@ -9,7 +9,7 @@ use super::TestCredential::{Key, Session};
 use super::{create, create_key, list, mint, revoke, seconds_from_now};
 
 #[tokio::test]
-async fn a_revoked_key_closes_its_download_tokens() {
+async fn a_revoked_key_revokes_its_download_tokens() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     let (id, text) = create_key(&server, Session(&mo), json!({"name": "brief"})).await;
@@ -25,7 +25,7 @@ async fn a_revoked_key_closes_its_download_tokens() {
 }
 
 #[tokio::test]
-async fn a_key_revoked_elsewhere_closes_within_a_second_and_after_a_restart() {
+async fn a_key_revoked_on_another_replica_stops_working_within_a_second_and_after_a_restart() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     let (id, text) = create_key(&server, Session(&mo), json!({"name": "brief"})).await;
@@ -43,7 +43,7 @@ async fn a_key_revoked_elsewhere_closes_within_a_second_and_after_a_restart() {
 }
 
 #[tokio::test]
-async fn an_expired_key_closes_with_its_download_tokens() {
+async fn an_expired_key_stops_working_with_its_download_tokens() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     let wish = json!({"name": "brief", "expires_at": seconds_from_now(&server, 60)});

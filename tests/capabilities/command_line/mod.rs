@@ -28,7 +28,7 @@ fn catalog_with(visibility: &str) -> TempDir {
 }
 
 #[test]
-fn the_settings_in_force_are_told_with_their_origin_and_without_secrets() {
+fn the_settings_in_force_are_printed_with_their_origin_and_without_secrets() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(
         folder.path().join("cedargate.toml"),
@@ -105,7 +105,7 @@ fn the_committed_openapi_document_is_the_one_that_is_served() {
 }
 
 #[test]
-fn looking_at_what_is_not_there_makes_nothing() {
+fn read_only_commands_create_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let exported = cedargate(folder.path(), &["audit", "export"], &[]);
     assert_eq!(exported.code, 1);
@@ -120,7 +120,7 @@ fn looking_at_what_is_not_there_makes_nothing() {
 }
 
 #[test]
-fn a_key_made_at_the_command_line_is_all_that_standard_output_gets() {
+fn a_key_created_by_a_command_is_the_only_standard_output() {
     let folder = tempfile::tempdir().unwrap();
     let catalog = "[[users]]\nusername = \"robot\"\npassword = \"correct horse\"\n";
     std::fs::write(folder.path().join("catalog.toml"), catalog).unwrap();

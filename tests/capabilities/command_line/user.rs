@@ -29,7 +29,7 @@ fn users(folder: &Path) -> Vec<Value> {
 }
 
 #[test]
-fn the_first_admin_is_made_before_there_is_anything() {
+fn the_first_admin_is_created_in_an_empty_database() {
     let folder = tempfile::tempdir().unwrap();
     let added = run_ok(folder.path(), "user add root --admin", "correct horse\n");
     let id = added.data.trim_end();
@@ -59,7 +59,7 @@ fn the_first_admin_is_made_before_there_is_anything() {
 }
 
 #[test]
-fn what_cannot_be_done_is_told_with_a_hint_and_nothing_is_changed() {
+fn an_impossible_command_is_reported_with_a_hint_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     run_ok(folder.path(), "user add nadia --no-password", "");
     let told = run_err(folder.path(), "user disable nadja", "");
@@ -115,7 +115,7 @@ async fn a_running_server_follows_the_command_line_within_a_second() {
 }
 
 #[tokio::test]
-async fn what_is_done_at_the_command_line_is_on_record() {
+async fn commands_are_audited() {
     let server = Server::start().await;
     let folder = server.folder.path();
     run_ok(folder, "user add nina --role hydrology", "battery staple\n");

@@ -95,7 +95,7 @@ async fn a_logout_may_be_repeated_and_an_unknown_token_is_no_error() {
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_read_is_unprocessable() {
+async fn a_malformed_body_is_unprocessable() {
     let server = Server::start().await;
     let tokens = log_in(&server, "otto").await;
     for path in ["/auth/refresh", "/auth/logout"] {
@@ -161,7 +161,7 @@ async fn me_is_for_those_with_a_session_token() {
 }
 
 #[tokio::test]
-async fn a_session_is_over_when_its_time_is_whatever_was_refreshed() {
+async fn a_session_expires_however_often_it_was_refreshed() {
     let environment = vec![("CEDARGATE_REFRESH_LIFETIME", "3600".to_owned())];
     let server = Server::start_with(ServerOptions {
         environment,
@@ -225,7 +225,7 @@ async fn a_changed_password_ends_sessions() {
 }
 
 #[tokio::test]
-async fn a_session_of_a_disabled_user_stays_over_when_the_user_is_enabled_again() {
+async fn enabling_a_user_again_does_not_restore_its_sessions() {
     let server = Server::start().await;
     let tokens = log_in(&server, "otto").await;
     let session = text(&tokens, "access_token");
