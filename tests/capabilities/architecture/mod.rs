@@ -4,7 +4,6 @@
 //! needed fails, so the lists only shrink.
 
 mod made_up;
-mod made_up;
 mod module_graph;
 mod paths;
 mod rules;
@@ -16,7 +15,7 @@ use module_graph::ModuleGraph;
 use rules::{Offender, check};
 use source_tree::SourceTree;
 
-/// The floors of DESIGN.md: a module imports modules of lower floors only.
+/// The floors, as in README.md: a module imports modules of lower floors only.
 const FLOORS: [(&str, u8); 10] = [
     ("domain", 0),
     ("config", 1),
