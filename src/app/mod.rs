@@ -19,7 +19,6 @@ use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
 use crate::files::{FileStore, FilesError};
-use crate::http::server::request_limits::RouteLimits;
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
 use crate::policy::{Bundle, BundleError, LiveBundle};
@@ -222,10 +221,8 @@ impl App {
                 allowed_origins: settings.allowed_origins.clone(),
                 jwks_max_age: settings.jwks_max_age,
                 request_timeout: settings.request_timeout,
-                route_limits: RouteLimits {
-                    max_upload_size: settings.largest_upload,
-                    proof_timeout: settings.gate_proof_limit,
-                },
+                max_upload_size: settings.largest_upload,
+                proof_timeout: settings.gate_proof_limit,
                 clock,
             },
             server_limits: ServerLimits {

@@ -152,7 +152,7 @@ impl ErrorStatuses for RevokeApiKeyStatuses {
         &[(403, RESTRICTED_KEY), (404, "You have no such key.")];
 }
 
-#[OpenApi(tag = "Tags::Auth")]
+#[OpenApi(tag = "Tags::ApiKeys")]
 impl ApiKeysApi {
     /// List your API keys
     ///
@@ -192,7 +192,6 @@ impl ApiKeysApi {
     )]
     async fn create_api_key(
         &self,
-        // Before the visitor, who would read the body away.
         wish: Json<CreateApiKeyRequest>,
         visitor: HeaderCredentials,
     ) -> Result<JsonCreated<CreateApiKeyResponse>, ErrorResponse<CreateApiKeyStatuses>> {

@@ -281,7 +281,6 @@ impl AdminDatasetsApi {
     )]
     async fn create_dataset(
         &self,
-        // Before the visitor, who would read the body away.
         wish: Json<DatasetRequest>,
         visitor: HeaderCredentials,
     ) -> Result<CreatedWithEtag<DatasetResponse>, ErrorResponse<CreateStatuses>> {
@@ -333,7 +332,6 @@ impl AdminDatasetsApi {
         /// The `ETag` of the dataset that you saw, to change no other version.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        // Before the visitor, who would read the body away.
         wish: Json<DatasetRequest>,
         visitor: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UpdateStatuses>> {

@@ -392,7 +392,6 @@ impl ExplanationApi {
     )]
     async fn explain(
         &self,
-        // Before the visitor, who would read the body away.
         question: Json<ExplanationRequest>,
         visitor: HeaderCredentials,
     ) -> Result<JsonOk<ExplanationResponse>, ErrorResponse<ExplanationStatuses>> {

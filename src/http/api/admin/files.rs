@@ -2,19 +2,15 @@
 //!
 //! This module refuses to know how files are kept and what a TIFF is.
 
-use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
-use poem::http::{Method, header};
-use poem::{Body, Request};
+use poem::Body;
+use poem::http::Method;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::{Binary, Json};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiRequest, Object, OpenApi};
 
-use crate::config::limits::{BODY_TIMEOUT, MAX_BODY_SIZE};
 use crate::domain::id::DatasetId;
 use crate::http::conditional::etag_response::WithEtag;
 use crate::http::extract::credentials::HeaderCredentials;
@@ -62,32 +58,11 @@ impl Example for ImportFileRequest {
     }
 }
 
-/// Whether a request brings a file: the gate lets it be larger and take longer than others.
+/// Whether a request uploads a file: it may be larger and take longer than others.
 pub fn is_file_upload(method: &Method, path: &str) -> bool {
     let id = path.strip_prefix("/admin/datasets/");
     let id = id.and_then(|rest| rest.strip_suffix("/file"));
     *method == Method::PUT && id.is_some_and(|id| !id.contains('/'))
-}
-
-/// Reads away as much of a file that is not taken as of any other body, so that the client gets to
-/// read why. A client that waits to be told to send has sent nothing, and is not told to.
-async fn drain_rejected(
-    request: &Request,
-    bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
-) {
-    if request.headers().contains_key(header::EXPECT) {
-        return;
-    }
-    let reading = async {
-        let mut left = MAX_BODY_SIZE;
-        while let Some(Ok(chunk)) = bytes.next().await {
-            match left.checked_sub(chunk.len() as u64) {
-                Some(still) => left = still,
-                None => return,
-            }
-        }
-    };
-    let _: Result<(), _> = tokio::time::timeout(BODY_TIMEOUT, reading).await;
 }
 
 #[OpenApi(tag = "Tags::Administration")]
@@ -113,10 +88,8 @@ impl AdminFilesApi {
         /// The `ETag` of the dataset that you saw, to change no other version.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        // Before the visitor, who would read the body away.
         file: UploadRequest,
         visitor: HeaderCredentials,
-        request: &Request,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UploadStatuses>> {
         let is_wanted = |named: &DatasetWithNames| matches_version(named, &if_match);
         let (UploadRequest::Tiff(Binary(body)) | UploadRequest::Bytes(Binary(body))) = file;
@@ -125,11 +98,8 @@ impl AdminFilesApi {
         let changed = self
             .administration
             .upload_file(&visitor.0, dataset_id.0, name, &is_wanted, &mut bytes)
-            .await;
-        if changed.is_err() {
-            drain_rejected(request, &mut bytes).await;
-        }
-        Ok(WithEtag(changed?.into()))
+            .await?;
+        Ok(WithEtag(changed.into()))
     }
 
     /// Make a file of the import folder a dataset's file
@@ -148,7 +118,6 @@ impl AdminFilesApi {
         /// The `ETag` of the dataset that you saw, to change no other version.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        // Before the visitor, who would read the body away.
         wish: Json<ImportFileRequest>,
         visitor: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UpdateStatuses>> {

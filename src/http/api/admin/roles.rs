@@ -115,7 +115,6 @@ impl AdminRolesApi {
     #[oai(path = "/admin/roles", method = "post", operation_id = "create_role")]
     async fn create_role(
         &self,
-        // Before the visitor, who would read the body away.
         wish: Json<CreateRoleRequest>,
         visitor: HeaderCredentials,
     ) -> Result<CreatedWithEtag<RoleResponse>, ErrorResponse<CreateStatuses>> {

@@ -80,7 +80,6 @@ impl AdminUsersApi {
     #[oai(path = "/admin/users", method = "post", operation_id = "create_user")]
     async fn create_user(
         &self,
-        // Before the visitor, who would read the body away.
         wish: Json<CreateUserRequest>,
         visitor: HeaderCredentials,
     ) -> Result<CreatedWithEtag<UserResponse>, ErrorResponse<CreateStatuses>> {
@@ -127,7 +126,6 @@ impl AdminUsersApi {
         /// The `ETag` of the user that you saw, to change no other version.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        // Before the visitor, who would read the body away.
         wish: Json<UpdateUserRequest>,
         visitor: HeaderCredentials,
     ) -> Result<WithEtag<UserResponse>, ErrorResponse<UpdateStatuses>> {
@@ -180,7 +178,6 @@ impl AdminUsersApi {
         &self,
         /// The user's id.
         user_id: Path<UserId>,
-        // Before the visitor, who would read the body away.
         wish: Json<SetPasswordRequest>,
         visitor: HeaderCredentials,
     ) -> Result<JsonOk<SetPasswordResponse>, ErrorResponse<UpdateUnversionedStatuses>> {
