@@ -137,7 +137,7 @@ impl ErrorStatuses for MeStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 429, 500, 503];
 }
 
-#[OpenApi(tag = "Tags::Auth")]
+#[OpenApi(tag = "Tags::Sessions")]
 impl SessionApi {
     /// Sign in with user name and password
     ///
