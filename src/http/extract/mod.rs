@@ -2,4 +2,6 @@
 
 pub mod credentials;
 pub mod if_match;
+pub mod page_limit;
 pub mod parameter;
+pub mod schema_type;

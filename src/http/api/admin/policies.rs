@@ -10,6 +10,7 @@ use poem_openapi::{Enum, Object, OpenApi};
 
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
+use crate::http::reply::admin_statuses::{ReadAllStatuses, ReadStatuses};
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
 use crate::policy::Bundle;
@@ -275,16 +276,6 @@ impl From<&PolicyInfo> for PolicyResponse {
     }
 }
 
-const DENIED: (u16, &str) = (403, "The policies do not permit you to see the policies.");
-
-/// The error statuses of getting the policies.
-pub struct PoliciesStatuses;
-
-impl ErrorStatuses for PoliciesStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED];
-}
-
 /// The error statuses of reloading the policies.
 pub struct ReloadStatuses;
 
@@ -297,15 +288,6 @@ impl ErrorStatuses for ReloadStatuses {
             "The edit was rejected; `detail` says why, and `GET /admin/policies` lists all reasons. The previous policies stay in force.",
         ),
     ];
-}
-
-/// The error statuses of getting a policy file.
-pub struct PolicyFileStatuses;
-
-impl ErrorStatuses for PolicyFileStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] =
-        &[DENIED, (404, "The bundle in force has no such file.")];
 }
 
 #[OpenApi(tag = "Tags::Administration")]
@@ -322,7 +304,7 @@ impl PoliciesApi {
     async fn get(
         &self,
         credentials: HeaderCredentials,
-    ) -> Result<JsonOk<PoliciesResponse>, ErrorResponse<PoliciesStatuses>> {
+    ) -> Result<JsonOk<PoliciesResponse>, ErrorResponse<ReadAllStatuses>> {
         let (bundle, status) = self.administration.get_policies(&credentials.0).await?;
         Ok(JsonOk(PoliciesResponse {
             in_force: BundleResponse::from(&*bundle),
@@ -365,7 +347,7 @@ impl PoliciesApi {
         /// The file name; write `/` as `%2F`.
         name: Path<String>,
         credentials: HeaderCredentials,
-    ) -> Result<JsonOk<PolicyFileResponse>, ErrorResponse<PolicyFileStatuses>> {
+    ) -> Result<JsonOk<PolicyFileResponse>, ErrorResponse<ReadStatuses>> {
         let (bundle, text) = self
             .administration
             .get_policy_file(&credentials.0, &name.0)
