@@ -20,5 +20,5 @@ pub mod resource;
 pub mod secret;
 pub mod session;
 pub mod suggest;
+pub mod text_enum;
 pub mod thread_priority;
-pub mod words;

@@ -12,6 +12,7 @@ use poem_openapi::types::{
     ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type,
 };
 use serde_json::Value;
+use strum::VariantArray;
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome};
@@ -77,13 +78,17 @@ written_as_text!(SessionId, "string_uuid", uuid_schema());
 written_as_text!(Username, "string_name", name_schema());
 written_as_text!(RoleName, "string_name", name_schema());
 written_as_text!(RawName, "string_name", name_schema());
-written_as_text!(Action, "string_action", enum_schema(Action::ALL));
+written_as_text!(Action, "string_action", enum_schema(Action::VARIANTS));
 written_as_text!(RecordId, "string_uuid", uuid_schema());
-written_as_text!(AuditEvent, "string_event", enum_schema(AuditEvent::ALL));
+written_as_text!(
+    AuditEvent,
+    "string_event",
+    enum_schema(AuditEvent::VARIANTS)
+);
 written_as_text!(
     AuditOutcome,
     "string_outcome",
-    enum_schema(AuditOutcome::ALL)
+    enum_schema(AuditOutcome::VARIANTS)
 );
 
 /// A name in a body, as it was sent: whoever takes it in says which field is wrong with it.

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use serde_json::Value;
+use strum::VariantArray;
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
@@ -93,12 +94,12 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         ("time", described(time, "When it was asked for.")),
         (
             "event",
-            described(enum_schema(AuditEvent::ALL), "What was asked for."),
+            described(enum_schema(AuditEvent::VARIANTS), "What was asked for."),
         ),
         (
             "outcome",
             described(
-                enum_schema(AuditOutcome::ALL),
+                enum_schema(AuditOutcome::VARIANTS),
                 "How it was answered; `denied` is by policy, `refused` never came to a decision.",
             ),
         ),
@@ -109,7 +110,7 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         (
             "authentication",
             described(
-                enum_schema(Authentication::ALL),
+                enum_schema(Authentication::VARIANTS),
                 "How the caller authenticated; `command_line` held the database itself.",
             ),
         ),
@@ -131,7 +132,10 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         ),
         (
             "action",
-            nullable(enum_schema(Action::ALL), "The action that was decided."),
+            nullable(
+                enum_schema(Action::VARIANTS),
+                "The action that was decided.",
+            ),
         ),
         (
             "determining_policies",
