@@ -5,7 +5,6 @@
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON};
 use serde_json::Value;
-use strum::VariantArray;
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
@@ -62,12 +61,12 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         ("time", described(time, "When the request was made.")),
         (
             "event",
-            described(enum_schema(AuditEvent::VARIANTS), "What was requested."),
+            described(enum_schema::<AuditEvent>(), "What was requested."),
         ),
         (
             "outcome",
             described(
-                enum_schema(AuditOutcome::VARIANTS),
+                enum_schema::<AuditOutcome>(),
                 "The outcome; `denied` is by policy, `refused` means that no decision was made.",
             ),
         ),
@@ -81,7 +80,7 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         (
             "authentication",
             described(
-                enum_schema(Authentication::VARIANTS),
+                enum_schema::<Authentication>(),
                 "How the caller authenticated; `command_line` is direct access to the database.",
             ),
         ),
@@ -100,10 +99,7 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         ),
         (
             "action",
-            nullable(
-                enum_schema(Action::VARIANTS),
-                "The action that was decided on.",
-            ),
+            nullable(enum_schema::<Action>(), "The action that was decided on."),
         ),
         (
             "determining_policies",

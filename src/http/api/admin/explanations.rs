@@ -21,7 +21,7 @@ use crate::service::error::ServiceError;
 use crate::service::policies::review::explanation::redaction::Redaction;
 use crate::service::policies::review::explanation::{ExplanationReport, PredictedMintResponse};
 
-use super::policies::EffectWord;
+use super::policies::PolicyEffect;
 
 /// The explanation API.
 pub struct ExplanationApi {
@@ -139,7 +139,7 @@ pub struct PolicyExplanationResponse {
     /// Its `@id`.
     pub id: String,
     /// Whether it permits or forbids.
-    pub effect: EffectWord,
+    pub effect: PolicyEffect,
     /// Its `@reason`.
     #[oai(skip_serializing_if_is_none)]
     pub reason: Option<String>,
@@ -178,24 +178,12 @@ pub struct PolicyPartResponse {
     /// Whether it is part of an `unless` condition, and must be false to hold.
     pub is_negated: bool,
     /// The result.
-    pub outcome: OutcomeWord,
+    pub outcome: PartOutcome,
     /// Why it cannot be evaluated; absent if it can be and if it is withheld.
     #[oai(skip_serializing_if_is_none)]
     pub error: Option<String>,
     /// The values it uses, at most eight.
     pub seen: Vec<ObservedValueResponse>,
-}
-
-/// The result of one part of a policy.
-#[derive(Clone, Copy, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum OutcomeWord {
-    /// It holds: the policy can still be satisfied.
-    Holds,
-    /// It does not hold, so the policy is not satisfied.
-    DoesNotHold,
-    /// It cannot be evaluated, which denies the request if all parts before it hold.
-    CannotBeEvaluated,
 }
 
 /// A value used by a part of a policy.
@@ -268,11 +256,7 @@ impl From<PartExplanation> for PolicyPartResponse {
             text: part.text,
             line: part.line.map(|line| line as u64),
             is_negated: part.is_negated,
-            outcome: match part.outcome {
-                PartOutcome::Holds => OutcomeWord::Holds,
-                PartOutcome::DoesNotHold => OutcomeWord::DoesNotHold,
-                PartOutcome::CannotBeEvaluated => OutcomeWord::CannotBeEvaluated,
-            },
+            outcome: part.outcome,
             error: part.error,
             seen: part
                 .seen
@@ -287,7 +271,7 @@ impl From<PolicyExplanation> for PolicyExplanationResponse {
     fn from(explanation: PolicyExplanation) -> Self {
         Self {
             id: explanation.id,
-            effect: EffectWord::of(explanation.is_permit),
+            effect: PolicyEffect::new(explanation.is_permit),
             reason: explanation.reason,
             max_ttl: explanation.max_ttl,
             template: explanation.template,

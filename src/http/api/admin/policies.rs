@@ -188,7 +188,7 @@ pub struct PolicyResponse {
     /// Its `@id`, as in decisions and audit records.
     pub id: String,
     /// Whether it permits or forbids.
-    pub effect: EffectWord,
+    pub effect: PolicyEffect,
     /// Its `@reason`.
     #[oai(skip_serializing_if_is_none)]
     pub reason: Option<String>,
@@ -204,16 +204,16 @@ pub struct PolicyResponse {
 
 /// The effect of a policy.
 #[derive(Clone, Copy, Enum)]
-#[oai(rename_all = "lowercase")]
-pub enum EffectWord {
+#[oai(rename = "EffectWord", rename_all = "lowercase")]
+pub enum PolicyEffect {
     /// Permits.
     Permit,
     /// Forbids, whatever other policies permit.
     Forbid,
 }
 
-impl EffectWord {
-    pub(crate) fn of(is_permit: bool) -> Self {
+impl PolicyEffect {
+    pub(crate) fn new(is_permit: bool) -> Self {
         if is_permit {
             Self::Permit
         } else {
@@ -267,7 +267,7 @@ impl From<&PolicyInfo> for PolicyResponse {
     fn from(policy: &PolicyInfo) -> Self {
         Self {
             id: policy.id.clone(),
-            effect: EffectWord::of(policy.is_permit),
+            effect: PolicyEffect::new(policy.is_permit),
             reason: policy.reason.clone(),
             file: policy.file.clone(),
             template: policy.template.clone(),
