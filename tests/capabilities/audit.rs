@@ -81,7 +81,7 @@ async fn refusals_and_downloads_are_on_record_with_their_reason() {
         [
             "login granted -",
             "mint denied the caller may not discover the dataset, and was told that there is none",
-            "mint denied the caller may discover the dataset and not read it",
+            "mint denied the caller may discover the dataset but not read it",
             "mint refused there is no such dataset",
             "mint refused the session token is not valid or has expired",
             "mint granted -",

@@ -195,8 +195,7 @@ async fn who_reads_the_audit_log_is_on_record() {
             format!("{} {}", record["outcome"], record["reason"])
         })
         .collect();
-    let denied =
-        "\"denied\" \"you may not do this: the policies do not permit you to view_audit here\"";
+    let denied = "\"denied\" \"not permitted: the policies do not allow you to view_audit here\"";
     assert_eq!(
         told,
         [
