@@ -3,6 +3,7 @@
 //! A file, or the network: the discovery document below the issuer URL (`OpenID` Connect Discovery
 //! section 4) names the key set. Everything about fetching is bounded.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::config::is_loopback;
+use crate::domain::error_chain::error_chain;
 use crate::domain::issuer::ExternalIssuer;
 
 use super::error::{FETCH_TIMEOUT, FetchError, MAX_DOCUMENT_SIZE};
@@ -80,7 +82,8 @@ impl HttpClients {
         };
         let unreachable = |error: reqwest::Error| FetchError::Unreachable {
             url: url.to_string(),
-            reason: causes(&error),
+            // The causes: reqwest's own text says little.
+            reason: error_chain(error.source().unwrap_or(&error)),
         };
         let mut response = client.get(url.clone()).send().await.map_err(unreachable)?;
         if response.status() != reqwest::StatusCode::OK {
@@ -232,19 +235,4 @@ fn max_age(response: &Response) -> Option<Duration> {
         }
     }
     found
-}
-
-/// An error's causes, on one line; reqwest's own text alone says little.
-fn causes(error: &reqwest::Error) -> String {
-    let mut cause = std::error::Error::source(error);
-    let mut causes = Vec::new();
-    while let Some(error) = cause {
-        causes.push(error.to_string());
-        cause = error.source();
-    }
-    if causes.is_empty() {
-        error.to_string()
-    } else {
-        causes.join(": ")
-    }
 }
