@@ -151,7 +151,7 @@ impl ErrorStatuses for RevokeApiKeyStatuses {
         &[(403, RESTRICTED_KEY), (404, "You have no such API key.")];
 }
 
-#[OpenApi(tag = "Tags::Auth")]
+#[OpenApi(tag = "Tags::ApiKeys")]
 impl ApiKeysApi {
     /// List API keys
     ///

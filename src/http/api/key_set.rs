@@ -96,7 +96,7 @@ impl ErrorStatuses for KeySetStatuses {
     const STATUSES: &'static [u16] = &[500];
 }
 
-#[OpenApi(tag = "Tags::Verifiers")]
+#[OpenApi(tag = "Tags::KeySet")]
 #[allow(
     clippy::unused_async,
     reason = "every operation is async to poem-openapi"

@@ -141,7 +141,7 @@ impl ErrorStatuses for MeStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 429, 500, 503];
 }
 
-#[OpenApi(tag = "Tags::Auth")]
+#[OpenApi(tag = "Tags::Sessions")]
 impl SessionApi {
     /// Log in
     ///

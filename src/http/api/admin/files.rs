@@ -1,18 +1,14 @@
 //! The dataset files admin API: `/admin/datasets/{dataset_id}/file`.
 
-use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
-use poem::http::{Method, header};
-use poem::{Body, Request};
+use poem::Body;
+use poem::http::Method;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::{Binary, Json};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiRequest, Object, OpenApi};
 
-use crate::config::limits::{BODY_TIMEOUT, MAX_BODY_SIZE};
 use crate::domain::id::DatasetId;
 use crate::http::conditional::etag_response::WithEtag;
 use crate::http::extract::credentials::HeaderCredentials;
@@ -67,28 +63,6 @@ pub fn is_file_upload(method: &Method, path: &str) -> bool {
     *method == Method::PUT && id.is_some_and(|id| !id.contains('/'))
 }
 
-/// Reads the rest of a rejected upload, up to the size limit of other bodies, so that the client
-/// receives the error. A client that waits for `100 Continue` has sent nothing, and is not told to
-/// continue.
-async fn drain_rejected(
-    request: &Request,
-    bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
-) {
-    if request.headers().contains_key(header::EXPECT) {
-        return;
-    }
-    let reading = async {
-        let mut left = MAX_BODY_SIZE;
-        while let Some(Ok(chunk)) = bytes.next().await {
-            match left.checked_sub(chunk.len() as u64) {
-                Some(still) => left = still,
-                None => return,
-            }
-        }
-    };
-    let _: Result<(), _> = tokio::time::timeout(BODY_TIMEOUT, reading).await;
-}
-
 #[OpenApi(tag = "Tags::Administration")]
 impl AdminFilesApi {
     /// Upload dataset file
@@ -114,7 +88,6 @@ impl AdminFilesApi {
         if_match: IfMatch,
         file: UploadRequest,
         credentials: HeaderCredentials,
-        request: &Request,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UploadStatuses>> {
         let precondition = |named: &DatasetWithNames| matches_version(named, &if_match);
         let (UploadRequest::Tiff(Binary(body)) | UploadRequest::Bytes(Binary(body))) = file;
@@ -129,11 +102,8 @@ impl AdminFilesApi {
                 &precondition,
                 &mut bytes,
             )
-            .await;
-        if changed.is_err() {
-            drain_rejected(request, &mut bytes).await;
-        }
-        Ok(WithEtag(changed?.into()))
+            .await?;
+        Ok(WithEtag(changed.into()))
     }
 
     /// Import dataset file
