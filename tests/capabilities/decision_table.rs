@@ -115,8 +115,8 @@ fn table() -> String {
             table.push_str(&row(&bundle, &[&state], action, &resource));
         }
     }
-    table.push_str("\n### The rest of administration\n");
-    table.push_str(&head(&["action", "asked of"]));
+    table.push_str("\n### Other administrative actions\n");
+    table.push_str(&head(&["action", "resource"]));
     let somebody = Resource::User(user(UserId(Uuid::from_u128(5)), &[]));
     let role = Resource::Role("hydrology".parse().unwrap());
     for action in Action::ALL {
