@@ -1,4 +1,4 @@
-//! Administration of what users show: passwords, sessions and API keys, stopped at once.
+//! Administration of credentials: passwords, sessions and API keys.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ async fn api_key(server: &Server, session: &str) -> (String, String) {
     (text("id"), text("key"))
 }
 
-/// How minting with a session and with a key, and downloading with a token, is answered.
+/// The statuses of a mint with a session, a mint with a key, and a download with a token.
 async fn access_statuses(server: &Server, session: &str, key: &str, token: &str) -> [u16; 3] {
     let by_key = server.mint_request(RESTRICTED).header("x-api-key", key);
     [
@@ -48,7 +48,7 @@ async fn all_credentials_of_a_disabled_user_stop_working_within_a_second() {
     .await;
     server.login("mo", PASSWORD).await.problem(401);
 
-    // Enabled again, the key and the token open again, but a session that has ended stays so.
+    // After enabling, the key and the token work again, but an ended session stays ended.
     let mut enabled = wish;
     enabled["is_disabled"] = json!(false);
     assert_eq!(ada.put(&path, enabled).await.status, 200);
@@ -151,7 +151,7 @@ async fn an_admin_ends_one_session_of_a_user_or_all() {
     );
 }
 
-/// The reasons of what was administered about users.
+/// The reasons in the audit records of administrative operations on users.
 async fn reasons(server: &Server) -> Vec<Value> {
     let records = records(server).await.into_iter();
     let changes = records.filter(|record| record["action"] == "administer_users");

@@ -1,4 +1,4 @@
-//! Administration of datasets: made, listed, shown, changed, removed, each asked and on record.
+//! Administration of datasets: create, list, get, update, delete; authorized and audited.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ pub fn dataset_path(id: &str) -> String {
     format!("{DATASETS}/{id}")
 }
 
-/// A dataset as it is to be.
+/// The body of a request to create or update a dataset.
 fn dataset_body(title: &str, owner: &str) -> Value {
     json!({
         "title": title,
@@ -36,7 +36,7 @@ fn ids(items: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// Owners administer what is theirs; olivia may list, otto may not, whatever he owns.
+/// Owners administer their datasets; olivia may list datasets, otto may not, whatever he owns.
 const OWNER_POLICIES: &str = r#"
 @id("admin") @reason("x")
 permit (principal in Role::"admin", action, resource);
@@ -75,7 +75,7 @@ async fn a_dataset_is_created_read_updated_and_deleted() {
     assert_eq!(shown.json(), dataset);
     assert_eq!(shown.header("etag"), made.header("etag"));
 
-    // What was read can be sent back as it is, with what is to be different.
+    // The response to a read can be sent back with changes.
     dataset["title"] = json!("Terrain of the valley");
     dataset["reader_users"] = json!([]);
     dataset.as_object_mut().unwrap().remove("owner");
@@ -237,7 +237,7 @@ async fn administering_a_dataset_requires_a_permit() {
     let upload = upload.header("content-type", "image/tiff").body("II*\0");
     TestResponse::send(upload).await.problem(403);
 
-    // Whoever may not list is told nothing, neither of what there is nor of names.
+    // A caller who may not list learns nothing about datasets or names.
     let hidden = otto.get(&dataset_path(PRIVATE)).await;
     assert_eq!(hidden.body, otto.get(&dataset_path(UNKNOWN)).await.body);
     let named = otto.post(DATASETS, dataset_body("x", "nobody")).await;
@@ -283,7 +283,7 @@ async fn an_owner_administers_its_datasets_and_cannot_give_them_away() {
         "olivia"
     );
 
-    // He may not list, and yet sees whole what is his.
+    // He may not list datasets, but may get his own with all fields.
     let otto = AdminClient::sign_in(&server, "otto").await;
     otto.get(DATASETS).await.problem(403);
     assert_eq!(otto.get(&dataset_path(of_otto)).await.status, 200);

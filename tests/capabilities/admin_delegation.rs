@@ -1,4 +1,4 @@
-//! Who may administer what: the policies say, for each call, and nobody rises above itself.
+//! Delegated administration: policies decide on each request, and nobody can raise its own rights.
 
 use reqwest::Method;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::support::admin_client::{AdminClient, USERS, delegated_admins};
 use crate::support::records::records;
 use crate::support::server::{PASSWORD, Server, TestResponse, UNKNOWN};
 
-/// Every operation on users, roles, sessions and API keys, with a body that it would take.
+/// Every operation on users, roles, sessions and API keys, with a valid body.
 fn operations(user: &str) -> Vec<(Method, String, serde_json::Value)> {
     let change = json!({"username": "x", "roles": [], "is_disabled": true});
     let at = |rest: &str| format!("{user}{rest}");
@@ -135,7 +135,7 @@ async fn a_helpdesk_that_may_not_administer_admins_creates_none() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let answer = helpdesk.put(&format!("{mo}/password"), password).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    // It may change itself, as long as it does not rise.
+    // It may change itself, as long as it gains no rights.
     let answer = helpdesk.put(&me, user("of-desk", &["helpdesk"])).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
 }

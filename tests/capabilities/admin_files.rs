@@ -1,4 +1,4 @@
-//! The files of datasets: uploaded whole or not at all, taken from the import folder, taken away.
+//! Files of datasets: upload, import and deletion.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -24,17 +24,17 @@ fn cog() -> Vec<u8> {
     std::fs::read(demo_file("jacksboro-fault-dem.cog.tif")).unwrap()
 }
 
-/// What one test lets be uploaded.
+/// `CEDARGATE_LARGEST_UPLOAD` of one test, in bytes.
 const MAX_UPLOAD_SIZE: usize = 1024 * 1024;
 
-/// A TIFF that no test has stored yet, as far as its first bytes tell.
+/// A file of this length with the first bytes of a TIFF, which is in no catalog.
 fn tiff(length: usize) -> Vec<u8> {
     let mut content = b"MM\0*\0\0\0\x08new".to_vec();
     content.resize(length, 7);
     content
 }
 
-/// Every file under the file store's folder.
+/// All files in the file store.
 fn stored_files(server: &Server) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![server.folder.path().join("files")];
@@ -82,7 +82,7 @@ async fn an_uploaded_file_is_what_a_download_gives() {
     );
     assert_eq!(partial_uploads(&server), 0);
 
-    // The same bytes again keep their name and their time.
+    // Uploading the same bytes again keeps name and time.
     server.clock.advance(5000);
     let again = ada
         .request(Method::PUT, &format!("{}/file", dataset_path(WITHOUT_FILE)))
@@ -109,7 +109,7 @@ async fn a_file_that_replaces_another_is_downloaded_from_then_on() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.json()["file"]["name"], "jacksboro-fault-dem.cog.tif");
     assert!(server.download(PUBLIC, &token).await.body == content);
-    // The file before stays in the store.
+    // The previous file stays in the store.
     assert_eq!(stored_files(&server).len(), before.len() + 1);
 
     let bare = ada.delete(&format!("{}/file", dataset_path(PUBLIC))).await;
@@ -168,14 +168,14 @@ async fn a_file_that_is_too_large_is_refused_and_leaves_nothing() {
     assert_eq!(stored_files(&server), before);
     let fits = upload_request(&ada, PUBLIC, "").body(tiff(MAX_UPLOAD_SIZE));
     assert_eq!(TestResponse::send(fits).await.status, 200);
-    // The allowance is for files alone.
+    // The higher size limit is for files only.
     let large = json!({"title": "x".repeat(3 * MAX_UPLOAD_SIZE)});
     TestResponse::send(ada.request(Method::PUT, &dataset_path(PUBLIC)).json(&large))
         .await
         .problem(413);
 }
 
-/// A connection that has sent the beginning of an upload of a megabyte.
+/// A connection that has sent the headers of an upload of a megabyte.
 fn begin_upload(server: &Server, session: &str, expect: &str) -> TcpStream {
     let mut connection = TcpStream::connect(server.address).unwrap();
     let path = format!("{}/file", dataset_path(PUBLIC));
@@ -197,7 +197,7 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
     );
     let mut connection = begin_upload(&server, &ada.session, "");
     connection.write_all(&tiff(300_000)).unwrap();
-    // Each round asks the server something, which lets it work.
+    // Each round sends a request, which gives the server time to work.
     let has_incoming = async |count: usize| {
         assert_eq!(
             server.get("/health/live").send().await.unwrap().status(),

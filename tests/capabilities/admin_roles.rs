@@ -1,4 +1,4 @@
-//! Administration of roles: made, listed, removed, and who their members are.
+//! Administration of roles: create, list, delete, list members.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Administration of shares: opened, withdrawn, and in force at once.
+//! Administration of shares: add and remove, in force immediately.
 
 use serde_json::json;
 

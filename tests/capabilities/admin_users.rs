@@ -1,4 +1,4 @@
-//! Administration of users: made, listed, shown, changed, disabled, removed, each asked and on record.
+//! Administration of users: create, list, get, update, disable, delete; authorized and audited.
 
 use std::collections::BTreeSet;
 
@@ -135,7 +135,7 @@ async fn the_last_admin_stays_one() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let (path, dora) = (ada.user_path("ada").await, ada.user_path("dora").await);
-    // A disabled admin is none to fall back on.
+    // A disabled admin does not count.
     let answer = ada.put(&dora, user_body("dora", &["admin"], true)).await;
     assert_eq!(answer.status, 200);
     let disabled = ada.put(&path, user_body("ada", &["admin"], true)).await;

@@ -1,4 +1,4 @@
-//! What administrators see of the policies and the signing keys, and a role that sees the audit log alone.
+//! Administrative reads: policies, signing keys, and a role for the audit log only.
 
 use cedargate::policy::Bundle;
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ async fn an_admin_sees_the_signing_keys_without_private_members() {
     get_as(&server, "/admin/keys", "olivia").await.problem(403);
 }
 
-/// A value that a schema of the document admits, made of as little as it asks for.
+/// The smallest value that a schema of the OpenAPI document allows.
 fn example_value(document: &Value, schema: &Value) -> Value {
     if let Some(path) = schema["$ref"].as_str() {
         return example_value(document, document.pointer(&path[1..]).unwrap());
@@ -160,7 +160,7 @@ fn example_value(document: &Value, schema: &Value) -> Value {
     }
 }
 
-/// An operation of the document, asked with everything that it requires.
+/// A request for an operation of the OpenAPI document, with everything that it requires.
 fn request_as(
     server: &Server,
     document: &Value,

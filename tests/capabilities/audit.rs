@@ -1,4 +1,4 @@
-//! The audit trail: who asked for what, how it was answered and why; durable before the answer.
+//! The audit trail: caller, request, outcome and reason; durable before the response.
 
 use crate::support::records::records;
 use crate::support::server::decode_part;
@@ -32,7 +32,7 @@ async fn a_mint_is_audited_under_its_tokens_jti() {
 #[tokio::test]
 async fn refusals_and_downloads_are_audited_with_their_reason() {
     let server = Server::start().await;
-    // Records sort by time, and this clock stands still unless it is told otherwise.
+    // Records are ordered by time, and this clock stands still unless it is advanced.
     let later = || server.clock.advance(1);
     let otto = server.session("otto").await;
     later();

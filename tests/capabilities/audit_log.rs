@@ -1,4 +1,4 @@
-//! The audit log over HTTP: page by page, filtered, and exported whole.
+//! The audit log over HTTP: pages, filters and export.
 
 use cedargate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use cedargate::domain::clock::Clock;
@@ -9,12 +9,12 @@ use crate::support::records::records;
 use crate::support::server::decode_part;
 use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN};
 
-/// One page of the audit log, as an admin sees it.
+/// One page of the audit log, as an admin gets it.
 async fn page(server: &Server, session: &str, query: &str) -> Value {
     let asked = server.get(&format!("/admin/audit?{query}"));
     let answer = TestResponse::send(asked.bearer_auth(session)).await;
     assert_eq!(answer.status, 200, "{}", answer.json());
-    // The next one is on record later, whatever the standing clock says.
+    // The next record gets a later time, although the clock stands still.
     server.clock.advance(1);
     answer.json()
 }
@@ -40,7 +40,7 @@ fn lines(answer: &TestResponse) -> Vec<Value> {
         .collect()
 }
 
-/// Something of each kind on record, each a millisecond after the one before; ada's session.
+/// Makes one record of each kind, a millisecond apart; returns ada's session.
 async fn record_events(server: &Server) -> String {
     let later = || server.clock.advance(1);
     let ada = server.session("ada").await;
@@ -101,7 +101,7 @@ async fn a_filter_finds_its_records_and_no_others() {
         (format!("resource_user_id={mo}"), vec![]),
     ];
     for (query, expected) in questions {
-        // Being asked is on record too, and would be found by some of the filters.
+        // The requests are audited too, and some filters would find them.
         let before = &all.last().unwrap()["time"];
         let span = if query.contains("until=") {
             String::new()

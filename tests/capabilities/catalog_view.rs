@@ -1,4 +1,4 @@
-//! The catalog as each caller sees it.
+//! The list of datasets as each caller sees it.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ async fn page(server: &Server, query: &str, session: Option<&str>) -> Value {
     answer.json()
 }
 
-/// All datasets that a caller is shown, page by page, with `can_read`.
+/// All datasets that a caller sees, read in pages, with `can_read`.
 async fn all(server: &Server, limit: usize, session: Option<&str>) -> Vec<(String, bool)> {
     let mut shown = Vec::new();
     let mut query = format!("?limit={limit}");
@@ -48,7 +48,7 @@ async fn all(server: &Server, limit: usize, session: Option<&str>) -> Vec<(Strin
     }
 }
 
-/// A user name, and what that user is shown with `can_read`.
+/// A user name, and the datasets that the user sees with `can_read`.
 type Row = (Option<&'static str>, &'static [(&'static str, bool)]);
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! CORS as browsers need it.
+//! CORS for browsers.
 
 use reqwest::Method;
 

@@ -1,6 +1,6 @@
-//! The table of `docs/decisions.md`: what the shipped policies say to each role, action and state.
+//! The tables of `docs/decisions.md`: the decisions of the shipped policies by role, action and state.
 //!
-//! `REFRESH_DECISIONS=1 cargo test decision_table` writes it anew.
+//! `REFRESH_DECISIONS=1 cargo test decision_table` updates them.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -35,7 +35,7 @@ fn user(id: UserId, roles: &[&str]) -> Arc<User> {
     })
 }
 
-/// The shipped roles, as the columns of the table.
+/// The callers, which are the columns of the tables.
 fn roles() -> [(&'static str, Principal); 6] {
     let signed_in = |id, roles: &[&str]| Principal::User(user(id, roles));
     [
@@ -48,7 +48,7 @@ fn roles() -> [(&'static str, Principal); 6] {
     ]
 }
 
-/// The states that a dataset can be in, and a dataset in it.
+/// The states of a dataset, each with a dataset in it.
 fn states() -> impl Iterator<Item = (String, Resource)> {
     RecordStatus::ALL.iter().flat_map(|record_status| {
         Visibility::ALL.iter().map(move |visibility| {
@@ -69,7 +69,7 @@ fn states() -> impl Iterator<Item = (String, Resource)> {
     })
 }
 
-/// One row: what each role is told.
+/// One row: the decision for each caller.
 fn row(bundle: &Bundle, first: &[&str], action: Action, resource: &Resource) -> String {
     let mut row = format!("| {} |", first.join(" | "));
     for (_, principal) in roles() {

@@ -1,4 +1,4 @@
-//! Downloads: spans, conditions, and that one token opens one dataset for as long as policy says.
+//! Downloads: ranges, conditional requests, and which token is valid for which dataset.
 
 use reqwest::Method;
 
@@ -222,7 +222,7 @@ async fn mint_and_download_are_decided_alike() {
     let session = server.session("otto").await;
     let token = server.mint(PRIVATE, Some(&session)).await.token();
     assert_eq!(server.download(PRIVATE, &token).await.status, 200);
-    // Another replica, or this one after a restart, reads it from the mint's record.
+    // Another replica, or this one after a restart, reads it from the audit record of the mint.
     let server = server.restarted().await;
     assert_eq!(server.download(PRIVATE, &token).await.status, 200);
 }

@@ -1,4 +1,4 @@
-//! What of an explanation is not for everybody who may ask for one.
+//! Explanations for callers who may not see the user or the dataset.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::server::{
     CATALOG, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, UNKNOWN,
 };
 
-/// One policy for each way to look at a user or a dataset, and some who may see one and not the other.
+/// A policy for each way to read a user or a dataset, and roles that may see only one of the two.
 const RESTRICTED_VIEWER_POLICIES: &str = r#"
 @id("admin") @reason("x")
 permit (principal in Role::"admin", action, resource);
@@ -59,9 +59,9 @@ forbid (principal is User, action == Action::"read", resource)
 when { resource.visibility == Visibility::"internal" && 9223372036854775807 + 1 > 0 };
 "#;
 
-/// What only those may read who may see the user.
+/// Values that only a caller who may see the user may read.
 const USER_SECRETS: [&str; 4] = ["nathaniel", "secret-role", "secret-claim", "\"password\""];
-/// What only those may read who may see the dataset whole.
+/// Values that only a caller who may administer the dataset may read.
 const DATASET_SECRETS: [&str; 3] = ["secret-reader", "secret-tag", "the owner's id"];
 
 async fn server_with_restricted_viewers() -> Server {
@@ -97,7 +97,7 @@ async fn server_with_restricted_viewers() -> Server {
     server
 }
 
-/// What was seen by the parts of all policies that an answer tells of.
+/// The values seen by the clauses of all policies in an explanation.
 fn observed_values(told: &Value) -> Vec<Value> {
     let policies = ["determining", "others"].map(|of| told[of].as_array().unwrap().clone());
     let parts = policies.into_iter().flatten();
@@ -140,8 +140,8 @@ async fn values_are_included_only_for_callers_who_may_see_their_owner() {
         );
         assert_eq!(told["username"].is_string(), sees_user);
         assert_eq!(told["mint"].is_object(), sees_dataset);
-        // What holds is told to all of them, and so is what was looked at; to whoever is withheld
-        // something, also what was not come to.
+        // All callers get which clauses hold and what was read; a caller from whom values are withheld
+        // also gets what Cedar did not evaluate.
         assert_eq!(told["determining"][0]["id"], "holds");
         let of = |told: &Value, member: &str| -> Vec<Value> {
             let all = observed_values(told).into_iter();

@@ -1,4 +1,4 @@
-//! Explaining over HTTP: what the policies in force say, why, and what of it is not for everybody.
+//! `POST /admin/policies/explain`: the decision of the policies in force, and its reasons.
 
 use serde_json::{Value, json};
 

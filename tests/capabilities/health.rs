@@ -1,4 +1,4 @@
-//! Health, for orchestrators and people.
+//! Liveness and readiness.
 
 use crate::support::server::{Server, TestResponse};
 

@@ -1,4 +1,4 @@
-//! The key set and the keys behind it.
+//! The key set and the signing keys.
 
 use cedargate::app::{App, AppError, Stores};
 use cedargate::domain::clock::Clock;

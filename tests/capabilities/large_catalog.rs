@@ -1,4 +1,4 @@
-//! A catalog of size: a thousand users and ten thousand datasets, made and listed through the API.
+//! A large catalog: a thousand users and ten thousand datasets.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ fn dataset_body(number: usize) -> Value {
     })
 }
 
-/// The ids of a list, after checking that none is there twice.
+/// The ids of a list, after checking that there are no duplicates.
 async fn list_ids(desk: &AdminClient<'_>, path: &str) -> BTreeSet<String> {
     let all = desk.list_all(path, 100).await;
     let ids = all
@@ -100,7 +100,7 @@ async fn a_thousand_users_and_ten_thousand_datasets_are_listed_once_each_while_o
     assert!(datasets.is_subset(&administered));
     assert!(datasets.is_subset(&discovered));
 
-    // Whatever else is listed was made meanwhile, or was there from the beginning.
+    // The others were created meanwhile, or are those of the server's own catalog.
     for seen in [administered, discovered] {
         let others = seen.difference(&datasets).filter(|id| !more.contains(*id));
         assert_eq!(others.count(), 6);

@@ -1,4 +1,4 @@
-//! Signing in with user name and password.
+//! Login with user name and password.
 
 use crate::support::server::decode_part;
 use crate::support::server::{INTERNAL, PASSWORD, Server, TestResponse};

@@ -1,4 +1,4 @@
-//! Guessing passwords: longer and longer waits, alike for accounts that exist and that do not.
+//! Login throttling: growing waits after failures, the same for existing and unknown accounts.
 
 use crate::support::server::{PASSWORD, Server, TestResponse};
 

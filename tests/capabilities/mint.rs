@@ -1,4 +1,4 @@
-//! The mint's decision table, row by row, on the wire.
+//! The mint: every row of its table of statuses, over HTTP.
 
 use serde_json::json;
 
@@ -217,7 +217,7 @@ async fn a_policy_that_cannot_be_evaluated_denies_even_where_another_permits() {
         ..ServerOptions::default()
     };
     let server = Server::start_with(wish).await;
-    // Not midnight, where the addition would not overflow.
+    // Not at midnight, when the addition would not overflow.
     server
         .clock
         .advance(86_400_000 - server.clock.unix_millis().rem_euclid(86_400_000) + 3_600_000);

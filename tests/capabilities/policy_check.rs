@@ -1,4 +1,4 @@
-//! Checking a policy folder: all that is wrong with it in one run, and what deserves a look.
+//! `policy check`: all errors and warnings of a policy folder in one run.
 
 use std::fs;
 use std::ops::Range;
@@ -18,7 +18,7 @@ fn check(folder: &Path, options: &[&str]) -> CommandOutput {
     cedargate(folder, &arguments, &[])
 }
 
-/// The exit code and the report for programs.
+/// The exit code and the JSON report.
 fn check_json(folder: &Path) -> (i32, Value) {
     let ended = check(folder, &["--json"]);
     let report = serde_json::from_str(&ended.data);
@@ -33,7 +33,7 @@ fn policies_with_file(name: &str, text: &str) -> TempDir {
     folder
 }
 
-/// What a report warns of.
+/// The warnings of a report.
 fn warnings(report: &Value) -> Vec<&str> {
     let told = report["warnings"].as_array().unwrap();
     told.iter()
@@ -143,7 +143,7 @@ fn a_missing_folder_is_an_error() {
     assert!(ended.messages.starts_with("error: "), "{}", ended.messages);
 }
 
-/// The same inputs as a running server refuses.
+/// The same inputs that a running server refuses.
 #[test]
 fn bad_folders_are_reported_clearly_and_fail_the_check() {
     for (name, spoil, told) in bad_inputs() {
@@ -156,7 +156,7 @@ fn bad_folders_are_reported_clearly_and_fail_the_check() {
             cedargate(outer.path(), &["policy", verb, path], &[])
         };
         let checked = run("check");
-        // What cannot be read is no answer.
+        // A folder that cannot be read is an error, not a failed check.
         let code = if folder.exists() { 3 } else { 1 };
         assert_eq!(checked.code, code, "{name}: {}", checked.messages);
         let tested = run("test");

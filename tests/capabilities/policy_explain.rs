@@ -1,4 +1,4 @@
-//! Explaining at the command line: who may do what to a dataset of the live catalog, and why.
+//! `policy explain` on the live catalog.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::support::cli::{CommandOutput, cedargate, copy_of_shipped_policies};
 const DATASET: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
 const UNKNOWN_USER: &str = "00000000-0000-0000-0000-000000000ada";
 
-/// A catalog with a restricted dataset that is shared with geologists, and with users.
+/// A catalog with users and with a restricted dataset that is shared with geologists.
 fn catalog() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let catalog = format!(

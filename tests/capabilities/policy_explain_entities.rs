@@ -1,4 +1,4 @@
-//! Explaining at the command line: who may do what to the entities of a file, and why.
+//! `policy explain --entities`: decisions on the entities in a file.
 
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ const ENTITIES: &str = r#"[
 ]
 "#;
 
-/// Asks about a file of entities where there is neither a catalog nor a database that could be reached.
+/// Explains a decision on a file of entities, without a catalog and without a reachable database.
 fn explain_entities(entities: &str, who: &str, dataset: &str, more: &[&str]) -> CommandOutput {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("entities.json"), entities).unwrap();
@@ -116,7 +116,7 @@ fn an_edit_can_be_explained_with_attributes_that_no_catalog_has_yet() {
     assert_eq!(near.unwrap()["parts"][0]["seen"][0]["value"], "50");
     let deep = parse_json(&explain_entities(&with("51"), "mo", "tides", &dir));
     assert_eq!(deep["determining"][0]["id"], "deep");
-    // An error denies what else is permitted, and says what it saw.
+    // An error denies what would be permitted, and is printed with the values it saw.
     let text = explain_entities(&with("9223372036854775807"), "mo", "tides", &dir[1..]);
     assert!(text.data.starts_with("DENIED"), "{}", text.data);
     assert!(

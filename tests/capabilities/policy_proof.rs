@@ -1,5 +1,5 @@
-//! Proving policies: the shipped invariants hold, mistakes come with a counterexample that the case
-//! files reproduce, and whoever cannot prove says so.
+//! `policy prove`: the shipped invariants hold, and mistakes are found with a counterexample that the
+//! case files reproduce.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -42,7 +42,7 @@ fn test_json(folder: &Path) -> Value {
     serde_json::from_str(&tested.data).unwrap()
 }
 
-/// Proves spoilt policies, and puts the counterexamples to them and to the right ones.
+/// Proves edited policies, and runs the counterexamples as cases of the edited and the original ones.
 fn assert_violation_is_reproduced(
     spoilt: &Path,
     right: &Path,
@@ -159,7 +159,7 @@ fn a_policy_that_can_fail_is_refused_with_a_request_at_which_it_fails() {
     let policy = "@id(\"late\") @reason(\"x\")\nforbid (principal, action == Action::\"read\", resource)\n\
         when { context.time.offset(duration(\"1d\")) < datetime(\"2000-01-01\") };\n";
     fs::write(folder.path().join("late.cedar"), policy).unwrap();
-    // Nothing but the failure is wrong here.
+    // The failure is the only mistake here.
     fs::remove_file(folder.path().join("invariants/admins.cedar")).unwrap();
     let saved = folder.path().join("found.cases.json");
     let proved = prove(folder.path(), &["--save", saved.to_str().unwrap()], &[]);
@@ -269,7 +269,7 @@ fn without_cvc5_an_error_says_how_to_install_it() {
     }
 }
 
-/// A program that greets as cvc5 does and then does something else.
+/// A program that starts like cvc5 and then runs `then`.
 fn fake_solver(then: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("cvc5");
@@ -294,7 +294,7 @@ fn an_invariant_that_is_not_proved_in_time_fails_the_check() {
 #[test]
 fn a_solver_that_lies_convinces_nobody() {
     let policies = copy_of_shipped_policies();
-    // It says of everything that there is a counterexample, and cannot name one.
+    // It claims a counterexample for everything, and cannot give one.
     let (_folder, program) = fake_solver(
         "while read -r line; do case \"$line\" in *check-sat*) echo sat;; *get-model*) echo '('; echo ')';; esac; done",
     );

@@ -1,4 +1,4 @@
-//! Bad input: each a clear problem, and the server unharmed.
+//! Bad input: each kind gets a clear problem, and the server keeps working.
 
 use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -6,12 +6,12 @@ use tokio::net::TcpStream;
 
 use crate::support::server::{PUBLIC, Server, TestResponse};
 
-/// Sends bytes as they are and reads the answer to its end.
+/// Sends bytes unchanged and reads the whole response.
 async fn send_raw(server: &Server, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(request).await.unwrap();
     let mut answer = Vec::new();
-    // A server that refuses early may reset the connection after its answer.
+    // A server that refuses early may reset the connection after its response.
     let _ = stream.read_to_end(&mut answer).await;
     String::from_utf8_lossy(&answer).into_owned()
 }

@@ -1,4 +1,4 @@
-//! Limits: one bucket a principal, one an address, never by path.
+//! Rate limits: one bucket per principal, one per address, independent of the path.
 
 use crate::support::server::{INTERNAL, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN};
 
@@ -102,7 +102,7 @@ async fn other_requests_are_limited_separately_from_mints() {
         assert_eq!(server.mint(PUBLIC, Some(&ada)).await.status, 200);
     }
     server.mint(PUBLIC, Some(&ada)).await.problem(429);
-    // Anonymous callers count by address, here as there.
+    // Anonymous callers count by address here too.
     for status in [200, 200, 429] {
         assert_eq!(
             TestResponse::send(server.get("/datasets")).await.status,

@@ -1,4 +1,4 @@
-//! API keys: made once, listed, and the business of their owner.
+//! API keys: create, list and revoke by their owner.
 
 mod restrictions;
 mod revocation;
@@ -13,7 +13,7 @@ use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions,
 
 const KEYS: &str = "/auth/api-keys";
 
-/// With what a test shows who it is.
+/// The credential of a request.
 #[derive(Clone, Copy)]
 enum TestCredential<'a> {
     Session(&'a str),

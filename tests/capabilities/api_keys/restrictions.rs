@@ -1,4 +1,4 @@
-//! What an API key is limited to: actions, datasets, and what policies say of it.
+//! Restrictions of an API key: actions, datasets, and policies that read the key.
 
 use serde_json::json;
 

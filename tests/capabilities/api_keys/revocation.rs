@@ -1,4 +1,4 @@
-//! How long an API key lives: until it expires, is revoked, or its owner is disabled.
+//! The end of an API key: it expires, is revoked, or its owner is disabled.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Datasets and shares at the command line: looked at and shared on the database itself.
+//! `cedargate dataset` and `cedargate share` on the database directly.
 
 use serde_json::Value;
 

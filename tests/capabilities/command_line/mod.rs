@@ -1,4 +1,4 @@
-//! The command line: exit codes, `error:` and `hint:`, settings, and what a script gets.
+//! The command line: exit codes, `error:` and `hint:`, settings, and output for scripts.
 
 mod catalog;
 mod dataset;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::cli::{cedargate, repository};
 
-/// A folder with a catalog file of one dataset, which has a file.
+/// A folder with a catalog file of one dataset with a file.
 fn catalog_with(visibility: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let cog = "salish-sea-topobathy.cog.tif";

@@ -1,4 +1,4 @@
-//! Users at the command line: made, listed, disabled and given passwords on the database itself.
+//! `cedargate user`: add, list, disable and set passwords on the database directly.
 
 use std::path::Path;
 

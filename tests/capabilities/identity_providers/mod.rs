@@ -1,4 +1,4 @@
-//! Outside issuers: tokens of an identity provider as credentials.
+//! Identity providers: their tokens as credentials.
 
 mod key_fetching;
 mod provider;
@@ -15,7 +15,7 @@ use crate::support::server::{
 };
 use provider::{AUDIENCE, IdentityProvider, ProviderKey};
 
-/// A server that trusts a provider, in the ways that `more` adds to the least that is needed.
+/// A server that accepts tokens of a provider, with `more` settings than the required ones.
 async fn server_trusting(provider: &IdentityProvider, more: Value) -> Server {
     Server::start_with(ServerOptions {
         environment: vec![(
@@ -36,7 +36,7 @@ fn identity_providers_setting(provider: &IdentityProvider, more: Value) -> Strin
     json!([issuer]).to_string()
 }
 
-/// A provider with one key, and a server that trusts it.
+/// A provider with one key, and a server that accepts its tokens.
 async fn provider_and_server() -> (IdentityProvider, ProviderKey, Server) {
     let key = ProviderKey::generate("first");
     let provider = IdentityProvider::start(&[&key]).await;
@@ -44,7 +44,7 @@ async fn provider_and_server() -> (IdentityProvider, ProviderKey, Server) {
     (provider, key, server)
 }
 
-/// With what status a token mints a token for what every signed-in user may read.
+/// The status of a mint for a dataset that every signed-in user may read.
 async fn mint_status(server: &Server, token: &str) -> u16 {
     server.mint(INTERNAL, Some(token)).await.status
 }
@@ -159,7 +159,7 @@ async fn invalid_external_tokens_are_refused() {
         let public = server.mint(PUBLIC, Some(&token)).await;
         public.problem(401);
     }
-    // Garbage asks for nothing: the first fetch, and the one for the unknown key.
+    // Malformed tokens cause no fetch: only the first one, and the one for the unknown key.
     assert_eq!(provider.fetch_count(), 2);
 }
 
@@ -174,14 +174,14 @@ async fn no_kind_of_token_is_taken_for_another() {
     TestResponse::send(keyed).await.problem(400);
     let session = server.session("otto").await;
     assert_eq!(mint_status(&server, &session).await, 200);
-    // The provider says that it is this server, and signs with its own key.
+    // The provider claims to be this server, and signs with its own key.
     let mut claims = provider.claims(&server.clock, "ines");
     claims["iss"] = json!("http://cedargate.test");
     server
         .mint(INTERNAL, Some(&key.sign(&claims)))
         .await
         .problem(401);
-    // This server's own session token, with the provider's name in it.
+    // A session token of this server, with the provider as its issuer.
     let mut payload = crate::support::server::decode_part(&session, 1);
     payload["iss"] = json!(provider.url);
     server
@@ -217,7 +217,7 @@ async fn keys_can_be_read_from_a_file_in_a_closed_network() {
     let server = server_trusting(&provider, json!({"jwks_file": file})).await;
     let claims = provider.claims(&server.clock, "ines");
     assert_eq!(mint_status(&server, &first.sign(&claims)).await, 200);
-    // A new file is read when a token needs it.
+    // A replaced file is read when a token needs it.
     write(&second);
     assert_eq!(mint_status(&server, &second.sign(&claims)).await, 200);
     assert_eq!(mint_status(&server, &first.sign(&claims)).await, 401);

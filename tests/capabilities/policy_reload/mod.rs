@@ -1,4 +1,4 @@
-//! Edits of the policy folder of a running server: they come into force whole, or not at all.
+//! Edits of the policy folder while the server runs: each comes into force as a whole or not at all.
 
 mod load;
 
@@ -17,7 +17,7 @@ use crate::support::server::{INTERNAL, PUBLIC, Server, ServerOptions, TestRespon
 
 const BROKEN: &str = "@id(\"secret-word\")\npermit (principal, action, resorce);\n";
 
-/// A server on a policy folder of its own, with what the gate asks.
+/// A server with this policy folder and these settings of the policy gate.
 async fn server_on(folder: &Path, cases: &str, proofs: &str) -> Server {
     Server::start_with(ServerOptions {
         environment: vec![
@@ -50,7 +50,7 @@ fn revision_of(folder: &Path) -> String {
     Bundle::load(folder).unwrap().revision().to_string()
 }
 
-/// The shipped public policy with a shorter token.
+/// The shipped public policy with this `@max_ttl`.
 fn public_policy_with_ttl(seconds: u32) -> String {
     let text = fs::read_to_string(repository().join("policies/public.cedar")).unwrap();
     text.replace("permit (", &format!("@max_ttl(\"{seconds}\")\npermit ("))
@@ -249,7 +249,7 @@ async fn each_of_three_mistakes_is_refused_with_a_counterexample() {
     );
 }
 
-/// What somebody did to a folder, how, and what is told of it.
+/// A name, a change that breaks a policy folder, and part of the message about it.
 pub type BadInput = (&'static str, fn(&Path), &'static str);
 
 pub fn bad_inputs() -> Vec<BadInput> {

@@ -1,4 +1,4 @@
-//! Sessions: signing out, all that ends a session, and what one tells of itself.
+//! Sessions: logout, everything that ends a session, and `/auth/me`.
 
 mod refresh_tokens;
 
@@ -8,10 +8,10 @@ use crate::support::records::records;
 use crate::support::server::decode_part;
 use crate::support::server::{INTERNAL, PASSWORD, Server, ServerOptions, TestResponse};
 
-/// In the form of a refresh token, but for its last bits, which no encoder sets.
+/// A refresh token except for its last bits, which no encoder sets.
 const NOT_CANONICAL: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB";
 
-/// The answer of a login: `access_token`, `refresh_token` and so on.
+/// The response of a login: `access_token`, `refresh_token` and so on.
 async fn log_in(server: &Server, username: &str) -> Value {
     let answer = server.login(username, PASSWORD).await;
     assert_eq!(answer.status, 200);

@@ -1,4 +1,4 @@
-//! Refresh tokens: spent once, kept as hashes alone, and never worth guessing.
+//! Refresh tokens: used once, stored as hashes, limited against guessing.
 
 use serde_json::Value;
 
@@ -65,7 +65,7 @@ async fn refresh_token_reuse_ends_the_whole_session() {
             401
         );
     }
-    // Records sort by time, and this clock stands still unless it is told otherwise.
+    // Records are ordered by time, and this clock stands still unless it is advanced.
     server.clock.advance(1);
     refresh(&server, text(&second, "refresh_token"))
         .await

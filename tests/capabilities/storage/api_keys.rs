@@ -1,4 +1,4 @@
-//! API keys: kept without their text, found, counted, removed.
+//! API keys: stored without their text, found, counted, removed.
 
 use std::collections::BTreeSet;
 
@@ -56,7 +56,7 @@ fn key_of(user_id: UserId, order: u64) -> StoredApiKey {
     }
 }
 
-/// The record of a key that was made; another one for each key.
+/// The audit record of the creation of a key.
 fn creation_record(stored: &StoredApiKey) -> AuditRecord {
     let mut record = record(0);
     record.id = RecordId(stored.key.id.0);

@@ -1,4 +1,4 @@
-//! Audit records: appended in groups, paged, found again.
+//! Audit records: appended in groups, read in pages, found by id.
 
 use cedargate::domain::action::Action;
 use cedargate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord, MintContext};

@@ -1,4 +1,4 @@
-//! Searching audit records, held against looking at each of them.
+//! Searching audit records, compared with filtering every record.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ on_both! {
 const FIRST_MILLIS: i64 = 1_700_000_000_000;
 const RECORD_COUNT: i64 = 300;
 
-/// Records in which each word and each of a few users and datasets comes with each other.
+/// Records with all combinations of events, outcomes, and a few users and datasets.
 fn some_records() -> Vec<AuditRecord> {
     let user = |number: i64| UserId(Uuid::from_u128(number.unsigned_abs().into()));
     let mut records = Vec::new();
@@ -53,7 +53,7 @@ fn matches(filter: &AuditFilter, record: &AuditRecord) -> bool {
         && filter.until.is_none_or(|until| record.unix_millis < until)
 }
 
-/// Filters of every member, alone and with others.
+/// Filters with each member alone and with others.
 fn some_filters() -> Vec<AuditFilter> {
     let one = UserId(Uuid::from_u128(1));
     let mut filters = vec![AuditFilter::default()];

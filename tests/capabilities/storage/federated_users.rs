@@ -1,4 +1,4 @@
-//! Users of outside issuers: found by issuer and subject, added once, kept up to date.
+//! Federated users: found by issuer and subject, added once, updated by newer tokens.
 
 use cedargate::domain::principal::{Tags, User};
 use cedargate::storage::{AddUserOutcome, ExternalUser, StorageError};
@@ -95,7 +95,7 @@ async fn an_issuer_and_subject_are_one_user_and_a_name_is_unique(place: TestData
     }
     assert_eq!(catalog_version(&place).await, before);
     assert_eq!(find(&place, "8").await, None);
-    // Another issuer may mean somebody else by the same subject.
+    // The same subject of another issuer is another user.
     let mut elsewhere = federated_user("elsewhere", &[]);
     elsewhere.issuer = Some("https://other.example".to_owned());
     assert_eq!(add(&place, &elsewhere, "7", 1).await, AddUserOutcome::Added);

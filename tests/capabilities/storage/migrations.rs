@@ -1,4 +1,4 @@
-//! Migrations, and rows that somebody else wrote.
+//! Migrations, and rows that another program wrote.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Datasets with the names of those they name, and the pages that are narrowed.
+//! Datasets with the names of their users, and filtered pages.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Databases that cannot be opened, went away, are locked or read-only.
+//! Databases that cannot be opened, are stopped, locked or read-only.
 
 use std::fs;
 

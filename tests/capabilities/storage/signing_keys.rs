@@ -1,4 +1,4 @@
-//! Signing keys: one first key, whoever starts first.
+//! Signing keys: one first key, even if replicas start at the same time.
 
 use cedargate::storage::{Database, KeyState, StorageError};
 

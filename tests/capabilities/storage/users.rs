@@ -22,7 +22,7 @@ async fn put_users(place: &TestDatabase, users: &[UserRecord]) {
     write_change(place, &change).await;
 }
 
-/// All users of a filter, read three at a time.
+/// All users that a filter finds, in pages of three.
 async fn list_all(place: &TestDatabase, filter: &UserFilter) -> Vec<UserRecord> {
     let mut all: Vec<UserRecord> = Vec::new();
     loop {

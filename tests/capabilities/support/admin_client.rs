@@ -9,14 +9,14 @@ pub const EXPLAIN: &str = "/admin/policies/explain";
 
 pub const USERS: &str = "/admin/users";
 
-/// Somebody who administers, with a session.
+/// A client with the session of a user.
 pub struct AdminClient<'a> {
     pub server: &'a Server,
     pub session: String,
 }
 
 impl<'a> AdminClient<'a> {
-    /// The desk of one of the catalog's people.
+    /// Signs in a user of the catalog.
     pub async fn sign_in(server: &'a Server, username: &str) -> Self {
         Self {
             session: server.session(username).await,
@@ -25,7 +25,7 @@ impl<'a> AdminClient<'a> {
     }
 
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        // Records sort by time, and this clock stands still unless it is told otherwise.
+        // Records are ordered by time, and this clock stands still unless it is advanced.
         self.server.clock.advance(1);
         let url = format!("{}{path}", self.server.url);
         self.server
@@ -50,7 +50,7 @@ impl<'a> AdminClient<'a> {
         TestResponse::send(self.request(Method::DELETE, path)).await
     }
 
-    /// The items of a list, `limit` at a time; each page names the next.
+    /// All items of a list, read in pages of `limit`.
     pub async fn list_all(&self, path: &str, limit: usize) -> Vec<Value> {
         let mut all = Vec::new();
         let mut after = String::new();
@@ -95,7 +95,7 @@ impl<'a> AdminClient<'a> {
     }
 }
 
-/// Admins, somebody who may look at users, and somebody who may change those who are no admins.
+/// Policies for admins, a role that may view users, and one that administers users who are not admins.
 pub const DELEGATED_ADMIN_POLICIES: &str = r#"
 @id("admin") @reason("x")
 permit (principal in Role::"admin", action, resource);
