@@ -83,12 +83,12 @@ fn row(bundle: &Bundle, first: &[&str], action: Action, resource: &Resource) -> 
             key: None,
         };
         let decision = bundle.decide(&principal, action, resource, &context);
-        let told = if decision.is_permitted {
+        let answer = if decision.is_permitted {
             "**yes**"
         } else {
             "no"
         };
-        write!(row, " {told} |").unwrap();
+        write!(row, " {answer} |").unwrap();
     }
     row.push('\n');
     row
@@ -117,13 +117,13 @@ fn table() -> String {
     }
     table.push_str("\n### Other administrative actions\n");
     table.push_str(&head(&["action", "resource"]));
-    let somebody = Resource::User(user(UserId(Uuid::from_u128(5)), &[]));
+    let other_user = Resource::User(user(UserId(Uuid::from_u128(5)), &[]));
     let role = Resource::Role("hydrology".parse().unwrap());
     for action in Action::ALL {
         let resources: &[(&str, &Resource)] = match action {
             Action::Read | Action::Discover | Action::Administer => &[],
-            Action::ViewUsers => &[("the server", &Resource::Server), ("a user", &somebody)],
-            Action::AdministerUsers => &[("a user", &somebody)],
+            Action::ViewUsers => &[("the server", &Resource::Server), ("a user", &other_user)],
+            Action::AdministerUsers => &[("a user", &other_user)],
             Action::AdministerRoles => &[("a role", &role)],
             Action::ViewDatasets
             | Action::ViewAudit
@@ -150,14 +150,17 @@ fn the_shipped_policies_decide_as_docs_decisions_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/decisions.md");
     let page = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once(BEGIN).unwrap();
-    let (told, after) = rest.split_once(END).unwrap();
+    let (answer, after) = rest.split_once(END).unwrap();
     let table = table();
     if std::env::var_os("REFRESH_DECISIONS").is_some() {
         std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
         return;
     }
-    for (told, decided) in told.lines().zip(table.lines()) {
-        assert_eq!(told, decided, "docs/decisions.md and the policies disagree");
+    for (answer, decided) in answer.lines().zip(table.lines()) {
+        assert_eq!(
+            answer, decided,
+            "docs/decisions.md and the policies disagree"
+        );
     }
-    assert_eq!(told.lines().count(), table.lines().count());
+    assert_eq!(answer.lines().count(), table.lines().count());
 }

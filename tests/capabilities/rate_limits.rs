@@ -17,9 +17,9 @@ async fn over_the_limit_retry_after_is_the_time_until_the_next_success() {
     for _ in 0..3 {
         assert_eq!(server.mint(PUBLIC, None).await.status, 200);
     }
-    let answer = server.mint(PUBLIC, None).await;
-    answer.problem(429);
-    let seconds: i64 = answer.header("retry-after").parse().unwrap();
+    let response = server.mint(PUBLIC, None).await;
+    response.problem(429);
+    let seconds: i64 = response.header("retry-after").parse().unwrap();
     assert_eq!(seconds, 20);
     server.clock.advance(seconds * 1000 - 1);
     server.mint(PUBLIC, None).await.problem(429);

@@ -19,13 +19,13 @@ async fn wait_for_fetches(provider: &IdentityProvider, times: usize) {
 }
 
 async fn retry_after(server: &Server, token: &str) -> String {
-    let answer = server.mint(INTERNAL, Some(token)).await;
-    answer.problem(503);
-    answer.header("retry-after").to_owned()
+    let response = server.mint(INTERNAL, Some(token)).await;
+    response.problem(503);
+    response.header("retry-after").to_owned()
 }
 
 #[tokio::test]
-async fn a_new_key_is_fetched_when_a_token_names_it_and_then_not_again_for_30_seconds() {
+async fn a_new_key_is_fetched_when_a_token_names_it_at_most_every_30_seconds() {
     let (provider, first, server) = provider_and_server().await;
     let claims = provider.claims(&server.clock, "ines");
     assert_eq!(mint_status(&server, &first.sign(&claims)).await, 200);
@@ -198,8 +198,8 @@ async fn unsafe_redirects_and_large_documents_are_refused() {
         provider.set_behavior(manner(&provider.url));
         let server = super::server_trusting(&provider, json!({})).await;
         let token = key.sign(&provider.claims(&server.clock, "ines"));
-        let answer = server.mint(INTERNAL, Some(&token)).await;
-        assert_eq!(answer.status, 503, "{what}");
+        let response = server.mint(INTERNAL, Some(&token)).await;
+        assert_eq!(response.status, 503, "{what}");
     }
     assert_eq!(elsewhere.fetch_count(), 0);
 }

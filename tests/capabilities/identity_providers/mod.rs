@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::records::records;
+use crate::support::server::decode_part;
 use crate::support::server::{
     INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
 };
@@ -69,7 +70,7 @@ async fn a_token_of_an_identity_provider_mints_a_token_that_downloads() {
         assert_eq!(record["outcome"], "granted");
         assert_eq!(record["user_id"], mint["user_id"]);
     }
-    let of_issuer = crate::support::server::decode_part(&minted, 1);
+    let of_issuer = decode_part(&minted, 1);
     assert_eq!(of_issuer["sub"], mint["user_id"]);
 }
 
@@ -101,9 +102,9 @@ async fn policies_see_the_authentication_method_at_mint_and_download() {
 async fn auth_me_returns_the_user_of_an_external_token() {
     let (provider, key, server) = provider_and_server().await;
     let claims = provider.claims(&server.clock, "ines");
-    let answer = me(&server, &key.sign(&claims)).await;
-    assert_eq!(answer.status, 200);
-    let body = answer.json();
+    let response = me(&server, &key.sign(&claims)).await;
+    assert_eq!(response.status, 200);
+    let body = response.json();
     assert_eq!(body["username"], "ines");
     assert_eq!(body["authentication"], "issuer");
     assert_eq!(body["issuer"], provider.url);
@@ -128,11 +129,11 @@ async fn invalid_external_tokens_are_refused() {
         key.sign(&claims)
     };
     let now = server.clock.unix_seconds();
-    let stranger = ProviderKey::generate("first");
+    let other_key = ProviderKey::generate("first");
     let header = |name: &str, value: Value| {
         let mut header = json!({"alg": "ES256", "kid": "first"});
         header[name] = value;
-        stranger.sign_with(&header, &claims)
+        other_key.sign_with(&header, &claims)
     };
     let whole = key.sign(&claims);
     let (signed, _) = whole.rsplit_once('.').unwrap();
@@ -143,17 +144,19 @@ async fn invalid_external_tokens_are_refused() {
             with("iss", json!("https://evil.example")),
         ),
         ("a token that has expired", with("exp", json!(now - 31))),
-        ("a key of somebody else's", stranger.sign(&claims)),
-        ("an embedded key", header("jwk", stranger.public.clone())),
+        ("a key of somebody else's", other_key.sign(&claims)),
+        ("an embedded key", header("jwk", other_key.public.clone())),
         ("no algorithm", header("alg", json!("none"))),
         ("a symmetric algorithm", header("alg", json!("HS256"))),
         ("no signature", format!("{signed}.")),
         ("an unknown key", header("kid", json!("unknown"))),
     ] {
-        let answer = server.mint(INTERNAL, Some(&token)).await;
-        answer.problem(401);
+        let response = server.mint(INTERNAL, Some(&token)).await;
+        response.problem(401);
         assert!(
-            answer.header("www-authenticate").contains("invalid_token"),
+            response
+                .header("www-authenticate")
+                .contains("invalid_token"),
             "{what}"
         );
         let public = server.mint(PUBLIC, Some(&token)).await;
@@ -182,7 +185,7 @@ async fn no_kind_of_token_is_taken_for_another() {
         .await
         .problem(401);
     // A session token of this server, with the provider as its issuer.
-    let mut payload = crate::support::server::decode_part(&session, 1);
+    let mut payload = decode_part(&session, 1);
     payload["iss"] = json!(provider.url);
     server
         .mint(INTERNAL, Some(&key.sign(&payload)))
@@ -291,10 +294,10 @@ async fn a_provider_whose_keys_cannot_be_fetched_makes_the_server_degraded() {
     provider.set_behavior(provider::Behavior::Failing);
     server.clock.advance(300_000);
     eventually(async || ready().await.json()["status"] == "degraded").await;
-    let answer = ready().await;
-    assert_eq!(answer.status, 200);
+    let response = ready().await;
+    assert_eq!(response.status, 200);
     assert!(
-        answer.json()["problems"][0]
+        response.json()["problems"][0]
             .as_str()
             .unwrap()
             .contains(&provider.url)

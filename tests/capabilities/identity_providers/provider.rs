@@ -170,12 +170,14 @@ async fn respond(request: &Request, state: &Mutex<ProviderState>, url: &str) -> 
             json(&large)
         }
         _ => {
-            let mut answer = json(&key_set);
+            let mut response = json(&key_set);
             if let Some(cache_control) = cache_control {
                 let cache_control = cache_control.parse().unwrap();
-                answer.headers_mut().insert("cache-control", cache_control);
+                response
+                    .headers_mut()
+                    .insert("cache-control", cache_control);
             }
-            answer
+            response
         }
     }
 }

@@ -48,18 +48,18 @@ async fn a_user_is_created_once_at_its_first_token() {
         })
         .collect();
     let all = tokens.iter().map(|token| me(&server, token));
-    let answers = futures_util::future::join_all(all).await;
-    for answer in &answers {
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.json()["user_id"], answers[0].json()["user_id"]);
+    let responses = futures_util::future::join_all(all).await;
+    for response in &responses {
+        assert_eq!(response.status, 200);
+        assert_eq!(response.json()["user_id"], responses[0].json()["user_id"]);
     }
     assert_eq!(catalog_version(&server).await, before + 1);
     // The same subject with another name is the same user.
     let mut claims = provider.claims(&server.clock, "ines");
     claims["preferred_username"] = json!("renamed");
-    let answer = me(&server, &key.sign(&claims)).await;
-    assert_eq!(answer.json()["user_id"], answers[0].json()["user_id"]);
-    assert_eq!(answer.json()["username"], "ines");
+    let response = me(&server, &key.sign(&claims)).await;
+    assert_eq!(response.json()["user_id"], responses[0].json()["user_id"]);
+    assert_eq!(response.json()["username"], "ines");
 }
 
 #[tokio::test]
@@ -111,8 +111,8 @@ async fn with_known_principals_only_users_of_the_catalog_are_accepted() {
     settings.issuers[0].principals = cedargate::domain::issuer::UserProvisioning::Known;
     let server = server.restarted_with(settings).await;
     assert_eq!(mint_status(&server, &key.sign(&claims)).await, 200);
-    let stranger = key.sign(&provider.claims(&server.clock, "stranger"));
-    let detail = server.mint(INTERNAL, Some(&stranger)).await.problem(401);
+    let other = key.sign(&provider.claims(&server.clock, "stranger"));
+    let detail = server.mint(INTERNAL, Some(&other)).await.problem(401);
     assert!(detail.contains("not a user of this server"), "{detail}");
 }
 
@@ -123,14 +123,14 @@ async fn a_user_created_for_an_issuer_is_bound_to_the_first_subject_of_that_name
     let server = server_trusting(&provider, json!({"principals": "known"})).await;
     let admin = server.session("ada").await;
     let make = async |issuer: &str| {
-        let wish = json!({"username": "ines", "issuer": issuer});
-        let request = server.post("/admin/users").bearer_auth(&admin).json(&wish);
+        let body = json!({"username": "ines", "issuer": issuer});
+        let request = server.post("/admin/users").bearer_auth(&admin).json(&body);
         TestResponse::send(request).await
     };
     make("https://elsewhere.test").await.problem(422);
-    let answer = make(&provider.url).await.json();
-    assert_eq!(answer["has_password"], false);
-    let ines_id = answer["id"].clone();
+    let response = make(&provider.url).await.json();
+    assert_eq!(response["has_password"], false);
+    let ines_id = response["id"].clone();
     let ines = key.sign(&provider.claims(&server.clock, "ines"));
     assert_eq!(me(&server, &ines).await.json()["user_id"], ines_id);
     // The user stays bound to that subject: another one with the same name is refused.

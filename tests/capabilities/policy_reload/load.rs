@@ -76,10 +76,10 @@ async fn mint_until_stopped(
     tokio::time::sleep(PAUSE / CONNECTIONS * nth).await;
     while !stop.is_cancelled() {
         let earliest = progress.in_force.load(Ordering::SeqCst);
-        let answer = server.mint(PUBLIC, None).await;
+        let response = server.mint(PUBLIC, None).await;
         let latest = progress.begun.load(Ordering::SeqCst);
-        let claims = decode_part(&answer.token(), 1);
-        let expires_in = answer.json()["expires_in"].as_u64().unwrap();
+        let claims = decode_part(&response.token(), 1);
+        let expires_in = response.json()["expires_in"].as_u64().unwrap();
         minted.push(ObservedMint {
             jti: claims["jti"].as_str().unwrap().to_owned(),
             expires_in: usize::try_from(expires_in).unwrap(),
@@ -94,9 +94,9 @@ async fn mint_until_stopped(
 /// Edits and reloads in turn; returns the revisions of the valid edits.
 async fn make_edits(server: &Server, folder: &Path, progress: &EditProgress) -> Vec<Value> {
     let session = server.session("ada").await;
-    let revision_of = |answer: TestResponse| {
-        assert_eq!(answer.status, 200);
-        answer.json()["revision"].clone()
+    let revision_of = |response: TestResponse| {
+        assert_eq!(response.status, 200);
+        response.json()["revision"].clone()
     };
     let mut revisions = vec![revision_of(reload(server, &session).await)];
     for edit in 1..=EDITS {
@@ -157,14 +157,14 @@ async fn every_mint_during_reloads_is_decided_by_a_revision_that_was_in_force() 
         }
     }
     // Otherwise the test proves nothing: mints during a change got either revision.
-    let told = format!(
+    let message = format!(
         "{} mints: {before} before, {after} after, {} revisions",
         minted.len(),
         decided.len()
     );
     assert!(
         before > 0 && after > 0 && decided.len() > EDITS / 2,
-        "{told}"
+        "{message}"
     );
     let broken = records
         .iter()

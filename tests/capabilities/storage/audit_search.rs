@@ -99,9 +99,9 @@ fn some_filters() -> Vec<AuditFilter> {
     filters
 }
 
-async fn a_search_finds_what_filtering_every_record_finds(place: TestDatabase) {
+async fn a_search_finds_what_filtering_every_record_finds(db: TestDatabase) {
     let records = some_records();
-    place.database.append_audit_records(&records).await.unwrap();
+    db.database.append_audit_records(&records).await.unwrap();
     let mut sizes = BTreeSet::new();
     for filter in some_filters() {
         let mut expected: Vec<RecordId> = Vec::new();
@@ -112,10 +112,7 @@ async fn a_search_finds_what_filtering_every_record_finds(place: TestDatabase) {
                 .map(|r| r.id),
         );
         for order in [OldestFirst(None), NewestFirst(None)] {
-            let found = place
-                .database
-                .search_audit_records(&filter, order, 1000)
-                .await;
+            let found = db.database.search_audit_records(&filter, order, 1000).await;
             let found: Vec<RecordId> = found.unwrap().iter().map(|record| record.id).collect();
             assert_eq!(found, expected, "{filter:?}, {order:?}");
             expected.reverse();
@@ -125,9 +122,9 @@ async fn a_search_finds_what_filtering_every_record_finds(place: TestDatabase) {
     assert!(sizes.len() > 5, "the filters find alike: {sizes:?}");
 }
 
-async fn a_search_continues_after_an_id_in_either_order(place: TestDatabase) {
+async fn a_search_continues_after_an_id_in_either_order(db: TestDatabase) {
     let records = some_records();
-    place.database.append_audit_records(&records).await.unwrap();
+    db.database.append_audit_records(&records).await.unwrap();
     let filter = AuditFilter {
         outcome: Some(AuditOutcome::Refused),
         ..AuditFilter::default()
@@ -136,7 +133,7 @@ async fn a_search_continues_after_an_id_in_either_order(place: TestDatabase) {
     let mut after = None;
     loop {
         let order = OldestFirst(after);
-        let page = place
+        let page = db
             .database
             .search_audit_records(&filter, order, 7)
             .await
@@ -154,7 +151,7 @@ async fn a_search_continues_after_an_id_in_either_order(place: TestDatabase) {
     let mut before = None;
     loop {
         let order = NewestFirst(before);
-        let page = place
+        let page = db
             .database
             .search_audit_records(&filter, order, 7)
             .await

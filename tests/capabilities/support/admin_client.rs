@@ -56,11 +56,11 @@ impl<'a> AdminClient<'a> {
         let mut after = String::new();
         let joint = if path.contains('?') { '&' } else { '?' };
         loop {
-            let answer = self
+            let response = self
                 .get(&format!("{path}{joint}limit={limit}{after}"))
                 .await;
-            assert_eq!(answer.status, 200, "{}", answer.text());
-            let page = answer.json();
+            assert_eq!(response.status, 200, "{}", response.text());
+            let page = response.json();
             let items = page["items"].as_array().unwrap();
             assert!(items.len() <= limit);
             all.extend(items.iter().cloned());
@@ -79,14 +79,14 @@ impl<'a> AdminClient<'a> {
     }
 
     pub async fn explain(&self, principal: &str, dataset_id: &str) -> TestResponse {
-        let question = json!({"principal": principal, "action": "read", "dataset_id": dataset_id});
-        self.post(EXPLAIN, question).await
+        let body = json!({"principal": principal, "action": "read", "dataset_id": dataset_id});
+        self.post(EXPLAIN, body).await
     }
 
     pub async fn explanation(&self, principal: &str, dataset_id: &str) -> Value {
-        let answer = self.explain(principal, dataset_id).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
+        let response = self.explain(principal, dataset_id).await;
+        assert_eq!(response.status, 200, "{}", response.text());
+        response.json()
     }
 
     pub async fn user_id(&self, username: &str) -> String {

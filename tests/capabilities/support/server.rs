@@ -194,7 +194,7 @@ impl Server {
         Self::start_with(ServerOptions::default()).await
     }
 
-    pub async fn start_with(wish: ServerOptions) -> Self {
+    pub async fn start_with(options: ServerOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = vec![
             (
@@ -211,7 +211,7 @@ impl Server {
                 "0".to_owned(),
             ),
         ];
-        if let Some(policies) = wish.policies {
+        if let Some(policies) = options.policies {
             let bundle = folder.path().join("policies");
             std::fs::create_dir(&bundle).unwrap();
             let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
@@ -223,7 +223,7 @@ impl Server {
                 bundle.display().to_string(),
             ));
         }
-        for (name, value) in wish.environment {
+        for (name, value) in options.environment {
             environment.retain(|(known, _)| known != name);
             environment.push((name.to_owned(), value));
         }
@@ -234,7 +234,12 @@ impl Server {
         let settings = Settings::load(&sources).unwrap();
         let clock = Clock::fixed_at(Clock::system().unix_millis());
         let stores = Stores::open(&settings).await.unwrap();
-        apply(&stores, wish.catalog.as_deref().unwrap_or(CATALOG), &clock).await;
+        apply(
+            &stores,
+            options.catalog.as_deref().unwrap_or(CATALOG),
+            &clock,
+        )
+        .await;
         Self::run(folder, settings, clock, stores).await
     }
 
@@ -344,14 +349,14 @@ impl Server {
 
     /// A session token of a user of the catalog.
     pub async fn session(&self, username: &str) -> String {
-        let answer = self.login(username, PASSWORD).await;
+        let response = self.login(username, PASSWORD).await;
         assert_eq!(
-            answer.status,
+            response.status,
             200,
             "{}",
-            String::from_utf8_lossy(&answer.body)
+            String::from_utf8_lossy(&response.body)
         );
-        answer.json()["access_token"].as_str().unwrap().to_owned()
+        response.json()["access_token"].as_str().unwrap().to_owned()
     }
 }
 

@@ -135,9 +135,9 @@ pub fn full_change() -> CatalogChange {
     }
 }
 
-pub async fn write_change(place: &TestDatabase, change: &CatalogChange) -> i64 {
-    let version = place.database.catalog_version().await.unwrap();
-    place.database.write_catalog(change, version).await.unwrap()
+pub async fn write_change(db: &TestDatabase, change: &CatalogChange) -> i64 {
+    let version = db.database.catalog_version().await.unwrap();
+    db.database.write_catalog(change, version).await.unwrap()
 }
 
 pub fn key(kid: &str, state: KeyState, created_at: i64) -> StoredSigningKey {
