@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use strum::VariantArray;
+
 use cedargate::domain::action::Action;
 use cedargate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
 use cedargate::domain::id::{DatasetId, RecordId, UserId};
@@ -28,10 +30,10 @@ fn some_records() -> Vec<AuditRecord> {
         record.user_id = (at % 5 > 0).then(|| user(at % 5));
         record.dataset_id = (at % 7 > 0).then(|| DatasetId(user(at % 7).0));
         record.resource_user_id = (at % 3 == 0).then(|| user(at % 11));
-        record.outcome = AuditOutcome::ALL[index % AuditOutcome::ALL.len()];
-        record.event = AuditEvent::ALL[index / 2 % AuditEvent::ALL.len()];
-        record.action = Action::ALL
-            .get(index / 3 % (Action::ALL.len() + 1))
+        record.outcome = AuditOutcome::VARIANTS[index % AuditOutcome::VARIANTS.len()];
+        record.event = AuditEvent::VARIANTS[index / 2 % AuditEvent::VARIANTS.len()];
+        record.action = Action::VARIANTS
+            .get(index / 3 % (Action::VARIANTS.len() + 1))
             .copied();
         records.push(record);
     }
@@ -57,16 +59,16 @@ fn matches(filter: &AuditFilter, record: &AuditRecord) -> bool {
 fn some_filters() -> Vec<AuditFilter> {
     let one = UserId(Uuid::from_u128(1));
     let mut filters = vec![AuditFilter::default()];
-    filters.extend(AuditOutcome::ALL.iter().map(|word| AuditFilter {
+    filters.extend(AuditOutcome::VARIANTS.iter().map(|word| AuditFilter {
         outcome: Some(*word),
         ..AuditFilter::default()
     }));
-    filters.extend(AuditEvent::ALL.iter().map(|word| AuditFilter {
+    filters.extend(AuditEvent::VARIANTS.iter().map(|word| AuditFilter {
         event: Some(*word),
         user_id: Some(one),
         ..AuditFilter::default()
     }));
-    filters.extend(Action::ALL.iter().map(|word| AuditFilter {
+    filters.extend(Action::VARIANTS.iter().map(|word| AuditFilter {
         action: Some(*word),
         since: Some(FIRST_MILLIS + 40),
         ..AuditFilter::default()
