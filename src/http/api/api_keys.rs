@@ -174,8 +174,8 @@ impl ApiKeysApi {
             .list(&credentials.0, after.0, limit.0.0)
             .await?;
         Ok(JsonOk(ApiKeyPage {
-            items: page.keys.into_iter().map(ApiKeyResponse::from).collect(),
-            next: page.next,
+            next: page.next_cursor(|key| key.id),
+            items: page.items.into_iter().map(ApiKeyResponse::from).collect(),
         }))
     }
 
