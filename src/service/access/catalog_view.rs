@@ -13,15 +13,11 @@ use crate::domain::resource::Resource;
 use crate::service::error::ServiceError;
 use crate::service::identity::authentication::Authenticator;
 use crate::service::identity::request_context::RequestContext;
+use crate::service::pagination::Page;
 use crate::service::rate_limits::RateLimits;
 
 use super::Access;
 use super::decisions::Authorizer;
-
-/// The most datasets of one page.
-pub const MAX_PAGE_SIZE: u32 = 100;
-/// How many datasets one step reads from the catalog and looks at before others get a turn.
-const BATCH_SIZE: u32 = 100;
 
 /// One dataset that a caller may discover.
 #[derive(Clone, Debug)]
@@ -30,15 +26,6 @@ pub struct VisibleDataset {
     pub dataset: Arc<Dataset>,
     /// Whether the caller may read it too.
     pub is_readable: bool,
-}
-
-/// Some of the datasets that a caller may discover, in the order of their ids.
-#[derive(Clone, Debug)]
-pub struct VisibleDatasetPage {
-    /// The datasets.
-    pub datasets: Vec<VisibleDataset>,
-    /// Where the next page begins; none when there is no further dataset.
-    pub next: Option<DatasetId>,
 }
 
 /// Shows callers the catalog.
@@ -65,47 +52,26 @@ impl CatalogView {
             .ok_or(ServiceError::DatasetNotFound)
     }
 
-    /// At most `limit` datasets whose ids come after `after`.
+    /// Lists up to `limit` datasets with ids after `after`.
     ///
-    /// It looks on until the page is full or the catalog is at its end, for as long as a request may
-    /// take. Ids never change, so that pages stay whole while others add and remove datasets: what is
-    /// there all the while is shown once.
+    /// It reads on until the page is full or the catalog ends, for as long as a request may take. Ids
+    /// never change, so a dataset that exists throughout is listed once while others are added and
+    /// removed.
     pub async fn list(
         &self,
         visitor: &RequestContext,
         after: Option<DatasetId>,
         limit: u32,
-    ) -> Result<VisibleDatasetPage, ServiceError> {
-        let asker = Arc::new(self.authorizer(visitor).await?);
-        let limit = limit.clamp(1, MAX_PAGE_SIZE);
-        let mut page: Vec<VisibleDataset> = Vec::new();
-        let mut looked_at = after;
-        // One more than the page takes tells whether there is a next one.
-        let mut most = BATCH_SIZE.min(limit + 1);
-        loop {
-            let step = self
-                .access
-                .catalog_cache
-                .datasets_after(looked_at, most)
-                .await?;
-            let is_last_step = step.len() < most as usize;
-            looked_at = step.last().map_or(looked_at, |last| Some(last.id));
-            page.extend(
-                asker
-                    .filter(step, |asker, dataset| visible_dataset(asker, &dataset))
-                    .await?,
-            );
-            let is_full = page.len() > limit as usize;
-            if is_full || is_last_step {
-                page.truncate(limit as usize);
-                // A page ends with an id that was shown: one of a hidden dataset, or only that
-                // there is one, would tell what the caller may not know.
-                let next = page.last().filter(|_| is_full).map(|last| last.dataset.id);
-                let datasets = page;
-                return Ok(VisibleDatasetPage { datasets, next });
-            }
-            most = BATCH_SIZE;
-        }
+    ) -> Result<Page<VisibleDataset>, ServiceError> {
+        let authorizer = Arc::new(self.authorizer(visitor).await?);
+        let cache = &self.access.catalog_cache;
+        let read = |after, limit| cache.datasets_after(after, limit);
+        let visible = |batch| {
+            authorizer.filter(batch, |authorizer, dataset| {
+                visible_dataset(authorizer, &dataset)
+            })
+        };
+        Page::read_filtered(after, limit, read, |dataset| dataset.id, visible).await
     }
 
     async fn authorizer(&self, visitor: &RequestContext) -> Result<Authorizer, ServiceError> {

@@ -165,7 +165,7 @@ impl AdminRolesApi {
     ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
         let is_wanted = |role: &RoleName| if_match.matches(&RoleResponse::from(role.clone()));
         self.administration
-            .delete_role(&visitor.0, &role.0, is_wanted)
+            .delete_role(&visitor.0, &role.0, &is_wanted)
             .await?;
         Ok(NoContent)
     }

@@ -134,7 +134,7 @@ impl AdminUsersApi {
         let is_wanted = |known: &UserAccount| matches_version(known, &if_match);
         let known = self
             .administration
-            .update_user(&visitor.0, user_id.0, is_wanted, |known| {
+            .update_user(&visitor.0, user_id.0, &is_wanted, |known| {
                 wish.0.apply_to(known)
             })
             .await?;
@@ -162,7 +162,7 @@ impl AdminUsersApi {
     ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
         let is_wanted = |known: &UserAccount| matches_version(known, &if_match);
         self.administration
-            .delete_user(&visitor.0, user_id.0, is_wanted)
+            .delete_user(&visitor.0, user_id.0, &is_wanted)
             .await?;
         Ok(NoContent)
     }
