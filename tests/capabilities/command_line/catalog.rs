@@ -13,7 +13,7 @@ fn applying_a_catalog_tells_what_changed_and_the_second_time_nothing_does() {
     assert!(first.data.contains("created  dataset"), "{}", first.data);
     let second = cedargate(folder.path(), &apply, &[]);
     assert!(
-        second.data.contains("0 created, 0 changed, 1 left"),
+        second.data.contains("0 created, 0 changed, 1 unchanged"),
         "{}",
         second.data
     );

@@ -77,7 +77,7 @@ fn the_first_admin_is_made_before_there_is_anything() {
     );
     assert!(lines[2].contains("admin") && lines[2].contains("enabled"));
     let told = run_err(folder.path(), "user disable root", "");
-    assert!(told.contains("the last admin"), "{told}");
+    assert!(told.contains("the last enabled admin"), "{told}");
     assert!(told.contains("hint: cedargate user add NAME --admin"));
 }
 
