@@ -8,6 +8,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditFilter, AuditRecord};
 use crate::domain::id::RecordId;
 use crate::domain::resource::Resource;
+use crate::domain::rfc3339::format_millis;
 use crate::service::audit_trail::AuditRecordPages;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
@@ -74,8 +75,8 @@ fn summarize(done: &str, filter: &AuditFilter) -> String {
         ("outcome", filter.outcome.map(|outcome| outcome.to_string())),
         ("event", filter.event.map(|event| event.to_string())),
         ("action", filter.action.map(|action| action.to_string())),
-        ("since", filter.since.map(rfc_3339)),
-        ("until", filter.until.map(rfc_3339)),
+        ("since", filter.since.map(format_millis)),
+        ("until", filter.until.map(format_millis)),
     ];
     let mut summary = format!("audit records {done}");
     for (name, value) in conditions {
@@ -85,10 +86,4 @@ fn summarize(done: &str, filter: &AuditFilter) -> String {
         }
     }
     summary
-}
-
-fn rfc_3339(unix_millis: i64) -> String {
-    chrono::DateTime::from_timestamp_millis(unix_millis)
-        .unwrap_or_default()
-        .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }

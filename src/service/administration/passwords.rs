@@ -27,13 +27,8 @@ impl Administration {
             // The policies decide before the hash is computed, and again for the user that is changed.
             self.load_user(&operation, id, Action::AdministerUsers)
                 .await?;
-            let (password, generated) = match password {
-                Some(password) => (password, None),
-                None => {
-                    let generated = random_password();
-                    (generated.clone(), Some(generated))
-                }
-            };
+            let is_generated = password.is_none();
+            let password = password.unwrap_or_else(random_password);
             let hash = self.hash_password(&password).await?;
             let attempt = || async {
                 let before = self.load_user(&operation, id, Action::AdministerUsers);
@@ -55,7 +50,7 @@ impl Administration {
                 Ok(Attempt::Write(change, ()))
             };
             self.optimistically(&operation, attempt).await?;
-            Ok(generated)
+            Ok(is_generated.then_some(password))
         };
         self.audited(request, Action::AdministerUsers, set).await
     }

@@ -145,9 +145,9 @@ impl Administration {
 /// Authorizes administering a role. An audit record has no member for a role, so its reason names it.
 fn require_role_admin(operation: &AdminOperation, role: &RoleName) -> Result<(), ServiceError> {
     let resource = Resource::Role(role.clone());
-    operation
-        .require(Action::AdministerRoles, &resource)
-        .inspect_err(|_| {
-            operation.set_summary(format!("the role {role} was not to be administered"))
-        })
+    let decided = operation.require(Action::AdministerRoles, &resource);
+    if decided.is_err() {
+        operation.set_summary(format!("the role {role} was not to be administered"));
+    }
+    decided
 }

@@ -19,6 +19,7 @@ use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
 use crate::domain::secret::Secret;
 use crate::domain::suggest::did_you_mean;
+use crate::domain::text_enum::{TextEnum, UnknownVariant};
 use crate::service::identity::password::{check_hash, check_new_password};
 
 use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
@@ -305,13 +306,8 @@ fn read_dataset(
 ) -> (Option<Spanned<DatasetId>>, Option<DatasetItem>) {
     let id: Option<Spanned<DatasetId>> = required_value(table, "id");
     let title = read_title(table);
-    let visibility = required_variant(table, "visibility", Visibility::ALL, Visibility::as_str);
-    let record_status = required_variant(
-        table,
-        "record_status",
-        RecordStatus::ALL,
-        RecordStatus::as_str,
-    );
+    let visibility = required_variant(table, "visibility");
+    let record_status = required_variant(table, "record_status");
     let owner = table.text("owner").and_then(|text| table.parse(&text));
     let file = read_file(table, folder);
     let reader_roles = table.list("reader_roles");
@@ -343,19 +339,16 @@ fn read_title(table: &mut TableReader<'_, '_>) -> Option<String> {
     Some((*text.get_ref()).to_owned())
 }
 
-fn required_variant<T: FromStr<Err: Display> + Copy>(
+fn required_variant<T: FromStr<Err = UnknownVariant> + TextEnum>(
     table: &mut TableReader<'_, '_>,
     key: &'static str,
-    all: &[T],
-    as_str: impl Fn(T) -> &'static str,
 ) -> Option<T> {
     let text = table.required_text(key)?;
     match text.get_ref().parse() {
         Ok(word) => Some(word),
         Err(error) => {
-            let known = all.iter().map(|word| as_str(*word));
-            let help = did_you_mean(text.get_ref(), known);
-            table.report_with_help(text.span(), format!("{error}"), help);
+            let help = did_you_mean(text.get_ref(), T::VARIANTS.iter().copied());
+            table.report_with_help(text.span(), error.to_string(), help);
             None
         }
     }
