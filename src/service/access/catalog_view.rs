@@ -1,8 +1,8 @@
-//! The catalog as one caller sees it: exactly the datasets that the caller may discover.
+//! The catalog view: the datasets that one caller may discover.
 //!
-//! Each dataset is asked about by itself, with the policies that also decide the mint. Looking is
-//! not on record (nothing is given away that policy does not show to this caller); evaluation errors
-//! alarm all the same. This module refuses to know how a catalog is shown.
+//! Each dataset is decided by itself, with the policies that also decide the mint. Viewing is not
+//! recorded (nothing is shown that the policies do not show to this caller); evaluation errors are
+//! logged all the same.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::service::rate_limits::RateLimits;
 use super::Access;
 use super::decisions::Authorizer;
 
-/// One dataset that a caller may discover.
+/// A dataset that a caller may discover.
 #[derive(Clone, Debug)]
 pub struct VisibleDataset {
     /// The dataset.
@@ -30,25 +30,25 @@ pub struct VisibleDataset {
 
 /// Shows callers the catalog.
 pub struct CatalogView {
-    /// Who asks.
+    /// Authenticates the caller.
     pub authenticator: Arc<Authenticator>,
-    /// How often it may.
+    /// Limits requests.
     pub rate_limits: Arc<RateLimits>,
-    /// What it may discover.
+    /// Decides what the caller may discover.
     pub access: Arc<Access>,
 }
 
 impl CatalogView {
-    /// One dataset; one that the caller may not discover is not there.
+    /// One dataset; one that the caller may not discover does not exist.
     pub async fn get(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         dataset_id: DatasetId,
     ) -> Result<VisibleDataset, ServiceError> {
-        let asker = self.authorizer(visitor).await?;
+        let authorizer = self.authorizer(request).await?;
         let dataset = self.access.catalog_cache.dataset(dataset_id).await?;
         dataset
-            .and_then(|dataset| visible_dataset(&asker, &dataset))
+            .and_then(|dataset| visible_dataset(&authorizer, &dataset))
             .ok_or(ServiceError::DatasetNotFound)
     }
 
@@ -59,11 +59,11 @@ impl CatalogView {
     /// removed.
     pub async fn list(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         after: Option<DatasetId>,
         limit: u32,
     ) -> Result<Page<VisibleDataset>, ServiceError> {
-        let authorizer = Arc::new(self.authorizer(visitor).await?);
+        let authorizer = Arc::new(self.authorizer(request).await?);
         let cache = &self.access.catalog_cache;
         let read = |after, limit| cache.datasets_after(after, limit);
         let visible = |batch| {
@@ -74,18 +74,18 @@ impl CatalogView {
         Page::read_filtered(after, limit, read, |dataset| dataset.id, visible).await
     }
 
-    async fn authorizer(&self, visitor: &RequestContext) -> Result<Authorizer, ServiceError> {
-        let caller = self.authenticator.authenticate(visitor).await?;
+    async fn authorizer(&self, request: &RequestContext) -> Result<Authorizer, ServiceError> {
+        let caller = self.authenticator.authenticate(request).await?;
         self.rate_limits.count_request(&caller)?;
         Ok(self.access.decisions.for_caller(caller))
     }
 }
 
-fn visible_dataset(asker: &Authorizer, dataset: &Arc<Dataset>) -> Option<VisibleDataset> {
+fn visible_dataset(authorizer: &Authorizer, dataset: &Arc<Dataset>) -> Option<VisibleDataset> {
     let resource = Resource::Dataset(Arc::clone(dataset));
-    let may = |action| asker.decide(action, &resource).is_permitted;
+    let may = |action| authorizer.decide(action, &resource).is_permitted;
     let is_readable = may(Action::Read);
-    // Who may read a dataset cannot help knowing of it.
+    // Whoever may read a dataset cannot help knowing that it exists.
     (is_readable || may(Action::Discover)).then(|| VisibleDataset {
         is_readable,
         dataset: Arc::clone(dataset),

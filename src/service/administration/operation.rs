@@ -130,10 +130,7 @@ impl Administration {
         if is_written {
             operation.mark_written();
             if let AdminAccess::Policies(dependencies) = &self.access {
-                // The change is committed, whether or not the cache can be refreshed now.
-                if let Err(error) = dependencies.catalog_cache.refresh().await {
-                    tracing::warn!(%error, "catalog cache not refreshed after a change");
-                }
+                dependencies.catalog_cache.refresh_after_write().await;
             }
         }
         Ok(is_written)
@@ -152,14 +149,13 @@ impl Administration {
         };
         let caller = dependencies.authenticator.authenticate(request).await?;
         dependencies.rate_limits.count_request(&caller)?;
-        let authorizer = dependencies.decisions.for_caller(caller);
-        authorizer.record_caller(record);
-        if authorizer.caller.principal.is_anonymous() {
+        record.set_caller(&caller);
+        if caller.principal.is_anonymous() {
             return Err(ServiceError::CredentialMissing {
                 detail: "administration requires signing in".to_owned(),
             });
         }
-        Ok(Some(authorizer))
+        Ok(Some(dependencies.decisions.for_caller(caller)))
     }
 
     async fn close<T>(
