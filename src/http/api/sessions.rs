@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat};
 use poem::http::StatusCode;
 use poem_openapi::payload::{Form, Json};
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
+use crate::domain::rfc3339;
 use crate::domain::secret::Secret;
 use crate::http::extract::credentials::{HeaderCredentials, NoCredentials};
 use crate::http::openapi::Tags;
@@ -113,9 +113,7 @@ impl From<CurrentUser> for MeResponse {
             authentication: myself.authentication.to_string(),
             issuer: user.issuer.clone(),
             session_id,
-            session_expires_at: DateTime::from_timestamp_secs(expires_at)
-                .unwrap_or_default()
-                .to_rfc3339_opts(SecondsFormat::Secs, true),
+            session_expires_at: rfc3339::format_seconds(expires_at),
         }
     }
 }

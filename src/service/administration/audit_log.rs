@@ -9,6 +9,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditFilter, AuditRecord};
 use crate::domain::id::RecordId;
 use crate::domain::resource::Resource;
+use crate::domain::rfc3339;
 use crate::service::identity::request_context::RequestContext;
 use crate::storage::AuditOrder;
 
@@ -102,8 +103,8 @@ fn summarize_filter(done: &str, filter: &AuditFilter) -> String {
         ("outcome", filter.outcome.map(|word| word.to_string())),
         ("event", filter.event.map(|word| word.to_string())),
         ("action", filter.action.map(|word| word.to_string())),
-        ("since", filter.since.map(rfc_3339)),
-        ("until", filter.until.map(rfc_3339)),
+        ("since", filter.since.map(rfc3339::format_millis)),
+        ("until", filter.until.map(rfc3339::format_millis)),
     ];
     for (name, value) in ids
         .into_iter()
@@ -113,10 +114,4 @@ fn summarize_filter(done: &str, filter: &AuditFilter) -> String {
         let _ = write!(told, ", {name} {value}");
     }
     told
-}
-
-fn rfc_3339(unix_millis: i64) -> String {
-    chrono::DateTime::from_timestamp_millis(unix_millis)
-        .unwrap_or_default()
-        .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }

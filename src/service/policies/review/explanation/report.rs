@@ -4,9 +4,8 @@
 
 use std::fmt::Write;
 
-use chrono::{DateTime, SecondsFormat};
-
 use crate::domain::action::Action;
+use crate::domain::rfc3339;
 use crate::policy::explain::PolicyExplanation;
 
 use super::ExplanationReport;
@@ -108,8 +107,5 @@ fn write_determining(text: &mut String, policy: &PolicyExplanation) -> std::fmt:
 }
 
 pub(super) fn format_time(unix_millis: i64) -> String {
-    DateTime::from_timestamp_millis(unix_millis).map_or_else(
-        || format!("{unix_millis} milliseconds since 1970"),
-        |time| time.to_rfc3339_opts(SecondsFormat::Secs, true),
-    )
+    rfc3339::format_seconds(unix_millis.div_euclid(1000))
 }
