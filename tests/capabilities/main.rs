@@ -33,6 +33,7 @@ mod limits;
 mod login;
 mod login_throttle;
 mod mint;
+mod openapi;
 mod policy_check;
 mod policy_explain;
 mod policy_format;

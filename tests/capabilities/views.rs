@@ -117,7 +117,7 @@ async fn an_admin_sees_the_signing_keys_and_nobody_their_private_parts() {
 }
 
 /// A value that a schema of the document admits, made of as little as it asks for.
-fn example_value(document: &Value, schema: &Value) -> Value {
+pub fn example_value(document: &Value, schema: &Value) -> Value {
     if let Some(path) = schema["$ref"].as_str() {
         return example_value(document, document.pointer(&path[1..]).unwrap());
     }
@@ -163,7 +163,7 @@ fn example_value(document: &Value, schema: &Value) -> Value {
 }
 
 /// An operation of the document, asked with everything that it requires.
-fn request_as(
+pub fn request_as(
     server: &Server,
     document: &Value,
     path: &str,
