@@ -7,6 +7,8 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use strum::VariantArray;
+
 use cedargate::domain::action::Action;
 use cedargate::domain::caller::{Authentication, DecisionContext};
 use cedargate::domain::dataset::{Dataset, RecordStatus, Visibility};
@@ -50,8 +52,8 @@ fn roles() -> [(&'static str, Principal); 6] {
 
 /// The states that a dataset can be in, and a dataset in it.
 fn states() -> impl Iterator<Item = (String, Resource)> {
-    RecordStatus::ALL.iter().flat_map(|record_status| {
-        Visibility::ALL.iter().map(move |visibility| {
+    RecordStatus::VARIANTS.iter().flat_map(|record_status| {
+        Visibility::VARIANTS.iter().map(move |visibility| {
             let dataset = Dataset {
                 id: DatasetId(Uuid::from_u128(4)),
                 title: "Jacksboro fault: elevation".to_owned(),
@@ -119,7 +121,7 @@ fn table() -> String {
     table.push_str(&head(&["action", "asked of"]));
     let somebody = Resource::User(user(UserId(Uuid::from_u128(5)), &[]));
     let role = Resource::Role("hydrology".parse().unwrap());
-    for action in Action::ALL {
+    for action in Action::VARIANTS {
         let resources: &[(&str, &Resource)] = match action {
             Action::Read | Action::Discover | Action::Administer => &[],
             Action::ViewUsers => &[("the server", &Resource::Server), ("a user", &somebody)],
@@ -146,7 +148,7 @@ fn table() -> String {
 }
 
 #[test]
-fn the_shipped_policies_decide_as_the_table_says() {
+fn the_shipped_policies_decide_as_docs_decisions_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/decisions.md");
     let page = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once(BEGIN).unwrap();

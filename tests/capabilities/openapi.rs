@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use crate::admin_views::{example_value, request_as};
 use crate::support::server::{Server, TestResponse};
-use crate::views::{example_value, request_as};
 
 async fn document(server: &Server) -> Value {
     TestResponse::send(server.get("/openapi.json")).await.json()

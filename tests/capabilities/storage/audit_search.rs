@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use strum::VariantArray;
+
 use cedargate::domain::action::Action;
 use cedargate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
 use cedargate::domain::id::{DatasetId, RecordId, UserId};
 use cedargate::storage::AuditOrder::{NewestFirst, OldestFirst};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, record};
+use crate::support::test_database::{TestDatabase, record};
 
 on_both! {
-    a_search_finds_what_looking_at_each_record_finds,
-    a_search_goes_on_in_either_order_where_it_was,
+    a_search_finds_what_filtering_every_record_finds,
+    a_search_continues_after_an_id_in_either_order,
 }
 
 const FIRST_MILLIS: i64 = 1_700_000_000_000;
@@ -28,10 +30,10 @@ fn some_records() -> Vec<AuditRecord> {
         record.user_id = (at % 5 > 0).then(|| user(at % 5));
         record.dataset_id = (at % 7 > 0).then(|| DatasetId(user(at % 7).0));
         record.resource_user_id = (at % 3 == 0).then(|| user(at % 11));
-        record.outcome = AuditOutcome::ALL[index % AuditOutcome::ALL.len()];
-        record.event = AuditEvent::ALL[index / 2 % AuditEvent::ALL.len()];
-        record.action = Action::ALL
-            .get(index / 3 % (Action::ALL.len() + 1))
+        record.outcome = AuditOutcome::VARIANTS[index % AuditOutcome::VARIANTS.len()];
+        record.event = AuditEvent::VARIANTS[index / 2 % AuditEvent::VARIANTS.len()];
+        record.action = Action::VARIANTS
+            .get(index / 3 % (Action::VARIANTS.len() + 1))
             .copied();
         records.push(record);
     }
@@ -57,16 +59,16 @@ fn matches(filter: &AuditFilter, record: &AuditRecord) -> bool {
 fn some_filters() -> Vec<AuditFilter> {
     let one = UserId(Uuid::from_u128(1));
     let mut filters = vec![AuditFilter::default()];
-    filters.extend(AuditOutcome::ALL.iter().map(|word| AuditFilter {
+    filters.extend(AuditOutcome::VARIANTS.iter().map(|word| AuditFilter {
         outcome: Some(*word),
         ..AuditFilter::default()
     }));
-    filters.extend(AuditEvent::ALL.iter().map(|word| AuditFilter {
+    filters.extend(AuditEvent::VARIANTS.iter().map(|word| AuditFilter {
         event: Some(*word),
         user_id: Some(one),
         ..AuditFilter::default()
     }));
-    filters.extend(Action::ALL.iter().map(|word| AuditFilter {
+    filters.extend(Action::VARIANTS.iter().map(|word| AuditFilter {
         action: Some(*word),
         since: Some(FIRST_MILLIS + 40),
         ..AuditFilter::default()
@@ -99,7 +101,7 @@ fn some_filters() -> Vec<AuditFilter> {
     filters
 }
 
-async fn a_search_finds_what_looking_at_each_record_finds(place: TestDatabase) {
+async fn a_search_finds_what_filtering_every_record_finds(place: TestDatabase) {
     let records = some_records();
     place.database.append_audit_records(&records).await.unwrap();
     let mut sizes = BTreeSet::new();
@@ -125,7 +127,7 @@ async fn a_search_finds_what_looking_at_each_record_finds(place: TestDatabase) {
     assert!(sizes.len() > 5, "the filters find alike: {sizes:?}");
 }
 
-async fn a_search_goes_on_in_either_order_where_it_was(place: TestDatabase) {
+async fn a_search_continues_after_an_id_in_either_order(place: TestDatabase) {
     let records = some_records();
     place.database.append_audit_records(&records).await.unwrap();
     let filter = AuditFilter {
