@@ -1,4 +1,4 @@
-//! Searching audit records, held against looking at each of them.
+//! Searching audit records, compared with filtering every record.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ on_both! {
 const FIRST_MILLIS: i64 = 1_700_000_000_000;
 const RECORD_COUNT: i64 = 300;
 
-/// Records in which each word and each of a few users and datasets comes with each other.
+/// Records with all combinations of events, outcomes, and a few users and datasets.
 fn some_records() -> Vec<AuditRecord> {
     let user = |number: i64| UserId(Uuid::from_u128(number.unsigned_abs().into()));
     let mut records = Vec::new();
@@ -55,7 +55,7 @@ fn matches(filter: &AuditFilter, record: &AuditRecord) -> bool {
         && filter.until.is_none_or(|until| record.unix_millis < until)
 }
 
-/// Filters of every member, alone and with others.
+/// Filters with each member alone and with others.
 fn some_filters() -> Vec<AuditFilter> {
     let one = UserId(Uuid::from_u128(1));
     let mut filters = vec![AuditFilter::default()];
@@ -101,9 +101,9 @@ fn some_filters() -> Vec<AuditFilter> {
     filters
 }
 
-async fn a_search_finds_what_filtering_every_record_finds(place: TestDatabase) {
+async fn a_search_finds_what_filtering_every_record_finds(db: TestDatabase) {
     let records = some_records();
-    place.database.append_audit_records(&records).await.unwrap();
+    db.database.append_audit_records(&records).await.unwrap();
     let mut sizes = BTreeSet::new();
     for filter in some_filters() {
         let mut expected: Vec<RecordId> = Vec::new();
@@ -114,10 +114,7 @@ async fn a_search_finds_what_filtering_every_record_finds(place: TestDatabase) {
                 .map(|r| r.id),
         );
         for order in [OldestFirst(None), NewestFirst(None)] {
-            let found = place
-                .database
-                .search_audit_records(&filter, order, 1000)
-                .await;
+            let found = db.database.search_audit_records(&filter, order, 1000).await;
             let found: Vec<RecordId> = found.unwrap().iter().map(|record| record.id).collect();
             assert_eq!(found, expected, "{filter:?}, {order:?}");
             expected.reverse();
@@ -127,9 +124,9 @@ async fn a_search_finds_what_filtering_every_record_finds(place: TestDatabase) {
     assert!(sizes.len() > 5, "the filters find alike: {sizes:?}");
 }
 
-async fn a_search_continues_after_an_id_in_either_order(place: TestDatabase) {
+async fn a_search_continues_after_an_id_in_either_order(db: TestDatabase) {
     let records = some_records();
-    place.database.append_audit_records(&records).await.unwrap();
+    db.database.append_audit_records(&records).await.unwrap();
     let filter = AuditFilter {
         outcome: Some(AuditOutcome::Refused),
         ..AuditFilter::default()
@@ -138,7 +135,7 @@ async fn a_search_continues_after_an_id_in_either_order(place: TestDatabase) {
     let mut after = None;
     loop {
         let order = OldestFirst(after);
-        let page = place
+        let page = db
             .database
             .search_audit_records(&filter, order, 7)
             .await
@@ -156,7 +153,7 @@ async fn a_search_continues_after_an_id_in_either_order(place: TestDatabase) {
     let mut before = None;
     loop {
         let order = NewestFirst(before);
-        let page = place
+        let page = db
             .database
             .search_audit_records(&filter, order, 7)
             .await
