@@ -120,13 +120,13 @@ fn an_edit_that_looks_at_more_is_asked_with_what_no_catalog_has_yet() {
     let text = explain_entities(&with("9223372036854775807"), "mo", "tides", &dir[1..]);
     assert!(text.data.starts_with("DENIED"), "{}", text.data);
     assert!(
-        text.data.contains("\nerror, which denies: "),
+        text.data.contains("\nevaluation error, which denies: "),
         "{}",
         text.data
     );
     assert!(
         text.data
-            .contains("\nBut for the error, permitted by\n\n  shared-with-role "),
+            .contains("\nWithout the error, permitted by\n\n  shared-with-role "),
         "{}",
         text.data
     );

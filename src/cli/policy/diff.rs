@@ -10,7 +10,8 @@ use crate::cli::{CommandError, ExitStatus, print, serve};
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::policy::Bundle;
-use crate::service::policies::review::comparison::{ReviewContext, compare};
+use crate::service::policies::review::comparison::compare;
+use crate::service::policies::review::context::ReviewContext;
 
 /// How the policies in force are called.
 const LIVE: &str = "live";

@@ -20,7 +20,7 @@ use crate::policy::Bundle;
 use crate::policy::entity_file::{EntityFile, EntityFileError};
 use crate::policy::explain::ValueVisibility;
 use crate::service::catalog::did_you_mean;
-use crate::service::policies::review::comparison::ReviewContext;
+use crate::service::policies::review::context::ReviewContext;
 use crate::service::policies::review::explanation::{
     DecisionQuery, ExplanationReport, explain, explain_entities,
 };

@@ -20,8 +20,9 @@ use crate::policy::explain::{ObservedValue, PartExplanation, PartOutcome, Policy
 use crate::service::administration::Administration;
 use crate::service::administration::explanations::ExplanationQuery;
 use crate::service::error::ServiceError;
-use crate::service::policies::review::explanation::redaction::Redaction;
-use crate::service::policies::review::explanation::{ExplanationReport, PredictedMintResponse};
+use crate::service::policies::review::explanation::{
+    ExplanationReport, PredictedMintResponse, Redaction,
+};
 
 use super::policies::EffectWord;
 
