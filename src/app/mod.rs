@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
+use crate::domain::error_chain::error_chain;
 use crate::files::{FileStore, FilesError};
 use crate::http::server::request_limits::RouteLimits;
 use crate::http::server::{self, ServerLimits};
@@ -92,17 +93,6 @@ impl From<PolicyStartError> for AppError {
             refused @ PolicyStartError::Rejected { .. } => Self::Policies(refused),
         }
     }
-}
-
-/// An error with its causes, on one line.
-pub fn error_chain(error: &ServiceError) -> String {
-    let mut told = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        told = format!("{told}: {error}");
-        cause = error.source();
-    }
-    told
 }
 
 /// What every command that works on the data needs: the database, the files, the passwords.
