@@ -20,7 +20,6 @@ use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
 use crate::domain::error_chain::error_chain;
 use crate::files::{FileStore, FilesError};
-use crate::http::server::request_limits::RouteLimits;
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
 use crate::policy::{Bundle, BundleError, LiveBundle};
@@ -212,10 +211,8 @@ impl App {
                 allowed_origins: settings.allowed_origins.clone(),
                 jwks_max_age: settings.jwks_max_age,
                 request_timeout: settings.request_timeout,
-                route_limits: RouteLimits {
-                    max_upload_size: settings.largest_upload,
-                    proof_timeout: settings.gate_proof_limit,
-                },
+                max_upload_size: settings.largest_upload,
+                proof_timeout: settings.gate_proof_limit,
                 clock,
             },
             server_limits: ServerLimits {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::admin_users::{AdminClient, USERS};
-use crate::audit::records;
-use crate::support::server::{PASSWORD, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION};
+use crate::support::admin_client::{AdminClient, USERS};
+use crate::support::records::records;
+use crate::support::server::{PASSWORD, RESTRICTED, Server, TestResponse, UNKNOWN};
 
 async fn api_key(server: &Server, session: &str) -> (String, String) {
     let request = server.post("/auth/api-keys").bearer_auth(session);
@@ -26,7 +26,7 @@ async fn access_statuses(server: &Server, session: &str, key: &str, token: &str)
 }
 
 #[tokio::test]
-async fn all_that_a_disabled_user_shows_stops_within_a_second() {
+async fn all_credentials_of_a_disabled_user_stop_working_within_a_second() {
     let server = Server::start().await;
     let replica = server.replica().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
@@ -34,14 +34,18 @@ async fn all_that_a_disabled_user_shows_stops_within_a_second() {
     let (_, key) = api_key(&server, &mo).await;
     let token = server.mint(RESTRICTED, Some(&mo)).await.token();
     assert_eq!(access_statuses(&server, &mo, &key, &token).await, [200; 3]);
-    crate::eventually(async || access_statuses(&replica, &mo, &key, &token).await == [200; 3])
-        .await;
+    crate::support::eventually(async || {
+        access_statuses(&replica, &mo, &key, &token).await == [200; 3]
+    })
+    .await;
     let path = ada.user_path("mo").await;
     let wish = json!({"username": "mo", "roles": ["hydrology"], "is_disabled": true});
     assert_eq!(ada.put(&path, wish.clone()).await.status, 200);
     assert_eq!(access_statuses(&server, &mo, &key, &token).await, [401; 3]);
-    crate::eventually(async || access_statuses(&replica, &mo, &key, &token).await == [401; 3])
-        .await;
+    crate::support::eventually(async || {
+        access_statuses(&replica, &mo, &key, &token).await == [401; 3]
+    })
+    .await;
     server.login("mo", PASSWORD).await.problem(401);
 
     // Enabled again, the key and the token open again, but a session that has ended stays so.
@@ -55,7 +59,7 @@ async fn all_that_a_disabled_user_shows_stops_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_the_sessions_and_only_it_signs_in() {
+async fn a_password_reset_ends_the_sessions_and_replaces_the_password() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let mo = server.session("mo").await;
@@ -73,7 +77,7 @@ async fn a_new_password_ends_the_sessions_and_only_it_signs_in() {
     ada.put(&path, json!({"pasword": "battery staple"}))
         .await
         .problem(422);
-    let nobody = format!("{USERS}/{UNKNOWN_VERSION}/password");
+    let nobody = format!("{USERS}/{UNKNOWN}/password");
     ada.put(&nobody, json!({})).await.problem(404);
 
     let made_up = ada.put(&path, json!({})).await;
@@ -104,7 +108,7 @@ async fn an_admin_ends_one_session_of_a_user_or_all() {
     let of_otto = server.session("otto").await;
     let listed = ada.list_all(&path, 2).await;
     assert_eq!(listed.len(), 3);
-    let id_of = |session: &str| crate::mint::decode_part(session, 1)["sid"].clone();
+    let id_of = |session: &str| crate::support::server::decode_part(session, 1)["sid"].clone();
     let first = id_of(&sessions[0]);
     let told = listed.iter().find(|told| told["id"] == first).unwrap();
     assert!(told["started_at"].is_string() && told["expires_at"].is_string());
@@ -113,11 +117,11 @@ async fn an_admin_ends_one_session_of_a_user_or_all() {
         let answer = TestResponse::send(server.get("/auth/me").bearer_auth(session)).await;
         answer.status == 200
     };
-    crate::eventually(async || works(&replica, &sessions[0]).await).await;
+    crate::support::eventually(async || works(&replica, &sessions[0]).await).await;
     let one = format!("{path}/{}", first.as_str().unwrap());
     assert_eq!(ada.delete(&one).await.status, 204);
     assert!(!works(&server, &sessions[0]).await && works(&server, &sessions[1]).await);
-    crate::eventually(async || !works(&replica, &sessions[0]).await).await;
+    crate::support::eventually(async || !works(&replica, &sessions[0]).await).await;
     ada.delete(&one).await.problem(404);
     let of_another = format!("{path}/{}", id_of(&of_otto).as_str().unwrap());
     ada.delete(&of_another).await.problem(404);
@@ -187,7 +191,7 @@ async fn an_admin_revokes_a_key_of_a_user_with_the_tokens_that_it_minted() {
 }
 
 #[tokio::test]
-async fn a_key_with_a_limit_administers_nothing_beyond_it() {
+async fn a_restricted_key_administers_nothing_outside_its_restriction() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let wish = json!({"name": "lookout", "actions": ["view_users"]});

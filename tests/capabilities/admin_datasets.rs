@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::admin_users::AdminClient;
-use crate::audit::records;
+use crate::support::admin_client::AdminClient;
+use crate::support::records::records;
 use crate::support::server::{
-    CATALOG, DRAFT, INTERNAL, PRIVATE, PUBLIC, Server, ServerOptions, TestResponse,
-    UNKNOWN_VERSION, WITHOUT_FILE,
+    CATALOG, DRAFT, INTERNAL, PRIVATE, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN,
+    WITHOUT_FILE,
 };
 
 pub const DATASETS: &str = "/admin/datasets";
@@ -57,7 +57,7 @@ async fn owners_administer() -> Server {
 }
 
 #[tokio::test]
-async fn a_dataset_is_made_shown_changed_and_removed_whole() {
+async fn a_dataset_is_created_read_updated_and_deleted() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let made = ada.post(DATASETS, dataset_body("Terrain", "otto")).await;
@@ -106,7 +106,7 @@ async fn a_change_is_in_force_at_once() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_with_the_name_of_its_field() {
+async fn an_invalid_dataset_is_refused_with_the_name_of_its_field() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let with = |field: &str, value: Value| {
@@ -152,7 +152,7 @@ async fn what_cannot_be_is_refused_with_the_name_of_its_field() {
 }
 
 #[tokio::test]
-async fn a_change_of_a_version_that_is_no_more_is_refused() {
+async fn a_change_of_an_old_version_is_refused() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let seen = ada.get(&dataset_path(PUBLIC)).await;
@@ -198,7 +198,7 @@ async fn an_if_match_in_odd_bytes_changes_nothing_and_its_lines_are_one_list() {
 }
 
 #[tokio::test]
-async fn only_those_administer_whom_the_policies_let() {
+async fn administering_a_dataset_requires_a_permit() {
     let server = Server::start().await;
     let otto = AdminClient::sign_in(&server, "otto").await;
     let share = |kind: &str| dataset_path(PUBLIC) + "/shares/" + kind;
@@ -206,7 +206,7 @@ async fn only_those_administer_whom_the_policies_let() {
         ("GET", DATASETS.to_owned()),
         ("POST", DATASETS.to_owned()),
         ("GET", dataset_path(PUBLIC)),
-        ("GET", dataset_path(UNKNOWN_VERSION)),
+        ("GET", dataset_path(UNKNOWN)),
         ("PUT", dataset_path(PUBLIC)),
         ("DELETE", dataset_path(PUBLIC)),
         ("DELETE", dataset_path(PUBLIC) + "/file"),
@@ -239,10 +239,7 @@ async fn only_those_administer_whom_the_policies_let() {
 
     // Whoever may not list is told nothing, neither of what there is nor of names.
     let hidden = otto.get(&dataset_path(PRIVATE)).await;
-    assert_eq!(
-        hidden.body,
-        otto.get(&dataset_path(UNKNOWN_VERSION)).await.body
-    );
+    assert_eq!(hidden.body, otto.get(&dataset_path(UNKNOWN)).await.body);
     let named = otto.post(DATASETS, dataset_body("x", "nobody")).await;
     named.problem(403);
     let ada = AdminClient::sign_in(&server, "ada").await;
@@ -250,7 +247,7 @@ async fn only_those_administer_whom_the_policies_let() {
 }
 
 #[tokio::test]
-async fn an_owner_administers_its_own_and_cannot_give_it_away() {
+async fn an_owner_administers_its_datasets_and_cannot_give_them_away() {
     let server = owners_administer().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let olivia = AdminClient::sign_in(&server, "olivia").await;
@@ -263,10 +260,7 @@ async fn an_owner_administers_its_own_and_cannot_give_it_away() {
     assert_eq!(olivia.list_all(DATASETS, 2).await.len(), 6);
     let hidden = olivia.get(&dataset_path(of_otto)).await;
     hidden.problem(404);
-    assert_eq!(
-        hidden.body,
-        olivia.get(&dataset_path(UNKNOWN_VERSION)).await.body
-    );
+    assert_eq!(hidden.body, olivia.get(&dataset_path(UNKNOWN)).await.body);
 
     let share = dataset_path(PRIVATE) + "/shares/users/otto";
     assert_eq!(olivia.put(&share, json!({})).await.status, 200);
@@ -295,14 +289,11 @@ async fn an_owner_administers_its_own_and_cannot_give_it_away() {
     assert_eq!(otto.get(&dataset_path(of_otto)).await.status, 200);
     let hidden = otto.get(&dataset_path(PRIVATE)).await;
     hidden.problem(403);
-    assert_eq!(
-        hidden.body,
-        otto.get(&dataset_path(UNKNOWN_VERSION)).await.body
-    );
+    assert_eq!(hidden.body, otto.get(&dataset_path(UNKNOWN)).await.body);
 }
 
 #[tokio::test]
-async fn the_list_narrows_to_what_is_asked_for() {
+async fn the_list_can_be_filtered() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let made = ada
@@ -336,7 +327,7 @@ async fn the_list_narrows_to_what_is_asked_for() {
 }
 
 #[tokio::test]
-async fn every_change_is_on_record_with_what_it_changed() {
+async fn every_change_of_a_dataset_is_audited_with_its_summary() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let mut body = dataset_body("Terrain", "otto");
@@ -353,7 +344,7 @@ async fn every_change_is_on_record_with_what_it_changed() {
     )
     .await;
     ada.get(DATASETS).await;
-    ada.get(&dataset_path(UNKNOWN_VERSION)).await;
+    ada.get(&dataset_path(UNKNOWN)).await;
     ada.delete(&dataset_path(NEW_DATASET)).await;
     let records = records(&server).await;
     let told: Vec<String> = records
@@ -383,12 +374,12 @@ async fn every_change_is_on_record_with_what_it_changed() {
     assert_eq!(of_new.count(), 5);
     let unknown = records
         .iter()
-        .filter(|record| record["dataset_id"] == UNKNOWN_VERSION);
+        .filter(|record| record["dataset_id"] == UNKNOWN);
     assert_eq!(unknown.count(), 1);
 }
 
 #[tokio::test]
-async fn what_is_made_through_one_replica_is_there_at_the_other() {
+async fn a_dataset_created_on_one_replica_exists_on_the_other() {
     let server = Server::start().await;
     let replica = server.replica().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
@@ -396,7 +387,7 @@ async fn what_is_made_through_one_replica_is_there_at_the_other() {
     body["id"] = json!(NEW_DATASET);
     body["visibility"] = json!("public");
     assert_eq!(ada.post(DATASETS, body).await.status, 201);
-    crate::eventually(async || {
+    crate::support::eventually(async || {
         replica
             .get(&format!("/datasets/{NEW_DATASET}"))
             .send()

@@ -10,8 +10,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::admin_datasets::dataset_path;
-use crate::admin_users::AdminClient;
-use crate::eventually;
+use crate::support::admin_client::AdminClient;
+use crate::support::eventually;
 use crate::support::server::{PUBLIC, Server, ServerOptions, TestResponse, WITHOUT_FILE};
 
 fn demo_file(name: &str) -> PathBuf {
@@ -119,7 +119,7 @@ async fn a_file_that_replaces_another_is_downloaded_from_then_on() {
 }
 
 #[tokio::test]
-async fn what_is_no_tiff_is_refused_and_leaves_nothing() {
+async fn a_file_that_is_not_a_tiff_is_refused_and_leaves_nothing() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let before = (
@@ -218,7 +218,7 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_is_turned_away_before_a_byte_is_sent() {
+async fn an_upload_that_is_not_permitted_is_refused_before_a_byte_is_sent() {
     let server = Server::start().await;
     let otto = server.session("otto").await;
     let answer = tokio::task::spawn_blocking({
@@ -242,7 +242,7 @@ async fn whoever_may_not_is_turned_away_before_a_byte_is_sent() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_behind_goes_with_a_later_upload() {
+async fn leftovers_of_a_crash_are_deleted_by_a_later_upload() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let folder = server.folder.path().join("files/incoming");
@@ -260,7 +260,7 @@ async fn what_a_crash_left_behind_goes_with_a_later_upload() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_import_folder_is_taken_and_none_from_outside() {
+async fn a_file_in_the_import_folder_is_imported_and_none_outside_it() {
     let imports = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();
     let name = "salish-sea-topobathy.cog.tif";

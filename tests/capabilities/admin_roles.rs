@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::admin_users::{AdminClient, USERS};
-use crate::audit::records;
+use crate::support::admin_client::{AdminClient, USERS};
+use crate::support::records::records;
 use crate::support::server::{RESTRICTED, Server, TestResponse};
 
 const ROLES: &str = "/admin/roles";
 
 #[tokio::test]
-async fn a_role_is_made_given_to_users_and_removed_with_its_memberships() {
+async fn a_role_is_created_assigned_and_deleted_with_its_memberships() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let made = ada.post(ROLES, json!({"name": "geology"})).await;
@@ -58,7 +58,7 @@ async fn a_role_is_made_given_to_users_and_removed_with_its_memberships() {
 }
 
 #[tokio::test]
-async fn removing_a_role_withdraws_its_shares_at_once() {
+async fn deleting_a_role_removes_its_shares_immediately() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let mo = server.session("mo").await;
@@ -82,7 +82,7 @@ async fn the_role_admin_is_built_in() {
 }
 
 #[tokio::test]
-async fn roles_and_members_are_listed_whole_once_each_while_others_are_made() {
+async fn roles_and_members_are_listed_once_each_while_others_are_created() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let make = async |prefix: &str| {

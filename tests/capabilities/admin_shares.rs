@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use crate::admin_datasets::dataset_path;
-use crate::admin_users::AdminClient;
+use crate::support::admin_client::AdminClient;
 use crate::support::server::{PUBLIC, RESTRICTED, Server, TestResponse};
 
 #[tokio::test]
-async fn a_share_opens_and_its_withdrawal_closes_and_doing_it_twice_does_no_harm() {
+async fn a_share_grants_access_until_removed_and_both_are_idempotent() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let otto = server.session("otto").await;
@@ -51,7 +51,7 @@ async fn a_share_opens_and_its_withdrawal_closes_and_doing_it_twice_does_no_harm
 }
 
 #[tokio::test]
-async fn a_share_of_a_version_that_is_no_more_is_refused() {
+async fn a_share_of_an_old_version_is_refused() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let shares = dataset_path(PUBLIC) + "/shares";

@@ -5,135 +5,16 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::audit::records;
-use crate::support::server::{
-    CATALOG, PASSWORD, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse, UNKNOWN_VERSION,
-};
-
-pub const USERS: &str = "/admin/users";
-
-/// Somebody who administers, with a session.
-pub struct AdminClient<'a> {
-    pub server: &'a Server,
-    pub session: String,
-}
-
-impl<'a> AdminClient<'a> {
-    /// The desk of one of the catalog's people.
-    pub async fn sign_in(server: &'a Server, username: &str) -> Self {
-        Self {
-            session: server.session(username).await,
-            server,
-        }
-    }
-
-    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        // Records sort by time, and this clock stands still unless it is told otherwise.
-        self.server.clock.advance(1);
-        let url = format!("{}{path}", self.server.url);
-        self.server
-            .http
-            .request(method, url)
-            .bearer_auth(&self.session)
-    }
-
-    pub async fn get(&self, path: &str) -> TestResponse {
-        TestResponse::send(self.request(Method::GET, path)).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> TestResponse {
-        TestResponse::send(self.request(Method::POST, path).json(&body)).await
-    }
-
-    pub async fn put(&self, path: &str, body: Value) -> TestResponse {
-        TestResponse::send(self.request(Method::PUT, path).json(&body)).await
-    }
-
-    pub async fn delete(&self, path: &str) -> TestResponse {
-        TestResponse::send(self.request(Method::DELETE, path)).await
-    }
-
-    /// The items of a list, `limit` at a time; each page names the next.
-    pub async fn list_all(&self, path: &str, limit: usize) -> Vec<Value> {
-        let mut all = Vec::new();
-        let mut after = String::new();
-        let joint = if path.contains('?') { '&' } else { '?' };
-        loop {
-            let answer = self
-                .get(&format!("{path}{joint}limit={limit}{after}"))
-                .await;
-            assert_eq!(answer.status, 200, "{}", answer.text());
-            let page = answer.json();
-            let items = page["items"].as_array().unwrap();
-            assert!(items.len() <= limit);
-            all.extend(items.iter().cloned());
-            match page["next"].as_str() {
-                Some(next) => after = format!("&after={next}"),
-                None => return all,
-            }
-        }
-    }
-
-    /// The path of a user.
-    pub async fn user_path(&self, username: &str) -> String {
-        let found = self.get(&format!("{USERS}?username={username}")).await;
-        let id = found.json()["items"][0]["id"].clone();
-        format!("{USERS}/{}", id.as_str().unwrap())
-    }
-}
-
-impl TestResponse {
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The field that a problem of this status is about.
-    pub fn problem_field(&self, status: u16) -> String {
-        self.problem(status);
-        self.json()["field"].as_str().unwrap_or("-").to_owned()
-    }
-}
+use crate::support::admin_client::{AdminClient, USERS};
+use crate::support::records::records;
+use crate::support::server::{PASSWORD, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN};
 
 fn user_body(username: &str, roles: &[&str], is_disabled: bool) -> Value {
     json!({"username": username, "roles": roles, "is_disabled": is_disabled})
 }
 
-/// Admins, somebody who may look at users, and somebody who may change those who are no admins.
-pub const DELEGATED_ADMIN_POLICIES: &str = r#"
-@id("admin") @reason("x")
-permit (principal in Role::"admin", action, resource);
-@id("lookout") @reason("x")
-permit (principal in Role::"lookout", action == Action::"view_users", resource);
-@id("helpdesk") @reason("x")
-permit (principal in Role::"helpdesk", action == Action::"administer_users", resource)
-unless { resource in Role::"admin" };
-@id("helpdesk-looks") @reason("x")
-permit (principal in Role::"helpdesk", action == Action::"view_users", resource)
-unless { resource is User && resource in Role::"hidden" };
-@id("mute") @reason("x")
-permit (principal in Role::"mute", action == Action::"administer_users", resource)
-when { resource.username == "mo" };
-"#;
-
-pub async fn delegated_admins() -> Server {
-    let of_role = |role| {
-        format!(
-            "[[roles]]\nname = \"{role}\"\n[[users]]\nusername = \"of-{role}\"\n\
-             password = \"{PASSWORD}\"\nroles = [\"{role}\"]\n"
-        )
-    };
-    let added = ["lookout", "helpdesk", "hidden", "mute"].map(of_role);
-    let catalog = [CATALOG, &added.concat()].concat();
-    Server::start_with(ServerOptions {
-        catalog: Some(catalog),
-        policies: Some(DELEGATED_ADMIN_POLICIES),
-        ..ServerOptions::default()
-    })
-    .await
-}
-
 #[tokio::test]
-async fn an_admin_makes_shows_changes_and_removes_a_user() {
+async fn an_admin_creates_gets_updates_and_deletes_a_user() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let wish = json!({"username": "nina", "roles": ["hydrology"], "password": PASSWORD,
@@ -175,7 +56,7 @@ async fn an_admin_makes_shows_changes_and_removes_a_user() {
 }
 
 #[tokio::test]
-async fn a_user_that_was_read_can_be_sent_back_with_one_thing_changed() {
+async fn a_user_can_be_updated_by_sending_back_what_was_read() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let path = ada.user_path("mo").await;
@@ -185,7 +66,7 @@ async fn a_user_that_was_read_can_be_sent_back_with_one_thing_changed() {
     assert_eq!(changed.status, 200, "{}", changed.text());
     assert_eq!(changed.json(), mo);
     for (field, other) in [
-        ("id", json!(UNKNOWN_VERSION)),
+        ("id", json!(UNKNOWN)),
         ("issuer", json!("https://issuer.example")),
         ("has_password", json!(false)),
     ] {
@@ -196,7 +77,7 @@ async fn a_user_that_was_read_can_be_sent_back_with_one_thing_changed() {
 }
 
 #[tokio::test]
-async fn a_change_is_made_to_the_version_it_was_meant_for() {
+async fn a_change_applies_to_the_version_in_if_match() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let path = ada.user_path("mo").await;
@@ -220,7 +101,7 @@ async fn a_change_is_made_to_the_version_it_was_meant_for() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_with_its_field_and_changes_nothing() {
+async fn an_invalid_user_is_refused_with_its_field_and_changes_nothing() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let create = async |wish: Value| ada.post(USERS, wish).await;
@@ -294,7 +175,7 @@ async fn two_admins_who_disable_each_other_leave_one() {
 }
 
 #[tokio::test]
-async fn users_are_listed_whole_once_each_while_others_are_made() {
+async fn users_are_listed_once_each_while_others_are_created() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let make = async |prefix: &str, count: usize| {
@@ -338,7 +219,7 @@ async fn a_list_is_narrowed_to_a_name_or_a_role() {
 }
 
 #[tokio::test]
-async fn every_call_is_on_record_with_what_it_did() {
+async fn every_operation_on_users_is_audited_with_its_summary() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let before = records(&server).await.len();

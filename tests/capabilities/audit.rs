@@ -1,26 +1,11 @@
 //! The audit trail: who asked for what, how it was answered and why; durable before the answer.
 
-use cedargate::service::audit_trail::AuditTrail;
-use serde_json::Value;
-
-use crate::mint::decode_part;
-use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION};
-
-/// All records as `cedargate audit export` prints them.
-pub async fn records(server: &Server) -> Vec<Value> {
-    let mut records = Vec::new();
-    AuditTrail::export(&server.database().await, |record| {
-        records.push(serde_json::to_value(record)?);
-        Ok::<_, serde_json::Error>(())
-    })
-    .await
-    .unwrap()
-    .unwrap();
-    records
-}
+use crate::support::records::records;
+use crate::support::server::decode_part;
+use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN};
 
 #[tokio::test]
-async fn a_mint_is_on_record_under_its_tokens_jti() {
+async fn a_mint_is_audited_under_its_tokens_jti() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let token = server.mint(RESTRICTED, Some(&session)).await.token();
@@ -45,7 +30,7 @@ async fn a_mint_is_on_record_under_its_tokens_jti() {
 }
 
 #[tokio::test]
-async fn refusals_and_downloads_are_on_record_with_their_reason() {
+async fn refusals_and_downloads_are_audited_with_their_reason() {
     let server = Server::start().await;
     // Records sort by time, and this clock stands still unless it is told otherwise.
     let later = || server.clock.advance(1);
@@ -55,7 +40,7 @@ async fn refusals_and_downloads_are_on_record_with_their_reason() {
     later();
     server.mint(RESTRICTED, Some(&otto)).await.problem(403);
     later();
-    server.mint(UNKNOWN_VERSION, None).await.problem(404);
+    server.mint(UNKNOWN, None).await.problem(404);
     later();
     server.mint(PUBLIC, Some("nonsense")).await.problem(401);
     later();
@@ -94,7 +79,7 @@ async fn refusals_and_downloads_are_on_record_with_their_reason() {
 }
 
 #[tokio::test]
-async fn a_request_id_given_by_the_client_is_on_record_and_on_the_answer() {
+async fn a_request_id_of_the_client_is_in_the_record_and_the_response() {
     let server = Server::start().await;
     let request = server
         .mint_request(PUBLIC)
@@ -146,11 +131,11 @@ async fn a_database_file_that_was_replaced_is_noticed_before_a_token_is_lost_wit
         (503, Some("unready"))
     );
     std::fs::rename(&aside, &path).unwrap();
-    crate::eventually(async || server.mint(PUBLIC, None).await.status == 200).await;
+    crate::support::eventually(async || server.mint(PUBLIC, None).await.status == 200).await;
 }
 
 #[tokio::test]
-async fn errors_in_deciding_what_may_be_discovered_are_on_record_too() {
+async fn errors_while_deciding_discover_are_audited_too() {
     let policies = r#"
         @id("overflows") @reason("Test.")
         forbid (principal, action == Action::"discover", resource)

@@ -5,9 +5,9 @@ use cedargate::domain::clock::Clock;
 use cedargate::service::identity::request_context::RequestContext;
 use serde_json::Value;
 
-use crate::audit::records;
-use crate::mint::decode_part;
-use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION};
+use crate::support::records::records;
+use crate::support::server::decode_part;
+use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN};
 
 /// One page of the audit log, as an admin sees it.
 async fn page(server: &Server, session: &str, query: &str) -> Value {
@@ -53,7 +53,7 @@ async fn record_events(server: &Server) -> String {
     later();
     server.mint(PRIVATE, Some(&mo)).await.problem(404);
     later();
-    server.mint(UNKNOWN_VERSION, None).await.problem(404);
+    server.mint(UNKNOWN, None).await.problem(404);
     later();
     server.mint(PUBLIC, None).await.token();
     later();
@@ -97,7 +97,7 @@ async fn a_filter_finds_its_records_and_no_others() {
         ),
         (format!("since={}&outcome=refused", moment(6)), vec![7]),
         (format!("until={}", moment(0)), vec![]),
-        (format!("user_id={UNKNOWN_VERSION}"), vec![]),
+        (format!("user_id={UNKNOWN}"), vec![]),
         (format!("resource_user_id={mo}"), vec![]),
     ];
     for (query, expected) in questions {
@@ -140,7 +140,7 @@ async fn paging_gives_every_record_once_while_others_are_appended() {
 }
 
 #[tokio::test]
-async fn an_export_of_any_size_is_streamed_oldest_first_and_ends_with_now() {
+async fn an_export_of_any_size_is_streamed_oldest_first_and_ends_with_itself() {
     let server = Server::start().await;
     let ada = server.session("ada").await;
     let database = server.database().await;
@@ -209,7 +209,7 @@ async fn who_reads_the_audit_log_is_on_record() {
 }
 
 #[tokio::test]
-async fn a_filter_that_cannot_be_read_is_told_and_nobody_in_particular_reads_nothing() {
+async fn a_malformed_filter_is_unprocessable_and_an_ordinary_user_reads_nothing() {
     let server = Server::start().await;
     let ada = server.session("ada").await;
     for query in [

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::support::server::{
-    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION,
-    WITHOUT_FILE,
+    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN, WITHOUT_FILE,
 };
 
 async fn page(server: &Server, query: &str, session: Option<&str>) -> Value {
@@ -53,7 +52,7 @@ async fn all(server: &Server, limit: usize, session: Option<&str>) -> Vec<(Strin
 type Row = (Option<&'static str>, &'static [(&'static str, bool)]);
 
 #[tokio::test]
-async fn each_caller_is_shown_exactly_what_the_policies_let_it_discover() {
+async fn each_caller_sees_exactly_what_it_may_discover() {
     let server = Server::start().await;
     let rows: [Row; 4] = [
         (None, &[(PUBLIC, true), (WITHOUT_FILE, true)]),
@@ -109,7 +108,7 @@ async fn each_caller_is_shown_exactly_what_the_policies_let_it_discover() {
 }
 
 #[tokio::test]
-async fn pages_of_any_length_show_the_same_datasets_once_each() {
+async fn pages_of_any_length_list_the_same_datasets_once_each() {
     let server = Server::start().await;
     let session = server.session("ada").await;
     let whole = all(&server, 100, Some(&session)).await;
@@ -124,7 +123,7 @@ async fn pages_of_any_length_show_the_same_datasets_once_each() {
 }
 
 #[tokio::test]
-async fn one_dataset_is_shown_with_its_file_and_hidden_ones_look_like_none() {
+async fn a_dataset_is_returned_with_its_file_and_hidden_ones_are_not_found() {
     let server = Server::start().await;
     let shown =
         TestResponse::send(server.get(&format!("/datasets/{}", PUBLIC.to_uppercase()))).await;
@@ -139,7 +138,7 @@ async fn one_dataset_is_shown_with_its_file_and_hidden_ones_look_like_none() {
     assert_eq!(dataset["file"]["etag"], download.header("etag"));
     assert_eq!(dataset["file"]["size"], download.body.len());
 
-    let unknown = TestResponse::send(server.get(&format!("/datasets/{UNKNOWN_VERSION}"))).await;
+    let unknown = TestResponse::send(server.get(&format!("/datasets/{UNKNOWN}"))).await;
     unknown.problem(404);
     for hidden in [INTERNAL, RESTRICTED, PRIVATE, DRAFT] {
         let answer = TestResponse::send(server.get(&format!("/datasets/{hidden}"))).await;
@@ -152,7 +151,7 @@ async fn one_dataset_is_shown_with_its_file_and_hidden_ones_look_like_none() {
 }
 
 #[tokio::test]
-async fn a_page_that_cannot_be_is_unprocessable_and_a_bad_credential_is_refused() {
+async fn an_invalid_page_is_unprocessable_and_an_invalid_credential_is_refused() {
     let server = Server::start().await;
     for query in ["?limit=0", "?limit=101", "?limit=x", "?after=x"] {
         TestResponse::send(server.get(&format!("/datasets{query}")))
@@ -168,7 +167,7 @@ async fn a_page_that_cannot_be_is_unprocessable_and_a_bad_credential_is_refused(
 }
 
 #[tokio::test]
-async fn a_catalog_that_grows_meanwhile_loses_and_repeats_nothing() {
+async fn a_catalog_that_grows_meanwhile_is_listed_without_gaps_or_repeats() {
     let server = Server::start().await;
     let dataset = |number: u32| {
         format!(
@@ -227,7 +226,7 @@ async fn many_hidden_datasets_are_neither_named_nor_hinted_at() {
 }
 
 #[tokio::test]
-async fn a_file_is_described_to_those_who_may_read_it_alone() {
+async fn a_file_is_described_only_to_callers_who_may_read_it() {
     let server = Server::start().await;
     for (username, is_told) in [("otto", false), ("mo", true)] {
         let session = server.session(username).await;

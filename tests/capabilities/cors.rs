@@ -59,7 +59,7 @@ async fn any_page_may_mint_and_download_by_default() {
 }
 
 #[tokio::test]
-async fn with_a_list_only_pages_on_it_see_answers_but_all_see_the_key_set() {
+async fn with_allowed_origins_only_listed_pages_read_responses_but_all_read_the_key_set() {
     let environment = vec![("CEDARGATE_ALLOWED_ORIGINS", PAGE.to_owned())];
     let server = Server::start_with(ServerOptions {
         environment,

@@ -146,7 +146,7 @@ fn table() -> String {
 }
 
 #[test]
-fn the_shipped_policies_decide_as_the_table_says() {
+fn the_shipped_policies_decide_as_docs_decisions_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/decisions.md");
     let page = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once(BEGIN).unwrap();

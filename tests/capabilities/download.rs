@@ -2,9 +2,9 @@
 
 use reqwest::Method;
 
-use crate::mint::decode_part;
+use crate::support::server::decode_part;
 use crate::support::server::{
-    INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION,
+    INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN,
 };
 
 const JACKSBORO: &[u8] = include_bytes!("../../demo/jacksboro-fault-dem.cog.tif");
@@ -63,7 +63,7 @@ async fn spans_of_every_form_are_served() {
 }
 
 #[tokio::test]
-async fn head_tells_what_get_would_and_ignores_range() {
+async fn head_returns_the_headers_of_get_and_ignores_range() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
     let url = format!(
@@ -137,7 +137,7 @@ async fn a_token_opens_one_dataset_alone() {
     let server = Server::start().await;
     let ada = server.session("ada").await;
     let token = server.mint(PUBLIC, Some(&ada)).await.token();
-    for other in [PRIVATE, INTERNAL, UNKNOWN_VERSION] {
+    for other in [PRIVATE, INTERNAL, UNKNOWN] {
         server.download(other, &token).await.problem(401);
     }
 }
@@ -183,7 +183,7 @@ async fn a_token_whose_bits_were_changed_is_refused() {
 }
 
 #[tokio::test]
-async fn a_share_withdrawn_after_minting_closes_the_door() {
+async fn a_share_removed_after_minting_denies_the_download() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let token = server.mint(RESTRICTED, Some(&session)).await.token();
@@ -191,22 +191,24 @@ async fn a_share_withdrawn_after_minting_closes_the_door() {
     server
         .apply("[[roles]]\nname = \"hydrology\"\n[[users]]\nusername = \"mo\"\nroles = []\n")
         .await;
-    crate::eventually(async || server.download(RESTRICTED, &token).await.status == 403).await;
+    crate::support::eventually(async || server.download(RESTRICTED, &token).await.status == 403)
+        .await;
 }
 
 #[tokio::test]
-async fn a_disabled_users_token_opens_nothing_any_more() {
+async fn a_disabled_users_token_stops_working() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let token = server.mint(RESTRICTED, Some(&session)).await.token();
     server
         .apply("[[users]]\nusername = \"mo\"\nroles = [\"hydrology\"]\ndisabled = true\n")
         .await;
-    crate::eventually(async || server.download(RESTRICTED, &token).await.status == 401).await;
+    crate::support::eventually(async || server.download(RESTRICTED, &token).await.status == 401)
+        .await;
 }
 
 #[tokio::test]
-async fn mint_and_download_ask_the_policies_the_same_question() {
+async fn mint_and_download_are_decided_alike() {
     let policies = r#"
         @id("passwords") @reason("Test.")
         permit (principal is User, action, resource)
@@ -226,7 +228,7 @@ async fn mint_and_download_ask_the_policies_the_same_question() {
 }
 
 #[tokio::test]
-async fn a_token_whose_mint_is_not_on_record_is_refused() {
+async fn a_token_whose_mint_was_not_audited_is_refused() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
     let jti = decode_part(&token, 1)["jti"]
@@ -240,7 +242,7 @@ async fn a_token_whose_mint_is_not_on_record_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_lost_is_a_clear_404_at_both_doors() {
+async fn a_missing_file_is_a_404_at_mint_and_download() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
     let store = &server.settings.files_dir;
@@ -266,7 +268,7 @@ async fn a_file_that_was_lost_is_a_clear_404_at_both_doors() {
 }
 
 #[tokio::test]
-async fn a_file_store_that_is_away_is_a_503_and_not_a_lost_file() {
+async fn an_unavailable_file_store_is_a_503_and_not_a_missing_file() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
     std::fs::remove_dir_all(&server.settings.files_dir).unwrap();

@@ -2,32 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::admin_users::{AdminClient, USERS};
-use crate::audit::records;
+use crate::support::admin_client::{AdminClient, EXPLAIN};
+use crate::support::records::records;
 use crate::support::server::{
-    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
-    UNKNOWN_VERSION, WITHOUT_FILE,
+    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse, UNKNOWN,
+    WITHOUT_FILE,
 };
-
-const EXPLAIN: &str = "/admin/policies/explain";
-
-impl AdminClient<'_> {
-    pub async fn explain(&self, principal: &str, dataset_id: &str) -> TestResponse {
-        let question = json!({"principal": principal, "action": "read", "dataset_id": dataset_id});
-        self.post(EXPLAIN, question).await
-    }
-
-    pub async fn explanation(&self, principal: &str, dataset_id: &str) -> Value {
-        let answer = self.explain(principal, dataset_id).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
-    }
-
-    pub async fn user_id(&self, username: &str) -> String {
-        let path = self.user_path(username).await;
-        path[USERS.len() + 1..].to_owned()
-    }
-}
 
 #[tokio::test]
 async fn a_decision_is_explained_with_the_policy_that_determined_it_and_with_near_misses() {
@@ -94,7 +74,7 @@ async fn a_decision_is_explained_with_the_policy_that_determined_it_and_with_nea
 }
 
 #[tokio::test]
-async fn what_the_mint_would_answer_is_what_it_answers() {
+async fn the_explained_status_is_the_status_of_the_mint() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     for person in ["anonymous", "olivia", "mo", "otto"] {
@@ -122,7 +102,7 @@ async fn what_the_mint_would_answer_is_what_it_answers() {
 }
 
 #[tokio::test]
-async fn a_change_is_explained_as_soon_as_it_is_made() {
+async fn a_change_is_explained_immediately() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     assert_eq!(
@@ -137,7 +117,7 @@ async fn a_change_is_explained_as_soon_as_it_is_made() {
 }
 
 #[tokio::test]
-async fn only_whoever_may_see_the_policies_asks_and_it_is_on_record() {
+async fn explaining_requires_view_policies_and_is_audited() {
     let server = Server::start().await;
     let question = json!({"principal": "anonymous", "action": "read", "dataset_id": PUBLIC});
     let nobody = server.post(EXPLAIN).json(&question);
@@ -162,7 +142,7 @@ async fn only_whoever_may_see_the_policies_asks_and_it_is_on_record() {
 }
 
 #[tokio::test]
-async fn a_question_that_cannot_be_read_or_is_about_nobody_is_refused() {
+async fn a_malformed_request_or_an_unknown_user_is_refused() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let good = json!({"principal": "mo", "action": "read", "dataset_id": PUBLIC,
@@ -191,16 +171,16 @@ async fn a_question_that_cannot_be_read_or_is_about_nobody_is_refused() {
         let field = ada.post(EXPLAIN, question).await.problem_field(422);
         assert_eq!(field, "principal", "{principal}");
     }
-    for unknown in ["nobody", UNKNOWN_VERSION] {
+    for unknown in ["nobody", UNKNOWN] {
         let detail = ada.explain(unknown, PUBLIC).await.problem(404);
         assert_eq!(detail, "there is no such user");
     }
-    let detail = ada.explain("mo", UNKNOWN_VERSION).await.problem(404);
+    let detail = ada.explain("mo", UNKNOWN).await.problem(404);
     assert_eq!(detail, "there is no such dataset");
 }
 
 #[tokio::test]
-async fn it_is_asked_from_here_and_now_unless_the_question_says_otherwise() {
+async fn address_and_time_default_to_those_of_the_request() {
     let server = Server::start_with(ServerOptions {
         policies: Some(
             r#"@id("admin") @reason("x") permit (principal in Role::"admin", action, resource);
@@ -231,7 +211,7 @@ async fn it_is_asked_from_here_and_now_unless_the_question_says_otherwise() {
 }
 
 #[tokio::test]
-async fn an_answer_is_bounded_however_many_and_long_the_policies_are() {
+async fn a_response_is_bounded_however_many_and_long_the_policies_are() {
     let many = (0..30).map(|number| {
         format!(
             "@id(\"p{number}\") @reason(\"x\") permit (principal, action == Action::\"read\", resource)\n\

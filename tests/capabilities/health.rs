@@ -19,7 +19,7 @@ async fn a_server_that_can_do_its_work_is_ready() {
 }
 
 #[tokio::test]
-async fn without_its_database_a_server_is_unready_and_says_when_to_look_again() {
+async fn without_its_database_a_server_is_unready_with_retry_after() {
     let mut cluster = crate::support::postgres::PostgresCluster::start();
     let environment = vec![("CEDARGATE_DATABASE_URL", cluster.create_database().await)];
     let wish = crate::support::server::ServerOptions {
@@ -40,7 +40,7 @@ async fn without_its_database_a_server_is_unready_and_says_when_to_look_again() 
     mint.problem(503);
     assert!(!mint.header("retry-after").is_empty());
     cluster.restart();
-    crate::eventually(async || {
+    crate::support::eventually(async || {
         server
             .mint(crate::support::server::PUBLIC, None)
             .await

@@ -1,6 +1,6 @@
 //! Signing in with user name and password.
 
-use crate::mint::decode_part;
+use crate::support::server::decode_part;
 use crate::support::server::{INTERNAL, PASSWORD, Server, TestResponse};
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn a_login_gives_a_session_token_of_its_own_kind() {
 }
 
 #[tokio::test]
-async fn unknown_wrong_and_disabled_are_answered_alike() {
+async fn unknown_wrong_and_disabled_logins_get_the_same_response() {
     let server = Server::start().await;
     let answers = [
         server.login("otto", "wrong").await,
@@ -60,7 +60,7 @@ async fn a_login_looks_at_the_form_alone() {
 }
 
 #[tokio::test]
-async fn a_form_that_cannot_be_read_is_unprocessable() {
+async fn a_malformed_form_is_unprocessable() {
     let server = Server::start().await;
     let login = || server.post("/auth/login");
     TestResponse::send(login().form(&[("username", "otto")]))
@@ -88,5 +88,6 @@ async fn disabling_a_user_ends_the_session() {
     server
         .apply("[[users]]\nusername = \"otto\"\ndisabled = true\n")
         .await;
-    crate::eventually(async || server.mint(INTERNAL, Some(&session)).await.status == 401).await;
+    crate::support::eventually(async || server.mint(INTERNAL, Some(&session)).await.status == 401)
+        .await;
 }

@@ -49,7 +49,7 @@ async fn unknown_and_wrong_accounts_are_throttled_alike() {
 }
 
 #[tokio::test]
-async fn while_an_account_waits_even_the_right_password_does_and_then_it_ends_the_streak() {
+async fn a_throttled_account_refuses_the_right_password_which_then_resets_the_streak() {
     let server = Server::start().await;
     for _ in 0..5 {
         server.login("otto", "wrong password").await.problem(401);
@@ -85,7 +85,7 @@ async fn one_address_that_tries_many_accounts_has_to_wait() {
 }
 
 #[tokio::test]
-async fn a_session_goes_on_while_its_account_waits() {
+async fn a_session_continues_while_its_account_is_throttled() {
     let server = Server::start().await;
     let session = server.session("otto").await;
     for _ in 0..6 {

@@ -1,21 +1,14 @@
 //! The mint's decision table, row by row, on the wire.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::server::{
-    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
-    UNKNOWN_VERSION, WITHOUT_FILE,
+    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse, UNKNOWN,
+    WITHOUT_FILE, decode_part,
 };
 
-pub fn decode_part(token: &str, index: usize) -> Value {
-    let part = token.split('.').nth(index).unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
-}
-
 #[tokio::test]
-async fn anyone_mints_for_public_data_and_the_token_says_just_what_it_must() {
+async fn anyone_mints_for_public_data_and_the_token_has_exactly_the_promised_claims() {
     let server = Server::start().await;
     let answer = server.mint(PUBLIC, None).await;
     assert_eq!(answer.header("cache-control"), "no-store");
@@ -47,7 +40,7 @@ async fn anyone_mints_for_public_data_and_the_token_says_just_what_it_must() {
 }
 
 #[tokio::test]
-async fn a_signed_in_callers_token_names_the_user_by_id_and_nothing_else() {
+async fn a_signed_in_callers_token_names_the_user_by_id_only() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let claims = decode_part(&server.mint(RESTRICTED, Some(&session)).await.token(), 1);
@@ -69,7 +62,7 @@ async fn who_may_mint_for_what_is_the_shipped_policies() {
         (RESTRICTED, [404, 403, 200, 200, 200]),
         (PRIVATE, [404, 404, 404, 200, 200]),
         (DRAFT, [404, 404, 404, 200, 200]),
-        (UNKNOWN_VERSION, [404, 404, 404, 404, 404]),
+        (UNKNOWN, [404, 404, 404, 404, 404]),
     ];
     for (dataset_id, expected) in rows {
         for ((username, session), status) in sessions.iter().zip(expected) {
@@ -112,7 +105,7 @@ async fn every_spelling_of_an_id_mints_for_the_same_dataset() {
 }
 
 #[tokio::test]
-async fn an_unreadable_or_second_credential_is_a_bad_request() {
+async fn a_malformed_or_second_credential_is_a_bad_request() {
     let server = Server::start().await;
     let session = server.session("ada").await;
     let bearer = format!("Bearer {session}");
@@ -176,10 +169,10 @@ async fn an_expired_session_is_refused() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_discovered_looks_like_what_is_not_there() {
+async fn a_dataset_that_may_not_be_discovered_looks_like_an_unknown_one() {
     let server = Server::start().await;
     let outsider = server.session("otto").await;
-    let unknown = server.mint(UNKNOWN_VERSION, Some(&outsider)).await;
+    let unknown = server.mint(UNKNOWN, Some(&outsider)).await;
     let hidden = server.mint(PRIVATE, Some(&outsider)).await;
     unknown.problem(404);
     assert_eq!(unknown.body, hidden.body);
@@ -229,7 +222,7 @@ async fn a_policy_that_cannot_be_evaluated_denies_even_where_another_permits() {
         .clock
         .advance(86_400_000 - server.clock.unix_millis().rem_euclid(86_400_000) + 3_600_000);
     server.mint(PUBLIC, None).await.problem(401);
-    let records = crate::audit::records(&server).await;
+    let records = crate::support::records::records(&server).await;
     let mint = records
         .iter()
         .find(|record| record["event"] == "mint")
@@ -273,7 +266,7 @@ async fn a_dataset_without_a_file_says_so_to_those_who_may_read_it() {
 }
 
 #[tokio::test]
-async fn what_the_contract_does_not_name_never_changes_the_answer() {
+async fn parameters_outside_the_contract_never_change_the_response() {
     let server = Server::start().await;
     let with_query = format!("/auth/download-token/{PUBLIC}?token=x&dataset_id={PRIVATE}");
     assert_eq!(

@@ -7,10 +7,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::command_line::{
+use crate::policy_reload::bad_inputs;
+use crate::support::cli::{
     CommandOutput, cedargate, copy_folder, copy_of_shipped_policies, repository,
 };
-use crate::policy_reload::bad_inputs;
 
 fn check(folder: &Path, options: &[&str]) -> CommandOutput {
     let path = folder.to_str().unwrap();
@@ -68,7 +68,7 @@ fn the_shipped_policies_and_every_example_over_them_pass_without_a_warning() {
 }
 
 #[test]
-fn policies_links_cases_and_invariants_that_are_broken_are_told_in_one_run() {
+fn broken_policies_links_cases_and_invariants_are_reported_in_one_run() {
     let folder = policies_with_file(
         "a.cedar",
         "@id(\"a\") @reason(\"x\")\npermit (principal, action, resource) when { é };\n",
@@ -119,7 +119,7 @@ fn policies_links_cases_and_invariants_that_are_broken_are_told_in_one_run() {
 }
 
 #[test]
-fn cases_and_invariants_are_checked_beside_policies_that_are_in_order() {
+fn cases_and_invariants_are_checked_with_valid_policies() {
     for (name, text) in [
         ("c.cases.json", "[]]"),
         ("invariants/d.cedar", "permit (principl);"),
@@ -136,7 +136,7 @@ fn cases_and_invariants_are_checked_beside_policies_that_are_in_order() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_no_answer() {
+fn a_missing_folder_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let ended = cedargate(folder.path(), &["policy", "check", "nosuch", "--json"], &[]);
     assert_eq!((ended.code, ended.data.as_str()), (1, ""));
@@ -145,7 +145,7 @@ fn a_folder_that_is_not_there_is_no_answer() {
 
 /// The same inputs as a running server refuses.
 #[test]
-fn bad_folders_are_told_clearly_and_answered_with_no() {
+fn bad_folders_are_reported_clearly_and_fail_the_check() {
     for (name, spoil, told) in bad_inputs() {
         let outer = tempfile::tempdir().unwrap();
         let folder = outer.path().join("policies");
@@ -170,7 +170,7 @@ fn bad_folders_are_told_clearly_and_answered_with_no() {
 }
 
 #[test]
-fn a_policy_that_would_take_the_stack_is_told_and_the_program_goes_on() {
+fn a_policy_that_nests_too_deep_is_reported_without_a_stack_overflow() {
     let brackets = "(".repeat(100_000) + "true" + &")".repeat(100_000);
     let text =
         format!("@id(\"a\")\npermit (principal, action, resource)\nwhen {{ {brackets} }};\n");
@@ -184,7 +184,7 @@ fn a_policy_that_would_take_the_stack_is_told_and_the_program_goes_on() {
 }
 
 #[test]
-fn what_deserves_a_look_is_shown_with_its_place_and_is_no_refusal() {
+fn warnings_are_printed_with_their_location_and_do_not_fail_the_check() {
     let folder = policies_with_file(
         "mine.cedar",
         "@id(\"mine\")\npermit (principal in Role::\"hydrology\", action == Action::\"read\", resource);\n\n\
@@ -209,7 +209,7 @@ fn what_deserves_a_look_is_shown_with_its_place_and_is_no_refusal() {
 }
 
 #[test]
-fn a_policy_beside_which_another_leaves_nothing_to_do_is_told() {
+fn a_policy_made_redundant_by_another_is_a_warning() {
     let scope = "(principal is User, action in [Action::\"read\", Action::\"discover\"], resource is Dataset)";
     let conditions =
         "when { resource.title == \"x\" && resource has owner } unless { principal.hasTag(\"y\") }";
@@ -266,7 +266,7 @@ fn a_policy_beside_which_another_leaves_nothing_to_do_is_told() {
 }
 
 #[test]
-fn linked_policies_that_fill_a_template_alike_are_told_at_the_link() {
+fn links_that_fill_a_template_alike_are_reported_at_the_link() {
     let template = "@id(\"reads\") @reason(\"x\")\npermit (principal in ?principal, action == Action::\"read\", resource is Dataset);\n";
     let folder = policies_with_file("reads.cedar", template);
     let link = |name: &str, role: &str| json!({"template_id": "reads", "link_id": name, "args": {"?principal": format!("Role::\"{role}\"")}});
@@ -281,7 +281,7 @@ fn linked_policies_that_fill_a_template_alike_are_told_at_the_link() {
 }
 
 #[test]
-fn what_an_author_declares_counts_as_used_where_anything_speaks_of_it() {
+fn a_declared_name_counts_as_used_wherever_it_is_used() {
     let folder = policies_with_file(
         "team.cedar",
         "@id(\"team\") @reason(\"x\")\npermit (principal, action in Action::\"look\", resource is Dataset)\n\

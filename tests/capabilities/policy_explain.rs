@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::command_line::{CommandOutput, cedargate, copy_of_shipped_policies};
+use crate::support::cli::{CommandOutput, cedargate, copy_of_shipped_policies};
 
 const DATASET: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
 const UNKNOWN_USER: &str = "00000000-0000-0000-0000-000000000ada";
@@ -45,7 +45,7 @@ fn parse_json(ended: &CommandOutput) -> Value {
 }
 
 #[test]
-fn a_denial_is_explained_with_the_condition_that_failed_and_what_it_saw() {
+fn a_denial_is_explained_with_the_condition_that_failed_and_the_values_it_saw() {
     let folder = catalog();
     let read = ["--action", "read", "--time", "2026-03-01T12:00:00Z"];
     let ended = explain(folder.path(), "ada", &read);
@@ -70,7 +70,7 @@ fn a_denial_is_explained_with_the_condition_that_failed_and_what_it_saw() {
 }
 
 #[test]
-fn another_folder_is_asked_instead_of_the_policies_in_force() {
+fn another_folder_can_be_explained_instead_of_the_policies_in_force() {
     let folder = catalog();
     let edited = copy_of_shipped_policies();
     let permit = "@id(\"hydrologists\")\n@reason(\"Hydrologists read all.\")\n@max_ttl(\"30\")\n\
@@ -102,7 +102,7 @@ fn another_folder_is_asked_instead_of_the_policies_in_force() {
 }
 
 #[test]
-fn a_disabled_user_is_told_and_so_is_an_anonymous_caller_what_the_mint_would_answer() {
+fn the_status_of_the_mint_is_explained_for_disabled_and_anonymous_callers() {
     let folder = catalog();
     let bea = explain(folder.path(), "bea", &["--action", "read"]);
     assert!(bea.data.contains("The user is disabled"), "{}", bea.data);
@@ -119,7 +119,7 @@ fn a_disabled_user_is_told_and_so_is_an_anonymous_caller_what_the_mint_would_ans
 }
 
 #[test]
-fn who_or_what_is_not_there_is_told_with_a_hint() {
+fn an_unknown_user_or_dataset_is_reported_with_a_hint() {
     let folder = catalog();
     let misspelt = explain(folder.path(), "adda", &["--action", "read"]);
     assert_eq!(misspelt.code, 1);
@@ -149,7 +149,7 @@ fn who_or_what_is_not_there_is_told_with_a_hint() {
 }
 
 #[test]
-fn a_principal_or_a_dataset_that_cannot_be_read_is_a_mistake_of_usage() {
+fn a_malformed_principal_or_dataset_is_wrong_usage() {
     let folder = catalog();
     for (who, which) in [("Mo", DATASET), ("ada", "tides")] {
         let ask = [

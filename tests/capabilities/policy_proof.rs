@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::command_line::{
-    CommandOutput, cedargate, copy_folder, copy_of_shipped_policies, repository,
+use crate::support::cli::{
+    CommandOutput, cedargate, copy_folder, copy_of_shipped_policies, edit, repository,
 };
 
 fn prove(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
@@ -21,14 +21,6 @@ fn prove_json(folder: &Path) -> (i32, Value) {
     let proved = prove(folder, &["--json"], &[]);
     assert_ne!(proved.code, 1, "{}", proved.messages);
     (proved.code, serde_json::from_str(&proved.data).unwrap())
-}
-
-/// Replaces a piece of a file that is there once.
-pub fn edit(folder: &Path, file: &str, from: &str, to: &str) {
-    let path = folder.join(file);
-    let text = fs::read_to_string(&path).unwrap();
-    assert_eq!(text.matches(from).count(), 1, "{from} in {file}");
-    fs::write(&path, text.replace(from, to)).unwrap();
 }
 
 fn verdicts<'a>(proof: &'a Value, verdict: &str) -> Vec<&'a str> {
@@ -85,7 +77,7 @@ fn assert_violation_is_reproduced(
 }
 
 #[test]
-fn the_shipped_invariants_hold_and_no_shipped_policy_is_idle_or_can_fail() {
+fn the_shipped_invariants_hold_and_no_shipped_policy_is_redundant_or_can_fail() {
     let folder = tempfile::tempdir().unwrap();
     let shipped = repository().join("policies");
     let proved = prove(&shipped, &[], &[]);
@@ -116,7 +108,7 @@ fn a_dropped_published_check_is_caught() {
 }
 
 #[test]
-fn an_or_in_the_place_of_an_and_is_caught() {
+fn an_or_instead_of_an_and_is_found() {
     let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
     edit(spoilt.path(), "internal.cedar", "&&", "||");
     let violated = [
@@ -144,7 +136,7 @@ fn a_forgotten_unless_is_caught() {
 }
 
 #[test]
-fn a_counterexample_can_be_read_and_looks_like_a_request() {
+fn a_counterexample_is_readable_and_looks_like_a_request() {
     let spoilt = copy_of_shipped_policies();
     let check = " &&\n  resource.record_status == RecordStatus::\"published\"";
     edit(spoilt.path(), "public.cedar", check, "");
@@ -186,7 +178,7 @@ fn a_policy_that_can_fail_is_refused_with_a_request_at_which_it_fails() {
 }
 
 #[test]
-fn what_has_no_effect_is_a_warning_and_what_only_shortens_tokens_is_not() {
+fn a_policy_without_effect_is_a_warning_unless_it_shortens_tokens() {
     let folder = copy_of_shipped_policies();
     let idle = "@id(\"never\") @reason(\"x\")\npermit (principal, action, resource is Dataset)\n\
         when { resource.title == \"a\" && resource.title == \"b\" };\n\
@@ -244,7 +236,7 @@ fn a_folder_without_invariants_proves_nothing() {
 }
 
 #[test]
-fn a_broken_invariant_is_told_with_file_and_line() {
+fn a_broken_invariant_is_reported_with_file_and_line() {
     let folder = copy_of_shipped_policies();
     let path = "invariants/admins.cedar";
     edit(folder.path(), path, "\"upper\"", "\"uper\"");
@@ -258,7 +250,7 @@ fn a_broken_invariant_is_told_with_file_and_line() {
 }
 
 #[test]
-fn without_cvc5_there_is_an_error_that_tells_how_to_get_it() {
+fn without_cvc5_an_error_says_how_to_install_it() {
     let folder = copy_of_shipped_policies();
     for no_solver in ["/nowhere/cvc5", "/bin/true"] {
         let proved = prove(folder.path(), &[], &[("CVC5", no_solver)]);
@@ -288,7 +280,7 @@ fn fake_solver(then: &str) -> (TempDir, PathBuf) {
 }
 
 #[test]
-fn what_is_not_proved_in_time_is_unproven_and_that_is_a_no() {
+fn an_invariant_that_is_not_proved_in_time_fails_the_check() {
     let policies = copy_of_shipped_policies();
     let (_folder, program) = fake_solver("exec sleep 600");
     let environment = [("CVC5", program.to_str().unwrap())];

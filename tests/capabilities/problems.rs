@@ -111,7 +111,7 @@ async fn bytes_that_are_no_http_harm_nobody() {
 }
 
 #[tokio::test]
-async fn every_answer_keeps_tokens_from_travelling_on() {
+async fn every_response_keeps_tokens_out_of_referrers_and_caches() {
     let server = Server::start().await;
     for path in [
         "/docs",

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::{catalog_with, cedargate};
+use super::catalog_with;
+use crate::support::cli::cedargate;
 
 #[test]
-fn datasets_are_looked_at_and_shared_at_the_command_line() {
+fn datasets_are_listed_shown_and_shared_by_commands() {
     let folder = catalog_with("restricted");
     let more = "[[roles]]\nname = \"hydrology\"\n[[users]]\nusername = \"robot\"\n";
     let path = folder.path().join("catalog.toml");
@@ -61,7 +62,7 @@ fn datasets_are_looked_at_and_shared_at_the_command_line() {
 }
 
 #[test]
-fn a_name_that_nobody_has_is_told_with_the_closest_one() {
+fn an_unknown_name_is_reported_with_the_closest_one() {
     let folder = catalog_with("restricted");
     let run = |arguments: &[&str]| cedargate(folder.path(), arguments, &[]);
     let path = folder.path().join("catalog.toml");

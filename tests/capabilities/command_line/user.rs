@@ -1,36 +1,13 @@
 //! Users at the command line: made, listed, disabled and given passwords on the database itself.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::audit::records;
+use crate::support::records::records;
 use crate::support::server::{PASSWORD, RESTRICTED, Server, TestResponse};
 
-use super::CommandOutput;
-
-/// Runs a command on the data in `folder`, with `input` as its standard input.
-fn cedargate_with_input(folder: &Path, arguments: &str, input: &str) -> CommandOutput {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_cedargate"))
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .env("CEDARGATE_DATA_DIR", folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that reads nothing may be gone already.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    CommandOutput {
-        code: output.status.code().unwrap(),
-        data: String::from_utf8(output.stdout).unwrap(),
-        messages: String::from_utf8(output.stderr).unwrap(),
-    }
-}
+use crate::support::cli::{CommandOutput, cedargate_with_input};
 
 fn run_ok(folder: &Path, arguments: &str, input: &str) -> CommandOutput {
     let ended = cedargate_with_input(folder, arguments, input);
@@ -52,7 +29,7 @@ fn users(folder: &Path) -> Vec<Value> {
 }
 
 #[test]
-fn the_first_admin_is_made_before_there_is_anything() {
+fn the_first_admin_is_created_in_an_empty_database() {
     let folder = tempfile::tempdir().unwrap();
     let added = run_ok(folder.path(), "user add root --admin", "correct horse\n");
     let id = added.data.trim_end();
@@ -82,7 +59,7 @@ fn the_first_admin_is_made_before_there_is_anything() {
 }
 
 #[test]
-fn what_cannot_be_done_is_told_with_a_hint_and_nothing_is_changed() {
+fn an_impossible_command_is_reported_with_a_hint_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     run_ok(folder.path(), "user add nadia --no-password", "");
     let told = run_err(folder.path(), "user disable nadja", "");
@@ -121,9 +98,9 @@ async fn a_running_server_follows_the_command_line_within_a_second() {
     };
     assert_eq!(opens().await, (200, 200));
     run_ok(folder, "user disable mo", "");
-    crate::eventually(async || opens().await == (401, 401)).await;
+    crate::support::eventually(async || opens().await == (401, 401)).await;
     run_ok(folder, "user enable mo", "");
-    crate::eventually(async || opens().await == (401, 200)).await;
+    crate::support::eventually(async || opens().await == (401, 200)).await;
 
     run_ok(folder, "user password mo", "battery staple\r\n");
     let login = server.login("mo", "battery staple").await;
@@ -138,7 +115,7 @@ async fn a_running_server_follows_the_command_line_within_a_second() {
 }
 
 #[tokio::test]
-async fn what_is_done_at_the_command_line_is_on_record() {
+async fn commands_are_audited() {
     let server = Server::start().await;
     let folder = server.folder.path();
     run_ok(folder, "user add nina --role hydrology", "battery staple\n");

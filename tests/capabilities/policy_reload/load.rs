@@ -11,9 +11,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::records;
-use crate::command_line::repository;
-use crate::mint::decode_part;
+use crate::support::cli::repository;
+use crate::support::records::records;
+use crate::support::server::decode_part;
 use crate::support::server::{PUBLIC, Server, TestResponse};
 
 use super::{BROKEN, public_policy_with_ttl, reload, server_on};

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::audit::records;
-use crate::mint::decode_part;
+use crate::support::records::records;
+use crate::support::server::decode_part;
 use crate::support::server::{INTERNAL, Server, ServerOptions};
 
 use super::{NOT_CANONICAL, log_in, logout, mint_status, refresh, text};
@@ -116,7 +116,7 @@ async fn of_two_refreshes_at_once_one_wins_and_the_other_counts_as_reuse() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_is_none_is_refused() {
+async fn an_invalid_refresh_token_is_refused() {
     let server = Server::start().await;
     let tokens = log_in(&server, "otto").await;
     for shown in [&"A".repeat(43), NOT_CANONICAL] {
@@ -127,7 +127,7 @@ async fn a_refresh_token_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn refresh_tokens_are_kept_as_hashes_alone() {
+async fn refresh_tokens_are_stored_as_hashes_only() {
     let server = Server::start().await;
     let first = log_in(&server, "otto").await;
     let second = refresh(&server, text(&first, "refresh_token")).await.json();
@@ -152,7 +152,7 @@ async fn refresh_tokens_are_kept_as_hashes_alone() {
 }
 
 #[tokio::test]
-async fn guessing_refresh_tokens_counts_for_the_address() {
+async fn invalid_refresh_tokens_count_for_the_address() {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "4".to_owned())];
     let server = Server::start_with(ServerOptions {
         environment,
@@ -175,7 +175,7 @@ async fn guessing_refresh_tokens_counts_for_the_address() {
 }
 
 #[tokio::test]
-async fn refreshing_too_often_has_to_wait_and_spends_nothing() {
+async fn refreshing_too_often_is_refused_and_spends_no_token() {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "2".to_owned())];
     let server = Server::start_with(ServerOptions {
         environment,

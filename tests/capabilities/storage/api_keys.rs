@@ -9,20 +9,20 @@ use cedargate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 use cedargate::storage::{CatalogChange, Database, StorageError, StoredApiKey};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, record, user, write_change};
+use crate::support::test_database::{TestDatabase, record, user, write_change};
 
 on_both! {
     every_field_of_an_api_key_comes_back_as_it_was_written,
     an_api_key_is_found_by_its_prefix_and_by_its_id_alone,
     a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room,
-    of_two_keys_added_at_once_for_one_place_one_is,
+    of_two_keys_added_at_once_at_the_limit_one_is_stored,
     keys_are_listed_by_owner_in_pages_once_each,
     a_key_is_removed_by_its_owner_alone_and_goes_with_its_user,
-    a_removal_that_cannot_be_recorded_removes_nothing,
-    a_key_that_cannot_be_recorded_is_not_made,
+    a_removal_that_cannot_be_audited_removes_nothing,
+    a_key_that_cannot_be_audited_is_not_created,
     adding_and_removing_bump_the_version_and_nothing_else_does,
-    a_use_is_noted_at_most_once_in_its_time,
-    a_key_of_nobody_is_refused,
+    the_last_use_is_stored_at_most_once_per_interval,
+    a_key_without_a_user_is_refused,
     a_key_that_does_not_parse_is_corrupt,
 }
 
@@ -124,7 +124,7 @@ async fn a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room(place: 
     assert!(!add(&key_of(ada, 5), NOW + 10).await);
 }
 
-async fn of_two_keys_added_at_once_for_one_place_one_is(place: TestDatabase) {
+async fn of_two_keys_added_at_once_at_the_limit_one_is_stored(place: TestDatabase) {
     let ada = owner(&place, "ada").await;
     let other = Database::open(&place.url, 4).await.unwrap();
     let (here, there) = (key_of(ada, 1), key_of(ada, 2));
@@ -188,7 +188,7 @@ async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(place: TestD
     assert_eq!(found, Ok(None));
 }
 
-async fn a_removal_that_cannot_be_recorded_removes_nothing(place: TestDatabase) {
+async fn a_removal_that_cannot_be_audited_removes_nothing(place: TestDatabase) {
     let ada = owner(&place, "ada").await;
     let stored = key_of(ada, 1);
     assert!(add(&place, &stored).await);
@@ -202,7 +202,7 @@ async fn a_removal_that_cannot_be_recorded_removes_nothing(place: TestDatabase) 
     assert_eq!(found, Ok(Some(stored.key)));
 }
 
-async fn a_key_that_cannot_be_recorded_is_not_made(place: TestDatabase) {
+async fn a_key_that_cannot_be_audited_is_not_created(place: TestDatabase) {
     let ada = owner(&place, "ada").await;
     place
         .execute("ALTER TABLE audit_records RENAME TO gone")
@@ -240,7 +240,7 @@ async fn adding_and_removing_bump_the_version_and_nothing_else_does(place: TestD
     assert_eq!(version().await, begun + 2);
 }
 
-async fn a_use_is_noted_at_most_once_in_its_time(place: TestDatabase) {
+async fn the_last_use_is_stored_at_most_once_per_interval(place: TestDatabase) {
     let ada = owner(&place, "ada").await;
     let stored = key_of(ada, 1);
     assert!(add(&place, &stored).await);
@@ -255,7 +255,7 @@ async fn a_use_is_noted_at_most_once_in_its_time(place: TestDatabase) {
     }
 }
 
-async fn a_key_of_nobody_is_refused(place: TestDatabase) {
+async fn a_key_without_a_user_is_refused(place: TestDatabase) {
     let stored = key_of(UserId::random(), 1);
     let added = place
         .database

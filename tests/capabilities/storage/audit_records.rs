@@ -5,7 +5,7 @@ use cedargate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord, MintContex
 use cedargate::domain::caller::Authentication;
 use cedargate::domain::id::RecordId;
 
-use crate::storage::{TestDatabase, record};
+use crate::support::test_database::{TestDatabase, record};
 
 on_both! {
     every_field_of_an_audit_record_comes_back_as_it_was_written,

@@ -8,11 +8,11 @@ use cedargate::domain::id::{DatasetId, RecordId, UserId};
 use cedargate::storage::AuditOrder::{NewestFirst, OldestFirst};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, record};
+use crate::support::test_database::{TestDatabase, record};
 
 on_both! {
-    a_search_finds_what_looking_at_each_record_finds,
-    a_search_goes_on_in_either_order_where_it_was,
+    a_search_finds_what_filtering_every_record_finds,
+    a_search_continues_after_an_id_in_either_order,
 }
 
 const FIRST_MILLIS: i64 = 1_700_000_000_000;
@@ -99,7 +99,7 @@ fn some_filters() -> Vec<AuditFilter> {
     filters
 }
 
-async fn a_search_finds_what_looking_at_each_record_finds(place: TestDatabase) {
+async fn a_search_finds_what_filtering_every_record_finds(place: TestDatabase) {
     let records = some_records();
     place.database.append_audit_records(&records).await.unwrap();
     let mut sizes = BTreeSet::new();
@@ -125,7 +125,7 @@ async fn a_search_finds_what_looking_at_each_record_finds(place: TestDatabase) {
     assert!(sizes.len() > 5, "the filters find alike: {sizes:?}");
 }
 
-async fn a_search_goes_on_in_either_order_where_it_was(place: TestDatabase) {
+async fn a_search_continues_after_an_id_in_either_order(place: TestDatabase) {
     let records = some_records();
     place.database.append_audit_records(&records).await.unwrap();
     let filter = AuditFilter {

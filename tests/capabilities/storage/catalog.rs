@@ -8,13 +8,15 @@ use cedargate::domain::principal::Tags;
 use cedargate::storage::{CatalogChange, Database, StorageError};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, dataset, full_change, role, roles, user, write_change};
+use crate::support::test_database::{
+    TestDatabase, dataset, full_change, role, roles, user, write_change,
+};
 
 on_both! {
     a_new_database_has_the_built_in_role_and_nothing_else,
     every_field_of_the_catalog_comes_back_as_it_was_written,
-    a_change_that_is_put_again_changes_the_version_alone,
-    what_is_put_replaces_what_was_there,
+    writing_the_same_change_again_changes_only_the_version,
+    a_written_item_replaces_the_stored_one,
     a_change_planned_on_an_older_version_is_a_conflict_and_writes_nothing,
     of_two_changes_planned_on_one_version_one_wins,
     a_change_that_breaks_a_rule_writes_nothing,
@@ -84,7 +86,7 @@ async fn every_field_of_the_catalog_comes_back_as_it_was_written(place: TestData
     }
 }
 
-async fn a_change_that_is_put_again_changes_the_version_alone(place: TestDatabase) {
+async fn writing_the_same_change_again_changes_only_the_version(place: TestDatabase) {
     let change = full_change();
     let first_version = write_change(&place, &change).await;
     let first = place.database.read_catalog().await.unwrap();
@@ -94,7 +96,7 @@ async fn a_change_that_is_put_again_changes_the_version_alone(place: TestDatabas
     assert_eq!(second, first);
 }
 
-async fn what_is_put_replaces_what_was_there(place: TestDatabase) {
+async fn a_written_item_replaces_the_stored_one(place: TestDatabase) {
     let mut change = full_change();
     write_change(&place, &change).await;
     let ada = &mut change.users_put[0];

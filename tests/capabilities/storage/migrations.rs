@@ -6,13 +6,13 @@ use std::fs;
 use cedargate::storage::{Database, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::storage::{TestDatabase, full_change, record, write_change};
 use crate::support::postgres::fresh_database;
+use crate::support::test_database::{TestDatabase, full_change, record, write_change};
 
 on_both! {
     a_row_that_does_not_parse_is_corrupt_and_not_a_default,
     migrating_again_does_no_harm,
-    a_database_of_a_newer_program_is_told_from_a_broken_one,
+    a_database_of_a_newer_program_is_distinguished_from_a_broken_one,
 }
 
 async fn a_row_that_does_not_parse_is_corrupt_and_not_a_default(place: TestDatabase) {
@@ -72,7 +72,7 @@ async fn migrating_again_does_no_harm(place: TestDatabase) {
     assert_eq!(place.database.read_catalog().await, Ok(before));
 }
 
-async fn a_database_of_a_newer_program_is_told_from_a_broken_one(place: TestDatabase) {
+async fn a_database_of_a_newer_program_is_distinguished_from_a_broken_one(place: TestDatabase) {
     place
         .execute("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1")
         .await;

@@ -7,14 +7,14 @@ use cedargate::domain::id::DatasetId;
 use cedargate::storage::{CatalogChange, DatasetFilter};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, dataset, full_change, user, write_change};
+use crate::support::test_database::{TestDatabase, dataset, full_change, user, write_change};
 
 on_both! {
-    a_dataset_comes_with_the_names_of_its_people,
-    every_filter_narrows_and_pages_go_on_after_an_id,
+    a_dataset_is_read_with_the_names_of_its_users,
+    every_filter_narrows_and_pages_continue_after_an_id,
 }
 
-async fn a_dataset_comes_with_the_names_of_its_people(place: TestDatabase) {
+async fn a_dataset_is_read_with_the_names_of_its_users(place: TestDatabase) {
     let change = full_change();
     write_change(&place, &change).await;
     let database = &place.database;
@@ -47,7 +47,7 @@ async fn a_dataset_comes_with_the_names_of_its_people(place: TestDatabase) {
     );
 }
 
-async fn every_filter_narrows_and_pages_go_on_after_an_id(place: TestDatabase) {
+async fn every_filter_narrows_and_pages_continue_after_an_id(place: TestDatabase) {
     let owner = user("ada", &[]);
     let mut all: Vec<_> = (0..5).map(|n| dataset(&format!("Set {n}"), None)).collect();
     all[0].id = DatasetId(Uuid::nil());

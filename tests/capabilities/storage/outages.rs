@@ -5,8 +5,8 @@ use std::fs;
 use cedargate::storage::{CatalogChange, Database, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::storage::{TestDatabase, record, user, write_change};
 use crate::support::postgres::{PostgresCluster, free_port};
+use crate::support::test_database::{TestDatabase, record, user, write_change};
 
 on_both! {
     a_closed_database_is_unavailable,
@@ -20,7 +20,7 @@ async fn a_closed_database_is_unavailable(place: TestDatabase) {
 }
 
 #[tokio::test]
-async fn a_stopped_server_is_unavailable_and_is_used_again_when_it_is_back() {
+async fn a_stopped_server_is_unavailable_and_is_used_again_after_a_restart() {
     let mut cluster = PostgresCluster::start();
     let place = TestDatabase::open(cluster.create_database().await, None).await;
     let ada = user("ada", &[]);
@@ -59,7 +59,7 @@ async fn a_stopped_server_is_unavailable_and_is_used_again_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn connections_that_died_unnoticed_are_replaced_at_their_next_use() {
+async fn broken_connections_are_replaced_at_their_next_use() {
     let place = TestDatabase::postgres().await;
     let (one, two) = tokio::join!(place.database.ping(), place.database.catalog_version());
     assert!(one.is_ok() && two.is_ok());
@@ -117,7 +117,7 @@ async fn commits_are_durable_even_where_the_servers_default_is_not() {
 }
 
 #[tokio::test]
-async fn a_file_locked_by_another_program_is_unavailable_until_it_lets_go() {
+async fn a_file_locked_by_another_program_is_unavailable_until_it_is_unlocked() {
     let place = TestDatabase::sqlite().await;
     let mut other = SqliteConnection::connect(&place.url).await.unwrap();
     sqlx::raw_sql("BEGIN IMMEDIATE")
@@ -173,7 +173,7 @@ async fn records_survive_reopening_the_file() {
 }
 
 #[tokio::test]
-async fn a_url_that_cannot_be_used_is_told_without_its_password() {
+async fn an_unusable_url_is_reported_without_its_password() {
     let folder = tempfile::tempdir().unwrap();
     let missing = format!("sqlite://{}/missing/cedargate.db", folder.path().display());
     let refused = format!("postgres://ada:hunter2@127.0.0.1:{}/x", free_port());

@@ -8,22 +8,22 @@ use cedargate::storage::{
     UserRecord,
 };
 
-use crate::storage::{TestDatabase, record, user, write_change};
+use crate::support::test_database::{TestDatabase, record, user, write_change};
 
 on_both! {
     a_session_is_found_until_it_is_ended,
     a_refresh_token_renews_once_and_then_ends_its_session,
     of_two_uses_at_once_one_renews_and_the_other_ends_the_session,
-    a_renewal_that_cannot_be_recorded_spends_nothing,
-    a_token_of_a_session_that_is_over_renews_nothing,
+    a_renewal_that_cannot_be_audited_spends_no_token,
+    a_token_of_an_ended_session_renews_nothing,
     ending_a_session_leaves_the_users_others,
     a_new_password_or_a_disabled_user_ends_all_sessions_for_good,
     other_changes_of_a_user_end_no_session,
-    a_login_checked_against_an_older_password_starts_nothing,
+    a_login_checked_against_an_old_password_starts_no_session,
     removing_a_user_removes_its_sessions,
-    the_sessions_of_a_user_that_go_on_are_listed_in_pages,
+    the_active_sessions_of_a_user_are_listed_in_pages,
     sessions_are_ended_for_their_user_together_with_the_record,
-    expired_sessions_are_swept_a_bounded_number_at_a_time,
+    expired_sessions_are_deleted_a_bounded_number_at_a_time,
 }
 
 const NOW: i64 = 1_700_000_000;
@@ -182,7 +182,7 @@ async fn of_two_uses_at_once_one_renews_and_the_other_ends_the_session(place: Te
     }
 }
 
-async fn a_renewal_that_cannot_be_recorded_spends_nothing(place: TestDatabase) {
+async fn a_renewal_that_cannot_be_audited_spends_no_token(place: TestDatabase) {
     let (_, session, first) = ada_with_session(&place).await;
     place
         .execute("ALTER TABLE audit_records RENAME TO elsewhere")
@@ -195,7 +195,7 @@ async fn a_renewal_that_cannot_be_recorded_spends_nothing(place: TestDatabase) {
     assert_eq!(renew().await, Ok(RenewalOutcome::Renewed(session)));
 }
 
-async fn a_token_of_a_session_that_is_over_renews_nothing(place: TestDatabase) {
+async fn a_token_of_an_ended_session_renews_nothing(place: TestDatabase) {
     let (_, session, first) = ada_with_session(&place).await;
     let renew = |now| renew_at(&place.database, first, fingerprint(), now);
     let over = Ok(RenewalOutcome::SessionEnded(session.clone()));
@@ -240,15 +240,15 @@ async fn a_new_password_or_a_disabled_user_ends_all_sessions_for_good(place: Tes
 async fn other_changes_of_a_user_end_no_session(place: TestDatabase) {
     let (mut ada, session, _) = ada_with_session(&place).await;
     let before = session_version(&place).await;
-    ada.user.roles = crate::storage::roles(&["admin"]);
-    ada.user.claims = crate::storage::tags("groups", &["x"]);
+    ada.user.roles = crate::support::test_database::roles(&["admin"]);
+    ada.user.claims = crate::support::test_database::tags("groups", &["x"]);
     put_user(&place, &ada).await;
     put_user(&place, &ada).await;
     assert!(is_found(&place, &session).await);
     assert_eq!(session_version(&place).await, before);
 }
 
-async fn a_login_checked_against_an_older_password_starts_nothing(place: TestDatabase) {
+async fn a_login_checked_against_an_old_password_starts_no_session(place: TestDatabase) {
     let (mut ada, session, _) = ada_with_session(&place).await;
     let again = Session {
         id: SessionId::random(),
@@ -280,7 +280,7 @@ async fn removing_a_user_removes_its_sessions(place: TestDatabase) {
     );
 }
 
-async fn expired_sessions_are_swept_a_bounded_number_at_a_time(place: TestDatabase) {
+async fn expired_sessions_are_deleted_a_bounded_number_at_a_time(place: TestDatabase) {
     let (ada, session, first) = ada_with_session(&place).await;
     for _ in 0..4 {
         start_session(&place.database, &ada).await;
@@ -298,7 +298,7 @@ async fn expired_sessions_are_swept_a_bounded_number_at_a_time(place: TestDataba
     );
 }
 
-async fn the_sessions_of_a_user_that_go_on_are_listed_in_pages(place: TestDatabase) {
+async fn the_active_sessions_of_a_user_are_listed_in_pages(place: TestDatabase) {
     let (ada, first, token) = ada_with_session(&place).await;
     let ben = with_password("ben", "one");
     put_user(&place, &ben).await;

@@ -2,7 +2,7 @@
 
 use cedargate::storage::{Database, KeyState, StorageError};
 
-use crate::storage::{TestDatabase, key};
+use crate::support::test_database::{TestDatabase, key};
 
 on_both! {
     the_first_signing_key_is_stored_once,

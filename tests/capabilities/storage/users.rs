@@ -4,7 +4,7 @@ use cedargate::domain::id::UserId;
 use cedargate::domain::name::RoleName;
 use cedargate::storage::{CatalogChange, UserFilter, UserRecord};
 
-use crate::storage::{TestDatabase, role, user, write_change};
+use crate::support::test_database::{TestDatabase, role, user, write_change};
 
 on_both! {
     users_are_read_in_pages_in_the_order_of_their_ids,

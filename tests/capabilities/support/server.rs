@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cedargate::app::{App, Stores};
 use cedargate::config::{SettingSources, Settings};
 use cedargate::domain::clock::Clock;
@@ -22,7 +24,7 @@ pub const RESTRICTED: &str = "6b1f0a52-8c3d-4e7a-9f14-05d2c7e3a981";
 pub const PRIVATE: &str = "91e4c6d8-7a20-4f5b-8d3e-1b60f9a2c574";
 pub const DRAFT: &str = "3fa82b90-d5c1-4867-b7e2-c4093d6e15af";
 pub const WITHOUT_FILE: &str = "5d0c2a91-6f38-4be4-a7d1-90e2b84c6f17";
-pub const UNKNOWN_VERSION: &str = "00000000-0000-4000-8000-000000000000";
+pub const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
 pub const PASSWORD: &str = "correct horse";
 
@@ -168,6 +170,16 @@ impl TestResponse {
         assert_eq!(problem["type"], "about:blank");
         assert!(problem["title"].is_string());
         problem["detail"].as_str().unwrap().to_owned()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The field that a problem of this status is about.
+    pub fn problem_field(&self, status: u16) -> String {
+        self.problem(status);
+        self.json()["field"].as_str().unwrap_or("-").to_owned()
     }
 
     /// The token of a granted mint.
@@ -361,4 +373,10 @@ pub async fn apply(stores: &Stores, catalog: &str, clock: &Clock) {
     )
     .await
     .unwrap();
+}
+
+/// One part of a token as JSON: 0 is the header, 1 the claims.
+pub fn decode_part(token: &str, index: usize) -> Value {
+    let part = token.split('.').nth(index).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }

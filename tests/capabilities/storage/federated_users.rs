@@ -3,17 +3,17 @@
 use cedargate::domain::principal::{Tags, User};
 use cedargate::storage::{AddUserOutcome, ExternalUser, StorageError};
 
-use crate::storage::{TestDatabase, role, roles, tags, user, write_change};
+use crate::support::test_database::{TestDatabase, role, roles, tags, user, write_change};
 
 on_both! {
-    an_outside_user_is_found_by_issuer_and_subject_as_it_was_added,
-    an_issuer_and_a_subject_are_one_user_and_a_name_is_given_once,
-    of_many_added_at_once_one_is,
-    roles_that_the_catalog_lacks_are_left_out,
+    a_federated_user_is_found_by_issuer_and_subject,
+    an_issuer_and_subject_are_one_user_and_a_name_is_unique,
+    of_many_added_at_the_same_time_one_is_stored,
+    roles_that_the_catalog_lacks_are_ignored,
     a_newer_token_refreshes_and_an_older_one_changes_nothing,
     a_user_of_the_catalog_is_never_refreshed,
-    replacing_a_user_keeps_whom_its_issuer_means,
-    a_user_that_is_expected_by_name_is_bound_to_one_subject_for_good,
+    replacing_a_user_keeps_its_issuer_and_subject,
+    a_user_expected_by_name_is_bound_to_one_subject_permanently,
 }
 
 const ISSUER: &str = "https://id.example";
@@ -50,7 +50,7 @@ async fn catalog_version(place: &TestDatabase) -> i64 {
     place.database.catalog_version().await.unwrap()
 }
 
-async fn an_outside_user_is_found_by_issuer_and_subject_as_it_was_added(place: TestDatabase) {
+async fn a_federated_user_is_found_by_issuer_and_subject(place: TestDatabase) {
     add_hydrology_role(&place).await;
     let before = catalog_version(&place).await;
     let ines = federated_user("ines", &["admin", "hydrology"]);
@@ -77,7 +77,7 @@ async fn an_outside_user_is_found_by_issuer_and_subject_as_it_was_added(place: T
     assert_eq!(other.unwrap(), None);
 }
 
-async fn an_issuer_and_a_subject_are_one_user_and_a_name_is_given_once(place: TestDatabase) {
+async fn an_issuer_and_subject_are_one_user_and_a_name_is_unique(place: TestDatabase) {
     let otto = user("otto", &[]);
     let change = cedargate::storage::CatalogChange {
         users_put: vec![otto],
@@ -101,7 +101,7 @@ async fn an_issuer_and_a_subject_are_one_user_and_a_name_is_given_once(place: Te
     assert_eq!(add(&place, &elsewhere, "7", 1).await, AddUserOutcome::Added);
 }
 
-async fn of_many_added_at_once_one_is(place: TestDatabase) {
+async fn of_many_added_at_the_same_time_one_is_stored(place: TestDatabase) {
     let users: Vec<User> = (0..8).map(|_| federated_user("ines", &[])).collect();
     let additions = users.iter().map(|user| add(&place, user, "7", 1));
     let additions = futures_util::future::join_all(additions).await;
@@ -111,7 +111,7 @@ async fn of_many_added_at_once_one_is(place: TestDatabase) {
     assert_eq!(added.count(), 1, "{additions:?}");
 }
 
-async fn roles_that_the_catalog_lacks_are_left_out(place: TestDatabase) {
+async fn roles_that_the_catalog_lacks_are_ignored(place: TestDatabase) {
     add_hydrology_role(&place).await;
     let ines = federated_user("ines", &["hydrology", "no-such-role"]);
     assert_eq!(add(&place, &ines, "7", 1).await, AddUserOutcome::Added);
@@ -156,7 +156,7 @@ async fn a_user_of_the_catalog_is_never_refreshed(place: TestDatabase) {
     assert_eq!(stored, Some(otto.user));
 }
 
-async fn replacing_a_user_keeps_whom_its_issuer_means(place: TestDatabase) {
+async fn replacing_a_user_keeps_its_issuer_and_subject(place: TestDatabase) {
     let ines = federated_user("ines", &[]);
     add(&place, &ines, "7", 100).await;
     let mut record = place
@@ -184,7 +184,7 @@ async fn replacing_a_user_keeps_whom_its_issuer_means(place: TestDatabase) {
     );
 }
 
-async fn a_user_that_is_expected_by_name_is_bound_to_one_subject_for_good(place: TestDatabase) {
+async fn a_user_expected_by_name_is_bound_to_one_subject_permanently(place: TestDatabase) {
     let mut expected = user("ines", &[]);
     expected.user.issuer = Some(ISSUER.to_owned());
     let otto = user("otto", &[]);

@@ -1,14 +1,14 @@
 //! API keys: made once, listed, and the business of their owner.
 
-mod limits;
-mod lives;
+mod restrictions;
+mod revocation;
 
 use cedargate::domain::api_key::KeyText;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::audit::records;
-use crate::mint::decode_part;
+use crate::support::records::records;
+use crate::support::server::decode_part;
 use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse};
 
 const KEYS: &str = "/auth/api-keys";
@@ -210,7 +210,7 @@ async fn keys_are_paged_oldest_first_and_the_hundred_and_first_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_wish_that_makes_no_sense_is_unprocessable() {
+async fn an_invalid_key_request_is_unprocessable() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     let past = seconds_from_now(&server, 0);
@@ -238,7 +238,7 @@ async fn a_wish_that_makes_no_sense_is_unprocessable() {
 }
 
 #[tokio::test]
-async fn making_and_revoking_are_on_record_by_the_keys_id() {
+async fn creating_and_revoking_keys_is_audited_by_key_id() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     server.clock.advance(1);

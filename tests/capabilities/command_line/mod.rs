@@ -5,38 +5,10 @@ mod dataset;
 mod policy;
 mod user;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What a command printed, and how it ended.
-pub struct CommandOutput {
-    pub code: i32,
-    pub data: String,
-    pub messages: String,
-}
-
-/// Runs a command in `folder`, whose data is in a folder inside it.
-pub fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
-    let output = Command::new(env!("CARGO_BIN_EXE_cedargate"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("CEDARGATE_DATA_DIR", folder.join("data"))
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
-    CommandOutput {
-        code: output.status.code().unwrap(),
-        data: String::from_utf8(output.stdout).unwrap(),
-        messages: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-pub fn repository() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::support::cli::{cedargate, repository};
 
 /// A folder with a catalog file of one dataset, which has a file.
 fn catalog_with(visibility: &str) -> TempDir {
@@ -55,29 +27,8 @@ fn catalog_with(visibility: &str) -> TempDir {
     folder
 }
 
-/// The shipped policies, their invariants too, in a folder of their own, to be spoilt.
-pub fn copy_of_shipped_policies() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    copy_folder(&repository().join("policies"), folder.path());
-    folder
-}
-
-/// Lays the files of a folder over those of another one.
-pub fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 #[test]
-fn the_settings_in_force_are_told_with_their_origin_and_without_secrets() {
+fn the_settings_in_force_are_printed_with_their_origin_and_without_secrets() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(
         folder.path().join("cedargate.toml"),
@@ -154,7 +105,7 @@ fn the_committed_openapi_document_is_the_one_that_is_served() {
 }
 
 #[test]
-fn looking_at_what_is_not_there_makes_nothing() {
+fn read_only_commands_create_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let exported = cedargate(folder.path(), &["audit", "export"], &[]);
     assert_eq!(exported.code, 1);
@@ -169,7 +120,7 @@ fn looking_at_what_is_not_there_makes_nothing() {
 }
 
 #[test]
-fn a_key_made_at_the_command_line_is_all_that_standard_output_gets() {
+fn a_key_created_by_a_command_is_the_only_standard_output() {
     let folder = tempfile::tempdir().unwrap();
     let catalog = "[[users]]\nusername = \"robot\"\npassword = \"correct horse\"\n";
     std::fs::write(folder.path().join("catalog.toml"), catalog).unwrap();

@@ -3,9 +3,7 @@
 use cedargate::policy::Bundle;
 use serde_json::{Value, json};
 
-use crate::support::server::{
-    CATALOG, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN_VERSION,
-};
+use crate::support::server::{CATALOG, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN};
 
 async fn get_as(server: &Server, path: &str, username: &str) -> TestResponse {
     let session = server.session(username).await;
@@ -97,7 +95,7 @@ async fn an_admin_reads_each_policy_file_and_its_warnings() {
 }
 
 #[tokio::test]
-async fn an_admin_sees_the_signing_keys_and_nobody_their_private_parts() {
+async fn an_admin_sees_the_signing_keys_without_private_members() {
     let server = Server::start().await;
     let published = TestResponse::send(server.get("/.well-known/jwks.json"))
         .await
@@ -150,13 +148,13 @@ fn example_value(document: &Value, schema: &Value) -> Value {
         }
         (Some("boolean"), _) => false.into(),
         (Some("integer" | "number"), _) => schema.get("minimum").cloned().unwrap_or(1.into()),
-        (_, Some("uuid")) => UNKNOWN_VERSION.into(),
+        (_, Some("uuid")) => UNKNOWN.into(),
         (_, Some("date-time")) => "2030-01-01T00:00:00Z".into(),
         _ if schema["pattern"]
             .as_str()
             .is_some_and(|p| p.contains("0-9a-f")) =>
         {
-            UNKNOWN_VERSION.into()
+            UNKNOWN.into()
         }
         _ => "something-long-enough".into(),
     }

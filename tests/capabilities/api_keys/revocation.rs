@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::storage::record;
 use crate::support::server::{INTERNAL, PUBLIC, RESTRICTED, Server};
+use crate::support::test_database::record;
 
 use super::TestCredential::{Key, Session};
 use super::{create, create_key, list, mint, revoke, seconds_from_now};
 
 #[tokio::test]
-async fn a_revoked_key_closes_its_download_tokens() {
+async fn a_revoked_key_revokes_its_download_tokens() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     let (id, text) = create_key(&server, Session(&mo), json!({"name": "brief"})).await;
@@ -25,7 +25,7 @@ async fn a_revoked_key_closes_its_download_tokens() {
 }
 
 #[tokio::test]
-async fn a_key_revoked_elsewhere_closes_within_a_second_and_after_a_restart() {
+async fn a_key_revoked_on_another_replica_stops_working_within_a_second_and_after_a_restart() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     let (id, text) = create_key(&server, Session(&mo), json!({"name": "brief"})).await;
@@ -37,12 +37,13 @@ async fn a_key_revoked_elsewhere_closes_within_a_second_and_after_a_restart() {
     let (mo, id) = (mo.unwrap().unwrap().user.id, id.parse().unwrap());
     let record = record(server.clock.unix_millis().unsigned_abs());
     assert_eq!(database.remove_api_key(mo, id, &record).await, Ok(true));
-    crate::eventually(async || server.download(RESTRICTED, &token).await.status == 401).await;
+    crate::support::eventually(async || server.download(RESTRICTED, &token).await.status == 401)
+        .await;
     mint(&server, RESTRICTED, &text).await.problem(401);
 }
 
 #[tokio::test]
-async fn an_expired_key_closes_with_its_download_tokens() {
+async fn an_expired_key_stops_working_with_its_download_tokens() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     let wish = json!({"name": "brief", "expires_at": seconds_from_now(&server, 60)});
@@ -66,7 +67,7 @@ async fn a_key_of_a_disabled_user_closes() {
     server
         .apply("[[users]]\nusername = \"otto\"\ndisabled = true\n")
         .await;
-    crate::eventually(async || mint(&server, INTERNAL, &text).await.status == 401).await;
+    crate::support::eventually(async || mint(&server, INTERNAL, &text).await.status == 401).await;
 }
 
 #[tokio::test]
@@ -86,13 +87,13 @@ async fn last_used_is_told() {
     assert_eq!(listed["items"][0]["last_used"], Value::Null);
     let first = server.clock.unix_seconds();
     assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
-    crate::eventually(async || told().await == at(first)).await;
+    crate::support::eventually(async || told().await == at(first)).await;
     server.clock.advance(3_599_000);
     assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
     assert_eq!(told().await, at(first));
     server.clock.advance(1_000);
     assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
-    crate::eventually(async || told().await == at(first + 3600)).await;
+    crate::support::eventually(async || told().await == at(first + 3600)).await;
 }
 
 #[tokio::test]

@@ -9,10 +9,10 @@ use cedargate::app::{App, Stores};
 use cedargate::policy::Bundle;
 use serde_json::Value;
 
-use crate::audit::records;
-use crate::command_line::{cedargate, copy_folder, copy_of_shipped_policies, repository};
-use crate::eventually;
-use crate::policy_proof::edit;
+use crate::support::cli::edit;
+use crate::support::cli::{cedargate, copy_folder, copy_of_shipped_policies, repository};
+use crate::support::eventually;
+use crate::support::records::records;
 use crate::support::server::{INTERNAL, PUBLIC, Server, ServerOptions, TestResponse};
 
 const BROKEN: &str = "@id(\"secret-word\")\npermit (principal, action, resorce);\n";
@@ -57,7 +57,7 @@ fn public_policy_with_ttl(seconds: u32) -> String {
 }
 
 #[tokio::test]
-async fn an_edit_comes_into_force_by_itself_however_it_is_saved() {
+async fn an_edit_comes_into_force_however_it_is_saved() {
     let folder = copy_of_shipped_policies();
     let place = |name: &str| folder.path().join(name);
     let server = server_on(folder.path(), "require", "off").await;
@@ -88,7 +88,7 @@ async fn an_edit_comes_into_force_by_itself_however_it_is_saved() {
 }
 
 #[tokio::test]
-async fn a_broken_edit_leaves_the_policies_in_force_and_says_so_once_everywhere() {
+async fn a_broken_edit_leaves_the_policies_in_force_and_is_reported_once_everywhere() {
     let folder = copy_of_shipped_policies();
     let server = server_on(folder.path(), "require", "off").await;
     let session = server.session("ada").await;
@@ -145,7 +145,7 @@ async fn an_edit_that_fails_its_cases_is_refused() {
 }
 
 #[tokio::test]
-async fn an_edit_is_compared_with_what_is_in_force_also_where_the_folder_holds_it_already() {
+async fn an_edit_of_the_policy_folder_is_compared_with_the_policies_in_force() {
     let folder = copy_of_shipped_policies();
     let server = server_on(folder.path(), "require", "off").await;
     let live = health(&server).await["revision"].clone();
@@ -337,7 +337,7 @@ async fn bad_folders_are_refused_with_a_clear_reason_and_repair_recovers() {
 }
 
 #[tokio::test]
-async fn a_restart_with_a_broken_folder_goes_on_with_the_last_good_policies() {
+async fn a_restart_with_a_broken_folder_uses_the_last_good_policies() {
     let folder = copy_of_shipped_policies();
     let server = server_on(folder.path(), "require", "off").await;
     fs::write(
@@ -381,7 +381,7 @@ async fn a_restart_with_a_broken_folder_goes_on_with_the_last_good_policies() {
 }
 
 #[tokio::test]
-async fn a_reload_is_for_those_whom_the_policies_let_and_says_that_there_is_no_folder() {
+async fn a_reload_requires_a_permit_and_reports_a_missing_folder() {
     let server = Server::start().await;
     reload(&server, &server.session("mo").await)
         .await

@@ -1,12 +1,4 @@
-//! Storage: every function on SQLite and on PostgreSQL, and what outages look like.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, in its helpers too"
-)]
+//! An empty database for a test, and what tests put into it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,33 +16,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::support::postgres::fresh_database;
-
-/// Runs every scenario on both databases.
-macro_rules! on_both {
-    ($($scenario:ident,)*) => {
-        mod on_sqlite { $(
-            #[tokio::test]
-            async fn $scenario() { super::$scenario(crate::storage::TestDatabase::sqlite().await).await; }
-        )* }
-        mod on_postgres { $(
-            #[tokio::test]
-            async fn $scenario() { super::$scenario(crate::storage::TestDatabase::postgres().await).await; }
-        )* }
-    };
-}
-
-mod api_keys;
-mod audit_records;
-mod audit_search;
-mod catalog;
-mod migrations;
-mod named_datasets;
-mod outages;
-mod outside_users;
-mod sessions;
-mod signing_keys;
-mod users;
+use super::postgres::fresh_database;
 
 /// An empty migrated database, and where it is.
 pub struct TestDatabase {

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::admin_datasets::DATASETS;
-use crate::admin_users::{AdminClient, USERS};
+use crate::support::admin_client::{AdminClient, USERS};
 use crate::support::server::{Server, TestResponse};
 
 const USER_COUNT: usize = 1000;
@@ -60,7 +60,8 @@ async fn list_ids(desk: &AdminClient<'_>, path: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_users_and_ten_thousand_datasets_are_listed_once_each_while_others_are_made() {
+async fn a_thousand_users_and_ten_thousand_datasets_are_listed_once_each_while_others_are_created()
+{
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let users = create_all(

@@ -1,8 +1,6 @@
 //! Limits: one bucket a principal, one an address, never by path.
 
-use crate::support::server::{
-    INTERNAL, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN_VERSION,
-};
+use crate::support::server::{INTERNAL, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN};
 
 async fn server_with_mint_limit(per_minute: u32) -> Server {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", per_minute.to_string())];
@@ -14,7 +12,7 @@ async fn server_with_mint_limit(per_minute: u32) -> Server {
 }
 
 #[tokio::test]
-async fn over_the_limit_the_answer_says_when_to_come_back_and_keeps_its_word() {
+async fn over_the_limit_retry_after_is_the_time_until_the_next_success() {
     let server = server_with_mint_limit(3).await;
     for _ in 0..3 {
         assert_eq!(server.mint(PUBLIC, None).await.status, 200);
@@ -30,9 +28,9 @@ async fn over_the_limit_the_answer_says_when_to_come_back_and_keeps_its_word() {
 }
 
 #[tokio::test]
-async fn another_dataset_or_another_spelling_gets_no_fresh_bucket() {
+async fn another_dataset_or_another_spelling_shares_the_bucket() {
     let server = server_with_mint_limit(3).await;
-    for id in [PUBLIC, &PUBLIC.to_uppercase(), UNKNOWN_VERSION] {
+    for id in [PUBLIC, &PUBLIC.to_uppercase(), UNKNOWN] {
         assert_ne!(server.mint(id, None).await.status, 429);
     }
     server
@@ -60,7 +58,7 @@ async fn failed_authentication_counts_in_the_addresss_bucket() {
 }
 
 #[tokio::test]
-async fn guessing_passwords_and_tokens_of_downloads_is_limited_too() {
+async fn failed_logins_and_invalid_download_tokens_are_limited_too() {
     let server = server_with_mint_limit(3).await;
     for password in ["a", "b", "c"] {
         server.login("ada", password).await.problem(401);
@@ -81,7 +79,7 @@ async fn a_principal_has_a_bucket_of_its_own() {
 }
 
 #[tokio::test]
-async fn looking_around_and_administering_are_limited_apart_from_mints() {
+async fn other_requests_are_limited_separately_from_mints() {
     let server = Server::start_with(ServerOptions {
         environment: vec![
             ("CEDARGATE_MINT_LIMIT_PER_MINUTE", "4".to_owned()),
@@ -114,7 +112,7 @@ async fn looking_around_and_administering_are_limited_apart_from_mints() {
 }
 
 #[tokio::test]
-async fn an_address_is_believed_from_trusted_proxies_alone() {
+async fn a_forwarded_address_counts_from_trusted_proxies_only() {
     let environment = vec![
         ("CEDARGATE_MINT_LIMIT_PER_MINUTE", "1".to_owned()),
         ("CEDARGATE_TRUSTED_PROXIES", "127.0.0.1".to_owned()),

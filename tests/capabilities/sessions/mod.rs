@@ -4,8 +4,8 @@ mod refresh_tokens;
 
 use serde_json::{Value, json};
 
-use crate::audit::records;
-use crate::mint::decode_part;
+use crate::support::records::records;
+use crate::support::server::decode_part;
 use crate::support::server::{INTERNAL, PASSWORD, Server, ServerOptions, TestResponse};
 
 /// In the form of a refresh token, but for its last bits, which no encoder sets.
@@ -72,7 +72,7 @@ async fn a_logout_is_in_force_at_another_replica_too() {
         logout(&server, text(&tokens, "refresh_token")).await.status,
         204
     );
-    crate::eventually(async || mint_status(&replica, session).await == 401).await;
+    crate::support::eventually(async || mint_status(&replica, session).await == 401).await;
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_logout_may_be_repeated_and_an_unknown_token_is_no_error() {
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_read_is_unprocessable() {
+async fn a_malformed_body_is_unprocessable() {
     let server = Server::start().await;
     let tokens = log_in(&server, "otto").await;
     for path in ["/auth/refresh", "/auth/logout"] {
@@ -161,7 +161,7 @@ async fn me_is_for_those_with_a_session_token() {
 }
 
 #[tokio::test]
-async fn a_session_is_over_when_its_time_is_whatever_was_refreshed() {
+async fn a_session_expires_however_often_it_was_refreshed() {
     let environment = vec![("CEDARGATE_REFRESH_LIFETIME", "3600".to_owned())];
     let server = Server::start_with(ServerOptions {
         environment,
@@ -213,7 +213,7 @@ async fn a_changed_password_ends_sessions() {
     );
     assert_eq!(me(&server, session).await.status, 200);
     server.apply(&catalog("battery staple")).await;
-    crate::eventually(async || me(&server, session).await.status == 401).await;
+    crate::support::eventually(async || me(&server, session).await.status == 401).await;
     refresh(&server, text(&tokens, "refresh_token"))
         .await
         .problem(401);
@@ -225,19 +225,19 @@ async fn a_changed_password_ends_sessions() {
 }
 
 #[tokio::test]
-async fn a_session_of_a_disabled_user_stays_over_when_the_user_is_enabled_again() {
+async fn enabling_a_user_again_does_not_restore_its_sessions() {
     let server = Server::start().await;
     let tokens = log_in(&server, "otto").await;
     let session = text(&tokens, "access_token");
     let catalog =
         |is_disabled: bool| format!("[[users]]\nusername = \"otto\"\ndisabled = {is_disabled}\n");
     server.apply(&catalog(true)).await;
-    crate::eventually(async || me(&server, session).await.status == 401).await;
+    crate::support::eventually(async || me(&server, session).await.status == 401).await;
     refresh(&server, text(&tokens, "refresh_token"))
         .await
         .problem(401);
     server.apply(&catalog(false)).await;
-    crate::eventually(async || server.login("otto", PASSWORD).await.status == 200).await;
+    crate::support::eventually(async || server.login("otto", PASSWORD).await.status == 200).await;
     me(&server, session).await.problem(401);
     refresh(&server, text(&tokens, "refresh_token"))
         .await

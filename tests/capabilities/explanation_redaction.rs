@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::admin_users::{AdminClient, USERS};
+use crate::support::admin_client::{AdminClient, USERS};
 use crate::support::server::{
-    CATALOG, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions,
-    UNKNOWN_VERSION,
+    CATALOG, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, UNKNOWN,
 };
 
 /// One policy for each way to look at a user or a dataset, and some who may see one and not the other.
@@ -109,7 +108,7 @@ fn observed_values(told: &Value) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn values_are_told_only_to_those_who_may_see_whose_they_are() {
+async fn values_are_included_only_for_callers_who_may_see_their_owner() {
     let server = server_with_restricted_viewers().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let (subject, owner) = (ada.user_id("nathaniel").await, ada.user_id("olivia").await);
@@ -162,7 +161,7 @@ async fn values_are_told_only_to_those_who_may_see_whose_they_are() {
 }
 
 #[tokio::test]
-async fn whoever_may_discover_without_signing_in_would_be_told_to_sign_in() {
+async fn an_anonymous_caller_who_may_discover_would_be_asked_to_sign_in() {
     let server = server_with_restricted_viewers().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     assert_eq!(server.mint(RESTRICTED, None).await.status, 401);
@@ -171,7 +170,7 @@ async fn whoever_may_discover_without_signing_in_would_be_told_to_sign_in() {
 }
 
 #[tokio::test]
-async fn the_text_of_an_error_takes_the_right_to_see_both() {
+async fn the_text_of_an_error_requires_the_right_to_see_both() {
     let server = server_with_restricted_viewers().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let subject = ada.user_id("nathaniel").await;
@@ -197,7 +196,7 @@ async fn the_text_of_an_error_takes_the_right_to_see_both() {
 }
 
 #[tokio::test]
-async fn nobody_learns_by_asking_which_users_there_are() {
+async fn explanations_do_not_reveal_which_users_exist() {
     let server = server_with_restricted_viewers().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let same = async |desk: &AdminClient<'_>, known: &str, unknown: &str, status| {
@@ -208,24 +207,18 @@ async fn nobody_learns_by_asking_which_users_there_are() {
         unknown.problem(status)
     };
     let (disabled, hidden) = (ada.user_id("dora").await, ada.user_id("of-hidden").await);
-    let unknown = format!("{USERS}/{UNKNOWN_VERSION}");
+    let unknown = format!("{USERS}/{UNKNOWN}");
     let author = AdminClient::sign_in(&server, "of-author").await;
     let as_elsewhere = author.get(&unknown).await.problem(403);
     assert_eq!(same(&author, "mo", "nobody", 403).await, as_elsewhere);
-    assert_eq!(
-        same(&author, &disabled, UNKNOWN_VERSION, 403).await,
-        as_elsewhere
-    );
+    assert_eq!(same(&author, &disabled, UNKNOWN, 403).await, as_elsewhere);
     let people = AdminClient::sign_in(&server, "of-people").await;
     let as_elsewhere = people.get(&unknown).await.problem(404);
     assert_eq!(
         same(&people, "of-hidden", "nobody", 404).await,
         as_elsewhere
     );
-    assert_eq!(
-        same(&people, &hidden, UNKNOWN_VERSION, 404).await,
-        as_elsewhere
-    );
+    assert_eq!(same(&people, &hidden, UNKNOWN, 404).await, as_elsewhere);
     assert_eq!(
         people.explanation("dora", PUBLIC).await["is_disabled"],
         true
@@ -233,13 +226,13 @@ async fn nobody_learns_by_asking_which_users_there_are() {
 }
 
 #[tokio::test]
-async fn nobody_learns_by_asking_which_datasets_there_are() {
+async fn explanations_do_not_reveal_which_datasets_exist() {
     let server = server_with_restricted_viewers().await;
     for (who, status) in [("of-author", 403), ("of-keeper", 404), ("of-people", 403)] {
         let desk = AdminClient::sign_in(&server, who).await;
         let private = desk.explain("anonymous", PRIVATE).await;
-        let unknown = desk.explain("anonymous", UNKNOWN_VERSION).await;
-        let path = format!("/admin/datasets/{UNKNOWN_VERSION}");
+        let unknown = desk.explain("anonymous", UNKNOWN).await;
+        let path = format!("/admin/datasets/{UNKNOWN}");
         let as_elsewhere = desk.get(&path).await.problem(status);
         assert_eq!(private.problem(status), as_elsewhere, "{who}");
         assert_eq!(unknown.problem(status), as_elsewhere, "{who}");

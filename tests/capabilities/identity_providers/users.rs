@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::eventually;
+use crate::support::eventually;
 use crate::support::server::{INTERNAL, PASSWORD, PRIVATE, RESTRICTED, Server, TestResponse};
 
 use super::provider::{IdentityProvider, ProviderKey};
@@ -37,7 +37,7 @@ fn sign_token_with_roles(
 }
 
 #[tokio::test]
-async fn a_user_is_created_at_first_sight_and_once() {
+async fn a_user_is_created_once_at_its_first_token() {
     let (provider, key, server) = provider_and_server().await;
     let before = catalog_version(&server).await;
     let tokens: Vec<String> = (0..8)
@@ -83,7 +83,7 @@ async fn a_name_that_is_taken_is_never_taken_over() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_none_here_is_refused() {
+async fn an_invalid_user_name_is_refused() {
     let (provider, key, server) = provider_and_server().await;
     for name in [
         json!(null),
@@ -103,7 +103,7 @@ async fn a_name_that_is_none_here_is_refused() {
 }
 
 #[tokio::test]
-async fn with_known_principals_only_those_that_the_catalog_has_come_in() {
+async fn with_known_principals_only_users_of_the_catalog_are_accepted() {
     let (provider, key, server) = provider_and_server().await;
     let claims = provider.claims(&server.clock, "ines");
     assert_eq!(mint_status(&server, &key.sign(&claims)).await, 200);
@@ -117,7 +117,7 @@ async fn with_known_principals_only_those_that_the_catalog_has_come_in() {
 }
 
 #[tokio::test]
-async fn a_user_that_was_made_for_an_issuer_is_the_first_subject_of_that_name() {
+async fn a_user_created_for_an_issuer_is_bound_to_the_first_subject_of_that_name() {
     let key = ProviderKey::generate("first");
     let provider = IdentityProvider::start(&[&key]).await;
     let server = server_trusting(&provider, json!({"principals": "known"})).await;
@@ -145,7 +145,7 @@ async fn a_user_that_was_made_for_an_issuer_is_the_first_subject_of_that_name() 
 }
 
 #[tokio::test]
-async fn no_password_signs_a_user_of_an_outside_issuer_in() {
+async fn a_federated_user_cannot_sign_in_with_a_password() {
     let (provider, key, server) = provider_and_server().await;
     let ines = key.sign(&provider.claims(&server.clock, "ines"));
     assert_eq!(mint_status(&server, &ines).await, 200);
@@ -155,7 +155,7 @@ async fn no_password_signs_a_user_of_an_outside_issuer_in() {
 }
 
 #[tokio::test]
-async fn roles_and_claims_follow_the_newest_token_and_are_written_when_they_change() {
+async fn roles_and_claims_follow_the_newest_token() {
     let (provider, key, server) = provider_with_roles(json!({})).await;
     let first = sign_token_with_roles(&provider, &key, &server, &[]);
     assert_eq!(server.mint(RESTRICTED, Some(&first)).await.status, 403);
@@ -185,7 +185,7 @@ async fn roles_and_claims_follow_the_newest_token_and_are_written_when_they_chan
 }
 
 #[tokio::test]
-async fn an_outside_administrator_is_one_by_an_explicit_mapping_alone() {
+async fn a_federated_administrator_requires_an_explicit_mapping() {
     let (provider, key, server) = provider_with_roles(json!({})).await;
     let admin = sign_token_with_roles(&provider, &key, &server, &["admin"]);
     assert_eq!(server.mint(PRIVATE, Some(&admin)).await.status, 404);
@@ -203,7 +203,7 @@ async fn an_outside_administrator_is_one_by_an_explicit_mapping_alone() {
 }
 
 #[tokio::test]
-async fn a_role_that_the_catalog_gets_later_counts_from_then_on() {
+async fn a_role_added_to_the_catalog_later_counts_from_then_on() {
     let (provider, key, server) = provider_with_roles(json!({})).await;
     let geology = sign_token_with_roles(&provider, &key, &server, &["geology"]);
     assert_eq!(me(&server, &geology).await.json()["roles"], json!([]));
@@ -212,7 +212,7 @@ async fn a_role_that_the_catalog_gets_later_counts_from_then_on() {
 }
 
 #[tokio::test]
-async fn a_disabled_user_stays_out_whatever_its_issuer_says() {
+async fn a_disabled_user_stays_locked_out_whatever_its_issuer_says() {
     let (provider, key, server) = provider_and_server().await;
     let ines = key.sign(&provider.claims(&server.clock, "ines"));
     let minted = server.mint(INTERNAL, Some(&ines)).await.token();
@@ -240,7 +240,7 @@ async fn a_disabled_user_stays_out_whatever_its_issuer_says() {
 }
 
 #[tokio::test]
-async fn claims_become_tags_that_policies_may_look_at() {
+async fn claims_become_tags_that_policies_can_read() {
     let key = ProviderKey::generate("first");
     let provider = IdentityProvider::start(&[&key]).await;
     let policies = r#"@id("water") permit(principal is User, action, resource) when {

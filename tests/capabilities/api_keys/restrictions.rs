@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::audit::records;
+use crate::support::records::records;
 use crate::support::server::{
     INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
     WITHOUT_FILE,
@@ -12,7 +12,7 @@ use super::TestCredential::{Key, Session};
 use super::{authenticate, create, create_key, list, mint, revoke};
 
 #[tokio::test]
-async fn a_key_limited_to_read_manages_nothing() {
+async fn a_key_restricted_to_read_manages_no_keys() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     let wish = json!({"name": "reader", "actions": ["read"]});
@@ -33,7 +33,7 @@ async fn a_key_limited_to_read_manages_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_limited_to_one_dataset_opens_no_other() {
+async fn a_key_restricted_to_one_dataset_mints_for_no_other() {
     let server = Server::start().await;
     let olivia = server.session("olivia").await;
     let wish = json!({"name": "one", "datasets": [PRIVATE.to_uppercase()]});
@@ -64,7 +64,7 @@ async fn a_key_limited_to_one_dataset_opens_no_other() {
 }
 
 #[tokio::test]
-async fn a_key_without_the_action_read_opens_nothing() {
+async fn a_key_without_the_action_read_mints_nothing() {
     let server = Server::start().await;
     let otto = server.session("otto").await;
     let wish = json!({"name": "looker", "actions": ["discover"]});
@@ -85,7 +85,7 @@ when { context.authentication == "api_key" && context has key && context.key has
 "#;
 
 #[tokio::test]
-async fn policies_speak_of_the_key_at_the_mint_and_at_the_download() {
+async fn policies_see_the_key_at_mint_and_download() {
     let server = Server::start_with(ServerOptions {
         policies: Some(KEY_AWARE_POLICIES),
         ..ServerOptions::default()

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::eventually;
+use crate::support::eventually;
 use crate::support::server::{INTERNAL, PUBLIC, Server, TestResponse};
 
 use super::provider::{Behavior, IdentityProvider, ProviderKey};
@@ -63,7 +63,7 @@ async fn requests_at_the_same_moment_share_one_fetch() {
 }
 
 #[tokio::test]
-async fn keys_are_fresh_as_long_as_their_server_says_within_bounds() {
+async fn keys_are_cached_for_max_age_within_bounds() {
     for (cache_control, seconds) in [
         (None, 300),
         (Some("public, max-age=120"), 120),
@@ -91,7 +91,7 @@ async fn keys_are_fresh_as_long_as_their_server_says_within_bounds() {
 }
 
 #[tokio::test]
-async fn after_a_long_silence_a_withdrawn_key_is_not_trusted_once_more() {
+async fn a_withdrawn_key_is_not_trusted_after_a_long_idle_time() {
     let (provider, first, server) = provider_and_server().await;
     let mut claims = provider.claims(&server.clock, "ines");
     claims["exp"] = json!(server.clock.unix_seconds() + 10_000);
@@ -103,7 +103,7 @@ async fn after_a_long_silence_a_withdrawn_key_is_not_trusted_once_more() {
 }
 
 #[tokio::test]
-async fn through_an_outage_the_last_good_keys_work_up_to_a_day() {
+async fn the_last_good_keys_work_through_an_outage_of_a_day() {
     let (provider, key, server) = provider_and_server().await;
     let fresh = || key.sign(&provider.claims(&server.clock, "ines"));
     assert_eq!(mint_status(&server, &fresh()).await, 200);
@@ -130,7 +130,7 @@ async fn through_an_outage_the_last_good_keys_work_up_to_a_day() {
 }
 
 #[tokio::test]
-async fn a_first_fetch_that_fails_is_503_and_the_next_one_mends_it() {
+async fn a_first_fetch_that_fails_is_503_until_the_next_one_succeeds() {
     let key = ProviderKey::generate("first");
     let provider = IdentityProvider::start(&[&key]).await;
     provider.set_behavior(Behavior::Failing);
@@ -150,7 +150,7 @@ async fn a_first_fetch_that_fails_is_503_and_the_next_one_mends_it() {
 type MakeBehavior = Box<dyn Fn(&str) -> Behavior>;
 
 #[tokio::test]
-async fn what_must_not_be_followed_or_read_is_not() {
+async fn unsafe_redirects_and_large_documents_are_refused() {
     let key = ProviderKey::generate("first");
     let elsewhere = IdentityProvider::start(&[&key]).await;
     let jwks = |url: &str| json!({"issuer": url, "jwks_uri": format!("{url}/jwks")});
@@ -220,7 +220,7 @@ async fn a_redirect_within_the_host_is_followed_and_a_large_key_set_is_read() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_never_answers_holds_up_nobody_else() {
+async fn a_provider_that_never_responds_delays_no_other_request() {
     let key = ProviderKey::generate("first");
     let provider = IdentityProvider::start(&[&key]).await;
     provider.set_behavior(Behavior::Silent);

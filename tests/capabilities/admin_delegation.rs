@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::admin_users::{AdminClient, USERS, delegated_admins};
-use crate::audit::records;
-use crate::support::server::{PASSWORD, Server, TestResponse, UNKNOWN_VERSION};
+use crate::support::admin_client::{AdminClient, USERS, delegated_admins};
+use crate::support::records::records;
+use crate::support::server::{PASSWORD, Server, TestResponse, UNKNOWN};
 
 /// Every operation on users, roles, sessions and API keys, with a body that it would take.
 fn operations(user: &str) -> Vec<(Method, String, serde_json::Value)> {
@@ -30,12 +30,12 @@ fn operations(user: &str) -> Vec<(Method, String, serde_json::Value)> {
         (Method::DELETE, at("/sessions"), json!(null)),
         (
             Method::DELETE,
-            at(&format!("/sessions/{UNKNOWN_VERSION}")),
+            at(&format!("/sessions/{UNKNOWN}")),
             json!(null),
         ),
         (
             Method::DELETE,
-            at(&format!("/api-keys/{UNKNOWN_VERSION}")),
+            at(&format!("/api-keys/{UNKNOWN}")),
             json!(null),
         ),
         (
@@ -63,7 +63,7 @@ fn with_body(
 }
 
 #[tokio::test]
-async fn administration_is_for_those_whom_the_policies_let() {
+async fn administration_requires_a_permit() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let mo = ada.user_path("mo").await;
@@ -84,7 +84,7 @@ async fn administration_is_for_those_whom_the_policies_let() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_only_see_users_sees_and_changes_nothing() {
+async fn a_role_with_view_users_alone_changes_nothing() {
     let server = delegated_admins().await;
     let lookout = AdminClient::sign_in(&server, "of-lookout").await;
     let mo = lookout.user_path("mo").await;
@@ -104,7 +104,7 @@ async fn a_role_that_may_only_see_users_sees_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_administer_admins_makes_none() {
+async fn a_helpdesk_that_may_not_administer_admins_creates_none() {
     let server = delegated_admins().await;
     let helpdesk = AdminClient::sign_in(&server, "of-helpdesk").await;
     let (me, mo, ada) = (
@@ -141,12 +141,12 @@ async fn whoever_may_not_administer_admins_makes_none() {
 }
 
 #[tokio::test]
-async fn a_user_that_one_may_not_see_is_not_there() {
+async fn a_user_that_is_not_visible_is_answered_as_not_found() {
     let server = delegated_admins().await;
     let helpdesk = AdminClient::sign_in(&server, "of-helpdesk").await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let hidden = ada.user_path("of-hidden").await;
-    let unknown = format!("{USERS}/{UNKNOWN_VERSION}");
+    let unknown = format!("{USERS}/{UNKNOWN}");
     for rest in ["", "/sessions", "/api-keys"] {
         let hidden = helpdesk.get(&format!("{hidden}{rest}")).await;
         let unknown = helpdesk.get(&format!("{unknown}{rest}")).await;
@@ -161,12 +161,12 @@ async fn a_user_that_one_may_not_see_is_not_there() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_list_users_does_not_learn_which_there_are() {
+async fn a_caller_who_may_not_list_users_does_not_learn_which_exist() {
     let server = delegated_admins().await;
     let mute = AdminClient::sign_in(&server, "of-mute").await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let (mo, otto) = (ada.user_path("mo").await, ada.user_path("otto").await);
-    let unknown = format!("{USERS}/{UNKNOWN_VERSION}");
+    let unknown = format!("{USERS}/{UNKNOWN}");
     mute.get(USERS).await.problem(403);
     for method in [Method::GET, Method::DELETE] {
         let known = TestResponse::send(mute.request(method.clone(), &otto)).await;

@@ -1,15 +1,15 @@
 //! Outside issuers: tokens of an identity provider as credentials.
 
-mod fetching;
-mod people;
+mod key_fetching;
 mod provider;
+mod users;
 
 use cedargate::app::{App, Stores};
 use cedargate::domain::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::audit::records;
-use crate::eventually;
+use crate::support::eventually;
+use crate::support::records::records;
 use crate::support::server::{
     INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
 };
@@ -54,7 +54,7 @@ async fn me(server: &Server, token: &str) -> TestResponse {
 }
 
 #[tokio::test]
-async fn a_token_of_an_outside_issuer_mints_and_what_it_minted_downloads() {
+async fn a_token_of_an_identity_provider_mints_a_token_that_downloads() {
     let (provider, key, server) = provider_and_server().await;
     let token = key.sign(&provider.claims(&server.clock, "ines"));
     let minted = server.mint(INTERNAL, Some(&token)).await.token();
@@ -69,12 +69,12 @@ async fn a_token_of_an_outside_issuer_mints_and_what_it_minted_downloads() {
         assert_eq!(record["outcome"], "granted");
         assert_eq!(record["user_id"], mint["user_id"]);
     }
-    let of_issuer = crate::mint::decode_part(&minted, 1);
+    let of_issuer = crate::support::server::decode_part(&minted, 1);
     assert_eq!(of_issuer["sub"], mint["user_id"]);
 }
 
 #[tokio::test]
-async fn the_way_of_authenticating_is_told_to_policies_at_mint_and_download() {
+async fn policies_see_the_authentication_method_at_mint_and_download() {
     let key = ProviderKey::generate("first");
     let provider = IdentityProvider::start(&[&key]).await;
     let policies = r#"@id("outside") permit(principal is User, action, resource) when {
@@ -98,7 +98,7 @@ async fn the_way_of_authenticating_is_told_to_policies_at_mint_and_download() {
 }
 
 #[tokio::test]
-async fn who_shows_an_outside_token_is_told_who_it_is_here() {
+async fn auth_me_returns_the_user_of_an_external_token() {
     let (provider, key, server) = provider_and_server().await;
     let claims = provider.claims(&server.clock, "ines");
     let answer = me(&server, &key.sign(&claims)).await;
@@ -118,7 +118,7 @@ async fn who_shows_an_outside_token_is_told_who_it_is_here() {
 }
 
 #[tokio::test]
-async fn tokens_that_are_not_quite_right_are_refused() {
+async fn invalid_external_tokens_are_refused() {
     let (provider, key, server) = provider_and_server().await;
     let claims = provider.claims(&server.clock, "ines");
     assert_eq!(mint_status(&server, &key.sign(&claims)).await, 200);
@@ -182,7 +182,7 @@ async fn no_kind_of_token_is_taken_for_another() {
         .await
         .problem(401);
     // This server's own session token, with the provider's name in it.
-    let mut payload = crate::mint::decode_part(&session, 1);
+    let mut payload = crate::support::server::decode_part(&session, 1);
     payload["iss"] = json!(provider.url);
     server
         .mint(INTERNAL, Some(&key.sign(&payload)))
@@ -191,7 +191,7 @@ async fn no_kind_of_token_is_taken_for_another() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_good_is_refused_once_it_has_expired() {
+async fn an_external_token_is_refused_once_it_has_expired() {
     let (provider, key, server) = provider_and_server().await;
     let token = key.sign(&provider.claims(&server.clock, "ines"));
     assert_eq!(mint_status(&server, &token).await, 200);
@@ -202,7 +202,7 @@ async fn a_token_that_was_good_is_refused_once_it_has_expired() {
 }
 
 #[tokio::test]
-async fn in_a_closed_network_the_keys_come_from_a_file() {
+async fn keys_can_be_read_from_a_file_in_a_closed_network() {
     let (first, second) = (
         ProviderKey::generate("first"),
         ProviderKey::generate("second"),
@@ -225,7 +225,7 @@ async fn in_a_closed_network_the_keys_come_from_a_file() {
 }
 
 #[tokio::test]
-async fn a_key_set_file_that_cannot_be_used_stops_the_start() {
+async fn an_unusable_key_set_file_prevents_the_start() {
     let provider = IdentityProvider::start(&[]).await;
     let server = Server::start().await;
     for text in [None, Some("no key set")] {
@@ -253,7 +253,7 @@ async fn a_key_set_file_that_cannot_be_used_stops_the_start() {
 }
 
 #[tokio::test]
-async fn the_catalog_shows_what_the_tokens_roles_open() {
+async fn the_dataset_list_follows_the_roles_of_the_token() {
     let key = ProviderKey::generate("first");
     let provider = IdentityProvider::start(&[&key]).await;
     let server = server_trusting(&provider, json!({"roles_claim": "roles"})).await;
@@ -282,7 +282,7 @@ async fn the_catalog_shows_what_the_tokens_roles_open() {
 }
 
 #[tokio::test]
-async fn an_issuer_whose_keys_cannot_be_fetched_makes_the_server_degraded() {
+async fn a_provider_whose_keys_cannot_be_fetched_makes_the_server_degraded() {
     let (provider, key, server) = provider_and_server().await;
     let token = key.sign(&provider.claims(&server.clock, "ines"));
     assert_eq!(mint_status(&server, &token).await, 200);

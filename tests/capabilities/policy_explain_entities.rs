@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::command_line::{CommandOutput, cedargate, copy_of_shipped_policies};
+use crate::support::cli::{CommandOutput, cedargate, copy_of_shipped_policies};
 
 fn parse_json(ended: &CommandOutput) -> Value {
     assert_eq!(ended.code, 0, "{}", ended.messages);
@@ -60,7 +60,7 @@ fn explain_entities(entities: &str, who: &str, dataset: &str, more: &[&str]) -> 
 }
 
 #[test]
-fn entities_of_a_file_are_asked_about_without_a_database() {
+fn entities_in_a_file_are_explained_without_a_database() {
     let at = ["--time", "2026-03-01T12:00:00Z"];
     let ended = explain_entities(ENTITIES, "mo", "tides", &at);
     assert_eq!(ended.code, 0, "{}", ended.messages);
@@ -90,7 +90,7 @@ fn entities_of_a_file_are_asked_about_without_a_database() {
 }
 
 #[test]
-fn an_edit_that_looks_at_more_is_asked_with_what_no_catalog_has_yet() {
+fn an_edit_can_be_explained_with_attributes_that_no_catalog_has_yet() {
     let edited = copy_of_shipped_policies();
     let schema = edited.path().join("schema.cedarschema");
     let text = std::fs::read_to_string(&schema).unwrap();
@@ -136,7 +136,7 @@ fn an_edit_that_looks_at_more_is_asked_with_what_no_catalog_has_yet() {
 }
 
 #[test]
-fn a_file_of_entities_that_does_not_fit_is_told_with_file_line_and_entity() {
+fn an_entity_file_that_violates_the_schema_is_reported_with_file_line_and_entity() {
     for (written, edited, place, said) in [
         (
             "\"attrs\": {},",
@@ -202,7 +202,7 @@ fn a_file_of_entities_that_does_not_fit_is_told_with_file_line_and_entity() {
 }
 
 #[test]
-fn a_file_that_is_no_list_of_entities_or_has_one_twice_is_refused() {
+fn an_entity_file_that_is_no_list_or_has_a_duplicate_is_refused() {
     let twice = ENTITIES.replace(
         "\"type\": \"Role\", \"id\": \"hydrology\"}, \"attrs\": {}",
         "\"type\": \"User\", \"id\": \"mo\"}, \"attrs\": {\"username\": \"mo\"}",
@@ -245,7 +245,7 @@ fn a_file_that_is_no_list_of_entities_or_has_one_twice_is_refused() {
 }
 
 #[test]
-fn who_or_what_the_file_does_not_have_is_told_with_a_hint() {
+fn an_entity_that_the_file_lacks_is_reported_with_a_hint() {
     for (who, which, said) in [
         (
             "maurene",
