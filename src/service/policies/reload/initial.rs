@@ -76,7 +76,7 @@ pub fn load_initial_policies(
     // A folder that is still being modified is checked as it is: the watcher checks it again.
     let snapshot = FolderSnapshot::read(path)
         .until_stable(path)
-        .unwrap_or_else(|unstable| unstable);
+        .unwrap_or_else(|| FolderSnapshot::read(path));
     let last_good = LastGoodFile::in_data_dir(&settings.data_dir);
     let checked = PolicyGate::from_settings(settings).check(snapshot);
     let (bundle, status) = match checked.result {

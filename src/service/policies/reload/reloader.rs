@@ -168,8 +168,8 @@ impl PolicyReloader {
                 return Ok(None);
             }
             match snapshot.until_stable(&path) {
-                Ok(stable) => Ok(Some(gate.check(stable))),
-                Err(_) => Err(ServiceError::Unavailable {
+                Some(stable) => Ok(Some(gate.check(stable))),
+                None => Err(ServiceError::Unavailable {
                     what: "the policy folder",
                     source: "the folder is still being modified".into(),
                 }),

@@ -30,18 +30,18 @@ impl FolderSnapshot {
         }
     }
 
-    /// Reads again until two reads in a row are equal; the error is the last read of a folder that is
-    /// still being modified. Blocks.
-    pub(super) fn until_stable(self, path: &Path) -> Result<Self, Self> {
+    /// Reads again until two reads in a row are equal; `None` if the folder is still being modified.
+    /// Blocks.
+    pub(super) fn until_stable(self, path: &Path) -> Option<Self> {
         let mut previous = self;
         for _ in 0..MAX_READS {
             std::thread::sleep(READ_INTERVAL);
             let current = Self::read(path);
             if current.fingerprint == previous.fingerprint {
-                return Ok(current);
+                return Some(current);
             }
             previous = current;
         }
-        Err(previous)
+        None
     }
 }
