@@ -20,6 +20,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use strum::VariantArray;
+
 use cedargate::domain::action::Action;
 use cedargate::domain::caller::{Authentication, DecisionContext};
 use cedargate::domain::dataset::{Dataset, RecordStatus, Visibility};
@@ -144,8 +146,9 @@ fn catalog(chance: &mut StdRng, users: u64, datasets: u64) -> Catalog {
         Dataset {
             id: DatasetId(Uuid::from_u128(u128::from(number))),
             title: format!("Dataset {number}"),
-            visibility: Visibility::ALL[chance.random_range(0..Visibility::ALL.len())],
-            record_status: RecordStatus::ALL[chance.random_range(0..RecordStatus::ALL.len())],
+            visibility: Visibility::VARIANTS[chance.random_range(0..Visibility::VARIANTS.len())],
+            record_status: RecordStatus::VARIANTS
+                [chance.random_range(0..RecordStatus::VARIANTS.len())],
             owner: chance
                 .random_bool(0.8)
                 .then(|| user_id(chance.random_range(0..users))),

@@ -13,6 +13,7 @@ use moka::sync::Cache;
 use crate::domain::api_key::KeyScope;
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::id::ApiKeyId;
+use crate::domain::text_enum::TextEnum;
 
 /// How many circumstances are kept; those of a key that is limited to datasets count as one more
 /// for each.

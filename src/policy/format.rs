@@ -4,17 +4,15 @@
 //! comments and annotations stay. It knows policies only, so the schema is left as it is. This
 //! module refuses to know why somebody wants files in order.
 
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cedar_policy_formatter::{Config, policies_str_to_pretty};
-use tempfile::NamedTempFile;
 
 use super::diagnostic::{BundleDiagnostic, BundleError, sorted};
 use super::source_policy;
 use super::sources::{SourceFiles, is_policy_file};
+use crate::atomic_file::atomic_replace;
 
 /// The widest line, in columns.
 pub const MAX_LINE_WIDTH: usize = 80;
@@ -88,7 +86,8 @@ impl FormattedPolicies {
     pub fn write(&self) -> Result<(), FormatWriteError> {
         for (name, text) in &self.changes {
             let path = self.folder.join(name);
-            replace_file(&path, text).map_err(|source| FormatWriteError { path, source })?;
+            atomic_replace(&path, text.as_bytes())
+                .map_err(|source| FormatWriteError { path, source })?;
         }
         Ok(())
     }
@@ -107,17 +106,4 @@ fn format_text(label: &str, text: &Arc<str>) -> Result<String, Vec<BundleDiagnos
     };
     policies_str_to_pretty(text, &config)
         .map_err(|report| vec![BundleDiagnostic::for_file(label, format!("{report:#}"))])
-}
-
-/// Replaces a file's content in one step; a link stays one, and the file keeps its permissions.
-fn replace_file(path: &Path, text: &str) -> std::io::Result<()> {
-    let path = path.canonicalize()?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let permissions = fs::metadata(&path)?.permissions();
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(permissions)?;
-    file.as_file().sync_all()?;
-    file.persist(&path)?;
-    Ok(())
 }

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
 use crate::domain::id::RecordId;
+use crate::domain::text_enum::TextEnum;
 use crate::storage::{AuditOrder, Database, StorageError};
 
 use super::error::ServiceError;

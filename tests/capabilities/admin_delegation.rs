@@ -1,4 +1,4 @@
-//! Who may administer what: the policies say, for each call, and nobody rises above itself.
+//! Delegated administration: policies decide on each request, and nobody can raise its own rights.
 
 use reqwest::Method;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::support::admin_client::{AdminClient, USERS, delegated_admins};
 use crate::support::records::records;
 use crate::support::server::{PASSWORD, Server, TestResponse, UNKNOWN};
 
-/// Every operation on users, roles, sessions and API keys, with a body that it would take.
+/// Every operation on users, roles, sessions and API keys, with a valid body.
 fn operations(user: &str) -> Vec<(Method, String, serde_json::Value)> {
     let change = json!({"username": "x", "roles": [], "is_disabled": true});
     let at = |rest: &str| format!("{user}{rest}");
@@ -71,11 +71,11 @@ async fn administration_requires_a_permit() {
     let otto = AdminClient::sign_in(&server, "otto").await;
     for (method, path, body) in operations(&mo) {
         let url = format!("{}{path}", server.url);
-        let nobody = with_body(server.http.request(method.clone(), url), &body);
-        TestResponse::send(nobody).await.problem(401);
+        let anonymous = with_body(server.http.request(method.clone(), url), &body);
+        TestResponse::send(anonymous).await.problem(401);
         let plain = with_body(otto.request(method.clone(), &path), &body);
-        let answer = TestResponse::send(plain).await;
-        assert_eq!(answer.status, 403, "{method} {path}: {}", answer.text());
+        let response = TestResponse::send(plain).await;
+        assert_eq!(response.status, 403, "{method} {path}: {}", response.text());
     }
     assert_eq!(ada.get(&mo).await.json(), before);
     let denied = records(&server).await;
@@ -90,14 +90,14 @@ async fn a_role_with_view_users_alone_changes_nothing() {
     let mo = lookout.user_path("mo").await;
     let before = lookout.get(&mo).await.json();
     for (method, path, body) in operations(&mo) {
-        let answer =
+        let response =
             TestResponse::send(with_body(lookout.request(method.clone(), &path), &body)).await;
         let expected = if method == Method::GET { 200 } else { 403 };
         assert_eq!(
-            answer.status,
+            response.status,
             expected,
             "{method} {path}: {}",
-            answer.text()
+            response.text()
         );
     }
     assert_eq!(lookout.get(&mo).await.json(), before);
@@ -113,8 +113,8 @@ async fn a_helpdesk_that_may_not_administer_admins_creates_none() {
         helpdesk.user_path("ada").await,
     );
     let user = |name: &str, roles: &[&str]| json!({"username": name, "roles": roles, "is_disabled": false});
-    let made = json!({"username": "eve", "roles": ["admin"], "password": PASSWORD});
-    helpdesk.post(USERS, made).await.problem(403);
+    let created = json!({"username": "eve", "roles": ["admin"], "password": PASSWORD});
+    helpdesk.post(USERS, created).await.problem(403);
     for (path, name) in [(&me, "of-helpdesk"), (&mo, "mo")] {
         let risen = user(name, &["helpdesk", "admin"]);
         helpdesk.put(path, risen).await.problem(403);
@@ -129,15 +129,15 @@ async fn a_helpdesk_that_may_not_administer_admins_creates_none() {
     let role = json!({"name": "admins"});
     helpdesk.post("/admin/roles", role).await.problem(403);
 
-    let answer = helpdesk
+    let response = helpdesk
         .put(&mo, user("mo", &["hydrology", "lookout"]))
         .await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let answer = helpdesk.put(&format!("{mo}/password"), password).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    // It may change itself, as long as it does not rise.
-    let answer = helpdesk.put(&me, user("of-desk", &["helpdesk"])).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(response.status, 200, "{}", response.text());
+    let response = helpdesk.put(&format!("{mo}/password"), password).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    // It may change itself, as long as it gains no rights.
+    let response = helpdesk.put(&me, user("of-desk", &["helpdesk"])).await;
+    assert_eq!(response.status, 200, "{}", response.text());
 }
 
 #[tokio::test]
@@ -175,6 +175,6 @@ async fn a_caller_who_may_not_list_users_does_not_learn_which_exist() {
         assert_eq!(known.body, unknown.body);
     }
     let password = json!({"password": PASSWORD});
-    let answer = mute.put(&format!("{mo}/password"), password).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    let response = mute.put(&format!("{mo}/password"), password).await;
+    assert_eq!(response.status, 200, "{}", response.text());
 }

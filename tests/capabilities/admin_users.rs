@@ -1,4 +1,4 @@
-//! Administration of users: made, listed, shown, changed, disabled, removed, each asked and on record.
+//! Administration of users: create, list, get, update, disable, delete; authorized and audited.
 
 use std::collections::BTreeSet;
 
@@ -17,22 +17,22 @@ fn user_body(username: &str, roles: &[&str], is_disabled: bool) -> Value {
 async fn an_admin_creates_gets_updates_and_deletes_a_user() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let wish = json!({"username": "nina", "roles": ["hydrology"], "password": PASSWORD,
+    let body = json!({"username": "nina", "roles": ["hydrology"], "password": PASSWORD,
         "claims": {"groups": ["field", "office"]}});
-    let made = ada.post(USERS, wish).await;
-    assert_eq!(made.status, 201, "{}", made.text());
-    let user = made.json();
+    let created = ada.post(USERS, body).await;
+    assert_eq!(created.status, 201, "{}", created.text());
+    let user = created.json();
     let path = format!("{USERS}/{}", user["id"].as_str().unwrap());
-    assert_eq!(made.header("location"), path);
+    assert_eq!(created.header("location"), path);
     assert_eq!(
         user,
         json!({"id": user["id"], "username": "nina", "roles": ["hydrology"],
             "claims": {"groups": ["field", "office"]}, "is_disabled": false, "has_password": true})
     );
-    let shown = ada.get(&path).await;
-    assert_eq!(shown.json(), user);
-    assert_eq!(shown.header("etag"), made.header("etag"));
-    assert_eq!(shown.header("cache-control"), "no-store");
+    let read = ada.get(&path).await;
+    assert_eq!(read.json(), user);
+    assert_eq!(read.header("etag"), created.header("etag"));
+    assert_eq!(read.header("cache-control"), "no-store");
     let nina = server.session("nina").await;
     server.mint(RESTRICTED, Some(&nina)).await.token();
 
@@ -45,7 +45,7 @@ async fn an_admin_creates_gets_updates_and_deletes_a_user() {
         user["claims"],
         "left out, it stays"
     );
-    assert_ne!(changed.header("etag"), made.header("etag"));
+    assert_ne!(changed.header("etag"), created.header("etag"));
     server.mint(RESTRICTED, Some(&nina)).await.problem(403);
     server.session("nina.k").await;
 
@@ -70,9 +70,9 @@ async fn a_user_can_be_updated_by_sending_back_what_was_read() {
         ("issuer", json!("https://issuer.example")),
         ("has_password", json!(false)),
     ] {
-        let mut wish = mo.clone();
-        wish[field] = other;
-        assert_eq!(ada.put(&path, wish).await.problem_field(422), field);
+        let mut body = mo.clone();
+        body[field] = other;
+        assert_eq!(ada.put(&path, body).await.problem_field(422), field);
     }
 }
 
@@ -82,9 +82,9 @@ async fn a_change_applies_to_the_version_in_if_match() {
     let ada = AdminClient::sign_in(&server, "ada").await;
     let path = ada.user_path("mo").await;
     let etag = ada.get(&path).await.header("etag").to_owned();
-    let put = async |etag: &str, wish: Value| {
+    let put = async |etag: &str, body: Value| {
         let request = ada.request(Method::PUT, &path).header("if-match", etag);
-        TestResponse::send(request.json(&wish)).await
+        TestResponse::send(request.json(&body)).await
     };
     let changed = put(&etag, user_body("mo", &[], false)).await;
     assert_eq!(changed.status, 200, "{}", changed.text());
@@ -104,7 +104,7 @@ async fn a_change_applies_to_the_version_in_if_match() {
 async fn an_invalid_user_is_refused_with_its_field_and_changes_nothing() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let create = async |wish: Value| ada.post(USERS, wish).await;
+    let create = async |body: Value| ada.post(USERS, body).await;
     let taken = create(json!({"username": "mo"})).await;
     assert_eq!(taken.problem_field(409), "username");
     assert_eq!(
@@ -131,23 +131,23 @@ async fn an_invalid_user_is_refused_with_its_field_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_last_admin_stays_one() {
+async fn the_last_admin_cannot_be_removed() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let (path, dora) = (ada.user_path("ada").await, ada.user_path("dora").await);
-    // A disabled admin is none to fall back on.
-    let answer = ada.put(&dora, user_body("dora", &["admin"], true)).await;
-    assert_eq!(answer.status, 200);
+    // A disabled admin does not count.
+    let response = ada.put(&dora, user_body("dora", &["admin"], true)).await;
+    assert_eq!(response.status, 200);
     let disabled = ada.put(&path, user_body("ada", &["admin"], true)).await;
     assert_eq!(disabled.problem_field(409), "is_disabled");
     let plain = ada.put(&path, user_body("ada", &[], false)).await;
     assert_eq!(plain.problem_field(409), "roles");
     assert_eq!(ada.delete(&path).await.problem_field(409), "id");
     assert_eq!(ada.get(&path).await.json()["roles"], json!(["admin"]));
-    let answer = ada.put(&dora, user_body("dora", &["admin"], false)).await;
-    assert_eq!(answer.status, 200);
-    let answer = ada.put(&path, user_body("ada", &["admin"], true)).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    let response = ada.put(&dora, user_body("dora", &["admin"], false)).await;
+    assert_eq!(response.status, 200);
+    let response = ada.put(&path, user_body("ada", &["admin"], true)).await;
+    assert_eq!(response.status, 200, "{}", response.text());
     ada.get(&path).await.problem(401);
 }
 
@@ -156,19 +156,19 @@ async fn two_admins_who_disable_each_other_leave_one() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let (path, mo) = (ada.user_path("ada").await, ada.user_path("mo").await);
-    let answer = ada.put(&mo, user_body("mo", &["admin"], false)).await;
-    assert_eq!(answer.status, 200);
+    let response = ada.put(&mo, user_body("mo", &["admin"], false)).await;
+    assert_eq!(response.status, 200);
     let replica = server.replica().await;
     let other = AdminClient::sign_in(&replica, "mo").await;
     let (one, two) = tokio::join!(
         ada.put(&mo, user_body("mo", &["admin"], true)),
         other.put(&path, user_body("ada", &["admin"], true)),
     );
-    let made = [one.status, two.status];
-    assert_eq!(made.iter().filter(|status| **status == 200).count(), 1);
+    let created = [one.status, two.status];
+    assert_eq!(created.iter().filter(|status| **status == 200).count(), 1);
     assert!(
-        made.contains(&409) || made.contains(&401),
-        "{made:?}: {} {}",
+        created.contains(&409) || created.contains(&401),
+        "{created:?}: {} {}",
         one.text(),
         two.text()
     );
@@ -180,10 +180,10 @@ async fn users_are_listed_once_each_while_others_are_created() {
     let ada = AdminClient::sign_in(&server, "ada").await;
     let make = async |prefix: &str, count: usize| {
         for n in 0..count {
-            let made = ada
+            let created = ada
                 .post(USERS, json!({"username": format!("{prefix}{n}")}))
                 .await;
-            assert_eq!(made.status, 201, "{}", made.text());
+            assert_eq!(created.status, 201, "{}", created.text());
         }
     };
     make("early", 60).await;
@@ -204,7 +204,7 @@ async fn users_are_listed_once_each_while_others_are_created() {
 }
 
 #[tokio::test]
-async fn a_list_is_narrowed_to_a_name_or_a_role() {
+async fn a_list_of_users_can_be_filtered_by_name_or_role() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let names = async |query: &str| -> Vec<String> {
@@ -223,8 +223,8 @@ async fn every_operation_on_users_is_audited_with_its_summary() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let before = records(&server).await.len();
-    let made = ada.post(USERS, json!({"username": "nina"})).await.json();
-    let id = made["id"].clone();
+    let created = ada.post(USERS, json!({"username": "nina"})).await.json();
+    let id = created["id"].clone();
     let path = format!("{USERS}/{}", id.as_str().unwrap());
     ada.put(&path, user_body("nina", &["hydrology"], true))
         .await;
@@ -238,7 +238,7 @@ async fn every_operation_on_users_is_audited_with_its_summary() {
     let otto = AdminClient::sign_in(&server, "otto").await;
     otto.delete(&path).await.problem(403);
     let all = records(&server).await;
-    let told: Vec<_> = all[before..]
+    let audited: Vec<_> = all[before..]
         .iter()
         .filter(|record| record["event"] == "administer")
         .map(|record| {
@@ -254,7 +254,7 @@ async fn every_operation_on_users_is_audited_with_its_summary() {
         .collect();
     let unknown = format!("there is no user {}", id.as_str().unwrap());
     assert_eq!(
-        told,
+        audited,
         [
             "administer_users granted nina: made the user nina, roles: none".to_owned(),
             "administer_users granted nina: changed the user nina: roles: hydrology (were: none); \
@@ -269,8 +269,8 @@ async fn every_operation_on_users_is_audited_with_its_summary() {
             format!("administer_users refused -: {unknown}"),
         ]
     );
-    let made = &all[before];
-    assert_eq!(made["authentication"], "password");
-    assert_eq!(made["determining_policies"], json!(["admin"]));
-    assert!(made["user_id"].is_string() && made["revision"].is_string());
+    let created = &all[before];
+    assert_eq!(created["authentication"], "password");
+    assert_eq!(created["determining_policies"], json!(["admin"]));
+    assert!(created["user_id"].is_string() && created["revision"].is_string());
 }

@@ -1,4 +1,4 @@
-//! What administrators see of the policies and the signing keys, and a role that sees the audit log alone.
+//! Administrative reads: policies, signing keys, and a role for the audit log only.
 
 use cedargate::policy::Bundle;
 use serde_json::{Value, json};
@@ -14,8 +14,8 @@ async fn get_as(server: &Server, path: &str, username: &str) -> TestResponse {
 async fn an_admin_sees_the_policies_in_force_with_their_files() {
     let server = Server::start().await;
     let shipped = Bundle::embedded().unwrap();
-    let answer = get_as(&server, "/admin/policies", "ada").await.json();
-    let in_force = &answer["in_force"];
+    let response = get_as(&server, "/admin/policies", "ada").await.json();
+    let in_force = &response["in_force"];
     assert_eq!(in_force["revision"], shipped.revision().to_string());
     assert_eq!(in_force["warnings"], json!([]));
     let names = |member: &str, key: &str| -> Vec<String> {
@@ -45,8 +45,8 @@ async fn an_admin_sees_the_policies_in_force_with_their_files() {
 #[tokio::test]
 async fn an_admin_reads_each_policy_file_and_its_warnings() {
     let folder = tempfile::tempdir().unwrap();
-    let place = |name: &str| folder.path().join(name);
-    std::fs::create_dir(place("more")).unwrap();
+    let path_in = |name: &str| folder.path().join(name);
+    std::fs::create_dir(path_in("more")).unwrap();
     let shipped = Bundle::embedded().unwrap();
     let admin = shipped.file("admin.cedar").unwrap();
     let odd = "@id(\"odd\")\n@maxttl(\"3\")\nforbid (principal, action == Action::\"read\", resource) when { false };\n";
@@ -58,7 +58,7 @@ async fn an_admin_reads_each_policy_file_and_its_warnings() {
         ("admin.cedar", &**admin),
         ("more/odd one.cedar", odd),
     ] {
-        std::fs::write(place(name), text).unwrap();
+        std::fs::write(path_in(name), text).unwrap();
     }
     let server = Server::start_with(ServerOptions {
         environment: vec![("CEDARGATE_POLICY_DIR", folder.path().display().to_string())],
@@ -66,12 +66,12 @@ async fn an_admin_reads_each_policy_file_and_its_warnings() {
     })
     .await;
     let file = |name: &str| format!("/admin/policies/files/{name}");
-    let answer = get_as(&server, &file("admin.cedar"), "ada").await.json();
-    assert_eq!(answer["text"], admin.to_string());
-    let answer = get_as(&server, &file("more%2Fodd%20one.cedar"), "ada").await;
-    let answer = answer.json();
-    assert_eq!(answer["name"], "more/odd one.cedar");
-    assert_eq!(answer["text"], odd);
+    let response = get_as(&server, &file("admin.cedar"), "ada").await.json();
+    assert_eq!(response["text"], admin.to_string());
+    let response = get_as(&server, &file("more%2Fodd%20one.cedar"), "ada").await;
+    let response = response.json();
+    assert_eq!(response["name"], "more/odd one.cedar");
+    assert_eq!(response["text"], odd);
     get_as(&server, &file("other.cedar"), "ada")
         .await
         .problem(404);
@@ -81,7 +81,7 @@ async fn an_admin_reads_each_policy_file_and_its_warnings() {
             .problem(403);
     }
     let policies = get_as(&server, "/admin/policies", "ada").await.json();
-    assert_eq!(answer["revision"], policies["in_force"]["revision"]);
+    assert_eq!(response["revision"], policies["in_force"]["revision"]);
     let warnings = policies["in_force"]["warnings"].as_array().unwrap();
     let misspelt = warnings.iter().find(|warning| warning["line"] == 2);
     let misspelt = misspelt.unwrap_or_else(|| panic!("{warnings:?}"));
@@ -114,7 +114,7 @@ async fn an_admin_sees_the_signing_keys_without_private_members() {
     get_as(&server, "/admin/keys", "olivia").await.problem(403);
 }
 
-/// A value that a schema of the document admits, made of as little as it asks for.
+/// The smallest value that a schema of the OpenAPI document allows.
 fn example_value(document: &Value, schema: &Value) -> Value {
     if let Some(path) = schema["$ref"].as_str() {
         return example_value(document, document.pointer(&path[1..]).unwrap());
@@ -160,7 +160,7 @@ fn example_value(document: &Value, schema: &Value) -> Value {
     }
 }
 
-/// An operation of the document, asked with everything that it requires.
+/// A request for an operation of the OpenAPI document, with everything that it requires.
 fn request_as(
     server: &Server,
     document: &Value,
@@ -219,12 +219,12 @@ async fn one_role_reads_the_audit_log_and_administers_nothing_else() {
             continue;
         }
         for (method, operation) in operations.as_object().unwrap() {
-            let asked = request_as(&server, &document, path, method, operation);
-            let answer = TestResponse::send(asked.bearer_auth(&session)).await;
-            if answer.status == 403 {
+            let request = request_as(&server, &document, path, method, operation);
+            let response = TestResponse::send(request.bearer_auth(&session)).await;
+            if response.status == 403 {
                 denied += 1;
             } else {
-                permitted.push(format!("{method} {path} {}", answer.status));
+                permitted.push(format!("{method} {path} {}", response.status));
             }
         }
     }

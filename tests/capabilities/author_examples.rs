@@ -1,4 +1,4 @@
-//! The examples for policy authors, put beside the shipped policies of a running server.
+//! The examples for policy authors, with the shipped policies of a running server.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ async fn server_on(folder: &Path, catalog: Option<String>) -> Server {
     .await
 }
 
-/// Lets time go by until it is `time` of the day, in milliseconds since midnight.
+/// Advances the clock to a time of the day, in milliseconds since midnight.
 fn set_clock(clock: &Clock, time: i64) {
     clock.advance((time - clock.unix_millis()).rem_euclid(DAY));
 }

@@ -1,4 +1,4 @@
-//! What of an explanation is not for everybody who may ask for one.
+//! Explanations for callers who may not see the user or the dataset.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::server::{
     CATALOG, INTERNAL, PASSWORD, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, UNKNOWN,
 };
 
-/// One policy for each way to look at a user or a dataset, and some who may see one and not the other.
+/// A policy for each way to read a user or a dataset, and roles that may see only one of the two.
 const RESTRICTED_VIEWER_POLICIES: &str = r#"
 @id("admin") @reason("x")
 permit (principal in Role::"admin", action, resource);
@@ -59,9 +59,9 @@ forbid (principal is User, action == Action::"read", resource)
 when { resource.visibility == Visibility::"internal" && 9223372036854775807 + 1 > 0 };
 "#;
 
-/// What only those may read who may see the user.
+/// Values that only a caller who may see the user may read.
 const USER_SECRETS: [&str; 4] = ["nathaniel", "secret-role", "secret-claim", "\"password\""];
-/// What only those may read who may see the dataset whole.
+/// Values that only a caller who may administer the dataset may read.
 const DATASET_SECRETS: [&str; 3] = ["secret-reader", "secret-tag", "the owner's id"];
 
 async fn server_with_restricted_viewers() -> Server {
@@ -92,14 +92,14 @@ async fn server_with_restricted_viewers() -> Server {
     let ada = AdminClient::sign_in(&server, "ada").await;
     let subject = json!({"username": "nathaniel", "roles": ["secret-role"],
         "claims": {"project": ["secret-claim"]}});
-    let made = ada.post(USERS, subject).await;
-    assert_eq!(made.status, 201, "{}", made.text());
+    let created = ada.post(USERS, subject).await;
+    assert_eq!(created.status, 201, "{}", created.text());
     server
 }
 
-/// What was seen by the parts of all policies that an answer tells of.
-fn observed_values(told: &Value) -> Vec<Value> {
-    let policies = ["determining", "others"].map(|of| told[of].as_array().unwrap().clone());
+/// The values seen by the clauses of all policies in an explanation.
+fn observed_values(explanation: &Value) -> Vec<Value> {
+    let policies = ["determining", "others"].map(|of| explanation[of].as_array().unwrap().clone());
     let parts = policies.into_iter().flatten();
     let parts = parts.flat_map(|policy| policy["parts"].as_array().unwrap().clone());
     parts
@@ -119,12 +119,12 @@ async fn values_are_included_only_for_callers_who_may_see_their_owner() {
         ("of-keeper", false, true),
         ("of-author", false, false),
     ] {
-        let desk = AdminClient::sign_in(&server, who).await;
-        let answer = desk.explain(&subject, RESTRICTED).await;
-        assert_eq!(answer.status, 200, "{who}: {}", answer.text());
-        let (text, told) = (
-            answer.text().replace(&owner, "the owner's id"),
-            answer.json(),
+        let client = AdminClient::sign_in(&server, who).await;
+        let response = client.explain(&subject, RESTRICTED).await;
+        assert_eq!(response.status, 200, "{who}: {}", response.text());
+        let (text, explanation) = (
+            response.text().replace(&owner, "the owner's id"),
+            response.json(),
         );
         for (secrets, is_told) in [
             (&USER_SECRETS[..], sees_user),
@@ -135,27 +135,27 @@ async fn values_are_included_only_for_callers_who_may_see_their_owner() {
             }
         }
         assert_eq!(
-            told["withheld"],
+            explanation["withheld"],
             json!({"principal": !sees_user, "dataset": !sees_dataset, "errors": 0})
         );
-        assert_eq!(told["username"].is_string(), sees_user);
-        assert_eq!(told["mint"].is_object(), sees_dataset);
-        // What holds is told to all of them, and so is what was looked at; to whoever is withheld
-        // something, also what was not come to.
-        assert_eq!(told["determining"][0]["id"], "holds");
-        let of = |told: &Value, member: &str| -> Vec<Value> {
-            let all = observed_values(told).into_iter();
-            all.map(|seen| seen[member].clone()).collect()
+        assert_eq!(explanation["username"].is_string(), sees_user);
+        assert_eq!(explanation["mint"].is_object(), sees_dataset);
+        // All callers get which clauses hold and what was read; a caller from whom values are withheld
+        // also gets what Cedar did not evaluate.
+        assert_eq!(explanation["determining"][0]["id"], "holds");
+        let of = |explanation: &Value, member: &str| -> Vec<Value> {
+            let all = observed_values(explanation).into_iter();
+            all.map(|value| value[member].clone()).collect()
         };
-        let names = of(&told, "name");
+        let names = of(&explanation, "name");
         assert!(of(&whole, "name").iter().all(|name| names.contains(name)));
-        for seen in observed_values(&told) {
-            let name = seen["name"].as_str().unwrap();
+        for value in observed_values(&explanation) {
+            let name = value["name"].as_str().unwrap();
             let is_withheld = !sees_user
                 && (name.contains("principal") || name == "context.authentication")
                 || !sees_dataset && name.contains("resource");
-            assert_eq!(seen["is_withheld"], is_withheld, "{who} {seen}");
-            assert_eq!(seen["value"].is_null(), is_withheld, "{who} {seen}");
+            assert_eq!(value["is_withheld"], is_withheld, "{who} {value}");
+            assert_eq!(value["value"].is_null(), is_withheld, "{who} {value}");
         }
     }
 }
@@ -165,8 +165,8 @@ async fn an_anonymous_caller_who_may_discover_would_be_asked_to_sign_in() {
     let server = server_with_restricted_viewers().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     assert_eq!(server.mint(RESTRICTED, None).await.status, 401);
-    let told = ada.explanation("anonymous", RESTRICTED).await;
-    assert_eq!(told["mint"]["status"], 401);
+    let explanation = ada.explanation("anonymous", RESTRICTED).await;
+    assert_eq!(explanation["mint"]["status"], 401);
 }
 
 #[tokio::test]
@@ -180,14 +180,17 @@ async fn the_text_of_an_error_requires_the_right_to_see_both() {
         ("of-keeper", 1),
         ("of-author", 1),
     ] {
-        let told = AdminClient::sign_in(&server, who)
+        let explanation = AdminClient::sign_in(&server, who)
             .await
             .explanation(&subject, INTERNAL)
             .await;
-        assert_eq!(told["is_permitted"], false);
-        assert_eq!(told["withheld"]["errors"], withheld, "{who}");
-        assert_eq!(told["errors"].as_array().unwrap().len(), 1 - withheld);
-        let others = told["others"].as_array().unwrap();
+        assert_eq!(explanation["is_permitted"], false);
+        assert_eq!(explanation["withheld"]["errors"], withheld, "{who}");
+        assert_eq!(
+            explanation["errors"].as_array().unwrap().len(),
+            1 - withheld
+        );
+        let others = explanation["others"].as_array().unwrap();
         let failing = others.iter().find(|policy| policy["id"] == "fails");
         let part = &failing.unwrap()["parts"][0];
         assert_eq!(part["outcome"], "cannot_be_evaluated");
@@ -199,9 +202,9 @@ async fn the_text_of_an_error_requires_the_right_to_see_both() {
 async fn explanations_do_not_reveal_which_users_exist() {
     let server = server_with_restricted_viewers().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let same = async |desk: &AdminClient<'_>, known: &str, unknown: &str, status| {
-        let known = desk.explain(known, PUBLIC).await;
-        let unknown = desk.explain(unknown, PUBLIC).await;
+    let same = async |client: &AdminClient<'_>, known: &str, unknown: &str, status| {
+        let known = client.explain(known, PUBLIC).await;
+        let unknown = client.explain(unknown, PUBLIC).await;
         assert_eq!(known.problem(status), unknown.problem(status));
         assert_eq!(known.body, unknown.body);
         unknown.problem(status)
@@ -229,14 +232,14 @@ async fn explanations_do_not_reveal_which_users_exist() {
 async fn explanations_do_not_reveal_which_datasets_exist() {
     let server = server_with_restricted_viewers().await;
     for (who, status) in [("of-author", 403), ("of-keeper", 404), ("of-people", 403)] {
-        let desk = AdminClient::sign_in(&server, who).await;
-        let private = desk.explain("anonymous", PRIVATE).await;
-        let unknown = desk.explain("anonymous", UNKNOWN).await;
+        let client = AdminClient::sign_in(&server, who).await;
+        let private = client.explain("anonymous", PRIVATE).await;
+        let unknown = client.explain("anonymous", UNKNOWN).await;
         let path = format!("/admin/datasets/{UNKNOWN}");
-        let as_elsewhere = desk.get(&path).await.problem(status);
+        let as_elsewhere = client.get(&path).await.problem(status);
         assert_eq!(private.problem(status), as_elsewhere, "{who}");
         assert_eq!(unknown.problem(status), as_elsewhere, "{who}");
         assert_eq!(private.body, unknown.body);
-        desk.explanation("anonymous", RESTRICTED).await;
+        client.explanation("anonymous", RESTRICTED).await;
     }
 }

@@ -1,4 +1,4 @@
-//! A catalog of size: a thousand users and ten thousand datasets, made and listed through the API.
+//! A large catalog: a thousand users and ten thousand datasets.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const WRITER_COUNT: usize = 8;
 
 /// Makes `count` things, some at once, and gives their ids.
 async fn create_all(
-    desk: &AdminClient<'_>,
+    client: &AdminClient<'_>,
     path: &str,
     count: usize,
     body: impl Fn(usize) -> Value + Send + Sync,
@@ -26,15 +26,15 @@ async fn create_all(
     let maker = async |which: usize| {
         let mut ids = Vec::new();
         for number in (which..count).step_by(WRITER_COUNT) {
-            let made =
-                TestResponse::send(desk.request(Method::POST, path).json(&body(number))).await;
-            assert_eq!(made.status, 201, "{}", made.text());
-            ids.push(made.json()["id"].as_str().unwrap().to_owned());
+            let created =
+                TestResponse::send(client.request(Method::POST, path).json(&body(number))).await;
+            assert_eq!(created.status, 201, "{}", created.text());
+            ids.push(created.json()["id"].as_str().unwrap().to_owned());
         }
         ids
     };
-    let made = futures_util::future::join_all((0..WRITER_COUNT).map(maker)).await;
-    made.into_iter().flatten().collect()
+    let created = futures_util::future::join_all((0..WRITER_COUNT).map(maker)).await;
+    created.into_iter().flatten().collect()
 }
 
 fn dataset_body(number: usize) -> Value {
@@ -46,9 +46,9 @@ fn dataset_body(number: usize) -> Value {
     })
 }
 
-/// The ids of a list, after checking that none is there twice.
-async fn list_ids(desk: &AdminClient<'_>, path: &str) -> BTreeSet<String> {
-    let all = desk.list_all(path, 100).await;
+/// The ids of a list, after checking that there are no duplicates.
+async fn list_ids(client: &AdminClient<'_>, path: &str) -> BTreeSet<String> {
+    let all = client.list_all(path, 100).await;
     let ids = all
         .iter()
         .map(|item| item["id"].as_str().unwrap().to_owned());
@@ -81,8 +81,8 @@ async fn a_thousand_users_and_ten_thousand_datasets_are_listed_once_each_while_o
         while !is_listed.load(Ordering::SeqCst) {
             let user = json!({"username": format!("late-{number}")});
             assert_eq!(ada.post(USERS, user).await.status, 201);
-            let made = ada.post(DATASETS, dataset_body(number)).await;
-            more.insert(made.json()["id"].as_str().unwrap().to_owned());
+            let created = ada.post(DATASETS, dataset_body(number)).await;
+            more.insert(created.json()["id"].as_str().unwrap().to_owned());
             number += 1;
         }
         more
@@ -100,9 +100,11 @@ async fn a_thousand_users_and_ten_thousand_datasets_are_listed_once_each_while_o
     assert!(datasets.is_subset(&administered));
     assert!(datasets.is_subset(&discovered));
 
-    // Whatever else is listed was made meanwhile, or was there from the beginning.
-    for seen in [administered, discovered] {
-        let others = seen.difference(&datasets).filter(|id| !more.contains(*id));
+    // The others were created meanwhile, or are those of the server's own catalog.
+    for listed in [administered, discovered] {
+        let others = listed
+            .difference(&datasets)
+            .filter(|id| !more.contains(*id));
         assert_eq!(others.count(), 6);
     }
     let late = seen_users.difference(&users).count();

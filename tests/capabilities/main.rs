@@ -1,4 +1,4 @@
-//! What the product can do, each test a sentence, against real parts.
+//! Capability tests: each test names something that the product can do, and uses real parts.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

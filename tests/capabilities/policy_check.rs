@@ -1,4 +1,4 @@
-//! Checking a policy folder: all that is wrong with it in one run, and what deserves a look.
+//! `policy check`: all errors and warnings of a policy folder in one run.
 
 use std::fs;
 use std::ops::Range;
@@ -18,12 +18,12 @@ fn check(folder: &Path, options: &[&str]) -> CommandOutput {
     cedargate(folder, &arguments, &[])
 }
 
-/// The exit code and the report for programs.
+/// The exit code and the JSON report.
 fn check_json(folder: &Path) -> (i32, Value) {
-    let ended = check(folder, &["--json"]);
-    let report = serde_json::from_str(&ended.data);
-    let report = report.unwrap_or_else(|error| panic!("{error}: {}", ended.messages));
-    (ended.code, report)
+    let output = check(folder, &["--json"]);
+    let report = serde_json::from_str(&output.data);
+    let report = report.unwrap_or_else(|error| panic!("{error}: {}", output.messages));
+    (output.code, report)
 }
 
 /// The shipped policies with one more file.
@@ -33,10 +33,11 @@ fn policies_with_file(name: &str, text: &str) -> TempDir {
     folder
 }
 
-/// What a report warns of.
+/// The warnings of a report.
 fn warnings(report: &Value) -> Vec<&str> {
-    let told = report["warnings"].as_array().unwrap();
-    told.iter()
+    let output = report["warnings"].as_array().unwrap();
+    output
+        .iter()
         .map(|warning| warning["message"].as_str().unwrap())
         .collect()
 }
@@ -104,17 +105,25 @@ fn broken_policies_links_cases_and_invariants_are_reported_in_one_run() {
         assert_eq!(problem["severity"], "error");
         assert!(problem["column"].as_u64().unwrap() >= 1);
         let text = fs::read_to_string(&file).unwrap();
-        let place: Range<usize> = serde_json::from_value(problem["span"].clone()).unwrap();
-        assert!(text.get(place).is_some(), "{problem}");
+        let span: Range<usize> = serde_json::from_value(problem["span"].clone()).unwrap();
+        assert!(text.get(span).is_some(), "{problem}");
         assert!(problem["message"].as_str().unwrap().len() > 3);
         assert!(problem.get("help").is_some());
     }
-    let told = check(path, &[]);
-    assert_eq!(told.code, 3);
-    assert_eq!(told.data, "");
-    assert!(told.messages.starts_with("error: "), "{}", told.messages);
+    let output = check(path, &[]);
+    assert_eq!(output.code, 3);
+    assert_eq!(output.data, "");
+    assert!(
+        output.messages.starts_with("error: "),
+        "{}",
+        output.messages
+    );
     for file in ["a.cedar:2", "b.links.json:2", "c.cases.json:2", "d.cedar:1"] {
-        assert!(told.messages.contains(file), "{file}: {}", told.messages);
+        assert!(
+            output.messages.contains(file),
+            "{file}: {}",
+            output.messages
+        );
     }
 }
 
@@ -138,33 +147,41 @@ fn cases_and_invariants_are_checked_with_valid_policies() {
 #[test]
 fn a_missing_folder_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let ended = cedargate(folder.path(), &["policy", "check", "nosuch", "--json"], &[]);
-    assert_eq!((ended.code, ended.data.as_str()), (1, ""));
-    assert!(ended.messages.starts_with("error: "), "{}", ended.messages);
+    let output = cedargate(folder.path(), &["policy", "check", "nosuch", "--json"], &[]);
+    assert_eq!((output.code, output.data.as_str()), (1, ""));
+    assert!(
+        output.messages.starts_with("error: "),
+        "{}",
+        output.messages
+    );
 }
 
-/// The same inputs as a running server refuses.
+/// The same inputs that a running server refuses.
 #[test]
 fn bad_folders_are_reported_clearly_and_fail_the_check() {
-    for (name, spoil, told) in bad_inputs() {
+    for (name, break_folder, expected) in bad_inputs() {
         let outer = tempfile::tempdir().unwrap();
         let folder = outer.path().join("policies");
         copy_folder(&repository().join("policies"), &folder);
-        spoil(&folder);
+        break_folder(&folder);
         let run = |verb: &str| {
             let path = folder.to_str().unwrap();
             cedargate(outer.path(), &["policy", verb, path], &[])
         };
         let checked = run("check");
-        // What cannot be read is no answer.
+        // A folder that cannot be read is an error, not a failed check.
         let code = if folder.exists() { 3 } else { 1 };
         assert_eq!(checked.code, code, "{name}: {}", checked.messages);
         let tested = run("test");
         assert_eq!(tested.code, 1, "{name}: {}", tested.messages);
-        for ended in [checked, tested] {
-            assert_eq!(ended.data, "", "{name}");
-            assert!(ended.messages.starts_with("error: "), "{name}");
-            assert!(ended.messages.contains(told), "{name}: {}", ended.messages);
+        for output in [checked, tested] {
+            assert_eq!(output.data, "", "{name}");
+            assert!(output.messages.starts_with("error: "), "{name}");
+            assert!(
+                output.messages.contains(expected),
+                "{name}: {}",
+                output.messages
+            );
         }
     }
 }
@@ -177,9 +194,13 @@ fn a_policy_that_nests_too_deep_is_reported_without_a_stack_overflow() {
     for verb in ["check", "test", "format", "prove"] {
         let folder = policies_with_file("deep.cedar", &text);
         let path = folder.path().to_str().unwrap();
-        let ended = cedargate(folder.path(), &["policy", verb, path], &[]);
-        assert_eq!(ended.code, if verb == "check" { 3 } else { 1 });
-        assert!(ended.messages.contains("nest deeper"), "{}", ended.messages);
+        let output = cedargate(folder.path(), &["policy", verb, path], &[]);
+        assert_eq!(output.code, if verb == "check" { 3 } else { 1 });
+        assert!(
+            output.messages.contains("nest deeper"),
+            "{}",
+            output.messages
+        );
     }
 }
 
@@ -197,15 +218,17 @@ fn warnings_are_printed_with_their_location_and_do_not_fail_the_check() {
     let (code, report) = check_json(folder.path());
     assert_eq!(code, 0);
     assert_eq!(warnings(&report).len(), 4, "{report:#}");
-    let told = check(folder.path(), &[]);
-    assert_eq!(told.code, 0);
+    let output = check(folder.path(), &[]);
+    assert_eq!(output.code, 0);
     assert!(
-        told.data.contains("8 policies are valid, with 1 template,"),
+        output
+            .data
+            .contains("8 policies are valid, with 1 template,"),
         "{}",
-        told.data
+        output.data
     );
     let origin = folder.path().display().to_string();
-    insta::assert_snapshot!(told.messages.replace(&origin, "policies"));
+    insta::assert_snapshot!(output.messages.replace(&origin, "policies"));
 }
 
 #[test]
@@ -220,7 +243,7 @@ fn a_policy_made_redundant_by_another_is_a_warning() {
         "\"discover\", Action::\"read\"",
     );
     let narrower = format!("when {{ resource.title like \"x*\" }} {conditions}");
-    for (second, told) in [
+    for (second, output) in [
         (
             format!("permit {same} {turned}"),
             "\"second\" says the same as \"first\"",
@@ -261,7 +284,7 @@ fn a_policy_made_redundant_by_another_is_a_warning() {
         );
         let (code, report) = check_json(folder.path());
         assert_eq!(code, 0, "{report:#}");
-        assert_eq!(warnings(&report).join("; "), told, "{second}");
+        assert_eq!(warnings(&report).join("; "), output, "{second}");
     }
 }
 

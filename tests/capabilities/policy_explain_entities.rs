@@ -1,12 +1,12 @@
-//! Explaining at the command line: who may do what to the entities of a file, and why.
+//! `policy explain --entities`: decisions on the entities in a file.
 
 use serde_json::Value;
 
 use crate::support::cli::{CommandOutput, cedargate, copy_of_shipped_policies};
 
-fn parse_json(ended: &CommandOutput) -> Value {
-    assert_eq!(ended.code, 0, "{}", ended.messages);
-    serde_json::from_str(&ended.data).unwrap()
+fn parse_json(output: &CommandOutput) -> Value {
+    assert_eq!(output.code, 0, "{}", output.messages);
+    serde_json::from_str(&output.data).unwrap()
 }
 
 /// A user, a dataset and a role in the JSON of the Cedar command line.
@@ -37,11 +37,11 @@ const ENTITIES: &str = r#"[
 ]
 "#;
 
-/// Asks about a file of entities where there is neither a catalog nor a database that could be reached.
+/// Explains a decision on a file of entities, without a catalog and without a reachable database.
 fn explain_entities(entities: &str, who: &str, dataset: &str, more: &[&str]) -> CommandOutput {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("entities.json"), entities).unwrap();
-    let asked = [
+    let arguments = [
         "policy",
         "explain",
         "--action",
@@ -54,20 +54,20 @@ fn explain_entities(entities: &str, who: &str, dataset: &str, more: &[&str]) -> 
         dataset,
     ];
     let nowhere = ("CEDARGATE_DATABASE_URL", "postgres://127.0.0.1:1/nowhere");
-    let ended = cedargate(folder.path(), &[&asked, more].concat(), &[nowhere]);
+    let output = cedargate(folder.path(), &[&arguments, more].concat(), &[nowhere]);
     assert!(!folder.path().join("data").exists());
-    ended
+    output
 }
 
 #[test]
 fn entities_in_a_file_are_explained_without_a_database() {
     let at = ["--time", "2026-03-01T12:00:00Z"];
-    let ended = explain_entities(ENTITIES, "mo", "tides", &at);
-    assert_eq!(ended.code, 0, "{}", ended.messages);
-    insta::assert_snapshot!(ended.data);
+    let output = explain_entities(ENTITIES, "mo", "tides", &at);
+    assert_eq!(output.code, 0, "{}", output.messages);
+    insta::assert_snapshot!(output.data);
     for (who, which) in [("maureen", "tides"), ("User::\"mo\"", "Dataset::\"tides\"")] {
         let same = explain_entities(ENTITIES, who, which, &at);
-        assert_eq!(same.data, ended.data, "{who}: {}", same.messages);
+        assert_eq!(same.data, output.data, "{who}: {}", same.messages);
     }
     let shared = ENTITIES.replace("\"geology\"", "\"hydrology\"");
     let json = parse_json(&explain_entities(&shared, "mo", "tides", &["--json"]));
@@ -78,15 +78,15 @@ fn entities_in_a_file_are_explained_without_a_database() {
     let outside = parse_json(&explain_entities(ENTITIES, "ivo", "tides", &["--json"]));
     assert_eq!(outside["authentication"], "issuer");
     assert_eq!(outside["mint"]["status"], 403);
-    let nobody = parse_json(&explain_entities(
+    let anonymous = parse_json(&explain_entities(
         ENTITIES,
         "anonymous",
         "tides",
         &["--json"],
     ));
-    assert_eq!(nobody["principal"], "anonymous");
-    assert_eq!(nobody["authentication"], "none");
-    assert_eq!(nobody["mint"]["status"], 404);
+    assert_eq!(anonymous["principal"], "anonymous");
+    assert_eq!(anonymous["authentication"], "none");
+    assert_eq!(anonymous["mint"]["status"], 404);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn an_edit_can_be_explained_with_attributes_that_no_catalog_has_yet() {
     assert_eq!(near.unwrap()["parts"][0]["seen"][0]["value"], "50");
     let deep = parse_json(&explain_entities(&with("51"), "mo", "tides", &dir));
     assert_eq!(deep["determining"][0]["id"], "deep");
-    // An error denies what else is permitted, and says what it saw.
+    // An error denies what would be permitted, and is printed with the values it saw.
     let text = explain_entities(&with("9223372036854775807"), "mo", "tides", &dir[1..]);
     assert!(text.data.starts_with("DENIED"), "{}", text.data);
     assert!(
@@ -137,7 +137,7 @@ fn an_edit_can_be_explained_with_attributes_that_no_catalog_has_yet() {
 
 #[test]
 fn an_entity_file_that_violates_the_schema_is_reported_with_file_line_and_entity() {
-    for (written, edited, place, said) in [
+    for (written, edited, location, message) in [
         (
             "\"attrs\": {},",
             "\"attrs\": {,",
@@ -188,14 +188,14 @@ fn an_entity_file_that_violates_the_schema_is_reported_with_file_line_and_entity
         ),
     ] {
         assert!(ENTITIES.contains(written), "{written}");
-        let ended = explain_entities(&ENTITIES.replace(written, edited), "mo", "tides", &[]);
-        assert_eq!(ended.code, 1, "{edited}: {}", ended.data);
-        assert!(ended.data.is_empty());
-        for part in [place, said, "\nhint: "] {
+        let output = explain_entities(&ENTITIES.replace(written, edited), "mo", "tides", &[]);
+        assert_eq!(output.code, 1, "{edited}: {}", output.data);
+        assert!(output.data.is_empty());
+        for part in [location, message, "\nhint: "] {
             assert!(
-                ended.messages.contains(part),
+                output.messages.contains(part),
                 "{edited}: {part}: {}",
-                ended.messages
+                output.messages
             );
         }
     }
@@ -208,16 +208,20 @@ fn an_entity_file_that_is_no_list_or_has_a_duplicate_is_refused() {
         "\"type\": \"User\", \"id\": \"mo\"}, \"attrs\": {\"username\": \"mo\"}",
     );
     let large = format!("{ENTITIES}{}", " ".repeat(1024 * 1024));
-    for (text, said) in [
+    for (text, message) in [
         (twice.as_str(), "User::\"mo\""),
         ("{}", "expected a sequence"),
         ("", "EOF"),
         (large.as_str(), "larger than 1024 KiB"),
     ] {
-        let ended = explain_entities(text, "mo", "tides", &[]);
-        assert_eq!(ended.code, 1);
-        for part in ["entities.json", said] {
-            assert!(ended.messages.contains(part), "{part}: {}", ended.messages);
+        let output = explain_entities(text, "mo", "tides", &[]);
+        assert_eq!(output.code, 1);
+        for part in ["entities.json", message] {
+            assert!(
+                output.messages.contains(part),
+                "{part}: {}",
+                output.messages
+            );
         }
     }
     let folder = tempfile::tempdir().unwrap();
@@ -246,7 +250,7 @@ fn an_entity_file_that_is_no_list_or_has_a_duplicate_is_refused() {
 
 #[test]
 fn an_entity_that_the_file_lacks_is_reported_with_a_hint() {
-    for (who, which, said) in [
+    for (who, which, message) in [
         (
             "maurene",
             "tides",
@@ -270,15 +274,19 @@ fn an_entity_that_the_file_lacks_is_reported_with_a_hint() {
         ("mo", "User::\"mo\"", "User::\"mo\" is no dataset"),
         ("User::\"mo", "tides", "User::\"mo is no name of an entity"),
     ] {
-        let ended = explain_entities(ENTITIES, who, which, &[]);
-        assert_eq!(ended.code, 1, "{}", ended.data);
-        assert!(ended.messages.contains(said), "{said}: {}", ended.messages);
+        let output = explain_entities(ENTITIES, who, which, &[]);
+        assert_eq!(output.code, 1, "{}", output.data);
+        assert!(
+            output.messages.contains(message),
+            "{message}: {}",
+            output.messages
+        );
     }
     let both = ENTITIES.replace("\"ivo\"", "\"maureen\"");
-    let ended = explain_entities(&both, "maureen", "tides", &[]);
+    let output = explain_entities(&both, "maureen", "tides", &[]);
     assert!(
-        ended.messages.contains("more than one user"),
+        output.messages.contains("more than one user"),
         "{}",
-        ended.messages
+        output.messages
     );
 }

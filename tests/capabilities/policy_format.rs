@@ -1,4 +1,4 @@
-//! Laying out policy files: only the layout changes, and a broken folder is left alone.
+//! `policy format`: only the layout changes, and a broken folder stays as it is.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,5 +1,5 @@
-//! Proving policies: the shipped invariants hold, mistakes come with a counterexample that the case
-//! files reproduce, and whoever cannot prove says so.
+//! `policy prove`: the shipped invariants hold, and mistakes are found with a counterexample that the
+//! case files reproduce.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -42,18 +42,18 @@ fn test_json(folder: &Path) -> Value {
     serde_json::from_str(&tested.data).unwrap()
 }
 
-/// Proves spoilt policies, and puts the counterexamples to them and to the right ones.
+/// Proves edited policies, and runs the counterexamples as cases of the edited and the original ones.
 fn assert_violation_is_reproduced(
-    spoilt: &Path,
+    edited: &Path,
     right: &Path,
     violated: &[&str],
     due: &str,
     given: &str,
 ) {
-    let saved = spoilt.join("found.cases.json");
-    let proved = prove(spoilt, &["--save", saved.to_str().unwrap()], &[]);
+    let saved = edited.join("found.cases.json");
+    let proved = prove(edited, &["--save", saved.to_str().unwrap()], &[]);
     assert_eq!(proved.code, 3, "{}{}", proved.data, proved.messages);
-    let (code, proof) = prove_json(spoilt);
+    let (code, proof) = prove_json(edited);
     assert_eq!(code, 3);
     assert_eq!(verdicts(&proof, "violated"), violated);
     assert_eq!(verdicts(&proof, "unproven"), Vec::<&str>::new());
@@ -61,7 +61,7 @@ fn assert_violation_is_reproduced(
         assert!(proved.data.contains(&format!("VIOLATED  {id}")));
     }
 
-    let report = test_json(spoilt);
+    let report = test_json(edited);
     let reproduced = results_of(&report, "found.cases.json");
     assert!(!reproduced.is_empty());
     for result in reproduced {
@@ -99,48 +99,48 @@ fn the_shipped_invariants_hold_and_no_shipped_policy_is_redundant_or_can_fail() 
 }
 
 #[test]
-fn a_dropped_published_check_is_caught() {
-    let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
+fn a_removed_check_for_published_is_found() {
+    let (edited, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
     let check = " &&\n  resource.record_status == RecordStatus::\"published\"";
-    edit(spoilt.path(), "public.cedar", check, "");
+    edit(edited.path(), "public.cedar", check, "");
     let violated = ["anonymous-reads-public", "drafts-stay-inside"];
-    assert_violation_is_reproduced(spoilt.path(), right.path(), &violated, "deny", "allow");
+    assert_violation_is_reproduced(edited.path(), right.path(), &violated, "deny", "allow");
 }
 
 #[test]
 fn an_or_instead_of_an_and_is_found() {
-    let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
-    edit(spoilt.path(), "internal.cedar", "&&", "||");
+    let (edited, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
+    edit(edited.path(), "internal.cedar", "&&", "||");
     let violated = [
         "drafts-stay-inside",
         "private-stays-inside",
         "restricted-is-for-readers",
     ];
-    assert_violation_is_reproduced(spoilt.path(), right.path(), &violated, "deny", "allow");
+    assert_violation_is_reproduced(edited.path(), right.path(), &violated, "deny", "allow");
 }
 
 #[test]
-fn a_forgotten_unless_is_caught() {
-    let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
-    for folder in [&spoilt, &right] {
+fn a_forgotten_unless_is_found() {
+    let (edited, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
+    for folder in [&edited, &right] {
         copy_folder(&repository().join("docs/examples/embargo"), folder.path());
     }
     let (code, proof) = prove_json(right.path());
     assert_eq!(code, 0, "{proof}");
-    let path = spoilt.path().join("embargo.cedar");
+    let path = edited.path().join("embargo.cedar");
     let text = fs::read_to_string(&path).unwrap();
     let (before, _) = text.split_once("unless").unwrap();
     fs::write(&path, format!("{};\n", before.trim_end())).unwrap();
     let violated = ["admins-may-do-everything"];
-    assert_violation_is_reproduced(spoilt.path(), right.path(), &violated, "allow", "deny");
+    assert_violation_is_reproduced(edited.path(), right.path(), &violated, "allow", "deny");
 }
 
 #[test]
 fn a_counterexample_is_readable_and_looks_like_a_request() {
-    let spoilt = copy_of_shipped_policies();
+    let edited = copy_of_shipped_policies();
     let check = " &&\n  resource.record_status == RecordStatus::\"published\"";
-    edit(spoilt.path(), "public.cedar", check, "");
-    let told = prove(spoilt.path(), &[], &[]).data;
+    edit(edited.path(), "public.cedar", check, "");
+    let printed = prove(edited.path(), &[], &[]).data;
     for line in [
         "principal  Anonymous::\"anonymous\"",
         "address: ip(\"192.0.2.1\")",
@@ -149,7 +149,7 @@ fn a_counterexample_is_readable_and_looks_like_a_request() {
         "answer     allow, determined by public",
         "\"decision\": \"deny\"",
     ] {
-        assert!(told.contains(line), "{line} is not in {told}");
+        assert!(printed.contains(line), "{line} is not in {printed}");
     }
 }
 
@@ -159,7 +159,7 @@ fn a_policy_that_can_fail_is_refused_with_a_request_at_which_it_fails() {
     let policy = "@id(\"late\") @reason(\"x\")\nforbid (principal, action == Action::\"read\", resource)\n\
         when { context.time.offset(duration(\"1d\")) < datetime(\"2000-01-01\") };\n";
     fs::write(folder.path().join("late.cedar"), policy).unwrap();
-    // Nothing but the failure is wrong here.
+    // The failure is the only mistake here.
     fs::remove_file(folder.path().join("invariants/admins.cedar")).unwrap();
     let saved = folder.path().join("found.cases.json");
     let proved = prove(folder.path(), &["--save", saved.to_str().unwrap()], &[]);
@@ -206,7 +206,7 @@ fn a_policy_without_effect_is_a_warning_unless_it_shortens_tokens() {
     ] {
         assert!(idle.contains(&expected), "{expected} is not in {proof:#}");
     }
-    let is_about = |policy: &str| idle.iter().any(|told| told["policy"] == policy);
+    let is_about = |policy: &str| idle.iter().any(|printed| printed["policy"] == policy);
     assert!(!is_about("short-tokens") && !is_about("public") && !is_about("owner"));
 }
 
@@ -269,7 +269,7 @@ fn without_cvc5_an_error_says_how_to_install_it() {
     }
 }
 
-/// A program that greets as cvc5 does and then does something else.
+/// A program that starts like cvc5 and then runs `then`.
 fn fake_solver(then: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("cvc5");
@@ -292,9 +292,9 @@ fn an_invariant_that_is_not_proved_in_time_fails_the_check() {
 }
 
 #[test]
-fn a_solver_that_lies_convinces_nobody() {
+fn a_solver_that_claims_counterexamples_proves_nothing() {
     let policies = copy_of_shipped_policies();
-    // It says of everything that there is a counterexample, and cannot name one.
+    // It claims a counterexample for everything, and cannot give one.
     let (_folder, program) = fake_solver(
         "while read -r line; do case \"$line\" in *check-sat*) echo sat;; *get-model*) echo '('; echo ')';; esac; done",
     );
@@ -307,7 +307,7 @@ fn a_solver_that_lies_convinces_nobody() {
 }
 
 #[test]
-fn the_solver_is_told_no_secrets() {
+fn the_solver_gets_no_secrets_in_its_environment() {
     let policies = copy_of_shipped_policies();
     let (folder, program) = fake_solver("env >\"$0.env\"; exit 1");
     let environment = [
@@ -315,8 +315,8 @@ fn the_solver_is_told_no_secrets() {
         ("CEDARGATE_DATABASE_URL", "postgres://u:hush@localhost/x"),
     ];
     prove(policies.path(), &[], &environment);
-    let seen = fs::read_to_string(folder.path().join("cvc5.env")).unwrap();
-    assert!(!seen.contains("hush"), "{seen}");
+    let seen_environment = fs::read_to_string(folder.path().join("cvc5.env")).unwrap();
+    assert!(!seen_environment.contains("hush"), "{seen_environment}");
 }
 
 #[test]
@@ -334,21 +334,21 @@ fn counterexamples_are_saved_under_a_new_name_of_a_case_file_only() {
 
 #[test]
 fn an_upper_bound_that_a_linked_policy_breaks_is_found_and_the_counterexample_names_it() {
-    let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
+    let (edited, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
     let template = "@id(\"readers\") @reason(\"x\")\n\
         permit (principal in ?principal, action == Action::\"read\", resource is Dataset);\n";
     let links = r#"[{"template_id": "readers", "link_id": "geology-reads",
         "args": {"?principal": "Role::\"geology\""}}]"#;
-    fs::write(spoilt.path().join("readers.cedar"), template).unwrap();
-    let (code, found) = prove_json(spoilt.path());
+    fs::write(edited.path().join("readers.cedar"), template).unwrap();
+    let (code, found) = prove_json(edited.path());
     assert_eq!(code, 0, "a template alone permits nothing: {found}");
-    fs::write(spoilt.path().join("readers.links.json"), links).unwrap();
-    let (_, found) = prove_json(spoilt.path());
+    fs::write(edited.path().join("readers.links.json"), links).unwrap();
+    let (_, found) = prove_json(edited.path());
     assert!(found.to_string().contains("geology-reads"), "{found}");
     let violated = [
         "drafts-stay-inside",
         "private-stays-inside",
         "restricted-is-for-readers",
     ];
-    assert_violation_is_reproduced(spoilt.path(), right.path(), &violated, "deny", "allow");
+    assert_violation_is_reproduced(edited.path(), right.path(), &violated, "deny", "allow");
 }

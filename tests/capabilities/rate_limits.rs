@@ -1,4 +1,4 @@
-//! Limits: one bucket a principal, one an address, never by path.
+//! Rate limits: one bucket per principal, one per address, independent of the path.
 
 use crate::support::server::{INTERNAL, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN};
 
@@ -17,9 +17,9 @@ async fn over_the_limit_retry_after_is_the_time_until_the_next_success() {
     for _ in 0..3 {
         assert_eq!(server.mint(PUBLIC, None).await.status, 200);
     }
-    let answer = server.mint(PUBLIC, None).await;
-    answer.problem(429);
-    let seconds: i64 = answer.header("retry-after").parse().unwrap();
+    let response = server.mint(PUBLIC, None).await;
+    response.problem(429);
+    let seconds: i64 = response.header("retry-after").parse().unwrap();
     assert_eq!(seconds, 20);
     server.clock.advance(seconds * 1000 - 1);
     server.mint(PUBLIC, None).await.problem(429);
@@ -102,7 +102,7 @@ async fn other_requests_are_limited_separately_from_mints() {
         assert_eq!(server.mint(PUBLIC, Some(&ada)).await.status, 200);
     }
     server.mint(PUBLIC, Some(&ada)).await.problem(429);
-    // Anonymous callers count by address, here as there.
+    // Anonymous callers count by address here too.
     for status in [200, 200, 429] {
         assert_eq!(
             TestResponse::send(server.get("/datasets")).await.status,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use poem_openapi::registry::MetaSchema;
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON};
 use serde_json::Value;
+use strum::VariantArray;
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome};
@@ -51,13 +52,17 @@ impl_string_type!(SessionId, "string_uuid", uuid_schema());
 impl_string_type!(Username, "string_name", name_schema());
 impl_string_type!(RoleName, "string_name", name_schema());
 impl_string_type!(RawName, "string_name", name_schema());
-impl_string_type!(Action, "string_action", enum_schema(Action::ALL));
+impl_string_type!(Action, "string_action", enum_schema(Action::VARIANTS));
 impl_string_type!(RecordId, "string_uuid", uuid_schema());
-impl_string_type!(AuditEvent, "string_event", enum_schema(AuditEvent::ALL));
+impl_string_type!(
+    AuditEvent,
+    "string_event",
+    enum_schema(AuditEvent::VARIANTS)
+);
 impl_string_type!(
     AuditOutcome,
     "string_outcome",
-    enum_schema(AuditOutcome::ALL)
+    enum_schema(AuditOutcome::VARIANTS)
 );
 
 /// A name in a body, as it was sent: whoever parses it says which field is not valid.

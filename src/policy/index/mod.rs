@@ -16,6 +16,7 @@ use cedar_policy::{
     ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PolicySet, PolicySetError,
     PrincipalConstraint, ResourceConstraint,
 };
+use strum::VariantArray;
 
 use crate::domain::action::Action;
 
@@ -173,7 +174,7 @@ fn copy_policy(
 
 /// What was picked for one principal and one resource, action by action; every bundle has its own.
 #[derive(Debug, Default)]
-pub(super) struct PolicyMatches([OnceLock<Option<MatchingPolicies>>; Action::ALL.len()]);
+pub(super) struct PolicyMatches([OnceLock<Option<MatchingPolicies>>; Action::VARIANTS.len()]);
 
 impl PolicyMatches {
     /// What was picked for an action, or what `pick` finds, which is kept.

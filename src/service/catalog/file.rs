@@ -19,6 +19,7 @@ use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
 use crate::domain::secret::Secret;
 use crate::domain::suggest::did_you_mean;
+use crate::domain::text_enum::{TextEnum, UnknownVariant};
 use crate::service::identity::password::{check_hash, check_new_password};
 
 use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
@@ -299,13 +300,8 @@ fn read_dataset(
 ) -> (Option<Spanned<DatasetId>>, Option<DatasetItem>) {
     let id: Option<Spanned<DatasetId>> = required_value(entry, "id");
     let title = read_title(entry);
-    let visibility = required_variant(entry, "visibility", Visibility::ALL, Visibility::as_str);
-    let record_status = required_variant(
-        entry,
-        "record_status",
-        RecordStatus::ALL,
-        RecordStatus::as_str,
-    );
+    let visibility = required_variant(entry, "visibility");
+    let record_status = required_variant(entry, "record_status");
     let owner = entry.text("owner").and_then(|text| entry.parse(&text));
     let file = read_file(entry, folder);
     let reader_roles = entry.list("reader_roles");
@@ -337,19 +333,16 @@ fn read_title(entry: &mut TableReader<'_, '_>) -> Option<String> {
     Some((*text.get_ref()).to_owned())
 }
 
-fn required_variant<T: FromStr<Err: Display> + Copy>(
+fn required_variant<T: FromStr<Err = UnknownVariant> + TextEnum>(
     entry: &mut TableReader<'_, '_>,
     key: &'static str,
-    all: &[T],
-    as_str: impl Fn(T) -> &'static str,
 ) -> Option<T> {
     let text = entry.required_text(key)?;
     match text.get_ref().parse() {
         Ok(word) => Some(word),
         Err(error) => {
-            let known = all.iter().map(|word| as_str(*word));
-            let help = did_you_mean(text.get_ref(), known);
-            entry.report_with_help(text.span(), format!("{error}"), help);
+            let help = did_you_mean(text.get_ref(), T::VARIANTS.iter().copied());
+            entry.report_with_help(text.span(), error.to_string(), help);
             None
         }
     }

@@ -5,12 +5,11 @@
 //! its owner alone. This module refuses to know what is sealed.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
+use crate::atomic_file::{PRIVATE_MODE, atomic_create};
 use crate::domain::secret::Secret;
 use crate::token::{SealingKey, TokenError};
 
@@ -80,17 +79,13 @@ pub fn open_sealing_key(
     })
 }
 
-/// Written aside and then named, so that the file is there whole or not at all.
 fn create_sealing_key(path: &Path) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(folder)?;
-    writeln!(file, "{}", SealingKey::generate().to_text().reveal())?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Ok(_) => fs::File::open(folder)?.sync_all(),
-        // Somebody else starting at the same moment was quicker, which is as good.
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.error),
+    let text = SealingKey::generate().to_text();
+    let line = Secret::new(format!("{}\n", text.reveal()));
+    match atomic_create(path, PRIVATE_MODE, line.reveal().as_bytes()) {
+        // Another process that starts at the same moment was faster, which is as good.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        created => created,
     }
 }
 

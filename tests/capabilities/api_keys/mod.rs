@@ -1,4 +1,4 @@
-//! API keys: made once, listed, and the business of their owner.
+//! API keys: create, list and revoke by their owner.
 
 mod restrictions;
 mod revocation;
@@ -13,7 +13,7 @@ use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions,
 
 const KEYS: &str = "/auth/api-keys";
 
-/// With what a test shows who it is.
+/// The credential of a request.
 #[derive(Clone, Copy)]
 enum TestCredential<'a> {
     Session(&'a str),
@@ -24,38 +24,46 @@ use TestCredential::{Anonymous, Key, Session};
 
 fn authenticate(
     request: reqwest::RequestBuilder,
-    shown: TestCredential<'_>,
+    credential: TestCredential<'_>,
 ) -> reqwest::RequestBuilder {
-    match shown {
+    match credential {
         Session(session) => request.bearer_auth(session),
         Key(key) => request.header("x-api-key", key),
         Anonymous => request,
     }
 }
 
-async fn create(server: &Server, shown: TestCredential<'_>, wish: Value) -> TestResponse {
-    TestResponse::send(authenticate(server.post(KEYS).json(&wish), shown)).await
+async fn create(server: &Server, credential: TestCredential<'_>, body: Value) -> TestResponse {
+    TestResponse::send(authenticate(server.post(KEYS).json(&body), credential)).await
 }
 
 /// The id and the text of a new key.
-async fn create_key(server: &Server, shown: TestCredential<'_>, wish: Value) -> (String, String) {
-    let answer = create(server, shown, wish).await;
-    let told = String::from_utf8_lossy(&answer.body).into_owned();
-    assert_eq!(answer.status, 201, "{told}");
-    let made = answer.json();
-    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+async fn create_key(
+    server: &Server,
+    credential: TestCredential<'_>,
+    body: Value,
+) -> (String, String) {
+    let response = create(server, credential, body).await;
+    let audited = String::from_utf8_lossy(&response.body).into_owned();
+    assert_eq!(response.status, 201, "{audited}");
+    let created = response.json();
+    let text = |name: &str| created[name].as_str().unwrap().to_owned();
     (text("id"), text("key"))
 }
 
-async fn list(server: &Server, shown: TestCredential<'_>, query: &str) -> TestResponse {
-    TestResponse::send(authenticate(server.get(&format!("{KEYS}{query}")), shown)).await
+async fn list(server: &Server, credential: TestCredential<'_>, query: &str) -> TestResponse {
+    TestResponse::send(authenticate(
+        server.get(&format!("{KEYS}{query}")),
+        credential,
+    ))
+    .await
 }
 
-async fn revoke(server: &Server, shown: TestCredential<'_>, id: &str) -> TestResponse {
+async fn revoke(server: &Server, credential: TestCredential<'_>, id: &str) -> TestResponse {
     let url = format!("{}{KEYS}/{id}", server.url);
     TestResponse::send(authenticate(
         server.http.request(Method::DELETE, url),
-        shown,
+        credential,
     ))
     .await
 }
@@ -72,17 +80,17 @@ fn seconds_from_now(server: &Server, seconds: i64) -> String {
 }
 
 #[tokio::test]
-async fn a_key_opens_what_its_owner_may_read() {
+async fn a_key_mints_for_what_its_owner_may_read() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     let (id, text) = create_key(&server, Session(&mo), json!({"name": "notebook"})).await;
-    let answer = mint(&server, RESTRICTED, &text).await;
-    let token = answer.token();
+    let response = mint(&server, RESTRICTED, &text).await;
+    let token = response.token();
     assert_eq!(decode_part(&token, 1)["sub"], decode_part(&mo, 1)["sub"]);
     assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
     let download = server.get(&format!("/datasets/{RESTRICTED}/download/cog"));
-    let answer = TestResponse::send(authenticate(download, Key(&text))).await;
-    assert_eq!(answer.status, 200);
+    let response = TestResponse::send(authenticate(download, Key(&text))).await;
+    assert_eq!(response.status, 200);
     mint(&server, PRIVATE, &text).await.problem(404);
 
     let records = records(&server).await;
@@ -95,28 +103,28 @@ async fn a_key_opens_what_its_owner_may_read() {
 }
 
 #[tokio::test]
-async fn a_key_is_shown_once_and_stored_hashed() {
+async fn a_key_is_returned_once_and_stored_as_a_hash() {
     let server = Server::start().await;
     let otto = server.session("otto").await;
-    let wish = json!({"name": "once", "expires_at": null});
-    let answer = create(&server, Session(&otto), wish).await;
-    assert_eq!(answer.status, 201);
-    assert_eq!(answer.header("cache-control"), "no-store");
-    let made = answer.json();
-    let text = made["key"].as_str().unwrap();
-    assert_eq!(made["name"], "once");
-    assert_eq!(made["expires_at"], Value::Null);
+    let body = json!({"name": "once", "expires_at": null});
+    let response = create(&server, Session(&otto), body).await;
+    assert_eq!(response.status, 201);
+    assert_eq!(response.header("cache-control"), "no-store");
+    let created = response.json();
+    let text = created["key"].as_str().unwrap();
+    assert_eq!(created["name"], "once");
+    assert_eq!(created["expires_at"], Value::Null);
     assert!(
         text.starts_with("cg_") && text.len() == 57,
         "{}",
         text.len()
     );
-    assert_eq!(made["prefix"], text[3..13]);
+    assert_eq!(created["prefix"], text[3..13]);
     let listed = list(&server, Session(&otto), "").await;
     let secret = &text[14..];
     assert!(!String::from_utf8_lossy(&listed.body).contains(secret));
-    assert_eq!(listed.json()["items"][0]["id"], made["id"]);
-    assert_eq!(listed.json()["items"][0]["prefix"], made["prefix"]);
+    assert_eq!(listed.json()["items"][0]["id"], created["id"]);
+    assert_eq!(listed.json()["items"][0]["prefix"], created["prefix"]);
 
     let records = serde_json::to_string(&records(&server).await).unwrap();
     assert!(!records.contains(secret));
@@ -152,7 +160,7 @@ async fn a_wrong_secret_is_refused_and_counted_and_a_malformed_key_is_a_bad_requ
 }
 
 #[tokio::test]
-async fn keys_are_the_business_of_their_owner() {
+async fn a_user_sees_and_revokes_only_its_own_keys() {
     let server = Server::start().await;
     let (mo, otto) = (server.session("mo").await, server.session("otto").await);
     let (id, text) = create_key(&server, Session(&mo), json!({"name": "k"})).await;
@@ -165,8 +173,8 @@ async fn keys_are_the_business_of_their_owner() {
     let listed = list(&server, Session(&otto), "").await.json();
     assert_eq!(listed["items"], json!([]));
     assert_eq!(mint(&server, RESTRICTED, &text).await.status, 200);
-    let wish = json!({"name": "k"});
-    create(&server, Anonymous, wish).await.problem(401);
+    let body = json!({"name": "k"});
+    create(&server, Anonymous, body).await.problem(401);
     list(&server, Anonymous, "").await.problem(401);
     revoke(&server, Anonymous, &id).await.problem(401);
 }
@@ -175,14 +183,14 @@ async fn keys_are_the_business_of_their_owner() {
 async fn keys_are_paged_oldest_first_and_the_hundred_and_first_is_a_conflict() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for number in 0..100 {
         server.clock.advance(1);
-        let wish = json!({"name": format!("key {number}")});
-        made.push(create_key(&server, Session(&mo), wish).await.0);
+        let body = json!({"name": format!("key {number}")});
+        created.push(create_key(&server, Session(&mo), body).await.0);
     }
-    let wish = json!({"name": "one too many"});
-    create(&server, Session(&mo), wish.clone())
+    let body = json!({"name": "one too many"});
+    create(&server, Session(&mo), body.clone())
         .await
         .problem(409);
     let mut listed = Vec::new();
@@ -201,12 +209,12 @@ async fn keys_are_paged_oldest_first_and_the_hundred_and_first_is_a_conflict() {
             None => break,
         }
     }
-    assert_eq!(listed, made);
+    assert_eq!(listed, created);
     for query in ["?limit=0", "?limit=101", "?limit=x", "?after=x"] {
         list(&server, Session(&mo), query).await.problem(422);
     }
-    assert_eq!(revoke(&server, Session(&mo), &made[7]).await.status, 204);
-    assert_eq!(create(&server, Session(&mo), wish).await.status, 201);
+    assert_eq!(revoke(&server, Session(&mo), &created[7]).await.status, 204);
+    assert_eq!(create(&server, Session(&mo), body).await.status, 201);
 }
 
 #[tokio::test]
@@ -217,7 +225,7 @@ async fn an_invalid_key_request_is_unprocessable() {
     let many: Vec<_> = (0..1001)
         .map(|_| uuid::Uuid::new_v4().to_string())
         .collect();
-    for wish in [
+    for body in [
         json!({}),
         json!({"name": ""}),
         json!({"name": "a".repeat(101)}),
@@ -231,7 +239,7 @@ async fn an_invalid_key_request_is_unprocessable() {
         json!({"name": "k", "datasets": ["x"]}),
         json!({"name": "k", "datasets": many}),
     ] {
-        create(&server, Session(&mo), wish).await.problem(422);
+        create(&server, Session(&mo), body).await.problem(422);
     }
     let listed = list(&server, Session(&mo), "").await.json();
     assert_eq!(listed["items"], json!([]));
@@ -247,7 +255,7 @@ async fn creating_and_revoking_keys_is_audited_by_key_id() {
     assert_eq!(revoke(&server, Session(&mo), &id).await.status, 204);
     server.clock.advance(1);
     revoke(&server, Session(&mo), &id).await.problem(404);
-    let told: Vec<String> = records(&server).await[1..]
+    let audited: Vec<String> = records(&server).await[1..]
         .iter()
         .map(|record| {
             assert_eq!(record["user_id"], decode_part(&mo, 1)["sub"]);
@@ -256,7 +264,7 @@ async fn creating_and_revoking_keys_is_audited_by_key_id() {
         })
         .collect();
     assert_eq!(
-        told,
+        audited,
         [
             format!("api_key_create granted API key {id}"),
             format!("api_key_revoke granted API key {id}"),

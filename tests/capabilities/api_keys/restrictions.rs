@@ -1,4 +1,4 @@
-//! What an API key is limited to: actions, datasets, and what policies say of it.
+//! Restrictions of an API key: actions, datasets, and policies that read the key.
 
 use serde_json::json;
 
@@ -15,14 +15,14 @@ use super::{authenticate, create, create_key, list, mint, revoke};
 async fn a_key_restricted_to_read_manages_no_keys() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
-    let wish = json!({"name": "reader", "actions": ["read"]});
-    let (id, reader) = create_key(&server, Session(&mo), wish).await;
+    let body = json!({"name": "reader", "actions": ["read"]});
+    let (id, reader) = create_key(&server, Session(&mo), body).await;
     assert_eq!(mint(&server, RESTRICTED, &reader).await.status, 200);
-    let shown = Key(&reader);
-    let more = create(&server, shown, json!({"name": "more"})).await;
+    let credential = Key(&reader);
+    let more = create(&server, credential, json!({"name": "more"})).await;
     more.problem(403);
-    list(&server, shown, "").await.problem(403);
-    revoke(&server, shown, &id).await.problem(403);
+    list(&server, credential, "").await.problem(403);
+    revoke(&server, credential, &id).await.problem(403);
     assert_eq!(mint(&server, RESTRICTED, &reader).await.status, 200);
 
     let (full_id, full) = create_key(&server, Session(&mo), json!({"name": "full"})).await;
@@ -36,8 +36,8 @@ async fn a_key_restricted_to_read_manages_no_keys() {
 async fn a_key_restricted_to_one_dataset_mints_for_no_other() {
     let server = Server::start().await;
     let olivia = server.session("olivia").await;
-    let wish = json!({"name": "one", "datasets": [PRIVATE.to_uppercase()]});
-    let (id, one) = create_key(&server, Session(&olivia), wish).await;
+    let body = json!({"name": "one", "datasets": [PRIVATE.to_uppercase()]});
+    let (id, one) = create_key(&server, Session(&olivia), body).await;
     let token = mint(&server, PRIVATE, &one).await.token();
     assert_eq!(server.download(PRIVATE, &token).await.status, 200);
     for other in [PUBLIC, INTERNAL, RESTRICTED, WITHOUT_FILE] {
@@ -67,8 +67,8 @@ async fn a_key_restricted_to_one_dataset_mints_for_no_other() {
 async fn a_key_without_the_action_read_mints_nothing() {
     let server = Server::start().await;
     let otto = server.session("otto").await;
-    let wish = json!({"name": "looker", "actions": ["discover"]});
-    let (_, looker) = create_key(&server, Session(&otto), wish).await;
+    let body = json!({"name": "looker", "actions": ["discover"]});
+    let (_, looker) = create_key(&server, Session(&otto), body).await;
     mint(&server, PUBLIC, &looker).await.problem(403);
     let reason = "the action is beyond the limit of the API key";
     let records = records(&server).await;
@@ -94,8 +94,8 @@ async fn policies_see_the_key_at_mint_and_download() {
     let mo = server.session("mo").await;
     let (_, wide) = create_key(&server, Session(&mo), json!({"name": "wide"})).await;
     mint(&server, PUBLIC, &wide).await.problem(404);
-    let wish = json!({"name": "narrow", "datasets": [PUBLIC]});
-    let (_, narrow) = create_key(&server, Session(&mo), wish).await;
+    let body = json!({"name": "narrow", "datasets": [PUBLIC]});
+    let (_, narrow) = create_key(&server, Session(&mo), body).await;
     let token = mint(&server, PUBLIC, &narrow).await.token();
     assert_eq!(server.download(PUBLIC, &token).await.status, 200);
     assert_eq!(server.login("mo", PASSWORD).await.status, 200);

@@ -1,7 +1,8 @@
-//! How long an API key lives: until it expires, is revoked, or its owner is disabled.
+//! The end of an API key: it expires, is revoked, or its owner is disabled.
 
 use serde_json::{Value, json};
 
+use crate::support::eventually;
 use crate::support::server::{INTERNAL, PUBLIC, RESTRICTED, Server};
 use crate::support::test_database::record;
 
@@ -16,9 +17,9 @@ async fn a_revoked_key_revokes_its_download_tokens() {
     let token = mint(&server, RESTRICTED, &text).await.token();
     let of_session = server.mint(RESTRICTED, Some(&mo)).await.token();
     assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
-    let answer = revoke(&server, Session(&mo), &id).await;
-    assert_eq!(answer.status, 204);
-    assert!(answer.body.is_empty());
+    let response = revoke(&server, Session(&mo), &id).await;
+    assert_eq!(response.status, 204);
+    assert!(response.body.is_empty());
     server.download(RESTRICTED, &token).await.problem(401);
     mint(&server, RESTRICTED, &text).await.problem(401);
     assert_eq!(server.download(RESTRICTED, &of_session).await.status, 200);
@@ -37,8 +38,7 @@ async fn a_key_revoked_on_another_replica_stops_working_within_a_second_and_afte
     let (mo, id) = (mo.unwrap().unwrap().user.id, id.parse().unwrap());
     let record = record(server.clock.unix_millis().unsigned_abs());
     assert_eq!(database.remove_api_key(mo, id, &record).await, Ok(true));
-    crate::support::eventually(async || server.download(RESTRICTED, &token).await.status == 401)
-        .await;
+    eventually(async || server.download(RESTRICTED, &token).await.status == 401).await;
     mint(&server, RESTRICTED, &text).await.problem(401);
 }
 
@@ -46,8 +46,8 @@ async fn a_key_revoked_on_another_replica_stops_working_within_a_second_and_afte
 async fn an_expired_key_stops_working_with_its_download_tokens() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
-    let wish = json!({"name": "brief", "expires_at": seconds_from_now(&server, 60)});
-    let (_, text) = create_key(&server, Session(&mo), wish).await;
+    let body = json!({"name": "brief", "expires_at": seconds_from_now(&server, 60)});
+    let (_, text) = create_key(&server, Session(&mo), body).await;
     server
         .clock
         .advance(59_000 - server.clock.unix_millis() % 1000);
@@ -59,7 +59,7 @@ async fn an_expired_key_stops_working_with_its_download_tokens() {
 }
 
 #[tokio::test]
-async fn a_key_of_a_disabled_user_closes() {
+async fn a_key_of_a_disabled_user_stops_working() {
     let server = Server::start().await;
     let otto = server.session("otto").await;
     let (_, text) = create_key(&server, Session(&otto), json!({"name": "k"})).await;
@@ -67,15 +67,15 @@ async fn a_key_of_a_disabled_user_closes() {
     server
         .apply("[[users]]\nusername = \"otto\"\ndisabled = true\n")
         .await;
-    crate::support::eventually(async || mint(&server, INTERNAL, &text).await.status == 401).await;
+    eventually(async || mint(&server, INTERNAL, &text).await.status == 401).await;
 }
 
 #[tokio::test]
-async fn last_used_is_told() {
+async fn the_last_use_of_a_key_is_listed() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
     let (_, text) = create_key(&server, Session(&mo), json!({"name": "k"})).await;
-    let told = async || {
+    let last_used = async || {
         let listed = list(&server, Key(&text), "").await.json();
         listed["items"][0]["last_used"].clone()
     };
@@ -87,25 +87,25 @@ async fn last_used_is_told() {
     assert_eq!(listed["items"][0]["last_used"], Value::Null);
     let first = server.clock.unix_seconds();
     assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
-    crate::support::eventually(async || told().await == at(first)).await;
+    eventually(async || last_used().await == at(first)).await;
     server.clock.advance(3_599_000);
     assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
-    assert_eq!(told().await, at(first));
+    assert_eq!(last_used().await, at(first));
     server.clock.advance(1_000);
     assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
-    crate::support::eventually(async || told().await == at(first + 3600)).await;
+    eventually(async || last_used().await == at(first + 3600)).await;
 }
 
 #[tokio::test]
-async fn a_key_makes_none_that_outlives_it() {
+async fn a_key_creates_no_key_that_expires_later() {
     let server = Server::start().await;
     let mo = server.session("mo").await;
-    let wish = |seconds| json!({"name": "k", "expires_at": seconds_from_now(&server, seconds)});
-    let (_, brief) = create_key(&server, Session(&mo), wish(60)).await;
-    let shown = Key(&brief);
-    create(&server, shown, json!({"name": "k"}))
+    let body = |seconds| json!({"name": "k", "expires_at": seconds_from_now(&server, seconds)});
+    let (_, brief) = create_key(&server, Session(&mo), body(60)).await;
+    let credential = Key(&brief);
+    create(&server, credential, json!({"name": "k"}))
         .await
         .problem(422);
-    create(&server, shown, wish(61)).await.problem(422);
-    create_key(&server, shown, wish(60)).await;
+    create(&server, credential, body(61)).await.problem(422);
+    create_key(&server, credential, body(60)).await;
 }

@@ -78,7 +78,7 @@ fn an_import_of_a_higher_floor_or_of_a_sibling_is_found() {
 }
 
 #[test]
-fn what_is_no_code_of_the_product_imports_nothing() {
+fn comments_strings_and_unit_tests_import_nothing() {
     for text in [
         "// use crate::http::Reply;",
         "/// See [`crate::http::Reply`].\npub struct Token;",

@@ -1,4 +1,4 @@
-//! The catalog at the command line: applied whole, or refused with file and line.
+//! `cedargate catalog apply`: a file is applied as a whole, or refused with file and line.
 
 use serde_json::Value;
 

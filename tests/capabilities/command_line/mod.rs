@@ -1,4 +1,4 @@
-//! The command line: exit codes, `error:` and `hint:`, settings, and what a script gets.
+//! The command line: exit codes, `error:` and `hint:`, settings, and output for scripts.
 
 mod catalog;
 mod dataset;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::cli::{cedargate, repository};
 
-/// A folder with a catalog file of one dataset, which has a file.
+/// A folder with a catalog file of one dataset with a file.
 fn catalog_with(visibility: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let cog = "salish-sea-topobathy.cog.tif";
@@ -36,7 +36,7 @@ fn the_settings_in_force_are_printed_with_their_origin_and_without_secrets() {
     )
     .unwrap();
     let url = "postgres://cedar:hunter2@localhost/cedargate";
-    let told = cedargate(
+    let printed = cedargate(
         folder.path(),
         &["config", "--json"],
         &[
@@ -44,9 +44,9 @@ fn the_settings_in_force_are_printed_with_their_origin_and_without_secrets() {
             ("CEDARGATE_SESSION_LIFETIME", "600"),
         ],
     );
-    assert_eq!(told.code, 0, "{}", told.messages);
-    assert!(!told.data.contains("hunter2"));
-    let settings: Vec<Value> = serde_json::from_str(&told.data).unwrap();
+    assert_eq!(printed.code, 0, "{}", printed.messages);
+    assert!(!printed.data.contains("hunter2"));
+    let settings: Vec<Value> = serde_json::from_str(&printed.data).unwrap();
     let origin = |name: &str| {
         let setting = settings
             .iter()
@@ -80,7 +80,7 @@ fn wrong_usage_and_wrong_settings_are_exit_code_two() {
 }
 
 #[test]
-fn the_demo_refuses_to_listen_anywhere_but_loopback() {
+fn the_demo_listens_on_loopback_only() {
     let folder = tempfile::tempdir().unwrap();
     let served = cedargate(
         folder.path(),
@@ -95,11 +95,11 @@ fn the_demo_refuses_to_listen_anywhere_but_loopback() {
 #[test]
 fn the_committed_openapi_document_is_the_one_that_is_served() {
     let folder = tempfile::tempdir().unwrap();
-    let told = cedargate(folder.path(), &["openapi"], &[]);
-    assert_eq!(told.code, 0, "{}", told.messages);
+    let printed = cedargate(folder.path(), &["openapi"], &[]);
+    assert_eq!(printed.code, 0, "{}", printed.messages);
     let committed = std::fs::read_to_string(repository().join("openapi/openapi.json")).unwrap();
     assert!(
-        told.data == committed,
+        printed.data == committed,
         "openapi/openapi.json is out of date: make openapi refreshes it"
     );
 }
@@ -128,7 +128,7 @@ fn a_key_created_by_a_command_is_the_only_standard_output() {
     assert_eq!(applied.code, 0, "{}", applied.messages);
     let create = ["api-key", "create", "--name", "nightly", "--user"];
     let with = |more: &[&str]| cedargate(folder.path(), &[&create, more].concat(), &[]);
-    let made = with(&[
+    let created = with(&[
         "robot",
         "--expires-in",
         "30",
@@ -137,24 +137,24 @@ fn a_key_created_by_a_command_is_the_only_standard_output() {
         "--dataset",
         "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0",
     ]);
-    assert_eq!(made.code, 0, "{}", made.messages);
-    let key = made.data.trim_end();
+    assert_eq!(created.code, 0, "{}", created.messages);
+    let key = created.data.trim_end();
     assert!(key.starts_with("cg_") && key.len() == 57);
-    assert_eq!(made.data, format!("{key}\n"));
-    assert!(!made.messages.contains(key));
+    assert_eq!(created.data, format!("{key}\n"));
+    assert!(!created.messages.contains(key));
     let exported = cedargate(folder.path(), &["audit", "export"], &[]);
     let record: Value = serde_json::from_str(exported.data.trim_end()).unwrap();
     assert_eq!(record["event"], "api_key_create");
     assert!(!exported.data.contains(&key[14..]));
 
-    let nobody = with(&["nobody"]);
-    assert_eq!(nobody.code, 1);
+    let unknown_user = with(&["nobody"]);
+    assert_eq!(unknown_user.code, 1);
     assert!(
-        nobody.messages.starts_with("error: "),
+        unknown_user.messages.starts_with("error: "),
         "{}",
-        nobody.messages
+        unknown_user.messages
     );
-    assert!(nobody.data.is_empty());
+    assert!(unknown_user.data.is_empty());
     assert_eq!(with(&["robot", "--action", "fly"]).code, 2);
     assert_eq!(with(&["robot", "--expires-in", "0"]).code, 2);
 }

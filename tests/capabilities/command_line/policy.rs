@@ -1,4 +1,4 @@
-//! Policies at the command line: checked, tested, and compared over the whole catalog.
+//! `cedargate policy`: check, test and diff.
 
 use serde_json::Value;
 
@@ -108,7 +108,7 @@ fn uncovered_policies_are_reported_with_file_and_line_and_change_no_exit_code() 
     };
     assert_eq!(coverage("never_satisfied"), [1]);
     assert_eq!(coverage("never_true"), [3, 4]);
-    // Cedar never comes to the second condition, for the first one never holds.
+    // Cedar never evaluates the second condition, since the first one never holds.
     assert_eq!(coverage("never_false"), [4]);
 }
 

@@ -1,4 +1,4 @@
-//! Fetching an issuer's keys: when, how often, from where, and what happens when it fails.
+//! Fetching the keys of an identity provider: when, how often, from where, and failures.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::server::{INTERNAL, PUBLIC, Server, TestResponse};
 use super::provider::{Behavior, IdentityProvider, ProviderKey};
 use super::{mint_status, provider_and_server};
 
-/// Waits until the fetch that goes on beside the requests has been made.
+/// Waits for the fetch in the background.
 async fn wait_for_fetches(provider: &IdentityProvider, times: usize) {
     eventually(async || {
         tokio::task::yield_now().await;
@@ -19,13 +19,13 @@ async fn wait_for_fetches(provider: &IdentityProvider, times: usize) {
 }
 
 async fn retry_after(server: &Server, token: &str) -> String {
-    let answer = server.mint(INTERNAL, Some(token)).await;
-    answer.problem(503);
-    answer.header("retry-after").to_owned()
+    let response = server.mint(INTERNAL, Some(token)).await;
+    response.problem(503);
+    response.header("retry-after").to_owned()
 }
 
 #[tokio::test]
-async fn a_new_key_is_fetched_when_a_token_names_it_and_then_not_again_for_30_seconds() {
+async fn a_new_key_is_fetched_when_a_token_names_it_at_most_every_30_seconds() {
     let (provider, first, server) = provider_and_server().await;
     let claims = provider.claims(&server.clock, "ines");
     assert_eq!(mint_status(&server, &first.sign(&claims)).await, 200);
@@ -45,7 +45,7 @@ async fn a_new_key_is_fetched_when_a_token_names_it_and_then_not_again_for_30_se
     assert_eq!(provider.fetch_count(), 2);
     server.clock.advance(1);
     assert_eq!(mint_status(&server, &third.sign(&claims)).await, 200);
-    // The first key was withdrawn, and what was verified with it before counts no more.
+    // The first key was withdrawn, and tokens verified with it before are not accepted any more.
     assert_eq!(mint_status(&server, &first.sign(&claims)).await, 401);
     assert_eq!(provider.fetch_count(), 3);
 }
@@ -114,7 +114,7 @@ async fn the_last_good_keys_work_through_an_outage_of_a_day() {
     server.clock.advance(23 * 3_600_000);
     assert_eq!(mint_status(&server, &fresh()).await, 200);
     wait_for_fetches(&provider, 3).await;
-    // A key that is not known may be a new one: nobody can tell now.
+    // An unknown key may be a new one, which cannot be known now.
     let unknown = ProviderKey::generate("unknown").sign(&provider.claims(&server.clock, "ines"));
     assert!(!retry_after(&server, &unknown).await.is_empty());
     let left = 86_400_000 - 300_000 - 23 * 3_600_000;
@@ -198,8 +198,8 @@ async fn unsafe_redirects_and_large_documents_are_refused() {
         provider.set_behavior(manner(&provider.url));
         let server = super::server_trusting(&provider, json!({})).await;
         let token = key.sign(&provider.claims(&server.clock, "ines"));
-        let answer = server.mint(INTERNAL, Some(&token)).await;
-        assert_eq!(answer.status, 503, "{what}");
+        let response = server.mint(INTERNAL, Some(&token)).await;
+        assert_eq!(response.status, 503, "{what}");
     }
     assert_eq!(elsewhere.fetch_count(), 0);
 }

@@ -1,4 +1,4 @@
-//! Outside issuers: tokens of an identity provider as credentials.
+//! Identity providers: their tokens as credentials.
 
 mod key_fetching;
 mod provider;
@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::records::records;
+use crate::support::server::decode_part;
 use crate::support::server::{
     INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
 };
 use provider::{AUDIENCE, IdentityProvider, ProviderKey};
 
-/// A server that trusts a provider, in the ways that `more` adds to the least that is needed.
+/// A server that accepts tokens of a provider, with `more` settings than the required ones.
 async fn server_trusting(provider: &IdentityProvider, more: Value) -> Server {
     Server::start_with(ServerOptions {
         environment: vec![(
@@ -36,7 +37,7 @@ fn identity_providers_setting(provider: &IdentityProvider, more: Value) -> Strin
     json!([issuer]).to_string()
 }
 
-/// A provider with one key, and a server that trusts it.
+/// A provider with one key, and a server that accepts its tokens.
 async fn provider_and_server() -> (IdentityProvider, ProviderKey, Server) {
     let key = ProviderKey::generate("first");
     let provider = IdentityProvider::start(&[&key]).await;
@@ -44,7 +45,7 @@ async fn provider_and_server() -> (IdentityProvider, ProviderKey, Server) {
     (provider, key, server)
 }
 
-/// With what status a token mints a token for what every signed-in user may read.
+/// The status of a mint for a dataset that every signed-in user may read.
 async fn mint_status(server: &Server, token: &str) -> u16 {
     server.mint(INTERNAL, Some(token)).await.status
 }
@@ -69,7 +70,7 @@ async fn a_token_of_an_identity_provider_mints_a_token_that_downloads() {
         assert_eq!(record["outcome"], "granted");
         assert_eq!(record["user_id"], mint["user_id"]);
     }
-    let of_issuer = crate::support::server::decode_part(&minted, 1);
+    let of_issuer = decode_part(&minted, 1);
     assert_eq!(of_issuer["sub"], mint["user_id"]);
 }
 
@@ -101,9 +102,9 @@ async fn policies_see_the_authentication_method_at_mint_and_download() {
 async fn auth_me_returns_the_user_of_an_external_token() {
     let (provider, key, server) = provider_and_server().await;
     let claims = provider.claims(&server.clock, "ines");
-    let answer = me(&server, &key.sign(&claims)).await;
-    assert_eq!(answer.status, 200);
-    let body = answer.json();
+    let response = me(&server, &key.sign(&claims)).await;
+    assert_eq!(response.status, 200);
+    let body = response.json();
     assert_eq!(body["username"], "ines");
     assert_eq!(body["authentication"], "issuer");
     assert_eq!(body["issuer"], provider.url);
@@ -128,11 +129,11 @@ async fn invalid_external_tokens_are_refused() {
         key.sign(&claims)
     };
     let now = server.clock.unix_seconds();
-    let stranger = ProviderKey::generate("first");
+    let other_key = ProviderKey::generate("first");
     let header = |name: &str, value: Value| {
         let mut header = json!({"alg": "ES256", "kid": "first"});
         header[name] = value;
-        stranger.sign_with(&header, &claims)
+        other_key.sign_with(&header, &claims)
     };
     let whole = key.sign(&claims);
     let (signed, _) = whole.rsplit_once('.').unwrap();
@@ -143,23 +144,25 @@ async fn invalid_external_tokens_are_refused() {
             with("iss", json!("https://evil.example")),
         ),
         ("a token that has expired", with("exp", json!(now - 31))),
-        ("a key of somebody else's", stranger.sign(&claims)),
-        ("an embedded key", header("jwk", stranger.public.clone())),
+        ("a key of somebody else's", other_key.sign(&claims)),
+        ("an embedded key", header("jwk", other_key.public.clone())),
         ("no algorithm", header("alg", json!("none"))),
         ("a symmetric algorithm", header("alg", json!("HS256"))),
         ("no signature", format!("{signed}.")),
         ("an unknown key", header("kid", json!("unknown"))),
     ] {
-        let answer = server.mint(INTERNAL, Some(&token)).await;
-        answer.problem(401);
+        let response = server.mint(INTERNAL, Some(&token)).await;
+        response.problem(401);
         assert!(
-            answer.header("www-authenticate").contains("invalid_token"),
+            response
+                .header("www-authenticate")
+                .contains("invalid_token"),
             "{what}"
         );
         let public = server.mint(PUBLIC, Some(&token)).await;
         public.problem(401);
     }
-    // Garbage asks for nothing: the first fetch, and the one for the unknown key.
+    // Malformed tokens cause no fetch: only the first one, and the one for the unknown key.
     assert_eq!(provider.fetch_count(), 2);
 }
 
@@ -174,15 +177,15 @@ async fn no_kind_of_token_is_taken_for_another() {
     TestResponse::send(keyed).await.problem(400);
     let session = server.session("otto").await;
     assert_eq!(mint_status(&server, &session).await, 200);
-    // The provider says that it is this server, and signs with its own key.
+    // The provider claims to be this server, and signs with its own key.
     let mut claims = provider.claims(&server.clock, "ines");
     claims["iss"] = json!("http://cedargate.test");
     server
         .mint(INTERNAL, Some(&key.sign(&claims)))
         .await
         .problem(401);
-    // This server's own session token, with the provider's name in it.
-    let mut payload = crate::support::server::decode_part(&session, 1);
+    // A session token of this server, with the provider as its issuer.
+    let mut payload = decode_part(&session, 1);
     payload["iss"] = json!(provider.url);
     server
         .mint(INTERNAL, Some(&key.sign(&payload)))
@@ -217,7 +220,7 @@ async fn keys_can_be_read_from_a_file_in_a_closed_network() {
     let server = server_trusting(&provider, json!({"jwks_file": file})).await;
     let claims = provider.claims(&server.clock, "ines");
     assert_eq!(mint_status(&server, &first.sign(&claims)).await, 200);
-    // A new file is read when a token needs it.
+    // A replaced file is read when a token needs it.
     write(&second);
     assert_eq!(mint_status(&server, &second.sign(&claims)).await, 200);
     assert_eq!(mint_status(&server, &first.sign(&claims)).await, 401);
@@ -291,10 +294,10 @@ async fn a_provider_whose_keys_cannot_be_fetched_makes_the_server_degraded() {
     provider.set_behavior(provider::Behavior::Failing);
     server.clock.advance(300_000);
     eventually(async || ready().await.json()["status"] == "degraded").await;
-    let answer = ready().await;
-    assert_eq!(answer.status, 200);
+    let response = ready().await;
+    assert_eq!(response.status, 200);
     assert!(
-        answer.json()["problems"][0]
+        response.json()["problems"][0]
             .as_str()
             .unwrap()
             .contains(&provider.url)

@@ -1,4 +1,4 @@
-//! A small identity provider on loopback: it signs what a test asks for, and misbehaves on request.
+//! A small identity provider on loopback: it signs any claims, and misbehaves as a test needs.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,10 +14,10 @@ use tokio::task::JoinHandle;
 
 pub const AUDIENCE: &str = "cedargate";
 
-/// How the provider answers.
+/// How the provider responds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Behavior {
-    /// As it should.
+    /// Correctly.
     Correct,
     /// With 500.
     Failing,
@@ -25,9 +25,9 @@ pub enum Behavior {
     Silent,
     /// With a redirect of the key set to this address.
     Redirecting(String),
-    /// With a key set of so many bytes.
+    /// With a key set of this many bytes.
     Large(usize),
-    /// With a discovery document of these members.
+    /// With this discovery document.
     Discovering(Value),
 }
 
@@ -44,7 +44,7 @@ pub struct IdentityProvider {
     running: JoinHandle<()>,
 }
 
-/// A key of the provider's.
+/// A signing key of the provider.
 pub struct ProviderKey {
     kid: String,
     pub public: Value,
@@ -122,12 +122,12 @@ impl IdentityProvider {
         self.state.lock().unwrap().cache_control = Some(cache_control);
     }
 
-    /// How often it was asked for its discovery document, which begins each fetch.
+    /// How often its discovery document was requested; each fetch starts with it.
     pub fn fetch_count(&self) -> usize {
         self.state.lock().unwrap().fetches
     }
 
-    /// The claims of an ordinary token, good for five minutes.
+    /// The claims of an ordinary token, valid for five minutes.
     pub fn claims(&self, clock: &Clock, subject: &str) -> Value {
         let now = clock.unix_seconds();
         json!({
@@ -170,12 +170,14 @@ async fn respond(request: &Request, state: &Mutex<ProviderState>, url: &str) -> 
             json(&large)
         }
         _ => {
-            let mut answer = json(&key_set);
+            let mut response = json(&key_set);
             if let Some(cache_control) = cache_control {
                 let cache_control = cache_control.parse().unwrap();
-                answer.headers_mut().insert("cache-control", cache_control);
+                response
+                    .headers_mut()
+                    .insert("cache-control", cache_control);
             }
-            answer
+            response
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Users of outside issuers: who becomes one, and what follows from their tokens.
+//! Federated users: how they are created, and how their tokens change them.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ async fn catalog_version(server: &Server) -> i64 {
     server.database().await.catalog_version().await.unwrap()
 }
 
-/// A provider, its key, and a server that takes roles and claims from its tokens.
+/// A provider, its key, and a server that reads roles and claims from its tokens.
 async fn provider_with_roles(more: Value) -> (IdentityProvider, ProviderKey, Server) {
     let key = ProviderKey::generate("first");
     let provider = IdentityProvider::start(&[&key]).await;
@@ -48,18 +48,18 @@ async fn a_user_is_created_once_at_its_first_token() {
         })
         .collect();
     let all = tokens.iter().map(|token| me(&server, token));
-    let answers = futures_util::future::join_all(all).await;
-    for answer in &answers {
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.json()["user_id"], answers[0].json()["user_id"]);
+    let responses = futures_util::future::join_all(all).await;
+    for response in &responses {
+        assert_eq!(response.status, 200);
+        assert_eq!(response.json()["user_id"], responses[0].json()["user_id"]);
     }
     assert_eq!(catalog_version(&server).await, before + 1);
-    // The same person with another name is the same user.
+    // The same subject with another name is the same user.
     let mut claims = provider.claims(&server.clock, "ines");
     claims["preferred_username"] = json!("renamed");
-    let answer = me(&server, &key.sign(&claims)).await;
-    assert_eq!(answer.json()["user_id"], answers[0].json()["user_id"]);
-    assert_eq!(answer.json()["username"], "ines");
+    let response = me(&server, &key.sign(&claims)).await;
+    assert_eq!(response.json()["user_id"], responses[0].json()["user_id"]);
+    assert_eq!(response.json()["username"], "ines");
 }
 
 #[tokio::test]
@@ -111,8 +111,8 @@ async fn with_known_principals_only_users_of_the_catalog_are_accepted() {
     settings.issuers[0].principals = cedargate::domain::issuer::UserProvisioning::Known;
     let server = server.restarted_with(settings).await;
     assert_eq!(mint_status(&server, &key.sign(&claims)).await, 200);
-    let stranger = key.sign(&provider.claims(&server.clock, "stranger"));
-    let detail = server.mint(INTERNAL, Some(&stranger)).await.problem(401);
+    let other = key.sign(&provider.claims(&server.clock, "stranger"));
+    let detail = server.mint(INTERNAL, Some(&other)).await.problem(401);
     assert!(detail.contains("not a user of this server"), "{detail}");
 }
 
@@ -123,24 +123,24 @@ async fn a_user_created_for_an_issuer_is_bound_to_the_first_subject_of_that_name
     let server = server_trusting(&provider, json!({"principals": "known"})).await;
     let admin = server.session("ada").await;
     let make = async |issuer: &str| {
-        let wish = json!({"username": "ines", "issuer": issuer});
-        let request = server.post("/admin/users").bearer_auth(&admin).json(&wish);
+        let body = json!({"username": "ines", "issuer": issuer});
+        let request = server.post("/admin/users").bearer_auth(&admin).json(&body);
         TestResponse::send(request).await
     };
     make("https://elsewhere.test").await.problem(422);
-    let answer = make(&provider.url).await.json();
-    assert_eq!(answer["has_password"], false);
-    let ines_id = answer["id"].clone();
+    let response = make(&provider.url).await.json();
+    assert_eq!(response["has_password"], false);
+    let ines_id = response["id"].clone();
     let ines = key.sign(&provider.claims(&server.clock, "ines"));
     assert_eq!(me(&server, &ines).await.json()["user_id"], ines_id);
-    // It is that subject for good: another one of the same name is a stranger.
+    // The user stays bound to that subject: another one with the same name is refused.
     let mut claims = provider.claims(&server.clock, "ines");
     claims["sub"] = json!("somebody else");
     server
         .mint(INTERNAL, Some(&key.sign(&claims)))
         .await
         .problem(401);
-    // It has no password here, so none opens anything.
+    // It has no password here, so no password is accepted.
     server.login("ines", PASSWORD).await.problem(401);
 }
 
@@ -176,7 +176,7 @@ async fn roles_and_claims_follow_the_newest_token() {
     assert_eq!(server.mint(RESTRICTED, Some(&second)).await.status, 200);
     assert_eq!(catalog_version(&server).await, created + 1);
 
-    // A role that the issuer took away closes the tokens that were minted with it.
+    // When the issuer removes a role, tokens that were minted with it stop working.
     server.clock.advance(1_000);
     let third = sign_token_with_roles(&provider, &key, &server, &[]);
     assert_eq!(server.mint(RESTRICTED, Some(&third)).await.status, 403);

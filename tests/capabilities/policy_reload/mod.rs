@@ -1,4 +1,4 @@
-//! Edits of the policy folder of a running server: they come into force whole, or not at all.
+//! Edits of the policy folder while the server runs: each comes into force as a whole or not at all.
 
 mod load;
 
@@ -17,7 +17,7 @@ use crate::support::server::{INTERNAL, PUBLIC, Server, ServerOptions, TestRespon
 
 const BROKEN: &str = "@id(\"secret-word\")\npermit (principal, action, resorce);\n";
 
-/// A server on a policy folder of its own, with what the gate asks.
+/// A server with this policy folder and these settings of the policy gate.
 async fn server_on(folder: &Path, cases: &str, proofs: &str) -> Server {
     Server::start_with(ServerOptions {
         environment: vec![
@@ -50,7 +50,7 @@ fn revision_of(folder: &Path) -> String {
     Bundle::load(folder).unwrap().revision().to_string()
 }
 
-/// The shipped public policy with a shorter token.
+/// The shipped public policy with this `@max_ttl`.
 fn public_policy_with_ttl(seconds: u32) -> String {
     let text = fs::read_to_string(repository().join("policies/public.cedar")).unwrap();
     text.replace("permit (", &format!("@max_ttl(\"{seconds}\")\npermit ("))
@@ -59,25 +59,25 @@ fn public_policy_with_ttl(seconds: u32) -> String {
 #[tokio::test]
 async fn an_edit_comes_into_force_however_it_is_saved() {
     let folder = copy_of_shipped_policies();
-    let place = |name: &str| folder.path().join(name);
+    let path_in = |name: &str| folder.path().join(name);
     let server = server_on(folder.path(), "require", "off").await;
     let is_live = async |seconds: u32| {
         let revision = revision_of(folder.path());
         eventually(async || health(&server).await["revision"] == revision).await;
-        let answer = server.mint(PUBLIC, None).await.json();
-        assert_eq!(answer["expires_in"], seconds);
+        let response = server.mint(PUBLIC, None).await.json();
+        assert_eq!(response["expires_in"], seconds);
     };
     // Truncated and written.
-    fs::write(place("public.cedar"), public_policy_with_ttl(50)).unwrap();
+    fs::write(path_in("public.cedar"), public_policy_with_ttl(50)).unwrap();
     is_live(50).await;
     // Renamed over.
-    fs::write(place(".public.cedar.new"), public_policy_with_ttl(40)).unwrap();
-    fs::rename(place(".public.cedar.new"), place("public.cedar")).unwrap();
+    fs::write(path_in(".public.cedar.new"), public_policy_with_ttl(40)).unwrap();
+    fs::rename(path_in(".public.cedar.new"), path_in("public.cedar")).unwrap();
     is_live(40).await;
     // Several files: a policy moves to another one.
-    fs::remove_file(place("public.cedar")).unwrap();
-    fs::create_dir(place("more")).unwrap();
-    fs::write(place("more/open.cedar"), public_policy_with_ttl(30)).unwrap();
+    fs::remove_file(path_in("public.cedar")).unwrap();
+    fs::create_dir(path_in("more")).unwrap();
+    fs::write(path_in("more/open.cedar"), public_policy_with_ttl(30)).unwrap();
     is_live(30).await;
     let reloads = records(&server).await;
     let reloads = reloads
@@ -98,9 +98,9 @@ async fn a_broken_edit_leaves_the_policies_in_force_and_is_reported_once_everywh
     eventually(async || health(&server).await["status"] == "degraded").await;
     let ready = health(&server).await;
     assert_eq!(ready["revision"], before);
-    let told = ready["problems"].to_string();
-    assert!(told.contains("not valid"), "{told}");
-    assert!(!told.contains("secret-word") && !told.contains("broken.cedar"));
+    let message = ready["problems"].to_string();
+    assert!(message.contains("not valid"), "{message}");
+    assert!(!message.contains("secret-word") && !message.contains("broken.cedar"));
     let detail = reload(&server, &session).await.problem(409);
     assert!(detail.contains("broken.cedar:2"), "{detail}");
     let policies = policies_in_force(&server, &session).await;
@@ -172,12 +172,12 @@ async fn an_edit_of_the_policy_folder_is_compared_with_the_policies_in_force() {
     let other = revision_of(folder.path());
     let unknown = run(&["policy", "diff", "--from", &other, "--to", edited]);
     assert_eq!(unknown.code, 1);
-    let told = unknown.messages;
+    let message = unknown.messages;
     assert!(
-        told.contains(&other) && told.contains(live) && told.contains("hint: "),
-        "{told}"
+        message.contains(&other) && message.contains(live) && message.contains("hint: "),
+        "{message}"
     );
-    let question = [
+    let arguments = [
         "--principal",
         "mo",
         "--action",
@@ -186,7 +186,7 @@ async fn an_edit_of_the_policy_folder_is_compared_with_the_policies_in_force() {
         INTERNAL,
         "--json",
     ];
-    let explained = run(&[&["policy", "explain"], &question[..]].concat());
+    let explained = run(&[&["policy", "explain"], &arguments[..]].concat());
     let explained: Value = serde_json::from_str(&explained.data).unwrap();
     assert_eq!(explained["revision"], live);
 }
@@ -229,19 +229,19 @@ async fn each_of_three_mistakes_is_refused_with_a_counterexample() {
     edit(folder.path(), "internal.cedar", "&&", "||");
     assert_refused("drafts-stay-inside").await;
     put_right("internal.cedar");
-    let place = |name: &str| folder.path().join(name);
-    fs::write(place("invariants/embargo.cedar"), OWNERS_READ).unwrap();
-    fs::write(place("embargo.cedar"), format!("{EMBARGO};\n")).unwrap();
+    let path_in = |name: &str| folder.path().join(name);
+    fs::write(path_in("invariants/embargo.cedar"), OWNERS_READ).unwrap();
+    fs::write(path_in("embargo.cedar"), format!("{EMBARGO};\n")).unwrap();
     assert_refused("owners-read").await;
     let unless = "unless { principal in Role::\"admin\" || \
                   (resource has owner && resource.owner == principal) };\n";
-    fs::write(place("embargo.cedar"), format!("{EMBARGO}\n{unless}")).unwrap();
-    let answer = reload(&server, &session).await;
+    fs::write(path_in("embargo.cedar"), format!("{EMBARGO}\n{unless}")).unwrap();
+    let response = reload(&server, &session).await;
     assert_eq!(
-        answer.status,
+        response.status,
         200,
         "{}",
-        String::from_utf8_lossy(&answer.body)
+        String::from_utf8_lossy(&response.body)
     );
     assert_eq!(
         health(&server).await["revision"],
@@ -249,11 +249,11 @@ async fn each_of_three_mistakes_is_refused_with_a_counterexample() {
     );
 }
 
-/// What somebody did to a folder, how, and what is told of it.
+/// A name, a change that breaks a policy folder, and part of the message about it.
 pub type BadInput = (&'static str, fn(&Path), &'static str);
 
 pub fn bad_inputs() -> Vec<BadInput> {
-    fn place(folder: &Path, name: &str) -> PathBuf {
+    fn path_in(folder: &Path, name: &str) -> PathBuf {
         folder.join(name)
     }
     vec![
@@ -273,7 +273,7 @@ pub fn bad_inputs() -> Vec<BadInput> {
         (
             "50 MiB",
             |folder| {
-                let large = fs::File::create(place(folder, "large.cedar")).unwrap();
+                let large = fs::File::create(path_in(folder, "large.cedar")).unwrap();
                 large.set_len(50 * 1024 * 1024).unwrap();
             },
             "larger than",
@@ -281,7 +281,7 @@ pub fn bad_inputs() -> Vec<BadInput> {
         (
             "invalid UTF-8",
             |folder| {
-                fs::write(place(folder, "odd.cedar"), b"// \xff\xfe").unwrap();
+                fs::write(path_in(folder, "odd.cedar"), b"// \xff\xfe").unwrap();
             },
             "not UTF-8",
         ),
@@ -290,14 +290,14 @@ pub fn bad_inputs() -> Vec<BadInput> {
             |folder| {
                 let brackets = ["(".repeat(5_000), ")".repeat(5_000)].join("true");
                 let policy = format!("permit (principal, action, resource) when {{ {brackets} }};");
-                fs::write(place(folder, "deep.cedar"), policy).unwrap();
+                fs::write(path_in(folder, "deep.cedar"), policy).unwrap();
             },
             "nest deeper",
         ),
         (
             "an entity type is gone",
             |folder| {
-                let schema = place(folder, "schema.cedarschema");
+                let schema = path_in(folder, "schema.cedarschema");
                 let text = fs::read_to_string(&schema).unwrap();
                 fs::write(schema, text.replace("entity Role", "entity Roll")).unwrap();
             },
@@ -306,7 +306,11 @@ pub fn bad_inputs() -> Vec<BadInput> {
         (
             "two policies with one id",
             |folder| {
-                fs::copy(place(folder, "public.cedar"), place(folder, "again.cedar")).unwrap();
+                fs::copy(
+                    path_in(folder, "public.cedar"),
+                    path_in(folder, "again.cedar"),
+                )
+                .unwrap();
             },
             "public",
         ),
@@ -321,10 +325,10 @@ async fn bad_folders_are_refused_with_a_clear_reason_and_repair_recovers() {
     let server = server_on(&folder, "off", "off").await;
     let session = server.session("ada").await;
     let before = health(&server).await["revision"].clone();
-    for (name, spoil, told) in bad_inputs() {
-        spoil(&folder);
+    for (name, break_folder, message) in bad_inputs() {
+        break_folder(&folder);
         let detail = reload(&server, &session).await.problem(409);
-        assert!(detail.contains(told), "{name}: {detail}");
+        assert!(detail.contains(message), "{name}: {detail}");
         let ready = health(&server).await;
         assert_eq!(ready["status"], "degraded", "{name}");
         assert_eq!(ready["revision"], before, "{name}");
@@ -365,11 +369,11 @@ async fn a_restart_with_a_broken_folder_uses_the_last_good_policies() {
     assert!(server.stop().await);
     let kept = server.settings.data_dir.join("last-good-policies.json");
     let text = fs::read_to_string(&kept).unwrap();
-    for spoilt in [
+    for edited in [
         text.replace("@max_ttl", "@min_ttl"),
         text[..text.len() / 2].to_owned(),
     ] {
-        fs::write(&kept, spoilt).unwrap();
+        fs::write(&kept, edited).unwrap();
         let stores = Stores::open(&server.settings).await.unwrap();
         let opened = App::open(&server.settings, stores, server.clock.clone()).await;
         let error = opened.err().unwrap().to_string();
@@ -389,7 +393,7 @@ async fn a_reload_requires_a_permit_and_reports_a_missing_folder() {
     TestResponse::send(server.post("/admin/policies/reload"))
         .await
         .problem(401);
-    let answer = reload(&server, &server.session("ada").await).await.json();
-    assert_eq!(answer["has_folder"], false);
-    assert_eq!(answer["is_changed"], false);
+    let response = reload(&server, &server.session("ada").await).await.json();
+    assert_eq!(response["has_folder"], false);
+    assert_eq!(response["is_changed"], false);
 }

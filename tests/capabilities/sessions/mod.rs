@@ -1,21 +1,22 @@
-//! Sessions: signing out, all that ends a session, and what one tells of itself.
+//! Sessions: logout, everything that ends a session, and `/auth/me`.
 
 mod refresh_tokens;
 
 use serde_json::{Value, json};
 
+use crate::support::eventually;
 use crate::support::records::records;
 use crate::support::server::decode_part;
 use crate::support::server::{INTERNAL, PASSWORD, Server, ServerOptions, TestResponse};
 
-/// In the form of a refresh token, but for its last bits, which no encoder sets.
+/// A refresh token except for its last bits, which no encoder sets.
 const NOT_CANONICAL: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB";
 
-/// The answer of a login: `access_token`, `refresh_token` and so on.
+/// The response of a login: `access_token`, `refresh_token` and so on.
 async fn log_in(server: &Server, username: &str) -> Value {
-    let answer = server.login(username, PASSWORD).await;
-    assert_eq!(answer.status, 200);
-    answer.json()
+    let response = server.login(username, PASSWORD).await;
+    assert_eq!(response.status, 200);
+    response.json()
 }
 
 fn text<'a>(tokens: &'a Value, name: &str) -> &'a str {
@@ -41,15 +42,15 @@ async fn me(server: &Server, session: &str) -> TestResponse {
 }
 
 #[tokio::test]
-async fn logout_ends_the_session_at_once() {
+async fn logout_ends_the_session_immediately() {
     let server = Server::start().await;
     let tokens = log_in(&server, "otto").await;
     let bystander = log_in(&server, "otto").await;
     let session = text(&tokens, "access_token");
     assert_eq!(mint_status(&server, session).await, 200);
-    let answer = logout(&server, text(&tokens, "refresh_token")).await;
-    assert_eq!(answer.status, 204);
-    assert!(answer.body.is_empty());
+    let response = logout(&server, text(&tokens, "refresh_token")).await;
+    assert_eq!(response.status, 204);
+    assert!(response.body.is_empty());
     assert_eq!(mint_status(&server, session).await, 401);
     me(&server, session).await.problem(401);
     refresh(&server, text(&tokens, "refresh_token"))
@@ -62,7 +63,7 @@ async fn logout_ends_the_session_at_once() {
 }
 
 #[tokio::test]
-async fn a_logout_is_in_force_at_another_replica_too() {
+async fn a_logout_is_in_force_on_another_replica_too() {
     let server = Server::start().await;
     let replica = server.replica().await;
     let tokens = log_in(&server, "otto").await;
@@ -72,7 +73,7 @@ async fn a_logout_is_in_force_at_another_replica_too() {
         logout(&server, text(&tokens, "refresh_token")).await.status,
         204
     );
-    crate::support::eventually(async || mint_status(&replica, session).await == 401).await;
+    eventually(async || mint_status(&replica, session).await == 401).await;
 }
 
 #[tokio::test]
@@ -81,9 +82,13 @@ async fn a_logout_may_be_repeated_and_an_unknown_token_is_no_error() {
     let tokens = log_in(&server, "otto").await;
     let token = text(&tokens, "refresh_token");
     let unknown = "A".repeat(43);
-    for shown in [token, token, unknown.as_str(), NOT_CANONICAL] {
+    for refresh_token in [token, token, unknown.as_str(), NOT_CANONICAL] {
         server.clock.advance(1);
-        assert_eq!(logout(&server, shown).await.status, 204, "{shown}");
+        assert_eq!(
+            logout(&server, refresh_token).await.status,
+            204,
+            "{refresh_token}"
+        );
     }
     let outcomes: Vec<Value> = records(&server)
         .await
@@ -119,14 +124,14 @@ async fn a_malformed_body_is_unprocessable() {
 }
 
 #[tokio::test]
-async fn me_tells_who_i_am_and_until_when() {
+async fn auth_me_returns_the_user_and_the_expiry() {
     let server = Server::start().await;
     let tokens = log_in(&server, "mo").await;
     let session = text(&tokens, "access_token");
     let claims = decode_part(session, 1);
-    let answer = me(&server, session).await;
-    assert_eq!(answer.status, 200);
-    let body = answer.json();
+    let response = me(&server, session).await;
+    assert_eq!(response.status, 200);
+    let body = response.json();
     let expires_at = body["session_expires_at"].as_str().unwrap();
     let expires_at = chrono::DateTime::parse_from_rfc3339(expires_at).unwrap();
     assert_eq!(
@@ -141,7 +146,7 @@ async fn me_tells_who_i_am_and_until_when() {
 }
 
 #[tokio::test]
-async fn me_is_for_those_with_a_session_token() {
+async fn auth_me_requires_a_session_token() {
     let server = Server::start().await;
     TestResponse::send(server.get("/auth/me"))
         .await
@@ -192,7 +197,7 @@ async fn a_session_expires_however_often_it_was_refreshed() {
 }
 
 #[tokio::test]
-async fn a_changed_password_ends_sessions() {
+async fn a_changed_password_ends_the_sessions() {
     let server = Server::start().await;
     let tokens = log_in(&server, "otto").await;
     let bystander = log_in(&server, "mo").await;
@@ -213,7 +218,7 @@ async fn a_changed_password_ends_sessions() {
     );
     assert_eq!(me(&server, session).await.status, 200);
     server.apply(&catalog("battery staple")).await;
-    crate::support::eventually(async || me(&server, session).await.status == 401).await;
+    eventually(async || me(&server, session).await.status == 401).await;
     refresh(&server, text(&tokens, "refresh_token"))
         .await
         .problem(401);
@@ -232,12 +237,12 @@ async fn enabling_a_user_again_does_not_restore_its_sessions() {
     let catalog =
         |is_disabled: bool| format!("[[users]]\nusername = \"otto\"\ndisabled = {is_disabled}\n");
     server.apply(&catalog(true)).await;
-    crate::support::eventually(async || me(&server, session).await.status == 401).await;
+    eventually(async || me(&server, session).await.status == 401).await;
     refresh(&server, text(&tokens, "refresh_token"))
         .await
         .problem(401);
     server.apply(&catalog(false)).await;
-    crate::support::eventually(async || server.login("otto", PASSWORD).await.status == 200).await;
+    eventually(async || server.login("otto", PASSWORD).await.status == 200).await;
     me(&server, session).await.problem(401);
     refresh(&server, text(&tokens, "refresh_token"))
         .await

@@ -1,4 +1,4 @@
-//! Storage: every function on SQLite and on PostgreSQL, and what outages look like.
+//! Storage: every function on SQLite and on PostgreSQL, and outages of both.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,7 +8,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-/// Runs every scenario on both databases.
+/// Makes a test of every scenario on each database.
 macro_rules! on_both {
     ($($scenario:ident,)*) => {
         mod on_sqlite { $(

@@ -9,14 +9,14 @@ pub const EXPLAIN: &str = "/admin/policies/explain";
 
 pub const USERS: &str = "/admin/users";
 
-/// Somebody who administers, with a session.
+/// A client with the session of a user.
 pub struct AdminClient<'a> {
     pub server: &'a Server,
     pub session: String,
 }
 
 impl<'a> AdminClient<'a> {
-    /// The desk of one of the catalog's people.
+    /// Signs in a user of the catalog.
     pub async fn sign_in(server: &'a Server, username: &str) -> Self {
         Self {
             session: server.session(username).await,
@@ -25,7 +25,7 @@ impl<'a> AdminClient<'a> {
     }
 
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        // Records sort by time, and this clock stands still unless it is told otherwise.
+        // Records are ordered by time, and this clock stands still unless it is advanced.
         self.server.clock.advance(1);
         let url = format!("{}{path}", self.server.url);
         self.server
@@ -50,17 +50,17 @@ impl<'a> AdminClient<'a> {
         TestResponse::send(self.request(Method::DELETE, path)).await
     }
 
-    /// The items of a list, `limit` at a time; each page names the next.
+    /// All items of a list, read in pages of `limit`.
     pub async fn list_all(&self, path: &str, limit: usize) -> Vec<Value> {
         let mut all = Vec::new();
         let mut after = String::new();
         let joint = if path.contains('?') { '&' } else { '?' };
         loop {
-            let answer = self
+            let response = self
                 .get(&format!("{path}{joint}limit={limit}{after}"))
                 .await;
-            assert_eq!(answer.status, 200, "{}", answer.text());
-            let page = answer.json();
+            assert_eq!(response.status, 200, "{}", response.text());
+            let page = response.json();
             let items = page["items"].as_array().unwrap();
             assert!(items.len() <= limit);
             all.extend(items.iter().cloned());
@@ -79,14 +79,14 @@ impl<'a> AdminClient<'a> {
     }
 
     pub async fn explain(&self, principal: &str, dataset_id: &str) -> TestResponse {
-        let question = json!({"principal": principal, "action": "read", "dataset_id": dataset_id});
-        self.post(EXPLAIN, question).await
+        let body = json!({"principal": principal, "action": "read", "dataset_id": dataset_id});
+        self.post(EXPLAIN, body).await
     }
 
     pub async fn explanation(&self, principal: &str, dataset_id: &str) -> Value {
-        let answer = self.explain(principal, dataset_id).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
+        let response = self.explain(principal, dataset_id).await;
+        assert_eq!(response.status, 200, "{}", response.text());
+        response.json()
     }
 
     pub async fn user_id(&self, username: &str) -> String {
@@ -95,7 +95,7 @@ impl<'a> AdminClient<'a> {
     }
 }
 
-/// Admins, somebody who may look at users, and somebody who may change those who are no admins.
+/// Policies for admins, a role that may view users, and one that administers users who are not admins.
 pub const DELEGATED_ADMIN_POLICIES: &str = r#"
 @id("admin") @reason("x")
 permit (principal in Role::"admin", action, resource);

@@ -1,4 +1,4 @@
-//! Commands of the program, and policy folders for them.
+//! Commands of the program, and policy folders to run them on.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// What a command printed, and how it ended.
+/// The exit code and the output of a command.
 pub struct CommandOutput {
     pub code: i32,
     pub data: String,
@@ -23,7 +23,7 @@ impl From<Output> for CommandOutput {
     }
 }
 
-/// Runs a command in `folder`, whose data is in a folder inside it.
+/// Runs a command in `folder`, with the data directory `folder/data`.
 pub fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
     Command::new(env!("CARGO_BIN_EXE_cedargate"))
         .args(arguments)
@@ -39,7 +39,7 @@ pub fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Runs a command on the data in `folder`, with `input` as its standard input.
+/// Runs a command with the data directory `folder`, and with `input` as its standard input.
 pub fn cedargate_with_input(folder: &Path, arguments: &str, input: &str) -> CommandOutput {
     let mut child = Command::new(env!("CARGO_BIN_EXE_cedargate"))
         .args(arguments.split(' '))
@@ -50,19 +50,19 @@ pub fn cedargate_with_input(folder: &Path, arguments: &str, input: &str) -> Comm
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A command that reads nothing may be gone already.
+    // A command that reads nothing may have exited already.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap().into()
 }
 
-/// The shipped policies, their invariants too, in a folder of their own, to be spoilt.
+/// A copy of the shipped policies and invariants, to be edited.
 pub fn copy_of_shipped_policies() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy_folder(&repository().join("policies"), folder.path());
     folder
 }
 
-/// Lays the files of a folder over those of another one.
+/// Copies all files of a folder into another one.
 pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -76,7 +76,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Replaces a piece of a file that is there once.
+/// Replaces text that occurs exactly once in a file.
 pub fn edit(folder: &Path, file: &str, from: &str, to: &str) {
     let path = folder.join(file);
     let text = std::fs::read_to_string(&path).unwrap();

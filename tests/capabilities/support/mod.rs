@@ -1,4 +1,4 @@
-//! What tests share: servers, databases, clients and commands.
+//! Test support: servers, databases, clients and commands.
 
 pub mod admin_client;
 pub mod cli;
@@ -10,11 +10,11 @@ pub mod test_database;
 
 use std::time::{Duration, Instant};
 
-/// Waits until something holds, and fails when it does not within five seconds: one is promised, and the
-/// machine may be doing something else.
+/// Waits until `holds` returns true; fails after five seconds. The product promises one second, but the
+/// machine may be busy.
 ///
-/// The promise is about real time, so this is the one place that looks at it; each round asks the
-/// server again, which takes its own time.
+/// The promise is about real time, so this is the one place that measures it. Each round sends requests to
+/// the server, so it needs no sleep.
 pub async fn eventually(holds: impl AsyncFn() -> bool) {
     let begun = Instant::now();
     while !holds().await {

@@ -1,4 +1,4 @@
-//! An empty database for a test, and what tests put into it.
+//! An empty database for a test, and items to store in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::postgres::fresh_database;
 
-/// An empty migrated database, and where it is.
+/// An empty migrated database.
 pub struct TestDatabase {
     /// The database.
     pub database: Database,
@@ -48,7 +48,7 @@ impl TestDatabase {
         }
     }
 
-    /// Runs SQL past the storage module.
+    /// Runs SQL without the storage module.
     pub async fn execute(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
         if self.database.kind() == "sqlite" {
@@ -104,7 +104,7 @@ pub fn dataset(title: &str, owner: Option<UserId>) -> Dataset {
     }
 }
 
-/// Two users and two datasets in which every field has something to lose.
+/// Two users and two datasets, with a value in every field that could be lost.
 pub fn full_change() -> CatalogChange {
     let mut ada = user("ada", &["admin", "hydrology"]);
     ada.user.claims = tags("groups", &["Straße \"quoted\"", "\u{1f30d}", ""]);
@@ -135,9 +135,9 @@ pub fn full_change() -> CatalogChange {
     }
 }
 
-pub async fn write_change(place: &TestDatabase, change: &CatalogChange) -> i64 {
-    let version = place.database.catalog_version().await.unwrap();
-    place.database.write_catalog(change, version).await.unwrap()
+pub async fn write_change(db: &TestDatabase, change: &CatalogChange) -> i64 {
+    let version = db.database.catalog_version().await.unwrap();
+    db.database.write_catalog(change, version).await.unwrap()
 }
 
 pub fn key(kid: &str, state: KeyState, created_at: i64) -> StoredSigningKey {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use serde_json::Value;
+use strum::VariantArray;
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
@@ -92,12 +93,12 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         ("time", described(time, "When the request was made.")),
         (
             "event",
-            described(enum_schema(AuditEvent::ALL), "What was requested."),
+            described(enum_schema(AuditEvent::VARIANTS), "What was requested."),
         ),
         (
             "outcome",
             described(
-                enum_schema(AuditOutcome::ALL),
+                enum_schema(AuditOutcome::VARIANTS),
                 "The outcome; `denied` is by policy, `refused` means that no decision was made.",
             ),
         ),
@@ -111,7 +112,7 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         (
             "authentication",
             described(
-                enum_schema(Authentication::ALL),
+                enum_schema(Authentication::VARIANTS),
                 "How the caller authenticated; `command_line` is direct access to the database.",
             ),
         ),
@@ -130,7 +131,10 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         ),
         (
             "action",
-            nullable(enum_schema(Action::ALL), "The action that was decided on."),
+            nullable(
+                enum_schema(Action::VARIANTS),
+                "The action that was decided on.",
+            ),
         ),
         (
             "determining_policies",

@@ -4,11 +4,12 @@
 //! an operator changes later stays changed. This module refuses to know how it is shown to people.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::atomic_file::{PRIVATE_MODE, atomic_create};
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
@@ -254,14 +255,11 @@ fn write_passwords(path: &Path, people: &[DemoUser]) -> io::Result<()> {
             .collect(),
     };
     let text = Secret::new(toml::to_string(&kept).map_err(io::Error::other)?);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    // A temporary file has mode 0600 from its birth, and keeps it under its new name.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(b"# The passwords of the demo's people. Delete this folder to start afresh.\n")?;
-    file.write_all(text.reveal().as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist_noclobber(path).map_err(|error| error.error)?;
-    Ok(())
+    let text = Secret::new(format!(
+        "# The passwords of the demo's people. Delete this folder to start afresh.\n{}",
+        text.reveal()
+    ));
+    atomic_create(path, PRIVATE_MODE, text.reveal().as_bytes())
 }
 
 fn unusable_path(path: &Path, source: io::Error) -> DemoError {

@@ -3,14 +3,14 @@
 //! One file, written atomically, with the fingerprint of what it holds.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::fs;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
+use crate::atomic_file::{PRIVATE_MODE, atomic_write};
 use crate::domain::decision::Revision;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::{Bundle, BundleError};
@@ -92,17 +92,10 @@ impl LastGoodFile {
                 .map(|(name, text)| (name.to_owned(), Arc::clone(text)))
                 .collect(),
         };
-        self.write(&policies)
-            .map_err(|source| self.file_error(source))
-    }
-
-    fn write(&self, policies: &SavedPolicies) -> std::io::Result<()> {
-        let parent = self.path.parent().unwrap_or(Path::new("."));
-        let mut written = NamedTempFile::new_in(parent)?;
-        written.write_all(&serde_json::to_vec(policies)?)?;
-        written.as_file().sync_all()?;
-        written.persist(&self.path)?;
-        File::open(parent)?.sync_all()
+        let written = serde_json::to_vec(&policies)
+            .map_err(io::Error::from)
+            .and_then(|bytes| atomic_write(&self.path, PRIVATE_MODE, &bytes));
+        written.map_err(|source| self.file_error(source))
     }
 
     /// The last good bundle, valid and unchanged since it was saved.

@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
+use crate::domain::text_enum::TextEnum;
 use crate::policy::LiveBundle;
 use crate::policy::complexity::DECISION_STACK_SIZE;
 use crate::service::audit_trail::AuditTrail;

@@ -1,4 +1,4 @@
-"""One running `cedargate serve --demo`, and what the tests ask of it."""
+"""A running `cedargate serve --demo`, and requests to it."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("PEERS_BINARY", ROOT / "target" / "debug" / "cedargate"))
-DEADLINE = 60  # seconds; a bound on waiting, never a measure
+DEADLINE = 60  # seconds; a limit on waiting, no measurement
 
 PROBLEM = "application/problem+json"
 
@@ -26,11 +26,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def until(claim, what, deadline=DEADLINE):
-    """Asks again until the claim gives something true, which it answers."""
+def until(check, what, deadline=DEADLINE):
+    """Repeats until `check` returns something true, and returns it."""
     end = time.monotonic() + deadline
     while True:
-        found = claim()
+        found = check()
         if found:
             return found
         assert time.monotonic() < end, f"{what}: not within {deadline} s"
@@ -43,11 +43,11 @@ def decoded(part):
 
 
 def claims_unverified(token):
-    """What a token says, believed as it stands."""
+    """The claims of a token, without verifying it."""
     return json.loads(decoded(token.split(".")[1]))
 
 
-class Gateway:
+class Server:
     """A cedargate process with its own data directory, port and log."""
 
     def __init__(self, folder, **settings):
@@ -80,7 +80,7 @@ class Gateway:
                 stdout=out,
                 stderr=log,
             )
-        until(self.is_ready, "the server is ready")
+        until(self.is_ready, "server ready")
         return self
 
     def is_ready(self):
@@ -98,8 +98,8 @@ class Gateway:
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
 
-    def ended(self):
-        """Waits for the process to end by itself and answers its exit code."""
+    def wait(self):
+        """Waits for the process to end by itself and returns its exit code."""
         return self.process.wait(timeout=DEADLINE)
 
     def stop(self):
@@ -107,7 +107,7 @@ class Gateway:
             return self.process.returncode if self.process else None
         self.terminate()
         try:
-            return self.ended()
+            return self.wait()
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -132,18 +132,18 @@ class Gateway:
         return done
 
     def audit(self):
-        """The whole audit log, one dict a record."""
+        """The whole audit log, one dict per record."""
         return [json.loads(line) for line in self.run("audit", "export").stdout.splitlines()]
 
     def log_text(self):
         return self.log.read_text() if self.log.exists() else ""
 
     def log_lines(self):
-        """The log, one dict a line: away from a terminal every line of it is JSON."""
+        """The log, one dict per line: without a terminal every line is JSON."""
         return [json.loads(line) for line in self.log_text().splitlines()]
 
     def access_lines(self):
-        """The log's one line for each answered request."""
+        """The access log lines, one per request."""
         return [line for line in self.log_lines() if line["target"] == "cedargate::access"]
 
     def request(self, method, path, **more):
@@ -155,33 +155,33 @@ class Gateway:
     def post(self, path, **more):
         return self.request("POST", path, **more)
 
-    def login(self, person):
-        """Signs a person of the demo in and answers the session token."""
-        answer = self.post(
+    def login(self, username):
+        """Signs a user of the demo in and returns the session token."""
+        response = self.post(
             "/auth/login",
             data={
                 "grant_type": "password",
-                "username": person,
-                "password": self.people[person],
+                "username": username,
+                "password": self.passwords[username],
             },
         )
-        assert answer.status_code == 200, answer.text
-        return answer.json()["access_token"]
+        assert response.status_code == 200, response.text
+        return response.json()["access_token"]
 
     def mint(self, dataset, session=None):
-        """Mints a download token and answers it."""
-        answer = self.ask_mint(dataset, session)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["token"]
+        """Mints a download token and returns it."""
+        response = self.post_mint(dataset, session)
+        assert response.status_code == 200, response.text
+        return response.json()["token"]
 
-    def ask_mint(self, dataset, session=None, **more):
+    def post_mint(self, dataset, session=None, **more):
         headers = {"Authorization": f"Bearer {session}"} if session else {}
         return self.post(f"/auth/download-token/{dataset}", headers=headers, **more)
 
-    def minted_or_none(self, dataset):
-        """A token, if the server gives one today."""
-        answer = self.ask_mint(dataset)
-        return answer.json()["token"] if answer.status_code == 200 else None
+    def mint_or_none(self, dataset):
+        """A token, or None if the server refuses."""
+        response = self.post_mint(dataset)
+        return response.json()["token"] if response.status_code == 200 else None
 
     def download_path(self, dataset):
         return f"/datasets/{dataset}/download/cog"
@@ -191,19 +191,19 @@ class Gateway:
         return f"{self.base}/.well-known/jwks.json"
 
     @property
-    def people(self):
-        """User name -> password of the four people of the demo."""
-        kept = tomllib.loads((self.data / "demo-passwords.toml").read_text())
-        return {person["username"]: person["password"] for person in kept["people"]}
+    def passwords(self):
+        """User name -> password of the demo users."""
+        content = tomllib.loads((self.data / "demo-passwords.toml").read_text())
+        return {person["username"]: person["password"] for person in content["people"]}
 
 
-def assert_problem(answer, status):
-    """The answer is an RFC 9457 problem of this status, complete and on the record."""
-    assert answer.status_code == status, f"{answer.status_code}: {answer.text[:500]}"
-    assert answer.headers["content-type"] == PROBLEM
-    problem = answer.json()
+def assert_problem(response, status):
+    """Checks that the response is a complete RFC 9457 problem with this status."""
+    assert response.status_code == status, f"{response.status_code}: {response.text[:500]}"
+    assert response.headers["content-type"] == PROBLEM
+    problem = response.json()
     assert problem["status"] == status
     for member in ("type", "title", "detail"):
         assert isinstance(problem[member], str) and problem[member], problem
-    assert re.fullmatch(r"[\x21-\x7e]+", answer.headers["x-request-id"])
+    assert re.fullmatch(r"[\x21-\x7e]+", response.headers["x-request-id"])
     return problem
