@@ -151,11 +151,6 @@ impl Authorizer {
         })
     }
 
-    /// Writes the caller into `record`.
-    pub fn record_caller(&self, record: &mut AuditRecord) {
-        record.set_caller(&self.caller);
-    }
-
     /// Why an action lies outside the scope of the caller's API key, if it does.
     fn key_scope_violation(&self, action: Action, resource: &Resource) -> Option<&'static str> {
         let key = self.caller.key.as_ref()?;
