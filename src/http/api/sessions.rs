@@ -98,9 +98,9 @@ pub struct MeResponse {
 }
 
 impl From<CurrentUser> for MeResponse {
-    fn from(myself: CurrentUser) -> Self {
-        let user = &myself.user;
-        let (session_id, expires_at) = match &myself.source {
+    fn from(current: CurrentUser) -> Self {
+        let user = &current.user;
+        let (session_id, expires_at) = match &current.source {
             CredentialSource::Session(session) => {
                 (Some(session.id.to_string()), session.expires_at)
             }
@@ -110,7 +110,7 @@ impl From<CurrentUser> for MeResponse {
             user_id: user.id.to_string(),
             username: user.username.to_string(),
             roles: user.roles.iter().map(ToString::to_string).collect(),
-            authentication: myself.authentication.to_string(),
+            authentication: current.authentication.to_string(),
             issuer: user.issuer.clone(),
             session_id,
             session_expires_at: rfc3339::format_seconds(expires_at),
