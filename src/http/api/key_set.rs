@@ -1,8 +1,6 @@
 //! The key set API: `GET /.well-known/jwks.json` (RFC 7517).
 //!
-//! One body, serialised once, with an `ETag`, so that verifiers fetch it rarely and cheaply. It is
-//! served as `application/json`, because many clients do not accept `application/jwk-set+json`
-//! (RFC 7517 section 8.5.2).
+//! One body, serialised once, with an `ETag`, so that verifiers fetch it rarely and cheaply.
 
 use std::sync::Arc;
 use std::time::Duration;
