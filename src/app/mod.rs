@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
+use crate::domain::error_chain::error_chain;
 use crate::files::{FileStore, FilesError};
-use crate::http::server::request_limits::RouteLimits;
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
 use crate::policy::{Bundle, BundleError, LiveBundle};
@@ -92,17 +92,6 @@ impl From<PolicyStartError> for AppError {
             refused @ PolicyStartError::Rejected { .. } => Self::Policies(refused),
         }
     }
-}
-
-/// An error with its causes, on one line.
-pub fn error_chain(error: &ServiceError) -> String {
-    let mut told = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        told = format!("{told}: {error}");
-        cause = error.source();
-    }
-    told
 }
 
 /// What every command that works on the data needs: the database, the files, the passwords.
@@ -222,10 +211,8 @@ impl App {
                 allowed_origins: settings.allowed_origins.clone(),
                 jwks_max_age: settings.jwks_max_age,
                 request_timeout: settings.request_timeout,
-                route_limits: RouteLimits {
-                    max_upload_size: settings.largest_upload,
-                    proof_timeout: settings.gate_proof_limit,
-                },
+                max_upload_size: settings.largest_upload,
+                proof_timeout: settings.gate_proof_limit,
                 clock,
             },
             server_limits: ServerLimits {

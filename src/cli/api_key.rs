@@ -1,10 +1,11 @@
 //! `cedargate api-key`: keys for scripts, made on the database itself.
 
-use crate::app::{self, Stores};
+use crate::app::Stores;
 use crate::config::Settings;
 use crate::domain::action::Action;
 use crate::domain::api_key::{KeyName, KeyScope};
 use crate::domain::clock::Clock;
+use crate::domain::error_chain::error_chain;
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
 use crate::service::error::ServiceError;
@@ -64,7 +65,7 @@ pub(super) async fn create(
             "{username} has as many living API keys as a user can have"
         ))
         .with_hint("revoke one with DELETE /auth/api-keys/{id}"),
-        other => CommandError::new(app::error_chain(&other)),
+        other => CommandError::new(error_chain(&other)),
     })?;
     print::note(format!(
         "the API key {} of {username}, shown this once: send it as X-Api-Key",

@@ -6,14 +6,15 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::{Value, json};
 
-use crate::app::{self, Stores};
+use crate::app::Stores;
 use crate::config::Settings;
 use crate::domain::clock::Clock;
+use crate::domain::error_chain::error_chain;
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
+use crate::domain::suggest::did_you_mean;
 use crate::service::administration::Administration;
 use crate::service::administration::shares::Reader;
-use crate::service::catalog::did_you_mean;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::pagination::MAX_PAGE_SIZE;
@@ -147,7 +148,7 @@ async fn list_all(administration: &Administration) -> Result<Vec<DatasetWithName
         let page = administration.list_datasets(&visitor, &filter, after, MAX_PAGE_SIZE);
         let page = page
             .await
-            .map_err(|error| CommandError::new(app::error_chain(&error)))?;
+            .map_err(|error| CommandError::new(error_chain(&error)))?;
         after = page.next_cursor(|last| last.dataset.id);
         all.extend(page.items);
         if after.is_none() {
@@ -184,7 +185,7 @@ fn service_error(error: ServiceError, id: DatasetId) -> CommandError {
     match error {
         ServiceError::NotFound { what } => CommandError::new(format!("there is no {what} {id}"))
             .with_hint("cedargate dataset list shows what there is"),
-        other => CommandError::new(app::error_chain(&other)),
+        other => CommandError::new(error_chain(&other)),
     }
 }
 

@@ -6,16 +6,17 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::{Value, json};
 
-use crate::app::{self, Stores};
+use crate::app::Stores;
 use crate::config::Settings;
 use crate::domain::clock::Clock;
+use crate::domain::error_chain::error_chain;
 use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::{Tags, User};
+use crate::domain::suggest::did_you_mean;
 use crate::service::administration::Administration;
 use crate::service::administration::user_input::NewUser;
 use crate::service::administration::users::UserAccount;
-use crate::service::catalog::did_you_mean;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::pagination::MAX_PAGE_SIZE;
@@ -274,7 +275,7 @@ fn user_json(known: &UserAccount) -> Value {
 
 #[allow(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn service_error(error: ServiceError) -> CommandError {
-    let failure = CommandError::new(app::error_chain(&error));
+    let failure = CommandError::new(error_chain(&error));
     match error {
         ServiceError::Conflict {
             field: "is_disabled",

@@ -9,6 +9,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::error::ConfigError;
 use super::setting::{ENV_PREFIX, SETTINGS, Setting, SettingFormat};
+use crate::domain::suggest::closest;
 
 /// The variable that names the settings file.
 pub(super) const CONFIG_VARIABLE: &str = "CEDARGATE_CONFIG";
@@ -88,9 +89,11 @@ impl SettingSources {
                 .iter()
                 .find(|setting| setting.variable() == *variable);
             let Some(setting) = found else {
-                let names = SETTINGS.iter().map(Setting::variable);
+                let known = SETTINGS.iter().map(Setting::variable);
+                let known: Vec<String> = known.chain([CONFIG_VARIABLE.to_owned()]).collect();
+                let known = known.iter().map(String::as_str);
                 return Err(ConfigError::UnknownVariable {
-                    similar: most_similar(variable, names.chain([CONFIG_VARIABLE.to_owned()])),
+                    similar: closest(variable, known).map(str::to_owned),
                     variable: variable.clone(),
                 });
             };
@@ -156,9 +159,10 @@ fn file_layer(path: &Path, text: &str) -> Result<Layer, ConfigError> {
 }
 
 fn unknown_key(key: String, path: &Path) -> ConfigError {
-    let names = SETTINGS.iter().map(|setting| setting.name.to_owned());
+    let written = key.to_ascii_lowercase().replace('-', "_");
+    let known = SETTINGS.iter().map(|setting| setting.name);
     ConfigError::UnknownKey {
-        similar: most_similar(&key.to_ascii_lowercase().replace('-', "_"), names),
+        similar: closest(&written, known).map(str::to_owned),
         key,
         path: path.into(),
     }
@@ -185,19 +189,6 @@ fn parse_value(setting: &Setting, text: &str) -> Value {
             .and_then(|json| Value::serialize(json).ok())
             .unwrap_or_else(|| text.into()),
     }
-}
-
-/// The name that is at most a third away from `name`, by the edits between them.
-fn most_similar(name: &str, names: impl Iterator<Item = String>) -> Option<String> {
-    let by_distance = names.map(|other| (strsim::osa_distance(name, &other), other));
-    let (distance, other) = by_distance.min_by_key(|(distance, _)| *distance)?;
-    let own_part = other.len()
-        - if other.starts_with(ENV_PREFIX) {
-            ENV_PREFIX.len()
-        } else {
-            0
-        };
-    (distance <= own_part.div_ceil(3)).then_some(other)
 }
 
 /// Says whether a variable is one that Kubernetes and Docker links make for a service called `cedargate`.

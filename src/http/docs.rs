@@ -1,22 +1,23 @@
-//! The docs UI: `/docs` and `/openapi.json`, both without internet.
+//! The docs UI: `/docs` and `/openapi.json`, which work without internet.
 //!
-//! Swagger UI comes out of poem-openapi; its script and its style are served as files of their
-//! own, so that the page can forbid inline scripts. This module refuses to know any operation.
+//! Swagger UI comes from poem-openapi; its script and its style are served as files of their own, so
+//! that the page can forbid inline scripts.
 
 use bytes::Bytes;
 use poem::endpoint::make_sync;
-use poem::http::header;
-use poem::{IntoEndpoint, Response, Route, get};
+use poem::error::NotFoundError;
+use poem::http::{Method, StatusCode, header};
+use poem::{IntoEndpoint, Request, Response, Route, get};
 
 const PAGE: &str = include_str!("docs/index.html");
 const START: &str = include_str!("docs/start.js");
 const ICON: &str = include_str!("docs/icon.svg");
 
-/// The page may load from here and talk to here; Swagger UI sets styles inline and draws `data:` images.
-const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+/// The page loads from and talks to this server only; Swagger UI needs inline styles and `data:` images.
+const SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// The plain paths of the docs UI.
+/// The paths of the docs UI that take GET.
 pub const PATHS: [&str; 6] = [
     "/docs",
     "/docs/swagger-ui.js",
@@ -47,6 +48,22 @@ pub fn add_routes(route: Route, swagger_ui_html: &str, document: String) -> Rout
         )
         .at("/docs/icon.svg", asset("image/svg+xml", ICON))
         .at("/openapi.json", asset("application/json", document))
+        .at("/", make_sync(|request| redirect_browser(&request)))
+}
+
+/// Leads a browser from `/` to the docs UI, relative to where it is; other clients find nothing there.
+fn redirect_browser(request: &Request) -> Result<Response, NotFoundError> {
+    let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
+    let accepted = request.headers().get_all(header::ACCEPT).iter();
+    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
+    if !is_get || !accepted.any(|value| value.contains("text/html")) {
+        return Err(NotFoundError);
+    }
+    Ok(Response::builder()
+        .status(StatusCode::SEE_OTHER)
+        .header(header::LOCATION, "docs")
+        .header(header::VARY, "Accept")
+        .finish())
 }
 
 fn asset(content_type: &'static str, body: impl Into<Bytes>) -> impl IntoEndpoint {
@@ -55,7 +72,7 @@ fn asset(content_type: &'static str, body: impl Into<Bytes>) -> impl IntoEndpoin
         Response::builder()
             .content_type(content_type)
             .header(header::CACHE_CONTROL, "no-cache")
-            .header(header::CONTENT_SECURITY_POLICY, POLICY)
+            .header(header::CONTENT_SECURITY_POLICY, SECURITY_POLICY)
             .body(body.clone())
     }))
 }

@@ -1,13 +1,13 @@
-//! Metrics: `GET /metrics`, in the text format of Prometheus.
+//! The metrics page: `GET /metrics`, in the text format of Prometheus.
 //!
-//! Counts and nothing that names a person. This module refuses to know what is counted.
+//! No metric names a person.
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use poem::endpoint::make_sync;
 use poem::http::header;
 use poem::{Response, Route, get};
 
-/// Where the metrics are.
+/// The path of the metrics.
 pub const PATH: &str = "/metrics";
 
 /// Adds the metrics to the routes.

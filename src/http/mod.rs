@@ -1,7 +1,6 @@
-//! Floor 3: HTTP. Reads requests, calls one capability each, writes replies.
+//! Floor 3: HTTP: routes, handlers and the server.
 //!
-//! A handler has three moves: read, one service call, reply. This floor refuses to know how
-//! anything is decided, minted, stored or read.
+//! A handler has three steps: extract, call one service, reply.
 
 pub mod api;
 pub mod conditional;
@@ -22,6 +21,7 @@ use poem_openapi::OpenApiService;
 use serde_json::Value;
 
 use crate::config::AllowedOrigins;
+use crate::config::limits::{POLICY_CHECK_TIMEOUT, STALL_TIMEOUT, UPLOAD_TIMEOUT};
 use crate::domain::clock::Clock;
 use crate::service::access::catalog_view::CatalogView;
 use crate::service::administration::Administration;
@@ -36,9 +36,9 @@ use api::admin::audit::AuditApi;
 use api::admin::credentials::AdminCredentialsApi;
 use api::admin::datasets::AdminDatasetsApi;
 use api::admin::explanations::ExplanationApi;
-use api::admin::files::AdminFilesApi;
+use api::admin::files::{self, AdminFilesApi};
 use api::admin::identity_providers::IdentityProvidersApi;
-use api::admin::policies::PoliciesApi;
+use api::admin::policies::{self, PoliciesApi};
 use api::admin::roles::AdminRolesApi;
 use api::admin::shares::AdminSharesApi;
 use api::admin::signing_keys::SigningKeysApi;
@@ -47,55 +47,57 @@ use api::api_keys::ApiKeysApi;
 use api::catalog::CatalogApi;
 use api::download::DownloadApi;
 use api::health::HealthApi;
-use api::key_set::KeySetApi;
+use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::MintApi;
 use api::sessions::SessionApi;
 use server::allowed_methods::AllowedMethods;
 use server::cors::Cors;
-use server::request_limits::RouteLimits;
+use server::request_limits::{RequestLimits, RouteLimits};
 use server::request_middleware::RequestMiddleware;
 
-/// What the operations call.
+/// The services that the operations call.
 #[derive(Clone)]
 pub struct Services {
-    /// Mints.
+    /// Mints download tokens.
     pub download_tokens: Arc<DownloadTokens>,
-    /// Signs in and out.
+    /// Logs in and out.
     pub sessions: Arc<Sessions>,
-    /// Sees and changes users, roles and datasets.
+    /// Manages users, roles, datasets, policies and the audit log.
     pub administration: Arc<Administration>,
     /// Manages API keys.
     pub api_keys: Arc<ApiKeys>,
-    /// Downloads.
+    /// Downloads files.
     pub downloads: Arc<Downloads>,
-    /// Shows the catalog.
+    /// Lists the datasets that a caller may discover.
     pub catalog_view: Arc<CatalogView>,
     /// Publishes the key set.
     pub key_ring: Arc<KeyRing>,
-    /// Looks whether all is well.
+    /// Checks health.
     pub health: Arc<Health>,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
 }
 
-/// How the routes behave.
+/// The settings of the HTTP floor.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Pages of which origins may see answers.
+    /// The origins whose pages may read responses.
     pub allowed_origins: AllowedOrigins,
-    /// How long verifiers may keep the key set.
+    /// How long verifiers may cache the key set.
     pub jwks_max_age: Duration,
     /// How long a request may take until its response begins.
     pub request_timeout: Duration,
-    /// How large and how slow requests may be.
-    pub route_limits: RouteLimits,
+    /// The largest file that may be uploaded, in bytes.
+    pub max_upload_size: u64,
+    /// How long the proofs of a policy edit may take.
+    pub proof_timeout: Duration,
     /// The time.
     pub clock: Clock,
 }
 
-/// For callers, verifiers and operators, and for administrators.
+/// The APIs for callers, verifiers and operators, and those for administrators.
 type Apis = (CallerApis, AdminApis);
 type CallerApis = (
     MintApi,
@@ -121,111 +123,164 @@ type AdminApis = (
 );
 
 fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
+    let administration = || Arc::clone(administration);
     (
         AdminUsersApi {
-            administration: Arc::clone(administration),
+            administration: administration(),
         },
         AdminRolesApi {
-            administration: Arc::clone(administration),
+            administration: administration(),
         },
         AdminCredentialsApi {
-            administration: Arc::clone(administration),
+            administration: administration(),
         },
         AdminDatasetsApi {
-            administration: Arc::clone(administration),
+            administration: administration(),
         },
         AdminFilesApi {
-            administration: Arc::clone(administration),
+            administration: administration(),
         },
         AdminSharesApi {
-            administration: Arc::clone(administration),
+            administration: administration(),
         },
         AuditApi {
-            administration: Arc::clone(administration),
+            administration: administration(),
         },
         PoliciesApi {
-            administration: Arc::clone(administration),
+            administration: administration(),
         },
         ExplanationApi {
-            administration: Arc::clone(administration),
+            administration: administration(),
         },
         SigningKeysApi {
-            administration: Arc::clone(administration),
+            administration: administration(),
         },
         IdentityProvidersApi {
-            administration: Arc::clone(administration),
+            administration: administration(),
         },
     )
 }
 
-fn api_service(capabilities: &Services, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
-    let for_callers = (
+fn api_service(services: &Services, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
+    let caller_apis = (
         MintApi {
-            tokens: Arc::clone(&capabilities.download_tokens),
+            tokens: Arc::clone(&services.download_tokens),
         },
         SessionApi {
-            sessions: Arc::clone(&capabilities.sessions),
+            sessions: Arc::clone(&services.sessions),
         },
         ApiKeysApi {
-            api_keys: Arc::clone(&capabilities.api_keys),
+            api_keys: Arc::clone(&services.api_keys),
         },
         DownloadApi {
-            downloads: Arc::clone(&capabilities.downloads),
+            downloads: Arc::clone(&services.downloads),
         },
         CatalogApi {
-            view: Arc::clone(&capabilities.catalog_view),
+            view: Arc::clone(&services.catalog_view),
         },
         KeySetApi {
-            key_ring: Arc::clone(&capabilities.key_ring),
+            key_ring: Arc::clone(&services.key_ring),
             max_age: jwks_max_age,
         },
         HealthApi {
-            health: Arc::clone(&capabilities.health),
+            health: Arc::clone(&services.health),
         },
     );
-    let apis = (for_callers, admin_apis(&capabilities.administration));
+    let apis = (caller_apis, admin_apis(&services.administration));
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION")).description(
         "Authorization for data downloads: policies decide, a short-lived token opens one dataset, \
          and anyone can verify the token with the published key set.",
     )
 }
 
-/// All routes behind the gate.
+/// The requests whose bodies may be larger or that may take longer than others.
+fn route_limits(config: &HttpConfig) -> RouteLimits {
+    let upload = RequestLimits {
+        max_body_size: config.max_upload_size,
+        body_timeout: UPLOAD_TIMEOUT,
+        stall_timeout: STALL_TIMEOUT,
+        extra_time: UPLOAD_TIMEOUT,
+    };
+    // A reload waits for one that is already running.
+    let reload_time = config.proof_timeout.saturating_add(POLICY_CHECK_TIMEOUT);
+    let reload = RequestLimits {
+        extra_time: reload_time.saturating_mul(2),
+        ..RequestLimits::default()
+    };
+    RouteLimits::default()
+        .with(files::is_file_upload, upload)
+        .with(policies::is_policy_reload, reload)
+}
+
+/// All routes behind the request middleware.
 #[must_use]
 pub fn routes(
-    capabilities: &Services,
-    manners: HttpConfig,
+    services: &Services,
+    config: HttpConfig,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let service = api_service(capabilities, manners.jwks_max_age);
+    let service = api_service(services, config.jwks_max_age);
     let document = service_document(&service);
-    let plain: Vec<&str> = docs::PATHS
+    let get_paths: Vec<&str> = docs::PATHS
         .into_iter()
         .chain([metrics_page::PATH])
         .collect();
-    let methods = Arc::new(AllowedMethods::from_document(&document, &plain));
+    let allowed_methods = Arc::new(AllowedMethods::from_document(&document, &get_paths));
     let swagger_ui = service.swagger_ui_html();
     let route = Route::new().nest_no_strip("/", service);
     let route = docs::add_routes(route, &swagger_ui, document.to_string());
-    let route = metrics_page::add_routes(route, capabilities.metrics.clone());
-    let gate = RequestMiddleware {
-        trusted_proxies: manners.trusted_proxies,
-        request_timeout: manners.request_timeout,
-        route_limits: manners.route_limits,
-        allowed_methods: methods,
-        clock: manners.clock,
-        has_warned: Arc::default(),
+    let route = metrics_page::add_routes(route, services.metrics.clone());
+    let middleware = RequestMiddleware {
+        route_limits: route_limits(&config),
+        trusted_proxies: config.trusted_proxies.into(),
+        request_timeout: config.request_timeout,
+        allowed_methods,
+        clock: config.clock,
     };
-    route.with(gate).with(Cors {
-        allowed_origins: manners.allowed_origins,
+    route.with(middleware).with(Cors {
+        allowed_origins: config.allowed_origins,
+        public_path: KEY_SET_PATH,
     })
 }
 
 /// The OpenAPI document, complete.
 #[must_use]
-pub fn openapi_document(capabilities: &Services, jwks_max_age: Duration) -> Value {
-    service_document(&api_service(capabilities, jwks_max_age))
+pub fn openapi_document(services: &Services, jwks_max_age: Duration) -> Value {
+    service_document(&api_service(services, jwks_max_age))
 }
 
 fn service_document(service: &OpenApiService<Apis, ()>) -> Value {
     openapi::complete_document(serde_json::from_str(&service.spec()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::http::Method;
+
+    use crate::config::limits::MAX_BODY_SIZE;
+
+    use super::*;
+
+    #[test]
+    fn only_a_reload_may_wait_for_proofs() {
+        let limits = route_limits(&HttpConfig {
+            trusted_proxies: Vec::new(),
+            allowed_origins: AllowedOrigins::Any,
+            jwks_max_age: Duration::ZERO,
+            request_timeout: Duration::ZERO,
+            max_upload_size: 1,
+            proof_timeout: Duration::from_mins(10),
+            clock: Clock::fixed_at(0),
+        });
+        let reload = limits.for_request(&Method::POST, "/admin/policies/reload");
+        assert!(reload.extra_time > Duration::from_mins(20));
+        assert_eq!(reload.max_body_size, MAX_BODY_SIZE);
+        for (method, path) in [
+            (Method::GET, "/admin/policies/reload"),
+            (Method::POST, "/admin/policies/reload/"),
+            (Method::GET, "/admin/policies"),
+        ] {
+            let others = limits.for_request(&method, path);
+            assert_eq!(others, RequestLimits::default(), "{method} {path}");
+        }
+    }
 }

@@ -1,6 +1,4 @@
-//! The OpenAPI document: what the macros cannot say is added here, once.
-//!
-//! This module refuses to know how requests are answered.
+//! The OpenAPI document: adds what poem-openapi's macros cannot express.
 
 use poem_openapi::Tags as OpenApiTags;
 use serde_json::{Map, Value, json};
@@ -8,43 +6,52 @@ use serde_json::{Map, Value, json};
 /// How operations are grouped.
 #[derive(OpenApiTags)]
 pub enum Tags {
-    /// Signing in and minting download tokens.
+    /// Minting download tokens.
     Auth,
     /// Datasets and their files.
     Datasets,
-    /// Users, roles, datasets, the audit log and the policies, for those whom the policies let.
+    /// The public keys that verify download tokens.
+    #[oai(rename = "Key set")]
+    KeySet,
+    /// Logging in and out.
+    Sessions,
+    /// The caller's own API keys.
+    #[oai(rename = "API keys")]
+    ApiKeys,
+    /// Users, roles, datasets, the audit log and the policies, for callers whom the policies permit.
     Administration,
-    /// What verifiers of download tokens need.
-    Verifiers,
     /// Health, for operators.
     Operators,
 }
 
-/// Bodies whose unknown members are refused: a misspelt one would be left out without a word.
-const STRICT_BODIES: [&str; 7] = [
-    "NewApiKey",
-    "NewUserBody",
-    "ChangedUser",
-    "NewPassword",
-    "NewRole",
-    "DatasetBody",
-    "ImportBody",
+/// The tags in the order in which people need them; the docs UI shows them so.
+const TAG_ORDER: [Tags; 7] = [
+    Tags::Auth,
+    Tags::Datasets,
+    Tags::KeySet,
+    Tags::Sessions,
+    Tags::ApiKeys,
+    Tags::Administration,
+    Tags::Operators,
 ];
 
-/// The query and header parameters of the download, whose handler reads them by itself.
+/// JSON bodies that may have unknown members, as OAuth requires of its own (RFC 6749 section 3.2).
+const LENIENT_BODIES: [&str; 1] = ["RefreshRequest"];
+
+/// The query and header parameters of the download, which its handler parses itself.
 fn download_parameters() -> [Value; 2] {
     [
         json!({
             "name": "token",
             "in": "query",
-            "description": "A download token of this dataset. It takes no other kind of credential.",
+            "description": "A download token of this dataset; no other kind of credential is accepted here.",
             "required": false,
             "schema": {"type": "string"}
         }),
         json!({
             "name": "Range",
             "in": "header",
-            "description": "The span of bytes to send, such as `bytes=0-16383`.",
+            "description": "The bytes to send, such as `bytes=0-16383`.",
             "required": false,
             "schema": {"type": "string"}
         }),
@@ -68,26 +75,50 @@ pub fn complete_document(mut document: Value) -> Value {
         flow.entry("scopes")
             .or_insert_with(|| Value::Object(Map::new()));
     }
-    for name in STRICT_BODIES {
-        if let Some(schema) = document
-            .pointer_mut(&format!("/components/schemas/{name}"))
-            .and_then(Value::as_object_mut)
-        {
-            schema.insert("additionalProperties".to_owned(), false.into());
-        }
-    }
+    mark_strict_bodies(&mut document);
+    sort_tags(&mut document);
     add_titles(&mut document);
     document
 }
 
-/// Gives every parameter and property without a title the one its name suggests.
-fn add_titles(document: &mut Value) {
-    let operations = document.get_mut("paths").and_then(Value::as_object_mut);
-    let operations = operations.into_iter().flat_map(Map::values_mut);
-    for operation in operations
+/// Every operation of the document.
+fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    let paths = paths.into_iter().flat_map(Map::values_mut);
+    paths
         .filter_map(Value::as_object_mut)
         .flat_map(Map::values_mut)
-    {
+}
+
+/// Says of the JSON bodies of requests that unknown members are rejected.
+fn mark_strict_bodies(document: &mut Value) {
+    let reference = "/requestBody/content/application~1json; charset=utf-8/schema/$ref";
+    let names: Vec<String> = operations(document)
+        .filter_map(|operation| operation.pointer(reference)?.as_str())
+        .filter_map(|reference| reference.rsplit('/').next().map(str::to_owned))
+        .filter(|name| !LENIENT_BODIES.contains(&name.as_str()))
+        .collect();
+    for name in names {
+        let schema = document.pointer_mut(&format!("/components/schemas/{name}"));
+        if let Some(schema) = schema.and_then(Value::as_object_mut) {
+            schema.insert("additionalProperties".to_owned(), false.into());
+        }
+    }
+}
+
+fn sort_tags(document: &mut Value) {
+    let position = |tag: &Value| {
+        let is_named = |known: &Tags| tag.get("name").is_some_and(|name| name == known.name());
+        TAG_ORDER.iter().position(is_named)
+    };
+    if let Some(tags) = document.get_mut("tags").and_then(Value::as_array_mut) {
+        tags.sort_by_key(position);
+    }
+}
+
+/// Gives every parameter and property without a title one derived from its name.
+fn add_titles(document: &mut Value) {
+    for operation in operations(document) {
         let parameters = operation
             .get_mut("parameters")
             .and_then(Value::as_array_mut);
@@ -115,7 +146,7 @@ fn add_titles(document: &mut Value) {
 }
 
 /// poem-openapi repeats the description of a property that refers to a schema as a schema of its
-/// own in `allOf`, which describes no value; generators of clients give up on it.
+/// own in `allOf`, which describes no value; client generators fail on it.
 fn remove_repeated_description(property: &mut Value) {
     let is_description = |part: &Value| {
         part.as_object()
@@ -152,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_suggests_its_title() {
+    fn a_title_is_derived_from_a_name() {
         assert_eq!(title_from_name("dataset_id"), "Dataset Id");
         assert_eq!(title_from_name("token"), "Token");
     }

@@ -1,8 +1,7 @@
-//! Download tokens: one dataset, for two minutes at most.
+//! Download tokens: one dataset, for at most two minutes.
 //!
-//! The claims are exactly `iss`, `aud`, `iat`, `exp`, `jti`, `typ`, `scope` and, for a user,
-//! `sub`: tokens travel in URLs, so that they say nothing personal. This module refuses to know
-//! who may have a token.
+//! The claims are exactly `iss`, `aud`, `iat`, `exp`, `jti`, `typ`, `scope` and, for a user, `sub`.
+//! Tokens travel in URLs, so they contain no personal data.
 
 use std::borrow::Cow;
 
@@ -12,37 +11,39 @@ use crate::domain::decision::MAX_TOKEN_TTL;
 use crate::domain::id::{DatasetId, RecordId, UserId};
 use crate::domain::secret::Secret;
 
+use super::canonical_uuid::CanonicalUuid;
 use super::error::{Defect, TokenError, TokenPart};
 use super::expected::{self, CommonClaims, ExpectedClaims};
 use super::jws;
-use super::jws::{CanonicalUuid, TokenKind};
 use super::key_set::KeySet;
+use super::kind::TokenKind;
 use super::signing_key::SigningKey;
+use super::strict_json;
 
-/// What the claim `scope` begins with.
+/// The prefix of the claim `scope`.
 const SCOPE_PREFIX: &str = "dataset:";
 
-/// What a download token says.
+/// The claims of a download token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DownloadClaims {
     /// `iss`: who minted the token.
     pub issuer: String,
-    /// `aud`: who is meant to verify it.
+    /// `aud`: who is intended to verify it.
     pub audience: String,
     /// `sub`: the user it was minted for; absent for the anonymous principal.
     pub subject: Option<UserId>,
-    /// `scope`: the one dataset that the token opens.
+    /// `scope`: the dataset that the token is for.
     pub dataset_id: DatasetId,
-    /// `jti`: the audit record of the minting.
+    /// `jti`: the id of the mint's audit record.
     pub id: RecordId,
     /// `iat`: seconds since 1970 UTC.
     pub issued_at: i64,
-    /// `exp`: the first second in which the token is dead, since 1970 UTC; at most
+    /// `exp`: the first second in which the token is expired, since 1970 UTC; at most
     /// [`MAX_TOKEN_TTL`] after `iat`.
     pub expires_at: i64,
 }
 
-/// The claims as they are written, in this order.
+/// The claims as serialised, in this order.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Payload<'a> {
@@ -59,7 +60,7 @@ struct Payload<'a> {
     scope: Cow<'a, str>,
     #[serde(
         default,
-        deserialize_with = "jws::deserialize_present",
+        deserialize_with = "strict_json::deserialize_present",
         skip_serializing_if = "Option::is_none"
     )]
     sub: Option<CanonicalUuid>,
@@ -70,7 +71,7 @@ impl DownloadClaims {
     ///
     /// # Errors
     ///
-    /// [`TokenError::WrongLifetime`] for a life of less than a second or of more than
+    /// [`TokenError::WrongLifetime`] for a lifetime of less than a second or more than
     /// [`MAX_TOKEN_TTL`]; [`Defect::TooLong`] if issuer and audience make the token longer than
     /// [`super::MAX_TOKEN_LENGTH`]; [`TokenError::Sign`] if the cryptographic library fails.
     pub fn sign(&self, key: &SigningKey) -> Result<Secret<String>, TokenError> {
@@ -92,7 +93,7 @@ impl DownloadClaims {
     ///
     /// # Errors
     ///
-    /// The first reason that was found to refuse it, the cheap ones before the signature.
+    /// The first reason to reject it; cheap checks come before the signature.
     pub fn verify(
         token: &str,
         keys: &KeySet,
@@ -104,7 +105,7 @@ impl DownloadClaims {
     }
 
     fn check(json: &[u8], expected: &ExpectedClaims<'_>) -> Result<Self, TokenError> {
-        let payload: Payload<'_> = jws::parse_object(json, TokenPart::Payload)?;
+        let payload: Payload<'_> = strict_json::parse_object(json, TokenPart::Payload)?;
         TokenKind::Download.check_claim(&payload.typ)?;
         let dataset_id = payload
             .scope

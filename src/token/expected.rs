@@ -1,13 +1,11 @@
-//! What a verifier expects of any token: issuer, audience and time.
-//!
-//! It refuses to know the claims that only one kind of token has.
+//! Validation of the claims that both kinds of token have: issuer, audience and time.
 
 use super::error::TokenError;
 
-/// How far ahead a token's `iat` may be, in seconds: replicas whose clocks differ a little.
+/// How far in the future a token's `iat` may be, in seconds, because the clocks of replicas differ.
 pub const MAX_CLOCK_SKEW: i64 = 60;
 
-/// What a token must say to be accepted here and now.
+/// The claims that a token must have to be accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpectedClaims<'a> {
     /// The claim `iss`, compared byte for byte (RFC 7519 section 4.1.1).
@@ -18,7 +16,7 @@ pub struct ExpectedClaims<'a> {
     pub now: i64,
 }
 
-/// The claims that both kinds of token have, as they stand in one token.
+/// The claims that both kinds of token have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CommonClaims<'a> {
     pub(super) issuer: &'a str,
@@ -28,14 +26,14 @@ pub(super) struct CommonClaims<'a> {
 }
 
 impl ExpectedClaims<'_> {
-    /// Holds the claims that both kinds have against what is expected.
+    /// Validates the claims that both kinds have.
     ///
-    /// `exp` is the first second in which the token is dead (RFC 7519 section 4.1.4); there is no
-    /// leeway, because the clock that issued it is the clock that checks it.
+    /// `exp` is the first second in which the token is expired (RFC 7519 section 4.1.4). There is
+    /// no leeway, because the clock that issued it also checks it.
     pub(super) fn validate(
         &self,
         claims: CommonClaims<'_>,
-        longest_life: i64,
+        max_lifetime: i64,
     ) -> Result<(), TokenError> {
         if claims.issuer != self.issuer {
             return Err(TokenError::WrongIssuer);
@@ -43,7 +41,7 @@ impl ExpectedClaims<'_> {
         if claims.audience != self.audience {
             return Err(TokenError::WrongAudience);
         }
-        check_lifetime(claims.issued_at, claims.expires_at, longest_life)?;
+        check_lifetime(claims.issued_at, claims.expires_at, max_lifetime)?;
         if claims.issued_at > self.now.saturating_add(MAX_CLOCK_SKEW) {
             return Err(TokenError::NotYetValid {
                 issued_at: claims.issued_at,
@@ -60,14 +58,14 @@ impl ExpectedClaims<'_> {
     }
 }
 
-/// Refuses a life of less than a second or of more than `longest_life` seconds.
+/// Rejects a lifetime of less than a second or of more than `max_lifetime` seconds.
 pub(super) fn check_lifetime(
     issued_at: i64,
     expires_at: i64,
-    longest_life: i64,
+    max_lifetime: i64,
 ) -> Result<(), TokenError> {
     let seconds = expires_at.saturating_sub(issued_at);
-    if (1..=longest_life).contains(&seconds) {
+    if (1..=max_lifetime).contains(&seconds) {
         Ok(())
     } else {
         Err(TokenError::WrongLifetime { seconds })

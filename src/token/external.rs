@@ -1,10 +1,10 @@
-//! Outside tokens: access and ID tokens of outside issuers, to be shown in the `Authorization` header.
+//! External tokens: access and ID tokens of external issuers, sent in the `Authorization` header.
 //!
-//! They are JWTs of many makers (RFC 7519, RFC 9068, `OpenID` Connect Core section 2), so members
-//! that are not known are left alone; whatever chooses the key or the rules is refused. Verifying goes
-//! in two steps, because the key set may have to be fetched in between: [`ExternalToken::read`] holds
-//! form and claims against what is expected, [`ExternalToken::verify`] the signature. Claims leave
-//! only after the second. This module refuses to know where keys come from and who the subject is here.
+//! They are JWTs of many implementations (RFC 7519, RFC 9068, `OpenID` Connect Core section 2), so
+//! unknown members are ignored; a member that chooses the key or the rules is rejected.
+//! Verification has two steps, because the key set may have to be fetched in between:
+//! [`ExternalToken::parse`] checks form and claims, [`ExternalToken::verify`] the signature. Claims
+//! are returned only by the second.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -15,50 +15,51 @@ use super::error::{Defect, TokenError, TokenPart};
 use super::external_keys::ExternalKeySet;
 use super::jws;
 use super::jws::EncodedParts;
-use super::strict_json::StrictObject;
+use super::strict_json::{self, StrictObject};
 
-/// The longest token of an outside issuer that is looked at, in bytes: some carry hundreds of groups.
+/// Maximum length of an external token, in bytes; some contain hundreds of groups.
 pub const MAX_EXTERNAL_TOKEN_LENGTH: usize = 16 * 1024;
 
-/// How far the clock of an outside issuer may be from ours, in seconds: `exp` counts so much later,
-/// `nbf` and `iat` so much earlier (RFC 7519 section 4.1.4).
+/// How far the clock of an external issuer may differ from ours, in seconds: `exp` counts so much
+/// later, `nbf` and `iat` so much earlier (RFC 7519 section 4.1.4).
 pub const EXTERNAL_TOKEN_LEEWAY: i64 = 30;
 
-/// The longest `sub`, in bytes (`OpenID` Connect Core section 2 allows 255).
+/// Maximum length of `sub`, in bytes (`OpenID` Connect Core section 2 allows 255).
 const MAX_SUBJECT_LENGTH: usize = 255;
 
-/// Ways to choose the key or the rules (RFC 7515 section 4.1, RFC 7797, RFC 7516): never followed.
+/// Header members that choose the key or the rules (RFC 7515 section 4.1, RFC 7797, RFC 7516):
+/// always rejected.
 const FORBIDDEN_HEADERS: [&str; 9] = [
     "jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc", "cty",
 ];
 
-/// What an outside token must say to be accepted here and now.
+/// The claims that an external token must have to be accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpectedExternalClaims<'a> {
     /// The claim `iss`, compared byte for byte.
     pub issuer: &'a str,
-    /// What the claim `aud` must be or hold, compared byte for byte.
+    /// The audience that the claim `aud` must be or contain, compared byte for byte.
     pub audience: &'a str,
-    /// The algorithms that the issuer is trusted with.
+    /// The algorithms accepted from the issuer.
     pub algorithms: &'a [Algorithm],
     /// The time in seconds since 1970 UTC.
     pub now: i64,
 }
 
-/// What a verified outside token says.
+/// The claims of a verified external token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExternalClaims {
-    /// `sub`: whom the issuer means, for good and among its own.
+    /// `sub`: the subject, permanent and unique for its issuer.
     pub subject: String,
     /// `iat`: seconds since 1970 UTC.
     pub issued_at: i64,
-    /// `exp`: the first second in which the token is dead, leeway aside, since 1970 UTC.
+    /// `exp`: the first second in which the token is expired, leeway aside, since 1970 UTC.
     pub expires_at: i64,
-    /// All claims, these among them.
+    /// All claims, including those above.
     pub members: Map<String, Value>,
 }
 
-/// An outside token whose form and claims are as expected, and whose signature was not looked at.
+/// An external token with valid form and claims, whose signature is not verified yet.
 pub struct ExternalToken<'t> {
     signed: &'t str,
     signature: Vec<u8>,
@@ -67,7 +68,7 @@ pub struct ExternalToken<'t> {
     claims: ExternalClaims,
 }
 
-/// The issuer that a token names, unverified: good for choosing how to verify it, and nothing else.
+/// The issuer that a token claims, unverified: only good for choosing how to verify the token.
 pub fn unverified_issuer(token: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct UnverifiedClaims {
@@ -77,26 +78,26 @@ pub fn unverified_issuer(token: &str) -> Option<String> {
     let payload = jws::decode(parts.payload, TokenPart::Payload).ok()?;
     serde_json::from_slice::<UnverifiedClaims>(&payload)
         .ok()
-        .map(|said| said.iss)
+        .map(|claims| claims.iss)
 }
 
 impl<'t> ExternalToken<'t> {
-    /// Reads a token and holds everything but its signature against what is expected.
+    /// Parses a token and checks everything but its signature.
     ///
     /// # Errors
     ///
-    /// The first reason that was found to refuse it.
+    /// The first reason to reject it.
     pub fn parse(
         token: &'t str,
         expected: &ExpectedExternalClaims<'_>,
     ) -> Result<Self, TokenError> {
         let parts = EncodedParts::split(token, MAX_EXTERNAL_TOKEN_LENGTH)?;
         let header = jws::decode(parts.header, TokenPart::Header)?;
-        let header: StrictObject = jws::parse_object(&header, TokenPart::Header)?;
+        let header: StrictObject = strict_json::parse_object(&header, TokenPart::Header)?;
         let (algorithm, kid) = check_header(&header, expected.algorithms)?;
         let signature = jws::decode(parts.signature, TokenPart::Signature)?;
         let payload = jws::decode(parts.payload, TokenPart::Payload)?;
-        let payload: StrictObject = jws::parse_object(&payload, TokenPart::Payload)?;
+        let payload: StrictObject = strict_json::parse_object(&payload, TokenPart::Payload)?;
         Ok(Self {
             signed: parts.signed,
             signature,
@@ -106,12 +107,12 @@ impl<'t> ExternalToken<'t> {
         })
     }
 
-    /// The id of the key that it says to be signed with.
+    /// The id of the key that the token names.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// Verifies the signature and gives the claims away.
+    /// Verifies the signature and returns the claims.
     ///
     /// # Errors
     ///
@@ -202,7 +203,7 @@ fn check_claims(
     })
 }
 
-/// `aud` is one text or a list of them (RFC 7519 section 4.1.3).
+/// Checks `aud`, which is a string or a list of strings (RFC 7519 section 4.1.3).
 fn check_audience(audience: Option<&Value>, expected: &str) -> Result<(), TokenError> {
     let wrong_type = || Defect::WrongType.in_part(TokenPart::Payload);
     let is_ours = match audience {

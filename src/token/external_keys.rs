@@ -1,7 +1,7 @@
-//! Outside keys: the key set of an outside issuer, made ready to verify with.
+//! The key set of an external issuer, ready to verify with.
 //!
-//! A key set is somebody else's: what is in it for other purposes is passed over, and a key serves
-//! only the algorithms that its issuer is trusted with. This module refuses to know where it comes from.
+//! Keys for other purposes are ignored, and a key serves only the algorithms that are accepted from
+//! its issuer.
 
 use std::fmt;
 
@@ -16,13 +16,13 @@ use crate::domain::issuer::Algorithm;
 use super::error::{Defect, TokenError, TokenPart};
 use super::jws;
 
-/// The most keys of an outside issuer's key set.
+/// Maximum number of keys in the key set of an external issuer.
 pub const MAX_EXTERNAL_KEYS: usize = 64;
 
-/// The longest text of an RSA modulus in base64url: 8192 bits. Larger ones verify too slowly.
+/// Maximum length of an RSA modulus in base64url: 8192 bits. Larger ones verify too slowly.
 const MAX_MODULUS_LENGTH: usize = 1366;
 
-/// The keys of an outside issuer, each for one algorithm.
+/// The keys of an external issuer, each for one algorithm.
 pub struct ExternalKeySet {
     usable_keys: usize,
     keys: Vec<ExternalKey>,
@@ -35,16 +35,16 @@ struct ExternalKey {
 }
 
 impl ExternalKeySet {
-    /// Reads a JWK Set (RFC 7517 section 5) for these algorithms.
+    /// Parses a JWK Set (RFC 7517 section 5) for these algorithms.
     ///
-    /// Keys without an id, keys for encryption, symmetric keys, private keys (everybody has them
-    /// now) and keys of other kinds are passed over. A key that names an algorithm serves that one
-    /// alone.
+    /// Ignores keys without an id, keys for encryption, symmetric keys, private keys (which are no
+    /// secret any more) and keys of other types. A key that names an algorithm serves that one
+    /// only.
     ///
     /// # Errors
     ///
-    /// [`TokenError::InvalidKeySet`] if it is no key set, has more than [`MAX_EXTERNAL_KEYS`], or no
-    /// key that could verify anything.
+    /// [`TokenError::InvalidKeySet`] if it is not a key set, has more than [`MAX_EXTERNAL_KEYS`]
+    /// keys, or no usable key.
     pub fn parse(json: &[u8], algorithms: &[Algorithm]) -> Result<Self, TokenError> {
         let unusable = |reason| TokenError::InvalidKeySet { reason };
         let set: Value = serde_json::from_slice(json).map_err(|_| unusable("it is not JSON"))?;
@@ -62,12 +62,12 @@ impl ExternalKeySet {
             set.add(key, algorithms);
         }
         if set.keys.is_empty() {
-            return Err(unusable("it has no key for an algorithm that is accepted"));
+            return Err(unusable("it has no key for an accepted algorithm"));
         }
         Ok(set)
     }
 
-    /// How many of its keys verify anything.
+    /// The number of its keys that can verify.
     pub fn usable_keys(&self) -> usize {
         self.usable_keys
     }
@@ -101,7 +101,7 @@ impl ExternalKeySet {
         self.usable_keys += usize::from(self.keys.len() > before);
     }
 
-    /// Verifies a signature with the key of this id, for this algorithm and no other.
+    /// Verifies a signature with the key of this id, for this algorithm only.
     pub(super) fn verify(
         &self,
         kid: &str,
@@ -129,8 +129,8 @@ impl fmt::Debug for ExternalKeySet {
     }
 }
 
-/// The verifier of a key for an algorithm, if the key is one for it; `use`, `key_ops`, `alg`, the
-/// curve and a modulus of at least 2048 bits are checked by josekit.
+/// The verifier of a key for an algorithm, if the key can be used for it; josekit checks `use`,
+/// `key_ops`, `alg`, the curve and that a modulus has at least 2048 bits.
 fn verifier_for(jwk: &Jwk, algorithm: Algorithm) -> Option<Box<dyn JwsVerifier>> {
     macro_rules! verifier {
         ($algorithm:expr) => {
@@ -151,8 +151,8 @@ fn verifier_for(jwk: &Jwk, algorithm: Algorithm) -> Option<Box<dyn JwsVerifier>>
     })
 }
 
-/// Refuses an ECDSA signature that is not `r` and `s` of the curve's length, neither of them zero
-/// (RFC 7518 section 3.4); the library is not to be asked about those.
+/// Rejects an ECDSA signature that is not `r` and `s` of the curve's length, neither of them zero
+/// (RFC 7518 section 3.4), so that the library never sees one.
 fn check_signature_form(algorithm: Algorithm, signature: &[u8]) -> Result<(), TokenError> {
     let length = match algorithm {
         Algorithm::Es256 => return jws::check_signature_form(signature),

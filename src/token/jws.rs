@@ -1,32 +1,33 @@
-//! Tokens as text: the JWS compact serialisation (RFC 7515 section 3.1), signed and verified.
+//! The JWS compact serialisation (RFC 7515 section 3.1): signing and verifying, for both kinds of
+//! token.
 //!
-//! Here is what both kinds of token share. It refuses to know the claims: they are bytes that a
-//! kind writes, and bytes that it checks before any signature is looked at.
+//! Claims are opaque here: bytes that each kind writes, and bytes that it validates before the
+//! signature is verified.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use uuid::Uuid;
+use serde::{Deserialize, Serialize};
 
 use super::error::{Defect, TokenError, TokenPart};
 use super::key_set::KeySet;
+use super::kind::TokenKind;
 use super::signing_key::SigningKey;
+use super::strict_json::parse_object;
 use crate::domain::secret::Secret;
 
-/// The longest token that is signed or looked at, in bytes.
+/// Maximum length in bytes of a token that is signed or verified.
 pub const MAX_TOKEN_LENGTH: usize = 4096;
 
 /// The length of an ES256 signature: `r` and `s`, 32 bytes each (RFC 7518 section 3.4).
 pub(super) const SIGNATURE_LENGTH: usize = 64;
 
-/// The length of a signature in base64url, with the dot before it.
+/// The length of a signature in base64url, including the dot before it.
 const SIGNATURE_TEXT_LENGTH: usize = 1 + SIGNATURE_LENGTH.div_ceil(3) * 4 - 2;
 
-/// Room for the claims of an ordinary token, so that writing them does not grow the buffer.
+/// Initial capacity for claims, so that writing those of an ordinary token does not grow the
+/// buffer.
 const CLAIMS_CAPACITY: usize = 512;
 
 /// The order of P-256, big-endian (FIPS 186-5, SP 800-186 section 3.2.1.3).
@@ -35,55 +36,8 @@ const P256_ORDER: [u8; 32] = [
     0xBC, 0xE6, 0xFA, 0xAD, 0xA7, 0x17, 0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63, 0x25, 0x51,
 ];
 
-/// The two kinds of token; neither is ever accepted for the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TokenKind {
-    Download,
-    Session,
-}
-
-impl TokenKind {
-    /// The header's `typ` (RFC 8725 section 3.11; `at+jwt` is of RFC 9068).
-    fn header_typ(self) -> &'static str {
-        match self {
-            Self::Download => "download+jwt",
-            Self::Session => "at+jwt",
-        }
-    }
-
-    /// The claim `typ`, and the word for this kind in messages.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Download => "download",
-            Self::Session => "session",
-        }
-    }
-
-    /// The header of every token of this kind that `kid` signs, in base64url.
-    pub(super) fn encoded_header(self, kid: &str) -> String {
-        let typ = self.header_typ();
-        // A kid is base64url and a typ is fixed, so that nothing here wants escaping.
-        URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"ES256","kid":"{kid}","typ":"{typ}"}}"#))
-    }
-
-    /// Refuses a claim `typ` that is not of this kind.
-    pub(super) fn check_claim(self, typ: &str) -> Result<(), TokenError> {
-        if typ == self.as_str() {
-            Ok(())
-        } else {
-            Err(self.mismatch())
-        }
-    }
-
-    fn mismatch(self) -> TokenError {
-        TokenError::WrongKind {
-            expected: self.as_str(),
-        }
-    }
-}
-
-/// The header: exactly these members. Whatever else RFC 7515 section 4.1 knows (`jwk`, `jku`,
-/// `x5c`, `x5u`, `crit` ...) is a way to choose the key or the rules, and is refused.
+/// The header, with exactly these members. The other ones of RFC 7515 section 4.1 (`jwk`, `jku`,
+/// `x5c`, `x5u`, `crit` ...) choose the key or the rules, and are rejected.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header<'a> {
@@ -120,10 +74,9 @@ pub(super) fn sign(
     Ok(Secret::new(token))
 }
 
-/// Verifies a token of `kind`; `check` reads the payload's bytes and holds them against what is
-/// expected.
+/// Verifies a token of `kind`; `check` parses the payload and validates its claims.
 ///
-/// The claims leave this function only after the signature has verified. `check` runs before it,
+/// The claims are returned only after the signature has been verified. `check` runs before that,
 /// because it is cheap and the signature is not.
 pub(super) fn verify<C>(
     kind: TokenKind,
@@ -155,7 +108,7 @@ pub(super) fn verify<C>(
 
 /// The parts of a token, still encoded.
 pub(super) struct EncodedParts<'t> {
-    /// What the signature is over: header and payload with the dot between them.
+    /// What is signed: header and payload with the dot between them.
     pub(super) signed: &'t str,
     pub(super) header: &'t str,
     pub(super) payload: &'t str,
@@ -163,9 +116,9 @@ pub(super) struct EncodedParts<'t> {
 }
 
 impl<'t> EncodedParts<'t> {
-    /// Splits a token of at most `longest` bytes at its two dots.
-    pub(super) fn split(token: &'t str, longest: usize) -> Result<Self, TokenError> {
-        if token.len() > longest {
+    /// Splits a token of at most `max_length` bytes at its two dots.
+    pub(super) fn split(token: &'t str, max_length: usize) -> Result<Self, TokenError> {
+        if token.len() > max_length {
             return Err(Defect::TooLong.in_part(TokenPart::Token));
         }
         let not_three = || Defect::NotThreeParts.in_part(TokenPart::Token);
@@ -183,14 +136,15 @@ impl<'t> EncodedParts<'t> {
     }
 }
 
-/// Decodes base64url; each value has one spelling only (RFC 4648 section 3.5).
+/// Decodes base64url; only the canonical encoding is accepted (RFC 4648 section 3.5).
 pub(super) fn decode(text: &str, part: TokenPart) -> Result<Vec<u8>, TokenError> {
     URL_SAFE_NO_PAD
         .decode(text)
         .map_err(|_| Defect::NotBase64url.in_part(part))
 }
 
-/// Refuses what is not `r` and `s`, both from 1 to the order less 1 (FIPS 186-5 section 6.4.2).
+/// Rejects a signature whose `r` or `s` is not between 1 and the order less 1 (FIPS 186-5 section
+/// 6.4.2).
 pub(super) fn check_signature_form(signature: &[u8]) -> Result<(), TokenError> {
     let (r, s) = match signature.split_at_checked(SIGNATURE_LENGTH / 2) {
         Some((r, s)) if s.len() == r.len() => (r, s),
@@ -202,79 +156,5 @@ pub(super) fn check_signature_form(signature: &[u8]) -> Result<(), TokenError> {
         Ok(())
     } else {
         Err(Defect::SignatureOutOfRange.in_part(TokenPart::Signature))
-    }
-}
-
-/// Reads one JSON object with exactly the members of `T`.
-pub(super) fn parse_object<'a, T: Deserialize<'a>>(
-    json: &'a [u8],
-    part: TokenPart,
-) -> Result<T, TokenError> {
-    // serde would also read a struct from an array of its members.
-    if json.first() != Some(&b'{') {
-        return Err(Defect::NotJsonObject.in_part(part));
-    }
-    serde_json::from_slice(json).map_err(|error| defect_from_error(&error).in_part(part))
-}
-
-/// Says which flaw made serde refuse; the refusal does not depend on it, and serde's own words
-/// stay here, because they quote the token.
-fn defect_from_error(error: &serde_json::Error) -> Defect {
-    let words = error.to_string();
-    [
-        ("unknown field", Defect::UnknownMember),
-        ("duplicate field", Defect::DuplicateMember),
-        ("missing field", Defect::MissingMember),
-        ("invalid type", Defect::WrongType),
-        ("invalid value", Defect::WrongValue),
-    ]
-    .into_iter()
-    .find(|(beginning, _)| words.starts_with(beginning))
-    .map_or(Defect::NotJsonObject, |(_, flaw)| flaw)
-}
-
-/// Reads a member that may be left out but, where it stands, is not `null`.
-pub(super) fn deserialize_present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
-}
-
-/// A UUID in its canonical text form, lower case and hyphenated (RFC 9562 section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CanonicalUuid(pub(super) Uuid);
-
-impl CanonicalUuid {
-    /// Reads the canonical form and no other, so that equal ids are equal bytes.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let uuid = Uuid::try_parse(text).ok()?;
-        let mut buffer = Uuid::encode_buffer();
-        (uuid.hyphenated().encode_lower(&mut buffer) == text).then_some(Self(uuid))
-    }
-}
-
-impl Serialize for CanonicalUuid {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut buffer = Uuid::encode_buffer();
-        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut buffer))
-    }
-}
-
-impl<'de> Deserialize<'de> for CanonicalUuid {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = CanonicalUuid;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a canonical UUID")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<CanonicalUuid, E> {
-                CanonicalUuid::parse(text)
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_str(Text)
     }
 }

@@ -1,7 +1,6 @@
 //! The key set: what verifiers fetch, and what this server verifies with.
 //!
-//! It is published once and never changed: a rotation publishes a new one, and swaps. It refuses
-//! to know caching headers, and which keys ought to be in it.
+//! A key set never changes; a rotation creates a new one and swaps it in.
 
 use std::fmt;
 
@@ -24,7 +23,7 @@ pub struct KeySet {
     keys: Vec<VerifyingKey>,
 }
 
-/// One key of the set, ready to verify.
+/// A key of the set, ready to verify.
 pub(super) struct VerifyingKey {
     kid: String,
     verifier: EcdsaJwsVerifier,
@@ -36,12 +35,12 @@ struct KeySetBody<'a> {
 }
 
 impl KeySet {
-    /// Publishes these keys in this order; no key is a key set too, and verifies nothing.
+    /// Creates a key set with these keys in this order. It may be empty, and then verifies nothing.
     ///
     /// # Errors
     ///
-    /// [`TokenError::DuplicateKey`] if one key is there twice, [`TokenError::InvalidSigningKey`] if a key is
-    /// no point of P-256.
+    /// [`TokenError::DuplicateKey`] if a key is there twice, [`TokenError::InvalidSigningKey`] if a
+    /// key is not a point of P-256.
     pub fn new(public_keys: &[PublicKey]) -> Result<Self, TokenError> {
         let unusable = |reason| TokenError::InvalidSigningKey { reason };
         let body = serde_json::to_vec(&KeySetBody { keys: public_keys })
@@ -63,12 +62,12 @@ impl KeySet {
         })
     }
 
-    /// The body to serve, `application/jwk-set+json` (RFC 7517 section 8.5), made once.
+    /// The serialised body, `application/jwk-set+json` (RFC 7517 section 8.5).
     pub fn body(&self) -> Bytes {
         self.body.clone()
     }
 
-    /// The strong entity tag of the body, with its quotes (RFC 9110 section 8.8.3).
+    /// The strong entity tag of the body, including its quotes (RFC 9110 section 8.8.3).
     pub fn etag(&self) -> &str {
         &self.etag
     }

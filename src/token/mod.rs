@@ -1,19 +1,21 @@
-//! JOSE: signing keys, the published key set, the two kinds of token, and tokens of outside issuers.
+//! JOSE: signing keys, the published key set, the two kinds of token, and tokens of external
+//! issuers.
 //!
-//! The only user of josekit, and nothing of josekit shows in its public types. A [`SigningKey`]
-//! signs; its [`PublicKey`] goes into the [`KeySet`] that verifiers fetch; [`DownloadClaims`] and
-//! [`SessionClaims`] are what tokens say. It refuses to know who may have a token, which key signs
-//! today, and where keys are kept.
+//! This is the only user of josekit, and no type of josekit is public here. A [`SigningKey`] signs;
+//! its [`PublicKey`] goes into the [`KeySet`] that verifiers fetch; [`DownloadClaims`] and
+//! [`SessionClaims`] are the claims of the two kinds of token. This module does not know policies,
+//! which key signs, or where keys are stored.
 //!
-//! An [`ExternalToken`] is verified with the [`ExternalKeySet`] of its issuer, in ways of its own: outside
-//! issuers keep to the standards, not to this server's own form.
+//! An [`ExternalToken`] is verified with the [`ExternalKeySet`] of its issuer and by rules of its
+//! own, because external issuers follow the standards and not this server's form.
 //!
-//! A token is refused for the cheapest reason that can be found: form, kind and claims come
-//! before the signature, which costs more than all the rest. So an error says why a token was
-//! refused, never that its other claims were true.
+//! A token is rejected for the cheapest reason: form, kind and claims are checked before the
+//! signature, which costs more than all the rest. So an error says why a token was rejected, never
+//! that its other claims were true.
 
 #[cfg(test)]
 mod attack_tests;
+mod canonical_uuid;
 mod download_token;
 mod error;
 mod expected;
@@ -21,6 +23,7 @@ mod external;
 mod external_keys;
 mod jws;
 mod key_set;
+mod kind;
 mod sealed;
 mod session_token;
 mod signing_key;

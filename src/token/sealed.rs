@@ -1,7 +1,6 @@
-//! Sealing: how a private key rests where it is kept.
+//! Sealing: encryption of private keys at rest.
 //!
-//! A sealed text is a compact JWE (RFC 7516) with direct encryption (`dir`) and `A256GCM`. This
-//! module refuses to know where the sealing key and the sealed texts are kept.
+//! A sealed text is a compact JWE (RFC 7516) with direct encryption (`dir`) and `A256GCM`.
 
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
@@ -13,18 +12,18 @@ use zeroize::Zeroizing;
 use super::error::TokenError;
 use crate::domain::secret::Secret;
 
-/// The longest text that is looked at as a sealing key, in bytes; 44 are enough.
+/// Maximum length of a text that is parsed as a sealing key, in bytes; 44 are enough.
 const MAX_KEY_TEXT_LENGTH: usize = 256;
 
-/// What every sealed text begins with: the header `{"alg":"dir","enc":"A256GCM"}` in base64url,
-/// and an empty encrypted key (RFC 7516 section 7.1, RFC 7518 section 4.5).
+/// The prefix of every sealed text: the header `{"alg":"dir","enc":"A256GCM"}` in base64url, and an
+/// empty encrypted key (RFC 7516 section 7.1, RFC 7518 section 4.5).
 const SEALED_PREFIX: &str = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..";
 
 /// The base64url lengths of a 96-bit initialisation vector and a 128-bit tag (RFC 7518 section 5.3).
 const IV_TEXT_LENGTH: usize = 16;
 const TAG_TEXT_LENGTH: usize = 22;
 
-/// Base64url that takes padding or none.
+/// Base64url with or without padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -35,13 +34,14 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 pub struct SealingKey(Secret<[u8; 32]>);
 
 impl SealingKey {
-    /// Makes a new key from the operating system's randomness, by way of `rand`'s generator.
+    /// Generates a random key with the random number generator of the operating system.
     #[must_use]
     pub fn generate() -> Self {
         Self(Secret::new(rand::random()))
     }
 
-    /// Reads 32 bytes in base64 or base64url, padded or not, with white space around them ignored.
+    /// Parses 32 bytes in base64 or base64url, with or without padding; surrounding white space is
+    /// ignored.
     ///
     /// # Errors
     ///
@@ -50,10 +50,10 @@ impl SealingKey {
         let refused = |reason| TokenError::InvalidSealingKey { reason };
         let text = text.trim();
         if text.is_empty() {
-            return Err(refused("there is no text"));
+            return Err(refused("the text is empty"));
         }
         if text.len() > MAX_KEY_TEXT_LENGTH {
-            return Err(refused("the text is far too long"));
+            return Err(refused("the text is too long"));
         }
         let text = Zeroizing::new(text.replace('+', "-"));
         let text = Zeroizing::new(text.replace('/', "_"));
@@ -74,7 +74,7 @@ impl SealingKey {
         Secret::new(URL_SAFE_NO_PAD.encode(self.0.reveal()))
     }
 
-    /// Seals `plain`; twice the same gives two different texts.
+    /// Seals `plain`; sealing twice gives two different texts.
     pub(super) fn seal(&self, plain: &[u8]) -> Result<String, TokenError> {
         let failed = |error: josekit::JoseError| TokenError::Seal {
             reason: error.to_string(),
@@ -85,12 +85,12 @@ impl SealingKey {
         let encrypter = Dir.encrypter_from_bytes(self.0.reveal()).map_err(failed)?;
         let sealed = jwe::serialize_compact(plain, &header, &encrypter).map_err(failed)?;
         check_form(&sealed).map_err(|_| TokenError::Seal {
-            reason: String::from("the library wrote another form than it was asked for"),
+            reason: String::from("the library wrote an unexpected form"),
         })?;
         Ok(sealed)
     }
 
-    /// Opens what [`SealingKey::seal`] sealed with the same key.
+    /// Unseals what [`SealingKey::seal`] sealed with the same key.
     pub(super) fn unseal(&self, sealed: &str) -> Result<Zeroizing<Vec<u8>>, TokenError> {
         check_form(sealed)?;
         let refused = |_| TokenError::Unseal {
@@ -102,10 +102,10 @@ impl SealingKey {
     }
 }
 
-/// Refuses what cannot be ours before any decryption.
+/// Rejects any other form before decryption.
 ///
-/// The library would inflate a `zip` and OpenSSL would take a tag cut short, which is forged more
-/// easily: the header, the vector's and the tag's lengths are therefore held here.
+/// The library would inflate a `zip`, and OpenSSL would accept a truncated tag, which is easier to
+/// forge. So the header and the lengths of vector and tag are checked here.
 fn check_form(sealed: &str) -> Result<(), TokenError> {
     let refused = TokenError::Unseal {
         reason: "it is not a compact JWE with dir and A256GCM",
@@ -162,14 +162,14 @@ mod tests {
     #[test]
     fn malformed_sealing_keys_are_rejected_without_being_quoted() {
         for (text, reason) in [
-            (String::from(" \n"), "there is no text"),
+            (String::from(" \n"), "the text is empty"),
             (
                 String::from("correct horse battery staple"),
                 "the text is not base64",
             ),
             (STANDARD.encode([1; 31]), "there are fewer than 32 bytes"),
             (STANDARD.encode([1; 33]), "there are more than 32 bytes"),
-            (STANDARD.encode([1; 300]), "the text is far too long"),
+            (STANDARD.encode([1; 300]), "the text is too long"),
         ] {
             let refusal = SealingKey::parse(&text).unwrap_err();
             assert_eq!(refusal, TokenError::InvalidSealingKey { reason });

@@ -1,7 +1,6 @@
-//! Session tokens: what a login and each refresh give, to be shown in the `Authorization` header.
+//! Session tokens: issued by a login and each refresh, sent in the `Authorization` header.
 //!
-//! The claims are exactly `iss`, `aud`, `sub`, `iat`, `exp`, `jti`, `sid`, `typ` and `amr`. This module
-//! refuses to know passwords, and whether a session was ended early.
+//! The claims are exactly `iss`, `aud`, `sub`, `iat`, `exp`, `jti`, `sid`, `typ` and `amr`.
 
 use std::borrow::Cow;
 
@@ -11,35 +10,37 @@ use crate::domain::caller::Authentication;
 use crate::domain::id::{RecordId, SessionId, UserId};
 use crate::domain::secret::Secret;
 
+use super::canonical_uuid::CanonicalUuid;
 use super::error::{Defect, TokenError, TokenPart};
 use super::expected::{self, CommonClaims, ExpectedClaims};
 use super::jws;
-use super::jws::{CanonicalUuid, TokenKind};
 use super::key_set::KeySet;
+use super::kind::TokenKind;
 use super::signing_key::SigningKey;
+use super::strict_json;
 
-/// What a session token says.
+/// The claims of a session token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionClaims {
     /// `iss`: who issued the token.
     pub issuer: String,
-    /// `aud`: who is meant to verify it; another audience than that of download tokens.
+    /// `aud`: who is intended to verify it; differs from the audience of download tokens.
     pub audience: String,
     /// `sub`: the user who signed in.
     pub subject: UserId,
-    /// `jti`: the token's own id, a `UUIDv7`: that of the audit record of its login or refresh.
+    /// `jti`: the token's id, a `UUIDv7`; also the id of the audit record of its login or refresh.
     pub id: RecordId,
     /// `sid`: the session that the token belongs to (`OpenID` Connect Front-Channel Logout, section 3).
     pub session_id: SessionId,
     /// `iat`: seconds since 1970 UTC.
     pub issued_at: i64,
-    /// `exp`: the first second in which the token is dead, since 1970 UTC.
+    /// `exp`: the first second in which the token is expired, since 1970 UTC.
     pub expires_at: i64,
     /// `amr`: how the user signed in (RFC 8176).
     pub authentication: Authentication,
 }
 
-/// The claims as they are written, in this order.
+/// The claims as serialised, in this order.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Payload<'a> {
@@ -62,10 +63,10 @@ impl SessionClaims {
     ///
     /// # Errors
     ///
-    /// [`TokenError::Unauthenticated`] for a caller that proved nothing; [`TokenError::WrongLifetime`]
-    /// for a life of less than a second; [`Defect::TooLong`] if issuer and audience make the token
-    /// longer than [`super::MAX_TOKEN_LENGTH`]; [`TokenError::Sign`] if the cryptographic library
-    /// fails.
+    /// [`TokenError::Unauthenticated`] for a caller that did not authenticate;
+    /// [`TokenError::WrongLifetime`] for a lifetime of less than a second; [`Defect::TooLong`] if
+    /// issuer and audience make the token longer than [`super::MAX_TOKEN_LENGTH`];
+    /// [`TokenError::Sign`] if the cryptographic library fails.
     pub fn sign(&self, key: &SigningKey) -> Result<Secret<String>, TokenError> {
         expected::check_lifetime(self.issued_at, self.expires_at, i64::MAX)?;
         let method = amr_method(self.authentication).ok_or(TokenError::Unauthenticated)?;
@@ -87,7 +88,7 @@ impl SessionClaims {
     ///
     /// # Errors
     ///
-    /// The first reason that was found to refuse it, the cheap ones before the signature.
+    /// The first reason to reject it; cheap checks come before the signature.
     pub fn verify(
         token: &str,
         keys: &KeySet,
@@ -99,7 +100,7 @@ impl SessionClaims {
     }
 
     fn check(json: &[u8], expected: &ExpectedClaims<'_>) -> Result<Self, TokenError> {
-        let payload: Payload<'_> = jws::parse_object(json, TokenPart::Payload)?;
+        let payload: Payload<'_> = strict_json::parse_object(json, TokenPart::Payload)?;
         TokenKind::Session.check_claim(&payload.typ)?;
         let authentication = match payload.amr.as_slice() {
             [method] => authentication_for(method),
@@ -126,7 +127,7 @@ impl SessionClaims {
     }
 }
 
-/// The authentication method of RFC 8176 section 2, where a session can come from it.
+/// The authentication method of RFC 8176 section 2, if a session can result from it.
 fn amr_method(authentication: Authentication) -> Option<&'static str> {
     match authentication {
         Authentication::None

@@ -1,7 +1,6 @@
-//! Signing keys: the private half that signs, and the public half that verifiers fetch.
+//! Signing keys: the private key that signs, and the public key that verifiers fetch.
 //!
-//! A key's id is its RFC 7638 thumbprint, so that it follows from the key alone. This module
-//! refuses to know which key signs today and where sealed keys are kept.
+//! A key's id is its RFC 7638 thumbprint, so it follows from the key alone.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,10 +17,10 @@ use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::error::TokenError;
-use super::jws::TokenKind;
+use super::kind::TokenKind;
 use super::sealed::SealingKey;
 
-/// A private ES256 key that is ready to sign; clones share it.
+/// A private ES256 key; clones share it.
 #[derive(Clone)]
 pub struct SigningKey(Arc<Inner>);
 
@@ -33,7 +32,7 @@ struct Inner {
     session_header: String,
 }
 
-/// The public half of a signing key, as the key set publishes it: an RFC 7517 JWK.
+/// The public key of a signing key, as in the key set: an RFC 7517 JWK.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PublicKey {
     kty: &'static str,
@@ -47,7 +46,7 @@ pub struct PublicKey {
 }
 
 impl SigningKey {
-    /// Makes a new random P-256 key.
+    /// Generates a random P-256 key.
     ///
     /// # Errors
     ///
@@ -64,7 +63,7 @@ impl SigningKey {
         self.0.public_key.kid()
     }
 
-    /// The half of the key that is published.
+    /// The public key.
     pub fn public_key(&self) -> &PublicKey {
         &self.0.public_key
     }
@@ -87,20 +86,20 @@ impl SigningKey {
         sealing_key.seal(&plain)
     }
 
-    /// Opens what [`SigningKey::seal`] sealed.
+    /// Unseals what [`SigningKey::seal`] sealed.
     ///
-    /// The public half is computed from the private half, and must be the one that the JWK says.
+    /// The public key is computed from the private key, and must be the one in the JWK.
     ///
     /// # Errors
     ///
     /// [`TokenError::Unseal`] if the sealing key is another one or the text is damaged,
-    /// [`TokenError::InvalidSigningKey`] if what it held is no whole key.
+    /// [`TokenError::InvalidSigningKey`] if the text is not a complete key.
     pub fn unseal(sealed: &str, sealing_key: &SealingKey) -> Result<Self, TokenError> {
         let unusable = |reason| TokenError::InvalidSigningKey { reason };
         let plain = sealing_key.unseal(sealed)?;
         let jwk = Jwk::from_bytes(&*plain).map_err(|_| unusable("it is not a JWK"))?;
         let mut jwk = ZeroizingJwk(jwk);
-        let said = public_members(&jwk.0);
+        let claimed = public_members(&jwk.0);
         for coordinate in ["x", "y"] {
             jwk.0
                 .set_parameter(coordinate, None)
@@ -113,8 +112,8 @@ impl SigningKey {
         }
         let key = Self::from_key_pair(key_pair)?;
         let PublicKey { x, y, kid, .. } = key.public_key();
-        if said != [Some(x.clone()), Some(y.clone()), Some(kid.clone())] {
-            return Err(unusable("its public half or its id is not its own"));
+        if claimed != [Some(x.clone()), Some(y.clone()), Some(kid.clone())] {
+            return Err(unusable("its public key or its id does not match"));
         }
         Ok(key)
     }
@@ -129,7 +128,7 @@ impl SigningKey {
             })
     }
 
-    /// The header of every token of `kind` that this key signs, in base64url, made once.
+    /// The header of every token of `kind` that this key signs, in base64url; computed once.
     pub(super) fn encoded_header(&self, kind: TokenKind) -> &str {
         match kind {
             TokenKind::Download => &self.0.download_header,
@@ -145,7 +144,7 @@ impl SigningKey {
             .map_err(|_| unusable("it cannot sign with ES256"))?;
         let jwk = key_pair.to_jwk_public_key();
         let [Some(x), Some(y), _] = public_members(&jwk) else {
-            return Err(unusable("it has no public half"));
+            return Err(unusable("it has no public key"));
         };
         let public_key = PublicKey::from_coordinates(x, y);
         Ok(Self(Arc::new(Inner {
@@ -170,7 +169,7 @@ impl PublicKey {
         &self.kid
     }
 
-    /// The key at the point with these coordinates, each 32 bytes in base64url.
+    /// The public key with these coordinates, each 32 bytes in base64url.
     pub(super) fn from_coordinates(x: String, y: String) -> Self {
         let kid = thumbprint(&x, &y);
         Self {
@@ -192,7 +191,7 @@ fn thumbprint(x: &str, y: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(members))
 }
 
-/// What a JWK says of its public half and its id: `x`, `y` and `kid`.
+/// The public members of a JWK: `x`, `y` and `kid`.
 fn public_members(jwk: &Jwk) -> [Option<String>; 3] {
     ["x", "y", "kid"].map(|member| {
         jwk.parameter(member)
@@ -201,7 +200,7 @@ fn public_members(jwk: &Jwk) -> [Option<String>; 3] {
     })
 }
 
-/// A private JWK whose members are wiped on drop, which the library itself does not do.
+/// A private JWK whose members are zeroized on drop, which the library does not do.
 struct ZeroizingJwk(Jwk);
 
 impl Drop for ZeroizingJwk {
@@ -304,7 +303,7 @@ mod tests {
             assert_eq!(
                 SigningKey::unseal(&sealed, &sealing_key).unwrap_err(),
                 TokenError::InvalidSigningKey {
-                    reason: "its public half or its id is not its own"
+                    reason: "its public key or its id does not match"
                 },
                 "{member}"
             );

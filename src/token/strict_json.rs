@@ -1,7 +1,7 @@
-//! Members: a JSON object of somebody else's making, read whole, in which no name stands twice.
+//! Strict JSON: objects with exactly the expected members, or any members, but none of them twice.
 //!
-//! RFC 7519 section 4 lets a reader refuse duplicates or take the last; two readers that differ see
-//! two tokens, so they are refused, at any depth. This module refuses to know what members mean.
+//! RFC 7519 section 4 lets a parser reject duplicates or take the last one. Two parsers that differ
+//! see two different tokens, so duplicates are rejected at any depth.
 
 use std::fmt;
 
@@ -11,7 +11,44 @@ use serde_json::{Map, Number, Value};
 
 use super::error::{Defect, TokenError, TokenPart};
 
-/// The members of one JSON object.
+/// Parses one JSON object with exactly the members of `T`.
+pub(super) fn parse_object<'a, T: Deserialize<'a>>(
+    json: &'a [u8],
+    part: TokenPart,
+) -> Result<T, TokenError> {
+    // serde would also deserialise a struct from an array of its members.
+    if json.first() != Some(&b'{') {
+        return Err(Defect::NotJsonObject.in_part(part));
+    }
+    serde_json::from_slice(json).map_err(|error| defect_from_error(&error).in_part(part))
+}
+
+/// The defect behind an error of serde. The token is rejected whichever it is, and serde's own
+/// message is not passed on, because it quotes the token.
+fn defect_from_error(error: &serde_json::Error) -> Defect {
+    let words = error.to_string();
+    [
+        ("unknown field", Defect::UnknownMember),
+        ("duplicate field", Defect::DuplicateMember),
+        ("missing field", Defect::MissingMember),
+        ("invalid type", Defect::WrongType),
+        ("invalid value", Defect::WrongValue),
+    ]
+    .into_iter()
+    .find(|(beginning, _)| words.starts_with(beginning))
+    .map_or(Defect::NotJsonObject, |(_, defect)| defect)
+}
+
+/// Deserialises a member that may be absent but not `null`.
+pub(super) fn deserialize_present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// The members of a JSON object.
 pub(super) struct StrictObject(pub(super) Map<String, Value>);
 
 impl<'de> Deserialize<'de> for StrictObject {
@@ -24,7 +61,7 @@ impl<'de> Deserialize<'de> for StrictObject {
 }
 
 impl StrictObject {
-    /// A member that must be there and be text.
+    /// A required string.
     pub(super) fn required_str(&self, name: &str, part: TokenPart) -> Result<&str, TokenError> {
         match self.0.get(name) {
             Some(Value::String(text)) => Ok(text),
@@ -33,7 +70,7 @@ impl StrictObject {
         }
     }
 
-    /// A member that, where it stands, must be a whole number.
+    /// An optional integer.
     pub(super) fn optional_i64(
         &self,
         name: &str,
@@ -49,7 +86,7 @@ impl StrictObject {
     }
 }
 
-/// Reads any JSON value, refusing objects with a name twice.
+/// Deserialises any JSON value, rejecting objects with duplicate names.
 struct StrictValue;
 
 impl<'de> DeserializeSeed<'de> for StrictValue {

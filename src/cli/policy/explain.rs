@@ -16,10 +16,10 @@ use crate::domain::dataset::Dataset;
 use crate::domain::id::DatasetId;
 use crate::domain::principal::Principal;
 use crate::domain::principal_name::PrincipalName;
+use crate::domain::suggest::did_you_mean;
 use crate::policy::Bundle;
 use crate::policy::entity_file::{EntityFile, EntityFileError};
 use crate::policy::explain::ValueVisibility;
-use crate::service::catalog::did_you_mean;
 use crate::service::policies::review::comparison::ReviewContext;
 use crate::service::policies::review::explanation::{
     DecisionQuery, ExplanationReport, explain, explain_entities,

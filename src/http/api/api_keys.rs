@@ -1,7 +1,6 @@
-//! API keys: `/auth/api-keys`, the caller's own.
+//! The API keys API: `/auth/api-keys`, the caller's own keys.
 //!
-//! A key's text is in the answer that makes it and in no other. This module refuses to know how
-//! keys are made and what they open.
+//! The text of a key is in the response that creates it and in no other.
 
 use std::sync::Arc;
 
@@ -19,30 +18,30 @@ use crate::http::reply::timestamp::{NullableTimestamp, Timestamp};
 use crate::service::error::ServiceError;
 use crate::service::identity::api_keys::{ApiKeys, NewApiKey};
 
-/// How many keys a page has when the caller does not say.
+/// Page size if the caller does not give one.
 const DEFAULT_PAGE_SIZE: u32 = 50;
 
-/// The operations on the caller's API keys.
+/// The API keys API.
 pub struct ApiKeysApi {
-    /// What makes, lists and revokes keys.
+    /// Creates, lists and revokes API keys.
     pub api_keys: Arc<ApiKeys>,
 }
 
-/// What a new API key is to be like.
+/// A new API key.
 #[derive(Object)]
 #[oai(deny_unknown_fields)]
 #[oai(rename = "NewApiKey")]
 pub struct CreateApiKeyRequest {
-    /// What you call it.
+    /// A name for the key.
     #[oai(validator(min_length = 1, max_length = 100))]
     pub name: String,
-    /// When it ends; left out, it lives until you revoke it.
+    /// When the key expires. If omitted, it is valid until it is revoked.
     pub expires_at: Option<Timestamp>,
-    /// The actions it is limited to; left out, all of yours. `read` mints and downloads; add
-    /// `discover` to let it know of datasets that it may not read.
+    /// The actions that the key is restricted to. If omitted, all of yours. `read` allows minting
+    /// and downloading; add `discover` to list datasets that the key may not read.
     #[oai(validator(min_items = 1, max_items = 16))]
     pub actions: Option<Vec<Action>>,
-    /// The datasets it is limited to; left out, all of yours.
+    /// The datasets that the key is restricted to. If omitted, all of yours.
     #[oai(validator(min_items = 1, max_items = 1000))]
     pub datasets: Option<Vec<DatasetId>>,
 }
@@ -51,43 +50,43 @@ pub struct CreateApiKeyRequest {
 #[derive(Object)]
 #[oai(rename = "ApiKeyAnswer")]
 pub struct ApiKeyResponse {
-    /// Names the key where it is listed, revoked and audited; not secret.
+    /// The id of the key in lists and audit records; not secret.
     pub id: ApiKeyId,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: String,
-    /// The ten characters after `cg_` in its text, to tell keys apart; not secret.
+    /// The ten characters after `cg_` in the key's text, to recognise the key; not secret.
     pub prefix: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it ends; null for a key that lives until it is revoked.
+    /// When the key expires; null if it is valid until it is revoked.
     pub expires_at: NullableTimestamp,
-    /// When it was last used, told to the hour; null before its first use.
+    /// When the key was last used, rounded to the hour; null if never.
     pub last_used: NullableTimestamp,
-    /// The actions it is limited to; left out when it is not.
+    /// The actions that the key is restricted to; absent if it is not restricted.
     #[oai(skip_serializing_if_is_none)]
     pub actions: Option<Vec<Action>>,
-    /// The datasets it is limited to; left out when it is not.
+    /// The datasets that the key is restricted to; absent if it is not restricted.
     #[oai(skip_serializing_if_is_none)]
     pub datasets: Option<Vec<DatasetId>>,
 }
 
-/// A new API key, with its text this once.
+/// A new API key, including its text.
 #[derive(Object)]
 #[oai(rename = "CreatedApiKey")]
 pub struct CreateApiKeyResponse {
-    /// The key's text: send it as `X-Api-Key`. It is shown this once and kept nowhere.
+    /// The key's text. Send it as `X-Api-Key`. It is returned only here and is not stored.
     pub key: String,
     /// The key.
     #[oai(flatten)]
     pub described: ApiKeyResponse,
 }
 
-/// Some of the caller's API keys, oldest first.
+/// A page of API keys, oldest first.
 #[derive(Object)]
 pub struct ApiKeyPage {
     /// The keys.
     pub items: Vec<ApiKeyResponse>,
-    /// The `after` of the next page; left out on the last one.
+    /// The `after` value of the next page; absent on the last page.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<ApiKeyId>,
 }
@@ -122,9 +121,9 @@ impl CreateApiKeyRequest {
     }
 }
 
-const RESTRICTED_KEY: &str = "An API key with a limit manages nothing.";
+const RESTRICTED_KEY: &str = "A restricted API key cannot manage API keys.";
 
-/// The statuses with which listing keys may refuse.
+/// The error statuses of listing API keys.
 pub struct ListApiKeysStatuses;
 
 impl ErrorStatuses for ListApiKeysStatuses {
@@ -132,32 +131,32 @@ impl ErrorStatuses for ListApiKeysStatuses {
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[(403, RESTRICTED_KEY)];
 }
 
-/// The statuses with which making a key may refuse.
+/// The error statuses of creating an API key.
 pub struct CreateApiKeyStatuses;
 
 impl ErrorStatuses for CreateApiKeyStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 409, 415, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
         (403, RESTRICTED_KEY),
-        (409, "You have as many living keys as you can."),
+        (409, "You have reached the limit of active API keys."),
     ];
 }
 
-/// The statuses with which revoking a key may refuse.
+/// The error statuses of revoking an API key.
 pub struct RevokeApiKeyStatuses;
 
 impl ErrorStatuses for RevokeApiKeyStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] =
-        &[(403, RESTRICTED_KEY), (404, "You have no such key.")];
+        &[(403, RESTRICTED_KEY), (404, "You have no such API key.")];
 }
 
-#[OpenApi(tag = "Tags::Auth")]
+#[OpenApi(tag = "Tags::ApiKeys")]
 impl ApiKeysApi {
-    /// List your API keys
+    /// List API keys
     ///
-    /// Oldest first, a page at a time; expired keys too, until they make room for new ones. Send a
-    /// session token, or an API key without limits.
+    /// Returns your API keys, oldest first, including expired ones that were not yet removed to
+    /// make room. Requires a session token or an unrestricted API key.
     #[oai(
         path = "/auth/api-keys",
         method = "get",
@@ -165,26 +164,27 @@ impl ApiKeysApi {
     )]
     async fn list_api_keys(
         &self,
-        /// The most keys to list.
+        /// Maximum number of keys per page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<Option<u32>>,
-        /// The `next` of the page before.
+        /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<ApiKeyId>>,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<JsonOk<ApiKeyPage>, ErrorResponse<ListApiKeysStatuses>> {
         let limit = limit.0.unwrap_or(DEFAULT_PAGE_SIZE);
-        let page = self.api_keys.list(&visitor.0, after.0, limit).await?;
+        let page = self.api_keys.list(&credentials.0, after.0, limit).await?;
         Ok(JsonOk(ApiKeyPage {
             items: page.keys.into_iter().map(ApiKeyResponse::from).collect(),
             next: page.next,
         }))
     }
 
-    /// Make an API key
+    /// Create API key
     ///
-    /// The key is in this answer and in no other: keep it now. It does what you may do, within the
-    /// limits that you give it here; a key with a limit manages nothing. Send a session token, or
-    /// an API key without limits; a key made with another one must not outlive that one.
+    /// The key's text is in this response only: store it now. The key can do what you may do,
+    /// within the restrictions given here; a restricted API key cannot manage API keys. Requires a
+    /// session token or an unrestricted API key; a key created with another key must not outlive
+    /// it.
     #[oai(
         path = "/auth/api-keys",
         method = "post",
@@ -192,24 +192,23 @@ impl ApiKeysApi {
     )]
     async fn create_api_key(
         &self,
-        // Before the visitor, who would read the body away.
-        wish: Json<CreateApiKeyRequest>,
-        visitor: HeaderCredentials,
+        body: Json<CreateApiKeyRequest>,
+        credentials: HeaderCredentials,
     ) -> Result<JsonCreated<CreateApiKeyResponse>, ErrorResponse<CreateApiKeyStatuses>> {
-        let made = self
+        let created = self
             .api_keys
-            .create(&visitor.0, wish.0.into_new_key()?)
+            .create(&credentials.0, body.0.into_new_key()?)
             .await?;
         Ok(JsonCreated(CreateApiKeyResponse {
-            key: made.text.reveal().clone(),
-            described: made.key.into(),
+            key: created.text.reveal().clone(),
+            described: created.key.into(),
         }))
     }
 
-    /// Revoke one of your API keys
+    /// Revoke API key
     ///
-    /// From now on the key opens nothing, nor do the download tokens that it minted. Send a session
-    /// token, or an API key without limits (which may revoke itself).
+    /// The key and the download tokens minted with it stop working immediately. Requires a session
+    /// token or an unrestricted API key, which may revoke itself.
     #[oai(
         path = "/auth/api-keys/:id",
         method = "delete",
@@ -217,11 +216,11 @@ impl ApiKeysApi {
     )]
     async fn revoke_api_key(
         &self,
-        /// The key's id.
+        /// The API key id.
         id: Path<ApiKeyId>,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<NoContent, ErrorResponse<RevokeApiKeyStatuses>> {
-        self.api_keys.revoke(&visitor.0, id.0).await?;
+        self.api_keys.revoke(&credentials.0, id.0).await?;
         Ok(NoContent)
     }
 }

@@ -1,6 +1,4 @@
-//! The catalog for callers: `GET /datasets` and `GET /datasets/{dataset_id}`.
-//!
-//! This module refuses to know who may discover what.
+//! The catalog API: `GET /datasets` and `GET /datasets/{dataset_id}`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,75 +15,75 @@ use crate::service::access::catalog_view::{CatalogView, VisibleDataset};
 
 use super::download::file_etag;
 
-/// The operations of the catalog.
+/// The catalog API.
 pub struct CatalogApi {
-    /// What shows it.
+    /// Lists the datasets that a caller may discover.
     pub view: Arc<CatalogView>,
 }
 
-/// Some of the datasets that you may discover.
+/// A page of the datasets that you may discover.
 #[derive(Object)]
 pub struct DatasetPage {
-    /// The datasets, in the order of their ids.
+    /// The datasets, ordered by id.
     pub items: Vec<DatasetSummary>,
-    /// Send it as `after` for the next page; absent on the last one.
+    /// Send as `after` to get the next page; absent on the last page.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<String>,
 }
 
-/// One dataset that you may discover.
+/// A dataset that you may discover.
 #[derive(Object)]
 pub struct DatasetSummary {
-    /// The id to mint for.
+    /// The dataset id.
     #[oai(validator(pattern = "^[0-9a-f-]{36}$"))]
     pub id: String,
     /// The title.
     pub title: String,
-    /// For whom the dataset is meant.
+    /// Who the dataset is intended for.
     pub visibility: VisibilityWord,
-    /// Whether the dataset is out.
+    /// Whether the dataset is published.
     pub record_status: RecordStatusWord,
-    /// Attributes of this deployment's own.
+    /// Attributes defined by this deployment.
     pub tags: HashMap<String, Vec<String>>,
-    /// Its file; absent while there is none, and for those who may not read it.
+    /// The dataset's file; absent if there is none or you may not read it.
     #[oai(skip_serializing_if_is_none)]
     pub file: Option<FileSummary>,
-    /// Whether you may mint a download token for it; there is nothing to download without a file.
+    /// Whether you may create a download token for it. Without a file there is nothing to download.
     pub can_read: bool,
 }
 
 /// A dataset's file.
 #[derive(Object)]
 pub struct FileSummary {
-    /// The name a download is saved under.
+    /// The file name for downloads.
     pub name: String,
-    /// The length in bytes.
+    /// The size in bytes.
     pub size: u64,
     /// The `ETag` of the download.
     pub etag: String,
 }
 
-/// For whom a dataset is meant.
+/// Who a dataset is intended for.
 #[derive(Clone, Copy, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum VisibilityWord {
     /// Anyone.
     Public,
-    /// Anyone who signed in.
+    /// Any signed-in user.
     Internal,
-    /// Those it is shared with.
+    /// The users and roles it is shared with.
     Restricted,
     /// Its owner.
     Private,
 }
 
-/// Whether a dataset is out.
+/// Whether a dataset is published.
 #[derive(Clone, Copy, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum RecordStatusWord {
-    /// Out.
+    /// Published.
     Published,
-    /// Still being worked on.
+    /// Still being prepared.
     Draft,
 }
 
@@ -161,14 +159,14 @@ impl From<VisibleDataset> for DatasetSummary {
     }
 }
 
-/// The statuses with which the list may refuse.
+/// The error statuses of listing datasets.
 pub struct ListDatasetsStatuses;
 
 impl ErrorStatuses for ListDatasetsStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 422, 429, 500, 503];
 }
 
-/// The statuses with which one dataset may be refused.
+/// The error statuses of getting a dataset.
 pub struct GetDatasetStatuses;
 
 impl ErrorStatuses for GetDatasetStatuses {
@@ -177,24 +175,24 @@ impl ErrorStatuses for GetDatasetStatuses {
 
 #[OpenApi(tag = "Tags::Datasets")]
 impl CatalogApi {
-    /// List the datasets you may discover
+    /// List datasets
     ///
-    /// Exactly those that the policies let you know of, in the order of their ids. Go on with `next`
-    /// until there is none.
+    /// Returns the datasets that you may discover, ordered by id. Pass `next` as `after` to get the
+    /// next page.
     #[oai(path = "/datasets", method = "get", operation_id = "list_datasets")]
     async fn list(
         &self,
-        visitor: HeaderCredentials,
-        /// The most datasets of the page.
+        credentials: HeaderCredentials,
+        /// Maximum number of datasets per page.
         #[oai(
             default = "usual_page",
             validator(minimum(value = "1"), maximum(value = "100"))
         )]
         limit: Query<u32>,
-        /// The `next` of the page before; the first page if left out.
+        /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<DatasetId>>,
     ) -> Result<JsonOk<DatasetPage>, ErrorResponse<ListDatasetsStatuses>> {
-        let page = self.view.list(&visitor.0, after.0, limit.0).await?;
+        let page = self.view.list(&credentials.0, after.0, limit.0).await?;
         Ok(JsonOk(DatasetPage {
             items: page
                 .datasets
@@ -205,22 +203,22 @@ impl CatalogApi {
         }))
     }
 
-    /// Show one dataset
+    /// Get dataset
     ///
-    /// A dataset that you may not discover is answered like one that is not there.
+    /// Returns 404 both for a dataset that does not exist and for one that you may not discover.
     #[oai(
         path = "/datasets/:dataset_id",
         method = "get",
         operation_id = "show_dataset"
     )]
-    async fn show(
+    async fn get(
         &self,
-        /// The dataset, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<JsonOk<DatasetSummary>, ErrorResponse<GetDatasetStatuses>> {
         Ok(JsonOk(
-            self.view.get(&visitor.0, dataset_id.0).await?.into(),
+            self.view.get(&credentials.0, dataset_id.0).await?.into(),
         ))
     }
 }

@@ -1,8 +1,7 @@
-//! The download: `GET` and `HEAD /datasets/{dataset_id}/download/cog`.
+//! The download API: `GET` and `HEAD /datasets/{dataset_id}/download/cog`.
 //!
-//! Spans and conditions as RFC 9110 has them, so that GDAL and QGIS can read a COG piece by piece.
-//! Bodies are never compressed: a span counts bytes of the file. This module refuses to know who
-//! may download.
+//! Range and conditional requests follow RFC 9110, so that GDAL and QGIS can read a COG in parts.
+//! Bodies are never compressed, because a range counts bytes of the file.
 
 use std::sync::Arc;
 
@@ -23,27 +22,27 @@ use crate::http::openapi::Tags;
 use crate::http::reply::problem::Problem;
 use crate::http::reply::responses;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses};
-use crate::http::server::request_middleware::RequestInfo;
+use crate::http::server::request_info::RequestInfo;
 use crate::http::server::tracked_body::TrackedBody;
 use crate::service::tokens::download::{Download, Downloads};
 
 /// The media type of a GeoTIFF (RFC 3302).
 const TIFF: &str = "image/tiff";
 
-/// The download's operations.
+/// The download API.
 pub struct DownloadApi {
-    /// What opens datasets.
+    /// Authorizes downloads and opens files.
     pub downloads: Arc<Downloads>,
 }
 
-/// The statuses with which a download may refuse, besides those of conditions and spans.
+/// The error statuses of a download, except those of conditional and range requests.
 pub struct DownloadStatuses;
 
 impl ErrorStatuses for DownloadStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
 }
 
-/// A file, a span of it, or why there is nothing to send.
+/// A file, a range of it, or the reason why no bytes are sent.
 pub struct FileResponse(Response);
 
 impl IntoResponse for FileResponse {
@@ -70,28 +69,34 @@ impl ApiResponse for FileResponse {
                 .map(|response| response.content)
                 .unwrap_or_default()
         };
-        let etag = || responses::text_header("ETag", "Names this very content; strong.");
+        let etag = || responses::text_header("ETag", "The strong entity tag of the content.");
         let ranges = || responses::text_header("Accept-Ranges", "Always `bytes`.");
-        let span = || responses::text_header("Content-Range", "Which bytes of how many.");
+        let span =
+            || responses::text_header("Content-Range", "The range and the total size in bytes.");
         MetaResponses {
             responses: vec![
                 responses::meta_response(200, "The whole file.", tiff(), vec![etag(), ranges()]),
                 responses::meta_response(
                     206,
-                    "The span that `Range` asked for.",
+                    "The requested range.",
                     tiff(),
                     vec![etag(), ranges(), span()],
                 ),
-                responses::meta_response(304, "The client has this content.", vec![], vec![etag()]),
+                responses::meta_response(
+                    304,
+                    "The client's copy is current.",
+                    vec![],
+                    vec![etag()],
+                ),
                 responses::meta_response(
                     412,
-                    "The content is not the one meant.",
+                    "The content does not match the condition.",
                     problem(),
                     vec![],
                 ),
                 responses::meta_response(
                     416,
-                    "The file has no such span.",
+                    "The requested range is outside the file.",
                     problem(),
                     vec![span()],
                 ),
@@ -106,11 +111,11 @@ impl ApiResponse for FileResponse {
 
 #[OpenApi(tag = "Tags::Datasets")]
 impl DownloadApi {
-    /// Download a dataset's file
+    /// Download dataset file
     ///
-    /// Gives the Cloud Optimized GeoTIFF, or the span of it that `Range` asks for; HEAD works too.
-    /// Put a download token on `?token=`, or send a session token or an API key in a header. The
-    /// policies of now decide: a share that was withdrawn after minting closes the door.
+    /// Returns the Cloud Optimized GeoTIFF, or the bytes named by `Range`. HEAD is supported. Send
+    /// a download token as `?token=`, or a session token or an API key in a header. The current
+    /// policies decide; access revoked after minting is denied.
     #[oai(
         path = "/datasets/:dataset_id/download/cog",
         method = "get",
@@ -118,9 +123,9 @@ impl DownloadApi {
     )]
     async fn download_cog(
         &self,
-        /// The dataset to download, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        visitor: HeaderOrQueryCredentials,
+        credentials: HeaderOrQueryCredentials,
         request: &poem::Request,
     ) -> Result<FileResponse, ErrorResponse<DownloadStatuses>> {
         let method = if RequestInfo::from_request(request).is_head {
@@ -131,7 +136,7 @@ impl DownloadApi {
         let mut selection = SelectedRange::Whole;
         let download = self
             .downloads
-            .open(&visitor.0, dataset_id.0, |file| {
+            .open(&credentials.0, dataset_id.0, |file| {
                 let etag = file_etag(file);
                 let headers = request.headers();
                 selection = select_range(&method, headers, &etag, file.modified, file.size);
@@ -149,34 +154,37 @@ impl DownloadApi {
     }
 }
 
-/// The content's hash names it, and no other content ever has the same.
+/// The entity tag of a stored file: the SHA-256 of its content.
 pub(crate) fn file_etag(file: &StoredFile) -> String {
     format!("\"{}\"", file.sha256)
 }
 
 fn reply(selection: &SelectedRange, download: Download) -> Response {
     let Download { file, bytes } = download;
-    let answer = Response::builder()
+    let response = Response::builder()
         .header(header::ETAG, file_etag(&file))
         .header(header::LAST_MODIFIED, format_http_date(file.modified))
         .header(header::ACCEPT_RANGES, "bytes")
-        // Whoever asks again must be asked about again: no cache may answer for the policies.
+        // Caches must revalidate, because policies decide each request anew.
         .header(header::CACHE_CONTROL, "private, no-cache");
-    let (answer, length) = match selection {
-        SelectedRange::Whole => (answer.status(StatusCode::OK), file.size),
+    let (response, length) = match selection {
+        SelectedRange::Whole => (response.status(StatusCode::OK), file.size),
         SelectedRange::Span(span) => (
-            answer
+            response
                 .status(StatusCode::PARTIAL_CONTENT)
                 .header(header::CONTENT_RANGE, content_range(span, file.size)),
             span.end - span.start,
         ),
-        SelectedRange::NotModified => return answer.status(StatusCode::NOT_MODIFIED).finish(),
+        SelectedRange::NotModified => return response.status(StatusCode::NOT_MODIFIED).finish(),
         SelectedRange::PreconditionFailed => {
-            let detail = "the dataset's content is not the one that the condition names";
+            let detail = "the file does not match the precondition";
             return Problem::new(StatusCode::PRECONDITION_FAILED, detail).into_response();
         }
         SelectedRange::Unsatisfiable => {
-            let detail = format!("the file has {} bytes and no such span", file.size);
+            let detail = format!(
+                "the requested range is outside the file, which has {} bytes",
+                file.size
+            );
             let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, detail);
             let mut response = problem.into_response();
             if let Ok(value) = unsatisfied_range(file.size).parse() {
@@ -185,7 +193,7 @@ fn reply(selection: &SelectedRange, download: Download) -> Response {
             return response;
         }
     };
-    let answer = answer
+    let response = response
         .content_type(TIFF)
         .header(header::CONTENT_LENGTH, length)
         .header(
@@ -193,7 +201,7 @@ fn reply(selection: &SelectedRange, download: Download) -> Response {
             format!("attachment; filename=\"{}\"", file.name),
         );
     match bytes {
-        Some(bytes) => answer.body(Body::from_bytes_stream(TrackedBody::new(bytes, length))),
-        None => answer.finish(),
+        Some(bytes) => response.body(Body::from_bytes_stream(TrackedBody::new(bytes, length))),
+        None => response.finish(),
     }
 }

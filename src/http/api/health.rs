@@ -1,7 +1,4 @@
-//! Health: `/health/live` and `/health/ready`, for orchestrators and people.
-//!
-//! Live says that the process answers; ready says that it can do its work. This module refuses to
-//! know what the work is made of.
+//! The health API: `/health/live` and `/health/ready`, for orchestrators and operators.
 
 use std::sync::Arc;
 
@@ -17,13 +14,13 @@ use crate::http::reply::responses::JsonOk;
 use crate::http::server::request_middleware::Passthrough;
 use crate::service::health::{Health, Readiness};
 
-/// The operations of health.
+/// The health API.
 pub struct HealthApi {
-    /// What looks at everything that is needed.
+    /// Checks everything that the server depends on.
     pub health: Arc<Health>,
 }
 
-/// That the process answers.
+/// The liveness of the process.
 #[derive(Object)]
 #[oai(rename = "Live")]
 pub struct LivenessResponse {
@@ -31,32 +28,32 @@ pub struct LivenessResponse {
     pub status: String,
 }
 
-/// Whether the work can be done.
+/// Whether the server can serve requests.
 #[derive(Object)]
 #[oai(rename = "Ready")]
 pub struct ReadinessResponse {
-    /// Whether the work can be done.
+    /// Whether the server can serve requests.
     pub status: ReadinessStatus,
-    /// What is wrong, a sentence each; empty when all is well.
+    /// What is wrong, one sentence each; empty if nothing is.
     pub problems: Vec<String>,
     /// The revision of the policies in force.
     pub revision: String,
 }
 
-/// Whether the work can be done.
+/// Whether the server can serve requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 #[oai(rename = "ReadyStatus")]
 pub enum ReadinessStatus {
-    /// All is well.
+    /// Everything works.
     Ready,
-    /// It serves, but something is wrong.
+    /// The server serves requests, but something is wrong.
     Degraded,
-    /// It cannot serve.
+    /// The server cannot serve requests.
     Unready,
 }
 
-/// The readiness as a response: 200, or 503 when unready.
+/// The readiness as a response: 200, or 503 if unready.
 pub struct ReadyResponse(ReadinessResponse);
 
 impl IntoResponse for ReadyResponse {
@@ -80,12 +77,16 @@ impl ApiResponse for ReadyResponse {
                 schema: ReadinessResponse::schema_ref(),
             }]
         };
-        let retry_after =
-            responses::number_header("Retry-After", "When to look again, in seconds.");
+        let retry_after = responses::number_header("Retry-After", "When to retry, in seconds.");
         MetaResponses {
             responses: vec![
-                responses::meta_response(200, "It serves.", content(), vec![]),
-                responses::meta_response(503, "It cannot serve.", content(), vec![retry_after]),
+                responses::meta_response(200, "The server is ready.", content(), vec![]),
+                responses::meta_response(
+                    503,
+                    "The server is not ready.",
+                    content(),
+                    vec![retry_after],
+                ),
             ],
         }
     }
@@ -101,7 +102,9 @@ impl ApiResponse for ReadyResponse {
     reason = "every operation is async to poem-openapi"
 )]
 impl HealthApi {
-    /// Does the process answer?
+    /// Check liveness
+    ///
+    /// Returns 200 while the process responds.
     #[oai(path = "/health/live", method = "get", operation_id = "live")]
     async fn live(&self) -> JsonOk<LivenessResponse> {
         JsonOk(LivenessResponse {
@@ -109,7 +112,10 @@ impl HealthApi {
         })
     }
 
-    /// Can the work be done?
+    /// Check readiness
+    ///
+    /// Returns 200 if the server can mint and record tokens, and 503 if not; `problems` lists what
+    /// is wrong.
     #[oai(path = "/health/ready", method = "get", operation_id = "ready")]
     async fn ready(&self) -> ReadyResponse {
         let Readiness {

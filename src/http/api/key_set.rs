@@ -1,7 +1,6 @@
-//! The key set: `GET /.well-known/jwks.json` (RFC 7517).
+//! The key set API: `GET /.well-known/jwks.json` (RFC 7517).
 //!
-//! One body, serialised once, with an `ETag`, so that verifiers fetch it seldom and cheaply. This
-//! module refuses to know keys.
+//! One body, serialised once, with an `ETag`, so that verifiers fetch it rarely and cheaply.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,21 +17,21 @@ use crate::http::reply::responses;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses};
 use crate::service::tokens::key_ring::KeyRing;
 
-/// Where the key set is published.
+/// The path of the key set.
 pub const KEY_SET_PATH: &str = "/.well-known/jwks.json";
 
-/// The operations of the key set.
+/// The key set API.
 pub struct KeySetApi {
-    /// What publishes.
+    /// Holds the published key set.
     pub key_ring: Arc<KeyRing>,
-    /// How long verifiers may keep the key set.
+    /// How long verifiers may cache the key set.
     pub max_age: Duration,
 }
 
-/// A key set (RFC 7517 section 5).
+/// A JWK set (RFC 7517 section 5).
 #[derive(Object)]
 pub struct JsonWebKeySet {
-    /// The keys that verify tokens, in no order that means anything.
+    /// The keys that verify tokens, in no particular order.
     pub keys: Vec<JsonWebKey>,
 }
 
@@ -47,7 +46,7 @@ pub struct JsonWebKey {
     pub x: String,
     /// The y coordinate, base64url.
     pub y: String,
-    /// The key's RFC 7638 thumbprint; tokens name it in their header.
+    /// The key's RFC 7638 thumbprint, as in the header of tokens.
     pub kid: String,
     /// Always `ES256`.
     pub alg: String,
@@ -56,7 +55,7 @@ pub struct JsonWebKey {
     pub usage: String,
 }
 
-/// The published key set, or that the client has it already.
+/// The published key set, or 304 if the client already has it.
 pub struct KeySetResponse(Response);
 
 impl IntoResponse for KeySetResponse {
@@ -69,8 +68,8 @@ impl ApiResponse for KeySetResponse {
     fn meta() -> MetaResponses {
         let headers = || {
             vec![
-                responses::text_header("ETag", "Names this very key set."),
-                responses::text_header("Cache-Control", "How long the key set may be kept."),
+                responses::text_header("ETag", "The entity tag of the key set."),
+                responses::text_header("Cache-Control", "How long the key set may be cached."),
             ]
         };
         let content = vec![MetaMediaType {
@@ -80,7 +79,7 @@ impl ApiResponse for KeySetResponse {
         MetaResponses {
             responses: vec![
                 responses::meta_response(200, "The key set.", content, headers()),
-                responses::meta_response(304, "The client has it already.", vec![], headers()),
+                responses::meta_response(304, "The client's copy is current.", vec![], headers()),
             ],
         }
     }
@@ -90,22 +89,22 @@ impl ApiResponse for KeySetResponse {
     }
 }
 
-/// The statuses with which the key set may refuse.
+/// The error statuses of the key set.
 pub struct KeySetStatuses;
 
 impl ErrorStatuses for KeySetStatuses {
     const STATUSES: &'static [u16] = &[500];
 }
 
-#[OpenApi(tag = "Tags::Verifiers")]
+#[OpenApi(tag = "Tags::KeySet")]
 #[allow(
     clippy::unused_async,
     reason = "every operation is async to poem-openapi"
 )]
 impl KeySetApi {
-    /// Get the key set
+    /// Get key set
     ///
-    /// The public keys that verify download tokens, as a JWK set. Keep it as long as
+    /// Returns the public keys that verify download tokens, as a JWK set. Cache it as long as
     /// `Cache-Control` says; a new key is published before it signs.
     #[oai(
         path = "/.well-known/jwks.json",
@@ -122,7 +121,7 @@ impl KeySetApi {
             etag: published.etag(),
             last_modified: i64::MAX,
         };
-        let answer = Response::builder()
+        let response = Response::builder()
             .header(header::ETAG, published.etag())
             .header(
                 header::CACHE_CONTROL,
@@ -131,9 +130,9 @@ impl KeySetApi {
         Ok(KeySetResponse(
             match evaluate(request.method(), request.headers(), now) {
                 PreconditionOutcome::NotModified => {
-                    answer.status(StatusCode::NOT_MODIFIED).finish()
+                    response.status(StatusCode::NOT_MODIFIED).finish()
                 }
-                PreconditionOutcome::Met | PreconditionOutcome::Failed => answer
+                PreconditionOutcome::Met | PreconditionOutcome::Failed => response
                     .content_type("application/json")
                     .body(published.body()),
             },

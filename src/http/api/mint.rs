@@ -1,7 +1,6 @@
-//! The mint: `POST /auth/download-token/{dataset_id}`.
+//! The mint API: `POST /auth/download-token/{dataset_id}`.
 //!
-//! Its names, statuses and media types are a contract with clients. This module refuses to know
-//! how a token comes about.
+//! Its names, statuses and media types are a contract with clients.
 
 use std::sync::Arc;
 
@@ -15,18 +14,18 @@ use crate::http::openapi::Tags;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::service::tokens::download_token::DownloadTokens;
 
-/// The mint's operations.
+/// The mint API.
 pub struct MintApi {
-    /// What issues tokens.
+    /// Issues download tokens.
     pub tokens: Arc<DownloadTokens>,
 }
 
 /// A download token for one dataset.
 #[derive(Debug, Object)]
 pub struct DownloadTokenResponse {
-    /// The download token: put it on the download's URL as `?token=`.
+    /// The download token. Send it as `?token=` on the download URL.
     pub token: String,
-    /// How many seconds the token lives.
+    /// Lifetime of the token in seconds.
     #[oai(default = "longest_life")]
     pub expires_in: u32,
 }
@@ -35,7 +34,7 @@ fn longest_life() -> u32 {
     MAX_TOKEN_TTL
 }
 
-/// The statuses with which the mint may refuse.
+/// The error statuses of the mint.
 pub struct MintStatuses;
 
 impl ErrorStatuses for MintStatuses {
@@ -46,9 +45,9 @@ impl ErrorStatuses for MintStatuses {
 impl MintApi {
     /// Create Download Token Endpoint
     ///
-    /// Gives a token that opens the download of this dataset alone, for at most 120 seconds.
-    /// Policies decide: on public data no credential is needed; elsewhere send a session token or
-    /// an API key. Put the token on the download's URL as `?token=`.
+    /// Creates a token that allows downloading this dataset only, for at most 120 seconds. Policies
+    /// decide: public data needs no credential, other data needs a session token or an API key.
+    /// Send the token as `?token=` on the download URL.
     #[oai(
         path = "/auth/download-token/:dataset_id",
         method = "post",
@@ -56,11 +55,11 @@ impl MintApi {
     )]
     async fn create_download_token(
         &self,
-        /// The dataset to download, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<JsonOk<DownloadTokenResponse>, ErrorResponse<MintStatuses>> {
-        let issued = self.tokens.issue(&visitor.0, dataset_id.0).await?;
+        let issued = self.tokens.issue(&credentials.0, dataset_id.0).await?;
         Ok(JsonOk(DownloadTokenResponse {
             token: issued.token.reveal().clone(),
             expires_in: issued.expires_in,

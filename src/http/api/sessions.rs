@@ -1,8 +1,8 @@
-//! Sessions: `/auth/login`, `/auth/refresh`, `/auth/logout` and `/auth/me`.
+//! The session API: `/auth/login`, `/auth/refresh`, `/auth/logout` and `/auth/me`.
 //!
-//! Signing in takes the OAuth2 password form (RFC 6749 section 4.3), because every docs UI and client
-//! library can fill it in. Clients are public: where a body says who it is, an `Authorization` header
-//! is not looked at. This module refuses to know passwords and how sessions end.
+//! Login takes the OAuth2 password form (RFC 6749 section 4.3), because every docs UI and client
+//! library can fill it in. Clients are public: where the body identifies the caller, an
+//! `Authorization` header is ignored.
 
 use std::sync::Arc;
 
@@ -20,13 +20,13 @@ use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk, NoCont
 use crate::service::identity::authentication::CredentialSource;
 use crate::service::identity::sessions::{CurrentUser, SessionTokens, Sessions};
 
-/// The operations of sessions.
+/// The session API.
 pub struct SessionApi {
-    /// What begins, renews and ends sessions.
+    /// Starts, refreshes and ends sessions.
     pub sessions: Arc<Sessions>,
 }
 
-/// Who wants to sign in.
+/// User name and password.
 #[derive(Object, Deserialize)]
 #[oai(rename = "LoginForm")]
 pub struct LoginRequest {
@@ -35,7 +35,7 @@ pub struct LoginRequest {
     /// The password.
     #[oai(validator(max_length = 1024))]
     pub password: String,
-    /// Always `password`; may be left out.
+    /// Always `password`; optional.
     pub grant_type: Option<String>,
 }
 
@@ -48,16 +48,17 @@ pub struct RefreshRequest {
     pub refresh_token: String,
 }
 
-/// A session.
+/// The tokens of a session.
 #[derive(Object)]
 pub struct LoginResponse {
-    /// The session token: send it as `Authorization: Bearer`.
+    /// The session token. Send it as `Authorization: Bearer`.
     pub access_token: String,
-    /// The refresh token: it gives the session's next tokens, once. Keep it like a password.
+    /// The refresh token. It can be used once, for the session's next tokens. Keep it as secret as
+    /// a password.
     pub refresh_token: String,
     /// Always `bearer`.
     pub token_type: String,
-    /// How many seconds the session token lives.
+    /// Lifetime of the session token in seconds.
     pub expires_in: u32,
 }
 
@@ -72,24 +73,27 @@ impl From<SessionTokens> for LoginResponse {
     }
 }
 
-/// Who you are, and in which session.
+/// The current user and session.
 #[derive(Object)]
 pub struct MeResponse {
-    /// The user id: the `sub` of your tokens.
+    /// The user id: the `sub` of the user's tokens.
     pub user_id: String,
     /// The user name.
     pub username: String,
     /// The roles, in alphabetical order.
     pub roles: Vec<String>,
-    /// How you authenticated: `password`, or `issuer` with a token of an outside issuer.
+    /// How the caller authenticated: `password`, or `issuer` for a token of an external identity
+    /// provider.
     pub authentication: String,
-    /// The outside issuer that you come from, if you do.
+    /// The external identity provider that the user comes from, if any.
     #[oai(skip_serializing_if_is_none)]
     pub issuer: Option<String>,
-    /// The session's id: the `sid` of its session tokens. A token of an outside issuer has none.
+    /// The session id: the `sid` of its session tokens. Absent for a token of an external identity
+    /// provider.
     #[oai(skip_serializing_if_is_none)]
     pub session_id: Option<String>,
-    /// When the session, or the token of an outside issuer, is over at the latest, in the form of RFC 3339.
+    /// When the session, or the token of an external identity provider, expires at the latest (RFC
+    /// 3339).
     pub session_expires_at: String,
 }
 
@@ -116,39 +120,39 @@ impl From<CurrentUser> for MeResponse {
     }
 }
 
-/// The statuses with which signing in and refreshing may refuse.
+/// The error statuses of logging in and refreshing.
 pub struct LoginStatuses;
 
 impl ErrorStatuses for LoginStatuses {
     const STATUSES: &'static [u16] = &[401, 415, 422, 429, 500, 503];
 }
 
-/// The statuses with which signing out may refuse.
+/// The error statuses of logging out.
 pub struct LogoutStatuses;
 
 impl ErrorStatuses for LogoutStatuses {
     const STATUSES: &'static [u16] = &[415, 422, 429, 500, 503];
 }
 
-/// The statuses with which it may not be told who somebody is.
+/// The error statuses of getting the current user.
 pub struct MeStatuses;
 
 impl ErrorStatuses for MeStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 429, 500, 503];
 }
 
-#[OpenApi(tag = "Tags::Auth")]
+#[OpenApi(tag = "Tags::Sessions")]
 impl SessionApi {
-    /// Sign in with user name and password
+    /// Log in
     ///
-    /// Gives a session token for the `Authorization: Bearer` header, and a refresh token that gives
-    /// the next ones. An unknown user name and a wrong password are answered alike. After five
-    /// failures in a row an account has to wait: 1 second, then 2, 4, and so on up to 60; 429 says
-    /// how long.
+    /// Returns a session token for the `Authorization: Bearer` header and a refresh token for the
+    /// next tokens. An unknown user name and a wrong password give the same response. After five
+    /// consecutive failures the next attempt must wait: 1 second, then 2, 4, and so on up to 60;
+    /// `Retry-After` of the 429 response says how long.
     #[oai(path = "/auth/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
-        visitor: NoCredentials,
+        credentials: NoCredentials,
         form: Form<LoginRequest>,
     ) -> Result<JsonOk<LoginResponse>, ErrorResponse<LoginStatuses>> {
         let Form(LoginRequest {
@@ -158,56 +162,60 @@ impl SessionApi {
         }) = form;
         let password = Secret::new(password);
         if grant_type.is_some_and(|grant_type| grant_type != "password") {
-            let detail = "the grant_type must be password";
+            let detail = "grant_type must be `password`";
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into());
         }
         let tokens = self
             .sessions
-            .login(&visitor.0, &username, &password)
+            .login(&credentials.0, &username, &password)
             .await?;
         Ok(JsonOk(tokens.into()))
     }
 
-    /// Get the next tokens of a session
+    /// Refresh session
     ///
-    /// A refresh token works once: keep the new one that comes with the answer. One that is used a
-    /// second time, even at the same moment, ends the whole session, because then two hold it.
+    /// Returns new tokens for the session. A refresh token can be used once; replace it with the
+    /// one in the response. Using one a second time, even at the same moment, ends the whole
+    /// session, because the token may have been stolen.
     #[oai(path = "/auth/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(
         &self,
-        visitor: NoCredentials,
+        credentials: NoCredentials,
         body: Json<RefreshRequest>,
     ) -> Result<JsonOk<LoginResponse>, ErrorResponse<LoginStatuses>> {
-        let shown = Secret::new(body.0.refresh_token);
-        let tokens = self.sessions.refresh(&visitor.0, &shown).await?;
+        let refresh_token = Secret::new(body.0.refresh_token);
+        let tokens = self
+            .sessions
+            .refresh(&credentials.0, &refresh_token)
+            .await?;
         Ok(JsonOk(tokens.into()))
     }
 
-    /// Sign out
+    /// Log out
     ///
-    /// Ends the session of the refresh token at once, its session tokens included. A token that is
-    /// not known is answered alike: no session goes on with it, which is all that was asked for.
+    /// Ends the session of the refresh token immediately, including its session tokens. An unknown
+    /// refresh token gives the same response, because no session continues with it.
     #[oai(path = "/auth/logout", method = "post", operation_id = "logout")]
     async fn logout(
         &self,
-        visitor: NoCredentials,
+        credentials: NoCredentials,
         body: Json<RefreshRequest>,
     ) -> Result<NoContent, ErrorResponse<LogoutStatuses>> {
-        let shown = Secret::new(body.0.refresh_token);
-        self.sessions.logout(&visitor.0, &shown).await?;
+        let refresh_token = Secret::new(body.0.refresh_token);
+        self.sessions.logout(&credentials.0, &refresh_token).await?;
         Ok(NoContent)
     }
 
-    /// Ask who you are
+    /// Get current user
     ///
-    /// Tells who the token in the `Authorization` header speaks for, and until when its session, or
-    /// the token of an outside issuer, lasts.
+    /// Returns the user of the token in the `Authorization` header, and when its session, or the
+    /// token of an external identity provider, expires.
     #[oai(path = "/auth/me", method = "get", operation_id = "me")]
     async fn me(
         &self,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<JsonOk<MeResponse>, ErrorResponse<MeStatuses>> {
-        let myself = self.sessions.current_user(&visitor.0).await?;
-        Ok(JsonOk(myself.into()))
+        let current = self.sessions.current_user(&credentials.0).await?;
+        Ok(JsonOk(current.into()))
     }
 }

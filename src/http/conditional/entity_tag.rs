@@ -1,24 +1,22 @@
-//! Entity tags: reading them, comparing them, and finding one in a list (RFC 9110 section 8.8.3).
-//!
-//! Pure logic over bytes. It refuses to know requests, and what follows when a tag is named.
+//! Entity tags: parsing, comparing, and finding one in a list (RFC 9110 section 8.8.3).
 
-/// Says whether a list of entity tags, or `*`, names `etag` by strong comparison, as `If-Match`
-/// wants it (RFC 9110 section 13.1.1).
+/// Whether a list of entity tags, or `*`, matches `etag` by strong comparison, as `If-Match`
+/// requires (RFC 9110 section 13.1.1).
 pub fn matches_strongly(listed: &[u8], etag: &str) -> bool {
     list_matches(listed, etag, strong_eq)
 }
 
-/// Says whether a list of entity tags, or `*`, names `etag` by weak comparison, as `If-None-Match`
-/// wants it (RFC 9110 section 13.1.2).
+/// Whether a list of entity tags, or `*`, matches `etag` by weak comparison, as `If-None-Match`
+/// requires (RFC 9110 section 13.1.2).
 pub fn matches_weakly(listed: &[u8], etag: &str) -> bool {
     list_matches(listed, etag, weak_eq)
 }
 
-/// Says whether a list of entity tags, or `*`, names `etag`.
+/// Whether a list of entity tags, or `*`, matches `etag`.
 ///
-/// What follows a malformed tag is not looked at: such a list names fewer versions, so that
-/// `If-Match` fails and `If-None-Match` sends the file.
-fn list_matches(listed: &[u8], etag: &str, is_same: fn(&[u8], &[u8]) -> bool) -> bool {
+/// What follows a malformed tag is ignored: such a list matches fewer versions, so that `If-Match`
+/// fails and `If-None-Match` sends the file.
+fn list_matches(listed: &[u8], etag: &str, eq: fn(&[u8], &[u8]) -> bool) -> bool {
     let mut rest = listed.trim_ascii();
     if rest == b"*" {
         return true;
@@ -34,7 +32,7 @@ fn list_matches(listed: &[u8], etag: &str, is_same: fn(&[u8], &[u8]) -> bool) ->
         if !matches!(more, [] | [b',', ..]) {
             return false;
         }
-        if is_same(tag, etag.as_bytes()) {
+        if eq(tag, etag.as_bytes()) {
             return true;
         }
         rest = more;
@@ -75,7 +73,7 @@ mod tests {
     const ETAG: &str = "\"abc\"";
 
     #[test]
-    fn the_tag_a_list_with_it_and_a_star_name_it_strongly() {
+    fn the_tag_a_list_with_it_and_a_star_match_strongly() {
         for listed in [
             ETAG,
             "\"x\", \"abc\"",
@@ -88,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn another_tag_a_weak_one_and_what_is_no_tag_do_not_name_it_strongly() {
+    fn another_tag_a_weak_one_and_a_malformed_one_do_not_match_strongly() {
         for listed in [
             "\"x\"",
             "W/\"abc\"",
@@ -104,21 +102,21 @@ mod tests {
     }
 
     #[test]
-    fn a_weak_tag_is_named_weakly_alone() {
+    fn a_weak_tag_matches_only_weakly() {
         assert!(!matches_strongly(b"W/\"abc\"", "W/\"abc\""));
         assert!(matches_weakly(b"W/\"abc\"", "W/\"abc\""));
         assert!(matches_weakly(b"\"abc\"", "W/\"abc\""));
     }
 
     #[test]
-    fn the_tag_weak_or_strong_listed_or_starred_names_it_weakly() {
+    fn the_tag_weak_or_strong_listed_or_starred_matches_weakly() {
         for listed in [ETAG, "W/\"abc\"", "\"x\", W/\"abc\"", "*"] {
             assert!(matches_weakly(listed.as_bytes(), ETAG), "{listed}");
         }
     }
 
     #[test]
-    fn another_tag_and_what_is_no_tag_do_not_name_it_weakly() {
+    fn another_tag_and_a_malformed_one_do_not_match_weakly() {
         for listed in ["\"x\"", "w/\"abc\"", "abc", "", "\"x\" \"abc\"", "\"ABC\""] {
             assert!(!matches_weakly(listed.as_bytes(), ETAG), "{listed}");
         }

@@ -1,8 +1,7 @@
-//! Versions of resources: JSON answers with the `ETag` of what they tell.
+//! Responses with an `ETag`: JSON that can be changed with `If-Match`.
 //!
-//! An answer's entity tag is the SHA-256 of its bytes, so that it is strong (RFC 9110 section 8.8.1)
-//! and nobody has to keep it. This module refuses to know what is answered, and what a change is
-//! compared with ([`mod@crate::http::extract::if_match`]).
+//! The entity tag is the SHA-256 of the body, so that it is strong (RFC 9110 section 8.8.1) and need
+//! not be stored.
 
 use poem::IntoResponse;
 use poem::Response;
@@ -17,15 +16,15 @@ use crate::http::reply::responses::{JsonOk, text_header};
 /// A 200 with a JSON body, and the `ETag` with which to change it.
 pub struct WithEtag<T>(pub T);
 
-/// A 201 with a JSON body, where it is from now on, and the `ETag` with which to change it.
+/// A 201 with a JSON body, its `Location`, and the `ETag` with which to change it.
 pub struct CreatedWithEtag<T> {
-    /// What was made.
+    /// The new resource.
     pub resource: T,
     /// Its path.
     pub location: String,
 }
 
-/// The entity tag of a resource as it is answered.
+/// The entity tag of a resource's JSON representation.
 pub fn json_etag(resource: &impl ToJSON) -> String {
     let digest = Sha256::digest(resource.to_json_string().as_bytes());
     format!("\"{}\"", hex::encode(digest))
@@ -54,8 +53,8 @@ impl<T: Type + ToJSON> IntoResponse for CreatedWithEtag<T> {
 }
 
 fn etag_responses<T: Type + ToJSON>() -> impl Iterator<Item = MetaResponse> {
-    let granted = JsonOk::<T>::meta().responses.into_iter();
-    granted.map(|mut response| {
+    let responses = JsonOk::<T>::meta().responses.into_iter();
+    responses.map(|mut response| {
         let etag = text_header("ETag", "Send it as `If-Match` to change just this version.");
         response.headers.push(etag);
         response

@@ -1,7 +1,4 @@
-//! Conditional requests: what `If-...` headers ask before a file is sent.
-//!
-//! Pure logic over headers, an entity tag and a date (RFC 9110 sections 8.8 and 13). It refuses
-//! to know files, tokens and answers, and how entity tags are read ([`mod@super::entity_tag`]).
+//! Preconditions: evaluating the `If-...` headers of a request (RFC 9110 section 13).
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,17 +9,17 @@ use poem::http::{HeaderMap, HeaderValue, Method};
 
 use super::entity_tag::{matches_strongly, matches_weakly, split_entity_tag, strong_eq};
 
-/// The last second that an HTTP date can tell: the end of the year 9999.
+/// The latest HTTP date, in seconds since 1970 UTC: the end of the year 9999.
 const MAX_HTTP_DATE: u64 = 253_402_300_799;
 
-/// What the `If-...` headers of a request decide.
+/// What the `If-...` headers of a request result in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreconditionOutcome {
-    /// The request goes on.
+    /// The request is processed.
     Met,
     /// 304: the client has this version already.
     NotModified,
-    /// 412: the client meant another version.
+    /// 412: the client means another version.
     Failed,
 }
 
@@ -35,7 +32,7 @@ pub struct Validators<'a> {
     pub last_modified: i64,
 }
 
-/// Writes seconds since 1970 UTC as an HTTP date (RFC 9110 section 5.6.7), kept within 1970 to 9999.
+/// Formats seconds since 1970 UTC as an HTTP date (RFC 9110 section 5.6.7), clamped to 1970 to 9999.
 pub fn format_http_date(unix_seconds: i64) -> String {
     let seconds = u64::try_from(unix_seconds)
         .unwrap_or_default()
@@ -45,7 +42,7 @@ pub fn format_http_date(unix_seconds: i64) -> String {
 
 /// Evaluates all preconditions but `If-Range`, in the order of RFC 9110 section 13.2.2.
 pub fn evaluate(method: &Method, headers: &HeaderMap, now: Validators<'_>) -> PreconditionOutcome {
-    let is_reading = matches!(*method, Method::GET | Method::HEAD);
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
     if let Some(listed) = joined_header(headers, &IF_MATCH) {
         if !matches_strongly(&listed, now.etag) {
             return PreconditionOutcome::Failed;
@@ -57,13 +54,13 @@ pub fn evaluate(method: &Method, headers: &HeaderMap, now: Validators<'_>) -> Pr
     }
     if let Some(listed) = joined_header(headers, &IF_NONE_MATCH) {
         if matches_weakly(&listed, now.etag) {
-            return if is_reading {
+            return if is_read {
                 PreconditionOutcome::NotModified
             } else {
                 PreconditionOutcome::Failed
             };
         }
-    } else if is_reading
+    } else if is_read
         && let Some(date) = date_header(headers, &IF_MODIFIED_SINCE)
         && now.last_modified <= date
     {
@@ -72,7 +69,7 @@ pub fn evaluate(method: &Method, headers: &HeaderMap, now: Validators<'_>) -> Pr
     PreconditionOutcome::Met
 }
 
-/// Says whether `If-Range` (RFC 9110 section 13.1.5) lets a `Range` header count.
+/// Whether `If-Range` (RFC 9110 section 13.1.5) lets a `Range` header count.
 ///
 /// An entity tag must be strong and the same; a date must be exactly `Last-Modified`. Without the
 /// header the answer is yes; with one that is malformed or repeated it is no, and the client gets
@@ -103,7 +100,7 @@ pub(crate) fn joined_header(headers: &HeaderMap, name: &HeaderName) -> Option<Ve
     }
 }
 
-/// The date in a header; none if it is absent, repeated or no date, which are to be ignored alike.
+/// The date in a header; `None` if it is absent, repeated or malformed, which are all ignored.
 fn date_header(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
     parse_http_date(joined_header(headers, name)?.trim_ascii())
 }
@@ -141,19 +138,19 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_conditions_goes_on() {
+    fn a_request_without_conditions_is_processed() {
         assert_eq!(on_get(&[]), Met);
     }
 
     #[test]
-    fn if_match_goes_on_for_the_tag_a_list_with_it_and_a_star() {
+    fn if_match_is_met_by_the_tag_a_list_with_it_and_a_star() {
         for value in [ETAG, "\"x\", \"abc\"", "*"] {
             assert_eq!(on_get(&[("if-match", value)]), Met, "{value}");
         }
     }
 
     #[test]
-    fn if_match_fails_for_another_tag_a_weak_one_and_what_is_no_tag() {
+    fn if_match_fails_for_another_tag_a_weak_one_and_a_malformed_one() {
         for value in ["\"x\"", "W/\"abc\"", "abc", ""] {
             assert_eq!(on_get(&[("if-match", value)]), Failed, "{value}");
         }
@@ -165,8 +162,8 @@ mod tests {
             etag: "W/\"abc\"",
             ..NOW
         };
-        let asked = headers(&[("if-match", "W/\"abc\"")]);
-        assert_eq!(evaluate(&Method::GET, &asked, weak), Failed);
+        let lines = headers(&[("if-match", "W/\"abc\"")]);
+        assert_eq!(evaluate(&Method::GET, &lines, weak), Failed);
         assert!(!if_range_matches(
             &headers(&[("if-range", "W/\"abc\"")]),
             weak
@@ -174,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn if_none_match_says_not_modified_for_the_tag_weak_or_strong_listed_or_starred() {
+    fn if_none_match_gives_not_modified_for_the_tag_weak_or_strong_listed_or_starred() {
         for value in [ETAG, "W/\"abc\"", "\"x\", W/\"abc\"", "*"] {
             assert_eq!(on_get(&[("if-none-match", value)]), NotModified, "{value}");
         }
     }
 
     #[test]
-    fn if_none_match_goes_on_for_another_tag_and_what_is_no_tag() {
+    fn if_none_match_is_met_by_another_tag_and_a_malformed_one() {
         for value in ["\"x\"", "abc", ""] {
             assert_eq!(on_get(&[("if-none-match", value)]), Met, "{value}");
         }
@@ -197,25 +194,25 @@ mod tests {
     }
 
     #[test]
-    fn if_none_match_fails_for_methods_that_change_something() {
-        let asked = headers(&[("if-none-match", ETAG)]);
-        assert_eq!(evaluate(&Method::POST, &asked, NOW), Failed);
-        assert_eq!(evaluate(&Method::HEAD, &asked, NOW), NotModified);
+    fn if_none_match_fails_for_unsafe_methods() {
+        let lines = headers(&[("if-none-match", ETAG)]);
+        assert_eq!(evaluate(&Method::POST, &lines, NOW), Failed);
+        assert_eq!(evaluate(&Method::HEAD, &lines, NOW), NotModified);
     }
 
     #[test]
-    fn if_modified_since_says_not_modified_from_the_very_second_on() {
+    fn if_modified_since_gives_not_modified_from_that_second_on() {
         assert_eq!(on_get(&[("if-modified-since", DATE)]), NotModified);
         assert_eq!(on_get(&[("if-modified-since", LATER)]), NotModified);
         assert_eq!(on_get(&[("if-modified-since", EARLIER)]), Met);
-        let asked = headers(&[("if-modified-since", DATE)]);
-        assert_eq!(evaluate(&Method::HEAD, &asked, NOW), NotModified);
+        let lines = headers(&[("if-modified-since", DATE)]);
+        assert_eq!(evaluate(&Method::HEAD, &lines, NOW), NotModified);
     }
 
     #[test]
     fn if_modified_since_counts_for_get_and_head_only() {
-        let asked = headers(&[("if-modified-since", DATE)]);
-        assert_eq!(evaluate(&Method::POST, &asked, NOW), Met);
+        let lines = headers(&[("if-modified-since", DATE)]);
+        assert_eq!(evaluate(&Method::POST, &lines, NOW), Met);
     }
 
     #[test]
@@ -226,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_in_the_two_old_forms_are_read() {
+    fn dates_in_the_two_obsolete_formats_are_parsed() {
         for value in [
             "Tuesday, 14-Nov-23 22:13:20 GMT",
             "Tue Nov 14 22:13:20 2023",
@@ -240,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_is_none_or_comes_twice_is_ignored() {
+    fn a_malformed_or_repeated_date_is_ignored() {
         for value in ["", "yesterday", "1700000000", "2023-11-14T22:13:20Z"] {
             assert_eq!(on_get(&[("if-modified-since", value)]), Met, "{value}");
             assert_eq!(on_get(&[("if-unmodified-since", value)]), Met, "{value}");
@@ -257,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn if_match_silences_if_unmodified_since() {
+    fn if_match_overrides_if_unmodified_since() {
         assert_eq!(
             on_get(&[("if-match", ETAG), ("if-unmodified-since", EARLIER)]),
             Met
@@ -269,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn if_none_match_silences_if_modified_since() {
+    fn if_none_match_overrides_if_modified_since() {
         assert_eq!(
             on_get(&[("if-none-match", "\"x\""), ("if-modified-since", DATE)]),
             Met
@@ -281,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn if_match_is_asked_before_if_none_match() {
+    fn if_match_is_evaluated_before_if_none_match() {
         assert_eq!(
             on_get(&[("if-match", "\"x\""), ("if-none-match", ETAG)]),
             Failed
@@ -297,11 +294,11 @@ mod tests {
     }
 
     #[test]
-    fn if_range_wants_the_span_for_the_same_strong_tag_or_the_exact_date() {
-        let is_wanted = |value| if_range_matches(&headers(&[("if-range", value)]), NOW);
+    fn if_range_matches_the_same_strong_tag_or_the_exact_date() {
+        let matches = |value| if_range_matches(&headers(&[("if-range", value)]), NOW);
         assert!(if_range_matches(&headers(&[]), NOW));
         for value in [ETAG, " \"abc\" ", DATE] {
-            assert!(is_wanted(value), "{value}");
+            assert!(matches(value), "{value}");
         }
         for value in [
             "\"x\"",
@@ -313,7 +310,7 @@ mod tests {
             LATER,
             EARLIER,
         ] {
-            assert!(!is_wanted(value), "{value}");
+            assert!(!matches(value), "{value}");
         }
         assert!(!if_range_matches(
             &headers(&[("if-range", ETAG), ("if-range", ETAG)]),
@@ -322,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn http_dates_are_written_within_their_years() {
+    fn http_dates_are_clamped_to_their_years() {
         assert_eq!(format_http_date(1_700_000_000), DATE);
         assert_eq!(format_http_date(-1), "Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(format_http_date(i64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");

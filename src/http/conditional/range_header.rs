@@ -1,15 +1,14 @@
-//! The `Range` header: what it asks of a file of some size (RFC 9110 section 14.1).
+//! The `Range` header: which bytes of a file it requests (RFC 9110 section 14.1).
 //!
-//! Pure logic over a text and a length, with numbers of any length. It refuses to know methods,
-//! preconditions and how a request is answered.
+//! Numbers of any length are accepted: one that is too large for any file is past its end.
 
 use std::cmp::Ordering;
 use std::ops::Range;
 
-/// The most ranges that are looked at in one header; a header with more is ignored.
+/// The most ranges in one header; a header with more is ignored.
 pub const MAX_RANGES: usize = 64;
 
-/// What a `Range` header asks for.
+/// What a `Range` header requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestedRange {
     /// These bytes (end excluded), never empty and always inside the file.
@@ -20,8 +19,8 @@ pub enum RequestedRange {
     Unsatisfiable,
 }
 
-/// Reads a `Range` header; none if it is to be ignored: it is malformed, of another unit than bytes
-/// or longer than [`MAX_RANGES`].
+/// Parses a `Range` header; `None` if it is to be ignored: it is malformed, has another unit than
+/// bytes or more ranges than [`MAX_RANGES`].
 pub fn parse(value: &str, size: u64) -> Option<RequestedRange> {
     let (unit, set) = value.trim_ascii().split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") {
@@ -39,9 +38,9 @@ pub fn parse(value: &str, size: u64) -> Option<RequestedRange> {
         if element.is_empty() {
             continue;
         }
-        let asked = parse_range(element, size)?;
-        is_any_satisfiable |= asked != RequestedRange::Unsatisfiable;
-        one = Some(asked);
+        let range = parse_range(element, size)?;
+        is_any_satisfiable |= range != RequestedRange::Unsatisfiable;
+        one = Some(range);
         count += 1;
     }
     match count {
@@ -52,7 +51,7 @@ pub fn parse(value: &str, size: u64) -> Option<RequestedRange> {
     }
 }
 
-/// Reads `first-last`, `first-` or `-suffix`; none if it is malformed.
+/// Parses `first-last`, `first-` or `-suffix`; `None` if it is malformed.
 fn parse_range(element: &str, size: u64) -> Option<RequestedRange> {
     let (first, last) = element.split_once('-')?;
     let is_number = |text: &str| text.bytes().all(|c| c.is_ascii_digit());
@@ -82,7 +81,7 @@ fn parse_range(element: &str, size: u64) -> Option<RequestedRange> {
     Some(RequestedRange::Span(start..end))
 }
 
-/// The number that digits write; a number too large for any file is the largest there is.
+/// Parses digits; a number that is too large becomes `u64::MAX`.
 fn parse_saturating(digits: &str) -> u64 {
     digits.parse().unwrap_or(u64::MAX)
 }
@@ -102,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_three_forms_of_a_range_ask_for_their_bytes() {
+    fn the_three_forms_of_a_range_are_parsed() {
         for (range, span) in [
             ("bytes=0-0", 0..1),
             ("bytes=0-99", 0..100),
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_without_a_single_byte_asks_for_nothing() {
+    fn a_range_without_a_single_byte_is_unsatisfiable() {
         for range in [
             "bytes=100-",
             "bytes=100-200",
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_empty_file_every_range_asks_for_nothing_but_its_end_is_all_of_it() {
+    fn every_range_of_an_empty_file_is_unsatisfiable_except_its_suffix() {
         assert_eq!(parse("bytes=0-", 0), Some(Unsatisfiable));
         assert_eq!(parse("bytes=0-0", 0), Some(Unsatisfiable));
         assert_eq!(parse("bytes=-0", 0), Some(Unsatisfiable));
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_is_read_in_either_case_and_another_unit_is_ignored() {
+    fn the_unit_is_case_insensitive_and_another_unit_is_ignored() {
         assert_eq!(parse("BYTES=0-0", 100), Some(Span(0..1)));
         assert_eq!(parse("Bytes=0-0", 100), Some(Span(0..1)));
         for range in ["items=0-0", "byte=0-0", "=0-0", "none", "bytes"] {
@@ -203,18 +202,18 @@ mod tests {
     }
 
     #[test]
-    fn several_ranges_ask_for_the_whole_file() {
+    fn several_ranges_give_the_whole_file() {
         assert_eq!(parse("bytes=0-9,20-29", 100), Some(Whole));
         assert_eq!(parse("bytes=0-9, 200-", 100), Some(Whole));
     }
 
     #[test]
-    fn several_ranges_of_which_none_has_a_byte_ask_for_nothing() {
+    fn several_ranges_of_which_none_has_a_byte_are_unsatisfiable() {
         assert_eq!(parse("bytes=100-, 200-300, -0", 100), Some(Unsatisfiable));
     }
 
     #[test]
-    fn more_ranges_than_are_looked_at_are_ignored() {
+    fn a_header_with_too_many_ranges_is_ignored() {
         let ranges = |count| format!("bytes={}", vec!["100-"; count].join(","));
         assert_eq!(parse(&ranges(MAX_RANGES), 100), Some(Unsatisfiable));
         assert_eq!(parse(&ranges(MAX_RANGES + 1), 100), None);
@@ -226,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_range_inside_the_file_asks_for_exactly_itself(size in 1u64.., a: u64, b: u64) {
+        fn a_range_inside_the_file_is_exactly_itself(size in 1u64.., a: u64, b: u64) {
             let (first, last) = ((a % size).min(b % size), (a % size).max(b % size));
             prop_assert_eq!(parse(&format!("bytes={first}-{last}"), size), Some(Span(first..last + 1)));
         }

@@ -1,19 +1,14 @@
-//! What part of a file a request asks for: the whole, one span, or nothing.
-//!
-//! Pure logic over headers and a length (RFC 9110 section 14). It refuses to know files, tokens
-//! and bodies, and how a `Range` is written ([`mod@super::range_header`]).
+//! Spans: which part of a file a request gets: the whole, one span, or nothing (RFC 9110 section 14).
 
 use std::ops::Range;
 
 use poem::http::header::RANGE;
 use poem::http::{HeaderMap, Method};
 
-use super::precondition;
-use super::precondition::{PreconditionOutcome, Validators};
-use super::range_header;
-use super::range_header::RequestedRange;
+use super::precondition::{self, PreconditionOutcome, Validators};
+use super::range_header::{self, RequestedRange};
 
-/// How a request for a file is to be answered.
+/// How a request for a file is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SelectedRange {
     /// 200 with the whole file; for HEAD the same headers and no body.
@@ -22,13 +17,13 @@ pub enum SelectedRange {
     Span(Range<u64>),
     /// 304 without a body.
     NotModified,
-    /// 412: the client meant another version.
+    /// 412: the client means another version.
     PreconditionFailed,
-    /// 416 with [`unsatisfied_range`]: no byte that was asked for exists.
+    /// 416 with [`unsatisfied_range`]: no requested byte exists.
     Unsatisfiable,
 }
 
-/// Selects the answer: first the preconditions, then `If-Range`, then `Range` (RFC 9110 section 13.2.2).
+/// Selects the range: first the preconditions, then `If-Range`, then `Range` (RFC 9110 section 13.2.2).
 ///
 /// `etag` is written as in the `ETag` header, quotes included; `last_modified` is in seconds since
 /// 1970 UTC and `size` in bytes. `Range` counts for GET alone. A `Range` that
@@ -111,8 +106,8 @@ mod tests {
             ("bytes=20-10", 100, Whole),
             ("items=0-0", 100, Whole),
         ] {
-            let asked = [("range", range)];
-            assert_eq!(selected(&Method::GET, &asked, size), selection, "{range}");
+            let lines = [("range", range)];
+            assert_eq!(selected(&Method::GET, &lines, size), selection, "{range}");
         }
     }
 
@@ -134,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn preconditions_come_before_the_range() {
+    fn preconditions_are_evaluated_before_the_range() {
         let with_range =
             |name, value| selected(&Method::GET, &[("range", "bytes=100-"), (name, value)], 100);
         assert_eq!(with_range("if-none-match", ETAG), NotModified);
@@ -145,18 +140,18 @@ mod tests {
 
     #[test]
     fn if_range_turns_a_span_of_another_version_into_the_whole_file() {
-        let ask = |condition, range| {
+        let select = |condition, range| {
             selected(
                 &Method::GET,
                 &[("range", range), ("if-range", condition)],
                 100,
             )
         };
-        assert_eq!(ask(ETAG, "bytes=0-9"), Span(0..10));
-        assert_eq!(ask(DATE, "bytes=0-9"), Span(0..10));
-        assert_eq!(ask("\"x\"", "bytes=0-9"), Whole);
+        assert_eq!(select(ETAG, "bytes=0-9"), Span(0..10));
+        assert_eq!(select(DATE, "bytes=0-9"), Span(0..10));
+        assert_eq!(select("\"x\"", "bytes=0-9"), Whole);
         assert_eq!(
-            ask("\"x\"", "bytes=100-"),
+            select("\"x\"", "bytes=100-"),
             Whole,
             "never 416 about another version"
         );

@@ -1,17 +1,16 @@
-//! Callers: reads credentials from a request, and nothing but that.
+//! The credentials extractors: the caller's credential and client info from a request.
 //!
-//! The extractors never fail: what cannot be read as one credential is carried on as such, so that
-//! an unusable header is refused by the service in its place of the order and never becomes
-//! anonymous. This module refuses to know whether a credential is any good.
+//! They never fail: a malformed credential is passed on as such, so that the service rejects it at
+//! its place in the order and it never becomes anonymous. They do not read the body, so a handler
+//! may take them before or after it. Whether a credential is valid, the service decides.
 
-use futures_util::StreamExt;
 use poem::http::{HeaderMap, header};
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaOAuthFlow, MetaOAuthFlows, MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::domain::secret::Secret;
-use crate::http::server::request_middleware::RequestInfo;
+use crate::http::server::request_info::RequestInfo;
 use crate::service::identity::request_context::{Credential, RequestContext};
 
 /// The header that takes an API key.
@@ -19,23 +18,23 @@ const API_KEY_HEADER: &str = "x-api-key";
 /// The query parameter that takes a download token.
 const TOKEN_PARAMETER: &str = "token";
 
-const MULTIPLE_CREDENTIALS: &str = "the request has more than one credential: send exactly one";
+const MULTIPLE_CREDENTIALS: &str = "the request has more than one credential; send exactly one";
 
-/// A visitor by what its headers show; a `?token=` is not looked at.
+/// The request context with the credential in the headers; a `?token=` is ignored.
 pub struct HeaderCredentials(pub RequestContext);
 
-/// A visitor by what its headers or its `?token=` show.
+/// The request context with the credential in the headers or in `?token=`.
 pub struct HeaderOrQueryCredentials(pub RequestContext);
 
-/// A visitor who is about to say who it is; its headers are not looked at.
+/// The request context of a caller who is about to log in; its headers are ignored.
 pub struct NoCredentials(pub RequestContext);
 
 fn request_context(request: &Request, credential: Credential) -> RequestContext {
-    let arrival = RequestInfo::from_request(request);
+    let info = RequestInfo::from_request(request);
     RequestContext {
         credential,
-        address: arrival.address,
-        request_id: arrival.request_id,
+        address: info.address,
+        request_id: info.request_id,
     }
 }
 
@@ -65,10 +64,10 @@ fn credential_from_headers(headers: &HeaderMap) -> Credential {
 }
 
 const MALFORMED_AUTHORIZATION: Credential = Credential::Malformed {
-    detail: "the Authorization header cannot be read: send Authorization: Bearer <session token>",
+    detail: "the Authorization header is malformed: send Authorization: Bearer <session token>",
 };
 const MALFORMED_API_KEY: Credential = Credential::Malformed {
-    detail: "the X-Api-Key header cannot be read",
+    detail: "the X-Api-Key header is malformed",
 };
 
 /// `Bearer` and a b64token (RFC 6750 section 2.1); the scheme in any case (RFC 9110 section 11.1).
@@ -104,13 +103,13 @@ fn is_b64token(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
 }
 
-/// The credential in the headers or the query, whichever is there.
+/// The credential in the headers or the query; both are more than one.
 fn credential_from_headers_or_query(request: &Request) -> Credential {
     let parameters: Vec<(String, String)> = match request.params() {
         Ok(parameters) => parameters,
         Err(_) => {
             return Credential::Malformed {
-                detail: "the query cannot be read",
+                detail: "the query string is malformed",
             };
         }
     };
@@ -127,19 +126,11 @@ fn credential_from_headers_or_query(request: &Request) -> Credential {
             Credential::DownloadToken(Secret::new(token))
         }
         (Credential::None, Some(_), None) => Credential::Malformed {
-            detail: "the token parameter cannot be read",
+            detail: "the token parameter is malformed",
         },
         (_, Some(_), _) => Credential::Malformed {
             detail: MULTIPLE_CREDENTIALS,
         },
-    }
-}
-
-/// Reads away a body that nobody asked for, so that the client gets to read the answer.
-async fn drain(body: &mut RequestBody) {
-    if let Ok(body) = body.take() {
-        let mut chunks = std::pin::pin!(body.into_bytes_stream());
-        while let Some(Ok(_)) = chunks.next().await {}
     }
 }
 
@@ -152,9 +143,9 @@ fn register_schemes(registry: &mut Registry) {
         MetaSecurityScheme {
             ty: "oauth2",
             description: Some(
-                "Sign in with user name and password for a session token. A token of an outside \
-                 issuer that the operator has connected (an OpenID Connect provider) is accepted in \
-                 its place, as Authorization: Bearer.",
+                "Log in with user name and password for a session token. A token of an external \
+                 identity provider (OpenID Connect) that the operator has configured is accepted \
+                 in its place, as Authorization: Bearer.",
             ),
             name: None,
             key_in: None,
@@ -189,8 +180,9 @@ fn register_schemes(registry: &mut Registry) {
     );
 }
 
-macro_rules! optional_credentials {
-    ($extractor:ident, $read:expr) => {
+/// Implements an extractor whose operations may be called with or without credentials.
+macro_rules! impl_optional_credentials {
+    ($extractor:ident, $credential:expr) => {
         impl<'a> ApiExtractor<'a> for $extractor {
             const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
 
@@ -211,20 +203,18 @@ macro_rules! optional_credentials {
 
             async fn from_request(
                 request: &'a Request,
-                body: &mut RequestBody,
+                _: &mut RequestBody,
                 _: ExtractParamOptions<Self::ParamType>,
             ) -> poem::Result<Self> {
-                let credential = $read(request);
-                drain(body).await;
-                Ok(Self(request_context(request, credential)))
+                Ok(Self(request_context(request, $credential(request))))
             }
         }
     };
 }
-optional_credentials!(HeaderCredentials, |request: &Request| {
+impl_optional_credentials!(HeaderCredentials, |request: &Request| {
     credential_from_headers(request.headers())
 });
-optional_credentials!(HeaderOrQueryCredentials, credential_from_headers_or_query);
+impl_optional_credentials!(HeaderOrQueryCredentials, credential_from_headers_or_query);
 
 impl<'a> poem::FromRequest<'a> for NoCredentials {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
@@ -234,7 +224,10 @@ impl<'a> poem::FromRequest<'a> for NoCredentials {
 
 #[cfg(test)]
 mod tests {
-    use poem::http::HeaderValue;
+    use poem::http::{HeaderValue, Method};
+    use poem::{Endpoint, IntoEndpoint};
+    use poem_openapi::payload::PlainText;
+    use poem_openapi::{OpenApi, OpenApiService};
 
     use super::*;
 
@@ -249,7 +242,7 @@ mod tests {
         }
     }
 
-    fn read(headers: &[(&'static str, &[u8])], query: &str) -> &'static str {
+    fn parse(headers: &[(&'static str, &[u8])], query: &str) -> &'static str {
         let mut request = Request::builder().uri_str(format!("/x{query}")).finish();
         for (name, value) in headers {
             request
@@ -260,19 +253,19 @@ mod tests {
     }
 
     #[test]
-    fn one_readable_credential_is_read() {
-        assert_eq!(read(&[], ""), "none");
+    fn one_well_formed_credential_is_parsed() {
+        assert_eq!(parse(&[], ""), "none");
         assert_eq!(
-            read(&[("authorization", b"Bearer abc.def-_~+/==")], ""),
+            parse(&[("authorization", b"Bearer abc.def-_~+/==")], ""),
             "bearer"
         );
-        assert_eq!(read(&[("authorization", b"bEARER  abc ")], ""), "bearer");
-        assert_eq!(read(&[("x-api-key", b"cg_abc")], ""), "api key");
-        assert_eq!(read(&[], "?token=abc&x=y"), "download token");
+        assert_eq!(parse(&[("authorization", b"bEARER  abc ")], ""), "bearer");
+        assert_eq!(parse(&[("x-api-key", b"cg_abc")], ""), "api key");
+        assert_eq!(parse(&[], "?token=abc&x=y"), "download token");
     }
 
     #[test]
-    fn an_unusable_header_never_reads_as_none() {
+    fn a_malformed_header_never_parses_as_none() {
         for value in [
             &b"Bearer"[..],
             b"Bearer ",
@@ -283,35 +276,78 @@ mod tests {
             b"Bearer \xc3\xa9",
         ] {
             assert_eq!(
-                read(&[("authorization", value)], ""),
+                parse(&[("authorization", value)], ""),
                 "malformed",
                 "{value:?}"
             );
         }
         for value in [&b"Basic Og=="[..], b"Digest", b"bearerabc"] {
             assert_eq!(
-                read(&[("authorization", value)], ""),
+                parse(&[("authorization", value)], ""),
                 "unsupported",
                 "{value:?}"
             );
         }
-        assert_eq!(read(&[("x-api-key", b"")], ""), "malformed");
-        assert_eq!(read(&[], "?token="), "malformed");
-        assert_eq!(read(&[], "?token=a%20b"), "malformed");
+        assert_eq!(parse(&[("x-api-key", b"")], ""), "malformed");
+        assert_eq!(parse(&[], "?token="), "malformed");
+        assert_eq!(parse(&[], "?token=a%20b"), "malformed");
     }
 
     #[test]
-    fn two_credentials_are_malformed_wherever_they_stand() {
+    fn two_credentials_are_malformed_wherever_they_are() {
         let bearer = ("authorization", &b"Bearer abc"[..]);
         let key = ("x-api-key", &b"cg_abc"[..]);
-        assert_eq!(read(&[bearer, bearer], ""), "malformed");
-        assert_eq!(read(&[bearer, key], ""), "malformed");
-        assert_eq!(read(&[key, key], ""), "malformed");
-        assert_eq!(read(&[bearer], "?token=abc"), "malformed");
-        assert_eq!(read(&[], "?token=abc&token=abc"), "malformed");
+        assert_eq!(parse(&[bearer, bearer], ""), "malformed");
+        assert_eq!(parse(&[bearer, key], ""), "malformed");
+        assert_eq!(parse(&[key, key], ""), "malformed");
+        assert_eq!(parse(&[bearer], "?token=abc"), "malformed");
+        assert_eq!(parse(&[], "?token=abc&token=abc"), "malformed");
         assert_eq!(
-            read(&[("authorization", b"Basic x")], "?token=abc"),
+            parse(&[("authorization", b"Basic x")], "?token=abc"),
             "malformed"
         );
+    }
+
+    struct TestApi;
+
+    #[OpenApi]
+    #[allow(
+        clippy::unused_async,
+        reason = "every operation is async to poem-openapi"
+    )]
+    impl TestApi {
+        #[oai(path = "/credentials-first", method = "post")]
+        async fn credentials_first(
+            &self,
+            _context: HeaderCredentials,
+            body: PlainText<String>,
+        ) -> PlainText<String> {
+            body
+        }
+
+        #[oai(path = "/body-first", method = "post")]
+        async fn body_first(
+            &self,
+            body: PlainText<String>,
+            _context: HeaderCredentials,
+        ) -> PlainText<String> {
+            body
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handler_may_take_credentials_before_or_after_the_body() {
+        let endpoint = OpenApiService::new(TestApi, "test", "1").into_endpoint();
+        for path in ["/credentials-first", "/body-first"] {
+            let request = Request::builder()
+                .method(Method::POST)
+                .uri_str(path)
+                .content_type("text/plain")
+                .header("authorization", "Bearer abc")
+                .body("the body");
+            let response = endpoint.call(request).await.unwrap();
+            let body = response.into_body().into_string().await.unwrap();
+            assert_eq!(body, "the body", "{path}");
+        }
     }
 }

@@ -1,7 +1,6 @@
-//! `If-Match` on changes: only the version of a resource that somebody saw is changed.
+//! The `If-Match` extractor: a resource is changed only in the version that the client has seen.
 //!
-//! The extractor never fails: a header that cannot be read names no version, so that nothing is
-//! changed by mistake. This module refuses to know resources and who may change them.
+//! It never fails: a malformed header matches no version, so that nothing is changed by mistake.
 
 use poem::http::header::IF_MATCH;
 use poem::{Request, RequestBody};
@@ -18,7 +17,7 @@ use crate::http::conditional::precondition::joined_header;
 pub struct IfMatch(Option<Vec<u8>>);
 
 impl IfMatch {
-    /// Says whether a resource that is answered so may be changed; without the header it may.
+    /// Whether the header matches a resource with this representation; without the header it does.
     pub fn matches(&self, resource: &impl ToJSON) -> bool {
         let listed = self.0.as_deref();
         listed.is_none_or(|listed| matches_strongly(listed, &json_etag(resource)))
@@ -52,21 +51,21 @@ impl<'a> ApiExtractor<'a> for IfMatch {
 mod tests {
     use super::*;
 
-    fn asked(listed: &[u8]) -> IfMatch {
+    fn if_match(listed: &[u8]) -> IfMatch {
         IfMatch(Some(listed.to_vec()))
     }
 
     #[test]
-    fn a_change_is_wanted_of_the_version_it_names_and_of_no_other() {
+    fn the_header_matches_the_version_it_names_and_no_other() {
         let seen = "a resource".to_owned();
         let etag = json_etag(&seen);
         assert!(IfMatch(None).matches(&seen));
-        assert!(asked(b"*").matches(&seen));
-        assert!(asked(etag.as_bytes()).matches(&seen));
-        assert!(asked(format!("\"other\", {etag}").as_bytes()).matches(&seen));
-        assert!(!asked(format!("W/{etag}").as_bytes()).matches(&seen));
-        assert!(!asked(etag.as_bytes()).matches(&"another".to_owned()));
-        assert!(!asked(b"").matches(&seen));
-        assert!(!asked(b"\"\xe9\"").matches(&seen));
+        assert!(if_match(b"*").matches(&seen));
+        assert!(if_match(etag.as_bytes()).matches(&seen));
+        assert!(if_match(format!("\"other\", {etag}").as_bytes()).matches(&seen));
+        assert!(!if_match(format!("W/{etag}").as_bytes()).matches(&seen));
+        assert!(!if_match(etag.as_bytes()).matches(&"another".to_owned()));
+        assert!(!if_match(b"").matches(&seen));
+        assert!(!if_match(b"\"\xe9\"").matches(&seen));
     }
 }

@@ -2,4 +2,5 @@
 
 pub mod credentials;
 pub mod if_match;
+pub mod inline_type;
 pub mod parameter;

@@ -1,16 +1,11 @@
-//! Parameters: how identifiers and words are read from paths, queries and bodies.
-//!
-//! This module refuses to know any operation.
+//! Parameters: identifiers, names and enumerated values in paths, queries and bodies.
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{
-    ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type,
-};
+use poem_openapi::registry::MetaSchema;
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON};
 use serde_json::Value;
 
 use crate::domain::action::Action;
@@ -19,33 +14,12 @@ use crate::domain::id::{ApiKeyId, DatasetId, RecordId, SessionId, UserId};
 use crate::domain::name::{MAX_NAME_LENGTH, NameError, RoleName, Username};
 use crate::service::error::ServiceError;
 
-/// Teaches poem-openapi a type that is written as one text.
-macro_rules! written_as_text {
+use super::inline_type::impl_inline_type;
+
+/// Implements poem-openapi's traits for a type that is one string.
+macro_rules! impl_string_type {
     ($type:ty, $name:literal, $schema:expr) => {
-        impl Type for $type {
-            const IS_REQUIRED: bool = true;
-
-            type RawValueType = Self;
-            type RawElementValueType = Self;
-
-            fn name() -> Cow<'static, str> {
-                $name.into()
-            }
-
-            fn schema_ref() -> MetaSchemaRef {
-                MetaSchemaRef::Inline(Box::new($schema))
-            }
-
-            fn as_raw_value(&self) -> Option<&Self::RawValueType> {
-                Some(self)
-            }
-
-            fn raw_element_iter<'a>(
-                &'a self,
-            ) -> Box<dyn Iterator<Item = &'a Self::RawElementValueType> + 'a> {
-                Box::new(std::iter::once(self))
-            }
-        }
+        impl_inline_type!($type, $name, $schema);
 
         impl ParseFromParameter for $type {
             fn parse_from_parameter(value: &str) -> ParseResult<Self> {
@@ -70,28 +44,28 @@ macro_rules! written_as_text {
     };
 }
 
-written_as_text!(DatasetId, "string_uuid", uuid_schema());
-written_as_text!(ApiKeyId, "string_uuid", uuid_schema());
-written_as_text!(UserId, "string_uuid", uuid_schema());
-written_as_text!(SessionId, "string_uuid", uuid_schema());
-written_as_text!(Username, "string_name", name_schema());
-written_as_text!(RoleName, "string_name", name_schema());
-written_as_text!(RawName, "string_name", name_schema());
-written_as_text!(Action, "string_action", enum_schema(Action::ALL));
-written_as_text!(RecordId, "string_uuid", uuid_schema());
-written_as_text!(AuditEvent, "string_event", enum_schema(AuditEvent::ALL));
-written_as_text!(
+impl_string_type!(DatasetId, "string_uuid", uuid_schema());
+impl_string_type!(ApiKeyId, "string_uuid", uuid_schema());
+impl_string_type!(UserId, "string_uuid", uuid_schema());
+impl_string_type!(SessionId, "string_uuid", uuid_schema());
+impl_string_type!(Username, "string_name", name_schema());
+impl_string_type!(RoleName, "string_name", name_schema());
+impl_string_type!(RawName, "string_name", name_schema());
+impl_string_type!(Action, "string_action", enum_schema(Action::ALL));
+impl_string_type!(RecordId, "string_uuid", uuid_schema());
+impl_string_type!(AuditEvent, "string_event", enum_schema(AuditEvent::ALL));
+impl_string_type!(
     AuditOutcome,
     "string_outcome",
     enum_schema(AuditOutcome::ALL)
 );
 
-/// A name in a body, as it was sent: whoever takes it in says which field is wrong with it.
+/// A name in a body, as it was sent: whoever parses it says which field is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawName(pub String);
 
 impl RawName {
-    /// The name of a role or a user, or which field is none.
+    /// Parses the name of a role or a user; the error names `field`.
     pub fn parse_field<N: FromStr<Err = NameError>>(
         &self,
         field: &'static str,
@@ -131,10 +105,13 @@ fn uuid_schema() -> MetaSchema {
     MetaSchema::new_with_format("string", "uuid")
 }
 
-/// One of the words of a closed set.
-pub(crate) fn enum_schema<W: ToString>(words: &[W]) -> MetaSchema {
+/// The schema of one of `values`.
+pub(crate) fn enum_schema<V: ToString>(values: &[V]) -> MetaSchema {
     MetaSchema {
-        enum_items: words.iter().map(|word| word.to_string().into()).collect(),
+        enum_items: values
+            .iter()
+            .map(|value| value.to_string().into())
+            .collect(),
         ..MetaSchema::new("string")
     }
 }

@@ -1,21 +1,19 @@
-//! The statuses with which administration may refuse, as the OpenAPI document tells them.
-//!
-//! This module refuses to know any single operation.
+//! The error statuses of administrative operations, as the OpenAPI document describes them.
 
 use super::responses::ErrorStatuses;
 
 const DENIED: (u16, &str) = (403, "The policies do not permit you to do this.");
-const NOT_FOUND: (u16, &str) = (404, "It is not there, or you may not know that it is.");
+const NOT_FOUND: (u16, &str) = (404, "Not found, or not visible to you.");
 const CONFLICT: (u16, &str) = (
     409,
-    "It is at odds with what there is; `field` names what is.",
+    "Conflicts with the current state; `field` names the field.",
 );
 const INVALID: (u16, &str) = (
     422,
-    "A parameter or the body cannot be read, or a field has a value that cannot be; `field` names it.",
+    "A parameter or the body is malformed, or a field is not valid; `field` names it.",
 );
 
-/// Of a list.
+/// Of listing.
 pub struct ListStatuses;
 
 impl ErrorStatuses for ListStatuses {
@@ -23,7 +21,7 @@ impl ErrorStatuses for ListStatuses {
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED];
 }
 
-/// Of looking at one thing, or of ending it, whatever it has become.
+/// Of getting one thing, or of ending it whatever its version.
 pub struct ReadStatuses;
 
 impl ErrorStatuses for ReadStatuses {
@@ -31,31 +29,34 @@ impl ErrorStatuses for ReadStatuses {
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND];
 }
 
-/// Of making something.
+/// Of creating something.
 pub struct CreateStatuses;
 
 impl ErrorStatuses for CreateStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 409, 415, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, CONFLICT, INVALID];
+    const FIELD_STATUSES: &'static [u16] = &[409, 422];
 }
 
-/// Of changing one version of something.
+/// Of updating one version of something.
 pub struct UpdateStatuses;
 
 impl ErrorStatuses for UpdateStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 412, 415, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, CONFLICT, INVALID];
+    const FIELD_STATUSES: &'static [u16] = &[409, 422];
 }
 
-/// Of changing something that has no versions.
+/// Of updating something that has no versions.
 pub struct UpdateUnversionedStatuses;
 
 impl ErrorStatuses for UpdateUnversionedStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 415, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, CONFLICT, INVALID];
+    const FIELD_STATUSES: &'static [u16] = &[409, 422];
 }
 
-/// Of removing one version of something.
+/// Of deleting one version of something.
 pub struct DeleteStatuses;
 
 impl ErrorStatuses for DeleteStatuses {
@@ -63,7 +64,7 @@ impl ErrorStatuses for DeleteStatuses {
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, CONFLICT];
 }
 
-/// Of bringing a file.
+/// Of uploading a file.
 pub struct UploadStatuses;
 
 impl ErrorStatuses for UploadStatuses {
@@ -71,11 +72,12 @@ impl ErrorStatuses for UploadStatuses {
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
         (
             400,
-            "The credentials cannot be read, there is more than one, or the body broke off.",
+            "The credentials are malformed, there is more than one, or the body ended early.",
         ),
         DENIED,
         NOT_FOUND,
-        (413, "The file is larger than this server takes."),
-        (422, "A parameter cannot be read, or the file is no TIFF."),
+        (413, "The file is larger than this server accepts."),
+        (422, "A parameter is malformed, or the file is not a TIFF."),
     ];
+    const FIELD_STATUSES: &'static [u16] = &[422];
 }

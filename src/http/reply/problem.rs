@@ -1,7 +1,6 @@
 //! Problems: the one place that gives an error its status (RFC 9457).
 //!
-//! Whatever goes wrong, the router's own errors and a panic included, leaves the server as
-//! `application/problem+json`. This module refuses to know what led to an error.
+//! Every error, the router's own and a panic included, is sent as `application/problem+json`.
 
 use std::io::ErrorKind;
 
@@ -19,13 +18,13 @@ use crate::service::error::ServiceError;
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// When to come back after something that is away, in seconds.
+/// When to retry after a 503, in seconds.
 const UNAVAILABLE_RETRY_AFTER: u64 = 2;
 
-/// What went wrong, in the form of RFC 9457.
+/// An error, in the form of RFC 9457.
 #[derive(Debug, Clone, Object, serde::Serialize)]
 pub struct ProblemDetail {
-    /// What kind of problem this is; `about:blank` says that the status tells it all.
+    /// The kind of problem; `about:blank` means that the status says it all.
     #[oai(rename = "type", default = "about_blank")]
     #[serde(rename = "type")]
     pub kind: String,
@@ -33,18 +32,18 @@ pub struct ProblemDetail {
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What happened, and what to do about it.
+    /// What went wrong, and what to do about it.
     pub detail: String,
 }
 
-/// What went wrong with one field, in the form of RFC 9457 with a member of our own (section 3.2).
+/// An error that may be about one field, in the form of RFC 9457 with an extension member (section 3.2).
 #[derive(Debug, Clone, Object, serde::Serialize)]
 pub struct FieldProblemDetail {
-    /// What went wrong.
+    /// The error.
     #[oai(flatten)]
     #[serde(flatten)]
     pub problem: ProblemDetail,
-    /// The field of the request that it is about, where there is one.
+    /// The field of the request that the error is about, if it is about one.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
@@ -54,7 +53,7 @@ fn about_blank() -> String {
     "about:blank".to_owned()
 }
 
-/// A problem on its way to the client.
+/// A problem, before it is sent.
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
@@ -64,7 +63,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem that its status and a sentence tell.
+    /// A problem with a status and a detail.
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
@@ -75,16 +74,16 @@ impl Problem {
         }
     }
 
-    /// Something that must not happen happened; the log knows what.
+    /// An internal error; the cause is in the log alone.
     #[must_use]
     pub fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "something went wrong inside the server; its log tells more under this X-Request-Id",
+            "internal error; the server's log has the cause under this X-Request-Id",
         )
     }
 
-    /// Something is away for now.
+    /// Something is temporarily unavailable.
     #[must_use]
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_retry_after(UNAVAILABLE_RETRY_AFTER)
@@ -113,22 +112,24 @@ impl Problem {
         }
     }
 
-    /// The problem that a status alone tells, for errors that come from below our own code.
+    /// The problem of a status alone, for errors that are not raised by our own code.
     #[must_use]
     pub fn from_status(status: StatusCode) -> Self {
         let detail = match status {
-            StatusCode::NOT_FOUND => "there is nothing at this path; /docs shows what there is",
-            StatusCode::METHOD_NOT_ALLOWED => "this path does not take this method; see Allow",
-            StatusCode::REQUEST_TIMEOUT => "the request's body did not arrive in time",
-            StatusCode::PAYLOAD_TOO_LARGE => "the request's body is too large",
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => "the request's body has an unsupported type",
+            StatusCode::NOT_FOUND => "nothing is served at this path; see /docs",
+            StatusCode::METHOD_NOT_ALLOWED => {
+                "this path does not take this method; see the Allow header"
+            }
+            StatusCode::REQUEST_TIMEOUT => "the request body did not arrive in time",
+            StatusCode::PAYLOAD_TOO_LARGE => "the request body is too large",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "the request body has an unsupported media type",
             _ if status.is_server_error() => return Self::internal(),
-            _ => "the request could not be understood",
+            _ => "the request is malformed",
         };
         Self::new(status, detail)
     }
 
-    /// The problem of a body that did not arrive whole.
+    /// The problem of a body that was not received completely.
     fn from_body_error(error: &std::io::Error) -> Self {
         Self::from_status(match error.kind() {
             ErrorKind::TimedOut => StatusCode::REQUEST_TIMEOUT,
@@ -137,7 +138,7 @@ impl Problem {
         })
     }
 
-    /// The problem that an error of the router or of an extractor is.
+    /// The response for an error of the router or of an extractor.
     #[must_use]
     pub fn response_for_error(error: poem::Error) -> Response {
         if let Some(error) = error.downcast_ref::<ParsePathError>() {
@@ -145,19 +146,19 @@ impl Problem {
             let detail = error
                 .reason
                 .split_once("\": ")
-                .map_or(&*error.reason, |(_, said)| said);
+                .map_or(&*error.reason, |(_, reason)| reason);
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
         }
         if error.is::<UnreadablePathError>() {
-            let detail = "the path's percent-encoding gives no UTF-8 text";
+            let detail = "the path is not UTF-8 after percent-decoding";
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
         }
         if let Some(ParseParamError { name, reason }) = error.downcast_ref() {
-            let detail = format!("the parameter {name} cannot be read: {reason}");
+            let detail = format!("the parameter {name} is malformed: {reason}");
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
         }
         if let Some(ParseRequestPayloadError { reason }) = error.downcast_ref() {
-            let detail = format!("the request's body cannot be read: {reason}");
+            let detail = format!("the request body is malformed: {reason}");
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
         }
         if let Some(ReadBodyError::Io(error)) = error.downcast_ref() {
@@ -204,8 +205,8 @@ impl From<ServiceError> for Problem {
             ServiceError::TooManyApiKeys => Self::new(StatusCode::CONFLICT, detail),
             ServiceError::ApiKeyInvalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             ServiceError::Unavailable { what, source } => {
-                tracing::warn!(%source, "{what} is not available");
-                Self::unavailable(format!("{detail}; try again in a moment"))
+                tracing::warn!(%source, "{what} unavailable");
+                Self::unavailable(format!("{detail}; try again shortly"))
             }
             ServiceError::Internal { what, source } => {
                 tracing::error!(%source, "{what} failed");

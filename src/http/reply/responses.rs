@@ -1,7 +1,7 @@
-//! Answers: what operations reply, as the OpenAPI document tells it.
+//! Responses of operations, with their entries in the OpenAPI document.
 //!
-//! An operation's type is `Result<Granted<T>, Refusal<S>>`: what it gives, and the statuses with
-//! which it may refuse. This module refuses to know any single operation.
+//! An operation returns `Result<JsonOk<T>, ErrorResponse<S>>`: `T` is the body, and `S` lists the
+//! error statuses.
 
 use std::marker::PhantomData;
 
@@ -17,7 +17,7 @@ use crate::service::error::ServiceError;
 
 use super::problem::{FieldProblemDetail, PROBLEM_JSON, Problem, ProblemDetail};
 
-/// A 200 with a JSON body that no cache may keep.
+/// A 200 with a JSON body that caches must not store.
 pub struct JsonOk<T>(pub T);
 
 impl<T: Type + ToJSON> IntoResponse for JsonOk<T> {
@@ -37,7 +37,7 @@ impl<T: Type + ToJSON> ApiResponse for JsonOk<T> {
         }];
         let headers = vec![text_header("Cache-Control", "Always `no-store`.")];
         MetaResponses {
-            responses: vec![meta_response(200, "Granted.", content, headers)],
+            responses: vec![meta_response(200, "Success.", content, headers)],
         }
     }
 
@@ -46,7 +46,7 @@ impl<T: Type + ToJSON> ApiResponse for JsonOk<T> {
     }
 }
 
-/// A 201 with a JSON body that no cache may keep.
+/// A 201 with a JSON body that caches must not store.
 pub struct JsonCreated<T>(pub T);
 
 impl<T: Type + ToJSON> IntoResponse for JsonCreated<T> {
@@ -59,14 +59,14 @@ impl<T: Type + ToJSON> IntoResponse for JsonCreated<T> {
 
 impl<T: Type + ToJSON> ApiResponse for JsonCreated<T> {
     fn meta() -> MetaResponses {
-        let created = |granted| MetaResponse {
+        let created = |ok| MetaResponse {
             status: Some(201),
             description: "Created.",
-            ..granted
+            ..ok
         };
-        let granted = JsonOk::<T>::meta().responses.into_iter();
+        let responses = JsonOk::<T>::meta().responses.into_iter();
         MetaResponses {
-            responses: granted.map(created).collect(),
+            responses: responses.map(created).collect(),
         }
     }
 
@@ -75,7 +75,7 @@ impl<T: Type + ToJSON> ApiResponse for JsonCreated<T> {
     }
 }
 
-/// A 204: it is done, and there is nothing to say about it.
+/// A 204.
 pub struct NoContent;
 
 impl IntoResponse for NoContent {
@@ -87,22 +87,29 @@ impl IntoResponse for NoContent {
 impl ApiResponse for NoContent {
     fn meta() -> MetaResponses {
         MetaResponses {
-            responses: vec![meta_response(204, "Done.", vec![], vec![])],
+            responses: vec![meta_response(
+                204,
+                "Success, without a body.",
+                vec![],
+                vec![],
+            )],
         }
     }
 
     fn register(_: &mut Registry) {}
 }
 
-/// The statuses with which one operation may refuse.
+/// The error statuses of one operation.
 pub trait ErrorStatuses: Send + Sync + 'static {
     /// The statuses in ascending order.
     const STATUSES: &'static [u16];
-    /// What some of them mean for this operation, where the usual words do not fit.
+    /// What some of them mean for this operation, where the usual description does not fit.
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[];
+    /// Those whose problem may name a field.
+    const FIELD_STATUSES: &'static [u16] = &[409];
 }
 
-/// A refusal of an operation whose document names the statuses of `S`.
+/// An error of an operation that documents the statuses of `S`.
 pub struct ErrorResponse<S> {
     problem: Problem,
     statuses: PhantomData<S>,
@@ -124,8 +131,8 @@ impl<S> From<Problem> for ErrorResponse<S> {
 }
 
 impl<S> From<ErrorResponse<S>> for poem::Error {
-    fn from(refusal: ErrorResponse<S>) -> Self {
-        refusal.problem.into()
+    fn from(response: ErrorResponse<S>) -> Self {
+        response.problem.into()
     }
 }
 
@@ -134,7 +141,7 @@ impl<S: ErrorStatuses> ApiResponse for ErrorResponse<S> {
         MetaResponses {
             responses: S::STATUSES
                 .iter()
-                .map(|status| described_response::<S>(*status))
+                .map(|status| problem_response::<S>(*status))
                 .collect(),
         }
     }
@@ -145,64 +152,55 @@ impl<S: ErrorStatuses> ApiResponse for ErrorResponse<S> {
     }
 }
 
-fn described_response<S: ErrorStatuses>(status: u16) -> MetaResponse {
-    let usual = problem_response(status);
+/// One error response of the document.
+fn problem_response<S: ErrorStatuses>(status: u16) -> MetaResponse {
+    let (usual_description, headers) = usual_response(status);
     let own = S::DESCRIPTIONS.iter().find(|(own, _)| *own == status);
-    MetaResponse {
-        description: own.map_or(usual.description, |(_, description)| description),
-        ..usual
-    }
+    let description = own.map_or(usual_description, |(_, description)| description);
+    let schema = if S::FIELD_STATUSES.contains(&status) {
+        FieldProblemDetail::schema_ref()
+    } else {
+        ProblemDetail::schema_ref()
+    };
+    let content = vec![MetaMediaType {
+        content_type: PROBLEM_JSON,
+        schema,
+    }];
+    meta_response(status, description, content, headers)
 }
 
-/// How the document tells one problem status; one table for all operations.
-fn problem_response(status: u16) -> MetaResponse {
-    let (description, headers) = match status {
+/// The description and the headers of an error status; one table for all operations.
+fn usual_response(status: u16) -> (&'static str, Vec<MetaHeader>) {
+    match status {
         400 => (
-            "The credentials cannot be read, or there is more than one.",
+            "The credentials are malformed, or there is more than one.",
             vec![],
         ),
         401 => (
-            "A credential is missing, or the one given does not resolve.",
+            "A credential is missing or not valid.",
             vec![text_header(
                 "WWW-Authenticate",
                 "The challenge of RFC 6750.",
             )],
         ),
-        403 => ("You may know of the dataset, but not read it.", vec![]),
-        404 => (
-            "There is no such dataset, or you may not know that there is.",
-            vec![],
-        ),
+        403 => ("You may see the dataset, but not read it.", vec![]),
+        404 => ("Dataset not found, or not visible to you.", vec![]),
         408 => ("The body did not arrive in time.", vec![]),
-        409 => ("It is at odds with what there is already.", vec![]),
-        412 => ("It is not what `If-Match` names: it has changed.", vec![]),
+        409 => ("Conflicts with the current state.", vec![]),
+        412 => ("Changed since the version that `If-Match` names.", vec![]),
         413 => ("The body is too large.", vec![]),
         415 => ("The body has an unsupported type.", vec![]),
-        422 => ("A parameter or the body cannot be read.", vec![]),
+        422 => ("A parameter or the body is malformed.", vec![]),
         429 => (
             "Too many requests.",
-            vec![number_header(
-                "Retry-After",
-                "When to try again, in seconds.",
-            )],
+            vec![number_header("Retry-After", "When to retry, in seconds.")],
         ),
         503 => (
-            "Something that is needed is away for now; nothing was done.",
-            vec![number_header(
-                "Retry-After",
-                "When to try again, in seconds.",
-            )],
+            "Temporarily unavailable; nothing was done.",
+            vec![number_header("Retry-After", "When to retry, in seconds.")],
         ),
-        _ => ("Something went wrong inside the server.", vec![]),
-    };
-    let content = vec![MetaMediaType {
-        content_type: PROBLEM_JSON,
-        schema: match status {
-            409 => FieldProblemDetail::schema_ref(),
-            _ => ProblemDetail::schema_ref(),
-        },
-    }];
-    meta_response(status, description, content, headers)
+        _ => ("Internal error.", vec![]),
+    }
 }
 
 /// One response of the document.
@@ -241,7 +239,7 @@ fn described_header(name: &str, description: &str, schema: MetaSchema) -> MetaHe
     }
 }
 
-/// An answer without a body.
+/// A response without a body.
 pub(crate) fn empty_response(status: StatusCode) -> Response {
     Response::builder().status(status).finish()
 }

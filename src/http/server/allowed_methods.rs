@@ -1,7 +1,7 @@
-//! Methods: which path takes which, for the `Allow` of a 405 (RFC 9110 section 15.5.6).
+//! Allowed methods: which path takes which, for the `Allow` of a 405 (RFC 9110 section 15.5.6).
 //!
-//! The router knows, but does not tell; so the table is read from the OpenAPI document and from
-//! the list of plain routes. This module refuses to know what a method does.
+//! The router does not expose its methods, so the table is built from the OpenAPI document and from
+//! the list of other routes.
 
 use poem::http::HeaderValue;
 use serde_json::Value;
@@ -13,9 +13,9 @@ pub struct AllowedMethods {
 }
 
 impl AllowedMethods {
-    /// Reads the table from an OpenAPI document; `plain` are further paths that take GET.
+    /// The table of an OpenAPI document; `get_paths` are further paths that take GET.
     #[must_use]
-    pub fn from_document(document: &Value, plain: &[&str]) -> Self {
+    pub fn from_document(document: &Value, get_paths: &[&str]) -> Self {
         let operations = document.get("paths").and_then(Value::as_object);
         let documented = operations.into_iter().flatten().map(|(path, operations)| {
             let methods = operations
@@ -24,13 +24,13 @@ impl AllowedMethods {
                 .flat_map(|map| map.keys());
             row(path, methods.map(String::as_str))
         });
-        let plain = plain.iter().map(|path| row(path, ["get"].into_iter()));
+        let further = get_paths.iter().map(|path| row(path, ["get"].into_iter()));
         Self {
-            rows: documented.chain(plain).collect(),
+            rows: documented.chain(further).collect(),
         }
     }
 
-    /// The methods that a path takes, or nothing for an unknown path.
+    /// The methods that a path takes, or `None` for an unknown path.
     #[must_use]
     pub fn for_path(&self, path: &str) -> Option<&HeaderValue> {
         let segments: Vec<&str> = path.split('/').collect();

@@ -1,54 +1,48 @@
-//! Connection shares: how many of all connections one address may hold.
+//! The connection limiter: how many of all connections one address may hold.
 //!
-//! Without them one silent client holds every place, and health checks wait with everybody else.
-//! Trusted proxies speak for many and have no share. This module refuses to know what a
-//! connection is used for.
+//! Without it one silent client holds every connection, and health checks wait like everybody else.
+//! Trusted proxies speak for many clients and are not limited.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use ipnet::IpNet;
+use super::trusted_proxies::TrustedProxies;
 
-use crate::config::limits::CONNECTION_SHARE_DIVISOR;
+type OpenConnections = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
-use super::ServerLimits;
-
-/// Who holds how many connections.
+/// Counts the connections of each address.
 pub struct ConnectionLimiter {
     max_per_address: usize,
-    trusted_proxies: Vec<IpNet>,
-    open_connections: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    trusted_proxies: TrustedProxies,
+    open_connections: OpenConnections,
 }
 
 /// One connection of an address; given back on drop.
 pub struct ConnectionPermit {
     address: IpAddr,
-    open_connections: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    open_connections: OpenConnections,
 }
 
 impl ConnectionLimiter {
-    /// Shares out the connections of `bounds`.
+    /// A limiter that lets each address but trusted proxies hold `max_per_address` connections.
     #[must_use]
-    pub fn new(bounds: &ServerLimits) -> Self {
+    pub fn new(max_per_address: usize, trusted_proxies: TrustedProxies) -> Self {
         Self {
-            max_per_address: bounds.max_connections.div_ceil(CONNECTION_SHARE_DIVISOR),
-            trusted_proxies: bounds.trusted_proxies.clone(),
+            max_per_address,
+            trusted_proxies,
             open_connections: Arc::default(),
         }
     }
 
-    /// Takes one connection for an address, unless it holds its share already.
+    /// Takes one connection for an address; `None` if it holds as many as it may.
     #[must_use]
     pub fn try_acquire(&self, address: IpAddr) -> Option<ConnectionPermit> {
         let address = address.to_canonical();
-        let is_proxy = self
-            .trusted_proxies
-            .iter()
-            .any(|proxy| proxy.contains(&address));
-        let mut held = self.open_connections.lock().ok()?;
-        let count = held.entry(address).or_default();
-        if *count >= self.max_per_address && !is_proxy {
+        let is_limited = !self.trusted_proxies.contains(address);
+        let mut open_connections = self.open_connections.lock().ok()?;
+        let count = open_connections.entry(address).or_default();
+        if *count >= self.max_per_address && is_limited {
             return None;
         }
         *count += 1;
@@ -61,13 +55,13 @@ impl ConnectionLimiter {
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let Ok(mut held) = self.open_connections.lock() else {
+        let Ok(mut open_connections) = self.open_connections.lock() else {
             return;
         };
-        if let Some(count) = held.get_mut(&self.address) {
+        if let Some(count) = open_connections.get_mut(&self.address) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                held.remove(&self.address);
+                open_connections.remove(&self.address);
             }
         }
     }
@@ -75,28 +69,23 @@ impl Drop for ConnectionPermit {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     fn one_address_cannot_hold_every_connection_but_a_trusted_proxy_can() {
-        let shares = ConnectionLimiter::new(&ServerLimits {
-            max_connections: 8,
-            shutdown_timeout: Duration::ZERO,
-            trusted_proxies: vec!["10.0.0.1/32".parse().unwrap()],
-        });
+        let proxies = TrustedProxies::from(vec!["10.0.0.1/32".parse().unwrap()]);
+        let limiter = ConnectionLimiter::new(2, proxies);
         let client: IpAddr = "192.0.2.1".parse().unwrap();
-        let first = shares.try_acquire(client).unwrap();
-        let _second = shares.try_acquire(client).unwrap();
-        assert!(shares.try_acquire(client).is_none());
-        assert!(shares.try_acquire("192.0.2.2".parse().unwrap()).is_some());
+        let first = limiter.try_acquire(client).unwrap();
+        let _second = limiter.try_acquire(client).unwrap();
+        assert!(limiter.try_acquire(client).is_none());
+        assert!(limiter.try_acquire("192.0.2.2".parse().unwrap()).is_some());
         drop(first);
-        assert!(shares.try_acquire(client).is_some());
+        assert!(limiter.try_acquire(client).is_some());
         let proxy = "10.0.0.1".parse().unwrap();
-        let held: Vec<_> = (0..8).map_while(|_| shares.try_acquire(proxy)).collect();
-        assert_eq!(held.len(), 8);
-        drop(held);
-        assert_eq!(shares.open_connections.lock().unwrap().len(), 1);
+        let permits: Vec<_> = (0..8).map_while(|_| limiter.try_acquire(proxy)).collect();
+        assert_eq!(permits.len(), 8);
+        drop(permits);
+        assert_eq!(limiter.open_connections.lock().unwrap().len(), 1);
     }
 }

@@ -1,16 +1,14 @@
-//! CORS: what pages of other origins may ask and see (the Fetch standard, section 3.2).
+//! CORS: what pages of other origins may request and read (the Fetch standard, section 3.2).
 //!
 //! Credentials travel in headers that a page must know already, never in cookies, so any origin is
 //! safe by default. A request of an origin that is not allowed is answered all the same, without
-//! the headers that would let a page see the answer: it may not come from a page at all. (poem's
-//! own middleware answers such a request with 403.) This module refuses to know any route but the
-//! key set, which is open to all.
+//! the headers that would let a page read the response: it may not come from a page at all. (poem's
+//! own middleware answers such a request with 403.)
 
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
 use crate::config::AllowedOrigins;
-use crate::http::api::key_set::KEY_SET_PATH;
 
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
@@ -21,15 +19,17 @@ const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
     "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, \
      Retry-After, WWW-Authenticate, X-Request-Id",
 );
-/// How long a browser may remember a preflight, in seconds.
+/// How long a browser may cache a preflight, in seconds.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 
-/// Which pages may see answers.
+/// Which pages may read responses.
 #[derive(Clone, Debug)]
 pub struct Cors {
     /// The origins whose pages may.
     pub allowed_origins: AllowedOrigins,
+    /// The path whose responses pages of all origins may read.
+    pub public_path: &'static str,
 }
 
 impl<E: Endpoint> Middleware<E> for Cors {
@@ -43,7 +43,7 @@ impl<E: Endpoint> Middleware<E> for Cors {
     }
 }
 
-/// An endpoint whose answers pages of allowed origins may see.
+/// An endpoint whose responses pages of allowed origins may read.
 pub struct CorsEndpoint<E> {
     cors: Cors,
     inner: E,
@@ -60,7 +60,7 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
         let allowed = self.cors.allow_origin(&request);
         let mut response = self.inner.call(request).await?.into_response();
         if is_preflight {
-            // Even where the path is unknown: a page may only see that if its preflight succeeds.
+            // Even where the path is unknown: a page can only see that if its preflight succeeds.
             response.set_status(StatusCode::NO_CONTENT);
             response.set_body(());
             response.headers_mut().remove(header::CONTENT_TYPE);
@@ -70,25 +70,13 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
         }
         if let Some(origin) = allowed {
-            set(headers, header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             if is_preflight {
-                set(
-                    headers,
-                    header::ACCESS_CONTROL_ALLOW_METHODS,
-                    ALLOWED_METHODS,
-                );
-                set(
-                    headers,
-                    header::ACCESS_CONTROL_ALLOW_HEADERS,
-                    ALLOWED_HEADERS,
-                );
-                set(headers, header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
+                headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+                headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
             } else {
-                set(
-                    headers,
-                    header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                    EXPOSED_HEADERS,
-                );
+                headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
             }
         }
         Ok(response)
@@ -96,14 +84,14 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
 }
 
 impl Cors {
-    /// The value of `Access-Control-Allow-Origin`, if a page may see the answer.
+    /// The value of `Access-Control-Allow-Origin`, if a page may read the response.
     ///
-    /// Where any page may, the header is there whether or not a page asks: a cache between may give
-    /// the answer to one later.
+    /// Where any page may, the header is set even if no page asks: a cache in between may give the
+    /// response to one later.
     fn allow_origin(&self, request: &Request) -> Option<HeaderValue> {
         match &self.allowed_origins {
             AllowedOrigins::Any => Some(ANY_ORIGIN),
-            AllowedOrigins::Only(_) if request.uri().path() == KEY_SET_PATH => Some(ANY_ORIGIN),
+            AllowedOrigins::Only(_) if request.uri().path() == self.public_path => Some(ANY_ORIGIN),
             AllowedOrigins::Only(origins) => {
                 let origin = request.headers().get(header::ORIGIN)?;
                 let is_allowed = |allowed: &String| origin.as_bytes() == allowed.as_bytes();
@@ -111,8 +99,4 @@ impl Cors {
             }
         }
     }
-}
-
-fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
-    headers.insert(name, value);
 }

@@ -1,15 +1,18 @@
-//! The server: accepts connections and bounds what each of them may cost.
+//! The server: accepts connections and limits what each of them may cost.
 //!
-//! poem's own server bounds neither the number of connections nor the time a client may take to
-//! send its headers or to read its answer; this one speaks HTTP/1.1 through hyper with all of
-//! that bounded, and drains on shutdown. It refuses to know any route.
+//! poem's own server limits neither the number of connections nor the time a client may take to
+//! send its headers or to read its response; this one speaks HTTP/1.1 through hyper with all of
+//! that limited, and drains on shutdown.
 
 pub mod allowed_methods;
 pub mod connection_limit;
 pub mod cors;
+pub mod request_info;
 pub mod request_limits;
 pub mod request_middleware;
 pub mod tracked_body;
+pub mod trusted_proxies;
+mod unread_body;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -31,17 +34,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::limits::{HEADERS_TIMEOUT, MAX_HEADERS, MAX_HEADERS_SIZE, STALL_TIMEOUT};
+use crate::config::limits::{
+    CONNECTION_SHARE_DIVISOR, HEADERS_TIMEOUT, MAX_HEADERS, MAX_HEADERS_SIZE, STALL_TIMEOUT,
+};
 
 use connection_limit::ConnectionLimiter;
 
 /// The most bytes that hyper buffers of one request's head; what is between this and the limit is
-/// refused by the gate, as a problem.
+/// rejected by the request middleware, as a problem.
 const MAX_BUFFER_SIZE: usize = 4 * MAX_HEADERS_SIZE;
-/// How long to wait after an accept that failed, most likely for want of file descriptors.
+/// How long to wait after an accept that failed, most likely for lack of file descriptors.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What the server may spend.
+/// The limits of the server.
 #[derive(Clone, Debug)]
 pub struct ServerLimits {
     /// The most connections at a time; further ones wait in the listener's backlog.
@@ -51,33 +56,35 @@ pub struct ServerLimits {
     /// Proxies, each of which may hold as many connections as there are.
     pub trusted_proxies: Vec<IpNet>,
 }
-
-/// Serves until `shutdown`, then lets what is in flight end; says whether all of it did.
+/// Serves until `shutdown`, then waits for requests in flight; returns whether all of them ended in time.
 pub async fn serve(
     listener: TcpListener,
     endpoint: impl Endpoint<Output = Response> + 'static,
-    bounds: ServerLimits,
+    limits: ServerLimits,
     shutdown: CancellationToken,
 ) -> bool {
     let endpoint = Arc::new(endpoint);
-    let places = Arc::new(Semaphore::new(bounds.max_connections));
-    let shares = ConnectionLimiter::new(&bounds);
+    let connections = Arc::new(Semaphore::new(limits.max_connections));
+    let limiter = ConnectionLimiter::new(
+        limits.max_connections.div_ceil(CONNECTION_SHARE_DIVISOR),
+        limits.trusted_proxies.into(),
+    );
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &connections) => accepted,
         };
-        let (stream, peer, place) = match accepted {
+        let (stream, peer, connection_permit) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(%error, "accepting a connection failed");
                 tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 continue;
             }
         };
-        let Some(share) = shares.try_acquire(peer.ip()) else {
-            tracing::debug!(%peer, "an address that holds its share of connections was turned away");
+        let Some(address_permit) = limiter.try_acquire(peer.ip()) else {
+            tracing::debug!(%peer, "connection refused: per-address limit reached");
             continue;
         };
         let endpoint = Arc::clone(&endpoint);
@@ -101,29 +108,29 @@ pub async fn serve(
         let watcher = graceful.watcher();
         tokio::spawn(async move {
             if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(%error, "a connection broke");
+                tracing::debug!(%error, "connection failed");
             }
-            drop((place, share));
+            drop((connection_permit, address_permit));
         });
     }
     drop(listener);
     tokio::select! {
         () = graceful.shutdown() => true,
-        () = tokio::time::sleep(bounds.shutdown_timeout) => false,
+        () = tokio::time::sleep(limits.shutdown_timeout) => false,
     }
 }
 
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    connections: &Arc<Semaphore>,
 ) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places)
+    let permit = Arc::clone(connections)
         .acquire_owned()
         .await
         .map_err(std::io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, peer, place))
+    Ok((stream, peer, permit))
 }
 
 /// A stream that breaks when the client does not read for too long.

@@ -1,8 +1,7 @@
-//! Transfers: bodies on their way, so that the log tells of those that did not arrive whole.
+//! Tracked bodies: response bodies that are logged when they end early.
 //!
-//! The access log is written when an answer begins. A client that goes away, a shutdown or a damaged
-//! file may end a body early; then a second line says how far it came. This module refuses to
-//! know what is transferred.
+//! The access log is written when a response begins. A client that disconnects, a shutdown or a damaged
+//! file may end a body early; then a second line says how many bytes were sent.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +10,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tracing::Span;
 
-/// A body that notices when it is dropped before its end.
+/// A response body that logs a warning if it is dropped before its end.
 pub struct TrackedBody<S> {
     body: S,
     expected: u64,
@@ -20,7 +19,7 @@ pub struct TrackedBody<S> {
 }
 
 impl<S> TrackedBody<S> {
-    /// A body of `expected` bytes, as an answer to the current request.
+    /// A body of `expected` bytes, in response to the current request.
     #[must_use]
     pub fn new(body: S, expected: u64) -> Self {
         Self {
@@ -49,7 +48,7 @@ impl<S> Drop for TrackedBody<S> {
         if self.sent < self.expected {
             let (sent, expected) = (self.sent, self.expected);
             self.request
-                .in_scope(|| tracing::warn!(sent, expected, "a download ended early"));
+                .in_scope(|| tracing::warn!(sent, expected, "download ended early"));
         }
     }
 }
@@ -77,8 +76,8 @@ mod tests {
         }
     }
 
-    /// What is logged when so many of two chunks of five bytes are taken.
-    fn logged_after(chunks_taken: usize) -> String {
+    /// What is logged when so many of two chunks of five bytes are sent.
+    fn logged_after(chunks_sent: usize) -> String {
         let log = Log::default();
         let to = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -87,21 +86,21 @@ mod tests {
             .finish();
         tracing::subscriber::with_default(subscriber, || {
             let chunks = ["01234", "56789"].map(|text| Ok::<_, Infallible>(Bytes::from(text)));
-            let mut transfer = TrackedBody::new(stream::iter(chunks), 10);
-            for _ in 0..chunks_taken {
-                futures_util::FutureExt::now_or_never(transfer.next()).unwrap();
+            let mut body = TrackedBody::new(stream::iter(chunks), 10);
+            for _ in 0..chunks_sent {
+                futures_util::FutureExt::now_or_never(body.next()).unwrap();
             }
         });
         String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
     }
 
     #[test]
-    fn a_body_that_ends_early_is_told_and_one_that_arrives_whole_is_not() {
-        let told = logged_after(1);
-        assert!(told.contains("ended early"), "{told}");
+    fn a_body_that_ends_early_is_logged_and_a_complete_one_is_not() {
+        let logged = logged_after(1);
+        assert!(logged.contains("ended early"), "{logged}");
         assert!(
-            told.contains("sent=5") && told.contains("expected=10"),
-            "{told}"
+            logged.contains("sent=5") && logged.contains("expected=10"),
+            "{logged}"
         );
         assert_eq!(logged_after(2), "");
         assert_eq!(logged_after(3), "");

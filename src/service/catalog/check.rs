@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
+use crate::domain::suggest::did_you_mean;
 
-use super::diagnostic::{CatalogDiagnostic, did_you_mean};
+use super::diagnostic::CatalogDiagnostic;
 use super::file::CatalogFile;
 
 /// The names that a file may refer to.

@@ -18,9 +18,10 @@ use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
 use crate::domain::secret::Secret;
+use crate::domain::suggest::did_you_mean;
 use crate::service::identity::password::{check_hash, check_new_password};
 
-use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics, did_you_mean};
+use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
 use super::redact::{redact_lines, redact_values};
 use super::table_reader::TableReader;
 
@@ -175,13 +176,17 @@ impl CatalogFile {
         }
     }
 
-    /// What is wrong with the file, with `further` problems that a look elsewhere has shown.
+    /// All that is wrong with the file, `further` diagnostics of checks elsewhere included.
     pub fn diagnostics_with(&self, further: Vec<CatalogDiagnostic>) -> Option<CatalogDiagnostics> {
-        let found: Vec<CatalogDiagnostic> =
-            self.diagnostics.iter().cloned().chain(further).collect();
-        let problems =
-            || CatalogDiagnostics::new(&self.name, Arc::clone(&self.redacted_text), found.clone());
-        (!found.is_empty()).then(problems)
+        let all: Vec<_> = self.diagnostics.iter().cloned().chain(further).collect();
+        if all.is_empty() {
+            return None;
+        }
+        Some(CatalogDiagnostics::new(
+            &self.name,
+            &self.redacted_text,
+            all,
+        ))
     }
 
     fn read_catalog(&mut self, table: &DeTable<'_>, span: std::ops::Range<usize>) {

@@ -21,9 +21,7 @@ use std::path::PathBuf;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-pub use diagnostic::{
-    CatalogDiagnostic, CatalogDiagnostics, MAX_RENDERED_DIAGNOSTICS, did_you_mean,
-};
+pub use diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
 pub use file::{
     CatalogFile, CatalogFileError, DatasetItem, MAX_CATALOG_FILE_SIZE, UserCredential, UserItem,
 };

@@ -14,8 +14,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::domain::dataset::{DatasetError, MAX_TAGS, check_tag};
 use crate::domain::principal::Tags;
+use crate::domain::suggest::did_you_mean;
 
-use super::diagnostic::{CatalogDiagnostic, did_you_mean};
+use super::diagnostic::CatalogDiagnostic;
 
 /// The longest key that a problem shows, in characters.
 const MAX_SHOWN_KEY_LENGTH: usize = 256;

@@ -1,11 +1,11 @@
-//! Texts that are no three parts of canonical base64url with a JSON object each.
+//! Texts that are not three parts of canonical base64url with a JSON object each.
 
 use super::*;
 
 #[test]
 fn parts_that_are_not_json_objects_are_rejected() {
-    let bench = fixture();
-    let (header, payload) = (bench.json(0), bench.json(1));
+    let fixture = fixture();
+    let (header, payload) = (fixture.json(0), fixture.json(1));
     let array_of = |json: &str| {
         let members: Value = serde_json::from_str(json).unwrap();
         let values: Value = members.as_object().unwrap().values().cloned().collect();
@@ -23,31 +23,39 @@ fn parts_that_are_not_json_objects_are_rejected() {
         ]
     };
     for other in ways(&header) {
-        let flaw = bench.defect(&bench.forge(&other, &payload));
-        assert_eq!(flaw, (TokenPart::Header, Defect::NotJsonObject), "{other}");
+        let defect = fixture.defect(&fixture.forge(&other, &payload));
+        assert_eq!(
+            defect,
+            (TokenPart::Header, Defect::NotJsonObject),
+            "{other}"
+        );
     }
     for other in ways(&payload) {
-        let flaw = bench.defect(&bench.forge(&header, &other));
-        assert_eq!(flaw, (TokenPart::Payload, Defect::NotJsonObject), "{other}");
+        let defect = fixture.defect(&fixture.forge(&header, &other));
+        assert_eq!(
+            defect,
+            (TokenPart::Payload, Defect::NotJsonObject),
+            "{other}"
+        );
     }
 }
 
 #[test]
 fn base64url_that_is_padded_or_not_canonical_is_refused() {
-    let bench = fixture();
-    let token = bench.token();
+    let fixture = fixture();
+    let token = fixture.token();
     let [header, payload, signature]: [&str; 3] =
         token.split('.').collect::<Vec<_>>().try_into().unwrap();
     // A claim grows until the payload's last character has bits to spare.
     let longer = (0..3)
-        .map(|blanks| format!("{}{}", bench.json(1), " ".repeat(blanks)))
+        .map(|blanks| format!("{}{}", fixture.json(1), " ".repeat(blanks)))
         .find(|json| json.len() % 3 == 1)
         .unwrap();
     let payload_with_room = URL_SAFE_NO_PAD.encode(&longer);
     assert!(
         DownloadClaims::verify(
-            &bench.forge(&bench.json(0), &longer),
-            &bench.keys,
+            &fixture.forge(&fixture.json(0), &longer),
+            &fixture.keys,
             &EXPECTED
         )
         .is_ok()
@@ -61,27 +69,27 @@ fn base64url_that_is_padded_or_not_canonical_is_refused() {
     let cases = [
         (
             TokenPart::Header,
-            bench.sign(&format!("{header}=.{payload}")),
+            fixture.sign(&format!("{header}=.{payload}")),
         ),
         (
             TokenPart::Header,
-            bench.sign(&format!("{header}\n.{payload}")),
+            fixture.sign(&format!("{header}\n.{payload}")),
         ),
         (
             TokenPart::Header,
-            bench.sign(&format!("+{header}.{payload}")),
+            fixture.sign(&format!("+{header}.{payload}")),
         ),
         (
             TokenPart::Payload,
-            bench.sign(&format!("{header}.{}", URL_SAFE.encode(&longer))),
+            fixture.sign(&format!("{header}.{}", URL_SAFE.encode(&longer))),
         ),
         (
             TokenPart::Payload,
-            bench.sign(&format!("{header}.{}", spelt_otherwise(&payload_with_room))),
+            fixture.sign(&format!("{header}.{}", spelt_otherwise(&payload_with_room))),
         ),
         (
             TokenPart::Payload,
-            bench.sign(&format!("{header}.{payload}%")),
+            fixture.sign(&format!("{header}.{payload}%")),
         ),
         (TokenPart::Signature, format!("{token}==")),
         (TokenPart::Signature, format!("{token} ")),
@@ -92,7 +100,7 @@ fn base64url_that_is_padded_or_not_canonical_is_refused() {
     ];
     for (part, token) in cases {
         assert_eq!(
-            bench.defect(&token),
+            fixture.defect(&token),
             (part, Defect::NotBase64url),
             "{token}"
         );
@@ -101,8 +109,8 @@ fn base64url_that_is_padded_or_not_canonical_is_refused() {
 
 #[test]
 fn more_or_less_than_three_parts_are_refused() {
-    let bench = fixture();
-    let token = bench.token();
+    let fixture = fixture();
+    let token = fixture.token();
     let (signed, signature) = token.rsplit_once('.').unwrap();
     for other in [
         String::new(),
@@ -111,10 +119,10 @@ fn more_or_less_than_three_parts_are_refused() {
         signature.to_owned(),
         format!("{token}."),
         format!(".{token}"),
-        bench.sign(&format!("{signed}.{signature}")),
+        fixture.sign(&format!("{signed}.{signature}")),
     ] {
         assert_eq!(
-            bench.defect(&other),
+            fixture.defect(&other),
             (TokenPart::Token, Defect::NotThreeParts),
             "{other}"
         );
@@ -123,17 +131,17 @@ fn more_or_less_than_three_parts_are_refused() {
 
 #[test]
 fn a_token_over_4_kib_is_refused_and_never_signed() {
-    let mut bench = fixture();
-    bench.download.issuer = "i".repeat(4000);
+    let mut fixture = fixture();
+    fixture.download.issuer = "i".repeat(4000);
     assert_eq!(
-        defect_in(bench.download.sign(&bench.key).unwrap_err()),
+        defect_in(fixture.download.sign(&fixture.key).unwrap_err()),
         (TokenPart::Token, Defect::TooLong)
     );
-    bench.download.issuer = EXPECTED.issuer.to_owned();
+    fixture.download.issuer = EXPECTED.issuer.to_owned();
     let padded = |blanks: usize| {
-        bench.forge(
-            &bench.json(0),
-            &format!("{}{}", bench.json(1), " ".repeat(blanks)),
+        fixture.forge(
+            &fixture.json(0),
+            &format!("{}{}", fixture.json(1), " ".repeat(blanks)),
         )
     };
     let fits = (0..4096)
@@ -141,26 +149,26 @@ fn a_token_over_4_kib_is_refused_and_never_signed() {
         .take_while(|token| token.len() <= MAX_TOKEN_LENGTH)
         .last()
         .unwrap();
-    assert!(DownloadClaims::verify(&fits, &bench.keys, &EXPECTED).is_ok());
-    let blanks = part_json(&fits, 1).len() - bench.json(1).len();
+    assert!(DownloadClaims::verify(&fits, &fixture.keys, &EXPECTED).is_ok());
+    let blanks = part_json(&fits, 1).len() - fixture.json(1).len();
     assert_eq!(
-        bench.defect(&padded(blanks + 1)),
+        fixture.defect(&padded(blanks + 1)),
         (TokenPart::Token, Defect::TooLong)
     );
 }
 
 #[test]
 fn the_longest_token_that_is_signed_verifies() {
-    let mut bench = fixture();
+    let mut fixture = fixture();
     let signed = (2000..4096).rev().find_map(|length| {
-        bench.download.issuer = "i".repeat(length);
-        bench.download.sign(&bench.key).ok()
+        fixture.download.issuer = "i".repeat(length);
+        fixture.download.sign(&fixture.key).ok()
     });
     let signed = signed.unwrap();
     assert!(signed.reveal().len() > MAX_TOKEN_LENGTH - 4);
     let expected = ExpectedClaims {
-        issuer: &bench.download.issuer,
+        issuer: &fixture.download.issuer,
         ..EXPECTED
     };
-    assert!(DownloadClaims::verify(signed.reveal(), &bench.keys, &expected).is_ok());
+    assert!(DownloadClaims::verify(signed.reveal(), &fixture.keys, &expected).is_ok());
 }

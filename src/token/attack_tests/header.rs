@@ -4,15 +4,15 @@ use super::*;
 
 #[test]
 fn neither_kind_is_accepted_for_the_other() {
-    let bench = fixture();
+    let fixture = fixture();
     assert_eq!(
-        bench.error(&bench.session_token()),
+        fixture.error(&fixture.session_token()),
         TokenError::WrongKind {
             expected: "download"
         }
     );
     assert_eq!(
-        SessionClaims::verify(&bench.token(), &bench.keys, &EXPECTED),
+        SessionClaims::verify(&fixture.token(), &fixture.keys, &EXPECTED),
         Err(TokenError::WrongKind {
             expected: "session"
         })
@@ -21,10 +21,10 @@ fn neither_kind_is_accepted_for_the_other() {
 
 #[test]
 fn the_kind_is_checked_in_the_claims_and_in_the_header() {
-    let bench = fixture();
+    let fixture = fixture();
     for typ in ["session", "Download", ""] {
         assert_eq!(
-            bench.error(&bench.with_payload(|payload| payload["typ"] = json!(typ))),
+            fixture.error(&fixture.with_payload(|payload| payload["typ"] = json!(typ))),
             TokenError::WrongKind {
                 expected: "download"
             }
@@ -32,7 +32,7 @@ fn the_kind_is_checked_in_the_claims_and_in_the_header() {
     }
     for typ in ["JWT", "at+jwt", "application/download+jwt", ""] {
         assert_eq!(
-            bench.error(&bench.with_header(|header| header["typ"] = json!(typ))),
+            fixture.error(&fixture.with_header(|header| header["typ"] = json!(typ))),
             TokenError::WrongKind {
                 expected: "download"
             }
@@ -42,10 +42,10 @@ fn the_kind_is_checked_in_the_claims_and_in_the_header() {
 
 #[test]
 fn every_algorithm_but_es256_is_refused() {
-    let bench = fixture();
+    let fixture = fixture();
     for alg in ["none", "None", "HS256", "RS256", "ES384", "es256", ""] {
         assert_eq!(
-            bench.error(&bench.with_header(|header| header["alg"] = json!(alg))),
+            fixture.error(&fixture.with_header(|header| header["alg"] = json!(alg))),
             TokenError::WrongAlgorithm,
             "{alg}"
         );
@@ -54,27 +54,27 @@ fn every_algorithm_but_es256_is_refused() {
 
 #[test]
 fn an_unsigned_token_is_refused() {
-    let bench = fixture();
-    let header = edit_json(&bench.json(0), |header| header["alg"] = json!("none"));
-    let forged = bench.forge(&header, &bench.json(1));
+    let fixture = fixture();
+    let header = edit_json(&fixture.json(0), |header| header["alg"] = json!("none"));
+    let forged = fixture.forge(&header, &fixture.json(1));
     let (signed, _) = forged.rsplit_once('.').unwrap();
     assert_eq!(
-        bench.error(&format!("{signed}.")),
+        fixture.error(&format!("{signed}.")),
         TokenError::WrongAlgorithm
     );
     // The same without a word about it.
-    let token = bench.token();
+    let token = fixture.token();
     let (signed, _) = token.rsplit_once('.').unwrap();
     assert_eq!(
-        bench.defect(&format!("{signed}.")),
+        fixture.defect(&format!("{signed}.")),
         (TokenPart::Signature, Defect::WrongSignatureLength)
     );
 }
 
 #[test]
 fn an_hmac_with_the_public_key_is_refused() {
-    let bench = fixture();
-    let public_key = serde_json::to_value(bench.key.public_key()).unwrap();
+    let fixture = fixture();
+    let public_key = serde_json::to_value(fixture.key.public_key()).unwrap();
     let coordinate = |name: &str| {
         let text = public_key[name].as_str().unwrap();
         URL_SAFE_NO_PAD.decode(text).unwrap()
@@ -83,29 +83,32 @@ fn an_hmac_with_the_public_key_is_refused() {
     for secret in [
         point,
         public_key.to_string().into_bytes(),
-        bench.keys.body().to_vec(),
+        fixture.keys.body().to_vec(),
     ] {
         for alg in ["HS256", "ES256"] {
-            let header = edit_json(&bench.json(0), |header| header["alg"] = json!(alg));
-            let forged = bench.forge(&header, &bench.json(1));
+            let header = edit_json(&fixture.json(0), |header| header["alg"] = json!(alg));
+            let forged = fixture.forge(&header, &fixture.json(1));
             let (signed, _) = forged.rsplit_once('.').unwrap();
             let hmac = HS256.signer_from_bytes(&secret).unwrap();
             let mac = URL_SAFE_NO_PAD.encode(hmac.sign(signed.as_bytes()).unwrap());
-            let refusal = bench.error(&format!("{signed}.{mac}"));
+            let error = fixture.error(&format!("{signed}.{mac}"));
             let is_for_the_reason = match alg {
-                "HS256" => refusal == TokenError::WrongAlgorithm,
-                _ => refusal == Defect::WrongSignatureLength.in_part(TokenPart::Signature),
+                "HS256" => error == TokenError::WrongAlgorithm,
+                _ => error == Defect::WrongSignatureLength.in_part(TokenPart::Signature),
             };
-            assert!(is_for_the_reason, "{alg}: {refusal}");
+            assert!(is_for_the_reason, "{alg}: {error}");
         }
     }
 }
 
 #[test]
 fn headers_that_choose_the_key_or_the_rules_are_refused() {
-    let bench = fixture();
+    let fixture = fixture();
     for (member, value) in [
-        ("jwk", serde_json::to_value(bench.key.public_key()).unwrap()),
+        (
+            "jwk",
+            serde_json::to_value(fixture.key.public_key()).unwrap(),
+        ),
         ("jku", json!("https://evil.example/jwks.json")),
         ("x5u", json!("https://evil.example/cert.pem")),
         ("x5c", json!(["MIIB"])),
@@ -119,7 +122,7 @@ fn headers_that_choose_the_key_or_the_rules_are_refused() {
         ("", json!(null)),
     ] {
         assert_eq!(
-            bench.defect(&bench.with_header(|header| header[member] = value)),
+            fixture.defect(&fixture.with_header(|header| header[member] = value)),
             (TokenPart::Header, Defect::UnknownMember),
             "{member}"
         );
@@ -128,8 +131,8 @@ fn headers_that_choose_the_key_or_the_rules_are_refused() {
 
 #[test]
 fn a_key_that_is_not_published_is_refused() {
-    let bench = fixture();
-    let kid = bench.key.kid().to_owned();
+    let fixture = fixture();
+    let kid = fixture.key.kid().to_owned();
     let stranger = SigningKey::generate().unwrap();
     for kid in [
         stranger.kid(),
@@ -139,22 +142,22 @@ fn a_key_that_is_not_published_is_refused() {
         &kid[..42],
     ] {
         assert_eq!(
-            bench.error(&bench.with_header(|header| header["kid"] = json!(kid))),
+            fixture.error(&fixture.with_header(|header| header["kid"] = json!(kid))),
             TokenError::UnknownKey,
             "{kid}"
         );
     }
-    let token = bench.download.sign(&stranger).unwrap();
-    assert_eq!(bench.error(token.reveal()), TokenError::UnknownKey);
+    let token = fixture.download.sign(&stranger).unwrap();
+    assert_eq!(fixture.error(token.reveal()), TokenError::UnknownKey);
 }
 
 #[test]
 fn a_signature_of_another_published_key_is_refused() {
-    let bench = fixture();
+    let fixture = fixture();
     let other = SigningKey::generate().unwrap();
-    let keys = [other.public_key().clone(), bench.key.public_key().clone()];
+    let keys = [other.public_key().clone(), fixture.key.public_key().clone()];
     let keys = KeySet::new(&keys).unwrap();
-    let token = bench.with_header(|header| header["kid"] = json!(other.kid()));
+    let token = fixture.with_header(|header| header["kid"] = json!(other.kid()));
     assert_eq!(
         DownloadClaims::verify(&token, &keys, &EXPECTED),
         Err(TokenError::BadSignature)

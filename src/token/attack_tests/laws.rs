@@ -1,29 +1,26 @@
-//! What holds for every token, and for every text.
+//! Properties of every token and of every text.
 
 use super::*;
 
 #[test]
 fn no_message_holds_any_part_of_a_token() {
-    let bench = fixture();
+    let fixture = fixture();
     let marker = "MARKER7f3a";
     for token in [
         marker.to_owned(),
-        bench.with_header(|header| header["alg"] = json!(marker)),
-        bench.with_header(|header| header["kid"] = json!(marker)),
-        bench.with_header(|header| header["typ"] = json!(marker)),
-        bench.with_header(|header| header[marker] = json!(1)),
-        bench.with_payload(|payload| payload[marker] = json!(1)),
-        bench.with_payload(|payload| payload["iss"] = json!(marker)),
-        bench.with_payload(|payload| payload["aud"] = json!(marker)),
-        bench.with_payload(|payload| payload["exp"] = json!(marker)),
-        bench.with_payload(|payload| payload["jti"] = json!(marker)),
-        bench.with_payload(|payload| payload["scope"] = json!(marker)),
+        fixture.with_header(|header| header["alg"] = json!(marker)),
+        fixture.with_header(|header| header["kid"] = json!(marker)),
+        fixture.with_header(|header| header["typ"] = json!(marker)),
+        fixture.with_header(|header| header[marker] = json!(1)),
+        fixture.with_payload(|payload| payload[marker] = json!(1)),
+        fixture.with_payload(|payload| payload["iss"] = json!(marker)),
+        fixture.with_payload(|payload| payload["aud"] = json!(marker)),
+        fixture.with_payload(|payload| payload["exp"] = json!(marker)),
+        fixture.with_payload(|payload| payload["jti"] = json!(marker)),
+        fixture.with_payload(|payload| payload["scope"] = json!(marker)),
     ] {
-        let refusal = bench.error(&token);
-        assert!(
-            !format!("{refusal} {refusal:?}").contains(marker),
-            "{refusal}"
-        );
+        let error = fixture.error(&token);
+        assert!(!format!("{error} {error:?}").contains(marker), "{error}");
     }
 }
 
@@ -56,15 +53,15 @@ proptest! {
 
     #[test]
     fn what_is_signed_verifies_as_the_same_claims(claims in claims()) {
-        let bench = fixture();
-        let token = claims.sign(&bench.key).unwrap();
-        let verified = DownloadClaims::verify(token.reveal(), &bench.keys, &expected_by(&claims));
+        let fixture = fixture();
+        let token = claims.sign(&fixture.key).unwrap();
+        let verified = DownloadClaims::verify(token.reveal(), &fixture.keys, &expected_by(&claims));
         prop_assert_eq!(verified, Ok(claims));
     }
 
     #[test]
     fn a_session_that_is_signed_verifies_as_the_same_claims(claims in claims(), life in 1_i64..1_000_000) {
-        let bench = fixture();
+        let fixture = fixture();
         let expected = ExpectedClaims { now: claims.issued_at, ..expected_by(&claims) };
         let session = SessionClaims {
             issuer: claims.issuer.clone(),
@@ -76,28 +73,28 @@ proptest! {
             expires_at: claims.issued_at + life,
             authentication: Authentication::Password,
         };
-        let token = session.sign(&bench.key).unwrap();
-        let verified = SessionClaims::verify(token.reveal(), &bench.keys, &expected);
+        let token = session.sign(&fixture.key).unwrap();
+        let verified = SessionClaims::verify(token.reveal(), &fixture.keys, &expected);
         prop_assert_eq!(verified, Ok(session));
     }
 
     #[test]
     fn one_flipped_bit_is_refused_in_any_token(claims in claims(), at in any::<prop::sample::Index>()) {
-        let bench = fixture();
-        let token = claims.sign(&bench.key).unwrap();
+        let fixture = fixture();
+        let token = claims.sign(&fixture.key).unwrap();
         let mut bytes = token.reveal().clone().into_bytes();
         let at = at.index(bytes.len() * 8);
         bytes[at / 8] ^= 1 << (at % 8);
         if let Ok(flipped) = String::from_utf8(bytes) {
-            prop_assert!(DownloadClaims::verify(&flipped, &bench.keys, &expected_by(&claims)).is_err());
+            prop_assert!(DownloadClaims::verify(&flipped, &fixture.keys, &expected_by(&claims)).is_err());
         }
     }
 
     #[test]
     fn any_text_is_refused_without_a_panic(text in "\\PC*", parts in "[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{86}") {
-        let bench = fixture();
-        prop_assert!(DownloadClaims::verify(&text, &bench.keys, &EXPECTED).is_err());
-        prop_assert!(DownloadClaims::verify(&parts, &bench.keys, &EXPECTED).is_err());
-        prop_assert!(SessionClaims::verify(&parts, &bench.keys, &EXPECTED).is_err());
+        let fixture = fixture();
+        prop_assert!(DownloadClaims::verify(&text, &fixture.keys, &EXPECTED).is_err());
+        prop_assert!(DownloadClaims::verify(&parts, &fixture.keys, &EXPECTED).is_err());
+        prop_assert!(SessionClaims::verify(&parts, &fixture.keys, &EXPECTED).is_err());
     }
 }

@@ -4,34 +4,34 @@ use super::*;
 
 #[test]
 fn missing_members_are_rejected() {
-    let bench = fixture();
+    let fixture = fixture();
     for member in ["alg", "kid", "typ"] {
         assert_eq!(
-            bench.defect(&bench.with_header(|header| remove(header, member))),
+            fixture.defect(&fixture.with_header(|header| remove(header, member))),
             (TokenPart::Header, Defect::MissingMember),
             "{member}"
         );
     }
     for member in ["iss", "aud", "iat", "exp", "jti", "typ", "scope"] {
         assert_eq!(
-            bench.defect(&bench.with_payload(|payload| remove(payload, member))),
+            fixture.defect(&fixture.with_payload(|payload| remove(payload, member))),
             (TokenPart::Payload, Defect::MissingMember),
             "{member}"
         );
     }
     let (header, payload) = (
-        part_json(&bench.session_token(), 0),
-        part_json(&bench.session_token(), 1),
+        part_json(&fixture.session_token(), 0),
+        part_json(&fixture.session_token(), 1),
     );
     for member in [
         "iss", "aud", "sub", "iat", "exp", "jti", "sid", "typ", "amr",
     ] {
-        let token = bench.forge(
+        let token = fixture.forge(
             &header,
             &edit_json(&payload, |payload| remove(payload, member)),
         );
         assert_eq!(
-            defect_in(SessionClaims::verify(&token, &bench.keys, &EXPECTED).unwrap_err()),
+            defect_in(SessionClaims::verify(&token, &fixture.keys, &EXPECTED).unwrap_err()),
             (TokenPart::Payload, Defect::MissingMember),
             "{member}"
         );
@@ -40,9 +40,9 @@ fn missing_members_are_rejected() {
 
 #[test]
 fn duplicate_members_are_rejected() {
-    let bench = fixture();
+    let fixture = fixture();
     for part in [0, 1] {
-        let json = bench.json(part);
+        let json = fixture.json(part);
         let members: Value = serde_json::from_str(&json).unwrap();
         for (member, value) in members.as_object().unwrap() {
             // The second time as itself, and with its first letter escaped.
@@ -50,12 +50,12 @@ fn duplicate_members_are_rejected() {
             for again in [member, &escaped] {
                 let twice = format!("{},\"{again}\":{value}}}", json.trim_end_matches('}'));
                 let (token, of) = if part == 0 {
-                    (bench.forge(&twice, &bench.json(1)), TokenPart::Header)
+                    (fixture.forge(&twice, &fixture.json(1)), TokenPart::Header)
                 } else {
-                    (bench.forge(&bench.json(0), &twice), TokenPart::Payload)
+                    (fixture.forge(&fixture.json(0), &twice), TokenPart::Payload)
                 };
                 assert_eq!(
-                    bench.defect(&token),
+                    fixture.defect(&token),
                     (of, Defect::DuplicateMember),
                     "{again}"
                 );
@@ -66,10 +66,10 @@ fn duplicate_members_are_rejected() {
 
 #[test]
 fn claims_beyond_the_promised_ones_are_refused() {
-    let bench = fixture();
+    let fixture = fixture();
     for claim in ["nbf", "roles", "name", "amr", "permissions"] {
         assert_eq!(
-            bench.defect(&bench.with_payload(|payload| payload[claim] = json!(1))),
+            fixture.defect(&fixture.with_payload(|payload| payload[claim] = json!(1))),
             (TokenPart::Payload, Defect::UnknownMember),
             "{claim}"
         );
@@ -78,7 +78,7 @@ fn claims_beyond_the_promised_ones_are_refused() {
 
 #[test]
 fn members_of_the_wrong_type_are_refused() {
-    let bench = fixture();
+    let fixture = fixture();
     for (claim, value) in [
         ("exp", json!(1_800_000_120.0)),
         ("exp", json!("1800000120")),
@@ -98,7 +98,7 @@ fn members_of_the_wrong_type_are_refused() {
     ] {
         let shown = value.to_string();
         assert_eq!(
-            bench.defect(&bench.with_payload(|payload| payload[claim] = value)),
+            fixture.defect(&fixture.with_payload(|payload| payload[claim] = value)),
             (TokenPart::Payload, Defect::WrongType),
             "{claim}: {shown}"
         );
@@ -109,7 +109,7 @@ fn members_of_the_wrong_type_are_refused() {
         ("typ", json!(["download+jwt"])),
     ] {
         assert_eq!(
-            bench.defect(&bench.with_header(|header| header[member] = value)),
+            fixture.defect(&fixture.with_header(|header| header[member] = value)),
             (TokenPart::Header, Defect::WrongType),
             "{member}"
         );
@@ -118,11 +118,11 @@ fn members_of_the_wrong_type_are_refused() {
 
 #[test]
 fn a_session_id_of_another_type_or_spelling_is_refused() {
-    let bench = fixture();
-    let token = bench.session_token();
+    let fixture = fixture();
+    let token = fixture.session_token();
     let (header, payload) = (part_json(&token, 0), part_json(&token, 1));
-    let id = bench.session.session_id.to_string();
-    for (value, flaw) in [
+    let id = fixture.session.session_id.to_string();
+    for (value, defect) in [
         (json!(7), Defect::WrongType),
         (json!(null), Defect::WrongType),
         (json!([id]), Defect::WrongType),
@@ -130,18 +130,18 @@ fn a_session_id_of_another_type_or_spelling_is_refused() {
         (json!(format!("urn:uuid:{id}")), Defect::WrongValue),
         (json!(id.replace('-', "")), Defect::WrongValue),
     ] {
-        let token = bench.forge(
+        let token = fixture.forge(
             &header,
             &edit_json(&payload, |payload| payload["sid"] = value.clone()),
         );
-        let refusal = SessionClaims::verify(&token, &bench.keys, &EXPECTED).unwrap_err();
-        assert_eq!(defect_in(refusal), (TokenPart::Payload, flaw), "{value}");
+        let error = SessionClaims::verify(&token, &fixture.keys, &EXPECTED).unwrap_err();
+        assert_eq!(defect_in(error), (TokenPart::Payload, defect), "{value}");
     }
 }
 
 #[test]
 fn ids_in_any_but_the_canonical_spelling_are_refused() {
-    let bench = fixture();
+    let fixture = fixture();
     let id = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
     for spelling in [
         id.to_uppercase(),
@@ -158,7 +158,7 @@ fn ids_in_any_but_the_canonical_spelling_are_refused() {
             ("scope", format!("dataset:{spelling}")),
         ] {
             assert_eq!(
-                bench.defect(&bench.with_payload(|payload| payload[claim] = json!(value))),
+                fixture.defect(&fixture.with_payload(|payload| payload[claim] = json!(value))),
                 (TokenPart::Payload, Defect::WrongValue),
                 "{claim}: {value}"
             );
@@ -171,7 +171,7 @@ fn ids_in_any_but_the_canonical_spelling_are_refused() {
         format!(" dataset:{id}"),
     ] {
         assert_eq!(
-            bench.defect(&bench.with_payload(|payload| payload["scope"] = json!(scope))),
+            fixture.defect(&fixture.with_payload(|payload| payload["scope"] = json!(scope))),
             (TokenPart::Payload, Defect::WrongValue),
             "{scope}"
         );
@@ -180,12 +180,12 @@ fn ids_in_any_but_the_canonical_spelling_are_refused() {
 
 #[test]
 fn unknown_authentication_methods_are_rejected() {
-    let bench = fixture();
+    let fixture = fixture();
     let (header, payload) = (
-        part_json(&bench.session_token(), 0),
-        part_json(&bench.session_token(), 1),
+        part_json(&fixture.session_token(), 0),
+        part_json(&fixture.session_token(), 1),
     );
-    for (amr, flaw) in [
+    for (amr, defect) in [
         (json!([]), Defect::WrongValue),
         (json!(["none"]), Defect::WrongValue),
         (json!(["pwd", "pwd"]), Defect::WrongValue),
@@ -193,8 +193,8 @@ fn unknown_authentication_methods_are_rejected() {
         (json!([1]), Defect::WrongType),
     ] {
         let payload = edit_json(&payload, |payload| payload["amr"] = amr.clone());
-        let token = bench.forge(&header, &payload);
-        let refusal = SessionClaims::verify(&token, &bench.keys, &EXPECTED).unwrap_err();
-        assert_eq!(defect_in(refusal), (TokenPart::Payload, flaw), "{amr}");
+        let token = fixture.forge(&header, &payload);
+        let error = SessionClaims::verify(&token, &fixture.keys, &EXPECTED).unwrap_err();
+        assert_eq!(defect_in(error), (TokenPart::Payload, defect), "{amr}");
     }
 }

@@ -1,5 +1,5 @@
-//! Hostile tokens: each is a valid token but for one thing, and signed with the right key, so
-//! that it is refused for that thing alone.
+//! Attack tests: each token is valid except for one thing, and signed with the right key, so that
+//! it is rejected for that thing alone.
 
 mod external;
 mod form;
@@ -29,7 +29,7 @@ const EXPECTED: ExpectedClaims<'static> = ExpectedClaims {
     now: NOW,
 };
 
-/// A key, the key set it is published in with another one, and valid claims of both kinds.
+/// A signing key, a key set with that key and another one, and valid claims of both kinds.
 struct Fixture {
     key: SigningKey,
     keys: KeySet,
@@ -83,13 +83,13 @@ impl Fixture {
         part_json(&self.token(), part)
     }
 
-    /// A token of these texts with a right signature.
+    /// A correctly signed token with this header and payload.
     fn forge(&self, header: &str, payload: &str) -> String {
         let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
         self.sign(&format!("{}.{}", encode(header), encode(payload)))
     }
 
-    /// These two parts with a right signature.
+    /// These two parts with a correct signature.
     fn sign(&self, signed: &str) -> String {
         let signature = self.key.sign(signed.as_bytes()).unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
@@ -134,7 +134,7 @@ fn edit_json(json: &str, change: impl FnOnce(&mut Value)) -> String {
 
 fn defect_in(error: TokenError) -> (TokenPart, Defect) {
     match error {
-        TokenError::Malformed { part, flaw } => (part, flaw),
+        TokenError::Malformed { part, defect } => (part, defect),
         other => panic!("{other}"),
     }
 }

@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn a_der_signature_is_refused() {
-    let bench = fixture();
-    let token = bench.token();
+    let fixture = fixture();
+    let token = fixture.token();
     let (_, signature) = token.rsplit_once('.').unwrap();
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
     let integer = |bytes: &[u8]| {
@@ -20,7 +20,7 @@ fn a_der_signature_is_refused() {
     let der = [vec![0x30, u8::try_from(numbers.len()).unwrap()], numbers].concat();
     for other in [&der[..], &signature[..63], &[&signature[..], &[0]].concat()] {
         assert_eq!(
-            bench.defect(&bench.with_signature(other)),
+            fixture.defect(&fixture.with_signature(other)),
             (TokenPart::Signature, Defect::WrongSignatureLength)
         );
     }
@@ -28,7 +28,7 @@ fn a_der_signature_is_refused() {
 
 #[test]
 fn r_and_s_must_be_in_range() {
-    let bench = fixture();
+    let fixture = fixture();
     let order =
         hex::decode("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551").unwrap();
     let mut order_less_1 = order.clone();
@@ -40,14 +40,14 @@ fn r_and_s_must_be_in_range() {
     for out in [&zero, &order, &order_plus_1, &most] {
         for signature in [[out, &one], [&one, out], [out, out]] {
             assert_eq!(
-                bench.defect(&bench.with_signature(pair(signature))),
+                fixture.defect(&fixture.with_signature(pair(signature))),
                 (TokenPart::Signature, Defect::SignatureOutOfRange)
             );
         }
     }
     for within in [[&one, &one], [&order_less_1, &order_less_1]] {
         assert_eq!(
-            bench.error(&bench.with_signature(pair(within))),
+            fixture.error(&fixture.with_signature(pair(within))),
             TokenError::BadSignature
         );
     }
@@ -55,18 +55,18 @@ fn r_and_s_must_be_in_range() {
 
 #[test]
 fn a_claim_changed_after_signing_is_refused() {
-    let bench = fixture();
-    let token = bench.token();
+    let fixture = fixture();
+    let token = fixture.token();
     let parts: Vec<&str> = token.split('.').collect();
     for (claim, value) in [
         ("scope", json!(format!("dataset:{}", Uuid::new_v4()))),
         ("sub", json!(Uuid::new_v4())),
         ("exp", json!(NOW + 119)),
     ] {
-        let payload = edit_json(&bench.json(1), |payload| payload[claim] = value);
+        let payload = edit_json(&fixture.json(1), |payload| payload[claim] = value);
         let payload = URL_SAFE_NO_PAD.encode(payload);
         assert_eq!(
-            bench.error(&format!("{}.{payload}.{}", parts[0], parts[2])),
+            fixture.error(&format!("{}.{payload}.{}", parts[0], parts[2])),
             TokenError::BadSignature,
             "{claim}"
         );
@@ -75,19 +75,22 @@ fn a_claim_changed_after_signing_is_refused() {
 
 #[test]
 fn every_flipped_bit_is_refused() {
-    let bench = fixture();
-    let token = bench.token();
+    let fixture = fixture();
+    let token = fixture.token();
     for at in 0..token.len() * 8 {
-        assert!(is_refused_with_bit_flipped(&bench, &token, at), "bit {at}");
+        assert!(
+            is_refused_with_bit_flipped(&fixture, &token, at),
+            "bit {at}"
+        );
     }
 }
 
-/// Whether the token is refused; what is no UTF-8 does not even become a `str`.
-fn is_refused_with_bit_flipped(bench: &Fixture, token: &str, at: usize) -> bool {
+/// Whether the token is rejected; invalid UTF-8 cannot even be a `str`.
+fn is_refused_with_bit_flipped(fixture: &Fixture, token: &str, at: usize) -> bool {
     let mut bytes = token.to_owned().into_bytes();
     bytes[at / 8] ^= 1 << (at % 8);
     match String::from_utf8(bytes) {
-        Ok(flipped) => DownloadClaims::verify(&flipped, &bench.keys, &EXPECTED).is_err(),
+        Ok(flipped) => DownloadClaims::verify(&flipped, &fixture.keys, &EXPECTED).is_err(),
         Err(_) => true,
     }
 }

@@ -1,13 +1,13 @@
-//! What the forger makes is valid where it changes nothing, and in the promised format.
+//! Forged tokens without a defect are valid and have the documented format.
 
 use super::*;
 
 #[test]
 fn the_wire_format_of_a_download_token_is_the_promised_one() {
-    let bench = fixture();
-    let kid = bench.key.kid();
+    let fixture = fixture();
+    let kid = fixture.key.kid();
     assert_eq!(
-        bench.json(0),
+        fixture.json(0),
         format!(r#"{{"alg":"ES256","kid":"{kid}","typ":"download+jwt"}}"#)
     );
     let DownloadClaims {
@@ -15,29 +15,29 @@ fn the_wire_format_of_a_download_token_is_the_promised_one() {
         id,
         subject,
         ..
-    } = bench.download.clone();
+    } = fixture.download.clone();
     let members = format!(
         r#"{{"iss":"https://gate.example","aud":"https://files.example","iat":{NOW},"exp":{},"jti":"{id}","typ":"download","scope":"dataset:{dataset_id}""#,
         NOW + 120
     );
     let sub = subject.unwrap();
-    assert_eq!(bench.json(1), format!(r#"{members},"sub":"{sub}"}}"#));
+    assert_eq!(fixture.json(1), format!(r#"{members},"sub":"{sub}"}}"#));
     let anonymous = DownloadClaims {
         subject: None,
-        ..bench.download.clone()
+        ..fixture.download.clone()
     };
-    let token = anonymous.sign(&bench.key).unwrap();
+    let token = anonymous.sign(&fixture.key).unwrap();
     assert_eq!(part_json(token.reveal(), 1), format!("{members}}}"));
     assert_eq!(
-        DownloadClaims::verify(token.reveal(), &bench.keys, &EXPECTED),
+        DownloadClaims::verify(token.reveal(), &fixture.keys, &EXPECTED),
         Ok(anonymous)
     );
 }
 
 #[test]
 fn the_wire_format_of_a_session_token_is_the_promised_one() {
-    let bench = fixture();
-    let (kid, token) = (bench.key.kid(), bench.session_token());
+    let fixture = fixture();
+    let (kid, token) = (fixture.key.kid(), fixture.session_token());
     assert_eq!(
         part_json(&token, 0),
         format!(r#"{{"alg":"ES256","kid":"{kid}","typ":"at+jwt"}}"#)
@@ -47,7 +47,7 @@ fn the_wire_format_of_a_session_token_is_the_promised_one() {
         id,
         session_id,
         ..
-    } = &bench.session;
+    } = &fixture.session;
     assert_eq!(
         part_json(&token, 1),
         format!(
@@ -56,33 +56,33 @@ fn the_wire_format_of_a_session_token_is_the_promised_one() {
         )
     );
     assert_eq!(
-        SessionClaims::verify(&token, &bench.keys, &EXPECTED),
-        Ok(bench.session)
+        SessionClaims::verify(&token, &fixture.keys, &EXPECTED),
+        Ok(fixture.session)
     );
 }
 
 #[test]
 fn a_forged_token_without_a_defect_is_accepted() {
-    // Without this, every refusal below could be the forger's own mistake.
-    let bench = fixture();
+    // Without this, every error below could be the forger's own mistake.
+    let fixture = fixture();
     for token in [
-        bench.forge(&bench.json(0), &bench.json(1)),
-        bench.with_header(|_| ()),
-        bench.with_payload(|_| ()),
+        fixture.forge(&fixture.json(0), &fixture.json(1)),
+        fixture.with_header(|_| ()),
+        fixture.with_payload(|_| ()),
     ] {
         assert_eq!(
-            DownloadClaims::verify(&token, &bench.keys, &EXPECTED).as_ref(),
-            Ok(&bench.download)
+            DownloadClaims::verify(&token, &fixture.keys, &EXPECTED).as_ref(),
+            Ok(&fixture.download)
         );
     }
 }
 
 #[test]
 fn a_token_outlives_the_publishing_of_another_key() {
-    let bench = fixture();
-    let token = bench.token();
+    let fixture = fixture();
+    let token = fixture.token();
     let newer = SigningKey::generate().unwrap();
-    let both = [newer.public_key().clone(), bench.key.public_key().clone()];
+    let both = [newer.public_key().clone(), fixture.key.public_key().clone()];
     let keys = KeySet::new(&both).unwrap();
     assert!(DownloadClaims::verify(&token, &keys, &EXPECTED).is_ok());
     let keys = KeySet::new(&both[..1]).unwrap();

@@ -1,6 +1,4 @@
-//! The audit log: `GET /admin/audit`, page by page, and `GET /admin/audit/export`, all of it.
-//!
-//! This module refuses to know who may read it.
+//! The audit API: `GET /admin/audit` for pages, and `GET /admin/audit/export` for all records.
 
 use std::sync::Arc;
 
@@ -29,23 +27,23 @@ use super::audit_record::AuditRecordResponse;
 /// The media type of JSON Lines: one JSON object a line.
 const JSON_LINES: &str = "application/x-ndjson";
 
-/// The operations of the audit log.
+/// The audit API.
 pub struct AuditApi {
     /// What reads it.
     pub administration: Arc<Administration>,
 }
 
-/// Some of the audit records.
+/// A page of audit records.
 #[derive(Object)]
 pub struct AuditRecordPage {
     /// The records, newest first.
     pub items: Vec<AuditRecordResponse>,
-    /// Send it as `after` for the next page; absent on the last one.
+    /// Send as `after` to get the next page; absent on the last page.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<RecordId>,
 }
 
-/// The statuses with which the audit log may be refused.
+/// The error statuses of reading the audit log.
 pub struct AuditStatuses;
 
 impl ErrorStatuses for AuditStatuses {
@@ -54,7 +52,7 @@ impl ErrorStatuses for AuditStatuses {
         &[(403, "The policies do not permit you to read the audit log.")];
 }
 
-/// Audit records as JSON Lines, read as they are sent.
+/// Audit records as JSON Lines, streamed.
 pub struct AuditExportResponse(AuditRecordPages);
 
 impl IntoResponse for AuditExportResponse {
@@ -69,7 +67,7 @@ impl IntoResponse for AuditExportResponse {
 impl ApiResponse for AuditExportResponse {
     fn meta() -> MetaResponses {
         let line = MetaSchema {
-            description: Some("One `AuditRecord` a line."),
+            description: Some("One `AuditRecord` per line."),
             ..MetaSchema::new("string")
         };
         let content = vec![MetaMediaType {
@@ -85,12 +83,12 @@ impl ApiResponse for AuditExportResponse {
     fn register(_: &mut Registry) {}
 }
 
-/// The lines of one page at a time. When reading fails the body breaks off, so that no client takes
-/// a part for the whole.
+/// One chunk of lines per page. If reading fails, the body is aborted, so that no client takes a
+/// part for the whole.
 fn stream_json_lines(pages: AuditRecordPages) -> impl Stream<Item = std::io::Result<Bytes>> {
     stream::try_unfold(pages, |mut pages| async move {
         let page = pages.next().await.map_err(|error| {
-            tracing::warn!(%error, "an export of audit records broke off");
+            tracing::warn!(%error, "audit export aborted");
             std::io::Error::other(error)
         })?;
         let Some(page) = page else {
@@ -113,9 +111,10 @@ fn to_json_lines(page: &[AuditRecord]) -> std::io::Result<Bytes> {
 impl AuditApi {
     /// List audit records
     ///
-    /// Newest first; go on with `next` until there is none. Each record that was there at the first page
-    /// comes once; what is appended meanwhile is newer, and is found by beginning again. Reading the
-    /// audit log is on record too.
+    /// Returns audit records, newest first. Pass `next` as `after` to get the next page. Each
+    /// record that existed at the first page is returned once; records appended meanwhile are newer
+    /// and appear when you start again. Reading the audit log is recorded too. Requires
+    /// `view_audit`.
     #[oai(
         path = "/admin/audit",
         method = "get",
@@ -124,30 +123,30 @@ impl AuditApi {
     #[allow(clippy::too_many_arguments, reason = "one parameter a filter")]
     async fn list(
         &self,
-        visitor: HeaderCredentials,
-        /// The most records of the page.
+        credentials: HeaderCredentials,
+        /// Maximum number of records per page.
         #[oai(
             default = "usual_page",
             validator(minimum(value = "1"), maximum(value = "100"))
         )]
         limit: Query<u32>,
-        /// The `next` of the page before; the first page if left out.
+        /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<RecordId>>,
-        /// Only what this user asked for.
+        /// Return only records of requests by this user.
         user_id: Query<Option<UserId>>,
-        /// Only what is about this dataset.
+        /// Return only records about this dataset.
         dataset_id: Query<Option<DatasetId>>,
-        /// Only what administered this user.
+        /// Return only records of operations on this user.
         resource_user_id: Query<Option<UserId>>,
-        /// Only what was answered so.
+        /// Return only records with this outcome.
         outcome: Query<Option<AuditOutcome>>,
-        /// Only what was asked for so.
+        /// Return only records of this event.
         event: Query<Option<AuditEvent>>,
-        /// Only where this action was decided.
+        /// Return only records of decisions about this action.
         action: Query<Option<Action>>,
-        /// Only from this time on, such as `2026-03-01T12:00:00Z`.
+        /// Return only records from this time on, such as `2026-03-01T12:00:00Z`.
         since: Query<Option<TimestampMillis>>,
-        /// Only before this time.
+        /// Return only records before this time.
         until: Query<Option<TimestampMillis>>,
     ) -> Result<JsonOk<AuditRecordPage>, ErrorResponse<AuditStatuses>> {
         let filter = AuditFilter {
@@ -162,7 +161,7 @@ impl AuditApi {
         };
         let page = self
             .administration
-            .list_audit_records(&visitor.0, &filter, after.0, limit.0)
+            .list_audit_records(&credentials.0, &filter, after.0, limit.0)
             .await?;
         Ok(JsonOk(AuditRecordPage {
             items: page.records.into_iter().map(AuditRecordResponse).collect(),
@@ -170,10 +169,11 @@ impl AuditApi {
         }))
     }
 
-    /// Export audit records as JSON Lines
+    /// Export audit records
     ///
-    /// All that pass the filters and were made until now, oldest first, one a line, as `cedargate audit
-    /// export` prints them. A body that breaks off is not whole: HTTP says so to your client.
+    /// Returns all matching records up to now as JSON Lines, oldest first, as `cedargate audit
+    /// export` prints them. An aborted body is incomplete; HTTP clients report this as an error.
+    /// Requires `view_audit`.
     #[oai(
         path = "/admin/audit/export",
         method = "get",
@@ -182,22 +182,22 @@ impl AuditApi {
     #[allow(clippy::too_many_arguments, reason = "one parameter a filter")]
     async fn export(
         &self,
-        visitor: HeaderCredentials,
-        /// Only what this user asked for.
+        credentials: HeaderCredentials,
+        /// Return only records of requests by this user.
         user_id: Query<Option<UserId>>,
-        /// Only what is about this dataset.
+        /// Return only records about this dataset.
         dataset_id: Query<Option<DatasetId>>,
-        /// Only what administered this user.
+        /// Return only records of operations on this user.
         resource_user_id: Query<Option<UserId>>,
-        /// Only what was answered so.
+        /// Return only records with this outcome.
         outcome: Query<Option<AuditOutcome>>,
-        /// Only what was asked for so.
+        /// Return only records of this event.
         event: Query<Option<AuditEvent>>,
-        /// Only where this action was decided.
+        /// Return only records of decisions about this action.
         action: Query<Option<Action>>,
-        /// Only from this time on, such as `2026-03-01T12:00:00Z`.
+        /// Return only records from this time on, such as `2026-03-01T12:00:00Z`.
         since: Query<Option<TimestampMillis>>,
-        /// Only before this time.
+        /// Return only records before this time.
         until: Query<Option<TimestampMillis>>,
     ) -> Result<AuditExportResponse, ErrorResponse<AuditStatuses>> {
         let filter = AuditFilter {
@@ -212,7 +212,7 @@ impl AuditApi {
         };
         let pages = self
             .administration
-            .export_audit_records(&visitor.0, filter)
+            .export_audit_records(&credentials.0, filter)
             .await?;
         Ok(AuditExportResponse(pages))
     }

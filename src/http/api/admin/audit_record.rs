@@ -1,7 +1,6 @@
-//! The audit record in answers: the same JSON as a line of `cedargate audit export`.
+//! The audit record in responses: the same JSON as a line of `cedargate audit export`.
 //!
-//! The record serialises itself; this module adds how the OpenAPI document tells of it, and refuses
-//! to know who may see one.
+//! The record serialises itself; this module adds its OpenAPI schema.
 
 use std::borrow::Cow;
 
@@ -14,7 +13,7 @@ use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::Authentication;
 use crate::http::extract::parameter::enum_schema;
 
-/// The name of the record in the document.
+/// The name of the schema.
 const NAME: &str = "AuditRecord";
 
 /// One audit record.
@@ -69,7 +68,7 @@ fn schema() -> MetaSchema {
     let inline = |(name, schema)| (name, MetaSchemaRef::Inline(Box::new(schema)));
     MetaSchema {
         description: Some(
-            "What was asked for, who asked, how it was answered and why: the same as a line of `cedargate audit export`.",
+            "A request, its caller, its outcome and the reason: the same as a line of `cedargate audit export`.",
         ),
         required,
         properties: fields.into_iter().map(inline).collect(),
@@ -77,7 +76,7 @@ fn schema() -> MetaSchema {
     }
 }
 
-/// The members of a record, in their order.
+/// The members of a record, in order.
 fn fields() -> Vec<(&'static str, MetaSchema)> {
     let text = || MetaSchema::new("string");
     let uuid = || MetaSchema::new_with_format("string", "uuid");
@@ -87,51 +86,51 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
             "id",
             described(
                 uuid(),
-                "The record's id; for a granted mint also the token's `jti`.",
+                "The record id; for a granted mint also the token's `jti`.",
             ),
         ),
-        ("time", described(time, "When it was asked for.")),
+        ("time", described(time, "When the request was made.")),
         (
             "event",
-            described(enum_schema(AuditEvent::ALL), "What was asked for."),
+            described(enum_schema(AuditEvent::ALL), "What was requested."),
         ),
         (
             "outcome",
             described(
                 enum_schema(AuditOutcome::ALL),
-                "How it was answered; `denied` is by policy, `refused` never came to a decision.",
+                "The outcome; `denied` is by policy, `refused` means that no decision was made.",
             ),
         ),
         (
             "user_id",
-            nullable(uuid(), "The user who asked; null if nobody signed in."),
+            nullable(
+                uuid(),
+                "The user who made the request; null for anonymous requests.",
+            ),
         ),
         (
             "authentication",
             described(
                 enum_schema(Authentication::ALL),
-                "How the caller authenticated; `command_line` held the database itself.",
+                "How the caller authenticated; `command_line` is direct access to the database.",
             ),
         ),
         (
             "key_id",
             nullable(
                 uuid(),
-                "The API key that was shown, or that the token was minted with.",
+                "The API key of the request, or with which the token was minted.",
             ),
         ),
         ("address", described(text(), "The client's address.")),
-        (
-            "dataset_id",
-            nullable(uuid(), "The dataset that was asked for."),
-        ),
+        ("dataset_id", nullable(uuid(), "The requested dataset.")),
         (
             "resource_user_id",
-            nullable(uuid(), "The user that was administered."),
+            nullable(uuid(), "The user that the operation was about."),
         ),
         (
             "action",
-            nullable(enum_schema(Action::ALL), "The action that was decided."),
+            nullable(enum_schema(Action::ALL), "The action that was decided on."),
         ),
         (
             "determining_policies",
@@ -139,7 +138,7 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         ),
         (
             "errors",
-            described(string_list(), "What went wrong in evaluating policies."),
+            described(string_list(), "Policy evaluation errors."),
         ),
         (
             "revision",
@@ -153,12 +152,12 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
             "reason",
             nullable(
                 text(),
-                "Why it was refused, or what was made, changed, removed or read.",
+                "Why the request was refused, or what was created, updated, deleted or read.",
             ),
         ),
         (
             "request_id",
-            nullable(text(), "The request's id, as in `X-Request-Id`."),
+            nullable(text(), "The request id, as in `X-Request-Id`."),
         ),
     ]
 }
@@ -179,7 +178,7 @@ fn described(schema: MetaSchema, description: &'static str) -> MetaSchema {
     }
 }
 
-/// A member that may be null: an enumeration has to name null too.
+/// A nullable member; an enumeration must list null too.
 fn nullable(mut schema: MetaSchema, description: &'static str) -> MetaSchema {
     schema.nullable = true;
     if !schema.enum_items.is_empty() {
@@ -196,11 +195,11 @@ mod tests {
 
     #[test]
     fn the_document_names_every_member_of_a_record_in_its_order() {
-        let visitor = RequestContext::local();
-        let record = visitor.open_record(AuditEvent::Administer, &Clock::fixed_at(0));
+        let context = RequestContext::local();
+        let record = context.open_record(AuditEvent::Administer, &Clock::fixed_at(0));
         let written = AuditRecordResponse(record).to_json().unwrap();
         let written: Vec<&String> = written.as_object().unwrap().keys().collect();
-        let told: Vec<&str> = fields().iter().map(|(name, _)| *name).collect();
-        assert_eq!(written, told);
+        let documented: Vec<&str> = fields().iter().map(|(name, _)| *name).collect();
+        assert_eq!(written, documented);
     }
 }

@@ -1,6 +1,4 @@
-//! Administration of what users show: their sessions and API keys.
-//!
-//! This module refuses to know how a credential is made and what it opens.
+//! The credentials admin API: users' sessions and API keys.
 
 use std::sync::Arc;
 
@@ -17,9 +15,9 @@ use crate::http::reply::responses::{ErrorResponse, JsonOk, NoContent};
 use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::Administration;
 
-/// The operations on users' sessions and API keys.
+/// The credentials admin API.
 pub struct AdminCredentialsApi {
-    /// What administers.
+    /// Performs administrative operations.
     pub administration: Arc<Administration>,
 }
 
@@ -27,20 +25,20 @@ pub struct AdminCredentialsApi {
 #[derive(Object)]
 #[oai(rename = "SessionAnswer")]
 pub struct SessionResponse {
-    /// The id: the `sid` of its session tokens.
+    /// The session id: the `sid` of its session tokens.
     pub id: SessionId,
-    /// When the user signed in.
+    /// When the user logged in.
     pub started_at: Timestamp,
-    /// When it is over at the latest.
+    /// When the session expires at the latest.
     pub expires_at: Timestamp,
 }
 
-/// Some sessions of a user, in the order of their ids.
+/// A page of a user's sessions, ordered by id.
 #[derive(Object)]
 pub struct SessionPage {
     /// The sessions.
     pub items: Vec<SessionResponse>,
-    /// The `after` of the next page; left out on the last one.
+    /// The `after` value of the next page; absent on the last page.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<SessionId>,
 }
@@ -61,9 +59,9 @@ fn usual_page() -> u32 {
 
 #[OpenApi(tag = "Tags::Administration")]
 impl AdminCredentialsApi {
-    /// List the sessions of a user
+    /// List user sessions
     ///
-    /// Those that go on, in the order of their ids. It takes `view_users` on the user.
+    /// Returns the active sessions of a user, ordered by id. Requires `view_users` on the user.
     #[oai(
         path = "/admin/users/:user_id/sessions",
         method = "get",
@@ -71,21 +69,21 @@ impl AdminCredentialsApi {
     )]
     async fn list_sessions(
         &self,
-        /// The user's id.
+        /// The user id.
         user_id: Path<UserId>,
-        visitor: HeaderCredentials,
-        /// The most sessions of the page.
+        credentials: HeaderCredentials,
+        /// Maximum number of sessions per page.
         #[oai(
             default = "usual_page",
             validator(minimum(value = "1"), maximum(value = "100"))
         )]
         limit: Query<u32>,
-        /// The `next` of the page before; the first page if left out.
+        /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<SessionId>>,
     ) -> Result<JsonOk<SessionPage>, ErrorResponse<ReadStatuses>> {
         let page = self
             .administration
-            .list_sessions(&visitor.0, user_id.0, after.0, limit.0)
+            .list_sessions(&credentials.0, user_id.0, after.0, limit.0)
             .await?;
         Ok(JsonOk(SessionPage {
             next: page.next_cursor(|session| session.id),
@@ -93,10 +91,11 @@ impl AdminCredentialsApi {
         }))
     }
 
-    /// End all sessions of a user
+    /// Revoke all user sessions
     ///
-    /// At once here and within a second everywhere; also when there is none. The user may sign in
-    /// again: to keep it out, disable it. It takes `administer_users` on the user.
+    /// Takes effect immediately on this server and within one second on all others; succeeds if
+    /// there are none. The user can log in again; to prevent that, disable the user. Requires
+    /// `administer_users` on the user.
     #[oai(
         path = "/admin/users/:user_id/sessions",
         method = "delete",
@@ -104,19 +103,20 @@ impl AdminCredentialsApi {
     )]
     async fn end_sessions(
         &self,
-        /// The user's id.
+        /// The user id.
         user_id: Path<UserId>,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<NoContent, ErrorResponse<ReadStatuses>> {
         self.administration
-            .end_sessions(&visitor.0, user_id.0)
+            .end_sessions(&credentials.0, user_id.0)
             .await?;
         Ok(NoContent)
     }
 
-    /// End one session of a user
+    /// Revoke user session
     ///
-    /// At once here and within a second everywhere. It takes `administer_users` on the user.
+    /// Takes effect immediately on this server and within one second on all others. Requires
+    /// `administer_users` on the user.
     #[oai(
         path = "/admin/users/:user_id/sessions/:session_id",
         method = "delete",
@@ -124,22 +124,22 @@ impl AdminCredentialsApi {
     )]
     async fn end_session(
         &self,
-        /// The user's id.
+        /// The user id.
         user_id: Path<UserId>,
-        /// The session's id.
+        /// The session id.
         session_id: Path<SessionId>,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<NoContent, ErrorResponse<ReadStatuses>> {
         self.administration
-            .end_session(&visitor.0, user_id.0, session_id.0)
+            .end_session(&credentials.0, user_id.0, session_id.0)
             .await?;
         Ok(NoContent)
     }
 
-    /// List the API keys of a user
+    /// List user API keys
     ///
-    /// Oldest first; expired keys too, until they make room for new ones. It takes `view_users` on the
-    /// user.
+    /// Returns the API keys of a user, oldest first, including expired ones that were not yet
+    /// removed to make room. Requires `view_users` on the user.
     #[oai(
         path = "/admin/users/:user_id/api-keys",
         method = "get",
@@ -147,21 +147,21 @@ impl AdminCredentialsApi {
     )]
     async fn list_api_keys(
         &self,
-        /// The user's id.
+        /// The user id.
         user_id: Path<UserId>,
-        visitor: HeaderCredentials,
-        /// The most keys of the page.
+        credentials: HeaderCredentials,
+        /// Maximum number of keys per page.
         #[oai(
             default = "usual_page",
             validator(minimum(value = "1"), maximum(value = "100"))
         )]
         limit: Query<u32>,
-        /// The `next` of the page before; the first page if left out.
+        /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<ApiKeyId>>,
     ) -> Result<JsonOk<ApiKeyPage>, ErrorResponse<ReadStatuses>> {
         let page = self
             .administration
-            .list_api_keys(&visitor.0, user_id.0, after.0, limit.0)
+            .list_api_keys(&credentials.0, user_id.0, after.0, limit.0)
             .await?;
         Ok(JsonOk(ApiKeyPage {
             next: page.next_cursor(|key| key.id),
@@ -169,9 +169,9 @@ impl AdminCredentialsApi {
         }))
     }
 
-    /// Revoke an API key of a user
+    /// Revoke user API key
     ///
-    /// From now on the key opens nothing, nor do the download tokens that it minted. It takes
+    /// The key and the download tokens minted with it stop working immediately. Requires
     /// `administer_users` on the user.
     #[oai(
         path = "/admin/users/:user_id/api-keys/:key_id",
@@ -180,14 +180,14 @@ impl AdminCredentialsApi {
     )]
     async fn revoke_api_key(
         &self,
-        /// The user's id.
+        /// The user id.
         user_id: Path<UserId>,
-        /// The key's id.
+        /// The API key id.
         key_id: Path<ApiKeyId>,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<NoContent, ErrorResponse<ReadStatuses>> {
         self.administration
-            .revoke_api_key(&visitor.0, user_id.0, key_id.0)
+            .revoke_api_key(&credentials.0, user_id.0, key_id.0)
             .await?;
         Ok(NoContent)
     }

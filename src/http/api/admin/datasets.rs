@@ -1,6 +1,4 @@
-//! Administration of datasets: `/admin/datasets` and `/admin/datasets/{dataset_id}`.
-//!
-//! This module refuses to know who may administer which.
+//! The datasets admin API: `/admin/datasets` and `/admin/datasets/{dataset_id}`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,37 +29,37 @@ use crate::service::error::ServiceError;
 use crate::service::pagination::Page;
 use crate::storage::{DatasetFilter, DatasetWithNames};
 
-/// The operations on datasets.
+/// The datasets admin API.
 pub struct AdminDatasetsApi {
-    /// What administers.
+    /// Performs administrative operations.
     pub administration: Arc<Administration>,
 }
 
-/// Tags as they are written: each a key and its values.
+/// Tags in JSON: keys and their values.
 type TagsJson = BTreeMap<String, Vec<String>>;
 
-/// A dataset, whole.
+/// A dataset with its owner, readers and file.
 #[derive(Object)]
 #[oai(rename = "DatasetAnswer")]
 pub struct DatasetResponse {
-    /// The id: what is minted for, and what policies name.
+    /// The dataset id, in requests, tokens and policies.
     pub id: DatasetId,
-    /// A title for people.
+    /// The title.
     pub title: String,
-    /// For whom the dataset is meant.
+    /// Who the dataset is intended for.
     pub visibility: VisibilityWord,
-    /// Whether the dataset is out.
+    /// Whether the dataset is published.
     pub record_status: RecordStatusWord,
-    /// The name of the user who answers for the dataset; left out, nobody does.
+    /// The user name of the owner; absent if there is none.
     #[oai(skip_serializing_if_is_none)]
     pub owner: Option<Username>,
     /// The names of the users that the dataset is shared with.
     pub reader_users: Vec<Username>,
     /// The roles that the dataset is shared with.
     pub reader_roles: Vec<RoleName>,
-    /// Attributes of this deployment's own, which policies see as its tags.
+    /// Attributes defined by this deployment, which policies see as tags.
     pub tags: TagsJson,
-    /// The dataset's file; left out while there is none.
+    /// The dataset's file; absent if there is none.
     #[oai(skip_serializing_if_is_none)]
     pub file: Option<DatasetFileBody>,
 }
@@ -70,9 +68,9 @@ pub struct DatasetResponse {
 #[derive(Object)]
 #[oai(rename = "FileBody")]
 pub struct DatasetFileBody {
-    /// The name a download is saved under.
+    /// The file name for downloads.
     pub name: String,
-    /// The length in bytes.
+    /// The size in bytes.
     pub size: u64,
     /// The SHA-256 of the content, in lower-case hexadecimal.
     pub sha256: String,
@@ -80,41 +78,41 @@ pub struct DatasetFileBody {
     pub modified: Timestamp,
 }
 
-/// Some datasets, in the order of their ids.
+/// A page of datasets, ordered by id.
 #[derive(Object)]
 pub struct AdminDatasetPage {
     /// The datasets.
     pub items: Vec<DatasetResponse>,
-    /// The `after` of the next page; left out on the last one.
+    /// The `after` value of the next page; absent on the last page.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<DatasetId>,
 }
 
-/// What a dataset is to be like.
+/// The state of a new or updated dataset.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
 #[oai(rename = "DatasetBody")]
 pub struct DatasetRequest {
-    /// The id of a new dataset, made up if it is left out; it never changes.
+    /// The id of a new dataset. If omitted, a random id is generated. It cannot be changed later.
     pub id: Option<DatasetId>,
-    /// A title for people, of 1 to 200 characters on one line.
+    /// The title, 1 to 200 characters on one line.
     pub title: String,
-    /// For whom the dataset is meant.
+    /// Who the dataset is intended for.
     pub visibility: VisibilityWord,
-    /// Whether the dataset is out.
+    /// Whether the dataset is published.
     pub record_status: RecordStatusWord,
-    /// The name of the user who answers for the dataset; left out, nobody does.
+    /// The user name of the owner; absent if there is none.
     pub owner: Option<RawName>,
-    /// The names of the users that the dataset is shared with; left out, none.
+    /// The names of the users that the dataset is shared with. If omitted, none.
     #[oai(default, validator(max_items = 10_000))]
     pub reader_users: Vec<RawName>,
-    /// The roles that the dataset is shared with; left out, none.
+    /// The roles that the dataset is shared with. If omitted, none.
     #[oai(default, validator(max_items = 10_000))]
     pub reader_roles: Vec<RawName>,
-    /// Attributes of this deployment's own, which policies see as its tags; left out, none.
+    /// Attributes defined by this deployment, which policies see as tags. If omitted, none.
     #[oai(default)]
     pub tags: TagsJson,
-    /// May be sent back as it was read, or left out; it is changed at the dataset's own `/file`.
+    /// Optional; must equal the current value, which is changed at the dataset's `/file`.
     pub file: Option<DatasetFileBody>,
 }
 
@@ -212,7 +210,7 @@ impl DatasetRequest {
     }
 }
 
-/// Whether a dataset is the version that `If-Match` names.
+/// Whether a dataset is the version that `If-Match` names; without the header any version is.
 pub(crate) fn matches_version(named: &DatasetWithNames, if_match: &IfMatch) -> bool {
     if_match.matches(&DatasetResponse::from(named.clone()))
 }
@@ -223,10 +221,11 @@ fn usual_page() -> u32 {
 
 #[OpenApi(tag = "Tags::Administration")]
 impl AdminDatasetsApi {
-    /// List datasets, whole
+    /// List datasets for administration
     ///
-    /// In the order of their ids, those that you may administer; go on with `next` until there is none.
-    /// It takes `view_datasets` on the server, and `administer` on each dataset that is listed.
+    /// Returns the datasets that you may administer, ordered by id. Pass `next` as `after` to get
+    /// the next page. Requires `view_datasets` on the server; lists only datasets on which you have
+    /// `administer`.
     #[oai(
         path = "/admin/datasets",
         method = "get",
@@ -238,22 +237,23 @@ impl AdminDatasetsApi {
     )]
     async fn list_datasets(
         &self,
-        visitor: HeaderCredentials,
-        /// The most datasets of the page.
+        credentials: HeaderCredentials,
+        /// Maximum number of datasets per page.
         #[oai(
             default = "usual_page",
             validator(minimum(value = "1"), maximum(value = "100"))
         )]
         limit: Query<u32>,
-        /// The `next` of the page before; the first page if left out.
+        /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<DatasetId>>,
-        /// Only datasets of this visibility.
+        /// Return only datasets with this visibility.
         visibility: Query<Option<VisibilityWord>>,
-        /// Only datasets of this record status.
+        /// Return only datasets with this record status.
         record_status: Query<Option<RecordStatusWord>>,
-        /// Only datasets that the user of this name owns.
+        /// Return only datasets owned by the user with this name.
         owner: Query<Option<Username>>,
-        /// Only datasets with this in their title, whatever the case of the letters A to Z.
+        /// Return only datasets whose title contains this text; letters A to Z match in either
+        /// case.
         #[oai(validator(max_length = 200))]
         title: Query<Option<String>>,
     ) -> Result<JsonOk<AdminDatasetPage>, ErrorResponse<ListStatuses>> {
@@ -265,15 +265,15 @@ impl AdminDatasetsApi {
         };
         let page = self
             .administration
-            .list_datasets(&visitor.0, &filter, after.0, limit.0)
+            .list_datasets(&credentials.0, &filter, after.0, limit.0)
             .await?;
         Ok(JsonOk(page.into()))
     }
 
-    /// Make a dataset
+    /// Create dataset
     ///
-    /// It has no file yet; upload one, or import one. It takes `administer` on the dataset as it
-    /// would be.
+    /// The new dataset has no file; upload or import one afterwards. Requires `administer` on the
+    /// new dataset.
     #[oai(
         path = "/admin/datasets",
         method = "post",
@@ -281,92 +281,90 @@ impl AdminDatasetsApi {
     )]
     async fn create_dataset(
         &self,
-        // Before the visitor, who would read the body away.
-        wish: Json<DatasetRequest>,
-        visitor: HeaderCredentials,
+        body: Json<DatasetRequest>,
+        credentials: HeaderCredentials,
     ) -> Result<CreatedWithEtag<DatasetResponse>, ErrorResponse<CreateStatuses>> {
-        let wish = wish.0.into_input()?;
-        let made = self
+        let input = body.0.into_input()?;
+        let created = self
             .administration
-            .create_dataset(&visitor.0, &wish)
+            .create_dataset(&credentials.0, &input)
             .await?;
         Ok(CreatedWithEtag {
-            location: format!("/admin/datasets/{}", made.dataset.id),
-            resource: made.into(),
+            location: format!("/admin/datasets/{}", created.dataset.id),
+            resource: created.into(),
         })
     }
 
-    /// Show one dataset, whole
+    /// Get dataset for administration
     ///
-    /// With its owner, its readers and its file. It takes `administer` on the dataset.
+    /// Returns the dataset with its owner, readers and file. Requires `administer` on the dataset.
     #[oai(
         path = "/admin/datasets/:dataset_id",
         method = "get",
         operation_id = "show_whole_dataset"
     )]
-    async fn show_dataset(
+    async fn get_dataset(
         &self,
-        /// The dataset, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<ReadStatuses>> {
         let named = self
             .administration
-            .get_dataset(&visitor.0, dataset_id.0)
+            .get_dataset(&credentials.0, dataset_id.0)
             .await?;
         Ok(WithEtag(named.into()))
     }
 
-    /// Change a dataset
+    /// Update dataset
     ///
-    /// The body is the whole dataset as it is to be: what is left out is empty from now on, its file
-    /// aside. It takes `administer` on the dataset as it is and as it would be.
+    /// Replaces the dataset except for its file; omitted members become empty. Requires
+    /// `administer` on the dataset before and after the update.
     #[oai(
         path = "/admin/datasets/:dataset_id",
         method = "put",
         operation_id = "change_dataset"
     )]
-    async fn change_dataset(
+    async fn update_dataset(
         &self,
-        /// The dataset, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        /// The `ETag` of the dataset that you saw, to change no other version.
+        /// The `ETag` of the dataset. The update fails with 412 if the dataset has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        // Before the visitor, who would read the body away.
-        wish: Json<DatasetRequest>,
-        visitor: HeaderCredentials,
+        body: Json<DatasetRequest>,
+        credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UpdateStatuses>> {
-        let is_wanted = |named: &DatasetWithNames| matches_version(named, &if_match);
-        let wish = wish.0.into_input()?;
+        let precondition = |named: &DatasetWithNames| matches_version(named, &if_match);
+        let input = body.0.into_input()?;
         let changed = self
             .administration
-            .update_dataset(&visitor.0, dataset_id.0, &wish, &is_wanted)
+            .update_dataset(&credentials.0, dataset_id.0, &input, &precondition)
             .await?;
         Ok(WithEtag(changed.into()))
     }
 
-    /// Remove a dataset
+    /// Delete dataset
     ///
-    /// Its download tokens open nothing any more. Its file stays in the file store. It takes
-    /// `administer` on the dataset.
+    /// Its download tokens stop working. Its file stays in the file store. Requires `administer` on
+    /// the dataset.
     #[oai(
         path = "/admin/datasets/:dataset_id",
         method = "delete",
         operation_id = "remove_dataset"
     )]
-    async fn remove_dataset(
+    async fn delete_dataset(
         &self,
-        /// The dataset, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        /// The `ETag` of the dataset that you saw, to remove no other version.
+        /// The `ETag` of the dataset. The deletion fails with 412 if the dataset has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
-        let is_wanted = |named: &DatasetWithNames| matches_version(named, &if_match);
+        let precondition = |named: &DatasetWithNames| matches_version(named, &if_match);
         self.administration
-            .delete_dataset(&visitor.0, dataset_id.0, &is_wanted)
+            .delete_dataset(&credentials.0, dataset_id.0, &precondition)
             .await?;
         Ok(NoContent)
     }

@@ -1,6 +1,4 @@
-//! Explanations: `POST /admin/policies/explain`, what the policies in force would answer, and why.
-//!
-//! This module refuses to know whose values whoever asks may see.
+//! The explanation API: `POST /admin/policies/explain`, what the policies in force decide, and why.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,114 +23,116 @@ use crate::service::policies::review::explanation::{ExplanationReport, Predicted
 
 use super::policies::EffectWord;
 
-/// The operation that explains.
+/// The explanation API.
 pub struct ExplanationApi {
     /// What explains.
     pub administration: Arc<Administration>,
 }
 
-/// What is asked of a dataset.
+/// An action on a dataset.
 #[derive(Clone, Copy, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum DatasetAction {
-    /// To mint a download token and download with it.
+    /// Mint a download token and download with it.
     Read,
-    /// To know that the dataset exists.
+    /// Know that the dataset exists.
     Discover,
-    /// To make, see whole, change or remove its record.
+    /// Create, view, update or delete its record.
     Administer,
 }
 
-/// What is to be explained.
+/// The request to explain.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
 #[oai(rename = "ExplanationQuestion")]
 pub struct ExplanationRequest {
-    /// Who would do something: `anonymous`, a user's name, its UUID, or `User::"<UUID>"`.
+    /// The principal: `anonymous`, a user name, a UUID, or `User::"<UUID>"`.
     pub principal: String,
-    /// What it would do.
+    /// The action.
     pub action: DatasetAction,
-    /// To which dataset, in any text form of RFC 9562.
+    /// The dataset id, in any text form of RFC 9562.
     pub dataset_id: DatasetId,
-    /// From which address; left out, from the one you ask from.
+    /// The client address. If omitted, yours.
     #[oai(skip_serializing_if_is_none)]
     pub address: Option<IpAddr>,
-    /// When; left out, now. Policies see whole seconds.
+    /// The time, in whole seconds. If omitted, now.
     #[oai(skip_serializing_if_is_none)]
     pub time: Option<Timestamp>,
 }
 
-/// What the policies answer, and why.
+/// The decision of the policies and its explanation.
 #[derive(Object)]
 #[oai(rename = "ExplanationAnswer")]
 pub struct ExplanationResponse {
-    /// Who was asked about: `anonymous`, or Cedar's name of a user.
+    /// The principal: `anonymous`, or the Cedar name of a user.
     pub principal: String,
-    /// The user's name; left out of the anonymous principal, and where it is withheld.
+    /// The user name; absent for the anonymous principal and if it is withheld.
     #[oai(skip_serializing_if_is_none)]
     pub username: Option<String>,
-    /// Whether the user is disabled: it is denied whatever policies say, and none is told.
+    /// Whether the user is disabled. A disabled user is denied without evaluating policies.
     pub is_disabled: bool,
-    /// What would be done.
+    /// The action.
     pub action: DatasetAction,
     /// The dataset.
     pub dataset_id: DatasetId,
     /// Its title.
     pub title: String,
-    /// From which address.
+    /// The client address.
     pub address: IpAddr,
-    /// When.
+    /// The time.
     pub time: Timestamp,
-    /// How the principal would have authenticated: `none`, `password`, or `issuer` if it comes from an
-    /// outside issuer; left out where it is withheld.
+    /// How the principal would have authenticated: `none`, `password`, or `issuer` for a user of an
+    /// external identity provider; absent if it is withheld.
     #[oai(skip_serializing_if_is_none)]
     pub authentication: Option<String>,
-    /// The revision of the policies that answered.
+    /// The revision of the policies that decided.
     pub revision: String,
-    /// Whether it is permitted.
+    /// Whether the request is permitted.
     pub is_permitted: bool,
-    /// How many seconds a token may live at most, as far as policies say; left out if it is denied.
+    /// The maximum token lifetime in seconds as far as policies limit it; absent if denied.
     #[oai(skip_serializing_if_is_none)]
     pub max_ttl: Option<u32>,
-    /// What the mint would answer; left out for other actions than `read`, and where it is withheld.
+    /// The expected response of the mint; absent for actions other than `read` and if it is
+    /// withheld.
     #[oai(skip_serializing_if_is_none)]
     pub mint: Option<MintOutcomeResponse>,
-    /// What went wrong; any error denies.
+    /// Policy evaluation errors; any error denies.
     pub errors: Vec<String>,
-    /// What of all this is withheld from you.
+    /// What is withheld from you.
     pub withheld: RedactionResponse,
-    /// The policies that determined the answer, with all their parts.
+    /// The determining policies with all their parts.
     pub determining: Vec<PolicyExplanationResponse>,
-    /// At most 20 others for the same action, those with the fewest parts amiss first, each with the first
-    /// part that does not hold.
+    /// At most 20 other policies for the same action, closest to being satisfied first, each with
+    /// its first part that does not hold.
     pub others: Vec<PolicyExplanationResponse>,
-    /// How many more others there are.
+    /// The number of further policies.
     pub left_off: u64,
 }
 
-/// What the mint would answer, limits on how often it may be asked aside.
+/// The expected response of the mint, rate limits aside.
 #[derive(Object)]
 #[oai(rename = "MintWord")]
 pub struct MintOutcomeResponse {
     /// The HTTP status.
     pub status: u16,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
-/// What is withheld from whoever may not see it.
+/// What is withheld from a caller who may not see it.
 #[derive(Object)]
 #[oai(rename = "WithheldAnswer")]
 pub struct RedactionResponse {
-    /// Whether the values of the principal are: it takes `view_users` on it to see them.
+    /// Whether the values of the principal are withheld. Seeing them requires `view_users` on it.
     pub principal: bool,
-    /// Whether the values of the dataset are, and the mint's answer: it takes `administer` on it.
+    /// Whether the values of the dataset and the mint's response are withheld. Seeing them requires
+    /// `administer` on it.
     pub dataset: bool,
-    /// How many of `errors` are: they repeat values, so it takes both.
+    /// How many of `errors` are withheld. They contain values, so seeing them requires both.
     pub errors: u64,
 }
 
-/// How one policy stood to the question.
+/// The evaluation of one policy.
 #[derive(Object)]
 #[oai(rename = "PolicyAccount")]
 pub struct PolicyExplanationResponse {
@@ -146,66 +146,66 @@ pub struct PolicyExplanationResponse {
     /// Its `@max_ttl`.
     #[oai(skip_serializing_if_is_none)]
     pub max_ttl: Option<u32>,
-    /// The template that it is linked to, whose text it has.
+    /// The template that it is linked to and whose text is shown.
     #[oai(skip_serializing_if_is_none)]
     pub template: Option<String>,
-    /// The file that its text stands in.
+    /// The file that contains its text.
     pub file: String,
-    /// The line that it begins on, counted from 1.
+    /// The line it starts on, counted from 1.
     #[oai(skip_serializing_if_is_none)]
     pub line: Option<u64>,
-    /// As it is written; cut after 4000 characters.
+    /// Its source text, truncated to 4000 characters.
     pub text: String,
     /// Whether all its parts hold.
     pub is_satisfied: bool,
-    /// How many of its parts hold.
+    /// The number of parts that hold.
     pub held: u64,
-    /// How many parts it has: three of its scope, and its conditions taken apart at `&&`.
+    /// The number of parts: three for the scope, and its conditions split at `&&`.
     pub part_count: u64,
-    /// If it is satisfied its parts, at most 50; the first part that does not hold otherwise.
+    /// At most 50 parts if the policy is satisfied, otherwise the first that does not hold.
     pub parts: Vec<ClauseResponse>,
 }
 
-/// How one part of a policy stood to the question.
+/// The evaluation of one part of a policy.
 #[derive(Object)]
 #[oai(rename = "PartAnswer")]
 pub struct ClauseResponse {
-    /// As it is written; a part of the scope as Cedar writes it. Cut after 4000 characters.
+    /// Its source text, or a part of the scope as Cedar formats it; truncated to 4000 characters.
     pub text: String,
     /// The line of a condition, counted from 1.
     #[oai(skip_serializing_if_is_none)]
     pub line: Option<u64>,
-    /// Whether it stands under `unless`, and must be false to hold.
+    /// Whether it is part of an `unless` condition, and must be false to hold.
     pub is_negated: bool,
-    /// What became of it.
+    /// The result.
     pub outcome: OutcomeWord,
-    /// Why it cannot be evaluated; left out where it can be, and where it is withheld.
+    /// Why it cannot be evaluated; absent if it can be and if it is withheld.
     #[oai(skip_serializing_if_is_none)]
     pub error: Option<String>,
-    /// What it looked at, at most eight values.
+    /// The values it uses, at most eight.
     pub seen: Vec<ObservedValueResponse>,
 }
 
-/// What became of one part of a policy.
+/// The result of one part of a policy.
 #[derive(Clone, Copy, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum OutcomeWord {
-    /// It does what the policy needs of it.
+    /// It holds: the policy can still be satisfied.
     Holds,
-    /// It does not, and so the policy is not satisfied.
+    /// It does not hold, so the policy is not satisfied.
     DoesNotHold,
-    /// It cannot be evaluated, which denies if all parts before it hold.
+    /// It cannot be evaluated, which denies the request if all parts before it hold.
     CannotBeEvaluated,
 }
 
-/// Something that a part of a policy looked at.
+/// A value used by a part of a policy.
 #[derive(Object)]
 #[oai(rename = "SeenAnswer")]
 pub struct ObservedValueResponse {
-    /// What, as Cedar writes it; `groups of ...` for what an entity is a member of.
+    /// The expression in Cedar syntax, or `groups of ...` for the groups of an entity.
     pub name: String,
-    /// Its value, as Cedar writes it, cut after 200 characters; `absent` if it is not there. Left out where
-    /// it is withheld.
+    /// The value in Cedar syntax, truncated to 200 characters, or `absent`; omitted if it is
+    /// withheld.
     #[oai(skip_serializing_if_is_none)]
     pub value: Option<String>,
     /// Whether the value is withheld from you.
@@ -326,36 +326,36 @@ impl From<Redaction> for RedactionResponse {
 }
 
 impl ExplanationResponse {
-    fn new(question: &ExplanationRequest, told: ExplanationReport) -> Self {
+    fn new(request: &ExplanationRequest, report: ExplanationReport) -> Self {
         let accounts = |all: Vec<PolicyExplanation>| {
             all.into_iter()
                 .map(PolicyExplanationResponse::from)
                 .collect()
         };
         Self {
-            principal: told.principal,
-            username: told.username,
-            is_disabled: told.is_disabled,
-            action: question.action,
-            dataset_id: question.dataset_id,
-            title: told.title,
-            address: told.address,
-            time: Timestamp(told.unix_millis.div_euclid(1000)),
-            authentication: told.authentication.map(|word| word.to_string()),
-            revision: told.revision.to_string(),
-            is_permitted: told.is_permitted,
-            max_ttl: told.max_ttl,
-            mint: told.mint.map(MintOutcomeResponse::from),
-            errors: told.errors,
-            withheld: told.redaction.into(),
-            determining: accounts(told.determining),
-            others: accounts(told.others),
-            left_off: told.left_off as u64,
+            principal: report.principal,
+            username: report.username,
+            is_disabled: report.is_disabled,
+            action: request.action,
+            dataset_id: request.dataset_id,
+            title: report.title,
+            address: report.address,
+            time: Timestamp(report.unix_millis.div_euclid(1000)),
+            authentication: report.authentication.map(|word| word.to_string()),
+            revision: report.revision.to_string(),
+            is_permitted: report.is_permitted,
+            max_ttl: report.max_ttl,
+            mint: report.mint.map(MintOutcomeResponse::from),
+            errors: report.errors,
+            withheld: report.redaction.into(),
+            determining: accounts(report.determining),
+            others: accounts(report.others),
+            left_off: report.left_off as u64,
         }
     }
 }
 
-/// The statuses with which an explanation may be refused.
+/// The error statuses of explaining a decision.
 pub struct ExplanationStatuses;
 
 impl ErrorStatuses for ExplanationStatuses {
@@ -363,28 +363,25 @@ impl ErrorStatuses for ExplanationStatuses {
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
         (
             403,
-            "The policies do not permit you to see them, or there is no such user or dataset that you may ask about.",
+            "Denied by the policies, or there is no such user or dataset that you may ask about.",
         ),
-        (
-            404,
-            "There is no such user or dataset, or you may not know that there is.",
-        ),
+        (404, "Not found, or not visible to you."),
         (
             422,
-            "The body cannot be read, or a field has a value that cannot be; `field` names it.",
+            "The body is malformed, or the field named in `field` is invalid.",
         ),
     ];
 }
 
 #[OpenApi(tag = "Tags::Administration")]
 impl ExplanationApi {
-    /// Ask what the policies in force say, and why
+    /// Explain decision
     ///
-    /// As `cedargate policy explain` does. It takes `view_policies`. Whether something is permitted, and which
-    /// parts of which policies hold, is told of everything that you may ask about. The values that those
-    /// parts saw are withheld unless you may see whose they are: it takes `view_users` on the user, and
-    /// `administer` on the dataset. A user whom you may not see is named by its id, and a dataset must be
-    /// one that you may administer, or that the catalog shows you.
+    /// The same as `cedargate policy explain`: returns whether the request is permitted, and which
+    /// parts of which policies hold. Requires `view_policies`. The values used by those parts are
+    /// withheld unless you have `view_users` on the user, or `administer` on the dataset. Name a
+    /// user that you may not see by its id; the dataset must be one that you may administer or
+    /// discover.
     #[oai(
         path = "/admin/policies/explain",
         method = "post",
@@ -392,15 +389,14 @@ impl ExplanationApi {
     )]
     async fn explain(
         &self,
-        // Before the visitor, who would read the body away.
-        question: Json<ExplanationRequest>,
-        visitor: HeaderCredentials,
+        body: Json<ExplanationRequest>,
+        credentials: HeaderCredentials,
     ) -> Result<JsonOk<ExplanationResponse>, ErrorResponse<ExplanationStatuses>> {
-        let inquiry = question.0.to_query()?;
-        let told = self
+        let query = body.0.to_query()?;
+        let report = self
             .administration
-            .explain_decision(&visitor.0, &inquiry)
+            .explain_decision(&credentials.0, &query)
             .await?;
-        Ok(JsonOk(ExplanationResponse::new(&question.0, told)))
+        Ok(JsonOk(ExplanationResponse::new(&body.0, report)))
     }
 }

@@ -1,20 +1,14 @@
-//! Administration of datasets' files: `/admin/datasets/{dataset_id}/file`.
-//!
-//! This module refuses to know how files are kept and what a TIFF is.
+//! The dataset files admin API: `/admin/datasets/{dataset_id}/file`.
 
-use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
-use poem::http::{Method, header};
-use poem::{Body, Request};
+use poem::Body;
+use poem::http::Method;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::{Binary, Json};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiRequest, Object, OpenApi};
 
-use crate::config::limits::{BODY_TIMEOUT, MAX_BODY_SIZE};
 use crate::domain::id::DatasetId;
 use crate::http::conditional::etag_response::WithEtag;
 use crate::http::extract::credentials::HeaderCredentials;
@@ -27,29 +21,29 @@ use crate::storage::DatasetWithNames;
 
 use super::datasets::{DatasetResponse, matches_version};
 
-/// The operations on datasets' files.
+/// The dataset files admin API.
 pub struct AdminFilesApi {
-    /// What administers.
+    /// Performs administrative operations.
     pub administration: Arc<Administration>,
 }
 
 /// A TIFF.
 #[derive(ApiRequest)]
 pub enum UploadRequest {
-    /// By its own type.
+    /// As `image/tiff`.
     #[oai(content_type = "image/tiff")]
     Tiff(Binary<Body>),
-    /// As plain bytes.
+    /// As `application/octet-stream`.
     #[oai(content_type = "application/octet-stream")]
     Bytes(Binary<Body>),
 }
 
-/// Which file of the import folder to take.
+/// A file of the import folder.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
 #[oai(rename = "ImportBody")]
 pub struct ImportFileRequest {
-    /// The path of the file inside the import folder.
+    /// The path of the file, relative to the import folder.
     #[oai(validator(min_length = 1, max_length = 1024))]
     pub path: String,
 }
@@ -62,41 +56,20 @@ impl Example for ImportFileRequest {
     }
 }
 
-/// Whether a request brings a file: the gate lets it be larger and take longer than others.
+/// Whether a request uploads a file, and so may be larger and take longer than others.
 pub fn is_file_upload(method: &Method, path: &str) -> bool {
     let id = path.strip_prefix("/admin/datasets/");
     let id = id.and_then(|rest| rest.strip_suffix("/file"));
     *method == Method::PUT && id.is_some_and(|id| !id.contains('/'))
 }
 
-/// Reads away as much of a file that is not taken as of any other body, so that the client gets to
-/// read why. A client that waits to be told to send has sent nothing, and is not told to.
-async fn drain_rejected(
-    request: &Request,
-    bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
-) {
-    if request.headers().contains_key(header::EXPECT) {
-        return;
-    }
-    let reading = async {
-        let mut left = MAX_BODY_SIZE;
-        while let Some(Ok(chunk)) = bytes.next().await {
-            match left.checked_sub(chunk.len() as u64) {
-                Some(still) => left = still,
-                None => return,
-            }
-        }
-    };
-    let _: Result<(), _> = tokio::time::timeout(BODY_TIMEOUT, reading).await;
-}
-
 #[OpenApi(tag = "Tags::Administration")]
 impl AdminFilesApi {
-    /// Upload a dataset's file
+    /// Upload dataset file
     ///
-    /// The body is a TIFF, best a Cloud Optimized GeoTIFF. It takes the place of the file before once
-    /// all of it has arrived; if it does not, the file before stays and nothing of the new one is kept.
-    /// It takes `administer` on the dataset.
+    /// The body is a TIFF, preferably a Cloud Optimized GeoTIFF. It replaces the previous file once
+    /// it has arrived completely; an incomplete upload is discarded and the previous file stays.
+    /// Requires `administer` on the dataset.
     #[oai(
         path = "/admin/datasets/:dataset_id/file",
         method = "put",
@@ -104,38 +77,39 @@ impl AdminFilesApi {
     )]
     async fn upload_file(
         &self,
-        /// The dataset, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        /// The name a download is saved under; what is not safe in it is replaced. Left out, the name of
-        /// the file before, or the dataset's id.
+        /// The file name for downloads; unsafe characters are replaced. If omitted, the name of the
+        /// previous file, or the dataset id.
         #[oai(validator(min_length = 1, max_length = 255))]
         name: Query<Option<String>>,
-        /// The `ETag` of the dataset that you saw, to change no other version.
+        /// The `ETag` of the dataset. The update fails with 412 if the dataset has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        // Before the visitor, who would read the body away.
         file: UploadRequest,
-        visitor: HeaderCredentials,
-        request: &Request,
+        credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UploadStatuses>> {
-        let is_wanted = |named: &DatasetWithNames| matches_version(named, &if_match);
+        let precondition = |named: &DatasetWithNames| matches_version(named, &if_match);
         let (UploadRequest::Tiff(Binary(body)) | UploadRequest::Bytes(Binary(body))) = file;
         let mut bytes = Box::pin(body.into_bytes_stream());
         let name = name.0.as_deref();
         let changed = self
             .administration
-            .upload_file(&visitor.0, dataset_id.0, name, &is_wanted, &mut bytes)
-            .await;
-        if changed.is_err() {
-            drain_rejected(request, &mut bytes).await;
-        }
-        Ok(WithEtag(changed?.into()))
+            .upload_file(
+                &credentials.0,
+                dataset_id.0,
+                name,
+                &precondition,
+                &mut bytes,
+            )
+            .await?;
+        Ok(WithEtag(changed.into()))
     }
 
-    /// Make a file of the import folder a dataset's file
+    /// Import dataset file
     ///
-    /// The server copies it; the copy stays as it is when the file changes. There must be an import
-    /// folder (`CEDARGATE_IMPORT_DIR`). It takes `administer` on the dataset.
+    /// Copies a file from the import folder (`CEDARGATE_IMPORT_DIR`, which must be set); later
+    /// changes of the original have no effect. Requires `administer` on the dataset.
     #[oai(
         path = "/admin/datasets/:dataset_id/file/import",
         method = "post",
@@ -143,46 +117,45 @@ impl AdminFilesApi {
     )]
     async fn import_file(
         &self,
-        /// The dataset, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        /// The `ETag` of the dataset that you saw, to change no other version.
+        /// The `ETag` of the dataset. The update fails with 412 if the dataset has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        // Before the visitor, who would read the body away.
-        wish: Json<ImportFileRequest>,
-        visitor: HeaderCredentials,
+        body: Json<ImportFileRequest>,
+        credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UpdateStatuses>> {
-        let is_wanted = |named: &DatasetWithNames| matches_version(named, &if_match);
-        let path = std::path::Path::new(&wish.0.path);
+        let precondition = |named: &DatasetWithNames| matches_version(named, &if_match);
+        let path = std::path::Path::new(&body.0.path);
         let changed = self
             .administration
-            .import_file(&visitor.0, dataset_id.0, path, &is_wanted)
+            .import_file(&credentials.0, dataset_id.0, path, &precondition)
             .await?;
         Ok(WithEtag(changed.into()))
     }
 
-    /// Take a dataset's file away
+    /// Delete dataset file
     ///
-    /// The dataset stays, and its download tokens open nothing any more. The file stays in the file
-    /// store. It takes `administer` on the dataset.
+    /// The dataset stays, but its download tokens stop working. The file stays in the file store.
+    /// Requires `administer` on the dataset.
     #[oai(
         path = "/admin/datasets/:dataset_id/file",
         method = "delete",
         operation_id = "remove_file"
     )]
-    async fn remove_file(
+    async fn delete_file(
         &self,
-        /// The dataset, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        /// The `ETag` of the dataset that you saw, to change no other version.
+        /// The `ETag` of the dataset. The update fails with 412 if the dataset has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<DeleteStatuses>> {
-        let is_wanted = |named: &DatasetWithNames| matches_version(named, &if_match);
+        let precondition = |named: &DatasetWithNames| matches_version(named, &if_match);
         let changed = self
             .administration
-            .remove_file(&visitor.0, dataset_id.0, &is_wanted)
+            .remove_file(&credentials.0, dataset_id.0, &precondition)
             .await?;
         Ok(WithEtag(changed.into()))
     }

@@ -1,6 +1,4 @@
-//! The outside issuers: `GET /admin/issuers`.
-//!
-//! This module refuses to know how their tokens are verified.
+//! The identity providers admin API: `GET /admin/issuers`.
 
 use std::sync::Arc;
 
@@ -13,35 +11,35 @@ use crate::http::reply::timestamp::NullableTimestamp;
 use crate::service::administration::Administration;
 use crate::service::identity::identity_providers::IdentityProviderStatus;
 
-/// The operations of the outside issuers.
+/// The identity providers admin API.
 pub struct IdentityProvidersApi {
     /// What lists them.
     pub administration: Arc<Administration>,
 }
 
-/// All outside issuers.
+/// All external identity providers.
 #[derive(Object)]
 #[oai(rename = "IssuerList")]
 pub struct IdentityProviderList {
-    /// The issuers, in the order of the settings; there are few, and no pages.
+    /// The identity providers, in the order of the settings; not paged, because there are few.
     pub items: Vec<IdentityProviderResponse>,
 }
 
-/// An outside issuer whose tokens are accepted.
+/// An external identity provider whose tokens are accepted.
 #[derive(Object)]
 #[oai(rename = "IssuerAnswer")]
 pub struct IdentityProviderResponse {
     /// Its URL: the `iss` of its tokens.
     pub issuer: String,
-    /// The audience that its tokens must have.
+    /// The audience that its tokens must name.
     pub audience: String,
-    /// Where its keys come from: a file, or the address of its discovery document.
+    /// The source of its keys: a file, or the URL of its discovery document.
     pub source: String,
-    /// How many keys of it verify tokens now.
+    /// The number of its keys that can verify tokens.
     pub keys: u64,
-    /// When its keys were last fetched; null before the first time.
+    /// When its keys were last fetched; null if never.
     pub last_success: NullableTimestamp,
-    /// Why they could not be fetched the last time; left out when they could.
+    /// Why the last attempt to fetch its keys failed; absent if it succeeded.
     #[oai(skip_serializing_if_is_none)]
     pub last_error: Option<String>,
 }
@@ -59,30 +57,31 @@ impl From<IdentityProviderStatus> for IdentityProviderResponse {
     }
 }
 
-/// The statuses with which the list may be refused.
+/// The error statuses of the list.
 pub struct IdentityProvidersStatuses;
 
 impl ErrorStatuses for IdentityProvidersStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[(
         403,
-        "The policies do not permit you to see the outside issuers.",
+        "The policies do not permit you to see the identity providers.",
     )];
 }
 
 #[OpenApi(tag = "Tags::Administration")]
 impl IdentityProvidersApi {
-    /// List the outside issuers
+    /// List identity providers
     ///
-    /// The settings say which there are; this says whether their keys could be had.
+    /// Returns the external identity providers of the settings, and whether their keys could be
+    /// fetched. Requires `view_issuers`.
     #[oai(path = "/admin/issuers", method = "get", operation_id = "list_issuers")]
     async fn list(
         &self,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<JsonOk<IdentityProviderList>, ErrorResponse<IdentityProvidersStatuses>> {
         let issuers = self
             .administration
-            .list_identity_providers(&visitor.0)
+            .list_identity_providers(&credentials.0)
             .await?;
         Ok(JsonOk(IdentityProviderList {
             items: issuers

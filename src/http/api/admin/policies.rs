@@ -1,6 +1,5 @@
-//! The policies in force: `GET /admin/policies`, `POST /admin/policies/reload`, and the text of each file.
-//!
-//! This module refuses to know how policies come into force.
+//! The policies admin API: `GET /admin/policies`, `POST /admin/policies/reload`, and the text of
+//! each file.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,13 +20,13 @@ use crate::policy::prove::ProvedInvariant;
 use crate::service::administration::Administration;
 use crate::service::policies::reload::{MAX_REASON_LINES, RejectedBundle, RejectionReason};
 
-/// The operations of the policies.
+/// The policies admin API.
 pub struct PoliciesApi {
-    /// What shows them.
+    /// Performs administrative operations.
     pub administration: Arc<Administration>,
 }
 
-/// Whether a request reloads the policies, which waits for their proofs.
+/// Whether a request reloads the policies, and so waits for their proofs.
 pub fn is_policy_reload(method: &Method, path: &str) -> bool {
     *method == Method::POST && path == "/admin/policies/reload"
 }
@@ -36,60 +35,60 @@ pub fn is_policy_reload(method: &Method, path: &str) -> bool {
 #[derive(Object)]
 #[oai(rename = "PoliciesAnswer")]
 pub struct PoliciesResponse {
-    /// What decides now.
+    /// The bundle in force.
     pub in_force: BundleResponse,
-    /// The edit that was refused, while the policy folder holds it.
+    /// The rejected edit, while the policy folder contains it.
     #[oai(skip_serializing_if_is_none)]
     pub refused: Option<RejectedBundleResponse>,
-    /// Why the invariants of what is in force were not proved, if they should have been.
+    /// Why the invariants of the bundle in force are not proved, if they should be.
     #[oai(skip_serializing_if_is_none)]
     pub unproved: Option<String>,
 }
 
-/// An edit of the policy folder that did not come into force.
+/// An edit of the policy folder that was rejected.
 #[derive(Object)]
 #[oai(rename = "RefusedEditAnswer")]
 pub struct RejectedBundleResponse {
-    /// The revision that it would have had; absent when the folder cannot be read.
+    /// The revision of the edit; absent if the folder cannot be read.
     #[oai(skip_serializing_if_is_none)]
     pub revision: Option<String>,
-    /// When it was refused.
+    /// When it was rejected.
     pub refused_at: Timestamp,
-    /// What kind of reason it is.
+    /// The kind of reason.
     pub reason: String,
-    /// Each reason, in one line; the first hundred, and how many more there are.
+    /// The reasons, one line each: the first hundred, then the number of further ones.
     pub details: Vec<String>,
-    /// What is wrong in which file, if it is not valid; the first hundred.
+    /// The errors in the files if the edit is invalid, at most a hundred.
     pub diagnostics: Vec<PolicyDiagnostic>,
-    /// The invariants that are violated or unproven.
+    /// The invariants that are violated or not proved.
     pub invariants: Vec<BrokenInvariant>,
 }
 
-/// An invariant that an edit breaks, or that could not be proved of it.
+/// An invariant that an edit violates, or that could not be proved for it.
 #[derive(Object)]
 pub struct BrokenInvariant {
     /// Its `@id`.
     pub id: String,
-    /// The file it stands in.
+    /// The file that contains it.
     pub file: String,
-    /// The line it begins on.
+    /// The line it starts on.
     pub line: u64,
     /// Its `@reason`.
     pub reason: String,
-    /// A request and entities at which it does not hold, to be read.
+    /// A readable request and entities for which it does not hold.
     #[oai(skip_serializing_if_is_none)]
     pub counterexample: Option<String>,
 }
 
-/// What a reload came to.
+/// The result of a reload.
 #[derive(Object)]
 #[oai(rename = "ReloadAnswer")]
 pub struct ReloadResponse {
     /// The revision in force.
     pub revision: String,
-    /// Whether another one was in force before.
+    /// Whether it replaced another revision.
     pub is_changed: bool,
-    /// Whether the policies come from a folder; the bundle inside the program never changes.
+    /// Whether the policies come from a folder; the built-in bundle never changes.
     pub has_folder: bool,
 }
 
@@ -127,21 +126,21 @@ impl From<&RejectedBundle> for RejectedBundleResponse {
     }
 }
 
-/// One valid bundle of policies.
+/// A valid policy bundle.
 #[derive(Object)]
 #[oai(rename = "BundleAnswer")]
 pub struct BundleResponse {
-    /// The SHA-256 over the names and texts of its files; audit records name it.
+    /// The SHA-256 over the names and texts of its files, as in audit records.
     pub revision: String,
-    /// What validation warns of.
+    /// The warnings of validation.
     pub warnings: Vec<PolicyDiagnostic>,
-    /// Its files: the schema and the policy files, by name.
+    /// Its files, the schema and the policy files, by name.
     pub files: Vec<PolicyFileSummary>,
     /// Its policies, by id.
     pub policies: Vec<PolicyResponse>,
 }
 
-/// Something about a policy file that its author should know.
+/// A diagnostic about a policy file.
 #[derive(Object)]
 pub struct PolicyDiagnostic {
     /// The file.
@@ -152,64 +151,64 @@ pub struct PolicyDiagnostic {
     /// The column in characters, counted from 1.
     #[oai(skip_serializing_if_is_none)]
     pub column: Option<u64>,
-    /// What there is to say.
+    /// The message.
     pub message: String,
-    /// What would help.
+    /// A suggestion how to fix it.
     #[oai(skip_serializing_if_is_none)]
     pub help: Option<String>,
 }
 
-/// A file of the bundle.
+/// A file of a bundle.
 #[derive(Object)]
 pub struct PolicyFileSummary {
     /// Its name, relative to the policy folder.
     pub name: String,
-    /// Its length in bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// How many policies stand in it.
+    /// The number of policies in it.
     pub policies: u32,
 }
 
-/// A file of the bundle, whole.
+/// The text of a policy file.
 #[derive(Object)]
 #[oai(rename = "PolicyFile")]
 pub struct PolicyFileResponse {
     /// Its name, relative to the policy folder.
     pub name: String,
-    /// The revision of the bundle that it is part of.
+    /// The revision of the bundle that contains it.
     pub revision: String,
     /// Its text.
     pub text: String,
 }
 
-/// One policy.
+/// A policy.
 #[derive(Object)]
 #[oai(rename = "PolicyAnswer")]
 pub struct PolicyResponse {
-    /// Its `@id`; decisions and audit records name it.
+    /// Its `@id`, as in decisions and audit records.
     pub id: String,
     /// Whether it permits or forbids.
     pub effect: EffectWord,
     /// Its `@reason`.
     #[oai(skip_serializing_if_is_none)]
     pub reason: Option<String>,
-    /// The file it stands in.
+    /// The file that contains it.
     pub file: String,
-    /// The template that it is linked to, if it is one with its slots filled.
+    /// The template that it is linked to, if it is a template-linked policy.
     #[oai(skip_serializing_if_is_none)]
     pub template: Option<String>,
-    /// Its `@max_ttl`: how many seconds a token that it permits may live.
+    /// Its `@max_ttl`: the maximum lifetime in seconds of a token that it permits.
     #[oai(skip_serializing_if_is_none)]
     pub max_ttl: Option<u32>,
 }
 
-/// What a policy does.
+/// The effect of a policy.
 #[derive(Clone, Copy, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum EffectWord {
-    /// It permits.
+    /// Permits.
     Permit,
-    /// It forbids, whatever others permit.
+    /// Forbids, whatever other policies permit.
     Forbid,
 }
 
@@ -277,9 +276,9 @@ impl From<&PolicyInfo> for PolicyResponse {
     }
 }
 
-const DENIED: (u16, &str) = (403, "The policies do not permit you to see them.");
+const DENIED: (u16, &str) = (403, "The policies do not permit you to see the policies.");
 
-/// The statuses with which the policies may be refused.
+/// The error statuses of getting the policies.
 pub struct PoliciesStatuses;
 
 impl ErrorStatuses for PoliciesStatuses {
@@ -287,7 +286,7 @@ impl ErrorStatuses for PoliciesStatuses {
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED];
 }
 
-/// The statuses with which a reload may be refused.
+/// The error statuses of reloading the policies.
 pub struct ReloadStatuses;
 
 impl ErrorStatuses for ReloadStatuses {
@@ -296,51 +295,47 @@ impl ErrorStatuses for ReloadStatuses {
         (403, "The policies do not permit you to reload them."),
         (
             409,
-            "The edit is refused: the detail says why, and `GET /admin/policies` tells it in full. The policies before it stay in force.",
+            "The edit was rejected; `detail` says why, and `GET /admin/policies` lists all reasons. The previous policies stay in force.",
         ),
     ];
 }
 
-/// The statuses with which a file may be refused.
+/// The error statuses of getting a policy file.
 pub struct PolicyFileStatuses;
 
 impl ErrorStatuses for PolicyFileStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
-        DENIED,
-        (404, "There is no such file in the bundle in force."),
-    ];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] =
+        &[DENIED, (404, "The bundle in force has no such file.")];
 }
 
 #[OpenApi(tag = "Tags::Administration")]
 impl PoliciesApi {
-    /// Show the policies in force
+    /// Get policies
     ///
-    /// Their revision, what validation warns of, their files, and each policy.
+    /// Returns the policies in force with their revision, validation warnings and files, and the
+    /// rejected edit, if any. Requires `view_policies`.
     #[oai(
         path = "/admin/policies",
         method = "get",
         operation_id = "show_policies"
     )]
-    async fn show(
+    async fn get(
         &self,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<JsonOk<PoliciesResponse>, responses::ErrorResponse<PoliciesStatuses>> {
-        let (bundle, standing) = self.administration.get_policies(&visitor.0).await?;
+        let (bundle, status) = self.administration.get_policies(&credentials.0).await?;
         Ok(JsonOk(PoliciesResponse {
             in_force: BundleResponse::from(&*bundle),
-            refused: standing
-                .rejected
-                .as_deref()
-                .map(RejectedBundleResponse::from),
-            unproved: standing.unproved,
+            refused: status.rejected.as_deref().map(RejectedBundleResponse::from),
+            unproved: status.unproved,
         }))
     }
 
-    /// Load the policies anew
+    /// Reload policies
     ///
-    /// The server follows its policy folder by itself; this judges the folder now and answers with the
-    /// result. An edit that is refused leaves the policies before it in force.
+    /// Checks the policy folder now and returns the result; the server also follows the folder by
+    /// itself. A rejected edit leaves the previous policies in force. Requires `reload_policies`.
     #[oai(
         path = "/admin/policies/reload",
         method = "post",
@@ -348,9 +343,9 @@ impl PoliciesApi {
     )]
     async fn reload(
         &self,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<JsonOk<ReloadResponse>, responses::ErrorResponse<ReloadStatuses>> {
-        let reloaded = self.administration.reload_policies(&visitor.0).await?;
+        let reloaded = self.administration.reload_policies(&credentials.0).await?;
         Ok(JsonOk(ReloadResponse {
             revision: reloaded.revision.to_string(),
             is_changed: reloaded.is_changed,
@@ -358,21 +353,23 @@ impl PoliciesApi {
         }))
     }
 
-    /// Show the text of a policy file
+    /// Get policy file
+    ///
+    /// Returns the text of a file of the bundle in force. Requires `view_policies`.
     #[oai(
         path = "/admin/policies/files/:name",
         method = "get",
         operation_id = "show_policy_file"
     )]
-    async fn show_file(
+    async fn get_file(
         &self,
-        /// The file's name; a `/` in it is written `%2F`.
+        /// The file name; write `/` as `%2F`.
         name: Path<String>,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<JsonOk<PolicyFileResponse>, responses::ErrorResponse<PolicyFileStatuses>> {
         let (bundle, text) = self
             .administration
-            .get_policy_file(&visitor.0, &name.0)
+            .get_policy_file(&credentials.0, &name.0)
             .await?;
         Ok(JsonOk(PolicyFileResponse {
             name: name.0,

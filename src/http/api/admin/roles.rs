@@ -1,6 +1,6 @@
-//! Administration of roles: `/admin/roles`, `/admin/roles/{role}` and their members.
+//! The roles admin API: `/admin/roles`, `/admin/roles/{role}` and their members.
 //!
-//! Who is a member is a field of the user. This module refuses to know what a role may do.
+//! Role membership is a field of the user.
 
 use std::sync::Arc;
 
@@ -24,9 +24,9 @@ use crate::service::administration::Administration;
 
 use super::user_request::UserPage;
 
-/// The operations on roles.
+/// The roles admin API.
 pub struct AdminRolesApi {
-    /// What administers.
+    /// Performs administrative operations.
     pub administration: Arc<Administration>,
 }
 
@@ -34,23 +34,23 @@ pub struct AdminRolesApi {
 #[derive(Object)]
 #[oai(rename = "RoleAnswer")]
 pub struct RoleResponse {
-    /// The name: what policies call it.
+    /// The name of the role in policies.
     pub name: RoleName,
-    /// Whether it is built in, and cannot be removed.
+    /// Whether the role is built in and cannot be deleted.
     pub is_built_in: bool,
 }
 
-/// Some roles, in the order of their names.
+/// A page of roles, ordered by name.
 #[derive(Object)]
 pub struct RolePage {
     /// The roles.
     pub items: Vec<RoleResponse>,
-    /// The `after` of the next page; left out on the last one.
+    /// The `after` value of the next page; absent on the last page.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<RoleName>,
 }
 
-/// What a new role is to be like.
+/// A new role.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
 #[oai(rename = "NewRole")]
@@ -84,24 +84,24 @@ fn usual_page() -> u32 {
 impl AdminRolesApi {
     /// List roles
     ///
-    /// In the order of their names; go on with `next` until there is none. It takes `view_users` on the
-    /// server.
+    /// Returns the roles, ordered by name. Pass `next` as `after` to get the next page. Requires
+    /// `view_users` on the server.
     #[oai(path = "/admin/roles", method = "get", operation_id = "list_roles")]
     async fn list_roles(
         &self,
-        visitor: HeaderCredentials,
-        /// The most roles of the page.
+        credentials: HeaderCredentials,
+        /// Maximum number of roles per page.
         #[oai(
             default = "usual_page",
             validator(minimum(value = "1"), maximum(value = "100"))
         )]
         limit: Query<u32>,
-        /// The `next` of the page before; the first page if left out.
+        /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<RoleName>>,
     ) -> Result<JsonOk<RolePage>, ErrorResponse<ListStatuses>> {
         let page = self
             .administration
-            .list_roles(&visitor.0, after.0.as_ref(), limit.0)
+            .list_roles(&credentials.0, after.0.as_ref(), limit.0)
             .await?;
         Ok(JsonOk(RolePage {
             next: page.next_cursor(RoleName::clone),
@@ -109,71 +109,77 @@ impl AdminRolesApi {
         }))
     }
 
-    /// Make a role
+    /// Create role
     ///
-    /// What its members may do is for the policies to say. It takes `administer_roles` on the role.
+    /// Policies decide what its members may do. Requires `administer_roles` on the role.
     #[oai(path = "/admin/roles", method = "post", operation_id = "create_role")]
     async fn create_role(
         &self,
-        // Before the visitor, who would read the body away.
-        wish: Json<CreateRoleRequest>,
-        visitor: HeaderCredentials,
+        body: Json<CreateRoleRequest>,
+        credentials: HeaderCredentials,
     ) -> Result<CreatedWithEtag<RoleResponse>, ErrorResponse<CreateStatuses>> {
-        let name: RoleName = wish.0.name.parse_field("name")?;
-        let role = self.administration.create_role(&visitor.0, &name).await?;
+        let name: RoleName = body.0.name.parse_field("name")?;
+        let role = self
+            .administration
+            .create_role(&credentials.0, &name)
+            .await?;
         Ok(CreatedWithEtag {
             location: format!("/admin/roles/{role}"),
             resource: role.into(),
         })
     }
 
-    /// Show one role
+    /// Get role
     ///
-    /// It takes `view_users` on the server.
+    /// Requires `view_users` on the server.
     #[oai(
         path = "/admin/roles/:role",
         method = "get",
         operation_id = "show_role"
     )]
-    async fn show_role(
+    async fn get_role(
         &self,
-        /// The role's name.
+        /// The role name.
         role: Path<RoleName>,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<WithEtag<RoleResponse>, ErrorResponse<ReadStatuses>> {
-        let role = self.administration.get_role(&visitor.0, &role.0).await?;
+        let role = self
+            .administration
+            .get_role(&credentials.0, &role.0)
+            .await?;
         Ok(WithEtag(role.into()))
     }
 
-    /// Remove a role
+    /// Delete role
     ///
-    /// With its memberships, and with the shares of datasets with it. The role `admin` is built in and
-    /// stays. It takes `administer_roles` on the role.
+    /// Deletes the role, its memberships and its dataset shares. The built-in role `admin` cannot
+    /// be deleted. Requires `administer_roles` on the role.
     #[oai(
         path = "/admin/roles/:role",
         method = "delete",
         operation_id = "remove_role"
     )]
-    async fn remove_role(
+    async fn delete_role(
         &self,
-        /// The role's name.
+        /// The role name.
         role: Path<RoleName>,
-        /// The `ETag` of the role that you saw, to remove no other version.
+        /// The `ETag` of the role. The deletion fails with 412 if the role has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
-        let is_wanted = |role: &RoleName| if_match.matches(&RoleResponse::from(role.clone()));
+        let precondition = |role: &RoleName| if_match.matches(&RoleResponse::from(role.clone()));
         self.administration
-            .delete_role(&visitor.0, &role.0, is_wanted)
+            .delete_role(&credentials.0, &role.0, precondition)
             .await?;
         Ok(NoContent)
     }
 
-    /// List the members of a role
+    /// List role members
     ///
-    /// In the order of their ids, those that you may see. To make somebody a member, change the user's
-    /// `roles`. It takes `view_users` on the server, and on each user that is listed.
+    /// Returns the members that you may see, ordered by id. To add a member, update the user's
+    /// `roles`. Requires `view_users` on the server; lists only users on which you have
+    /// `view_users`.
     #[oai(
         path = "/admin/roles/:role/members",
         method = "get",
@@ -181,21 +187,21 @@ impl AdminRolesApi {
     )]
     async fn list_members(
         &self,
-        /// The role's name.
+        /// The role name.
         role: Path<RoleName>,
-        visitor: HeaderCredentials,
-        /// The most users of the page.
+        credentials: HeaderCredentials,
+        /// Maximum number of users per page.
         #[oai(
             default = "usual_page",
             validator(minimum(value = "1"), maximum(value = "100"))
         )]
         limit: Query<u32>,
-        /// The `next` of the page before; the first page if left out.
+        /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<UserId>>,
     ) -> Result<JsonOk<UserPage>, ErrorResponse<ReadStatuses>> {
         let page = self
             .administration
-            .list_role_members(&visitor.0, &role.0, after.0, limit.0)
+            .list_role_members(&credentials.0, &role.0, after.0, limit.0)
             .await?;
         Ok(JsonOk(page.into()))
     }

@@ -1,6 +1,4 @@
-//! Administration of shares: `/admin/datasets/{dataset_id}/shares`.
-//!
-//! This module refuses to know what a share gives.
+//! The dataset shares admin API: `/admin/datasets/{dataset_id}/shares`.
 
 use std::sync::Arc;
 
@@ -19,17 +17,17 @@ use crate::service::administration::Administration;
 use crate::service::administration::shares::Reader;
 use crate::storage::DatasetWithNames;
 
-/// The operations on shares.
+/// The dataset shares admin API.
 pub struct AdminSharesApi {
-    /// What administers.
+    /// Performs administrative operations.
     pub administration: Arc<Administration>,
 }
 
-/// With whom a dataset is shared.
+/// The users and roles that a dataset is shared with.
 #[derive(Object)]
 #[oai(rename = "SharesAnswer")]
 pub struct SharesResponse {
-    /// The names of the users.
+    /// The user names.
     pub users: Vec<Username>,
     /// The roles.
     pub roles: Vec<RoleName>,
@@ -49,22 +47,22 @@ type ShareResult = Result<WithEtag<SharesResponse>, ErrorResponse<DeleteStatuses
 impl AdminSharesApi {
     async fn set_shared(
         &self,
-        visitor: &HeaderCredentials,
+        credentials: &HeaderCredentials,
         dataset_id: DatasetId,
         reader: Reader,
         is_shared: bool,
         if_match: &IfMatch,
     ) -> ShareResult {
-        let is_wanted =
+        let precondition =
             |named: &DatasetWithNames| if_match.matches(&SharesResponse::from(named.clone()));
-        let (administration, visitor) = (&self.administration, &visitor.0);
+        let (administration, credentials) = (&self.administration, &credentials.0);
         let changed = if is_shared {
             administration
-                .create_share(visitor, dataset_id, &reader, &is_wanted)
+                .create_share(credentials, dataset_id, &reader, &precondition)
                 .await?
         } else {
             administration
-                .delete_share(visitor, dataset_id, &reader, &is_wanted)
+                .delete_share(credentials, dataset_id, &reader, &precondition)
                 .await?
         };
         Ok(WithEtag(changed.into()))
@@ -73,31 +71,31 @@ impl AdminSharesApi {
 
 #[OpenApi(tag = "Tags::Administration")]
 impl AdminSharesApi {
-    /// Show with whom a dataset is shared
+    /// List dataset shares
     ///
-    /// It takes `administer` on the dataset.
+    /// Requires `administer` on the dataset.
     #[oai(
         path = "/admin/datasets/:dataset_id/shares",
         method = "get",
         operation_id = "show_shares"
     )]
-    async fn show_shares(
+    async fn list_shares(
         &self,
-        /// The dataset, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<WithEtag<SharesResponse>, ErrorResponse<ReadStatuses>> {
         let named = self
             .administration
-            .get_dataset(&visitor.0, dataset_id.0)
+            .get_dataset(&credentials.0, dataset_id.0)
             .await?;
         Ok(WithEtag(named.into()))
     }
 
-    /// Share a dataset with a user
+    /// Share dataset with user
     ///
-    /// Once shared it stays so: asking again does no harm. It takes `administer` on the dataset as it
-    /// is and as it would be.
+    /// Succeeds without a change if the dataset is already shared with the user. Requires
+    /// `administer` on the dataset before and after the change.
     #[oai(
         path = "/admin/datasets/:dataset_id/shares/users/:username",
         method = "put",
@@ -105,49 +103,50 @@ impl AdminSharesApi {
     )]
     async fn share_with_user(
         &self,
-        /// The dataset, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        /// The user's name.
+        /// The user name.
         username: Path<Username>,
-        /// The `ETag` of the shares that you saw, to change no other version.
+        /// The `ETag` of the shares. The change fails with 412 if the shares have changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> ShareResult {
         let reader = Reader::User(username.0);
-        self.set_shared(&visitor, dataset_id.0, reader, true, &if_match)
+        self.set_shared(&credentials, dataset_id.0, reader, true, &if_match)
             .await
     }
 
-    /// Withdraw a share of a user
+    /// Revoke dataset share of user
     ///
-    /// Its download tokens open nothing any more. One that was never made is withdrawn already. It
-    /// takes `administer` on the dataset as it is and as it would be.
+    /// The user's download tokens stop working if nothing else permits them. Succeeds without a
+    /// change if the dataset is not shared with the user. Requires `administer` on the dataset
+    /// before and after the change.
     #[oai(
         path = "/admin/datasets/:dataset_id/shares/users/:username",
         method = "delete",
         operation_id = "withdraw_from_user"
     )]
-    async fn withdraw_from_user(
+    async fn unshare_with_user(
         &self,
-        /// The dataset, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        /// The user's name.
+        /// The user name.
         username: Path<Username>,
-        /// The `ETag` of the shares that you saw, to change no other version.
+        /// The `ETag` of the shares. The change fails with 412 if the shares have changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> ShareResult {
         let reader = Reader::User(username.0);
-        self.set_shared(&visitor, dataset_id.0, reader, false, &if_match)
+        self.set_shared(&credentials, dataset_id.0, reader, false, &if_match)
             .await
     }
 
-    /// Share a dataset with a role
+    /// Share dataset with role
     ///
-    /// Once shared it stays so: asking again does no harm. It takes `administer` on the dataset as it
-    /// is and as it would be.
+    /// Succeeds without a change if the dataset is already shared with the role. Requires
+    /// `administer` on the dataset before and after the change.
     #[oai(
         path = "/admin/datasets/:dataset_id/shares/roles/:role",
         method = "put",
@@ -155,42 +154,43 @@ impl AdminSharesApi {
     )]
     async fn share_with_role(
         &self,
-        /// The dataset, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        /// The role's name.
+        /// The role name.
         role: Path<RoleName>,
-        /// The `ETag` of the shares that you saw, to change no other version.
+        /// The `ETag` of the shares. The change fails with 412 if the shares have changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> ShareResult {
         let reader = Reader::Role(role.0);
-        self.set_shared(&visitor, dataset_id.0, reader, true, &if_match)
+        self.set_shared(&credentials, dataset_id.0, reader, true, &if_match)
             .await
     }
 
-    /// Withdraw a share of a role
+    /// Revoke dataset share of role
     ///
-    /// The download tokens of its members open nothing any more. One that was never made is withdrawn
-    /// already. It takes `administer` on the dataset as it is and as it would be.
+    /// The members' download tokens stop working if nothing else permits them. Succeeds without a
+    /// change if the dataset is not shared with the role. Requires `administer` on the dataset
+    /// before and after the change.
     #[oai(
         path = "/admin/datasets/:dataset_id/shares/roles/:role",
         method = "delete",
         operation_id = "withdraw_from_role"
     )]
-    async fn withdraw_from_role(
+    async fn unshare_with_role(
         &self,
-        /// The dataset, in any text form of RFC 9562.
+        /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        /// The role's name.
+        /// The role name.
         role: Path<RoleName>,
-        /// The `ETag` of the shares that you saw, to change no other version.
+        /// The `ETag` of the shares. The change fails with 412 if the shares have changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> ShareResult {
         let reader = Reader::Role(role.0);
-        self.set_shared(&visitor, dataset_id.0, reader, false, &if_match)
+        self.set_shared(&credentials, dataset_id.0, reader, false, &if_match)
             .await
     }
 }

@@ -1,6 +1,6 @@
-//! The signing keys: `GET /admin/keys`, never their private parts.
+//! The signing keys admin API: `GET /admin/keys`, without private parts.
 //!
-//! This module refuses to know how keys sign; `key_set_api` publishes their public parts.
+//! The key set API publishes the public parts.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::{Administration, SigningKeyInfo};
 use crate::storage::KeyState;
 
-/// The operations of the signing keys.
+/// The signing keys admin API.
 pub struct SigningKeysApi {
     /// What lists them.
     pub administration: Arc<Administration>,
@@ -22,7 +22,7 @@ pub struct SigningKeysApi {
 /// All signing keys.
 #[derive(Object)]
 pub struct SigningKeyList {
-    /// The keys, oldest first; there are few, and no pages.
+    /// The keys, oldest first; not paged, because there are few.
     pub items: Vec<SigningKeyResponse>,
 }
 
@@ -30,15 +30,15 @@ pub struct SigningKeyList {
 #[derive(Object)]
 #[oai(rename = "SigningKeyAnswer")]
 pub struct SigningKeyResponse {
-    /// Its id: its RFC 7638 thumbprint, as in the key set and in tokens.
+    /// The key id: its RFC 7638 thumbprint, as in the key set and in tokens.
     pub kid: String,
-    /// Where it is in its life.
+    /// Its state in the rotation.
     pub state: KeyStateWord,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
-/// Where a signing key is in its life.
+/// The state of a signing key in the rotation.
 #[derive(Clone, Copy, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum KeyStateWord {
@@ -46,7 +46,7 @@ pub enum KeyStateWord {
     Next,
     /// Published and signing.
     Current,
-    /// Published until the last token it signed is dead.
+    /// Published until the last token it signed has expired.
     Previous,
     /// Neither published nor signing.
     Retired,
@@ -73,7 +73,7 @@ impl From<SigningKeyInfo> for SigningKeyResponse {
     }
 }
 
-/// The statuses with which the list may be refused.
+/// The error statuses of the list.
 pub struct SigningKeysStatuses;
 
 impl ErrorStatuses for SigningKeysStatuses {
@@ -86,9 +86,10 @@ impl ErrorStatuses for SigningKeysStatuses {
 
 #[OpenApi(tag = "Tags::Administration")]
 impl SigningKeysApi {
-    /// List the signing keys
+    /// List signing keys
     ///
-    /// Their public parts are in the key set; their private parts are in no answer.
+    /// Returns all signing keys without their private parts; the key set has their public parts.
+    /// Requires `view_keys`.
     #[oai(
         path = "/admin/keys",
         method = "get",
@@ -96,9 +97,12 @@ impl SigningKeysApi {
     )]
     async fn list(
         &self,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<JsonOk<SigningKeyList>, ErrorResponse<SigningKeysStatuses>> {
-        let keys = self.administration.list_signing_keys(&visitor.0).await?;
+        let keys = self
+            .administration
+            .list_signing_keys(&credentials.0)
+            .await?;
         Ok(JsonOk(SigningKeyList {
             items: keys.into_iter().map(SigningKeyResponse::from).collect(),
         }))

@@ -1,6 +1,4 @@
-//! Users as bodies: how a user is written in answers, and read from what one is to be like.
-//!
-//! This module refuses to know operations, and who may administer whom.
+//! Request and response bodies of the users admin API.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,85 +16,85 @@ use crate::service::administration::users::UserAccount;
 use crate::service::error::ServiceError;
 use crate::service::pagination::Page;
 
-/// Claims as they are written: each a name and its values.
+/// Claims in JSON: names and their values.
 type ClaimsJson = BTreeMap<String, Vec<String>>;
 
 /// A user.
 #[derive(Object)]
 #[oai(rename = "UserAnswer")]
 pub struct UserResponse {
-    /// The id: the `sub` of the user's tokens, and what policies name.
+    /// The user id: the `sub` of the user's tokens, and the entity id in policies.
     pub id: UserId,
-    /// The name the user signs in with.
+    /// The login name.
     pub username: Username,
-    /// The outside issuer that the user comes from; left out for users of this catalog.
+    /// The external identity provider that the user comes from; absent for local users.
     #[oai(skip_serializing_if_is_none)]
     pub issuer: Option<String>,
-    /// The roles that the user is a member of, in alphabetical order.
+    /// The roles of the user, in alphabetical order.
     pub roles: Vec<RoleName>,
-    /// The user's claims, which policies see as its tags.
+    /// The user's claims, which policies see as tags.
     pub claims: ClaimsJson,
     /// Whether all credentials of the user are invalid.
     pub is_disabled: bool,
-    /// Whether the user has a password; without one it cannot sign in with a password.
+    /// Whether the user has a password and can log in with it.
     pub has_password: bool,
 }
 
-/// Some users, in the order of their ids.
+/// A page of users, ordered by id.
 #[derive(Object)]
 pub struct UserPage {
     /// The users.
     pub items: Vec<UserResponse>,
-    /// The `after` of the next page; left out on the last one.
+    /// The `after` value of the next page; absent on the last page.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<UserId>,
 }
 
-/// What a new user is to be like.
+/// A new user.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
 #[oai(rename = "NewUserBody")]
 pub struct CreateUserRequest {
-    /// The name the user signs in with: letters a to z, digits and `. _ - @`.
+    /// The login name: letters a to z, digits and `. _ - @`.
     pub username: RawName,
-    /// The outside issuer that the user comes from: the first subject of this name whose token it signs
-    /// is this user from then on; left out, the user is one of this catalog.
+    /// The external identity provider that the user comes from. The first subject with this name
+    /// whose token it signs is linked to this user. If omitted, the user is a local one.
     #[oai(validator(max_length = 2048), skip_serializing_if_is_none)]
     pub issuer: Option<String>,
-    /// The roles that the user is a member of; left out, none.
+    /// The roles of the user. If omitted, none.
     #[oai(default)]
     pub roles: Vec<RawName>,
-    /// The user's claims, which policies see as its tags; left out, none.
+    /// The user's claims, which policies see as tags. If omitted, none.
     #[oai(default)]
     pub claims: ClaimsJson,
-    /// Whether all credentials of the user are invalid; left out, no.
+    /// Whether all credentials of the user are invalid. If omitted, false.
     #[oai(default)]
     pub is_disabled: bool,
-    /// The password, from 8 characters to 1024 bytes; left out, the user has none.
+    /// The password, from 8 characters to 1024 bytes. If omitted, the user has none.
     pub password: Option<String>,
 }
 
-/// What a user is to be like from now on.
+/// The new state of a user.
 #[derive(Object)]
 #[oai(deny_unknown_fields, example)]
 #[oai(rename = "ChangedUser")]
 pub struct UpdateUserRequest {
-    /// The name the user signs in with: letters a to z, digits and `. _ - @`.
+    /// The login name: letters a to z, digits and `. _ - @`.
     pub username: RawName,
-    /// All roles that the user is a member of.
+    /// All roles of the user.
     pub roles: Vec<RawName>,
     /// Whether all credentials of the user are invalid.
     pub is_disabled: bool,
-    /// All claims of the user; left out, they stay.
+    /// All claims of the user. If omitted, they are unchanged.
     #[oai(skip_serializing_if_is_none)]
     pub claims: Option<ClaimsJson>,
-    /// May be sent back as it was read; it cannot be changed.
+    /// Optional; must equal the current value, which cannot be changed.
     #[oai(skip_serializing_if_is_none)]
     pub id: Option<UserId>,
-    /// May be sent back as it was read; it cannot be changed.
+    /// Optional; must equal the current value, which cannot be changed.
     #[oai(skip_serializing_if_is_none)]
     pub issuer: Option<String>,
-    /// May be sent back as it was read; it is changed with a password.
+    /// Optional; must equal the current value, which changes only with the password.
     #[oai(skip_serializing_if_is_none)]
     pub has_password: Option<bool>,
 }
@@ -106,15 +104,15 @@ pub struct UpdateUserRequest {
 #[oai(deny_unknown_fields)]
 #[oai(rename = "NewPassword")]
 pub struct SetPasswordRequest {
-    /// The password, from 8 characters to 1024 bytes; left out, one is made up.
+    /// The password, from 8 characters to 1024 bytes. If omitted, a random password is generated.
     pub password: Option<String>,
 }
 
-/// What became of a password.
+/// The result of setting a password.
 #[derive(Object)]
 #[oai(rename = "PasswordAnswer")]
 pub struct SetPasswordResponse {
-    /// The password, if it was made up: it is shown this once.
+    /// The generated password, returned only here; absent if the request gave one.
     #[oai(skip_serializing_if_is_none)]
     pub password: Option<String>,
 }
@@ -147,8 +145,8 @@ impl Example for UpdateUserRequest {
 }
 
 impl From<UserAccount> for UserResponse {
-    fn from(known: UserAccount) -> Self {
-        let user = &known.user;
+    fn from(account: UserAccount) -> Self {
+        let user = &account.user;
         let claims = user.claims.iter();
         Self {
             id: user.id,
@@ -159,7 +157,7 @@ impl From<UserAccount> for UserResponse {
                 .map(|(name, values)| (name.clone(), values.iter().cloned().collect()))
                 .collect(),
             is_disabled: user.is_disabled,
-            has_password: known.has_password,
+            has_password: account.has_password,
         }
     }
 }
@@ -167,7 +165,7 @@ impl From<UserAccount> for UserResponse {
 impl From<Page<UserAccount>> for UserPage {
     fn from(page: Page<UserAccount>) -> Self {
         Self {
-            next: page.next_cursor(|known| known.user.id),
+            next: page.next_cursor(|account| account.user.id),
             items: page.items.into_iter().map(UserResponse::from).collect(),
         }
     }
@@ -185,7 +183,7 @@ fn into_claims(claims: ClaimsJson) -> Claims {
 }
 
 impl CreateUserRequest {
-    /// The user as it is wished; an error when a name is none.
+    /// Converts the request; fails if a name is invalid.
     pub(crate) fn into_new_user(self) -> Result<NewUser, ServiceError> {
         Ok(NewUser {
             username: self.username.parse_field("username")?,
@@ -199,9 +197,9 @@ impl CreateUserRequest {
 }
 
 impl UpdateUserRequest {
-    /// The user as it is wished, where `known` is what it is.
-    pub(crate) fn apply_to(&self, known: &UserAccount) -> Result<User, ServiceError> {
-        let user = &known.user;
+    /// The user after this update of `account`.
+    pub(crate) fn apply_to(&self, account: &UserAccount) -> Result<User, ServiceError> {
+        let user = &account.user;
         let is_same_issuer = self.issuer.is_none() || self.issuer == user.issuer;
         for (field, is_same) in [
             ("id", self.id.is_none_or(|id| id == user.id)),
@@ -209,14 +207,13 @@ impl UpdateUserRequest {
             (
                 "has_password",
                 self.has_password
-                    .is_none_or(|has| has == known.has_password),
+                    .is_none_or(|has| has == account.has_password),
             ),
         ] {
             if !is_same {
                 return Err(ServiceError::Invalid {
                     field,
-                    detail: "it cannot be changed here: send it back as it is, or leave it out"
-                        .to_owned(),
+                    detail: "cannot be changed here: send the current value or omit it".to_owned(),
                 });
             }
         }
@@ -231,7 +228,7 @@ impl UpdateUserRequest {
     }
 }
 
-/// Says whether a user is the version that an `If-Match` names; without the header it is.
-pub(crate) fn matches_version(known: &UserAccount, if_match: &IfMatch) -> bool {
-    if_match.matches(&UserResponse::from(known.clone()))
+/// Whether a user is the version that `If-Match` names; without the header any version is.
+pub(crate) fn matches_version(account: &UserAccount, if_match: &IfMatch) -> bool {
+    if_match.matches(&UserResponse::from(account.clone()))
 }

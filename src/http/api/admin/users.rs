@@ -1,7 +1,4 @@
 //! Administration of users: `/admin/users`, `/admin/users/{user_id}` and their passwords.
-//!
-//! This module refuses to know who may administer whom, and how a user is written
-//! ([`mod@super::user_request`]).
 
 use std::sync::Arc;
 
@@ -30,9 +27,9 @@ use super::user_request::{
     UserResponse, matches_version,
 };
 
-/// The operations on users.
+/// The users admin API.
 pub struct AdminUsersApi {
-    /// What administers.
+    /// Performs administrative operations.
     pub administration: Arc<Administration>,
 }
 
@@ -44,23 +41,23 @@ fn usual_page() -> u32 {
 impl AdminUsersApi {
     /// List users
     ///
-    /// In the order of their ids, those that you may see; go on with `next` until there is none. It
-    /// takes `view_users` on the server, and on each user that is listed.
+    /// Returns the users that you may see, ordered by id. Pass `next` as `after` to get the next
+    /// page. Requires `view_users` on the server; lists only users on which you have `view_users`.
     #[oai(path = "/admin/users", method = "get", operation_id = "list_users")]
     async fn list_users(
         &self,
-        visitor: HeaderCredentials,
-        /// The most users of the page.
+        credentials: HeaderCredentials,
+        /// Maximum number of users per page.
         #[oai(
             default = "usual_page",
             validator(minimum(value = "1"), maximum(value = "100"))
         )]
         limit: Query<u32>,
-        /// The `next` of the page before; the first page if left out.
+        /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<UserId>>,
-        /// Only the user of this name.
+        /// Return only the user with this name.
         username: Query<Option<Username>>,
-        /// Only members of this role.
+        /// Return only members of this role.
         role: Query<Option<RoleName>>,
     ) -> Result<JsonOk<UserPage>, ErrorResponse<ListStatuses>> {
         let filter = UserFilter {
@@ -69,108 +66,113 @@ impl AdminUsersApi {
         };
         let page = self
             .administration
-            .list_users(&visitor.0, &filter, after.0, limit.0)
+            .list_users(&credentials.0, &filter, after.0, limit.0)
             .await?;
         Ok(JsonOk(page.into()))
     }
 
-    /// Make a user
+    /// Create user
     ///
-    /// It takes `administer_users` on the user as it would be.
+    /// Requires `administer_users` on the new user.
     #[oai(path = "/admin/users", method = "post", operation_id = "create_user")]
     async fn create_user(
         &self,
-        // Before the visitor, who would read the body away.
-        wish: Json<CreateUserRequest>,
-        visitor: HeaderCredentials,
+        body: Json<CreateUserRequest>,
+        credentials: HeaderCredentials,
     ) -> Result<CreatedWithEtag<UserResponse>, ErrorResponse<CreateStatuses>> {
-        let wish = wish.0.into_new_user()?;
-        let known = self.administration.create_user(&visitor.0, wish).await?;
+        let user = body.0.into_new_user()?;
+        let account = self
+            .administration
+            .create_user(&credentials.0, user)
+            .await?;
         Ok(CreatedWithEtag {
-            location: format!("/admin/users/{}", known.user.id),
-            resource: known.into(),
+            location: format!("/admin/users/{}", account.user.id),
+            resource: account.into(),
         })
     }
 
-    /// Show one user
+    /// Get user
     ///
-    /// It takes `view_users` on the user.
+    /// Requires `view_users` on the user.
     #[oai(
         path = "/admin/users/:user_id",
         method = "get",
         operation_id = "show_user"
     )]
-    async fn show_user(
+    async fn get_user(
         &self,
-        /// The user's id.
+        /// The user id.
         user_id: Path<UserId>,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<WithEtag<UserResponse>, ErrorResponse<ReadStatuses>> {
-        let known = self.administration.get_user(&visitor.0, user_id.0).await?;
-        Ok(WithEtag(known.into()))
+        let account = self
+            .administration
+            .get_user(&credentials.0, user_id.0)
+            .await?;
+        Ok(WithEtag(account.into()))
     }
 
-    /// Change or disable a user
+    /// Update user
     ///
-    /// The body is the whole user as it is to be. Disabling it ends its sessions, and closes its API
-    /// keys and download tokens, at once here and within a second everywhere. The last admin who is
-    /// not disabled stays one. It takes `administer_users` on the user as it is and as it would be.
+    /// Replaces the user. Disabling a user ends its sessions and invalidates its API keys and
+    /// download tokens, immediately on this server and within one second on all others. The last
+    /// admin who is not disabled cannot be disabled or removed from the role. Requires
+    /// `administer_users` on the user before and after the update.
     #[oai(
         path = "/admin/users/:user_id",
         method = "put",
         operation_id = "change_user"
     )]
-    async fn change_user(
+    async fn update_user(
         &self,
-        /// The user's id.
+        /// The user id.
         user_id: Path<UserId>,
-        /// The `ETag` of the user that you saw, to change no other version.
+        /// The `ETag` of the user. The update fails with 412 if the user has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        // Before the visitor, who would read the body away.
-        wish: Json<UpdateUserRequest>,
-        visitor: HeaderCredentials,
+        body: Json<UpdateUserRequest>,
+        credentials: HeaderCredentials,
     ) -> Result<WithEtag<UserResponse>, ErrorResponse<UpdateStatuses>> {
-        let is_wanted = |known: &UserAccount| matches_version(known, &if_match);
-        let known = self
+        let precondition = |account: &UserAccount| matches_version(account, &if_match);
+        let account = self
             .administration
-            .update_user(&visitor.0, user_id.0, is_wanted, |known| {
-                wish.0.apply_to(known)
+            .update_user(&credentials.0, user_id.0, precondition, |account| {
+                body.0.apply_to(account)
             })
             .await?;
-        Ok(WithEtag(known.into()))
+        Ok(WithEtag(account.into()))
     }
 
-    /// Remove a user
+    /// Delete user
     ///
-    /// With its sessions, API keys, memberships and shares, for good; the datasets that it owns have
-    /// no owner then. To keep what it was, disable it instead. The last admin who is not disabled
-    /// stays. It takes `administer_users` on the user.
+    /// Deletes the user with its sessions, API keys, role memberships and shares permanently. Its
+    /// datasets have no owner afterwards. To keep the user's data, disable the user instead. The
+    /// last admin who is not disabled cannot be deleted. Requires `administer_users` on the user.
     #[oai(
         path = "/admin/users/:user_id",
         method = "delete",
         operation_id = "remove_user"
     )]
-    async fn remove_user(
+    async fn delete_user(
         &self,
-        /// The user's id.
+        /// The user id.
         user_id: Path<UserId>,
-        /// The `ETag` of the user that you saw, to remove no other version.
+        /// The `ETag` of the user. The deletion fails with 412 if the user has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        visitor: HeaderCredentials,
+        credentials: HeaderCredentials,
     ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
-        let is_wanted = |known: &UserAccount| matches_version(known, &if_match);
+        let precondition = |account: &UserAccount| matches_version(account, &if_match);
         self.administration
-            .delete_user(&visitor.0, user_id.0, is_wanted)
+            .delete_user(&credentials.0, user_id.0, precondition)
             .await?;
         Ok(NoContent)
     }
 
-    /// Reset a user's password
+    /// Set user password
     ///
-    /// The user's sessions end at once; its API keys stay. Send `{}` to have a password made up: it is
-    /// in this answer and in no other. It takes `administer_users` on the user.
+    /// Ends the user's sessions immediately; API keys stay valid. Send `{}` to generate a random
+    /// password, which is in this response only. Requires `administer_users` on the user.
     #[oai(
         path = "/admin/users/:user_id/password",
         method = "put",
@@ -178,19 +180,18 @@ impl AdminUsersApi {
     )]
     async fn set_password(
         &self,
-        /// The user's id.
+        /// The user id.
         user_id: Path<UserId>,
-        // Before the visitor, who would read the body away.
-        wish: Json<SetPasswordRequest>,
-        visitor: HeaderCredentials,
+        body: Json<SetPasswordRequest>,
+        credentials: HeaderCredentials,
     ) -> Result<JsonOk<SetPasswordResponse>, ErrorResponse<UpdateUnversionedStatuses>> {
-        let given = wish.0.password.map(Secret::new);
-        let made_up = self
+        let password = body.0.password.map(Secret::new);
+        let generated = self
             .administration
-            .set_password(&visitor.0, user_id.0, given)
+            .set_password(&credentials.0, user_id.0, password)
             .await?;
         Ok(JsonOk(SetPasswordResponse {
-            password: made_up.map(|password| password.reveal().clone()),
+            password: generated.map(|password| password.reveal().clone()),
         }))
     }
 }

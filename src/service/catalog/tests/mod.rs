@@ -84,7 +84,7 @@ impl CatalogFixture {
         self.try_apply(text, false).await.unwrap()
     }
 
-    /// Applies a file that has problems; gives them as `line: message`, and how they are drawn.
+    /// Applies a file that has problems; returns them as `line: message`, and rendered.
     async fn apply_invalid(&self, text: &str) -> (Vec<String>, String) {
         let version = self.catalog().await.version;
         let Err(ApplyError::Invalid(problems)) = self.try_apply(text, false).await else {
@@ -95,9 +95,11 @@ impl CatalogFixture {
             version,
             "something was written"
         );
-        let told = problems.diagnostics().iter();
-        let told = told.map(|p| format!("{}: {}", problems.line_of(p), p.message));
-        (told.collect(), problems.render(false))
+        let lines = problems.diagnostics().iter().map(|diagnostic| {
+            let (line, _) = diagnostic.position().unwrap();
+            format!("{line}: {}", diagnostic.message())
+        });
+        (lines.collect(), problems.render(false))
     }
 
     async fn catalog(&self) -> Catalog {

@@ -4,6 +4,7 @@
 //! section 4) names the key set. Everything about fetching is bounded. This module refuses to know
 //! when to fetch, and what a key set says.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::config::is_loopback;
+use crate::domain::error_chain::error_chain;
 use crate::domain::issuer::ExternalIssuer;
 
 /// How long connecting may take.
@@ -135,7 +137,8 @@ impl HttpClients {
         };
         let unreachable = |error: reqwest::Error| FetchError::Unreachable {
             url: url.to_string(),
-            reason: told(&error),
+            // The text of reqwest itself says little.
+            reason: error_chain(error.source().unwrap_or(&error)),
         };
         let mut response = client.get(url.clone()).send().await.map_err(unreachable)?;
         if response.status() != reqwest::StatusCode::OK {
@@ -287,19 +290,4 @@ fn max_age(response: &Response) -> Option<Duration> {
         }
     }
     found
-}
-
-/// An error with its causes, on one line; reqwest's own text alone says little.
-fn told(error: &reqwest::Error) -> String {
-    let mut cause = std::error::Error::source(error);
-    let mut told = Vec::new();
-    while let Some(error) = cause {
-        told.push(error.to_string());
-        cause = error.source();
-    }
-    if told.is_empty() {
-        error.to_string()
-    } else {
-        told.join(": ")
-    }
 }

@@ -1,4 +1,4 @@
-//! Claims that are missing, wrong, or out of their time.
+//! Claims that are missing, wrong, expired or not valid yet.
 
 use super::*;
 
@@ -6,17 +6,17 @@ use super::*;
 fn claims_that_must_be_there_must_be_there_once_and_of_their_type() {
     for claim in ["iss", "aud", "sub", "iat", "exp"] {
         let missing = EC.with_claims(|claims| remove(claims, claim));
-        let refusal = verify(&missing).unwrap_err();
+        let error = verify(&missing).unwrap_err();
         assert_eq!(
-            defect_in(refusal),
+            defect_in(error),
             (TokenPart::Payload, Defect::MissingMember),
             "{claim}"
         );
         for wrong in [json!(null), json!(true), json!({}), json!([1]), json!(1.5)] {
             let token = EC.with_claims(|claims| claims[claim] = wrong.clone());
-            let refusal = verify(&token).unwrap_err();
+            let error = verify(&token).unwrap_err();
             assert_eq!(
-                defect_in(refusal),
+                defect_in(error),
                 (TokenPart::Payload, Defect::WrongType),
                 "{claim}: {wrong}"
             );
@@ -24,9 +24,9 @@ fn claims_that_must_be_there_must_be_there_once_and_of_their_type() {
         let first = format!("{{\"{claim}\":{},", claims()[claim]);
         let again = claims().to_string().replacen('{', &first, 1);
         let token = EC.sign(&EC.header().to_string(), &again);
-        let refusal = verify(&token).unwrap_err();
+        let error = verify(&token).unwrap_err();
         assert_eq!(
-            defect_in(refusal),
+            defect_in(error),
             (TokenPart::Payload, Defect::DuplicateMember),
             "{again}"
         );
@@ -45,20 +45,20 @@ fn claims_that_must_be_there_must_be_there_once_and_of_their_type() {
             .to_string()
             .replacen('{', &format!("{{\"{header}\":\"x\","), 1);
         let token = EC.sign(&twice, &claims().to_string());
-        let refusal = verify(&token).unwrap_err();
+        let error = verify(&token).unwrap_err();
         assert_eq!(
-            defect_in(refusal),
+            defect_in(error),
             (TokenPart::Header, Defect::DuplicateMember),
             "{header}"
         );
     }
     for sub in [String::new(), "a".repeat(256), "a\0".to_owned()] {
-        let refusal = verify(&EC.with_claims(|claims| claims["sub"] = json!(sub))).unwrap_err();
-        assert_eq!(defect_in(refusal), (TokenPart::Payload, Defect::WrongValue));
+        let error = verify(&EC.with_claims(|claims| claims["sub"] = json!(sub))).unwrap_err();
+        assert_eq!(defect_in(error), (TokenPart::Payload, Defect::WrongValue));
     }
     for wrong in [json!("x"), json!(null), json!(1.5)] {
-        let refusal = verify(&EC.with_claims(|claims| claims["nbf"] = wrong)).unwrap_err();
-        assert_eq!(defect_in(refusal), (TokenPart::Payload, Defect::WrongType));
+        let error = verify(&EC.with_claims(|claims| claims["nbf"] = wrong)).unwrap_err();
+        assert_eq!(defect_in(error), (TokenPart::Payload, Defect::WrongType));
     }
 }
 
@@ -125,9 +125,9 @@ fn a_token_is_good_in_its_time_alone_with_a_little_leeway() {
             claims["iat"] = json!(iat);
             claims["exp"] = json!(exp);
         });
-        let refusal = verify(&token).unwrap_err();
+        let error = verify(&token).unwrap_err();
         assert!(
-            matches!(refusal, TokenError::WrongLifetime { .. }),
+            matches!(error, TokenError::WrongLifetime { .. }),
             "{iat} {exp}"
         );
     }

@@ -1,4 +1,4 @@
-//! Hostile tokens of outside issuers: each is a valid one but for one thing.
+//! Attack tests of external tokens: each is valid except for one thing.
 
 mod claims;
 
@@ -19,7 +19,7 @@ use crate::token::external_keys::ExternalKeySet;
 const ISSUER: &str = "https://id.example";
 const AUDIENCE: &str = "https://gate.example";
 
-/// A key of an issuer and what signs with it.
+/// A key of an issuer and its signer.
 struct TestKey {
     kid: &'static str,
     algorithm: Algorithm,
@@ -106,7 +106,7 @@ fn claims() -> Value {
     })
 }
 
-/// One RSA key and one of P-256, for the tests that are not about algorithms.
+/// An RSA and a P-256 key, for the tests that are not about algorithms.
 static RSA: LazyLock<TestKey> = LazyLock::new(|| test_key("rsa", Algorithm::Rs256));
 static EC: LazyLock<TestKey> = LazyLock::new(|| test_key("ec", Algorithm::Es256));
 
@@ -137,11 +137,11 @@ fn verify(token: &str) -> Result<ExternalClaims, TokenError> {
 #[test]
 fn every_algorithm_verifies_what_it_signed_and_nothing_else() {
     for algorithm in Algorithm::ALL {
-        let signing = test_key("k", *algorithm);
-        let keys = key_set_json(std::slice::from_ref(&signing.public));
-        let verified = verify_with(&signing.token(), &keys, Algorithm::ALL);
+        let key = test_key("k", *algorithm);
+        let keys = key_set_json(std::slice::from_ref(&key.public));
+        let verified = verify_with(&key.token(), &keys, Algorithm::ALL);
         assert_eq!(verified.unwrap().subject, "7f", "{algorithm}");
-        let token = signing.token();
+        let token = key.token();
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
         bytes[10] ^= 1;
@@ -160,13 +160,9 @@ fn every_algorithm_verifies_what_it_signed_and_nothing_else() {
             .copied()
             .filter(|a| a != algorithm)
             .collect();
-        let all = key_set_json(&[
-            signing.public.clone(),
-            RSA.public.clone(),
-            EC.public.clone(),
-        ]);
+        let all = key_set_json(&[key.public.clone(), RSA.public.clone(), EC.public.clone()]);
         assert_eq!(
-            verify_with(&signing.token(), &all, &others),
+            verify_with(&key.token(), &all, &others),
             Err(TokenError::AlgorithmNotAccepted)
         );
     }
@@ -189,8 +185,8 @@ fn a_key_that_names_its_algorithm_serves_no_other() {
 #[test]
 fn unsigned_tokens_and_hmacs_with_the_public_key_are_refused() {
     for alg in ["none", "None", "NONE", "HS256", "HS512", "", "es256"] {
-        for signing in [&*RSA, &*EC] {
-            let token = signing.with_header(|header| header["alg"] = json!(alg));
+        for key in [&*RSA, &*EC] {
+            let token = key.with_header(|header| header["alg"] = json!(alg));
             assert_eq!(
                 verify(&token),
                 Err(TokenError::AlgorithmNotAccepted),
@@ -210,12 +206,12 @@ fn unsigned_tokens_and_hmacs_with_the_public_key_are_refused() {
             let (signed, _) = token.rsplit_once('.').unwrap();
             let hmac = HS256.signer_from_bytes(&secret).unwrap();
             let mac = URL_SAFE_NO_PAD.encode(hmac.sign(signed.as_bytes()).unwrap());
-            let refusal = verify(&format!("{signed}.{mac}")).unwrap_err();
+            let error = verify(&format!("{signed}.{mac}")).unwrap_err();
             let expected = match alg {
                 "HS256" => TokenError::AlgorithmNotAccepted,
                 _ => TokenError::BadSignature,
             };
-            assert_eq!(refusal, expected);
+            assert_eq!(error, expected);
         }
     }
 }
@@ -234,9 +230,9 @@ fn headers_that_choose_the_key_or_the_rules_are_refused() {
         ("cty", json!("JWT")),
     ] {
         let token = EC.with_header(|header| header[member] = value);
-        let refusal = verify(&token).unwrap_err();
+        let error = verify(&token).unwrap_err();
         assert_eq!(
-            defect_in(refusal),
+            defect_in(error),
             (TokenPart::Header, Defect::UnknownMember),
             "{member}"
         );
@@ -287,12 +283,12 @@ fn other_kinds_of_token_are_refused() {
 
 #[test]
 fn our_own_tokens_are_not_accepted_as_external_tokens() {
-    let bench = fixture();
-    for token in [bench.token(), bench.session_token()] {
+    let fixture = fixture();
+    for token in [fixture.token(), fixture.session_token()] {
         verify(&token).unwrap_err();
         assert_eq!(unverified_issuer(&token).as_deref(), Some(EXPECTED.issuer));
-        assert!(DownloadClaims::verify(&EC.token(), &bench.keys, &EXPECTED).is_err());
-        assert!(SessionClaims::verify(&EC.token(), &bench.keys, &EXPECTED).is_err());
+        assert!(DownloadClaims::verify(&EC.token(), &fixture.keys, &EXPECTED).is_err());
+        assert!(SessionClaims::verify(&EC.token(), &fixture.keys, &EXPECTED).is_err());
     }
 }
 
@@ -300,7 +296,7 @@ fn our_own_tokens_are_not_accepted_as_external_tokens() {
 fn malformed_external_tokens_are_rejected() {
     let token = EC.token();
     let long = EC.with_claims(|claims| claims["x"] = json!("a".repeat(MAX_EXTERNAL_TOKEN_LENGTH)));
-    for (text, flaw) in [
+    for (text, defect) in [
         (long, (TokenPart::Token, Defect::TooLong)),
         (
             format!("{token}.x"),
@@ -321,8 +317,8 @@ fn malformed_external_tokens_are_rejected() {
             (TokenPart::Payload, Defect::NotJsonObject),
         ),
     ] {
-        let refusal = verify(&text).unwrap_err();
-        assert_eq!(defect_in(refusal), flaw, "{text:.40}");
+        let error = verify(&text).unwrap_err();
+        assert_eq!(defect_in(error), defect, "{text:.40}");
     }
     for text in ["", "a.b", "a.b.c", "..", "a.e30.c"] {
         assert_eq!(unverified_issuer(text), None);
@@ -376,9 +372,9 @@ fn malformed_key_sets_are_rejected() {
         r#"{"keys": []}"#,
         many.as_str(),
     ] {
-        let refusal = ExternalKeySet::parse(text.as_bytes(), Algorithm::ALL).unwrap_err();
+        let error = ExternalKeySet::parse(text.as_bytes(), Algorithm::ALL).unwrap_err();
         assert!(
-            matches!(refusal, TokenError::InvalidKeySet { .. }),
+            matches!(error, TokenError::InvalidKeySet { .. }),
             "{text:.40}"
         );
     }

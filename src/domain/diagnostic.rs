@@ -1,0 +1,248 @@
+//! Diagnostics: what is wrong at a place of a source text, rendered with that piece of the text.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode,
+};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+/// The width of a rendered diagnostic, in columns.
+const RENDERED_WIDTH: usize = 100;
+
+/// The most diagnostics that are rendered: nobody reads more, and each costs a scan of its file.
+const MAX_RENDERED: usize = 100;
+
+/// An error or a warning about one place of a file, or about the whole file.
+#[derive(Clone, Debug)]
+pub struct SourceDiagnostic {
+    message: String,
+    help: Option<String>,
+    labels: Vec<LabeledSpan>,
+    source: NamedSource<Arc<str>>,
+    is_warning: bool,
+}
+
+impl SourceDiagnostic {
+    /// An error about a whole file.
+    pub fn for_file(file: &str, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            help: None,
+            labels: Vec::new(),
+            source: NamedSource::new(file, Arc::from("")),
+            is_warning: false,
+        }
+    }
+
+    /// An error about the bytes `span` of a file whose content is `text`.
+    pub fn at_span(
+        file: &str,
+        text: &Arc<str>,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            labels: vec![LabeledSpan::new(None, span.start, span.len())],
+            source: NamedSource::new(file, Arc::clone(text)),
+            ..Self::for_file(file, message)
+        }
+    }
+
+    /// An error of a library about a file whose content is `text`, with its help and its spans.
+    pub fn from_miette(
+        file: &str,
+        text: &Arc<str>,
+        error: &dyn miette::Diagnostic,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            help: error.help().map(|help| help.to_string()),
+            labels: error.labels().map(Iterator::collect).unwrap_or_default(),
+            source: NamedSource::new(file, Arc::clone(text)),
+            ..Self::for_file(file, message)
+        }
+    }
+
+    /// Adds how to fix it.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Moves it to the bytes `span` of its file.
+    #[must_use]
+    pub fn with_span(mut self, span: &Range<usize>) -> Self {
+        self.labels = vec![LabeledSpan::new(None, span.start, span.len())];
+        self
+    }
+
+    /// Makes it a warning.
+    #[must_use]
+    pub fn into_warning(mut self) -> Self {
+        self.is_warning = true;
+        self
+    }
+
+    /// Whether it is a warning.
+    pub fn is_warning(&self) -> bool {
+        self.is_warning
+    }
+
+    /// The name of the file.
+    pub fn file(&self) -> &str {
+        self.source.name()
+    }
+
+    /// What is wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// How to fix it.
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
+    /// The bytes of the file that it is about.
+    pub fn span(&self) -> Option<Range<usize>> {
+        let label = self.labels.first()?;
+        Some(label.offset()..label.offset() + label.len())
+    }
+
+    /// The line and the column (in characters) where its span begins, both counted from 1.
+    pub fn position(&self) -> Option<(usize, usize)> {
+        let before = self.source.inner().get(..self.span()?.start)?;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let column = before.get(line_start..)?.chars().count() + 1;
+        Some((line, column))
+    }
+
+    /// File, position and message: equal for diagnostics that say the same.
+    pub fn sort_key(&self) -> (String, usize, String) {
+        let start = self.span().map_or(0, |span| span.start);
+        (self.file().to_owned(), start, self.message.clone())
+    }
+}
+
+/// Sorts diagnostics by file, position and message.
+pub fn sorted(mut diagnostics: Vec<SourceDiagnostic>) -> Vec<SourceDiagnostic> {
+    diagnostics.sort_by_cached_key(SourceDiagnostic::sort_key);
+    diagnostics
+}
+
+/// Renders diagnostics for a terminal, each with its piece of source; of very many the first ones,
+/// and how many more there are.
+pub fn render_diagnostics(diagnostics: &[SourceDiagnostic], is_coloured: bool) -> String {
+    let theme = if is_coloured {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(RENDERED_WIDTH)
+        .with_links(false);
+    let mut rendered = String::new();
+    for diagnostic in diagnostics.iter().take(MAX_RENDERED) {
+        let mut report = String::new();
+        match handler.render_report(&mut report, &MietteReport(diagnostic)) {
+            Ok(()) => rendered.push_str(&report),
+            // A span that does not fit its source must not hide the message.
+            Err(fmt::Error) => rendered.extend([&diagnostic.to_string(), "\n"]),
+        }
+    }
+    let omitted = diagnostics.len().saturating_sub(MAX_RENDERED);
+    if omitted > 0 {
+        rendered.extend(["and ", &omitted.to_string(), " more\n"]);
+    }
+    rendered
+}
+
+impl fmt::Display for SourceDiagnostic {
+    /// One line: `file:line:column: message (help)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.file())?;
+        if let Some((line, column)) = self.position() {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message.replace('\n', " "))?;
+        match &self.help {
+            Some(help) => write!(f, " ({})", help.replace('\n', " ")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Serialize for SourceDiagnostic {
+    /// What is unknown, such as the position of a diagnostic about a whole file, is null.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let severity = if self.is_warning { "warning" } else { "error" };
+        let position = self.position();
+        let mut members = serializer.serialize_struct("SourceDiagnostic", 7)?;
+        members.serialize_field("severity", severity)?;
+        members.serialize_field("file", self.file())?;
+        members.serialize_field("line", &position.map(|(line, _)| line))?;
+        members.serialize_field("column", &position.map(|(_, column)| column))?;
+        members.serialize_field("span", &self.span())?;
+        members.serialize_field("message", &self.message)?;
+        members.serialize_field("help", &self.help)?;
+        members.end()
+    }
+}
+
+impl std::error::Error for SourceDiagnostic {}
+
+/// A diagnostic as miette renders it: the piece of source shows the position, so the message does not.
+#[derive(Debug)]
+struct MietteReport<'a>(&'a SourceDiagnostic);
+
+impl fmt::Display for MietteReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.labels.is_empty() {
+            write!(f, "{}: ", self.0.file())?;
+        }
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for MietteReport<'_> {}
+
+impl miette::Diagnostic for MietteReport<'_> {
+    fn severity(&self) -> Option<Severity> {
+        Some(if self.0.is_warning {
+            Severity::Warning
+        } else {
+            Severity::Error
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        let help = self.0.help.as_ref()?;
+        Some(Box::new(help))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        (!self.0.labels.is_empty()).then_some(&self.0.source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Some(Box::new(self.0.labels.iter().cloned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_diagnostics_is_counted_not_listed() {
+        let flood = (0..MAX_RENDERED + 7).map(|_| SourceDiagnostic::for_file("f", "again"));
+        let rendered = render_diagnostics(&flood.collect::<Vec<_>>(), false);
+        assert_eq!(rendered.matches("again").count(), MAX_RENDERED);
+        assert!(rendered.contains("and 7 more"));
+    }
+}

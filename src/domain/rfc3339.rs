@@ -1,0 +1,70 @@
+//! Times as text (RFC 3339), always written in UTC.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// Why a text is not a time.
+#[derive(Debug, thiserror::Error)]
+#[error("{text:?} is not an RFC 3339 timestamp: {source}")]
+pub struct Rfc3339Error {
+    text: String,
+    source: chrono::ParseError,
+}
+
+/// Formats seconds since 1970 UTC; a time that chrono cannot represent becomes 1970.
+#[must_use]
+pub fn format_seconds(unix_seconds: i64) -> String {
+    format(
+        DateTime::from_timestamp(unix_seconds, 0),
+        SecondsFormat::Secs,
+    )
+}
+
+/// Formats seconds since 1970 UTC; `None` outside the years 0 to 9999, which are all that RFC 3339 has.
+#[must_use]
+pub fn format_seconds_checked(unix_seconds: i64) -> Option<String> {
+    // chrono writes other years with a sign and more digits.
+    DateTime::from_timestamp(unix_seconds, 0)
+        .map(|time| format(Some(time), SecondsFormat::Secs))
+        .filter(|text| text.len() == "2026-03-01T12:00:00Z".len())
+}
+
+/// Formats milliseconds since 1970 UTC; a time that chrono cannot represent becomes 1970.
+#[must_use]
+pub fn format_millis(unix_millis: i64) -> String {
+    format(
+        DateTime::from_timestamp_millis(unix_millis),
+        SecondsFormat::Millis,
+    )
+}
+
+/// Parses a time with any offset into milliseconds since 1970 UTC.
+pub fn parse_millis(text: &str) -> Result<i64, Rfc3339Error> {
+    DateTime::parse_from_rfc3339(text)
+        .map(|time| time.timestamp_millis())
+        .map_err(|source| Rfc3339Error {
+            text: text.to_owned(),
+            source,
+        })
+}
+
+fn format(time: Option<DateTime<Utc>>, precision: SecondsFormat) -> String {
+    time.unwrap_or_default().to_rfc3339_opts(precision, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_utc_and_parsed_with_any_offset() {
+        assert_eq!(format_seconds(1_772_366_400), "2026-03-01T12:00:00Z");
+        assert_eq!(format_millis(1_772_366_400_900), "2026-03-01T12:00:00.900Z");
+        assert_eq!(format_seconds(i64::MAX), "1970-01-01T00:00:00Z");
+        assert_eq!(format_seconds_checked(i64::MAX), None);
+        assert_eq!(format_seconds_checked(253_402_300_800), None);
+        assert!(format_seconds_checked(253_402_300_799).is_some());
+        let millis = parse_millis("2026-03-01T13:00:00.9+01:00").unwrap();
+        assert_eq!(millis, 1_772_366_400_900);
+        assert!(parse_millis("2026-03-01").is_err());
+    }
+}

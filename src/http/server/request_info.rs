@@ -1,0 +1,33 @@
+//! Request info: the request's id, the client's address and the original method.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use poem::Request;
+use poem::http::Method;
+
+/// What the request middleware found out about a request.
+#[derive(Clone, Debug)]
+pub struct RequestInfo {
+    /// The request's id.
+    pub request_id: String,
+    /// The client's address.
+    pub address: IpAddr,
+    /// Whether the method is HEAD; the router hands HEAD to the GET operation.
+    pub is_head: bool,
+}
+
+impl RequestInfo {
+    /// The info that the middleware attached to `request`; without the middleware, id and address are unset.
+    #[must_use]
+    pub fn from_request(request: &Request) -> Self {
+        request
+            .extensions()
+            .get::<Self>()
+            .cloned()
+            .unwrap_or_else(|| Self {
+                request_id: String::new(),
+                address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                is_head: request.method() == Method::HEAD,
+            })
+    }
+}
