@@ -10,11 +10,13 @@ use std::sync::Arc;
 use cedar_policy::{Authorizer, Policy, PolicyId, Schema};
 
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::{SourceDiagnostic, sorted};
+use crate::domain::error_chain::error_chain;
 
 use super::complexity;
 use super::context::ContextCache;
-use super::diagnostic::{BundleDiagnostic, BundleError, message_with_causes, sorted};
 use super::entities::EntityCache;
+use super::error::{BundleError, from_cedar};
 pub use super::file_parser::MAX_POLICY_ID_LENGTH;
 use super::index::PolicyIndex;
 pub use super::policies::{MAX_POLICIES, PolicyInfo};
@@ -39,7 +41,7 @@ pub struct Bundle {
     pub(super) entity_cache: EntityCache,
     pub(super) context_cache: ContextCache,
     pub(super) authorizer: Authorizer,
-    warnings: Vec<BundleDiagnostic>,
+    warnings: Vec<SourceDiagnostic>,
     pub(super) sources: SourceFiles,
 }
 
@@ -127,7 +129,7 @@ impl Bundle {
 
     /// The warnings of validation.
     #[must_use]
-    pub fn warnings(&self) -> &[BundleDiagnostic] {
+    pub fn warnings(&self) -> &[SourceDiagnostic] {
         &self.warnings
     }
 
@@ -153,15 +155,15 @@ impl Bundle {
     }
 
     /// A warning at the first line of a policy, a link or a template.
-    pub(super) fn warning_at_policy(&self, id: &str, message: String) -> BundleDiagnostic {
+    pub(super) fn warning_at_policy(&self, id: &str, message: String) -> SourceDiagnostic {
         let location = self.policies.locations.get(id);
         let file = location.map_or("", |location| location.file.as_str());
         let label = self.sources.label(file);
         match (location, self.sources.text(file)) {
             (Some(location), Some(text)) => {
-                BundleDiagnostic::at_span(&label, text, first_line(text, &location.span), message)
+                SourceDiagnostic::at_span(&label, text, first_line(text, &location.span), message)
             }
-            _ => BundleDiagnostic::for_file(&label, message),
+            _ => SourceDiagnostic::for_file(&label, message),
         }
         .into_warning()
     }
@@ -169,8 +171,8 @@ impl Bundle {
 
 /// The value, or `None` with one problem more.
 fn collect<T>(
-    result: Result<T, Box<BundleDiagnostic>>,
-    problems: &mut Vec<BundleDiagnostic>,
+    result: Result<T, Box<SourceDiagnostic>>,
+    problems: &mut Vec<SourceDiagnostic>,
 ) -> Option<T> {
     result.map_err(|problem| problems.push(*problem)).ok()
 }
@@ -179,10 +181,10 @@ fn build_index(
     sources: &SourceFiles,
     schema: &Schema,
     policies: &ValidPolicies,
-) -> Result<PolicyIndex, Box<BundleDiagnostic>> {
+) -> Result<PolicyIndex, Box<SourceDiagnostic>> {
     let failed = |error: &dyn std::error::Error| {
-        let message = format!("cannot index the policies: {}", message_with_causes(error));
-        Box::new(BundleDiagnostic::for_file(&sources.label(""), message))
+        let message = format!("cannot index the policies: {}", error_chain(error));
+        Box::new(SourceDiagnostic::for_file(&sources.label(""), message))
     };
     let actions = schema.action_entities().map_err(|error| failed(&error))?;
     PolicyIndex::new(&policies.set, &actions).map_err(|error| failed(&*error))
@@ -191,11 +193,11 @@ fn build_index(
 /// Parses the schema and adds the warnings of Cedar.
 pub(super) fn parse_schema(
     sources: &SourceFiles,
-    warnings: &mut Vec<BundleDiagnostic>,
-) -> Result<Schema, Box<BundleDiagnostic>> {
+    warnings: &mut Vec<SourceDiagnostic>,
+) -> Result<Schema, Box<SourceDiagnostic>> {
     let label = sources.label(SCHEMA_FILE);
     let Some(text) = sources.text(SCHEMA_FILE) else {
-        let problem = BundleDiagnostic::for_file(&label, "the policy folder has no schema");
+        let problem = SourceDiagnostic::for_file(&label, "the policy folder has no schema");
         return Err(Box::new(
             problem.with_help("copy the shipped schema.cedarschema into the folder"),
         ));
@@ -204,10 +206,8 @@ pub(super) fn parse_schema(
         return Err(Box::new(problem));
     }
     let (schema, schema_warnings) = Schema::from_cedarschema_str(text)
-        .map_err(|error| Box::new(BundleDiagnostic::from_cedar(&label, text, &error)))?;
-    warnings.extend(
-        schema_warnings
-            .map(|warning| BundleDiagnostic::from_cedar(&label, text, &warning).into_warning()),
-    );
+        .map_err(|error| Box::new(from_cedar(&label, text, &error)))?;
+    warnings
+        .extend(schema_warnings.map(|warning| from_cedar(&label, text, &warning).into_warning()));
     Ok(schema)
 }

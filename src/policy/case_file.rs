@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::diagnostic::{BundleDiagnostic, message_with_causes};
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::error_chain::error_chain;
+use crate::domain::text_position::line_at;
+
 use super::entity_file;
 use super::json_span::{error_span, message_without_position, value_start};
-use super::source_policy::line_at;
 use super::sources::SourceFiles;
 
 /// The suffix of case files; `public.cases.json` is beside `public.cedar`.
@@ -82,7 +84,7 @@ struct CaseRequestJson {
 pub(super) fn parse_all(
     sources: &SourceFiles,
     schema: &Schema,
-) -> Result<Vec<Case>, Vec<BundleDiagnostic>> {
+) -> Result<Vec<Case>, Vec<SourceDiagnostic>> {
     let mut cases = Vec::new();
     let mut problems = Vec::new();
     for (file, text) in sources.iter().filter(|(name, _)| is_case_file(name)) {
@@ -91,7 +93,7 @@ pub(super) fn parse_all(
             Err(error) => {
                 let (label, span) = (sources.label(file), error_span(&error, text));
                 let message = message_without_position(&error);
-                problems.push(BundleDiagnostic::at_span(&label, text, span, message));
+                problems.push(SourceDiagnostic::at_span(&label, text, span, message));
                 continue;
             }
         };
@@ -193,7 +195,7 @@ struct CaseParser<'a> {
 }
 
 impl CaseParser<'_> {
-    fn parse(&self, json: &str) -> Result<Case, Box<BundleDiagnostic>> {
+    fn parse(&self, json: &str) -> Result<Case, Box<SourceDiagnostic>> {
         let case: CaseJson = serde_json::from_str(json).map_err(|error| {
             let inside = error_span(&error, json);
             let span = self.start + inside.start..self.start + inside.end;
@@ -222,7 +224,7 @@ impl CaseParser<'_> {
         Ok(Case {
             name: case.name.unwrap_or_else(|| format!("case {}", self.number)),
             file: self.file.to_owned(),
-            line: line_at(self.text, self.start),
+            line: line_at(self.text.as_ref(), self.start),
             request,
             entities,
             decision: case.decision,
@@ -232,7 +234,7 @@ impl CaseParser<'_> {
     }
 
     /// The entities of a file in the folder of the case file or below it.
-    fn parse_entity_file(&self, path: &str) -> Result<Entities, Box<BundleDiagnostic>> {
+    fn parse_entity_file(&self, path: &str) -> Result<Entities, Box<SourceDiagnostic>> {
         let path = path.strip_prefix("./").unwrap_or(path);
         let name = match self.file.rsplit_once('/') {
             Some((folder, _)) => format!("{folder}/{path}"),
@@ -247,18 +249,18 @@ impl CaseParser<'_> {
         let label = self.sources.label(&name);
         entity_file::parse(&label, text, self.schema).map_err(|problems| {
             let first = problems.into_iter().next();
-            Box::new(first.unwrap_or_else(|| BundleDiagnostic::for_file(&label, "no entities")))
+            Box::new(first.unwrap_or_else(|| SourceDiagnostic::for_file(&label, "no entities")))
         })
     }
 
-    fn problem(&self, what: &str, error: &dyn std::error::Error) -> Box<BundleDiagnostic> {
-        let message = format!("{what}: {}", message_with_causes(error));
+    fn problem(&self, what: &str, error: &dyn std::error::Error) -> Box<SourceDiagnostic> {
+        let message = format!("{what}: {}", error_chain(error));
         Box::new(self.problem_at(self.start..self.start + 1, &message))
     }
 
-    fn problem_at(&self, span: Range<usize>, message: &str) -> BundleDiagnostic {
+    fn problem_at(&self, span: Range<usize>, message: &str) -> SourceDiagnostic {
         let label = self.sources.label(self.file);
         let message = format!("case {}: {message}", self.number);
-        BundleDiagnostic::at_span(&label, self.text, span, message)
+        SourceDiagnostic::at_span(&label, self.text, span, message)
     }
 }

@@ -7,6 +7,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::sorted;
 
 use super::bundle::{Bundle, PolicyInfo};
 
@@ -14,7 +15,7 @@ use super::case_answer::CaseAnswer;
 pub use super::case_file::CaseDecision;
 use super::case_file::{self, CASES_SUFFIX, Case};
 use super::coverage::{Coverage, measure_coverage};
-use super::diagnostic::{BundleError, sorted};
+use super::error::BundleError;
 use super::explain::{PolicyExplanation, RequestExplainer};
 use super::sources::{SourceFiles, is_bundle_file};
 

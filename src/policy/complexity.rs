@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::diagnostic::BundleDiagnostic;
+use crate::domain::diagnostic::SourceDiagnostic;
 
 /// The deepest nesting of brackets.
 pub const MAX_NESTING_DEPTH: usize = 24;
@@ -29,7 +29,7 @@ const MEMBER_CHAIN_ENDS: [&[u8]; 11] = [
 ];
 
 /// The first limit that a text exceeds.
-pub(super) fn check(label: &str, text: &Arc<str>) -> Option<BundleDiagnostic> {
+pub(super) fn check(label: &str, text: &Arc<str>) -> Option<SourceDiagnostic> {
     let (at, limit) = ComplexityScanner::default().first_violation(text)?;
     let (message, help) = match limit {
         ComplexityLimit::Nesting => (
@@ -49,7 +49,7 @@ pub(super) fn check(label: &str, text: &Arc<str>) -> Option<BundleDiagnostic> {
             "split it into several policies, each with its own condition",
         ),
     };
-    Some(BundleDiagnostic::at_span(label, text, at..at + 1, message).with_help(help))
+    Some(SourceDiagnostic::at_span(label, text, at..at + 1, message).with_help(help))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,7 +196,7 @@ mod tests {
         for condition in nested("resource.titel == \"x\"") {
             let folder = folder(&[("a.cedar", &policy(&condition))]);
             let check = PolicyCheck::run(PolicyFolder::load(folder.path())).unwrap();
-            let messages = check.problems.iter().map(BundleDiagnostic::message);
+            let messages = check.problems.iter().map(SourceDiagnostic::message);
             let lines: Vec<&str> = messages.collect();
             assert!(
                 lines.iter().any(|message| message.contains("titel")),

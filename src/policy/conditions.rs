@@ -9,8 +9,9 @@ use cedar_policy::{Entities, EvalResult, Expression, Policy, Request, eval_expre
 use cedar_policy_core::ast::{Expr, ExprKind, UnaryOp};
 use cedar_policy_core::parser::Loc;
 
-use super::diagnostic::message_with_causes;
-use super::source_policy::line_at;
+use crate::domain::error_chain::error_chain;
+use crate::domain::text_position::line_at;
+
 use super::values::{ObservedValue, ValueVisibility, observed_values};
 
 /// The number of parts of a scope; the conditions follow.
@@ -89,7 +90,7 @@ pub(super) fn action_part(policy: &Policy) -> PolicyPart {
 /// The line where a location begins, counted from 1.
 pub(super) fn line_number(location: &Loc) -> Option<usize> {
     location.src.get(..location.start())?;
-    Some(line_at(&location.src, location.start()))
+    Some(line_at(location.src.as_ref(), location.start()))
 }
 
 impl PolicyPart {
@@ -114,7 +115,7 @@ impl PolicyPart {
             Ok(EvalResult::Bool(is_true)) if is_true != self.is_negated => PartResult::Holds,
             Ok(EvalResult::Bool(_)) => PartResult::DoesNotHold,
             Ok(other) => PartResult::Error(format!("the value is {other}, neither true nor false")),
-            Err(error) => PartResult::Error(message_with_causes(&error)),
+            Err(error) => PartResult::Error(error_chain(&error)),
         }
     }
 

@@ -11,12 +11,12 @@ use cedar_policy::{PolicySet, Request};
 use crate::domain::action::Action;
 use crate::domain::caller::DecisionContext;
 use crate::domain::decision::{Decision, MAX_TOKEN_TTL};
+use crate::domain::error_chain::error_chain;
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 
 use super::bundle::Bundle;
 use super::combined_decision::CombinedDecision;
-use super::diagnostic::message_with_causes;
 use super::entities::Facts;
 use super::entity_file::EntityFileFacts;
 use super::schema_check::is_applicable;
@@ -106,7 +106,7 @@ impl Bundle {
         let facts = self
             .entity_cache
             .facts(principal, resource)
-            .map_err(|error| message_with_causes(&error))?;
+            .map_err(|error| error_chain(&error))?;
         let request = self.cedar_request(&facts, action, context)?;
         Ok((facts, request))
     }
@@ -146,7 +146,7 @@ impl Bundle {
         let context = self
             .context_cache
             .context(context)
-            .map_err(|error| message_with_causes(&error))?;
+            .map_err(|error| error_chain(&error))?;
         // Loading the bundle checked every action, type of principal and context against the schema, so
         // this request needs no check.
         Request::new(
@@ -156,14 +156,14 @@ impl Bundle {
             context,
             None,
         )
-        .map_err(|error| message_with_causes(&error))
+        .map_err(|error| error_chain(&error))
     }
 
     fn to_decision(&self, combined: &CombinedDecision) -> Decision {
         let mut errors: Vec<String> = combined
             .errors
             .iter()
-            .map(|error| message_with_causes(error))
+            .map(|error| error_chain(error))
             .collect();
         errors.sort();
         let mut determining_policies: Vec<String> = combined

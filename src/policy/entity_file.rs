@@ -8,9 +8,12 @@ use std::sync::Arc;
 use cedar_policy::{Entities, Entity, EntityUid, EvalResult, Schema};
 use serde_json::value::RawValue;
 
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::error_chain::error_chain;
+
 use super::bundle::Bundle;
-use super::diagnostic::{BundleDiagnostic, BundleError, message_with_causes};
 use super::entities::Facts;
+use super::error::BundleError;
 use super::index::PolicyMatches;
 use super::json_span::{error_span, message_without_position, value_start};
 use super::schema_names::SchemaNames;
@@ -86,9 +89,9 @@ pub(super) fn parse(
     label: &str,
     text: &Arc<str>,
     schema: &Schema,
-) -> Result<Entities, Vec<BundleDiagnostic>> {
+) -> Result<Entities, Vec<SourceDiagnostic>> {
     let values: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
-        vec![BundleDiagnostic::at_span(
+        vec![SourceDiagnostic::at_span(
             label,
             text,
             error_span(&error, text),
@@ -101,21 +104,17 @@ pub(super) fn parse(
         match Entity::from_json_str(value.get(), Some(schema)) {
             Ok(entity) => entities.push(entity),
             Err(error) => {
-                let message = format!("entity {}: {}", index + 1, message_with_causes(&error));
+                let message = format!("entity {}: {}", index + 1, error_chain(&error));
                 let span = value_start(value, text);
-                problems.push(BundleDiagnostic::at_span(label, text, span, message));
+                problems.push(SourceDiagnostic::at_span(label, text, span, message));
             }
         }
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    Entities::from_entities(entities, Some(schema)).map_err(|error| {
-        vec![BundleDiagnostic::for_file(
-            label,
-            message_with_causes(&error),
-        )]
-    })
+    Entities::from_entities(entities, Some(schema))
+        .map_err(|error| vec![SourceDiagnostic::for_file(label, error_chain(&error))])
 }
 
 impl EntityFile {
@@ -251,7 +250,7 @@ fn parse_entity_uid(text: &str) -> Result<Option<EntityUid>, EntityFileError> {
     }
     let named = text.parse().map_err(|error| EntityFileError::InvalidName {
         text: text.to_owned(),
-        reason: message_with_causes(&error),
+        reason: error_chain(&error),
     });
     named.map(Some)
 }

@@ -8,15 +8,17 @@ use std::sync::Arc;
 use cedar_policy::{PolicyId, PolicySet, Schema};
 use miette::Diagnostic;
 
-use super::diagnostic::{BundleDiagnostic, message_with_causes};
-use super::source_policy::{SourcePolicy, first_line, line_at};
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::error_chain::error_chain;
+use crate::domain::text_position::line_at;
+
+use super::error::from_cedar;
+use super::source_policy::{SourcePolicy, first_line};
 use super::sources::SourceFiles;
 use super::validation::{ValidationPurpose, deduplicated, validate};
 
 /// The longest `@id`, in bytes: it is part of every audit record.
 pub const MAX_POLICY_ID_LENGTH: usize = 128;
-/// The most letters in which a misspelt annotation differs from a known one.
-const MAX_SPELLING_DISTANCE: usize = 2;
 
 /// A file: its name and its text.
 pub(super) type NamedText<'a> = (&'a str, &'a Arc<str>);
@@ -36,8 +38,8 @@ pub(super) struct FileParser<'a> {
     purpose: ValidationPurpose,
     /// By `@id`, or `link_id`.
     pub(super) locations: BTreeMap<String, PolicyLocation>,
-    pub(super) problems: Vec<BundleDiagnostic>,
-    pub(super) warnings: Vec<BundleDiagnostic>,
+    pub(super) problems: Vec<SourceDiagnostic>,
+    pub(super) warnings: Vec<SourceDiagnostic>,
 }
 
 impl<'a> FileParser<'a> {
@@ -59,13 +61,13 @@ impl<'a> FileParser<'a> {
         message: &str,
         help: &str,
     ) {
-        let problem = BundleDiagnostic::at_span(&self.sources.label(file), text, span, message);
+        let problem = SourceDiagnostic::at_span(&self.sources.label(file), text, span, message);
         self.problems.push(problem.with_help(help));
     }
 
     /// Adds a problem of the whole folder.
     pub(super) fn report_for_folder(&mut self, message: impl Into<String>) {
-        let problem = BundleDiagnostic::for_file(&self.sources.label(""), message);
+        let problem = SourceDiagnostic::for_file(&self.sources.label(""), message);
         self.problems.push(problem);
     }
 
@@ -77,7 +79,7 @@ impl<'a> FileParser<'a> {
     ) {
         if let Err(error) = added {
             let label = self.sources.label(file);
-            let problem = BundleDiagnostic::from_cedar(&label, text, &error);
+            let problem = from_cedar(&label, text, &error);
             self.problems.push(problem);
         }
     }
@@ -129,7 +131,7 @@ impl<'a> FileParser<'a> {
     fn describe_location(&self, location: &PolicyLocation) -> String {
         let label = self.sources.label(&location.file);
         match self.sources.text(&location.file) {
-            Some(text) => format!("{label}:{}", line_at(text, location.span.start)),
+            Some(text) => format!("{label}:{}", line_at(text.as_ref(), location.span.start)),
             None => label,
         }
     }
@@ -162,7 +164,7 @@ impl<'a> FileParser<'a> {
             let problem = self.problem_of_policy(error.policy_id(), error);
             self.problems.push(problem);
         }
-        let known = self.warnings.iter().map(BundleDiagnostic::sort_key);
+        let known = self.warnings.iter().map(SourceDiagnostic::sort_key);
         let mut known: BTreeSet<_> = known.collect();
         for warning in result.validation_warnings() {
             let warning = self.problem_of_policy(warning.policy_id(), warning);
@@ -174,27 +176,21 @@ impl<'a> FileParser<'a> {
 
     /// A message of Cedar about a policy. Where Cedar names no location, it is the policy's first
     /// line.
-    fn problem_of_policy(&self, id: &PolicyId, said: &dyn Diagnostic) -> BundleDiagnostic {
+    fn problem_of_policy(&self, id: &PolicyId, said: &dyn Diagnostic) -> SourceDiagnostic {
         let location = self.locations.get(AsRef::<str>::as_ref(id));
         let source = location.and_then(|found| Some((found, self.sources.text(&found.file)?)));
         let Some((location, text)) = source else {
-            return BundleDiagnostic::for_file(&self.sources.label(""), message_with_causes(said));
+            return SourceDiagnostic::for_file(&self.sources.label(""), error_chain(said));
         };
         let label = self.sources.label(&location.file);
         if location.is_link {
             let span = location.span.clone();
-            return BundleDiagnostic::at_span(&label, text, span, message_with_causes(said));
+            return SourceDiagnostic::at_span(&label, text, span, error_chain(said));
         }
-        let problem = BundleDiagnostic::from_cedar(&label, text, said);
+        let problem = from_cedar(&label, text, said);
         match problem.span() {
             Some(_) => problem,
             None => problem.with_span(&first_line(text, &location.span)),
         }
     }
-}
-
-/// The known name that a misspelt one most likely means.
-pub(super) fn similar<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
-    let is_similar = |known: &&&str| strsim::osa_distance(name, known) <= MAX_SPELLING_DISTANCE;
-    known.iter().find(is_similar).copied()
 }

@@ -15,7 +15,7 @@ use crate::domain::decision::Revision;
 use super::Bundle;
 use super::bundle::parse_schema;
 use super::cases::{CaseFiles, is_case_or_entity_file};
-use super::diagnostic::BundleError;
+use super::error::BundleError;
 use super::prove::InvariantFiles;
 use super::sources::{INVARIANTS_FOLDER, SourceFiles, is_bundle_file};
 

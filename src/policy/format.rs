@@ -11,7 +11,9 @@ use std::sync::Arc;
 use cedar_policy_formatter::{Config, policies_str_to_pretty};
 use tempfile::NamedTempFile;
 
-use super::diagnostic::{BundleDiagnostic, BundleError, sorted};
+use crate::domain::diagnostic::{SourceDiagnostic, sorted};
+
+use super::error::BundleError;
 use super::source_policy;
 use super::sources::{SourceFiles, is_policy_file};
 
@@ -93,7 +95,7 @@ impl FormattedPolicies {
     }
 }
 
-fn format_text(label: &str, text: &Arc<str>) -> Result<String, Vec<BundleDiagnostic>> {
+fn format_text(label: &str, text: &Arc<str>) -> Result<String, Vec<SourceDiagnostic>> {
     // Cedar's parser reports every problem with its location, the formatter only the first message.
     let parsed = source_policy::parse(label, text)?;
     if parsed.policies().next().is_none() && parsed.templates().next().is_none() {
@@ -105,7 +107,7 @@ fn format_text(label: &str, text: &Arc<str>) -> Result<String, Vec<BundleDiagnos
         indent_width: INDENT_WIDTH,
     };
     policies_str_to_pretty(text, &config)
-        .map_err(|report| vec![BundleDiagnostic::for_file(label, format!("{report:#}"))])
+        .map_err(|report| vec![SourceDiagnostic::for_file(label, format!("{report:#}"))])
 }
 
 /// Replaces a file's content atomically; a symbolic link stays one, and the file keeps its permissions.

@@ -8,7 +8,9 @@ use cedar_policy::{EntityUid, Policy, PolicyFromJsonError, PolicyToJsonError, Sl
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::diagnostic::{BundleDiagnostic, message_with_causes};
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::error_chain::error_chain;
+
 use super::json_span::{error_span, message_without_position, value_span};
 
 /// A link of a template: a policy that is the template with its slots filled.
@@ -55,7 +57,7 @@ struct LinkArgumentsJson<'a> {
 }
 
 /// Parses a file of links; returns the valid links and the problems of the others.
-pub(super) fn parse(label: &str, text: &Arc<str>) -> (Vec<TemplateLink>, Vec<BundleDiagnostic>) {
+pub(super) fn parse(label: &str, text: &Arc<str>) -> (Vec<TemplateLink>, Vec<SourceDiagnostic>) {
     let parser = LinkParser { label, text };
     let values = match serde_json::from_str::<Vec<&RawValue>>(text) {
         Ok(values) => values,
@@ -78,7 +80,7 @@ struct LinkParser<'a> {
 }
 
 impl LinkParser<'_> {
-    fn parse_link(&self, value: &RawValue) -> Result<TemplateLink, Box<BundleDiagnostic>> {
+    fn parse_link(&self, value: &RawValue) -> Result<TemplateLink, Box<SourceDiagnostic>> {
         let span = value_span(value, self.text);
         let link: LinkJson<'_> = serde_json::from_str(value.get())
             .map_err(|error| self.json_problem(&error, span.start, value.get()))?;
@@ -102,20 +104,17 @@ impl LinkParser<'_> {
         &self,
         slot: SlotId,
         value: &RawValue,
-    ) -> Result<SlotValue, Box<BundleDiagnostic>> {
+    ) -> Result<SlotValue, Box<SourceDiagnostic>> {
         let SpannedText { text, span } = self.parse_text(value)?;
         let entity = text.parse().map_err(|error| {
-            let message = format!(
-                "{slot} is not a valid entity: {}",
-                message_with_causes(&error)
-            );
-            let problem = BundleDiagnostic::at_span(self.label, self.text, span.clone(), message);
+            let message = format!("{slot} is not a valid entity: {}", error_chain(&error));
+            let problem = SourceDiagnostic::at_span(self.label, self.text, span.clone(), message);
             problem.with_help("write it as in a policy, for example \"Role::\\\"hydrology\\\"\"")
         })?;
         Ok(SlotValue { slot, entity, span })
     }
 
-    fn parse_text(&self, value: &RawValue) -> Result<SpannedText, Box<BundleDiagnostic>> {
+    fn parse_text(&self, value: &RawValue) -> Result<SpannedText, Box<SourceDiagnostic>> {
         let span = value_span(value, self.text);
         let text = serde_json::from_str(value.get())
             .map_err(|error| self.json_problem(&error, span.start, value.get()))?;
@@ -127,10 +126,10 @@ impl LinkParser<'_> {
         error: &serde_json::Error,
         start: usize,
         json: &str,
-    ) -> BundleDiagnostic {
+    ) -> SourceDiagnostic {
         let inside = error_span(error, json);
         let span = start + inside.start..start + inside.end;
-        BundleDiagnostic::at_span(self.label, self.text, span, message_without_position(error))
+        SourceDiagnostic::at_span(self.label, self.text, span, message_without_position(error))
             .with_help(
                 "a link has a template_id, a link_id and args, which fill ?principal and ?resource",
             )

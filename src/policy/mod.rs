@@ -6,7 +6,6 @@
 //!
 //! - [`bundle`]: loads and validates a folder. [`live`]: the bundle in force.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
-//! - [`diagnostic`]: errors and warnings with file, line and span.
 //! - [`cases`]: the test cases beside the policies. [`coverage`]: what they do not cover.
 //! - [`check`]: all checks of a folder but running its cases and proving its invariants.
 //! - [`prove`]: proofs for every possible request.
@@ -27,7 +26,6 @@ pub mod cases;
 pub mod check;
 pub mod complexity;
 pub mod coverage;
-pub mod diagnostic;
 pub mod entity_file;
 pub mod explain;
 pub mod folder;
@@ -43,6 +41,7 @@ mod conditions;
 mod context;
 mod decide;
 mod entities;
+mod error;
 mod file_parser;
 mod index;
 mod json_span;
@@ -56,7 +55,7 @@ mod validation;
 mod values;
 
 pub use bundle::Bundle;
-pub use diagnostic::{BundleDiagnostic, BundleError};
+pub use error::BundleError;
 pub use live::LiveBundle;
 
 #[cfg(test)]

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema, SlotId};
 
 use crate::domain::decision::MAX_TOKEN_TTL;
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::error_chain::error_chain;
+use crate::domain::suggest::closest;
 
-use super::diagnostic::{BundleDiagnostic, message_with_causes};
-use super::file_parser::{FileParser, NamedText, PolicyLocation, similar};
+use super::file_parser::{FileParser, NamedText, PolicyLocation};
 use super::links::{self, TemplateLink, instantiate};
 use super::source_policy::{self, SourcePolicy, policies_in_order, templates_in_order};
 use super::sources::SourceFiles;
@@ -58,14 +60,14 @@ pub(super) struct ValidPolicies {
     /// The source locations of policies and templates, by `@id`.
     pub(super) locations: BTreeMap<String, PolicyLocation>,
     /// What validation warns of.
-    pub(super) warnings: Vec<BundleDiagnostic>,
+    pub(super) warnings: Vec<SourceDiagnostic>,
 }
 
 /// Parses every policy file; without a schema the policies are not validated.
 pub(super) fn parse_policies(
     sources: &SourceFiles,
     schema: Option<&Schema>,
-) -> Result<ValidPolicies, Vec<BundleDiagnostic>> {
+) -> Result<ValidPolicies, Vec<SourceDiagnostic>> {
     let mut parser = PolicyParser {
         files: FileParser::new(sources, ValidationPurpose::Decisions),
         set: PolicySet::new(),
@@ -79,7 +81,7 @@ pub(super) fn parse_policies(
         parser.parse_links(file);
     }
     if sources.policies().next().is_none() && sources.problems().is_empty() {
-        let problem = BundleDiagnostic::for_file(&sources.label(""), "the folder has no policies")
+        let problem = SourceDiagnostic::for_file(&sources.label(""), "the folder has no policies")
             .with_help("add a .cedar file: without policies every request is denied");
         parser.files.problems.push(problem);
     }
@@ -100,7 +102,7 @@ struct PolicyParser<'a> {
 }
 
 impl PolicyParser<'_> {
-    fn finish(self) -> Result<ValidPolicies, Vec<BundleDiagnostic>> {
+    fn finish(self) -> Result<ValidPolicies, Vec<SourceDiagnostic>> {
         if !self.files.problems.is_empty() {
             return Err(self.files.problems);
         }
@@ -245,13 +247,13 @@ impl PolicyParser<'_> {
     /// Deployments may add annotations; one that is nearly ours is most likely misspelt.
     fn warn_misspelt_annotations(&mut self, (file, text): NamedText<'_>, source: &SourcePolicy) {
         for name in source.annotation_names() {
-            let Some(meant) = similar(name, &ANNOTATIONS).filter(|meant| *meant != name) else {
+            let Some(meant) = closest(name, ANNOTATIONS).filter(|meant| *meant != name) else {
                 continue;
             };
             let message = format!("Cedargate does not use the annotation @{name}");
             let label = self.files.sources.label(file);
             let span = source.annotation_span(name);
-            let problem = BundleDiagnostic::at_span(&label, text, span, message)
+            let problem = SourceDiagnostic::at_span(&label, text, span, message)
                 .with_help(format!("did you mean @{meant}?"));
             self.files.warnings.push(problem.into_warning());
         }
@@ -266,8 +268,8 @@ impl PolicyParser<'_> {
         let filled: Result<Vec<Policy>, _> = linked.map(instantiate).collect();
         match filled.map(PolicySet::from_policies) {
             Ok(Ok(set)) => self.files.validate_links(&set, schema),
-            Ok(Err(error)) => self.files.report_for_folder(message_with_causes(&error)),
-            Err(error) => self.files.report_for_folder(message_with_causes(&error)),
+            Ok(Err(error)) => self.files.report_for_folder(error_chain(&error)),
+            Err(error) => self.files.report_for_folder(error_chain(&error)),
         }
     }
 }

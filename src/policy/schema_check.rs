@@ -10,12 +10,13 @@ use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::error_chain::error_chain;
 use crate::domain::id::{ApiKeyId, DatasetId, UserId};
 use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 
 use super::context::ContextCache;
-use super::diagnostic::{BundleDiagnostic, message_with_causes};
 use super::entities::EntityCache;
 use super::schema_names::SchemaNames;
 use super::sources::{SCHEMA_FILE, SourceFiles};
@@ -25,15 +26,15 @@ use super::sources::{SCHEMA_FILE, SourceFiles};
 pub(super) fn prepare_and_check(
     sources: &SourceFiles,
     schema: &Schema,
-) -> Result<(Arc<SchemaNames>, EntityCache), Box<BundleDiagnostic>> {
+) -> Result<(Arc<SchemaNames>, EntityCache), Box<SourceDiagnostic>> {
     let unfit = |error: &dyn std::error::Error| {
         let message = format!(
             "the schema does not fit the data that Cedargate provides: {}",
-            message_with_causes(error)
+            error_chain(error)
         );
         let help =
             "keep the declarations of the shipped schema; attributes that you add must be optional";
-        Box::new(BundleDiagnostic::for_file(&sources.label(SCHEMA_FILE), message).with_help(help))
+        Box::new(SourceDiagnostic::for_file(&sources.label(SCHEMA_FILE), message).with_help(help))
     };
     let names = Arc::new(SchemaNames::new().map_err(|error| unfit(&*error))?);
     let entities =

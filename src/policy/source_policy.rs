@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use cedar_policy::{Effect, Policy, PolicySet, Template};
 
+use crate::domain::diagnostic::SourceDiagnostic;
+
 use super::complexity;
-use super::diagnostic::BundleDiagnostic;
+use super::error::from_cedar;
 
 /// Builds a [`SourcePolicy`] of a policy or a template, which have no trait in common.
 macro_rules! source_policy {
@@ -35,14 +37,14 @@ macro_rules! source_policy {
 }
 
 /// Parses a policy file, or returns all its problems.
-pub(super) fn parse(label: &str, text: &Arc<str>) -> Result<PolicySet, Vec<BundleDiagnostic>> {
+pub(super) fn parse(label: &str, text: &Arc<str>) -> Result<PolicySet, Vec<SourceDiagnostic>> {
     if let Some(problem) = complexity::check(label, text) {
         return Err(vec![problem]);
     }
     text.parse::<PolicySet>().map_err(|errors| {
         errors
             .iter()
-            .map(|error| BundleDiagnostic::from_cedar(label, text, error))
+            .map(|error| from_cedar(label, text, error))
             .collect()
     })
 }
@@ -117,10 +119,4 @@ pub(super) fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
     let inside = text.get(span.clone()).unwrap_or_default();
     let length = inside.find('\n').unwrap_or(inside.len());
     span.start..span.start + length
-}
-
-/// The line of a byte offset, counted from 1.
-pub(super) fn line_at(text: &str, offset: usize) -> usize {
-    let before = text.get(..offset).unwrap_or_default();
-    before.bytes().filter(|byte| *byte == b'\n').count() + 1
 }

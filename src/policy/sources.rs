@@ -11,8 +11,10 @@ use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
 
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::{SourceDiagnostic, sorted};
+use crate::domain::text_position::line_at;
 
-use super::diagnostic::{BundleDiagnostic, BundleError, sorted};
+use super::error::BundleError;
 
 /// The largest file of a policy folder, in bytes.
 pub const MAX_FILE_SIZE: u64 = 1024 * 1024;
@@ -39,7 +41,7 @@ pub(super) struct SourceFiles {
     origin: String,
     texts: BTreeMap<String, Arc<str>>,
     /// The problems of files that could not be used.
-    problems: Vec<BundleDiagnostic>,
+    problems: Vec<SourceDiagnostic>,
 }
 
 /// Whether a file is part of a bundle: its schema, policies or template links.
@@ -147,7 +149,7 @@ impl SourceFiles {
     }
 
     /// The problems of files that could not be used.
-    pub(super) fn problems(&self) -> &[BundleDiagnostic] {
+    pub(super) fn problems(&self) -> &[SourceDiagnostic] {
         &self.problems
     }
 
@@ -252,7 +254,7 @@ impl<'a> SourceReader<'a> {
         for path in paths {
             let Some(file_name) = path.file_name().and_then(|name| name.to_str()) else {
                 let label = path.display().to_string();
-                self.sources.problems.push(BundleDiagnostic::for_file(
+                self.sources.problems.push(SourceDiagnostic::for_file(
                     &label,
                     "the file name is not UTF-8",
                 ));
@@ -279,7 +281,7 @@ impl<'a> SourceReader<'a> {
         if length > MAX_FILE_SIZE {
             let label = self.sources.label(&name);
             let message = format!("the file is larger than {} KiB", MAX_FILE_SIZE / 1024);
-            let problem = BundleDiagnostic::for_file(&label, message);
+            let problem = SourceDiagnostic::for_file(&label, message);
             // A single file, without a folder, cannot be split.
             self.sources.problems.push(if name.is_empty() {
                 problem
@@ -305,13 +307,12 @@ impl<'a> SourceReader<'a> {
             }
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
-                let before = error.as_bytes().get(..at).unwrap_or_default();
-                let line = before.split(|byte| *byte == b'\n').count();
+                let line = line_at(error.as_bytes(), at);
                 let label = self.sources.label(&name);
                 let message = format!("the file is not UTF-8: line {line}, byte {at}");
                 self.sources
                     .problems
-                    .push(BundleDiagnostic::for_file(&label, message));
+                    .push(SourceDiagnostic::for_file(&label, message));
             }
         }
         Ok(())
@@ -320,7 +321,7 @@ impl<'a> SourceReader<'a> {
     fn folder_error(&mut self, name: &str, message: String) -> BundleError {
         let label = self.sources.label(name);
         let mut problems = std::mem::take(&mut self.sources.problems);
-        problems.push(BundleDiagnostic::for_file(&label, message));
+        problems.push(SourceDiagnostic::for_file(&label, message));
         BundleError::Invalid { problems }
     }
 }

@@ -7,7 +7,8 @@ use cedar_policy::{
     PolicySet, Schema, ValidationError, ValidationMode, ValidationResult, Validator,
 };
 
-use super::diagnostic::{BundleDiagnostic, message_with_causes};
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::error_chain::error_chain;
 
 /// How many attributes deep a policy may reach: the principal's and the resource's own
 /// (<https://docs.cedarpolicy.com/policies/level-validation.html>).
@@ -47,7 +48,7 @@ pub(super) fn validate(
     set: &PolicySet,
     schema: &Schema,
     purpose: ValidationPurpose,
-) -> Result<ValidationResult, Box<BundleDiagnostic>> {
+) -> Result<ValidationResult, Box<SourceDiagnostic>> {
     let validator = Validator::new(schema.clone());
     let run = || match purpose {
         ValidationPurpose::Decisions => {
@@ -57,13 +58,13 @@ pub(super) fn validate(
     };
     let failed = |reason: &str| {
         let message = format!("cannot validate the policies: {reason}");
-        Box::new(BundleDiagnostic::for_file("policies", message))
+        Box::new(SourceDiagnostic::for_file("policies", message))
     };
     thread::scope(|scope| {
         thread::Builder::new()
             .stack_size(VALIDATION_STACK_SIZE)
             .spawn_scoped(scope, run)
-            .map_err(|error| failed(&message_with_causes(&error)))?
+            .map_err(|error| failed(&error_chain(&error)))?
             .join()
             .map_err(|_| failed("the validator panicked"))
     })
@@ -75,8 +76,8 @@ pub(super) fn validate(
 /// a dataset, is most likely the one that the author has in mind.
 pub(super) fn deduplicated<'a>(
     errors: impl Iterator<Item = &'a ValidationError>,
-    problem_of: impl Fn(&ValidationError) -> BundleDiagnostic,
-) -> Vec<BundleDiagnostic> {
+    problem_of: impl Fn(&ValidationError) -> SourceDiagnostic,
+) -> Vec<SourceDiagnostic> {
     let mut errors: Vec<&ValidationError> = errors.collect();
     errors.sort_by_key(|error| (error.policy_id().to_string(), error.to_string()));
     let mut known = BTreeSet::new();

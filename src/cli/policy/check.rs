@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::cli::{CommandError, ExitStatus, print, print_data};
 use crate::config::Settings;
+use crate::domain::diagnostic::render_diagnostics;
 use crate::policy::check::PolicyCheck;
-use crate::policy::diagnostic::render_diagnostics;
 
 use super::{bundle_error, read_folder};
 

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::{CommandError, ExitStatus, print, print_data};
 use crate::config::Settings;
-use crate::policy::diagnostic::render_diagnostics;
+use crate::domain::diagnostic::render_diagnostics;
 use crate::policy::prove::{Proof, ProofOptions, ProveError, SOLVER_VARIABLE, prove};
 
 use super::output_file::write_new;

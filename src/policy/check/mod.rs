@@ -20,9 +20,10 @@ use crate::domain::decision::Revision;
 
 use super::bundle::Bundle;
 use super::cases::CaseFiles;
-use super::diagnostic::{BundleDiagnostic, BundleError, sorted};
+use super::error::BundleError;
 use super::folder::PolicyFolder;
 use super::prove::InvariantFiles;
+use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 
 /// The most warnings about a valid bundle: more take long to locate, and nobody reads them.
 const MAX_WARNINGS: usize = 1_000;
@@ -35,9 +36,9 @@ pub struct PolicyCheck {
     /// The number of policies, templates, cases and invariants.
     pub counts: PolicyCounts,
     /// The errors, by file and position.
-    pub problems: Vec<BundleDiagnostic>,
+    pub problems: Vec<SourceDiagnostic>,
     /// The warnings, by file and position.
-    pub warnings: Vec<BundleDiagnostic>,
+    pub warnings: Vec<SourceDiagnostic>,
 }
 
 /// How many of each a folder has; `None` where they have errors.
@@ -154,14 +155,14 @@ impl PolicyCheck {
 }
 
 /// Sorts problems; the same file may have been read more than once.
-fn sorted_and_deduplicated(problems: Vec<BundleDiagnostic>) -> Vec<BundleDiagnostic> {
+fn sorted_and_deduplicated(problems: Vec<SourceDiagnostic>) -> Vec<SourceDiagnostic> {
     let mut problems = sorted(problems);
     problems.dedup_by_key(|problem| problem.sort_key());
     problems
 }
 
 /// The warnings about a valid bundle.
-fn bundle_warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
+fn bundle_warnings(bundle: &Bundle) -> Vec<SourceDiagnostic> {
     let mut warnings = missing_reasons(bundle);
     warnings.extend(unlinked_templates(bundle));
     warnings.extend(redundant::warnings(bundle));
@@ -171,14 +172,14 @@ fn bundle_warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
         warnings = sorted(warnings);
         warnings.truncate(MAX_WARNINGS);
         let message = format!("{} more warnings are not listed", count - MAX_WARNINGS);
-        let rest = BundleDiagnostic::for_file(&bundle.sources.label(""), message);
+        let rest = SourceDiagnostic::for_file(&bundle.sources.label(""), message);
         warnings.push(rest.into_warning());
     }
     warnings
 }
 
 /// Permits without `@reason`, which auditors need. Linked policies have that of their template.
-fn missing_reasons(bundle: &Bundle) -> Vec<BundleDiagnostic> {
+fn missing_reasons(bundle: &Bundle) -> Vec<SourceDiagnostic> {
     let policies = bundle.policies.info.values();
     policies
         .filter(|policy| policy.template.is_none())
@@ -194,7 +195,7 @@ fn missing_reasons(bundle: &Bundle) -> Vec<BundleDiagnostic> {
         .collect()
 }
 
-fn unlinked_templates(bundle: &Bundle) -> Vec<BundleDiagnostic> {
+fn unlinked_templates(bundle: &Bundle) -> Vec<SourceDiagnostic> {
     let policies = bundle.policies.info.values();
     let linked: BTreeSet<&String> = policies.filter_map(|p| p.template.as_ref()).collect();
     let templates = bundle.policies.templates.values();

@@ -11,9 +11,9 @@ use cedar_policy::{ActionConstraint, EntityUid, Policy};
 use cedar_policy_core::ast::Expr;
 
 use crate::domain::decision::MAX_TOKEN_TTL;
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::bundle::{Bundle, PolicyInfo};
 use crate::policy::conditions::{PolicyPart, SCOPE_PART_COUNT, policy_parts};
-use crate::policy::diagnostic::BundleDiagnostic;
 use crate::policy::index::EntityScope;
 
 /// The most pairs of policies that are compared. Few policies have the same scope and the same rarest
@@ -113,7 +113,7 @@ impl<'a> ComparablePolicy<'a> {
 }
 
 /// A warning for each redundant policy.
-pub(super) fn warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
+pub(super) fn warnings(bundle: &Bundle) -> Vec<SourceDiagnostic> {
     let mut numbers = ConditionNumbers::default();
     let mut policies: Vec<ComparablePolicy<'_>> = bundle
         .policies_with_info()
@@ -146,7 +146,7 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
     }));
     if !is_complete {
         let message = "too many similar policies to find all redundant ones";
-        let problem = BundleDiagnostic::for_file(&bundle.sources.label(""), message);
+        let problem = SourceDiagnostic::for_file(&bundle.sources.label(""), message);
         warnings.push(problem.into_warning());
     }
     warnings

@@ -9,8 +9,8 @@ use std::ops::Range;
 use cedar_policy::{Policy, SchemaFragment, Template};
 use serde_json::Value;
 
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::bundle::Bundle;
-use crate::policy::diagnostic::BundleDiagnostic;
 use crate::policy::sources::{SCHEMA_FILE, SourceFiles};
 
 /// What can follow the names of a declaration on its line.
@@ -30,7 +30,7 @@ enum DeclarationKind {
 }
 
 /// A warning for each unused declaration that is not in the shipped schema.
-pub(super) fn warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
+pub(super) fn warnings(bundle: &Bundle) -> Vec<SourceDiagnostic> {
     let Some(text) = bundle.sources.text(SCHEMA_FILE) else {
         return Vec::new();
     };
@@ -63,8 +63,8 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
             };
             let message = format!("{noun} `{name}` is never used");
             match declaration_span(text, keyword, name) {
-                Some(span) => BundleDiagnostic::at_span(&label, text, span, message),
-                None => BundleDiagnostic::for_file(&label, message),
+                Some(span) => SourceDiagnostic::at_span(&label, text, span, message),
+                None => SourceDiagnostic::for_file(&label, message),
             }
             .with_help(help)
             .into_warning()

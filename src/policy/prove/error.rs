@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::policy::diagnostic::BundleError;
+use crate::policy::error::BundleError;
 
 /// Why nothing could be proved.
 #[derive(Debug, thiserror::Error)]

@@ -6,11 +6,12 @@
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema};
 use serde::Serialize;
 
-use crate::policy::diagnostic::{BundleDiagnostic, BundleError, sorted};
-use crate::policy::file_parser::{FileParser, NamedText, PolicyLocation, similar};
-use crate::policy::source_policy::{
-    self, SourcePolicy, line_at, policies_in_order, templates_in_order,
-};
+use crate::domain::diagnostic::{SourceDiagnostic, sorted};
+use crate::domain::suggest::closest;
+use crate::domain::text_position::line_at;
+use crate::policy::error::BundleError;
+use crate::policy::file_parser::{FileParser, NamedText, PolicyLocation};
+use crate::policy::source_policy::{self, SourcePolicy, policies_in_order, templates_in_order};
 use crate::policy::sources::SourceFiles;
 use crate::policy::validation::ValidationPurpose;
 
@@ -75,7 +76,7 @@ pub(in crate::policy) struct ValidInvariants {
     /// By file and line.
     pub(in crate::policy) invariants: Vec<Invariant>,
     /// What validation warns of.
-    pub(in crate::policy) warnings: Vec<BundleDiagnostic>,
+    pub(in crate::policy) warnings: Vec<SourceDiagnostic>,
 }
 
 /// One invariant.
@@ -130,7 +131,7 @@ impl InvariantParser<'_> {
             self.invariants.push(Invariant {
                 id,
                 file: name.to_owned(),
-                line: line_at(text, source.span.start),
+                line: line_at(text.as_ref(), source.span.start),
                 reason,
                 bound,
                 policy: named,
@@ -150,7 +151,7 @@ impl InvariantParser<'_> {
             if ANNOTATIONS.contains(&name) {
                 continue;
             }
-            let help = match similar(name, &ANNOTATIONS) {
+            let help = match closest(name, ANNOTATIONS) {
                 Some(meant) => format!("did you mean @{meant}?"),
                 None => "an invariant has @id, @reason and @invariant".to_owned(),
             };

@@ -29,7 +29,7 @@ use crate::domain::decision::MAX_TOKEN_TTL;
 
 use super::Bundle;
 use super::case_file::CaseDecision;
-use super::diagnostic::BundleDiagnostic;
+use crate::domain::diagnostic::SourceDiagnostic;
 
 use counterexample::Violation;
 use environment::{EffectFindings, Finding, InvariantFindings, ProofSubject};
@@ -55,7 +55,7 @@ pub struct ProofResult {
     /// The proof.
     pub proof: Proof,
     /// The warnings.
-    pub warnings: Vec<BundleDiagnostic>,
+    pub warnings: Vec<SourceDiagnostic>,
 }
 
 /// Proves the invariants of a bundle, for all requests and entities that its schema allows.
