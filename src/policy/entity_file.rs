@@ -65,7 +65,7 @@ pub enum EntityFileError {
         expected: &'static str,
     },
     /// The file has no such entity.
-    #[error("{file}: {what} {name} not found")]
+    #[error("{file}: there is no {what} {name}")]
     NotFound {
         /// The file.
         file: String,

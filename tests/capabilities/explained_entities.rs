@@ -265,10 +265,14 @@ fn who_or_what_the_file_does_not_have_is_told_with_a_hint() {
         (
             "Role::\"hydrology\"",
             "tides",
-            "Role::\"hydrology\" is no user",
+            "Role::\"hydrology\" is not a user",
         ),
-        ("mo", "User::\"mo\"", "User::\"mo\" is no dataset"),
-        ("User::\"mo", "tides", "User::\"mo is no name of an entity"),
+        ("mo", "User::\"mo\"", "User::\"mo\" is not a dataset"),
+        (
+            "User::\"mo",
+            "tides",
+            "User::\"mo is not a valid entity name",
+        ),
     ] {
         let ended = explain_entities(ENTITIES, who, which, &[]);
         assert_eq!(ended.code, 1, "{}", ended.data);
