@@ -20,6 +20,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use strum::VariantArray;
+
 use cedargate::domain::action::Action;
 use cedargate::domain::caller::{Authentication, DecisionContext};
 use cedargate::domain::dataset::{Dataset, RecordStatus, Visibility};
@@ -68,8 +70,9 @@ type Pair = (Option<UserId>, Action, DatasetId);
 type GroupsByDataset<'a> = HashMap<(Action, DatasetId), Vec<&'a ChangeGroup>>;
 
 fn main() {
-    let number =
-        |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().unwrap())
+    };
     let seed = number("SEED", rand::random());
     let (datasets, users) = (number("DATASETS", DATASETS), number("USERS", USERS));
     println!("SEED={seed} DATASETS={datasets} USERS={users}");
@@ -143,8 +146,9 @@ fn catalog(rng: &mut StdRng, users: u64, datasets: u64) -> Catalog {
         Dataset {
             id: DatasetId(Uuid::from_u128(u128::from(number))),
             title: format!("Dataset {number}"),
-            visibility: Visibility::ALL[rng.random_range(0..Visibility::ALL.len())],
-            record_status: RecordStatus::ALL[rng.random_range(0..RecordStatus::ALL.len())],
+            visibility: Visibility::VARIANTS[rng.random_range(0..Visibility::VARIANTS.len())],
+            record_status: RecordStatus::VARIANTS
+                [rng.random_range(0..RecordStatus::VARIANTS.len())],
             owner: rng
                 .random_bool(0.8)
                 .then(|| user_id(rng.random_range(0..users))),
@@ -161,9 +165,7 @@ fn catalog(rng: &mut StdRng, users: u64, datasets: u64) -> Catalog {
         version: 1,
         roles: roles.collect(),
         users: (0..users).map(|number| user(rng, number)).collect(),
-        datasets: (0..datasets)
-            .map(|number| dataset(rng, number))
-            .collect(),
+        datasets: (0..datasets).map(|number| dataset(rng, number)).collect(),
     }
 }
 
@@ -188,7 +190,8 @@ fn spot_check(
     let mut groups_by_dataset: GroupsByDataset<'_> = HashMap::new();
     for group in &comparison.groups {
         for dataset in &group.datasets {
-            groups_by_dataset.entry((group.action, dataset.id))
+            groups_by_dataset
+                .entry((group.action, dataset.id))
                 .or_default()
                 .push(group);
         }
@@ -213,7 +216,11 @@ fn spot_check(
         });
         let resource = Resource::Dataset(Arc::new(datasets[&dataset].clone()));
         let expected = actual_change(from, to, &principal, action, &resource);
-        assert_eq!(listed_change(&groups_by_dataset, pair), expected, "{pair:?}");
+        assert_eq!(
+            listed_change(&groups_by_dataset, pair),
+            expected,
+            "{pair:?}"
+        );
         changed += usize::from(expected.is_some());
     }
     changed
@@ -231,13 +238,22 @@ fn sample_change(rng: &mut StdRng, comparison: &BundleComparison) -> Pair {
 }
 
 /// The change of a pair according to a comparison, which must list it once.
-fn listed_change(groups_by_dataset: &GroupsByDataset<'_>, (user, action, dataset): Pair) -> Option<DecisionChange> {
-    let groups = groups_by_dataset.get(&(action, dataset)).into_iter().flatten();
+fn listed_change(
+    groups_by_dataset: &GroupsByDataset<'_>,
+    (user, action, dataset): Pair,
+) -> Option<DecisionChange> {
+    let groups = groups_by_dataset
+        .get(&(action, dataset))
+        .into_iter()
+        .flatten();
     let includes_user = |group: &&&ChangeGroup| match user {
         Some(id) => group.users.iter().any(|user| user.id == id),
         None => group.is_anonymous,
     };
-    let changes: Vec<DecisionChange> = groups.filter(includes_user).map(|group| group.change).collect();
+    let changes: Vec<DecisionChange> = groups
+        .filter(includes_user)
+        .map(|group| group.change)
+        .collect();
     assert!(changes.len() <= 1, "a pair is listed twice");
     changes.first().copied()
 }

@@ -156,7 +156,8 @@ fn main() {
         for size in SIZES {
             let (bundle, load) = bundle(kind, size);
             let indexed = || bundle.decide(&principal, Action::Read, &resource, &context);
-            let unindexed = || bundle.decide_unindexed(&principal, Action::Read, &resource, &context);
+            let unindexed =
+                || bundle.decide_unindexed(&principal, Action::Read, &resource, &context);
             assert_eq!(indexed(), unindexed());
             let turns = (0..ROUND_COUNT).map(|_| (measure(indexed), measure(unindexed)));
             let (index, all): (Vec<f64>, Vec<f64>) = turns.unzip();

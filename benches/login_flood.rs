@@ -1,9 +1,9 @@
-//! What a flood of logins does to minting: `cargo bench --bench login_flood`.
+//! The latency of minting during a flood of logins: `cargo bench --bench login_flood`.
 //!
-//! The real server runs as a process of its own. One client mints at a steady pace, first alone and
-//! then while others send logins without a pause, each for another account and from another address, so that
-//! every one of them is worth an Argon2id. Both are measured by turns in one run. A latency counts from when
-//! the mint was due, so that a server that stalls does not hide it. It prints figures and asserts none.
+//! The server runs in its own process. One client mints at a constant rate, alternately alone and
+//! while other clients send logins without a pause, each for another account and from another address, so
+//! that each login costs an Argon2id. A latency counts from the time when the mint was due, so that a
+//! server that stalls does not hide it. It prints figures and asserts none.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -27,13 +27,13 @@ use tokio::time::Instant;
 
 const DATASET: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
 const PASSWORD: &str = "correct horse";
-/// How often each side is measured.
+/// How often each of the two is measured.
 const ROUND_COUNT: u32 = 5;
-/// How long one measurement lasts.
+/// The duration of one measurement.
 const ROUND_DURATION: Duration = Duration::from_secs(8);
-/// The pace of minting.
+/// The rate of minting.
 const MINTS_PER_SECOND: u32 = 100;
-/// How many send logins; fewer than the server lets wait on one core, so that it turns none away.
+/// How many clients send logins; fewer than may wait on one core, so that the server refuses none.
 const FLOOD_CLIENTS: u32 = 60;
 
 struct Server {
@@ -104,7 +104,7 @@ async fn login(http: &reqwest::Client, url: &str, username: &str, from: Ipv4Addr
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-/// Sends logins until it is dropped, and counts those that were checked.
+/// Sends logins until it is dropped, and counts the checked ones.
 fn flood(http: &reqwest::Client, url: &str, checked: &Arc<AtomicU64>) -> JoinSet<()> {
     let mut flooders = JoinSet::new();
     for _ in 0..FLOOD_CLIENTS {
@@ -123,7 +123,7 @@ fn flood(http: &reqwest::Client, url: &str, checked: &Arc<AtomicU64>) -> JoinSet
     flooders
 }
 
-/// Mints at a steady pace for one round, and answers how long each took.
+/// Mints at a constant rate for one round, and returns the latencies.
 async fn mint(http: &reqwest::Client, url: &str, session: &str) -> Vec<Duration> {
     let pace = Duration::from_secs(1) / MINTS_PER_SECOND;
     let begun = Instant::now();
@@ -168,7 +168,7 @@ async fn main() {
         flooded.extend(mint(&http, &server.url, session).await);
         flooding += begun.elapsed();
         flooders.shutdown().await;
-        // What is still being checked belongs to the flood.
+        // Checks that still run belong to the flood.
         tokio::time::sleep(Duration::from_secs(3)).await;
     }
     quiet.sort_unstable();

@@ -18,6 +18,7 @@
 //! | 0 | [`domain`]: plain words |
 
 pub mod app;
+pub mod atomic_file;
 pub mod cli;
 pub mod config;
 pub mod domain;

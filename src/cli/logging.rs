@@ -13,7 +13,7 @@ use super::CommandError;
 
 /// Starts logging as the settings say.
 pub(super) fn start(settings: &Settings) -> Result<(), CommandError> {
-    let filter = EnvFilter::new(settings.log_level.as_str());
+    let filter = EnvFilter::new(settings.log_level.to_string());
     let is_json = match settings.log_format {
         LogFormat::Json => true,
         LogFormat::Human => false,

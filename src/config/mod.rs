@@ -15,15 +15,13 @@ mod reference;
 mod setting;
 mod sources;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, VariantNames};
 
 pub use address::{AllowedOrigins, is_loopback};
 pub use error::ConfigError;
@@ -35,57 +33,60 @@ pub use sources::SettingSources;
 
 use crate::domain::issuer::ExternalIssuer;
 use crate::domain::secret::Secret;
-use crate::domain::words::closed_words;
 use reading::SettingsReader;
 
-closed_words! {
-    /// How the log is written.
-    LogFormat, "log format", {
-        /// For people on a terminal, JSON otherwise.
-        Auto = "auto",
-        /// For people.
-        Human = "human",
-        /// One JSON object a line.
-        Json = "json",
-    }
+/// How the log is written.
+#[derive(Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
 }
 
-closed_words! {
-    /// The least important line that is logged.
-    LogLevel, "log level", {
-        /// What failed.
-        Errors = "error",
-        /// What may fail next.
-        Warnings = "warn",
-        /// What an operator follows.
-        Info = "info",
-        /// What a developer follows.
-        Debug = "debug",
-        /// Everything.
-        Trace = "trace",
-    }
+/// The least important line that is logged.
+#[derive(Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// What may fail next.
+    Warn,
+    /// What an operator follows.
+    Info,
+    /// What a developer follows.
+    Debug,
+    /// Everything.
+    Trace,
 }
 
-closed_words! {
-    /// Whether an edit of the policies has to meet its cases.
-    GateCases, "gate of cases", {
-        /// It has to.
-        Require = "require",
-        /// They are not run.
-        Off = "off",
-    }
+/// Whether an edit of the policies has to meet its cases.
+#[derive(Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateCases {
+    /// It has to.
+    Require,
+    /// They are not run.
+    Off,
 }
 
-closed_words! {
-    /// Whether an edit of the policies has to keep its invariants.
-    GateProofs, "gate of proofs", {
-        /// It has to, and without a solver none comes into force.
-        Require = "require",
-        /// It has to where there is a solver.
-        IfAvailable = "if-available",
-        /// Nothing is proved.
-        Off = "off",
-    }
+/// Whether an edit of the policies has to keep its invariants.
+#[derive(Display, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateProofs {
+    /// It has to, and without a solver none comes into force.
+    Require,
+    /// It has to where there is a solver.
+    IfAvailable,
+    /// Nothing is proved.
+    Off,
 }
 
 const BYTES_PER_MEBIBYTE: u64 = 1024 * 1024;

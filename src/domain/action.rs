@@ -2,41 +2,46 @@
 //!
 //! The words are those of `policies/schema.cedarschema`. This module refuses to know who may do what.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use super::words::closed_words;
+use super::text_enum::{TextEnum, UnknownVariant};
 
-closed_words! {
-    /// What a principal wants to do: Cedar's `Action::"<word>"`.
-    Action, "action", {
-        /// Mint a download token and download with it.
-        Read = "read",
-        /// Know that the dataset exists.
-        Discover = "discover",
-        /// Make, see whole, change or remove the dataset's record, with its file and its readers.
-        Administer = "administer",
-        /// List the datasets that one may administer.
-        ViewDatasets = "view_datasets",
-        /// See users, their roles, sessions and API keys.
-        ViewUsers = "view_users",
-        /// Make, change, disable or remove a user; end its sessions and API keys.
-        AdministerUsers = "administer_users",
-        /// Make or remove a role.
-        AdministerRoles = "administer_roles",
-        /// Read the audit log.
-        ViewAudit = "view_audit",
-        /// See the policies in force, and ask what they would say.
-        ViewPolicies = "view_policies",
-        /// Load the policies anew.
-        ReloadPolicies = "reload_policies",
-        /// See the signing keys, never their private parts.
-        ViewKeys = "view_keys",
-        /// See the outside issuers.
-        ViewIssuers = "view_issuers",
-    }
+/// What a principal wants to do: Cedar's `Action::"<word>"`.
+#[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Mint a download token and download with it.
+    Read,
+    /// Know that the dataset exists.
+    Discover,
+    /// Make, see whole, change or remove the dataset's record, with its file and its readers.
+    Administer,
+    /// List the datasets that one may administer.
+    ViewDatasets,
+    /// See users, their roles, sessions and API keys.
+    ViewUsers,
+    /// Make, change, disable or remove a user; end its sessions and API keys.
+    AdministerUsers,
+    /// Make or remove a role.
+    AdministerRoles,
+    /// Read the audit log.
+    ViewAudit,
+    /// See the policies in force, and ask what they would say.
+    ViewPolicies,
+    /// Load the policies anew.
+    ReloadPolicies,
+    /// See the signing keys, never their private parts.
+    ViewKeys,
+    /// See the outside issuers.
+    ViewIssuers,
+}
+
+impl TextEnum for Action {
+    const NOUN: &'static str = "action";
 }
 
 impl Action {

@@ -2,52 +2,65 @@
 //!
 //! This module refuses to know how records are kept and who may read them.
 
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use super::action::Action;
-use super::caller::Authentication;
+use super::caller::{Authentication, Caller};
 use super::decision::Revision;
 use super::id::{ApiKeyId, DatasetId, RecordId, UserId};
-use super::words::closed_words;
+use super::text_enum::{TextEnum, UnknownVariant};
 
-closed_words! {
-    /// What was asked for.
-    AuditEvent, "event", {
-        /// A download token.
-        Mint = "mint",
-        /// A dataset's file, or a span of it.
-        Download = "download",
-        /// A session.
-        Login = "login",
-        /// A session's next tokens, for its refresh token.
-        Refresh = "refresh",
-        /// The end of a session.
-        Logout = "logout",
-        /// A new API key.
-        ApiKeyCreate = "api_key_create",
-        /// The end of an API key.
-        ApiKeyRevoke = "api_key_revoke",
-        /// Administration: what exactly, the action and the reason say.
-        Administer = "administer",
-        /// An edit of the policies: `granted` came into force, `refused` did not.
-        PolicyReload = "policy_reload",
-    }
+/// What was asked for.
+#[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditEvent {
+    /// A download token.
+    Mint,
+    /// A dataset's file, or a span of it.
+    Download,
+    /// A session.
+    Login,
+    /// A session's next tokens, for its refresh token.
+    Refresh,
+    /// The end of a session.
+    Logout,
+    /// A new API key.
+    ApiKeyCreate,
+    /// The end of an API key.
+    ApiKeyRevoke,
+    /// Administration: what exactly, the action and the reason say.
+    Administer,
+    /// An edit of the policies: `granted` came into force, `refused` did not.
+    PolicyReload,
 }
 
-closed_words! {
-    /// How it was answered.
-    AuditOutcome, "outcome", {
-        /// It was given.
-        Granted = "granted",
-        /// Policies denied it.
-        Denied = "denied",
-        /// It never came to a decision: bad credentials, no such dataset, no file.
-        Refused = "refused",
-    }
+impl TextEnum for AuditEvent {
+    const NOUN: &'static str = "event";
+}
+
+/// How it was answered.
+#[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditOutcome {
+    /// It was given.
+    Granted,
+    /// Policies denied it.
+    Denied,
+    /// It never came to a decision: bad credentials, no such dataset, no file.
+    Refused,
+}
+
+impl TextEnum for AuditOutcome {
+    const NOUN: &'static str = "outcome";
 }
 
 /// With what a download token's mint was asked; its download must ask with the same.
@@ -100,6 +113,15 @@ pub struct AuditRecord {
     pub reason: Option<String>,
     /// The request's id, as in `X-Request-Id` and in the log.
     pub request_id: Option<String>,
+}
+
+impl AuditRecord {
+    /// Sets who the caller is and how it authenticated.
+    pub fn set_caller(&mut self, caller: &Caller) {
+        self.user_id = caller.principal.user_id();
+        self.authentication = caller.authentication;
+        self.key_id = caller.key.as_ref().map(|key| key.id);
+    }
 }
 
 /// Which records somebody wants to see; what is left out does not narrow.

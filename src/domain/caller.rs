@@ -3,16 +3,15 @@
 //! This module refuses to know HTTP: reading credentials from a request is the business of
 //! `http/caller.rs`.
 
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use super::api_key::ApiKey;
 use super::principal::Principal;
-use super::words::closed_words;
+use super::text_enum::{TextEnum, UnknownVariant};
 
 /// Who asks, how it proved itself, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,23 +26,30 @@ pub struct Caller {
     pub address: IpAddr,
 }
 
-closed_words! {
-    /// How a caller authenticated: Cedar's `context.authentication`.
-    ///
-    /// A download token carries on what its mint was asked with, so that mint and download put
-    /// the same question to the policies.
-    Authentication, "authentication", {
-        /// Not at all.
-        None = "none",
-        /// With a user name and password, through a session token.
-        Password = "password",
-        /// With an API key.
-        ApiKey = "api_key",
-        /// With a token of an outside issuer.
-        Issuer = "issuer",
-        /// By holding the database itself, at the command line; no question to the policies has it.
-        CommandLine = "command_line",
-    }
+/// How a caller authenticated: Cedar's `context.authentication`.
+///
+/// A download token carries on what its mint was asked with, so that mint and download put
+/// the same question to the policies.
+#[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Authentication {
+    /// Not at all.
+    None,
+    /// With a user name and password, through a session token.
+    Password,
+    /// With an API key.
+    ApiKey,
+    /// With a token of an outside issuer.
+    Issuer,
+    /// By holding the database itself, at the command line; no question to the policies has it.
+    CommandLine,
+}
+
+impl TextEnum for Authentication {
+    const NOUN: &'static str = "authentication";
 }
 
 impl Caller {

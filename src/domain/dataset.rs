@@ -4,15 +4,14 @@
 //! give to whom is written in `.cedar` files.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use super::id::{DatasetId, UserId};
 use super::name::RoleName;
 use super::principal::Tags;
-use super::words::closed_words;
+use super::text_enum::{TextEnum, UnknownVariant};
 
 /// One dataset with everything that a decision may look at, and its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,26 +129,40 @@ pub struct StoredFile {
     pub modified: i64,
 }
 
-closed_words! {
-    /// For whom a dataset is meant: Cedar's `Visibility::"<word>"`.
-    Visibility, "visibility", {
-        /// Anyone.
-        Public = "public",
-        /// Anyone who signed in.
-        Internal = "internal",
-        /// Those it is shared with; others may know that it exists.
-        Restricted = "restricted",
-        /// The owner alone.
-        Private = "private",
-    }
+/// For whom a dataset is meant: Cedar's `Visibility::"<word>"`.
+#[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// Anyone.
+    Public,
+    /// Anyone who signed in.
+    Internal,
+    /// Those it is shared with; others may know that it exists.
+    Restricted,
+    /// The owner alone.
+    Private,
 }
 
-closed_words! {
-    /// Whether a dataset is out: Cedar's `RecordStatus::"<word>"`.
-    RecordStatus, "record status", {
-        /// Out.
-        Published = "published",
-        /// Still being worked on.
-        Draft = "draft",
-    }
+impl TextEnum for Visibility {
+    const NOUN: &'static str = "visibility";
+}
+
+/// Whether a dataset is out: Cedar's `RecordStatus::"<word>"`.
+#[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordStatus {
+    /// Out.
+    Published,
+    /// Still being worked on.
+    Draft,
+}
+
+impl TextEnum for RecordStatus {
+    const NOUN: &'static str = "record status";
 }

@@ -8,10 +8,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use super::name::RoleName;
-use super::words::closed_words;
+use super::text_enum::{TextEnum, UnknownVariant};
 
 /// The most outside issuers of one server.
 pub const MAX_ISSUERS: usize = 16;
@@ -22,41 +23,57 @@ pub const MAX_CLAIM_PATH_LENGTH: usize = 200;
 /// The most dots of a path to a claim.
 const MAX_CLAIM_PATH_DOTS: usize = 8;
 
-closed_words! {
-    /// An algorithm that an outside issuer may sign with (RFC 7518 section 3.1, RFC 8037 section
-    /// 3.1): asymmetric ones only, because a shared secret would let us forge the issuer's tokens.
-    Algorithm, "algorithm", {
-        /// RSASSA-PKCS1-v1_5 with SHA-256.
-        Rs256 = "RS256",
-        /// RSASSA-PKCS1-v1_5 with SHA-384.
-        Rs384 = "RS384",
-        /// RSASSA-PKCS1-v1_5 with SHA-512.
-        Rs512 = "RS512",
-        /// RSASSA-PSS with SHA-256.
-        Ps256 = "PS256",
-        /// RSASSA-PSS with SHA-384.
-        Ps384 = "PS384",
-        /// RSASSA-PSS with SHA-512.
-        Ps512 = "PS512",
-        /// ECDSA on P-256 with SHA-256.
-        Es256 = "ES256",
-        /// ECDSA on P-384 with SHA-384.
-        Es384 = "ES384",
-        /// ECDSA on P-521 with SHA-512.
-        Es512 = "ES512",
-        /// Ed25519 or Ed448.
-        EdDsa = "EdDSA",
-    }
+/// An algorithm that an outside issuer may sign with (RFC 7518 section 3.1, RFC 8037 section
+/// 3.1): asymmetric ones only, because a shared secret would let us forge the issuer's tokens.
+#[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
+#[strum(serialize_all = "UPPERCASE")]
+#[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Rs512,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+    /// RSASSA-PSS with SHA-384.
+    Ps384,
+    /// RSASSA-PSS with SHA-512.
+    Ps512,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
+    /// ECDSA on P-521 with SHA-512.
+    Es512,
+    /// Ed25519 or Ed448.
+    #[serde(rename = "EdDSA")]
+    #[strum(serialize = "EdDSA")]
+    EdDsa,
 }
 
-closed_words! {
-    /// Who of an outside issuer is a principal here.
-    UserProvisioning, "word for principals", {
-        /// Everybody: a user is created at first sight.
-        Create = "create",
-        /// Only users that the catalog has.
-        Known = "known",
-    }
+impl TextEnum for Algorithm {
+    const NOUN: &'static str = "algorithm";
+}
+
+/// Who of an outside issuer is a principal here.
+#[derive(Display, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserProvisioning {
+    /// Everybody: a user is created at first sight.
+    Create,
+    /// Only users that the catalog has.
+    Known,
+}
+
+impl TextEnum for UserProvisioning {
+    const NOUN: &'static str = "word for principals";
 }
 
 /// Where a claim stands in a token: names of members, dots between them.

@@ -22,6 +22,6 @@ pub mod rfc3339;
 pub mod secret;
 pub mod session;
 pub mod suggest;
+pub mod text_enum;
 pub mod text_position;
 pub mod thread_priority;
-pub mod words;

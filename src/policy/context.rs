@@ -11,6 +11,7 @@ use moka::sync::Cache;
 use crate::domain::api_key::KeyScope;
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::id::ApiKeyId;
+use crate::domain::text_enum::TextEnum;
 
 /// The most cached contexts; one of a key that is restricted to datasets counts as many as these.
 const MAX_CACHED_CONTEXTS: u64 = 10_000;

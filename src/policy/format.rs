@@ -3,14 +3,12 @@
 //! Only the layout changes; comments and annotations stay, as the formatter verifies. It supports
 //! policies only, so the schema is left as it is.
 
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cedar_policy_formatter::{Config, policies_str_to_pretty};
-use tempfile::NamedTempFile;
 
+use crate::atomic_file::atomic_replace;
 use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 
 use super::error::BundleError;
@@ -89,7 +87,8 @@ impl FormattedPolicies {
     pub fn write(&self) -> Result<(), FormatWriteError> {
         for (name, text) in &self.changes {
             let path = self.folder.join(name);
-            replace_file(&path, text).map_err(|source| FormatWriteError { path, source })?;
+            atomic_replace(&path, text.as_bytes())
+                .map_err(|source| FormatWriteError { path, source })?;
         }
         Ok(())
     }
@@ -108,17 +107,4 @@ fn format_text(label: &str, text: &Arc<str>) -> Result<String, Vec<SourceDiagnos
     };
     policies_str_to_pretty(text, &config)
         .map_err(|report| vec![SourceDiagnostic::for_file(label, format!("{report:#}"))])
-}
-
-/// Replaces a file's content atomically; a symbolic link stays one, and the file keeps its permissions.
-fn replace_file(path: &Path, text: &str) -> std::io::Result<()> {
-    let path = path.canonicalize()?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let permissions = fs::metadata(&path)?.permissions();
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(permissions)?;
-    file.as_file().sync_all()?;
-    file.persist(&path)?;
-    Ok(())
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use cedar_policy::{Request, Schema};
+use strum::VariantArray;
 
 use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
@@ -57,7 +58,7 @@ pub(super) fn prepare_and_check(
         let facts = entities
             .facts(&principal, &resource)
             .map_err(|error| unfit(&error))?;
-        let applicable = Action::ALL
+        let applicable = Action::VARIANTS
             .iter()
             .filter(|action| is_applicable(&principal, **action, &resource));
         for (action, context) in
@@ -129,7 +130,7 @@ fn sample_tags(is_full: bool) -> Tags {
 /// A key with every restriction or with none; `Some`, because its parts are valid.
 fn sample_key(is_full: bool) -> Option<Arc<ApiKey>> {
     let limit = KeyScope::new(
-        is_full.then(|| Action::ALL.iter().copied().collect()),
+        is_full.then(|| Action::VARIANTS.iter().copied().collect()),
         is_full.then(|| BTreeSet::from([DatasetId(uuid::Uuid::nil())])),
     );
     Some(Arc::new(ApiKey {

@@ -6,6 +6,7 @@ use crate::domain::action::Action;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
+use crate::domain::text_enum::TextEnum;
 
 /// Cedar names, parsed once: parsing one costs more than a decision.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
-use crate::domain::action::Action;
 use crate::domain::audit::{AuditRecord, MintContext};
 use crate::domain::decision::Revision;
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
+use crate::domain::text_enum::TextEnum;
 
 pub(super) const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, authentication, key_id, address, \
     dataset_id, resource_user_id, action, determining_policies, errors, revision, jti, reason, request_id";
@@ -205,7 +205,7 @@ async fn insert(
                 .bind(record.address.to_string())
                 .bind(record.dataset_id.map(|id| id.0))
                 .bind(record.resource_user_id.map(|id| id.0))
-                .bind(record.action.map(Action::as_str))
+                .bind(record.action.map(TextEnum::as_str))
                 .bind(each_without_nul(&record.determining_policies))
                 .bind(each_without_nul(&record.errors))
                 .bind(record.revision.as_ref().map(|revision| &*revision.0))

@@ -12,6 +12,7 @@ use crate::domain::dataset::{Dataset, StoredFile};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::Tags;
+use crate::domain::text_enum::TextEnum;
 
 #[derive(sqlx::FromRow)]
 pub(super) struct DatasetRow {

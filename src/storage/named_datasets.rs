@@ -13,6 +13,7 @@ use super::error::StorageError;
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::Username;
+use crate::domain::text_enum::TextEnum;
 
 /// A dataset, and what the users are called that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +111,8 @@ impl Database {
             on_either!(self.readers(), pool => {
                 sqlx::query_as(SQL)
                     .bind(from)
-                    .bind(filter.visibility.map(Visibility::as_str))
-                    .bind(filter.record_status.map(RecordStatus::as_str))
+                    .bind(filter.visibility.map(TextEnum::as_str))
+                    .bind(filter.record_status.map(TextEnum::as_str))
                     .bind(filter.owner.as_ref().map(Username::as_str))
                     .bind(filter.title.as_deref().map(like_pattern))
                     .bind(i64::from(limit))

@@ -1,26 +1,29 @@
 //! Signing keys, sealed: what is stored here opens nothing by itself.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
-use crate::domain::words::closed_words;
+use crate::domain::text_enum::{TextEnum, UnknownVariant};
 
-closed_words! {
-    /// Where a signing key is in its life.
-    KeyState, "key state", {
-        /// Published, not yet signing.
-        Next = "next",
-        /// Published and signing; there is at most one.
-        Current = "current",
-        /// Published until the last token it signed is dead.
-        Previous = "previous",
-        /// Neither published nor signing.
-        Retired = "retired",
-    }
+/// Where a signing key is in its life.
+#[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// Published, not yet signing.
+    Next,
+    /// Published and signing; there is at most one.
+    Current,
+    /// Published until the last token it signed is dead.
+    Previous,
+    /// Neither published nor signing.
+    Retired,
+}
+
+impl TextEnum for KeyState {
+    const NOUN: &'static str = "key state";
 }
 
 /// One signing key as it is stored.

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 use crate::domain::caller::Authentication;
 use crate::domain::id::{RecordId, SessionId, UserId};
@@ -139,7 +140,7 @@ fn amr_method(authentication: Authentication) -> Option<&'static str> {
 }
 
 fn authentication_for(method: &str) -> Option<Authentication> {
-    Authentication::ALL
+    Authentication::VARIANTS
         .iter()
         .copied()
         .find(|authentication| amr_method(*authentication) == Some(method))

@@ -1,21 +1,23 @@
-//! Administration of what users show: passwords, sessions and API keys, stopped at once.
+//! Administration of credentials: passwords, sessions and API keys.
 
 use serde_json::{Value, json};
 
-use crate::admin_users::{AdminClient, USERS};
-use crate::audit::records;
-use crate::support::server::{PASSWORD, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION};
+use crate::support::admin_client::{AdminClient, USERS};
+use crate::support::eventually;
+use crate::support::records::records;
+use crate::support::server::decode_part;
+use crate::support::server::{PASSWORD, RESTRICTED, Server, TestResponse, UNKNOWN};
 
 async fn api_key(server: &Server, session: &str) -> (String, String) {
     let request = server.post("/auth/api-keys").bearer_auth(session);
-    let made = TestResponse::send(request.json(&json!({"name": "script"})))
+    let created = TestResponse::send(request.json(&json!({"name": "script"})))
         .await
         .json();
-    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    let text = |name: &str| created[name].as_str().unwrap().to_owned();
     (text("id"), text("key"))
 }
 
-/// How minting with a session and with a key, and downloading with a token, is answered.
+/// The statuses of a mint with a session, a mint with a key, and a download with a token.
 async fn access_statuses(server: &Server, session: &str, key: &str, token: &str) -> [u16; 3] {
     let by_key = server.mint_request(RESTRICTED).header("x-api-key", key);
     [
@@ -26,7 +28,7 @@ async fn access_statuses(server: &Server, session: &str, key: &str, token: &str)
 }
 
 #[tokio::test]
-async fn all_that_a_disabled_user_shows_stops_within_a_second() {
+async fn all_credentials_of_a_disabled_user_stop_working_within_a_second() {
     let server = Server::start().await;
     let replica = server.replica().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
@@ -34,18 +36,16 @@ async fn all_that_a_disabled_user_shows_stops_within_a_second() {
     let (_, key) = api_key(&server, &mo).await;
     let token = server.mint(RESTRICTED, Some(&mo)).await.token();
     assert_eq!(access_statuses(&server, &mo, &key, &token).await, [200; 3]);
-    crate::eventually(async || access_statuses(&replica, &mo, &key, &token).await == [200; 3])
-        .await;
+    eventually(async || access_statuses(&replica, &mo, &key, &token).await == [200; 3]).await;
     let path = ada.user_path("mo").await;
-    let wish = json!({"username": "mo", "roles": ["hydrology"], "is_disabled": true});
-    assert_eq!(ada.put(&path, wish.clone()).await.status, 200);
+    let body = json!({"username": "mo", "roles": ["hydrology"], "is_disabled": true});
+    assert_eq!(ada.put(&path, body.clone()).await.status, 200);
     assert_eq!(access_statuses(&server, &mo, &key, &token).await, [401; 3]);
-    crate::eventually(async || access_statuses(&replica, &mo, &key, &token).await == [401; 3])
-        .await;
+    eventually(async || access_statuses(&replica, &mo, &key, &token).await == [401; 3]).await;
     server.login("mo", PASSWORD).await.problem(401);
 
-    // Enabled again, the key and the token open again, but a session that has ended stays so.
-    let mut enabled = wish;
+    // After enabling, the key and the token work again, but an ended session stays ended.
+    let mut enabled = body;
     enabled["is_disabled"] = json!(false);
     assert_eq!(ada.put(&path, enabled).await.status, 200);
     assert_eq!(
@@ -55,15 +55,15 @@ async fn all_that_a_disabled_user_shows_stops_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_the_sessions_and_only_it_signs_in() {
+async fn a_password_reset_ends_the_sessions_and_replaces_the_password() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let mo = server.session("mo").await;
     let user = ada.user_path("mo").await;
     let path = format!("{user}/password");
-    let answer = ada.put(&path, json!({"password": "battery staple"})).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.json(), json!({}));
+    let response = ada.put(&path, json!({"password": "battery staple"})).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    assert_eq!(response.json(), json!({}));
     server.mint(RESTRICTED, Some(&mo)).await.problem(401);
     server.login("mo", PASSWORD).await.problem(401);
     assert_eq!(server.login("mo", "battery staple").await.status, 200);
@@ -73,8 +73,8 @@ async fn a_new_password_ends_the_sessions_and_only_it_signs_in() {
     ada.put(&path, json!({"pasword": "battery staple"}))
         .await
         .problem(422);
-    let nobody = format!("{USERS}/{UNKNOWN_VERSION}/password");
-    ada.put(&nobody, json!({})).await.problem(404);
+    let unknown_user = format!("{USERS}/{UNKNOWN}/password");
+    ada.put(&unknown_user, json!({})).await.problem(404);
 
     let made_up = ada.put(&path, json!({})).await;
     assert_eq!(made_up.header("cache-control"), "no-store");
@@ -83,10 +83,10 @@ async fn a_new_password_ends_the_sessions_and_only_it_signs_in() {
     assert_eq!(server.login("mo", &password).await.status, 200);
     let other = ada.put(&path, json!({})).await.json();
     assert_ne!(other["password"], password);
-    let told = serde_json::to_string(&records(&server).await).unwrap();
-    assert!(told.contains("gave the user mo a password"));
+    let audited = serde_json::to_string(&records(&server).await).unwrap();
+    assert!(audited.contains("gave the user mo a password"));
     for secret in ["battery staple", &password] {
-        assert!(!told.contains(secret));
+        assert!(!audited.contains(secret));
     }
 }
 
@@ -104,20 +104,21 @@ async fn an_admin_ends_one_session_of_a_user_or_all() {
     let of_otto = server.session("otto").await;
     let listed = ada.list_all(&path, 2).await;
     assert_eq!(listed.len(), 3);
-    let id_of = |session: &str| crate::mint::decode_part(session, 1)["sid"].clone();
+    let id_of = |session: &str| decode_part(session, 1)["sid"].clone();
     let first = id_of(&sessions[0]);
-    let told = listed.iter().find(|told| told["id"] == first).unwrap();
-    assert!(told["started_at"].is_string() && told["expires_at"].is_string());
+    let session = listed.iter().find(|session| session["id"] == first);
+    let session = session.unwrap();
+    assert!(session["started_at"].is_string() && session["expires_at"].is_string());
 
     let works = async |server: &Server, session: &String| {
-        let answer = TestResponse::send(server.get("/auth/me").bearer_auth(session)).await;
-        answer.status == 200
+        let response = TestResponse::send(server.get("/auth/me").bearer_auth(session)).await;
+        response.status == 200
     };
-    crate::eventually(async || works(&replica, &sessions[0]).await).await;
+    eventually(async || works(&replica, &sessions[0]).await).await;
     let one = format!("{path}/{}", first.as_str().unwrap());
     assert_eq!(ada.delete(&one).await.status, 204);
     assert!(!works(&server, &sessions[0]).await && works(&server, &sessions[1]).await);
-    crate::eventually(async || !works(&replica, &sessions[0]).await).await;
+    eventually(async || !works(&replica, &sessions[0]).await).await;
     ada.delete(&one).await.problem(404);
     let of_another = format!("{path}/{}", id_of(&of_otto).as_str().unwrap());
     ada.delete(&of_another).await.problem(404);
@@ -133,13 +134,13 @@ async fn an_admin_ends_one_session_of_a_user_or_all() {
     assert!(works(&server, &of_otto).await);
     assert!(ada.list_all(&path, 100).await.is_empty());
     server.session("mo").await;
-    let ended = reasons(&server).await;
+    let audited = reasons(&server).await;
     assert_eq!(
-        ended[0],
+        audited[0],
         json!(format!("ended the session {}", first.as_str().unwrap()))
     );
     assert!(
-        ended
+        audited
             .iter()
             .filter(|reason| **reason == "ended all sessions")
             .count()
@@ -147,7 +148,7 @@ async fn an_admin_ends_one_session_of_a_user_or_all() {
     );
 }
 
-/// The reasons of what was administered about users.
+/// The reasons in the audit records of administrative operations on users.
 async fn reasons(server: &Server) -> Vec<Value> {
     let records = records(server).await.into_iter();
     let changes = records.filter(|record| record["action"] == "administer_users");
@@ -177,21 +178,21 @@ async fn an_admin_revokes_a_key_of_a_user_with_the_tokens_that_it_minted() {
         [200, 401, 401]
     );
     assert!(ada.list_all(&path, 1).await.is_empty());
-    let told = reasons(&server).await;
-    assert_eq!(told[1], json!(format!("revoked the API key {id}")));
+    let audited = reasons(&server).await;
+    assert_eq!(audited[1], json!(format!("revoked the API key {id}")));
     let refused = json!(format!("the user has no API key {id}"));
-    assert_eq!(told[2], refused);
+    assert_eq!(audited[2], refused);
     let last = records(&server).await;
     let last = last.iter().find(|record| record["reason"] == refused);
     assert_eq!(last.unwrap()["outcome"], "refused");
 }
 
 #[tokio::test]
-async fn a_key_with_a_limit_administers_nothing_beyond_it() {
+async fn a_restricted_key_administers_nothing_outside_its_restriction() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let wish = json!({"name": "lookout", "actions": ["view_users"]});
-    let key = ada.post("/auth/api-keys", wish).await.json();
+    let body = json!({"name": "lookout", "actions": ["view_users"]});
+    let key = ada.post("/auth/api-keys", body).await.json();
     let key = key["key"].as_str().unwrap();
     let mo = ada.user_path("mo").await;
     let with_key = |method, path: &str| {

@@ -1,12 +1,13 @@
-//! Administration of datasets: made, listed, shown, changed, removed, each asked and on record.
+//! Administration of datasets: create, list, get, update, delete; authorized and audited.
 
 use serde_json::{Value, json};
 
-use crate::admin_users::AdminClient;
-use crate::audit::records;
+use crate::support::admin_client::AdminClient;
+use crate::support::eventually;
+use crate::support::records::records;
 use crate::support::server::{
-    CATALOG, DRAFT, INTERNAL, PRIVATE, PUBLIC, Server, ServerOptions, TestResponse,
-    UNKNOWN_VERSION, WITHOUT_FILE,
+    CATALOG, DRAFT, INTERNAL, PRIVATE, PUBLIC, Server, ServerOptions, TestResponse, UNKNOWN,
+    WITHOUT_FILE,
 };
 
 pub const DATASETS: &str = "/admin/datasets";
@@ -16,7 +17,7 @@ pub fn dataset_path(id: &str) -> String {
     format!("{DATASETS}/{id}")
 }
 
-/// A dataset as it is to be.
+/// The body of a request to create or update a dataset.
 fn dataset_body(title: &str, owner: &str) -> Value {
     json!({
         "title": title,
@@ -36,7 +37,7 @@ fn ids(items: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// Owners administer what is theirs; olivia may list, otto may not, whatever he owns.
+/// Owners administer their datasets; olivia may list datasets, otto may not, whatever he owns.
 const OWNER_POLICIES: &str = r#"
 @id("admin") @reason("x")
 permit (principal in Role::"admin", action, resource);
@@ -57,13 +58,13 @@ async fn owners_administer() -> Server {
 }
 
 #[tokio::test]
-async fn a_dataset_is_made_shown_changed_and_removed_whole() {
+async fn a_dataset_is_created_read_updated_and_deleted() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let made = ada.post(DATASETS, dataset_body("Terrain", "otto")).await;
-    assert_eq!(made.status, 201, "{}", made.text());
-    let path = made.header("location").to_owned();
-    let mut dataset = made.json();
+    let created = ada.post(DATASETS, dataset_body("Terrain", "otto")).await;
+    assert_eq!(created.status, 201, "{}", created.text());
+    let path = created.header("location").to_owned();
+    let mut dataset = created.json();
     assert_eq!(path, dataset_path(dataset["id"].as_str().unwrap()));
     assert_eq!(dataset["owner"], "otto");
     assert_eq!(dataset["reader_users"], json!(["mo"]));
@@ -71,18 +72,18 @@ async fn a_dataset_is_made_shown_changed_and_removed_whole() {
     assert_eq!(dataset["tags"], json!({"theme": ["elevation", "slope"]}));
     assert!(dataset.get("file").is_none());
 
-    let shown = ada.get(&path).await;
-    assert_eq!(shown.json(), dataset);
-    assert_eq!(shown.header("etag"), made.header("etag"));
+    let read = ada.get(&path).await;
+    assert_eq!(read.json(), dataset);
+    assert_eq!(read.header("etag"), created.header("etag"));
 
-    // What was read can be sent back as it is, with what is to be different.
+    // The response to a read can be sent back with changes.
     dataset["title"] = json!("Terrain of the valley");
     dataset["reader_users"] = json!([]);
     dataset.as_object_mut().unwrap().remove("owner");
     let changed = ada.put(&path, dataset.clone()).await;
     assert_eq!(changed.status, 200, "{}", changed.text());
     assert_eq!(changed.json(), dataset);
-    assert_ne!(changed.header("etag"), made.header("etag"));
+    assert_ne!(changed.header("etag"), created.header("etag"));
     assert_eq!(ada.get(&path).await.header("etag"), changed.header("etag"));
 
     assert_eq!(ada.delete(&path).await.status, 204);
@@ -91,7 +92,7 @@ async fn a_dataset_is_made_shown_changed_and_removed_whole() {
 }
 
 #[tokio::test]
-async fn a_change_is_in_force_at_once() {
+async fn a_change_is_in_force_immediately() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let otto = server.session("otto").await;
@@ -106,7 +107,7 @@ async fn a_change_is_in_force_at_once() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_with_the_name_of_its_field() {
+async fn an_invalid_dataset_is_refused_with_the_name_of_its_field() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let with = |field: &str, value: Value| {
@@ -129,10 +130,10 @@ async fn what_cannot_be_is_refused_with_the_name_of_its_field() {
             json!({"name": "a.tif", "size": 1, "sha256": "0", "modified": "2026-01-01T00:00:00Z"}),
         ),
     ] {
-        let answer = ada.post(DATASETS, with(field, value.clone())).await;
-        assert_eq!(answer.problem_field(422), field, "{value}");
-        let answer = ada.put(&dataset_path(PUBLIC), with(field, value)).await;
-        assert_eq!(answer.problem_field(422), field);
+        let response = ada.post(DATASETS, with(field, value.clone())).await;
+        assert_eq!(response.problem_field(422), field, "{value}");
+        let response = ada.put(&dataset_path(PUBLIC), with(field, value)).await;
+        assert_eq!(response.problem_field(422), field);
     }
     let taken = ada.post(DATASETS, with("id", json!(PUBLIC))).await;
     assert_eq!(taken.problem_field(409), "id");
@@ -152,11 +153,11 @@ async fn what_cannot_be_is_refused_with_the_name_of_its_field() {
 }
 
 #[tokio::test]
-async fn a_change_of_a_version_that_is_no_more_is_refused() {
+async fn a_change_of_an_old_version_is_refused() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let seen = ada.get(&dataset_path(PUBLIC)).await;
-    let etag = seen.header("etag").to_owned();
+    let read = ada.get(&dataset_path(PUBLIC)).await;
+    let etag = read.header("etag").to_owned();
     let of_version = |method: reqwest::Method, path: String| {
         ada.request(method, &path).header("if-match", &etag)
     };
@@ -177,7 +178,7 @@ async fn a_change_of_a_version_that_is_no_more_is_refused() {
 async fn an_if_match_in_odd_bytes_changes_nothing_and_its_lines_are_one_list() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let seen = ada.get(&dataset_path(PUBLIC)).await;
+    let read = ada.get(&dataset_path(PUBLIC)).await;
     let put = |lines: &[&[u8]]| {
         let request = ada.request(reqwest::Method::PUT, &dataset_path(PUBLIC));
         let request = lines.iter().fold(request, |request, line| {
@@ -190,15 +191,15 @@ async fn an_if_match_in_odd_bytes_changes_nothing_and_its_lines_are_one_list() {
     put(&[b"\"one\"", b"\"other\""]).await.problem(412);
     assert_eq!(
         ada.get(&dataset_path(PUBLIC)).await.header("etag"),
-        seen.header("etag")
+        read.header("etag")
     );
-    let etag = seen.header("etag").as_bytes();
+    let etag = read.header("etag").as_bytes();
     let changed = put(&[b"\"other\"", etag]).await;
     assert_eq!(changed.status, 200, "{}", changed.text());
 }
 
 #[tokio::test]
-async fn only_those_administer_whom_the_policies_let() {
+async fn administering_a_dataset_requires_a_permit() {
     let server = Server::start().await;
     let otto = AdminClient::sign_in(&server, "otto").await;
     let share = |kind: &str| dataset_path(PUBLIC) + "/shares/" + kind;
@@ -206,7 +207,7 @@ async fn only_those_administer_whom_the_policies_let() {
         ("GET", DATASETS.to_owned()),
         ("POST", DATASETS.to_owned()),
         ("GET", dataset_path(PUBLIC)),
-        ("GET", dataset_path(UNKNOWN_VERSION)),
+        ("GET", dataset_path(UNKNOWN)),
         ("PUT", dataset_path(PUBLIC)),
         ("DELETE", dataset_path(PUBLIC)),
         ("DELETE", dataset_path(PUBLIC) + "/file"),
@@ -227,9 +228,9 @@ async fn only_those_administer_whom_the_policies_let() {
     for (method, path) in &calls {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         let url = format!("{}{path}", server.url);
-        let nobody = server.http.request(method.clone(), url);
-        let nobody = TestResponse::send(nobody.json(&body(path))).await;
-        nobody.problem(401);
+        let anonymous = server.http.request(method.clone(), url);
+        let anonymous = TestResponse::send(anonymous.json(&body(path))).await;
+        anonymous.problem(401);
         let denied = TestResponse::send(otto.request(method, path).json(&body(path))).await;
         denied.problem(403);
     }
@@ -237,12 +238,9 @@ async fn only_those_administer_whom_the_policies_let() {
     let upload = upload.header("content-type", "image/tiff").body("II*\0");
     TestResponse::send(upload).await.problem(403);
 
-    // Whoever may not list is told nothing, neither of what there is nor of names.
+    // A caller who may not list learns nothing about datasets or names.
     let hidden = otto.get(&dataset_path(PRIVATE)).await;
-    assert_eq!(
-        hidden.body,
-        otto.get(&dataset_path(UNKNOWN_VERSION)).await.body
-    );
+    assert_eq!(hidden.body, otto.get(&dataset_path(UNKNOWN)).await.body);
     let named = otto.post(DATASETS, dataset_body("x", "nobody")).await;
     named.problem(403);
     let ada = AdminClient::sign_in(&server, "ada").await;
@@ -250,23 +248,20 @@ async fn only_those_administer_whom_the_policies_let() {
 }
 
 #[tokio::test]
-async fn an_owner_administers_its_own_and_cannot_give_it_away() {
+async fn an_owner_administers_its_datasets_and_cannot_give_them_away() {
     let server = owners_administer().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let olivia = AdminClient::sign_in(&server, "olivia").await;
-    let made = ada
+    let created = ada
         .post(DATASETS, dataset_body("Of otto", "otto"))
         .await
         .json();
-    let of_otto = made["id"].as_str().unwrap();
+    let of_otto = created["id"].as_str().unwrap();
 
     assert_eq!(olivia.list_all(DATASETS, 2).await.len(), 6);
     let hidden = olivia.get(&dataset_path(of_otto)).await;
     hidden.problem(404);
-    assert_eq!(
-        hidden.body,
-        olivia.get(&dataset_path(UNKNOWN_VERSION)).await.body
-    );
+    assert_eq!(hidden.body, olivia.get(&dataset_path(UNKNOWN)).await.body);
 
     let share = dataset_path(PRIVATE) + "/shares/users/otto";
     assert_eq!(olivia.put(&share, json!({})).await.status, 200);
@@ -289,27 +284,24 @@ async fn an_owner_administers_its_own_and_cannot_give_it_away() {
         "olivia"
     );
 
-    // He may not list, and yet sees whole what is his.
+    // He may not list datasets, but may get his own with all fields.
     let otto = AdminClient::sign_in(&server, "otto").await;
     otto.get(DATASETS).await.problem(403);
     assert_eq!(otto.get(&dataset_path(of_otto)).await.status, 200);
     let hidden = otto.get(&dataset_path(PRIVATE)).await;
     hidden.problem(403);
-    assert_eq!(
-        hidden.body,
-        otto.get(&dataset_path(UNKNOWN_VERSION)).await.body
-    );
+    assert_eq!(hidden.body, otto.get(&dataset_path(UNKNOWN)).await.body);
 }
 
 #[tokio::test]
-async fn the_list_narrows_to_what_is_asked_for() {
+async fn the_list_can_be_filtered() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let made = ada
+    let created = ada
         .post(DATASETS, dataset_body("100% of_Olivia!", "otto"))
         .await
         .json();
-    let made = made["id"].as_str().unwrap();
+    let created = created["id"].as_str().unwrap();
     let found = async |query: &str| {
         let items = ada.list_all(&format!("{DATASETS}?{query}"), 1).await;
         let mut found: Vec<_> = ids(&items).into_iter().map(str::to_owned).collect();
@@ -317,12 +309,12 @@ async fn the_list_narrows_to_what_is_asked_for() {
         found
     };
     assert_eq!(found("record_status=draft").await, [DRAFT]);
-    assert_eq!(found("owner=otto").await, [made]);
+    assert_eq!(found("owner=otto").await, [created]);
     assert_eq!(found("visibility=internal").await, [INTERNAL]);
     assert_eq!(found("title=WITHOUT").await, [WITHOUT_FILE]);
     assert_eq!(found("owner=nobody").await, [""; 0]);
     for part in ["0%25 of_o", "%25", "_", "!"] {
-        assert_eq!(found(&format!("title={part}")).await, [made], "{part}");
+        assert_eq!(found(&format!("title={part}")).await, [created], "{part}");
     }
     let of_olivia = found("owner=olivia&visibility=public").await;
     let mut public = [PUBLIC, DRAFT, WITHOUT_FILE];
@@ -336,7 +328,7 @@ async fn the_list_narrows_to_what_is_asked_for() {
 }
 
 #[tokio::test]
-async fn every_change_is_on_record_with_what_it_changed() {
+async fn every_change_of_a_dataset_is_audited_with_its_summary() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let mut body = dataset_body("Terrain", "otto");
@@ -353,10 +345,10 @@ async fn every_change_is_on_record_with_what_it_changed() {
     )
     .await;
     ada.get(DATASETS).await;
-    ada.get(&dataset_path(UNKNOWN_VERSION)).await;
+    ada.get(&dataset_path(UNKNOWN)).await;
     ada.delete(&dataset_path(NEW_DATASET)).await;
     let records = records(&server).await;
-    let told: Vec<String> = records
+    let audited: Vec<String> = records
         .iter()
         .filter(|record| record["event"] == "administer")
         .map(|record| {
@@ -365,7 +357,7 @@ async fn every_change_is_on_record_with_what_it_changed() {
         })
         .collect();
     assert_eq!(
-        told,
+        audited,
         [
             "administer granted made the dataset \"Terrain\"",
             "administer granted changed visibility from private to public, owner from otto to mo, \
@@ -383,12 +375,12 @@ async fn every_change_is_on_record_with_what_it_changed() {
     assert_eq!(of_new.count(), 5);
     let unknown = records
         .iter()
-        .filter(|record| record["dataset_id"] == UNKNOWN_VERSION);
+        .filter(|record| record["dataset_id"] == UNKNOWN);
     assert_eq!(unknown.count(), 1);
 }
 
 #[tokio::test]
-async fn what_is_made_through_one_replica_is_there_at_the_other() {
+async fn a_dataset_created_on_one_replica_exists_on_the_other() {
     let server = Server::start().await;
     let replica = server.replica().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
@@ -396,7 +388,7 @@ async fn what_is_made_through_one_replica_is_there_at_the_other() {
     body["id"] = json!(NEW_DATASET);
     body["visibility"] = json!("public");
     assert_eq!(ada.post(DATASETS, body).await.status, 201);
-    crate::eventually(async || {
+    eventually(async || {
         replica
             .get(&format!("/datasets/{NEW_DATASET}"))
             .send()

@@ -1,4 +1,4 @@
-//! The files of datasets: uploaded whole or not at all, taken from the import folder, taken away.
+//! Files of datasets: upload, import and deletion.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,8 +10,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::admin_datasets::dataset_path;
-use crate::admin_users::AdminClient;
-use crate::eventually;
+use crate::support::admin_client::AdminClient;
+use crate::support::eventually;
 use crate::support::server::{PUBLIC, Server, ServerOptions, TestResponse, WITHOUT_FILE};
 
 fn demo_file(name: &str) -> PathBuf {
@@ -24,17 +24,17 @@ fn cog() -> Vec<u8> {
     std::fs::read(demo_file("jacksboro-fault-dem.cog.tif")).unwrap()
 }
 
-/// What one test lets be uploaded.
+/// `CEDARGATE_LARGEST_UPLOAD` of one test, in bytes.
 const MAX_UPLOAD_SIZE: usize = 1024 * 1024;
 
-/// A TIFF that no test has stored yet, as far as its first bytes tell.
+/// A file of this length with the first bytes of a TIFF, which is in no catalog.
 fn tiff(length: usize) -> Vec<u8> {
     let mut content = b"MM\0*\0\0\0\x08new".to_vec();
     content.resize(length, 7);
     content
 }
 
-/// Every file under the file store's folder.
+/// All files in the file store.
 fn stored_files(server: &Server) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![server.folder.path().join("files")];
@@ -57,20 +57,21 @@ fn partial_uploads(server: &Server) -> usize {
     std::fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-fn upload_request(desk: &AdminClient<'_>, id: &str, more: &str) -> reqwest::RequestBuilder {
-    desk.request(Method::PUT, &format!("{}/file{more}", dataset_path(id)))
+fn upload_request(client: &AdminClient<'_>, id: &str, more: &str) -> reqwest::RequestBuilder {
+    client
+        .request(Method::PUT, &format!("{}/file{more}", dataset_path(id)))
         .header("content-type", "image/tiff")
 }
 
 #[tokio::test]
-async fn an_uploaded_file_is_what_a_download_gives() {
+async fn an_uploaded_file_can_be_downloaded() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     server.mint(WITHOUT_FILE, None).await.problem(404);
     let upload = upload_request(&ada, WITHOUT_FILE, "?name=../the%20DEM.tif").body(cog());
-    let answer = TestResponse::send(upload).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let file = answer.json()["file"].clone();
+    let response = TestResponse::send(upload).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    let file = response.json()["file"].clone();
     assert_eq!(file["name"], "the_DEM.tif");
     assert_eq!(file["size"], cog().len());
     let token = server.mint(WITHOUT_FILE, None).await.token();
@@ -82,7 +83,7 @@ async fn an_uploaded_file_is_what_a_download_gives() {
     );
     assert_eq!(partial_uploads(&server), 0);
 
-    // The same bytes again keep their name and their time.
+    // Uploading the same bytes again keeps name and time.
     server.clock.advance(5000);
     let again = ada
         .request(Method::PUT, &format!("{}/file", dataset_path(WITHOUT_FILE)))
@@ -105,11 +106,14 @@ async fn a_file_that_replaces_another_is_downloaded_from_then_on() {
         .collect::<Vec<_>>();
     let chunks = chunks.into_iter().map(Ok::<_, std::io::Error>);
     let body = reqwest::Body::wrap_stream(stream::iter(chunks));
-    let answer = TestResponse::send(upload_request(&ada, PUBLIC, "").body(body)).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.json()["file"]["name"], "jacksboro-fault-dem.cog.tif");
+    let response = TestResponse::send(upload_request(&ada, PUBLIC, "").body(body)).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    assert_eq!(
+        response.json()["file"]["name"],
+        "jacksboro-fault-dem.cog.tif"
+    );
     assert!(server.download(PUBLIC, &token).await.body == content);
-    // The file before stays in the store.
+    // The previous file stays in the store.
     assert_eq!(stored_files(&server).len(), before.len() + 1);
 
     let bare = ada.delete(&format!("{}/file", dataset_path(PUBLIC))).await;
@@ -119,7 +123,7 @@ async fn a_file_that_replaces_another_is_downloaded_from_then_on() {
 }
 
 #[tokio::test]
-async fn what_is_no_tiff_is_refused_and_leaves_nothing() {
+async fn a_file_that_is_not_a_tiff_is_refused_and_leaves_nothing() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let before = (
@@ -159,8 +163,8 @@ async fn a_file_that_is_too_large_is_refused_and_leaves_nothing() {
     .await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let before = stored_files(&server);
-    let told = upload_request(&ada, PUBLIC, "").body(tiff(MAX_UPLOAD_SIZE + 1));
-    TestResponse::send(told).await.problem(413);
+    let too_large = upload_request(&ada, PUBLIC, "").body(tiff(MAX_UPLOAD_SIZE + 1));
+    TestResponse::send(too_large).await.problem(413);
     let chunks = vec![Ok::<_, std::io::Error>(tiff(MAX_UPLOAD_SIZE)), Ok(vec![0])];
     let untold = reqwest::Body::wrap_stream(stream::iter(chunks));
     let untold = TestResponse::send(upload_request(&ada, PUBLIC, "").body(untold)).await;
@@ -168,14 +172,14 @@ async fn a_file_that_is_too_large_is_refused_and_leaves_nothing() {
     assert_eq!(stored_files(&server), before);
     let fits = upload_request(&ada, PUBLIC, "").body(tiff(MAX_UPLOAD_SIZE));
     assert_eq!(TestResponse::send(fits).await.status, 200);
-    // The allowance is for files alone.
+    // The higher size limit is for files only.
     let large = json!({"title": "x".repeat(3 * MAX_UPLOAD_SIZE)});
     TestResponse::send(ada.request(Method::PUT, &dataset_path(PUBLIC)).json(&large))
         .await
         .problem(413);
 }
 
-/// A connection that has sent the beginning of an upload of a megabyte.
+/// A connection that has sent the headers of an upload of a megabyte.
 fn begin_upload(server: &Server, session: &str, expect: &str) -> TcpStream {
     let mut connection = TcpStream::connect(server.address).unwrap();
     let path = format!("{}/file", dataset_path(PUBLIC));
@@ -197,7 +201,7 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
     );
     let mut connection = begin_upload(&server, &ada.session, "");
     connection.write_all(&tiff(300_000)).unwrap();
-    // Each round asks the server something, which lets it work.
+    // Each round sends a request, which gives the server time to work.
     let has_incoming = async |count: usize| {
         assert_eq!(
             server.get("/health/live").send().await.unwrap().status(),
@@ -218,31 +222,31 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_is_turned_away_before_a_byte_is_sent() {
+async fn an_upload_that_is_not_permitted_is_refused_before_a_byte_is_sent() {
     let server = Server::start().await;
     let otto = server.session("otto").await;
-    let answer = tokio::task::spawn_blocking({
+    let response = tokio::task::spawn_blocking({
         let mut connection = begin_upload(
             &server,
             &otto,
             "Expect: 100-continue\r\nConnection: close\r\n",
         );
         move || {
-            let mut answer = String::new();
+            let mut response = String::new();
             connection
                 .set_read_timeout(Some(Duration::from_secs(20)))
                 .unwrap();
-            connection.read_to_string(&mut answer).unwrap();
-            answer
+            connection.read_to_string(&mut response).unwrap();
+            response
         }
     });
-    let answer = answer.await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    let response = response.await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 403"), "{response}");
     assert_eq!(partial_uploads(&server), 0);
 }
 
 #[tokio::test]
-async fn what_a_crash_left_behind_goes_with_a_later_upload() {
+async fn leftovers_of_a_crash_are_deleted_by_a_later_upload() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let folder = server.folder.path().join("files/incoming");
@@ -260,7 +264,7 @@ async fn what_a_crash_left_behind_goes_with_a_later_upload() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_import_folder_is_taken_and_none_from_outside() {
+async fn a_file_in_the_import_folder_is_imported_and_none_outside_it() {
     let imports = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();
     let name = "salish-sea-topobathy.cog.tif";
@@ -300,10 +304,10 @@ async fn a_file_of_the_import_folder_is_taken_and_none_from_outside() {
         "text.tif",
         "x\u{0}.tif",
     ] {
-        let answer = import(source).await;
-        assert_eq!(answer.problem_field(422), "path", "{source}");
+        let response = import(source).await;
+        assert_eq!(response.problem_field(422), "path", "{source}");
         let here = imports.path().display().to_string();
-        assert!(!answer.text().contains(&here), "{}", answer.text());
+        assert!(!response.text().contains(&here), "{}", response.text());
     }
     assert!(
         ada.get(&dataset_path(WITHOUT_FILE))
@@ -313,10 +317,10 @@ async fn a_file_of_the_import_folder_is_taken_and_none_from_outside() {
             .is_none()
     );
     for source in ["more/dem.tif", "in.tif", name] {
-        let answer = import(source).await;
-        assert_eq!(answer.status, 200, "{source}: {}", answer.text());
+        let response = import(source).await;
+        assert_eq!(response.status, 200, "{source}: {}", response.text());
         let name = source.rsplit('/').next().unwrap();
-        assert_eq!(answer.json()["file"]["name"], name);
+        assert_eq!(response.json()["file"]["name"], name);
     }
     let token = server.mint(WITHOUT_FILE, None).await.token();
     let download = server.download(WITHOUT_FILE, &token).await;
@@ -328,6 +332,6 @@ async fn nothing_is_imported_without_an_import_folder() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let path = format!("{}/file/import", dataset_path(WITHOUT_FILE));
-    let answer = ada.post(&path, json!({"path": "cedargate.db"})).await;
-    assert_eq!(answer.problem_field(422), "path");
+    let response = ada.post(&path, json!({"path": "cedargate.db"})).await;
+    assert_eq!(response.problem_field(422), "path");
 }

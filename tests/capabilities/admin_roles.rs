@@ -1,29 +1,29 @@
-//! Administration of roles: made, listed, removed, and who their members are.
+//! Administration of roles: create, list, delete, list members.
 
 use serde_json::json;
 
-use crate::admin_users::{AdminClient, USERS};
-use crate::audit::records;
+use crate::support::admin_client::{AdminClient, USERS};
+use crate::support::records::records;
 use crate::support::server::{RESTRICTED, Server, TestResponse};
 
 const ROLES: &str = "/admin/roles";
 
 #[tokio::test]
-async fn a_role_is_made_given_to_users_and_removed_with_its_memberships() {
+async fn a_role_is_created_assigned_and_deleted_with_its_memberships() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let made = ada.post(ROLES, json!({"name": "geology"})).await;
-    assert_eq!(made.status, 201, "{}", made.text());
-    assert_eq!(made.header("location"), "/admin/roles/geology");
+    let created = ada.post(ROLES, json!({"name": "geology"})).await;
+    assert_eq!(created.status, 201, "{}", created.text());
+    assert_eq!(created.header("location"), "/admin/roles/geology");
     let role = json!({"name": "geology", "is_built_in": false});
-    assert_eq!(made.json(), role);
+    assert_eq!(created.json(), role);
     let path = format!("{ROLES}/geology");
     assert_eq!(ada.get(&path).await.json(), role);
     let again = ada.post(ROLES, json!({"name": "geology"})).await;
     assert_eq!(again.problem_field(409), "name");
     let otto = ada.user_path("otto").await;
-    let wish = json!({"username": "otto", "roles": ["geology", "hydrology"], "is_disabled": false});
-    assert_eq!(ada.put(&otto, wish).await.status, 200);
+    let body = json!({"username": "otto", "roles": ["geology", "hydrology"], "is_disabled": false});
+    assert_eq!(ada.put(&otto, body).await.status, 200);
     let members = ada.get(&format!("{path}/members")).await.json();
     assert_eq!(members["items"][0]["username"], "otto");
     assert_eq!(
@@ -39,18 +39,18 @@ async fn a_role_is_made_given_to_users_and_removed_with_its_memberships() {
     ada.get(&path).await.problem(404);
     ada.get(&format!("{path}/members")).await.problem(404);
     assert_eq!(ada.get(&otto).await.json()["roles"], json!(["hydrology"]));
-    let told: Vec<_> = records(&server)
+    let audited: Vec<_> = records(&server)
         .await
         .iter()
         .filter(|record| record["action"] == "administer_roles")
         .map(|record| format!("{} {}", record["outcome"], record["reason"]))
         .collect();
     assert_eq!(
-        told,
+        audited,
         [
             r#""granted" "made the role geology""#,
-            r#""refused" "there is a role geology already""#,
-            r#""refused" "it has changed since you read it: read it again and decide anew""#,
+            r#""refused" "the role geology already exists""#,
+            r#""refused" "it has changed since you read it: read it again and retry""#,
             r#""granted" "removed the role geology with its memberships and shares""#,
             r#""refused" "there is no role geology""#,
         ]
@@ -58,7 +58,7 @@ async fn a_role_is_made_given_to_users_and_removed_with_its_memberships() {
 }
 
 #[tokio::test]
-async fn removing_a_role_withdraws_its_shares_at_once() {
+async fn deleting_a_role_removes_its_shares_immediately() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let mo = server.session("mo").await;
@@ -74,25 +74,25 @@ async fn the_role_admin_is_built_in() {
     let ada = AdminClient::sign_in(&server, "ada").await;
     let path = format!("{ROLES}/admin");
     assert_eq!(ada.delete(&path).await.problem_field(409), "name");
-    let shown = ada.get(&path).await.json();
-    assert_eq!(shown, json!({"name": "admin", "is_built_in": true}));
+    let role = ada.get(&path).await.json();
+    assert_eq!(role, json!({"name": "admin", "is_built_in": true}));
     let wrong = ada.post(ROLES, json!({"name": "No Name"})).await;
     assert_eq!(wrong.problem_field(422), "name");
     ada.get(&format!("{ROLES}/No")).await.problem(422);
 }
 
 #[tokio::test]
-async fn roles_and_members_are_listed_whole_once_each_while_others_are_made() {
+async fn roles_and_members_are_listed_once_each_while_others_are_created() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let make = async |prefix: &str| {
         for n in 10..22 {
-            let made = ada
+            let created = ada
                 .post(ROLES, json!({"name": format!("{prefix}{n}")}))
                 .await;
-            assert_eq!(made.status, 201, "{}", made.text());
-            let wish = json!({"username": format!("{prefix}{n}"), "roles": ["hydrology"]});
-            assert_eq!(ada.post(USERS, wish).await.status, 201);
+            assert_eq!(created.status, 201, "{}", created.text());
+            let body = json!({"username": format!("{prefix}{n}"), "roles": ["hydrology"]});
+            assert_eq!(ada.post(USERS, body).await.status, 201);
         }
     };
     make("early").await;

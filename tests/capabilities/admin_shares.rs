@@ -1,13 +1,13 @@
-//! Administration of shares: opened, withdrawn, and in force at once.
+//! Administration of shares: add and remove, in force immediately.
 
 use serde_json::json;
 
 use crate::admin_datasets::dataset_path;
-use crate::admin_users::AdminClient;
+use crate::support::admin_client::AdminClient;
 use crate::support::server::{PUBLIC, RESTRICTED, Server, TestResponse};
 
 #[tokio::test]
-async fn a_share_opens_and_its_withdrawal_closes_and_doing_it_twice_does_no_harm() {
+async fn a_share_grants_access_until_removed_and_both_are_idempotent() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let otto = server.session("otto").await;
@@ -15,12 +15,12 @@ async fn a_share_opens_and_its_withdrawal_closes_and_doing_it_twice_does_no_harm
     let of_otto = format!("{shares}/users/otto");
     server.mint(RESTRICTED, Some(&otto)).await.problem(403);
     for _ in 0..2 {
-        let opened = ada.put(&of_otto, json!({})).await;
+        let added = ada.put(&of_otto, json!({})).await;
         assert_eq!(
-            opened.json(),
+            added.json(),
             json!({"users": ["otto"], "roles": ["hydrology"]})
         );
-        assert_eq!(ada.get(&shares).await.header("etag"), opened.header("etag"));
+        assert_eq!(ada.get(&shares).await.header("etag"), added.header("etag"));
     }
     let token = server.mint(RESTRICTED, Some(&otto)).await.token();
     assert_eq!(server.download(RESTRICTED, &token).await.status, 200);
@@ -51,17 +51,17 @@ async fn a_share_opens_and_its_withdrawal_closes_and_doing_it_twice_does_no_harm
 }
 
 #[tokio::test]
-async fn a_share_of_a_version_that_is_no_more_is_refused() {
+async fn a_share_of_an_old_version_is_refused() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let shares = dataset_path(PUBLIC) + "/shares";
-    let seen = ada.get(&shares).await.header("etag").to_owned();
+    let old_etag = ada.get(&shares).await.header("etag").to_owned();
     let share = |etag: &str| {
         let request = ada.request(reqwest::Method::PUT, &format!("{shares}/users/otto"));
         TestResponse::send(request.header("if-match", etag))
     };
-    let opened = share(&seen).await;
-    assert_eq!(opened.status, 200, "{}", opened.text());
-    share(&seen).await.problem(412);
-    assert_eq!(share(opened.header("etag")).await.status, 200);
+    let added = share(&old_etag).await;
+    assert_eq!(added.status, 200, "{}", added.text());
+    share(&old_etag).await.problem(412);
+    assert_eq!(share(added.header("etag")).await.status, 200);
 }

@@ -1,157 +1,38 @@
-//! Administration of users: made, listed, shown, changed, disabled, removed, each asked and on record.
+//! Administration of users: create, list, get, update, disable, delete; authorized and audited.
 
 use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::audit::records;
-use crate::support::server::{
-    CATALOG, PASSWORD, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse, UNKNOWN_VERSION,
-};
-
-pub const USERS: &str = "/admin/users";
-
-/// Somebody who administers, with a session.
-pub struct AdminClient<'a> {
-    pub server: &'a Server,
-    pub session: String,
-}
-
-impl<'a> AdminClient<'a> {
-    /// The desk of one of the catalog's people.
-    pub async fn sign_in(server: &'a Server, username: &str) -> Self {
-        Self {
-            session: server.session(username).await,
-            server,
-        }
-    }
-
-    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        // Records sort by time, and this clock stands still unless it is told otherwise.
-        self.server.clock.advance(1);
-        let url = format!("{}{path}", self.server.url);
-        self.server
-            .http
-            .request(method, url)
-            .bearer_auth(&self.session)
-    }
-
-    pub async fn get(&self, path: &str) -> TestResponse {
-        TestResponse::send(self.request(Method::GET, path)).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> TestResponse {
-        TestResponse::send(self.request(Method::POST, path).json(&body)).await
-    }
-
-    pub async fn put(&self, path: &str, body: Value) -> TestResponse {
-        TestResponse::send(self.request(Method::PUT, path).json(&body)).await
-    }
-
-    pub async fn delete(&self, path: &str) -> TestResponse {
-        TestResponse::send(self.request(Method::DELETE, path)).await
-    }
-
-    /// The items of a list, `limit` at a time; each page names the next.
-    pub async fn list_all(&self, path: &str, limit: usize) -> Vec<Value> {
-        let mut all = Vec::new();
-        let mut after = String::new();
-        let joint = if path.contains('?') { '&' } else { '?' };
-        loop {
-            let answer = self
-                .get(&format!("{path}{joint}limit={limit}{after}"))
-                .await;
-            assert_eq!(answer.status, 200, "{}", answer.text());
-            let page = answer.json();
-            let items = page["items"].as_array().unwrap();
-            assert!(items.len() <= limit);
-            all.extend(items.iter().cloned());
-            match page["next"].as_str() {
-                Some(next) => after = format!("&after={next}"),
-                None => return all,
-            }
-        }
-    }
-
-    /// The path of a user.
-    pub async fn user_path(&self, username: &str) -> String {
-        let found = self.get(&format!("{USERS}?username={username}")).await;
-        let id = found.json()["items"][0]["id"].clone();
-        format!("{USERS}/{}", id.as_str().unwrap())
-    }
-}
-
-impl TestResponse {
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The field that a problem of this status is about.
-    pub fn problem_field(&self, status: u16) -> String {
-        self.problem(status);
-        self.json()["field"].as_str().unwrap_or("-").to_owned()
-    }
-}
+use crate::support::admin_client::{AdminClient, USERS};
+use crate::support::records::records;
+use crate::support::server::{PASSWORD, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN};
 
 fn user_body(username: &str, roles: &[&str], is_disabled: bool) -> Value {
     json!({"username": username, "roles": roles, "is_disabled": is_disabled})
 }
 
-/// Admins, somebody who may look at users, and somebody who may change those who are no admins.
-pub const DELEGATED_ADMIN_POLICIES: &str = r#"
-@id("admin") @reason("x")
-permit (principal in Role::"admin", action, resource);
-@id("lookout") @reason("x")
-permit (principal in Role::"lookout", action == Action::"view_users", resource);
-@id("helpdesk") @reason("x")
-permit (principal in Role::"helpdesk", action == Action::"administer_users", resource)
-unless { resource in Role::"admin" };
-@id("helpdesk-looks") @reason("x")
-permit (principal in Role::"helpdesk", action == Action::"view_users", resource)
-unless { resource is User && resource in Role::"hidden" };
-@id("mute") @reason("x")
-permit (principal in Role::"mute", action == Action::"administer_users", resource)
-when { resource.username == "mo" };
-"#;
-
-pub async fn delegated_admins() -> Server {
-    let of_role = |role| {
-        format!(
-            "[[roles]]\nname = \"{role}\"\n[[users]]\nusername = \"of-{role}\"\n\
-             password = \"{PASSWORD}\"\nroles = [\"{role}\"]\n"
-        )
-    };
-    let added = ["lookout", "helpdesk", "hidden", "mute"].map(of_role);
-    let catalog = [CATALOG, &added.concat()].concat();
-    Server::start_with(ServerOptions {
-        catalog: Some(catalog),
-        policies: Some(DELEGATED_ADMIN_POLICIES),
-        ..ServerOptions::default()
-    })
-    .await
-}
-
 #[tokio::test]
-async fn an_admin_makes_shows_changes_and_removes_a_user() {
+async fn an_admin_creates_gets_updates_and_deletes_a_user() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let wish = json!({"username": "nina", "roles": ["hydrology"], "password": PASSWORD,
+    let body = json!({"username": "nina", "roles": ["hydrology"], "password": PASSWORD,
         "claims": {"groups": ["field", "office"]}});
-    let made = ada.post(USERS, wish).await;
-    assert_eq!(made.status, 201, "{}", made.text());
-    let user = made.json();
+    let created = ada.post(USERS, body).await;
+    assert_eq!(created.status, 201, "{}", created.text());
+    let user = created.json();
     let path = format!("{USERS}/{}", user["id"].as_str().unwrap());
-    assert_eq!(made.header("location"), path);
+    assert_eq!(created.header("location"), path);
     assert_eq!(
         user,
         json!({"id": user["id"], "username": "nina", "roles": ["hydrology"],
             "claims": {"groups": ["field", "office"]}, "is_disabled": false, "has_password": true})
     );
-    let shown = ada.get(&path).await;
-    assert_eq!(shown.json(), user);
-    assert_eq!(shown.header("etag"), made.header("etag"));
-    assert_eq!(shown.header("cache-control"), "no-store");
+    let read = ada.get(&path).await;
+    assert_eq!(read.json(), user);
+    assert_eq!(read.header("etag"), created.header("etag"));
+    assert_eq!(read.header("cache-control"), "no-store");
     let nina = server.session("nina").await;
     server.mint(RESTRICTED, Some(&nina)).await.token();
 
@@ -164,7 +45,7 @@ async fn an_admin_makes_shows_changes_and_removes_a_user() {
         user["claims"],
         "left out, it stays"
     );
-    assert_ne!(changed.header("etag"), made.header("etag"));
+    assert_ne!(changed.header("etag"), created.header("etag"));
     server.mint(RESTRICTED, Some(&nina)).await.problem(403);
     server.session("nina.k").await;
 
@@ -175,7 +56,7 @@ async fn an_admin_makes_shows_changes_and_removes_a_user() {
 }
 
 #[tokio::test]
-async fn a_user_that_was_read_can_be_sent_back_with_one_thing_changed() {
+async fn a_user_can_be_updated_by_sending_back_what_was_read() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let path = ada.user_path("mo").await;
@@ -185,25 +66,25 @@ async fn a_user_that_was_read_can_be_sent_back_with_one_thing_changed() {
     assert_eq!(changed.status, 200, "{}", changed.text());
     assert_eq!(changed.json(), mo);
     for (field, other) in [
-        ("id", json!(UNKNOWN_VERSION)),
+        ("id", json!(UNKNOWN)),
         ("issuer", json!("https://issuer.example")),
         ("has_password", json!(false)),
     ] {
-        let mut wish = mo.clone();
-        wish[field] = other;
-        assert_eq!(ada.put(&path, wish).await.problem_field(422), field);
+        let mut body = mo.clone();
+        body[field] = other;
+        assert_eq!(ada.put(&path, body).await.problem_field(422), field);
     }
 }
 
 #[tokio::test]
-async fn a_change_is_made_to_the_version_it_was_meant_for() {
+async fn a_change_applies_to_the_version_in_if_match() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let path = ada.user_path("mo").await;
     let etag = ada.get(&path).await.header("etag").to_owned();
-    let put = async |etag: &str, wish: Value| {
+    let put = async |etag: &str, body: Value| {
         let request = ada.request(Method::PUT, &path).header("if-match", etag);
-        TestResponse::send(request.json(&wish)).await
+        TestResponse::send(request.json(&body)).await
     };
     let changed = put(&etag, user_body("mo", &[], false)).await;
     assert_eq!(changed.status, 200, "{}", changed.text());
@@ -220,10 +101,10 @@ async fn a_change_is_made_to_the_version_it_was_meant_for() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_with_its_field_and_changes_nothing() {
+async fn an_invalid_user_is_refused_with_its_field_and_changes_nothing() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let create = async |wish: Value| ada.post(USERS, wish).await;
+    let create = async |body: Value| ada.post(USERS, body).await;
     let taken = create(json!({"username": "mo"})).await;
     assert_eq!(taken.problem_field(409), "username");
     assert_eq!(
@@ -250,23 +131,23 @@ async fn what_cannot_be_is_refused_with_its_field_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_last_admin_stays_one() {
+async fn the_last_admin_cannot_be_removed() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let (path, dora) = (ada.user_path("ada").await, ada.user_path("dora").await);
-    // A disabled admin is none to fall back on.
-    let answer = ada.put(&dora, user_body("dora", &["admin"], true)).await;
-    assert_eq!(answer.status, 200);
+    // A disabled admin does not count.
+    let response = ada.put(&dora, user_body("dora", &["admin"], true)).await;
+    assert_eq!(response.status, 200);
     let disabled = ada.put(&path, user_body("ada", &["admin"], true)).await;
     assert_eq!(disabled.problem_field(409), "is_disabled");
     let plain = ada.put(&path, user_body("ada", &[], false)).await;
     assert_eq!(plain.problem_field(409), "roles");
     assert_eq!(ada.delete(&path).await.problem_field(409), "id");
     assert_eq!(ada.get(&path).await.json()["roles"], json!(["admin"]));
-    let answer = ada.put(&dora, user_body("dora", &["admin"], false)).await;
-    assert_eq!(answer.status, 200);
-    let answer = ada.put(&path, user_body("ada", &["admin"], true)).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    let response = ada.put(&dora, user_body("dora", &["admin"], false)).await;
+    assert_eq!(response.status, 200);
+    let response = ada.put(&path, user_body("ada", &["admin"], true)).await;
+    assert_eq!(response.status, 200, "{}", response.text());
     ada.get(&path).await.problem(401);
 }
 
@@ -275,34 +156,34 @@ async fn two_admins_who_disable_each_other_leave_one() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let (path, mo) = (ada.user_path("ada").await, ada.user_path("mo").await);
-    let answer = ada.put(&mo, user_body("mo", &["admin"], false)).await;
-    assert_eq!(answer.status, 200);
+    let response = ada.put(&mo, user_body("mo", &["admin"], false)).await;
+    assert_eq!(response.status, 200);
     let replica = server.replica().await;
     let other = AdminClient::sign_in(&replica, "mo").await;
     let (one, two) = tokio::join!(
         ada.put(&mo, user_body("mo", &["admin"], true)),
         other.put(&path, user_body("ada", &["admin"], true)),
     );
-    let made = [one.status, two.status];
-    assert_eq!(made.iter().filter(|status| **status == 200).count(), 1);
+    let created = [one.status, two.status];
+    assert_eq!(created.iter().filter(|status| **status == 200).count(), 1);
     assert!(
-        made.contains(&409) || made.contains(&401),
-        "{made:?}: {} {}",
+        created.contains(&409) || created.contains(&401),
+        "{created:?}: {} {}",
         one.text(),
         two.text()
     );
 }
 
 #[tokio::test]
-async fn users_are_listed_whole_once_each_while_others_are_made() {
+async fn users_are_listed_once_each_while_others_are_created() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let make = async |prefix: &str, count: usize| {
         for n in 0..count {
-            let made = ada
+            let created = ada
                 .post(USERS, json!({"username": format!("{prefix}{n}")}))
                 .await;
-            assert_eq!(made.status, 201, "{}", made.text());
+            assert_eq!(created.status, 201, "{}", created.text());
         }
     };
     make("early", 60).await;
@@ -323,7 +204,7 @@ async fn users_are_listed_whole_once_each_while_others_are_made() {
 }
 
 #[tokio::test]
-async fn a_list_is_narrowed_to_a_name_or_a_role() {
+async fn a_list_of_users_can_be_filtered_by_name_or_role() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let names = async |query: &str| -> Vec<String> {
@@ -338,12 +219,12 @@ async fn a_list_is_narrowed_to_a_name_or_a_role() {
 }
 
 #[tokio::test]
-async fn every_call_is_on_record_with_what_it_did() {
+async fn every_operation_on_users_is_audited_with_its_summary() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let before = records(&server).await.len();
-    let made = ada.post(USERS, json!({"username": "nina"})).await.json();
-    let id = made["id"].clone();
+    let created = ada.post(USERS, json!({"username": "nina"})).await.json();
+    let id = created["id"].clone();
     let path = format!("{USERS}/{}", id.as_str().unwrap());
     ada.put(&path, user_body("nina", &["hydrology"], true))
         .await;
@@ -357,7 +238,7 @@ async fn every_call_is_on_record_with_what_it_did() {
     let otto = AdminClient::sign_in(&server, "otto").await;
     otto.delete(&path).await.problem(403);
     let all = records(&server).await;
-    let told: Vec<_> = all[before..]
+    let audited: Vec<_> = all[before..]
         .iter()
         .filter(|record| record["event"] == "administer")
         .map(|record| {
@@ -373,7 +254,7 @@ async fn every_call_is_on_record_with_what_it_did() {
         .collect();
     let unknown = format!("there is no user {}", id.as_str().unwrap());
     assert_eq!(
-        told,
+        audited,
         [
             "administer_users granted nina: made the user nina, roles: none".to_owned(),
             "administer_users granted nina: changed the user nina: roles: hydrology (were: none); \
@@ -388,8 +269,8 @@ async fn every_call_is_on_record_with_what_it_did() {
             format!("administer_users refused -: {unknown}"),
         ]
     );
-    let made = &all[before];
-    assert_eq!(made["authentication"], "password");
-    assert_eq!(made["determining_policies"], json!(["admin"]));
-    assert!(made["user_id"].is_string() && made["revision"].is_string());
+    let created = &all[before];
+    assert_eq!(created["authentication"], "password");
+    assert_eq!(created["determining_policies"], json!(["admin"]));
+    assert!(created["user_id"].is_string() && created["revision"].is_string());
 }

@@ -1,26 +1,12 @@
-//! The audit trail: who asked for what, how it was answered and why; durable before the answer.
+//! The audit trail: caller, request, outcome and reason; durable before the response.
 
-use cedargate::service::audit_trail::AuditTrail;
-use serde_json::Value;
-
-use crate::mint::decode_part;
-use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION};
-
-/// All records as `cedargate audit export` prints them.
-pub async fn records(server: &Server) -> Vec<Value> {
-    let mut records = Vec::new();
-    AuditTrail::export(&server.database().await, |record| {
-        records.push(serde_json::to_value(record)?);
-        Ok::<_, serde_json::Error>(())
-    })
-    .await
-    .unwrap()
-    .unwrap();
-    records
-}
+use crate::support::eventually;
+use crate::support::records::records;
+use crate::support::server::decode_part;
+use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN};
 
 #[tokio::test]
-async fn a_mint_is_on_record_under_its_tokens_jti() {
+async fn a_mint_is_audited_under_its_tokens_jti() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let token = server.mint(RESTRICTED, Some(&session)).await.token();
@@ -45,9 +31,9 @@ async fn a_mint_is_on_record_under_its_tokens_jti() {
 }
 
 #[tokio::test]
-async fn refusals_and_downloads_are_on_record_with_their_reason() {
+async fn refusals_and_downloads_are_audited_with_their_reason() {
     let server = Server::start().await;
-    // Records sort by time, and this clock stands still unless it is told otherwise.
+    // Records are ordered by time, and this clock stands still unless it is advanced.
     let later = || server.clock.advance(1);
     let otto = server.session("otto").await;
     later();
@@ -55,7 +41,7 @@ async fn refusals_and_downloads_are_on_record_with_their_reason() {
     later();
     server.mint(RESTRICTED, Some(&otto)).await.problem(403);
     later();
-    server.mint(UNKNOWN_VERSION, None).await.problem(404);
+    server.mint(UNKNOWN, None).await.problem(404);
     later();
     server.mint(PUBLIC, Some("nonsense")).await.problem(401);
     later();
@@ -68,7 +54,7 @@ async fn refusals_and_downloads_are_on_record_with_their_reason() {
     later();
     server.login("ada", "wrong").await.problem(401);
 
-    let told: Vec<String> = records(&server)
+    let audited: Vec<String> = records(&server)
         .await
         .iter()
         .map(|record| {
@@ -77,12 +63,12 @@ async fn refusals_and_downloads_are_on_record_with_their_reason() {
         })
         .collect();
     assert_eq!(
-        told,
+        audited,
         [
             "login granted -",
-            "mint denied the caller may not discover the dataset, and was told that there is none",
-            "mint denied the caller may discover the dataset and not read it",
-            "mint refused there is no such dataset",
+            "mint denied the caller may not discover the dataset, and was answered that it does not exist",
+            "mint denied the caller may discover the dataset but not read it",
+            "mint refused the dataset does not exist",
             "mint refused the session token is not valid or has expired",
             "mint granted -",
             "download granted -",
@@ -94,38 +80,38 @@ async fn refusals_and_downloads_are_on_record_with_their_reason() {
 }
 
 #[tokio::test]
-async fn a_request_id_given_by_the_client_is_on_record_and_on_the_answer() {
+async fn a_request_id_of_the_client_is_in_the_record_and_the_response() {
     let server = Server::start().await;
     let request = server
         .mint_request(PUBLIC)
         .header("x-request-id", "trace-42");
-    let answer = TestResponse::send(request).await;
-    assert_eq!(answer.header("x-request-id"), "trace-42");
+    let response = TestResponse::send(request).await;
+    assert_eq!(response.header("x-request-id"), "trace-42");
     assert_eq!(records(&server).await[0]["request_id"], "trace-42");
 }
 
 #[tokio::test]
-async fn no_token_leaves_while_its_record_cannot_be_written() {
+async fn no_token_is_issued_while_its_record_cannot_be_written() {
     let server = Server::start().await;
     assert_eq!(server.mint(PUBLIC, None).await.status, 200);
     let path = server.folder.path().join("cedargate.db");
     let lock = crate::support::sqlite::ExclusiveLock::acquire(&path).await;
-    let answer = server.mint(PUBLIC, None).await;
-    answer.problem(503);
-    assert!(!answer.header("retry-after").is_empty());
-    assert!(!String::from_utf8_lossy(&answer.body).contains("eyJ"));
+    let response = server.mint(PUBLIC, None).await;
+    response.problem(503);
+    assert!(!response.header("retry-after").is_empty());
+    assert!(!String::from_utf8_lossy(&response.body).contains("eyJ"));
     lock.release().await;
     assert_eq!(server.mint(PUBLIC, None).await.status, 200);
 }
 
 #[tokio::test]
-async fn many_mints_at_once_are_all_on_record() {
+async fn many_mints_at_once_are_all_audited() {
     let server = Server::start().await;
     let mints = (0..200).map(|_| server.mint(PUBLIC, None));
     let tokens = futures_util::future::join_all(mints).await;
     let records = records(&server).await;
-    for answer in tokens {
-        let jti = decode_part(&answer.token(), 1)["jti"].clone();
+    for response in tokens {
+        let jti = decode_part(&response.token(), 1)["jti"].clone();
         assert_eq!(
             records.iter().filter(|record| record["id"] == jti).count(),
             1
@@ -134,7 +120,7 @@ async fn many_mints_at_once_are_all_on_record() {
 }
 
 #[tokio::test]
-async fn a_database_file_that_was_replaced_is_noticed_before_a_token_is_lost_with_it() {
+async fn a_replaced_database_file_is_noticed_before_a_token_is_issued() {
     let server = Server::start().await;
     let path = server.folder.path().join("cedargate.db");
     let aside = server.folder.path().join("aside.db");
@@ -146,21 +132,21 @@ async fn a_database_file_that_was_replaced_is_noticed_before_a_token_is_lost_wit
         (503, Some("unready"))
     );
     std::fs::rename(&aside, &path).unwrap();
-    crate::eventually(async || server.mint(PUBLIC, None).await.status == 200).await;
+    eventually(async || server.mint(PUBLIC, None).await.status == 200).await;
 }
 
 #[tokio::test]
-async fn errors_in_deciding_what_may_be_discovered_are_on_record_too() {
+async fn errors_while_deciding_discover_are_audited_too() {
     let policies = r#"
         @id("overflows") @reason("Test.")
         forbid (principal, action == Action::"discover", resource)
         when { 9223372036854775807 + context.time.toTime().toMilliseconds() > 0 };
     "#;
-    let wish = crate::support::server::ServerOptions {
+    let body = crate::support::server::ServerOptions {
         policies: Some(policies),
         ..Default::default()
     };
-    let server = Server::start_with(wish).await;
+    let server = Server::start_with(body).await;
     let to_one_o_clock = 86_400_000 - server.clock.unix_millis().rem_euclid(86_400_000) + 3_600_000;
     server.clock.advance(to_one_o_clock);
     server.mint(PUBLIC, None).await.problem(404);

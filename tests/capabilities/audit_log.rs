@@ -1,22 +1,22 @@
-//! The audit log over HTTP: page by page, filtered, and exported whole.
+//! The audit log over HTTP: pages, filters and export.
 
 use cedargate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use cedargate::domain::clock::Clock;
 use cedargate::service::identity::request_context::RequestContext;
 use serde_json::Value;
 
-use crate::audit::records;
-use crate::mint::decode_part;
-use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION};
+use crate::support::records::records;
+use crate::support::server::decode_part;
+use crate::support::server::{PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN};
 
-/// One page of the audit log, as an admin sees it.
+/// One page of the audit log, as an admin gets it.
 async fn page(server: &Server, session: &str, query: &str) -> Value {
-    let asked = server.get(&format!("/admin/audit?{query}"));
-    let answer = TestResponse::send(asked.bearer_auth(session)).await;
-    assert_eq!(answer.status, 200, "{}", answer.json());
-    // The next one is on record later, whatever the standing clock says.
+    let request = server.get(&format!("/admin/audit?{query}"));
+    let response = TestResponse::send(request.bearer_auth(session)).await;
+    assert_eq!(response.status, 200, "{}", response.json());
+    // The next record gets a later time, although the clock stands still.
     server.clock.advance(1);
-    answer.json()
+    response.json()
 }
 
 fn ids(records: &[Value]) -> Vec<&str> {
@@ -27,20 +27,20 @@ fn ids(records: &[Value]) -> Vec<&str> {
 }
 
 async fn export(server: &Server, session: &str, query: &str) -> TestResponse {
-    let asked = server.get(&format!("/admin/audit/export?{query}"));
-    TestResponse::send(asked.bearer_auth(session)).await
+    let request = server.get(&format!("/admin/audit/export?{query}"));
+    TestResponse::send(request.bearer_auth(session)).await
 }
 
-fn lines(answer: &TestResponse) -> Vec<Value> {
-    assert_eq!(answer.status, 200);
-    let text = str::from_utf8(&answer.body).unwrap();
+fn lines(response: &TestResponse) -> Vec<Value> {
+    assert_eq!(response.status, 200);
+    let text = str::from_utf8(&response.body).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'));
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
 
-/// Something of each kind on record, each a millisecond after the one before; ada's session.
+/// Makes one record of each kind, a millisecond apart; returns ada's session.
 async fn record_events(server: &Server) -> String {
     let later = || server.clock.advance(1);
     let ada = server.session("ada").await;
@@ -53,7 +53,7 @@ async fn record_events(server: &Server) -> String {
     later();
     server.mint(PRIVATE, Some(&mo)).await.problem(404);
     later();
-    server.mint(UNKNOWN_VERSION, None).await.problem(404);
+    server.mint(UNKNOWN, None).await.problem(404);
     later();
     server.mint(PUBLIC, None).await.token();
     later();
@@ -63,7 +63,7 @@ async fn record_events(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn an_admin_reads_the_audit_log_newest_first_in_the_shape_of_the_export() {
+async fn an_admin_reads_the_audit_log_newest_first_in_the_format_of_the_export() {
     let server = Server::start().await;
     let ada = record_events(&server).await;
     let mut expected = records(&server).await;
@@ -97,11 +97,11 @@ async fn a_filter_finds_its_records_and_no_others() {
         ),
         (format!("since={}&outcome=refused", moment(6)), vec![7]),
         (format!("until={}", moment(0)), vec![]),
-        (format!("user_id={UNKNOWN_VERSION}"), vec![]),
+        (format!("user_id={UNKNOWN}"), vec![]),
         (format!("resource_user_id={mo}"), vec![]),
     ];
     for (query, expected) in questions {
-        // Being asked is on record too, and would be found by some of the filters.
+        // The requests are audited too, and some filters would find them.
         let before = &all.last().unwrap()["time"];
         let span = if query.contains("until=") {
             String::new()
@@ -126,37 +126,37 @@ async fn paging_gives_every_record_once_while_others_are_appended() {
     let ada = record_events(&server).await;
     let mut expected = records(&server).await;
     expected.reverse();
-    let mut seen = Vec::new();
+    let mut listed = Vec::new();
     let mut after = String::new();
     loop {
         let page = page(&server, &ada, &format!("limit=3{after}")).await;
-        seen.extend(page["items"].as_array().unwrap().clone());
+        listed.extend(page["items"].as_array().unwrap().clone());
         server.mint(PUBLIC, None).await.token();
         server.clock.advance(1);
         let Some(next) = page.get("next") else { break };
         after = format!("&after={}", next.as_str().unwrap());
     }
-    assert_eq!(ids(&seen), ids(&expected));
+    assert_eq!(ids(&listed), ids(&expected));
 }
 
 #[tokio::test]
-async fn an_export_of_any_size_is_streamed_oldest_first_and_ends_with_now() {
+async fn an_export_of_any_size_is_streamed_oldest_first_and_ends_with_itself() {
     let server = Server::start().await;
     let ada = server.session("ada").await;
     let database = server.database().await;
-    let made = |millis: i64| AuditRecord {
+    let created = |millis: i64| AuditRecord {
         outcome: AuditOutcome::Granted,
         ..RequestContext::local().open_record(AuditEvent::Mint, &Clock::fixed_at(millis))
     };
-    let past: Vec<AuditRecord> = (0..2_500).map(|at| made(1_000_000 + at)).collect();
+    let past: Vec<AuditRecord> = (0..2_500).map(|at| created(1_000_000 + at)).collect();
     database.append_audit_records(&past).await.unwrap();
-    let future = made(server.clock.unix_millis() + 60_000);
+    let future = created(server.clock.unix_millis() + 60_000);
     database.append_audit_records(&[future]).await.unwrap();
 
-    let answer = export(&server, &ada, "event=mint").await;
-    assert_eq!(answer.header("content-type"), "application/x-ndjson");
-    assert_eq!(answer.header("cache-control"), "no-store");
-    let exported = lines(&answer);
+    let response = export(&server, &ada, "event=mint").await;
+    assert_eq!(response.header("content-type"), "application/x-ndjson");
+    assert_eq!(response.header("cache-control"), "no-store");
+    let exported = lines(&response);
     let expected: Vec<Value> = past
         .iter()
         .map(|record| serde_json::to_value(record).unwrap())
@@ -166,7 +166,7 @@ async fn an_export_of_any_size_is_streamed_oldest_first_and_ends_with_now() {
 }
 
 #[tokio::test]
-async fn who_reads_the_audit_log_is_on_record() {
+async fn reading_the_audit_log_is_audited() {
     let server = Server::start().await;
     let ada = server.session("ada").await;
     server.clock.advance(1);
@@ -181,11 +181,11 @@ async fn who_reads_the_audit_log_is_on_record() {
     let mo = server.session("mo").await;
     server.clock.advance(1);
     for path in ["/admin/audit", "/admin/audit/export"] {
-        let answer = TestResponse::send(server.get(path).bearer_auth(&mo)).await;
-        answer.problem(403);
+        let response = TestResponse::send(server.get(path).bearer_auth(&mo)).await;
+        response.problem(403);
         server.clock.advance(1);
     }
-    let told: Vec<String> = records(&server)
+    let summary: Vec<String> = records(&server)
         .await
         .iter()
         .filter(|record| record["event"] == "administer")
@@ -195,10 +195,9 @@ async fn who_reads_the_audit_log_is_on_record() {
             format!("{} {}", record["outcome"], record["reason"])
         })
         .collect();
-    let denied =
-        "\"denied\" \"you may not do this: the policies do not permit you to view_audit here\"";
+    let denied = "\"denied\" \"not permitted: the policies do not allow you to view_audit here\"";
     assert_eq!(
-        told,
+        summary,
         [
             format!("\"granted\" \"audit records listed, dataset_id {PUBLIC}, outcome denied\""),
             "\"granted\" \"audit records exported\"".to_owned(),
@@ -209,7 +208,7 @@ async fn who_reads_the_audit_log_is_on_record() {
 }
 
 #[tokio::test]
-async fn a_filter_that_cannot_be_read_is_told_and_nobody_in_particular_reads_nothing() {
+async fn a_malformed_filter_is_unprocessable_and_an_ordinary_user_reads_nothing() {
     let server = Server::start().await;
     let ada = server.session("ada").await;
     for query in [
@@ -224,11 +223,14 @@ async fn a_filter_that_cannot_be_read_is_told_and_nobody_in_particular_reads_not
         "limit=101",
         "after=1",
     ] {
-        let asked = server.get(&format!("/admin/audit?{query}"));
-        let told = TestResponse::send(asked.bearer_auth(&ada))
+        let request = server.get(&format!("/admin/audit?{query}"));
+        let summary = TestResponse::send(request.bearer_auth(&ada))
             .await
             .problem(422);
-        assert!(told.contains(query.split('=').next().unwrap()), "{told}");
+        assert!(
+            summary.contains(query.split('=').next().unwrap()),
+            "{summary}"
+        );
     }
     for path in ["/admin/audit", "/admin/audit/export"] {
         TestResponse::send(server.get(path)).await.problem(401);

@@ -1,11 +1,11 @@
-//! The examples for policy authors, put beside the shipped policies of a running server.
+//! The examples for policy authors, with the shipped policies of a running server.
 
 use std::path::Path;
 
 use cedargate::domain::clock::Clock;
 use tempfile::TempDir;
 
-use crate::command_line::{copy_folder, copy_of_shipped_policies, repository};
+use crate::support::cli::{copy_folder, copy_of_shipped_policies, repository};
 use crate::support::server::{
     CATALOG, INTERNAL, PRIVATE, RESTRICTED, Server, ServerOptions, TestResponse,
 };
@@ -36,13 +36,13 @@ async fn server_on(folder: &Path, catalog: Option<String>) -> Server {
     .await
 }
 
-/// Lets time go by until it is `time` of the day, in milliseconds since midnight.
+/// Advances the clock to a time of the day, in milliseconds since midnight.
 fn set_clock(clock: &Clock, time: i64) {
     clock.advance((time - clock.unix_millis()).rem_euclid(DAY));
 }
 
 #[tokio::test]
-async fn one_internal_dataset_is_opened_for_everyone() {
+async fn one_internal_dataset_is_readable_by_everyone() {
     let folder = with_example("one-dataset");
     let server = server_on(folder.path(), None).await;
     server.mint(INTERNAL, None).await.token();
@@ -50,7 +50,7 @@ async fn one_internal_dataset_is_opened_for_everyone() {
 }
 
 #[tokio::test]
-async fn partners_read_between_9_and_17_from_their_network_alone() {
+async fn partners_read_between_9_and_17_from_their_network_only() {
     let folder = with_example("partners-in-hours");
     let otto = "username = \"otto\"\n";
     let catalog = CATALOG.replace(otto, &format!("{otto}roles = [\"partners\"]\n"));
@@ -76,7 +76,7 @@ async fn partners_read_between_9_and_17_from_their_network_alone() {
 }
 
 #[tokio::test]
-async fn a_link_opens_its_dataset_for_its_role_alone() {
+async fn a_link_grants_its_dataset_to_its_role_only() {
     let folder = with_example("dataset-for-role");
     let server = server_on(folder.path(), None).await;
     let (member, other) = (server.session("mo").await, server.session("otto").await);

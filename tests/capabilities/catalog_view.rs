@@ -1,59 +1,58 @@
-//! The catalog as each caller sees it.
+//! The list of datasets as each caller sees it.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::support::server::{
-    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION,
-    WITHOUT_FILE,
+    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN, WITHOUT_FILE,
 };
 
 async fn page(server: &Server, query: &str, session: Option<&str>) -> Value {
     let request = server.get(&format!("/datasets{query}"));
-    let answer = TestResponse::send(match session {
+    let response = TestResponse::send(match session {
         Some(session) => request.bearer_auth(session),
         None => request,
     })
     .await;
     assert_eq!(
-        answer.status,
+        response.status,
         200,
         "{}",
-        String::from_utf8_lossy(&answer.body)
+        String::from_utf8_lossy(&response.body)
     );
-    answer.json()
+    response.json()
 }
 
-/// All datasets that a caller is shown, page by page, with `can_read`.
+/// All datasets that a caller sees, read in pages, with `can_read`.
 async fn all(server: &Server, limit: usize, session: Option<&str>) -> Vec<(String, bool)> {
-    let mut shown = Vec::new();
+    let mut listed = Vec::new();
     let mut query = format!("?limit={limit}");
     loop {
         let page = page(server, &query, session).await;
         for dataset in page["items"].as_array().unwrap() {
             let id = dataset["id"].as_str().unwrap().to_owned();
-            shown.push((id, dataset["can_read"].as_bool().unwrap()));
+            listed.push((id, dataset["can_read"].as_bool().unwrap()));
         }
         match page["next"].as_str() {
             Some(next) => {
                 assert_eq!(
                     next,
-                    shown.last().unwrap().0,
+                    listed.last().unwrap().0,
                     "a cursor names nothing hidden"
                 );
                 query = format!("?limit={limit}&after={next}");
             }
-            None => return shown,
+            None => return listed,
         }
     }
 }
 
-/// A user name, and what that user is shown with `can_read`.
+/// A user name, and the datasets that the user sees with `can_read`.
 type Row = (Option<&'static str>, &'static [(&'static str, bool)]);
 
 #[tokio::test]
-async fn each_caller_is_shown_exactly_what_the_policies_let_it_discover() {
+async fn each_caller_sees_exactly_what_it_may_discover() {
     let server = Server::start().await;
     let rows: [Row; 4] = [
         (None, &[(PUBLIC, true), (WITHOUT_FILE, true)]),
@@ -92,7 +91,7 @@ async fn each_caller_is_shown_exactly_what_the_policies_let_it_discover() {
             Some(username) => Some(server.session(username).await),
             None => None,
         };
-        let shown: BTreeMap<_, _> = all(&server, 100, session.as_deref())
+        let listed: BTreeMap<_, _> = all(&server, 100, session.as_deref())
             .await
             .into_iter()
             .collect();
@@ -100,8 +99,8 @@ async fn each_caller_is_shown_exactly_what_the_policies_let_it_discover() {
             .iter()
             .map(|(id, can_read)| ((*id).to_owned(), *can_read))
             .collect();
-        assert_eq!(shown, expected, "{username:?}");
-        for (id, can_read) in shown.iter().filter(|(id, _)| *id != WITHOUT_FILE) {
+        assert_eq!(listed, expected, "{username:?}");
+        for (id, can_read) in listed.iter().filter(|(id, _)| *id != WITHOUT_FILE) {
             let mint = server.mint(id, session.as_deref()).await;
             assert_eq!(mint.status == 200, *can_read, "{username:?} {id}");
         }
@@ -109,7 +108,7 @@ async fn each_caller_is_shown_exactly_what_the_policies_let_it_discover() {
 }
 
 #[tokio::test]
-async fn pages_of_any_length_show_the_same_datasets_once_each() {
+async fn pages_of_any_length_list_the_same_datasets_once_each() {
     let server = Server::start().await;
     let session = server.session("ada").await;
     let whole = all(&server, 100, Some(&session)).await;
@@ -124,12 +123,12 @@ async fn pages_of_any_length_show_the_same_datasets_once_each() {
 }
 
 #[tokio::test]
-async fn one_dataset_is_shown_with_its_file_and_hidden_ones_look_like_none() {
+async fn a_dataset_is_returned_with_its_file_and_hidden_ones_are_not_found() {
     let server = Server::start().await;
-    let shown =
+    let listed =
         TestResponse::send(server.get(&format!("/datasets/{}", PUBLIC.to_uppercase()))).await;
-    assert_eq!(shown.status, 200);
-    let dataset = shown.json();
+    assert_eq!(listed.status, 200);
+    let dataset = listed.json();
     assert_eq!(dataset["id"], PUBLIC);
     assert_eq!(dataset["visibility"], "public");
     assert_eq!(dataset["record_status"], "published");
@@ -139,12 +138,12 @@ async fn one_dataset_is_shown_with_its_file_and_hidden_ones_look_like_none() {
     assert_eq!(dataset["file"]["etag"], download.header("etag"));
     assert_eq!(dataset["file"]["size"], download.body.len());
 
-    let unknown = TestResponse::send(server.get(&format!("/datasets/{UNKNOWN_VERSION}"))).await;
+    let unknown = TestResponse::send(server.get(&format!("/datasets/{UNKNOWN}"))).await;
     unknown.problem(404);
     for hidden in [INTERNAL, RESTRICTED, PRIVATE, DRAFT] {
-        let answer = TestResponse::send(server.get(&format!("/datasets/{hidden}"))).await;
+        let response = TestResponse::send(server.get(&format!("/datasets/{hidden}"))).await;
         assert_eq!(
-            (answer.status, &answer.body),
+            (response.status, &response.body),
             (404, &unknown.body),
             "{hidden}"
         );
@@ -152,7 +151,7 @@ async fn one_dataset_is_shown_with_its_file_and_hidden_ones_look_like_none() {
 }
 
 #[tokio::test]
-async fn a_page_that_cannot_be_is_unprocessable_and_a_bad_credential_is_refused() {
+async fn an_invalid_page_is_unprocessable_and_an_invalid_credential_is_refused() {
     let server = Server::start().await;
     for query in ["?limit=0", "?limit=101", "?limit=x", "?after=x"] {
         TestResponse::send(server.get(&format!("/datasets{query}")))
@@ -168,7 +167,7 @@ async fn a_page_that_cannot_be_is_unprocessable_and_a_bad_credential_is_refused(
 }
 
 #[tokio::test]
-async fn a_catalog_that_grows_meanwhile_loses_and_repeats_nothing() {
+async fn a_catalog_that_grows_meanwhile_is_listed_without_gaps_or_repeats() {
     let server = Server::start().await;
     let dataset = |number: u32| {
         format!(
@@ -178,13 +177,13 @@ async fn a_catalog_that_grows_meanwhile_loses_and_repeats_nothing() {
     };
     let some: String = (0..300).map(|number| dataset(number * 2)).collect();
     server.apply(&some).await;
-    let mut shown = Vec::new();
+    let mut listed = Vec::new();
     let mut query = "?limit=70".to_owned();
     let mut added = 1;
     loop {
         let page = page(&server, &query, None).await;
         let ids = page["items"].as_array().unwrap().iter();
-        shown.extend(ids.map(|dataset| dataset["id"].as_str().unwrap().to_owned()));
+        listed.extend(ids.map(|dataset| dataset["id"].as_str().unwrap().to_owned()));
         server.apply(&dataset(added)).await;
         added += 200;
         match page["next"].as_str() {
@@ -192,18 +191,18 @@ async fn a_catalog_that_grows_meanwhile_loses_and_repeats_nothing() {
             None => break,
         }
     }
-    assert!(shown.is_sorted());
-    let mut once = shown.clone();
+    assert!(listed.is_sorted());
+    let mut once = listed.clone();
     once.dedup();
-    assert_eq!(once, shown);
+    assert_eq!(once, listed);
     for number in 0..300 {
         let id = format!("{:08x}-0000-4000-8000-000000000000", number * 2);
-        assert!(shown.contains(&id), "{id}");
+        assert!(listed.contains(&id), "{id}");
     }
 }
 
 #[tokio::test]
-async fn many_hidden_datasets_are_neither_named_nor_hinted_at() {
+async fn many_hidden_datasets_are_not_revealed() {
     let server = Server::start().await;
     let private = |number: u32| {
         format!(
@@ -214,12 +213,12 @@ async fn many_hidden_datasets_are_neither_named_nor_hinted_at() {
     };
     let private: String = (0..450).map(private).collect();
     server.apply(&private).await;
-    let shown: Vec<_> = all(&server, 1, None)
+    let listed: Vec<_> = all(&server, 1, None)
         .await
         .into_iter()
         .map(|(id, _)| id)
         .collect();
-    assert_eq!(shown, [PUBLIC, WITHOUT_FILE]);
+    assert_eq!(listed, [PUBLIC, WITHOUT_FILE]);
     let last = page(&server, "?limit=2", None).await;
     assert!(last.get("next").is_none(), "{last}");
     let olivia = server.session("olivia").await;
@@ -227,7 +226,7 @@ async fn many_hidden_datasets_are_neither_named_nor_hinted_at() {
 }
 
 #[tokio::test]
-async fn a_file_is_described_to_those_who_may_read_it_alone() {
+async fn a_file_is_described_only_to_callers_who_may_read_it() {
     let server = Server::start().await;
     for (username, is_told) in [("otto", false), ("mo", true)] {
         let session = server.session(username).await;

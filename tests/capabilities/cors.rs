@@ -1,4 +1,4 @@
-//! CORS as browsers need it.
+//! CORS for browsers.
 
 use reqwest::Method;
 
@@ -19,15 +19,15 @@ fn preflight(server: &Server, path: &str, origin: &str) -> reqwest::RequestBuild
 async fn any_page_may_mint_and_download_by_default() {
     let server = Server::start().await;
     let mint = format!("/auth/download-token/{PUBLIC}");
-    let answer = TestResponse::send(preflight(&server, &mint, PAGE)).await;
-    assert_eq!(answer.status, 204);
-    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    let response = TestResponse::send(preflight(&server, &mint, PAGE)).await;
+    assert_eq!(response.status, 204);
+    assert_eq!(response.header("access-control-allow-origin"), "*");
     assert!(
-        answer
+        response
             .header("access-control-allow-methods")
             .contains("POST")
     );
-    let headers = answer
+    let headers = response
         .header("access-control-allow-headers")
         .to_ascii_lowercase();
     for name in [
@@ -59,7 +59,7 @@ async fn any_page_may_mint_and_download_by_default() {
 }
 
 #[tokio::test]
-async fn with_a_list_only_pages_on_it_see_answers_but_all_see_the_key_set() {
+async fn with_allowed_origins_only_listed_pages_read_responses_but_all_read_the_key_set() {
     let environment = vec![("CEDARGATE_ALLOWED_ORIGINS", PAGE.to_owned())];
     let server = Server::start_with(ServerOptions {
         environment,
@@ -74,9 +74,9 @@ async fn with_a_list_only_pages_on_it_see_answers_but_all_see_the_key_set() {
         ("/.well-known/jwks.json", "https://evil.example", "*"),
     ];
     for (path, origin, allowed) in rows {
-        let answer = TestResponse::send(preflight(&server, path, origin)).await;
+        let response = TestResponse::send(preflight(&server, path, origin)).await;
         assert_eq!(
-            answer.header("access-control-allow-origin"),
+            response.header("access-control-allow-origin"),
             allowed,
             "{path} {origin}"
         );
@@ -84,9 +84,9 @@ async fn with_a_list_only_pages_on_it_see_answers_but_all_see_the_key_set() {
             .http
             .get(format!("{}{path}", server.url))
             .header("origin", origin);
-        let answer = TestResponse::send(request).await;
+        let response = TestResponse::send(request).await;
         assert_eq!(
-            answer.header("access-control-allow-origin"),
+            response.header("access-control-allow-origin"),
             allowed,
             "{path} {origin}"
         );

@@ -1,11 +1,13 @@
-//! The table of `docs/decisions.md`: what the shipped policies say to each role, action and state.
+//! The tables of `docs/decisions.md`: the decisions of the shipped policies by role, action and state.
 //!
-//! `REFRESH_DECISIONS=1 cargo test decision_table` writes it anew.
+//! `REFRESH_DECISIONS=1 cargo test decision_table` updates them.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
+
+use strum::VariantArray;
 
 use cedargate::domain::action::Action;
 use cedargate::domain::caller::{Authentication, DecisionContext};
@@ -35,7 +37,7 @@ fn user(id: UserId, roles: &[&str]) -> Arc<User> {
     })
 }
 
-/// The shipped roles, as the columns of the table.
+/// The callers, which are the columns of the tables.
 fn roles() -> [(&'static str, Principal); 6] {
     let signed_in = |id, roles: &[&str]| Principal::User(user(id, roles));
     [
@@ -48,10 +50,10 @@ fn roles() -> [(&'static str, Principal); 6] {
     ]
 }
 
-/// The states that a dataset can be in, and a dataset in it.
+/// The states of a dataset, each with a dataset in it.
 fn states() -> impl Iterator<Item = (String, Resource)> {
-    RecordStatus::ALL.iter().flat_map(|record_status| {
-        Visibility::ALL.iter().map(move |visibility| {
+    RecordStatus::VARIANTS.iter().flat_map(|record_status| {
+        Visibility::VARIANTS.iter().map(move |visibility| {
             let dataset = Dataset {
                 id: DatasetId(Uuid::from_u128(4)),
                 title: "Jacksboro fault: elevation".to_owned(),
@@ -69,7 +71,7 @@ fn states() -> impl Iterator<Item = (String, Resource)> {
     })
 }
 
-/// One row: what each role is told.
+/// One row: the decision for each caller.
 fn row(bundle: &Bundle, first: &[&str], action: Action, resource: &Resource) -> String {
     let mut row = format!("| {} |", first.join(" | "));
     for (_, principal) in roles() {
@@ -83,12 +85,12 @@ fn row(bundle: &Bundle, first: &[&str], action: Action, resource: &Resource) -> 
             key: None,
         };
         let decision = bundle.decide(&principal, action, resource, &context);
-        let told = if decision.is_permitted {
+        let answer = if decision.is_permitted {
             "**yes**"
         } else {
             "no"
         };
-        write!(row, " {told} |").unwrap();
+        write!(row, " {answer} |").unwrap();
     }
     row.push('\n');
     row
@@ -115,15 +117,15 @@ fn table() -> String {
             table.push_str(&row(&bundle, &[&state], action, &resource));
         }
     }
-    table.push_str("\n### The rest of administration\n");
-    table.push_str(&head(&["action", "asked of"]));
-    let somebody = Resource::User(user(UserId(Uuid::from_u128(5)), &[]));
+    table.push_str("\n### Other administrative actions\n");
+    table.push_str(&head(&["action", "resource"]));
+    let other_user = Resource::User(user(UserId(Uuid::from_u128(5)), &[]));
     let role = Resource::Role("hydrology".parse().unwrap());
-    for action in Action::ALL {
+    for action in Action::VARIANTS {
         let resources: &[(&str, &Resource)] = match action {
             Action::Read | Action::Discover | Action::Administer => &[],
-            Action::ViewUsers => &[("the server", &Resource::Server), ("a user", &somebody)],
-            Action::AdministerUsers => &[("a user", &somebody)],
+            Action::ViewUsers => &[("the server", &Resource::Server), ("a user", &other_user)],
+            Action::AdministerUsers => &[("a user", &other_user)],
             Action::AdministerRoles => &[("a role", &role)],
             Action::ViewDatasets
             | Action::ViewAudit
@@ -146,18 +148,21 @@ fn table() -> String {
 }
 
 #[test]
-fn the_shipped_policies_decide_as_the_table_says() {
+fn the_shipped_policies_decide_as_docs_decisions_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/decisions.md");
     let page = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once(BEGIN).unwrap();
-    let (told, after) = rest.split_once(END).unwrap();
+    let (answer, after) = rest.split_once(END).unwrap();
     let table = table();
     if std::env::var_os("REFRESH_DECISIONS").is_some() {
         std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
         return;
     }
-    for (told, decided) in told.lines().zip(table.lines()) {
-        assert_eq!(told, decided, "docs/decisions.md and the policies disagree");
+    for (answer, decided) in answer.lines().zip(table.lines()) {
+        assert_eq!(
+            answer, decided,
+            "docs/decisions.md and the policies disagree"
+        );
     }
-    assert_eq!(told.lines().count(), table.lines().count());
+    assert_eq!(answer.lines().count(), table.lines().count());
 }

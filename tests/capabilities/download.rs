@@ -1,37 +1,41 @@
-//! Downloads: spans, conditions, and that one token opens one dataset for as long as policy says.
+//! Downloads: ranges, conditional requests, and which token is valid for which dataset.
 
 use reqwest::Method;
 
-use crate::mint::decode_part;
+use crate::support::eventually;
+use crate::support::server::decode_part;
 use crate::support::server::{
-    INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN_VERSION,
+    INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, TestResponse, UNKNOWN,
 };
 
 const JACKSBORO: &[u8] = include_bytes!("../../demo/jacksboro-fault-dem.cog.tif");
 const SALISH: &[u8] = include_bytes!("../../demo/salish-sea-topobathy.cog.tif");
 
 #[tokio::test]
-async fn a_token_opens_the_whole_file() {
+async fn a_token_downloads_the_whole_file() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
-    let answer = server.download(PUBLIC, &token).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.body, JACKSBORO);
-    assert_eq!(answer.header("content-type"), "image/tiff");
-    assert_eq!(answer.header("content-length"), JACKSBORO.len().to_string());
-    assert_eq!(answer.header("accept-ranges"), "bytes");
-    assert!(answer.header("etag").starts_with('"'));
-    assert!(answer.header("last-modified").ends_with("GMT"));
-    assert_eq!(answer.header("content-encoding"), "");
+    let response = server.download(PUBLIC, &token).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.body, JACKSBORO);
+    assert_eq!(response.header("content-type"), "image/tiff");
+    assert_eq!(
+        response.header("content-length"),
+        JACKSBORO.len().to_string()
+    );
+    assert_eq!(response.header("accept-ranges"), "bytes");
+    assert!(response.header("etag").starts_with('"'));
+    assert!(response.header("last-modified").ends_with("GMT"));
+    assert_eq!(response.header("content-encoding"), "");
     assert!(
-        answer
+        response
             .header("content-disposition")
             .contains("jacksboro-fault-dem.cog.tif")
     );
 }
 
 #[tokio::test]
-async fn spans_of_every_form_are_served() {
+async fn ranges_of_every_form_are_served() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
     let size = JACKSBORO.len();
@@ -42,28 +46,28 @@ async fn spans_of_every_form_are_served() {
         ("bytes=190000-999999999", 190_000..size),
     ];
     for (range, span) in rows {
-        let answer = TestResponse::send(
+        let response = TestResponse::send(
             server
                 .download_request(PUBLIC, &token)
                 .header("range", range),
         )
         .await;
-        assert_eq!(answer.status, 206, "{range}");
-        assert_eq!(answer.body, &JACKSBORO[span.clone()], "{range}");
-        let told = format!("bytes {}-{}/{size}", span.start, span.end - 1);
-        assert_eq!(answer.header("content-range"), told);
-        assert_eq!(answer.header("content-length"), span.len().to_string());
+        assert_eq!(response.status, 206, "{range}");
+        assert_eq!(response.body, &JACKSBORO[span.clone()], "{range}");
+        let expected = format!("bytes {}-{}/{size}", span.start, span.end - 1);
+        assert_eq!(response.header("content-range"), expected);
+        assert_eq!(response.header("content-length"), span.len().to_string());
     }
     let beyond = server
         .download_request(PUBLIC, &token)
         .header("range", "bytes=999999999-");
-    let answer = TestResponse::send(beyond).await;
-    answer.problem(416);
-    assert_eq!(answer.header("content-range"), format!("bytes */{size}"));
+    let response = TestResponse::send(beyond).await;
+    response.problem(416);
+    assert_eq!(response.header("content-range"), format!("bytes */{size}"));
 }
 
 #[tokio::test]
-async fn head_tells_what_get_would_and_ignores_range() {
+async fn head_returns_the_headers_of_get_and_ignores_range() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
     let url = format!(
@@ -74,15 +78,18 @@ async fn head_tells_what_get_would_and_ignores_range() {
         .http
         .request(Method::HEAD, url)
         .header("range", "bytes=0-9");
-    let answer = TestResponse::send(head).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-length"), JACKSBORO.len().to_string());
-    assert_eq!(answer.header("accept-ranges"), "bytes");
-    assert!(answer.body.is_empty());
+    let response = TestResponse::send(head).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(
+        response.header("content-length"),
+        JACKSBORO.len().to_string()
+    );
+    assert_eq!(response.header("accept-ranges"), "bytes");
+    assert!(response.body.is_empty());
 }
 
 #[tokio::test]
-async fn conditions_are_honoured() {
+async fn conditional_requests_are_evaluated() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
     let first = server.download(PUBLIC, &token).await;
@@ -101,11 +108,11 @@ async fn conditions_are_honoured() {
             server.download_request(PUBLIC, &token),
             |request, (name, value)| request.header(*name, *value),
         );
-        let answer = TestResponse::send(request).await;
-        assert_eq!(answer.status, status, "{headers:?}");
+        let response = TestResponse::send(request).await;
+        assert_eq!(response.status, status, "{headers:?}");
         if status == 304 {
-            assert_eq!(answer.header("etag"), etag);
-            assert!(answer.body.is_empty());
+            assert_eq!(response.header("etag"), etag);
+            assert!(response.body.is_empty());
         }
     }
 }
@@ -115,9 +122,9 @@ async fn a_session_in_the_header_downloads_too() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let path = format!("/datasets/{RESTRICTED}/download/cog");
-    let answer = TestResponse::send(server.get(&path).bearer_auth(&session)).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.body, SALISH);
+    let response = TestResponse::send(server.get(&path).bearer_auth(&session)).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.body, SALISH);
     let outsider = server.session("otto").await;
     TestResponse::send(server.get(&path).bearer_auth(&outsider))
         .await
@@ -125,25 +132,26 @@ async fn a_session_in_the_header_downloads_too() {
 }
 
 #[tokio::test]
-async fn without_a_credential_the_answer_names_the_mint() {
+async fn without_a_credential_the_problem_names_the_mint() {
     let server = Server::start().await;
-    let answer = TestResponse::send(server.get(&format!("/datasets/{PUBLIC}/download/cog"))).await;
-    assert!(answer.problem(401).contains("/auth/download-token/"));
-    assert!(!answer.header("www-authenticate").is_empty());
+    let response =
+        TestResponse::send(server.get(&format!("/datasets/{PUBLIC}/download/cog"))).await;
+    assert!(response.problem(401).contains("/auth/download-token/"));
+    assert!(!response.header("www-authenticate").is_empty());
 }
 
 #[tokio::test]
-async fn a_token_opens_one_dataset_alone() {
+async fn a_token_downloads_its_own_dataset_only() {
     let server = Server::start().await;
     let ada = server.session("ada").await;
     let token = server.mint(PUBLIC, Some(&ada)).await.token();
-    for other in [PRIVATE, INTERNAL, UNKNOWN_VERSION] {
+    for other in [PRIVATE, INTERNAL, UNKNOWN] {
         server.download(other, &token).await.problem(401);
     }
 }
 
 #[tokio::test]
-async fn only_a_download_token_opens_by_query() {
+async fn only_a_download_token_is_accepted_in_the_query() {
     let server = Server::start().await;
     let ada = server.session("ada").await;
     server.download(PUBLIC, &ada).await.problem(401);
@@ -183,7 +191,7 @@ async fn a_token_whose_bits_were_changed_is_refused() {
 }
 
 #[tokio::test]
-async fn a_share_withdrawn_after_minting_closes_the_door() {
+async fn a_share_removed_after_minting_denies_the_download() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let token = server.mint(RESTRICTED, Some(&session)).await.token();
@@ -191,42 +199,42 @@ async fn a_share_withdrawn_after_minting_closes_the_door() {
     server
         .apply("[[roles]]\nname = \"hydrology\"\n[[users]]\nusername = \"mo\"\nroles = []\n")
         .await;
-    crate::eventually(async || server.download(RESTRICTED, &token).await.status == 403).await;
+    eventually(async || server.download(RESTRICTED, &token).await.status == 403).await;
 }
 
 #[tokio::test]
-async fn a_disabled_users_token_opens_nothing_any_more() {
+async fn a_disabled_users_token_stops_working() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let token = server.mint(RESTRICTED, Some(&session)).await.token();
     server
         .apply("[[users]]\nusername = \"mo\"\nroles = [\"hydrology\"]\ndisabled = true\n")
         .await;
-    crate::eventually(async || server.download(RESTRICTED, &token).await.status == 401).await;
+    eventually(async || server.download(RESTRICTED, &token).await.status == 401).await;
 }
 
 #[tokio::test]
-async fn mint_and_download_ask_the_policies_the_same_question() {
+async fn mint_and_download_are_decided_alike() {
     let policies = r#"
         @id("passwords") @reason("Test.")
         permit (principal is User, action, resource)
         when { context.authentication == "password" };
     "#;
-    let wish = crate::support::server::ServerOptions {
+    let body = crate::support::server::ServerOptions {
         policies: Some(policies),
         ..Default::default()
     };
-    let server = Server::start_with(wish).await;
+    let server = Server::start_with(body).await;
     let session = server.session("otto").await;
     let token = server.mint(PRIVATE, Some(&session)).await.token();
     assert_eq!(server.download(PRIVATE, &token).await.status, 200);
-    // Another replica, or this one after a restart, reads it from the mint's record.
+    // Another replica, or this one after a restart, reads it from the audit record of the mint.
     let server = server.restarted().await;
     assert_eq!(server.download(PRIVATE, &token).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_token_whose_mint_is_not_on_record_is_refused() {
+async fn a_token_whose_mint_was_not_audited_is_refused() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
     let jti = decode_part(&token, 1)["jti"]
@@ -240,7 +248,7 @@ async fn a_token_whose_mint_is_not_on_record_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_lost_is_a_clear_404_at_both_doors() {
+async fn a_missing_file_is_a_404_at_mint_and_download() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
     let store = &server.settings.files_dir;
@@ -266,15 +274,15 @@ async fn a_file_that_was_lost_is_a_clear_404_at_both_doors() {
 }
 
 #[tokio::test]
-async fn a_file_store_that_is_away_is_a_503_and_not_a_lost_file() {
+async fn an_unavailable_file_store_is_a_503_and_not_a_missing_file() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();
     std::fs::remove_dir_all(&server.settings.files_dir).unwrap();
-    for answer in [
+    for response in [
         server.download(PUBLIC, &token).await,
         server.mint(PUBLIC, None).await,
     ] {
-        answer.problem(503);
-        assert!(!answer.header("retry-after").is_empty());
+        response.problem(503);
+        assert!(!response.header("retry-after").is_empty());
     }
 }

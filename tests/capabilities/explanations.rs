@@ -1,56 +1,36 @@
-//! Explaining over HTTP: what the policies in force say, why, and what of it is not for everybody.
+//! `POST /admin/policies/explain`: the decision of the policies in force, and its reasons.
 
 use serde_json::{Value, json};
 
-use crate::admin_users::{AdminClient, USERS};
-use crate::audit::records;
+use crate::support::admin_client::{AdminClient, EXPLAIN};
+use crate::support::records::records;
 use crate::support::server::{
-    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
-    UNKNOWN_VERSION, WITHOUT_FILE,
+    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse, UNKNOWN,
+    WITHOUT_FILE,
 };
-
-const EXPLAIN: &str = "/admin/policies/explain";
-
-impl AdminClient<'_> {
-    pub async fn explain(&self, principal: &str, dataset_id: &str) -> TestResponse {
-        let question = json!({"principal": principal, "action": "read", "dataset_id": dataset_id});
-        self.post(EXPLAIN, question).await
-    }
-
-    pub async fn explanation(&self, principal: &str, dataset_id: &str) -> Value {
-        let answer = self.explain(principal, dataset_id).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
-    }
-
-    pub async fn user_id(&self, username: &str) -> String {
-        let path = self.user_path(username).await;
-        path[USERS.len() + 1..].to_owned()
-    }
-}
 
 #[tokio::test]
 async fn a_decision_is_explained_with_the_policy_that_determined_it_and_with_near_misses() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let told = ada.explanation("mo", RESTRICTED).await;
+    let explanation = ada.explanation("mo", RESTRICTED).await;
     let mo = ada.user_id("mo").await;
-    assert_eq!(told["principal"], format!("User::\"{mo}\""));
-    assert_eq!(told["username"], "mo");
-    assert_eq!(told["dataset_id"], RESTRICTED);
-    assert_eq!(told["title"], "Restricted");
-    assert_eq!(told["is_permitted"], true);
-    assert_eq!(told["max_ttl"], 120);
-    assert_eq!(told["authentication"], "password");
-    assert_eq!(told["mint"]["status"], 200);
+    assert_eq!(explanation["principal"], format!("User::\"{mo}\""));
+    assert_eq!(explanation["username"], "mo");
+    assert_eq!(explanation["dataset_id"], RESTRICTED);
+    assert_eq!(explanation["title"], "Restricted");
+    assert_eq!(explanation["is_permitted"], true);
+    assert_eq!(explanation["max_ttl"], 120);
+    assert_eq!(explanation["authentication"], "password");
+    assert_eq!(explanation["mint"]["status"], 200);
     assert_eq!(
-        told["withheld"],
+        explanation["withheld"],
         json!({"principal": false, "dataset": false, "errors": 0})
     );
     let policies = ada.get("/admin/policies").await.json();
-    assert_eq!(told["revision"], policies["in_force"]["revision"]);
-    let [determining] = &told["determining"].as_array().unwrap()[..] else {
-        panic!("one policy permits: {told}")
+    assert_eq!(explanation["revision"], policies["in_force"]["revision"]);
+    let [determining] = &explanation["determining"].as_array().unwrap()[..] else {
+        panic!("one policy permits: {explanation}")
     };
     assert_eq!(determining["id"], "shared-with-role");
     assert_eq!(determining["effect"], "permit");
@@ -66,7 +46,7 @@ async fn a_decision_is_explained_with_the_policy_that_determined_it_and_with_nea
     assert_eq!(determining["text"], lines.join("\n"));
     assert_eq!(determining["held"], determining["part_count"]);
 
-    let near = told["others"].as_array().unwrap();
+    let near = explanation["others"].as_array().unwrap();
     let near = near.iter().find(|near| near["id"] == "shared-with-user");
     let near = near.unwrap();
     let line = near["parts"][0]["line"].as_u64().unwrap();
@@ -88,13 +68,13 @@ async fn a_decision_is_explained_with_the_policy_that_determined_it_and_with_nea
     for same in [mo.clone(), format!("User::\"{mo}\"")] {
         assert_eq!(
             ada.explanation(&same, RESTRICTED).await["others"],
-            told["others"]
+            explanation["others"]
         );
     }
 }
 
 #[tokio::test]
-async fn what_the_mint_would_answer_is_what_it_answers() {
+async fn the_explained_status_is_the_status_of_the_mint() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     for person in ["anonymous", "olivia", "mo", "otto"] {
@@ -103,9 +83,12 @@ async fn what_the_mint_would_answer_is_what_it_answers() {
             person => Some(server.session(person).await),
         };
         for dataset in [PUBLIC, INTERNAL, RESTRICTED, PRIVATE, DRAFT, WITHOUT_FILE] {
-            let told = ada.explanation(person, dataset).await;
+            let explanation = ada.explanation(person, dataset).await;
             let minted = server.mint(dataset, session.as_deref()).await;
-            assert_eq!(told["mint"]["status"], minted.status, "{person} {dataset}");
+            assert_eq!(
+                explanation["mint"]["status"], minted.status,
+                "{person} {dataset}"
+            );
         }
     }
     let disabled = ada.explanation("dora", PUBLIC).await;
@@ -114,15 +97,15 @@ async fn what_the_mint_would_answer_is_what_it_answers() {
     assert_eq!(disabled["mint"]["status"], 401);
     assert_eq!(disabled["determining"], json!([]));
     let discover = json!({"principal": "mo", "action": "discover", "dataset_id": PUBLIC});
-    let told = ada.post(EXPLAIN, discover).await.json();
+    let explanation = ada.post(EXPLAIN, discover).await.json();
     assert_eq!(
-        (&told["is_permitted"], &told["mint"]),
+        (&explanation["is_permitted"], &explanation["mint"]),
         (&json!(true), &Value::Null)
     );
 }
 
 #[tokio::test]
-async fn a_change_is_explained_as_soon_as_it_is_made() {
+async fn a_change_is_explained_immediately() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     assert_eq!(
@@ -132,18 +115,18 @@ async fn a_change_is_explained_as_soon_as_it_is_made() {
     let share = format!("/admin/datasets/{RESTRICTED}/shares/users/otto");
     let shared = ada.put(&share, json!({})).await;
     assert_eq!(shared.status, 200, "{}", shared.text());
-    let told = ada.explanation("otto", RESTRICTED).await;
-    assert_eq!(told["determining"][0]["id"], "shared-with-user");
+    let explanation = ada.explanation("otto", RESTRICTED).await;
+    assert_eq!(explanation["determining"][0]["id"], "shared-with-user");
 }
 
 #[tokio::test]
-async fn only_whoever_may_see_the_policies_asks_and_it_is_on_record() {
+async fn explaining_requires_view_policies_and_is_audited() {
     let server = Server::start().await;
-    let question = json!({"principal": "anonymous", "action": "read", "dataset_id": PUBLIC});
-    let nobody = server.post(EXPLAIN).json(&question);
-    TestResponse::send(nobody).await.problem(401);
+    let body = json!({"principal": "anonymous", "action": "read", "dataset_id": PUBLIC});
+    let anonymous = server.post(EXPLAIN).json(&body);
+    TestResponse::send(anonymous).await.problem(401);
     let mo = AdminClient::sign_in(&server, "mo").await;
-    let denied = mo.post(EXPLAIN, question).await;
+    let denied = mo.post(EXPLAIN, body).await;
     let detail = mo.get("/admin/policies").await.problem(403);
     assert_eq!(denied.problem(403), detail);
 
@@ -151,25 +134,28 @@ async fn only_whoever_may_see_the_policies_asks_and_it_is_on_record() {
     ada.explanation("mo", PUBLIC).await;
     let mo = ada.user_id("mo").await;
     let records = records(&server).await;
-    let asked =
+    let is_explanation =
         |record: &&Value| record["action"] == "view_policies" && !record["reason"].is_null();
-    let asked = records.iter().rfind(asked).unwrap();
-    assert_eq!(asked["event"], "administer");
-    assert_eq!(asked["outcome"], "granted");
-    assert_eq!(asked["dataset_id"], PUBLIC);
-    assert_eq!(asked["resource_user_id"], mo);
-    assert_eq!(asked["reason"], "asked what the policies say to read by mo");
+    let record = records.iter().rfind(is_explanation).unwrap();
+    assert_eq!(record["event"], "administer");
+    assert_eq!(record["outcome"], "granted");
+    assert_eq!(record["dataset_id"], PUBLIC);
+    assert_eq!(record["resource_user_id"], mo);
+    assert_eq!(
+        record["reason"],
+        "asked what the policies say to read by mo"
+    );
 }
 
 #[tokio::test]
-async fn a_question_that_cannot_be_read_or_is_about_nobody_is_refused() {
+async fn a_malformed_request_or_an_unknown_user_is_refused() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let good = json!({"principal": "mo", "action": "read", "dataset_id": PUBLIC,
         "address": "192.0.2.7", "time": "2026-03-01T12:00:00Z"});
-    let told = ada.post(EXPLAIN, good.clone()).await.json();
-    assert_eq!(told["address"], "192.0.2.7");
-    assert_eq!(told["time"], "2026-03-01T12:00:00Z");
+    let explanation = ada.post(EXPLAIN, good.clone()).await.json();
+    assert_eq!(explanation["address"], "192.0.2.7");
+    assert_eq!(explanation["time"], "2026-03-01T12:00:00Z");
     for (field, value) in [
         ("authentication", json!("issuer")),
         ("principal", json!(null)),
@@ -181,26 +167,26 @@ async fn a_question_that_cannot_be_read_or_is_about_nobody_is_refused() {
         ("time", json!("tomorrow")),
         ("time", json!(1_772_366_400)),
     ] {
-        let mut question = good.clone();
-        question[field] = value;
-        ada.post(EXPLAIN, question).await.problem(422);
+        let mut body = good.clone();
+        body[field] = value;
+        ada.post(EXPLAIN, body).await.problem(422);
     }
     for principal in ["", "Mo", "User::\"mo\"", "Role::\"admin\""] {
-        let mut question = good.clone();
-        question["principal"] = principal.into();
-        let field = ada.post(EXPLAIN, question).await.problem_field(422);
+        let mut body = good.clone();
+        body["principal"] = principal.into();
+        let field = ada.post(EXPLAIN, body).await.problem_field(422);
         assert_eq!(field, "principal", "{principal}");
     }
-    for unknown in ["nobody", UNKNOWN_VERSION] {
+    for unknown in ["nobody", UNKNOWN] {
         let detail = ada.explain(unknown, PUBLIC).await.problem(404);
         assert_eq!(detail, "there is no such user");
     }
-    let detail = ada.explain("mo", UNKNOWN_VERSION).await.problem(404);
+    let detail = ada.explain("mo", UNKNOWN).await.problem(404);
     assert_eq!(detail, "there is no such dataset");
 }
 
 #[tokio::test]
-async fn it_is_asked_from_here_and_now_unless_the_question_says_otherwise() {
+async fn address_and_time_default_to_those_of_the_request() {
     let server = Server::start_with(ServerOptions {
         policies: Some(
             r#"@id("admin") @reason("x") permit (principal in Role::"admin", action, resource);
@@ -212,26 +198,24 @@ async fn it_is_asked_from_here_and_now_unless_the_question_says_otherwise() {
     .await;
     server.clock.advance(1);
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let told = ada.explanation("anonymous", PRIVATE).await;
-    assert_eq!(told["is_permitted"], true, "{told}");
-    assert_eq!(told["address"], "127.0.0.1");
+    let explanation = ada.explanation("anonymous", PRIVATE).await;
+    assert_eq!(explanation["is_permitted"], true, "{explanation}");
+    assert_eq!(explanation["address"], "127.0.0.1");
     for other in [
         json!({"address": "192.0.2.7"}),
         json!({"time": "2025-12-31T23:59:59Z"}),
     ] {
-        let mut question =
-            json!({"principal": "anonymous", "action": "read", "dataset_id": PRIVATE});
-        question
-            .as_object_mut()
+        let mut body = json!({"principal": "anonymous", "action": "read", "dataset_id": PRIVATE});
+        body.as_object_mut()
             .unwrap()
             .extend(other.as_object().unwrap().clone());
-        let told = ada.post(EXPLAIN, question).await.json();
-        assert_eq!(told["is_permitted"], false, "{told}");
+        let explanation = ada.post(EXPLAIN, body).await.json();
+        assert_eq!(explanation["is_permitted"], false, "{explanation}");
     }
 }
 
 #[tokio::test]
-async fn an_answer_is_bounded_however_many_and_long_the_policies_are() {
+async fn a_response_is_bounded_however_many_and_long_the_policies_are() {
     let many = (0..30).map(|number| {
         format!(
             "@id(\"p{number}\") @reason(\"x\") permit (principal, action == Action::\"read\", resource)\n\
@@ -247,10 +231,10 @@ async fn an_answer_is_bounded_however_many_and_long_the_policies_are() {
     })
     .await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let told = ada.explanation("mo", PUBLIC).await;
-    assert_eq!(told["others"].as_array().unwrap().len(), 20);
-    assert_eq!(told["left_off"], 11);
-    for policy in told["others"].as_array().unwrap() {
+    let explanation = ada.explanation("mo", PUBLIC).await;
+    assert_eq!(explanation["others"].as_array().unwrap().len(), 20);
+    assert_eq!(explanation["left_off"], 11);
+    for policy in explanation["others"].as_array().unwrap() {
         for text in [&policy["text"], &policy["parts"][0]["text"]] {
             assert!(text.as_str().unwrap().chars().count() <= 4_003);
         }

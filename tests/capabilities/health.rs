@@ -1,5 +1,6 @@
-//! Health, for orchestrators and people.
+//! Liveness and readiness.
 
+use crate::support::eventually;
 use crate::support::server::{Server, TestResponse};
 
 #[tokio::test]
@@ -19,14 +20,14 @@ async fn a_server_that_can_do_its_work_is_ready() {
 }
 
 #[tokio::test]
-async fn without_its_database_a_server_is_unready_and_says_when_to_look_again() {
+async fn without_its_database_a_server_is_unready_with_retry_after() {
     let mut cluster = crate::support::postgres::PostgresCluster::start();
     let environment = vec![("CEDARGATE_DATABASE_URL", cluster.create_database().await)];
-    let wish = crate::support::server::ServerOptions {
+    let body = crate::support::server::ServerOptions {
         environment,
         ..Default::default()
     };
-    let server = Server::start_with(wish).await;
+    let server = Server::start_with(body).await;
     assert_eq!(
         TestResponse::send(server.get("/health/ready")).await.json()["status"],
         "ready"
@@ -40,7 +41,7 @@ async fn without_its_database_a_server_is_unready_and_says_when_to_look_again() 
     mint.problem(503);
     assert!(!mint.header("retry-after").is_empty());
     cluster.restart();
-    crate::eventually(async || {
+    eventually(async || {
         server
             .mint(crate::support::server::PUBLIC, None)
             .await

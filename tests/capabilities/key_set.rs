@@ -1,25 +1,25 @@
-//! The key set and the keys behind it.
+//! The key set and the signing keys.
 
 use cedargate::app::{App, AppError, Stores};
 use cedargate::domain::clock::Clock;
 use serde_json::Value;
 
-use crate::mint::decode_part;
+use crate::support::server::decode_part;
 use crate::support::server::{PUBLIC, Server, TestResponse};
 
 #[tokio::test]
-async fn the_key_set_has_public_members_only_and_can_be_kept() {
+async fn the_key_set_has_public_members_only_and_can_be_cached() {
     let server = Server::start().await;
-    let answer = TestResponse::send(server.get("/.well-known/jwks.json")).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), "application/json");
-    assert_eq!(answer.header("cache-control"), "public, max-age=300");
-    let key = &answer.json()["keys"][0];
+    let response = TestResponse::send(server.get("/.well-known/jwks.json")).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), "application/json");
+    assert_eq!(response.header("cache-control"), "public, max-age=300");
+    let key = &response.json()["keys"][0];
     let mut members: Vec<_> = key.as_object().unwrap().keys().cloned().collect();
     members.sort();
     assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x", "y"]);
 
-    let etag = answer.header("etag").to_owned();
+    let etag = response.header("etag").to_owned();
     assert!(etag.starts_with('"'));
     let again = server
         .get("/.well-known/jwks.json")
@@ -30,7 +30,7 @@ async fn the_key_set_has_public_members_only_and_can_be_kept() {
 }
 
 #[tokio::test]
-async fn keys_catalog_and_sessions_outlive_a_restart() {
+async fn keys_catalog_and_sessions_survive_a_restart() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let token = server.mint(PUBLIC, Some(&session)).await.token();
@@ -50,7 +50,7 @@ async fn keys_catalog_and_sessions_outlive_a_restart() {
 }
 
 #[tokio::test]
-async fn the_private_key_is_nowhere_readable_in_the_data_directory() {
+async fn no_private_key_is_readable_in_the_data_directory() {
     let server = Server::start().await;
     let jwks: Value = TestResponse::send(server.get("/.well-known/jwks.json"))
         .await

@@ -1,15 +1,16 @@
-//! Signing in with user name and password.
+//! Login with user name and password.
 
-use crate::mint::decode_part;
+use crate::support::eventually;
+use crate::support::server::decode_part;
 use crate::support::server::{INTERNAL, PASSWORD, Server, TestResponse};
 
 #[tokio::test]
 async fn a_login_gives_a_session_token_of_its_own_kind() {
     let server = Server::start().await;
-    let answer = server.login("otto", PASSWORD).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("cache-control"), "no-store");
-    let body = answer.json();
+    let response = server.login("otto", PASSWORD).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("cache-control"), "no-store");
+    let body = response.json();
     assert_eq!(body["token_type"], "bearer");
     assert_eq!(
         body["expires_in"],
@@ -24,27 +25,27 @@ async fn a_login_gives_a_session_token_of_its_own_kind() {
 }
 
 #[tokio::test]
-async fn unknown_wrong_and_disabled_are_answered_alike() {
+async fn unknown_wrong_and_disabled_logins_get_the_same_response() {
     let server = Server::start().await;
-    let answers = [
+    let responses = [
         server.login("otto", "wrong").await,
         server.login("nobody", PASSWORD).await,
         server.login("NO SUCH NAME", PASSWORD).await,
         server.login("dora", PASSWORD).await,
         server.login("otto", "").await,
     ];
-    for answer in &answers {
-        answer.problem(401);
-        assert_eq!(answer.body, answers[0].body);
+    for response in &responses {
+        response.problem(401);
+        assert_eq!(response.body, responses[0].body);
         assert_eq!(
-            answer.header("www-authenticate"),
+            response.header("www-authenticate"),
             r#"Bearer realm="cedargate""#
         );
     }
 }
 
 #[tokio::test]
-async fn a_login_looks_at_the_form_alone() {
+async fn a_login_reads_only_the_form() {
     let server = Server::start().await;
     let form = [
         ("username", "otto"),
@@ -60,7 +61,7 @@ async fn a_login_looks_at_the_form_alone() {
 }
 
 #[tokio::test]
-async fn a_form_that_cannot_be_read_is_unprocessable() {
+async fn a_malformed_form_is_unprocessable() {
     let server = Server::start().await;
     let login = || server.post("/auth/login");
     TestResponse::send(login().form(&[("username", "otto")]))
@@ -88,5 +89,5 @@ async fn disabling_a_user_ends_the_session() {
     server
         .apply("[[users]]\nusername = \"otto\"\ndisabled = true\n")
         .await;
-    crate::eventually(async || server.mint(INTERNAL, Some(&session)).await.status == 401).await;
+    eventually(async || server.mint(INTERNAL, Some(&session)).await.status == 401).await;
 }

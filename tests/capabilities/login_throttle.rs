@@ -1,10 +1,10 @@
-//! Guessing passwords: longer and longer waits, alike for accounts that exist and that do not.
+//! Login throttling: growing waits after failures, the same for existing and unknown accounts.
 
 use crate::support::server::{PASSWORD, Server, TestResponse};
 
-fn observable(answer: &TestResponse) -> (u16, String, Vec<u8>) {
-    let wait = answer.header("retry-after").to_owned();
-    (answer.status, wait, answer.body.clone())
+fn observable(response: &TestResponse) -> (u16, String, Vec<u8>) {
+    let wait = response.header("retry-after").to_owned();
+    (response.status, wait, response.body.clone())
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn unknown_and_wrong_accounts_are_throttled_alike() {
 }
 
 #[tokio::test]
-async fn while_an_account_waits_even_the_right_password_does_and_then_it_ends_the_streak() {
+async fn a_throttled_account_refuses_the_right_password_which_then_resets_the_streak() {
     let server = Server::start().await;
     for _ in 0..5 {
         server.login("otto", "wrong password").await.problem(401);
@@ -65,9 +65,9 @@ async fn while_an_account_waits_even_the_right_password_does_and_then_it_ends_th
     for _ in 0..5 {
         server.login("otto", "wrong password").await.problem(401);
     }
-    let answer = server.login("otto", PASSWORD).await;
-    answer.problem(429);
-    assert_eq!(answer.header("retry-after"), "1");
+    let response = server.login("otto", PASSWORD).await;
+    response.problem(429);
+    assert_eq!(response.header("retry-after"), "1");
 }
 
 #[tokio::test]
@@ -77,15 +77,15 @@ async fn one_address_that_tries_many_accounts_has_to_wait() {
         let username = format!("user{at}");
         server.login(&username, "wrong password").await.problem(401);
     }
-    let answer = server.login("mo", PASSWORD).await;
-    answer.problem(429);
-    assert_eq!(answer.header("retry-after"), "1");
+    let response = server.login("mo", PASSWORD).await;
+    response.problem(429);
+    assert_eq!(response.header("retry-after"), "1");
     server.clock.advance(1_000);
     assert_eq!(server.login("mo", PASSWORD).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_session_goes_on_while_its_account_waits() {
+async fn a_session_continues_while_its_account_is_throttled() {
     let server = Server::start().await;
     let session = server.session("otto").await;
     for _ in 0..6 {

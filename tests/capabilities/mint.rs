@@ -1,27 +1,20 @@
-//! The mint's decision table, row by row, on the wire.
+//! The mint: every row of its table of statuses, over HTTP.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::server::{
-    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse,
-    UNKNOWN_VERSION, WITHOUT_FILE,
+    DRAFT, INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse, UNKNOWN,
+    WITHOUT_FILE, decode_part,
 };
 
-pub fn decode_part(token: &str, index: usize) -> Value {
-    let part = token.split('.').nth(index).unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
-}
-
 #[tokio::test]
-async fn anyone_mints_for_public_data_and_the_token_says_just_what_it_must() {
+async fn anyone_mints_for_public_data_and_the_token_has_exactly_the_promised_claims() {
     let server = Server::start().await;
-    let answer = server.mint(PUBLIC, None).await;
-    assert_eq!(answer.header("cache-control"), "no-store");
-    assert_eq!(answer.header("content-type"), "application/json");
-    assert_eq!(answer.json()["expires_in"], 120);
-    let token = answer.token();
+    let response = server.mint(PUBLIC, None).await;
+    assert_eq!(response.header("cache-control"), "no-store");
+    assert_eq!(response.header("content-type"), "application/json");
+    assert_eq!(response.json()["expires_in"], 120);
+    let token = response.token();
 
     let jwks = TestResponse::send(server.get("/.well-known/jwks.json"))
         .await
@@ -47,7 +40,7 @@ async fn anyone_mints_for_public_data_and_the_token_says_just_what_it_must() {
 }
 
 #[tokio::test]
-async fn a_signed_in_callers_token_names_the_user_by_id_and_nothing_else() {
+async fn a_signed_in_callers_token_names_the_user_by_id_only() {
     let server = Server::start().await;
     let session = server.session("mo").await;
     let claims = decode_part(&server.mint(RESTRICTED, Some(&session)).await.token(), 1);
@@ -57,7 +50,7 @@ async fn a_signed_in_callers_token_names_the_user_by_id_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn who_may_mint_for_what_is_the_shipped_policies() {
+async fn the_shipped_policies_decide_who_mints_for_what() {
     let server = Server::start().await;
     let mut sessions = vec![("anonymous", None)];
     for username in ["otto", "mo", "olivia", "ada"] {
@@ -69,18 +62,18 @@ async fn who_may_mint_for_what_is_the_shipped_policies() {
         (RESTRICTED, [404, 403, 200, 200, 200]),
         (PRIVATE, [404, 404, 404, 200, 200]),
         (DRAFT, [404, 404, 404, 200, 200]),
-        (UNKNOWN_VERSION, [404, 404, 404, 404, 404]),
+        (UNKNOWN, [404, 404, 404, 404, 404]),
     ];
     for (dataset_id, expected) in rows {
         for ((username, session), status) in sessions.iter().zip(expected) {
-            let answer = server.mint(dataset_id, session.as_deref()).await;
-            assert_eq!(answer.status, status, "{username} {dataset_id}");
+            let response = server.mint(dataset_id, session.as_deref()).await;
+            assert_eq!(response.status, status, "{username} {dataset_id}");
         }
     }
 }
 
 #[tokio::test]
-async fn an_id_that_is_no_uuid_is_unprocessable() {
+async fn an_id_that_is_not_a_uuid_is_unprocessable() {
     let server = Server::start().await;
     for id in [
         "dem",
@@ -112,7 +105,7 @@ async fn every_spelling_of_an_id_mints_for_the_same_dataset() {
 }
 
 #[tokio::test]
-async fn an_unreadable_or_second_credential_is_a_bad_request() {
+async fn a_malformed_or_second_credential_is_a_bad_request() {
     let server = Server::start().await;
     let session = server.session("ada").await;
     let bearer = format!("Bearer {session}");
@@ -150,11 +143,11 @@ async fn a_credential_that_does_not_resolve_is_refused_and_never_anonymous() {
         format!("Bearer {forged}"),
         "Basic Og==".to_owned(),
     ] {
-        let answer =
+        let response =
             TestResponse::send(server.mint_request(PUBLIC).header("authorization", &value)).await;
-        answer.problem(401);
+        response.problem(401);
         assert!(
-            answer.header("www-authenticate").starts_with("Bearer "),
+            response.header("www-authenticate").starts_with("Bearer "),
             "{value}"
         );
     }
@@ -176,14 +169,14 @@ async fn an_expired_session_is_refused() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_discovered_looks_like_what_is_not_there() {
+async fn a_dataset_that_may_not_be_discovered_looks_like_an_unknown_one() {
     let server = Server::start().await;
     let outsider = server.session("otto").await;
-    let unknown = server.mint(UNKNOWN_VERSION, Some(&outsider)).await;
+    let unknown = server.mint(UNKNOWN, Some(&outsider)).await;
     let hidden = server.mint(PRIVATE, Some(&outsider)).await;
     unknown.problem(404);
     assert_eq!(unknown.body, hidden.body);
-    let names = |answer: &TestResponse| answer.headers.keys().cloned().collect::<Vec<_>>();
+    let names = |response: &TestResponse| response.headers.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&unknown), names(&hidden));
 }
 
@@ -195,15 +188,15 @@ async fn an_anonymous_caller_who_may_discover_is_asked_to_sign_in() {
         @id("users-read") @reason("Test.")
         permit (principal is User, action == Action::"read", resource);
     "#;
-    let wish = ServerOptions {
+    let body = ServerOptions {
         policies: Some(policies),
         ..ServerOptions::default()
     };
-    let server = Server::start_with(wish).await;
-    let answer = server.mint(PRIVATE, None).await;
-    assert!(answer.problem(401).contains("sign in"));
+    let server = Server::start_with(body).await;
+    let response = server.mint(PRIVATE, None).await;
+    assert!(response.problem(401).contains("sign in"));
     assert_eq!(
-        answer.header("www-authenticate"),
+        response.header("www-authenticate"),
         r#"Bearer realm="cedargate""#
     );
     let outsider = server.session("otto").await;
@@ -219,17 +212,17 @@ async fn a_policy_that_cannot_be_evaluated_denies_even_where_another_permits() {
         forbid (principal, action == Action::"read", resource)
         when { 9223372036854775807 + context.time.toTime().toMilliseconds() > 0 };
     "#;
-    let wish = ServerOptions {
+    let body = ServerOptions {
         policies: Some(policies),
         ..ServerOptions::default()
     };
-    let server = Server::start_with(wish).await;
-    // Not midnight, where the addition would not overflow.
+    let server = Server::start_with(body).await;
+    // Not at midnight, when the addition would not overflow.
     server
         .clock
         .advance(86_400_000 - server.clock.unix_millis().rem_euclid(86_400_000) + 3_600_000);
     server.mint(PUBLIC, None).await.problem(401);
-    let records = crate::audit::records(&server).await;
+    let records = crate::support::records::records(&server).await;
     let mint = records
         .iter()
         .find(|record| record["event"] == "mint")
@@ -242,22 +235,22 @@ async fn a_policy_that_cannot_be_evaluated_denies_even_where_another_permits() {
 }
 
 #[tokio::test]
-async fn a_policy_shortens_a_tokens_life() {
+async fn a_policy_shortens_a_tokens_lifetime() {
     let policies = r#"
         @id("long") @reason("Test.") @max_ttl("90")
         permit (principal, action, resource);
         @id("short") @reason("Test.") @max_ttl("60")
         permit (principal, action, resource is Dataset) when { resource.title == "Public" };
     "#;
-    let wish = ServerOptions {
+    let body = ServerOptions {
         policies: Some(policies),
         ..ServerOptions::default()
     };
-    let server = Server::start_with(wish).await;
+    let server = Server::start_with(body).await;
     for (dataset_id, life) in [(PUBLIC, 60), (INTERNAL, 90)] {
-        let answer = server.mint(dataset_id, None).await;
-        assert_eq!(answer.json()["expires_in"], life);
-        let claims = decode_part(&answer.token(), 1);
+        let response = server.mint(dataset_id, None).await;
+        assert_eq!(response.json()["expires_in"], life);
+        let claims = decode_part(&response.token(), 1);
         assert_eq!(
             claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
             life
@@ -273,7 +266,7 @@ async fn a_dataset_without_a_file_says_so_to_those_who_may_read_it() {
 }
 
 #[tokio::test]
-async fn what_the_contract_does_not_name_never_changes_the_answer() {
+async fn parameters_outside_the_contract_never_change_the_response() {
     let server = Server::start().await;
     let with_query = format!("/auth/download-token/{PUBLIC}?token=x&dataset_id={PRIVATE}");
     assert_eq!(

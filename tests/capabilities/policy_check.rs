@@ -1,4 +1,4 @@
-//! Checking a policy folder: all that is wrong with it in one run, and what deserves a look.
+//! `policy check`: all errors and warnings of a policy folder in one run.
 
 use std::fs;
 use std::ops::Range;
@@ -7,10 +7,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::command_line::{
+use crate::policy_reload::bad_inputs;
+use crate::support::cli::{
     CommandOutput, cedargate, copy_folder, copy_of_shipped_policies, repository,
 };
-use crate::policy_reload::bad_inputs;
 
 fn check(folder: &Path, options: &[&str]) -> CommandOutput {
     let path = folder.to_str().unwrap();
@@ -18,12 +18,12 @@ fn check(folder: &Path, options: &[&str]) -> CommandOutput {
     cedargate(folder, &arguments, &[])
 }
 
-/// The exit code and the report for programs.
+/// The exit code and the JSON report.
 fn check_json(folder: &Path) -> (i32, Value) {
-    let ended = check(folder, &["--json"]);
-    let report = serde_json::from_str(&ended.data);
-    let report = report.unwrap_or_else(|error| panic!("{error}: {}", ended.messages));
-    (ended.code, report)
+    let output = check(folder, &["--json"]);
+    let report = serde_json::from_str(&output.data);
+    let report = report.unwrap_or_else(|error| panic!("{error}: {}", output.messages));
+    (output.code, report)
 }
 
 /// The shipped policies with one more file.
@@ -33,10 +33,11 @@ fn policies_with_file(name: &str, text: &str) -> TempDir {
     folder
 }
 
-/// What a report warns of.
+/// The warnings of a report.
 fn warnings(report: &Value) -> Vec<&str> {
-    let told = report["warnings"].as_array().unwrap();
-    told.iter()
+    let output = report["warnings"].as_array().unwrap();
+    output
+        .iter()
         .map(|warning| warning["message"].as_str().unwrap())
         .collect()
 }
@@ -68,7 +69,7 @@ fn the_shipped_policies_and_every_example_over_them_pass_without_a_warning() {
 }
 
 #[test]
-fn policies_links_cases_and_invariants_that_are_broken_are_told_in_one_run() {
+fn broken_policies_links_cases_and_invariants_are_reported_in_one_run() {
     let folder = policies_with_file(
         "a.cedar",
         "@id(\"a\") @reason(\"x\")\npermit (principal, action, resource) when { é };\n",
@@ -104,22 +105,30 @@ fn policies_links_cases_and_invariants_that_are_broken_are_told_in_one_run() {
         assert_eq!(problem["severity"], "error");
         assert!(problem["column"].as_u64().unwrap() >= 1);
         let text = fs::read_to_string(&file).unwrap();
-        let place: Range<usize> = serde_json::from_value(problem["span"].clone()).unwrap();
-        assert!(text.get(place).is_some(), "{problem}");
+        let span: Range<usize> = serde_json::from_value(problem["span"].clone()).unwrap();
+        assert!(text.get(span).is_some(), "{problem}");
         assert!(problem["message"].as_str().unwrap().len() > 3);
         assert!(problem.get("help").is_some());
     }
-    let told = check(path, &[]);
-    assert_eq!(told.code, 3);
-    assert_eq!(told.data, "");
-    assert!(told.messages.starts_with("error: "), "{}", told.messages);
+    let output = check(path, &[]);
+    assert_eq!(output.code, 3);
+    assert_eq!(output.data, "");
+    assert!(
+        output.messages.starts_with("error: "),
+        "{}",
+        output.messages
+    );
     for file in ["a.cedar:2", "b.links.json:2", "c.cases.json:2", "d.cedar:1"] {
-        assert!(told.messages.contains(file), "{file}: {}", told.messages);
+        assert!(
+            output.messages.contains(file),
+            "{file}: {}",
+            output.messages
+        );
     }
 }
 
 #[test]
-fn cases_and_invariants_are_checked_beside_policies_that_are_in_order() {
+fn cases_and_invariants_are_checked_with_valid_policies() {
     for (name, text) in [
         ("c.cases.json", "[]]"),
         ("invariants/d.cedar", "permit (principl);"),
@@ -136,55 +145,67 @@ fn cases_and_invariants_are_checked_beside_policies_that_are_in_order() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_no_answer() {
+fn a_missing_folder_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let ended = cedargate(folder.path(), &["policy", "check", "nosuch", "--json"], &[]);
-    assert_eq!((ended.code, ended.data.as_str()), (1, ""));
-    assert!(ended.messages.starts_with("error: "), "{}", ended.messages);
+    let output = cedargate(folder.path(), &["policy", "check", "nosuch", "--json"], &[]);
+    assert_eq!((output.code, output.data.as_str()), (1, ""));
+    assert!(
+        output.messages.starts_with("error: "),
+        "{}",
+        output.messages
+    );
 }
 
-/// The same inputs as a running server refuses.
+/// The same inputs that a running server refuses.
 #[test]
-fn bad_folders_are_told_clearly_and_answered_with_no() {
-    for (name, spoil, told) in bad_inputs() {
+fn bad_folders_are_reported_clearly_and_fail_the_check() {
+    for (name, break_folder, expected) in bad_inputs() {
         let outer = tempfile::tempdir().unwrap();
         let folder = outer.path().join("policies");
         copy_folder(&repository().join("policies"), &folder);
-        spoil(&folder);
+        break_folder(&folder);
         let run = |verb: &str| {
             let path = folder.to_str().unwrap();
             cedargate(outer.path(), &["policy", verb, path], &[])
         };
         let checked = run("check");
-        // What cannot be read is no answer.
+        // A folder that cannot be read is an error, not a failed check.
         let code = if folder.exists() { 3 } else { 1 };
         assert_eq!(checked.code, code, "{name}: {}", checked.messages);
         let tested = run("test");
         assert_eq!(tested.code, 1, "{name}: {}", tested.messages);
-        for ended in [checked, tested] {
-            assert_eq!(ended.data, "", "{name}");
-            assert!(ended.messages.starts_with("error: "), "{name}");
-            assert!(ended.messages.contains(told), "{name}: {}", ended.messages);
+        for output in [checked, tested] {
+            assert_eq!(output.data, "", "{name}");
+            assert!(output.messages.starts_with("error: "), "{name}");
+            assert!(
+                output.messages.contains(expected),
+                "{name}: {}",
+                output.messages
+            );
         }
     }
 }
 
 #[test]
-fn a_policy_that_would_take_the_stack_is_told_and_the_program_goes_on() {
+fn a_policy_that_nests_too_deep_is_reported_without_a_stack_overflow() {
     let brackets = "(".repeat(100_000) + "true" + &")".repeat(100_000);
     let text =
         format!("@id(\"a\")\npermit (principal, action, resource)\nwhen {{ {brackets} }};\n");
     for verb in ["check", "test", "format", "prove"] {
         let folder = policies_with_file("deep.cedar", &text);
         let path = folder.path().to_str().unwrap();
-        let ended = cedargate(folder.path(), &["policy", verb, path], &[]);
-        assert_eq!(ended.code, if verb == "check" { 3 } else { 1 });
-        assert!(ended.messages.contains("nest deeper"), "{}", ended.messages);
+        let output = cedargate(folder.path(), &["policy", verb, path], &[]);
+        assert_eq!(output.code, if verb == "check" { 3 } else { 1 });
+        assert!(
+            output.messages.contains("nest deeper"),
+            "{}",
+            output.messages
+        );
     }
 }
 
 #[test]
-fn what_deserves_a_look_is_shown_with_its_place_and_is_no_refusal() {
+fn warnings_are_printed_with_their_location_and_do_not_fail_the_check() {
     let folder = policies_with_file(
         "mine.cedar",
         "@id(\"mine\")\npermit (principal in Role::\"hydrology\", action == Action::\"read\", resource);\n\n\
@@ -197,19 +218,21 @@ fn what_deserves_a_look_is_shown_with_its_place_and_is_no_refusal() {
     let (code, report) = check_json(folder.path());
     assert_eq!(code, 0);
     assert_eq!(warnings(&report).len(), 4, "{report:#}");
-    let told = check(folder.path(), &[]);
-    assert_eq!(told.code, 0);
+    let output = check(folder.path(), &[]);
+    assert_eq!(output.code, 0);
     assert!(
-        told.data.contains("8 policies are valid, with 1 template,"),
+        output
+            .data
+            .contains("8 policies are valid, with 1 template,"),
         "{}",
-        told.data
+        output.data
     );
     let origin = folder.path().display().to_string();
-    insta::assert_snapshot!(told.messages.replace(&origin, "policies"));
+    insta::assert_snapshot!(output.messages.replace(&origin, "policies"));
 }
 
 #[test]
-fn a_policy_beside_which_another_leaves_nothing_to_do_is_told() {
+fn a_policy_made_redundant_by_another_is_a_warning() {
     let scope = "(principal is User, action in [Action::\"read\", Action::\"discover\"], resource is Dataset)";
     let conditions =
         "when { resource.title == \"x\" && resource has owner } unless { principal.hasTag(\"y\") }";
@@ -220,7 +243,7 @@ fn a_policy_beside_which_another_leaves_nothing_to_do_is_told() {
         "\"discover\", Action::\"read\"",
     );
     let narrower = format!("when {{ resource.title like \"x*\" }} {conditions}");
-    for (second, told) in [
+    for (second, output) in [
         (
             format!("permit {same} {turned}"),
             "policy `second` is redundant: `first` is the same",
@@ -261,12 +284,12 @@ fn a_policy_beside_which_another_leaves_nothing_to_do_is_told() {
         );
         let (code, report) = check_json(folder.path());
         assert_eq!(code, 0, "{report:#}");
-        assert_eq!(warnings(&report).join("; "), told, "{second}");
+        assert_eq!(warnings(&report).join("; "), output, "{second}");
     }
 }
 
 #[test]
-fn linked_policies_that_fill_a_template_alike_are_told_at_the_link() {
+fn links_that_fill_a_template_alike_are_reported_at_the_link() {
     let template = "@id(\"reads\") @reason(\"x\")\npermit (principal in ?principal, action == Action::\"read\", resource is Dataset);\n";
     let folder = policies_with_file("reads.cedar", template);
     let link = |name: &str, role: &str| json!({"template_id": "reads", "link_id": name, "args": {"?principal": format!("Role::\"{role}\"")}});
@@ -284,7 +307,7 @@ fn linked_policies_that_fill_a_template_alike_are_told_at_the_link() {
 }
 
 #[test]
-fn what_an_author_declares_counts_as_used_where_anything_speaks_of_it() {
+fn a_declared_name_counts_as_used_wherever_it_is_used() {
     let folder = policies_with_file(
         "team.cedar",
         "@id(\"team\") @reason(\"x\")\npermit (principal, action in Action::\"look\", resource is Dataset)\n\

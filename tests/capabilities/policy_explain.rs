@@ -1,16 +1,16 @@
-//! Explaining at the command line: who may do what to a dataset of the live catalog, and why.
+//! `policy explain` on the live catalog.
 
 use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::command_line::{CommandOutput, cedargate, copy_of_shipped_policies};
+use crate::support::cli::{CommandOutput, cedargate, copy_of_shipped_policies};
 
 const DATASET: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
 const UNKNOWN_USER: &str = "00000000-0000-0000-0000-000000000ada";
 
-/// A catalog with a restricted dataset that is shared with geologists, and with users.
+/// A catalog with users and with a restricted dataset that is shared with geologists.
 fn catalog() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let catalog = format!(
@@ -28,7 +28,7 @@ fn catalog() -> TempDir {
 }
 
 fn explain(folder: &Path, who: &str, more: &[&str]) -> CommandOutput {
-    let asked = [
+    let arguments = [
         "policy",
         "explain",
         "--dataset",
@@ -36,29 +36,33 @@ fn explain(folder: &Path, who: &str, more: &[&str]) -> CommandOutput {
         "--principal",
         who,
     ];
-    cedargate(folder, &[&asked, more].concat(), &[])
+    cedargate(folder, &[&arguments, more].concat(), &[])
 }
 
-fn parse_json(ended: &CommandOutput) -> Value {
-    assert_eq!(ended.code, 0, "{}", ended.messages);
-    serde_json::from_str(&ended.data).unwrap()
+fn parse_json(output: &CommandOutput) -> Value {
+    assert_eq!(output.code, 0, "{}", output.messages);
+    serde_json::from_str(&output.data).unwrap()
 }
 
 #[test]
-fn a_denial_is_explained_with_the_condition_that_failed_and_what_it_saw() {
+fn a_denial_is_explained_with_the_condition_that_failed_and_the_values_it_saw() {
     let folder = catalog();
     let read = ["--action", "read", "--time", "2026-03-01T12:00:00Z"];
-    let ended = explain(folder.path(), "ada", &read);
-    assert_eq!(ended.code, 0, "{}", ended.messages);
+    let output = explain(folder.path(), "ada", &read);
+    assert_eq!(output.code, 0, "{}", output.messages);
     let json = parse_json(&explain(
         folder.path(),
         "ada",
         &[&read[..], &["--json"]].concat(),
     ));
     let id = json["principal"].as_str().unwrap();
-    insta::assert_snapshot!(ended.data.replace(id, "User::\"ada's id\""));
+    insta::assert_snapshot!(output.data.replace(id, "User::\"ada's id\""));
     for who in [id, &id["User::\"".len()..id.len() - 1]] {
-        assert_eq!(explain(folder.path(), who, &read).data, ended.data, "{who}");
+        assert_eq!(
+            explain(folder.path(), who, &read).data,
+            output.data,
+            "{who}"
+        );
     }
     assert_eq!(json["is_permitted"], false);
     assert_eq!(json["mint"]["status"], 403);
@@ -70,21 +74,21 @@ fn a_denial_is_explained_with_the_condition_that_failed_and_what_it_saw() {
 }
 
 #[test]
-fn another_folder_is_asked_instead_of_the_policies_in_force() {
+fn another_folder_can_be_explained_instead_of_the_policies_in_force() {
     let folder = catalog();
     let edited = copy_of_shipped_policies();
     let permit = "@id(\"hydrologists\")\n@reason(\"Hydrologists read all.\")\n@max_ttl(\"30\")\n\
         permit (principal in Role::\"hydrology\", action == Action::\"read\", resource)\n\
         when { context.address.isInRange(ip(\"192.0.2.0/24\")) };\n";
     std::fs::write(edited.path().join("hydrologists.cedar"), permit).unwrap();
-    let asked = [
+    let arguments = [
         "--action",
         "read",
         "--json",
         "--dir",
         edited.path().to_str().unwrap(),
     ];
-    let near = [&asked[..], &["--address", "192.0.2.7"]].concat();
+    let near = [&arguments[..], &["--address", "192.0.2.7"]].concat();
     let json = parse_json(&explain(folder.path(), "ada", &near));
     assert_eq!(json["is_permitted"], true);
     assert_eq!(json["max_ttl"], 30);
@@ -94,7 +98,7 @@ fn another_folder_is_asked_instead_of_the_policies_in_force() {
     assert_eq!(determining["file"], "hydrologists.cedar");
     assert_eq!(determining["line"], 1);
     assert_eq!(determining["text"], permit.trim_end());
-    let far = parse_json(&explain(folder.path(), "ada", &asked));
+    let far = parse_json(&explain(folder.path(), "ada", &arguments));
     assert_eq!(far["is_permitted"], false);
     let mut others = far["others"].as_array().unwrap().iter();
     let ours = others.find(|policy| policy["id"] == "hydrologists");
@@ -102,13 +106,13 @@ fn another_folder_is_asked_instead_of_the_policies_in_force() {
 }
 
 #[test]
-fn a_disabled_user_is_told_and_so_is_an_anonymous_caller_what_the_mint_would_answer() {
+fn the_status_of_the_mint_is_explained_for_disabled_and_anonymous_callers() {
     let folder = catalog();
     let bea = explain(folder.path(), "bea", &["--action", "read"]);
     assert!(bea.data.contains("The user is disabled"), "{}", bea.data);
     assert!(bea.data.contains("answer 401"), "{}", bea.data);
-    let nobody = explain(folder.path(), "anonymous", &["--action", "read"]);
-    assert!(nobody.data.contains("answer 404"), "{}", nobody.data);
+    let anonymous = explain(folder.path(), "anonymous", &["--action", "read"]);
+    assert!(anonymous.data.contains("answer 404"), "{}", anonymous.data);
     let discovers = parse_json(&explain(
         folder.path(),
         "ada",
@@ -119,7 +123,7 @@ fn a_disabled_user_is_told_and_so_is_an_anonymous_caller_what_the_mint_would_ans
 }
 
 #[test]
-fn who_or_what_is_not_there_is_told_with_a_hint() {
+fn an_unknown_user_or_dataset_is_reported_with_a_hint() {
     let folder = catalog();
     let misspelt = explain(folder.path(), "adda", &["--action", "read"]);
     assert_eq!(misspelt.code, 1);
@@ -149,7 +153,7 @@ fn who_or_what_is_not_there_is_told_with_a_hint() {
 }
 
 #[test]
-fn a_principal_or_a_dataset_that_cannot_be_read_is_a_mistake_of_usage() {
+fn a_malformed_principal_or_dataset_is_wrong_usage() {
     let folder = catalog();
     for (who, which) in [("Mo", DATASET), ("ada", "tides")] {
         let ask = [
@@ -162,7 +166,7 @@ fn a_principal_or_a_dataset_that_cannot_be_read_is_a_mistake_of_usage() {
             "--dataset",
             which,
         ];
-        let ended = cedargate(folder.path(), &ask, &[]);
-        assert_eq!(ended.code, 2, "{}", ended.messages);
+        let output = cedargate(folder.path(), &ask, &[]);
+        assert_eq!(output.code, 2, "{}", output.messages);
     }
 }

@@ -1,15 +1,15 @@
-//! Laying out policy files: only the layout changes, and a broken folder is left alone.
+//! `policy format`: only the layout changes, and a broken folder stays as it is.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use crate::command_line::{cedargate, copy_of_shipped_policies, repository};
+use crate::support::cli::{cedargate, copy_of_shipped_policies, repository};
 
 const UNFORMATTED: &str = "// Why it is here.\n@id(\"untidy\")   @reason(\"A reason.\")\n\
     permit(principal,action==Action::\"read\",resource) // of all\nwhen{resource.title==\"x\"};\n// The end.\n";
 
 #[test]
-fn a_file_out_of_order_is_listed_by_a_check_and_put_in_order_without_it() {
+fn an_unformatted_file_is_listed_with_check_and_formatted_without_it() {
     let folder = copy_of_shipped_policies();
     let path = folder.path().to_str().unwrap();
     let untidy = folder.path().join("invariants/untidy.cedar");
@@ -38,7 +38,7 @@ fn a_file_out_of_order_is_listed_by_a_check_and_put_in_order_without_it() {
 }
 
 #[test]
-fn a_file_keeps_its_link_and_its_permissions() {
+fn formatting_keeps_a_files_link_and_permissions() {
     let folder = copy_of_shipped_policies();
     let elsewhere = tempfile::tempdir().unwrap();
     let real = elsewhere.path().join("real.cedar");
@@ -57,7 +57,7 @@ fn a_file_keeps_its_link_and_its_permissions() {
 }
 
 #[test]
-fn a_folder_with_a_broken_file_is_told_with_its_line_and_nothing_is_written() {
+fn a_broken_file_is_reported_with_its_line_and_nothing_is_written() {
     let folder = copy_of_shipped_policies();
     fs::write(folder.path().join("a.cedar"), UNFORMATTED).unwrap();
     fs::write(folder.path().join("b.cedar"), "permit (\n  principl);\n").unwrap();
@@ -74,7 +74,7 @@ fn a_folder_with_a_broken_file_is_told_with_its_line_and_nothing_is_written() {
 }
 
 #[test]
-fn the_policies_inside_the_program_cannot_be_laid_out() {
+fn the_embedded_policies_cannot_be_formatted() {
     let folder = tempfile::tempdir().unwrap();
     let formatted = cedargate(folder.path(), &["policy", "format"], &[]);
     assert_eq!(formatted.code, 1);
@@ -86,7 +86,7 @@ fn the_policies_inside_the_program_cannot_be_laid_out() {
 }
 
 #[test]
-fn the_shipped_policies_and_the_examples_are_in_order() {
+fn the_shipped_policies_and_the_examples_are_formatted() {
     let folder = tempfile::tempdir().unwrap();
     for shipped in ["policies", "docs/examples"] {
         let path = repository().join(shipped);

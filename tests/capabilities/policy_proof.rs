@@ -1,5 +1,5 @@
-//! Proving policies: the shipped invariants hold, mistakes come with a counterexample that the case
-//! files reproduce, and whoever cannot prove says so.
+//! `policy prove`: the shipped invariants hold, and mistakes are found with a counterexample that the
+//! case files reproduce.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::command_line::{
-    CommandOutput, cedargate, copy_folder, copy_of_shipped_policies, repository,
+use crate::support::cli::{
+    CommandOutput, cedargate, copy_folder, copy_of_shipped_policies, edit, repository,
 };
 
 fn prove(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
@@ -21,14 +21,6 @@ fn prove_json(folder: &Path) -> (i32, Value) {
     let proved = prove(folder, &["--json"], &[]);
     assert_ne!(proved.code, 1, "{}", proved.messages);
     (proved.code, serde_json::from_str(&proved.data).unwrap())
-}
-
-/// Replaces a piece of a file that is there once.
-pub fn edit(folder: &Path, file: &str, from: &str, to: &str) {
-    let path = folder.join(file);
-    let text = fs::read_to_string(&path).unwrap();
-    assert_eq!(text.matches(from).count(), 1, "{from} in {file}");
-    fs::write(&path, text.replace(from, to)).unwrap();
 }
 
 fn verdicts<'a>(proof: &'a Value, verdict: &str) -> Vec<&'a str> {
@@ -50,18 +42,18 @@ fn test_json(folder: &Path) -> Value {
     serde_json::from_str(&tested.data).unwrap()
 }
 
-/// Proves spoilt policies, and puts the counterexamples to them and to the right ones.
+/// Proves edited policies, and runs the counterexamples as cases of the edited and the original ones.
 fn assert_violation_is_reproduced(
-    spoilt: &Path,
+    edited: &Path,
     right: &Path,
     violated: &[&str],
     due: &str,
     given: &str,
 ) {
-    let saved = spoilt.join("found.cases.json");
-    let proved = prove(spoilt, &["--save", saved.to_str().unwrap()], &[]);
+    let saved = edited.join("found.cases.json");
+    let proved = prove(edited, &["--save", saved.to_str().unwrap()], &[]);
     assert_eq!(proved.code, 3, "{}{}", proved.data, proved.messages);
-    let (code, proof) = prove_json(spoilt);
+    let (code, proof) = prove_json(edited);
     assert_eq!(code, 3);
     assert_eq!(verdicts(&proof, "violated"), violated);
     assert_eq!(verdicts(&proof, "unproven"), Vec::<&str>::new());
@@ -69,7 +61,7 @@ fn assert_violation_is_reproduced(
         assert!(proved.data.contains(&format!("VIOLATED  {id}")));
     }
 
-    let report = test_json(spoilt);
+    let report = test_json(edited);
     let reproduced = results_of(&report, "found.cases.json");
     assert!(!reproduced.is_empty());
     for result in reproduced {
@@ -85,7 +77,7 @@ fn assert_violation_is_reproduced(
 }
 
 #[test]
-fn the_shipped_invariants_hold_and_no_shipped_policy_is_idle_or_can_fail() {
+fn the_shipped_invariants_hold_and_no_shipped_policy_is_redundant_or_can_fail() {
     let folder = tempfile::tempdir().unwrap();
     let shipped = repository().join("policies");
     let proved = prove(&shipped, &[], &[]);
@@ -107,48 +99,48 @@ fn the_shipped_invariants_hold_and_no_shipped_policy_is_idle_or_can_fail() {
 }
 
 #[test]
-fn a_dropped_published_check_is_caught() {
-    let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
+fn a_removed_check_for_published_is_found() {
+    let (edited, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
     let check = " &&\n  resource.record_status == RecordStatus::\"published\"";
-    edit(spoilt.path(), "public.cedar", check, "");
+    edit(edited.path(), "public.cedar", check, "");
     let violated = ["anonymous-reads-public", "drafts-stay-inside"];
-    assert_violation_is_reproduced(spoilt.path(), right.path(), &violated, "deny", "allow");
+    assert_violation_is_reproduced(edited.path(), right.path(), &violated, "deny", "allow");
 }
 
 #[test]
-fn an_or_in_the_place_of_an_and_is_caught() {
-    let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
-    edit(spoilt.path(), "internal.cedar", "&&", "||");
+fn an_or_instead_of_an_and_is_found() {
+    let (edited, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
+    edit(edited.path(), "internal.cedar", "&&", "||");
     let violated = [
         "drafts-stay-inside",
         "private-stays-inside",
         "restricted-is-for-readers",
     ];
-    assert_violation_is_reproduced(spoilt.path(), right.path(), &violated, "deny", "allow");
+    assert_violation_is_reproduced(edited.path(), right.path(), &violated, "deny", "allow");
 }
 
 #[test]
-fn a_forgotten_unless_is_caught() {
-    let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
-    for folder in [&spoilt, &right] {
+fn a_forgotten_unless_is_found() {
+    let (edited, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
+    for folder in [&edited, &right] {
         copy_folder(&repository().join("docs/examples/embargo"), folder.path());
     }
     let (code, proof) = prove_json(right.path());
     assert_eq!(code, 0, "{proof}");
-    let path = spoilt.path().join("embargo.cedar");
+    let path = edited.path().join("embargo.cedar");
     let text = fs::read_to_string(&path).unwrap();
     let (before, _) = text.split_once("unless").unwrap();
     fs::write(&path, format!("{};\n", before.trim_end())).unwrap();
     let violated = ["admins-may-do-everything"];
-    assert_violation_is_reproduced(spoilt.path(), right.path(), &violated, "allow", "deny");
+    assert_violation_is_reproduced(edited.path(), right.path(), &violated, "allow", "deny");
 }
 
 #[test]
-fn a_counterexample_can_be_read_and_looks_like_a_request() {
-    let spoilt = copy_of_shipped_policies();
+fn a_counterexample_is_readable_and_looks_like_a_request() {
+    let edited = copy_of_shipped_policies();
     let check = " &&\n  resource.record_status == RecordStatus::\"published\"";
-    edit(spoilt.path(), "public.cedar", check, "");
-    let told = prove(spoilt.path(), &[], &[]).data;
+    edit(edited.path(), "public.cedar", check, "");
+    let printed = prove(edited.path(), &[], &[]).data;
     for line in [
         "principal  Anonymous::\"anonymous\"",
         "address: ip(\"192.0.2.1\")",
@@ -157,7 +149,7 @@ fn a_counterexample_can_be_read_and_looks_like_a_request() {
         "answer     allow, determined by public",
         "\"decision\": \"deny\"",
     ] {
-        assert!(told.contains(line), "{line} is not in {told}");
+        assert!(printed.contains(line), "{line} is not in {printed}");
     }
 }
 
@@ -167,7 +159,7 @@ fn a_policy_that_can_fail_is_refused_with_a_request_at_which_it_fails() {
     let policy = "@id(\"late\") @reason(\"x\")\nforbid (principal, action == Action::\"read\", resource)\n\
         when { context.time.offset(duration(\"1d\")) < datetime(\"2000-01-01\") };\n";
     fs::write(folder.path().join("late.cedar"), policy).unwrap();
-    // Nothing but the failure is wrong here.
+    // The failure is the only mistake here.
     fs::remove_file(folder.path().join("invariants/admins.cedar")).unwrap();
     let saved = folder.path().join("found.cases.json");
     let proved = prove(folder.path(), &["--save", saved.to_str().unwrap()], &[]);
@@ -186,7 +178,7 @@ fn a_policy_that_can_fail_is_refused_with_a_request_at_which_it_fails() {
 }
 
 #[test]
-fn what_has_no_effect_is_a_warning_and_what_only_shortens_tokens_is_not() {
+fn a_policy_without_effect_is_a_warning_unless_it_shortens_tokens() {
     let folder = copy_of_shipped_policies();
     let idle = "@id(\"never\") @reason(\"x\")\npermit (principal, action, resource is Dataset)\n\
         when { resource.title == \"a\" && resource.title == \"b\" };\n\
@@ -214,7 +206,7 @@ fn what_has_no_effect_is_a_warning_and_what_only_shortens_tokens_is_not() {
     ] {
         assert!(idle.contains(&expected), "{expected} is not in {proof:#}");
     }
-    let is_about = |policy: &str| idle.iter().any(|told| told["policy"] == policy);
+    let is_about = |policy: &str| idle.iter().any(|printed| printed["policy"] == policy);
     assert!(!is_about("short-tokens") && !is_about("public") && !is_about("owner"));
 }
 
@@ -244,7 +236,7 @@ fn a_folder_without_invariants_proves_nothing() {
 }
 
 #[test]
-fn a_broken_invariant_is_told_with_file_and_line() {
+fn a_broken_invariant_is_reported_with_file_and_line() {
     let folder = copy_of_shipped_policies();
     let path = "invariants/admins.cedar";
     edit(folder.path(), path, "\"upper\"", "\"uper\"");
@@ -258,7 +250,7 @@ fn a_broken_invariant_is_told_with_file_and_line() {
 }
 
 #[test]
-fn without_cvc5_there_is_an_error_that_tells_how_to_get_it() {
+fn without_cvc5_an_error_says_how_to_install_it() {
     let folder = copy_of_shipped_policies();
     for no_solver in ["/nowhere/cvc5", "/bin/true"] {
         let proved = prove(folder.path(), &[], &[("CVC5", no_solver)]);
@@ -277,7 +269,7 @@ fn without_cvc5_there_is_an_error_that_tells_how_to_get_it() {
     }
 }
 
-/// A program that greets as cvc5 does and then does something else.
+/// A program that starts like cvc5 and then runs `then`.
 fn fake_solver(then: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("cvc5");
@@ -288,7 +280,7 @@ fn fake_solver(then: &str) -> (TempDir, PathBuf) {
 }
 
 #[test]
-fn what_is_not_proved_in_time_is_unproven_and_that_is_a_no() {
+fn an_invariant_that_is_not_proved_in_time_fails_the_check() {
     let policies = copy_of_shipped_policies();
     let (_folder, program) = fake_solver("exec sleep 600");
     let environment = [("CVC5", program.to_str().unwrap())];
@@ -300,9 +292,9 @@ fn what_is_not_proved_in_time_is_unproven_and_that_is_a_no() {
 }
 
 #[test]
-fn a_solver_that_lies_convinces_nobody() {
+fn a_solver_that_claims_counterexamples_proves_nothing() {
     let policies = copy_of_shipped_policies();
-    // It says of everything that there is a counterexample, and cannot name one.
+    // It claims a counterexample for everything, and cannot give one.
     let (_folder, program) = fake_solver(
         "while read -r line; do case \"$line\" in *check-sat*) echo sat;; *get-model*) echo '('; echo ')';; esac; done",
     );
@@ -315,7 +307,7 @@ fn a_solver_that_lies_convinces_nobody() {
 }
 
 #[test]
-fn the_solver_is_told_no_secrets() {
+fn the_solver_gets_no_secrets_in_its_environment() {
     let policies = copy_of_shipped_policies();
     let (folder, program) = fake_solver("env >\"$0.env\"; exit 1");
     let environment = [
@@ -323,8 +315,8 @@ fn the_solver_is_told_no_secrets() {
         ("CEDARGATE_DATABASE_URL", "postgres://u:hush@localhost/x"),
     ];
     prove(policies.path(), &[], &environment);
-    let seen = fs::read_to_string(folder.path().join("cvc5.env")).unwrap();
-    assert!(!seen.contains("hush"), "{seen}");
+    let seen_environment = fs::read_to_string(folder.path().join("cvc5.env")).unwrap();
+    assert!(!seen_environment.contains("hush"), "{seen_environment}");
 }
 
 #[test]
@@ -342,21 +334,21 @@ fn counterexamples_are_saved_under_a_new_name_of_a_case_file_only() {
 
 #[test]
 fn an_upper_bound_that_a_linked_policy_breaks_is_found_and_the_counterexample_names_it() {
-    let (spoilt, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
+    let (edited, right) = (copy_of_shipped_policies(), copy_of_shipped_policies());
     let template = "@id(\"readers\") @reason(\"x\")\n\
         permit (principal in ?principal, action == Action::\"read\", resource is Dataset);\n";
     let links = r#"[{"template_id": "readers", "link_id": "geology-reads",
         "args": {"?principal": "Role::\"geology\""}}]"#;
-    fs::write(spoilt.path().join("readers.cedar"), template).unwrap();
-    let (code, found) = prove_json(spoilt.path());
+    fs::write(edited.path().join("readers.cedar"), template).unwrap();
+    let (code, found) = prove_json(edited.path());
     assert_eq!(code, 0, "a template alone permits nothing: {found}");
-    fs::write(spoilt.path().join("readers.links.json"), links).unwrap();
-    let (_, found) = prove_json(spoilt.path());
+    fs::write(edited.path().join("readers.links.json"), links).unwrap();
+    let (_, found) = prove_json(edited.path());
     assert!(found.to_string().contains("geology-reads"), "{found}");
     let violated = [
         "drafts-stay-inside",
         "private-stays-inside",
         "restricted-is-for-readers",
     ];
-    assert_violation_is_reproduced(spoilt.path(), right.path(), &violated, "deny", "allow");
+    assert_violation_is_reproduced(edited.path(), right.path(), &violated, "deny", "allow");
 }

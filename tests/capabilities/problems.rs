@@ -1,4 +1,4 @@
-//! Bad input: each a clear problem, and the server unharmed.
+//! Bad input: each kind gets a clear problem, and the server keeps working.
 
 use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -6,14 +6,14 @@ use tokio::net::TcpStream;
 
 use crate::support::server::{PUBLIC, Server, TestResponse};
 
-/// Sends bytes as they are and reads the answer to its end.
+/// Sends bytes unchanged and reads the whole response.
 async fn send_raw(server: &Server, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(request).await.unwrap();
-    let mut answer = Vec::new();
-    // A server that refuses early may reset the connection after its answer.
-    let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer).into_owned()
+    let mut response = Vec::new();
+    // A server that refuses early may reset the connection after its response.
+    let _ = stream.read_to_end(&mut response).await;
+    String::from_utf8_lossy(&response).into_owned()
 }
 
 #[tokio::test]
@@ -26,18 +26,18 @@ async fn an_unknown_route_is_a_problem() {
         "/auth/download-token/",
         "/datasets//download/cog",
     ] {
-        let answer = TestResponse::send(server.get(path)).await;
+        let response = TestResponse::send(server.get(path)).await;
         assert!(
-            [404, 422].contains(&answer.status),
+            [404, 422].contains(&response.status),
             "{path}: {}",
-            answer.status
+            response.status
         );
-        answer.problem(answer.status);
+        response.problem(response.status);
     }
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_told_the_right_ones() {
+async fn a_wrong_method_is_a_405_with_allow() {
     let server = Server::start().await;
     let mint = format!("/auth/download-token/{PUBLIC}");
     let download = format!("/datasets/{PUBLIC}/download/cog");
@@ -53,16 +53,16 @@ async fn a_wrong_method_is_told_the_right_ones() {
         let request = server
             .http
             .request(method.clone(), format!("{}{path}", server.url));
-        let answer = TestResponse::send(request).await;
-        answer.problem(405);
-        assert_eq!(answer.header("allow"), allow, "{method} {path}");
+        let response = TestResponse::send(request).await;
+        response.problem(405);
+        assert_eq!(response.header("allow"), allow, "{method} {path}");
     }
     let options = server
         .http
         .request(Method::OPTIONS, format!("{}{mint}", server.url));
-    let answer = TestResponse::send(options).await;
+    let response = TestResponse::send(options).await;
     assert_eq!(
-        (answer.status, answer.header("allow")),
+        (response.status, response.header("allow")),
         (204, "POST, OPTIONS")
     );
 }
@@ -81,24 +81,24 @@ async fn headers_that_are_too_large_are_refused() {
 async fn a_body_that_is_too_large_is_refused() {
     let server = Server::start().await;
     let head = "POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n";
-    let answer = send_raw(&server, head.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
-    assert!(answer.contains("application/problem+json"));
+    let response = send_raw(&server, head.as_bytes()).await;
+    assert!(response.starts_with("HTTP/1.1 413"), "{response}");
+    assert!(response.contains("application/problem+json"));
 }
 
 #[tokio::test]
-async fn a_percent_encoded_slash_stays_inside_its_segment() {
+async fn a_percent_encoded_slash_is_not_a_separator() {
     let server = Server::start().await;
     let request = format!(
         "POST /auth/download-token/..%2F{PUBLIC} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
     );
-    let answer = send_raw(&server, request.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 422"), "{answer}");
-    assert!(answer.contains("application/problem+json"));
+    let response = send_raw(&server, request.as_bytes()).await;
+    assert!(response.starts_with("HTTP/1.1 422"), "{response}");
+    assert!(response.contains("application/problem+json"));
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_http_harm_nobody() {
+async fn bytes_that_are_not_http_do_no_harm() {
     let server = Server::start().await;
     for request in [
         &b"\x16\x03\x01\x02\x00\x01\x00"[..],
@@ -111,7 +111,7 @@ async fn bytes_that_are_no_http_harm_nobody() {
 }
 
 #[tokio::test]
-async fn every_answer_keeps_tokens_from_travelling_on() {
+async fn every_response_keeps_tokens_out_of_referrers_and_caches() {
     let server = Server::start().await;
     for path in [
         "/docs",
@@ -119,9 +119,13 @@ async fn every_answer_keeps_tokens_from_travelling_on() {
         "/nothing",
         "/.well-known/jwks.json",
     ] {
-        let answer = TestResponse::send(server.get(path)).await;
-        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
-        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        let response = TestResponse::send(server.get(path)).await;
+        assert_eq!(response.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(
+            response.header("x-content-type-options"),
+            "nosniff",
+            "{path}"
+        );
     }
 }
 
@@ -130,8 +134,8 @@ async fn a_request_names_its_host_once() {
     let server = Server::start().await;
     for hosts in ["", "host: a\r\nhost: b\r\n"] {
         let request = format!("GET /health/live HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
-        let answer = send_raw(&server, request.as_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        let response = send_raw(&server, request.as_bytes()).await;
+        assert!(response.starts_with("HTTP/1.1 400"), "{response}");
     }
     let old = send_raw(&server, b"GET /health/live HTTP/1.0\r\n\r\n").await;
     assert!(old.contains(" 200 "), "{old}");
@@ -145,8 +149,8 @@ async fn a_preflight_of_an_unknown_path_succeeds_so_that_the_page_sees_the_404()
         .request(Method::OPTIONS, format!("{}/nothing", server.url))
         .header("origin", "https://map.example")
         .header("access-control-request-method", "GET");
-    let answer = TestResponse::send(preflight).await;
-    assert_eq!(answer.status, 204);
-    assert!(answer.body.is_empty());
-    assert!(!answer.header("x-request-id").is_empty());
+    let response = TestResponse::send(preflight).await;
+    assert_eq!(response.status, 204);
+    assert!(response.body.is_empty());
+    assert!(!response.header("x-request-id").is_empty());
 }

@@ -1,4 +1,4 @@
-"""The servers and the browser that the tests share."""
+"""Shared fixtures: servers, a PostgreSQL cluster and a browser."""
 
 import os
 import shutil
@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from gateway import BINARY, ROOT, Gateway
 from postgres import Cluster
+from server import BINARY, ROOT, Server
 
-# Everything here talks to loopback, whatever proxy the machine has.
+# All requests go to loopback, whatever proxy the machine has.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
     os.environ.pop(name, None)
@@ -41,32 +41,32 @@ def pytest_sessionstart():
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """A demo server without limits, for every test that does not harm it."""
-    gateway = Gateway(tmp_path_factory.mktemp("server"), **WITHOUT_LIMITS)
+    """A demo server without rate limits, shared by all tests that leave it as it is."""
+    server = Server(tmp_path_factory.mktemp("server"), **WITHOUT_LIMITS)
     try:
-        yield gateway.start()
+        yield server.start()
     finally:
-        gateway.stop()
+        server.stop()
 
 
 @pytest.fixture
-def make_gateway(tmp_path):
-    """Makes servers of the test's own, and stops what the test left running."""
+def make_server(tmp_path):
+    """Creates servers for one test, and kills those that still run after it."""
     made = []
 
     def make(**settings):
-        made.append(Gateway(tmp_path / f"gateway-{len(made)}", **{**WITHOUT_LIMITS, **settings}))
+        made.append(Server(tmp_path / f"server-{len(made)}", **{**WITHOUT_LIMITS, **settings}))
         return made[-1]
 
     yield make
-    for gateway in made:
-        if gateway.is_alive():
-            gateway.kill()
+    for server in made:
+        if server.is_alive():
+            server.kill()
 
 
 @pytest.fixture(scope="session")
 def cluster():
-    """A throw-away PostgreSQL cluster on a socket and a loopback port."""
+    """A temporary PostgreSQL cluster on a socket and a loopback port."""
     folder = Path(tempfile.mkdtemp(prefix="cedargate-postgres-"))
     cluster = Cluster(folder)
     try:
@@ -77,16 +77,16 @@ def cluster():
 
 
 @pytest.fixture
-def postgres_server(cluster, make_gateway):
-    """A demo server on a database of its own in the cluster."""
-    gateway = make_gateway(CEDARGATE_DATABASE_URL=cluster.make_database())
-    yield gateway.start()
-    gateway.stop()
+def postgres_server(cluster, make_server):
+    """A demo server with its own database in the cluster."""
+    server = make_server(CEDARGATE_DATABASE_URL=cluster.create_database())
+    yield server.start()
+    server.stop()
 
 
 @pytest.fixture
 def browser_page(tmp_path):
-    """A page of a real Chromium with a fresh profile; it keeps its requests and complaints."""
+    """A page of Chromium with a new profile; it records its requests and errors."""
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             tmp_path / "profile",
@@ -95,10 +95,10 @@ def browser_page(tmp_path):
             args=CHROMIUM,
         )
         page = context.new_page()
-        page.requested, page.complaints = [], []
+        page.requested, page.errors = [], []
         context.on("request", lambda request: page.requested.append(request.url))
-        page.on("console", lambda m: m.type == "error" and page.complaints.append(m.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("console", lambda m: m.type == "error" and page.errors.append(m.text))
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
         yield page
         context.close()
 
@@ -110,7 +110,7 @@ def peers_folder():
 
 @pytest.fixture(scope="session")
 def run_peer():
-    """Runs another program to its end and answers what it did."""
+    """Runs another program and returns its result."""
 
     def run(*command, **more):
         return subprocess.run(

@@ -1,14 +1,14 @@
-"""What the demo catalog promises: its datasets and its people."""
+"""The datasets and users of the demo catalog."""
 
 import tomllib
 
-from gateway import ROOT
+from server import ROOT
 
 CATALOG = tomllib.loads((ROOT / "demo" / "catalog.toml").read_text())
 
 
 def dataset(visibility, record_status="published"):
-    """The id of the demo's one dataset of this kind."""
+    """The id of the demo dataset with this visibility and status."""
     found = [
         entry["id"]
         for entry in CATALOG["datasets"]
@@ -19,7 +19,7 @@ def dataset(visibility, record_status="published"):
 
 
 def file_of(dataset_id):
-    """The file on disk that the demo serves for this dataset."""
+    """The file that the demo serves for this dataset."""
     entry = next(e for e in CATALOG["datasets"] if e["id"] == dataset_id)
     return ROOT / "demo" / entry["file"]
 
@@ -32,14 +32,14 @@ DRAFT = dataset("public", "draft")
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
-def _person(matches, what):
+def _user(matches, what):
     found = [entry["username"] for entry in CATALOG["users"] if matches(entry)]
-    assert len(found) == 1, f"the demo has {len(found)} people who are {what}"
+    assert len(found) == 1, f"the demo has {len(found)} users that are {what}"
     return found[0]
 
 
 _restricted = next(e for e in CATALOG["datasets"] if e["id"] == RESTRICTED)
 OWNER = _restricted["owner"]
-ADMIN = _person(lambda user: "admin" in user["roles"], "admin")
-MEMBER = _person(lambda user: set(user["roles"]) & set(_restricted["reader_roles"]), "readers")
-OUTSIDER = _person(lambda user: not user["roles"] and user["username"] != OWNER, "outsiders")
+ADMIN = _user(lambda user: "admin" in user["roles"], "admin")
+MEMBER = _user(lambda user: set(user["roles"]) & set(_restricted["reader_roles"]), "readers")
+OUTSIDER = _user(lambda user: not user["roles"] and user["username"] != OWNER, "outsiders")

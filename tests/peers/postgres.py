@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL cluster of the Debian package."""
+"""A temporary PostgreSQL cluster, by the Debian package."""
 
 import itertools
 import os
@@ -6,11 +6,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from gateway import free_port
+from server import free_port
 
 
 class Cluster:
-    """One cluster in its own folder. PostgreSQL refuses root, so root lends it to `postgres`."""
+    """One cluster in its own folder. PostgreSQL refuses root, so root runs it as `postgres`."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -37,10 +37,10 @@ class Cluster:
             self.programs / "initdb", "-D", self.folder / "cluster",
             "-U", "cedargate", "-A", "trust", "-E", "UTF8", "--no-sync",
         )  # fmt: skip
-        self.go_on()
+        self.restart()
         return self
 
-    def go_on(self):
+    def restart(self):
         """Starts the cluster again after `stop`, on the same port."""
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
         self._as_owner(
@@ -49,7 +49,7 @@ class Cluster:
         )  # fmt: skip
 
     def stop(self):
-        """Ends the cluster at once, as a machine that goes away would."""
+        """Stops the cluster without a shutdown, like a machine that fails."""
         self._as_owner(
             self.programs / "pg_ctl", "-D", self.folder / "cluster", "-w", "-m", "immediate", "stop"
         )
@@ -60,11 +60,11 @@ class Cluster:
             "-v", "ON_ERROR_STOP=1", "-tA", "-d", database, "-c", text,
         ).strip()  # fmt: skip
 
-    def make_database(self):
-        """Makes an empty database and answers its URL."""
+    def create_database(self):
+        """Creates an empty database and returns its URL."""
         name = f"gate_{next(self._names)}"
         self.sql(f'create database "{name}"')
         return f"postgres://cedargate@127.0.0.1:{self.port}/{name}"
 
-    def database_of(self, gateway):
-        return gateway.settings["CEDARGATE_DATABASE_URL"].rsplit("/", 1)[-1]
+    def database_of(self, server):
+        return server.settings["CEDARGATE_DATABASE_URL"].rsplit("/", 1)[-1]

@@ -1,16 +1,16 @@
-// A certified OpenID provider (npm `oidc-provider`) on loopback, for clients that sign in as themselves.
+// A certified OpenID provider (npm `oidc-provider`) on loopback, for client_credentials.
 //
 // Usage: node provider.mjs PORT AUDIENCE
-// Prints `ready` once it listens. Each line on standard input is a command, answered with one line:
+// Prints `ready` once it listens. Each line on standard input is a command, which prints one line:
 //   rotate KID   sign with a new key of this id from now on; the old ones stay published
 //   key          print the newest key with its private part, as a JWK
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { webcrypto } from "node:crypto";
 
-// Standard output is for answers; the library's notices are not.
+// Standard output is for replies to commands, not for notices of the library.
 console.info = console.warn;
-// Node 18 keeps these to itself; newer ones have them.
+// Node 18 does not export these.
 globalThis.crypto ??= webcrypto;
 globalThis.CryptoKey ??= webcrypto.CryptoKey;
 URL.parse ??= (text, base) => (URL.canParse(text, base) ? new URL(text, base) : null);
@@ -20,7 +20,7 @@ const { Provider } = await import("oidc-provider");
 const [port, audience] = process.argv.slice(2);
 const issuer = `http://127.0.0.1:${port}`;
 
-async function made(kid, alg) {
+async function generateKey(kid, alg) {
   const { privateKey } = await generateKeyPair(alg, { extractable: true });
   return { ...(await exportJWK(privateKey)), kid, alg, use: "sig" };
 }
@@ -58,17 +58,17 @@ function providerWith(keys) {
   return provider.callback();
 }
 
-let keys = [await made("first", "RS256")];
-let answer = providerWith(keys);
-createServer((request, response) => answer(request, response)).listen(Number(port), "127.0.0.1", () =>
+let keys = [await generateKey("first", "RS256")];
+let handler = providerWith(keys);
+createServer((request, response) => handler(request, response)).listen(Number(port), "127.0.0.1", () =>
   console.log("ready"),
 );
 
 for await (const line of createInterface({ input: process.stdin })) {
   const [command, kid] = line.split(" ");
   if (command === "rotate") {
-    keys = [await made(kid, "ES256"), ...keys];
-    answer = providerWith(keys);
+    keys = [await generateKey(kid, "ES256"), ...keys];
+    handler = providerWith(keys);
     console.log("rotated");
   } else if (command === "key") {
     console.log(JSON.stringify(keys[0]));

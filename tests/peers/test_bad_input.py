@@ -1,4 +1,4 @@
-"""Bad input gets a clear problem, and the server goes on as if nothing had been."""
+"""Bad input gets a clear problem, and the server keeps working."""
 
 import socket
 
@@ -6,13 +6,13 @@ import httpx
 import pytest
 
 from demo import PUBLIC
-from gateway import assert_problem, claims_unverified
+from server import assert_problem, claims_unverified
 
 MINT = f"/auth/download-token/{PUBLIC}"
 
 
 @pytest.fixture(autouse=True)
-def server_goes_on(server):
+def server_keeps_running(server):
     """After each test the same process still mints."""
     process = server.process.pid
     yield
@@ -20,31 +20,31 @@ def server_goes_on(server):
     assert server.mint(PUBLIC)
 
 
-def raw(server, head, body=b""):
-    """Sends bytes as they are, which libraries would tidy up, and answers what came back."""
+def send_raw(server, head, body=b""):
+    """Sends bytes unchanged, which HTTP libraries would not do, and returns the response."""
     request = head.replace("\n", "\r\n").encode("latin-1") + b"\r\n\r\n" + body
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         try:
             connection.sendall(request)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # the server may answer before it has read everything
+            pass  # the server may respond before it has read everything
         received = b""
         try:
             while part := connection.recv(65536):
                 received += part
         except ConnectionResetError:
             pass
-    assert received, "the connection was closed without an answer"
+    assert received, "the connection was closed without a response"
     top, _, content = received.partition(b"\r\n\r\n")
     status, *fields = top.decode("latin-1").split("\r\n")
     headers = [tuple(part.strip() for part in field.split(":", 1)) for field in fields]
-    # The content is as it came: `Connection: close` ends it, and no answer here is chunked.
+    # The content is not decoded: `Connection: close` ends it, and no response here is chunked.
     return httpx.Response(int(status.split()[1]), headers=headers, content=content)
 
 
-def ask(server, method, target, *fields, body=b""):
+def send(server, method, target, *fields, body=b""):
     lines = [f"{method} {target} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Connection: close"]
-    return raw(server, "\n".join([*lines, *fields]), body)
+    return send_raw(server, "\n".join([*lines, *fields]), body)
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ def ask(server, method, target, *fields, body=b""):
         "a" * 5000,
     ],
 )
-def test_an_id_that_is_no_uuid_is_422(server, dataset):
-    problem = assert_problem(ask(server, "POST", f"/auth/download-token/{dataset}"), 422)
+def test_an_id_that_is_not_a_uuid_is_422(server, dataset):
+    problem = assert_problem(send(server, "POST", f"/auth/download-token/{dataset}"), 422)
     assert "param0" not in problem["detail"]
 
 
 def test_an_id_in_braces_is_422(server):
     for braces in (f"{{{PUBLIC}}}", f"%7B{PUBLIC}%7D"):
-        assert_problem(ask(server, "POST", f"/auth/download-token/{braces}"), 422)
+        assert_problem(send(server, "POST", f"/auth/download-token/{braces}"), 422)
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_an_id_in_braces_is_422(server):
     [PUBLIC.upper(), PUBLIC.replace("-", ""), f"urn:uuid:{PUBLIC}", f"URN:UUID:{PUBLIC.upper()}"],
 )
 def test_any_text_form_of_an_id_is_the_same_dataset(server, spelling):
-    answer = server.ask_mint(spelling)
-    assert answer.status_code == 200
-    token = answer.json()["token"]
+    response = server.post_mint(spelling)
+    assert response.status_code == 200
+    token = response.json()["token"]
     assert claims_unverified(token)["scope"] == f"dataset:{PUBLIC}"
     head = server.request("HEAD", f"{server.download_path(spelling)}?token={token}")
     assert head.status_code == 200
@@ -86,14 +86,14 @@ def test_any_text_form_of_an_id_is_the_same_dataset(server, spelling):
 
 def test_a_body_of_a_mebibyte_does_not_change_the_mint(server):
     for kind in ("application/json", "application/octet-stream", "multipart/form-data"):
-        answer = server.post(MINT, content=b"x" * (1 << 20), headers={"Content-Type": kind})
-        assert answer.status_code in (200, 413)
-        if answer.status_code == 413:
-            assert_problem(answer, 413)
+        response = server.post(MINT, content=b"x" * (1 << 20), headers={"Content-Type": kind})
+        assert response.status_code in (200, 413)
+        if response.status_code == 413:
+            assert_problem(response, 413)
 
 
-def test_query_parameters_and_headers_nobody_named_do_not_change_the_mint(server):
-    answer = server.post(
+def test_unknown_query_parameters_and_headers_do_not_change_the_mint(server):
+    response = server.post(
         f"{MINT}?token=x&dataset_id=1&ttl=9999",
         headers={
             "X-Forwarded-User": "admin",
@@ -101,20 +101,22 @@ def test_query_parameters_and_headers_nobody_named_do_not_change_the_mint(server
             "X-HTTP-Method-Override": "GET",
         },
     )
-    assert answer.status_code == 200
-    assert answer.json()["expires_in"] <= 120
+    assert response.status_code == 200
+    assert response.json()["expires_in"] <= 120
 
 
 def test_64_kib_of_authorization_header_is_refused(server):
-    answer = ask(server, "POST", MINT, f"Authorization: Bearer {'a' * 65536}", "Content-Length: 0")
-    assert_problem(answer, answer.status_code)
-    assert answer.status_code in (400, 431)
+    response = send(
+        server, "POST", MINT, f"Authorization: Bearer {'a' * 65536}", "Content-Length: 0"
+    )
+    assert_problem(response, response.status_code)
+    assert response.status_code in (400, 431)
 
 
-def test_many_headers_are_refused_or_ignored_but_answered(server):
+def test_many_headers_are_refused_or_ignored(server):
     fields = [f"X-Field-{number}: {number}" for number in range(1000)]
-    answer = ask(server, "POST", MINT, *fields, "Content-Length: 0")
-    assert answer.status_code in (200, 400, 431)
+    response = send(server, "POST", MINT, *fields, "Content-Length: 0")
+    assert response.status_code in (200, 400, 431)
 
 
 @pytest.mark.parametrize(
@@ -128,43 +130,43 @@ def test_many_headers_are_refused_or_ignored_but_answered(server):
         "Authorization: Negotiate x\nAuthorization: Bearer y",
     ],
 )
-def test_a_malformed_credential_is_never_quietly_anonymous(server, credential):
-    answer = ask(server, "POST", MINT, credential, "Content-Length: 0")
-    assert answer.status_code in (400, 401)
-    assert_problem(answer, answer.status_code)
+def test_a_malformed_credential_is_never_treated_as_anonymous(server, credential):
+    response = send(server, "POST", MINT, credential, "Content-Length: 0")
+    assert response.status_code in (400, 401)
+    assert_problem(response, response.status_code)
 
 
 def test_two_credentials_on_one_request_are_400(server):
-    answer = ask(
+    response = send(
         server, "POST", MINT, "Authorization: Bearer a.b.c", "X-Api-Key: k", "Content-Length: 0"
     )
-    assert_problem(answer, 400)
+    assert_problem(response, 400)
 
 
 def test_a_credential_that_does_not_resolve_is_401_with_a_challenge(server):
-    answer = ask(server, "POST", MINT, "Authorization: Bearer a.b.c", "Content-Length: 0")
-    assert_problem(answer, 401)
-    assert answer.headers["www-authenticate"].startswith("Bearer")
+    response = send(server, "POST", MINT, "Authorization: Bearer a.b.c", "Content-Length: 0")
+    assert_problem(response, 401)
+    assert response.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_an_encoded_slash_in_the_path_is_no_separator(server):
+def test_an_encoded_slash_in_the_path_is_not_a_separator(server):
     for method, path in (
         ("POST", f"/auth/download-token%2F{PUBLIC}"),
         ("POST", f"/auth/download-token/{PUBLIC}%2F"),
         ("POST", f"/auth/download-token/..%2F{PUBLIC}"),
         ("GET", f"/datasets/{PUBLIC}%2Fdownload%2Fcog"),
     ):
-        answer = ask(server, method, path, "Content-Length: 0")
-        assert_problem(answer, answer.status_code)
-        assert answer.status_code in (404, 422), path
+        response = send(server, method, path, "Content-Length: 0")
+        assert_problem(response, response.status_code)
+        assert response.status_code in (404, 422), path
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/", "//", "/auth", "/../etc/passwd", "/.env"])
 def test_an_unknown_route_is_404(server, path):
-    answer = ask(server, "GET", path)
-    if path == "/" and answer.status_code in (200, 302, 303, 307, 308):
-        return  # a front page is allowed to be there
-    assert_problem(answer, 404)
+    response = send(server, "GET", path)
+    if path == "/" and response.status_code in (200, 302, 303, 307, 308):
+        return  # a front page is allowed
+    assert_problem(response, 404)
 
 
 @pytest.mark.parametrize(
@@ -177,13 +179,13 @@ def test_an_unknown_route_is_404(server, path):
         ("GET", "/auth/login", {"POST"}),
     ],
 )
-def test_a_wrong_method_is_405_and_names_the_right_ones(server, method, path, allowed):
-    answer = ask(server, method, path, "Content-Length: 0")
-    assert_problem(answer, 405)
-    assert allowed <= {word.strip() for word in answer.headers["allow"].split(",")}
+def test_a_wrong_method_is_405_with_allow(server, method, path, allowed):
+    response = send(server, method, path, "Content-Length: 0")
+    assert_problem(response, 405)
+    assert allowed <= {word.strip() for word in response.headers["allow"].split(",")}
 
 
-def test_a_sign_in_with_the_wrong_form_is_told_so(server):
+def test_a_login_with_a_malformed_form_is_a_client_error(server):
     wrong = [
         {"content": b"{}", "headers": {"Content-Type": "application/json"}},
         {"content": b"\xff\xfe", "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
@@ -194,23 +196,23 @@ def test_a_sign_in_with_the_wrong_form_is_told_so(server):
         {},
     ]
     for form in wrong:
-        answer = server.post("/auth/login", **form)
-        assert 400 <= answer.status_code < 500, form
-        assert_problem(answer, answer.status_code)
+        response = server.post("/auth/login", **form)
+        assert 400 <= response.status_code < 500, form
+        assert_problem(response, response.status_code)
 
 
-def test_a_sign_in_of_a_mebibyte_is_refused(server):
-    answer = server.post(
+def test_a_login_of_a_mebibyte_is_refused(server):
+    response = server.post(
         "/auth/login",
         data={"grant_type": "password", "username": "admin", "password": "x" * (1 << 20)},
     )
-    assert 400 <= answer.status_code < 500
-    assert_problem(answer, answer.status_code)
+    assert 400 <= response.status_code < 500
+    assert_problem(response, response.status_code)
 
 
-def test_what_is_no_http_is_turned_away(server):
+def test_bytes_that_are_not_http_are_refused(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-        connection.sendall(b"\x16\x03\x01\x02\x00 this is no HTTP\r\n\r\n")
+        connection.sendall(b"\x16\x03\x01\x02\x00 this is not HTTP\r\n\r\n")
         received = connection.recv(65536)
     assert received == b"" or received.startswith(b"HTTP/1.1 400")
 
@@ -218,20 +220,20 @@ def test_what_is_no_http_is_turned_away(server):
 @pytest.mark.parametrize(
     "span", ["bytes=999999999-", "bytes=9-1", "bytes=-0", "lines=1-2", "bytes=a-b", "bytes=0-0,9-9"]
 )
-def test_an_odd_span_is_answered_as_rfc_9110_has_it(server, span):
+def test_an_unusual_range_is_handled_as_in_rfc_9110(server, span):
     token = server.mint(PUBLIC)
-    answer = server.get(f"{server.download_path(PUBLIC)}?token={token}", headers={"Range": span})
+    response = server.get(f"{server.download_path(PUBLIC)}?token={token}", headers={"Range": span})
     if span in ("bytes=999999999-", "bytes=-0"):
-        assert_problem(answer, 416)
-        assert answer.headers["content-range"].startswith("bytes */")
+        assert_problem(response, 416)
+        assert response.headers["content-range"].startswith("bytes */")
     else:
-        assert answer.status_code in (200, 206)
+        assert response.status_code in (200, 206)
 
 
 @pytest.mark.parametrize(
     "token", ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "%00", "%FF", "a" * 9000]
 )
-def test_a_token_that_is_none_is_refused(server, token):
-    answer = ask(server, "GET", f"{server.download_path(PUBLIC)}?token={token}")
-    assert answer.status_code in (400, 401)
-    assert_problem(answer, answer.status_code)
+def test_an_invalid_token_is_refused(server, token):
+    response = send(server, "GET", f"{server.download_path(PUBLIC)}?token={token}")
+    assert response.status_code in (400, 401)
+    assert_problem(response, response.status_code)

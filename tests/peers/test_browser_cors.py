@@ -1,4 +1,4 @@
-"""A page of another origin mints and downloads a span with fetch in a real Chromium."""
+"""A page of another origin mints and downloads a range with fetch in Chromium."""
 
 import http.server
 import threading
@@ -8,11 +8,11 @@ import pytest
 from demo import MEMBER, PUBLIC, RESTRICTED, UNKNOWN, file_of
 
 FETCH = """async ([url, options]) => {
-    const answer = await fetch(url, options);
+    const response = await fetch(url, options);
     return {
-        status: answer.status,
-        headers: Object.fromEntries(answer.headers),
-        body: Array.from(new Uint8Array(await answer.arrayBuffer())),
+        status: response.status,
+        headers: Object.fromEntries(response.headers),
+        body: Array.from(new Uint8Array(await response.arrayBuffer())),
     };
 }"""
 
@@ -30,7 +30,7 @@ class EmptyPage(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def elsewhere():
-    """The origin of a page that is not the server's."""
+    """A page of another origin than the server."""
     listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), EmptyPage)
     threading.Thread(target=listener.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{listener.server_port}"
@@ -48,7 +48,7 @@ def fetch(page, url, **options):
     return page.evaluate(FETCH, [url, options])
 
 
-def test_a_page_mints_and_downloads_a_span(page, server):
+def test_a_page_mints_and_downloads_a_range(page, server):
     minted = fetch(page, f"{server.base}/auth/download-token/{PUBLIC}", method="POST")
     assert minted["status"] == 200
     token = server.mint(PUBLIC)
@@ -79,42 +79,42 @@ def test_a_page_uses_a_session_token_in_the_header(page, server):
 
 
 def test_a_page_signs_in(page, server):
-    answer = page.evaluate(
+    response = page.evaluate(
         """async ([url, form]) => {
-            const answer = await fetch(url, {method: "POST", body: new URLSearchParams(form)});
-            return [answer.status, (await answer.json()).token_type];
+            const response = await fetch(url, {method: "POST", body: new URLSearchParams(form)});
+            return [response.status, (await response.json()).token_type];
         }""",
         [
             f"{server.base}/auth/login",
-            {"grant_type": "password", "username": MEMBER, "password": server.people[MEMBER]},
+            {"grant_type": "password", "username": MEMBER, "password": server.passwords[MEMBER]},
         ],
     )
-    assert answer[0] == 200 and answer[1].lower() == "bearer"
+    assert response[0] == 200 and response[1].lower() == "bearer"
 
 
-def test_a_page_can_read_a_refusal(page, server):
+def test_a_page_can_read_a_problem(page, server):
     refused = fetch(page, f"{server.base}/auth/download-token/{UNKNOWN}", method="POST")
     assert refused["status"] == 404
     assert refused["headers"]["content-type"] == "application/problem+json"
     assert refused["headers"]["x-request-id"]
 
 
-def test_a_page_learns_when_to_come_back(page, make_gateway):
-    server = make_gateway(CEDARGATE_MINT_LIMIT_PER_MINUTE="1").start()
+def test_a_page_can_read_retry_after(page, make_server):
+    server = make_server(CEDARGATE_MINT_LIMIT_PER_MINUTE="1").start()
     url = f"{server.base}/auth/download-token/{PUBLIC}"
-    answers = [fetch(page, url, method="POST") for _ in range(3)]
-    assert answers[0]["status"] == 200
-    assert answers[-1]["status"] == 429
-    assert 0 < int(answers[-1]["headers"]["retry-after"]) <= 60
+    responses = [fetch(page, url, method="POST") for _ in range(3)]
+    assert responses[0]["status"] == 200
+    assert responses[-1]["status"] == 429
+    assert 0 < int(responses[-1]["headers"]["retry-after"]) <= 60
 
 
-def test_the_key_set_is_open_to_every_page(page, server):
-    answer = fetch(page, server.jwks_url)
-    assert answer["status"] == 200 and bytes(answer["body"]).startswith(b'{"keys":[')
+def test_every_page_can_read_the_key_set(page, server):
+    response = fetch(page, server.jwks_url)
+    assert response["status"] == 200 and bytes(response["body"]).startswith(b'{"keys":[')
 
 
-def test_origins_that_are_not_allowed_read_nothing_but_the_key_set(page, make_gateway):
-    server = make_gateway(CEDARGATE_ALLOWED_ORIGINS="https://maps.example").start()
+def test_origins_that_are_not_allowed_read_nothing_but_the_key_set(page, make_server):
+    server = make_server(CEDARGATE_ALLOWED_ORIGINS="https://maps.example").start()
     refused = page.evaluate(
         """url => fetch(url, {method: "POST"}).then(() => false, () => true)""",
         f"{server.base}/auth/download-token/{PUBLIC}",

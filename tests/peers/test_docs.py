@@ -1,11 +1,12 @@
-"""The pages are true: every command and program on them runs, every link leads somewhere.
+"""The documentation is correct: every command and program on a page runs, every link has a target.
 
-Blocks of a page run in its order, in a folder like a clone in which `make run` is going on: `sh`,
-`python` and `js` as they stand (the address of the server aside), `toml` as the catalog file that
-the page names, or as the settings file if it is about issuers. `cedar` stands in a file of the
-repository, `json` parses. Blocks that cannot run have another language and are counted in NOT_RUN.
+The blocks of a page run in order, in a folder like a clone in which `make run` is running: `sh`,
+`python` and `js` unchanged except for the address of the server, `toml` as the catalog file that
+the page names, or as the settings file if it is about issuers. A `cedar` block must be the text of
+a file in the repository, a `json` block must parse. Blocks that cannot run have another language
+and are counted in NOT_RUN.
 
-Run as a program it refreshes the table of settings in docs/operators.md.
+Run as a program, this file updates the table of settings in docs/operators.md.
 """
 
 import json
@@ -20,14 +21,14 @@ from pathlib import Path
 import pytest
 
 from demo import INTERNAL, MEMBER, OWNER, PUBLIC, RESTRICTED
-from gateway import BINARY, DEADLINE, ROOT
+from server import BINARY, DEADLINE, ROOT
 
-ADDRESS = "http://127.0.0.1:8080"  # what the pages write
+ADDRESS = "http://127.0.0.1:8080"  # as written on the pages
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 EXAMPLES = sorted(folder.name for folder in (ROOT / "docs" / "examples").iterdir())
 RUN = {"sh", "python", "js"}
 READ = {"cedar", "json", "toml"}
-# Blocks that only show: raise a number when you add one, and say in the page why it cannot run.
+# Blocks that cannot run. When you add one, raise the number and say on the page why it cannot run.
 NOT_RUN = {"docs/operators.md": {"nginx": 1, "text": 1}}
 
 OPERATORS = ROOT / "docs" / "operators.md"
@@ -50,7 +51,7 @@ def text_of(page):
 
 
 def blocks(page):
-    """Every fenced block of a page, in its order; the language of a bare fence is ''."""
+    """The fenced blocks of a page in order; the language of a bare fence is ''."""
     found, opened = [], None
     for number, line in enumerate(text_of(page).splitlines(), 1):
         if line.startswith("```"):
@@ -69,37 +70,37 @@ def without_blocks(page):
     return re.sub(r"^```.*?^```$", "", text_of(page), flags=re.DOTALL | re.MULTILINE)
 
 
-def the_block(page, language):
+def only_block(page, language):
     found = [block for block in blocks(page) if block.language == language]
     assert len(found) == 1, [str(block) for block in found]
     return found[0]
 
 
-def make_clone(gateway):
-    """Puts into the server's folder what a clone has and the pages name."""
+def make_clone(server):
+    """Copies the folders of a clone that the pages use into the server's folder."""
     for folder in ("policies", "demo", "docs"):
-        shutil.copytree(ROOT / folder, gateway.folder / folder)
+        shutil.copytree(ROOT / folder, server.folder / folder)
     peers = Path(__file__).resolve().parent
-    (gateway.folder / "node_modules").symlink_to(peers / "node_modules")
-    # Node 18 keeps these to itself; the pages ask for Node 20.
-    (gateway.folder / "node18.cjs").write_text(
+    (server.folder / "node_modules").symlink_to(peers / "node_modules")
+    # Node 18 does not export these; the pages require Node 20.
+    (server.folder / "node18.cjs").write_text(
         "globalThis.crypto ??= require('node:crypto').webcrypto;\n"
         "globalThis.CryptoKey ??= globalThis.crypto.CryptoKey;\n"
     )
-    return gateway
+    return server
 
 
 class Reader:
-    """Somebody who pastes the blocks of one page, one after the other, into one shell."""
+    """A reader who pastes the blocks of one page into one shell, in order."""
 
-    def __init__(self, gateway):
-        self.gateway = gateway
+    def __init__(self, server):
+        self.server = server
         own = f"{Path(sys.executable).parent}:{BINARY.parent}"
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CEDARGATE_")}
         self.environment = {**kept, "PATH": f"{own}:{kept['PATH']}"}
 
     def as_pasted(self, block):
-        return block.text.replace(ADDRESS, self.gateway.base)
+        return block.text.replace(ADDRESS, self.server.base)
 
     def run(self, block):
         do = {"sh": self.run_sh, "python": self.run_python, "js": self.run_js}[block.language]
@@ -108,8 +109,8 @@ class Reader:
         return done
 
     def run_sh(self, block):
-        # Variables and functions are handed on in the environment, where set -a puts them.
-        kept = self.gateway.folder / "environment"
+        # Variables and functions are passed on in the environment, where set -a puts them.
+        kept = self.server.folder / "environment"
         script = f"set -eu -o pipefail -a\n{self.as_pasted(block)}env -0 >'{kept}'\n"
         done = self._run("bash", "--noprofile", "--norc", "-c", script)
         if done.returncode == 0:
@@ -121,14 +122,14 @@ class Reader:
         return self._run(sys.executable, "-c", self.as_pasted(block))
 
     def run_js(self, block, more=""):
-        script = self.gateway.folder / f"block-{block.line}.mjs"
+        script = self.server.folder / f"block-{block.line}.mjs"
         script.write_text(self.as_pasted(block) + more)
         return self._run("node", "--require", "./node18.cjs", script)
 
     def _run(self, *command):
         return subprocess.run(
             command,
-            cwd=self.gateway.folder,
+            cwd=self.server.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -149,74 +150,74 @@ def settings_table():
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_block_of_a_page_works_as_it_stands(page, make_gateway):
-    gateway = make_clone(make_gateway()).start()
-    reader = Reader(gateway)
+def test_every_block_of_a_page_runs_unchanged(page, make_server):
+    server = make_clone(make_server()).start()
+    reader = Reader(server)
     for block in blocks(page):
         if block.language == "toml":
             name = "cedargate.toml" if block.text.startswith("[[issuers]]") else "catalog.toml"
-            (gateway.folder / name).write_text(block.text)
+            (server.folder / name).write_text(block.text)
         elif block.language in RUN:
             reader.run(block)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_has_blocks_that_run_and_counts_those_that_do_not(page):
+def test_a_page_has_blocks_that_run_and_no_uncounted_others(page):
     languages = [block.language for block in blocks(page)]
     assert RUN & set(languages), f"{page} has no block that runs"
     others = [language for language in languages if language not in RUN | READ]
     assert {name: others.count(name) for name in others} == NOT_RUN.get(page, {})
-    # Indented code would be a block that nobody counts.
+    # Indented code would be a block that is not counted.
     assert not re.search(r"\n\n {4}\S", without_blocks(page)), f"{page} has indented code"
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_policies_on_a_page_stand_in_a_file_and_json_parses(page):
+def test_policies_on_a_page_are_in_a_file_and_json_parses(page):
     files = [*ROOT.glob("policies/**/*.cedar"), *ROOT.glob("docs/examples/*/*.cedar")]
     texts = {file.read_text() for file in files}
     for block in blocks(page):
         if block.language == "cedar":
-            assert block.text in texts, f"{block}: no file of policies/ or docs/examples/ says this"
+            assert block.text in texts, f"{block}: not in a file of policies/ or docs/examples/"
         if block.language == "json":
             json.loads(block.text)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_make_target_on_a_page_is_there(page):
+def test_every_make_target_on_a_page_exists(page):
     for target in re.findall(r"`make ([\w-]+)`", text_of(page)):
         assert re.search(rf"^{target}:", text_of("Makefile"), re.MULTILINE), f"make {target}"
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_that_a_page_names_is_one(page, run_peer):
+def test_every_command_on_a_page_exists(page, run_peer):
     for words in re.findall(r"`cedargate ([a-z-]+(?: [a-z]+)?)", text_of(page)):
         done = run_peer(BINARY, *words.split(), "--help")
         assert done.returncode == 0, f"{page}: cedargate {words}: {done.stderr}"
 
 
 def anchors(text):
-    """The anchors that GitHub gives the headings of a page."""
+    """The anchors of the headings of a page on GitHub."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", [*PAGES, "demo/README.md"])
-def test_every_link_leads_somewhere(page):
+@pytest.mark.parametrize("page", [*PAGES, "STYLE.md", "demo/README.md"])
+def test_every_link_has_a_target(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
         if target.startswith("https://"):
             continue
         path, _, anchor = target.partition("#")
         file = (ROOT / page).parent / path if path else ROOT / page
-        assert file.exists(), f"{page}: {target} leads nowhere"
+        assert file.exists(), f"{page}: {target} does not exist"
         if anchor:
             assert anchor in anchors(file.read_text()), f"{page}: {target} has no such heading"
 
 
-def test_the_table_of_settings_is_the_programs_own():
+def test_the_table_of_settings_is_current():
     table = SETTINGS.search(OPERATORS.read_text())
-    assert table, "docs/operators.md has lost the marks around its table of settings"
+    assert table, "docs/operators.md has no marks around its table of settings"
     assert table[2] == settings_table(), (
-        "docs/operators.md is behind: refresh it with `.venv/bin/python tests/peers/test_docs.py`"
+        "docs/operators.md is out of date: run `.venv/bin/python tests/peers/test_docs.py`"
     )
 
 
@@ -229,108 +230,108 @@ def test_the_operators_page_names_every_metric():
 def test_the_operators_page_names_the_fixed_limits():
     text = (ROOT / "src" / "config" / "limits.rs").read_text()
     found = dict(re.findall(r"const (\w+): \w+ = ([^;]+);", text))
-    told = {
-        "LARGEST_HEADERS": ("32 * 1024", "32 KiB"),
-        "LARGEST_BODY": ("2 * 1024 * 1024", "2 MiB"),
+    expected = {
+        "MAX_HEADERS_SIZE": ("32 * 1024", "32 KiB"),
+        "MAX_BODY_SIZE": ("2 * 1024 * 1024", "2 MiB"),
         "HEADERS_TIMEOUT": ("Duration::from_secs(15)", "15 seconds"),
         "BODY_TIMEOUT": ("Duration::from_secs(10)", "10 seconds"),
-        "MOST_HEADERS": ("100", "100 headers"),
-        "CONNECTION_SHARE": ("4", "one in 4 of all connections"),
+        "MAX_HEADERS": ("100", "100 headers"),
+        "CONNECTION_SHARE_DIVISOR": ("4", "one in 4 of all connections"),
         "STALL_TIMEOUT": ("Duration::from_mins(1)", "60 seconds"),
-        "RELOAD_OVERHEAD": ("Duration::from_secs(10)", "twice `gate_proof_limit` and 20 seconds"),
+        "POLICY_CHECK_TIMEOUT": ("Duration::from_secs(10)", "twice `gate_proof_limit` and 20 seconds"),
         "UPLOAD_TIMEOUT": ("Duration::from_mins(30)", "30 minutes"),
     }
-    assert found == {name: value for name, (value, _) in told.items()}
-    for _, words in told.values():
+    assert found == {name: value for name, (value, _) in expected.items()}
+    for _, words in expected.values():
         assert words in OPERATORS.read_text()
 
 
 def test_the_operators_page_names_every_field_of_an_audit_record(server):
     server.mint(PUBLIC)
-    told = set(re.findall(r"`(\w+)`", OPERATORS.read_text().partition("## Audit")[2]))
-    assert set(server.audit()[-1]) <= told
+    documented = set(re.findall(r"`(\w+)`", OPERATORS.read_text().partition("## Audit")[2]))
+    assert set(server.audit()[-1]) <= documented
 
 
-def lay_over(gateway, example):
-    """Lays an example over the policies of a clone that is not running yet."""
-    make_clone(gateway)
-    laid = ROOT / "docs" / "examples" / example
-    shutil.copytree(laid, gateway.folder / "policies", dirs_exist_ok=True)
-    return gateway
+def copy_example(server, example):
+    """Copies an example over the policies of a clone that is not running yet."""
+    make_clone(server)
+    source = ROOT / "docs" / "examples" / example
+    shutil.copytree(source, server.folder / "policies", dirs_exist_ok=True)
+    return server
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_the_cases_of_an_example_fail_without_its_policy(example, make_gateway):
-    gateway = lay_over(make_gateway(), example)
-    assert gateway.run("policy", "test").returncode == 0
-    for ending in ("cedar", "links.json"):
-        (gateway.folder / "policies" / f"{example}.{ending}").unlink(missing_ok=True)
-    done = gateway.run("policy", "test", "--json", check=False)
+def test_the_cases_of_an_example_fail_without_its_policy(example, make_server):
+    server = copy_example(make_server(), example)
+    assert server.run("policy", "test").returncode == 0
+    for extension in ("cedar", "links.json"):
+        (server.folder / "policies" / f"{example}.{extension}").unlink(missing_ok=True)
+    done = server.run("policy", "test", "--json", check=False)
     assert done.returncode == 3, done.stdout + done.stderr
     assert example in done.stdout
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_a_server_that_requires_proofs_starts_with_an_example(example, make_gateway):
-    gateway = lay_over(make_gateway(CEDARGATE_GATE_PROOFS="require"), example).start()
-    ready = gateway.get("/health/ready").json()
+def test_a_server_that_requires_proofs_starts_with_an_example(example, make_server):
+    server = copy_example(make_server(CEDARGATE_GATE_PROOFS="require"), example).start()
+    ready = server.get("/health/ready").json()
     assert ready["status"] == "ready", ready
 
 
-def test_office_network_opens_internal_data_to_that_network_alone(make_gateway):
-    gateway = lay_over(make_gateway(CEDARGATE_TRUSTED_PROXIES="127.0.0.1/32"), "office-network")
-    gateway.start()
+def test_office_network_permits_internal_data_in_that_network_only(make_server):
+    server = copy_example(make_server(CEDARGATE_TRUSTED_PROXIES="127.0.0.1/32"), "office-network")
+    server.start()
     for address, status in (("198.51.100.7", 200), ("192.0.2.7", 404)):
         headers = {"X-Forwarded-For": address}
         assert (
-            gateway.post(f"/auth/download-token/{INTERNAL}", headers=headers).status_code == status
+            server.post(f"/auth/download-token/{INTERNAL}", headers=headers).status_code == status
         )
 
 
-def test_short_tokens_shortens_the_tokens_of_that_role_alone(make_gateway):
-    gateway = lay_over(make_gateway(), "short-tokens").start()
-    lives = {
-        person: gateway.ask_mint(RESTRICTED, gateway.login(person)).json()["expires_in"]
-        for person in (MEMBER, OWNER)
+def test_short_tokens_shortens_the_tokens_of_that_role_only(make_server):
+    server = copy_example(make_server(), "short-tokens").start()
+    lifetimes = {
+        username: server.post_mint(RESTRICTED, server.login(username)).json()["expires_in"]
+        for username in (MEMBER, OWNER)
     }
-    assert lives == {MEMBER: 30, OWNER: 120}
+    assert lifetimes == {MEMBER: 30, OWNER: 120}
 
 
-def test_embargo_hides_public_data_from_all_but_its_owner(make_gateway):
-    gateway = lay_over(make_gateway(), "embargo").start()
-    catalog = gateway.folder / "demo" / "catalog.toml"
+def test_embargo_hides_public_data_from_everyone_but_its_owner(make_server):
+    server = copy_example(make_server(), "embargo").start()
+    catalog = server.folder / "demo" / "catalog.toml"
     before = 'tags = { theme = ["elevation"] }'
-    assert gateway.ask_mint(PUBLIC).status_code == 200
+    assert server.post_mint(PUBLIC).status_code == 200
     catalog.write_text(catalog.read_text().replace(before, 'tags = { embargo = ["yes"] }', 1))
-    gateway.run("catalog", "apply", catalog)
-    session = gateway.login(OWNER)
-    gateway.stop()
-    gateway.start()
-    assert gateway.ask_mint(PUBLIC).status_code == 404
-    assert gateway.ask_mint(PUBLIC, session).status_code == 200
+    server.run("catalog", "apply", catalog)
+    session = server.login(OWNER)
+    server.stop()
+    server.start()
+    assert server.post_mint(PUBLIC).status_code == 404
+    assert server.post_mint(PUBLIC, session).status_code == 200
 
 
 class Verifier:
-    """The `verify` of the verifiers' page, as somebody who copied it has it."""
+    """The `verify` function of the verifiers' page."""
 
-    def __init__(self, language, gateway):
-        self.language, self.reader = language, Reader(gateway)
-        self.block = the_block("docs/verifiers.md", language)
+    def __init__(self, language, server):
+        self.language, self.reader = language, Reader(server)
+        self.block = only_block("docs/verifiers.md", language)
 
     def verify(self, token, dataset):
-        """The claims, or none for a token that is refused."""
-        asked = f"({json.dumps(token)}, {json.dumps(dataset)})"
+        """The claims, or None for a token that is refused."""
+        arguments = f"({json.dumps(token)}, {json.dumps(dataset)})"
         if self.language == "python":
             more = (
                 "\nimport json"
-                f"\ntry: print(json.dumps(verify{asked}))"
+                f"\ntry: print(json.dumps(verify{arguments}))"
                 "\nexcept (jwt.InvalidTokenError, jwt.PyJWKClientError) as error: print('null')\n"
             )
             block = Block(self.block.page, self.block.line, "python", self.block.text + more)
             done = self.reader.run_python(block)
         else:
             more = (
-                f"\nconst claims = await verify{asked}.catch(() => null);"
+                f"\nconst claims = await verify{arguments}.catch(() => null);"
                 "\nconsole.log(JSON.stringify(claims));\n"
             )
             done = self.reader.run_js(self.block, more)
@@ -339,14 +340,14 @@ class Verifier:
 
 
 @pytest.fixture(params=["python", "js"])
-def verifier(request, make_gateway):
-    return Verifier(request.param, make_clone(make_gateway()).start())
+def verifier(request, make_server):
+    return Verifier(request.param, make_clone(make_server()).start())
 
 
-def test_the_verifiers_page_accepts_good_tokens_and_refuses_all_others(verifier):
-    gateway = verifier.reader.gateway
-    session = gateway.login(MEMBER)
-    anonymous, personal = gateway.mint(PUBLIC), gateway.mint(RESTRICTED, session)
+def test_the_verifiers_page_accepts_valid_tokens_and_refuses_all_others(verifier):
+    server = verifier.reader.server
+    session = server.login(MEMBER)
+    anonymous, personal = server.mint(PUBLIC), server.mint(RESTRICTED, session)
     assert "sub" not in verifier.verify(anonymous, PUBLIC)
     assert verifier.verify(personal, RESTRICTED)["sub"]
     assert verifier.verify(anonymous, RESTRICTED) is None
@@ -357,7 +358,7 @@ def test_the_verifiers_page_accepts_good_tokens_and_refuses_all_others(verifier)
 
 
 if __name__ == "__main__":
-    refreshed = SETTINGS.sub(
+    updated = SETTINGS.sub(
         lambda found: found[1] + settings_table() + found[3], OPERATORS.read_text()
     )
-    OPERATORS.write_text(refreshed)
+    OPERATORS.write_text(updated)

@@ -1,4 +1,4 @@
-"""A person tries the mint in the docs page with a real Chromium, offline."""
+"""The mint can be tried out on the docs page in Chromium, offline."""
 
 import re
 from urllib.parse import urlsplit
@@ -19,15 +19,15 @@ def docs(browser_page, server):
     return browser_page
 
 
-def try_the_mint(page, dataset):
-    """Opens the operation if it is closed, fills the id in, executes; answers what came."""
+def run_mint(page, dataset):
+    """Opens the operation if it is closed, enters the id, executes; returns the response."""
     operation = page.locator(f"[id$={MINT}]")
     if operation.locator(".try-out").count() == 0:
         operation.locator(".opblock-summary-control").click()
     if operation.locator(".execute").count() == 0:
         operation.locator(".try-out__btn").click()
     operation.get_by_placeholder("dataset_id").fill(dataset)
-    with page.expect_response(lambda answer: "/auth/download-token/" in answer.url) as answered:
+    with page.expect_response(lambda response: "/auth/download-token/" in response.url) as answered:
         operation.locator(".execute").click()
     return answered.value, operation.locator(".live-responses-table")
 
@@ -43,7 +43,7 @@ def sign_in(page, username, password):
     form.locator(".btn-done").click()
 
 
-def show_api_key(page, key):
+def enter_api_key(page, key):
     page.locator(".auth-wrapper > .authorize").first.click()
     dialog = page.locator(".dialog-ux")
     form = dialog.locator(".auth-container").filter(has_text="ApiKeyHeader")
@@ -53,43 +53,43 @@ def show_api_key(page, key):
     form.locator(".btn-done").click()
 
 
-def assert_stayed_at_home(page):
+def assert_no_outside_requests(page):
     elsewhere = [
         url
         for url in page.requested
         if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).hostname != "127.0.0.1"
     ]
     assert page.requested and elsewhere == []
-    assert page.complaints == []
+    assert page.errors == []
 
 
 def test_trying_the_mint_out_anonymously_shows_a_token(docs):
-    answer, shown = try_the_mint(docs, PUBLIC)
-    assert answer.status == 200
+    response, shown = run_mint(docs, PUBLIC)
+    assert response.status == 200
     expect(shown).to_contain_text(TOKEN)
-    assert_stayed_at_home(docs)
+    assert_no_outside_requests(docs)
 
 
 def test_a_member_who_signs_in_mints_for_the_restricted_dataset(docs, server):
-    sign_in(docs, MEMBER, server.people[MEMBER])
-    answer, shown = try_the_mint(docs, RESTRICTED)
-    assert answer.status == 200
+    sign_in(docs, MEMBER, server.passwords[MEMBER])
+    response, shown = run_mint(docs, RESTRICTED)
+    assert response.status == 200
     expect(shown).to_contain_text(TOKEN)
-    assert_stayed_at_home(docs)
+    assert_no_outside_requests(docs)
 
 
-def test_a_member_who_shows_an_api_key_mints_for_the_restricted_dataset(docs, server):
+def test_a_member_with_an_api_key_mints_for_the_restricted_dataset(docs, server):
     made = server.run("api-key", "create", "--user", MEMBER, "--name", "docs page")
-    show_api_key(docs, made.stdout.strip())
-    answer, shown = try_the_mint(docs, RESTRICTED)
-    assert answer.status == 200
-    assert answer.request.headers["x-api-key"] == made.stdout.strip()
+    enter_api_key(docs, made.stdout.strip())
+    response, shown = run_mint(docs, RESTRICTED)
+    assert response.status == 200
+    assert response.request.headers["x-api-key"] == made.stdout.strip()
     expect(shown).to_contain_text(TOKEN)
-    assert_stayed_at_home(docs)
+    assert_no_outside_requests(docs)
 
 
-def test_the_docs_show_a_refusal_as_a_problem(docs):
-    answer, shown = try_the_mint(docs, RESTRICTED)
-    assert answer.status == 404  # nobody in particular may not know that it exists
+def test_the_docs_show_a_denial_as_a_problem(docs):
+    response, shown = run_mint(docs, RESTRICTED)
+    assert response.status == 404  # an anonymous caller may not discover it
     expect(shown).to_contain_text("application/problem+json")
     expect(shown).to_contain_text('"status": 404')

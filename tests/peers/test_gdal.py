@@ -1,4 +1,4 @@
-"""GDAL opens a COG through the server with a download token, and reads spans of it only."""
+"""GDAL opens a COG through the server with a download token, and reads ranges of it only."""
 
 import numpy
 import pytest
@@ -11,7 +11,7 @@ VSICURL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "VSI_CACHE": "FALSE",
     "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",
-    # The demo files are small: without this GDAL would fetch most of one with its first request.
+    # The demo files are small: without this GDAL would fetch most of one in its first request.
     "GDAL_INGESTED_BYTES_AT_OPEN": "16384",
     "CPL_VSIL_CURL_CHUNK_SIZE": "16384",
 }
@@ -58,8 +58,8 @@ def test_one_token_does_not_open_another_dataset(server):
         rasterio.open(vsicurl(server, RESTRICTED, token))
 
 
-def test_the_log_tells_of_spans_and_of_no_whole_file(make_gateway):
-    server = make_gateway().start()
+def test_the_access_log_has_range_requests_and_no_whole_file(make_server):
+    server = make_server().start()
     size = file_of(PUBLIC).stat().st_size
     with rasterio.Env(**VSICURL):
         with rasterio.open(vsicurl(server, PUBLIC, server.mint(PUBLIC))) as remote:

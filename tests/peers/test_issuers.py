@@ -1,7 +1,7 @@
 """Tokens of a real OpenID provider (npm `oidc-provider`) are credentials, and forged ones are not.
 
-The tokens are JWT access tokens (RFC 9068) that a client got for itself (client_credentials) and
-for Cedargate (RFC 8707): what a script beside an identity provider would use, without a browser.
+The tokens are JWT access tokens (RFC 9068) that a client requested for itself (client_credentials)
+with Cedargate as the resource (RFC 8707), as a script without a browser would.
 """
 
 import base64
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from demo import INTERNAL, PUBLIC, RESTRICTED
-from gateway import DEADLINE, assert_problem, claims_unverified, free_port, until
+from server import DEADLINE, assert_problem, claims_unverified, free_port, until
 
 AUDIENCE = "https://gate.example"
 
@@ -50,27 +50,27 @@ class Provider:
             self.process.kill()
         self.process.wait(timeout=DEADLINE)
 
-    def tell(self, command):
+    def send(self, command):
         self.process.stdin.write(f"{command}\n")
         self.process.stdin.flush()
         return self.process.stdout.readline().strip()
 
     def token(self, scope="hydrology"):
-        """A token that a script of the provider's gets for itself."""
-        answer = httpx.post(
+        """A token of a script (client_credentials)."""
+        response = httpx.post(
             f"{self.issuer}/token",
             auth=("nightly", "a+secret+of+the+test"),
             data={"grant_type": "client_credentials", "scope": scope},
             trust_env=False,
         )
-        assert answer.status_code == 200, answer.text
-        return answer.json()["access_token"]
+        assert response.status_code == 200, response.text
+        return response.json()["access_token"]
 
     def key_set(self):
         return httpx.get(f"{self.issuer}/jwks", trust_env=False)
 
     def private_key(self):
-        return jwt.PyJWK(json.loads(self.tell("key")))
+        return jwt.PyJWK(json.loads(self.send("key")))
 
 
 @pytest.fixture
@@ -81,71 +81,71 @@ def provider(peers_folder):
 
 
 @pytest.fixture
-def trusting(provider, make_gateway):
+def server(provider, make_server):
     """A demo server that trusts the provider; scopes of its tokens are roles."""
     issuer = {"issuer": provider.issuer, "audience": AUDIENCE, "roles_claim": "scope"}
-    gateway = make_gateway(CEDARGATE_ISSUERS=json.dumps([issuer]))
-    yield gateway.start()
-    gateway.stop()
+    server = make_server(CEDARGATE_ISSUERS=json.dumps([issuer]))
+    yield server.start()
+    server.stop()
 
 
 def kid_of(token):
     return jwt.get_unverified_header(token)["kid"]
 
 
-def test_a_token_of_the_provider_mints_and_what_it_minted_downloads(provider, trusting):
+def test_a_token_of_the_provider_mints_a_token_that_downloads(provider, server):
     token = provider.token()
     session = {"Authorization": f"Bearer {token}"}
-    minted = trusting.mint(RESTRICTED, token)
-    answer = trusting.get(trusting.download_path(RESTRICTED), params={"token": minted})
-    assert answer.status_code == 200
-    me = trusting.get("/auth/me", headers=session).json()
+    minted = server.mint(RESTRICTED, token)
+    response = server.get(server.download_path(RESTRICTED), params={"token": minted})
+    assert response.status_code == 200
+    me = server.get("/auth/me", headers=session).json()
     assert (me["username"], me["roles"], me["issuer"]) == (
         "nightly",
         ["hydrology"],
         provider.issuer,
     )
-    records = [record for record in trusting.audit() if record["dataset_id"] == RESTRICTED]
+    records = [record for record in server.audit() if record["dataset_id"] == RESTRICTED]
     assert [record["authentication"] for record in records] == ["issuer", "issuer"]
     assert claims_unverified(minted)["sub"] == me["user_id"]
 
 
-def test_after_a_rotation_a_new_token_mints_without_a_restart(provider, trusting):
+def test_after_a_rotation_a_new_token_mints_without_a_restart(provider, server):
     before = provider.token()
-    assert trusting.mint(INTERNAL, before)
-    assert provider.tell("rotate second") == "rotated"
+    assert server.mint(INTERNAL, before)
+    assert provider.send("rotate second") == "rotated"
     after = provider.token()
     assert (kid_of(before), kid_of(after)) == ("first", "second")
-    # At once, and by another algorithm: the first unknown key is looked for without waiting.
-    assert trusting.mint(INTERNAL, after)
-    assert trusting.mint(INTERNAL, before)
+    # Immediately, and with another algorithm: the first unknown key is fetched without waiting.
+    assert server.mint(INTERNAL, after)
+    assert server.mint(INTERNAL, before)
 
 
-def test_while_the_provider_is_away_its_keys_go_on_working(provider, trusting):
+def test_while_the_provider_is_unavailable_its_keys_keep_working(provider, server):
     first, second = provider.token(), provider.token()
-    assert trusting.mint(INTERNAL, first)
+    assert server.mint(INTERNAL, first)
     provider.stop()
-    assert trusting.mint(INTERNAL, first)
-    assert trusting.mint(INTERNAL, second), "a token that was never seen before"
-    assert trusting.mint(PUBLIC)
+    assert server.mint(INTERNAL, first)
+    assert server.mint(INTERNAL, second), "a token that is new to the server"
+    assert server.mint(PUBLIC)
 
 
-def test_without_keys_a_token_is_503_until_the_provider_is_there(provider, make_gateway):
+def test_without_keys_a_token_is_503_until_the_provider_is_available(provider, make_server):
     token = provider.token()
     issuer = {"issuer": provider.issuer, "audience": AUDIENCE}
     provider.stop()
-    gateway = make_gateway(CEDARGATE_ISSUERS=json.dumps([issuer])).start()
-    answer = gateway.ask_mint(INTERNAL, token)
-    assert_problem(answer, 503)
-    assert answer.headers["retry-after"]
-    ready = gateway.get("/health/ready")
+    server = make_server(CEDARGATE_ISSUERS=json.dumps([issuer])).start()
+    response = server.post_mint(INTERNAL, token)
+    assert_problem(response, 503)
+    assert response.headers["retry-after"]
+    ready = server.get("/health/ready")
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     provider.start()
     until(
-        lambda: gateway.ask_mint(INTERNAL, provider.token()).status_code == 200,
+        lambda: server.post_mint(INTERNAL, provider.token()).status_code == 200,
         "the keys are fetched",
     )
-    gateway.stop()
+    server.stop()
 
 
 def encoded(value):
@@ -154,7 +154,7 @@ def encoded(value):
 
 
 def forgeries(provider):
-    """Name -> token; each would be good but for one thing."""
+    """A valid token, and name -> token; each of these is invalid for one reason."""
     token = provider.token()
     header, claims = jwt.get_unverified_header(token), claims_unverified(token)
     key = provider.private_key()
@@ -201,11 +201,11 @@ def forgeries(provider):
     }
 
 
-def test_forged_tokens_are_refused(provider, trusting):
+def test_forged_tokens_are_refused(provider, server):
     good, forged = forgeries(provider)
-    assert trusting.mint(INTERNAL, good), "without this each refusal could be the forger's mistake"
+    assert server.mint(INTERNAL, good), "a valid token must pass, or the refusals prove nothing"
     for what, token in forged.items():
         for dataset in (INTERNAL, PUBLIC):
-            answer = trusting.ask_mint(dataset, token)
-            assert answer.status_code == 401, f"{what}: {answer.status_code} {answer.text}"
-            assert 'error="invalid_token"' in answer.headers["www-authenticate"], what
+            response = server.post_mint(dataset, token)
+            assert response.status_code == 401, f"{what}: {response.status_code} {response.text}"
+            assert 'error="invalid_token"' in response.headers["www-authenticate"], what

@@ -1,38 +1,38 @@
-"""The OpenAPI document is valid, committed as served, and keeps the mint's contract."""
+"""The OpenAPI document is valid, equal to the committed one, and keeps the mint's contract."""
 
 import json
 import sys
 
 import openapi_spec_validator
 
-from gateway import ROOT
+from server import ROOT
 
 COMMITTED = ROOT / "openapi" / "openapi.json"
 
 
 def test_the_served_document_is_valid_openapi(server):
-    answer = server.get("/openapi.json")
-    assert answer.headers["content-type"].startswith("application/json")
-    openapi_spec_validator.validate(answer.json())
+    response = server.get("/openapi.json")
+    assert response.headers["content-type"].startswith("application/json")
+    openapi_spec_validator.validate(response.json())
 
 
 def test_the_committed_document_is_what_the_program_writes(server):
     written = server.run("openapi").stdout
-    assert COMMITTED.read_text() == written, "it drifted: cedargate openapi > openapi/openapi.json"
+    assert COMMITTED.read_text() == written, "out of date: run `make openapi`"
 
 
 def test_the_committed_document_is_what_the_server_serves(server):
     served = server.get("/openapi.json").json()
     committed = json.loads(COMMITTED.read_text())
-    # Where it is served from is the one thing that a deployment adds.
+    # A deployment adds only the address of the server.
     served.pop("servers", None), committed.pop("servers", None)
-    assert served == committed, "it drifted: cedargate openapi > openapi/openapi.json"
+    assert served == committed, "out of date: run `make openapi`"
 
 
-def test_no_object_of_the_document_says_a_name_twice(server):
+def test_no_object_of_the_document_has_a_duplicate_name(server):
     def once(pairs):
         names = [name for name, _ in pairs]
-        assert len(names) == len(set(names)), f"a name twice among {names}"
+        assert len(names) == len(set(names)), f"duplicate name in {names}"
         return dict(pairs)
 
     json.loads(server.get("/openapi.json").text, object_pairs_hook=once)
@@ -50,7 +50,7 @@ def test_the_contract_of_the_mint_holds_in_the_committed_document(run_peer, peer
     assert (done.returncode, done.stdout) == (0, "contract holds\n"), done.stdout + done.stderr
 
 
-def test_the_contract_check_sees_a_broken_document(run_peer, peers_folder, tmp_path):
+def test_the_contract_check_rejects_a_broken_document(run_peer, peers_folder, tmp_path):
     document = json.loads(COMMITTED.read_text())
     contract = json.loads((peers_folder / "contract" / "download-token.json").read_text())
     operation = document["paths"][contract["path"]]["post"]
@@ -63,6 +63,6 @@ def test_the_contract_check_sees_a_broken_document(run_peer, peers_folder, tmp_p
     assert "operationId" in done.stdout and "statuses" in done.stdout
 
 
-def test_the_client_needs_nothing_but_the_document_to_know_where_to_sign_in(server):
+def test_the_document_says_where_to_sign_in(server):
     schemes = server.get("/openapi.json").json()["components"]["securitySchemes"]
     assert schemes["OAuth2PasswordBearer"]["flows"]["password"]["scopes"] == {}

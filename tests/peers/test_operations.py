@@ -1,4 +1,4 @@
-"""What an operator relies on: stopping, starting again, the log, the audit records."""
+"""Operation: stop, restart, log, audit records."""
 
 import hashlib
 import re
@@ -13,13 +13,13 @@ import pytest
 import rasterio
 
 from demo import INTERNAL, MEMBER, OUTSIDER, PRIVATE, PUBLIC, RESTRICTED, UNKNOWN
-from gateway import DEADLINE, ROOT, assert_problem, claims_unverified, until
+from server import DEADLINE, ROOT, assert_problem, claims_unverified, until
 
 LARGE = "7d3c2f8e-51b6-4a09-8e14-6f0b9c2d7a35"
 
 
 def add_large_dataset(server):
-    """Adds a public COG that no socket buffer swallows whole; answers its file."""
+    """Adds a public COG that is larger than any socket buffer; returns its file."""
     file = server.folder / "large.tif"
     noise = numpy.random.default_rng(1).integers(0, 2**16, (3200, 3200), dtype="uint16")
     with rasterio.open(
@@ -43,7 +43,7 @@ def add_large_dataset(server):
 
 
 def begin_slow_download(server, dataset, token):
-    """Asks for the file and reads the answer's head only; answers the connection and what came."""
+    """Requests the file and reads the headers only; returns the connection and the body so far."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     connection.settimeout(DEADLINE)
@@ -66,14 +66,14 @@ def is_listening(server):
         return False
 
 
-def test_stopping_drains_a_download_in_flight_and_exits_0(make_gateway):
-    server = make_gateway().start()
+def test_stopping_drains_a_download_in_flight_and_exits_0(make_server):
+    server = make_server().start()
     file = add_large_dataset(server)
-    token = until(lambda: server.minted_or_none(LARGE), "the new dataset is there")
+    token = until(lambda: server.mint_or_none(LARGE), "new dataset available")
     connection, body = begin_slow_download(server, LARGE, token)
     with connection:
         server.terminate()
-        until(lambda: not is_listening(server), "the server takes no more connections")
+        until(lambda: not is_listening(server), "server refuses connections")
         assert server.is_alive()
         digest, length = hashlib.sha256(body), len(body)
         while part := connection.recv(1 << 20):
@@ -81,26 +81,26 @@ def test_stopping_drains_a_download_in_flight_and_exits_0(make_gateway):
             length += len(part)
     assert length == file.stat().st_size > 16 << 20
     assert digest.hexdigest() == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert server.ended() == 0
+    assert server.wait() == 0
 
 
-def test_stopping_and_starting_again_keeps_keys_people_and_catalog(make_gateway):
-    server = make_gateway().start()
+def test_a_restart_keeps_keys_users_and_catalog(make_server):
+    server = make_server().start()
     before = server.get("/.well-known/jwks.json").json()
-    people = server.people
+    passwords = server.passwords
     token, session = server.mint(PUBLIC), server.login(MEMBER)
     assert server.stop() == 0
     server.start()
     assert server.get("/.well-known/jwks.json").json() == before
-    assert server.people == people
+    assert server.passwords == passwords
     path = server.download_path(PUBLIC)
     assert server.get(f"{path}?token={token}", headers={"Range": "bytes=0-3"}).status_code == 206
-    assert server.ask_mint(RESTRICTED, session).status_code == 200
+    assert server.post_mint(RESTRICTED, session).status_code == 200
     assert server.login(MEMBER)
 
 
-def test_the_log_holds_no_token_and_no_password(make_gateway):
-    server = make_gateway(CEDARGATE_LOG_LEVEL="debug").start()
+def test_the_log_contains_no_token_and_no_password(make_server):
+    server = make_server(CEDARGATE_LOG_LEVEL="debug").start()
     session = server.login(MEMBER)
     token = server.mint(PUBLIC)
     path = server.download_path(PUBLIC)
@@ -113,37 +113,37 @@ def test_the_log_holds_no_token_and_no_password(make_gateway):
     server.get(f"/docs?token={token}")
     server.get(path, headers={"Authorization": f"Bearer {session}"})
     server.get(path, headers={"Authorization": f"Bearer {session}x", "X-Api-Key": token})
-    server.ask_mint(PUBLIC, session[:-3] + "AAA")
+    server.post_mint(PUBLIC, session[:-3] + "AAA")
     server.post("/auth/login", data={"username": MEMBER, "password": secret})
     server.post(f"/auth/login?username={MEMBER}&password={secret}")
-    people = server.people
+    passwords = server.passwords
     assert server.stop() == 0
     log = server.log_text()
     paths = [line["path"] for line in server.access_lines()]
-    assert path in paths and "/auth/login" in paths, "the log is not the one meant"
-    for password in (*people.values(), secret):
+    assert path in paths and "/auth/login" in paths, "unexpected log"
+    for password in (*passwords.values(), secret):
         assert password not in log
     assert "eyJ" not in log
 
 
-def test_each_answer_has_a_request_id_that_the_log_knows(make_gateway):
-    server = make_gateway().start()
-    given = [server.get("/nothing"), server.ask_mint(PUBLIC), server.ask_mint(UNKNOWN)]
-    ids = [answer.headers["x-request-id"] for answer in given]
+def test_the_request_id_of_each_response_is_in_the_log(make_server):
+    server = make_server().start()
+    responses = [server.get("/nothing"), server.post_mint(PUBLIC), server.post_mint(UNKNOWN)]
+    ids = [response.headers["x-request-id"] for response in responses]
     assert len(set(ids)) == len(ids)
     assert server.stop() == 0
     for request_id in ids:
         assert request_id in server.log_text()
 
 
-def test_the_audit_log_knows_each_mint_by_its_jti(make_gateway):
-    server = make_gateway().start()
+def test_the_audit_log_has_each_mint_under_its_jti(make_server):
+    server = make_server().start()
     token = server.mint(RESTRICTED, server.login(MEMBER))
     claims = claims_unverified(token)
     server.get(f"{server.download_path(RESTRICTED)}?token={token}", headers={"Range": "bytes=0-1"})
-    refused = server.ask_mint(PRIVATE, server.login(OUTSIDER))
+    refused = server.post_mint(PRIVATE, server.login(OUTSIDER))
     assert_problem(refused, 404)
-    server.ask_mint(UNKNOWN)
+    server.post_mint(UNKNOWN)
     records = server.audit()
     mint = next(r for r in records if r["event"] == "mint" and r["jti"] == claims["jti"])
     assert mint["id"] == claims["jti"]
@@ -162,23 +162,23 @@ def test_the_audit_log_knows_each_mint_by_its_jti(make_gateway):
 
 
 @pytest.mark.parametrize("round", range(3))
-def test_a_kill_under_load_loses_no_record_of_a_token_that_got_out(make_gateway, round):
-    server = make_gateway().start()
+def test_a_kill_under_load_loses_no_record_of_an_issued_token(make_server, round):
+    server = make_server().start()
     got, enough = [], threading.Event()
 
-    def mint_until_it_dies():
+    def mint_until_it_fails():
         with httpx.Client(base_url=server.base, trust_env=False, timeout=DEADLINE) as client:
             while True:
                 try:
-                    answer = client.post(f"/auth/download-token/{PUBLIC}")
+                    response = client.post(f"/auth/download-token/{PUBLIC}")
                 except httpx.TransportError:
                     return
-                assert answer.status_code == 200
-                got.append(answer.json()["token"])
+                assert response.status_code == 200
+                got.append(response.json()["token"])
                 if len(got) >= 100 * (round + 1):
                     enough.set()
 
-    threads = [threading.Thread(target=mint_until_it_dies) for _ in range(8)]
+    threads = [threading.Thread(target=mint_until_it_fails) for _ in range(8)]
     for thread in threads:
         thread.start()
     assert enough.wait(DEADLINE)
@@ -192,27 +192,27 @@ def test_a_kill_under_load_loses_no_record_of_a_token_that_got_out(make_gateway,
     assert server.mint(PUBLIC)
 
 
-def test_a_token_whose_record_cannot_be_written_is_not_handed_out(make_gateway):
-    server = make_gateway().start()
+def test_a_token_whose_record_cannot_be_written_is_not_issued(make_server):
+    server = make_server().start()
     assert server.mint(PUBLIC)
     writer = sqlite3.connect(server.data / "cedargate.db", isolation_level=None)
-    writer.execute("begin immediate")  # nobody else writes now
+    writer.execute("begin immediate")  # blocks all other writers
     try:
-        answer = server.ask_mint(PUBLIC)
-        assert_problem(answer, 503)
-        assert int(answer.headers["retry-after"]) > 0
-        assert "token" not in answer.json()
+        response = server.post_mint(PUBLIC)
+        assert_problem(response, 503)
+        assert int(response.headers["retry-after"]) > 0
+        assert "token" not in response.json()
     finally:
         writer.execute("rollback")
         writer.close()
-    assert until(lambda: server.minted_or_none(PUBLIC), "minting recovers by itself")
+    assert until(lambda: server.mint_or_none(PUBLIC), "minting recovers")
 
 
-def test_a_database_made_read_only_hands_out_no_token(make_gateway):
-    server = make_gateway().start()
+def test_no_token_is_issued_with_a_read_only_database(make_server):
+    server = make_server().start()
     assert server.stop() == 0
     with sqlite3.connect(server.data / "cedargate.db") as database:
-        # A trigger stands for the disk that takes no more: permission bits do not bind root.
+        # A trigger simulates a full disk: root ignores permission bits.
         table = next(
             name
             for (name,) in database.execute("select name from sqlite_master where type = 'table'")
@@ -223,29 +223,29 @@ def test_a_database_made_read_only_hands_out_no_token(make_gateway):
             "begin select raise(abort, 'the disk is full'); end"
         )
     server.start()
-    answer = server.ask_mint(PUBLIC)
-    assert_problem(answer, 503)
-    assert int(answer.headers["retry-after"]) > 0
+    response = server.post_mint(PUBLIC)
+    assert_problem(response, 503)
+    assert int(response.headers["retry-after"]) > 0
     session = server.post(
-        "/auth/login", data={"username": MEMBER, "password": server.people[MEMBER]}
+        "/auth/login", data={"username": MEMBER, "password": server.passwords[MEMBER]}
     )
     assert session.status_code == 503
     with sqlite3.connect(server.data / "cedargate.db") as database:
         database.execute("drop trigger full")
-    assert until(lambda: server.minted_or_none(PUBLIC), "minting recovers by itself")
+    assert until(lambda: server.mint_or_none(PUBLIC), "minting recovers")
 
 
-def test_liveness_readiness_and_settings_are_told(make_gateway):
-    server = make_gateway().start()
+def test_liveness_readiness_and_settings_are_reported(make_server):
+    server = make_server().start()
     assert server.get("/health/live").status_code == 200
     ready = server.get("/health/ready")
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
-    told = server.run("config").stdout
-    assert f"127.0.0.1:{server.port}" in told and "CEDARGATE_LISTEN" in told
+    printed = server.run("config").stdout
+    assert f"127.0.0.1:{server.port}" in printed and "CEDARGATE_LISTEN" in printed
 
 
-def test_a_missing_file_is_told_to_those_who_may_read_and_hidden_from_the_rest(make_gateway):
-    server = make_gateway().start()
+def test_a_missing_file_is_reported_to_readers_and_hidden_from_others(make_server):
+    server = make_server().start()
     catalog = server.folder / "without-file.toml"
     catalog.write_text(
         f"""
@@ -259,16 +259,16 @@ def test_a_missing_file_is_told_to_those_who_may_read_and_hidden_from_the_rest(m
     server.run("catalog", "apply", catalog)
     session = server.login(OUTSIDER)
     until(
-        lambda: "file" in server.ask_mint(LARGE, session).json()["detail"],
-        "those who may read are told",
+        lambda: "file" in server.post_mint(LARGE, session).json()["detail"],
+        "missing file reported to a reader",
     )
-    hidden = assert_problem(server.ask_mint(LARGE), 404)
-    assert hidden == assert_problem(server.ask_mint(UNKNOWN), 404)
-    assert server.ask_mint(INTERNAL, session).status_code == 200
+    hidden = assert_problem(server.post_mint(LARGE), 404)
+    assert hidden == assert_problem(server.post_mint(UNKNOWN), 404)
+    assert server.post_mint(INTERNAL, session).status_code == 200
 
 
-def test_a_catalog_file_with_a_wrong_word_changes_nothing(make_gateway):
-    server = make_gateway().start()
+def test_a_catalog_file_with_an_invalid_value_changes_nothing(make_server):
+    server = make_server().start()
     wrong = server.folder / "wrong.toml"
     wrong.write_text(
         f'[[datasets]]\nid = "{LARGE}"\ntitle = "x"\nvisibility = "publik"\n'
@@ -278,19 +278,19 @@ def test_a_catalog_file_with_a_wrong_word_changes_nothing(make_gateway):
     assert done.returncode == 1
     assert "error:" in done.stderr and "wrong.toml" in done.stderr and "publik" in done.stderr
     assert re.search(r"wrong\.toml:4\b|line 4\b", done.stderr), done.stderr
-    assert_problem(server.ask_mint(LARGE), 404)
+    assert_problem(server.post_mint(LARGE), 404)
 
 
-def test_a_broken_policy_is_a_diagnostic_and_no_server(make_gateway):
-    gateway = make_gateway(CEDARGATE_POLICY_DIR="policies")
-    shipped = gateway.folder / "policies"
+def test_a_broken_policy_is_reported_and_prevents_the_start(make_server):
+    server = make_server(CEDARGATE_POLICY_DIR="policies")
+    shipped = server.folder / "policies"
     shutil.copytree(ROOT / "policies", shipped)
     (shipped / "typo.cedar").write_text(
         '@id("typo")\npermit (principal, action == Action::"read", resource)\n'
         'when { resource.visibilty == Visibility::"public" };\n'
     )
     for command in (("policy", "check"), ("serve", "--demo")):
-        done = gateway.run(*command, check=False)
+        done = server.run(*command, check=False)
         assert done.returncode in (1, 3), done.stderr
         text = done.stdout + done.stderr
         assert "typo.cedar" in text and "visibilty" in text and ":3" in text, text

@@ -1,4 +1,4 @@
-"""What an operator relies on when policies are edited under a running server."""
+"""Policy edits while the server runs."""
 
 import re
 import shutil
@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from demo import ADMIN, PUBLIC
-from gateway import ROOT, until
+from server import ROOT, until
 
 NO_SOLVER = {"CVC5": "/nonexistent/cvc5"}
 RELOADED = "policies reloaded"
@@ -16,123 +16,123 @@ REFUSED = "policies not reloaded: the edit is refused"
 
 
 @pytest.fixture
-def make_gateway_with_policies(make_gateway):
-    """Makes servers on a copy of the shipped policies, which the test may edit."""
+def make_server_with_policies(make_server):
+    """Creates servers with a copy of the shipped policies, which the test may edit."""
 
     def make(**settings):
-        gateway = make_gateway(CEDARGATE_POLICY_DIR="policies", **settings)
-        shutil.copytree(ROOT / "policies", gateway.folder / "policies")
-        return gateway
+        server = make_server(CEDARGATE_POLICY_DIR="policies", **settings)
+        shutil.copytree(ROOT / "policies", server.folder / "policies")
+        return server
 
     return make
 
 
 def shorten_public_tokens(server, seconds):
-    """Edits the folder so that a public token lasts this long."""
+    """Edits the folder so that tokens for public data are valid for this long."""
     shipped = (ROOT / "policies" / "public.cedar").read_text()
     text = shipped.replace("permit (", f'@max_ttl("{seconds}")\npermit (')
     (server.folder / "policies" / "public.cedar").write_text(text)
 
 
-def hang_up(server, message):
-    """Sends SIGHUP, and answers the line that the log tells the result with."""
+def send_sighup(server, message):
+    """Sends SIGHUP, and returns the log line with the result."""
 
-    def told():
+    def log_lines():
         return [line for line in server.log_lines() if line["message"] == message]
 
-    before = len(told())
+    before = len(log_lines())
     server.process.send_signal(signal.SIGHUP)
-    return until(lambda: told()[before:], f"the log says: {message}")[0]
+    return until(lambda: log_lines()[before:], f"log line: {message}")[0]
 
 
 def health(server):
-    answer = server.get("/health/ready")
-    assert answer.status_code == 200
-    return answer.json()
+    response = server.get("/health/ready")
+    assert response.status_code == 200
+    return response.json()
 
 
-def public_lifetime(server):
-    return server.ask_mint(PUBLIC).json()["expires_in"]
+def public_token_lifetime(server):
+    return server.post_mint(PUBLIC).json()["expires_in"]
 
 
-def shown_policies(server):
+def get_policies(server):
     session = server.login(ADMIN)
-    answer = server.get("/admin/policies", headers={"Authorization": f"Bearer {session}"})
-    assert answer.status_code == 200
-    return answer.json()
+    response = server.get("/admin/policies", headers={"Authorization": f"Bearer {session}"})
+    assert response.status_code == 200
+    return response.json()
 
 
 def policy_metrics(server):
-    """The values of the metrics about policies, by name and label."""
+    """The policy metrics, by name and label."""
     lines = server.get("/metrics").text.splitlines()
     shown = (line.rsplit(" ", 1) for line in lines if line.startswith("cedargate_policy_"))
     return {name: float(value) for name, value in shown}
 
 
-def test_a_hangup_reloads_the_folder_and_the_log_says_what_that_came_to(
-    make_gateway_with_policies,
+def test_sighup_reloads_the_folder_and_logs_the_result(
+    make_server_with_policies,
 ):
-    server = make_gateway_with_policies(CEDARGATE_GATE_PROOFS="off").start()
+    server = make_server_with_policies(CEDARGATE_GATE_PROOFS="off").start()
     first = health(server)["revision"]
-    line = hang_up(server, RELOADED)
+    line = send_sighup(server, RELOADED)
     assert (line["revision"], line["is_changed"], line["has_folder"]) == (first, False, True)
     shorten_public_tokens(server, 50)
-    edited = hang_up(server, RELOADED)["revision"]
+    edited = send_sighup(server, RELOADED)["revision"]
     assert edited != first
-    assert (health(server)["revision"], public_lifetime(server)) == (edited, 50)
+    assert (health(server)["revision"], public_token_lifetime(server)) == (edited, 50)
     broken = server.folder / "policies" / "broken.cedar"
     broken.write_text('@id("x")\npermit (principal, action, resorce);\n')
-    line = hang_up(server, REFUSED)
+    line = send_sighup(server, REFUSED)
     assert "broken.cedar:2" in str(line["reasons"])
     ready = health(server)
     assert (ready["status"], ready["revision"]) == ("degraded", edited)
-    assert public_lifetime(server) == 50
+    assert public_token_lifetime(server) == 50
     edits = {
         'cedargate_policy_reloads_total{outcome="granted"}': 1,
         'cedargate_policy_reloads_total{outcome="refused"}': 1,
     }
     assert policy_metrics(server) == {**edits, "cedargate_policy_folder_refused": 1}
     broken.unlink()
-    assert hang_up(server, RELOADED)["revision"] == edited
+    assert send_sighup(server, RELOADED)["revision"] == edited
     assert health(server)["status"] == "ready"
     assert policy_metrics(server) == {**edits, "cedargate_policy_folder_refused": 0}
     assert server.stop() == 0
 
 
-def test_a_hangup_does_no_harm_to_a_server_without_a_folder(make_gateway):
-    server = make_gateway().start()
-    line = hang_up(server, RELOADED)
+def test_sighup_has_no_effect_without_a_policy_folder(make_server):
+    server = make_server().start()
+    line = send_sighup(server, RELOADED)
     assert (line["is_changed"], line["has_folder"]) == (False, False)
     assert server.mint(PUBLIC)
     assert server.stop() == 0
 
 
-def test_without_a_solver_edits_go_on_unproved_if_available_is_enough(
-    make_gateway_with_policies,
+def test_without_a_solver_edits_are_in_force_unproved_with_if_available(
+    make_server_with_policies,
 ):
-    server = make_gateway_with_policies(**NO_SOLVER).start()
+    server = make_server_with_policies(**NO_SOLVER).start()
     ready = health(server)
     assert ready["status"] == "degraded"
     assert "not proved" in str(ready["problems"])
     assert "/nonexistent" not in str(ready["problems"])
-    assert "cvc5" in shown_policies(server)["unproved"]
+    assert "cvc5" in get_policies(server)["unproved"]
     shorten_public_tokens(server, 50)
-    edited = hang_up(server, RELOADED)["revision"]
-    assert (health(server)["revision"], public_lifetime(server)) == (edited, 50)
+    edited = send_sighup(server, RELOADED)["revision"]
+    assert (health(server)["revision"], public_token_lifetime(server)) == (edited, 50)
     assert health(server)["status"] == "degraded"
     warned = [line for line in server.log_lines() if "were not proved" in line["message"]]
     assert warned and all(line["level"] == "WARN" for line in warned)
     assert server.stop() == 0
 
 
-def test_without_a_solver_nothing_new_comes_into_force_where_proofs_are_required(
-    make_gateway_with_policies,
+def test_without_a_solver_edits_are_refused_if_proofs_are_required(
+    make_server_with_policies,
 ):
-    server = make_gateway_with_policies(CEDARGATE_GATE_PROOFS="require", **NO_SOLVER)
+    server = make_server_with_policies(CEDARGATE_GATE_PROOFS="require", **NO_SOLVER)
     done = server.run("serve", "--demo", check=False)
     assert done.returncode == 1
     assert re.search(r"error:.*cannot be proved", done.stderr), done.stderr
-    # Proved once with the solver, they are the last good ones.
+    # After one start with the solver they are the last good policies.
     del server.settings["CVC5"]
     server.start()
     proved = health(server)
@@ -141,20 +141,20 @@ def test_without_a_solver_nothing_new_comes_into_force_where_proofs_are_required
     server.settings.update(NO_SOLVER)
     server.start()
     shorten_public_tokens(server, 50)
-    line = hang_up(server, REFUSED)
+    line = send_sighup(server, REFUSED)
     assert "cvc5" in str(line["reasons"])
     ready = health(server)
     assert (ready["status"], ready["revision"]) == ("degraded", proved["revision"])
-    assert public_lifetime(server) != 50
-    refused = shown_policies(server)["refused"]
+    assert public_token_lifetime(server) != 50
+    refused = get_policies(server)["refused"]
     assert "without a solver" in refused["reason"]
     assert server.stop() == 0
 
 
-def test_a_proof_that_takes_too_long_refuses_the_edit_and_outlasts_other_requests(
-    make_gateway_with_policies,
+def test_a_proof_that_takes_too_long_refuses_the_edit_after_the_request_timeout_of_others(
+    make_server_with_policies,
 ):
-    server = make_gateway_with_policies(
+    server = make_server_with_policies(
         CEDARGATE_GATE_PROOFS="require",
         CEDARGATE_GATE_PROOF_LIMIT="3",
         CEDARGATE_REQUEST_TIMEOUT="1",
@@ -171,20 +171,20 @@ def test_a_proof_that_takes_too_long_refuses_the_edit_and_outlasts_other_request
     slow.touch()
     shorten_public_tokens(server, 50)
     bearer = {"Authorization": f"Bearer {server.login(ADMIN)}"}
-    answer = server.post("/admin/policies/reload", headers=bearer)
-    assert answer.status_code == 409, answer.text
-    assert "the time was over" in answer.json()["detail"]
+    response = server.post("/admin/policies/reload", headers=bearer)
+    assert response.status_code == 409, response.text
+    assert "the time was over" in response.json()["detail"]
     assert health(server)["revision"] == first["revision"]
     slow.unlink()
-    answer = server.post("/admin/policies/reload", headers=bearer)
-    assert (answer.status_code, public_lifetime(server)) == (200, 50), answer.text
+    response = server.post("/admin/policies/reload", headers=bearer)
+    assert (response.status_code, public_token_lifetime(server)) == (200, 50), response.text
     assert server.stop() == 0
 
 
 def test_a_git_checkout_of_another_branch_comes_into_force_as_a_whole(
-    make_gateway_with_policies,
+    make_server_with_policies,
 ):
-    server = make_gateway_with_policies(CEDARGATE_GATE_PROOFS="off")
+    server = make_server_with_policies(CEDARGATE_GATE_PROOFS="off")
     folder = server.folder / "policies"
 
     def git(*words):
@@ -209,8 +209,8 @@ def test_a_git_checkout_of_another_branch_comes_into_force_as_a_whole(
     before = health(server)["revision"]
     git("checkout", "next")
     until(lambda: health(server)["revision"] != before, "the other branch comes into force")
-    assert public_lifetime(server) == 50
-    policies = shown_policies(server)["in_force"]["policies"]
+    assert public_token_lifetime(server) == 50
+    policies = get_policies(server)["in_force"]["policies"]
     assert sum("extra-" in policy["id"] for policy in policies) == 50
     git("checkout", "live")
     until(lambda: health(server)["revision"] == before, "the first branch is in force again")
@@ -223,10 +223,10 @@ def test_a_git_checkout_of_another_branch_comes_into_force_as_a_whole(
     assert server.stop() == 0
 
 
-def test_a_first_start_on_a_broken_folder_is_refused_with_its_diagnostics(
-    make_gateway_with_policies,
+def test_a_first_start_with_a_broken_folder_fails_with_its_diagnostics(
+    make_server_with_policies,
 ):
-    server = make_gateway_with_policies()
+    server = make_server_with_policies()
     broken = server.folder / "policies" / "broken.cedar"
     broken.write_text('@id("x")\npermit (principal, action, resorce);\n')
     done = server.run("serve", "--demo", check=False)

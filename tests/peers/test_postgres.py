@@ -1,12 +1,12 @@
-"""The main job on PostgreSQL, and what happens when it goes away."""
+"""Mint and download on PostgreSQL, and outages of it."""
 
 import pytest
 
 from demo import MEMBER, PUBLIC, RESTRICTED, file_of
-from gateway import assert_problem, claims_unverified, until
+from server import assert_problem, claims_unverified, until
 
 
-def test_the_main_job_works_on_postgres(postgres_server):
+def test_mint_and_download_work_on_postgres(postgres_server):
     server = postgres_server
     anonymous = server.mint(PUBLIC)
     restricted = server.mint(RESTRICTED, server.login(MEMBER))
@@ -22,11 +22,11 @@ def test_the_main_job_works_on_postgres(postgres_server):
     assert [r["jti"] for r in records if r["event"] == "download"] == minted
 
 
-def test_nothing_of_a_postgres_server_is_kept_in_sqlite(postgres_server):
+def test_a_postgres_server_stores_nothing_in_sqlite(postgres_server):
     assert not list(postgres_server.data.rglob("*.db"))
 
 
-def test_stopping_and_starting_again_keeps_keys_and_catalog_on_postgres(postgres_server):
+def test_a_restart_keeps_keys_and_catalog_on_postgres(postgres_server):
     server = postgres_server
     before, token = server.get("/.well-known/jwks.json").json(), server.mint(PUBLIC)
     assert server.stop() == 0
@@ -36,35 +36,35 @@ def test_stopping_and_starting_again_keeps_keys_and_catalog_on_postgres(postgres
     assert server.get(path).content == file_of(PUBLIC).read_bytes()
 
 
-def test_a_database_that_goes_away_is_503_and_recovery_needs_nobody(postgres_server, cluster):
+def test_an_unavailable_database_is_503_until_it_recovers(postgres_server, cluster):
     server = postgres_server
     session = server.login(MEMBER)
     assert server.mint(RESTRICTED, session)
     cluster.stop()
     try:
-        for answer in (
-            server.ask_mint(PUBLIC),
-            server.ask_mint(RESTRICTED, session),
+        for response in (
+            server.post_mint(PUBLIC),
+            server.post_mint(RESTRICTED, session),
             server.get(
                 server.download_path(PUBLIC), headers={"Authorization": f"Bearer {session}"}
             ),
             server.post("/auth/login", data={"username": MEMBER, "password": "x"}),
         ):
-            assert_problem(answer, 503)
-            assert int(answer.headers["retry-after"]) > 0
+            assert_problem(response, 503)
+            assert int(response.headers["retry-after"]) > 0
         assert server.get("/health/live").status_code == 200
         ready = server.get("/health/ready")
         assert (ready.status_code, ready.json()["status"]) == (503, "unready")
         assert server.get("/.well-known/jwks.json").status_code == 200
     finally:
-        cluster.go_on()
-    assert until(lambda: server.minted_or_none(PUBLIC), "minting recovers by itself")
+        cluster.restart()
+    assert until(lambda: server.mint_or_none(PUBLIC), "minting recovers")
     assert server.mint(RESTRICTED, session)
     assert server.is_alive()
 
 
 @pytest.mark.parametrize("how", ["read only", "no right to write"])
-def test_a_database_that_takes_no_records_hands_out_no_token(postgres_server, cluster, how):
+def test_no_token_is_issued_if_the_database_refuses_records(postgres_server, cluster, how):
     server, name = postgres_server, cluster.database_of(postgres_server)
     assert server.mint(PUBLIC)
     others = f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
@@ -75,30 +75,30 @@ def test_a_database_that_takes_no_records_hands_out_no_token(postgres_server, cl
     else:
         cluster.sql(
             "create function refuse() returns trigger language plpgsql as "
-            "$$ begin raise exception 'no records today'; end $$; "
+            "$$ begin raise exception 'audit records refused'; end $$; "
             "create trigger refuse before insert on audit_records "
             "for each statement execute function refuse()",
             name,
         )
         mend = None
-    answer = server.ask_mint(PUBLIC)
-    assert_problem(answer, 503)
-    assert int(answer.headers["retry-after"]) > 0
-    assert "eyJ" not in answer.text
+    response = server.post_mint(PUBLIC)
+    assert_problem(response, 503)
+    assert int(response.headers["retry-after"]) > 0
+    assert "eyJ" not in response.text
     if mend:
         cluster.sql(mend)
         cluster.sql(others)
     else:
         cluster.sql("drop trigger refuse on audit_records", name)
-    assert until(lambda: server.minted_or_none(PUBLIC), "minting recovers by itself")
+    assert until(lambda: server.mint_or_none(PUBLIC), "minting recovers")
 
 
-def test_the_password_of_the_database_is_never_shown(make_gateway):
-    gateway = make_gateway(
+def test_the_password_of_the_database_is_never_printed(make_server):
+    server = make_server(
         CEDARGATE_DATABASE_URL="postgres://cedargate:hush-hush@127.0.0.1:1/nowhere"
     )
-    shown = gateway.run("config")
+    shown = server.run("config")
     assert "hush-hush" not in shown.stdout + shown.stderr
-    failed = gateway.run("serve", "--demo", check=False)
+    failed = server.run("serve", "--demo", check=False)
     assert failed.returncode == 1
     assert "error:" in failed.stderr and "hush-hush" not in failed.stdout + failed.stderr

@@ -1,4 +1,4 @@
-"""schemathesis finds no answer that the OpenAPI document does not promise."""
+"""schemathesis finds no response that the OpenAPI document does not describe."""
 
 import shutil
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo import ADMIN, MEMBER, PUBLIC, RESTRICTED
-from gateway import ROOT
+from server import ROOT
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 CHECKS = (
@@ -18,7 +18,7 @@ CHECKS = (
 
 
 def explore(server, run_peer, *more):
-    """Lets schemathesis ask what it likes, and answers the statuses of the log by path."""
+    """Runs schemathesis, and returns the statuses in the access log by path."""
     done = run_peer(
         SCHEMATHESIS, "--config-file", "schemathesis.toml",
         "run", f"{server.base}/openapi.json", "--checks", CHECKS,
@@ -30,26 +30,26 @@ def explore(server, run_peer, *more):
     assert done.returncode == 0, done.stdout + done.stderr
     assert server.is_alive()
     assert server.get("/health/ready").status_code == 200
-    answered = {}
+    statuses = {}
     for line in server.access_lines():
-        answered.setdefault(line["path"], set()).add(line["status"])
-    return answered
+        statuses.setdefault(line["path"], set()).add(line["status"])
+    return statuses
 
 
 @pytest.mark.parametrize("caller", ["anonymous", MEMBER, ADMIN])
-def test_every_answer_is_documented_whatever_the_id(caller, make_gateway, run_peer):
-    server = make_gateway().start()
+def test_every_response_is_documented_for_any_id(caller, make_server, run_peer):
+    server = make_server().start()
     (server.folder / "schemathesis.toml").write_text("")
     identity = []
     if caller != "anonymous":
         identity = ["--header", f"Authorization: Bearer {server.login(caller)}"]
-    answered = explore(server, run_peer, *identity)
-    assert max(status for statuses in answered.values() for status in statuses) < 500
+    statuses = explore(server, run_peer, *identity)
+    assert max(status for statuses in statuses.values() for status in statuses) < 500
 
 
 @pytest.mark.parametrize("caller", ["anonymous", MEMBER])
-def test_every_answer_about_a_real_dataset_is_documented(caller, make_gateway, run_peer):
-    server = make_gateway().start()
+def test_every_response_about_an_existing_dataset_is_documented(caller, make_server, run_peer):
+    server = make_server().start()
     dataset, identity, parameters = PUBLIC, [], ""
     if caller == "anonymous":
         parameters = f'"query.token" = "{server.mint(PUBLIC)}"\n'
@@ -59,13 +59,13 @@ def test_every_answer_about_a_real_dataset_is_documented(caller, make_gateway, r
     (server.folder / "schemathesis.toml").write_text(
         f'[parameters]\n"path.dataset_id" = "{dataset}"\n{parameters}'
     )
-    answered = explore(server, run_peer, *identity)
-    assert max(status for statuses in answered.values() for status in statuses) < 500
-    assert 200 in answered[f"/auth/download-token/{dataset}"]
-    assert answered[server.download_path(dataset)] & {200, 206}
+    statuses = explore(server, run_peer, *identity)
+    assert max(status for statuses in statuses.values() for status in statuses) < 500
+    assert 200 in statuses[f"/auth/download-token/{dataset}"]
+    assert statuses[server.download_path(dataset)] & {200, 206}
 
 
-# An admin whom no admin can change: whatever schemathesis finds and tries, it goes on as an admin.
+# An admin that no admin can change, so that schemathesis stays an admin whatever it does.
 KEEPER = '[[users]]\nusername = "keeper"\nroles = ["admin"]\n'
 KEEPER_STAYS = """\
 @id("keeper-stays")
@@ -75,9 +75,9 @@ when { resource.username == "keeper" };
 """
 
 
-def test_every_answer_to_an_admin_is_documented(make_gateway, run_peer):
-    server = make_gateway()
-    # The policy breaks an invariant on purpose (admins may do everything), so those stay behind.
+def test_every_response_to_an_admin_is_documented(make_server, run_peer):
+    server = make_server()
+    # The policy breaks an invariant on purpose (admins may do everything), so those are not copied.
     without_invariants = shutil.ignore_patterns("invariants")
     shutil.copytree(ROOT / "policies", server.folder / "policies", ignore=without_invariants)
     (server.folder / "policies" / "keeper.cedar").write_text(KEEPER_STAYS)
@@ -89,10 +89,10 @@ def test_every_answer_to_an_admin_is_documented(make_gateway, run_peer):
     identity = {"X-Api-Key": made.stdout.strip()}
     # It would find its own key in the list, and revoke it.
     revoking = ["--exclude-path", "/auth/api-keys/{id}"]
-    answered = explore(
+    statuses = explore(
         server, run_peer, "--header", f"X-Api-Key: {identity['X-Api-Key']}", *revoking
     )
-    assert max(status for statuses in answered.values() for status in statuses) < 500
+    assert max(status for statuses in statuses.values() for status in statuses) < 500
     for path in ("/admin/audit", "/admin/audit/export", "/admin/policies", "/admin/keys"):
-        assert 200 in answered[path], path
+        assert 200 in statuses[path], path
         assert server.get(path, headers=identity).status_code == 200

@@ -1,4 +1,4 @@
-"""A client generated from the OpenAPI document compiles, mints, and gets problems as types."""
+"""A client generated from the OpenAPI document compiles, mints, and has types for problems."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from demo import MEMBER, PUBLIC, RESTRICTED, UNKNOWN
 GENERATOR = Path(sys.executable).with_name("openapi-python-client")
 
 # What a programmer would write with the generated client, run in a process of its own.
-MAIN_JOB = """
+PROGRAM = """
 import importlib, sys
 from uuid import UUID
 from cedargate_client import AuthenticatedClient, Client
@@ -69,7 +69,7 @@ def test_the_generated_client_mints_and_gets_a_typed_problem(
     contract = json.loads((peers_folder / "contract" / "download-token.json").read_text())
     module = contract["operation"]["operationId"].replace("__", "_")
     done = run_peer(
-        sys.executable, "-c", MAIN_JOB, module,
+        sys.executable, "-c", PROGRAM, module,
         server.base, PUBLIC, RESTRICTED, UNKNOWN, server.login(MEMBER),
         env={**os.environ, "PYTHONPATH": str(client_folder)},
     )  # fmt: skip

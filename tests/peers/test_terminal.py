@@ -1,15 +1,15 @@
-"""What a person at a terminal sees of `cedargate user`: a password is typed twice and unseen."""
+"""`cedargate user` at a terminal: it prompts twice for a password, without showing it."""
 
 import os
 import pty
 import sys
 import termios
 
-from gateway import BINARY
+from server import BINARY
 
 
 class Terminal:
-    """A command whose standard input and output are a terminal, as a person has it."""
+    """A command whose standard input and output are a terminal."""
 
     def __init__(self, folder, *arguments):
         environment = {**os.environ, "CEDARGATE_DATA_DIR": str(folder)}
@@ -23,11 +23,11 @@ class Terminal:
     def read(self):
         try:
             return os.read(self.terminal, 4096).decode()
-        except OSError:  # how Linux tells that nobody is at the other end any more
+        except OSError:  # Linux reports a closed other end like this
             return ""
 
     def answer(self, question, text):
-        """Waits for a question, and types the answer to it."""
+        """Waits for a prompt, and types the answer."""
         while question not in self.shown:
             read = self.read()
             assert read, f"{question!r} was not asked: {self.shown}"
@@ -40,7 +40,7 @@ class Terminal:
         return bool(termios.tcgetattr(self.terminal)[3] & termios.ECHO)
 
     def end(self):
-        """The exit code, and all that was on the screen."""
+        """The exit code, and everything on the screen."""
         while read := self.read():
             self.shown += read
         _, status = os.waitpid(self.process, 0)
@@ -58,7 +58,7 @@ def test_a_password_is_typed_twice_and_never_shown(tmp_path):
     assert "correct horse" not in shown
 
 
-def test_two_passwords_that_differ_make_nobody(tmp_path):
+def test_two_different_passwords_create_no_user(tmp_path):
     terminal = Terminal(tmp_path, "user", "add", "ada")
     terminal.answer("new password of ada: ", "correct horse")
     terminal.answer("the same again: ", "correct horsf")

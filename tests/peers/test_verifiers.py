@@ -1,4 +1,4 @@
-"""Verifiers that know the published key set and nothing else accept good tokens and no other."""
+"""Verifiers that have only the published key set accept valid tokens and no others."""
 
 import base64
 import hashlib
@@ -15,17 +15,17 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from demo import MEMBER, PUBLIC, RESTRICTED
-from gateway import DEADLINE, claims_unverified, decoded
+from server import DEADLINE, claims_unverified, decoded
 
 
 class Refused(Exception):
-    """A verifier's no, whatever its own words for it."""
+    """The token was refused, whatever error the verifier has for it."""
 
 
 def verify_with_pyjwt(jwks_url, token, issuer, audience, now):
     try:
         key = jwt.PyJWKClient(jwks_url).get_signing_key_from_jwt(token)
-        # PyJWT reads the clock itself: a negative leeway is how it is asked about a later time.
+        # PyJWT reads the clock itself: a negative leeway simulates a later time.
         found = jwt.decode_complete(
             token,
             key,
@@ -51,14 +51,14 @@ def verify_with_jose(jwks_url, token, issuer, audience, now, peers_folder):
         timeout=DEADLINE,
     )
     if done.returncode != 0:
-        # A token refused is one of jose's codes; a script that failed is not a refusal.
+        # A refused token has one of jose's codes; any other failure is an error of the script.
         assert done.stderr.startswith("ERR_J"), done.stderr
         raise Refused(done.stderr)
     return json.loads(done.stdout)
 
 
 def verify_by_hand(jwks_url, token, issuer, audience, now):
-    """RFC 7515 and 7518 in a few lines, on the curve arithmetic of `cryptography` alone."""
+    """RFC 7515 and 7518 in a few lines, with nothing but the curve arithmetic of `cryptography`."""
     protected, payload, signature = token.split(".")
     header, raw = json.loads(decoded(protected)), decoded(signature)
     keys = httpx.get(jwks_url, trust_env=False).json()["keys"]
@@ -86,17 +86,17 @@ def verify(request, peers_folder, server):
     issuer = claims_unverified(server.mint(PUBLIC))["iss"]
 
     def verify(token, audience, now=None):
-        asked = (server.jwks_url, token, issuer, audience, int(now or time.time()))
+        arguments = (server.jwks_url, token, issuer, audience, int(now or time.time()))
         if request.param == "PyJWT":
-            return verify_with_pyjwt(*asked)
+            return verify_with_pyjwt(*arguments)
         if request.param == "jose":
-            return verify_with_jose(*asked, peers_folder)
-        return verify_by_hand(*asked)
+            return verify_with_jose(*arguments, peers_folder)
+        return verify_by_hand(*arguments)
 
     return verify
 
 
-def test_a_verifier_with_the_key_set_alone_accepts_a_minted_token(server, verify):
+def test_a_verifier_with_only_the_key_set_accepts_a_minted_token(server, verify):
     token = server.mint(PUBLIC)
     audience = claims_unverified(token)["aud"]
     claims = verify(token, audience)
@@ -128,7 +128,7 @@ def test_a_token_with_one_bit_flipped_is_refused(server, verify, part):
     parts = token.split(".")
     index = ["header", "payload", "signature"].index(part)
     changed = bytearray(decoded(parts[index]))
-    # The lowest bit of a letter in the middle: JSON stays JSON, the signature stays in range.
+    # The lowest bit of a letter in the middle, so that JSON and signature stay well-formed.
     changed[len(changed) // 2] ^= 1
     parts[index] = base64.urlsafe_b64encode(bytes(changed)).rstrip(b"=").decode()
     with pytest.raises((Refused, ValueError, KeyError)):
@@ -136,22 +136,22 @@ def test_a_token_with_one_bit_flipped_is_refused(server, verify, part):
 
 
 def test_the_key_set_publishes_public_members_only(server):
-    answer = server.get("/.well-known/jwks.json", headers={"Origin": "https://maps.example"})
-    assert answer.headers["etag"] and "max-age" in answer.headers["cache-control"]
-    assert answer.headers["access-control-allow-origin"] == "*"
-    for key in answer.json()["keys"]:
+    response = server.get("/.well-known/jwks.json", headers={"Origin": "https://maps.example"})
+    assert response.headers["etag"] and "max-age" in response.headers["cache-control"]
+    assert response.headers["access-control-allow-origin"] == "*"
+    for key in response.json()["keys"]:
         assert set(key) <= {"kty", "crv", "x", "y", "kid", "alg", "use", "key_ops"}
         assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("EC", "P-256", "ES256", "sig")
 
 
 def test_a_key_is_named_by_its_own_thumbprint(server):
     for key in server.get("/.well-known/jwks.json").json()["keys"]:
-        told = {name: key[name] for name in ("crv", "kty", "x", "y")}  # RFC 7638 section 3
-        digest = hashlib.sha256(json.dumps(told, separators=(",", ":")).encode()).digest()
+        members = {name: key[name] for name in ("crv", "kty", "x", "y")}  # RFC 7638 section 3
+        digest = hashlib.sha256(json.dumps(members, separators=(",", ":")).encode()).digest()
         assert key["kid"] == base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def test_an_unchanged_key_set_is_not_sent_again(server):
+def test_an_unchanged_key_set_is_304(server):
     first = server.get("/.well-known/jwks.json")
     again = server.get("/.well-known/jwks.json", headers={"If-None-Match": first.headers["etag"]})
     assert again.status_code == 304
@@ -159,7 +159,7 @@ def test_an_unchanged_key_set_is_not_sent_again(server):
     assert again.headers["etag"] == first.headers["etag"]
 
 
-def test_a_signed_in_token_names_its_subject_by_id_alone(server):
+def test_a_signed_in_token_names_its_subject_by_id_only(server):
     claims = claims_unverified(server.mint(RESTRICTED, server.login(MEMBER)))
     assert uuid.UUID(claims["sub"])
     assert set(claims) == {"iss", "aud", "iat", "exp", "jti", "typ", "scope", "sub"}

@@ -1,10 +1,10 @@
-// Verifies a download token as a verifier with npm `jose` would: from the published key set alone.
+// Verifies a download token with npm `jose` and nothing but the published key set.
 //
 // Usage: node verify.mjs JWKS_URL TOKEN ISSUER AUDIENCE [UNIX_SECONDS]
 // Prints the claims as JSON; a refused token is one line on standard error, and exit code 1.
 import { webcrypto } from "node:crypto";
 
-// Node 18 keeps these to itself; newer ones have them.
+// Node 18 does not export these.
 globalThis.crypto ??= webcrypto;
 globalThis.CryptoKey ??= webcrypto.CryptoKey;
 const { createRemoteJWKSet, jwtVerify } = await import("jose");

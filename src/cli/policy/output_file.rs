@@ -2,59 +2,38 @@
 //!
 //! This module refuses to know what stands in them.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use crate::atomic_file::{atomic_create, atomic_replace, atomic_write};
 
 /// Who may read and write a new file, before the process's umask takes from it.
 const FILE_MODE: u32 = 0o666;
 
 /// Writes a file that is not there yet.
 pub(super) fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    write_temp_file(path, text)?.persist_noclobber(path)?;
-    Ok(())
+    atomic_create(path, FILE_MODE, text.as_bytes())
 }
 
 /// Writes a file in the place of the one that is there, if there is one; a link stays one.
 ///
 /// What is there and is no file, such as a pipe, is written into: nothing can take its place.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
-    let Ok(there) = fs::metadata(path) else {
-        write_temp_file(path, text)?.persist(path)?;
-        return Ok(());
-    };
-    if !there.is_file() {
-        return OpenOptions::new()
+    match fs::metadata(path) {
+        Err(_) => atomic_write(path, FILE_MODE, text.as_bytes()),
+        Ok(found) if found.is_file() => atomic_replace(path, text.as_bytes()),
+        Ok(_) => OpenOptions::new()
             .write(true)
             .open(path)?
-            .write_all(text.as_bytes());
+            .write_all(text.as_bytes()),
     }
-    let path = path.canonicalize()?;
-    let written = write_temp_file(&path, text)?;
-    written.as_file().set_permissions(there.permissions())?;
-    written.persist(&path)?;
-    Ok(())
-}
-
-fn write_temp_file(path: &Path, text: &str) -> io::Result<NamedTempFile> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut written = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(FILE_MODE))
-        .tempfile_in(folder)?;
-    written.write_all(text.as_bytes())?;
-    written.as_file().sync_all()?;
-    Ok(written)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 

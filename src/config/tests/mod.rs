@@ -100,7 +100,7 @@ fn the_file_wins_over_defaults_and_the_environment_over_the_file() {
     let settings = place.settings();
     assert_eq!(settings.token_lifetime, Duration::from_secs(30));
     assert_eq!(settings.session_lifetime, Duration::from_mins(10));
-    assert_eq!(settings.log_level, LogLevel::Warnings);
+    assert_eq!(settings.log_level, LogLevel::Warn);
     let variable = Origin::Environment("CEDARGATE_TOKEN_LIFETIME".into());
     assert_eq!(row(&settings, "token_lifetime").origin, variable);
     let file = Origin::File(place.path("cedargate.toml"));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use strum::VariantArray;
 
 use crate::domain::action::Action;
 use crate::domain::dataset::{RecordStatus, Visibility};
@@ -75,7 +76,7 @@ fn answers(bundle: &Bundle) -> Vec<(bool, u32)> {
         signed_in(BEA, &[]),
     ];
     for visibility in [Visibility::Public, Visibility::Private] {
-        for record_status in RecordStatus::ALL {
+        for record_status in RecordStatus::VARIANTS {
             for (title, owner, address) in [
                 ("x", Some(ADA), "127.0.0.1"),
                 ("y", Some(ADA), "192.0.2.7"),

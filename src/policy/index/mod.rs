@@ -15,6 +15,7 @@ use cedar_policy::{
     ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PolicySet, PolicySetError,
     PrincipalConstraint, ResourceConstraint,
 };
+use strum::VariantArray;
 
 use crate::domain::action::Action;
 
@@ -172,7 +173,7 @@ fn copy_policy(
 
 /// The matching policies of one principal and one resource, for each action.
 #[derive(Debug, Default)]
-pub(super) struct PolicyMatches([OnceLock<Option<MatchingPolicies>>; Action::ALL.len()]);
+pub(super) struct PolicyMatches([OnceLock<Option<MatchingPolicies>>; Action::VARIANTS.len()]);
 
 impl PolicyMatches {
     /// The matching policies of an action; the first time, those that `find` returns.

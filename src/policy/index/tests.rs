@@ -11,6 +11,7 @@ use cedar_policy::{
 };
 use proptest::prelude::*;
 use proptest::sample::select;
+use strum::VariantArray;
 
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::principal::Principal;
@@ -282,15 +283,16 @@ fn the_shipped_bundle_decides_alike_with_and_without_the_index() {
         signed_in(BEA, &["admin"]),
         signed_in(BEA, &["hydrology"]),
     ];
-    for visibility in Visibility::ALL {
-        for record_status in RecordStatus::ALL {
+    for visibility in Visibility::VARIANTS {
+        for record_status in RecordStatus::VARIANTS {
             let mut dataset = dataset(*visibility, *record_status);
             dataset.reader_roles.insert("hydrology".parse().unwrap());
             let resource = Resource::Dataset(Arc::new(dataset));
-            for (principal, action) in principals
-                .iter()
-                .flat_map(|principal| Action::ALL.iter().map(move |action| (principal, *action)))
-            {
+            for (principal, action) in principals.iter().flat_map(|principal| {
+                Action::VARIANTS
+                    .iter()
+                    .map(move |action| (principal, *action))
+            }) {
                 let context = context();
                 let full = bundle.decide_unindexed(principal, action, &resource, &context);
                 // The second time, the matching policies are cached.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use strum::VariantArray;
+
 use super::fixtures::{ADA, BEA, bundle, context, dataset, folder, signed_in, user};
 use crate::domain::action::Action;
 use crate::domain::dataset::{RecordStatus, Visibility};
@@ -43,8 +45,8 @@ fn an_explanation_agrees_with_the_decision_and_names_the_policies_whose_parts_al
     .unwrap();
     let mut answers = std::collections::BTreeSet::new();
     for bundle in [&shipped, &thorny] {
-        for (visibility, status) in Visibility::ALL.iter().flat_map(|visibility| {
-            RecordStatus::ALL
+        for (visibility, status) in Visibility::VARIANTS.iter().flat_map(|visibility| {
+            RecordStatus::VARIANTS
                 .iter()
                 .map(|status| (*visibility, *status))
         }) {

@@ -88,11 +88,11 @@ fn a_link_that_does_not_fit_is_reported_with_its_location() {
     ] {
         assert!(LINKS.contains(written), "{written}");
         let links = LINKS.replacen(written, edited, 1);
-        let lines = problem_lines(&folder(&[("t.cedar", TEMPLATE), ("t.links.json", &links)]));
+        let problems = problem_lines(&folder(&[("t.cedar", TEMPLATE), ("t.links.json", &links)]));
         let place = format!("t.links.json:{line}:");
         assert!(
-            lines[0].starts_with(&place) && lines[0].contains(message),
-            "{edited}: {lines:?}"
+            problems[0].starts_with(&place) && problems[0].contains(message),
+            "{edited}: {problems:?}"
         );
     }
 }
@@ -100,8 +100,8 @@ fn a_link_that_does_not_fit_is_reported_with_its_location() {
 #[test]
 fn a_template_without_a_link_is_validated_all_the_same() {
     let wrong = TEMPLATE.replace(';', "\nwhen { resource.titel == \"x\" };");
-    let lines = problem_lines(&folder(&[("t.cedar", &wrong)]));
-    assert!(lines[0].starts_with("t.cedar:3:"), "{lines:?}");
+    let problems = problem_lines(&folder(&[("t.cedar", &wrong)]));
+    assert!(problems[0].starts_with("t.cedar:3:"), "{problems:?}");
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn a_filled_slot_is_validated_as_if_it_were_written_out() {
         permit (principal == ?principal, action == Action::\"read\", resource is Dataset);\n";
     let links = "[{\"template_id\": \"t\", \"link_id\": \"l\",\n\
         \"args\": {\"?principal\": \"Anonymous::\\\"anonymus\\\"\"}}]";
-    let lines = problem_lines(&folder(&[("t.cedar", template), ("t.links.json", links)]));
-    assert!(lines[0].starts_with("t.links.json:1:"), "{lines:?}");
+    let problems = problem_lines(&folder(&[("t.cedar", template), ("t.links.json", links)]));
+    assert!(problems[0].starts_with("t.links.json:1:"), "{problems:?}");
 }
 
 #[test]

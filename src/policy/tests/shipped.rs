@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use strum::VariantArray;
 use uuid::Uuid;
 
 use super::fixtures::{ADA, BEA, context, dataset, signed_in, user};
@@ -243,8 +244,8 @@ fn some_principal() -> impl Strategy<Value = Principal> {
 
 fn some_dataset() -> impl Strategy<Value = Arc<Dataset>> {
     (
-        proptest::sample::select(Visibility::ALL),
-        proptest::sample::select(RecordStatus::ALL),
+        proptest::sample::select(Visibility::VARIANTS),
+        proptest::sample::select(RecordStatus::VARIANTS),
         proptest::option::of(some_user()),
         proptest::collection::btree_set(some_user(), 0..3),
         some_roles(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use strum::VariantArray;
 
 use super::fixtures::{ADA, BEA, bundle, context, dataset, user};
 use crate::domain::action::Action;
@@ -62,7 +63,7 @@ fn datasets() -> impl Strategy<Value = Dataset> {
     let owner = proptest::option::of(select(vec![ADA, BEA]));
     let readers = subsequence(vec![ADA, BEA], 0..=2);
     let roles = subsequence(vec!["a", "b"], 0..=2);
-    let visibility = select(Visibility::ALL);
+    let visibility = select(Visibility::VARIANTS);
     (owner, readers, roles, visibility, tags()).prop_map(
         |(owner, readers, roles, visibility, tags)| Dataset {
             owner,

@@ -1,11 +1,12 @@
-//! The catalog at the command line: applied whole, or refused with file and line.
+//! `cedargate catalog apply`: a file is applied as a whole, or refused with file and line.
 
 use serde_json::Value;
 
-use super::{catalog_with, cedargate};
+use super::catalog_with;
+use crate::support::cli::cedargate;
 
 #[test]
-fn applying_a_catalog_tells_what_changed_and_the_second_time_nothing_does() {
+fn applying_a_catalog_prints_the_changes_and_a_second_time_none() {
     let folder = catalog_with("public");
     let apply = ["catalog", "apply", "catalog.toml"];
     let first = cedargate(folder.path(), &apply, &[]);
@@ -13,7 +14,7 @@ fn applying_a_catalog_tells_what_changed_and_the_second_time_nothing_does() {
     assert!(first.data.contains("created  dataset"), "{}", first.data);
     let second = cedargate(folder.path(), &apply, &[]);
     assert!(
-        second.data.contains("0 created, 0 changed, 1 left"),
+        second.data.contains("0 created, 0 changed, 1 unchanged"),
         "{}",
         second.data
     );
@@ -27,7 +28,7 @@ fn applying_a_catalog_tells_what_changed_and_the_second_time_nothing_does() {
 }
 
 #[test]
-fn a_wrong_visibility_is_told_with_file_and_line_and_writes_nothing() {
+fn a_wrong_visibility_is_reported_with_file_and_line_and_writes_nothing() {
     let folder = catalog_with("pubic");
     let applied = cedargate(folder.path(), &["catalog", "apply", "catalog.toml"], &[]);
     assert_eq!(applied.code, 1);
@@ -59,7 +60,7 @@ fn a_wrong_visibility_is_told_with_file_and_line_and_writes_nothing() {
 }
 
 #[test]
-fn a_missing_cog_file_is_told_with_its_line() {
+fn a_missing_cog_file_is_reported_with_its_line() {
     let folder = catalog_with("public");
     std::fs::remove_file(folder.path().join("salish-sea-topobathy.cog.tif")).unwrap();
     let applied = cedargate(folder.path(), &["catalog", "apply", "catalog.toml"], &[]);

@@ -1,11 +1,12 @@
-//! Datasets and shares at the command line: looked at and shared on the database itself.
+//! `cedargate dataset` and `cedargate share` on the database directly.
 
 use serde_json::Value;
 
-use super::{catalog_with, cedargate};
+use super::catalog_with;
+use crate::support::cli::cedargate;
 
 #[test]
-fn datasets_are_looked_at_and_shared_at_the_command_line() {
+fn datasets_are_listed_shown_and_shared_by_commands() {
     let folder = catalog_with("restricted");
     let more = "[[roles]]\nname = \"hydrology\"\n[[users]]\nusername = \"robot\"\n";
     let path = folder.path().join("catalog.toml");
@@ -32,17 +33,21 @@ fn datasets_are_looked_at_and_shared_at_the_command_line() {
         shared.data,
         "reader users   robot\nreader roles   hydrology\n"
     );
-    let shown = run(&["dataset", "show", id, "--json"]);
-    let dataset: Value = serde_json::from_str(&shown.data).unwrap();
+    let printed = run(&["dataset", "show", id, "--json"]);
+    let dataset: Value = serde_json::from_str(&printed.data).unwrap();
     assert_eq!(dataset["reader_users"], serde_json::json!(["robot"]));
     assert_eq!(dataset["file"]["name"], "salish-sea-topobathy.cog.tif");
     let listed = run(&["dataset", "list", "--json"]);
     let listed: Value = serde_json::from_str(&listed.data).unwrap();
     assert_eq!(listed, serde_json::json!([dataset]));
     assert_eq!(run(&["share", "remove", id, "--user", "robot"]).code, 0);
-    let shown = run(&["dataset", "show", id]);
-    assert!(shown.data.contains("reader users   none"), "{}", shown.data);
-    assert!(shown.data.contains("hydrology"), "{}", shown.data);
+    let printed = run(&["dataset", "show", id]);
+    assert!(
+        printed.data.contains("reader users   none"),
+        "{}",
+        printed.data
+    );
+    assert!(printed.data.contains("hydrology"), "{}", printed.data);
 
     let exported = run(&["audit", "export"]).data;
     let records: Vec<Value> = exported
@@ -61,7 +66,7 @@ fn datasets_are_looked_at_and_shared_at_the_command_line() {
 }
 
 #[test]
-fn a_name_that_nobody_has_is_told_with_the_closest_one() {
+fn an_unknown_name_is_reported_with_the_closest_one() {
     let folder = catalog_with("restricted");
     let run = |arguments: &[&str]| cedargate(folder.path(), arguments, &[]);
     let path = folder.path().join("catalog.toml");

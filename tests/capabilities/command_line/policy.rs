@@ -1,8 +1,9 @@
-//! Policies at the command line: checked, tested, and compared over the whole catalog.
+//! `cedargate policy`: check, test and diff.
 
 use serde_json::Value;
 
-use super::{catalog_with, cedargate, copy_of_shipped_policies, repository};
+use super::catalog_with;
+use crate::support::cli::{cedargate, copy_of_shipped_policies, repository};
 
 #[test]
 fn the_shipped_policies_are_valid_and_every_one_has_its_cases() {
@@ -25,7 +26,7 @@ fn the_shipped_policies_are_valid_and_every_one_has_its_cases() {
 }
 
 #[test]
-fn a_type_error_in_a_policy_is_told_with_file_line_and_span_and_nothing_starts() {
+fn a_type_error_in_a_policy_is_reported_with_file_line_and_span_and_nothing_starts() {
     let folder = copy_of_shipped_policies();
     let broken = "@id(\"broken\") @reason(\"x\")\npermit (principal, action, resource)\nwhen { resource.title > 3 };\n";
     std::fs::write(folder.path().join("broken.cedar"), broken).unwrap();
@@ -78,7 +79,7 @@ fn a_case_that_fails_is_exit_code_three() {
 }
 
 #[test]
-fn what_no_case_tries_is_told_with_file_and_line_and_changes_no_exit_code() {
+fn uncovered_policies_are_reported_with_file_and_line_and_change_no_exit_code() {
     let folder = copy_of_shipped_policies();
     let untried = "@id(\"untried\") @reason(\"x\")\n\
         permit (principal, action == Action::\"read\", resource)\n\
@@ -107,12 +108,12 @@ fn what_no_case_tries_is_told_with_file_and_line_and_changes_no_exit_code() {
     };
     assert_eq!(coverage("never_satisfied"), [1]);
     assert_eq!(coverage("never_true"), [3, 4]);
-    // Cedar never comes to the second condition, for the first one never holds.
+    // Cedar never evaluates the second condition, since the first one never holds.
     assert_eq!(coverage("never_false"), [4]);
 }
 
 #[test]
-fn a_misspelt_annotation_is_warned_of() {
+fn a_misspelt_annotation_is_a_warning() {
     let folder = copy_of_shipped_policies();
     let policy = "@id(\"mine\") @maxttl(\"5\") @team(\"x\")\npermit (principal, action, resource is Dataset)\nwhen { resource.title == \"x\" };\n";
     std::fs::write(folder.path().join("mine.cedar"), policy).unwrap();
@@ -135,7 +136,7 @@ fn a_misspelt_annotation_is_warned_of() {
 }
 
 #[test]
-fn a_diff_tells_who_gains_what_over_the_whole_catalog_and_can_fail_for_it() {
+fn a_diff_lists_who_gains_what_in_the_whole_catalog_and_can_fail_on_change() {
     let folder = catalog_with("private");
     let applied = cedargate(folder.path(), &["catalog", "apply", "catalog.toml"], &[]);
     assert_eq!(applied.code, 0, "{}", applied.messages);

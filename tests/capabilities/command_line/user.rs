@@ -1,49 +1,31 @@
-//! Users at the command line: made, listed, disabled and given passwords on the database itself.
+//! `cedargate user`: add, list, disable and set passwords on the database directly.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::audit::records;
+use crate::support::eventually;
+use crate::support::records::records;
 use crate::support::server::{PASSWORD, RESTRICTED, Server, TestResponse};
 
-use super::CommandOutput;
-
-/// Runs a command on the data in `folder`, with `input` as its standard input.
-fn cedargate_with_input(folder: &Path, arguments: &str, input: &str) -> CommandOutput {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_cedargate"))
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .env("CEDARGATE_DATA_DIR", folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that reads nothing may be gone already.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    CommandOutput {
-        code: output.status.code().unwrap(),
-        data: String::from_utf8(output.stdout).unwrap(),
-        messages: String::from_utf8(output.stderr).unwrap(),
-    }
-}
+use crate::support::cli::{CommandOutput, cedargate_with_input};
 
 fn run_ok(folder: &Path, arguments: &str, input: &str) -> CommandOutput {
-    let ended = cedargate_with_input(folder, arguments, input);
-    assert_eq!(ended.code, 0, "{arguments}: {}", ended.messages);
-    ended
+    let output = cedargate_with_input(folder, arguments, input);
+    assert_eq!(output.code, 0, "{arguments}: {}", output.messages);
+    output
 }
 
 fn run_err(folder: &Path, arguments: &str, input: &str) -> String {
-    let ended = cedargate_with_input(folder, arguments, input);
-    assert_eq!(ended.code, 1, "{arguments}: {}", ended.messages);
-    assert!(ended.messages.starts_with("error: "), "{}", ended.messages);
-    assert!(ended.data.is_empty());
-    ended.messages
+    let output = cedargate_with_input(folder, arguments, input);
+    assert_eq!(output.code, 1, "{arguments}: {}", output.messages);
+    assert!(
+        output.messages.starts_with("error: "),
+        "{}",
+        output.messages
+    );
+    assert!(output.data.is_empty());
+    output.messages
 }
 
 fn users(folder: &Path) -> Vec<Value> {
@@ -52,7 +34,7 @@ fn users(folder: &Path) -> Vec<Value> {
 }
 
 #[test]
-fn the_first_admin_is_made_before_there_is_anything() {
+fn the_first_admin_is_created_in_an_empty_database() {
     let folder = tempfile::tempdir().unwrap();
     let added = run_ok(folder.path(), "user add root --admin", "correct horse\n");
     let id = added.data.trim_end();
@@ -76,31 +58,43 @@ fn the_first_admin_is_made_before_there_is_anything() {
         "{table}"
     );
     assert!(lines[2].contains("admin") && lines[2].contains("enabled"));
-    let told = run_err(folder.path(), "user disable root", "");
-    assert!(told.contains("the last admin"), "{told}");
-    assert!(told.contains("hint: cedargate user add NAME --admin"));
+    let message = run_err(folder.path(), "user disable root", "");
+    assert!(message.contains("the last enabled admin"), "{message}");
+    assert!(message.contains("hint: cedargate user add NAME --admin"));
 }
 
 #[test]
-fn what_cannot_be_done_is_told_with_a_hint_and_nothing_is_changed() {
+fn an_impossible_command_is_reported_with_a_hint_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     run_ok(folder.path(), "user add nadia --no-password", "");
-    let told = run_err(folder.path(), "user disable nadja", "");
-    assert!(told.contains("hint: did you mean \"nadia\"?"), "{told}");
-    let told = run_err(folder.path(), "user password somebody", "correct horse\n");
-    assert!(told.contains("hint: cedargate user list"), "{told}");
-    let told = run_err(folder.path(), "user enable somebody", "");
-    assert!(told.contains("there is no user somebody"), "{told}");
-    let told = run_err(folder.path(), "user add eve --role admn", "correct horse\n");
-    assert!(told.contains("hint: did you mean \"admin\"?"), "{told}");
-    let told = run_err(folder.path(), "user add nadia", "correct horse\n");
-    assert!(told.contains("is taken"), "{told}");
-    let told = run_err(folder.path(), "user add eve", "");
-    assert!(told.contains("no password on standard input"), "{told}");
-    let told = run_err(folder.path(), "user add eve", "short\n");
-    assert!(told.contains("at least 8 characters"), "{told}");
-    let told = run_err(folder.path(), "api-key create --user nadja --name x", "");
-    assert!(told.contains("hint: did you mean \"nadia\"?"), "{told}");
+    let message = run_err(folder.path(), "user disable nadja", "");
+    assert!(
+        message.contains("hint: did you mean \"nadia\"?"),
+        "{message}"
+    );
+    let message = run_err(folder.path(), "user password somebody", "correct horse\n");
+    assert!(message.contains("hint: cedargate user list"), "{message}");
+    let message = run_err(folder.path(), "user enable somebody", "");
+    assert!(message.contains("there is no user somebody"), "{message}");
+    let message = run_err(folder.path(), "user add eve --role admn", "correct horse\n");
+    assert!(
+        message.contains("hint: did you mean \"admin\"?"),
+        "{message}"
+    );
+    let message = run_err(folder.path(), "user add nadia", "correct horse\n");
+    assert!(message.contains("is taken"), "{message}");
+    let message = run_err(folder.path(), "user add eve", "");
+    assert!(
+        message.contains("no password on standard input"),
+        "{message}"
+    );
+    let message = run_err(folder.path(), "user add eve", "short\n");
+    assert!(message.contains("at least 8 characters"), "{message}");
+    let message = run_err(folder.path(), "api-key create --user nadja --name x", "");
+    assert!(
+        message.contains("hint: did you mean \"nadia\"?"),
+        "{message}"
+    );
     let usage = cedargate_with_input(folder.path(), "user add Eve", "correct horse\n");
     assert_eq!(usage.code, 2, "{}", usage.messages);
     let all = users(folder.path());
@@ -121,9 +115,9 @@ async fn a_running_server_follows_the_command_line_within_a_second() {
     };
     assert_eq!(opens().await, (200, 200));
     run_ok(folder, "user disable mo", "");
-    crate::eventually(async || opens().await == (401, 401)).await;
+    eventually(async || opens().await == (401, 401)).await;
     run_ok(folder, "user enable mo", "");
-    crate::eventually(async || opens().await == (401, 200)).await;
+    eventually(async || opens().await == (401, 200)).await;
 
     run_ok(folder, "user password mo", "battery staple\r\n");
     let login = server.login("mo", "battery staple").await;
@@ -138,7 +132,7 @@ async fn a_running_server_follows_the_command_line_within_a_second() {
 }
 
 #[tokio::test]
-async fn what_is_done_at_the_command_line_is_on_record() {
+async fn commands_are_audited() {
     let server = Server::start().await;
     let folder = server.folder.path();
     run_ok(folder, "user add nina --role hydrology", "battery staple\n");
@@ -157,7 +151,7 @@ async fn what_is_done_at_the_command_line_is_on_record() {
     let of_command_line = records
         .iter()
         .filter(|record| record["authentication"] == "command_line");
-    let told: Vec<_> = of_command_line
+    let message: Vec<_> = of_command_line
         .inspect(|record| {
             assert_eq!(record["resource_user_id"], id);
             assert_eq!(record["outcome"], "granted");
@@ -170,16 +164,19 @@ async fn what_is_done_at_the_command_line_is_on_record() {
             format!("{event}: {reason}")
         })
         .collect();
-    assert_eq!(told.len(), 4, "{told:?}");
+    assert_eq!(message.len(), 4, "{message:?}");
     assert_eq!(
-        told[..3],
+        message[..3],
         [
             "administer: made the user nina, roles: hydrology",
             "administer: changed the user nina: disabled",
             "administer: gave the user nina a password",
         ]
     );
-    assert!(told[3].starts_with("api_key_create: API key "), "{told:?}");
+    assert!(
+        message[3].starts_with("api_key_create: API key "),
+        "{message:?}"
+    );
     let all = serde_json::to_string(&records).unwrap();
     assert!(!all.contains("staple"));
 }

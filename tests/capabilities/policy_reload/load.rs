@@ -1,4 +1,4 @@
-//! Reloads under load: each answer is right for a revision that was in force while it was asked for.
+//! Reloads under load: each mint is decided by a revision that was in force during the request.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -11,31 +11,31 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::records;
-use crate::command_line::repository;
-use crate::mint::decode_part;
+use crate::support::cli::repository;
+use crate::support::records::records;
+use crate::support::server::decode_part;
 use crate::support::server::{PUBLIC, Server, TestResponse};
 
 use super::{BROKEN, public_policy_with_ttl, reload, server_on};
 
 const EDITS: usize = 200;
 const CONNECTIONS: u32 = 32;
-/// Every so many edits are broken.
+/// One edit in this many is broken.
 const BROKEN_EVERY: usize = 4;
-/// How long a connection rests between two mints. It orders nothing: it keeps the load at what a debug
-/// build answers beside the reloads, and the connections set out at different times of it.
+/// The pause of a connection between two mints. No order depends on it: it keeps the load to what a debug
+/// build can serve during the reloads, and the connections start at different times within it.
 const PAUSE: Duration = Duration::from_millis(200);
-/// The longest token of the edits; they differ in it in turn.
+/// The maximum `@max_ttl` of the edits; each edit has another one.
 const MAX_TTL: usize = 119;
 
-/// How many good edits have begun, and how many are in force for sure.
+/// How many valid edits were started, and how many are certainly in force.
 #[derive(Default)]
 struct EditProgress {
     begun: AtomicUsize,
     in_force: AtomicUsize,
 }
 
-/// A mint, and the good edits that may have decided it.
+/// A mint, and the first and last valid edit that may have decided it.
 struct ObservedMint {
     jti: String,
     expires_in: usize,
@@ -43,7 +43,7 @@ struct ObservedMint {
     latest: usize,
 }
 
-/// The schema, what lets administrators reload, and what the edits are about: little to load.
+/// A small bundle: the schema, the policy for admins, and the policy that is edited.
 fn few_policies() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["schema.cedarschema", "admin.cedar"] {
@@ -58,14 +58,14 @@ fn ttl_of_edit(good: usize) -> usize {
     good % MAX_TTL + 1
 }
 
-/// Each good edit is a revision of its own, and shows in the answer.
+/// Each valid edit is a new revision, which can be told by the lifetime of a token.
 fn write_valid_edit(folder: &Path, good: usize) {
     let text = public_policy_with_ttl(u32::try_from(ttl_of_edit(good)).unwrap());
     let text = format!("// Edit {good}.\n{text}");
     fs::write(folder.join("public.cedar"), text).unwrap();
 }
 
-/// Mints again and again until it is told to stop.
+/// Mints repeatedly until `stop` is cancelled.
 async fn mint_until_stopped(
     server: Arc<Server>,
     progress: Arc<EditProgress>,
@@ -76,10 +76,10 @@ async fn mint_until_stopped(
     tokio::time::sleep(PAUSE / CONNECTIONS * nth).await;
     while !stop.is_cancelled() {
         let earliest = progress.in_force.load(Ordering::SeqCst);
-        let answer = server.mint(PUBLIC, None).await;
+        let response = server.mint(PUBLIC, None).await;
         let latest = progress.begun.load(Ordering::SeqCst);
-        let claims = decode_part(&answer.token(), 1);
-        let expires_in = answer.json()["expires_in"].as_u64().unwrap();
+        let claims = decode_part(&response.token(), 1);
+        let expires_in = response.json()["expires_in"].as_u64().unwrap();
         minted.push(ObservedMint {
             jti: claims["jti"].as_str().unwrap().to_owned(),
             expires_in: usize::try_from(expires_in).unwrap(),
@@ -91,12 +91,12 @@ async fn mint_until_stopped(
     minted
 }
 
-/// Edits and reloads one after the other; answers the revisions of the good edits.
+/// Edits and reloads in turn; returns the revisions of the valid edits.
 async fn make_edits(server: &Server, folder: &Path, progress: &EditProgress) -> Vec<Value> {
     let session = server.session("ada").await;
-    let revision_of = |answer: TestResponse| {
-        assert_eq!(answer.status, 200);
-        answer.json()["revision"].clone()
+    let revision_of = |response: TestResponse| {
+        assert_eq!(response.status, 200);
+        response.json()["revision"].clone()
     };
     let mut revisions = vec![revision_of(reload(server, &session).await)];
     for edit in 1..=EDITS {
@@ -156,15 +156,15 @@ async fn every_mint_during_reloads_is_decided_by_a_revision_that_was_in_force() 
             }) += 1;
         }
     }
-    // Else nothing was tried: mints on both sides of a change that was under way.
-    let told = format!(
+    // Otherwise the test proves nothing: mints during a change got either revision.
+    let message = format!(
         "{} mints: {before} before, {after} after, {} revisions",
         minted.len(),
         decided.len()
     );
     assert!(
         before > 0 && after > 0 && decided.len() > EDITS / 2,
-        "{told}"
+        "{message}"
     );
     let broken = records
         .iter()

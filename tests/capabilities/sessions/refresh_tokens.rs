@@ -1,9 +1,9 @@
-//! Refresh tokens: spent once, kept as hashes alone, and never worth guessing.
+//! Refresh tokens: used once, stored as hashes, limited against guessing.
 
 use serde_json::Value;
 
-use crate::audit::records;
-use crate::mint::decode_part;
+use crate::support::records::records;
+use crate::support::server::decode_part;
 use crate::support::server::{INTERNAL, Server, ServerOptions};
 
 use super::{NOT_CANONICAL, log_in, logout, mint_status, refresh, text};
@@ -14,10 +14,10 @@ async fn a_refresh_gives_new_tokens_of_the_same_session() {
     let first = log_in(&server, "otto").await;
     assert_eq!(text(&first, "refresh_token").len(), 43);
     server.clock.advance(899_000);
-    let answer = refresh(&server, text(&first, "refresh_token")).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("cache-control"), "no-store");
-    let second = answer.json();
+    let response = refresh(&server, text(&first, "refresh_token")).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("cache-control"), "no-store");
+    let second = response.json();
     let names: Vec<&String> = second.as_object().unwrap().keys().collect();
     assert_eq!(
         names,
@@ -65,7 +65,7 @@ async fn refresh_token_reuse_ends_the_whole_session() {
             401
         );
     }
-    // Records sort by time, and this clock stands still unless it is told otherwise.
+    // Records are ordered by time, and this clock stands still unless it is advanced.
     server.clock.advance(1);
     refresh(&server, text(&second, "refresh_token"))
         .await
@@ -116,18 +116,18 @@ async fn of_two_refreshes_at_once_one_wins_and_the_other_counts_as_reuse() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_is_none_is_refused() {
+async fn an_invalid_refresh_token_is_refused() {
     let server = Server::start().await;
     let tokens = log_in(&server, "otto").await;
-    for shown in [&"A".repeat(43), NOT_CANONICAL] {
-        refresh(&server, shown).await.problem(401);
+    for invalid in [&"A".repeat(43), NOT_CANONICAL] {
+        refresh(&server, invalid).await.problem(401);
     }
     let as_session = text(&tokens, "refresh_token");
     server.mint(INTERNAL, Some(as_session)).await.problem(401);
 }
 
 #[tokio::test]
-async fn refresh_tokens_are_kept_as_hashes_alone() {
+async fn refresh_tokens_are_stored_as_hashes_only() {
     let server = Server::start().await;
     let first = log_in(&server, "otto").await;
     let second = refresh(&server, text(&first, "refresh_token")).await.json();
@@ -152,7 +152,7 @@ async fn refresh_tokens_are_kept_as_hashes_alone() {
 }
 
 #[tokio::test]
-async fn guessing_refresh_tokens_counts_for_the_address() {
+async fn invalid_refresh_tokens_count_for_the_address() {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "4".to_owned())];
     let server = Server::start_with(ServerOptions {
         environment,
@@ -175,7 +175,7 @@ async fn guessing_refresh_tokens_counts_for_the_address() {
 }
 
 #[tokio::test]
-async fn refreshing_too_often_has_to_wait_and_spends_nothing() {
+async fn refreshing_too_often_is_refused_and_spends_no_token() {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "2".to_owned())];
     let server = Server::start_with(ServerOptions {
         environment,
@@ -190,9 +190,9 @@ async fn refreshing_too_often_has_to_wait_and_spends_nothing() {
             .json();
     }
     let newest = text(&tokens, "refresh_token");
-    let answer = refresh(&server, newest).await;
-    answer.problem(429);
-    let seconds: i64 = answer.header("retry-after").parse().unwrap();
+    let response = refresh(&server, newest).await;
+    response.problem(429);
+    let seconds: i64 = response.header("retry-after").parse().unwrap();
     server.clock.advance(seconds * 1000);
     assert_eq!(refresh(&server, newest).await.status, 200);
     let detail = refresh(&server, &spent).await.problem(401);

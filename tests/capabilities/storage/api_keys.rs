@@ -1,4 +1,4 @@
-//! API keys: kept without their text, found, counted, removed.
+//! API keys: stored without their text, found, counted, removed.
 
 use std::collections::BTreeSet;
 
@@ -9,33 +9,33 @@ use cedargate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 use cedargate::storage::{CatalogChange, Database, StorageError, StoredApiKey};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, record, user, write_change};
+use crate::support::test_database::{TestDatabase, record, user, write_change};
 
 on_both! {
     every_field_of_an_api_key_comes_back_as_it_was_written,
-    an_api_key_is_found_by_its_prefix_and_by_its_id_alone,
+    an_api_key_is_found_by_prefix_and_by_id_only,
     a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room,
-    of_two_keys_added_at_once_for_one_place_one_is,
+    of_two_keys_added_at_once_at_the_limit_one_is_stored,
     keys_are_listed_by_owner_in_pages_once_each,
     a_key_is_removed_by_its_owner_alone_and_goes_with_its_user,
-    a_removal_that_cannot_be_recorded_removes_nothing,
-    a_key_that_cannot_be_recorded_is_not_made,
-    adding_and_removing_bump_the_version_and_nothing_else_does,
-    a_use_is_noted_at_most_once_in_its_time,
-    a_key_of_nobody_is_refused,
+    a_removal_that_cannot_be_audited_removes_nothing,
+    a_key_that_cannot_be_audited_is_not_created,
+    only_adding_and_removing_a_key_change_the_version,
+    the_last_use_is_stored_at_most_once_per_interval,
+    a_key_without_a_user_is_refused,
     a_key_that_does_not_parse_is_corrupt,
 }
 
 const NOW: i64 = 1_700_000_000;
 
-async fn owner(place: &TestDatabase, name: &str) -> UserId {
+async fn owner(db: &TestDatabase, name: &str) -> UserId {
     let record = user(name, &[]);
     let id = record.user.id;
     let change = CatalogChange {
         users_put: vec![record],
         ..CatalogChange::default()
     };
-    write_change(place, &change).await;
+    write_change(db, &change).await;
     id
 }
 
@@ -56,23 +56,22 @@ fn key_of(user_id: UserId, order: u64) -> StoredApiKey {
     }
 }
 
-/// The record of a key that was made; another one for each key.
+/// The audit record of the creation of a key.
 fn creation_record(stored: &StoredApiKey) -> AuditRecord {
     let mut record = record(0);
     record.id = RecordId(stored.key.id.0);
     record
 }
 
-async fn add(place: &TestDatabase, stored: &StoredApiKey) -> bool {
-    place
-        .database
+async fn add(db: &TestDatabase, stored: &StoredApiKey) -> bool {
+    db.database
         .add_api_key(stored, 100, NOW, &creation_record(stored))
         .await
         .unwrap()
 }
 
-async fn every_field_of_an_api_key_comes_back_as_it_was_written(place: TestDatabase) {
-    let ada = owner(&place, "ada").await;
+async fn every_field_of_an_api_key_comes_back_as_it_was_written(db: TestDatabase) {
+    let ada = owner(&db, "ada").await;
     let mut full = key_of(ada, 1);
     let datasets = BTreeSet::from([DatasetId(Uuid::new_v4()), DatasetId(Uuid::new_v4())]);
     let actions = BTreeSet::from([Action::Read, Action::Discover]);
@@ -81,8 +80,8 @@ async fn every_field_of_an_api_key_comes_back_as_it_was_written(place: TestDatab
     full.key.last_used = Some(NOW - 1);
     let bare = key_of(ada, 2);
     for stored in [full, bare] {
-        assert!(add(&place, &stored).await);
-        let database = &place.database;
+        assert!(add(&db, &stored).await);
+        let database = &db.database;
         let by_id = database.find_api_key_by_id(stored.key.id).await;
         assert_eq!(by_id, Ok(Some(stored.key.clone())));
         let by_prefix = database.find_api_key(stored.key.prefix).await;
@@ -90,19 +89,19 @@ async fn every_field_of_an_api_key_comes_back_as_it_was_written(place: TestDatab
     }
 }
 
-async fn an_api_key_is_found_by_its_prefix_and_by_its_id_alone(place: TestDatabase) {
-    let ada = owner(&place, "ada").await;
-    assert!(add(&place, &key_of(ada, 1)).await);
+async fn an_api_key_is_found_by_prefix_and_by_id_only(db: TestDatabase) {
+    let ada = owner(&db, "ada").await;
+    assert!(add(&db, &key_of(ada, 1)).await);
     let other = KeyText::random().prefix();
-    assert_eq!(place.database.find_api_key(other).await, Ok(None));
+    assert_eq!(db.database.find_api_key(other).await, Ok(None));
     let other = ApiKeyId::generate_at(1);
-    assert_eq!(place.database.find_api_key_by_id(other).await, Ok(None));
+    assert_eq!(db.database.find_api_key_by_id(other).await, Ok(None));
 }
 
-async fn a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room(place: TestDatabase) {
-    let (ada, ben) = (owner(&place, "ada").await, owner(&place, "ben").await);
+async fn a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room(db: TestDatabase) {
+    let (ada, ben) = (owner(&db, "ada").await, owner(&db, "ben").await);
     let add = async |stored: &StoredApiKey, now| {
-        let added = place
+        let added = db
             .database
             .add_api_key(stored, 2, now, &creation_record(stored))
             .await;
@@ -115,38 +114,38 @@ async fn a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room(place: 
     let third = key_of(ada, 3);
     assert!(!add(&third, NOW + 9).await);
     assert!(add(&key_of(ben, 4), NOW + 9).await);
-    let found = place.database.find_api_key_by_id(brief.key.id).await;
+    let found = db.database.find_api_key_by_id(brief.key.id).await;
     assert_eq!(found, Ok(Some(brief.key.clone())));
 
     assert!(add(&third, NOW + 10).await);
-    let found = place.database.find_api_key_by_id(brief.key.id).await;
+    let found = db.database.find_api_key_by_id(brief.key.id).await;
     assert_eq!(found, Ok(None));
     assert!(!add(&key_of(ada, 5), NOW + 10).await);
 }
 
-async fn of_two_keys_added_at_once_for_one_place_one_is(place: TestDatabase) {
-    let ada = owner(&place, "ada").await;
-    let other = Database::open(&place.url, 4).await.unwrap();
+async fn of_two_keys_added_at_once_at_the_limit_one_is_stored(db: TestDatabase) {
+    let ada = owner(&db, "ada").await;
+    let other = Database::open(&db.url, 4).await.unwrap();
     let (here, there) = (key_of(ada, 1), key_of(ada, 2));
     let records = (creation_record(&here), creation_record(&there));
     let (here, there) = tokio::join!(
-        place.database.add_api_key(&here, 1, NOW, &records.0),
+        db.database.add_api_key(&here, 1, NOW, &records.0),
         other.add_api_key(&there, 1, NOW, &records.1)
     );
     assert_eq!(u8::from(here.unwrap()) + u8::from(there.unwrap()), 1);
 }
 
-async fn keys_are_listed_by_owner_in_pages_once_each(place: TestDatabase) {
-    let (ada, ben) = (owner(&place, "ada").await, owner(&place, "ben").await);
+async fn keys_are_listed_by_owner_in_pages_once_each(db: TestDatabase) {
+    let (ada, ben) = (owner(&db, "ada").await, owner(&db, "ben").await);
     let keys: Vec<_> = (1..=7).map(|order| key_of(ada, order)).collect();
     for stored in keys.iter().rev() {
-        assert!(add(&place, stored).await);
+        assert!(add(&db, stored).await);
     }
-    assert!(add(&place, &key_of(ben, 4)).await);
+    assert!(add(&db, &key_of(ben, 4)).await);
     let mut listed: Vec<ApiKey> = Vec::new();
     loop {
         let after = listed.last().map(|key| key.id);
-        let page = place.database.list_api_keys(ada, after, 3).await.unwrap();
+        let page = db.database.list_api_keys(ada, after, 3).await.unwrap();
         if page.is_empty() {
             break;
         }
@@ -157,16 +156,16 @@ async fn keys_are_listed_by_owner_in_pages_once_each(place: TestDatabase) {
     assert_eq!(listed, keys);
 }
 
-async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(place: TestDatabase) {
-    let (ada, ben) = (owner(&place, "ada").await, owner(&place, "ben").await);
+async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(db: TestDatabase) {
+    let (ada, ben) = (owner(&db, "ada").await, owner(&db, "ben").await);
     let (first, second) = (key_of(ada, 1), key_of(ada, 2));
-    assert!(add(&place, &first).await && add(&place, &second).await);
+    assert!(add(&db, &first).await && add(&db, &second).await);
     let removal = record(1);
     let remove = async |owner| {
-        let database = &place.database;
+        let database = &db.database;
         database.remove_api_key(owner, first.key.id, &removal).await
     };
-    let on_record = async || place.database.list_audit_records(None, 9).await.unwrap();
+    let on_record = async || db.database.list_audit_records(None, 9).await.unwrap();
     let mut expected = on_record().await;
     assert_eq!(expected.len(), 2);
     assert_eq!(remove(ben).await, Ok(false));
@@ -176,38 +175,34 @@ async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(place: TestD
     expected.sort_by_key(|record| record.id);
     assert_eq!(on_record().await, expected);
     assert_eq!(remove(ada).await, Ok(false));
-    let left = place.database.list_api_keys(ada, None, 10).await;
+    let left = db.database.list_api_keys(ada, None, 10).await;
     assert_eq!(left, Ok(vec![second.key.clone()]));
 
     let removal = CatalogChange {
         users_removed: vec![ada],
         ..CatalogChange::default()
     };
-    write_change(&place, &removal).await;
-    let found = place.database.find_api_key_by_id(second.key.id).await;
+    write_change(&db, &removal).await;
+    let found = db.database.find_api_key_by_id(second.key.id).await;
     assert_eq!(found, Ok(None));
 }
 
-async fn a_removal_that_cannot_be_recorded_removes_nothing(place: TestDatabase) {
-    let ada = owner(&place, "ada").await;
+async fn a_removal_that_cannot_be_audited_removes_nothing(db: TestDatabase) {
+    let ada = owner(&db, "ada").await;
     let stored = key_of(ada, 1);
-    assert!(add(&place, &stored).await);
-    place
-        .execute("ALTER TABLE audit_records RENAME TO gone")
-        .await;
-    let (database, id) = (&place.database, stored.key.id);
+    assert!(add(&db, &stored).await);
+    db.execute("ALTER TABLE audit_records RENAME TO gone").await;
+    let (database, id) = (&db.database, stored.key.id);
     let removed = database.remove_api_key(ada, id, &record(1)).await;
     assert!(removed.is_err());
     let found = database.find_api_key_by_id(id).await;
     assert_eq!(found, Ok(Some(stored.key)));
 }
 
-async fn a_key_that_cannot_be_recorded_is_not_made(place: TestDatabase) {
-    let ada = owner(&place, "ada").await;
-    place
-        .execute("ALTER TABLE audit_records RENAME TO gone")
-        .await;
-    let (database, stored) = (&place.database, key_of(ada, 1));
+async fn a_key_that_cannot_be_audited_is_not_created(db: TestDatabase) {
+    let ada = owner(&db, "ada").await;
+    db.execute("ALTER TABLE audit_records RENAME TO gone").await;
+    let (database, stored) = (&db.database, key_of(ada, 1));
     let added = database
         .add_api_key(&stored, 100, NOW, &creation_record(&stored))
         .await;
@@ -216,12 +211,12 @@ async fn a_key_that_cannot_be_recorded_is_not_made(place: TestDatabase) {
     assert_eq!(found, Ok(None));
 }
 
-async fn adding_and_removing_bump_the_version_and_nothing_else_does(place: TestDatabase) {
-    let ada = owner(&place, "ada").await;
-    let (database, stored) = (&place.database, key_of(ada, 1));
+async fn only_adding_and_removing_a_key_change_the_version(db: TestDatabase) {
+    let ada = owner(&db, "ada").await;
+    let (database, stored) = (&db.database, key_of(ada, 1));
     let version = async || database.catalog_version().await.unwrap();
     let begun = version().await;
-    assert!(add(&place, &stored).await);
+    assert!(add(&db, &stored).await);
     assert_eq!(version().await, begun + 1);
     let id = stored.key.id;
     database.record_api_key_use(id, NOW, NOW - 1).await.unwrap();
@@ -240,24 +235,24 @@ async fn adding_and_removing_bump_the_version_and_nothing_else_does(place: TestD
     assert_eq!(version().await, begun + 2);
 }
 
-async fn a_use_is_noted_at_most_once_in_its_time(place: TestDatabase) {
-    let ada = owner(&place, "ada").await;
+async fn the_last_use_is_stored_at_most_once_per_interval(db: TestDatabase) {
+    let ada = owner(&db, "ada").await;
     let stored = key_of(ada, 1);
-    assert!(add(&place, &stored).await);
-    let (database, id) = (&place.database, stored.key.id);
-    for (now, told) in [(NOW, NOW), (NOW + 9, NOW), (NOW + 10, NOW + 10)] {
+    assert!(add(&db, &stored).await);
+    let (database, id) = (&db.database, stored.key.id);
+    for (now, expected) in [(NOW, NOW), (NOW + 9, NOW), (NOW + 10, NOW + 10)] {
         database
             .record_api_key_use(id, now, now - 10)
             .await
             .unwrap();
         let found = database.find_api_key_by_id(id).await.unwrap().unwrap();
-        assert_eq!(found.last_used, Some(told));
+        assert_eq!(found.last_used, Some(expected));
     }
 }
 
-async fn a_key_of_nobody_is_refused(place: TestDatabase) {
+async fn a_key_without_a_user_is_refused(db: TestDatabase) {
     let stored = key_of(UserId::random(), 1);
-    let added = place
+    let added = db
         .database
         .add_api_key(&stored, 100, NOW, &creation_record(&stored))
         .await;
@@ -265,12 +260,12 @@ async fn a_key_of_nobody_is_refused(place: TestDatabase) {
         matches!(added, Err(StorageError::Inconsistent { .. })),
         "{added:?}"
     );
-    let ada = owner(&place, "ada").await;
+    let ada = owner(&db, "ada").await;
     let first = key_of(ada, 2);
-    assert!(add(&place, &first).await);
+    assert!(add(&db, &first).await);
     let mut same_prefix = key_of(ada, 3);
     same_prefix.key.prefix = first.key.prefix;
-    let added = place
+    let added = db
         .database
         .add_api_key(&same_prefix, 100, NOW, &creation_record(&same_prefix))
         .await;
@@ -280,21 +275,19 @@ async fn a_key_of_nobody_is_refused(place: TestDatabase) {
     );
 }
 
-async fn a_key_that_does_not_parse_is_corrupt(place: TestDatabase) {
-    let ada = owner(&place, "ada").await;
+async fn a_key_that_does_not_parse_is_corrupt(db: TestDatabase) {
+    let ada = owner(&db, "ada").await;
     let mut stored = key_of(ada, 1);
     stored.digest = KeyDigest([7; 32]);
-    assert!(add(&place, &stored).await);
+    assert!(add(&db, &stored).await);
     for change in [
         r#"actions = '["read", "fly"]'"#,
         "actions = '[]'",
         r#"actions = NULL, datasets = '["everything"]'"#,
         "datasets = NULL, prefix = '0123-56789'",
     ] {
-        place
-            .execute(&format!("UPDATE api_keys SET {change}"))
-            .await;
-        let found = place.database.find_api_key_by_id(stored.key.id).await;
+        db.execute(&format!("UPDATE api_keys SET {change}")).await;
+        let found = db.database.find_api_key_by_id(stored.key.id).await;
         assert!(
             matches!(
                 &found,

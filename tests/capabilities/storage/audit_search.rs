@@ -1,6 +1,8 @@
-//! Searching audit records, held against looking at each of them.
+//! Searching audit records, compared with filtering every record.
 
 use std::collections::BTreeSet;
+
+use strum::VariantArray;
 
 use cedargate::domain::action::Action;
 use cedargate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
@@ -8,17 +10,17 @@ use cedargate::domain::id::{DatasetId, RecordId, UserId};
 use cedargate::storage::AuditOrder::{NewestFirst, OldestFirst};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, record};
+use crate::support::test_database::{TestDatabase, record};
 
 on_both! {
-    a_search_finds_what_looking_at_each_record_finds,
-    a_search_goes_on_in_either_order_where_it_was,
+    a_search_finds_what_filtering_every_record_finds,
+    a_search_continues_after_an_id_in_either_order,
 }
 
 const FIRST_MILLIS: i64 = 1_700_000_000_000;
 const RECORD_COUNT: i64 = 300;
 
-/// Records in which each word and each of a few users and datasets comes with each other.
+/// Records with all combinations of events, outcomes, and a few users and datasets.
 fn some_records() -> Vec<AuditRecord> {
     let user = |number: i64| UserId(Uuid::from_u128(number.unsigned_abs().into()));
     let mut records = Vec::new();
@@ -28,10 +30,10 @@ fn some_records() -> Vec<AuditRecord> {
         record.user_id = (at % 5 > 0).then(|| user(at % 5));
         record.dataset_id = (at % 7 > 0).then(|| DatasetId(user(at % 7).0));
         record.resource_user_id = (at % 3 == 0).then(|| user(at % 11));
-        record.outcome = AuditOutcome::ALL[index % AuditOutcome::ALL.len()];
-        record.event = AuditEvent::ALL[index / 2 % AuditEvent::ALL.len()];
-        record.action = Action::ALL
-            .get(index / 3 % (Action::ALL.len() + 1))
+        record.outcome = AuditOutcome::VARIANTS[index % AuditOutcome::VARIANTS.len()];
+        record.event = AuditEvent::VARIANTS[index / 2 % AuditEvent::VARIANTS.len()];
+        record.action = Action::VARIANTS
+            .get(index / 3 % (Action::VARIANTS.len() + 1))
             .copied();
         records.push(record);
     }
@@ -53,20 +55,20 @@ fn matches(filter: &AuditFilter, record: &AuditRecord) -> bool {
         && filter.until.is_none_or(|until| record.unix_millis < until)
 }
 
-/// Filters of every member, alone and with others.
+/// Filters with each member alone and with others.
 fn some_filters() -> Vec<AuditFilter> {
     let one = UserId(Uuid::from_u128(1));
     let mut filters = vec![AuditFilter::default()];
-    filters.extend(AuditOutcome::ALL.iter().map(|word| AuditFilter {
+    filters.extend(AuditOutcome::VARIANTS.iter().map(|word| AuditFilter {
         outcome: Some(*word),
         ..AuditFilter::default()
     }));
-    filters.extend(AuditEvent::ALL.iter().map(|word| AuditFilter {
+    filters.extend(AuditEvent::VARIANTS.iter().map(|word| AuditFilter {
         event: Some(*word),
         user_id: Some(one),
         ..AuditFilter::default()
     }));
-    filters.extend(Action::ALL.iter().map(|word| AuditFilter {
+    filters.extend(Action::VARIANTS.iter().map(|word| AuditFilter {
         action: Some(*word),
         since: Some(FIRST_MILLIS + 40),
         ..AuditFilter::default()
@@ -99,9 +101,9 @@ fn some_filters() -> Vec<AuditFilter> {
     filters
 }
 
-async fn a_search_finds_what_looking_at_each_record_finds(place: TestDatabase) {
+async fn a_search_finds_what_filtering_every_record_finds(db: TestDatabase) {
     let records = some_records();
-    place.database.append_audit_records(&records).await.unwrap();
+    db.database.append_audit_records(&records).await.unwrap();
     let mut sizes = BTreeSet::new();
     for filter in some_filters() {
         let mut expected: Vec<RecordId> = Vec::new();
@@ -112,10 +114,7 @@ async fn a_search_finds_what_looking_at_each_record_finds(place: TestDatabase) {
                 .map(|r| r.id),
         );
         for order in [OldestFirst(None), NewestFirst(None)] {
-            let found = place
-                .database
-                .search_audit_records(&filter, order, 1000)
-                .await;
+            let found = db.database.search_audit_records(&filter, order, 1000).await;
             let found: Vec<RecordId> = found.unwrap().iter().map(|record| record.id).collect();
             assert_eq!(found, expected, "{filter:?}, {order:?}");
             expected.reverse();
@@ -125,9 +124,9 @@ async fn a_search_finds_what_looking_at_each_record_finds(place: TestDatabase) {
     assert!(sizes.len() > 5, "the filters find alike: {sizes:?}");
 }
 
-async fn a_search_goes_on_in_either_order_where_it_was(place: TestDatabase) {
+async fn a_search_continues_after_an_id_in_either_order(db: TestDatabase) {
     let records = some_records();
-    place.database.append_audit_records(&records).await.unwrap();
+    db.database.append_audit_records(&records).await.unwrap();
     let filter = AuditFilter {
         outcome: Some(AuditOutcome::Refused),
         ..AuditFilter::default()
@@ -136,7 +135,7 @@ async fn a_search_goes_on_in_either_order_where_it_was(place: TestDatabase) {
     let mut after = None;
     loop {
         let order = OldestFirst(after);
-        let page = place
+        let page = db
             .database
             .search_audit_records(&filter, order, 7)
             .await
@@ -154,7 +153,7 @@ async fn a_search_goes_on_in_either_order_where_it_was(place: TestDatabase) {
     let mut before = None;
     loop {
         let order = NewestFirst(before);
-        let page = place
+        let page = db
             .database
             .search_audit_records(&filter, order, 7)
             .await

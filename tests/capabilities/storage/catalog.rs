@@ -8,13 +8,15 @@ use cedargate::domain::principal::Tags;
 use cedargate::storage::{CatalogChange, Database, StorageError};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, dataset, full_change, role, roles, user, write_change};
+use crate::support::test_database::{
+    TestDatabase, dataset, full_change, role, roles, user, write_change,
+};
 
 on_both! {
     a_new_database_has_the_built_in_role_and_nothing_else,
     every_field_of_the_catalog_comes_back_as_it_was_written,
-    a_change_that_is_put_again_changes_the_version_alone,
-    what_is_put_replaces_what_was_there,
+    writing_the_same_change_again_changes_only_the_version,
+    a_written_item_replaces_the_stored_one,
     a_change_planned_on_an_older_version_is_a_conflict_and_writes_nothing,
     of_two_changes_planned_on_one_version_one_wins,
     a_change_that_breaks_a_rule_writes_nothing,
@@ -22,12 +24,12 @@ on_both! {
     removing_a_role_removes_its_memberships_and_shares,
     the_built_in_role_cannot_be_removed,
     a_removed_users_name_is_free_within_the_same_change,
-    removing_a_dataset_leaves_the_others,
+    removing_a_dataset_leaves_all_others,
     datasets_are_paged_by_id,
 }
 
-async fn a_new_database_has_the_built_in_role_and_nothing_else(place: TestDatabase) {
-    let database = &place.database;
+async fn a_new_database_has_the_built_in_role_and_nothing_else(db: TestDatabase) {
+    let database = &db.database;
     let catalog = database.read_catalog().await.unwrap();
     assert_eq!(catalog.roles, roles(&["admin"]));
     assert!(catalog.users.is_empty() && catalog.datasets.is_empty());
@@ -50,16 +52,16 @@ async fn a_new_database_has_the_built_in_role_and_nothing_else(place: TestDataba
         Ok(None)
     );
     assert_eq!(database.ping().await, Ok(()));
-    assert!(place.url.starts_with(database.kind()));
+    assert!(db.url.starts_with(database.kind()));
 }
 
-async fn every_field_of_the_catalog_comes_back_as_it_was_written(place: TestDatabase) {
+async fn every_field_of_the_catalog_comes_back_as_it_was_written(db: TestDatabase) {
     let change = full_change();
-    let before = place.database.catalog_version().await.unwrap();
-    let version = write_change(&place, &change).await;
+    let before = db.database.catalog_version().await.unwrap();
+    let version = write_change(&db, &change).await;
     assert_eq!(version, before + 1);
 
-    let catalog = place.database.read_catalog().await.unwrap();
+    let catalog = db.database.read_catalog().await.unwrap();
     assert_eq!(catalog.version, version);
     assert_eq!(catalog.roles, roles(&["admin", "hydrology"]));
     assert_eq!(catalog.users, change.users_put);
@@ -68,9 +70,9 @@ async fn every_field_of_the_catalog_comes_back_as_it_was_written(place: TestData
     assert_eq!(catalog.datasets, datasets);
 
     for record in change.users_put {
-        let found = place.database.find_user(record.user.id).await.unwrap();
+        let found = db.database.find_user(record.user.id).await.unwrap();
         assert_eq!(found.as_ref(), Some(&record.user));
-        let login = place
+        let login = db
             .database
             .find_user_by_username(&record.user.username)
             .await;
@@ -78,25 +80,25 @@ async fn every_field_of_the_catalog_comes_back_as_it_was_written(place: TestData
     }
     for dataset in change.datasets_put {
         assert_eq!(
-            place.database.find_dataset(dataset.id).await,
+            db.database.find_dataset(dataset.id).await,
             Ok(Some(dataset))
         );
     }
 }
 
-async fn a_change_that_is_put_again_changes_the_version_alone(place: TestDatabase) {
+async fn writing_the_same_change_again_changes_only_the_version(db: TestDatabase) {
     let change = full_change();
-    let first_version = write_change(&place, &change).await;
-    let first = place.database.read_catalog().await.unwrap();
-    assert_eq!(write_change(&place, &change).await, first_version + 1);
-    let mut second = place.database.read_catalog().await.unwrap();
+    let first_version = write_change(&db, &change).await;
+    let first = db.database.read_catalog().await.unwrap();
+    assert_eq!(write_change(&db, &change).await, first_version + 1);
+    let mut second = db.database.read_catalog().await.unwrap();
     second.version = first.version;
     assert_eq!(second, first);
 }
 
-async fn what_is_put_replaces_what_was_there(place: TestDatabase) {
+async fn a_written_item_replaces_the_stored_one(db: TestDatabase) {
     let mut change = full_change();
-    write_change(&place, &change).await;
+    write_change(&db, &change).await;
     let ada = &mut change.users_put[0];
     ada.user.username = "countess".parse().unwrap();
     ada.user.roles = roles(&["hydrology"]);
@@ -112,50 +114,44 @@ async fn what_is_put_replaces_what_was_there(place: TestDatabase) {
     full.reader_roles.clear();
     full.tags = Tags::new();
     full.file = None;
-    write_change(&place, &change).await;
+    write_change(&db, &change).await;
 
     let ada = &change.users_put[0];
-    let login = place
-        .database
-        .find_user_by_username(&ada.user.username)
-        .await;
+    let login = db.database.find_user_by_username(&ada.user.username).await;
     assert_eq!(login, Ok(Some(ada.clone())));
     assert_eq!(
-        place
-            .database
+        db.database
             .find_user_by_username(&"ada".parse().unwrap())
             .await,
         Ok(None)
     );
     let full = &change.datasets_put[0];
     assert_eq!(
-        place.database.find_dataset(full.id).await,
+        db.database.find_dataset(full.id).await,
         Ok(Some(full.clone()))
     );
 }
 
-async fn a_change_planned_on_an_older_version_is_a_conflict_and_writes_nothing(
-    place: TestDatabase,
-) {
-    let planned_on = place.database.catalog_version().await.unwrap();
-    write_change(&place, &full_change()).await;
-    let before = place.database.read_catalog().await.unwrap();
+async fn a_change_planned_on_an_older_version_is_a_conflict_and_writes_nothing(db: TestDatabase) {
+    let planned_on = db.database.catalog_version().await.unwrap();
+    write_change(&db, &full_change()).await;
+    let before = db.database.read_catalog().await.unwrap();
     let change = CatalogChange {
         users_put: vec![user("late", &[])],
         ..CatalogChange::default()
     };
     assert_eq!(
-        place.database.write_catalog(&change, planned_on).await,
+        db.database.write_catalog(&change, planned_on).await,
         Err(StorageError::Conflict {
             expected: planned_on,
             found: planned_on + 1
         })
     );
-    assert_eq!(place.database.read_catalog().await, Ok(before));
+    assert_eq!(db.database.read_catalog().await, Ok(before));
 }
 
-async fn of_two_changes_planned_on_one_version_one_wins(place: TestDatabase) {
-    let other = Database::open(&place.url, 4).await.unwrap();
+async fn of_two_changes_planned_on_one_version_one_wins(db: TestDatabase) {
+    let other = Database::open(&db.url, 4).await.unwrap();
     let version = other.catalog_version().await.unwrap();
     let change = |name| CatalogChange {
         users_put: vec![user(name, &["admin"])],
@@ -163,7 +159,7 @@ async fn of_two_changes_planned_on_one_version_one_wins(place: TestDatabase) {
     };
     let (here, there) = (change("here"), change("there"));
     let (here, there) = tokio::join!(
-        place.database.write_catalog(&here, version),
+        db.database.write_catalog(&here, version),
         other.write_catalog(&there, version)
     );
     let (won, lost) = if here.is_ok() {
@@ -176,12 +172,12 @@ async fn of_two_changes_planned_on_one_version_one_wins(place: TestDatabase) {
         matches!(lost, Err(StorageError::Conflict { .. })),
         "{lost:?}"
     );
-    assert_eq!(place.database.read_catalog().await.unwrap().users.len(), 1);
+    assert_eq!(db.database.read_catalog().await.unwrap().users.len(), 1);
 }
 
-async fn a_change_that_breaks_a_rule_writes_nothing(place: TestDatabase) {
-    write_change(&place, &full_change()).await;
-    let before = place.database.read_catalog().await.unwrap();
+async fn a_change_that_breaks_a_rule_writes_nothing(db: TestDatabase) {
+    write_change(&db, &full_change()).await;
+    let before = db.database.read_catalog().await.unwrap();
     let with_users = |users_put| CatalogChange {
         users_put,
         ..CatalogChange::default()
@@ -207,70 +203,70 @@ async fn a_change_that_breaks_a_rule_writes_nothing(place: TestDatabase) {
         with_dataset(shared_with_nobody),
         with_dataset(too_large),
     ] {
-        let answer = place.database.write_catalog(&change, before.version).await;
+        let response = db.database.write_catalog(&change, before.version).await;
         assert!(
-            matches!(answer, Err(StorageError::Inconsistent { .. })),
-            "{change:?}: {answer:?}"
+            matches!(response, Err(StorageError::Inconsistent { .. })),
+            "{change:?}: {response:?}"
         );
-        assert_eq!(place.database.read_catalog().await.as_ref(), Ok(&before));
+        assert_eq!(db.database.read_catalog().await.as_ref(), Ok(&before));
     }
 }
 
-async fn removing_a_user_removes_its_shares_and_orphans_its_datasets(place: TestDatabase) {
+async fn removing_a_user_removes_its_shares_and_orphans_its_datasets(db: TestDatabase) {
     let change = full_change();
-    write_change(&place, &change).await;
+    write_change(&db, &change).await;
     let (ada, ben) = (change.users_put[0].user.id, change.users_put[1].user.id);
     let removal = CatalogChange {
         users_removed: vec![ada],
         ..CatalogChange::default()
     };
-    write_change(&place, &removal).await;
+    write_change(&db, &removal).await;
 
-    assert_eq!(place.database.find_user(ada).await, Ok(None));
+    assert_eq!(db.database.find_user(ada).await, Ok(None));
     let mut left = change.datasets_put[0].clone();
     left.owner = None;
     left.reader_users = BTreeSet::from([ben]);
-    assert_eq!(place.database.find_dataset(left.id).await, Ok(Some(left)));
+    assert_eq!(db.database.find_dataset(left.id).await, Ok(Some(left)));
 }
 
-async fn removing_a_role_removes_its_memberships_and_shares(place: TestDatabase) {
+async fn removing_a_role_removes_its_memberships_and_shares(db: TestDatabase) {
     let change = full_change();
-    write_change(&place, &change).await;
+    write_change(&db, &change).await;
     let removal = CatalogChange {
         roles_removed: vec![role("hydrology")],
         ..CatalogChange::default()
     };
-    write_change(&place, &removal).await;
+    write_change(&db, &removal).await;
 
-    let catalog = place.database.read_catalog().await.unwrap();
+    let catalog = db.database.read_catalog().await.unwrap();
     assert_eq!(catalog.roles, roles(&["admin"]));
     assert_eq!(catalog.users[0].user.roles, roles(&["admin"]));
-    let left = place.database.find_dataset(change.datasets_put[0].id).await;
+    let left = db.database.find_dataset(change.datasets_put[0].id).await;
     assert_eq!(left.unwrap().unwrap().reader_roles, roles(&["admin"]));
 }
 
-async fn the_built_in_role_cannot_be_removed(place: TestDatabase) {
+async fn the_built_in_role_cannot_be_removed(db: TestDatabase) {
     let removal = CatalogChange {
         roles_removed: vec![role("admin")],
         ..CatalogChange::default()
     };
-    let version = place.database.catalog_version().await.unwrap();
-    let answer = place.database.write_catalog(&removal, version).await;
+    let version = db.database.catalog_version().await.unwrap();
+    let response = db.database.write_catalog(&removal, version).await;
     assert!(
-        matches!(answer, Err(StorageError::Inconsistent { .. })),
-        "{answer:?}"
+        matches!(response, Err(StorageError::Inconsistent { .. })),
+        "{response:?}"
     );
     assert_eq!(
-        place.database.read_catalog().await.unwrap().roles,
+        db.database.read_catalog().await.unwrap().roles,
         roles(&["admin"])
     );
 }
 
-async fn a_removed_users_name_is_free_within_the_same_change(place: TestDatabase) {
+async fn a_removed_users_name_is_free_within_the_same_change(db: TestDatabase) {
     let old = user("ada", &["admin"]);
     let new = user("ada", &[]);
     write_change(
-        &place,
+        &db,
         &CatalogChange {
             users_put: vec![old.clone()],
             ..CatalogChange::default()
@@ -278,7 +274,7 @@ async fn a_removed_users_name_is_free_within_the_same_change(place: TestDatabase
     )
     .await;
     write_change(
-        &place,
+        &db,
         &CatalogChange {
             users_put: vec![new.clone()],
             users_removed: vec![old.user.id],
@@ -286,23 +282,23 @@ async fn a_removed_users_name_is_free_within_the_same_change(place: TestDatabase
         },
     )
     .await;
-    assert_eq!(place.database.read_catalog().await.unwrap().users, [new]);
+    assert_eq!(db.database.read_catalog().await.unwrap().users, [new]);
 }
 
-async fn removing_a_dataset_leaves_the_others(place: TestDatabase) {
+async fn removing_a_dataset_leaves_all_others(db: TestDatabase) {
     let change = full_change();
-    write_change(&place, &change).await;
+    write_change(&db, &change).await;
     let removal = CatalogChange {
         datasets_removed: vec![change.datasets_put[0].id],
         ..CatalogChange::default()
     };
-    write_change(&place, &removal).await;
-    let catalog = place.database.read_catalog().await.unwrap();
+    write_change(&db, &removal).await;
+    let catalog = db.database.read_catalog().await.unwrap();
     assert_eq!(catalog.datasets, [change.datasets_put[1].clone()]);
     assert_eq!(catalog.users, change.users_put);
 }
 
-async fn datasets_are_paged_by_id(place: TestDatabase) {
+async fn datasets_are_paged_by_id(db: TestDatabase) {
     let mut datasets: Vec<_> = (0..7)
         .map(|number| dataset(&number.to_string(), None))
         .collect();
@@ -310,12 +306,12 @@ async fn datasets_are_paged_by_id(place: TestDatabase) {
         datasets_put: datasets.clone(),
         ..CatalogChange::default()
     };
-    write_change(&place, &change).await;
+    write_change(&db, &change).await;
     datasets.sort_by_key(|dataset| dataset.id);
     let mut paged = Vec::new();
     loop {
         let after = paged.last().map(|last: &Dataset| last.id);
-        let page = place.database.list_datasets(after, 3).await.unwrap();
+        let page = db.database.list_datasets(after, 3).await.unwrap();
         assert!(page.len() <= 3);
         if page.is_empty() {
             break;

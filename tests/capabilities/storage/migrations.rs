@@ -1,4 +1,4 @@
-//! Migrations, and rows that somebody else wrote.
+//! Migrations, and rows that another program wrote.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,20 +6,19 @@ use std::fs;
 use cedargate::storage::{Database, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::storage::{TestDatabase, full_change, record, write_change};
 use crate::support::postgres::fresh_database;
+use crate::support::test_database::{TestDatabase, full_change, record, write_change};
 
 on_both! {
     a_row_that_does_not_parse_is_corrupt_and_not_a_default,
     migrating_again_does_no_harm,
-    a_database_of_a_newer_program_is_told_from_a_broken_one,
+    a_database_of_a_newer_program_is_distinguished_from_a_broken_one,
 }
 
-async fn a_row_that_does_not_parse_is_corrupt_and_not_a_default(place: TestDatabase) {
+async fn a_row_that_does_not_parse_is_corrupt_and_not_a_default(db: TestDatabase) {
     let change = full_change();
-    write_change(&place, &change).await;
-    place
-        .database
+    write_change(&db, &change).await;
+    db.database
         .append_audit_records(&[record(1)])
         .await
         .unwrap();
@@ -31,65 +30,54 @@ async fn a_row_that_does_not_parse_is_corrupt_and_not_a_default(place: TestDatab
         );
     };
 
-    place
-        .execute(r#"UPDATE users SET claims = '{"groups": "all"}'"#)
+    db.execute(r#"UPDATE users SET claims = '{"groups": "all"}'"#)
         .await;
-    is_corrupt("users", place.database.find_user(ada.id).await.err());
+    is_corrupt("users", db.database.find_user(ada.id).await.err());
     is_corrupt(
         "users",
-        place
-            .database
-            .find_user_by_username(&ada.username)
-            .await
-            .err(),
+        db.database.find_user_by_username(&ada.username).await.err(),
     );
-    is_corrupt("users", place.database.read_catalog().await.err());
-    place
-        .execute("UPDATE users SET claims = '{}', username = 'No Name' WHERE username = 'ada'")
+    is_corrupt("users", db.database.read_catalog().await.err());
+    db.execute("UPDATE users SET claims = '{}', username = 'No Name' WHERE username = 'ada'")
         .await;
-    is_corrupt("users", place.database.find_user(ada.id).await.err());
-    place
-        .execute(r#"UPDATE datasets SET tags = '{"theme": [1]}'"#)
+    is_corrupt("users", db.database.find_user(ada.id).await.err());
+    db.execute(r#"UPDATE datasets SET tags = '{"theme": [1]}'"#)
         .await;
-    is_corrupt("datasets", place.database.find_dataset(full.id).await.err());
-    place
-        .execute("UPDATE audit_records SET address = 'somewhere'")
+    is_corrupt("datasets", db.database.find_dataset(full.id).await.err());
+    db.execute("UPDATE audit_records SET address = 'somewhere'")
         .await;
     is_corrupt(
         "audit_records",
-        place.database.list_audit_records(None, 1).await.err(),
+        db.database.list_audit_records(None, 1).await.err(),
     );
-    place
-        .execute("INSERT INTO roles (name) VALUES ('No Role')")
+    db.execute("INSERT INTO roles (name) VALUES ('No Role')")
         .await;
-    is_corrupt("roles", place.database.read_catalog().await.err());
+    is_corrupt("roles", db.database.read_catalog().await.err());
 }
 
-async fn migrating_again_does_no_harm(place: TestDatabase) {
-    write_change(&place, &full_change()).await;
-    let before = place.database.read_catalog().await.unwrap();
-    assert_eq!(place.database.migrate().await, Ok(()));
-    assert_eq!(place.database.read_catalog().await, Ok(before));
+async fn migrating_again_does_no_harm(db: TestDatabase) {
+    write_change(&db, &full_change()).await;
+    let before = db.database.read_catalog().await.unwrap();
+    assert_eq!(db.database.migrate().await, Ok(()));
+    assert_eq!(db.database.read_catalog().await, Ok(before));
 }
 
-async fn a_database_of_a_newer_program_is_told_from_a_broken_one(place: TestDatabase) {
-    place
-        .execute("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1")
+async fn a_database_of_a_newer_program_is_distinguished_from_a_broken_one(db: TestDatabase) {
+    db.execute("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1")
         .await;
-    let error = place.database.migrate().await.unwrap_err();
+    let error = db.database.migrate().await.unwrap_err();
     assert!(
         matches!(error, StorageError::NewerSchema { found: 9999, .. }),
         "{error:?}"
     );
     assert!(error.to_string().contains("newer version"), "{error}");
 
-    place
-        .execute(
-            "UPDATE _sqlx_migrations SET version = 1, checksum = checksum || checksum
+    db.execute(
+        "UPDATE _sqlx_migrations SET version = 1, checksum = checksum || checksum
              WHERE version = 9999",
-        )
-        .await;
-    let error = place.database.migrate().await.unwrap_err();
+    )
+    .await;
+    let error = db.database.migrate().await.unwrap_err();
     assert!(matches!(error, StorageError::Migrate { .. }), "{error:?}");
 }
 
@@ -120,8 +108,8 @@ fn migration_files(kind: &str) -> BTreeSet<std::ffi::OsString> {
 async fn both_databases_have_the_same_migrations_and_the_program_has_them_all() {
     let files = migration_files("sqlite");
     assert_eq!(files, migration_files("postgres"));
-    let place = TestDatabase::sqlite().await;
-    let mut connection = SqliteConnection::connect(&place.url).await.unwrap();
+    let db = TestDatabase::sqlite().await;
+    let mut connection = SqliteConnection::connect(&db.url).await.unwrap();
     let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations")
         .fetch_one(&mut connection)
         .await

@@ -1,4 +1,4 @@
-//! Datasets with the names of those they name, and the pages that are narrowed.
+//! Datasets with the names of their users, and filtered pages.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use cedargate::domain::id::DatasetId;
 use cedargate::storage::{CatalogChange, DatasetFilter};
 use uuid::Uuid;
 
-use crate::storage::{TestDatabase, dataset, full_change, user, write_change};
+use crate::support::test_database::{TestDatabase, dataset, full_change, user, write_change};
 
 on_both! {
-    a_dataset_comes_with_the_names_of_its_people,
-    every_filter_narrows_and_pages_go_on_after_an_id,
+    a_dataset_is_read_with_the_names_of_its_users,
+    every_filter_narrows_and_pages_continue_after_an_id,
 }
 
-async fn a_dataset_comes_with_the_names_of_its_people(place: TestDatabase) {
+async fn a_dataset_is_read_with_the_names_of_its_users(db: TestDatabase) {
     let change = full_change();
-    write_change(&place, &change).await;
-    let database = &place.database;
+    write_change(&db, &change).await;
+    let database = &db.database;
     let (ada, ben) = (&change.users_put[0].user, &change.users_put[1].user);
     let (full, bare) = (&change.datasets_put[0], &change.datasets_put[1]);
     let found = database
@@ -47,7 +47,7 @@ async fn a_dataset_comes_with_the_names_of_its_people(place: TestDatabase) {
     );
 }
 
-async fn every_filter_narrows_and_pages_go_on_after_an_id(place: TestDatabase) {
+async fn every_filter_narrows_and_pages_continue_after_an_id(db: TestDatabase) {
     let owner = user("ada", &[]);
     let mut all: Vec<_> = (0..5).map(|n| dataset(&format!("Set {n}"), None)).collect();
     all[0].id = DatasetId(Uuid::nil());
@@ -59,7 +59,7 @@ async fn every_filter_narrows_and_pages_go_on_after_an_id(place: TestDatabase) {
     let expected = all.clone();
     all.sort_by_key(|dataset| dataset.id);
     write_change(
-        &place,
+        &db,
         &CatalogChange {
             users_put: vec![owner],
             datasets_put: all.clone(),
@@ -68,7 +68,7 @@ async fn every_filter_narrows_and_pages_go_on_after_an_id(place: TestDatabase) {
     )
     .await;
     let found = async |filter: &DatasetFilter, after, limit| {
-        let page = place
+        let page = db
             .database
             .list_datasets_with_names(filter, after, limit)
             .await;

@@ -1,37 +1,37 @@
-//! Databases that cannot be opened, went away, are locked or read-only.
+//! Databases that cannot be opened, are stopped, locked or read-only.
 
 use std::fs;
 
 use cedargate::storage::{CatalogChange, Database, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::storage::{TestDatabase, record, user, write_change};
 use crate::support::postgres::{PostgresCluster, free_port};
+use crate::support::test_database::{TestDatabase, record, user, write_change};
 
 on_both! {
     a_closed_database_is_unavailable,
 }
 
-async fn a_closed_database_is_unavailable(place: TestDatabase) {
-    place.database.close().await;
-    assert!(place.database.ping().await.unwrap_err().is_unavailable());
-    let error = place.database.append_audit_records(&[record(1)]).await;
+async fn a_closed_database_is_unavailable(db: TestDatabase) {
+    db.database.close().await;
+    assert!(db.database.ping().await.unwrap_err().is_unavailable());
+    let error = db.database.append_audit_records(&[record(1)]).await;
     assert!(error.unwrap_err().is_unavailable());
 }
 
 #[tokio::test]
-async fn a_stopped_server_is_unavailable_and_is_used_again_when_it_is_back() {
+async fn a_stopped_server_is_unavailable_and_is_used_again_after_a_restart() {
     let mut cluster = PostgresCluster::start();
-    let place = TestDatabase::open(cluster.create_database().await, None).await;
+    let db = TestDatabase::open(cluster.create_database().await, None).await;
     let ada = user("ada", &[]);
     let change = CatalogChange {
         users_put: vec![ada.clone()],
         ..CatalogChange::default()
     };
-    write_change(&place, &change).await;
+    write_change(&db, &change).await;
 
     cluster.stop();
-    let database = &place.database;
+    let database = &db.database;
     let (found, appended, pinged, written) = tokio::join!(
         database.find_user(ada.user.id),
         database.append_audit_records(&[]),
@@ -50,7 +50,7 @@ async fn a_stopped_server_is_unavailable_and_is_used_again_when_it_is_back() {
         .await
         .unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
-    let error = Database::open(&place.url, 4).await.unwrap_err();
+    let error = Database::open(&db.url, 4).await.unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
 
     cluster.restart();
@@ -59,32 +59,27 @@ async fn a_stopped_server_is_unavailable_and_is_used_again_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn connections_that_died_unnoticed_are_replaced_at_their_next_use() {
-    let place = TestDatabase::postgres().await;
-    let (one, two) = tokio::join!(place.database.ping(), place.database.catalog_version());
+async fn broken_connections_are_replaced_at_their_next_use() {
+    let db = TestDatabase::postgres().await;
+    let (one, two) = tokio::join!(db.database.ping(), db.database.catalog_version());
     assert!(one.is_ok() && two.is_ok());
-    place
-        .execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    db.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
              WHERE datname = current_database() AND application_name = 'cedargate'",
-        )
-        .await;
-    assert_eq!(
-        place.database.append_audit_records(&[record(1)]).await,
-        Ok(())
-    );
+    )
+    .await;
+    assert_eq!(db.database.append_audit_records(&[record(1)]).await, Ok(()));
 }
 
 #[tokio::test]
 async fn a_read_only_server_is_unavailable_for_audit_records() {
-    let place = TestDatabase::postgres().await;
-    let name = place.url.rsplit('/').next().unwrap();
-    place
-        .execute(&format!(
-            "ALTER DATABASE {name} SET default_transaction_read_only = on"
-        ))
-        .await;
-    let reopened = Database::open(&place.url, 4).await.unwrap();
+    let db = TestDatabase::postgres().await;
+    let name = db.url.rsplit('/').next().unwrap();
+    db.execute(&format!(
+        "ALTER DATABASE {name} SET default_transaction_read_only = on"
+    ))
+    .await;
+    let reopened = Database::open(&db.url, 4).await.unwrap();
     let error = reopened
         .append_audit_records(&[record(1)])
         .await
@@ -95,58 +90,53 @@ async fn a_read_only_server_is_unavailable_for_audit_records() {
 
 #[tokio::test]
 async fn commits_are_durable_even_where_the_servers_default_is_not() {
-    let place = TestDatabase::postgres().await;
-    let name = place.url.rsplit('/').next().unwrap();
-    place
-        .execute(&format!(
-            "ALTER DATABASE {name} SET synchronous_commit = off"
-        ))
-        .await;
-    place
-        .execute(
-            "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    let db = TestDatabase::postgres().await;
+    let name = db.url.rsplit('/').next().unwrap();
+    db.execute(&format!(
+        "ALTER DATABASE {name} SET synchronous_commit = off"
+    ))
+    .await;
+    db.execute(
+        "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                 NEW.reason := current_setting('synchronous_commit'); RETURN NEW; END $$;
              CREATE TRIGGER tell BEFORE INSERT ON audit_records
                 FOR EACH ROW EXECUTE FUNCTION tell()",
-        )
-        .await;
-    let reopened = Database::open(&place.url, 4).await.unwrap();
+    )
+    .await;
+    let reopened = Database::open(&db.url, 4).await.unwrap();
     reopened.append_audit_records(&[record(1)]).await.unwrap();
     let read = reopened.list_audit_records(None, 1).await.unwrap();
     assert_eq!(read[0].reason.as_deref(), Some("on"));
 }
 
 #[tokio::test]
-async fn a_file_locked_by_another_program_is_unavailable_until_it_lets_go() {
-    let place = TestDatabase::sqlite().await;
-    let mut other = SqliteConnection::connect(&place.url).await.unwrap();
+async fn a_file_locked_by_another_program_is_unavailable_until_it_is_unlocked() {
+    let db = TestDatabase::sqlite().await;
+    let mut other = SqliteConnection::connect(&db.url).await.unwrap();
     sqlx::raw_sql("BEGIN IMMEDIATE")
         .execute(&mut other)
         .await
         .unwrap();
-    let error = place
+    let error = db
         .database
         .append_audit_records(&[record(1)])
         .await
         .unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
     assert_eq!(
-        place.database.list_audit_records(None, 1).await,
+        db.database.list_audit_records(None, 1).await,
         Ok(vec![]),
         "reading goes on"
     );
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
-    assert_eq!(
-        place.database.append_audit_records(&[record(1)]).await,
-        Ok(())
-    );
+    assert_eq!(db.database.append_audit_records(&[record(1)]).await, Ok(()));
 }
 
 #[tokio::test]
 async fn a_sqlite_file_and_its_log_are_readable_by_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let place = TestDatabase::sqlite().await;
-    let path = place.url.strip_prefix("sqlite://").unwrap();
+    let db = TestDatabase::sqlite().await;
+    let path = db.url.strip_prefix("sqlite://").unwrap();
     let mode = fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(fs::exists(format!("{path}-wal")).unwrap());
@@ -159,21 +149,20 @@ async fn a_sqlite_file_and_its_log_are_readable_by_their_owner_alone() {
 
 #[tokio::test]
 async fn records_survive_reopening_the_file() {
-    let place = TestDatabase::sqlite().await;
+    let db = TestDatabase::sqlite().await;
     let kept = record(1);
-    place
-        .database
+    db.database
         .append_audit_records(std::slice::from_ref(&kept))
         .await
         .unwrap();
-    place.database.close().await;
-    let reopened = Database::open(&place.url, 4).await.unwrap();
+    db.database.close().await;
+    let reopened = Database::open(&db.url, 4).await.unwrap();
     reopened.migrate().await.unwrap();
     assert_eq!(reopened.list_audit_records(None, 10).await, Ok(vec![kept]));
 }
 
 #[tokio::test]
-async fn a_url_that_cannot_be_used_is_told_without_its_password() {
+async fn an_unusable_url_is_reported_without_its_password() {
     let folder = tempfile::tempdir().unwrap();
     let missing = format!("sqlite://{}/missing/cedargate.db", folder.path().display());
     let refused = format!("postgres://ada:hunter2@127.0.0.1:{}/x", free_port());

@@ -4,7 +4,7 @@ use cedargate::domain::id::UserId;
 use cedargate::domain::name::RoleName;
 use cedargate::storage::{CatalogChange, UserFilter, UserRecord};
 
-use crate::storage::{TestDatabase, role, user, write_change};
+use crate::support::test_database::{TestDatabase, role, user, write_change};
 
 on_both! {
     users_are_read_in_pages_in_the_order_of_their_ids,
@@ -13,21 +13,21 @@ on_both! {
     another_admin_is_one_who_is_not_disabled,
 }
 
-async fn put_users(place: &TestDatabase, users: &[UserRecord]) {
+async fn put_users(db: &TestDatabase, users: &[UserRecord]) {
     let change = CatalogChange {
         roles_put: vec![role("hydrology")],
         users_put: users.to_vec(),
         ..CatalogChange::default()
     };
-    write_change(place, &change).await;
+    write_change(db, &change).await;
 }
 
-/// All users of a filter, read three at a time.
-async fn list_all(place: &TestDatabase, filter: &UserFilter) -> Vec<UserRecord> {
+/// All users that a filter finds, in pages of three.
+async fn list_all(db: &TestDatabase, filter: &UserFilter) -> Vec<UserRecord> {
     let mut all: Vec<UserRecord> = Vec::new();
     loop {
         let after: Option<UserId> = all.last().map(|record| record.user.id);
-        let page = place.database.list_users(after, 3, filter).await.unwrap();
+        let page = db.database.list_users(after, 3, filter).await.unwrap();
         assert!(page.len() <= 3);
         if page.is_empty() {
             return all;
@@ -48,23 +48,23 @@ fn seven_users() -> Vec<UserRecord> {
     users
 }
 
-async fn users_are_read_in_pages_in_the_order_of_their_ids(place: TestDatabase) {
+async fn users_are_read_in_pages_in_the_order_of_their_ids(db: TestDatabase) {
     let users = seven_users();
-    put_users(&place, &users).await;
-    assert_eq!(list_all(&place, &UserFilter::default()).await, users);
-    let found = place.database.find_user_record(users[0].user.id).await;
+    put_users(&db, &users).await;
+    assert_eq!(list_all(&db, &UserFilter::default()).await, users);
+    let found = db.database.find_user_record(users[0].user.id).await;
     assert_eq!(found, Ok(Some(users[0].clone())));
 }
 
-async fn a_filter_reads_one_name_or_the_members_of_a_role(place: TestDatabase) {
+async fn a_filter_reads_one_name_or_the_members_of_a_role(db: TestDatabase) {
     let users = seven_users();
-    put_users(&place, &users).await;
+    put_users(&db, &users).await;
     let by = |username: Option<&str>, member_of: Option<&str>| UserFilter {
         username: username.map(|name| name.parse().unwrap()),
         role: member_of.map(role),
     };
     let names = async |filter: UserFilter| {
-        let found = list_all(&place, &filter).await;
+        let found = list_all(&db, &filter).await;
         let names = found.iter().map(|record| record.user.username.to_string());
         names.collect::<Vec<_>>()
     };
@@ -81,14 +81,14 @@ async fn a_filter_reads_one_name_or_the_members_of_a_role(place: TestDatabase) {
     assert_eq!(names(by(None, Some("admin"))).await, [""; 0]);
 }
 
-async fn roles_are_read_in_pages(place: TestDatabase) {
+async fn roles_are_read_in_pages(db: TestDatabase) {
     let all: Vec<RoleName> = ["a1", "admin", "b", "c", "d"].map(role).into();
     let change = CatalogChange {
         roles_put: all.clone(),
         ..CatalogChange::default()
     };
-    write_change(&place, &change).await;
-    let database = &place.database;
+    write_change(&db, &change).await;
+    let database = &db.database;
     let first = database.list_roles(None, 3).await.unwrap();
     let second = database.list_roles(first.last(), 3).await.unwrap();
     assert_eq!((first.len(), second.len()), (3, 2));
@@ -97,15 +97,15 @@ async fn roles_are_read_in_pages(place: TestDatabase) {
     assert_eq!(database.has_role(&role("e")).await, Ok(false));
 }
 
-async fn another_admin_is_one_who_is_not_disabled(place: TestDatabase) {
+async fn another_admin_is_one_who_is_not_disabled(db: TestDatabase) {
     let (ada, mut ben) = (user("ada", &["admin"]), user("ben", &["admin"]));
     let cy = user("cy", &["hydrology"]);
     ben.user.is_disabled = true;
-    put_users(&place, &[ada.clone(), ben.clone(), cy]).await;
-    let database = &place.database;
+    put_users(&db, &[ada.clone(), ben.clone(), cy]).await;
+    let database = &db.database;
     assert_eq!(database.has_another_admin(ada.user.id).await, Ok(false));
     assert_eq!(database.has_another_admin(ben.user.id).await, Ok(true));
     ben.user.is_disabled = false;
-    put_users(&place, &[ben]).await;
+    put_users(&db, &[ben]).await;
     assert_eq!(database.has_another_admin(ada.user.id).await, Ok(true));
 }

@@ -1,8 +1,8 @@
-//! Throw-away PostgreSQL clusters for tests.
+//! Temporary PostgreSQL clusters.
 //!
-//! A cluster lives in a folder of its own, listens on a random loopback port, and is run by a small
-//! shell that takes its orders from a pipe. When the test process ends, however it ends, the pipe
-//! closes, and the shell stops the server and removes the folder.
+//! A cluster has its own folder, listens on a random loopback port, and is run by a small shell script
+//! that reads commands from a pipe. When the test process ends, for whatever reason, the pipe closes,
+//! and the script stops the server and removes the folder.
 
 #![allow(
     clippy::unwrap_used,
@@ -46,7 +46,7 @@ stop immediate
 rm -rf "$folder"
 "#;
 
-/// One PostgreSQL server of a test's own.
+/// A PostgreSQL server for one test or one test process.
 pub struct PostgresCluster {
     shell: Child,
     commands: Option<ChildStdin>,
@@ -56,7 +56,7 @@ pub struct PostgresCluster {
 }
 
 impl PostgresCluster {
-    /// Makes a cluster and starts its server.
+    /// Creates a cluster and starts its server.
     pub fn start() -> Self {
         let port = free_port();
         let mut shell = unprivileged_shell()
@@ -64,7 +64,7 @@ impl PostgresCluster {
             .arg(binaries())
             .arg(port.to_string())
             .current_dir("/")
-            // Not in the terminal's group: an interrupt must leave the shell time to clean up.
+            // In its own process group: an interrupt must leave the script time to clean up.
             .process_group(0)
             .env_remove("PGPORT")
             .env_remove("PGHOST")
@@ -142,13 +142,13 @@ pub async fn fresh_database() -> String {
         .await
 }
 
-/// A loopback port that nobody listens on.
+/// An unused loopback port.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
-/// The folder of PostgreSQL's server programs: `PG_BIN`, `PATH`, or where Debian puts them.
+/// The folder of PostgreSQL's server programs: `PG_BIN`, Debian's folders, or `PATH`.
 fn binaries() -> PathBuf {
     let named = std::env::var_os("PG_BIN").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();

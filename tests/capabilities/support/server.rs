@@ -1,9 +1,11 @@
-//! A real server for each test: real HTTP, a real database, real files, and a clock to set.
+//! A server for each test: real HTTP, a real database, real files, and a clock that the test sets.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cedargate::app::{App, Stores};
 use cedargate::config::{SettingSources, Settings};
 use cedargate::domain::clock::Clock;
@@ -22,11 +24,11 @@ pub const RESTRICTED: &str = "6b1f0a52-8c3d-4e7a-9f14-05d2c7e3a981";
 pub const PRIVATE: &str = "91e4c6d8-7a20-4f5b-8d3e-1b60f9a2c574";
 pub const DRAFT: &str = "3fa82b90-d5c1-4867-b7e2-c4093d6e15af";
 pub const WITHOUT_FILE: &str = "5d0c2a91-6f38-4be4-a7d1-90e2b84c6f17";
-pub const UNKNOWN_VERSION: &str = "00000000-0000-4000-8000-000000000000";
+pub const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
 pub const PASSWORD: &str = "correct horse";
 
-/// The people and datasets that most tests are about.
+/// The users and datasets of most tests.
 pub const CATALOG: &str = r#"
 [[roles]]
 name = "hydrology"
@@ -103,14 +105,14 @@ record_status = "published"
 owner = "olivia"
 "#;
 
-/// How a test wants its server.
+/// How to start a server; the default is that of [`Server::start`].
 #[derive(Default)]
 pub struct ServerOptions {
-    /// `CEDARGATE_*` variables besides those of every test.
+    /// `CEDARGATE_*` variables in addition to those of every test.
     pub environment: Vec<(&'static str, String)>,
-    /// The catalog; [`CATALOG`] if left out.
+    /// The catalog; [`CATALOG`] if absent.
     pub catalog: Option<String>,
-    /// Policies that take the place of the shipped ones, as one file; the schema stays.
+    /// Policies instead of the shipped ones, as one file; the schema is the shipped one.
     pub policies: Option<&'static str>,
 }
 
@@ -125,7 +127,7 @@ pub struct Server {
     running: Option<JoinHandle<bool>>,
 }
 
-/// An answer, read to its end.
+/// A response with its whole body.
 pub struct TestResponse {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
@@ -153,7 +155,7 @@ impl TestResponse {
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The detail of a problem, after checking that it is one and has this status.
+    /// The detail of a problem, after checking its status and its other members.
     pub fn problem(&self, status: u16) -> String {
         assert_eq!(
             self.status,
@@ -170,6 +172,16 @@ impl TestResponse {
         problem["detail"].as_str().unwrap().to_owned()
     }
 
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The `field` of a problem with this status, `-` if it has none.
+    pub fn problem_field(&self, status: u16) -> String {
+        self.problem(status);
+        self.json()["field"].as_str().unwrap_or("-").to_owned()
+    }
+
     /// The token of a granted mint.
     pub fn token(&self) -> String {
         assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
@@ -182,7 +194,7 @@ impl Server {
         Self::start_with(ServerOptions::default()).await
     }
 
-    pub async fn start_with(wish: ServerOptions) -> Self {
+    pub async fn start_with(options: ServerOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = vec![
             (
@@ -199,7 +211,7 @@ impl Server {
                 "0".to_owned(),
             ),
         ];
-        if let Some(policies) = wish.policies {
+        if let Some(policies) = options.policies {
             let bundle = folder.path().join("policies");
             std::fs::create_dir(&bundle).unwrap();
             let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
@@ -211,7 +223,7 @@ impl Server {
                 bundle.display().to_string(),
             ));
         }
-        for (name, value) in wish.environment {
+        for (name, value) in options.environment {
             environment.retain(|(known, _)| known != name);
             environment.push((name.to_owned(), value));
         }
@@ -222,7 +234,12 @@ impl Server {
         let settings = Settings::load(&sources).unwrap();
         let clock = Clock::fixed_at(Clock::system().unix_millis());
         let stores = Stores::open(&settings).await.unwrap();
-        apply(&stores, wish.catalog.as_deref().unwrap_or(CATALOG), &clock).await;
+        apply(
+            &stores,
+            options.catalog.as_deref().unwrap_or(CATALOG),
+            &clock,
+        )
+        .await;
         Self::run(folder, settings, clock, stores).await
     }
 
@@ -250,27 +267,27 @@ impl Server {
         }
     }
 
-    /// Another server on the same data, which has to learn of changes made through this one.
+    /// Another server on the same data.
     pub async fn replica(&self) -> Self {
         let stores = Stores::open(&self.settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         Self::run(folder, self.settings.clone(), self.clock.clone(), stores).await
     }
 
-    /// Stops the server and says whether all requests in flight ended.
+    /// Stops the server; false if requests in flight were aborted.
     pub async fn stop(&mut self) -> bool {
         self.stop.cancel();
         self.running.take().unwrap().await.unwrap()
     }
 
-    /// Stops the server and starts another one on the same data.
+    /// Stops the server and starts it again on the same data.
     pub async fn restarted(mut self) -> Self {
         assert!(self.stop().await);
         let stores = Stores::open(&self.settings).await.unwrap();
         Self::run(self.folder, self.settings, self.clock, stores).await
     }
 
-    /// Stops the server and starts another one on the same data with other settings.
+    /// Stops the server and starts it again on the same data with other settings.
     pub async fn restarted_with(mut self, settings: Settings) -> Self {
         assert!(self.stop().await);
         let stores = Stores::open(&settings).await.unwrap();
@@ -284,7 +301,7 @@ impl Server {
             .unwrap()
     }
 
-    /// Applies a catalog as another process would, and waits until this server follows it.
+    /// Applies a catalog through connections of its own, as another process would.
     pub async fn apply(&self, catalog: &str) {
         let stores = Stores::open(&self.settings).await.unwrap();
         apply(&stores, catalog, &self.clock).await;
@@ -330,16 +347,16 @@ impl Server {
         TestResponse::send(self.post("/auth/login").form(&form)).await
     }
 
-    /// A session token of one of the catalog's people.
+    /// A session token of a user of the catalog.
     pub async fn session(&self, username: &str) -> String {
-        let answer = self.login(username, PASSWORD).await;
+        let response = self.login(username, PASSWORD).await;
         assert_eq!(
-            answer.status,
+            response.status,
             200,
             "{}",
-            String::from_utf8_lossy(&answer.body)
+            String::from_utf8_lossy(&response.body)
         );
-        answer.json()["access_token"].as_str().unwrap().to_owned()
+        response.json()["access_token"].as_str().unwrap().to_owned()
     }
 }
 
@@ -361,4 +378,10 @@ pub async fn apply(stores: &Stores, catalog: &str, clock: &Clock) {
     )
     .await
     .unwrap();
+}
+
+/// One part of a token as JSON: 0 is the header, 1 the claims.
+pub fn decode_part(token: &str, index: usize) -> Value {
+    let part = token.split('.').nth(index).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Meddling with a server's SQLite file, as no part of the product ever would.
+//! Changes of a server's SQLite file that the product itself never makes.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ async fn connect(path: &Path) -> SqliteConnection {
         .unwrap()
 }
 
-/// Keeps everybody else from writing.
+/// Prevents all other writes.
 pub struct ExclusiveLock(SqliteConnection);
 
 impl ExclusiveLock {

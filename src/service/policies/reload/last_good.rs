@@ -4,14 +4,14 @@
 //! know when it is needed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::fs;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
+use crate::atomic_file::{PRIVATE_MODE, atomic_write};
 use crate::domain::decision::Revision;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::{Bundle, BundleError};
@@ -87,16 +87,10 @@ impl LastGoodFile {
                 .map(|(name, text)| (name.to_owned(), Arc::clone(text)))
                 .collect(),
         };
-        self.write(&kept).map_err(|source| self.file_error(source))
-    }
-
-    fn write(&self, kept: &SavedPolicies) -> std::io::Result<()> {
-        let parent = self.path.parent().unwrap_or(Path::new("."));
-        let mut written = NamedTempFile::new_in(parent)?;
-        written.write_all(&serde_json::to_vec(kept)?)?;
-        written.as_file().sync_all()?;
-        written.persist(&self.path)?;
-        File::open(parent)?.sync_all()
+        let written = serde_json::to_vec(&kept)
+            .map_err(io::Error::from)
+            .and_then(|bytes| atomic_write(&self.path, PRIVATE_MODE, &bytes));
+        written.map_err(|source| self.file_error(source))
     }
 
     /// The last good bundle, valid and unchanged since it was kept.

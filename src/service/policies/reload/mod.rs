@@ -22,6 +22,7 @@ use crate::config::Settings;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
+use crate::domain::text_enum::TextEnum;
 use crate::policy::complexity::DECISION_STACK_SIZE;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::{BundleError, LiveBundle};

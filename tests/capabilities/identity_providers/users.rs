@@ -1,0 +1,274 @@
+//! Federated users: how they are created, and how their tokens change them.
+
+use serde_json::{Value, json};
+
+use crate::support::eventually;
+use crate::support::server::{INTERNAL, PASSWORD, PRIVATE, RESTRICTED, Server, TestResponse};
+
+use super::provider::{IdentityProvider, ProviderKey};
+use super::{me, mint_status, provider_and_server, server_trusting};
+
+async fn catalog_version(server: &Server) -> i64 {
+    server.database().await.catalog_version().await.unwrap()
+}
+
+/// A provider, its key, and a server that reads roles and claims from its tokens.
+async fn provider_with_roles(more: Value) -> (IdentityProvider, ProviderKey, Server) {
+    let key = ProviderKey::generate("first");
+    let provider = IdentityProvider::start(&[&key]).await;
+    let mut settings = json!({"roles_claim": "realm_access.roles", "claims": {"group": "groups"}});
+    let Value::Object(more) = more else {
+        panic!("no object")
+    };
+    settings.as_object_mut().unwrap().extend(more);
+    let server = server_trusting(&provider, settings).await;
+    (provider, key, server)
+}
+
+fn sign_token_with_roles(
+    provider: &IdentityProvider,
+    key: &ProviderKey,
+    server: &Server,
+    roles: &[&str],
+) -> String {
+    let mut claims = provider.claims(&server.clock, "ines");
+    claims["realm_access"] = json!({ "roles": roles });
+    key.sign(&claims)
+}
+
+#[tokio::test]
+async fn a_user_is_created_once_at_its_first_token() {
+    let (provider, key, server) = provider_and_server().await;
+    let before = catalog_version(&server).await;
+    let tokens: Vec<String> = (0..8)
+        .map(|n| {
+            let mut claims = provider.claims(&server.clock, "ines");
+            claims["jti"] = json!(n);
+            key.sign(&claims)
+        })
+        .collect();
+    let all = tokens.iter().map(|token| me(&server, token));
+    let responses = futures_util::future::join_all(all).await;
+    for response in &responses {
+        assert_eq!(response.status, 200);
+        assert_eq!(response.json()["user_id"], responses[0].json()["user_id"]);
+    }
+    assert_eq!(catalog_version(&server).await, before + 1);
+    // The same subject with another name is the same user.
+    let mut claims = provider.claims(&server.clock, "ines");
+    claims["preferred_username"] = json!("renamed");
+    let response = me(&server, &key.sign(&claims)).await;
+    assert_eq!(response.json()["user_id"], responses[0].json()["user_id"]);
+    assert_eq!(response.json()["username"], "ines");
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_never_taken_over() {
+    let (provider, key, server) = provider_and_server().await;
+    let before = catalog_version(&server).await;
+    let otto = key.sign(&provider.claims(&server.clock, "otto"));
+    let detail = server.mint(INTERNAL, Some(&otto)).await.problem(401);
+    assert!(detail.contains("belongs to another user"), "{detail}");
+    // Nor by another subject of the same issuer, nor in another case.
+    let ines = provider.claims(&server.clock, "ines");
+    assert_eq!(mint_status(&server, &key.sign(&ines)).await, 200);
+    let mut second = ines.clone();
+    second["sub"] = json!("somebody else");
+    second["preferred_username"] = json!("INES");
+    server
+        .mint(INTERNAL, Some(&key.sign(&second)))
+        .await
+        .problem(401);
+    assert_eq!(catalog_version(&server).await, before + 1);
+}
+
+#[tokio::test]
+async fn an_invalid_user_name_is_refused() {
+    let (provider, key, server) = provider_and_server().await;
+    for name in [
+        json!(null),
+        json!(7),
+        json!(""),
+        json!("Ines Maria"),
+        json!("a".repeat(65)),
+    ] {
+        let mut claims = provider.claims(&server.clock, "ines");
+        claims["preferred_username"] = name;
+        let detail = server
+            .mint(INTERNAL, Some(&key.sign(&claims)))
+            .await
+            .problem(401);
+        assert!(detail.contains("user name"), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn with_known_principals_only_users_of_the_catalog_are_accepted() {
+    let (provider, key, server) = provider_and_server().await;
+    let claims = provider.claims(&server.clock, "ines");
+    assert_eq!(mint_status(&server, &key.sign(&claims)).await, 200);
+    let mut settings = server.settings.clone();
+    settings.issuers[0].principals = cedargate::domain::issuer::UserProvisioning::Known;
+    let server = server.restarted_with(settings).await;
+    assert_eq!(mint_status(&server, &key.sign(&claims)).await, 200);
+    let other = key.sign(&provider.claims(&server.clock, "stranger"));
+    let detail = server.mint(INTERNAL, Some(&other)).await.problem(401);
+    assert!(detail.contains("not a user of this server"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_user_created_for_an_issuer_is_bound_to_the_first_subject_of_that_name() {
+    let key = ProviderKey::generate("first");
+    let provider = IdentityProvider::start(&[&key]).await;
+    let server = server_trusting(&provider, json!({"principals": "known"})).await;
+    let admin = server.session("ada").await;
+    let make = async |issuer: &str| {
+        let body = json!({"username": "ines", "issuer": issuer});
+        let request = server.post("/admin/users").bearer_auth(&admin).json(&body);
+        TestResponse::send(request).await
+    };
+    make("https://elsewhere.test").await.problem(422);
+    let response = make(&provider.url).await.json();
+    assert_eq!(response["has_password"], false);
+    let ines_id = response["id"].clone();
+    let ines = key.sign(&provider.claims(&server.clock, "ines"));
+    assert_eq!(me(&server, &ines).await.json()["user_id"], ines_id);
+    // The user stays bound to that subject: another one with the same name is refused.
+    let mut claims = provider.claims(&server.clock, "ines");
+    claims["sub"] = json!("somebody else");
+    server
+        .mint(INTERNAL, Some(&key.sign(&claims)))
+        .await
+        .problem(401);
+    // It has no password here, so no password is accepted.
+    server.login("ines", PASSWORD).await.problem(401);
+}
+
+#[tokio::test]
+async fn a_federated_user_cannot_sign_in_with_a_password() {
+    let (provider, key, server) = provider_and_server().await;
+    let ines = key.sign(&provider.claims(&server.clock, "ines"));
+    assert_eq!(mint_status(&server, &ines).await, 200);
+    for password in [PASSWORD, ""] {
+        server.login("ines", password).await.problem(401);
+    }
+}
+
+#[tokio::test]
+async fn roles_and_claims_follow_the_newest_token() {
+    let (provider, key, server) = provider_with_roles(json!({})).await;
+    let first = sign_token_with_roles(&provider, &key, &server, &[]);
+    assert_eq!(server.mint(RESTRICTED, Some(&first)).await.status, 403);
+    let created = catalog_version(&server).await;
+
+    server.clock.advance(1_000);
+    let second = sign_token_with_roles(&provider, &key, &server, &["hydrology"]);
+    let minted = server.mint(RESTRICTED, Some(&second)).await.token();
+    assert_eq!(server.download(RESTRICTED, &minted).await.status, 200);
+    assert_eq!(catalog_version(&server).await, created + 1);
+    for _ in 0..3 {
+        server.mint(RESTRICTED, Some(&second)).await.token();
+    }
+    assert_eq!(catalog_version(&server).await, created + 1);
+
+    // An older token has its own roles, and changes nothing.
+    assert_eq!(server.mint(RESTRICTED, Some(&first)).await.status, 403);
+    assert_eq!(server.mint(RESTRICTED, Some(&second)).await.status, 200);
+    assert_eq!(catalog_version(&server).await, created + 1);
+
+    // When the issuer removes a role, tokens that were minted with it stop working.
+    server.clock.advance(1_000);
+    let third = sign_token_with_roles(&provider, &key, &server, &[]);
+    assert_eq!(server.mint(RESTRICTED, Some(&third)).await.status, 403);
+    assert_eq!(server.download(RESTRICTED, &minted).await.status, 403);
+    assert_eq!(catalog_version(&server).await, created + 2);
+}
+
+#[tokio::test]
+async fn a_federated_administrator_requires_an_explicit_mapping() {
+    let (provider, key, server) = provider_with_roles(json!({})).await;
+    let admin = sign_token_with_roles(&provider, &key, &server, &["admin"]);
+    assert_eq!(server.mint(PRIVATE, Some(&admin)).await.status, 404);
+    let roles = json!({"roles": {"gis-admins": "admin", "water": "hydrology"}});
+    let (provider, key, server) = provider_with_roles(roles).await;
+    let admin = sign_token_with_roles(&provider, &key, &server, &["admin", "hydrology"]);
+    assert_eq!(server.mint(RESTRICTED, Some(&admin)).await.status, 403);
+    server.clock.advance(1_000);
+    let admin = sign_token_with_roles(&provider, &key, &server, &["water", "gis-admins"]);
+    assert_eq!(server.mint(PRIVATE, Some(&admin)).await.status, 200);
+    assert_eq!(
+        me(&server, &admin).await.json()["roles"],
+        json!(["admin", "hydrology"])
+    );
+}
+
+#[tokio::test]
+async fn a_role_added_to_the_catalog_later_counts_from_then_on() {
+    let (provider, key, server) = provider_with_roles(json!({})).await;
+    let geology = sign_token_with_roles(&provider, &key, &server, &["geology"]);
+    assert_eq!(me(&server, &geology).await.json()["roles"], json!([]));
+    server.apply("[[roles]]\nname = \"geology\"\n").await;
+    eventually(async || me(&server, &geology).await.json()["roles"] == json!(["geology"])).await;
+}
+
+#[tokio::test]
+async fn a_disabled_user_stays_locked_out_whatever_its_issuer_says() {
+    let (provider, key, server) = provider_and_server().await;
+    let ines = key.sign(&provider.claims(&server.clock, "ines"));
+    let minted = server.mint(INTERNAL, Some(&ines)).await.token();
+    let database = server.database().await;
+    let catalog = database.read_catalog().await.unwrap();
+    let mut record = catalog
+        .users
+        .into_iter()
+        .find(|record| record.user.username.as_str() == "ines")
+        .unwrap();
+    record.user.is_disabled = true;
+    let change = cedargate::storage::CatalogChange {
+        users_put: vec![record],
+        ..Default::default()
+    };
+    database
+        .write_catalog(&change, catalog.version)
+        .await
+        .unwrap();
+    eventually(async || mint_status(&server, &ines).await == 401).await;
+    server.download(INTERNAL, &minted).await.problem(401);
+    server.clock.advance(1_000);
+    let newer = key.sign(&provider.claims(&server.clock, "ines"));
+    assert_eq!(mint_status(&server, &newer).await, 401);
+}
+
+#[tokio::test]
+async fn claims_become_tags_that_policies_can_read() {
+    let key = ProviderKey::generate("first");
+    let provider = IdentityProvider::start(&[&key]).await;
+    let policies = r#"@id("water") permit(principal is User, action, resource) when {
+        principal.hasTag("group") && principal.getTag("group").contains("water")
+    };"#;
+    let settings = json!({"claims": {"group": "https://example.org/groups"}});
+    let server = Server::start_with(crate::support::server::ServerOptions {
+        environment: vec![(
+            "CEDARGATE_ISSUERS",
+            super::identity_providers_setting(&provider, settings),
+        )],
+        policies: Some(policies),
+        ..Default::default()
+    })
+    .await;
+    let mut claims = provider.claims(&server.clock, "ines");
+    assert_eq!(
+        server.mint(PRIVATE, Some(&key.sign(&claims))).await.status,
+        404
+    );
+    server.clock.advance(1_000);
+    claims["iat"] = json!(server.clock.unix_seconds());
+    claims["https://example.org/groups"] = json!(["air", "water"]);
+    let minted = server.mint(PRIVATE, Some(&key.sign(&claims))).await.token();
+    assert_eq!(server.download(PRIVATE, &minted).await.status, 200);
+    claims["https://example.org/groups"] = json!({"water": true});
+    server
+        .mint(PRIVATE, Some(&key.sign(&claims)))
+        .await
+        .problem(401);
+}

@@ -1,0 +1,35 @@
+//! Storage: every function on SQLite and on PostgreSQL, and outages of both.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+/// Makes a test of every scenario on each database.
+macro_rules! on_both {
+    ($($scenario:ident,)*) => {
+        mod on_sqlite { $(
+            #[tokio::test]
+            async fn $scenario() { super::$scenario(crate::support::test_database::TestDatabase::sqlite().await).await; }
+        )* }
+        mod on_postgres { $(
+            #[tokio::test]
+            async fn $scenario() { super::$scenario(crate::support::test_database::TestDatabase::postgres().await).await; }
+        )* }
+    };
+}
+
+mod api_keys;
+mod audit_records;
+mod audit_search;
+mod catalog;
+mod federated_users;
+mod migrations;
+mod named_datasets;
+mod outages;
+mod sessions;
+mod signing_keys;
+mod users;

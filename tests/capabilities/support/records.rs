@@ -1,0 +1,19 @@
+//! The audit records of a server.
+
+use cedargate::service::audit_trail::AuditTrail;
+use serde_json::Value;
+
+use super::server::Server;
+
+/// All records, as `cedargate audit export` prints them.
+pub async fn records(server: &Server) -> Vec<Value> {
+    let mut records = Vec::new();
+    AuditTrail::export(&server.database().await, |record| {
+        records.push(serde_json::to_value(record)?);
+        Ok::<_, serde_json::Error>(())
+    })
+    .await
+    .unwrap()
+    .unwrap();
+    records
+}

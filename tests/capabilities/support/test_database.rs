@@ -1,0 +1,173 @@
+//! An empty database for a test, and items to store in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cedargate::domain::action::Action;
+use cedargate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
+use cedargate::domain::caller::Authentication;
+use cedargate::domain::dataset::{Dataset, RecordStatus, StoredFile, Visibility};
+use cedargate::domain::decision::Revision;
+use cedargate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
+use cedargate::domain::name::RoleName;
+use cedargate::domain::principal::{Tags, User};
+use cedargate::domain::secret::Secret;
+use cedargate::storage::{CatalogChange, Database, KeyState, StoredSigningKey, UserRecord};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::postgres::fresh_database;
+
+/// An empty migrated database.
+pub struct TestDatabase {
+    /// The database.
+    pub database: Database,
+    /// Its URL.
+    pub url: String,
+    _folder: Option<TempDir>,
+}
+
+impl TestDatabase {
+    pub async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/cedargate.db", folder.path().display());
+        Self::open(url, Some(folder)).await
+    }
+
+    pub async fn postgres() -> Self {
+        Self::open(fresh_database().await, None).await
+    }
+
+    pub async fn open(url: String, folder: Option<TempDir>) -> Self {
+        let database = Database::open(&url, 4).await.unwrap();
+        database.migrate().await.unwrap();
+        Self {
+            database,
+            url,
+            _folder: folder,
+        }
+    }
+
+    /// Runs SQL without the storage module.
+    pub async fn execute(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        if self.database.kind() == "sqlite" {
+            let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        } else {
+            let mut connection = PgConnection::connect(&self.url).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        }
+    }
+}
+
+pub fn role(name: &str) -> RoleName {
+    name.parse().unwrap()
+}
+
+pub fn roles(names: &[&str]) -> BTreeSet<RoleName> {
+    names.iter().map(|name| role(name)).collect()
+}
+
+pub fn tags(key: &str, values: &[&str]) -> Tags {
+    BTreeMap::from([(
+        key.to_owned(),
+        values.iter().map(|&value| value.to_owned()).collect(),
+    )])
+}
+
+pub fn user(name: &str, member_of: &[&str]) -> UserRecord {
+    UserRecord {
+        user: User {
+            id: UserId::random(),
+            username: name.parse().unwrap(),
+            issuer: None,
+            roles: roles(member_of),
+            claims: Tags::new(),
+            is_disabled: false,
+        },
+        password_hash: None,
+    }
+}
+
+pub fn dataset(title: &str, owner: Option<UserId>) -> Dataset {
+    Dataset {
+        id: DatasetId(Uuid::new_v4()),
+        title: title.to_owned(),
+        visibility: Visibility::Restricted,
+        record_status: RecordStatus::Published,
+        owner,
+        reader_users: BTreeSet::new(),
+        reader_roles: BTreeSet::new(),
+        tags: Tags::new(),
+        file: None,
+    }
+}
+
+/// Two users and two datasets, with a value in every field that could be lost.
+pub fn full_change() -> CatalogChange {
+    let mut ada = user("ada", &["admin", "hydrology"]);
+    ada.user.claims = tags("groups", &["Straße \"quoted\"", "\u{1f30d}", ""]);
+    ada.user.issuer = Some(String::from("https://issuer.example/"));
+    ada.password_hash = Some(Secret::new(String::from(
+        "$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA",
+    )));
+    let mut ben = user("ben", &[]);
+    ben.user.is_disabled = true;
+    let mut full = dataset("Jacksboro fault: élévation", Some(ada.user.id));
+    full.reader_users = BTreeSet::from([ada.user.id, ben.user.id]);
+    full.reader_roles = roles(&["hydrology", "admin"]);
+    full.tags = tags("theme", &["elevation", "a,b"]);
+    full.file = Some(StoredFile {
+        sha256: "0f".repeat(32),
+        name: String::from("jacksboro-fault-dem.cog.tif"),
+        size: i64::MAX.unsigned_abs(),
+        modified: -1,
+    });
+    let mut bare = dataset("", None);
+    bare.visibility = Visibility::Private;
+    bare.record_status = RecordStatus::Draft;
+    CatalogChange {
+        roles_put: vec![role("hydrology")],
+        users_put: vec![ada, ben],
+        datasets_put: vec![full, bare],
+        ..CatalogChange::default()
+    }
+}
+
+pub async fn write_change(db: &TestDatabase, change: &CatalogChange) -> i64 {
+    let version = db.database.catalog_version().await.unwrap();
+    db.database.write_catalog(change, version).await.unwrap()
+}
+
+pub fn key(kid: &str, state: KeyState, created_at: i64) -> StoredSigningKey {
+    StoredSigningKey {
+        kid: kid.to_owned(),
+        state,
+        sealed: format!("sealed {kid}"),
+        created_at,
+    }
+}
+
+pub fn record(unix_millis: u64) -> AuditRecord {
+    let id = RecordId::generate_at(unix_millis);
+    AuditRecord {
+        id,
+        unix_millis: unix_millis.cast_signed(),
+        event: AuditEvent::Mint,
+        outcome: AuditOutcome::Granted,
+        user_id: Some(UserId::random()),
+        authentication: Authentication::Password,
+        key_id: Some(ApiKeyId::generate_at(unix_millis)),
+        address: "2001:db8::1".parse().unwrap(),
+        dataset_id: Some(DatasetId(Uuid::new_v4())),
+        resource_user_id: Some(UserId::random()),
+        action: Some(Action::Read),
+        determining_policies: vec![String::from("shared-role"), String::from("owner \"x\"")],
+        errors: vec![String::from("no such attribute: é")],
+        revision: Some(Revision("ab".repeat(32).into())),
+        jti: Some(id),
+        reason: Some(String::from("because")),
+        request_id: Some(String::from("req-1")),
+    }
+}
