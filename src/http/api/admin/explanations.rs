@@ -18,8 +18,9 @@ use crate::policy::explain::{ObservedValue, PartExplanation, PartOutcome, Policy
 use crate::service::administration::Administration;
 use crate::service::administration::explanations::ExplanationQuery;
 use crate::service::error::ServiceError;
-use crate::service::policies::review::explanation::redaction::Redaction;
-use crate::service::policies::review::explanation::{ExplanationReport, PredictedMintResponse};
+use crate::service::policies::review::explanation::{
+    ExplanationReport, PredictedMintResponse, Redaction,
+};
 
 use super::policies::PolicyEffect;
 
@@ -355,6 +356,7 @@ impl ErrorStatuses for ExplanationStatuses {
             "The body is malformed, or the field named in `field` is invalid.",
         ),
     ];
+    const FIELD_STATUSES: &'static [u16] = &[422];
 }
 
 #[OpenApi(tag = "Tags::Administration")]
