@@ -148,16 +148,12 @@ impl ServiceError {
         let source = source.into();
         Self::Internal { what, source }
     }
-}
 
-impl ServiceError {
-    /// A field has an invalid value.
     pub(crate) fn invalid(field: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self::Invalid { field, detail }
     }
 
-    /// A field conflicts with the current state.
     pub(crate) fn conflict(field: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self::Conflict { field, detail }
