@@ -48,7 +48,7 @@ async fn a_role_is_created_assigned_and_deleted_with_its_memberships() {
     assert_eq!(
         audited,
         [
-            r#""granted" "created the role geology""#,
+            r#""granted" "made the role geology""#,
             r#""refused" "there is a role geology already""#,
             r#""refused" "it has changed since you read it: read it again and retry""#,
             r#""granted" "removed the role geology with its memberships and shares""#,
