@@ -13,14 +13,11 @@ use crate::domain::resource::Resource;
 use crate::service::error::ServiceError;
 use crate::service::identity::authentication::Authenticator;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::pagination::{MAX_PAGE_SIZE, Page};
+use crate::service::pagination::Page;
 use crate::service::rate_limits::RateLimits;
 
 use super::Access;
 use super::decisions::Authorizer;
-
-/// How many datasets are read and decided at a time before others get a turn.
-const BATCH_SIZE: u32 = 100;
 
 /// A dataset that a caller may discover.
 #[derive(Clone, Debug)]
@@ -55,11 +52,11 @@ impl CatalogView {
             .ok_or(ServiceError::DatasetNotFound)
     }
 
-    /// At most `limit` datasets whose ids come after `after`, in the order of their ids.
+    /// Lists up to `limit` datasets with ids after `after`.
     ///
-    /// It continues until the page is full or the catalog ends, for as long as a request may take. Ids
-    /// never change, so that pages stay complete while others add and remove datasets: what exists all
-    /// the while is listed once.
+    /// It reads on until the page is full or the catalog ends, for as long as a request may take. Ids
+    /// never change, so a dataset that exists throughout is listed once while others are added and
+    /// removed.
     pub async fn list(
         &self,
         request: &RequestContext,
@@ -67,32 +64,14 @@ impl CatalogView {
         limit: u32,
     ) -> Result<Page<VisibleDataset>, ServiceError> {
         let authorizer = Arc::new(self.authorizer(request).await?);
-        let limit = limit.clamp(1, MAX_PAGE_SIZE);
-        let mut visible: Vec<VisibleDataset> = Vec::new();
-        let mut last_read = after;
-        let mut batch_size = BATCH_SIZE.min(Page::<VisibleDataset>::fetch_size(limit));
-        loop {
-            let batch = self
-                .access
-                .catalog_cache
-                .datasets_after(last_read, batch_size)
-                .await?;
-            let is_last_batch = batch.len() < batch_size as usize;
-            last_read = batch.last().map_or(last_read, |last| Some(last.id));
-            visible.extend(
-                authorizer
-                    .filter(batch, |authorizer, dataset| {
-                        visible_dataset(authorizer, &dataset)
-                    })
-                    .await?,
-            );
-            if visible.len() > limit as usize || is_last_batch {
-                // The next page starts after a dataset that is listed: the id of a hidden one, or only
-                // that there is one, would reveal what the caller may not know.
-                return Ok(Page::from_fetched(visible, limit));
-            }
-            batch_size = BATCH_SIZE;
-        }
+        let cache = &self.access.catalog_cache;
+        let read = |after, limit| cache.datasets_after(after, limit);
+        let visible = |batch| {
+            authorizer.filter(batch, |authorizer, dataset| {
+                visible_dataset(authorizer, &dataset)
+            })
+        };
+        Page::read_filtered(after, limit, read, |dataset| dataset.id, visible).await
     }
 
     async fn authorizer(&self, request: &RequestContext) -> Result<Authorizer, ServiceError> {

@@ -103,12 +103,8 @@ impl ApiKeys {
         limit: u32,
     ) -> Result<Page<ApiKey>, ServiceError> {
         let (_, owner) = self.authorize_owner(request, None).await?;
-        let fetch_size = Page::<ApiKey>::fetch_size(limit);
-        let keys = self
-            .database
-            .list_api_keys(owner, after, fetch_size)
-            .await?;
-        Ok(Page::from_fetched(keys, limit))
+        let read = async |limit| self.database.list_api_keys(owner, after, limit).await;
+        Ok(Page::read(limit, read).await?)
     }
 
     /// Revokes a key of the caller, and with it the download tokens that it minted; it is recorded
