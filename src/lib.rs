@@ -11,7 +11,7 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 4 | [`app`] (composition root), [`cli`] (one file a verb) |
+//! | 4 | [`app`] (composition root), [`cli`] (one file a command) |
 //! | 3 | [`http`]: routes, credentials, problems |
 //! | 2 | [`service`]: what the product does, one file a capability |
 //! | 1 | [`policy`] (Cedar), [`token`] (JOSE), [`storage`] (SQL), [`files`] (objects), [`config`] (settings) |

@@ -13,8 +13,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::http::conditional::precondition::{PreconditionOutcome, Validators, evaluate};
 use crate::http::openapi::Tags;
-use crate::http::reply::responses;
-use crate::http::reply::responses::{ErrorResponse, ErrorStatuses};
+use crate::http::reply::responses::{self, ErrorResponse, ErrorStatuses};
 use crate::service::tokens::key_ring::KeyRing;
 
 /// The path of the key set.
