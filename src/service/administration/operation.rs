@@ -223,7 +223,7 @@ impl AdminOperation {
             let decision = authorizer.decide(action, &resource_of(&item));
             decision.is_permitted.then_some(item)
         };
-        authorizer.filter(items, keep_permitted).await
+        authorizer.filter_map(items, keep_permitted).await
     }
 
     /// Evaluates the bundle on a thread for blocking work; an error without one.
@@ -233,7 +233,7 @@ impl AdminOperation {
     ) -> Result<T, ServiceError> {
         let authorizer = self.authorizer.as_ref().ok_or_else(no_policies_in_force)?;
         let evaluate = move |authorizer: &Authorizer, ()| Some(evaluate(authorizer.bundle()));
-        let results = authorizer.filter(vec![()], evaluate).await?;
+        let results = authorizer.filter_map(vec![()], evaluate).await?;
         results.into_iter().next().ok_or_else(no_policies_in_force)
     }
 

@@ -72,12 +72,6 @@ pub struct Passwords {
     cores: usize,
 }
 
-impl std::fmt::Debug for Passwords {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Passwords").finish_non_exhaustive()
-    }
-}
-
 impl Passwords {
     /// Hashes at [`HashCost::OWASP`]. It hashes once itself, so call it at start.
     pub fn new() -> Result<Self, PasswordError> {
