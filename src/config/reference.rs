@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::setting::SETTINGS;
+use super::table::SETTINGS;
 
 /// All settings as a Markdown table, one row a setting, ending in a line end.
 pub fn markdown_reference() -> String {
