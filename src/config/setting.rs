@@ -1,4 +1,4 @@
-//! What describes one setting, and the macro that makes everything else of the descriptions.
+//! The description of one setting, and a setting as it is in force.
 
 use super::origin::Origin;
 
@@ -79,52 +79,3 @@ impl Setting {
         !self.default.is_empty() && !self.default.contains('<')
     }
 }
-
-/// Makes the list [`SETTINGS`](super::SETTINGS), the type [`Settings`](super::Settings) and its reading
-/// of descriptions in this form:
-///
-/// ```text
-/// /// What it is for.
-/// name: Type = "default", format, reader;
-/// ```
-///
-/// A reader takes the [`SettingsReader`](super::settings_reader::SettingsReader) and the description, and
-/// may use the settings before it by their names.
-macro_rules! settings {
-    ($($(#[doc = $line:literal])+ $name:ident: $type:ty = $default:literal, $format:expr, $read:expr;)*) => {
-        /// Every setting, in the order in which people read them.
-        pub const SETTINGS: &[Setting] = &[$(descriptions::$name,)*];
-
-        /// The descriptions by name.
-        #[allow(non_upper_case_globals, reason = "they are named as their settings")]
-        pub(super) mod descriptions {
-            use super::*;
-
-            $(pub(in crate::config) const $name: Setting = Setting {
-                name: stringify!($name),
-                default: $default,
-                format: $format,
-                description: concat!($($line),+).trim_ascii(),
-            };)*
-        }
-
-        /// Every setting in its type.
-        #[derive(Clone, Debug)]
-        pub struct Settings {
-            $($(#[doc = $line])+ pub $name: $type,)*
-            pub(super) effective: Vec<EffectiveSetting>,
-        }
-
-        impl Settings {
-            /// Reads the settings one after the other.
-            pub(super) fn read(reader: &mut SettingsReader) -> Result<Self, ConfigError> {
-                $(let $name = read_setting(reader, &descriptions::$name, $read)?;)*
-                Ok(Self {
-                    $($name,)*
-                    effective: std::mem::take(&mut reader.effective),
-                })
-            }
-        }
-    };
-}
-pub(super) use settings;

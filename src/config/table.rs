@@ -15,12 +15,60 @@ use super::choices::{GateCases, GateProofs, LogFormat, LogLevel};
 use super::error::ConfigError;
 use super::issuers::read_issuers;
 use super::setting::SettingFormat::{Integer, List, OneOf, Secret as SecretText, Tables, Text};
-use super::setting::{EffectiveSetting, Setting, settings};
+use super::setting::{EffectiveSetting, Setting};
 use super::settings_reader::SettingsReader;
 use crate::domain::issuer::ExternalIssuer;
 use crate::domain::secret::Secret;
 
 const BYTES_PER_MEBIBYTE: u64 = 1024 * 1024;
+
+/// Makes the list [`SETTINGS`], the type [`Settings`] and its reading
+/// of descriptions in this form:
+///
+/// ```text
+/// /// What it is for.
+/// name: Type = "default", format, reader;
+/// ```
+///
+/// A reader takes the [`SettingsReader`] and the description, and
+/// may use the settings before it by their names.
+macro_rules! settings {
+    ($($(#[doc = $line:literal])+ $name:ident: $type:ty = $default:literal, $format:expr, $read:expr;)*) => {
+        /// Every setting, in the order in which people read them.
+        pub const SETTINGS: &[Setting] = &[$(descriptions::$name,)*];
+
+        /// The descriptions by name.
+        #[allow(non_upper_case_globals, reason = "they are named as their settings")]
+        pub(super) mod descriptions {
+            use super::*;
+
+            $(pub(in crate::config) const $name: Setting = Setting {
+                name: stringify!($name),
+                default: $default,
+                format: $format,
+                description: concat!($($line),+).trim_ascii(),
+            };)*
+        }
+
+        /// Every setting in its type.
+        #[derive(Clone, Debug)]
+        pub struct Settings {
+            $($(#[doc = $line])+ pub $name: $type,)*
+            pub(super) effective: Vec<EffectiveSetting>,
+        }
+
+        impl Settings {
+            /// Reads the settings one after the other.
+            pub(super) fn read(reader: &mut SettingsReader) -> Result<Self, ConfigError> {
+                $(let $name = read_setting(reader, &descriptions::$name, $read)?;)*
+                Ok(Self {
+                    $($name,)*
+                    effective: std::mem::take(&mut reader.effective),
+                })
+            }
+        }
+    };
+}
 
 settings! {
     /// Where the server listens.

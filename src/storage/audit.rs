@@ -8,7 +8,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
+use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run, select};
 use super::error::StorageError;
 use crate::domain::audit::{AuditRecord, MintContext};
 use crate::domain::decision::Revision;
@@ -96,7 +96,7 @@ impl AuditRow {
         let id = RecordId(self.id);
         let corrupt = |column: &str, error: &dyn fmt::Display| StorageError::Corrupt {
             table: "audit_records",
-            what: format!("record {id}: {column}: {error}"),
+            detail: format!("record {id}: {column}: {error}"),
         };
         Ok(AuditRecord {
             id,
@@ -135,8 +135,8 @@ impl Database {
         if records.is_empty() {
             return Ok(());
         }
-        let doing = "append audit records";
-        run(CALL_TIMEOUT, doing, "audit_records", async {
+        let operation = "append audit records";
+        run(CALL_TIMEOUT, operation, "audit_records", async {
             let mut transaction = self.begin_writing().await?;
             append(&mut transaction, records).await?;
             transaction.commit().await
@@ -152,18 +152,13 @@ impl Database {
     ) -> Result<Option<MintContext>, StorageError> {
         const SQL: &str = "SELECT authentication, key_id FROM audit_records
             WHERE id = $1 AND event = 'mint' AND outcome = 'granted'";
-        let doing = "find a mint";
+        let operation = "find a mint";
         let row: Option<(String, Option<Uuid>)> =
-            run(CALL_TIMEOUT, doing, "audit_records", async {
-                on_either!(self.readers(), pool => {
-                    sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
-                })
-            })
-            .await?;
+            select!(self, operation, "audit_records", fetch_optional(SQL, id.0)).await?;
         row.map(|(word, key_id)| {
             let authentication = word.parse().map_err(|error| StorageError::Corrupt {
                 table: "audit_records",
-                what: format!("record {id}: {error}"),
+                detail: format!("record {id}: {error}"),
             })?;
             let key_id = key_id.map(ApiKeyId);
             Ok(MintContext {

@@ -52,8 +52,8 @@ impl Database {
             return Ok(Vec::new());
         };
         let sql: Arc<str> = select_statement(filter, order).into();
-        let doing = "read audit records";
-        let rows: Vec<AuditRow> = run(CALL_TIMEOUT, doing, "audit_records", async {
+        let operation = "read audit records";
+        let rows: Vec<AuditRow> = run(CALL_TIMEOUT, operation, "audit_records", async {
             on_either!(self.readers(), pool => {
                 let mut query = sqlx::query_as(AssertSqlSafe(sql))
                     .bind(span.first)

@@ -4,17 +4,16 @@ use std::collections::BTreeSet;
 
 use super::audit::append;
 use super::database::{
-    CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
+    CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, execute, on_either, run, select,
+    with_timeout,
 };
 use super::datasets::{put_dataset, read_datasets};
 use super::error::StorageError;
-use super::users::{parse_role, put_user, read_users};
+use super::users::{UserRecord, parse_role, put_user, read_users};
 use crate::domain::audit::AuditRecord;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{ADMIN_ROLE, RoleName};
-use crate::domain::principal::User;
-use crate::domain::secret::Secret;
 
 /// All roles, users and datasets as of one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,15 +26,6 @@ pub struct Catalog {
     pub users: Vec<UserRecord>,
     /// The datasets, by id.
     pub datasets: Vec<Dataset>,
-}
-
-/// A user and its password hash.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UserRecord {
-    /// The user.
-    pub user: User,
-    /// The hash of the password, in PHC string format; none for users who have no password.
-    pub password_hash: Option<Secret<String>>,
 }
 
 /// What to change in the catalog, all of it or nothing.
@@ -74,8 +64,8 @@ const READ_VERSION: &str = "SELECT version FROM catalog_version";
 impl Database {
     /// Reads how often the catalog has changed: cheap, and the same number means the same catalog.
     pub async fn catalog_version(&self) -> Result<i64, StorageError> {
-        let doing = "read the catalog's version";
-        run(CALL_TIMEOUT, doing, "catalog_version", async {
+        let operation = "read the catalog's version";
+        run(CALL_TIMEOUT, operation, "catalog_version", async {
             self.check_file()?;
             on_either!(self.readers(), pool => {
                 sqlx::query_scalar(READ_VERSION).fetch_one(pool).await
@@ -88,20 +78,18 @@ impl Database {
     pub async fn versions(&self) -> Result<CacheVersions, StorageError> {
         const SQL: &str = "SELECT catalog_version.version, session_version.version
             FROM catalog_version CROSS JOIN session_version";
-        let doing = "read the catalog's version";
-        let (catalog, sessions) = run(CALL_TIMEOUT, doing, "catalog_version", async {
-            on_either!(self.readers(), pool => sqlx::query_as(SQL).fetch_one(pool).await)
-        })
-        .await?;
+        let operation = "read the catalog's version";
+        let (catalog, sessions) =
+            select!(self, operation, "catalog_version", fetch_one(SQL)).await?;
         Ok(CacheVersions { catalog, sessions })
     }
 
     /// Reads the whole catalog as of one moment.
     pub async fn read_catalog(&self) -> Result<Catalog, StorageError> {
-        let doing = "read the catalog";
-        with_timeout(CATALOG_TIMEOUT, doing, async {
+        let operation = "read the catalog";
+        with_timeout(CATALOG_TIMEOUT, operation, async {
             let sorted =
-                |error: sqlx::Error| StorageError::classify(&error, doing, "catalog_version");
+                |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
             let mut transaction = self.begin_reading().await.map_err(sorted)?;
             let version = read_version(&mut transaction).await.map_err(sorted)?;
             let catalog = Catalog {
@@ -127,20 +115,20 @@ impl Database {
         change: &CatalogChange,
         expected_version: i64,
     ) -> Result<i64, StorageError> {
-        let doing = "change the catalog";
+        let operation = "change the catalog";
         if change
             .roles_removed
             .iter()
             .any(|role| role.as_str() == ADMIN_ROLE)
         {
             return Err(StorageError::Inconsistent {
-                doing: doing.into(),
+                operation: operation.into(),
                 reason: format!("the role {ADMIN_ROLE} is built in and cannot be removed"),
             });
         }
-        with_timeout(CATALOG_TIMEOUT, doing, async {
+        with_timeout(CATALOG_TIMEOUT, operation, async {
             let sorted =
-                |error: sqlx::Error| StorageError::classify(&error, doing, "catalog_version");
+                |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
             let mut transaction = self.begin_writing().await.map_err(sorted)?;
             let Some(version) = advance_version(&mut transaction, expected_version)
                 .await
@@ -184,9 +172,7 @@ async fn advance_version(
 /// PostgreSQL other changes wait for this one's end.
 pub(super) async fn bump_version(transaction: &mut Transaction) -> Result<(), sqlx::Error> {
     const SQL: &str = "UPDATE catalog_version SET version = version + 1";
-    on_either!(transaction, connection => {
-        sqlx::query(SQL).execute(&mut **connection).await.map(drop)
-    })
+    execute!(transaction, SQL).map(drop)
 }
 
 async fn read_roles(transaction: &mut Transaction) -> Result<BTreeSet<RoleName>, StorageError> {
@@ -206,20 +192,18 @@ async fn write_change(
     const REMOVE_USER: &str = "DELETE FROM users WHERE id = $1";
     const REMOVE_ROLE: &str = "DELETE FROM roles WHERE name = $1";
     const PUT_ROLE: &str = "INSERT INTO roles (name) VALUES ($1) ON CONFLICT DO NOTHING";
-    on_either!(transaction, connection => {
-        for id in &change.datasets_removed {
-            sqlx::query(REMOVE_DATASET).bind(id.0).execute(&mut **connection).await?;
-        }
-        for id in &change.users_removed {
-            sqlx::query(REMOVE_USER).bind(id.0).execute(&mut **connection).await?;
-        }
-        for role in &change.roles_removed {
-            sqlx::query(REMOVE_ROLE).bind(role.as_str()).execute(&mut **connection).await?;
-        }
-        for role in &change.roles_put {
-            sqlx::query(PUT_ROLE).bind(role.as_str()).execute(&mut **connection).await?;
-        }
-    });
+    for id in &change.datasets_removed {
+        execute!(transaction, REMOVE_DATASET, id.0)?;
+    }
+    for id in &change.users_removed {
+        execute!(transaction, REMOVE_USER, id.0)?;
+    }
+    for role in &change.roles_removed {
+        execute!(transaction, REMOVE_ROLE, role.as_str())?;
+    }
+    for role in &change.roles_put {
+        execute!(transaction, PUT_ROLE, role.as_str())?;
+    }
     for record in &change.users_put {
         put_user(transaction, record).await?;
     }

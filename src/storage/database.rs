@@ -72,6 +72,55 @@ macro_rules! on_either {
 }
 pub(super) use on_either;
 
+/// Runs one reading statement within [`CALL_TIMEOUT`] and gives its rows:
+/// `select!(database, "operation", "table", fetch_optional(SQL, parameter, ...))`.
+macro_rules! select {
+    ($database:expr, $operation:expr, $table:expr, $fetch:ident($sql:expr $(, $parameter:expr)* $(,)?)) => {
+        run(CALL_TIMEOUT, $operation, $table, async {
+            on_either!($database.readers(), pool => {
+                sqlx::query_as($sql)$(.bind($parameter))*.$fetch(pool).await
+            })
+        })
+    };
+}
+pub(super) use select;
+
+/// Like [`select!`], for the first column alone.
+macro_rules! select_value {
+    ($database:expr, $operation:expr, $table:expr, $fetch:ident($sql:expr $(, $parameter:expr)* $(,)?)) => {
+        run(CALL_TIMEOUT, $operation, $table, async {
+            on_either!($database.readers(), pool => {
+                sqlx::query_scalar($sql)$(.bind($parameter))*.$fetch(pool).await
+            })
+        })
+    };
+}
+pub(super) use select_value;
+
+/// Runs one writing statement in a transaction and gives how many rows it affected.
+macro_rules! execute {
+    ($transaction:expr, $sql:expr $(, $parameter:expr)* $(,)?) => {
+        on_either!(&mut *$transaction, connection => {
+            let query = sqlx::query($sql)$(.bind($parameter))*;
+            query.execute(&mut **connection).await.map(|done| done.rows_affected())
+        })
+    };
+}
+pub(super) use execute;
+
+/// Runs one writing statement by itself within [`CALL_TIMEOUT`] and gives how many rows it affected.
+macro_rules! execute_once {
+    ($database:expr, $operation:expr, $table:expr, $sql:expr $(, $parameter:expr)* $(,)?) => {
+        run(CALL_TIMEOUT, $operation, $table, async {
+            on_either!($database.writer(), pool => {
+                let query = sqlx::query($sql)$(.bind($parameter))*;
+                query.execute(pool).await.map(|done| done.rows_affected())
+            })
+        })
+    };
+}
+pub(super) use execute_once;
+
 impl Transaction {
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         on_either!(self, transaction => transaction.commit().await)
@@ -103,7 +152,7 @@ impl Database {
             && let Err(error) = std::fs::metadata(options.get_filename())
         {
             return Err(StorageError::Unavailable {
-                doing: format!("open {}", options.get_filename().display()).into(),
+                operation: format!("open {}", options.get_filename().display()).into(),
                 reason: error.to_string(),
             });
         }
@@ -123,8 +172,8 @@ impl Database {
     /// Processes that start together wait for each other. A database that a newer program migrated
     /// is [`StorageError::NewerSchema`].
     pub async fn migrate(&self) -> Result<(), StorageError> {
-        let doing = "migrate the database";
-        with_timeout(MIGRATION_TIMEOUT, doing, async {
+        let operation = "migrate the database";
+        with_timeout(MIGRATION_TIMEOUT, operation, async {
             match self {
                 Self::Sqlite(pools) => migrate_sqlite(&pools.writer).await,
                 Self::Postgres(pool) => migrate_postgres(pool).await,
@@ -217,14 +266,14 @@ impl fmt::Debug for SqlitePools {
 /// Runs statements within a deadline and sorts their error; `table` is the one being read.
 pub(super) async fn run<T>(
     deadline: Duration,
-    doing: &'static str,
+    operation: &'static str,
     table: &'static str,
     statements: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, StorageError> {
-    with_timeout(deadline, doing, async {
+    with_timeout(deadline, operation, async {
         statements
             .await
-            .map_err(|error| StorageError::classify(&error, doing, table))
+            .map_err(|error| StorageError::classify(&error, operation, table))
     })
     .await
 }
@@ -232,14 +281,14 @@ pub(super) async fn run<T>(
 /// Ends a call at its deadline: a server that went silent would hold it for as long as TCP tries.
 pub(super) async fn with_timeout<T>(
     deadline: Duration,
-    doing: impl Into<Cow<'static, str>>,
+    operation: impl Into<Cow<'static, str>>,
     call: impl Future<Output = Result<T, StorageError>>,
 ) -> Result<T, StorageError> {
     tokio::time::timeout(deadline, call)
         .await
         .unwrap_or_else(|_| {
             Err(StorageError::Unavailable {
-                doing: doing.into(),
+                operation: operation.into(),
                 reason: format!("no answer within {} seconds", deadline.as_secs()),
             })
         })
@@ -262,9 +311,9 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageEr
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(ACQUIRE_TIMEOUT);
-    let doing = format!("open {}", options.get_filename().display());
+    let operation = format!("open {}", options.get_filename().display());
     create_private_file(options.get_filename()).map_err(|error| StorageError::Unavailable {
-        doing: doing.clone().into(),
+        operation: operation.clone().into(),
         reason: error.to_string(),
     })?;
 
@@ -276,7 +325,7 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageEr
             .max_lifetime(None)
             .test_before_acquire(false)
     };
-    let sorted = |error: sqlx::Error| StorageError::classify(&error, doing.clone(), "");
+    let sorted = |error: sqlx::Error| StorageError::classify(&error, operation.clone(), "");
     let writer = pool()
         .max_connections(1)
         .connect_with(options.clone().journal_mode(SqliteJournalMode::Wal))
@@ -289,7 +338,7 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageEr
         .map_err(sorted)?;
     let file =
         SqliteFile::new(options.get_filename()).map_err(|error| StorageError::Unavailable {
-            doing: doing.clone().into(),
+            operation: operation.clone().into(),
             reason: error.to_string(),
         })?;
     Ok(Database::Sqlite(SqlitePools {
@@ -320,7 +369,7 @@ async fn open_postgres(url: &str, connections: u32) -> Result<Database, StorageE
         ),
     })?;
     let options = options.application_name("cedargate");
-    let doing = format!(
+    let operation = format!(
         "connect to PostgreSQL at {}:{}, database {}",
         options.get_host(),
         options.get_port(),
@@ -328,8 +377,8 @@ async fn open_postgres(url: &str, connections: u32) -> Result<Database, StorageE
     );
 
     // The pool would try until its time is up and then not say what was wrong: ask once by hand.
-    with_timeout(ACQUIRE_TIMEOUT, doing.clone(), async {
-        let sorted = |error: sqlx::Error| StorageError::classify(&error, doing.clone(), "");
+    with_timeout(ACQUIRE_TIMEOUT, operation.clone(), async {
+        let sorted = |error: sqlx::Error| StorageError::classify(&error, operation.clone(), "");
         let connection = PgConnection::connect_with(&options).await.map_err(sorted)?;
         connection.close().await.map_err(sorted)
     })

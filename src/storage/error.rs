@@ -11,10 +11,10 @@ pub enum StorageError {
     ///
     /// Among the causes: no connection within the time limit, a lock held too long, a full disk, a
     /// read-only database, a server that went away.
-    #[error("the database is unavailable: cannot {doing}: {reason}")]
+    #[error("the database is unavailable: cannot {operation}: {reason}")]
     Unavailable {
         /// What was tried, as in "cannot ...".
-        doing: Cow<'static, str>,
+        operation: Cow<'static, str>,
         /// What the database or the driver said.
         reason: String,
     },
@@ -31,20 +31,20 @@ pub enum StorageError {
     },
     /// What was to be written breaks a rule of the tables, such as a user name that is taken;
     /// nothing was written.
-    #[error("the database refuses to {doing}: {reason}")]
+    #[error("the database refuses to {operation}: {reason}")]
     Inconsistent {
         /// What was tried.
-        doing: Cow<'static, str>,
+        operation: Cow<'static, str>,
         /// Which rule it breaks.
         reason: String,
     },
     /// A stored row does not parse into its domain type.
-    #[error("the table {table} holds a row that cannot be read: {what}")]
+    #[error("the table {table} holds a row that cannot be read: {detail}")]
     Corrupt {
         /// The table.
         table: &'static str,
         /// Which row and column, and what is wrong with it.
-        what: String,
+        detail: String,
     },
     /// The database was migrated by a newer program than this one.
     #[error(
@@ -70,10 +70,10 @@ pub enum StorageError {
         reason: String,
     },
     /// Anything else, such as tables that were never migrated.
-    #[error("cannot {doing}: {reason}")]
+    #[error("cannot {operation}: {reason}")]
     Failed {
         /// What was tried.
-        doing: Cow<'static, str>,
+        operation: Cow<'static, str>,
         /// What the database or the driver said.
         reason: String,
     },
@@ -88,21 +88,21 @@ impl StorageError {
     /// Sorts what sqlx says; `table` is the one being read.
     pub(super) fn classify(
         error: &sqlx::Error,
-        doing: impl Into<Cow<'static, str>>,
+        operation: impl Into<Cow<'static, str>>,
         table: &'static str,
     ) -> Self {
         use sqlx::Error as Said;
-        let doing = doing.into();
+        let operation = operation.into();
         let reason = error.to_string();
         match error {
             Said::Database(said) => match classify_database_error(said.as_ref()) {
-                ErrorClass::Unavailable => Self::Unavailable { doing, reason },
-                ErrorClass::Inconsistent => Self::Inconsistent { doing, reason },
+                ErrorClass::Unavailable => Self::Unavailable { operation, reason },
+                ErrorClass::Inconsistent => Self::Inconsistent { operation, reason },
                 ErrorClass::Corrupt => Self::Corrupt {
                     table,
-                    what: reason,
+                    detail: reason,
                 },
-                ErrorClass::Other => Self::Failed { doing, reason },
+                ErrorClass::Other => Self::Failed { operation, reason },
             },
             Said::Io(_)
             | Said::Tls(_)
@@ -110,13 +110,13 @@ impl StorageError {
             | Said::PoolTimedOut
             | Said::PoolClosed
             | Said::WorkerCrashed
-            | Said::BeginFailed => Self::Unavailable { doing, reason },
+            | Said::BeginFailed => Self::Unavailable { operation, reason },
             Said::ColumnDecode { .. } | Said::Decode(_) => Self::Corrupt {
                 table,
-                what: reason,
+                detail: reason,
             },
-            Said::Encode(_) => Self::Inconsistent { doing, reason },
-            _ => Self::Failed { doing, reason },
+            Said::Encode(_) => Self::Inconsistent { operation, reason },
+            _ => Self::Failed { operation, reason },
         }
     }
 

@@ -7,7 +7,9 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::catalog::bump_version;
-use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
+use super::database::{
+    CALL_TIMEOUT, Database, Transaction, execute, on_either, run, select, select_value,
+};
 use super::error::StorageError;
 use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
@@ -41,11 +43,12 @@ impl Database {
     ) -> Result<Option<ExternalUser>, StorageError> {
         const SQL: &str =
             "SELECT id, claims_issued_at FROM users WHERE issuer = $1 AND subject = $2";
-        let row: Option<(Uuid, Option<i64>)> = run(CALL_TIMEOUT, "find a user", "users", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL).bind(issuer).bind(subject).fetch_optional(pool).await
-            })
-        })
+        let row: Option<(Uuid, Option<i64>)> = select!(
+            self,
+            "find a user",
+            "users",
+            fetch_optional(SQL, issuer, subject)
+        )
         .await?;
         Ok(row.map(|(id, claims_issued_at)| ExternalUser {
             id: UserId(id),
@@ -61,15 +64,12 @@ impl Database {
     ) -> Result<Option<UserId>, StorageError> {
         const SQL: &str =
             "SELECT id FROM users WHERE issuer = $1 AND username = $2 AND subject IS NULL";
-        let id: Option<Uuid> = run(CALL_TIMEOUT, "find a user", "users", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_scalar(SQL)
-                    .bind(issuer)
-                    .bind(username.as_str())
-                    .fetch_optional(pool)
-                    .await
-            })
-        })
+        let id: Option<Uuid> = select_value!(
+            self,
+            "find a user",
+            "users",
+            fetch_optional(SQL, issuer, username.as_str())
+        )
         .await?;
         Ok(id.map(UserId))
     }
@@ -81,14 +81,7 @@ impl Database {
         run(CALL_TIMEOUT, "bind a user", "users", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
-            let bound = on_either!(&mut transaction, connection => {
-                sqlx::query(SQL)
-                    .bind(subject)
-                    .bind(id.0)
-                    .execute(&mut **connection)
-                    .await?
-                    .rows_affected()
-            });
+            let bound = execute!(&mut transaction, SQL, subject, id.0)?;
             if bound == 0 {
                 return Ok(false);
             }
@@ -112,19 +105,17 @@ impl Database {
         run(CALL_TIMEOUT, "add a user", "users", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
-            let added = on_either!(&mut transaction, connection => {
-                sqlx::query(SQL)
-                    .bind(user.id.0)
-                    .bind(user.username.as_str())
-                    .bind(user.issuer.as_deref())
-                    .bind(subject)
-                    .bind(Json(&user.claims))
-                    .bind(claims_issued_at)
-                    .bind(user.is_disabled)
-                    .execute(&mut **connection)
-                    .await?
-                    .rows_affected()
-            });
+            let added = execute!(
+                &mut transaction,
+                SQL,
+                user.id.0,
+                user.username.as_str(),
+                user.issuer.as_deref(),
+                subject,
+                Json(&user.claims),
+                claims_issued_at,
+                user.is_disabled
+            )?;
             if added == 0 {
                 // The transaction is dropped, and the version with it: nothing changed.
                 return Ok(AddUserOutcome::AlreadyExists);
@@ -150,22 +141,17 @@ impl Database {
         run(CALL_TIMEOUT, "refresh a user", "users", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
-            let refreshed = on_either!(&mut transaction, connection => {
-                sqlx::query(SQL)
-                    .bind(Json(&user.claims))
-                    .bind(claims_issued_at)
-                    .bind(user.id.0)
-                    .execute(&mut **connection)
-                    .await?
-                    .rows_affected()
-            });
+            let refreshed = execute!(
+                &mut transaction,
+                SQL,
+                Json(&user.claims),
+                claims_issued_at,
+                user.id.0
+            )?;
             if refreshed == 0 {
                 return Ok(false);
             }
-            on_either!(&mut transaction, connection => {
-                sqlx::query(DELETE_ROLES).bind(user.id.0).execute(&mut **connection).await?
-                    .rows_affected()
-            });
+            execute!(&mut transaction, DELETE_ROLES, user.id.0)?;
             insert_known_roles(&mut transaction, user).await?;
             transaction.commit().await?;
             Ok(true)
@@ -176,17 +162,15 @@ impl Database {
     /// Reads the names of all roles.
     pub async fn role_names(&self) -> Result<Vec<RoleName>, StorageError> {
         const SQL: &str = "SELECT name FROM roles";
-        let names: Vec<String> = run(CALL_TIMEOUT, "read the roles", "roles", async {
-            on_either!(self.readers(), pool => sqlx::query_scalar(SQL).fetch_all(pool).await)
-        })
-        .await?;
+        let names: Vec<String> =
+            select_value!(self, "read the roles", "roles", fetch_all(SQL)).await?;
         names
             .into_iter()
             .map(RoleName::try_from)
             .collect::<Result<_, _>>()
             .map_err(|error| StorageError::Corrupt {
                 table: "roles",
-                what: error.to_string(),
+                detail: error.to_string(),
             })
     }
 }
@@ -195,14 +179,8 @@ impl Database {
 async fn insert_known_roles(transaction: &mut Transaction, user: &User) -> Result<(), sqlx::Error> {
     const SQL: &str = "INSERT INTO user_roles (user_id, role_name)
         SELECT $1, name FROM roles WHERE name = $2";
-    on_either!(transaction, connection => {
-        for role in &user.roles {
-            sqlx::query(SQL)
-                .bind(user.id.0)
-                .bind(role.as_str())
-                .execute(&mut **connection)
-                .await?;
-        }
-    });
+    for role in &user.roles {
+        execute!(transaction, SQL, user.id.0, role.as_str())?;
+    }
     Ok(())
 }

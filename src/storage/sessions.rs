@@ -6,7 +6,9 @@
 use uuid::Uuid;
 
 use super::audit::append;
-use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
+use super::database::{
+    CALL_TIMEOUT, Database, Transaction, execute, execute_once, on_either, run, select,
+};
 use super::error::StorageError;
 use crate::domain::audit::AuditRecord;
 use crate::domain::id::{SessionId, UserId};
@@ -102,25 +104,19 @@ impl Database {
             WHERE id = $4 AND password_hash = $5 AND NOT is_disabled";
         run(CALL_TIMEOUT, "start a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
-            let is_started = on_either!(&mut transaction, connection => {
-                let started = sqlx::query(INSERT)
-                    .bind(session.id.0)
-                    .bind(session.started_at)
-                    .bind(session.expires_at)
-                    .bind(session.user_id.0)
-                    .bind(password_hash.reveal().as_str())
-                    .execute(&mut **connection)
-                    .await?
-                    .rows_affected();
-                if started == 1 {
-                    sqlx::query(INSERT_TOKEN)
-                        .bind(&first.0[..])
-                        .bind(session.id.0)
-                        .execute(&mut **connection)
-                        .await?;
-                }
-                started == 1
-            });
+            let password_hash = password_hash.reveal().as_str();
+            let is_started = execute!(
+                &mut transaction,
+                INSERT,
+                session.id.0,
+                session.started_at,
+                session.expires_at,
+                session.user_id.0,
+                password_hash
+            )? == 1;
+            if is_started {
+                execute!(&mut transaction, INSERT_TOKEN, &first.0[..], session.id.0)?;
+            }
             transaction.commit().await?;
             Ok(is_started)
         })
@@ -132,13 +128,13 @@ impl Database {
         const SQL: &str = "SELECT sessions.id, user_id, started_at, expires_at
             FROM sessions JOIN users ON users.id = user_id AND session_generation = generation
             WHERE sessions.id = $1 AND ended_at IS NULL";
-        let row: Option<(Uuid, Uuid, i64, i64)> =
-            run(CALL_TIMEOUT, "find a session", "sessions", async {
-                on_either!(self.readers(), pool => {
-                    sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
-                })
-            })
-            .await?;
+        let row: Option<(Uuid, Uuid, i64, i64)> = select!(
+            self,
+            "find a session",
+            "sessions",
+            fetch_optional(SQL, id.0)
+        )
+        .await?;
         Ok(row.map(session_from_row))
     }
 
@@ -151,12 +147,13 @@ impl Database {
     ) -> Result<Option<RefreshTokenInfo>, StorageError> {
         const SQL: &str = "SELECT user_id, spent_at
             FROM refresh_tokens JOIN sessions ON sessions.id = session_id WHERE sha256 = $1";
-        let doing = "find a refresh token";
-        let row: Option<(Uuid, Option<i64>)> = run(CALL_TIMEOUT, doing, "refresh_tokens", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL).bind(&shown.0[..]).fetch_optional(pool).await
-            })
-        })
+        let operation = "find a refresh token";
+        let row: Option<(Uuid, Option<i64>)> = select!(
+            self,
+            operation,
+            "refresh_tokens",
+            fetch_optional(SQL, &shown.0[..])
+        )
         .await?;
         Ok(row.map(|(user_id, spent_at)| RefreshTokenInfo {
             user_id: UserId(user_id),
@@ -190,22 +187,9 @@ impl Database {
             }
             // On PostgreSQL somebody else may spend it between the question and here; this
             // statement waits for them and then finds nothing to spend.
-            let is_spent_by_this = on_either!(&mut transaction, connection => {
-                let spent = sqlx::query(SPEND)
-                    .bind(now)
-                    .bind(&shown.0[..])
-                    .execute(&mut **connection)
-                    .await?;
-                if spent.rows_affected() == 1 {
-                    sqlx::query(INSERT_TOKEN)
-                        .bind(&next.0[..])
-                        .bind(session.id.0)
-                        .execute(&mut **connection)
-                        .await?;
-                }
-                spent.rows_affected() == 1
-            });
+            let is_spent_by_this = execute!(&mut transaction, SPEND, now, &shown.0[..])? == 1;
             let renewal = if is_spent_by_this {
+                execute!(&mut transaction, INSERT_TOKEN, &next.0[..], session.id.0)?;
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
                 RenewalOutcome::Renewed(session)
             } else {
@@ -259,19 +243,13 @@ impl Database {
             WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 AND sessions.id > $3
             ORDER BY sessions.id LIMIT $4";
         let after = after.map_or(Uuid::nil(), |id| id.0);
-        let rows: Vec<(Uuid, Uuid, i64, i64)> =
-            run(CALL_TIMEOUT, "list sessions", "sessions", async {
-                on_either!(self.readers(), pool => {
-                    sqlx::query_as(SQL)
-                        .bind(user_id.0)
-                        .bind(now)
-                        .bind(after)
-                        .bind(i64::from(limit))
-                        .fetch_all(pool)
-                        .await
-                })
-            })
-            .await?;
+        let rows: Vec<(Uuid, Uuid, i64, i64)> = select!(
+            self,
+            "list sessions",
+            "sessions",
+            fetch_all(SQL, user_id.0, now, after, i64::from(limit))
+        )
+        .await?;
         Ok(rows.into_iter().map(session_from_row).collect())
     }
 
@@ -292,18 +270,12 @@ impl Database {
                 (SELECT session_generation FROM users WHERE id = $2) AND id = $3";
         run(CALL_TIMEOUT, "end sessions", "sessions", async {
             let mut transaction = self.begin_writing().await?;
-            let ended = on_either!(&mut transaction, connection => {
-                let ending = match only {
-                    None => sqlx::query(END_ALL).bind(now).bind(user_id.0),
-                    Some(id) => sqlx::query(END_ONE).bind(now).bind(user_id.0).bind(id.0),
-                };
-                let ended = ending.execute(&mut **connection).await?.rows_affected();
-                if ended > 0 {
-                    sqlx::query(BUMP_SESSION_VERSION).execute(&mut **connection).await?;
-                }
-                ended
-            });
+            let ended = match only {
+                None => execute!(&mut transaction, END_ALL, now, user_id.0)?,
+                Some(id) => execute!(&mut transaction, END_ONE, now, user_id.0, id.0)?,
+            };
             if ended > 0 {
+                execute!(&mut transaction, BUMP_SESSION_VERSION)?;
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
                 transaction.commit().await?;
             }
@@ -317,16 +289,14 @@ impl Database {
     pub async fn delete_expired_sessions(&self, now: i64, most: u32) -> Result<u64, StorageError> {
         const SQL: &str = "DELETE FROM sessions WHERE id IN
             (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at, id LIMIT $2)";
-        run(CALL_TIMEOUT, "sweep sessions", "sessions", async {
-            on_either!(self.writer(), pool => {
-                sqlx::query(SQL)
-                    .bind(now)
-                    .bind(i64::from(most))
-                    .execute(pool)
-                    .await
-                    .map(|done| done.rows_affected())
-            })
-        })
+        execute_once!(
+            self,
+            "delete expired sessions",
+            "sessions",
+            SQL,
+            now,
+            i64::from(most)
+        )
         .await
     }
 }
@@ -353,12 +323,9 @@ async fn end_by_id(
     now: i64,
 ) -> Result<bool, sqlx::Error> {
     const END: &str = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL";
-    on_either!(transaction, connection => {
-        let ended = sqlx::query(END).bind(now).bind(id.0).execute(&mut **connection).await?;
-        let is_ended_by_this = ended.rows_affected() == 1;
-        if is_ended_by_this {
-            sqlx::query(BUMP_SESSION_VERSION).execute(&mut **connection).await?;
-        }
-        Ok(is_ended_by_this)
-    })
+    let is_ended_by_this = execute!(transaction, END, now, id.0)? == 1;
+    if is_ended_by_this {
+        execute!(transaction, BUMP_SESSION_VERSION)?;
+    }
+    Ok(is_ended_by_this)
 }

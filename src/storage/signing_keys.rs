@@ -2,7 +2,7 @@
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use super::database::{CALL_TIMEOUT, Database, on_either, run};
+use super::database::{CALL_TIMEOUT, Database, execute_once, on_either, run, select};
 use super::error::StorageError;
 use crate::domain::text_enum::{TextEnum, UnknownVariant};
 
@@ -44,12 +44,9 @@ impl Database {
     pub async fn list_signing_keys(&self) -> Result<Vec<StoredSigningKey>, StorageError> {
         const SQL: &str =
             "SELECT kid, state, sealed, created_at FROM signing_keys ORDER BY created_at, kid";
-        let doing = "list the signing keys";
+        let operation = "list the signing keys";
         let rows: Vec<(String, String, String, i64)> =
-            run(CALL_TIMEOUT, doing, "signing_keys", async {
-                on_either!(self.readers(), pool => sqlx::query_as(SQL).fetch_all(pool).await)
-            })
-            .await?;
+            select!(self, operation, "signing_keys", fetch_all(SQL)).await?;
         rows.into_iter()
             .map(|(kid, state, sealed, created_at)| match state.parse() {
                 Ok(state) => Ok(StoredSigningKey {
@@ -60,7 +57,7 @@ impl Database {
                 }),
                 Err(error) => Err(StorageError::Corrupt {
                     table: "signing_keys",
-                    what: format!("key {kid}: {error}"),
+                    detail: format!("key {kid}: {error}"),
                 }),
             })
             .collect()
@@ -78,25 +75,23 @@ impl Database {
         const SQL: &str = "INSERT INTO signing_keys (kid, state, sealed, created_at)
             SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)
             ON CONFLICT DO NOTHING";
-        let doing = "store the first signing key";
+        let operation = "store the first signing key";
         if key.state != KeyState::Current {
             return Err(StorageError::Inconsistent {
-                doing: doing.into(),
+                operation: operation.into(),
                 reason: format!("the first key must be current, not {}", key.state),
             });
         }
-        run(CALL_TIMEOUT, doing, "signing_keys", async {
-            on_either!(self.writer(), pool => {
-                sqlx::query(SQL)
-                    .bind(key.kid.as_str())
-                    .bind(key.state.as_str())
-                    .bind(key.sealed.as_str())
-                    .bind(key.created_at)
-                    .execute(pool)
-                    .await
-                    .map(|done| done.rows_affected() == 1)
-            })
-        })
-        .await
+        let inserted = execute_once!(
+            self,
+            operation,
+            "signing_keys",
+            SQL,
+            key.kid.as_str(),
+            key.state.as_str(),
+            key.sealed.as_str(),
+            key.created_at
+        );
+        Ok(inserted.await? == 1)
     }
 }

@@ -1,4 +1,7 @@
 use std::fs;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tempfile::TempDir;

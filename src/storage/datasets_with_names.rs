@@ -5,10 +5,9 @@
 use std::collections::BTreeMap;
 
 use sqlx::types::Json;
-use uuid::Uuid;
 
-use super::database::{CALL_TIMEOUT, Database, on_either, run};
-use super::datasets::DatasetRow;
+use super::database::{CALL_TIMEOUT, Database, on_either, run, select};
+use super::datasets::{DatasetRow, first_id_after};
 use super::error::StorageError;
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
@@ -56,7 +55,7 @@ impl DatasetWithNamesRow {
             .transpose()
             .map_err(|error| StorageError::Corrupt {
                 table: "users",
-                what: format!("the owner of the dataset {}: {error}", dataset.id),
+                detail: format!("the owner of the dataset {}: {error}", dataset.id),
             })?;
         Ok(DatasetWithNames {
             dataset,
@@ -74,13 +73,13 @@ impl Database {
         id: DatasetId,
     ) -> Result<Option<DatasetWithNames>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_names WHERE id = $1";
-        let row: Option<DatasetWithNamesRow> =
-            run(CALL_TIMEOUT, "find a dataset", "datasets", async {
-                on_either!(self.readers(), pool => {
-                    sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
-                })
-            })
-            .await?;
+        let row: Option<DatasetWithNamesRow> = select!(
+            self,
+            "find a dataset",
+            "datasets",
+            fetch_optional(SQL, id.0)
+        )
+        .await?;
         row.map(DatasetWithNamesRow::into_dataset).transpose()
     }
 
@@ -99,43 +98,27 @@ impl Database {
                 AND ($4 IS NULL OR owner = (SELECT id FROM users WHERE username = $4))
                 AND ($5 IS NULL OR lower(title) LIKE lower($5) ESCAPE '!')
             ORDER BY id LIMIT $6";
-        let from = match after {
-            None => Some(0),
-            Some(after) => after.0.as_u128().checked_add(1),
-        };
-        let Some(from) = from.map(Uuid::from_u128) else {
+        let Some(first) = first_id_after(after) else {
             return Ok(Vec::new());
         };
-        let doing = "read a page of datasets";
-        let rows: Vec<DatasetWithNamesRow> = run(CALL_TIMEOUT, doing, "datasets", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL)
-                    .bind(from)
-                    .bind(filter.visibility.map(TextEnum::as_str))
-                    .bind(filter.record_status.map(TextEnum::as_str))
-                    .bind(filter.owner.as_ref().map(Username::as_str))
-                    .bind(filter.title.as_deref().map(like_pattern))
-                    .bind(i64::from(limit))
-                    .fetch_all(pool)
-                    .await
-            })
-        })
+        let rows: Vec<DatasetWithNamesRow> = select!(
+            self,
+            "list datasets",
+            "datasets",
+            fetch_all(
+                SQL,
+                first,
+                filter.visibility.map(TextEnum::as_str),
+                filter.record_status.map(TextEnum::as_str),
+                filter.owner.as_ref().map(Username::as_str),
+                filter.title.as_deref().map(like_pattern),
+                i64::from(limit)
+            )
+        )
         .await?;
         rows.into_iter()
             .map(DatasetWithNamesRow::into_dataset)
             .collect()
-    }
-
-    /// Finds a user's id by its name, disabled users too.
-    pub async fn find_user_id(&self, username: &Username) -> Result<Option<UserId>, StorageError> {
-        const SQL: &str = "SELECT id FROM users WHERE username = $1";
-        let id: Option<Uuid> = run(CALL_TIMEOUT, "find a user", "users", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_scalar(SQL).bind(username.as_str()).fetch_optional(pool).await
-            })
-        })
-        .await?;
-        Ok(id.map(UserId))
     }
 }
 
