@@ -133,17 +133,14 @@ pub(super) async fn set_disabled(
     let place = LocalAdministration::open(settings).await?;
     let user = find_user(&place.database, name).await?;
     let visitor = RequestContext::local();
-    let changed = place.administration.update_user(
-        &visitor,
-        user.id,
-        |_| true,
-        |known| {
+    let changed = place
+        .administration
+        .update_user(&visitor, user.id, &|_| true, |known| {
             Ok(User {
                 is_disabled,
                 ..(*known.user).clone()
             })
-        },
-    );
+        });
     changed.await.map_err(service_error)?;
     place.database.close().await;
     print::note(if is_disabled {

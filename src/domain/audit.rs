@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use super::action::Action;
-use super::caller::Authentication;
+use super::caller::{Authentication, Caller};
 use super::decision::Revision;
 use super::id::{ApiKeyId, DatasetId, RecordId, UserId};
 use super::text_enum::{TextEnum, UnknownVariant};
@@ -113,6 +113,15 @@ pub struct AuditRecord {
     pub reason: Option<String>,
     /// The request's id, as in `X-Request-Id` and in the log.
     pub request_id: Option<String>,
+}
+
+impl AuditRecord {
+    /// Sets who the caller is and how it authenticated.
+    pub fn set_caller(&mut self, caller: &Caller) {
+        self.user_id = caller.principal.user_id();
+        self.authentication = caller.authentication;
+        self.key_id = caller.key.as_ref().map(|key| key.id);
+    }
 }
 
 /// Which records somebody wants to see; what is left out does not narrow.

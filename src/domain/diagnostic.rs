@@ -9,6 +9,8 @@ use miette::{
 };
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use super::text_position::line_and_column_at;
+
 /// The width of a rendered diagnostic, in columns.
 const RENDERED_WIDTH: usize = 100;
 
@@ -115,11 +117,7 @@ impl SourceDiagnostic {
 
     /// The line and the column (in characters) where its span begins, both counted from 1.
     pub fn position(&self) -> Option<(usize, usize)> {
-        let before = self.source.inner().get(..self.span()?.start)?;
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let column = before.get(line_start..)?.chars().count() + 1;
-        Some((line, column))
+        line_and_column_at(self.source.inner(), self.span()?.start)
     }
 
     /// File, position and message: equal for diagnostics that say the same.

@@ -21,6 +21,7 @@ use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt};
 use tokio::sync::Semaphore;
 
 pub use error::FilesError;
+pub use source::{MAX_TIFF_HEADER_LENGTH, is_tiff};
 
 use crate::domain::dataset::StoredFile;
 use download::CHUNK_SIZE;

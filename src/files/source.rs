@@ -103,8 +103,9 @@ impl ImportSource {
     }
 
     fn check_header(&mut self) -> Result<(), FilesError> {
-        let mut start = Vec::with_capacity(16);
-        let reading = (&mut self.file).take(16).read_to_end(&mut start);
+        let mut start = Vec::with_capacity(MAX_TIFF_HEADER_LENGTH);
+        let mut header = (&mut self.file).take(MAX_TIFF_HEADER_LENGTH as u64);
+        let reading = header.read_to_end(&mut start);
         reading.map_err(|source| unreadable(&self.path, source))?;
         if start.is_empty() {
             return Err(FilesError::SourceEmpty {
@@ -157,9 +158,12 @@ fn unreadable(path: &Path, source: io::Error) -> FilesError {
     }
 }
 
+/// The length of a `BigTIFF` header in bytes, which is the longer one.
+pub const MAX_TIFF_HEADER_LENGTH: usize = 16;
+
 /// Whether a file that begins with `start` can be a TIFF: TIFF 6.0 section 2 (8 bytes of header)
 /// or `BigTIFF` (16 bytes of header), in either byte order.
-pub(super) fn is_tiff(start: &[u8]) -> bool {
+pub fn is_tiff(start: &[u8]) -> bool {
     let is_classic = start.starts_with(b"II*\0") || start.starts_with(b"MM\0*");
     let is_big = start.starts_with(b"II+\0") || start.starts_with(b"MM\0+");
     (is_classic && start.len() >= 8) || (is_big && start.len() >= 16)

@@ -15,7 +15,9 @@ use object_store::{MultipartUpload, ObjectStoreExt};
 use uuid::Uuid;
 
 use super::error::FilesError;
-use super::source::{ContentDigest, ContentHasher, PIECE_SIZE, download_name, is_tiff};
+use super::source::{
+    ContentDigest, ContentHasher, MAX_TIFF_HEADER_LENGTH, PIECE_SIZE, download_name, is_tiff,
+};
 use super::{FileStore, object_path};
 use crate::domain::dataset::StoredFile;
 
@@ -25,8 +27,6 @@ pub(super) const MAX_CONCURRENT_UPLOADS: usize = 8;
 const INCOMING_FOLDER: &str = "incoming";
 /// How long a file that is not whole may be silent; no upload takes as long.
 const ABANDONED_UPLOAD_TTL: Duration = Duration::from_hours(24);
-/// As much as tells a TIFF from other files.
-const HEADER_LENGTH: usize = 16;
 
 /// A file on its way in.
 struct IncomingUpload {
@@ -60,7 +60,7 @@ impl FileStore {
             staged,
             name,
             buffer: BytesMut::new(),
-            header: Vec::with_capacity(HEADER_LENGTH),
+            header: Vec::with_capacity(MAX_TIFF_HEADER_LENGTH),
             hasher: ContentHasher::default(),
         };
         if let Err(error) = incoming.receive_all(bytes).await {
@@ -118,10 +118,10 @@ impl IncomingUpload {
     }
 
     async fn receive_chunk(&mut self, chunk: &[u8]) -> Result<(), FilesError> {
-        if self.header.len() < HEADER_LENGTH {
-            let missing = HEADER_LENGTH - self.header.len();
+        if self.header.len() < MAX_TIFF_HEADER_LENGTH {
+            let missing = MAX_TIFF_HEADER_LENGTH - self.header.len();
             self.header.extend(chunk.iter().take(missing));
-            if self.header.len() == HEADER_LENGTH && !is_tiff(&self.header) {
+            if self.header.len() == MAX_TIFF_HEADER_LENGTH && !is_tiff(&self.header) {
                 let path = self.name.clone().into();
                 return Err(FilesError::NotATiff { path });
             }

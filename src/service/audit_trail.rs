@@ -1,12 +1,13 @@
-//! The audit trail: nothing is answered before its record is durable.
+//! The audit trail: no response leaves before its record is durable.
 //!
-//! Records are written by one task that commits whatever is waiting in one transaction, so that
-//! many callers share the price of one `fsync`. This module refuses to know what a record means.
+//! Records are written by one task that commits all waiting records in one transaction, so that
+//! many callers share the cost of one `fsync`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -17,11 +18,11 @@ use crate::storage::{AuditOrder, Database, StorageError};
 
 use super::error::ServiceError;
 
-/// The most records that wait to be written; further ones are refused at once.
+/// How many records wait to be written; further ones are rejected at once.
 const MAX_QUEUED_RECORDS: usize = 4096;
-/// The most records of one transaction.
+/// How many records one transaction writes.
 const MAX_BATCH_SIZE: usize = 512;
-/// How long a caller waits for its record; after that it is told that the audit log is away.
+/// How long a caller waits for its record; after that the audit log counts as unavailable.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many records one page of an export reads.
 const EXPORT_PAGE_SIZE: u32 = 1000;
@@ -31,7 +32,7 @@ struct QueuedRecord {
     reply: oneshot::Sender<Result<(), String>>,
 }
 
-/// Writes audit records durably, and reads them again.
+/// Writes audit records durably, and reads them for export.
 pub struct AuditTrail {
     queue: Mutex<Option<mpsc::Sender<QueuedRecord>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -42,9 +43,9 @@ impl AuditTrail {
     /// Starts the writer.
     #[must_use]
     pub fn start(database: Database) -> Self {
-        let (queue, waiting) = mpsc::channel(MAX_QUEUED_RECORDS);
+        let (queue, records) = mpsc::channel(MAX_QUEUED_RECORDS);
         let is_failing = Arc::new(AtomicBool::new(false));
-        let writer = tokio::spawn(run_writer(database, waiting, Arc::clone(&is_failing)));
+        let writer = tokio::spawn(run_writer(database, records, Arc::clone(&is_failing)));
         Self {
             queue: Mutex::new(Some(queue)),
             writer: Mutex::new(Some(writer)),
@@ -52,31 +53,44 @@ impl AuditTrail {
         }
     }
 
-    /// Closes the record of what was asked for, and gives the answer back once it is durable.
+    /// Closes the record of a request, and returns the request's result once the record is durable.
     ///
-    /// Requests that ask nothing (unreadable credentials), that were over their limit or that met
-    /// something that is away are not on record: nothing was decided, and a flood of them must not
+    /// Requests that ask nothing (malformed credentials), that exceed a rate limit or that fail because
+    /// something is unavailable are not recorded: nothing was decided, and a flood of them must not
     /// become a flood of writes. They are counted in a metric.
     pub async fn close_record<T>(
         &self,
         mut record: AuditRecord,
-        answer: Result<T, ServiceError>,
+        result: Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
-        if let Err(error) = &answer {
+        if let Err(error) = &result {
             if is_undecided(error) {
                 metrics::counter!("cedargate_undecided_total", "event" => record.event.as_str())
                     .increment(1);
-                return answer;
+                return result;
             }
             record.reason.get_or_insert_with(|| error.to_string());
         }
         let (event, outcome) = (record.event, record.outcome);
         self.write_durably(record).await?;
         Self::count_outcome(event, outcome);
-        answer
+        result
     }
 
-    /// Counts something whose record is durable.
+    /// Closes the record of a request whose change, if it succeeded, committed the record with it.
+    pub async fn close_unless_committed<T>(
+        &self,
+        record: AuditRecord,
+        result: Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        if result.is_ok() {
+            Self::count_outcome(record.event, record.outcome);
+            return result;
+        }
+        self.close_record(record, result).await
+    }
+
+    /// Counts an outcome whose record is durable.
     pub fn count_outcome(event: AuditEvent, outcome: AuditOutcome) {
         metrics::counter!(
             "cedargate_decided_total",
@@ -87,16 +101,13 @@ impl AuditTrail {
     }
 
     async fn write_durably(&self, record: AuditRecord) -> Result<(), ServiceError> {
-        let (is_durable, durable) = oneshot::channel();
-        let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
+        let (reply, durable) = oneshot::channel();
+        let queue = self.queue.lock().clone();
         queue
             .ok_or("it is shutting down")
             .and_then(|queue| {
                 queue
-                    .try_send(QueuedRecord {
-                        record,
-                        reply: is_durable,
-                    })
+                    .try_send(QueuedRecord { record, reply })
                     .map_err(|_| "its queue is full")
             })
             .map_err(|reason| unavailable(reason.to_owned()))?;
@@ -104,20 +115,20 @@ impl AuditTrail {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(reason))) => Err(unavailable(reason)),
             Ok(Err(_)) => Err(unavailable("its writer stopped".to_owned())),
-            Err(_) => Err(unavailable("it did not answer in time".to_owned())),
+            Err(_) => Err(unavailable("it did not respond in time".to_owned())),
         }
     }
 
-    /// Reads all records in order, a page at a time, and hands each to `take`.
+    /// Reads all records in order, a page at a time, and calls `each` with every one.
     pub async fn export<E>(
         database: &Database,
-        mut take: impl FnMut(&AuditRecord) -> Result<(), E>,
+        mut each: impl FnMut(&AuditRecord) -> Result<(), E>,
     ) -> Result<Result<u64, E>, StorageError> {
         let mut pages = AuditRecordPages::new(database.clone(), AuditFilter::default());
         let mut count = 0;
         while let Some(page) = pages.next().await? {
             for record in &page {
-                if let Err(error) = take(record) {
+                if let Err(error) = each(record) {
                     return Ok(Err(error));
                 }
                 count += 1;
@@ -126,28 +137,26 @@ impl AuditTrail {
         Ok(Ok(count))
     }
 
-    /// Whether the last records that were to be written were not.
+    /// Whether the last write failed.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// Writes what is waiting and stops.
+    /// Writes the queued records and stops.
     pub async fn stop(&self) {
-        if let Ok(mut queue) = self.queue.lock() {
-            queue.take();
-        }
-        let writer = self.writer.lock().ok().and_then(|mut writer| writer.take());
+        self.queue.lock().take();
+        let writer = self.writer.lock().take();
         if let Some(writer) = writer
             && writer.await.is_err()
         {
-            tracing::error!("the audit writer died");
+            tracing::error!("audit writer panicked");
         }
     }
 }
 
-/// The records that pass a filter, oldest first, a page at a time: however many there are, one page of
-/// them is in memory.
+/// The records that match a filter, oldest first, a page at a time: however many there are, one page
+/// of them is in memory.
 pub struct AuditRecordPages {
     database: Database,
     filter: AuditFilter,
@@ -155,7 +164,7 @@ pub struct AuditRecordPages {
 }
 
 impl AuditRecordPages {
-    /// Begins at the oldest record.
+    /// Starts at the oldest record.
     #[must_use]
     pub fn new(database: Database, filter: AuditFilter) -> Self {
         Self {
@@ -215,26 +224,26 @@ fn unavailable(reason: String) -> ServiceError {
 
 async fn run_writer(
     database: Database,
-    mut waiting: mpsc::Receiver<QueuedRecord>,
+    mut queue: mpsc::Receiver<QueuedRecord>,
     is_failing: Arc<AtomicBool>,
 ) {
-    let mut together = Vec::with_capacity(MAX_BATCH_SIZE);
-    while waiting.recv_many(&mut together, MAX_BATCH_SIZE).await > 0 {
-        let (records, callers): (Vec<_>, Vec<_>) = together
+    let mut batch = Vec::with_capacity(MAX_BATCH_SIZE);
+    while queue.recv_many(&mut batch, MAX_BATCH_SIZE).await > 0 {
+        let (records, replies): (Vec<_>, Vec<_>) = batch
             .drain(..)
-            .map(|one| (one.record, one.reply))
+            .map(|queued| (queued.record, queued.reply))
             .unzip();
         let result = database
             .append_audit_records(&records)
             .await
             .map_err(|error| {
-                tracing::error!(%error, records = records.len(), "audit records were not written");
+                tracing::error!(%error, records = records.len(), "audit records not written");
                 error.to_string()
             });
         is_failing.store(result.is_err(), Ordering::Relaxed);
-        for is_durable in callers {
-            // A caller that has gone away has been told nothing, which is right.
-            let _ = is_durable.send(result.clone());
+        for reply in replies {
+            // A caller that has disconnected got no response, which is right.
+            let _ = reply.send(result.clone());
         }
     }
 }

@@ -1,12 +1,11 @@
-//! Facts: the users, sessions, API keys and datasets that decisions rest on, remembered between
-//! requests.
+//! The catalog cache: users, sessions, API keys and datasets, cached between requests.
 //!
-//! Remembered facts belong to one version of the catalog. Every write to the catalog makes a new
-//! version, this replica's writes at once and everybody else's within a second
-//! ([`CatalogCache::poll_versions`]), and a fact of an older version is never looked at again. Sessions have a
-//! version of their own, new whenever one ends early, so that a logout makes nobody forget datasets.
-//! While the version is not known the database is away: every question is refused at once, instead
-//! of letting each caller find out for itself. This module refuses to know what follows from a fact.
+//! Cached entries belong to one version of the catalog. Every write to the catalog makes a new
+//! version, which this replica sees at once and every other within a second
+//! ([`CatalogCache::poll_versions`]), and an entry of an older version is never used again. Sessions
+//! have a version of their own, which changes whenever one ends early, so that a logout does not drop
+//! datasets. While the version is unknown the database is unavailable: every lookup fails at once,
+//! instead of each caller waiting for the database.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,14 +28,14 @@ use super::error::ServiceError;
 
 /// How often the catalog's version is read: changes made elsewhere are in force within this.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// The most users, the most sessions and the most datasets that are remembered.
+/// How many users, how many sessions and how many datasets are cached.
 const MAX_CACHED_ENTRIES: u64 = 50_000;
-/// How many API keys are remembered; one that is limited to datasets counts as one more for each.
+/// How many API keys are cached; each dataset in a key's scope counts as one more.
 const MAX_CACHED_KEYS: u64 = 200_000;
-/// Stands for a version that is not known.
+/// The version before it is read, and while the database is unavailable.
 const UNKNOWN_VERSION: i64 = i64::MIN;
 
-/// Users, sessions and datasets, remembered as long as the catalog does not change.
+/// Users, sessions, API keys and datasets, cached until the catalog changes.
 pub struct CatalogCache {
     database: Database,
     version: AtomicI64,
@@ -50,7 +49,7 @@ pub struct CatalogCache {
     roles: Cache<(i64, ()), Arc<BTreeSet<RoleName>>>,
 }
 
-/// A user of an outside issuer, as its issuer names it: the SHA-256 of issuer and subject.
+/// A user of an identity provider: the SHA-256 of issuer and subject.
 type SubjectDigest = [u8; 32];
 
 /// An API key and the digest of its text; callers share the key.
@@ -62,7 +61,7 @@ pub struct CachedApiKey {
 }
 
 impl CatalogCache {
-    /// Facts of a database; nothing is remembered until [`CatalogCache::poll_versions`] knows the version.
+    /// A cache over a database; empty until [`CatalogCache::poll_versions`] reads the version.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self {
@@ -74,7 +73,7 @@ impl CatalogCache {
             datasets: Cache::new(MAX_CACHED_ENTRIES),
             api_keys: Cache::builder()
                 .max_capacity(MAX_CACHED_KEYS)
-                .weigher(|_, stored: &Arc<CachedApiKey>| cache_weight(&stored.key))
+                .weigher(|_, cached: &Arc<CachedApiKey>| cache_weight(&cached.key))
                 .build(),
             api_keys_by_id: Cache::builder()
                 .max_capacity(MAX_CACHED_KEYS)
@@ -93,13 +92,13 @@ impl CatalogCache {
         .await
     }
 
-    /// The user that an outside issuer means by a subject, or nothing.
+    /// The user of an identity provider with this subject, or nothing.
     pub async fn external_user(
         &self,
         issuer: &str,
         subject: &str,
     ) -> Result<Option<Arc<ExternalUser>>, ServiceError> {
-        // An issuer is a URL, so the blank tells where it ends.
+        // An issuer is a URL and has no spaces, so the space separates it unambiguously.
         let key: SubjectDigest = Sha256::digest(format!("{issuer} {subject}")).into();
         get_or_load(&self.external_users, self.version(), key, || {
             self.database.find_external_user(issuer, subject)
@@ -107,7 +106,7 @@ impl CatalogCache {
         .await
     }
 
-    /// The roles that the catalog has.
+    /// The names of all roles of the catalog.
     pub async fn roles(&self) -> Result<Arc<BTreeSet<RoleName>>, ServiceError> {
         let roles = get_or_load(&self.roles, self.version(), (), async || {
             let names = self.database.role_names().await?;
@@ -146,10 +145,10 @@ impl CatalogCache {
         }
         let mut page = Vec::new();
         for dataset in self.database.list_datasets(after, limit).await? {
-            // The same facts as the mint's, so that what is prepared for a decision serves both.
-            let remembered = self.datasets.get(&(version, dataset.id)).await;
-            page.push(match remembered {
-                Some(remembered) if *remembered == dataset => remembered,
+            // The same value as the mint's, so that the entities prepared for a decision serve both.
+            let cached = self.datasets.get(&(version, dataset.id)).await;
+            page.push(match cached {
+                Some(cached) if *cached == dataset => cached,
                 Some(_) | None => Arc::new(dataset),
             });
         }
@@ -179,14 +178,14 @@ impl CatalogCache {
         .await
     }
 
-    /// Reads the versions once; what is remembered of other versions is forgotten.
+    /// Reads the versions once, and drops the entries of other versions.
     pub async fn refresh(&self) -> Result<(), StorageError> {
         let versions = self.database.versions().await;
-        let now = *versions.as_ref().unwrap_or(&CacheVersions {
+        let current = *versions.as_ref().unwrap_or(&CacheVersions {
             catalog: UNKNOWN_VERSION,
             sessions: UNKNOWN_VERSION,
         });
-        if self.version.swap(now.catalog, Ordering::SeqCst) != now.catalog {
+        if self.version.swap(current.catalog, Ordering::SeqCst) != current.catalog {
             self.users.invalidate_all();
             self.datasets.invalidate_all();
             self.api_keys.invalidate_all();
@@ -194,27 +193,41 @@ impl CatalogCache {
             self.external_users.invalidate_all();
             self.roles.invalidate_all();
         }
-        if self.session_version.swap(now.sessions, Ordering::SeqCst) != now.sessions {
+        if self
+            .session_version
+            .swap(current.sessions, Ordering::SeqCst)
+            != current.sessions
+        {
             self.sessions.invalidate_all();
         }
         versions.map(drop)
     }
 
-    /// Follows the catalog's version for as long as it is polled.
+    /// Puts a committed write in force in this process at once; other replicas poll for it.
+    ///
+    /// If the version cannot be read, nothing is cached until it is known again, so that nothing is
+    /// out of date.
+    pub async fn refresh_after_write(&self) {
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "catalog version not read after a write");
+        }
+    }
+
+    /// Reads the versions again and again, for as long as it is polled.
     pub async fn poll_versions(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut was_away = false;
+        let mut was_unavailable = false;
         loop {
             ticks.tick().await;
             match self.refresh().await {
-                Ok(()) if was_away => {
-                    tracing::info!("the database is back");
-                    was_away = false;
+                Ok(()) if was_unavailable => {
+                    tracing::info!("database available again");
+                    was_unavailable = false;
                 }
-                Err(error) if !was_away => {
-                    tracing::error!(%error, "the database is away; answering 503 until it is back");
-                    was_away = true;
+                Err(error) if !was_unavailable => {
+                    tracing::error!(%error, "database unavailable; answering 503 until it recovers");
+                    was_unavailable = true;
                 }
                 Ok(()) | Err(_) => {}
             }
@@ -229,7 +242,7 @@ impl CatalogCache {
 fn database_unavailable() -> ServiceError {
     ServiceError::Unavailable {
         what: "the database",
-        source: "it did not answer when it was last asked, a moment ago".into(),
+        source: "it did not respond when it was last polled, a moment ago".into(),
     }
 }
 
@@ -242,7 +255,7 @@ async fn get_or_load<I, T, F>(
     cache: &Cache<(i64, I), Arc<T>>,
     version: i64,
     id: I,
-    find: impl FnOnce() -> F,
+    load: impl FnOnce() -> F,
 ) -> Result<Option<Arc<T>>, ServiceError>
 where
     I: Copy + Eq + std::hash::Hash + Send + Sync + 'static,
@@ -252,15 +265,15 @@ where
     if version == UNKNOWN_VERSION {
         return Err(database_unavailable());
     }
-    if let Some(fact) = cache.get(&(version, id)).await {
-        return Ok(Some(fact));
+    if let Some(entry) = cache.get(&(version, id)).await {
+        return Ok(Some(entry));
     }
-    let fact = find().await?.map(Arc::new);
-    if let Some(fact) = &fact {
-        // The fact may already be newer than `version`, which is harmless; it cannot be older.
-        cache.insert((version, id), Arc::clone(fact)).await;
+    let entry = load().await?.map(Arc::new);
+    if let Some(entry) = &entry {
+        // The entry may already be newer than `version`, which is harmless; it cannot be older.
+        cache.insert((version, id), Arc::clone(entry)).await;
     }
-    Ok(fact)
+    Ok(entry)
 }
 
 #[cfg(test)]
@@ -274,7 +287,7 @@ mod tests {
     use crate::service::tests::empty_database;
     use crate::storage::{CatalogChange, UserRecord};
 
-    /// A database with one user, who has one API key.
+    /// Inserts a user with one API key.
     async fn insert_user_with_key(database: &Database) -> (ApiKey, KeyText) {
         let user = User {
             id: UserId::random(),
@@ -320,25 +333,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = empty_database(folder.path()).await;
         let (key, text) = insert_user_with_key(&database).await;
-        let facts = CatalogCache::new(database.clone());
-        facts.refresh().await.unwrap();
+        let cache = CatalogCache::new(database.clone());
+        cache.refresh().await.unwrap();
         let found = async || {
-            let by_prefix = facts.api_key(text.prefix()).await?;
-            let by_id = facts.api_key_by_id(key.id).await?;
+            let by_prefix = cache.api_key(text.prefix()).await?;
+            let by_id = cache.api_key_by_id(key.id).await?;
             Ok::<_, ServiceError>((
-                by_prefix.map(|stored| stored.key.id),
+                by_prefix.map(|cached| cached.key.id),
                 by_id.map(|key| key.id),
             ))
         };
         assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
 
-        // Nobody who remembers asks again: this removal has not been heard of yet.
-        let visitor = RequestContext::local();
-        let record = visitor.open_record(AuditEvent::ApiKeyRevoke, &Clock::system());
+        // Still cached: the version has not been read again since this removal.
+        let request = RequestContext::local();
+        let record = request.open_record(AuditEvent::ApiKeyRevoke, &Clock::system());
         let removed = database.remove_api_key(key.user_id, key.id, &record).await;
         assert_eq!(removed, Ok(true));
         assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
-        facts.refresh().await.unwrap();
+        cache.refresh().await.unwrap();
         assert_eq!(found().await.unwrap(), (None, None));
         database.close().await;
         assert!(found().await.is_err());

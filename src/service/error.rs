@@ -1,7 +1,9 @@
-//! What a capability answers when it does not do what was asked.
+//! The error type of the service layer.
 //!
-//! One enum for the whole floor, because every capability refuses for the same few reasons. It
-//! refuses to know HTTP: `http/problem.rs` is the one place that gives a variant its status.
+//! One enum for the whole floor, because every service fails for the same few reasons. It does not
+//! know HTTP: `http/reply/problem.rs` is the one place that maps a variant to a status.
+
+use std::time::Duration;
 
 use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKeyError, MAX_KEYS_PER_USER};
@@ -12,81 +14,83 @@ use crate::token::TokenError;
 
 use super::identity::password::PasswordError;
 
-/// Why a capability did not do what was asked.
+/// Why a service did not do what was requested.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// The request's credentials cannot be read, or there is more than one.
+    /// The request's credentials cannot be parsed, or there is more than one.
     #[error("{detail}")]
     CredentialMalformed {
         /// What is wrong, for the caller.
         detail: &'static str,
     },
-    /// A credential that does not resolve: expired, revoked, unknown or of another kind.
+    /// The credential is expired, revoked, unknown or of the wrong kind.
     #[error("{detail}")]
     CredentialRejected {
-        /// What is wrong, for the caller; never why in a way that helps guessing.
+        /// What is wrong, for the caller; never in a way that helps guessing.
         detail: &'static str,
     },
-    /// A user name and a password that do not belong together.
+    /// The user name and the password do not match.
     #[error("the user name or the password is wrong")]
     LoginFailed,
-    /// The caller is anonymous, and signing in could change the answer.
+    /// The caller is anonymous, and signing in could change the response.
     #[error("{detail}")]
     CredentialMissing {
         /// What to do, for the caller.
         detail: String,
     },
-    /// The caller's bucket is empty.
+    /// A rate limit is exceeded.
     #[error("too many requests: try again in {retry_after_seconds} s")]
     LimitExceeded {
-        /// When the bucket holds the next request, in whole seconds rounded up.
+        /// When the next request is allowed, in whole seconds rounded up.
         retry_after_seconds: u64,
     },
-    /// There is no such dataset, or the caller may not know that there is.
+    /// The dataset does not exist, or the caller may not know that it does.
     #[error("there is no dataset with this id")]
     DatasetNotFound,
-    /// The caller may read the dataset, but there is nothing to read.
+    /// The caller may read the dataset, but it has no file.
     #[error("the dataset {dataset_id} has no file to download yet")]
     FileNotFound {
         /// The dataset without a file.
         dataset_id: DatasetId,
     },
-    /// The caller may know of the dataset, but not read it.
+    /// The caller may discover the dataset, but not read it.
     #[error("you may not read this dataset")]
     ReadDenied,
-    /// An API key with a limit was shown where keys are managed.
-    #[error("an API key with a limit manages nothing: sign in, or use one without limits")]
+    /// A restricted API key was used to manage API keys.
+    #[error(
+        "a restricted API key cannot manage API keys: sign in, or use a key without restrictions"
+    )]
     KeyScopeRestricted,
-    /// The caller has no such API key; those of others are not told from unknown ones.
+    /// The caller has no such API key; keys of other users look the same as unknown ones.
     #[error("you have no API key with this id")]
     ApiKeyNotFound,
-    /// The user has as many API keys as a user can have.
-    #[error("you have {MAX_KEYS_PER_USER} living API keys, which is the most: revoke one first")]
+    /// The user has the maximum number of API keys.
+    #[error("limit of {MAX_KEYS_PER_USER} active API keys reached; revoke one first")]
     TooManyApiKeys,
-    /// The API key cannot be made so.
+    /// The requested API key is invalid.
     #[error(transparent)]
     ApiKeyInvalid(#[from] ApiKeyError),
-    /// The policies do not let the caller administer so.
-    #[error("you may not do this: the policies do not permit you to {action} here")]
+    /// The policies deny the administrative action.
+    #[error("not permitted: the policies do not allow you to {action} here")]
     AdministrationDenied {
-        /// What was denied.
+        /// The denied action.
         action: Action,
     },
-    /// There is nothing of this kind with this id or name.
+    /// Nothing of this kind has this id or name.
     #[error("there is no such {what}")]
     NotFound {
         /// What was looked for.
         what: &'static str,
     },
-    /// What is to be is at odds with what there is.
+    /// The request conflicts with the current state.
     #[error("{detail}")]
     Conflict {
-        /// The field that is at odds.
+        /// The conflicting field.
         field: &'static str,
         /// Why, and what to do.
         detail: String,
     },
-    /// A field has a value that cannot be.
+    /// A field has an invalid value.
     #[error("{field}: {detail}")]
     Invalid {
         /// The field.
@@ -94,26 +98,26 @@ pub enum ServiceError {
         /// What is wrong with it.
         detail: String,
     },
-    /// The bytes of a file ended early, were too many or took too long; none of them was kept.
-    #[error("the file did not arrive whole: {source}")]
+    /// The bytes of a file ended early, were too many or took too long; none of them was stored.
+    #[error("the upload is incomplete: {source}")]
     UploadIncomplete {
-        /// What the connection said.
+        /// The error of the connection.
         #[source]
         source: std::io::Error,
     },
-    /// What is to be changed is not any more what the caller saw.
-    #[error("it has changed since you read it: read it again and decide anew")]
+    /// The resource is no longer in the version that the caller expects.
+    #[error("it has changed since you read it: read it again and retry")]
     PreconditionFailed,
-    /// Something that is needed is away for now; nothing was done.
+    /// A dependency is temporarily unavailable; nothing was changed.
     #[error("{what} is not available")]
     Unavailable {
-        /// What is away.
+        /// What is unavailable.
         what: &'static str,
         /// Why, for the log.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Something that must not happen happened; nothing was done.
+    /// An internal error; nothing was changed.
     #[error("{what} failed")]
     Internal {
         /// What failed.
@@ -122,6 +126,16 @@ pub enum ServiceError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl ServiceError {
+    /// A rate limit that allows the next request after `wait`.
+    pub(super) fn limit_exceeded(wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        Self::LimitExceeded {
+            retry_after_seconds: seconds.try_into().unwrap_or(u64::MAX),
+        }
+    }
 }
 
 impl From<StorageError> for ServiceError {
@@ -164,7 +178,7 @@ impl From<PasswordError> for ServiceError {
 }
 
 impl From<TokenError> for ServiceError {
-    /// For signing and key handling; a token that does not verify is a refused credential.
+    /// For signing and key handling; a token that fails verification is a rejected credential.
     fn from(error: TokenError) -> Self {
         Self::Internal {
             what: "signing",

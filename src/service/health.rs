@@ -1,6 +1,4 @@
-//! Health: whether everything that the work needs is there.
-//!
-//! This module refuses to know who asks and how it is told.
+//! Health: whether everything that the server depends on is available.
 
 use std::sync::Arc;
 
@@ -13,39 +11,39 @@ use super::audit_trail::AuditTrail;
 use super::identity::identity_providers::IdentityProviders;
 use super::policies::reload::PolicyReloader;
 
-/// What a look at everything found.
+/// The result of a health check.
 #[derive(Clone, Debug)]
 pub struct Readiness {
-    /// What stops the work, a sentence each; sentences never name secrets.
+    /// What prevents serving, a sentence each; sentences never contain secrets.
     pub failures: Vec<String>,
-    /// What is wrong, though the work goes on.
+    /// What is wrong while the server can still serve.
     pub warnings: Vec<String>,
-    /// The policies in force.
+    /// The revision of the current policies.
     pub revision: Revision,
 }
 
-/// Looks at everything that the work needs.
+/// Checks everything that the server depends on.
 pub struct Health {
     /// The database.
     pub database: Database,
     /// The audit trail.
     pub audit: Arc<AuditTrail>,
-    /// The files.
+    /// The file store.
     pub files: FileStore,
-    /// The policies in force.
+    /// The current policies.
     pub bundle: Arc<LiveBundle>,
-    /// What reloads them.
+    /// The status of policy reloads.
     pub policies: Arc<PolicyReloader>,
-    /// The outside issuers.
+    /// The status of identity providers.
     pub identity_providers: Arc<IdentityProviders>,
 }
 
 impl Health {
-    /// Looks at everything now.
+    /// Checks everything now.
     pub async fn check(&self) -> Readiness {
         let mut failures = Vec::new();
         if let Err(error) = self.database.ping().await {
-            tracing::warn!(%error, "not ready");
+            tracing::warn!(%error, "not ready: database unavailable");
             failures.push("the database is not available".to_owned());
         }
         let mut warnings = Vec::new();
@@ -54,24 +52,24 @@ impl Health {
             warnings.push("the last audit records could not be written".to_owned());
         }
         if let Err(error) = self.files.check_folder().await {
-            tracing::warn!(%error, "degraded");
+            tracing::warn!(%error, "degraded: file store unavailable");
             warnings.push("the file store is not available: downloads fail".to_owned());
         }
-        let standing = self.policies.status();
-        if let Some(edit) = standing.rejected {
-            // Anybody may ask: what is wrong in which file, the log and administrators are told.
-            let kind = edit.reason.kind();
+        let reload = self.policies.status();
+        if let Some(rejected) = reload.rejected {
+            // Anybody may see this: which file has which error is for the log and administrators.
+            let kind = rejected.reason.kind();
             warnings.push(format!(
-                "the policy folder is refused ({kind}): earlier policies are in force"
+                "the policy folder was rejected ({kind}): earlier policies are in force"
             ));
         }
-        if standing.unproved.is_some() {
+        if reload.unproved.is_some() {
             warnings.push(
-                "the invariants of the policies were not proved: there is no solver".to_owned(),
+                "the invariants of the policies were not proved: no solver available".to_owned(),
             );
         }
-        if standing.is_unsaved {
-            warnings.push("the policies in force could not be kept for a restart".to_owned());
+        if reload.is_unsaved {
+            warnings.push("the policies in force could not be saved for a restart".to_owned());
         }
         self.identity_providers.fetch_in_background();
         for status in self.identity_providers.status() {

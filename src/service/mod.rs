@@ -1,7 +1,6 @@
-//! Floor 2: what the product does, one file a capability.
+//! The service layer (floor 2): what the server does, one file per service.
 //!
-//! Each capability holds exactly what it works with. This floor refuses to know HTTP and the
-//! command line, which both call it.
+//! Each service holds exactly what it uses. HTTP and the command line call it; it does not know them.
 
 pub mod access;
 pub mod administration;
@@ -15,6 +14,7 @@ pub mod pagination;
 pub mod policies;
 pub mod rate_limits;
 pub mod tokens;
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::path::Path;

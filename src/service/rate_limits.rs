@@ -1,10 +1,9 @@
-//! Limits: how often one principal and one address may ask.
+//! Rate limits: how often one principal and one address may make requests.
 //!
-//! One bucket a principal and one an address, never by path, so that another spelling of an id
-//! buys nothing; lists and administration have buckets of their own, so that looking around costs
+//! One bucket per principal and one per address, never by path, so that another spelling of an id
+//! gains nothing; lists and administration have buckets of their own, so that browsing costs
 //! nobody a mint. Failed authentication counts in its address's bucket. The buckets follow the
-//! generic cell rate algorithm (library `governor`): a bucket that is full holds a minute's worth.
-//! This module refuses to know what is being asked for.
+//! generic cell rate algorithm (library `governor`): a full bucket holds a minute's worth.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -24,9 +23,9 @@ use crate::domain::id::UserId;
 
 use super::error::ServiceError;
 
-/// The most buckets that are kept; the least used are forgotten first.
+/// How many buckets are kept; the least used are evicted first.
 const MAX_BUCKETS: u64 = 100_000;
-/// A bucket that nobody has asked for so long is full again and can be forgotten.
+/// A bucket that is not used for this long is full again and can be dropped.
 const BUCKET_TTL: Duration = Duration::from_secs(90);
 
 type Bucket = RateLimiter<NotKeyed, InMemoryState, LimitClock, NoOpMiddleware<Nanos>>;
@@ -37,7 +36,7 @@ enum RateLimitKey {
     Address(IpAddr),
 }
 
-/// How many requests a principal, or an anonymous address, may make in a minute; none is no limit.
+/// How many requests a principal, or an anonymous address, may make per minute; none means no limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
     /// Mints, and what counts like them: failed authentication.
@@ -46,13 +45,13 @@ pub struct Rates {
     pub requests: Option<NonZeroU32>,
 }
 
-/// Counts requests and says when there are too many.
+/// Counts requests and rejects those above the limit.
 pub struct RateLimits {
     mints: KeyedRateLimiter,
     requests: KeyedRateLimiter,
 }
 
-/// One bucket a holder.
+/// One bucket per key.
 struct KeyedRateLimiter {
     per_minute: Option<NonZeroU32>,
     by_key: Cache<RateLimitKey, Arc<Bucket>>,
@@ -60,7 +59,7 @@ struct KeyedRateLimiter {
 }
 
 impl RateLimits {
-    /// Allows as much to each principal and each address.
+    /// Allows `rates` to each principal and each address.
     #[must_use]
     pub fn new(rates: Rates, clock: Clock) -> Self {
         Self {
@@ -112,27 +111,17 @@ impl KeyedRateLimiter {
         }
     }
 
-    fn check(&self, holder: RateLimitKey) -> Result<(), ServiceError> {
+    fn check(&self, key: RateLimitKey) -> Result<(), ServiceError> {
         let Some(per_minute) = self.per_minute else {
             return Ok(());
         };
-        let bucket = self.by_key.get_with(holder, || {
+        let clock = || LimitClock(self.clock.clone());
+        let bucket = self.by_key.get_with(key, || {
             let quota = Quota::per_minute(per_minute);
-            Arc::new(RateLimiter::direct_with_clock(
-                quota,
-                LimitClock(self.clock.clone()),
-            ))
+            Arc::new(RateLimiter::direct_with_clock(quota, clock()))
         });
         bucket.check().map_err(|not_until| {
-            let wait = not_until.wait_time_from(LimitClock(self.clock.clone()).now());
-            ServiceError::LimitExceeded {
-                retry_after_seconds: wait
-                    .as_millis()
-                    .div_ceil(1000)
-                    .max(1)
-                    .try_into()
-                    .unwrap_or(60),
-            }
+            ServiceError::limit_exceeded(not_until.wait_time_from(clock().now()))
         })
     }
 }

@@ -66,9 +66,9 @@ async fn refusals_and_downloads_are_audited_with_their_reason() {
         audited,
         [
             "login granted -",
-            "mint denied the caller may not discover the dataset, and was told that there is none",
-            "mint denied the caller may discover the dataset and not read it",
-            "mint refused there is no such dataset",
+            "mint denied the caller may not discover the dataset, and was answered that it does not exist",
+            "mint denied the caller may discover the dataset but not read it",
+            "mint refused the dataset does not exist",
             "mint refused the session token is not valid or has expired",
             "mint granted -",
             "download granted -",

@@ -195,8 +195,7 @@ async fn reading_the_audit_log_is_audited() {
             format!("{} {}", record["outcome"], record["reason"])
         })
         .collect();
-    let denied =
-        "\"denied\" \"you may not do this: the policies do not permit you to view_audit here\"";
+    let denied = "\"denied\" \"not permitted: the policies do not allow you to view_audit here\"";
     assert_eq!(
         summary,
         [

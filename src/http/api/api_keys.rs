@@ -174,8 +174,8 @@ impl ApiKeysApi {
         let limit = limit.0.unwrap_or(DEFAULT_PAGE_SIZE);
         let page = self.api_keys.list(&credentials.0, after.0, limit).await?;
         Ok(JsonOk(ApiKeyPage {
-            items: page.keys.into_iter().map(ApiKeyResponse::from).collect(),
-            next: page.next,
+            next: page.next_cursor(|key| key.id),
+            items: page.items.into_iter().map(ApiKeyResponse::from).collect(),
         }))
     }
 

@@ -194,12 +194,8 @@ impl CatalogApi {
     ) -> Result<JsonOk<DatasetPage>, ErrorResponse<ListDatasetsStatuses>> {
         let page = self.view.list(&credentials.0, after.0, limit.0).await?;
         Ok(JsonOk(DatasetPage {
-            items: page
-                .datasets
-                .into_iter()
-                .map(DatasetSummary::from)
-                .collect(),
-            next: page.next.map(|next| next.to_string()),
+            next: page.next_cursor(|last| last.dataset.id.to_string()),
+            items: page.items.into_iter().map(DatasetSummary::from).collect(),
         }))
     }
 

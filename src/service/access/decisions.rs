@@ -1,6 +1,4 @@
-//! Decisions: what a caller is told when it asks the policies, and then the limit of its API key.
-//!
-//! This module refuses to know what follows from a decision.
+//! Decisions: asks the policies for one caller, and then checks the scope of the caller's API key.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,23 +14,23 @@ use crate::domain::resource::Resource;
 use crate::policy::{Bundle, LiveBundle};
 use crate::service::error::ServiceError;
 
-/// How many evaluation errors of one request are told one by one; the rest of them are counted, so
-/// that a broken policy does not write a line for each dataset of a list.
+/// How many evaluation errors of one request are logged one by one; the others are counted, so that a
+/// broken policy does not write a line for each dataset of a list.
 const MAX_LOGGED_ERRORS: u64 = 4;
 
-/// Puts callers before the policies.
+/// Creates the authorizers of callers.
 pub struct Decisions {
     bundle: Arc<LiveBundle>,
     clock: Clock,
     list_permits: Arc<Semaphore>,
 }
 
-/// One caller who asks, at one moment, one bundle.
+/// Decides for one caller, at one time, with one bundle.
 ///
-/// All that one request asks goes through one asker: a bundle that is replaced meanwhile cannot
-/// answer half of it.
+/// All decisions of one request use one authorizer: a bundle that is replaced meanwhile cannot
+/// decide half of it.
 pub struct Authorizer {
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
     context: DecisionContext,
     bundle: Arc<Bundle>,
@@ -41,10 +39,10 @@ pub struct Authorizer {
 }
 
 impl Decisions {
-    /// Decisions by the policies in force, at the time of `clock`.
+    /// Decisions by the current policies, at the time of `clock`.
     ///
-    /// Lists are looked through on at most half of the cores, so that those who ask about one dataset
-    /// need not wait for those who ask about thousands.
+    /// Lists are filtered on at most half of the cores, so that requests about one dataset need not
+    /// wait for requests about thousands.
     #[must_use]
     pub fn new(bundle: Arc<LiveBundle>, clock: Clock) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -55,7 +53,7 @@ impl Decisions {
         }
     }
 
-    /// Lets a caller ask the policies that are in force now.
+    /// The authorizer of a caller, with the policies that are in force now.
     #[must_use]
     pub fn for_caller(&self, caller: Caller) -> Authorizer {
         Authorizer {
@@ -69,14 +67,14 @@ impl Decisions {
 }
 
 impl Authorizer {
-    /// The bundle that it asks.
+    /// The bundle that decides.
     #[must_use]
     pub fn bundle(&self) -> &Arc<Bundle> {
         &self.bundle
     }
 
-    /// Asks the policies, and then the limit of the caller's API key: what lies beyond it is denied
-    /// whatever the policies say. No policy determined that, and the record says so.
+    /// Asks the policies, and then checks the scope of the caller's API key: what lies outside it is
+    /// denied whatever the policies say. No policy determined that, and the record says so.
     #[must_use]
     pub fn decide(&self, action: Action, resource: &Resource) -> Decision {
         let mut decision =
@@ -92,7 +90,7 @@ impl Authorizer {
                 %action,
                 dataset_id = resource.dataset_id().map(tracing::field::display),
                 revision = %decision.revision,
-                "a policy could not be evaluated; the action is denied"
+                "policy evaluation error; the action is denied"
             );
         }
         if self.key_scope_violation(action, resource).is_some() {
@@ -102,7 +100,7 @@ impl Authorizer {
         decision
     }
 
-    /// Decides, and writes into `record` what was asked and what was decided.
+    /// Decides, and writes the question and the decision into `record`.
     pub fn decide_and_record(
         &self,
         action: Action,
@@ -127,42 +125,36 @@ impl Authorizer {
         decision
     }
 
-    /// Looks at each of `members`, where deciding on many holds up nobody, and keeps what `look` gives.
+    /// Maps each of `items` and keeps the results that are some, on a thread where many decisions hold
+    /// up nobody.
     pub async fn filter<T, R>(
         self: &Arc<Self>,
-        members: Vec<T>,
-        look: impl Fn(&Self, T) -> Option<R> + Send + 'static,
+        items: Vec<T>,
+        map: impl Fn(&Self, T) -> Option<R> + Send + 'static,
     ) -> Result<Vec<R>, ServiceError>
     where
         T: Send + 'static,
         R: Send + 'static,
     {
-        let turn = Arc::clone(&self.list_permits).acquire_owned().await;
-        let (asker, span) = (Arc::clone(self), tracing::Span::current());
-        let looked = tokio::task::spawn_blocking(move || {
-            // Held here: whoever asked may have gone away meanwhile.
-            let _turn = turn;
+        let permit = Arc::clone(&self.list_permits).acquire_owned().await;
+        let (authorizer, span) = (Arc::clone(self), tracing::Span::current());
+        let filtered = tokio::task::spawn_blocking(move || {
+            // Held by the thread: the request may be cancelled meanwhile.
+            let _permit = permit;
             let _entered = span.enter();
-            let members = members.into_iter();
-            members.filter_map(|member| look(&asker, member)).collect()
+            let items = items.into_iter();
+            items.filter_map(|item| map(&authorizer, item)).collect()
         });
-        looked.await.map_err(|lost| ServiceError::Internal {
-            what: "looking through a list",
-            source: lost.into(),
+        filtered.await.map_err(|error| ServiceError::Internal {
+            what: "filtering a list",
+            source: error.into(),
         })
     }
 
-    /// Why an action lies beyond the caller's API key, if it does.
+    /// Why an action lies outside the scope of the caller's API key, if it does.
     fn key_scope_violation(&self, action: Action, resource: &Resource) -> Option<&'static str> {
         let key = self.caller.key.as_ref()?;
         key.scope.violation(action, resource.dataset_id())
-    }
-
-    /// Writes into `record` who asks.
-    pub fn record_caller(&self, record: &mut AuditRecord) {
-        record.user_id = self.caller.principal.user_id();
-        record.authentication = self.caller.authentication;
-        record.key_id = self.caller.key.as_ref().map(|key| key.id);
     }
 }
 
@@ -173,8 +165,7 @@ impl Drop for Authorizer {
             tracing::error!(
                 errors,
                 revision = %self.bundle.revision(),
-                "policies could not be evaluated this often for one request; each time the action \
-                 was denied"
+                "number of policy evaluation errors of one request; each denied the action"
             );
         }
     }

@@ -1,8 +1,7 @@
-//! Access: the one question that mint and download both ask.
+//! Access: the one decision that mint and download share.
 //!
-//! May this caller read this dataset, and if not, what may it be told? Because there is one place
-//! that asks, a token that was minted opens, and a share that was withdrawn closes both doors.
-//! This module refuses to know tokens and spans.
+//! May this caller read this dataset, and if not, what may the caller know? Because one place decides,
+//! a minted token can be used, and access that is revoked ends for both.
 
 pub mod catalog_view;
 pub mod decisions;
@@ -23,7 +22,7 @@ use super::error::ServiceError;
 
 use decisions::{Authorizer, Decisions};
 
-/// What a caller who may read gets to read.
+/// A dataset that a caller may read.
 #[derive(Clone, Debug)]
 pub struct ReadableDataset {
     /// The dataset.
@@ -34,38 +33,38 @@ pub struct ReadableDataset {
     pub decision: Decision,
 }
 
-/// Asks whether callers may read datasets.
+/// Decides whether callers may read datasets.
 pub struct Access {
-    /// The users and datasets.
+    /// Finds users and datasets.
     pub catalog_cache: Arc<CatalogCache>,
-    /// What the policies say.
+    /// Asks the policies.
     pub decisions: Arc<Decisions>,
     /// The files.
     pub files: FileStore,
 }
 
 impl Access {
-    /// Decides whether `caller` may read the dataset, and writes into `record` what was decided.
+    /// Decides whether `caller` may read the dataset, and writes the decision into `record`.
     ///
-    /// A caller who may not even discover the dataset is told that there is none.
+    /// For a caller who may not even discover the dataset, it does not exist.
     pub async fn authorize_read(
         &self,
         caller: &Caller,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<ReadableDataset, ServiceError> {
-        let asker = self.decisions.for_caller(caller.clone());
-        asker.record_caller(record);
+        record.set_caller(caller);
         record.dataset_id = Some(dataset_id);
         record.action = Some(Action::Read);
         let Some(dataset) = self.catalog_cache.dataset(dataset_id).await? else {
-            record.reason = Some("there is no such dataset".to_owned());
+            record.reason = Some("the dataset does not exist".to_owned());
             return Err(ServiceError::DatasetNotFound);
         };
+        let authorizer = self.decisions.for_caller(caller.clone());
         let resource = Resource::Dataset(Arc::clone(&dataset));
-        let decision = asker.decide_and_record(Action::Read, &resource, record);
+        let decision = authorizer.decide_and_record(Action::Read, &resource, record);
         if !decision.is_permitted {
-            return Err(deny_read(&asker, &resource, record));
+            return Err(deny_read(&authorizer, &resource, record));
         }
         match dataset.file.clone() {
             Some(file) if self.files.contains(&file).await? => Ok(ReadableDataset {
@@ -74,7 +73,7 @@ impl Access {
                 decision,
             }),
             Some(file) => {
-                tracing::error!(%dataset_id, sha256 = file.sha256, "the file store lost a file");
+                tracing::error!(%dataset_id, sha256 = file.sha256, "file missing from the file store");
                 record.reason = Some("the file is missing from the file store".to_owned());
                 Err(ServiceError::FileNotFound { dataset_id })
             }
@@ -86,19 +85,19 @@ impl Access {
     }
 }
 
-/// What a caller is told who may not read a dataset.
+/// How a read that is not permitted is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// To sign in.
+    /// The caller must sign in first.
     SignInRequired,
-    /// That it may not read.
+    /// The caller may not read the dataset.
     Forbidden,
-    /// That there is no such dataset.
+    /// The dataset does not exist for the caller.
     Hidden,
 }
 
 impl Denial {
-    /// Who may discover the dataset is told that it is there.
+    /// A caller who may discover the dataset may know that it exists.
     #[must_use]
     pub fn new(may_discover: bool, is_anonymous: bool) -> Self {
         match (may_discover, is_anonymous) {
@@ -109,27 +108,31 @@ impl Denial {
     }
 }
 
-/// What a caller who may not read is told: policy decides that too, by `discover`.
-fn deny_read(asker: &Authorizer, resource: &Resource, record: &mut AuditRecord) -> ServiceError {
-    let discovery = asker.decide(Action::Discover, resource);
+/// The error for a caller who may not read: the `discover` action decides what the caller may know.
+fn deny_read(
+    authorizer: &Authorizer,
+    resource: &Resource,
+    record: &mut AuditRecord,
+) -> ServiceError {
+    let discovery = authorizer.decide(Action::Discover, resource);
     record.errors.extend(discovery.errors);
-    let is_anonymous = asker.caller.principal.is_anonymous();
-    let (reason, denial) = match Denial::new(discovery.is_permitted, is_anonymous) {
+    let is_anonymous = authorizer.caller.principal.is_anonymous();
+    let (reason, error) = match Denial::new(discovery.is_permitted, is_anonymous) {
         Denial::SignInRequired => (
-            "the caller may discover the dataset and not read it; it did not sign in",
+            "the caller may discover the dataset but not read it, and is not signed in",
             ServiceError::CredentialMissing {
-                detail: "this dataset is not for everyone: sign in and try again".to_owned(),
+                detail: "this dataset is not public: sign in and try again".to_owned(),
             },
         ),
         Denial::Forbidden => (
-            "the caller may discover the dataset and not read it",
+            "the caller may discover the dataset but not read it",
             ServiceError::ReadDenied,
         ),
         Denial::Hidden => (
-            "the caller may not discover the dataset, and was told that there is none",
+            "the caller may not discover the dataset, and was answered that it does not exist",
             ServiceError::DatasetNotFound,
         ),
     };
     record.reason.get_or_insert_with(|| reason.to_owned());
-    denial
+    error
 }

@@ -1,51 +1,113 @@
-//! Differences: what is done to a user, in words for auditors.
+//! Summaries of changes for auditors, in one sentence.
 //!
-//! This module refuses to know secrets: a claim may be one, so only that claims differ is told.
+//! A claim may be a secret, so a summary says only that claims changed.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
-use crate::domain::name::RoleName;
+use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
+use crate::storage::DatasetWithNames;
 
-fn format_roles(roles: &BTreeSet<RoleName>) -> String {
-    let names: Vec<_> = roles.iter().map(RoleName::as_str).collect();
-    if names.is_empty() {
-        return "none".to_owned();
-    }
-    names.join(", ")
-}
+/// The most names that one summary lists.
+const MAX_LISTED_NAMES: usize = 10;
 
-/// A new user.
+/// Describes a new user.
 pub(super) fn describe_user(user: &User) -> String {
     let disabled = if user.is_disabled { ", disabled" } else { "" };
-    format!(
-        "the user {}, roles: {}{disabled}",
-        user.username,
-        format_roles(&user.roles)
-    )
+    let roles = format_roles(&user.roles);
+    format!("the user {}, roles: {roles}{disabled}", user.username)
 }
 
-/// What is different about a user; nothing when nothing is.
+/// Summarizes a change of a user; none if nothing changed.
 pub(super) fn summarize_user_change(before: &User, after: &User) -> Option<String> {
-    let mut told = Vec::new();
+    let mut changes = Vec::new();
     if before.username != after.username {
-        told.push(format!("renamed to {}", after.username));
+        changes.push(format!("renamed to {}", after.username));
     }
     if before.roles != after.roles {
-        let (were, are) = (format_roles(&before.roles), format_roles(&after.roles));
-        told.push(format!("roles: {are} (were: {were})"));
+        let (old, new) = (format_roles(&before.roles), format_roles(&after.roles));
+        changes.push(format!("roles: {new} (were: {old})"));
     }
     if before.claims != after.claims {
-        told.push("other claims".to_owned());
+        changes.push("other claims".to_owned());
     }
     if before.is_disabled != after.is_disabled {
-        let now = if after.is_disabled {
+        let state = if after.is_disabled {
             "disabled"
         } else {
             "enabled"
         };
-        told.push(now.to_owned());
+        changes.push(state.to_owned());
     }
-    let is_same = told.is_empty();
-    (!is_same).then(|| format!("changed the user {}: {}", before.username, told.join("; ")))
+    let summary = || {
+        format!(
+            "changed the user {}: {}",
+            before.username,
+            changes.join("; ")
+        )
+    };
+    (!changes.is_empty()).then(summary)
+}
+
+/// Summarizes a change of a dataset.
+pub(super) fn summarize_dataset_change(
+    before: &DatasetWithNames,
+    after: &DatasetWithNames,
+) -> String {
+    let (old, new) = (&before.dataset, &after.dataset);
+    let changes = old
+        .changed_fields(new)
+        .into_iter()
+        .map(|field| match field {
+            "visibility" => format!("visibility from {} to {}", old.visibility, new.visibility),
+            "record_status" => format!(
+                "record_status from {} to {}",
+                old.record_status, new.record_status
+            ),
+            "owner" => format!("owner from {} to {}", owner_name(before), owner_name(after)),
+            "reader_users" => {
+                let names =
+                    |dataset: &DatasetWithNames| dataset.reader_users.keys().cloned().collect();
+                format!(
+                    "reader_users {}",
+                    format_difference(&names(before), &names(after))
+                )
+            }
+            "reader_roles" => {
+                let difference = format_difference(&old.reader_roles, &new.reader_roles);
+                format!("reader_roles {difference}")
+            }
+            "file" => match &new.file {
+                Some(file) => format!("file to {} (sha256 {})", file.name, file.sha256),
+                None => "file to none".to_owned(),
+            },
+            other => other.to_owned(),
+        });
+    format!("changed {}", changes.collect::<Vec<_>>().join(", "))
+}
+
+fn owner_name(dataset: &DatasetWithNames) -> &str {
+    dataset.owner.as_ref().map_or("nobody", Username::as_str)
+}
+
+fn format_roles(roles: &BTreeSet<RoleName>) -> String {
+    if roles.is_empty() {
+        return "none".to_owned();
+    }
+    let names: Vec<_> = roles.iter().map(RoleName::as_str).collect();
+    names.join(", ")
+}
+
+/// Lists the names that were added and removed: `+mo -otto`.
+fn format_difference<N: Ord + Display>(before: &BTreeSet<N>, after: &BTreeSet<N>) -> String {
+    let added = after.difference(before).map(|name| format!("+{name}"));
+    let removed = before.difference(after).map(|name| format!("-{name}"));
+    let mut names: Vec<_> = added.chain(removed).collect();
+    let omitted = names.len().saturating_sub(MAX_LISTED_NAMES);
+    names.truncate(MAX_LISTED_NAMES);
+    if omitted > 0 {
+        names.push(format!("and {omitted} more"));
+    }
+    names.join(" ")
 }

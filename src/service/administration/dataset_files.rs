@@ -1,8 +1,8 @@
-//! The files of datasets: uploaded, taken from the import folder, and taken away.
+//! The files of datasets: uploaded, imported and removed.
 //!
 //! A file is in the store, whole and durable, before a dataset names it. One that no dataset names any
-//! more stays in the store: another dataset may name the same content, a download may be going on, and
-//! an older copy of the catalog may be put back. This module refuses to know how files are kept.
+//! more stays in the store: another dataset may name the same content, a download may be in progress,
+//! and an older copy of the catalog may be restored.
 
 use std::io;
 use std::path::Path;
@@ -14,124 +14,100 @@ use crate::domain::action::Action;
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
 use crate::files::FilesError;
+use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::storage::DatasetWithNames;
 
-use super::super::error::ServiceError;
+use super::Administration;
 use super::dataset_input::{DatasetCandidate, invalid};
-use super::datasets::{DatasetChange, DatasetPrecondition};
-use super::{AdminOperation, Administration};
+use super::operation::{AdminOperation, Precondition};
 
 impl Administration {
-    /// Makes a TIFF that comes in as a stream the dataset's file.
+    /// Stores a TIFF from a stream as the dataset's file.
     ///
-    /// Nobody's bytes are taken before the policies permitted it. `name` is what a download is to be
-    /// called; left out, it is called as before, or by the dataset's id.
+    /// The policies decide before the first byte is read, and again once the file is stored. `name` is
+    /// what a download is called; without one it stays as before, or is the dataset's id.
     pub async fn upload_file(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         id: DatasetId,
         name: Option<&str>,
-        is_wanted: DatasetPrecondition<'_>,
+        precondition: Precondition<'_, DatasetWithNames>,
         bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
     ) -> Result<DatasetWithNames, ServiceError> {
-        let mut errand = self.begin(visitor, Action::Administer).await?;
-        let answer = async {
-            let before = self
-                .check_before_transfer(&mut errand, id, is_wanted)
-                .await?;
-            let known = before.dataset.file.map(|file| file.name);
-            let name = name.map(str::to_owned).or(known);
+        self.audited(request, Action::Administer, async |operation| {
+            let before = self.load_matching(&operation, id, precondition).await?;
+            let current = before.dataset.file.map(|file| file.name);
+            let name = name.map(str::to_owned).or(current);
             let name = name.unwrap_or_else(|| id.to_string());
             let now = self.clock.unix_seconds();
             let stored = self.files.upload(&name, now, bytes).await;
             let stored = stored.map_err(|error| file_error("file", error))?;
-            self.set_file(&mut errand, id, is_wanted, Some(stored))
+            self.set_file(&operation, id, precondition, Some(&stored))
                 .await
-        };
-        let answer = answer.await;
-        self.end(errand, answer).await
+        })
+        .await
     }
 
-    /// Makes a copy of a TIFF in the import folder the dataset's file.
+    /// Copies a TIFF from the import folder as the dataset's file.
     pub async fn import_file(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         id: DatasetId,
         path: &Path,
-        is_wanted: DatasetPrecondition<'_>,
+        precondition: Precondition<'_, DatasetWithNames>,
     ) -> Result<DatasetWithNames, ServiceError> {
-        let mut errand = self.begin(visitor, Action::Administer).await?;
-        let answer = async {
-            self.check_before_transfer(&mut errand, id, is_wanted)
-                .await?;
+        self.audited(request, Action::Administer, async |operation| {
+            self.load_matching(&operation, id, precondition).await?;
             let now = self.clock.unix_seconds();
             let stored = self.files.import_from_dir(path, now).await;
             let stored = stored.map_err(|error| file_error("path", error))?;
-            self.set_file(&mut errand, id, is_wanted, Some(stored))
+            self.set_file(&operation, id, precondition, Some(&stored))
                 .await
-        };
-        let answer = answer.await;
-        self.end(errand, answer).await
+        })
+        .await
     }
 
-    /// Takes the file away from a dataset; there need not be one.
+    /// Removes the file from a dataset, if it has one.
     pub async fn remove_file(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         id: DatasetId,
-        is_wanted: DatasetPrecondition<'_>,
+        precondition: Precondition<'_, DatasetWithNames>,
     ) -> Result<DatasetWithNames, ServiceError> {
-        let mut errand = self.begin(visitor, Action::Administer).await?;
-        let answer = self.set_file(&mut errand, id, is_wanted, None).await;
-        self.end(errand, answer).await
-    }
-
-    /// The dataset as it is, if one may administer it and still wants to.
-    async fn check_before_transfer(
-        &self,
-        errand: &mut AdminOperation,
-        id: DatasetId,
-        is_wanted: DatasetPrecondition<'_>,
-    ) -> Result<DatasetWithNames, ServiceError> {
-        let before = self.load_for_admin(errand, id).await?;
-        if is_wanted(&before) {
-            Ok(before)
-        } else {
-            Err(ServiceError::PreconditionFailed)
-        }
+        self.audited(request, Action::Administer, async |operation| {
+            self.set_file(&operation, id, precondition, None).await
+        })
+        .await
     }
 
     async fn set_file(
         &self,
-        errand: &mut AdminOperation,
+        operation: &AdminOperation,
         id: DatasetId,
-        is_wanted: DatasetPrecondition<'_>,
-        file: Option<StoredFile>,
+        precondition: Precondition<'_, DatasetWithNames>,
+        file: Option<&StoredFile>,
     ) -> Result<DatasetWithNames, ServiceError> {
-        let change = DatasetChange::File(file);
-        self.apply_change(errand, id, is_wanted, &change).await
+        self.apply_change(operation, id, precondition, |before| async move {
+            let mut dataset = (*before).clone();
+            dataset.dataset.file = file.map(|file| keep_modified_time(file, &before));
+            Ok(DatasetCandidate::valid(dataset))
+        })
+        .await
     }
 }
 
-pub(super) fn with_file(before: &DatasetWithNames, file: Option<StoredFile>) -> DatasetCandidate {
-    let mut named = before.clone();
-    named.dataset.file = file.map(|file| keep_modified_time(file, before));
-    DatasetCandidate { named, error: None }
-}
-
-/// The same bytes keep the time they were first stored: their Last-Modified must not move.
-fn keep_modified_time(file: StoredFile, before: &DatasetWithNames) -> StoredFile {
-    match &before.dataset.file {
-        Some(old) if old.sha256 == file.sha256 => StoredFile {
-            modified: old.modified,
-            ..file
-        },
-        Some(_) | None => file,
+/// The same content keeps the time it was first stored: its Last-Modified must not change.
+fn keep_modified_time(file: &StoredFile, before: &DatasetWithNames) -> StoredFile {
+    let unchanged = before.dataset.file.as_ref();
+    let unchanged = unchanged.filter(|old| old.sha256 == file.sha256);
+    StoredFile {
+        modified: unchanged.map_or(file.modified, |old| old.modified),
+        ..file.clone()
     }
 }
 
-/// What is the sender's mistake, told apart from what is wrong with the store.
+/// Distinguishes the sender's mistakes from failures of the store.
 fn file_error(field: &'static str, error: FilesError) -> ServiceError {
     match error {
         FilesError::UploadIncomplete { source, .. } => ServiceError::UploadIncomplete { source },

@@ -1,8 +1,7 @@
-//! Explanations: what the policies in force would answer others, for those who may see the policies.
+//! Explanations of the decisions that the policies in force would make for others.
 //!
-//! What the policies answer about a user or a dataset says something about it, so nobody asks about
-//! one that is not there for it, and is told no values of one that it may not see. This module
-//! refuses to know what policies say.
+//! What the policies decide about a user or a dataset discloses something about it. So a caller may
+//! ask only about those that exist for it, and sees no values of those that it may not see.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,113 +14,104 @@ use crate::domain::principal_name::PrincipalName;
 use crate::domain::resource::Resource;
 use crate::policy::explain::ValueVisibility;
 use crate::service::catalog_cache::CatalogCache;
+use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::policies::review::comparison::ReviewContext;
 use crate::service::policies::review::explanation::{DecisionQuery, ExplanationReport, explain};
 
-use super::super::error::ServiceError;
-use super::policies::no_policies_in_force;
-use super::{AdminAccess, AdminOperation, Administration};
+use super::operation::{AdminOperation, no_policies_in_force};
+use super::{AdminAccess, Administration};
 
-/// What is to be explained.
+/// The decision to explain.
 #[derive(Clone, Debug)]
 pub struct ExplanationQuery {
-    /// Who would do something.
+    /// Who would act.
     pub principal: PrincipalName,
     /// What it would do.
     pub action: Action,
-    /// To which dataset.
+    /// On which dataset.
     pub dataset_id: DatasetId,
-    /// From where; from where the inquiry comes if left out.
+    /// From which address; if omitted, the caller's.
     pub address: Option<IpAddr>,
-    /// When, in milliseconds since 1970 UTC; now if left out.
+    /// When, in milliseconds since 1970 UTC; if omitted, now.
     pub unix_millis: Option<i64>,
 }
 
 impl Administration {
-    /// What the policies in force answer, and why, as far as whoever asks may see it.
+    /// Returns what the policies in force decide and why, as far as the caller may see it.
     pub async fn explain_decision(
         &self,
-        visitor: &RequestContext,
-        inquiry: &ExplanationQuery,
+        request: &RequestContext,
+        query: &ExplanationQuery,
     ) -> Result<ExplanationReport, ServiceError> {
-        let mut errand = self.begin(visitor, Action::ViewPolicies).await?;
-        let answer = self.explain_query(&mut errand, visitor, inquiry).await;
-        self.end(errand, answer).await
+        self.audited(request, Action::ViewPolicies, async |operation| {
+            operation.set_dataset(query.dataset_id);
+            operation.require(Action::ViewPolicies, &Resource::Server)?;
+            let AdminAccess::Policies(dependencies) = &self.access else {
+                return Err(no_policies_in_force());
+            };
+            let cache = &dependencies.catalog_cache;
+            let (action, principal) = (query.action, &query.principal);
+            operation.set_summary(format!(
+                "asked what the policies say to {action} by {principal}"
+            ));
+            let (principal, shows_principal) =
+                self.find_principal(&operation, cache, principal).await?;
+            let (dataset, shows_resource) =
+                find_visible_dataset(&operation, cache, query.dataset_id).await?;
+            let question = DecisionQuery {
+                principal,
+                action,
+                dataset,
+                context: ReviewContext {
+                    address: query.address.unwrap_or(request.address),
+                    unix_millis: query
+                        .unix_millis
+                        .unwrap_or_else(|| self.clock.unix_millis()),
+                },
+            };
+            let visibility = ValueVisibility {
+                shows_principal,
+                shows_resource,
+            };
+            operation
+                .run_blocking(move |bundle| explain(bundle, &question, visibility))
+                .await
+        })
+        .await
     }
 
-    async fn explain_query(
-        &self,
-        errand: &mut AdminOperation,
-        visitor: &RequestContext,
-        inquiry: &ExplanationQuery,
-    ) -> Result<ExplanationReport, ServiceError> {
-        errand.set_dataset(inquiry.dataset_id);
-        errand.require(Action::ViewPolicies, &Resource::Server)?;
-        let AdminAccess::Policies(guard) = &self.access else {
-            return Err(no_policies_in_force());
-        };
-        let (action, principal) = (inquiry.action, &inquiry.principal);
-        errand.set_summary(format!(
-            "asked what the policies say to {action} by {principal}"
-        ));
-        let (principal, sees_principal) = self
-            .find_principal(errand, &guard.catalog_cache, principal)
-            .await?;
-        let (dataset, sees_resource) =
-            find_visible_dataset(errand, &guard.catalog_cache, inquiry.dataset_id).await?;
-        let question = DecisionQuery {
-            principal,
-            action,
-            dataset,
-            context: ReviewContext {
-                address: inquiry.address.unwrap_or(visitor.address),
-                unix_millis: inquiry
-                    .unix_millis
-                    .unwrap_or_else(|| self.clock.unix_millis()),
-            },
-        };
-        let sight = ValueVisibility {
-            shows_principal: sees_principal,
-            shows_resource: sees_resource,
-        };
-        errand
-            .run_blocking(move |bundle| explain(bundle, &question, sight))
-            .await
-    }
-
-    /// The principal of a name, and whether whoever asks may see it.
+    /// Finds the principal with a name, and whether the caller may see it.
     ///
-    /// Names can be guessed, so one is looked up for those alone who may see whose it is. An id cannot:
-    /// whoever knows one may ask about its user, unless it is one of those who may list users, and not
-    /// this one. Nobody learns of a user whom it may not see that it is disabled: it is not there.
+    /// Names can be guessed, so one is resolved only for a caller who may see that user. Ids cannot:
+    /// whoever knows one may ask about its user, except a caller who may list users but not see this
+    /// one. A disabled user that the caller may not see does not exist for it.
     async fn find_principal(
         &self,
-        errand: &mut AdminOperation,
-        facts: &CatalogCache,
+        operation: &AdminOperation,
+        cache: &CatalogCache,
         name: &PrincipalName,
     ) -> Result<(Principal, bool), ServiceError> {
-        let (id, is_guessed) = match name {
+        let (id, is_guessable) = match name {
             PrincipalName::Anonymous => return Ok((Principal::Anonymous, true)),
             PrincipalName::Id(id) => (Some(*id), false),
             PrincipalName::Username(name) => (self.database.find_user_id(name).await?, true),
         };
         let user = match id {
-            Some(id) => facts.user(id).await?,
+            Some(id) => cache.user(id).await?,
             None => None,
         };
         if let Some(id) = id {
-            errand.set_user(id);
+            operation.set_user(id);
         }
-        let may_list = errand.is_permitted(Action::ViewUsers, &Resource::Server);
-        let is_told = |user: &User| !is_guessed && !may_list && !user.is_disabled;
+        let may_list = operation.is_permitted(Action::ViewUsers, &Resource::Server);
+        let is_known = |user: &User| !is_guessable && !may_list && !user.is_disabled;
+        let may_see = |user: &Arc<User>| {
+            operation.is_permitted(Action::ViewUsers, &Resource::User(Arc::clone(user)))
+        };
         match user {
-            Some(user)
-                if errand.is_permitted(Action::ViewUsers, &Resource::User(Arc::clone(&user))) =>
-            {
-                Ok((Principal::User(user), true))
-            }
-            Some(user) if is_told(&user) => Ok((Principal::User(user), false)),
+            Some(user) if may_see(&user) => Ok((Principal::User(user), true)),
+            Some(user) if is_known(&user) => Ok((Principal::User(user), false)),
             Some(_) | None if may_list => Err(ServiceError::NotFound { what: "user" }),
             Some(_) | None => Err(ServiceError::AdministrationDenied {
                 action: Action::ViewUsers,
@@ -130,26 +120,24 @@ impl Administration {
     }
 }
 
-/// The dataset with an id, and whether whoever asks may see it whole.
-///
-/// It is there for those who may administer it, and for those to whom the catalog shows it.
+/// Finds a dataset that the caller may administer, discover or read, and whether it may administer it
+/// and so see all of it.
 async fn find_visible_dataset(
-    errand: &AdminOperation,
-    facts: &CatalogCache,
+    operation: &AdminOperation,
+    cache: &CatalogCache,
     id: DatasetId,
 ) -> Result<(Arc<Dataset>, bool), ServiceError> {
-    if let Some(dataset) = facts.dataset(id).await? {
+    if let Some(dataset) = cache.dataset(id).await? {
         let resource = Resource::Dataset(Arc::clone(&dataset));
-        if errand.is_permitted(Action::Administer, &resource) {
+        let may = |action| operation.is_permitted(action, &resource);
+        if may(Action::Administer) {
             return Ok((dataset, true));
         }
-        if errand.is_permitted(Action::Discover, &resource)
-            || errand.is_permitted(Action::Read, &resource)
-        {
+        if may(Action::Discover) || may(Action::Read) {
             return Ok((dataset, false));
         }
     }
-    if errand.is_permitted(Action::ViewDatasets, &Resource::Server) {
+    if operation.is_permitted(Action::ViewDatasets, &Resource::Server) {
         Err(ServiceError::NotFound { what: "dataset" })
     } else {
         Err(ServiceError::AdministrationDenied {

@@ -1,6 +1,4 @@
-//! The outside issuers, as administrators see them: which there are, and how their keys are.
-//!
-//! This module refuses to know how keys are fetched.
+//! The identity providers, as administrators list them with the status of their keys.
 
 use crate::domain::action::Action;
 use crate::domain::resource::Resource;
@@ -8,29 +6,25 @@ use crate::service::error::ServiceError;
 use crate::service::identity::identity_providers::IdentityProviderStatus;
 use crate::service::identity::request_context::RequestContext;
 
-use super::{AdminAccess, AdminOperation, Administration};
+use super::{AdminAccess, Administration};
 
 impl Administration {
-    /// All configured issuers, in the order of the settings; none at the command line, which has
-    /// fetched no keys.
+    /// Lists the configured identity providers, in the order of the settings; none with local access,
+    /// which has fetched no keys.
     pub async fn list_identity_providers(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
     ) -> Result<Vec<IdentityProviderStatus>, ServiceError> {
-        let mut errand = self.begin(visitor, Action::ViewIssuers).await?;
-        let answer = self.identity_providers(&mut errand);
-        self.end(errand, answer).await
-    }
-
-    fn identity_providers(
-        &self,
-        errand: &mut AdminOperation,
-    ) -> Result<Vec<IdentityProviderStatus>, ServiceError> {
-        errand.set_summary("outside issuers listed");
-        errand.require(Action::ViewIssuers, &Resource::Server)?;
-        Ok(match &self.access {
-            AdminAccess::Policies(guard) => guard.authenticator.identity_providers.status(),
-            AdminAccess::Local => Vec::new(),
+        self.audited(request, Action::ViewIssuers, async |operation| {
+            operation.set_summary("outside issuers listed");
+            operation.require(Action::ViewIssuers, &Resource::Server)?;
+            Ok(match &self.access {
+                AdminAccess::Policies(dependencies) => {
+                    dependencies.authenticator.identity_providers.status()
+                }
+                AdminAccess::Local => Vec::new(),
+            })
         })
+        .await
     }
 }

@@ -1,8 +1,10 @@
-//! Errands: one administrative call from its door to its record.
+//! One administrative operation: authenticate, authorize, act, audit.
 //!
-//! This module refuses to know what is administered.
+//! [`Administration::audited`] owns the beginning and the end of every operation, so that none can
+//! miss its audit record. The record of a change is written in the change's own transaction
+//! ([`Administration::optimistically`], [`Administration::write_recorded`]).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
@@ -14,169 +16,266 @@ use crate::service::access::decisions::Authorizer;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
+use crate::storage::{CatalogChange, StorageError};
 
-use super::policies::no_policies_in_force;
 use super::{AdminAccess, Administration};
 
-/// One administrative call: who asks, and what will be on record of it.
-pub struct AdminOperation {
+/// How often a change is attempted while others keep changing the catalog.
+const MAX_ATTEMPTS: u32 = 10;
+
+/// Whether a resource is still in the state that the caller saw (`If-Match`).
+pub type Precondition<'a, T> = &'a (dyn Fn(&T) -> bool + Send + Sync);
+
+/// Who runs an operation, and the audit record that is being filled in for it.
+pub(super) struct AdminOperation {
+    /// None for local access, which no policy restricts.
     authorizer: Option<Arc<Authorizer>>,
+    state: Mutex<RecordState>,
+}
+
+#[derive(Clone)]
+struct RecordState {
     record: AuditRecord,
-    is_recorded: bool,
+    is_written: bool,
+}
+
+/// What one attempt at a change of the catalog came to.
+pub(super) enum Attempt<T> {
+    /// The change to write, and what to return once it is written.
+    Write(CatalogChange, T),
+    /// The catalog is already as requested.
+    Unchanged(T),
 }
 
 impl Administration {
-    /// Begins an errand: finds out who asks. Whoever did not sign in is sent away to do so.
+    /// Runs an operation, and returns its result once its audit record is durable. Anonymous callers
+    /// are rejected.
     ///
-    /// An errand is always handed to [`Administration::end`].
-    pub(super) async fn begin(
+    /// With local access, only changes are recorded: reads need no permission there, and what failed
+    /// changed nothing.
+    pub(super) async fn audited<T>(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         action: Action,
-    ) -> Result<AdminOperation, ServiceError> {
-        let mut record = visitor.open_record(AuditEvent::Administer, &self.clock);
+        run: impl AsyncFnOnce(Arc<AdminOperation>) -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        let mut record = request.open_record(AuditEvent::Administer, &self.clock);
         record.action = Some(action);
-        let mut errand = AdminOperation {
-            authorizer: None,
-            record,
-            is_recorded: false,
+        let authenticated = self.authenticate(request, &mut record).await;
+        let (authorizer, rejection) = match authenticated {
+            Ok(authorizer) => (authorizer, None),
+            Err(error) => (None, Some(error)),
         };
-        let AdminAccess::Policies(guard) = &self.access else {
-            errand.record.authentication = Authentication::CommandLine;
-            errand.record.request_id = None;
-            return Ok(errand);
+        let operation = Arc::new(AdminOperation {
+            authorizer: authorizer.map(Arc::new),
+            state: Mutex::new(RecordState {
+                record,
+                is_written: false,
+            }),
+        });
+        let result = match rejection {
+            None => run(Arc::clone(&operation)).await,
+            Some(error) => Err(error),
         };
-        let admitted = async {
-            let caller = guard.authenticator.authenticate(visitor).await?;
-            guard.rate_limits.count_request(&caller)?;
-            let asker = guard.decisions.for_caller(caller);
-            asker.record_caller(&mut errand.record);
-            if asker.caller.principal.is_anonymous() {
-                return Err(ServiceError::CredentialMissing {
-                    detail: "administration is for those who signed in".to_owned(),
-                });
-            }
-            Ok(asker)
-        };
-        match admitted.await {
-            Ok(asker) => {
-                errand.authorizer = Some(Arc::new(asker));
-                Ok(errand)
-            }
-            Err(error) => guard.audit.close_record(errand.record, Err(error)).await,
-        }
+        self.close(&operation, result).await
     }
 
-    /// Ends an errand: its answer is given once its record is durable.
-    pub(super) async fn end<T>(
+    /// Attempts a change of the catalog again while others change it in between; a change is written
+    /// together with the operation's record.
+    pub(super) async fn optimistically<T, F>(
         &self,
-        errand: AdminOperation,
-        answer: Result<T, ServiceError>,
+        operation: &AdminOperation,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, ServiceError>
+    where
+        F: Future<Output = Result<Attempt<T>, ServiceError>>,
+    {
+        let _writes = self.write_lock.lock().await;
+        for _ in 0..MAX_ATTEMPTS {
+            let version = self.database.catalog_version().await?;
+            let (mut change, result) = match attempt().await? {
+                Attempt::Write(change, result) => (change, result),
+                Attempt::Unchanged(result) => return Ok(result),
+            };
+            let write = async |record| {
+                change.records.push(record);
+                match self.database.write_catalog(&change, version).await {
+                    Ok(_) => Ok(true),
+                    Err(StorageError::Conflict { .. }) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            };
+            if self.write_recorded(operation, write).await? {
+                return Ok(result);
+            }
+        }
+        Err(ServiceError::Unavailable {
+            what: "the catalog",
+            source: "too many concurrent changes".into(),
+        })
+    }
+
+    /// Runs `write`, which writes a change together with the record it is given, in one transaction,
+    /// or returns false and writes neither. A change is in force here when this returns.
+    pub(super) async fn write_recorded(
+        &self,
+        operation: &AdminOperation,
+        write: impl AsyncFnOnce(AuditRecord) -> Result<bool, StorageError>,
+    ) -> Result<bool, ServiceError> {
+        let record = AuditRecord {
+            outcome: AuditOutcome::Granted,
+            ..operation.state().record.clone()
+        };
+        let is_written = write(record).await?;
+        if is_written {
+            operation.mark_written();
+            if let AdminAccess::Policies(dependencies) = &self.access {
+                dependencies.catalog_cache.refresh_after_write().await;
+            }
+        }
+        Ok(is_written)
+    }
+
+    /// Records who the caller is in `record`; none for local access.
+    async fn authenticate(
+        &self,
+        request: &RequestContext,
+        record: &mut AuditRecord,
+    ) -> Result<Option<Authorizer>, ServiceError> {
+        let AdminAccess::Policies(dependencies) = &self.access else {
+            record.authentication = Authentication::CommandLine;
+            record.request_id = None;
+            return Ok(None);
+        };
+        let caller = dependencies.authenticator.authenticate(request).await?;
+        dependencies.rate_limits.count_request(&caller)?;
+        record.set_caller(&caller);
+        if caller.principal.is_anonymous() {
+            return Err(ServiceError::CredentialMissing {
+                detail: "administration requires signing in".to_owned(),
+            });
+        }
+        Ok(Some(dependencies.decisions.for_caller(caller)))
+    }
+
+    async fn close<T>(
+        &self,
+        operation: &AdminOperation,
+        result: Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
-        let (event, outcome) = (errand.record.event, errand.record.outcome);
-        if errand.is_recorded {
-            AuditTrail::count_outcome(event, outcome);
-            return answer;
+        let RecordState {
+            mut record,
+            is_written,
+        } = operation.state().clone();
+        if is_written {
+            AuditTrail::count_outcome(record.event, record.outcome);
+            return result;
         }
         match &self.access {
-            AdminAccess::Policies(guard) => {
-                let mut errand = errand;
-                if answer.is_ok() {
-                    errand.record.outcome = AuditOutcome::Granted;
+            AdminAccess::Policies(dependencies) => {
+                if result.is_ok() {
+                    record.outcome = AuditOutcome::Granted;
                 }
-                guard.audit.close_record(errand.record, answer).await
+                dependencies.audit.close_record(record, result).await
             }
-            // At the command line a look is no secret, and what failed changed nothing.
-            AdminAccess::Local => answer,
+            AdminAccess::Local => result,
         }
     }
 }
 
 impl AdminOperation {
-    /// Asks the policies, on record; a denial ends the errand.
-    pub fn require(&mut self, action: Action, resource: &Resource) -> Result<(), ServiceError> {
-        let Some(asker) = &self.authorizer else {
-            // Whoever holds the database is asked nothing.
-            self.record.action = Some(action);
-            self.record.dataset_id = resource.dataset_id();
-            self.record.resource_user_id = resource.user_id();
+    /// Authorizes an action and records the decision; a denial is an error.
+    pub(super) fn require(&self, action: Action, resource: &Resource) -> Result<(), ServiceError> {
+        let mut state = self.state();
+        let record = &mut state.record;
+        let Some(authorizer) = &self.authorizer else {
+            record.action = Some(action);
+            record.dataset_id = resource.dataset_id();
+            record.resource_user_id = resource.user_id();
             return Ok(());
         };
-        if asker
-            .decide_and_record(action, resource, &mut self.record)
-            .is_permitted
-        {
-            return Ok(());
+        let decision = authorizer.decide_and_record(action, resource, record);
+        if decision.is_permitted {
+            Ok(())
+        } else {
+            Err(ServiceError::AdministrationDenied { action })
         }
-        Err(ServiceError::AdministrationDenied { action })
     }
 
-    /// Asks the policies off the record, for the members of a list.
-    pub fn is_permitted(&self, action: Action, resource: &Resource) -> bool {
+    /// Whether the policies permit an action; the decision is not recorded.
+    pub(super) fn is_permitted(&self, action: Action, resource: &Resource) -> bool {
         self.authorizer
             .as_ref()
-            .is_none_or(|asker| asker.decide(action, resource).is_permitted)
+            .is_none_or(|authorizer| authorizer.decide(action, resource).is_permitted)
     }
 
-    /// The members of a list that the caller may do this to, asked off the record.
-    pub async fn filter_permitted<T: Send + 'static>(
+    /// The items of a list on which the policies permit an action; the decisions are not recorded.
+    pub(super) async fn filter_permitted<T: Send + 'static>(
         &self,
         action: Action,
-        members: Vec<T>,
+        items: Vec<T>,
         resource_of: fn(&T) -> Resource,
     ) -> Result<Vec<T>, ServiceError> {
-        let Some(asker) = &self.authorizer else {
-            return Ok(members);
+        let Some(authorizer) = &self.authorizer else {
+            return Ok(items);
         };
-        let look = move |asker: &Authorizer, member: T| {
-            let decision = asker.decide(action, &resource_of(&member));
-            decision.is_permitted.then_some(member)
+        let keep_permitted = move |authorizer: &Authorizer, item: T| {
+            let decision = authorizer.decide(action, &resource_of(&item));
+            decision.is_permitted.then_some(item)
         };
-        asker.filter(members, look).await
+        authorizer.filter(items, keep_permitted).await
     }
 
-    /// Asks the bundle something that takes its time, where that holds up nobody.
+    /// Evaluates the bundle on a thread for blocking work; an error without one.
     pub(super) async fn run_blocking<T: Send + 'static>(
         &self,
-        ask: impl Fn(&Bundle) -> T + Send + 'static,
+        evaluate: impl Fn(&Bundle) -> T + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let asker = self.authorizer.as_ref().ok_or_else(no_policies_in_force)?;
-        let look = move |asker: &Authorizer, ()| Some(ask(asker.bundle()));
-        let answers = asker.filter(vec![()], look).await?;
-        answers.into_iter().next().ok_or_else(no_policies_in_force)
+        let authorizer = self.authorizer.as_ref().ok_or_else(no_policies_in_force)?;
+        let evaluate = move |authorizer: &Authorizer, ()| Some(evaluate(authorizer.bundle()));
+        let results = authorizer.filter(vec![()], evaluate).await?;
+        results.into_iter().next().ok_or_else(no_policies_in_force)
     }
 
-    /// Says which dataset was asked for, whether or not there is one.
-    pub fn set_dataset(&mut self, dataset_id: DatasetId) {
-        self.record.dataset_id = Some(dataset_id);
+    /// The bundle that decides; an error with local access.
+    pub(super) fn bundle(&self) -> Result<&Arc<Bundle>, ServiceError> {
+        let authorizer = self.authorizer.as_deref();
+        authorizer
+            .map(Authorizer::bundle)
+            .ok_or_else(no_policies_in_force)
     }
 
-    /// Says which user was asked about.
-    pub(super) fn set_user(&mut self, user_id: UserId) {
-        self.record.resource_user_id = Some(user_id);
+    /// Records which dataset was named, whether or not it exists.
+    pub(super) fn set_dataset(&self, dataset_id: DatasetId) {
+        self.state().record.dataset_id = Some(dataset_id);
     }
 
-    /// The bundle that is asked; none at the command line.
-    pub(super) fn bundle(&self) -> Option<&Arc<Bundle>> {
-        self.authorizer.as_deref().map(Authorizer::bundle)
+    /// Records which user was named, whether or not it exists.
+    pub(super) fn set_user(&self, user_id: UserId) {
+        self.state().record.resource_user_id = Some(user_id);
     }
 
-    /// Says what is done, in one sentence for auditors; never with a secret.
-    pub fn set_summary(&mut self, what: impl Into<String>) {
-        self.record.reason = Some(what.into());
+    /// Records what is done, in one sentence for auditors; it must hold no secret.
+    pub(super) fn set_summary(&self, summary: impl Into<String>) {
+        self.state().record.reason = Some(summary.into());
     }
 
-    /// The record of the errand as it is to be written together with what it does.
-    pub(super) fn granted_record(&self) -> AuditRecord {
-        AuditRecord {
-            outcome: AuditOutcome::Granted,
-            ..self.record.clone()
-        }
+    fn mark_written(&self) {
+        let mut state = self.state();
+        state.record.outcome = AuditOutcome::Granted;
+        state.is_written = true;
     }
 
-    /// Takes note that the record was written.
-    pub(super) fn mark_recorded(&mut self) {
-        self.record.outcome = AuditOutcome::Granted;
-        self.is_recorded = true;
+    /// A panic cannot leave the record half written, so a poisoned lock is used all the same.
+    fn state(&self) -> MutexGuard<'_, RecordState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The error for questions about the policies in force, with local access.
+pub(super) fn no_policies_in_force() -> ServiceError {
+    ServiceError::Internal {
+        what: "evaluating the policies in force",
+        source: "no policies are in force at the command line".into(),
     }
 }

@@ -1,69 +1,61 @@
-//! Passwords of users: set, or made up and shown once.
+//! Passwords of users, as administrators set them or have random ones generated.
 //!
-//! A new password ends the user's sessions at once. This module refuses to know the old one.
+//! A new password ends the user's sessions at once.
+
+use std::sync::Arc;
 
 use crate::domain::action::Action;
 use crate::domain::id::UserId;
 use crate::domain::secret::Secret;
+use crate::service::error::ServiceError;
 use crate::service::identity::password::{PasswordError, random_password};
 use crate::service::identity::request_context::RequestContext;
 use crate::storage::{CatalogChange, UserRecord};
 
-use super::super::error::ServiceError;
-use super::{AdminOperation, Administration, MAX_RETRIES, too_many_concurrent_changes};
+use super::Administration;
+use super::operation::{AdminOperation, Attempt};
 
 impl Administration {
-    /// Gives a user a password; when none is given, one is made up and returned this once.
+    /// Sets a user's password; if none is given, a random one is generated and returned this once.
     pub async fn set_password(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         id: UserId,
-        given: Option<Secret<String>>,
+        password: Option<Secret<String>>,
     ) -> Result<Option<Secret<String>>, ServiceError> {
-        let mut errand = self.begin(visitor, Action::AdministerUsers).await?;
-        let made_up = given.is_none().then(random_password);
-        let answer = match given.as_ref().or(made_up.as_ref()) {
-            Some(password) => self.replace_password(&mut errand, id, password).await,
-            None => Ok(()),
-        };
-        self.end(errand, answer.map(|()| made_up)).await
-    }
-
-    async fn replace_password(
-        &self,
-        errand: &mut AdminOperation,
-        id: UserId,
-        password: &Secret<String>,
-    ) -> Result<(), ServiceError> {
-        // Asked before the hash is paid for, and again of the user that is changed.
-        self.load_user(errand, id, Action::AdministerUsers).await?;
-        let hash = self.hash_password(password).await?;
-        let _turn = self.lock_writes().await;
-        for _ in 0..MAX_RETRIES {
-            let version = self.database.catalog_version().await?;
-            let before = self.load_user(errand, id, Action::AdministerUsers).await?;
-            if before.user.issuer.is_some() {
-                return Err(ServiceError::Conflict {
-                    field: "password",
-                    detail: "the user comes from an outside issuer, and signs in there".to_owned(),
-                });
-            }
-            errand.set_summary(format!("gave the user {} a password", before.user.username));
-            let change = CatalogChange {
-                users_put: vec![UserRecord {
-                    password_hash: Some(hash.clone()),
-                    ..before
-                }],
-                ..CatalogChange::default()
+        let set = async |operation: Arc<AdminOperation>| {
+            // The policies decide before the hash is computed, and again for the user that is changed.
+            self.load_user(&operation, id, Action::AdministerUsers)
+                .await?;
+            let is_generated = password.is_none();
+            let password = password.unwrap_or_else(random_password);
+            let hash = self.hash_password(&password).await?;
+            let attempt = || async {
+                let before = self.load_user(&operation, id, Action::AdministerUsers);
+                let before = before.await?;
+                if before.user.issuer.is_some() {
+                    return Err(ServiceError::Conflict {
+                        field: "password",
+                        detail: "the user signs in with an identity provider".to_owned(),
+                    });
+                }
+                operation.set_summary(format!("gave the user {} a password", before.user.username));
+                let change = CatalogChange {
+                    users_put: vec![UserRecord {
+                        password_hash: Some(hash.clone()),
+                        ..before
+                    }],
+                    ..CatalogChange::default()
+                };
+                Ok(Attempt::Write(change, ()))
             };
-            if self.write(errand, change, version).await? {
-                return Ok(());
-            }
-        }
-        Err(too_many_concurrent_changes())
+            self.optimistically(&operation, attempt).await?;
+            Ok(is_generated.then_some(password))
+        };
+        self.audited(request, Action::AdministerUsers, set).await
     }
 
-    /// The hash of a new password.
+    /// Hashes a new password.
     pub(super) async fn hash_password(
         &self,
         password: &Secret<String>,

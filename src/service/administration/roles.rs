@@ -1,185 +1,153 @@
-//! Roles: made, listed, removed, and who their members are.
+//! Roles as administrators create, list and delete them, and their members.
 //!
-//! Who becomes a member is a change of the user. This module refuses to know what a role may do.
+//! Adding a member to a role is a change of the user ([`mod@super::users`]).
+
+use std::sync::Arc;
 
 use crate::domain::action::Action;
 use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName};
 use crate::domain::resource::Resource;
+use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::pagination::Page;
 use crate::storage::{CatalogChange, UserFilter};
 
-use super::super::error::ServiceError;
+use super::Administration;
+use super::operation::{AdminOperation, Attempt, Precondition};
 use super::users::UserAccount;
-use super::{AdminOperation, Administration, MAX_RETRIES, too_many_concurrent_changes};
 
 impl Administration {
-    /// Lists at most `limit` roles after `after`, in the order of their names.
+    /// Lists up to `limit` roles after `after`, in the order of their names.
     pub async fn list_roles(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         after: Option<&RoleName>,
         limit: u32,
     ) -> Result<Page<RoleName>, ServiceError> {
-        let mut errand = self.begin(visitor, Action::ViewUsers).await?;
-        let answer = async {
-            errand.require(Action::ViewUsers, &Resource::Server)?;
-            let to_read = Page::<RoleName>::fetch_size(limit);
-            Ok(Page::from_fetched(
-                self.database.list_roles(after, to_read).await?,
-                limit,
-            ))
-        };
-        let answer = answer.await;
-        self.end(errand, answer).await
+        self.audited(request, Action::ViewUsers, async |operation| {
+            operation.require(Action::ViewUsers, &Resource::Server)?;
+            let read = async |limit| self.database.list_roles(after, limit).await;
+            Ok(Page::read(limit, read).await?)
+        })
+        .await
     }
 
-    /// Shows one role.
+    /// Returns a role, if it exists.
     pub async fn get_role(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         role: &RoleName,
     ) -> Result<RoleName, ServiceError> {
-        let mut errand = self.begin(visitor, Action::ViewUsers).await?;
-        let answer = self.check_role_exists(&mut errand, role).await;
-        self.end(errand, answer.map(|()| role.clone())).await
+        self.audited(request, Action::ViewUsers, async |operation| {
+            operation.require(Action::ViewUsers, &Resource::Server)?;
+            self.check_role_exists(&operation, role).await?;
+            Ok(role.clone())
+        })
+        .await
     }
 
-    /// Lists at most `limit` members of a role after `after`, in the order of their ids.
+    /// Lists up to `limit` members of a role after `after`, in the order of their ids.
     pub async fn list_role_members(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         role: &RoleName,
         after: Option<UserId>,
         limit: u32,
     ) -> Result<Page<UserAccount>, ServiceError> {
-        let mut errand = self.begin(visitor, Action::ViewUsers).await?;
-        let filter = UserFilter {
-            role: Some(role.clone()),
-            ..UserFilter::default()
-        };
-        let answer = match self.check_role_exists(&mut errand, role).await {
-            Ok(()) => {
-                self.list_visible_users(&errand, &filter, after, limit)
-                    .await
-            }
-            Err(error) => Err(error),
-        };
-        self.end(errand, answer).await
+        self.audited(request, Action::ViewUsers, async |operation| {
+            operation.require(Action::ViewUsers, &Resource::Server)?;
+            self.check_role_exists(&operation, role).await?;
+            let filter = UserFilter {
+                role: Some(role.clone()),
+                ..UserFilter::default()
+            };
+            self.list_visible_users(&operation, &filter, after, limit)
+                .await
+        })
+        .await
     }
 
-    /// Makes a role.
+    /// Creates a role.
     pub async fn create_role(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         role: &RoleName,
     ) -> Result<RoleName, ServiceError> {
-        let mut errand = self.begin(visitor, Action::AdministerRoles).await?;
-        let answer = self.insert_role(&mut errand, role).await;
-        self.end(errand, answer.map(|()| role.clone())).await
+        let create = async |operation: Arc<AdminOperation>| {
+            require_role_admin(&operation, role)?;
+            let attempt = || async {
+                if self.database.has_role(role).await? {
+                    return Err(ServiceError::Conflict {
+                        field: "name",
+                        detail: format!("the role {role} already exists"),
+                    });
+                }
+                operation.set_summary(format!("made the role {role}"));
+                let change = CatalogChange {
+                    roles_put: vec![role.clone()],
+                    ..CatalogChange::default()
+                };
+                Ok(Attempt::Write(change, role.clone()))
+            };
+            self.optimistically(&operation, attempt).await
+        };
+        self.audited(request, Action::AdministerRoles, create).await
     }
 
-    /// Removes a role with its memberships and shares, if it is still the one that `is_wanted`.
+    /// Deletes a role with its memberships and shares.
     pub async fn delete_role(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         role: &RoleName,
-        is_wanted: impl Fn(&RoleName) -> bool + Send,
+        precondition: Precondition<'_, RoleName>,
     ) -> Result<(), ServiceError> {
-        let mut errand = self.begin(visitor, Action::AdministerRoles).await?;
-        let answer = self
-            .delete_matching_role(&mut errand, role, is_wanted)
-            .await;
-        self.end(errand, answer).await
+        let delete = async |operation: Arc<AdminOperation>| {
+            require_role_admin(&operation, role)?;
+            if role.as_str() == ADMIN_ROLE {
+                return Err(ServiceError::Conflict {
+                    field: "name",
+                    detail: format!("the role {ADMIN_ROLE} is built in and cannot be deleted"),
+                });
+            }
+            let attempt = || async {
+                self.check_role_exists(&operation, role).await?;
+                if !precondition(role) {
+                    return Err(ServiceError::PreconditionFailed);
+                }
+                operation.set_summary(format!(
+                    "removed the role {role} with its memberships and shares"
+                ));
+                let change = CatalogChange {
+                    roles_removed: vec![role.clone()],
+                    ..CatalogChange::default()
+                };
+                Ok(Attempt::Write(change, ()))
+            };
+            self.optimistically(&operation, attempt).await
+        };
+        self.audited(request, Action::AdministerRoles, delete).await
     }
 
     async fn check_role_exists(
         &self,
-        errand: &mut AdminOperation,
+        operation: &AdminOperation,
         role: &RoleName,
     ) -> Result<(), ServiceError> {
-        errand.require(Action::ViewUsers, &Resource::Server)?;
         if self.database.has_role(role).await? {
             return Ok(());
         }
-        errand.set_summary(format!("there is no role {role}"));
-        Err(role_not_found())
-    }
-
-    async fn insert_role(
-        &self,
-        errand: &mut AdminOperation,
-        role: &RoleName,
-    ) -> Result<(), ServiceError> {
-        require_role_admin(errand, role)?;
-        let _turn = self.lock_writes().await;
-        for _ in 0..MAX_RETRIES {
-            let version = self.database.catalog_version().await?;
-            if self.database.has_role(role).await? {
-                return Err(ServiceError::Conflict {
-                    field: "name",
-                    detail: format!("there is a role {role} already"),
-                });
-            }
-            errand.set_summary(format!("made the role {role}"));
-            let change = CatalogChange {
-                roles_put: vec![role.clone()],
-                ..CatalogChange::default()
-            };
-            if self.write(errand, change, version).await? {
-                return Ok(());
-            }
-        }
-        Err(too_many_concurrent_changes())
-    }
-
-    async fn delete_matching_role(
-        &self,
-        errand: &mut AdminOperation,
-        role: &RoleName,
-        is_wanted: impl Fn(&RoleName) -> bool + Send,
-    ) -> Result<(), ServiceError> {
-        require_role_admin(errand, role)?;
-        if role.as_str() == ADMIN_ROLE {
-            return Err(ServiceError::Conflict {
-                field: "name",
-                detail: format!("the role {ADMIN_ROLE} is built in and cannot be removed"),
-            });
-        }
-        let _turn = self.lock_writes().await;
-        for _ in 0..MAX_RETRIES {
-            let version = self.database.catalog_version().await?;
-            if !self.database.has_role(role).await? {
-                errand.set_summary(format!("there is no role {role}"));
-                return Err(role_not_found());
-            }
-            if !is_wanted(role) {
-                return Err(ServiceError::PreconditionFailed);
-            }
-            errand.set_summary(format!(
-                "removed the role {role} with its memberships and shares"
-            ));
-            let change = CatalogChange {
-                roles_removed: vec![role.clone()],
-                ..CatalogChange::default()
-            };
-            if self.write(errand, change, version).await? {
-                return Ok(());
-            }
-        }
-        Err(too_many_concurrent_changes())
+        operation.set_summary(format!("there is no role {role}"));
+        Err(ServiceError::NotFound { what: "role" })
     }
 }
 
-/// Asks whether the role may be administered. A record has no place for a role but its reason.
-fn require_role_admin(errand: &mut AdminOperation, role: &RoleName) -> Result<(), ServiceError> {
+/// Authorizes administering a role. An audit record has no member for a role, so its reason names it.
+fn require_role_admin(operation: &AdminOperation, role: &RoleName) -> Result<(), ServiceError> {
     let resource = Resource::Role(role.clone());
-    errand
-        .require(Action::AdministerRoles, &resource)
-        .inspect_err(|_| errand.set_summary(format!("the role {role} was not to be administered")))
-}
-
-fn role_not_found() -> ServiceError {
-    ServiceError::NotFound { what: "role" }
+    let decided = operation.require(Action::AdministerRoles, &resource);
+    if decided.is_err() {
+        operation.set_summary(format!("the role {role} was not to be administered"));
+    }
+    decided
 }

@@ -1,93 +1,88 @@
-//! Sessions of users: listed and ended by others than their user.
-//!
-//! This module refuses to know session tokens and refresh tokens.
+//! Sessions of users, as administrators list and end them.
 
 use crate::domain::action::Action;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::session::Session;
+use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::pagination::Page;
 
-use super::super::error::ServiceError;
-use super::{AdminOperation, Administration};
+use super::Administration;
+use super::operation::AdminOperation;
 
 impl Administration {
-    /// Lists at most `limit` sessions of a user after `after` that go on, in the order of their ids.
+    /// Lists up to `limit` active sessions of a user after `after`, in the order of their ids.
     pub async fn list_sessions(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         user_id: UserId,
         after: Option<SessionId>,
         limit: u32,
     ) -> Result<Page<Session>, ServiceError> {
-        let mut errand = self.begin(visitor, Action::ViewUsers).await?;
-        let answer = async {
-            self.load_user(&mut errand, user_id, Action::ViewUsers)
+        self.audited(request, Action::ViewUsers, async |operation| {
+            self.load_user(&operation, user_id, Action::ViewUsers)
                 .await?;
             let now = self.clock.unix_seconds();
-            let to_read = Page::<Session>::fetch_size(limit);
-            let read = self.database.list_sessions(user_id, now, after, to_read);
-            Ok(Page::from_fetched(read.await?, limit))
-        };
-        let answer = answer.await;
-        self.end(errand, answer).await
+            let read = async |limit| {
+                let sessions = self.database.list_sessions(user_id, now, after, limit);
+                sessions.await
+            };
+            Ok(Page::read(limit, read).await?)
+        })
+        .await
     }
 
     /// Ends one session of a user at once.
     pub async fn end_session(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         user_id: UserId,
         session_id: SessionId,
     ) -> Result<(), ServiceError> {
-        let mut errand = self.begin(visitor, Action::AdministerUsers).await?;
-        let done = format!("ended the session {session_id}");
-        let answer = match self
-            .end_matching_sessions(&mut errand, user_id, Some(session_id), done)
-            .await
-        {
-            Ok(0) => {
-                errand.set_summary(format!("the user has no session {session_id} that goes on"));
-                Err(ServiceError::NotFound { what: "session" })
+        self.audited(request, Action::AdministerUsers, async |operation| {
+            self.load_user(&operation, user_id, Action::AdministerUsers)
+                .await?;
+            operation.set_summary(format!("ended the session {session_id}"));
+            if self
+                .end_active_sessions(&operation, user_id, Some(session_id))
+                .await?
+            {
+                return Ok(());
             }
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        self.end(errand, answer).await
+            operation.set_summary(format!("the user has no session {session_id} that goes on"));
+            Err(ServiceError::NotFound { what: "session" })
+        })
+        .await
     }
 
     /// Ends all sessions of a user at once.
     pub async fn end_sessions(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         user_id: UserId,
     ) -> Result<(), ServiceError> {
-        let mut errand = self.begin(visitor, Action::AdministerUsers).await?;
-        let done = "ended all sessions".to_owned();
-        let answer = self
-            .end_matching_sessions(&mut errand, user_id, None, done)
-            .await;
-        self.end(errand, answer.map(drop)).await
+        self.audited(request, Action::AdministerUsers, async |operation| {
+            self.load_user(&operation, user_id, Action::AdministerUsers)
+                .await?;
+            operation.set_summary("ended all sessions");
+            self.end_active_sessions(&operation, user_id, None).await?;
+            Ok(())
+        })
+        .await
     }
 
-    async fn end_matching_sessions(
+    /// Ends a session, or all of them; false when none was active.
+    async fn end_active_sessions(
         &self,
-        errand: &mut AdminOperation,
+        operation: &AdminOperation,
         user_id: UserId,
         only: Option<SessionId>,
-        done: String,
-    ) -> Result<u64, ServiceError> {
-        self.load_user(errand, user_id, Action::AdministerUsers)
-            .await?;
-        errand.set_summary(done);
+    ) -> Result<bool, ServiceError> {
         let now = self.clock.unix_seconds();
-        let ended = self
-            .database
-            .end_user_sessions(user_id, only, now, &errand.granted_record())
-            .await?;
-        if ended > 0 {
-            self.refresh_cache(errand).await;
-        }
-        Ok(ended)
+        let end = async |record| {
+            let ended = self.database.end_user_sessions(user_id, only, now, &record);
+            Ok(ended.await? > 0)
+        };
+        self.write_recorded(operation, end).await
     }
 }

@@ -1,18 +1,19 @@
-//! Shares: the users and roles that a dataset is shared with, one at a time.
+//! Shares: the users and roles that a dataset is shared with, created and deleted one at a time.
 //!
-//! A share that is there stays, and one that is not there is gone: asking twice does no harm. This
-//! module refuses to know what a share gives; that is written in policies.
+//! Both are idempotent: a share that exists stays, and one that does not exist is deleted already.
+
+use std::sync::Arc;
 
 use crate::domain::action::Action;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
+use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::storage::DatasetWithNames;
 
-use super::super::error::ServiceError;
 use super::Administration;
 use super::dataset_input::DatasetCandidate;
-use super::datasets::{DatasetChange, DatasetPrecondition};
+use super::operation::Precondition;
 
 /// With whom a dataset is shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,72 +25,75 @@ pub enum Reader {
 }
 
 impl Administration {
-    /// Shares a dataset with `reader`, who must be there.
+    /// Shares a dataset with an existing user or role.
     pub async fn create_share(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         id: DatasetId,
         reader: &Reader,
-        is_wanted: DatasetPrecondition<'_>,
+        precondition: Precondition<'_, DatasetWithNames>,
     ) -> Result<DatasetWithNames, ServiceError> {
-        let mut errand = self.begin(visitor, Action::Administer).await?;
-        let change = DatasetChange::Share(reader);
-        let answer = self.apply_change(&mut errand, id, is_wanted, &change).await;
-        self.end(errand, answer).await
+        self.audited(request, Action::Administer, async |operation| {
+            self.apply_change(&operation, id, precondition, |before| {
+                self.with_reader(before, reader)
+            })
+            .await
+        })
+        .await
     }
 
-    /// Withdraws a share; one that was never made is withdrawn already.
+    /// Deletes a share.
     pub async fn delete_share(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         id: DatasetId,
         reader: &Reader,
-        is_wanted: DatasetPrecondition<'_>,
+        precondition: Precondition<'_, DatasetWithNames>,
     ) -> Result<DatasetWithNames, ServiceError> {
-        let mut errand = self.begin(visitor, Action::Administer).await?;
-        let change = DatasetChange::Withdraw(reader);
-        let answer = self.apply_change(&mut errand, id, is_wanted, &change).await;
-        self.end(errand, answer).await
+        self.audited(request, Action::Administer, async |operation| {
+            self.apply_change(&operation, id, precondition, |before| async move {
+                Ok(without_reader(&before, reader))
+            })
+            .await
+        })
+        .await
     }
 
-    pub(super) async fn with_reader(
+    async fn with_reader(
         &self,
-        before: &DatasetWithNames,
+        before: Arc<DatasetWithNames>,
         reader: &Reader,
     ) -> Result<DatasetCandidate, ServiceError> {
-        let mut named = before.clone();
-        let complaint = match reader {
+        let mut dataset = Arc::unwrap_or_clone(before);
+        let unknown = match reader {
             Reader::User(name) => {
                 let found = self.database.find_user_id(name).await?;
                 let user = found.unwrap_or_else(UserId::random);
-                named.dataset.reader_users.insert(user);
-                named.reader_users.insert(name.clone(), user);
+                dataset.dataset.reader_users.insert(user);
+                dataset.reader_users.insert(name.clone(), user);
                 found.is_none().then_some("user")
             }
             Reader::Role(name) => {
-                named.dataset.reader_roles.insert(name.clone());
+                dataset.dataset.reader_roles.insert(name.clone());
                 (!self.database.has_role(name).await?).then_some("role")
             }
         };
-        let complaint = complaint.map(|what| ServiceError::NotFound { what });
-        Ok(DatasetCandidate {
-            named,
-            error: complaint,
-        })
+        let error = unknown.map(|what| ServiceError::NotFound { what });
+        Ok(DatasetCandidate { dataset, error })
     }
 }
 
-pub(super) fn without_reader(before: &DatasetWithNames, reader: &Reader) -> DatasetCandidate {
-    let mut named = before.clone();
+fn without_reader(before: &DatasetWithNames, reader: &Reader) -> DatasetCandidate {
+    let mut dataset = before.clone();
     match reader {
         Reader::User(name) => {
-            if let Some(user) = named.reader_users.remove(name) {
-                named.dataset.reader_users.remove(&user);
+            if let Some(user) = dataset.reader_users.remove(name) {
+                dataset.dataset.reader_users.remove(&user);
             }
         }
         Reader::Role(name) => {
-            named.dataset.reader_roles.remove(name);
+            dataset.dataset.reader_roles.remove(name);
         }
     }
-    DatasetCandidate { named, error: None }
+    DatasetCandidate::valid(dataset)
 }

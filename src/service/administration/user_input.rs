@@ -1,10 +1,9 @@
-//! Wishes: what a user is to be like, and what keeps it from being so.
-//!
-//! This module refuses to know who may wish what, and how a wish is written to the catalog.
+//! The requested state of a user, and the checks that it has to pass.
 
 use std::collections::BTreeSet;
 
 use crate::domain::dataset::{MAX_TAG_LENGTH, MAX_TAGS};
+use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::{Tags, User};
 use crate::domain::secret::Secret;
@@ -15,12 +14,13 @@ use super::{AdminAccess, Administration};
 /// The most roles of one user.
 pub const MAX_ROLES: usize = 256;
 
-/// What a new user is to be like.
+/// The requested state of a new user.
 #[derive(Clone, Debug)]
 pub struct NewUser {
     /// The name it signs in with.
     pub username: Username,
-    /// The outside issuer whose first subject of this name it will be; none for a user of this catalog.
+    /// The identity provider whose first subject of this name becomes the user; none for a user of this
+    /// catalog.
     pub issuer: Option<String>,
     /// The roles it is a member of.
     pub roles: BTreeSet<RoleName>,
@@ -32,9 +32,23 @@ pub struct NewUser {
     pub password: Option<Secret<String>>,
 }
 
+impl NewUser {
+    /// The user, with a new id, and its password.
+    pub(super) fn into_user(self) -> (User, Option<Secret<String>>) {
+        let user = User {
+            id: UserId::random(),
+            username: self.username,
+            issuer: self.issuer,
+            roles: self.roles,
+            claims: self.claims,
+            is_disabled: self.is_disabled,
+        };
+        (user, self.password)
+    }
+}
+
 impl Administration {
-    /// Checks that a user of an outside issuer has no password here, and that nobody comes from an
-    /// issuer that is not known.
+    /// Checks that a federated user has no password here and that its identity provider is configured.
     pub(super) fn check_issuer(&self, user: &User, has_password: bool) -> Result<(), ServiceError> {
         let Some(issuer) = &user.issuer else {
             return Ok(());
@@ -44,19 +58,24 @@ impl Administration {
             detail: detail.to_owned(),
         };
         if has_password {
-            return Err(invalid("a user of an outside issuer has no password here"));
+            return Err(invalid(
+                "a user of an identity provider has no password here",
+            ));
         }
         match &self.access {
-            AdminAccess::Policies(guard)
-                if !guard.authenticator.identity_providers.contains(issuer) =>
+            AdminAccess::Policies(dependencies)
+                if !dependencies
+                    .authenticator
+                    .identity_providers
+                    .contains(issuer) =>
             {
-                Err(invalid("no outside issuer of this URL is configured"))
+                Err(invalid("no identity provider with this URL is configured"))
             }
             AdminAccess::Policies(_) | AdminAccess::Local => Ok(()),
         }
     }
 
-    /// Checks that a user's name is free and that its new roles are there.
+    /// Checks that a user's name is free and that its new roles exist.
     pub(super) async fn check_names(
         &self,
         user: &User,
@@ -86,17 +105,17 @@ impl Administration {
         Ok(())
     }
 
-    /// Checks that an admin who is not disabled is left when `before` becomes `after`, or goes.
-    pub(super) async fn check_an_admin_is_left(
+    /// Checks that an enabled admin remains when `before` becomes `after`, or is deleted.
+    pub(super) async fn check_admin_remains(
         &self,
         before: &User,
         after: Option<&User>,
     ) -> Result<(), ServiceError> {
-        let is_living_admin = |user: &User| {
+        let is_enabled_admin = |user: &User| {
             !user.is_disabled && user.roles.iter().any(|role| role.as_str() == ADMIN_ROLE)
         };
-        if !is_living_admin(before)
-            || after.is_some_and(is_living_admin)
+        if !is_enabled_admin(before)
+            || after.is_some_and(is_enabled_admin)
             || self.database.has_another_admin(before.id).await?
         {
             return Ok(());
@@ -109,14 +128,14 @@ impl Administration {
         Err(ServiceError::Conflict {
             field,
             detail: format!(
-                "{} is the last admin who is not disabled: make another one first",
+                "{} is the last enabled admin; create another one first",
                 before.username
             ),
         })
     }
 }
 
-/// Checks that a user has not too many roles and claims, and that its claims are not too long.
+/// Checks how many roles and claims a user has, and how long its claims are.
 pub(super) fn check_bounds(user: &User) -> Result<(), ServiceError> {
     let invalid = |field, detail: String| Err(ServiceError::Invalid { field, detail });
     if user.roles.len() > MAX_ROLES {

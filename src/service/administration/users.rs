@@ -1,8 +1,7 @@
-//! Users: made, listed, shown, changed and removed.
+//! Users as administrators create, list, read, update and delete them.
 //!
-//! A change is asked of the policies for the user as it is and as it would be, so that nobody makes
-//! an admin of whom it may not administer. There is always an admin who is not disabled. This module
-//! refuses to know passwords beyond their hash, and what can be wished ([`mod@super::user_input`]).
+//! An update is authorized for the user as it is and as it would be, so that nobody grants the admin
+//! role to users that it may not administer then. At least one enabled admin always remains.
 
 use std::sync::Arc;
 
@@ -10,19 +9,17 @@ use crate::domain::action::Action;
 use crate::domain::id::UserId;
 use crate::domain::principal::User;
 use crate::domain::resource::Resource;
+use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::pagination::{MAX_PAGE_SIZE, Page};
+use crate::service::pagination::Page;
 use crate::storage::{CatalogChange, UserFilter, UserRecord};
 
-use super::super::error::ServiceError;
+use super::Administration;
 use super::change_summary::{describe_user, summarize_user_change};
+use super::operation::{AdminOperation, Attempt, Precondition};
 use super::user_input::{NewUser, check_bounds};
-use super::{AdminOperation, Administration, MAX_RETRIES, too_many_concurrent_changes};
 
-/// How many users one step of a list reads, and decides about before others get a turn.
-const BATCH_SIZE: u32 = 100;
-
-/// A user as it is administered.
+/// A user, and whether it has a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserAccount {
     /// The user.
@@ -41,249 +38,194 @@ impl From<UserRecord> for UserAccount {
 }
 
 impl Administration {
-    /// Makes a user.
+    /// Creates a user.
     pub async fn create_user(
         &self,
-        visitor: &RequestContext,
-        wish: NewUser,
+        request: &RequestContext,
+        input: NewUser,
     ) -> Result<UserAccount, ServiceError> {
-        let mut errand = self.begin(visitor, Action::AdministerUsers).await?;
-        let answer = self.insert_user(&mut errand, wish).await;
-        self.end(errand, answer).await
-    }
-
-    async fn insert_user(
-        &self,
-        errand: &mut AdminOperation,
-        wish: NewUser,
-    ) -> Result<UserAccount, ServiceError> {
-        let user = User {
-            id: UserId::random(),
-            username: wish.username,
-            issuer: wish.issuer,
-            roles: wish.roles,
-            claims: wish.claims,
-            is_disabled: wish.is_disabled,
-        };
-        check_bounds(&user)?;
-        let resource = Resource::User(Arc::new(user.clone()));
-        errand.require(Action::AdministerUsers, &resource)?;
-        self.check_issuer(&user, wish.password.is_some())?;
-        let password_hash = match &wish.password {
-            Some(password) => Some(self.hash_password(password).await?),
-            None => None,
-        };
-        let record = UserRecord {
-            user,
-            password_hash,
-        };
-        let _turn = self.lock_writes().await;
-        for _ in 0..MAX_RETRIES {
-            let version = self.database.catalog_version().await?;
-            self.check_names(&record.user, None).await?;
-            errand.set_summary(format!("made {}", describe_user(&record.user)));
-            let change = CatalogChange {
-                users_put: vec![record.clone()],
-                ..CatalogChange::default()
-            };
-            if self.write(errand, change, version).await? {
-                return Ok(record.into());
-            }
-        }
-        Err(too_many_concurrent_changes())
-    }
-
-    /// Lists at most `limit` users after `after`, in the order of their ids.
-    pub async fn list_users(
-        &self,
-        visitor: &RequestContext,
-        filter: &UserFilter,
-        after: Option<UserId>,
-        limit: u32,
-    ) -> Result<Page<UserAccount>, ServiceError> {
-        let mut errand = self.begin(visitor, Action::ViewUsers).await?;
-        let answer = match errand.require(Action::ViewUsers, &Resource::Server) {
-            Ok(()) => self.list_visible_users(&errand, filter, after, limit).await,
-            Err(error) => Err(error),
-        };
-        self.end(errand, answer).await
-    }
-
-    /// Those of the users that whoever asks may see.
-    pub(super) async fn list_visible_users(
-        &self,
-        errand: &AdminOperation,
-        filter: &UserFilter,
-        after: Option<UserId>,
-        limit: u32,
-    ) -> Result<Page<UserAccount>, ServiceError> {
-        let limit = limit.clamp(1, MAX_PAGE_SIZE) as usize;
-        let mut items: Vec<UserAccount> = Vec::with_capacity(limit);
-        let mut looked_at = after;
-        loop {
-            let step = self
-                .database
-                .list_users(looked_at, BATCH_SIZE, filter)
-                .await?;
-            let is_last_step = step.len() < BATCH_SIZE as usize;
-            for record in step {
-                looked_at = Some(record.user.id);
-                let known = UserAccount::from(record);
-                let resource = Resource::User(Arc::clone(&known.user));
-                if !errand.is_permitted(Action::ViewUsers, &resource) {
-                    continue;
-                }
-                if items.len() == limit {
-                    return Ok(Page {
-                        items,
-                        has_more: true,
-                    });
-                }
-                items.push(known);
-            }
-            if is_last_step {
-                return Ok(Page {
-                    items,
-                    has_more: false,
-                });
-            }
-            // Deciding takes no breath by itself, and others want their turn.
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Shows one user.
-    pub async fn get_user(
-        &self,
-        visitor: &RequestContext,
-        id: UserId,
-    ) -> Result<UserAccount, ServiceError> {
-        let mut errand = self.begin(visitor, Action::ViewUsers).await?;
-        let answer = self.load_user(&mut errand, id, Action::ViewUsers).await;
-        self.end(errand, answer.map(UserAccount::from)).await
-    }
-
-    /// Makes a user as `wish` says of it, if it is still the one that `is_wanted`; its id and its
-    /// issuer stay.
-    pub async fn update_user(
-        &self,
-        visitor: &RequestContext,
-        id: UserId,
-        is_wanted: impl Fn(&UserAccount) -> bool + Send,
-        wish: impl Fn(&UserAccount) -> Result<User, ServiceError> + Send,
-    ) -> Result<UserAccount, ServiceError> {
-        let mut errand = self.begin(visitor, Action::AdministerUsers).await?;
-        let answer = self.replace_user(&mut errand, id, is_wanted, wish).await;
-        self.end(errand, answer).await
-    }
-
-    async fn replace_user(
-        &self,
-        errand: &mut AdminOperation,
-        id: UserId,
-        is_wanted: impl Fn(&UserAccount) -> bool + Send,
-        wish: impl Fn(&UserAccount) -> Result<User, ServiceError> + Send,
-    ) -> Result<UserAccount, ServiceError> {
-        let _turn = self.lock_writes().await;
-        for _ in 0..MAX_RETRIES {
-            let version = self.database.catalog_version().await?;
-            let before = self.load_user(errand, id, Action::AdministerUsers).await?;
-            let seen = UserAccount::from(before.clone());
-            if !is_wanted(&seen) {
-                return Err(ServiceError::PreconditionFailed);
-            }
-            let user = User {
-                id,
-                issuer: before.user.issuer.clone(),
-                ..wish(&seen)?
-            };
+        let create = async |operation: Arc<AdminOperation>| {
+            let (user, password) = input.into_user();
             check_bounds(&user)?;
             let resource = Resource::User(Arc::new(user.clone()));
-            errand.require(Action::AdministerUsers, &resource)?;
-            self.check_names(&user, Some(&before.user)).await?;
-            self.check_an_admin_is_left(&before.user, Some(&user))
-                .await?;
-            let Some(difference) = summarize_user_change(&before.user, &user) else {
-                return Ok(seen);
+            operation.require(Action::AdministerUsers, &resource)?;
+            self.check_issuer(&user, password.is_some())?;
+            let password_hash = match &password {
+                Some(password) => Some(self.hash_password(password).await?),
+                None => None,
             };
-            errand.set_summary(difference);
-            let after = UserRecord { user, ..before };
-            let change = CatalogChange {
-                users_put: vec![after.clone()],
-                ..CatalogChange::default()
+            let record = UserRecord {
+                user,
+                password_hash,
             };
-            if self.write(errand, change, version).await? {
-                return Ok(after.into());
-            }
-        }
-        Err(too_many_concurrent_changes())
+            let attempt = || async {
+                self.check_names(&record.user, None).await?;
+                operation.set_summary(format!("made {}", describe_user(&record.user)));
+                Ok(Attempt::Write(put(record.clone()), record.clone().into()))
+            };
+            self.optimistically(&operation, attempt).await
+        };
+        self.audited(request, Action::AdministerUsers, create).await
     }
 
-    /// Removes a user with its sessions, API keys, memberships and shares, if it is still the one
-    /// that `is_wanted`; its datasets lose their owner.
+    /// Lists up to `limit` users after `after`, in the order of their ids.
+    pub async fn list_users(
+        &self,
+        request: &RequestContext,
+        filter: &UserFilter,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Page<UserAccount>, ServiceError> {
+        self.audited(request, Action::ViewUsers, async |operation| {
+            operation.require(Action::ViewUsers, &Resource::Server)?;
+            self.list_visible_users(&operation, filter, after, limit)
+                .await
+        })
+        .await
+    }
+
+    /// Lists the users that the caller may see.
+    pub(super) async fn list_visible_users(
+        &self,
+        operation: &AdminOperation,
+        filter: &UserFilter,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Page<UserAccount>, ServiceError> {
+        let read = |after, limit| async move {
+            let batch = self.database.list_users(after, limit, filter).await?;
+            Ok(batch.into_iter().map(UserAccount::from).collect())
+        };
+        let resource = |account: &UserAccount| Resource::User(Arc::clone(&account.user));
+        let visible = |batch| operation.filter_permitted(Action::ViewUsers, batch, resource);
+        Page::read_filtered(after, limit, read, |account| account.user.id, visible).await
+    }
+
+    /// Returns one user.
+    pub async fn get_user(
+        &self,
+        request: &RequestContext,
+        id: UserId,
+    ) -> Result<UserAccount, ServiceError> {
+        self.audited(request, Action::ViewUsers, async |operation| {
+            let record = self.load_user(&operation, id, Action::ViewUsers).await?;
+            Ok(record.into())
+        })
+        .await
+    }
+
+    /// Changes a user to what `edit` makes of it; its id and its issuer stay.
+    pub async fn update_user(
+        &self,
+        request: &RequestContext,
+        id: UserId,
+        precondition: Precondition<'_, UserAccount>,
+        edit: impl Fn(&UserAccount) -> Result<User, ServiceError> + Send + Sync,
+    ) -> Result<UserAccount, ServiceError> {
+        let update = async |operation: Arc<AdminOperation>| {
+            let attempt = || async {
+                let before = self
+                    .load_matching_user(&operation, id, precondition)
+                    .await?;
+                let account = UserAccount::from(before.clone());
+                let user = User {
+                    id,
+                    issuer: before.user.issuer.clone(),
+                    ..edit(&account)?
+                };
+                check_bounds(&user)?;
+                let resource = Resource::User(Arc::new(user.clone()));
+                operation.require(Action::AdministerUsers, &resource)?;
+                self.check_names(&user, Some(&before.user)).await?;
+                self.check_admin_remains(&before.user, Some(&user)).await?;
+                let Some(summary) = summarize_user_change(&before.user, &user) else {
+                    return Ok(Attempt::Unchanged(account));
+                };
+                operation.set_summary(summary);
+                let after = UserRecord { user, ..before };
+                Ok(Attempt::Write(put(after.clone()), after.into()))
+            };
+            self.optimistically(&operation, attempt).await
+        };
+        self.audited(request, Action::AdministerUsers, update).await
+    }
+
+    /// Deletes a user with its sessions, API keys, memberships and shares; its datasets lose their
+    /// owner.
     pub async fn delete_user(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         id: UserId,
-        is_wanted: impl Fn(&UserAccount) -> bool + Send,
+        precondition: Precondition<'_, UserAccount>,
     ) -> Result<(), ServiceError> {
-        let mut errand = self.begin(visitor, Action::AdministerUsers).await?;
-        let answer = self.delete_matching_user(&mut errand, id, is_wanted).await;
-        self.end(errand, answer).await
-    }
-
-    async fn delete_matching_user(
-        &self,
-        errand: &mut AdminOperation,
-        id: UserId,
-        is_wanted: impl Fn(&UserAccount) -> bool + Send,
-    ) -> Result<(), ServiceError> {
-        let _turn = self.lock_writes().await;
-        for _ in 0..MAX_RETRIES {
-            let version = self.database.catalog_version().await?;
-            let before = self.load_user(errand, id, Action::AdministerUsers).await?;
-            if !is_wanted(&UserAccount::from(before.clone())) {
-                return Err(ServiceError::PreconditionFailed);
-            }
-            self.check_an_admin_is_left(&before.user, None).await?;
-            errand.set_summary(format!(
-                "removed the user {}; its datasets have no owner now",
-                before.user.username
-            ));
-            let change = CatalogChange {
-                users_removed: vec![id],
-                ..CatalogChange::default()
+        let delete = async |operation: Arc<AdminOperation>| {
+            let attempt = || async {
+                let before = self
+                    .load_matching_user(&operation, id, precondition)
+                    .await?;
+                self.check_admin_remains(&before.user, None).await?;
+                operation.set_summary(format!(
+                    "removed the user {}; its datasets have no owner now",
+                    before.user.username
+                ));
+                let change = CatalogChange {
+                    users_removed: vec![id],
+                    ..CatalogChange::default()
+                };
+                Ok(Attempt::Write(change, ()))
             };
-            if self.write(errand, change, version).await? {
-                return Ok(());
-            }
-        }
-        Err(too_many_concurrent_changes())
+            self.optimistically(&operation, attempt).await
+        };
+        self.audited(request, Action::AdministerUsers, delete).await
     }
 
-    /// The user with an id as the database has it, for whoever may do this to it.
+    /// Loads a user that the caller may do `action` to, password hash included.
     ///
-    /// Whoever may list users learns which ids there are among those it may see, and nobody else
-    /// learns any.
+    /// A caller who may list users learns only which of the users that it may see exist; any other
+    /// caller is denied either way.
     pub(super) async fn load_user(
         &self,
-        errand: &mut AdminOperation,
+        operation: &AdminOperation,
         id: UserId,
         action: Action,
     ) -> Result<UserRecord, ServiceError> {
         let denied = Err(ServiceError::AdministrationDenied { action });
         let unknown = Err(ServiceError::NotFound { what: "user" });
         let Some(record) = self.database.find_user_record(id).await? else {
-            let may_list = errand.is_permitted(Action::ViewUsers, &Resource::Server);
-            errand.set_summary(format!("there is no user {id}"));
+            let may_list = operation.is_permitted(Action::ViewUsers, &Resource::Server);
+            operation.set_summary(format!("there is no user {id}"));
             return if may_list { unknown } else { denied };
         };
         let resource = Resource::User(Arc::new(record.user.clone()));
-        if errand.require(action, &resource).is_ok() {
+        if operation.require(action, &resource).is_ok() {
             return Ok(record);
         }
-        let may_list = errand.is_permitted(Action::ViewUsers, &Resource::Server);
-        let is_hidden = may_list && !errand.is_permitted(Action::ViewUsers, &resource);
+        let may_list = operation.is_permitted(Action::ViewUsers, &Resource::Server);
+        let is_hidden = may_list && !operation.is_permitted(Action::ViewUsers, &resource);
         if is_hidden { unknown } else { denied }
+    }
+
+    /// Loads a user that the caller may administer and that is still as the caller saw it.
+    async fn load_matching_user(
+        &self,
+        operation: &AdminOperation,
+        id: UserId,
+        precondition: Precondition<'_, UserAccount>,
+    ) -> Result<UserRecord, ServiceError> {
+        let record = self
+            .load_user(operation, id, Action::AdministerUsers)
+            .await?;
+        if precondition(&UserAccount::from(record.clone())) {
+            Ok(record)
+        } else {
+            Err(ServiceError::PreconditionFailed)
+        }
+    }
+}
+
+fn put(record: UserRecord) -> CatalogChange {
+    CatalogChange {
+        users_put: vec![record],
+        ..CatalogChange::default()
     }
 }

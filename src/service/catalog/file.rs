@@ -1,7 +1,7 @@
-//! Catalog files: what an operator wrote, as domain words that know their place in the file.
+//! Parsing of a catalog file into domain types with their spans.
 //!
-//! Everything that the file alone can tell is checked here; what needs the disk or the current
-//! catalog is checked in [`mod@super::check`]. This module refuses to know what is in force.
+//! Everything that depends on the file alone is checked here; what needs the disk or the current
+//! catalog is checked in [`mod@super::check`].
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -32,17 +32,17 @@ pub const MAX_CATALOG_FILE_SIZE: u64 = 16 * 1024 * 1024;
 /// One catalog file, read whole.
 #[derive(Debug)]
 pub struct CatalogFile {
-    /// What the file is called in diagnostics.
+    /// The name of the file in diagnostics.
     pub name: String,
     /// The folder that the datasets' files are relative to.
     pub folder: PathBuf,
     /// The `[[roles]]`.
     pub roles: Vec<Spanned<RoleName>>,
-    /// The `[[users]]` that are in order.
+    /// The valid `[[users]]`.
     pub users: Vec<UserItem>,
-    /// The `[[datasets]]` that are in order.
+    /// The valid `[[datasets]]`.
     pub datasets: Vec<DatasetItem>,
-    /// Every user name that the file declares, also of users that are not in order.
+    /// Every user name that the file declares, those of invalid users too.
     pub declared_users: BTreeSet<Username>,
     redacted_text: Arc<str>,
     diagnostics: Vec<CatalogDiagnostic>,
@@ -53,7 +53,7 @@ pub struct CatalogFile {
 pub struct UserItem {
     /// The name that the user signs in with.
     pub username: Spanned<Username>,
-    /// How the user proves itself from now on; none keeps what is.
+    /// The new credential; none keeps the current one.
     pub credential: Option<UserCredential>,
     /// The roles that the user is a member of.
     pub roles: Vec<Spanned<RoleName>>,
@@ -61,10 +61,10 @@ pub struct UserItem {
     pub is_disabled: bool,
 }
 
-/// How a user proves itself.
+/// The credential of a user.
 #[derive(Clone, Debug)]
 pub enum UserCredential {
-    /// A password, still to be hashed.
+    /// A password that is not hashed yet.
     Password(Secret<String>),
     /// A password that was hashed elsewhere.
     Hash(Secret<String>),
@@ -79,9 +79,9 @@ pub struct DatasetItem {
     pub title: String,
     /// For whom the dataset is meant.
     pub visibility: Visibility,
-    /// Whether the dataset is out.
+    /// Whether the dataset is published.
     pub record_status: RecordStatus,
-    /// The user who answers for the dataset.
+    /// The user who is responsible for the dataset.
     pub owner: Option<Spanned<Username>>,
     /// The file, as a path that can be opened.
     pub file: Option<Spanned<PathBuf>>,
@@ -89,11 +89,11 @@ pub struct DatasetItem {
     pub reader_roles: Vec<Spanned<RoleName>>,
     /// Users that the dataset is shared with.
     pub reader_users: Vec<Spanned<Username>>,
-    /// Attributes of the deployment's own.
+    /// Attributes that this deployment defines.
     pub tags: Tags,
 }
 
-/// Why a catalog file could not be read at all.
+/// Why a catalog file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogFileError {
     /// The file cannot be read.
@@ -101,7 +101,7 @@ pub enum CatalogFileError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The I/O error.
         source: std::io::Error,
     },
     /// The file is longer than [`MAX_CATALOG_FILE_SIZE`].
@@ -110,7 +110,7 @@ pub enum CatalogFileError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is not UTF-8, which TOML demands.
+    /// The file is not UTF-8, which TOML requires.
     #[error("the catalog file {path} is not UTF-8 text", path = path.display())]
     NotText {
         /// The file.
@@ -119,7 +119,7 @@ pub enum CatalogFileError {
 }
 
 impl CatalogFile {
-    /// Reads the file at `path`; its mistakes are kept until [`super::apply`] tells them.
+    /// Reads the file at `path`; [`super::apply`] reports its errors.
     pub fn read(path: &Path) -> Result<Self, CatalogFileError> {
         let unreadable = |source| CatalogFileError::Unreadable {
             path: path.to_owned(),
@@ -141,7 +141,7 @@ impl CatalogFile {
         Ok(Self::parse(&path.display().to_string(), &text, folder))
     }
 
-    /// Reads a catalog from `text`; `name` stands in diagnostics, files are relative to `folder`.
+    /// Parses a catalog file; `name` is its name in diagnostics, and files are relative to `folder`.
     pub fn parse(name: &str, text: &str, folder: &Path) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut file = Self {
@@ -158,18 +158,18 @@ impl CatalogFile {
             file.redacted_text = redact_values(text, table.get_ref()).into();
             file.read_catalog(table.get_ref(), table.span());
         } else {
-            // One slip of syntax makes nonsense of what follows it: no more is asked of the file.
+            // After a syntax error, the rest of the file would only cause misleading errors.
             file.redacted_text = redact_lines(text).into();
             let at = |error: &toml::de::Error| error.span().unwrap_or_default();
-            let problems = errors
+            let diagnostics = errors
                 .iter()
                 .map(|e| CatalogDiagnostic::new(at(e), e.message()));
-            file.diagnostics.extend(problems);
+            file.diagnostics.extend(diagnostics);
         }
         file
     }
 
-    /// Gives a user of the file a password that is not written in it.
+    /// Sets the password of a user of the file.
     pub fn set_password(&mut self, username: &Username, password: Secret<String>) {
         let mut users = self.users.iter_mut();
         if let Some(user) = users.find(|user| user.username.get_ref() == username) {
@@ -191,70 +191,76 @@ impl CatalogFile {
     }
 
     fn read_catalog(&mut self, table: &DeTable<'_>, span: std::ops::Range<usize>) {
-        let mut problems = Vec::new();
-        let mut top = TableReader::new(table, span, "catalog file", &mut problems);
+        let mut diagnostics = Vec::new();
+        let mut top = TableReader::new(table, span, "catalog file", &mut diagnostics);
         let (roles, users) = (top.items("roles"), top.items("users"));
         let datasets = top.items("datasets");
         top.report_unknown_keys();
 
         let mut seen_roles = BTreeSet::new();
         for (table, span) in roles {
-            let mut entry = TableReader::new(table, span, "role", &mut problems);
-            let name = required_value::<RoleName>(&mut entry, "name");
-            entry.report_unknown_keys();
-            self.roles
-                .extend(name.filter(|name| is_first(name, "role", &mut seen_roles, &mut problems)));
+            let mut table = TableReader::new(table, span, "role", &mut diagnostics);
+            let name = required_value::<RoleName>(&mut table, "name");
+            table.report_unknown_keys();
+            self.roles.extend(
+                name.filter(|name| is_first(name, "role", &mut seen_roles, &mut diagnostics)),
+            );
         }
         for (table, span) in users {
-            let mut entry = TableReader::new(table, span, "user", &mut problems);
-            let (username, item) = read_user(&mut entry);
-            entry.report_unknown_keys();
+            let mut table = TableReader::new(table, span, "user", &mut diagnostics);
+            let (username, item) = read_user(&mut table);
+            table.report_unknown_keys();
             let Some(username) = username else { continue };
-            if is_first(&username, "user", &mut self.declared_users, &mut problems) {
+            if is_first(
+                &username,
+                "user",
+                &mut self.declared_users,
+                &mut diagnostics,
+            ) {
                 self.users.extend(item);
             }
         }
         let mut seen_ids = BTreeSet::new();
         for (table, span) in datasets {
-            let mut entry = TableReader::new(table, span, "dataset", &mut problems);
-            let (id, item) = read_dataset(&mut entry, &self.folder);
-            entry.report_unknown_keys();
+            let mut table = TableReader::new(table, span, "dataset", &mut diagnostics);
+            let (id, item) = read_dataset(&mut table, &self.folder);
+            table.report_unknown_keys();
             let Some(id) = id else { continue };
-            if is_first(&id, "dataset", &mut seen_ids, &mut problems) {
+            if is_first(&id, "dataset", &mut seen_ids, &mut diagnostics) {
                 self.datasets.extend(item);
             }
         }
-        self.diagnostics = problems;
+        self.diagnostics = diagnostics;
     }
 }
 
 fn required_value<T: FromStr<Err: Display>>(
-    entry: &mut TableReader<'_, '_>,
+    table: &mut TableReader<'_, '_>,
     key: &'static str,
 ) -> Option<Spanned<T>> {
-    let text = entry.required_text(key)?;
-    entry.parse(&text)
+    let text = table.required_text(key)?;
+    table.parse(&text)
 }
 
 fn is_first<T: Ord + Clone + Display>(
     item: &Spanned<T>,
     what: &str,
     seen: &mut BTreeSet<T>,
-    problems: &mut Vec<CatalogDiagnostic>,
+    diagnostics: &mut Vec<CatalogDiagnostic>,
 ) -> bool {
     let is_first = seen.insert(item.get_ref().clone());
     if !is_first {
         let message = format!("the {what} {} is in this file twice", item.get_ref());
-        problems.push(CatalogDiagnostic::new(item.span(), message));
+        diagnostics.push(CatalogDiagnostic::new(item.span(), message));
     }
     is_first
 }
 
-fn read_user(entry: &mut TableReader<'_, '_>) -> (Option<Spanned<Username>>, Option<UserItem>) {
-    let username: Option<Spanned<Username>> = required_value(entry, "username");
-    let credential = read_credential(entry);
-    let roles = entry.list("roles");
-    let is_disabled = entry.flag("disabled");
+fn read_user(table: &mut TableReader<'_, '_>) -> (Option<Spanned<Username>>, Option<UserItem>) {
+    let username: Option<Spanned<Username>> = required_value(table, "username");
+    let credential = read_credential(table);
+    let roles = table.list("roles");
+    let is_disabled = table.flag("disabled");
     let item = username.clone().map(|username| UserItem {
         username,
         credential,
@@ -264,13 +270,13 @@ fn read_user(entry: &mut TableReader<'_, '_>) -> (Option<Spanned<Username>>, Opt
     (username, item)
 }
 
-fn read_credential(entry: &mut TableReader<'_, '_>) -> Option<UserCredential> {
+fn read_credential(table: &mut TableReader<'_, '_>) -> Option<UserCredential> {
     let secret = |text: &Spanned<&str>| Secret::new((*text.get_ref()).to_owned());
-    let password = entry.text("password");
-    let hash = entry.text("password_hash");
+    let password = table.text("password");
+    let hash = table.text("password_hash");
     if let (Some(_), Some(hash)) = (&password, &hash) {
         let message = "a user has either a password or a password_hash, not both";
-        entry.report(hash.span(), message);
+        table.report(hash.span(), message);
         return None;
     }
     if let Some(text) = password {
@@ -278,7 +284,7 @@ fn read_credential(entry: &mut TableReader<'_, '_>) -> Option<UserCredential> {
         return match check_new_password(&password) {
             Ok(()) => Some(UserCredential::Password(password)),
             Err(error) => {
-                entry.report(text.span(), error.to_string());
+                table.report(text.span(), error.to_string());
                 None
             }
         };
@@ -288,25 +294,25 @@ fn read_credential(entry: &mut TableReader<'_, '_>) -> Option<UserCredential> {
     match check_hash(&hash) {
         Ok(()) => Some(UserCredential::Hash(hash)),
         Err(error) => {
-            entry.report(text.span(), error.to_string());
+            table.report(text.span(), error.to_string());
             None
         }
     }
 }
 
 fn read_dataset(
-    entry: &mut TableReader<'_, '_>,
+    table: &mut TableReader<'_, '_>,
     folder: &Path,
 ) -> (Option<Spanned<DatasetId>>, Option<DatasetItem>) {
-    let id: Option<Spanned<DatasetId>> = required_value(entry, "id");
-    let title = read_title(entry);
-    let visibility = required_variant(entry, "visibility");
-    let record_status = required_variant(entry, "record_status");
-    let owner = entry.text("owner").and_then(|text| entry.parse(&text));
-    let file = read_file(entry, folder);
-    let reader_roles = entry.list("reader_roles");
-    let reader_users = entry.list("reader_users");
-    let tags = entry.tags("tags");
+    let id: Option<Spanned<DatasetId>> = required_value(table, "id");
+    let title = read_title(table);
+    let visibility = required_variant(table, "visibility");
+    let record_status = required_variant(table, "record_status");
+    let owner = table.text("owner").and_then(|text| table.parse(&text));
+    let file = read_file(table, folder);
+    let reader_roles = table.list("reader_roles");
+    let reader_users = table.list("reader_users");
+    let tags = table.tags("tags");
     let item = || {
         Some(DatasetItem {
             id: id.clone()?,
@@ -324,34 +330,34 @@ fn read_dataset(
     (id, item)
 }
 
-fn read_title(entry: &mut TableReader<'_, '_>) -> Option<String> {
-    let text = entry.required_text("title")?;
+fn read_title(table: &mut TableReader<'_, '_>) -> Option<String> {
+    let text = table.required_text("title")?;
     if let Err(error) = check_title(text.get_ref()) {
-        entry.report(text.span(), error.to_string());
+        table.report(text.span(), error.to_string());
         return None;
     }
     Some((*text.get_ref()).to_owned())
 }
 
 fn required_variant<T: FromStr<Err = UnknownVariant> + TextEnum>(
-    entry: &mut TableReader<'_, '_>,
+    table: &mut TableReader<'_, '_>,
     key: &'static str,
 ) -> Option<T> {
-    let text = entry.required_text(key)?;
+    let text = table.required_text(key)?;
     match text.get_ref().parse() {
         Ok(word) => Some(word),
         Err(error) => {
             let help = did_you_mean(text.get_ref(), T::VARIANTS.iter().copied());
-            entry.report_with_help(text.span(), error.to_string(), help);
+            table.report_with_help(text.span(), error.to_string(), help);
             None
         }
     }
 }
 
-fn read_file(entry: &mut TableReader<'_, '_>, folder: &Path) -> Option<Spanned<PathBuf>> {
-    let text = entry.text("file")?;
+fn read_file(table: &mut TableReader<'_, '_>, folder: &Path) -> Option<Spanned<PathBuf>> {
+    let text = table.text("file")?;
     if text.get_ref().is_empty() || text.get_ref().contains('\0') {
-        entry.report(text.span(), "a file has a name; leave the key out for none");
+        table.report(text.span(), "a file has a name; omit the key for none");
         return None;
     }
     Some(Spanned::new(text.span(), folder.join(text.get_ref())))

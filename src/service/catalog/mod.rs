@@ -1,11 +1,10 @@
 //! Applying a catalog file: the catalog becomes what the file says, or nothing changes.
 //!
-//! In order: read the file, check everything, store the files' bytes, work out a plan, write it in
-//! one transaction. Applying a file twice changes nothing the second time. This module refuses to
-//! know how an operator is spoken to; [`ApplyReport`] and [`CatalogDiagnostics`] are what there is to say.
+//! In order: read the file, check everything, store the files of datasets, plan the change, write it in
+//! one transaction. Applying a file twice changes nothing the second time.
 //!
-//! Bytes are stored before the transaction. Should that fail, they stay in the file store under
-//! their digest, where no dataset names them, and a second try finds them there.
+//! Files are stored before the transaction. If that fails, they stay in the file store under their
+//! digest, where no dataset names them, and another attempt finds them there.
 
 mod check;
 pub mod demo;
@@ -36,13 +35,13 @@ use crate::domain::secret::Secret;
 use crate::files::{FileStore, FilesError};
 use crate::storage::{Database, StorageError};
 
-/// How often a plan is worked out again because somebody else changed the catalog meanwhile.
+/// How often a plan is attempted while others keep changing the catalog.
 const MAX_ATTEMPTS: usize = 5;
 
 /// Why a catalog file was not applied; the catalog is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// The file says something that cannot be.
+    /// The file is invalid.
     #[error(transparent)]
     Invalid(#[from] CatalogDiagnostics),
     /// A dataset's file could not be stored.
@@ -59,18 +58,18 @@ pub enum ApplyError {
     /// The catalog could not be read or written.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// Others kept changing the catalog.
-    #[error("the catalog was changed by others {MAX_ATTEMPTS} times meanwhile: try again")]
+    /// Others changed the catalog at every attempt.
+    #[error("too many concurrent changes to the catalog: try again")]
     TooManyConcurrentChanges,
-    /// The disk was not looked at to the end.
+    /// The check of the datasets' files panicked or was cancelled.
     #[error("checking the datasets' files was interrupted")]
     FileCheckInterrupted,
 }
 
-/// Makes the catalog what `file` says, and tells what that changed.
+/// Makes the catalog what `file` says, and reports what changed.
 ///
-/// With `is_pruning`, what the file does not name is removed, except for the admin role and users of
-/// outside issuers. `now_seconds` (since 1970 UTC) is when new bytes count as stored.
+/// With `is_pruning`, items that the file does not name are removed, except for the admin role and
+/// users of identity providers. `now_seconds` (since 1970 UTC) is the modification time of new files.
 pub async fn apply(
     database: &Database,
     store: &FileStore,
@@ -114,16 +113,16 @@ async fn check(
     current: &CurrentCatalog<'_>,
     is_pruning: bool,
 ) -> Result<(), ApplyError> {
-    let mut further = check_references(file, &current.names_known_to(file, is_pruning));
+    let mut diagnostics = check_references(file, &current.names_known_to(file, is_pruning));
     let paths: Vec<_> = file
         .datasets
         .iter()
         .filter_map(|d| d.file.clone())
         .collect();
-    let looked = tokio::task::spawn_blocking(move || check_files(&paths)).await;
-    further.extend(looked.map_err(|_| ApplyError::FileCheckInterrupted)?);
-    match file.diagnostics_with(further) {
-        Some(problems) => Err(problems.into()),
+    let checked = tokio::task::spawn_blocking(move || check_files(&paths)).await;
+    diagnostics.extend(checked.map_err(|_| ApplyError::FileCheckInterrupted)?);
+    match file.diagnostics_with(diagnostics) {
+        Some(invalid) => Err(invalid.into()),
         None => Ok(()),
     }
 }
@@ -144,7 +143,7 @@ async fn store_files(
     Ok(stored)
 }
 
-/// The new hash of each user whose password is not yet what the file says.
+/// Hashes the password of each user whose stored hash does not verify it yet.
 async fn hash_passwords(
     passwords: &Passwords,
     file: &CatalogFile,
@@ -172,7 +171,7 @@ async fn hash_passwords(
         .await
 }
 
-/// A given password that the stored hash already opens with keeps that hash.
+/// The hash to store; none if the stored hash already verifies the password.
 async fn new_hash(
     passwords: &Passwords,
     credential: &UserCredential,

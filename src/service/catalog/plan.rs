@@ -1,7 +1,6 @@
-//! Plans: what a catalog file changes in the current catalog.
+//! The plan of what a catalog file changes in the current catalog.
 //!
-//! A plan is worked out from values alone, so it can be worked out again when somebody else was
-//! faster. This module refuses to know the disk, the database and how passwords are hashed.
+//! A plan is computed from values alone, so it can be computed again after a concurrent change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,25 +22,25 @@ pub struct CurrentCatalog<'a> {
     datasets: BTreeMap<DatasetId, &'a Dataset>,
 }
 
-/// What was made ready for a plan.
+/// The values of a catalog file that take work to prepare.
 #[derive(Default)]
 pub struct PreparedValues {
     /// The new hash of each user whose password changes.
     pub hashes: BTreeMap<Username, Secret<String>>,
-    /// Each file of the catalog file, as it stands in the file store.
+    /// Each file of the catalog file, as stored in the file store.
     pub files: BTreeMap<PathBuf, StoredFile>,
 }
 
-/// What is to be written, and how it is told.
+/// The change to write, and the report of it.
 pub struct ApplyPlan {
-    /// What is to be written.
+    /// The change to write.
     pub change: CatalogChange,
-    /// How it is told.
+    /// The report of the change.
     pub report: ApplyReport,
 }
 
 impl<'a> CurrentCatalog<'a> {
-    /// Looks at a catalog. Users of outside issuers are none of a catalog file's business.
+    /// Indexes a catalog. Users of identity providers are not managed by catalog files.
     pub fn new(catalog: &'a Catalog) -> Self {
         let own = catalog.users.iter().filter(|r| r.user.issuer.is_none());
         Self {
@@ -56,7 +55,7 @@ impl<'a> CurrentCatalog<'a> {
         self.users.get(username)?.password_hash.as_ref()
     }
 
-    /// The names that `file` may refer to: its own, and those that stay.
+    /// The names that `file` may refer to: its own, and those that are not pruned.
     pub fn names_known_to(&self, file: &CatalogFile, is_pruning: bool) -> KnownNames {
         let mut users = file.declared_users.clone();
         let mut roles: BTreeSet<_> = file.roles.iter().map(|r| r.get_ref().clone()).collect();
@@ -69,11 +68,11 @@ impl<'a> CurrentCatalog<'a> {
 }
 
 impl ApplyPlan {
-    /// Works out what `file`, whose checks have passed, changes in `current`.
+    /// Plans what `file`, whose checks have passed, changes in `current`.
     ///
-    /// An item of the file says all about itself: an optional key that is left out means empty,
-    /// enabled or no file. Only a password stays when none is given. What the file does not name is
-    /// left alone, unless `is_pruning`; the admin role always stays.
+    /// An item of the file is complete: an omitted optional key means empty, enabled or no file. Only a
+    /// password stays when it is omitted. Items that the file does not name are kept unless
+    /// `is_pruning`; the admin role is always kept.
     pub fn new(
         file: &CatalogFile,
         current: &CurrentCatalog<'_>,
@@ -96,7 +95,9 @@ impl ApplyPlan {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         let lines = &self.report.lines;
-        lines.iter().all(|line| line.outcome == ItemOutcome::Left)
+        lines
+            .iter()
+            .all(|line| line.outcome == ItemOutcome::Unchanged)
     }
 
     fn put_roles(&mut self, file: &CatalogFile, current: &CurrentCatalog<'_>) {
@@ -104,7 +105,7 @@ impl ApplyPlan {
             let name = name.get_ref();
             let is_there = current.catalog.roles.contains(name) || name.as_str() == ADMIN_ROLE;
             let outcome = if is_there {
-                ItemOutcome::Left
+                ItemOutcome::Unchanged
             } else {
                 self.change.roles_put.push(name.clone());
                 ItemOutcome::Created
@@ -132,7 +133,7 @@ impl ApplyPlan {
                 None => (ItemOutcome::Created, Vec::new()),
                 Some(before) => outcome_of(changed_user_fields(before, &after)),
             };
-            if outcome != ItemOutcome::Left {
+            if outcome != ItemOutcome::Unchanged {
                 self.change.users_put.push(after);
             }
             self.report_item(ItemKind::User, name.to_string(), outcome, fields);
@@ -153,51 +154,47 @@ impl ApplyPlan {
             None => (ItemOutcome::Created, Vec::new()),
             Some(before) => outcome_of(before.changed_fields(&after)),
         };
-        let name = format!("{} {}", after.id, after.title);
-        if outcome != ItemOutcome::Left {
+        let name = dataset_label(&after);
+        if outcome != ItemOutcome::Unchanged {
             self.change.datasets_put.push(after);
         }
         self.report_item(ItemKind::Dataset, name, outcome, fields);
     }
 
+    /// Deletes what the file does not name, or counts it unless `is_pruning`.
     fn prune(&mut self, file: &CatalogFile, current: &CurrentCatalog<'_>, is_pruning: bool) {
-        let named: BTreeSet<_> = file.datasets.iter().map(|d| *d.id.get_ref()).collect();
-        let mut unnamed = Vec::new();
-        for dataset in current
-            .catalog
-            .datasets
-            .iter()
-            .filter(|d| !named.contains(&d.id))
-        {
+        let kept: BTreeSet<_> = file.datasets.iter().map(|d| *d.id.get_ref()).collect();
+        let datasets = current.catalog.datasets.iter();
+        let datasets: Vec<_> = datasets.filter(|d| !kept.contains(&d.id)).collect();
+        let users = current.users.iter();
+        let users: Vec<_> = users
+            .filter(|(name, _)| !file.declared_users.contains(**name))
+            .collect();
+        let kept: BTreeSet<_> = file.roles.iter().map(toml::Spanned::get_ref).collect();
+        let roles = current.catalog.roles.iter();
+        let roles: Vec<_> = roles
+            .filter(|role| !kept.contains(role) && role.as_str() != ADMIN_ROLE)
+            .collect();
+        if !is_pruning {
+            self.report.not_named = datasets.len() + users.len() + roles.len();
+            return;
+        }
+        for dataset in datasets {
             self.change.datasets_removed.push(dataset.id);
-            unnamed.push((
-                ItemKind::Dataset,
-                format!("{} {}", dataset.id, dataset.title),
-            ));
+            self.report_removed(ItemKind::Dataset, dataset_label(dataset));
         }
-        for (name, record) in &current.users {
-            if !file.declared_users.contains(*name) {
-                self.change.users_removed.push(record.user.id);
-                unnamed.push((ItemKind::User, name.to_string()));
-            }
+        for (name, record) in users {
+            self.change.users_removed.push(record.user.id);
+            self.report_removed(ItemKind::User, name.to_string());
         }
-        let named: BTreeSet<_> = file.roles.iter().map(toml::Spanned::get_ref).collect();
-        for role in &current.catalog.roles {
-            if !named.contains(role) && role.as_str() != ADMIN_ROLE {
-                self.change.roles_removed.push(role.clone());
-                unnamed.push((ItemKind::Role, role.to_string()));
-            }
+        for role in roles {
+            self.change.roles_removed.push(role.clone());
+            self.report_removed(ItemKind::Role, role.to_string());
         }
-        if is_pruning {
-            for (kind, name) in unnamed {
-                self.report_item(kind, name, ItemOutcome::Removed, Vec::new());
-            }
-        } else {
-            self.report.not_named = unnamed.len();
-            self.change.datasets_removed.clear();
-            self.change.users_removed.clear();
-            self.change.roles_removed.clear();
-        }
+    }
+
+    fn report_removed(&mut self, kind: ItemKind, name: String) {
+        self.report_item(kind, name, ItemOutcome::Removed, Vec::new());
     }
 
     fn report_item(
@@ -214,6 +211,10 @@ impl ApplyPlan {
             fields,
         });
     }
+}
+
+fn dataset_label(dataset: &Dataset) -> String {
+    format!("{} {}", dataset.id, dataset.title)
 }
 
 fn build_user(
@@ -246,7 +247,7 @@ fn build_dataset(
         .as_ref()
         .and_then(|path| prepared.files.get(path.get_ref()));
     let kept = before.and_then(|before| before.file.as_ref());
-    // The same bytes keep the time they were first stored: their Last-Modified must not move.
+    // The same content keeps the time it was first stored: its Last-Modified must not change.
     let is_kept = |new: &StoredFile, old: &StoredFile| new.sha256 == old.sha256;
     let modified = match (file, kept) {
         (Some(new), Some(old)) if is_kept(new, old) => Some(old.modified),
@@ -288,7 +289,7 @@ fn changed_user_fields(before: &UserRecord, after: &UserRecord) -> Vec<&'static 
 
 fn outcome_of(changed: Vec<&'static str>) -> (ItemOutcome, Vec<&'static str>) {
     let outcome = if changed.is_empty() {
-        ItemOutcome::Left
+        ItemOutcome::Unchanged
     } else {
         ItemOutcome::Changed
     };

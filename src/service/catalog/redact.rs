@@ -1,25 +1,24 @@
-//! Blotting: a catalog file's text with its passwords made unreadable.
+//! Redaction of the passwords in a catalog file's text.
 //!
-//! Diagnostics show lines of the file, and the line beside a mistake may hold a password. Offsets
-//! stay what they were: each byte becomes an asterisk. This module refuses to know what is wrong
-//! with a file.
+//! Diagnostics show lines of the file, and the line next to a mistake may hold a password. Offsets
+//! stay valid: each byte becomes an asterisk.
 
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// The keys of a user that are no secret; any other key may be a misspelt `password`.
+/// The keys of a user that are not secret; any other key may be a misspelt `password`.
 const PUBLIC_USER_KEYS: [&str; 3] = ["username", "roles", "disabled"];
 
-/// Blots out the passwords of a file that parses.
+/// Redacts the passwords of a file that parses.
 pub fn redact_values(text: &str, table: &DeTable<'_>) -> String {
     let mut secrets = Vec::new();
     collect_from_table(table, Sensitivity::Public, &mut secrets);
     redact(text, &secrets)
 }
 
-/// Blots out what may be a password in a file that does not parse: the rest of each line that says
+/// Redacts what may be a password in a file that does not parse: the rest of each line that says
 /// `pass`, and all that follows where a text of several lines may begin on it.
 pub fn redact_lines(text: &str) -> String {
     let mut secrets = Vec::new();
@@ -40,7 +39,7 @@ pub fn redact_lines(text: &str) -> String {
     redact(text, &secrets)
 }
 
-/// What a value of the file is.
+/// How sensitive a value of the file is.
 #[derive(Clone, Copy, PartialEq)]
 enum Sensitivity {
     Public,
@@ -48,36 +47,40 @@ enum Sensitivity {
     Secret,
 }
 
-fn collect_from_table(table: &DeTable<'_>, standing: Sensitivity, secrets: &mut Vec<Range<usize>>) {
+fn collect_from_table(
+    table: &DeTable<'_>,
+    sensitivity: Sensitivity,
+    secrets: &mut Vec<Range<usize>>,
+) {
     for (key, value) in table {
         let name = key.get_ref().to_ascii_lowercase();
         let is_open = PUBLIC_USER_KEYS.contains(&name.as_str());
-        let standing = match standing {
+        let sensitivity = match sensitivity {
             _ if name.contains("pass") => Sensitivity::Secret,
             Sensitivity::User if is_open => Sensitivity::Public,
             Sensitivity::User | Sensitivity::Secret => Sensitivity::Secret,
             Sensitivity::Public if name == "users" => Sensitivity::User,
             Sensitivity::Public => Sensitivity::Public,
         };
-        collect_from_value(value, standing, secrets);
+        collect_from_value(value, sensitivity, secrets);
     }
 }
 
 fn collect_from_value(
     value: &Spanned<DeValue<'_>>,
-    standing: Sensitivity,
+    sensitivity: Sensitivity,
     secrets: &mut Vec<Range<usize>>,
 ) {
-    // A table's span may be its header alone, so what is inside is looked at as well.
-    if standing == Sensitivity::Secret {
+    // A table's span may be its header alone, so its values are collected as well.
+    if sensitivity == Sensitivity::Secret {
         secrets.push(value.span());
     }
     let value = value.get_ref();
     if let Some(table) = value.as_table() {
-        collect_from_table(table, standing, secrets);
+        collect_from_table(table, sensitivity, secrets);
     } else if let Some(list) = value.as_array() {
         for item in list {
-            collect_from_value(item, standing, secrets);
+            collect_from_value(item, sensitivity, secrets);
         }
     }
 }
@@ -91,7 +94,7 @@ fn redact(text: &str, secrets: &[Range<usize>]) -> String {
             }
         }
     }
-    // A span that cuts a character in two would leave no text: then nothing of it is shown.
+    // A span that splits a character would leave invalid text; then everything is redacted.
     String::from_utf8(bytes).unwrap_or_else(|_| "*".repeat(text.len()))
 }
 
@@ -101,9 +104,9 @@ mod tests {
 
     fn redacted(text: &str) -> String {
         let table = DeTable::parse(text).unwrap();
-        let blotted = redact_values(text, table.get_ref());
-        assert_eq!(blotted.len(), text.len());
-        blotted
+        let hidden = redact_values(text, table.get_ref());
+        assert_eq!(hidden.len(), text.len());
+        hidden
     }
 
     #[test]
@@ -116,9 +119,9 @@ mod tests {
             "[[user]]\npassword = \"\"\"\nhunter2é\"\"\"\n",
             "[datasets.Password]\nx = \"hunter2é\"\n",
         ] {
-            let blotted = redacted(text);
-            assert!(!blotted.contains("hunter2"), "{blotted}");
-            assert_eq!(blotted.lines().count(), text.lines().count());
+            let hidden = redacted(text);
+            assert!(!hidden.contains("hunter2"), "{hidden}");
+            assert_eq!(hidden.lines().count(), text.lines().count());
         }
         let open = "[[users]]\nusername = \"ada\"\nroles = [\"a\"]\n";
         assert_eq!(redacted(open), open);

@@ -1,12 +1,10 @@
-//! Reports: what applying a catalog file did, item by item.
-//!
-//! This module refuses to know how it was done.
+//! The report of what applying a catalog file did, item by item.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// How many items that were left alone are still told one by one.
+/// The most unchanged items that are listed one by one.
 const MAX_LISTED_UNCHANGED: usize = 50;
 
 /// What applying a catalog file did.
@@ -14,16 +12,16 @@ const MAX_LISTED_UNCHANGED: usize = 50;
 pub struct ApplyReport {
     /// Each item that the file names, and each that was removed.
     pub lines: Vec<ItemReport>,
-    /// How many items of the catalog the file does not name; they were left alone.
+    /// How many items of the catalog the file does not name; they are unchanged.
     pub not_named: usize,
-    /// The version of the catalog that is now in force.
+    /// The version of the catalog now.
     pub version: i64,
 }
 
-/// What became of one item.
+/// What happened to one item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ItemReport {
-    /// What became of it.
+    /// What happened to it.
     pub outcome: ItemOutcome,
     /// What kind of item it is.
     pub kind: ItemKind,
@@ -33,17 +31,18 @@ pub struct ItemReport {
     pub fields: Vec<&'static str>,
 }
 
-/// What became of an item.
+/// What happened to an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ItemOutcome {
-    /// It is new.
+    /// It was created.
     Created,
-    /// It was there and is different now.
+    /// It was changed.
     Changed,
-    /// It was there already, just so.
-    Left,
-    /// It was there and is gone.
+    /// It was as the file says already; `left` in JSON.
+    #[serde(rename = "left")]
+    Unchanged,
+    /// It was removed.
     Removed,
 }
 
@@ -71,7 +70,7 @@ impl fmt::Display for ItemOutcome {
         f.pad(match self {
             Self::Created => "created",
             Self::Changed => "changed",
-            Self::Left => "left",
+            Self::Unchanged => "unchanged",
             Self::Removed => "removed",
         })
     }
@@ -88,14 +87,14 @@ impl fmt::Display for ItemKind {
 }
 
 impl fmt::Display for ApplyReport {
-    /// A line an item (those left alone only when they are few), then the totals.
+    /// One line per item (unchanged items only when they are few), then the totals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let left = self.count(ItemOutcome::Left);
+        let unchanged = self.count(ItemOutcome::Unchanged);
         for line in &self.lines {
-            if line.outcome == ItemOutcome::Left && left > MAX_LISTED_UNCHANGED {
+            if line.outcome == ItemOutcome::Unchanged && unchanged > MAX_LISTED_UNCHANGED {
                 continue;
             }
-            write!(f, "{:<7}  {:<7}  {}", line.outcome, line.kind, line.name)?;
+            write!(f, "{:<9}  {:<7}  {}", line.outcome, line.kind, line.name)?;
             if !line.fields.is_empty() {
                 write!(f, "  ({})", line.fields.join(", "))?;
             }
@@ -103,13 +102,13 @@ impl fmt::Display for ApplyReport {
         }
         write!(
             f,
-            "{} created, {} changed, {left} left as they were, {} removed",
+            "{} created, {} changed, {unchanged} unchanged, {} removed",
             self.count(ItemOutcome::Created),
             self.count(ItemOutcome::Changed),
             self.count(ItemOutcome::Removed),
         )?;
         if self.not_named > 0 {
-            write!(f, "; {} not named in the file, left alone", self.not_named)?;
+            write!(f, "; {} not named in the file, kept", self.not_named)?;
         }
         writeln!(f, "; catalog version {}", self.version)
     }
@@ -139,31 +138,32 @@ mod tests {
             lines: vec![
                 line(ItemOutcome::Created, "ada"),
                 line(ItemOutcome::Changed, "bob"),
-                line(ItemOutcome::Left, "eve"),
+                line(ItemOutcome::Unchanged, "eve"),
             ],
             not_named: 2,
             version: 7,
         };
         assert_eq!(
             report.to_string(),
-            "created  user     ada\n\
-             changed  user     bob  (roles, disabled)\n\
-             left     user     eve\n\
-             1 created, 1 changed, 1 left as they were, 0 removed; \
-             2 not named in the file, left alone; catalog version 7\n"
+            "created    user     ada\n\
+             changed    user     bob  (roles, disabled)\n\
+             unchanged  user     eve\n\
+             1 created, 1 changed, 1 unchanged, 0 removed; \
+             2 not named in the file, kept; catalog version 7\n"
         );
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["lines"][0]["outcome"], "created");
+        assert_eq!(json["lines"][2]["outcome"], "left");
     }
 
     #[test]
     fn many_unchanged_items_are_only_counted() {
-        let lines = (0..=MAX_LISTED_UNCHANGED).map(|_| line(ItemOutcome::Left, "eve"));
+        let lines = (0..=MAX_LISTED_UNCHANGED).map(|_| line(ItemOutcome::Unchanged, "eve"));
         let report = ApplyReport {
             lines: lines.collect(),
             ..ApplyReport::default()
         };
         assert!(!report.to_string().contains("eve"));
-        assert!(report.to_string().contains("51 left as they were"));
+        assert!(report.to_string().contains("51 unchanged"));
     }
 }

@@ -1,8 +1,7 @@
-//! One table of a catalog file, read key by key.
+//! A reader of one table of a catalog file, key by key.
 //!
-//! Reading goes on after a problem, so that a file tells all of its problems at once: a key that
-//! is missing or of the wrong kind leaves a problem and reads as nothing. This module refuses to
-//! know which keys there are; [`super::file`] asks for them.
+//! Reading continues after an error, so that all errors of a file are reported at once: a key that is
+//! missing or of the wrong type adds a diagnostic and reads as absent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -18,7 +17,7 @@ use crate::domain::suggest::did_you_mean;
 
 use super::diagnostic::CatalogDiagnostic;
 
-/// The longest key that a problem shows, in characters.
+/// The longest key that a diagnostic quotes, in characters.
 const MAX_SHOWN_KEY_LENGTH: usize = 256;
 
 /// One table: the whole file, or one item of a list in it.
@@ -31,7 +30,7 @@ pub struct TableReader<'a, 'p> {
 }
 
 impl<'a, 'p> TableReader<'a, 'p> {
-    /// Reads `table`, which stands at `span` and is a `what`, leaving problems in `problems`.
+    /// Reads `table`, an `item` at `span`, and adds errors to `diagnostics`.
     pub fn new(
         table: &'a DeTable<'a>,
         span: Range<usize>,
@@ -52,13 +51,13 @@ impl<'a, 'p> TableReader<'a, 'p> {
         self.table.get(key)
     }
 
-    /// A text that may be absent.
+    /// An optional string.
     pub fn text(&mut self, key: &'static str) -> Option<Spanned<&'a str>> {
         let value = self.get(key)?;
         self.as_text(key, value)
     }
 
-    /// A text that must be there.
+    /// A required string.
     pub fn required_text(&mut self, key: &'static str) -> Option<Spanned<&'a str>> {
         if self.get(key).is_none() {
             let message = format!("this {} has no {key}", self.item);
@@ -79,15 +78,18 @@ impl<'a, 'p> TableReader<'a, 'p> {
         })
     }
 
-    /// A list of texts, each parsed; absent is empty.
+    /// A list of strings, each parsed; absent is empty.
     pub fn list<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Vec<Spanned<T>> {
-        self.optional_text_list(key)
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
+        self.text_list(key, value)
             .into_iter()
             .filter_map(|text| self.parse(&text))
             .collect()
     }
 
-    /// A table of lists of texts, bounded by [`MAX_TAGS`]; absent is empty.
+    /// A table of lists of strings, bounded by [`MAX_TAGS`]; absent is empty.
     pub fn tags(&mut self, key: &'static str) -> Tags {
         let Some(value) = self.get(key) else {
             return Tags::new();
@@ -136,7 +138,7 @@ impl<'a, 'p> TableReader<'a, 'p> {
         items
     }
 
-    /// Parses a text, leaving a problem where that fails.
+    /// Parses a string; none, and a diagnostic, if that fails.
     pub fn parse<T: FromStr<Err: Display>>(&mut self, text: &Spanned<&str>) -> Option<Spanned<T>> {
         match text.get_ref().parse() {
             Ok(parsed) => Some(Spanned::new(text.span(), parsed)),
@@ -147,45 +149,37 @@ impl<'a, 'p> TableReader<'a, 'p> {
         }
     }
 
-    /// Leaves a problem.
+    /// Adds a diagnostic.
     pub fn report(&mut self, at: Range<usize>, message: impl Into<String>) {
         self.diagnostics.push(CatalogDiagnostic::new(at, message));
     }
 
-    /// Leaves a problem with advice.
+    /// Adds a diagnostic with optional help.
     pub fn report_with_help(
         &mut self,
         at: Range<usize>,
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        let help = help.into_iter();
-        let problem = CatalogDiagnostic::new(at, message);
-        let problem = help.fold(problem, CatalogDiagnostic::with_help);
-        self.diagnostics.push(problem);
+        let diagnostic = CatalogDiagnostic::new(at, message);
+        self.diagnostics
+            .push(CatalogDiagnostic { help, ..diagnostic });
     }
 
-    /// Leaves a problem for every key that nobody asked for.
+    /// Adds a diagnostic for every key that was not read.
     pub fn report_unknown_keys(self) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
             if self.known_keys.contains(name) {
                 continue;
             }
-            let known = self.known_keys.iter().copied().collect::<Vec<_>>();
-            let help = did_you_mean(name, known.iter().copied())
-                .unwrap_or_else(|| format!("it may have {}", known.join(", ")));
+            let known = self.known_keys.iter().copied();
+            let help = did_you_mean(name, known.clone())
+                .unwrap_or_else(|| format!("known keys: {}", known.collect::<Vec<_>>().join(", ")));
             let name: String = name.chars().take(MAX_SHOWN_KEY_LENGTH).collect();
             let message = format!("a {} has no key {name:?}", self.item);
             self.diagnostics
                 .push(CatalogDiagnostic::new(key.span(), message).with_help(help));
-        }
-    }
-
-    fn optional_text_list(&mut self, key: &'static str) -> Vec<Spanned<&'a str>> {
-        match self.get(key) {
-            Some(value) => self.text_list(key, value),
-            None => Vec::new(),
         }
     }
 
@@ -195,7 +189,7 @@ impl<'a, 'p> TableReader<'a, 'p> {
         value: &'a Spanned<DeValue<'a>>,
     ) -> Vec<Spanned<&'a str>> {
         let Some(list) = value.get_ref().as_array() else {
-            self.report_wrong_type(key, "a list of texts", value);
+            self.report_wrong_type(key, "a list of strings", value);
             return Vec::new();
         };
         list.iter()
@@ -210,17 +204,17 @@ impl<'a, 'p> TableReader<'a, 'p> {
     ) -> Option<Spanned<&'a str>> {
         let text = value.get_ref().as_str();
         if text.is_none() {
-            self.report_wrong_type(key, "text in quotes", value);
+            self.report_wrong_type(key, "a string", value);
         }
         text.map(|text| Spanned::new(value.span(), text))
     }
 
-    /// The message names the kind that was found, never the value: it may be a secret.
+    /// The message names the type that was found, never the value, which may be a secret.
     fn report_wrong_type(&mut self, key: &str, expected: &str, found: &Spanned<DeValue<'_>>) {
         let kind = found.get_ref().type_str();
         self.report(
             found.span(),
-            format!("{key} must be {expected}, not of kind {kind}"),
+            format!("{key} must be {expected}, found {kind}"),
         );
     }
 

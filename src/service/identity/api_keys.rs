@@ -1,8 +1,7 @@
-//! API keys: making, listing and revoking one's own.
+//! API keys: users create, list and revoke their own.
 //!
-//! A signed-in user manages its keys with a session, or with a key that has no limits. Making and
-//! revoking are on record, with the key's id and never its text. This module refuses to know what a
-//! key opens; that is `access`.
+//! A signed-in user manages its keys with a session, or with an unrestricted key. Creation and
+//! revocation are recorded, with the key's id and never its text.
 
 use std::sync::Arc;
 
@@ -15,24 +14,25 @@ use crate::domain::secret::Secret;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
+use crate::service::pagination::Page;
 use crate::service::rate_limits::RateLimits;
 use crate::storage::{Database, StoredApiKey};
 
 use super::authentication::Authenticator;
 use super::request_context::RequestContext;
 
-/// What a key is to be like.
+/// The properties of a new API key.
 #[derive(Clone, Debug)]
 pub struct NewApiKey {
-    /// What its owner calls it.
+    /// Its name, chosen by its owner.
     pub name: KeyName,
-    /// How far it reaches.
+    /// Its scope.
     pub scope: KeyScope,
-    /// When it ends, in seconds since 1970 UTC; without, when it is revoked.
+    /// When it expires, in seconds since 1970 UTC; without, it is valid until it is revoked.
     pub expires_at: Option<i64>,
 }
 
-/// A key that was just made, and its text this once.
+/// A created API key with its text, which is not shown again.
 #[derive(Debug)]
 pub struct CreatedApiKey {
     /// The key.
@@ -41,111 +41,87 @@ pub struct CreatedApiKey {
     pub text: Secret<String>,
 }
 
-/// Some keys of a list, and whether more follow.
-#[derive(Debug)]
-pub struct OwnedKeysPage {
-    /// The keys, oldest first.
-    pub keys: Vec<ApiKey>,
-    /// After which key the next page begins; nothing on the last page.
-    pub next: Option<ApiKeyId>,
-}
-
-/// Manages the callers' own API keys.
+/// Manages the API keys of callers.
 pub struct ApiKeys {
-    /// Where keys are kept.
+    /// Stores keys.
     pub database: Database,
-    /// Where keys are remembered.
+    /// Caches keys.
     pub catalog_cache: Arc<CatalogCache>,
-    /// Who asks.
+    /// Authenticates callers.
     pub authenticator: Arc<Authenticator>,
-    /// How often it may.
+    /// Limits requests.
     pub rate_limits: Arc<RateLimits>,
-    /// What remembers.
+    /// Records creation and revocation.
     pub audit: Arc<AuditTrail>,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
 }
 
 impl ApiKeys {
-    /// Makes a key of the caller; it is on record together with the key, or the refusal first.
+    /// Creates a key of the caller; it is recorded together with the key, a failure before the response.
     pub async fn create(
         &self,
-        visitor: &RequestContext,
-        wish: NewApiKey,
+        request: &RequestContext,
+        new_key: NewApiKey,
     ) -> Result<CreatedApiKey, ServiceError> {
-        let mut record = visitor.open_record(AuditEvent::ApiKeyCreate, &self.clock);
-        let answer = self.try_create(visitor, wish, &mut record).await;
-        if answer.is_ok() {
-            AuditTrail::count_outcome(record.event, record.outcome);
-            return answer;
-        }
-        self.audit.close_record(record, answer).await
+        let mut record = request.open_record(AuditEvent::ApiKeyCreate, &self.clock);
+        let result = self.try_create(request, new_key, &mut record).await;
+        self.audit.close_unless_committed(record, result).await
     }
 
     async fn try_create(
         &self,
-        visitor: &RequestContext,
-        wish: NewApiKey,
+        request: &RequestContext,
+        new_key: NewApiKey,
         record: &mut AuditRecord,
     ) -> Result<CreatedApiKey, ServiceError> {
-        let (caller, owner) = self.authorize_owner(visitor, Some(record)).await?;
-        let maker_expires = caller.key.as_ref().and_then(|key| key.expires_at);
-        if let Some(maker_expires) = maker_expires
-            && wish
+        let (caller, owner) = self.authorize_owner(request, Some(record)).await?;
+        let creator_expires_at = caller.key.as_ref().and_then(|key| key.expires_at);
+        if let Some(creator_expires_at) = creator_expires_at
+            && new_key
                 .expires_at
-                .is_none_or(|expires| expires > maker_expires)
+                .is_none_or(|expires_at| expires_at > creator_expires_at)
         {
-            // Or else a key that was to end soon could make itself a successor without end.
+            // Or else a key that is about to expire could create a successor that never does.
             return Err(ApiKeyError::ExpiresAfterCreator.into());
         }
         let mut granted = AuditRecord {
             outcome: AuditOutcome::Granted,
             ..record.clone()
         };
-        let made = insert_key(&self.database, owner, wish, &self.clock, &mut granted).await?;
+        let created = insert_key(&self.database, owner, new_key, &self.clock, &mut granted).await?;
         *record = granted;
-        self.refresh_cache().await;
-        Ok(made)
+        self.catalog_cache.refresh_after_write().await;
+        Ok(created)
     }
 
     /// Lists at most `limit` keys of the caller after `after`, or the first ones, oldest first.
     pub async fn list(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         after: Option<ApiKeyId>,
         limit: u32,
-    ) -> Result<OwnedKeysPage, ServiceError> {
-        let (_, owner) = self.authorize_owner(visitor, None).await?;
-        // One more than asked for tells whether there is a next page.
-        let asked = limit.saturating_add(1);
-        let mut keys = self.database.list_api_keys(owner, after, asked).await?;
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let has_more = keys.len() > wanted;
-        keys.truncate(wanted);
-        let next = keys.last().filter(|_| has_more).map(|key| key.id);
-        Ok(OwnedKeysPage { keys, next })
+    ) -> Result<Page<ApiKey>, ServiceError> {
+        let (_, owner) = self.authorize_owner(request, None).await?;
+        let read = async |limit| self.database.list_api_keys(owner, after, limit).await;
+        Ok(Page::read(limit, read).await?)
     }
 
-    /// Revokes a key of the caller, and with it the download tokens that it minted; either answer
-    /// is on record first.
-    pub async fn revoke(&self, visitor: &RequestContext, id: ApiKeyId) -> Result<(), ServiceError> {
-        let mut record = visitor.open_record(AuditEvent::ApiKeyRevoke, &self.clock);
-        let answer = self.try_revoke(visitor, id, &mut record).await;
-        if answer.is_ok() {
-            // Its record was written together with the removal.
-            AuditTrail::count_outcome(record.event, record.outcome);
-            return answer;
-        }
-        self.audit.close_record(record, answer).await
+    /// Revokes a key of the caller, and with it the download tokens that it minted; it is recorded
+    /// together with the removal, a failure before the response.
+    pub async fn revoke(&self, request: &RequestContext, id: ApiKeyId) -> Result<(), ServiceError> {
+        let mut record = request.open_record(AuditEvent::ApiKeyRevoke, &self.clock);
+        let result = self.try_revoke(request, id, &mut record).await;
+        self.audit.close_unless_committed(record, result).await
     }
 
     async fn try_revoke(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         id: ApiKeyId,
         record: &mut AuditRecord,
     ) -> Result<(), ServiceError> {
-        let (_, owner) = self.authorize_owner(visitor, Some(record)).await?;
+        let (_, owner) = self.authorize_owner(request, Some(record)).await?;
         let granted = AuditRecord {
             reason: Some(format!("API key {id}")),
             outcome: AuditOutcome::Granted,
@@ -156,26 +132,24 @@ impl ApiKeys {
             return Err(ServiceError::ApiKeyNotFound);
         }
         *record = granted;
-        self.refresh_cache().await;
+        self.catalog_cache.refresh_after_write().await;
         Ok(())
     }
 
-    /// The caller, who may manage keys, and whose keys those are.
+    /// Authenticates the caller, who must be allowed to manage keys, and returns their owner.
     async fn authorize_owner(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         record: Option<&mut AuditRecord>,
     ) -> Result<(Caller, UserId), ServiceError> {
-        let caller = self.authenticator.authenticate(visitor).await?;
+        let caller = self.authenticator.authenticate(request).await?;
         if let Some(record) = record {
-            record.user_id = caller.principal.user_id();
-            record.authentication = caller.authentication;
-            record.key_id = caller.key.as_ref().map(|key| key.id);
+            record.set_caller(&caller);
         }
         self.rate_limits.count_request(&caller)?;
         let Some(owner) = caller.principal.user_id() else {
             return Err(ServiceError::CredentialMissing {
-                detail: "API keys belong to somebody: sign in and try again".to_owned(),
+                detail: "API keys belong to a user: sign in and try again".to_owned(),
             });
         };
         match &caller.key {
@@ -183,22 +157,13 @@ impl ApiKeys {
             Some(_) | None => Ok((caller, owner)),
         }
     }
-
-    /// Makes the change count here at once; other replicas follow by themselves.
-    async fn refresh_cache(&self) {
-        if let Err(error) = self.catalog_cache.refresh().await {
-            // Nothing is remembered until the version is known again, so nothing is out of date.
-            tracing::warn!(%error, "the catalog's version could not be read");
-        }
-    }
 }
 
-/// Makes a key of a user for whoever holds the database itself, at the command line; that is on
-/// record.
+/// Creates a key of a user at the command line, without asking the policies; it is recorded.
 pub async fn create_locally(
     database: &Database,
     owner: UserId,
-    wish: NewApiKey,
+    new_key: NewApiKey,
     clock: &Clock,
 ) -> Result<CreatedApiKey, ServiceError> {
     let mut granted = AuditRecord {
@@ -208,31 +173,34 @@ pub async fn create_locally(
         request_id: None,
         ..RequestContext::local().open_record(AuditEvent::ApiKeyCreate, clock)
     };
-    insert_key(database, owner, wish, clock, &mut granted).await
+    insert_key(database, owner, new_key, clock, &mut granted).await
 }
 
-/// Makes a key, and `granted` its record: both are written, or neither.
+/// Inserts a key together with its record `granted`: both are written, or neither.
 async fn insert_key(
     database: &Database,
     owner: UserId,
-    wish: NewApiKey,
+    new_key: NewApiKey,
     clock: &Clock,
     granted: &mut AuditRecord,
 ) -> Result<CreatedApiKey, ServiceError> {
     let unix_millis = clock.unix_millis();
     let now = clock.unix_seconds();
-    if wish.expires_at.is_some_and(|expires_at| expires_at <= now) {
+    if new_key
+        .expires_at
+        .is_some_and(|expires_at| expires_at <= now)
+    {
         return Err(ApiKeyError::Expired.into());
     }
     let text = KeyText::random();
     let key = ApiKey {
         id: ApiKeyId::generate_at(u64::try_from(unix_millis).unwrap_or_default()),
         user_id: owner,
-        name: wish.name,
+        name: new_key.name,
         prefix: text.prefix(),
-        scope: wish.scope,
+        scope: new_key.scope,
         created_at: now,
-        expires_at: wish.expires_at,
+        expires_at: new_key.expires_at,
         last_used: None,
     };
     let stored = StoredApiKey {

@@ -1,8 +1,7 @@
-//! Authentication: from a visitor to a caller.
+//! Authentication: from the credential of a request to a caller.
 //!
-//! A visitor who shows nothing is anonymous; one who shows something that does not resolve is
-//! refused, never quietly anonymous. Each failure counts in the bucket of its address. This module
-//! refuses to know what a caller may do.
+//! A request without a credential is anonymous; one whose credential does not verify is rejected,
+//! never treated as anonymous. Each failure counts against the rate limit of its address.
 
 use std::sync::Arc;
 
@@ -21,97 +20,96 @@ use crate::service::tokens::key_ring::KeyRing;
 use crate::service::tokens::mint_contexts::MintContexts;
 
 use super::api_key_last_used::LastUsedRecorder;
-use super::federated_users::{FederatedUser, FederatedUsers};
+use super::federated_users::{FederatedUserError, FederatedUsers};
 use super::identity_providers::{
     ExternalIdentity, ExternalTokenError, IdentityProvider, IdentityProviders,
 };
 use super::request_context::{Credential, RequestContext};
 
-const USER_NOT_ACTIVE: &str = "the token's subject cannot sign in any more";
+const CANNOT_SIGN_IN: &str = "the token's subject can no longer sign in";
 
-/// What a token in the `Authorization` header rests on.
+/// What vouches for the caller of a bearer token.
 #[derive(Clone, Debug)]
 pub enum CredentialSource {
-    /// A session here.
+    /// A session of this server.
     Session(Arc<Session>),
-    /// The word of an outside issuer.
+    /// A token of an identity provider.
     ExternalToken(Arc<ExternalIdentity>),
 }
 
-/// Finds out who a visitor is.
+/// Authenticates requests.
 pub struct Authenticator {
-    /// The users and their sessions.
+    /// Finds users, sessions and API keys.
     pub catalog_cache: Arc<CatalogCache>,
-    /// What verifies tokens.
+    /// Verifies session tokens and download tokens.
     pub key_ring: Arc<KeyRing>,
-    /// Where failures count.
+    /// Counts failures.
     pub rate_limits: Arc<RateLimits>,
-    /// When API keys were used.
+    /// Records when API keys were last used.
     pub last_used: LastUsedRecorder,
-    /// With what mints were asked.
+    /// How the callers of mints authenticated.
     pub mint_contexts: Arc<MintContexts>,
-    /// The outside issuers, and what verifies their tokens.
+    /// Verifies tokens of identity providers.
     pub identity_providers: Arc<IdentityProviders>,
-    /// The users of outside issuers.
+    /// Finds the users of identity providers.
     pub federated_users: FederatedUsers,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
 }
 
 impl Authenticator {
-    /// Who a visitor is, by what it shows in its headers.
-    pub async fn authenticate(&self, visitor: &RequestContext) -> Result<Caller, ServiceError> {
-        match &visitor.credential {
-            Credential::None => Ok(visitor.anonymous_caller()),
+    /// Authenticates a request by the credential in its headers.
+    pub async fn authenticate(&self, request: &RequestContext) -> Result<Caller, ServiceError> {
+        match &request.credential {
+            Credential::None => Ok(request.anonymous_caller()),
             Credential::Malformed { detail } => Err(ServiceError::CredentialMalformed { detail }),
             Credential::Bearer(token) => {
-                let (caller, _) = self.authenticate_bearer(visitor, token).await?;
+                let (caller, _) = self.authenticate_bearer(request, token).await?;
                 Ok(caller)
             }
             Credential::Unsupported => Err(self.reject(
-                visitor,
-                "the Authorization scheme is not served: use Bearer",
+                request,
+                "the Authorization scheme is not supported: use Bearer",
             )),
-            Credential::ApiKey(text) => self.authenticate_api_key(visitor, text).await,
-            Credential::DownloadToken(_) => Err(self.reject(
-                visitor,
-                "a download token opens a download and nothing else",
-            )),
+            Credential::ApiKey(text) => self.authenticate_api_key(request, text).await,
+            Credential::DownloadToken(_) => {
+                Err(self.reject(request, "a download token is valid for downloads only"))
+            }
         }
     }
 
-    /// Who shows a token in the `Authorization` header, and what it rests on.
+    /// Authenticates a bearer token, and returns what vouches for its caller.
     ///
-    /// The token's own word says how to verify it: one that names an outside issuer is that issuer's
-    /// or nobody's, any other is a session token of this server or nothing.
-    pub(crate) async fn authenticate_bearer(
+    /// The unverified `iss` claim selects how to verify it: a token that names an identity provider is
+    /// verified by that provider's keys only, any other as a session token of this server only.
+    pub(super) async fn authenticate_bearer(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         token: &Secret<String>,
     ) -> Result<(Caller, CredentialSource), ServiceError> {
-        if let Some(issuer) = self.identity_providers.find_for_token(token.reveal()) {
-            return self.authenticate_external(visitor, issuer, token).await;
+        if let Some(provider) = self.identity_providers.find_for_token(token.reveal()) {
+            return self.authenticate_external(request, provider, token).await;
         }
-        let (caller, session) = self.authenticate_session(visitor, token).await?;
+        let (caller, session) = self.authenticate_session(request, token).await?;
         Ok((caller, CredentialSource::Session(session)))
     }
 
-    /// Who shows a token of an outside issuer.
+    /// Authenticates a token of an identity provider.
     async fn authenticate_external(
         &self,
-        visitor: &RequestContext,
-        issuer: &Arc<IdentityProvider>,
+        request: &RequestContext,
+        provider: &Arc<IdentityProvider>,
         token: &Secret<String>,
     ) -> Result<(Caller, CredentialSource), ServiceError> {
-        let identity = match issuer.verify(token.reveal()).await {
+        let identity = match provider.verify(token.reveal()).await {
             Ok(identity) => identity,
             Err(ExternalTokenError::InvalidToken(error)) => {
-                tracing::debug!(%error, "a token of an outside issuer was refused");
-                let detail = "the token of the outside issuer is not valid or has expired";
-                return Err(self.reject(visitor, detail));
+                tracing::debug!(%error, "external token rejected");
+                let detail = "the token of the identity provider is not valid or has expired";
+                return Err(self.reject(request, detail));
             }
             Err(ExternalTokenError::InvalidClaims(detail)) => {
-                return Err(self.reject(visitor, detail));
+                return Err(self.reject(request, detail));
             }
             Err(ExternalTokenError::KeysUnavailable(reason)) => {
                 return Err(ServiceError::Unavailable {
@@ -122,30 +120,31 @@ impl Authenticator {
         };
         let user = match self
             .federated_users
-            .resolve(&issuer.config, &identity)
-            .await?
+            .resolve(&provider.config, &identity)
+            .await
         {
-            FederatedUser::User(user) if !user.is_disabled => user,
-            FederatedUser::User(_) => return Err(self.reject(visitor, USER_NOT_ACTIVE)),
-            FederatedUser::Rejected(detail) => return Err(self.reject(visitor, detail)),
+            Ok(user) if !user.is_disabled => user,
+            Ok(_) => return Err(self.reject(request, CANNOT_SIGN_IN)),
+            Err(FederatedUserError::Rejected(detail)) => return Err(self.reject(request, detail)),
+            Err(FederatedUserError::Failed(error)) => return Err(error),
         };
         let caller = Caller {
             principal: Principal::User(user),
             authentication: Authentication::Issuer,
             key: None,
-            address: visitor.address,
+            address: request.address,
         };
         Ok((caller, CredentialSource::ExternalToken(identity)))
     }
 
-    /// Who shows a session token, and in which session; the session must go on.
+    /// Authenticates a session token, whose session must still be active.
     async fn authenticate_session(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         token: &Secret<String>,
     ) -> Result<(Caller, Arc<Session>), ServiceError> {
         let Ok(claims) = self.key_ring.verify_session(token.reveal()) else {
-            return Err(self.reject(visitor, "the session token is not valid or has expired"));
+            return Err(self.reject(request, "the session token is not valid or has expired"));
         };
         let now = self.clock.unix_seconds();
         let session = self
@@ -154,52 +153,52 @@ impl Authenticator {
             .await?
             .filter(|session| session.user_id == claims.subject && session.expires_at > now);
         let Some(session) = session else {
-            return Err(self.reject(visitor, "the session is over: sign in again"));
+            return Err(self.reject(request, "the session has ended: sign in again"));
         };
-        let principal = self.active_principal(visitor, claims.subject).await?;
+        let principal = self.active_principal(request, claims.subject).await?;
         let caller = Caller {
             principal,
             authentication: claims.authentication,
             key: None,
-            address: visitor.address,
+            address: request.address,
         };
         Ok((caller, session))
     }
 
     async fn authenticate_api_key(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         text: &Secret<String>,
     ) -> Result<Caller, ServiceError> {
-        let Some(shown) = KeyText::parse(text) else {
+        let Some(presented) = KeyText::parse(text) else {
             return Err(ServiceError::CredentialMalformed {
-                detail: "the X-Api-Key header does not hold an API key: they begin with cg_",
+                detail: "the X-Api-Key header is not an API key: API keys start with cg_",
             });
         };
-        let stored = self.catalog_cache.api_key(shown.prefix()).await?;
-        let Some(stored) = stored.filter(|stored| stored.digest == shown.digest()) else {
-            return Err(self.reject(visitor, "the API key is not known or was revoked"));
+        let cached = self.catalog_cache.api_key(presented.prefix()).await?;
+        let Some(cached) = cached.filter(|cached| cached.digest == presented.digest()) else {
+            return Err(self.reject(request, "the API key is unknown or was revoked"));
         };
-        let key = Arc::clone(&stored.key);
+        let key = Arc::clone(&cached.key);
         let now = self.clock.unix_seconds();
         if key.is_expired(now) {
-            return Err(self.reject(visitor, "the API key has expired"));
+            return Err(self.reject(request, "the API key has expired"));
         }
-        let principal = self.active_principal(visitor, key.user_id).await?;
+        let principal = self.active_principal(request, key.user_id).await?;
         self.last_used.record_use(&key, now);
         Ok(Caller {
             principal,
             authentication: Authentication::ApiKey,
             key: Some(key),
-            address: visitor.address,
+            address: request.address,
         })
     }
 
-    /// The API key with which a download token was minted, as long as it lives: the download asks
-    /// what the mint asked, so the key's limit holds there too.
+    /// The API key that a download token was minted with, if it is still active: the download asks
+    /// the policies what the mint asked, so the key's scope applies there too.
     async fn active_mint_key(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         mint: MintContext,
     ) -> Result<Option<Arc<ApiKey>>, ServiceError> {
         let key = match mint {
@@ -216,58 +215,58 @@ impl Authenticator {
         match key {
             Some(key) if !key.is_expired(now) => Ok(Some(key)),
             Some(_) | None => Err(self.reject(
-                visitor,
+                request,
                 "the API key that the download token was minted with was revoked or has expired",
             )),
         }
     }
 
-    /// Who stands behind a download token, which must have been minted for `dataset_id`.
-    pub(crate) async fn authenticate_download_token(
+    /// Authenticates a download token, which must have been minted for `dataset_id`.
+    pub(in crate::service) async fn authenticate_download_token(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         token: &Secret<String>,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<Caller, ServiceError> {
         let Ok(claims) = self.key_ring.verify_download(token.reveal()) else {
-            return Err(self.reject(visitor, "the download token is not valid or has expired"));
+            return Err(self.reject(request, "the download token is not valid or has expired"));
         };
         record.jti = Some(claims.id);
         if claims.dataset_id != dataset_id {
-            return Err(self.reject(visitor, "the download token opens another dataset"));
+            return Err(self.reject(request, "the download token is for another dataset"));
         }
         let Some(mint) = self.mint_contexts.find(claims.id).await? else {
-            return Err(self.reject(visitor, "the download token's mint is not on record"));
+            return Err(self.reject(request, "the download token's mint is not on record"));
         };
         record.key_id = mint.key_id;
-        let key = self.active_mint_key(visitor, mint).await?;
+        let key = self.active_mint_key(request, mint).await?;
         let principal = match claims.subject {
-            Some(user_id) => self.active_principal(visitor, user_id).await?,
+            Some(user_id) => self.active_principal(request, user_id).await?,
             None => Principal::Anonymous,
         };
         Ok(Caller {
             principal,
             authentication: mint.authentication,
             key,
-            address: visitor.address,
+            address: request.address,
         })
     }
 
     async fn active_principal(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         user_id: UserId,
     ) -> Result<Principal, ServiceError> {
         match self.catalog_cache.user(user_id).await? {
             Some(user) if !user.is_disabled => Ok(Principal::User(user)),
-            Some(_) | None => Err(self.reject(visitor, USER_NOT_ACTIVE)),
+            Some(_) | None => Err(self.reject(request, CANNOT_SIGN_IN)),
         }
     }
 
-    /// Counts a failure in its address's bucket; the answer is 429 once the bucket is empty.
-    pub(crate) fn reject(&self, visitor: &RequestContext, detail: &'static str) -> ServiceError {
-        match self.rate_limits.count_address(visitor.address) {
+    /// Counts a failure against the rate limit of its address; the error is 429 once that is exceeded.
+    pub(super) fn reject(&self, request: &RequestContext, detail: &'static str) -> ServiceError {
+        match self.rate_limits.count_address(request.address) {
             Ok(()) => ServiceError::CredentialRejected { detail },
             Err(limit_exceeded) => limit_exceeded,
         }

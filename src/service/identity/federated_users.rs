@@ -1,9 +1,8 @@
-//! Users of outside issuers: from an identity that was verified to a user of the catalog.
+//! Federated users: from a verified external identity to a user of the catalog.
 //!
-//! The issuer decides about roles and claims: those of the token at hand are in force, and the catalog
-//! follows the newest token, because downloads and API keys ask with what the catalog has. It is
-//! written only when something changed, at a bounded pace, one change at a time. This module refuses
-//! to know tokens.
+//! The identity provider decides about roles and claims: those of the presented token apply, and the
+//! catalog follows the newest token, because downloads and API keys are decided by what the catalog has.
+//! It is written only when something changed, at a bounded rate, one change at a time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,26 +17,37 @@ use crate::domain::name::RoleName;
 use crate::domain::principal::User;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
-use crate::storage::{AddUserOutcome, Database, ExternalUser};
+use crate::storage::{AddUserOutcome, Database, ExternalUser, StorageError};
 
 use super::identity_providers::ExternalIdentity;
 
-/// The most changes to the catalog in one second because of tokens: each makes every replica forget
-/// the facts it remembers.
+/// How many catalog changes tokens may cause in one second: each makes every replica drop its cache.
 const MAX_CHANGES_PER_SECOND: u32 = 20;
-/// The most tokens whose user differs from the catalog's that are remembered.
+/// How many tokens whose user differs from the catalog's are cached.
 const MAX_CACHED_TOKEN_USERS: u64 = 10_000;
 
-/// What comes of an identity.
+/// Why an external identity is not resolved to a user.
 #[derive(Debug)]
-pub enum FederatedUser {
-    /// The user that it is, with the roles and claims of its token.
-    User(Arc<User>),
-    /// It is nobody here; the text may be shown.
+pub enum FederatedUserError {
+    /// The identity has no user here; the text may be shown to the caller.
     Rejected(&'static str),
+    /// The user could not be looked up or written.
+    Failed(ServiceError),
 }
 
-/// Finds, creates and refreshes users of outside issuers.
+impl From<ServiceError> for FederatedUserError {
+    fn from(error: ServiceError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<StorageError> for FederatedUserError {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Finds, creates and updates the users of identity providers.
 pub struct FederatedUsers {
     catalog_cache: Arc<CatalogCache>,
     database: Database,
@@ -53,8 +63,8 @@ struct ChangeRate {
     changes: u32,
 }
 
-/// A user with what a token says of it; one value for one token, so that what is prepared for a
-/// decision about it is found again.
+/// A user with the roles and claims of one token; one value per token, so that the entities prepared
+/// for its decisions are found again.
 #[derive(Clone)]
 struct TokenUser {
     catalog_user: Arc<User>,
@@ -62,7 +72,7 @@ struct TokenUser {
 }
 
 impl FederatedUsers {
-    /// The users of outside issuers in a database.
+    /// The users of identity providers in a database.
     #[must_use]
     pub fn new(catalog_cache: Arc<CatalogCache>, database: Database, clock: Clock) -> Self {
         Self {
@@ -74,37 +84,30 @@ impl FederatedUsers {
         }
     }
 
-    /// The user that an identity is, with the roles and claims of its token.
+    /// Resolves an identity to its user, with the roles and claims of its token.
     pub async fn resolve(
         &self,
         issuer: &ExternalIssuer,
         identity: &ExternalIdentity,
-    ) -> Result<FederatedUser, ServiceError> {
+    ) -> Result<Arc<User>, FederatedUserError> {
         let roles = self.catalog_cache.roles().await?;
         let roles: BTreeSet<RoleName> = identity.roles.intersection(&roles).cloned().collect();
-        let found = match self.find(issuer, identity).await? {
-            Some(found) => Some(found),
-            None => match self.register(issuer, identity, &roles).await? {
-                Ok(()) => self.find(issuer, identity).await?,
-                Err(refusal) => return Ok(FederatedUser::Rejected(refusal)),
-            },
-        };
-        let Some((known, user)) = found else {
-            return Ok(FederatedUser::Rejected(
-                "the token's user was removed just now",
-            ));
-        };
+        let mut found = self.find(issuer, identity).await?;
+        if found.is_none() {
+            self.register(issuer, identity, &roles).await?;
+            found = self.find(issuer, identity).await?;
+        }
+        let (external_user, user) = found.ok_or(FederatedUserError::Rejected(
+            "the token's user has just been removed",
+        ))?;
         if user.is_disabled || (user.roles == roles && user.claims == identity.claims) {
-            return Ok(FederatedUser::User(user));
+            return Ok(user);
         }
         let user = self.with_token_claims(user, &roles, identity);
-        if known
-            .claims_issued_at
-            .is_none_or(|at| at < identity.issued_at)
-        {
+        if is_older(&external_user, identity) {
             self.update_claims(issuer, &user, identity).await?;
         }
-        Ok(FederatedUser::User(user))
+        Ok(user)
     }
 
     async fn find(
@@ -112,74 +115,71 @@ impl FederatedUsers {
         issuer: &ExternalIssuer,
         identity: &ExternalIdentity,
     ) -> Result<Option<(Arc<ExternalUser>, Arc<User>)>, ServiceError> {
-        let known = self
+        let external_user = self
             .catalog_cache
             .external_user(&issuer.issuer, &identity.subject)
             .await?;
-        let Some(known) = known else {
+        let Some(external_user) = external_user else {
             return Ok(None);
         };
-        let user = self.catalog_cache.user(known.id).await?;
-        Ok(user.map(|user| (known, user)))
+        let user = self.catalog_cache.user(external_user.id).await?;
+        Ok(user.map(|user| (external_user, user)))
     }
 
     /// The catalog's user with the roles and claims of a token.
     fn with_token_claims(
         &self,
-        of_catalog: Arc<User>,
+        catalog_user: Arc<User>,
         roles: &BTreeSet<RoleName>,
         identity: &ExternalIdentity,
     ) -> Arc<User> {
-        if let Some(known) = self.token_users.get(&identity.token_digest)
-            && Arc::ptr_eq(&known.catalog_user, &of_catalog)
-            && known.token_user.roles == *roles
+        if let Some(cached) = self.token_users.get(&identity.token_digest)
+            && Arc::ptr_eq(&cached.catalog_user, &catalog_user)
+            && cached.token_user.roles == *roles
         {
-            return known.token_user;
+            return cached.token_user;
         }
-        let of_token = Arc::new(User {
+        let token_user = Arc::new(User {
             roles: roles.clone(),
             claims: identity.claims.clone(),
-            ..User::clone(&of_catalog)
+            ..User::clone(&catalog_user)
         });
-        let differing = TokenUser {
-            catalog_user: of_catalog,
-            token_user: Arc::clone(&of_token),
+        let cached = TokenUser {
+            catalog_user,
+            token_user: Arc::clone(&token_user),
         };
-        self.token_users.insert(identity.token_digest, differing);
-        of_token
+        self.token_users.insert(identity.token_digest, cached);
+        token_user
     }
 
-    /// Makes a new subject a user: the one that was expected by its name, or else one of its own;
-    /// or says why that cannot be.
+    /// Gives a new subject a user: one that was created for it beforehand by name, or else a new one.
     async fn register(
         &self,
         issuer: &ExternalIssuer,
         identity: &ExternalIdentity,
         roles: &BTreeSet<RoleName>,
-    ) -> Result<Result<(), &'static str>, ServiceError> {
-        let is_created = issuer.principals == UserProvisioning::Create;
+    ) -> Result<(), FederatedUserError> {
         let Some(username) = &identity.username else {
-            return Ok(Err(
-                "the token has no user name that can be one here: letters a to z, digits and \
-                 . _ - @, at most 64",
+            return Err(FederatedUserError::Rejected(
+                "the token has no valid user name: letters a to z, digits and . _ - @, at most 64",
             ));
         };
-        let pace = self.lock_changes().await?;
+        let change_rate = self.lock_changes().await?;
         if self.find(issuer, identity).await?.is_some() {
-            // Another request of the same user was faster.
-            return Ok(Ok(()));
+            // A concurrent request of the same user was faster.
+            return Ok(());
         }
-        let expected = self.database.find_unbound_user(&issuer.issuer, username);
-        if let Some(user_id) = expected.await? {
+        let unbound = self.database.find_unbound_user(&issuer.issuer, username);
+        if let Some(user_id) = unbound.await? {
             self.database
                 .bind_subject(user_id, &identity.subject)
                 .await?;
-            self.finish_change(pace).await;
-            return Ok(Ok(()));
+            self.finish_change(change_rate).await;
+            return Ok(());
         }
-        if !is_created {
-            return Ok(Err(
-                "the token is good, but its subject is not a user of this server",
+        if issuer.principals != UserProvisioning::Create {
+            return Err(FederatedUserError::Rejected(
+                "the token is valid, but its subject is not a user of this server",
             ));
         }
         if self
@@ -188,7 +188,7 @@ impl FederatedUsers {
             .await?
             .is_some()
         {
-            return Ok(Err(reject_taken_username(issuer)));
+            return Err(username_taken(issuer));
         }
         let user = User {
             id: UserId::random(),
@@ -198,22 +198,20 @@ impl FederatedUsers {
             claims: identity.claims.clone(),
             is_disabled: false,
         };
-        let addition = self
+        let added = self
             .database
             .add_external_user(&user, &identity.subject, identity.issued_at)
             .await?;
-        self.finish_change(pace).await;
-        match addition {
+        self.finish_change(change_rate).await;
+        match added {
             AddUserOutcome::Added => {
                 let (issuer, user_id) = (&issuer.issuer, user.id);
-                tracing::info!(issuer, %user_id, "a user of an outside issuer was created");
-                Ok(Ok(()))
+                tracing::info!(issuer, %user_id, "federated user created");
+                Ok(())
             }
             // Another replica was faster, or somebody else has just taken the name.
-            AddUserOutcome::AlreadyExists if self.find(issuer, identity).await?.is_some() => {
-                Ok(Ok(()))
-            }
-            AddUserOutcome::AlreadyExists => Ok(Err(reject_taken_username(issuer))),
+            AddUserOutcome::AlreadyExists if self.find(issuer, identity).await?.is_some() => Ok(()),
+            AddUserOutcome::AlreadyExists => Err(username_taken(issuer)),
         }
     }
 
@@ -223,56 +221,53 @@ impl FederatedUsers {
         user: &User,
         identity: &ExternalIdentity,
     ) -> Result<(), ServiceError> {
-        let pace = self.lock_changes().await?;
-        let is_older = |known: &ExternalUser| {
-            known
-                .claims_issued_at
-                .is_none_or(|at| at < identity.issued_at)
-        };
+        let change_rate = self.lock_changes().await?;
         // Another request with the same token may have been faster.
-        if let Some((known, _)) = self.find(issuer, identity).await?
-            && is_older(&known)
+        if let Some((external_user, _)) = self.find(issuer, identity).await?
+            && is_older(&external_user, identity)
         {
             self.database
                 .update_external_user(user, identity.issued_at)
                 .await?;
-            self.finish_change(pace).await;
+            self.finish_change(change_rate).await;
         }
         Ok(())
     }
 
-    /// Waits for the turn to change the catalog, and refuses when there were too many changes.
+    /// Waits for the exclusive right to change the catalog, and fails when there were too many changes.
     async fn lock_changes(&self) -> Result<MutexGuard<'_, ChangeRate>, ServiceError> {
-        let mut pace = self.change_rate.lock().await;
+        let mut rate = self.change_rate.lock().await;
         let second = self.clock.unix_seconds();
-        if pace.second != second {
-            *pace = ChangeRate { second, changes: 0 };
+        if rate.second != second {
+            *rate = ChangeRate { second, changes: 0 };
         }
-        if pace.changes >= MAX_CHANGES_PER_SECOND {
+        if rate.changes >= MAX_CHANGES_PER_SECOND {
             return Err(ServiceError::Unavailable {
-                what: "admitting users of outside issuers",
+                what: "creating or updating federated users",
                 source: "too many of them are new or changed in this second".into(),
             });
         }
-        Ok(pace)
+        Ok(rate)
     }
 
-    /// Counts a change and puts it in force here.
-    async fn finish_change(&self, mut pace: MutexGuard<'_, ChangeRate>) {
-        pace.changes += 1;
-        if let Err(error) = self.catalog_cache.refresh().await {
-            // Nothing is remembered while the version is not known, so this is safe too.
-            tracing::warn!(%error, "the catalog's version could not be read");
-        }
+    /// Counts a change and puts it in force in this process.
+    async fn finish_change(&self, mut rate: MutexGuard<'_, ChangeRate>) {
+        rate.changes += 1;
+        self.catalog_cache.refresh_after_write().await;
     }
 }
 
+/// Whether the catalog has the claims of an older token than the identity's.
+fn is_older(user: &ExternalUser, identity: &ExternalIdentity) -> bool {
+    user.claims_issued_at
+        .is_none_or(|issued_at| issued_at < identity.issued_at)
+}
+
 /// A name belongs to whom it was given first; another subject never takes that user over.
-fn reject_taken_username(issuer: &ExternalIssuer) -> &'static str {
+fn username_taken(issuer: &ExternalIssuer) -> FederatedUserError {
     let issuer = &issuer.issuer;
-    tracing::warn!(
-        issuer,
-        "a new user of an outside issuer has a name that is taken"
-    );
-    "the token's user name belongs to another user of this server: ask its operator"
+    tracing::warn!(issuer, "federated user not created: its user name is taken");
+    FederatedUserError::Rejected(
+        "the token's user name belongs to another user of this server: ask its operator",
+    )
 }

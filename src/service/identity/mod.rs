@@ -1,4 +1,4 @@
-//! Identity: who the caller is.
+//! Identity: credentials, sessions and API keys, and the callers that they authenticate.
 
 pub mod api_key_last_used;
 pub mod api_keys;

@@ -1,6 +1,6 @@
-//! Visitors: somebody at the door with what it shows, before it is known who that is.
+//! The request context: client address and credentials, before authentication.
 //!
-//! This module refuses to know how a credential travels; `http/caller.rs` reads it.
+//! How a credential is sent is `http/extract/credentials.rs`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -11,39 +11,39 @@ use crate::domain::id::RecordId;
 use crate::domain::principal::Principal;
 use crate::domain::secret::Secret;
 
-/// What a visitor shows to prove who it is.
+/// The credential of a request.
 #[derive(Clone, Debug)]
 pub enum Credential {
-    /// Nothing.
+    /// No credential.
     None,
-    /// A bearer token in the `Authorization` header: a session token, or one of an outside issuer.
+    /// A bearer token in the `Authorization` header: a session token, or one of an identity provider.
     Bearer(Secret<String>),
-    /// A key in the `X-Api-Key` header.
+    /// An API key in the `X-Api-Key` header.
     ApiKey(Secret<String>),
-    /// A token in the query: a download token.
+    /// A download token in the query.
     DownloadToken(Secret<String>),
-    /// An `Authorization` header of a scheme that is not served.
+    /// An `Authorization` header with an unsupported scheme.
     Unsupported,
-    /// Something that cannot be read as one credential.
+    /// Something that cannot be parsed as one credential.
     Malformed {
         /// What is wrong, for the caller.
         detail: &'static str,
     },
 }
 
-/// Somebody at the door.
+/// Who sent a request, as far as it is known before authentication.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// What it shows.
+    /// The credential, not verified yet.
     pub credential: Credential,
-    /// Its address, behind trusted proxies already looked through.
+    /// The client's address, with trusted proxies already resolved.
     pub address: IpAddr,
-    /// The request's id, as in `X-Request-Id`.
+    /// The request id, as in `X-Request-Id`.
     pub request_id: String,
 }
 
 impl RequestContext {
-    /// The visitor as a caller without credentials.
+    /// The caller of a request without credentials.
     #[must_use]
     pub fn anonymous_caller(&self) -> Caller {
         Caller {
@@ -54,7 +54,7 @@ impl RequestContext {
         }
     }
 
-    /// Whoever holds the database itself, at the command line.
+    /// The context of the command line, which has the database itself.
     #[must_use]
     pub fn local() -> Self {
         Self {
@@ -64,7 +64,7 @@ impl RequestContext {
         }
     }
 
-    /// Opens the audit record of what the visitor asks for; until it is filled in, it says refused.
+    /// Opens the audit record of the request; until it is completed its outcome is `refused`.
     #[must_use]
     pub fn open_record(&self, event: AuditEvent, clock: &Clock) -> AuditRecord {
         let unix_millis = clock.unix_millis();

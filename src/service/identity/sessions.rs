@@ -1,12 +1,12 @@
-//! Sessions: begun by a login, renewed by a refresh, ended by a logout.
+//! Sessions: started by a login, renewed by a refresh, ended by a logout.
 //!
-//! A session is what comes of one login: a chain of refresh tokens, each of which is spent at its
-//! one use and replaced by the next, and the session tokens that they give. A refresh token that is
-//! shown a second time is in two hands, so the whole session ends (RFC 9700 section 4.14.2). There
-//! is no grace for a second use at the same moment: nobody could tell whose it was.
+//! A session is the result of one login: a chain of refresh tokens, each of which is used once and
+//! replaced by the next, and the session tokens issued for them. A refresh token that is used a
+//! second time has leaked, so the whole session ends (RFC 9700 section 4.14.2). There is no grace
+//! period for two uses at the same moment: nobody could tell which of them is legitimate.
 //!
-//! Sessions that have expired are swept after each login, a bounded number at a time, so that no
-//! more are ever left over than logins made. This module refuses to know HTTP, and what a caller may do.
+//! Expired sessions are deleted after each login, a bounded number at a time, so that no more are
+//! ever left over than logins made.
 
 use std::sync::Arc;
 
@@ -31,91 +31,91 @@ use super::login_throttle::LoginThrottle;
 use super::password::Passwords;
 use super::request_context::{Credential, RequestContext};
 
-/// The most expired sessions that one login sweeps.
+/// How many expired sessions one login deletes at most.
 const MAX_DELETED_SESSIONS: u32 = 100;
 
-/// What a login and a refresh give.
+/// The tokens that a login and a refresh return.
 #[derive(Debug)]
 pub struct SessionTokens {
     /// The session token.
     pub access_token: Secret<String>,
-    /// What gives the next ones, once.
+    /// The refresh token, which gives the next tokens once.
     pub refresh_token: Secret<String>,
-    /// How long the session token lives, in seconds.
+    /// The session token's lifetime, in seconds.
     pub expires_in: u32,
 }
 
-/// Who somebody with a bearer token is.
+/// The user of a bearer token.
 #[derive(Clone, Debug)]
 pub struct CurrentUser {
     /// The user.
     pub user: Arc<User>,
-    /// How it authenticated.
+    /// How the user authenticated.
     pub authentication: Authentication,
-    /// What its token rests on.
+    /// What vouches for the user.
     pub source: CredentialSource,
 }
 
-/// Begins, renews and ends sessions.
+/// Starts, renews and ends sessions.
 pub struct Sessions {
-    /// Who shows a session token.
+    /// Authenticates session tokens.
     pub authenticator: Arc<Authenticator>,
-    /// The users with their password hashes, and the sessions.
+    /// Stores users with their password hashes, and sessions.
     pub database: Database,
-    /// What remembers sessions.
+    /// Caches sessions.
     pub catalog_cache: Arc<CatalogCache>,
-    /// What signs session tokens.
+    /// Signs session tokens.
     pub key_ring: Arc<KeyRing>,
-    /// What verifies passwords.
+    /// Verifies passwords.
     pub passwords: Arc<Passwords>,
-    /// Where logins and failures count.
+    /// Counts logins and failures.
     pub rate_limits: Arc<RateLimits>,
-    /// How long those who guess have to wait.
+    /// Delays repeated failures.
     pub login_throttle: LoginThrottle,
-    /// What remembers who came and went.
+    /// Records logins, refreshes and logouts.
     pub audit: Arc<AuditTrail>,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// How long a session token lives, in seconds.
+    /// A session token's lifetime, in seconds.
     pub session_token_ttl: u32,
-    /// How long a session lasts, in seconds.
+    /// A session's lifetime, in seconds.
     pub session_ttl: u32,
 }
 
 impl Sessions {
-    /// Begins a session for a user name and a password; either answer is on record first.
+    /// Starts a session for a user name and a password; success and failure are recorded first.
     pub async fn login(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         username: &str,
         password: &Secret<String>,
     ) -> Result<SessionTokens, ServiceError> {
-        let mut record = visitor.open_record(AuditEvent::Login, &self.clock);
-        let answer = self
-            .try_login(visitor, username, password, &mut record)
+        let mut record = request.open_record(AuditEvent::Login, &self.clock);
+        let result = self
+            .try_login(request, username, password, &mut record)
             .await;
-        self.audit.close_record(record, answer).await
+        self.audit.close_record(record, result).await
     }
 
     async fn try_login(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         username: &str,
         password: &Secret<String>,
         record: &mut AuditRecord,
     ) -> Result<SessionTokens, ServiceError> {
         // Counted before the work is done: the work itself is what a flood would be after.
-        self.rate_limits.count_address(visitor.address)?;
-        let guess = self
+        self.rate_limits.count_address(request.address)?;
+        let attempt = self
             .login_throttle
-            .start_attempt(username, visitor.address)?;
-        let answer = self.start_session(username, password, record).await;
-        match &answer {
-            Ok(_) => guess.succeed(),
+            .start_attempt(username, request.address)?;
+        let result = self.start_session(username, password, record).await;
+        match &result {
+            Ok(_) => attempt.succeed(),
             Err(ServiceError::LoginFailed) => {}
-            Err(_) => guess.abandon(),
+            Err(_) => attempt.abandon(),
         }
-        answer
+        result
     }
 
     async fn start_session(
@@ -124,15 +124,15 @@ impl Sessions {
         password: &Secret<String>,
         record: &mut AuditRecord,
     ) -> Result<SessionTokens, ServiceError> {
-        let login = match username.parse::<Username>() {
+        let found = match username.parse::<Username>() {
             Ok(username) => self.database.find_user_by_username(&username).await?,
             Err(_) => None,
         };
-        let (user, hash) = login.map_or((None, None), |login| {
-            (Some(login.user), login.password_hash)
+        let (user, hash) = found.map_or((None, None), |found| {
+            (Some(found.user), found.password_hash)
         });
         let is_right = self.passwords.verify(hash.as_ref(), password).await?;
-        // Users of outside issuers sign in there, whatever the database holds.
+        // Users of identity providers sign in there, whatever the database holds.
         let user = user.filter(|user| is_right && !user.is_disabled && user.issuer.is_none());
         let (Some(user), Some(hash)) = (user, hash) else {
             return Err(ServiceError::LoginFailed);
@@ -144,10 +144,10 @@ impl Sessions {
             started_at: now,
             expires_at: now + i64::from(self.session_ttl),
         };
-        let first = RefreshToken::random();
+        let refresh_token = RefreshToken::random();
         let is_started = self
             .database
-            .start_session(&session, &hash, first.digest())
+            .start_session(&session, &hash, refresh_token.digest())
             .await?;
         if !is_started {
             // The password changed, or the user was disabled, while it was being checked.
@@ -155,47 +155,43 @@ impl Sessions {
         }
         self.delete_expired(now).await;
         mark_granted(record, session.user_id);
-        self.issue_tokens(&session, &first, record.id)
+        self.issue_tokens(&session, &refresh_token, record.id)
     }
 
-    /// Gives the next tokens of a session for its refresh token; either answer is on record first.
+    /// Issues the next tokens of a session for its refresh token; success and failure are recorded
+    /// first.
     pub async fn refresh(
         &self,
-        visitor: &RequestContext,
-        shown: &Secret<String>,
+        request: &RequestContext,
+        refresh_token: &Secret<String>,
     ) -> Result<SessionTokens, ServiceError> {
-        let mut record = visitor.open_record(AuditEvent::Refresh, &self.clock);
-        let answer = self.try_refresh(visitor, shown, &mut record).await;
-        if answer.is_ok() {
-            // Its record was written together with the renewal.
-            AuditTrail::count_outcome(record.event, record.outcome);
-            return answer;
-        }
-        self.audit.close_record(record, answer).await
+        let mut record = request.open_record(AuditEvent::Refresh, &self.clock);
+        let result = self.try_refresh(request, refresh_token, &mut record).await;
+        self.audit.close_unless_committed(record, result).await
     }
 
     async fn try_refresh(
         &self,
-        visitor: &RequestContext,
-        shown: &Secret<String>,
+        request: &RequestContext,
+        refresh_token: &Secret<String>,
         record: &mut AuditRecord,
     ) -> Result<SessionTokens, ServiceError> {
-        let refused = "the refresh token is not valid, or its session is over: sign in again";
-        let Some((shown, known)) = self.find_refresh_token(shown).await? else {
-            return Err(self.authenticator.reject(visitor, refused));
+        let invalid = "the refresh token is not valid, or its session has ended: sign in again";
+        let Some((digest, token)) = self.find_refresh_token(refresh_token).await? else {
+            return Err(self.authenticator.reject(request, invalid));
         };
-        if !known.is_spent {
+        if !token.is_spent {
             // Before it is spent, so that it still works after the wait. A second use is never held
             // up: or else a thief who keeps the user's bucket empty would stay unnoticed.
-            self.rate_limits.count_user(known.user_id)?;
+            self.rate_limits.count_user(token.user_id)?;
         }
         let next = RefreshToken::random();
         let mut granted = record.clone();
-        mark_granted(&mut granted, known.user_id);
+        mark_granted(&mut granted, token.user_id);
         let now = self.clock.unix_seconds();
         let renewal = self
             .database
-            .renew_session(shown, next.digest(), now, &granted)
+            .renew_session(digest, next.digest(), now, &granted)
             .await?;
         match renewal {
             RenewalOutcome::Renewed(session) => {
@@ -210,79 +206,79 @@ impl Sessions {
                 let detail = "reuse: the refresh token had been used before, so its session has \
                     ended: sign in again";
                 if !is_ended_by_this {
-                    return Err(self.authenticator.reject(visitor, detail));
+                    return Err(self.authenticator.reject(request, detail));
                 }
                 // Outside of any limit: what ended a session has to be on record.
-                tracing::warn!(session_id = %session.id, "a refresh token was reused; its session has ended");
-                self.refresh_cache().await;
+                tracing::warn!(session_id = %session.id, "refresh token reused; session ended");
+                self.catalog_cache.refresh_after_write().await;
                 Err(ServiceError::CredentialRejected { detail })
             }
             RenewalOutcome::SessionEnded(session) => {
                 record.user_id = Some(session.user_id);
-                Err(self.authenticator.reject(visitor, refused))
+                Err(self.authenticator.reject(request, invalid))
             }
-            RenewalOutcome::Unknown => Err(self.authenticator.reject(visitor, refused)),
+            RenewalOutcome::Unknown => Err(self.authenticator.reject(request, invalid)),
         }
     }
 
-    /// Ends the session of a refresh token at once; that is on record first.
+    /// Ends the session of a refresh token immediately; that is recorded first.
     ///
-    /// A token that nobody knows is no error, because what was asked for holds: no session goes on
-    /// with it (RFC 7009 section 2.2). Such tokens count for their address like other failures.
+    /// An unknown token is no error, because the goal is reached: no session continues with it
+    /// (RFC 7009 section 2.2). Such tokens count for their address like other failures.
     pub async fn logout(
         &self,
-        visitor: &RequestContext,
-        shown: &Secret<String>,
+        request: &RequestContext,
+        refresh_token: &Secret<String>,
     ) -> Result<(), ServiceError> {
-        let mut record = visitor.open_record(AuditEvent::Logout, &self.clock);
-        let answer = self.try_logout(visitor, shown, &mut record).await;
-        self.audit.close_record(record, answer).await
+        let mut record = request.open_record(AuditEvent::Logout, &self.clock);
+        let result = self.try_logout(request, refresh_token, &mut record).await;
+        self.audit.close_record(record, result).await
     }
 
     async fn try_logout(
         &self,
-        visitor: &RequestContext,
-        shown: &Secret<String>,
+        request: &RequestContext,
+        refresh_token: &Secret<String>,
         record: &mut AuditRecord,
     ) -> Result<(), ServiceError> {
-        let ending = match self.find_refresh_token(shown).await? {
-            Some((shown, _)) => {
+        let ended = match self.find_refresh_token(refresh_token).await? {
+            Some((digest, _)) => {
                 let now = self.clock.unix_seconds();
-                self.database.end_session(shown, now).await?
+                self.database.end_session(digest, now).await?
             }
             None => None,
         };
-        let Some(ending) = ending else {
-            self.rate_limits.count_address(visitor.address)?;
-            record.reason = Some("the refresh token is not known; there is nothing to end".into());
+        let Some(ended) = ended else {
+            self.rate_limits.count_address(request.address)?;
+            record.reason = Some("the refresh token is unknown; there is no session to end".into());
             return Ok(());
         };
-        mark_granted(record, ending.session.user_id);
-        if ending.is_ended_by_this {
-            self.refresh_cache().await;
+        mark_granted(record, ended.session.user_id);
+        if ended.is_ended_by_this {
+            self.catalog_cache.refresh_after_write().await;
         } else {
-            self.rate_limits.count_address(visitor.address)?;
-            record.reason = Some("the session was over already".into());
+            self.rate_limits.count_address(request.address)?;
+            record.reason = Some("the session had already ended".into());
         }
         Ok(())
     }
 
-    /// Who shows a bearer token; other credentials have no end to tell.
+    /// The user of a bearer token; other credentials are rejected.
     pub async fn current_user(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
     ) -> Result<CurrentUser, ServiceError> {
         let missing = || ServiceError::CredentialMissing {
-            detail: "this needs a session token: sign in and send it as Authorization: Bearer"
+            detail: "a session token is required: sign in and send it as Authorization: Bearer"
                 .to_owned(),
         };
-        let Credential::Bearer(token) = &visitor.credential else {
-            self.authenticator.authenticate(visitor).await?;
+        let Credential::Bearer(token) = &request.credential else {
+            self.authenticator.authenticate(request).await?;
             return Err(missing());
         };
-        let (caller, standing) = self
+        let (caller, source) = self
             .authenticator
-            .authenticate_bearer(visitor, token)
+            .authenticate_bearer(request, token)
             .await?;
         let Caller {
             principal: Principal::User(user),
@@ -295,19 +291,19 @@ impl Sessions {
         Ok(CurrentUser {
             user,
             authentication,
-            source: standing,
+            source,
         })
     }
 
     async fn find_refresh_token(
         &self,
-        shown: &Secret<String>,
+        text: &Secret<String>,
     ) -> Result<Option<(RefreshTokenDigest, RefreshTokenInfo)>, ServiceError> {
-        let Some(shown) = RefreshToken::parse(shown).map(|token| token.digest()) else {
+        let Some(digest) = RefreshToken::parse(text).map(|token| token.digest()) else {
             return Ok(None);
         };
-        let known = self.database.find_refresh_token(shown).await?;
-        Ok(known.map(|known| (shown, known)))
+        let found = self.database.find_refresh_token(digest).await?;
+        Ok(found.map(|token| (digest, token)))
     }
 
     fn issue_tokens(
@@ -318,8 +314,8 @@ impl Sessions {
     ) -> Result<SessionTokens, ServiceError> {
         let issued_at = self.clock.unix_seconds();
         // A session token does not outlive its session.
-        let left = u32::try_from(session.expires_at - issued_at).unwrap_or_default();
-        let expires_in = self.session_token_ttl.min(left);
+        let remaining = u32::try_from(session.expires_at - issued_at).unwrap_or_default();
+        let expires_in = self.session_token_ttl.min(remaining);
         let access_token = self.key_ring.sign_session(&SessionClaims {
             issuer: self.key_ring.parties().issuer.clone(),
             audience: self.key_ring.parties().issuer.clone(),
@@ -337,21 +333,12 @@ impl Sessions {
         })
     }
 
-    /// Forgets what is remembered here of the session that just ended; others follow by themselves.
-    async fn refresh_cache(&self) {
-        if let Err(error) = self.catalog_cache.refresh().await {
-            // Nothing is remembered while the version is not known, so this is safe too.
-            tracing::warn!(%error, "the catalog's version could not be read");
-        }
-    }
-
     async fn delete_expired(&self, now: i64) {
-        if let Err(error) = self
+        let deleted = self
             .database
-            .delete_expired_sessions(now, MAX_DELETED_SESSIONS)
-            .await
-        {
-            tracing::warn!(%error, "expired sessions were not swept; the next login tries again");
+            .delete_expired_sessions(now, MAX_DELETED_SESSIONS);
+        if let Err(error) = deleted.await {
+            tracing::warn!(%error, "expired sessions not deleted; the next login tries again");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Downloads: from a credential to a dataset's bytes.
 //!
-//! The policies of now decide, not those of the mint: a share that was withdrawn closes the door.
-//! A token's expiry counts when a request begins; a long read may outlive it. This module refuses
-//! to know HTTP's conditions and ranges: the caller chooses the span once it knows the file.
+//! The current policies decide, not those of the mint: access that was revoked after minting is denied.
+//! A token's expiry is checked when a request begins; a long read may outlive it. HTTP's conditions and
+//! ranges are left to the caller, which selects the span once it knows the file.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,45 +20,45 @@ use crate::service::identity::authentication::Authenticator;
 use crate::service::identity::request_context::{Credential, RequestContext};
 use crate::service::rate_limits::RateLimits;
 
-/// What a download gives.
+/// An opened download.
 pub struct Download {
     /// The file.
     pub file: StoredFile,
-    /// The bytes of the span that was asked for; none when no bytes were.
+    /// The bytes of the selected span; none if no span was selected.
     pub bytes: Option<ByteStream>,
 }
 
-/// Opens datasets for those who may read them.
+/// Opens downloads.
 pub struct Downloads {
-    /// Who asks.
+    /// Authenticates the caller.
     pub authenticator: Arc<Authenticator>,
-    /// Where requests without a credential count.
+    /// Counts requests without a credential.
     pub rate_limits: Arc<RateLimits>,
-    /// Whether it may read.
+    /// Decides whether the caller may read the dataset.
     pub access: Arc<Access>,
     /// The files.
     pub files: FileStore,
-    /// What remembers.
+    /// Records the download.
     pub audit: Arc<AuditTrail>,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
 }
 
 impl Downloads {
-    /// Opens a dataset's file; `choose` names the span to read once the file is known.
+    /// Opens a dataset's file; `select_span` selects the span to read once the file is known.
     ///
-    /// The record is durable before the first byte is given away.
+    /// The audit record is durable before the first byte is read.
     pub async fn open(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         dataset_id: DatasetId,
-        choose: impl FnOnce(&StoredFile) -> Option<Range<u64>>,
+        select_span: impl FnOnce(&StoredFile) -> Option<Range<u64>>,
     ) -> Result<Download, ServiceError> {
-        let mut record = visitor.open_record(AuditEvent::Download, &self.clock);
+        let mut record = request.open_record(AuditEvent::Download, &self.clock);
         record.dataset_id = Some(dataset_id);
-        let answer = self.authorize(visitor, dataset_id, &mut record).await;
-        let ReadableDataset { file, .. } = self.audit.close_record(record, answer).await?;
-        let bytes = match choose(&file) {
+        let result = self.authorize(request, dataset_id, &mut record).await;
+        let ReadableDataset { file, .. } = self.audit.close_record(record, result).await?;
+        let bytes = match select_span(&file) {
             Some(span) => Some(self.files.read(&file, span).await?),
             None => None,
         };
@@ -67,11 +67,11 @@ impl Downloads {
 
     async fn authorize(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<ReadableDataset, ServiceError> {
-        let caller = self.authenticate(visitor, dataset_id, record).await?;
+        let caller = self.authenticate(request, dataset_id, record).await?;
         let readable = self
             .access
             .authorize_read(&caller, dataset_id, record)
@@ -82,14 +82,14 @@ impl Downloads {
 
     async fn authenticate(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<Caller, ServiceError> {
-        match &visitor.credential {
+        match &request.credential {
             Credential::None => {
-                // It asks for a record of every refusal, so it counts like a failed authentication.
-                self.rate_limits.count_address(visitor.address)?;
+                // Every denial is recorded, so this counts like a failed authentication.
+                self.rate_limits.count_address(request.address)?;
                 Err(ServiceError::CredentialMissing {
                     detail: format!(
                         "a download needs a credential, on public data too: mint a download token \
@@ -99,13 +99,13 @@ impl Downloads {
             }
             Credential::DownloadToken(token) => {
                 self.authenticator
-                    .authenticate_download_token(visitor, token, dataset_id, record)
+                    .authenticate_download_token(request, token, dataset_id, record)
                     .await
             }
             Credential::Bearer(_)
             | Credential::ApiKey(_)
             | Credential::Unsupported
-            | Credential::Malformed { .. } => self.authenticator.authenticate(visitor).await,
+            | Credential::Malformed { .. } => self.authenticator.authenticate(request).await,
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The product: a download token for one dataset.
+//! Download tokens: the mint.
 //!
-//! [`DownloadTokens::issue`] is the whole story in order: who asks, within limits, may it read,
-//! mint, record, reply. This module refuses to know HTTP.
+//! [`DownloadTokens::issue`] is the whole product in order: authenticate, check the rate limit,
+//! authorize, sign, record, reply.
 
 use std::sync::Arc;
 
@@ -20,61 +20,63 @@ use crate::token::DownloadClaims;
 use super::key_ring::KeyRing;
 use super::mint_contexts::MintContexts;
 
-/// A download token, as it is handed out.
+/// An issued download token.
 #[derive(Debug)]
 pub struct DownloadToken {
-    /// The signed form.
+    /// The signed token.
     pub token: Secret<String>,
-    /// How long it lives, in seconds.
+    /// Its lifetime, in seconds.
     pub expires_in: u32,
 }
 
 /// Issues download tokens.
 pub struct DownloadTokens {
-    /// Who asks.
+    /// Authenticates the caller.
     pub authenticator: Arc<Authenticator>,
-    /// How often it may.
+    /// Limits how often a caller may mint.
     pub rate_limits: Arc<RateLimits>,
-    /// Whether it may read.
+    /// Decides whether the caller may read the dataset.
     pub access: Arc<Access>,
-    /// What signs.
+    /// Signs the token.
     pub key_ring: Arc<KeyRing>,
-    /// What remembers.
+    /// Records the mint.
     pub audit: Arc<AuditTrail>,
-    /// What the redeeming side wants to know about a mint.
+    /// Keeps how the caller authenticated, for the download.
     pub mint_contexts: Arc<MintContexts>,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// The longest life of a token, in seconds; policies may shorten it.
+    /// The maximum lifetime of a token, in seconds; policies may shorten it.
     pub max_ttl: u32,
 }
 
 impl DownloadTokens {
-    /// Issues a token that opens one dataset, or says why not; either is on record first.
+    /// Issues a token for one dataset; a token leaves only after its audit record is durable, and so
+    /// does a denial.
     pub async fn issue(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         dataset_id: DatasetId,
     ) -> Result<DownloadToken, ServiceError> {
-        let mut record = visitor.open_record(AuditEvent::Mint, &self.clock);
+        let mut record = request.open_record(AuditEvent::Mint, &self.clock);
         record.dataset_id = Some(dataset_id);
-        let answer = self.mint(visitor, dataset_id, &mut record).await;
-        self.audit.close_record(record, answer).await
+        let result = self.mint(request, dataset_id, &mut record).await;
+        self.audit.close_record(record, result).await
     }
 
     async fn mint(
         &self,
-        visitor: &RequestContext,
+        request: &RequestContext,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<DownloadToken, ServiceError> {
-        let caller = self.authenticator.authenticate(visitor).await?;
+        let caller = self.authenticator.authenticate(request).await?;
         self.rate_limits.count_mint(&caller)?;
         let readable = self
             .access
             .authorize_read(&caller, dataset_id, record)
             .await?;
-        let lifetime = self.max_ttl.min(readable.decision.max_ttl);
+
+        let expires_in = self.max_ttl.min(readable.decision.max_ttl);
         let issued_at = self.clock.unix_seconds();
         let parties = self.key_ring.parties();
         let token = self.key_ring.sign_download(&DownloadClaims {
@@ -84,18 +86,16 @@ impl DownloadTokens {
             dataset_id,
             id: record.id,
             issued_at,
-            expires_at: issued_at + i64::from(lifetime),
+            expires_at: issued_at + i64::from(expires_in),
         })?;
+
         record.jti = Some(record.id);
         record.outcome = AuditOutcome::Granted;
-        let mint = MintContext {
+        let context = MintContext {
             authentication: caller.authentication,
             key_id: record.key_id,
         };
-        self.mint_contexts.insert(record.id, mint).await;
-        Ok(DownloadToken {
-            token,
-            expires_in: lifetime,
-        })
+        self.mint_contexts.insert(record.id, context).await;
+        Ok(DownloadToken { token, expires_in })
     }
 }

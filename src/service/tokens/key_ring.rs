@@ -1,7 +1,7 @@
-//! Keys: the signing key in use, the key set that is published, and who verified already.
+//! The key ring: the current signing key, the published key set, and the tokens verified with it.
 //!
-//! The first start makes the first key. It may sign at once: no verifier can have fetched a key set
-//! without it. This module refuses to know what a token opens.
+//! The first start generates the first key. It may sign at once: no verifier can have fetched a key
+//! set without it.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::token::{
     DownloadClaims, ExpectedClaims, KeySet, SealingKey, SessionClaims, SigningKey, TokenError,
 };
 
-/// The most tokens of one kind whose signature is remembered as verified.
+/// How many verified tokens of one kind are cached.
 const MAX_VERIFIED_TOKENS: u64 = 50_000;
 
-/// Whom tokens are from and for.
+/// The issuer and the audience of tokens.
 #[derive(Clone, Debug)]
 pub struct TokenParties {
     /// The `iss` of every token.
@@ -29,14 +29,14 @@ pub struct TokenParties {
     pub audience: String,
 }
 
-/// Signs and verifies with the keys in force.
+/// Signs and verifies tokens with the active keys.
 pub struct KeyRing {
     active: ArcSwap<ActiveKeys>,
     parties: TokenParties,
     clock: Clock,
 }
 
-/// The keys of one moment; replaced whole, together with what was verified with them.
+/// The keys of one moment; replaced together with what was verified with them.
 struct ActiveKeys {
     current: SigningKey,
     published: Arc<KeySet>,
@@ -45,7 +45,7 @@ struct ActiveKeys {
 }
 
 impl KeyRing {
-    /// Loads the keys of a database; makes and seals the first one if there is none.
+    /// Loads the keys of a database; generates and seals the first one if there is none.
     pub async fn open(
         database: &Database,
         sealing_key: &SealingKey,
@@ -62,14 +62,14 @@ impl KeyRing {
                 created_at: clock.unix_seconds(),
             };
             if database.insert_first_signing_key(&key).await? {
-                tracing::info!(kid = first.kid(), "made the first signing key");
+                tracing::info!(kid = first.kid(), "first signing key generated");
             }
-            // Another replica may have been quicker: what the database says is what counts.
+            // Another replica may have been faster: the database's key counts.
             stored = database.list_signing_keys().await?;
         }
-        let ring = ArcSwap::from_pointee(ActiveKeys::unseal(&stored, sealing_key)?);
+        let active = ArcSwap::from_pointee(ActiveKeys::unseal(&stored, sealing_key)?);
         Ok(Self {
-            active: ring,
+            active,
             parties,
             clock,
         })
@@ -81,7 +81,7 @@ impl KeyRing {
         Arc::clone(&self.active.load().published)
     }
 
-    /// Whom tokens are from and for.
+    /// The issuer and the audience of tokens.
     #[must_use]
     pub fn parties(&self) -> &TokenParties {
         &self.parties
@@ -99,27 +99,27 @@ impl KeyRing {
 
     /// Verifies a session token and returns its claims.
     pub fn verify_session(&self, token: &str) -> Result<Arc<SessionClaims>, TokenError> {
-        let ring = self.active.load();
+        let keys = self.active.load();
         let expected = self.expected(&self.parties.issuer);
         verify_cached(
-            &ring.verified_sessions,
+            &keys.verified_sessions,
             token,
             expected.now,
             |claims| claims.expires_at,
-            || SessionClaims::verify(token, &ring.published, &expected),
+            || SessionClaims::verify(token, &keys.published, &expected),
         )
     }
 
     /// Verifies a download token and returns its claims.
     pub fn verify_download(&self, token: &str) -> Result<Arc<DownloadClaims>, TokenError> {
-        let ring = self.active.load();
+        let keys = self.active.load();
         let expected = self.expected(&self.parties.audience);
         verify_cached(
-            &ring.verified_downloads,
+            &keys.verified_downloads,
             token,
             expected.now,
             |claims| claims.expires_at,
-            || DownloadClaims::verify(token, &ring.published, &expected),
+            || DownloadClaims::verify(token, &keys.published, &expected),
         )
     }
 
@@ -155,7 +155,7 @@ impl ActiveKeys {
     }
 }
 
-/// Verifies once, and from then on only looks whether the token is still alive.
+/// Verifies a token once, and afterwards only checks that it has not expired.
 fn verify_cached<C: Send + Sync + 'static>(
     verified: &Cache<[u8; 32], Arc<C>>,
     token: &str,
@@ -163,14 +163,14 @@ fn verify_cached<C: Send + Sync + 'static>(
     expires_at: impl Fn(&C) -> i64,
     verify: impl FnOnce() -> Result<C, TokenError>,
 ) -> Result<Arc<C>, TokenError> {
-    let fingerprint: [u8; 32] = Sha256::digest(token).into();
-    if let Some(claims) = verified.get(&fingerprint) {
+    let token_digest: [u8; 32] = Sha256::digest(token).into();
+    if let Some(claims) = verified.get(&token_digest) {
         return match expires_at(&claims) {
             expires_at if expires_at > now => Ok(claims),
             expires_at => Err(TokenError::Expired { expires_at, now }),
         };
     }
     let claims = Arc::new(verify()?);
-    verified.insert(fingerprint, Arc::clone(&claims));
+    verified.insert(token_digest, Arc::clone(&claims));
     Ok(claims)
 }

@@ -1,8 +1,8 @@
-//! The sealing key file: what seals the signing keys in the database.
+//! The sealing key file: the key that seals the signing keys in the database.
 //!
-//! It lives apart from the database, so that a copy of the database alone signs nothing. A file
-//! that the operator named must be there; the default one is made at the first start, readable to
-//! its owner alone. This module refuses to know what is sealed.
+//! It is stored apart from the database, so that a copy of the database alone cannot sign. A file
+//! that the operator configured must exist; the default one is created at the first start, readable
+//! only by its owner.
 
 use std::fs;
 use std::io;
@@ -13,17 +13,17 @@ use crate::atomic_file::{PRIVATE_MODE, atomic_create};
 use crate::domain::secret::Secret;
 use crate::token::{SealingKey, TokenError};
 
-/// Why there is no sealing key.
+/// Why the sealing key cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum SealingKeyFileError {
-    /// The file cannot be read or made.
-    #[error("the sealing key file {} cannot be {done}: {source}", path.display())]
+    /// The file cannot be read or created.
+    #[error("the sealing key file {} cannot be {operation}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What was being done with it.
-        done: &'static str,
-        /// Why not.
+        /// What failed: `read` or `created`.
+        operation: &'static str,
+        /// Why.
         source: io::Error,
     },
     /// Others can read the file.
@@ -34,32 +34,32 @@ pub enum SealingKeyFileError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The file does not hold a sealing key.
-    #[error("the sealing key file {} does not hold a sealing key: {source}", path.display())]
+    /// The file does not contain a sealing key.
+    #[error("the sealing key file {} does not contain a sealing key: {source}", path.display())]
     Content {
         /// The file.
         path: PathBuf,
-        /// What is wrong with what it holds.
+        /// What is wrong with its content.
         source: TokenError,
     },
 }
 
-/// Reads the sealing key; makes the file first if it is missing and `is_made_when_missing`.
+/// Reads the sealing key; creates the file first if it is missing and `create_if_missing`.
 ///
-/// A database that has keys already wants the file that sealed them, so say no there.
+/// Do not create it for a database that has keys already: those need the file that sealed them.
 pub fn open_sealing_key(
     path: &Path,
-    is_made_when_missing: bool,
+    create_if_missing: bool,
 ) -> Result<SealingKey, SealingKeyFileError> {
-    let failed = |done| {
+    let failed = |operation| {
         move |source| SealingKeyFileError::File {
             path: path.to_owned(),
-            done,
+            operation,
             source,
         }
     };
-    if is_made_when_missing && !path.exists() {
-        create_sealing_key(path).map_err(failed("made"))?;
+    if create_if_missing && !path.exists() {
+        create_sealing_key(path).map_err(failed("created"))?;
     }
     let mode = fs::metadata(path)
         .map_err(failed("read"))?
@@ -83,7 +83,7 @@ fn create_sealing_key(path: &Path) -> io::Result<()> {
     let text = SealingKey::generate().to_text();
     let line = Secret::new(format!("{}\n", text.reveal()));
     match atomic_create(path, PRIVATE_MODE, line.reveal().as_bytes()) {
-        // Another process that starts at the same moment was faster, which is as good.
+        // Another process that starts at the same moment was faster, and its key is as good.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         created => created,
     }

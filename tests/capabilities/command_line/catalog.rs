@@ -14,7 +14,7 @@ fn applying_a_catalog_prints_the_changes_and_a_second_time_none() {
     assert!(first.data.contains("created  dataset"), "{}", first.data);
     let second = cedargate(folder.path(), &apply, &[]);
     assert!(
-        second.data.contains("0 created, 0 changed, 1 left"),
+        second.data.contains("0 created, 0 changed, 1 unchanged"),
         "{}",
         second.data
     );

@@ -164,8 +164,8 @@ impl AuditApi {
             .list_audit_records(&credentials.0, &filter, after.0, limit.0)
             .await?;
         Ok(JsonOk(AuditRecordPage {
-            items: page.records.into_iter().map(AuditRecordResponse).collect(),
-            next: page.next,
+            next: page.next_cursor(|record| record.id),
+            items: page.items.into_iter().map(AuditRecordResponse).collect(),
         }))
     }
 

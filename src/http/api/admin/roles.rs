@@ -170,7 +170,7 @@ impl AdminRolesApi {
     ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
         let precondition = |role: &RoleName| if_match.matches(&RoleResponse::from(role.clone()));
         self.administration
-            .delete_role(&credentials.0, &role.0, precondition)
+            .delete_role(&credentials.0, &role.0, &precondition)
             .await?;
         Ok(NoContent)
     }

@@ -136,7 +136,7 @@ impl AdminUsersApi {
         let precondition = |account: &UserAccount| matches_version(account, &if_match);
         let account = self
             .administration
-            .update_user(&credentials.0, user_id.0, precondition, |account| {
+            .update_user(&credentials.0, user_id.0, &precondition, |account| {
                 body.0.apply_to(account)
             })
             .await?;
@@ -164,7 +164,7 @@ impl AdminUsersApi {
     ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
         let precondition = |account: &UserAccount| matches_version(account, &if_match);
         self.administration
-            .delete_user(&credentials.0, user_id.0, precondition)
+            .delete_user(&credentials.0, user_id.0, &precondition)
             .await?;
         Ok(NoContent)
     }

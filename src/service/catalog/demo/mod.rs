@@ -1,7 +1,7 @@
-//! The demo: a small catalog with real files, and people with passwords made up on the spot.
+//! The demo catalog: real files, and users with random passwords.
 //!
 //! It is written once for each data directory, through the same [`apply`] as any catalog file; what
-//! an operator changes later stays changed. This module refuses to know how it is shown to people.
+//! an operator changes later stays changed.
 
 use std::fs;
 use std::io;
@@ -33,10 +33,10 @@ const FILES: [(&str, &[u8]); 2] = [
     ),
 ];
 
-/// The one with the role that the restricted dataset is shared with.
+/// The user with the role that the restricted dataset is shared with.
 const MEMBER: &str = "mo";
 
-/// The people of the demo, and what each is there to show.
+/// The users of the demo, and what each demonstrates.
 const USERS: [(&str, &str); 4] = [
     ("admin", "has the admin role: reads everything"),
     ("olivia", "owns every dataset, so she reads them all"),
@@ -50,28 +50,28 @@ const USERS: [(&str, &str); 4] = [
     ),
 ];
 
-/// The file in the data directory that keeps the passwords, readable to its owner alone.
+/// The file in the data directory with the passwords, readable by its owner only.
 pub const PASSWORDS_FILE: &str = "demo-passwords.toml";
 
-/// What there is in the demo.
+/// The contents of the demo.
 #[derive(Clone, Debug)]
 pub struct Demo {
-    /// The people who may sign in.
+    /// The users.
     pub users: Vec<DemoUser>,
     /// The datasets, as the demo was written.
     pub datasets: Vec<DemoDataset>,
 }
 
-/// Somebody who may sign in.
+/// A user of the demo.
 #[derive(Clone, Debug)]
 pub struct DemoUser {
     /// The name to sign in with.
     pub username: Username,
     /// The password to sign in with, unless it was changed since.
     pub password: Secret<String>,
-    /// What this person is there to show.
+    /// What the user demonstrates.
     pub description: &'static str,
-    /// Whether the restricted dataset is shared with this person's role.
+    /// Whether the restricted dataset is shared with the user's role.
     pub has_shared_role: bool,
 }
 
@@ -84,16 +84,16 @@ pub struct DemoDataset {
     pub title: String,
     /// For whom it is meant.
     pub visibility: Visibility,
-    /// Whether it is out.
+    /// Whether it is published.
     pub record_status: RecordStatus,
     /// Visibility and record status, and who reads it by the shipped policies.
     pub description: String,
 }
 
-/// Why the demo is not there.
+/// Why the demo could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// The catalog is somebody's own already, and the demo would change it.
+    /// The catalog is not empty and was not written by the demo.
     #[error(
         "the catalog has users or datasets already and {path} is not there, \
          so the demo was not added to it",
@@ -108,7 +108,7 @@ pub enum DemoError {
     Unusable {
         /// What cannot be used.
         path: PathBuf,
-        /// What the system says.
+        /// The I/O error.
         source: io::Error,
     },
     /// The file with the passwords is not as the demo wrote it.
@@ -137,12 +137,11 @@ struct PasswordEntry {
     password: String,
 }
 
-/// Makes sure that the demo was written once for `data_dir`, and tells what is in it.
+/// Writes the demo once for `data_dir`, and returns its contents.
 ///
-/// The passwords are kept before the catalog is written, and an empty catalog is written again with
-/// the passwords that were kept: a start that was cut off goes on where it was. A catalog that
-/// holds something is never touched; without kept passwords that is [`DemoError::NotEmpty`].
-/// `now_seconds` is since 1970 UTC.
+/// The passwords are saved before the catalog is written, and an empty catalog is written again with
+/// the saved passwords, so an interrupted start is resumed. A catalog that is not empty is never
+/// changed; without saved passwords it is a [`DemoError::NotEmpty`]. `now_seconds` is since 1970 UTC.
 pub async fn prepare(
     database: &Database,
     store: &FileStore,
@@ -151,19 +150,19 @@ pub async fn prepare(
     now_seconds: i64,
 ) -> Result<Demo, DemoError> {
     let passwords_file = data_dir.join(PASSWORDS_FILE);
-    let kept = read_passwords(&passwords_file)?;
+    let saved = read_passwords(&passwords_file)?;
     let catalog = database.read_catalog().await?;
     let is_empty = catalog.users.is_empty() && catalog.datasets.is_empty();
-    let people = match kept {
-        Some(people) => people,
+    let users = match saved {
+        Some(users) => users,
         None if is_empty => generate_passwords(&passwords_file)?,
         None => return Err(DemoError::NotEmpty { passwords_file }),
     };
     let folder =
         tempfile::tempdir_in(data_dir).map_err(|source| unusable_path(data_dir, source))?;
     let mut file = CatalogFile::parse("demo/catalog.toml", CATALOG, folder.path());
-    for person in &people {
-        file.set_password(&person.username, person.password.clone());
+    for user in &users {
+        file.set_password(&user.username, user.password.clone());
     }
     if is_empty {
         for (name, content) in FILES {
@@ -185,15 +184,15 @@ pub async fn prepare(
         ),
     });
     Ok(Demo {
-        users: people,
+        users,
         datasets: datasets.collect(),
     })
 }
 
-/// What the shipped policies say, in words for newcomers; nothing is decided by it.
+/// Describes what the shipped policies permit, for newcomers; nothing depends on it.
 fn describe_readers(visibility: Visibility, record_status: RecordStatus) -> &'static str {
     match (visibility, record_status) {
-        (_, RecordStatus::Draft) => "its owner and admins read it until it is out",
+        (_, RecordStatus::Draft) => "its owner and admins read it until it is published",
         (Visibility::Public, _) => "anyone reads it",
         (Visibility::Internal, _) => "anyone who signed in reads it",
         (Visibility::Restricted, _) => "the role hydrology reads it, its owner and admins too",
@@ -207,54 +206,54 @@ fn read_passwords(path: &Path) -> Result<Option<Vec<DemoUser>>, DemoError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(unusable_path(path, source)),
     };
-    let altered = || DemoError::PasswordsFileInvalid {
+    let invalid = || DemoError::PasswordsFileInvalid {
         path: path.to_owned(),
     };
-    // The parser's own message would show the line, and with it a password.
-    let mut kept: PasswordsFile = toml::from_str(text.reveal()).map_err(|_| altered())?;
-    let people = USERS.iter().map(|(name, what)| {
-        let at = kept
+    // The parser's own message would quote the line, and with it a password.
+    let mut saved: PasswordsFile = toml::from_str(text.reveal()).map_err(|_| invalid())?;
+    let users = USERS.iter().map(|(name, description)| {
+        let at = saved
             .people
             .iter()
-            .position(|kept| kept.username.as_str() == *name)?;
-        let found = kept.people.swap_remove(at);
+            .position(|entry| entry.username.as_str() == *name)?;
+        let found = saved.people.swap_remove(at);
         Some(DemoUser {
             username: found.username,
             password: Secret::new(found.password),
-            description: what,
+            description,
             has_shared_role: *name == MEMBER,
         })
     });
-    let people: Option<Vec<_>> = people.collect();
-    people.map(Some).ok_or_else(altered)
+    let users: Option<Vec<_>> = users.collect();
+    users.map(Some).ok_or_else(invalid)
 }
 
 fn generate_passwords(path: &Path) -> Result<Vec<DemoUser>, DemoError> {
-    let people = USERS.iter().filter_map(|(name, what)| {
+    let users = USERS.iter().filter_map(|(name, description)| {
         Some(DemoUser {
             username: name.parse().ok()?,
             password: random_password(),
-            description: what,
+            description,
             has_shared_role: *name == MEMBER,
         })
     });
-    let people: Vec<_> = people.collect();
-    write_passwords(path, &people).map_err(|source| unusable_path(path, source))?;
-    Ok(people)
+    let users: Vec<_> = users.collect();
+    write_passwords(path, &users).map_err(|source| unusable_path(path, source))?;
+    Ok(users)
 }
 
 /// Writes beside the file and renames, so that the file is there whole or not at all.
-fn write_passwords(path: &Path, people: &[DemoUser]) -> io::Result<()> {
-    let kept = PasswordsFile {
-        people: people
+fn write_passwords(path: &Path, users: &[DemoUser]) -> io::Result<()> {
+    let saved = PasswordsFile {
+        people: users
             .iter()
-            .map(|person| PasswordEntry {
-                username: person.username.clone(),
-                password: person.password.reveal().clone(),
+            .map(|user| PasswordEntry {
+                username: user.username.clone(),
+                password: user.password.reveal().clone(),
             })
             .collect(),
     };
-    let text = Secret::new(toml::to_string(&kept).map_err(io::Error::other)?);
+    let text = Secret::new(toml::to_string(&saved).map_err(io::Error::other)?);
     let text = Secret::new(format!(
         "# The passwords of the demo's people. Delete this folder to start afresh.\n{}",
         text.reveal()

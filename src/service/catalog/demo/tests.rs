@@ -161,5 +161,5 @@ async fn the_demos_file_applies_by_hand_and_again_leaves_all_alone() {
         .await
         .unwrap();
     assert_eq!(first.count(ItemOutcome::Created), 10, "{first}");
-    assert_eq!(again.count(ItemOutcome::Left), 10, "{again}");
+    assert_eq!(again.count(ItemOutcome::Unchanged), 10, "{again}");
 }

@@ -132,7 +132,7 @@ fn outcomes(report: &ApplyReport) -> [usize; 4] {
     [
         ItemOutcome::Created,
         ItemOutcome::Changed,
-        ItemOutcome::Left,
+        ItemOutcome::Unchanged,
         ItemOutcome::Removed,
     ]
     .map(|outcome| report.count(outcome))

@@ -1,4 +1,4 @@
-//! What is refused, and how it is told.
+//! Invalid catalog files, and how their errors are reported.
 
 use super::*;
 
@@ -64,18 +64,24 @@ title = "five"
 visibility = "public"
 record_status = "draft"
 file = "empty.tif"
+[[datasets]]
+id = "0d3c6d38-52b9-4f4e-8a39-51b8a2f0f6ce"
+title = "six"
+visibility = "public"
+record_status = "draft"
+file = "truncated.tif"
 [[dataset]]
 "#;
 
 /// The line of each mistake, and a part of what is said about it.
-const MISTAKES: [(usize, &str); 24] = [
+const MISTAKES: [(usize, &str); 25] = [
     (2, "\"Hydrology\" is not a name"),
     (6, "the role geology is in this file twice"),
     (9, "at least 8 characters"),
     (10, "there is no role geolgy"),
     (12, "the user ada is in this file twice"),
     (16, "either a password or a password_hash, not both"),
-    (17, "disabled must be true or false, not of kind string"),
+    (17, "disabled must be true or false, found string"),
     (20, "not a usable password hash"),
     (21, "this user has no username"),
     (22, "a user has no key \"user_name\""),
@@ -85,23 +91,24 @@ const MISTAKES: [(usize, &str); 24] = [
     (33, "there is no user adda"),
     (34, "missing.tif: No such file"),
     (35, "there is no user nobody"),
-    (36, "reader_roles must be a list of texts"),
+    (36, "reader_roles must be a list of strings"),
     (
         38,
         "the dataset 2489e9ad-2ee2-8e00-8ec9-32d5f69181c0 is in this file twice",
     ),
-    (43, "a tag must be a list of texts"),
+    (43, "a tag must be a list of strings"),
     (44, "a dataset has no key \"colour\""),
     (50, "text.tif is not a TIFF file"),
     (56, "is not a file"),
     (62, "empty.tif is not a TIFF file"),
-    (63, "a catalog file has no key \"dataset\""),
+    (68, "truncated.tif is not a TIFF file"),
+    (69, "a catalog file has no key \"dataset\""),
 ];
 
 #[tokio::test]
 async fn a_wrong_visibility_names_its_line_and_the_right_word() {
     let place = CatalogFixture::new().await;
-    let (told, drawn) = place
+    let (messages, rendered) = place
         .apply_invalid(&WHOLE.replace("restricted", "restrictd"))
         .await;
     let line = 1 + WHOLE
@@ -110,9 +117,15 @@ async fn a_wrong_visibility_names_its_line_and_the_right_word() {
         .unwrap();
     let words = "expected one of public, internal, restricted, private";
     let expected = format!(r#"{line}: unknown visibility "restrictd": {words}"#);
-    assert_eq!(told, [expected]);
-    assert!(drawn.contains(&format!("catalog.toml:{line}:")), "{drawn}");
-    assert!(drawn.contains(r#"did you mean "restricted"?"#), "{drawn}");
+    assert_eq!(messages, [expected]);
+    assert!(
+        rendered.contains(&format!("catalog.toml:{line}:")),
+        "{rendered}"
+    );
+    assert!(
+        rendered.contains(r#"did you mean "restricted"?"#),
+        "{rendered}"
+    );
     assert!(place.catalog().await.users.is_empty());
 }
 
@@ -121,14 +134,18 @@ async fn every_problem_is_reported_at_once_each_with_its_line() {
     let place = CatalogFixture::new().await;
     place.write("text.tif", b"hello, world");
     place.write("empty.tif", b"");
-    let (told, drawn) = place.apply_invalid(FULL_OF_MISTAKES).await;
-    assert_eq!(told.len(), MISTAKES.len(), "{told:#?}");
-    for (told, (line, message)) in told.iter().zip(MISTAKES) {
+    place.write("truncated.tif", b"II*\0\x08\0");
+    let (messages, rendered) = place.apply_invalid(FULL_OF_MISTAKES).await;
+    assert_eq!(messages.len(), MISTAKES.len(), "{messages:#?}");
+    for (reported, (line, message)) in messages.iter().zip(MISTAKES) {
         assert!(
-            told.starts_with(&format!("{line}: ")),
-            "{told} is not on line {line}"
+            reported.starts_with(&format!("{line}: ")),
+            "{reported} is not on line {line}"
         );
-        assert!(told.contains(message), "{told} does not say {message}");
+        assert!(
+            reported.contains(message),
+            "{reported} does not say {message}"
+        );
     }
     for help in [
         r#""geology"?"#,
@@ -137,8 +154,8 @@ async fn every_problem_is_reported_at_once_each_with_its_line() {
         r#""datasets"?"#,
     ] {
         assert!(
-            drawn.contains(&format!("did you mean {help}")),
-            "{help}: {drawn}"
+            rendered.contains(&format!("did you mean {help}")),
+            "{help}: {rendered}"
         );
     }
 }
@@ -166,8 +183,8 @@ async fn no_diagnostic_shows_a_password() {
         ),
         ("roles = []", "roles = ["),
     ] {
-        let (told, drawn) = place.apply_invalid(&WHOLE.replacen(from, to, 1)).await;
-        let all = format!("{told:?} {drawn}");
+        let (messages, rendered) = place.apply_invalid(&WHOLE.replacen(from, to, 1)).await;
+        let all = format!("{messages:?} {rendered}");
         assert!(!all.contains("horse"), "{all}");
     }
 }
@@ -175,10 +192,10 @@ async fn no_diagnostic_shows_a_password() {
 #[tokio::test]
 async fn a_slip_of_syntax_names_its_line() {
     let place = CatalogFixture::new().await;
-    let (told, _) = place
+    let (messages, _) = place
         .apply_invalid("[[roles]]\nname = \"a\"\n[[users]\n")
         .await;
-    assert!(told[0].starts_with("3: "), "{told:?}");
+    assert!(messages[0].starts_with("3: "), "{messages:?}");
 }
 
 #[tokio::test]
@@ -208,9 +225,9 @@ async fn bounds_hold() {
             "printable",
         ),
     ] {
-        let (told, _) = place.apply_invalid(&format!("{base}\n{rest}")).await;
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].contains(message), "{told:?}");
+        let (messages, _) = place.apply_invalid(&format!("{base}\n{rest}")).await;
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        assert!(messages[0].contains(message), "{messages:?}");
     }
     let path = place.folder.path().join("huge.toml");
     let huge = fs::File::create(&path).unwrap();

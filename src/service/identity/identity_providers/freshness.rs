@@ -1,6 +1,4 @@
-//! Freshness: what is known of an issuer's keys at one moment, and whether it is time to fetch them.
-//!
-//! This module refuses to know how they are fetched.
+//! Freshness of an identity provider's keys: what was fetched when, and whether a fetch is due.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +7,8 @@ use moka::sync::Cache;
 
 use crate::token::ExternalKeySet;
 
+use super::error::ExternalTokenError;
 use super::identity::ExternalIdentity;
-use super::issuer::ExternalTokenError;
 
 /// How long keys are fresh if their server does not say.
 pub(super) const DEFAULT_KEY_TTL: Duration = Duration::from_mins(5);
@@ -19,89 +17,84 @@ pub const MIN_KEY_TTL: Duration = Duration::from_mins(1);
 /// How long keys are fresh at most: a key that its issuer withdrew is not trusted longer,
 /// [`STALE_KEY_TTL`] and an outage aside.
 pub const MAX_KEY_TTL: Duration = Duration::from_hours(1);
-/// How long stale keys are used while they are fetched beside the requests.
+/// How long stale keys are used while they are fetched in the background.
 const STALE_KEY_TTL: Duration = Duration::from_mins(5);
 /// How long the last good keys are used through an outage of their server.
 pub const OUTAGE_KEY_TTL: Duration = Duration::from_hours(24);
-/// How often an unknown key id may lead to a fetch.
+/// How often an unknown key id may cause a fetch.
 pub const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(30);
-/// How long after a failed fetch the next one may be, if there are keys to go on with.
+/// How long after a failed fetch the next one may be, if there are keys to continue with.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long after a failed fetch the next one may be, if there are no keys.
 const NO_KEYS_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The keys of one moment; replaced whole, together with what was verified with them.
+/// The keys of one fetch; replaced together with what was verified with them.
 pub(super) struct ProviderKeys {
+    /// The SHA-256 of the fetched document.
     pub(super) digest: [u8; 32],
     pub(super) keys: ExternalKeySet,
     pub(super) verified: Cache<[u8; 32], Arc<ExternalIdentity>>,
 }
 
-/// What is known of the keys now.
+/// The current keys, and the results of the last fetches.
 #[derive(Default)]
 pub(super) struct FetchState {
     pub(super) keys: Option<Arc<ProviderKeys>>,
-    /// When the ring was fetched: by the clock that never goes back, and in seconds since 1970 UTC.
+    /// When the keys were fetched: by the monotonic clock, and in seconds since 1970 UTC.
     pub(super) fetched_at: Option<(Duration, i64)>,
     pub(super) ttl: Duration,
     /// When the last fetch ended.
     pub(super) last_attempt: Option<Duration>,
     /// Why the last fetch failed, if it did.
     pub(super) last_error: Option<String>,
-    /// When an unknown key id last led to a fetch.
+    /// When an unknown key id last caused a fetch.
     pub(super) last_unknown_key_fetch: Option<Duration>,
 }
 
-/// Whether to fetch.
+/// Whether a fetch is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FetchDue {
-    /// There is no need, or it is too soon.
+    /// Not needed, or too soon after the last one.
     NotDue,
-    /// Yes, but nobody has to wait for it.
+    /// Due, but nobody has to wait for it.
     InBackground,
-    /// Yes, and nothing goes on before.
+    /// Due, and the keys are not used before it.
     BeforeUse,
 }
 
 impl FetchState {
     /// The keys, unless they are too old to be trusted.
     pub(super) fn usable_keys(&self, now: Duration) -> Option<&Arc<ProviderKeys>> {
-        let (at, _) = self.fetched_at?;
+        let (fetched_at, _) = self.fetched_at?;
         self.keys
             .as_ref()
-            .filter(|_| now.saturating_sub(at) < OUTAGE_KEY_TTL)
+            .filter(|_| now.saturating_sub(fetched_at) < OUTAGE_KEY_TTL)
     }
 
     pub(super) fn fetch_due(&self, now: Duration) -> FetchDue {
         let is_within = |since: Option<Duration>, interval| {
             since.is_some_and(|since| now.saturating_sub(since) < interval)
         };
-        let Some((at, _)) = self.fetched_at.filter(|_| self.usable_keys(now).is_some()) else {
-            let is_too_soon =
-                self.last_error.is_some() && is_within(self.last_attempt, NO_KEYS_RETRY_INTERVAL);
-            return if is_too_soon {
+        let has_failed = self.last_error.is_some();
+        let usable = self.fetched_at.filter(|_| self.usable_keys(now).is_some());
+        let Some((fetched_at, _)) = usable else {
+            return if has_failed && is_within(self.last_attempt, NO_KEYS_RETRY_INTERVAL) {
                 FetchDue::NotDue
             } else {
                 FetchDue::BeforeUse
             };
         };
-        let age = now.saturating_sub(at);
-        if age < self.ttl {
+        let age = now.saturating_sub(fetched_at);
+        if age < self.ttl || (has_failed && is_within(self.last_attempt, RETRY_INTERVAL)) {
             FetchDue::NotDue
-        } else if self.last_error.is_some() {
-            if is_within(self.last_attempt, RETRY_INTERVAL) {
-                FetchDue::NotDue
-            } else {
-                FetchDue::InBackground
-            }
-        } else if age < self.ttl + STALE_KEY_TTL {
+        } else if has_failed || age < self.ttl + STALE_KEY_TTL {
             FetchDue::InBackground
         } else {
             FetchDue::BeforeUse
         }
     }
 
-    /// That there are no keys to tell with, and why.
+    /// The error that there are no keys to verify with, and why.
     pub(super) fn unavailable(&self) -> ExternalTokenError {
         ExternalTokenError::KeysUnavailable(
             self.last_error

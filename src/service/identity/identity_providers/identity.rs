@@ -1,6 +1,5 @@
-//! Identities: what a verified outside token says about its subject, in the words of this server.
-//!
-//! This module refuses to know whether there is such a user here, and which roles exist.
+//! External identities: what a verified external token says about its subject, mapped to this server's
+//! roles and tags.
 
 use std::collections::BTreeSet;
 
@@ -11,40 +10,40 @@ use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::Tags;
 use crate::token::ExternalClaims;
 
-/// Whom an outside token speaks for.
+/// The subject of an external token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExternalIdentity {
     /// The SHA-256 of the token.
     pub token_digest: [u8; 32],
-    /// The issuer's own id of it.
+    /// The subject: its id at the issuer.
     pub subject: String,
-    /// The name for a new user; nothing if the token has none that could be a user name.
+    /// The user name for a new user; nothing if the token has no valid one.
     pub username: Option<Username>,
-    /// The roles it is given, those that the catalog has not among them.
+    /// Its roles, including roles that the catalog does not have.
     pub roles: BTreeSet<RoleName>,
     /// Its tags.
     pub claims: Tags,
     /// When the token was issued, in seconds since 1970 UTC.
     pub issued_at: i64,
-    /// The first second in which the token is dead, leeway aside, since 1970 UTC.
+    /// The first second in which the token is expired, leeway aside, since 1970 UTC.
     pub expires_at: i64,
 }
 
 impl ExternalIdentity {
-    /// Reads claims in the way that is configured for their issuer.
+    /// Maps claims as configured for their issuer.
     ///
-    /// A claim that is configured and missing gives nothing; one of an unexpected type is an error,
-    /// whose text may be shown: a policy that forbids by a tag must not be got around so.
+    /// A configured claim that is missing gives nothing; one of an unexpected type is an error,
+    /// whose text may be shown: a policy that forbids by a tag must not be circumvented that way.
     pub(super) fn from_claims(
         claims: ExternalClaims,
         issuer: &ExternalIssuer,
-        fingerprint: [u8; 32],
+        token_digest: [u8; 32],
     ) -> Result<Self, &'static str> {
         let members = &claims.members;
         let username = find_claim(members, issuer.username_claim.as_str())
             .and_then(Value::as_str)
             .and_then(|name| name.to_ascii_lowercase().parse().ok());
-        let words = match issuer.roles_claim.as_ref() {
+        let role_values = match issuer.roles_claim.as_ref() {
             Some(path) => role_values(members, path)?,
             None => BTreeSet::new(),
         };
@@ -56,11 +55,11 @@ impl ExternalIdentity {
             }
         }
         Ok(Self {
-            token_digest: fingerprint,
+            token_digest,
             username,
-            roles: words
+            roles: role_values
                 .iter()
-                .filter_map(|word| map_role(word, issuer))
+                .filter_map(|value| map_role(value, issuer))
                 .collect(),
             claims: tags,
             issued_at: claims.issued_at,
@@ -70,43 +69,45 @@ impl ExternalIdentity {
     }
 }
 
-/// The role that an issuer's word means. Nobody administers by accident: the admin role comes from a
-/// word that is mapped to it, and never from its own name alone.
-fn map_role(word: &str, issuer: &ExternalIssuer) -> Option<RoleName> {
+/// The role for a value of the roles claim. Nobody becomes an administrator by accident: the admin role
+/// comes from a value that is mapped to it, and never from its own name alone.
+fn map_role(value: &str, issuer: &ExternalIssuer) -> Option<RoleName> {
     if issuer.roles.is_empty() {
-        word.parse()
+        value
+            .parse()
             .ok()
             .filter(|role: &RoleName| role.as_str() != ADMIN_ROLE)
     } else {
-        issuer.roles.get(word).cloned()
+        issuer.roles.get(value).cloned()
     }
 }
 
-/// A list of words, or one text with blanks between them, as OAuth 2.0 scopes have.
+/// The values of the roles claim: a list of strings, or one string separated by spaces, like OAuth 2.0
+/// scopes.
 fn role_values(
     members: &Map<String, Value>,
     path: &ClaimPath,
 ) -> Result<BTreeSet<String>, &'static str> {
-    const WRONG: &str = "the token's claim of roles is neither text nor a list of texts";
+    const INVALID: &str = "the roles claim of the token is neither a string nor a list of strings";
     match find_claim(members, path.as_str()) {
         None | Some(Value::Null) => Ok(BTreeSet::new()),
-        Some(Value::String(words)) => {
-            // A list's word may have blanks inside; a text that is one word as a whole is one too.
-            let whole = std::iter::once(words.as_str());
+        Some(Value::String(text)) => {
+            // A value in a list may contain spaces; a string that is one value as a whole counts too.
+            let whole = std::iter::once(text.as_str());
             Ok(whole
-                .chain(words.split_ascii_whitespace())
+                .chain(text.split_ascii_whitespace())
                 .map(str::to_owned)
                 .collect())
         }
-        Some(Value::Array(words)) => words
+        Some(Value::Array(values)) => values
             .iter()
-            .map(|word| word.as_str().map(str::to_owned).ok_or(WRONG))
+            .map(|value| value.as_str().map(str::to_owned).ok_or(INVALID))
             .collect(),
-        Some(_) => Err(WRONG),
+        Some(_) => Err(INVALID),
     }
 }
 
-/// One value or a list of values: texts, numbers, true and false.
+/// One value or a list of values: strings, numbers, true and false.
 fn tag_values(
     members: &Map<String, Value>,
     path: &ClaimPath,
@@ -121,18 +122,18 @@ fn tag_values(
 fn tag_value(value: &Value) -> Result<String, &'static str> {
     match value {
         Value::String(text) if text.contains('\0') => {
-            Err("a claim of the token that is kept as a tag has a NUL character")
+            Err("a claim of the token that is mapped to a tag contains a NUL character")
         }
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(is_so) => Ok(is_so.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => {
-            Err("a claim of the token that is kept as a tag is no value and no list of values")
-        }
+        Value::Bool(value) => Ok(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => Err(
+            "a claim of the token that is mapped to a tag is neither a value nor a list of values",
+        ),
     }
 }
 
-/// The value at a path; a member that has the rest of the path as its own name wins.
+/// The value at a path; a member whose name is the rest of the path takes precedence.
 fn find_claim<'a>(members: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     members.get(path).or_else(|| {
         path.match_indices('.').find_map(|(dot, _)| {
@@ -163,7 +164,7 @@ mod tests {
         }
     }
 
-    fn read(issuer: &ExternalIssuer, members: Value) -> Result<ExternalIdentity, &'static str> {
+    fn map(issuer: &ExternalIssuer, members: Value) -> Result<ExternalIdentity, &'static str> {
         let Value::Object(members) = members else {
             panic!("no object")
         };
@@ -177,7 +178,7 @@ mod tests {
     }
 
     fn roles(issuer: &ExternalIssuer, given: &Value) -> Vec<String> {
-        let identity = read(issuer, json!({"realm_access": {"roles": given}})).unwrap();
+        let identity = map(issuer, json!({"realm_access": {"roles": given}})).unwrap();
         identity.roles.iter().map(ToString::to_string).collect()
     }
 
@@ -188,7 +189,7 @@ mod tests {
             "realm_access": {"roles": ["hydrology", "No Role"]},
             "org": {"groups": ["a", 7, true]},
         });
-        let identity = read(&issuer(), members).unwrap();
+        let identity = map(&issuer(), members).unwrap();
         assert_eq!(identity.username.unwrap().as_str(), "ada");
         assert_eq!(identity.roles, ["hydrology".parse().unwrap()].into());
         let tags = [(
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn missing_claims_are_left_empty() {
-        let identity = read(&issuer(), json!({"realm_access": null})).unwrap();
+        let identity = map(&issuer(), json!({"realm_access": null})).unwrap();
         assert_eq!(identity.username, None);
         assert!(identity.roles.is_empty() && identity.claims.is_empty());
     }
@@ -240,10 +241,10 @@ mod tests {
     #[test]
     fn claims_of_unexpected_types_are_rejected() {
         for given in [json!(7), json!({}), json!([1]), json!(true)] {
-            assert!(read(&issuer(), json!({"realm_access": {"roles": given}})).is_err());
+            assert!(map(&issuer(), json!({"realm_access": {"roles": given}})).is_err());
         }
         for given in [json!({}), json!([[]]), json!([null])] {
-            assert!(read(&issuer(), json!({"org": {"groups": given}})).is_err());
+            assert!(map(&issuer(), json!({"org": {"groups": given}})).is_err());
         }
     }
 }

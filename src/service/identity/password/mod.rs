@@ -1,9 +1,9 @@
-//! Passwords: hashing a new one and checking a given one, with Argon2id.
+//! Password hashing and verification with Argon2id.
 //!
-//! Work happens on threads of its own, on all cores but one, and everything else goes before it.
-//! This module refuses to know whose password it is and where hashes are kept.
+//! The work runs on threads of its own, on all cores but one, at the lowest priority of the process.
 
-mod memory;
+mod error;
+mod memory_pool;
 mod phc;
 
 use std::num::NonZeroUsize;
@@ -17,58 +17,28 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::domain::secret::Secret;
 use crate::domain::thread_priority;
 
-use memory::MemoryPool;
+use memory_pool::MemoryPool;
+
+pub use error::{MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, PasswordError};
 pub use phc::{MAX_HASH_LENGTH, check_hash};
 
-/// The shortest new password, in characters.
-pub const MIN_PASSWORD_LENGTH: usize = 8;
-
-/// The longest password, in bytes.
-pub const MAX_PASSWORD_LENGTH: usize = 1024;
-
-/// How many checks may wait for each core before further ones are turned away.
+/// How many checks per core may run or wait before further ones are rejected.
 const MAX_CHECKS_PER_CORE: usize = 64;
 
-/// How many checks for each core, running and waiting, are no crowd yet.
+/// More checks per core than this, running and waiting, are treated as a flood.
 const FLOOD_CHECKS_PER_CORE: usize = 4;
 
-/// Letters and digits that nobody mistakes for one another: 32, so that each carries five bits.
+/// Unambiguous letters and digits: 32, so that each carries five bits.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
-/// Why a password was not hashed or checked.
-#[derive(Debug, thiserror::Error)]
-pub enum PasswordError {
-    /// A new password is shorter than [`MIN_PASSWORD_LENGTH`].
-    #[error("a password must have at least {MIN_PASSWORD_LENGTH} characters")]
-    TooShort,
-    /// A new password is longer than [`MAX_PASSWORD_LENGTH`].
-    #[error("a password must have at most {MAX_PASSWORD_LENGTH} bytes")]
-    TooLong,
-    /// A hash is not one that this program can check at a bounded price.
-    #[error("not a usable password hash: {reason}")]
-    UnusableHash {
-        /// What is wrong with it, without the hash.
-        reason: String,
-    },
-    /// Too many checks are waiting already.
-    #[error("too many passwords are waiting to be checked")]
-    Busy,
-    /// The hash function or its thread failed.
-    #[error("the password hash function failed: {reason}")]
-    Failed {
-        /// What the library says.
-        reason: String,
-    },
-}
-
-/// What hashing one new password costs.
+/// The cost of hashing one new password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashCost {
     /// Memory in KiB.
     pub memory_kib: u32,
     /// Passes over the memory.
     pub passes: u32,
-    /// Lanes that the memory is cut into.
+    /// Lanes that the memory is divided into.
     pub lanes: u32,
 }
 
@@ -80,7 +50,7 @@ impl HashCost {
         lanes: 1,
     };
 
-    /// As cheap as Argon2 can be: for tests that log in often.
+    /// The minimum cost of Argon2: for tests that log in often.
     pub const MIN: Self = Self {
         memory_kib: 8,
         passes: 1,
@@ -88,7 +58,7 @@ impl HashCost {
     };
 }
 
-/// Hashes and checks passwords; clones share one bound on how many run and wait.
+/// Hashes and verifies passwords; clones share one bound on how many run and wait.
 #[derive(Clone)]
 pub struct Passwords {
     argon2: Arc<Argon2<'static>>,
@@ -97,7 +67,7 @@ pub struct Passwords {
     running_permits: Arc<Semaphore>,
     /// One permit for each check that runs or waits.
     queue_permits: Arc<Semaphore>,
-    /// The hash that an unknown account's password is checked against.
+    /// The hash that the password of an unknown account is checked against.
     dummy_hash: Arc<Secret<String>>,
     cores: usize,
 }
@@ -114,15 +84,15 @@ impl Passwords {
         Self::with_cost(HashCost::OWASP)
     }
 
-    /// Hashes new passwords at `cost`; hashes made at another cost are checked all the same.
+    /// Hashes new passwords at `cost`; hashes made at another cost still verify.
     pub fn with_cost(cost: HashCost) -> Result<Self, PasswordError> {
         let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
-            .map_err(|error| failed(&error))?;
+            .map_err(PasswordError::failed)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let nobody: [u8; 32] = rand::random();
-        let hash_of_nobody = argon2
-            .hash_password(&nobody)
-            .map_err(|error| failed(&error))?
+        let dummy_password: [u8; 32] = rand::random();
+        let dummy_hash = argon2
+            .hash_password(&dummy_password)
+            .map_err(PasswordError::failed)?
             .to_string();
         let all_cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let cores = all_cores.saturating_sub(1).max(1);
@@ -131,12 +101,12 @@ impl Passwords {
             argon2: Arc::new(argon2),
             running_permits: Arc::new(Semaphore::new(cores)),
             queue_permits: Arc::new(Semaphore::new(cores.saturating_mul(MAX_CHECKS_PER_CORE))),
-            dummy_hash: Arc::new(Secret::new(hash_of_nobody)),
+            dummy_hash: Arc::new(Secret::new(dummy_hash)),
             cores,
         })
     }
 
-    /// How many run at a time.
+    /// How many checks run at a time.
     pub fn cores(&self) -> usize {
         self.cores
     }
@@ -149,7 +119,7 @@ impl Passwords {
         self.run_on_thread(move || {
             let hash = argon2
                 .hash_password(password.reveal().as_bytes())
-                .map_err(|error| failed(&error))?;
+                .map_err(PasswordError::failed)?;
             Ok(Secret::new(hash.to_string()))
         })
         .await
@@ -157,7 +127,7 @@ impl Passwords {
 
     /// Whether `password` is the one that was hashed.
     ///
-    /// Without a hash (an unknown account, or one without a password) the answer is no, after the
+    /// Without a hash (an unknown account, or one without a password) the result is false, after the
     /// same work, so that the time does not tell which accounts exist.
     pub async fn verify(
         &self,
@@ -169,20 +139,20 @@ impl Passwords {
         }
         let is_known = hash.is_some();
         let hash = hash.unwrap_or(&self.dummy_hash).clone();
-        let memory = Arc::clone(&self.memory_pool);
+        let memory_pool = Arc::clone(&self.memory_pool);
         let password = password.clone();
         self.run_on_thread(move || {
-            let is_right = phc::verify_hash(hash.reveal(), password.reveal(), &memory)?;
+            let is_right = phc::verify_hash(hash.reveal(), password.reveal(), &memory_pool)?;
             Ok(is_right && is_known)
         })
         .await
     }
 
-    /// Whether so many wait that it may be a flood, which must not hold up minting. A few must not stand
-    /// still on a machine that is busy, as idle threads do.
+    /// Whether so many checks wait that it may be a flood, which must not hold up minting. A few must
+    /// not stall on a busy machine, as idle threads do.
     fn is_flooded(&self) -> bool {
-        let places = self.cores.saturating_mul(MAX_CHECKS_PER_CORE);
-        let taken = places.saturating_sub(self.queue_permits.available_permits());
+        let permits = self.cores.saturating_mul(MAX_CHECKS_PER_CORE);
+        let taken = permits.saturating_sub(self.queue_permits.available_permits());
         taken > self.cores.saturating_mul(FLOOD_CHECKS_PER_CORE)
     }
 
@@ -190,31 +160,31 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let place = Arc::clone(&self.queue_permits)
+        let queue_permit = Arc::clone(&self.queue_permits)
             .try_acquire_owned()
             .map_err(|_| PasswordError::Busy)?;
-        let turn = Arc::clone(&self.running_permits)
+        let running_permit = Arc::clone(&self.running_permits)
             .acquire_owned()
             .await
-            .map_err(|error| failed(&error))?;
-        // A thread of its own for each check, since a thread cannot take back its lower priority. The
+            .map_err(PasswordError::failed)?;
+        // A thread of its own for each check, since a thread cannot raise its priority again. The
         // permits go along: a caller who goes away does not stop the work, nor free its core.
-        let (done, worked) = oneshot::channel();
-        let is_crowd = self.is_flooded();
+        let (sender, result) = oneshot::channel();
+        let is_flooded = self.is_flooded();
         let check = move || {
-            let _held = (place, turn);
-            if is_crowd {
+            let _permits = (queue_permit, running_permit);
+            if is_flooded {
                 thread_priority::set_idle_priority();
             } else {
                 thread_priority::set_low_priority();
             }
-            let _ = done.send(work());
+            let _ = sender.send(work());
         };
         thread::Builder::new()
             .name("password".to_owned())
             .spawn(check)
-            .map_err(|error| failed(&error))?;
-        worked.await.map_err(|error| failed(&error))?
+            .map_err(PasswordError::failed)?;
+        result.await.map_err(PasswordError::failed)?
     }
 }
 
@@ -232,25 +202,19 @@ pub fn check_new_password(password: &Secret<String>) -> Result<(), PasswordError
     Ok(())
 }
 
-/// Makes up a password: eighty random bits in four groups of four.
+/// Generates a random password: eighty bits in four groups of four.
 #[must_use]
 pub fn random_password() -> Secret<String> {
     let random: [u8; 16] = rand::random();
     let mut password = String::new();
-    for (at, byte) in random.into_iter().enumerate() {
-        if at > 0 && at % 4 == 0 {
+    for (index, byte) in random.into_iter().enumerate() {
+        if index > 0 && index % 4 == 0 {
             password.push('-');
         }
         let letter = ALPHABET.get(usize::from(byte % 32));
         password.extend(letter.copied().map(char::from));
     }
     Secret::new(password)
-}
-
-fn failed(error: &dyn std::fmt::Display) -> PasswordError {
-    PasswordError::Failed {
-        reason: error.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -364,8 +328,8 @@ mod tests {
         let passwords = cheap();
         let all = u32::try_from(passwords.cores() * MAX_CHECKS_PER_CORE).unwrap();
         let held = passwords.queue_permits.acquire_many(all).await.unwrap();
-        let answer = passwords.verify(None, &secret("anything")).await;
-        assert!(matches!(answer, Err(PasswordError::Busy)));
+        let result = passwords.verify(None, &secret("anything")).await;
+        assert!(matches!(result, Err(PasswordError::Busy)));
         drop(held);
         assert!(!passwords.verify(None, &secret("anything")).await.unwrap());
     }

@@ -1,6 +1,4 @@
-//! Password hashes as they are stored: PHC strings of Argon2id.
-//!
-//! This module refuses to know how many are checked at a time.
+//! Stored password hashes: PHC strings of Argon2id.
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -8,18 +6,18 @@ use subtle::ConstantTimeEq;
 
 use crate::domain::secret::Secret;
 
-use super::memory::MemoryPool;
-use super::{PasswordError, failed};
+use super::error::PasswordError;
+use super::memory_pool::MemoryPool;
 
-/// The longest password hash, in bytes.
+/// The maximum length of a password hash, in bytes.
 pub const MAX_HASH_LENGTH: usize = 512;
 
-/// The costliest hash that is taken in from outside: memory in KiB, passes, lanes.
+/// The maximum cost of an imported hash: memory in KiB, passes, lanes.
 ///
 /// A login pays what the hash asks for, so a hash from a file may not ask for just anything.
 const MAX_COST: (u32, u32, u32) = (256 * 1024, 16, 16);
 
-/// Checks that a hash made elsewhere can be checked here at a bounded price.
+/// Checks that an imported hash can be verified at a bounded cost.
 ///
 /// It must be a PHC string of Argon2id, version 19, with salt and hash, at most 256 MiB, 16 passes
 /// and 16 lanes.
@@ -54,29 +52,29 @@ fn parse_hash(text: &str) -> Result<PasswordHash, PasswordError> {
     Ok(hash)
 }
 
-/// Whether this password gave this hash.
+/// Whether `hash` is a hash of `password`.
 pub(super) fn verify_hash(
     hash: &str,
     password: &str,
-    memory: &MemoryPool,
+    memory_pool: &MemoryPool,
 ) -> Result<bool, PasswordError> {
     let hash = parse_hash(hash)?;
-    let params = Params::try_from(&hash).map_err(|error| failed(&error))?;
+    let params = Params::try_from(&hash).map_err(PasswordError::failed)?;
     let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
-        return Err(failed(&"the hash is not whole"));
+        return Err(PasswordError::failed("the hash is incomplete"));
     };
-    let mut found = vec![0; expected.as_bytes().len()];
-    memory
+    let mut computed = vec![0; expected.as_bytes().len()];
+    memory_pool
         .with_memory(params.block_count(), |blocks| {
             Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
                 password.as_bytes(),
                 salt.as_ref(),
-                &mut found,
+                &mut computed,
                 blocks,
             )
         })
-        .map_err(|error| failed(&error))?;
-    Ok(found.ct_eq(expected.as_bytes()).into())
+        .map_err(PasswordError::failed)?;
+    Ok(computed.ct_eq(expected.as_bytes()).into())
 }
 
 #[cfg(test)]

@@ -1,20 +1,20 @@
-//! One outside issuer: its keys, when they are fetched, and what was verified with them.
+//! One identity provider: its keys, when they are fetched, and what was verified with them.
 //!
-//! | the keys | what a token does |
+//! | the keys | a token |
 //! |---|---|
-//! | are there and fresh | is verified |
-//! | are a little stale, or their server fails | is verified with the last good ones, and they are fetched beside it |
-//! | have been stale for long | waits for the fetch, and takes the last good ones if it fails |
-//! | are not there, or older than the hard limit | waits for the fetch; if it fails, nothing can be verified now |
+//! | are fresh | is verified |
+//! | are a little stale, or their server fails | is verified with the last good ones, and they are fetched in the background |
+//! | have been stale for long | waits for the fetch, and uses the last good ones if it fails |
+//! | are missing, or older than [`OUTAGE_KEY_TTL`](super::OUTAGE_KEY_TTL) | waits for the fetch; if it fails, no token can be verified at the moment |
 //! | are there, but not the one that the token names | waits for one fetch, at most one every 30 seconds |
 //!
-//! One fetch goes on at a time; it is a task of its own, so that a client that leaves does not stop
-//! it. No request waits for the keys of an issuer that it does not name. This module refuses to know
-//! where keys come from and what an identity may do.
+//! One fetch runs at a time; it is a task of its own, so that a client that disconnects does not stop
+//! it. No request waits for the keys of a provider that its token does not name.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use moka::sync::Cache;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
@@ -24,31 +24,37 @@ use crate::token::{
     EXTERNAL_TOKEN_LEEWAY, ExpectedExternalClaims, ExternalKeySet, ExternalToken, TokenError,
 };
 
-use super::IdentityProviderStatus;
+use super::error::{ExternalTokenError, FetchError};
 use super::freshness::{
     DEFAULT_KEY_TTL, FetchDue, FetchState, MAX_KEY_TTL, MIN_KEY_TTL, ProviderKeys,
     UNKNOWN_KEY_INTERVAL,
 };
 use super::identity::ExternalIdentity;
-use super::source::{FetchError, FetchedKeySet, KeySetSource};
+use super::key_set_source::{FetchedKeySet, KeySetSource};
 
-/// The most tokens of one issuer that are remembered as verified.
+/// How many verified tokens of one provider are cached.
 const MAX_VERIFIED_TOKENS: u64 = 50_000;
 
-/// Why a token of an outside issuer was not accepted.
-#[derive(Debug)]
-pub enum ExternalTokenError {
-    /// It is no good.
-    InvalidToken(TokenError),
-    /// It is good, but says what cannot be understood; the text may be shown.
-    InvalidClaims(&'static str),
-    /// There are no keys to tell with, for now; why is for the log.
-    KeysUnavailable(String),
+/// The status of an identity provider; nothing in it is secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityProviderStatus {
+    /// The issuer URL.
+    pub issuer: String,
+    /// The audience that its tokens must have.
+    pub audience: String,
+    /// Where its keys come from: a file, or the URL of the discovery document.
+    pub source: String,
+    /// How many of its keys can verify tokens.
+    pub keys: usize,
+    /// When the keys were last fetched, in seconds since 1970 UTC.
+    pub last_success: Option<i64>,
+    /// Why the last fetch failed; nothing if it did not.
+    pub last_error: Option<String>,
 }
 
-/// One outside issuer.
+/// One identity provider.
 pub struct IdentityProvider {
-    /// How it is configured.
+    /// Its configuration.
     pub config: ExternalIssuer,
     source: KeySetSource,
     clock: Clock,
@@ -67,34 +73,32 @@ impl IdentityProvider {
         }
     }
 
-    /// Verifies a token that names this issuer, and tells whom it speaks for.
+    /// Verifies a token that names this provider, and returns the identity of its subject.
     pub async fn verify(
         self: &Arc<Self>,
         token: &str,
     ) -> Result<Arc<ExternalIdentity>, ExternalTokenError> {
-        let fingerprint: [u8; 32] = Sha256::digest(token).into();
+        let token_digest: [u8; 32] = Sha256::digest(token).into();
         let now = self.clock.unix_seconds();
-        let shown = match self.find_verified(fingerprint, now)? {
-            Some(identity) => {
-                self.fetch_in_background();
-                return Ok(identity);
-            }
-            None => ExternalToken::parse(token, &self.expected(now))
-                .map_err(ExternalTokenError::InvalidToken)?,
-        };
-        let mut ring = self.keys().await?;
-        let claims = match shown.verify(&ring.keys) {
+        if let Some(identity) = self.find_verified(token_digest, now)? {
+            self.fetch_in_background();
+            return Ok(identity);
+        }
+        let token = ExternalToken::parse(token, &self.expected(now))
+            .map_err(ExternalTokenError::InvalidToken)?;
+        let mut keys = self.keys().await?;
+        let claims = match token.verify(&keys.keys) {
             Err(TokenError::UnknownKey) => {
-                ring = self.keys_after_unknown_kid(shown.kid(), ring).await?;
-                shown.verify(&ring.keys)
+                keys = self.keys_after_unknown_kid(token.kid(), keys).await?;
+                token.verify(&keys.keys)
             }
             verified => verified,
         }
         .map_err(ExternalTokenError::InvalidToken)?;
-        let identity = ExternalIdentity::from_claims(claims, &self.config, fingerprint)
+        let identity = ExternalIdentity::from_claims(claims, &self.config, token_digest)
             .map_err(ExternalTokenError::InvalidClaims)?;
         let identity = Arc::new(identity);
-        ring.verified.insert(fingerprint, Arc::clone(&identity));
+        keys.verified.insert(token_digest, Arc::clone(&identity));
         Ok(identity)
     }
 
@@ -107,21 +111,21 @@ impl IdentityProvider {
         }
     }
 
-    /// What was verified before, as long as token and keys are good for it.
+    /// The identity of a token that was verified before, if the token and the keys are still valid.
     fn find_verified(
         &self,
-        fingerprint: [u8; 32],
+        token_digest: [u8; 32],
         now: i64,
     ) -> Result<Option<Arc<ExternalIdentity>>, ExternalTokenError> {
         let found = {
-            let state = self.state();
+            let state = self.state.lock();
             let now = self.clock.monotonic();
             if state.fetch_due(now) == FetchDue::BeforeUse {
                 None
             } else {
                 state
                     .usable_keys(now)
-                    .and_then(|ring| ring.verified.get(&fingerprint))
+                    .and_then(|keys| keys.verified.get(&token_digest))
             }
         };
         match found {
@@ -135,97 +139,101 @@ impl IdentityProvider {
         }
     }
 
-    /// The keys to verify with, fetched first if they have to be.
+    /// The keys to verify with, fetched first if necessary.
     async fn keys(self: &Arc<Self>) -> Result<Arc<ProviderKeys>, ExternalTokenError> {
         if self.fetch_due() == FetchDue::BeforeUse {
             self.fetch_before_use().await;
         } else {
             self.fetch_in_background();
         }
-        let state = self.state();
+        let state = self.state.lock();
         state
             .usable_keys(self.clock.monotonic())
             .map(Arc::clone)
             .ok_or_else(|| state.unavailable())
     }
 
-    /// The keys after looking for one that was not among `before`.
+    /// The keys after a fetch for a key id that was not among `previous`.
     async fn keys_after_unknown_kid(
         self: &Arc<Self>,
         kid: &str,
-        before: Arc<ProviderKeys>,
+        previous: Arc<ProviderKeys>,
     ) -> Result<Arc<ProviderKeys>, ExternalTokenError> {
-        let turn = Arc::clone(&self.fetch_lock).lock_owned().await;
-        let is_allowed = {
-            let mut state = self.state();
+        let fetch_guard = Arc::clone(&self.fetch_lock).lock_owned().await;
+        let may_fetch = {
+            let mut state = self.state.lock();
             let now = self.clock.monotonic();
-            let is_new = state
+            let is_already_fetched = state
                 .keys
                 .as_ref()
-                .is_some_and(|ring| !Arc::ptr_eq(ring, &before) && ring.keys.contains(kid));
+                .is_some_and(|keys| !Arc::ptr_eq(keys, &previous) && keys.keys.contains(kid));
             let is_too_soon = state
                 .last_unknown_key_fetch
                 .is_some_and(|at| now.saturating_sub(at) < UNKNOWN_KEY_INTERVAL);
-            if !is_new && !is_too_soon {
+            let may_fetch = !is_already_fetched && !is_too_soon;
+            if may_fetch {
                 state.last_unknown_key_fetch = Some(now);
             }
-            !is_new && !is_too_soon
+            may_fetch
         };
-        if is_allowed {
-            self.fetch(turn).await;
+        if may_fetch {
+            self.fetch(fetch_guard).await;
         }
-        let state = self.state();
+        let state = self.state.lock();
         match state.usable_keys(self.clock.monotonic()) {
-            Some(ring) if ring.keys.contains(kid) || state.last_error.is_none() => {
-                Ok(Arc::clone(ring))
+            Some(keys) if keys.keys.contains(kid) || state.last_error.is_none() => {
+                Ok(Arc::clone(keys))
             }
-            // The key may be a new one of the issuer's: nobody can tell.
+            // The key may be a new one of the provider: that cannot be known now.
             Some(_) | None => Err(state.unavailable()),
         }
     }
 
-    /// Fetches the keys that nothing goes on without, and waits for it.
+    /// Fetches the keys, if they must be fetched before use, and waits for it.
     pub(super) async fn fetch_before_use(self: &Arc<Self>) {
-        let turn = Arc::clone(&self.fetch_lock).lock_owned().await;
-        // Somebody else's fetch may have ended while this one waited for its turn.
+        let fetch_guard = Arc::clone(&self.fetch_lock).lock_owned().await;
+        // Another fetch may have ended while this one waited for the lock.
         if self.fetch_due() == FetchDue::BeforeUse {
-            self.fetch(turn).await;
+            self.fetch(fetch_guard).await;
         }
     }
 
-    /// Fetches the keys in a task that nobody has to wait for, if it is time to.
+    /// Fetches the keys in the background, if that is due.
     pub(super) fn fetch_in_background(self: &Arc<Self>) {
         if self.fetch_due() != FetchDue::NotDue
-            && let Ok(turn) = Arc::clone(&self.fetch_lock).try_lock_owned()
+            && let Ok(fetch_guard) = Arc::clone(&self.fetch_lock).try_lock_owned()
         {
-            drop(self.spawn_fetch(turn));
+            drop(self.spawn_fetch(fetch_guard));
         }
     }
 
     /// Fetches the keys and waits for it.
-    async fn fetch(self: &Arc<Self>, turn: OwnedMutexGuard<()>) {
-        if self.spawn_fetch(turn).await.is_err() {
-            tracing::error!(issuer = self.config.issuer, "fetching keys was interrupted");
+    async fn fetch(self: &Arc<Self>, fetch_guard: OwnedMutexGuard<()>) {
+        if self.spawn_fetch(fetch_guard).await.is_err() {
+            tracing::error!(issuer = self.config.issuer, "key set fetch interrupted");
         }
     }
 
-    fn spawn_fetch(self: &Arc<Self>, turn: OwnedMutexGuard<()>) -> tokio::task::JoinHandle<()> {
+    fn spawn_fetch(
+        self: &Arc<Self>,
+        fetch_guard: OwnedMutexGuard<()>,
+    ) -> tokio::task::JoinHandle<()> {
         let this = Arc::clone(self);
         tokio::spawn(async move {
             let fetched = this.source.fetch().await;
             this.store_fetched(fetched);
-            drop(turn);
+            drop(fetch_guard);
         })
     }
 
-    /// Takes what a fetch brought: new keys, or one more reason to go on with the old ones.
+    /// Stores the result of a fetch: new keys, or an error to continue with the old ones.
     fn store_fetched(&self, fetched: Result<FetchedKeySet, FetchError>) {
-        let read = fetched.and_then(|fetched| {
+        let parsed = fetched.and_then(|fetched| {
             let digest = Sha256::digest(&fetched.body).into();
             let keys = ExternalKeySet::parse(&fetched.body, &self.config.algorithms)?;
             Ok((digest, keys, fetched.max_age))
         });
-        let outcome = if read.is_ok() { "fetched" } else { "failed" };
+        let outcome = if parsed.is_ok() { "fetched" } else { "failed" };
         let issuer = &self.config.issuer;
         metrics::counter!(
             "cedargate_issuer_fetches_total",
@@ -233,19 +241,19 @@ impl IdentityProvider {
             "outcome" => outcome,
         )
         .increment(1);
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let now = self.clock.monotonic();
         state.last_attempt = Some(now);
-        match read {
+        match parsed {
             Ok((digest, keys, max_age)) => {
                 if state.last_error.take().is_some() {
-                    tracing::info!(issuer, "the keys of an outside issuer are back");
+                    tracing::info!(issuer, "key set fetch of the identity provider recovered");
                 }
                 state.fetched_at = Some((now, self.clock.unix_seconds()));
                 state.ttl = max_age
                     .unwrap_or(DEFAULT_KEY_TTL)
                     .clamp(MIN_KEY_TTL, MAX_KEY_TTL);
-                if state.keys.as_ref().is_none_or(|ring| ring.digest != digest) {
+                if state.keys.as_ref().is_none_or(|keys| keys.digest != digest) {
                     state.keys = Some(Arc::new(ProviderKeys {
                         digest,
                         keys,
@@ -254,16 +262,16 @@ impl IdentityProvider {
                 }
             }
             Err(error) => {
-                tracing::warn!(issuer, %error, "the keys of an outside issuer were not fetched");
+                tracing::warn!(issuer, %error, "key set fetch of the identity provider failed");
                 state.last_error = Some(error.to_string());
             }
         }
     }
 
-    /// How it stands with the keys.
+    /// The status of its keys.
     #[must_use]
     pub fn status(&self) -> IdentityProviderStatus {
-        let state = self.state();
+        let state = self.state.lock();
         IdentityProviderStatus {
             issuer: self.config.issuer.clone(),
             audience: self.config.audience.clone(),
@@ -271,18 +279,13 @@ impl IdentityProvider {
             keys: state
                 .keys
                 .as_ref()
-                .map_or(0, |ring| ring.keys.usable_keys()),
+                .map_or(0, |keys| keys.keys.usable_keys()),
             last_success: state.fetched_at.map(|(_, unix_seconds)| unix_seconds),
             last_error: state.last_error.clone(),
         }
     }
 
     fn fetch_due(&self) -> FetchDue {
-        self.state().fetch_due(self.clock.monotonic())
-    }
-
-    fn state(&self) -> MutexGuard<'_, FetchState> {
-        // The state is whole whatever happened to the thread that held it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().fetch_due(self.clock.monotonic())
     }
 }

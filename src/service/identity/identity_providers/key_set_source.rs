@@ -1,8 +1,7 @@
-//! Sources: where the key set of an outside issuer comes from, and how it is got.
+//! Where the key set of an identity provider comes from, and how it is fetched.
 //!
-//! A file, or the network: the discovery document below the issuer's URL (`OpenID` Connect Discovery
-//! section 4) names the key set. Everything about fetching is bounded. This module refuses to know
-//! when to fetch, and what a key set says.
+//! A file, or the network: the discovery document below the issuer URL (`OpenID` Connect Discovery
+//! section 4) names the key set. Everything about fetching is bounded.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -17,13 +16,11 @@ use crate::config::is_loopback;
 use crate::domain::error_chain::error_chain;
 use crate::domain::issuer::ExternalIssuer;
 
+use super::error::{FETCH_TIMEOUT, FetchError, MAX_DOCUMENT_SIZE};
+
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long getting a key set may take, discovery included.
-pub const FETCH_TIMEOUT: Duration = Duration::from_secs(8);
-/// The most bytes of a discovery document, and of a key set.
-pub const MAX_DOCUMENT_SIZE: usize = 256 * 1024;
-/// The most redirects that are followed, all within one host.
+/// How many redirects are followed, all within one origin.
 const MAX_REDIRECTS: usize = 3;
 
 /// Where a key set comes from.
@@ -31,80 +28,28 @@ const MAX_REDIRECTS: usize = 3;
 pub(super) enum KeySetSource {
     /// A file.
     File(PathBuf),
-    /// The network.
+    /// The network, by the discovery document of an issuer.
     Discovery {
         issuer: String,
         clients: HttpClients,
     },
 }
 
-/// A key set as it was got.
+/// A fetched key set.
 pub(super) struct FetchedKeySet {
     pub(super) body: Vec<u8>,
-    /// How long its server says that it may be kept.
+    /// How long its server says that it may be cached.
     pub(super) max_age: Option<Duration>,
 }
 
-/// The proxy of the machine, if it has one, is for other machines.
+/// HTTP clients: the machine's proxy, if it has one, is for remote hosts only.
 #[derive(Clone, Debug)]
 pub(super) struct HttpClients {
     remote: Client,
     loopback: Client,
 }
 
-/// Why a key set was not got. The texts are for operators: logs, health and the admin API.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// The file cannot be read.
-    #[error("the key set file {path} cannot be read: {source}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// There was no answer.
-    #[error("{url} cannot be fetched: {reason}")]
-    Unreachable {
-        /// What was asked for.
-        url: String,
-        /// Why there was none.
-        reason: String,
-    },
-    /// It took too long.
-    #[error("{url} was not fetched within {} seconds", FETCH_TIMEOUT.as_secs())]
-    TooSlow {
-        /// What was asked for.
-        url: String,
-    },
-    /// There was another answer than 200.
-    #[error("{url} answers {status}")]
-    Status {
-        /// What was asked for.
-        url: String,
-        /// What it answered.
-        status: u16,
-    },
-    /// The answer is too large.
-    #[error("the answer of {url} is larger than {MAX_DOCUMENT_SIZE} bytes")]
-    TooLarge {
-        /// What was asked for.
-        url: String,
-    },
-    /// The discovery document is of no use.
-    #[error("the discovery document {url} cannot be used: {reason}")]
-    Discovery {
-        /// Where it is.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The key set is of no use.
-    #[error(transparent)]
-    KeySet(#[from] crate::token::TokenError),
-}
-
-/// What is read of a discovery document.
+/// The members of a discovery document that are used.
 #[derive(Deserialize)]
 struct DiscoveryDocument {
     issuer: String,
@@ -112,7 +57,7 @@ struct DiscoveryDocument {
 }
 
 impl HttpClients {
-    /// Clients with every bound set.
+    /// Clients with all bounds set.
     pub(super) fn new() -> Result<Self, reqwest::Error> {
         let bounded = || {
             Client::builder()
@@ -128,8 +73,8 @@ impl HttpClients {
         })
     }
 
-    /// Gets a small document; its answer's headers come with it.
-    async fn get(&self, url: &Url) -> Result<(Vec<u8>, Option<Duration>), FetchError> {
+    /// Gets a small document.
+    async fn get(&self, url: &Url) -> Result<FetchedKeySet, FetchError> {
         let client = if is_loopback(url) {
             &self.loopback
         } else {
@@ -137,7 +82,7 @@ impl HttpClients {
         };
         let unreachable = |error: reqwest::Error| FetchError::Unreachable {
             url: url.to_string(),
-            // The text of reqwest itself says little.
+            // The causes: reqwest's own text says little.
             reason: error_chain(error.source().unwrap_or(&error)),
         };
         let mut response = client.get(url.clone()).send().await.map_err(unreachable)?;
@@ -157,7 +102,7 @@ impl HttpClients {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok((body, max_age))
+        Ok(FetchedKeySet { body, max_age })
     }
 }
 
@@ -173,7 +118,7 @@ impl KeySetSource {
         }
     }
 
-    /// The source in words: a path, or the address of the discovery document.
+    /// The path of the file, or the URL of the discovery document.
     pub(super) fn location(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
@@ -181,14 +126,15 @@ impl KeySetSource {
         }
     }
 
-    /// Gets the key set, within [`FETCH_TIMEOUT`].
+    /// Fetches the key set, within [`FETCH_TIMEOUT`].
     pub(super) async fn fetch(&self) -> Result<FetchedKeySet, FetchError> {
-        let too_slow = || FetchError::TooSlow {
-            url: self.location(),
-        };
         tokio::time::timeout(FETCH_TIMEOUT, self.get())
             .await
-            .unwrap_or_else(|_| Err(too_slow()))
+            .unwrap_or_else(|_| {
+                Err(FetchError::TooSlow {
+                    url: self.location(),
+                })
+            })
     }
 
     async fn get(&self) -> Result<FetchedKeySet, FetchError> {
@@ -210,15 +156,14 @@ impl KeySetSource {
                 })
             }
             Self::Discovery { issuer, clients } => {
-                let key_set = discover(issuer, clients).await?;
-                let (body, max_age) = clients.get(&key_set).await?;
-                Ok(FetchedKeySet { body, max_age })
+                let key_set_url = discover(issuer, clients).await?;
+                clients.get(&key_set_url).await
             }
         }
     }
 }
 
-/// The address of the discovery document: a final slash of the issuer counts once.
+/// The URL of the discovery document: a final slash of the issuer counts once.
 fn discovery_url(issuer: &str) -> String {
     format!(
         "{}/.well-known/openid-configuration",
@@ -226,39 +171,39 @@ fn discovery_url(issuer: &str) -> String {
     )
 }
 
-/// The address of the key set, as the discovery document tells it.
+/// The URL of the key set, from the discovery document.
 async fn discover(issuer: &str, clients: &HttpClients) -> Result<Url, FetchError> {
-    let address = discovery_url(issuer);
+    let discovery_url = discovery_url(issuer);
     let unusable = |reason: String| FetchError::Discovery {
-        url: address.clone(),
+        url: discovery_url.clone(),
         reason,
     };
-    let url = Url::parse(&address).map_err(|error| unusable(error.to_string()))?;
-    let (body, _) = clients.get(&url).await?;
-    let found: DiscoveryDocument =
-        serde_json::from_slice(&body).map_err(|error| unusable(error.to_string()))?;
-    if found.issuer != issuer {
-        let said: String = found.issuer.chars().take(255).collect();
-        return Err(unusable(format!("it is of the issuer {said:?}")));
+    let url = Url::parse(&discovery_url).map_err(|error| unusable(error.to_string()))?;
+    let fetched = clients.get(&url).await?;
+    let document: DiscoveryDocument =
+        serde_json::from_slice(&fetched.body).map_err(|error| unusable(error.to_string()))?;
+    if document.issuer != issuer {
+        let other: String = document.issuer.chars().take(255).collect();
+        return Err(unusable(format!("it is of the issuer {other:?}")));
     }
-    let key_set = Url::parse(&found.jwks_uri)
-        .map_err(|error| unusable(format!("its jwks_uri is no URL: {error}")))?;
-    // An issuer that is https must not send us to a place where anybody can answer.
-    let is_near = is_loopback(&url) && is_loopback(&key_set);
-    if key_set.scheme() == "https" || (key_set.scheme() == "http" && is_near) {
-        Ok(key_set)
+    let key_set_url = Url::parse(&document.jwks_uri)
+        .map_err(|error| unusable(format!("its jwks_uri is not a URL: {error}")))?;
+    // An https issuer must not redirect us to a URL where anybody can answer.
+    let is_local = is_loopback(&url) && is_loopback(&key_set_url);
+    if key_set_url.scheme() == "https" || (key_set_url.scheme() == "http" && is_local) {
+        Ok(key_set_url)
     } else {
         Err(unusable("its jwks_uri is not https".to_owned()))
     }
 }
 
-/// Follows a redirect to the same scheme, host and port, and not for long.
+/// Follows a few redirects to the same scheme, host and port.
 fn follow_within_origin(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let is_here = attempt
+    let is_same_origin = attempt
         .previous()
         .last()
         .is_some_and(|from| from.origin() == attempt.url().origin());
-    if !is_here {
+    if !is_same_origin {
         return attempt.error("it redirects to another host");
     }
     if attempt.previous().len() > MAX_REDIRECTS {
@@ -267,7 +212,7 @@ fn follow_within_origin(attempt: redirect::Attempt<'_>) -> redirect::Action {
     attempt.follow()
 }
 
-/// The `max-age` of an answer (RFC 9111 section 5.2.2.1); one that may not be kept has 0.
+/// The `max-age` of a response (RFC 9111 section 5.2.2.1); one that may not be cached has 0.
 fn max_age(response: &Response) -> Option<Duration> {
     let directives = response
         .headers()

@@ -1,0 +1,73 @@
+//! Errors of identity providers: a token that is not accepted, a key set that is not fetched.
+
+use std::time::Duration;
+
+use crate::token::TokenError;
+
+/// How long fetching a key set may take, discovery included.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(8);
+/// The maximum size of a discovery document and of a key set, in bytes.
+pub const MAX_DOCUMENT_SIZE: usize = 256 * 1024;
+
+/// Why a token of an identity provider is not accepted.
+#[derive(Debug)]
+pub enum ExternalTokenError {
+    /// The token is not valid.
+    InvalidToken(TokenError),
+    /// The token is valid, but a claim has an unexpected type; the text may be shown to the caller.
+    InvalidClaims(&'static str),
+    /// There are no keys to verify with at the moment; the reason is for the log.
+    KeysUnavailable(String),
+}
+
+/// Why a key set was not fetched. The messages are for operators: logs, health and the admin API.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The file cannot be read.
+    #[error("the key set file {path} cannot be read: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// There was no response.
+    #[error("{url} cannot be fetched: {reason}")]
+    Unreachable {
+        /// The URL.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The fetch took too long.
+    #[error("{url} was not fetched within {} seconds", FETCH_TIMEOUT.as_secs())]
+    TooSlow {
+        /// The URL.
+        url: String,
+    },
+    /// The status is not 200.
+    #[error("{url} answers {status}")]
+    Status {
+        /// The URL.
+        url: String,
+        /// The status.
+        status: u16,
+    },
+    /// The response is too large.
+    #[error("the response of {url} is larger than {MAX_DOCUMENT_SIZE} bytes")]
+    TooLarge {
+        /// The URL.
+        url: String,
+    },
+    /// The discovery document is not usable.
+    #[error("the discovery document {url} cannot be used: {reason}")]
+    Discovery {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The key set is not usable.
+    #[error(transparent)]
+    KeySet(#[from] TokenError),
+}
