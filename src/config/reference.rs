@@ -1,4 +1,4 @@
-//! Writes the reference of all settings for the operators' page.
+//! The reference of all settings for the operators' page.
 
 use std::fmt::Write;
 

@@ -1,8 +1,7 @@
-//! Priorities: how far a thread stands back behind the rest of the process.
+//! Thread priorities: lower the priority of the current thread.
 //!
-//! A thread cannot take back what it gives up, so only threads that do one piece of work do. What the
-//! system does not let happen is told in the log, and the thread goes on as it is. This module refuses
-//! to know what the work is.
+//! A thread cannot raise its priority again, so only threads for a single job do this. If the system does
+//! not permit it, the thread continues at its priority and a debug line says so.
 
 #[cfg(target_os = "linux")]
 use thread_priority::{
@@ -14,17 +13,17 @@ use thread_priority::{
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 19;
 
-/// Lets others go first, and still comes on slowly while they are busy; a program that this thread
-/// starts does the same.
+/// Sets the lowest ordinary priority (`nice` 19): the thread still progresses slowly on a busy machine. A
+/// program that the thread starts inherits it.
 pub fn set_low_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::debug!(%error, "a thread goes on at ordinary priority");
+        tracing::debug!(%error, "cannot lower the priority of a thread");
     }
 }
 
-/// Runs when nothing else wants the core (`SCHED_IDLE`, sched(7)), and is off it at once when something
-/// does, which a merely nice thread is not. On a core that is never idle it all but stands still.
+/// Sets `SCHED_IDLE` (sched(7)): the thread runs only on an idle core and is preempted at once, unlike a
+/// thread of low priority. On a core that is never idle it makes almost no progress.
 pub fn set_idle_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = set_thread_priority_and_policy(
@@ -32,6 +31,6 @@ pub fn set_idle_priority() {
         ThreadPriority::Min,
         ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle),
     ) {
-        tracing::debug!(?error, "a thread goes on at ordinary priority");
+        tracing::debug!(?error, "cannot lower the priority of a thread");
     }
 }

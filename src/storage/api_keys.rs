@@ -1,7 +1,7 @@
-//! API keys: what is remembered of them, never their text.
+//! API keys: their properties and digests, never their text.
 //!
-//! Adding and removing one bumps the catalog's version, because remembered facts depend on it;
-//! noting a use does not.
+//! Adding and removing one increments the catalog version, because caches depend on it; recording a use
+//! does not.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -59,7 +59,7 @@ impl ApiKeyRow {
                 user_id: UserId(self.user_id),
                 name: KeyName::new(&self.name).map_err(|e| corrupt("name", &e))?,
                 prefix: KeyPrefix::parse(&self.prefix)
-                    .ok_or_else(|| corrupt("prefix", &"it is not ten letters and digits"))?,
+                    .ok_or_else(|| corrupt("prefix", &"it does not have ten letters and digits"))?,
                 scope: limit.map_err(|e| corrupt("limit", &e))?,
                 created_at: self.created_at,
                 expires_at: self.expires_at,
@@ -73,11 +73,10 @@ impl ApiKeyRow {
 }
 
 impl Database {
-    /// Adds a key together with the record of it, unless its user has `max_keys` already, and says whether
-    /// it did; the record is not written when there was no room.
+    /// Adds a key together with its audit record; `false`, without a record, if the user has `max_keys`
+    /// already.
     ///
-    /// When the user has as many, those that have expired at `now` (seconds since 1970 UTC) are
-    /// removed to make room.
+    /// Before that, expired keys of the user at `now` (seconds since 1970 UTC) are removed to make room.
     pub async fn add_api_key(
         &self,
         stored: &StoredApiKey,
@@ -129,8 +128,7 @@ impl Database {
         .await
     }
 
-    /// Removes a key of a user together with the record of it, and says whether there was one; the
-    /// record is not written when there was none.
+    /// Removes a key of a user together with its audit record; `false`, without a record, if there is none.
     pub async fn remove_api_key(
         &self,
         owner: UserId,
@@ -151,7 +149,7 @@ impl Database {
         .await
     }
 
-    /// Finds a key by the public part of its text, expired ones too.
+    /// Finds a key by its public prefix, expired or not.
     pub async fn find_api_key(
         &self,
         prefix: KeyPrefix,
@@ -167,7 +165,7 @@ impl Database {
         row.map(ApiKeyRow::into_stored).transpose()
     }
 
-    /// Finds a key by its id, expired ones too.
+    /// Finds a key by its id, expired or not.
     pub async fn find_api_key_by_id(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StorageError> {
         const SQL: &str = "SELECT * FROM api_keys WHERE id = $1";
         let row: Option<ApiKeyRow> = select!(
@@ -181,7 +179,7 @@ impl Database {
         Ok(stored.map(|stored| stored.key))
     }
 
-    /// Reads the next at most `limit` keys of a user after `after`, or the first ones, oldest first.
+    /// Lists at most `limit` keys of a user after `after`, oldest first.
     pub async fn list_api_keys(
         &self,
         owner: UserId,
@@ -202,8 +200,8 @@ impl Database {
         keys.collect()
     }
 
-    /// Notes that a key was used at `now`, unless a use after `unless_after` is noted already (both
-    /// in seconds since 1970 UTC).
+    /// Records that a key was used at `now`, unless a use after `unless_after` is recorded already (both in
+    /// seconds since 1970 UTC).
     pub async fn record_api_key_use(
         &self,
         id: ApiKeyId,

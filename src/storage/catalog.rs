@@ -1,4 +1,4 @@
-//! The catalog as a whole: reading it, changing it, and its version.
+//! The catalog as a whole: reads, changes and its version.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::domain::name::{ADMIN_ROLE, RoleName};
 /// All roles, users and datasets as of one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Catalog {
-    /// How often the catalog has changed.
+    /// The number of changes of the catalog so far.
     pub version: i64,
     /// The roles, the built-in one among them.
     pub roles: BTreeSet<RoleName>,
@@ -28,9 +28,9 @@ pub struct Catalog {
     pub datasets: Vec<Dataset>,
 }
 
-/// What to change in the catalog, all of it or nothing.
+/// A change of the catalog, applied whole or not at all.
 ///
-/// Removals come first, so that a removed user's name is free for another. What is put may name
+/// Removals come first, so that the name of a removed user is free for another. What is put may refer to
 /// roles and users that the same change puts. Two users cannot swap names in one change.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogChange {
@@ -46,25 +46,25 @@ pub struct CatalogChange {
     pub users_removed: Vec<UserId>,
     /// Datasets to remove.
     pub datasets_removed: Vec<DatasetId>,
-    /// What to put on record of it.
+    /// The audit records of the change.
     pub records: Vec<AuditRecord>,
 }
 
-/// How often what is remembered has changed.
+/// The versions that caches depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheVersions {
-    /// How often the catalog has changed.
+    /// The number of changes of the catalog so far.
     pub catalog: i64,
-    /// How often sessions have ended early.
+    /// The number of times that sessions have ended early so far.
     pub sessions: i64,
 }
 
 const READ_VERSION: &str = "SELECT version FROM catalog_version";
 
 impl Database {
-    /// Reads how often the catalog has changed: cheap, and the same number means the same catalog.
+    /// Reads the version of the catalog: cheap, and the same version means the same catalog.
     pub async fn catalog_version(&self) -> Result<i64, StorageError> {
-        let operation = "read the catalog's version";
+        let operation = "read the catalog version";
         run(CALL_TIMEOUT, operation, "catalog_version", async {
             self.check_file()?;
             on_either!(self.readers(), pool => {
@@ -74,11 +74,11 @@ impl Database {
         .await
     }
 
-    /// Reads the versions of all that is remembered, as cheaply as the catalog's alone.
+    /// Reads all versions that caches depend on, as cheaply as the catalog version alone.
     pub async fn versions(&self) -> Result<CacheVersions, StorageError> {
         const SQL: &str = "SELECT catalog_version.version, session_version.version
             FROM catalog_version CROSS JOIN session_version";
-        let operation = "read the catalog's version";
+        let operation = "read the catalog version";
         let (catalog, sessions) =
             select!(self, operation, "catalog_version", fetch_one(SQL)).await?;
         Ok(CacheVersions { catalog, sessions })
@@ -88,28 +88,28 @@ impl Database {
     pub async fn read_catalog(&self) -> Result<Catalog, StorageError> {
         let operation = "read the catalog";
         with_timeout(CATALOG_TIMEOUT, operation, async {
-            let sorted =
+            let classify =
                 |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
-            let mut transaction = self.begin_reading().await.map_err(sorted)?;
-            let version = read_version(&mut transaction).await.map_err(sorted)?;
+            let mut transaction = self.begin_reading().await.map_err(classify)?;
+            let version = read_version(&mut transaction).await.map_err(classify)?;
             let catalog = Catalog {
                 version,
                 roles: read_roles(&mut transaction).await?,
                 users: read_users(&mut transaction).await?,
                 datasets: read_datasets(&mut transaction).await?,
             };
-            transaction.commit().await.map_err(sorted)?;
+            transaction.commit().await.map_err(classify)?;
             Ok(catalog)
         })
         .await
     }
 
-    /// Makes a change that was planned on the catalog at `expected_version`, in one transaction,
-    /// and returns the new version.
+    /// Applies a change that was planned on the catalog at `expected_version`, in one transaction, and returns
+    /// the new version.
     ///
-    /// Fails with [`StorageError::Conflict`] when the catalog has changed since, and with
-    /// [`StorageError::Inconsistent`] when the change names what does not exist or takes a name that
-    /// is taken; either way nothing is written.
+    /// Fails with [`StorageError::Conflict`] if the catalog has changed since, and with
+    /// [`StorageError::Inconsistent`] if the change refers to what does not exist or uses a name that is
+    /// taken; either way nothing is written.
     pub async fn write_catalog(
         &self,
         change: &CatalogChange,
@@ -127,22 +127,22 @@ impl Database {
             });
         }
         with_timeout(CATALOG_TIMEOUT, operation, async {
-            let sorted =
+            let classify =
                 |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
-            let mut transaction = self.begin_writing().await.map_err(sorted)?;
+            let mut transaction = self.begin_writing().await.map_err(classify)?;
             let Some(version) = advance_version(&mut transaction, expected_version)
                 .await
-                .map_err(sorted)?
+                .map_err(classify)?
             else {
                 return Err(StorageError::Conflict {
                     expected: expected_version,
-                    found: read_version(&mut transaction).await.map_err(sorted)?,
+                    found: read_version(&mut transaction).await.map_err(classify)?,
                 });
             };
             write_change(&mut transaction, change)
                 .await
-                .map_err(sorted)?;
-            transaction.commit().await.map_err(sorted)?;
+                .map_err(classify)?;
+            transaction.commit().await.map_err(classify)?;
             Ok(version)
         })
         .await
@@ -155,8 +155,8 @@ async fn read_version(transaction: &mut Transaction) -> Result<i64, sqlx::Error>
     })
 }
 
-/// Bumps the version, which on PostgreSQL also makes other changes wait for this one's end;
-/// nothing when the version is not the expected one.
+/// Increments the version, which on PostgreSQL also makes other changes wait for the end of this one; `None`
+/// if the version is not the expected one.
 async fn advance_version(
     transaction: &mut Transaction,
     expected: i64,
@@ -168,8 +168,8 @@ async fn advance_version(
     })
 }
 
-/// Bumps the version, whatever it is: remembered facts are of an older one from now on, and on
-/// PostgreSQL other changes wait for this one's end.
+/// Increments the version, whatever it is: cached facts are out of date from now on, and on PostgreSQL other
+/// changes wait for the end of this one.
 pub(super) async fn bump_version(transaction: &mut Transaction) -> Result<(), sqlx::Error> {
     const SQL: &str = "UPDATE catalog_version SET version = version + 1";
     execute!(transaction, SQL).map(drop)

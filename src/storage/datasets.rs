@@ -1,4 +1,4 @@
-//! Datasets, with whom they are shared and which file they have.
+//! Datasets with their readers and files.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -50,7 +50,7 @@ impl DatasetRow {
                 size: u64::try_from(size).map_err(|error| corrupt(&error))?,
                 modified,
             }),
-            _ => return Err(corrupt(&"its file is told in part only")),
+            _ => return Err(corrupt(&"its file columns are incomplete")),
         };
         Ok(Dataset {
             id,
@@ -70,8 +70,8 @@ impl DatasetRow {
 }
 
 impl Database {
-    /// Finds a dataset by id with everything that a decision may look at, in one round trip and as
-    /// of one moment.
+    /// Finds a dataset by id with everything that a decision may depend on, in one round trip and
+    /// from one snapshot.
     pub async fn find_dataset(&self, id: DatasetId) -> Result<Option<Dataset>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_readers WHERE id = $1";
         let row: Option<DatasetRow> = select!(
@@ -84,7 +84,7 @@ impl Database {
         row.map(DatasetRow::into_dataset).transpose()
     }
 
-    /// Reads at most `limit` datasets whose ids come after `after`, in the order of their ids.
+    /// Lists at most `limit` datasets after `after`, ordered by id.
     pub async fn list_datasets(
         &self,
         after: Option<DatasetId>,

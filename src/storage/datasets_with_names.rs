@@ -1,6 +1,4 @@
-//! Datasets with the names of those they name, as they are administered.
-//!
-//! It refuses to know who may administer what.
+//! Datasets with the names of their owners and readers, for administration.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +12,7 @@ use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::Username;
 use crate::domain::text_enum::TextEnum;
 
-/// A dataset, and what the users are called that it names.
+/// A dataset with the names of its owner and of its readers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetWithNames {
     /// The dataset.
@@ -25,7 +23,7 @@ pub struct DatasetWithNames {
     pub reader_users: BTreeMap<Username, UserId>,
 }
 
-/// Which datasets are looked for; what is left out does not narrow.
+/// Which datasets to list; a field that is `None` does not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatasetFilter {
     /// Those of this visibility.
@@ -66,8 +64,8 @@ impl DatasetWithNamesRow {
 }
 
 impl Database {
-    /// Finds a dataset by id with the names of those it names, in one round trip and as of one
-    /// moment.
+    /// Finds a dataset by id with the names of its owner and readers, in one round trip and from one
+    /// snapshot.
     pub async fn find_dataset_with_names(
         &self,
         id: DatasetId,
@@ -83,8 +81,7 @@ impl Database {
         row.map(DatasetWithNamesRow::into_dataset).transpose()
     }
 
-    /// Reads at most `limit` datasets that pass the filter and whose ids come after `after`, in the
-    /// order of their ids.
+    /// Lists at most `limit` datasets that match the filter, after `after`, ordered by id.
     pub async fn list_datasets_with_names(
         &self,
         filter: &DatasetFilter,
@@ -122,7 +119,7 @@ impl Database {
     }
 }
 
-/// The pattern of `LIKE` for texts with `part` in them; `!` takes the meaning from what follows it.
+/// The `LIKE` pattern for texts that contain `part`; `!` escapes the character that follows.
 fn like_pattern(part: &str) -> String {
     let mut pattern = String::from("%");
     for letter in part.chars() {

@@ -1,6 +1,6 @@
-//! Users of outside issuers: found by the issuer's own id for them, added and kept up to date.
+//! Users of external issuers: found by the issuer's own id for them, added and updated.
 //!
-//! An issuer and a subject are one user for good; the user name only has to be free when the user is
+//! An issuer and a subject always are the same user; the user name only has to be free when the user is
 //! added. Such users have no password.
 
 use sqlx::types::Json;
@@ -15,7 +15,7 @@ use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
 
-/// A user of an outside issuer, as far as telling it goes.
+/// A user of an external issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExternalUser {
     /// The user.
@@ -25,17 +25,17 @@ pub struct ExternalUser {
     pub claims_issued_at: Option<i64>,
 }
 
-/// What came of adding a user of an outside issuer.
+/// The result of adding a user of an external issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddUserOutcome {
-    /// The user is there now.
+    /// The user was added.
     Added,
-    /// The issuer and the subject, or the user name, are somebody's already; nothing was written.
+    /// The issuer and the subject, or the user name, are taken already; nothing was written.
     AlreadyExists,
 }
 
 impl Database {
-    /// Finds the user that an issuer means by a subject, disabled ones too.
+    /// Finds the user of an issuer and a subject, disabled or not.
     pub async fn find_external_user(
         &self,
         issuer: &str,
@@ -56,7 +56,7 @@ impl Database {
         }))
     }
 
-    /// Finds a user that was given to an issuer by its name alone, and that no subject is yet.
+    /// Finds a user of an issuer by its name, if no subject is bound to it yet.
     pub async fn find_unbound_user(
         &self,
         issuer: &str,
@@ -74,7 +74,7 @@ impl Database {
         Ok(id.map(UserId))
     }
 
-    /// Makes a subject of its issuer the user that was expected; says whether it did.
+    /// Binds a subject of its issuer to a user; `false` if another is bound already.
     pub async fn bind_subject(&self, id: UserId, subject: &str) -> Result<bool, StorageError> {
         const SQL: &str = "UPDATE users SET subject = $1
             WHERE id = $2 AND issuer IS NOT NULL AND subject IS NULL";
@@ -91,8 +91,8 @@ impl Database {
         .await
     }
 
-    /// Adds a user of an outside issuer whose roles and claims come from a token that was issued at
-    /// `claims_issued_at` (seconds since 1970 UTC); roles that the catalog has not are left out.
+    /// Adds a user of an external issuer whose roles and claims come from a token that was issued at
+    /// `claims_issued_at` (seconds since 1970 UTC); unknown roles are ignored.
     pub async fn add_external_user(
         &self,
         user: &User,
@@ -127,8 +127,8 @@ impl Database {
         .await
     }
 
-    /// Replaces the roles and claims of a user of an outside issuer by those of a token that was
-    /// issued at `claims_issued_at`, unless they are of as new a token already; says whether it did.
+    /// Replaces the roles and claims of a user of an external issuer by those of a token that was issued at
+    /// `claims_issued_at`; `false` if they are of as new a token already.
     pub async fn update_external_user(
         &self,
         user: &User,
@@ -138,7 +138,7 @@ impl Database {
             WHERE id = $3 AND issuer IS NOT NULL
                 AND (claims_issued_at IS NULL OR claims_issued_at < $2)";
         const DELETE_ROLES: &str = "DELETE FROM user_roles WHERE user_id = $1";
-        run(CALL_TIMEOUT, "refresh a user", "users", async {
+        run(CALL_TIMEOUT, "update a user", "users", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
             let refreshed = execute!(
@@ -175,7 +175,7 @@ impl Database {
     }
 }
 
-/// Joins the user's roles, as far as the catalog has them at this moment.
+/// Adds the user to its roles, as far as the catalog has them now.
 async fn insert_known_roles(transaction: &mut Transaction, user: &User) -> Result<(), sqlx::Error> {
     const SQL: &str = "INSERT INTO user_roles (user_id, role_name)
         SELECT $1, name FROM roles WHERE name = $2";

@@ -4,8 +4,8 @@
 //! databases; where they differ, the migrations hide it behind a view. A row that does not parse
 //! into its domain type is an error, never a default. Transactions begin and end inside one function.
 //!
-//! It refuses to know policies, tokens and HTTP: it stores sealed keys without opening them, and
-//! password hashes without checking them.
+//! Storage does not know decisions: it stores sealed keys without opening them, and password hashes
+//! without checking them.
 
 mod api_keys;
 mod audit;

@@ -1,4 +1,4 @@
-//! Signing keys, sealed: what is stored here opens nothing by itself.
+//! Signing keys, sealed: without the sealing key they are of no use.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
@@ -6,7 +6,7 @@ use super::database::{CALL_TIMEOUT, Database, execute_once, on_either, run, sele
 use super::error::StorageError;
 use crate::domain::text_enum::{TextEnum, UnknownVariant};
 
-/// Where a signing key is in its life.
+/// The state of a signing key.
 #[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
@@ -16,7 +16,7 @@ pub enum KeyState {
     Next,
     /// Published and signing; there is at most one.
     Current,
-    /// Published until the last token it signed is dead.
+    /// Published until the last token it signed has expired.
     Previous,
     /// Neither published nor signing.
     Retired,
@@ -31,11 +31,11 @@ impl TextEnum for KeyState {
 pub struct StoredSigningKey {
     /// The key's id: its RFC 7638 thumbprint.
     pub kid: String,
-    /// Where the key is in its life.
+    /// The state of the key.
     pub state: KeyState,
     /// The private key as a compact JWE (RFC 7516 section 7.1).
     pub sealed: String,
-    /// When the key was made, in seconds since 1970 UTC.
+    /// When the key was created, in seconds since 1970 UTC.
     pub created_at: i64,
 }
 
@@ -63,15 +63,14 @@ impl Database {
             .collect()
     }
 
-    /// Stores the first signing key, which must be [`KeyState::Current`]; false when there is a key
-    /// already.
+    /// Stores the first signing key, which must be [`KeyState::Current`]; `false` if there is a key already.
     ///
-    /// Of replicas that start together exactly one gets true; the others then find its key.
+    /// Of replicas that start together exactly one gets `true`; the others then use its key.
     pub async fn insert_first_signing_key(
         &self,
         key: &StoredSigningKey,
     ) -> Result<bool, StorageError> {
-        // Replicas may both see an empty table: then the index on the one current key decides.
+        // Two replicas may both see an empty table: then the index on the one current key decides.
         const SQL: &str = "INSERT INTO signing_keys (kid, state, sealed, created_at)
             SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)
             ON CONFLICT DO NOTHING";

@@ -14,7 +14,7 @@ use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::{Tags, User};
 use crate::domain::secret::Secret;
 
-/// A user and its password hash.
+/// A user with its password hash.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UserRecord {
     /// The user.
@@ -23,7 +23,7 @@ pub struct UserRecord {
     pub password_hash: Option<Secret<String>>,
 }
 
-/// Which users a list is about; without either, all.
+/// Which users to list; a field that is `None` does not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserFilter {
     /// The one of this name.
@@ -75,12 +75,12 @@ impl UserRow {
 }
 
 impl Database {
-    /// Finds a user by id, disabled ones too.
+    /// Finds a user by id, disabled or not.
     pub async fn find_user(&self, id: UserId) -> Result<Option<User>, StorageError> {
         Ok(self.find_user_record(id).await?.map(|record| record.user))
     }
 
-    /// Finds a user with its password hash by id, disabled ones too.
+    /// Finds a user with its password hash by id, disabled or not.
     pub async fn find_user_record(&self, id: UserId) -> Result<Option<UserRecord>, StorageError> {
         const SQL: &str = "SELECT * FROM users_with_roles WHERE id = $1";
         let row: Option<UserRow> =
@@ -88,7 +88,7 @@ impl Database {
         row.map(UserRow::into_record).transpose()
     }
 
-    /// Finds what a login is checked against by user name, disabled users too.
+    /// Finds a user with its password hash by user name, disabled or not.
     pub async fn find_user_by_username(
         &self,
         username: &Username,
@@ -96,7 +96,7 @@ impl Database {
         const SQL: &str = "SELECT * FROM users_with_roles WHERE username = $1";
         let row: Option<UserRow> = select!(
             self,
-            "find a login",
+            "find a user",
             "users",
             fetch_optional(SQL, username.as_str())
         )
@@ -104,7 +104,7 @@ impl Database {
         row.map(UserRow::into_record).transpose()
     }
 
-    /// Finds a user's id by its name, disabled users too.
+    /// Finds the id of a user by its name, disabled or not.
     pub async fn find_user_id(&self, username: &Username) -> Result<Option<UserId>, StorageError> {
         const SQL: &str = "SELECT id FROM users WHERE username = $1";
         let id: Option<Uuid> = select_value!(
@@ -117,8 +117,7 @@ impl Database {
         Ok(id.map(UserId))
     }
 
-    /// Reads the next at most `limit` users after `after`, or the first ones, in the order of their
-    /// ids; disabled ones too.
+    /// Lists at most `limit` users after `after`, ordered by id, disabled or not.
     pub async fn list_users(
         &self,
         after: Option<UserId>,
@@ -160,7 +159,7 @@ impl Database {
             WHERE role_name = $1 AND users.id <> $2 AND NOT is_disabled LIMIT 1";
         let found: Option<Uuid> = select_value!(
             self,
-            "look for an admin",
+            "find an admin",
             "users",
             fetch_optional(SQL, ADMIN_ROLE, than.0)
         )
@@ -181,8 +180,8 @@ impl Database {
         Ok(found.is_some())
     }
 
-    /// Reads the next at most `limit` roles after `after`, or the first ones, in the order of their
-    /// names; on PostgreSQL that is the order of the database's own collation.
+    /// Lists at most `limit` roles after `after`, ordered by name; on PostgreSQL in the order of the database's
+    /// collation.
     pub async fn list_roles(
         &self,
         after: Option<&RoleName>,
@@ -201,7 +200,7 @@ impl Database {
     }
 }
 
-/// A role's name as it is stored.
+/// Parses the stored name of a role.
 pub(super) fn parse_role(name: String) -> Result<RoleName, StorageError> {
     RoleName::try_from(name).map_err(|error| StorageError::Corrupt {
         table: "roles",
