@@ -31,8 +31,9 @@ use cedargate::domain::principal::{Principal, Tags, User};
 use cedargate::domain::resource::Resource;
 use cedargate::policy::Bundle;
 use cedargate::service::policies::review::comparison::{
-    BundleComparison, ChangeGroup, DecisionChange, ReviewContext, compare,
+    BundleComparison, ChangeGroup, DecisionChange, compare,
 };
+use cedargate::service::policies::review::context::ReviewContext;
 use cedargate::storage::{Catalog, UserRecord};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

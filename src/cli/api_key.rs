@@ -1,75 +1,71 @@
-//! `cedargate api-key`: keys for scripts, made on the database itself.
+//! `cedargate api-key`: API keys for scripts, created in the database itself.
 
 use crate::app::Stores;
 use crate::config::Settings;
 use crate::domain::action::Action;
 use crate::domain::api_key::{KeyName, KeyScope};
 use crate::domain::clock::Clock;
-use crate::domain::error_chain::error_chain;
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
 use crate::service::error::ServiceError;
-use crate::service::identity::api_keys;
-use crate::service::identity::api_keys::NewApiKey;
+use crate::service::identity::api_keys::{self, NewApiKey};
 
-use super::{CommandError, ExitStatus, print, serve, user};
+use super::local::find_user;
+use super::outcome::{CommandError, CommandResult, print_data};
+use super::print;
 
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
-/// What `api-key create` is asked for.
+/// The arguments of `api-key create`.
 #[derive(Debug, clap::Args)]
 pub(super) struct CreateArguments {
-    /// Whose key it is
+    /// The user that the key belongs to
     #[arg(long, value_name = "NAME")]
     user: Username,
-    /// What to call it
+    /// A name for the key
     #[arg(long, value_name = "TEXT")]
     name: String,
-    /// In how many days it ends; left out, it lives until it is revoked
+    /// Days until the key expires; default: it does not expire
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
     expires_in: Option<u16>,
-    /// Limit it to an action; may be given several times
+    /// Restrict the key to an action; may be given several times
     #[arg(long, value_name = "ACTION")]
     action: Vec<Action>,
-    /// Limit it to a dataset; may be given several times
+    /// Restrict the key to a dataset; may be given several times
     #[arg(long, value_name = "ID")]
     dataset: Vec<DatasetId>,
 }
 
-/// Makes a key of a user and prints it, this once.
-pub(super) async fn create(
-    settings: &Settings,
-    arguments: CreateArguments,
-) -> Result<ExitStatus, CommandError> {
+/// Creates an API key and prints it; it is not shown again.
+pub(super) async fn create(settings: &Settings, arguments: CreateArguments) -> CommandResult {
     let clock = Clock::system();
     let (actions, datasets) = (arguments.action, arguments.dataset);
-    let limit = KeyScope::new(
+    let scope = KeyScope::new(
         (!actions.is_empty()).then(|| actions.into_iter().collect()),
         (!datasets.is_empty()).then(|| datasets.into_iter().collect()),
     );
-    let wish = NewApiKey {
+    let new_key = NewApiKey {
         name: KeyName::new(&arguments.name).map_err(CommandError::new)?,
-        scope: limit.map_err(CommandError::new)?,
+        scope: scope.map_err(CommandError::new)?,
         expires_at: arguments
             .expires_in
             .map(|days| clock.unix_seconds() + i64::from(days) * SECONDS_PER_DAY),
     };
     let username = arguments.user;
-    let stores = Stores::open(settings).await.map_err(serve::app_error)?;
-    let owner = user::find_user(&stores.database, &username).await?;
-    let made = api_keys::create_locally(&stores.database, owner.id, wish, &clock);
-    let made = made.await;
+    let stores = Stores::open(settings).await?;
+    let owner = find_user(&stores.database, &username).await?;
+    let created = api_keys::create_locally(&stores.database, owner.id, new_key, &clock).await;
     stores.database.close().await;
-    let made = made.map_err(|error| match error {
-        ServiceError::TooManyApiKeys => CommandError::new(format!(
-            "{username} has as many living API keys as a user can have"
-        ))
-        .with_hint("revoke one with DELETE /auth/api-keys/{id}"),
-        other => CommandError::new(error_chain(&other)),
+    let created = created.map_err(|error| match error {
+        ServiceError::TooManyApiKeys => {
+            CommandError::new(format!("limit of active API keys of {username} reached"))
+                .with_hint("revoke one with DELETE /auth/api-keys/{id}")
+        }
+        other => other.into(),
     })?;
     print::note(format!(
-        "the API key {} of {username}, shown this once: send it as X-Api-Key",
-        made.key.id
+        "created API key {} of {username}; it is not shown again; send it as X-Api-Key",
+        created.key.id
     ));
-    super::print_data(made.text.reveal())
+    print_data(created.text.reveal())
 }

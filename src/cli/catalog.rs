@@ -7,36 +7,39 @@ use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::service::catalog::{self, ApplyError, CatalogFile};
 
-use super::{CommandError, ExitStatus, print, serve};
+use super::outcome::{CommandError, CommandResult, print_data, print_json};
+use super::print;
 
-/// Makes the catalog what a file says, and prints what that changed.
+/// Creates and changes what a catalog file declares, and prints the changes.
 pub(super) async fn apply(
     settings: &Settings,
     path: &Path,
     is_pruning: bool,
     is_json: bool,
-) -> Result<ExitStatus, CommandError> {
+) -> CommandResult {
     let file = CatalogFile::read(path).map_err(CommandError::new)?;
     let Stores {
         database,
         files,
         passwords,
-    } = Stores::open(settings).await.map_err(serve::app_error)?;
+    } = Stores::open(settings).await?;
     let now = Clock::system().unix_seconds();
     let applied = catalog::apply(&database, &files, &passwords, &file, is_pruning, now).await;
     database.close().await;
     let report = applied.map_err(apply_error)?;
     if is_json {
-        super::print_data(serde_json::to_string_pretty(&report).map_err(CommandError::new)?)
+        print_json(&report)
     } else {
-        super::print_data(report.to_string().trim_end())
+        print_data(report.to_string().trim_end())
     }
 }
 
 fn apply_error(error: ApplyError) -> CommandError {
     match error {
-        ApplyError::Invalid(problems) => CommandError::new(problems.render(print::is_coloured()))
-            .with_hint("nothing was changed: mend the file and apply it again"),
+        ApplyError::Invalid(diagnostics) => {
+            CommandError::new(diagnostics.render(print::is_coloured()))
+                .with_hint("nothing was changed; correct the file and apply it again")
+        }
         other => CommandError::new(other),
     }
 }

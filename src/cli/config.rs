@@ -1,40 +1,30 @@
-//! `cedargate config`: the settings in force and where each comes from.
+//! `cedargate config`: the settings in force and the origin of each.
 
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use serde_json::json;
 
 use crate::config::{EffectiveSetting, Settings, markdown_reference};
 
-use super::{CommandError, ExitStatus, print_data as print};
+use super::outcome::{CommandResult, print_data, print_json};
+use super::print;
 
 /// Prints the settings as a table, as JSON, or the reference of all of them as Markdown.
-pub(super) fn run(
-    settings: &Settings,
-    is_json: bool,
-    is_markdown: bool,
-) -> Result<ExitStatus, CommandError> {
+pub(super) fn run(settings: &Settings, is_json: bool, is_markdown: bool) -> CommandResult {
     if is_markdown {
-        return print(markdown_reference().trim_end());
+        return print_data(markdown_reference().trim_end());
     }
     if is_json {
         let rows: Vec<_> = settings.effective().iter().map(setting_json).collect();
-        return print(serde_json::to_string_pretty(&rows).map_err(CommandError::new)?);
+        return print_json(&rows);
     }
-    let mut table = Table::new();
-    table
-        .load_preset(NOTHING)
-        .set_header(["SETTING", "VALUE", "FROM"]);
-    for EffectiveSetting {
-        name,
-        value,
-        origin,
-        ..
-    } in settings.effective()
-    {
-        table.add_row([(*name).to_owned(), value.clone(), origin.to_string()]);
+    let mut table = print::table(["SETTING", "VALUE", "FROM"]);
+    for setting in settings.effective() {
+        table.add_row([
+            setting.name.to_owned(),
+            setting.value.clone(),
+            setting.origin.to_string(),
+        ]);
     }
-    print(table.trim_fmt())
+    print_data(table.trim_fmt())
 }
 
 fn setting_json(setting: &EffectiveSetting) -> serde_json::Value {

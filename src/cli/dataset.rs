@@ -1,31 +1,27 @@
-//! `cedargate dataset` and `cedargate share`: datasets, looked at and shared on the database itself.
+//! `cedargate dataset` and `cedargate share`: datasets, shown and shared in the database itself.
 
 use std::fmt::Write;
 
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use serde_json::{Value, json};
 
-use crate::app::Stores;
 use crate::config::Settings;
-use crate::domain::clock::Clock;
-use crate::domain::error_chain::error_chain;
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
-use crate::domain::suggest::did_you_mean;
 use crate::service::administration::Administration;
 use crate::service::administration::shares::Reader;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::pagination::MAX_PAGE_SIZE;
-use crate::storage::{Database, DatasetFilter, DatasetWithNames};
+use crate::storage::{DatasetFilter, DatasetWithNames};
 
-use super::{CommandError, ExitStatus, serve};
+use super::local::{administration, check_role, find_user, load_all, open_existing_stores};
+use super::outcome::{CommandError, CommandResult, print_data, print_json};
+use super::print;
 
-/// Whom a share is about.
+/// The arguments of `share add` and `share remove`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ShareArguments {
-    /// The dataset's id
+    /// The id of the dataset
     dataset: DatasetId,
     #[command(flatten)]
     reader: ReaderArguments,
@@ -34,213 +30,157 @@ pub(super) struct ShareArguments {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct ReaderArguments {
-    /// One user
+    /// A user
     #[arg(long, value_name = "NAME")]
     user: Option<Username>,
-    /// Every member of a role
+    /// A role: every member of it
     #[arg(long, value_name = "NAME")]
     role: Option<RoleName>,
 }
 
-/// Prints all datasets.
-pub(super) async fn list(settings: &Settings, is_json: bool) -> Result<ExitStatus, CommandError> {
-    let administration = open_administration(settings).await?;
-    let datasets = list_all(&administration).await;
+/// Lists all datasets.
+pub(super) async fn list(settings: &Settings, is_json: bool) -> CommandResult {
+    let administration = open(settings).await?;
+    let (context, filter) = (RequestContext::local(), DatasetFilter::default());
+    let load_page = async |after| {
+        let page = administration.list_datasets(&context, &filter, after, MAX_PAGE_SIZE);
+        page.await
+    };
+    let datasets = load_all(load_page, |row| row.dataset.id).await;
     administration.database.close().await;
     let datasets = datasets?;
     if is_json {
         let rows: Vec<_> = datasets.iter().map(dataset_json).collect();
-        return super::print_data(serde_json::to_string_pretty(&rows).map_err(CommandError::new)?);
+        return print_json(&rows);
     }
-    let mut table = Table::new();
-    table
-        .load_preset(NOTHING)
-        .set_header(["ID", "VISIBILITY", "STATUS", "OWNER", "FILE", "TITLE"]);
-    for named in &datasets {
-        let dataset = &named.dataset;
+    let mut table = print::table(["ID", "VISIBILITY", "STATUS", "OWNER", "FILE", "TITLE"]);
+    for row in &datasets {
+        let dataset = &row.dataset;
         let file = dataset.file.as_ref().map_or("-", |file| file.name.as_str());
         table.add_row([
             dataset.id.to_string(),
             dataset.visibility.to_string(),
             dataset.record_status.to_string(),
-            owner_name(named).to_owned(),
+            owner_name(row).to_owned(),
             file.to_owned(),
             dataset.title.clone(),
         ]);
     }
-    super::print_data(table.trim_fmt())
+    print_data(table.trim_fmt())
 }
 
-/// Prints one dataset with its owner, its readers and its file.
-pub(super) async fn show(
-    settings: &Settings,
-    id: DatasetId,
-    is_json: bool,
-) -> Result<ExitStatus, CommandError> {
-    let administration = open_administration(settings).await?;
-    let shown = administration
+/// Shows one dataset with its owner, its readers and its file.
+pub(super) async fn show(settings: &Settings, id: DatasetId, is_json: bool) -> CommandResult {
+    let administration = open(settings).await?;
+    let found = administration
         .get_dataset(&RequestContext::local(), id)
         .await;
     administration.database.close().await;
-    let named = shown.map_err(|error| service_error(error, id))?;
+    let dataset = found.map_err(|error| dataset_error(error, id))?;
     if is_json {
-        let text = serde_json::to_string_pretty(&dataset_json(&named));
-        return super::print_data(text.map_err(CommandError::new)?);
+        return print_json(&dataset_json(&dataset));
     }
-    super::print_data(render_dataset(&named).trim_end())
+    print_data(render_dataset(&dataset).trim_end())
 }
 
-/// Makes or withdraws a share, and prints with whom the dataset is shared now.
+/// Adds or removes a share, and prints the readers of the dataset.
 pub(super) async fn share(
     settings: &Settings,
     arguments: ShareArguments,
-    is_shared: bool,
-) -> Result<ExitStatus, CommandError> {
+    is_added: bool,
+) -> CommandResult {
     let id = arguments.dataset;
     let ReaderArguments { user, role } = arguments.reader;
     let reader = user.map(Reader::User).or(role.map(Reader::Role));
     let Some(reader) = reader else {
-        return Err(CommandError::new("a share is of a user or of a role"));
+        return Err(CommandError::usage("name a user or a role"));
     };
-    let administration = open_administration(settings).await?;
-    check_reader_exists(&administration.database, &reader).await?;
-    let visitor = RequestContext::local();
+    let administration = open(settings).await?;
+    // Removing the share of a misspelt name would look like success.
+    match &reader {
+        Reader::User(name) => drop(find_user(&administration.database, name).await?),
+        Reader::Role(role) => check_role(&administration.database, role).await?,
+    }
+    let context = RequestContext::local();
     let is_wanted = |_: &DatasetWithNames| true;
-    let changed = if is_shared {
+    let changed = if is_added {
         administration
-            .create_share(&visitor, id, &reader, &is_wanted)
+            .create_share(&context, id, &reader, &is_wanted)
             .await
     } else {
         administration
-            .delete_share(&visitor, id, &reader, &is_wanted)
+            .delete_share(&context, id, &reader, &is_wanted)
             .await
     };
     administration.database.close().await;
-    let named = changed.map_err(|error| service_error(error, id))?;
-    super::print_data(render_readers(&named).trim_end())
+    let dataset = changed.map_err(|error| dataset_error(error, id))?;
+    print_data(render_readers(&dataset).trim_end())
 }
 
-/// Opens what is there; only looking makes no database.
-async fn open_administration(settings: &Settings) -> Result<Administration, CommandError> {
-    let url = settings.database_url.reveal();
-    let there = Database::open_existing(url, 1).await.map_err(|error| {
-        CommandError::new(error).with_hint("cedargate config tells which database it looked for")
-    })?;
-    there.close().await;
-    let Stores {
-        database,
-        files,
-        passwords,
-    } = Stores::open(settings).await.map_err(serve::app_error)?;
-    Ok(Administration::local(
-        database,
-        files,
-        passwords,
-        Clock::system(),
-    ))
+async fn open(settings: &Settings) -> Result<Administration, CommandError> {
+    Ok(administration(open_existing_stores(settings).await?))
 }
 
-async fn list_all(administration: &Administration) -> Result<Vec<DatasetWithNames>, CommandError> {
-    let (visitor, filter) = (RequestContext::local(), DatasetFilter::default());
-    let mut all = Vec::new();
-    let mut after = None;
-    loop {
-        let page = administration.list_datasets(&visitor, &filter, after, MAX_PAGE_SIZE);
-        let page = page
-            .await
-            .map_err(|error| CommandError::new(error_chain(&error)))?;
-        after = page.next_cursor(|last| last.dataset.id);
-        all.extend(page.items);
-        if after.is_none() {
-            return Ok(all);
-        }
-    }
-}
-
-/// A name that nobody has is told with the closest one that somebody has; to withdraw a share of a
-/// name that is misspelt would look as if it were done.
-async fn check_reader_exists(database: &Database, reader: &Reader) -> Result<(), CommandError> {
-    let catalog = database.read_catalog().await.map_err(CommandError::new)?;
-    let (what, name, known): (_, _, Vec<&str>) = match reader {
-        Reader::User(name) => {
-            let users = catalog.users.iter().map(|record| &record.user.username);
-            ("user", name.as_str(), users.map(Username::as_str).collect())
-        }
-        Reader::Role(name) => {
-            let roles = catalog.roles.iter();
-            ("role", name.as_str(), roles.map(RoleName::as_str).collect())
-        }
-    };
-    if known.contains(&name) {
-        return Ok(());
-    }
-    let failure = CommandError::new(format!("there is no {what} {name}"));
-    Err(match did_you_mean(name, known) {
-        Some(near) => failure.with_hint(near),
-        None => failure,
-    })
-}
-
-fn service_error(error: ServiceError, id: DatasetId) -> CommandError {
+fn dataset_error(error: ServiceError, id: DatasetId) -> CommandError {
     match error {
         ServiceError::NotFound { what } => CommandError::new(format!("there is no {what} {id}"))
-            .with_hint("cedargate dataset list shows what there is"),
-        other => CommandError::new(error_chain(&other)),
+            .with_hint("cedargate dataset list shows all datasets"),
+        other => other.into(),
     }
 }
 
-fn owner_name(named: &DatasetWithNames) -> &str {
-    named.owner.as_ref().map_or("-", Username::as_str)
+fn owner_name(row: &DatasetWithNames) -> &str {
+    row.owner.as_ref().map_or("-", Username::as_str)
 }
 
-fn dataset_json(named: &DatasetWithNames) -> Value {
-    let dataset = &named.dataset;
+fn dataset_json(row: &DatasetWithNames) -> Value {
+    let dataset = &row.dataset;
     json!({
         "id": dataset.id,
         "title": dataset.title,
         "visibility": dataset.visibility,
         "record_status": dataset.record_status,
-        "owner": named.owner,
-        "reader_users": named.reader_users.keys().collect::<Vec<_>>(),
+        "owner": row.owner,
+        "reader_users": row.reader_users.keys().collect::<Vec<_>>(),
         "reader_roles": dataset.reader_roles,
         "tags": dataset.tags,
         "file": dataset.file,
     })
 }
 
-fn render_dataset(named: &DatasetWithNames) -> String {
-    let dataset = &named.dataset;
-    let mut told = format!(
+fn render_dataset(row: &DatasetWithNames) -> String {
+    let dataset = &row.dataset;
+    let mut text = format!(
         "id             {}\ntitle          {}\nvisibility     {}\nrecord status  {}\nowner          {}\n",
         dataset.id,
         dataset.title,
         dataset.visibility,
         dataset.record_status,
-        owner_name(named)
+        owner_name(row)
     );
-    told += &render_readers(named);
+    text += &render_readers(row);
     for (key, values) in &dataset.tags {
         let values: Vec<_> = values.iter().map(String::as_str).collect();
         // Writing to a String cannot fail.
-        writeln!(told, "tag            {key}: {}", values.join(", ")).ok();
+        writeln!(text, "tag            {key}: {}", values.join(", ")).ok();
     }
     match &dataset.file {
         Some(file) => {
             let (name, size, sha256) = (&file.name, file.size, &file.sha256);
-            writeln!(told, "file           {name}, {size} bytes, sha256 {sha256}").ok();
+            writeln!(text, "file           {name}, {size} bytes, sha256 {sha256}").ok();
         }
-        None => told.push_str("file           none\n"),
+        None => text.push_str("file           none\n"),
     }
-    told
+    text
 }
 
-fn render_readers(named: &DatasetWithNames) -> String {
+fn render_readers(row: &DatasetWithNames) -> String {
     let joined = |readers: Vec<&str>| match readers.as_slice() {
         [] => "none".to_owned(),
         some => some.join(", "),
     };
-    let users = named.reader_users.keys().map(Username::as_str).collect();
-    let roles = named.dataset.reader_roles.iter();
+    let users = row.reader_users.keys().map(Username::as_str).collect();
+    let roles = row.dataset.reader_roles.iter();
     let roles = roles.map(RoleName::as_str).collect();
     format!(
         "reader users   {}\nreader roles   {}\n",

@@ -1,4 +1,4 @@
-//! What `serve --demo` prints: where things are, who there is, and what to paste.
+//! The page that `serve --demo` prints: URLs, users, datasets and example commands.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::service::catalog::demo::Demo;
 
-/// The page that tells a newcomer everything, as plain text.
+/// The page, as plain text.
 pub(super) fn render(demo: &Demo, address: SocketAddr) -> String {
     let url = format!("http://{address}");
     let mut page = String::new();
@@ -14,7 +14,10 @@ pub(super) fn render(demo: &Demo, address: SocketAddr) -> String {
     let _ = writeln!(page, "  Docs UI   {url}/docs");
     let _ = writeln!(page, "  Key set   {url}/.well-known/jwks.json");
     let _ = writeln!(page, "  Health    {url}/health/ready\n");
-    let _ = writeln!(page, "People (passwords of this data directory alone):\n");
+    let _ = writeln!(
+        page,
+        "Users (these passwords are for this data directory only):\n"
+    );
     for person in &demo.users {
         let password = person.password.reveal();
         let _ = writeln!(
@@ -32,7 +35,7 @@ pub(super) fn render(demo: &Demo, address: SocketAddr) -> String {
     write_commands(&mut page, demo, &url);
     let _ = writeln!(
         page,
-        "Stop with Ctrl-C; the next start keeps keys, passwords and catalog."
+        "Stop with Ctrl-C; the keys, passwords and catalog are kept for the next start."
     );
     page
 }
@@ -57,12 +60,12 @@ fn write_commands(page: &mut String, demo: &Demo, url: &str) {
     let (username, password) = (&member.username, member.password.reveal());
     let _ = writeln!(
         page,
-        "\nPaste into another shell.\n\n\
-         Mint a download token for the public dataset, as nobody in particular:\n\n    \
+        "\nPaste these commands into another shell.\n\n\
+         Mint a download token for the public dataset, anonymously:\n\n    \
          TOKEN=$(curl -sS -X POST {url}/auth/download-token/{public} | {read_token}); echo \"$TOKEN\"\n\n\
-         Download with it (it lives two minutes):\n\n    \
+         Download with the token (it is valid for two minutes):\n\n    \
          curl -sS -o jacksboro.tif \"{url}/datasets/{public}/download/cog?token=$TOKEN\" && ls -l jacksboro.tif\n\n\
-         Sign in as {username}, and mint for the restricted dataset:\n\n    \
+         Sign in as {username}, and mint a token for the restricted dataset:\n\n    \
          SESSION=$(curl -sS -d username={username} -d password={password} {url}/auth/login | {read_session})\n    \
          curl -sS -X POST -H \"Authorization: Bearer $SESSION\" {url}/auth/download-token/{restricted}; echo\n\n\
          Open the public dataset with GDAL, or with rasterio (pip install rasterio):\n\n    \

@@ -1,4 +1,4 @@
-//! The log: for people on a terminal, JSON lines otherwise, always on standard error.
+//! Logging to standard error: text on a terminal, JSON Lines otherwise.
 
 use std::io::IsTerminal;
 
@@ -9,9 +9,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, Settings};
 
-use super::CommandError;
+use super::outcome::CommandError;
 
-/// Starts logging as the settings say.
+/// Starts logging at the level and in the format of the settings.
 pub(super) fn start(settings: &Settings) -> Result<(), CommandError> {
     let filter = EnvFilter::new(settings.log_level.to_string());
     let is_json = match settings.log_format {
@@ -33,5 +33,5 @@ pub(super) fn start(settings: &Settings) -> Result<(), CommandError> {
             .with_writer(std::io::stderr);
         registry.with(layer).try_init()
     };
-    started.map_err(|error| CommandError::new(format!("the log does not start: {error}")))
+    started.map_err(|error| CommandError::new(format!("cannot start logging: {error}")))
 }

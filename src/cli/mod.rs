@@ -1,8 +1,7 @@
-//! Floor 4: the command line, one file a verb.
+//! The command line: one file a command.
 //!
-//! A verb does its work through the floors below and returns what there is to say; only
-//! [`mod@print`] prints. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the check says no. This module
-//! refuses to know how anything is done.
+//! A command calls the modules below and returns an [`outcome`]; only [`mod@print`] prints. Exit codes:
+//! 0 success, 1 failure, 2 wrong usage, 3 a check failed.
 
 mod api_key;
 mod audit;
@@ -10,8 +9,10 @@ mod catalog;
 mod config;
 mod dataset;
 mod demo;
+mod local;
 mod logging;
 mod openapi;
+mod outcome;
 mod password;
 mod policy;
 pub mod print;
@@ -28,7 +29,9 @@ use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
 use crate::policy::complexity::DECISION_STACK_SIZE;
 
-/// Decides who may download what, and mints the tokens that open it.
+use outcome::{CommandError, CommandResult, ExitStatus};
+
+/// Policy-driven authorization server for data downloads
 #[derive(Debug, Parser)]
 #[command(name = "cedargate", version, about, max_term_width = 100)]
 struct Arguments {
@@ -40,32 +43,32 @@ struct Arguments {
 enum Command {
     /// Start the server
     Serve {
-        /// Create a demo catalog once, and print what to paste; listens on loopback only
+        /// Create a demo catalog at the first start and print example commands; listens on loopback only
         #[arg(long)]
         demo: bool,
     },
-    /// Work with the catalog of datasets, users and roles
+    /// Manage the catalog of datasets, users and roles
     #[command(subcommand)]
     Catalog(CatalogCommand),
-    /// Work with users, on the database itself
+    /// Manage users, directly in the database
     #[command(subcommand)]
     User(UserCommand),
-    /// Look at datasets, on the database itself
+    /// List and show datasets, directly from the database
     #[command(subcommand)]
     Dataset(DatasetCommand),
-    /// Share datasets, on the database itself
+    /// Share datasets with users and roles, directly in the database
     #[command(subcommand)]
     Share(ShareCommand),
-    /// Work with API keys
+    /// Create API keys, directly in the database
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
-    /// Work with policies
+    /// Check, test, prove, compare, explain and format policies
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Work with the audit records
+    /// Export the audit records
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Print the settings in force and where each comes from
+    /// Print the settings in force and the origin of each
     Config {
         /// Print JSON
         #[arg(long, conflicts_with = "markdown")]
@@ -80,11 +83,11 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum CatalogCommand {
-    /// Make the catalog what a file says
+    /// Create and change what a catalog file declares
     Apply {
         /// The catalog file
         file: PathBuf,
-        /// Remove what the file does not name
+        /// Delete what the file does not declare
         #[arg(long)]
         prune: bool,
         /// Print JSON
@@ -95,42 +98,42 @@ enum CatalogCommand {
 
 #[derive(Debug, Subcommand)]
 enum UserCommand {
-    /// Make a user and print its id; its password is asked for, or read from standard input
+    /// Create a user and print its id; prompts for the password, or reads it from standard input
     Add(user::AddArguments),
-    /// Print all users
+    /// List all users
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Make all credentials of a user invalid
+    /// Disable a user: all of its credentials become invalid
     Disable {
-        /// The user's name
+        /// The user name
         name: Username,
     },
-    /// Let a disabled user in again
+    /// Enable a disabled user
     Enable {
-        /// The user's name
+        /// The user name
         name: Username,
     },
-    /// Give a user a password, asked for or read from standard input; its sessions end
+    /// Set the password of a user and end its sessions; prompts for it, or reads it from standard input
     Password {
-        /// The user's name
+        /// The user name
         name: Username,
     },
 }
 
 #[derive(Debug, Subcommand)]
 enum DatasetCommand {
-    /// Print all datasets
+    /// List all datasets
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Print one dataset with its owner, its readers and its file
+    /// Show one dataset with its owner, its readers and its file
     Show {
-        /// The dataset's id
+        /// The id of the dataset
         id: DatasetId,
         /// Print JSON
         #[arg(long)]
@@ -142,13 +145,13 @@ enum DatasetCommand {
 enum ShareCommand {
     /// Share a dataset with a user or a role
     Add(dataset::ShareArguments),
-    /// Withdraw the share of a user or a role
+    /// Remove the share of a user or a role
     Remove(dataset::ShareArguments),
 }
 
 #[derive(Debug, Subcommand)]
 enum ApiKeyCommand {
-    /// Make a key and print it, this once
+    /// Create an API key and print it; it is not shown again
     Create(api_key::CreateArguments),
 }
 
@@ -156,25 +159,25 @@ enum ApiKeyCommand {
 enum PolicyCommand {
     /// Parse and validate the policies, their cases and their invariants
     Check {
-        /// The policy folder; the settings' one if left out
+        /// The policy folder; default: the one in the settings
         dir: Option<PathBuf>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Tell what an edit changes over the whole catalog
+    /// Compare the decisions of two policy folders over the whole catalog
     Diff(policy::diff::DiffArguments),
-    /// Tell why a principal may or may not do something to a dataset of the live catalog
+    /// Explain why a principal may or may not act on a dataset of the catalog
     Explain(policy::explain::ExplainArguments),
-    /// Run the case files beside the policies
+    /// Run the case files in the policy folder
     Test(policy::test::TestArguments),
-    /// Prove the invariants for all possible requests; needs cvc5
+    /// Prove the invariants for all possible requests; requires cvc5
     Prove(policy::prove::ProveArguments),
-    /// Lay out the policy files as Cedar does; the schema stays as it is
+    /// Format the policy files in Cedar's layout; the schema is left as it is
     Format {
-        /// The policy folder; the settings' one if left out
+        /// The policy folder; default: the one in the settings
         dir: Option<PathBuf>,
-        /// Write nothing: list the files that are out of order
+        /// Write nothing; list the files that are not formatted
         #[arg(long)]
         check: bool,
     },
@@ -182,74 +185,36 @@ enum PolicyCommand {
 
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
-    /// Print all audit records as JSON Lines, oldest first
+    /// Print all audit records as JSON Lines, the oldest first
     Export,
 }
 
-/// How a verb ended, if not badly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ExitStatus {
-    /// It did what it was asked.
-    Success,
-    /// It checked, and the answer is no.
-    CheckFailed,
-}
-
-/// Why a verb failed, for a person.
-#[derive(Debug)]
-struct CommandError {
-    /// What went wrong; may have several lines.
-    message: String,
-    /// What to do about it.
-    hint: Option<String>,
-    /// The exit code.
-    exit_code: u8,
-}
-
-impl CommandError {
-    fn new(error: impl std::fmt::Display) -> Self {
-        Self {
-            message: error.to_string(),
-            hint: None,
-            exit_code: 1,
-        }
-    }
-
-    fn with_hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
-    }
-}
-
-/// Runs the verb that the arguments name.
+/// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let ended = SettingSources::from_process()
+    let result = SettingSources::from_process()
         .and_then(|sources| Settings::load(&sources))
         .map_err(|error| CommandError {
-            message: error.to_string(),
             hint: error.hint(),
-            exit_code: 2,
+            ..CommandError::usage(error)
         })
         .and_then(|settings| dispatch(arguments.command, &settings));
-    match ended {
+    match result {
         Ok(ExitStatus::Success) => ExitCode::SUCCESS,
         Ok(ExitStatus::CheckFailed) => ExitCode::from(3),
-        Err(failure) => {
-            print::error(&failure.message);
-            if let Some(hint) = &failure.hint {
+        Err(error) => {
+            print::error(&error.message);
+            if let Some(hint) = &error.hint {
                 print::hint(hint);
             }
-            ExitCode::from(failure.exit_code)
+            ExitCode::from(error.exit_code)
         }
     }
 }
 
-fn dispatch(verb: Command, settings: &Settings) -> Result<ExitStatus, CommandError> {
-    match verb {
+fn dispatch(command: Command, settings: &Settings) -> CommandResult {
+    match command {
         Command::Config { json, markdown } => config::run(settings, json, markdown),
         Command::Policy(PolicyCommand::Check { dir, json }) => {
             policy::check::run(settings, dir.as_deref(), json)
@@ -274,7 +239,7 @@ fn dispatch(verb: Command, settings: &Settings) -> Result<ExitStatus, CommandErr
         Command::Catalog(CatalogCommand::Apply { file, prune, json }) => {
             block_on(catalog::apply(settings, &file, prune, json))
         }
-        Command::User(verb) => block_on(dispatch_user(settings, verb)),
+        Command::User(command) => block_on(dispatch_user(settings, command)),
         Command::Dataset(DatasetCommand::List { json }) => block_on(dataset::list(settings, json)),
         Command::Dataset(DatasetCommand::Show { id, json }) => {
             block_on(dataset::show(settings, id, json))
@@ -293,8 +258,8 @@ fn dispatch(verb: Command, settings: &Settings) -> Result<ExitStatus, CommandErr
     }
 }
 
-async fn dispatch_user(settings: &Settings, verb: UserCommand) -> Result<ExitStatus, CommandError> {
-    match verb {
+async fn dispatch_user(settings: &Settings, command: UserCommand) -> CommandResult {
+    match command {
         UserCommand::Add(arguments) => user::add(settings, arguments).await,
         UserCommand::List { json } => user::list(settings, json).await,
         UserCommand::Disable { name } => user::set_disabled(settings, &name, true).await,
@@ -303,20 +268,11 @@ async fn dispatch_user(settings: &Settings, verb: UserCommand) -> Result<ExitSta
     }
 }
 
-/// Prints the one thing that a verb has to show, and is done.
-fn print_data(text: impl std::fmt::Display) -> Result<ExitStatus, CommandError> {
-    print::data(text)
-        .map(|()| ExitStatus::Success)
-        .map_err(|error| CommandError::new(format!("standard output cannot be written: {error}")))
-}
-
-fn block_on(
-    work: impl Future<Output = Result<ExitStatus, CommandError>>,
-) -> Result<ExitStatus, CommandError> {
+fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(DECISION_STACK_SIZE)
         .build()
-        .map_err(|error| CommandError::new(format!("the runtime does not start: {error}")))?
-        .block_on(work)
+        .map_err(|error| CommandError::new(format!("cannot start the runtime: {error}")))?
+        .block_on(command)
 }

@@ -1,6 +1,4 @@
 //! A new password, typed twice at a terminal or read as one line from standard input.
-//!
-//! This module refuses to know what is done with it.
 
 use std::fs::File;
 use std::io::{self, BufRead, IsTerminal};
@@ -12,7 +10,8 @@ use crate::domain::name::Username;
 use crate::domain::secret::Secret;
 use crate::service::identity::password::{MAX_PASSWORD_LENGTH, check_new_password};
 
-use super::{CommandError, print};
+use super::outcome::CommandError;
+use super::print;
 
 /// Reads a new password for a user.
 pub(super) fn read_new_password(name: &Username) -> Result<Secret<String>, CommandError> {
@@ -26,14 +25,14 @@ pub(super) fn read_new_password(name: &Username) -> Result<Secret<String>, Comma
 }
 
 fn read_from_terminal(name: &Username) -> Result<Secret<String>, CommandError> {
-    let _silence = EchoOff::new().map_err(|error| read_error(&error))?;
-    let once = prompt_password(&format!("new password of {name}: "))?;
-    check_new_password(&once).map_err(CommandError::new)?;
-    let again = prompt_password("the same again: ")?;
-    if once.reveal() != again.reveal() {
-        return Err(CommandError::new("the two passwords differ"));
+    let _echo_off = EchoOff::new().map_err(|error| read_error(&error))?;
+    let password = prompt_password(&format!("New password for {name}: "))?;
+    check_new_password(&password).map_err(CommandError::new)?;
+    let repeated = prompt_password("Repeat password: ")?;
+    if password.reveal() != repeated.reveal() {
+        return Err(CommandError::new("the passwords do not match"));
     }
-    Ok(once)
+    Ok(password)
 }
 
 fn prompt_password(prompt: &str) -> Result<Secret<String>, CommandError> {
@@ -44,13 +43,13 @@ fn prompt_password(prompt: &str) -> Result<Secret<String>, CommandError> {
 }
 
 fn read_error(error: &io::Error) -> CommandError {
-    CommandError::new(format!("the password cannot be read: {error}"))
+    CommandError::new(format!("cannot read the password: {error}"))
 }
 
-/// The terminal, as long as it does not show what is typed.
+/// A guard that switches the echo of the terminal off until it is dropped.
 ///
-/// rpassword hides what is typed while it reads. Whoever answers at the sight of the question, a
-/// program most likely, may be faster than that, so the terminal falls silent before it asks.
+/// rpassword switches it off only while it reads. A program may answer the prompt before that, so the
+/// echo goes off before the prompt.
 struct EchoOff {
     terminal: File,
     original: Termios,
@@ -72,25 +71,25 @@ impl EchoOff {
 
 impl Drop for EchoOff {
     fn drop(&mut self) {
-        // Nothing is left to be done about a terminal that went away.
+        // Nothing can be done if the terminal is gone.
         tcsetattr(&self.terminal, OptionalActions::Now, &self.original).ok();
     }
 }
 
 /// The first line, without its end.
 fn read_from_pipe(from: impl BufRead) -> Result<Secret<String>, CommandError> {
-    // One byte more than the longest password with its line end tells that it is too long.
-    let most = u64::try_from(MAX_PASSWORD_LENGTH).unwrap_or(u64::MAX);
+    // One byte more than the longest password with its line end shows that it is too long.
+    let max = u64::try_from(MAX_PASSWORD_LENGTH).unwrap_or(u64::MAX);
     let mut line = Zeroizing::new(String::new());
-    from.take(most.saturating_add(3))
+    from.take(max.saturating_add(3))
         .read_line(&mut line)
-        .map_err(|error| CommandError::new(format!("standard input cannot be read: {error}")))?;
+        .map_err(|error| CommandError::new(format!("cannot read standard input: {error}")))?;
     let text = line.strip_suffix('\n').unwrap_or(&line);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
         return Err(
-            CommandError::new("there is no password on standard input").with_hint(
-                "send it as one line; cedargate user add NAME --no-password makes a user without one",
+            CommandError::new("no password on standard input").with_hint(
+                "send it as one line; cedargate user add NAME --no-password creates a user without one",
             ),
         );
     }

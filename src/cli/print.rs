@@ -1,33 +1,34 @@
-//! The one file that prints: data to standard output, messages to standard error.
-//!
-//! It refuses to know what is printed. Logs are not printed here; they are `tracing`'s.
+//! Printing: data to standard output, messages to standard error. Nothing else in the crate prints;
+//! logs go through `tracing`.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::time::Duration;
 
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often a line of progress is drawn anew.
+/// The time between two updates of a progress bar.
 const PROGRESS_TICK: Duration = Duration::from_millis(200);
 const RED: &str = "\x1b[1;31m";
 const CYAN: &str = "\x1b[1;36m";
 
 /// Prints one piece of data and a line end to standard output.
 ///
-/// A reader that went away (`cedargate ... | head`) is no error; a disk that is full is.
+/// A reader that stops early (`cedargate ... | head`) is no error; a full disk is.
 pub fn data(text: impl Display) -> io::Result<()> {
     write_data(io::stdout().lock(), &text)
 }
 
-/// Says whether messages to standard error are coloured: on a terminal, unless `NO_COLOR` is set.
+/// Whether messages to standard error are coloured: on a terminal, unless `NO_COLOR` is set.
 ///
-/// <https://no-color.org>: any value but the empty one switches colors off.
+/// <https://no-color.org>: any value but the empty one switches colours off.
 pub fn is_coloured() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Standard output for data of many pieces, buffered; flush it at the end.
+/// A buffered writer to standard output, for data of many pieces; flush it at the end.
 pub fn data_writer() -> impl Write {
     io::BufWriter::new(io::stdout().lock())
 }
@@ -42,13 +43,20 @@ pub fn hint(text: impl Display) {
     message(CYAN, "hint:", &text);
 }
 
-/// Prints news that is neither data nor an error to standard error.
+/// Prints a message that is neither data nor an error to standard error.
 pub fn note(text: impl Display) {
-    // Nobody is left to tell when standard error is gone.
+    // There is nowhere to report that standard error is closed.
     writeln!(io::stderr().lock(), "{text}").ok();
 }
 
-/// A line on standard error that tells how far something is; only a terminal shows it.
+/// An empty table without borders.
+pub fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(header);
+    table
+}
+
+/// A progress bar on standard error; only a terminal shows it.
 pub fn progress(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {elapsed}");
     let bar = ProgressBar::new(0)
@@ -58,7 +66,7 @@ pub fn progress(what: &'static str) -> ProgressBar {
     bar
 }
 
-/// Asks for something on standard error; the answer is typed on the same line.
+/// Prints a prompt to standard error; the answer is typed on the same line.
 pub fn prompt(text: impl Display) {
     let mut to = io::stderr().lock();
     write!(to, "{text}").and_then(|()| to.flush()).ok();
@@ -92,7 +100,7 @@ fn write_message(
 mod tests {
     use super::*;
 
-    /// An output that answers every write with an error of one kind.
+    /// A writer that fails every write with an error of one kind.
     struct FailingWriter(ErrorKind);
 
     impl Write for FailingWriter {
@@ -113,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_no_error_but_a_full_disk_is() {
+    fn a_reader_that_stops_early_is_no_error_but_a_full_disk_is() {
         assert!(write_data(FailingWriter(ErrorKind::BrokenPipe), &"x").is_ok());
         assert!(write_data(FailingWriter(ErrorKind::StorageFull), &"x").is_err());
     }

@@ -7,28 +7,28 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, AppError, Stores};
+use crate::app::{App, Stores};
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::service::catalog::demo;
 use crate::service::policies::reload::PolicyReloader;
-use crate::service::tokens::sealing_key_file::SealingKeyFileError;
 
-use super::{CommandError, ExitStatus, demo as demo_page, print};
+use super::outcome::{CommandError, CommandResult, ExitStatus};
+use super::{demo as demo_page, print};
 
 /// Serves until SIGTERM or SIGINT.
-pub(super) async fn run(settings: &Settings, is_demo: bool) -> Result<ExitStatus, CommandError> {
+pub(super) async fn run(settings: &Settings, is_demo: bool) -> CommandResult {
     let address = settings.listen;
     if is_demo && !address.ip().is_loopback() {
         return Err(
             CommandError::new(format!("the demo does not listen on {address}")).with_hint(
-                "its passwords are printed and its people invented: set CEDARGATE_LISTEN to a \
-             loopback address such as 127.0.0.1:8080",
+                "it prints its passwords; set CEDARGATE_LISTEN to a loopback address such as \
+                 127.0.0.1:8080",
             ),
         );
     }
     let clock = Clock::system();
-    let stores = Stores::open(settings).await.map_err(app_error)?;
+    let stores = Stores::open(settings).await?;
     let demo = if is_demo {
         let Stores {
             database,
@@ -41,11 +41,9 @@ pub(super) async fn run(settings: &Settings, is_demo: bool) -> Result<ExitStatus
         None
     };
     let demo = demo.transpose().map_err(CommandError::new)?;
-    let app = App::open(settings, stores, clock)
-        .await
-        .map_err(app_error)?;
+    let app = App::open(settings, stores, clock).await?;
     let listener = listen(address).await?;
-    let address = listener.local_addr().map_err(CommandError::new)?;
+    let address = listener.local_addr()?;
     tracing::info!(
         %address,
         issuer = settings.issuer,
@@ -60,11 +58,11 @@ pub(super) async fn run(settings: &Settings, is_demo: bool) -> Result<ExitStatus
     if settings.is_issuer_unreachable() {
         tracing::warn!(
             issuer = settings.issuer,
-            "nobody can reach this issuer: set CEDARGATE_ISSUER to the URL that clients use"
+            "clients cannot reach this issuer; set CEDARGATE_ISSUER to the URL that clients use"
         );
     }
     if let Some(demo) = &demo {
-        print::data(demo_page::render(demo, address)).map_err(CommandError::new)?;
+        print::data(demo_page::render(demo, address))?;
     }
     reload_on_hangup(Arc::clone(app.policies()))?;
     let is_drained = app.serve(listener, stop_signal()?).await;
@@ -73,7 +71,7 @@ pub(super) async fn run(settings: &Settings, is_demo: bool) -> Result<ExitStatus
         Ok(ExitStatus::Success)
     } else {
         Err(CommandError::new(
-            "some requests were still in flight when the time to end them was over",
+            "requests were still in flight when the shutdown timeout ended",
         ))
     }
 }
@@ -85,20 +83,20 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
     })
 }
 
-/// Loads the policies anew at each SIGHUP; the log says what that came to.
+/// Reloads the policies at each SIGHUP, and logs the result.
 fn reload_on_hangup(policies: Arc<PolicyReloader>) -> Result<(), CommandError> {
-    let mut hangup = signal(SignalKind::hangup()).map_err(CommandError::new)?;
+    let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             match policies.reload().await {
-                Ok(Ok(reloaded)) => tracing::info!(
-                    revision = %reloaded.revision,
-                    is_changed = reloaded.is_changed,
-                    has_folder = reloaded.has_folder,
+                Ok(Ok(report)) => tracing::info!(
+                    revision = %report.revision,
+                    is_changed = report.is_changed,
+                    has_folder = report.has_folder,
                     "policies reloaded"
                 ),
-                Ok(Err(edit)) => tracing::error!(
-                    reasons = ?edit.reason.lines(),
+                Ok(Err(rejected)) => tracing::error!(
+                    reasons = ?rejected.reason.lines(),
                     "policies not reloaded: the edit is refused"
                 ),
                 Err(error) => tracing::error!(%error, "policies not reloaded"),
@@ -108,10 +106,10 @@ fn reload_on_hangup(policies: Arc<PolicyReloader>) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Cancelled at the first SIGTERM or SIGINT.
+/// A token that the first SIGTERM or SIGINT cancels.
 fn stop_signal() -> Result<CancellationToken, CommandError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::new)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::new)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     tokio::spawn(async move {
@@ -119,28 +117,8 @@ fn stop_signal() -> Result<CancellationToken, CommandError> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: letting requests in flight end");
+        tracing::info!("stopping; waiting for requests in flight");
         stopping.cancel();
     });
     Ok(stop)
-}
-
-/// An error of the start, with its diagnostics in full where it has any.
-pub(super) fn app_error(error: AppError) -> CommandError {
-    let hint = match &error {
-        AppError::Bundle(bundle) => return super::policy::bundle_error(bundle),
-        AppError::Sealing(SealingKeyFileError::Exposed { path, .. }) => {
-            Some(format!("chmod 600 {}", path.display()))
-        }
-        AppError::Keys(_) => Some(
-            "the database's signing keys open with the sealing key they were made with: put that \
-             file back, or point CEDARGATE_SEALING_KEY_FILE at it"
-                .to_owned(),
-        ),
-        _ => None,
-    };
-    CommandError {
-        hint,
-        ..CommandError::new(error)
-    }
 }

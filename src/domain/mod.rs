@@ -24,4 +24,3 @@ pub mod session;
 pub mod suggest;
 pub mod text_enum;
 pub mod text_position;
-pub mod thread_priority;

@@ -110,12 +110,12 @@ impl AuditTrail {
                     .try_send(QueuedRecord { record, reply })
                     .map_err(|_| "its queue is full")
             })
-            .map_err(|reason| unavailable(reason.to_owned()))?;
+            .map_err(unavailable)?;
         match tokio::time::timeout(WRITE_TIMEOUT, durable).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(reason))) => Err(unavailable(reason)),
-            Ok(Err(_)) => Err(unavailable("its writer stopped".to_owned())),
-            Err(_) => Err(unavailable("it did not respond in time".to_owned())),
+            Ok(Ok(Err(reason))) => Err(unavailable(&reason)),
+            Ok(Err(_)) => Err(unavailable("its writer stopped")),
+            Err(_) => Err(unavailable("it did not respond in time")),
         }
     }
 
@@ -190,36 +190,17 @@ impl AuditRecordPages {
 }
 
 fn is_undecided(error: &ServiceError) -> bool {
-    match error {
+    matches!(
+        error,
         ServiceError::CredentialMalformed { .. }
-        | ServiceError::LimitExceeded { .. }
-        | ServiceError::Unavailable { .. } => true,
-        ServiceError::CredentialRejected { .. }
-        | ServiceError::LoginFailed
-        | ServiceError::CredentialMissing { .. }
-        | ServiceError::DatasetNotFound
-        | ServiceError::FileNotFound { .. }
-        | ServiceError::ReadDenied
-        | ServiceError::KeyScopeRestricted
-        | ServiceError::ApiKeyNotFound
-        | ServiceError::TooManyApiKeys
-        | ServiceError::ApiKeyInvalid(_)
-        | ServiceError::AdministrationDenied { .. }
-        | ServiceError::NotFound { .. }
-        | ServiceError::Conflict { .. }
-        | ServiceError::Invalid { .. }
-        | ServiceError::UploadIncomplete { .. }
-        | ServiceError::PreconditionFailed
-        | ServiceError::Internal { .. } => false,
-    }
+            | ServiceError::LimitExceeded { .. }
+            | ServiceError::Unavailable { .. }
+    )
 }
 
-fn unavailable(reason: String) -> ServiceError {
+fn unavailable(reason: &str) -> ServiceError {
     metrics::counter!("cedargate_audit_failures_total").increment(1);
-    ServiceError::Unavailable {
-        what: "the audit log",
-        source: reason.into(),
-    }
+    ServiceError::unavailable("the audit log", reason)
 }
 
 async fn run_writer(

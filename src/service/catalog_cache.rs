@@ -240,10 +240,10 @@ impl CatalogCache {
 }
 
 fn database_unavailable() -> ServiceError {
-    ServiceError::Unavailable {
-        what: "the database",
-        source: "it did not respond when it was last polled, a moment ago".into(),
-    }
+    ServiceError::unavailable(
+        "the database",
+        "it did not respond when it was last polled, a moment ago",
+    )
 }
 
 fn cache_weight(key: &ApiKey) -> u32 {

@@ -14,6 +14,8 @@ use crate::token::TokenError;
 
 use super::identity::password::PasswordError;
 
+type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why a service did not do what was requested.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -115,7 +117,7 @@ pub enum ServiceError {
         what: &'static str,
         /// Why, for the log.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: BoxedError,
     },
     /// An internal error; nothing was changed.
     #[error("{what} failed")]
@@ -124,7 +126,7 @@ pub enum ServiceError {
         what: &'static str,
         /// Why, for the log.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: BoxedError,
     },
 }
 
@@ -136,43 +138,38 @@ impl ServiceError {
             retry_after_seconds: seconds.try_into().unwrap_or(u64::MAX),
         }
     }
+
+    pub(crate) fn unavailable(what: &'static str, source: impl Into<BoxedError>) -> Self {
+        let source = source.into();
+        Self::Unavailable { what, source }
+    }
+
+    pub(crate) fn internal(what: &'static str, source: impl Into<BoxedError>) -> Self {
+        let source = source.into();
+        Self::Internal { what, source }
+    }
 }
 
 impl From<StorageError> for ServiceError {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Unavailable { .. } => Self::Unavailable {
-                what: "the database",
-                source: error.into(),
-            },
-            _ => Self::Internal {
-                what: "the database",
-                source: error.into(),
-            },
+            StorageError::Unavailable { .. } => Self::unavailable("the database", error),
+            _ => Self::internal("the database", error),
         }
     }
 }
 
 impl From<FilesError> for ServiceError {
     fn from(error: FilesError) -> Self {
-        Self::Unavailable {
-            what: "the file store",
-            source: error.into(),
-        }
+        Self::unavailable("the file store", error)
     }
 }
 
 impl From<PasswordError> for ServiceError {
     fn from(error: PasswordError) -> Self {
         match error {
-            PasswordError::Busy => Self::Unavailable {
-                what: "signing in",
-                source: error.into(),
-            },
-            _ => Self::Internal {
-                what: "checking a password",
-                source: error.into(),
-            },
+            PasswordError::Busy => Self::unavailable("signing in", error),
+            _ => Self::internal("checking a password", error),
         }
     }
 }
@@ -180,9 +177,6 @@ impl From<PasswordError> for ServiceError {
 impl From<TokenError> for ServiceError {
     /// For signing and key handling; a token that fails verification is a rejected credential.
     fn from(error: TokenError) -> Self {
-        Self::Internal {
-            what: "signing",
-            source: error.into(),
-        }
+        Self::internal("signing", error)
     }
 }

@@ -145,8 +145,8 @@ fn check_header(
     {
         return Err(Defect::UnknownMember.in_part(TokenPart::Header));
     }
-    // Other kinds of JWT, a logout token or our own download token for instance, say so (RFC 8725
-    // section 3.11); media types are compared in any case, with and without their prefix.
+    // Other kinds of JWT, such as logout tokens or our own download tokens, have another `typ` (RFC
+    // 8725 section 3.11). Media types are compared without regard to case, prefix or no prefix.
     if header.0.contains_key("typ") {
         let typ = header
             .required_str("typ", TokenPart::Header)?

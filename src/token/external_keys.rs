@@ -124,7 +124,7 @@ impl ExternalKeySet {
 impl fmt::Debug for ExternalKeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kids = self.keys.iter().map(|key| (&key.kid, key.algorithm));
-        f.write_str("OutsideKeys")?;
+        f.write_str("ExternalKeySet")?;
         f.debug_list().entries(kids).finish()
     }
 }

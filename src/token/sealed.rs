@@ -47,24 +47,24 @@ impl SealingKey {
     ///
     /// [`TokenError::InvalidSealingKey`], which does not quote the text.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
-        let refused = |reason| TokenError::InvalidSealingKey { reason };
+        let invalid = |reason| TokenError::InvalidSealingKey { reason };
         let text = text.trim();
         if text.is_empty() {
-            return Err(refused("the text is empty"));
+            return Err(invalid("the text is empty"));
         }
         if text.len() > MAX_KEY_TEXT_LENGTH {
-            return Err(refused("the text is too long"));
+            return Err(invalid("the text is too long"));
         }
         let text = Zeroizing::new(text.replace('+', "-"));
         let text = Zeroizing::new(text.replace('/', "_"));
         let bytes = LENIENT
             .decode(text.as_bytes())
             .map(Zeroizing::new)
-            .map_err(|_| refused("the text is not base64"))?;
+            .map_err(|_| invalid("the text is not base64"))?;
         match <[u8; 32]>::try_from(bytes.as_slice()) {
             Ok(key) => Ok(Self(Secret::new(key))),
-            Err(_) if bytes.len() < 32 => Err(refused("there are fewer than 32 bytes")),
-            Err(_) => Err(refused("there are more than 32 bytes")),
+            Err(_) if bytes.len() < 32 => Err(invalid("there are fewer than 32 bytes")),
+            Err(_) => Err(invalid("there are more than 32 bytes")),
         }
     }
 
@@ -93,11 +93,11 @@ impl SealingKey {
     /// Unseals what [`SealingKey::seal`] sealed with the same key.
     pub(super) fn unseal(&self, sealed: &str) -> Result<Zeroizing<Vec<u8>>, TokenError> {
         check_form(sealed)?;
-        let refused = |_| TokenError::Unseal {
+        let failed = |_| TokenError::Unseal {
             reason: "it was sealed with another sealing key, or it is damaged",
         };
-        let decrypter = Dir.decrypter_from_bytes(self.0.reveal()).map_err(refused)?;
-        let (plain, _) = jwe::deserialize_compact(sealed, &decrypter).map_err(refused)?;
+        let decrypter = Dir.decrypter_from_bytes(self.0.reveal()).map_err(failed)?;
+        let (plain, _) = jwe::deserialize_compact(sealed, &decrypter).map_err(failed)?;
         Ok(Zeroizing::new(plain))
     }
 }
@@ -107,16 +107,16 @@ impl SealingKey {
 /// The library would inflate a `zip`, and OpenSSL would accept a truncated tag, which is easier to
 /// forge. So the header and the lengths of vector and tag are checked here.
 fn check_form(sealed: &str) -> Result<(), TokenError> {
-    let refused = TokenError::Unseal {
+    let wrong_form = TokenError::Unseal {
         reason: "it is not a compact JWE with dir and A256GCM",
     };
     let Some(rest) = sealed.strip_prefix(SEALED_PREFIX) else {
-        return Err(refused);
+        return Err(wrong_form);
     };
     let lengths: Vec<usize> = rest.split('.').map(str::len).collect();
     match lengths.as_slice() {
         [IV_TEXT_LENGTH, _, TAG_TEXT_LENGTH] => Ok(()),
-        _ => Err(refused),
+        _ => Err(wrong_form),
     }
 }
 

@@ -120,13 +120,13 @@ fn an_edit_can_be_explained_with_attributes_that_no_catalog_has_yet() {
     let text = explain_entities(&with("9223372036854775807"), "mo", "tides", &dir[1..]);
     assert!(text.data.starts_with("DENIED"), "{}", text.data);
     assert!(
-        text.data.contains("\nerror, which denies: "),
+        text.data.contains("\nevaluation error, which denies: "),
         "{}",
         text.data
     );
     assert!(
         text.data
-            .contains("\nBut for the error, permitted by\n\n  shared-with-role "),
+            .contains("\nWithout the error, permitted by\n\n  shared-with-role "),
         "{}",
         text.data
     );

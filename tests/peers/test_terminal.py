@@ -50,19 +50,19 @@ class Terminal:
 
 def test_a_password_is_typed_twice_and_never_shown(tmp_path):
     terminal = Terminal(tmp_path, "user", "add", "ada", "--admin")
-    terminal.answer("new password of ada: ", "correct horse")
-    terminal.answer("the same again: ", "correct horse")
+    terminal.answer("New password for ada: ", "correct horse")
+    terminal.answer("Repeat password: ", "correct horse")
     code, shown = terminal.end()
     assert code == 0, shown
-    assert "made the user ada" in shown
+    assert "created user ada" in shown
     assert "correct horse" not in shown
 
 
 def test_two_different_passwords_create_no_user(tmp_path):
     terminal = Terminal(tmp_path, "user", "add", "ada")
-    terminal.answer("new password of ada: ", "correct horse")
-    terminal.answer("the same again: ", "correct horsf")
+    terminal.answer("New password for ada: ", "correct horse")
+    terminal.answer("Repeat password: ", "correct horsf")
     code, shown = terminal.end()
-    assert code == 1 and "the two passwords differ" in shown, shown
+    assert code == 1 and "the passwords do not match" in shown, shown
     code, shown = Terminal(tmp_path, "user", "list", "--json").end()
     assert code == 0 and shown.strip() == "[]", shown

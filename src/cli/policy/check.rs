@@ -1,32 +1,28 @@
-//! `cedargate policy check`: whether a policy folder is in order.
+//! `cedargate policy check`: checks whether a policy folder is valid.
 
 use std::path::Path;
 
-use crate::cli::{CommandError, ExitStatus, print, print_data};
+use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
+use crate::cli::print;
 use crate::config::Settings;
 use crate::policy::check::PolicyCheck;
 use crate::policy::diagnostic::render_diagnostics;
 
-use super::{bundle_error, read_folder};
+use super::load_folder;
 
-/// Checks a folder, and prints its revision or all that is wrong with it.
+/// Checks a folder, and prints its revision or its errors.
 pub(in crate::cli) fn run(
     settings: &Settings,
     folder: Option<&Path>,
     is_json: bool,
-) -> Result<ExitStatus, CommandError> {
-    let check =
-        PolicyCheck::run(read_folder(settings, folder)).map_err(|error| bundle_error(&error))?;
+) -> CommandResult {
+    let check = PolicyCheck::run(load_folder(settings, folder))?;
     if is_json {
-        print_data(serde_json::to_string_pretty(&check).map_err(CommandError::new)?)?;
+        print_json(&check)?;
     } else {
         print_report(&check)?;
     }
-    Ok(if check.is_passed() {
-        ExitStatus::Success
-    } else {
-        ExitStatus::CheckFailed
-    })
+    Ok(ExitStatus::from_check(check.is_passed()))
 }
 
 fn print_report(check: &PolicyCheck) -> Result<(), CommandError> {

@@ -1,35 +1,33 @@
-//! `cedargate policy format`: policy files in Cedar's own layout.
+//! `cedargate policy format`: formats policy files in Cedar's formatted.
 
 use std::path::Path;
 
-use crate::cli::{CommandError, ExitStatus, print_data};
+use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data};
 use crate::config::Settings;
 use crate::policy::format::FormattedPolicies;
 
-use super::bundle_error;
-
-/// Puts the files of a folder in order and prints which, or only prints them.
+/// Formats the files of a folder and prints the names of those that it changed, or only checks them.
 pub(in crate::cli) fn run(
     settings: &Settings,
     folder: Option<&Path>,
     is_check: bool,
-) -> Result<ExitStatus, CommandError> {
+) -> CommandResult {
     let Some(folder) = folder.or(settings.policy_dir.as_deref()) else {
-        let error = "there is no policy folder: the policies in force are inside the program";
-        return Err(CommandError::new(error).with_hint("name the folder of your policies"));
+        let error = "no policy folder is configured; the policies in force are inside the program";
+        return Err(CommandError::new(error).with_hint("name the policy folder"));
     };
-    let layout = FormattedPolicies::load(folder).map_err(|error| bundle_error(&error))?;
-    let disordered: Vec<String> = layout
+    let formatted = FormattedPolicies::load(folder)?;
+    let unformatted: Vec<String> = formatted
         .unformatted()
         .map(|name| folder.join(name).display().to_string())
         .collect();
-    if disordered.is_empty() {
-        return print_data(format!("{} policy files are in order", layout.count()));
+    if unformatted.is_empty() {
+        return print_data(format!("{} policy files are formatted", formatted.count()));
     }
     if is_check {
-        print_data(disordered.join("\n"))?;
+        print_data(unformatted.join("\n"))?;
         return Ok(ExitStatus::CheckFailed);
     }
-    layout.write().map_err(CommandError::new)?;
-    print_data(disordered.join("\n"))
+    formatted.write().map_err(CommandError::new)?;
+    print_data(unformatted.join("\n"))
 }

@@ -1,12 +1,10 @@
-//! JUnit XML: how the cases went, for CI.
-//!
-//! A case file is a testsuite and a case a testcase. This module refuses to know where the XML goes.
+//! JUnit XML of a case report, for CI: a case file is a testsuite, and a case a testcase.
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
 use crate::policy::cases::{CaseReport, CaseResult};
 
-/// Stands for what XML has no way to write.
+/// Replaces characters that XML cannot express.
 const REPLACEMENT: char = '\u{fffd}';
 
 /// A report as JUnit XML.

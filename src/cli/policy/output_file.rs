@@ -1,6 +1,4 @@
-//! Files that a verb writes beside what it prints, each of them whole or not at all.
-//!
-//! This module refuses to know what stands in them.
+//! Output files of commands, written atomically.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

@@ -1,32 +1,33 @@
-//! `cedargate policy prove`: what holds for every possible request.
+//! `cedargate policy prove`: proves the invariants for every possible request.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::{CommandError, ExitStatus, print, print_data};
+use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
+use crate::cli::print;
 use crate::config::Settings;
 use crate::policy::diagnostic::render_diagnostics;
 use crate::policy::prove::{Proof, ProofOptions, ProveError, SOLVER_VARIABLE, prove};
 
+use super::load_folder;
 use super::output_file::write_new;
-use super::{bundle_error, read_folder};
 
 /// The longest time limit, in seconds: a day.
 const MAX_TIME_LIMIT_SECONDS: u64 = 86_400;
-/// How the name of a case file ends.
+/// The end of the name of a case file.
 const CASE_FILE_SUFFIX: &str = ".cases.json";
 
-/// What to prove, and how long to try.
+/// The arguments of `policy prove`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ProveArguments {
-    /// The policy folder; the settings' one if left out
+    /// The policy folder; default: the one in the settings
     dir: Option<PathBuf>,
-    /// Write the counterexamples to a new case file; its name ends in .cases.json
+    /// Write the counterexamples to a new case file, whose name must end in .cases.json
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Seconds after which what is not proved counts as unproven
+    /// Seconds after which an invariant that is not proved counts as unproven
     #[arg(long, value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u64).range(1..=MAX_TIME_LIMIT_SECONDS))]
     time_limit: u64,
@@ -35,38 +36,34 @@ pub(in crate::cli) struct ProveArguments {
     json: bool,
 }
 
-/// Proves the invariants of a folder, and prints what holds and what does not.
-pub(in crate::cli) fn run(
-    settings: &Settings,
-    arguments: &ProveArguments,
-) -> Result<ExitStatus, CommandError> {
+/// Proves the invariants of a folder, and prints which hold and which do not.
+pub(in crate::cli) fn run(settings: &Settings, arguments: &ProveArguments) -> CommandResult {
     if let Some(file) = &arguments.save {
         check_save_path(file)?;
     }
-    let (bundle, invariants) = read_folder(settings, arguments.dir.as_deref())
-        .and_then(|folder| Ok((folder.bundle()?, folder.invariants()?)))
-        .map_err(|error| bundle_error(&error))?;
-    let effort = ProofOptions {
+    let (bundle, invariants) = load_folder(settings, arguments.dir.as_deref())
+        .and_then(|folder| Ok((folder.bundle()?, folder.invariants()?)))?;
+    let options = ProofOptions {
         time_limit: Duration::from_secs(arguments.time_limit),
         is_thorough: true,
         is_low_priority: false,
     };
     let bar = print::progress("proving");
-    let proved = prove(&bundle, &invariants, effort, |done, count| {
+    let proved = prove(&bundle, &invariants, options, |done, count| {
         bar.set_length(count as u64);
         bar.set_position(done as u64);
     });
     bar.finish_and_clear();
-    let proved = proved.map_err(|error| prove_error(&error))?;
+    let proved = proved.map_err(prove_error)?;
     if !proved.warnings.is_empty() {
         print::note(render_diagnostics(&proved.warnings, print::is_coloured()).trim_end());
     }
     print_report(&proved.proof, arguments)
 }
 
-fn print_report(proof: &Proof, arguments: &ProveArguments) -> Result<ExitStatus, CommandError> {
+fn print_report(proof: &Proof, arguments: &ProveArguments) -> CommandResult {
     if arguments.json {
-        print_data(serde_json::to_string_pretty(proof).map_err(CommandError::new)?)?;
+        print_json(proof)?;
     } else {
         print_data(proof.render().trim_end())?;
     }
@@ -76,7 +73,7 @@ fn print_report(proof: &Proof, arguments: &ProveArguments) -> Result<ExitStatus,
         write_new(file, &cases).map_err(|error| {
             CommandError::new(format!("cannot write {}: {error}", file.display()))
         })?;
-        print::note(format!("The counterexamples are in {}.", file.display()));
+        print::note(format!("wrote the counterexamples to {}", file.display()));
     } else if !arguments.json
         && let Some(cases) = proof.short_case_file()
     {
@@ -85,40 +82,36 @@ fn print_report(proof: &Proof, arguments: &ProveArguments) -> Result<ExitStatus,
     }
     if proof.invariants.is_empty() {
         print::hint(
-            "there are no invariants: write some in the folder invariants/ of the policies",
+            "there are no invariants; add some in the folder invariants/ of the policy folder",
         );
         return Ok(ExitStatus::CheckFailed);
     }
-    Ok(if proof.is_complete() {
-        ExitStatus::Success
-    } else {
-        ExitStatus::CheckFailed
-    })
+    Ok(ExitStatus::from_check(proof.is_complete()))
 }
 
-fn prove_error(error: &ProveError) -> CommandError {
+fn prove_error(error: ProveError) -> CommandError {
     match error {
-        ProveError::Invariants(error) => bundle_error(error),
+        ProveError::Invariants(error) => error.into(),
         ProveError::SolverNotStarted { .. } | ProveError::UnknownSolver { .. } => {
             CommandError::new(error).with_hint(format!(
-                "install cvc5 (Debian: apt install cvc5; others: https://cvc5.github.io), or name \
-                 the program in the environment variable {SOLVER_VARIABLE}"
+                "install cvc5 (Debian: apt install cvc5; others: https://cvc5.github.io), or set \
+                 the environment variable {SOLVER_VARIABLE} to the program"
             ))
         }
         ProveError::Failed { .. } => CommandError::new(error),
     }
 }
 
-/// Refuses a target that could not be written, before anything is proved.
+/// Checks the path before anything is proved.
 fn check_save_path(file: &Path) -> Result<(), CommandError> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     if !name.ends_with(CASE_FILE_SUFFIX) {
-        let error = format!("{} is no name of a case file", file.display());
-        return Err(CommandError::new(error).with_hint("let it end in .cases.json"));
+        let error = format!("{} is not a case file name", file.display());
+        return Err(CommandError::new(error).with_hint("the name must end in .cases.json"));
     }
     if file.exists() {
-        let error = format!("{} is there already", file.display());
-        return Err(CommandError::new(error).with_hint("name a file that is not there"));
+        let error = format!("{} already exists", file.display());
+        return Err(CommandError::new(error).with_hint("name a file that does not exist"));
     }
     Ok(())
 }

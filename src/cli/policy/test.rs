@@ -1,29 +1,30 @@
-//! `cedargate policy test`: whether the policies answer as their cases expect.
+//! `cedargate policy test`: runs the cases of the policies.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::{CommandError, ExitStatus, print, print_data};
+use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
+use crate::cli::print;
 use crate::config::Settings;
 use crate::policy::BundleError;
 use crate::policy::cases::CaseReport;
 use crate::policy::folder::PolicyFolder;
 
-use super::{bundle_error, junit, output_file, read_folder};
+use super::{junit, load_folder, output_file};
 
 /// The file name that stands for standard output.
 const STANDARD_OUTPUT: &str = "-";
 
-/// What to run, and what to tell of it.
+/// The arguments of `policy test`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TestArguments {
-    /// The policy folder; the settings' one if left out
+    /// The policy folder; default: the one in the settings
     dir: Option<PathBuf>,
-    /// Tell which policies and conditions no case tries
+    /// Report which policies and conditions no case covers
     #[arg(long)]
     coverage: bool,
-    /// Write JUnit XML to a file too; - prints it in place of the table
+    /// Also write JUnit XML to a file; - prints it instead of the table
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Print JSON
@@ -31,45 +32,33 @@ pub(in crate::cli) struct TestArguments {
     json: bool,
 }
 
-/// Runs the case files of a folder, and prints how each case went.
-pub(in crate::cli) fn run(
-    settings: &Settings,
-    arguments: &TestArguments,
-) -> Result<ExitStatus, CommandError> {
+/// Runs the case files of a folder, and prints the result of each case.
+pub(in crate::cli) fn run(settings: &Settings, arguments: &TestArguments) -> CommandResult {
     let is_printed = arguments.junit.as_deref() == Some(Path::new(STANDARD_OUTPUT));
     if is_printed && arguments.json {
-        return Err(CommandError {
-            exit_code: 2,
-            ..CommandError::new("standard output takes JSON or JUnit XML, not both")
-                .with_hint("name a file: --junit report.xml")
-        });
+        return Err(
+            CommandError::usage("standard output takes JSON or JUnit XML, not both")
+                .with_hint("name a file: --junit report.xml"),
+        );
     }
-    let report = read_folder(settings, arguments.dir.as_deref())
-        .and_then(|folder| run_cases(&folder, arguments.coverage))
-        .map_err(|error| bundle_error(&error))?;
+    let report = load_folder(settings, arguments.dir.as_deref())
+        .and_then(|folder| run_cases(&folder, arguments.coverage))?;
     if is_printed {
-        print_data(
-            junit::to_xml(&report)
-                .map_err(CommandError::new)?
-                .trim_end(),
-        )?;
+        let xml = junit::to_xml(&report).map_err(CommandError::new)?;
+        print_data(xml.trim_end())?;
         if let Some(coverage) = &report.coverage {
             print::note(coverage.render().trim_end());
         }
     } else {
         print_report(&report, arguments)?;
     }
-    Ok(if report.is_passed() {
-        ExitStatus::Success
-    } else {
-        ExitStatus::CheckFailed
-    })
+    Ok(ExitStatus::from_check(report.is_passed()))
 }
 
-fn run_cases(folder: &PolicyFolder, is_coverage_asked: bool) -> Result<CaseReport, BundleError> {
+fn run_cases(folder: &PolicyFolder, has_coverage: bool) -> Result<CaseReport, BundleError> {
     let (bundle, cases) = (folder.bundle()?, folder.cases()?);
     let mut report = cases.run(&bundle)?;
-    if is_coverage_asked {
+    if has_coverage {
         report.coverage = Some(cases.coverage(&bundle)?);
     }
     Ok(report)
@@ -77,7 +66,7 @@ fn run_cases(folder: &PolicyFolder, is_coverage_asked: bool) -> Result<CaseRepor
 
 fn print_report(report: &CaseReport, arguments: &TestArguments) -> Result<(), CommandError> {
     if arguments.json {
-        print_data(serde_json::to_string_pretty(report).map_err(CommandError::new)?)?;
+        print_json(report)?;
     } else {
         print_data(report.render().trim_end())?;
     }

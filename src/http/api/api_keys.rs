@@ -12,14 +12,12 @@ use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyName, KeyScope};
 use crate::domain::id::{ApiKeyId, DatasetId};
 use crate::http::extract::credentials::HeaderCredentials;
+use crate::http::extract::page_limit::PageLimit;
 use crate::http::openapi::Tags;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonCreated, JsonOk, NoContent};
 use crate::http::reply::timestamp::{NullableTimestamp, Timestamp};
 use crate::service::error::ServiceError;
 use crate::service::identity::api_keys::{ApiKeys, NewApiKey};
-
-/// Page size if the caller does not give one.
-const DEFAULT_PAGE_SIZE: u32 = 50;
 
 /// The API keys API.
 pub struct ApiKeysApi {
@@ -165,14 +163,16 @@ impl ApiKeysApi {
     async fn list_api_keys(
         &self,
         /// Maximum number of keys per page.
-        #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
-        limit: Query<Option<u32>>,
+        #[oai(default)]
+        limit: Query<PageLimit>,
         /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<ApiKeyId>>,
         credentials: HeaderCredentials,
     ) -> Result<JsonOk<ApiKeyPage>, ErrorResponse<ListApiKeysStatuses>> {
-        let limit = limit.0.unwrap_or(DEFAULT_PAGE_SIZE);
-        let page = self.api_keys.list(&credentials.0, after.0, limit).await?;
+        let page = self
+            .api_keys
+            .list(&credentials.0, after.0, limit.0.0)
+            .await?;
         Ok(JsonOk(ApiKeyPage {
             next: page.next_cursor(|key| key.id),
             items: page.items.into_iter().map(ApiKeyResponse::from).collect(),

@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
-use poem_openapi::{Enum, Object, OpenApi};
+use poem_openapi::{Object, OpenApi};
 
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
 use crate::http::extract::credentials::HeaderCredentials;
+use crate::http::extract::page_limit::PageLimit;
 use crate::http::openapi::Tags;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::service::access::catalog_view::{CatalogView, VisibleDataset};
@@ -40,9 +41,9 @@ pub struct DatasetSummary {
     /// The title.
     pub title: String,
     /// Who the dataset is intended for.
-    pub visibility: VisibilityWord,
+    pub visibility: Visibility,
     /// Whether the dataset is published.
-    pub record_status: RecordStatusWord,
+    pub record_status: RecordStatus,
     /// Attributes defined by this deployment.
     pub tags: HashMap<String, Vec<String>>,
     /// The dataset's file; absent if there is none or you may not read it.
@@ -63,70 +64,6 @@ pub struct FileSummary {
     pub etag: String,
 }
 
-/// Who a dataset is intended for.
-#[derive(Clone, Copy, Enum)]
-#[oai(rename_all = "lowercase")]
-pub enum VisibilityWord {
-    /// Anyone.
-    Public,
-    /// Any signed-in user.
-    Internal,
-    /// The users and roles it is shared with.
-    Restricted,
-    /// Its owner.
-    Private,
-}
-
-/// Whether a dataset is published.
-#[derive(Clone, Copy, Enum)]
-#[oai(rename_all = "lowercase")]
-pub enum RecordStatusWord {
-    /// Published.
-    Published,
-    /// Still being prepared.
-    Draft,
-}
-
-impl From<Visibility> for VisibilityWord {
-    fn from(visibility: Visibility) -> Self {
-        match visibility {
-            Visibility::Public => Self::Public,
-            Visibility::Internal => Self::Internal,
-            Visibility::Restricted => Self::Restricted,
-            Visibility::Private => Self::Private,
-        }
-    }
-}
-
-impl From<VisibilityWord> for Visibility {
-    fn from(word: VisibilityWord) -> Self {
-        match word {
-            VisibilityWord::Public => Self::Public,
-            VisibilityWord::Internal => Self::Internal,
-            VisibilityWord::Restricted => Self::Restricted,
-            VisibilityWord::Private => Self::Private,
-        }
-    }
-}
-
-impl From<RecordStatusWord> for RecordStatus {
-    fn from(word: RecordStatusWord) -> Self {
-        match word {
-            RecordStatusWord::Published => Self::Published,
-            RecordStatusWord::Draft => Self::Draft,
-        }
-    }
-}
-
-impl From<RecordStatus> for RecordStatusWord {
-    fn from(status: RecordStatus) -> Self {
-        match status {
-            RecordStatus::Published => Self::Published,
-            RecordStatus::Draft => Self::Draft,
-        }
-    }
-}
-
 impl From<VisibleDataset> for DatasetSummary {
     fn from(
         VisibleDataset {
@@ -138,8 +75,8 @@ impl From<VisibleDataset> for DatasetSummary {
         Self {
             id: dataset.id.to_string(),
             title: dataset.title.clone(),
-            visibility: dataset.visibility.into(),
-            record_status: dataset.record_status.into(),
+            visibility: dataset.visibility,
+            record_status: dataset.record_status,
             tags: dataset
                 .tags
                 .iter()
@@ -184,15 +121,12 @@ impl CatalogApi {
         &self,
         credentials: HeaderCredentials,
         /// Maximum number of datasets per page.
-        #[oai(
-            default = "usual_page",
-            validator(minimum(value = "1"), maximum(value = "100"))
-        )]
-        limit: Query<u32>,
+        #[oai(default)]
+        limit: Query<PageLimit>,
         /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<DatasetId>>,
     ) -> Result<JsonOk<DatasetPage>, ErrorResponse<ListDatasetsStatuses>> {
-        let page = self.view.list(&credentials.0, after.0, limit.0).await?;
+        let page = self.view.list(&credentials.0, after.0, limit.0.0).await?;
         Ok(JsonOk(DatasetPage {
             next: page.next_cursor(|last| last.dataset.id.to_string()),
             items: page.items.into_iter().map(DatasetSummary::from).collect(),
@@ -217,8 +151,4 @@ impl CatalogApi {
             self.view.get(&credentials.0, dataset_id.0).await?.into(),
         ))
     }
-}
-
-fn usual_page() -> u32 {
-    50
 }

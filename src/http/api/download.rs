@@ -20,8 +20,7 @@ use crate::http::conditional::span::{
 use crate::http::extract::credentials::HeaderOrQueryCredentials;
 use crate::http::openapi::Tags;
 use crate::http::reply::problem::Problem;
-use crate::http::reply::responses;
-use crate::http::reply::responses::{ErrorResponse, ErrorStatuses};
+use crate::http::reply::responses::{self, ErrorResponse, ErrorStatuses};
 use crate::http::server::request_info::RequestInfo;
 use crate::http::server::tracked_body::TrackedBody;
 use crate::service::tokens::download::{Download, Downloads};

@@ -9,8 +9,7 @@ use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use crate::http::openapi::Tags;
-use crate::http::reply::responses;
-use crate::http::reply::responses::JsonOk;
+use crate::http::reply::responses::{self, JsonOk};
 use crate::http::server::request_middleware::Passthrough;
 use crate::service::health::{Health, Readiness};
 

@@ -13,12 +13,15 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::http::conditional::precondition::{PreconditionOutcome, Validators, evaluate};
 use crate::http::openapi::Tags;
-use crate::http::reply::responses;
-use crate::http::reply::responses::{ErrorResponse, ErrorStatuses};
+use crate::http::reply::responses::{self, ErrorResponse, ErrorStatuses};
 use crate::service::tokens::key_ring::KeyRing;
 
 /// The path of the key set.
 pub const KEY_SET_PATH: &str = "/.well-known/jwks.json";
+
+/// The media type of the key set. RFC 7517 section 8.5.2 registers `application/jwk-set+json`, but
+/// many clients accept nothing but JSON, and none requires the registered type.
+const KEY_SET_TYPE: &str = "application/json";
 
 /// The key set API.
 pub struct KeySetApi {
@@ -73,7 +76,7 @@ impl ApiResponse for KeySetResponse {
             ]
         };
         let content = vec![MetaMediaType {
-            content_type: "application/json",
+            content_type: KEY_SET_TYPE,
             schema: JsonWebKeySet::schema_ref(),
         }];
         MetaResponses {
@@ -132,9 +135,9 @@ impl KeySetApi {
                 PreconditionOutcome::NotModified => {
                     response.status(StatusCode::NOT_MODIFIED).finish()
                 }
-                PreconditionOutcome::Met | PreconditionOutcome::Failed => response
-                    .content_type("application/json")
-                    .body(published.body()),
+                PreconditionOutcome::Met | PreconditionOutcome::Failed => {
+                    response.content_type(KEY_SET_TYPE).body(published.body())
+                }
             },
         ))
     }

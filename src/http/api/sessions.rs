@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat};
 use poem::http::StatusCode;
 use poem_openapi::payload::{Form, Json};
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
+use crate::domain::rfc3339;
 use crate::domain::secret::Secret;
 use crate::http::extract::credentials::{HeaderCredentials, NoCredentials};
 use crate::http::openapi::Tags;
@@ -98,9 +98,9 @@ pub struct MeResponse {
 }
 
 impl From<CurrentUser> for MeResponse {
-    fn from(myself: CurrentUser) -> Self {
-        let user = &myself.user;
-        let (session_id, expires_at) = match &myself.source {
+    fn from(current: CurrentUser) -> Self {
+        let user = &current.user;
+        let (session_id, expires_at) = match &current.source {
             CredentialSource::Session(session) => {
                 (Some(session.id.to_string()), session.expires_at)
             }
@@ -110,12 +110,10 @@ impl From<CurrentUser> for MeResponse {
             user_id: user.id.to_string(),
             username: user.username.to_string(),
             roles: user.roles.iter().map(ToString::to_string).collect(),
-            authentication: myself.authentication.to_string(),
+            authentication: current.authentication.to_string(),
             issuer: user.issuer.clone(),
             session_id,
-            session_expires_at: DateTime::from_timestamp_secs(expires_at)
-                .unwrap_or_default()
-                .to_rfc3339_opts(SecondsFormat::Secs, true),
+            session_expires_at: rfc3339::format_seconds(expires_at),
         }
     }
 }

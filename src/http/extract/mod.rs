@@ -2,5 +2,6 @@
 
 pub mod credentials;
 pub mod if_match;
-pub mod inline_type;
+pub mod page_limit;
 pub mod parameter;
+pub mod schema_type;

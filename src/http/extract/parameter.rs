@@ -7,21 +7,45 @@ use std::str::FromStr;
 use poem_openapi::registry::MetaSchema;
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON};
 use serde_json::Value;
-use strum::VariantArray;
+use strum::VariantNames;
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome};
+use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, SessionId, UserId};
 use crate::domain::name::{MAX_NAME_LENGTH, NameError, RoleName, Username};
+use crate::policy::explain::PartOutcome;
 use crate::service::error::ServiceError;
+use crate::storage::KeyState;
 
-use super::inline_type::impl_inline_type;
+use super::schema_type::{impl_inline_type, impl_named_type};
 
 /// Implements poem-openapi's traits for a type that is one string.
 macro_rules! impl_string_type {
     ($type:ty, $name:literal, $schema:expr) => {
         impl_inline_type!($type, $name, $schema);
+        impl_string_conversions!($type);
+    };
+}
 
+/// Implements poem-openapi's traits for an enum of the domain, whose schema has a name in the
+/// document.
+macro_rules! impl_enum_type {
+    ($type:ty, $name:literal, $description:literal) => {
+        impl_named_type!(
+            $type,
+            $name,
+            MetaSchema {
+                description: Some($description),
+                ..enum_schema::<$type>()
+            }
+        );
+        impl_string_conversions!($type);
+    };
+}
+
+macro_rules! impl_string_conversions {
+    ($type:ty) => {
         impl ParseFromParameter for $type {
             fn parse_from_parameter(value: &str) -> ParseResult<Self> {
                 value.parse().map_err(ParseError::custom)
@@ -52,17 +76,35 @@ impl_string_type!(SessionId, "string_uuid", uuid_schema());
 impl_string_type!(Username, "string_name", name_schema());
 impl_string_type!(RoleName, "string_name", name_schema());
 impl_string_type!(RawName, "string_name", name_schema());
-impl_string_type!(Action, "string_action", enum_schema(Action::VARIANTS));
+impl_string_type!(Action, "string_action", enum_schema::<Action>());
 impl_string_type!(RecordId, "string_uuid", uuid_schema());
-impl_string_type!(
-    AuditEvent,
-    "string_event",
-    enum_schema(AuditEvent::VARIANTS)
-);
+impl_string_type!(AuditEvent, "string_event", enum_schema::<AuditEvent>());
 impl_string_type!(
     AuditOutcome,
     "string_outcome",
-    enum_schema(AuditOutcome::VARIANTS)
+    enum_schema::<AuditOutcome>()
+);
+
+impl_enum_type!(
+    Visibility,
+    "VisibilityWord",
+    "Who a dataset is intended for."
+);
+impl_enum_type!(
+    RecordStatus,
+    "RecordStatusWord",
+    "Whether a dataset is published."
+);
+impl_enum_type!(
+    KeyState,
+    "KeyStateWord",
+    "The state of a signing key in the rotation."
+);
+
+impl_enum_type!(
+    PartOutcome,
+    "OutcomeWord",
+    "The result of one part of a policy."
 );
 
 /// A name in a body, as it was sent: whoever parses it says which field is not valid.
@@ -110,13 +152,10 @@ fn uuid_schema() -> MetaSchema {
     MetaSchema::new_with_format("string", "uuid")
 }
 
-/// The schema of one of `values`.
-pub(crate) fn enum_schema<V: ToString>(values: &[V]) -> MetaSchema {
+/// The schema of an enum that is written as text.
+pub(crate) fn enum_schema<T: VariantNames>() -> MetaSchema {
     MetaSchema {
-        enum_items: values
-            .iter()
-            .map(|value| value.to_string().into())
-            .collect(),
+        enum_items: T::VARIANTS.iter().map(|name| (*name).into()).collect(),
         ..MetaSchema::new("string")
     }
 }

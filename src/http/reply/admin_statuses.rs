@@ -13,6 +13,14 @@ const INVALID: (u16, &str) = (
     "A parameter or the body is malformed, or a field is not valid; `field` names it.",
 );
 
+/// Of getting something that takes no parameters.
+pub struct ReadAllStatuses;
+
+impl ErrorStatuses for ReadAllStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED];
+}
+
 /// Of listing.
 pub struct ListStatuses;
 

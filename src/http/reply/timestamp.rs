@@ -5,7 +5,7 @@ use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseRe
 use serde_json::Value;
 
 use crate::domain::rfc3339;
-use crate::http::extract::inline_type::impl_inline_type;
+use crate::http::extract::schema_type::impl_inline_type;
 
 /// A time in seconds since 1970 UTC; fractions of a second are cut off when it is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

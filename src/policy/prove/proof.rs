@@ -157,6 +157,13 @@ impl Proof {
         self.failing.is_empty() && self.unproven.is_empty() && self.invariants.iter().all(holds)
     }
 
+    /// Whether an invariant is violated.
+    #[must_use]
+    pub fn has_violation(&self) -> bool {
+        let mut invariants = self.invariants.iter();
+        invariants.any(|invariant| invariant.verdict == InvariantVerdict::Violated)
+    }
+
     /// Whatever is not in order, one line each.
     #[must_use]
     pub fn failure_lines(&self) -> Vec<String> {

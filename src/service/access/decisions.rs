@@ -145,10 +145,9 @@ impl Authorizer {
             let items = items.into_iter();
             items.filter_map(|item| map(&authorizer, item)).collect()
         });
-        filtered.await.map_err(|error| ServiceError::Internal {
-            what: "filtering a list",
-            source: error.into(),
-        })
+        filtered
+            .await
+            .map_err(|error| ServiceError::internal("filtering a list", error))
     }
 
     /// Why an action lies outside the scope of the caller's API key, if it does.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::caller::Caller;
-use crate::domain::dataset::{Dataset, StoredFile};
+use crate::domain::dataset::StoredFile;
 use crate::domain::decision::Decision;
 use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
@@ -22,12 +22,10 @@ use super::error::ServiceError;
 
 use decisions::{Authorizer, Decisions};
 
-/// A dataset that a caller may read.
+/// The file of a dataset that the caller may read.
 #[derive(Clone, Debug)]
-pub struct ReadableDataset {
-    /// The dataset.
-    pub dataset: Arc<Dataset>,
-    /// Its file.
+pub struct ReadableFile {
+    /// The file.
     pub file: StoredFile,
     /// The decision that permitted it.
     pub decision: Decision,
@@ -52,7 +50,7 @@ impl Access {
         caller: &Caller,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
-    ) -> Result<ReadableDataset, ServiceError> {
+    ) -> Result<ReadableFile, ServiceError> {
         record.set_caller(caller);
         record.dataset_id = Some(dataset_id);
         record.action = Some(Action::Read);
@@ -67,11 +65,7 @@ impl Access {
             return Err(deny_read(&authorizer, &resource, record));
         }
         match dataset.file.clone() {
-            Some(file) if self.files.contains(&file).await? => Ok(ReadableDataset {
-                dataset,
-                file,
-                decision,
-            }),
+            Some(file) if self.files.contains(&file).await? => Ok(ReadableFile { file, decision }),
             Some(file) => {
                 tracing::error!(%dataset_id, sha256 = file.sha256, "file missing from the file store");
                 record.reason = Some("the file is missing from the file store".to_owned());

@@ -61,7 +61,9 @@ impl Authenticator {
     /// Authenticates a request by the credential in its headers.
     pub async fn authenticate(&self, request: &RequestContext) -> Result<Caller, ServiceError> {
         match &request.credential {
-            Credential::None => Ok(request.anonymous_caller()),
+            Credential::None => {
+                Ok(request.caller(Principal::Anonymous, Authentication::None, None))
+            }
             Credential::Malformed { detail } => Err(ServiceError::CredentialMalformed { detail }),
             Credential::Bearer(token) => {
                 let (caller, _) = self.authenticate_bearer(request, token).await?;
@@ -112,10 +114,7 @@ impl Authenticator {
                 return Err(self.reject(request, detail));
             }
             Err(ExternalTokenError::KeysUnavailable(reason)) => {
-                return Err(ServiceError::Unavailable {
-                    what: "the token's issuer",
-                    source: reason.into(),
-                });
+                return Err(ServiceError::unavailable("the token's issuer", reason));
             }
         };
         let user = match self
@@ -128,12 +127,7 @@ impl Authenticator {
             Err(FederatedUserError::Rejected(detail)) => return Err(self.reject(request, detail)),
             Err(FederatedUserError::Failed(error)) => return Err(error),
         };
-        let caller = Caller {
-            principal: Principal::User(user),
-            authentication: Authentication::Issuer,
-            key: None,
-            address: request.address,
-        };
+        let caller = request.caller(Principal::User(user), Authentication::Issuer, None);
         Ok((caller, CredentialSource::ExternalToken(identity)))
     }
 
@@ -156,12 +150,7 @@ impl Authenticator {
             return Err(self.reject(request, "the session has ended: sign in again"));
         };
         let principal = self.active_principal(request, claims.subject).await?;
-        let caller = Caller {
-            principal,
-            authentication: claims.authentication,
-            key: None,
-            address: request.address,
-        };
+        let caller = request.caller(principal, claims.authentication, None);
         Ok((caller, session))
     }
 
@@ -186,12 +175,7 @@ impl Authenticator {
         }
         let principal = self.active_principal(request, key.user_id).await?;
         self.last_used.record_use(&key, now);
-        Ok(Caller {
-            principal,
-            authentication: Authentication::ApiKey,
-            key: Some(key),
-            address: request.address,
-        })
+        Ok(request.caller(principal, Authentication::ApiKey, Some(key)))
     }
 
     /// The API key that a download token was minted with, if it is still active: the download asks
@@ -245,12 +229,7 @@ impl Authenticator {
             Some(user_id) => self.active_principal(request, user_id).await?,
             None => Principal::Anonymous,
         };
-        Ok(Caller {
-            principal,
-            authentication: mint.authentication,
-            key,
-            address: request.address,
-        })
+        Ok(request.caller(principal, mint.authentication, key))
     }
 
     async fn active_principal(

@@ -242,10 +242,10 @@ impl FederatedUsers {
             *rate = ChangeRate { second, changes: 0 };
         }
         if rate.changes >= MAX_CHANGES_PER_SECOND {
-            return Err(ServiceError::Unavailable {
-                what: "creating or updating federated users",
-                source: "too many of them are new or changed in this second".into(),
-            });
+            return Err(ServiceError::unavailable(
+                "creating or updating federated users",
+                "too many of them are new or changed in this second",
+            ));
         }
         Ok(rate)
     }

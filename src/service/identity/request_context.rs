@@ -3,7 +3,9 @@
 //! How a credential is sent is `http/extract/credentials.rs`.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
+use crate::domain::api_key::ApiKey;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::{Authentication, Caller};
 use crate::domain::clock::Clock;
@@ -43,13 +45,17 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// The caller of a request without credentials.
-    #[must_use]
-    pub fn anonymous_caller(&self) -> Caller {
+    /// The caller of this request, once it is authenticated.
+    pub(super) fn caller(
+        &self,
+        principal: Principal,
+        authentication: Authentication,
+        key: Option<Arc<ApiKey>>,
+    ) -> Caller {
         Caller {
-            principal: Principal::Anonymous,
-            authentication: Authentication::None,
-            key: None,
+            principal,
+            authentication,
+            key,
             address: self.address,
         }
     }

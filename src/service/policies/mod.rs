@@ -1,4 +1,4 @@
-//! Policies: reloading and reviewing them.
+//! Policies: reload and review.
 
 pub mod reload;
 pub mod review;

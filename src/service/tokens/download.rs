@@ -13,7 +13,7 @@ use crate::domain::clock::Clock;
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
 use crate::files::{ByteStream, FileStore};
-use crate::service::access::{Access, ReadableDataset};
+use crate::service::access::{Access, ReadableFile};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::identity::authentication::Authenticator;
@@ -57,7 +57,7 @@ impl Downloads {
         let mut record = request.open_record(AuditEvent::Download, &self.clock);
         record.dataset_id = Some(dataset_id);
         let result = self.authorize(request, dataset_id, &mut record).await;
-        let ReadableDataset { file, .. } = self.audit.close_record(record, result).await?;
+        let ReadableFile { file, .. } = self.audit.close_record(record, result).await?;
         let bytes = match select_span(&file) {
             Some(span) => Some(self.files.read(&file, span).await?),
             None => None,
@@ -70,7 +70,7 @@ impl Downloads {
         request: &RequestContext,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
-    ) -> Result<ReadableDataset, ServiceError> {
+    ) -> Result<ReadableFile, ServiceError> {
         let caller = self.authenticate(request, dataset_id, record).await?;
         let readable = self
             .access

@@ -144,9 +144,11 @@ impl ActiveKeys {
             }
         }
         Ok(Self {
-            current: current.ok_or_else(|| ServiceError::Internal {
-                what: "finding the current signing key",
-                source: "the database has keys, but none of them is current".into(),
+            current: current.ok_or_else(|| {
+                ServiceError::internal(
+                    "finding the current signing key",
+                    "the database has keys, but none of them is current",
+                )
             })?,
             published: Arc::new(KeySet::new(&public_keys)?),
             verified_sessions: Cache::new(MAX_VERIFIED_TOKENS),

@@ -46,7 +46,7 @@ fn base64url_that_is_padded_or_not_canonical_is_refused() {
     let token = fixture.token();
     let [header, payload, signature]: [&str; 3] =
         token.split('.').collect::<Vec<_>>().try_into().unwrap();
-    // A claim grows until the payload's last character has bits to spare.
+    // White space is added until the payload's last character has unused bits.
     let longer = (0..3)
         .map(|blanks| format!("{}{}", fixture.json(1), " ".repeat(blanks)))
         .find(|json| json.len() % 3 == 1)

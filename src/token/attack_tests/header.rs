@@ -62,7 +62,7 @@ fn an_unsigned_token_is_refused() {
         fixture.error(&format!("{signed}.")),
         TokenError::WrongAlgorithm
     );
-    // The same without a word about it.
+    // The same with the header unchanged.
     let token = fixture.token();
     let (signed, _) = token.rsplit_once('.').unwrap();
     assert_eq!(

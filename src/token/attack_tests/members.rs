@@ -45,7 +45,7 @@ fn duplicate_members_are_rejected() {
         let json = fixture.json(part);
         let members: Value = serde_json::from_str(&json).unwrap();
         for (member, value) in members.as_object().unwrap() {
-            // The second time as itself, and with its first letter escaped.
+            // The second one is written as it is, and with its first letter escaped.
             let escaped = format!("\\u{:04x}{}", member.as_bytes()[0], &member[1..]);
             for again in [member, &escaped] {
                 let twice = format!("{},\"{again}\":{value}}}", json.trim_end_matches('}'));

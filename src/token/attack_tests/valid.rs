@@ -63,7 +63,7 @@ fn the_wire_format_of_a_session_token_is_the_promised_one() {
 
 #[test]
 fn a_forged_token_without_a_defect_is_accepted() {
-    // Without this, every error below could be the forger's own mistake.
+    // Without this, every rejection below could be a mistake of the fixture.
     let fixture = fixture();
     for token in [
         fixture.forge(&fixture.json(0), &fixture.json(1)),

@@ -14,10 +14,10 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
 use crate::domain::id::{DatasetId, RecordId, UserId};
 use crate::http::extract::credentials::HeaderCredentials;
+use crate::http::extract::page_limit::PageLimit;
 use crate::http::openapi::Tags;
-use crate::http::reply::responses::{
-    ErrorResponse, ErrorStatuses, JsonOk, meta_response, text_header,
-};
+use crate::http::reply::admin_statuses::ListStatuses;
+use crate::http::reply::responses::{ErrorResponse, JsonOk, meta_response, text_header};
 use crate::http::reply::timestamp::TimestampMillis;
 use crate::service::administration::Administration;
 use crate::service::audit_trail::AuditRecordPages;
@@ -29,7 +29,7 @@ const JSON_LINES: &str = "application/x-ndjson";
 
 /// The audit API.
 pub struct AuditApi {
-    /// What reads it.
+    /// Performs administrative operations.
     pub administration: Arc<Administration>,
 }
 
@@ -41,15 +41,6 @@ pub struct AuditRecordPage {
     /// Send as `after` to get the next page; absent on the last page.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<RecordId>,
-}
-
-/// The error statuses of reading the audit log.
-pub struct AuditStatuses;
-
-impl ErrorStatuses for AuditStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 422, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] =
-        &[(403, "The policies do not permit you to read the audit log.")];
 }
 
 /// Audit records as JSON Lines, streamed.
@@ -125,11 +116,8 @@ impl AuditApi {
         &self,
         credentials: HeaderCredentials,
         /// Maximum number of records per page.
-        #[oai(
-            default = "usual_page",
-            validator(minimum(value = "1"), maximum(value = "100"))
-        )]
-        limit: Query<u32>,
+        #[oai(default)]
+        limit: Query<PageLimit>,
         /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<RecordId>>,
         /// Return only records of requests by this user.
@@ -148,7 +136,7 @@ impl AuditApi {
         since: Query<Option<TimestampMillis>>,
         /// Return only records before this time.
         until: Query<Option<TimestampMillis>>,
-    ) -> Result<JsonOk<AuditRecordPage>, ErrorResponse<AuditStatuses>> {
+    ) -> Result<JsonOk<AuditRecordPage>, ErrorResponse<ListStatuses>> {
         let filter = AuditFilter {
             user_id: user_id.0,
             dataset_id: dataset_id.0,
@@ -161,7 +149,7 @@ impl AuditApi {
         };
         let page = self
             .administration
-            .list_audit_records(&credentials.0, &filter, after.0, limit.0)
+            .list_audit_records(&credentials.0, &filter, after.0, limit.0.0)
             .await?;
         Ok(JsonOk(AuditRecordPage {
             next: page.next_cursor(|record| record.id),
@@ -199,7 +187,7 @@ impl AuditApi {
         since: Query<Option<TimestampMillis>>,
         /// Return only records before this time.
         until: Query<Option<TimestampMillis>>,
-    ) -> Result<AuditExportResponse, ErrorResponse<AuditStatuses>> {
+    ) -> Result<AuditExportResponse, ErrorResponse<ListStatuses>> {
         let filter = AuditFilter {
             user_id: user_id.0,
             dataset_id: dataset_id.0,
@@ -216,8 +204,4 @@ impl AuditApi {
             .await?;
         Ok(AuditExportResponse(pages))
     }
-}
-
-fn usual_page() -> u32 {
-    50
 }

@@ -2,52 +2,20 @@
 //!
 //! The record serialises itself; this module adds its OpenAPI schema.
 
-use std::borrow::Cow;
-
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON};
 use serde_json::Value;
-use strum::VariantArray;
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::Authentication;
 use crate::http::extract::parameter::enum_schema;
-
-/// The name of the schema.
-const NAME: &str = "AuditRecord";
+use crate::http::extract::schema_type::impl_named_type;
 
 /// One audit record.
 pub struct AuditRecordResponse(pub AuditRecord);
 
-impl Type for AuditRecordResponse {
-    const IS_REQUIRED: bool = true;
-
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        NAME.into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Reference(NAME.to_owned())
-    }
-
-    fn register(registry: &mut Registry) {
-        registry.create_schema::<Self, _>(NAME.to_owned(), |_| schema());
-    }
-
-    fn as_raw_value(&self) -> Option<&Self::RawValueType> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(
-        &'a self,
-    ) -> Box<dyn Iterator<Item = &'a Self::RawElementValueType> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
+impl_named_type!(AuditRecordResponse, "AuditRecord", schema());
 
 impl ParseFromJSON for AuditRecordResponse {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
@@ -93,12 +61,12 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         ("time", described(time, "When the request was made.")),
         (
             "event",
-            described(enum_schema(AuditEvent::VARIANTS), "What was requested."),
+            described(enum_schema::<AuditEvent>(), "What was requested."),
         ),
         (
             "outcome",
             described(
-                enum_schema(AuditOutcome::VARIANTS),
+                enum_schema::<AuditOutcome>(),
                 "The outcome; `denied` is by policy, `refused` means that no decision was made.",
             ),
         ),
@@ -112,7 +80,7 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         (
             "authentication",
             described(
-                enum_schema(Authentication::VARIANTS),
+                enum_schema::<Authentication>(),
                 "How the caller authenticated; `command_line` is direct access to the database.",
             ),
         ),
@@ -131,10 +99,7 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         ),
         (
             "action",
-            nullable(
-                enum_schema(Action::VARIANTS),
-                "The action that was decided on.",
-            ),
+            nullable(enum_schema::<Action>(), "The action that was decided on."),
         ),
         (
             "determining_policies",

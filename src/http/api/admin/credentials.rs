@@ -9,6 +9,7 @@ use crate::domain::id::{ApiKeyId, SessionId, UserId};
 use crate::domain::session::Session;
 use crate::http::api::api_keys::{ApiKeyPage, ApiKeyResponse};
 use crate::http::extract::credentials::HeaderCredentials;
+use crate::http::extract::page_limit::PageLimit;
 use crate::http::openapi::Tags;
 use crate::http::reply::admin_statuses::ReadStatuses;
 use crate::http::reply::responses::{ErrorResponse, JsonOk, NoContent};
@@ -53,10 +54,6 @@ impl From<Session> for SessionResponse {
     }
 }
 
-fn usual_page() -> u32 {
-    50
-}
-
 #[OpenApi(tag = "Tags::Administration")]
 impl AdminCredentialsApi {
     /// List user sessions
@@ -73,17 +70,14 @@ impl AdminCredentialsApi {
         user_id: Path<UserId>,
         credentials: HeaderCredentials,
         /// Maximum number of sessions per page.
-        #[oai(
-            default = "usual_page",
-            validator(minimum(value = "1"), maximum(value = "100"))
-        )]
-        limit: Query<u32>,
+        #[oai(default)]
+        limit: Query<PageLimit>,
         /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<SessionId>>,
     ) -> Result<JsonOk<SessionPage>, ErrorResponse<ReadStatuses>> {
         let page = self
             .administration
-            .list_sessions(&credentials.0, user_id.0, after.0, limit.0)
+            .list_sessions(&credentials.0, user_id.0, after.0, limit.0.0)
             .await?;
         Ok(JsonOk(SessionPage {
             next: page.next_cursor(|session| session.id),
@@ -151,17 +145,14 @@ impl AdminCredentialsApi {
         user_id: Path<UserId>,
         credentials: HeaderCredentials,
         /// Maximum number of keys per page.
-        #[oai(
-            default = "usual_page",
-            validator(minimum(value = "1"), maximum(value = "100"))
-        )]
-        limit: Query<u32>,
+        #[oai(default)]
+        limit: Query<PageLimit>,
         /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<ApiKeyId>>,
     ) -> Result<JsonOk<ApiKeyPage>, ErrorResponse<ReadStatuses>> {
         let page = self
             .administration
-            .list_api_keys(&credentials.0, user_id.0, after.0, limit.0)
+            .list_api_keys(&credentials.0, user_id.0, after.0, limit.0.0)
             .await?;
         Ok(JsonOk(ApiKeyPage {
             next: page.next_cursor(|key| key.id),

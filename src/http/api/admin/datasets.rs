@@ -8,14 +8,14 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
-use crate::domain::dataset::StoredFile;
+use crate::domain::dataset::{RecordStatus, StoredFile, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags as DatasetTags;
-use crate::http::api::catalog::{RecordStatusWord, VisibilityWord};
 use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
+use crate::http::extract::page_limit::PageLimit;
 use crate::http::extract::parameter::RawName;
 use crate::http::openapi::Tags;
 use crate::http::reply::admin_statuses::{
@@ -47,9 +47,9 @@ pub struct DatasetResponse {
     /// The title.
     pub title: String,
     /// Who the dataset is intended for.
-    pub visibility: VisibilityWord,
+    pub visibility: Visibility,
     /// Whether the dataset is published.
-    pub record_status: RecordStatusWord,
+    pub record_status: RecordStatus,
     /// The user name of the owner; absent if there is none.
     #[oai(skip_serializing_if_is_none)]
     pub owner: Option<Username>,
@@ -98,9 +98,9 @@ pub struct DatasetRequest {
     /// The title, 1 to 200 characters on one line.
     pub title: String,
     /// Who the dataset is intended for.
-    pub visibility: VisibilityWord,
+    pub visibility: Visibility,
     /// Whether the dataset is published.
-    pub record_status: RecordStatusWord,
+    pub record_status: RecordStatus,
     /// The user name of the owner; absent if there is none.
     pub owner: Option<RawName>,
     /// The names of the users that the dataset is shared with. If omitted, none.
@@ -122,8 +122,8 @@ impl Example for DatasetRequest {
         Self {
             id: None,
             title: "Jacksboro fault: elevation".to_owned(),
-            visibility: VisibilityWord::Restricted,
-            record_status: RecordStatusWord::Published,
+            visibility: Visibility::Restricted,
+            record_status: RecordStatus::Published,
             owner: Some(RawName("olivia".to_owned())),
             reader_users: Vec::new(),
             reader_roles: vec![RawName("hydrology".to_owned())],
@@ -162,8 +162,8 @@ impl From<DatasetWithNames> for DatasetResponse {
         Self {
             id: dataset.id,
             title: dataset.title,
-            visibility: dataset.visibility.into(),
-            record_status: dataset.record_status.into(),
+            visibility: dataset.visibility,
+            record_status: dataset.record_status,
             owner: named.owner,
             reader_users: named.reader_users.into_keys().collect(),
             reader_roles: dataset.reader_roles.into_iter().collect(),
@@ -192,8 +192,8 @@ impl DatasetRequest {
         Ok(DatasetInput {
             id: self.id,
             title: self.title,
-            visibility: self.visibility.into(),
-            record_status: self.record_status.into(),
+            visibility: self.visibility,
+            record_status: self.record_status,
             owner: self
                 .owner
                 .map(|name| name.parse_field("owner"))
@@ -213,10 +213,6 @@ impl DatasetRequest {
 /// Whether a dataset is the version that `If-Match` names; without the header any version is.
 pub(crate) fn matches_version(named: &DatasetWithNames, if_match: &IfMatch) -> bool {
     if_match.matches(&DatasetResponse::from(named.clone()))
-}
-
-fn usual_page() -> u32 {
-    50
 }
 
 #[OpenApi(tag = "Tags::Administration")]
@@ -239,17 +235,14 @@ impl AdminDatasetsApi {
         &self,
         credentials: HeaderCredentials,
         /// Maximum number of datasets per page.
-        #[oai(
-            default = "usual_page",
-            validator(minimum(value = "1"), maximum(value = "100"))
-        )]
-        limit: Query<u32>,
+        #[oai(default)]
+        limit: Query<PageLimit>,
         /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<DatasetId>>,
         /// Return only datasets with this visibility.
-        visibility: Query<Option<VisibilityWord>>,
+        visibility: Query<Option<Visibility>>,
         /// Return only datasets with this record status.
-        record_status: Query<Option<RecordStatusWord>>,
+        record_status: Query<Option<RecordStatus>>,
         /// Return only datasets owned by the user with this name.
         owner: Query<Option<Username>>,
         /// Return only datasets whose title contains this text; letters A to Z match in either
@@ -258,14 +251,14 @@ impl AdminDatasetsApi {
         title: Query<Option<String>>,
     ) -> Result<JsonOk<AdminDatasetPage>, ErrorResponse<ListStatuses>> {
         let filter = DatasetFilter {
-            visibility: visibility.0.map(Into::into),
-            record_status: record_status.0.map(Into::into),
+            visibility: visibility.0,
+            record_status: record_status.0,
             owner: owner.0,
             title: title.0,
         };
         let page = self
             .administration
-            .list_datasets(&credentials.0, &filter, after.0, limit.0)
+            .list_datasets(&credentials.0, &filter, after.0, limit.0.0)
             .await?;
         Ok(JsonOk(page.into()))
     }

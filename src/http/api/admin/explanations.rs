@@ -18,14 +18,15 @@ use crate::policy::explain::{ObservedValue, PartExplanation, PartOutcome, Policy
 use crate::service::administration::Administration;
 use crate::service::administration::explanations::ExplanationQuery;
 use crate::service::error::ServiceError;
-use crate::service::policies::review::explanation::redaction::Redaction;
-use crate::service::policies::review::explanation::{ExplanationReport, PredictedMintResponse};
+use crate::service::policies::review::explanation::{
+    ExplanationReport, PredictedMintResponse, Redaction,
+};
 
-use super::policies::EffectWord;
+use super::policies::PolicyEffect;
 
 /// The explanation API.
 pub struct ExplanationApi {
-    /// What explains.
+    /// Performs administrative operations.
     pub administration: Arc<Administration>,
 }
 
@@ -139,7 +140,7 @@ pub struct PolicyExplanationResponse {
     /// Its `@id`.
     pub id: String,
     /// Whether it permits or forbids.
-    pub effect: EffectWord,
+    pub effect: PolicyEffect,
     /// Its `@reason`.
     #[oai(skip_serializing_if_is_none)]
     pub reason: Option<String>,
@@ -163,13 +164,13 @@ pub struct PolicyExplanationResponse {
     /// The number of parts: three for the scope, and its conditions split at `&&`.
     pub part_count: u64,
     /// At most 50 parts if the policy is satisfied, otherwise the first that does not hold.
-    pub parts: Vec<ClauseResponse>,
+    pub parts: Vec<PolicyPartResponse>,
 }
 
 /// The evaluation of one part of a policy.
 #[derive(Object)]
 #[oai(rename = "PartAnswer")]
-pub struct ClauseResponse {
+pub struct PolicyPartResponse {
     /// Its source text, or a part of the scope as Cedar formats it; truncated to 4000 characters.
     pub text: String,
     /// The line of a condition, counted from 1.
@@ -178,24 +179,12 @@ pub struct ClauseResponse {
     /// Whether it is part of an `unless` condition, and must be false to hold.
     pub is_negated: bool,
     /// The result.
-    pub outcome: OutcomeWord,
+    pub outcome: PartOutcome,
     /// Why it cannot be evaluated; absent if it can be and if it is withheld.
     #[oai(skip_serializing_if_is_none)]
     pub error: Option<String>,
     /// The values it uses, at most eight.
     pub seen: Vec<ObservedValueResponse>,
-}
-
-/// The result of one part of a policy.
-#[derive(Clone, Copy, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum OutcomeWord {
-    /// It holds: the policy can still be satisfied.
-    Holds,
-    /// It does not hold, so the policy is not satisfied.
-    DoesNotHold,
-    /// It cannot be evaluated, which denies the request if all parts before it hold.
-    CannotBeEvaluated,
 }
 
 /// A value used by a part of a policy.
@@ -253,26 +242,22 @@ impl ExplanationRequest {
 }
 
 impl From<ObservedValue> for ObservedValueResponse {
-    fn from(seen: ObservedValue) -> Self {
+    fn from(observed: ObservedValue) -> Self {
         Self {
-            name: seen.name,
-            is_withheld: seen.value.is_none(),
-            value: seen.value,
+            name: observed.name,
+            is_withheld: observed.value.is_none(),
+            value: observed.value,
         }
     }
 }
 
-impl From<PartExplanation> for ClauseResponse {
+impl From<PartExplanation> for PolicyPartResponse {
     fn from(part: PartExplanation) -> Self {
         Self {
             text: part.text,
             line: part.line.map(|line| line as u64),
             is_negated: part.is_negated,
-            outcome: match part.outcome {
-                PartOutcome::Holds => OutcomeWord::Holds,
-                PartOutcome::DoesNotHold => OutcomeWord::DoesNotHold,
-                PartOutcome::CannotBeEvaluated => OutcomeWord::CannotBeEvaluated,
-            },
+            outcome: part.outcome,
             error: part.error,
             seen: part
                 .seen
@@ -284,33 +269,33 @@ impl From<PartExplanation> for ClauseResponse {
 }
 
 impl From<PolicyExplanation> for PolicyExplanationResponse {
-    fn from(account: PolicyExplanation) -> Self {
+    fn from(explanation: PolicyExplanation) -> Self {
         Self {
-            id: account.id,
-            effect: EffectWord::of(account.is_permit),
-            reason: account.reason,
-            max_ttl: account.max_ttl,
-            template: account.template,
-            file: account.file,
-            line: account.line.map(|line| line as u64),
-            text: account.text,
-            is_satisfied: account.is_satisfied,
-            held: account.held as u64,
-            part_count: account.part_count as u64,
-            parts: account
+            id: explanation.id,
+            effect: PolicyEffect::new(explanation.is_permit),
+            reason: explanation.reason,
+            max_ttl: explanation.max_ttl,
+            template: explanation.template,
+            file: explanation.file,
+            line: explanation.line.map(|line| line as u64),
+            text: explanation.text,
+            is_satisfied: explanation.is_satisfied,
+            held: explanation.held as u64,
+            part_count: explanation.part_count as u64,
+            parts: explanation
                 .parts
                 .into_iter()
-                .map(ClauseResponse::from)
+                .map(PolicyPartResponse::from)
                 .collect(),
         }
     }
 }
 
 impl From<PredictedMintResponse> for MintOutcomeResponse {
-    fn from(answer: PredictedMintResponse) -> Self {
+    fn from(mint: PredictedMintResponse) -> Self {
         Self {
-            status: answer.status,
-            why: answer.why.to_owned(),
+            status: mint.status,
+            why: mint.why.to_owned(),
         }
     }
 }
@@ -327,7 +312,7 @@ impl From<Redaction> for RedactionResponse {
 
 impl ExplanationResponse {
     fn new(request: &ExplanationRequest, report: ExplanationReport) -> Self {
-        let accounts = |all: Vec<PolicyExplanation>| {
+        let explanations = |all: Vec<PolicyExplanation>| {
             all.into_iter()
                 .map(PolicyExplanationResponse::from)
                 .collect()
@@ -348,8 +333,8 @@ impl ExplanationResponse {
             mint: report.mint.map(MintOutcomeResponse::from),
             errors: report.errors,
             withheld: report.redaction.into(),
-            determining: accounts(report.determining),
-            others: accounts(report.others),
+            determining: explanations(report.determining),
+            others: explanations(report.others),
             left_off: report.left_off as u64,
         }
     }
@@ -371,6 +356,7 @@ impl ErrorStatuses for ExplanationStatuses {
             "The body is malformed, or the field named in `field` is invalid.",
         ),
     ];
+    const FIELD_STATUSES: &'static [u16] = &[422];
 }
 
 #[OpenApi(tag = "Tags::Administration")]

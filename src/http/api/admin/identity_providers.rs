@@ -6,14 +6,15 @@ use poem_openapi::{Object, OpenApi};
 
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
-use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
+use crate::http::reply::admin_statuses::ReadAllStatuses;
+use crate::http::reply::responses::{ErrorResponse, JsonOk};
 use crate::http::reply::timestamp::NullableTimestamp;
 use crate::service::administration::Administration;
 use crate::service::identity::identity_providers::IdentityProviderStatus;
 
 /// The identity providers admin API.
 pub struct IdentityProvidersApi {
-    /// What lists them.
+    /// Performs administrative operations.
     pub administration: Arc<Administration>,
 }
 
@@ -57,17 +58,6 @@ impl From<IdentityProviderStatus> for IdentityProviderResponse {
     }
 }
 
-/// The error statuses of the list.
-pub struct IdentityProvidersStatuses;
-
-impl ErrorStatuses for IdentityProvidersStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[(
-        403,
-        "The policies do not permit you to see the identity providers.",
-    )];
-}
-
 #[OpenApi(tag = "Tags::Administration")]
 impl IdentityProvidersApi {
     /// List identity providers
@@ -78,7 +68,7 @@ impl IdentityProvidersApi {
     async fn list(
         &self,
         credentials: HeaderCredentials,
-    ) -> Result<JsonOk<IdentityProviderList>, ErrorResponse<IdentityProvidersStatuses>> {
+    ) -> Result<JsonOk<IdentityProviderList>, ErrorResponse<ReadAllStatuses>> {
         let issuers = self
             .administration
             .list_identity_providers(&credentials.0)

@@ -10,8 +10,8 @@ use poem_openapi::{Enum, Object, OpenApi};
 
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
-use crate::http::reply::responses;
-use crate::http::reply::responses::{ErrorStatuses, JsonOk};
+use crate::http::reply::admin_statuses::{ReadAllStatuses, ReadStatuses};
+use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
 use crate::policy::Bundle;
 use crate::policy::bundle::PolicyInfo;
@@ -188,7 +188,7 @@ pub struct PolicyResponse {
     /// Its `@id`, as in decisions and audit records.
     pub id: String,
     /// Whether it permits or forbids.
-    pub effect: EffectWord,
+    pub effect: PolicyEffect,
     /// Its `@reason`.
     #[oai(skip_serializing_if_is_none)]
     pub reason: Option<String>,
@@ -204,16 +204,16 @@ pub struct PolicyResponse {
 
 /// The effect of a policy.
 #[derive(Clone, Copy, Enum)]
-#[oai(rename_all = "lowercase")]
-pub enum EffectWord {
+#[oai(rename = "EffectWord", rename_all = "lowercase")]
+pub enum PolicyEffect {
     /// Permits.
     Permit,
     /// Forbids, whatever other policies permit.
     Forbid,
 }
 
-impl EffectWord {
-    pub(crate) fn of(is_permit: bool) -> Self {
+impl PolicyEffect {
+    pub(crate) fn new(is_permit: bool) -> Self {
         if is_permit {
             Self::Permit
         } else {
@@ -267,23 +267,13 @@ impl From<&PolicyInfo> for PolicyResponse {
     fn from(policy: &PolicyInfo) -> Self {
         Self {
             id: policy.id.clone(),
-            effect: EffectWord::of(policy.is_permit),
+            effect: PolicyEffect::new(policy.is_permit),
             reason: policy.reason.clone(),
             file: policy.file.clone(),
             template: policy.template.clone(),
             max_ttl: policy.max_ttl,
         }
     }
-}
-
-const DENIED: (u16, &str) = (403, "The policies do not permit you to see the policies.");
-
-/// The error statuses of getting the policies.
-pub struct PoliciesStatuses;
-
-impl ErrorStatuses for PoliciesStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED];
 }
 
 /// The error statuses of reloading the policies.
@@ -300,15 +290,6 @@ impl ErrorStatuses for ReloadStatuses {
     ];
 }
 
-/// The error statuses of getting a policy file.
-pub struct PolicyFileStatuses;
-
-impl ErrorStatuses for PolicyFileStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] =
-        &[DENIED, (404, "The bundle in force has no such file.")];
-}
-
 #[OpenApi(tag = "Tags::Administration")]
 impl PoliciesApi {
     /// Get policies
@@ -323,7 +304,7 @@ impl PoliciesApi {
     async fn get(
         &self,
         credentials: HeaderCredentials,
-    ) -> Result<JsonOk<PoliciesResponse>, responses::ErrorResponse<PoliciesStatuses>> {
+    ) -> Result<JsonOk<PoliciesResponse>, ErrorResponse<ReadAllStatuses>> {
         let (bundle, status) = self.administration.get_policies(&credentials.0).await?;
         Ok(JsonOk(PoliciesResponse {
             in_force: BundleResponse::from(&*bundle),
@@ -344,7 +325,7 @@ impl PoliciesApi {
     async fn reload(
         &self,
         credentials: HeaderCredentials,
-    ) -> Result<JsonOk<ReloadResponse>, responses::ErrorResponse<ReloadStatuses>> {
+    ) -> Result<JsonOk<ReloadResponse>, ErrorResponse<ReloadStatuses>> {
         let reloaded = self.administration.reload_policies(&credentials.0).await?;
         Ok(JsonOk(ReloadResponse {
             revision: reloaded.revision.to_string(),
@@ -366,7 +347,7 @@ impl PoliciesApi {
         /// The file name; write `/` as `%2F`.
         name: Path<String>,
         credentials: HeaderCredentials,
-    ) -> Result<JsonOk<PolicyFileResponse>, responses::ErrorResponse<PolicyFileStatuses>> {
+    ) -> Result<JsonOk<PolicyFileResponse>, ErrorResponse<ReadStatuses>> {
         let (bundle, text) = self
             .administration
             .get_policy_file(&credentials.0, &name.0)

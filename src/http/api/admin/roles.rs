@@ -14,6 +14,7 @@ use crate::domain::name::{ADMIN_ROLE, RoleName};
 use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
+use crate::http::extract::page_limit::PageLimit;
 use crate::http::extract::parameter::RawName;
 use crate::http::openapi::Tags;
 use crate::http::reply::admin_statuses::{
@@ -76,10 +77,6 @@ impl From<RoleName> for RoleResponse {
     }
 }
 
-fn usual_page() -> u32 {
-    50
-}
-
 #[OpenApi(tag = "Tags::Administration")]
 impl AdminRolesApi {
     /// List roles
@@ -91,17 +88,14 @@ impl AdminRolesApi {
         &self,
         credentials: HeaderCredentials,
         /// Maximum number of roles per page.
-        #[oai(
-            default = "usual_page",
-            validator(minimum(value = "1"), maximum(value = "100"))
-        )]
-        limit: Query<u32>,
+        #[oai(default)]
+        limit: Query<PageLimit>,
         /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<RoleName>>,
     ) -> Result<JsonOk<RolePage>, ErrorResponse<ListStatuses>> {
         let page = self
             .administration
-            .list_roles(&credentials.0, after.0.as_ref(), limit.0)
+            .list_roles(&credentials.0, after.0.as_ref(), limit.0.0)
             .await?;
         Ok(JsonOk(RolePage {
             next: page.next_cursor(RoleName::clone),
@@ -191,17 +185,14 @@ impl AdminRolesApi {
         role: Path<RoleName>,
         credentials: HeaderCredentials,
         /// Maximum number of users per page.
-        #[oai(
-            default = "usual_page",
-            validator(minimum(value = "1"), maximum(value = "100"))
-        )]
-        limit: Query<u32>,
+        #[oai(default)]
+        limit: Query<PageLimit>,
         /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<UserId>>,
     ) -> Result<JsonOk<UserPage>, ErrorResponse<ReadStatuses>> {
         let page = self
             .administration
-            .list_role_members(&credentials.0, &role.0, after.0, limit.0)
+            .list_role_members(&credentials.0, &role.0, after.0, limit.0.0)
             .await?;
         Ok(JsonOk(page.into()))
     }

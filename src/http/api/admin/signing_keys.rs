@@ -4,18 +4,19 @@
 
 use std::sync::Arc;
 
-use poem_openapi::{Enum, Object, OpenApi};
+use poem_openapi::{Object, OpenApi};
 
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
-use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
+use crate::http::reply::admin_statuses::ReadAllStatuses;
+use crate::http::reply::responses::{ErrorResponse, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::{Administration, SigningKeyInfo};
 use crate::storage::KeyState;
 
 /// The signing keys admin API.
 pub struct SigningKeysApi {
-    /// What lists them.
+    /// Performs administrative operations.
     pub administration: Arc<Administration>,
 }
 
@@ -33,55 +34,19 @@ pub struct SigningKeyResponse {
     /// The key id: its RFC 7638 thumbprint, as in the key set and in tokens.
     pub kid: String,
     /// Its state in the rotation.
-    pub state: KeyStateWord,
+    pub state: KeyState,
     /// When it was created.
     pub created_at: Timestamp,
-}
-
-/// The state of a signing key in the rotation.
-#[derive(Clone, Copy, Enum)]
-#[oai(rename_all = "lowercase")]
-pub enum KeyStateWord {
-    /// Published, not yet signing.
-    Next,
-    /// Published and signing.
-    Current,
-    /// Published until the last token it signed has expired.
-    Previous,
-    /// Neither published nor signing.
-    Retired,
-}
-
-impl From<KeyState> for KeyStateWord {
-    fn from(state: KeyState) -> Self {
-        match state {
-            KeyState::Next => Self::Next,
-            KeyState::Current => Self::Current,
-            KeyState::Previous => Self::Previous,
-            KeyState::Retired => Self::Retired,
-        }
-    }
 }
 
 impl From<SigningKeyInfo> for SigningKeyResponse {
     fn from(key: SigningKeyInfo) -> Self {
         Self {
             kid: key.kid,
-            state: key.state.into(),
+            state: key.state,
             created_at: Timestamp(key.created_at),
         }
     }
-}
-
-/// The error statuses of the list.
-pub struct SigningKeysStatuses;
-
-impl ErrorStatuses for SigningKeysStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[(
-        403,
-        "The policies do not permit you to see the signing keys.",
-    )];
 }
 
 #[OpenApi(tag = "Tags::Administration")]
@@ -98,7 +63,7 @@ impl SigningKeysApi {
     async fn list(
         &self,
         credentials: HeaderCredentials,
-    ) -> Result<JsonOk<SigningKeyList>, ErrorResponse<SigningKeysStatuses>> {
+    ) -> Result<JsonOk<SigningKeyList>, ErrorResponse<ReadAllStatuses>> {
         let keys = self
             .administration
             .list_signing_keys(&credentials.0)

@@ -12,6 +12,7 @@ use crate::domain::secret::Secret;
 use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
+use crate::http::extract::page_limit::PageLimit;
 use crate::http::openapi::Tags;
 use crate::http::reply::admin_statuses::{
     CreateStatuses, DeleteStatuses, ListStatuses, ReadStatuses, UpdateStatuses,
@@ -33,10 +34,6 @@ pub struct AdminUsersApi {
     pub administration: Arc<Administration>,
 }
 
-fn usual_page() -> u32 {
-    50
-}
-
 #[OpenApi(tag = "Tags::Administration")]
 impl AdminUsersApi {
     /// List users
@@ -48,11 +45,8 @@ impl AdminUsersApi {
         &self,
         credentials: HeaderCredentials,
         /// Maximum number of users per page.
-        #[oai(
-            default = "usual_page",
-            validator(minimum(value = "1"), maximum(value = "100"))
-        )]
-        limit: Query<u32>,
+        #[oai(default)]
+        limit: Query<PageLimit>,
         /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<UserId>>,
         /// Return only the user with this name.
@@ -66,7 +60,7 @@ impl AdminUsersApi {
         };
         let page = self
             .administration
-            .list_users(&credentials.0, &filter, after.0, limit.0)
+            .list_users(&credentials.0, &filter, after.0, limit.0.0)
             .await?;
         Ok(JsonOk(page.into()))
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::token::TokenError;
 
 /// How long fetching a key set may take, discovery included.
-pub const FETCH_TIMEOUT: Duration = Duration::from_secs(8);
+pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(8);
 /// The maximum size of a discovery document and of a key set, in bytes.
-pub const MAX_DOCUMENT_SIZE: usize = 256 * 1024;
+pub(super) const MAX_DOCUMENT_SIZE: usize = 256 * 1024;
 
 /// Why a token of an identity provider is not accepted.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub enum ExternalTokenError {
 
 /// Why a key set was not fetched. The messages are for operators: logs, health and the admin API.
 #[derive(Debug, thiserror::Error)]
-pub enum FetchError {
+pub(super) enum FetchError {
     /// The file cannot be read.
     #[error("the key set file {path} cannot be read: {source}")]
     File {

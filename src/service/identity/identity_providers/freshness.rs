@@ -13,16 +13,16 @@ use super::identity::ExternalIdentity;
 /// How long keys are fresh if their server does not say.
 pub(super) const DEFAULT_KEY_TTL: Duration = Duration::from_mins(5);
 /// How long keys are fresh at least, whatever their server says.
-pub const MIN_KEY_TTL: Duration = Duration::from_mins(1);
+pub(super) const MIN_KEY_TTL: Duration = Duration::from_mins(1);
 /// How long keys are fresh at most: a key that its issuer withdrew is not trusted longer,
 /// [`STALE_KEY_TTL`] and an outage aside.
-pub const MAX_KEY_TTL: Duration = Duration::from_hours(1);
+pub(super) const MAX_KEY_TTL: Duration = Duration::from_hours(1);
 /// How long stale keys are used while they are fetched in the background.
 const STALE_KEY_TTL: Duration = Duration::from_mins(5);
 /// How long the last good keys are used through an outage of their server.
-pub const OUTAGE_KEY_TTL: Duration = Duration::from_hours(24);
+pub(super) const OUTAGE_KEY_TTL: Duration = Duration::from_hours(24);
 /// How often an unknown key id may cause a fetch.
-pub const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(30);
+pub(super) const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long after a failed fetch the next one may be, if there are keys to continue with.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long after a failed fetch the next one may be, if there are no keys.

@@ -12,11 +12,11 @@ mod provider;
 use std::sync::Arc;
 
 use crate::domain::clock::Clock;
+use crate::domain::error_chain::error_chain;
 use crate::domain::issuer::ExternalIssuer;
 use crate::token::unverified_issuer;
 
-pub use error::{ExternalTokenError, FETCH_TIMEOUT, FetchError, MAX_DOCUMENT_SIZE};
-pub use freshness::{MAX_KEY_TTL, MIN_KEY_TTL, OUTAGE_KEY_TTL, UNKNOWN_KEY_INTERVAL};
+pub use error::ExternalTokenError;
 pub use identity::ExternalIdentity;
 pub use provider::{IdentityProvider, IdentityProviderStatus};
 
@@ -39,7 +39,7 @@ impl IdentityProviders {
                 providers: Vec::new(),
             });
         }
-        let clients = HttpClients::new().map_err(|error| format!("{error:?}"))?;
+        let clients = HttpClients::new().map_err(|error| error_chain(&error))?;
         let provider = |issuer: &ExternalIssuer| {
             let source = KeySetSource::new(issuer, &clients);
             Arc::new(IdentityProvider::new(issuer.clone(), source, clock.clone()))

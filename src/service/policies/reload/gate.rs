@@ -1,132 +1,57 @@
-//! The gate: what an edit of the policies has to pass before it comes into force.
+//! The policy gate: the checks that a policy folder passes before it comes into force.
 //!
-//! Valid, its cases met, its invariants proved, in this order; the first that fails refuses. This
-//! module refuses to know what is in force and who is told.
+//! In this order: the bundle is valid, its cases pass, its invariants are proved. The first failure
+//! refuses the edit.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{GateCases, GateProofs, Settings};
 use crate::domain::decision::Revision;
-use crate::policy::cases::CaseResult;
+use crate::policy::Bundle;
 use crate::policy::folder::PolicyFolder;
-use crate::policy::prove::{
-    InvariantVerdict, Proof, ProofOptions, ProveError, ProvedInvariant, prove,
-};
-use crate::policy::{Bundle, BundleError};
+use crate::policy::prove::{ProofOptions, ProveError, prove};
 
-/// How many reasons of a refusal are told, each on a line; the rest are counted.
-pub const MAX_REASON_LINES: usize = 100;
-/// How many of them are told in one text.
-const MAX_SUMMARY_REASONS: usize = 20;
-/// The longest line, in characters: it may tell a part of a file.
-const MAX_LINE_LENGTH: usize = 1_000;
+use super::rejection::RejectionReason;
+use super::snapshot::FolderSnapshot;
 
-/// What edits have to pass.
-#[derive(Clone, Copy, Debug)]
-pub struct PolicyGate {
+/// The checks that the settings ask for.
+#[derive(Clone, Copy)]
+pub(super) struct PolicyGate {
     cases: GateCases,
     proofs: GateProofs,
     proof_limit: Duration,
 }
 
-/// An edit that passed.
-#[derive(Debug)]
-pub struct AcceptedBundle {
-    /// What comes into force.
-    pub bundle: Arc<Bundle>,
-    /// Why its invariants were not proved although they should have been, if they were not.
-    pub unproved: Option<String>,
+/// A snapshot of the policy folder, checked.
+pub(super) struct CheckedFolder {
+    pub(super) fingerprint: String,
+    pub(super) revision: Option<Revision>,
+    pub(super) result: Result<AcceptedBundle, RejectionReason>,
 }
 
-/// An edit that was refused; the policies before it stay in force.
-#[derive(Debug)]
-pub struct RejectedBundle {
-    /// The revision that it would have had; none when the folder cannot be read.
-    pub revision: Option<Revision>,
-    /// When it was refused, in milliseconds since 1970 UTC.
-    pub unix_millis: i64,
-    /// Why.
-    pub reason: RejectionReason,
+/// A bundle that passed.
+pub(super) struct AcceptedBundle {
+    pub(super) bundle: Arc<Bundle>,
+    /// The folder that it was made of.
+    pub(super) folder: PolicyFolder,
+    /// Why its invariants were not proved although the settings ask for it, if they were not.
+    pub(super) unproved: Option<String>,
 }
 
-/// Why an edit was refused.
-#[derive(Debug)]
-pub enum RejectionReason {
-    /// The folder is no valid bundle, or its cases or invariants are not.
-    Invalid(BundleError),
-    /// Cases are not met.
-    FailedCases(Vec<CaseResult>),
-    /// Invariants are violated or unproven, or a policy can fail.
-    FailedProof(Box<Proof>),
-    /// Nothing can be proved, and that is required.
-    SolverFailure(String),
-}
-
-impl RejectionReason {
-    /// The reasons, each on a line, at most [`MAX_REASON_LINES`] of them and one that counts the rest.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        bounded_lines(&self.reasons(), MAX_REASON_LINES)
-    }
-
-    fn reasons(&self) -> Vec<String> {
-        match self {
-            Self::Invalid(error) => error.lines(),
-            Self::FailedCases(failed) => failed.iter().map(describe_case).collect(),
-            Self::FailedProof(proof) => proof.failure_lines(),
-            Self::SolverFailure(why) => vec![why.clone()],
+impl AcceptedBundle {
+    pub(super) fn log_unproved(&self) {
+        if let Some(reason) = &self.unproved {
+            tracing::warn!(
+                reason,
+                "the invariants of the policies in force were not proved"
+            );
         }
     }
-
-    /// What kind of reason it is, without a word of any file.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Invalid(_) => "it is not valid",
-            Self::FailedCases(_) => "its cases are not met",
-            Self::FailedProof(_) => "its invariants are not proved",
-            Self::SolverFailure(_) => "its invariants cannot be proved without a solver",
-        }
-    }
-
-    /// The reasons on one line, the first of them if there are many.
-    #[must_use]
-    pub fn summary(&self) -> String {
-        let lines = bounded_lines(&self.reasons(), MAX_SUMMARY_REASONS);
-        format!("{}: {}", self.kind(), lines.join("; "))
-    }
-
-    /// The invariants that are not proved.
-    #[must_use]
-    pub fn unproved_invariants(&self) -> Vec<&ProvedInvariant> {
-        let Self::FailedProof(proof) = self else {
-            return Vec::new();
-        };
-        let all = proof.invariants.iter();
-        all.filter(|invariant| invariant.verdict != InvariantVerdict::Holds)
-            .collect()
-    }
-}
-
-fn bounded_lines(lines: &[String], most: usize) -> Vec<String> {
-    let shorten = |line: &String| line.chars().take(MAX_LINE_LENGTH).collect();
-    let mut told: Vec<String> = lines.iter().take(most).map(shorten).collect();
-    if let Some(more) = lines.len().checked_sub(most).filter(|more| *more > 0) {
-        told.push(format!("and {more} more"));
-    }
-    told
-}
-
-fn describe_case(case: &CaseResult) -> String {
-    let failure = case.failure.as_deref().unwrap_or("not met");
-    format!("{}:{}: {}: {failure}", case.file, case.line, case.name)
 }
 
 impl PolicyGate {
-    /// The gate that the settings ask for.
-    #[must_use]
-    pub fn from_settings(settings: &Settings) -> Self {
+    pub(super) fn from_settings(settings: &Settings) -> Self {
         Self {
             cases: settings.gate_cases,
             proofs: settings.gate_proofs,
@@ -134,29 +59,46 @@ impl PolicyGate {
         }
     }
 
-    /// Judges a folder; blocks for as long as its proofs may take.
-    pub fn check(self, folder: &PolicyFolder) -> Result<AcceptedBundle, RejectionReason> {
-        let bundle = folder.bundle().map_err(RejectionReason::Invalid)?;
-        if self.cases == GateCases::Require && folder.has_cases() {
-            let report = folder
-                .cases()
-                .and_then(|cases| cases.run(&bundle))
-                .map_err(RejectionReason::Invalid)?;
-            if report.failed > 0 {
-                let results = report.results.into_iter();
-                return Err(RejectionReason::FailedCases(
-                    results.filter(|result| !result.is_passed).collect(),
-                ));
-            }
+    /// Checks a snapshot; blocks for as long as its proofs may take.
+    pub(super) fn check(self, snapshot: FolderSnapshot) -> CheckedFolder {
+        let folder = snapshot.folder.map_err(RejectionReason::Invalid);
+        CheckedFolder {
+            fingerprint: snapshot.fingerprint,
+            revision: folder.as_ref().ok().map(PolicyFolder::revision),
+            result: folder.and_then(|folder| self.accept(folder)),
         }
-        let unproved = self.prove(folder, &bundle)?;
+    }
+
+    fn accept(self, folder: PolicyFolder) -> Result<AcceptedBundle, RejectionReason> {
+        let bundle = folder.bundle().map_err(RejectionReason::Invalid)?;
+        self.check_cases(&folder, &bundle)?;
+        let unproved = self.prove_invariants(&folder, &bundle)?;
         Ok(AcceptedBundle {
             bundle: Arc::new(bundle),
+            folder,
             unproved,
         })
     }
 
-    fn prove(
+    fn check_cases(self, folder: &PolicyFolder, bundle: &Bundle) -> Result<(), RejectionReason> {
+        if self.cases != GateCases::Require || !folder.has_cases() {
+            return Ok(());
+        }
+        let report = folder
+            .cases()
+            .and_then(|cases| cases.run(bundle))
+            .map_err(RejectionReason::Invalid)?;
+        if report.failed == 0 {
+            return Ok(());
+        }
+        let results = report.results.into_iter();
+        Err(RejectionReason::FailedCases(
+            results.filter(|result| !result.is_passed).collect(),
+        ))
+    }
+
+    /// Why the invariants were not proved, if that does not refuse the edit.
+    fn prove_invariants(
         self,
         folder: &PolicyFolder,
         bundle: &Bundle,
@@ -165,12 +107,12 @@ impl PolicyGate {
             return Ok(None);
         }
         let invariants = folder.invariants().map_err(RejectionReason::Invalid)?;
-        let effort = ProofOptions {
+        let options = ProofOptions {
             time_limit: self.proof_limit,
             is_thorough: false,
             is_low_priority: true,
         };
-        match prove(bundle, &invariants, effort, |_, _| {}) {
+        match prove(bundle, &invariants, options, |_, _| {}) {
             Ok(proved) if proved.proof.is_complete() => Ok(None),
             Ok(proved) => Err(RejectionReason::FailedProof(Box::new(proved.proof))),
             Err(ProveError::Invariants(error)) => Err(RejectionReason::Invalid(error)),
@@ -182,26 +124,5 @@ impl PolicyGate {
             }
             Err(error) => Err(RejectionReason::SolverFailure(error.to_string())),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_or_long_reasons_are_truncated_and_the_rest_counted() {
-        let lines: Vec<String> = (0..105)
-            .map(|n| format!("{n} {}", "ä".repeat(2_000)))
-            .collect();
-        let told = bounded_lines(&lines, MAX_REASON_LINES);
-        assert_eq!(told.len(), MAX_REASON_LINES + 1);
-        assert_eq!(told.last().unwrap(), "and 5 more");
-        assert!(
-            told.iter()
-                .all(|line| line.chars().count() <= MAX_LINE_LENGTH)
-        );
-        let few = ["one".to_owned(), "two".to_owned()];
-        assert_eq!(bounded_lines(&few, 2), few);
     }
 }

@@ -1,7 +1,6 @@
-//! The last good policies: kept in the data directory for a start that finds a broken folder.
+//! The last good policies: saved in the data directory for a start that finds a broken folder.
 //!
-//! One file, written whole or not at all, with the checksum of what it holds. This module refuses to
-//! know when it is needed.
+//! One file, written atomically, with the fingerprint of what it holds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,10 +16,10 @@ use crate::policy::folder::PolicyFolder;
 use crate::policy::{Bundle, BundleError};
 
 const FILE_NAME: &str = "last-good-policies.json";
-/// The largest file that is read: three folders of the largest size, escaped.
+/// The most bytes that are read: three folders of the largest size, escaped as JSON.
 const MAX_FILE_SIZE: u64 = 128 * 1024 * 1024;
 
-/// Why the last good policies cannot be kept or used.
+/// Why the last good policies cannot be saved or loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LastGoodError {
     /// There are none, or they cannot be read or written.
@@ -28,24 +27,24 @@ pub enum LastGoodError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The file is not what was written.
+    /// The file is not what was saved.
     #[error("{path} is damaged: {reason}", path = .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// How that shows.
+        /// What is wrong with it.
         reason: String,
     },
-    /// The policies in it are not valid any more.
-    #[error("the last good policies are not valid any more: {0}")]
+    /// The policies in it are no longer valid.
+    #[error("the last good policies are no longer valid: {0}")]
     Invalid(#[source] BundleError),
 }
 
 impl LastGoodError {
-    /// Whether nothing was ever kept.
+    /// Whether nothing was ever saved.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         match self {
@@ -62,24 +61,30 @@ struct SavedPolicies {
     files: BTreeMap<String, Arc<str>>,
 }
 
-/// Where the last good policies are kept.
+/// The file that the last good policies are saved in.
 #[derive(Clone, Debug)]
-pub struct LastGoodFile {
+pub(super) struct LastGoodFile {
     path: PathBuf,
 }
 
 impl LastGoodFile {
-    /// In this data directory.
-    #[must_use]
-    pub fn in_data_dir(data_dir: &Path) -> Self {
+    pub(super) fn in_data_dir(data_dir: &Path) -> Self {
         Self {
             path: data_dir.join(FILE_NAME),
         }
     }
 
-    /// Keeps a folder that passed, in place of the one before.
-    pub fn save(&self, folder: &PolicyFolder) -> Result<(), LastGoodError> {
-        let kept = SavedPolicies {
+    /// Saves a folder that passed the gate, or logs why it cannot; whether it is saved. Blocks.
+    pub(super) fn save(&self, folder: &PolicyFolder) -> bool {
+        let saved = self.try_save(folder);
+        if let Err(error) = &saved {
+            tracing::error!(%error, "the policies in force could not be saved for a restart");
+        }
+        saved.is_ok()
+    }
+
+    fn try_save(&self, folder: &PolicyFolder) -> Result<(), LastGoodError> {
+        let policies = SavedPolicies {
             revision: folder.revision(),
             fingerprint: folder.fingerprint(),
             files: folder
@@ -87,24 +92,24 @@ impl LastGoodFile {
                 .map(|(name, text)| (name.to_owned(), Arc::clone(text)))
                 .collect(),
         };
-        let written = serde_json::to_vec(&kept)
+        let written = serde_json::to_vec(&policies)
             .map_err(io::Error::from)
             .and_then(|bytes| atomic_write(&self.path, PRIVATE_MODE, &bytes));
         written.map_err(|source| self.file_error(source))
     }
 
-    /// The last good bundle, valid and unchanged since it was kept.
-    pub fn load(&self) -> Result<Bundle, LastGoodError> {
+    /// The last good bundle, valid and unchanged since it was saved.
+    pub(super) fn load(&self) -> Result<Bundle, LastGoodError> {
         let text = self.read_text().map_err(|source| self.file_error(source))?;
-        let kept: SavedPolicies =
+        let saved: SavedPolicies =
             serde_json::from_str(&text).map_err(|error| self.damaged_error(&error.to_string()))?;
-        let folder = PolicyFolder::from_files("last good policies", kept.files);
-        if folder.fingerprint() != kept.fingerprint {
-            return Err(self.damaged_error("its files are not those that were kept"));
+        let folder = PolicyFolder::from_files("last good policies", saved.files);
+        if folder.fingerprint() != saved.fingerprint {
+            return Err(self.damaged_error("its files are not those that were saved"));
         }
         let bundle = folder.bundle().map_err(LastGoodError::Invalid)?;
-        if *bundle.revision() != kept.revision {
-            return Err(self.damaged_error("its revision is not the one that was kept"));
+        if *bundle.revision() != saved.revision {
+            return Err(self.damaged_error("its revision is not the one that was saved"));
         }
         Ok(bundle)
     }

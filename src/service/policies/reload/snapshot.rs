@@ -1,20 +1,17 @@
-//! The policy folder as one look finds it, half an edit told from a whole one.
-//!
-//! This module refuses to know whether what it finds is any good.
+//! Snapshots of the policy folder: what it holds at one time, and whether an edit is still under way.
 
 use std::path::Path;
 use std::time::Duration;
 
-use crate::domain::decision::Revision;
 use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
 
-/// How long apart two readings of the folder are, which must be alike.
+/// The time between two reads of the folder, which must be equal.
 const READ_INTERVAL: Duration = Duration::from_millis(100);
-/// How often it is read before it counts as being edited still.
+/// How often the folder is read again before it counts as still being modified.
 const MAX_READS: usize = 20;
 
-/// A folder, or why it cannot be read, and what tells it from others.
+/// The folder, or why it cannot be read, with a fingerprint of either.
 pub(super) struct FolderSnapshot {
     pub(super) folder: Result<PolicyFolder, BundleError>,
     pub(super) fingerprint: String,
@@ -33,21 +30,18 @@ impl FolderSnapshot {
         }
     }
 
-    /// The folder once two readings are alike.
-    pub(super) fn read_stable(path: &Path) -> Option<Self> {
-        let mut before = Self::read(path);
+    /// Reads again until two reads in a row are equal; `None` if the folder is still being modified.
+    /// Blocks.
+    pub(super) fn until_stable(self, path: &Path) -> Option<Self> {
+        let mut previous = self;
         for _ in 0..MAX_READS {
             std::thread::sleep(READ_INTERVAL);
-            let now = Self::read(path);
-            if now.fingerprint == before.fingerprint {
-                return Some(now);
+            let current = Self::read(path);
+            if current.fingerprint == previous.fingerprint {
+                return Some(current);
             }
-            before = now;
+            previous = current;
         }
         None
-    }
-
-    pub(super) fn revision(&self) -> Option<Revision> {
-        self.folder.as_ref().ok().map(PolicyFolder::revision)
     }
 }

@@ -1,6 +1,5 @@
-//! Policy review: what an author asks before an edit goes live.
-//!
-//! This module refuses to know who asks and how the answer is shown.
+//! Policy review: what policies decide and what an edit would change, before it is in force.
 
 pub mod comparison;
+pub mod context;
 pub mod explanation;

@@ -239,7 +239,7 @@ fn headers_that_choose_the_key_or_the_rules_are_refused() {
             "{member}"
         );
     }
-    // A mere hint is left alone.
+    // A mere hint is ignored.
     verify(&EC.with_header(|header| header["x5t"] = json!("AAAA"))).unwrap();
 }
 

@@ -1,9 +1,8 @@
-//! Comparison: what another bundle would change over a whole catalog.
+//! Comparison: the decisions that another bundle would change, over a whole catalog.
 //!
-//! Every principal, action and dataset is covered, and none is asked about twice: principals of whom
-//! policies can see the same, and datasets that look the same to them, are decided once (`seen` says
-//! why that is sound). A disabled user is denied whatever policies say, and takes no part. This module
-//! refuses to know where bundles and catalogs come from.
+//! Every principal, action and dataset is covered, but most are not decided one by one: principals and
+//! datasets with equal projections are decided once (`projection` says why that is sound). Disabled
+//! users are denied whatever the policies say, and take no part.
 
 mod projection;
 mod report;
@@ -12,9 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::domain::action::Action;
-use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::Dataset;
-use crate::domain::decision::Revision;
 use crate::domain::id::UserId;
 use crate::domain::name::RoleName;
 use crate::domain::principal::{Principal, User};
@@ -23,60 +20,31 @@ use crate::policy::Bundle;
 use crate::policy::references::PolicyReferences;
 use crate::storage::Catalog;
 
+use super::context::ReviewContext;
 use projection::{PrincipalProjection, ResourceProjection, is_reader_by_other_role};
 pub use report::{BundleComparison, ChangeGroup, DecisionChange};
 
 /// The actions that are compared.
 const ACTIONS: [Action; 3] = Action::DATASET_ACTIONS;
-/// The most evaluation errors that a comparison tells.
+/// The most evaluation errors that a comparison lists.
 const MAX_ERRORS: usize = 20;
 
-/// From where and when everybody asks.
-#[derive(Clone, Copy, Debug)]
-pub struct ReviewContext {
-    /// The address.
-    pub address: std::net::IpAddr,
-    /// The time, in milliseconds since 1970 UTC.
-    pub unix_millis: i64,
-}
-
-impl ReviewContext {
-    /// What policies see of the way a principal asks: a user signed in with a password, or with a
-    /// token of its outside issuer, and with no API key.
-    #[must_use]
-    pub fn for_principal(self, principal: &Principal) -> DecisionContext {
-        let has_issuer = matches!(principal, Principal::User(user) if user.issuer.is_some());
-        self.for_kind(principal.is_anonymous(), has_issuer)
-    }
-
-    /// The same for a principal of whom this much is known.
-    #[must_use]
-    pub fn for_kind(self, is_anonymous: bool, has_issuer: bool) -> DecisionContext {
-        DecisionContext {
-            address: self.address,
-            unix_millis: self.unix_millis,
-            authentication: match (is_anonymous, has_issuer) {
-                (true, _) => Authentication::None,
-                (false, true) => Authentication::Issuer,
-                (false, false) => Authentication::Password,
-            },
-            key: None,
-        }
-    }
-}
-
-/// What changes for one principal and one dataset: one change or none for each action.
+/// The changes for one principal and one dataset: one or none for each action.
 type ActionChanges = [Option<DecisionChange>; ACTIONS.len()];
 
-/// Users with one face and the same roles: none of them stands nearer to a dataset than another, but by
-/// name.
+/// The index of an action, and the change of its decision.
+type ChangeKey = (usize, DecisionChange);
+
+/// Users with one projection and the same roles. The policies tell them apart only by the datasets that
+/// they own or read by name.
 struct EquivalenceClass {
+    /// The index of the principal projection.
     projection: usize,
     roles: BTreeSet<RoleName>,
     members: Vec<usize>,
 }
 
-/// Who is meant by a change: everybody of some clans but a few, and a few more.
+/// Whom a change affects: all members of some classes except a few, and a few more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct AffectedPrincipals {
     is_anonymous: bool,
@@ -85,33 +53,34 @@ struct AffectedPrincipals {
     also: Vec<usize>,
 }
 
-/// Compares what two bundles say about a catalog; `advance` is told after each dataset.
+/// Compares the decisions of two bundles over a catalog; calls `advance` after each dataset.
 pub fn compare(
     from: &Bundle,
     to: &Bundle,
     catalog: Catalog,
-    circumstances: ReviewContext,
+    context: ReviewContext,
     mut advance: impl FnMut(),
 ) -> BundleComparison {
     let datasets: Vec<Arc<Dataset>> = catalog.datasets.into_iter().map(Arc::new).collect();
     let users = catalog.users.into_iter().map(|record| record.user);
     let users = users.filter(|user| !user.is_disabled).map(Arc::new);
-    let mut work = ComparisonRun::new(from, to, users.collect(), circumstances);
-    let mut groups: HashMap<(usize, DecisionChange, AffectedPrincipals), Vec<usize>> =
-        HashMap::new();
+    let mut run = ComparisonRun::new(from, to, users.collect(), context);
+    let mut groups: HashMap<(ChangeKey, AffectedPrincipals), Vec<usize>> = HashMap::new();
     for (index, dataset) in datasets.iter().enumerate() {
-        for key in work.compare_dataset(dataset) {
+        for key in run.compare_dataset(dataset) {
             groups.entry(key).or_default().push(index);
         }
         advance();
     }
-    work.into_comparison(&catalog.roles, &datasets, groups)
+    run.into_comparison(&catalog.roles, &datasets, groups)
 }
 
+/// A comparison under way. Users are numbered by their place in `users`, and so are classes and
+/// projections.
 struct ComparisonRun<'a> {
     from: &'a Bundle,
     to: &'a Bundle,
-    mentions: PolicyReferences,
+    references: PolicyReferences,
     context: ReviewContext,
     users: Vec<Arc<User>>,
     user_indexes: HashMap<UserId, usize>,
@@ -130,33 +99,35 @@ impl<'a> ComparisonRun<'a> {
         users: Vec<Arc<User>>,
         context: ReviewContext,
     ) -> Self {
-        let mentions = from.references().union(to.references());
-        let mut faces: HashMap<PrincipalProjection, usize> = HashMap::new();
+        let references = from.references().union(to.references());
+        let mut projections: HashMap<PrincipalProjection, usize> = HashMap::new();
         let mut classes: Vec<EquivalenceClass> = Vec::new();
-        let mut clan_by: HashMap<(usize, &BTreeSet<RoleName>), usize> = HashMap::new();
+        let mut class_by_key: HashMap<(usize, &BTreeSet<RoleName>), usize> = HashMap::new();
         let mut class_of_user = Vec::with_capacity(users.len());
         for (index, user) in users.iter().enumerate() {
-            let next = faces.len();
-            let face = *faces
-                .entry(PrincipalProjection::new(user, &mentions))
+            let next = projections.len();
+            let projection = *projections
+                .entry(PrincipalProjection::new(user, &references))
                 .or_insert(next);
-            let clan = *clan_by.entry((face, &user.roles)).or_insert_with(|| {
-                classes.push(EquivalenceClass {
-                    projection: face,
-                    roles: user.roles.clone(),
-                    members: Vec::new(),
+            let class = *class_by_key
+                .entry((projection, &user.roles))
+                .or_insert_with(|| {
+                    classes.push(EquivalenceClass {
+                        projection,
+                        roles: user.roles.clone(),
+                        members: Vec::new(),
+                    });
+                    classes.len() - 1
                 });
-                classes.len() - 1
-            });
-            if let Some(clan) = classes.get_mut(clan) {
-                clan.members.push(index);
+            if let Some(class) = classes.get_mut(class) {
+                class.members.push(index);
             }
-            class_of_user.push(clan);
+            class_of_user.push(class);
         }
         Self {
             from,
             to,
-            mentions,
+            references,
             context,
             user_indexes: users.iter().map(|user| user.id).zip(0..).collect(),
             users,
@@ -169,115 +140,114 @@ impl<'a> ComparisonRun<'a> {
         }
     }
 
-    /// Every change about one dataset, and for whom.
+    /// Every change about one dataset, and whom it affects.
     fn compare_dataset(
         &mut self,
         dataset: &Arc<Dataset>,
-    ) -> Vec<(usize, DecisionChange, AffectedPrincipals)> {
-        // Whoever owns the dataset, or reads it by name, stands to it in a way of its own.
-        let close: BTreeSet<usize> = dataset
+    ) -> impl Iterator<Item = (ChangeKey, AffectedPrincipals)> + use<> {
+        // The owner and the readers by name each have a projection of their own.
+        let related: BTreeSet<usize> = dataset
             .reader_users
             .iter()
             .chain(&dataset.owner)
             .filter_map(|id| self.user_indexes.get(id).copied())
             .collect();
-        let mut whos: HashMap<(usize, DecisionChange), AffectedPrincipals> = HashMap::new();
-        let clans = std::mem::take(&mut self.classes);
-        let of_clans = self.compare_classes(dataset, &clans, &close, &mut whos);
-        for user in close {
-            let (Some(asker), Some(clan)) = (self.users.get(user), self.class_of_user.get(user))
+        let mut affected: HashMap<ChangeKey, AffectedPrincipals> = HashMap::new();
+        let classes = std::mem::take(&mut self.classes);
+        let class_changes = self.compare_classes(dataset, &classes, &related, &mut affected);
+        for index in related {
+            let (Some(user), Some(class)) = (self.users.get(index), self.class_of_user.get(index))
             else {
                 continue;
             };
-            let Some((place, theirs)) = clans.get(*clan).zip(of_clans.get(*clan)) else {
+            let Some((class, class_changes)) = classes.get(*class).zip(class_changes.get(*class))
+            else {
                 continue;
             };
-            let view =
-                ResourceProjection::new(dataset, Some(asker.id), &place.roles, &self.mentions);
-            let view = self.resource_index(view);
-            let mine = self.memoized_changes(Some(place.projection), view, dataset, Some(user));
-            for (action, (mine, theirs)) in mine.into_iter().zip(*theirs).enumerate() {
-                if mine == theirs {
+            let resource =
+                ResourceProjection::new(dataset, Some(user.id), &class.roles, &self.references);
+            let resource = self.resource_index(resource);
+            let projections = (Some(class.projection), resource);
+            let user_changes = self.memoized_changes(projections, dataset, Some(index));
+            for (action, (of_user, of_class)) in user_changes.iter().zip(class_changes).enumerate()
+            {
+                if of_user == of_class {
                     continue;
                 }
-                if let Some(change) = theirs {
-                    whos.entry((action, change)).or_default().except.push(user);
+                if let Some(change) = of_class {
+                    let principals = affected.entry((action, *change)).or_default();
+                    principals.except.push(index);
                 }
-                if let Some(change) = mine {
-                    whos.entry((action, change)).or_default().also.push(user);
+                if let Some(change) = of_user {
+                    let principals = affected.entry((action, *change)).or_default();
+                    principals.also.push(index);
                 }
             }
         }
-        self.classes = clans;
-        whos.into_iter()
-            .map(|((action, change), who)| (action, change, who))
-            .collect()
+        self.classes = classes;
+        affected.into_iter()
     }
 
-    /// What changes for anonymous callers, and for everybody of each clan who is not close.
+    /// The changes for anonymous callers, and for the members of each class that are not `related` to
+    /// the dataset.
     fn compare_classes(
         &mut self,
         dataset: &Arc<Dataset>,
-        clans: &[EquivalenceClass],
-        close: &BTreeSet<usize>,
-        whos: &mut HashMap<(usize, DecisionChange), AffectedPrincipals>,
+        classes: &[EquivalenceClass],
+        related: &BTreeSet<usize>,
+        affected: &mut HashMap<ChangeKey, AffectedPrincipals>,
     ) -> Vec<ActionChanges> {
-        let nobody = BTreeSet::new();
-        let outside = self.resource_index(ResourceProjection::new(
-            dataset,
-            None,
-            &nobody,
-            &self.mentions,
-        ));
-        // Whether a clan's roles read the dataset is all that tells one clan's view from another's.
-        let inside = self.resource_index(ResourceProjection::new(
-            dataset,
-            None,
-            &dataset.reader_roles,
-            &self.mentions,
-        ));
-        for change in actual_changes(self.memoized_changes(None, outside, dataset, None)) {
-            whos.entry(change).or_default().is_anonymous = true;
+        let mut resource_for_roles = |roles: &BTreeSet<RoleName>| {
+            let resource = ResourceProjection::new(dataset, None, roles, &self.references);
+            self.resource_index(resource)
+        };
+        // Of two classes, one differs from the other only in whether its roles read the dataset.
+        let for_others = resource_for_roles(&BTreeSet::new());
+        let for_readers = resource_for_roles(&dataset.reader_roles);
+        for change in actual_changes(self.memoized_changes((None, for_others), dataset, None)) {
+            affected.entry(change).or_default().is_anonymous = true;
         }
-        let mut all = Vec::with_capacity(clans.len());
-        for (number, clan) in clans.iter().enumerate() {
-            let is_inside =
-                inside != outside && is_reader_by_other_role(dataset, &clan.roles, &self.mentions);
-            let view = if is_inside { inside } else { outside };
-            let stranger = clan.members.iter().find(|member| !close.contains(member));
-            let changes = stranger.map_or(ActionChanges::default(), |stranger| {
-                self.memoized_changes(Some(clan.projection), view, dataset, Some(*stranger))
+        let mut all = Vec::with_capacity(classes.len());
+        for (index, class) in classes.iter().enumerate() {
+            let is_reader = for_readers != for_others
+                && is_reader_by_other_role(dataset, &class.roles, &self.references);
+            let resource = if is_reader { for_readers } else { for_others };
+            let mut members = class.members.iter();
+            let unrelated = members.find(|member| !related.contains(member));
+            let changes = unrelated.map_or(ActionChanges::default(), |member| {
+                let projections = (Some(class.projection), resource);
+                self.memoized_changes(projections, dataset, Some(*member))
             });
             for change in actual_changes(changes) {
-                whos.entry(change).or_default().classes.push(number);
+                affected.entry(change).or_default().classes.push(index);
             }
             all.push(changes);
         }
         all
     }
 
-    fn resource_index(&mut self, view: ResourceProjection) -> usize {
+    fn resource_index(&mut self, resource: ResourceProjection) -> usize {
         let next = self.resource_projections.len();
-        *self.resource_projections.entry(view).or_insert(next)
+        *self.resource_projections.entry(resource).or_insert(next)
     }
 
-    /// What changes for everybody with a face who sees a view; `asker` and `dataset` stand for all.
+    /// The changes for all principals and datasets with these projections, decided with `dataset` and
+    /// `user`; without a user, for anonymous callers.
     fn memoized_changes(
         &mut self,
-        face: Option<usize>,
-        view: usize,
+        projections: (Option<usize>, usize),
         dataset: &Arc<Dataset>,
-        asker: Option<usize>,
+        user: Option<usize>,
     ) -> ActionChanges {
-        if let Some(changes) = self.memo.get(&(face, view)) {
+        if let Some(changes) = self.memo.get(&projections) {
             return *changes;
         }
-        let user = asker.and_then(|asker| self.users.get(asker));
+        let user = user.and_then(|index| self.users.get(index));
         let principal = user.map_or(Principal::Anonymous, |user| {
             Principal::User(Arc::clone(user))
         });
         let changes = self.compare_decisions(&principal, &Resource::Dataset(Arc::clone(dataset)));
-        self.memo.insert((face, view), changes);
+        self.memo.insert(projections, changes);
         changes
     }
 
@@ -302,17 +272,17 @@ impl<'a> ComparisonRun<'a> {
         self,
         roles: &BTreeSet<RoleName>,
         datasets: &[Arc<Dataset>],
-        groups: HashMap<(usize, DecisionChange, AffectedPrincipals), Vec<usize>>,
+        groups: HashMap<(ChangeKey, AffectedPrincipals), Vec<usize>>,
     ) -> BundleComparison {
         let groups = groups
             .into_iter()
-            .filter_map(|((action, change, who), on)| {
+            .filter_map(|(((action, change), principals), indexes)| {
                 Some(ChangeGroup::new(
                     *ACTIONS.get(action)?,
                     change,
-                    who.is_anonymous,
-                    self.affected_users(&who),
-                    on.iter().filter_map(|index| datasets.get(*index)),
+                    principals.is_anonymous,
+                    self.affected_users(&principals),
+                    indexes.iter().filter_map(|index| datasets.get(*index)),
                 ))
             });
         let mut groups: Vec<ChangeGroup> = groups.collect();
@@ -321,39 +291,34 @@ impl<'a> ComparisonRun<'a> {
         }
         groups.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         BundleComparison {
-            from: revision(self.from),
-            to: revision(self.to),
+            from: self.from.revision().clone(),
+            to: self.to.revision().clone(),
             users: self.users.len(),
             datasets: datasets.len(),
             changed: groups.iter().map(ChangeGroup::size).sum(),
             decided: self.decided,
-            is_context_read: self.mentions.has_context,
+            is_context_read: self.references.has_context,
             errors: self.errors.into_iter().collect(),
             groups,
         }
     }
 
-    fn affected_users(&self, who: &AffectedPrincipals) -> Vec<Arc<User>> {
-        let clans = who
-            .classes
-            .iter()
-            .filter_map(|clan| self.classes.get(*clan));
-        let members = clans.flat_map(|clan| &clan.members);
-        let mut meant: BTreeSet<usize> = members.copied().collect();
-        for user in &who.except {
-            meant.remove(user);
+    fn affected_users(&self, principals: &AffectedPrincipals) -> Vec<Arc<User>> {
+        let classes = principals.classes.iter();
+        let members = classes
+            .filter_map(|class| self.classes.get(*class))
+            .flat_map(|class| &class.members);
+        let mut users: BTreeSet<usize> = members.copied().collect();
+        for user in &principals.except {
+            users.remove(user);
         }
-        meant.extend(&who.also);
-        let meant = meant.into_iter().filter_map(|user| self.users.get(user));
-        meant.cloned().collect()
+        users.extend(&principals.also);
+        let users = users.into_iter().filter_map(|user| self.users.get(user));
+        users.cloned().collect()
     }
 }
 
-fn revision(bundle: &Bundle) -> Revision {
-    bundle.revision().clone()
-}
-
-fn actual_changes(changes: ActionChanges) -> impl Iterator<Item = (usize, DecisionChange)> {
+fn actual_changes(changes: ActionChanges) -> impl Iterator<Item = ChangeKey> {
     changes
         .into_iter()
         .enumerate()

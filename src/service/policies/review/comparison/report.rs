@@ -1,6 +1,4 @@
-//! The report of a comparison: groups that a person can read, complete for tools.
-//!
-//! This module refuses to know how changes are found.
+//! The report of a comparison: changes in groups, shortened for people and complete for tools.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -15,14 +13,14 @@ use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
 
-/// The most datasets of a group that people are shown by name.
+/// The most datasets of a group in the text.
 const MAX_SHOWN_DATASETS: usize = 5;
-/// The most groups that people are shown, largest first.
+/// The most groups in the text, the largest first.
 const MAX_SHOWN_GROUPS: usize = 20;
-/// The most users of a group that people are shown by name.
+/// The most users of a group that the text names.
 const MAX_SHOWN_USERS: usize = 5;
 
-/// What becomes of a decision.
+/// The change of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DecisionChange {
@@ -32,12 +30,12 @@ pub enum DecisionChange {
     Loses,
 }
 
-/// What one bundle would change about another one's decisions, over a whole catalog.
+/// The decisions that differ between two bundles, over a whole catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BundleComparison {
-    /// The bundle that decides.
+    /// The revision before.
     pub from: Revision,
-    /// The bundle that would.
+    /// The revision after.
     pub to: Revision,
     /// How many users took part: all that are not disabled.
     pub users: usize,
@@ -47,26 +45,26 @@ pub struct BundleComparison {
     pub changed: u64,
     /// How many decisions were made to find out.
     pub decided: u64,
-    /// Whether a policy reads the context, so that another address or time may be answered otherwise.
+    /// Whether a policy reads the context, so that the decisions may differ at another address or time.
     pub is_context_read: bool,
-    /// What goes wrong in evaluating the new bundle; the first few.
+    /// Errors in evaluating the bundle after; the first few.
     pub errors: Vec<String>,
     /// Every change, grouped.
     pub groups: Vec<ChangeGroup>,
 }
 
-/// One change for all of some principals on all of some datasets.
+/// One change, for each of some principals on each of some datasets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChangeGroup {
-    /// Who it is about, in a few words.
+    /// The principals, in a few words.
     pub who: String,
-    /// What becomes of the decision.
+    /// The change.
     pub change: DecisionChange,
     /// The action.
     pub action: Action,
-    /// Whether anonymous callers are meant.
+    /// Whether anonymous callers are affected.
     pub is_anonymous: bool,
-    /// The users that are meant, all of them.
+    /// The affected users, all of them.
     pub users: Vec<AffectedUser>,
     /// The datasets, all of them.
     pub datasets: Vec<AffectedDataset>,
@@ -116,19 +114,19 @@ impl ChangeGroup {
         }
     }
 
-    /// Finds the words for who is meant: all, a role, or some names.
-    pub(super) fn describe_users(&mut self, everybody: &[Arc<User>], roles: &BTreeSet<RoleName>) {
-        let meant: BTreeSet<UserId> = self.users.iter().map(|user| user.id).collect();
+    /// Describes the principals as briefly as possible: everybody, a role, or some names.
+    pub(super) fn describe_users(&mut self, all_users: &[Arc<User>], roles: &BTreeSet<RoleName>) {
+        let affected: BTreeSet<UserId> = self.users.iter().map(|user| user.id).collect();
         let are_all = |is_member: &dyn Fn(&User) -> bool| {
-            let mut members = everybody.iter().filter(|user| is_member(user));
+            let mut members = all_users.iter().filter(|user| is_member(user));
             let count = members.clone().count();
-            count == meant.len() && members.all(|user| meant.contains(&user.id))
+            count == affected.len() && members.all(|user| affected.contains(&user.id))
         };
-        let count = match meant.len() {
+        let count = match affected.len() {
             1 => "1 user".to_owned(),
             count => format!("{count} users"),
         };
-        let users = if meant.is_empty() {
+        let users = if affected.is_empty() {
             None
         } else if are_all(&|_| true) {
             Some(format!("every signed-in user ({count})"))
@@ -146,7 +144,7 @@ impl ChangeGroup {
             ))
         } else {
             let names = self.users.iter().map(|user| user.username.as_str());
-            Some(join_shown(names.take(MAX_SHOWN_USERS), meant.len()))
+            Some(join_shown(names.take(MAX_SHOWN_USERS), affected.len()))
         };
         self.who = match (self.is_anonymous, users) {
             (true, None) => "anonymous".to_owned(),
@@ -155,13 +153,13 @@ impl ChangeGroup {
         };
     }
 
-    /// How many decisions it stands for.
+    /// How many decisions change.
     pub(super) fn size(&self) -> u64 {
         let principals = self.users.len() + usize::from(self.is_anonymous);
         u64::try_from(principals.saturating_mul(self.datasets.len())).unwrap_or(u64::MAX)
     }
 
-    /// What changes most comes first.
+    /// Orders groups by size, the largest first.
     pub(super) fn sort_key(&self) -> impl Ord + '_ {
         let first = self.datasets.first().map(|dataset| dataset.id);
         (
@@ -174,7 +172,7 @@ impl ChangeGroup {
     }
 }
 
-/// Some texts, and how many more there are.
+/// The texts that are shown, and how many more there are.
 fn join_shown<'a>(shown: impl Iterator<Item = &'a str>, all: usize) -> String {
     let shown: Vec<&str> = shown.collect();
     let more = all - shown.len();
@@ -193,7 +191,7 @@ impl BundleComparison {
         !self.groups.is_empty()
     }
 
-    /// The report for a person.
+    /// The text for a person.
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -229,17 +227,17 @@ impl BundleComparison {
             );
         }
         let (users, datasets) = (self.users, self.datasets);
-        let told = match self.changed {
+        let changes = match self.changed {
             0 => "no decision changes".to_owned(),
             1 => "1 decision changes".to_owned(),
             changed => format!("{changed} decisions change"),
         };
         let _ = writeln!(
             text,
-            "{told} for anonymous callers and {users} users on {datasets} datasets"
+            "{changes} for anonymous callers and {users} users on {datasets} datasets"
         );
         for error in &self.errors {
-            let _ = writeln!(text, "the new policies fail to evaluate: {error}");
+            let _ = writeln!(text, "error in evaluating the new policies: {error}");
         }
         text
     }

@@ -1,4 +1,4 @@
-//! The law of comparisons: grouped, they say what asking about every pair says.
+//! A comparison, grouped, equals deciding every pair of principal and dataset.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -17,7 +17,7 @@ const CONTEXT: ReviewContext = ReviewContext {
     unix_millis: 1_772_366_400_000,
 };
 
-/// Conditions that see all there is to see: names, attributes, sets and tags.
+/// Conditions that read all there is to read: names, attributes, sets and tags.
 const CONDITIONS: [&str; 23] = [
     r#"resource.visibility == Visibility::"public""#,
     r#"resource.record_status == RecordStatus::"published""#,
@@ -88,7 +88,7 @@ fn some_policy(conditions: Vec<&'static str>) -> impl Strategy<Value = String> {
         })
 }
 
-/// Two bundles about a few things, so that many a world has what tells them apart.
+/// Two bundles about a few things, so that many catalogs have what distinguishes them.
 fn two_bundles() -> impl Strategy<Value = (Bundle, Bundle)> {
     proptest::sample::subsequence(&CONDITIONS[..], 1..=4)
         .prop_flat_map(|conditions| (some_bundle(conditions.clone()), some_bundle(conditions)))
@@ -213,17 +213,18 @@ fn some_catalog() -> impl Strategy<Value = Catalog> {
     })
 }
 
-/// One change: nobody's id stands for anonymous.
+/// One change; no id stands for anonymous.
 type Pair = (Option<UserId>, Action, DecisionChange, DatasetId);
 
 fn pairs_of(comparison: &BundleComparison) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for group in &comparison.groups {
         let users = group.users.iter().map(|user| Some(user.id));
-        let askers: Vec<Option<UserId>> = users.chain(group.is_anonymous.then_some(None)).collect();
-        for asker in askers {
+        let principals: Vec<Option<UserId>> =
+            users.chain(group.is_anonymous.then_some(None)).collect();
+        for principal in principals {
             for dataset in &group.datasets {
-                pairs.push((asker, group.action, group.change, dataset.id));
+                pairs.push((principal, group.action, group.change, dataset.id));
             }
         }
     }
@@ -232,18 +233,18 @@ fn pairs_of(comparison: &BundleComparison) -> Vec<Pair> {
 }
 
 fn decided_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair> {
-    let mut work = ComparisonRun::new(from, to, Vec::new(), CONTEXT);
+    let mut run = ComparisonRun::new(from, to, Vec::new(), CONTEXT);
     let mut pairs = Vec::new();
     let users = catalog.users.iter().map(|record| &record.user);
-    let askers = users
+    let principals = users
         .filter(|user| !user.is_disabled)
         .map(|user| Principal::User(Arc::new(user.clone())))
         .chain([Principal::Anonymous]);
-    for asker in askers {
+    for principal in principals {
         for dataset in &catalog.datasets {
             let resource = Resource::Dataset(Arc::new(dataset.clone()));
-            for (action, change) in actual_changes(work.compare_decisions(&asker, &resource)) {
-                pairs.push((asker.user_id(), ACTIONS[action], change, dataset.id));
+            for (action, change) in actual_changes(run.compare_decisions(&principal, &resource)) {
+                pairs.push((principal.user_id(), ACTIONS[action], change, dataset.id));
             }
         }
     }

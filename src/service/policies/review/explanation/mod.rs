@@ -1,245 +1,104 @@
-//! Explanations: why the policies answer one question as they do, and what the mint would say.
-//!
-//! This module refuses to know who asks, and where bundles, users and datasets come from.
+//! Explanations: why the policies decide one query as they do, and what the mint would respond.
 
-pub mod redaction;
+mod mint_response;
+mod render;
 mod report;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
-
 use crate::domain::action::Action;
-use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::Dataset;
-use crate::domain::decision::Revision;
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::entity_file::EntityFileFacts;
-use crate::policy::explain::{Explanation, PolicyExplanation, ValueVisibility};
-use crate::service::access::Denial;
+use crate::policy::explain::ValueVisibility;
 
-use super::comparison::ReviewContext;
-use redaction::Redaction;
-use report::format_time;
+use super::context::ReviewContext;
 
-/// What is asked.
+pub use mint_response::PredictedMintResponse;
+pub use report::{ExplanationReport, Redaction};
+
+use report::ExplanationSubject;
+
+/// The query to explain.
 #[derive(Clone, Debug)]
 pub struct DecisionQuery {
-    /// Who would do something.
+    /// The principal.
     pub principal: Principal,
-    /// What it would do.
+    /// The action.
     pub action: Action,
-    /// To which dataset.
+    /// The dataset.
     pub dataset: Arc<Dataset>,
-    /// From where and when.
+    /// The assumed address and time.
     pub context: ReviewContext,
 }
 
-/// What the policies answer to a question, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ExplanationReport {
-    /// Who was asked about: `anonymous`, or Cedar's name of a user.
-    pub principal: String,
-    /// The name of the user.
-    pub username: Option<String>,
-    /// Whether the user is disabled.
-    pub is_disabled: bool,
-    /// What would be done.
-    pub action: Action,
-    /// The dataset's id.
-    pub dataset_id: String,
-    /// Its title.
-    pub title: String,
-    /// From which address.
-    pub address: IpAddr,
-    /// When, in milliseconds since 1970 UTC; written as a time of RFC 3339.
-    #[serde(rename = "time", serialize_with = "serialize_time")]
-    pub unix_millis: i64,
-    /// How the principal would have authenticated. Nothing if that is withheld.
-    pub authentication: Option<Authentication>,
-    /// The bundle that answered.
-    pub revision: Revision,
-    /// Whether it is permitted.
-    pub is_permitted: bool,
-    /// How long a token may live, in seconds, if it is permitted.
-    pub max_ttl: Option<u32>,
-    /// What the mint would answer, for `read`. Nothing if that is withheld.
-    pub mint: Option<PredictedMintResponse>,
-    /// What went wrong; any error denies.
-    pub errors: Vec<String>,
-    /// What of all this is withheld.
-    #[serde(skip)]
-    pub redaction: Redaction,
-    /// The policies that determined the answer.
-    pub determining: Vec<PolicyExplanation>,
-    /// Others for the same action, nearest to being satisfied first.
-    pub others: Vec<PolicyExplanation>,
-    /// How many more others there are.
-    pub left_off: usize,
-}
-
-/// What the mint answers a caller, limits on how often it may ask aside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PredictedMintResponse {
-    /// The HTTP status.
-    pub status: u16,
-    /// Why.
-    pub why: &'static str,
-}
-
-/// Explains what a bundle answers, to whoever sees no more than what is in sight.
+/// Explains the decision of a bundle, without the values that are not visible.
 #[must_use]
 pub fn explain(
     bundle: &Bundle,
-    question: &DecisionQuery,
-    sight: ValueVisibility,
+    query: &DecisionQuery,
+    visibility: ValueVisibility,
 ) -> ExplanationReport {
     let DecisionQuery {
         principal,
         action,
         dataset,
-        context: circumstances,
-    } = question;
-    let context = circumstances.for_principal(principal);
+        context,
+    } = query;
+    let context = context.for_principal(principal);
     let resource = Resource::Dataset(Arc::clone(dataset));
-    let told = bundle.explain(sight, principal, *action, &resource, &context);
-    let is_permitted = told.decision.is_permitted;
+    let explanation = bundle.explain(visibility, principal, *action, &resource, &context);
     let mint = (*action == Action::Read).then(|| {
+        let may_read = explanation.decision.is_permitted;
         let discovery = bundle.decide(principal, Action::Discover, &resource, &context);
-        PredictedMintResponse::predict(principal, dataset, is_permitted, discovery.is_permitted)
+        PredictedMintResponse::predict(principal, dataset, may_read, discovery.is_permitted)
     });
-    let (named, user) = match principal {
+    let (name, user) = match principal {
         Principal::Anonymous => ("anonymous".to_owned(), None),
         Principal::User(user) => (format!("User::\"{}\"", user.id), Some(user)),
     };
     let subject = ExplanationSubject {
-        principal: named,
+        principal: name,
         username: user.map(|user| user.username.to_string()),
         is_disabled: user.is_some_and(|user| user.is_disabled),
         dataset_id: dataset.id.to_string(),
         title: dataset.title.clone(),
     };
-    ExplanationReport::new(subject, *action, &context, told, mint).redact(sight)
+    ExplanationReport::new(subject, *action, &context, explanation, mint).redact(visibility)
 }
 
-/// Explains what a bundle answers about a principal and a dataset of a file.
+/// Explains the decision of a bundle about a principal and a dataset of an entity file.
 ///
-/// A file of entities does not say who is disabled and what has a file, so nobody is and the dataset has
+/// An entity file does not say who is disabled and what has a file, so no user is, and the dataset has
 /// one.
 #[must_use]
 pub fn explain_entities(
     bundle: &Bundle,
-    written: &EntityFileFacts,
+    facts: &EntityFileFacts,
     action: Action,
-    circumstances: ReviewContext,
+    context: ReviewContext,
 ) -> ExplanationReport {
-    let context = circumstances.for_kind(written.is_anonymous, written.has_issuer);
-    let told = bundle.explain_from_file(written, action, &context);
+    let context = context.for_kind(facts.is_anonymous, facts.has_issuer);
+    let explanation = bundle.explain_from_file(facts, action, &context);
     let mint = (action == Action::Read).then(|| {
-        let discovery = bundle.decide_from_file(written, Action::Discover, &context);
-        let is_permitted = told.decision.is_permitted;
+        let may_read = explanation.decision.is_permitted;
+        let discovery = bundle.decide_from_file(facts, Action::Discover, &context);
         PredictedMintResponse::predict_with_file(
-            written.is_anonymous,
-            is_permitted,
+            facts.is_anonymous,
+            may_read,
             discovery.is_permitted,
         )
     });
     let subject = ExplanationSubject {
-        principal: written.principal.clone(),
-        username: written.username.clone(),
+        principal: facts.principal.clone(),
+        username: facts.username.clone(),
         is_disabled: false,
-        dataset_id: written.dataset_id.clone(),
-        title: written.title.clone(),
+        dataset_id: facts.dataset_id.clone(),
+        title: facts.title.clone(),
     };
-    ExplanationReport::new(subject, action, &context, told, mint)
-}
-
-/// Who and what is asked about, as a person reads it.
-struct ExplanationSubject {
-    principal: String,
-    username: Option<String>,
-    is_disabled: bool,
-    dataset_id: String,
-    title: String,
-}
-
-#[allow(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
-fn serialize_time<S: Serializer>(unix_millis: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&format_time(*unix_millis))
-}
-
-impl PredictedMintResponse {
-    fn predict(
-        principal: &Principal,
-        dataset: &Dataset,
-        may_read: bool,
-        may_discover: bool,
-    ) -> Self {
-        match principal {
-            Principal::User(user) if user.is_disabled => Self {
-                status: 401,
-                why: "the user is disabled, so that no credential of it counts",
-            },
-            _ if may_read && dataset.file.is_none() => Self {
-                status: 404,
-                why: "the dataset has no file",
-            },
-            _ => Self::predict_with_file(principal.is_anonymous(), may_read, may_discover),
-        }
-    }
-
-    fn predict_with_file(is_anonymous: bool, may_read: bool, may_discover: bool) -> Self {
-        let (status, why) = match (may_read, Denial::new(may_discover, is_anonymous)) {
-            (true, _) => (200, "a download token"),
-            (false, Denial::SignInRequired) => {
-                (401, "it may discover the dataset: it is told to sign in")
-            }
-            (false, Denial::Forbidden) => (403, "it may discover the dataset, and not read it"),
-            (false, Denial::Hidden) => (
-                404,
-                "it may not discover the dataset: it is told that there is none",
-            ),
-        };
-        Self { status, why }
-    }
-}
-
-impl ExplanationReport {
-    fn new(
-        subject: ExplanationSubject,
-        action: Action,
-        context: &DecisionContext,
-        told: Explanation,
-        mint: Option<PredictedMintResponse>,
-    ) -> Self {
-        let is_permitted = told.decision.is_permitted;
-        Self {
-            principal: subject.principal,
-            username: subject.username,
-            is_disabled: subject.is_disabled,
-            action,
-            dataset_id: subject.dataset_id,
-            title: subject.title,
-            address: context.address,
-            unix_millis: context.unix_millis,
-            authentication: Some(context.authentication),
-            revision: told.decision.revision,
-            is_permitted,
-            max_ttl: is_permitted.then_some(told.decision.max_ttl),
-            mint,
-            errors: told.decision.errors,
-            redaction: Redaction::default(),
-            determining: told.determining,
-            others: told.others,
-            left_off: told.omitted,
-        }
-    }
+    ExplanationReport::new(subject, action, &context, explanation, mint)
 }
 
 #[cfg(test)]
@@ -271,7 +130,7 @@ mod tests {
             size: 1,
             sha256: "0".repeat(64),
         };
-        let question = DecisionQuery {
+        let query = DecisionQuery {
             principal,
             action: Action::Read,
             dataset: Arc::new(Dataset {
@@ -290,11 +149,7 @@ mod tests {
                 unix_millis: 1_772_366_400_123,
             },
         };
-        explain(
-            &Bundle::embedded().unwrap(),
-            &question,
-            ValueVisibility::ALL,
-        )
+        explain(&Bundle::embedded().unwrap(), &query, ValueVisibility::ALL)
     }
 
     #[test]
@@ -308,10 +163,12 @@ mod tests {
             (user(false), Private, true, 404),
             (user(true), Public, true, 401),
         ] {
-            let told = explanation_for(principal, visibility, has_file);
-            assert_eq!(told.mint.unwrap().status, status, "{visibility} {has_file}");
+            let report = explanation_for(principal, visibility, has_file);
+            let mint = report.mint.unwrap();
+            assert_eq!(mint.status, status, "{visibility} {has_file}");
         }
-        assert_eq!(Denial::new(true, true), Denial::SignInRequired);
+        let discoverable = PredictedMintResponse::predict_with_file(true, false, true);
+        assert_eq!(discoverable.status, 401);
     }
 
     #[test]

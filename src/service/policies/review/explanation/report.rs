@@ -1,115 +1,151 @@
-//! Reports: an explanation as a person reads it.
+//! The report of an explanation, and what is redacted from it.
 //!
-//! This module refuses to know how an explanation is found.
+//! Whoever may ask for explanations need not be allowed to see users, or a dataset whole. The decision,
+//! and which parts of the policies hold, are never redacted. Anything else about the principal or the
+//! dataset requires the right to view it: the values that policies observed, which the policy engine
+//! leaves out itself, and what is redacted here.
 
-use std::fmt::Write;
+use std::net::IpAddr;
 
-use chrono::{DateTime, SecondsFormat};
+use serde::{Serialize, Serializer};
 
 use crate::domain::action::Action;
-use crate::policy::explain::PolicyExplanation;
+use crate::domain::caller::{Authentication, DecisionContext};
+use crate::domain::decision::Revision;
+use crate::domain::rfc3339;
+use crate::policy::explain::{Explanation, PolicyExplanation, ValueVisibility};
 
-use super::ExplanationReport;
+use super::mint_response::PredictedMintResponse;
+
+/// The answer of the policies to a query, and the reasons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExplanationReport {
+    /// The principal: `anonymous`, or the entity UID of a user.
+    pub principal: String,
+    /// The name of the user.
+    pub username: Option<String>,
+    /// Whether the user is disabled.
+    pub is_disabled: bool,
+    /// The action.
+    pub action: Action,
+    /// The dataset's id.
+    pub dataset_id: String,
+    /// Its title.
+    pub title: String,
+    /// The client address.
+    pub address: IpAddr,
+    /// The time, in milliseconds since 1970 UTC; serialized as a time of RFC 3339.
+    #[serde(rename = "time", serialize_with = "serialize_time")]
+    pub unix_millis: i64,
+    /// How the principal is assumed to authenticate. `None` if redacted.
+    pub authentication: Option<Authentication>,
+    /// The revision of the bundle that decided.
+    pub revision: Revision,
+    /// Whether it is permitted.
+    pub is_permitted: bool,
+    /// The longest life of a token, in seconds, if it is permitted.
+    pub max_ttl: Option<u32>,
+    /// What the mint would respond, for `read`. `None` if redacted.
+    pub mint: Option<PredictedMintResponse>,
+    /// Evaluation errors; any error denies.
+    pub errors: Vec<String>,
+    /// What is redacted.
+    #[serde(skip)]
+    pub redaction: Redaction,
+    /// The determining policies.
+    pub determining: Vec<PolicyExplanation>,
+    /// Other policies for the action, the nearest to being satisfied first.
+    pub others: Vec<PolicyExplanation>,
+    /// How many more others there are.
+    pub left_off: usize,
+}
+
+/// What is redacted from an explanation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Redaction {
+    /// Whether the principal is: its values, its name, and how it authenticates.
+    pub is_principal_redacted: bool,
+    /// Whether the dataset is: its values, and what follows from whether it has a file.
+    pub is_dataset_redacted: bool,
+    /// How many texts of errors are; they repeat values.
+    pub redacted_errors: usize,
+}
+
+/// The principal and the dataset of an explanation, as a person reads them.
+pub(super) struct ExplanationSubject {
+    pub(super) principal: String,
+    pub(super) username: Option<String>,
+    pub(super) is_disabled: bool,
+    pub(super) dataset_id: String,
+    pub(super) title: String,
+}
 
 impl ExplanationReport {
-    /// The explanation for a person.
-    #[must_use]
-    pub fn render(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        self.write(&mut text).ok();
-        text
+    pub(super) fn new(
+        subject: ExplanationSubject,
+        action: Action,
+        context: &DecisionContext,
+        explanation: Explanation,
+        mint: Option<PredictedMintResponse>,
+    ) -> Self {
+        let decision = explanation.decision;
+        Self {
+            principal: subject.principal,
+            username: subject.username,
+            is_disabled: subject.is_disabled,
+            action,
+            dataset_id: subject.dataset_id,
+            title: subject.title,
+            address: context.address,
+            unix_millis: context.unix_millis,
+            authentication: Some(context.authentication),
+            revision: decision.revision,
+            is_permitted: decision.is_permitted,
+            max_ttl: decision.is_permitted.then_some(decision.max_ttl),
+            mint,
+            errors: decision.errors,
+            redaction: Redaction::default(),
+            determining: explanation.determining,
+            others: explanation.others,
+            left_off: explanation.omitted,
+        }
     }
 
-    fn write(&self, text: &mut String) -> std::fmt::Result {
-        let answer = if self.is_permitted {
-            "PERMITTED"
-        } else {
-            "DENIED"
-        };
-        let who = match &self.username {
-            Some(username) => format!("{username} ({})", self.principal),
-            None => self.principal.clone(),
-        };
-        let (action, id, title) = (self.action, &self.dataset_id, &self.title);
-        writeln!(text, "{answer}: {who}, {action}, {id} ({title})")?;
-        let (address, time) = (self.address, format_time(self.unix_millis));
-        write!(text, "asked from {address} at {time}")?;
-        if let Some(authentication) = self.authentication {
-            write!(text, ", authentication {authentication}")?;
-        }
-        writeln!(text)?;
-        if self.is_disabled {
-            writeln!(
-                text,
-                "The user is disabled: it is denied whatever policies say."
-            )?;
-        }
-        if let Some(seconds) = self.max_ttl.filter(|_| self.action == Action::Read) {
-            writeln!(
-                text,
-                "A token lives {seconds} seconds at most, as far as policies say."
-            )?;
-        }
-        if let Some(mint) = &self.mint {
-            writeln!(text, "The mint would answer {}: {}.", mint.status, mint.why)?;
-        }
-        for error in self.errors.iter().filter(|_| !self.is_disabled) {
-            writeln!(text, "error, which denies: {error}")?;
-        }
-        if self.determining.is_empty() && self.errors.is_empty() {
-            writeln!(text, "\nNo policy permits it.")?;
-        }
-        if !self.determining.is_empty() {
-            let is_undone =
-                !self.errors.is_empty() && self.determining.iter().all(|it| it.is_permit);
-            let lead = if is_undone {
-                "But for the error, permitted by"
+    /// The report without what is not visible.
+    #[must_use]
+    pub(super) fn redact(self, visibility: ValueVisibility) -> Self {
+        let is_unrestricted = visibility.is_unrestricted();
+        Self {
+            username: self.username.filter(|_| visibility.shows_principal),
+            authentication: self.authentication.filter(|_| visibility.shows_principal),
+            mint: self.mint.filter(|_| visibility.shows_resource),
+            redaction: Redaction {
+                is_principal_redacted: !visibility.shows_principal,
+                is_dataset_redacted: !visibility.shows_resource,
+                redacted_errors: if is_unrestricted {
+                    0
+                } else {
+                    self.errors.len()
+                },
+            },
+            errors: if is_unrestricted {
+                self.errors
             } else {
-                "Determined by"
-            };
-            writeln!(text, "\n{lead}")?;
+                Vec::new()
+            },
+            ..self
         }
-        for policy in &self.determining {
-            write_determining(text, policy)?;
-        }
-        if !self.others.is_empty() {
-            writeln!(text, "\nOther policies for this action, the nearest first")?;
-        }
-        for policy in &self.others {
-            write!(text, "\n{}", policy.render())?;
-            if policy.is_satisfied {
-                writeln!(text, "    overruled")?;
-            }
-        }
-        if self.left_off > 0 {
-            writeln!(
-                text,
-                "\nNot told, but for this action too: {}",
-                self.left_off
-            )?;
-        }
-        Ok(())
     }
 }
 
-fn write_determining(text: &mut String, policy: &PolicyExplanation) -> std::fmt::Result {
-    write!(text, "\n{}", policy.render())?;
-    if let Some(reason) = &policy.reason {
-        writeln!(text, "    reason: {reason}")?;
-    }
-    if let Some(seconds) = policy.max_ttl {
-        writeln!(text, "    @max_ttl: {seconds} seconds")?;
-    }
-    for (number, line) in (policy.line.unwrap_or(1)..).zip(policy.text.lines()) {
-        writeln!(text, "    {number:>5} | {line}")?;
-    }
-    Ok(())
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn serialize_time<S: Serializer>(unix_millis: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format_time(*unix_millis))
 }
 
 pub(super) fn format_time(unix_millis: i64) -> String {
-    DateTime::from_timestamp_millis(unix_millis).map_or_else(
-        || format!("{unix_millis} milliseconds since 1970"),
-        |time| time.to_rfc3339_opts(SecondsFormat::Secs, true),
-    )
+    rfc3339::format_seconds(unix_millis.div_euclid(1000))
 }

@@ -4,7 +4,7 @@
 //! not permit it, the thread continues at its priority and a debug line says so.
 
 #[cfg(target_os = "linux")]
-use thread_priority::{
+use ::thread_priority::{
     NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
     set_thread_priority_and_policy, thread_native_id,
 };

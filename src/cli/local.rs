@@ -1,0 +1,89 @@
+//! Local access: what commands need that work on the database itself.
+
+use crate::app::Stores;
+use crate::config::Settings;
+use crate::domain::clock::Clock;
+use crate::domain::name::{RoleName, Username};
+use crate::domain::principal::User;
+use crate::service::administration::Administration;
+use crate::service::error::ServiceError;
+use crate::service::pagination::Page;
+use crate::storage::Database;
+
+use super::outcome::CommandError;
+
+/// Opens the database that exists; creates none.
+pub(super) async fn open_existing_database(settings: &Settings) -> Result<Database, CommandError> {
+    let url = settings.database_url.reveal();
+    Database::open_existing(url, settings.database_connections)
+        .await
+        .map_err(|error| {
+            CommandError::new(error).with_hint("cedargate config shows the database that is used")
+        })
+}
+
+/// Opens the stores of a database that exists, and brings it up to date.
+pub(super) async fn open_existing_stores(settings: &Settings) -> Result<Stores, CommandError> {
+    open_existing_database(settings).await?.close().await;
+    Ok(Stores::open(settings).await?)
+}
+
+/// Administration without the policies.
+pub(super) fn administration(stores: Stores) -> Administration {
+    let Stores {
+        database,
+        files,
+        passwords,
+    } = stores;
+    Administration::local(database, files, passwords, Clock::system())
+}
+
+/// All items of a paginated list.
+pub(super) async fn load_all<T, K>(
+    load_page: impl AsyncFn(Option<K>) -> Result<Page<T>, ServiceError>,
+    key: impl Fn(&T) -> K,
+) -> Result<Vec<T>, CommandError> {
+    let mut items = Vec::new();
+    let mut after = None;
+    loop {
+        let page = load_page(after).await?;
+        after = page.next_cursor(&key);
+        items.extend(page.items);
+        if after.is_none() {
+            return Ok(items);
+        }
+    }
+}
+
+/// Finds a user by name; the error suggests a similar name.
+pub(super) async fn find_user(database: &Database, name: &Username) -> Result<User, CommandError> {
+    if let Some(record) = database.find_user_by_username(name).await? {
+        return Ok(record.user);
+    }
+    let catalog = database.read_catalog().await?;
+    let known = catalog.users.iter();
+    let known = known.map(|record| record.user.username.as_str());
+    Err(
+        CommandError::new(format!("there is no user {name}")).with_suggestion(
+            name.as_str(),
+            known,
+            "cedargate user list shows all users",
+        ),
+    )
+}
+
+/// Checks that a role exists; the error suggests a similar name.
+pub(super) async fn check_role(database: &Database, role: &RoleName) -> Result<(), CommandError> {
+    if database.has_role(role).await? {
+        return Ok(());
+    }
+    let catalog = database.read_catalog().await?;
+    let known = catalog.roles.iter().map(RoleName::as_str);
+    Err(
+        CommandError::new(format!("there is no role {role}")).with_suggestion(
+            role.as_str(),
+            known,
+            "create roles with a catalog file or POST /admin/roles",
+        ),
+    )
+}

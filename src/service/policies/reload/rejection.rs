@@ -1,0 +1,120 @@
+//! Rejected bundles: an edit that did not pass the policy gate, and the reasons.
+
+use crate::domain::decision::Revision;
+use crate::policy::BundleError;
+use crate::policy::cases::CaseResult;
+use crate::policy::prove::{InvariantVerdict, Proof, ProvedInvariant};
+
+/// The most reasons that are listed, each on a line; the rest are counted.
+pub const MAX_REASON_LINES: usize = 100;
+/// The most reasons in a summary.
+const MAX_SUMMARY_REASONS: usize = 20;
+/// The longest line, in characters; a line may quote a part of a file.
+const MAX_LINE_LENGTH: usize = 1_000;
+
+/// An edit that was refused; the policies before it stay in force.
+#[derive(Debug)]
+pub struct RejectedBundle {
+    /// The revision that it would have had; none when the folder cannot be read.
+    pub revision: Option<Revision>,
+    /// When it was refused, in milliseconds since 1970 UTC.
+    pub unix_millis: i64,
+    /// Why it was refused.
+    pub reason: RejectionReason,
+}
+
+/// Why an edit was refused.
+#[derive(Debug)]
+pub enum RejectionReason {
+    /// The folder is no valid bundle, or its cases or invariants are not valid.
+    Invalid(BundleError),
+    /// Cases fail.
+    FailedCases(Vec<CaseResult>),
+    /// Invariants are violated or unproven, or a policy can fail to evaluate.
+    FailedProof(Box<Proof>),
+    /// The solver is missing or fails, and proofs are required.
+    SolverFailure(String),
+}
+
+impl RejectionReason {
+    /// The reasons, each on a line: at most [`MAX_REASON_LINES`], and one line that counts the rest.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        bounded_lines(&self.reasons(), MAX_REASON_LINES)
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        match self {
+            Self::Invalid(error) => error.lines(),
+            Self::FailedCases(cases) => cases.iter().map(describe_case).collect(),
+            Self::FailedProof(proof) => proof.failure_lines(),
+            Self::SolverFailure(reason) => vec![reason.clone()],
+        }
+    }
+
+    /// The kind of reason; quotes nothing from the files, so that anybody may see it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "it is not valid",
+            Self::FailedCases(_) => "its cases are not met",
+            Self::FailedProof(proof) if proof.has_violation() => "an invariant is violated",
+            Self::FailedProof(_) => "its invariants are not proved",
+            Self::SolverFailure(_) => "its invariants cannot be proved without a solver",
+        }
+    }
+
+    /// The kind and the first reasons, on one line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let lines = bounded_lines(&self.reasons(), MAX_SUMMARY_REASONS);
+        format!("{}: {}", self.kind(), lines.join("; "))
+    }
+
+    /// The invariants that are violated or unproven.
+    #[must_use]
+    pub fn unproved_invariants(&self) -> Vec<&ProvedInvariant> {
+        let Self::FailedProof(proof) = self else {
+            return Vec::new();
+        };
+        let all = proof.invariants.iter();
+        all.filter(|invariant| invariant.verdict != InvariantVerdict::Holds)
+            .collect()
+    }
+}
+
+fn bounded_lines(lines: &[String], max: usize) -> Vec<String> {
+    let shorten = |line: &String| line.chars().take(MAX_LINE_LENGTH).collect();
+    let mut shown: Vec<String> = lines.iter().take(max).map(shorten).collect();
+    if let Some(more) = lines.len().checked_sub(max).filter(|more| *more > 0) {
+        shown.push(format!("and {more} more"));
+    }
+    shown
+}
+
+fn describe_case(case: &CaseResult) -> String {
+    let failure = case.failure.as_deref().unwrap_or("not met");
+    format!("{}:{}: {}: {failure}", case.file, case.line, case.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_or_long_reasons_are_truncated_and_the_rest_counted() {
+        let lines: Vec<String> = (0..105)
+            .map(|n| format!("{n} {}", "ä".repeat(2_000)))
+            .collect();
+        let shown = bounded_lines(&lines, MAX_REASON_LINES);
+        assert_eq!(shown.len(), MAX_REASON_LINES + 1);
+        assert_eq!(shown.last().unwrap(), "and 5 more");
+        assert!(
+            shown
+                .iter()
+                .all(|line| line.chars().count() <= MAX_LINE_LENGTH)
+        );
+        let few = ["one".to_owned(), "two".to_owned()];
+        assert_eq!(bounded_lines(&few, 2), few);
+    }
+}

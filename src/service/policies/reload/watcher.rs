@@ -1,0 +1,69 @@
+//! The watcher of the policy folder: decides when to look for changes.
+//!
+//! File system events make an edit be noticed at once. A poll finds what they miss, for example on a
+//! network file system, or in a folder that was replaced.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::reloader::PolicyReloader;
+
+/// The time between two looks at the folder without an event.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// How long the events of one edit are collected. The two equal reads of a snapshot do the rest: they
+/// tell whether the edit is complete.
+const EVENT_DELAY: Duration = Duration::from_millis(200);
+
+impl PolicyReloader {
+    /// Watches the folder, if there is one, until `stop`.
+    pub fn spawn_watcher(self: &Arc<Self>, stop: CancellationToken) -> JoinHandle<()> {
+        let reloader = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Some(folder) = reloader.folder() {
+                stop.run_until_cancelled(watch_folder(&reloader, folder))
+                    .await;
+            }
+        })
+    }
+}
+
+async fn watch_folder(reloader: &PolicyReloader, folder: &Path) {
+    let (event_sender, mut events) = watch::channel(());
+    let mut watcher = start_watcher(folder, &event_sender);
+    loop {
+        if timeout(POLL_INTERVAL, events.changed()).await.is_ok() {
+            sleep(EVENT_DELAY).await;
+            events.mark_unchanged();
+        }
+        if reloader.check_for_changes().await || watcher.is_none() {
+            // The folder may have been replaced; events come from the one that was watched.
+            watcher = start_watcher(folder, &event_sender);
+        }
+    }
+}
+
+fn start_watcher(folder: &Path, event_sender: &watch::Sender<()>) -> Option<RecommendedWatcher> {
+    let sender = event_sender.clone();
+    let on_event = move |event: notify::Result<notify::Event>| {
+        // Reading the folder causes access events itself.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            sender.send_replace(());
+        }
+    };
+    notify::recommended_watcher(on_event)
+        .and_then(|mut watcher| {
+            watcher.watch(folder, RecursiveMode::Recursive)?;
+            Ok(watcher)
+        })
+        .inspect_err(|error| {
+            tracing::debug!(%error, "file system events are not available: the policy folder is polled");
+        })
+        .ok()
+}
