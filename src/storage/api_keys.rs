@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::audit::append;
 use super::catalog::bump_version;
-use super::database::{CALL_TIMEOUT, Database, execute, execute_once, on_either, run, select};
+use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
+use super::statements::{execute, execute_once, select};
 use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyDigest, KeyName, KeyPrefix, KeyScope};
 use crate::domain::audit::AuditRecord;

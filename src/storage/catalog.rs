@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::audit::append;
 use super::database::{
-    CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, execute, on_either, run, select,
-    with_timeout,
+    CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
 };
 use super::datasets::{put_dataset, read_datasets};
 use super::error::StorageError;
+use super::statements::{execute, select};
 use super::users::{UserRecord, parse_role, put_user, read_users};
 use crate::domain::audit::AuditRecord;
 use crate::domain::dataset::Dataset;

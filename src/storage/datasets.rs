@@ -6,8 +6,9 @@ use std::fmt;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::database::{CALL_TIMEOUT, Database, Transaction, execute, on_either, run, select};
+use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
+use super::statements::{execute, select};
 use crate::domain::dataset::{Dataset, StoredFile};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use sqlx::types::Json;
 
-use super::database::{CALL_TIMEOUT, Database, on_either, run, select};
+use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::datasets::{DatasetRow, first_id_after};
 use super::error::StorageError;
+use super::statements::select;
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::Username;

@@ -7,10 +7,9 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::catalog::bump_version;
-use super::database::{
-    CALL_TIMEOUT, Database, Transaction, execute, on_either, run, select, select_value,
-};
+use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
+use super::statements::{execute, select, select_value};
 use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;

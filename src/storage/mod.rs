@@ -19,6 +19,7 @@ mod external_users;
 mod sessions;
 mod signing_keys;
 mod sqlite_file;
+mod statements;
 mod users;
 
 pub use api_keys::StoredApiKey;

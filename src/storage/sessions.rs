@@ -6,10 +6,9 @@
 use uuid::Uuid;
 
 use super::audit::append;
-use super::database::{
-    CALL_TIMEOUT, Database, Transaction, execute, execute_once, on_either, run, select,
-};
+use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
+use super::statements::{execute, execute_once, select};
 use crate::domain::audit::AuditRecord;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::secret::Secret;

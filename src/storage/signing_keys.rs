@@ -2,8 +2,9 @@
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use super::database::{CALL_TIMEOUT, Database, execute_once, on_either, run, select};
+use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
+use super::statements::{execute_once, select};
 use crate::domain::text_enum::{TextEnum, UnknownVariant};
 
 /// The state of a signing key.
