@@ -15,7 +15,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::secret::Secret;
-use crate::domain::thread_priority;
+use crate::thread_priority;
 
 use memory_pool::MemoryPool;
 
