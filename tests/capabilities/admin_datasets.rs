@@ -297,10 +297,8 @@ async fn an_owner_administers_its_datasets_and_cannot_give_them_away() {
 async fn the_list_can_be_filtered() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let created = ada
-        .post(DATASETS, dataset_body("100% of_Olivia!", "otto"))
-        .await
-        .json();
+    let created = dataset_body("100% of_Olivia!", "otto");
+    let created = ada.post(DATASETS, created).await.json();
     let created = created["id"].as_str().unwrap();
     let found = async |query: &str| {
         let items = ada.list_all(&format!("{DATASETS}?{query}"), 1).await;
