@@ -1,6 +1,5 @@
 //! The catalog API: `GET /datasets` and `GET /datasets/{dataset_id}`.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
@@ -15,6 +14,7 @@ use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::service::access::catalog_view::{CatalogView, VisibleDataset};
 
 use super::download::file_etag;
+use super::tags::{TagsJson, tags_to_json};
 
 /// The catalog API.
 pub struct CatalogApi {
@@ -45,7 +45,7 @@ pub struct DatasetSummary {
     /// Whether the dataset is published.
     pub record_status: RecordStatus,
     /// Attributes defined by this deployment.
-    pub tags: HashMap<String, Vec<String>>,
+    pub tags: TagsJson,
     /// The dataset's file; absent if there is none or you may not read it.
     #[oai(skip_serializing_if_is_none)]
     pub file: Option<FileSummary>,
@@ -71,17 +71,12 @@ impl From<VisibleDataset> for DatasetSummary {
             is_readable,
         }: VisibleDataset,
     ) -> Self {
-        let words = |values: &BTreeSet<String>| values.iter().cloned().collect();
         Self {
             id: dataset.id.to_string(),
             title: dataset.title.clone(),
             visibility: dataset.visibility,
             record_status: dataset.record_status,
-            tags: dataset
-                .tags
-                .iter()
-                .map(|(key, values)| (key.clone(), words(values)))
-                .collect(),
+            tags: tags_to_json(dataset.tags.clone()),
             file: dataset
                 .file
                 .as_ref()

@@ -8,3 +8,4 @@ pub mod health;
 pub mod key_set;
 pub mod mint;
 pub mod sessions;
+pub mod tags;

@@ -22,6 +22,15 @@ impl IfMatch {
         let listed = self.0.as_deref();
         listed.is_none_or(|listed| matches_strongly(listed, &json_etag(resource)))
     }
+
+    /// The check whether the header matches a resource that is represented as `R`.
+    pub fn precondition<R, T>(&self) -> impl Fn(&T) -> bool
+    where
+        R: ToJSON + From<T>,
+        T: Clone,
+    {
+        |resource| self.matches(&R::from(resource.clone()))
+    }
 }
 
 impl<'a> ApiExtractor<'a> for IfMatch {

@@ -1,6 +1,5 @@
 //! The datasets admin API: `/admin/datasets` and `/admin/datasets/{dataset_id}`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
@@ -11,7 +10,7 @@ use poem_openapi::{Object, OpenApi};
 use crate::domain::dataset::{RecordStatus, StoredFile, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
-use crate::domain::principal::Tags as DatasetTags;
+use crate::http::api::tags::{TagsJson, tags_from_json, tags_to_json};
 use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
@@ -34,9 +33,6 @@ pub struct AdminDatasetsApi {
     /// Performs administrative operations.
     pub administration: Arc<Administration>,
 }
-
-/// Tags in JSON: keys and their values.
-type TagsJson = BTreeMap<String, Vec<String>>;
 
 /// A dataset with its owner, readers and file.
 #[derive(Object)]
@@ -158,7 +154,6 @@ impl From<DatasetFileBody> for StoredFile {
 impl From<DatasetWithNames> for DatasetResponse {
     fn from(named: DatasetWithNames) -> Self {
         let dataset = named.dataset;
-        let tags = dataset.tags.into_iter();
         Self {
             id: dataset.id,
             title: dataset.title,
@@ -167,9 +162,7 @@ impl From<DatasetWithNames> for DatasetResponse {
             owner: named.owner,
             reader_users: named.reader_users.into_keys().collect(),
             reader_roles: dataset.reader_roles.into_iter().collect(),
-            tags: tags
-                .map(|(key, values)| (key, values.into_iter().collect()))
-                .collect(),
+            tags: tags_to_json(dataset.tags),
             file: dataset.file.map(DatasetFileBody::from),
         }
     }
@@ -186,7 +179,6 @@ impl From<Page<DatasetWithNames>> for AdminDatasetPage {
 
 impl DatasetRequest {
     fn into_input(self) -> Result<DatasetInput, ServiceError> {
-        let read_tag = |(key, values): (String, Vec<String>)| (key, BTreeSet::from_iter(values));
         let users = self.reader_users.iter();
         let roles = self.reader_roles.iter();
         Ok(DatasetInput {
@@ -204,15 +196,10 @@ impl DatasetRequest {
             reader_roles: roles
                 .map(|name| name.parse_field("reader_roles"))
                 .collect::<Result<_, _>>()?,
-            tags: self.tags.into_iter().map(read_tag).collect::<DatasetTags>(),
+            tags: tags_from_json(self.tags),
             file: self.file.map(StoredFile::from),
         })
     }
-}
-
-/// Whether a dataset is the version that `If-Match` names; without the header any version is.
-pub(crate) fn matches_version(named: &DatasetWithNames, if_match: &IfMatch) -> bool {
-    if_match.matches(&DatasetResponse::from(named.clone()))
 }
 
 #[OpenApi(tag = "ApiTag::Administration")]
@@ -328,11 +315,15 @@ impl AdminDatasetsApi {
         body: Json<DatasetRequest>,
         credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UpdateStatuses>> {
-        let precondition = |named: &DatasetWithNames| matches_version(named, &if_match);
         let input = body.0.into_input()?;
         let changed = self
             .administration
-            .update_dataset(&credentials.0, dataset_id.0, &input, &precondition)
+            .update_dataset(
+                &credentials.0,
+                dataset_id.0,
+                &input,
+                &if_match.precondition::<DatasetResponse, _>(),
+            )
             .await?;
         Ok(WithEtag(changed.into()))
     }
@@ -355,9 +346,12 @@ impl AdminDatasetsApi {
         if_match: IfMatch,
         credentials: HeaderCredentials,
     ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
-        let precondition = |named: &DatasetWithNames| matches_version(named, &if_match);
         self.administration
-            .delete_dataset(&credentials.0, dataset_id.0, &precondition)
+            .delete_dataset(
+                &credentials.0,
+                dataset_id.0,
+                &if_match.precondition::<DatasetResponse, _>(),
+            )
             .await?;
         Ok(NoContent)
     }

@@ -17,9 +17,8 @@ use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::{DeleteStatuses, UpdateStatuses, UploadStatuses};
 use crate::http::reply::responses::ErrorResponse;
 use crate::service::administration::Administration;
-use crate::storage::DatasetWithNames;
 
-use super::datasets::{DatasetResponse, matches_version};
+use super::datasets::DatasetResponse;
 
 /// The dataset files admin API.
 pub struct AdminFilesApi {
@@ -89,7 +88,6 @@ impl AdminFilesApi {
         file: UploadRequest,
         credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UploadStatuses>> {
-        let precondition = |named: &DatasetWithNames| matches_version(named, &if_match);
         let (UploadRequest::Tiff(Binary(body)) | UploadRequest::Bytes(Binary(body))) = file;
         let mut bytes = Box::pin(body.into_bytes_stream());
         let name = name.0.as_deref();
@@ -99,7 +97,7 @@ impl AdminFilesApi {
                 &credentials.0,
                 dataset_id.0,
                 name,
-                &precondition,
+                &if_match.precondition::<DatasetResponse, _>(),
                 &mut bytes,
             )
             .await?;
@@ -125,11 +123,15 @@ impl AdminFilesApi {
         body: Json<ImportFileRequest>,
         credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UpdateStatuses>> {
-        let precondition = |named: &DatasetWithNames| matches_version(named, &if_match);
         let path = std::path::Path::new(&body.0.path);
         let changed = self
             .administration
-            .import_file(&credentials.0, dataset_id.0, path, &precondition)
+            .import_file(
+                &credentials.0,
+                dataset_id.0,
+                path,
+                &if_match.precondition::<DatasetResponse, _>(),
+            )
             .await?;
         Ok(WithEtag(changed.into()))
     }
@@ -152,10 +154,13 @@ impl AdminFilesApi {
         if_match: IfMatch,
         credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<DeleteStatuses>> {
-        let precondition = |named: &DatasetWithNames| matches_version(named, &if_match);
         let changed = self
             .administration
-            .remove_file(&credentials.0, dataset_id.0, &precondition)
+            .remove_file(
+                &credentials.0,
+                dataset_id.0,
+                &if_match.precondition::<DatasetResponse, _>(),
+            )
             .await?;
         Ok(WithEtag(changed.into()))
     }

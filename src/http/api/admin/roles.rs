@@ -162,9 +162,12 @@ impl AdminRolesApi {
         if_match: IfMatch,
         credentials: HeaderCredentials,
     ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
-        let precondition = |role: &RoleName| if_match.matches(&RoleResponse::from(role.clone()));
         self.administration
-            .delete_role(&credentials.0, &role.0, &precondition)
+            .delete_role(
+                &credentials.0,
+                &role.0,
+                &if_match.precondition::<RoleResponse, _>(),
+            )
             .await?;
         Ok(NoContent)
     }

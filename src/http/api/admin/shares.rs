@@ -53,16 +53,24 @@ impl AdminSharesApi {
         is_shared: bool,
         if_match: &IfMatch,
     ) -> ShareResult {
-        let precondition =
-            |named: &DatasetWithNames| if_match.matches(&SharesResponse::from(named.clone()));
         let (administration, credentials) = (&self.administration, &credentials.0);
         let changed = if is_shared {
             administration
-                .create_share(credentials, dataset_id, &reader, &precondition)
+                .create_share(
+                    credentials,
+                    dataset_id,
+                    &reader,
+                    &if_match.precondition::<SharesResponse, _>(),
+                )
                 .await?
         } else {
             administration
-                .delete_share(credentials, dataset_id, &reader, &precondition)
+                .delete_share(
+                    credentials,
+                    dataset_id,
+                    &reader,
+                    &if_match.precondition::<SharesResponse, _>(),
+                )
                 .await?
         };
         Ok(WithEtag(changed.into()))

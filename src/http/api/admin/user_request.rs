@@ -1,23 +1,20 @@
 //! Request and response bodies of the users admin API.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 
 use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
-use crate::domain::principal::{Tags as Claims, User};
+use crate::domain::principal::User;
 use crate::domain::secret::Secret;
-use crate::http::extract::if_match::IfMatch;
+use crate::http::api::tags::{TagsJson, tags_from_json, tags_to_json};
 use crate::http::extract::parameter::RawName;
 use crate::service::administration::user_input::NewUser;
 use crate::service::administration::users::UserAccount;
 use crate::service::error::ServiceError;
 use crate::service::pagination::Page;
-
-/// Claims in JSON: names and their values.
-type ClaimsJson = BTreeMap<String, Vec<String>>;
 
 /// A user.
 #[derive(Object)]
@@ -33,7 +30,7 @@ pub struct UserResponse {
     /// The roles of the user, in alphabetical order.
     pub roles: Vec<RoleName>,
     /// The user's claims, which policies see as tags.
-    pub claims: ClaimsJson,
+    pub claims: TagsJson,
     /// Whether all credentials of the user are invalid.
     pub is_disabled: bool,
     /// Whether the user has a password and can log in with it.
@@ -66,7 +63,7 @@ pub struct CreateUserRequest {
     pub roles: Vec<RawName>,
     /// The user's claims, which policies see as tags. If omitted, none.
     #[oai(default)]
-    pub claims: ClaimsJson,
+    pub claims: TagsJson,
     /// Whether all credentials of the user are invalid. If omitted, false.
     #[oai(default)]
     pub is_disabled: bool,
@@ -87,7 +84,7 @@ pub struct UpdateUserRequest {
     pub is_disabled: bool,
     /// All claims of the user. If omitted, they are unchanged.
     #[oai(skip_serializing_if_is_none)]
-    pub claims: Option<ClaimsJson>,
+    pub claims: Option<TagsJson>,
     /// Optional; must equal the current value, which cannot be changed.
     #[oai(skip_serializing_if_is_none)]
     pub id: Option<UserId>,
@@ -123,7 +120,7 @@ impl Example for CreateUserRequest {
             username: RawName("mo".to_owned()),
             issuer: None,
             roles: vec![RawName("hydrology".to_owned())],
-            claims: ClaimsJson::new(),
+            claims: TagsJson::new(),
             is_disabled: false,
             password: Some("at least eight characters".to_owned()),
         }
@@ -147,15 +144,12 @@ impl Example for UpdateUserRequest {
 impl From<UserAccount> for UserResponse {
     fn from(account: UserAccount) -> Self {
         let user = &account.user;
-        let claims = user.claims.iter();
         Self {
             id: user.id,
             username: user.username.clone(),
             issuer: user.issuer.clone(),
             roles: user.roles.iter().cloned().collect(),
-            claims: claims
-                .map(|(name, values)| (name.clone(), values.iter().cloned().collect()))
-                .collect(),
+            claims: tags_to_json(user.claims.clone()),
             is_disabled: user.is_disabled,
             has_password: account.has_password,
         }
@@ -175,13 +169,6 @@ fn parse_roles(roles: &[RawName]) -> Result<BTreeSet<RoleName>, ServiceError> {
     roles.iter().map(|role| role.parse_field("roles")).collect()
 }
 
-fn into_claims(claims: ClaimsJson) -> Claims {
-    let claims = claims.into_iter();
-    claims
-        .map(|(name, values)| (name, values.into_iter().collect()))
-        .collect()
-}
-
 impl CreateUserRequest {
     /// Converts the request; fails if a name is invalid.
     pub(crate) fn into_new_user(self) -> Result<NewUser, ServiceError> {
@@ -189,7 +176,7 @@ impl CreateUserRequest {
             username: self.username.parse_field("username")?,
             issuer: self.issuer,
             roles: parse_roles(&self.roles)?,
-            claims: into_claims(self.claims),
+            claims: tags_from_json(self.claims),
             is_disabled: self.is_disabled,
             password: self.password.map(Secret::new),
         })
@@ -217,7 +204,7 @@ impl UpdateUserRequest {
                 });
             }
         }
-        let claims = self.claims.clone().map(into_claims);
+        let claims = self.claims.clone().map(tags_from_json);
         Ok(User {
             username: self.username.parse_field("username")?,
             roles: parse_roles(&self.roles)?,
@@ -226,9 +213,4 @@ impl UpdateUserRequest {
             ..(**user).clone()
         })
     }
-}
-
-/// Whether a user is the version that `If-Match` names; without the header any version is.
-pub(crate) fn matches_version(account: &UserAccount, if_match: &IfMatch) -> bool {
-    if_match.matches(&UserResponse::from(account.clone()))
 }

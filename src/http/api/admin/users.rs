@@ -20,12 +20,11 @@ use crate::http::reply::admin_statuses::{
 };
 use crate::http::reply::responses::{ErrorResponse, JsonOk, NoContent};
 use crate::service::administration::Administration;
-use crate::service::administration::users::UserAccount;
 use crate::storage::UserFilter;
 
 use super::user_request::{
     CreateUserRequest, SetPasswordRequest, SetPasswordResponse, UpdateUserRequest, UserPage,
-    UserResponse, matches_version,
+    UserResponse,
 };
 
 /// The users admin API.
@@ -127,12 +126,14 @@ impl AdminUsersApi {
         body: Json<UpdateUserRequest>,
         credentials: HeaderCredentials,
     ) -> Result<WithEtag<UserResponse>, ErrorResponse<UpdateStatuses>> {
-        let precondition = |account: &UserAccount| matches_version(account, &if_match);
         let account = self
             .administration
-            .update_user(&credentials.0, user_id.0, &precondition, |account| {
-                body.0.apply_to(account)
-            })
+            .update_user(
+                &credentials.0,
+                user_id.0,
+                &if_match.precondition::<UserResponse, _>(),
+                |account| body.0.apply_to(account),
+            )
             .await?;
         Ok(WithEtag(account.into()))
     }
@@ -156,9 +157,12 @@ impl AdminUsersApi {
         if_match: IfMatch,
         credentials: HeaderCredentials,
     ) -> Result<NoContent, ErrorResponse<DeleteStatuses>> {
-        let precondition = |account: &UserAccount| matches_version(account, &if_match);
         self.administration
-            .delete_user(&credentials.0, user_id.0, &precondition)
+            .delete_user(
+                &credentials.0,
+                user_id.0,
+                &if_match.precondition::<UserResponse, _>(),
+            )
             .await?;
         Ok(NoContent)
     }
