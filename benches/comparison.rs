@@ -1,11 +1,11 @@
-//! What `policy diff` costs at size, and whether it is right there: `cargo bench --bench comparison`.
+//! The cost and the correctness of `policy diff` at size: `cargo bench --bench comparison`.
 //!
-//! 100,000 datasets and 1,000 users are made in memory, and the shipped policies are compared with an
-//! edit of them that reads tags, roles, owners and names. Then pairs are drawn, as many among the
-//! changes as among all pairs, and each is put to both bundles: the bench fails where the comparison
-//! says otherwise. It prints times and counts and asserts none of them.
+//! With 100,000 datasets and 1,000 users in memory, the shipped policies are compared with an edit of
+//! them that reads tags, roles, owners and names. Then pairs are sampled, as many among the changes as
+//! among all pairs, and each is decided by both bundles: the bench fails where the comparison differs.
+//! Times and counts are printed, and none is asserted.
 //!
-//! `SEED` repeats a run, `DATASETS` and `USERS` make it smaller.
+//! `SEED` repeats a run; `DATASETS` and `USERS` make it smaller.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -42,14 +42,14 @@ use uuid::Uuid;
 const DATASETS: u64 = 100_000;
 const USERS: u64 = 1_000;
 const ROLES: u64 = 20;
-/// How many pairs are put to the bundles.
+/// How many pairs are decided by both bundles.
 const SAMPLE: usize = 20_000;
 const ACTIONS: [Action; 3] = [Action::Read, Action::Discover, Action::Administer];
 const CONTEXT: ReviewContext = ReviewContext {
     address: IpAddr::V4(Ipv4Addr::LOCALHOST),
     unix_millis: 1_772_366_400_000,
 };
-/// What the edit adds to the shipped policies.
+/// The policies that the edit adds.
 const EDIT: &str = r#"
 @id("embargo") @reason("The dataset is under embargo.")
 forbid (principal, action in [Action::"read", Action::"discover"], resource)
@@ -65,25 +65,26 @@ permit (principal in Role::"role-3", action == Action::"administer", resource is
 when { resource has owner && resource.owner == principal && resource.record_status == RecordStatus::"draft" };
 "#;
 
-/// Nobody's id stands for who did not sign in.
+/// A user (`None` is the anonymous principal), an action and a dataset.
 type Pair = (Option<UserId>, Action, DatasetId);
-/// The groups that speak of a dataset.
-type Told<'a> = HashMap<(Action, DatasetId), Vec<&'a ChangeGroup>>;
+/// The groups of changes of each action and dataset.
+type GroupsByDataset<'a> = HashMap<(Action, DatasetId), Vec<&'a ChangeGroup>>;
 
 fn main() {
-    let number =
-        |name: &str, usual: u64| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().unwrap())
+    };
     let seed = number("SEED", rand::random());
     let (datasets, users) = (number("DATASETS", DATASETS), number("USERS", USERS));
     println!("SEED={seed} DATASETS={datasets} USERS={users}");
-    let mut chance = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed);
     let (from, to) = (Bundle::embedded().unwrap(), edited());
-    let catalog = catalog(&mut chance, users, datasets);
+    let catalog = catalog(&mut rng, users, datasets);
 
     let copy = catalog.clone();
-    let begun = Instant::now();
+    let started = Instant::now();
     let comparison = compare(&from, &to, copy, CONTEXT, || {});
-    let taken = begun.elapsed();
+    let taken = started.elapsed();
     println!(
         "compared in {taken:.2?}: {} pairs of a caller and a dataset, {} decisions, {} changes in {} groups",
         (users + 1) * datasets,
@@ -91,11 +92,11 @@ fn main() {
         comparison.changed,
         comparison.groups.len(),
     );
-    let begun = Instant::now();
-    let changed = spot_check(&mut chance, &from, &to, &catalog, &comparison);
+    let started = Instant::now();
+    let changed = spot_check(&mut rng, &from, &to, &catalog, &comparison);
     println!(
-        "{SAMPLE} pairs put to both bundles in {:.2?}: all as compared, {changed} of them changes",
-        begun.elapsed()
+        "{SAMPLE} pairs decided by both bundles in {:.2?}: all as compared, {changed} of them changes",
+        started.elapsed()
     );
 }
 
@@ -120,42 +121,42 @@ fn user_id(number: u64) -> UserId {
     UserId(Uuid::from_u128(u128::from(number)))
 }
 
-fn catalog(chance: &mut StdRng, users: u64, datasets: u64) -> Catalog {
-    let some_roles = |chance: &mut StdRng, most: u64| -> BTreeSet<RoleName> {
-        let count = chance.random_range(0..=most);
+fn catalog(rng: &mut StdRng, users: u64, datasets: u64) -> Catalog {
+    let some_roles = |rng: &mut StdRng, max: u64| -> BTreeSet<RoleName> {
+        let count = rng.random_range(0..=max);
         (0..count)
-            .map(|_| role(chance.random_range(0..ROLES)))
+            .map(|_| role(rng.random_range(0..ROLES)))
             .collect()
     };
-    let user = |chance: &mut StdRng, number: u64| UserRecord {
+    let user = |rng: &mut StdRng, number: u64| UserRecord {
         user: User {
             id: user_id(number),
             username: format!("user-{number}").parse().unwrap(),
             issuer: None,
-            roles: some_roles(chance, 3),
+            roles: some_roles(rng, 3),
             claims: Tags::new(),
             is_disabled: false,
         },
         password_hash: None,
     };
-    let dataset = |chance: &mut StdRng, number: u64| {
-        let readers = chance.random_range(0..4_u64);
-        let tag = chance
+    let dataset = |rng: &mut StdRng, number: u64| {
+        let readers = rng.random_range(0..4_u64);
+        let tag = rng
             .random_bool(0.02)
             .then(|| ("embargo".to_owned(), BTreeSet::from(["yes".to_owned()])));
         Dataset {
             id: DatasetId(Uuid::from_u128(u128::from(number))),
             title: format!("Dataset {number}"),
-            visibility: Visibility::VARIANTS[chance.random_range(0..Visibility::VARIANTS.len())],
+            visibility: Visibility::VARIANTS[rng.random_range(0..Visibility::VARIANTS.len())],
             record_status: RecordStatus::VARIANTS
-                [chance.random_range(0..RecordStatus::VARIANTS.len())],
-            owner: chance
+                [rng.random_range(0..RecordStatus::VARIANTS.len())],
+            owner: rng
                 .random_bool(0.8)
-                .then(|| user_id(chance.random_range(0..users))),
+                .then(|| user_id(rng.random_range(0..users))),
             reader_users: (0..readers)
-                .map(|_| user_id(chance.random_range(0..users)))
+                .map(|_| user_id(rng.random_range(0..users)))
                 .collect(),
-            reader_roles: some_roles(chance, 2),
+            reader_roles: some_roles(rng, 2),
             tags: tag.into_iter().collect(),
             file: None,
         }
@@ -164,16 +165,14 @@ fn catalog(chance: &mut StdRng, users: u64, datasets: u64) -> Catalog {
     Catalog {
         version: 1,
         roles: roles.collect(),
-        users: (0..users).map(|number| user(chance, number)).collect(),
-        datasets: (0..datasets)
-            .map(|number| dataset(chance, number))
-            .collect(),
+        users: (0..users).map(|number| user(rng, number)).collect(),
+        datasets: (0..datasets).map(|number| dataset(rng, number)).collect(),
     }
 }
 
-/// Puts pairs to both bundles, half of them drawn among the changes; says how many were changes.
+/// Decides sampled pairs with both bundles, half of them from the changes; returns how many are changes.
 fn spot_check(
-    chance: &mut StdRng,
+    rng: &mut StdRng,
     from: &Bundle,
     to: &Bundle,
     catalog: &Catalog,
@@ -189,10 +188,11 @@ fn spot_check(
         .iter()
         .map(|dataset| (dataset.id, dataset))
         .collect();
-    let mut told: Told<'_> = HashMap::new();
+    let mut groups_by_dataset: GroupsByDataset<'_> = HashMap::new();
     for group in &comparison.groups {
         for dataset in &group.datasets {
-            told.entry((group.action, dataset.id))
+            groups_by_dataset
+                .entry((group.action, dataset.id))
                 .or_default()
                 .push(group);
         }
@@ -200,14 +200,14 @@ fn spot_check(
     let mut changed = 0;
     for round in 0..SAMPLE {
         let pair = if round % 2 == 0 && comparison.has_changes() {
-            drawn_from(chance, comparison)
+            sample_change(rng, comparison)
         } else {
-            let user = chance.random_range(0..=catalog.users.len());
-            let dataset = &catalog.datasets[chance.random_range(0..catalog.datasets.len())];
+            let user = rng.random_range(0..=catalog.users.len());
+            let dataset = &catalog.datasets[rng.random_range(0..catalog.datasets.len())];
             let user = catalog.users.get(user).map(|record| record.user.id);
             (
                 user,
-                ACTIONS[chance.random_range(0..ACTIONS.len())],
+                ACTIONS[rng.random_range(0..ACTIONS.len())],
                 dataset.id,
             )
         };
@@ -216,37 +216,50 @@ fn spot_check(
             Principal::User(Arc::new(users[&id].clone()))
         });
         let resource = Resource::Dataset(Arc::new(datasets[&dataset].clone()));
-        let due = asked(from, to, &principal, action, &resource);
-        assert_eq!(said(&told, pair), due, "{pair:?}");
-        changed += usize::from(due.is_some());
+        let expected = actual_change(from, to, &principal, action, &resource);
+        assert_eq!(
+            listed_change(&groups_by_dataset, pair),
+            expected,
+            "{pair:?}"
+        );
+        changed += usize::from(expected.is_some());
     }
     changed
 }
 
-fn drawn_from(chance: &mut StdRng, comparison: &BundleComparison) -> Pair {
-    let group = &comparison.groups[chance.random_range(0..comparison.groups.len())];
-    let askers = group.users.len() + usize::from(group.is_anonymous);
+fn sample_change(rng: &mut StdRng, comparison: &BundleComparison) -> Pair {
+    let group = &comparison.groups[rng.random_range(0..comparison.groups.len())];
+    let principals = group.users.len() + usize::from(group.is_anonymous);
     let user = group
         .users
-        .get(chance.random_range(0..askers))
+        .get(rng.random_range(0..principals))
         .map(|user| user.id);
-    let dataset = &group.datasets[chance.random_range(0..group.datasets.len())];
+    let dataset = &group.datasets[rng.random_range(0..group.datasets.len())];
     (user, group.action, dataset.id)
 }
 
-/// What a comparison says of a pair; it must say it once.
-fn said(told: &Told<'_>, (user, action, dataset): Pair) -> Option<DecisionChange> {
-    let groups = told.get(&(action, dataset)).into_iter().flatten();
-    let is_meant = |group: &&&ChangeGroup| match user {
+/// The change of a pair according to a comparison, which must list it once.
+fn listed_change(
+    groups_by_dataset: &GroupsByDataset<'_>,
+    (user, action, dataset): Pair,
+) -> Option<DecisionChange> {
+    let groups = groups_by_dataset
+        .get(&(action, dataset))
+        .into_iter()
+        .flatten();
+    let includes_user = |group: &&&ChangeGroup| match user {
         Some(id) => group.users.iter().any(|user| user.id == id),
         None => group.is_anonymous,
     };
-    let changes: Vec<DecisionChange> = groups.filter(is_meant).map(|group| group.change).collect();
-    assert!(changes.len() <= 1, "a pair is told twice");
+    let changes: Vec<DecisionChange> = groups
+        .filter(includes_user)
+        .map(|group| group.change)
+        .collect();
+    assert!(changes.len() <= 1, "a pair is listed twice");
     changes.first().copied()
 }
 
-fn asked(
+fn actual_change(
     from: &Bundle,
     to: &Bundle,
     principal: &Principal,

@@ -1,9 +1,9 @@
-//! What a decision costs as bundles grow: `cargo bench --bench decisions`.
+//! The cost of a decision by the size of the bundle: `cargo bench --bench decisions`.
 //!
-//! Bundles of several sizes are built of the shipped policies and many more, scoped to a dataset, to a
-//! role, or to nobody. One question is asked of each again and again, with facts that are prepared:
-//! through the index, and by evaluating every policy, by turns in one run. How long a bundle takes to
-//! load (read, parse, validate, index) stands beside it. It prints figures and asserts none.
+//! Bundles of several sizes consist of the shipped policies and many more, each scoped to a dataset, to a
+//! role, or to nothing. One request with cached facts is decided repeatedly with each, by turns through
+//! the index and by evaluating every policy. The time to load a bundle (read, parse, validate, index) is
+//! printed too. No figure is asserted.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -30,26 +30,26 @@ use cedargate::domain::resource::Resource;
 use cedargate::policy::Bundle;
 use uuid::Uuid;
 
-/// How many policies a bundle has, about: the shipped ones alone, and more.
+/// How many policies are added to the shipped ones.
 const SIZES: [usize; 4] = [0, 100, 1_000, 10_000];
-/// How often each way is measured; the median counts.
+/// How often each way is measured; the median is printed.
 const ROUND_COUNT: usize = 11;
-/// How long one measurement lasts, at least.
-const ROUND: Duration = Duration::from_millis(60);
+/// The least duration of one measurement.
+const MIN_ROUND: Duration = Duration::from_millis(60);
 
-/// Whom the many policies are about.
+/// The scope of the added policies.
 #[derive(Clone, Copy)]
-enum Mix {
+enum ScopeKind {
     Dataset,
     Role,
-    Nobody,
+    Unscoped,
 }
 
-impl Mix {
+impl ScopeKind {
     const ALL: [(Self, &str); 3] = [
         (Self::Dataset, "a dataset"),
         (Self::Role, "a role"),
-        (Self::Nobody, "nobody"),
+        (Self::Unscoped, "nothing"),
     ];
 
     fn policy(self, number: usize) -> String {
@@ -65,7 +65,7 @@ impl Mix {
                 format!("principal in Role::\"role-{number}\""),
                 "resource".to_owned(),
             ),
-            Self::Nobody => ("principal".to_owned(), "resource".to_owned()),
+            Self::Unscoped => ("principal".to_owned(), "resource".to_owned()),
         };
         format!(
             "@id(\"policy-{number}\") @reason(\"A bench.\")\n\
@@ -75,7 +75,7 @@ impl Mix {
     }
 }
 
-fn bundle(mix: Mix, size: usize) -> (Bundle, Duration) {
+fn bundle(kind: ScopeKind, size: usize) -> (Bundle, Duration) {
     let folder = tempfile::tempdir().unwrap();
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     for entry in std::fs::read_dir(shipped).unwrap() {
@@ -84,21 +84,21 @@ fn bundle(mix: Mix, size: usize) -> (Bundle, Duration) {
             std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
         }
     }
-    // Files are bounded in size.
+    // The size of a file is limited.
     let numbers: Vec<usize> = (0..size).collect();
     for (file, numbers) in numbers.chunks(1_000).enumerate() {
         let mut text = String::new();
         for number in numbers {
-            text.write_str(&mix.policy(*number)).unwrap();
+            text.write_str(&kind.policy(*number)).unwrap();
         }
         std::fs::write(folder.path().join(format!("many-{file}.cedar")), text).unwrap();
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     let bundle = Bundle::load(folder.path()).unwrap();
-    (bundle, begun.elapsed())
+    (bundle, started.elapsed())
 }
 
-fn question() -> (Principal, Resource, DecisionContext) {
+fn request() -> (Principal, Resource, DecisionContext) {
     let user = User {
         id: UserId(Uuid::from_u128(0xada)),
         username: "ada".parse().unwrap(),
@@ -135,13 +135,13 @@ fn question() -> (Principal, Resource, DecisionContext) {
 
 /// Microseconds for one decision.
 fn measure(decide: impl Fn() -> Decision) -> f64 {
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut count = 0_u32;
-    while begun.elapsed() < ROUND {
+    while started.elapsed() < MIN_ROUND {
         black_box(decide());
         count += 1;
     }
-    begun.elapsed().as_secs_f64() * 1e6 / f64::from(count)
+    started.elapsed().as_secs_f64() * 1e6 / f64::from(count)
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {
@@ -150,15 +150,16 @@ fn median(mut figures: Vec<f64>) -> f64 {
 }
 
 fn main() {
-    let (principal, resource, context) = question();
-    println!("policies  scoped to     load ms  by index us  by all us  all/index");
-    for (mix, name) in Mix::ALL {
+    let (principal, resource, context) = request();
+    println!("policies  scoped to     load ms  indexed us  unindexed us  ratio");
+    for (kind, name) in ScopeKind::ALL {
         for size in SIZES {
-            let (bundle, load) = bundle(mix, size);
-            let by_index = || bundle.decide(&principal, Action::Read, &resource, &context);
-            let by_all = || bundle.decide_unindexed(&principal, Action::Read, &resource, &context);
-            assert_eq!(by_index(), by_all());
-            let turns = (0..ROUND_COUNT).map(|_| (measure(by_index), measure(by_all)));
+            let (bundle, load) = bundle(kind, size);
+            let indexed = || bundle.decide(&principal, Action::Read, &resource, &context);
+            let unindexed =
+                || bundle.decide_unindexed(&principal, Action::Read, &resource, &context);
+            assert_eq!(indexed(), unindexed());
+            let turns = (0..ROUND_COUNT).map(|_| (measure(indexed), measure(unindexed)));
             let (index, all): (Vec<f64>, Vec<f64>) = turns.unzip();
             let (index, all) = (median(index), median(all));
             println!(

@@ -1,6 +1,6 @@
-//! The ground that all capabilities stand on, and the capabilities built on it.
+//! The dependencies of the services, and the services built from them.
 //!
-//! Each capability gets exactly what it works with. This module refuses to open or start anything.
+//! Each service gets exactly what it uses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,31 +35,35 @@ use crate::service::tokens::key_ring::KeyRing;
 use crate::service::tokens::mint_contexts::MintContexts;
 use crate::storage::Database;
 
-/// What is open and running before there is any capability.
+/// What is open and running before there is any service.
 pub(super) struct Dependencies {
     pub(super) database: Database,
     pub(super) files: FileStore,
     pub(super) passwords: Passwords,
     pub(super) bundle: Arc<LiveBundle>,
     pub(super) policies: Arc<PolicyReloader>,
-    pub(super) keys: Arc<KeyRing>,
-    pub(super) facts: Arc<CatalogCache>,
+    pub(super) key_ring: Arc<KeyRing>,
+    pub(super) catalog_cache: Arc<CatalogCache>,
     pub(super) audit: Arc<AuditTrail>,
-    pub(super) issuers: Arc<IdentityProviders>,
+    pub(super) identity_providers: Arc<IdentityProviders>,
     pub(super) clock: Clock,
 }
 
 impl Dependencies {
-    fn authenticator(&self, limits: &Arc<RateLimits>, mints: &Arc<MintContexts>) -> Authenticator {
+    fn authenticator(
+        &self,
+        rate_limits: &Arc<RateLimits>,
+        mint_contexts: &Arc<MintContexts>,
+    ) -> Authenticator {
         Authenticator {
-            catalog_cache: Arc::clone(&self.facts),
-            key_ring: Arc::clone(&self.keys),
-            rate_limits: Arc::clone(limits),
+            catalog_cache: Arc::clone(&self.catalog_cache),
+            key_ring: Arc::clone(&self.key_ring),
+            rate_limits: Arc::clone(rate_limits),
             last_used: LastUsedRecorder::new(self.database.clone()),
-            mint_contexts: Arc::clone(mints),
-            identity_providers: Arc::clone(&self.issuers),
+            mint_contexts: Arc::clone(mint_contexts),
+            identity_providers: Arc::clone(&self.identity_providers),
             federated_users: FederatedUsers::new(
-                Arc::clone(&self.facts),
+                Arc::clone(&self.catalog_cache),
                 self.database.clone(),
                 self.clock.clone(),
             ),
@@ -67,30 +71,30 @@ impl Dependencies {
         }
     }
 
-    /// Builds every capability.
+    /// Builds every service.
     pub(super) fn services(self, settings: &Settings, metrics: PrometheusHandle) -> Services {
         let rates = Rates {
             mints: settings.mint_limit_per_minute,
             requests: settings.request_limit_per_minute,
         };
-        let limits = Arc::new(RateLimits::new(rates, self.clock.clone()));
-        let mints = Arc::new(MintContexts::new(self.database.clone()));
-        let authenticator = Arc::new(self.authenticator(&limits, &mints));
+        let rate_limits = Arc::new(RateLimits::new(rates, self.clock.clone()));
+        let mint_contexts = Arc::new(MintContexts::new(self.database.clone()));
+        let authenticator = Arc::new(self.authenticator(&rate_limits, &mint_contexts));
         let Self {
             database,
             files,
             passwords,
             bundle,
             policies,
-            keys,
-            facts,
+            key_ring,
+            catalog_cache,
             audit,
-            issuers,
+            identity_providers,
             clock,
         } = self;
         let decisions = Arc::new(Decisions::new(Arc::clone(&bundle), clock.clone()));
         let access = Arc::new(Access {
-            catalog_cache: Arc::clone(&facts),
+            catalog_cache: Arc::clone(&catalog_cache),
             decisions,
             files: files.clone(),
         });
@@ -100,15 +104,15 @@ impl Dependencies {
             files.clone(),
             Arc::clone(&passwords),
             clock.clone(),
-            admin_deps(&authenticator, &limits, &access, &audit, &policies),
+            admin_deps(&authenticator, &rate_limits, &access, &audit, &policies),
         ));
         let sessions = Arc::new(Sessions {
             authenticator: Arc::clone(&authenticator),
             database: database.clone(),
-            catalog_cache: Arc::clone(&facts),
-            key_ring: Arc::clone(&keys),
+            catalog_cache: Arc::clone(&catalog_cache),
+            key_ring: Arc::clone(&key_ring),
             passwords,
-            rate_limits: Arc::clone(&limits),
+            rate_limits: Arc::clone(&rate_limits),
             login_throttle: LoginThrottle::new(clock.clone()),
             audit: Arc::clone(&audit),
             clock: clock.clone(),
@@ -117,30 +121,30 @@ impl Dependencies {
         });
         let api_keys = Arc::new(ApiKeys {
             database: database.clone(),
-            catalog_cache: facts,
+            catalog_cache,
             authenticator: Arc::clone(&authenticator),
-            rate_limits: Arc::clone(&limits),
+            rate_limits: Arc::clone(&rate_limits),
             audit: Arc::clone(&audit),
             clock: clock.clone(),
         });
-        let tokens = Arc::new(DownloadTokens {
+        let download_tokens = Arc::new(DownloadTokens {
             authenticator: Arc::clone(&authenticator),
-            rate_limits: Arc::clone(&limits),
+            rate_limits: Arc::clone(&rate_limits),
             access: Arc::clone(&access),
-            key_ring: Arc::clone(&keys),
+            key_ring: Arc::clone(&key_ring),
             audit: Arc::clone(&audit),
-            mint_contexts: mints,
+            mint_contexts,
             clock: clock.clone(),
             max_ttl: seconds(settings.token_lifetime),
         });
-        let view = Arc::new(CatalogView {
+        let catalog_view = Arc::new(CatalogView {
             authenticator: Arc::clone(&authenticator),
-            rate_limits: Arc::clone(&limits),
+            rate_limits: Arc::clone(&rate_limits),
             access: Arc::clone(&access),
         });
         let downloads = Arc::new(Downloads {
             authenticator: Arc::clone(&authenticator),
-            rate_limits: limits,
+            rate_limits,
             access,
             files: files.clone(),
             audit: Arc::clone(&audit),
@@ -152,16 +156,16 @@ impl Dependencies {
             files,
             bundle,
             policies,
-            identity_providers: issuers,
+            identity_providers,
         });
         Services {
-            download_tokens: tokens,
+            download_tokens,
             sessions,
             administration,
             api_keys,
             downloads,
-            catalog_view: view,
-            key_ring: keys,
+            catalog_view,
+            key_ring,
             health,
             metrics,
         }
@@ -170,14 +174,14 @@ impl Dependencies {
 
 fn admin_deps(
     authenticator: &Arc<Authenticator>,
-    limits: &Arc<RateLimits>,
+    rate_limits: &Arc<RateLimits>,
     access: &Access,
     audit: &Arc<AuditTrail>,
     policies: &Arc<PolicyReloader>,
 ) -> AdminDependencies {
     AdminDependencies {
         authenticator: Arc::clone(authenticator),
-        rate_limits: Arc::clone(limits),
+        rate_limits: Arc::clone(rate_limits),
         decisions: Arc::clone(&access.decisions),
         audit: Arc::clone(audit),
         catalog_cache: Arc::clone(&access.catalog_cache),
@@ -185,6 +189,6 @@ fn admin_deps(
     }
 }
 
-fn seconds(lifetime: Duration) -> u32 {
-    u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX)
+fn seconds(ttl: Duration) -> u32 {
+    u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX)
 }

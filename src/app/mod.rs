@@ -1,7 +1,7 @@
-//! The composition root: from settings to a running server, and down again in order.
+//! The composition root: builds the running server from the settings, and shuts it down in order.
 //!
-//! Everything is checked before anything listens: a broken policy or a wrong key is an error at
-//! the start, not at the first request. This module refuses to decide anything.
+//! Everything is checked before the server listens: an invalid policy or a wrong key is an error at
+//! the start, not at the first request.
 
 mod dependencies;
 
@@ -22,14 +22,13 @@ use crate::domain::error_chain::error_chain;
 use crate::files::{FileStore, FilesError};
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
-use crate::policy::{Bundle, BundleError, LiveBundle};
+use crate::policy::{BundleError, LiveBundle};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::password::{PasswordError, Passwords};
-use crate::service::policies::reload;
-use crate::service::policies::reload::{InitialPolicies, PolicyReloader, PolicyStartError};
+use crate::service::policies::reload::{self, InitialPolicies, PolicyReloader, PolicyStartError};
 use crate::service::tokens::key_ring::{KeyRing, TokenParties};
 use crate::service::tokens::sealing_key_file::{SealingKeyFileError, open_sealing_key};
 use crate::storage::{Database, StorageError};
@@ -39,22 +38,22 @@ use dependencies::Dependencies;
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The data directory cannot be made.
-    #[error("the data directory {path} cannot be made: {source}")]
+    /// The data directory cannot be created.
+    #[error("cannot create the data directory {path}: {source}")]
     DataDir {
         /// The directory.
         path: String,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The policies are broken.
+    /// The policies are invalid.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// The policies do not pass the gate.
+    /// The policies do not pass the policy gate.
     #[error("{0}")]
     Policies(PolicyStartError),
-    /// That the policies were refused could not be put on record.
-    #[error("the policies cannot be put in force: {}", error_chain(.0))]
+    /// The policies cannot be loaded, or their rejection cannot be recorded.
+    #[error("cannot load the policies: {}", error_chain(.0))]
     Reload(ServiceError),
     /// The database cannot be used.
     #[error(transparent)]
@@ -62,25 +61,25 @@ pub enum AppError {
     /// The file store cannot be used.
     #[error(transparent)]
     Files(#[from] FilesError),
-    /// There is no sealing key.
+    /// The sealing key cannot be used.
     #[error(transparent)]
     Sealing(#[from] SealingKeyFileError),
-    /// The keys cannot be used.
-    #[error("the signing keys cannot be used: {}", error_chain(.0))]
+    /// The signing keys cannot be used.
+    #[error("cannot use the signing keys: {}", error_chain(.0))]
     Keys(ServiceError),
     /// Passwords cannot be checked.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
-    /// The keys of an outside issuer cannot be used.
-    #[error("the keys of an outside issuer cannot be used: {reason}")]
+    /// The keys of an identity provider cannot be used.
+    #[error("cannot use the keys of an identity provider: {reason}")]
     IdentityProviders {
-        /// Why not.
+        /// The cause.
         reason: String,
     },
     /// Metrics cannot be recorded.
-    #[error("metrics cannot be recorded: {reason}")]
+    #[error("cannot record metrics: {reason}")]
     Metrics {
-        /// Why not.
+        /// The cause.
         reason: String,
     },
 }
@@ -89,23 +88,23 @@ impl From<PolicyStartError> for AppError {
     fn from(error: PolicyStartError) -> Self {
         match error {
             PolicyStartError::Invalid(error) => Self::Bundle(error),
-            refused @ PolicyStartError::Rejected { .. } => Self::Policies(refused),
+            rejected @ PolicyStartError::Rejected { .. } => Self::Policies(rejected),
         }
     }
 }
 
-/// What every command that works on the data needs: the database, the files, the passwords.
+/// The stores that every command on the data needs.
 pub struct Stores {
     /// The database, migrated.
     pub database: Database,
-    /// The files.
+    /// The file store.
     pub files: FileStore,
-    /// The passwords.
+    /// Hashes and checks passwords.
     pub passwords: Passwords,
 }
 
 impl Stores {
-    /// Opens the stores that the settings name, and brings the database up to date.
+    /// Opens the stores that the settings name, and migrates the database.
     pub async fn open(settings: &Settings) -> Result<Self, AppError> {
         create_private_dir(&settings.data_dir).map_err(|source| AppError::DataDir {
             path: settings.data_dir.display().to_string(),
@@ -127,7 +126,7 @@ impl Stores {
     }
 }
 
-/// Makes the data directory for its owner alone; one that is there keeps its mode.
+/// Creates the data directory for its owner alone; an existing one keeps its mode.
 fn create_private_dir(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -135,7 +134,7 @@ fn create_private_dir(folder: &Path) -> std::io::Result<()> {
         .create(folder)
 }
 
-/// Everything that is running.
+/// The running application: services, background tasks and stores.
 pub struct App {
     services: Services,
     http_config: HttpConfig,
@@ -149,16 +148,16 @@ pub struct App {
 }
 
 impl App {
-    /// Loads and checks everything, and starts what runs beside the requests.
+    /// Loads and checks everything, and starts the background tasks.
     pub async fn open(settings: &Settings, stores: Stores, clock: Clock) -> Result<Self, AppError> {
         let Stores {
             database,
             files,
             passwords,
         } = stores;
-        let start = load_policies(settings, &clock).await?;
-        let bundle = Arc::new(LiveBundle::new(Arc::clone(&start.bundle)));
-        // A new sealing key opens no key that is sealed already.
+        let initial = load_policies(settings, &clock).await?;
+        let bundle = Arc::new(LiveBundle::new(Arc::clone(&initial.bundle)));
+        // A new sealing key cannot open keys that are already sealed.
         let is_first_start = database.list_signing_keys().await?.is_empty();
         let sealing_key = open_sealing_key(
             &settings.sealing_key_file,
@@ -168,21 +167,21 @@ impl App {
             issuer: settings.issuer.clone(),
             audience: settings.audience.clone(),
         };
-        let keys = KeyRing::open(&database, &sealing_key, parties, clock.clone())
+        let key_ring = KeyRing::open(&database, &sealing_key, parties, clock.clone())
             .await
             .map_err(AppError::Keys)?;
-        let facts = Arc::new(CatalogCache::new(database.clone()));
-        facts.refresh().await?;
-        let follower = tokio::spawn(Arc::clone(&facts).poll_versions());
+        let catalog_cache = Arc::new(CatalogCache::new(database.clone()));
+        catalog_cache.refresh().await?;
+        let catalog_task = tokio::spawn(Arc::clone(&catalog_cache).poll_versions());
         let audit = Arc::new(AuditTrail::start(database.clone()));
-        let issuers = IdentityProviders::new(&settings.issuers, &clock)
+        let identity_providers = IdentityProviders::new(&settings.issuers, &clock)
             .map_err(|reason| AppError::IdentityProviders { reason })?;
-        issuers
+        identity_providers
             .start()
             .await
             .map_err(|reason| AppError::IdentityProviders { reason })?;
         let policies = PolicyReloader::start(
-            start,
+            initial,
             settings,
             Arc::clone(&bundle),
             Arc::clone(&audit),
@@ -190,22 +189,22 @@ impl App {
         )
         .await
         .map_err(AppError::Reload)?;
-        let stop_watching = CancellationToken::new();
-        let watcher = policies.spawn_watcher(stop_watching.clone());
-        let ground = Dependencies {
+        let stop_policies = CancellationToken::new();
+        let policy_task = policies.spawn_watcher(stop_policies.clone());
+        let dependencies = Dependencies {
             database: database.clone(),
             files,
             passwords,
             bundle,
             policies: Arc::clone(&policies),
-            keys: Arc::new(keys),
-            facts,
+            key_ring: Arc::new(key_ring),
+            catalog_cache,
             audit: Arc::clone(&audit),
-            issuers: Arc::new(issuers),
+            identity_providers: Arc::new(identity_providers),
             clock: clock.clone(),
         };
         Ok(Self {
-            services: ground.services(settings, metrics_recorder()?),
+            services: dependencies.services(settings, metrics_recorder()?),
             http_config: HttpConfig {
                 trusted_proxies: settings.trusted_proxies.clone(),
                 allowed_origins: settings.allowed_origins.clone(),
@@ -222,14 +221,14 @@ impl App {
             },
             database,
             audit,
-            catalog_task: follower,
+            catalog_task,
             policies,
-            policy_task: watcher,
-            stop_policies: stop_watching,
+            policy_task,
+            stop_policies,
         })
     }
 
-    /// Which kind of database it works with.
+    /// The kind of database.
     #[must_use]
     pub fn database_kind(&self) -> &'static str {
         self.database.kind()
@@ -241,7 +240,7 @@ impl App {
         self.services.health.bundle.current().revision().clone()
     }
 
-    /// What reloads the policies.
+    /// The policy reloader.
     #[must_use]
     pub fn policies(&self) -> &Arc<PolicyReloader> {
         &self.policies
@@ -259,7 +258,7 @@ impl App {
         http::routes(&self.services, self.http_config.clone())
     }
 
-    /// Serves until `shutdown`, drains, and closes everything; says whether all requests ended.
+    /// Serves until `shutdown`, drains, and closes everything; returns whether all requests ended in time.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> bool {
         let is_drained = server::serve(
             listener,
@@ -272,11 +271,11 @@ impl App {
         is_drained
     }
 
-    /// Closes everything in order: what writes before what is written to.
+    /// Closes everything in order: writers before what they write to.
     pub async fn close(self) {
         self.stop_policies.cancel();
         if self.policy_task.await.is_err() {
-            tracing::error!("the watcher of the policies died");
+            tracing::error!("policy watcher panicked");
         }
         self.catalog_task.abort();
         self.audit.stop().await;
@@ -284,29 +283,21 @@ impl App {
     }
 }
 
-/// Reads and judges the policies where that holds up nobody.
+/// Loads and checks the policies on a blocking thread.
 async fn load_policies(settings: &Settings, clock: &Clock) -> Result<InitialPolicies, AppError> {
     let (settings, clock) = (settings.clone(), clock.clone());
-    let begun =
+    let loading =
         tokio::task::spawn_blocking(move || reload::load_initial_policies(&settings, &clock));
-    let begun = begun.await.map_err(|lost| {
+    let loaded = loading.await.map_err(|panic| {
         AppError::Reload(ServiceError::Internal {
-            what: "judging the policies",
-            source: lost.into(),
+            what: "checking the policies",
+            source: panic.into(),
         })
     })?;
-    Ok(begun?)
+    Ok(loaded?)
 }
 
-/// The policies that the settings name: a folder, or the bundle inside the binary.
-pub fn open_bundle(settings: &Settings) -> Result<Bundle, BundleError> {
-    match &settings.policy_dir {
-        Some(folder) => Bundle::load(folder),
-        None => Bundle::embedded(),
-    }
-}
-
-/// The process has one recorder, however many apps a test starts in it.
+/// The recorder of the process: it has one, however many apps a test starts.
 fn metrics_recorder() -> Result<PrometheusHandle, AppError> {
     static RECORDER: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
     RECORDER

@@ -10,6 +10,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use super::error::ConfigError;
 use super::setting::{ENV_PREFIX, SETTINGS, Setting, SettingFormat};
 use crate::domain::suggest::closest;
+use crate::domain::text_position::line_at;
 
 /// The variable that names the settings file.
 pub(super) const CONFIG_VARIABLE: &str = "CEDARGATE_CONFIG";
@@ -139,7 +140,7 @@ fn defaults() -> Layer {
 fn file_layer(path: &Path, text: &str) -> Result<Layer, ConfigError> {
     let not_toml = |message: &str, at: usize| ConfigError::InvalidToml {
         path: path.into(),
-        line: text.bytes().take(at).filter(|c| *c == b'\n').count() + 1,
+        line: line_at(text, at),
         message: message.trim().to_owned(),
     };
     let table: toml::Table = toml::from_str(text)

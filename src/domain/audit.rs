@@ -11,6 +11,7 @@ use super::action::Action;
 use super::caller::{Authentication, Caller};
 use super::decision::Revision;
 use super::id::{ApiKeyId, DatasetId, RecordId, UserId};
+use super::rfc3339;
 use super::text_enum::{TextEnum, UnknownVariant};
 
 /// What was asked for.
@@ -81,7 +82,7 @@ pub struct AuditRecord {
     /// The record's id; for a granted mint also the token's `jti`.
     pub id: RecordId,
     /// When, in milliseconds since 1970 UTC; serialised as `time`, in the form of RFC 3339.
-    #[serde(rename = "time", with = "rfc_3339")]
+    #[serde(rename = "time", with = "rfc3339::serde_millis")]
     pub unix_millis: i64,
     /// What was asked for.
     pub event: AuditEvent,
@@ -143,24 +144,4 @@ pub struct AuditFilter {
     pub since: Option<i64>,
     /// Before this time, in milliseconds since 1970 UTC.
     pub until: Option<i64>,
-}
-
-/// Milliseconds since 1970 UTC as a text that people and log tools read.
-mod rfc_3339 {
-    use chrono::{DateTime, SecondsFormat};
-    use serde::de::{Deserialize, Deserializer, Error as _};
-    use serde::ser::{Error as _, Serializer};
-
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-    pub(super) fn serialize<S: Serializer>(millis: &i64, to: S) -> Result<S::Ok, S::Error> {
-        let time = DateTime::from_timestamp_millis(*millis)
-            .ok_or_else(|| S::Error::custom("the time is out of range"))?;
-        to.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
-        let text = String::deserialize(from)?;
-        let time = DateTime::parse_from_rfc3339(&text).map_err(D::Error::custom)?;
-        Ok(time.timestamp_millis())
-    }
 }

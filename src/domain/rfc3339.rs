@@ -47,6 +47,28 @@ pub fn parse_millis(text: &str) -> Result<i64, Rfc3339Error> {
         })
 }
 
+/// Milliseconds since 1970 UTC in serialized data, for `#[serde(with)]`.
+pub(crate) mod serde_millis {
+    use chrono::{DateTime, SecondsFormat};
+    use serde::de::{Deserialize, Deserializer, Error as _};
+    use serde::ser::{Error as _, Serializer};
+
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serde requires"
+    )]
+    pub(crate) fn serialize<S: Serializer>(millis: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+        let time = DateTime::from_timestamp_millis(*millis)
+            .ok_or_else(|| S::Error::custom("the time is out of range"))?;
+        serializer.serialize_str(&super::format(Some(time), SecondsFormat::Millis))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        super::parse_millis(&text).map_err(D::Error::custom)
+    }
+}
+
 fn format(time: Option<DateTime<Utc>>, precision: SecondsFormat) -> String {
     time.unwrap_or_default().to_rfc3339_opts(precision, true)
 }

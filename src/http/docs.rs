@@ -3,11 +3,12 @@
 //! Swagger UI comes from poem-openapi; its script and its style are served as files of their own, so
 //! that the page can forbid inline scripts.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use poem::endpoint::make_sync;
-use poem::error::NotFoundError;
 use poem::http::{Method, StatusCode, header};
-use poem::{IntoEndpoint, Request, Response, Route, get};
+use poem::{Endpoint, IntoEndpoint, IntoResponse, Request, Response, Route, get};
 
 const PAGE: &str = include_str!("docs/index.html");
 const START: &str = include_str!("docs/start.js");
@@ -48,22 +49,30 @@ pub fn add_routes(route: Route, swagger_ui_html: &str, document: String) -> Rout
         )
         .at("/docs/icon.svg", asset("image/svg+xml", ICON))
         .at("/openapi.json", asset("application/json", document))
-        .at("/", make_sync(|request| redirect_browser(&request)))
 }
 
-/// Leads a browser from `/` to the docs UI, relative to where it is; other clients find nothing there.
-fn redirect_browser(request: &Request) -> Result<Response, NotFoundError> {
-    let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
-    let accepted = request.headers().get_all(header::ACCEPT).iter();
-    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
-    if !is_get || !accepted.any(|value| value.contains("text/html")) {
-        return Err(NotFoundError);
+/// Leads a browser from `/` to the docs UI, relative to where it is; other requests go on.
+///
+/// Not a route: the router gives `/` to the nested API before any other route.
+pub async fn redirect_browser<E: Endpoint>(
+    next: Arc<E>,
+    request: Request,
+) -> poem::Result<Response> {
+    if !is_browser_at_root(&request) {
+        return next.call(request).await.map(IntoResponse::into_response);
     }
     Ok(Response::builder()
         .status(StatusCode::SEE_OTHER)
         .header(header::LOCATION, "docs")
         .header(header::VARY, "Accept")
         .finish())
+}
+
+fn is_browser_at_root(request: &Request) -> bool {
+    let mut accepted = request.headers().get_all(header::ACCEPT).iter();
+    request.uri().path() == "/"
+        && matches!(*request.method(), Method::GET | Method::HEAD)
+        && accepted.any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")))
 }
 
 fn asset(content_type: &'static str, body: impl Into<Bytes>) -> impl IntoEndpoint {

@@ -229,6 +229,7 @@ pub fn routes(
     let route = Route::new().nest_no_strip("/", service);
     let route = docs::add_routes(route, &swagger_ui, document.to_string());
     let route = metrics_page::add_routes(route, services.metrics.clone());
+    let route = route.around(docs::redirect_browser);
     let middleware = RequestMiddleware {
         route_limits: route_limits(&config),
         trusted_proxies: config.trusted_proxies.into(),

@@ -1,34 +1,36 @@
-//! Bundles: one schema and its policies, valid together.
+//! Bundles: one validated policy folder, its schema and its policies.
 //!
-//! A folder becomes a bundle whole or not at all. What policies may look at (see
-//! `schema.cedarschema`) is checked too: a schema that no longer fits what the program fills in is
-//! refused when it is loaded, not when the first decision fails.
+//! A folder is loaded as a whole or not at all. A schema that does not fit the data that Cedargate
+//! provides is rejected when the bundle is loaded, not at the first decision.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Schema};
+use cedar_policy::{Authorizer, Policy, PolicyId, Schema};
 
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::{SourceDiagnostic, sorted};
+use crate::domain::error_chain::error_chain;
 
 use super::complexity;
 use super::context::ContextCache;
 use super::entities::EntityCache;
+use super::error::{BundleError, from_cedar};
+pub use super::file_parser::MAX_POLICY_ID_LENGTH;
 use super::index::PolicyIndex;
-use super::policies::{self, ValidPolicies};
-
-use super::diagnostic::{BundleDiagnostic, BundleError, message_with_causes, sorted};
-pub use super::policies::{MAX_POLICIES, MAX_POLICY_ID_LENGTH, PolicyInfo};
+pub use super::policies::{MAX_POLICIES, PolicyInfo};
+use super::policies::{ValidPolicies, parse_policies};
 use super::schema_check::prepare_and_check;
 use super::schema_names::SchemaNames;
+use super::source_policy::first_line;
 pub use super::sources::{MAX_FILE_SIZE, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDER_SIZE};
 use super::sources::{SCHEMA_FILE, SourceFiles, is_bundle_file};
 
 /// One validated policy folder, ready to decide.
 ///
-/// Bundles are made once and shared; what decisions look at is prepared on first use and kept
-/// inside, bounded in number. A new bundle starts with nothing prepared.
+/// A bundle is immutable and shared. Entities and contexts are built on first use and cached, bounded
+/// in number.
 #[derive(Debug)]
 pub struct Bundle {
     pub(super) revision: Revision,
@@ -39,19 +41,19 @@ pub struct Bundle {
     pub(super) entity_cache: EntityCache,
     pub(super) context_cache: ContextCache,
     pub(super) authorizer: Authorizer,
-    warnings: Vec<BundleDiagnostic>,
+    warnings: Vec<SourceDiagnostic>,
     pub(super) sources: SourceFiles,
 }
 
 impl Bundle {
-    /// The bundle that is shipped inside the program.
+    /// The bundle embedded in the program.
     pub fn embedded() -> Result<Self, BundleError> {
         Self::from_sources(&SourceFiles::embedded(is_bundle_file)?)
     }
 
-    /// The bundle in a folder: its `schema.cedarschema` and every `.cedar` file in it and below.
+    /// Loads a folder: its `schema.cedarschema`, and every `.cedar` and `.links.json` file in it and below.
     ///
-    /// Hidden files and the folder `invariants` are passed over. Files are at most
+    /// Hidden files and the folder `invariants` are skipped. Files are at most
     /// [`MAX_FILE_SIZE`] bytes each and [`MAX_FOLDER_SIZE`] together, at most [`MAX_FILES`], with at
     /// most [`MAX_POLICIES`] policies. Fails with every problem of every file.
     pub fn load(folder: &Path) -> Result<Self, BundleError> {
@@ -64,54 +66,45 @@ impl Bundle {
         let schema = if sources.has_problem_in(SCHEMA_FILE) {
             None
         } else {
-            parse_schema(sources, &mut warnings)
-                .map_err(|problem| problems.push(*problem))
-                .ok()
+            collect(parse_schema(sources, &mut warnings), &mut problems)
         };
-        let policies = policies::parse_policies(sources, schema.as_ref())
+        let policies = parse_policies(sources, schema.as_ref())
             .map_err(|found| problems.extend(found))
             .ok();
-        let made = schema.and_then(|schema| {
-            prepare_and_check(sources, &schema)
-                .map_err(|problem| problems.push(*problem))
-                .ok()
-                .map(|(vocabulary, preparations)| (schema, vocabulary, preparations))
-        });
-        let indexed = policies
-            .zip(made.as_ref())
-            .and_then(|(policies, (schema, ..))| {
-                build_index(sources, schema, &policies)
-                    .map_err(|problem| problems.push(*problem))
-                    .ok()
-                    .map(|index| (policies, index))
-            });
-        match (made, indexed) {
-            (Some((schema, vocabulary, preparations)), Some((mut policies, index)))
-                if problems.is_empty() =>
-            {
-                warnings.append(&mut policies.warnings);
-                Ok(Self {
-                    revision: sources.revision(),
-                    schema,
-                    policies,
-                    policy_index: index,
-                    schema_names: vocabulary,
-                    entity_cache: preparations,
-                    context_cache: ContextCache::new(),
-                    authorizer: Authorizer::new(),
-                    warnings: sorted(warnings),
-                    sources: sources.clone(),
-                })
+        let checked = schema
+            .as_ref()
+            .and_then(|schema| collect(prepare_and_check(sources, schema), &mut problems));
+        let index = match (&schema, &policies) {
+            (Some(schema), Some(policies)) if checked.is_some() => {
+                collect(build_index(sources, schema, policies), &mut problems)
             }
-            _ => Err(BundleError::Invalid {
+            _ => None,
+        };
+        let (Some(schema), Some(mut policies), Some((schema_names, entity_cache)), Some(index), []) =
+            (schema, policies, checked, index, problems.as_slice())
+        else {
+            return Err(BundleError::Invalid {
                 problems: sorted(problems),
-            }),
-        }
+            });
+        };
+        warnings.append(&mut policies.warnings);
+        Ok(Self {
+            revision: sources.revision(),
+            schema,
+            policies,
+            policy_index: index,
+            schema_names,
+            entity_cache,
+            context_cache: ContextCache::new(),
+            authorizer: Authorizer::new(),
+            warnings: sorted(warnings),
+            sources: sources.clone(),
+        })
     }
 
     /// The SHA-256 over the names and contents of the bundle's files.
     ///
-    /// Neither where the folder stands nor its case files change it.
+    /// The path of the folder and its case files have no part in it.
     #[must_use]
     pub fn revision(&self) -> &Revision {
         &self.revision
@@ -134,48 +127,87 @@ impl Bundle {
         self.sources.text(name)
     }
 
-    /// What validation warns of without refusing the bundle.
+    /// The warnings of validation.
     #[must_use]
-    pub fn warnings(&self) -> &[BundleDiagnostic] {
+    pub fn warnings(&self) -> &[SourceDiagnostic] {
         &self.warnings
     }
+
+    /// The file with the source text of a policy; for a linked one, that of its template.
+    pub(super) fn source_file<'a>(&'a self, policy: &Policy, info: &'a PolicyInfo) -> &'a str {
+        let own = info.file.as_str();
+        let Some(location) = policy.as_ref().loc().filter(|_| info.template.is_some()) else {
+            return own;
+        };
+        let is_source = |name: &&str| self.file(name).is_some_and(|text| **text == *location.src);
+        self.files().find(is_source).unwrap_or(own)
+    }
+
+    /// Every policy, by `@id`.
+    pub(super) fn policies_with_info(&self) -> impl Iterator<Item = (&Policy, &PolicyInfo)> {
+        self.policies().keys().filter_map(|id| self.policy(id))
+    }
+
+    /// A policy by its `@id`.
+    pub(super) fn policy(&self, id: &str) -> Option<(&Policy, &PolicyInfo)> {
+        let policy = self.policies.set.policy(&PolicyId::new(id))?;
+        Some((policy, self.policies().get(id)?))
+    }
+
+    /// A warning at the first line of a policy, a link or a template.
+    pub(super) fn warning_at_policy(&self, id: &str, message: String) -> SourceDiagnostic {
+        let location = self.policies.locations.get(id);
+        let file = location.map_or("", |location| location.file.as_str());
+        let label = self.sources.label(file);
+        match (location, self.sources.text(file)) {
+            (Some(location), Some(text)) => {
+                SourceDiagnostic::at_span(&label, text, first_line(text, &location.span), message)
+            }
+            _ => SourceDiagnostic::for_file(&label, message),
+        }
+        .into_warning()
+    }
+}
+
+/// The value, or `None` with one problem more.
+fn collect<T>(
+    result: Result<T, Box<SourceDiagnostic>>,
+    problems: &mut Vec<SourceDiagnostic>,
+) -> Option<T> {
+    result.map_err(|problem| problems.push(*problem)).ok()
 }
 
 fn build_index(
     sources: &SourceFiles,
     schema: &Schema,
     policies: &ValidPolicies,
-) -> Result<PolicyIndex, Box<BundleDiagnostic>> {
-    let unfit = |error: &dyn std::error::Error| {
-        let message = format!(
-            "the policies cannot be indexed: {}",
-            message_with_causes(error)
-        );
-        Box::new(BundleDiagnostic::for_file(&sources.label(""), message))
+) -> Result<PolicyIndex, Box<SourceDiagnostic>> {
+    let failed = |error: &dyn std::error::Error| {
+        let message = format!("cannot index the policies: {}", error_chain(error));
+        Box::new(SourceDiagnostic::for_file(&sources.label(""), message))
     };
-    let actions = schema.action_entities().map_err(|error| unfit(&error))?;
-    PolicyIndex::new(&policies.set, &actions).map_err(|error| unfit(&*error))
+    let actions = schema.action_entities().map_err(|error| failed(&error))?;
+    PolicyIndex::new(&policies.set, &actions).map_err(|error| failed(&*error))
 }
 
-/// Reads the schema, and adds what Cedar warns of.
+/// Parses the schema and adds the warnings of Cedar.
 pub(super) fn parse_schema(
     sources: &SourceFiles,
-    warnings: &mut Vec<BundleDiagnostic>,
-) -> Result<Schema, Box<BundleDiagnostic>> {
+    warnings: &mut Vec<SourceDiagnostic>,
+) -> Result<Schema, Box<SourceDiagnostic>> {
     let label = sources.label(SCHEMA_FILE);
     let Some(text) = sources.text(SCHEMA_FILE) else {
-        let problem = BundleDiagnostic::for_file(&label, "the policy folder has no schema");
+        let problem = SourceDiagnostic::for_file(&label, "the policy folder has no schema");
         return Err(Box::new(
-            problem.with_help("copy the shipped schema.cedarschema into it"),
+            problem.with_help("copy the shipped schema.cedarschema into the folder"),
         ));
     };
     if let Some(problem) = complexity::check(&label, text) {
         return Err(Box::new(problem));
     }
-    let (schema, said) = Schema::from_cedarschema_str(text)
-        .map_err(|error| Box::new(BundleDiagnostic::from_cedar(&label, text, &error)))?;
-    warnings.extend(
-        said.map(|warning| BundleDiagnostic::from_cedar(&label, text, &warning).into_warning()),
-    );
+    let (schema, schema_warnings) = Schema::from_cedarschema_str(text)
+        .map_err(|error| Box::new(from_cedar(&label, text, &error)))?;
+    warnings
+        .extend(schema_warnings.map(|warning| from_cedar(&label, text, &warning).into_warning()));
     Ok(schema)
 }

@@ -1,8 +1,5 @@
-//! Case files: questions with their expected answers, in the JSON of the Cedar command line's
+//! Case files: requests with their expected decisions, in the JSON of the Cedar command line's
 //! `run-tests` (<https://docs.rs/cedar-policy-cli>), so that either tool runs them.
-//!
-//! A case that does not read, or does not fit the schema, is a problem with file and line. This
-//! module refuses to know whether a case passes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,25 +9,29 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::diagnostic::{BundleDiagnostic, message_with_causes};
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::error_chain::error_chain;
+use crate::domain::text_position::line_at;
+
 use super::entity_file;
+use super::json_span::{error_span, message_without_position, value_start};
 use super::sources::SourceFiles;
 
-/// How the name of a case file ends; `public.cases.json` stands beside `public.cedar`.
+/// The suffix of case files; `public.cases.json` is beside `public.cedar`.
 pub(super) const CASES_SUFFIX: &str = ".cases.json";
 
-/// What a case expects or a bundle answers.
+/// The decision that a case expects, or that a bundle gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CaseDecision {
     /// The action is permitted.
     Allow,
-    /// It is not.
+    /// The action is denied.
     Deny,
 }
 
 impl CaseDecision {
-    /// The word as it is written in case files.
+    /// The word used in case files.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +50,7 @@ impl From<CedarDecision> for CaseDecision {
     }
 }
 
-/// One case, ready to be put to a bundle.
+/// One case, valid for a schema.
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) file: String,
@@ -79,33 +80,35 @@ struct CaseRequestJson {
     context: Value,
 }
 
-/// Reads every case of every case file, or tells every problem of every file.
+/// Parses every case of every case file, or returns every problem of every file.
 pub(super) fn parse_all(
     sources: &SourceFiles,
     schema: &Schema,
-) -> Result<Vec<Case>, Vec<BundleDiagnostic>> {
+) -> Result<Vec<Case>, Vec<SourceDiagnostic>> {
     let mut cases = Vec::new();
     let mut problems = Vec::new();
     for (file, text) in sources.iter().filter(|(name, _)| is_case_file(name)) {
-        let label = sources.label(file);
-        match serde_json::from_str::<Vec<&RawValue>>(text) {
-            Ok(written) => {
-                for (index, written) in written.into_iter().enumerate() {
-                    let place = CaseParser::new(written, index, file, text, &label);
-                    match place.parse(written.get(), sources, schema) {
-                        Ok(case) => cases.push(case),
-                        Err(problem) => problems.push(*problem),
-                    }
-                }
-            }
+        let values = match serde_json::from_str::<Vec<&RawValue>>(text) {
+            Ok(values) => values,
             Err(error) => {
-                let span = error_span(&error, text);
-                problems.push(BundleDiagnostic::at_span(
-                    &label,
-                    text,
-                    span,
-                    message_without_position(&error),
-                ));
+                let (label, span) = (sources.label(file), error_span(&error, text));
+                let message = message_without_position(&error);
+                problems.push(SourceDiagnostic::at_span(&label, text, span, message));
+                continue;
+            }
+        };
+        for (index, value) in values.into_iter().enumerate() {
+            let parser = CaseParser {
+                sources,
+                schema,
+                file,
+                text,
+                number: index + 1,
+                start: value_start(value, text).start,
+            };
+            match parser.parse(value.get()) {
+                Ok(case) => cases.push(case),
+                Err(problem) => problems.push(*problem),
             }
         }
     }
@@ -116,10 +119,10 @@ pub(super) fn parse_all(
     }
 }
 
-/// The widest line of a written case file that could be broken, in columns.
+/// The widest line of a generated case file, where it can be broken, in columns.
 const MAX_LINE_WIDTH: usize = 100;
 
-/// Cases as the text of a case file: what fits stands on one line.
+/// The text of a case file; a value that fits is on one line.
 pub(super) fn to_json_text(cases: &[&Value]) -> String {
     let all = Value::Array(cases.iter().map(|case| (*case).clone()).collect());
     let mut text = String::new();
@@ -130,7 +133,7 @@ pub(super) fn to_json_text(cases: &[&Value]) -> String {
 
 fn push_value(text: &mut String, value: &Value, indent: usize) {
     let inline = inline_text(value);
-    // A case and what it consists of are always told apart by lines.
+    // A case and its members are always on lines of their own.
     let is_short = inline.chars().count() + 2 * indent <= MAX_LINE_WIDTH && indent > 1;
     let (open, close, parts): (_, _, Vec<(String, &Value)>) = match value {
         Value::Array(values) if !is_short => {
@@ -178,145 +181,86 @@ pub(super) fn is_case_file(name: &str) -> bool {
     name.ends_with(CASES_SUFFIX)
 }
 
-/// Where one case stands.
+/// Parses one case of a file.
 struct CaseParser<'a> {
-    index: usize,
+    sources: &'a SourceFiles,
+    schema: &'a Schema,
+    /// The file's name, relative to the folder.
     file: &'a str,
-    label: &'a str,
     text: &'a Arc<str>,
+    /// The number of the case in its file, counted from 1.
+    number: usize,
+    /// Where the case begins, in bytes.
     start: usize,
-    line: usize,
 }
 
-impl<'a> CaseParser<'a> {
-    fn new(
-        written: &RawValue,
-        index: usize,
-        file: &'a str,
-        text: &'a Arc<str>,
-        label: &'a str,
-    ) -> Self {
-        let start = entity_file::value_start(written, text).start;
-        let before = text.get(..start).unwrap_or_default();
-        Self {
-            index,
-            file,
-            label,
-            text,
-            start,
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-        }
-    }
-
-    fn problem(&self, what: &str, error: &dyn std::error::Error) -> Box<BundleDiagnostic> {
-        let message = format!(
-            "case {}: {what}: {}",
-            self.index + 1,
-            message_with_causes(error)
-        );
-        let span = self.start..self.start + 1;
-        Box::new(BundleDiagnostic::at_span(
-            self.label, self.text, span, message,
-        ))
-    }
-
-    fn parse(
-        &self,
-        json: &str,
-        sources: &SourceFiles,
-        schema: &Schema,
-    ) -> Result<Case, Box<BundleDiagnostic>> {
-        let written: CaseJson = serde_json::from_str(json).map_err(|error| {
+impl CaseParser<'_> {
+    fn parse(&self, json: &str) -> Result<Case, Box<SourceDiagnostic>> {
+        let case: CaseJson = serde_json::from_str(json).map_err(|error| {
             let inside = error_span(&error, json);
             let span = self.start + inside.start..self.start + inside.end;
-            let message = format!(
-                "case {}: {}",
-                self.index + 1,
-                message_without_position(&error)
-            );
-            BundleDiagnostic::at_span(self.label, self.text, span, message)
+            self.problem_at(span, &message_without_position(&error))
         })?;
         let uid = |what: &str, text: &str| {
             text.parse::<EntityUid>()
                 .map_err(|error| self.problem(what, &error))
         };
-        let action = uid("action", &written.request.action)?;
-        let context = Context::from_json_value(written.request.context, Some((schema, &action)))
+        let action = uid("action", &case.request.action)?;
+        let context = Context::from_json_value(case.request.context, Some((self.schema, &action)))
             .map_err(|error| self.problem("context", &error))?;
         let request = Request::new(
-            uid("principal", &written.request.principal)?,
+            uid("principal", &case.request.principal)?,
             action,
-            uid("resource", &written.request.resource)?,
+            uid("resource", &case.request.resource)?,
             context,
-            Some(schema),
+            Some(self.schema),
         )
         .map_err(|error| self.problem("request", &error))?;
-        let entities = match written.entities {
-            Value::String(path) => self.parse_entity_file(&path, sources, schema)?,
-            entities => Entities::from_json_value(entities, Some(schema))
+        let entities = match case.entities {
+            Value::String(path) => self.parse_entity_file(&path)?,
+            entities => Entities::from_json_value(entities, Some(self.schema))
                 .map_err(|error| self.problem("entities", &error))?,
         };
         Ok(Case {
-            name: written
-                .name
-                .unwrap_or_else(|| format!("case {}", self.index + 1)),
+            name: case.name.unwrap_or_else(|| format!("case {}", self.number)),
             file: self.file.to_owned(),
-            line: self.line,
+            line: line_at(self.text.as_ref(), self.start),
             request,
             entities,
-            decision: written.decision,
-            reason: written.reason,
-            num_errors: written.num_errors,
+            decision: case.decision,
+            reason: case.reason,
+            num_errors: case.num_errors,
         })
     }
 
-    /// The entities of a file beside or below the case file.
-    fn parse_entity_file(
-        &self,
-        path: &str,
-        sources: &SourceFiles,
-        schema: &Schema,
-    ) -> Result<Entities, Box<BundleDiagnostic>> {
-        let folder = self.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    /// The entities of a file in the folder of the case file or below it.
+    fn parse_entity_file(&self, path: &str) -> Result<Entities, Box<SourceDiagnostic>> {
         let path = path.strip_prefix("./").unwrap_or(path);
-        let name = if folder.is_empty() {
-            path.to_owned()
-        } else {
-            format!("{folder}/{path}")
+        let name = match self.file.rsplit_once('/') {
+            Some((folder, _)) => format!("{folder}/{path}"),
+            None => path.to_owned(),
         };
-        let Some(text) = sources.text(&name) else {
+        let Some(text) = self.sources.text(&name) else {
             let span = self.start..self.start + 1;
-            let message = format!("case {}: there is no file {name:?}", self.index + 1);
-            let problem = BundleDiagnostic::at_span(self.label, self.text, span, message);
-            let help = "name a .json file beside the case file or below it";
+            let problem = self.problem_at(span, &format!("entity file {name:?} not found"));
+            let help = "name a .json file in the folder of the case file or below it";
             return Err(Box::new(problem.with_help(help)));
         };
-        entity_file::parse(&sources.label(&name), text, schema).map_err(|problems| {
+        let label = self.sources.label(&name);
+        entity_file::parse(&label, text, self.schema).map_err(|problems| {
             let first = problems.into_iter().next();
-            Box::new(
-                first.unwrap_or_else(|| BundleDiagnostic::for_file(&name, "it has no entities")),
-            )
+            Box::new(first.unwrap_or_else(|| SourceDiagnostic::for_file(&label, "no entities")))
         })
     }
-}
 
-/// The byte at which reading stopped.
-pub(super) fn error_span(error: &serde_json::Error, text: &str) -> Range<usize> {
-    let line_start: usize = text
-        .split_inclusive('\n')
-        .take(error.line().saturating_sub(1))
-        .map(str::len)
-        .sum();
-    let at = (line_start + error.column().saturating_sub(1)).min(text.len());
-    // A span must not cut a character in two.
-    let start = text.floor_char_boundary(at);
-    let end = text.ceil_char_boundary((start + 1).min(text.len()));
-    start..end
-}
+    fn problem(&self, what: &str, error: &dyn std::error::Error) -> Box<SourceDiagnostic> {
+        let message = format!("{what}: {}", error_chain(error));
+        Box::new(self.problem_at(self.start..self.start + 1, &message))
+    }
 
-/// What is wrong without "at line 3 column 5", which the problem tells itself.
-pub(super) fn message_without_position(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    message.strip_suffix(&place).unwrap_or(&message).to_owned()
+    fn problem_at(&self, span: Range<usize>, message: &str) -> SourceDiagnostic {
+        let label = self.sources.label(self.file);
+        let message = format!("case {}: {message}", self.number);
+        SourceDiagnostic::at_span(&label, self.text, span, message)
+    }
 }

@@ -1,27 +1,25 @@
-//! Cases: what the policies are expected to say, and whether they do.
-//!
-//! Every `<name>.cases.json` of a policy folder is put to a bundle. This module refuses to know
-//! who asked for it and what becomes of a failure.
+//! The test cases of a policy folder: every `<name>.cases.json` is run against a bundle.
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Decision as CedarDecision, Schema};
+use cedar_policy::Schema;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::sorted;
 
 use super::bundle::{Bundle, PolicyInfo};
 
+use super::case_answer::CaseAnswer;
 pub use super::case_file::CaseDecision;
 use super::case_file::{self, CASES_SUFFIX, Case};
 use super::coverage::{Coverage, measure_coverage};
-use super::diagnostic::{BundleError, sorted};
+use super::error::BundleError;
 use super::explain::{PolicyExplanation, RequestExplainer};
 use super::sources::{SourceFiles, is_bundle_file};
 
-/// The most policies that are told of a failed case besides those that determined its answer and those
-/// that were expected to.
+/// The most policies explained for a failed case, besides the determining and the expected ones.
 const MAX_NEAREST_POLICIES: usize = 3;
 
 /// The case files of a policy folder, and the entity files that they name.
@@ -31,39 +29,36 @@ pub struct CaseFiles {
 }
 
 impl CaseFiles {
-    /// The cases in the files ending in `.cases.json`; a file that cannot be used refuses all.
+    /// The cases in the files ending in `.cases.json`. Fails if a file could not be used.
     pub(super) fn new(sources: SourceFiles) -> Result<Self, BundleError> {
-        if sources.problems().is_empty() {
-            return Ok(Self { sources });
-        }
-        Err(BundleError::Invalid {
-            problems: sorted(sources.problems().to_vec()),
+        Ok(Self {
+            sources: sources.without_problems()?,
         })
     }
 
-    /// Reads every case, or tells every one that does not read or does not fit the schema.
+    /// Parses every case. Fails with every one that is malformed or does not fit the schema.
     pub(super) fn parse(&self, schema: &Schema) -> Result<Vec<Case>, BundleError> {
         case_file::parse_all(&self.sources, schema).map_err(|problems| BundleError::Invalid {
             problems: sorted(problems),
         })
     }
 
-    /// Puts every case to a bundle.
+    /// Runs every case against a bundle.
     ///
-    /// Fails with every case that does not read or does not fit the bundle's schema. A case that
-    /// reads and is not met is a failure in the report.
+    /// Fails with every case that is malformed or does not fit the bundle's schema. A valid case that
+    /// does not pass is a failure in the report.
     pub fn run(&self, bundle: &Bundle) -> Result<CaseReport, BundleError> {
         let cases = self.parse(&bundle.schema)?;
         let results: Vec<CaseResult> = cases.iter().map(|case| run_case(case, bundle)).collect();
         let passed = results.iter().filter(|result| result.is_passed).count();
-        let lacking = |answer| -> Vec<String> {
-            let listed = bundle.policies().values();
-            listed
-                .filter(|policy| {
-                    !results
-                        .iter()
-                        .any(|result| result.demonstrates(policy, answer))
-                })
+        let without_case = |decision| -> Vec<String> {
+            let has_case = |policy: &&PolicyInfo| {
+                let mut results = results.iter();
+                results.any(|result| result.demonstrates(policy, decision))
+            };
+            let policies = bundle.policies().values();
+            policies
+                .filter(|policy| !has_case(policy))
                 .map(|policy| policy.id.clone())
                 .collect()
         };
@@ -71,101 +66,99 @@ impl CaseFiles {
             revision: bundle.revision().clone(),
             passed,
             failed: results.len() - passed,
-            without_allow_case: lacking(CaseDecision::Allow),
-            without_deny_case: lacking(CaseDecision::Deny),
+            without_allow_case: without_case(CaseDecision::Allow),
+            without_deny_case: without_case(CaseDecision::Deny),
             results,
             coverage: None,
         })
     }
 
-    /// What the cases leave untried of a bundle; fails as [`CaseFiles::run`] does.
+    /// What the cases do not cover in a bundle. Fails as [`CaseFiles::run`] does.
     pub fn coverage(&self, bundle: &Bundle) -> Result<Coverage, BundleError> {
         Ok(measure_coverage(&self.parse(&bundle.schema)?, bundle))
     }
 }
 
-/// Whether a file holds cases, or the entities of some; links are part of the bundle itself.
+/// Whether a file has cases or the entities of cases; links are part of the bundle.
 pub(super) fn is_case_or_entity_file(name: &str) -> bool {
-    // The whole name is compared: the Cedar command line does not fold letter case either.
+    // The case of letters counts, as for the Cedar command line.
     let is_json = name
         .rsplit_once('.')
-        .is_some_and(|(_, ending)| ending == "json");
+        .is_some_and(|(_, extension)| extension == "json");
     is_json && !is_bundle_file(name)
 }
 
-/// How all cases of a folder went.
+/// The results of all cases of a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CaseReport {
-    /// The bundle that answered.
+    /// The revision of the bundle.
     pub revision: Revision,
-    /// How many cases were met.
+    /// The number of cases that passed.
     pub passed: usize,
-    /// How many were not.
+    /// The number of cases that failed.
     pub failed: usize,
-    /// The policies that no met case shows at an allowed request.
+    /// The policies that no passed case demonstrates with an allowed request.
     pub without_allow_case: Vec<String>,
-    /// The policies that no met case shows at a denied request.
+    /// The policies that no passed case demonstrates with a denied request.
     pub without_deny_case: Vec<String>,
-    /// Every case, in the order of files and of cases in them.
+    /// Every case, in the order of the files and of the cases in them.
     pub results: Vec<CaseResult>,
-    /// What the cases leave untried, if that was asked for.
+    /// What the cases do not cover, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
 }
 
-/// How one case went.
+/// The result of one case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CaseResult {
     /// The case's name.
     pub name: String,
     /// Its file, relative to the folder.
     pub file: String,
-    /// The line it begins on.
+    /// The line where it begins.
     pub line: usize,
     /// Whether the bundle answered as expected.
     pub is_passed: bool,
-    /// Why it did not.
+    /// What differs, if it failed.
     pub failure: Option<String>,
-    /// The expected answer.
+    /// The expected decision.
     pub expected: CaseDecision,
-    /// The bundle's answer; always deny when a policy failed to evaluate.
+    /// The bundle's decision; deny if a policy fails to evaluate.
     pub actual: CaseDecision,
-    /// The policies that were expected among the determining ones.
+    /// The expected determining policies.
     pub expected_reasons: Vec<String>,
     /// The determining policies, sorted.
     pub actual_reasons: Vec<String>,
-    /// What went wrong in evaluating policies.
+    /// The evaluation errors.
     pub errors: Vec<String>,
-    /// If it failed, what decided: the policies that determined the answer, those that were expected
-    /// to, and the nearest ones that would have brought the expected answer.
+    /// If it failed, the determining policies, the expected ones, and the nearest ones that would have
+    /// given the expected decision.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<PolicyExplanation>,
 }
 
 impl CaseResult {
-    /// Whether this case shows what a policy does to requests that are answered with `answer`.
+    /// Whether this case demonstrates a policy for requests with a decision.
     ///
-    /// Where the policy takes effect (a permit allows, a forbid denies), it must be one of the
-    /// determining policies. Where it does not, the case must stand in the file beside the policy.
-    fn demonstrates(&self, policy: &PolicyInfo, answer: CaseDecision) -> bool {
-        let takes_effect = policy.is_permit == (answer == CaseDecision::Allow);
+    /// Where the policy has that effect (a permit allows, a forbid denies), it must be a determining
+    /// policy. Otherwise the case must be in the file beside the policy.
+    fn demonstrates(&self, policy: &PolicyInfo, decision: CaseDecision) -> bool {
+        let takes_effect = policy.is_permit == (decision == CaseDecision::Allow);
         self.is_passed
-            && self.actual == answer
+            && self.actual == decision
             && if takes_effect {
                 self.actual_reasons.contains(&policy.id)
             } else {
                 self.file.strip_suffix(CASES_SUFFIX) == policy.stem()
             }
     }
-}
 
-impl CaseResult {
-    /// The expected and the actual answer with the policies that determine them, and what decided.
+    /// The expected and the actual decision with their policies, and the explanation.
     #[must_use]
     pub fn describe(&self) -> String {
-        let by = |answer: CaseDecision, policies: &[String]| match policies {
-            [] => answer.as_str().to_owned(),
-            policies => format!("{} by {}", answer.as_str(), policies.join(", ")),
+        let by = |decision: CaseDecision, policies: &[String]| match policies {
+            [] => decision.as_str().to_owned(),
+            policies => format!("{} by {}", decision.as_str(), policies.join(", ")),
         };
         let expected = by(self.expected, &self.expected_reasons);
         let actual = by(self.actual, &self.actual_reasons);
@@ -181,45 +174,15 @@ impl CaseResult {
     }
 }
 
-/// Puts one case to a bundle. Met means, as for the Cedar command line: the same answer, the
-/// expected reasons among the determining policies, and the same number of errors.
+/// Runs one case. It passes, as for the Cedar command line, with the same decision, the expected
+/// reasons among the determining policies, and the same number of errors.
 fn run_case(case: &Case, bundle: &Bundle) -> CaseResult {
-    let response =
-        bundle
-            .authorizer
-            .is_authorized(&case.request, &bundle.policies.set, &case.entities);
-    let diagnostics = response.diagnostics();
-    let errors: Vec<String> = diagnostics.errors().map(ToString::to_string).collect();
-    let actual_reasons: BTreeSet<String> = diagnostics.reason().map(ToString::to_string).collect();
-    let actual = match response.decision() {
-        CedarDecision::Allow if errors.is_empty() => CaseDecision::Allow,
-        _ => CaseDecision::Deny,
-    };
-    let missing: Vec<&str> = case
-        .reason
-        .iter()
-        .filter(|reason| !actual_reasons.contains(*reason))
-        .map(String::as_str)
-        .collect();
-    let mut failures = Vec::new();
-    if actual != case.decision {
-        let (expected, actual) = (case.decision.as_str(), actual.as_str());
-        failures.push(format!("expected {expected}, got {actual}"));
-    }
-    if !missing.is_empty() {
-        failures.push(format!("not determined by {}", missing.join(", ")));
-    }
-    if errors.len() != case.num_errors {
-        let (expected, actual) = (case.num_errors, errors.len());
-        failures.push(format!("expected {expected} errors, got {actual}"));
-    }
-    if !failures.is_empty() {
-        failures.extend(errors.iter().cloned());
-    }
+    let answer = CaseAnswer::evaluate(bundle, &case.request, &case.entities);
+    let failures = failures(case, &answer);
     let why = if failures.is_empty() {
         Vec::new()
     } else {
-        explain_failure(case, bundle, &actual_reasons)
+        explain_failure(case, bundle, &answer.determining_policies)
     };
     CaseResult {
         name: case.name.clone(),
@@ -228,12 +191,39 @@ fn run_case(case: &Case, bundle: &Bundle) -> CaseResult {
         is_passed: failures.is_empty(),
         failure: (!failures.is_empty()).then(|| failures.join("; ")),
         expected: case.decision,
-        actual,
+        actual: answer.decision,
         expected_reasons: case.reason.clone(),
-        actual_reasons: actual_reasons.into_iter().collect(),
-        errors,
+        actual_reasons: answer.determining_policies.into_iter().collect(),
+        errors: answer.errors,
         why,
     }
+}
+
+/// What differs between an answer and the expected one.
+fn failures(case: &Case, answer: &CaseAnswer) -> Vec<String> {
+    let mut failures = Vec::new();
+    if answer.decision != case.decision {
+        let (expected, actual) = (case.decision.as_str(), answer.decision.as_str());
+        failures.push(format!("expected {expected}, got {actual}"));
+    }
+    let missing = missing_reasons(case, &answer.determining_policies);
+    if !missing.is_empty() {
+        failures.push(format!("not determined by {}", missing.join(", ")));
+    }
+    if answer.errors.len() != case.num_errors {
+        let (expected, actual) = (case.num_errors, answer.errors.len());
+        failures.push(format!("expected {expected} errors, got {actual}"));
+    }
+    if !failures.is_empty() {
+        failures.extend(answer.errors.iter().cloned());
+    }
+    failures
+}
+
+/// The expected reasons that are not among the determining policies.
+fn missing_reasons<'c>(case: &'c Case, determining: &BTreeSet<String>) -> Vec<&'c str> {
+    let missing = case.reason.iter().filter(|id| !determining.contains(*id));
+    missing.map(String::as_str).collect()
 }
 
 fn explain_failure(
@@ -241,32 +231,34 @@ fn explain_failure(
     bundle: &Bundle,
     determining: &BTreeSet<String>,
 ) -> Vec<PolicyExplanation> {
-    let question = RequestExplainer::new(bundle, &case.request, &case.entities);
-    let wanted = case.reason.iter().filter(|id| !determining.contains(*id));
-    let named: Vec<String> = determining.iter().chain(wanted).cloned().collect();
-    let mut told = question.explain(&named);
-    let besides: BTreeSet<&str> = named.iter().map(String::as_str).collect();
-    let brings_it =
+    let explainer = RequestExplainer::new(bundle, &case.request, &case.entities);
+    let determining_ids = determining.iter().map(String::as_str);
+    let ids: Vec<&str> = determining_ids
+        .chain(missing_reasons(case, determining))
+        .collect();
+    let mut explanations = explainer.explain(ids.iter().copied());
+    let would_decide =
         |policy: &PolicyExplanation| policy.is_permit == (case.decision == CaseDecision::Allow);
-    let others = question.others(&besides).nearest.into_iter();
-    told.extend(others.filter(brings_it).take(MAX_NEAREST_POLICIES));
-    told
+    let others = explainer.others(&ids.into_iter().collect()).nearest;
+    let nearest = others.into_iter().filter(would_decide);
+    explanations.extend(nearest.take(MAX_NEAREST_POLICIES));
+    explanations
 }
 
 impl CaseReport {
-    /// Whether there are cases and all of them were met.
+    /// Whether there are cases and all of them passed.
     #[must_use]
     pub fn is_passed(&self) -> bool {
         self.failed == 0 && self.passed > 0
     }
 
-    /// Whether every policy is shown both at an allowed and at a denied request.
+    /// Whether every policy is demonstrated both with an allowed and with a denied request.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.without_allow_case.is_empty() && self.without_deny_case.is_empty()
     }
 
-    /// The report as a table with a summary below it.
+    /// The report as a table with a summary below.
     #[must_use]
     pub fn render(&self) -> String {
         let mut table = Table::new();
@@ -279,7 +271,7 @@ impl CaseReport {
         ]);
         for result in &self.results {
             let mark = if result.is_passed { "ok" } else { "FAILED" };
-            let place = format!("{}:{}", result.file, result.line);
+            let location = format!("{}:{}", result.file, result.line);
             let name = match &result.failure {
                 Some(failure) => format!("{}\n{failure}", result.name),
                 None => result.name.clone(),
@@ -289,7 +281,7 @@ impl CaseReport {
                 result.actual.as_str(),
                 &result.actual_reasons.join(", "),
                 &name,
-                &place,
+                &location,
             ]);
         }
         let mut text = format!(
@@ -303,13 +295,13 @@ impl CaseReport {
             );
             text.extend([lead, result.render_why()]);
         }
-        for (lacking, what) in [
-            (&self.without_allow_case, "allowed"),
-            (&self.without_deny_case, "denied"),
+        for (policies, decision) in [
+            (&self.without_allow_case, "an allowed"),
+            (&self.without_deny_case, "a denied"),
         ] {
-            if !lacking.is_empty() {
-                let lead = ["no case of a request that is ", what, ": "].concat();
-                text.extend([lead, lacking.join(", "), "\n".to_owned()]);
+            if !policies.is_empty() {
+                let lead = format!("no case with {decision} request: ");
+                text.extend([lead, policies.join(", "), "\n".to_owned()]);
             }
         }
         if let Some(coverage) = &self.coverage {

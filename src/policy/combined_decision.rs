@@ -1,9 +1,7 @@
-//! Verdicts: what several sets of policies say together.
+//! The combined decision of several policy sets.
 //!
-//! The sets are parts of one: together they answer as the whole would. A `forbid` that is satisfied
-//! overrules every `permit`, in whichever set either stands
-//! (<https://docs.cedarpolicy.com/auth/authorization.html>). This module refuses to know how the sets
-//! were picked.
+//! Together the sets decide as one set with all their policies: a satisfied `forbid` overrules every
+//! `permit`, in whichever set they are (<https://docs.cedarpolicy.com/auth/authorization.html>).
 
 use std::sync::Arc;
 
@@ -11,14 +9,14 @@ use cedar_policy::{
     AuthorizationError, Authorizer, Decision, Entities, PolicyId, PolicySet, Request,
 };
 
-/// What policies say about one request.
+/// The decision of policies about one request.
 #[derive(Debug, Default)]
 pub(super) struct CombinedDecision {
-    /// Whether it is allowed; a policy that failed to evaluate does not change that here.
+    /// Whether it is allowed, without regard to policies that failed to evaluate.
     pub(super) is_allowed: bool,
     /// The determining policies, in no order.
     pub(super) determining: Vec<PolicyId>,
-    /// The failures to evaluate, in no order.
+    /// The evaluation errors, in no order.
     pub(super) errors: Vec<AuthorizationError>,
 }
 
@@ -36,7 +34,7 @@ impl CombinedDecision {
         for set in sets {
             let response = authorizer.is_authorized(request, set, entities);
             let diagnostics = response.diagnostics();
-            // A denial names the forbids that are satisfied, or nothing.
+            // The reason of a denial is the satisfied forbids, or nothing.
             match response.decision() {
                 Decision::Allow => permitting.extend(diagnostics.reason().cloned()),
                 Decision::Deny => forbidding.extend(diagnostics.reason().cloned()),

@@ -1,58 +1,55 @@
-//! Nesting: how deep policies and schemas go, looked at before they are parsed.
+//! Complexity limits of policies and schemas, checked before they are parsed.
 //!
-//! Cedar's parser and validator call themselves for each level, and some of it doubles the work with
-//! each `if`. A text without bounds would take the stack, and with it the whole process, or time
-//! without end. This module looks at brackets, operators and words alone, in one walk; it refuses to
-//! know what they mean.
+//! Cedar's parser and validator are recursive, and some of their work doubles with each `if`: a text
+//! without limits could exhaust the stack, and with it the process, or run without end. One scan counts
+//! brackets, operators and keywords.
 
 use std::sync::Arc;
 
-use super::diagnostic::BundleDiagnostic;
+use crate::domain::diagnostic::SourceDiagnostic;
 
-/// How deep brackets may nest.
+/// The deepest nesting of brackets.
 pub const MAX_NESTING_DEPTH: usize = 24;
 /// The most operators of one policy, or of one declaration of a schema: chains of them nest too.
 pub const MAX_OPERATORS: usize = 100;
-/// The most attributes of attributes, and calls of what was called, in a row.
+/// The most member accesses and calls in a row, such as `a.b.c()`.
 pub const MAX_MEMBER_ACCESSES: usize = 24;
-/// The most times that one policy says `if`.
+/// The most `if` of one policy.
 pub const MAX_IFS: usize = 8;
 
-/// The stack, in bytes, on which whatever is within the bounds can be decided, in a debug build too: where
-/// Cedar runs short of stack it denies. Memory is taken only where it is needed.
+/// The stack, in bytes, that is enough to decide with any policy within the limits, even in a debug build:
+/// where Cedar runs short of stack it denies. Memory is used only as needed.
 pub const DECISION_STACK_SIZE: usize = 8 * 1024 * 1024;
 
-/// What makes expressions nest without a bracket around them.
+/// The operators, which nest expressions without brackets.
 const OPERATORS: [&[u8]; 6] = [b"||", b"&&", b"+", b"-", b"*", b"!"];
-/// What ends a row of attributes and calls, besides operators.
+/// What ends a row of member accesses and calls, besides operators.
 const MEMBER_CHAIN_ENDS: [&[u8]; 11] = [
     b";", b",", b"{", b"=", b"<", b">", b"in", b"has", b"like", b"then", b"else",
 ];
 
-/// What is too deep in a text, at its place.
-pub(super) fn check(label: &str, text: &Arc<str>) -> Option<BundleDiagnostic> {
-    let (at, bound) = ComplexityScanner::default().first_violation(text)?;
-    let (message, help) = match bound {
+/// The first limit that a text exceeds.
+pub(super) fn check(label: &str, text: &Arc<str>) -> Option<SourceDiagnostic> {
+    let (at, limit) = ComplexityScanner::default().first_violation(text)?;
+    let (message, help) = match limit {
         ComplexityLimit::Nesting => (
             format!("brackets nest deeper than {MAX_NESTING_DEPTH}"),
-            "write it flatter, or as several policies",
+            "simplify it, or split it into several policies",
         ),
         ComplexityLimit::Operators => (
-            format!(
-                "there are more than {MAX_OPERATORS} operators between here and the last semicolon"
-            ),
-            "write several policies, or put values into a set and ask whether it contains one",
+            format!("more than {MAX_OPERATORS} operators since the last semicolon"),
+            "split it into several policies, or test with `contains` whether a set has a value",
         ),
         ComplexityLimit::Members => (
-            format!("there are more than {MAX_MEMBER_ACCESSES} attributes or calls in a row"),
-            "a policy may look at the attributes of the principal and the resource alone",
+            format!("more than {MAX_MEMBER_ACCESSES} attributes or calls in a row"),
+            "a policy may read only the attributes of the principal and the resource themselves",
         ),
         ComplexityLimit::Ifs => (
-            format!("there are more than {MAX_IFS} times if between here and the last semicolon"),
-            "write several policies, each with its own condition",
+            format!("more than {MAX_IFS} times `if` since the last semicolon"),
+            "split it into several policies, each with its own condition",
         ),
     };
-    Some(BundleDiagnostic::at_span(label, text, at..at + 1, message).with_help(help))
+    Some(SourceDiagnostic::at_span(label, text, at..at + 1, message).with_help(help))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,27 +60,27 @@ enum ComplexityLimit {
     Ifs,
 }
 
-/// What was met since the last semicolon.
+/// The counts since the last semicolon.
 #[derive(Default)]
 struct ComplexityScanner {
     depth: usize,
     operators: usize,
     members: usize,
     ifs: usize,
-    /// How many of the open brackets are those of `Set<`.
+    /// The number of open brackets that are those of `Set<`.
     sets: usize,
     is_after_set: bool,
 }
 
 impl ComplexityScanner {
-    /// The first byte at which a bound is passed.
+    /// The first byte at which a limit is exceeded.
     fn first_violation(mut self, text: &str) -> Option<(usize, ComplexityLimit)> {
         let bytes = text.as_bytes();
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let length = token_length(rest);
-            if let Some(bound) = rest.get(..length).and_then(|token| self.scan_token(token)) {
-                return Some((at, bound));
+            if let Some(limit) = rest.get(..length).and_then(|token| self.scan_token(token)) {
+                return Some((at, limit));
             }
             at += length;
         }
@@ -103,7 +100,7 @@ impl ComplexityScanner {
                 self.depth = self.depth.saturating_sub(1);
                 self.sets -= 1;
             }
-            // Brackets are not closed by it: if some are missing, that is for the parser to tell.
+            // Open brackets stay open: the parser reports missing ones.
             b";" => (self.operators, self.ifs) = (0, 0),
             b"if" => self.ifs += 1,
             _ => {}
@@ -128,7 +125,7 @@ impl ComplexityScanner {
     }
 }
 
-/// How long the token is with which a text begins: a string, a comment, a word, or one byte.
+/// The length of the first token of a text: a string, a comment, a word, or one byte.
 fn token_length(text: &[u8]) -> usize {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     match text {
@@ -161,7 +158,7 @@ mod tests {
     use crate::policy::Bundle;
     use crate::policy::check::PolicyCheck;
     use crate::policy::folder::PolicyFolder;
-    use crate::policy::tests::asked::{ADA, bundle, decide, folder, problem_lines, signed_in};
+    use crate::policy::tests::fixtures::{ADA, bundle, decide, folder, problem_lines, signed_in};
 
     fn policy(condition: &str) -> String {
         format!(
@@ -170,7 +167,7 @@ mod tests {
         )
     }
 
-    /// What nests in every way there is as deep as it may, around `inner` at its deepest.
+    /// Every way to nest, as deep as allowed, with `inner` innermost.
     fn nested(inner: &str) -> Vec<String> {
         // The braces of the condition count too.
         let depth = MAX_NESTING_DEPTH - 1;
@@ -193,17 +190,17 @@ mod tests {
         ]
     }
 
-    /// A test has the stack of a blocking thread of the server, and a debug build takes most of it.
+    /// A test has the stack of a blocking thread of the server, and a debug build uses most of it.
     #[test]
     fn policies_within_the_limits_are_validated_on_a_small_stack() {
         for condition in nested("resource.titel == \"x\"") {
             let folder = folder(&[("a.cedar", &policy(&condition))]);
             let check = PolicyCheck::run(PolicyFolder::load(folder.path())).unwrap();
-            let told = check.problems.iter().map(BundleDiagnostic::message);
-            let told: Vec<&str> = told.collect();
+            let messages = check.problems.iter().map(SourceDiagnostic::message);
+            let lines: Vec<&str> = messages.collect();
             assert!(
-                told.iter().any(|said| said.contains("titel")),
-                "{condition:.60}: {told:?}"
+                lines.iter().any(|message| message.contains("titel")),
+                "{condition:.60}: {lines:?}"
             );
         }
         for condition in nested("resource has owner") {
@@ -218,10 +215,10 @@ mod tests {
         }
     }
 
-    /// Deciding must come to the depths without running short.
+    /// The innermost expression must be evaluated without running short of stack.
     #[test]
     fn policies_within_the_limits_can_be_decided() {
-        let decided = || {
+        let decide_all = || {
             let user = signed_in(ADA, &["a"]);
             for condition in nested("1 == 1") {
                 let Ok(bundle) = bundle(&policy(&condition)) else {
@@ -232,7 +229,7 @@ mod tests {
             }
         };
         let thread = std::thread::Builder::new().stack_size(DECISION_STACK_SIZE);
-        thread.spawn(decided).unwrap().join().unwrap();
+        thread.spawn(decide_all).unwrap().join().unwrap();
     }
 
     #[test]
@@ -247,13 +244,13 @@ mod tests {
             (vec!["true"; MAX_OPERATORS + 2].join(" || "), "operators"),
             (format!("context{}", ".a".repeat(400_000)), "in a row"),
             (format!("context{}", "[\"a\"]".repeat(25)), "in a row"),
-            ("if true then ".repeat(MAX_IFS + 1), "times if"),
+            ("if true then ".repeat(MAX_IFS + 1), "times `if`"),
         ] {
-            let told = problem_lines(&folder(&[("a.cedar", &policy(&condition))]));
-            assert_eq!(told.len(), 1, "{told:?}");
+            let lines = problem_lines(&folder(&[("a.cedar", &policy(&condition))]));
+            assert_eq!(lines.len(), 1, "{lines:?}");
             assert!(
-                told[0].starts_with("a.cedar:3:") && told[0].contains(message),
-                "{told:?}"
+                lines[0].starts_with("a.cedar:3:") && lines[0].contains(message),
+                "{lines:?}"
             );
         }
         let schema = include_str!("../../policies/schema.cedarschema");
@@ -262,11 +259,11 @@ mod tests {
             "Set<".repeat(50_000),
             ">".repeat(50_000)
         );
-        let told = problem_lines(&folder(&[
+        let lines = problem_lines(&folder(&[
             ("a.cedar", &policy("true")),
             ("schema.cedarschema", &(nested + schema)),
         ]));
-        assert!(told[0].starts_with("schema.cedarschema:1:"), "{told:?}");
+        assert!(lines[0].starts_with("schema.cedarschema:1:"), "{lines:?}");
         let invariants = folder(&[("invariants/i.cedar", &policy(&"(".repeat(100_000)))]);
         let invariants = PolicyFolder::load(invariants.path()).unwrap();
         let schema = Bundle::embedded().unwrap().schema;

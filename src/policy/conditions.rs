@@ -1,57 +1,59 @@
-//! Conditions: a policy taken apart, and which of its parts hold for one question.
+//! The parts of a policy, and which of them hold for one request.
 //!
-//! The parts are the scope's three constraints, and the conditions split where a whole policy needs
-//! each of them: at `&&`, and at `||` under `unless`. A policy is satisfied if and only if all its
-//! parts hold; it fails to evaluate if and only if the first part that does not hold cannot be
-//! evaluated, for Cedar looks no further. This module refuses to know who asks why.
+//! The parts are the three constraints of the scope, and the conditions split at `&&` (under `unless`,
+//! at `||`), where the policy needs each of them. A policy is satisfied if and only if all its parts
+//! hold; it fails to evaluate if and only if the first part that does not hold cannot be evaluated,
+//! because Cedar evaluates no further.
 
 use cedar_policy::{Entities, EvalResult, Expression, Policy, Request, eval_expression};
 use cedar_policy_core::ast::{Expr, ExprKind, UnaryOp};
 use cedar_policy_core::parser::Loc;
 
-use super::diagnostic::message_with_causes;
+use crate::domain::error_chain::error_chain;
+use crate::domain::text_position::line_at;
+
 use super::values::{ObservedValue, ValueVisibility, observed_values};
 
-/// How many parts the scope of a policy has; its conditions follow.
+/// The number of parts of a scope; the conditions follow.
 pub(super) const SCOPE_PART_COUNT: usize = 3;
 
-/// What became of one part of a policy.
+/// The result of evaluating one part of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PartResult {
     /// It holds.
     Holds,
-    /// It does not, and so the policy is not satisfied.
+    /// It does not hold, so the policy is not satisfied.
     DoesNotHold,
-    /// It cannot be evaluated, for this reason.
+    /// It cannot be evaluated, with the error.
     Error(String),
 }
 
 /// One part of a policy.
 #[derive(Clone, Debug)]
 pub(super) struct PolicyPart {
-    /// As it is written; for a scope, as Cedar writes it.
+    /// Its source text; for a part of the scope, as Cedar prints it.
     pub(super) text: String,
-    /// Whether it must be false for the policy to be satisfied: it stands under `unless`.
+    /// Whether it is under `unless`, so that it must be false for the policy to be satisfied.
     pub(super) is_negated: bool,
-    /// The line in its file on which a condition begins, if it is known.
+    /// The line where a condition begins, if known.
     pub(super) line: Option<usize>,
     expression: Expr,
-    evaluated: Expression,
+    cedar_expression: Expression,
 }
 
-/// The parts of a policy, in the order in which Cedar looks at them.
-pub(super) fn policy_parts(whole: &Policy) -> Vec<PolicyPart> {
-    let policy = whole.as_ref();
-    let principal = policy.principal_constraint();
-    let resource = policy.resource_constraint();
+/// The parts of a policy, in the order in which Cedar evaluates them.
+pub(super) fn policy_parts(policy: &Policy) -> Vec<PolicyPart> {
+    let ast = policy.as_ref();
+    let principal = ast.principal_constraint();
+    let resource = ast.resource_constraint();
     let mut parts = vec![
         PolicyPart::new(principal.to_string(), &principal.as_expr()),
-        action_part(whole),
+        action_part(policy),
         PolicyPart::new(resource.to_string(), &resource.as_expr()),
     ];
-    // A stack of our own: a policy may have as many conditions as its file has room for.
+    // An explicit stack: the number of conditions is bounded only by the size of the file.
     let mut open: Vec<(&Expr, bool)> = Vec::new();
-    open.extend(policy.non_scope_constraints().map(|all| (all, false)));
+    open.extend(ast.non_scope_constraints().map(|all| (all, false)));
     while let Some((condition, is_negated)) = open.pop() {
         match condition.expr_kind() {
             ExprKind::And { left, right } if !is_negated => {
@@ -65,12 +67,12 @@ pub(super) fn policy_parts(whole: &Policy) -> Vec<PolicyPart> {
                 arg,
             } => open.push((arg, !is_negated)),
             _ => {
-                let place = condition.source_loc();
-                let written = place.and_then(|place| place.snippet());
-                let text = written.map_or_else(|| condition.to_string(), str::to_owned);
+                let location = condition.source_loc();
+                let source = location.and_then(|location| location.snippet());
+                let text = source.map_or_else(|| condition.to_string(), str::to_owned);
                 parts.push(PolicyPart {
                     is_negated,
-                    line: place.and_then(line_number),
+                    line: location.and_then(line_number),
                     ..PolicyPart::new(text, condition)
                 });
             }
@@ -79,16 +81,16 @@ pub(super) fn policy_parts(whole: &Policy) -> Vec<PolicyPart> {
     parts
 }
 
-/// The part that says what is done.
+/// The action constraint of the scope.
 pub(super) fn action_part(policy: &Policy) -> PolicyPart {
     let action = policy.as_ref().action_constraint();
     PolicyPart::new(action.to_string(), &action.as_expr())
 }
 
-/// The line on which a place begins, counted from 1.
-pub(super) fn line_number(place: &Loc) -> Option<usize> {
-    let before = place.src.get(..place.start())?;
-    Some(before.bytes().filter(|byte| *byte == b'\n').count() + 1)
+/// The line where a location begins, counted from 1.
+pub(super) fn line_number(location: &Loc) -> Option<usize> {
+    location.src.get(..location.start())?;
+    Some(line_at(location.src.as_ref(), location.start()))
 }
 
 impl PolicyPart {
@@ -98,33 +100,33 @@ impl PolicyPart {
             is_negated: false,
             line: None,
             expression: expression.clone(),
-            evaluated: expression.clone().into(),
+            cedar_expression: expression.clone().into(),
         }
     }
 
-    /// What it says; must be false where it is negated.
+    /// The expression, which must be false if the part is negated.
     pub(super) fn expression(&self) -> &Expr {
         &self.expression
     }
 
-    /// What becomes of it for one question, whatever becomes of the parts before it.
+    /// Evaluates it for one request, without regard to the parts before it.
     pub(super) fn evaluate(&self, request: &Request, entities: &Entities) -> PartResult {
-        match eval_expression(request, entities, &self.evaluated) {
+        match eval_expression(request, entities, &self.cedar_expression) {
             Ok(EvalResult::Bool(is_true)) if is_true != self.is_negated => PartResult::Holds,
             Ok(EvalResult::Bool(_)) => PartResult::DoesNotHold,
-            Ok(other) => PartResult::Error(format!("it is {other}, neither true nor false")),
-            Err(error) => PartResult::Error(message_with_causes(&error)),
+            Ok(other) => PartResult::Error(format!("the value is {other}, neither true nor false")),
+            Err(error) => PartResult::Error(error_chain(&error)),
         }
     }
 
-    /// What it looked at, as far as it is in sight.
+    /// The values that it reads, as far as they are visible.
     pub(super) fn observed_values(
         &self,
         request: &Request,
         entities: &Entities,
-        sight: ValueVisibility,
+        visibility: ValueVisibility,
     ) -> Vec<ObservedValue> {
-        observed_values(&self.expression, request, entities, sight)
+        observed_values(&self.expression, request, entities, visibility)
     }
 }
 
@@ -183,17 +185,17 @@ mod tests {
                 let mut unmet = outcomes.iter().filter(|it| **it != PartResult::Holds);
                 let first_unmet = unmet.next();
                 let all_hold = first_unmet.is_none();
-                let told = format!("{text} {action} {bits:b}: {outcomes:?}");
+                let described = format!("{text} {action} {bits:b}: {outcomes:?}");
                 assert_eq!(
                     response.diagnostics().reason().count() == 1,
                     all_hold,
-                    "{told}"
+                    "{described}"
                 );
                 let has_error = matches!(first_unmet, Some(PartResult::Error(_)));
                 assert_eq!(
                     response.diagnostics().errors().count() == 1,
                     has_error,
-                    "{told}"
+                    "{described}"
                 );
                 seen.insert((all_hold, has_error));
             }
@@ -210,11 +212,12 @@ mod tests {
         let text = "permit (principal, action, resource)\nwhen { context.a && context.b }\n\
             unless { context.c || context.d };";
         let policies: PolicySet = text.parse().unwrap();
-        let told: Vec<(String, bool, usize)> = policy_parts(policies.policies().next().unwrap())
-            .into_iter()
-            .skip(SCOPE_PART_COUNT)
-            .map(|part| (part.text, part.is_negated, part.line.unwrap()))
-            .collect();
+        let described: Vec<(String, bool, usize)> =
+            policy_parts(policies.policies().next().unwrap())
+                .into_iter()
+                .skip(SCOPE_PART_COUNT)
+                .map(|part| (part.text, part.is_negated, part.line.unwrap()))
+                .collect();
         let expected = [
             ("context.a", false, 2),
             ("context.b", false, 2),
@@ -222,7 +225,7 @@ mod tests {
             ("context.d", true, 3),
         ];
         let expected = expected.map(|(text, negated, line)| (text.to_owned(), negated, line));
-        assert_eq!(told, expected);
+        assert_eq!(described, expected);
     }
 
     #[test]

@@ -1,6 +1,4 @@
-//! Circumstances of a question: from where, when and how authenticated, as Cedar's `context`.
-//!
-//! This module refuses to know who asks and for what.
+//! The Cedar `context` of a request: client address, time, authentication and API key.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,23 +13,22 @@ use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::id::ApiKeyId;
 use crate::domain::text_enum::TextEnum;
 
-/// How many circumstances are kept; those of a key that is limited to datasets count as one more
-/// for each.
+/// The most cached contexts; one of a key that is restricted to datasets counts as many as these.
 const MAX_CACHED_CONTEXTS: u64 = 10_000;
 
-/// Why circumstances cannot be shown to the policies.
+/// A context could not be built.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ContextError {
-    /// The time is outside of what Cedar's `datetime` can say.
+    /// The time is outside the range of Cedar's `datetime`.
     #[error("the time {unix_seconds} (seconds since 1970) is outside the years 0 to 9999")]
     Time {
         /// The time in seconds since 1970 UTC.
         unix_seconds: i64,
     },
-    /// Cedar does not take the values.
-    #[error("cannot make a context")]
+    /// Cedar does not accept the values.
+    #[error("cannot build the context")]
     Context {
-        /// What Cedar says.
+        /// The error of Cedar.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
@@ -44,14 +41,14 @@ impl ContextError {
     }
 }
 
-/// Who asks, as far as its circumstances go. A key's limit never changes, so its id stands for it.
+/// The key of a cached context. The scope of an API key never changes, so its id is enough.
 type ContextKey = (IpAddr, Authentication, Option<ApiKeyId>);
 
-/// The contexts of recent questions, one an address, way of authenticating and API key.
+/// The contexts of recent requests, one for each address, authentication and API key.
 ///
-/// Making a context costs more than deciding, so `context.time` is told in whole seconds: the
-/// questions of one address in one second share one context, and a new context is made from parts
-/// (the address, the second) that are kept too.
+/// Building a context costs more than a decision, so `context.time` has whole seconds: the requests of
+/// one address in one second share one context, and a new context reuses the cached parts (the address,
+/// the second).
 #[derive(Debug)]
 pub(super) struct ContextCache {
     recent: Cache<ContextKey, CachedContext>,
@@ -84,26 +81,28 @@ impl ContextCache {
         }
     }
 
-    /// The circumstances as Cedar's context.
+    /// The context of a request.
     pub(super) fn context(&self, context: &DecisionContext) -> Result<CedarContext, ContextError> {
-        let shown = context.key.as_deref();
-        let asker = (
+        let key_in_use = context.key.as_deref();
+        let cache_key = (
             context.address,
             context.authentication,
-            shown.map(|key| key.id),
+            key_in_use.map(|key| key.id),
         );
         let second = context.unix_millis.div_euclid(1000);
-        let (address, key) = match self.recent.get(&asker) {
+        let (address, key) = match self.recent.get(&cache_key) {
             Some(recent) if recent.second == second => return Ok(recent.context),
             Some(recent) => (recent.address, recent.key),
             None => (
                 RestrictedExpression::new_ip(to_cedar_ip(context.address)),
-                shown.map(|key| key_scope_record(&key.scope)).transpose()?,
+                key_in_use
+                    .map(|key| key_scope_record(&key.scope))
+                    .transpose()?,
             ),
         };
         let time = self.time(second)?;
         let authentication = context.authentication.as_str().to_owned();
-        let always = [
+        let required = [
             ("address".to_owned(), address.clone()),
             ("time".to_owned(), time),
             (
@@ -111,19 +110,19 @@ impl ContextCache {
                 RestrictedExpression::new_string(authentication),
             ),
         ];
-        let sometimes = key.clone().map(|key| ("key".to_owned(), key));
-        let made = CedarContext::from_pairs(always.into_iter().chain(sometimes))
+        let optional = key.clone().map(|key| ("key".to_owned(), key));
+        let built = CedarContext::from_pairs(required.into_iter().chain(optional))
             .map_err(ContextError::from_cedar)?;
-        let datasets = shown.and_then(|key| key.scope.datasets());
+        let datasets = key_in_use.and_then(|key| key.scope.datasets());
         let recent = CachedContext {
             second,
             address,
             key,
             weight: datasets.map_or(1, |all| u32::try_from(all.len()).unwrap_or(u32::MAX)),
-            context: made.clone(),
+            context: built.clone(),
         };
-        self.recent.insert(asker, recent);
-        Ok(made)
+        self.recent.insert(cache_key, recent);
+        Ok(built)
     }
 
     fn time(&self, second: i64) -> Result<RestrictedExpression, ContextError> {
@@ -142,17 +141,17 @@ impl ContextCache {
     }
 }
 
-/// A key's limit as `context.key`: a record without what it does not limit.
+/// The scope of a key as `context.key`: a record of the actions and datasets it is restricted to.
 fn key_scope_record(limit: &KeyScope) -> Result<RestrictedExpression, ContextError> {
-    let words = |all: &mut dyn Iterator<Item = String>| {
+    let string_set = |all: &mut dyn Iterator<Item = String>| {
         RestrictedExpression::new_set(all.map(RestrictedExpression::new_string))
     };
     let actions = limit
         .actions()
-        .map(|all| words(&mut all.iter().map(ToString::to_string)));
+        .map(|all| string_set(&mut all.iter().map(ToString::to_string)));
     let datasets = limit
         .datasets()
-        .map(|all| words(&mut all.iter().map(ToString::to_string)));
+        .map(|all| string_set(&mut all.iter().map(ToString::to_string)));
     let fields = [("actions", actions), ("datasets", datasets)];
     let fields = fields
         .into_iter()
@@ -171,14 +170,14 @@ fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, ContextError> {
     Ok(RestrictedExpression::new_datetime(time))
 }
 
-/// An address as text that Cedar's `ip()` takes.
+/// An address as text for Cedar's `ip()`.
 ///
-/// A dual-stack socket tells IPv4 clients as `::ffff:192.0.2.7`. Cedar refuses that spelling, and
-/// policies mean the IPv4 address, so it is unwrapped (RFC 4291 section 2.5.5.2).
+/// A dual-stack socket reports IPv4 clients as `::ffff:192.0.2.7`. Cedar rejects that form, and policies
+/// mean the IPv4 address, so it is unwrapped (RFC 4291 section 2.5.5.2).
 fn to_cedar_ip(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
-        // Written group by group: dots inside an IPv6 address are refused, whatever its kind.
+        // Group by group: Cedar rejects dots in IPv6 addresses.
         IpAddr::V6(address) => address
             .segments()
             .map(|group| format!("{group:x}"))
@@ -203,14 +202,14 @@ mod tests {
 
     #[test]
     fn every_kind_of_address_has_a_context() {
-        for (address, told) in [
+        for (address, expected) in [
             ("192.0.2.7", "192.0.2.7"),
             ("::ffff:192.0.2.7", "192.0.2.7"),
             ("::1", "0:0:0:0:0:0:0:1"),
             ("::192.0.2.7", "0:0:0:0:0:0:c000:207"),
             ("2001:db8::7", "2001:db8:0:0:0:0:0:7"),
         ] {
-            assert_eq!(to_cedar_ip(address.parse().unwrap()), told);
+            assert_eq!(to_cedar_ip(address.parse().unwrap()), expected);
             assert!(context(address, NOON).is_ok(), "{address}");
         }
     }
@@ -226,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_next_second_has_a_context_of_its_own() {
-        let circumstances = ContextCache::new();
+        let contexts = ContextCache::new();
         let at = |unix_millis| {
             let context = DecisionContext {
                 address: "192.0.2.7".parse().unwrap(),
@@ -234,7 +233,7 @@ mod tests {
                 authentication: Authentication::Password,
                 key: None,
             };
-            circumstances.context(&context).unwrap()
+            contexts.context(&context).unwrap()
         };
         let first = at(NOON * 1000);
         assert_eq!(first, at(NOON * 1000 + 999));

@@ -1,7 +1,6 @@
-//! Coverage: what of the policies their cases leave untried.
+//! Coverage: the policies and conditions that no case exercises.
 //!
-//! A condition counts where Cedar comes to it: all before it held. This module refuses to know
-//! whether a case passes.
+//! A condition counts in a case only if Cedar evaluates it: all parts before it hold.
 
 use std::fmt::Write;
 
@@ -13,14 +12,14 @@ use super::conditions::{PartResult, PolicyPart, SCOPE_PART_COUNT, line_number, p
 use super::explain::MAX_TEXT_LENGTH;
 use super::values::truncated;
 
-/// What no case tries.
+/// What no case covers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// The policies that no case satisfies.
     pub never_satisfied: Vec<Uncovered>,
-    /// The conditions that are false in no case, as they are written.
+    /// The conditions that are false in no case.
     pub never_false: Vec<Uncovered>,
-    /// The conditions that are true in no case, as they are written.
+    /// The conditions that are true in no case.
     pub never_true: Vec<Uncovered>,
 }
 
@@ -29,48 +28,48 @@ pub struct Coverage {
 pub struct Uncovered {
     /// The policy's `@id`.
     pub id: String,
-    /// The file it stands in, relative to the folder.
+    /// Its file, relative to the folder.
     pub file: String,
-    /// The line it begins on.
+    /// The line where it begins.
     pub line: Option<usize>,
-    /// The condition as it is written; nothing for a policy.
+    /// The source text of the condition; `None` for a policy.
     pub condition: Option<String>,
 }
 
-/// What one condition was found to be.
+/// The values that one condition has in the cases.
 #[derive(Clone, Copy, Default)]
 struct ObservedOutcomes {
     is_true: bool,
     is_false: bool,
 }
 
-/// Looks what cases leave untried.
+/// Finds what no case covers.
 pub(super) fn measure_coverage(cases: &[Case], bundle: &Bundle) -> Coverage {
     let mut coverage = Coverage::default();
-    for (policy, listed) in bundle.policies_with_info() {
+    for (policy, info) in bundle.policies_with_info() {
         let parts = policy_parts(policy);
-        let mut found = vec![ObservedOutcomes::default(); parts.len()];
+        let mut outcomes = vec![ObservedOutcomes::default(); parts.len()];
         let mut is_satisfied = false;
         for case in cases {
-            is_satisfied |= record_case(case, &parts, &mut found);
+            is_satisfied |= record_case(case, &parts, &mut outcomes);
         }
-        let file = bundle.source_file(policy, listed);
-        let untried = |line, condition: Option<&str>| Uncovered {
-            id: listed.id.clone(),
+        let file = bundle.source_file(policy, info);
+        let uncovered = |line, condition: Option<&str>| Uncovered {
+            id: info.id.clone(),
             file: file.to_owned(),
             line,
             condition: condition.map(|text| truncated(text, MAX_TEXT_LENGTH)),
         };
         if !is_satisfied {
             let line = policy.as_ref().loc().and_then(line_number);
-            coverage.never_satisfied.push(untried(line, None));
+            coverage.never_satisfied.push(uncovered(line, None));
         }
-        for (part, found) in parts.iter().zip(found).skip(SCOPE_PART_COUNT) {
-            let condition = || untried(part.line, Some(&part.text));
-            if !found.is_false {
+        for (part, outcomes) in parts.iter().zip(outcomes).skip(SCOPE_PART_COUNT) {
+            let condition = || uncovered(part.line, Some(&part.text));
+            if !outcomes.is_false {
                 coverage.never_false.push(condition());
             }
-            if !found.is_true {
+            if !outcomes.is_true {
                 coverage.never_true.push(condition());
             }
         }
@@ -78,16 +77,17 @@ pub(super) fn measure_coverage(cases: &[Case], bundle: &Bundle) -> Coverage {
     coverage
 }
 
-/// Notes what a case finds the parts of a policy to be, and says whether it satisfies the policy.
-fn record_case(case: &Case, parts: &[PolicyPart], found: &mut [ObservedOutcomes]) -> bool {
-    for (part, found) in parts.iter().zip(found) {
-        let outcome = part.evaluate(&case.request, &case.entities);
-        let is_met = outcome == PartResult::Holds;
-        if !matches!(outcome, PartResult::Error(_)) {
-            found.is_true |= is_met != part.is_negated;
-            found.is_false |= is_met == part.is_negated;
+/// Records the values that the parts of a policy have in a case; returns whether it satisfies the
+/// policy.
+fn record_case(case: &Case, parts: &[PolicyPart], outcomes: &mut [ObservedOutcomes]) -> bool {
+    for (part, outcomes) in parts.iter().zip(outcomes) {
+        let result = part.evaluate(&case.request, &case.entities);
+        let holds = result == PartResult::Holds;
+        if !matches!(result, PartResult::Error(_)) {
+            outcomes.is_true |= holds != part.is_negated;
+            outcomes.is_false |= holds == part.is_negated;
         }
-        if !is_met {
+        if !holds {
             return false;
         }
     }
@@ -95,18 +95,18 @@ fn record_case(case: &Case, parts: &[PolicyPart], found: &mut [ObservedOutcomes]
 }
 
 impl Coverage {
-    /// The coverage for a person.
+    /// The coverage as text.
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
-        for (untried, what) in [
+        for (uncovered, what) in [
             (&self.never_satisfied, "policies that no case satisfies"),
-            (&self.never_false, "conditions that are false in no case"),
-            (&self.never_true, "conditions that are true in no case"),
+            (&self.never_false, "conditions that are never false"),
+            (&self.never_true, "conditions that are never true"),
         ] {
             // Writing to a String cannot fail.
-            writeln!(text, "{what}: {}", untried.len()).ok();
-            for one in untried {
+            writeln!(text, "{what}: {}", uncovered.len()).ok();
+            for one in uncovered {
                 writeln!(text, "  {}", one.summary_line()).ok();
             }
         }
@@ -119,8 +119,8 @@ impl Uncovered {
         let line = self.line.map_or(String::new(), |line| format!(":{line}"));
         let condition = self.condition.iter();
         let condition = condition.flat_map(|text| text.split_whitespace());
-        let place = format!("{}{line}: {}", self.file, self.id);
-        let told: Vec<&str> = [place.as_str()].into_iter().chain(condition).collect();
-        told.join(" ")
+        let policy = format!("{}{line}: {}", self.file, self.id);
+        let words: Vec<&str> = [policy.as_str()].into_iter().chain(condition).collect();
+        words.join(" ")
     }
 }

@@ -1,7 +1,7 @@
-//! Deciding: one question to the policies, one answer.
+//! Decisions: evaluates the policies for one request.
 //!
-//! Whatever goes wrong denies. Cedar skips a policy that fails to evaluate, so that a failing
-//! forbid would let a permit through; here any failure denies the whole question.
+//! Every error denies. Cedar skips a policy that fails to evaluate, so that a failing forbid would let
+//! a permit through; here any failure denies the whole request.
 
 use std::slice;
 use std::sync::Arc;
@@ -11,25 +11,24 @@ use cedar_policy::{PolicySet, Request};
 use crate::domain::action::Action;
 use crate::domain::caller::DecisionContext;
 use crate::domain::decision::{Decision, MAX_TOKEN_TTL};
+use crate::domain::error_chain::error_chain;
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 
 use super::bundle::Bundle;
 use super::combined_decision::CombinedDecision;
-use super::diagnostic::message_with_causes;
 use super::entities::Facts;
 use super::entity_file::EntityFileFacts;
 use super::schema_check::is_applicable;
 
 impl Bundle {
-    /// Decides whether `principal` may do `action` to `resource` under the circumstances of
-    /// `context`; the time is told to policies in whole seconds.
+    /// Decides whether `principal` may do `action` on `resource` in `context`; policies see the time in
+    /// whole seconds.
     ///
-    /// An evaluation error, or facts that do not fit the schema, deny and are told in
-    /// [`Decision::errors`]. So does a disabled user, whose credentials should have been refused.
+    /// An evaluation error, or facts that do not fit the schema, deny with an entry in
+    /// [`Decision::errors`]. So does a disabled user, whose credentials should have been rejected before.
     ///
-    /// Pass the same `Arc`s again for the same user and dataset: what Cedar sees of them is
-    /// prepared once for each shared value.
+    /// Pass the same `Arc`s for the same user and dataset: their entities are cached by address.
     #[must_use]
     pub fn decide(
         &self,
@@ -42,7 +41,7 @@ impl Bundle {
             .and_then(|(facts, request)| self.evaluate_indexed(action, &facts, &request))
             .map_or_else(
                 |error| self.deny(error),
-                |verdict| self.to_decision(&verdict),
+                |combined| self.to_decision(&combined),
             )
     }
 
@@ -50,22 +49,23 @@ impl Bundle {
     #[must_use]
     pub fn decide_from_file(
         &self,
-        written: &EntityFileFacts,
+        entities: &EntityFileFacts,
         action: Action,
         context: &DecisionContext,
     ) -> Decision {
-        let facts = &written.facts;
+        let facts = &entities.facts;
         self.cedar_request(facts, action, context)
             .and_then(|request| self.evaluate_indexed(action, facts, &request))
             .map_or_else(
                 |error| self.deny(error),
-                |verdict| self.to_decision(&verdict),
+                |combined| self.to_decision(&combined),
             )
     }
 
-    /// Decides as [`Bundle::decide`] does, by evaluating every policy.
+    /// Decides as [`Bundle::decide`] does, without the index: evaluates every policy.
     ///
-    /// The yardstick of what the index picks, in tests and benches.
+    /// For tests and benches only.
+    #[doc(hidden)]
     #[must_use]
     pub fn decide_unindexed(
         &self,
@@ -80,11 +80,11 @@ impl Bundle {
             })
             .map_or_else(
                 |error| self.deny(error),
-                |verdict| self.to_decision(&verdict),
+                |combined| self.to_decision(&combined),
             )
     }
 
-    /// The question as Cedar takes it, or why it is denied without asking.
+    /// The facts and the Cedar request, or why the request is denied without evaluating policies.
     pub(super) fn prepare(
         &self,
         principal: &Principal,
@@ -98,15 +98,15 @@ impl Bundle {
             return Err(format!("the user {} is disabled", user.id));
         }
         if !is_applicable(principal, action, resource) {
-            // No schema says this, so no policy was validated for it.
+            // The schema excludes it, so no policy was validated for it.
             return Err(format!(
-                "{action} is never asked of this principal and resource"
+                "{action} does not apply to this principal and resource"
             ));
         }
         let facts = self
             .entity_cache
             .facts(principal, resource)
-            .map_err(|error| message_with_causes(&error))?;
+            .map_err(|error| error_chain(&error))?;
         let request = self.cedar_request(&facts, action, context)?;
         Ok((facts, request))
     }
@@ -117,13 +117,13 @@ impl Bundle {
         facts: &Facts,
         request: &Request,
     ) -> Result<CombinedDecision, String> {
-        let pick = || {
+        let find_matching = || {
             let uid = self.schema_names.action(action);
             self.policy_index
                 .matching(&facts.principal, &uid, &facts.resource, &facts.entities)
         };
-        match facts.policy_matches.get_or_match(action, pick) {
-            Some(picked) => Ok(self.evaluate(request, picked, facts)),
+        match facts.policy_matches.get_or_match(action, find_matching) {
+            Some(matching) => Ok(self.evaluate(request, matching, facts)),
             None => Err(format!("the schema has no action {action}")),
         }
     }
@@ -146,9 +146,9 @@ impl Bundle {
         let context = self
             .context_cache
             .context(context)
-            .map_err(|error| message_with_causes(&error))?;
-        // The bundle tried every action, kind of principal and context against the schema when it
-        // was loaded, so a request is not checked again.
+            .map_err(|error| error_chain(&error))?;
+        // Loading the bundle checked every action, type of principal and context against the schema, so
+        // this request needs no check.
         Request::new(
             facts.principal.clone(),
             self.schema_names.action(action),
@@ -156,17 +156,17 @@ impl Bundle {
             context,
             None,
         )
-        .map_err(|error| message_with_causes(&error))
+        .map_err(|error| error_chain(&error))
     }
 
-    fn to_decision(&self, verdict: &CombinedDecision) -> Decision {
-        let mut errors: Vec<String> = verdict
+    fn to_decision(&self, combined: &CombinedDecision) -> Decision {
+        let mut errors: Vec<String> = combined
             .errors
             .iter()
-            .map(|error| message_with_causes(error))
+            .map(|error| error_chain(error))
             .collect();
         errors.sort();
-        let mut determining_policies: Vec<String> = verdict
+        let mut determining_policies: Vec<String> = combined
             .determining
             .iter()
             .map(|id| AsRef::<str>::as_ref(id).to_owned())
@@ -178,7 +178,7 @@ impl Bundle {
             .min()
             .unwrap_or(MAX_TOKEN_TTL);
         Decision {
-            is_permitted: verdict.is_allowed && errors.is_empty(),
+            is_permitted: combined.is_allowed && errors.is_empty(),
             determining_policies,
             errors,
             max_ttl,

@@ -1,11 +1,9 @@
-//! Entities: users and datasets as Cedar sees them, prepared once and kept.
+//! Entities: users and datasets as Cedar entities, built once and cached.
 //!
-//! A user or a dataset is turned into an entity, and checked against the schema, the first time a
-//! decision meets it; later decisions find it by the address of the shared value. Holding the value
-//! keeps its address from being used again. Roles, owners and readers need no entities of their
-//! own: policies may look at most one level deep, and a role has no attributes.
-//!
-//! This module refuses to know policies.
+//! A user or a dataset is converted, and checked against the schema, at its first decision; later ones
+//! find the entity by the address of the shared value. The cache holds the value, so that its address is
+//! not reused. Roles, owners and readers need no entities of their own: policies may read attributes
+//! only one level deep, and a role has none.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,35 +23,35 @@ use crate::domain::resource::Resource;
 use super::index::PolicyMatches;
 use super::schema_names::SchemaNames;
 
-/// The most users that are kept prepared.
+/// The most cached users.
 const MAX_USERS: u64 = 10_000;
-/// The most datasets that are kept prepared.
+/// The most cached datasets.
 const MAX_DATASETS: u64 = 10_000;
-/// The most pairs of a principal and a dataset that are kept prepared.
+/// The most cached pairs of a principal and a dataset.
 const MAX_PAIRS: u64 = 10_000;
 
-/// Why a user or a dataset cannot be shown to the policies.
+/// A user or a dataset could not be converted to an entity.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EntityError {
     /// An attribute has no Cedar value.
-    #[error("cannot make an entity of {entity}")]
+    #[error("cannot build the entity {entity}")]
     Attribute {
-        /// Cedar's name of it.
+        /// Its Cedar name.
         entity: String,
-        /// What Cedar says.
+        /// The error of Cedar.
         source: Box<EntityAttrEvaluationError>,
     },
-    /// The entity is not as the schema wants it.
+    /// The entity does not fit the schema.
     #[error("{entity} does not fit the schema")]
     SchemaMismatch {
-        /// Cedar's name of it.
+        /// Its Cedar name.
         entity: String,
-        /// What Cedar says.
+        /// The error of Cedar.
         source: Box<EntitiesError>,
     },
 }
 
-/// What one decision looks at, besides its circumstances.
+/// The entities of one decision.
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) principal: EntityUid,
@@ -70,11 +68,11 @@ struct CachedPair {
 }
 
 impl CachedPair {
-    /// Whether this is the pair of the very same values, not merely of equal ones.
+    /// Whether this pair has the same shared values, not merely equal ones.
     fn is_same(&self, principal: &Principal, dataset: &Arc<Dataset>) -> bool {
         let is_same_principal = match (&self.principal, principal) {
             (Principal::Anonymous, Principal::Anonymous) => true,
-            (Principal::User(mine), Principal::User(asked)) => Arc::ptr_eq(mine, asked),
+            (Principal::User(cached), Principal::User(user)) => Arc::ptr_eq(cached, user),
             _ => false,
         };
         is_same_principal && Arc::ptr_eq(&self.dataset, dataset)
@@ -84,7 +82,7 @@ impl CachedPair {
 struct CachedUser {
     user: Arc<User>,
     uid: EntityUid,
-    // With the schema's actions: policies may use action groups.
+    // With the actions of the schema: policies may use action groups.
     entities: Entities,
 }
 
@@ -94,7 +92,7 @@ struct CachedDataset {
     entity: Entity,
 }
 
-/// Prepared entities of one schema, bounded in number.
+/// The entities for one schema, bounded in number.
 pub(super) struct EntityCache {
     schema: Schema,
     schema_names: Arc<SchemaNames>,
@@ -106,18 +104,18 @@ pub(super) struct EntityCache {
 }
 
 impl EntityCache {
-    /// Preparations that check against `schema`.
-    pub(super) fn new(schema: Schema, vocabulary: Arc<SchemaNames>) -> Result<Self, EntityError> {
-        let anonymous_uid = vocabulary.anonymous();
-        let unfit = |source| schema_mismatch(anonymous_uid, source);
-        let actions = schema.action_entities().map_err(unfit)?;
+    /// An empty cache; entities are checked against `schema`.
+    pub(super) fn new(schema: Schema, names: Arc<SchemaNames>) -> Result<Self, EntityError> {
+        let anonymous_uid = names.anonymous();
+        let mismatch = |source| schema_mismatch(anonymous_uid, source);
+        let actions = schema.action_entities().map_err(mismatch)?;
         let anonymous = actions
             .clone()
             .add_entities([Entity::with_uid(anonymous_uid.clone())], Some(&schema))
-            .map_err(unfit)?;
+            .map_err(mismatch)?;
         Ok(Self {
             schema,
-            schema_names: vocabulary,
+            schema_names: names,
             actions,
             anonymous,
             users: Cache::new(MAX_USERS),
@@ -126,7 +124,7 @@ impl EntityCache {
         })
     }
 
-    /// What a decision about this principal and this resource looks at.
+    /// The facts for a decision about a principal and a resource.
     pub(super) fn facts(
         &self,
         principal: &Principal,
@@ -135,7 +133,7 @@ impl EntityCache {
         match resource {
             Resource::Dataset(dataset) => self.dataset_facts(principal, dataset),
             Resource::User(user) => self.user_facts(principal, user).map(Arc::new),
-            // Neither has attributes or parents: its name is all there is.
+            // Roles and the server have neither attributes nor parents.
             Resource::Role(role) => self.named_facts(principal, self.schema_names.role(role)),
             Resource::Server => self.named_facts(principal, self.schema_names.server().clone()),
         }
@@ -155,16 +153,16 @@ impl EntityCache {
         }))
     }
 
-    /// Cedar knows one entity of a name. A user who would change itself is the principal as it is;
-    /// what it would be stands under the nil UUID.
+    /// Cedar has one entity for each name. When a user changes itself, the principal is the user as it is,
+    /// and the resource, the user as it would be, has the nil UUID.
     fn user_facts(&self, principal: &Principal, user: &Arc<User>) -> Result<Facts, EntityError> {
         let (principal_uid, entities) = self.principal_entities(principal)?;
-        let asker = match principal {
-            Principal::User(asker) => Some(asker),
+        let caller = match principal {
+            Principal::User(caller) => Some(caller),
             Principal::Anonymous => None,
         };
-        let resource = match asker {
-            Some(asker) if asker == user => {
+        let resource = match caller {
+            Some(caller) if caller == user => {
                 return Ok(Facts {
                     resource: principal_uid.clone(),
                     principal: principal_uid,
@@ -172,7 +170,7 @@ impl EntityCache {
                     policy_matches: PolicyMatches::default(),
                 });
             }
-            Some(asker) if asker.id == user.id => self.schema_names.user(UserId(Uuid::nil())),
+            Some(caller) if caller.id == user.id => self.schema_names.user(UserId(Uuid::nil())),
             Some(_) | None => self.schema_names.user(user.id),
         };
         let entity = user_entity(&self.schema_names, &resource, user)?;
@@ -221,8 +219,8 @@ impl EntityCache {
                 self.anonymous.clone(),
             )),
             Principal::User(user) => {
-                let prepared = self.cached_user(user)?;
-                Ok((prepared.uid.clone(), prepared.entities.clone()))
+                let cached = self.cached_user(user)?;
+                Ok((cached.uid.clone(), cached.entities.clone()))
             }
         }
     }
@@ -233,28 +231,28 @@ impl EntityCache {
         dataset: &Arc<Dataset>,
     ) -> Result<Facts, EntityError> {
         let (principal_uid, entities) = self.principal_entities(principal)?;
-        let prepared = self.cached_dataset(dataset)?;
+        let cached = self.cached_dataset(dataset)?;
         Ok(Facts {
             principal: principal_uid,
-            resource: prepared.uid.clone(),
-            // Both were checked against the schema when they were prepared.
+            resource: cached.uid.clone(),
+            // Both were checked against the schema when they were built.
             entities: entities
-                .add_entities([prepared.entity.clone()], None)
-                .map_err(|source| schema_mismatch(&prepared.uid, source))?,
+                .add_entities([cached.entity.clone()], None)
+                .map_err(|source| schema_mismatch(&cached.uid, source))?,
             policy_matches: PolicyMatches::default(),
         })
     }
 
     fn cached_user(&self, user: &Arc<User>) -> Result<Arc<CachedUser>, EntityError> {
         let address = Arc::as_ptr(user) as usize;
-        if let Some(prepared) = self.users.get(&address)
-            && Arc::ptr_eq(&prepared.user, user)
+        if let Some(cached) = self.users.get(&address)
+            && Arc::ptr_eq(&cached.user, user)
         {
-            return Ok(prepared);
+            return Ok(cached);
         }
         let uid = self.schema_names.user(user.id);
         let entity = user_entity(&self.schema_names, &uid, user)?;
-        let prepared = Arc::new(CachedUser {
+        let cached = Arc::new(CachedUser {
             user: Arc::clone(user),
             entities: self
                 .actions
@@ -263,35 +261,35 @@ impl EntityCache {
                 .map_err(|source| schema_mismatch(&uid, source))?,
             uid,
         });
-        self.users.insert(address, Arc::clone(&prepared));
-        Ok(prepared)
+        self.users.insert(address, Arc::clone(&cached));
+        Ok(cached)
     }
 
     fn cached_dataset(&self, dataset: &Arc<Dataset>) -> Result<Arc<CachedDataset>, EntityError> {
         let address = Arc::as_ptr(dataset) as usize;
-        if let Some(prepared) = self.datasets.get(&address)
-            && Arc::ptr_eq(&prepared.dataset, dataset)
+        if let Some(cached) = self.datasets.get(&address)
+            && Arc::ptr_eq(&cached.dataset, dataset)
         {
-            return Ok(prepared);
+            return Ok(cached);
         }
         let uid = self.schema_names.dataset(dataset.id);
         let entity = dataset_entity(&self.schema_names, dataset)?;
         Entities::empty()
             .add_entities([entity.clone()], Some(&self.schema))
             .map_err(|source| schema_mismatch(&uid, source))?;
-        let prepared = Arc::new(CachedDataset {
+        let cached = Arc::new(CachedDataset {
             dataset: Arc::clone(dataset),
             uid,
             entity,
         });
-        self.datasets.insert(address, Arc::clone(&prepared));
-        Ok(prepared)
+        self.datasets.insert(address, Arc::clone(&cached));
+        Ok(cached)
     }
 }
 
 impl std::fmt::Debug for EntityCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Preparations").finish_non_exhaustive()
+        f.debug_struct("EntityCache").finish_non_exhaustive()
     }
 }
 
@@ -302,36 +300,32 @@ fn schema_mismatch(entity: &EntityUid, source: EntitiesError) -> EntityError {
     }
 }
 
-/// A user as Cedar sees it: its roles are its parents, its claims are its tags.
-fn user_entity(
-    vocabulary: &SchemaNames,
-    uid: &EntityUid,
-    user: &User,
-) -> Result<Entity, EntityError> {
+/// The entity of a user: its roles are the parents, its claims are the tags.
+fn user_entity(names: &SchemaNames, uid: &EntityUid, user: &User) -> Result<Entity, EntityError> {
     let mut attributes = vec![("username".to_owned(), string_value(user.username.as_str()))];
     if let Some(issuer) = &user.issuer {
         attributes.push(("issuer".to_owned(), string_value(issuer)));
     }
-    let roles = user.roles.iter().map(|role| vocabulary.role(role));
+    let roles = user.roles.iter().map(|role| names.role(role));
     build_entity(uid, attributes, roles.collect(), &user.claims)
 }
 
-/// A dataset as Cedar sees it.
-fn dataset_entity(vocabulary: &SchemaNames, dataset: &Dataset) -> Result<Entity, EntityError> {
+/// The entity of a dataset.
+fn dataset_entity(names: &SchemaNames, dataset: &Dataset) -> Result<Entity, EntityError> {
     let reference = RestrictedExpression::new_entity_uid;
     let reader_users = dataset.reader_users.iter();
-    let reader_users = reader_users.map(|user| reference(vocabulary.user(*user)));
+    let reader_users = reader_users.map(|user| reference(names.user(*user)));
     let reader_roles = dataset.reader_roles.iter();
-    let reader_roles = reader_roles.map(|role| reference(vocabulary.role(role)));
+    let reader_roles = reader_roles.map(|role| reference(names.role(role)));
     let mut attributes = vec![
         ("title".to_owned(), string_value(&dataset.title)),
         (
             "visibility".to_owned(),
-            reference(vocabulary.visibility(dataset.visibility)),
+            reference(names.visibility(dataset.visibility)),
         ),
         (
             "record_status".to_owned(),
-            reference(vocabulary.record_status(dataset.record_status)),
+            reference(names.record_status(dataset.record_status)),
         ),
         (
             "reader_users".to_owned(),
@@ -343,9 +337,9 @@ fn dataset_entity(vocabulary: &SchemaNames, dataset: &Dataset) -> Result<Entity,
         ),
     ];
     if let Some(owner) = dataset.owner {
-        attributes.push(("owner".to_owned(), reference(vocabulary.user(owner))));
+        attributes.push(("owner".to_owned(), reference(names.user(owner))));
     }
-    let uid = vocabulary.dataset(dataset.id);
+    let uid = names.dataset(dataset.id);
     build_entity(&uid, attributes, Vec::new(), &dataset.tags)
 }
 

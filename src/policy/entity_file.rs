@@ -1,25 +1,25 @@
-//! Entity files: users, datasets and roles to ask about that need not be in any catalog.
+//! Entity files: users, datasets and roles for explanations and cases that are not in the catalog.
 //!
-//! In the JSON of the Cedar command line's entities, so that either tool reads them; cases name such
-//! files too. An entity that does not read, or does not fit the schema, is a problem with file and
-//! line. This module refuses to know what is asked.
+//! They are in the JSON of the Cedar command line's entities, so that either tool reads them.
 
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use cedar_policy::{Entities, Entity, EntityUid, EvalResult, Schema};
 use serde_json::value::RawValue;
 
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::error_chain::error_chain;
+
 use super::bundle::Bundle;
-use super::case_file::{error_span, message_without_position};
-use super::diagnostic::{BundleDiagnostic, BundleError, message_with_causes};
 use super::entities::Facts;
+use super::error::BundleError;
 use super::index::PolicyMatches;
+use super::json_span::{error_span, message_without_position, value_start};
 use super::schema_names::SchemaNames;
 use super::sources::SourceFiles;
 
-/// The entities of a file, as one bundle's schema wants them.
+/// The entities of a file, valid for one bundle's schema.
 #[derive(Debug)]
 pub struct EntityFile {
     label: String,
@@ -27,71 +27,71 @@ pub struct EntityFile {
     schema_names: Arc<SchemaNames>,
 }
 
-/// A principal and a dataset of a file, to be asked about.
+/// The facts about a principal and a dataset of a file.
 #[derive(Debug)]
 pub struct EntityFileFacts {
-    /// `anonymous`, or Cedar's name of a user.
+    /// `anonymous`, or the Cedar name of a user.
     pub principal: String,
-    /// The user's name.
+    /// The user name.
     pub username: Option<String>,
     /// Whether it is the anonymous principal.
     pub is_anonymous: bool,
-    /// Whether the user comes from an outside issuer.
+    /// Whether the user is of an external issuer.
     pub has_issuer: bool,
-    /// The dataset's id, in whatever form the file has it.
+    /// The id of the dataset, as written in the file.
     pub dataset_id: String,
-    /// Its title.
+    /// The title of the dataset.
     pub title: String,
     pub(super) facts: Facts,
 }
 
-/// Why something cannot be asked about.
+/// A principal or a dataset of an entity file could not be found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntityFileError {
-    /// The text is in the form of Cedar's names, and is none.
-    #[error("{text} is no name of an entity: {reason}")]
+    /// The text looks like a Cedar name and is not a valid one.
+    #[error("{text} is not a valid entity name: {reason}")]
     InvalidName {
-        /// What was given.
+        /// The given text.
         text: String,
-        /// What Cedar says.
+        /// Cedar's message.
         reason: String,
     },
-    /// The entity is of a type that is not asked about so.
-    #[error("{entity} is no {expected}")]
+    /// The entity is of another type.
+    #[error("{entity} is not a {expected}")]
     WrongType {
-        /// Cedar's name of it.
+        /// The Cedar name of the entity.
         entity: String,
-        /// What would be one.
+        /// The expected type, `user` or `dataset`.
         expected: &'static str,
     },
-    /// The file does not have it.
+    /// The file has no such entity.
     #[error("{file}: there is no {what} {name}")]
     NotFound {
         /// The file.
         file: String,
-        /// What kind of entity was looked for.
+        /// The kind of entity, `user` or `dataset`.
         what: &'static str,
-        /// What was given.
+        /// The given name.
         name: String,
     },
     /// More than one user has the name.
-    #[error("{file}: more than one user has the name {name}: give an id")]
+    #[error("{file}: more than one user has the name {name}; use an id")]
     Ambiguous {
         /// The file.
         file: String,
-        /// What was given.
+        /// The given name.
         name: String,
     },
 }
 
-/// Reads entities, or tells every one that does not read or does not fit the schema.
+/// Parses entities, or returns a problem for each that is malformed or does not fit the schema.
 pub(super) fn parse(
     label: &str,
     text: &Arc<str>,
     schema: &Schema,
-) -> Result<Entities, Vec<BundleDiagnostic>> {
-    let written: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
-        vec![BundleDiagnostic::at_span(
+) -> Result<Entities, Vec<SourceDiagnostic>> {
+    let values: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
+        vec![SourceDiagnostic::at_span(
             label,
             text,
             error_span(&error, text),
@@ -100,37 +100,27 @@ pub(super) fn parse(
     })?;
     let mut entities = Vec::new();
     let mut problems = Vec::new();
-    for (index, written) in written.into_iter().enumerate() {
-        match Entity::from_json_str(written.get(), Some(schema)) {
+    for (index, value) in values.into_iter().enumerate() {
+        match Entity::from_json_str(value.get(), Some(schema)) {
             Ok(entity) => entities.push(entity),
             Err(error) => {
-                let message = format!("entity {}: {}", index + 1, message_with_causes(&error));
-                let span = value_start(written, text);
-                problems.push(BundleDiagnostic::at_span(label, text, span, message));
+                let message = format!("entity {}: {}", index + 1, error_chain(&error));
+                let span = value_start(value, text);
+                problems.push(SourceDiagnostic::at_span(label, text, span, message));
             }
         }
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    Entities::from_entities(entities, Some(schema)).map_err(|error| {
-        vec![BundleDiagnostic::for_file(
-            label,
-            message_with_causes(&error),
-        )]
-    })
-}
-
-/// The first byte of a value that borrows from a text: the distance of their addresses is its place.
-pub(super) fn value_start(value: &RawValue, text: &str) -> Range<usize> {
-    let start = (value.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-    start..start + 1
+    Entities::from_entities(entities, Some(schema))
+        .map_err(|error| vec![SourceDiagnostic::for_file(label, error_chain(&error))])
 }
 
 impl EntityFile {
-    /// The entities in a file, which is bounded like a policy file.
+    /// Loads a file, within the size of a policy file.
     ///
-    /// Fails with every entity that does not read or does not fit the schema of `bundle`.
+    /// Fails with every entity that is malformed or does not fit the schema of `bundle`.
     pub fn load(path: &Path, bundle: &Bundle) -> Result<Self, BundleError> {
         let label = path.display().to_string();
         let text = SourceFiles::read_file(path)?;
@@ -143,13 +133,13 @@ impl EntityFile {
         })
     }
 
-    /// The names that users and datasets of the file go by.
+    /// The ids of the users and datasets of the file, and the user names.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        let is_asked =
-            |uid: &EntityUid| self.schema_names.is_user(uid) || self.schema_names.is_dataset(uid);
+        let names = &self.schema_names;
+        let is_listed = |uid: &EntityUid| names.is_user(uid) || names.is_dataset(uid);
         self.entities
             .iter()
-            .filter(move |entity| is_asked(&entity.uid()))
+            .filter(move |entity| is_listed(&entity.uid()))
             .flat_map(|entity| {
                 let id = entity.uid().id().unescaped().to_owned();
                 [Some(id), string_attribute(entity, "username")]
@@ -159,7 +149,7 @@ impl EntityFile {
 
     /// The facts about a principal and a dataset of the file.
     ///
-    /// Either is named by its id, or as Cedar writes it, `User::"..."`; a user by its name too, and
+    /// Each is given by its id or its Cedar name, `User::"..."`; a user also by its user name, and
     /// the anonymous principal, which need not be in the file, as `anonymous`.
     pub fn facts(
         &self,
@@ -185,26 +175,26 @@ impl EntityFile {
         })
     }
 
-    /// The user of a name, or nothing for the anonymous principal.
+    /// The user of a name; `None` for the anonymous principal.
     fn find_user(&self, name: &str) -> Result<Option<&Entity>, EntityFileError> {
-        let vocabulary = &self.schema_names;
+        let names = &self.schema_names;
         let what = "user";
         if let Some(uid) = parse_entity_uid(name)? {
-            if uid == *vocabulary.anonymous() {
+            if uid == *names.anonymous() {
                 return Ok(None);
             }
-            let is_user = vocabulary.is_user(&uid);
+            let is_user = names.is_user(&uid);
             return self.find_entity(&uid, is_user, what).map(Some);
         }
         if name == "anonymous" {
             return Ok(None);
         }
-        if let Some(user) = self.entities.get(&vocabulary.user_with_id(name)) {
+        if let Some(user) = self.entities.get(&names.user_with_id(name)) {
             return Ok(Some(user));
         }
         let users = self.entities.iter();
         let mut users = users.filter(|entity| {
-            vocabulary.is_user(&entity.uid())
+            names.is_user(&entity.uid())
                 && string_attribute(entity, "username").as_deref() == Some(name)
         });
         match (users.next(), users.next()) {
@@ -253,14 +243,14 @@ impl EntityFile {
     }
 }
 
-/// The entity that a text names if it is in the form of Cedar's names.
+/// The entity of a Cedar name; `None` if the text does not look like one.
 fn parse_entity_uid(text: &str) -> Result<Option<EntityUid>, EntityFileError> {
     if !text.contains("::\"") {
         return Ok(None);
     }
     let named = text.parse().map_err(|error| EntityFileError::InvalidName {
         text: text.to_owned(),
-        reason: message_with_causes(&error),
+        reason: error_chain(&error),
     });
     named.map(Some)
 }

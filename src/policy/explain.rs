@@ -1,12 +1,11 @@
-//! Explaining: why a bundle answers as it does.
+//! Explanations: which parts of which policies led to a decision.
 //!
-//! The answer itself is the one that deciding gives, so that the two cannot disagree; this module
-//! only tells which part of which policy it came from. It refuses to know who asks why.
+//! The decision itself is that of [`Bundle::decide`], so that the two cannot disagree.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use cedar_policy::{Entities, Policy, PolicyId, Request};
+use cedar_policy::{Entities, Policy, Request};
 use serde::Serialize;
 
 use crate::domain::action::Action;
@@ -15,82 +14,83 @@ use crate::domain::decision::Decision;
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 
-use super::bundle::{Bundle, PolicyInfo};
+use super::bundle::Bundle;
 use super::conditions::{PartResult, PolicyPart, action_part, line_number, policy_parts};
 use super::entities::Facts;
 use super::entity_file::EntityFileFacts;
+use super::policies::PolicyInfo;
 use super::values::truncated;
 pub use super::values::{ObservedValue, ValueVisibility};
 
-/// The most policies that are told of, and did not determine the answer.
+/// The most policies that are explained besides the determining ones.
 pub const MAX_OTHER_POLICIES: usize = 20;
-/// The most parts that are told of one policy.
+/// The most parts that are explained of one policy.
 pub const MAX_PARTS: usize = 50;
-/// The longest text of a policy or of a part that is told, in characters.
+/// The longest text of a policy or of a part, in characters; the rest is cut.
 pub const MAX_TEXT_LENGTH: usize = 4_000;
 
-/// What a bundle answers, and why.
+/// A decision with its explanation.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// The answer.
+    /// The decision.
     pub decision: Decision,
-    /// The policies that determined it, by `@id`.
+    /// The determining policies, by `@id`.
     pub determining: Vec<PolicyExplanation>,
     /// Other policies for the same action, nearest to being satisfied first; at most
     /// [`MAX_OTHER_POLICIES`].
     pub others: Vec<PolicyExplanation>,
-    /// How many others were left off.
+    /// The number of other policies that are left out.
     pub omitted: usize,
 }
 
-/// How one policy stood to a question.
+/// How one policy applies to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PolicyExplanation {
     /// Its `@id`.
     pub id: String,
-    /// Whether it permits; it forbids otherwise.
+    /// Whether it is a permit; otherwise it is a forbid.
     pub is_permit: bool,
     /// Its `@reason`.
     pub reason: Option<String>,
     /// Its `@max_ttl`.
     pub max_ttl: Option<u32>,
-    /// The template that it is linked to, whose text it has.
+    /// The template that it is linked to; file, line and text are those of the template.
     pub template: Option<String>,
-    /// The file its text stands in, relative to the folder.
+    /// Its file, relative to the folder.
     pub file: String,
-    /// The line it begins on.
+    /// The line where it begins.
     pub line: Option<usize>,
-    /// As it is written.
+    /// Its source text.
     pub text: String,
-    /// Whether the question satisfied it: all its parts hold.
+    /// Whether the request satisfies it: all its parts hold.
     pub is_satisfied: bool,
-    /// How many parts hold.
+    /// The number of parts that hold.
     pub held: usize,
-    /// How many parts it has: three of its scope, and its conditions.
+    /// The number of its parts: three of the scope, and the conditions.
     pub part_count: usize,
-    /// Of a policy that is satisfied its parts, at most [`MAX_PARTS`]; of another one the first
-    /// part that does not hold.
+    /// The parts of a satisfied policy, at most [`MAX_PARTS`]; of another one, the first part that does
+    /// not hold.
     pub parts: Vec<PartExplanation>,
 }
 
-/// How one part of a policy stood to a question.
+/// How one part of a policy applies to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PartExplanation {
-    /// As it is written; a part of a scope as Cedar writes it.
+    /// Its source text; for a part of the scope, as Cedar prints it.
     pub text: String,
     /// The line of a condition.
     pub line: Option<usize>,
-    /// Whether it stands under `unless`, and must be false.
+    /// Whether it is under `unless`, so that it must be false.
     pub is_negated: bool,
-    /// What became of it.
+    /// The outcome of evaluating it.
     pub outcome: PartOutcome,
-    /// Why it could not be evaluated. Nothing if it could be, or if that is withheld.
+    /// The evaluation error; `None` if there is none or it is withheld.
     pub error: Option<String>,
-    /// What it looked at.
+    /// The values that it read.
     pub seen: Vec<ObservedValue>,
 }
 
-/// What became of one part of a policy.
+/// The outcome of evaluating one part of a policy.
 #[derive(
     Clone,
     Copy,
@@ -105,25 +105,25 @@ pub struct PartExplanation {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum PartOutcome {
-    /// It does what the policy needs of it.
+    /// It holds.
     Holds,
-    /// It does not, and so the policy is not satisfied.
+    /// It does not hold, so the policy is not satisfied.
     DoesNotHold,
-    /// It cannot be evaluated, which denies if all parts before it hold.
+    /// It cannot be evaluated, which denies the request if all parts before it hold.
     CannotBeEvaluated,
 }
 
 impl Bundle {
-    /// Tells what [`Bundle::decide`] answers, and why, to whoever sees no more than what is in sight.
+    /// Explains the decision of [`Bundle::decide`], with no other values than the visible ones.
     ///
-    /// Where deciding asks no policy (the user is disabled, the facts do not fit) no policy is told
-    /// of; the decision's errors say why. Two questions that differ out of sight alone, and of which
-    /// the same parts hold, are explained in the same words; the errors of the decision aside, whose
-    /// texts repeat values.
+    /// Where no policy is evaluated (the user is disabled, the facts do not fit the schema), no policy
+    /// is explained; the errors of the decision say why. Two requests that differ in withheld values
+    /// only, and for which the same parts hold, have the same explanation, except for the errors of the
+    /// decision, which repeat values.
     #[must_use]
     pub fn explain(
         &self,
-        sight: ValueVisibility,
+        visibility: ValueVisibility,
         principal: &Principal,
         action: Action,
         resource: &Resource,
@@ -131,23 +131,23 @@ impl Bundle {
     ) -> Explanation {
         let decision = self.decide(principal, action, resource, context);
         match self.prepare(principal, action, resource, context) {
-            Ok((facts, request)) => self.explain_request(decision, &facts, &request, sight),
+            Ok((facts, request)) => self.explain_request(decision, &facts, &request, visibility),
             Err(_) => Explanation::without_policies(decision),
         }
     }
 
-    /// Tells what is decided about a principal and a dataset of a file, and why.
+    /// Explains the decision of [`Bundle::decide_from_file`], with all values.
     #[must_use]
     pub fn explain_from_file(
         &self,
-        written: &EntityFileFacts,
+        entities: &EntityFileFacts,
         action: Action,
         context: &DecisionContext,
     ) -> Explanation {
-        let decision = self.decide_from_file(written, action, context);
-        match self.cedar_request(&written.facts, action, context) {
+        let decision = self.decide_from_file(entities, action, context);
+        match self.cedar_request(&entities.facts, action, context) {
             Ok(request) => {
-                self.explain_request(decision, &written.facts, &request, ValueVisibility::ALL)
+                self.explain_request(decision, &entities.facts, &request, ValueVisibility::ALL)
             }
             Err(_) => Explanation::without_policies(decision),
         }
@@ -158,19 +158,19 @@ impl Bundle {
         decision: Decision,
         facts: &Facts,
         request: &Request,
-        sight: ValueVisibility,
+        visibility: ValueVisibility,
     ) -> Explanation {
-        let question = RequestExplainer {
-            visibility: sight,
+        let explainer = RequestExplainer {
+            visibility,
             ..RequestExplainer::new(self, request, &facts.entities)
         };
-        let besides: BTreeSet<&str> = ids(&decision.determining_policies).collect();
-        let others = question.others(&besides);
+        let determining = || decision.determining_policies.iter().map(String::as_str);
+        let others = explainer.others(&determining().collect());
         Explanation {
-            determining: question.explain(&decision.determining_policies),
-            decision,
+            determining: explainer.explain(determining()),
             others: others.nearest,
             omitted: others.omitted,
+            decision,
         }
     }
 }
@@ -186,16 +186,16 @@ impl Explanation {
     }
 }
 
-/// Policies that did not determine an answer.
+/// Policies that are not determining.
 #[derive(Debug)]
 pub(super) struct OtherPolicies {
     /// The nearest, at most [`MAX_OTHER_POLICIES`].
     pub(super) nearest: Vec<PolicyExplanation>,
-    /// How many more there are.
+    /// The number of those left out.
     pub(super) omitted: usize,
 }
 
-/// One question to the policies of a bundle.
+/// Explains how the policies of a bundle apply to one request.
 pub(super) struct RequestExplainer<'a> {
     bundle: &'a Bundle,
     request: &'a Request,
@@ -213,32 +213,27 @@ impl<'a> RequestExplainer<'a> {
         }
     }
 
-    /// How policies stood to it; an id that is no policy's is passed over.
-    pub(super) fn explain(&self, policies: &[String]) -> Vec<PolicyExplanation> {
-        let each = ids(policies).filter_map(|id| {
-            let (policy, listed) = self.bundle.policy(id)?;
-            Some(self.evaluate(policy, listed).explain(self))
-        });
-        each.collect()
+    /// Explains policies by id; ids without a policy are skipped.
+    pub(super) fn explain<'i>(&self, ids: impl Iterator<Item = &'i str>) -> Vec<PolicyExplanation> {
+        ids.filter_map(|id| self.bundle.policy(id))
+            .map(|(policy, info)| self.explain_policy(&self.evaluate(policy, info)))
+            .collect()
     }
 
-    /// How the policies stood to it that are for the same action, without those `besides`.
-    pub(super) fn others(&self, besides: &BTreeSet<&str>) -> OtherPolicies {
-        let each = self.bundle.policies_with_info();
-        let mut near: Vec<EvaluatedPolicy<'_>> = each
-            .filter(|(_, listed)| !besides.contains(listed.id.as_str()))
+    /// Explains the other policies for the same action.
+    pub(super) fn others(&self, excluded: &BTreeSet<&str>) -> OtherPolicies {
+        let mut policies: Vec<EvaluatedPolicy<'_>> = self
+            .bundle
+            .policies_with_info()
+            .filter(|(_, info)| !excluded.contains(info.id.as_str()))
             .filter(|(policy, _)| self.matches_action(policy))
-            .map(|(policy, listed)| self.evaluate(policy, listed))
+            .map(|(policy, info)| self.evaluate(policy, info))
             .collect();
-        near.sort_by_key(EvaluatedPolicy::distance);
-        let left_off = near.len().saturating_sub(MAX_OTHER_POLICIES);
-        near.truncate(MAX_OTHER_POLICIES);
+        policies.sort_by_key(EvaluatedPolicy::distance);
+        let nearest = policies.iter().take(MAX_OTHER_POLICIES);
         OtherPolicies {
-            nearest: near
-                .into_iter()
-                .map(|policy| policy.explain(self))
-                .collect(),
-            omitted: left_off,
+            nearest: nearest.map(|policy| self.explain_policy(policy)).collect(),
+            omitted: policies.len().saturating_sub(MAX_OTHER_POLICIES),
         }
     }
 
@@ -246,119 +241,89 @@ impl<'a> RequestExplainer<'a> {
         action_part(policy).evaluate(self.request, self.entities) == PartResult::Holds
     }
 
-    fn evaluate<'b>(&self, policy: &'b Policy, listed: &'b PolicyInfo) -> EvaluatedPolicy<'b> {
-        let outcomes = policy_parts(policy)
+    fn evaluate<'b>(&self, policy: &'b Policy, info: &'b PolicyInfo) -> EvaluatedPolicy<'b> {
+        let results = policy_parts(policy)
             .iter()
             .map(|part| part.evaluate(self.request, self.entities))
             .collect();
         EvaluatedPolicy {
             policy,
-            listed,
-            results: outcomes,
+            info,
+            results,
+        }
+    }
+
+    fn explain_policy(&self, evaluated: &EvaluatedPolicy<'_>) -> PolicyExplanation {
+        let EvaluatedPolicy { policy, info, .. } = *evaluated;
+        let parts = policy_parts(policy);
+        let is_satisfied = evaluated.held() == parts.len();
+        let explained = parts
+            .iter()
+            .zip(&evaluated.results)
+            .filter(|(_, result)| is_satisfied || **result != PartResult::Holds)
+            .take(if is_satisfied { MAX_PARTS } else { 1 })
+            .map(|(part, result)| self.explain_part(part, result));
+        let location = policy.as_ref().loc();
+        let source = location.and_then(|location| location.snippet());
+        let text = source.map_or_else(|| policy.to_string(), str::to_owned);
+        PolicyExplanation {
+            id: info.id.clone(),
+            is_permit: info.is_permit,
+            reason: info.reason.clone(),
+            max_ttl: info.max_ttl,
+            template: info.template.clone(),
+            file: self.bundle.source_file(policy, info).to_owned(),
+            line: location.and_then(line_number),
+            text: truncated(&text, MAX_TEXT_LENGTH),
+            is_satisfied,
+            held: evaluated.held(),
+            part_count: parts.len(),
+            parts: explained.collect(),
+        }
+    }
+
+    fn explain_part(&self, part: &PolicyPart, result: &PartResult) -> PartExplanation {
+        let (outcome, error) = match result {
+            PartResult::Holds => (PartOutcome::Holds, None),
+            PartResult::DoesNotHold => (PartOutcome::DoesNotHold, None),
+            PartResult::Error(error) => (PartOutcome::CannotBeEvaluated, Some(error.clone())),
+        };
+        PartExplanation {
+            text: truncated(&part.text, MAX_TEXT_LENGTH),
+            line: part.line,
+            is_negated: part.is_negated,
+            outcome,
+            error: error.filter(|_| self.visibility.is_unrestricted()),
+            seen: part.observed_values(self.request, self.entities, self.visibility),
         }
     }
 }
 
-/// A policy with what became of its parts.
+/// A policy with the results of its parts.
 struct EvaluatedPolicy<'a> {
     policy: &'a Policy,
-    listed: &'a PolicyInfo,
+    info: &'a PolicyInfo,
     results: Vec<PartResult>,
 }
 
 impl<'a> EvaluatedPolicy<'a> {
     fn held(&self) -> usize {
-        let held = self.results.iter().filter(|it| **it == PartResult::Holds);
-        held.count()
+        let held = self.results.iter();
+        held.filter(|result| **result == PartResult::Holds).count()
     }
 
-    /// How far it was from being satisfied: first how many parts are amiss, then how much did hold.
+    /// How far it is from being satisfied: first by the parts that do not hold, then by those that do.
     fn distance(&self) -> (usize, Reverse<usize>, &'a str) {
         let held = self.held();
-        (self.results.len() - held, Reverse(held), &self.listed.id)
-    }
-
-    fn explain(&self, question: &RequestExplainer<'_>) -> PolicyExplanation {
-        let parts = policy_parts(self.policy);
-        let is_satisfied = self.held() == parts.len();
-        let together = parts.iter().zip(&self.results);
-        let told = together
-            .filter(|(_, outcome)| is_satisfied || **outcome != PartResult::Holds)
-            .take(if is_satisfied { MAX_PARTS } else { 1 })
-            .map(|(part, outcome)| explain_part(part, outcome, question));
-        let place = self.policy.as_ref().loc();
-        let written = place.and_then(|place| place.snippet());
-        let text = written.map_or_else(|| self.policy.to_string(), str::to_owned);
-        let listed = self.listed;
-        PolicyExplanation {
-            id: listed.id.clone(),
-            is_permit: listed.is_permit,
-            reason: listed.reason.clone(),
-            max_ttl: listed.max_ttl,
-            template: listed.template.clone(),
-            file: question.bundle.source_file(self.policy, listed).to_owned(),
-            line: place.and_then(line_number),
-            text: truncated(&text, MAX_TEXT_LENGTH),
-            is_satisfied,
-            held: self.held(),
-            part_count: parts.len(),
-            parts: told.collect(),
-        }
-    }
-}
-
-fn explain_part(
-    part: &PolicyPart,
-    outcome: &PartResult,
-    question: &RequestExplainer<'_>,
-) -> PartExplanation {
-    let (outcome, error) = match outcome {
-        PartResult::Holds => (PartOutcome::Holds, None),
-        PartResult::DoesNotHold => (PartOutcome::DoesNotHold, None),
-        PartResult::Error(error) => (PartOutcome::CannotBeEvaluated, Some(error.clone())),
-    };
-    PartExplanation {
-        text: truncated(&part.text, MAX_TEXT_LENGTH),
-        line: part.line,
-        is_negated: part.is_negated,
-        outcome,
-        error: error.filter(|_| question.visibility.is_unrestricted()),
-        seen: part.observed_values(question.request, question.entities, question.visibility),
-    }
-}
-
-fn ids(policies: &[String]) -> impl Iterator<Item = &str> {
-    policies.iter().map(String::as_str)
-}
-
-impl Bundle {
-    /// The file in which the text of a policy stands; that of a linked one is its template's.
-    pub(super) fn source_file<'a>(&'a self, policy: &Policy, listed: &'a PolicyInfo) -> &'a str {
-        let own = listed.file.as_str();
-        let Some(place) = policy.as_ref().loc().filter(|_| listed.template.is_some()) else {
-            return own;
-        };
-        let is_of = |name: &&str| self.file(name).is_some_and(|text| **text == *place.src);
-        self.files().find(is_of).unwrap_or(own)
-    }
-
-    /// Every policy, by `@id`.
-    pub(super) fn policies_with_info(&self) -> impl Iterator<Item = (&Policy, &PolicyInfo)> {
-        let listed = self.policies().keys();
-        listed.filter_map(|id| self.policy(id))
-    }
-
-    fn policy(&self, id: &str) -> Option<(&Policy, &PolicyInfo)> {
-        let policy = self.policies.set.policy(&PolicyId::new(id))?;
-        Some((policy, self.policies().get(id)?))
+        (self.results.len() - held, Reverse(held), &self.info.id)
     }
 }
 
 impl PolicyExplanation {
-    /// The account for a person, some lines that end with a line end.
+    /// The explanation as text of several lines.
     #[must_use]
     pub fn render(&self) -> String {
-        let place = match self.line {
+        let location = match self.line {
             Some(line) => format!("{}:{line}", self.file),
             None => self.file.clone(),
         };
@@ -367,7 +332,7 @@ impl PolicyExplanation {
             Some(id) => format!(", linked to {id}"),
             None => String::new(),
         };
-        let mut text = format!("  {} ({effect}, {place}{template})\n", self.id);
+        let mut text = format!("  {} ({effect}, {location}{template})\n", self.id);
         if !self.is_satisfied {
             let (held, count) = (self.held, self.part_count);
             text.extend([format!("    {held} of its {count} parts hold\n")]);
@@ -381,7 +346,7 @@ impl PolicyExplanation {
 
 impl PartExplanation {
     fn render(&self) -> String {
-        let verdict = match self.outcome {
+        let outcome = match self.outcome {
             PartOutcome::Holds => "holds",
             PartOutcome::DoesNotHold => "does not hold",
             PartOutcome::CannotBeEvaluated => "cannot be evaluated",
@@ -390,14 +355,14 @@ impl PartExplanation {
         let line = self
             .line
             .map_or(String::new(), |line| format!("line {line}, "));
-        let mut text = format!("    {verdict}: {line}{unless}{}\n", single_line(&self.text));
+        let mut text = format!("    {outcome}: {line}{unless}{}\n", single_line(&self.text));
         let error = self.error.iter().map(|error| single_line(error));
-        let seen = self.seen.iter().map(|seen| {
-            let value = seen.value.as_deref().unwrap_or("(withheld)");
-            format!("{} = {value}", seen.name)
+        let values = self.seen.iter().map(|observed| {
+            let value = observed.value.as_deref().unwrap_or("(withheld)");
+            format!("{} = {value}", observed.name)
         });
-        for told in error.chain(seen) {
-            text.extend(["      ", &told, "\n"]);
+        for detail in error.chain(values) {
+            text.extend(["      ", &detail, "\n"]);
         }
         text
     }

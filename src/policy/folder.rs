@@ -1,7 +1,7 @@
-//! Policy folders: every file that a bundle, its cases and its invariants are made of.
+//! Policy folders: the files of a bundle, its cases and its invariants, read once.
 //!
-//! What is judged and what is put in force are made of one value, so that an edit in between can mix
-//! nothing. This module refuses to know what becomes of a folder.
+//! The bundle that is checked and the one that comes into force are built from the same value, so an
+//! edit in between cannot mix two versions.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::domain::decision::Revision;
 use super::Bundle;
 use super::bundle::parse_schema;
 use super::cases::{CaseFiles, is_case_or_entity_file};
-use super::diagnostic::BundleError;
+use super::error::BundleError;
 use super::prove::InvariantFiles;
 use super::sources::{INVARIANTS_FOLDER, SourceFiles, is_bundle_file};
 
@@ -30,7 +30,7 @@ pub struct PolicyFolder {
 impl PolicyFolder {
     /// Reads a folder within the bounds of [`Bundle::load`].
     ///
-    /// A file that cannot be used is no error here: what is made of it tells.
+    /// A file that cannot be used is no error here, but where its bundle, cases or invariants are built.
     pub fn load(folder: &Path) -> Result<Self, BundleError> {
         Ok(Self {
             bundle: SourceFiles::read(folder, is_bundle_file)?,
@@ -39,7 +39,7 @@ impl PolicyFolder {
         })
     }
 
-    /// Everything that is shipped inside the program.
+    /// Everything embedded in the program.
     pub fn embedded() -> Result<Self, BundleError> {
         Ok(Self {
             bundle: SourceFiles::embedded(is_bundle_file)?,
@@ -48,7 +48,7 @@ impl PolicyFolder {
         })
     }
 
-    /// The folder whose files these are; `origin` is put before their names in messages.
+    /// A folder of texts in memory; messages put `origin` before their names.
     #[must_use]
     pub fn from_files(origin: &str, files: BTreeMap<String, Arc<str>>) -> Self {
         let is_invariant = |name: &str| {
@@ -72,7 +72,7 @@ impl PolicyFolder {
         Bundle::from_sources(&self.bundle)
     }
 
-    /// The schema, if it reads, whatever is wrong with the policies.
+    /// The schema, if it is valid, even if the policies are not.
     pub(super) fn schema(&self) -> Option<Schema> {
         parse_schema(&self.bundle, &mut Vec::new()).ok()
     }
@@ -99,7 +99,7 @@ impl PolicyFolder {
         !self.invariants.problems().is_empty() || self.invariants.iter().next().is_some()
     }
 
-    /// The revision that its bundle has, if it is one.
+    /// The revision of its bundle, valid or not.
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.bundle.revision()
@@ -111,7 +111,7 @@ impl PolicyFolder {
         parts.into_iter().flat_map(SourceFiles::iter)
     }
 
-    /// The SHA-256 over all that was read, files that cannot be used included.
+    /// The SHA-256 over everything that was read, with the problems of files that cannot be used.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();

@@ -1,7 +1,5 @@
-//! Links: what fills the slots of templates, in the JSON of the Cedar command line's
-//! `--template-linked` file, so that either tool reads them.
-//!
-//! This module refuses to know which templates there are.
+//! Template links: the values that fill the slots of templates, in the JSON of the Cedar command
+//! line's `--template-linked` file, so that either tool reads them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,10 +8,12 @@ use cedar_policy::{EntityUid, Policy, PolicyFromJsonError, PolicyToJsonError, Sl
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::case_file::{error_span, message_without_position};
-use super::diagnostic::{BundleDiagnostic, message_with_causes};
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::error_chain::error_chain;
 
-/// One link: a policy that is a template with its slots filled.
+use super::json_span::{error_span, message_without_position, value_span};
+
+/// A link of a template: a policy that is the template with its slots filled.
 pub(super) struct TemplateLink {
     pub(super) template_id: SpannedText,
     /// The name of the policy.
@@ -23,13 +23,13 @@ pub(super) struct TemplateLink {
     pub(super) span: Range<usize>,
 }
 
-/// A text with its place in the file.
+/// A text with its bytes in the file.
 pub(super) struct SpannedText {
     pub(super) text: String,
     pub(super) span: Range<usize>,
 }
 
-/// What fills one slot.
+/// The entity that fills one slot.
 pub(super) struct SlotValue {
     pub(super) slot: SlotId,
     pub(super) entity: EntityUid,
@@ -56,17 +56,17 @@ struct LinkArgumentsJson<'a> {
     resource: Option<&'a RawValue>,
 }
 
-/// Reads a file of links; those that do not read are problems.
-pub(super) fn parse(label: &str, text: &Arc<str>) -> (Vec<TemplateLink>, Vec<BundleDiagnostic>) {
-    let file = LinkParser { label, text };
-    let written = match serde_json::from_str::<Vec<&RawValue>>(text) {
-        Ok(written) => written,
-        Err(error) => return (Vec::new(), vec![file.json_problem(&error, 0, text)]),
+/// Parses a file of links; returns the valid links and the problems of the others.
+pub(super) fn parse(label: &str, text: &Arc<str>) -> (Vec<TemplateLink>, Vec<SourceDiagnostic>) {
+    let parser = LinkParser { label, text };
+    let values = match serde_json::from_str::<Vec<&RawValue>>(text) {
+        Ok(values) => values,
+        Err(error) => return (Vec::new(), vec![parser.json_problem(&error, 0, text)]),
     };
     let mut links = Vec::new();
     let mut problems = Vec::new();
-    for written in written {
-        match file.parse_link(written) {
+    for value in values {
+        match parser.parse_link(value) {
             Ok(link) => links.push(link),
             Err(problem) => problems.push(*problem),
         }
@@ -80,10 +80,10 @@ struct LinkParser<'a> {
 }
 
 impl LinkParser<'_> {
-    fn parse_link(&self, written: &RawValue) -> Result<TemplateLink, Box<BundleDiagnostic>> {
-        let span = self.span(written);
-        let link: LinkJson<'_> = serde_json::from_str(written.get())
-            .map_err(|error| self.json_problem(&error, span.start, written.get()))?;
+    fn parse_link(&self, value: &RawValue) -> Result<TemplateLink, Box<SourceDiagnostic>> {
+        let span = value_span(value, self.text);
+        let link: LinkJson<'_> = serde_json::from_str(value.get())
+            .map_err(|error| self.json_problem(&error, span.start, value.get()))?;
         let slots = [
             (SlotId::principal(), link.args.principal),
             (SlotId::resource(), link.args.resource),
@@ -93,8 +93,8 @@ impl LinkParser<'_> {
             name: self.parse_text(link.link_id)?,
             values: slots
                 .into_iter()
-                .filter_map(|(slot, written)| Some((slot, written?)))
-                .map(|(slot, written)| self.parse_slot_value(slot, written))
+                .filter_map(|(slot, value)| Some((slot, value?)))
+                .map(|(slot, value)| self.parse_slot_value(slot, value))
                 .collect::<Result<_, _>>()?,
             span,
         })
@@ -103,28 +103,22 @@ impl LinkParser<'_> {
     fn parse_slot_value(
         &self,
         slot: SlotId,
-        written: &RawValue,
-    ) -> Result<SlotValue, Box<BundleDiagnostic>> {
-        let SpannedText { text, span } = self.parse_text(written)?;
+        value: &RawValue,
+    ) -> Result<SlotValue, Box<SourceDiagnostic>> {
+        let SpannedText { text, span } = self.parse_text(value)?;
         let entity = text.parse().map_err(|error| {
-            let message = format!("{slot} is no entity: {}", message_with_causes(&error));
-            let problem = BundleDiagnostic::at_span(self.label, self.text, span.clone(), message);
-            problem.with_help("write it as policies do, as in \"Role::\\\"hydrology\\\"\"")
+            let message = format!("{slot} is not a valid entity: {}", error_chain(&error));
+            let problem = SourceDiagnostic::at_span(self.label, self.text, span.clone(), message);
+            problem.with_help("write it as in a policy, for example \"Role::\\\"hydrology\\\"\"")
         })?;
         Ok(SlotValue { slot, entity, span })
     }
 
-    fn parse_text(&self, written: &RawValue) -> Result<SpannedText, Box<BundleDiagnostic>> {
-        let span = self.span(written);
-        let text = serde_json::from_str(written.get())
-            .map_err(|error| self.json_problem(&error, span.start, written.get()))?;
+    fn parse_text(&self, value: &RawValue) -> Result<SpannedText, Box<SourceDiagnostic>> {
+        let span = value_span(value, self.text);
+        let text = serde_json::from_str(value.get())
+            .map_err(|error| self.json_problem(&error, span.start, value.get()))?;
         Ok(SpannedText { text, span })
-    }
-
-    /// The raw value borrows from the text: the distance of their addresses is its place.
-    fn span(&self, written: &RawValue) -> Range<usize> {
-        let start = (written.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        start..start + written.get().len()
     }
 
     fn json_problem(
@@ -132,28 +126,29 @@ impl LinkParser<'_> {
         error: &serde_json::Error,
         start: usize,
         json: &str,
-    ) -> BundleDiagnostic {
+    ) -> SourceDiagnostic {
         let inside = error_span(error, json);
         let span = start + inside.start..start + inside.end;
-        BundleDiagnostic::at_span(self.label, self.text, span, message_without_position(error))
+        SourceDiagnostic::at_span(self.label, self.text, span, message_without_position(error))
             .with_help(
                 "a link has a template_id, a link_id and args, which fill ?principal and ?resource",
             )
     }
 }
 
-/// Why a linked policy cannot be written without its template.
+/// A linked policy could not be converted into one without a template.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InstantiateError {
-    /// The template cannot be written with its slots filled.
-    #[error("the slots of a template cannot be filled: {0}")]
+    /// The linked policy has no JSON form.
+    #[error("cannot fill the slots of a template: {0}")]
     ToJson(#[from] Box<PolicyToJsonError>),
-    /// What was written does not read.
-    #[error("a template with its slots filled does not read: {0}")]
+    /// Its JSON form is not a policy.
+    #[error("a template with its slots filled is not a policy: {0}")]
     FromJson(#[from] Box<PolicyFromJsonError>),
 }
 
-/// The same policy on its own: a linked one with its slots filled, for those who know no templates.
+/// The same policy without a template: a linked one with its slots filled. The validator and the
+/// solver need it so.
 pub(super) fn instantiate(policy: &Policy) -> Result<Policy, InstantiateError> {
     if policy.is_static() {
         return Ok(policy.clone());

@@ -1,6 +1,4 @@
-//! The bundle in force: one at a time, replaced whole.
-//!
-//! This module refuses to know where bundles come from.
+//! The bundle in force, replaced atomically.
 
 use std::sync::Arc;
 
@@ -8,14 +6,14 @@ use arc_swap::ArcSwap;
 
 use super::bundle::Bundle;
 
-/// Holds the bundle that decides.
+/// Holds the bundle in force.
 #[derive(Debug)]
 pub struct LiveBundle {
     current: ArcSwap<Bundle>,
 }
 
 impl LiveBundle {
-    /// Puts a first bundle in force.
+    /// Starts with a bundle in force.
     #[must_use]
     pub fn new(bundle: Arc<Bundle>) -> Self {
         Self {
@@ -23,12 +21,12 @@ impl LiveBundle {
         }
     }
 
-    /// Puts another bundle in force; questions that were begun end with the one they asked.
+    /// Puts another bundle in force; requests in progress keep the one they have.
     pub fn replace(&self, bundle: Arc<Bundle>) {
         self.current.store(bundle);
     }
 
-    /// The bundle in force; what one question asks, it asks one bundle.
+    /// The bundle in force; a request uses one bundle throughout.
     #[must_use]
     pub fn current(&self) -> Arc<Bundle> {
         self.current.load_full()

@@ -1,33 +1,31 @@
-//! Cedar: bundles of policies, and the decisions they make.
+//! Policies: bundles of Cedar policies, and the decisions they make.
 //!
-//! The only module that knows Cedar. A [`Bundle`] is one validated policy folder; it answers
-//! whether a principal may do something to a resource, and which policies say so. It refuses to
-//! know who asks over which protocol, where facts are stored, and what an answer is used for.
+//! The only module that uses Cedar. A [`Bundle`] is one validated policy folder; it decides whether a
+//! principal may do an action on a resource, and names the determining policies. It does not know
+//! HTTP, nor where users and datasets are stored.
 //!
-//! - [`bundle`]: loads and validates a folder, whole or not at all.
+//! - [`bundle`]: loads and validates a folder. [`live`]: the bundle in force.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
-//! - [`diagnostic`]: what is wrong with a folder, with file, line and span.
-//! - [`cases`]: the cases that stand beside the policies, and running them.
-//! - [`check`]: all there is to say about a folder, short of running its cases and proving.
-//! - [`coverage`]: what the cases leave untried.
-//! - [`entity_file`]: entities to ask about that need not be in any catalog.
-//! - [`explain`]: why a bundle answers as it does.
-//! - [`complexity`]: how deep policies and schemas may go.
-//! - [`prove`]: what holds for every possible request, not only for those of the cases.
-//! - [`mod@format`]: how policy files are laid out.
-//! - [`live`]: the bundle in force.
-//! - [`references`]: what policies speak of.
-//! - `sources` reads files, `source_policy` and `links` read what stands in them, `policies` and `validation`
-//!   check it, `schema_check` tries the schema, `schema_names` speaks Cedar's names, `entities` and `context` prepare what a decision
-//!   looks at, `index` picks the policies that can matter, `decide` asks Cedar, `combined_decision` puts together
-//!   what it says, `conditions` takes policies apart and `values` reads what their parts looked at.
+//! - [`cases`]: the test cases beside the policies. [`coverage`]: what they do not cover.
+//! - [`check`]: all checks of a folder but running its cases and proving its invariants.
+//! - [`prove`]: proofs for every possible request.
+//! - [`explain`]: which policies led to a decision, and how. [`entity_file`]: entities of a file to explain.
+//! - [`references`]: the entities and attributes that policies refer to.
+//! - [`complexity`]: limits on the complexity of policies and schemas.
+//! - [`mod@format`]: the layout of policy files.
+//! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
+//!   the invariants, `links` fills templates, `case_file` and `json_span` parse JSON, `validation` runs
+//!   Cedar's validator, `schema_check` tries the schema, `schema_names` has its names.
+//! - Deciding: `entities` and `context` build what Cedar evaluates, `index` finds the policies that can
+//!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
+//! - Explaining: `conditions` splits policies into parts, `values` lists what a part reads,
+//!   `case_answer` evaluates cases.
 
 pub mod bundle;
 pub mod cases;
 pub mod check;
 pub mod complexity;
 pub mod coverage;
-pub mod diagnostic;
 pub mod entity_file;
 pub mod explain;
 pub mod folder;
@@ -36,13 +34,17 @@ pub mod live;
 pub mod prove;
 pub mod references;
 
+mod case_answer;
 mod case_file;
 mod combined_decision;
 mod conditions;
 mod context;
 mod decide;
 mod entities;
+mod error;
+mod file_parser;
 mod index;
+mod json_span;
 mod links;
 mod policies;
 mod schema_check;
@@ -53,7 +55,7 @@ mod validation;
 mod values;
 
 pub use bundle::Bundle;
-pub use diagnostic::{BundleDiagnostic, BundleError};
+pub use error::BundleError;
 pub use live::LiveBundle;
 
 #[cfg(test)]

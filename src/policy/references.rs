@@ -1,8 +1,7 @@
-//! Mentions: what the policies of a bundle speak of, and so what they cannot tell apart.
+//! The entities and attributes that the policies of a bundle refer to.
 //!
-//! Two users who differ in nothing that is mentioned are answered alike. Whoever groups principals or
-//! datasets before asking rests on this, so whatever is in doubt counts as mentioned. This module
-//! refuses to know who groups what.
+//! Two users who differ in nothing that the policies refer to get the same decisions, so they can be
+//! grouped before deciding. Whatever is uncertain counts as referred to.
 
 use std::collections::BTreeSet;
 
@@ -13,42 +12,42 @@ use crate::domain::name::RoleName;
 
 use super::bundle::Bundle;
 
-/// What policies speak of.
+/// What policies refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyReferences {
-    /// The users named by id.
+    /// The users, by id.
     pub users: BTreeSet<UserId>,
-    /// The roles named.
+    /// The roles.
     pub roles: BTreeSet<RoleName>,
-    /// The datasets named by id.
+    /// The datasets, by id.
     pub datasets: BTreeSet<DatasetId>,
-    /// The names of attributes that are read or asked for, whatever of.
+    /// The names of attributes that are read or tested with `has`, of any entity.
     pub attributes: BTreeSet<String>,
     /// Whether entity tags are read.
     pub has_tags: bool,
     /// Whether the context is read.
     pub has_context: bool,
-    /// Whether a policy could not be looked into, so that everything counts as mentioned.
+    /// Whether a policy could not be analysed, so that everything counts as referred to.
     pub is_everything: bool,
 }
 
 impl Bundle {
-    /// What the policies speak of, in their scopes and their conditions.
+    /// What the policies refer to in their scopes and conditions.
     #[must_use]
     pub fn references(&self) -> PolicyReferences {
-        let mut mentions = PolicyReferences::default();
+        let mut references = PolicyReferences::default();
         for policy in self.policies.set.policies() {
             match policy.to_json() {
-                Ok(policy) => mentions.collect(&policy),
-                Err(_) => mentions.is_everything = true,
+                Ok(policy) => references.collect(&policy),
+                Err(_) => references.is_everything = true,
             }
         }
-        mentions
+        references
     }
 }
 
 impl PolicyReferences {
-    /// What either of two speaks of.
+    /// What either of two refers to.
     #[must_use]
     pub fn union(mut self, other: Self) -> Self {
         self.users.extend(other.users);
@@ -61,13 +60,13 @@ impl PolicyReferences {
         self
     }
 
-    /// Whether an attribute is mentioned.
+    /// Whether an attribute is referred to.
     #[must_use]
     pub fn has_attribute(&self, name: &str) -> bool {
         self.is_everything || self.attributes.contains(name)
     }
 
-    /// Looks into a policy in Cedar's JSON form (<https://docs.cedarpolicy.com/policies/json-format.html>).
+    /// Collects the references of a policy in Cedar's JSON form (<https://docs.cedarpolicy.com/policies/json-format.html>).
     fn collect(&mut self, value: &Value) {
         match value {
             Value::Object(members) => {
@@ -79,7 +78,7 @@ impl PolicyReferences {
                     match operator.as_str() {
                         "." | "has" => match operand.get("attr").map(Value::as_str) {
                             Some(Some(name)) => drop(self.attributes.insert(name.to_owned())),
-                            // Not an access as we know it.
+                            // Not a known form of access.
                             Some(None) | None => self.is_everything = true,
                         },
                         "getTag" | "hasTag" => self.has_tags = true,
@@ -95,7 +94,7 @@ impl PolicyReferences {
     }
 
     fn add_entity(&mut self, kind: &str, id: &str) {
-        // A name that does not read, or is spelt otherwise than ours, is nobody's.
+        // A name that is invalid, or not in canonical form, is no entity of ours.
         match kind {
             "User" => self.users.extend(id.parse().map(UserId)),
             "Role" => self.roles.extend(id.parse::<RoleName>()),
@@ -108,11 +107,11 @@ impl PolicyReferences {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::tests::asked::bundle;
+    use crate::policy::tests::fixtures::bundle;
 
     #[test]
     fn references_in_scopes_and_conditions_are_found() {
-        let mentions = bundle(
+        let references = bundle(
             r#"@id("a") @reason("x")
             permit (principal == User::"00000000-0000-0000-0000-000000000ada", action, resource is Dataset)
             when { resource has owner && resource.title like "A*" };
@@ -125,7 +124,7 @@ mod tests {
         .references();
         let id = |text: &str| text.parse::<uuid::Uuid>().unwrap();
         assert_eq!(
-            mentions,
+            references,
             PolicyReferences {
                 users: [UserId(uuid::Uuid::from_u128(0xada))].into(),
                 roles: ["hydrology".parse().unwrap()].into(),

@@ -1,6 +1,4 @@
-//! Probes: a schema is tried on everything that the program fills in before it is used.
-//!
-//! This module refuses to know policies.
+//! The schema check: sample values for everything that Cedargate provides must fit the schema.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,56 +11,62 @@ use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::error_chain::error_chain;
 use crate::domain::id::{ApiKeyId, DatasetId, UserId};
 use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 
 use super::context::ContextCache;
-use super::diagnostic::{BundleDiagnostic, message_with_causes};
 use super::entities::EntityCache;
 use super::schema_names::SchemaNames;
 use super::sources::{SCHEMA_FILE, SourceFiles};
 
-/// Makes what decisions need, and tries it on a probe of everything that the program fills in.
+/// Builds the schema names and the entity cache, and checks samples of all entities, contexts and
+/// requests against the schema.
 pub(super) fn prepare_and_check(
     sources: &SourceFiles,
     schema: &Schema,
-) -> Result<(Arc<SchemaNames>, EntityCache), Box<BundleDiagnostic>> {
+) -> Result<(Arc<SchemaNames>, EntityCache), Box<SourceDiagnostic>> {
     let unfit = |error: &dyn std::error::Error| {
         let message = format!(
-            "the schema does not fit what Cedargate fills in: {}",
-            message_with_causes(error)
+            "the schema does not fit the data that Cedargate provides: {}",
+            error_chain(error)
         );
-        let help = "keep what the shipped schema declares; what you add must be optional";
-        Box::new(BundleDiagnostic::for_file(&sources.label(SCHEMA_FILE), message).with_help(help))
+        let help =
+            "keep the declarations of the shipped schema; attributes that you add must be optional";
+        Box::new(SourceDiagnostic::for_file(&sources.label(SCHEMA_FILE), message).with_help(help))
     };
-    let vocabulary = Arc::new(SchemaNames::new().map_err(|error| unfit(&*error))?);
-    let preparations =
-        EntityCache::new(schema.clone(), Arc::clone(&vocabulary)).map_err(|error| unfit(&error))?;
+    let names = Arc::new(SchemaNames::new().map_err(|error| unfit(&*error))?);
+    let entities =
+        EntityCache::new(schema.clone(), Arc::clone(&names)).map_err(|error| unfit(&error))?;
     let mut contexts = Vec::new();
     for key in [None, Some(sample_key(true)), Some(sample_key(false))] {
-        let circumstances = ContextCache::new();
         let context = DecisionContext {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             unix_millis: 0,
             authentication: Authentication::None,
             key: key.flatten(),
         };
-        contexts.push(circumstances.context(&context).map_err(|e| unfit(&e))?);
+        contexts.push(
+            ContextCache::new()
+                .context(&context)
+                .map_err(|e| unfit(&e))?,
+        );
     }
     for (principal, resource) in sample_pairs() {
-        let facts = preparations
+        let facts = entities
             .facts(&principal, &resource)
             .map_err(|error| unfit(&error))?;
-        let asked = Action::VARIANTS
+        let applicable = Action::VARIANTS
             .iter()
             .filter(|action| is_applicable(&principal, **action, &resource));
         for (action, context) in
-            asked.flat_map(|action| contexts.iter().map(move |context| (action, context)))
+            applicable.flat_map(|action| contexts.iter().map(move |context| (action, context)))
         {
             Request::new(
                 facts.principal.clone(),
-                vocabulary.action(*action),
+                names.action(*action),
                 facts.resource.clone(),
                 context.clone(),
                 Some(schema),
@@ -70,11 +74,10 @@ pub(super) fn prepare_and_check(
             .map_err(|error| unfit(&error))?;
         }
     }
-    Ok((vocabulary, preparations))
+    Ok((names, entities))
 }
 
-/// Whether a principal is ever asked about with an action and a resource: what the schema's
-/// `appliesTo` says.
+/// Whether an action applies to a principal and a resource, as in the `appliesTo` of the schema.
 pub(super) fn is_applicable(principal: &Principal, action: Action, resource: &Resource) -> bool {
     match action {
         Action::Read | Action::Discover | Action::Administer => {
@@ -98,7 +101,7 @@ pub(super) fn is_applicable(principal: &Principal, action: Action, resource: &Re
     }
 }
 
-/// Every kind of principal with every kind of resource, full and bare.
+/// Every type of principal with every type of resource, each with all and with no optional values.
 fn sample_pairs() -> Vec<(Principal, Resource)> {
     let users = [sample_user(true), sample_user(false)];
     let resources: Vec<Resource> = [sample_dataset(true), sample_dataset(false)]
@@ -124,7 +127,7 @@ fn sample_tags(is_full: bool) -> Tags {
     tags.into_iter().collect()
 }
 
-/// A key with every limit or with none; its parts are valid, so there is always one.
+/// A key with every restriction or with none; `Some`, because its parts are valid.
 fn sample_key(is_full: bool) -> Option<Arc<ApiKey>> {
     let limit = KeyScope::new(
         is_full.then(|| Action::VARIANTS.iter().copied().collect()),
@@ -142,10 +145,10 @@ fn sample_key(is_full: bool) -> Option<Arc<ApiKey>> {
     }))
 }
 
-/// A user with everything or with nothing; "probe" is a name, so there is always one.
+/// A user with all optional values or with none; `Some`, because "probe" is a valid name.
 fn sample_user(is_full: bool) -> Option<Arc<User>> {
     Some(Arc::new(User {
-        // Not nil: under that name stands what a user would make of itself.
+        // Not nil: that is the resource of a user who changes itself.
         id: UserId(uuid::Uuid::from_u128(1 + u128::from(is_full))),
         username: "probe".parse().ok()?,
         issuer: is_full.then(|| "probe".to_owned()),
@@ -156,14 +159,14 @@ fn sample_user(is_full: bool) -> Option<Arc<User>> {
 }
 
 fn sample_dataset(is_full: bool) -> Arc<Dataset> {
-    let nobody = UserId(uuid::Uuid::nil());
+    let user = UserId(uuid::Uuid::nil());
     Arc::new(Dataset {
         id: DatasetId(uuid::Uuid::nil()),
         title: "probe".to_owned(),
         visibility: Visibility::Public,
         record_status: RecordStatus::Draft,
-        owner: is_full.then_some(nobody),
-        reader_users: is_full.then_some(nobody).into_iter().collect(),
+        owner: is_full.then_some(user),
+        reader_users: is_full.then_some(user).into_iter().collect(),
         reader_roles: "probe".parse().into_iter().filter(|_| is_full).collect(),
         tags: sample_tags(is_full),
         file: None,

@@ -1,6 +1,4 @@
-//! Vocabulary: the names of `schema.cedarschema` that the program itself speaks.
-//!
-//! This module refuses to know what the named things are like; that is `entities`.
+//! The names of the schema that Cedargate itself uses.
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, ParseErrors};
 
@@ -10,7 +8,7 @@ use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::text_enum::TextEnum;
 
-/// Cedar's names, parsed once: parsing one costs more than deciding about it.
+/// Cedar names, parsed once: parsing one costs more than a decision.
 #[derive(Debug)]
 pub(super) struct SchemaNames {
     user: EntityTypeName,
@@ -49,7 +47,7 @@ impl SchemaNames {
         uid(&self.user, id)
     }
 
-    /// Whether this names a user.
+    /// Whether this is the name of a user.
     pub(super) fn is_user(&self, entity: &EntityUid) -> bool {
         *entity.type_name() == self.user
     }
@@ -69,7 +67,7 @@ impl SchemaNames {
         uid(&self.dataset, id)
     }
 
-    /// Whether this names a dataset.
+    /// Whether this is the name of a dataset.
     pub(super) fn is_dataset(&self, entity: &EntityUid) -> bool {
         *entity.type_name() == self.dataset
     }

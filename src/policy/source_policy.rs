@@ -1,53 +1,25 @@
-//! Policies and templates as they are written: where they stand and how they are annotated.
+//! Policies and templates as they are written in their file: byte spans and annotations.
 //!
-//! Cedar keeps places in its syntax trees alone, and hands these out only by reference. This module
-//! refuses to know what annotations mean.
+//! Cedar keeps source locations only in its syntax trees, and hands these out by reference.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use cedar_policy::{Effect, Policy, PolicySet, Template};
 
+use crate::domain::diagnostic::SourceDiagnostic;
+
 use super::complexity;
-use super::diagnostic::BundleDiagnostic;
+use super::error::from_cedar;
 
-/// Parses a policy file, or tells every problem of it.
-pub(super) fn parse(label: &str, text: &Arc<str>) -> Result<PolicySet, Vec<BundleDiagnostic>> {
-    if let Some(problem) = complexity::check(label, text) {
-        return Err(vec![problem]);
-    }
-    text.parse::<PolicySet>().map_err(|errors| {
-        let each = errors.iter();
-        each.map(|error| BundleDiagnostic::from_cedar(label, text, error))
-            .collect()
-    })
-}
-
-/// A policy or a template in its file.
-pub(super) struct Written {
-    /// The bytes that it takes, its annotations included.
-    pub(super) span: Range<usize>,
-    /// The part of them that stands on its first line.
-    pub(super) head: Range<usize>,
-    /// Whether it permits; it forbids otherwise.
-    pub(super) is_permit: bool,
-    annotations: Vec<Annotation>,
-}
-
-struct Annotation {
-    name: String,
-    value: String,
-    span: Option<Range<usize>>,
-}
-
-/// A policy and a template tell these in the same words and have no trait in common.
-macro_rules! written {
+/// Builds a [`SourcePolicy`] of a policy or a template, which have no trait in common.
+macro_rules! source_policy {
     ($of:expr, $text:expr) => {{
         let span = match $of.as_ref().loc() {
             Some(loc) => loc.start()..loc.end(),
             None => 0..$text.len(),
         };
-        Written {
+        SourcePolicy {
             head: first_line($text, &span),
             span,
             is_permit: $of.effect() == Effect::Permit,
@@ -64,19 +36,66 @@ macro_rules! written {
     }};
 }
 
-impl Written {
-    pub(super) fn from_policy(policy: &Policy, text: &str) -> Self {
-        written!(policy, text)
+/// Parses a policy file, or returns all its problems.
+pub(super) fn parse(label: &str, text: &Arc<str>) -> Result<PolicySet, Vec<SourceDiagnostic>> {
+    if let Some(problem) = complexity::check(label, text) {
+        return Err(vec![problem]);
     }
+    text.parse::<PolicySet>().map_err(|errors| {
+        errors
+            .iter()
+            .map(|error| from_cedar(label, text, error))
+            .collect()
+    })
+}
 
-    pub(super) fn from_template(template: &Template, text: &str) -> Self {
-        written!(template, text)
-    }
+/// The policies of a file in the order in which they are written.
+pub(super) fn policies_in_order<'a>(
+    parsed: &'a PolicySet,
+    text: &str,
+) -> Vec<(SourcePolicy, &'a Policy)> {
+    let mut policies: Vec<_> = parsed
+        .policies()
+        .map(|policy| (source_policy!(policy, text), policy))
+        .collect();
+    policies.sort_by_key(|(source, _)| source.span.start);
+    policies
+}
 
+/// The templates of a file in the order in which they are written.
+pub(super) fn templates_in_order<'a>(
+    parsed: &'a PolicySet,
+    text: &str,
+) -> Vec<(SourcePolicy, &'a Template)> {
+    let mut templates: Vec<_> = parsed
+        .templates()
+        .map(|template| (source_policy!(template, text), template))
+        .collect();
+    templates.sort_by_key(|(source, _)| source.span.start);
+    templates
+}
+
+/// A policy or a template in its file.
+pub(super) struct SourcePolicy {
+    /// The bytes of the policy with its annotations.
+    pub(super) span: Range<usize>,
+    /// The part of `span` on its first line.
+    pub(super) head: Range<usize>,
+    /// Whether it is a permit; otherwise it is a forbid.
+    pub(super) is_permit: bool,
+    annotations: Vec<Annotation>,
+}
+
+struct Annotation {
+    name: String,
+    value: String,
+    span: Option<Range<usize>>,
+}
+
+impl SourcePolicy {
     /// The value of an annotation.
     pub(super) fn annotation(&self, name: &str) -> Option<&str> {
-        let found = self.annotations.iter().find(|found| found.name == name)?;
-        Some(&found.value)
+        Some(&self.find(name)?.value)
     }
 
     /// The names of its annotations.
@@ -84,15 +103,18 @@ impl Written {
         self.annotations.iter().map(|found| found.name.as_str())
     }
 
-    /// The bytes of an annotation; of the first line where there is none.
+    /// The bytes of an annotation; those of the first line if there is none.
     pub(super) fn annotation_span(&self, name: &str) -> Range<usize> {
-        let found = self.annotations.iter().find(|found| found.name == name);
-        let span = found.and_then(|found| found.span.clone());
+        let span = self.find(name).and_then(|found| found.span.clone());
         span.unwrap_or_else(|| self.head.clone())
+    }
+
+    fn find(&self, name: &str) -> Option<&Annotation> {
+        self.annotations.iter().find(|found| found.name == name)
     }
 }
 
-/// The part of a span that stands on its first line.
+/// The part of a span on its first line.
 pub(super) fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
     let inside = text.get(span.clone()).unwrap_or_default();
     let length = inside.find('\n').unwrap_or(inside.len());

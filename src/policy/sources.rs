@@ -1,7 +1,5 @@
-//! Source files of a bundle: their names, their texts and their revision.
-//!
-//! Reads a folder, or the one that is built into the program, within bounds. This module refuses
-//! to know what the files say.
+//! The source files of a policy folder: their names, texts and revision, read within bounds from a folder
+//! or from the program.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,38 +11,40 @@ use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
 
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::{SourceDiagnostic, sorted};
+use crate::domain::text_position::line_at;
 
-use super::diagnostic::{BundleDiagnostic, BundleError};
+use super::error::BundleError;
 
 /// The largest file of a policy folder, in bytes.
 pub const MAX_FILE_SIZE: u64 = 1024 * 1024;
-/// The largest sum of all files of a policy folder, in bytes.
+/// The largest total size of a policy folder, in bytes.
 pub const MAX_FOLDER_SIZE: u64 = 16 * 1024 * 1024;
 /// The most files of a policy folder.
 pub const MAX_FILES: usize = 10_000;
-/// How deep folders may be nested.
+/// The deepest nesting of folders.
 pub const MAX_FOLDER_DEPTH: usize = 16;
 
-/// The file that every bundle has: what policies may talk about.
+/// The schema file of every bundle.
 pub(super) const SCHEMA_FILE: &str = "schema.cedarschema";
-/// A folder for statements about the policies; nothing in it takes part in decisions.
+/// The folder of the invariants, which take no part in decisions.
 pub(super) const INVARIANTS_FOLDER: &str = "invariants";
 const POLICY_SUFFIX: &str = ".cedar";
 const LINKS_SUFFIX: &str = ".links.json";
 
 static SHIPPED_POLICIES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/policies");
 
-/// Texts by file name: relative to the folder, with `/` between parts.
+/// The texts of files by name: relative to the folder, with `/` between parts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SourceFiles {
-    /// Where the files are from, put before their names in messages.
+    /// The folder, which messages put before the names.
     origin: String,
     texts: BTreeMap<String, Arc<str>>,
-    /// What is wrong with files that were found and have no text here.
-    problems: Vec<BundleDiagnostic>,
+    /// The problems of files that could not be used.
+    problems: Vec<SourceDiagnostic>,
 }
 
-/// Whether a file is part of a bundle: its schema, policies or links of templates.
+/// Whether a file is part of a bundle: its schema, policies or template links.
 pub(super) fn is_bundle_file(name: &str) -> bool {
     name == SCHEMA_FILE || is_policy_file(name) || is_links_file(name)
 }
@@ -53,70 +53,70 @@ fn is_links_file(name: &str) -> bool {
     name.ends_with(LINKS_SUFFIX)
 }
 
-/// Whether a file holds policies.
+/// Whether a file has policies.
 pub(super) fn is_policy_file(name: &str) -> bool {
     name.ends_with(POLICY_SUFFIX)
 }
 
 impl SourceFiles {
-    /// The shipped files whose names are wanted.
+    /// The embedded files whose names are wanted.
     pub(super) fn embedded(is_wanted: impl Fn(&str) -> bool) -> Result<Self, BundleError> {
-        let mut reading = SourceReader::new("shipped policies".to_owned(), &is_wanted);
-        reading.read_embedded(&SHIPPED_POLICIES)?;
-        Ok(reading.sources)
+        let mut reader = SourceReader::new("shipped policies".to_owned(), &is_wanted);
+        reader.read_embedded(&SHIPPED_POLICIES)?;
+        Ok(reader.sources)
     }
 
     /// The files of a folder, and of the folders in it, whose names are wanted.
     ///
     /// Hidden files and folders (`.git`, or `..data` of a Kubernetes volume) and the folder
-    /// `invariants` are passed over; symbolic links are followed.
+    /// `invariants` are skipped; symbolic links are followed.
     pub(super) fn read(
         folder: &Path,
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<Self, BundleError> {
-        let mut reading = SourceReader::new(folder.display().to_string(), &is_wanted);
-        reading.read_folder(folder, "", 0)?;
-        Ok(reading.sources)
+        let mut reader = SourceReader::new(folder.display().to_string(), &is_wanted);
+        reader.read_folder(folder, "", 0)?;
+        Ok(reader.sources)
     }
 
-    /// The shipped invariants.
+    /// The embedded invariants.
     pub(super) fn embedded_invariants() -> Result<Self, BundleError> {
-        let mut reading = SourceReader::new("shipped policies".to_owned(), &is_policy_file);
+        let mut reader = SourceReader::new("shipped policies".to_owned(), &is_policy_file);
         if let Some(folder) = SHIPPED_POLICIES.get_dir(INVARIANTS_FOLDER) {
-            reading.read_embedded(folder)?;
+            reader.read_embedded(folder)?;
         }
-        Ok(reading.sources)
+        Ok(reader.sources)
     }
 
     /// The invariants of a policy folder: every `.cedar` file in its folder `invariants` and below.
     ///
     /// A policy folder without that folder has none.
     pub(super) fn read_invariants(folder: &Path) -> Result<Self, BundleError> {
-        let mut reading = SourceReader::new(folder.display().to_string(), &is_policy_file);
+        let mut reader = SourceReader::new(folder.display().to_string(), &is_policy_file);
         let inner = folder.join(INVARIANTS_FOLDER);
-        // A policy folder that is not there is an error, and none without invariants.
+        // A missing policy folder is an error; a missing folder of invariants is not.
         fs::read_dir(folder).map_err(|source| unreadable_error(folder, source))?;
         if inner.exists() {
-            reading.read_folder(&inner, &format!("{INVARIANTS_FOLDER}/"), 1)?;
+            reader.read_folder(&inner, &format!("{INVARIANTS_FOLDER}/"), 1)?;
         }
-        Ok(reading.sources)
+        Ok(reader.sources)
     }
 
-    /// The text of one file, whatever its name, within the bounds of a policy file.
+    /// Reads one file of any name, within the size of a policy file.
     pub(super) fn read_file(path: &Path) -> Result<Arc<str>, BundleError> {
         let content = read_bounded(path).map_err(|source| unreadable_error(path, source))?;
-        let mut reading = SourceReader::new(path.display().to_string(), &|_| true);
-        // Its own name is all there is of the folder, so that messages name it as it was asked for.
-        reading.add_file(String::new(), content)?;
+        let mut reader = SourceReader::new(path.display().to_string(), &|_| true);
+        // The path is the origin and the name is empty, so that messages have the path as given.
+        reader.add_file(String::new(), content)?;
         let SourceFiles {
             mut texts,
             problems,
             ..
-        } = reading.sources;
+        } = reader.sources;
         texts.remove("").ok_or(BundleError::Invalid { problems })
     }
 
-    /// One file that need not be anywhere.
+    /// One file with a text in memory.
     pub(super) fn from_file(name: &str, text: &str) -> Self {
         Self {
             texts: BTreeMap::from([(name.to_owned(), text.into())]),
@@ -124,7 +124,7 @@ impl SourceFiles {
         }
     }
 
-    /// Files whose texts are at hand already.
+    /// Files with texts in memory.
     pub(super) fn from_texts(origin: &str, texts: BTreeMap<String, Arc<str>>) -> Self {
         Self {
             origin: origin.to_owned(),
@@ -148,12 +148,22 @@ impl SourceFiles {
         self.iter().filter(|(name, _)| is_links_file(name))
     }
 
-    /// What is wrong with files that were found and cannot be used.
-    pub(super) fn problems(&self) -> &[BundleDiagnostic] {
+    /// The problems of files that could not be used.
+    pub(super) fn problems(&self) -> &[SourceDiagnostic] {
         &self.problems
     }
 
-    /// Whether a file was found and cannot be used.
+    /// The same files, or an error if one of them could not be used.
+    pub(super) fn without_problems(self) -> Result<Self, BundleError> {
+        if self.problems.is_empty() {
+            return Ok(self);
+        }
+        Err(BundleError::Invalid {
+            problems: sorted(self.problems),
+        })
+    }
+
+    /// Whether a file could not be used.
     pub(super) fn has_problem_in(&self, name: &str) -> bool {
         let label = self.label(name);
         self.problems.iter().any(|problem| problem.file() == label)
@@ -164,7 +174,7 @@ impl SourceFiles {
         self.texts.get(name)
     }
 
-    /// The file as messages name it.
+    /// The name of a file in messages.
     pub(super) fn label(&self, name: &str) -> String {
         if name.is_empty() {
             return self.origin.clone();
@@ -174,7 +184,7 @@ impl SourceFiles {
 
     /// The SHA-256 over every name and text with their lengths, in the order of the names.
     ///
-    /// Neither where the files are from nor the order of a file system changes it.
+    /// The path of the folder and the order of the file system have no part in it.
     pub(super) fn revision(&self) -> Revision {
         let mut hash = Sha256::new();
         for (name, text) in self.iter() {
@@ -187,7 +197,7 @@ impl SourceFiles {
     }
 }
 
-/// A folder being read.
+/// Reads a folder within bounds.
 struct SourceReader<'a> {
     sources: SourceFiles,
     is_wanted: &'a dyn Fn(&str) -> bool,
@@ -242,18 +252,18 @@ impl<'a> SourceReader<'a> {
             .map_err(|source| unreadable_error(folder, source))?;
         paths.sort();
         for path in paths {
-            let Some(own_name) = path.file_name().and_then(|name| name.to_str()) else {
+            let Some(file_name) = path.file_name().and_then(|name| name.to_str()) else {
                 let label = path.display().to_string();
-                self.sources.problems.push(BundleDiagnostic::for_file(
+                self.sources.problems.push(SourceDiagnostic::for_file(
                     &label,
                     "the file name is not UTF-8",
                 ));
                 continue;
             };
-            if own_name.starts_with('.') || (depth == 0 && own_name == INVARIANTS_FOLDER) {
+            if file_name.starts_with('.') || (depth == 0 && file_name == INVARIANTS_FOLDER) {
                 continue;
             }
-            let name = format!("{prefix}{own_name}");
+            let name = format!("{prefix}{file_name}");
             if path.is_dir() {
                 self.read_folder(&path, &format!("{name}/"), depth + 1)?;
             } else if (self.is_wanted)(&name) {
@@ -265,14 +275,14 @@ impl<'a> SourceReader<'a> {
         Ok(())
     }
 
-    /// Keeps one file; a bound that concerns the whole folder ends the reading.
+    /// Adds one file. Fails where a bound of the whole folder is exceeded.
     fn add_file(&mut self, name: String, content: Vec<u8>) -> Result<(), BundleError> {
         let length = content.len() as u64;
         if length > MAX_FILE_SIZE {
             let label = self.sources.label(&name);
             let message = format!("the file is larger than {} KiB", MAX_FILE_SIZE / 1024);
-            let problem = BundleDiagnostic::for_file(&label, message);
-            // One that stands alone cannot become several.
+            let problem = SourceDiagnostic::for_file(&label, message);
+            // A single file, without a folder, cannot be split.
             self.sources.problems.push(if name.is_empty() {
                 problem
             } else {
@@ -289,7 +299,7 @@ impl<'a> SourceReader<'a> {
             return Err(self.folder_error("", message));
         }
         if self.sources.texts.len() >= MAX_FILES {
-            return Err(self.folder_error("", format!("there are more than {MAX_FILES} files")));
+            return Err(self.folder_error("", format!("more than {MAX_FILES} files")));
         }
         match String::from_utf8(content) {
             Ok(text) => {
@@ -297,13 +307,12 @@ impl<'a> SourceReader<'a> {
             }
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
-                let before = error.as_bytes().get(..at).unwrap_or_default();
-                let line = before.split(|byte| *byte == b'\n').count();
+                let line = line_at(error.as_bytes(), at);
                 let label = self.sources.label(&name);
                 let message = format!("the file is not UTF-8: line {line}, byte {at}");
                 self.sources
                     .problems
-                    .push(BundleDiagnostic::for_file(&label, message));
+                    .push(SourceDiagnostic::for_file(&label, message));
             }
         }
         Ok(())
@@ -312,12 +321,12 @@ impl<'a> SourceReader<'a> {
     fn folder_error(&mut self, name: &str, message: String) -> BundleError {
         let label = self.sources.label(name);
         let mut problems = std::mem::take(&mut self.sources.problems);
-        problems.push(BundleDiagnostic::for_file(&label, message));
+        problems.push(SourceDiagnostic::for_file(&label, message));
         BundleError::Invalid { problems }
     }
 }
 
-/// Reads a file, but never more than one byte above the bound.
+/// Reads a file, at most one byte beyond the limit.
 fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
     fs::File::open(path)?

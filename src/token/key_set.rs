@@ -62,7 +62,7 @@ impl KeySet {
         })
     }
 
-    /// The serialised body, `application/jwk-set+json` (RFC 7517 section 8.5).
+    /// The serialised JWK set (RFC 7517 section 5).
     pub fn body(&self) -> Bytes {
         self.body.clone()
     }

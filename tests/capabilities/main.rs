@@ -34,6 +34,7 @@ mod large_catalog;
 mod login;
 mod login_throttle;
 mod mint;
+mod openapi;
 mod policy_check;
 mod policy_explain;
 mod policy_explain_entities;

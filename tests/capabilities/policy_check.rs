@@ -246,24 +246,24 @@ fn a_policy_made_redundant_by_another_is_a_warning() {
     for (second, output) in [
         (
             format!("permit {same} {turned}"),
-            "\"second\" says the same as \"first\"",
+            "policy `second` is redundant: `first` is the same",
         ),
         (
             format!("@max_ttl(\"30\") permit {same} {turned}"),
-            "\"first\" says the same as \"second\"",
+            "policy `first` is redundant: `second` is the same",
         ),
         (
             format!("permit {scope} {narrower}"),
-            "\"second\" adds nothing: \"first\" applies whenever it does",
+            "policy `second` is redundant: `first` always applies when it does",
         ),
         (
             format!("permit {scope} when {{ resource has owner }}"),
-            "\"first\" adds nothing: \"second\" applies whenever it does",
+            "policy `first` is redundant: `second` always applies when it does",
         ),
         (
             "permit (principal, action, resource is Dataset) when { resource.title == \"x\" }"
                 .to_owned(),
-            "\"first\" adds nothing: \"second\" applies whenever it does",
+            "policy `first` is redundant: `second` always applies when it does",
         ),
         (format!("@max_ttl(\"30\") permit {scope} {narrower}"), ""),
         (format!("forbid {scope} {conditions}"), ""),
@@ -299,7 +299,10 @@ fn links_that_fill_a_template_alike_are_reported_at_the_link() {
     fs::write(folder.path().join("reads.links.json"), links).unwrap();
     let (code, report) = check_json(folder.path());
     assert_eq!(code, 0, "{report:#}");
-    assert_eq!(warnings(&report), ["\"twice\" says the same as \"one\""]);
+    assert_eq!(
+        warnings(&report),
+        ["policy `twice` is redundant: `one` is the same"]
+    );
     assert_eq!(report["warnings"][0]["line"], 4);
 }
 

@@ -269,10 +269,14 @@ fn an_entity_that_the_file_lacks_is_reported_with_a_hint() {
         (
             "Role::\"hydrology\"",
             "tides",
-            "Role::\"hydrology\" is no user",
+            "Role::\"hydrology\" is not a user",
         ),
-        ("mo", "User::\"mo\"", "User::\"mo\" is no dataset"),
-        ("User::\"mo", "tides", "User::\"mo is no name of an entity"),
+        ("mo", "User::\"mo\"", "User::\"mo\" is not a dataset"),
+        (
+            "User::\"mo",
+            "tides",
+            "User::\"mo is not a valid entity name",
+        ),
     ] {
         let output = explain_entities(ENTITIES, who, which, &[]);
         assert_eq!(output.code, 1, "{}", output.data);

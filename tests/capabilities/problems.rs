@@ -87,6 +87,30 @@ async fn a_body_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
+async fn a_body_that_no_operation_takes_does_not_cost_the_connection() {
+    let server = Server::start().await;
+    let body = "x".repeat(1_000_000);
+    let mut requests = String::new();
+    for target in [
+        format!("POST /auth/download-token/{PUBLIC}"),
+        "POST /admin/audit".to_owned(),
+        "PUT /nothing".to_owned(),
+    ] {
+        requests += &format!(
+            "{target} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+    }
+    requests += "GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answers = send_raw(&server, requests.as_bytes()).await;
+    let statuses: Vec<_> = answers
+        .match_indices("HTTP/1.1 ")
+        .map(|(at, found)| &answers[at + found.len()..][..3])
+        .collect();
+    assert_eq!(statuses, ["200", "405", "404", "200"], "{answers}");
+}
+
+#[tokio::test]
 async fn a_percent_encoded_slash_is_not_a_separator() {
     let server = Server::start().await;
     let request = format!(

@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use crate::cli::print;
 use crate::config::Settings;
+use crate::domain::diagnostic::render_diagnostics;
 use crate::policy::check::PolicyCheck;
-use crate::policy::diagnostic::render_diagnostics;
 
 use super::load_folder;
 

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use crate::cli::print;
 use crate::config::Settings;
-use crate::policy::diagnostic::render_diagnostics;
+use crate::domain::diagnostic::render_diagnostics;
 use crate::policy::prove::{Proof, ProofOptions, ProveError, SOLVER_VARIABLE, prove};
 
 use super::load_folder;

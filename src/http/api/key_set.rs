@@ -19,6 +19,10 @@ use crate::service::tokens::key_ring::KeyRing;
 /// The path of the key set.
 pub const KEY_SET_PATH: &str = "/.well-known/jwks.json";
 
+/// The media type of the key set. RFC 7517 section 8.5.2 registers `application/jwk-set+json`, but
+/// many clients accept nothing but JSON, and none requires the registered type.
+const KEY_SET_TYPE: &str = "application/json";
+
 /// The key set API.
 pub struct KeySetApi {
     /// Holds the published key set.
@@ -72,7 +76,7 @@ impl ApiResponse for KeySetResponse {
             ]
         };
         let content = vec![MetaMediaType {
-            content_type: "application/json",
+            content_type: KEY_SET_TYPE,
             schema: JsonWebKeySet::schema_ref(),
         }];
         MetaResponses {
@@ -131,9 +135,9 @@ impl KeySetApi {
                 PreconditionOutcome::NotModified => {
                     response.status(StatusCode::NOT_MODIFIED).finish()
                 }
-                PreconditionOutcome::Met | PreconditionOutcome::Failed => response
-                    .content_type("application/json")
-                    .body(published.body()),
+                PreconditionOutcome::Met | PreconditionOutcome::Failed => {
+                    response.content_type(KEY_SET_TYPE).body(published.body())
+                }
             },
         ))
     }

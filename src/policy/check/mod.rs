@@ -1,11 +1,9 @@
-//! Checks: all there is to say about a policy folder, short of running its cases and proving its
-//! invariants.
+//! Checks of a policy folder: everything but running its cases and proving its invariants.
 //!
-//! Problems refuse the folder, warnings do not. This module refuses to know who asks, and it is on
-//! no request's way.
+//! A folder with problems is rejected; warnings have no consequence.
 //!
-//! - `covered` finds policies beside which another leaves nothing to do.
-//! - `unused` finds what an author declared in the schema and nothing speaks of.
+//! - `redundant` finds policies without effect beside another one.
+//! - `unused` finds declarations of the schema that nothing uses.
 
 mod redundant;
 mod unused;
@@ -22,29 +20,28 @@ use crate::domain::decision::Revision;
 
 use super::bundle::Bundle;
 use super::cases::CaseFiles;
-use super::diagnostic::{BundleDiagnostic, BundleError, sorted};
+use super::error::BundleError;
 use super::folder::PolicyFolder;
 use super::prove::InvariantFiles;
-use super::source_policy::first_line;
+use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 
-/// The most that a valid bundle is told: finding the lines of more would take long, and reading them
-/// longer.
+/// The most warnings about a valid bundle: more take long to locate, and nobody reads them.
 const MAX_WARNINGS: usize = 1_000;
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Serialize)]
 pub struct PolicyCheck {
-    /// The revision of the bundle, if the folder is one.
+    /// The revision of the bundle, if it is valid.
     pub revision: Option<Revision>,
-    /// How much there is.
+    /// The number of policies, templates, cases and invariants.
     pub counts: PolicyCounts,
-    /// What is wrong, by file and place.
-    pub problems: Vec<BundleDiagnostic>,
-    /// What deserves a look, by file and place.
-    pub warnings: Vec<BundleDiagnostic>,
+    /// The errors, by file and position.
+    pub problems: Vec<SourceDiagnostic>,
+    /// The warnings, by file and position.
+    pub warnings: Vec<SourceDiagnostic>,
 }
 
-/// How much a folder has of each; what is broken is not counted.
+/// How many of each a folder has; `None` where they have errors.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct PolicyCounts {
     /// The policies, linked ones too.
@@ -58,11 +55,9 @@ pub struct PolicyCounts {
 }
 
 impl PolicyCheck {
-    /// Checks what was read, or tells why it could not be: a schema, policies and links, case files,
-    /// invariants.
+    /// Checks the schema, policies, links, case files and invariants of a folder.
     ///
-    /// Fails if the folder or a file in it cannot be read; whatever is wrong with what they say is
-    /// in the check.
+    /// Fails if the folder or a file in it cannot be read; errors in their contents are in the result.
     pub fn run(folder: Result<PolicyFolder, BundleError>) -> Result<Self, BundleError> {
         let mut check = Self {
             revision: None,
@@ -83,20 +78,20 @@ impl PolicyCheck {
         Ok(check)
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there are no problems.
     #[must_use]
     pub fn is_passed(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// One line about a folder that is in order.
+    /// A line about a folder without problems.
     #[must_use]
     pub fn summary(&self) -> Option<String> {
         let revision = self.revision.as_ref().filter(|_| self.is_passed())?;
-        let told = |count: Option<usize>, one: &str| {
+        let counted = |count: Option<usize>, noun: &str| {
             let count = count.unwrap_or_default();
-            let ending = if count == 1 { "" } else { "s" };
-            format!("{count} {one}{ending}")
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{count} {noun}{plural}")
         };
         let PolicyCounts {
             policies,
@@ -105,18 +100,18 @@ impl PolicyCheck {
             invariants,
         } = self.counts;
         let policies = policies.unwrap_or_default();
-        let (templates, cases) = (told(templates, "template"), told(cases, "case"));
-        let invariants = told(invariants, "invariant");
+        let (templates, cases) = (counted(templates, "template"), counted(cases, "case"));
+        let invariants = counted(invariants, "invariant");
         Some(format!(
             "{policies} policies are valid, with {templates}, {cases} and {invariants}; \
              revision {revision}"
         ))
     }
 
-    /// What was made, or its problems; what cannot be read ends the check.
-    fn collect<T>(&mut self, made: Result<T, BundleError>) -> Result<Option<T>, BundleError> {
-        match made {
-            Ok(made) => Ok(Some(made)),
+    /// The value, or `None` with its problems added. What cannot be read ends the check.
+    fn collect<T>(&mut self, result: Result<T, BundleError>) -> Result<Option<T>, BundleError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
             Err(BundleError::Invalid { problems }) => {
                 self.problems.extend(problems);
                 Ok(None)
@@ -125,10 +120,10 @@ impl PolicyCheck {
         }
     }
 
-    /// Checks what decides, and gives the schema for what stands beside it.
+    /// Checks schema, policies and links; returns the schema for cases and invariants.
     fn check_bundle(&mut self, folder: &PolicyFolder) -> Result<Option<Schema>, BundleError> {
         let Some(bundle) = self.collect(folder.bundle())? else {
-            // Its problem is told already.
+            // The problem of the schema is added already.
             return Ok(folder.schema());
         };
         self.revision = Some(bundle.revision().clone());
@@ -159,15 +154,15 @@ impl PolicyCheck {
     }
 }
 
-/// A file that cannot be used may have been met more than once.
-fn sorted_and_deduplicated(problems: Vec<BundleDiagnostic>) -> Vec<BundleDiagnostic> {
+/// Sorts problems; the same file may have been read more than once.
+fn sorted_and_deduplicated(problems: Vec<SourceDiagnostic>) -> Vec<SourceDiagnostic> {
     let mut problems = sorted(problems);
     problems.dedup_by_key(|problem| problem.sort_key());
     problems
 }
 
-/// What a valid bundle can be told.
-fn bundle_warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
+/// The warnings about a valid bundle.
+fn bundle_warnings(bundle: &Bundle) -> Vec<SourceDiagnostic> {
     let mut warnings = missing_reasons(bundle);
     warnings.extend(unlinked_templates(bundle));
     warnings.extend(redundant::warnings(bundle));
@@ -176,57 +171,41 @@ fn bundle_warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
     if count > MAX_WARNINGS {
         warnings = sorted(warnings);
         warnings.truncate(MAX_WARNINGS);
-        let message = format!("{} more warnings are not told", count - MAX_WARNINGS);
-        let rest = BundleDiagnostic::for_file(&bundle.sources.label(""), message);
+        let message = format!("{} more warnings are not listed", count - MAX_WARNINGS);
+        let rest = SourceDiagnostic::for_file(&bundle.sources.label(""), message);
         warnings.push(rest.into_warning());
     }
     warnings
 }
 
-/// An auditor who reads that a policy permitted wants to read why. Linked policies have the reason
-/// of their template.
-fn missing_reasons(bundle: &Bundle) -> Vec<BundleDiagnostic> {
-    let written = bundle.policies.info.values();
-    written
+/// Permits without `@reason`, which auditors need. Linked policies have that of their template.
+fn missing_reasons(bundle: &Bundle) -> Vec<SourceDiagnostic> {
+    let policies = bundle.policies.info.values();
+    policies
         .filter(|policy| policy.template.is_none())
         .chain(bundle.policies.templates.values())
         .filter(|policy| policy.is_permit)
         .filter(|policy| policy.reason.as_deref().is_none_or(str::is_empty))
         .map(|policy| {
-            let message = format!("the permit {:?} has no @reason", policy.id);
-            warning_at_policy(bundle, &policy.id, message)
-                .with_help("write @reason(\"...\"): auditors read it beside what was permitted")
+            let message = format!("permit `{}` has no @reason", policy.id);
+            bundle
+                .warning_at_policy(&policy.id, message)
+                .with_help("add @reason(\"...\"): auditors see it with each decision")
         })
         .collect()
 }
 
-fn unlinked_templates(bundle: &Bundle) -> Vec<BundleDiagnostic> {
+fn unlinked_templates(bundle: &Bundle) -> Vec<SourceDiagnostic> {
     let policies = bundle.policies.info.values();
     let linked: BTreeSet<&String> = policies.filter_map(|p| p.template.as_ref()).collect();
     let templates = bundle.policies.templates.values();
     templates
         .filter(|template| !linked.contains(&template.id))
         .map(|template| {
-            let message = format!(
-                "nothing links the template {:?}, so it decides nothing",
-                template.id
-            );
-            warning_at_policy(bundle, &template.id, message)
+            let message = format!("template `{}` is never linked", template.id);
+            bundle
+                .warning_at_policy(&template.id, message)
                 .with_help("link it in a file that ends in .links.json, or remove it")
         })
         .collect()
-}
-
-/// A warning at the first line of a policy, a link or a template.
-fn warning_at_policy(bundle: &Bundle, id: &str, message: String) -> BundleDiagnostic {
-    let place = bundle.policies.locations.get(id);
-    let file = place.map_or("", |place| place.file.as_str());
-    let label = bundle.sources.label(file);
-    match (place, bundle.sources.text(file)) {
-        (Some(place), Some(text)) => {
-            BundleDiagnostic::at_span(&label, text, first_line(text, &place.span), message)
-        }
-        _ => BundleDiagnostic::for_file(&label, message),
-    }
-    .into_warning()
 }

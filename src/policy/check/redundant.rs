@@ -1,8 +1,8 @@
-//! Covered policies: those beside which another of their effect applies whenever they do.
+//! Redundant policies: another policy of the same effect always applies when they do.
 //!
-//! What is written alone is compared: a policy is covered by one whose scope is the same, or open where
-//! its own is not, and whose conditions are among its own. This module refuses to know what
-//! conditions mean; a solver finds more, and `prove` asks one.
+//! Only scopes and conditions are compared, as text: a policy is redundant beside one with the same
+//! scope, or an open one, and with no condition that it does not have itself. Conditions are not
+//! evaluated; the solver of `prove` finds more.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -11,34 +11,32 @@ use cedar_policy::{ActionConstraint, EntityUid, Policy};
 use cedar_policy_core::ast::Expr;
 
 use crate::domain::decision::MAX_TOKEN_TTL;
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::bundle::{Bundle, PolicyInfo};
 use crate::policy::conditions::{PolicyPart, SCOPE_PART_COUNT, policy_parts};
-use crate::policy::diagnostic::BundleDiagnostic;
 use crate::policy::index::EntityScope;
 
-use super::warning_at_policy;
-
-/// The most pairs of policies that are compared. Few policies stand beside each other with the same
-/// rarest condition; a folder made so that all do is not looked at to its end.
+/// The most pairs of policies that are compared. Few policies have the same scope and the same rarest
+/// condition; in a folder built so that all have, the search ends early.
 const MAX_COMPARISONS: usize = 1_000_000;
 
-/// What a policy applies to.
+/// The requests that a policy applies to, in comparable form.
 struct ComparablePolicy<'a> {
-    listed: &'a PolicyInfo,
+    info: &'a PolicyInfo,
     scope: PolicyScope,
-    /// What must all hold, by number.
+    /// The conditions that must all hold, by number.
     conditions: BTreeSet<usize>,
 }
 
-/// The conditions of all policies, each with a number: whether it must be false, and what it says.
+/// The number of each distinct condition: whether it must be false, and its expression.
 #[derive(Default)]
 struct ConditionNumbers(HashMap<(bool, Expr), usize>);
 
 impl ConditionNumbers {
     fn number(&mut self, part: &PolicyPart) -> usize {
         let next = self.0.len();
-        let said = (part.is_negated, part.expression().clone());
-        *self.0.entry(said).or_insert(next)
+        let condition = (part.is_negated, part.expression().clone());
+        *self.0.entry(condition).or_insert(next)
     }
 }
 
@@ -68,7 +66,7 @@ impl ActionScope {
 }
 
 impl PolicyScope {
-    /// The scopes that take in all of this one: itself, and those that leave parts of it open.
+    /// The scopes that include this one: itself, and those with open parts.
     fn widened(&self) -> Vec<Self> {
         let open: [fn(&mut Self); 3] = [
             |scope| scope.principal = EntityScope::Any,
@@ -87,99 +85,102 @@ impl PolicyScope {
 }
 
 impl<'a> ComparablePolicy<'a> {
-    fn new(policy: &Policy, listed: &'a PolicyInfo, all: &mut ConditionNumbers) -> Self {
+    fn new(policy: &Policy, info: &'a PolicyInfo, numbers: &mut ConditionNumbers) -> Self {
         let conditions = policy_parts(policy).into_iter().skip(SCOPE_PART_COUNT);
         Self {
-            listed,
+            info,
             scope: PolicyScope {
-                is_permit: listed.is_permit,
+                is_permit: info.is_permit,
                 principal: EntityScope::from_principal(policy),
                 action: ActionScope::from_policy(policy),
                 resource: EntityScope::from_resource(policy),
             },
             conditions: conditions
                 .filter(|part| *part.expression() != Expr::val(!part.is_negated))
-                .map(|part| all.number(&part))
+                .map(|part| numbers.number(&part))
                 .collect(),
         }
     }
 
     fn max_ttl(&self) -> u32 {
-        self.listed.max_ttl.unwrap_or(MAX_TOKEN_TTL)
+        self.info.max_ttl.unwrap_or(MAX_TOKEN_TTL)
     }
 
-    /// Where duplicates are alike, the first to read stays.
+    /// Of duplicates, the first in this order is kept.
     fn sort_key(&self) -> (u32, &str, &str) {
-        (self.max_ttl(), &self.listed.file, &self.listed.id)
+        (self.max_ttl(), &self.info.file, &self.info.id)
     }
 }
 
-/// One warning for each policy that another leaves nothing to do.
-pub(super) fn warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
-    let mut all = ConditionNumbers::default();
-    let mut reaches: Vec<ComparablePolicy<'_>> = bundle
+/// A warning for each redundant policy.
+pub(super) fn warnings(bundle: &Bundle) -> Vec<SourceDiagnostic> {
+    let mut numbers = ConditionNumbers::default();
+    let mut policies: Vec<ComparablePolicy<'_>> = bundle
         .policies_with_info()
-        .map(|(policy, listed)| ComparablePolicy::new(policy, listed, &mut all))
+        .map(|(policy, info)| ComparablePolicy::new(policy, info, &mut numbers))
         .collect();
-    reaches.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    policies.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     let mut alike: HashMap<(&PolicyScope, &BTreeSet<usize>), &ComparablePolicy<'_>> =
         HashMap::new();
     let (mut warnings, mut distinct) = (Vec::new(), Vec::new());
-    for reach in &reaches {
-        match alike.entry((&reach.scope, &reach.conditions)) {
-            Entry::Vacant(place) => {
-                place.insert(reach);
-                distinct.push(reach);
+    for policy in &policies {
+        match alike.entry((&policy.scope, &policy.conditions)) {
+            Entry::Vacant(entry) => {
+                entry.insert(policy);
+                distinct.push(policy);
             }
             Entry::Occupied(first) => {
-                let (id, first) = (&reach.listed.id, &first.get().listed.id);
-                let message = format!("{id:?} says the same as {first:?}");
-                warnings
-                    .push(warning_at_policy(bundle, id, message).with_help("remove one of them"));
+                let (id, first) = (&policy.info.id, &first.get().info.id);
+                let message = format!("policy `{id}` is redundant: `{first}` is the same");
+                let warning = bundle.warning_at_policy(id, message);
+                warnings.push(warning.with_help("remove one of them"));
             }
         }
     }
-    let (found, is_whole) = find_redundant(&distinct);
-    warnings.extend(found.into_iter().map(|(covered, by)| {
-        let (id, by) = (&covered.listed.id, &by.listed.id);
-        let message = format!("{id:?} adds nothing: {by:?} applies whenever it does");
-        let help = "remove it; or, if it should stay, narrow the other one";
-        warning_at_policy(bundle, id, message).with_help(help)
+    let (found, is_complete) = find_redundant(&distinct);
+    warnings.extend(found.into_iter().map(|(redundant, other)| {
+        let (id, other) = (&redundant.info.id, &other.info.id);
+        let message = format!("policy `{id}` is redundant: `{other}` always applies when it does");
+        let help = format!("remove it, or narrow `{other}`");
+        bundle.warning_at_policy(id, message).with_help(help)
     }));
-    if !is_whole {
-        let message = "too many policies are alike to look for all that add nothing";
-        let problem = BundleDiagnostic::for_file(&bundle.sources.label(""), message);
+    if !is_complete {
+        let message = "too many similar policies to find all redundant ones";
+        let problem = SourceDiagnostic::for_file(&bundle.sources.label(""), message);
         warnings.push(problem.into_warning());
     }
     warnings
 }
 
-/// The covered policies, each with one that covers it, and whether all were looked at.
+/// The redundant policies, each with the other one, and whether all pairs were compared.
 ///
-/// What covers a policy has its rarest condition among that policy's, or has none at all: only
-/// those are compared.
+/// The rarest condition of the other one, if it has any, is also a condition of the redundant one: only
+/// such pairs are compared.
 fn find_redundant<'r, 'a>(
-    reaches: &[&'r ComparablePolicy<'a>],
+    policies: &[&'r ComparablePolicy<'a>],
 ) -> (
     Vec<(&'r ComparablePolicy<'a>, &'r ComparablePolicy<'a>)>,
     bool,
 ) {
     let mut uses: HashMap<usize, usize> = HashMap::new();
-    for condition in reaches.iter().flat_map(|reach| &reach.conditions) {
+    for condition in policies.iter().flat_map(|policy| &policy.conditions) {
         *uses.entry(*condition).or_default() += 1;
     }
     let mut index: HashMap<(&PolicyScope, Option<usize>), Vec<&'r ComparablePolicy<'a>>> =
         HashMap::new();
-    for reach in reaches {
-        let conditions = reach.conditions.iter().copied();
+    for policy in policies {
+        let conditions = policy.conditions.iter().copied();
         let rarest = conditions.min_by_key(|condition| (uses.get(condition), *condition));
-        index.entry((&reach.scope, rarest)).or_default().push(reach);
+        index
+            .entry((&policy.scope, rarest))
+            .or_default()
+            .push(policy);
     }
     let mut found = Vec::new();
     let mut comparisons = 0;
-    for reach in reaches {
-        let wider = reach.scope.widened();
-        let keys = || std::iter::once(None).chain(reach.conditions.iter().copied().map(Some));
+    for policy in policies {
+        let wider = policy.scope.widened();
+        let keys = || std::iter::once(None).chain(policy.conditions.iter().copied().map(Some));
         let candidates = wider
             .iter()
             .flat_map(|scope| keys().map(move |key| (scope, key)))
@@ -190,13 +191,13 @@ fn find_redundant<'r, 'a>(
             if comparisons > MAX_COMPARISONS {
                 return (found, false);
             }
-            let is_other = other.listed.id != reach.listed.id;
-            // A shorter life is a reason to be there.
+            let is_other = other.info.id != policy.info.id;
+            // A policy with a shorter token life has an effect.
             if is_other
-                && other.max_ttl() <= reach.max_ttl()
-                && other.conditions.is_subset(&reach.conditions)
+                && other.max_ttl() <= policy.max_ttl()
+                && other.conditions.is_subset(&policy.conditions)
             {
-                found.push((*reach, *other));
+                found.push((*policy, *other));
                 break;
             }
         }

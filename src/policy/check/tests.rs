@@ -1,4 +1,4 @@
-//! The law of covered policies: a bundle without them answers the same.
+//! Property: a bundle without its redundant policies decides the same.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::tests::asked::{ADA, BEA, bundle, context, dataset, signed_in};
+use crate::policy::tests::fixtures::{ADA, BEA, bundle, context, dataset, signed_in};
 
 use super::redundant;
 
@@ -67,7 +67,7 @@ fn named(policies: &[(usize, &String)]) -> Bundle {
     bundle(&text.concat()).unwrap()
 }
 
-/// What a bundle answers to all that the conditions can tell apart, and for how long.
+/// The decisions of a bundle, with their token life, for all requests that the conditions distinguish.
 fn answers(bundle: &Bundle) -> Vec<(bool, u32)> {
     let mut answers = Vec::new();
     let principals = [
@@ -105,18 +105,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_bundle_without_what_adds_nothing_answers_the_same(
+    fn a_bundle_without_its_redundant_policies_decides_the_same(
         policies in proptest::collection::vec(some_policy(), 2..7),
     ) {
         let all: Vec<(usize, &String)> = policies.iter().enumerate().collect();
         let whole = named(&all);
-        let told: Vec<String> = redundant::warnings(&whole)
+        let redundant: Vec<String> = redundant::warnings(&whole)
             .iter()
-            .map(|warning| warning.message().split('"').nth(1).unwrap().to_owned())
+            .map(|warning| warning.message().split('`').nth(1).unwrap().to_owned())
             .collect();
         let mut rest = all;
-        rest.retain(|(number, _)| !told.contains(&number.to_string()));
-        prop_assert!(!rest.is_empty(), "one of those that are alike stays");
+        rest.retain(|(number, _)| !redundant.contains(&number.to_string()));
+        prop_assert!(!rest.is_empty(), "one of equal policies stays");
         prop_assert_eq!(answers(&named(&rest)), answers(&whole));
     }
 }
@@ -127,5 +127,8 @@ fn warnings_beyond_the_limit_are_counted() {
     let policies = (0..1_200).map(|number| format!("@id(\"{number}\") @reason(\"x\") {policy}\n"));
     let warnings = super::bundle_warnings(&bundle(&policies.collect::<String>()).unwrap());
     assert_eq!(warnings.len(), super::MAX_WARNINGS + 1);
-    assert_eq!(warnings[1_000].message(), "199 more warnings are not told");
+    assert_eq!(
+        warnings[1_000].message(),
+        "199 more warnings are not listed"
+    );
 }

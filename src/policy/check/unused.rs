@@ -1,8 +1,7 @@
-//! Unused declarations: entity types and actions that an author added to the schema and nothing
-//! speaks of.
+//! Unused declarations: entity types and actions that an author added to the schema and that nothing
+//! uses.
 //!
-//! What the shipped schema declares is the program's own and is never told. In doubt a name counts
-//! as spoken of. This module refuses to know what the declarations mean.
+//! Declarations of the shipped schema are left out. In doubt, a name counts as used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,14 +9,17 @@ use std::ops::Range;
 use cedar_policy::{Policy, SchemaFragment, Template};
 use serde_json::Value;
 
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::bundle::Bundle;
-use crate::policy::diagnostic::BundleDiagnostic;
 use crate::policy::sources::{SCHEMA_FILE, SourceFiles};
 
-/// What ends the names of a declaration on its line.
+/// What can follow the names of a declaration on its line.
 const NAME_TERMINATORS: [&str; 8] = [" in ", "=", "{", "[", ";", " appliesTo", " enum", " tags"];
 
-/// What a schema declares: by kind and name, with what each declaration speaks of.
+const UNUSED_ACTION_HELP: &str = "Cedargate requests only its own actions: use this one in a policy as \
+    a group of them, or remove it";
+
+/// The declarations of a schema by kind and name, each with the names in it.
 type Declarations = BTreeMap<(DeclarationKind, String), BTreeSet<String>>;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,8 +29,8 @@ enum DeclarationKind {
     CommonType,
 }
 
-/// A warning for each declaration of the author's own that nothing speaks of.
-pub(super) fn warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
+/// A warning for each unused declaration that is not in the shipped schema.
+pub(super) fn warnings(bundle: &Bundle) -> Vec<SourceDiagnostic> {
     let Some(text) = bundle.sources.text(SCHEMA_FILE) else {
         return Vec::new();
     };
@@ -48,23 +50,21 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
     if own.is_empty() {
         return Vec::new();
     }
-    let spoken = names_in_policies(bundle);
+    let used = names_in_policies(bundle);
     let label = bundle.sources.label(SCHEMA_FILE);
     own.into_iter()
-        .filter(|key| !is_used(key, &declared, &spoken))
+        .filter(|key| !is_used(key, &declared, &used))
         .map(|(kind, name)| {
-            let (word, help) = match kind {
-                DeclarationKind::Action => (
-                    "action",
-                    "Cedargate asks its own actions alone: let policies name this one as a group of \
-                     them, or remove it",
-                ),
-                DeclarationKind::Entity | DeclarationKind::CommonType => ("entity", "let a policy speak of it, or remove it"),
+            let (keyword, noun, help) = match kind {
+                DeclarationKind::Action => ("action", "action", UNUSED_ACTION_HELP),
+                DeclarationKind::Entity | DeclarationKind::CommonType => {
+                    ("entity", "entity type", "use it in a policy or remove it")
+                }
             };
-            let message = format!("nothing speaks of the {word} {name}");
-            match declaration_span(text, word, name) {
-                Some(span) => BundleDiagnostic::at_span(&label, text, span, message),
-                None => BundleDiagnostic::for_file(&label, message),
+            let message = format!("{noun} `{name}` is never used");
+            match declaration_span(text, keyword, name) {
+                Some(span) => SourceDiagnostic::at_span(&label, text, span, message),
+                None => SourceDiagnostic::for_file(&label, message),
             }
             .with_help(help)
             .into_warning()
@@ -75,16 +75,16 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<BundleDiagnostic> {
 fn is_used(
     key: &(DeclarationKind, String),
     declared: &Declarations,
-    spoken: &BTreeSet<String>,
+    used: &BTreeSet<String>,
 ) -> bool {
     let (kind, name) = key;
-    let is_in_force = |names: &BTreeSet<String>| names.iter().any(|name| spoken.contains(name));
-    spoken.contains(name)
+    let is_any_used = |names: &BTreeSet<String>| names.iter().any(|name| used.contains(name));
+    used.contains(name)
         || declared
             .iter()
             .any(|(other, names)| other != key && names.contains(name))
-        // An action is spoken of where a group is that it stands in.
-        || (*kind == DeclarationKind::Action && declared.get(key).is_some_and(is_in_force))
+        // An action is used where one of its groups is.
+        || (*kind == DeclarationKind::Action && declared.get(key).is_some_and(is_any_used))
 }
 
 /// The declarations of a schema; names are without their namespace.
@@ -101,16 +101,11 @@ fn parse_declarations(text: &str) -> Option<Declarations> {
             let declared = namespace.get(member).and_then(Value::as_object);
             for (name, declaration) in declared.into_iter().flatten() {
                 let mut names = BTreeSet::new();
-                // Types do not bring an action into force: only its groups do.
-                let said = if kind == DeclarationKind::Action {
-                    "memberOf"
-                } else {
-                    ""
-                };
-                match declaration.get(said) {
-                    Some(groups) => collect_names(groups, &mut names),
-                    None if kind == DeclarationKind::Action => {}
-                    None => collect_names(declaration, &mut names),
+                // An action is in use through its groups, not through the types it applies to.
+                if kind != DeclarationKind::Action {
+                    collect_names(declaration, &mut names);
+                } else if let Some(groups) = declaration.get("memberOf") {
+                    collect_names(groups, &mut names);
                 }
                 found.insert((kind, name.clone()), names);
                 if let Some(applies) = declaration.get("appliesTo") {
@@ -127,17 +122,15 @@ fn parse_declarations(text: &str) -> Option<Declarations> {
 fn names_in_policies(bundle: &Bundle) -> BTreeSet<String> {
     let set = &bundle.policies.set;
     let policies = set.policies().map(Policy::to_json);
-    let mut spoken = BTreeSet::new();
-    for written in policies
-        .chain(set.templates().map(Template::to_json))
-        .flatten()
-    {
-        collect_names(&written, &mut spoken);
+    let mut used = BTreeSet::new();
+    let templates = set.templates().map(Template::to_json);
+    for json in policies.chain(templates).flatten() {
+        collect_names(&json, &mut used);
     }
-    spoken
+    used
 }
 
-/// Every text that could be a name, without its namespace.
+/// Adds every text that could be a name, without its namespace.
 fn collect_names(value: &Value, names: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => {
@@ -154,11 +147,11 @@ fn collect_names(value: &Value, names: &mut BTreeSet<String>) {
 }
 
 /// Where a name is declared, if its declaration begins on one line with it.
-fn declaration_span(text: &str, word: &str, name: &str) -> Option<Range<usize>> {
+fn declaration_span(text: &str, keyword: &str, name: &str) -> Option<Range<usize>> {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let code = line.split("//").next().unwrap_or(line);
-        if code.trim_start().starts_with(word) {
+        if code.trim_start().starts_with(keyword) {
             let ends = NAME_TERMINATORS.iter().filter_map(|end| code.find(end));
             let names = code.get(..ends.min().unwrap_or(code.len()))?;
             let is_name = |c: char| c.is_alphanumeric() || c == '_';

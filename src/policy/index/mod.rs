@@ -1,13 +1,12 @@
-//! The index: which policies' scopes can match a request.
+//! The policy index: finds the policies whose scopes can match a request.
 //!
 //! A policy takes part in a decision only if its scope matches principal, action and resource
 //! (<https://docs.cedarpolicy.com/policies/syntax-policy.html>); one whose scope does not match is
-//! neither satisfied nor can it fail. So it is enough to evaluate those whose scopes match, and they
-//! are found by name: policies with the same scope stand together in one set, and a request looks
-//! up the scopes that its principal and resource, with their ancestors and types, meet. What that
-//! costs depends on the roles of the principal and on the policies found, not on how many there are.
-//! Policies that name neither principal nor resource are met by everybody and are always evaluated.
-//! This module refuses to know conditions and what policies say.
+//! neither satisfied nor can it fail. So only those whose scopes match are evaluated. Policies with the
+//! same scope are in one set, and a request looks up the scopes that its principal and resource, with
+//! their ancestors and types, match. The cost depends on the roles of the principal and on the matching
+//! policies, not on the number of policies. Policies that name neither principal nor resource match
+//! every request for their actions.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -20,24 +19,24 @@ use strum::VariantArray;
 
 use crate::domain::action::Action;
 
-/// Policies with one scope, shared by all who meet it.
+/// The policy sets that match a request, one for each scope.
 pub(super) type MatchingPolicies = Box<[Arc<PolicySet>]>;
 
 type ByResource = HashMap<EntityScope, Vec<Arc<PolicySet>>>;
 type ByPrincipal = HashMap<EntityScope, ByResource>;
 
-/// What a scope says about the principal or the resource.
+/// The constraint of a scope on the principal or the resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum EntityScope {
-    /// Any at all.
+    /// Any entity.
     Any,
-    /// This one.
+    /// This entity.
     Equal(EntityUid),
-    /// This one, or one that has it among its ancestors.
+    /// This entity or a descendant of it.
     In(EntityUid),
-    /// One of this type.
+    /// An entity of this type.
     Is(EntityTypeName),
-    /// One of this type that is this one or has it among its ancestors.
+    /// An entity of this type that is this one or a descendant of it.
     IsIn(EntityTypeName, EntityUid),
 }
 
@@ -48,8 +47,7 @@ pub(super) struct PolicyIndex {
 }
 
 impl PolicyIndex {
-    /// Sorts all policies, linked ones too, by their scopes; `actions` are the schema's actions with
-    /// their groups.
+    /// Indexes all policies, linked ones too; `actions` are the actions of the schema with their groups.
     pub(super) fn new(all: &PolicySet, actions: &Entities) -> Result<Self, Box<PolicySetError>> {
         let mut uids: Vec<EntityUid> = actions.iter().map(cedar_policy::Entity::uid).collect();
         uids.sort_by_cached_key(ToString::to_string);
@@ -83,7 +81,7 @@ impl PolicyIndex {
         Ok(Self { by_action })
     }
 
-    /// The policies whose scopes match; none at all for an action that the schema does not have.
+    /// The policies whose scopes match; `None` for an action that the schema does not have.
     ///
     /// The ancestors of principal and resource are those of `entities`, as in an evaluation.
     pub(super) fn matching(
@@ -126,22 +124,22 @@ impl EntityScope {
         }
     }
 
-    /// Every scope that an entity meets, each once.
+    /// Every constraint that an entity matches, each once.
     fn all_matching(uid: &EntityUid, entities: &Entities) -> Vec<Self> {
         let kind = uid.type_name();
-        let mut met = vec![
+        let mut scopes = vec![
             Self::Any,
             Self::Equal(uid.clone()),
             Self::Is(kind.clone()),
             Self::In(uid.clone()),
             Self::IsIn(kind.clone(), uid.clone()),
         ];
-        // An entity is in itself, whether or not it is at hand; one that is not has no ancestors.
+        // An entity is in itself even if it is not in `entities`; then it has no ancestors.
         for ancestor in entities.ancestors(uid).into_iter().flatten() {
-            met.push(Self::In(ancestor.clone()));
-            met.push(Self::IsIn(kind.clone(), ancestor.clone()));
+            scopes.push(Self::In(ancestor.clone()));
+            scopes.push(Self::IsIn(kind.clone(), ancestor.clone()));
         }
-        met
+        scopes
     }
 }
 
@@ -154,37 +152,38 @@ fn matches_action(constraint: &ActionConstraint, action: &EntityUid, actions: &E
     }
 }
 
-/// Puts a policy into a set as it is in `all`: a linked one stays linked.
+/// Copies a policy from `all` into another set; a linked one stays linked.
 fn copy_policy(
     policy: &Policy,
     all: &PolicySet,
-    into: &mut PolicySet,
+    target: &mut PolicySet,
 ) -> Result<(), Box<PolicySetError>> {
     let (Some(template_id), Some(links)) = (policy.template_id(), policy.template_links()) else {
-        return into.add(policy.clone()).map_err(Box::new);
+        return target.add(policy.clone()).map_err(Box::new);
     };
-    if into.template(template_id).is_none()
+    if target.template(template_id).is_none()
         && let Some(template) = all.template(template_id)
     {
-        into.add_template(template.clone()).map_err(Box::new)?;
+        target.add_template(template.clone()).map_err(Box::new)?;
     }
-    into.link(template_id.clone(), policy.id().clone(), links)
+    target
+        .link(template_id.clone(), policy.id().clone(), links)
         .map_err(Box::new)
 }
 
-/// What was picked for one principal and one resource, action by action; every bundle has its own.
+/// The matching policies of one principal and one resource, for each action.
 #[derive(Debug, Default)]
 pub(super) struct PolicyMatches([OnceLock<Option<MatchingPolicies>>; Action::VARIANTS.len()]);
 
 impl PolicyMatches {
-    /// What was picked for an action, or what `pick` finds, which is kept.
+    /// The matching policies of an action; the first time, those that `find` returns.
     pub(super) fn get_or_match(
         &self,
         action: Action,
-        pick: impl FnOnce() -> Option<MatchingPolicies>,
+        find: impl FnOnce() -> Option<MatchingPolicies>,
     ) -> Option<&[Arc<PolicySet>]> {
-        let place = self.0.get(action as usize)?;
-        place.get_or_init(pick).as_deref()
+        let cell = self.0.get(action as usize)?;
+        cell.get_or_init(find).as_deref()
     }
 }
 

@@ -1,7 +1,7 @@
-//! The law of the index: picked policies answer as all of them would.
+//! Property: the policies found by the index decide as all policies do.
 //!
-//! The world of the law is wider than the shipped schema: chains of groups, resources in folders,
-//! groups of actions, and entities that are named and nowhere at hand.
+//! The generated requests go beyond the shipped schema: chains of groups, resources in folders, groups of
+//! actions, and entities that are named but missing.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
@@ -11,7 +11,6 @@ use cedar_policy::{
 };
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::Config;
 use strum::VariantArray;
 
 use crate::domain::dataset::{RecordStatus, Visibility};
@@ -19,13 +18,11 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::combined_decision::CombinedDecision;
-use crate::policy::tests::asked::{ADA, BEA, bundle, context, dataset, signed_in};
+use crate::policy::tests::fixtures::{ADA, BEA, bundle, context, dataset, signed_in};
 
 use super::*;
 
-/// Worlds asked about; `PROPTEST_CASES` asks about more.
-const DEFAULT_CASES: u32 = 2000;
-/// Requests asked of each world.
+/// The requests of each case. There are 256 cases, or as many as `PROPTEST_CASES` says.
 const REQUESTS: usize = 6;
 
 const PRINCIPALS: [&str; 8] = [
@@ -74,12 +71,12 @@ fn uid(text: &str) -> EntityUid {
     )
 }
 
-/// A hierarchy without cycles: whoever stands further back may be a parent.
+/// A hierarchy without cycles: only later entities can be parents.
 fn hierarchy(all: &'static [&'static str]) -> impl Strategy<Value = Vec<Entity>> {
     let each = prop::collection::vec((any::<u32>(), any::<bool>()), all.len());
     each.prop_map(|drawn| {
         let entities = drawn.iter().enumerate();
-        // Some are named by policies and requests and are not at hand.
+        // Some that policies and requests name are missing.
         let there = entities.filter(|(_, (bits, is_rare))| !is_rare || bits % 4 != 0);
         there
             .map(|(number, (bits, _))| {
@@ -101,13 +98,13 @@ fn scope(
         move |(form, named, kind, slot)| {
             let is_linked = slot == 0 && matches!(form, 1 | 2 | 4);
             let slot = format!("?{variable}");
-            let told = if is_linked { &slot } else { named };
+            let value = if is_linked { &slot } else { named };
             let text = match form {
                 0 => variable.to_owned(),
-                1 => format!("{variable} == {told}"),
-                2 => format!("{variable} in {told}"),
+                1 => format!("{variable} == {value}"),
+                2 => format!("{variable} in {value}"),
                 3 => format!("{variable} is {kind}"),
-                _ => format!("{variable} is {kind} in {told}"),
+                _ => format!("{variable} is {kind} in {value}"),
             };
             (text, is_linked.then_some(named))
         },
@@ -188,10 +185,8 @@ fn comparable(verdict: &CombinedDecision) -> Comparable {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: Config::default().cases.max(DEFAULT_CASES), ..Config::default() })]
-
     #[test]
-    fn picked_policies_answer_as_all_of_them_would(
+    fn indexed_policies_decide_as_all_policies_do(
         written in prop::collection::vec(policy(), 1..9),
         principals in hierarchy(&PRINCIPALS),
         resources in hierarchy(&RESOURCES[..6]),
@@ -211,7 +206,7 @@ proptest! {
                 continue;
             }
             let (principal, action, resource) = (uid(principal), action.get(&known), uid(resource));
-            let picked = index.matching(&principal, action, &resource, &entities).unwrap();
+            let matching = index.matching(&principal, action, &resource, &entities).unwrap();
             let context = Context::empty();
             let request = Request::new(principal, action.clone(), resource, context, None).unwrap();
             let answer = authorizer.is_authorized(&request, &all, &entities);
@@ -220,7 +215,7 @@ proptest! {
                 answer.diagnostics().reason().map(ToString::to_string).collect(),
                 answer.diagnostics().errors().map(ToString::to_string).collect(),
             );
-            let sliced = CombinedDecision::evaluate(&authorizer, &request, &picked, &entities);
+            let sliced = CombinedDecision::evaluate(&authorizer, &request, &matching, &entities);
             prop_assert_eq!(comparable(&sliced), full);
         }
     }
@@ -241,7 +236,7 @@ fn an_action_that_the_schema_lacks_matches_nothing() {
     );
 }
 
-/// Policies whose scopes match somebody else are not looked at: these would all fail.
+/// Evaluating the policies with other scopes would fail.
 #[test]
 fn policies_with_other_scopes_are_not_evaluated() {
     let mut text = String::from(r#"@id("all") @reason("x") permit (principal, action, resource);"#);
@@ -254,7 +249,7 @@ fn policies_with_other_scopes_are_not_evaluated() {
         .unwrap();
     }
     let bundle = bundle(&text).unwrap();
-    let picked = |roles: &[&str]| {
+    let matching = |roles: &[&str]| {
         let resource =
             Resource::Dataset(Arc::new(dataset(Visibility::Public, RecordStatus::Draft)));
         let facts = bundle
@@ -262,21 +257,21 @@ fn policies_with_other_scopes_are_not_evaluated() {
             .facts(&signed_in(ADA, roles), &resource)
             .unwrap();
         let action = bundle.schema_names.action(Action::Read);
-        let picked = bundle.policy_index.matching(
+        let matching = bundle.policy_index.matching(
             &facts.principal,
             &action,
             &facts.resource,
             &facts.entities,
         );
-        picked
+        matching
             .unwrap()
             .iter()
             .map(|set| set.num_of_policies())
             .sum::<usize>()
     };
-    assert_eq!(picked(&[]), 1);
-    assert_eq!(picked(&["role-7"]), 2);
-    assert_eq!(picked(&["role-7", "role-9", "another"]), 3);
+    assert_eq!(matching(&[]), 1);
+    assert_eq!(matching(&["role-7"]), 2);
+    assert_eq!(matching(&["role-7", "role-9", "another"]), 3);
 }
 
 #[test]
@@ -300,7 +295,7 @@ fn the_shipped_bundle_decides_alike_with_and_without_the_index() {
             }) {
                 let context = context();
                 let full = bundle.decide_unindexed(principal, action, &resource, &context);
-                // The second time, what was picked the first time is used.
+                // The second time, the matching policies are cached.
                 for _ in 0..2 {
                     let sliced = bundle.decide(principal, action, &resource, &context);
                     assert_eq!(sliced, full, "{action} {visibility} {record_status}");

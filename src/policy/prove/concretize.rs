@@ -1,8 +1,7 @@
-//! Plausible counterexamples: as close to a real request as the fault allows.
+//! Realistic values in counterexamples.
 //!
-//! A solver is content with a user without a name who asks in 1970. Each step here makes a case
-//! more like a real one, and is undone where the fault is gone with it. This module refuses to know
-//! what the fault is.
+//! A solver finds, for example, a user with an empty name and a request in 1970. Each step here makes
+//! the case more like a real request, and is undone if the violation is gone with it.
 
 use cedar_policy::{Context, Entities, Request};
 use cedar_policy_symcc::Env;
@@ -13,12 +12,12 @@ use crate::policy::case_file;
 use crate::policy::case_file::{Case, CaseDecision};
 use crate::policy::sources::SourceFiles;
 
-/// The longest id that a solver makes up, in characters; whoever writes policies takes longer ones.
+/// The longest id that a solver invents, in characters; ids in policies are longer.
 const MAX_INVENTED_LENGTH: usize = 2;
-/// What the file of a draft is called in messages.
+/// The name of the draft's file in messages.
 const FILE_NAME: &str = "counterexample.cases.json";
 
-/// A case being written.
+/// A case being built from a counterexample.
 #[derive(Clone)]
 pub(super) struct CaseDraft {
     json: Value,
@@ -31,30 +30,30 @@ struct EntityName {
 }
 
 impl CaseDraft {
-    /// What a solver found, as it is.
+    /// The case as the solver found it.
     pub(super) fn new(
         name: &str,
-        due: CaseDecision,
+        expected: CaseDecision,
         found: &Env,
         bundle: &Bundle,
     ) -> Result<Self, String> {
         let request = &found.request;
         let context = match request.context().map(Context::to_json_value) {
-            Some(written) => written.map_err(|error| error.to_string())?,
+            Some(json) => json.map_err(|error| error.to_string())?,
             None => json!({}),
         };
-        let written = |uid: Option<&_>| uid.map(ToString::to_string).unwrap_or_default();
+        let name_of = |uid: Option<&_>| uid.map(ToString::to_string).unwrap_or_default();
         let draft = Self {
             json: json!({
                 "name": name,
                 "request": {
-                    "principal": written(request.principal()),
-                    "action": written(request.action()),
-                    "resource": written(request.resource()),
+                    "principal": name_of(request.principal()),
+                    "action": name_of(request.action()),
+                    "resource": name_of(request.resource()),
                     "context": context,
                 },
                 "entities": entities_json(found)?,
-                "decision": due,
+                "decision": expected,
                 "reason": [],
                 "num_errors": 0,
             }),
@@ -63,15 +62,15 @@ impl CaseDraft {
         Ok(draft)
     }
 
-    /// The case as whoever runs the file reads it.
+    /// Parses the case as it will be parsed from a case file.
     pub(super) fn parse(&self, bundle: &Bundle) -> Result<Case, String> {
         let file = SourceFiles::from_file(FILE_NAME, &case_file::to_json_text(&[&self.json]));
         let cases = case_file::parse_all(&file, &bundle.schema).map_err(|problems| {
-            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            told.join("; ")
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            lines.join("; ")
         })?;
-        let only = cases.into_iter().next();
-        only.ok_or_else(|| "there is no case in it".to_owned())
+        let case = cases.into_iter().next();
+        case.ok_or_else(|| "the case file is empty".to_owned())
     }
 
     /// The case as JSON.
@@ -79,17 +78,17 @@ impl CaseDraft {
         self.json
     }
 
-    /// The same with every step that keeps the fault.
+    /// The same case with realistic values wherever the violation stays.
     pub(super) fn concretize(
         mut self,
         bundle: &Bundle,
-        is_fault: &dyn Fn(&Request, &Entities) -> bool,
+        is_violated: &dyn Fn(&Request, &Entities) -> bool,
     ) -> Self {
         let attempt = |draft: &mut Self, step: &dyn Fn(&mut Self)| {
             let mut next = draft.clone();
             step(&mut next);
             if let Ok(case) = next.parse(bundle)
-                && is_fault(&case.request, &case.entities)
+                && is_violated(&case.request, &case.entities)
             {
                 *draft = next;
             }
@@ -121,7 +120,7 @@ impl CaseDraft {
         self
     }
 
-    /// How a caller of this kind would have authenticated.
+    /// The usual authentication of this type of principal.
     fn authentication(&self) -> &'static str {
         let principal = self.json.pointer("/request/principal");
         match principal.and_then(Value::as_str) {
@@ -134,7 +133,7 @@ impl CaseDraft {
         self.json.get_mut("entities")?.as_array_mut()
     }
 
-    /// An entity without attributes, tags and parents is the same as none.
+    /// Removes entities without attributes, tags and parents, which have no effect.
     fn drop_empty_entities(&mut self) {
         let is_empty = |entity: &Value, member: &str| match entity.get(member) {
             Some(Value::Object(members)) => members.is_empty(),
@@ -149,26 +148,26 @@ impl CaseDraft {
         }
     }
 
-    /// Says something else in the context, where it says it at all.
+    /// Replaces a value of the context, if the context has it.
     fn set_context(&mut self, member: &str, value: &Value) {
-        let said = self.json.pointer_mut(&format!("/request/context/{member}"));
-        if let Some(said) = said {
-            *said = value.clone();
+        let member = self.json.pointer_mut(&format!("/request/context/{member}"));
+        if let Some(member) = member {
+            *member = value.clone();
         }
     }
 
-    /// Fills in attributes that the solver left short.
+    /// Replaces the attributes that the solver invented.
     fn set_attribute(&mut self, attribute: &str, value: &str) {
         for entity in self.entities().into_iter().flatten() {
-            if let Some(said) = entity.pointer_mut(&format!("/attrs/{attribute}"))
-                && said.as_str().is_some_and(is_invented)
+            if let Some(current) = entity.pointer_mut(&format!("/attrs/{attribute}"))
+                && current.as_str().is_some_and(is_invented)
             {
-                *said = json!(value);
+                *current = json!(value);
             }
         }
     }
 
-    /// The ids that the solver made up.
+    /// The ids that the solver invented.
     fn invented_ids(&self) -> Vec<EntityName> {
         let mut uids: Vec<EntityName> = Vec::new();
         let all = self.json.get("entities").and_then(Value::as_array);
@@ -184,7 +183,7 @@ impl CaseDraft {
         uids
     }
 
-    /// Gives an entity another id, wherever it is named.
+    /// Changes the id of an entity everywhere.
     fn rename(&mut self, uid: &EntityName, name: &str) {
         visit_entities(&mut self.json, &mut |kind, id| {
             if kind == uid.kind && *id == uid.id {
@@ -196,10 +195,10 @@ impl CaseDraft {
             entity_name(&uid.kind, name),
         );
         for part in ["principal", "resource"] {
-            if let Some(said) = self.json.pointer_mut(&format!("/request/{part}"))
-                && said.as_str() == Some(&from)
+            if let Some(current) = self.json.pointer_mut(&format!("/request/{part}"))
+                && current.as_str() == Some(&from)
             {
-                *said = json!(to);
+                *current = json!(to);
             }
         }
     }
@@ -213,8 +212,8 @@ fn entity_name(kind: &str, id: &str) -> String {
     format!("{kind}::{id:?}")
 }
 
-/// Shows every entity that is named somewhere in a JSON value: its type and its id.
-fn visit_entities(value: &mut Value, see: &mut dyn FnMut(&str, &mut String)) {
+/// Calls `visit` with the type and the id of every entity in a JSON value.
+fn visit_entities(value: &mut Value, visit: &mut dyn FnMut(&str, &mut String)) {
     match value {
         Value::Object(members) => {
             let kind = members.get("type").and_then(Value::as_str);
@@ -222,24 +221,24 @@ fn visit_entities(value: &mut Value, see: &mut dyn FnMut(&str, &mut String)) {
                 && let Some(kind) = kind.map(str::to_owned)
                 && let Some(Value::String(id)) = members.get_mut("id")
             {
-                see(&kind, id);
+                visit(&kind, id);
                 return;
             }
             members
                 .values_mut()
-                .for_each(|value| visit_entities(value, see));
+                .for_each(|value| visit_entities(value, visit));
         }
         Value::Array(values) => values
             .iter_mut()
-            .for_each(|value| visit_entities(value, see)),
+            .for_each(|value| visit_entities(value, visit)),
         _ => {}
     }
 }
 
-/// The entities as JSON, sorted; without the actions, which are the schema's.
+/// The entities as JSON, sorted; without the actions, which the schema declares.
 fn entities_json(found: &Env) -> Result<Value, String> {
-    let written = found.entities.to_json_value();
-    let Value::Array(mut entities) = written.map_err(|error| error.to_string())? else {
+    let json = found.entities.to_json_value();
+    let Value::Array(mut entities) = json.map_err(|error| error.to_string())? else {
         return Err("the entities are not a list".to_owned());
     };
     let uid = |entity: &Value, part: &str| {

@@ -1,7 +1,7 @@
-//! Counterexamples: a request and entities at which something goes wrong, for people and as a case.
+//! Counterexamples: a request and entities that violate an invariant, as text and as a case.
 //!
-//! What a solver found is put to the policies again, and the case is read back as a case file is:
-//! whoever runs it sees what is told here. This module refuses to know how it was found.
+//! The policies are evaluated for what a solver found, and the case is parsed back from its case file,
+//! so that running the case gives the answer shown here.
 
 use std::fmt::Write as _;
 
@@ -11,66 +11,69 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::policy::Bundle;
+use crate::policy::case_answer::CaseAnswer;
 use crate::policy::case_file::CaseDecision;
 
 use super::concretize::CaseDraft;
 
-/// How far what belongs to an entity is indented, in columns.
+/// The indentation of an entity's values.
 const INDENT: &str = "           ";
 
-/// A request with entities, and what the policies answer.
+/// A request with entities, and the answer of the policies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Counterexample {
-    /// Who asks.
+    /// The principal of the request.
     pub principal: String,
-    /// For what.
+    /// The action of the request.
     pub action: String,
-    /// With what.
+    /// The resource of the request.
     pub resource: String,
-    /// What the policies answer; deny where one fails to evaluate.
+    /// The answer of the policies; deny if one fails to evaluate.
     pub answer: CaseDecision,
     /// The determining policies, sorted.
     pub determining_policies: Vec<String>,
-    /// What goes wrong in evaluating policies.
+    /// The evaluation errors.
     pub errors: Vec<String>,
-    /// The case with the answer that is due, unless this cannot be written as one.
+    /// The case with the correct answer, unless it cannot be written as a case.
     pub case: Option<Value>,
     /// Why there is no case.
     pub no_case: Option<String>,
-    /// The request and the entities, to be read.
+    /// The request and the entities as text.
     #[serde(skip)]
     text: String,
 }
 
-/// What makes a request and entities a counterexample, and what its case is to say.
+/// What a counterexample violates, and the name and decision of its case.
 pub(super) struct Violation<'a> {
     /// The name of the case.
     pub(super) name: String,
-    /// The answer that is due; without one, what the policies that do not fail say.
+    /// The correct decision; if none is given, that of the policies that do not fail.
     pub(super) expected: Option<CaseDecision>,
-    /// Whether something goes wrong here.
+    /// Whether a request and entities violate it.
     pub(super) is_violated: &'a dyn Fn(&Request, &Entities) -> bool,
 }
 
 impl Counterexample {
-    /// Puts what a solver found to the policies, made as plausible as it can be; nothing if there
-    /// is no fault in it after all.
-    pub(super) fn new(fault: &Violation<'_>, found: &Env, bundle: &Bundle) -> Option<Self> {
-        if !(fault.is_violated)(&found.request, &found.entities) {
+    /// The counterexample that a solver found, with realistic values; `None` if evaluating the policies
+    /// does not confirm the violation.
+    pub(super) fn new(violation: &Violation<'_>, found: &Env, bundle: &Bundle) -> Option<Self> {
+        if !(violation.is_violated)(&found.request, &found.entities) {
             return None;
         }
-        let answered = evaluate(bundle, &found.request, &found.entities);
-        let due = fault.expected.unwrap_or(answered.without_errors);
-        let drafted = CaseDraft::new(&fault.name, due, found, bundle).and_then(|draft| {
-            let draft = draft.concretize(bundle, fault.is_violated);
+        let answer = CaseAnswer::evaluate(bundle, &found.request, &found.entities);
+        let expected = violation.expected;
+        let expected = expected.unwrap_or(answer.decision_without_errors);
+        let draft = CaseDraft::new(&violation.name, expected, found, bundle);
+        let draft = draft.and_then(|draft| {
+            let draft = draft.concretize(bundle, violation.is_violated);
             let case = draft.parse(bundle)?;
             Ok((draft, case))
         });
-        Some(match drafted {
+        Some(match draft {
             Ok((draft, case)) => {
                 Self::describe(bundle, &case.request, &case.entities, Ok(draft.into_json()))
             }
-            Err(why) => Self::describe(bundle, &found.request, &found.entities, Err(why)),
+            Err(reason) => Self::describe(bundle, &found.request, &found.entities, Err(reason)),
         })
     }
 
@@ -80,19 +83,19 @@ impl Counterexample {
         entities: &Entities,
         case: Result<Value, String>,
     ) -> Self {
-        let answered = evaluate(bundle, request, entities);
-        let written = |uid: Option<&_>| uid.map(ToString::to_string).unwrap_or_default();
+        let answer = CaseAnswer::evaluate(bundle, request, entities);
+        let name = |uid: Option<&_>| uid.map(ToString::to_string).unwrap_or_default();
         let (case, no_case) = match case {
             Ok(case) => (Some(case), None),
-            Err(why) => (None, Some(why)),
+            Err(reason) => (None, Some(reason)),
         };
         Self {
-            principal: written(request.principal()),
-            action: written(request.action()),
-            resource: written(request.resource()),
-            answer: answered.answer,
-            determining_policies: answered.determining_policies,
-            errors: answered.errors,
+            principal: name(request.principal()),
+            action: name(request.action()),
+            resource: name(request.resource()),
+            answer: answer.decision,
+            determining_policies: answer.determining_policies.into_iter().collect(),
+            errors: answer.errors,
             case,
             no_case,
             text: render_request(request, entities),
@@ -118,47 +121,15 @@ impl Counterexample {
         for error in &self.errors {
             writeln!(text, "{INDENT}{error}").ok();
         }
-        if let Some(why) = &self.no_case {
-            writeln!(text, "it cannot be written as a case: {why}").ok();
+        if let Some(reason) = &self.no_case {
+            writeln!(text, "cannot be written as a case: {reason}").ok();
         }
         let lines = text.lines().map(|line| format!("{indent}{line}\n"));
         lines.collect()
     }
 }
 
-/// What the policies answer.
-struct EvaluatedAnswer {
-    answer: CaseDecision,
-    /// What Cedar says, which passes over policies that fail.
-    without_errors: CaseDecision,
-    determining_policies: Vec<String>,
-    errors: Vec<String>,
-}
-
-fn evaluate(bundle: &Bundle, request: &Request, entities: &Entities) -> EvaluatedAnswer {
-    let response = bundle
-        .authorizer
-        .is_authorized(request, &bundle.policies.set, entities);
-    let diagnostics = response.diagnostics();
-    let mut determining_policies: Vec<String> =
-        diagnostics.reason().map(ToString::to_string).collect();
-    determining_policies.sort();
-    let mut errors: Vec<String> = diagnostics.errors().map(ToString::to_string).collect();
-    errors.sort();
-    let unfailing = CaseDecision::from(response.decision());
-    EvaluatedAnswer {
-        answer: if errors.is_empty() {
-            unfailing
-        } else {
-            CaseDecision::Deny
-        },
-        without_errors: unfailing,
-        determining_policies,
-        errors,
-    }
-}
-
-/// The request and the entities in Cedar's own writing.
+/// The request and the entities in Cedar's notation.
 fn render_request(request: &Request, entities: &Entities) -> String {
     let mut text = String::new();
     for (what, uid) in [
@@ -173,17 +144,17 @@ fn render_request(request: &Request, entities: &Entities) -> String {
     if let Some(context) = request.context() {
         writeln!(text, "{:<10} {context}", "context").ok();
     }
-    let mut told: Vec<String> = entities
+    let mut rendered: Vec<String> = entities
         .iter()
         .filter(|entity| entity.uid().type_name().basename() != "Action")
         .filter_map(|entity| render_entity(entity, entities))
         .collect();
-    told.sort();
-    text.extend(told);
+    rendered.sort();
+    text.extend(rendered);
     text
 }
 
-/// One entity, unless there is nothing to say of it.
+/// One entity; `None` if it has no values and no ancestors.
 fn render_entity(entity: &Entity, entities: &Entities) -> Option<String> {
     let uid = entity.uid();
     let mut ancestors: Vec<String> = entities
@@ -191,13 +162,13 @@ fn render_entity(entity: &Entity, entities: &Entities) -> Option<String> {
         .map(|found| found.map(ToString::to_string).collect())
         .unwrap_or_default();
     ancestors.sort();
-    let of_attributes = entity
+    let attributes = entity
         .attrs()
         .map(|(name, value)| format!("{INDENT}{name}: {}\n", render_value(value)));
-    let of_tags = entity
+    let tags = entity
         .tags()
         .map(|(name, value)| format!("{INDENT}tag {name}: {}\n", render_value(value)));
-    let mut values: Vec<String> = of_attributes.chain(of_tags).collect();
+    let mut values: Vec<String> = attributes.chain(tags).collect();
     values.sort();
     if ancestors.is_empty() && values.is_empty() {
         return None;

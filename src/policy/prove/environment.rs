@@ -1,7 +1,6 @@
-//! One request environment: a kind of principal, an action and a kind of resource. Everything is
-//! asked for each environment on its own, and what is found here holds in it alone.
+//! The checks of one request environment: a type of principal, an action and a type of resource.
 //!
-//! This module refuses to know about other environments and how findings are told.
+//! The findings hold in this environment only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +17,7 @@ use super::invariants::{Invariant, InvariantBound};
 use super::solver::SolverSession;
 use super::statement::{StatementError, bounding_policies, scope_policy};
 
-/// What proofs are about: owned, so that threads outlive whoever asked.
+/// The policies and invariants of a proof; owned, because threads may outlive the caller.
 pub(super) struct ProofSubject {
     schema: Schema,
     policies: Vec<Policy>,
@@ -34,36 +33,36 @@ struct InvariantStatement {
     bounding: PolicySet,
 }
 
-/// What is found about an invariant in one environment.
+/// The finding about an invariant in one environment.
 pub(super) enum Finding {
     /// No request of this environment is in its scope.
     OutOfScope,
-    /// It holds, proved.
+    /// It is proved to hold.
     Holds,
-    /// It does not hold for this request.
+    /// It is violated by this request.
     Example(Box<Env>),
-    /// That is not known, and why.
+    /// It is not known, for this reason.
     Unknown(String),
 }
 
-/// What is found about invariants and failures in one environment.
+/// The findings about invariants and failing policies in one environment.
 pub(super) struct InvariantFindings {
     /// A finding for each invariant, in their order.
     pub(super) findings: Vec<Finding>,
-    /// The policies that can fail to evaluate, with a request at which they do.
+    /// The policies that can fail to evaluate, each with a request for which it does.
     pub(super) failing: Vec<(String, Box<Env>)>,
-    /// What is not known about failures.
+    /// What is not known about failing policies.
     pub(super) unknown: Vec<String>,
 }
 
-/// What is found about idle policies in one environment.
+/// The findings about policies and invariants without effect in one environment.
 #[derive(Default)]
 pub(super) struct EffectFindings {
     /// The policies that match some request, each with the policies that match whenever it does.
     pub(super) covered_by: BTreeMap<String, BTreeSet<String>>,
-    /// For each invariant whether it makes a difference here, in their order.
+    /// For each invariant whether it excludes or requires anything here, in their order.
     pub(super) is_effective: Vec<bool>,
-    /// The policies about which something is not known, and why.
+    /// The policies about which something is not known, with the reason.
     pub(super) unknown: BTreeMap<String, String>,
 }
 
@@ -73,20 +72,20 @@ impl ProofSubject {
         policies: &PolicySet,
         invariants: &[Invariant],
     ) -> Result<Self, StatementError> {
-        // The solver's compiler knows no templates.
+        // The solver's compiler does not support templates.
         let mut all: Vec<Policy> = policies
             .policies()
             .map(instantiate)
             .collect::<Result<_, _>>()?;
         all.sort_by_cached_key(|policy| policy.id().to_string());
-        let of = |effect: Effect| {
-            let chosen = all.iter().filter(|policy| policy.effect() == effect);
-            PolicySet::from_policies(chosen.cloned()).map_err(Box::new)
+        let with_effect = |effect: Effect| {
+            let matching = all.iter().filter(|policy| policy.effect() == effect);
+            PolicySet::from_policies(matching.cloned()).map_err(Box::new)
         };
         Ok(Self {
             schema: schema.clone(),
-            permits: of(Effect::Permit)?,
-            forbids: of(Effect::Forbid)?,
+            permits: with_effect(Effect::Permit)?,
+            forbids: with_effect(Effect::Forbid)?,
             policies: all,
             statements: invariants
                 .iter()
@@ -102,7 +101,7 @@ impl ProofSubject {
         })
     }
 
-    /// Proves or refutes every invariant in one environment, and that no policy fails in it.
+    /// Proves or refutes every invariant, and that no policy can fail, in one environment.
     pub(super) async fn find_violations(
         &self,
         env: &RequestEnv,
@@ -116,7 +115,7 @@ impl ProofSubject {
         let mut relevant = Vec::new();
         for policy in &self.policies {
             if solver.is_expired() {
-                found.unknown.push("the time was over".to_owned());
+                found.unknown.push(solver.timeout_message());
                 break;
             }
             let id = policy.id().to_string();
@@ -128,17 +127,22 @@ impl ProofSubject {
                     match solver.find_example(&never_errors_asserts(&compiled)).await {
                         Ok(None) => {}
                         Ok(Some(example)) => found.failing.push((id, Box::new(example))),
-                        Err(why) => found
+                        Err(reason) => found
                             .unknown
-                            .push(format!("whether the policy {id} can fail: {why}")),
+                            .push(format!("whether policy `{id}` can fail: {reason}")),
                     }
                 }
-                Err(error) => found.unknown.push(format!("the policy {id}: {error}")),
+                Err(error) => found.unknown.push(format!("policy `{id}`: {error}")),
             }
         }
         if !found.unknown.is_empty() {
-            let why = || Finding::Unknown("not all policies could be looked at".to_owned());
-            found.findings = self.statements.iter().map(|_| why()).collect();
+            let reason = if solver.is_expired() {
+                solver.timeout_message()
+            } else {
+                "not all policies could be checked".to_owned()
+            };
+            let unknown = |_| Finding::Unknown(reason.clone());
+            found.findings = self.statements.iter().map(unknown).collect();
             return found;
         }
         let bundle = compile_all(relevant, env, &self.schema);
@@ -148,7 +152,7 @@ impl ProofSubject {
                     .prove_statement(statement, bundle, env, solver)
                     .await
                     .unwrap_or_else(Finding::Unknown),
-                Err(why) => Finding::Unknown(why.clone()),
+                Err(reason) => Finding::Unknown(reason.clone()),
             };
             found.findings.push(finding);
         }
@@ -171,7 +175,7 @@ impl ProofSubject {
         let own = compile(&statement.policy)?;
         if let Some(example) = solver.find_example(&never_errors_asserts(&own)).await? {
             return Err(format!(
-                "the invariant itself fails to evaluate at {example}"
+                "the invariant itself fails to evaluate for {example}"
             ));
         }
         let bounding = CompiledPolicySet::compile(&statement.bounding, env, &self.schema)
@@ -186,8 +190,8 @@ impl ProofSubject {
         })
     }
 
-    /// Looks for what has no effect in one environment: policies that never match, policies that
-    /// others cover, invariants that say nothing.
+    /// Searches one environment for what has no effect: policies that never match or that others
+    /// cover, and invariants that hold for any policies.
     pub(super) async fn find_ineffective(
         &self,
         env: &RequestEnv,
@@ -198,23 +202,23 @@ impl ProofSubject {
         for policy in &self.policies {
             let id = policy.id().to_string();
             if solver.is_expired() {
-                found.unknown.insert(id, "the time was over".to_owned());
+                found.unknown.insert(id, solver.timeout_message());
                 continue;
             }
-            let asked = match CompiledPolicy::compile(policy, env, &self.schema) {
+            let result = match CompiledPolicy::compile(policy, env, &self.schema) {
                 Ok(compiled) => solver
                     .find_example(&never_matches_asserts(&compiled))
                     .await
                     .map(|example| example.map(|example| (compiled, example))),
                 Err(error) => Err(error.to_string()),
             };
-            match asked {
+            match result {
                 Ok(None) => {}
                 Ok(Some(pair)) => {
                     matching.insert(id, pair);
                 }
-                Err(why) => {
-                    found.unknown.insert(id, why);
+                Err(reason) => {
+                    found.unknown.insert(id, reason);
                 }
             }
         }
@@ -222,15 +226,15 @@ impl ProofSubject {
             let covering = self
                 .covering(id, compiled, example, &matching, solver)
                 .await
-                .unwrap_or_else(|why| {
-                    found.unknown.insert(id.clone(), why);
+                .unwrap_or_else(|reason| {
+                    found.unknown.insert(id.clone(), reason);
                     BTreeSet::new()
                 });
             found.covered_by.insert(id.clone(), covering);
         }
         for statement in &self.statements {
             let is_effective = self.is_effective(statement, env, solver).await;
-            // What is not known is no reason to warn.
+            // No warning where it is not known.
             found.is_effective.push(is_effective.unwrap_or(true));
         }
         found
@@ -238,8 +242,8 @@ impl ProofSubject {
 
     /// The policies that match whenever one does.
     ///
-    /// Every request at which it matches rules out whatever does not match there, so that the
-    /// solver is asked about few of the pairs.
+    /// Each example of a request that it matches rules out the policies that do not match it, so few
+    /// pairs need a query to the solver.
     async fn covering(
         &self,
         id: &str,
@@ -255,7 +259,7 @@ impl ProofSubject {
             let Some((other_compiled, _)) = matching.get(&other) else {
                 continue;
             };
-            // A forbid is not idle for being covered by a permit.
+            // A forbid has an effect although a permit covers it.
             if compiled.effect() == Effect::Forbid && other_compiled.effect() == Effect::Permit {
                 continue;
             }
@@ -275,7 +279,8 @@ impl ProofSubject {
         Ok(covering)
     }
 
-    /// The policies that match one request; effects apart, since a forbid hides the permits.
+    /// The policies that match one request; permits and forbids apart, because Cedar names only the
+    /// forbids of a denial.
     fn matching_policies(&self, example: &Env) -> BTreeSet<String> {
         let authorizer = Authorizer::new();
         [&self.permits, &self.forbids]
@@ -321,7 +326,7 @@ fn compile_all(
     CompiledPolicySet::compile(&set, env, schema).map_err(|error| error.to_string())
 }
 
-/// Whether types and literals alone tell that nothing satisfies `asserts`.
+/// Whether `asserts` are unsatisfiable by types and literals alone, without the solver.
 fn is_unsatisfiable(asserts: &WellFormedAsserts<'_>) -> bool {
     let never = Term::from(false);
     asserts.asserts().contains(&never)

@@ -1,6 +1,4 @@
-//! The proof: what was proved, what was refuted, what is not known, and what looks odd.
-//!
-//! This module refuses to know how anything was proved; it carries it and shows it.
+//! The result of a proof: what is proved, violated or unproven, and what has no effect.
 
 use std::fmt::Write as _;
 
@@ -13,15 +11,15 @@ use crate::policy::case_file;
 use super::counterexample::Counterexample;
 use super::invariants::InvariantBound;
 
-/// What is known about an invariant.
+/// The verdict about an invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InvariantVerdict {
     /// It holds for every possible request.
     Holds,
-    /// It does not hold; there is a counterexample.
+    /// It is violated; there is a counterexample.
     Violated,
-    /// Neither is known. Whoever relies on the invariant takes that for a no.
+    /// Neither is known. It counts as a failure.
     Unproven,
 }
 
@@ -35,41 +33,41 @@ impl InvariantVerdict {
     }
 }
 
-/// One invariant and what is known about it.
+/// One invariant with its verdict.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProvedInvariant {
     /// Its `@id`.
     pub id: String,
-    /// The file it stands in, relative to the policy folder.
+    /// Its file, relative to the policy folder.
     pub file: String,
-    /// The line it begins on.
+    /// The line where it begins.
     pub line: usize,
     /// Which way it bounds the policies.
     pub bound: InvariantBound,
     /// Its `@reason`.
     pub reason: String,
-    /// What is known.
+    /// The verdict.
     pub verdict: InvariantVerdict,
-    /// In how many request environments it was asked.
+    /// The number of request environments in which it was checked.
     pub environments: usize,
-    /// Requests at which it does not hold: one for each environment with any.
+    /// Requests that violate it: one for each environment with any.
     pub counterexamples: Vec<Counterexample>,
-    /// What is not known, and why.
+    /// What is not known, with the reason.
     pub unproven: Vec<String>,
 }
 
-/// A policy that fails to evaluate for some request, which is then denied whatever others permit.
+/// A policy that can fail to evaluate: such a request is denied even if other policies permit it.
 #[derive(Clone, Debug, Serialize)]
 pub struct FailingPolicy {
     /// Its `@id`.
     pub id: String,
-    /// The file it stands in, relative to the policy folder.
+    /// Its file, relative to the policy folder.
     pub file: String,
-    /// A request at which it fails.
+    /// A request for which it fails.
     pub counterexample: Counterexample,
 }
 
-/// Something that has no effect, most likely not what its author meant.
+/// A policy or an invariant that has no effect, most likely by mistake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Ineffective {
@@ -78,13 +76,13 @@ pub enum Ineffective {
         /// The policy.
         policy: String,
     },
-    /// A policy changes nothing beside another one of its kind, which matches whenever it does.
+    /// A policy is redundant: another one of the same effect matches whenever it does.
     Redundant {
-        /// The policy that could go.
+        /// The redundant policy.
         policy: String,
-        /// The one that says it already.
+        /// The other policy.
         beside: String,
-        /// Whether the other could go instead.
+        /// Whether the other one is just as redundant.
         is_mutual: bool,
     },
     /// A permit matches only where a forbid does.
@@ -94,7 +92,7 @@ pub enum Ineffective {
         /// The forbid.
         by: String,
     },
-    /// An invariant would hold for any policies.
+    /// An invariant holds for any policies.
     SaysNothing {
         /// The invariant.
         invariant: String,
@@ -105,21 +103,23 @@ impl Ineffective {
     fn message(&self) -> String {
         match self {
             Self::NeverApplies { policy } => {
-                format!("the policy {policy} never applies: no possible request matches it")
+                format!("policy `{policy}` never applies: no possible request matches it")
             }
             Self::Redundant {
                 policy,
                 beside,
                 is_mutual: true,
-            } => format!("the policies {policy} and {beside} match the same: one could go"),
+            } => format!("policies `{policy}` and `{beside}` match the same requests: remove one"),
             Self::Redundant { policy, beside, .. } => {
-                format!("the policy {policy} is redundant: {beside} matches whenever it does")
+                format!("policy `{policy}` is redundant: `{beside}` always applies when it does")
             }
             Self::Overruled { policy, by } => {
-                format!("the policy {policy} permits nothing: {by} forbids all that it matches")
+                format!(
+                    "policy `{policy}` permits nothing: `{by}` forbids everything that it matches"
+                )
             }
             Self::SaysNothing { invariant } => {
-                format!("the invariant {invariant} says nothing: it would hold for any policies")
+                format!("invariant `{invariant}` has no effect: it holds for any policies")
             }
         }
     }
@@ -132,15 +132,15 @@ pub struct Proof {
     pub revision: Revision,
     /// The solver and its version.
     pub solver: String,
-    /// How many request environments the schema has.
+    /// The number of request environments of the schema.
     pub environments: usize,
     /// Every invariant, by file and line.
     pub invariants: Vec<ProvedInvariant>,
     /// The policies that can fail to evaluate.
     pub failing: Vec<FailingPolicy>,
-    /// What is not known about the failing of policies.
+    /// What is not known about failing policies.
     pub unproven: Vec<String>,
-    /// What has no effect; nobody is refused for that.
+    /// What has no effect; these are warnings.
     pub idle: Vec<Ineffective>,
     /// What is not known about effects.
     pub unanswered: Vec<String>,
@@ -149,8 +149,8 @@ pub struct Proof {
 impl Proof {
     /// Whether every invariant holds and no policy can fail.
     ///
-    /// A failing policy counts because it denies whatever others permit, so that with it no lower
-    /// bound is worth its word. Without invariants this asks for the second half alone.
+    /// A failing policy counts because it denies requests that others permit, so that no lower bound
+    /// holds with it. Without invariants, only failing policies count.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let holds = |invariant: &ProvedInvariant| invariant.verdict == InvariantVerdict::Holds;
@@ -164,48 +164,48 @@ impl Proof {
         invariants.any(|invariant| invariant.verdict == InvariantVerdict::Violated)
     }
 
-    /// Whatever is not in order, one line each.
+    /// Everything that keeps the proof from being complete, one line each.
     #[must_use]
     pub fn failure_lines(&self) -> Vec<String> {
-        let broken = self
+        let invariants = self
             .invariants
             .iter()
             .filter(|invariant| invariant.verdict != InvariantVerdict::Holds)
             .map(|invariant| {
-                let verdict = invariant.verdict.as_str().to_lowercase();
-                let told = format!(
-                    "{}:{}: the invariant {} is {verdict}: {}",
-                    invariant.file, invariant.line, invariant.id, invariant.reason
-                );
-                match invariant.counterexamples.first() {
-                    Some(example) => format!("{told} ({})", example.summary()),
-                    None => told,
-                }
+                let (file, line, id) = (&invariant.file, invariant.line, &invariant.id);
+                let reason = &invariant.reason;
+                let (verdict, detail) = match invariant.counterexamples.first() {
+                    Some(example) => ("violated", example.summary()),
+                    None => ("not proved", invariant.unproven.join("; ")),
+                };
+                format!("{file}:{line}: invariant `{id}` is {verdict}: {reason} ({detail})")
             });
-        let failing = self
-            .failing
-            .iter()
-            .map(|policy| format!("{}: the policy {} can fail", policy.file, policy.id));
+        let failing = self.failing.iter().map(|policy| {
+            format!(
+                "{}: policy `{}` can fail to evaluate",
+                policy.file, policy.id
+            )
+        });
         let unproven = self.unproven.iter().cloned();
-        broken.chain(failing).chain(unproven).collect()
+        invariants.chain(failing).chain(unproven).collect()
     }
 
-    /// All counterexamples as the text of a case file; nothing if there are none.
+    /// All counterexamples as the text of a case file; `None` if there are none.
     #[must_use]
     pub fn case_file(&self) -> Option<String> {
         self.cases(usize::MAX)
     }
 
-    /// A counterexample to each invariant that has any as the text of a case file.
+    /// One counterexample of each invariant as the text of a case file; `None` if there are none.
     #[must_use]
     pub fn short_case_file(&self) -> Option<String> {
         self.cases(1)
     }
 
-    fn cases(&self, most_of_invariant: usize) -> Option<String> {
+    fn cases(&self, max_per_invariant: usize) -> Option<String> {
         let of_invariants = self.invariants.iter().flat_map(|invariant| {
             let examples = invariant.counterexamples.iter();
-            examples.take(most_of_invariant)
+            examples.take(max_per_invariant)
         });
         let of_policies = self.failing.iter().map(|failing| &failing.counterexample);
         let cases: Vec<&Value> = of_invariants
@@ -215,7 +215,7 @@ impl Proof {
         (!cases.is_empty()).then(|| case_file::to_json_text(&cases))
     }
 
-    /// The proof for a person.
+    /// The proof as text.
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -224,18 +224,18 @@ impl Proof {
         }
         for policy in &self.failing {
             writeln!(text, "FAILS     {} ({})", policy.id, policy.file).ok();
-            let told = "The policy can fail to evaluate; such a request is denied, whoever may.";
-            writeln!(text, "          {told}").ok();
+            let effect = "Can fail to evaluate; such a request is denied even if others permit it:";
+            writeln!(text, "          {effect}").ok();
             text.push_str(&policy.counterexample.render("            "));
         }
-        for why in &self.unproven {
-            writeln!(text, "UNPROVEN  {why}").ok();
+        for reason in &self.unproven {
+            writeln!(text, "UNPROVEN  {reason}").ok();
         }
-        for idle in &self.idle {
-            writeln!(text, "warning   {}", idle.message()).ok();
+        for ineffective in &self.idle {
+            writeln!(text, "warning   {}", ineffective.message()).ok();
         }
-        for why in &self.unanswered {
-            writeln!(text, "unknown   {why}").ok();
+        for reason in &self.unanswered {
+            writeln!(text, "unknown   {reason}").ok();
         }
         if !text.is_empty() {
             text.push('\n');
@@ -272,18 +272,18 @@ impl ProvedInvariant {
         }
         writeln!(text, "          {}", self.reason).ok();
         if let Some((first, others)) = self.counterexamples.split_first() {
-            let told = match self.bound {
+            let lead = match self.bound {
                 InvariantBound::Upper => "The policies permit more, for example:",
                 InvariantBound::Lower => "The policies do not permit this, for example:",
             };
-            writeln!(text, "          {told}").ok();
+            writeln!(text, "          {lead}").ok();
             text.push_str(&first.render("            "));
             for other in others {
                 writeln!(text, "          and {}", other.summary()).ok();
             }
         }
-        for why in &self.unproven {
-            writeln!(text, "          {why}").ok();
+        for reason in &self.unproven {
+            writeln!(text, "          {reason}").ok();
         }
     }
 }

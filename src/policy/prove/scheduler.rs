@@ -1,8 +1,7 @@
-//! Work: the environments, spread over threads, until a deadline.
+//! The scheduler of proofs: checks the request environments on several threads until a deadline.
 //!
-//! Threads are not waited for beyond the deadline: compiling a large bundle for the solver cannot
-//! be interrupted, so a thread that is late ends by itself and nobody hears of it. This module
-//! refuses to know what is asked.
+//! Threads are not joined after the deadline: compiling a large bundle for the solver cannot be
+//! interrupted, so a late thread ends by itself and its result is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,37 +14,48 @@ use cedar_policy::RequestEnv;
 use crate::domain::thread_priority;
 
 use super::environment::{EffectFindings, InvariantFindings, ProofSubject};
-use super::solver::{Solver, SolverSession};
-use super::{ProofOptions, ProveError, failed};
+use super::error::ProveError;
+use super::solver::{Deadline, Solver, SolverSession};
 
-/// How much stack a thread has, in bytes: terms nest as deep as a bundle has policies. Memory is
-/// taken only where it is needed.
+/// The stack of a thread, in bytes: terms nest as deep as a bundle has policies. Memory is used only
+/// as needed.
 const THREAD_STACK_SIZE: usize = 64 * 1024 * 1024;
-/// How long after the deadline answers are still waited for: a solver that is asked near the
-/// deadline answers soon after.
+/// How long after the deadline results are still awaited: a solver that is called shortly before the
+/// deadline answers soon after it.
 const LATE_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What was found in the environments that were done in time.
+/// How a proof is made.
+#[derive(Clone, Copy, Debug)]
+pub struct ProofOptions {
+    /// How long it may take; what is not known by then is unproven.
+    pub time_limit: Duration,
+    /// Whether to look for policies and invariants without effect too.
+    pub is_thorough: bool,
+    /// Whether the threads run with low priority.
+    pub is_low_priority: bool,
+}
+
+/// The findings of the environments that were checked in time.
 #[derive(Default)]
 pub(super) struct Findings {
-    pub(super) bounds: Vec<InvariantFindings>,
-    pub(super) idleness: Vec<EffectFindings>,
+    pub(super) violations: Vec<InvariantFindings>,
+    pub(super) effects: Vec<EffectFindings>,
     pub(super) unanswered: Vec<String>,
 }
 
 enum StepResult {
-    Bounds(Box<InvariantFindings>),
-    Idleness(Box<EffectFindings>),
+    Violations(Box<InvariantFindings>),
+    Effects(Box<EffectFindings>),
 }
 
-/// One step: an environment, and whether it is asked for idle policies or for bounds.
+/// One step: a check of one environment, for violations or for what has no effect.
 #[derive(Clone)]
 struct Step {
     environment: RequestEnv,
-    is_for_idleness: bool,
+    is_for_effects: bool,
 }
 
-/// The steps that are not begun yet.
+/// The steps that no thread has taken yet.
 struct StepQueue {
     all: Vec<Step>,
     next_index: AtomicUsize,
@@ -58,34 +68,34 @@ impl StepQueue {
     }
 }
 
-/// Finds the solver of this machine.
+/// Finds the solver on this machine.
 pub(super) fn find_solver() -> Result<Solver, ProveError> {
-    // On a thread of its own, since whoever asks may be inside another runtime.
+    // On a thread of its own: the caller may be inside another runtime.
     let finding = thread::spawn(|| runtime()?.block_on(Solver::find()));
     finding.join().map_err(|_| ProveError::Failed {
-        reason: "looking for the solver failed".to_owned(),
+        reason: "the search for the solver panicked".to_owned(),
     })?
 }
 
-/// Asks for bounds in every environment first, then, if that is wanted, for idle policies.
+/// Checks every environment for violations first, then, if thorough, for what has no effect.
 pub(super) fn run_steps(
     subject: &Arc<ProofSubject>,
     solver: &Solver,
-    (environments, effort): (&[RequestEnv], ProofOptions),
-    deadline: Instant,
-    mut watch: impl FnMut(usize, usize),
+    (environments, options): (&[RequestEnv], ProofOptions),
+    deadline: Deadline,
+    mut progress: impl FnMut(usize, usize),
 ) -> Result<Findings, ProveError> {
-    let passes: &[bool] = if effort.is_thorough {
+    let passes: &[bool] = if options.is_thorough {
         &[false, true]
     } else {
         &[false]
     };
     let all: Vec<Step> = passes
         .iter()
-        .flat_map(|&is_for_idleness| {
+        .flat_map(|&is_for_effects| {
             environments.iter().map(move |environment| Step {
                 environment: environment.clone(),
-                is_for_idleness,
+                is_for_effects,
             })
         })
         .collect();
@@ -94,46 +104,41 @@ pub(super) fn run_steps(
         all,
         next_index: AtomicUsize::new(0),
     });
-    let (sender, answers) = channel();
+    let (sender, results) = channel();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     for _ in 0..cores.min(count) {
         let subject = Arc::clone(subject);
         let steps = Arc::clone(&steps);
-        let conversation = SolverSession::new(solver.clone(), deadline);
+        let session = SolverSession::new(solver.clone(), deadline);
         let sender = sender.clone();
         thread::Builder::new()
             .name("prove".to_owned())
             .stack_size(THREAD_STACK_SIZE)
             .spawn(move || {
-                if effort.is_low_priority {
-                    // And not idle: a proof has a deadline, and on a busy machine no edit would pass.
+                if options.is_low_priority {
+                    // Not idle priority: a proof has a deadline, and on a busy machine none would finish.
                     thread_priority::set_low_priority();
                 }
-                run_worker(&subject, &steps, conversation, &sender);
+                run_worker(&subject, &steps, session, &sender);
             })
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| ProveError::failed(&error))?;
     }
     drop(sender);
-    Ok(collect(
-        &answers,
-        count,
-        deadline + LATE_ANSWER_TIMEOUT,
-        &mut watch,
-    ))
+    Ok(collect(&results, count, deadline, &mut progress))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, ProveError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| failed(&error))
+        .map_err(|error| ProveError::failed(&error))
 }
 
 fn run_worker(
     subject: &ProofSubject,
     steps: &StepQueue,
     mut solver: SolverSession,
-    answers: &Sender<StepResult>,
+    results: &Sender<StepResult>,
 ) {
     let Ok(runtime) = runtime() else {
         return;
@@ -143,44 +148,43 @@ fn run_worker(
             return;
         }
         let env = &step.environment;
-        let answer = if step.is_for_idleness {
-            StepResult::Idleness(Box::new(
-                runtime.block_on(subject.find_ineffective(env, &mut solver)),
-            ))
+        let result = if step.is_for_effects {
+            let found = runtime.block_on(subject.find_ineffective(env, &mut solver));
+            StepResult::Effects(Box::new(found))
         } else {
-            StepResult::Bounds(Box::new(
-                runtime.block_on(subject.find_violations(env, &mut solver)),
-            ))
+            let found = runtime.block_on(subject.find_violations(env, &mut solver));
+            StepResult::Violations(Box::new(found))
         };
-        if answers.send(answer).is_err() {
+        if results.send(result).is_err() {
             return;
         }
     }
 }
 
-/// Collects answers until there are no more, or the time is over. A thread that failed leaves its
-/// environment without one, which is unproven.
+/// Collects results until there are no more or the deadline is over. A thread that panicked leaves its
+/// environment without a result, which is unproven.
 fn collect(
-    answers: &Receiver<StepResult>,
+    results: &Receiver<StepResult>,
     count: usize,
-    end: Instant,
-    watch: &mut impl FnMut(usize, usize),
+    deadline: Deadline,
+    progress: &mut impl FnMut(usize, usize),
 ) -> Findings {
     let mut found = Findings::default();
     let mut done = 0;
-    watch(done, count);
+    let end = Instant::now() + deadline.remaining() + LATE_ANSWER_TIMEOUT;
+    progress(done, count);
     while done < count {
-        match answers.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(StepResult::Bounds(bounds)) => found.bounds.push(*bounds),
-            Ok(StepResult::Idleness(idleness)) => found.idleness.push(*idleness),
+        match results.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(StepResult::Violations(violations)) => found.violations.push(*violations),
+            Ok(StepResult::Effects(effects)) => found.effects.push(*effects),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                let why = "not every request environment was looked at: the time was over";
-                found.unanswered.push(why.to_owned());
+                let message = format!("some request environments: {}", deadline.message());
+                found.unanswered.push(message);
                 break;
             }
         }
         done += 1;
-        watch(done, count);
+        progress(done, count);
     }
     found
 }

@@ -1,7 +1,7 @@
-//! The solver: cvc5, a program of its own, asked through its standard input.
+//! The solver: cvc5, run as a process with queries on its standard input.
 //!
-//! A question that is not answered in time leaves the solver in an unknown state, so it is killed
-//! and the next question starts another one. This module refuses to know what questions mean.
+//! A query that times out leaves the process in an unknown state, so it is killed and the next query
+//! starts another one.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ use cedar_policy_symcc::{CedarSymCompiler, Env, WellFormedAsserts};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::ProveError;
+use super::error::ProveError;
 
-/// The environment variable that names another solver than the `cvc5` on the path.
+/// The environment variable with the solver program; by default, `cvc5` on the path.
 pub const SOLVER_VARIABLE: &str = "CVC5";
 const DEFAULT_SOLVER: &str = "cvc5";
-/// How long the solver may take to say its version.
+/// How long the solver may take to print its version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the solver sees of the environment: what it takes to start. The rest may hold secrets.
+/// The environment variables passed to the solver, which it needs to start. Others may hold secrets.
 const INHERITED_VARIABLES: [&str; 3] = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 
-/// The solver of this machine.
+/// The solver on this machine.
 #[derive(Clone, Debug)]
 pub(super) struct Solver {
     program: PathBuf,
@@ -32,22 +32,22 @@ pub(super) struct Solver {
 }
 
 impl Solver {
-    /// Finds the solver, and has it say its version.
+    /// Finds the solver and its version.
     pub(super) async fn find() -> Result<Self, ProveError> {
         let named = std::env::var_os(SOLVER_VARIABLE).filter(|name| !name.is_empty());
         let program = PathBuf::from(named.unwrap_or_else(|| OsString::from(DEFAULT_SOLVER)));
-        let asked = command(&program)
+        let version_output = command(&program)
             .arg("--version")
             .stdin(Stdio::null())
             .output();
-        let output = match timeout(VERSION_TIMEOUT, asked).await {
+        let output = match timeout(VERSION_TIMEOUT, version_output).await {
             Ok(Ok(output)) => output,
             Ok(Err(source)) => return Err(ProveError::SolverNotStarted { program, source }),
             Err(_) => return Err(ProveError::UnknownSolver { program }),
         };
-        let said = String::from_utf8_lossy(&output.stdout);
-        // "This is cvc5 version 1.0.3", later releases add a revision in brackets.
-        let version = said
+        let text = String::from_utf8_lossy(&output.stdout);
+        // "This is cvc5 version 1.0.3"; later releases add a revision in brackets.
+        let version = text
             .split_once("cvc5 version ")
             .and_then(|(_, rest)| rest.split_whitespace().next());
         match version {
@@ -76,15 +76,42 @@ fn command(program: &Path) -> Command {
     command
 }
 
-/// One conversation with a solver, at most until a deadline.
+/// The time at which proving must end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    at: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    /// The end of a time limit that starts now.
+    pub(super) fn after(limit: Duration) -> Self {
+        Self {
+            at: Instant::now() + limit,
+            limit,
+        }
+    }
+
+    /// The time left; zero when it is over.
+    pub(super) fn remaining(self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+
+    /// Why something is not known after the deadline.
+    pub(super) fn message(self) -> String {
+        format!("not proved within {} s", self.limit.as_secs())
+    }
+}
+
+/// Queries to one solver process at a time, until a deadline.
 pub(super) struct SolverSession {
     solver: Solver,
     process: Option<CedarSymCompiler<LocalSolver>>,
-    deadline: Instant,
+    deadline: Deadline,
 }
 
 impl SolverSession {
-    pub(super) fn new(solver: Solver, deadline: Instant) -> Self {
+    pub(super) fn new(solver: Solver, deadline: Deadline) -> Self {
         Self {
             solver,
             process: None,
@@ -92,41 +119,48 @@ impl SolverSession {
         }
     }
 
-    /// Whether there is no time left.
+    /// Whether the deadline is over.
     pub(super) fn is_expired(&self) -> bool {
-        Instant::now() >= self.deadline
+        self.deadline.remaining().is_zero()
     }
 
-    /// Looks for a request and entities that satisfy all of `asserts`: there is one, there is none
-    /// for sure, or why that is not known.
+    /// Why something is not known after the deadline.
+    pub(super) fn timeout_message(&self) -> String {
+        self.deadline.message()
+    }
+
+    /// Searches for a request and entities that satisfy all of `asserts`; `None` if there are none for
+    /// sure. Fails with the reason if that is not known.
     pub(super) async fn find_example(
         &mut self,
         asserts: &WellFormedAsserts<'_>,
     ) -> Result<Option<Env>, String> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err("the time was over".to_owned());
+        let remaining = self.deadline.remaining();
+        if remaining.is_zero() {
+            return Err(self.timeout_message());
         }
-        let mut running = match self.process.take() {
-            Some(running) => running,
-            None => self.start(left).map_err(|error| describe_error(&error))?,
+        let mut process = match self.process.take() {
+            Some(process) => process,
+            None => self
+                .start(remaining)
+                .map_err(|error| describe_error(&error))?,
         };
-        match timeout(left, running.check_sat(asserts)).await {
+        match timeout(remaining, process.check_sat(asserts)).await {
             Ok(Ok(example)) => {
-                self.process = Some(running);
+                self.process = Some(process);
                 Ok(example)
             }
             Ok(Err(error)) => Err(describe_error(&error)),
-            Err(_) => Err("the time was over".to_owned()),
+            Err(_) => Err(self.timeout_message()),
         }
     }
 
-    fn start(&self, left: Duration) -> Result<CedarSymCompiler<LocalSolver>, Box<SymccError>> {
+    fn start(&self, limit: Duration) -> Result<CedarSymCompiler<LocalSolver>, Box<SymccError>> {
         let mut command = command(&self.solver.program);
-        // Should this program be killed, the solver ends by itself.
+        // If this program is killed, the solver ends by itself.
         command
             .args(["--lang", "smt"])
-            .arg(format!("--tlimit={}", left.as_millis().max(1)));
+            .arg(format!("--tlimit={}", limit.as_millis().max(1)));
         LocalSolver::from_command(&mut command)
             .map_err(SymccError::from)
             .and_then(CedarSymCompiler::new)

@@ -1,7 +1,7 @@
-//! Statements: an invariant as the two sets of policies that a solver compares.
+//! Invariants as policy sets that a solver can compare with the policies.
 //!
-//! An invariant holds if whatever `inner` permits, `outer` permits too. This module refuses to know
-//! who compares them.
+//! An upper bound holds if its set permits whatever the policies permit; a lower bound, if the policies
+//! permit whatever its set permits.
 
 use cedar_policy::{
     ActionConstraint, Effect, EntityTypeName, EntityUid, ParseErrors, Policy, PolicyId, PolicySet,
@@ -12,26 +12,26 @@ use crate::policy::links::InstantiateError;
 
 use super::invariants::{Invariant, InvariantBound};
 
-/// Why an invariant has no statement.
+/// An invariant could not be turned into policy sets.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StatementError {
-    /// The scope could not be written as a condition.
-    #[error("the scope cannot be written as a condition: {0}")]
+    /// The scope is not valid as a condition.
+    #[error("cannot convert the scope to a condition: {0}")]
     Scope(#[from] Box<ParseErrors>),
-    /// A linked policy cannot be written without its template.
+    /// A linked policy could not be converted into one without a template.
     #[error(transparent)]
     Link(#[from] InstantiateError),
-    /// The policies of the statement do not go together.
-    #[error("the policies of the statement do not go together: {0}")]
+    /// Cedar does not accept the policies as one set.
+    #[error("cannot build the policy set of an invariant: {0}")]
     Set(#[from] Box<PolicySetError>),
 }
 
-/// What a bound permits.
+/// The policy set of an invariant.
 ///
-/// An upper bound speaks of its scope alone, so it permits whatever lies outside. As a permit it
-/// permits, inside its scope, what meets its conditions; where these fail to evaluate it permits
-/// nothing, which is the strict reading. As a forbid it permits all but what it forbids. A lower
-/// bound permits what it says.
+/// An upper bound applies to its scope only, so its set permits every request outside. Written as a
+/// permit, it permits inside its scope what meets its conditions, and nothing where these fail to
+/// evaluate. Written as a forbid, it permits all but what it forbids. The set of a lower bound is the
+/// invariant itself.
 pub(super) fn bounding_policies(invariant: &Invariant) -> Result<PolicySet, StatementError> {
     let policy = &invariant.policy;
     let mut policies = vec![policy.clone()];
@@ -46,7 +46,7 @@ pub(super) fn bounding_policies(invariant: &Invariant) -> Result<PolicySet, Stat
     PolicySet::from_policies(policies).map_err(|error| Box::new(error).into())
 }
 
-/// Permits everything that is in the scope of an invariant.
+/// A policy that permits everything in the scope of an invariant.
 pub(super) fn scope_policy(invariant: &Invariant) -> Result<Policy, StatementError> {
     let scope = scope_condition(&invariant.policy);
     build_permit("scope", &format!(" when {{ {scope} }}"))
@@ -54,7 +54,7 @@ pub(super) fn scope_policy(invariant: &Invariant) -> Result<Policy, StatementErr
 
 fn build_permit(id: &str, conditions: &str) -> Result<Policy, StatementError> {
     let text = format!("permit (principal, action, resource){conditions};");
-    // No @id of a folder has a line end, so this name is never another policy's.
+    // No @id contains a line end, so the name is unique.
     Policy::parse(Some(PolicyId::new(format!("{id}\n"))), text)
         .map_err(|error| Box::new(error).into())
 }

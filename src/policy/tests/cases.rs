@@ -1,7 +1,7 @@
-//! What running the cases of a folder comes to.
+//! Running the cases of a folder.
 
-use super::asked::folder;
-use super::broken::ALL;
+use super::fixtures::folder;
+use super::rejected_folders::ALL;
 use crate::policy::BundleError;
 use crate::policy::cases::CaseReport;
 use crate::policy::folder::PolicyFolder;
@@ -34,7 +34,7 @@ fn run(policies: &str, cases: &str) -> Result<CaseReport, BundleError> {
 }
 
 #[test]
-fn a_case_that_is_met_is_reported_with_its_place() {
+fn a_case_that_passes_is_reported_with_its_location() {
     let report = run(ALL, CASE).unwrap();
     assert!(report.is_passed());
     let result = &report.results[0];
@@ -45,14 +45,14 @@ fn a_case_that_is_met_is_reported_with_its_place() {
     assert!(
         report
             .render()
-            .contains("no case of a request that is denied: all")
+            .contains("no case with a denied request: all")
     );
     let from_file = CASE.replace("\"entities\": []", "\"entities\": \"./none.json\"");
     assert!(run(ALL, &from_file).unwrap().is_passed());
 }
 
 #[test]
-fn a_case_that_is_not_met_fails_and_shows_nothing() {
+fn a_failed_case_demonstrates_nothing() {
     for (written, edited, failure) in [
         ("allow", "deny", "expected deny, got allow"),
         ("[\"all\"]", "[\"other\"]", "not determined by other"),
@@ -86,7 +86,7 @@ fn a_failing_policy_is_a_denied_case() {
 }
 
 #[test]
-fn broken_case_files_are_told_with_file_and_line() {
+fn broken_case_files_are_reported_with_file_and_line() {
     let place = |cases: &str| {
         let error = run(ALL, cases).unwrap_err();
         let problem = &error.problems()[0];
@@ -110,7 +110,7 @@ fn broken_case_files_are_told_with_file_and_line() {
             "\"entities\": []",
             "\"entities\": \"../outside.json\"",
             2,
-            "there is no file",
+            "not found",
         ),
         (
             "\"entities\": []",
@@ -128,9 +128,9 @@ fn broken_case_files_are_told_with_file_and_line() {
     }
 }
 
-/// Only the first case meets the policy; what stands behind a condition that fails is not come to.
+/// Only one case satisfies the policy; conditions after one that does not hold are not evaluated.
 #[test]
-fn coverage_tells_which_conditions_no_case_makes_false_or_true() {
+fn coverage_lists_the_conditions_that_no_case_makes_false_or_true() {
     let policies = "@id(\"all\") permit (principal, action == Action::\"read\", resource)\n\
         when { context.authentication == \"none\" }\n\
         unless { context.address.isLoopback() }\n\
@@ -150,13 +150,19 @@ fn coverage_tells_which_conditions_no_case_makes_false_or_true() {
     let folder = PolicyFolder::load(folder.path()).unwrap();
     let bundle = folder.bundle().unwrap();
     let coverage = folder.cases().unwrap().coverage(&bundle).unwrap();
-    let told = |untried: &[crate::policy::coverage::Uncovered]| -> Vec<String> {
-        untried
+    let conditions = |uncovered: &[crate::policy::coverage::Uncovered]| -> Vec<String> {
+        uncovered
             .iter()
             .filter_map(|one| one.condition.clone())
             .collect()
     };
     assert_eq!(coverage.never_satisfied, []);
-    assert_eq!(told(&coverage.never_false), ["resource == Dataset::\"d\""]);
-    assert_eq!(told(&coverage.never_true), ["context.address.isLoopback()"]);
+    assert_eq!(
+        conditions(&coverage.never_false),
+        ["resource == Dataset::\"d\""]
+    );
+    assert_eq!(
+        conditions(&coverage.never_true),
+        ["context.address.isLoopback()"]
+    );
 }

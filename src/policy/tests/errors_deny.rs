@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::asked::{ADA, bundle, decide, signed_in};
+use super::fixtures::{ADA, bundle, decide, signed_in};
 use crate::domain::action::Action::Read;
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
@@ -61,9 +61,9 @@ fn a_policy_that_fails_for_others_does_not_deny() {
 #[test]
 fn a_time_that_cedar_cannot_say_denies() {
     let bundle = bundle(r#"@id("all") permit (principal, action, resource);"#).unwrap();
-    let mut context = super::asked::context();
+    let mut context = super::fixtures::context();
     context.unix_millis = i64::MAX;
-    let dataset = std::sync::Arc::new(super::asked::dataset(
+    let dataset = std::sync::Arc::new(super::fixtures::dataset(
         crate::domain::dataset::Visibility::Public,
         crate::domain::dataset::RecordStatus::Published,
     ));

@@ -1,18 +1,18 @@
-//! What broken invariants are told.
+//! Rejected invariants and their problems.
 
 use std::fs;
 
-use super::asked::{bundle, folder};
+use super::fixtures::{bundle, folder};
 use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::prove::{ProofOptions, ProveError, prove};
 
 const ALL: &str = "@id(\"all\") @reason(\"x\")\npermit (principal, action, resource);\n";
 
-/// What is wrong with one file of invariants, a line a problem.
-fn told(invariants: &str) -> Vec<String> {
+/// The problems of one file of invariants, one line each.
+fn problem_lines(invariants: &str) -> Vec<String> {
     let folder = folder(&[("invariants/i.cedar", invariants)]);
-    let effort = ProofOptions {
+    let options = ProofOptions {
         time_limit: std::time::Duration::from_secs(1),
         is_thorough: false,
         is_low_priority: false,
@@ -20,7 +20,7 @@ fn told(invariants: &str) -> Vec<String> {
     let origin = format!("{}/", folder.path().display());
     let invariants = PolicyFolder::load(folder.path()).and_then(|folder| folder.invariants());
     let proved =
-        invariants.map(|invariants| prove(&bundle(ALL).unwrap(), &invariants, effort, |_, _| {}));
+        invariants.map(|invariants| prove(&bundle(ALL).unwrap(), &invariants, options, |_, _| {}));
     let (Err(error) | Ok(Err(ProveError::Invariants(error)))) = proved else {
         panic!("there is no problem");
     };
@@ -29,8 +29,8 @@ fn told(invariants: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_problem_of_every_invariant_is_told_with_its_place() {
-    let lines = told(
+fn every_problem_of_every_invariant_is_reported_with_its_location() {
+    let lines = problem_lines(
         "permit (principal, action, resource) when { true };\n\
          @id(\"a\") @reason(\"x\") @invariant(\"middle\")\nforbid (principal, action, resource);\n\
          @id(\"a\") @reason(\"\") @invariant(\"upper\")\nforbid (principal, action, resource);\n\
@@ -45,8 +45,8 @@ fn every_problem_of_every_invariant_is_told_with_its_place() {
 }
 
 #[test]
-fn an_invariant_that_does_not_parse_is_told_with_its_place() {
-    let lines = told("@id(\"a\")\npermit (principal action, resource);\n");
+fn an_invariant_that_does_not_parse_is_reported_with_its_location() {
+    let lines = problem_lines("@id(\"a\")\npermit (principal action, resource);\n");
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(
         lines[0].starts_with("invariants/i.cedar:2:"),
@@ -56,7 +56,7 @@ fn an_invariant_that_does_not_parse_is_told_with_its_place() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_has_no_invariants_to_prove() {
+fn a_missing_folder_has_no_invariants() {
     let folder = folder(&[]);
     let gone = folder.path().join("gone");
     let read = || PolicyFolder::load(&gone);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::asked::{ADA, bundle, context, dataset, folder, problem_lines, signed_in};
+use super::fixtures::{ADA, bundle, context, dataset, folder, problem_lines, signed_in};
 use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
 use crate::domain::caller::{Authentication, DecisionContext};
@@ -50,7 +50,7 @@ fn is_permitted(bundle: &Bundle, context: &DecisionContext) -> bool {
 }
 
 #[test]
-fn each_part_of_a_keys_limit_can_be_asked_for() {
+fn policies_can_read_each_part_of_a_key_scope() {
     let password = context();
     let unlimited = limited_to(None, None);
     let read = limited_to(Some(&[Action::Read]), None);
@@ -102,6 +102,6 @@ fn the_shipped_policies_say_the_same_with_and_without_a_key() {
 fn a_policy_that_forgets_that_there_may_be_no_key_is_refused() {
     let policy = "@id(\"p\") @reason(\"x\") permit (principal, action, resource)\n\
                   when { context.key.actions.contains(\"read\") };";
-    let told = problem_lines(&folder(&[("p.cedar", policy)])).join("\n");
-    assert!(told.contains("key"), "{told}");
+    let lines = problem_lines(&folder(&[("p.cedar", policy)])).join("\n");
+    assert!(lines.contains("key"), "{lines}");
 }

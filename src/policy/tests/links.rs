@@ -1,6 +1,6 @@
 //! Templates and the links that fill them.
 
-use super::asked::{ADA, BEA, decide, folder, problem_lines, signed_in};
+use super::fixtures::{ADA, BEA, decide, folder, problem_lines, signed_in};
 use crate::domain::action::Action;
 use crate::policy::Bundle;
 use crate::policy::folder::PolicyFolder;
@@ -27,7 +27,7 @@ fn a_linked_policy_decides_under_its_own_name() {
 }
 
 #[test]
-fn what_fills_a_slot_is_mentioned_and_part_of_the_revision() {
+fn the_entity_in_a_slot_is_referenced_and_part_of_the_revision() {
     let load = |links: &str| {
         let folder = folder(&[("t.cedar", TEMPLATE), ("t.links.json", links)]);
         Bundle::load(folder.path()).unwrap()
@@ -40,22 +40,42 @@ fn what_fills_a_slot_is_mentioned_and_part_of_the_revision() {
 }
 
 #[test]
-fn a_link_that_does_not_fit_is_told_with_its_place() {
+fn a_link_that_does_not_fit_is_reported_with_its_location() {
     let args = "{\"?principal\": \"Role::\\\"hydrology\\\"\"}";
     assert!(LINKS.contains(args));
     for (written, edited, line, message) in [
-        ("\"readers\"", "\"writers\"", 2, "no template"),
-        ("\"hydrology-reads\"", "\"readers\"", 2, "two policies"),
-        ("\"hydrology-reads\"", "\"\"", 2, "cannot stand in a record"),
-        (args, "{}", 2, "nothing fills ?principal"),
-        ("Role::\\\"hydrology\\\"", "hydrology", 3, "is no entity"),
+        (
+            "\"readers\"",
+            "\"writers\"",
+            2,
+            "template `writers` not found",
+        ),
+        ("\"hydrology-reads\"", "\"readers\"", 2, "is not unique"),
+        (
+            "\"hydrology-reads\"",
+            "\"\"",
+            2,
+            "is not allowed in audit records",
+        ),
+        (
+            args,
+            "{}",
+            2,
+            "slot ?principal of template `readers` is not filled",
+        ),
+        (
+            "Role::\\\"hydrology\\\"",
+            "hydrology",
+            3,
+            "is not a valid entity",
+        ),
         ("Role::", "Rle::", 2, "Rle"),
         ("?principal", "?action", 3, "?action"),
         (
             "\"args\": {",
             "\"args\": {\"?resource\": \"Role::\\\"a\\\"\", ",
             3,
-            "has no ?resource",
+            "has no slot ?resource",
         ),
         (
             "\"args\": {",
@@ -68,11 +88,11 @@ fn a_link_that_does_not_fit_is_told_with_its_place() {
     ] {
         assert!(LINKS.contains(written), "{written}");
         let links = LINKS.replacen(written, edited, 1);
-        let told = problem_lines(&folder(&[("t.cedar", TEMPLATE), ("t.links.json", &links)]));
+        let problems = problem_lines(&folder(&[("t.cedar", TEMPLATE), ("t.links.json", &links)]));
         let place = format!("t.links.json:{line}:");
         assert!(
-            told[0].starts_with(&place) && told[0].contains(message),
-            "{edited}: {told:?}"
+            problems[0].starts_with(&place) && problems[0].contains(message),
+            "{edited}: {problems:?}"
         );
     }
 }
@@ -80,8 +100,8 @@ fn a_link_that_does_not_fit_is_told_with_its_place() {
 #[test]
 fn a_template_without_a_link_is_validated_all_the_same() {
     let wrong = TEMPLATE.replace(';', "\nwhen { resource.titel == \"x\" };");
-    let told = problem_lines(&folder(&[("t.cedar", &wrong)]));
-    assert!(told[0].starts_with("t.cedar:3:"), "{told:?}");
+    let problems = problem_lines(&folder(&[("t.cedar", &wrong)]));
+    assert!(problems[0].starts_with("t.cedar:3:"), "{problems:?}");
 }
 
 #[test]
@@ -90,12 +110,12 @@ fn a_filled_slot_is_validated_as_if_it_were_written_out() {
         permit (principal == ?principal, action == Action::\"read\", resource is Dataset);\n";
     let links = "[{\"template_id\": \"t\", \"link_id\": \"l\",\n\
         \"args\": {\"?principal\": \"Anonymous::\\\"anonymus\\\"\"}}]";
-    let told = problem_lines(&folder(&[("t.cedar", template), ("t.links.json", links)]));
-    assert!(told[0].starts_with("t.links.json:1:"), "{told:?}");
+    let problems = problem_lines(&folder(&[("t.cedar", template), ("t.links.json", links)]));
+    assert!(problems[0].starts_with("t.links.json:1:"), "{problems:?}");
 }
 
 #[test]
-fn a_folder_made_anew_of_its_files_is_the_same_folder() {
+fn a_folder_rebuilt_from_its_files_is_the_same_folder() {
     let folder = folder(&[
         ("t.cedar", TEMPLATE),
         ("t.links.json", LINKS),

@@ -1,13 +1,13 @@
-//! What the shipped bundle gives, what a broken folder is told, and that errors deny.
+//! Tests of the shipped bundle, of rejected folders, and that errors deny.
 
-pub(super) mod asked;
-mod broken;
 mod cases;
 mod errors_deny;
-mod explained;
+mod explanations;
+pub(super) mod fixtures;
 mod invariants;
 mod keys;
 mod links;
+mod rejected_folders;
 mod schema;
 mod shipped;
-mod withheld;
+mod withheld_values;

@@ -1,4 +1,4 @@
-//! What the program asks, held against what the schema says it asks.
+//! The requests that Cedargate makes, compared with the `appliesTo` of the schema.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::schema_check::is_applicable;
 
-use super::asked::{ADA, BEA, dataset, signed_in, user};
+use super::fixtures::{ADA, BEA, dataset, signed_in, user};
 
 #[test]
-fn what_is_asked_is_what_the_schema_says_applies() {
+fn actions_apply_as_the_schema_declares() {
     let bundle = Bundle::embedded().unwrap();
     let declared: BTreeSet<String> = bundle
         .schema
@@ -36,15 +36,15 @@ fn what_is_asked_is_what_the_schema_says_applies() {
         ("Role", Resource::Role("hydrology".parse().unwrap())),
         ("Server", Resource::Server),
     ];
-    let mut asked = BTreeSet::new();
+    let mut applicable = BTreeSet::new();
     for (principal_type, principal) in &principals {
         for (resource_type, resource) in &resources {
             for action in Action::VARIANTS {
                 if is_applicable(principal, *action, resource) {
-                    asked.insert(format!("{principal_type} {action} {resource_type}"));
+                    applicable.insert(format!("{principal_type} {action} {resource_type}"));
                 }
             }
         }
     }
-    assert_eq!(asked, declared);
+    assert_eq!(applicable, declared);
 }

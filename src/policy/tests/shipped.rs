@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use strum::VariantArray;
 use uuid::Uuid;
 
-use super::asked::{ADA, BEA, context, dataset, signed_in, user};
+use super::fixtures::{ADA, BEA, context, dataset, signed_in, user};
 use crate::domain::action::Action;
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::UserId;
@@ -169,7 +169,7 @@ fn shipped_cases_are_met_by_the_file_they_stand_beside_alone() {
     let mut seen = 0;
     for policies in files.filter(|path| path.extension().is_some_and(|e| e == "cedar")) {
         let cases = policies.with_extension("cases.json");
-        let folder = super::asked::folder(&[
+        let folder = super::fixtures::folder(&[
             ("one.cedar", &std::fs::read_to_string(&policies).unwrap()),
             ("one.cases.json", &std::fs::read_to_string(&cases).unwrap()),
         ]);

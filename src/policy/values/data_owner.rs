@@ -1,40 +1,39 @@
-//! Whose a value is, the principal's, the resource's, or what whoever asks said itself; and whose may
-//! be seen.
+//! The owner of a value (the principal, the resource or neither), and whose values are visible.
 //!
-//! Told from what an expression reads, and where that is not plain, it is anybody's. This module
-//! refuses to know who asks.
+//! The owner is derived from the expression that reads the value. Where that is not certain, the value
+//! may be of either.
 
 use cedar_policy_core::ast::{Expr, ExprKind, Var};
 
-/// Whose values whoever asks may see.
+/// Whose values an explanation shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValueVisibility {
-    /// Whether it may see the principal's: its attributes, tags and roles, and how it authenticates.
+    /// Whether those of the principal are shown: attributes, tags, roles and authentication.
     pub shows_principal: bool,
-    /// Whether it may see the resource's.
+    /// Whether those of the resource are shown.
     pub shows_resource: bool,
 }
 
 impl ValueVisibility {
-    /// Of all there is.
+    /// All values.
     pub const ALL: Self = Self {
         shows_principal: true,
         shows_resource: true,
     };
 
-    /// Whether nothing is out of sight.
+    /// Whether no value is withheld.
     #[must_use]
     pub fn is_unrestricted(self) -> bool {
         self == Self::ALL
     }
 
-    pub(super) fn includes(self, whose: DataOwner) -> bool {
-        (self.shows_principal || !whose.is_of_principal)
-            && (self.shows_resource || !whose.is_of_resource)
+    pub(super) fn includes(self, owner: DataOwner) -> bool {
+        (self.shows_principal || !owner.is_of_principal)
+            && (self.shows_resource || !owner.is_of_resource)
     }
 }
 
-/// Whose values something may tell.
+/// Whose values an expression may reveal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DataOwner {
     pub(super) is_of_principal: bool,
@@ -42,22 +41,21 @@ pub(super) struct DataOwner {
 }
 
 impl DataOwner {
-    /// Nobody's: what whoever asks said itself.
+    /// Neither: the caller supplied the value.
     const NONE: Self = Self {
         is_of_principal: false,
         is_of_resource: false,
     };
-    /// Anybody's, or it is not known whose.
+    /// Either, or not known.
     pub(super) const ANY: Self = Self {
         is_of_principal: true,
         is_of_resource: true,
     };
 
-    /// Whose value is read from `base`.
+    /// The owner of a value that is read from `base`.
     ///
-    /// Only what is read straight from a variable is known to be of one of the two. `resource.owner`
-    /// may be the principal, so what is read from it, or from an entity that a policy names, may be
-    /// of either.
+    /// Only a value that is read directly from a variable has a certain owner. `resource.owner` may be
+    /// the principal, so a value read from it, or from an entity that a policy names, may be of either.
     pub(super) fn from_base(base: &Expr) -> Self {
         match base.expr_kind() {
             ExprKind::Var(variable) => Self::from_variable(*variable),
@@ -80,10 +78,10 @@ impl DataOwner {
     }
 
     pub(super) fn from_attribute(base: &Expr, name: &str) -> Self {
-        let is_circumstance = matches!(base.expr_kind(), ExprKind::Var(Var::Context));
+        let is_context = matches!(base.expr_kind(), ExprKind::Var(Var::Context));
         match name {
-            // Whoever asks says from where and when; the rest of the circumstances come from the user.
-            _ if !is_circumstance => Self::from_base(base),
+            // The caller supplies address and time; the rest of the context comes from the principal.
+            _ if !is_context => Self::from_base(base),
             "address" | "time" => Self::NONE,
             _ => Self::from_variable(Var::Principal),
         }

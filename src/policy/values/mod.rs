@@ -1,10 +1,9 @@
-//! Values: what a condition saw of the principal, the resource and the circumstances.
+//! The values of the principal, the resource and the context that a condition reads.
 //!
-//! Attributes, tags and variables are told with their values, and for `in` what the entity is a
-//! member of; as many and as long as a person reads. What Cedar does not come to (the right side of a
-//! `||` whose left side is true, the other branch of an `if`) was not seen. To whoever may not see all
-//! of it everything that is written is told, come to or not: which of it was come to would tell what
-//! is withheld. This module refuses to know policies.
+//! They are attributes, tags and variables with their values, and for `in` the groups of the entity;
+//! bounded in number and length. What Cedar does not evaluate (the right side of a `||` whose left side
+//! is true, the other branch of an `if`) is left out. Where some values are withheld, everything is
+//! listed, evaluated or not: which parts were evaluated would reveal withheld values.
 
 mod data_owner;
 
@@ -15,30 +14,29 @@ use serde::Serialize;
 use data_owner::DataOwner;
 pub use data_owner::ValueVisibility;
 
-/// The most values that are told of one condition.
+/// The most values of one condition.
 pub(super) const MAX_VALUES: usize = 8;
-/// The longest text that is told, in characters.
+/// The longest name or value, in characters; the rest is cut.
 pub(super) const MAX_VALUE_LENGTH: usize = 200;
-/// The most expressions of one condition that are looked at.
+/// The most expressions of one condition that are visited.
 const MAX_VISITED_EXPRESSIONS: usize = 1_000;
-/// What is told of an attribute or a tag that is not there.
+/// The value of an attribute or a tag that is absent.
 const ABSENT: &str = "absent";
 
-/// Something that a condition looked at.
+/// A value that a condition reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ObservedValue {
-    /// What, as Cedar writes it; `groups of ...` for what an entity is a member of.
+    /// The expression, as Cedar prints it; `groups of ...` for the ancestors of an entity.
     pub name: String,
-    /// Its value, as Cedar writes it; `absent` if it is not there. Nothing if it is withheld.
+    /// Its value, as Cedar prints it; `absent` if there is none. `None` if it is withheld.
     pub value: Option<String>,
 }
 
-/// What is still to be looked at.
+/// What is still to be visited.
 enum Visit<'a> {
     /// An expression.
     Expression(&'a Expr),
-    /// The operands of `&&` or `||` that are left, the next one last, as long as the one `before` is
-    /// `needed`.
+    /// The remaining operands of `&&` or `||`, the next one last, if the one `before` is `needed`.
     Chain {
         before: Option<&'a Expr>,
         needed: bool,
@@ -46,38 +44,39 @@ enum Visit<'a> {
     },
 }
 
-/// What an expression looked at, in the order in which it is evaluated, as far as it is in sight.
+/// The values that an expression reads, in the order of evaluation, as far as they are visible.
 pub(super) fn observed_values(
     expression: &Expr,
     request: &Request,
     entities: &Entities,
-    sight: ValueVisibility,
+    visibility: ValueVisibility,
 ) -> Vec<ObservedValue> {
-    let mut looking = ValueCollector {
+    let mut collector = ValueCollector {
         request,
         entities,
-        visibility: sight,
+        visibility,
         values: Vec::new(),
     };
-    // A stack of our own: a policy may be as deep as its file is long.
+    // An explicit stack: chains of operators are long.
     let mut open = vec![Visit::Expression(expression)];
     for _ in 0..MAX_VISITED_EXPRESSIONS {
-        let Some(look) = open.pop() else { break };
-        if looking.values.len() >= MAX_VALUES {
+        let Some(visit) = open.pop() else { break };
+        if collector.values.len() >= MAX_VALUES {
             break;
         }
-        match look {
+        match visit {
             Visit::Expression(expression) => {
-                looking.record(expression);
-                looking.push_operands(expression, &mut open);
+                collector.record(expression);
+                collector.push_operands(expression, &mut open);
             }
             Visit::Chain {
                 before,
                 needed,
                 mut left,
             } => {
-                let goes_on = before.is_none_or(|before| looking.may_evaluate_to(before, needed));
-                if let Some(next) = left.pop().filter(|_| goes_on) {
+                let is_evaluated =
+                    before.is_none_or(|before| collector.may_evaluate_to(before, needed));
+                if let Some(next) = left.pop().filter(|_| is_evaluated) {
                     let before = Some(next);
                     open.push(Visit::Chain {
                         before,
@@ -89,7 +88,7 @@ pub(super) fn observed_values(
             }
         }
     }
-    looking.values
+    collector.values
 }
 
 /// The operands of a chain of `&&`, or of `||`, the first one last.
@@ -106,8 +105,7 @@ fn chain(expression: &Expr, is_and: bool) -> Vec<&Expr> {
     operands
 }
 
-/// The parts of an expression that are evaluated with it and worth a look of their own: of
-/// `resource.owner` none is.
+/// The operands of an expression that are worth listing on their own: of `resource.owner` none is.
 fn operands(expression: &Expr) -> Vec<&Expr> {
     let is_variable = |expr: &Expr| matches!(expr.expr_kind(), ExprKind::Var(_));
     match expression.expr_kind() {
@@ -155,7 +153,7 @@ impl ValueCollector<'_> {
                 then_expr,
                 else_expr,
             } => {
-                // The last that is pushed is looked at first.
+                // The last one pushed is visited first.
                 for (branch, needed) in [(else_expr, false), (then_expr, true)] {
                     if self.may_evaluate_to(test_expr, needed) {
                         open.push(Visit::Expression(branch));
@@ -172,7 +170,7 @@ impl ValueCollector<'_> {
 
     fn record(&mut self, expression: &Expr) {
         match expression.expr_kind() {
-            // The circumstances as a whole say nothing to a person.
+            // The whole context is too much to read.
             ExprKind::Var(Var::Context) => {}
             ExprKind::Var(variable) => {
                 self.record_value(expression, None, DataOwner::from_variable(*variable));
@@ -210,15 +208,15 @@ impl ValueCollector<'_> {
         }
     }
 
-    /// The value of an expression; one `of` which nothing can be read is passed over, for what is
-    /// not there has no attributes that could be absent.
-    fn record_value(&mut self, expression: &Expr, of: Option<&Expr>, whose: DataOwner) {
-        if !self.visibility.includes(whose) {
+    /// Records the value of an expression. If its `base` has no value it is skipped, because an absent
+    /// value has no attributes.
+    fn record_value(&mut self, expression: &Expr, base: Option<&Expr>, owner: DataOwner) {
+        if !self.visibility.includes(owner) {
             return self.push(&expression.to_string(), None);
         }
-        let value = match (self.evaluate(expression), of) {
+        let value = match (self.evaluate(expression), base) {
             (Some(value), _) => value.to_string(),
-            (None, Some(of)) if self.evaluate(of).is_some() => ABSENT.to_owned(),
+            (None, Some(base)) if self.evaluate(base).is_some() => ABSENT.to_owned(),
             (None, _) => return,
         };
         self.push(&expression.to_string(), Some(&value));
@@ -248,7 +246,7 @@ impl ValueCollector<'_> {
         self.push(&name, Some(&groups));
     }
 
-    /// Whether an expression is true, or false, as far as whoever asks may learn.
+    /// Whether an expression evaluates to `expected`, or may do so as far as the caller may know.
     fn may_evaluate_to(&self, expression: &Expr, expected: bool) -> bool {
         !self.visibility.is_unrestricted()
             || self.evaluate(expression) == Some(EvalResult::Bool(expected))
@@ -260,19 +258,19 @@ impl ValueCollector<'_> {
     }
 
     fn push(&mut self, name: &str, value: Option<&str>) {
-        let seen = ObservedValue {
+        let value = ObservedValue {
             name: truncated(name, MAX_VALUE_LENGTH),
             value: value.map(|value| truncated(value, MAX_VALUE_LENGTH)),
         };
-        if !self.values.contains(&seen) {
-            self.values.push(seen);
+        if !self.values.contains(&value) {
+            self.values.push(value);
         }
     }
 }
 
-/// A text cut after so many characters, with `...` if there is more.
-pub(super) fn truncated(text: &str, longest: usize) -> String {
-    match text.char_indices().nth(longest) {
+/// A text cut after `max_length` characters, with `...` if there is more.
+pub(super) fn truncated(text: &str, max_length: usize) -> String {
+    match text.char_indices().nth(max_length) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }

@@ -2,7 +2,7 @@ use cedar_policy::{Context, Policy};
 
 use super::*;
 
-fn all_observed_by(condition: &str, sight: ValueVisibility) -> Vec<ObservedValue> {
+fn all_observed_by(condition: &str, visibility: ValueVisibility) -> Vec<ObservedValue> {
     let entities = r#"[
         {"uid": {"type": "U", "id": "ada"}, "attrs": {}, "parents": [{"type": "R", "id": "b"},
          {"type": "R", "id": "a"}]},
@@ -21,19 +21,19 @@ fn all_observed_by(condition: &str, sight: ValueVisibility) -> Vec<ObservedValue
     let policy = format!("permit (principal, action, resource) when {{ {condition} }};");
     let policy: Policy = policy.parse().unwrap();
     let expression = policy.as_ref().non_scope_constraints().unwrap();
-    observed_values(expression, &request, &entities, sight)
+    observed_values(expression, &request, &entities, visibility)
 }
 
 fn observed_by(condition: &str) -> Vec<String> {
     all_observed_by(condition, ValueVisibility::ALL)
         .into_iter()
-        .map(|seen| format!("{} = {}", seen.name, seen.value.unwrap()))
+        .map(|observed| format!("{} = {}", observed.name, observed.value.unwrap()))
         .collect()
 }
 
 #[test]
 fn attributes_tags_variables_and_groups_are_observed_with_their_values() {
-    for (condition, told) in [
+    for (condition, value) in [
         (
             r#"resource.status == "published""#,
             vec![r#"resource.status = "draft""#],
@@ -63,7 +63,7 @@ fn attributes_tags_variables_and_groups_are_observed_with_their_values() {
         ),
         ("9223372036854775807 + 1 > 0", vec![]),
     ] {
-        assert_eq!(observed_by(condition), told, "{condition}");
+        assert_eq!(observed_by(condition), value, "{condition}");
     }
 }
 
@@ -77,11 +77,11 @@ fn observed_values_are_bounded_in_number_and_in_length() {
         observed_by(&[&long, "resource has title"].join(" || ")),
         ["context.a = absent"]
     );
-    let [told] = &observed_by("context.long == \"\"")[..] else {
-        panic!("one value is seen")
+    let [value] = &observed_by("context.long == \"\"")[..] else {
+        panic!("one value is observed")
     };
-    assert!(told.ends_with("m..."), "{told}");
-    assert!(told.len() < MAX_VALUE_LENGTH + 30, "{told}");
+    assert!(value.ends_with("m..."), "{value}");
+    assert!(value.len() < MAX_VALUE_LENGTH + 30, "{value}");
 }
 
 #[test]
@@ -109,18 +109,18 @@ fn what_cedar_does_not_evaluate_is_not_observed() {
             "if resource has status then resource has owner else resource has title",
             vec!["status", "owner"],
         ),
-        // Where evaluation breaks off, nothing after it is seen.
+        // Nothing is observed after an evaluation error.
         ("resource.number > 1 || resource has status", vec!["number"]),
         (
             "if resource.number > 1 then resource has owner else resource has status",
             vec!["number"],
         ),
     ] {
-        let seen = all_observed_by(condition, ValueVisibility::ALL).into_iter();
-        let seen: Vec<String> = seen
-            .map(|seen| seen.name.trim_start_matches("resource.").to_owned())
+        let observed = all_observed_by(condition, ValueVisibility::ALL).into_iter();
+        let observed: Vec<String> = observed
+            .map(|observed| observed.name.trim_start_matches("resource.").to_owned())
             .collect();
-        assert_eq!(seen, names, "{condition}");
+        assert_eq!(observed, names, "{condition}");
     }
 }
 
@@ -128,7 +128,7 @@ fn what_cedar_does_not_evaluate_is_not_observed() {
 fn a_value_has_an_owner_and_may_be_anyones_where_that_is_not_known() {
     let (nobodys, anybodys) = ((false, false), (true, true));
     let (principals, resources) = ((true, false), (false, true));
-    for (condition, whose) in [
+    for (condition, owners) in [
         ("principal has name", vec![principals]),
         ("principal.name == 1", vec![principals]),
         ("principal.hasTag(\"a\")", vec![principals]),
@@ -158,24 +158,28 @@ fn a_value_has_an_owner_and_may_be_anyones_where_that_is_not_known() {
             vec![anybodys, principals, resources],
         ),
     ] {
-        let is_told = |sees_principal, sees_resource| -> Vec<bool> {
-            let sight = ValueVisibility {
-                shows_principal: sees_principal,
-                shows_resource: sees_resource,
+        let is_visible = |shows_principal, shows_resource| -> Vec<bool> {
+            let visibility = ValueVisibility {
+                shows_principal,
+                shows_resource,
             };
-            let seen = all_observed_by(condition, sight).into_iter();
-            seen.map(|seen| seen.value.is_some()).collect()
+            let observed = all_observed_by(condition, visibility).into_iter();
+            observed.map(|observed| observed.value.is_some()).collect()
         };
-        let takes_principal = is_told(false, true).into_iter().map(|is_told| !is_told);
-        let takes_resource = is_told(true, false).into_iter().map(|is_told| !is_told);
-        let seen: Vec<(bool, bool)> = takes_principal.zip(takes_resource).collect();
-        assert_eq!(seen, whose, "{condition}");
+        let takes_principal = is_visible(false, true)
+            .into_iter()
+            .map(|is_visible| !is_visible);
+        let takes_resource = is_visible(true, false)
+            .into_iter()
+            .map(|is_visible| !is_visible);
+        let observed: Vec<(bool, bool)> = takes_principal.zip(takes_resource).collect();
+        assert_eq!(observed, owners, "{condition}");
     }
 }
 
 #[test]
 fn all_operands_are_listed_where_the_evaluated_ones_would_reveal_withheld_values() {
-    let sight = ValueVisibility {
+    let visibility = ValueVisibility {
         shows_principal: false,
         shows_resource: true,
     };
@@ -197,8 +201,8 @@ fn all_operands_are_listed_where_the_evaluated_ones_would_reveal_withheld_values
             ["principal.a", "principal.b.c", "principal.b"],
         ),
     ] {
-        let seen = all_observed_by(condition, sight).into_iter();
-        let seen: Vec<String> = seen.map(|seen| seen.name).collect();
-        assert_eq!(seen, names, "{condition}");
+        let observed = all_observed_by(condition, visibility).into_iter();
+        let observed: Vec<String> = observed.map(|observed| observed.name).collect();
+        assert_eq!(observed, names, "{condition}");
     }
 }

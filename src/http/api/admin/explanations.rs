@@ -356,6 +356,7 @@ impl ErrorStatuses for ExplanationStatuses {
             "The body is malformed, or the field named in `field` is invalid.",
         ),
     ];
+    const FIELD_STATUSES: &'static [u16] = &[422];
 }
 
 #[OpenApi(tag = "Tags::Administration")]

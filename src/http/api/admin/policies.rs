@@ -8,6 +8,7 @@ use poem::http::Method;
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
 
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::openapi::Tags;
 use crate::http::reply::admin_statuses::{ReadAllStatuses, ReadStatuses};
@@ -15,7 +16,6 @@ use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
 use crate::policy::Bundle;
 use crate::policy::bundle::PolicyInfo;
-use crate::policy::diagnostic::BundleDiagnostic;
 use crate::policy::prove::ProvedInvariant;
 use crate::service::administration::Administration;
 use crate::service::policies::reload::{MAX_REASON_LINES, RejectedBundle, RejectionReason};
@@ -250,8 +250,8 @@ impl From<&Bundle> for BundleResponse {
     }
 }
 
-impl From<&BundleDiagnostic> for PolicyDiagnostic {
-    fn from(problem: &BundleDiagnostic) -> Self {
+impl From<&SourceDiagnostic> for PolicyDiagnostic {
+    fn from(problem: &SourceDiagnostic) -> Self {
         let (line, column) = problem.position().unzip();
         Self {
             file: problem.file().to_owned(),

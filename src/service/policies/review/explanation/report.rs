@@ -7,12 +7,12 @@
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, SecondsFormat};
 use serde::{Serialize, Serializer};
 
 use crate::domain::action::Action;
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::decision::Revision;
+use crate::domain::rfc3339;
 use crate::policy::explain::{Explanation, PolicyExplanation, ValueVisibility};
 
 use super::mint_response::PredictedMintResponse;
@@ -147,8 +147,5 @@ fn serialize_time<S: Serializer>(unix_millis: &i64, serializer: S) -> Result<S::
 }
 
 pub(super) fn format_time(unix_millis: i64) -> String {
-    DateTime::from_timestamp_millis(unix_millis).map_or_else(
-        || format!("{unix_millis} milliseconds since 1970"),
-        |time| time.to_rfc3339_opts(SecondsFormat::Secs, true),
-    )
+    rfc3339::format_seconds(unix_millis.div_euclid(1000))
 }

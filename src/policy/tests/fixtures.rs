@@ -1,4 +1,4 @@
-//! Users, datasets and folders to ask about.
+//! Users, datasets and policy folders for tests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -88,7 +88,7 @@ pub(in crate::policy) fn bundle(policies: &str) -> Result<Bundle, BundleError> {
     Bundle::load(folder(&[("policies.cedar", policies)]).path())
 }
 
-/// What is wrong with a folder, a line a problem, without the name of the folder.
+/// The problems of a folder, one line each, without the name of the folder.
 pub(in crate::policy) fn problem_lines(folder: &TempDir) -> Vec<String> {
     let origin = format!("{}/", folder.path().display());
     let error = Bundle::load(folder.path()).unwrap_err();

@@ -1,14 +1,14 @@
-//! What a broken policy folder is told.
+//! Rejected policy folders and their problems.
 
 use std::fs;
 
-use super::asked::{bundle, folder, problem_lines};
+use super::fixtures::{bundle, folder, problem_lines};
 use crate::policy::{Bundle, BundleError};
 
 pub(super) const ALL: &str = "@id(\"all\")\npermit (principal, action, resource);\n";
 
 #[test]
-fn a_type_error_is_told_with_file_line_and_span() {
+fn a_type_error_is_reported_with_file_line_and_span() {
     let folder = folder(&[(
         "public.cedar",
         "// Public data.\n@id(\"public\")\npermit (principal, action, resource)\n\
@@ -25,21 +25,24 @@ fn a_type_error_is_told_with_file_line_and_span() {
 }
 
 #[test]
-fn a_policy_that_forgets_administration_is_told_how_to_speak_of_datasets_alone() {
+fn a_policy_that_also_covers_administration_is_reported_with_how_to_limit_it_to_datasets() {
     let policy = |resource| {
         format!(
             "@id(\"a\")\npermit (principal, action, {resource})\nwhen {{ resource.title == \"x\" }};\n"
         )
     };
-    let told = problem_lines(&folder(&[("a.cedar", &policy("resource"))]));
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].starts_with("a.cedar:3:8: "), "{told:?}");
-    assert!(told[0].contains("write `resource is Dataset`"), "{told:?}");
+    let lines = problem_lines(&folder(&[("a.cedar", &policy("resource"))]));
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("a.cedar:3:8: "), "{lines:?}");
+    assert!(
+        lines[0].contains("write `resource is Dataset`"),
+        "{lines:?}"
+    );
     assert!(bundle(&policy("resource is Dataset")).is_ok());
 }
 
 #[test]
-fn all_problems_of_all_files_are_told_at_once() {
+fn all_problems_of_all_files_are_reported_at_once() {
     let folder = folder(&[
         (
             "a.cedar",
@@ -63,7 +66,7 @@ fn a_colour_is_only_used_when_asked_for() {
 }
 
 #[test]
-fn a_policy_without_id_is_refused() {
+fn a_policy_without_id_is_rejected() {
     let folder = folder(&[(
         "a.cedar",
         "// One.\npermit (principal, action, resource);\n",
@@ -72,19 +75,19 @@ fn a_policy_without_id_is_refused() {
 }
 
 #[test]
-fn two_policies_with_one_id_are_refused_with_both_places() {
+fn two_policies_with_one_id_are_rejected_with_both_places() {
     let folder = folder(&[("a.cedar", ALL), ("b.cedar", &format!("\n\n{ALL}"))]);
-    let told = problem_lines(&folder);
-    assert_eq!(told.len(), 1);
+    let lines = problem_lines(&folder);
+    assert_eq!(lines.len(), 1);
     assert!(
-        told[0].starts_with("b.cedar:3:1: two policies have the @id \"all\""),
-        "{told:?}"
+        lines[0].starts_with("b.cedar:3:1: the @id \"all\" is not unique"),
+        "{lines:?}"
     );
-    assert!(told[0].contains("a.cedar:1"), "{told:?}");
+    assert!(lines[0].contains("a.cedar:1"), "{lines:?}");
 }
 
 #[test]
-fn an_id_that_cannot_stand_in_a_record_is_refused() {
+fn an_id_that_is_not_allowed_in_audit_records_is_rejected() {
     for id in ["", "a\\nb", &"a".repeat(129)] {
         let error = bundle(&format!(
             "@id(\"{id}\") permit (principal, action, resource);"
@@ -94,7 +97,7 @@ fn an_id_that_cannot_stand_in_a_record_is_refused() {
 }
 
 #[test]
-fn a_max_ttl_out_of_bounds_is_refused_at_its_place() {
+fn a_max_ttl_out_of_bounds_is_rejected_at_its_place() {
     let refused = [
         "0",
         "121",
@@ -143,7 +146,7 @@ fn a_max_ttl_out_of_bounds_is_refused_at_its_place() {
 }
 
 #[test]
-fn a_policy_that_reaches_deeper_than_one_level_is_refused() {
+fn a_policy_that_reaches_deeper_than_one_level_is_rejected() {
     let error = bundle(
         "@id(\"a\") permit (principal is User, action, resource)\n\
          when { resource has owner && resource.owner.username == principal.username };",
@@ -153,7 +156,7 @@ fn a_policy_that_reaches_deeper_than_one_level_is_refused() {
 }
 
 #[test]
-fn a_misspelt_visibility_is_refused() {
+fn a_misspelt_visibility_is_rejected() {
     let policy = "@id(\"a\") permit (principal, action, resource)\n\
                   when { resource.visibility == Visibility::\"pubic\" };";
     assert_eq!(
@@ -166,8 +169,8 @@ fn a_misspelt_visibility_is_refused() {
 }
 
 #[test]
-fn a_folder_without_policies_or_schema_or_itself_is_refused() {
-    assert!(problem_lines(&folder(&[]))[0].contains("there is no policy in the folder"));
+fn a_folder_without_policies_or_schema_or_itself_is_rejected() {
+    assert!(problem_lines(&folder(&[]))[0].contains("the folder has no policies"));
     let without_schema = folder(&[("a.cedar", ALL)]);
     fs::remove_file(without_schema.path().join("schema.cedarschema")).unwrap();
     assert!(
@@ -181,7 +184,7 @@ fn a_folder_without_policies_or_schema_or_itself_is_refused() {
 }
 
 #[test]
-fn a_broken_schema_is_told_with_its_line() {
+fn a_broken_schema_is_reported_with_its_line() {
     let folder = folder(&[
         ("a.cedar", ALL),
         (
@@ -197,7 +200,7 @@ fn a_broken_schema_is_told_with_its_line() {
 }
 
 #[test]
-fn a_schema_that_the_program_cannot_fill_in_is_refused() {
+fn a_schema_that_does_not_fit_the_provided_data_is_rejected() {
     let schema = include_str!("../../../policies/schema.cedarschema");
     for (kept, edited) in [
         (
@@ -214,19 +217,19 @@ fn a_schema_that_the_program_cannot_fill_in_is_refused() {
         assert!(schema.contains(kept), "{kept}");
         let policy = "@id(\"a\") permit (principal, action == Action::\"read\", resource);";
         let edited = schema.replacen(kept, edited, 1);
-        let told = problem_lines(&folder(&[
+        let lines = problem_lines(&folder(&[
             ("a.cedar", policy),
             ("schema.cedarschema", &edited),
         ]));
         assert!(
-            told[0].contains("does not fit what Cedargate fills in"),
-            "{kept}: {told:?}"
+            lines[0].contains("does not fit the data that Cedargate provides"),
+            "{kept}: {lines:?}"
         );
     }
 }
 
 #[test]
-fn a_schema_with_optional_additions_is_taken() {
+fn a_schema_with_optional_additions_is_accepted() {
     let schema = include_str!("../../../policies/schema.cedarschema")
         .replacen(
             "\"title\": String,",
@@ -244,12 +247,12 @@ fn a_schema_with_optional_additions_is_taken() {
     let bundle = Bundle::load(folder.path()).unwrap();
     let anonymous = crate::domain::principal::Principal::Anonymous;
     let read = crate::domain::action::Action::Read;
-    let decision = super::asked::decide(&bundle, &anonymous, read);
+    let decision = super::fixtures::decide(&bundle, &anonymous, read);
     assert!(decision.is_permitted, "{decision:?}");
 }
 
 #[test]
-fn files_out_of_bounds_are_refused() {
+fn files_out_of_bounds_are_rejected() {
     let large = format!("{ALL}// {}", "a".repeat(1024 * 1024));
     assert!(problem_lines(&folder(&[("a.cedar", &large)]))[0].contains("larger than"));
     let folder = folder(&[("a.cedar", "permit")]);

@@ -1,10 +1,10 @@
-//! Explanations: they say what deciding says, and name the part that decided.
+//! Explanations agree with decisions, and name the part that decided.
 
 use std::sync::Arc;
 
 use strum::VariantArray;
 
-use super::asked::{ADA, BEA, bundle, context, dataset, folder, signed_in, user};
+use super::fixtures::{ADA, BEA, bundle, context, dataset, folder, signed_in, user};
 use crate::domain::action::Action;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::principal::Principal;
@@ -33,7 +33,7 @@ fn ids(accounts: &[PolicyExplanation]) -> Vec<String> {
 
 /// Every role, action and state, of the shipped bundle and of one that forbids and fails too.
 #[test]
-fn an_explanation_says_what_deciding_says_and_names_the_policies_whose_parts_all_hold() {
+fn an_explanation_agrees_with_the_decision_and_names_the_policies_whose_parts_all_hold() {
     let shipped = Bundle::embedded().unwrap();
     let thorny = bundle(
         r#"@id("all") permit (principal, action in [Action::"read", Action::"discover"], resource);
@@ -56,16 +56,16 @@ fn an_explanation_says_what_deciding_says_and_names_the_policies_whose_parts_all
             for principal in callers() {
                 for action in [Action::Read, Action::Discover, Action::Administer] {
                     let decision = bundle.decide(&principal, action, &resource, &context());
-                    let told = bundle.explain(
+                    let explanation = bundle.explain(
                         ValueVisibility::ALL,
                         &principal,
                         action,
                         &resource,
                         &context(),
                     );
-                    assert_eq!(told.decision, decision);
-                    assert_eq!(ids(&told.determining), decision.determining_policies);
-                    check(&told);
+                    assert_eq!(explanation.decision, decision);
+                    assert_eq!(ids(&explanation.determining), decision.determining_policies);
+                    check(&explanation);
                     answers.insert((decision.is_permitted, decision.errors.is_empty()));
                 }
             }
@@ -78,37 +78,51 @@ fn an_explanation_says_what_deciding_says_and_names_the_policies_whose_parts_all
     );
 }
 
-fn check(told: &Explanation) {
-    assert!(told.determining.iter().all(|policy| policy.is_satisfied));
-    let satisfied = told.others.iter().filter(|policy| policy.is_satisfied);
-    let is_forbidden = told.determining.iter().any(|policy| !policy.is_permit);
+fn check(explanation: &Explanation) {
+    assert!(
+        explanation
+            .determining
+            .iter()
+            .all(|policy| policy.is_satisfied)
+    );
+    let satisfied = explanation
+        .others
+        .iter()
+        .filter(|policy| policy.is_satisfied);
+    let is_forbidden = explanation
+        .determining
+        .iter()
+        .any(|policy| !policy.is_permit);
     for overruled in satisfied {
         assert!(overruled.is_permit && is_forbidden, "{overruled:?}");
     }
-    let unmet = told.others.iter().filter(|policy| !policy.is_satisfied);
+    let unmet = explanation
+        .others
+        .iter()
+        .filter(|policy| !policy.is_satisfied);
     for policy in unmet {
         assert_eq!(policy.parts.len(), 1, "{policy:?}");
         assert!(policy.parts[0].outcome != PartOutcome::Holds && policy.held < policy.part_count);
     }
     let failing =
         |policy: &&PolicyExplanation| policy.parts.iter().any(|part| part.error.is_some());
-    let failing = told.others.iter().filter(failing).count();
-    assert_eq!(failing, told.decision.errors.len());
+    let failing = explanation.others.iter().filter(failing).count();
+    assert_eq!(failing, explanation.decision.errors.len());
 }
 
 #[test]
 fn the_nearest_policy_comes_first_with_its_first_part_that_failed() {
     let bundle = Bundle::embedded().unwrap();
     let resource = Resource::Dataset(Arc::new(dataset(Visibility::Public, RecordStatus::Draft)));
-    let told = bundle.explain(
+    let explanation = bundle.explain(
         ValueVisibility::ALL,
         &Principal::Anonymous,
         Action::Read,
         &resource,
         &context(),
     );
-    assert!(!told.decision.is_permitted);
-    let nearest = &told.others[0];
+    assert!(!explanation.decision.is_permitted);
+    let nearest = &explanation.others[0];
     assert_eq!(
         (nearest.id.as_str(), nearest.file.as_str()),
         ("public", "public.cedar")
@@ -134,7 +148,7 @@ fn the_nearest_policy_comes_first_with_its_first_part_that_failed() {
 }
 
 #[test]
-fn a_scope_that_does_not_match_tells_the_roles_of_the_principal() {
+fn a_scope_that_does_not_match_shows_the_roles_of_the_principal() {
     let bundle = bundle(
         r#"@id("a") permit (principal in Role::"hydrology", action == Action::"read", resource);"#,
     )
@@ -144,14 +158,14 @@ fn a_scope_that_does_not_match_tells_the_roles_of_the_principal() {
         RecordStatus::Published,
     )));
     let geologist = signed_in(BEA, &["geology"]);
-    let told = bundle.explain(
+    let explanation = bundle.explain(
         ValueVisibility::ALL,
         &geologist,
         Action::Read,
         &resource,
         &context(),
     );
-    let part = &told.others[0].parts[0];
+    let part = &explanation.others[0].parts[0];
     assert_eq!(part.text, r#"principal in Role::"hydrology""#);
     assert_eq!(part.seen[0].name, "groups of principal");
     assert_eq!(part.seen[0].value.as_deref(), Some(r#"Role::"geology""#));
@@ -166,7 +180,7 @@ fn a_scope_that_does_not_match_tells_the_roles_of_the_principal() {
 }
 
 #[test]
-fn a_linked_policy_is_told_with_the_place_and_the_text_of_its_template() {
+fn a_linked_policy_is_explained_with_the_location_and_text_of_its_template() {
     let template = "// Why.\n@id(\"readers\")\n\
         permit (principal in ?principal, action == Action::\"read\", resource is Dataset);\n";
     let links = r#"[{"template_id": "readers", "link_id": "hydrology-reads",
@@ -178,14 +192,14 @@ fn a_linked_policy_is_told_with_the_place_and_the_text_of_its_template() {
         RecordStatus::Published,
     )));
     let member = signed_in(BEA, &["hydrology"]);
-    let told = bundle.explain(
+    let explanation = bundle.explain(
         ValueVisibility::ALL,
         &member,
         Action::Read,
         &resource,
         &context(),
     );
-    let [policy] = &told.determining[..] else {
+    let [policy] = &explanation.determining[..] else {
         panic!("one policy determines")
     };
     assert_eq!(
@@ -212,7 +226,7 @@ fn a_linked_policy_is_told_with_the_place_and_the_text_of_its_template() {
 }
 
 #[test]
-fn a_disabled_user_is_told_without_policies() {
+fn a_disabled_user_is_explained_without_policies() {
     let bundle = Bundle::embedded().unwrap();
     let mut disabled = user(ADA, &["admin"]);
     disabled.is_disabled = true;
@@ -221,15 +235,15 @@ fn a_disabled_user_is_told_without_policies() {
         Visibility::Public,
         RecordStatus::Published,
     )));
-    let told = bundle.explain(
+    let explanation = bundle.explain(
         ValueVisibility::ALL,
         &principal,
         Action::Read,
         &resource,
         &context(),
     );
-    assert!(told.decision.errors[0].contains("disabled"));
-    assert!(told.determining.is_empty() && told.others.is_empty());
+    assert!(explanation.decision.errors[0].contains("disabled"));
+    assert!(explanation.determining.is_empty() && explanation.others.is_empty());
 }
 
 #[test]
@@ -247,14 +261,17 @@ fn others_are_bounded_and_the_rest_is_counted() {
         Visibility::Public,
         RecordStatus::Published,
     )));
-    let told = bundle.explain(
+    let explanation = bundle.explain(
         ValueVisibility::ALL,
         &Principal::Anonymous,
         Action::Read,
         &resource,
         &context(),
     );
-    assert_eq!((told.others.len(), told.omitted), (MAX_OTHER_POLICIES, 3));
+    assert_eq!(
+        (explanation.others.len(), explanation.omitted),
+        (MAX_OTHER_POLICIES, 3)
+    );
 }
 
 #[test]
@@ -282,16 +299,16 @@ fn the_parts_of_a_policy_and_its_text_are_bounded() {
             &context(),
         )
     };
-    let told = deep.spawn(explain).unwrap().join().unwrap();
-    let [many] = &told.determining[..] else {
-        panic!("one determines: {:?}", told.decision)
+    let explanation = deep.spawn(explain).unwrap().join().unwrap();
+    let [many] = &explanation.determining[..] else {
+        panic!("one determines: {:?}", explanation.decision)
     };
     assert_eq!(
         (many.held, many.part_count),
         (MAX_PARTS + 13, MAX_PARTS + 13)
     );
     assert_eq!(many.parts.len(), MAX_PARTS);
-    let long = &told.others[0];
+    let long = &explanation.others[0];
     for text in [&long.text, &long.parts[0].text] {
         assert_eq!(text.chars().count(), MAX_TEXT_LENGTH + "...".len());
     }

@@ -1,5 +1,5 @@
-//! What an explanation tells somebody who may not see the principal, the dataset or either: which
-//! parts hold, and nothing more.
+//! Explanations with withheld values of the principal, the dataset or both reveal which parts hold, and
+//! nothing more.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use strum::VariantArray;
 
-use super::asked::{ADA, BEA, bundle, context, dataset, user};
+use super::fixtures::{ADA, BEA, bundle, context, dataset, user};
 use crate::domain::action::Action;
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
@@ -15,7 +15,7 @@ use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 use crate::policy::explain::{Explanation, PolicyExplanation, ValueVisibility};
 
-/// Conditions that come to one thing or another, as what they see has it.
+/// Conditions whose outcome depends on many values.
 const POLICIES: &str = r#"
 @id("a") permit (principal in Role::"a", action == Action::"read", resource)
 when { resource has owner && (resource.owner == principal || principal in Role::"b") };
@@ -75,9 +75,10 @@ fn datasets() -> impl Strategy<Value = Dataset> {
     )
 }
 
-/// What is told of which policies and parts hold, without what they saw.
-fn without_seen(told: &Explanation) -> Vec<PolicyExplanation> {
-    let all = told.determining.iter().chain(&told.others).cloned();
+/// The explained policies without the values.
+fn without_values(explanation: &Explanation) -> Vec<PolicyExplanation> {
+    let all = explanation.determining.iter();
+    let all = all.chain(&explanation.others).cloned();
     all.map(|mut policy| {
         for part in &mut policy.parts {
             part.seen.clear();
@@ -88,21 +89,19 @@ fn without_seen(told: &Explanation) -> Vec<PolicyExplanation> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
-
-    /// Two worlds that differ out of sight alone, and of which the same parts are told to hold, are
-    /// told in the same words.
+    /// Two requests that differ in withheld values only, and for which the same parts hold, have the same
+    /// explanation.
     #[test]
-    fn what_is_seen_tells_nothing_that_is_out_of_sight(
+    fn shown_values_reveal_nothing_about_withheld_ones(
         one in (users(), datasets()),
         other in (users(), datasets()),
-        sees_principal in any::<bool>(),
-        sees_resource in any::<bool>(),
+        shows_principal in any::<bool>(),
+        shows_resource in any::<bool>(),
     ) {
         static BUNDLE: std::sync::LazyLock<crate::policy::Bundle> =
             std::sync::LazyLock::new(|| bundle(POLICIES).unwrap());
-        let sight = ValueVisibility { shows_principal: sees_principal, shows_resource: sees_resource };
-        let told = |user: &User, dataset: &Dataset| {
+        let visibility = ValueVisibility { shows_principal, shows_resource };
+        let explain = |user: &User, dataset: &Dataset| {
             let authentication = match user.issuer {
                 Some(_) => Authentication::Issuer,
                 None => Authentication::Password,
@@ -110,14 +109,14 @@ proptest! {
             let context = DecisionContext { authentication, ..context() };
             let resource = Resource::Dataset(Arc::new(dataset.clone()));
             let principal = Principal::User(Arc::new(user.clone()));
-            BUNDLE.explain(sight, &principal, Action::Read, &resource, &context)
+            BUNDLE.explain(visibility, &principal, Action::Read, &resource, &context)
         };
-        let first = told(&one.0, &one.1);
-        let second = told(
-            if sees_principal { &one.0 } else { &other.0 },
-            if sees_resource { &one.1 } else { &other.1 },
+        let first = explain(&one.0, &one.1);
+        let second = explain(
+            if shows_principal { &one.0 } else { &other.0 },
+            if shows_resource { &one.1 } else { &other.1 },
         );
-        if without_seen(&first) == without_seen(&second) {
+        if without_values(&first) == without_values(&second) {
             prop_assert_eq!(first.determining, second.determining);
             prop_assert_eq!(first.others, second.others);
         }

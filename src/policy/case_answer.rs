@@ -1,0 +1,42 @@
+//! The answer of a bundle to the request of a case or of a counterexample.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::{Entities, Request};
+
+use super::bundle::Bundle;
+use super::case_file::CaseDecision;
+
+/// What the policies of a bundle answer.
+pub(super) struct CaseAnswer {
+    /// The decision; deny if a policy fails to evaluate.
+    pub(super) decision: CaseDecision,
+    /// The decision of Cedar, which skips policies that fail.
+    pub(super) decision_without_errors: CaseDecision,
+    /// The determining policies.
+    pub(super) determining_policies: BTreeSet<String>,
+    /// The evaluation errors, sorted.
+    pub(super) errors: Vec<String>,
+}
+
+impl CaseAnswer {
+    /// Evaluates every policy.
+    pub(super) fn evaluate(bundle: &Bundle, request: &Request, entities: &Entities) -> Self {
+        let policies = &bundle.policies.set;
+        let response = bundle.authorizer.is_authorized(request, policies, entities);
+        let diagnostics = response.diagnostics();
+        let mut errors: Vec<String> = diagnostics.errors().map(ToString::to_string).collect();
+        errors.sort();
+        let decision_without_errors = CaseDecision::from(response.decision());
+        Self {
+            decision: if errors.is_empty() {
+                decision_without_errors
+            } else {
+                CaseDecision::Deny
+            },
+            decision_without_errors,
+            determining_policies: diagnostics.reason().map(ToString::to_string).collect(),
+            errors,
+        }
+    }
+}

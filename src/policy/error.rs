@@ -1,0 +1,76 @@
+//! Errors of loading a policy folder.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use miette::Diagnostic;
+
+use crate::domain::diagnostic::{SourceDiagnostic, render_diagnostics};
+use crate::domain::error_chain::error_chain;
+
+/// Why a policy folder is not a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The folder or a file in it cannot be read.
+    #[error("cannot read {path}: {source}", path = .path.display())]
+    Unreadable {
+        /// The folder or file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// The folder was read and has problems.
+    #[error("{}", problem_count(.problems))]
+    Invalid {
+        /// Every problem of every file, by file and line.
+        problems: Vec<SourceDiagnostic>,
+    },
+}
+
+fn problem_count(problems: &[SourceDiagnostic]) -> String {
+    let first = problems.first().map(SourceDiagnostic::to_string);
+    match (problems.len(), first) {
+        (1, Some(first)) => format!("the policy folder has a problem: {first}"),
+        (count, Some(first)) => {
+            format!("the policy folder has {count} problems; the first: {first}")
+        }
+        (_, None) => "the policy folder has a problem".to_owned(),
+    }
+}
+
+impl BundleError {
+    /// The problems; none if the folder could not be read.
+    #[must_use]
+    pub fn problems(&self) -> &[SourceDiagnostic] {
+        match self {
+            Self::Unreadable { .. } => &[],
+            Self::Invalid { problems } => problems,
+        }
+    }
+
+    /// The problems for a terminal, each with its piece of source.
+    #[must_use]
+    pub fn render(&self, is_coloured: bool) -> String {
+        match self {
+            Self::Unreadable { .. } => format!("{self}\n"),
+            Self::Invalid { problems } => render_diagnostics(problems, is_coloured),
+        }
+    }
+
+    /// The problems for a log, one line each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Unreadable { .. } => vec![self.to_string()],
+            Self::Invalid { problems } => {
+                problems.iter().map(SourceDiagnostic::to_string).collect()
+            }
+        }
+    }
+}
+
+/// A problem that Cedar reports about a file whose content is `text`: its message with every cause, its
+/// help and its spans.
+pub(super) fn from_cedar(file: &str, text: &Arc<str>, error: &dyn Diagnostic) -> SourceDiagnostic {
+    SourceDiagnostic::from_miette(file, text, error, error_chain(error))
+}

@@ -1,0 +1,196 @@
+//! The parts of parsing policy files that policies and invariants share: unique names, source
+//! locations and validation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use cedar_policy::{PolicyId, PolicySet, Schema};
+use miette::Diagnostic;
+
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::error_chain::error_chain;
+use crate::domain::text_position::line_at;
+
+use super::error::from_cedar;
+use super::source_policy::{SourcePolicy, first_line};
+use super::sources::SourceFiles;
+use super::validation::{ValidationPurpose, deduplicated, validate};
+
+/// The longest `@id`, in bytes: it is part of every audit record.
+pub const MAX_POLICY_ID_LENGTH: usize = 128;
+
+/// A file: its name and its text.
+pub(super) type NamedText<'a> = (&'a str, &'a Arc<str>);
+
+/// Where a policy, a template or a link is written.
+#[derive(Debug)]
+pub(super) struct PolicyLocation {
+    pub(super) file: String,
+    pub(super) span: Range<usize>,
+    /// Whether it is a link: the locations in Cedar's messages are those of its template.
+    pub(super) is_link: bool,
+}
+
+/// The state of parsing the policy files of a folder.
+pub(super) struct FileParser<'a> {
+    pub(super) sources: &'a SourceFiles,
+    purpose: ValidationPurpose,
+    /// By `@id`, or `link_id`.
+    pub(super) locations: BTreeMap<String, PolicyLocation>,
+    pub(super) problems: Vec<SourceDiagnostic>,
+    pub(super) warnings: Vec<SourceDiagnostic>,
+}
+
+impl<'a> FileParser<'a> {
+    pub(super) fn new(sources: &'a SourceFiles, purpose: ValidationPurpose) -> Self {
+        Self {
+            sources,
+            purpose,
+            locations: BTreeMap::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Adds a problem of a part of a file.
+    pub(super) fn report(
+        &mut self,
+        (file, text): NamedText<'_>,
+        span: Range<usize>,
+        message: &str,
+        help: &str,
+    ) {
+        let problem = SourceDiagnostic::at_span(&self.sources.label(file), text, span, message);
+        self.problems.push(problem.with_help(help));
+    }
+
+    /// Adds a problem of the whole folder.
+    pub(super) fn report_for_folder(&mut self, message: impl Into<String>) {
+        let problem = SourceDiagnostic::for_file(&self.sources.label(""), message);
+        self.problems.push(problem);
+    }
+
+    /// Adds a problem if Cedar did not accept a policy into a set.
+    pub(super) fn report_if_rejected<E: Diagnostic>(
+        &mut self,
+        (file, text): NamedText<'_>,
+        added: Result<(), E>,
+    ) {
+        if let Err(error) = added {
+            let label = self.sources.label(file);
+            let problem = from_cedar(&label, text, &error);
+            self.problems.push(problem);
+        }
+    }
+
+    /// The `@id` of a policy, or a problem if it is missing, invalid or taken.
+    pub(super) fn check_id(
+        &mut self,
+        file: NamedText<'_>,
+        source: &SourcePolicy,
+    ) -> Option<String> {
+        let Some(id) = source.annotation("id") else {
+            let message = format!("the {} has no @id", self.purpose.noun());
+            let help = "add @id(\"...\"), the name in decisions, audit records and proofs";
+            self.report(file, source.head.clone(), &message, help);
+            return None;
+        };
+        self.check_name(file, id, source.annotation_span("id"), "@id")
+    }
+
+    /// A name that is valid in audit records and not taken, or a problem.
+    pub(super) fn check_name(
+        &mut self,
+        file: NamedText<'_>,
+        id: &str,
+        span: Range<usize>,
+        what: &str,
+    ) -> Option<String> {
+        if id.is_empty() || id.len() > MAX_POLICY_ID_LENGTH || id.chars().any(char::is_control) {
+            let message = format!("the {what} is not allowed in audit records");
+            let help = format!("use 1 to {MAX_POLICY_ID_LENGTH} bytes without control characters");
+            self.report(file, span, &message, &help);
+            return None;
+        }
+        if let Some(first) = self.locations.get(id) {
+            let message = format!("the {what} {id:?} is not unique");
+            let help = format!("it is also in {}", self.describe_location(first));
+            self.report(file, span, &message, &help);
+            return None;
+        }
+        Some(id.to_owned())
+    }
+
+    /// The name of a policy without a valid `@id`, so that it is validated all the same.
+    pub(super) fn substitute_id(file: &str, source: &SourcePolicy) -> String {
+        format!("{file} at byte {}", source.span.start)
+    }
+
+    /// A location in messages: the file and the line.
+    fn describe_location(&self, location: &PolicyLocation) -> String {
+        let label = self.sources.label(&location.file);
+        match self.sources.text(&location.file) {
+            Some(text) => format!("{label}:{}", line_at(text.as_ref(), location.span.start)),
+            None => label,
+        }
+    }
+
+    /// Validates policies and adds what Cedar's validator finds.
+    pub(super) fn validate(&mut self, set: &PolicySet, schema: &Schema) {
+        let result = match validate(set, schema, self.purpose) {
+            Ok(result) => result,
+            Err(problem) => return self.problems.push(*problem),
+        };
+        let problems = deduplicated(result.validation_errors(), |error| {
+            self.problem_of_policy(error.policy_id(), error)
+        });
+        self.problems.extend(problems);
+        for warning in result.validation_warnings() {
+            let warning = self.problem_of_policy(warning.policy_id(), warning);
+            self.warnings.push(warning.into_warning());
+        }
+    }
+
+    /// Validates linked policies with their slots filled, and adds what was not found before.
+    ///
+    /// Cedar validates a template for whatever may fill it, and of a link little more than types.
+    pub(super) fn validate_links(&mut self, filled: &PolicySet, schema: &Schema) {
+        let result = match validate(filled, schema, self.purpose) {
+            Ok(result) => result,
+            Err(problem) => return self.problems.push(*problem),
+        };
+        for error in result.validation_errors() {
+            let problem = self.problem_of_policy(error.policy_id(), error);
+            self.problems.push(problem);
+        }
+        let known = self.warnings.iter().map(SourceDiagnostic::sort_key);
+        let mut known: BTreeSet<_> = known.collect();
+        for warning in result.validation_warnings() {
+            let warning = self.problem_of_policy(warning.policy_id(), warning);
+            if known.insert(warning.sort_key()) {
+                self.warnings.push(warning.into_warning());
+            }
+        }
+    }
+
+    /// A message of Cedar about a policy. Where Cedar names no location, it is the policy's first
+    /// line.
+    fn problem_of_policy(&self, id: &PolicyId, said: &dyn Diagnostic) -> SourceDiagnostic {
+        let location = self.locations.get(AsRef::<str>::as_ref(id));
+        let source = location.and_then(|found| Some((found, self.sources.text(&found.file)?)));
+        let Some((location, text)) = source else {
+            return SourceDiagnostic::for_file(&self.sources.label(""), error_chain(said));
+        };
+        let label = self.sources.label(&location.file);
+        if location.is_link {
+            let span = location.span.clone();
+            return SourceDiagnostic::at_span(&label, text, span, error_chain(said));
+        }
+        let problem = from_cedar(&label, text, said);
+        match problem.span() {
+            Some(_) => problem,
+            None => problem.with_span(&first_line(text, &location.span)),
+        }
+    }
+}

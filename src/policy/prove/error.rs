@@ -1,0 +1,41 @@
+//! Errors of proving.
+
+use std::path::PathBuf;
+
+use crate::policy::error::BundleError;
+
+/// Why nothing could be proved.
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
+    /// The invariants have errors.
+    #[error(transparent)]
+    Invariants(#[from] BundleError),
+    /// The solver could not be started.
+    #[error("cannot start the solver {program}: {source}", program = .program.display())]
+    SolverNotStarted {
+        /// The program.
+        program: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// The program is not the solver.
+    #[error("{program} is not cvc5", program = .program.display())]
+    UnknownSolver {
+        /// The program.
+        program: PathBuf,
+    },
+    /// Something failed that is not about the policies.
+    #[error("the proof failed: {reason}")]
+    Failed {
+        /// The cause.
+        reason: String,
+    },
+}
+
+impl ProveError {
+    pub(super) fn failed(error: &dyn std::error::Error) -> Self {
+        Self::Failed {
+            reason: error.to_string(),
+        }
+    }
+}
