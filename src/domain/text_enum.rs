@@ -5,7 +5,7 @@
 use strum::VariantNames;
 
 /// An enum that is written as text.
-pub trait TextEnum: VariantNames + Into<&'static str> {
+pub trait TextEnum: VariantNames + Into<&'static str> + Copy {
     /// What errors call a value of it.
     const NOUN: &'static str;
 
