@@ -1,6 +1,6 @@
-//! The command line: one file a command.
+//! The command line: one file per command.
 //!
-//! A command calls the modules below and returns an [`outcome`]; only [`mod@print`] prints. Exit codes:
+//! A command calls the modules below and returns an `outcome`; only `print` prints. Exit codes:
 //! 0 success, 1 failure, 2 wrong usage, 3 a check failed.
 
 mod api_key;
@@ -15,7 +15,7 @@ mod openapi;
 mod outcome;
 mod password;
 mod policy;
-pub mod print;
+mod print;
 mod serve;
 mod user;
 

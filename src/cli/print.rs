@@ -17,47 +17,47 @@ const CYAN: &str = "\x1b[1;36m";
 /// Prints one piece of data and a line end to standard output.
 ///
 /// A reader that stops early (`cedargate ... | head`) is no error; a full disk is.
-pub fn data(text: impl Display) -> io::Result<()> {
+pub(super) fn data(text: impl Display) -> io::Result<()> {
     write_data(io::stdout().lock(), &text)
 }
 
 /// Whether messages to standard error are coloured: on a terminal, unless `NO_COLOR` is set.
 ///
 /// <https://no-color.org>: any value but the empty one switches colours off.
-pub fn is_coloured() -> bool {
+pub(super) fn is_coloured() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A buffered writer to standard output, for data of many pieces; flush it at the end.
-pub fn data_writer() -> impl Write {
+pub(super) fn data_writer() -> impl Write {
     io::BufWriter::new(io::stdout().lock())
 }
 
 /// Prints what went wrong to standard error, as `error: ...`.
-pub fn error(text: impl Display) {
+pub(super) fn error(text: impl Display) {
     message(RED, "error:", &text);
 }
 
 /// Prints what to do about it to standard error, as `hint: ...`.
-pub fn hint(text: impl Display) {
+pub(super) fn hint(text: impl Display) {
     message(CYAN, "hint:", &text);
 }
 
 /// Prints a message that is neither data nor an error to standard error.
-pub fn note(text: impl Display) {
+pub(super) fn note(text: impl Display) {
     // There is nowhere to report that standard error is closed.
     writeln!(io::stderr().lock(), "{text}").ok();
 }
 
 /// An empty table without borders.
-pub fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
+pub(super) fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_header(header);
     table
 }
 
 /// A progress bar on standard error; only a terminal shows it.
-pub fn progress(what: &'static str) -> ProgressBar {
+pub(super) fn progress(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {elapsed}");
     let bar = ProgressBar::new(0)
         .with_message(what)
@@ -67,7 +67,7 @@ pub fn progress(what: &'static str) -> ProgressBar {
 }
 
 /// Prints a prompt to standard error; the answer is typed on the same line.
-pub fn prompt(text: impl Display) {
+pub(super) fn prompt(text: impl Display) {
     let mut to = io::stderr().lock();
     write!(to, "{text}").and_then(|()| to.flush()).ok();
 }

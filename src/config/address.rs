@@ -17,7 +17,7 @@ pub enum AllowedOrigins {
 }
 
 impl AllowedOrigins {
-    /// Reads a list of origins or a single `*`.
+    /// Parses a list of origins, or a single `*`.
     pub(super) fn parse(list: &[String]) -> Option<Self> {
         if let [star] = list
             && star == "*"
@@ -40,7 +40,7 @@ impl fmt::Display for AllowedOrigins {
     }
 }
 
-/// Says whether a browser would write this text into an `Origin` header (RFC 6454 section 6.2).
+/// Whether a browser would write this text into an `Origin` header (RFC 6454 section 6.2).
 fn is_origin(text: &str) -> bool {
     Url::parse(text)
         .is_ok_and(|url| is_http_url(&url) && url.origin().ascii_serialization() == text)
@@ -50,13 +50,13 @@ fn is_http_url(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host()
 }
 
-/// Says whether a text can be an issuer: RFC 8414 section 2, with `http` allowed for local use.
+/// Whether a text can be an issuer: RFC 8414 section 2, with `http` allowed for local use.
 pub(super) fn is_issuer(text: &str) -> bool {
     let is_plain = text.bytes().all(|c| c.is_ascii_graphic()) && !text.contains(['?', '#', '@']);
     is_plain && !text.ends_with('/') && Url::parse(text).is_ok_and(|url| is_http_url(&url))
 }
 
-/// Says whether a text can be an outside issuer (`OpenID` Connect Discovery section 4); it may end in a
+/// Whether a text can be an external issuer (`OpenID` Connect Discovery section 4); it may end in a
 /// slash. What is fetched from it must be `https`, unless it is on this machine.
 pub(super) fn is_external_issuer(text: &str, is_fetched: bool) -> bool {
     let is_plain = text.bytes().all(|c| c.is_ascii_graphic()) && !text.contains(['?', '#', '@']);
@@ -66,7 +66,7 @@ pub(super) fn is_external_issuer(text: &str, is_fetched: bool) -> bool {
         })
 }
 
-/// Says whether a URL names this machine.
+/// Whether a URL names this machine.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -76,7 +76,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Reads a block such as `10.0.0.0/8`, or one address as the block that holds it alone.
+/// Parses a block such as `10.0.0.0/8`, or one address as the block that holds it alone.
 pub(super) fn parse_ip_block(text: &str) -> Option<IpNet> {
     let block = text.parse::<IpNet>().ok();
     block
@@ -90,7 +90,7 @@ pub(super) fn sqlite_url(file: &Path) -> Option<String> {
     Some(format!("sqlite://{path}"))
 }
 
-/// A database URL as it may be shown, or none if it is no URL of a database that is known.
+/// A database URL without its password; `None` if it is not the URL of a supported database.
 pub(super) fn redacted_database_url(text: &str) -> Option<String> {
     if text
         .strip_prefix("sqlite:")
@@ -99,8 +99,8 @@ pub(super) fn redacted_database_url(text: &str) -> Option<String> {
         return Some(text.to_owned());
     }
     let mut url = Url::parse(text).ok()?;
-    // After the host there is no @ in a sound URL: a password with a raw / ? or # ended too early,
-    // and what stands there is its other half.
+    // A valid URL has no @ after the host: with one, a password with an unencoded / ? or # was cut there
+    // and the rest of it follows.
     let is_cut = [Some(url.path()), url.query()]
         .into_iter()
         .flatten()

@@ -1,4 +1,4 @@
-//! What can be wrong with the settings, each case with the setting and where its value came from.
+//! Errors of the settings, each with the setting and the origin of its value.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use super::origin::Origin;
 /// Why the settings could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The working directory is gone.
-    #[error("cannot tell the working directory: {source}")]
+    /// The working directory does not exist.
+    #[error("cannot find the working directory: {source}")]
     NoWorkingDirectory {
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A variable of ours holds bytes that are no text.
+    /// A `CEDARGATE_` variable is not Unicode text.
     #[error("the environment variable {variable} is not Unicode text")]
     NotUnicode {
         /// The name of the variable.
@@ -25,20 +25,20 @@ pub enum ConfigError {
     FileUnreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The file is no TOML.
+    /// The file is not valid TOML.
     #[error("{}, line {line}: {message}", path.display())]
     InvalidToml {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What the parser said; never the line itself, which may hold a secret.
+        /// The message of the parser; never the line itself, which may hold a secret.
         message: String,
     },
-    /// The file has a key that is no setting.
+    /// The file has an unknown key.
     #[error("{}: there is no setting {key:?}", path.display())]
     UnknownKey {
         /// The key.
@@ -48,8 +48,8 @@ pub enum ConfigError {
         /// The setting with the most similar name.
         similar: Option<String>,
     },
-    /// The environment has a `CEDARGATE_` variable that is no setting.
-    #[error("the environment variable {variable} is no setting")]
+    /// The environment has an unknown `CEDARGATE_` variable.
+    #[error("the environment variable {variable} is not a setting")]
     UnknownVariable {
         /// The variable.
         variable: String,
@@ -81,19 +81,22 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// What to do about it, if that is not plain from the message.
+    /// What to do about it, if the message does not say so.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownKey { similar: Some(similar), .. }
-            | Self::UnknownVariable { similar: Some(similar), .. } => {
-                Some(format!("did you mean {similar}?"))
+            Self::UnknownKey {
+                similar: Some(similar),
+                ..
             }
+            | Self::UnknownVariable {
+                similar: Some(similar),
+                ..
+            } => Some(format!("did you mean {similar}?")),
             Self::UnknownVariable { .. } => Some(
-                "names that begin with CEDARGATE_ are kept for settings, so that a misspelt one is \
-                 noticed: unset it or rename it"
+                "names that begin with CEDARGATE_ are reserved for settings: unset or rename it"
                     .into(),
             ),
-            Self::UnknownKey { .. } => Some("the operators' page lists every setting".into()),
+            Self::UnknownKey { .. } => Some("the operators' page lists all settings".into()),
             Self::FileUnreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("CEDARGATE_CONFIG names it: correct or unset that variable".into())
             }

@@ -1,6 +1,4 @@
-//! Outside issuers: the tables of the setting `issuers`, read and checked.
-//!
-//! This module refuses to know tokens; [`ExternalIssuer`] says what comes of a table.
+//! Parses and checks the tables of the setting `issuers`: external identity providers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,14 +8,14 @@ use serde::Deserialize;
 
 use super::address;
 use super::error::ConfigError;
-use super::reading::SettingsReader;
-use super::setting;
+use super::setting::Setting;
+use super::settings_reader::SettingsReader;
 use crate::domain::issuer::{Algorithm, ExternalIssuer, MAX_ISSUERS, UserProvisioning};
 
 /// The most mapped roles, and the most mapped claims, of one issuer.
 const MAX_MAPPINGS: usize = 256;
 
-/// The longest issuer, audience, word for a role and key of a tag, in bytes.
+/// The longest issuer, audience, claim value of a role and key of a tag, in bytes.
 const MAX_TEXT_LENGTH: usize = 255;
 
 /// The algorithms that are accepted if a table does not say.
@@ -43,25 +41,40 @@ struct IssuerTable {
     principals: Option<String>,
 }
 
-/// Reads all outside issuers.
+/// Reads all external issuers; `own` is the issuer of this server, whose tokens must never be taken for
+/// external ones.
 pub(super) fn read_issuers(
-    reading: &mut SettingsReader,
+    reader: &mut SettingsReader,
+    setting: &Setting,
+    own: &str,
 ) -> Result<Vec<ExternalIssuer>, ConfigError> {
-    let tables: Vec<Value> = reading.tables(&setting::ISSUERS)?;
+    let origin = reader.origin(setting);
+    let invalid = |number, problem| ConfigError::InvalidIssuer {
+        origin: origin.clone(),
+        number,
+        problem,
+    };
+    let tables: Vec<Value> = reader.tables(setting)?;
     if tables.len() > MAX_ISSUERS {
         let problem = format!("there may be at most {MAX_ISSUERS}");
-        return Err(invalid(reading, tables.len(), problem));
+        return Err(invalid(tables.len(), problem));
     }
     let mut issuers: Vec<ExternalIssuer> = Vec::new();
-    for (at, table) in tables.iter().enumerate() {
+    for (number, table) in (1..).zip(&tables) {
         let issuer = table
             .deserialize::<IssuerTable>()
             .map_err(|error| error.to_string())
-            .and_then(|table| table.into_issuer(|path| reading.resolve_path(path)))
-            .map_err(|problem| invalid(reading, at + 1, problem))?;
+            .and_then(|table| table.into_issuer(|path| reader.resolve_path(path)))
+            .map_err(|problem| invalid(number, problem))?;
         if issuers.iter().any(|other| other.issuer == issuer.issuer) {
             let problem = format!("{} is the issuer of another table", issuer.issuer);
-            return Err(invalid(reading, at + 1, problem));
+            return Err(invalid(number, problem));
+        }
+        if issuer.issuer == own {
+            return Err(invalid(
+                number,
+                format!("{own} is the issuer of this server"),
+            ));
         }
         issuers.push(issuer);
     }
@@ -70,31 +83,8 @@ pub(super) fn read_issuers(
     } else {
         serde_json::to_string(&issuers).unwrap_or_default()
     };
-    reading.record(&setting::ISSUERS, shown);
+    reader.record(setting, shown);
     Ok(issuers)
-}
-
-/// Refuses an outside issuer that this server is itself: its tokens must never be taken for ours.
-pub(super) fn reject_own_issuer(
-    reading: &SettingsReader,
-    issuers: &[ExternalIssuer],
-    own: &str,
-) -> Result<(), ConfigError> {
-    match issuers.iter().position(|other| other.issuer == own) {
-        Some(at) => {
-            let problem = format!("{own} is the issuer of this server");
-            Err(invalid(reading, at + 1, problem))
-        }
-        None => Ok(()),
-    }
-}
-
-fn invalid(reading: &SettingsReader, number: usize, problem: String) -> ConfigError {
-    ConfigError::InvalidIssuer {
-        origin: reading.origin(&setting::ISSUERS),
-        number,
-        problem,
-    }
 }
 
 impl IssuerTable {

@@ -1,4 +1,4 @@
-//! Limits that are the same in every deployment: nobody needs to set them, everybody may rely on them.
+//! Limits that are the same in every deployment.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ pub const MAX_HEADERS_SIZE: usize = 32 * 1024;
 
 /// The most bytes of a request body; more is answered with 413.
 ///
-/// No operation needs as much: a body that an operation does not take is read away up to here, so
-/// that the client gets to read its answer.
+/// No operation needs as much: a body that an operation does not use is drained up to this size, so that
+/// the client can read the response.
 pub const MAX_BODY_SIZE: u64 = 2 * 1024 * 1024;
 
 /// How long a connection may take to send the headers of a request, and how long it may be idle.
@@ -19,17 +19,17 @@ pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a request's body may take to arrive.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many headers a request may have; more is answered with a bare 431, before anything is read.
+/// How many headers a request may have; more is answered with 431 without a body.
 pub const MAX_HEADERS: usize = 100;
 
-/// Which part of all connections one address may hold that is no trusted proxy: one in so many.
+/// One address that is not a trusted proxy may hold this part of all connections: one in so many.
 pub const CONNECTION_SHARE_DIVISOR: usize = 4;
 
-/// How long a client may read nothing of its answer, or send nothing of the file that it uploads.
+/// How long a client may stall while it reads a response or uploads a file.
 pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long an uploaded file may take to arrive; its largest size is a setting.
 pub const UPLOAD_TIMEOUT: Duration = Duration::from_mins(30);
 
-/// How long an edit of the policies may take to be read and judged, its proofs aside.
+/// How long reading and checking an edit of the policies may take, without its proofs.
 pub const POLICY_CHECK_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,8 +1,8 @@
-//! Writes the reference of all settings for the operators' page.
+//! The reference of all settings for the operators' page.
 
 use std::fmt::Write;
 
-use super::setting::SETTINGS;
+use super::table::SETTINGS;
 
 /// All settings as a Markdown table, one row a setting, ending in a line end.
 pub fn markdown_reference() -> String {

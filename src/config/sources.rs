@@ -1,4 +1,4 @@
-//! The places settings come from: the working directory with its file, and the environment.
+//! Where settings come from: the defaults, the settings file and the environment, merged in this order.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,8 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::error::ConfigError;
-use super::setting::{ENV_PREFIX, SETTINGS, Setting, SettingFormat};
+use super::setting::{ENV_PREFIX, ENVIRONMENT, Setting, SettingFormat};
+use super::table::SETTINGS;
 use crate::domain::suggest::closest;
 use crate::domain::text_position::line_at;
 
@@ -18,15 +19,12 @@ pub(super) const CONFIG_VARIABLE: &str = "CEDARGATE_CONFIG";
 /// The settings file that is looked for in the working directory.
 const FILE_NAME: &str = "cedargate.toml";
 
-/// The name under which figment remembers the values of the environment.
-pub(super) const ENVIRONMENT: &str = "environment";
-
 /// Where settings are looked for.
 #[derive(Clone, Debug)]
 pub struct SettingSources {
     /// The directory that relative paths start from and that may hold `cedargate.toml`.
     pub directory: PathBuf,
-    /// Names and values of environment variables; those of others are not looked at.
+    /// Names and values of environment variables; those without our prefix are ignored.
     pub environment: Vec<(String, String)>,
 }
 
@@ -55,7 +53,7 @@ impl SettingSources {
         })
     }
 
-    /// Merges defaults, file and environment, and refuses names that no setting has.
+    /// Merges defaults, file and environment; an unknown name is an error.
     pub(super) fn merged(&self) -> Result<Figment, ConfigError> {
         let mut figment = Figment::new().merge(defaults());
         if let Some((path, text)) = self.file()? {
@@ -107,7 +105,7 @@ impl SettingSources {
     }
 }
 
-/// One place of values for figment.
+/// One source of values for figment.
 struct Layer {
     metadata: Metadata,
     values: Dict,
@@ -124,8 +122,10 @@ impl Provider for Layer {
 }
 
 fn defaults() -> Layer {
-    let settled = SETTINGS.iter().filter(|setting| !setting.is_derived());
-    let values = settled.map(|setting| {
+    let fixed = SETTINGS
+        .iter()
+        .filter(|setting| setting.has_fixed_default());
+    let values = fixed.map(|setting| {
         (
             setting.name.to_owned(),
             parse_value(setting, setting.default),
@@ -169,10 +169,10 @@ fn unknown_key(key: String, path: &Path) -> ConfigError {
     }
 }
 
-/// Reads text in the form that a setting has; what cannot be read stays text, to be refused by name.
+/// Parses text in the form that a setting has; what cannot be parsed stays text, which the reader then rejects.
 fn parse_value(setting: &Setting, text: &str) -> Value {
-    match setting.form {
-        SettingFormat::Text(_) => text.into(),
+    match setting.format {
+        SettingFormat::Text(_) | SettingFormat::Secret(_) | SettingFormat::OneOf(_) => text.into(),
         SettingFormat::Integer(..) => text
             .trim()
             .parse::<u64>()
@@ -192,9 +192,9 @@ fn parse_value(setting: &Setting, text: &str) -> Value {
     }
 }
 
-/// Says whether a variable is one that Kubernetes and Docker links make for a service called `cedargate`.
+/// Whether a variable is one that Kubernetes and Docker links set for a service called `cedargate`.
 ///
-/// They would otherwise stop a server for having been given an obvious name:
+/// Otherwise a service of this obvious name could not start:
 /// <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>.
 fn is_service_link(variable: &str) -> bool {
     let name = variable.strip_prefix(ENV_PREFIX).unwrap_or_default();

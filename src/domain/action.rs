@@ -1,6 +1,4 @@
-//! Actions: what a principal wants to do.
-//!
-//! The words are those of `policies/schema.cedarschema`. This module refuses to know who may do what.
+//! Actions: what a principal wants to do, named as in `policies/schema.cedarschema`.
 
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
@@ -18,25 +16,25 @@ pub enum Action {
     Read,
     /// Know that the dataset exists.
     Discover,
-    /// Make, see whole, change or remove the dataset's record, with its file and its readers.
+    /// Create, view in full, change or remove the dataset's record, with its file and its readers.
     Administer,
-    /// List the datasets that one may administer.
+    /// List the datasets that the caller may administer.
     ViewDatasets,
-    /// See users, their roles, sessions and API keys.
+    /// View users, their roles, sessions and API keys.
     ViewUsers,
-    /// Make, change, disable or remove a user; end its sessions and API keys.
+    /// Create, change, disable or remove a user; end its sessions and API keys.
     AdministerUsers,
-    /// Make or remove a role.
+    /// Create or remove a role.
     AdministerRoles,
     /// Read the audit log.
     ViewAudit,
-    /// See the policies in force, and ask what they would say.
+    /// View the policies in force, and ask what they would decide.
     ViewPolicies,
-    /// Load the policies anew.
+    /// Reload the policies.
     ReloadPolicies,
-    /// See the signing keys, never their private parts.
+    /// View the signing keys, never their private parts.
     ViewKeys,
-    /// See the outside issuers.
+    /// View the external identity providers.
     ViewIssuers,
 }
 
@@ -45,6 +43,6 @@ impl TextEnum for Action {
 }
 
 impl Action {
-    /// The actions that are asked of datasets.
+    /// The actions on datasets.
     pub const DATASET_ACTIONS: [Self; 3] = [Self::Read, Self::Discover, Self::Administer];
 }

@@ -1,9 +1,8 @@
-//! API keys: what a script shows in place of a session, and how far it reaches.
+//! API keys: credentials for scripts, optionally restricted to actions and datasets.
 //!
-//! A key's text is `cg_`, ten characters that name it, `_`, and a secret of 256 random bits in
-//! base64url. Only the SHA-256 of the whole text is kept: a slow hash such as Argon2 makes guessing
-//! costly where people choose the secret, and 256 random bits cannot be guessed at any speed. This
-//! module refuses to know who may make a key, and where keys are stored.
+//! A key's text is `cg_`, a public prefix of ten characters, `_`, and a secret of 256 random bits in
+//! base64url. Only the SHA-256 of the whole text is stored: a slow hash such as Argon2 makes guessing
+//! costly where people choose the secret, and 256 random bits cannot be guessed at any speed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,7 +17,7 @@ use super::action::Action;
 use super::id::{ApiKeyId, DatasetId, UserId};
 use super::secret::Secret;
 
-/// How every key begins, so that people and secret scanners know one when they see it.
+/// How every key begins, so that people and secret scanners recognize one.
 const KEY_MARKER: &str = "cg_";
 /// The length of the public prefix: base62, about 60 bits.
 const PREFIX_LENGTH: usize = 10;
@@ -27,12 +26,12 @@ const SECRET_LENGTH: usize = 32;
 
 /// The longest name of a key, in characters.
 pub const MAX_KEY_NAME_LENGTH: usize = 100;
-/// The most keys of one user that are alive at the same time.
+/// The most active keys of one user.
 pub const MAX_KEYS_PER_USER: u32 = 100;
-/// The most datasets that a key can be limited to.
+/// The most datasets that a key can be restricted to.
 pub const MAX_KEY_DATASETS: usize = 1000;
 
-/// One API key as it is stored and told; its secret is nowhere in it.
+/// One API key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// The key's id, under which it is listed, audited and revoked.
@@ -41,15 +40,15 @@ pub struct ApiKey {
     pub user_id: UserId,
     /// What its owner calls it.
     pub name: KeyName,
-    /// The public part of its text, by which it is found.
+    /// The public part of its text, by which it is looked up.
     pub prefix: KeyPrefix,
-    /// How far it reaches; it never changes.
+    /// What it is restricted to; it never changes.
     pub scope: KeyScope,
-    /// When it was made, in seconds since 1970 UTC.
+    /// When it was created, in seconds since 1970 UTC.
     pub created_at: i64,
-    /// From when on it opens nothing, in seconds since 1970 UTC; a key without lives until revoked.
+    /// When it expires, in seconds since 1970 UTC; a key without an expiry is valid until revoked.
     pub expires_at: Option<i64>,
-    /// When it was used, in seconds since 1970 UTC; told to the hour, not to the request.
+    /// When it was last used, in seconds since 1970 UTC, rounded to the hour.
     pub last_used: Option<i64>,
 }
 
@@ -61,33 +60,33 @@ impl ApiKey {
     }
 }
 
-/// Why an API key cannot be made so.
+/// Why an API key cannot be created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeyError {
     /// The name is empty or too long.
     #[error("the name of an API key must have 1 to {MAX_KEY_NAME_LENGTH} characters")]
     NameLength,
-    /// The name has a character that does not print.
-    #[error("the name of an API key must not hold control characters")]
+    /// The name has a control character.
+    #[error("the name of an API key must not contain control characters")]
     NameCharacter,
-    /// The key would be limited to nothing.
-    #[error("{what} must name at least one, or be left out for a key without that limit")]
+    /// A restriction names nothing.
+    #[error("{what} must name at least one, or be omitted for a key without that restriction")]
     EmptyScope {
-        /// The limit.
+        /// The restriction.
         what: &'static str,
     },
-    /// The key would be limited to more datasets than one key can hold.
-    #[error("an API key can be limited to at most {MAX_KEY_DATASETS} datasets")]
+    /// The key would be restricted to more datasets than allowed.
+    #[error("an API key can be restricted to at most {MAX_KEY_DATASETS} datasets")]
     TooManyDatasets,
-    /// The key would never have lived.
-    #[error("the expiry of an API key must lie in the future")]
+    /// The expiry has passed already.
+    #[error("the expiry of an API key must be in the future")]
     Expired,
-    /// The key would outlive the one that makes it.
-    #[error("an API key made with another one must expire no later than that one")]
+    /// The key would expire after the one that creates it.
+    #[error("an API key created with another one must not expire after it")]
     ExpiresAfterCreator,
 }
 
-/// What an owner calls a key: 1 to [`MAX_KEY_NAME_LENGTH`] printing characters.
+/// The name of a key: 1 to [`MAX_KEY_NAME_LENGTH`] characters, none of them a control character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyName(String);
 
@@ -111,9 +110,7 @@ impl KeyName {
     }
 }
 
-/// How far a key reaches: it only ever narrows what its owner may do.
-///
-/// Policies see it as `context.key`.
+/// What a key is restricted to, within what its owner may do: `context.key` in policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyScope {
     actions: Option<BTreeSet<Action>>,
@@ -121,7 +118,7 @@ pub struct KeyScope {
 }
 
 impl KeyScope {
-    /// A limit to these actions and to these datasets; what is left out is not limited.
+    /// Restricts to these actions and to these datasets; `None` does not restrict.
     pub fn new(
         actions: Option<BTreeSet<Action>>,
         datasets: Option<BTreeSet<DatasetId>>,
@@ -137,28 +134,28 @@ impl KeyScope {
         }
     }
 
-    /// The actions it is limited to, if it is.
+    /// The actions it is restricted to, if it is.
     #[must_use]
     pub fn actions(&self) -> Option<&BTreeSet<Action>> {
         self.actions.as_ref()
     }
 
-    /// The datasets it is limited to, if it is.
+    /// The datasets it is restricted to, if it is.
     #[must_use]
     pub fn datasets(&self) -> Option<&BTreeSet<DatasetId>> {
         self.datasets.as_ref()
     }
 
-    /// Whether it limits nothing; only a key without limits manages keys.
+    /// Whether it restricts nothing; only an unrestricted key manages API keys.
     #[must_use]
     pub fn is_unrestricted(&self) -> bool {
         self.actions.is_none() && self.datasets.is_none()
     }
 
-    /// Whether an action with a dataset, or with what is none, lies beyond it, and why, for auditors.
+    /// Why an action on a dataset, or on another resource, is outside the scope, for auditors; `None` if it is not.
     #[must_use]
     pub fn violation(&self, action: Action, dataset_id: Option<DatasetId>) -> Option<&'static str> {
-        // Who may read a dataset may know of it: a key for reading is told what its user is told.
+        // Who may read a dataset may also discover it.
         let is_within = |all: &BTreeSet<Action>| {
             all.contains(&action) || (action == Action::Discover && all.contains(&Action::Read))
         };
@@ -181,7 +178,7 @@ impl KeyScope {
 pub struct KeyPrefix([u8; PREFIX_LENGTH]);
 
 impl KeyPrefix {
-    /// Reads a prefix.
+    /// Parses a prefix.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; PREFIX_LENGTH] = text.as_bytes().try_into().ok()?;
@@ -231,7 +228,7 @@ pub struct KeyText {
 }
 
 impl KeyText {
-    /// Makes a new key's text from the operating system's randomness.
+    /// Generates a new key from the operating system's randomness.
     #[must_use]
     pub fn random() -> Self {
         let mut prefix = [0; PREFIX_LENGTH];
@@ -245,7 +242,7 @@ impl KeyText {
         }
     }
 
-    /// Reads a key's text; nothing when it does not have the form of one.
+    /// Parses a key's text.
     #[must_use]
     pub fn parse(text: &Secret<String>) -> Option<Self> {
         let rest = text.reveal().strip_prefix(KEY_MARKER)?;
@@ -259,13 +256,13 @@ impl KeyText {
         })
     }
 
-    /// The text, for the one who is to keep it.
+    /// The whole text, which is the secret.
     #[must_use]
     pub fn text(&self) -> &Secret<String> {
         &self.text
     }
 
-    /// The part by which the key is found.
+    /// The part by which the key is looked up.
     #[must_use]
     pub fn prefix(&self) -> KeyPrefix {
         self.prefix
@@ -330,8 +327,8 @@ mod tests {
     fn neither_text_nor_digest_is_printed() {
         let key = KeyText::random();
         let secret = &key.text().reveal()[14..];
-        let told = format!("{key:?} {:?}", key.digest());
-        assert!(!told.contains(secret), "{told}");
+        let printed = format!("{key:?} {:?}", key.digest());
+        assert!(!printed.contains(secret), "{printed}");
     }
 
     #[test]
@@ -383,7 +380,7 @@ mod tests {
             dataset in 0_u128..5,
         ) {
             let dataset = DatasetId(uuid::Uuid::from_u128(dataset));
-            // Who may read may know: that much `read` brings along.
+            // `read` includes `discover`.
             let asked = |all: &BTreeSet<Action>| {
                 all.contains(&action)
                     || (action == Action::Discover && all.contains(&Action::Read))

@@ -1,6 +1,4 @@
-//! Audit records: what happened, who asked, and why it was answered so.
-//!
-//! This module refuses to know how records are kept and who may read them.
+//! Audit records: what happened, who asked, and why the answer was what it was.
 
 use std::net::IpAddr;
 
@@ -64,12 +62,12 @@ impl TextEnum for AuditOutcome {
     const NOUN: &'static str = "outcome";
 }
 
-/// With what a download token's mint was asked; its download must ask with the same.
+/// How the caller of a mint had authenticated; a download with the token is decided with the same context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MintContext {
     /// How the caller had authenticated.
     pub authentication: Authentication,
-    /// The API key that the caller had shown.
+    /// The API key that the caller used.
     pub key_id: Option<ApiKeyId>,
 }
 
@@ -92,7 +90,7 @@ pub struct AuditRecord {
     pub user_id: Option<UserId>,
     /// How the caller authenticated.
     pub authentication: Authentication,
-    /// The API key that the caller showed, or that the download token was minted with.
+    /// The API key that the caller used, or that the download token was minted with.
     pub key_id: Option<ApiKeyId>,
     /// The client's address.
     pub address: IpAddr,
@@ -110,7 +108,7 @@ pub struct AuditRecord {
     pub revision: Option<Revision>,
     /// The download token this is about: minted now, or used now.
     pub jti: Option<RecordId>,
-    /// Why it was refused, or what was made, changed or removed, in one sentence for auditors.
+    /// Why it was refused, or what was created, changed or removed, in one sentence for auditors.
     pub reason: Option<String>,
     /// The request's id, as in `X-Request-Id` and in the log.
     pub request_id: Option<String>,
@@ -125,7 +123,7 @@ impl AuditRecord {
     }
 }
 
-/// Which records somebody wants to see; what is left out does not narrow.
+/// Which records to list; a field that is `None` does not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFilter {
     /// Of this user's asking.

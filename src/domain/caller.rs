@@ -1,7 +1,4 @@
-//! Callers: a principal, how it proved itself, and from where it calls.
-//!
-//! This module refuses to know HTTP: reading credentials from a request is the business of
-//! `http/caller.rs`.
+//! Callers: a principal, how it authenticated, and its client address.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,14 +10,14 @@ use super::api_key::ApiKey;
 use super::principal::Principal;
 use super::text_enum::{TextEnum, UnknownVariant};
 
-/// Who asks, how it proved itself, and from where.
+/// A principal, how it authenticated, and its client address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// Who asks.
     pub principal: Principal,
-    /// How it proved itself.
+    /// How it authenticated.
     pub authentication: Authentication,
-    /// The API key it showed, or that its download token was minted with.
+    /// The API key it used, or that its download token was minted with.
     pub key: Option<Arc<ApiKey>>,
     /// The client's address, behind trusted proxies already looked through.
     pub address: IpAddr,
@@ -28,8 +25,8 @@ pub struct Caller {
 
 /// How a caller authenticated: Cedar's `context.authentication`.
 ///
-/// A download token carries on what its mint was asked with, so that mint and download put
-/// the same question to the policies.
+/// A download token keeps how its mint was authenticated, so that mint and download are decided on the
+/// same context.
 #[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 #[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
@@ -42,9 +39,9 @@ pub enum Authentication {
     Password,
     /// With an API key.
     ApiKey,
-    /// With a token of an outside issuer.
+    /// With a token of an external identity provider.
     Issuer,
-    /// By holding the database itself, at the command line; no question to the policies has it.
+    /// With direct access to the database, on the command line; no request to the policies has it.
     CommandLine,
 }
 
@@ -70,10 +67,10 @@ impl Caller {
 pub struct DecisionContext {
     /// The client's address: `context.address`, an `ipaddr`.
     pub address: IpAddr,
-    /// When the question is asked, in milliseconds since 1970 UTC: `context.time`, a `datetime`.
+    /// The time of the request, in milliseconds since 1970 UTC: `context.time`, a `datetime`.
     pub unix_millis: i64,
     /// How the caller authenticated: `context.authentication`, a `String`.
     pub authentication: Authentication,
-    /// The API key that the caller showed; its limit is `context.key`, an optional record.
+    /// The API key that the caller used; its scope is `context.key`, an optional record.
     pub key: Option<Arc<ApiKey>>,
 }

@@ -1,13 +1,10 @@
-//! The clock that everything asks for the time.
-//!
-//! One concrete type: the system's time, or a time that a test sets. It refuses to know what the
-//! time is used for.
+//! The clock: the system's time, or a time that a test sets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Tells the time; clones tell the same time.
+/// A source of time; clones give the same time.
 #[derive(Clone, Debug)]
 pub struct Clock {
     started: Instant,
@@ -15,7 +12,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that tells the system's time.
+    /// A clock that follows the system's time.
     #[must_use]
     pub fn system() -> Self {
         Self {
@@ -67,7 +64,7 @@ impl Clock {
         }
     }
 
-    /// Moves a standing clock by `millis`; a system clock goes its own way.
+    /// Advances a fixed clock by `millis`; does nothing to a system clock.
     pub fn advance(&self, millis: i64) {
         if let Some(set_to) = &self.fixed_millis {
             set_to.fetch_add(millis, Ordering::SeqCst);

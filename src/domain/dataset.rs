@@ -1,7 +1,6 @@
-//! Datasets: what is asked for.
+//! Datasets, their files and their sharing.
 //!
-//! This module refuses to know policies: visibility and record status are facts, and what they
-//! give to whom is written in `.cedar` files.
+//! Visibility and record status are facts; who may do what with them is decided by the policies.
 
 use std::collections::BTreeSet;
 
@@ -20,19 +19,19 @@ pub struct Dataset {
     pub id: DatasetId,
     /// A title for people.
     pub title: String,
-    /// For whom the dataset is meant.
+    /// The audience of the dataset.
     pub visibility: Visibility,
-    /// Whether the dataset is out or still being worked on.
+    /// Whether the dataset is published or a draft.
     pub record_status: RecordStatus,
-    /// The user who answers for the dataset.
+    /// The user who is responsible for the dataset.
     pub owner: Option<UserId>,
     /// Users the dataset is shared with.
     pub reader_users: BTreeSet<UserId>,
     /// Roles the dataset is shared with.
     pub reader_roles: BTreeSet<RoleName>,
-    /// Attributes of the deployment's own, Cedar entity tags.
+    /// Attributes that a deployment adds: Cedar entity tags.
     pub tags: Tags,
-    /// The file that a download token opens; a dataset may be catalogued before it has one.
+    /// The file to download; a dataset may be catalogued before it has one.
     pub file: Option<StoredFile>,
 }
 
@@ -43,7 +42,7 @@ pub const MAX_TAGS: usize = 64;
 /// The longest tag key or value, in characters.
 pub const MAX_TAG_LENGTH: usize = 256;
 
-/// Why a text or a tag is none that a dataset can have.
+/// Why a dataset cannot have a title or a tag.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DatasetError {
     /// The title is empty, too long or of several lines.
@@ -129,7 +128,7 @@ pub struct StoredFile {
     pub modified: i64,
 }
 
-/// For whom a dataset is meant: Cedar's `Visibility::"<word>"`.
+/// The audience of a dataset: Cedar's `Visibility::"<word>"`.
 #[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
@@ -138,11 +137,11 @@ pub struct StoredFile {
 pub enum Visibility {
     /// Anyone.
     Public,
-    /// Anyone who signed in.
+    /// Any signed-in user.
     Internal,
-    /// Those it is shared with; others may know that it exists.
+    /// The readers it is shared with; other signed-in users may know that it exists.
     Restricted,
-    /// The owner alone.
+    /// The owner.
     Private,
 }
 
@@ -150,14 +149,14 @@ impl TextEnum for Visibility {
     const NOUN: &'static str = "visibility";
 }
 
-/// Whether a dataset is out: Cedar's `RecordStatus::"<word>"`.
+/// Whether a dataset is published: Cedar's `RecordStatus::"<word>"`.
 #[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RecordStatus {
-    /// Out.
+    /// Published.
     Published,
     /// Still being worked on.
     Draft,

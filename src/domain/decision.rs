@@ -1,6 +1,4 @@
-//! Decisions: what the policies say.
-//!
-//! This module refuses to know how a decision is reached.
+//! Decisions of the policies.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The longest life of a download token, in seconds.
 pub const MAX_TOKEN_TTL: u32 = 120;
 
-/// What the policies say to one question.
+/// The decision of the policies on one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// Whether the action is permitted; never true when `errors` is not empty.

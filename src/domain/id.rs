@@ -1,7 +1,7 @@
-//! Identifiers: which dataset, which user, which audit record, which API key.
+//! Identifiers of datasets, users, audit records, sessions and API keys.
 //!
-//! A dataset id is read in any text form of RFC 9562 and always written canonically (lower case,
-//! hyphenated). This module refuses to know where an id is stored.
+//! A dataset id is parsed in any text form of RFC 9562 and always written canonically (lower case,
+//! hyphenated).
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ pub struct UserId(pub Uuid);
 
 /// The identifier of one audit record; a download token carries it as its `jti`.
 ///
-/// It is a `UUIDv7` (RFC 9562 section 5.7), so that records sort by the time of their making.
+/// It is a `UUIDv7` (RFC 9562 section 5.7), so that records sort by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RecordId(pub Uuid);
@@ -33,12 +33,12 @@ pub struct SessionId(pub Uuid);
 
 /// The identifier of one API key; it is not secret.
 ///
-/// It is a `UUIDv7` (RFC 9562 section 5.7), so that keys are listed in the order of their making.
+/// It is a `UUIDv7` (RFC 9562 section 5.7), so that keys are listed in the order of their creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ApiKeyId(pub Uuid);
 
-/// Why a text is no dataset id.
+/// Why a text is not a dataset id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DatasetIdError {
     /// The text is in none of the forms of RFC 9562.
@@ -52,10 +52,10 @@ pub enum DatasetIdError {
 impl FromStr for DatasetId {
     type Err = DatasetIdError;
 
-    /// Reads the hyphenated form, the form without hyphens and `urn:uuid:`, in either case.
+    /// Parses the hyphenated form, the form without hyphens and `urn:uuid:`, in either case.
     ///
-    /// Braces are refused: RFC 9562 does not know them, and one spelling less is one
-    /// disagreement less between caches, logs and access lists on the way.
+    /// Braces are rejected: RFC 9562 does not have them, and caches, logs and access lists on the way could
+    /// read them differently.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with('{') {
             return Err(DatasetIdError::NotAUuid);
@@ -68,7 +68,7 @@ impl FromStr for DatasetId {
 }
 
 impl RecordId {
-    /// Makes the id of a record written at `unix_millis` (milliseconds since 1970 UTC).
+    /// Generates the id of a record written at `unix_millis` (milliseconds since 1970 UTC).
     #[must_use]
     pub fn generate_at(unix_millis: u64) -> Self {
         let random: [u8; 10] = rand::random();
@@ -85,7 +85,7 @@ impl RecordId {
 }
 
 impl ApiKeyId {
-    /// Makes the id of a key made at `unix_millis` (milliseconds since 1970 UTC).
+    /// Generates the id of a key created at `unix_millis` (milliseconds since 1970 UTC).
     #[must_use]
     pub fn generate_at(unix_millis: u64) -> Self {
         Self(RecordId::generate_at(unix_millis).0)
@@ -106,7 +106,7 @@ macro_rules! parse_as_uuid {
 parse_as_uuid!(UserId, SessionId, RecordId, ApiKeyId);
 
 impl DatasetId {
-    /// Makes a new random dataset id.
+    /// Generates a random dataset id.
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4())
@@ -114,7 +114,7 @@ impl DatasetId {
 }
 
 impl UserId {
-    /// Makes a new random user id.
+    /// Generates a random user id.
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4())
@@ -122,7 +122,7 @@ impl UserId {
 }
 
 impl SessionId {
-    /// Makes a new random session id.
+    /// Generates a random session id.
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4())

@@ -1,7 +1,4 @@
-//! Outside issuers: identity providers whose tokens are accepted as credentials, as an operator
-//! described them.
-//!
-//! This module refuses to know where their keys are fetched and how a token is verified.
+//! External issuers: identity providers whose tokens are accepted as credentials, as configured.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +11,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 use super::name::RoleName;
 use super::text_enum::{TextEnum, UnknownVariant};
 
-/// The most outside issuers of one server.
+/// The most external issuers of one server.
 pub const MAX_ISSUERS: usize = 16;
 
 /// The longest path to a claim, in bytes.
@@ -23,7 +20,7 @@ pub const MAX_CLAIM_PATH_LENGTH: usize = 200;
 /// The most dots of a path to a claim.
 const MAX_CLAIM_PATH_DOTS: usize = 8;
 
-/// An algorithm that an outside issuer may sign with (RFC 7518 section 3.1, RFC 8037 section
+/// An algorithm that an external issuer may sign with (RFC 7518 section 3.1, RFC 8037 section
 /// 3.1): asymmetric ones only, because a shared secret would let us forge the issuer's tokens.
 #[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
 #[strum(serialize_all = "UPPERCASE")]
@@ -59,14 +56,14 @@ impl TextEnum for Algorithm {
     const NOUN: &'static str = "algorithm";
 }
 
-/// Who of an outside issuer is a principal here.
+/// Which users of an external issuer become principals.
 #[derive(Display, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UserProvisioning {
-    /// Everybody: a user is created at first sight.
+    /// All: a user is created with its first token.
     Create,
     /// Only users that the catalog has.
     Known,
@@ -76,14 +73,14 @@ impl TextEnum for UserProvisioning {
     const NOUN: &'static str = "word for principals";
 }
 
-/// Where a claim stands in a token: names of members, dots between them.
+/// The path to a claim in a token: member names, separated by dots.
 ///
 /// A member whose own name has dots, as namespaced claims have, is found as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ClaimPath(String);
 
-/// Why a text is no path to a claim.
+/// Why a text is not a path to a claim.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{text:?} is not a path to a claim: expected names with dots between them, such as \
@@ -125,31 +122,31 @@ impl fmt::Display for ClaimPath {
     }
 }
 
-/// One outside issuer, as an operator described it; it serialises in the form of the settings.
+/// One external issuer, as configured; it serialises in the form of the settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExternalIssuer {
     /// The `iss` of its tokens, compared byte for byte; its discovery document is found below it.
     pub issuer: String,
-    /// What the `aud` of its tokens must hold.
+    /// The value that the `aud` of its tokens must contain.
     pub audience: String,
     /// The algorithms that its tokens may be signed with.
     pub algorithms: Vec<Algorithm>,
     /// A file with its key set; nothing is fetched then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_file: Option<PathBuf>,
-    /// The claim that a new user gets its name from.
+    /// The claim with the name of a new user.
     pub username_claim: ClaimPath,
-    /// The claim with the user's roles; without it nobody has any.
+    /// The claim with the user's roles; without it, users have no roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles_claim: Option<ClaimPath>,
-    /// The issuer's word for a role, and the role here. If there are any, other words mean nothing;
-    /// if there are none, a word means the role of that name, the admin role excepted.
+    /// Values of the roles claim, and the roles they stand for. If there are any, other values are ignored;
+    /// if there are none, a value stands for the role of that name, except for the admin role.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub roles: BTreeMap<String, RoleName>,
     /// Tags of the user, and the claims they are filled from.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<String, ClaimPath>,
-    /// Who becomes a principal here.
+    /// Which users become principals.
     pub principals: UserProvisioning,
 }
 

@@ -1,7 +1,7 @@
-//! Floor 0: the words of the product as plain types.
+//! The plain types of the product: identifiers, principals, datasets, actions, decisions, audit records,
+//! sessions, the clock and secrets.
 //!
-//! Everything here is pure: identifiers, principals, datasets, actions, decisions, audit records,
-//! sessions, the clock and secrets. It refuses to know Cedar, JOSE, SQL, HTTP, files and configuration.
+//! Everything here is pure: no Cedar, JOSE, SQL, HTTP, files or configuration.
 
 pub mod action;
 pub mod api_key;
@@ -24,4 +24,3 @@ pub mod session;
 pub mod suggest;
 pub mod text_enum;
 pub mod text_position;
-pub mod thread_priority;

@@ -1,7 +1,4 @@
-//! Names that people give: user names and role names.
-//!
-//! A name is checked once, where it enters, and is then a type. This module refuses to know who
-//! has which name.
+//! User names and role names, checked once where they enter.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The longest name, in bytes.
 pub const MAX_NAME_LENGTH: usize = 64;
 
-/// Why a text is no name.
+/// Why a text is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// The text is empty or longer than [`MAX_NAME_LENGTH`].
@@ -20,7 +17,7 @@ pub enum NameError {
         /// What was given, cut to a printable length.
         text: String,
     },
-    /// The text has a character that names do not have.
+    /// The text has a character that is not allowed.
     #[error(
         "{text:?} is not a name: it may hold the letters a to z, digits and . _ - @ and must \
          begin with a letter or a digit"

@@ -1,7 +1,6 @@
-//! Principals: who asks.
+//! Principals: a user, or the one anonymous principal.
 //!
-//! A principal is either a user or the one anonymous principal. This module refuses to know how a
-//! principal proved itself; that is [`super::caller`].
+//! How a principal authenticated is in [`super::caller`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,17 +10,17 @@ use super::name::{RoleName, Username};
 /// Attributes that a deployment adds without touching the schema: a key and its values.
 pub type Tags = BTreeMap<String, BTreeSet<String>>;
 
-/// Who asks, as a decision is made about it.
+/// Who makes a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
-    /// Somebody without credentials: Cedar's `Anonymous::"anonymous"`.
+    /// A caller without credentials: Cedar's `Anonymous::"anonymous"`.
     Anonymous,
     /// A user of the catalog: Cedar's `User::"<uuid>"`.
     User(std::sync::Arc<User>),
 }
 
 impl Principal {
-    /// The user's id, or nothing for the anonymous principal.
+    /// The user's id; `None` for the anonymous principal.
     #[must_use]
     pub fn user_id(&self) -> Option<UserId> {
         match self {
@@ -30,25 +29,25 @@ impl Principal {
         }
     }
 
-    /// Whether nobody signed in.
+    /// Whether it is the anonymous principal.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         matches!(self, Self::Anonymous)
     }
 }
 
-/// A user of the catalog with everything that a decision may look at.
+/// A user of the catalog with everything that a decision may depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The id that policies and tokens name.
     pub id: UserId,
     /// The name the user signs in with.
     pub username: Username,
-    /// The outside issuer the user comes from; none for users of this catalog.
+    /// The external issuer of the user; `None` for local users.
     pub issuer: Option<String>,
     /// The roles the user is a member of.
     pub roles: BTreeSet<RoleName>,
-    /// Claims of an outside issuer, Cedar entity tags.
+    /// Claims of an external issuer: Cedar entity tags.
     pub claims: Tags,
     /// Whether all credentials of the user are invalid.
     pub is_disabled: bool,

@@ -1,6 +1,4 @@
-//! Principal names: how people say which principal they mean.
-//!
-//! This module refuses to know which users there are.
+//! Principal names: a principal as people write it on the command line and in requests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +6,7 @@ use std::str::FromStr;
 use super::id::UserId;
 use super::name::{NameError, Username};
 
-/// A principal as people name it.
+/// A principal as people write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PrincipalName {
     /// `anonymous`, or Cedar's `Anonymous::"anonymous"`.
@@ -19,7 +17,7 @@ pub enum PrincipalName {
     Username(Username),
 }
 
-/// Why a text names no principal.
+/// Why a text does not name a principal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrincipalNameError {
     /// Cedar's form of a user without a UUID.

@@ -1,6 +1,4 @@
-//! Resources: what an action is done to.
-//!
-//! This module refuses to know which action goes with which resource; that is the schema's business.
+//! Resources: what an action applies to.
 
 use std::sync::Arc;
 
@@ -9,7 +7,7 @@ use super::id::{DatasetId, UserId};
 use super::name::RoleName;
 use super::principal::User;
 
-/// What an action is done to.
+/// What an action applies to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {
     /// Cedar's `Dataset::"<uuid>"`.

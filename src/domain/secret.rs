@@ -1,6 +1,4 @@
 //! Secrets: values that are wiped from memory and never printed.
-//!
-//! This module refuses to know what a secret opens.
 
 use std::fmt;
 

@@ -1,6 +1,4 @@
-//! Sessions: what a login begins, and the refresh token that keeps it going.
-//!
-//! This module refuses to know how a session ends early and where sessions are kept.
+//! Sessions and their refresh tokens.
 
 use std::fmt;
 
@@ -11,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::id::{SessionId, UserId};
 use super::secret::Secret;
 
-/// One session: all that came of one login.
+/// One session, which starts with a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Its id, which session tokens carry as `sid`.
@@ -24,13 +22,13 @@ pub struct Session {
     pub expires_at: i64,
 }
 
-/// A refresh token: 256 random bits that mean nothing to anybody, written in base64url.
+/// A refresh token: 256 random bits, written in base64url.
 #[derive(Debug)]
 pub struct RefreshToken(Secret<[u8; 32]>);
 
-/// The SHA-256 of a refresh token: what is kept of it.
+/// The SHA-256 of a refresh token, which is all that is stored of it.
 ///
-/// A plain hash will do: there is nothing to guess in 256 random bits, so salt and work add nothing.
+/// A plain hash is enough: 256 random bits cannot be guessed, so salt and work would add nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RefreshTokenDigest(pub [u8; 32]);
 
@@ -41,13 +39,13 @@ impl fmt::Debug for RefreshTokenDigest {
 }
 
 impl RefreshToken {
-    /// Makes a new one.
+    /// Generates a new one.
     #[must_use]
     pub fn random() -> Self {
         Self(Secret::new(rand::random()))
     }
 
-    /// Reads the written form; nothing when the text cannot be a refresh token.
+    /// Parses the text form.
     #[must_use]
     pub fn parse(text: &Secret<String>) -> Option<Self> {
         let mut bytes = [0; 32];
@@ -58,13 +56,13 @@ impl RefreshToken {
         (length == bytes.len()).then(|| Self(Secret::new(bytes)))
     }
 
-    /// The written form: 43 characters of base64url without padding (RFC 4648 section 5).
+    /// The text form: 43 characters of base64url without padding (RFC 4648 section 5).
     #[must_use]
     pub fn to_text(&self) -> Secret<String> {
         Secret::new(URL_SAFE_NO_PAD.encode(self.0.reveal()))
     }
 
-    /// What may be kept of it.
+    /// The digest to store.
     #[must_use]
     pub fn digest(&self) -> RefreshTokenDigest {
         RefreshTokenDigest(Sha256::digest(self.0.reveal()).into())

@@ -11,14 +11,16 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::Result as StoreResult;
 
-use super::ByteStream;
 use super::error::FilesError;
 use crate::domain::dataset::StoredFile;
 
-/// The size of a chunk in bytes; each download in flight holds about one of them in memory.
+/// The bytes of a span, in chunks of at most a few hundred kibibytes.
+pub type ByteStream = BoxStream<'static, Result<Bytes, FilesError>>;
+
+/// The size of a chunk in bytes; each active download holds about one of them in memory.
 pub(super) const CHUNK_SIZE: u64 = 256 * 1024;
 
-/// An open file and what is still to be read of it.
+/// An open file and the span that is still to be read.
 struct RemainingSpan {
     file: File,
     stored: StoredFile,
@@ -63,7 +65,7 @@ fn read_chunk(mut rest: RemainingSpan) -> Result<(Bytes, RemainingSpan), FilesEr
     Ok((chunk.into(), rest))
 }
 
-/// Passes on what a remote store streams, and fails when it is not exactly `expected` bytes.
+/// Forwards the stream of a remote store, and fails if it is not exactly `expected` bytes.
 pub(super) fn stream_remote(
     chunks: BoxStream<'static, StoreResult<Bytes>>,
     stored: StoredFile,

@@ -1,4 +1,4 @@
-//! What can go wrong with files, each case with the name of the file it is about.
+//! Errors of the file store, each with the name of its file.
 
 use std::io;
 use std::ops::Range;
@@ -12,10 +12,10 @@ pub enum FilesError {
     FolderUnusable {
         /// The folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// There is nothing at the path to import from.
+    /// There is no file at the path to import from.
     #[error("there is no file {}", path.display())]
     SourceMissing {
         /// The path that was given.
@@ -27,14 +27,14 @@ pub enum FilesError {
         /// The path that was given.
         path: PathBuf,
     },
-    /// The file to import has no bytes.
+    /// The file to import is empty.
     #[error("{} is empty", path.display())]
     SourceEmpty {
         /// The path that was given.
         path: PathBuf,
     },
-    /// The file to import does not begin like a TIFF.
-    #[error("{} is not a TIFF: it does not begin with II*, MM* or the BigTIFF mark", path.display())]
+    /// The file to import does not start with a TIFF header.
+    #[error("{} is not a TIFF: it does not start with a TIFF or BigTIFF header", path.display())]
     NotATiff {
         /// The path that was given.
         path: PathBuf,
@@ -44,7 +44,7 @@ pub enum FilesError {
     SourceUnreadable {
         /// The path that was given.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The file to import was written to while it was being copied.
@@ -54,33 +54,33 @@ pub enum FilesError {
         path: PathBuf,
     },
     /// There is no folder to import from, or the path leads out of it.
-    #[error("{} is no path into the import folder", path.display())]
+    #[error("{} is not a path in the import folder", path.display())]
     SourceOutsideFolder {
         /// The path that was given.
         path: PathBuf,
     },
-    /// The bytes of a file that was being received ended early.
-    #[error("{name} did not arrive whole: {source}")]
+    /// An upload ended early.
+    #[error("the upload of {name} is incomplete: {source}")]
     UploadIncomplete {
         /// The name of the file.
         name: String,
-        /// What the connection said.
+        /// The error of the connection.
         source: io::Error,
     },
-    /// The store did not take the file.
+    /// The store could not write the file.
     #[error("cannot store {name}: {source}")]
     StoreFailed {
         /// The name of the file.
         name: String,
-        /// What the store said.
+        /// The error of the store.
         source: io::Error,
     },
-    /// The catalog names a file by something that is no SHA-256.
-    #[error("the catalog names {name} by {sha256:?}, which is no SHA-256")]
+    /// The catalog names a file by a text that is not a SHA-256.
+    #[error("the catalog names {name} by {sha256:?}, which is not a SHA-256")]
     InvalidDigest {
         /// The name of the file.
         name: String,
-        /// What stands in the place of the digest, cut to a printable length.
+        /// The text in place of the digest, cut to a printable length.
         sha256: String,
     },
     /// The file is catalogued but not in the store.
@@ -92,9 +92,7 @@ pub enum FilesError {
         sha256: String,
     },
     /// The file in the store is not as long as the catalog says.
-    #[error(
-        "{name} (sha256 {sha256}) is damaged: the catalog says {size} bytes, the store differs"
-    )]
+    #[error("{name} (sha256 {sha256}) is damaged: its length in the store is not {size} bytes")]
     Damaged {
         /// The name of the file.
         name: String,
@@ -103,22 +101,22 @@ pub enum FilesError {
         /// The length in the catalog, in bytes.
         size: u64,
     },
-    /// A span was asked for that does not lie inside the file.
-    #[error("bytes {} to {} do not lie inside {name}, which has {size}", span.start, span.end)]
+    /// A requested span is not within the file.
+    #[error("bytes {} to {} are not within {name}, which has {size}", span.start, span.end)]
     SpanOutOfRange {
         /// The name of the file.
         name: String,
-        /// The span that was asked for, in bytes.
+        /// The requested span, in bytes.
         span: Range<u64>,
         /// The length of the file in bytes.
         size: u64,
     },
-    /// The store holds the file but does not give it.
+    /// The store has the file but cannot read it.
     #[error("cannot read {name} from the file store: {source}")]
     Unreadable {
         /// The name of the file.
         name: String,
-        /// What the store said.
+        /// The error of the store.
         source: io::Error,
     },
 }
@@ -131,7 +129,7 @@ impl From<FilesError> for io::Error {
 }
 
 impl FilesError {
-    /// The same about the source by another path.
+    /// The same error with another path of the source.
     pub(super) fn with_path(self, other: &Path) -> Self {
         let path = other.to_path_buf();
         match self {

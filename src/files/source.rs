@@ -1,7 +1,7 @@
-//! A file outside the store that is about to be imported.
+//! A source file for an import.
 //!
-//! It is opened once, so that what was checked and what is copied are the same file even if its
-//! path is given another one in between.
+//! It is opened once, so that the file that was checked is the one that is copied, even if its path is
+//! replaced in between.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -26,7 +26,7 @@ pub(super) struct ImportSource {
     file: File,
 }
 
-/// What a whole reading of the source has shown.
+/// The digest and the size of a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ContentDigest {
     /// The SHA-256 in lower-case hexadecimal.
@@ -57,19 +57,19 @@ impl ContentHasher {
 }
 
 impl ImportSource {
-    /// Opens a regular file that begins like a TIFF.
+    /// Opens a regular file that starts with a TIFF header.
     pub(super) fn open(path: &Path) -> Result<Self, FilesError> {
-        let told = |source: io::Error| match source.kind() {
+        let io_error = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => FilesError::SourceMissing { path: path.into() },
             _ => unreadable(path, source),
         };
-        // Looked at before it is opened, because opening a pipe waits for its other end.
-        if !std::fs::metadata(path).map_err(told)?.is_file() {
+        // Checked before it is opened, because opening a pipe waits for its other end.
+        if !std::fs::metadata(path).map_err(io_error)?.is_file() {
             return Err(FilesError::SourceNotRegular { path: path.into() });
         }
         let mut source = Self {
             path: path.into(),
-            file: File::open(path).map_err(told)?,
+            file: File::open(path).map_err(io_error)?,
         };
         source.check_header()?;
         Ok(source)
@@ -77,7 +77,7 @@ impl ImportSource {
 
     /// Opens a file by its path inside `folder`; neither `..` nor a link leads out of it.
     ///
-    /// Errors name the path as it was given: where the folder is, is not told.
+    /// Errors name the path as given, so that they do not reveal where the folder is.
     pub(super) fn open_within(folder: &Path, path: &Path) -> Result<Self, FilesError> {
         let outside = || FilesError::SourceOutsideFolder { path: path.into() };
         let is_plain = |part: Component| matches!(part, Component::Normal(_));
@@ -85,14 +85,14 @@ impl ImportSource {
             return Err(outside());
         }
         let source = Self::open(&folder.join(path)).map_err(|error| error.with_path(path))?;
-        // What was opened must be what stands inside the folder once all links are followed: a link
-        // that is changed meanwhile gives another file, or none inside.
-        let told = |error| unreadable(path, error);
-        let inside = folder.canonicalize().map_err(told)?;
-        let found = folder.join(path).canonicalize().map_err(told)?;
-        let opened = source.file.metadata().map_err(told)?;
-        let looked_at = std::fs::symlink_metadata(&found).map_err(told)?;
-        let is_same = (opened.dev(), opened.ino()) == (looked_at.dev(), looked_at.ino());
+        // The opened file must be the one inside the folder once all links are followed: a link that is
+        // changed meanwhile leads to another file, or out of the folder.
+        let io_error = |error| unreadable(path, error);
+        let inside = folder.canonicalize().map_err(io_error)?;
+        let found = folder.join(path).canonicalize().map_err(io_error)?;
+        let opened = source.file.metadata().map_err(io_error)?;
+        let resolved = std::fs::symlink_metadata(&found).map_err(io_error)?;
+        let is_same = (opened.dev(), opened.ino()) == (resolved.dev(), resolved.ino());
         if !found.starts_with(inside) || !is_same {
             return Err(outside());
         }
@@ -134,7 +134,7 @@ impl ImportSource {
         Ok(piece.into())
     }
 
-    /// Reads from here to the end and says what was there.
+    /// Reads to the end and gives the digest.
     pub(super) fn digest(&mut self) -> Result<ContentDigest, FilesError> {
         let mut digesting = ContentHasher::default();
         loop {

@@ -1,11 +1,17 @@
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::memory::InMemory;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::source::ImportSource;
+use super::store::object_path;
 use super::*;
+use crate::domain::dataset::StoredFile;
 
 const NOW: i64 = 1_700_000_000;
 

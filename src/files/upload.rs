@@ -1,8 +1,8 @@
-//! Files that come in as a stream, from somebody who may go away at any moment.
+//! Uploads: files that arrive as a stream, which may end at any moment.
 //!
-//! A file is written under a name of its own in the folder `incoming`, hashed as it passes, and takes
-//! the name of its content once all of it is there and durable. One that ends early is removed at once;
-//! one that a crash left behind is removed when it has been silent for a day.
+//! A file is written under a temporary name in the folder `incoming`, hashed as it arrives, and renamed to
+//! the digest of its content once it is complete and durable. One that ends early is removed at once; one
+//! that a crash left behind is removed a day after it was last written.
 
 use std::io;
 use std::path::Path;
@@ -18,17 +18,15 @@ use super::error::FilesError;
 use super::source::{
     ContentDigest, ContentHasher, MAX_TIFF_HEADER_LENGTH, PIECE_SIZE, download_name, is_tiff,
 };
-use super::{FileStore, object_path};
+use super::store::{FileStore, object_path};
 use crate::domain::dataset::StoredFile;
 
-/// How many files are received at once, each with one piece in memory; further ones wait.
-pub(super) const MAX_CONCURRENT_UPLOADS: usize = 8;
-/// The folder of files that are not whole yet.
+/// The folder of incomplete uploads.
 const INCOMING_FOLDER: &str = "incoming";
-/// How long a file that is not whole may be silent; no upload takes as long.
+/// How long an incomplete upload may stay unchanged; no upload takes as long.
 const ABANDONED_UPLOAD_TTL: Duration = Duration::from_hours(24);
 
-/// A file on its way in.
+/// An upload in progress.
 struct IncomingUpload {
     upload: Box<dyn MultipartUpload>,
     staged: ObjectPath,
@@ -39,9 +37,9 @@ struct IncomingUpload {
 }
 
 impl FileStore {
-    /// Receives a TIFF and tells how it is stored now; `name` is what a download is to be called.
+    /// Stores an uploaded TIFF; `name` becomes the name of a download.
     ///
-    /// What is no TIFF is refused at its first bytes. Unless this succeeds, nothing is kept.
+    /// What is not a TIFF is rejected at its first bytes. Unless this succeeds, nothing is kept.
     /// `now_seconds` is as for [`FileStore::import`].
     pub async fn upload(
         &self,
@@ -49,8 +47,8 @@ impl FileStore {
         now_seconds: i64,
         bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
     ) -> Result<StoredFile, FilesError> {
-        // The semaphore is never closed; a turn that is none would bound nothing.
-        let _turn = self.upload_permits.acquire().await;
+        // The semaphore is never closed.
+        let _permit = self.upload_permits.acquire().await;
         self.delete_abandoned_uploads().await;
         let name = download_name(Path::new(name));
         let staged = ObjectPath::from(format!("{INCOMING_FOLDER}/{}", Uuid::new_v4()));
@@ -64,13 +62,13 @@ impl FileStore {
             hasher: ContentHasher::default(),
         };
         if let Err(error) = incoming.receive_all(bytes).await {
-            // The first error is the one to tell; what cannot be cleared away now is swept later.
+            // The first error is the one to report; what cannot be removed now is removed later.
             incoming.upload.abort().await.ok();
             return Err(error);
         }
-        // From here on it does not matter any more whether the sender is still there.
-        let settled = tokio::spawn(incoming.finish(self.clone(), now_seconds));
-        settled.await.unwrap_or_else(|lost| {
+        // From here on the client may disconnect.
+        let finished = tokio::spawn(incoming.finish(self.clone(), now_seconds));
+        finished.await.unwrap_or_else(|lost| {
             Err(FilesError::StoreFailed {
                 name: "a file".to_owned(),
                 source: io::Error::other(lost),
@@ -78,20 +76,20 @@ impl FileStore {
         })
     }
 
-    /// Removes files that nobody sends any more.
+    /// Removes abandoned uploads.
     async fn delete_abandoned_uploads(&self) {
         let folder = self.folder.join(INCOMING_FOLDER);
-        let swept = tokio::task::spawn_blocking(move || {
+        let removed = tokio::task::spawn_blocking(move || {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 let silent = entry.metadata().and_then(|found| found.modified());
                 let silent = silent.ok().and_then(|written| written.elapsed().ok());
                 if silent.is_some_and(|silent| silent > ABANDONED_UPLOAD_TTL) {
-                    // Another process may have been faster.
+                    // Another process may have removed it.
                     std::fs::remove_file(entry.path()).ok();
                 }
             }
         });
-        swept.await.ok();
+        removed.await.ok();
     }
 }
 
@@ -131,7 +129,7 @@ impl IncomingUpload {
         self.flush(PIECE_SIZE).await
     }
 
-    /// Writes what is waiting if it is at least so many bytes.
+    /// Writes the buffer if it has at least so many bytes.
     async fn flush(&mut self, least: u64) -> Result<(), FilesError> {
         if self.buffer.is_empty() || (self.buffer.len() as u64) < least {
             return Ok(());
@@ -141,7 +139,7 @@ impl IncomingUpload {
         written.map_err(|error| not_stored(&self.name, error))
     }
 
-    /// Makes the file durable and gives it the name of its content.
+    /// Makes the file durable and renames it to the digest of its content.
     async fn finish(
         mut self,
         files: FileStore,
@@ -156,7 +154,7 @@ impl IncomingUpload {
         };
         let not_stored = |error| not_stored(&file.name, error);
         self.upload.complete().await.map_err(not_stored)?;
-        let settled = match files.contains(&file).await {
+        let finished = match files.contains(&file).await {
             Ok(true) => files.store.delete(&self.staged).await,
             Ok(false) => files.store.rename(&self.staged, &object_path(&file)?).await,
             Err(error) => {
@@ -164,7 +162,7 @@ impl IncomingUpload {
                 return Err(error);
             }
         };
-        settled.map_err(not_stored)?;
+        finished.map_err(not_stored)?;
         Ok(file)
     }
 }

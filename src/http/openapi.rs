@@ -1,11 +1,11 @@
 //! The OpenAPI document: adds what poem-openapi's macros cannot express.
 
-use poem_openapi::Tags as OpenApiTags;
+use poem_openapi::Tags;
 use serde_json::{Map, Value, json};
 
 /// How operations are grouped.
-#[derive(OpenApiTags)]
-pub enum Tags {
+#[derive(Tags)]
+pub enum ApiTag {
     /// Minting download tokens.
     Auth,
     /// Datasets and their files.
@@ -25,14 +25,14 @@ pub enum Tags {
 }
 
 /// The tags in the order in which people need them; the docs UI shows them so.
-const TAG_ORDER: [Tags; 7] = [
-    Tags::Auth,
-    Tags::Datasets,
-    Tags::KeySet,
-    Tags::Sessions,
-    Tags::ApiKeys,
-    Tags::Administration,
-    Tags::Operators,
+const TAG_ORDER: [ApiTag; 7] = [
+    ApiTag::Auth,
+    ApiTag::Datasets,
+    ApiTag::KeySet,
+    ApiTag::Sessions,
+    ApiTag::ApiKeys,
+    ApiTag::Administration,
+    ApiTag::Operators,
 ];
 
 /// JSON bodies that may have unknown members, as OAuth requires of its own (RFC 6749 section 3.2).
@@ -108,7 +108,7 @@ fn mark_strict_bodies(document: &mut Value) {
 
 fn sort_tags(document: &mut Value) {
     let position = |tag: &Value| {
-        let is_named = |known: &Tags| tag.get("name").is_some_and(|name| name == known.name());
+        let is_named = |known: &ApiTag| tag.get("name").is_some_and(|name| name == known.name());
         TAG_ORDER.iter().position(is_named)
     };
     if let Some(tags) = document.get_mut("tags").and_then(Value::as_array_mut) {

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use crate::domain::diagnostic::SourceDiagnostic;
 
 /// The deepest nesting of brackets.
-pub const MAX_NESTING_DEPTH: usize = 24;
+const MAX_NESTING_DEPTH: usize = 24;
 /// The most operators of one policy, or of one declaration of a schema: chains of them nest too.
-pub const MAX_OPERATORS: usize = 100;
+const MAX_OPERATORS: usize = 100;
 /// The most member accesses and calls in a row, such as `a.b.c()`.
-pub const MAX_MEMBER_ACCESSES: usize = 24;
+const MAX_MEMBER_ACCESSES: usize = 24;
 /// The most `if` of one policy.
-pub const MAX_IFS: usize = 8;
+const MAX_IFS: usize = 8;
 
 /// The stack, in bytes, that is enough to decide with any policy within the limits, even in a debug build:
 /// where Cedar runs short of stack it denies. Memory is used only as needed.

@@ -16,9 +16,9 @@ use super::source_policy;
 use super::sources::{SourceFiles, is_policy_file};
 
 /// The widest line, in columns.
-pub const MAX_LINE_WIDTH: usize = 80;
+const MAX_LINE_WIDTH: usize = 80;
 /// The indentation of a nested line, in columns.
-pub const INDENT_WIDTH: isize = 2;
+const INDENT_WIDTH: isize = 2;
 
 /// The formatted policy files of a folder, with its invariants.
 #[derive(Debug)]

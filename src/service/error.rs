@@ -148,6 +148,16 @@ impl ServiceError {
         let source = source.into();
         Self::Internal { what, source }
     }
+
+    pub(crate) fn invalid(field: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self::Invalid { field, detail }
+    }
+
+    pub(crate) fn conflict(field: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self::Conflict { field, detail }
+    }
 }
 
 impl From<StorageError> for ServiceError {

@@ -66,15 +66,6 @@ impl<T> Page<T> {
         Self { items, has_more }
     }
 
-    /// The same page of other items.
-    #[must_use]
-    pub fn map<U>(self, convert: impl FnMut(T) -> U) -> Page<U> {
-        Page {
-            items: self.items.into_iter().map(convert).collect(),
-            has_more: self.has_more,
-        }
-    }
-
     /// Where the next page begins: the key of the last item, when more items follow it.
     pub fn next_cursor<K>(&self, key_of: impl FnOnce(&T) -> K) -> Option<K> {
         self.items.last().filter(|_| self.has_more).map(key_of)

@@ -1,7 +1,7 @@
-//! API keys: what is remembered of them, never their text.
+//! API keys: their properties and digests, never their text.
 //!
-//! Adding and removing one bumps the catalog's version, because remembered facts depend on it;
-//! noting a use does not.
+//! Adding and removing one increments the catalog version, because caches depend on it; recording a use
+//! does not.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,6 +13,7 @@ use super::audit::append;
 use super::catalog::bump_version;
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
+use super::statements::{execute, execute_once, select};
 use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyDigest, KeyName, KeyPrefix, KeyScope};
 use crate::domain::audit::AuditRecord;
@@ -46,7 +47,7 @@ impl ApiKeyRow {
         let id = ApiKeyId(self.id);
         let corrupt = |column: &str, error: &dyn fmt::Display| StorageError::Corrupt {
             table: "api_keys",
-            what: format!("API key {id}: {column}: {error}"),
+            detail: format!("API key {id}: {column}: {error}"),
         };
         let limit = KeyScope::new(
             self.actions.map(|actions| actions.0),
@@ -59,7 +60,7 @@ impl ApiKeyRow {
                 user_id: UserId(self.user_id),
                 name: KeyName::new(&self.name).map_err(|e| corrupt("name", &e))?,
                 prefix: KeyPrefix::parse(&self.prefix)
-                    .ok_or_else(|| corrupt("prefix", &"it is not ten letters and digits"))?,
+                    .ok_or_else(|| corrupt("prefix", &"it does not have ten letters and digits"))?,
                 scope: limit.map_err(|e| corrupt("limit", &e))?,
                 created_at: self.created_at,
                 expires_at: self.expires_at,
@@ -73,20 +74,19 @@ impl ApiKeyRow {
 }
 
 impl Database {
-    /// Adds a key together with the record of it, unless its user has `most` already, and says whether
-    /// it did; the record is not written when there was no room.
+    /// Adds a key together with its audit record; `false`, without a record, if the user has `max_keys`
+    /// already.
     ///
-    /// When the user has as many, those that have expired at `now` (seconds since 1970 UTC) are
-    /// removed to make room.
+    /// Before that, expired keys of the user at `now` (seconds since 1970 UTC) are removed to make room.
     pub async fn add_api_key(
         &self,
         stored: &StoredApiKey,
-        most: u32,
+        max_keys: u32,
         now: i64,
         granted: &AuditRecord,
     ) -> Result<bool, StorageError> {
         const COUNT: &str = "SELECT count(*) FROM api_keys WHERE user_id = $1";
-        const SWEEP: &str = "DELETE FROM api_keys WHERE user_id = $1 AND expires_at <= $2";
+        const DELETE_EXPIRED: &str = "DELETE FROM api_keys WHERE user_id = $1 AND expires_at <= $2";
         const ADD: &str = "INSERT INTO api_keys (id, user_id, name, prefix, digest, actions,
                 datasets, created_at, expires_at, last_used)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
@@ -95,38 +95,31 @@ impl Database {
             let mut transaction = self.begin_writing().await?;
             // First, so that two additions cannot both count before either has added.
             bump_version(&mut transaction).await?;
-            let is_added = on_either!(&mut transaction, connection => {
-                let user_id = key.user_id.0;
-                let mut count: i64 = sqlx::query_scalar(COUNT)
-                    .bind(user_id)
-                    .fetch_one(&mut **connection)
-                    .await?;
-                if count >= i64::from(most) {
-                    let swept = sqlx::query(SWEEP)
-                        .bind(user_id)
-                        .bind(now)
-                        .execute(&mut **connection)
-                        .await?;
-                    count = count.saturating_sub_unsigned(swept.rows_affected());
-                }
-                let has_room = count < i64::from(most);
-                if has_room {
-                    sqlx::query(ADD)
-                        .bind(key.id.0)
-                        .bind(user_id)
-                        .bind(key.name.as_str())
-                        .bind(key.prefix.as_str())
-                        .bind(digest.0.as_slice())
-                        .bind(key.scope.actions().map(Json))
-                        .bind(key.scope.datasets().map(Json))
-                        .bind(key.created_at)
-                        .bind(key.expires_at)
-                        .bind(key.last_used)
-                        .execute(&mut **connection)
-                        .await?;
-                }
-                has_room
+            let user_id = key.user_id.0;
+            let mut count: i64 = on_either!(&mut transaction, connection => {
+                sqlx::query_scalar(COUNT).bind(user_id).fetch_one(&mut **connection).await?
             });
+            if count >= i64::from(max_keys) {
+                let deleted = execute!(&mut transaction, DELETE_EXPIRED, user_id, now)?;
+                count = count.saturating_sub_unsigned(deleted);
+            }
+            let is_added = count < i64::from(max_keys);
+            if is_added {
+                execute!(
+                    &mut transaction,
+                    ADD,
+                    key.id.0,
+                    user_id,
+                    key.name.as_str(),
+                    key.prefix.as_str(),
+                    digest.0.as_slice(),
+                    key.scope.actions().map(Json),
+                    key.scope.datasets().map(Json),
+                    key.created_at,
+                    key.expires_at,
+                    key.last_used
+                )?;
+            }
             if is_added {
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
                 transaction.commit().await?;
@@ -136,8 +129,7 @@ impl Database {
         .await
     }
 
-    /// Removes a key of a user together with the record of it, and says whether there was one; the
-    /// record is not written when there was none.
+    /// Removes a key of a user together with its audit record; `false`, without a record, if there is none.
     pub async fn remove_api_key(
         &self,
         owner: UserId,
@@ -148,14 +140,7 @@ impl Database {
         run(CALL_TIMEOUT, "remove an API key", "api_keys", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
-            let removed = on_either!(&mut transaction, connection => {
-                sqlx::query(SQL)
-                    .bind(id.0)
-                    .bind(owner.0)
-                    .execute(&mut **connection)
-                    .await?
-                    .rows_affected()
-            });
+            let removed = execute!(&mut transaction, SQL, id.0, owner.0)?;
             if removed > 0 {
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
                 transaction.commit().await?;
@@ -165,35 +150,37 @@ impl Database {
         .await
     }
 
-    /// Finds a key by the public part of its text, expired ones too.
+    /// Finds a key by its public prefix, expired or not.
     pub async fn find_api_key(
         &self,
         prefix: KeyPrefix,
     ) -> Result<Option<StoredApiKey>, StorageError> {
         const SQL: &str = "SELECT * FROM api_keys WHERE prefix = $1";
-        let row: Option<ApiKeyRow> = run(CALL_TIMEOUT, "find an API key", "api_keys", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL).bind(prefix.as_str()).fetch_optional(pool).await
-            })
-        })
+        let row: Option<ApiKeyRow> = select!(
+            self,
+            "find an API key",
+            "api_keys",
+            fetch_optional(SQL, prefix.as_str())
+        )
         .await?;
         row.map(ApiKeyRow::into_stored).transpose()
     }
 
-    /// Finds a key by its id, expired ones too.
+    /// Finds a key by its id, expired or not.
     pub async fn find_api_key_by_id(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StorageError> {
         const SQL: &str = "SELECT * FROM api_keys WHERE id = $1";
-        let row: Option<ApiKeyRow> = run(CALL_TIMEOUT, "find an API key", "api_keys", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
-            })
-        })
+        let row: Option<ApiKeyRow> = select!(
+            self,
+            "find an API key",
+            "api_keys",
+            fetch_optional(SQL, id.0)
+        )
         .await?;
         let stored = row.map(ApiKeyRow::into_stored).transpose()?;
         Ok(stored.map(|stored| stored.key))
     }
 
-    /// Reads the next at most `limit` keys of a user after `after`, or the first ones, oldest first.
+    /// Lists at most `limit` keys of a user after `after`, oldest first.
     pub async fn list_api_keys(
         &self,
         owner: UserId,
@@ -203,23 +190,19 @@ impl Database {
         const SQL: &str =
             "SELECT * FROM api_keys WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
         let after = after.map_or(Uuid::nil(), |id| id.0);
-        let rows: Vec<ApiKeyRow> = run(CALL_TIMEOUT, "list API keys", "api_keys", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL)
-                    .bind(owner.0)
-                    .bind(after)
-                    .bind(i64::from(limit))
-                    .fetch_all(pool)
-                    .await
-            })
-        })
+        let rows: Vec<ApiKeyRow> = select!(
+            self,
+            "list API keys",
+            "api_keys",
+            fetch_all(SQL, owner.0, after, i64::from(limit))
+        )
         .await?;
         let keys = rows.into_iter().map(|row| Ok(row.into_stored()?.key));
         keys.collect()
     }
 
-    /// Notes that a key was used at `now`, unless a use after `unless_after` is noted already (both
-    /// in seconds since 1970 UTC).
+    /// Records that a key was used at `now`, unless a use after `unless_after` is recorded already (both in
+    /// seconds since 1970 UTC).
     pub async fn record_api_key_use(
         &self,
         id: ApiKeyId,
@@ -228,22 +211,16 @@ impl Database {
     ) -> Result<(), StorageError> {
         const SQL: &str = "UPDATE api_keys SET last_used = $2
             WHERE id = $1 AND (last_used IS NULL OR last_used <= $3)";
-        run(
-            CALL_TIMEOUT,
-            "note the use of an API key",
+        execute_once!(
+            self,
+            "record the use of an API key",
             "api_keys",
-            async {
-                on_either!(self.writer(), pool => {
-                    sqlx::query(SQL)
-                        .bind(id.0)
-                        .bind(now)
-                        .bind(unless_after)
-                        .execute(pool)
-                        .await
-                        .map(drop)
-                })
-            },
+            SQL,
+            id.0,
+            now,
+            unless_after
         )
         .await
+        .map(drop)
     }
 }

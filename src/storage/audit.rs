@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
+use super::statements::select;
 use crate::domain::audit::{AuditRecord, MintContext};
 use crate::domain::decision::Revision;
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
@@ -19,17 +20,16 @@ pub(super) const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, auth
     dataset_id, resource_user_id, action, determining_policies, errors, revision, jti, reason, request_id";
 const COLUMN_COUNT: usize = 17;
 
-/// How many records one statement takes: a batch is cut into these, largest first, so that a
+/// How many records one statement inserts: a batch is cut into these, largest first, so that a
 /// connection prepares no more than four texts and a statement still carries many records.
 const CHUNK_SIZES: [usize; 4] = [64, 16, 4, 1];
 
 static INSERT_STATEMENTS: LazyLock<[(usize, Arc<str>); 4]> =
     LazyLock::new(|| CHUNK_SIZES.map(|records| (records, insert_statement(records).into())));
 
-/// Writes the statement that inserts so many records.
+/// The statement that inserts so many records.
 ///
-/// A record that is there already is left as it is, so that a batch whose answer was lost may be
-/// appended again.
+/// A record that exists stays unchanged, so that a batch whose response was lost may be appended again.
 fn insert_statement(records: usize) -> String {
     let mut sql = format!("INSERT INTO audit_records ({COLUMNS}) VALUES ");
     for parameter in 1..=records * COLUMN_COUNT {
@@ -57,7 +57,7 @@ fn chunks(mut records: &[AuditRecord]) -> Vec<(&'static Arc<str>, &[AuditRecord]
     chunks
 }
 
-/// Replaces NUL, which PostgreSQL's texts cannot hold: one odd record must not cost a whole batch.
+/// Replaces NUL, which PostgreSQL cannot store in a text: one such record must not fail a whole batch.
 fn without_nul(text: &str) -> Cow<'_, str> {
     if text.contains('\0') {
         Cow::Owned(text.replace('\0', "\u{fffd}"))
@@ -96,7 +96,7 @@ impl AuditRow {
         let id = RecordId(self.id);
         let corrupt = |column: &str, error: &dyn fmt::Display| StorageError::Corrupt {
             table: "audit_records",
-            what: format!("record {id}: {column}: {error}"),
+            detail: format!("record {id}: {column}: {error}"),
         };
         Ok(AuditRecord {
             id,
@@ -129,14 +129,14 @@ impl AuditRow {
 impl Database {
     /// Appends records in one transaction; they are durable when it returns.
     ///
-    /// A record whose id is stored already is left as it is, so a batch may be appended again when
-    /// its answer was lost. A NUL character is stored as U+FFFD.
+    /// A record whose id is stored already stays unchanged, so a batch may be appended again if its response
+    /// was lost. A NUL character is stored as U+FFFD.
     pub async fn append_audit_records(&self, records: &[AuditRecord]) -> Result<(), StorageError> {
         if records.is_empty() {
             return Ok(());
         }
-        let doing = "append audit records";
-        run(CALL_TIMEOUT, doing, "audit_records", async {
+        let operation = "append audit records";
+        run(CALL_TIMEOUT, operation, "audit_records", async {
             let mut transaction = self.begin_writing().await?;
             append(&mut transaction, records).await?;
             transaction.commit().await
@@ -144,26 +144,21 @@ impl Database {
         .await
     }
 
-    /// Finds with what a granted mint was asked, by the id of the minted token (its `jti`, which is
-    /// the id of the mint's record).
+    /// Finds how the caller of a granted mint had authenticated, by the `jti` of the token, which is the id of
+    /// the mint's record.
     pub async fn find_mint_context(
         &self,
         id: RecordId,
     ) -> Result<Option<MintContext>, StorageError> {
         const SQL: &str = "SELECT authentication, key_id FROM audit_records
             WHERE id = $1 AND event = 'mint' AND outcome = 'granted'";
-        let doing = "find a mint";
+        let operation = "find a mint";
         let row: Option<(String, Option<Uuid>)> =
-            run(CALL_TIMEOUT, doing, "audit_records", async {
-                on_either!(self.readers(), pool => {
-                    sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
-                })
-            })
-            .await?;
+            select!(self, operation, "audit_records", fetch_optional(SQL, id.0)).await?;
         row.map(|(word, key_id)| {
             let authentication = word.parse().map_err(|error| StorageError::Corrupt {
                 table: "audit_records",
-                what: format!("record {id}: {error}"),
+                detail: format!("record {id}: {error}"),
             })?;
             let key_id = key_id.map(ApiKeyId);
             Ok(MintContext {
@@ -175,7 +170,7 @@ impl Database {
     }
 }
 
-/// Appends records within a transaction that does more than that.
+/// Appends records within a transaction.
 pub(super) async fn append(
     transaction: &mut Transaction,
     records: &[AuditRecord],

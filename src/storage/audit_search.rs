@@ -1,8 +1,8 @@
-//! Searching audit records: by who asked, about what, how it was answered, and when.
+//! Search of audit records by user, resource, outcome, event, action and time.
 //!
-//! Each filter has an index, and ids grow with time, so that neither a filter nor a span of time
-//! reads through the whole log. Only the words of nearly all records (`granted`, `read`) have none:
-//! records with them are met at every step anyway.
+//! Each filter has an index, and ids grow with time, so that neither a filter nor a time range scans the
+//! whole log. Only the values of nearly all records (`granted`, `read`) have none: a scan finds them at
+//! every step anyway.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditFilter, AuditOutcome, AuditRecord};
 use crate::domain::id::RecordId;
 
-/// In which order records are read, and where to go on.
+/// The order of records, and where to continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditOrder {
     /// Oldest first, only those after this one.
@@ -27,7 +27,7 @@ pub enum AuditOrder {
 }
 
 impl Database {
-    /// Reads the next at most `limit` records after `after`, or the first ones, ordered by id.
+    /// Lists at most `limit` records after `after`, ordered by id.
     pub async fn list_audit_records(
         &self,
         after: Option<RecordId>,
@@ -38,10 +38,10 @@ impl Database {
             .await
     }
 
-    /// Reads the next at most `limit` records that pass `filter`, ordered by id.
+    /// Lists at most `limit` records that match `filter`, ordered by id.
     ///
-    /// Ids are made before records are appended: while writing goes on, a record may still appear
-    /// among those that were read. Whoever reads newest first has all that were there when it began.
+    /// Ids are generated before records are appended: during writes, a record may still appear among those
+    /// already listed. A reader that lists newest first gets all records that existed when it began.
     pub async fn search_audit_records(
         &self,
         filter: &AuditFilter,
@@ -52,8 +52,8 @@ impl Database {
             return Ok(Vec::new());
         };
         let sql: Arc<str> = select_statement(filter, order).into();
-        let doing = "read audit records";
-        let rows: Vec<AuditRow> = run(CALL_TIMEOUT, doing, "audit_records", async {
+        let operation = "read audit records";
+        let rows: Vec<AuditRow> = run(CALL_TIMEOUT, operation, "audit_records", async {
             on_either!(self.readers(), pool => {
                 let mut query = sqlx::query_as(AssertSqlSafe(sql))
                     .bind(span.first)
@@ -70,14 +70,14 @@ impl Database {
     }
 }
 
-/// The ids to look at, both ends among them.
+/// A range of ids, both ends included.
 struct IdRange {
     first: Uuid,
     last: Uuid,
 }
 
 impl IdRange {
-    /// The span of a filter's times and of what is still to be read; none when it is empty.
+    /// The range of a filter's times and of the order's position; `None` if it is empty.
     fn new(filter: &AuditFilter, order: AuditOrder) -> Option<Self> {
         let lowest = |unix_millis: i64| {
             let unix_millis = u64::try_from(unix_millis).unwrap_or_default();
@@ -115,8 +115,8 @@ fn filter_ids(filter: &AuditFilter) -> impl Iterator<Item = Uuid> {
     .flatten()
 }
 
-/// Writes the statement of a filter. Words are written into it and not bound, since they are of
-/// closed sets, and a partial index is used only when its condition stands in the statement.
+/// The statement of a filter. Names of enum variants are written into it and not bound, because a partial
+/// index is used only if its condition is in the statement.
 fn select_statement(filter: &AuditFilter, order: AuditOrder) -> String {
     let mut sql = format!("SELECT {COLUMNS} FROM audit_records WHERE id BETWEEN $1 AND $2");
     let columns = [

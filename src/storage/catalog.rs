@@ -1,4 +1,4 @@
-//! The catalog as a whole: reading it, changing it, and its version.
+//! The catalog as a whole: reads, changes and its version.
 
 use std::collections::BTreeSet;
 
@@ -8,18 +8,17 @@ use super::database::{
 };
 use super::datasets::{put_dataset, read_datasets};
 use super::error::StorageError;
-use super::users::{parse_role, put_user, read_users};
+use super::statements::{execute, select};
+use super::users::{UserRecord, parse_role, put_user, read_users};
 use crate::domain::audit::AuditRecord;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{ADMIN_ROLE, RoleName};
-use crate::domain::principal::User;
-use crate::domain::secret::Secret;
 
 /// All roles, users and datasets as of one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Catalog {
-    /// How often the catalog has changed.
+    /// The number of changes of the catalog so far.
     pub version: i64,
     /// The roles, the built-in one among them.
     pub roles: BTreeSet<RoleName>,
@@ -29,18 +28,9 @@ pub struct Catalog {
     pub datasets: Vec<Dataset>,
 }
 
-/// A user and its password hash.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UserRecord {
-    /// The user.
-    pub user: User,
-    /// The hash of the password, in PHC string format; none for users who have no password.
-    pub password_hash: Option<Secret<String>>,
-}
-
-/// What to change in the catalog, all of it or nothing.
+/// A change of the catalog, applied whole or not at all.
 ///
-/// Removals come first, so that a removed user's name is free for another. What is put may name
+/// Removals come first, so that the name of a removed user is free for another. What is put may refer to
 /// roles and users that the same change puts. Two users cannot swap names in one change.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogChange {
@@ -56,26 +46,26 @@ pub struct CatalogChange {
     pub users_removed: Vec<UserId>,
     /// Datasets to remove.
     pub datasets_removed: Vec<DatasetId>,
-    /// What to put on record of it.
+    /// The audit records of the change.
     pub records: Vec<AuditRecord>,
 }
 
-/// How often what is remembered has changed.
+/// The versions that caches depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheVersions {
-    /// How often the catalog has changed.
+    /// The number of changes of the catalog so far.
     pub catalog: i64,
-    /// How often sessions have ended early.
+    /// The number of times that sessions have ended early so far.
     pub sessions: i64,
 }
 
 const READ_VERSION: &str = "SELECT version FROM catalog_version";
 
 impl Database {
-    /// Reads how often the catalog has changed: cheap, and the same number means the same catalog.
+    /// Reads the version of the catalog: cheap, and the same version means the same catalog.
     pub async fn catalog_version(&self) -> Result<i64, StorageError> {
-        let doing = "read the catalog's version";
-        run(CALL_TIMEOUT, doing, "catalog_version", async {
+        let operation = "read the catalog version";
+        run(CALL_TIMEOUT, operation, "catalog_version", async {
             self.check_file()?;
             on_either!(self.readers(), pool => {
                 sqlx::query_scalar(READ_VERSION).fetch_one(pool).await
@@ -84,77 +74,75 @@ impl Database {
         .await
     }
 
-    /// Reads the versions of all that is remembered, as cheaply as the catalog's alone.
+    /// Reads all versions that caches depend on, as cheaply as the catalog version alone.
     pub async fn versions(&self) -> Result<CacheVersions, StorageError> {
         const SQL: &str = "SELECT catalog_version.version, session_version.version
             FROM catalog_version CROSS JOIN session_version";
-        let doing = "read the catalog's version";
-        let (catalog, sessions) = run(CALL_TIMEOUT, doing, "catalog_version", async {
-            on_either!(self.readers(), pool => sqlx::query_as(SQL).fetch_one(pool).await)
-        })
-        .await?;
+        let operation = "read the catalog version";
+        let (catalog, sessions) =
+            select!(self, operation, "catalog_version", fetch_one(SQL)).await?;
         Ok(CacheVersions { catalog, sessions })
     }
 
     /// Reads the whole catalog as of one moment.
     pub async fn read_catalog(&self) -> Result<Catalog, StorageError> {
-        let doing = "read the catalog";
-        with_timeout(CATALOG_TIMEOUT, doing, async {
-            let sorted =
-                |error: sqlx::Error| StorageError::classify(&error, doing, "catalog_version");
-            let mut transaction = self.begin_reading().await.map_err(sorted)?;
-            let version = read_version(&mut transaction).await.map_err(sorted)?;
+        let operation = "read the catalog";
+        with_timeout(CATALOG_TIMEOUT, operation, async {
+            let classify =
+                |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
+            let mut transaction = self.begin_reading().await.map_err(classify)?;
+            let version = read_version(&mut transaction).await.map_err(classify)?;
             let catalog = Catalog {
                 version,
                 roles: read_roles(&mut transaction).await?,
                 users: read_users(&mut transaction).await?,
                 datasets: read_datasets(&mut transaction).await?,
             };
-            transaction.commit().await.map_err(sorted)?;
+            transaction.commit().await.map_err(classify)?;
             Ok(catalog)
         })
         .await
     }
 
-    /// Makes a change that was planned on the catalog at `expected_version`, in one transaction,
-    /// and returns the new version.
+    /// Applies a change that was planned on the catalog at `expected_version`, in one transaction, and returns
+    /// the new version.
     ///
-    /// Fails with [`StorageError::Conflict`] when the catalog has changed since, and with
-    /// [`StorageError::Inconsistent`] when the change names what does not exist or takes a name that
-    /// is taken; either way nothing is written.
+    /// Fails with [`StorageError::Conflict`] if the catalog has changed since, and with
+    /// [`StorageError::Inconsistent`] if the change refers to what does not exist or uses a name that is
+    /// taken; either way nothing is written.
     pub async fn write_catalog(
         &self,
         change: &CatalogChange,
         expected_version: i64,
     ) -> Result<i64, StorageError> {
-        let doing = "change the catalog";
+        let operation = "change the catalog";
         if change
             .roles_removed
             .iter()
             .any(|role| role.as_str() == ADMIN_ROLE)
         {
             return Err(StorageError::Inconsistent {
-                doing: doing.into(),
+                operation: operation.into(),
                 reason: format!("the role {ADMIN_ROLE} is built in and cannot be removed"),
             });
         }
-        with_timeout(CATALOG_TIMEOUT, doing, async {
-            let sorted =
-                |error: sqlx::Error| StorageError::classify(&error, doing, "catalog_version");
-            let mut transaction = self.begin_writing().await.map_err(sorted)?;
+        with_timeout(CATALOG_TIMEOUT, operation, async {
+            let classify =
+                |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
+            let mut transaction = self.begin_writing().await.map_err(classify)?;
             let Some(version) = advance_version(&mut transaction, expected_version)
                 .await
-                .map_err(sorted)?
+                .map_err(classify)?
             else {
                 return Err(StorageError::Conflict {
                     expected: expected_version,
-                    found: read_version(&mut transaction).await.map_err(sorted)?,
+                    found: read_version(&mut transaction).await.map_err(classify)?,
                 });
             };
             write_change(&mut transaction, change)
                 .await
-                .map_err(sorted)?;
-            transaction.commit().await.map_err(sorted)?;
+                .map_err(classify)?;
+            transaction.commit().await.map_err(classify)?;
             Ok(version)
         })
         .await
@@ -167,8 +155,8 @@ async fn read_version(transaction: &mut Transaction) -> Result<i64, sqlx::Error>
     })
 }
 
-/// Bumps the version, which on PostgreSQL also makes other changes wait for this one's end;
-/// nothing when the version is not the expected one.
+/// Increments the version, which on PostgreSQL also makes other changes wait for the end of this one; `None`
+/// if the version is not the expected one.
 async fn advance_version(
     transaction: &mut Transaction,
     expected: i64,
@@ -180,13 +168,11 @@ async fn advance_version(
     })
 }
 
-/// Bumps the version, whatever it is: remembered facts are of an older one from now on, and on
-/// PostgreSQL other changes wait for this one's end.
+/// Increments the version, whatever it is: cached facts are out of date from now on, and on PostgreSQL other
+/// changes wait for the end of this one.
 pub(super) async fn bump_version(transaction: &mut Transaction) -> Result<(), sqlx::Error> {
     const SQL: &str = "UPDATE catalog_version SET version = version + 1";
-    on_either!(transaction, connection => {
-        sqlx::query(SQL).execute(&mut **connection).await.map(drop)
-    })
+    execute!(transaction, SQL).map(drop)
 }
 
 async fn read_roles(transaction: &mut Transaction) -> Result<BTreeSet<RoleName>, StorageError> {
@@ -206,20 +192,18 @@ async fn write_change(
     const REMOVE_USER: &str = "DELETE FROM users WHERE id = $1";
     const REMOVE_ROLE: &str = "DELETE FROM roles WHERE name = $1";
     const PUT_ROLE: &str = "INSERT INTO roles (name) VALUES ($1) ON CONFLICT DO NOTHING";
-    on_either!(transaction, connection => {
-        for id in &change.datasets_removed {
-            sqlx::query(REMOVE_DATASET).bind(id.0).execute(&mut **connection).await?;
-        }
-        for id in &change.users_removed {
-            sqlx::query(REMOVE_USER).bind(id.0).execute(&mut **connection).await?;
-        }
-        for role in &change.roles_removed {
-            sqlx::query(REMOVE_ROLE).bind(role.as_str()).execute(&mut **connection).await?;
-        }
-        for role in &change.roles_put {
-            sqlx::query(PUT_ROLE).bind(role.as_str()).execute(&mut **connection).await?;
-        }
-    });
+    for id in &change.datasets_removed {
+        execute!(transaction, REMOVE_DATASET, id.0)?;
+    }
+    for id in &change.users_removed {
+        execute!(transaction, REMOVE_USER, id.0)?;
+    }
+    for role in &change.roles_removed {
+        execute!(transaction, REMOVE_ROLE, role.as_str())?;
+    }
+    for role in &change.roles_put {
+        execute!(transaction, PUT_ROLE, role.as_str())?;
+    }
     for record in &change.users_put {
         put_user(transaction, record).await?;
     }

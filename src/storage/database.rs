@@ -1,4 +1,4 @@
-//! The connections: opening, migrating, and running one SQL text on either database.
+//! The database connections: open, migrate, and run one SQL text on SQLite or PostgreSQL.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -42,8 +42,8 @@ pub enum Database {
 
 /// The connections to one SQLite file: SQLite has one writer at a time, and readers beside it.
 ///
-/// With the one writing connection, writers of this process queue here, fairly and without busy
-/// errors; only other processes are met at the file's lock.
+/// With the one writing connection, writers of this process queue here, fairly and without busy errors;
+/// only other processes compete for the file lock.
 #[derive(Clone)]
 pub struct SqlitePools {
     writer: SqlitePool,
@@ -51,7 +51,7 @@ pub struct SqlitePools {
     file: SqliteFile,
 }
 
-/// The same thing of one database or of the other.
+/// A value of one database or of the other.
 pub(super) enum Either<S, P> {
     Sqlite(S),
     Postgres(P),
@@ -80,7 +80,7 @@ impl Transaction {
 
 impl Database {
     /// Opens `sqlite://PATH` (the file is created when there is none, readable by its owner alone)
-    /// or `postgres://...` with at most so many `connections`; SQLite has its one writer besides.
+    /// or `postgres://...` with at most so many `connections`; SQLite has one more, for writing.
     ///
     /// A relative path is relative to the working directory; `%` in a path begins a
     /// percent-encoded byte. SQLite files are opened with a write-ahead log, foreign keys and
@@ -96,21 +96,21 @@ impl Database {
         }
     }
 
-    /// Like [`Database::open`], but a SQLite file that is not there is an error and is not made.
+    /// Like [`Database::open`], but a missing SQLite file is an error and is not created.
     pub async fn open_existing(url: &str, connections: u32) -> Result<Self, StorageError> {
         if let Some(path) = url.strip_prefix("sqlite://")
             && let Ok(options) = SqliteConnectOptions::from_str(&format!("sqlite://{path}"))
             && let Err(error) = std::fs::metadata(options.get_filename())
         {
             return Err(StorageError::Unavailable {
-                doing: format!("open {}", options.get_filename().display()).into(),
+                operation: format!("open {}", options.get_filename().display()).into(),
                 reason: error.to_string(),
             });
         }
         Self::open(url, connections).await
     }
 
-    /// Says whether the path of a SQLite database still names the file that was opened.
+    /// Fails if the path of a SQLite database does not name the opened file any more.
     pub(super) fn check_file(&self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(pools) => Ok(pools.file.check_unchanged()?),
@@ -123,8 +123,8 @@ impl Database {
     /// Processes that start together wait for each other. A database that a newer program migrated
     /// is [`StorageError::NewerSchema`].
     pub async fn migrate(&self) -> Result<(), StorageError> {
-        let doing = "migrate the database";
-        with_timeout(MIGRATION_TIMEOUT, doing, async {
+        let operation = "migrate the database";
+        with_timeout(MIGRATION_TIMEOUT, operation, async {
             match self {
                 Self::Sqlite(pools) => migrate_sqlite(&pools.writer).await,
                 Self::Postgres(pool) => migrate_postgres(pool).await,
@@ -133,7 +133,7 @@ impl Database {
         .await
     }
 
-    /// Asks the database whether it could be written to now.
+    /// Checks that the database can be written to now.
     pub async fn ping(&self) -> Result<(), StorageError> {
         run(CALL_TIMEOUT, "write to the database", "", async {
             self.begin_writing().await?.commit().await
@@ -161,7 +161,7 @@ impl Database {
         }
     }
 
-    /// Where to run one reading statement.
+    /// The connections for one reading statement.
     pub(super) fn readers(&self) -> Pool<'_> {
         match self {
             Self::Sqlite(pools) => Either::Sqlite(&pools.readers),
@@ -169,7 +169,7 @@ impl Database {
         }
     }
 
-    /// Where to run one writing statement.
+    /// The connections for one writing statement.
     pub(super) fn writer(&self) -> Pool<'_> {
         match self {
             Self::Sqlite(pools) => Either::Sqlite(&pools.writer),
@@ -177,7 +177,7 @@ impl Database {
         }
     }
 
-    /// Begins a transaction whose statements all see the same moment.
+    /// Begins a transaction whose statements all see the same snapshot.
     pub(super) async fn begin_reading(&self) -> Result<Transaction, sqlx::Error> {
         Ok(match self {
             Self::Sqlite(pools) => Either::Sqlite(pools.readers.begin().await?),
@@ -191,8 +191,8 @@ impl Database {
     /// Begins a transaction that writes.
     pub(super) async fn begin_writing(&self) -> Result<Transaction, sqlx::Error> {
         Ok(match self {
-            // A transaction that first reads and then writes could find that another process wrote
-            // in between, which no busy timeout mends: take the write lock first.
+            // A transaction that first reads and then writes fails if another process wrote in between,
+            // whatever the busy timeout: take the write lock first.
             Self::Sqlite(pools) => {
                 self.check_file()?;
                 Either::Sqlite(pools.writer.begin_with("BEGIN IMMEDIATE").await?)
@@ -214,61 +214,63 @@ impl fmt::Debug for SqlitePools {
     }
 }
 
-/// Runs statements within a deadline and sorts their error; `table` is the one being read.
+/// Runs statements within a timeout and classifies their error; `table` is the one being read.
 pub(super) async fn run<T>(
-    deadline: Duration,
-    doing: &'static str,
+    timeout: Duration,
+    operation: &'static str,
     table: &'static str,
     statements: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, StorageError> {
-    with_timeout(deadline, doing, async {
+    with_timeout(timeout, operation, async {
         statements
             .await
-            .map_err(|error| StorageError::classify(&error, doing, table))
+            .map_err(|error| StorageError::classify(&error, operation, table))
     })
     .await
 }
 
-/// Ends a call at its deadline: a server that went silent would hold it for as long as TCP tries.
+/// Ends a call at its timeout: an unresponsive server would hold it for as long as TCP retries.
 pub(super) async fn with_timeout<T>(
-    deadline: Duration,
-    doing: impl Into<Cow<'static, str>>,
+    timeout: Duration,
+    operation: impl Into<Cow<'static, str>>,
     call: impl Future<Output = Result<T, StorageError>>,
 ) -> Result<T, StorageError> {
-    tokio::time::timeout(deadline, call)
+    tokio::time::timeout(timeout, call)
         .await
         .unwrap_or_else(|_| {
             Err(StorageError::Unavailable {
-                doing: doing.into(),
-                reason: format!("no answer within {} seconds", deadline.as_secs()),
+                operation: operation.into(),
+                reason: format!("no answer within {} seconds", timeout.as_secs()),
             })
         })
 }
 
 async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageError> {
-    let unusable = |reason: &str| StorageError::Url {
+    let invalid_url = |reason: &str| StorageError::Url {
         reason: reason.to_owned(),
     };
     if path.is_empty() || path.contains(":memory:") {
-        return Err(unusable("sqlite:// must be followed by the path of a file"));
+        return Err(invalid_url(
+            "sqlite:// must be followed by the path of a file",
+        ));
     }
     if path.contains('?') {
-        return Err(unusable(
+        return Err(invalid_url(
             "sqlite:// takes no parameters (a ? in a path is written %3F)",
         ));
     }
     let options = SqliteConnectOptions::from_str(&format!("sqlite://{path}"))
-        .map_err(|error| unusable(&error.to_string()))?
+        .map_err(|error| invalid_url(&error.to_string()))?
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(ACQUIRE_TIMEOUT);
-    let doing = format!("open {}", options.get_filename().display());
+    let operation = format!("open {}", options.get_filename().display());
     create_private_file(options.get_filename()).map_err(|error| StorageError::Unavailable {
-        doing: doing.clone().into(),
+        operation: operation.clone().into(),
         reason: error.to_string(),
     })?;
 
-    // A connection to a file does not break the way one to a server does: no test before use.
+    // A connection to a file does not break as one to a server does: no test before use.
     let pool = || {
         SqlitePoolOptions::new()
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -276,20 +278,20 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageEr
             .max_lifetime(None)
             .test_before_acquire(false)
     };
-    let sorted = |error: sqlx::Error| StorageError::classify(&error, doing.clone(), "");
+    let classify = |error: sqlx::Error| StorageError::classify(&error, operation.clone(), "");
     let writer = pool()
         .max_connections(1)
         .connect_with(options.clone().journal_mode(SqliteJournalMode::Wal))
         .await
-        .map_err(sorted)?;
+        .map_err(classify)?;
     let readers = pool()
         .max_connections(connections)
         .connect_with(options.clone().read_only(true))
         .await
-        .map_err(sorted)?;
+        .map_err(classify)?;
     let file =
         SqliteFile::new(options.get_filename()).map_err(|error| StorageError::Unavailable {
-            doing: doing.clone().into(),
+            operation: operation.clone().into(),
             reason: error.to_string(),
         })?;
     Ok(Database::Sqlite(SqlitePools {
@@ -299,8 +301,8 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageEr
     }))
 }
 
-/// Creates an empty file when there is none: it will hold password hashes and sealed keys, and
-/// SQLite gives its log the file's own mode.
+/// Creates an empty file if there is none, readable by its owner only: it will hold password hashes and
+/// sealed keys, and SQLite gives its log the same mode.
 fn create_private_file(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -320,18 +322,20 @@ async fn open_postgres(url: &str, connections: u32) -> Result<Database, StorageE
         ),
     })?;
     let options = options.application_name("cedargate");
-    let doing = format!(
+    let operation = format!(
         "connect to PostgreSQL at {}:{}, database {}",
         options.get_host(),
         options.get_port(),
         options.get_database().unwrap_or(options.get_username()),
     );
 
-    // The pool would try until its time is up and then not say what was wrong: ask once by hand.
-    with_timeout(ACQUIRE_TIMEOUT, doing.clone(), async {
-        let sorted = |error: sqlx::Error| StorageError::classify(&error, doing.clone(), "");
-        let connection = PgConnection::connect_with(&options).await.map_err(sorted)?;
-        connection.close().await.map_err(sorted)
+    // The pool would retry until its timeout and then not report the cause: connect once directly.
+    with_timeout(ACQUIRE_TIMEOUT, operation.clone(), async {
+        let classify = |error: sqlx::Error| StorageError::classify(&error, operation.clone(), "");
+        let connection = PgConnection::connect_with(&options)
+            .await
+            .map_err(classify)?;
+        connection.close().await.map_err(classify)
     })
     .await?;
 
@@ -343,8 +347,8 @@ async fn open_postgres(url: &str, connections: u32) -> Result<Database, StorageE
     Ok(Database::Postgres(pool))
 }
 
-/// Raises `synchronous_commit` where the server's default is `off`: no token may leave before its
-/// audit record is durable. Stricter settings stay the operator's choice.
+/// Sets `synchronous_commit` to `on` if the server's default is `off`: no token may leave before its audit
+/// record is durable. Stricter values stay.
 async fn ensure_durable_commits(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     const SQL: &str = "SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') = 'off'";
@@ -360,21 +364,24 @@ fn newest_migration(migrations: &Migrator) -> i64 {
 }
 
 async fn migrate_sqlite(writer: &SqlitePool) -> Result<(), StorageError> {
-    let sorted = |error: sqlx::Error| StorageError::classify(&error, "migrate the database", "");
+    let classify = |error: sqlx::Error| StorageError::classify(&error, "migrate the database", "");
     // sqlx does not lock SQLite for a migration: one immediate transaction around all of it does.
-    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(sorted)?;
+    let mut transaction = writer
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(classify)?;
     SQLITE_MIGRATIONS
         .run_direct(None, &mut *transaction, false)
         .await
         .map_err(|error| {
             StorageError::classify_migration(&error, newest_migration(&SQLITE_MIGRATIONS))
         })?;
-    transaction.commit().await.map_err(sorted)
+    transaction.commit().await.map_err(classify)
 }
 
 async fn migrate_postgres(pool: &PgPool) -> Result<(), StorageError> {
-    let sorted = |error: sqlx::Error| StorageError::classify(&error, "migrate the database", "");
-    let mut connection = pool.acquire().await.map_err(sorted)?;
+    let classify = |error: sqlx::Error| StorageError::classify(&error, "migrate the database", "");
+    let mut connection = pool.acquire().await.map_err(classify)?;
     // A migration that fails keeps its advisory lock until its connection ends.
     connection.close_on_drop();
     POSTGRES_MIGRATIONS

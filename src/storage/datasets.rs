@@ -1,4 +1,4 @@
-//! Datasets, with whom they are shared and which file they have.
+//! Datasets with their readers and files.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
+use super::statements::{execute, select};
 use crate::domain::dataset::{Dataset, StoredFile};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
@@ -35,7 +36,7 @@ impl DatasetRow {
         let id = DatasetId(self.id);
         let corrupt = |what: &dyn fmt::Display| StorageError::Corrupt {
             table: "datasets",
-            what: format!("dataset {id}: {what}"),
+            detail: format!("dataset {id}: {what}"),
         };
         let file = match (
             self.file_sha256,
@@ -50,7 +51,7 @@ impl DatasetRow {
                 size: u64::try_from(size).map_err(|error| corrupt(&error))?,
                 modified,
             }),
-            _ => return Err(corrupt(&"its file is told in part only")),
+            _ => return Err(corrupt(&"its file columns are incomplete")),
         };
         Ok(Dataset {
             id,
@@ -70,40 +71,45 @@ impl DatasetRow {
 }
 
 impl Database {
-    /// Finds a dataset by id with everything that a decision may look at, in one round trip and as
-    /// of one moment.
+    /// Finds a dataset by id with everything that a decision may depend on, in one round trip and
+    /// from one snapshot.
     pub async fn find_dataset(&self, id: DatasetId) -> Result<Option<Dataset>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_readers WHERE id = $1";
-        let row: Option<DatasetRow> = run(CALL_TIMEOUT, "find a dataset", "datasets", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
-            })
-        })
+        let row: Option<DatasetRow> = select!(
+            self,
+            "find a dataset",
+            "datasets",
+            fetch_optional(SQL, id.0)
+        )
         .await?;
         row.map(DatasetRow::into_dataset).transpose()
     }
 
-    /// Reads at most `limit` datasets whose ids come after `after`, in the order of their ids.
+    /// Lists at most `limit` datasets after `after`, ordered by id.
     pub async fn list_datasets(
         &self,
         after: Option<DatasetId>,
         limit: u32,
     ) -> Result<Vec<Dataset>, StorageError> {
-        const SQL: &str = "SELECT * FROM datasets_with_readers WHERE id > $1 ORDER BY id LIMIT $2";
-        const FIRST: &str = "SELECT * FROM datasets_with_readers ORDER BY id LIMIT $1";
-        let limit = i64::from(limit);
-        let doing = "read a page of datasets";
-        let rows: Vec<DatasetRow> = run(CALL_TIMEOUT, doing, "datasets", async {
-            on_either!(self.readers(), pool => match after {
-                Some(after) => {
-                    sqlx::query_as(SQL).bind(after.0).bind(limit).fetch_all(pool).await
-                }
-                None => sqlx::query_as(FIRST).bind(limit).fetch_all(pool).await,
-            })
-        })
+        const SQL: &str = "SELECT * FROM datasets_with_readers WHERE id >= $1 ORDER BY id LIMIT $2";
+        let Some(first) = first_id_after(after) else {
+            return Ok(Vec::new());
+        };
+        let rows: Vec<DatasetRow> = select!(
+            self,
+            "list datasets",
+            "datasets",
+            fetch_all(SQL, first, i64::from(limit))
+        )
         .await?;
         rows.into_iter().map(DatasetRow::into_dataset).collect()
     }
+}
+
+/// The first id of a page; a dataset may have any id, the lowest one too. None if `after` is the last one.
+pub(super) fn first_id_after(after: Option<DatasetId>) -> Option<Uuid> {
+    let first = after.map_or(Some(0), |after| after.0.as_u128().checked_add(1));
+    first.map(Uuid::from_u128)
 }
 
 /// Reads all datasets, by id.
@@ -135,21 +141,20 @@ pub(super) async fn put_dataset(
         .map(|file| i64::try_from(file.size))
         .transpose()
         .map_err(|error| sqlx::Error::Encode(error.into()))?;
-    on_either!(transaction, connection => {
-        sqlx::query(PUT)
-            .bind(dataset.id.0)
-            .bind(dataset.title.as_str())
-            .bind(dataset.visibility.as_str())
-            .bind(dataset.record_status.as_str())
-            .bind(dataset.owner.map(|owner| owner.0))
-            .bind(Json(&dataset.tags))
-            .bind(file.map(|file| file.sha256.as_str()))
-            .bind(file.map(|file| file.name.as_str()))
-            .bind(file_size)
-            .bind(file.map(|file| file.modified))
-            .execute(&mut **connection)
-            .await?;
-    });
+    execute!(
+        transaction,
+        PUT,
+        dataset.id.0,
+        dataset.title.as_str(),
+        dataset.visibility.as_str(),
+        dataset.record_status.as_str(),
+        dataset.owner.map(|owner| owner.0),
+        Json(&dataset.tags),
+        file.map(|file| file.sha256.as_str()),
+        file.map(|file| file.name.as_str()),
+        file_size,
+        file.map(|file| file.modified)
+    )?;
     put_readers(transaction, dataset).await
 }
 
@@ -161,15 +166,13 @@ async fn put_readers(transaction: &mut Transaction, dataset: &Dataset) -> Result
     const SHARE_ROLE: &str =
         "INSERT INTO dataset_reader_roles (dataset_id, role_name) VALUES ($1, $2)";
     let id = dataset.id.0;
-    on_either!(transaction, connection => {
-        sqlx::query(UNSHARE_USERS).bind(id).execute(&mut **connection).await?;
-        sqlx::query(UNSHARE_ROLES).bind(id).execute(&mut **connection).await?;
-        for user in &dataset.reader_users {
-            sqlx::query(SHARE_USER).bind(id).bind(user.0).execute(&mut **connection).await?;
-        }
-        for role in &dataset.reader_roles {
-            sqlx::query(SHARE_ROLE).bind(id).bind(role.as_str()).execute(&mut **connection).await?;
-        }
-    });
+    execute!(transaction, UNSHARE_USERS, id)?;
+    execute!(transaction, UNSHARE_ROLES, id)?;
+    for user in &dataset.reader_users {
+        execute!(transaction, SHARE_USER, id, user.0)?;
+    }
+    for role in &dataset.reader_roles {
+        execute!(transaction, SHARE_ROLE, id, role.as_str())?;
+    }
     Ok(())
 }

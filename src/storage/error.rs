@@ -1,26 +1,26 @@
-//! What can go wrong with the database, sorted by what a caller should do about it.
+//! Errors of the database, by what a caller should do about them.
 
 use std::borrow::Cow;
 
 use sqlx::migrate::MigrateError;
 
-/// Why the database did not do what it was asked; clones tell the same.
+/// Why a database operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StorageError {
-    /// The database cannot be reached or cannot do it now; trying again later may help.
+    /// The database cannot be reached or cannot do it now; a later attempt may succeed.
     ///
     /// Among the causes: no connection within the time limit, a lock held too long, a full disk, a
     /// read-only database, a server that went away.
-    #[error("the database is unavailable: cannot {doing}: {reason}")]
+    #[error("the database is unavailable: cannot {operation}: {reason}")]
     Unavailable {
-        /// What was tried, as in "cannot ...".
-        doing: Cow<'static, str>,
-        /// What the database or the driver said.
+        /// The operation, as in "cannot ...".
+        operation: Cow<'static, str>,
+        /// The message of the database or the driver.
         reason: String,
     },
-    /// Somebody else changed the catalog since the change was planned; nothing was written.
+    /// The catalog has changed since the change was planned; nothing was written.
     #[error(
-        "the catalog changed meanwhile: this change was made for version {expected}, \
+        "the catalog has changed: this change was made for version {expected}, \
          the catalog is at version {found}"
     )]
     Conflict {
@@ -31,20 +31,20 @@ pub enum StorageError {
     },
     /// What was to be written breaks a rule of the tables, such as a user name that is taken;
     /// nothing was written.
-    #[error("the database refuses to {doing}: {reason}")]
+    #[error("the database refuses to {operation}: {reason}")]
     Inconsistent {
-        /// What was tried.
-        doing: Cow<'static, str>,
+        /// The operation.
+        operation: Cow<'static, str>,
         /// Which rule it breaks.
         reason: String,
     },
     /// A stored row does not parse into its domain type.
-    #[error("the table {table} holds a row that cannot be read: {what}")]
+    #[error("the table {table} holds a row that cannot be read: {detail}")]
     Corrupt {
         /// The table.
         table: &'static str,
         /// Which row and column, and what is wrong with it.
-        what: String,
+        detail: String,
     },
     /// The database was migrated by a newer program than this one.
     #[error(
@@ -63,46 +63,46 @@ pub enum StorageError {
         /// What went wrong.
         reason: String,
     },
-    /// The database URL cannot be used. The URL itself is not told: it may hold a password.
+    /// The database URL cannot be used. The URL itself is not shown: it may contain a password.
     #[error("the database URL cannot be used: {reason}")]
     Url {
         /// What is wrong with it.
         reason: String,
     },
     /// Anything else, such as tables that were never migrated.
-    #[error("cannot {doing}: {reason}")]
+    #[error("cannot {operation}: {reason}")]
     Failed {
-        /// What was tried.
-        doing: Cow<'static, str>,
-        /// What the database or the driver said.
+        /// The operation.
+        operation: Cow<'static, str>,
+        /// The message of the database or the driver.
         reason: String,
     },
 }
 
 impl StorageError {
-    /// Whether trying again later may help.
+    /// Whether a later attempt may succeed.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
 
-    /// Sorts what sqlx says; `table` is the one being read.
+    /// Classifies an error of sqlx; `table` is the one being read.
     pub(super) fn classify(
         error: &sqlx::Error,
-        doing: impl Into<Cow<'static, str>>,
+        operation: impl Into<Cow<'static, str>>,
         table: &'static str,
     ) -> Self {
         use sqlx::Error as Said;
-        let doing = doing.into();
+        let operation = operation.into();
         let reason = error.to_string();
         match error {
             Said::Database(said) => match classify_database_error(said.as_ref()) {
-                ErrorClass::Unavailable => Self::Unavailable { doing, reason },
-                ErrorClass::Inconsistent => Self::Inconsistent { doing, reason },
+                ErrorClass::Unavailable => Self::Unavailable { operation, reason },
+                ErrorClass::Inconsistent => Self::Inconsistent { operation, reason },
                 ErrorClass::Corrupt => Self::Corrupt {
                     table,
-                    what: reason,
+                    detail: reason,
                 },
-                ErrorClass::Other => Self::Failed { doing, reason },
+                ErrorClass::Other => Self::Failed { operation, reason },
             },
             Said::Io(_)
             | Said::Tls(_)
@@ -110,17 +110,17 @@ impl StorageError {
             | Said::PoolTimedOut
             | Said::PoolClosed
             | Said::WorkerCrashed
-            | Said::BeginFailed => Self::Unavailable { doing, reason },
+            | Said::BeginFailed => Self::Unavailable { operation, reason },
             Said::ColumnDecode { .. } | Said::Decode(_) => Self::Corrupt {
                 table,
-                what: reason,
+                detail: reason,
             },
-            Said::Encode(_) => Self::Inconsistent { doing, reason },
-            _ => Self::Failed { doing, reason },
+            Said::Encode(_) => Self::Inconsistent { operation, reason },
+            _ => Self::Failed { operation, reason },
         }
     }
 
-    /// Sorts what the migrator says; `known` is the newest migration of this program.
+    /// Classifies an error of the migrator; `known` is the newest migration of this program.
     pub(super) fn classify_migration(error: &MigrateError, known: i64) -> Self {
         match error {
             MigrateError::VersionMissing(found) if *found > known => Self::NewerSchema {
@@ -163,7 +163,7 @@ fn classify_database_error(said: &dyn sqlx::error::DatabaseError) -> ErrorClass 
     }
 }
 
-/// Sorts a SQLite result code, whose low byte is the primary code (<https://sqlite.org/rescode.html>).
+/// Classifies a SQLite result code, whose low byte is the primary code (<https://sqlite.org/rescode.html>).
 fn classify_sqlite_code(code: i32) -> ErrorClass {
     match code & 0xff {
         // PERM, ABORT, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR; FULL, CANTOPEN, PROTOCOL; AUTH.
@@ -176,7 +176,7 @@ fn classify_sqlite_code(code: i32) -> ErrorClass {
     }
 }
 
-/// Sorts a SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+/// Classifies a SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 fn classify_sqlstate(code: &str) -> ErrorClass {
     match code {
         // Read-only transaction, no privilege, lock not available, no such database.

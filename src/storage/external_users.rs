@@ -1,6 +1,6 @@
-//! Users of outside issuers: found by the issuer's own id for them, added and kept up to date.
+//! Users of external issuers: found by the issuer's own id for them, added and updated.
 //!
-//! An issuer and a subject are one user for good; the user name only has to be free when the user is
+//! An issuer and a subject always are the same user; the user name only has to be free when the user is
 //! added. Such users have no password.
 
 use sqlx::types::Json;
@@ -9,11 +9,12 @@ use uuid::Uuid;
 use super::catalog::bump_version;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
+use super::statements::{execute, select, select_value};
 use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
 
-/// A user of an outside issuer, as far as telling it goes.
+/// A user of an external issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExternalUser {
     /// The user.
@@ -23,17 +24,17 @@ pub struct ExternalUser {
     pub claims_issued_at: Option<i64>,
 }
 
-/// What came of adding a user of an outside issuer.
+/// The result of adding a user of an external issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddUserOutcome {
-    /// The user is there now.
+    /// The user was added.
     Added,
-    /// The issuer and the subject, or the user name, are somebody's already; nothing was written.
+    /// The issuer and the subject, or the user name, are taken already; nothing was written.
     AlreadyExists,
 }
 
 impl Database {
-    /// Finds the user that an issuer means by a subject, disabled ones too.
+    /// Finds the user of an issuer and a subject, disabled or not.
     pub async fn find_external_user(
         &self,
         issuer: &str,
@@ -41,11 +42,12 @@ impl Database {
     ) -> Result<Option<ExternalUser>, StorageError> {
         const SQL: &str =
             "SELECT id, claims_issued_at FROM users WHERE issuer = $1 AND subject = $2";
-        let row: Option<(Uuid, Option<i64>)> = run(CALL_TIMEOUT, "find a user", "users", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL).bind(issuer).bind(subject).fetch_optional(pool).await
-            })
-        })
+        let row: Option<(Uuid, Option<i64>)> = select!(
+            self,
+            "find a user",
+            "users",
+            fetch_optional(SQL, issuer, subject)
+        )
         .await?;
         Ok(row.map(|(id, claims_issued_at)| ExternalUser {
             id: UserId(id),
@@ -53,7 +55,7 @@ impl Database {
         }))
     }
 
-    /// Finds a user that was given to an issuer by its name alone, and that no subject is yet.
+    /// Finds a user of an issuer by its name, if no subject is bound to it yet.
     pub async fn find_unbound_user(
         &self,
         issuer: &str,
@@ -61,34 +63,24 @@ impl Database {
     ) -> Result<Option<UserId>, StorageError> {
         const SQL: &str =
             "SELECT id FROM users WHERE issuer = $1 AND username = $2 AND subject IS NULL";
-        let id: Option<Uuid> = run(CALL_TIMEOUT, "find a user", "users", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_scalar(SQL)
-                    .bind(issuer)
-                    .bind(username.as_str())
-                    .fetch_optional(pool)
-                    .await
-            })
-        })
+        let id: Option<Uuid> = select_value!(
+            self,
+            "find a user",
+            "users",
+            fetch_optional(SQL, issuer, username.as_str())
+        )
         .await?;
         Ok(id.map(UserId))
     }
 
-    /// Makes a subject of its issuer the user that was expected; says whether it did.
+    /// Binds a subject of its issuer to a user; `false` if another is bound already.
     pub async fn bind_subject(&self, id: UserId, subject: &str) -> Result<bool, StorageError> {
         const SQL: &str = "UPDATE users SET subject = $1
             WHERE id = $2 AND issuer IS NOT NULL AND subject IS NULL";
         run(CALL_TIMEOUT, "bind a user", "users", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
-            let bound = on_either!(&mut transaction, connection => {
-                sqlx::query(SQL)
-                    .bind(subject)
-                    .bind(id.0)
-                    .execute(&mut **connection)
-                    .await?
-                    .rows_affected()
-            });
+            let bound = execute!(&mut transaction, SQL, subject, id.0)?;
             if bound == 0 {
                 return Ok(false);
             }
@@ -98,8 +90,8 @@ impl Database {
         .await
     }
 
-    /// Adds a user of an outside issuer whose roles and claims come from a token that was issued at
-    /// `claims_issued_at` (seconds since 1970 UTC); roles that the catalog has not are left out.
+    /// Adds a user of an external issuer whose roles and claims come from a token that was issued at
+    /// `claims_issued_at` (seconds since 1970 UTC); unknown roles are ignored.
     pub async fn add_external_user(
         &self,
         user: &User,
@@ -112,19 +104,17 @@ impl Database {
         run(CALL_TIMEOUT, "add a user", "users", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
-            let added = on_either!(&mut transaction, connection => {
-                sqlx::query(SQL)
-                    .bind(user.id.0)
-                    .bind(user.username.as_str())
-                    .bind(user.issuer.as_deref())
-                    .bind(subject)
-                    .bind(Json(&user.claims))
-                    .bind(claims_issued_at)
-                    .bind(user.is_disabled)
-                    .execute(&mut **connection)
-                    .await?
-                    .rows_affected()
-            });
+            let added = execute!(
+                &mut transaction,
+                SQL,
+                user.id.0,
+                user.username.as_str(),
+                user.issuer.as_deref(),
+                subject,
+                Json(&user.claims),
+                claims_issued_at,
+                user.is_disabled
+            )?;
             if added == 0 {
                 // The transaction is dropped, and the version with it: nothing changed.
                 return Ok(AddUserOutcome::AlreadyExists);
@@ -136,8 +126,8 @@ impl Database {
         .await
     }
 
-    /// Replaces the roles and claims of a user of an outside issuer by those of a token that was
-    /// issued at `claims_issued_at`, unless they are of as new a token already; says whether it did.
+    /// Replaces the roles and claims of a user of an external issuer by those of a token that was issued at
+    /// `claims_issued_at`; `false` if they are of as new a token already.
     pub async fn update_external_user(
         &self,
         user: &User,
@@ -147,25 +137,20 @@ impl Database {
             WHERE id = $3 AND issuer IS NOT NULL
                 AND (claims_issued_at IS NULL OR claims_issued_at < $2)";
         const DELETE_ROLES: &str = "DELETE FROM user_roles WHERE user_id = $1";
-        run(CALL_TIMEOUT, "refresh a user", "users", async {
+        run(CALL_TIMEOUT, "update a user", "users", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
-            let refreshed = on_either!(&mut transaction, connection => {
-                sqlx::query(SQL)
-                    .bind(Json(&user.claims))
-                    .bind(claims_issued_at)
-                    .bind(user.id.0)
-                    .execute(&mut **connection)
-                    .await?
-                    .rows_affected()
-            });
+            let refreshed = execute!(
+                &mut transaction,
+                SQL,
+                Json(&user.claims),
+                claims_issued_at,
+                user.id.0
+            )?;
             if refreshed == 0 {
                 return Ok(false);
             }
-            on_either!(&mut transaction, connection => {
-                sqlx::query(DELETE_ROLES).bind(user.id.0).execute(&mut **connection).await?
-                    .rows_affected()
-            });
+            execute!(&mut transaction, DELETE_ROLES, user.id.0)?;
             insert_known_roles(&mut transaction, user).await?;
             transaction.commit().await?;
             Ok(true)
@@ -176,33 +161,25 @@ impl Database {
     /// Reads the names of all roles.
     pub async fn role_names(&self) -> Result<Vec<RoleName>, StorageError> {
         const SQL: &str = "SELECT name FROM roles";
-        let names: Vec<String> = run(CALL_TIMEOUT, "read the roles", "roles", async {
-            on_either!(self.readers(), pool => sqlx::query_scalar(SQL).fetch_all(pool).await)
-        })
-        .await?;
+        let names: Vec<String> =
+            select_value!(self, "read the roles", "roles", fetch_all(SQL)).await?;
         names
             .into_iter()
             .map(RoleName::try_from)
             .collect::<Result<_, _>>()
             .map_err(|error| StorageError::Corrupt {
                 table: "roles",
-                what: error.to_string(),
+                detail: error.to_string(),
             })
     }
 }
 
-/// Joins the user's roles, as far as the catalog has them at this moment.
+/// Adds the user to its roles, as far as the catalog has them now.
 async fn insert_known_roles(transaction: &mut Transaction, user: &User) -> Result<(), sqlx::Error> {
     const SQL: &str = "INSERT INTO user_roles (user_id, role_name)
         SELECT $1, name FROM roles WHERE name = $2";
-    on_either!(transaction, connection => {
-        for role in &user.roles {
-            sqlx::query(SQL)
-                .bind(user.id.0)
-                .bind(role.as_str())
-                .execute(&mut **connection)
-                .await?;
-        }
-    });
+    for role in &user.roles {
+        execute!(transaction, SQL, user.id.0, role.as_str())?;
+    }
     Ok(())
 }

@@ -4,8 +4,8 @@
 //! databases; where they differ, the migrations hide it behind a view. A row that does not parse
 //! into its domain type is an error, never a default. Transactions begin and end inside one function.
 //!
-//! It refuses to know policies, tokens and HTTP: it stores sealed keys without opening them, and
-//! password hashes without checking them.
+//! Storage does not know decisions: it stores sealed keys without opening them, and password hashes
+//! without checking them.
 
 mod api_keys;
 mod audit;
@@ -13,21 +13,22 @@ mod audit_search;
 mod catalog;
 mod database;
 mod datasets;
+mod datasets_with_names;
 mod error;
 mod external_users;
-mod named_datasets;
 mod sessions;
 mod signing_keys;
 mod sqlite_file;
+mod statements;
 mod users;
 
 pub use api_keys::StoredApiKey;
 pub use audit_search::AuditOrder;
-pub use catalog::{CacheVersions, Catalog, CatalogChange, UserRecord};
+pub use catalog::{CacheVersions, Catalog, CatalogChange};
 pub use database::Database;
+pub use datasets_with_names::{DatasetFilter, DatasetWithNames};
 pub use error::StorageError;
 pub use external_users::{AddUserOutcome, ExternalUser};
-pub use named_datasets::{DatasetFilter, DatasetWithNames};
 pub use sessions::{EndedSession, RefreshTokenInfo, RenewalOutcome};
 pub use signing_keys::{KeyState, StoredSigningKey};
-pub use users::{Login, UserFilter};
+pub use users::{UserFilter, UserRecord};

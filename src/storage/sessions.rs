@@ -1,51 +1,52 @@
-//! Sessions and the fingerprints of their refresh tokens.
+//! Sessions and the digests of their refresh tokens.
 //!
-//! What ends a session early also makes a new version of the sessions: whoever remembers sessions
-//! remembers them for one version. A changed password and a disabled user do so by a trigger.
+//! Ending a session early also increments the version of the sessions, which caches depend on. A changed
+//! password and a disabled user do so by a trigger.
 
 use uuid::Uuid;
 
 use super::audit::append;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
+use super::statements::{execute, execute_once, select};
 use crate::domain::audit::AuditRecord;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::secret::Secret;
 use crate::domain::session::{RefreshTokenDigest, Session};
 
-/// A refresh token that was given out.
+/// A refresh token that was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshTokenInfo {
-    /// Whose session it is of.
+    /// The user of its session.
     pub user_id: UserId,
     /// Whether it was used.
     pub is_spent: bool,
 }
 
-/// What became of a refresh token that was shown.
+/// The result of renewing a session with a refresh token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RenewalOutcome {
-    /// It is spent now, and the next one has taken its place.
+    /// The token is spent, and the next one replaces it.
     Renewed(Session),
-    /// It had been spent before, so its session has ended.
+    /// The token had been spent before, so its session has ended.
     Reused {
         /// The session.
         session: Session,
-        /// Whether it is this use that ended it.
+        /// Whether this call ended it.
         is_ended_by_this: bool,
     },
-    /// Its session is over.
+    /// The session has ended.
     SessionEnded(Session),
-    /// Nobody knows it.
+    /// There is no such token.
     Unknown,
 }
 
-/// What became of a session that was to end.
+/// A session that was ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndedSession {
     /// The session.
     pub session: Session,
-    /// Whether it went on until now.
+    /// Whether this call ended it.
     pub is_ended_by_this: bool,
 }
 
@@ -87,76 +88,71 @@ const INSERT_TOKEN: &str = "INSERT INTO refresh_tokens (sha256, session_id) VALU
 
 impl Database {
     /// Starts a session with its first refresh token, for a user whose password was checked against
-    /// `password_hash`; false when the user has another password by now, or cannot sign in any more.
+    /// `password_hash`; `false` if the password has changed or the user cannot sign in any more.
     pub async fn start_session(
         &self,
         session: &Session,
         password_hash: &Secret<String>,
         first: RefreshTokenDigest,
     ) -> Result<bool, StorageError> {
-        // One statement looks at the hash and takes the generation: when the hash is replaced at
-        // the same time, the session is either refused here or of a generation that is over.
+        // One statement checks the hash and takes the generation: if the hash is replaced at the same
+        // time, the session is either rejected here or of a generation that has ended.
         const INSERT: &str =
             "INSERT INTO sessions (id, user_id, generation, started_at, expires_at)
             SELECT $1, id, session_generation, $2, $3 FROM users
             WHERE id = $4 AND password_hash = $5 AND NOT is_disabled";
         run(CALL_TIMEOUT, "start a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
-            let is_started = on_either!(&mut transaction, connection => {
-                let started = sqlx::query(INSERT)
-                    .bind(session.id.0)
-                    .bind(session.started_at)
-                    .bind(session.expires_at)
-                    .bind(session.user_id.0)
-                    .bind(password_hash.reveal().as_str())
-                    .execute(&mut **connection)
-                    .await?
-                    .rows_affected();
-                if started == 1 {
-                    sqlx::query(INSERT_TOKEN)
-                        .bind(&first.0[..])
-                        .bind(session.id.0)
-                        .execute(&mut **connection)
-                        .await?;
-                }
-                started == 1
-            });
+            let password_hash = password_hash.reveal().as_str();
+            let is_started = execute!(
+                &mut transaction,
+                INSERT,
+                session.id.0,
+                session.started_at,
+                session.expires_at,
+                session.user_id.0,
+                password_hash
+            )? == 1;
+            if is_started {
+                execute!(&mut transaction, INSERT_TOKEN, &first.0[..], session.id.0)?;
+            }
             transaction.commit().await?;
             Ok(is_started)
         })
         .await
     }
 
-    /// Finds a session that was not ended; whether it has expired is the caller's to see.
+    /// Finds a session that was not ended; the caller checks whether it has expired.
     pub async fn find_session(&self, id: SessionId) -> Result<Option<Session>, StorageError> {
         const SQL: &str = "SELECT sessions.id, user_id, started_at, expires_at
             FROM sessions JOIN users ON users.id = user_id AND session_generation = generation
             WHERE sessions.id = $1 AND ended_at IS NULL";
-        let row: Option<(Uuid, Uuid, i64, i64)> =
-            run(CALL_TIMEOUT, "find a session", "sessions", async {
-                on_either!(self.readers(), pool => {
-                    sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
-                })
-            })
-            .await?;
+        let row: Option<(Uuid, Uuid, i64, i64)> = select!(
+            self,
+            "find a session",
+            "sessions",
+            fetch_optional(SQL, id.0)
+        )
+        .await?;
         Ok(row.map(session_from_row))
     }
 
-    /// Finds whose a refresh token is, spent or not.
+    /// Finds the user of a refresh token, spent or not.
     ///
-    /// Ask this before anything that writes: made-up tokens must not stand in the way of writers.
+    /// Callers check this before anything that writes: invalid tokens must not hold up writers.
     pub async fn find_refresh_token(
         &self,
-        shown: RefreshTokenDigest,
+        presented: RefreshTokenDigest,
     ) -> Result<Option<RefreshTokenInfo>, StorageError> {
         const SQL: &str = "SELECT user_id, spent_at
             FROM refresh_tokens JOIN sessions ON sessions.id = session_id WHERE sha256 = $1";
-        let doing = "find a refresh token";
-        let row: Option<(Uuid, Option<i64>)> = run(CALL_TIMEOUT, doing, "refresh_tokens", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL).bind(&shown.0[..]).fetch_optional(pool).await
-            })
-        })
+        let operation = "find a refresh token";
+        let row: Option<(Uuid, Option<i64>)> = select!(
+            self,
+            operation,
+            "refresh_tokens",
+            fetch_optional(SQL, &presented.0[..])
+        )
         .await?;
         Ok(row.map(|(user_id, spent_at)| RefreshTokenInfo {
             user_id: UserId(user_id),
@@ -164,15 +160,15 @@ impl Database {
         }))
     }
 
-    /// Spends the refresh token `shown` at `now` (seconds since 1970 UTC) and puts `next` in its
-    /// place; ends the session when `shown` was spent before.
+    /// Spends the refresh token `presented` at `now` (seconds since 1970 UTC) and replaces it by `next`; ends
+    /// the session if `presented` was spent before.
     ///
-    /// The record `granted` is appended in the same transaction, if the session is renewed: or else
-    /// an audit log that is away would leave the caller with a spent token and no next one.
-    /// Of two that show the same token at the same time, one renews the session and the other ends it.
+    /// If the session is renewed, the record `granted` is appended in the same transaction: otherwise an
+    /// unavailable audit log would leave the caller with a spent token and no next one. Of two callers with
+    /// the same token at the same time, one renews the session and the other ends it.
     pub async fn renew_session(
         &self,
-        shown: RefreshTokenDigest,
+        presented: RefreshTokenDigest,
         next: RefreshTokenDigest,
         now: i64,
         granted: &AuditRecord,
@@ -181,31 +177,18 @@ impl Database {
             "UPDATE refresh_tokens SET spent_at = $1 WHERE sha256 = $2 AND spent_at IS NULL";
         run(CALL_TIMEOUT, "renew a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
-            let Some(row) = find_refresh_token_row(&mut transaction, shown).await? else {
+            let Some(row) = find_refresh_token_row(&mut transaction, presented).await? else {
                 return Ok(RenewalOutcome::Unknown);
             };
             let session = row.session();
             if row.spent_at.is_none() && row.is_over(now) {
                 return Ok(RenewalOutcome::SessionEnded(session));
             }
-            // On PostgreSQL somebody else may spend it between the question and here; this
-            // statement waits for them and then finds nothing to spend.
-            let is_spent_by_this = on_either!(&mut transaction, connection => {
-                let spent = sqlx::query(SPEND)
-                    .bind(now)
-                    .bind(&shown.0[..])
-                    .execute(&mut **connection)
-                    .await?;
-                if spent.rows_affected() == 1 {
-                    sqlx::query(INSERT_TOKEN)
-                        .bind(&next.0[..])
-                        .bind(session.id.0)
-                        .execute(&mut **connection)
-                        .await?;
-                }
-                spent.rows_affected() == 1
-            });
+            // On PostgreSQL another caller may spend it after the query above; this statement waits for that
+            // caller and then finds nothing to spend.
+            let is_spent_by_this = execute!(&mut transaction, SPEND, now, &presented.0[..])? == 1;
             let renewal = if is_spent_by_this {
+                execute!(&mut transaction, INSERT_TOKEN, &next.0[..], session.id.0)?;
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
                 RenewalOutcome::Renewed(session)
             } else {
@@ -222,16 +205,15 @@ impl Database {
         .await
     }
 
-    /// Ends the session of a refresh token, spent or not, at `now`; nothing when nobody knows the
-    /// token.
+    /// Ends the session of a refresh token, spent or not, at `now`; `None` if there is no such token.
     pub async fn end_session(
         &self,
-        shown: RefreshTokenDigest,
+        presented: RefreshTokenDigest,
         now: i64,
     ) -> Result<Option<EndedSession>, StorageError> {
         run(CALL_TIMEOUT, "end a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
-            let Some(row) = find_refresh_token_row(&mut transaction, shown).await? else {
+            let Some(row) = find_refresh_token_row(&mut transaction, presented).await? else {
                 return Ok(None);
             };
             let is_ended_by_this =
@@ -245,8 +227,8 @@ impl Database {
         .await
     }
 
-    /// Reads the next at most `limit` sessions of a user that go on at `now` (seconds since 1970 UTC)
-    /// after `after`, or the first ones, in the order of their ids.
+    /// Lists at most `limit` sessions of a user that are active at `now` (seconds since 1970 UTC), after
+    /// `after`, ordered by id.
     pub async fn list_sessions(
         &self,
         user_id: UserId,
@@ -259,24 +241,18 @@ impl Database {
             WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 AND sessions.id > $3
             ORDER BY sessions.id LIMIT $4";
         let after = after.map_or(Uuid::nil(), |id| id.0);
-        let rows: Vec<(Uuid, Uuid, i64, i64)> =
-            run(CALL_TIMEOUT, "list sessions", "sessions", async {
-                on_either!(self.readers(), pool => {
-                    sqlx::query_as(SQL)
-                        .bind(user_id.0)
-                        .bind(now)
-                        .bind(after)
-                        .bind(i64::from(limit))
-                        .fetch_all(pool)
-                        .await
-                })
-            })
-            .await?;
+        let rows: Vec<(Uuid, Uuid, i64, i64)> = select!(
+            self,
+            "list sessions",
+            "sessions",
+            fetch_all(SQL, user_id.0, now, after, i64::from(limit))
+        )
+        .await?;
         Ok(rows.into_iter().map(session_from_row).collect())
     }
 
-    /// Ends one session of a user that goes on at `now`, or all of them, together with the record of
-    /// it, and says how many; the record is not written when there is none.
+    /// Ends one active session of a user at `now`, or all of them, together with the audit record, and returns
+    /// how many; without any, no record is written.
     pub async fn end_user_sessions(
         &self,
         user_id: UserId,
@@ -292,18 +268,12 @@ impl Database {
                 (SELECT session_generation FROM users WHERE id = $2) AND id = $3";
         run(CALL_TIMEOUT, "end sessions", "sessions", async {
             let mut transaction = self.begin_writing().await?;
-            let ended = on_either!(&mut transaction, connection => {
-                let ending = match only {
-                    None => sqlx::query(END_ALL).bind(now).bind(user_id.0),
-                    Some(id) => sqlx::query(END_ONE).bind(now).bind(user_id.0).bind(id.0),
-                };
-                let ended = ending.execute(&mut **connection).await?.rows_affected();
-                if ended > 0 {
-                    sqlx::query(BUMP_SESSION_VERSION).execute(&mut **connection).await?;
-                }
-                ended
-            });
+            let ended = match only {
+                None => execute!(&mut transaction, END_ALL, now, user_id.0)?,
+                Some(id) => execute!(&mut transaction, END_ONE, now, user_id.0, id.0)?,
+            };
             if ended > 0 {
+                execute!(&mut transaction, BUMP_SESSION_VERSION)?;
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
                 transaction.commit().await?;
             }
@@ -312,28 +282,26 @@ impl Database {
         .await
     }
 
-    /// Removes at most `most` sessions that have expired by `now`, with all their refresh tokens,
-    /// and says how many.
-    pub async fn delete_expired_sessions(&self, now: i64, most: u32) -> Result<u64, StorageError> {
+    /// Deletes at most `limit` sessions that have expired by `now`, with all their refresh tokens, and returns
+    /// how many.
+    pub async fn delete_expired_sessions(&self, now: i64, limit: u32) -> Result<u64, StorageError> {
         const SQL: &str = "DELETE FROM sessions WHERE id IN
             (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at, id LIMIT $2)";
-        run(CALL_TIMEOUT, "sweep sessions", "sessions", async {
-            on_either!(self.writer(), pool => {
-                sqlx::query(SQL)
-                    .bind(now)
-                    .bind(i64::from(most))
-                    .execute(pool)
-                    .await
-                    .map(|done| done.rows_affected())
-            })
-        })
+        execute_once!(
+            self,
+            "delete expired sessions",
+            "sessions",
+            SQL,
+            now,
+            i64::from(limit)
+        )
         .await
     }
 }
 
 async fn find_refresh_token_row(
     transaction: &mut Transaction,
-    shown: RefreshTokenDigest,
+    presented: RefreshTokenDigest,
 ) -> Result<Option<RefreshTokenRow>, sqlx::Error> {
     const SQL: &str = "SELECT sessions.id, user_id, generation, session_generation, started_at,
             expires_at, ended_at, spent_at
@@ -342,23 +310,20 @@ async fn find_refresh_token_row(
             JOIN users ON users.id = user_id
         WHERE sha256 = $1";
     on_either!(transaction, connection => {
-        sqlx::query_as(SQL).bind(&shown.0[..]).fetch_optional(&mut **connection).await
+        sqlx::query_as(SQL).bind(&presented.0[..]).fetch_optional(&mut **connection).await
     })
 }
 
-/// Ends a session; false when it had ended before.
+/// Ends a session; `false` if it had ended before.
 async fn end_by_id(
     transaction: &mut Transaction,
     id: SessionId,
     now: i64,
 ) -> Result<bool, sqlx::Error> {
     const END: &str = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL";
-    on_either!(transaction, connection => {
-        let ended = sqlx::query(END).bind(now).bind(id.0).execute(&mut **connection).await?;
-        let is_ended_by_this = ended.rows_affected() == 1;
-        if is_ended_by_this {
-            sqlx::query(BUMP_SESSION_VERSION).execute(&mut **connection).await?;
-        }
-        Ok(is_ended_by_this)
-    })
+    let is_ended_by_this = execute!(transaction, END, now, id.0)? == 1;
+    if is_ended_by_this {
+        execute!(transaction, BUMP_SESSION_VERSION)?;
+    }
+    Ok(is_ended_by_this)
 }

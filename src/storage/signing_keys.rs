@@ -1,12 +1,13 @@
-//! Signing keys, sealed: what is stored here opens nothing by itself.
+//! Signing keys, sealed: without the sealing key they are of no use.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
+use super::statements::{execute_once, select};
 use crate::domain::text_enum::{TextEnum, UnknownVariant};
 
-/// Where a signing key is in its life.
+/// The state of a signing key.
 #[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownVariant, parse_err_fn = UnknownVariant::new::<Self>)]
@@ -16,7 +17,7 @@ pub enum KeyState {
     Next,
     /// Published and signing; there is at most one.
     Current,
-    /// Published until the last token it signed is dead.
+    /// Published until the last token it signed has expired.
     Previous,
     /// Neither published nor signing.
     Retired,
@@ -31,11 +32,11 @@ impl TextEnum for KeyState {
 pub struct StoredSigningKey {
     /// The key's id: its RFC 7638 thumbprint.
     pub kid: String,
-    /// Where the key is in its life.
+    /// The state of the key.
     pub state: KeyState,
     /// The private key as a compact JWE (RFC 7516 section 7.1).
     pub sealed: String,
-    /// When the key was made, in seconds since 1970 UTC.
+    /// When the key was created, in seconds since 1970 UTC.
     pub created_at: i64,
 }
 
@@ -44,12 +45,9 @@ impl Database {
     pub async fn list_signing_keys(&self) -> Result<Vec<StoredSigningKey>, StorageError> {
         const SQL: &str =
             "SELECT kid, state, sealed, created_at FROM signing_keys ORDER BY created_at, kid";
-        let doing = "list the signing keys";
+        let operation = "list the signing keys";
         let rows: Vec<(String, String, String, i64)> =
-            run(CALL_TIMEOUT, doing, "signing_keys", async {
-                on_either!(self.readers(), pool => sqlx::query_as(SQL).fetch_all(pool).await)
-            })
-            .await?;
+            select!(self, operation, "signing_keys", fetch_all(SQL)).await?;
         rows.into_iter()
             .map(|(kid, state, sealed, created_at)| match state.parse() {
                 Ok(state) => Ok(StoredSigningKey {
@@ -60,43 +58,40 @@ impl Database {
                 }),
                 Err(error) => Err(StorageError::Corrupt {
                     table: "signing_keys",
-                    what: format!("key {kid}: {error}"),
+                    detail: format!("key {kid}: {error}"),
                 }),
             })
             .collect()
     }
 
-    /// Stores the first signing key, which must be [`KeyState::Current`]; false when there is a key
-    /// already.
+    /// Stores the first signing key, which must be [`KeyState::Current`]; `false` if there is a key already.
     ///
-    /// Of replicas that start together exactly one gets true; the others then find its key.
+    /// Of replicas that start together exactly one gets `true`; the others then use its key.
     pub async fn insert_first_signing_key(
         &self,
         key: &StoredSigningKey,
     ) -> Result<bool, StorageError> {
-        // Replicas may both see an empty table: then the index on the one current key decides.
+        // Two replicas may both see an empty table: then the index on the one current key decides.
         const SQL: &str = "INSERT INTO signing_keys (kid, state, sealed, created_at)
             SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)
             ON CONFLICT DO NOTHING";
-        let doing = "store the first signing key";
+        let operation = "store the first signing key";
         if key.state != KeyState::Current {
             return Err(StorageError::Inconsistent {
-                doing: doing.into(),
+                operation: operation.into(),
                 reason: format!("the first key must be current, not {}", key.state),
             });
         }
-        run(CALL_TIMEOUT, doing, "signing_keys", async {
-            on_either!(self.writer(), pool => {
-                sqlx::query(SQL)
-                    .bind(key.kid.as_str())
-                    .bind(key.state.as_str())
-                    .bind(key.sealed.as_str())
-                    .bind(key.created_at)
-                    .execute(pool)
-                    .await
-                    .map(|done| done.rows_affected() == 1)
-            })
-        })
-        .await
+        let inserted = execute_once!(
+            self,
+            operation,
+            "signing_keys",
+            SQL,
+            key.kid.as_str(),
+            key.state.as_str(),
+            key.sealed.as_str(),
+            key.created_at
+        );
+        Ok(inserted.await? == 1)
     }
 }

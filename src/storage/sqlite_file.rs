@@ -1,7 +1,7 @@
-//! The SQLite file that was opened, and whether its path still names it.
+//! The identity of the opened SQLite file, to detect that it was removed or replaced.
 //!
-//! An open file lives on after it was removed or replaced, and whatever is written into it then is
-//! lost. So every transaction that writes looks first. This module refuses to know what is in the file.
+//! What is written into a file that was removed or replaced is lost, so every transaction that writes
+//! checks first.
 
 use std::fs::Metadata;
 use std::io::{Error, ErrorKind, Result};
@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file as it was when it was opened.
+/// The identity of a file when it was opened.
 #[derive(Clone, Debug)]
 pub struct SqliteFile {
     path: Arc<PathBuf>,
@@ -21,7 +21,7 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
 }
 
 impl SqliteFile {
-    /// Remembers which file a path names now.
+    /// Takes the identity of the file that a path names now.
     pub(super) fn new(path: &Path) -> Result<Self> {
         let device_and_inode = identity(&std::fs::metadata(path)?);
         Ok(Self {
@@ -30,13 +30,13 @@ impl SqliteFile {
         })
     }
 
-    /// Fails when the path names another file by now, or none.
+    /// Fails if the path names another file now, or none.
     pub(super) fn check_unchanged(&self) -> Result<()> {
         match std::fs::metadata(&*self.path) {
             Ok(metadata) if identity(&metadata) == self.device_and_inode => Ok(()),
             Ok(_) => Err(Error::new(
                 ErrorKind::NotFound,
-                "the database's file was replaced while it was in use: restart to use the new one",
+                "the database file was replaced while in use: restart to use the new one",
             )),
             Err(error) => Err(error),
         }

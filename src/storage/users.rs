@@ -5,18 +5,24 @@ use std::collections::BTreeSet;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::catalog::UserRecord;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
+use super::statements::{execute, select, select_value};
 use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::{Tags, User};
 use crate::domain::secret::Secret;
 
-/// What a login is checked against: a user and its password hash.
-pub type Login = UserRecord;
+/// A user with its password hash.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserRecord {
+    /// The user.
+    pub user: User,
+    /// The hash of the password, in PHC string format; none for users who have no password.
+    pub password_hash: Option<Secret<String>>,
+}
 
-/// Which users a list is about; without either, all.
+/// Which users to list; a field that is `None` does not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserFilter {
     /// The one of this name.
@@ -51,7 +57,7 @@ impl UserRow {
         let username =
             Username::try_from(self.username).map_err(|error| StorageError::Corrupt {
                 table: "users",
-                what: format!("user {id}: {error}"),
+                detail: format!("user {id}: {error}"),
             })?;
         Ok(UserRecord {
             user: User {
@@ -68,40 +74,49 @@ impl UserRow {
 }
 
 impl Database {
-    /// Finds a user by id, disabled ones too.
+    /// Finds a user by id, disabled or not.
     pub async fn find_user(&self, id: UserId) -> Result<Option<User>, StorageError> {
         Ok(self.find_user_record(id).await?.map(|record| record.user))
     }
 
-    /// Finds a user with its password hash by id, disabled ones too.
+    /// Finds a user with its password hash by id, disabled or not.
     pub async fn find_user_record(&self, id: UserId) -> Result<Option<UserRecord>, StorageError> {
         const SQL: &str = "SELECT * FROM users_with_roles WHERE id = $1";
-        let row: Option<UserRow> = run(CALL_TIMEOUT, "find a user", "users", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
-            })
-        })
-        .await?;
+        let row: Option<UserRow> =
+            select!(self, "find a user", "users", fetch_optional(SQL, id.0)).await?;
         row.map(UserRow::into_record).transpose()
     }
 
-    /// Finds what a login is checked against by user name, disabled users too.
+    /// Finds a user with its password hash by user name, disabled or not.
     pub async fn find_user_by_username(
         &self,
         username: &Username,
-    ) -> Result<Option<Login>, StorageError> {
+    ) -> Result<Option<UserRecord>, StorageError> {
         const SQL: &str = "SELECT * FROM users_with_roles WHERE username = $1";
-        let row: Option<UserRow> = run(CALL_TIMEOUT, "find a login", "users", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL).bind(username.as_str()).fetch_optional(pool).await
-            })
-        })
+        let row: Option<UserRow> = select!(
+            self,
+            "find a user",
+            "users",
+            fetch_optional(SQL, username.as_str())
+        )
         .await?;
         row.map(UserRow::into_record).transpose()
     }
 
-    /// Reads the next at most `limit` users after `after`, or the first ones, in the order of their
-    /// ids; disabled ones too.
+    /// Finds the id of a user by its name, disabled or not.
+    pub async fn find_user_id(&self, username: &Username) -> Result<Option<UserId>, StorageError> {
+        const SQL: &str = "SELECT id FROM users WHERE username = $1";
+        let id: Option<Uuid> = select_value!(
+            self,
+            "find a user",
+            "users",
+            fetch_optional(SQL, username.as_str())
+        )
+        .await?;
+        Ok(id.map(UserId))
+    }
+
+    /// Lists at most `limit` users after `after`, ordered by id, disabled or not.
     pub async fn list_users(
         &self,
         after: Option<UserId>,
@@ -122,16 +137,12 @@ impl Database {
             (None, None) => (ALL, ""),
         };
         let after = after.map_or(Uuid::nil(), |id| id.0);
-        let rows: Vec<UserRow> = run(CALL_TIMEOUT, "list users", "users", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(sql)
-                    .bind(after)
-                    .bind(name)
-                    .bind(i64::from(limit))
-                    .fetch_all(pool)
-                    .await
-            })
-        })
+        let rows: Vec<UserRow> = select!(
+            self,
+            "list users",
+            "users",
+            fetch_all(sql, after, name, i64::from(limit))
+        )
         .await?;
         let mut records = rows
             .into_iter()
@@ -145,15 +156,12 @@ impl Database {
     pub async fn has_another_admin(&self, than: UserId) -> Result<bool, StorageError> {
         const SQL: &str = "SELECT users.id FROM user_roles JOIN users ON users.id = user_id
             WHERE role_name = $1 AND users.id <> $2 AND NOT is_disabled LIMIT 1";
-        let found: Option<Uuid> = run(CALL_TIMEOUT, "look for an admin", "users", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_scalar(SQL)
-                    .bind(ADMIN_ROLE)
-                    .bind(than.0)
-                    .fetch_optional(pool)
-                    .await
-            })
-        })
+        let found: Option<Uuid> = select_value!(
+            self,
+            "find an admin",
+            "users",
+            fetch_optional(SQL, ADMIN_ROLE, than.0)
+        )
         .await?;
         Ok(found.is_some())
     }
@@ -161,17 +169,18 @@ impl Database {
     /// Whether there is a role of this name.
     pub async fn has_role(&self, role: &RoleName) -> Result<bool, StorageError> {
         const SQL: &str = "SELECT name FROM roles WHERE name = $1";
-        let found: Option<String> = run(CALL_TIMEOUT, "find a role", "roles", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_scalar(SQL).bind(role.as_str()).fetch_optional(pool).await
-            })
-        })
+        let found: Option<String> = select_value!(
+            self,
+            "find a role",
+            "roles",
+            fetch_optional(SQL, role.as_str())
+        )
         .await?;
         Ok(found.is_some())
     }
 
-    /// Reads the next at most `limit` roles after `after`, or the first ones, in the order of their
-    /// names; on PostgreSQL that is the order of the database's own collation.
+    /// Lists at most `limit` roles after `after`, ordered by name; on PostgreSQL in the order of the database's
+    /// collation.
     pub async fn list_roles(
         &self,
         after: Option<&RoleName>,
@@ -179,25 +188,22 @@ impl Database {
     ) -> Result<Vec<RoleName>, StorageError> {
         const SQL: &str = "SELECT name FROM roles WHERE name > $1 ORDER BY name LIMIT $2";
         let after = after.map_or("", RoleName::as_str);
-        let names: Vec<String> = run(CALL_TIMEOUT, "list roles", "roles", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_scalar(SQL)
-                    .bind(after)
-                    .bind(i64::from(limit))
-                    .fetch_all(pool)
-                    .await
-            })
-        })
+        let names: Vec<String> = select_value!(
+            self,
+            "list roles",
+            "roles",
+            fetch_all(SQL, after, i64::from(limit))
+        )
         .await?;
         names.into_iter().map(parse_role).collect()
     }
 }
 
-/// A role's name as it is stored.
+/// Parses the stored name of a role.
 pub(super) fn parse_role(name: String) -> Result<RoleName, StorageError> {
     RoleName::try_from(name).map_err(|error| StorageError::Corrupt {
         table: "roles",
-        what: error.to_string(),
+        detail: error.to_string(),
     })
 }
 
@@ -230,24 +236,19 @@ pub(super) async fn put_user(
         .password_hash
         .as_ref()
         .map(|hash| hash.reveal().as_str());
-    on_either!(transaction, connection => {
-        sqlx::query(PUT)
-            .bind(user.id.0)
-            .bind(user.username.as_str())
-            .bind(user.issuer.as_deref())
-            .bind(Json(&user.claims))
-            .bind(user.is_disabled)
-            .bind(password_hash)
-            .execute(&mut **connection)
-            .await?;
-        sqlx::query(DELETE_ROLES).bind(user.id.0).execute(&mut **connection).await?;
-        for role in &user.roles {
-            sqlx::query(INSERT_ROLE)
-                .bind(user.id.0)
-                .bind(role.as_str())
-                .execute(&mut **connection)
-                .await?;
-        }
-    });
+    execute!(
+        transaction,
+        PUT,
+        user.id.0,
+        user.username.as_str(),
+        user.issuer.as_deref(),
+        Json(&user.claims),
+        user.is_disabled,
+        password_hash
+    )?;
+    execute!(transaction, DELETE_ROLES, user.id.0)?;
+    for role in &user.roles {
+        execute!(transaction, INSERT_ROLE, user.id.0, role.as_str())?;
+    }
     Ok(())
 }

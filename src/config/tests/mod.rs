@@ -1,4 +1,7 @@
 use std::fs;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -230,11 +233,11 @@ fn an_unknown_key_is_refused_with_the_name_that_was_meant() {
         ("LISTEN = \"x\"", Some("did you mean listen?")),
         (
             "colour = \"red\"",
-            Some("the operators' page lists every setting"),
+            Some("the operators' page lists all settings"),
         ),
         (
             "[server]\nlisten = \"x\"",
-            Some("the operators' page lists every setting"),
+            Some("the operators' page lists all settings"),
         ),
     ] {
         let error = TestConfig::with_file(&[], text).failure();
@@ -251,7 +254,7 @@ fn an_unknown_variable_is_refused_with_the_name_that_was_meant() {
     let error = TestConfig::new(&[("CEDARGATE_MINT_LIMIT_PER_MINUT", "5")]).failure();
     assert_eq!(
         error.to_string(),
-        "the environment variable CEDARGATE_MINT_LIMIT_PER_MINUT is no setting"
+        "the environment variable CEDARGATE_MINT_LIMIT_PER_MINUT is not a setting"
     );
     let hint = "did you mean CEDARGATE_MINT_LIMIT_PER_MINUTE?";
     assert_eq!(error.hint().as_deref(), Some(hint));

@@ -13,7 +13,7 @@ use crate::domain::api_key::{ApiKey, KeyName, KeyScope};
 use crate::domain::id::{ApiKeyId, DatasetId};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::page_limit::PageLimit;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonCreated, JsonOk, NoContent};
 use crate::http::reply::timestamp::{NullableTimestamp, Timestamp};
 use crate::service::error::ServiceError;
@@ -149,7 +149,7 @@ impl ErrorStatuses for RevokeApiKeyStatuses {
         &[(403, RESTRICTED_KEY), (404, "You have no such API key.")];
 }
 
-#[OpenApi(tag = "Tags::ApiKeys")]
+#[OpenApi(tag = "ApiTag::ApiKeys")]
 impl ApiKeysApi {
     /// List API keys
     ///

@@ -10,7 +10,7 @@ use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::page_limit::PageLimit;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::service::access::catalog_view::{CatalogView, VisibleDataset};
 
@@ -110,7 +110,7 @@ impl ErrorStatuses for GetDatasetStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 404, 422, 429, 500, 503];
 }
 
-#[OpenApi(tag = "Tags::Datasets")]
+#[OpenApi(tag = "ApiTag::Datasets")]
 impl CatalogApi {
     /// List datasets
     ///

@@ -18,7 +18,7 @@ use crate::http::conditional::span::{
     SelectedRange, content_range, select_range, unsatisfied_range,
 };
 use crate::http::extract::credentials::HeaderOrQueryCredentials;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::problem::Problem;
 use crate::http::reply::responses::{self, ErrorResponse, ErrorStatuses};
 use crate::http::server::request_info::RequestInfo;
@@ -108,7 +108,7 @@ impl ApiResponse for FileResponse {
     }
 }
 
-#[OpenApi(tag = "Tags::Datasets")]
+#[OpenApi(tag = "ApiTag::Datasets")]
 impl DownloadApi {
     /// Download dataset file
     ///

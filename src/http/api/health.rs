@@ -8,7 +8,7 @@ use poem_openapi::registry::{MetaMediaType, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{self, JsonOk};
 use crate::http::server::request_middleware::Passthrough;
 use crate::service::health::{Health, Readiness};
@@ -95,7 +95,7 @@ impl ApiResponse for ReadyResponse {
     }
 }
 
-#[OpenApi(tag = "Tags::Operators")]
+#[OpenApi(tag = "ApiTag::Operators")]
 #[allow(
     clippy::unused_async,
     reason = "every operation is async to poem-openapi"

@@ -12,7 +12,7 @@ use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::http::conditional::precondition::{PreconditionOutcome, Validators, evaluate};
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{self, ErrorResponse, ErrorStatuses};
 use crate::service::tokens::key_ring::KeyRing;
 
@@ -99,7 +99,7 @@ impl ErrorStatuses for KeySetStatuses {
     const STATUSES: &'static [u16] = &[500];
 }
 
-#[OpenApi(tag = "Tags::KeySet")]
+#[OpenApi(tag = "ApiTag::KeySet")]
 #[allow(
     clippy::unused_async,
     reason = "every operation is async to poem-openapi"

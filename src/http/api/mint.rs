@@ -10,7 +10,7 @@ use poem_openapi::{Object, OpenApi};
 use crate::domain::decision::MAX_TOKEN_TTL;
 use crate::domain::id::DatasetId;
 use crate::http::extract::credentials::HeaderCredentials;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::service::tokens::download_token::DownloadTokens;
 
@@ -41,7 +41,7 @@ impl ErrorStatuses for MintStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
 }
 
-#[OpenApi(tag = "Tags::Auth")]
+#[OpenApi(tag = "ApiTag::Auth")]
 impl MintApi {
     /// Create Download Token Endpoint
     ///

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::domain::rfc3339;
 use crate::domain::secret::Secret;
 use crate::http::extract::credentials::{HeaderCredentials, NoCredentials};
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::problem::Problem;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk, NoContent};
 use crate::service::identity::authentication::CredentialSource;
@@ -139,7 +139,7 @@ impl ErrorStatuses for MeStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 429, 500, 503];
 }
 
-#[OpenApi(tag = "Tags::Sessions")]
+#[OpenApi(tag = "ApiTag::Sessions")]
 impl SessionApi {
     /// Log in
     ///

@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::trusted_proxies::TrustedProxies;
 
@@ -40,7 +42,7 @@ impl ConnectionLimiter {
     pub fn try_acquire(&self, address: IpAddr) -> Option<ConnectionPermit> {
         let address = address.to_canonical();
         let is_limited = !self.trusted_proxies.contains(address);
-        let mut open_connections = self.open_connections.lock().ok()?;
+        let mut open_connections = self.open_connections.lock();
         let count = open_connections.entry(address).or_default();
         if *count >= self.max_per_address && is_limited {
             return None;
@@ -55,9 +57,7 @@ impl ConnectionLimiter {
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let Ok(mut open_connections) = self.open_connections.lock() else {
-            return;
-        };
+        let mut open_connections = self.open_connections.lock();
         if let Some(count) = open_connections.get_mut(&self.address) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -86,6 +86,6 @@ mod tests {
         let permits: Vec<_> = (0..8).map_while(|_| limiter.try_acquire(proxy)).collect();
         assert_eq!(permits.len(), 8);
         drop(permits);
-        assert_eq!(limiter.open_connections.lock().unwrap().len(), 1);
+        assert_eq!(limiter.open_connections.lock().len(), 1);
     }
 }

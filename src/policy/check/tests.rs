@@ -10,7 +10,9 @@ use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::tests::fixtures::{ADA, BEA, bundle, context, dataset, signed_in};
+use crate::policy::tests::fixtures::{
+    ADA, BEA, bundle, context, dataset, signed_in, slow_property,
+};
 
 use super::redundant;
 
@@ -102,7 +104,7 @@ fn answers(bundle: &Bundle) -> Vec<(bool, u32)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(slow_property(20))]
 
     #[test]
     fn a_bundle_without_its_redundant_policies_decides_the_same(

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use cedar_policy::RequestEnv;
 
-use crate::domain::thread_priority;
+use crate::thread_priority;
 
 use super::environment::{EffectFindings, InvariantFindings, ProofSubject};
 use super::error::ProveError;

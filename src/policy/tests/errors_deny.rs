@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::fixtures::{ADA, bundle, decide, signed_in};
+use super::fixtures::{ADA, bundle, decide, signed_in, slow_property};
 use crate::domain::action::Action::Read;
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
@@ -93,7 +93,7 @@ fn the_shortest_max_ttl_of_the_determining_permits_counts() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(slow_property(20))]
 
     #[test]
     fn no_set_of_policies_permits_when_one_of_them_fails(

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
+use proptest::prelude::ProptestConfig;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -69,6 +70,15 @@ pub(in crate::policy) fn decide(
         &Resource::Dataset(Arc::clone(&dataset)),
         &context(),
     )
+}
+
+/// The configuration of a property that is slow: `cases`, or as many as `PROPTEST_CASES` says.
+pub(in crate::policy) fn slow_property(cases: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => config,
+        None => ProptestConfig { cases, ..config },
+    }
 }
 
 /// A folder with the shipped schema and these files.

@@ -1,4 +1,4 @@
-//! What policies see of the API key that a caller showed.
+//! The scope of an API key in policies.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::domain::id::{ApiKeyId, DatasetId};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 
-fn limited_to(actions: Option<&[Action]>, datasets: Option<&[u128]>) -> DecisionContext {
+fn restricted_to(actions: Option<&[Action]>, datasets: Option<&[u128]>) -> DecisionContext {
     let ids = |all: &[u128]| {
         all.iter()
             .map(|id| DatasetId(Uuid::from_u128(*id)))
@@ -52,11 +52,11 @@ fn is_permitted(bundle: &Bundle, context: &DecisionContext) -> bool {
 #[test]
 fn policies_can_read_each_part_of_a_key_scope() {
     let password = context();
-    let unlimited = limited_to(None, None);
-    let read = limited_to(Some(&[Action::Read]), None);
-    let one = limited_to(None, Some(&[0xda7a]));
-    let both = limited_to(Some(&[Action::Discover, Action::Read]), Some(&[1, 2]));
-    let contexts = [&password, &unlimited, &read, &one, &both];
+    let unrestricted = restricted_to(None, None);
+    let read = restricted_to(Some(&[Action::Read]), None);
+    let one = restricted_to(None, Some(&[0xda7a]));
+    let both = restricted_to(Some(&[Action::Discover, Action::Read]), Some(&[1, 2]));
+    let contexts = [&password, &unrestricted, &read, &one, &both];
     for (condition, expected) in [
         ("context has key", [false, true, true, true, true]),
         (
@@ -91,15 +91,15 @@ fn policies_can_read_each_part_of_a_key_scope() {
 }
 
 #[test]
-fn the_shipped_policies_say_the_same_with_and_without_a_key() {
+fn the_shipped_policies_decide_the_same_with_and_without_a_key() {
     let bundle = Bundle::embedded().unwrap();
     assert!(is_permitted(&bundle, &context()));
-    assert!(is_permitted(&bundle, &limited_to(None, None)));
-    assert!(is_permitted(&bundle, &limited_to(None, Some(&[1]))));
+    assert!(is_permitted(&bundle, &restricted_to(None, None)));
+    assert!(is_permitted(&bundle, &restricted_to(None, Some(&[1]))));
 }
 
 #[test]
-fn a_policy_that_forgets_that_there_may_be_no_key_is_refused() {
+fn a_policy_that_reads_the_key_without_testing_for_it_is_rejected() {
     let policy = "@id(\"p\") @reason(\"x\") permit (principal, action, resource)\n\
                   when { context.key.actions.contains(\"read\") };";
     let lines = problem_lines(&folder(&[("p.cedar", policy)])).join("\n");

@@ -1,4 +1,4 @@
-//! What the shipped bundle gives, row by row and by a law over all users and datasets.
+//! The decisions of the shipped bundle, row by row and as a property over all users and datasets.
 
 use std::sync::Arc;
 
@@ -116,7 +116,7 @@ fn a_disabled_user_is_denied_what_everybody_may() {
 #[test]
 fn a_changed_user_or_dataset_is_decided_anew() {
     let bundle = Bundle::embedded().unwrap();
-    let ask = |roles: &[&str], visibility| {
+    let reads = |roles: &[&str], visibility| {
         let dataset = Arc::new(dataset(visibility, Published));
         let principal = signed_in(BEA, roles);
         bundle
@@ -130,9 +130,9 @@ fn a_changed_user_or_dataset_is_decided_anew() {
     };
     // Values that come and go would meet each other's addresses, were they not held.
     for _ in 0..100 {
-        assert!(ask(&["admin"], Private));
-        assert!(!ask(&[], Private));
-        assert!(ask(&[], Public));
+        assert!(reads(&["admin"], Private));
+        assert!(!reads(&[], Private));
+        assert!(reads(&[], Public));
     }
 }
 
@@ -147,7 +147,7 @@ fn shipped_policies_have_reasons_and_no_warnings() {
 }
 
 #[test]
-fn shipped_cases_are_met_and_show_every_policy() {
+fn shipped_cases_pass_and_demonstrate_every_policy() {
     let shipped = PolicyFolder::embedded().unwrap();
     let report = shipped
         .cases()
@@ -162,11 +162,11 @@ fn shipped_cases_are_met_and_show_every_policy() {
 }
 
 #[test]
-fn shipped_cases_are_met_by_the_file_they_stand_beside_alone() {
+fn shipped_cases_pass_with_only_the_policy_file_beside_them() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
     let files = std::fs::read_dir(shipped).unwrap();
     let files = files.map(|file| file.unwrap().path());
-    let mut seen = 0;
+    let mut count = 0;
     for policies in files.filter(|path| path.extension().is_some_and(|e| e == "cedar")) {
         let cases = policies.with_extension("cases.json");
         let folder = super::fixtures::folder(&[
@@ -181,9 +181,9 @@ fn shipped_cases_are_met_by_the_file_they_stand_beside_alone() {
             "{}",
             report.render()
         );
-        seen += 1;
+        count += 1;
     }
-    assert_eq!(seen, 6);
+    assert_eq!(count, 6);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn the_shipped_bundle_and_its_folder_have_one_revision() {
     assert_eq!(loaded.revision().0.len(), 64);
 }
 
-/// What DESIGN's paragraph gives, in plain Rust.
+/// The decisions that the design describes, in plain Rust.
 fn oracle(principal: &Principal, action: Action, dataset: &Dataset) -> bool {
     let is_public = dataset.visibility == Public;
     let Principal::User(user) = principal else {
@@ -231,7 +231,7 @@ fn some_roles() -> impl Strategy<Value = Vec<&'static str>> {
 }
 
 fn some_principal() -> impl Strategy<Value = Principal> {
-    let somebody = (some_user(), some_roles(), prop::bool::weighted(0.1)).prop_map(
+    let user = (some_user(), some_roles(), prop::bool::weighted(0.1)).prop_map(
         |(id, roles, is_disabled)| {
             Principal::User(Arc::new(User {
                 is_disabled,
@@ -239,7 +239,7 @@ fn some_principal() -> impl Strategy<Value = Principal> {
             }))
         },
     );
-    prop_oneof![1 => Just(Principal::Anonymous), 5 => somebody]
+    prop_oneof![1 => Just(Principal::Anonymous), 5 => user]
 }
 
 fn some_dataset() -> impl Strategy<Value = Arc<Dataset>> {
@@ -261,10 +261,8 @@ fn some_dataset() -> impl Strategy<Value = Arc<Dataset>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
-
     #[test]
-    fn the_shipped_bundle_gives_what_the_design_gives(
+    fn the_shipped_bundle_decides_as_the_design_says(
         principal in some_principal(),
         dataset in some_dataset(),
     ) {

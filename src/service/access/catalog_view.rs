@@ -67,7 +67,7 @@ impl CatalogView {
         let cache = &self.access.catalog_cache;
         let read = |after, limit| cache.datasets_after(after, limit);
         let visible = |batch| {
-            authorizer.filter(batch, |authorizer, dataset| {
+            authorizer.filter_map(batch, |authorizer, dataset| {
                 visible_dataset(authorizer, &dataset)
             })
         };

@@ -127,7 +127,7 @@ impl Authorizer {
 
     /// Maps each of `items` and keeps the results that are some, on a thread where many decisions hold
     /// up nobody.
-    pub async fn filter<T, R>(
+    pub async fn filter_map<T, R>(
         self: &Arc<Self>,
         items: Vec<T>,
         map: impl Fn(&Self, T) -> Option<R> + Send + 'static,

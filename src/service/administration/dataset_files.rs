@@ -19,7 +19,7 @@ use crate::service::identity::request_context::RequestContext;
 use crate::storage::DatasetWithNames;
 
 use super::Administration;
-use super::dataset_input::{DatasetCandidate, invalid};
+use super::dataset_input::DatasetCandidate;
 use super::operation::{AdminOperation, Precondition};
 
 impl Administration {
@@ -117,7 +117,7 @@ fn file_error(field: &'static str, error: FilesError) -> ServiceError {
         | FilesError::SourceOutsideFolder { .. }
         | FilesError::SourceChanged { .. }
         | FilesError::SourceUnreadable { .. }
-        | FilesError::NotATiff { .. } => invalid(field, error.to_string()),
+        | FilesError::NotATiff { .. } => ServiceError::invalid(field, error.to_string()),
         FilesError::FolderUnusable { .. }
         | FilesError::StoreFailed { .. }
         | FilesError::InvalidDigest { .. }

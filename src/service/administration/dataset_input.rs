@@ -58,9 +58,9 @@ impl DatasetCandidate {
 
 impl DatasetInput {
     pub(super) fn validate(&self) -> Result<(), ServiceError> {
-        let invalid_field = |field| move |error: DatasetError| invalid(field, error.to_string());
-        check_title(&self.title).map_err(invalid_field("title"))?;
-        check_tags(&self.tags).map_err(invalid_field("tags"))
+        let invalid = |field| move |e: DatasetError| ServiceError::invalid(field, e.to_string());
+        check_title(&self.title).map_err(invalid("title"))?;
+        check_tags(&self.tags).map_err(invalid("tags"))
     }
 }
 
@@ -75,11 +75,14 @@ impl Administration {
         let file = before.and_then(|before| before.dataset.file.clone());
         let mut error = None;
         if input.id.is_some_and(|requested| requested != id) {
-            error = Some(invalid("id", "the id of a dataset cannot change"));
+            error = Some(ServiceError::invalid(
+                "id",
+                "the id of a dataset cannot change",
+            ));
         }
         if input.file.is_some() && input.file != file {
             let detail = "a file is changed at the dataset's own /file";
-            error = Some(invalid("file", detail));
+            error = Some(ServiceError::invalid("file", detail));
         }
         let mut owner = None;
         if let Some(name) = &input.owner {
@@ -93,7 +96,10 @@ impl Administration {
         for role in &input.reader_roles {
             let is_kept = before.is_some_and(|b| b.dataset.reader_roles.contains(role));
             if !is_kept && !self.database.has_role(role).await? {
-                error = Some(invalid("reader_roles", format!("there is no role {role}")));
+                error = Some(ServiceError::invalid(
+                    "reader_roles",
+                    format!("there is no role {role}"),
+                ));
             }
         }
         let dataset = Dataset {
@@ -129,15 +135,11 @@ impl Administration {
             None => self.database.find_user_id(name).await?,
         };
         Ok(found.unwrap_or_else(|| {
-            *error = Some(invalid(field, format!("there is no user {name}")));
+            *error = Some(ServiceError::invalid(
+                field,
+                format!("there is no user {name}"),
+            ));
             UserId::random()
         }))
-    }
-}
-
-pub(super) fn invalid(field: &'static str, detail: impl Into<String>) -> ServiceError {
-    ServiceError::Invalid {
-        field,
-        detail: detail.into(),
     }
 }

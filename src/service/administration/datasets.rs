@@ -33,10 +33,8 @@ impl Administration {
                 let candidate = self.build_candidate(input, id, None).await?;
                 let dataset = permitted(&operation, candidate)?;
                 if self.database.find_dataset(id).await?.is_some() {
-                    return Err(ServiceError::Conflict {
-                        field: "id",
-                        detail: "a dataset with this id already exists".to_owned(),
-                    });
+                    let detail = "a dataset with this id already exists";
+                    return Err(ServiceError::conflict("id", detail));
                 }
                 operation.set_summary(format!("made the dataset {:?}", dataset.dataset.title));
                 Ok(Attempt::Write(put(&dataset), dataset))
@@ -69,9 +67,8 @@ impl Administration {
     ) -> Result<Page<DatasetWithNames>, ServiceError> {
         let title = filter.title.as_deref().unwrap_or_default();
         if title.chars().any(char::is_control) {
-            let detail = "titles have no control characters".to_owned();
-            let field = "title";
-            return Err(ServiceError::Invalid { field, detail });
+            let detail = "titles have no control characters";
+            return Err(ServiceError::invalid("title", detail));
         }
         self.audited(request, Action::ViewDatasets, async |operation| {
             operation.require(Action::ViewDatasets, &Resource::Server)?;

@@ -4,7 +4,9 @@
 //! miss its audit record. The record of a change is written in the change's own transaction
 //! ([`Administration::optimistically`], [`Administration::write_recorded`]).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
@@ -109,10 +111,8 @@ impl Administration {
                 return Ok(result);
             }
         }
-        Err(ServiceError::Unavailable {
-            what: "the catalog",
-            source: "too many concurrent changes".into(),
-        })
+        let source = "too many concurrent changes";
+        Err(ServiceError::unavailable("the catalog", source))
     }
 
     /// Runs `write`, which writes a change together with the record it is given, in one transaction,
@@ -124,7 +124,7 @@ impl Administration {
     ) -> Result<bool, ServiceError> {
         let record = AuditRecord {
             outcome: AuditOutcome::Granted,
-            ..operation.state().record.clone()
+            ..operation.state.lock().record.clone()
         };
         let is_written = write(record).await?;
         if is_written {
@@ -166,7 +166,7 @@ impl Administration {
         let RecordState {
             mut record,
             is_written,
-        } = operation.state().clone();
+        } = operation.state.lock().clone();
         if is_written {
             AuditTrail::count_outcome(record.event, record.outcome);
             return result;
@@ -186,7 +186,7 @@ impl Administration {
 impl AdminOperation {
     /// Authorizes an action and records the decision; a denial is an error.
     pub(super) fn require(&self, action: Action, resource: &Resource) -> Result<(), ServiceError> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let record = &mut state.record;
         let Some(authorizer) = &self.authorizer else {
             record.action = Some(action);
@@ -223,7 +223,7 @@ impl AdminOperation {
             let decision = authorizer.decide(action, &resource_of(&item));
             decision.is_permitted.then_some(item)
         };
-        authorizer.filter(items, keep_permitted).await
+        authorizer.filter_map(items, keep_permitted).await
     }
 
     /// Evaluates the bundle on a thread for blocking work; an error without one.
@@ -233,7 +233,7 @@ impl AdminOperation {
     ) -> Result<T, ServiceError> {
         let authorizer = self.authorizer.as_ref().ok_or_else(no_policies_in_force)?;
         let evaluate = move |authorizer: &Authorizer, ()| Some(evaluate(authorizer.bundle()));
-        let results = authorizer.filter(vec![()], evaluate).await?;
+        let results = authorizer.filter_map(vec![()], evaluate).await?;
         results.into_iter().next().ok_or_else(no_policies_in_force)
     }
 
@@ -247,35 +247,28 @@ impl AdminOperation {
 
     /// Records which dataset was named, whether or not it exists.
     pub(super) fn set_dataset(&self, dataset_id: DatasetId) {
-        self.state().record.dataset_id = Some(dataset_id);
+        self.state.lock().record.dataset_id = Some(dataset_id);
     }
 
     /// Records which user was named, whether or not it exists.
     pub(super) fn set_user(&self, user_id: UserId) {
-        self.state().record.resource_user_id = Some(user_id);
+        self.state.lock().record.resource_user_id = Some(user_id);
     }
 
     /// Records what is done, in one sentence for auditors; it must hold no secret.
     pub(super) fn set_summary(&self, summary: impl Into<String>) {
-        self.state().record.reason = Some(summary.into());
+        self.state.lock().record.reason = Some(summary.into());
     }
 
     fn mark_written(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.record.outcome = AuditOutcome::Granted;
         state.is_written = true;
-    }
-
-    /// A panic cannot leave the record half written, so a poisoned lock is used all the same.
-    fn state(&self) -> MutexGuard<'_, RecordState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The error for questions about the policies in force, with local access.
 pub(super) fn no_policies_in_force() -> ServiceError {
-    ServiceError::Internal {
-        what: "evaluating the policies in force",
-        source: "no policies are in force at the command line".into(),
-    }
+    let source = "no policies are in force at the command line";
+    ServiceError::internal("evaluating the policies in force", source)
 }

@@ -34,10 +34,8 @@ impl Administration {
                 let before = self.load_user(&operation, id, Action::AdministerUsers);
                 let before = before.await?;
                 if before.user.issuer.is_some() {
-                    return Err(ServiceError::Conflict {
-                        field: "password",
-                        detail: "the user signs in with an identity provider".to_owned(),
-                    });
+                    let detail = "the user signs in with an identity provider";
+                    return Err(ServiceError::conflict("password", detail));
                 }
                 operation.set_summary(format!("gave the user {} a password", before.user.username));
                 let change = CatalogChange {
@@ -64,10 +62,9 @@ impl Administration {
             .hash(password)
             .await
             .map_err(|error| match error {
-                PasswordError::TooShort | PasswordError::TooLong => ServiceError::Invalid {
-                    field: "password",
-                    detail: error.to_string(),
-                },
+                PasswordError::TooShort | PasswordError::TooLong => {
+                    ServiceError::invalid("password", error.to_string())
+                }
                 PasswordError::UnusableHash { .. }
                 | PasswordError::Busy
                 | PasswordError::Failed { .. } => error.into(),

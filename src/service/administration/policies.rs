@@ -40,10 +40,8 @@ impl Administration {
                 Err(rejected) => {
                     let summary = rejected.reason.summary();
                     operation.set_summary(format!("policies not reloaded: {summary}"));
-                    Err(ServiceError::Conflict {
-                        field: "policies",
-                        detail: format!("the edit was rejected: {summary}"),
-                    })
+                    let detail = format!("the edit was rejected: {summary}");
+                    Err(ServiceError::conflict("policies", detail))
                 }
             }
         })

@@ -78,10 +78,8 @@ impl Administration {
             require_role_admin(&operation, role)?;
             let attempt = || async {
                 if self.database.has_role(role).await? {
-                    return Err(ServiceError::Conflict {
-                        field: "name",
-                        detail: format!("the role {role} already exists"),
-                    });
+                    let detail = format!("the role {role} already exists");
+                    return Err(ServiceError::conflict("name", detail));
                 }
                 operation.set_summary(format!("made the role {role}"));
                 let change = CatalogChange {
@@ -105,10 +103,8 @@ impl Administration {
         let delete = async |operation: Arc<AdminOperation>| {
             require_role_admin(&operation, role)?;
             if role.as_str() == ADMIN_ROLE {
-                return Err(ServiceError::Conflict {
-                    field: "name",
-                    detail: format!("the role {ADMIN_ROLE} is built in and cannot be deleted"),
-                });
+                let detail = format!("the role {ADMIN_ROLE} is built in and cannot be deleted");
+                return Err(ServiceError::conflict("name", detail));
             }
             let attempt = || async {
                 self.check_role_exists(&operation, role).await?;

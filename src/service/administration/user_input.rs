@@ -53,14 +53,9 @@ impl Administration {
         let Some(issuer) = &user.issuer else {
             return Ok(());
         };
-        let invalid = |detail: &str| ServiceError::Invalid {
-            field: "issuer",
-            detail: detail.to_owned(),
-        };
         if has_password {
-            return Err(invalid(
-                "a user of an identity provider has no password here",
-            ));
+            let detail = "a user of an identity provider has no password here";
+            return Err(ServiceError::invalid("issuer", detail));
         }
         match &self.access {
             AdminAccess::Policies(dependencies)
@@ -69,7 +64,8 @@ impl Administration {
                     .identity_providers
                     .contains(issuer) =>
             {
-                Err(invalid("no identity provider with this URL is configured"))
+                let detail = "no identity provider with this URL is configured";
+                Err(ServiceError::invalid("issuer", detail))
             }
             AdminAccess::Policies(_) | AdminAccess::Local => Ok(()),
         }
@@ -88,18 +84,14 @@ impl Administration {
                 .await?
                 .is_some()
         {
-            return Err(ServiceError::Conflict {
-                field: "username",
-                detail: format!("the user name {} is taken", user.username),
-            });
+            let detail = format!("the user name {} is taken", user.username);
+            return Err(ServiceError::conflict("username", detail));
         }
         for role in &user.roles {
             let is_kept = before.is_some_and(|before| before.roles.contains(role));
             if !is_kept && !self.database.has_role(role).await? {
-                return Err(ServiceError::Invalid {
-                    field: "roles",
-                    detail: format!("there is no role {role}"),
-                });
+                let detail = format!("there is no role {role}");
+                return Err(ServiceError::invalid("roles", detail));
             }
         }
         Ok(())
@@ -125,19 +117,15 @@ impl Administration {
             Some(after) if after.is_disabled => "is_disabled",
             Some(_) => "roles",
         };
-        Err(ServiceError::Conflict {
-            field,
-            detail: format!(
-                "{} is the last enabled admin; create another one first",
-                before.username
-            ),
-        })
+        let name = &before.username;
+        let detail = format!("{name} is the last enabled admin; create another one first");
+        Err(ServiceError::conflict(field, detail))
     }
 }
 
 /// Checks how many roles and claims a user has, and how long its claims are.
 pub(super) fn check_bounds(user: &User) -> Result<(), ServiceError> {
-    let invalid = |field, detail: String| Err(ServiceError::Invalid { field, detail });
+    let invalid = |field, detail: String| Err(ServiceError::invalid(field, detail));
     if user.roles.len() > MAX_ROLES {
         return invalid("roles", format!("a user has at most {MAX_ROLES} roles"));
     }

@@ -15,15 +15,15 @@ use super::diagnostic::CatalogDiagnostic;
 use super::file::CatalogFile;
 
 /// The names that a file may refer to.
-pub struct KnownNames {
+pub(super) struct KnownNames {
     /// Users of the file, and of the catalog unless they are pruned.
-    pub users: BTreeSet<Username>,
+    pub(super) users: BTreeSet<Username>,
     /// Roles of the file, and of the catalog unless they are pruned.
-    pub roles: BTreeSet<RoleName>,
+    pub(super) roles: BTreeSet<RoleName>,
 }
 
 /// Finds every reference of `file` to an unknown user or role.
-pub fn check_references(file: &CatalogFile, known: &KnownNames) -> Vec<CatalogDiagnostic> {
+pub(super) fn check_references(file: &CatalogFile, known: &KnownNames) -> Vec<CatalogDiagnostic> {
     let mut diagnostics = Vec::new();
     for user in &file.users {
         check_roles(&user.roles, known, &mut diagnostics);
@@ -68,7 +68,7 @@ fn unknown_name<'a>(
 }
 
 /// Finds every file that is missing, unreadable or not a TIFF. It blocks on the disk.
-pub fn check_files(files: &[Spanned<PathBuf>]) -> Vec<CatalogDiagnostic> {
+pub(super) fn check_files(files: &[Spanned<PathBuf>]) -> Vec<CatalogDiagnostic> {
     let check = |file: &Spanned<PathBuf>| {
         let message = check_file(file.get_ref())?;
         Some(CatalogDiagnostic::new(file.span(), message))

@@ -11,18 +11,18 @@ use crate::domain::diagnostic::{SourceDiagnostic, render_diagnostics, sorted};
 
 /// An error at one place of a catalog file, before the file's text is redacted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CatalogDiagnostic {
+pub(super) struct CatalogDiagnostic {
     /// What is wrong, in one sentence.
-    pub message: String,
+    pub(super) message: String,
     /// Where, as bytes of the file.
-    pub span: Range<usize>,
+    pub(super) span: Range<usize>,
     /// How to fix it.
-    pub help: Option<String>,
+    pub(super) help: Option<String>,
 }
 
 impl CatalogDiagnostic {
     /// An error at the bytes `span`.
-    pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(super) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             span,
@@ -32,7 +32,7 @@ impl CatalogDiagnostic {
 
     /// Adds how to fix it.
     #[must_use]
-    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+    pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -47,7 +47,7 @@ pub struct CatalogDiagnostics {
 
 impl CatalogDiagnostics {
     /// Collects the errors of a file whose text with redacted passwords is `text`.
-    pub fn new(file: &str, text: &Arc<str>, diagnostics: Vec<CatalogDiagnostic>) -> Self {
+    pub(super) fn new(file: &str, text: &Arc<str>, diagnostics: Vec<CatalogDiagnostic>) -> Self {
         let diagnostics = diagnostics.into_iter().map(|diagnostic| {
             let CatalogDiagnostic {
                 message,
@@ -64,7 +64,8 @@ impl CatalogDiagnostics {
     }
 
     /// The errors, in the order of their lines.
-    pub fn diagnostics(&self) -> &[SourceDiagnostic] {
+    #[cfg(test)]
+    pub(super) fn diagnostics(&self) -> &[SourceDiagnostic] {
         &self.diagnostics
     }
 

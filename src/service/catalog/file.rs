@@ -27,43 +27,43 @@ use super::redact::{redact_lines, redact_values};
 use super::table_reader::TableReader;
 
 /// The largest catalog file, in bytes.
-pub const MAX_CATALOG_FILE_SIZE: u64 = 16 * 1024 * 1024;
+pub(super) const MAX_CATALOG_FILE_SIZE: u64 = 16 * 1024 * 1024;
 
 /// One catalog file, read whole.
 #[derive(Debug)]
 pub struct CatalogFile {
     /// The name of the file in diagnostics.
-    pub name: String,
+    pub(super) name: String,
     /// The folder that the datasets' files are relative to.
-    pub folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// The `[[roles]]`.
-    pub roles: Vec<Spanned<RoleName>>,
+    pub(super) roles: Vec<Spanned<RoleName>>,
     /// The valid `[[users]]`.
-    pub users: Vec<UserItem>,
+    pub(super) users: Vec<UserItem>,
     /// The valid `[[datasets]]`.
-    pub datasets: Vec<DatasetItem>,
+    pub(super) datasets: Vec<DatasetItem>,
     /// Every user name that the file declares, those of invalid users too.
-    pub declared_users: BTreeSet<Username>,
+    pub(super) declared_users: BTreeSet<Username>,
     redacted_text: Arc<str>,
     diagnostics: Vec<CatalogDiagnostic>,
 }
 
 /// One of the `[[users]]`.
 #[derive(Debug)]
-pub struct UserItem {
+pub(super) struct UserItem {
     /// The name that the user signs in with.
-    pub username: Spanned<Username>,
+    pub(super) username: Spanned<Username>,
     /// The new credential; none keeps the current one.
-    pub credential: Option<UserCredential>,
+    pub(super) credential: Option<UserCredential>,
     /// The roles that the user is a member of.
-    pub roles: Vec<Spanned<RoleName>>,
+    pub(super) roles: Vec<Spanned<RoleName>>,
     /// Whether the user's credentials are invalid.
-    pub is_disabled: bool,
+    pub(super) is_disabled: bool,
 }
 
 /// The credential of a user.
 #[derive(Clone, Debug)]
-pub enum UserCredential {
+pub(super) enum UserCredential {
     /// A password that is not hashed yet.
     Password(Secret<String>),
     /// A password that was hashed elsewhere.
@@ -72,25 +72,25 @@ pub enum UserCredential {
 
 /// One of the `[[datasets]]`.
 #[derive(Debug)]
-pub struct DatasetItem {
+pub(super) struct DatasetItem {
     /// The dataset's id.
-    pub id: Spanned<DatasetId>,
+    pub(super) id: Spanned<DatasetId>,
     /// A title for people.
-    pub title: String,
+    pub(super) title: String,
     /// For whom the dataset is meant.
-    pub visibility: Visibility,
+    pub(super) visibility: Visibility,
     /// Whether the dataset is published.
-    pub record_status: RecordStatus,
+    pub(super) record_status: RecordStatus,
     /// The user who is responsible for the dataset.
-    pub owner: Option<Spanned<Username>>,
+    pub(super) owner: Option<Spanned<Username>>,
     /// The file, as a path that can be opened.
-    pub file: Option<Spanned<PathBuf>>,
+    pub(super) file: Option<Spanned<PathBuf>>,
     /// Roles that the dataset is shared with.
-    pub reader_roles: Vec<Spanned<RoleName>>,
+    pub(super) reader_roles: Vec<Spanned<RoleName>>,
     /// Users that the dataset is shared with.
-    pub reader_users: Vec<Spanned<Username>>,
+    pub(super) reader_users: Vec<Spanned<Username>>,
     /// Attributes that this deployment defines.
-    pub tags: Tags,
+    pub(super) tags: Tags,
 }
 
 /// Why a catalog file could not be read.
@@ -170,7 +170,7 @@ impl CatalogFile {
     }
 
     /// Sets the password of a user of the file.
-    pub fn set_password(&mut self, username: &Username, password: Secret<String>) {
+    pub(super) fn set_password(&mut self, username: &Username, password: Secret<String>) {
         let mut users = self.users.iter_mut();
         if let Some(user) = users.find(|user| user.username.get_ref() == username) {
             user.credential = Some(UserCredential::Password(password));
@@ -178,7 +178,10 @@ impl CatalogFile {
     }
 
     /// All that is wrong with the file, `further` diagnostics of checks elsewhere included.
-    pub fn diagnostics_with(&self, further: Vec<CatalogDiagnostic>) -> Option<CatalogDiagnostics> {
+    pub(super) fn diagnostics_with(
+        &self,
+        further: Vec<CatalogDiagnostic>,
+    ) -> Option<CatalogDiagnostics> {
         let all: Vec<_> = self.diagnostics.iter().cloned().chain(further).collect();
         if all.is_empty() {
             return None;

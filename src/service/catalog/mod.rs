@@ -20,13 +20,12 @@ use std::path::PathBuf;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-pub use diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
-pub use file::{
-    CatalogFile, CatalogFileError, DatasetItem, MAX_CATALOG_FILE_SIZE, UserCredential, UserItem,
-};
+pub use diagnostic::CatalogDiagnostics;
+pub use file::{CatalogFile, CatalogFileError};
 pub use report::{ApplyReport, ItemKind, ItemOutcome, ItemReport};
 
 use self::check::{check_files, check_references};
+use self::file::UserCredential;
 use self::plan::{ApplyPlan, CurrentCatalog, PreparedValues};
 use super::identity::password::{PasswordError, Passwords};
 use crate::domain::dataset::StoredFile;

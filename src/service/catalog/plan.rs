@@ -16,7 +16,7 @@ use crate::domain::secret::Secret;
 use crate::storage::{Catalog, CatalogChange, UserRecord};
 
 /// The current catalog, by the names that a catalog file uses.
-pub struct CurrentCatalog<'a> {
+pub(super) struct CurrentCatalog<'a> {
     catalog: &'a Catalog,
     users: BTreeMap<&'a Username, &'a UserRecord>,
     datasets: BTreeMap<DatasetId, &'a Dataset>,
@@ -24,24 +24,24 @@ pub struct CurrentCatalog<'a> {
 
 /// The values of a catalog file that take work to prepare.
 #[derive(Default)]
-pub struct PreparedValues {
+pub(super) struct PreparedValues {
     /// The new hash of each user whose password changes.
-    pub hashes: BTreeMap<Username, Secret<String>>,
+    pub(super) hashes: BTreeMap<Username, Secret<String>>,
     /// Each file of the catalog file, as stored in the file store.
-    pub files: BTreeMap<PathBuf, StoredFile>,
+    pub(super) files: BTreeMap<PathBuf, StoredFile>,
 }
 
 /// The change to write, and the report of it.
-pub struct ApplyPlan {
+pub(super) struct ApplyPlan {
     /// The change to write.
-    pub change: CatalogChange,
+    pub(super) change: CatalogChange,
     /// The report of the change.
-    pub report: ApplyReport,
+    pub(super) report: ApplyReport,
 }
 
 impl<'a> CurrentCatalog<'a> {
     /// Indexes a catalog. Users of identity providers are not managed by catalog files.
-    pub fn new(catalog: &'a Catalog) -> Self {
+    pub(super) fn new(catalog: &'a Catalog) -> Self {
         let own = catalog.users.iter().filter(|r| r.user.issuer.is_none());
         Self {
             catalog,
@@ -51,12 +51,12 @@ impl<'a> CurrentCatalog<'a> {
     }
 
     /// The stored hash of a user's password.
-    pub fn password_hash(&self, username: &Username) -> Option<&'a Secret<String>> {
+    pub(super) fn password_hash(&self, username: &Username) -> Option<&'a Secret<String>> {
         self.users.get(username)?.password_hash.as_ref()
     }
 
     /// The names that `file` may refer to: its own, and those that are not pruned.
-    pub fn names_known_to(&self, file: &CatalogFile, is_pruning: bool) -> KnownNames {
+    pub(super) fn names_known_to(&self, file: &CatalogFile, is_pruning: bool) -> KnownNames {
         let mut users = file.declared_users.clone();
         let mut roles: BTreeSet<_> = file.roles.iter().map(|r| r.get_ref().clone()).collect();
         if !is_pruning {
@@ -73,7 +73,7 @@ impl ApplyPlan {
     /// An item of the file is complete: an omitted optional key means empty, enabled or no file. Only a
     /// password stays when it is omitted. Items that the file does not name are kept unless
     /// `is_pruning`; the admin role is always kept.
-    pub fn new(
+    pub(super) fn new(
         file: &CatalogFile,
         current: &CurrentCatalog<'_>,
         prepared: &PreparedValues,
@@ -93,7 +93,7 @@ impl ApplyPlan {
     }
 
     /// Whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         let lines = &self.report.lines;
         lines
             .iter()

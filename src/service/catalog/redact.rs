@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 const PUBLIC_USER_KEYS: [&str; 3] = ["username", "roles", "disabled"];
 
 /// Redacts the passwords of a file that parses.
-pub fn redact_values(text: &str, table: &DeTable<'_>) -> String {
+pub(super) fn redact_values(text: &str, table: &DeTable<'_>) -> String {
     let mut secrets = Vec::new();
     collect_from_table(table, Sensitivity::Public, &mut secrets);
     redact(text, &secrets)
@@ -20,7 +20,7 @@ pub fn redact_values(text: &str, table: &DeTable<'_>) -> String {
 
 /// Redacts what may be a password in a file that does not parse: the rest of each line that says
 /// `pass`, and all that follows where a text of several lines may begin on it.
-pub fn redact_lines(text: &str) -> String {
+pub(super) fn redact_lines(text: &str) -> String {
     let mut secrets = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {

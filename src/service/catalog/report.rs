@@ -32,8 +32,9 @@ pub struct ItemReport {
 }
 
 /// What happened to an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum ItemOutcome {
     /// It was created.
     Created,
@@ -47,8 +48,9 @@ pub enum ItemOutcome {
 }
 
 /// The kind of an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum ItemKind {
     /// A role.
     Role,
@@ -62,27 +64,6 @@ impl ApplyReport {
     /// How many items had this outcome.
     pub fn count(&self, outcome: ItemOutcome) -> usize {
         self.lines.iter().filter(|l| l.outcome == outcome).count()
-    }
-}
-
-impl fmt::Display for ItemOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Created => "created",
-            Self::Changed => "changed",
-            Self::Unchanged => "unchanged",
-            Self::Removed => "removed",
-        })
-    }
-}
-
-impl fmt::Display for ItemKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Role => "role",
-            Self::User => "user",
-            Self::Dataset => "dataset",
-        })
     }
 }
 

@@ -21,7 +21,7 @@ use super::diagnostic::CatalogDiagnostic;
 const MAX_SHOWN_KEY_LENGTH: usize = 256;
 
 /// One table: the whole file, or one item of a list in it.
-pub struct TableReader<'a, 'p> {
+pub(super) struct TableReader<'a, 'p> {
     table: &'a DeTable<'a>,
     span: Range<usize>,
     item: &'static str,
@@ -31,7 +31,7 @@ pub struct TableReader<'a, 'p> {
 
 impl<'a, 'p> TableReader<'a, 'p> {
     /// Reads `table`, an `item` at `span`, and adds errors to `diagnostics`.
-    pub fn new(
+    pub(super) fn new(
         table: &'a DeTable<'a>,
         span: Range<usize>,
         item: &'static str,
@@ -52,13 +52,13 @@ impl<'a, 'p> TableReader<'a, 'p> {
     }
 
     /// An optional string.
-    pub fn text(&mut self, key: &'static str) -> Option<Spanned<&'a str>> {
+    pub(super) fn text(&mut self, key: &'static str) -> Option<Spanned<&'a str>> {
         let value = self.get(key)?;
         self.as_text(key, value)
     }
 
     /// A required string.
-    pub fn required_text(&mut self, key: &'static str) -> Option<Spanned<&'a str>> {
+    pub(super) fn required_text(&mut self, key: &'static str) -> Option<Spanned<&'a str>> {
         if self.get(key).is_none() {
             let message = format!("this {} has no {key}", self.item);
             self.diagnostics
@@ -68,7 +68,7 @@ impl<'a, 'p> TableReader<'a, 'p> {
     }
 
     /// `true` or `false`; absent is `false`.
-    pub fn flag(&mut self, key: &'static str) -> bool {
+    pub(super) fn flag(&mut self, key: &'static str) -> bool {
         let Some(value) = self.get(key) else {
             return false;
         };
@@ -79,7 +79,7 @@ impl<'a, 'p> TableReader<'a, 'p> {
     }
 
     /// A list of strings, each parsed; absent is empty.
-    pub fn list<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Vec<Spanned<T>> {
+    pub(super) fn list<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Vec<Spanned<T>> {
         let Some(value) = self.get(key) else {
             return Vec::new();
         };
@@ -90,7 +90,7 @@ impl<'a, 'p> TableReader<'a, 'p> {
     }
 
     /// A table of lists of strings, bounded by [`MAX_TAGS`]; absent is empty.
-    pub fn tags(&mut self, key: &'static str) -> Tags {
+    pub(super) fn tags(&mut self, key: &'static str) -> Tags {
         let Some(value) = self.get(key) else {
             return Tags::new();
         };
@@ -120,7 +120,7 @@ impl<'a, 'p> TableReader<'a, 'p> {
     }
 
     /// The items of a list of tables, each with its span; absent is empty.
-    pub fn items(&mut self, key: &'static str) -> Vec<(&'a DeTable<'a>, Range<usize>)> {
+    pub(super) fn items(&mut self, key: &'static str) -> Vec<(&'a DeTable<'a>, Range<usize>)> {
         let Some(value) = self.get(key) else {
             return Vec::new();
         };
@@ -139,7 +139,10 @@ impl<'a, 'p> TableReader<'a, 'p> {
     }
 
     /// Parses a string; none, and a diagnostic, if that fails.
-    pub fn parse<T: FromStr<Err: Display>>(&mut self, text: &Spanned<&str>) -> Option<Spanned<T>> {
+    pub(super) fn parse<T: FromStr<Err: Display>>(
+        &mut self,
+        text: &Spanned<&str>,
+    ) -> Option<Spanned<T>> {
         match text.get_ref().parse() {
             Ok(parsed) => Some(Spanned::new(text.span(), parsed)),
             Err(error) => {
@@ -150,12 +153,12 @@ impl<'a, 'p> TableReader<'a, 'p> {
     }
 
     /// Adds a diagnostic.
-    pub fn report(&mut self, at: Range<usize>, message: impl Into<String>) {
+    pub(super) fn report(&mut self, at: Range<usize>, message: impl Into<String>) {
         self.diagnostics.push(CatalogDiagnostic::new(at, message));
     }
 
     /// Adds a diagnostic with optional help.
-    pub fn report_with_help(
+    pub(super) fn report_with_help(
         &mut self,
         at: Range<usize>,
         message: impl Into<String>,
@@ -167,7 +170,7 @@ impl<'a, 'p> TableReader<'a, 'p> {
     }
 
     /// Adds a diagnostic for every key that was not read.
-    pub fn report_unknown_keys(self) {
+    pub(super) fn report_unknown_keys(self) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
             if self.known_keys.contains(name) {

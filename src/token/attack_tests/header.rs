@@ -133,9 +133,9 @@ fn headers_that_choose_the_key_or_the_rules_are_refused() {
 fn a_key_that_is_not_published_is_refused() {
     let fixture = fixture();
     let kid = fixture.key.kid().to_owned();
-    let stranger = SigningKey::generate().unwrap();
+    let unpublished = SigningKey::generate().unwrap();
     for kid in [
-        stranger.kid(),
+        unpublished.kid(),
         "",
         "../../etc/passwd",
         &kid.to_lowercase(),
@@ -147,7 +147,7 @@ fn a_key_that_is_not_published_is_refused() {
             "{kid}"
         );
     }
-    let token = fixture.download.sign(&stranger).unwrap();
+    let token = fixture.download.sign(&unpublished).unwrap();
     assert_eq!(fixture.error(token.reveal()), TokenError::UnknownKey);
 }
 

@@ -4,8 +4,8 @@
 mod external;
 mod form;
 mod header;
-mod laws;
 mod members;
+mod properties;
 mod signature;
 mod time;
 mod valid;

@@ -31,7 +31,7 @@ fn another_issuer_or_audience_is_refused() {
 }
 
 #[test]
-fn a_token_is_dead_from_the_second_of_its_expiry_on() {
+fn a_token_is_expired_from_the_second_of_its_exp_on() {
     let fixture = fixture();
     for (token, expires_at) in [
         (fixture.token(), fixture.download.expires_at),

@@ -11,7 +11,7 @@ fn applying_a_catalog_prints_the_changes_and_a_second_time_none() {
     let apply = ["catalog", "apply", "catalog.toml"];
     let first = cedargate(folder.path(), &apply, &[]);
     assert_eq!(first.code, 0, "{}", first.messages);
-    assert!(first.data.contains("created  dataset"), "{}", first.data);
+    assert!(first.data.contains("created    dataset"), "{}", first.data);
     let second = cedargate(folder.path(), &apply, &[]);
     assert!(
         second.data.contains("0 created, 0 changed, 1 unchanged"),

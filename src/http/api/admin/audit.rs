@@ -15,7 +15,7 @@ use crate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
 use crate::domain::id::{DatasetId, RecordId, UserId};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::page_limit::PageLimit;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::ListStatuses;
 use crate::http::reply::responses::{ErrorResponse, JsonOk, meta_response, text_header};
 use crate::http::reply::timestamp::TimestampMillis;
@@ -98,7 +98,7 @@ fn to_json_lines(page: &[AuditRecord]) -> std::io::Result<Bytes> {
     Ok(lines.into())
 }
 
-#[OpenApi(tag = "Tags::Administration")]
+#[OpenApi(tag = "ApiTag::Administration")]
 impl AuditApi {
     /// List audit records
     ///

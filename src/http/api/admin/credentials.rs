@@ -10,7 +10,7 @@ use crate::domain::session::Session;
 use crate::http::api::api_keys::{ApiKeyPage, ApiKeyResponse};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::page_limit::PageLimit;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::ReadStatuses;
 use crate::http::reply::responses::{ErrorResponse, JsonOk, NoContent};
 use crate::http::reply::timestamp::Timestamp;
@@ -54,7 +54,7 @@ impl From<Session> for SessionResponse {
     }
 }
 
-#[OpenApi(tag = "Tags::Administration")]
+#[OpenApi(tag = "ApiTag::Administration")]
 impl AdminCredentialsApi {
     /// List user sessions
     ///

@@ -17,7 +17,7 @@ use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
 use crate::http::extract::page_limit::PageLimit;
 use crate::http::extract::parameter::RawName;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::{
     CreateStatuses, DeleteStatuses, ListStatuses, ReadStatuses, UpdateStatuses,
 };
@@ -215,7 +215,7 @@ pub(crate) fn matches_version(named: &DatasetWithNames, if_match: &IfMatch) -> b
     if_match.matches(&DatasetResponse::from(named.clone()))
 }
 
-#[OpenApi(tag = "Tags::Administration")]
+#[OpenApi(tag = "ApiTag::Administration")]
 impl AdminDatasetsApi {
     /// List datasets for administration
     ///

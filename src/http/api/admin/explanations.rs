@@ -11,7 +11,7 @@ use crate::domain::action::Action;
 use crate::domain::id::DatasetId;
 use crate::domain::principal_name::PrincipalNameError;
 use crate::http::extract::credentials::HeaderCredentials;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
 use crate::policy::explain::{ObservedValue, PartExplanation, PartOutcome, PolicyExplanation};
@@ -359,7 +359,7 @@ impl ErrorStatuses for ExplanationStatuses {
     const FIELD_STATUSES: &'static [u16] = &[422];
 }
 
-#[OpenApi(tag = "Tags::Administration")]
+#[OpenApi(tag = "ApiTag::Administration")]
 impl ExplanationApi {
     /// Explain decision
     ///

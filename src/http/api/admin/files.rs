@@ -13,7 +13,7 @@ use crate::domain::id::DatasetId;
 use crate::http::conditional::etag_response::WithEtag;
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::{DeleteStatuses, UpdateStatuses, UploadStatuses};
 use crate::http::reply::responses::ErrorResponse;
 use crate::service::administration::Administration;
@@ -63,7 +63,7 @@ pub fn is_file_upload(method: &Method, path: &str) -> bool {
     *method == Method::PUT && id.is_some_and(|id| !id.contains('/'))
 }
 
-#[OpenApi(tag = "Tags::Administration")]
+#[OpenApi(tag = "ApiTag::Administration")]
 impl AdminFilesApi {
     /// Upload dataset file
     ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem_openapi::{Object, OpenApi};
 
 use crate::http::extract::credentials::HeaderCredentials;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::ReadAllStatuses;
 use crate::http::reply::responses::{ErrorResponse, JsonOk};
 use crate::http::reply::timestamp::NullableTimestamp;
@@ -58,7 +58,7 @@ impl From<IdentityProviderStatus> for IdentityProviderResponse {
     }
 }
 
-#[OpenApi(tag = "Tags::Administration")]
+#[OpenApi(tag = "ApiTag::Administration")]
 impl IdentityProvidersApi {
     /// List identity providers
     ///

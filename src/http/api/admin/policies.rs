@@ -10,7 +10,7 @@ use poem_openapi::{Enum, Object, OpenApi};
 
 use crate::domain::diagnostic::SourceDiagnostic;
 use crate::http::extract::credentials::HeaderCredentials;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::{ReadAllStatuses, ReadStatuses};
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
@@ -290,7 +290,7 @@ impl ErrorStatuses for ReloadStatuses {
     ];
 }
 
-#[OpenApi(tag = "Tags::Administration")]
+#[OpenApi(tag = "ApiTag::Administration")]
 impl PoliciesApi {
     /// Get policies
     ///

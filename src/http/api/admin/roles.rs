@@ -16,7 +16,7 @@ use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
 use crate::http::extract::page_limit::PageLimit;
 use crate::http::extract::parameter::RawName;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::{
     CreateStatuses, DeleteStatuses, ListStatuses, ReadStatuses,
 };
@@ -77,7 +77,7 @@ impl From<RoleName> for RoleResponse {
     }
 }
 
-#[OpenApi(tag = "Tags::Administration")]
+#[OpenApi(tag = "ApiTag::Administration")]
 impl AdminRolesApi {
     /// List roles
     ///

@@ -10,7 +10,7 @@ use crate::domain::name::{RoleName, Username};
 use crate::http::conditional::etag_response::WithEtag;
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::{DeleteStatuses, ReadStatuses};
 use crate::http::reply::responses::ErrorResponse;
 use crate::service::administration::Administration;
@@ -69,7 +69,7 @@ impl AdminSharesApi {
     }
 }
 
-#[OpenApi(tag = "Tags::Administration")]
+#[OpenApi(tag = "ApiTag::Administration")]
 impl AdminSharesApi {
     /// List dataset shares
     ///

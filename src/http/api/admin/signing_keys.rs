@@ -7,7 +7,7 @@ use std::sync::Arc;
 use poem_openapi::{Object, OpenApi};
 
 use crate::http::extract::credentials::HeaderCredentials;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::ReadAllStatuses;
 use crate::http::reply::responses::{ErrorResponse, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
@@ -49,7 +49,7 @@ impl From<SigningKeyInfo> for SigningKeyResponse {
     }
 }
 
-#[OpenApi(tag = "Tags::Administration")]
+#[OpenApi(tag = "ApiTag::Administration")]
 impl SigningKeysApi {
     /// List signing keys
     ///

@@ -13,7 +13,7 @@ use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
 use crate::http::extract::page_limit::PageLimit;
-use crate::http::openapi::Tags;
+use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::{
     CreateStatuses, DeleteStatuses, ListStatuses, ReadStatuses, UpdateStatuses,
     UpdateUnversionedStatuses,
@@ -34,7 +34,7 @@ pub struct AdminUsersApi {
     pub administration: Arc<Administration>,
 }
 
-#[OpenApi(tag = "Tags::Administration")]
+#[OpenApi(tag = "ApiTag::Administration")]
 impl AdminUsersApi {
     /// List users
     ///

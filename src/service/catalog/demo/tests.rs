@@ -44,9 +44,9 @@ impl DemoFixture {
 
 #[tokio::test]
 async fn the_demo_has_its_people_and_files_and_their_passwords_open() {
-    let place = DemoFixture::new().await;
-    let demo = place.start().await.unwrap();
-    let catalog = place.database.read_catalog().await.unwrap();
+    let fixture = DemoFixture::new().await;
+    let demo = fixture.start().await.unwrap();
+    let catalog = fixture.database.read_catalog().await.unwrap();
     assert_eq!((demo.users.len(), demo.datasets.len()), (4, 5));
     assert_eq!((catalog.users.len(), catalog.datasets.len()), (4, 5));
     for person in &demo.users {
@@ -54,7 +54,7 @@ async fn the_demo_has_its_people_and_files_and_their_passwords_open() {
         let user = users.find(|u| u.user.username == person.username).unwrap();
         let hash = user.password_hash.as_ref();
         assert!(
-            place
+            fixture
                 .passwords
                 .verify(hash, &person.password)
                 .await
@@ -64,7 +64,7 @@ async fn the_demo_has_its_people_and_files_and_their_passwords_open() {
     for dataset in &catalog.datasets {
         let file = dataset.file.as_ref().unwrap();
         assert!(
-            place.store.contains(file).await.unwrap(),
+            fixture.store.contains(file).await.unwrap(),
             "{}",
             dataset.title
         );
@@ -77,18 +77,18 @@ async fn the_demo_has_its_people_and_files_and_their_passwords_open() {
 
 #[tokio::test]
 async fn a_second_start_returns_the_same_passwords_and_writes_nothing() {
-    let place = DemoFixture::new().await;
-    let first = place.start().await.unwrap();
+    let fixture = DemoFixture::new().await;
+    let first = fixture.start().await.unwrap();
     let change = "[[users]]\nusername = 'otto'\nroles = ['hydrology']";
-    place.apply(change).await;
-    let version = place.database.read_catalog().await.unwrap().version;
-    let second = place.start().await.unwrap();
+    fixture.apply(change).await;
+    let version = fixture.database.read_catalog().await.unwrap().version;
+    let second = fixture.start().await.unwrap();
     let pairs = first.users.iter().zip(&second.users);
     for (first, second) in pairs {
         assert_eq!(first.username, second.username);
         assert!(first.password == second.password);
     }
-    let catalog = place.database.read_catalog().await.unwrap();
+    let catalog = fixture.database.read_catalog().await.unwrap();
     assert_eq!(catalog.version, version);
     let mut users = catalog.users.iter();
     let otto = users.find(|u| u.user.username.as_str() == "otto").unwrap();
@@ -98,9 +98,9 @@ async fn a_second_start_returns_the_same_passwords_and_writes_nothing() {
 #[tokio::test]
 async fn passwords_are_kept_for_the_owner_alone_and_differ() {
     use std::os::unix::fs::PermissionsExt;
-    let place = DemoFixture::new().await;
-    let demo = place.start().await.unwrap();
-    let mode = fs::metadata(place.passwords_file())
+    let fixture = DemoFixture::new().await;
+    let demo = fixture.start().await.unwrap();
+    let mode = fs::metadata(fixture.passwords_file())
         .unwrap()
         .permissions()
         .mode();
@@ -117,47 +117,47 @@ async fn passwords_are_kept_for_the_owner_alone_and_differ() {
 
 #[tokio::test]
 async fn a_start_that_was_cut_off_goes_on_with_the_kept_passwords() {
-    let place = DemoFixture::new().await;
-    let kept = generate_passwords(&place.passwords_file()).unwrap();
-    let demo = place.start().await.unwrap();
+    let fixture = DemoFixture::new().await;
+    let kept = generate_passwords(&fixture.passwords_file()).unwrap();
+    let demo = fixture.start().await.unwrap();
     assert!(demo.users[0].password == kept[0].password);
-    let catalog = place.database.read_catalog().await.unwrap();
+    let catalog = fixture.database.read_catalog().await.unwrap();
     assert_eq!(catalog.datasets.len(), 5);
 }
 
 #[tokio::test]
 async fn somebodys_own_catalog_is_never_touched() {
-    let place = DemoFixture::new().await;
-    place
+    let fixture = DemoFixture::new().await;
+    fixture
         .apply("[[users]]\nusername = 'admin'\nroles = ['admin']")
         .await;
-    let refused = place.start().await;
+    let refused = fixture.start().await;
     assert!(matches!(refused, Err(DemoError::NotEmpty { .. })));
-    let catalog = place.database.read_catalog().await.unwrap();
+    let catalog = fixture.database.read_catalog().await.unwrap();
     assert_eq!((catalog.users.len(), catalog.datasets.len()), (1, 0));
-    assert!(!place.passwords_file().exists());
+    assert!(!fixture.passwords_file().exists());
 }
 
 #[tokio::test]
 async fn an_altered_passwords_file_is_refused_without_showing_it() {
-    let place = DemoFixture::new().await;
-    place.start().await.unwrap();
-    fs::write(place.passwords_file(), "people = 'hunter2'").unwrap();
-    let error = place.start().await.unwrap_err();
+    let fixture = DemoFixture::new().await;
+    fixture.start().await.unwrap();
+    fs::write(fixture.passwords_file(), "people = 'hunter2'").unwrap();
+    let error = fixture.start().await.unwrap_err();
     assert!(matches!(error, DemoError::PasswordsFileInvalid { .. }));
     assert!(!format!("{error} {error:?}").contains("hunter2"));
 }
 
 #[tokio::test]
 async fn the_demos_file_applies_by_hand_and_again_leaves_all_alone() {
-    let place = DemoFixture::new().await;
+    let fixture = DemoFixture::new().await;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/catalog.toml");
     let file = CatalogFile::read(&path).unwrap();
-    let (database, store) = (&place.database, &place.store);
-    let first = apply(database, store, &place.passwords, &file, true, NOW)
+    let (database, store) = (&fixture.database, &fixture.store);
+    let first = apply(database, store, &fixture.passwords, &file, true, NOW)
         .await
         .unwrap();
-    let again = apply(database, store, &place.passwords, &file, true, NOW)
+    let again = apply(database, store, &fixture.passwords, &file, true, NOW)
         .await
         .unwrap();
     assert_eq!(first.count(ItemOutcome::Created), 10, "{first}");

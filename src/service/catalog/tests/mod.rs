@@ -48,14 +48,14 @@ impl CatalogFixture {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::open(&folder.path().join("store")).unwrap();
-        let place = Self {
+        let fixture = Self {
             database: crate::service::tests::empty_database(folder.path()).await,
             store,
             passwords: Passwords::with_cost(HashCost::MIN).unwrap(),
             folder,
         };
-        place.write("dem.tif", b"II*\0 some pixels");
-        place
+        fixture.write("dem.tif", b"II*\0 some pixels");
+        fixture
     }
 
     fn write(&self, name: &str, content: &[u8]) {
@@ -148,14 +148,14 @@ fn fields_of<'a>(report: &'a ApplyReport, name: &str) -> &'a [&'static str] {
 
 #[tokio::test]
 async fn a_whole_catalog_is_created_as_it_is_written() {
-    let place = CatalogFixture::new().await;
-    let report = place.apply(WHOLE).await;
+    let fixture = CatalogFixture::new().await;
+    let report = fixture.apply(WHOLE).await;
     assert_eq!(outcomes(&report), [4, 0, 0, 0], "{report}");
-    let (ada, bob) = (place.user("ada").await, place.user("bob").await);
-    assert!(place.opens("ada", "correct horse").await);
+    let (ada, bob) = (fixture.user("ada").await, fixture.user("bob").await);
+    assert!(fixture.opens("ada", "correct horse").await);
     assert_eq!(ada.user.roles.len(), 2);
     assert!(bob.user.is_disabled && bob.password_hash.is_none());
-    let dataset = place.dataset().await;
+    let dataset = fixture.dataset().await;
     assert_eq!(
         dataset.id.to_string(),
         "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0"
@@ -170,155 +170,155 @@ async fn a_whole_catalog_is_created_as_it_is_written() {
         (file.name.as_str(), file.size, file.modified),
         ("dem.tif", 16, NOW)
     );
-    assert!(place.store.contains(&file).await.unwrap());
+    assert!(fixture.store.contains(&file).await.unwrap());
 }
 
 #[tokio::test]
 async fn applying_twice_leaves_everything() {
-    let place = CatalogFixture::new().await;
-    let first = place.apply(WHOLE).await;
-    let hash = place.user("ada").await.password_hash;
-    let second = place.apply(WHOLE).await;
+    let fixture = CatalogFixture::new().await;
+    let first = fixture.apply(WHOLE).await;
+    let hash = fixture.user("ada").await.password_hash;
+    let second = fixture.apply(WHOLE).await;
     assert_eq!(outcomes(&second), [0, 0, 4, 0], "{second}");
     assert_eq!(second.version, first.version);
-    assert!(place.user("ada").await.password_hash == hash);
+    assert!(fixture.user("ada").await.password_hash == hash);
 }
 
 #[tokio::test]
 async fn only_what_differs_changes_and_the_report_names_it() {
-    let place = CatalogFixture::new().await;
-    place.apply(WHOLE).await;
-    let ada = place.user("ada").await.user.id;
+    let fixture = CatalogFixture::new().await;
+    fixture.apply(WHOLE).await;
+    let ada = fixture.user("ada").await.user.id;
     let other = WHOLE
         .replace("correct horse", "battery staple")
         .replace(r#"["hydrology", "admin"]"#, r#"["hydrology"]"#)
         .replace("restricted", "private")
         .replace("\"relief\"", "\"slope\"");
-    let report = place.apply(&other).await;
+    let report = fixture.apply(&other).await;
     assert_eq!(outcomes(&report), [0, 2, 2, 0], "{report}");
     assert_eq!(fields_of(&report, "ada"), ["password", "roles"]);
     assert_eq!(fields_of(&report, "2489"), ["visibility", "tags"]);
-    assert!(place.opens("ada", "battery staple").await);
-    assert!(!place.opens("ada", "correct horse").await);
-    assert_eq!(place.user("ada").await.user.id, ada);
+    assert!(fixture.opens("ada", "battery staple").await);
+    assert!(!fixture.opens("ada", "correct horse").await);
+    assert_eq!(fixture.user("ada").await.user.id, ada);
 }
 
 #[tokio::test]
 async fn new_bytes_under_the_same_name_are_a_change_of_file() {
-    let place = CatalogFixture::new().await;
-    place.apply(WHOLE).await;
-    place.write("dem.tif", b"MM\0* other pixels");
-    let file = place.read(WHOLE);
+    let fixture = CatalogFixture::new().await;
+    fixture.apply(WHOLE).await;
+    fixture.write("dem.tif", b"MM\0* other pixels");
+    let file = fixture.read(WHOLE);
     let later = NOW + 60;
     let report = apply(
-        &place.database,
-        &place.store,
-        &place.passwords,
+        &fixture.database,
+        &fixture.store,
+        &fixture.passwords,
         &file,
         false,
         later,
     )
     .await;
     assert_eq!(fields_of(&report.unwrap(), "2489"), ["file"]);
-    assert_eq!(place.dataset().await.file.unwrap().modified, later);
+    assert_eq!(fixture.dataset().await.file.unwrap().modified, later);
 }
 
 #[tokio::test]
 async fn the_same_bytes_later_keep_their_time() {
-    let place = CatalogFixture::new().await;
-    place.apply(WHOLE).await;
-    let file = place.read(WHOLE);
+    let fixture = CatalogFixture::new().await;
+    fixture.apply(WHOLE).await;
+    let file = fixture.read(WHOLE);
     let later = NOW + 60;
     let report = apply(
-        &place.database,
-        &place.store,
-        &place.passwords,
+        &fixture.database,
+        &fixture.store,
+        &fixture.passwords,
         &file,
         false,
         later,
     )
     .await;
     assert_eq!(outcomes(&report.unwrap()), [0, 0, 4, 0]);
-    assert_eq!(place.dataset().await.file.unwrap().modified, NOW);
+    assert_eq!(fixture.dataset().await.file.unwrap().modified, NOW);
 }
 
 #[tokio::test]
 async fn a_key_left_out_means_empty_but_a_password_stays() {
-    let place = CatalogFixture::new().await;
-    place.apply(WHOLE).await;
+    let fixture = CatalogFixture::new().await;
+    fixture.apply(WHOLE).await;
     let short = "
         [[users]]\nusername = 'ada'
         [[users]]\nusername = 'bob'
         [[datasets]]\nid = '2489e9ad-2ee2-8e00-8ec9-32d5f69181c0'\ntitle = 'Jacksboro fault: elevation'
         visibility = 'restricted'\nrecord_status = 'published'";
-    let report = place.apply(short).await;
+    let report = fixture.apply(short).await;
     assert_eq!(fields_of(&report, "ada"), ["roles"]);
     assert_eq!(fields_of(&report, "bob"), ["disabled"]);
     let emptied = ["owner", "file", "reader_roles", "reader_users", "tags"];
     assert_eq!(fields_of(&report, "2489"), emptied);
     assert_eq!(report.not_named, 1, "the role hydrology");
-    assert!(place.opens("ada", "correct horse").await);
+    assert!(fixture.opens("ada", "correct horse").await);
 }
 
 #[tokio::test]
 async fn a_hash_made_elsewhere_is_taken_over() {
-    let place = CatalogFixture::new().await;
+    let fixture = CatalogFixture::new().await;
     let password = Secret::new(String::from("correct horse"));
-    let hash = place.passwords.hash(&password).await.unwrap();
+    let hash = fixture.passwords.hash(&password).await.unwrap();
     let text = format!(
         "[[users]]\nusername = 'ada'\npassword_hash = '{}'",
         hash.reveal()
     );
-    assert_eq!(outcomes(&place.apply(&text).await), [1, 0, 0, 0]);
-    assert_eq!(outcomes(&place.apply(&text).await), [0, 0, 1, 0]);
-    assert!(place.opens("ada", "correct horse").await);
+    assert_eq!(outcomes(&fixture.apply(&text).await), [1, 0, 0, 0]);
+    assert_eq!(outcomes(&fixture.apply(&text).await), [0, 0, 1, 0]);
+    assert!(fixture.opens("ada", "correct horse").await);
 }
 
 #[tokio::test]
 async fn what_is_not_named_is_left_alone_unless_pruned() {
-    let place = CatalogFixture::new().await;
-    place.apply(WHOLE).await;
+    let fixture = CatalogFixture::new().await;
+    fixture.apply(WHOLE).await;
     let only_bob = "[[users]]\nusername = 'bob'\ndisabled = true";
-    let report = place.apply(only_bob).await;
+    let report = fixture.apply(only_bob).await;
     assert_eq!((outcomes(&report), report.not_named), ([0, 0, 1, 0], 3));
-    let report = place.try_apply(only_bob, true).await.unwrap();
+    let report = fixture.try_apply(only_bob, true).await.unwrap();
     assert_eq!(
         (outcomes(&report), report.not_named),
         ([0, 0, 1, 3], 0),
         "{report}"
     );
-    let catalog = place.catalog().await;
+    let catalog = fixture.catalog().await;
     assert_eq!((catalog.users.len(), catalog.datasets.len()), (1, 0));
     let roles: Vec<_> = catalog.roles.iter().map(RoleName::as_str).collect();
     assert!(roles.iter().all(|role| *role == ADMIN_ROLE), "{roles:?}");
     let admin = "[[users]]\nusername = 'bob'\nroles = ['admin']";
-    place.try_apply(admin, true).await.unwrap();
-    assert_eq!(place.user("bob").await.user.roles.len(), 1);
+    fixture.try_apply(admin, true).await.unwrap();
+    assert_eq!(fixture.user("bob").await.user.roles.len(), 1);
 }
 
 #[tokio::test]
 async fn a_file_may_refer_to_the_catalog_but_not_to_what_it_prunes() {
-    let place = CatalogFixture::new().await;
-    place.apply(WHOLE).await;
+    let fixture = CatalogFixture::new().await;
+    fixture.apply(WHOLE).await;
     let text = "
         [[datasets]]\nid = '2489e9ad-2ee2-8e00-8ec9-32d5f69181c0'\ntitle = 'DEM'
         visibility = 'private'\nrecord_status = 'draft'\nowner = 'ada'";
-    let pruned = place.try_apply(text, true).await;
+    let pruned = fixture.try_apply(text, true).await;
     assert!(pruned.unwrap_err().to_string().contains("no user ada"));
-    assert_eq!(place.catalog().await.users.len(), 2);
-    assert_eq!(outcomes(&place.apply(text).await), [0, 1, 0, 0]);
+    assert_eq!(fixture.catalog().await.users.len(), 2);
+    assert_eq!(outcomes(&fixture.apply(text).await), [0, 1, 0, 0]);
 }
 
 #[tokio::test]
 async fn a_change_by_somebody_else_meanwhile_is_planned_upon_again() {
-    let place = CatalogFixture::new().await;
-    let files = (0..8).map(|n| place.read(&format!("[[roles]]\nname = 'role-{n}'")));
+    let fixture = CatalogFixture::new().await;
+    let files = (0..8).map(|n| fixture.read(&format!("[[roles]]\nname = 'role-{n}'")));
     let files: Vec<_> = files.collect();
     let all = files.iter().map(|file| {
         apply(
-            &place.database,
-            &place.store,
-            &place.passwords,
+            &fixture.database,
+            &fixture.store,
+            &fixture.passwords,
             file,
             false,
             NOW,
@@ -332,7 +332,7 @@ async fn a_change_by_somebody_else_meanwhile_is_planned_upon_again() {
             "{refused}"
         );
     }
-    let roles = place.catalog().await.roles;
+    let roles = fixture.catalog().await.roles;
     let made = roles
         .iter()
         .filter(|role| role.as_str() != ADMIN_ROLE)

@@ -1,6 +1,7 @@
 //! Invalid catalog files, and how their errors are reported.
 
 use super::*;
+use crate::service::catalog::file::MAX_CATALOG_FILE_SIZE;
 
 const FULL_OF_MISTAKES: &str = r#"[[roles]]
 name = "Hydrology"
@@ -107,8 +108,8 @@ const MISTAKES: [(usize, &str); 25] = [
 
 #[tokio::test]
 async fn a_wrong_visibility_names_its_line_and_the_right_word() {
-    let place = CatalogFixture::new().await;
-    let (messages, rendered) = place
+    let fixture = CatalogFixture::new().await;
+    let (messages, rendered) = fixture
         .apply_invalid(&WHOLE.replace("restricted", "restrictd"))
         .await;
     let line = 1 + WHOLE
@@ -126,16 +127,16 @@ async fn a_wrong_visibility_names_its_line_and_the_right_word() {
         rendered.contains(r#"did you mean "restricted"?"#),
         "{rendered}"
     );
-    assert!(place.catalog().await.users.is_empty());
+    assert!(fixture.catalog().await.users.is_empty());
 }
 
 #[tokio::test]
 async fn every_problem_is_reported_at_once_each_with_its_line() {
-    let place = CatalogFixture::new().await;
-    place.write("text.tif", b"hello, world");
-    place.write("empty.tif", b"");
-    place.write("truncated.tif", b"II*\0\x08\0");
-    let (messages, rendered) = place.apply_invalid(FULL_OF_MISTAKES).await;
+    let fixture = CatalogFixture::new().await;
+    fixture.write("text.tif", b"hello, world");
+    fixture.write("empty.tif", b"");
+    fixture.write("truncated.tif", b"II*\0\x08\0");
+    let (messages, rendered) = fixture.apply_invalid(FULL_OF_MISTAKES).await;
     assert_eq!(messages.len(), MISTAKES.len(), "{messages:#?}");
     for (reported, (line, message)) in messages.iter().zip(MISTAKES) {
         assert!(
@@ -162,7 +163,7 @@ async fn every_problem_is_reported_at_once_each_with_its_line() {
 
 #[tokio::test]
 async fn no_diagnostic_shows_a_password() {
-    let place = CatalogFixture::new().await;
+    let fixture = CatalogFixture::new().await;
     for (from, to) in [
         (
             "roles = [\"hydrology\", \"admin\"]",
@@ -183,7 +184,7 @@ async fn no_diagnostic_shows_a_password() {
         ),
         ("roles = []", "roles = ["),
     ] {
-        let (messages, rendered) = place.apply_invalid(&WHOLE.replacen(from, to, 1)).await;
+        let (messages, rendered) = fixture.apply_invalid(&WHOLE.replacen(from, to, 1)).await;
         let all = format!("{messages:?} {rendered}");
         assert!(!all.contains("horse"), "{all}");
     }
@@ -191,8 +192,8 @@ async fn no_diagnostic_shows_a_password() {
 
 #[tokio::test]
 async fn a_slip_of_syntax_names_its_line() {
-    let place = CatalogFixture::new().await;
-    let (messages, _) = place
+    let fixture = CatalogFixture::new().await;
+    let (messages, _) = fixture
         .apply_invalid("[[roles]]\nname = \"a\"\n[[users]\n")
         .await;
     assert!(messages[0].starts_with("3: "), "{messages:?}");
@@ -200,7 +201,7 @@ async fn a_slip_of_syntax_names_its_line() {
 
 #[tokio::test]
 async fn bounds_hold() {
-    let place = CatalogFixture::new().await;
+    let fixture = CatalogFixture::new().await;
     let tags: Vec<_> = (0..65).map(|n| format!("t{n} = []")).collect();
     let values: Vec<_> = (0..65).map(|n| format!("'{n}'")).collect();
     let base = "[[datasets]]\nid = '2489e9ad-2ee2-8e00-8ec9-32d5f69181c0'
@@ -225,11 +226,11 @@ async fn bounds_hold() {
             "printable",
         ),
     ] {
-        let (messages, _) = place.apply_invalid(&format!("{base}\n{rest}")).await;
+        let (messages, _) = fixture.apply_invalid(&format!("{base}\n{rest}")).await;
         assert_eq!(messages.len(), 1, "{messages:?}");
         assert!(messages[0].contains(message), "{messages:?}");
     }
-    let path = place.folder.path().join("huge.toml");
+    let path = fixture.folder.path().join("huge.toml");
     let huge = fs::File::create(&path).unwrap();
     huge.set_len(MAX_CATALOG_FILE_SIZE + 1).unwrap();
     let read = CatalogFile::read(&path);
@@ -238,10 +239,10 @@ async fn bounds_hold() {
 
 #[tokio::test]
 async fn files_that_cannot_be_read_at_all_say_so() {
-    let place = CatalogFixture::new().await;
-    let missing = CatalogFile::read(&place.folder.path().join("none.toml"));
+    let fixture = CatalogFixture::new().await;
+    let missing = CatalogFile::read(&fixture.folder.path().join("none.toml"));
     assert!(matches!(missing, Err(CatalogFileError::Unreadable { .. })));
-    place.write("latin.toml", b"# \xe9");
-    let latin = CatalogFile::read(&place.folder.path().join("latin.toml"));
+    fixture.write("latin.toml", b"# \xe9");
+    let latin = CatalogFile::read(&fixture.folder.path().join("latin.toml"));
     assert!(matches!(latin, Err(CatalogFileError::NotText { .. })));
 }

@@ -15,7 +15,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::secret::Secret;
-use crate::domain::thread_priority;
+use crate::thread_priority;
 
 use memory_pool::MemoryPool;
 
@@ -70,12 +70,6 @@ pub struct Passwords {
     /// The hash that the password of an unknown account is checked against.
     dummy_hash: Arc<Secret<String>>,
     cores: usize,
-}
-
-impl std::fmt::Debug for Passwords {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Passwords").finish_non_exhaustive()
-    }
 }
 
 impl Passwords {

@@ -1,7 +1,7 @@
 //! Policy reload: brings an edited policy folder into force, or refuses the edit.
 //!
-//! - [`reloader`]: the reload itself: snapshot, check, record, activate, persist.
-//! - [`initial`]: the policies at the start, before any are in force.
+//! - `reloader`: the reload itself: snapshot, check, record, activate, persist.
+//! - `initial`: the policies at the start, before any are in force.
 //! - `watcher` notices edits, `snapshot` reads the folder, `gate` checks it, `last_good` saves it for
 //!   the next start.
 

@@ -251,8 +251,8 @@ fn the_key_is_the_one_that_the_header_names_among_the_issuers_own() {
     }
     let token = EC.with_header(|header| header["kid"] = json!("rsa"));
     assert_eq!(verify(&token), Err(TokenError::UnknownKey));
-    let stranger = test_key("ec", Algorithm::Es256);
-    assert_eq!(verify(&stranger.token()), Err(TokenError::BadSignature));
+    let other = test_key("ec", Algorithm::Es256);
+    assert_eq!(verify(&other.token()), Err(TokenError::BadSignature));
     let token = EC.with_header(|header| remove(header, "kid"));
     assert_eq!(
         defect_in(verify(&token).unwrap_err()),

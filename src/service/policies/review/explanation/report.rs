@@ -146,6 +146,7 @@ fn serialize_time<S: Serializer>(unix_millis: &i64, serializer: S) -> Result<S::
     serializer.serialize_str(&format_time(*unix_millis))
 }
 
+/// The time of an explanation, to the second.
 pub(super) fn format_time(unix_millis: i64) -> String {
     rfc3339::format_seconds(unix_millis.div_euclid(1000))
 }

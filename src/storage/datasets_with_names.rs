@@ -1,21 +1,19 @@
-//! Datasets with the names of those they name, as they are administered.
-//!
-//! It refuses to know who may administer what.
+//! Datasets with the names of their owners and readers, for administration.
 
 use std::collections::BTreeMap;
 
 use sqlx::types::Json;
-use uuid::Uuid;
 
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
-use super::datasets::DatasetRow;
+use super::datasets::{DatasetRow, first_id_after};
 use super::error::StorageError;
+use super::statements::select;
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::Username;
 use crate::domain::text_enum::TextEnum;
 
-/// A dataset, and what the users are called that it names.
+/// A dataset with the names of its owner and of its readers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetWithNames {
     /// The dataset.
@@ -26,7 +24,7 @@ pub struct DatasetWithNames {
     pub reader_users: BTreeMap<Username, UserId>,
 }
 
-/// Which datasets are looked for; what is left out does not narrow.
+/// Which datasets to list; a field that is `None` does not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatasetFilter {
     /// Those of this visibility.
@@ -56,7 +54,7 @@ impl DatasetWithNamesRow {
             .transpose()
             .map_err(|error| StorageError::Corrupt {
                 table: "users",
-                what: format!("the owner of the dataset {}: {error}", dataset.id),
+                detail: format!("the owner of the dataset {}: {error}", dataset.id),
             })?;
         Ok(DatasetWithNames {
             dataset,
@@ -67,25 +65,24 @@ impl DatasetWithNamesRow {
 }
 
 impl Database {
-    /// Finds a dataset by id with the names of those it names, in one round trip and as of one
-    /// moment.
+    /// Finds a dataset by id with the names of its owner and readers, in one round trip and from one
+    /// snapshot.
     pub async fn find_dataset_with_names(
         &self,
         id: DatasetId,
     ) -> Result<Option<DatasetWithNames>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_names WHERE id = $1";
-        let row: Option<DatasetWithNamesRow> =
-            run(CALL_TIMEOUT, "find a dataset", "datasets", async {
-                on_either!(self.readers(), pool => {
-                    sqlx::query_as(SQL).bind(id.0).fetch_optional(pool).await
-                })
-            })
-            .await?;
+        let row: Option<DatasetWithNamesRow> = select!(
+            self,
+            "find a dataset",
+            "datasets",
+            fetch_optional(SQL, id.0)
+        )
+        .await?;
         row.map(DatasetWithNamesRow::into_dataset).transpose()
     }
 
-    /// Reads at most `limit` datasets that pass the filter and whose ids come after `after`, in the
-    /// order of their ids.
+    /// Lists at most `limit` datasets that match the filter, after `after`, ordered by id.
     pub async fn list_datasets_with_names(
         &self,
         filter: &DatasetFilter,
@@ -99,47 +96,31 @@ impl Database {
                 AND ($4 IS NULL OR owner = (SELECT id FROM users WHERE username = $4))
                 AND ($5 IS NULL OR lower(title) LIKE lower($5) ESCAPE '!')
             ORDER BY id LIMIT $6";
-        let from = match after {
-            None => Some(0),
-            Some(after) => after.0.as_u128().checked_add(1),
-        };
-        let Some(from) = from.map(Uuid::from_u128) else {
+        let Some(first) = first_id_after(after) else {
             return Ok(Vec::new());
         };
-        let doing = "read a page of datasets";
-        let rows: Vec<DatasetWithNamesRow> = run(CALL_TIMEOUT, doing, "datasets", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_as(SQL)
-                    .bind(from)
-                    .bind(filter.visibility.map(TextEnum::as_str))
-                    .bind(filter.record_status.map(TextEnum::as_str))
-                    .bind(filter.owner.as_ref().map(Username::as_str))
-                    .bind(filter.title.as_deref().map(like_pattern))
-                    .bind(i64::from(limit))
-                    .fetch_all(pool)
-                    .await
-            })
-        })
+        let rows: Vec<DatasetWithNamesRow> = select!(
+            self,
+            "list datasets",
+            "datasets",
+            fetch_all(
+                SQL,
+                first,
+                filter.visibility.map(TextEnum::as_str),
+                filter.record_status.map(TextEnum::as_str),
+                filter.owner.as_ref().map(Username::as_str),
+                filter.title.as_deref().map(like_pattern),
+                i64::from(limit)
+            )
+        )
         .await?;
         rows.into_iter()
             .map(DatasetWithNamesRow::into_dataset)
             .collect()
     }
-
-    /// Finds a user's id by its name, disabled users too.
-    pub async fn find_user_id(&self, username: &Username) -> Result<Option<UserId>, StorageError> {
-        const SQL: &str = "SELECT id FROM users WHERE username = $1";
-        let id: Option<Uuid> = run(CALL_TIMEOUT, "find a user", "users", async {
-            on_either!(self.readers(), pool => {
-                sqlx::query_scalar(SQL).bind(username.as_str()).fetch_optional(pool).await
-            })
-        })
-        .await?;
-        Ok(id.map(UserId))
-    }
 }
 
-/// The pattern of `LIKE` for texts with `part` in them; `!` takes the meaning from what follows it.
+/// The `LIKE` pattern for texts that contain `part`; `!` escapes the character that follows.
 fn like_pattern(part: &str) -> String {
     let mut pattern = String::from("%");
     for letter in part.chars() {

@@ -1,0 +1,57 @@
+//! Settings that are one of a few words.
+
+use strum::{Display, EnumString, VariantNames};
+
+/// How the log is written.
+#[derive(Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The least important line that is logged.
+#[derive(Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// What may fail next.
+    Warn,
+    /// What an operator follows.
+    Info,
+    /// What a developer follows.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Whether an edit of the policies has to meet its cases.
+#[derive(Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateCases {
+    /// It has to.
+    Require,
+    /// They are not run.
+    Off,
+}
+
+/// Whether an edit of the policies has to keep its invariants.
+#[derive(Display, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateProofs {
+    /// It has to, and without a solver none comes into force.
+    Require,
+    /// It has to where there is a solver.
+    IfAvailable,
+    /// Nothing is proved.
+    Off,
+}

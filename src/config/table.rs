@@ -1,0 +1,168 @@
+//! Every setting: its name, type, default, form, purpose and reader, in one place each.
+//!
+//! The settings file, the environment, the printed list and the operators' page all follow it.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use strum::VariantNames;
+
+use super::address::AllowedOrigins;
+use super::choices::{GateCases, GateProofs, LogFormat, LogLevel};
+use super::error::ConfigError;
+use super::issuers::read_issuers;
+use super::setting::SettingFormat::{Integer, List, OneOf, Secret as SecretText, Tables, Text};
+use super::setting::{EffectiveSetting, Setting};
+use super::settings_reader::SettingsReader;
+use crate::domain::issuer::ExternalIssuer;
+use crate::domain::secret::Secret;
+
+const BYTES_PER_MEBIBYTE: u64 = 1024 * 1024;
+
+/// Makes the list [`SETTINGS`], the type [`Settings`] and its reading
+/// of descriptions in this form:
+///
+/// ```text
+/// /// What it is for.
+/// name: Type = "default", format, reader;
+/// ```
+///
+/// A reader takes the [`SettingsReader`] and the description, and
+/// may use the settings before it by their names.
+macro_rules! settings {
+    ($($(#[doc = $line:literal])+ $name:ident: $type:ty = $default:literal, $format:expr, $read:expr;)*) => {
+        /// Every setting, in the order in which people read them.
+        pub const SETTINGS: &[Setting] = &[$(descriptions::$name,)*];
+
+        /// The descriptions by name.
+        #[allow(non_upper_case_globals, reason = "they are named as their settings")]
+        pub(super) mod descriptions {
+            use super::*;
+
+            $(pub(in crate::config) const $name: Setting = Setting {
+                name: stringify!($name),
+                default: $default,
+                format: $format,
+                description: concat!($($line),+).trim_ascii(),
+            };)*
+        }
+
+        /// Every setting in its type.
+        #[derive(Clone, Debug)]
+        pub struct Settings {
+            $($(#[doc = $line])+ pub $name: $type,)*
+            pub(super) effective: Vec<EffectiveSetting>,
+        }
+
+        impl Settings {
+            /// Reads the settings one after the other.
+            pub(super) fn read(reader: &mut SettingsReader) -> Result<Self, ConfigError> {
+                $(let $name = read_setting(reader, &descriptions::$name, $read)?;)*
+                Ok(Self {
+                    $($name,)*
+                    effective: std::mem::take(&mut reader.effective),
+                })
+            }
+        }
+    };
+}
+
+settings! {
+    /// Where the server listens.
+    listen: SocketAddr = "127.0.0.1:8080",
+        Text("an address and a port, such as 127.0.0.1:8080 or [::1]:8080"),
+        SettingsReader::parse;
+    /// The folder for what the server keeps, unless another setting says otherwise.
+    data_dir: PathBuf = "./data", Text("a folder"),
+        |reader, setting| reader.path(setting, setting.default);
+    /// The catalog, the keys and the audit log. Its password is never shown.
+    database_url: Secret<String> = "sqlite://<data_dir>/cedargate.db",
+        SecretText("sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE, special characters percent-encoded"),
+        |reader, setting| reader.database_url(setting, &data_dir);
+    /// The most connections to the database.
+    database_connections: u32 = "8", Integer(1, 1000, "connections"), SettingsReader::integer;
+    /// The folder of the file store.
+    files_dir: PathBuf = "<data_dir>/files", Text("a folder"),
+        |reader, setting| reader.path(setting, data_dir.join("files"));
+    /// A folder whose files whoever may administer a dataset may make the dataset's own by their path, and then download.
+    /// Nothing is imported over HTTP unless it is set.
+    import_dir: Option<PathBuf> = "", Text("a folder"), SettingsReader::optional_path;
+    // In bytes, and set in mebibytes.
+    /// The largest file that may be uploaded.
+    largest_upload: u64 = "4096", Integer(1, 1_048_576, "mebibytes"),
+        |reader, setting| Ok(u64::from(reader.integer(setting)?) * BYTES_PER_MEBIBYTE);
+    /// The folder of the policy bundle.
+    /// If it is not set and `./policies` does not exist, the bundle inside the program is used.
+    policy_dir: Option<PathBuf> = "./policies", Text("a folder"), SettingsReader::policy_dir;
+    /// Whether an edit of the policies has to meet its cases before it comes into force.
+    gate_cases: GateCases = "require", OneOf(GateCases::VARIANTS), SettingsReader::parse;
+    /// Whether an edit of the policies has to keep its invariants, proved.
+    /// With `if-available` edits go on unproved while there is no cvc5, and health and log say so.
+    gate_proofs: GateProofs = "if-available", OneOf(GateProofs::VARIANTS), SettingsReader::parse;
+    /// How long the proofs of an edit may take. An edit that is not proved by then is refused.
+    gate_proof_limit: Duration = "20", Integer(1, 600, "seconds"), SettingsReader::seconds;
+    /// The `iss` of all tokens.
+    /// Verifiers compare it letter by letter, so set it to the address that clients use.
+    issuer: String = "http://<listen>",
+        Text("an http or https URL without query, fragment, password and final slash"),
+        |reader, setting| reader.issuer(setting, listen);
+    /// The `aud` of download tokens. Everything that verifies them has to expect it.
+    audience: String = "cedargate-downloads", Text("text without blanks, at most 255 bytes"),
+        SettingsReader::audience;
+    /// The identity providers whose tokens are accepted; see *Identity providers*.
+    issuers: Vec<ExternalIssuer> = "", Tables("`[[issuers]]` with `issuer`, `audience` and more"),
+        |reader, setting| read_issuers(reader, setting, &issuer);
+    /// The key that seals private signing keys at rest.
+    /// The default one is made at the first start; one that you name must be there.
+    sealing_key_file: PathBuf = "<data_dir>/sealing.key", Text("a file"),
+        |reader, setting| reader.path(setting, data_dir.join("sealing.key"));
+    /// How long a download token lives, if no policy says less.
+    token_lifetime: Duration = "120", Integer(1, 120, "seconds"), SettingsReader::seconds;
+    /// How long a session token lives.
+    session_lifetime: Duration = "900", Integer(60, 86_400, "seconds"), SettingsReader::seconds;
+    /// How long a session lasts, from its login on.
+    /// Refreshing gives a new session token within it and does not prolong it.
+    refresh_lifetime: Duration = "2592000", Integer(3600, 31_536_000, "seconds"),
+        SettingsReader::seconds;
+    /// How long verifiers may cache the key set. No key signs before it was published this long.
+    jwks_max_age: Duration = "300", Integer(60, 86_400, "seconds"), SettingsReader::seconds;
+    /// How many download tokens a principal, or an anonymous address, may ask for.
+    /// Logins and credentials that fail count for their address. 0 is no limit.
+    mint_limit_per_minute: Option<NonZeroU32> = "60", Integer(0, 1_000_000, "requests a minute"),
+        |reader, setting| reader.integer(setting).map(NonZeroU32::new);
+    /// How many other requests a principal, or an anonymous address, may make: lists of datasets, API keys, administration.
+    /// Downloads with a credential that is good are not limited. 0 is no limit.
+    request_limit_per_minute: Option<NonZeroU32> = "600", Integer(0, 1_000_000, "requests a minute"),
+        |reader, setting| reader.integer(setting).map(NonZeroU32::new);
+    /// The proxies whose word about the client address counts. Nobody else's does: name only machines of yours.
+    trusted_proxies: Vec<IpNet> = "", List("addresses or blocks, such as 10.0.0.0/8"),
+        SettingsReader::trusted_proxies;
+    /// The web pages that may call the API from a browser (CORS).
+    /// `*` is safe because credentials are bearer tokens and never cookies: a page has only what it was given.
+    allowed_origins: AllowedOrigins = "*",
+        List("origins, such as https://maps.example.org, or * alone"),
+        SettingsReader::allowed_origins;
+    /// How long a request may take, the body of a download excepted.
+    request_timeout: Duration = "30", Integer(1, 300, "seconds"), SettingsReader::seconds;
+    /// The most connections that are open at once.
+    max_connections: usize = "1024", Integer(1, 65_535, "connections"),
+        |reader, setting| Ok(reader.integer(setting)? as usize);
+    /// How long requests in flight may take to finish after SIGTERM.
+    shutdown_grace: Duration = "30", Integer(0, 3600, "seconds"), SettingsReader::seconds;
+    /// How the log is written; auto is human on a terminal and JSON otherwise.
+    log_format: LogFormat = "auto", OneOf(LogFormat::VARIANTS), SettingsReader::parse;
+    /// The least important line that is logged.
+    log_level: LogLevel = "info", OneOf(LogLevel::VARIANTS), SettingsReader::parse;
+}
+
+/// Gives a closure in the table above its types.
+fn read_setting<T>(
+    reader: &mut SettingsReader,
+    setting: &Setting,
+    read: impl FnOnce(&mut SettingsReader, &Setting) -> Result<T, ConfigError>,
+) -> Result<T, ConfigError> {
+    read(reader, setting)
+}
