@@ -5,14 +5,14 @@
 use strum::VariantNames;
 
 /// An enum that is written as text.
-pub trait TextEnum: VariantNames + Copy + Into<&'static str> {
+pub trait TextEnum: VariantNames + Into<&'static str> + Copy {
     /// What errors call a value of it.
     const NOUN: &'static str;
 
     /// The text of this variant.
     #[must_use]
-    fn as_str(&self) -> &'static str {
-        (*self).into()
+    fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -200,7 +200,7 @@ async fn insert(
                 .bind(record.address.to_string())
                 .bind(record.dataset_id.map(|id| id.0))
                 .bind(record.resource_user_id.map(|id| id.0))
-                .bind(record.action.map(|action| action.as_str()))
+                .bind(record.action.map(TextEnum::as_str))
                 .bind(each_without_nul(&record.determining_policies))
                 .bind(each_without_nul(&record.errors))
                 .bind(record.revision.as_ref().map(|revision| &*revision.0))

@@ -106,8 +106,8 @@ impl Database {
             fetch_all(
                 SQL,
                 first,
-                filter.visibility.map(|visibility| visibility.as_str()),
-                filter.record_status.map(|status| status.as_str()),
+                filter.visibility.map(TextEnum::as_str),
+                filter.record_status.map(TextEnum::as_str),
                 filter.owner.as_ref().map(Username::as_str),
                 filter.title.as_deref().map(like_pattern),
                 i64::from(limit)

@@ -100,8 +100,8 @@ async fn the_key_set_has_the_media_type_that_the_document_says() {
     let content =
         &document["paths"]["/.well-known/jwks.json"]["get"]["responses"]["200"]["content"];
     let documented: Vec<_> = content.as_object().unwrap().keys().collect();
-    let served = TestResponse::send(server.get("/.well-known/jwks.json")).await;
-    assert_eq!(documented, [served.header("content-type")]);
+    let response = TestResponse::send(server.get("/.well-known/jwks.json")).await;
+    assert_eq!(documented, [response.header("content-type")]);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Bad input: each kind gets a clear problem, and the server keeps working.
 
+use std::fmt::Write;
+
 use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -96,10 +98,12 @@ async fn a_body_that_no_operation_takes_does_not_cost_the_connection() {
         "POST /admin/audit".to_owned(),
         "PUT /nothing".to_owned(),
     ] {
-        requests += &format!(
+        write!(
+            requests,
             "{target} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
-        );
+        )
+        .unwrap();
     }
     requests += "GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let answers = send_raw(&server, requests.as_bytes()).await;

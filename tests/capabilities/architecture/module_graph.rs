@@ -86,7 +86,7 @@ impl ModuleGraph {
                     .entry(name.clone())
                     .or_default()
                     .push(Name::Module);
-                let child_path = [path.as_slice(), &[name.clone()]].concat();
+                let child_path = [path.as_slice(), std::slice::from_ref(&name)].concat();
                 let child_folder = format!("{folder}/{name}");
                 if let Some((_, items)) = child.content {
                     self.add_module(tree, child_path, file, &child_folder, items);

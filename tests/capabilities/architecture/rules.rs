@@ -72,11 +72,8 @@ pub fn upward_imports(references: &BTreeSet<Reference>, floors: &[(&str, u8)]) -
         let mut segments = reference.path.split("::");
         let is_absolute = segments.next() == Some("crate");
         let named = segments.next().filter(|_| is_absolute);
-        for to in BTreeSet::from_iter(
-            [Some(top_module(&reference.to)), named]
-                .into_iter()
-                .flatten(),
-        ) {
+        let targets = [Some(top_module(&reference.to)), named];
+        for to in targets.into_iter().flatten().collect::<BTreeSet<_>>() {
             if to != from && floor(to).is_some_and(|other| other >= own) {
                 let detail = format!(
                     "`{}` points to {to}, which is no lower floor",

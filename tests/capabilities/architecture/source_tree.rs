@@ -47,7 +47,8 @@ impl SourceTree {
     /// The Rust files of a folder as tokens, unit tests included.
     pub fn rust_files(&self, folder: &str) -> impl Iterator<Item = (&str, TokenStream)> {
         self.files()
-            .filter(move |(path, _)| path.starts_with(folder) && path.ends_with(".rs"))
+            .filter(move |(path, _)| path.starts_with(folder))
+            .filter(|(path, _)| Path::new(path).extension().is_some_and(|it| it == "rs"))
             .map(|(path, text)| (path, tokens(path, text)))
     }
 }
