@@ -16,7 +16,7 @@ impl Administration {
         request: &RequestContext,
     ) -> Result<Vec<IdentityProviderStatus>, ServiceError> {
         self.audited(request, Action::ViewIssuers, async |operation| {
-            operation.set_summary("outside issuers listed");
+            operation.set_summary("identity providers listed");
             operation.require(Action::ViewIssuers, &Resource::Server)?;
             Ok(match &self.access {
                 AdminAccess::Policies(dependencies) => {
