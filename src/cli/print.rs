@@ -10,7 +10,7 @@ use comfy_table::presets::NOTHING;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// The time between two updates of a progress bar.
-const PROGRESS_TICK: Duration = Duration::from_millis(200);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 const RED: &str = "\x1b[1;31m";
 const CYAN: &str = "\x1b[1;36m";
 
@@ -62,7 +62,7 @@ pub(super) fn progress(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new(0)
         .with_message(what)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(PROGRESS_TICK);
+    bar.enable_steady_tick(PROGRESS_INTERVAL);
     bar
 }
 

@@ -126,13 +126,13 @@ impl AuditRecord {
 /// Which records to list; a field that is `None` does not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// Of this user's asking.
+    /// Only records of this user.
     pub user_id: Option<UserId>,
     /// About this dataset.
     pub dataset_id: Option<DatasetId>,
     /// About this user.
     pub resource_user_id: Option<UserId>,
-    /// Answered so.
+    /// Only records with this outcome.
     pub outcome: Option<AuditOutcome>,
     /// Of this event.
     pub event: Option<AuditEvent>,

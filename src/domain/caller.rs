@@ -13,13 +13,13 @@ use super::text_enum::{TextEnum, UnknownVariant};
 /// A principal, how it authenticated, and its client address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Who asks.
+    /// The principal.
     pub principal: Principal,
     /// How it authenticated.
     pub authentication: Authentication,
     /// The API key it used, or that its download token was minted with.
     pub key: Option<Arc<ApiKey>>,
-    /// The client's address, behind trusted proxies already looked through.
+    /// The client's address, as resolved through trusted proxies.
     pub address: IpAddr,
 }
 

@@ -53,7 +53,7 @@ impl Clock {
         self.unix_millis().div_euclid(1000)
     }
 
-    /// The time since some fixed moment; unlike the others it never goes back.
+    /// The time since an arbitrary fixed time; unlike the others it never goes back.
     #[must_use]
     pub fn monotonic(&self) -> Duration {
         match &self.fixed_millis {

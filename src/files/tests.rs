@@ -55,7 +55,7 @@ impl TestStore {
     }
 }
 
-/// A TIFF header and then bytes that tell where they stand.
+/// A TIFF header and then bytes that encode their offset.
 fn tiff(length: usize) -> Vec<u8> {
     let mut content = b"II*\0\x08\0\0\0".to_vec();
     content.extend((content.len()..length).map(|at| u8::try_from(at * 31 % 251).unwrap()));

@@ -1,4 +1,4 @@
-//! Uploads: files that arrive as a stream, which may end at any moment.
+//! Uploads: files that arrive as a stream, which may be aborted at any time.
 //!
 //! A file is written under a temporary name in the folder `incoming`, hashed as it arrives, and renamed to
 //! the digest of its content once it is complete and durable. One that ends early is removed at once; one

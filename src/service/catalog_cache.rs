@@ -240,10 +240,7 @@ impl CatalogCache {
 }
 
 fn database_unavailable() -> ServiceError {
-    ServiceError::unavailable(
-        "the database",
-        "it did not respond when it was last polled, a moment ago",
-    )
+    ServiceError::unavailable("the database", "the last poll of the database failed")
 }
 
 fn cache_weight(key: &ApiKey) -> u32 {

@@ -69,12 +69,12 @@ impl RateLimits {
     }
 
     /// Counts one mint of a caller: in the user's bucket, or in the address's when anonymous.
-    pub fn count_mint(&self, caller: &Caller) -> Result<(), ServiceError> {
+    pub fn check_mint(&self, caller: &Caller) -> Result<(), ServiceError> {
         self.mints.check(RateLimitKey::for_caller(caller))
     }
 
     /// Counts one request of a caller that mints nothing.
-    pub fn count_request(&self, caller: &Caller) -> Result<(), ServiceError> {
+    pub fn check_request(&self, caller: &Caller) -> Result<(), ServiceError> {
         self.requests.check(RateLimitKey::for_caller(caller))
     }
 

@@ -15,7 +15,7 @@ use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{ADMIN_ROLE, RoleName};
 
-/// All roles, users and datasets as of one moment.
+/// All roles, users and datasets in one snapshot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Catalog {
     /// The number of changes of the catalog so far.
@@ -84,7 +84,7 @@ impl Database {
         Ok(CacheVersions { catalog, sessions })
     }
 
-    /// Reads the whole catalog as of one moment.
+    /// Reads the whole catalog in one snapshot.
     pub async fn read_catalog(&self) -> Result<Catalog, StorageError> {
         let operation = "read the catalog";
         with_timeout(CATALOG_TIMEOUT, operation, async {

@@ -31,7 +31,7 @@ pub enum StorageError {
     },
     /// What was to be written breaks a rule of the tables, such as a user name that is taken;
     /// nothing was written.
-    #[error("the database refuses to {operation}: {reason}")]
+    #[error("the change violates a constraint of the database: cannot {operation}: {reason}")]
     Inconsistent {
         /// The operation.
         operation: Cow<'static, str>,

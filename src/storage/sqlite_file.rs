@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// The identity of a file when it was opened.
 #[derive(Clone, Debug)]
-pub struct SqliteFile {
+pub(super) struct SqliteFile {
     path: Arc<PathBuf>,
     device_and_inode: (u64, u64),
 }

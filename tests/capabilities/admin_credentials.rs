@@ -84,7 +84,7 @@ async fn a_password_reset_ends_the_sessions_and_replaces_the_password() {
     let other = ada.put(&path, json!({})).await.json();
     assert_ne!(other["password"], password);
     let audited = serde_json::to_string(&records(&server).await).unwrap();
-    assert!(audited.contains("gave the user mo a password"));
+    assert!(audited.contains("set the password of the user mo"));
     for secret in ["battery staple", &password] {
         assert!(!audited.contains(secret));
     }

@@ -10,10 +10,10 @@ use crate::support::server::{
     WITHOUT_FILE,
 };
 
-pub const DATASETS: &str = "/admin/datasets";
+pub(crate) const DATASETS: &str = "/admin/datasets";
 const NEW_DATASET: &str = "0c8b9a6e-52f1-4d0b-9b1e-6a1f7c3d2e90";
 
-pub fn dataset_path(id: &str) -> String {
+pub(crate) fn dataset_path(id: &str) -> String {
     format!("{DATASETS}/{id}")
 }
 
@@ -357,14 +357,14 @@ async fn every_change_of_a_dataset_is_audited_with_its_summary() {
     assert_eq!(
         audited,
         [
-            "administer granted made the dataset \"Terrain\"",
+            "administer granted created the dataset \"Terrain\"",
             "administer granted changed visibility from private to public, owner from otto to mo, \
              reader_users +otto -mo",
-            "administer granted changed nothing: the dataset is so already",
+            "administer granted changed nothing: the dataset already has this state",
             "administer granted changed reader_roles +admin",
             "view_datasets granted -",
             "administer refused there is no such dataset",
-            "administer granted removed the dataset \"Terrain\"",
+            "administer granted deleted the dataset \"Terrain\"",
         ]
     );
     let of_new = records

@@ -48,10 +48,10 @@ async fn a_role_is_created_assigned_and_deleted_with_its_memberships() {
     assert_eq!(
         audited,
         [
-            r#""granted" "made the role geology""#,
+            r#""granted" "created the role geology""#,
             r#""refused" "the role geology already exists""#,
             r#""refused" "it has changed since you read it: read it again and retry""#,
-            r#""granted" "removed the role geology with its memberships and shares""#,
+            r#""granted" "deleted the role geology with its memberships and shares""#,
             r#""refused" "there is no role geology""#,
         ]
     );

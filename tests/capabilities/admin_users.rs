@@ -256,14 +256,14 @@ async fn every_operation_on_users_is_audited_with_its_summary() {
     assert_eq!(
         audited,
         [
-            "administer_users granted nina: made the user nina, roles: none".to_owned(),
+            "administer_users granted nina: created the user nina, roles: none".to_owned(),
             "administer_users granted nina: changed the user nina: roles: hydrology (were: none); \
              disabled"
                 .to_owned(),
             "administer_users refused nina: roles: there is no role nosuch".to_owned(),
             "view_users granted nina: -".to_owned(),
             "view_users granted -: -".to_owned(),
-            "administer_users granted nina: removed the user nina; its datasets have no owner now"
+            "administer_users granted nina: deleted the user nina; its datasets have no owner now"
                 .to_owned(),
             format!("administer_users refused -: {unknown}"),
             format!("administer_users refused -: {unknown}"),

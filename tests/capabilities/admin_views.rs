@@ -115,7 +115,7 @@ async fn an_admin_sees_the_signing_keys_without_private_members() {
 }
 
 /// The smallest value that a schema of the OpenAPI document allows.
-pub fn example_value(document: &Value, schema: &Value) -> Value {
+pub(crate) fn example_value(document: &Value, schema: &Value) -> Value {
     if let Some(path) = schema["$ref"].as_str() {
         return example_value(document, document.pointer(&path[1..]).unwrap());
     }
@@ -161,7 +161,7 @@ pub fn example_value(document: &Value, schema: &Value) -> Value {
 }
 
 /// A request for an operation of the OpenAPI document, with everything that it requires.
-pub fn request_as(
+pub(crate) fn request_as(
     server: &Server,
     document: &Value,
     path: &str,

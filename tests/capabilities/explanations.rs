@@ -141,10 +141,7 @@ async fn explaining_requires_view_policies_and_is_audited() {
     assert_eq!(record["outcome"], "granted");
     assert_eq!(record["dataset_id"], PUBLIC);
     assert_eq!(record["resource_user_id"], mo);
-    assert_eq!(
-        record["reason"],
-        "asked what the policies say to read by mo"
-    );
+    assert_eq!(record["reason"], "explained the decision on read by mo");
 }
 
 #[tokio::test]

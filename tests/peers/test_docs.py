@@ -238,7 +238,10 @@ def test_the_operators_page_names_the_fixed_limits():
         "MAX_HEADERS": ("100", "100 headers"),
         "CONNECTION_SHARE_DIVISOR": ("4", "one in 4 of all connections"),
         "STALL_TIMEOUT": ("Duration::from_mins(1)", "60 seconds"),
-        "POLICY_CHECK_TIMEOUT": ("Duration::from_secs(10)", "twice `gate_proof_limit` and 20 seconds"),
+        "POLICY_CHECK_TIMEOUT": (
+            "Duration::from_secs(10)",
+            "twice `gate_proof_limit` and 20 seconds",
+        ),
         "UPLOAD_TIMEOUT": ("Duration::from_mins(30)", "30 minutes"),
     }
     assert found == {name: value for name, (value, _) in expected.items()}

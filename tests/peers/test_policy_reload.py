@@ -218,7 +218,7 @@ def test_a_git_checkout_of_another_branch_comes_into_force_as_a_whole(
     def came():
         return [line for line in server.log_lines() if "came into force" in line["message"]]
 
-    until(lambda: came()[1:], "the log has told of both")
+    until(lambda: came()[1:], "both are logged")
     assert len(came()) == 2, came()
     assert server.stop() == 0
 

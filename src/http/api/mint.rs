@@ -26,11 +26,11 @@ pub struct DownloadTokenResponse {
     /// The download token. Send it as `?token=` on the download URL.
     pub token: String,
     /// Lifetime of the token in seconds.
-    #[oai(default = "longest_life")]
+    #[oai(default = "default_expires_in")]
     pub expires_in: u32,
 }
 
-fn longest_life() -> u32 {
+fn default_expires_in() -> u32 {
     MAX_TOKEN_TTL
 }
 

@@ -103,12 +103,12 @@ impl<E: Endpoint> Endpoint for RequestEndpoint<E> {
 }
 
 impl<E: Endpoint> RequestEndpoint<E> {
-    /// Limits the request, calls the endpoint, and reads away what it left of the body.
+    /// Limits the request, calls the endpoint, and drains what it left of the body.
     async fn respond(&self, mut request: Request) -> Response {
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let limits = self.middleware.route_limits.for_request(&method, &path);
-        // A client that waits for `100 Continue` has sent nothing that could be read away.
+        // A client that waits for `100 Continue` has sent nothing to drain.
         let is_waiting = request.headers().contains_key(EXPECT);
         let unread = match apply_limits(&mut request, limits) {
             Ok(unread) => unread,

@@ -1,4 +1,4 @@
-//! The unread rest of a request's body, which the middleware reads away before the response is sent.
+//! The unread rest of a request's body, which the middleware drains before the response is sent.
 //!
 //! A connection that is closed with unread bytes is reset, and the client may lose the response.
 
@@ -16,7 +16,7 @@ use crate::config::limits::{BODY_TIMEOUT, MAX_BODY_SIZE};
 type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// What an endpoint leaves unread of a body.
-pub struct UnreadBody(oneshot::Receiver<ByteStream>);
+pub(super) struct UnreadBody(oneshot::Receiver<ByteStream>);
 
 /// A body that hands its rest over when it is dropped.
 struct WatchedBody {
@@ -26,7 +26,9 @@ struct WatchedBody {
 
 impl UnreadBody {
     /// The body for the endpoint, and what becomes of its rest.
-    pub fn watch(body: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> (Body, Self) {
+    pub(super) fn watch(
+        body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> (Body, Self) {
         let (rest, unread) = oneshot::channel();
         let watched = WatchedBody {
             body: Some(Box::pin(body)),
@@ -35,8 +37,8 @@ impl UnreadBody {
         (Body::from_bytes_stream(watched), Self(unread))
     }
 
-    /// Reads the rest away, as far as any body may be large and slow.
-    pub async fn drain(mut self) {
+    /// Drains the rest, as far as any body may be large and slow.
+    pub(super) async fn drain(mut self) {
         let Ok(mut body) = self.0.try_recv() else {
             return;
         };

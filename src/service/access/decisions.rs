@@ -125,8 +125,8 @@ impl Authorizer {
         decision
     }
 
-    /// Maps each of `items` and keeps the results that are some, on a thread where many decisions hold
-    /// up nobody.
+    /// Maps each of `items` and keeps the results that are some, on a thread where many decisions
+    /// block no other request.
     pub async fn filter_map<T, R>(
         self: &Arc<Self>,
         items: Vec<T>,

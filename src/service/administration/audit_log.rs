@@ -31,7 +31,7 @@ impl Administration {
     ) -> Result<Page<AuditRecord>, ServiceError> {
         self.audited(request, Action::ViewAudit, async |operation| {
             operation.set_summary(summarize("listed", filter));
-            operation.require(Action::ViewAudit, &Resource::Server)?;
+            operation.authorize(Action::ViewAudit, &Resource::Server)?;
             let order = AuditOrder::NewestFirst(before);
             let read = async |limit| {
                 let records = self.database.search_audit_records(filter, order, limit);
@@ -50,7 +50,7 @@ impl Administration {
     ) -> Result<AuditRecordPages, ServiceError> {
         self.audited(request, Action::ViewAudit, async |operation| {
             operation.set_summary(summarize("exported", &filter));
-            operation.require(Action::ViewAudit, &Resource::Server)?;
+            operation.authorize(Action::ViewAudit, &Resource::Server)?;
             // Bounded by now, because a busy server appends faster than a slow client reads.
             let now = self.clock.unix_millis().saturating_add(1);
             let filter = AuditFilter {

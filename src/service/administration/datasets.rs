@@ -36,7 +36,7 @@ impl Administration {
                     let detail = "a dataset with this id already exists";
                     return Err(ServiceError::conflict("id", detail));
                 }
-                operation.set_summary(format!("made the dataset {:?}", dataset.dataset.title));
+                operation.set_summary(format!("created the dataset {:?}", dataset.dataset.title));
                 Ok(Attempt::Write(put(&dataset), dataset))
             };
             self.optimistically(&operation, attempt).await
@@ -71,7 +71,7 @@ impl Administration {
             return Err(ServiceError::invalid("title", detail));
         }
         self.audited(request, Action::ViewDatasets, async |operation| {
-            operation.require(Action::ViewDatasets, &Resource::Server)?;
+            operation.authorize(Action::ViewDatasets, &Resource::Server)?;
             let read = |after, limit| async move {
                 let batch = self.database.list_datasets_with_names(filter, after, limit);
                 Ok(batch.await?)
@@ -111,7 +111,7 @@ impl Administration {
         let delete = async |operation: Arc<AdminOperation>| {
             let attempt = || async {
                 let before = self.load_matching(&operation, id, precondition).await?;
-                operation.set_summary(format!("removed the dataset {:?}", before.dataset.title));
+                operation.set_summary(format!("deleted the dataset {:?}", before.dataset.title));
                 let change = CatalogChange {
                     datasets_removed: vec![id],
                     ..CatalogChange::default()
@@ -139,7 +139,7 @@ impl Administration {
             let before = Arc::new(self.load_matching(operation, id, precondition).await?);
             let after = permitted(operation, change(Arc::clone(&before)).await?)?;
             if before.dataset == after.dataset {
-                operation.set_summary("changed nothing: the dataset is so already");
+                operation.set_summary("changed nothing: the dataset already has this state");
                 return Ok(Attempt::Unchanged(after));
             }
             operation.set_summary(summarize_dataset_change(&before, &after));
@@ -174,7 +174,8 @@ impl Administration {
     ) -> Result<DatasetWithNames, ServiceError> {
         operation.set_dataset(id);
         let denied = match self.database.find_dataset_with_names(id).await? {
-            Some(found) => match operation.require(Action::Administer, &dataset_resource(&found)) {
+            Some(found) => match operation.authorize(Action::Administer, &dataset_resource(&found))
+            {
                 Ok(()) => return Ok(found),
                 Err(denied) => denied,
             },
@@ -195,7 +196,7 @@ fn permitted(
     operation: &AdminOperation,
     candidate: DatasetCandidate,
 ) -> Result<DatasetWithNames, ServiceError> {
-    operation.require(Action::Administer, &dataset_resource(&candidate.dataset))?;
+    operation.authorize(Action::Administer, &dataset_resource(&candidate.dataset))?;
     candidate.error.map_or(Ok(candidate.dataset), Err)
 }
 

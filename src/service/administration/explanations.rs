@@ -46,15 +46,13 @@ impl Administration {
     ) -> Result<ExplanationReport, ServiceError> {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.set_dataset(query.dataset_id);
-            operation.require(Action::ViewPolicies, &Resource::Server)?;
+            operation.authorize(Action::ViewPolicies, &Resource::Server)?;
             let AdminAccess::Policies(dependencies) = &self.access else {
                 return Err(no_policies_in_force());
             };
             let cache = &dependencies.catalog_cache;
             let (action, principal) = (query.action, &query.principal);
-            operation.set_summary(format!(
-                "asked what the policies say to {action} by {principal}"
-            ));
+            operation.set_summary(format!("explained the decision on {action} by {principal}"));
             let (principal, shows_principal) =
                 self.find_principal(&operation, cache, principal).await?;
             let (dataset, shows_resource) =

@@ -17,7 +17,7 @@ impl Administration {
     ) -> Result<Vec<IdentityProviderStatus>, ServiceError> {
         self.audited(request, Action::ViewIssuers, async |operation| {
             operation.set_summary("identity providers listed");
-            operation.require(Action::ViewIssuers, &Resource::Server)?;
+            operation.authorize(Action::ViewIssuers, &Resource::Server)?;
             Ok(match &self.access {
                 AdminAccess::Policies(dependencies) => {
                     dependencies.authenticator.identity_providers.status()

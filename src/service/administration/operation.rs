@@ -148,7 +148,7 @@ impl Administration {
             return Ok(None);
         };
         let caller = dependencies.authenticator.authenticate(request).await?;
-        dependencies.rate_limits.count_request(&caller)?;
+        dependencies.rate_limits.check_request(&caller)?;
         record.set_caller(&caller);
         if caller.principal.is_anonymous() {
             return Err(ServiceError::CredentialMissing {
@@ -185,7 +185,11 @@ impl Administration {
 
 impl AdminOperation {
     /// Authorizes an action and records the decision; a denial is an error.
-    pub(super) fn require(&self, action: Action, resource: &Resource) -> Result<(), ServiceError> {
+    pub(super) fn authorize(
+        &self,
+        action: Action,
+        resource: &Resource,
+    ) -> Result<(), ServiceError> {
         let mut state = self.state.lock();
         let record = &mut state.record;
         let Some(authorizer) = &self.authorizer else {

@@ -37,7 +37,10 @@ impl Administration {
                     let detail = "the user signs in with an identity provider";
                     return Err(ServiceError::conflict("password", detail));
                 }
-                operation.set_summary(format!("gave the user {} a password", before.user.username));
+                operation.set_summary(format!(
+                    "set the password of the user {}",
+                    before.user.username
+                ));
                 let change = CatalogChange {
                     users_put: vec![UserRecord {
                         password_hash: Some(hash.clone()),

@@ -20,7 +20,7 @@ impl Administration {
     ) -> Result<(Arc<Bundle>, ReloadStatus), ServiceError> {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.set_summary("policies viewed");
-            operation.require(Action::ViewPolicies, &Resource::Server)?;
+            operation.authorize(Action::ViewPolicies, &Resource::Server)?;
             let bundle = Arc::clone(operation.bundle()?);
             Ok((bundle, self.reloader()?.status()))
         })
@@ -33,7 +33,7 @@ impl Administration {
         request: &RequestContext,
     ) -> Result<ReloadReport, ServiceError> {
         self.audited(request, Action::ReloadPolicies, async |operation| {
-            operation.require(Action::ReloadPolicies, &Resource::Server)?;
+            operation.authorize(Action::ReloadPolicies, &Resource::Server)?;
             operation.set_summary("policies reloaded");
             match self.reloader()?.reload().await? {
                 Ok(report) => Ok(report),
@@ -55,7 +55,7 @@ impl Administration {
         name: &str,
     ) -> Result<(Arc<Bundle>, Arc<str>), ServiceError> {
         self.audited(request, Action::ViewPolicies, async |operation| {
-            operation.require(Action::ViewPolicies, &Resource::Server)?;
+            operation.authorize(Action::ViewPolicies, &Resource::Server)?;
             let bundle = Arc::clone(operation.bundle()?);
             let text = bundle.file(name).cloned().ok_or(ServiceError::NotFound {
                 what: "policy file",

@@ -26,7 +26,7 @@ impl Administration {
         limit: u32,
     ) -> Result<Page<RoleName>, ServiceError> {
         self.audited(request, Action::ViewUsers, async |operation| {
-            operation.require(Action::ViewUsers, &Resource::Server)?;
+            operation.authorize(Action::ViewUsers, &Resource::Server)?;
             let read = async |limit| self.database.list_roles(after, limit).await;
             Ok(Page::read(limit, read).await?)
         })
@@ -40,7 +40,7 @@ impl Administration {
         role: &RoleName,
     ) -> Result<RoleName, ServiceError> {
         self.audited(request, Action::ViewUsers, async |operation| {
-            operation.require(Action::ViewUsers, &Resource::Server)?;
+            operation.authorize(Action::ViewUsers, &Resource::Server)?;
             self.check_role_exists(&operation, role).await?;
             Ok(role.clone())
         })
@@ -56,7 +56,7 @@ impl Administration {
         limit: u32,
     ) -> Result<Page<UserAccount>, ServiceError> {
         self.audited(request, Action::ViewUsers, async |operation| {
-            operation.require(Action::ViewUsers, &Resource::Server)?;
+            operation.authorize(Action::ViewUsers, &Resource::Server)?;
             self.check_role_exists(&operation, role).await?;
             let filter = UserFilter {
                 role: Some(role.clone()),
@@ -81,7 +81,7 @@ impl Administration {
                     let detail = format!("the role {role} already exists");
                     return Err(ServiceError::conflict("name", detail));
                 }
-                operation.set_summary(format!("made the role {role}"));
+                operation.set_summary(format!("created the role {role}"));
                 let change = CatalogChange {
                     roles_put: vec![role.clone()],
                     ..CatalogChange::default()
@@ -112,7 +112,7 @@ impl Administration {
                     return Err(ServiceError::PreconditionFailed);
                 }
                 operation.set_summary(format!(
-                    "removed the role {role} with its memberships and shares"
+                    "deleted the role {role} with its memberships and shares"
                 ));
                 let change = CatalogChange {
                     roles_removed: vec![role.clone()],
@@ -141,9 +141,9 @@ impl Administration {
 /// Authorizes administering a role. An audit record has no member for a role, so its reason names it.
 fn require_role_admin(operation: &AdminOperation, role: &RoleName) -> Result<(), ServiceError> {
     let resource = Resource::Role(role.clone());
-    let decided = operation.require(Action::AdministerRoles, &resource);
+    let decided = operation.authorize(Action::AdministerRoles, &resource);
     if decided.is_err() {
-        operation.set_summary(format!("the role {role} was not to be administered"));
+        operation.set_summary(format!("administering the role {role} was denied"));
     }
     decided
 }

@@ -49,7 +49,7 @@ impl Administration {
             {
                 return Ok(());
             }
-            operation.set_summary(format!("the user has no session {session_id} that goes on"));
+            operation.set_summary(format!("the user has no active session {session_id}"));
             Err(ServiceError::NotFound { what: "session" })
         })
         .await

@@ -37,7 +37,7 @@ impl Administration {
     ) -> Result<Vec<SigningKeyInfo>, ServiceError> {
         self.audited(request, Action::ViewKeys, async |operation| {
             operation.set_summary("signing keys listed");
-            operation.require(Action::ViewKeys, &Resource::Server)?;
+            operation.authorize(Action::ViewKeys, &Resource::Server)?;
             let stored = self.database.list_signing_keys().await?;
             Ok(stored.into_iter().map(SigningKeyInfo::from).collect())
         })

@@ -48,7 +48,7 @@ impl Administration {
             let (user, password) = input.into_user();
             check_bounds(&user)?;
             let resource = Resource::User(Arc::new(user.clone()));
-            operation.require(Action::AdministerUsers, &resource)?;
+            operation.authorize(Action::AdministerUsers, &resource)?;
             self.check_issuer(&user, password.is_some())?;
             let password_hash = match &password {
                 Some(password) => Some(self.hash_password(password).await?),
@@ -60,7 +60,7 @@ impl Administration {
             };
             let attempt = || async {
                 self.check_names(&record.user, None).await?;
-                operation.set_summary(format!("made {}", describe_user(&record.user)));
+                operation.set_summary(format!("created {}", describe_user(&record.user)));
                 Ok(Attempt::Write(put(record.clone()), record.clone().into()))
             };
             self.optimistically(&operation, attempt).await
@@ -77,7 +77,7 @@ impl Administration {
         limit: u32,
     ) -> Result<Page<UserAccount>, ServiceError> {
         self.audited(request, Action::ViewUsers, async |operation| {
-            operation.require(Action::ViewUsers, &Resource::Server)?;
+            operation.authorize(Action::ViewUsers, &Resource::Server)?;
             self.list_visible_users(&operation, filter, after, limit)
                 .await
         })
@@ -135,7 +135,7 @@ impl Administration {
                 };
                 check_bounds(&user)?;
                 let resource = Resource::User(Arc::new(user.clone()));
-                operation.require(Action::AdministerUsers, &resource)?;
+                operation.authorize(Action::AdministerUsers, &resource)?;
                 self.check_names(&user, Some(&before.user)).await?;
                 self.check_admin_remains(&before.user, Some(&user)).await?;
                 let Some(summary) = summarize_user_change(&before.user, &user) else {
@@ -165,7 +165,7 @@ impl Administration {
                     .await?;
                 self.check_admin_remains(&before.user, None).await?;
                 operation.set_summary(format!(
-                    "removed the user {}; its datasets have no owner now",
+                    "deleted the user {}; its datasets have no owner now",
                     before.user.username
                 ));
                 let change = CatalogChange {
@@ -197,7 +197,7 @@ impl Administration {
             return if may_list { unknown } else { denied };
         };
         let resource = Resource::User(Arc::new(record.user.clone()));
-        if operation.require(action, &resource).is_ok() {
+        if operation.authorize(action, &resource).is_ok() {
             return Ok(record);
         }
         let may_list = operation.is_permitted(Action::ViewUsers, &Resource::Server);

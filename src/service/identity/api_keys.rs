@@ -146,7 +146,7 @@ impl ApiKeys {
         if let Some(record) = record {
             record.set_caller(&caller);
         }
-        self.rate_limits.count_request(&caller)?;
+        self.rate_limits.check_request(&caller)?;
         let Some(owner) = caller.principal.user_id() else {
             return Err(ServiceError::CredentialMissing {
                 detail: "API keys belong to a user: sign in and try again".to_owned(),

@@ -28,7 +28,7 @@ use super::request_context::{Credential, RequestContext};
 
 const CANNOT_SIGN_IN: &str = "the token's subject can no longer sign in";
 
-/// What vouches for the caller of a bearer token.
+/// The credential that identifies the caller of a bearer token.
 #[derive(Clone, Debug)]
 pub enum CredentialSource {
     /// A session of this server.
@@ -80,7 +80,7 @@ impl Authenticator {
         }
     }
 
-    /// Authenticates a bearer token, and returns what vouches for its caller.
+    /// Authenticates a bearer token, and returns the credential that identifies its caller.
     ///
     /// The unverified `iss` claim selects how to verify it: a token that names an identity provider is
     /// verified by that provider's keys only, any other as a session token of this server only.

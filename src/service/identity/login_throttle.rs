@@ -26,7 +26,7 @@ const ACCOUNT_FREE_FAILURES: u32 = 5;
 /// How many failures an address has before it must wait: many people may share one.
 const ADDRESS_FREE_FAILURES: u32 = 20;
 /// The longest wait.
-const MAX_DELAY: Duration = Duration::from_mins(1);
+const MAX_RETRY_INTERVAL: Duration = Duration::from_mins(1);
 /// A streak ends this long after its last failure.
 const STREAK_TTL: Duration = Duration::from_mins(15);
 /// How many streaks are kept; the least used are evicted first.
@@ -75,7 +75,7 @@ fn delay_after(failures: u32, free_failures: u32) -> Duration {
         None => Duration::ZERO,
         Some(doublings) => Duration::from_secs(1)
             .saturating_mul(1 << doublings.min(6))
-            .min(MAX_DELAY),
+            .min(MAX_RETRY_INTERVAL),
     }
 }
 

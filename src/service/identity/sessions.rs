@@ -3,7 +3,7 @@
 //! A session is the result of one login: a chain of refresh tokens, each of which is used once and
 //! replaced by the next, and the session tokens issued for them. A refresh token that is used a
 //! second time has leaked, so the whole session ends (RFC 9700 section 4.14.2). There is no grace
-//! period for two uses at the same moment: nobody could tell which of them is legitimate.
+//! period for two uses at the same moment: the server cannot know which of them is legitimate.
 //!
 //! Expired sessions are deleted after each login, a bounded number at a time, so that no more are
 //! ever left over than logins made.
@@ -52,7 +52,7 @@ pub struct CurrentUser {
     pub user: Arc<User>,
     /// How the user authenticated.
     pub authentication: Authentication,
-    /// What vouches for the user.
+    /// The credential that identifies the user.
     pub source: CredentialSource,
 }
 

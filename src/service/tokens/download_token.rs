@@ -70,7 +70,7 @@ impl DownloadTokens {
         record: &mut AuditRecord,
     ) -> Result<DownloadToken, ServiceError> {
         let caller = self.authenticator.authenticate(request).await?;
-        self.rate_limits.count_mint(&caller)?;
+        self.rate_limits.check_mint(&caller)?;
         let readable = self
             .access
             .authorize_read(&caller, dataset_id, record)

@@ -36,7 +36,7 @@ pub struct KeyRing {
     clock: Clock,
 }
 
-/// The keys of one moment; replaced together with what was verified with them.
+/// The active keys; replaced together with what was verified with them.
 struct ActiveKeys {
     current: SigningKey,
     published: Arc<KeySet>,

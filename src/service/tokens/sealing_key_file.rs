@@ -83,7 +83,7 @@ fn create_sealing_key(path: &Path) -> io::Result<()> {
     let text = SealingKey::generate().to_text();
     let line = Secret::new(format!("{}\n", text.reveal()));
     match atomic_create(path, PRIVATE_MODE, line.reveal().as_bytes()) {
-        // Another process that starts at the same moment was faster, and its key is as good.
+        // Another process that started at the same time created the key: use that one.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         created => created,
     }

@@ -36,7 +36,7 @@ enum Resolved {
 
 /// One file that names items of another one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reference {
+pub(super) struct Reference {
     pub from: String,
     pub to: String,
     /// The path as it is written.
@@ -44,13 +44,13 @@ pub struct Reference {
 }
 
 #[derive(Default)]
-pub struct ModuleGraph {
+pub(super) struct ModuleGraph {
     modules: BTreeMap<ModulePath, Module>,
 }
 
 impl ModuleGraph {
     /// Follows the `mod` lines from `src/lib.rs`, those for unit tests aside.
-    pub fn from_crate_root(tree: &SourceTree) -> Self {
+    pub(super) fn from_crate_root(tree: &SourceTree) -> Self {
         let mut graph = Self::default();
         graph.add_file(tree, vec!["crate".to_owned()], "src/lib.rs", "src");
         graph
@@ -109,7 +109,7 @@ impl ModuleGraph {
     }
 
     /// Every reference from one file to another, each pair of files and path once.
-    pub fn references(&self) -> BTreeSet<Reference> {
+    pub(super) fn references(&self) -> BTreeSet<Reference> {
         let mut found = BTreeSet::new();
         for (module_path, module) in &self.modules {
             for item in &module.body {

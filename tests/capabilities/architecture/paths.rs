@@ -7,10 +7,10 @@ use syn::{Item, ItemUse, UseTree, Visibility};
 use super::source_tree::is_punct;
 
 /// The segments of a path.
-pub type ModulePath = Vec<String>;
+pub(super) type ModulePath = Vec<String>;
 
 /// The paths that a `use` brings in, each with its name here.
-pub fn flatten(tree: &UseTree) -> Vec<(String, ModulePath)> {
+pub(super) fn flatten(tree: &UseTree) -> Vec<(String, ModulePath)> {
     match tree {
         UseTree::Path(path) => {
             let mut flat = flatten(&path.tree);
@@ -35,7 +35,7 @@ pub fn flatten(tree: &UseTree) -> Vec<(String, ModulePath)> {
 }
 
 /// The `use` lines inside functions.
-pub fn local_uses(stream: TokenStream) -> Vec<ItemUse> {
+pub(super) fn local_uses(stream: TokenStream) -> Vec<ItemUse> {
     let mut found = Vec::new();
     let mut tokens = stream.into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -56,7 +56,7 @@ pub fn local_uses(stream: TokenStream) -> Vec<ItemUse> {
 }
 
 /// The paths that an item names. A re-export names none: who uses it names what it leads to.
-pub fn written_paths(item: &Item) -> Vec<ModulePath> {
+pub(super) fn written_paths(item: &Item) -> Vec<ModulePath> {
     if let Item::Use(item) = item {
         return match item.vis {
             Visibility::Inherited => flatten(&item.tree)

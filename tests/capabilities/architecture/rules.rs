@@ -9,7 +9,7 @@ use super::source_tree::{SourceTree, is_punct};
 
 /// Something that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offender {
+pub(super) struct Offender {
     /// What a list of exceptions calls it.
     pub name: String,
     /// What the author needs to know.
@@ -26,7 +26,7 @@ impl Offender {
 }
 
 /// Passes if the offenders are exactly the known ones: a new one fails, and so does an entry that is stale.
-pub fn check(rule: &str, found: &[Offender], known: &[&str]) -> Result<(), String> {
+pub(super) fn check(rule: &str, found: &[Offender], known: &[&str]) -> Result<(), String> {
     let names: BTreeSet<&str> = found.iter().map(|offender| &*offender.name).collect();
     let mut lines: Vec<String> = found
         .iter()
@@ -44,14 +44,17 @@ pub fn check(rule: &str, found: &[Offender], known: &[&str]) -> Result<(), Strin
     Err(format!("{rule}:\n{}", lines.join("\n")))
 }
 
-/// The top-level module of a file: `http` of `src/http/problem.rs`, `app` of `src/app.rs`.
+/// The top-level module of a file: `http` of `src/http/reply/problem.rs`, `app` of `src/app/mod.rs`.
 fn top_module(file: &str) -> &str {
     let inside = file.strip_prefix("src/").unwrap_or(file);
     inside.split(['/', '.']).next().unwrap_or(inside)
 }
 
 /// Imports that do not point to a lower floor.
-pub fn upward_imports(references: &BTreeSet<Reference>, floors: &[(&str, u8)]) -> Vec<Offender> {
+pub(super) fn upward_imports(
+    references: &BTreeSet<Reference>,
+    floors: &[(&str, u8)],
+) -> Vec<Offender> {
     let floor = |module: &str| {
         floors
             .iter()
@@ -88,7 +91,7 @@ pub fn upward_imports(references: &BTreeSet<Reference>, floors: &[(&str, u8)]) -
 }
 
 /// Files that refer to each other in a circle, one offender a circle.
-pub fn circles(references: &BTreeSet<Reference>) -> Vec<Offender> {
+pub(super) fn circles(references: &BTreeSet<Reference>) -> Vec<Offender> {
     let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for reference in references {
         let targets = edges.entry(&reference.from).or_default();
@@ -142,7 +145,7 @@ fn reachable_from<'a>(
 }
 
 /// Libraries named outside the one module that uses them: each with how its crates' names begin.
-pub fn misplaced_libraries(tree: &SourceTree, homes: &[(&str, &str)]) -> Vec<Offender> {
+pub(super) fn misplaced_libraries(tree: &SourceTree, homes: &[(&str, &str)]) -> Vec<Offender> {
     let mut found = Vec::new();
     for (file, stream) in tree.rust_files("src/") {
         let mut named = BTreeSet::new();
@@ -168,7 +171,7 @@ pub fn misplaced_libraries(tree: &SourceTree, homes: &[(&str, &str)]) -> Vec<Off
 }
 
 /// Names that two type definitions share; private types are not compared.
-pub fn duplicate_types(tree: &SourceTree) -> Vec<Offender> {
+pub(super) fn duplicate_types(tree: &SourceTree) -> Vec<Offender> {
     let mut defined: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (file, stream) in tree.rust_files("src/") {
         visit(
@@ -209,7 +212,7 @@ const SUPERLATIVES: [&str; 12] = [
 ];
 
 /// Constants that are named by a superlative.
-pub fn superlative_constants(tree: &SourceTree) -> Vec<Offender> {
+pub(super) fn superlative_constants(tree: &SourceTree) -> Vec<Offender> {
     let mut found = Vec::new();
     for (file, stream) in tree.rust_files("") {
         visit(stream, &mut |tokens, at| {
@@ -233,7 +236,7 @@ pub fn superlative_constants(tree: &SourceTree) -> Vec<Offender> {
 }
 
 /// Files of more lines than `most`.
-pub fn long_files(tree: &SourceTree, max_lines: usize) -> Vec<Offender> {
+pub(super) fn long_files(tree: &SourceTree, max_lines: usize) -> Vec<Offender> {
     tree.files()
         .map(|(file, text)| (file, text.lines().count()))
         .filter(|(_, lines)| *lines > max_lines)
@@ -242,7 +245,7 @@ pub fn long_files(tree: &SourceTree, max_lines: usize) -> Vec<Offender> {
 }
 
 /// Module docs that say what a module refuses to do instead of what it does.
-pub fn refusing_module_docs(tree: &SourceTree) -> Vec<Offender> {
+pub(super) fn refusing_module_docs(tree: &SourceTree) -> Vec<Offender> {
     let docs = |text: &str| {
         let lines = text
             .lines()

@@ -7,11 +7,11 @@ use std::path::Path;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// The text of each file by its path from the top of the repository.
-pub struct SourceTree(BTreeMap<String, String>);
+pub(super) struct SourceTree(BTreeMap<String, String>);
 
 impl SourceTree {
     /// Reads the files of these folders whose names end in one of these extensions.
-    pub fn load(root: &Path, folders: &[&str], extensions: &[&str]) -> Self {
+    pub(super) fn load(root: &Path, folders: &[&str], extensions: &[&str]) -> Self {
         let mut files = BTreeMap::new();
         let mut pending: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
         while let Some(folder) = pending.pop() {
@@ -30,22 +30,22 @@ impl SourceTree {
         Self(files)
     }
 
-    pub fn from_files(files: &[(&str, &str)]) -> Self {
+    pub(super) fn from_files(files: &[(&str, &str)]) -> Self {
         let owned = |&(path, text): &(&str, &str)| (path.to_owned(), text.to_owned());
         Self(files.iter().map(owned).collect())
     }
 
-    pub fn text(&self, path: &str) -> Option<&str> {
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
         self.0.get(path).map(String::as_str)
     }
 
-    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, &str)> {
         let files = self.0.iter();
         files.map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
     /// The Rust files of a folder as tokens, unit tests included.
-    pub fn rust_files(&self, folder: &str) -> impl Iterator<Item = (&str, TokenStream)> {
+    pub(super) fn rust_files(&self, folder: &str) -> impl Iterator<Item = (&str, TokenStream)> {
         self.files()
             .filter(move |(path, _)| path.starts_with(folder))
             .filter(|(path, _)| Path::new(path).extension().is_some_and(|it| it == "rs"))
@@ -54,13 +54,13 @@ impl SourceTree {
 }
 
 /// The tokens of a file; comments are none.
-pub fn tokens(path: &str, text: &str) -> TokenStream {
+pub(super) fn tokens(path: &str, text: &str) -> TokenStream {
     text.parse()
         .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// Leaves out what is compiled for unit tests only.
-pub fn without_unit_tests(stream: TokenStream) -> TokenStream {
+pub(super) fn without_unit_tests(stream: TokenStream) -> TokenStream {
     let mut kept = TokenStream::new();
     let mut tokens = stream.into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -90,6 +90,6 @@ fn is_braces(token: &TokenTree) -> bool {
     matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
 }
 
-pub fn is_punct(token: &TokenTree, character: char) -> bool {
+pub(super) fn is_punct(token: &TokenTree, character: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
 }

@@ -168,9 +168,9 @@ async fn commands_are_audited() {
     assert_eq!(
         message[..3],
         [
-            "administer: made the user nina, roles: hydrology",
+            "administer: created the user nina, roles: hydrology",
             "administer: changed the user nina: disabled",
-            "administer: gave the user nina a password",
+            "administer: set the password of the user nina",
         ]
     );
     assert!(

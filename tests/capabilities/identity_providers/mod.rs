@@ -251,7 +251,10 @@ async fn an_unusable_key_set_file_prevents_the_start() {
             .await
             .err()
             .unwrap();
-        assert!(refused.to_string().contains("identity provider"), "{refused}");
+        assert!(
+            refused.to_string().contains("identity provider"),
+            "{refused}"
+        );
     }
 }
 

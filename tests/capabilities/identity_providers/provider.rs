@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub const AUDIENCE: &str = "cedargate";
+pub(super) const AUDIENCE: &str = "cedargate";
 
 /// How the provider responds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Behavior {
+pub(super) enum Behavior {
     /// Correctly.
     Correct,
     /// With 500.
@@ -31,28 +31,28 @@ pub enum Behavior {
     Discovering(Value),
 }
 
-pub struct ProviderState {
+pub(super) struct ProviderState {
     pub behavior: Behavior,
     pub cache_control: Option<&'static str>,
     keys: Vec<Value>,
     fetches: usize,
 }
 
-pub struct IdentityProvider {
+pub(super) struct IdentityProvider {
     pub url: String,
     state: Arc<Mutex<ProviderState>>,
     running: JoinHandle<()>,
 }
 
 /// A signing key of the provider.
-pub struct ProviderKey {
+pub(super) struct ProviderKey {
     kid: String,
     pub public: Value,
     signer: josekit::jws::alg::ecdsa::EcdsaJwsSigner,
 }
 
 impl ProviderKey {
-    pub fn generate(kid: &str) -> Self {
+    pub(super) fn generate(kid: &str) -> Self {
         let pair = ES256.generate_key_pair().unwrap();
         let mut public = serde_json::to_value(pair.to_jwk_public_key()).unwrap();
         public["kid"] = json!(kid);
@@ -63,11 +63,11 @@ impl ProviderKey {
         }
     }
 
-    pub fn sign(&self, claims: &Value) -> String {
+    pub(super) fn sign(&self, claims: &Value) -> String {
         self.sign_with(&json!({"alg": "ES256", "kid": self.kid}), claims)
     }
 
-    pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
+    pub(super) fn sign_with(&self, header: &Value, claims: &Value) -> String {
         let encode = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
         let signed = format!("{}.{}", encode(header), encode(claims));
         let signature = self.signer.sign(signed.as_bytes()).unwrap();
@@ -82,7 +82,7 @@ impl Drop for IdentityProvider {
 }
 
 impl IdentityProvider {
-    pub async fn start(keys: &[&ProviderKey]) -> Self {
+    pub(super) async fn start(keys: &[&ProviderKey]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(ProviderState {
@@ -110,25 +110,25 @@ impl IdentityProvider {
         }
     }
 
-    pub fn publish(&self, keys: &[&ProviderKey]) {
+    pub(super) fn publish(&self, keys: &[&ProviderKey]) {
         self.state.lock().unwrap().keys = keys.iter().map(|key| key.public.clone()).collect();
     }
 
-    pub fn set_behavior(&self, manner: Behavior) {
+    pub(super) fn set_behavior(&self, manner: Behavior) {
         self.state.lock().unwrap().behavior = manner;
     }
 
-    pub fn set_cache_control(&self, cache_control: &'static str) {
+    pub(super) fn set_cache_control(&self, cache_control: &'static str) {
         self.state.lock().unwrap().cache_control = Some(cache_control);
     }
 
     /// How often its discovery document was requested; each fetch starts with it.
-    pub fn fetch_count(&self) -> usize {
+    pub(super) fn fetch_count(&self) -> usize {
         self.state.lock().unwrap().fetches
     }
 
     /// The claims of an ordinary token, valid for five minutes.
-    pub fn claims(&self, clock: &Clock, subject: &str) -> Value {
+    pub(super) fn claims(&self, clock: &Clock, subject: &str) -> Value {
         let now = clock.unix_seconds();
         json!({
             "iss": self.url, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 300,

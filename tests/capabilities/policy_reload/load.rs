@@ -58,7 +58,7 @@ fn ttl_of_edit(good: usize) -> usize {
     good % MAX_TTL + 1
 }
 
-/// Each valid edit is a new revision, which can be told by the lifetime of a token.
+/// Each valid edit is a new revision, which can be identified by the lifetime of a token.
 fn write_valid_edit(folder: &Path, good: usize) {
     let text = public_policy_with_ttl(u32::try_from(ttl_of_edit(good)).unwrap());
     let text = format!("// Edit {good}.\n{text}");

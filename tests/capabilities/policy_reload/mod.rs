@@ -250,9 +250,9 @@ async fn each_of_three_mistakes_is_refused_with_a_counterexample() {
 }
 
 /// A name, a change that breaks a policy folder, and part of the message about it.
-pub type BadInput = (&'static str, fn(&Path), &'static str);
+pub(crate) type BadInput = (&'static str, fn(&Path), &'static str);
 
-pub fn bad_inputs() -> Vec<BadInput> {
+pub(crate) fn bad_inputs() -> Vec<BadInput> {
     fn path_in(folder: &Path, name: &str) -> PathBuf {
         folder.join(name)
     }

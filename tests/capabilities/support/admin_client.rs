@@ -5,26 +5,26 @@ use serde_json::{Value, json};
 
 use super::server::{CATALOG, PASSWORD, Server, ServerOptions, TestResponse};
 
-pub const EXPLAIN: &str = "/admin/policies/explain";
+pub(crate) const EXPLAIN: &str = "/admin/policies/explain";
 
-pub const USERS: &str = "/admin/users";
+pub(crate) const USERS: &str = "/admin/users";
 
 /// A client with the session of a user.
-pub struct AdminClient<'a> {
+pub(crate) struct AdminClient<'a> {
     pub server: &'a Server,
     pub session: String,
 }
 
 impl<'a> AdminClient<'a> {
     /// Signs in a user of the catalog.
-    pub async fn sign_in(server: &'a Server, username: &str) -> Self {
+    pub(crate) async fn sign_in(server: &'a Server, username: &str) -> Self {
         Self {
             session: server.session(username).await,
             server,
         }
     }
 
-    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         // Records are ordered by time, and this clock stands still unless it is advanced.
         self.server.clock.advance(1);
         let url = format!("{}{path}", self.server.url);
@@ -34,24 +34,24 @@ impl<'a> AdminClient<'a> {
             .bearer_auth(&self.session)
     }
 
-    pub async fn get(&self, path: &str) -> TestResponse {
+    pub(crate) async fn get(&self, path: &str) -> TestResponse {
         TestResponse::send(self.request(Method::GET, path)).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> TestResponse {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> TestResponse {
         TestResponse::send(self.request(Method::POST, path).json(&body)).await
     }
 
-    pub async fn put(&self, path: &str, body: Value) -> TestResponse {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> TestResponse {
         TestResponse::send(self.request(Method::PUT, path).json(&body)).await
     }
 
-    pub async fn delete(&self, path: &str) -> TestResponse {
+    pub(crate) async fn delete(&self, path: &str) -> TestResponse {
         TestResponse::send(self.request(Method::DELETE, path)).await
     }
 
     /// All items of a list, read in pages of `limit`.
-    pub async fn list_all(&self, path: &str, limit: usize) -> Vec<Value> {
+    pub(crate) async fn list_all(&self, path: &str, limit: usize) -> Vec<Value> {
         let mut all = Vec::new();
         let mut after = String::new();
         let joint = if path.contains('?') { '&' } else { '?' };
@@ -72,31 +72,31 @@ impl<'a> AdminClient<'a> {
     }
 
     /// The path of a user of this name.
-    pub async fn user_path(&self, username: &str) -> String {
+    pub(crate) async fn user_path(&self, username: &str) -> String {
         let found = self.get(&format!("{USERS}?username={username}")).await;
         let id = found.json()["items"][0]["id"].clone();
         format!("{USERS}/{}", id.as_str().unwrap())
     }
 
-    pub async fn explain(&self, principal: &str, dataset_id: &str) -> TestResponse {
+    pub(crate) async fn explain(&self, principal: &str, dataset_id: &str) -> TestResponse {
         let body = json!({"principal": principal, "action": "read", "dataset_id": dataset_id});
         self.post(EXPLAIN, body).await
     }
 
-    pub async fn explanation(&self, principal: &str, dataset_id: &str) -> Value {
+    pub(crate) async fn explanation(&self, principal: &str, dataset_id: &str) -> Value {
         let response = self.explain(principal, dataset_id).await;
         assert_eq!(response.status, 200, "{}", response.text());
         response.json()
     }
 
-    pub async fn user_id(&self, username: &str) -> String {
+    pub(crate) async fn user_id(&self, username: &str) -> String {
         let path = self.user_path(username).await;
         path[USERS.len() + 1..].to_owned()
     }
 }
 
 /// Policies for admins, a role that may view users, and one that administers users who are not admins.
-pub const DELEGATED_ADMIN_POLICIES: &str = r#"
+pub(crate) const DELEGATED_ADMIN_POLICIES: &str = r#"
 @id("admin") @reason("x")
 permit (principal in Role::"admin", action, resource);
 @id("lookout") @reason("x")
@@ -112,7 +112,7 @@ permit (principal in Role::"mute", action == Action::"administer_users", resourc
 when { resource.username == "mo" };
 "#;
 
-pub async fn delegated_admins() -> Server {
+pub(crate) async fn delegated_admins() -> Server {
     let of_role = |role| {
         format!(
             "[[roles]]\nname = \"{role}\"\n[[users]]\nusername = \"of-{role}\"\n\

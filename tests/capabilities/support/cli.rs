@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// The exit code and the output of a command.
-pub struct CommandOutput {
+pub(crate) struct CommandOutput {
     pub code: i32,
     pub data: String,
     pub messages: String,
@@ -24,7 +24,11 @@ impl From<Output> for CommandOutput {
 }
 
 /// Runs a command in `folder`, with the data directory `folder/data`.
-pub fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
+pub(crate) fn cedargate(
+    folder: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> CommandOutput {
     Command::new(env!("CARGO_BIN_EXE_cedargate"))
         .args(arguments)
         .current_dir(folder)
@@ -35,12 +39,12 @@ pub fn cedargate(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]
         .into()
 }
 
-pub fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Runs a command with the data directory `folder`, and with `input` as its standard input.
-pub fn cedargate_with_input(folder: &Path, arguments: &str, input: &str) -> CommandOutput {
+pub(crate) fn cedargate_with_input(folder: &Path, arguments: &str, input: &str) -> CommandOutput {
     let mut child = Command::new(env!("CARGO_BIN_EXE_cedargate"))
         .args(arguments.split(' '))
         .current_dir(folder)
@@ -56,14 +60,14 @@ pub fn cedargate_with_input(folder: &Path, arguments: &str, input: &str) -> Comm
 }
 
 /// A copy of the shipped policies and invariants, to be edited.
-pub fn copy_of_shipped_policies() -> TempDir {
+pub(crate) fn copy_of_shipped_policies() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy_folder(&repository().join("policies"), folder.path());
     folder
 }
 
 /// Copies all files of a folder into another one.
-pub fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -77,7 +81,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// Replaces text that occurs exactly once in a file.
-pub fn edit(folder: &Path, file: &str, from: &str, to: &str) {
+pub(crate) fn edit(folder: &Path, file: &str, from: &str, to: &str) {
     let path = folder.join(file);
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text.matches(from).count(), 1, "{from} in {file}");

@@ -1,12 +1,12 @@
 //! Test support: servers, databases, clients and commands.
 
-pub mod admin_client;
-pub mod cli;
-pub mod postgres;
-pub mod records;
-pub mod server;
-pub mod sqlite;
-pub mod test_database;
+pub(crate) mod admin_client;
+pub(crate) mod cli;
+pub(crate) mod postgres;
+pub(crate) mod records;
+pub(crate) mod server;
+pub(crate) mod sqlite;
+pub(crate) mod test_database;
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 ///
 /// The promise is about real time, so this is the one place that measures it. Each round sends requests to
 /// the server, so it needs no sleep.
-pub async fn eventually(holds: impl AsyncFn() -> bool) {
+pub(crate) async fn eventually(holds: impl AsyncFn() -> bool) {
     let begun = Instant::now();
     while !holds().await {
         assert!(

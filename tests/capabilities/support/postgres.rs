@@ -47,7 +47,7 @@ rm -rf "$folder"
 "#;
 
 /// A PostgreSQL server for one test or one test process.
-pub struct PostgresCluster {
+pub(crate) struct PostgresCluster {
     shell: Child,
     commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
@@ -57,7 +57,7 @@ pub struct PostgresCluster {
 
 impl PostgresCluster {
     /// Creates a cluster and starts its server.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let port = free_port();
         let mut shell = unprivileged_shell()
             .args(["-c", CLUSTER_SCRIPT, "sh"])
@@ -88,22 +88,22 @@ impl PostgresCluster {
     }
 
     /// Stops the server; every connection ends.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.send_command("stop");
     }
 
     /// Starts the stopped server on the same port with the same data.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.send_command("start");
     }
 
     /// The URL of one of its databases.
-    pub fn url(&self, database: &str) -> String {
+    pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Creates an empty database and returns its URL.
-    pub async fn create_database(&self) -> String {
+    pub(crate) async fn create_database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
@@ -134,7 +134,7 @@ impl Drop for PostgresCluster {
 }
 
 /// Creates an empty database on this test process's cluster and returns its URL.
-pub async fn fresh_database() -> String {
+pub(crate) async fn fresh_database() -> String {
     static CLUSTER: OnceLock<PostgresCluster> = OnceLock::new();
     CLUSTER
         .get_or_init(PostgresCluster::start)
@@ -143,7 +143,7 @@ pub async fn fresh_database() -> String {
 }
 
 /// An unused loopback port.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::server::Server;
 
 /// All records, as `cedargate audit export` prints them.
-pub async fn records(server: &Server) -> Vec<Value> {
+pub(crate) async fn records(server: &Server) -> Vec<Value> {
     let mut records = Vec::new();
     AuditTrail::export(&server.database().await, |record| {
         records.push(serde_json::to_value(record)?);

@@ -18,18 +18,18 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub const PUBLIC: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
-pub const INTERNAL: &str = "c05d7e1b-34f6-4b09-a2c8-7e91d46f0b32";
-pub const RESTRICTED: &str = "6b1f0a52-8c3d-4e7a-9f14-05d2c7e3a981";
-pub const PRIVATE: &str = "91e4c6d8-7a20-4f5b-8d3e-1b60f9a2c574";
-pub const DRAFT: &str = "3fa82b90-d5c1-4867-b7e2-c4093d6e15af";
-pub const WITHOUT_FILE: &str = "5d0c2a91-6f38-4be4-a7d1-90e2b84c6f17";
-pub const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
+pub(crate) const PUBLIC: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
+pub(crate) const INTERNAL: &str = "c05d7e1b-34f6-4b09-a2c8-7e91d46f0b32";
+pub(crate) const RESTRICTED: &str = "6b1f0a52-8c3d-4e7a-9f14-05d2c7e3a981";
+pub(crate) const PRIVATE: &str = "91e4c6d8-7a20-4f5b-8d3e-1b60f9a2c574";
+pub(crate) const DRAFT: &str = "3fa82b90-d5c1-4867-b7e2-c4093d6e15af";
+pub(crate) const WITHOUT_FILE: &str = "5d0c2a91-6f38-4be4-a7d1-90e2b84c6f17";
+pub(crate) const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
-pub const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 
 /// The users and datasets of most tests.
-pub const CATALOG: &str = r#"
+pub(crate) const CATALOG: &str = r#"
 [[roles]]
 name = "hydrology"
 
@@ -107,7 +107,7 @@ owner = "olivia"
 
 /// How to start a server; the default is that of [`Server::start`].
 #[derive(Default)]
-pub struct ServerOptions {
+pub(crate) struct ServerOptions {
     /// `CEDARGATE_*` variables in addition to those of every test.
     pub environment: Vec<(&'static str, String)>,
     /// The catalog; [`CATALOG`] if absent.
@@ -116,7 +116,7 @@ pub struct ServerOptions {
     pub policies: Option<&'static str>,
 }
 
-pub struct Server {
+pub(crate) struct Server {
     pub url: String,
     pub address: SocketAddr,
     pub clock: Clock,
@@ -128,14 +128,14 @@ pub struct Server {
 }
 
 /// A response with its whole body.
-pub struct TestResponse {
+pub(crate) struct TestResponse {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
     pub body: Vec<u8>,
 }
 
 impl TestResponse {
-    pub async fn send(request: reqwest::RequestBuilder) -> Self {
+    pub(crate) async fn send(request: reqwest::RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         Self {
             status: response.status().as_u16(),
@@ -144,19 +144,19 @@ impl TestResponse {
         }
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&self.body)))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The detail of a problem, after checking its status and its other members.
-    pub fn problem(&self, status: u16) -> String {
+    pub(crate) fn problem(&self, status: u16) -> String {
         assert_eq!(
             self.status,
             status,
@@ -172,29 +172,29 @@ impl TestResponse {
         problem["detail"].as_str().unwrap().to_owned()
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The `field` of a problem with this status, `-` if it has none.
-    pub fn problem_field(&self, status: u16) -> String {
+    pub(crate) fn problem_field(&self, status: u16) -> String {
         self.problem(status);
         self.json()["field"].as_str().unwrap_or("-").to_owned()
     }
 
     /// The token of a granted mint.
-    pub fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
         self.json()["token"].as_str().unwrap().to_owned()
     }
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(ServerOptions::default()).await
     }
 
-    pub async fn start_with(options: ServerOptions) -> Self {
+    pub(crate) async fn start_with(options: ServerOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = vec![
             (
@@ -268,58 +268,58 @@ impl Server {
     }
 
     /// Another server on the same data.
-    pub async fn replica(&self) -> Self {
+    pub(crate) async fn replica(&self) -> Self {
         let stores = Stores::open(&self.settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         Self::run(folder, self.settings.clone(), self.clock.clone(), stores).await
     }
 
     /// Stops the server; false if requests in flight were aborted.
-    pub async fn stop(&mut self) -> bool {
+    pub(crate) async fn stop(&mut self) -> bool {
         self.stop.cancel();
         self.running.take().unwrap().await.unwrap()
     }
 
     /// Stops the server and starts it again on the same data.
-    pub async fn restarted(mut self) -> Self {
+    pub(crate) async fn restarted(mut self) -> Self {
         assert!(self.stop().await);
         let stores = Stores::open(&self.settings).await.unwrap();
         Self::run(self.folder, self.settings, self.clock, stores).await
     }
 
     /// Stops the server and starts it again on the same data with other settings.
-    pub async fn restarted_with(mut self, settings: Settings) -> Self {
+    pub(crate) async fn restarted_with(mut self, settings: Settings) -> Self {
         assert!(self.stop().await);
         let stores = Stores::open(&settings).await.unwrap();
         Self::run(self.folder, settings, self.clock, stores).await
     }
 
     /// A second connection to the server's database.
-    pub async fn database(&self) -> Database {
+    pub(crate) async fn database(&self) -> Database {
         Database::open(self.settings.database_url.reveal(), 2)
             .await
             .unwrap()
     }
 
     /// Applies a catalog through connections of its own, as another process would.
-    pub async fn apply(&self, catalog: &str) {
+    pub(crate) async fn apply(&self, catalog: &str) {
         let stores = Stores::open(&self.settings).await.unwrap();
         apply(&stores, catalog, &self.clock).await;
     }
 
-    pub fn get(&self, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
         self.http.get(format!("{}{path}", self.url))
     }
 
-    pub fn post(&self, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn post(&self, path: &str) -> reqwest::RequestBuilder {
         self.http.post(format!("{}{path}", self.url))
     }
 
-    pub fn mint_request(&self, dataset_id: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn mint_request(&self, dataset_id: &str) -> reqwest::RequestBuilder {
         self.post(&format!("/auth/download-token/{dataset_id}"))
     }
 
-    pub async fn mint(&self, dataset_id: &str, session: Option<&str>) -> TestResponse {
+    pub(crate) async fn mint(&self, dataset_id: &str, session: Option<&str>) -> TestResponse {
         let request = self.mint_request(dataset_id);
         TestResponse::send(match session {
             Some(session) => request.bearer_auth(session),
@@ -328,17 +328,21 @@ impl Server {
         .await
     }
 
-    pub fn download_request(&self, dataset_id: &str, token: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn download_request(
+        &self,
+        dataset_id: &str,
+        token: &str,
+    ) -> reqwest::RequestBuilder {
         self.get(&format!(
             "/datasets/{dataset_id}/download/cog?token={token}"
         ))
     }
 
-    pub async fn download(&self, dataset_id: &str, token: &str) -> TestResponse {
+    pub(crate) async fn download(&self, dataset_id: &str, token: &str) -> TestResponse {
         TestResponse::send(self.download_request(dataset_id, token)).await
     }
 
-    pub async fn login(&self, username: &str, password: &str) -> TestResponse {
+    pub(crate) async fn login(&self, username: &str, password: &str) -> TestResponse {
         let form = [
             ("grant_type", "password"),
             ("username", username),
@@ -348,7 +352,7 @@ impl Server {
     }
 
     /// A session token of a user of the catalog.
-    pub async fn session(&self, username: &str) -> String {
+    pub(crate) async fn session(&self, username: &str) -> String {
         let response = self.login(username, PASSWORD).await;
         assert_eq!(
             response.status,
@@ -360,7 +364,7 @@ impl Server {
     }
 }
 
-pub async fn apply(stores: &Stores, catalog: &str, clock: &Clock) {
+pub(crate) async fn apply(stores: &Stores, catalog: &str, clock: &Clock) {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
     let file = CatalogFile::parse("catalog.toml", catalog, &demo);
     let Stores {
@@ -381,7 +385,7 @@ pub async fn apply(stores: &Stores, catalog: &str, clock: &Clock) {
 }
 
 /// One part of a token as JSON: 0 is the header, 1 the claims.
-pub fn decode_part(token: &str, index: usize) -> Value {
+pub(crate) fn decode_part(token: &str, index: usize) -> Value {
     let part = token.split('.').nth(index).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }

@@ -15,10 +15,10 @@ async fn connect(path: &Path) -> SqliteConnection {
 }
 
 /// Prevents all other writes.
-pub struct ExclusiveLock(SqliteConnection);
+pub(crate) struct ExclusiveLock(SqliteConnection);
 
 impl ExclusiveLock {
-    pub async fn acquire(path: &Path) -> Self {
+    pub(crate) async fn acquire(path: &Path) -> Self {
         let mut connection = connect(path).await;
         sqlx::query("BEGIN EXCLUSIVE")
             .execute(&mut connection)
@@ -27,13 +27,13 @@ impl ExclusiveLock {
         Self(connection)
     }
 
-    pub async fn release(mut self) {
+    pub(crate) async fn release(mut self) {
         sqlx::query("ROLLBACK").execute(&mut self.0).await.unwrap();
         self.0.close().await.unwrap();
     }
 }
 
-pub async fn delete_record(path: &Path, id: Uuid) {
+pub(crate) async fn delete_record(path: &Path, id: Uuid) {
     let mut connection = connect(path).await;
     let deleted = sqlx::query("DELETE FROM audit_records WHERE id = $1")
         .bind(id)

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::postgres::fresh_database;
 
 /// An empty migrated database.
-pub struct TestDatabase {
+pub(crate) struct TestDatabase {
     /// The database.
     pub database: Database,
     /// Its URL.
@@ -28,17 +28,17 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    pub async fn sqlite() -> Self {
+    pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/cedargate.db", folder.path().display());
         Self::open(url, Some(folder)).await
     }
 
-    pub async fn postgres() -> Self {
+    pub(crate) async fn postgres() -> Self {
         Self::open(fresh_database().await, None).await
     }
 
-    pub async fn open(url: String, folder: Option<TempDir>) -> Self {
+    pub(crate) async fn open(url: String, folder: Option<TempDir>) -> Self {
         let database = Database::open(&url, 4).await.unwrap();
         database.migrate().await.unwrap();
         Self {
@@ -49,7 +49,7 @@ impl TestDatabase {
     }
 
     /// Runs SQL without the storage module.
-    pub async fn execute(&self, sql: &str) {
+    pub(crate) async fn execute(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
         if self.database.kind() == "sqlite" {
             let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
@@ -61,22 +61,22 @@ impl TestDatabase {
     }
 }
 
-pub fn role(name: &str) -> RoleName {
+pub(crate) fn role(name: &str) -> RoleName {
     name.parse().unwrap()
 }
 
-pub fn roles(names: &[&str]) -> BTreeSet<RoleName> {
+pub(crate) fn roles(names: &[&str]) -> BTreeSet<RoleName> {
     names.iter().map(|name| role(name)).collect()
 }
 
-pub fn tags(key: &str, values: &[&str]) -> Tags {
+pub(crate) fn tags(key: &str, values: &[&str]) -> Tags {
     BTreeMap::from([(
         key.to_owned(),
         values.iter().map(|&value| value.to_owned()).collect(),
     )])
 }
 
-pub fn user(name: &str, member_of: &[&str]) -> UserRecord {
+pub(crate) fn user(name: &str, member_of: &[&str]) -> UserRecord {
     UserRecord {
         user: User {
             id: UserId::random(),
@@ -90,7 +90,7 @@ pub fn user(name: &str, member_of: &[&str]) -> UserRecord {
     }
 }
 
-pub fn dataset(title: &str, owner: Option<UserId>) -> Dataset {
+pub(crate) fn dataset(title: &str, owner: Option<UserId>) -> Dataset {
     Dataset {
         id: DatasetId(Uuid::new_v4()),
         title: title.to_owned(),
@@ -105,7 +105,7 @@ pub fn dataset(title: &str, owner: Option<UserId>) -> Dataset {
 }
 
 /// Two users and two datasets, with a value in every field that could be lost.
-pub fn full_change() -> CatalogChange {
+pub(crate) fn full_change() -> CatalogChange {
     let mut ada = user("ada", &["admin", "hydrology"]);
     ada.user.claims = tags("groups", &["Straße \"quoted\"", "\u{1f30d}", ""]);
     ada.user.issuer = Some(String::from("https://issuer.example/"));
@@ -135,12 +135,12 @@ pub fn full_change() -> CatalogChange {
     }
 }
 
-pub async fn write_change(db: &TestDatabase, change: &CatalogChange) -> i64 {
+pub(crate) async fn write_change(db: &TestDatabase, change: &CatalogChange) -> i64 {
     let version = db.database.catalog_version().await.unwrap();
     db.database.write_catalog(change, version).await.unwrap()
 }
 
-pub fn key(kid: &str, state: KeyState, created_at: i64) -> StoredSigningKey {
+pub(crate) fn key(kid: &str, state: KeyState, created_at: i64) -> StoredSigningKey {
     StoredSigningKey {
         kid: kid.to_owned(),
         state,
@@ -149,7 +149,7 @@ pub fn key(kid: &str, state: KeyState, created_at: i64) -> StoredSigningKey {
     }
 }
 
-pub fn record(unix_millis: u64) -> AuditRecord {
+pub(crate) fn record(unix_millis: u64) -> AuditRecord {
     let id = RecordId::generate_at(unix_millis);
     AuditRecord {
         id,

@@ -16,7 +16,7 @@ pub enum ExternalTokenError {
     InvalidToken(TokenError),
     /// The token is valid, but a claim has an unexpected type; the text may be shown to the caller.
     InvalidClaims(&'static str),
-    /// There are no keys to verify with at the moment; the reason is for the log.
+    /// Currently there are no keys to verify with; the reason is for the log.
     KeysUnavailable(String),
 }
 

@@ -5,7 +5,7 @@
 //! | are fresh | is verified |
 //! | are a little stale, or their server fails | is verified with the last good ones, and they are fetched in the background |
 //! | have been stale for long | waits for the fetch, and uses the last good ones if it fails |
-//! | are missing, or older than [`OUTAGE_KEY_TTL`](super::freshness::OUTAGE_KEY_TTL) | waits for the fetch; if it fails, no token can be verified at the moment |
+//! | are missing, or older than [`OUTAGE_KEY_TTL`](super::freshness::OUTAGE_KEY_TTL) | waits for the fetch; if it fails, currently no token can be verified |
 //! | are there, but not the one that the token names | waits for one fetch, at most one every 30 seconds |
 //!
 //! One fetch runs at a time; it is a task of its own, so that a client that disconnects does not stop

@@ -58,7 +58,7 @@ struct ReloadState {
 }
 
 impl PolicyReloader {
-    /// Takes over from the start, and records its refusal, if the folder was refused.
+    /// Takes over after startup, and records the refusal, if the folder was refused.
     pub async fn start(
         initial: InitialPolicies,
         settings: &Settings,

@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::reloader::PolicyReloader;
 
-/// The time between two looks at the folder without an event.
+/// The time between two polls of the folder without an event.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the events of one edit are collected. The two equal reads of a snapshot do the rest: they
-/// tell whether the edit is complete.
-const EVENT_DELAY: Duration = Duration::from_millis(200);
+/// show whether the edit is complete.
+const DEBOUNCE_INTERVAL: Duration = Duration::from_millis(200);
 
 impl PolicyReloader {
     /// Watches the folder, if there is one, until `stop`.
@@ -39,7 +39,7 @@ async fn watch_folder(reloader: &PolicyReloader, folder: &Path) {
     let mut watcher = start_watcher(folder, &event_sender);
     loop {
         if timeout(POLL_INTERVAL, events.changed()).await.is_ok() {
-            sleep(EVENT_DELAY).await;
+            sleep(DEBOUNCE_INTERVAL).await;
             events.mark_unchanged();
         }
         if reloader.check_for_changes().await || watcher.is_none() {
