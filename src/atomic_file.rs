@@ -47,8 +47,13 @@ fn write_temporary(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<NamedTemp
     Ok(written)
 }
 
+/// Makes the folder durable, unless it may be written but not opened.
 fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
+    match File::open(folder_of(path)) {
+        Ok(folder) => folder.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -60,7 +60,7 @@ impl Health {
             // Anybody may see this: which file has which error is for the log and administrators.
             let kind = rejected.reason.kind();
             warnings.push(format!(
-                "the policy folder was rejected ({kind}): earlier policies are in force"
+                "the policy folder is refused ({kind}): earlier policies are in force"
             ));
         }
         if reload.unproved.is_some() {

@@ -46,7 +46,7 @@ fn every_property_of_an_external_issuer_can_be_set() {
 
 #[test]
 fn an_unusable_external_issuer_is_reported_with_its_table() {
-    for (lines, told) in [
+    for (lines, expected) in [
         ("algorithms = [\"HS256\"]", "unknown algorithm \"HS256\""),
         ("algorithms = [\"none\"]", "unknown algorithm"),
         ("algorithms = []", "algorithms is empty"),
@@ -79,7 +79,7 @@ fn an_unusable_external_issuer_is_reported_with_its_table() {
         ),
     ] {
         let message = with_issuer(lines).failure().to_string();
-        assert!(message.contains(told), "{lines}: {message}");
+        assert!(message.contains(expected), "{lines}: {message}");
         assert!(message.contains("table"), "{message}");
     }
     let many = "[[issuers]]\nissuer = \"https://id.example.org\"\naudience = \"maps\"\n".repeat(17);

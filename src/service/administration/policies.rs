@@ -40,7 +40,7 @@ impl Administration {
                 Err(rejected) => {
                     let summary = rejected.reason.summary();
                     operation.set_summary(format!("policies not reloaded: {summary}"));
-                    let detail = format!("the edit was rejected: {summary}");
+                    let detail = format!("the edit is refused: {summary}");
                     Err(ServiceError::conflict("policies", detail))
                 }
             }

@@ -37,7 +37,7 @@ pub fn is_policy_reload(method: &Method, path: &str) -> bool {
 pub struct PoliciesResponse {
     /// The bundle in force.
     pub in_force: BundleResponse,
-    /// The rejected edit, while the policy folder contains it.
+    /// The refused edit, while the policy folder contains it.
     #[oai(skip_serializing_if_is_none)]
     pub refused: Option<RejectedBundleResponse>,
     /// Why the invariants of the bundle in force are not proved, if they should be.
@@ -45,14 +45,14 @@ pub struct PoliciesResponse {
     pub unproved: Option<String>,
 }
 
-/// An edit of the policy folder that was rejected.
+/// An edit of the policy folder that was refused.
 #[derive(Object)]
 #[oai(rename = "RefusedEditAnswer")]
 pub struct RejectedBundleResponse {
     /// The revision of the edit; absent if the folder cannot be read.
     #[oai(skip_serializing_if_is_none)]
     pub revision: Option<String>,
-    /// When it was rejected.
+    /// When it was refused.
     pub refused_at: Timestamp,
     /// The kind of reason.
     pub reason: String,
@@ -285,7 +285,7 @@ impl ErrorStatuses for ReloadStatuses {
         (403, "The policies do not permit you to reload them."),
         (
             409,
-            "The edit was rejected; `detail` says why, and `GET /admin/policies` lists all reasons. The previous policies stay in force.",
+            "The edit was refused; `detail` says why, and `GET /admin/policies` lists all reasons. The previous policies stay in force.",
         ),
     ];
 }
@@ -295,7 +295,7 @@ impl PoliciesApi {
     /// Get policies
     ///
     /// Returns the policies in force with their revision, validation warnings and files, and the
-    /// rejected edit, if any. Requires `view_policies`.
+    /// refused edit, if any. Requires `view_policies`.
     #[oai(
         path = "/admin/policies",
         method = "get",
@@ -316,7 +316,7 @@ impl PoliciesApi {
     /// Reload policies
     ///
     /// Checks the policy folder now and returns the result; the server also follows the folder by
-    /// itself. A rejected edit leaves the previous policies in force. Requires `reload_policies`.
+    /// itself. A refused edit leaves the previous policies in force. Requires `reload_policies`.
     #[oai(
         path = "/admin/policies/reload",
         method = "post",
