@@ -89,11 +89,6 @@ impl SourceDiagnostic {
         self
     }
 
-    /// Whether it is a warning.
-    pub fn is_warning(&self) -> bool {
-        self.is_warning
-    }
-
     /// The name of the file.
     pub fn file(&self) -> &str {
         self.source.name()
