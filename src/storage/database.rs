@@ -13,11 +13,13 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection, PgConnection, Postgres, Sqlite};
 
-use super::error::StorageError;
+use super::error::{StorageError, is_sqlite_busy};
 use super::sqlite_file::SqliteFile;
 
 /// How long a call waits for a connection, and SQLite for another writer.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long to wait before another attempt to open a SQLite file that another process is opening.
+const OPEN_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 /// How long one ordinary call may take, waiting included.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long reading or writing the whole catalog may take.
@@ -279,14 +281,12 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageEr
             .test_before_acquire(false)
     };
     let classify = |error: sqlx::Error| StorageError::classify(&error, operation.clone(), "");
-    let writer = pool()
-        .max_connections(1)
-        .connect_with(options.clone().journal_mode(SqliteJournalMode::Wal))
+    let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
+    let writer = connect_when_unlocked(pool().max_connections(1), writing)
         .await
         .map_err(classify)?;
-    let readers = pool()
-        .max_connections(connections)
-        .connect_with(options.clone().read_only(true))
+    let reading = options.clone().read_only(true);
+    let readers = connect_when_unlocked(pool().max_connections(connections), reading)
         .await
         .map_err(classify)?;
     let file =
@@ -299,6 +299,25 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Database, StorageEr
         readers,
         file,
     }))
+}
+
+/// Connects as soon as no other process is opening the file.
+///
+/// Two processes that switch one file to the write-ahead log at the same time would wait for each other, so
+/// SQLite refuses one of them at once, whatever the busy timeout.
+async fn connect_when_unlocked(
+    pool: SqlitePoolOptions,
+    options: SqliteConnectOptions,
+) -> Result<SqlitePool, sqlx::Error> {
+    let deadline = tokio::time::Instant::now() + ACQUIRE_TIMEOUT;
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(error) if is_sqlite_busy(&error) && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(OPEN_RETRY_INTERVAL).await;
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Creates an empty file if there is none, readable by its owner only: it will hold password hashes and

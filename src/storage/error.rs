@@ -163,6 +163,18 @@ fn classify_database_error(said: &dyn sqlx::error::DatabaseError) -> ErrorClass 
     }
 }
 
+/// Whether another connection holds a lock that SQLite needs.
+pub(super) fn is_sqlite_busy(error: &sqlx::Error) -> bool {
+    let code = match error {
+        sqlx::Error::Database(said) => said.code(),
+        _ => None,
+    };
+    let primary_code = code
+        .and_then(|code| code.parse::<i32>().ok())
+        .map(|code| code & 0xff);
+    primary_code.is_some_and(|code| matches!(code, 5 | 6))
+}
+
 /// Classifies a SQLite result code, whose low byte is the primary code (<https://sqlite.org/rescode.html>).
 fn classify_sqlite_code(code: i32) -> ErrorClass {
     match code & 0xff {

@@ -91,9 +91,12 @@ async fn migrate_an_empty_database_from_two_sides(url: &str) {
 
 #[tokio::test]
 async fn programs_that_start_together_migrate_an_empty_database_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = format!("sqlite://{}/cedargate.db", folder.path().display());
-    migrate_an_empty_database_from_two_sides(&file).await;
+    // The two open the file at the same moment in only some of the rounds.
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!("sqlite://{}/cedargate.db", folder.path().display());
+        migrate_an_empty_database_from_two_sides(&file).await;
+    }
     migrate_an_empty_database_from_two_sides(&fresh_database().await).await;
 }
 
