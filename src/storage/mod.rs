@@ -9,6 +9,7 @@
 
 mod api_keys;
 mod audit;
+mod audit_filter;
 mod audit_search;
 mod catalog;
 mod database;
@@ -23,7 +24,8 @@ mod statements;
 mod users;
 
 pub use api_keys::StoredApiKey;
-pub use audit_search::AuditOrder;
+pub use audit::RecordTotals;
+pub use audit_search::{AuditOrder, AuditSearchPage, MAX_SCANNED_RECORDS};
 pub use catalog::{CacheVersions, Catalog, CatalogChange};
 pub use database::Database;
 pub use datasets_with_names::{DatasetFilter, DatasetWithNames};

@@ -48,6 +48,7 @@ fn schema() -> MetaSchema {
 /// The members of a record, in order.
 fn fields() -> Vec<(&'static str, MetaSchema)> {
     let text = || MetaSchema::new("string");
+    let count = || MetaSchema::new_with_format("integer", "uint64");
     let uuid = || MetaSchema::new_with_format("string", "uuid");
     let time = MetaSchema::new_with_format("string", "date-time");
     vec![
@@ -75,6 +76,13 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
             nullable(
                 uuid(),
                 "The user who made the request; null for anonymous requests.",
+            ),
+        ),
+        (
+            "username",
+            nullable(
+                text(),
+                "The user name that a login tried; null if it cannot be a user name.",
             ),
         ),
         (
@@ -118,6 +126,17 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
             nullable(uuid(), "The download token that was minted or used."),
         ),
         (
+            "requests",
+            nullable(
+                count(),
+                "How many requests the record stands for, if it may be more than one.",
+            ),
+        ),
+        (
+            "bytes",
+            nullable(count(), "How many bytes of the file were sent for them."),
+        ),
+        (
             "reason",
             nullable(
                 text(),
@@ -126,7 +145,14 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         ),
         (
             "request_id",
-            nullable(text(), "The request id, as in `X-Request-Id`."),
+            nullable(
+                text(),
+                "The request id, as in the log: the server's own, or that of a trusted proxy.",
+            ),
+        ),
+        (
+            "client_request_id",
+            nullable(text(), "The `X-Request-Id` that the client sent."),
         ),
     ]
 }
