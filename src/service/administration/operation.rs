@@ -86,7 +86,7 @@ impl Administration {
             }),
         });
         let result = match rejection {
-            None => run(Arc::clone(&operation)).await,
+            None => Box::pin(run(Arc::clone(&operation))).await,
             Some(error) => Err(error),
         };
         self.close(&operation, result).await
