@@ -78,10 +78,8 @@ pub(super) struct Statement<'a> {
 impl<'a> Conditions<'a> {
     pub(super) fn new(filter: &'a AuditFilter) -> Self {
         let id = |column, id: Option<Uuid>| Some((column, Argument::Id(id?)));
-        let text = |column, text: &'a Option<String>| {
-            let text = text.as_deref()?;
-            Some((column, Argument::Text(text)))
-        };
+        let text =
+            |column, text: &'a Option<String>| Some((column, Argument::Text(text.as_deref()?)));
         let equalities = [
             text("request_id", &filter.request_id),
             text("client_request_id", &filter.client_request_id),
@@ -90,14 +88,14 @@ impl<'a> Conditions<'a> {
             id("dataset_id", filter.dataset_id.map(|id| id.0)),
             id("resource_user_id", filter.resource_user_id.map(|id| id.0)),
         ];
-        let equal = equalities.into_iter().flatten().map(|(column, argument)| {
-            let test = Test::Equals(argument);
-            Condition {
+        let equal = equalities
+            .into_iter()
+            .flatten()
+            .map(|(column, argument)| Condition {
                 column,
-                test,
+                test: Test::Equals(argument),
                 is_indexed: true,
-            }
-        });
+            });
         let literals = [
             filter.outcome.map(outcome),
             filter.event.map(event),

@@ -4,6 +4,8 @@
 //! and never sorts. It stops after [`MAX_SCANNED_RECORDS`] entries, however few of them match. What nearly
 //! all records have (`mint`, `download`, `granted`, `read`) is in no index: a walk meets it at every step.
 
+use std::fmt::Write;
+
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -198,7 +200,8 @@ impl Database {
         let mut statement = Statement::new(sql);
         statement.push_walked(conditions, index);
         statement.sql += sort;
-        statement.sql += &format!(" LIMIT {walk_limit}) AS walked WHERE TRUE");
+        // Writing to a String cannot fail.
+        let _ = write!(statement.sql, " LIMIT {walk_limit}) AS walked WHERE TRUE");
         statement.push_others(conditions, index);
         statement.sql += sort;
         statement.sql += " LIMIT $3";

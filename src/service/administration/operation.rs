@@ -305,8 +305,7 @@ impl AdminOperation {
 
     /// The user who runs the operation; none with local access.
     pub(super) fn user_id(&self) -> Option<UserId> {
-        let authorizer = self.authorizer.as_deref()?;
-        authorizer.caller.principal.user_id()
+        self.authorizer()?.caller.principal.user_id()
     }
 
     /// The bundle that decides; an error with local access.

@@ -47,8 +47,14 @@ fn schema() -> MetaSchema {
 
 /// The members of a record, in order.
 fn fields() -> Vec<(&'static str, MetaSchema)> {
+    let mut fields = request_fields();
+    fields.extend(decision_fields());
+    fields
+}
+
+/// Who asked for what.
+fn request_fields() -> Vec<(&'static str, MetaSchema)> {
     let text = || MetaSchema::new("string");
-    let count = || MetaSchema::new_with_format("integer", "uint64");
     let uuid = || MetaSchema::new_with_format("string", "uuid");
     let time = MetaSchema::new_with_format("string", "date-time");
     vec![
@@ -109,6 +115,15 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
             "action",
             nullable(enum_schema::<Action>(), "The action that was decided on."),
         ),
+    ]
+}
+
+/// What was decided, and why.
+fn decision_fields() -> Vec<(&'static str, MetaSchema)> {
+    let text = || MetaSchema::new("string");
+    let uuid = || MetaSchema::new_with_format("string", "uuid");
+    let count = || MetaSchema::new_with_format("integer", "uint64");
+    vec![
         (
             "determining_policies",
             described(string_list(), "The policies that determined the decision."),
