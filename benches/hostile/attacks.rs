@@ -101,7 +101,7 @@ pub(crate) async fn bad_credentials(world: Arc<World>) {
             "{}/auth/download-token/{PUBLIC_DATASET}",
             world.url
         ));
-        if world.next_number() % 2 == 0 {
+        if world.next_number().is_multiple_of(2) {
             request.bearer_auth(&forged)
         } else {
             let key = format!(

@@ -34,7 +34,7 @@ struct Samples {
 }
 
 impl Samples {
-    fn collect(results: Vec<(Duration, bool)>) -> Self {
+    fn collect(results: &[(Duration, bool)]) -> Self {
         let failures = results.iter().filter(|(_, is_success)| !is_success).count();
         let mut millis: Vec<f64> = results
             .iter()
@@ -95,9 +95,9 @@ pub(crate) async fn measure(world: &Arc<World>, duration: Duration) -> Measureme
         at_rate(world, duration, 1, change),
     );
     Measurement {
-        mints: Samples::collect(mints),
-        health: Samples::collect(health),
-        changes: Samples::collect(changes),
+        mints: Samples::collect(&mints),
+        health: Samples::collect(&health),
+        changes: Samples::collect(&changes),
         memory_mib: world.memory_mib(),
     }
 }
