@@ -39,30 +39,26 @@ pub(super) fn is_given_up() -> bool {
 }
 
 /// Runs statements within a timeout and classifies their error; `table` is the one being read.
-pub(super) async fn run<T>(
+pub(super) fn run<T>(
     timeout: Duration,
     operation: &'static str,
     table: &'static str,
     statements: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, StorageError> {
-    with_timeout(timeout, operation, async {
+) -> impl Future<Output = Result<T, StorageError>> {
+    with_timeout(timeout, operation, async move {
         statements
             .await
             .map_err(|error| StorageError::classify(&error, operation, table))
     })
-    .await
 }
 
 /// Ends a call at its timeout: an unresponsive server would hold it for as long as TCP retries.
-pub(super) async fn with_timeout<T>(
+pub(super) fn with_timeout<T>(
     timeout: Duration,
     operation: impl Into<Cow<'static, str>>,
     call: impl Future<Output = Result<T, StorageError>>,
-) -> Result<T, StorageError> {
-    let state = Call {
-        deadline: Instant::now() + timeout,
-        is_polled: Cell::new(false),
-    };
+) -> impl Future<Output = Result<T, StorageError>> {
+    // Boxed here, so that the futures of its callers stay small.
     let mut call = Box::pin(call);
     let marked = poll_fn(move |context| {
         CALL.with(|state| state.is_polled.set(true));
@@ -70,12 +66,18 @@ pub(super) async fn with_timeout<T>(
         CALL.with(|state| state.is_polled.set(false));
         poll
     });
-    CALL.scope(state, tokio::time::timeout(timeout, marked))
-        .await
-        .unwrap_or_else(|_| {
-            Err(StorageError::Unavailable {
-                operation: operation.into(),
-                reason: format!("no answer within {} seconds", timeout.as_secs()),
+    async move {
+        let state = Call {
+            deadline: Instant::now() + timeout,
+            is_polled: Cell::new(false),
+        };
+        CALL.scope(state, tokio::time::timeout(timeout, marked))
+            .await
+            .unwrap_or_else(|_| {
+                Err(StorageError::Unavailable {
+                    operation: operation.into(),
+                    reason: format!("no answer within {} seconds", timeout.as_secs()),
+                })
             })
-        })
+    }
 }
