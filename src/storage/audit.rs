@@ -151,7 +151,7 @@ impl Database {
         }
         let operation = "append audit records";
         run(CALL_TIMEOUT, operation, "audit_records", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_appending().await?;
             append(&mut transaction, records).await?;
             transaction.commit().await
         })
@@ -168,7 +168,7 @@ impl Database {
         }
         let operation = "write the totals of audit records";
         run(CALL_TIMEOUT, operation, "audit_records", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_appending().await?;
             for RecordTotals {
                 id,
                 requests,

@@ -75,7 +75,8 @@ impl Database {
         let range = bound.map_or_else(|| range, |bound| range.cut_at(order, bound));
         let operation = "read audit records";
         let rows: Vec<AuditRow> = run(CALL_TIMEOUT, operation, "audit_records", async {
-            on_either!(self.readers(), pool => {
+            let mut reader = self.report_reader().await?;
+            on_either!(&mut reader, connection => {
                 let mut query = sqlx::query_as(AssertSqlSafe(statement.sql))
                     .bind(range.first)
                     .bind(range.last)
@@ -86,7 +87,7 @@ impl Database {
                         Argument::Text(text) => query.bind(text),
                     };
                 }
-                query.fetch_all(pool).await
+                query.fetch_all(&mut **connection).await
             })
         })
         .await?;
@@ -153,7 +154,8 @@ impl Database {
         let statement = self.bound_statement(conditions, index, order);
         let operation = "search audit records";
         let bound: Option<Uuid> = run(CALL_TIMEOUT, operation, "audit_records", async {
-            on_either!(self.readers(), pool => {
+            let mut reader = self.report_reader().await?;
+            on_either!(&mut reader, connection => {
                 let mut query = sqlx::query_scalar(AssertSqlSafe(statement.sql))
                     .bind(range.first)
                     .bind(range.last)
@@ -164,7 +166,7 @@ impl Database {
                         Argument::Text(text) => query.bind(text),
                     };
                 }
-                query.fetch_optional(pool).await
+                query.fetch_optional(&mut **connection).await
             })
         })
         .await?;

@@ -12,11 +12,14 @@ use crate::domain::id::{DatasetId, UserId};
 
 /// How SQLite would run a statement.
 async fn plan(database: &Database, sql: String) -> String {
-    let crate::storage::database::Either::Sqlite(pool) = database.readers() else {
+    let reader = database.reader().await.unwrap();
+    let crate::storage::database::Either::Sqlite(mut reader) = reader else {
         panic!("not SQLite")
     };
     let sql = format!("EXPLAIN QUERY PLAN {sql}");
-    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(pool).await;
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .fetch_all(&mut *reader)
+        .await;
     let lines: Vec<String> = rows.unwrap().iter().map(|row| row.get("detail")).collect();
     lines.join("; ")
 }
