@@ -1,5 +1,6 @@
 //! Identity: credentials, sessions and API keys, and the callers that they authenticate.
 
+pub mod admission;
 pub mod api_key_last_used;
 pub mod api_keys;
 pub mod authentication;

@@ -23,13 +23,18 @@ use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::service::rate_limits::RateLimits;
 use crate::service::tokens::key_ring::KeyRing;
-use crate::storage::{Database, RefreshTokenInfo, RenewalOutcome};
+use crate::storage::{Database, RefreshTokenInfo, RenewalOutcome, RenewalRecords};
 use crate::token::SessionClaims;
 
+use super::admission::{Admission, KnownCredentials};
 use super::authentication::{Authenticator, CredentialSource};
 use super::login_throttle::LoginThrottle;
 use super::password::Passwords;
 use super::request_context::{Credential, RequestContext};
+
+const INVALID: &str = "the refresh token is not valid, or its session has ended: sign in again";
+const REUSED: &str =
+    "reuse: the refresh token had been used before, so its session has ended: sign in again";
 
 /// How many expired sessions one login deletes at most.
 const MAX_DELETED_SESSIONS: u32 = 100;
@@ -82,8 +87,16 @@ pub struct Sessions {
     pub session_ttl: u32,
 }
 
+/// What the use of a refresh token came to; either is on record.
+enum Refreshed {
+    Renewed(SessionTokens),
+    /// The token had been used before, and its session has ended now.
+    Ended,
+}
+
 impl Sessions {
-    /// Starts a session for a user name and a password; success and failure are recorded first.
+    /// Starts a session for a user name and a password; success is recorded together with the session,
+    /// a failure before the response.
     pub async fn login(
         &self,
         request: &RequestContext,
@@ -94,7 +107,7 @@ impl Sessions {
         let result = self
             .try_login(request, username, password, &mut record)
             .await;
-        self.audit.close_record(record, result).await
+        self.audit.close_unless_committed(record, result).await
     }
 
     async fn try_login(
@@ -142,86 +155,122 @@ impl Sessions {
             id: SessionId::random(),
             user_id: user.id,
             started_at: now,
-            expires_at: now + i64::from(self.session_ttl),
+            expires_at: now.saturating_add(i64::from(self.session_ttl)),
         };
         let refresh_token = RefreshToken::random();
+        // Signed before the session is started, so that a failure starts none.
+        let tokens = self.issue_tokens(&session, &refresh_token, record.id, now)?;
+        let granted = granted_record(record, session.user_id);
         let is_started = self
             .database
-            .start_session(&session, &hash, refresh_token.digest())
+            .start_session(&session, &hash, refresh_token.digest(), &granted)
             .await?;
         if !is_started {
             // The password changed, or the user was disabled, while it was being checked.
             return Err(ServiceError::LoginFailed);
         }
+        *record = granted;
+        self.known_credentials()
+            .add_refresh_token(refresh_token.digest());
         self.delete_expired(now).await;
-        mark_granted(record, session.user_id);
-        self.issue_tokens(&session, &refresh_token, record.id)
+        Ok(tokens)
     }
 
-    /// Issues the next tokens of a session for its refresh token; success and failure are recorded
-    /// first.
+    /// Issues the next tokens of a session for its refresh token. What changes the session is recorded
+    /// together with the change, any other failure before the response.
     pub async fn refresh(
         &self,
         request: &RequestContext,
         refresh_token: &Secret<String>,
     ) -> Result<SessionTokens, ServiceError> {
         let mut record = request.open_record(AuditEvent::Refresh, &self.clock);
-        let result = self.try_refresh(request, refresh_token, &mut record).await;
-        self.audit.close_unless_committed(record, result).await
+        let mut admission = self.authenticator.admission(request);
+        let refreshed = self
+            .try_refresh(refresh_token, &mut admission, &mut record)
+            .await;
+        match refreshed {
+            Ok(Refreshed::Renewed(tokens)) => {
+                AuditTrail::count_outcome(record.event, record.outcome);
+                admission.settle(Ok(tokens))
+            }
+            Ok(Refreshed::Ended) => {
+                AuditTrail::count_outcome(record.event, record.outcome);
+                // The session has ended, whatever the limit says.
+                let _ = admission.fail();
+                Err(ServiceError::CredentialRejected { detail: REUSED })
+            }
+            Err(error) => {
+                let result = admission.settle(Err(error));
+                self.audit.close_record(record, result).await
+            }
+        }
     }
 
     async fn try_refresh(
         &self,
-        request: &RequestContext,
         refresh_token: &Secret<String>,
+        admission: &mut Admission<'_>,
         record: &mut AuditRecord,
-    ) -> Result<SessionTokens, ServiceError> {
-        let invalid = "the refresh token is not valid, or its session has ended: sign in again";
-        let Some((digest, token)) = self.find_refresh_token(refresh_token).await? else {
-            return Err(self.authenticator.reject(request, invalid));
+    ) -> Result<Refreshed, ServiceError> {
+        let rejected = |detail| Err(ServiceError::CredentialRejected { detail });
+        let now = self.clock.unix_seconds();
+        let found = self.find_refresh_token(refresh_token, now, admission);
+        let Some((digest, token)) = found.await? else {
+            return rejected(INVALID);
         };
-        if !token.is_spent {
-            // Before it is spent, so that it still works after the wait. A second use is never held
-            // up: or else a thief who keeps the user's bucket empty would stay unnoticed.
-            self.rate_limits.count_user(token.user_id)?;
+        let user_id = token.session.user_id;
+        record.user_id = Some(user_id);
+        // Nothing is written for a session that has ended.
+        if token.has_ended || (!token.is_spent && !token.session.is_valid_at(now)) {
+            return rejected(if token.is_spent { REUSED } else { INVALID });
         }
         let next = RefreshToken::random();
-        let mut granted = record.clone();
-        mark_granted(&mut granted, token.user_id);
-        let now = self.clock.unix_seconds();
+        let mut tokens = None;
+        if !token.is_spent {
+            // Before it is spent, so that it still works after the wait, or if signing fails.
+            self.rate_limits.count_user(user_id)?;
+            tokens = Some(self.issue_tokens(&token.session, &next, record.id, now)?);
+        }
+        let renewed = granted_record(record, user_id);
+        let reused = AuditRecord {
+            reason: Some(REUSED.to_owned()),
+            ..record.clone()
+        };
+        let records = RenewalRecords {
+            renewed: &renewed,
+            reused: &reused,
+        };
         let renewal = self
             .database
-            .renew_session(digest, next.digest(), now, &granted)
+            .renew_session(digest, next.digest(), now, records)
             .await?;
-        match renewal {
-            RenewalOutcome::Renewed(session) => {
-                *record = granted;
-                self.issue_tokens(&session, &next, record.id)
+        self.known_credentials().remove_refresh_token(&digest);
+        match (renewal, tokens) {
+            (RenewalOutcome::Renewed(_), Some(tokens)) => {
+                *record = renewed;
+                self.known_credentials().add_refresh_token(next.digest());
+                Ok(Refreshed::Renewed(tokens))
             }
-            RenewalOutcome::Reused {
-                session,
-                is_ended_by_this,
-            } => {
-                record.user_id = Some(session.user_id);
-                let detail = "reuse: the refresh token had been used before, so its session has \
-                    ended: sign in again";
-                if !is_ended_by_this {
-                    return Err(self.authenticator.reject(request, detail));
-                }
-                // Outside of any limit: what ended a session has to be on record.
+            (
+                RenewalOutcome::Reused {
+                    session,
+                    is_ended_by_this: true,
+                },
+                _,
+            ) => {
                 tracing::warn!(session_id = %session.id, "refresh token reused; session ended");
+                *record = reused;
                 self.catalog_cache.refresh_after_write().await;
-                Err(ServiceError::CredentialRejected { detail })
+                Ok(Refreshed::Ended)
             }
-            RenewalOutcome::SessionEnded(session) => {
-                record.user_id = Some(session.user_id);
-                Err(self.authenticator.reject(request, invalid))
-            }
-            RenewalOutcome::Unknown => Err(self.authenticator.reject(request, invalid)),
+            (RenewalOutcome::Reused { .. }, _) => rejected(REUSED),
+            // A spent token is never spent again, so that there are tokens for each renewal.
+            (RenewalOutcome::Renewed(_), None)
+            | (RenewalOutcome::SessionEnded(_) | RenewalOutcome::Unknown, _) => rejected(INVALID),
         }
     }
 
-    /// Ends the session of a refresh token immediately; that is recorded first.
+    /// Ends the session of a refresh token immediately, together with the record of it.
     ///
     /// An unknown token is no error, because the goal is reached: no session continues with it
     /// (RFC 7009 section 2.2). Such tokens count for their address like other failures.
@@ -231,36 +280,48 @@ impl Sessions {
         refresh_token: &Secret<String>,
     ) -> Result<(), ServiceError> {
         let mut record = request.open_record(AuditEvent::Logout, &self.clock);
-        let result = self.try_logout(request, refresh_token, &mut record).await;
+        let mut admission = self.authenticator.admission(request);
+        let ended = self
+            .try_logout(refresh_token, &mut admission, &mut record)
+            .await;
+        let result = match ended {
+            Ok(true) => {
+                AuditTrail::count_outcome(record.event, record.outcome);
+                return admission.settle(Ok(()));
+            }
+            Ok(false) => admission.fail(),
+            Err(error) => admission.settle(Err(error)),
+        };
         self.audit.close_record(record, result).await
     }
 
+    /// Whether this call ended a session; then it is on record.
     async fn try_logout(
         &self,
-        request: &RequestContext,
         refresh_token: &Secret<String>,
+        admission: &mut Admission<'_>,
         record: &mut AuditRecord,
-    ) -> Result<(), ServiceError> {
-        let ended = match self.find_refresh_token(refresh_token).await? {
-            Some((digest, _)) => {
-                let now = self.clock.unix_seconds();
-                self.database.end_session(digest, now).await?
-            }
-            None => None,
-        };
-        let Some(ended) = ended else {
-            self.rate_limits.count_address(request.address)?;
+    ) -> Result<bool, ServiceError> {
+        let now = self.clock.unix_seconds();
+        let found = self.find_refresh_token(refresh_token, now, admission);
+        let Some((digest, token)) = found.await? else {
             record.reason = Some("the refresh token is unknown; there is no session to end".into());
-            return Ok(());
+            return Ok(false);
         };
-        mark_granted(record, ended.session.user_id);
-        if ended.is_ended_by_this {
+        let granted = granted_record(record, token.session.user_id);
+        let mut is_ended_by_this = false;
+        if !token.has_ended {
+            let ended = self.database.end_session(digest, now, &granted).await?;
+            is_ended_by_this = ended.is_some_and(|ended| ended.is_ended_by_this);
+        }
+        *record = granted;
+        if is_ended_by_this {
+            self.known_credentials().remove_refresh_token(&digest);
             self.catalog_cache.refresh_after_write().await;
         } else {
-            self.rate_limits.count_address(request.address)?;
             record.reason = Some("the session had already ended".into());
         }
-        Ok(())
+        Ok(is_ended_by_this)
     }
 
     /// The user of a bearer token; other credentials are rejected.
@@ -273,13 +334,15 @@ impl Sessions {
                 .to_owned(),
         };
         let Credential::Bearer(token) = &request.credential else {
-            self.authenticator.authenticate(request).await?;
+            let caller = self.authenticator.authenticate(request).await?;
+            self.rate_limits.check_request(&caller)?;
             return Err(missing());
         };
         let (caller, source) = self
             .authenticator
             .authenticate_bearer(request, token)
             .await?;
+        self.rate_limits.check_request(&caller)?;
         let Caller {
             principal: Principal::User(user),
             authentication,
@@ -295,15 +358,29 @@ impl Sessions {
         })
     }
 
+    /// Finds a refresh token. One that this process did not issue is charged to its address first.
     async fn find_refresh_token(
         &self,
         text: &Secret<String>,
+        now: i64,
+        admission: &mut Admission<'_>,
     ) -> Result<Option<(RefreshTokenDigest, RefreshTokenInfo)>, ServiceError> {
         let Some(digest) = RefreshToken::parse(text).map(|token| token.digest()) else {
             return Ok(None);
         };
-        let found = self.database.find_refresh_token(digest).await?;
+        let known = self.known_credentials();
+        if !known.is_issued_refresh_token(&digest) {
+            admission.charge()?;
+        }
+        let found = self.database.find_refresh_token(digest, now).await?;
+        if found.as_ref().is_none_or(|token| token.has_ended) {
+            known.remove_refresh_token(&digest);
+        }
         Ok(found.map(|token| (digest, token)))
+    }
+
+    fn known_credentials(&self) -> &KnownCredentials {
+        &self.authenticator.known_credentials
     }
 
     fn issue_tokens(
@@ -311,19 +388,20 @@ impl Sessions {
         session: &Session,
         refresh_token: &RefreshToken,
         id: RecordId,
+        issued_at: i64,
     ) -> Result<SessionTokens, ServiceError> {
-        let issued_at = self.clock.unix_seconds();
         // A session token does not outlive its session.
-        let remaining = u32::try_from(session.expires_at - issued_at).unwrap_or_default();
+        let remaining = session.expires_at.saturating_sub(issued_at);
+        let remaining = u32::try_from(remaining).unwrap_or_default();
         let expires_in = self.session_token_ttl.min(remaining);
-        let access_token = self.key_ring.sign_session(&SessionClaims {
+        let access_token = self.key_ring.sign_session(SessionClaims {
             issuer: self.key_ring.parties().issuer.clone(),
             audience: self.key_ring.parties().issuer.clone(),
             subject: session.user_id,
             id,
             session_id: session.id,
             issued_at,
-            expires_at: issued_at + i64::from(expires_in),
+            expires_at: issued_at.saturating_add(i64::from(expires_in)),
             authentication: Authentication::Password,
         })?;
         Ok(SessionTokens {
@@ -343,8 +421,11 @@ impl Sessions {
     }
 }
 
-fn mark_granted(record: &mut AuditRecord, user_id: UserId) {
-    record.user_id = Some(user_id);
-    record.authentication = Authentication::Password;
-    record.outcome = AuditOutcome::Granted;
+fn granted_record(record: &AuditRecord, user_id: UserId) -> AuditRecord {
+    AuditRecord {
+        user_id: Some(user_id),
+        authentication: Authentication::Password,
+        outcome: AuditOutcome::Granted,
+        ..record.clone()
+    }
 }
