@@ -98,8 +98,7 @@ fn session_from_row((id, user_id, started_at, expires_at): (Uuid, Uuid, i64, i64
 }
 
 const BUMP_SESSION_VERSION: &str = "UPDATE session_version SET version = version + 1";
-const FIND_TOKEN: &str =
-    "SELECT sessions.id, user_id, generation, session_generation, started_at,
+const FIND_TOKEN: &str = "SELECT sessions.id, user_id, generation, session_generation, started_at,
         expires_at, ended_at, spent_at
     FROM refresh_tokens
         JOIN sessions ON sessions.id = session_id

@@ -38,7 +38,7 @@ pub struct CreatedApiKey {
     /// The key.
     pub key: ApiKey,
     /// Its text.
-    pub text: Secret<String>,
+    pub text: KeyText,
 }
 
 /// Manages the API keys of callers.
@@ -91,6 +91,8 @@ impl ApiKeys {
         };
         let created = insert_key(&self.database, owner, new_key, &self.clock, &mut granted).await?;
         *record = granted;
+        let known = &self.authenticator.known_credentials;
+        known.set_api_key(&created.text.digest(), true);
         self.catalog_cache.refresh_after_write().await;
         Ok(created)
     }
@@ -216,6 +218,6 @@ async fn insert_key(
     }
     Ok(CreatedApiKey {
         key: stored.key,
-        text: text.text().clone(),
+        text,
     })
 }

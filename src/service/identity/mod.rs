@@ -9,4 +9,5 @@ pub mod identity_providers;
 pub mod login_throttle;
 pub mod password;
 pub mod request_context;
+mod session_renewal;
 pub mod sessions;

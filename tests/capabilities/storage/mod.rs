@@ -30,6 +30,7 @@ mod datasets_with_names;
 mod federated_users;
 mod migrations;
 mod outages;
+mod session_lists;
 mod sessions;
 mod signing_keys;
 mod users;
