@@ -10,7 +10,6 @@ use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::{Authentication, Caller};
 use crate::domain::clock::Clock;
 use crate::domain::id::{ApiKeyId, UserId};
-use crate::domain::secret::Secret;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;

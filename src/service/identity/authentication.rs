@@ -183,7 +183,7 @@ impl Authenticator {
         let user = self
             .look_up(credential, admission, async {
                 let resolved = self.federated_users.resolve(&provider.config, &identity);
-                match resolved.await {
+                match Box::pin(resolved).await {
                     Ok(user) if !user.is_disabled => Ok(user),
                     Ok(_) => rejected(CANNOT_SIGN_IN),
                     Err(FederatedUserError::Rejected(detail)) => rejected(detail),

@@ -250,20 +250,20 @@ async fn what_cannot_be_audited_leaves_the_session_as_it_was(db: TestDatabase) {
     let start = db
         .database
         .start_session(&again, hash, fingerprint(), &record);
-    unavailable(without_audit_log(&db, start).await.unwrap_err());
+    unavailable(Box::pin(without_audit_log(&db, start)).await.unwrap_err());
     assert!(!is_found(&db, &again).await);
 
-    let renewal = without_audit_log(&db, renew(first, second)).await;
+    let renewal = Box::pin(without_audit_log(&db, renew(first, second))).await;
     unavailable(renewal.unwrap_err());
     assert_eq!(
         renew_at(&db.database, first, second, NOW).await,
         Ok(RenewalOutcome::Renewed(session.clone()))
     );
-    let reuse = without_audit_log(&db, renew(first, fingerprint())).await;
+    let reuse = Box::pin(without_audit_log(&db, renew(first, fingerprint()))).await;
     unavailable(reuse.unwrap_err());
     assert!(is_found(&db, &session).await);
     let end = db.database.end_session(second, NOW, &record);
-    unavailable(without_audit_log(&db, end).await.unwrap_err());
+    unavailable(Box::pin(without_audit_log(&db, end)).await.unwrap_err());
     assert!(is_found(&db, &session).await);
     assert_eq!(
         renew_at(&db.database, second, fingerprint(), NOW).await,
