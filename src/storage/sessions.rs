@@ -139,6 +139,8 @@ impl Database {
                 execute!(&mut transaction, INSERT_TOKEN, &first.0[..], session.id.0)?;
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
                 transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
             }
             Ok(is_started)
         })
@@ -200,11 +202,13 @@ impl Database {
         run(CALL_TIMEOUT, "renew a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
             let Some(row) = find_refresh_token_row(&mut transaction, presented).await? else {
+                transaction.rollback().await?;
                 return Ok(RenewalOutcome::Unknown);
             };
             let session = row.session();
             let is_valid = !row.has_ended(now) && session.is_valid_at(now);
             if row.spent_at.is_none() && !is_valid {
+                transaction.rollback().await?;
                 return Ok(RenewalOutcome::SessionEnded(session));
             }
             // On PostgreSQL another caller may spend it after the query above; this statement waits for that
@@ -225,6 +229,8 @@ impl Database {
             if let Some(record) = record {
                 append(&mut transaction, std::slice::from_ref(record)).await?;
                 transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
             }
             Ok(renewal)
         })
@@ -242,6 +248,7 @@ impl Database {
         run(CALL_TIMEOUT, "end a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
             let Some(row) = find_refresh_token_row(&mut transaction, presented).await? else {
+                transaction.rollback().await?;
                 return Ok(None);
             };
             let is_ended_by_this =
@@ -249,6 +256,8 @@ impl Database {
             if is_ended_by_this {
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
                 transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
             }
             Ok(Some(EndedSession {
                 session: row.session(),
@@ -307,6 +316,8 @@ impl Database {
                 execute!(&mut transaction, BUMP_SESSION_VERSION)?;
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
                 transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
             }
             Ok(ended)
         })

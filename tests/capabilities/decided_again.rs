@@ -39,11 +39,10 @@ fn incoming_files(server: &Server) -> usize {
     let mut folders = vec![server.folder.path().join("files/incoming")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.file_type().unwrap().is_dir() {
-                true => folders.push(entry.path()),
-                false => {
-                    count += usize::from(!entry.file_name().as_encoded_bytes().starts_with(b"."))
-                }
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+                count += 1;
             }
         }
     }
