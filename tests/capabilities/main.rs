@@ -24,6 +24,7 @@ mod catalog_view;
 mod command_line;
 mod connections;
 mod cors;
+mod decided_again;
 mod decision_table;
 mod download;
 mod explanation_redaction;
