@@ -349,7 +349,7 @@ mod tests {
         let places: Vec<_> = (0..8).map(|_| limiter.admit(proxy).unwrap()).collect();
         let client = ip("192.0.2.1");
         let first = places[0].begin_request(client).unwrap();
-        let _second = places[1].begin_request(client).unwrap();
+        let second = places[1].begin_request(client).unwrap();
         assert_eq!(
             places[2].begin_request(client).err(),
             Some(Overload::Network)
@@ -357,7 +357,7 @@ mod tests {
         assert!(places[3].begin_request(ip("192.0.2.2")).is_ok());
         drop(first);
         assert!(places[2].begin_request(client).is_ok());
-        drop((_second, places));
+        drop((second, places));
         assert!(limiter.places.lock().per_network.is_empty());
     }
 }

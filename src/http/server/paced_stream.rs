@@ -156,7 +156,7 @@ mod tests {
     fn meter_near_window_end(min_bytes_per_minute: u32) -> RateMeter {
         let mut meter = RateMeter::new(min_bytes_per_minute);
         meter
-            .add_wait(RATE_WINDOW - Duration::from_millis(50))
+            .add_wait(RATE_WINDOW.saturating_sub(Duration::from_millis(50)))
             .unwrap();
         meter
     }
