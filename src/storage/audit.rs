@@ -152,7 +152,7 @@ impl Database {
         let operation = "append audit records";
         run(CALL_TIMEOUT, operation, "audit_records", async {
             let mut transaction = self.begin_appending().await?;
-            append(&mut transaction, records).await?;
+            insert_all(&mut transaction, records).await?;
             transaction.commit().await
         })
         .await
@@ -220,8 +220,20 @@ pub struct RecordTotals {
     pub bytes: u64,
 }
 
-/// Appends records within a transaction.
+/// Appends records within a transaction. Whatever the reason, a record that cannot be appended means that
+/// the audit log is unavailable, and the change of the transaction is not made.
 pub(super) async fn append(
+    transaction: &mut Transaction,
+    records: &[AuditRecord],
+) -> Result<(), sqlx::Error> {
+    insert_all(transaction, records).await.map_err(|error| {
+        let reason = format!("audit records not appended: {error}");
+        sqlx::Error::Io(std::io::Error::other(reason))
+    })
+}
+
+/// Like [`append`], with the database's own error: the audit writer has to know a record that is rejected.
+async fn insert_all(
     transaction: &mut Transaction,
     records: &[AuditRecord],
 ) -> Result<(), sqlx::Error> {
