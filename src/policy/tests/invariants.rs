@@ -1,5 +1,6 @@
 //! Rejected invariants and their problems.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use super::fixtures::{bundle, folder};
@@ -16,6 +17,7 @@ fn problem_lines(invariants: &str) -> Vec<String> {
         time_limit: std::time::Duration::from_secs(1),
         is_thorough: false,
         is_low_priority: false,
+        must_have_effect: BTreeSet::new(),
     };
     let origin = format!("{}/", folder.path().display());
     let invariants = PolicyFolder::load(folder.path()).and_then(|folder| folder.invariants());
