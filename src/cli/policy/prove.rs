@@ -51,7 +51,7 @@ pub(in crate::cli) fn run(settings: &Settings, arguments: &ProveArguments) -> Co
         must_have_effect: BTreeSet::new(),
     };
     let bar = print::progress("proving");
-    let proved = prove(&bundle, &invariants, options, |done, count| {
+    let proved = prove(&bundle, &invariants, &options, |done, count| {
         bar.set_length(count as u64);
         bar.set_position(done as u64);
     });

@@ -70,7 +70,7 @@ pub struct ProofResult {
 pub fn prove(
     bundle: &Bundle,
     invariants: &InvariantFiles,
-    options: ProofOptions,
+    options: &ProofOptions,
     progress: impl FnMut(usize, usize),
 ) -> Result<ProofResult, ProveError> {
     let deadline = Deadline::after(options.time_limit);
@@ -88,7 +88,7 @@ pub fn prove(
     let found = scheduler::run_steps(
         &subject,
         &solver,
-        (&environments, &options),
+        (&environments, options),
         deadline,
         progress,
     )?;

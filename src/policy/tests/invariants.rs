@@ -22,7 +22,7 @@ fn problem_lines(invariants: &str) -> Vec<String> {
     let origin = format!("{}/", folder.path().display());
     let invariants = PolicyFolder::load(folder.path()).and_then(|folder| folder.invariants());
     let proved =
-        invariants.map(|invariants| prove(&bundle(ALL).unwrap(), &invariants, options, |_, _| {}));
+        invariants.map(|invariants| prove(&bundle(ALL).unwrap(), &invariants, &options, |_, _| {}));
     let (Err(error) | Ok(Err(ProveError::Invariants(error)))) = proved else {
         panic!("there is no problem");
     };

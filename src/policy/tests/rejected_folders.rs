@@ -313,14 +313,14 @@ fn a_link_that_leads_nowhere_is_not_a_missing_file() {
     use std::os::unix::fs::symlink;
 
     let strict = "@id(\"strict\")\nforbid (principal, action, resource);\n";
-    for (name, link) in [
-        ("a folder of policies", "more"),
-        ("a policy", "more.cedar"),
-        ("the invariants", "invariants"),
+    for (name, link, is_file) in [
+        ("a folder of policies", "more", false),
+        ("a policy", "more.cedar", true),
+        ("the invariants", "invariants", false),
     ] {
         let (outer, folder) = (tempfile::tempdir().unwrap(), folder(&[("all.cedar", ALL)]));
         let target = outer.path().join("target");
-        if link.ends_with(".cedar") {
+        if is_file {
             fs::write(&target, strict).unwrap();
         } else {
             fs::create_dir(&target).unwrap();

@@ -56,9 +56,12 @@ async fn assert_not_in_force(server: &Server, before: &Value, what: &str) {
     server.mint(PRIVATE, None).await.problem(404);
 }
 
+/// A name, and a change of a folder that takes invariants or cases away.
+type Disarming = (&'static str, fn(&Path));
+
 #[tokio::test]
 async fn an_edit_that_loses_the_invariants_or_cases_in_force_is_refused() {
-    let ways: Vec<(&str, fn(&Path))> = vec![
+    let ways: Vec<Disarming> = vec![
         ("invariants deleted", remove_invariants),
         ("cases deleted", remove_cases),
         ("both deleted", |folder| {
@@ -69,9 +72,7 @@ async fn an_edit_that_loses_the_invariants_or_cases_in_force_is_refused() {
             rewrite_invariants(folder, |_| String::new());
         }),
         ("invariants commented out", |folder| {
-            rewrite_invariants(folder, |text| {
-                text.lines().map(|line| format!("// {line}\n")).collect()
-            });
+            rewrite_invariants(folder, |text| format!("// {}", text.replace('\n', "\n// ")));
         }),
         ("all invariants but one deleted", |folder| {
             remove_invariants(folder);
@@ -94,14 +95,14 @@ async fn an_edit_that_loses_the_invariants_or_cases_in_force_is_refused() {
         }),
         ("invariants replaced by others", |folder| {
             rewrite_invariants(folder, |_| String::new());
-            let statements: String = (0..20)
-                .map(|n| {
-                    format!(
-                        "@id(\"n{n}\") @reason(\"x\") @invariant(\"upper\")\n\
-                         forbid (principal == User::\"nobody{n}\", action, resource);\n"
-                    )
-                })
-                .collect();
+            let statement = |n: usize| {
+                format!(
+                    "@id(\"n{n}\") @reason(\"x\") @invariant(\"upper\")\n\
+                     forbid (principal == User::\"nobody{n}\", action, resource);\n"
+                )
+            };
+            let statements: Vec<String> = (0..20).map(statement).collect();
+            let statements = statements.concat();
             fs::write(folder.join("invariants/others.cedar"), statements).unwrap();
         }),
         ("cases emptied", |folder| {

@@ -174,7 +174,10 @@ impl PolicyGate {
         if let Some(before) = baseline.in_force.filter(|_| needed_acceptance) {
             let edit = before.edit_to(&edit);
             if !baseline.accepted.contains(&edit) {
-                return Err(RejectionReason::NotAccepted { changes, edit });
+                return Err(RejectionReason::NotAccepted {
+                    changes: Box::new(changes),
+                    edit: Box::new(edit),
+                });
             }
         }
         let unproved =
@@ -243,7 +246,7 @@ impl PolicyGate {
             is_low_priority: true,
             must_have_effect,
         };
-        match prove(bundle, &invariants, options, |_, _| {}) {
+        match prove(bundle, &invariants, &options, |_, _| {}) {
             Ok(proved) if proved.proof.is_complete() => Ok(None),
             Ok(proved) => Err(RejectionReason::FailedProof(Box::new(proved.proof))),
             Err(ProveError::Invariants(error)) => Err(RejectionReason::Invalid(error)),

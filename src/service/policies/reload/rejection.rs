@@ -35,9 +35,9 @@ pub enum RejectionReason {
     /// Invariants or cases in force are lost, or locked invariants are changed, and nobody accepted that.
     NotAccepted {
         /// What the edit changes.
-        changes: SafeguardChanges,
+        changes: Box<SafeguardChanges>,
         /// What would have to be accepted.
-        edit: PolicyEdit,
+        edit: Box<PolicyEdit>,
     },
     /// Invariants are violated or unproven, or a policy can fail to evaluate.
     FailedProof(Box<Proof>),

@@ -57,7 +57,7 @@ enum FolderChange {
     /// What is in force, and was proved.
     Restored,
     /// Something to check.
-    Edited(FolderSnapshot),
+    Edited(Box<FolderSnapshot>),
 }
 
 /// Brings edits of the policy folder into force.
@@ -175,7 +175,7 @@ impl PolicyReloader {
                 true
             }
             FolderChange::Edited(snapshot) => {
-                let checked = self.check(snapshot).await?;
+                let checked = self.check(*snapshot).await?;
                 let is_changed = self.conclude(checked).await?;
                 if is_changed {
                     return Ok(SharedReload {
@@ -217,7 +217,7 @@ impl PolicyReloader {
                 let source = "the folder is still being modified";
                 ServiceError::unavailable("the policy folder", source)
             })?;
-            Ok(known(&stable).unwrap_or(FolderChange::Edited(stable)))
+            Ok(known(&stable).unwrap_or_else(|| FolderChange::Edited(Box::new(stable))))
         })
         .await?
     }
