@@ -78,6 +78,7 @@ impl Dependencies {
         let rates = Rates {
             mints: settings.mint_limit_per_minute,
             requests: settings.request_limit_per_minute,
+            downloads: settings.download_limit_per_minute,
         };
         let rate_limits = Arc::new(RateLimits::new(rates, self.clock.clone()));
         let mint_contexts = Arc::new(MintContexts::new(self.database.clone()));

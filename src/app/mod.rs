@@ -8,6 +8,7 @@ mod dependencies;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use poem::{Endpoint, Response};
@@ -25,6 +26,7 @@ use crate::http::{self, HttpConfig, Services};
 use crate::policy::{BundleError, LiveBundle};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog_cache::CatalogCache;
+use crate::service::disk_space::DiskSpace;
 use crate::service::error::ServiceError;
 use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::password::{PasswordError, Passwords};
@@ -34,6 +36,9 @@ use crate::service::tokens::sealing_key_file::{SealingKeyFileError, open_sealing
 use crate::storage::{Database, StorageError};
 
 use dependencies::Dependencies;
+
+/// How often the statistics of the database are updated.
+const OPTIMIZE_INTERVAL: Duration = Duration::from_hours(24);
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +147,7 @@ pub struct App {
     database: Database,
     audit: Arc<AuditTrail>,
     catalog_task: JoinHandle<()>,
+    maintenance_tasks: [JoinHandle<()>; 2],
     policies: Arc<PolicyReloader>,
     policy_task: JoinHandle<()>,
     stop_policies: CancellationToken,
@@ -173,7 +179,12 @@ impl App {
         let catalog_cache = Arc::new(CatalogCache::new(database.clone()));
         catalog_cache.refresh().await?;
         let catalog_task = tokio::spawn(Arc::clone(&catalog_cache).poll_versions());
-        let audit = Arc::new(AuditTrail::start(database.clone()));
+        let folders = vec![settings.data_dir.clone(), settings.files_dir.clone()];
+        let disk_space = DiskSpace::open(folders, settings.free_disk_floor).await;
+        let disk_task = tokio::spawn(Arc::clone(&disk_space).watch());
+        optimize(&database).await;
+        let optimize_task = tokio::spawn(optimize_daily(database.clone()));
+        let audit = Arc::new(AuditTrail::start(database.clone(), disk_space));
         let identity_providers = IdentityProviders::new(&settings.issuers, &clock)
             .map_err(|reason| AppError::IdentityProviders { reason })?;
         identity_providers
@@ -226,6 +237,7 @@ impl App {
             database,
             audit,
             catalog_task,
+            maintenance_tasks: [disk_task, optimize_task],
             policies,
             policy_task,
             stop_policies,
@@ -282,8 +294,25 @@ impl App {
             tracing::error!("policy watcher panicked");
         }
         self.catalog_task.abort();
+        for task in &self.maintenance_tasks {
+            task.abort();
+        }
         self.audit.stop().await;
         self.database.close().await;
+    }
+}
+
+/// Updates the statistics of the database; the server works without them too.
+async fn optimize(database: &Database) {
+    if let Err(error) = database.optimize().await {
+        tracing::warn!(%error, "statistics of the database not updated");
+    }
+}
+
+async fn optimize_daily(database: Database) {
+    loop {
+        tokio::time::sleep(OPTIMIZE_INTERVAL).await;
+        optimize(&database).await;
     }
 }
 

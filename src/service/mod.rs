@@ -4,12 +4,15 @@
 
 pub mod access;
 pub mod administration;
+pub mod audit_prune;
 pub mod audit_reader;
 pub mod audit_trail;
 pub mod catalog;
 pub mod catalog_cache;
+pub mod disk_space;
 pub mod error;
 mod fair_turns;
+pub mod folded_records;
 pub mod health;
 pub mod identity;
 pub mod pagination;

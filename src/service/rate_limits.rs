@@ -34,6 +34,9 @@ const FILL_TIME: Duration = Duration::from_mins(1);
 /// The IPv6 networks that an address counts for, and how many times the limit each of them has.
 const IPV6_NETWORKS: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
+/// How many times the downloads of one caller a network may make: many share one address.
+const NETWORK_DOWNLOADS: u32 = 4;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum RateLimitKey {
     User(UserId),
@@ -47,6 +50,8 @@ pub struct Rates {
     pub mints: Option<NonZeroU32>,
     /// Lists, API keys and administration.
     pub requests: Option<NonZeroU32>,
+    /// Downloads, each span one.
+    pub downloads: Option<NonZeroU32>,
 }
 
 /// Counts requests and rejects those above the limit.
@@ -54,6 +59,9 @@ pub struct RateLimits {
     mints: Buckets,
     attempts: Buckets,
     requests: Buckets,
+    downloads: Buckets,
+    network_downloads: Buckets,
+    refused_downloads: Buckets,
 }
 
 /// One bucket per key.
@@ -79,7 +87,10 @@ impl RateLimits {
         Self {
             mints: Buckets::new(rates.mints, clock.clone()),
             attempts: Buckets::new(rates.mints, clock.clone()),
-            requests: Buckets::new(rates.requests, clock),
+            requests: Buckets::new(rates.requests, clock.clone()),
+            downloads: Buckets::new(rates.downloads, clock.clone()),
+            network_downloads: Buckets::new(rates.downloads, clock.clone()),
+            refused_downloads: Buckets::new(rates.mints, clock),
         }
     }
 
@@ -97,6 +108,23 @@ impl RateLimits {
     /// have to wait for it.
     pub fn charge_request(&self, caller: &Caller, requests: u32) {
         self.requests.charge(&caller_shares(caller), requests);
+    }
+
+    /// Counts one download of a caller.
+    pub fn check_download(&self, caller: &Caller) -> Result<(), ServiceError> {
+        self.downloads.take(&caller_shares(caller))
+    }
+
+    /// Counts one download of a network, before anything is done for it.
+    pub fn count_network_download(&self, address: IpAddr) -> Result<(), ServiceError> {
+        let shares = network_shares(address).into_iter();
+        let shares = shares.map(|(key, times)| (key, times.saturating_mul(NETWORK_DOWNLOADS)));
+        self.network_downloads.take(&shares.collect::<Vec<_>>())
+    }
+
+    /// Counts one download that is refused and would be a record of its own.
+    pub fn count_refusal(&self, user: Option<UserId>, address: IpAddr) -> Result<(), ServiceError> {
+        self.refused_downloads.take(&shares_of(user, address))
     }
 
     /// Counts one refresh of a user's session like a mint.
@@ -129,10 +157,12 @@ impl RateLimits {
 }
 
 fn caller_shares(caller: &Caller) -> Vec<Share> {
-    match caller.principal.user_id() {
-        Some(user_id) => vec![(RateLimitKey::User(user_id), 1)],
-        None => network_shares(caller.address),
-    }
+    shares_of(caller.principal.user_id(), caller.address)
+}
+
+fn shares_of(user: Option<UserId>, address: IpAddr) -> Vec<Share> {
+    let of_user = |user_id| vec![(RateLimitKey::User(user_id), 1)];
+    user.map_or_else(|| network_shares(address), of_user)
 }
 
 fn network_shares(address: IpAddr) -> Vec<Share> {
@@ -266,6 +296,7 @@ mod tests {
         let rates = Rates {
             mints: NonZeroU32::new(mints),
             requests: NonZeroU32::new(mints),
+            downloads: None,
         };
         RateLimits::new(rates, clock.clone())
     }

@@ -27,6 +27,7 @@ mod cors;
 mod decided_again;
 mod decision_table;
 mod download;
+mod download_records;
 mod explanation_redaction;
 mod explanations;
 mod health;

@@ -18,6 +18,9 @@ use crate::service::error::ServiceError;
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// The type of the problem of a change that may have been made.
+const OUTCOME_UNKNOWN: &str = "urn:cedargate:outcome-unknown";
+
 /// When to retry after a 503, in seconds.
 const UNAVAILABLE_RETRY_AFTER: u64 = 2;
 
@@ -57,6 +60,7 @@ fn about_blank() -> String {
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
+    kind: Option<&'static str>,
     detail: String,
     field: Option<&'static str>,
     header: Option<(HeaderName, HeaderValue)>,
@@ -68,6 +72,7 @@ impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
+            kind: None,
             detail: detail.into(),
             field: None,
             header: None,
@@ -81,6 +86,20 @@ impl Problem {
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal error; the server's log has the cause under this X-Request-Id",
         )
+    }
+
+    /// A change that may have been made although its request failed. It has no `Retry-After`: to repeat it may
+    /// make it twice.
+    #[must_use]
+    pub fn outcome_unknown(status: StatusCode, request_id: &str) -> Self {
+        let detail = format!(
+            "the request failed, but its change may have been made: look for it before you repeat it; \
+             if it was made, there is an audit record with the request_id {request_id}"
+        );
+        Self {
+            kind: Some(OUTCOME_UNKNOWN),
+            ..Self::new(status, detail)
+        }
     }
 
     /// Something is temporarily unavailable.
@@ -137,6 +156,9 @@ impl Problem {
 
     /// The problem of a body that was not received completely.
     fn from_body_error(error: &std::io::Error) -> Self {
+        if error.kind() == ErrorKind::StorageFull {
+            return Self::unavailable(error.to_string());
+        }
         Self::from_status(match error.kind() {
             ErrorKind::TimedOut => StatusCode::REQUEST_TIMEOUT,
             ErrorKind::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -214,6 +236,14 @@ impl From<ServiceError> for Problem {
                 tracing::warn!(%source, "{what} unavailable");
                 Self::unavailable(format!("{detail}; try again shortly"))
             }
+            ServiceError::RecordUncertain => {
+                tracing::warn!("the audit log did not respond in time");
+                Self::unavailable(detail)
+            }
+            ServiceError::StorageLow => {
+                tracing::warn!("free disk space is low; nothing new is stored");
+                Self::unavailable(detail)
+            }
             ServiceError::Internal { what, source } => {
                 tracing::error!(%source, "{what} failed");
                 Self::internal()
@@ -225,7 +255,7 @@ impl From<ServiceError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let problem = ProblemDetail {
-            kind: about_blank(),
+            kind: self.kind.map_or_else(about_blank, str::to_owned),
             title: self
                 .status
                 .canonical_reason()

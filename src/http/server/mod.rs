@@ -9,6 +9,7 @@ mod connection;
 pub mod connection_limit;
 pub mod cors;
 mod logged_path;
+mod outcome;
 mod paced_stream;
 pub mod rate_meter;
 pub mod request_info;

@@ -32,6 +32,7 @@ use crate::storage::Database;
 use super::access::decisions::Decisions;
 use super::audit_trail::AuditTrail;
 use super::catalog_cache::CatalogCache;
+use super::error::ServiceError;
 use super::fair_turns::{FairTurns, TurnLimits};
 use super::identity::authentication::Authenticator;
 use super::identity::password::Passwords;
@@ -107,6 +108,14 @@ impl Administration {
             clock,
             access: AdminAccess::Policies(dependencies),
             write_turns: FairTurns::new(WRITE_TURNS),
+        }
+    }
+
+    /// An error if there is no room for anything new; whoever has the database itself sees the disk.
+    fn require_disk_space(&self) -> Result<(), ServiceError> {
+        match &self.access {
+            AdminAccess::Policies(dependencies) => dependencies.audit.disk_space.require(),
+            AdminAccess::Local => Ok(()),
         }
     }
 

@@ -75,6 +75,7 @@ impl Administration {
         role: &RoleName,
     ) -> Result<RoleName, ServiceError> {
         let create = async |operation: Arc<AdminOperation>| {
+            self.require_disk_space()?;
             let attempt = || async {
                 require_role_admin(&operation, role)?;
                 if self.database.has_role(role).await? {

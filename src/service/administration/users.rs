@@ -45,6 +45,7 @@ impl Administration {
         input: NewUser,
     ) -> Result<UserAccount, ServiceError> {
         let create = async |operation: Arc<AdminOperation>| {
+            self.require_disk_space()?;
             let (user, password) = input.into_user();
             check_bounds(&user)?;
             let resource = Resource::User(Arc::new(user.clone()));
@@ -79,6 +80,7 @@ impl Administration {
         limit: u32,
     ) -> Result<Page<UserAccount>, ServiceError> {
         self.audited(request, Action::ViewUsers, async |operation| {
+            self.require_disk_space()?;
             operation.authorize(Action::ViewUsers, &Resource::Server)?;
             self.list_visible_users(&operation, filter, after, limit)
                 .await
