@@ -66,6 +66,7 @@ impl Dependencies {
                 Arc::clone(&self.catalog_cache),
                 self.database.clone(),
                 self.clock.clone(),
+                self.identity_providers.admin_issuers(),
             ),
             clock: self.clock.clone(),
         }

@@ -161,6 +161,7 @@ pub struct AuditRecordPages {
     database: Database,
     filter: AuditFilter,
     after: Option<RecordId>,
+    redact: Option<fn(&mut AuditRecord)>,
 }
 
 impl AuditRecordPages {
@@ -171,13 +172,20 @@ impl AuditRecordPages {
             database,
             filter,
             after: None,
+            redact: None,
         }
+    }
+
+    /// Changes every record before it is returned.
+    #[must_use]
+    pub fn redacted(self, redact: Option<fn(&mut AuditRecord)>) -> Self {
+        Self { redact, ..self }
     }
 
     /// The next records, or nothing when there are no more.
     pub async fn next(&mut self) -> Result<Option<Vec<AuditRecord>>, StorageError> {
         let order = AuditOrder::OldestFirst(self.after);
-        let page = self
+        let mut page = self
             .database
             .search_audit_records(&self.filter, order, EXPORT_PAGE_SIZE)
             .await?;
@@ -185,6 +193,9 @@ impl AuditRecordPages {
             return Ok(None);
         };
         self.after = Some(last.id);
+        if let Some(redact) = self.redact {
+            page.iter_mut().for_each(redact);
+        }
         Ok(Some(page))
     }
 }

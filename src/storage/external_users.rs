@@ -14,6 +14,10 @@ use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
 
+/// Binds a subject of its issuer to a user.
+pub(super) const BIND_SUBJECT: &str = "UPDATE users SET subject = $1
+    WHERE id = $2 AND issuer IS NOT NULL AND subject IS NULL";
+
 /// A user of an external issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExternalUser {
@@ -75,12 +79,10 @@ impl Database {
 
     /// Binds a subject of its issuer to a user; `false` if another is bound already.
     pub async fn bind_subject(&self, id: UserId, subject: &str) -> Result<bool, StorageError> {
-        const SQL: &str = "UPDATE users SET subject = $1
-            WHERE id = $2 AND issuer IS NOT NULL AND subject IS NULL";
         run(CALL_TIMEOUT, "bind a user", "users", async {
             let mut transaction = self.begin_writing().await?;
             bump_version(&mut transaction).await?;
-            let bound = execute!(&mut transaction, SQL, subject, id.0)?;
+            let bound = execute!(&mut transaction, BIND_SUBJECT, subject, id.0)?;
             if bound == 0 {
                 return Ok(false);
             }

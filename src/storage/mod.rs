@@ -7,6 +7,7 @@
 //! Storage does not know decisions: it stores sealed keys without opening them, and password hashes
 //! without checking them.
 
+mod admins;
 mod api_keys;
 mod audit;
 mod audit_search;
@@ -22,7 +23,8 @@ mod sqlite_file;
 mod statements;
 mod users;
 
-pub use api_keys::StoredApiKey;
+pub use admins::SignInConditions;
+pub use api_keys::{ApiKeyRemoval, StoredApiKey};
 pub use audit_search::AuditOrder;
 pub use catalog::{CacheVersions, Catalog, CatalogChange};
 pub use database::Database;

@@ -73,6 +73,12 @@ impl Authorizer {
         &self.bundle
     }
 
+    /// The context of its decisions.
+    #[must_use]
+    pub fn context(&self) -> &DecisionContext {
+        &self.context
+    }
+
     /// Asks the policies, and then checks the scope of the caller's API key: what lies outside it is
     /// denied whatever the policies say. No policy determined that, and the record says so.
     #[must_use]

@@ -206,6 +206,37 @@ impl AdminOperation {
         }
     }
 
+    /// Authorizes one more action; only a denial is recorded, so that the record shows the first question.
+    pub(super) fn authorize_also(
+        &self,
+        action: Action,
+        resource: &Resource,
+    ) -> Result<(), ServiceError> {
+        if self.is_permitted(action, resource) {
+            return Ok(());
+        }
+        self.authorize(action, resource)
+    }
+
+    /// Records a denial for a reason that is not a decision of the policies.
+    pub(super) fn deny(&self, summary: impl Into<String>) {
+        let mut state = self.state.lock();
+        state.record.outcome = AuditOutcome::Denied;
+        state.record.determining_policies.clear();
+        state.record.reason = Some(summary.into());
+    }
+
+    /// Records what the caller would gain; auditors see it, and the caller does not.
+    pub(super) fn deny_privilege(&self, summary: impl Into<String>) -> ServiceError {
+        self.deny(summary);
+        ServiceError::PrivilegeExceeded
+    }
+
+    /// Who decides about the caller; none for local access.
+    pub(super) fn authorizer(&self) -> Option<&Arc<Authorizer>> {
+        self.authorizer.as_ref()
+    }
+
     /// Whether the policies permit an action; the decision is not recorded.
     pub(super) fn is_permitted(&self, action: Action, resource: &Resource) -> bool {
         self.authorizer

@@ -76,6 +76,7 @@ impl Administration {
     ) -> Result<RoleName, ServiceError> {
         let create = async |operation: Arc<AdminOperation>| {
             require_role_admin(&operation, role)?;
+            self.authorize_role_creation(&operation, role)?;
             let attempt = || async {
                 if self.database.has_role(role).await? {
                     let detail = format!("the role {role} already exists");
@@ -102,6 +103,7 @@ impl Administration {
     ) -> Result<(), ServiceError> {
         let delete = async |operation: Arc<AdminOperation>| {
             require_role_admin(&operation, role)?;
+            self.authorize_role_deletion(&operation, role)?;
             if role.as_str() == ADMIN_ROLE {
                 let detail = format!("the role {ADMIN_ROLE} is built in and cannot be deleted");
                 return Err(ServiceError::conflict("name", detail));
