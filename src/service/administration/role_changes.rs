@@ -61,6 +61,20 @@ impl AdminOperation {
         Ok(())
     }
 
+    /// Authorizes the deletion of a role, which takes it from all its members.
+    pub(super) fn authorize_role_deletion(&self, role: &RoleName) -> Result<(), ServiceError> {
+        self.authorize_assignment(role)?;
+        let principal = self.authorizer().map(|a| &a.caller.principal);
+        match principal {
+            Some(Principal::User(user))
+                if user.roles.contains(role) && self.has_restricted_key() =>
+            {
+                Err(self.deny_own_user())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn deny_own_user(&self) -> ServiceError {
         self.deny("a restricted API key does not change its own user");
         ServiceError::OwnUserProtected
@@ -68,24 +82,6 @@ impl AdminOperation {
 }
 
 impl Administration {
-    /// Authorizes the deletion of a role, which takes it from all its members.
-    pub(super) fn authorize_role_deletion(
-        &self,
-        operation: &AdminOperation,
-        role: &RoleName,
-    ) -> Result<(), ServiceError> {
-        operation.authorize_assignment(role)?;
-        let principal = operation.authorizer().map(|a| &a.caller.principal);
-        match principal {
-            Some(Principal::User(user))
-                if user.roles.contains(role) && operation.has_restricted_key() =>
-            {
-                Err(operation.deny_own_user())
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
     /// Authorizes the creation of a role. If an identity provider can give it, its users are members at once.
     pub(super) fn authorize_role_creation(
         &self,

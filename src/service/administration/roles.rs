@@ -103,7 +103,7 @@ impl Administration {
     ) -> Result<(), ServiceError> {
         let delete = async |operation: Arc<AdminOperation>| {
             require_role_admin(&operation, role)?;
-            self.authorize_role_deletion(&operation, role)?;
+            operation.authorize_role_deletion(role)?;
             if role.as_str() == ADMIN_ROLE {
                 let detail = format!("the role {ADMIN_ROLE} is built in and cannot be deleted");
                 return Err(ServiceError::conflict("name", detail));

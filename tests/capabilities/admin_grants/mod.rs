@@ -14,22 +14,21 @@ const ROLES: &str = "/admin/roles";
 
 /// Users with these roles besides those of every test; each is named `of-<its first role>`.
 fn catalog_with(users: &[&[&str]]) -> String {
-    let mut text = CATALOG.to_owned();
     let mut roles: Vec<&str> = users.concat();
     roles.sort_unstable();
     roles.dedup();
-    for role in roles {
-        if role != "hydrology" && role != "admin" {
-            text.push_str(&format!("[[roles]]\nname = \"{role}\"\n"));
-        }
-    }
-    for roles in users {
-        text.push_str(&format!(
+    roles.retain(|role| !["admin", "hydrology"].contains(role));
+    let roles = roles
+        .iter()
+        .map(|role| format!("[[roles]]\nname = \"{role}\"\n"));
+    let users = users.iter().map(|roles| {
+        format!(
             "[[users]]\nusername = \"of-{}\"\npassword = \"{PASSWORD}\"\nroles = {roles:?}\n",
             roles[0]
-        ));
-    }
-    text
+        )
+    });
+    let added: String = roles.chain(users).collect();
+    format!("{CATALOG}{added}")
 }
 
 /// The shipped policies with the examples of a helpdesk and of auditors.

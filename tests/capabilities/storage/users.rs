@@ -155,7 +155,7 @@ async fn an_admin_counts_only_while_it_can_sign_in(db: TestDatabase) {
     assert_eq!(count(1, &[]).await, 0, "disabled");
 
     let ben = admin("ben");
-    put_users(&db, &[ben.clone()]).await;
+    put_users(&db, std::slice::from_ref(&ben)).await;
     let restricted = KeyScope::new(Some([Action::Read].into()), None).unwrap();
     add_key(&db, ben.user.id, restricted, 100).await;
     assert_eq!(count(1, &[]).await, 0, "a restricted key");
