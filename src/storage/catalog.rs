@@ -8,9 +8,8 @@ use super::database::{
 };
 use super::datasets::{put_dataset, read_datasets};
 use super::error::StorageError;
-use super::external_users::BIND_SUBJECT;
 use super::statements::{execute, select};
-use super::users::{UserRecord, parse_role, put_user, read_users};
+use super::users::{BIND_SUBJECT, UserRecord, parse_role, put_user, read_users};
 use crate::domain::audit::AuditRecord;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};

@@ -10,13 +10,10 @@ use super::catalog::bump_version;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use super::statements::{execute, select, select_value};
+use super::users::BIND_SUBJECT;
 use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
-
-/// Binds a subject of its issuer to a user.
-pub(super) const BIND_SUBJECT: &str = "UPDATE users SET subject = $1
-    WHERE id = $2 AND issuer IS NOT NULL AND subject IS NULL";
 
 /// A user of an external issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,10 @@ use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::{Tags, User};
 use crate::domain::secret::Secret;
 
+/// Binds a subject of its issuer to a user.
+pub(super) const BIND_SUBJECT: &str = "UPDATE users SET subject = $1
+    WHERE id = $2 AND issuer IS NOT NULL AND subject IS NULL";
+
 /// A user with its password hash.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UserRecord {

@@ -25,8 +25,7 @@ pub mod user_input;
 pub mod users;
 
 use std::sync::Arc;
-
-use tokio::sync::Mutex;
+use std::time::Duration;
 
 use crate::domain::clock::Clock;
 use crate::domain::issuer::{ExternalIssuer, admin_issuers};
@@ -36,6 +35,7 @@ use crate::storage::Database;
 use super::access::decisions::Decisions;
 use super::audit_trail::AuditTrail;
 use super::catalog_cache::CatalogCache;
+use super::fair_turns::{FairTurns, TurnLimits};
 use super::identity::authentication::Authenticator;
 use super::identity::password::Passwords;
 use super::policies::reload::PolicyReloader;
@@ -43,6 +43,15 @@ use super::rate_limits::RateLimits;
 
 pub use operation::Precondition;
 pub use signing_keys::SigningKeyInfo;
+
+/// One change of the catalog is written at a time, and of one user one waits for that.
+const WRITE_TURNS: TurnLimits = TurnLimits {
+    total: 1,
+    per_user: 1,
+    per_network: 16,
+    wait: Duration::from_secs(10),
+    what: "the catalog",
+};
 
 /// Administrative operations on everything that the server stores.
 pub struct Administration {
@@ -59,7 +68,7 @@ pub struct Administration {
     /// The configured identity providers whose tokens can make somebody an admin.
     admin_issuers: Vec<String>,
     /// Serializes the changes of this process; those of others show in the catalog's version.
-    write_lock: Mutex<()>,
+    write_turns: FairTurns,
 }
 
 /// Who may run administrative operations.
@@ -104,7 +113,7 @@ impl Administration {
             passwords,
             clock,
             access: AdminAccess::Policies(dependencies),
-            write_lock: Mutex::default(),
+            write_turns: FairTurns::new(WRITE_TURNS),
         }
     }
 
@@ -124,7 +133,7 @@ impl Administration {
             passwords: Arc::new(passwords),
             clock,
             access: AdminAccess::Local,
-            write_lock: Mutex::default(),
+            write_turns: FairTurns::new(WRITE_TURNS),
         }
     }
 }

@@ -28,13 +28,14 @@ impl Administration {
         let set = async |operation: Arc<AdminOperation>| {
             // The policies decide before the hash is computed, and again for the user that is changed.
             let asked = self.load_settable(&operation, id, None).await?;
+            let asked = (operation.authorizer(), asked.user);
             let is_generated = password.is_none();
             let password = password.unwrap_or_else(random_password);
             let hash = self.hash_password(&password).await?;
             let attempt = || async {
-                let before = self
-                    .load_settable(&operation, id, Some(&asked.user))
-                    .await?;
+                let compared = operation.is_decided_by(asked.0.as_ref());
+                let compared = compared.then_some(&asked.1);
+                let before = self.load_settable(&operation, id, compared).await?;
                 if before.user.issuer.is_some() {
                     let detail = "the user signs in with an identity provider";
                     return Err(ServiceError::conflict("password", detail));

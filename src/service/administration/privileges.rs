@@ -92,7 +92,7 @@ impl Administration {
                 target.username
             )));
         }
-        let excess = self.find_excess(authorizer, target, None).await?;
+        let excess = self.find_excess(&authorizer, target, None).await?;
         excess.map_or(Ok(()), |(action, what)| {
             let name = &target.username;
             Err(operation.deny_privilege(format!("the user {name} may {action} on {what}")))
@@ -126,7 +126,7 @@ impl Administration {
         if !is_restricted {
             baseline.roles.clone_from(&after.roles);
         }
-        let excess = self.find_excess(authorizer, after, Some(baseline)).await?;
+        let excess = self.find_excess(&authorizer, after, Some(baseline)).await?;
         excess.map_or(Ok(()), |(action, what)| {
             let name = &after.username;
             Err(operation.deny_privilege(format!("the user {name} could {action} on {what}")))

@@ -10,7 +10,6 @@ use crate::domain::id::UserId;
 use crate::domain::name::RoleName;
 use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
-use crate::service::access::decisions::Authorizer;
 use crate::service::error::ServiceError;
 
 use super::operation::AdminOperation;
@@ -46,8 +45,7 @@ impl AdminOperation {
 
     /// Whether the caller uses an API key that is restricted to some actions or datasets.
     pub(super) fn has_restricted_key(&self) -> bool {
-        let caller = self.authorizer().map(|authorizer| &authorizer.caller);
-        let key = caller.and_then(|caller| caller.key.as_ref());
+        let key = self.authorizer().and_then(|a| a.caller.key.clone());
         key.is_some_and(|key| !key.scope.is_unrestricted())
     }
 
@@ -64,7 +62,7 @@ impl AdminOperation {
     /// Authorizes the deletion of a role, which takes it from all its members.
     pub(super) fn authorize_role_deletion(&self, role: &RoleName) -> Result<(), ServiceError> {
         self.authorize_assignment(role)?;
-        let principal = self.authorizer().map(|a| &a.caller.principal);
+        let principal = self.authorizer().map(|a| a.caller.principal.clone());
         match principal {
             Some(Principal::User(user))
                 if user.roles.contains(role) && self.has_restricted_key() =>
@@ -95,10 +93,13 @@ impl Administration {
             return Ok(());
         }
         operation.authorize_assignment(role)?;
-        let is_federated = |authorizer: &std::sync::Arc<Authorizer>| matches!(&authorizer.caller.principal, Principal::User(user) if user.issuer.is_some());
-        if operation.has_restricted_key() && operation.authorizer().is_some_and(is_federated) {
-            return Err(operation.deny_own_user());
+        match operation.authorizer().map(|a| a.caller.principal.clone()) {
+            Some(Principal::User(user))
+                if user.issuer.is_some() && operation.has_restricted_key() =>
+            {
+                Err(operation.deny_own_user())
+            }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 }

@@ -51,6 +51,7 @@ impl Administration {
             operation.authorize(Action::AdministerUsers, &resource)?;
             operation.authorize_role_changes(None, &user)?;
             self.require_no_gain(&operation, None, &user).await?;
+            let compared_by = operation.authorizer();
             self.check_issuer(&user, password.is_some(), subject.as_deref())?;
             let password_hash = match &password {
                 Some(password) => Some(self.hash_password(password).await?),
@@ -61,6 +62,12 @@ impl Administration {
                 password_hash,
             };
             let attempt = || async {
+                // Again, because hashing the password may have waited.
+                operation.authorize(Action::AdministerUsers, &resource)?;
+                operation.authorize_role_changes(None, &record.user)?;
+                if !operation.is_decided_by(compared_by.as_ref()) {
+                    self.require_no_gain(&operation, None, &record.user).await?;
+                }
                 self.check_names(&record.user, None).await?;
                 self.check_subject(&record.user, subject.as_deref()).await?;
                 operation.set_summary(format!("created {}", describe_user(&record.user)));
