@@ -77,10 +77,11 @@ impl Database {
     /// Binds a subject of its issuer to a user; `false` if another is bound already.
     pub async fn bind_subject(&self, id: UserId, subject: &str) -> Result<bool, StorageError> {
         run(CALL_TIMEOUT, "bind a user", "users", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
             let bound = execute!(&mut transaction, BIND_SUBJECT, subject, id.0)?;
             if bound == 0 {
+                transaction.rollback().await?;
                 return Ok(false);
             }
             transaction.commit().await?;
@@ -101,7 +102,7 @@ impl Database {
             (id, username, issuer, subject, claims, claims_issued_at, is_disabled, password_hash)
             VALUES ($1, $2, $3, $4, $5, $6, $7, NULL) ON CONFLICT DO NOTHING";
         run(CALL_TIMEOUT, "add a user", "users", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
             let added = execute!(
                 &mut transaction,
@@ -115,7 +116,8 @@ impl Database {
                 user.is_disabled
             )?;
             if added == 0 {
-                // The transaction is dropped, and the version with it: nothing changed.
+                // And the version with it: nothing changed.
+                transaction.rollback().await?;
                 return Ok(AddUserOutcome::AlreadyExists);
             }
             insert_known_roles(&mut transaction, user).await?;
@@ -137,7 +139,7 @@ impl Database {
                 AND (claims_issued_at IS NULL OR claims_issued_at < $2)";
         const DELETE_ROLES: &str = "DELETE FROM user_roles WHERE user_id = $1";
         run(CALL_TIMEOUT, "update a user", "users", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
             let refreshed = execute!(
                 &mut transaction,
@@ -147,6 +149,7 @@ impl Database {
                 user.id.0
             )?;
             if refreshed == 0 {
+                transaction.rollback().await?;
                 return Ok(false);
             }
             execute!(&mut transaction, DELETE_ROLES, user.id.0)?;
