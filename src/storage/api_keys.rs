@@ -143,8 +143,8 @@ impl Database {
         .await
     }
 
-    /// Removes a key of a user together with its audit record, unless there is none, or it is how the last
-    /// admin signs in.
+    /// Removes a key of a user together with its audit record, unless there is none (then nothing waits for
+    /// other writers), or it is how the last admin signs in.
     pub async fn remove_api_key(
         &self,
         owner: UserId,
@@ -153,6 +153,10 @@ impl Database {
         conditions: &SignInConditions,
     ) -> Result<ApiKeyRemoval, StorageError> {
         const SQL: &str = "DELETE FROM api_keys WHERE id = $1 AND user_id = $2";
+        let found = self.find_api_key_by_id(id).await?;
+        if found.is_none_or(|key| key.user_id != owner) {
+            return Ok(ApiKeyRemoval::NotFound);
+        }
         run(CALL_TIMEOUT, "remove an API key", "api_keys", async {
             let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
