@@ -5,19 +5,19 @@
 use std::fmt::Write;
 
 use crate::domain::action::Action;
-use crate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
+use crate::domain::audit::AuditFilter;
 use crate::domain::id::RecordId;
 use crate::domain::resource::Resource;
 use crate::domain::rfc3339::format_millis;
-use crate::service::audit_trail::AuditRecordPages;
+use crate::service::audit_reader::AuditExport;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::pagination::Page;
-use crate::storage::AuditOrder;
+use crate::service::pagination::MAX_PAGE_SIZE;
+use crate::storage::AuditSearchPage;
 
-use super::Administration;
-use super::operation::AdminOperation;
-use super::policies::{RELOAD_REFUSED, WHERE_DETAILS_ARE};
+use super::audit_redaction::redaction;
+use super::operation::no_policies_in_force;
+use super::{AdminAccess, AdminDependencies, Administration};
 
 impl Administration {
     /// Lists the newest records that pass `filter`, only those before `before`.
@@ -30,18 +30,17 @@ impl Administration {
         filter: &AuditFilter,
         before: Option<RecordId>,
         limit: u32,
-    ) -> Result<Page<AuditRecord>, ServiceError> {
+    ) -> Result<AuditSearchPage, ServiceError> {
         self.audited(request, Action::ViewAudit, async |operation| {
             operation.set_summary(summarize("listed", filter));
             operation.authorize(Action::ViewAudit, &Resource::Server)?;
-            let order = AuditOrder::NewestFirst(before);
-            let read = async |limit| {
-                let records = self.database.search_audit_records(filter, order, limit);
-                records.await
-            };
-            let mut page = Page::read(limit, read).await?;
+            let reader = &self.policies_access()?.audit.reader;
+            let limit = limit.clamp(1, MAX_PAGE_SIZE);
+            let mut page = reader
+                .search(operation.user_id(), filter, before, limit)
+                .await?;
             if let Some(redact) = redaction(&operation) {
-                page.items.iter_mut().for_each(redact);
+                page.records.iter_mut().for_each(redact);
             }
             Ok(page)
         })
@@ -53,7 +52,7 @@ impl Administration {
         &self,
         request: &RequestContext,
         filter: AuditFilter,
-    ) -> Result<AuditRecordPages, ServiceError> {
+    ) -> Result<AuditExport, ServiceError> {
         self.audited(request, Action::ViewAudit, async |operation| {
             operation.set_summary(summarize("exported", &filter));
             operation.authorize(Action::ViewAudit, &Resource::Server)?;
@@ -63,38 +62,24 @@ impl Administration {
                 until: Some(filter.until.map_or(now, |until| until.min(now))),
                 ..filter
             };
-            let pages = AuditRecordPages::new(self.database.clone(), filter);
-            Ok(pages.redacted(redaction(&operation)))
+            let reader = &self.policies_access()?.audit.reader;
+            let export = reader.export(operation.user_id(), filter)?;
+            Ok(export.redacted(redaction(&operation)))
         })
         .await
     }
-}
 
-/// What is done to each record for a caller who may not see the policies.
-fn redaction(operation: &AdminOperation) -> Option<fn(&mut AuditRecord)> {
-    let may_view = operation.is_permitted(Action::ViewPolicies, &Resource::Server);
-    (!may_view).then_some(withhold_policy_texts)
-}
-
-/// Leaves only the kind of reason for which an edit of the policies was refused: the rest quotes the files.
-fn withhold_policy_texts(record: &mut AuditRecord) {
-    let is_reload =
-        record.event == AuditEvent::PolicyReload || record.action == Some(Action::ReloadPolicies);
-    if !is_reload || record.outcome != AuditOutcome::Refused {
-        return;
-    }
-    let Some(reason) = &record.reason else {
-        return;
-    };
-    // The kinds of reasons contain no colon.
-    let (start, rest) = match reason.strip_prefix(RELOAD_REFUSED) {
-        Some(rest) => (RELOAD_REFUSED, rest),
-        None => ("", reason.as_str()),
-    };
-    if let Some((kind, _)) = rest.split_once(": ") {
-        record.reason = Some(format!("{start}{kind}; {WHERE_DETAILS_ARE}"));
+    /// Where the audit log is read from; only callers of the server read it here.
+    fn policies_access(&self) -> Result<&AdminDependencies, ServiceError> {
+        match &self.access {
+            AdminAccess::Policies(dependencies) => Ok(dependencies),
+            AdminAccess::Local => Err(no_policies_in_force()),
+        }
     }
 }
+
+/// How many characters of a filter's text are recorded.
+const MAX_QUOTED_LENGTH: usize = 64;
 
 /// Summarizes what was read, for auditors.
 fn summarize(done: &str, filter: &AuditFilter) -> String {
@@ -108,6 +93,12 @@ fn summarize(done: &str, filter: &AuditFilter) -> String {
         ("outcome", filter.outcome.map(|outcome| outcome.to_string())),
         ("event", filter.event.map(|event| event.to_string())),
         ("action", filter.action.map(|action| action.to_string())),
+        ("username", filter.username.as_deref().map(quote)),
+        ("request_id", filter.request_id.as_deref().map(quote)),
+        (
+            "client_request_id",
+            filter.client_request_id.as_deref().map(quote),
+        ),
         ("since", filter.since.map(format_millis)),
         ("until", filter.until.map(format_millis)),
     ];
@@ -121,47 +112,8 @@ fn summarize(done: &str, filter: &AuditFilter) -> String {
     summary
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::clock::Clock;
-
-    fn withheld(event: AuditEvent, action: Option<Action>, reason: &str) -> String {
-        let context = RequestContext::local();
-        let mut record = context.open_record(event, &Clock::fixed_at(0));
-        record.action = action;
-        record.reason = Some(reason.to_owned());
-        withhold_policy_texts(&mut record);
-        record.reason.unwrap_or_default()
-    }
-
-    #[test]
-    fn the_reason_of_a_refused_edit_is_reduced_to_its_kind() {
-        let reload = AuditEvent::PolicyReload;
-        for (event, action, reason, kind) in [
-            (
-                reload,
-                None,
-                "it is not valid: a.cedar:1: x: y",
-                "it is not valid",
-            ),
-            (
-                reload,
-                None,
-                "at the start, an invariant is violated: x: y",
-                "at the start, an invariant is violated",
-            ),
-            (
-                AuditEvent::Administer,
-                Some(Action::ReloadPolicies),
-                "policies not reloaded: its cases are not met: a: b",
-                "policies not reloaded: its cases are not met",
-            ),
-        ] {
-            let expected = format!("{kind}; {WHERE_DETAILS_ARE}");
-            assert_eq!(withheld(event, action, reason), expected);
-        }
-        let other = "username: there is no such user: x";
-        assert_eq!(withheld(AuditEvent::Administer, None, other), other);
-    }
+/// A text that a caller sent, for a record: short, and on one line.
+fn quote(text: &str) -> String {
+    let cut: String = text.chars().take(MAX_QUOTED_LENGTH).collect();
+    format!("{cut:?}")
 }

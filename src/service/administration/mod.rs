@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod audit_log;
+mod audit_redaction;
 mod change_summary;
 mod dataset_files;
 pub mod dataset_input;
