@@ -311,8 +311,8 @@ mod tests {
 
     #[tokio::test]
     async fn totals_that_cannot_be_written_are_written_later() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = empty_database(folder.path()).await;
+        let directory = tempfile::tempdir().unwrap();
+        let database = empty_database(directory.path()).await;
         let folded = FoldedRecords::new();
         let mut last = None;
         for at in 0..5 {
@@ -324,7 +324,7 @@ mod tests {
             last = Some(counted.await.ok().unwrap());
         }
         last.unwrap().add_bytes(70);
-        let closed = empty_database(folder.path()).await;
+        let closed = empty_database(directory.path()).await;
         closed.close().await;
         assert!(folded.flush(&closed).await.is_err());
         folded.flush(&database).await.unwrap();

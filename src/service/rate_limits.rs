@@ -166,10 +166,8 @@ fn shares_of(user: Option<UserId>, address: IpAddr) -> Vec<Share> {
 }
 
 fn network_shares(address: IpAddr) -> Vec<Share> {
-    let networks = client_networks(address).into_iter();
-    networks
-        .map(|(network, prefix, times)| (RateLimitKey::Network(network, prefix), times))
-        .collect()
+    let share = |(network, prefix, times)| (RateLimitKey::Network(network, prefix), times);
+    client_networks(address).into_iter().map(share).collect()
 }
 
 impl Buckets {

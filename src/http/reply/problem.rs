@@ -60,7 +60,7 @@ fn about_blank() -> String {
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
-    kind: Option<&'static str>,
+    is_outcome_unknown: bool,
     detail: String,
     field: Option<&'static str>,
     header: Option<(HeaderName, HeaderValue)>,
@@ -72,7 +72,7 @@ impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
-            kind: None,
+            is_outcome_unknown: false,
             detail: detail.into(),
             field: None,
             header: None,
@@ -97,7 +97,7 @@ impl Problem {
              if it was made, there is an audit record with the request_id {request_id}"
         );
         Self {
-            kind: Some(OUTCOME_UNKNOWN),
+            is_outcome_unknown: true,
             ..Self::new(status, detail)
         }
     }
@@ -221,6 +221,8 @@ impl From<ServiceError> for Problem {
             | ServiceError::ApiKeyNotFound => Self::new(StatusCode::NOT_FOUND, detail),
             ServiceError::ReadDenied
             | ServiceError::KeyScopeRestricted
+            | ServiceError::OwnUserProtected
+            | ServiceError::PrivilegeExceeded
             | ServiceError::AdministrationDenied { .. } => Self::new(StatusCode::FORBIDDEN, detail),
             ServiceError::Conflict { field, .. } => {
                 Self::new(StatusCode::CONFLICT, detail).with_field(field)
@@ -230,7 +232,9 @@ impl From<ServiceError> for Problem {
             }
             ServiceError::UploadIncomplete { source } => Self::from_body_error(&source),
             ServiceError::PreconditionFailed => Self::new(StatusCode::PRECONDITION_FAILED, detail),
-            ServiceError::TooManyApiKeys => Self::new(StatusCode::CONFLICT, detail),
+            ServiceError::TooManyApiKeys | ServiceError::LastAdminKey => {
+                Self::new(StatusCode::CONFLICT, detail)
+            }
             ServiceError::ApiKeyInvalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             ServiceError::Unavailable { what, source } => {
                 tracing::warn!(%source, "{what} unavailable");
@@ -254,8 +258,13 @@ impl From<ServiceError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let kind = if self.is_outcome_unknown {
+            OUTCOME_UNKNOWN.to_owned()
+        } else {
+            about_blank()
+        };
         let problem = ProblemDetail {
-            kind: self.kind.map_or_else(about_blank, str::to_owned),
+            kind,
             title: self
                 .status
                 .canonical_reason()
