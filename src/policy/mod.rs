@@ -41,6 +41,7 @@ mod conditions;
 mod context;
 mod decide;
 mod entities;
+mod entity_conversion;
 mod error;
 mod file_parser;
 mod index;

@@ -81,7 +81,10 @@ pub(super) fn prepare_and_check(
 pub(super) fn is_applicable(principal: &Principal, action: Action, resource: &Resource) -> bool {
     match action {
         Action::Read | Action::Discover | Action::Administer => {
-            matches!(resource, Resource::Dataset(_))
+            matches!(
+                resource,
+                Resource::Dataset(_) | Resource::DatasetCandidate(_)
+            )
         }
         Action::ViewUsers => {
             !principal.is_anonymous() && matches!(resource, Resource::User(_) | Resource::Server)

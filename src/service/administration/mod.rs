@@ -50,6 +50,15 @@ const WRITE_TURNS: TurnLimits = TurnLimits {
     what: "the catalog",
 };
 
+/// Each upload has a piece of its file in memory.
+const UPLOAD_TURNS: TurnLimits = TurnLimits {
+    total: 8,
+    per_user: 2,
+    per_network: 4,
+    wait: Duration::from_secs(10),
+    what: "uploading",
+};
+
 /// Administrative operations on everything that the server stores.
 pub struct Administration {
     /// The users, roles, datasets and audit records.
@@ -64,6 +73,8 @@ pub struct Administration {
     pub access: AdminAccess,
     /// Serializes the changes of this process; those of others show in the catalog's version.
     write_turns: FairTurns,
+    /// Shares out uploads and imports.
+    upload_turns: FairTurns,
 }
 
 /// Who may run administrative operations.
@@ -107,6 +118,7 @@ impl Administration {
             clock,
             access: AdminAccess::Policies(dependencies),
             write_turns: FairTurns::new(WRITE_TURNS),
+            upload_turns: FairTurns::new(UPLOAD_TURNS),
         }
     }
 
@@ -120,6 +132,7 @@ impl Administration {
             clock,
             access: AdminAccess::Local,
             write_turns: FairTurns::new(WRITE_TURNS),
+            upload_turns: FairTurns::new(UPLOAD_TURNS),
         }
     }
 }

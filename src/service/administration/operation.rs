@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::Authentication;
+use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
@@ -29,6 +30,9 @@ const MAX_ATTEMPTS: u32 = 10;
 /// How many attempts decide before they take a turn to write. Whoever lost all of them to others takes
 /// its turn first: it was permitted, and is slower than they are.
 const MAX_ATTEMPTS_WITHOUT_TURN: u32 = 3;
+
+/// Up to how many readers of a dataset a decision takes too little time to hold up other requests.
+const MAX_READERS_AT_ONCE: usize = 100;
 
 /// Whether a resource is still in the state that the caller saw (`If-Match`).
 pub type Precondition<'a, T> = &'a (dyn Fn(&T) -> bool + Send + Sync);
@@ -262,6 +266,24 @@ impl AdminOperation {
             return Ok(());
         };
         let decision = authorizer.decide_and_record(action, resource, record);
+        if decision.is_permitted {
+            Ok(())
+        } else {
+            Err(ServiceError::AdministrationDenied { action })
+        }
+    }
+
+    /// Authorizes administering a dataset, without holding up other requests however many readers it has.
+    pub(super) async fn authorize_dataset(&self, dataset: &Resource) -> Result<(), ServiceError> {
+        let action = Action::Administer;
+        let readers = dataset.dataset().map_or(0, Dataset::reader_count);
+        let authorizer = self.authorizer();
+        let Some(authorizer) = authorizer.filter(|_| readers > MAX_READERS_AT_ONCE) else {
+            return self.authorize(action, dataset);
+        };
+        let decision = authorizer.decide_in_background(action, dataset).await?;
+        let record = &mut self.state.lock().record;
+        authorizer.record(&decision, action, dataset, record);
         if decision.is_permitted {
             Ok(())
         } else {

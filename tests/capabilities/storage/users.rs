@@ -11,6 +11,7 @@ on_both! {
     a_filter_reads_one_name_or_the_members_of_a_role,
     roles_are_read_in_pages,
     another_admin_is_one_who_is_not_disabled,
+    many_names_are_looked_up_in_one_statement,
 }
 
 async fn put_users(db: &TestDatabase, users: &[UserRecord]) {
@@ -108,4 +109,30 @@ async fn another_admin_is_one_who_is_not_disabled(db: TestDatabase) {
     ben.user.is_disabled = false;
     put_users(&db, &[ben]).await;
     assert_eq!(database.has_another_admin(ada.user.id).await, Ok(true));
+}
+
+async fn many_names_are_looked_up_in_one_statement(db: TestDatabase) {
+    let users = seven_users();
+    put_users(&db, &users).await;
+    let names: Vec<_> = users.iter().map(|record| &record.user.username).collect();
+    let odd: cedargate::domain::name::Username = "nobody".parse().unwrap();
+    let asked = names.iter().copied().take(3).chain([&odd]).collect();
+    let found = db.database.find_user_ids(&asked).await.unwrap();
+    let expected = users.iter().take(3);
+    let expected = expected.map(|record| (record.user.username.clone(), record.user.id));
+    assert_eq!(found, expected.collect());
+    let none = db
+        .database
+        .find_user_ids(&std::collections::BTreeSet::new())
+        .await;
+    assert!(none.unwrap().is_empty());
+
+    let (known, unknown) = (role("hydrology"), role("nobody"));
+    let find = async |names: &[&RoleName]| {
+        let names = names.iter().copied().collect();
+        db.database.find_unknown_role(&names).await.unwrap()
+    };
+    assert_eq!(find(&[]).await, None);
+    assert_eq!(find(&[&known]).await, None);
+    assert_eq!(find(&[&known, &unknown]).await, Some(unknown.clone()));
 }

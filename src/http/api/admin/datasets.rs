@@ -100,10 +100,10 @@ pub struct DatasetRequest {
     /// The user name of the owner; absent if there is none.
     pub owner: Option<RawName>,
     /// The names of the users that the dataset is shared with. If omitted, none.
-    #[oai(default, validator(max_items = 10_000))]
+    #[oai(default, validator(max_items = 1_000))]
     pub reader_users: Vec<RawName>,
     /// The roles that the dataset is shared with. If omitted, none.
-    #[oai(default, validator(max_items = 10_000))]
+    #[oai(default, validator(max_items = 1_000))]
     pub reader_roles: Vec<RawName>,
     /// Attributes defined by this deployment, which policies see as tags. If omitted, none.
     #[oai(default)]
