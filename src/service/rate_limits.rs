@@ -127,7 +127,8 @@ impl KeyedRateLimiter {
 }
 
 /// One household has one IPv6 /64 (RFC 6177) and as many addresses as it likes: they share a bucket.
-pub(super) fn client_network(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

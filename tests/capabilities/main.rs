@@ -22,6 +22,7 @@ mod audit_log;
 mod author_examples;
 mod catalog_view;
 mod command_line;
+mod connections;
 mod cors;
 mod decided_again;
 mod decision_table;
