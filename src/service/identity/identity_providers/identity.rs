@@ -9,7 +9,7 @@ use crate::domain::issuer::{ClaimPath, ExternalIssuer};
 use crate::domain::memory_size::{size_of_tags, size_of_text};
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::Tags;
-use crate::token::ExternalClaims;
+use crate::token::{EXTERNAL_TOKEN_LEEWAY, ExternalClaims};
 
 /// The subject of an external token.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,12 @@ impl ExternalIdentity {
         let texts: usize = names.chain([self.subject.as_str()]).map(size_of_text).sum();
         let size = 2 * size_of::<Self>() + texts + size_of_tags(&self.claims);
         u32::try_from(size).unwrap_or(u32::MAX)
+    }
+
+    /// Whether its token was issued by `now` and has not expired, as far as clocks may differ.
+    pub(super) fn is_valid_at(&self, now: i64) -> bool {
+        now < self.expires_at.saturating_add(EXTERNAL_TOKEN_LEEWAY)
+            && self.issued_at <= now.saturating_add(EXTERNAL_TOKEN_LEEWAY)
     }
 
     /// Maps claims as configured for their issuer.
