@@ -58,7 +58,7 @@ impl User {
     /// About how many bytes of memory it takes, for caches.
     #[must_use]
     pub fn approximate_size(&self) -> usize {
-        let names = self.roles.iter().map(|role| role.as_str());
+        let names = self.roles.iter().map(RoleName::as_str);
         let names = names
             .chain([self.username.as_str()])
             .chain(self.issuer.as_deref());

@@ -140,8 +140,8 @@ mod tests {
                 false,
             ),
             (
-                r#"permit (principal is User, action, resource is Dataset)
-                when { resource.reader_users.contains(principal) };"#,
+                r"permit (principal is User, action, resource is Dataset)
+                when { resource.reader_users.contains(principal) };",
                 true,
             ),
             (
