@@ -15,8 +15,11 @@ pub enum Resource {
     /// A dataset as it would be, or as it was just read: the same to the policies, but nothing of it is
     /// cached, because it is not asked about again.
     DatasetCandidate(Arc<Dataset>),
-    /// Cedar's `User::"<uuid>"`.
+    /// Cedar's `User::"<uuid>"`: a user as the catalog has it.
     User(Arc<User>),
+    /// A user as it would be after a change: Cedar's `User::"<uuid>"`, or the nil UUID if it would be the
+    /// caller itself, because Cedar has one entity for each name.
+    ChangedUser(Arc<User>),
     /// Cedar's `Role::"<name>"`.
     Role(RoleName),
     /// This server as a whole: Cedar's `Server::"cedargate"`.
@@ -29,7 +32,7 @@ impl Resource {
     pub fn dataset(&self) -> Option<&Dataset> {
         match self {
             Self::Dataset(dataset) | Self::DatasetCandidate(dataset) => Some(dataset),
-            Self::User(_) | Self::Role(_) | Self::Server => None,
+            Self::User(_) | Self::ChangedUser(_) | Self::Role(_) | Self::Server => None,
         }
     }
 
@@ -43,7 +46,7 @@ impl Resource {
     #[must_use]
     pub fn user_id(&self) -> Option<UserId> {
         match self {
-            Self::User(user) => Some(user.id),
+            Self::User(user) | Self::ChangedUser(user) => Some(user.id),
             Self::Dataset(_) | Self::DatasetCandidate(_) | Self::Role(_) | Self::Server => None,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::action::Action;
 use crate::domain::decision::Revision;
 use crate::files::FileStore;
 use crate::policy::LiveBundle;
@@ -55,6 +56,13 @@ impl Health {
             tracing::warn!(%error, "degraded: file store unavailable");
             warnings.push("the file store is not available: downloads fail".to_owned());
         }
+        for action in Action::OPTIONAL_ACTIONS {
+            if !self.bundle.current().declares(action) {
+                warnings.push(format!(
+                    "the policy schema does not declare the action {action}"
+                ));
+            }
+        }
         let reload = self.policies.status();
         if let Some(rejected) = reload.rejected {
             // Anybody may see this: which file has which error is for the log and administrators.
@@ -68,6 +76,7 @@ impl Health {
                 "the invariants of the policies were not proved: no solver available".to_owned(),
             );
         }
+        warnings.extend(reload.unguarded.into_iter().map(str::to_owned));
         if reload.is_unsaved {
             warnings.push("the policies in force could not be saved for a restart".to_owned());
         }

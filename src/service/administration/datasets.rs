@@ -13,9 +13,10 @@ use crate::service::identity::request_context::RequestContext;
 use crate::service::pagination::Page;
 use crate::storage::{CatalogChange, DatasetFilter, DatasetWithNames};
 
+use super::attempts::Attempt;
 use super::change_summary::summarize_dataset_change;
 use super::dataset_input::{DatasetCandidate, DatasetInput};
-use super::operation::{AdminOperation, Attempt, Precondition};
+use super::operation::{AdminOperation, Precondition};
 use super::{AdminAccess, Administration};
 
 impl Administration {
