@@ -33,6 +33,7 @@ use crate::service::identity::password::{PasswordError, Passwords};
 use crate::service::policies::reload::{self, InitialPolicies, PolicyReloader, PolicyStartError};
 use crate::service::tokens::key_ring::{KeyRing, TokenParties};
 use crate::service::tokens::sealing_key_file::{SealingKeyFileError, open_sealing_key};
+use crate::service::unused_files::UnusedFiles;
 use crate::storage::{Database, StorageError};
 
 use dependencies::Dependencies;
@@ -148,6 +149,7 @@ pub struct App {
     audit: Arc<AuditTrail>,
     catalog_task: JoinHandle<()>,
     maintenance_tasks: [JoinHandle<()>; 2],
+    unused_files_task: JoinHandle<()>,
     policies: Arc<PolicyReloader>,
     policy_task: JoinHandle<()>,
     stop_policies: CancellationToken,
@@ -201,6 +203,13 @@ impl App {
         )
         .await
         .map_err(AppError::Reload)?;
+        let unused_files = UnusedFiles {
+            database: database.clone(),
+            files: files.clone(),
+            clock: clock.clone(),
+            kept_for: settings.unused_files_kept,
+        };
+        let unused_files_task = tokio::spawn(unused_files.run());
         let stop_policies = CancellationToken::new();
         let policy_task = policies.spawn_watcher(stop_policies.clone());
         let dependencies = Dependencies {
@@ -238,6 +247,7 @@ impl App {
             audit,
             catalog_task,
             maintenance_tasks: [disk_task, optimize_task],
+            unused_files_task,
             policies,
             policy_task,
             stop_policies,
@@ -297,6 +307,7 @@ impl App {
         for task in &self.maintenance_tasks {
             task.abort();
         }
+        self.unused_files_task.abort();
         self.audit.stop().await;
         self.database.close().await;
     }

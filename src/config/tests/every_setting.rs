@@ -15,6 +15,7 @@ fn every_setting_can_be_set_by_its_variable() {
         ("free_disk_floor", "17"),
         ("import_dir", "/srv/imports"),
         ("largest_upload", "64"),
+        ("unused_files_kept", "7200"),
         ("policy_dir", "/srv/policies"),
         ("gate_cases", "off"),
         ("gate_proofs", "require"),

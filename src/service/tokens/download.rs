@@ -15,7 +15,7 @@ use crate::domain::clock::Clock;
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
 use crate::files::{ByteStream, FileStore};
-use crate::service::access::{Access, ReadableFile};
+use crate::service::access::{Access, ReadableFile, read_error};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::folded_records::{CountedRequest, FoldedCredential};
@@ -74,7 +74,11 @@ impl Downloads {
             .close_folded_record(credential, record, result, admit_refusal);
         let (ReadableFile { file, .. }, counted) = closing.await?;
         let bytes = match select_span(&file) {
-            Some(span) => Some(count_bytes(self.files.read(&file, span).await?, counted)),
+            Some(span) => {
+                let reading = self.files.read(&file, span).await;
+                let bytes = reading.map_err(|error| read_error(dataset_id, error))?;
+                Some(count_bytes(bytes, counted))
+            }
             None => None,
         };
         Ok(Download { file, bytes })
