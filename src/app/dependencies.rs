@@ -27,7 +27,8 @@ use crate::service::identity::federated_users::FederatedUsers;
 use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::login_throttle::LoginThrottle;
 use crate::service::identity::password::Passwords;
-use crate::service::identity::sessions::Sessions;
+use crate::service::identity::session_sweeper::SessionSweeper;
+use crate::service::identity::sessions::{Sessions, login_network_cache};
 use crate::service::policies::reload::PolicyReloader;
 use crate::service::rate_limits::{RateLimits, Rates};
 use crate::service::tokens::download::Downloads;
@@ -47,6 +48,7 @@ pub(super) struct Dependencies {
     pub(super) catalog_cache: Arc<CatalogCache>,
     pub(super) audit: Arc<AuditTrail>,
     pub(super) identity_providers: Arc<IdentityProviders>,
+    pub(super) session_sweeper: Arc<SessionSweeper>,
     pub(super) clock: Clock,
 }
 
@@ -92,6 +94,7 @@ impl Dependencies {
             catalog_cache,
             audit,
             identity_providers,
+            session_sweeper,
             clock,
         } = self;
         let decisions = Arc::new(Decisions::new(Arc::clone(&bundle), clock.clone()));
@@ -116,6 +119,7 @@ impl Dependencies {
             passwords,
             rate_limits: Arc::clone(&rate_limits),
             login_throttle: LoginThrottle::new(clock.clone()),
+            login_networks: login_network_cache(),
             audit: Arc::clone(&audit),
             clock: clock.clone(),
             session_token_ttl: seconds(settings.session_lifetime),
@@ -159,6 +163,7 @@ impl Dependencies {
             bundle,
             policies,
             identity_providers,
+            session_sweeper,
         });
         Services {
             download_tokens,

@@ -28,6 +28,7 @@ use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::password::{PasswordError, Passwords};
+use crate::service::identity::session_sweeper::SessionSweeper;
 use crate::service::policies::reload::{self, InitialPolicies, PolicyReloader, PolicyStartError};
 use crate::service::tokens::key_ring::{KeyRing, TokenParties};
 use crate::service::tokens::sealing_key_file::{SealingKeyFileError, open_sealing_key};
@@ -142,6 +143,7 @@ pub struct App {
     database: Database,
     audit: Arc<AuditTrail>,
     catalog_task: JoinHandle<()>,
+    sweep_task: JoinHandle<()>,
     policies: Arc<PolicyReloader>,
     policy_task: JoinHandle<()>,
     stop_policies: CancellationToken,
@@ -191,6 +193,8 @@ impl App {
         .map_err(AppError::Reload)?;
         let stop_policies = CancellationToken::new();
         let policy_task = policies.spawn_watcher(stop_policies.clone());
+        let session_sweeper = Arc::new(SessionSweeper::new(database.clone(), clock.clone()));
+        let sweep_task = tokio::spawn(Arc::clone(&session_sweeper).run());
         let dependencies = Dependencies {
             database: database.clone(),
             files,
@@ -201,6 +205,7 @@ impl App {
             catalog_cache,
             audit: Arc::clone(&audit),
             identity_providers: Arc::new(identity_providers),
+            session_sweeper: Arc::clone(&session_sweeper),
             clock: clock.clone(),
         };
         Ok(Self {
@@ -225,6 +230,7 @@ impl App {
             database,
             audit,
             catalog_task,
+            sweep_task,
             policies,
             policy_task,
             stop_policies,
@@ -281,6 +287,7 @@ impl App {
             tracing::error!("policy watcher panicked");
         }
         self.catalog_task.abort();
+        self.sweep_task.abort();
         self.audit.stop().await;
         self.database.close().await;
     }

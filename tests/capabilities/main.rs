@@ -30,6 +30,7 @@ mod download;
 mod explanation_redaction;
 mod explanations;
 mod health;
+mod hidden_catalog;
 mod identity_providers;
 mod key_set;
 mod large_catalog;

@@ -33,6 +33,7 @@ impl Administration {
             operation.set_summary(summarize("listed", filter));
             operation.authorize(Action::ViewAudit, &Resource::Server)?;
             let order = AuditOrder::NewestFirst(before);
+            let _turn = operation.list_turn().await?;
             let read = async |limit| {
                 let records = self.database.search_audit_records(filter, order, limit);
                 records.await

@@ -179,7 +179,7 @@ async fn new_hash(
     match credential {
         UserCredential::Hash(hash) => Ok(Some(hash.clone())),
         UserCredential::Password(password) => {
-            if stored.is_some() && passwords.verify(stored, password).await? {
+            if stored.is_some() && passwords.verify(stored, password, &[]).await? {
                 return Ok(None);
             }
             passwords.hash(password).await.map(Some)

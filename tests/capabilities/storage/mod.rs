@@ -32,6 +32,7 @@ mod federated_users;
 mod migrations;
 mod outages;
 mod session_lists;
+mod session_sweep;
 mod sessions;
 mod signing_keys;
 mod users;
