@@ -7,6 +7,7 @@
 //! Storage does not know decisions: it stores sealed keys without opening them, and password hashes
 //! without checking them.
 
+mod accepted_policy_edits;
 mod api_keys;
 mod audit;
 mod audit_search;
@@ -29,6 +30,7 @@ mod sqlite_file;
 mod statements;
 mod users;
 
+pub use accepted_policy_edits::PolicyEdit;
 pub use api_keys::StoredApiKey;
 pub use audit_search::AuditOrder;
 pub use catalog::{CacheVersions, Catalog, CatalogChange};
