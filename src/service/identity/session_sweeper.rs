@@ -77,7 +77,7 @@ impl SessionSweeper {
         let filter = AuditFilter::default();
         let newest = AuditOrder::NewestFirst(None);
         let records = self.database.search_audit_records(&filter, newest, 1);
-        let records = records.await?;
+        let records = records.await?.records;
         let now = self.clock.unix_millis();
         let behind = records
             .first()
