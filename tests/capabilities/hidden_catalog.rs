@@ -87,7 +87,7 @@ async fn a_list_is_charged_for_what_it_reads() {
     assert_eq!(list_from(&server, "192.0.2.1", None).await.status, 200);
     let refused = list_from(&server, "192.0.2.1", None).await;
     refused.problem(429);
-    assert_eq!(refused.header("retry-after"), "20");
+    assert_eq!(refused.header("retry-after"), "18");
     assert_eq!(list_from(&server, "192.0.2.2", None).await.status, 200);
 }
 

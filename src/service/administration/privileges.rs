@@ -170,7 +170,8 @@ impl Administration {
             let excess = compared.questions(&actions).find(is_excess)?;
             Some((excess.0, describe(&excess.1)))
         };
-        let found = authorizer.filter_map(vec![()], find).await?;
+        let turn = authorizer.list_turn().await?;
+        let found = authorizer.filter_map(turn, vec![()], find).await?;
         Ok(found.into_iter().next())
     }
 }
