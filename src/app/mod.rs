@@ -32,6 +32,7 @@ use crate::service::identity::session_sweeper::SessionSweeper;
 use crate::service::policies::reload::{self, InitialPolicies, PolicyReloader, PolicyStartError};
 use crate::service::tokens::key_ring::{KeyRing, TokenParties};
 use crate::service::tokens::sealing_key_file::{SealingKeyFileError, open_sealing_key};
+use crate::service::unused_files::UnusedFiles;
 use crate::storage::{Database, StorageError};
 
 use dependencies::Dependencies;
@@ -144,6 +145,7 @@ pub struct App {
     audit: Arc<AuditTrail>,
     catalog_task: JoinHandle<()>,
     sweep_task: JoinHandle<()>,
+    unused_files_task: JoinHandle<()>,
     policies: Arc<PolicyReloader>,
     policy_task: JoinHandle<()>,
     stop_policies: CancellationToken,
@@ -192,6 +194,13 @@ impl App {
         )
         .await
         .map_err(AppError::Reload)?;
+        let unused_files = UnusedFiles {
+            database: database.clone(),
+            files: files.clone(),
+            clock: clock.clone(),
+            kept_for: settings.unused_files_kept,
+        };
+        let unused_files_task = tokio::spawn(unused_files.run());
         let stop_policies = CancellationToken::new();
         let policy_task = policies.spawn_watcher(stop_policies.clone());
         let session_sweeper = Arc::new(SessionSweeper::new(database.clone(), clock.clone()));
@@ -232,6 +241,7 @@ impl App {
             audit,
             catalog_task,
             sweep_task,
+            unused_files_task,
             policies,
             policy_task,
             stop_policies,
@@ -289,6 +299,7 @@ impl App {
         }
         self.catalog_task.abort();
         self.sweep_task.abort();
+        self.unused_files_task.abort();
         self.audit.stop().await;
         self.database.close().await;
     }
