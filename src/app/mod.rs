@@ -24,6 +24,7 @@ use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
 use crate::policy::{BundleError, LiveBundle};
 use crate::service::audit_trail::AuditTrail;
+use crate::service::catalog::sweeper::sweep_catalog;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::service::identity::identity_providers::IdentityProviders;
@@ -142,6 +143,7 @@ pub struct App {
     database: Database,
     audit: Arc<AuditTrail>,
     catalog_task: JoinHandle<()>,
+    sweep_task: JoinHandle<()>,
     policies: Arc<PolicyReloader>,
     policy_task: JoinHandle<()>,
     stop_policies: CancellationToken,
@@ -173,6 +175,7 @@ impl App {
         let catalog_cache = Arc::new(CatalogCache::new(database.clone()));
         catalog_cache.refresh().await?;
         let catalog_task = tokio::spawn(Arc::clone(&catalog_cache).poll_versions());
+        let sweep_task = tokio::spawn(sweep_catalog(database.clone()));
         let audit = Arc::new(AuditTrail::start(database.clone()));
         let identity_providers = IdentityProviders::new(&settings.issuers, &clock)
             .map_err(|reason| AppError::IdentityProviders { reason })?;
@@ -222,6 +225,7 @@ impl App {
             database,
             audit,
             catalog_task,
+            sweep_task,
             policies,
             policy_task,
             stop_policies,
@@ -278,6 +282,7 @@ impl App {
             tracing::error!("policy watcher panicked");
         }
         self.catalog_task.abort();
+        self.sweep_task.abort();
         self.audit.stop().await;
         self.database.close().await;
     }

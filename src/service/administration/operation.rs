@@ -99,6 +99,7 @@ impl Administration {
                 Attempt::Write(change, result) => (change, result),
                 Attempt::Unchanged(result) => return Ok(result),
             };
+            change.is_by_operator = matches!(self.access, AdminAccess::Local);
             let write = async |record| {
                 change.records.push(record);
                 match self.database.write_catalog(&change, version).await {
