@@ -213,6 +213,15 @@ impl CatalogCache {
         }
     }
 
+    /// Catches up with a version that was just read from the database, so that a decision about a change
+    /// of that version knows what others changed before it.
+    pub async fn catch_up(&self, version: i64) -> Result<(), ServiceError> {
+        if self.version() != version {
+            self.refresh().await?;
+        }
+        Ok(())
+    }
+
     /// Reads the versions again and again, for as long as it is polled.
     pub async fn poll_versions(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(POLL_INTERVAL);

@@ -8,6 +8,7 @@ pub mod audit_trail;
 pub mod catalog;
 pub mod catalog_cache;
 pub mod error;
+mod fair_turns;
 pub mod health;
 pub mod identity;
 pub mod pagination;

@@ -73,6 +73,15 @@ impl Authorizer {
         &self.bundle
     }
 
+    /// Whether `other` asks the same policies about the same caller in the same context.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let second = |context: &DecisionContext| context.unix_millis.div_euclid(1000);
+        self.caller == other.caller
+            && Arc::ptr_eq(&self.bundle, &other.bundle)
+            && second(&self.context) == second(&other.context)
+    }
+
     /// Asks the policies, and then checks the scope of the caller's API key: what lies outside it is
     /// denied whatever the policies say. No policy determined that, and the record says so.
     #[must_use]

@@ -23,8 +23,7 @@ pub mod user_input;
 pub mod users;
 
 use std::sync::Arc;
-
-use tokio::sync::Mutex;
+use std::time::Duration;
 
 use crate::domain::clock::Clock;
 use crate::files::FileStore;
@@ -33,6 +32,7 @@ use crate::storage::Database;
 use super::access::decisions::Decisions;
 use super::audit_trail::AuditTrail;
 use super::catalog_cache::CatalogCache;
+use super::fair_turns::{FairTurns, TurnLimits};
 use super::identity::authentication::Authenticator;
 use super::identity::password::Passwords;
 use super::policies::reload::PolicyReloader;
@@ -40,6 +40,15 @@ use super::rate_limits::RateLimits;
 
 pub use operation::Precondition;
 pub use signing_keys::SigningKeyInfo;
+
+/// One change of the catalog is written at a time, and of one user one waits for that.
+const WRITE_TURNS: TurnLimits = TurnLimits {
+    total: 1,
+    per_user: 1,
+    per_network: 16,
+    wait: Duration::from_secs(10),
+    what: "the catalog",
+};
 
 /// Administrative operations on everything that the server stores.
 pub struct Administration {
@@ -54,7 +63,7 @@ pub struct Administration {
     /// Whom to let in.
     pub access: AdminAccess,
     /// Serializes the changes of this process; those of others show in the catalog's version.
-    write_lock: Mutex<()>,
+    write_turns: FairTurns,
 }
 
 /// Who may run administrative operations.
@@ -97,7 +106,7 @@ impl Administration {
             passwords,
             clock,
             access: AdminAccess::Policies(dependencies),
-            write_lock: Mutex::default(),
+            write_turns: FairTurns::new(WRITE_TURNS),
         }
     }
 
@@ -110,7 +119,7 @@ impl Administration {
             passwords: Arc::new(passwords),
             clock,
             access: AdminAccess::Local,
-            write_lock: Mutex::default(),
+            write_turns: FairTurns::new(WRITE_TURNS),
         }
     }
 }

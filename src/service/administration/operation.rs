@@ -17,6 +17,8 @@ use crate::policy::Bundle;
 use crate::service::access::decisions::Authorizer;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
+use crate::service::fair_turns::Turn;
+use crate::service::identity::authentication::CredentialSource;
 use crate::service::identity::request_context::RequestContext;
 use crate::storage::{CatalogChange, StorageError};
 
@@ -24,14 +26,19 @@ use super::{AdminAccess, Administration};
 
 /// How often a change is attempted while others keep changing the catalog.
 const MAX_ATTEMPTS: u32 = 10;
+/// How many attempts decide before they take a turn to write. Whoever lost all of them to others takes
+/// its turn first: it was permitted, and is slower than they are.
+const MAX_ATTEMPTS_WITHOUT_TURN: u32 = 3;
 
 /// Whether a resource is still in the state that the caller saw (`If-Match`).
 pub type Precondition<'a, T> = &'a (dyn Fn(&T) -> bool + Send + Sync);
 
 /// Who runs an operation, and the audit record that is being filled in for it.
 pub(super) struct AdminOperation {
-    /// None for local access, which no policy restricts.
-    authorizer: Option<Arc<Authorizer>>,
+    request: RequestContext,
+    /// None for local access, which no policy restricts. Another one once the caller has waited.
+    authorizer: Mutex<Option<Arc<Authorizer>>>,
+    source: Option<CredentialSource>,
     state: Mutex<RecordState>,
 }
 
@@ -64,19 +71,22 @@ impl Administration {
         let mut record = request.open_record(AuditEvent::Administer, &self.clock);
         record.action = Some(action);
         let authenticated = self.authenticate(request, &mut record).await;
-        let (authorizer, rejection) = match authenticated {
-            Ok(authorizer) => (authorizer, None),
+        let (authenticated, rejection) = match authenticated {
+            Ok(authenticated) => (authenticated, None),
             Err(error) => (None, Some(error)),
         };
+        let (authorizer, source) = authenticated.unzip();
         let operation = Arc::new(AdminOperation {
-            authorizer: authorizer.map(Arc::new),
+            request: request.clone(),
+            authorizer: Mutex::new(authorizer.map(Arc::new)),
+            source: source.flatten(),
             state: Mutex::new(RecordState {
                 record,
                 is_written: false,
             }),
         });
         let result = match rejection {
-            None => run(Arc::clone(&operation)).await,
+            None => Box::pin(run(Arc::clone(&operation))).await,
             Some(error) => Err(error),
         };
         self.close(&operation, result).await
@@ -84,6 +94,9 @@ impl Administration {
 
     /// Attempts a change of the catalog again while others change it in between; a change is written
     /// together with the operation's record.
+    ///
+    /// Each attempt authenticates the caller and asks the policies in force, however long ago that was
+    /// done before. A refused caller never gets as far as waiting for the others.
     pub(super) async fn optimistically<T, F>(
         &self,
         operation: &AdminOperation,
@@ -92,13 +105,27 @@ impl Administration {
     where
         F: Future<Output = Result<Attempt<T>, ServiceError>>,
     {
-        let _writes = self.write_lock.lock().await;
-        for _ in 0..MAX_ATTEMPTS {
+        for number in 0..MAX_ATTEMPTS {
+            let mut turn = None;
+            if number >= MAX_ATTEMPTS_WITHOUT_TURN {
+                turn = Some(self.take_write_turn(operation).await?);
+            }
             let version = self.database.catalog_version().await?;
+            if let AdminAccess::Policies(dependencies) = &self.access {
+                dependencies.catalog_cache.catch_up(version).await?;
+            }
+            self.reauthenticate(operation).await?;
             let (mut change, result) = match attempt().await? {
                 Attempt::Write(change, result) => (change, result),
                 Attempt::Unchanged(result) => return Ok(result),
             };
+            if turn.is_none() {
+                turn = Some(self.take_write_turn(operation).await?);
+            }
+            if self.reauthenticate(operation).await? {
+                // What was decided was decided for another caller, or by other policies.
+                continue;
+            }
             change.is_by_operator = matches!(self.access, AdminAccess::Local);
             let write = async |record| {
                 change.records.push(record);
@@ -108,12 +135,46 @@ impl Administration {
                     Err(error) => Err(error),
                 }
             };
-            if self.write_recorded(operation, write).await? {
+            let is_written = self.write_recorded(operation, write).await?;
+            drop(turn);
+            if is_written {
                 return Ok(result);
             }
         }
         let source = "too many concurrent changes";
         Err(ServiceError::unavailable("the catalog", source))
+    }
+
+    async fn take_write_turn(&self, operation: &AdminOperation) -> Result<Turn, ServiceError> {
+        let authorizer = operation.authorizer();
+        let caller = authorizer.as_ref().map(|authorizer| &authorizer.caller);
+        self.write_turns.take(caller).await
+    }
+
+    /// Authenticates the caller of an operation again and takes the policies in force; returns whether
+    /// they, the caller or the context changed, so that what was decided has to be decided again.
+    pub(super) async fn reauthenticate(
+        &self,
+        operation: &AdminOperation,
+    ) -> Result<bool, ServiceError> {
+        let AdminAccess::Policies(dependencies) = &self.access else {
+            return Ok(false);
+        };
+        let Some(before) = operation.authorizer() else {
+            return Ok(false);
+        };
+        let (request, source) = (&operation.request, operation.source.as_ref());
+        let again = dependencies
+            .authenticator
+            .authenticate_again(request, &before.caller, source)
+            .await
+            .inspect_err(|_| operation.state.lock().record.reason = None)?;
+        let now = dependencies.decisions.for_caller(again);
+        if before.is_same(&now) {
+            return Ok(false);
+        }
+        *operation.authorizer.lock() = Some(Arc::new(now));
+        Ok(true)
     }
 
     /// Runs `write`, which writes a change together with the record it is given, in one transaction,
@@ -142,13 +203,14 @@ impl Administration {
         &self,
         request: &RequestContext,
         record: &mut AuditRecord,
-    ) -> Result<Option<Authorizer>, ServiceError> {
+    ) -> Result<Option<(Authorizer, Option<CredentialSource>)>, ServiceError> {
         let AdminAccess::Policies(dependencies) = &self.access else {
             record.authentication = Authentication::CommandLine;
             record.request_id = None;
             return Ok(None);
         };
-        let caller = dependencies.authenticator.authenticate(request).await?;
+        let authenticator = &dependencies.authenticator;
+        let (caller, source) = authenticator.authenticate_with_source(request).await?;
         dependencies.rate_limits.check_request(&caller)?;
         record.set_caller(&caller);
         if caller.principal.is_anonymous() {
@@ -156,7 +218,7 @@ impl Administration {
                 detail: "administration requires signing in".to_owned(),
             });
         }
-        Ok(Some(dependencies.decisions.for_caller(caller)))
+        Ok(Some((dependencies.decisions.for_caller(caller), source)))
     }
 
     async fn close<T>(
@@ -191,9 +253,10 @@ impl AdminOperation {
         action: Action,
         resource: &Resource,
     ) -> Result<(), ServiceError> {
+        let authorizer = self.authorizer();
         let mut state = self.state.lock();
         let record = &mut state.record;
-        let Some(authorizer) = &self.authorizer else {
+        let Some(authorizer) = authorizer else {
             record.action = Some(action);
             record.dataset_id = resource.dataset_id();
             record.resource_user_id = resource.user_id();
@@ -209,8 +272,7 @@ impl AdminOperation {
 
     /// Whether the policies permit an action; the decision is not recorded.
     pub(super) fn is_permitted(&self, action: Action, resource: &Resource) -> bool {
-        self.authorizer
-            .as_ref()
+        self.authorizer()
             .is_none_or(|authorizer| authorizer.decide(action, resource).is_permitted)
     }
 
@@ -221,7 +283,7 @@ impl AdminOperation {
         items: Vec<T>,
         resource_of: fn(&T) -> Resource,
     ) -> Result<Vec<T>, ServiceError> {
-        let Some(authorizer) = &self.authorizer else {
+        let Some(authorizer) = self.authorizer() else {
             return Ok(items);
         };
         let keep_permitted = move |authorizer: &Authorizer, item: T| {
@@ -236,18 +298,21 @@ impl AdminOperation {
         &self,
         evaluate: impl Fn(&Bundle) -> T + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let authorizer = self.authorizer.as_ref().ok_or_else(no_policies_in_force)?;
+        let authorizer = self.authorizer().ok_or_else(no_policies_in_force)?;
         let evaluate = move |authorizer: &Authorizer, ()| Some(evaluate(authorizer.bundle()));
         let results = authorizer.filter_map(vec![()], evaluate).await?;
         results.into_iter().next().ok_or_else(no_policies_in_force)
     }
 
     /// The bundle that decides; an error with local access.
-    pub(super) fn bundle(&self) -> Result<&Arc<Bundle>, ServiceError> {
-        let authorizer = self.authorizer.as_deref();
-        authorizer
-            .map(Authorizer::bundle)
-            .ok_or_else(no_policies_in_force)
+    pub(super) fn bundle(&self) -> Result<Arc<Bundle>, ServiceError> {
+        let authorizer = self.authorizer().ok_or_else(no_policies_in_force)?;
+        Ok(Arc::clone(authorizer.bundle()))
+    }
+
+    /// The authorizer of the caller as it was authenticated last; none for local access.
+    pub(super) fn authorizer(&self) -> Option<Arc<Authorizer>> {
+        self.authorizer.lock().clone()
     }
 
     /// Records which dataset was named, whether or not it exists.

@@ -21,7 +21,7 @@ impl Administration {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.set_summary("policies viewed");
             operation.authorize(Action::ViewPolicies, &Resource::Server)?;
-            let bundle = Arc::clone(operation.bundle()?);
+            let bundle = operation.bundle()?;
             Ok((bundle, self.reloader()?.status()))
         })
         .await
@@ -56,7 +56,7 @@ impl Administration {
     ) -> Result<(Arc<Bundle>, Arc<str>), ServiceError> {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.authorize(Action::ViewPolicies, &Resource::Server)?;
-            let bundle = Arc::clone(operation.bundle()?);
+            let bundle = operation.bundle()?;
             let text = bundle.file(name).cloned().ok_or(ServiceError::NotFound {
                 what: "policy file",
             })?;

@@ -75,8 +75,8 @@ impl Administration {
         role: &RoleName,
     ) -> Result<RoleName, ServiceError> {
         let create = async |operation: Arc<AdminOperation>| {
-            require_role_admin(&operation, role)?;
             let attempt = || async {
+                require_role_admin(&operation, role)?;
                 if self.database.has_role(role).await? {
                     let detail = format!("the role {role} already exists");
                     return Err(ServiceError::conflict("name", detail));
@@ -101,12 +101,12 @@ impl Administration {
         precondition: Precondition<'_, RoleName>,
     ) -> Result<(), ServiceError> {
         let delete = async |operation: Arc<AdminOperation>| {
-            require_role_admin(&operation, role)?;
-            if role.as_str() == ADMIN_ROLE {
-                let detail = format!("the role {ADMIN_ROLE} is built in and cannot be deleted");
-                return Err(ServiceError::conflict("name", detail));
-            }
             let attempt = || async {
+                require_role_admin(&operation, role)?;
+                if role.as_str() == ADMIN_ROLE {
+                    let detail = format!("the role {ADMIN_ROLE} is built in and cannot be deleted");
+                    return Err(ServiceError::conflict("name", detail));
+                }
                 self.check_role_exists(&operation, role).await?;
                 if !precondition(role) {
                     return Err(ServiceError::PreconditionFailed);

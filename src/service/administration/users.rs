@@ -59,6 +59,8 @@ impl Administration {
                 password_hash,
             };
             let attempt = || async {
+                // Again, because hashing the password may have waited.
+                operation.authorize(Action::AdministerUsers, &resource)?;
                 self.check_names(&record.user, None).await?;
                 operation.set_summary(format!("created {}", describe_user(&record.user)));
                 Ok(Attempt::Write(put(record.clone()), record.clone().into()))

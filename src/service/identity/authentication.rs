@@ -9,7 +9,7 @@ use crate::domain::api_key::{ApiKey, KeyText};
 use crate::domain::audit::{AuditRecord, MintContext};
 use crate::domain::caller::{Authentication, Caller};
 use crate::domain::clock::Clock;
-use crate::domain::id::{DatasetId, UserId};
+use crate::domain::id::{DatasetId, SessionId, UserId};
 use crate::domain::principal::Principal;
 use crate::domain::secret::Secret;
 use crate::domain::session::Session;
@@ -60,15 +60,24 @@ pub struct Authenticator {
 impl Authenticator {
     /// Authenticates a request by the credential in its headers.
     pub async fn authenticate(&self, request: &RequestContext) -> Result<Caller, ServiceError> {
-        match &request.credential {
+        let (caller, _) = self.authenticate_with_source(request).await?;
+        Ok(caller)
+    }
+
+    /// Authenticates a request as [`Authenticator::authenticate`] does; a bearer token has a source.
+    pub(in crate::service) async fn authenticate_with_source(
+        &self,
+        request: &RequestContext,
+    ) -> Result<(Caller, Option<CredentialSource>), ServiceError> {
+        let caller = match &request.credential {
+            Credential::Bearer(token) => {
+                let (caller, source) = self.authenticate_bearer(request, token).await?;
+                return Ok((caller, Some(source)));
+            }
             Credential::None => {
                 Ok(request.caller(Principal::Anonymous, Authentication::None, None))
             }
             Credential::Malformed { detail } => Err(ServiceError::CredentialMalformed { detail }),
-            Credential::Bearer(token) => {
-                let (caller, _) = self.authenticate_bearer(request, token).await?;
-                Ok(caller)
-            }
             Credential::Unsupported => Err(self.reject(
                 request,
                 "the Authorization scheme is not supported: use Bearer",
@@ -77,7 +86,28 @@ impl Authenticator {
             Credential::DownloadToken(_) => {
                 Err(self.reject(request, "a download token is valid for downloads only"))
             }
-        }
+        };
+        Ok((caller?, None))
+    }
+
+    /// Authenticates a request again that has waited since `first`, its caller then.
+    ///
+    /// Of a session token the session counts: the token itself only had to be valid when the request
+    /// arrived, because it lives shorter than an upload may take. A token of an identity provider has
+    /// no session, so it must still be valid.
+    pub(in crate::service) async fn authenticate_again(
+        &self,
+        request: &RequestContext,
+        first: &Caller,
+        source: Option<&CredentialSource>,
+    ) -> Result<Caller, ServiceError> {
+        let Some(CredentialSource::Session(session)) = source else {
+            return self.authenticate(request).await;
+        };
+        self.active_session(request, session.id, session.user_id)
+            .await?;
+        let principal = self.active_principal(request, session.user_id).await?;
+        Ok(request.caller(principal, first.authentication, None))
     }
 
     /// Authenticates a bearer token, and returns the credential that identifies its caller.
@@ -140,18 +170,26 @@ impl Authenticator {
         let Ok(claims) = self.key_ring.verify_session(token.reveal()) else {
             return Err(self.reject(request, "the session token is not valid or has expired"));
         };
-        let now = self.clock.unix_seconds();
         let session = self
-            .catalog_cache
-            .session(claims.session_id)
-            .await?
-            .filter(|session| session.user_id == claims.subject && session.expires_at > now);
-        let Some(session) = session else {
-            return Err(self.reject(request, "the session has ended: sign in again"));
-        };
+            .active_session(request, claims.session_id, claims.subject)
+            .await?;
         let principal = self.active_principal(request, claims.subject).await?;
         let caller = request.caller(principal, claims.authentication, None);
         Ok((caller, session))
+    }
+
+    /// The session of a user, if it has neither ended nor expired.
+    async fn active_session(
+        &self,
+        request: &RequestContext,
+        id: SessionId,
+        user_id: UserId,
+    ) -> Result<Arc<Session>, ServiceError> {
+        let now = self.clock.unix_seconds();
+        let found = self.catalog_cache.session(id).await?;
+        found
+            .filter(|session| session.user_id == user_id && session.expires_at > now)
+            .ok_or_else(|| self.reject(request, "the session has ended: sign in again"))
     }
 
     async fn authenticate_api_key(
