@@ -6,9 +6,7 @@
 
 use uuid::Uuid;
 
-use super::catalog::{
-    CatalogChange, Directory, bump_version, read_directory_within, write_change,
-};
+use super::catalog::{CatalogChange, Directory, bump_version, read_directory_within, write_change};
 use super::database::{
     CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
 };
@@ -137,7 +135,9 @@ impl Database {
                 }
                 &replanned
             };
-            write_change(&mut transaction, change).await.map_err(classify)?;
+            write_change(&mut transaction, change)
+                .await
+                .map_err(classify)?;
             if had_admin && !has_usable_admin(&mut transaction).await.map_err(classify)? {
                 return Ok(CommitOutcome::NoAdminLeft);
             }

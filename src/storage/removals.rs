@@ -63,7 +63,8 @@ pub(super) async fn remove_user(
     id: UserId,
 ) -> Result<(), sqlx::Error> {
     // No user name has a colon.
-    const MARK: &str = "UPDATE users SET is_removed = TRUE, username = $2, issuer = NULL, subject = NULL,
+    const MARK: &str =
+        "UPDATE users SET is_removed = TRUE, username = $2, issuer = NULL, subject = NULL,
             is_disabled = TRUE, password_hash = NULL, is_from_operator = FALSE
         WHERE id = $1 AND NOT is_removed";
     const DELETE_ROLES: &str = "DELETE FROM user_roles WHERE user_id = $1";

@@ -95,7 +95,8 @@ impl Database {
         &self,
         max_rows: usize,
     ) -> Result<Option<usize>, StorageError> {
-        const END: &str = "UPDATE catalog_apply SET lease = NULL, beat = beat + 1, is_committed = FALSE";
+        const END: &str =
+            "UPDATE catalog_apply SET lease = NULL, beat = beat + 1, is_committed = FALSE";
         const BEAT: &str = "UPDATE catalog_apply SET beat = beat + 1";
         if !self.apply_state().await?.is_committed() {
             return Ok(None);
@@ -211,7 +212,8 @@ async fn next_batch(
     transaction: &mut Transaction,
     max_rows: usize,
 ) -> Result<(usize, Option<Uuid>), sqlx::Error> {
-    const SQL: &str = "SELECT id, length(CAST(reader_users AS TEXT)) + length(CAST(reader_roles AS TEXT))
+    const SQL: &str =
+        "SELECT id, CAST(length(CAST(reader_users AS TEXT)) + length(CAST(reader_roles AS TEXT)) AS BIGINT)
         FROM staged_datasets ORDER BY id LIMIT $1";
     /// About how long a reader is in the text.
     const READER_LENGTH: usize = 38;

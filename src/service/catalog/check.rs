@@ -25,13 +25,17 @@ pub(super) struct KnownNames<'a> {
 }
 
 /// Finds every reference of `file` to an unknown user or role.
-pub(super) fn check_references(file: &CatalogFile, known: &KnownNames<'_>) -> Vec<CatalogDiagnostic> {
+pub(super) fn check_references(
+    file: &CatalogFile,
+    known: &KnownNames<'_>,
+) -> Vec<CatalogDiagnostic> {
     let mut diagnostics = Vec::new();
     for user in &file.users {
         let name = user.username.get_ref();
         if let Some(issuer) = known.provided.get(name) {
             let message = format!("{name} is a user of the identity provider {issuer}");
-            let help = "choose another name: a catalog file cannot change users of identity providers";
+            let help =
+                "choose another name: a catalog file cannot change users of identity providers";
             let diagnostic = CatalogDiagnostic::new(user.username.span(), message);
             diagnostics.push(diagnostic.with_help(help));
         }

@@ -179,9 +179,7 @@ fn references(
     check_references(file, &current.names_known_to(file, options.is_pruning))
 }
 
-async fn check_paths(
-    file: &CatalogFile,
-) -> Result<Vec<diagnostic::CatalogDiagnostic>, ApplyError> {
+async fn check_paths(file: &CatalogFile) -> Result<Vec<diagnostic::CatalogDiagnostic>, ApplyError> {
     let paths = file.datasets.iter().filter_map(|d| d.file.clone());
     let paths: Vec<_> = paths.collect();
     let checked = tokio::task::spawn_blocking(move || check_files(&paths)).await;

@@ -72,9 +72,8 @@ impl<'a> ApplyPlan<'a> {
         }
         let mut users = UserPlan::new(self.file, &current, prepared, self.options).ok()?;
         let mut given = self.users.gains.given_datasets.iter();
-        let is_same = given.all(|id| {
-            users.gains.is_foreign(*id) == self.users.gains.is_foreign(*id)
-        });
+        let is_same =
+            given.all(|id| users.gains.is_foreign(*id) == self.users.gains.is_foreign(*id));
         let is_refused = !users.gains.refused().is_empty();
         // Users that others created or deleted do not matter unless the file names them.
         let mut named = self.file.user_names();

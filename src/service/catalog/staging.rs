@@ -53,14 +53,16 @@ impl Pace {
             self.rows + self.rows / 4
         };
         self.rows = rows.clamp(MIN_BATCH_ROWS, MAX_BATCH_ROWS);
-        sleep(took.saturating_mul(2).clamp(Duration::from_millis(2), Duration::from_secs(1))).await;
+        sleep(
+            took.saturating_mul(2)
+                .clamp(Duration::from_millis(2), Duration::from_secs(1)),
+        )
+        .await;
     }
 }
 
 /// Runs one transaction, again while the database is busy.
-async fn patiently<T>(
-    run: impl AsyncFn() -> Result<T, StorageError>,
-) -> Result<T, StorageError> {
+async fn patiently<T>(run: impl AsyncFn() -> Result<T, StorageError>) -> Result<T, StorageError> {
     let mut attempts = 0;
     loop {
         attempts += 1;
@@ -131,8 +133,11 @@ pub(super) async fn discard(
     let (mut pace, mut done) = (Pace::default(), 0);
     loop {
         let began = Instant::now();
-        let discard =
-            async || database.discard_staged_datasets(lease, DISCARD_BATCH_SIZE).await;
+        let discard = async || {
+            database
+                .discard_staged_datasets(lease, DISCARD_BATCH_SIZE)
+                .await
+        };
         match patiently(discard).await? {
             None => return Err(ApplyError::LeaseLost),
             Some(0) => return Ok(()),
@@ -192,7 +197,11 @@ pub(super) async fn stage(
             return Err(ApplyError::LeaseLost);
         }
         rest = after;
-        options.report(ApplyStep::Staging, changes.len() - rest.len(), changes.len());
+        options.report(
+            ApplyStep::Staging,
+            changes.len() - rest.len(),
+            changes.len(),
+        );
         pace.pause(began).await;
     }
     Ok(())

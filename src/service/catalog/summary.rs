@@ -32,7 +32,10 @@ pub(super) fn summarize(file: &str, report: &ApplyReport, options: &ApplyOptions
         }
         let datasets = items(report, outcome, ItemKind::Dataset).count();
         if datasets > 0 {
-            parts.push(format!("{outcome} {datasets} {}", plural(ItemKind::Dataset, datasets)));
+            parts.push(format!(
+                "{outcome} {datasets} {}",
+                plural(ItemKind::Dataset, datasets)
+            ));
         }
     }
     format!("{summary}: {}", parts.join("; "))
@@ -49,20 +52,26 @@ fn items(
 
 fn describe_named(report: &ApplyReport, outcome: ItemOutcome, kind: ItemKind) -> Option<String> {
     let count = items(report, outcome, kind).count();
-    let named = items(report, outcome, kind).take(MAX_NAMED_ITEMS).map(|line| {
-        let details = line.details();
-        if details.is_empty() {
-            line.name.clone()
-        } else {
-            format!("{} ({details})", line.name)
-        }
-    });
+    let named = items(report, outcome, kind)
+        .take(MAX_NAMED_ITEMS)
+        .map(|line| {
+            let details = line.details();
+            if details.is_empty() {
+                line.name.clone()
+            } else {
+                format!("{} ({details})", line.name)
+            }
+        });
     let mut named: Vec<_> = named.collect();
     if count > named.len() {
         named.push(format!("and {} more", count - named.len()));
     }
     (count > 0).then(|| {
-        format!("{outcome} {count} {}: {}", plural(kind, count), named.join(", "))
+        format!(
+            "{outcome} {count} {}: {}",
+            plural(kind, count),
+            named.join(", ")
+        )
     })
 }
 

@@ -8,9 +8,7 @@ use cedargate::storage::{
     ApplyLease, CatalogChange, CommitOutcome, Database, DatasetFilter, Directory, StagedDataset,
 };
 
-use crate::support::test_database::{
-    TestDatabase, dataset, role, roles, tags, user, write_change,
-};
+use crate::support::test_database::{TestDatabase, dataset, role, roles, tags, user, write_change};
 
 on_both! {
     what_is_staged_counts_at_once_when_it_is_committed_and_stays_when_it_is_settled,
@@ -142,12 +140,7 @@ async fn what_is_staged_and_not_committed_is_discarded_by_the_next_process(db: T
     let staged = stage(&db).await;
     let lease = lease(&db.database).await;
     let mut discarded = 0;
-    while let Some(count @ 1..) = db
-        .database
-        .discard_staged_datasets(lease, 1)
-        .await
-        .unwrap()
-    {
+    while let Some(count @ 1..) = db.database.discard_staged_datasets(lease, 1).await.unwrap() {
         discarded += count;
     }
     assert!(discarded >= 3, "{discarded}");

@@ -2,9 +2,7 @@
 
 use cedargate::storage::{CatalogChange, StorageError};
 
-use crate::support::test_database::{
-    TestDatabase, dataset, role, roles, user, write_change,
-};
+use crate::support::test_database::{TestDatabase, dataset, role, roles, user, write_change};
 
 on_both! {
     a_user_with_many_datasets_is_gone_before_they_are_swept,
@@ -44,7 +42,10 @@ async fn a_user_with_many_datasets_is_gone_before_they_are_swept(db: TestDatabas
         let mut datasets = catalog.datasets.iter();
         assert!(datasets.all(|d| d.owner.is_none() && d.reader_users.is_empty()));
         assert_eq!(db.database.find_user(ada.user.id).await, Ok(None));
-        assert_eq!(db.database.has_another_admin(again.user.id).await, Ok(false));
+        assert_eq!(
+            db.database.has_another_admin(again.user.id).await,
+            Ok(false)
+        );
         while db.database.sweep_removed().await.unwrap() {}
     }
 }
@@ -74,7 +75,10 @@ async fn a_role_with_many_shares_is_gone_before_they_are_swept_and_its_name_is_f
     let version = write_change(&db, &removal).await;
 
     let early = db.database.write_catalog(&put_role, version).await;
-    assert!(matches!(early, Err(StorageError::Unavailable { .. })), "{early:?}");
+    assert!(
+        matches!(early, Err(StorageError::Unavailable { .. })),
+        "{early:?}"
+    );
     for is_again in [false, true] {
         let catalog = db.database.read_catalog().await.unwrap();
         assert_eq!(catalog.roles.contains(&role("hydrology")), is_again);
@@ -99,7 +103,10 @@ async fn a_dataset_with_many_readers_is_written_by_what_differs(db: TestDatabase
         ..CatalogChange::default()
     };
     write_change(&db, &change).await;
-    assert_eq!(db.database.find_dataset(shared.id).await, Ok(Some(shared.clone())));
+    assert_eq!(
+        db.database.find_dataset(shared.id).await,
+        Ok(Some(shared.clone()))
+    );
     shared.reader_users = ids[100..].iter().copied().collect();
     shared.reader_roles = roles(&["hydrology"]);
     change.datasets_put = vec![shared.clone()];

@@ -1,4 +1,6 @@
+mod ownership;
 mod refusals;
+mod staged;
 
 use std::fs;
 
@@ -41,6 +43,9 @@ tags = { theme = ["elevation", "relief"], empty = [] }
 fn clock(unix_seconds: i64) -> Clock {
     Clock::fixed_at(unix_seconds * 1000)
 }
+
+/// An admin beside those of other files.
+const ROOT: &str = "[[users]]\nusername = 'root'\npassword = 'correct horse'\nroles = ['admin']";
 
 /// A catalog file in a folder of its own, beside a database and a file store.
 struct CatalogFixture {
@@ -197,6 +202,7 @@ async fn applying_twice_leaves_everything() {
 #[tokio::test]
 async fn only_what_differs_changes_and_the_report_names_it() {
     let fixture = CatalogFixture::new().await;
+    fixture.apply(ROOT).await;
     fixture.apply(WHOLE).await;
     let ada = fixture.user("ada").await.user.id;
     let other = WHOLE
@@ -241,6 +247,7 @@ async fn the_same_bytes_later_keep_their_time() {
 #[tokio::test]
 async fn a_key_left_out_means_empty_but_a_password_stays() {
     let fixture = CatalogFixture::new().await;
+    fixture.apply(ROOT).await;
     fixture.apply(WHOLE).await;
     let short = "
         [[users]]\nusername = 'ada'
@@ -252,7 +259,7 @@ async fn a_key_left_out_means_empty_but_a_password_stays() {
     assert_eq!(fields_of(&report, "bob"), ["disabled"]);
     let emptied = ["owner", "file", "reader_roles", "reader_users", "tags"];
     assert_eq!(fields_of(&report, "2489"), emptied);
-    assert_eq!(report.not_named, 1, "the role hydrology");
+    assert_eq!(report.not_named, 2, "the user root and the role hydrology");
     assert!(fixture.opens("ada", "correct horse").await);
 }
 
@@ -273,7 +280,7 @@ async fn a_hash_made_elsewhere_is_taken_over() {
 #[tokio::test]
 async fn what_is_not_named_is_left_alone_unless_pruned() {
     let fixture = CatalogFixture::new().await;
-    fixture.apply(WHOLE).await;
+    fixture.apply(&WHOLE.replace(r#", "admin"]"#, "]")).await;
     let only_bob = "[[users]]\nusername = 'bob'\ndisabled = true";
     let report = fixture.apply(only_bob).await;
     assert_eq!((outcomes(&report), report.not_named), ([0, 0, 1, 0], 3));
