@@ -117,10 +117,11 @@ impl Database {
         with_timeout(CATALOG_TIMEOUT, operation, async {
             let classify =
                 |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
-            let mut transaction = self.begin_writing().await.map_err(classify)?;
+            let mut transaction = self.begin_catalog_change().await.map_err(classify)?;
             bump_version(&mut transaction).await.map_err(classify)?;
             let had_admin = has_usable_admin(&mut transaction).await.map_err(classify)?;
             if execute!(&mut transaction, COMMIT, lease.0).map_err(classify)? == 0 {
+                transaction.rollback().await.map_err(classify)?;
                 return Ok(CommitOutcome::LeaseLost);
             }
             let version = read_own_version(&mut transaction).await.map_err(classify)?;
@@ -130,7 +131,10 @@ impl Database {
             } else {
                 let directory = read_directory_within(&mut transaction).await?;
                 match replan(&directory) {
-                    None => return Ok(CommitOutcome::Outdated),
+                    None => {
+                        transaction.rollback().await.map_err(classify)?;
+                        return Ok(CommitOutcome::Outdated);
+                    }
                     Some(change) => replanned = change,
                 }
                 &replanned
@@ -139,6 +143,7 @@ impl Database {
                 .await
                 .map_err(classify)?;
             if had_admin && !has_usable_admin(&mut transaction).await.map_err(classify)? {
+                transaction.rollback().await.map_err(classify)?;
                 return Ok(CommitOutcome::NoAdminLeft);
             }
             transaction.commit().await.map_err(classify)?;

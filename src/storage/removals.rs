@@ -29,7 +29,7 @@ impl Database {
             return Ok(false);
         }
         run(CALL_TIMEOUT, "sweep removed users", "users", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_catalog_change().await?;
             lock_catalog(&mut transaction).await?;
             let mut is_progress = false;
             if let Some(id) = next.0 {

@@ -51,6 +51,7 @@ impl Database {
                 .collect::<Result<Vec<_>, _>>()?;
             let mut transaction = self.begin_writing().await?;
             if !beat(&mut transaction, lease).await? {
+                transaction.rollback().await?;
                 return Ok(false);
             }
             insert_absent(&mut transaction, &rows).await?;
@@ -76,6 +77,7 @@ impl Database {
         run(CALL_TIMEOUT, operation, "staged_datasets", async {
             let mut transaction = self.begin_writing().await?;
             if !beat(&mut transaction, lease).await? {
+                transaction.rollback().await?;
                 return Ok(None);
             }
             let limit = i64::from(limit);
@@ -103,9 +105,10 @@ impl Database {
         }
         let operation = "settle staged datasets";
         run(CALL_TIMEOUT, operation, "staged_datasets", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_catalog_change().await?;
             lock_catalog(&mut transaction).await?;
             if !is_committed(&mut transaction).await? {
+                transaction.rollback().await?;
                 return Ok(None);
             }
             let (count, last) = next_batch(&mut transaction, max_rows).await?;

@@ -27,6 +27,7 @@ mod audit_records;
 mod audit_search;
 mod catalog;
 mod catalog_apply;
+mod connections;
 mod datasets_with_names;
 mod federated_users;
 mod migrations;
