@@ -9,6 +9,7 @@ mod catalog;
 mod config;
 mod dataset;
 mod demo;
+mod file_descriptors;
 mod local;
 mod logging;
 mod openapi;

@@ -14,7 +14,7 @@ use crate::service::catalog::demo;
 use crate::service::policies::reload::PolicyReloader;
 
 use super::outcome::{CommandError, CommandResult, ExitStatus};
-use super::{demo as demo_page, print};
+use super::{demo as demo_page, file_descriptors, print};
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) async fn run(settings: &Settings, is_demo: bool) -> CommandResult {
@@ -27,6 +27,7 @@ pub(super) async fn run(settings: &Settings, is_demo: bool) -> CommandResult {
             ),
         );
     }
+    file_descriptors::raise_limit(settings)?;
     let clock = Clock::system();
     let stores = Stores::open(settings).await?;
     let demo = if is_demo {

@@ -145,9 +145,17 @@ settings! {
     allowed_origins: AllowedOrigins = "*",
         List("origins, such as https://maps.example.org, or * alone"),
         SettingsReader::allowed_origins;
-    /// How long a request may take, the body of a download excepted.
+    /// How long a request may take, its body and the body of its response excepted.
     request_timeout: Duration = "30", Integer(1, 300, "seconds"), SettingsReader::seconds;
-    /// The most connections that are open at once.
+    /// How long the body of a response may take, such as a download.
+    /// Access that was revoked meanwhile ends here at the latest.
+    download_timeout: Duration = "21600", Integer(60, 604_800, "seconds"), SettingsReader::seconds;
+    /// How many bytes a minute a client must read of a response, or send of an uploaded file, while the server waits for it.
+    /// The connection of a slower one is closed.
+    min_bytes_per_minute: u32 = "262144", Integer(1024, 1_073_741_824, "bytes a minute"),
+        SettingsReader::integer;
+    /// The most connections that are open at once; each takes two file descriptors.
+    /// One network (an IPv4 address or an IPv6 /64) may hold a quarter of them.
     max_connections: usize = "1024", Integer(1, 65_535, "connections"),
         |reader, setting| Ok(reader.integer(setting)? as usize);
     /// How long requests in flight may take to finish after SIGTERM.

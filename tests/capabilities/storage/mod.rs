@@ -33,6 +33,7 @@ mod federated_users;
 mod migrations;
 mod outages;
 mod removals;
+mod session_lists;
 mod sessions;
 mod signing_keys;
 mod users;
