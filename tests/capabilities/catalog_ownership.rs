@@ -41,7 +41,10 @@ async fn a_user_created_over_http_gets_no_role_from_a_catalog_file() {
     let newadmin = json!({"username": "newadmin", "password": "of the helpdesk"});
     assert_eq!(admin.post(USERS, newadmin).await.status, 201);
     let applied = try_apply(&server, NEW_ADMIN).await;
-    assert!(matches!(applied, Err(ApplyError::NeedsAdoption(_))), "{applied:?}");
+    assert!(
+        matches!(applied, Err(ApplyError::NeedsAdoption(_))),
+        "{applied:?}"
+    );
     let session = server.login("newadmin", "of the helpdesk").await.json();
     let newadmin = AdminClient {
         server: &server,
@@ -68,7 +71,10 @@ async fn a_user_of_the_file_that_was_renamed_over_http_is_not_the_files_any_more
     let renamed = request.send().await.unwrap();
     assert_eq!(renamed.status(), 200, "{}", renamed.text().await.unwrap());
     let applied = try_apply(&server, NEW_ADMIN).await;
-    assert!(matches!(applied, Err(ApplyError::NeedsAdoption(_))), "{applied:?}");
+    assert!(
+        matches!(applied, Err(ApplyError::NeedsAdoption(_))),
+        "{applied:?}"
+    );
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod current;
 mod dataset_plan;
 pub mod demo;
 mod diagnostic;
+mod error;
 mod file;
 mod options;
 mod plan;
@@ -29,6 +30,7 @@ mod table_reader;
 mod user_plan;
 
 pub use diagnostic::CatalogDiagnostics;
+pub use error::ApplyError;
 pub use file::{CatalogFile, CatalogFileError};
 pub use options::{ApplyOptions, ApplyProgress, ApplyStep};
 pub use report::{ApplyReport, ItemKind, ItemOutcome, ItemReport};
@@ -37,56 +39,12 @@ use self::check::{check_files, check_references};
 use self::current::CurrentUsers;
 use self::plan::ApplyPlan;
 use self::prepared::PreparedValues;
-use super::identity::password::{PasswordError, Passwords};
-use crate::domain::name::Username;
-use crate::files::{FileStore, FilesError};
-use crate::storage::{ApplyLease, CommitOutcome, Database, StorageError};
+use super::identity::password::Passwords;
+use crate::files::FileStore;
+use crate::storage::{ApplyLease, CommitOutcome, Database};
 
 /// How often a plan is attempted while others keep changing what the file names.
 const MAX_ATTEMPTS: usize = 5;
-
-/// Why a catalog file was not applied; the catalog is as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// The file is invalid.
-    #[error(transparent)]
-    Invalid(#[from] CatalogDiagnostics),
-    /// The file gives something to users that others created or changed.
-    #[error("{0}")]
-    NeedsAdoption(CatalogDiagnostics),
-    /// No admin who can sign in would remain.
-    #[error("no enabled admin who can sign in would remain")]
-    NoAdminLeft,
-    /// A dataset's file could not be stored.
-    #[error(transparent)]
-    Files(#[from] FilesError),
-    /// A password could not be hashed or checked.
-    #[error("the password of {username}: {source}")]
-    Password {
-        /// Whose password it is.
-        username: Username,
-        /// What went wrong.
-        source: PasswordError,
-    },
-    /// The catalog could not be read or written.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// Another process applies a catalog file and does not end.
-    #[error("another catalog apply is running")]
-    AnotherIsRunning,
-    /// It was told to stop.
-    #[error("interrupted")]
-    Interrupted,
-    /// Another process took this one for dead.
-    #[error("another catalog apply took over: this one had shown no life for too long")]
-    LeaseLost,
-    /// Others changed what the file names at every attempt.
-    #[error("too many concurrent changes to the users that the file names: try again")]
-    TooManyConcurrentChanges,
-    /// The check of the datasets' files panicked or was cancelled.
-    #[error("checking the datasets' files was interrupted")]
-    FileCheckInterrupted,
-}
 
 /// Makes the catalog what `file` says, and reports what changed.
 ///

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::ApplyError;
+use super::error::ApplyError;
 use crate::domain::clock::Clock;
 
 /// How to apply a catalog file.

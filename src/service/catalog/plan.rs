@@ -1,8 +1,8 @@
 //! The plan of what a catalog file changes in the whole catalog, and its report.
 
-use super::ApplyError;
 use super::current::CurrentUsers;
 use super::dataset_plan::DatasetPlan;
+use super::error::ApplyError;
 use super::file::CatalogFile;
 use super::options::ApplyOptions;
 use super::prepared::PreparedValues;

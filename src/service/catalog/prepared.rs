@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::ApplyError;
 use super::current::CurrentUsers;
+use super::error::ApplyError;
 use super::file::{CatalogFile, UserCredential, UserItem};
 use super::options::{ApplyOptions, ApplyStep};
 use crate::domain::dataset::StoredFile;

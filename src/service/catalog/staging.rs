@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::ApplyError;
+use super::error::ApplyError;
 use super::options::{ApplyOptions, ApplyStep};
 use crate::storage::{
     ApplyLease, ApplyState, CatalogDataset, Database, StagedDataset, StorageError,
