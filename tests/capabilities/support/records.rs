@@ -1,6 +1,7 @@
 //! The audit records of a server.
 
-use cedargate::service::audit_trail::AuditTrail;
+use cedargate::domain::audit::AuditFilter;
+use cedargate::service::audit_reader::AuditRecordPages;
 use serde_json::Value;
 
 use super::server::Server;
@@ -9,14 +10,13 @@ use super::server::Server;
 /// begins with one.
 pub(crate) async fn records(server: &Server) -> Vec<Value> {
     let mut records = Vec::new();
-    AuditTrail::export(&server.database().await, |record| {
+    let pages = AuditRecordPages::new(server.database().await, AuditFilter::default());
+    let exporting = pages.for_each(|record| {
         records.push(serde_json::to_value(record)?);
         Ok::<_, serde_json::Error>(())
-    })
-    .await
-    .unwrap()
-    .unwrap();
-    records.retain(|record| {
+    });
+    exporting.await.unwrap().unwrap();
+    records.retain(|record: &Value| {
         let reason = record["reason"].as_str().unwrap_or_default();
         !reason.starts_with("applied the catalog file")
     });
