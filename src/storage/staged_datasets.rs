@@ -189,7 +189,7 @@ async fn insert_staged(
                 .push_bind(visibility.as_str())
                 .push_bind(status.as_str())
                 .push_bind(dataset.and_then(|dataset| dataset.owner).map(|owner| owner.0))
-                .push_bind(Json(dataset.map(|dataset| &dataset.tags).unwrap_or(&NO_TAGS)))
+                .push_bind(Json(dataset.map_or(&NO_TAGS, |dataset| &dataset.tags)))
                 .push_bind(file.map(|file| file.sha256.as_str()))
                 .push_bind(file.map(|file| file.name.as_str()))
                 .push_bind(row.file_size)

@@ -1,5 +1,7 @@
 //! A catalog file beside administration over HTTP: whose a user is, and what a running server sees of an apply.
 
+use std::fmt::Write;
+
 use cedargate::app::Stores;
 use cedargate::domain::clock::Clock;
 use cedargate::service::catalog::{
@@ -85,10 +87,12 @@ async fn a_running_server_sees_nothing_of_a_large_catalog_that_is_staged() {
         .collect();
     let mut text = String::new();
     for id in &ids {
-        text += &format!(
+        write!(
+            text,
             "[[datasets]]\nid = '{id}'\ntitle = 't'\nvisibility = 'public'\n\
              record_status = 'published'\n"
-        );
+        )
+        .unwrap();
     }
     let (first, last) = (ids.first().unwrap(), ids.last().unwrap());
     let statuses = async || {

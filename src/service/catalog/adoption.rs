@@ -5,6 +5,7 @@
 //! and to others only when it is told to adopt them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -115,7 +116,8 @@ impl Gains {
             .collect();
         let more = self.gained.len().saturating_sub(MAX_REPORTED_USERS);
         if let (Some(last), true) = (refused.last_mut(), more > 0) {
-            last.message += &format!("; {more} more users are not listed");
+            // Writing to a String cannot fail.
+            let _ = write!(last.message, "; {more} more users are not listed");
         }
         refused
     }

@@ -56,7 +56,7 @@ pub enum ApplyStep {
     Settling,
 }
 
-impl<'a> ApplyOptions<'a> {
+impl ApplyOptions<'_> {
     /// Neither removes nor takes over anything, and tells nobody how far it has come.
     #[must_use]
     pub fn new(clock: Clock) -> Self {

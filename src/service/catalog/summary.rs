@@ -18,7 +18,8 @@ pub(super) fn summarize(file: &str, report: &ApplyReport, options: &ApplyOptions
         (options.is_adopting, "adopting users of others"),
     ] {
         if is_set {
-            summary += &format!(", {flag}");
+            summary.push_str(", ");
+            summary.push_str(flag);
         }
     }
     let mut parts = Vec::new();

@@ -37,7 +37,7 @@ async fn a_user_with_many_datasets_is_gone_before_they_are_swept(db: TestDatabas
 
     for _ in 0..2 {
         let catalog = db.database.read_catalog().await.unwrap();
-        assert_eq!(catalog.users, [again.clone()]);
+        assert_eq!(catalog.users, std::slice::from_ref(&again));
         assert_eq!(catalog.datasets.len(), MANY);
         let mut datasets = catalog.datasets.iter();
         assert!(datasets.all(|d| d.owner.is_none() && d.reader_users.is_empty()));

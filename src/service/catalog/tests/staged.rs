@@ -1,5 +1,6 @@
 //! Files that change many datasets: staged, interrupted, and applied while others change the catalog.
 
+use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -16,14 +17,17 @@ const DATASETS: usize = 700;
 fn large(title: &str) -> String {
     let mut text = String::from(ROOT);
     for name in ["ada", "bob"] {
-        text += &format!("\n[[users]]\nusername = '{name}'\npassword = 'correct horse'\n");
+        let password = "password = 'correct horse'";
+        writeln!(text, "\n[[users]]\nusername = '{name}'\n{password}").unwrap();
     }
     for number in 0..DATASETS {
-        text += &format!(
+        write!(
+            text,
             "[[datasets]]\nid = '2489e9ad-2ee2-8e00-8ec9-{number:012x}'\ntitle = '{title}'
             visibility = 'private'\nrecord_status = 'draft'\nowner = 'ada'
             reader_users = ['ada', 'bob']\n"
-        );
+        )
+        .unwrap();
     }
     text
 }
@@ -47,14 +51,14 @@ async fn many_datasets_are_created_changed_and_removed() {
 
 /// Options that stop when `step` has begun.
 async fn apply_stopping_at(fixture: &CatalogFixture, text: &str, step: ApplyStep) -> bool {
-    let stop = tokio_util::sync::CancellationToken::new();
+    let stopping = tokio_util::sync::CancellationToken::new();
     let progress = |progress: ApplyProgress| {
         if progress.step == step {
-            stop.cancel();
+            stopping.cancel();
         }
     };
     let options = ApplyOptions {
-        stop: stop.clone(),
+        stop: stopping.clone(),
         progress: &progress,
         ..ApplyOptions::new(clock(NOW))
     };
