@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::Stores;
 use crate::config::Settings;
 use crate::domain::clock::Clock;
+use crate::domain::issuer::admin_issuers;
 use crate::service::catalog::{
     self, ApplyError, ApplyOptions, ApplyProgress, ApplyReport, ApplyStep, CatalogFile,
 };
@@ -32,6 +33,7 @@ pub(super) async fn apply(
     let options = ApplyOptions {
         is_pruning,
         is_adopting,
+        admin_issuers: admin_issuers(settings.issuers.iter()),
         progress: &progress,
         ..ApplyOptions::new(Clock::system())
     };

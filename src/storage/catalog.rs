@@ -13,7 +13,7 @@ use super::datasets::put_dataset;
 use super::error::StorageError;
 use super::removals::{put_role, remove_role, remove_user};
 use super::statements::execute;
-use super::users::{UserRecord, parse_role, put_users, read_users};
+use super::users::{BIND_SUBJECT, UserRecord, parse_role, put_users, read_users};
 use crate::domain::audit::AuditRecord;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
@@ -54,6 +54,8 @@ pub struct CatalogChange {
     pub users_adopted: Vec<UserId>,
     /// Whether the operator makes the change, with a catalog file or at the command line.
     pub is_by_operator: bool,
+    /// Users to bind to a subject of their issuer, unless another subject is bound already.
+    pub subjects_bound: Vec<(UserId, String)>,
     /// The audit records of the change.
     pub records: Vec<AuditRecord>,
 }
@@ -289,6 +291,9 @@ pub(super) async fn write_change(
     put_users(transaction, &change.users_put, change.is_by_operator).await?;
     for id in &change.users_adopted {
         execute!(transaction, ADOPT_USER, id.0)?;
+    }
+    for (id, subject) in &change.subjects_bound {
+        execute!(transaction, BIND_SUBJECT, subject.as_str(), id.0)?;
     }
     for dataset in &change.datasets_put {
         put_dataset(transaction, dataset, change.is_by_operator).await?;

@@ -6,13 +6,13 @@
 
 use uuid::Uuid;
 
+use super::admins::{SignInConditions, read_admins};
 use super::catalog::{CatalogChange, Directory, bump_version, read_directory_within, write_change};
 use super::database::{
     CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
 };
 use super::error::StorageError;
 use super::statements::{execute, select};
-use crate::domain::name::ADMIN_ROLE;
 
 /// The right to stage and commit, of one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,7 @@ impl Database {
         lease: ApplyLease,
         planned_on: i64,
         change: &CatalogChange,
+        conditions: &SignInConditions,
         replan: impl FnOnce(&Directory) -> Option<CatalogChange> + Send,
     ) -> Result<CommitOutcome, StorageError> {
         const COMMIT: &str = "UPDATE catalog_apply SET beat = beat + 1,
@@ -119,7 +120,8 @@ impl Database {
                 |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
             let mut transaction = self.begin_catalog_change().await.map_err(classify)?;
             bump_version(&mut transaction).await.map_err(classify)?;
-            let had_admin = has_usable_admin(&mut transaction).await.map_err(classify)?;
+            let before = read_admins(&mut transaction, conditions).await;
+            let had_admin = !before.map_err(classify)?.is_empty();
             if execute!(&mut transaction, COMMIT, lease.0).map_err(classify)? == 0 {
                 transaction.rollback().await.map_err(classify)?;
                 return Ok(CommitOutcome::LeaseLost);
@@ -142,7 +144,8 @@ impl Database {
             write_change(&mut transaction, change)
                 .await
                 .map_err(classify)?;
-            if had_admin && !has_usable_admin(&mut transaction).await.map_err(classify)? {
+            let after = read_admins(&mut transaction, conditions).await;
+            if had_admin && after.map_err(classify)?.is_empty() {
                 transaction.rollback().await.map_err(classify)?;
                 return Ok(CommitOutcome::NoAdminLeft);
             }
@@ -167,15 +170,5 @@ pub(super) async fn beat(
 async fn read_own_version(transaction: &mut Transaction) -> Result<i64, sqlx::Error> {
     on_either!(transaction, connection => {
         sqlx::query_scalar("SELECT version FROM catalog_version").fetch_one(&mut **connection).await
-    })
-}
-
-/// Whether an admin can sign in.
-async fn has_usable_admin(transaction: &mut Transaction) -> Result<bool, sqlx::Error> {
-    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM user_roles JOIN users ON users.id = user_id
-        WHERE role_name = $1 AND NOT is_disabled AND NOT is_removed
-            AND (password_hash IS NOT NULL OR issuer IS NOT NULL))";
-    on_either!(transaction, connection => {
-        sqlx::query_scalar(SQL).bind(ADMIN_ROLE).fetch_one(&mut **connection).await
     })
 }

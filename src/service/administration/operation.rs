@@ -49,6 +49,10 @@ struct RecordState {
 }
 
 /// What one attempt at a change of the catalog came to.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one is made for each operation and used at once"
+)]
 pub(super) enum Attempt<T> {
     /// The change to write, and what to return once it is written.
     Write(CatalogChange, T),
@@ -267,6 +271,41 @@ impl AdminOperation {
             Ok(())
         } else {
             Err(ServiceError::AdministrationDenied { action })
+        }
+    }
+
+    /// Authorizes one more action; only a denial is recorded, so that the record shows the first question.
+    pub(super) fn authorize_also(
+        &self,
+        action: Action,
+        resource: &Resource,
+    ) -> Result<(), ServiceError> {
+        if self.is_permitted(action, resource) {
+            return Ok(());
+        }
+        self.authorize(action, resource)
+    }
+
+    /// Records a denial for a reason that is not a decision of the policies.
+    pub(super) fn deny(&self, summary: impl Into<String>) {
+        let mut state = self.state.lock();
+        state.record.outcome = AuditOutcome::Denied;
+        state.record.determining_policies.clear();
+        state.record.reason = Some(summary.into());
+    }
+
+    /// Records what the caller would gain; auditors see it, and the caller does not.
+    pub(super) fn deny_privilege(&self, summary: impl Into<String>) -> ServiceError {
+        self.deny(summary);
+        ServiceError::PrivilegeExceeded
+    }
+
+    /// Whether the caller is still decided about as by `authorizer`: by the same policies, as the same caller.
+    pub(super) fn is_decided_by(&self, authorizer: Option<&Arc<Authorizer>>) -> bool {
+        match (self.authorizer(), authorizer) {
+            (None, None) => true,
+            (Some(now), Some(before)) => now.is_same(before),
+            (None, Some(_)) | (Some(_), None) => false,
         }
     }
 

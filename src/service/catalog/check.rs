@@ -53,6 +53,20 @@ pub(super) fn check_references(
     diagnostics
 }
 
+/// Finds every user of `file` that would be created with a reserved name.
+pub(super) fn check_new_names(
+    file: &CatalogFile,
+    exists: impl Fn(&Username) -> bool,
+) -> Vec<CatalogDiagnostic> {
+    let names = file.users.iter().map(|user| &user.username);
+    let reserved = names.filter(|name| name.get_ref().is_reserved() && !exists(name.get_ref()));
+    let refuse = |name: &Spanned<Username>| {
+        let message = format!("the user name {} is reserved", name.get_ref());
+        CatalogDiagnostic::new(name.span(), message).with_help("choose another name")
+    };
+    reserved.map(refuse).collect()
+}
+
 fn check_roles(
     roles: &[Spanned<RoleName>],
     known: &KnownNames<'_>,

@@ -35,7 +35,7 @@ pub use file::{CatalogFile, CatalogFileError};
 pub use options::{ApplyOptions, ApplyProgress, ApplyStep};
 pub use report::{ApplyReport, ItemKind, ItemOutcome, ItemReport};
 
-use self::check::{check_files, check_references};
+use self::check::{check_files, check_new_names, check_references};
 use self::current::CurrentUsers;
 use self::plan::ApplyPlan;
 use self::prepared::PreparedValues;
@@ -107,8 +107,9 @@ async fn apply_with(
             newer.as_ref().map(|newer| plan.change(Some(newer)))
         };
         let change = plan.change(None);
+        let conditions = options.sign_in_conditions();
         match database
-            .commit_apply(lease, directory.version, &change, replan)
+            .commit_apply(lease, directory.version, &change, &conditions, replan)
             .await?
         {
             CommitOutcome::Committed(version) => {
@@ -134,7 +135,9 @@ fn references(
     current: &CurrentUsers<'_>,
     options: &ApplyOptions<'_>,
 ) -> Vec<diagnostic::CatalogDiagnostic> {
-    check_references(file, &current.names_known_to(file, options.is_pruning))
+    let mut diagnostics = check_references(file, &current.names_known_to(file, options.is_pruning));
+    diagnostics.extend(check_new_names(file, |name| current.own.contains_key(name)));
+    diagnostics
 }
 
 async fn check_paths(file: &CatalogFile) -> Result<Vec<diagnostic::CatalogDiagnostic>, ApplyError> {

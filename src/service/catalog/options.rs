@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ApplyError;
 use crate::domain::clock::Clock;
+use crate::storage::SignInConditions;
 
 /// How to apply a catalog file.
 pub struct ApplyOptions<'a> {
@@ -13,6 +14,8 @@ pub struct ApplyOptions<'a> {
     pub is_adopting: bool,
     /// The modification time of new files, and the time of the audit record.
     pub clock: Clock,
+    /// The identity providers whose tokens can make somebody an admin.
+    pub admin_issuers: Vec<String>,
     /// Cancelled to stop before the change is committed, or to leave what is staged then to others.
     pub stop: CancellationToken,
     /// Is told how far it has come.
@@ -64,8 +67,17 @@ impl ApplyOptions<'_> {
             is_pruning: false,
             is_adopting: false,
             clock,
+            admin_issuers: Vec::new(),
             stop: CancellationToken::new(),
             progress: &|_| {},
+        }
+    }
+
+    /// What it depends on whether an admin can sign in.
+    pub(super) fn sign_in_conditions(&self) -> SignInConditions {
+        SignInConditions {
+            now: self.clock.unix_seconds(),
+            admin_issuers: self.admin_issuers.clone(),
         }
     }
 

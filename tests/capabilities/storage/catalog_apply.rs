@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use cedargate::domain::dataset::Dataset;
 use cedargate::domain::id::UserId;
 use cedargate::storage::{
-    ApplyLease, CatalogChange, CommitOutcome, Database, DatasetFilter, Directory, StagedDataset,
+    ApplyLease, CatalogChange, CommitOutcome, Database, DatasetFilter, Directory, SignInConditions,
+    StagedDataset,
 };
 
 use crate::support::test_database::{TestDatabase, dataset, role, roles, tags, user, write_change};
@@ -29,7 +30,10 @@ async fn lease(database: &Database) -> ApplyLease {
 
 async fn commit(database: &Database, lease: ApplyLease, change: &CatalogChange) -> CommitOutcome {
     let version = database.catalog_version().await.unwrap();
-    let committed = database.commit_apply(lease, version, change, |_| None);
+    let committed =
+        database.commit_apply(lease, version, change, &SignInConditions::default(), |_| {
+            None
+        });
     committed.await.unwrap()
 }
 
@@ -255,11 +259,11 @@ async fn a_commit_on_an_older_version_plans_users_again(db: TestDatabase) {
         ..CatalogChange::default()
     };
     write_change(&db, &meanwhile).await;
-    let planned = CatalogChange::default();
+    let (planned, conditions) = (CatalogChange::default(), SignInConditions::default());
     let refuse = |_: &Directory| None;
     let outcome = db
         .database
-        .commit_apply(staged.lease, old, &planned, refuse)
+        .commit_apply(staged.lease, old, &planned, &conditions, refuse)
         .await;
     assert_eq!(outcome, Ok(CommitOutcome::Outdated));
     assert_eq!(datasets(&db.database).await, staged.before);
@@ -269,7 +273,7 @@ async fn a_commit_on_an_older_version_plans_users_again(db: TestDatabase) {
     };
     let outcome = db
         .database
-        .commit_apply(staged.lease, old, &planned, replan)
+        .commit_apply(staged.lease, old, &planned, &conditions, replan)
         .await;
     assert_eq!(outcome, Ok(CommitOutcome::Committed(old + 2)));
     assert_eq!(datasets(&db.database).await, staged.after);
