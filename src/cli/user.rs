@@ -164,7 +164,7 @@ pub(super) async fn set_password(settings: &Settings, name: &Username) -> Comman
 }
 
 async fn open(settings: &Settings) -> Result<Administration, CommandError> {
-    Ok(administration(Stores::open(settings).await?))
+    Ok(administration(Stores::open_beside_servers(settings).await?))
 }
 
 fn user_json(account: &UserAccount) -> Value {

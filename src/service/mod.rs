@@ -7,6 +7,7 @@ pub mod administration;
 pub mod audit_trail;
 pub mod catalog;
 pub mod catalog_cache;
+mod catalog_versions;
 pub mod error;
 mod fair_turns;
 pub mod health;
@@ -14,6 +15,7 @@ pub mod identity;
 pub mod pagination;
 pub mod policies;
 pub mod rate_limits;
+pub mod readiness_probe;
 pub mod tokens;
 
 #[cfg(test)]

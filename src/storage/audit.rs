@@ -136,12 +136,14 @@ impl Database {
             return Ok(());
         }
         let operation = "append audit records";
-        run(CALL_TIMEOUT, operation, "audit_records", async {
+        let result = run(CALL_TIMEOUT, operation, "audit_records", async {
             let mut transaction = self.begin_appending().await?;
             append(&mut transaction, records).await?;
             transaction.commit().await
         })
-        .await
+        .await;
+        self.append_history().note(result.is_ok());
+        result
     }
 
     /// Finds how the caller of a granted mint had authenticated, by the `jti` of the token, which is the id of

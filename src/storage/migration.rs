@@ -28,7 +28,7 @@ pub enum SchemaVersion {
         /// The newest migration that this program knows.
         known: i64,
     },
-    /// The tables are those of this program, or of a newer one.
+    /// The tables are those of this program.
     Current,
 }
 
@@ -54,7 +54,7 @@ impl Database {
         .await
     }
 
-    /// The version of the tables.
+    /// The version of the tables; that of a newer program is [`StorageError::NewerSchema`].
     pub async fn schema_version(&self) -> Result<SchemaVersion, StorageError> {
         const SQL: &str = "SELECT max(version) FROM _sqlx_migrations";
         const SQLITE_EXISTS: &str =
@@ -80,6 +80,7 @@ impl Database {
         Ok(match found {
             None => SchemaVersion::Empty,
             Some(found) if found < known => SchemaVersion::Older { found, known },
+            Some(found) if found > known => return Err(StorageError::NewerSchema { found, known }),
             Some(_) => SchemaVersion::Current,
         })
     }

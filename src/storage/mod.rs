@@ -8,6 +8,7 @@
 //! without checking them.
 
 mod api_keys;
+mod append_history;
 mod audit;
 mod audit_search;
 mod call;
@@ -18,6 +19,7 @@ mod datasets;
 mod datasets_with_names;
 mod error;
 mod external_users;
+mod health_check;
 mod migration;
 mod postgres_connections;
 mod sessions;

@@ -23,6 +23,7 @@ mod author_examples;
 mod catalog_view;
 mod command_line;
 mod cors;
+mod database_trouble;
 mod decided_again;
 mod decision_table;
 mod download;

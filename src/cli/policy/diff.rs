@@ -38,7 +38,7 @@ pub(in crate::cli) struct DiffArguments {
 pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -> CommandResult {
     let from = load_before(settings, &arguments.from)?;
     let to = Bundle::load(&arguments.to)?;
-    let stores = Stores::open(settings).await?;
+    let stores = Stores::open_beside_servers(settings).await?;
     let catalog = stores.database.read_catalog().await;
     stores.database.close().await;
     let catalog = catalog?;
