@@ -197,7 +197,7 @@ impl App {
             files,
             passwords,
         } = stores;
-        let initial = load_policies(settings, &clock).await?;
+        let initial = load_policies(settings, &database, &clock).await?;
         let bundle = Arc::new(LiveBundle::new(Arc::clone(&initial.bundle)));
         // A new sealing key cannot open keys that are already sealed.
         let is_first_start = database.list_signing_keys().await?.is_empty();
@@ -226,6 +226,7 @@ impl App {
             initial,
             settings,
             Arc::clone(&bundle),
+            database.clone(),
             Arc::clone(&audit),
             clock.clone(),
         )
@@ -253,11 +254,14 @@ impl App {
                 jwks_max_age: settings.jwks_max_age,
                 request_timeout: settings.request_timeout,
                 max_upload_size: settings.largest_upload,
+                min_bytes_per_minute: settings.min_bytes_per_minute,
                 proof_timeout: settings.gate_proof_limit,
                 clock,
             },
             server_limits: ServerLimits {
                 max_connections: settings.max_connections,
+                min_bytes_per_minute: settings.min_bytes_per_minute,
+                download_timeout: settings.download_timeout,
                 shutdown_timeout: settings.shutdown_grace,
                 trusted_proxies: settings.trusted_proxies.clone(),
             },
@@ -343,10 +347,16 @@ impl App {
 }
 
 /// Loads and checks the policies on a blocking thread.
-async fn load_policies(settings: &Settings, clock: &Clock) -> Result<InitialPolicies, AppError> {
+async fn load_policies(
+    settings: &Settings,
+    database: &Database,
+    clock: &Clock,
+) -> Result<InitialPolicies, AppError> {
+    let accepted = database.list_accepted_policy_edits().await?;
     let (settings, clock) = (settings.clone(), clock.clone());
-    let loading =
-        tokio::task::spawn_blocking(move || reload::load_initial_policies(&settings, &clock));
+    let loading = tokio::task::spawn_blocking(move || {
+        reload::load_initial_policies(&settings, &clock, &accepted)
+    });
     let loaded = loading.await.map_err(|panic| {
         AppError::Reload(ServiceError::Internal {
             what: "checking the policies",

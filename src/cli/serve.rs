@@ -16,7 +16,7 @@ use crate::service::catalog::demo;
 use crate::service::policies::reload::PolicyReloader;
 
 use super::outcome::{CommandError, CommandResult, ExitStatus};
-use super::{demo as demo_page, print};
+use super::{demo as demo_page, file_descriptors, print};
 
 /// How long after a signal another one counts as the same.
 const REPEATED_SIGNAL_INTERVAL: Duration = Duration::from_secs(1);
@@ -34,6 +34,7 @@ pub(super) async fn run(settings: &Settings, is_demo: bool) -> CommandResult {
             ),
         );
     }
+    file_descriptors::raise_limit(settings)?;
     let clock = Clock::system();
     let stores = Stores::open(settings).await?;
     let demo = if is_demo {

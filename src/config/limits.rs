@@ -22,11 +22,19 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many headers a request may have; more is answered with 431 without a body.
 pub const MAX_HEADERS: usize = 100;
 
-/// One address that is not a trusted proxy may hold this part of all connections: one in so many.
+/// One network that is not a trusted proxy may hold this part of all connections: one in so many.
 pub const CONNECTION_SHARE_DIVISOR: usize = 4;
 
-/// How long a client may stall while it reads a response or uploads a file.
-pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
+/// How many connections are answered beside those that have a place; all but requests for health
+/// are told that there is none.
+pub const RESERVED_CONNECTIONS: usize = 64;
+
+/// How long a connection of the reserve may take to send the headers of its one request.
+pub const RESERVED_HEADERS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the server waits for a client that reads or uploads until its bytes are compared with the
+/// least rate, which is a setting.
+pub const RATE_WINDOW: Duration = Duration::from_mins(1);
 
 /// How long an uploaded file may take to arrive; its largest size is a setting.
 pub const UPLOAD_TIMEOUT: Duration = Duration::from_mins(30);

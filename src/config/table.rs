@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use strum::VariantNames;
 
 use super::address::AllowedOrigins;
-use super::choices::{GateCases, GateProofs, LogFormat, LogLevel};
+use super::choices::{GateCases, GateInvariants, GateProofs, LogFormat, LogLevel};
 use super::error::ConfigError;
 use super::issuers::read_issuers;
 use super::setting::SettingFormat::{Integer, List, OneOf, Secret as SecretText, Tables, Text};
@@ -101,8 +101,13 @@ settings! {
     /// Whether an edit of the policies has to meet its cases before it comes into force.
     gate_cases: GateCases = "require", OneOf(GateCases::VARIANTS), SettingsReader::parse;
     /// Whether an edit of the policies has to keep its invariants, proved.
-    /// With `if-available` edits go on unproved while there is no cvc5, and health and log say so.
+    /// With `if-available` edits go on unproved while cvc5 is not installed, and health, log and audit log say so; a cvc5 that is installed and fails refuses them.
     gate_proofs: GateProofs = "if-available", OneOf(GateProofs::VARIANTS), SettingsReader::parse;
+    /// Whether an edit may change or remove invariants in force.
+    /// With `recorded` it may, and log and audit log say which; with `locked` only after `cedargate policy accept`.
+    /// An edit that loses more than half of the invariants, or of the cases, always needs that.
+    gate_invariants: GateInvariants = "recorded", OneOf(GateInvariants::VARIANTS),
+        SettingsReader::parse;
     /// How long the proofs of an edit may take. An edit that is not proved by then is refused.
     gate_proof_limit: Duration = "20", Integer(1, 600, "seconds"), SettingsReader::seconds;
     /// The `iss` of all tokens.
@@ -146,9 +151,17 @@ settings! {
     allowed_origins: AllowedOrigins = "*",
         List("origins, such as https://maps.example.org, or * alone"),
         SettingsReader::allowed_origins;
-    /// How long a request may take, the body of a download excepted.
+    /// How long a request may take, its body and the body of its response excepted.
     request_timeout: Duration = "30", Integer(1, 300, "seconds"), SettingsReader::seconds;
-    /// The most connections that are open at once.
+    /// How long the body of a response may take, such as a download.
+    /// Access that was revoked meanwhile ends here at the latest.
+    download_timeout: Duration = "21600", Integer(60, 604_800, "seconds"), SettingsReader::seconds;
+    /// How many bytes a minute a client must read of a response, or send of an uploaded file, while the server waits for it.
+    /// The connection of a slower one is closed.
+    min_bytes_per_minute: u32 = "262144", Integer(1024, 1_073_741_824, "bytes a minute"),
+        SettingsReader::integer;
+    /// The most connections that are open at once; each takes two file descriptors.
+    /// One network (an IPv4 address or an IPv6 /64) may hold a quarter of them.
     max_connections: usize = "1024", Integer(1, 65_535, "connections"),
         |reader, setting| Ok(reader.integer(setting)? as usize);
     /// How long requests in flight may take to finish after SIGTERM.

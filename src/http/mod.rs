@@ -21,7 +21,7 @@ use poem_openapi::OpenApiService;
 use serde_json::Value;
 
 use crate::config::AllowedOrigins;
-use crate::config::limits::{POLICY_CHECK_TIMEOUT, STALL_TIMEOUT, UPLOAD_TIMEOUT};
+use crate::config::limits::{POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT};
 use crate::domain::clock::Clock;
 use crate::service::access::catalog_view::CatalogView;
 use crate::service::administration::Administration;
@@ -91,6 +91,8 @@ pub struct HttpConfig {
     pub request_timeout: Duration,
     /// The largest file that may be uploaded, in bytes.
     pub max_upload_size: u64,
+    /// How many bytes a minute of an uploaded file have to arrive.
+    pub min_bytes_per_minute: u32,
     /// How long the proofs of a policy edit may take.
     pub proof_timeout: Duration,
     /// The time.
@@ -198,7 +200,7 @@ fn route_limits(config: &HttpConfig) -> RouteLimits {
     let upload = RequestLimits {
         max_body_size: config.max_upload_size,
         body_timeout: UPLOAD_TIMEOUT,
-        stall_timeout: STALL_TIMEOUT,
+        min_bytes_per_minute: config.min_bytes_per_minute,
         extra_time: UPLOAD_TIMEOUT,
     };
     // A reload waits for one that is already running.
@@ -234,6 +236,7 @@ pub fn routes(
         route_limits: route_limits(&config),
         trusted_proxies: config.trusted_proxies.into(),
         request_timeout: config.request_timeout,
+        always_answered: &api::health::PATHS,
         allowed_methods,
         clock: config.clock,
     };
@@ -269,6 +272,7 @@ mod tests {
             jwks_max_age: Duration::ZERO,
             request_timeout: Duration::ZERO,
             max_upload_size: 1,
+            min_bytes_per_minute: 1,
             proof_timeout: Duration::from_mins(10),
             clock: Clock::fixed_at(0),
         });

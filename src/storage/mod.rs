@@ -7,6 +7,7 @@
 //! Storage does not know decisions: it stores sealed keys without opening them, and password hashes
 //! without checking them.
 
+mod accepted_policy_edits;
 mod api_keys;
 mod append_history;
 mod audit;
@@ -29,6 +30,7 @@ mod sqlite_file;
 mod statements;
 mod users;
 
+pub use accepted_policy_edits::PolicyEdit;
 pub use api_keys::StoredApiKey;
 pub use audit_search::AuditOrder;
 pub use catalog::{CacheVersions, Catalog, CatalogChange};
@@ -37,6 +39,6 @@ pub use datasets_with_names::{DatasetFilter, DatasetWithNames};
 pub use error::StorageError;
 pub use external_users::{AddUserOutcome, ExternalUser};
 pub use migration::SchemaVersion;
-pub use sessions::{EndedSession, RefreshTokenInfo, RenewalOutcome};
+pub use sessions::{EndedSession, RefreshTokenInfo, RenewalOutcome, RenewalRecords};
 pub use signing_keys::{KeyState, StoredSigningKey};
 pub use users::{UserFilter, UserRecord};

@@ -237,7 +237,9 @@ def test_the_operators_page_names_the_fixed_limits():
         "BODY_TIMEOUT": ("Duration::from_secs(10)", "10 seconds"),
         "MAX_HEADERS": ("100", "100 headers"),
         "CONNECTION_SHARE_DIVISOR": ("4", "one in 4 of all connections"),
-        "STALL_TIMEOUT": ("Duration::from_mins(1)", "60 seconds"),
+        "RESERVED_CONNECTIONS": ("64", "64 connections"),
+        "RESERVED_HEADERS_TIMEOUT": ("Duration::from_secs(2)", "2 seconds"),
+        "RATE_WINDOW": ("Duration::from_mins(1)", "60 seconds"),
         "POLICY_CHECK_TIMEOUT": (
             "Duration::from_secs(10)",
             "twice `gate_proof_limit` and 20 seconds",

@@ -13,6 +13,9 @@ use crate::http::reply::responses::{self, JsonOk};
 use crate::http::server::request_middleware::Passthrough;
 use crate::service::health::{Health, Readiness};
 
+/// The paths of the API, which are answered even if there is no place for another connection.
+pub const PATHS: [&str; 2] = ["/health/live", "/health/ready"];
+
 /// The health API.
 pub struct HealthApi {
     /// Checks everything that the server depends on.

@@ -89,6 +89,12 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_retry_after(UNAVAILABLE_RETRY_AFTER)
     }
 
+    /// The client has more in flight than it may.
+    #[must_use]
+    pub fn too_many_requests(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).with_retry_after(UNAVAILABLE_RETRY_AFTER)
+    }
+
     /// The challenge of RFC 6750 section 3.
     fn with_challenge(self, challenge: &'static str) -> Self {
         Self {

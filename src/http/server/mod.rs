@@ -5,113 +5,136 @@
 //! that limited, and drains on shutdown.
 
 pub mod allowed_methods;
+mod connection;
 pub mod connection_limit;
 pub mod cors;
+mod logged_path;
+mod paced_stream;
+pub mod rate_meter;
 pub mod request_info;
 pub mod request_limits;
 pub mod request_middleware;
+mod response_body;
 pub mod tracked_body;
 pub mod trusted_proxies;
 mod unread_body;
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use ipnet::IpNet;
-use poem::http::uri::Scheme;
-use poem::web::{LocalAddr, RemoteAddr};
-use poem::{Addr, Endpoint, Request, Response};
+use poem::{Endpoint, Response};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_io_timeout::TimeoutStream;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::limits::{
-    CONNECTION_SHARE_DIVISOR, HEADERS_TIMEOUT, MAX_HEADERS, MAX_HEADERS_SIZE, STALL_TIMEOUT,
+    CONNECTION_SHARE_DIVISOR, HEADERS_TIMEOUT, RESERVED_CONNECTIONS, RESERVED_HEADERS_TIMEOUT,
 };
 
-use connection_limit::ConnectionLimiter;
+use connection::{Connection, ConnectionKind};
+use connection_limit::{ConnectionLimiter, ConnectionPlace, Overload};
+use trusted_proxies::TrustedProxies;
 
-/// The most bytes that hyper buffers of one request's head; what is between this and the limit is
-/// rejected by the request middleware, as a problem.
-const MAX_BUFFER_SIZE: usize = 4 * MAX_HEADERS_SIZE;
 /// How long to wait after an accept that failed, most likely for lack of file descriptors.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// How often failing accepts are logged.
+const ACCEPT_WARNING_INTERVAL: Duration = Duration::from_secs(10);
+/// How many connections may be closing, and so still be open, beside those that have a place.
+const MAX_CLOSING_CONNECTIONS: usize = 64;
 
 /// The limits of the server.
 #[derive(Clone, Debug)]
 pub struct ServerLimits {
-    /// The most connections at a time; further ones wait in the listener's backlog.
+    /// The most connections at a time; further ones displace others or get a 503.
     pub max_connections: usize,
+    /// How many bytes a minute a client has to read of a response.
+    pub min_bytes_per_minute: u32,
+    /// How long the body of a response may take.
+    pub download_timeout: Duration,
     /// How long requests in flight may take after a shutdown began.
     pub shutdown_timeout: Duration,
     /// Proxies, each of which may hold as many connections as there are.
     pub trusted_proxies: Vec<IpNet>,
 }
+
+impl ServerLimits {
+    /// The most connections that are ever open, those that answer only for health included.
+    #[must_use]
+    pub fn max_open_connections(max_connections: usize) -> usize {
+        max_connections
+            .saturating_add(RESERVED_CONNECTIONS)
+            .saturating_add(MAX_CLOSING_CONNECTIONS)
+    }
+}
+
+/// The places for connections, and a few more that only answer for health.
+struct Places {
+    open: Arc<Semaphore>,
+    usual: ConnectionLimiter,
+    reserved: ConnectionLimiter,
+}
+
+impl Places {
+    fn new(max_connections: usize, trusted_proxies: &TrustedProxies) -> Self {
+        let limiter = |max: usize| {
+            let max_per_network = max.div_ceil(CONNECTION_SHARE_DIVISOR);
+            ConnectionLimiter::new(max, max_per_network, trusted_proxies.clone())
+        };
+        Self {
+            open: Arc::new(Semaphore::new(ServerLimits::max_open_connections(
+                max_connections,
+            ))),
+            usual: limiter(max_connections),
+            reserved: limiter(RESERVED_CONNECTIONS),
+        }
+    }
+
+    /// A place among all connections, or else one in the reserve, with the reason.
+    fn admit(&self, peer: IpAddr) -> Option<(ConnectionPlace, Option<Overload>)> {
+        match self.usual.admit(peer) {
+            Ok(place) => Some((place, None)),
+            Err(overload) => {
+                let place = self.reserved.admit(peer).ok()?;
+                Some((place, Some(overload)))
+            }
+        }
+    }
+}
+
 /// Serves until `shutdown`, then waits for requests in flight; returns whether all of them ended in time.
+///
+/// It never stops accepting: a connection that gets no place is told so, and health always answers.
 pub async fn serve(
     listener: TcpListener,
     endpoint: impl Endpoint<Output = Response> + 'static,
     limits: ServerLimits,
     shutdown: CancellationToken,
 ) -> bool {
-    let endpoint = Arc::new(endpoint);
-    let connections = Arc::new(Semaphore::new(limits.max_connections));
-    let limiter = ConnectionLimiter::new(
-        limits.max_connections.div_ceil(CONNECTION_SHARE_DIVISOR),
-        limits.trusted_proxies.into(),
-    );
+    let kind = Arc::new(ConnectionKind {
+        endpoint,
+        trusted_proxies: limits.trusted_proxies.clone().into(),
+        min_bytes_per_minute: limits.min_bytes_per_minute,
+        download_timeout: limits.download_timeout,
+    });
+    let places = Places::new(limits.max_connections, &kind.trusted_proxies);
     let graceful = GracefulShutdown::new();
+    let mut last_warning = None;
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &connections) => accepted,
+            accepted = listener.accept() => accepted,
         };
-        let (stream, peer, connection_permit) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok((stream, peer)) => open(&kind, &places, &graceful, stream, peer),
             Err(error) => {
-                tracing::warn!(%error, "accepting a connection failed");
+                warn_sometimes(&error, &mut last_warning);
                 tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
-                continue;
             }
-        };
-        let Some(address_permit) = limiter.try_acquire(peer.ip()) else {
-            tracing::debug!(%peer, "connection refused: per-address limit reached");
-            continue;
-        };
-        let endpoint = Arc::clone(&endpoint);
-        let local = stream.local_addr().ok();
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let endpoint = Arc::clone(&endpoint);
-            async move {
-                let local = LocalAddr(local.map_or(Addr::custom("tcp", "unknown"), Addr::from));
-                let peer = RemoteAddr(Addr::from(peer));
-                let request = Request::from((request, local, peer, Scheme::HTTP));
-                let response = endpoint.get_response(request).await;
-                Ok::<_, Infallible>(hyper::Response::from(response))
-            }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS_TIMEOUT)
-            .max_buf_size(MAX_BUFFER_SIZE)
-            .max_headers(MAX_HEADERS)
-            .serve_connection(TokioIo::new(with_write_timeout(stream)), service);
-        let watcher = graceful.watcher();
-        tokio::spawn(async move {
-            if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(%error, "connection failed");
-            }
-            drop((connection_permit, address_permit));
-        });
+        }
     }
     drop(listener);
     tokio::select! {
@@ -120,22 +143,48 @@ pub async fn serve(
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(connections)
-        .acquire_owned()
-        .await
-        .map_err(std::io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    Ok((stream, peer, permit))
+/// Serves a connection in a task of its own, if there is a place for it.
+fn open<E: Endpoint<Output = Response> + 'static>(
+    kind: &Arc<ConnectionKind<E>>,
+    places: &Places,
+    graceful: &GracefulShutdown,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let admitted = Arc::clone(&places.open)
+        .try_acquire_owned()
+        .ok()
+        .and_then(|permit| Some((permit, places.admit(peer.ip())?)));
+    let Some((permit, (place, overload))) = admitted else {
+        count_refusal();
+        return;
+    };
+    if overload.is_some() {
+        count_refusal();
+    }
+    // A client that is gone already shows when it is read from.
+    let _ = stream.set_nodelay(true);
+    let connection = Connection {
+        kind: Arc::clone(kind),
+        place: Arc::new(place),
+        peer,
+        overload,
+        headers_timeout: overload.map_or(HEADERS_TIMEOUT, |_| RESERVED_HEADERS_TIMEOUT),
+    };
+    let watcher = graceful.watcher();
+    tokio::spawn(async move {
+        connection.serve(stream, watcher).await;
+        drop(permit);
+    });
 }
 
-/// A stream that breaks when the client does not read for too long.
-fn with_write_timeout(stream: TcpStream) -> Pin<Box<TimeoutStream<TcpStream>>> {
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(STALL_TIMEOUT));
-    Box::pin(stream)
+fn count_refusal() {
+    metrics::counter!("cedargate_connections_closed_total", "reason" => "no_place").increment(1);
+}
+
+fn warn_sometimes(error: &std::io::Error, last_warning: &mut Option<Instant>) {
+    if last_warning.is_none_or(|last| last.elapsed() >= ACCEPT_WARNING_INTERVAL) {
+        tracing::warn!(%error, "accepting a connection failed");
+        *last_warning = Some(Instant::now());
+    }
 }

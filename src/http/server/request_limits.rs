@@ -1,4 +1,4 @@
-//! Request limits: how large a request's body may be, and how slow the request.
+//! Request limits: how large a request's body may be, and how slow.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -6,8 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use poem::http::Method;
+use tokio::time::Instant;
 
 use crate::config::limits::{BODY_TIMEOUT, MAX_BODY_SIZE};
+
+use super::rate_meter::RateMeter;
 
 /// Whether a request with this method and path is meant.
 pub type RequestMatcher = fn(&Method, &str) -> bool;
@@ -25,8 +28,8 @@ pub struct RequestLimits {
     pub max_body_size: u64,
     /// How long its body may take to arrive.
     pub body_timeout: Duration,
-    /// How long nothing of its body may arrive.
-    pub stall_timeout: Duration,
+    /// How many bytes a minute of its body have to arrive while the server waits for them.
+    pub min_bytes_per_minute: u32,
     /// How much longer than others it may take.
     pub extra_time: Duration,
 }
@@ -36,7 +39,7 @@ impl Default for RequestLimits {
         Self {
             max_body_size: MAX_BODY_SIZE,
             body_timeout: BODY_TIMEOUT,
-            stall_timeout: BODY_TIMEOUT,
+            min_bytes_per_minute: 0,
             extra_time: Duration::ZERO,
         }
     }
@@ -67,24 +70,44 @@ impl RequestLimits {
         self,
         body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-        let deadline = tokio::time::Instant::now() + self.body_timeout;
+        let deadline = Instant::now() + self.body_timeout;
+        let meter = RateMeter::new(self.min_bytes_per_minute);
         stream::try_unfold(
-            (Box::pin(body), self.max_body_size),
-            move |(mut body, left)| async move {
-                let stalled = tokio::time::Instant::now() + self.stall_timeout;
-                let next = tokio::time::timeout_at(deadline.min(stalled), body.next());
-                let next = next
-                    .await
-                    .map_err(|_| io::Error::from(ErrorKind::TimedOut))?;
-                let Some(chunk) = next.transpose()? else {
+            (Box::pin(body), self.max_body_size, meter),
+            move |(mut body, left, mut meter)| async move {
+                let next = next_chunk(&mut body, &mut meter, deadline).await?;
+                let Some(chunk) = next else {
                     return Ok(None);
                 };
                 let left = left
                     .checked_sub(chunk.len() as u64)
                     .ok_or_else(|| io::Error::from(ErrorKind::FileTooLarge))?;
-                Ok(Some((chunk, (body, left))))
+                Ok(Some((chunk, (body, left, meter))))
             },
         )
+    }
+}
+
+/// The next chunk, unless it comes too late or the body too slowly.
+async fn next_chunk(
+    body: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
+    meter: &mut RateMeter,
+    deadline: Instant,
+) -> io::Result<Option<Bytes>> {
+    let too_slow = || io::Error::from(ErrorKind::TimedOut);
+    loop {
+        let since = Instant::now();
+        let window_end = since + meter.window_left();
+        let next = tokio::time::timeout_at(deadline.min(window_end), body.next()).await;
+        if let Ok(Some(Ok(chunk))) = &next {
+            meter.add_bytes(chunk.len());
+        }
+        meter.add_wait(since.elapsed()).map_err(|_| too_slow())?;
+        match next {
+            Ok(next) => return next.transpose(),
+            Err(_) if Instant::now() >= deadline => return Err(too_slow()),
+            Err(_) => {}
+        }
     }
 }
 

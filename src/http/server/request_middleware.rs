@@ -21,6 +21,8 @@ use crate::http::reply::problem::{PROBLEM_JSON, Problem};
 use crate::http::reply::responses;
 
 use super::allowed_methods::AllowedMethods;
+use super::connection_limit::Overload;
+use super::logged_path::logged_path;
 use super::request_info::RequestInfo;
 use super::request_limits::{RequestLimits, RouteLimits};
 use super::trusted_proxies::TrustedProxies;
@@ -28,11 +30,6 @@ use super::unread_body::UnreadBody;
 
 /// The longest request id that is accepted from a client or proxy.
 const MAX_REQUEST_ID_LENGTH: usize = 64;
-
-/// The longest segment of a path that is logged. No path that is served has a longer one, so it may
-/// be a misplaced token.
-const MAX_LOGGED_SEGMENT_LENGTH: usize = 64;
-const MAX_LOGGED_SEGMENTS: usize = 64;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -49,6 +46,8 @@ pub struct RequestMiddleware {
     pub request_timeout: Duration,
     /// How large and how slow requests may be.
     pub route_limits: RouteLimits,
+    /// The paths that are answered even if there is no place for another connection.
+    pub always_answered: &'static [&'static str],
     /// Which path takes which methods.
     pub allowed_methods: Arc<AllowedMethods>,
     /// The time, for request ids.
@@ -79,7 +78,7 @@ impl<E: Endpoint> Endpoint for RequestEndpoint<E> {
         let started = Instant::now();
         let info = self.middleware.request_info(&request);
         let method = request.method().clone();
-        let path = loggable_path(request.uri().path());
+        let path = logged_path(request.uri().path());
         let request_id = info.request_id.clone();
         let span = tracing::info_span!("request", request_id);
         request.extensions_mut().insert(info);
@@ -107,6 +106,9 @@ impl<E: Endpoint> RequestEndpoint<E> {
     async fn respond(&self, mut request: Request) -> Response {
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
+        if let Some(problem) = overload_problem(&request, self.middleware.always_answered) {
+            return problem.into_response();
+        }
         let limits = self.middleware.route_limits.for_request(&method, &path);
         // A client that waits for `100 Continue` has sent nothing to drain.
         let is_waiting = request.headers().contains_key(EXPECT);
@@ -197,12 +199,16 @@ impl RequestMiddleware {
     }
 }
 
-/// The path as it is logged: segments longer than any path that is served has become `...`.
-fn loggable_path(path: &str) -> String {
-    let is_short = |segment: &&str| segment.len() <= MAX_LOGGED_SEGMENT_LENGTH;
-    let segments = path.split('/').take(MAX_LOGGED_SEGMENTS);
-    let segments = segments.map(|segment| Some(segment).filter(is_short).unwrap_or("..."));
-    segments.collect::<Vec<_>>().join("/")
+/// The refusal of a request that got no place, except for `always_answered` paths.
+fn overload_problem(request: &Request, always_answered: &[&str]) -> Option<Problem> {
+    let overload = request.extensions().get::<Overload>()?;
+    let is_refused = !always_answered.contains(&request.uri().path());
+    is_refused.then(|| match overload {
+        Overload::Server => Problem::unavailable("the server has no connection left; try again"),
+        Overload::Network => Problem::too_many_requests(
+            "your network has too many connections to the server; close some and try again",
+        ),
+    })
 }
 
 /// Rejects headers and bodies that are too large, and limits the body that is still to come.
@@ -300,6 +306,7 @@ mod tests {
             trusted_proxies: TrustedProxies::default(),
             request_timeout: Duration::from_secs(1),
             route_limits: RouteLimits::default().with(|_, _| true, limits),
+            always_answered: &[],
             allowed_methods: Arc::default(),
             clock: Clock::fixed_at(0),
         }
@@ -336,14 +343,6 @@ mod tests {
         assert_eq!(chunks_read(usual, ("x", "x")).await, accepted + 1);
         assert_eq!(chunks_read(upload, ("x", "x")).await, accepted + 1);
         assert_eq!(chunks_read(upload, ("expect", "100-continue")).await, 0);
-    }
-
-    #[test]
-    fn a_path_segment_that_could_be_a_token_is_not_logged() {
-        let served = "/datasets/urn:uuid:2489e9ad-2ee2-8e00-8ec9-32d5f69181c0/download/cog";
-        assert_eq!(loggable_path(served), served);
-        let token = format!("eyJhbGciOiJFUzI1NiJ9.{}", "a".repeat(200));
-        assert_eq!(loggable_path(&format!("/x/{token}/y")), "/x/.../y");
     }
 
     #[test]
