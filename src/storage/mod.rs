@@ -11,6 +11,7 @@ mod accepted_policy_edits;
 mod api_keys;
 mod append_history;
 mod audit;
+mod audit_filter;
 mod audit_search;
 mod call;
 mod catalog;
@@ -32,7 +33,8 @@ mod users;
 
 pub use accepted_policy_edits::PolicyEdit;
 pub use api_keys::StoredApiKey;
-pub use audit_search::AuditOrder;
+pub use audit::RecordTotals;
+pub use audit_search::{AuditOrder, AuditSearchPage, MAX_SCANNED_RECORDS};
 pub use catalog::{CacheVersions, Catalog, CatalogChange};
 pub use database::Database;
 pub use datasets_with_names::{DatasetFilter, DatasetWithNames};
