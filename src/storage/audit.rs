@@ -155,7 +155,9 @@ impl Database {
             insert_all(&mut transaction, records).await?;
             transaction.commit().await
         })
-        .await
+        .await;
+        self.append_history().note(result.is_ok());
+        result
     }
 
     /// Writes the totals of records in one transaction. Totals only grow, so that they may be written again if
@@ -180,9 +182,7 @@ impl Database {
             }
             transaction.commit().await
         })
-        .await;
-        self.append_history().note(result.is_ok());
-        result
+        .await
     }
 
     /// Finds how the caller of a granted mint had authenticated, by the `jti` of the token, which is the id of
