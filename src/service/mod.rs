@@ -18,6 +18,7 @@ pub mod policies;
 pub mod rate_limits;
 pub mod readiness_probe;
 pub mod tokens;
+pub mod unused_files;
 
 #[cfg(test)]
 pub(crate) mod tests {
