@@ -26,7 +26,7 @@ pub(super) async fn apply(
     is_json: bool,
 ) -> CommandResult {
     let file = CatalogFile::read(path).map_err(CommandError::new)?;
-    let stores = Stores::open(settings).await?;
+    let stores = Stores::open_beside_servers(settings).await?;
     let bar = print::progress("");
     let is_waiting = AtomicBool::new(false);
     let progress = |progress| show(&bar, &is_waiting, progress);

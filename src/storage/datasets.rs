@@ -149,6 +149,36 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Which of these files, named by their SHA-256, a dataset names.
+    pub async fn find_used_files(
+        &self,
+        sha256s: &BTreeSet<&str>,
+    ) -> Result<BTreeSet<String>, StorageError> {
+        // The tables and not the view: a dataset counts before it is visible, and while it is staged.
+        const SQLITE: &str = "SELECT file_sha256 FROM datasets
+            WHERE file_sha256 IN (SELECT value FROM json_each($1))
+            UNION SELECT file_sha256 FROM staged_datasets
+            WHERE file_sha256 IN (SELECT value FROM json_each($1))";
+        const POSTGRES: &str = "SELECT file_sha256 FROM datasets
+            WHERE file_sha256 IN (SELECT jsonb_array_elements_text($1))
+            UNION SELECT file_sha256 FROM staged_datasets
+            WHERE file_sha256 IN (SELECT jsonb_array_elements_text($1))";
+        let sql = match self {
+            Self::Sqlite(_) => SQLITE,
+            Self::Postgres(_) => POSTGRES,
+        };
+        let used: Vec<(String,)> = select!(
+            self,
+            "find used files",
+            "datasets",
+            fetch_all(sql, Json(sha256s))
+        )
+        .await?;
+        Ok(used.into_iter().map(|(sha256,)| sha256).collect())
+    }
+}
+
 /// The first id of a page; a dataset may have any id, the lowest one too. None if `after` is the last one.
 pub(super) fn first_id_after(after: Option<DatasetId>) -> Option<Uuid> {
     let first = after.map_or(Some(0), |after| after.0.as_u128().checked_add(1));
