@@ -67,6 +67,7 @@ impl Dependencies {
                 Arc::clone(&self.catalog_cache),
                 self.database.clone(),
                 self.clock.clone(),
+                self.identity_providers.admin_issuers(),
             ),
             known_credentials: KnownCredentials::default(),
             clock: self.clock.clone(),

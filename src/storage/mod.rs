@@ -8,8 +8,10 @@
 //! without checking them.
 
 mod accepted_policy_edits;
+mod admins;
 mod api_keys;
 mod audit;
+mod audit_filter;
 mod audit_search;
 mod call;
 mod catalog;
@@ -29,8 +31,10 @@ mod statements;
 mod users;
 
 pub use accepted_policy_edits::PolicyEdit;
-pub use api_keys::StoredApiKey;
-pub use audit_search::AuditOrder;
+pub use admins::SignInConditions;
+pub use api_keys::{ApiKeyRemoval, StoredApiKey};
+pub use audit::RecordTotals;
+pub use audit_search::{AuditOrder, AuditSearchPage, MAX_SCANNED_RECORDS};
 pub use catalog::{CacheVersions, Catalog, CatalogChange};
 pub use database::Database;
 pub use datasets_with_names::{DatasetFilter, DatasetWithNames};

@@ -35,6 +35,7 @@ fn request_context(request: &Request, credential: Credential) -> RequestContext 
         credential,
         address: info.address,
         request_id: info.request_id,
+        client_request_id: info.client_request_id,
     }
 }
 

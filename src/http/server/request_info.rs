@@ -8,8 +8,10 @@ use poem::http::Method;
 /// What the request middleware found out about a request.
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
-    /// The request's id.
+    /// The request's id: our own, or that of a trusted proxy.
     pub request_id: String,
+    /// The `X-Request-Id` that somebody else sent.
+    pub client_request_id: Option<String>,
     /// The client's address.
     pub address: IpAddr,
     /// Whether the method is HEAD; the router hands HEAD to the GET operation.
@@ -26,6 +28,7 @@ impl RequestInfo {
             .cloned()
             .unwrap_or_else(|| Self {
                 request_id: String::new(),
+                client_request_id: None,
                 address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 is_head: request.method() == Method::HEAD,
             })

@@ -40,8 +40,10 @@ pub struct RequestContext {
     pub credential: Credential,
     /// The client's address, with trusted proxies already resolved.
     pub address: IpAddr,
-    /// The request id, as in `X-Request-Id`.
+    /// The request's id: our own, or that of a trusted proxy.
     pub request_id: String,
+    /// The `X-Request-Id` that a client sent.
+    pub client_request_id: Option<String>,
 }
 
 impl RequestContext {
@@ -67,6 +69,7 @@ impl RequestContext {
             credential: Credential::None,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             request_id: String::new(),
+            client_request_id: None,
         }
     }
 
@@ -80,6 +83,7 @@ impl RequestContext {
             event,
             outcome: AuditOutcome::Refused,
             user_id: None,
+            username: None,
             authentication: Authentication::None,
             key_id: None,
             address: self.address,
@@ -90,8 +94,11 @@ impl RequestContext {
             errors: Vec::new(),
             revision: None,
             jti: None,
+            requests: None,
+            bytes: None,
             reason: None,
             request_id: Some(self.request_id.clone()),
+            client_request_id: self.client_request_id.clone(),
         }
     }
 }
