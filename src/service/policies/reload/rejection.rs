@@ -86,7 +86,9 @@ impl RejectionReason {
             Self::FailedProof(proof) if proof.has_violation() => "an invariant is violated",
             Self::FailedProof(_) => "its invariants are not proved",
             Self::SolverMissing(_) => "its invariants cannot be proved without a solver",
-            Self::SolverFailure(_) => "its invariants cannot be proved because the solver does not work",
+            Self::SolverFailure(_) => {
+                "its invariants cannot be proved because the solver does not work"
+            }
         }
     }
 
