@@ -82,7 +82,8 @@ settings! {
     database_url: Secret<String> = "sqlite://<data_dir>/cedargate.db",
         SecretText("sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE, special characters percent-encoded"),
         |reader, setting| reader.database_url(setting, &data_dir);
-    /// The most connections to the database.
+    /// The most connections to the database for requests: half of them for short reads, a quarter for long ones and a quarter for writes.
+    /// Up to four more serve one purpose each.
     database_connections: u32 = "8", Integer(1, 1000, "connections"), SettingsReader::integer;
     /// The folder of the file store.
     files_dir: PathBuf = "<data_dir>/files", Text("a folder"),
@@ -94,6 +95,9 @@ settings! {
     /// The largest file that may be uploaded.
     largest_upload: u64 = "4096", Integer(1, 1_048_576, "mebibytes"),
         |reader, setting| Ok(u64::from(reader.integer(setting)?) * BYTES_PER_MEBIBYTE);
+    /// How long a file is kept in the file store that no dataset names any more.
+    /// A copy of the catalog that is restored later than this misses its replaced files.
+    unused_files_kept: Duration = "86400", Integer(3600, 31_536_000, "seconds"), SettingsReader::seconds;
     /// The folder of the policy bundle.
     /// If it is not set and `./policies` does not exist, the bundle inside the program is used.
     policy_dir: Option<PathBuf> = "./policies", Text("a folder"), SettingsReader::policy_dir;

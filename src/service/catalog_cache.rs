@@ -2,14 +2,13 @@
 //!
 //! Cached entries belong to one version of the catalog. Every write to the catalog makes a new
 //! version, which this replica sees at once and every other within a second
-//! ([`CatalogCache::poll_versions`]), and an entry of an older version is never used again. Sessions
+//! ([`CatalogCache::follow`]), and an entry of an older version is never used again. Sessions
 //! have a version of their own, which changes whenever one ends early, so that a logout does not drop
 //! datasets. While the version is unknown the database is unavailable: every lookup fails at once,
 //! instead of each caller waiting for the database.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -22,27 +21,37 @@ use crate::domain::id::{ApiKeyId, DatasetId, SessionId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::User;
 use crate::domain::session::Session;
-use crate::storage::{CacheVersions, Database, ExternalUser, StorageError, StoredApiKey};
+use crate::storage::{Database, ExternalUser, StorageError, StoredApiKey};
 
+use super::catalog_versions::CatalogVersions;
 use super::error::ServiceError;
 
 /// How often the catalog's version is read: changes made elsewhere are in force within this.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// How many users, how many sessions and how many datasets are cached.
+/// How many sessions, how many users of identity providers and how many unknown ids are cached; each entry
+/// takes at most about 700 bytes.
 const MAX_CACHED_ENTRIES: u64 = 50_000;
-/// How many API keys are cached; each dataset in a key's scope counts as one more.
-const MAX_CACHED_KEYS: u64 = 200_000;
-/// The version before it is read, and while the database is unavailable.
-const UNKNOWN_VERSION: i64 = i64::MIN;
+/// The most bytes of cached users.
+const MAX_USERS_SIZE: u64 = 16 * 1024 * 1024;
+/// The most bytes of cached datasets.
+const MAX_DATASETS_SIZE: u64 = 32 * 1024 * 1024;
+/// The most bytes of API keys that are cached by their prefix, and by their id.
+const MAX_KEYS_SIZE: u64 = 16 * 1024 * 1024;
+/// About how many bytes an entry takes beside its value.
+const ENTRY_SIZE: usize = 250;
+/// About how many bytes each dataset in the scope of an API key takes.
+const KEY_DATASET_SIZE: usize = 40;
 
 /// Users, sessions, API keys and datasets, cached until the catalog changes.
 pub struct CatalogCache {
     database: Database,
-    version: AtomicI64,
-    session_version: AtomicI64,
+    versions: CatalogVersions,
     users: Cache<(i64, UserId), Arc<User>>,
     sessions: Cache<(i64, SessionId), Arc<Session>>,
     datasets: Cache<(i64, DatasetId), Arc<Dataset>>,
+    /// Ids that no dataset has, so that an id that was asked about before costs the same whether or not it
+    /// is one of a dataset.
+    unknown_datasets: Cache<(i64, DatasetId), ()>,
     api_keys: Cache<(i64, KeyPrefix), Arc<CachedApiKey>>,
     api_keys_by_id: Cache<(i64, ApiKeyId), Arc<ApiKey>>,
     external_users: Cache<(i64, SubjectDigest), Arc<ExternalUser>>,
@@ -61,24 +70,22 @@ pub struct CachedApiKey {
 }
 
 impl CatalogCache {
-    /// A cache over a database; empty until [`CatalogCache::poll_versions`] reads the version.
+    /// A cache over a database; empty until [`CatalogCache::follow`] reads the version.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self {
+            versions: CatalogVersions::new(database.clone()),
             database,
-            version: AtomicI64::new(UNKNOWN_VERSION),
-            session_version: AtomicI64::new(UNKNOWN_VERSION),
-            users: Cache::new(MAX_CACHED_ENTRIES),
+            users: weighed_cache(MAX_USERS_SIZE, |user: &Arc<User>| user.approximate_size()),
             sessions: Cache::new(MAX_CACHED_ENTRIES),
-            datasets: Cache::new(MAX_CACHED_ENTRIES),
-            api_keys: Cache::builder()
-                .max_capacity(MAX_CACHED_KEYS)
-                .weigher(|_, cached: &Arc<CachedApiKey>| cache_weight(&cached.key))
-                .build(),
-            api_keys_by_id: Cache::builder()
-                .max_capacity(MAX_CACHED_KEYS)
-                .weigher(|_, key: &Arc<ApiKey>| cache_weight(key))
-                .build(),
+            datasets: weighed_cache(MAX_DATASETS_SIZE, |dataset: &Arc<Dataset>| {
+                dataset.approximate_size()
+            }),
+            unknown_datasets: Cache::new(MAX_CACHED_ENTRIES),
+            api_keys: weighed_cache(MAX_KEYS_SIZE, |cached: &Arc<CachedApiKey>| {
+                size_of_key(&cached.key)
+            }),
+            api_keys_by_id: weighed_cache(MAX_KEYS_SIZE, |key: &Arc<ApiKey>| size_of_key(key)),
             external_users: Cache::new(MAX_CACHED_ENTRIES),
             roles: Cache::new(1),
         }
@@ -86,7 +93,7 @@ impl CatalogCache {
 
     /// The user with an id, or nothing.
     pub async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, ServiceError> {
-        get_or_load(&self.users, self.version(), id, || {
+        get_or_load(&self.users, self.versions.catalog(), id, || {
             self.database.find_user(id)
         })
         .await
@@ -100,7 +107,7 @@ impl CatalogCache {
     ) -> Result<Option<Arc<ExternalUser>>, ServiceError> {
         // An issuer is a URL and has no spaces, so the space separates it unambiguously.
         let key: SubjectDigest = Sha256::digest(format!("{issuer} {subject}")).into();
-        get_or_load(&self.external_users, self.version(), key, || {
+        get_or_load(&self.external_users, self.versions.catalog(), key, || {
             self.database.find_external_user(issuer, subject)
         })
         .await
@@ -108,7 +115,7 @@ impl CatalogCache {
 
     /// The names of all roles of the catalog.
     pub async fn roles(&self) -> Result<Arc<BTreeSet<RoleName>>, ServiceError> {
-        let roles = get_or_load(&self.roles, self.version(), (), async || {
+        let roles = get_or_load(&self.roles, self.versions.catalog(), (), async || {
             let names = self.database.role_names().await?;
             Ok(Some(names.into_iter().collect()))
         })
@@ -118,8 +125,7 @@ impl CatalogCache {
 
     /// The session with an id, or nothing when it was ended; it may have expired.
     pub async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, ServiceError> {
-        let version = self.session_version.load(Ordering::SeqCst);
-        get_or_load(&self.sessions, version, id, || {
+        get_or_load(&self.sessions, self.versions.sessions(), id, || {
             self.database.find_session(id)
         })
         .await
@@ -127,10 +133,20 @@ impl CatalogCache {
 
     /// The dataset with an id, or nothing.
     pub async fn dataset(&self, id: DatasetId) -> Result<Option<Arc<Dataset>>, ServiceError> {
-        get_or_load(&self.datasets, self.version(), id, || {
+        let Some(version) = self.versions.catalog() else {
+            return Err(database_unavailable());
+        };
+        if self.unknown_datasets.get(&(version, id)).await.is_some() {
+            return Ok(None);
+        }
+        let found = get_or_load(&self.datasets, Some(version), id, || {
             self.database.find_dataset(id)
         })
-        .await
+        .await?;
+        if found.is_none() {
+            self.unknown_datasets.insert((version, id), ()).await;
+        }
+        Ok(found)
     }
 
     /// At most `limit` datasets whose ids come after `after`, in the order of their ids.
@@ -139,10 +155,9 @@ impl CatalogCache {
         after: Option<DatasetId>,
         limit: u32,
     ) -> Result<Vec<Arc<Dataset>>, ServiceError> {
-        let version = self.version();
-        if version == UNKNOWN_VERSION {
+        let Some(version) = self.versions.catalog() else {
             return Err(database_unavailable());
-        }
+        };
         let mut page = Vec::new();
         for dataset in self.database.list_datasets(after, limit).await? {
             // The same value as the mint's, so that the entities prepared for a decision serve both.
@@ -160,19 +175,24 @@ impl CatalogCache {
         &self,
         prefix: KeyPrefix,
     ) -> Result<Option<Arc<CachedApiKey>>, ServiceError> {
-        get_or_load(&self.api_keys, self.version(), prefix, async || {
-            let found = self.database.find_api_key(prefix).await?;
-            Ok(found.map(|StoredApiKey { key, digest }| CachedApiKey {
-                key: Arc::new(key),
-                digest,
-            }))
-        })
+        get_or_load(
+            &self.api_keys,
+            self.versions.catalog(),
+            prefix,
+            async || {
+                let found = self.database.find_api_key(prefix).await?;
+                Ok(found.map(|StoredApiKey { key, digest }| CachedApiKey {
+                    key: Arc::new(key),
+                    digest,
+                }))
+            },
+        )
         .await
     }
 
     /// The API key with an id, expired ones too, or nothing.
     pub async fn api_key_by_id(&self, id: ApiKeyId) -> Result<Option<Arc<ApiKey>>, ServiceError> {
-        get_or_load(&self.api_keys_by_id, self.version(), id, || {
+        get_or_load(&self.api_keys_by_id, self.versions.catalog(), id, || {
             self.database.find_api_key_by_id(id)
         })
         .await
@@ -180,27 +200,26 @@ impl CatalogCache {
 
     /// Reads the versions once, and drops the entries of other versions.
     pub async fn refresh(&self) -> Result<(), StorageError> {
-        let versions = self.database.versions().await;
-        let current = *versions.as_ref().unwrap_or(&CacheVersions {
-            catalog: UNKNOWN_VERSION,
-            sessions: UNKNOWN_VERSION,
-        });
-        if self.version.swap(current.catalog, Ordering::SeqCst) != current.catalog {
+        let (changes, result) = self.versions.refresh().await;
+        if changes.catalog {
             self.users.invalidate_all();
             self.datasets.invalidate_all();
+            self.unknown_datasets.invalidate_all();
             self.api_keys.invalidate_all();
             self.api_keys_by_id.invalidate_all();
             self.external_users.invalidate_all();
             self.roles.invalidate_all();
         }
-        if self
-            .session_version
-            .swap(current.sessions, Ordering::SeqCst)
-            != current.sessions
-        {
+        if changes.sessions {
             self.sessions.invalidate_all();
         }
-        versions.map(drop)
+        result
+    }
+
+    /// Whether the catalog is followed, so that lookups do not fail.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        self.versions.catalog().is_some()
     }
 
     /// Puts a committed write in force in this process at once; other replicas poll for it.
@@ -216,35 +235,34 @@ impl CatalogCache {
     /// Catches up with a version that was just read from the database, so that a decision about a change
     /// of that version knows what others changed before it.
     pub async fn catch_up(&self, version: i64) -> Result<(), ServiceError> {
-        if self.version() != version {
+        if !self.versions.is_catalog_at(version) {
             self.refresh().await?;
         }
         Ok(())
     }
 
-    /// Reads the versions again and again, for as long as it is polled.
-    pub async fn poll_versions(self: Arc<Self>) {
+    /// Reads the versions again and again. A look that panics is told, and the next one follows.
+    pub async fn follow(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut was_unavailable = false;
         loop {
             ticks.tick().await;
-            match self.refresh().await {
-                Ok(()) if was_unavailable => {
+            let cache = Arc::clone(&self);
+            let look = tokio::spawn(async move { cache.refresh().await });
+            match look.await {
+                Ok(Ok(())) if was_unavailable => {
                     tracing::info!("database available again");
                     was_unavailable = false;
                 }
-                Err(error) if !was_unavailable => {
+                Ok(Err(error)) if !was_unavailable => {
                     tracing::error!(%error, "database unavailable; answering 503 until it recovers");
                     was_unavailable = true;
                 }
-                Ok(()) | Err(_) => {}
+                Ok(Ok(()) | Err(_)) => {}
+                Err(error) => tracing::error!(%error, "reading the catalog version failed"),
             }
         }
-    }
-
-    fn version(&self) -> i64 {
-        self.version.load(Ordering::SeqCst)
     }
 }
 
@@ -252,14 +270,29 @@ fn database_unavailable() -> ServiceError {
     ServiceError::unavailable("the database", "the last poll of the database failed")
 }
 
-fn cache_weight(key: &ApiKey) -> u32 {
+/// A cache that is bounded in bytes.
+fn weighed_cache<K, V>(
+    max_size: u64,
+    size: impl Fn(&V) -> usize + Send + Sync + 'static,
+) -> Cache<K, V>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(max_size)
+        .weigher(move |_, value| u32::try_from(ENTRY_SIZE + size(value)).unwrap_or(u32::MAX))
+        .build()
+}
+
+fn size_of_key(key: &ApiKey) -> usize {
     let datasets = key.scope.datasets().map_or(0, BTreeSet::len);
-    u32::try_from(datasets).map_or(u32::MAX, |datasets| datasets.saturating_add(1))
+    size_of::<ApiKey>() + key.name.as_str().len() + datasets * KEY_DATASET_SIZE
 }
 
 async fn get_or_load<I, T, F>(
     cache: &Cache<(i64, I), Arc<T>>,
-    version: i64,
+    version: Option<i64>,
     id: I,
     load: impl FnOnce() -> F,
 ) -> Result<Option<Arc<T>>, ServiceError>
@@ -268,9 +301,9 @@ where
     T: Send + Sync + 'static,
     F: Future<Output = Result<Option<T>, StorageError>>,
 {
-    if version == UNKNOWN_VERSION {
+    let Some(version) = version else {
         return Err(database_unavailable());
-    }
+    };
     if let Some(entry) = cache.get(&(version, id)).await {
         return Ok(Some(entry));
     }
@@ -283,84 +316,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::api_key::{KeyName, KeyScope, KeyText};
-    use crate::domain::audit::AuditEvent;
-    use crate::domain::clock::Clock;
-    use crate::domain::principal::Tags;
-    use crate::service::identity::request_context::RequestContext;
-    use crate::service::tests::empty_database;
-    use crate::storage::{ApiKeyRemoval, CatalogChange, SignInConditions, UserRecord};
-
-    /// Inserts a user with one API key.
-    async fn insert_user_with_key(database: &Database) -> (ApiKey, KeyText) {
-        let user = User {
-            id: UserId::random(),
-            username: "ada".parse().unwrap(),
-            issuer: None,
-            roles: BTreeSet::new(),
-            claims: Tags::new(),
-            is_disabled: false,
-        };
-        let text = KeyText::random();
-        let key = ApiKey {
-            id: ApiKeyId::generate_at(1),
-            user_id: user.id,
-            name: KeyName::new("k").unwrap(),
-            prefix: text.prefix(),
-            scope: KeyScope::default(),
-            created_at: 0,
-            expires_at: None,
-            last_used: None,
-        };
-        let change = CatalogChange {
-            users_put: vec![UserRecord {
-                user,
-                password_hash: None,
-            }],
-            ..CatalogChange::default()
-        };
-        let version = database.catalog_version().await.unwrap();
-        database.write_catalog(&change, version).await.unwrap();
-        let stored = StoredApiKey {
-            key: key.clone(),
-            digest: text.digest(),
-        };
-        let record =
-            RequestContext::local().open_record(AuditEvent::ApiKeyCreate, &Clock::system());
-        let added = database.add_api_key(&stored, 1, 0, &record).await;
-        assert!(added.unwrap());
-        (key, text)
-    }
-
-    #[tokio::test]
-    async fn an_api_key_is_read_once_per_catalog_version() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = empty_database(folder.path()).await;
-        let (key, text) = insert_user_with_key(&database).await;
-        let cache = CatalogCache::new(database.clone());
-        cache.refresh().await.unwrap();
-        let found = async || {
-            let by_prefix = cache.api_key(text.prefix()).await?;
-            let by_id = cache.api_key_by_id(key.id).await?;
-            Ok::<_, ServiceError>((
-                by_prefix.map(|cached| cached.key.id),
-                by_id.map(|key| key.id),
-            ))
-        };
-        assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
-
-        // Still cached: the version has not been read again since this removal.
-        let request = RequestContext::local();
-        let record = request.open_record(AuditEvent::ApiKeyRevoke, &Clock::system());
-        let conditions = SignInConditions::default();
-        let removed = database.remove_api_key(key.user_id, key.id, &record, &conditions);
-        assert_eq!(removed.await, Ok(ApiKeyRemoval::Removed));
-        assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
-        cache.refresh().await.unwrap();
-        assert_eq!(found().await.unwrap(), (None, None));
-        database.close().await;
-        assert!(found().await.is_err());
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod dataset;
+mod migrate;
 mod policy;
 mod user;
 
