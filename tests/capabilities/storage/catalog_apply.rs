@@ -30,10 +30,8 @@ async fn lease(database: &Database) -> ApplyLease {
 
 async fn commit(database: &Database, lease: ApplyLease, change: &CatalogChange) -> CommitOutcome {
     let version = database.catalog_version().await.unwrap();
-    let committed =
-        database.commit_apply(lease, version, change, &SignInConditions::default(), |_| {
-            None
-        });
+    let conditions = SignInConditions::default();
+    let committed = database.commit_apply(lease, version, change, &conditions, |_| None);
     committed.await.unwrap()
 }
 
