@@ -43,6 +43,7 @@ mod conditions;
 mod context;
 mod decide;
 mod entities;
+mod entity_conversion;
 mod error;
 mod file_parser;
 mod index;

@@ -22,6 +22,7 @@ use cedargate::service::administration::user_input::NewUser;
 use cedargate::service::administration::{AdminAccess, Administration};
 use cedargate::service::identity::request_context::{Credential, RequestContext};
 use cedargate::storage::{CatalogChange, Database, StoredApiKey, UserFilter, UserRecord};
+use strum::VariantArray;
 
 use crate::support::test_database::{record, role, tags, user};
 
@@ -88,20 +89,9 @@ fn may(bundle: &Bundle, user: &Arc<User>, scope: &KeyScope, question: &(Action, 
 
 /// Everything that is asked of a world: about the server, the roles, and the users that were there first.
 fn questions(users: &[User]) -> Vec<(Action, Resource)> {
-    use Action::{
-        AdministerRoles, AdministerUsers, AssignRole, ReloadPolicies, ViewAudit, ViewDatasets,
-        ViewIssuers, ViewKeys, ViewPolicies, ViewUsers,
-    };
-    let server = [
-        ViewAudit,
-        ViewDatasets,
-        ViewIssuers,
-        ViewKeys,
-        ViewPolicies,
-        ViewUsers,
-        ReloadPolicies,
-    ];
-    let mut all: Vec<_> = server.map(|action| (action, Resource::Server)).into();
+    use Action::{AdministerRoles, AdministerUsers, AssignRole, ViewUsers};
+    let actions = Action::VARIANTS.iter();
+    let mut all: Vec<_> = actions.map(|action| (*action, Resource::Server)).collect();
     for name in ROLES.iter().chain(&["admin"]) {
         let resource = Resource::Role(role(name));
         all.extend([AdministerRoles, AssignRole].map(|action| (action, resource.clone())));
@@ -187,10 +177,8 @@ impl World<'_> {
     }
 
     fn random_user(&mut self, name: &str) -> UserRecord {
-        let name = match self.random.is_one_in(5) {
-            true => format!("boss-{name}"),
-            false => name.to_owned(),
-        };
+        let is_boss = self.random.is_one_in(5);
+        let name = format!("{}{name}", if is_boss { "boss-" } else { "" });
         let mut record = user(&name, &self.random.some_of(&ROLES, 3));
         record.password_hash = None;
         if self.random.is_one_in(5) {
