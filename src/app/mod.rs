@@ -25,6 +25,7 @@ use crate::files::{FileStore, FilesError};
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
 use crate::policy::{BundleError, LiveBundle};
+use crate::service::administration::Administration;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog::sweeper::sweep_catalog;
 use crate::service::catalog_cache::CatalogCache;
@@ -302,6 +303,12 @@ impl App {
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.services.health.bundle.current().revision().clone()
+    }
+
+    /// Administers users, roles, datasets, policies and the audit log.
+    #[must_use]
+    pub fn administration(&self) -> &Arc<Administration> {
+        &self.services.administration
     }
 
     /// The policy reloader.

@@ -18,6 +18,7 @@ mod list_turns;
 mod operation;
 mod passwords;
 mod policies;
+mod privilege_questions;
 mod privileges;
 mod role_changes;
 mod roles;
