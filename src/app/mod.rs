@@ -189,6 +189,7 @@ pub struct App {
     audit: Arc<AuditTrail>,
     catalog_task: JoinHandle<()>,
     sweep_task: JoinHandle<()>,
+    session_task: JoinHandle<()>,
     unused_files_task: JoinHandle<()>,
     policies: Arc<PolicyReloader>,
     policy_task: JoinHandle<()>,
@@ -249,7 +250,7 @@ impl App {
         let stop_policies = CancellationToken::new();
         let policy_task = policies.spawn_watcher(stop_policies.clone());
         let session_sweeper = Arc::new(SessionSweeper::new(database.clone(), clock.clone()));
-        let sweep_task = tokio::spawn(Arc::clone(&session_sweeper).run());
+        let session_task = tokio::spawn(Arc::clone(&session_sweeper).run());
         let dependencies = Dependencies {
             database: database.clone(),
             files,
@@ -286,6 +287,7 @@ impl App {
             audit,
             catalog_task,
             sweep_task,
+            session_task,
             unused_files_task,
             policies,
             policy_task,
@@ -357,6 +359,7 @@ impl App {
         }
         self.catalog_task.abort();
         self.sweep_task.abort();
+        self.session_task.abort();
         self.unused_files_task.abort();
         if timeout(AUDIT_DRAIN_TIMEOUT, self.audit.stop())
             .await

@@ -127,9 +127,12 @@ impl CatalogCache {
 
     /// The costs of all password hashes of the catalog, as PHC strings have them.
     pub async fn password_costs(&self) -> Result<Arc<Vec<String>>, ServiceError> {
-        let costs = get_or_load(&self.password_costs, self.version(), (), async || {
-            Ok(Some(self.database.password_costs().await?))
-        })
+        let costs = get_or_load(
+            &self.password_costs,
+            self.versions.catalog(),
+            (),
+            async || Ok(Some(self.database.password_costs().await?)),
+        )
         .await?;
         Ok(costs.unwrap_or_default())
     }

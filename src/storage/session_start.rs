@@ -45,7 +45,8 @@ impl Database {
         const INSERT: &str =
             "INSERT INTO sessions (id, user_id, generation, started_at, expires_at)
             SELECT $1, id, session_generation, $2, $3 FROM users
-            WHERE id = $4 AND (CAST($5 AS TEXT) IS NULL OR password_hash = $5) AND NOT is_disabled";
+            WHERE id = $4 AND (CAST($5 AS TEXT) IS NULL OR password_hash = $5)
+                AND NOT is_disabled AND NOT is_removed";
         let session = new.session;
         run(CALL_TIMEOUT, "start a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
