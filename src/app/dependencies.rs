@@ -28,7 +28,7 @@ use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::login_throttle::LoginThrottle;
 use crate::service::identity::password::Passwords;
 use crate::service::identity::session_sweeper::SessionSweeper;
-use crate::service::identity::sessions::{Sessions, login_network_cache};
+use crate::service::identity::sessions::Sessions;
 use crate::service::policies::reload::PolicyReloader;
 use crate::service::rate_limits::{RateLimits, Rates};
 use crate::service::readiness_probe::ReadinessProbe;
@@ -121,7 +121,6 @@ impl Dependencies {
             passwords,
             rate_limits: Arc::clone(&rate_limits),
             login_throttle: LoginThrottle::new(clock.clone()),
-            login_networks: login_network_cache(),
             audit: Arc::clone(&audit),
             clock: clock.clone(),
             session_token_ttl: seconds(settings.session_lifetime),

@@ -38,6 +38,9 @@ const STREAK_TTL: Duration = Duration::from_mins(15);
 /// How many streaks are kept; the least used are evicted first.
 const MAX_STREAKS: u64 = 100_000;
 
+/// How many networks that accounts have signed in from are kept; the least used are evicted first.
+const MAX_KNOWN_NETWORKS: u64 = 50_000;
+
 /// The account of a login: the SHA-256 of a user name as typed, which may have any length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LoginAccount(pub [u8; 32]);
@@ -127,6 +130,8 @@ impl LoginAttempt {
 /// Counts failed logins, and delays further attempts.
 pub struct LoginThrottle {
     streaks: Cache<ThrottleKey, Arc<Mutex<FailureStreak>>>,
+    /// From which networks accounts have signed in, as far as this process knows; the database knows others.
+    known_networks: Cache<(LoginAccount, IpAddr), ()>,
     clock: Clock,
 }
 
@@ -136,8 +141,20 @@ impl LoginThrottle {
     pub fn new(clock: Clock) -> Self {
         Self {
             streaks: Cache::new(MAX_STREAKS),
+            known_networks: Cache::new(MAX_KNOWN_NETWORKS),
             clock,
         }
+    }
+
+    /// Remembers that an account has signed in from a network.
+    pub fn add_known_network(&self, account: LoginAccount, network: IpAddr) {
+        self.known_networks.insert((account, network), ());
+    }
+
+    /// Whether this process remembers that an account has signed in from a network.
+    #[must_use]
+    pub fn is_known_network(&self, account: LoginAccount, network: IpAddr) -> bool {
+        self.known_networks.get(&(account, network)).is_some()
     }
 
     /// Starts an attempt, or fails with the time to wait. `is_known` is whether the account has signed in

@@ -6,8 +6,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use moka::sync::Cache;
-
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::{Authentication, Caller};
 use crate::domain::clock::Clock;
@@ -29,9 +27,6 @@ use super::authentication::{Authenticator, CredentialSource};
 use super::login_throttle::{LoginAccount, LoginThrottle};
 use super::password::Passwords;
 use super::request_context::{Credential, RequestContext};
-
-/// How many accounts with a network that they are known from are cached; the database knows the others.
-const MAX_CACHED_LOGIN_NETWORKS: u64 = 50_000;
 
 /// The tokens that a login and a refresh return.
 #[derive(Debug)]
@@ -71,8 +66,6 @@ pub struct Sessions {
     pub rate_limits: Arc<RateLimits>,
     /// Delays repeated failures.
     pub login_throttle: LoginThrottle,
-    /// From which networks accounts have signed in.
-    pub login_networks: Cache<(LoginAccount, IpAddr), ()>,
     /// Records logins, refreshes and logouts.
     pub audit: Arc<AuditTrail>,
     /// The clock.
@@ -81,12 +74,6 @@ pub struct Sessions {
     pub session_token_ttl: u32,
     /// A session's lifetime, in seconds.
     pub session_ttl: u32,
-}
-
-/// A cache for [`Sessions::login_networks`].
-#[must_use]
-pub fn login_network_cache() -> Cache<(LoginAccount, IpAddr), ()> {
-    Cache::new(MAX_CACHED_LOGIN_NETWORKS)
 }
 
 impl Sessions {
@@ -128,7 +115,7 @@ impl Sessions {
         match &result {
             Ok(_) => {
                 attempt.succeed();
-                self.login_networks.insert((account, network), ());
+                self.login_throttle.add_known_network(account, network);
             }
             Err(ServiceError::LoginFailed) => {}
             Err(_) => attempt.abandon(),
@@ -147,7 +134,7 @@ impl Sessions {
         address: IpAddr,
     ) -> Result<bool, ServiceError> {
         let network = client_network(address);
-        let is_known = self.login_networks.get(&(account, network)).is_some();
+        let is_known = self.login_throttle.is_known_network(account, network);
         match (self.rate_limits.count_address(address), username) {
             (Err(_), _) if is_known => {
                 self.rate_limits.count_known_login(account.0, address)?;
