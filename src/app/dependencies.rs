@@ -27,9 +27,11 @@ use crate::service::identity::federated_users::FederatedUsers;
 use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::login_throttle::LoginThrottle;
 use crate::service::identity::password::Passwords;
+use crate::service::identity::session_sweeper::SessionSweeper;
 use crate::service::identity::sessions::Sessions;
 use crate::service::policies::reload::PolicyReloader;
 use crate::service::rate_limits::{RateLimits, Rates};
+use crate::service::readiness_probe::ReadinessProbe;
 use crate::service::tokens::download::Downloads;
 use crate::service::tokens::download_token::DownloadTokens;
 use crate::service::tokens::key_ring::KeyRing;
@@ -47,6 +49,7 @@ pub(super) struct Dependencies {
     pub(super) catalog_cache: Arc<CatalogCache>,
     pub(super) audit: Arc<AuditTrail>,
     pub(super) identity_providers: Arc<IdentityProviders>,
+    pub(super) session_sweeper: Arc<SessionSweeper>,
     pub(super) clock: Clock,
 }
 
@@ -94,6 +97,7 @@ impl Dependencies {
             catalog_cache,
             audit,
             identity_providers,
+            session_sweeper,
             clock,
         } = self;
         let decisions = Arc::new(Decisions::new(Arc::clone(&bundle), clock.clone()));
@@ -123,6 +127,7 @@ impl Dependencies {
             session_token_ttl: seconds(settings.session_lifetime),
             session_ttl: seconds(settings.refresh_lifetime),
         });
+        let (followed_catalog, health_clock) = (Arc::clone(&catalog_cache), clock.clone());
         let api_keys = Arc::new(ApiKeys {
             database: database.clone(),
             catalog_cache,
@@ -154,13 +159,15 @@ impl Dependencies {
             audit: Arc::clone(&audit),
             clock,
         });
+        let probe = ReadinessProbe::new(database, files, Arc::clone(&key_ring), health_clock);
         let health = Arc::new(Health {
-            database,
+            probe: Arc::new(probe),
+            catalog_cache: followed_catalog,
             audit,
-            files,
             bundle,
             policies,
             identity_providers,
+            session_sweeper,
         });
         Services {
             download_tokens,

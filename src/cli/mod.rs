@@ -12,6 +12,7 @@ mod demo;
 mod file_descriptors;
 mod local;
 mod logging;
+mod migrate;
 mod openapi;
 mod outcome;
 mod password;
@@ -22,6 +23,7 @@ mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -31,6 +33,9 @@ use crate::domain::name::Username;
 use crate::policy::complexity::DECISION_STACK_SIZE;
 
 use outcome::{CommandError, CommandResult, ExitStatus};
+
+/// How long the end of a command waits for its threads.
+const RUNTIME_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Policy-driven authorization server for data downloads
 #[derive(Debug, Parser)]
@@ -78,6 +83,8 @@ enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    /// Bring the tables of the database up to date; servers do so when they start
+    Migrate,
     /// Print the OpenAPI document
     Openapi,
 }
@@ -91,6 +98,9 @@ enum CatalogCommand {
         /// Delete what the file does not declare
         #[arg(long)]
         prune: bool,
+        /// Take over users that somebody else created, renamed or gave a password
+        #[arg(long)]
+        adopt: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -114,6 +124,11 @@ enum UserCommand {
     },
     /// Enable a disabled user
     Enable {
+        /// The user name
+        name: Username,
+    },
+    /// Start a session of a user who cannot sign in, and print its refresh token
+    Session {
         /// The user name
         name: Username,
     },
@@ -251,9 +266,12 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
             logging::start(settings)?;
             block_on(serve::run(settings, demo))
         }
-        Command::Catalog(CatalogCommand::Apply { file, prune, json }) => {
-            block_on(catalog::apply(settings, &file, prune, json))
-        }
+        Command::Catalog(CatalogCommand::Apply {
+            file,
+            prune,
+            adopt,
+            json,
+        }) => block_on(catalog::apply(settings, &file, prune, adopt, json)),
         Command::User(command) => block_on(dispatch_user(settings, command)),
         Command::Dataset(DatasetCommand::List { json }) => block_on(dataset::list(settings, json)),
         Command::Dataset(DatasetCommand::Show { id, json }) => {
@@ -272,6 +290,7 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
         Command::Audit(AuditCommand::Prune { before, dry_run }) => {
             block_on(audit::prune(settings, &before, dry_run))
         }
+        Command::Migrate => block_on(migrate::run(settings)),
         Command::Openapi => block_on(openapi::run(settings)),
     }
 }
@@ -282,15 +301,19 @@ async fn dispatch_user(settings: &Settings, command: UserCommand) -> CommandResu
         UserCommand::List { json } => user::list(settings, json).await,
         UserCommand::Disable { name } => user::set_disabled(settings, &name, true).await,
         UserCommand::Enable { name } => user::set_disabled(settings, &name, false).await,
+        UserCommand::Session { name } => user::start_session(settings, &name).await,
         UserCommand::Password { name } => user::set_password(settings, &name).await,
     }
 }
 
 fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(DECISION_STACK_SIZE)
         .build()
-        .map_err(|error| CommandError::new(format!("cannot start the runtime: {error}")))?
-        .block_on(command)
+        .map_err(|error| CommandError::new(format!("cannot start the runtime: {error}")))?;
+    let result = runtime.block_on(command);
+    // A file system that does not answer holds its threads; the process does not wait for them.
+    runtime.shutdown_timeout(RUNTIME_STOP_TIMEOUT);
+    result
 }
