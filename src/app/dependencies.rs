@@ -22,6 +22,7 @@ use crate::service::health::Health;
 use crate::service::identity::api_key_last_used::LastUsedRecorder;
 use crate::service::identity::api_keys::ApiKeys;
 use crate::service::identity::authentication::Authenticator;
+use crate::service::identity::body_gate::BodyGate;
 use crate::service::identity::federated_users::FederatedUsers;
 use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::login_throttle::LoginThrottle;
@@ -127,6 +128,12 @@ impl Dependencies {
             audit: Arc::clone(&audit),
             clock: clock.clone(),
         });
+        let body_gate = Arc::new(BodyGate::new(
+            Arc::clone(&authenticator),
+            Arc::clone(&rate_limits),
+            Arc::clone(&audit),
+            clock.clone(),
+        ));
         let download_tokens = Arc::new(DownloadTokens {
             authenticator: Arc::clone(&authenticator),
             rate_limits: Arc::clone(&rate_limits),
@@ -163,6 +170,7 @@ impl Dependencies {
             sessions,
             administration,
             api_keys,
+            body_gate,
             downloads,
             catalog_view,
             key_ring,

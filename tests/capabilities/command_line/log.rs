@@ -24,7 +24,10 @@ impl ServerWithPipe {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Free at this moment; the kernel does not give it out again soon.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_cedargate"))
             .arg("serve")
             .current_dir(folder.path())
@@ -105,11 +108,18 @@ fn what_the_log_had_no_room_for_is_counted_and_told_once_it_is_read() {
         .write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         .unwrap();
     stream.read_to_string(&mut metrics).unwrap();
-    assert!(metrics.contains("cedargate_log_lines_dropped_total "), "{metrics}");
+    assert!(
+        metrics.contains("cedargate_log_lines_dropped_total "),
+        "{metrics}"
+    );
     let mut line = String::new();
     while !line.contains("log lines dropped") {
         line.clear();
-        assert_ne!(server.log.read_line(&mut line).unwrap(), 0, "it is not told");
+        assert_ne!(
+            server.log.read_line(&mut line).unwrap(),
+            0,
+            "it is not told"
+        );
     }
     let told: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert!(told["dropped"].as_u64().unwrap() > 0, "{line}");
