@@ -92,7 +92,7 @@ impl Database {
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         let StoredApiKey { key, digest } = stored;
         run(CALL_TIMEOUT, "add an API key", "api_keys", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_catalog_change().await?;
             // First, so that two additions cannot both count before either has added.
             bump_version(&mut transaction).await?;
             let user_id = key.user_id.0;
@@ -123,6 +123,8 @@ impl Database {
             if is_added {
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
                 transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
             }
             Ok(is_added)
         })
@@ -138,12 +140,14 @@ impl Database {
     ) -> Result<bool, StorageError> {
         const SQL: &str = "DELETE FROM api_keys WHERE id = $1 AND user_id = $2";
         run(CALL_TIMEOUT, "remove an API key", "api_keys", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
             let removed = execute!(&mut transaction, SQL, id.0, owner.0)?;
             if removed > 0 {
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
                 transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
             }
             Ok(removed > 0)
         })

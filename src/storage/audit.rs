@@ -137,7 +137,7 @@ impl Database {
         }
         let operation = "append audit records";
         run(CALL_TIMEOUT, operation, "audit_records", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_appending().await?;
             append(&mut transaction, records).await?;
             transaction.commit().await
         })

@@ -54,7 +54,8 @@ impl Database {
         let sql: Arc<str> = select_statement(filter, order).into();
         let operation = "read audit records";
         let rows: Vec<AuditRow> = run(CALL_TIMEOUT, operation, "audit_records", async {
-            on_either!(self.readers(), pool => {
+            let mut reader = self.report_reader().await?;
+            on_either!(&mut reader, connection => {
                 let mut query = sqlx::query_as(AssertSqlSafe(sql))
                     .bind(span.first)
                     .bind(span.last)
@@ -62,7 +63,7 @@ impl Database {
                 for id in filter_ids(filter) {
                     query = query.bind(id);
                 }
-                query.fetch_all(pool).await
+                query.fetch_all(&mut **connection).await
             })
         })
         .await?;
@@ -160,15 +161,15 @@ mod tests {
 
     /// How SQLite would find the records of a filter.
     async fn plan(database: &Database, filter: &AuditFilter) -> String {
-        let Database::Sqlite(_) = database else {
-            panic!("not SQLite")
-        };
         let sql = select_statement(filter, AuditOrder::NewestFirst(None));
-        let crate::storage::database::Either::Sqlite(pool) = database.readers() else {
+        let reader = database.reader().await.unwrap();
+        let crate::storage::database::Either::Sqlite(mut reader) = reader else {
             panic!("not SQLite")
         };
         let sql = format!("EXPLAIN QUERY PLAN {sql}");
-        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(pool).await;
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .fetch_all(&mut *reader)
+            .await;
         let lines: Vec<String> = rows.unwrap().iter().map(|row| row.get("detail")).collect();
         lines.join("; ")
     }

@@ -1,6 +1,7 @@
 //! The catalog as a whole: reads, changes and its version.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::audit::append;
 use super::database::{
@@ -8,7 +9,7 @@ use super::database::{
 };
 use super::datasets::{put_dataset, read_datasets};
 use super::error::StorageError;
-use super::statements::{execute, select};
+use super::statements::execute;
 use super::users::{UserRecord, parse_role, put_user, read_users};
 use crate::domain::audit::AuditRecord;
 use crate::domain::dataset::Dataset;
@@ -59,6 +60,9 @@ pub struct CacheVersions {
     pub sessions: i64,
 }
 
+/// How long reading the versions may take: a database that takes longer is unavailable.
+const FOLLOW_TIMEOUT: Duration = Duration::from_secs(2);
+
 const READ_VERSION: &str = "SELECT version FROM catalog_version";
 
 impl Database {
@@ -66,9 +70,10 @@ impl Database {
     pub async fn catalog_version(&self) -> Result<i64, StorageError> {
         let operation = "read the catalog version";
         run(CALL_TIMEOUT, operation, "catalog_version", async {
-            self.check_file()?;
-            on_either!(self.readers(), pool => {
-                sqlx::query_scalar(READ_VERSION).fetch_one(pool).await
+            self.check_file().await?;
+            let mut reader = self.reader().await?;
+            on_either!(&mut reader, connection => {
+                sqlx::query_scalar(READ_VERSION).fetch_one(&mut **connection).await
             })
         })
         .await
@@ -79,8 +84,13 @@ impl Database {
         const SQL: &str = "SELECT catalog_version.version, session_version.version
             FROM catalog_version CROSS JOIN session_version";
         let operation = "read the catalog version";
-        let (catalog, sessions) =
-            select!(self, operation, "catalog_version", fetch_one(SQL)).await?;
+        let (catalog, sessions) = run(FOLLOW_TIMEOUT, operation, "catalog_version", async {
+            let mut follower = self.follower().await?;
+            on_either!(&mut follower, connection => {
+                sqlx::query_as(SQL).fetch_one(&mut **connection).await
+            })
+        })
+        .await?;
         Ok(CacheVersions { catalog, sessions })
     }
 
@@ -129,14 +139,16 @@ impl Database {
         with_timeout(CATALOG_TIMEOUT, operation, async {
             let classify =
                 |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
-            let mut transaction = self.begin_writing().await.map_err(classify)?;
+            let mut transaction = self.begin_catalog_change().await.map_err(classify)?;
             let Some(version) = advance_version(&mut transaction, expected_version)
                 .await
                 .map_err(classify)?
             else {
+                let found = read_version(&mut transaction).await.map_err(classify)?;
+                transaction.rollback().await.map_err(classify)?;
                 return Err(StorageError::Conflict {
                     expected: expected_version,
-                    found: read_version(&mut transaction).await.map_err(classify)?,
+                    found,
                 });
             };
             write_change(&mut transaction, change)

@@ -78,10 +78,11 @@ impl Database {
         const SQL: &str = "UPDATE users SET subject = $1
             WHERE id = $2 AND issuer IS NOT NULL AND subject IS NULL";
         run(CALL_TIMEOUT, "bind a user", "users", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
             let bound = execute!(&mut transaction, SQL, subject, id.0)?;
             if bound == 0 {
+                transaction.rollback().await?;
                 return Ok(false);
             }
             transaction.commit().await?;
@@ -102,7 +103,7 @@ impl Database {
             (id, username, issuer, subject, claims, claims_issued_at, is_disabled, password_hash)
             VALUES ($1, $2, $3, $4, $5, $6, $7, NULL) ON CONFLICT DO NOTHING";
         run(CALL_TIMEOUT, "add a user", "users", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
             let added = execute!(
                 &mut transaction,
@@ -116,7 +117,8 @@ impl Database {
                 user.is_disabled
             )?;
             if added == 0 {
-                // The transaction is dropped, and the version with it: nothing changed.
+                // And the version with it: nothing changed.
+                transaction.rollback().await?;
                 return Ok(AddUserOutcome::AlreadyExists);
             }
             insert_known_roles(&mut transaction, user).await?;
@@ -138,7 +140,7 @@ impl Database {
                 AND (claims_issued_at IS NULL OR claims_issued_at < $2)";
         const DELETE_ROLES: &str = "DELETE FROM user_roles WHERE user_id = $1";
         run(CALL_TIMEOUT, "update a user", "users", async {
-            let mut transaction = self.begin_writing().await?;
+            let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
             let refreshed = execute!(
                 &mut transaction,
@@ -148,6 +150,7 @@ impl Database {
                 user.id.0
             )?;
             if refreshed == 0 {
+                transaction.rollback().await?;
                 return Ok(false);
             }
             execute!(&mut transaction, DELETE_ROLES, user.id.0)?;

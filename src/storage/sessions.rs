@@ -178,10 +178,12 @@ impl Database {
         run(CALL_TIMEOUT, "renew a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
             let Some(row) = find_refresh_token_row(&mut transaction, presented).await? else {
+                transaction.rollback().await?;
                 return Ok(RenewalOutcome::Unknown);
             };
             let session = row.session();
             if row.spent_at.is_none() && row.is_over(now) {
+                transaction.rollback().await?;
                 return Ok(RenewalOutcome::SessionEnded(session));
             }
             // On PostgreSQL another caller may spend it after the query above; this statement waits for that
@@ -214,6 +216,7 @@ impl Database {
         run(CALL_TIMEOUT, "end a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
             let Some(row) = find_refresh_token_row(&mut transaction, presented).await? else {
+                transaction.rollback().await?;
                 return Ok(None);
             };
             let is_ended_by_this =
@@ -276,6 +279,8 @@ impl Database {
                 execute!(&mut transaction, BUMP_SESSION_VERSION)?;
                 append(&mut transaction, std::slice::from_ref(granted)).await?;
                 transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
             }
             Ok(ended)
         })

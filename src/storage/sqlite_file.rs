@@ -9,11 +9,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 /// The identity of a file when it was opened.
 #[derive(Clone, Debug)]
 pub(super) struct SqliteFile {
     path: Arc<PathBuf>,
     device_and_inode: (u64, u64),
+    /// Held while the file system is asked: if it does not answer, one thread hangs, not many.
+    turn: Arc<Mutex<()>>,
 }
 
 fn identity(metadata: &Metadata) -> (u64, u64) {
@@ -27,12 +31,19 @@ impl SqliteFile {
         Ok(Self {
             path: Arc::new(path.to_owned()),
             device_and_inode,
+            turn: Arc::default(),
         })
     }
 
     /// Fails if the path names another file now, or none.
-    pub(super) fn check_unchanged(&self) -> Result<()> {
-        match std::fs::metadata(&*self.path) {
+    pub(super) async fn check_unchanged(&self) -> Result<()> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let path = Arc::clone(&self.path);
+        let metadata = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            std::fs::metadata(&*path)
+        });
+        match metadata.await.map_err(Error::other)? {
             Ok(metadata) if identity(&metadata) == self.device_and_inode => Ok(()),
             Ok(_) => Err(Error::new(
                 ErrorKind::NotFound,
@@ -47,19 +58,19 @@ impl SqliteFile {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_file_that_was_removed_or_replaced_is_noticed() {
+    #[tokio::test]
+    async fn a_file_that_was_removed_or_replaced_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         std::fs::write(&path, "one").unwrap();
         let file = SqliteFile::new(&path).unwrap();
-        file.check_unchanged().unwrap();
+        file.check_unchanged().await.unwrap();
         let aside = folder.path().join("b.db");
         std::fs::rename(&path, &aside).unwrap();
-        assert!(file.check_unchanged().is_err());
+        assert!(file.check_unchanged().await.is_err());
         std::fs::write(&path, "two").unwrap();
-        assert!(file.check_unchanged().is_err());
+        assert!(file.check_unchanged().await.is_err());
         std::fs::rename(&aside, &path).unwrap();
-        file.check_unchanged().unwrap();
+        file.check_unchanged().await.unwrap();
     }
 }

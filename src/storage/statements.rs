@@ -7,8 +7,9 @@
 macro_rules! select {
     ($database:expr, $operation:expr, $table:expr, $fetch:ident($sql:expr $(, $parameter:expr)* $(,)?)) => {
         run(CALL_TIMEOUT, $operation, $table, async {
-            on_either!($database.readers(), pool => {
-                sqlx::query_as($sql)$(.bind($parameter))*.$fetch(pool).await
+            let mut reader = $database.reader().await?;
+            on_either!(&mut reader, connection => {
+                sqlx::query_as($sql)$(.bind($parameter))*.$fetch(&mut **connection).await
             })
         })
     };
@@ -19,8 +20,9 @@ pub(super) use select;
 macro_rules! select_value {
     ($database:expr, $operation:expr, $table:expr, $fetch:ident($sql:expr $(, $parameter:expr)* $(,)?)) => {
         run(CALL_TIMEOUT, $operation, $table, async {
-            on_either!($database.readers(), pool => {
-                sqlx::query_scalar($sql)$(.bind($parameter))*.$fetch(pool).await
+            let mut reader = $database.reader().await?;
+            on_either!(&mut reader, connection => {
+                sqlx::query_scalar($sql)$(.bind($parameter))*.$fetch(&mut **connection).await
             })
         })
     };
@@ -42,9 +44,10 @@ pub(super) use execute;
 macro_rules! execute_once {
     ($database:expr, $operation:expr, $table:expr, $sql:expr $(, $parameter:expr)* $(,)?) => {
         run(CALL_TIMEOUT, $operation, $table, async {
-            on_either!($database.writer(), pool => {
+            let mut writer = $database.writer().await?;
+            on_either!(&mut writer, connection => {
                 let query = sqlx::query($sql)$(.bind($parameter))*;
-                query.execute(pool).await.map(|done| done.rows_affected())
+                query.execute(&mut **connection).await.map(|done| done.rows_affected())
             })
         })
     };

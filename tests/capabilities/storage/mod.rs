@@ -26,6 +26,7 @@ mod api_keys;
 mod audit_records;
 mod audit_search;
 mod catalog;
+mod connections;
 mod datasets_with_names;
 mod federated_users;
 mod migrations;

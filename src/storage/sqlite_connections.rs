@@ -1,0 +1,238 @@
+//! Connections to one SQLite file: one writer, and readers beside it.
+//!
+//! Writers of this process queue for the one writing connection, fairly and without busy errors; only other
+//! processes compete for the file lock. The audit writer does not queue with the others: at most one of them
+//! is before it.
+
+use std::io;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection};
+use tokio::sync::{Mutex, watch};
+
+use super::call::{CALL_TIMEOUT, with_timeout};
+use super::connection_pool::{
+    ACQUIRE_TIMEOUT, ConnectionManager, ConnectionPool, Pooled, StatementDeadline,
+};
+use super::error::{StorageError, is_sqlite_busy};
+use super::sqlite_file::SqliteFile;
+
+/// How long to wait before another attempt to open a SQLite file that another process is opening.
+const OPEN_RETRY_INTERVAL: Duration = Duration::from_millis(10);
+/// How many instructions of SQLite's machine are run between two looks at the deadline: a fraction of a
+/// millisecond.
+const PROGRESS_INTERVAL: i32 = 4000;
+/// How many connections that were given up may hang, for example on a disk that does not answer, before no
+/// more are opened.
+const MAX_HANGING_CONNECTIONS: usize = 8;
+/// How long closing waits for the statements that still run.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The connections to one SQLite file, by their purpose.
+#[derive(Clone)]
+pub struct SqliteConnections {
+    pub(super) reads: ConnectionPool<SqliteManager>,
+    pub(super) reports: ConnectionPool<SqliteManager>,
+    pub(super) writes: ConnectionPool<SqliteManager>,
+    pub(super) audit: ConnectionPool<SqliteManager>,
+    pub(super) follower: ConnectionPool<SqliteManager>,
+    pub(super) health: ConnectionPool<SqliteManager>,
+    pub(super) file: SqliteFile,
+    writer: SqliteManager,
+}
+
+impl SqliteConnections {
+    /// Opens the file at the path of a `sqlite://` URL, and creates it if there is none.
+    pub(super) async fn open(path: &str, connections: usize) -> Result<Self, StorageError> {
+        let options = connect_options(path)?;
+        let operation = format!("open {}", options.get_filename().display());
+        let unavailable = |error: io::Error| StorageError::Unavailable {
+            operation: operation.clone().into(),
+            reason: error.to_string(),
+        };
+        create_private_file(options.get_filename()).map_err(unavailable)?;
+        let file = SqliteFile::new(options.get_filename()).map_err(unavailable)?;
+        let (reads, reports) = ((connections / 2).max(1), (connections / 4).max(1));
+        // With the writer, the follower and the health check.
+        let limit = reads + reports + 3 + MAX_HANGING_CONNECTIONS;
+        let writer = SqliteManager {
+            options: options.clone().journal_mode(SqliteJournalMode::Wal),
+            open: Arc::new(watch::Sender::new(0)),
+            max_open: limit,
+            opening: Arc::default(),
+        };
+        let reader = SqliteManager {
+            options: options.read_only(true),
+            ..writer.clone()
+        };
+        let audit = ConnectionPool::new(writer.clone(), 1)?;
+        let opened = Self {
+            reads: ConnectionPool::new(reader.clone(), reads)?,
+            reports: ConnectionPool::new(reader.clone(), reports)?,
+            writes: audit.behind_others(),
+            audit,
+            follower: ConnectionPool::new(reader, 1)?,
+            health: ConnectionPool::new(writer.clone(), 1)?,
+            file,
+            writer,
+        };
+        // What is wrong is an error now, not at the first use.
+        let classify = |error: sqlx::Error| StorageError::classify(&error, operation.clone(), "");
+        with_timeout(CALL_TIMEOUT, operation.clone(), async {
+            drop(opened.audit.lend().await.map_err(classify)?);
+            opened.reads.lend().await.map(drop).map_err(classify)
+        })
+        .await?;
+        Ok(opened)
+    }
+
+    /// Opens a connection that belongs to no pool.
+    pub(super) async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
+        let pooled = tokio::time::timeout(ACQUIRE_TIMEOUT, self.writer.create()).await;
+        Ok(pooled.map_err(|_| sqlx::Error::PoolTimedOut)??.connection)
+    }
+
+    /// Closes every connection and waits until none is open, within a bound: the last one to close tidies the
+    /// log up, and only those that write can.
+    pub(super) async fn close(&self) {
+        for pool in [&self.reads, &self.reports, &self.follower, &self.health] {
+            pool.close();
+        }
+        let mut open = self.writer.open.subscribe();
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, open.wait_for(|open| *open <= 1)).await;
+        self.audit.close();
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, open.wait_for(|open| *open == 0)).await;
+    }
+}
+
+fn connect_options(path: &str) -> Result<SqliteConnectOptions, StorageError> {
+    let invalid_url = |reason: &str| StorageError::Url {
+        reason: reason.to_owned(),
+    };
+    if path.is_empty() || path.contains(":memory:") {
+        return Err(invalid_url(
+            "sqlite:// must be followed by the path of a file",
+        ));
+    }
+    if path.contains('?') {
+        return Err(invalid_url(
+            "sqlite:// takes no parameters (a ? in a path is written %3F)",
+        ));
+    }
+    let options = SqliteConnectOptions::from_str(&format!("sqlite://{path}"))
+        .map_err(|error| invalid_url(&error.to_string()))?;
+    Ok(options
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(ACQUIRE_TIMEOUT))
+}
+
+/// Creates an empty file if there is none, readable by its owner only: it will hold password hashes and
+/// sealed keys, and SQLite gives its log the same mode.
+fn create_private_file(path: &Path) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Opens connections to one SQLite file; all of its pools share the counts.
+#[derive(Clone)]
+pub(super) struct SqliteManager {
+    options: SqliteConnectOptions,
+    /// How many connections are open, those included that were given up and still hang.
+    open: Arc<watch::Sender<usize>>,
+    max_open: usize,
+    /// Held while a connection is being opened: on a disk that does not answer, one thread hangs, not many.
+    opening: Arc<Mutex<()>>,
+}
+
+/// Counts one connection until its thread has ended.
+struct OpenConnection(Arc<watch::Sender<usize>>);
+
+impl OpenConnection {
+    fn new(open: &Arc<watch::Sender<usize>>) -> Self {
+        open.send_modify(|open| *open += 1);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open = open.saturating_sub(1));
+    }
+}
+
+impl ConnectionManager for SqliteManager {
+    type Connection = SqliteConnection;
+}
+
+impl Manager for SqliteManager {
+    type Type = Pooled<SqliteConnection>;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<Self::Type, sqlx::Error> {
+        let opening = Arc::clone(&self.opening).lock_owned().await;
+        let open = *self.open.borrow();
+        if open >= self.max_open {
+            let reason = format!("{open} connections are open, and some of them hang");
+            return Err(io::Error::other(reason).into());
+        }
+        let manager = self.clone();
+        // In a task of its own: it holds the lock for as long as the opening takes, whoever waits for it.
+        let task = tokio::spawn(async move {
+            let connection = manager.connect_when_unlocked().await;
+            drop(opening);
+            connection
+        });
+        task.await.map_err(|_| sqlx::Error::WorkerCrashed)?
+    }
+
+    async fn recycle(&self, pooled: &mut Self::Type, _: &Metrics) -> RecycleResult<sqlx::Error> {
+        // A connection to a file does not break as one to a server does: no test before use.
+        if pooled.is_spoiled() {
+            return Err(RecycleError::message("spoiled"));
+        }
+        Ok(())
+    }
+}
+
+impl SqliteManager {
+    /// Connects as soon as no other process is opening the file.
+    ///
+    /// Two processes that switch one file to the write-ahead log at the same time would wait for each other, so
+    /// SQLite refuses one of them at once, whatever the busy timeout.
+    async fn connect_when_unlocked(&self) -> Result<Pooled<SqliteConnection>, sqlx::Error> {
+        let retry_until = tokio::time::Instant::now() + ACQUIRE_TIMEOUT;
+        let mut connection = loop {
+            match self.options.connect().await {
+                Err(error)
+                    if is_sqlite_busy(&error) && tokio::time::Instant::now() < retry_until =>
+                {
+                    tokio::time::sleep(OPEN_RETRY_INTERVAL).await;
+                }
+                result => break result?,
+            }
+        };
+        let deadline = Arc::new(StatementDeadline::never());
+        let (asked, counted) = (Arc::clone(&deadline), OpenConnection::new(&self.open));
+        connection
+            .lock_handle()
+            .await?
+            .set_progress_handler(PROGRESS_INTERVAL, move || {
+                // SQLite drops this function, and the count with it, when the connection has ended.
+                let _counted = &counted;
+                !asked.is_over()
+            });
+        Ok(Pooled::new(connection, deadline, 0))
+    }
+}
