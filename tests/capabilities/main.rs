@@ -45,6 +45,7 @@ mod policy_proof;
 mod policy_reload;
 mod problems;
 mod rate_limits;
+mod request_bodies;
 mod sessions;
 mod storage;
 mod support;

@@ -75,11 +75,11 @@ impl RouteLimits {
             .find(|(matches, _)| matches(method, path));
         let usual = || match body {
             // It is never kept, so it may be as large as what is drained.
-            Some(BodyKind::Unused) => RequestLimits {
+            Some(BodyKind::Unused) | None => RequestLimits {
                 max_body_size: MAX_UNUSED_BODY_SIZE,
                 ..RequestLimits::default()
             },
-            Some(BodyKind::OfAnyone | BodyKind::OfCallers) | None => RequestLimits::default(),
+            Some(BodyKind::OfAnyone | BodyKind::OfCallers) => RequestLimits::default(),
         };
         exception.map_or_else(usual, |(_, limits)| *limits)
     }
