@@ -19,6 +19,7 @@ use crate::service::administration::{AdminDependencies, Administration};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::health::Health;
+use crate::service::identity::admission::KnownCredentials;
 use crate::service::identity::api_key_last_used::LastUsedRecorder;
 use crate::service::identity::api_keys::ApiKeys;
 use crate::service::identity::authentication::Authenticator;
@@ -68,6 +69,7 @@ impl Dependencies {
                 self.database.clone(),
                 self.clock.clone(),
             ),
+            known_credentials: KnownCredentials::default(),
             clock: self.clock.clone(),
         }
     }

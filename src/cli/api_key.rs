@@ -67,5 +67,5 @@ pub(super) async fn create(settings: &Settings, arguments: CreateArguments) -> C
         "created API key {} of {username}; it is not shown again; send it as X-Api-Key",
         created.key.id
     ));
-    print_data(created.text.reveal())
+    print_data(created.text.text().reveal())
 }

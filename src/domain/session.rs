@@ -22,6 +22,19 @@ pub struct Session {
     pub expires_at: i64,
 }
 
+/// How far in the future a session may have started, in seconds, because the clocks of replicas differ.
+const MAX_CLOCK_SKEW: i64 = 60;
+
+impl Session {
+    /// Whether the session has started and not expired at `now`, in seconds since 1970 UTC.
+    ///
+    /// One that started later than now would last longer than sessions do: the clock has been set back.
+    #[must_use]
+    pub fn is_valid_at(&self, now: i64) -> bool {
+        self.started_at <= now.saturating_add(MAX_CLOCK_SKEW) && now < self.expires_at
+    }
+}
+
 /// A refresh token: 256 random bits, written in base64url.
 #[derive(Debug)]
 pub struct RefreshToken(Secret<[u8; 32]>);

@@ -1,21 +1,22 @@
-//! Rate limits: how often one principal and one address may make requests.
+//! Rate limits: how often one principal and one network may make requests.
 //!
-//! One bucket per principal and one per address, never by path, so that another spelling of an id
+//! One bucket per principal and one per network, never by path, so that another spelling of an id
 //! gains nothing; lists and administration have buckets of their own, so that browsing costs
-//! nobody a mint. Failed authentication counts in its address's bucket. The buckets follow the
-//! generic cell rate algorithm (library `governor`): a full bucket holds a minute's worth.
+//! nobody a mint. Attempts to authenticate have one too: it is charged before the work, and a
+//! credential that turns out to be good gives its charge back.
+//!
+//! An anonymous IPv6 address counts for its /64, and with larger buckets for its /56 and its /48: whoever
+//! has a /48 is not 65,536 callers. The buckets follow the generic cell rate algorithm (ITU-T I.371):
+//! a full bucket holds a minute's worth. They are our own, because the library `governor` has no way to
+//! give a charge back, and without it many attempts at once would all begin before one of them failed.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::Clock as GovernorClock;
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use moka::sync::Cache;
+use parking_lot::Mutex;
 
 use crate::domain::caller::Caller;
 use crate::domain::clock::Clock;
@@ -26,14 +27,17 @@ use super::error::ServiceError;
 /// How many buckets are kept; the least used are evicted first.
 const MAX_BUCKETS: u64 = 100_000;
 /// A bucket that is not used for this long is full again and can be dropped.
-const BUCKET_TTL: Duration = Duration::from_secs(90);
+const BUCKET_TTL: Duration = Duration::from_secs(150);
+/// How long a bucket takes to fill.
+const FILL_TIME: Duration = Duration::from_mins(1);
 
-type Bucket = RateLimiter<NotKeyed, InMemoryState, LimitClock, NoOpMiddleware<Nanos>>;
+/// The IPv6 networks that an address counts for, and how many times the limit each of them has.
+const IPV6_NETWORKS: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum RateLimitKey {
     User(UserId),
-    Address(IpAddr),
+    Network(IpAddr, u8),
 }
 
 /// How many requests a principal, or an anonymous address, may make per minute; none means no limit.
@@ -47,59 +51,98 @@ pub struct Rates {
 
 /// Counts requests and rejects those above the limit.
 pub struct RateLimits {
-    mints: KeyedRateLimiter,
-    requests: KeyedRateLimiter,
+    mints: Buckets,
+    attempts: Buckets,
+    requests: Buckets,
 }
 
 /// One bucket per key.
-struct KeyedRateLimiter {
+struct Buckets {
     per_minute: Option<NonZeroU32>,
-    by_key: Cache<RateLimitKey, Arc<Bucket>>,
+    by_key: Cache<RateLimitKey, Arc<Mutex<Bucket>>>,
     clock: Clock,
 }
+
+/// One bucket: when it is full again.
+#[derive(Default)]
+struct Bucket {
+    full_at: Duration,
+}
+
+/// A key, and how many times the limit its bucket holds.
+type Share = (RateLimitKey, u32);
 
 impl RateLimits {
     /// Allows `rates` to each principal and each address.
     #[must_use]
     pub fn new(rates: Rates, clock: Clock) -> Self {
         Self {
-            mints: KeyedRateLimiter::new(rates.mints, clock.clone()),
-            requests: KeyedRateLimiter::new(rates.requests, clock),
+            mints: Buckets::new(rates.mints, clock.clone()),
+            attempts: Buckets::new(rates.mints, clock.clone()),
+            requests: Buckets::new(rates.requests, clock),
         }
     }
 
     /// Counts one mint of a caller: in the user's bucket, or in the address's when anonymous.
     pub fn check_mint(&self, caller: &Caller) -> Result<(), ServiceError> {
-        self.mints.check(RateLimitKey::for_caller(caller))
+        self.mints.take(&caller_shares(caller))
     }
 
     /// Counts one request of a caller that mints nothing.
     pub fn check_request(&self, caller: &Caller) -> Result<(), ServiceError> {
-        self.requests.check(RateLimitKey::for_caller(caller))
+        self.requests.take(&caller_shares(caller))
+    }
+
+    /// Counts the work of a request beyond its first part, as so many more requests: the next ones
+    /// have to wait for it.
+    pub fn charge_request(&self, caller: &Caller, requests: u32) {
+        self.requests.charge(&caller_shares(caller), requests);
     }
 
     /// Counts one refresh of a user's session like a mint.
     pub fn count_user(&self, user_id: UserId) -> Result<(), ServiceError> {
-        self.mints.check(RateLimitKey::User(user_id))
+        self.mints.take(&[(RateLimitKey::User(user_id), 1)])
     }
 
-    /// Counts one login or one failed authentication of an address like an anonymous mint.
+    /// Counts one login, or one request without the credential that it needs, of an address: like a
+    /// failed authentication.
     pub fn count_address(&self, address: IpAddr) -> Result<(), ServiceError> {
-        self.mints
-            .check(RateLimitKey::Address(client_network(address)))
+        self.take_attempt(address)?;
+        self.count_failure(address);
+        Ok(())
+    }
+
+    /// Counts an attempt to authenticate before anything is done for it.
+    pub(super) fn take_attempt(&self, address: IpAddr) -> Result<(), ServiceError> {
+        self.attempts.take(&network_shares(address))
+    }
+
+    /// Gives an attempt back whose credential was good.
+    pub(super) fn refund_attempt(&self, address: IpAddr) {
+        self.attempts.refund(&network_shares(address));
+    }
+
+    /// Counts a failed attempt like an anonymous mint of its address.
+    pub(super) fn count_failure(&self, address: IpAddr) {
+        self.mints.charge(&network_shares(address), 1);
     }
 }
 
-impl RateLimitKey {
-    fn for_caller(caller: &Caller) -> Self {
-        match caller.principal.user_id() {
-            Some(user_id) => Self::User(user_id),
-            None => Self::Address(client_network(caller.address)),
-        }
+fn caller_shares(caller: &Caller) -> Vec<Share> {
+    match caller.principal.user_id() {
+        Some(user_id) => vec![(RateLimitKey::User(user_id), 1)],
+        None => network_shares(caller.address),
     }
 }
 
-impl KeyedRateLimiter {
+fn network_shares(address: IpAddr) -> Vec<Share> {
+    let networks = client_networks(address).into_iter();
+    networks
+        .map(|(network, prefix, times)| (RateLimitKey::Network(network, prefix), times))
+        .collect()
+}
+
+impl Buckets {
     fn new(per_minute: Option<NonZeroU32>, clock: Clock) -> Self {
         Self {
             per_minute,
@@ -111,38 +154,107 @@ impl KeyedRateLimiter {
         }
     }
 
-    fn check(&self, key: RateLimitKey) -> Result<(), ServiceError> {
-        let Some(per_minute) = self.per_minute else {
-            return Ok(());
-        };
-        let clock = || LimitClock(self.clock.clone());
-        let bucket = self.by_key.get_with(key, || {
-            let quota = Quota::per_minute(per_minute);
-            Arc::new(RateLimiter::direct_with_clock(quota, clock()))
-        });
-        bucket.check().map_err(|not_until| {
-            ServiceError::limit_exceeded(not_until.wait_time_from(clock().now()))
-        })
+    /// Takes one request out of each bucket, or none if one of them is empty.
+    fn take(&self, shares: &[Share]) -> Result<(), ServiceError> {
+        let now = self.clock.monotonic();
+        for (taken, (key, times)) in shares.iter().enumerate() {
+            let Some(interval) = self.interval(*times) else {
+                return Ok(());
+            };
+            let result = self.bucket(*key).lock().take(now, interval);
+            if let Err(wait) = result {
+                self.refund(shares.get(..taken).unwrap_or_default());
+                return Err(ServiceError::limit_exceeded(wait));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes so many requests out of each bucket, however empty it is.
+    fn charge(&self, shares: &[Share], requests: u32) {
+        let now = self.clock.monotonic();
+        for (key, times) in shares {
+            if let Some(interval) = self.interval(*times) {
+                self.bucket(*key).lock().charge(now, interval, requests);
+            }
+        }
+    }
+
+    /// Puts one request back into each bucket.
+    fn refund(&self, shares: &[Share]) {
+        for (key, times) in shares {
+            if let Some(interval) = self.interval(*times) {
+                let bucket = self.bucket(*key);
+                let mut bucket = bucket.lock();
+                bucket.full_at = bucket.full_at.saturating_sub(interval);
+            }
+        }
+    }
+
+    /// How long a bucket of so many times the limit takes to get one request; none without a limit.
+    fn interval(&self, times: u32) -> Option<Duration> {
+        let per_minute = self.per_minute?.get().saturating_mul(times);
+        FILL_TIME.checked_div(per_minute)
+    }
+
+    fn bucket(&self, key: RateLimitKey) -> Arc<Mutex<Bucket>> {
+        self.by_key.get_with(key, Arc::default)
     }
 }
 
-/// One household has one IPv6 /64 (RFC 6177) and as many addresses as it likes: they share a bucket.
+impl Bucket {
+    /// Takes one request at `now`, or fails with the time until there is one.
+    fn take(&mut self, now: Duration, interval: Duration) -> Result<(), Duration> {
+        let full_at = self.full_at.max(now).saturating_add(interval);
+        let fills_within = full_at.saturating_sub(now);
+        // The interval is rounded down to a nanosecond, and so a full bucket may take a little less.
+        match fills_within.checked_sub(FILL_TIME) {
+            Some(wait) if !wait.is_zero() => Err(wait),
+            Some(_) | None => {
+                self.full_at = full_at;
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes so many requests at `now`; it owes a minute's worth at most.
+    fn charge(&mut self, now: Duration, interval: Duration, requests: u32) {
+        let full_at = self
+            .full_at
+            .max(now)
+            .saturating_add(interval.saturating_mul(requests));
+        self.full_at = full_at.min(now.saturating_add(FILL_TIME).saturating_add(FILL_TIME));
+    }
+}
+
+/// The network of a client: its IPv4 address, or its IPv6 /64. One household has one /64 (RFC 6177) and
+/// as many addresses as it likes: they share a bucket.
 #[must_use]
 pub fn client_network(address: IpAddr) -> IpAddr {
+    ip_network(address, 64)
+}
+
+/// The networks that a client counts for: each with its prefix length and how many times the limit of
+/// one client it has.
+pub(super) fn client_networks(address: IpAddr) -> Vec<(IpAddr, u8, u32)> {
     match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        IpAddr::V4(address) => vec![(IpAddr::V4(address), 32, 1)],
+        IpAddr::V6(address) => IPV6_NETWORKS
+            .iter()
+            .map(|(prefix, times)| (ip_network(IpAddr::V6(address), *prefix), *prefix, *times))
+            .collect(),
     }
 }
 
-#[derive(Clone, Debug)]
-struct LimitClock(Clock);
-
-impl GovernorClock for LimitClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        Nanos::from(self.0.monotonic())
+/// An IPv4 address, or the IPv6 network of so many bits.
+fn ip_network(address: IpAddr, prefix: u8) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let host_bits = 128_u32.saturating_sub(u32::from(prefix));
+            let mask = u128::MAX.checked_shl(host_bits).unwrap_or_default();
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
     }
 }
 
@@ -153,7 +265,7 @@ mod tests {
     fn limited_to(mints: u32, clock: &Clock) -> RateLimits {
         let rates = Rates {
             mints: NonZeroU32::new(mints),
-            requests: None,
+            requests: NonZeroU32::new(mints),
         };
         RateLimits::new(rates, clock.clone())
     }
@@ -167,11 +279,15 @@ mod tests {
         }
     }
 
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn an_empty_bucket_says_exactly_when_it_holds_the_next_request() {
         let clock = Clock::fixed_at(1_000_000);
         let limits = limited_to(6, &clock);
-        let address = "192.0.2.1".parse().unwrap();
+        let address = address("192.0.2.1");
         for _ in 0..6 {
             limits.count_address(address).unwrap();
         }
@@ -183,35 +299,72 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_holds_exactly_its_limit() {
+        for limit in [1, 7, 59, 60, 61, 999, 1_000_000] {
+            let limits = limited_to(limit, &Clock::fixed_at(1_000_000));
+            let address = address("192.0.2.1");
+            for _ in 0..limit {
+                limits.count_address(address).unwrap();
+            }
+            assert!(limits.count_address(address).is_err(), "{limit}");
+        }
+    }
+
+    #[test]
     fn addresses_of_one_ipv6_network_share_a_bucket_and_others_do_not() {
         let limits = limited_to(1, &Clock::fixed_at(1_000_000));
-        limits
-            .count_address("2001:db8::1".parse().unwrap())
-            .unwrap();
-        assert!(
-            limits
-                .count_address("2001:db8::2".parse().unwrap())
-                .is_err()
-        );
-        assert!(
-            limits
-                .count_address("2001:db8:0:1::1".parse().unwrap())
-                .is_ok()
-        );
-        limits.count_address("192.0.2.1".parse().unwrap()).unwrap();
-        assert!(
-            limits
-                .count_address("::ffff:192.0.2.1".parse().unwrap())
-                .is_err()
-        );
-        assert!(limits.count_address("192.0.2.2".parse().unwrap()).is_ok());
+        let count = |text: &str| limits.count_address(address(text));
+        count("2001:db8::1").unwrap();
+        assert!(count("2001:db8::2").is_err());
+        count("2001:db8:0:1::1").unwrap();
+        count("192.0.2.1").unwrap();
+        assert!(count("::ffff:192.0.2.1").is_err());
+        count("192.0.2.2").unwrap();
+    }
+
+    #[test]
+    fn a_whole_ipv6_site_has_sixteen_times_the_limit_and_a_part_of_it_four_times() {
+        let limits = limited_to(2, &Clock::fixed_at(1_000_000));
+        let allowed = |networks: &mut dyn Iterator<Item = String>| {
+            networks
+                .map(|network| limits.count_address(address(&network)))
+                .filter_map(Result::ok)
+                .count()
+        };
+        let part = &mut (0..256).map(|net| format!("2001:db8:0:{net:x}::1"));
+        assert_eq!(allowed(part), 8);
+        let site = &mut (0..65_536).map(|net| format!("2001:db8:0:{net:x}::1"));
+        assert_eq!(allowed(site), 24);
+        limits.count_address(address("2001:db8:1::1")).unwrap();
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_a_debt_has_to_be_waited_for() {
+        let clock = Clock::fixed_at(1_000_000);
+        let limits = limited_to(2, &clock);
+        let address = address("2001:db8::1");
+        for _ in 0..100 {
+            limits.take_attempt(address).unwrap();
+            limits.refund_attempt(address);
+        }
+        let caller = Caller {
+            principal: crate::domain::principal::Principal::Anonymous,
+            authentication: crate::domain::caller::Authentication::None,
+            key: None,
+            address,
+        };
+        limits.check_request(&caller).unwrap();
+        limits.charge_request(&caller, 2);
+        assert_eq!(retry_after(&limits.check_request(&caller)), Some(60));
+        limits.charge_request(&caller, u32::MAX);
+        assert_eq!(retry_after(&limits.check_request(&caller)), Some(90));
     }
 
     #[test]
     fn without_a_limit_any_number_is_allowed() {
         let limits = limited_to(0, &Clock::fixed_at(0));
         for _ in 0..1_000 {
-            limits.count_address("192.0.2.1".parse().unwrap()).unwrap();
+            limits.count_address(address("192.0.2.1")).unwrap();
         }
     }
 }

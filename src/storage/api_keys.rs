@@ -131,7 +131,8 @@ impl Database {
         .await
     }
 
-    /// Removes a key of a user together with its audit record; `false`, without a record, if there is none.
+    /// Removes a key of a user together with its audit record; `false`, without a record, if there is none:
+    /// then nothing waits for other writers.
     pub async fn remove_api_key(
         &self,
         owner: UserId,
@@ -139,6 +140,10 @@ impl Database {
         granted: &AuditRecord,
     ) -> Result<bool, StorageError> {
         const SQL: &str = "DELETE FROM api_keys WHERE id = $1 AND user_id = $2";
+        let found = self.find_api_key_by_id(id).await?;
+        if found.is_none_or(|key| key.user_id != owner) {
+            return Ok(false);
+        }
         run(CALL_TIMEOUT, "remove an API key", "api_keys", async {
             let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;

@@ -170,13 +170,17 @@ impl Database {
     }
 }
 
-/// Appends records within a transaction.
+/// Appends records within a transaction. Whatever the reason, a record that cannot be appended means that
+/// the audit log is unavailable, and the change of the transaction is not made.
 pub(super) async fn append(
     transaction: &mut Transaction,
     records: &[AuditRecord],
 ) -> Result<(), sqlx::Error> {
     for (sql, chunk) in chunks(records) {
-        insert(transaction, sql, chunk).await?;
+        insert(transaction, sql, chunk).await.map_err(|error| {
+            let reason = format!("audit records not appended: {error}");
+            sqlx::Error::Io(std::io::Error::other(reason))
+        })?;
     }
     Ok(())
 }

@@ -35,6 +35,6 @@ pub use datasets_with_names::{DatasetFilter, DatasetWithNames};
 pub use error::StorageError;
 pub use external_users::{AddUserOutcome, ExternalUser};
 pub use migration::SchemaVersion;
-pub use sessions::{EndedSession, RefreshTokenInfo, RenewalOutcome};
+pub use sessions::{EndedSession, RefreshTokenInfo, RenewalOutcome, RenewalRecords};
 pub use signing_keys::{KeyState, StoredSigningKey};
 pub use users::{UserFilter, UserRecord};

@@ -2,6 +2,9 @@
 //!
 //! Ending a session early also increments the version of the sessions, which caches depend on. A changed
 //! password and a disabled user do so by a trigger.
+//!
+//! What starts, renews or ends a session appends its audit record in the same transaction: if the record
+//! cannot be appended, the session stays as it was.
 
 use uuid::Uuid;
 
@@ -15,12 +18,23 @@ use crate::domain::secret::Secret;
 use crate::domain::session::{RefreshTokenDigest, Session};
 
 /// A refresh token that was issued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefreshTokenInfo {
-    /// The user of its session.
-    pub user_id: UserId,
+    /// Its session.
+    pub session: Session,
     /// Whether it was used.
     pub is_spent: bool,
+    /// Whether its session was ended or has expired.
+    pub has_ended: bool,
+}
+
+/// The audit records of a renewal; the one that comes true is appended.
+#[derive(Clone, Copy, Debug)]
+pub struct RenewalRecords<'a> {
+    /// The session is renewed.
+    pub renewed: &'a AuditRecord,
+    /// The token was used before, which ends the session.
+    pub reused: &'a AuditRecord,
 }
 
 /// The result of renewing a session with a refresh token.
@@ -67,7 +81,7 @@ impl RefreshTokenRow {
         session_from_row((self.id, self.user_id, self.started_at, self.expires_at))
     }
 
-    fn is_over(&self, now: i64) -> bool {
+    fn has_ended(&self, now: i64) -> bool {
         self.ended_at.is_some()
             || self.expires_at <= now
             || self.generation != self.session_generation
@@ -84,16 +98,24 @@ fn session_from_row((id, user_id, started_at, expires_at): (Uuid, Uuid, i64, i64
 }
 
 const BUMP_SESSION_VERSION: &str = "UPDATE session_version SET version = version + 1";
+const FIND_TOKEN: &str = "SELECT sessions.id, user_id, generation, session_generation, started_at,
+        expires_at, ended_at, spent_at
+    FROM refresh_tokens
+        JOIN sessions ON sessions.id = session_id
+        JOIN users ON users.id = user_id
+    WHERE sha256 = $1";
 const INSERT_TOKEN: &str = "INSERT INTO refresh_tokens (sha256, session_id) VALUES ($1, $2)";
 
 impl Database {
-    /// Starts a session with its first refresh token, for a user whose password was checked against
-    /// `password_hash`; `false` if the password has changed or the user cannot sign in any more.
+    /// Starts a session with its first refresh token together with its audit record, for a user whose
+    /// password was checked against `password_hash`; `false`, without a record, if the password has changed
+    /// or the user cannot sign in any more.
     pub async fn start_session(
         &self,
         session: &Session,
         password_hash: &Secret<String>,
         first: RefreshTokenDigest,
+        granted: &AuditRecord,
     ) -> Result<bool, StorageError> {
         // One statement checks the hash and takes the generation: if the hash is replaced at the same
         // time, the session is either rejected here or of a generation that has ended.
@@ -115,8 +137,11 @@ impl Database {
             )? == 1;
             if is_started {
                 execute!(&mut transaction, INSERT_TOKEN, &first.0[..], session.id.0)?;
+                append(&mut transaction, std::slice::from_ref(granted)).await?;
+                transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
             }
-            transaction.commit().await?;
             Ok(is_started)
         })
         .await
@@ -137,41 +162,40 @@ impl Database {
         Ok(row.map(session_from_row))
     }
 
-    /// Finds the user of a refresh token, spent or not.
+    /// Finds a refresh token, spent or not, and its session at `now` (seconds since 1970 UTC).
     ///
-    /// Callers check this before anything that writes: invalid tokens must not hold up writers.
+    /// Callers check this before anything that writes: tokens that renew or end nothing must not hold up
+    /// writers.
     pub async fn find_refresh_token(
         &self,
         presented: RefreshTokenDigest,
+        now: i64,
     ) -> Result<Option<RefreshTokenInfo>, StorageError> {
-        const SQL: &str = "SELECT user_id, spent_at
-            FROM refresh_tokens JOIN sessions ON sessions.id = session_id WHERE sha256 = $1";
         let operation = "find a refresh token";
-        let row: Option<(Uuid, Option<i64>)> = select!(
+        let row: Option<RefreshTokenRow> = select!(
             self,
             operation,
             "refresh_tokens",
-            fetch_optional(SQL, &presented.0[..])
+            fetch_optional(FIND_TOKEN, &presented.0[..])
         )
         .await?;
-        Ok(row.map(|(user_id, spent_at)| RefreshTokenInfo {
-            user_id: UserId(user_id),
-            is_spent: spent_at.is_some(),
+        Ok(row.map(|row| RefreshTokenInfo {
+            session: row.session(),
+            is_spent: row.spent_at.is_some(),
+            has_ended: row.has_ended(now),
         }))
     }
 
     /// Spends the refresh token `presented` at `now` (seconds since 1970 UTC) and replaces it by `next`; ends
     /// the session if `presented` was spent before.
     ///
-    /// If the session is renewed, the record `granted` is appended in the same transaction: otherwise an
-    /// unavailable audit log would leave the caller with a spent token and no next one. Of two callers with
-    /// the same token at the same time, one renews the session and the other ends it.
+    /// Of two callers with the same token at the same time, one renews the session and the other ends it.
     pub async fn renew_session(
         &self,
         presented: RefreshTokenDigest,
         next: RefreshTokenDigest,
         now: i64,
-        granted: &AuditRecord,
+        records: RenewalRecords<'_>,
     ) -> Result<RenewalOutcome, StorageError> {
         const SPEND: &str =
             "UPDATE refresh_tokens SET spent_at = $1 WHERE sha256 = $2 AND spent_at IS NULL";
@@ -182,36 +206,44 @@ impl Database {
                 return Ok(RenewalOutcome::Unknown);
             };
             let session = row.session();
-            if row.spent_at.is_none() && row.is_over(now) {
+            let is_valid = !row.has_ended(now) && session.is_valid_at(now);
+            if row.spent_at.is_none() && !is_valid {
                 transaction.rollback().await?;
                 return Ok(RenewalOutcome::SessionEnded(session));
             }
             // On PostgreSQL another caller may spend it after the query above; this statement waits for that
             // caller and then finds nothing to spend.
             let is_spent_by_this = execute!(&mut transaction, SPEND, now, &presented.0[..])? == 1;
-            let renewal = if is_spent_by_this {
+            let (renewal, record) = if is_spent_by_this {
                 execute!(&mut transaction, INSERT_TOKEN, &next.0[..], session.id.0)?;
-                append(&mut transaction, std::slice::from_ref(granted)).await?;
-                RenewalOutcome::Renewed(session)
+                (RenewalOutcome::Renewed(session), Some(records.renewed))
             } else {
                 let is_ended_by_this =
-                    !row.is_over(now) && end_by_id(&mut transaction, session.id, now).await?;
-                RenewalOutcome::Reused {
+                    !row.has_ended(now) && end_by_id(&mut transaction, session.id, now).await?;
+                let renewal = RenewalOutcome::Reused {
                     session,
                     is_ended_by_this,
-                }
+                };
+                (renewal, is_ended_by_this.then_some(records.reused))
             };
-            transaction.commit().await?;
+            if let Some(record) = record {
+                append(&mut transaction, std::slice::from_ref(record)).await?;
+                transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
+            }
             Ok(renewal)
         })
         .await
     }
 
-    /// Ends the session of a refresh token, spent or not, at `now`; `None` if there is no such token.
+    /// Ends the session of a refresh token, spent or not, at `now`, together with its audit record; `None`
+    /// if there is no such token. If the session had ended before, no record is written.
     pub async fn end_session(
         &self,
         presented: RefreshTokenDigest,
         now: i64,
+        granted: &AuditRecord,
     ) -> Result<Option<EndedSession>, StorageError> {
         run(CALL_TIMEOUT, "end a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
@@ -220,8 +252,13 @@ impl Database {
                 return Ok(None);
             };
             let is_ended_by_this =
-                !row.is_over(now) && end_by_id(&mut transaction, row.session().id, now).await?;
-            transaction.commit().await?;
+                !row.has_ended(now) && end_by_id(&mut transaction, row.session().id, now).await?;
+            if is_ended_by_this {
+                append(&mut transaction, std::slice::from_ref(granted)).await?;
+                transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
+            }
             Ok(Some(EndedSession {
                 session: row.session(),
                 is_ended_by_this,
@@ -308,14 +345,8 @@ async fn find_refresh_token_row(
     transaction: &mut Transaction,
     presented: RefreshTokenDigest,
 ) -> Result<Option<RefreshTokenRow>, sqlx::Error> {
-    const SQL: &str = "SELECT sessions.id, user_id, generation, session_generation, started_at,
-            expires_at, ended_at, spent_at
-        FROM refresh_tokens
-            JOIN sessions ON sessions.id = session_id
-            JOIN users ON users.id = user_id
-        WHERE sha256 = $1";
     on_either!(transaction, connection => {
-        sqlx::query_as(SQL).bind(&presented.0[..]).fetch_optional(&mut **connection).await
+        sqlx::query_as(FIND_TOKEN).bind(&presented.0[..]).fetch_optional(&mut **connection).await
     })
 }
 

@@ -33,6 +33,7 @@ mod health;
 mod identity_providers;
 mod key_set;
 mod large_catalog;
+mod limits_before_work;
 mod login;
 mod login_throttle;
 mod mint;

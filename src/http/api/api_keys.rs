@@ -209,7 +209,7 @@ impl ApiKeysApi {
             .create(&credentials.0, body.0.into_new_key()?)
             .await?;
         Ok(JsonCreated(CreateApiKeyResponse {
-            key: created.text.reveal().clone(),
+            key: created.text.text().reveal().clone(),
             described: created.key.into(),
         }))
     }

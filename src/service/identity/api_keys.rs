@@ -10,7 +10,6 @@ use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::{Authentication, Caller};
 use crate::domain::clock::Clock;
 use crate::domain::id::{ApiKeyId, UserId};
-use crate::domain::secret::Secret;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
@@ -38,7 +37,7 @@ pub struct CreatedApiKey {
     /// The key.
     pub key: ApiKey,
     /// Its text.
-    pub text: Secret<String>,
+    pub text: KeyText,
 }
 
 /// Manages the API keys of callers.
@@ -91,6 +90,8 @@ impl ApiKeys {
         };
         let created = insert_key(&self.database, owner, new_key, &self.clock, &mut granted).await?;
         *record = granted;
+        let known = &self.authenticator.known_credentials;
+        known.set_api_key(&created.text.digest(), true);
         self.catalog_cache.refresh_after_write().await;
         Ok(created)
     }
@@ -216,6 +217,6 @@ async fn insert_key(
     }
     Ok(CreatedApiKey {
         key: stored.key,
-        text: text.text().clone(),
+        text,
     })
 }

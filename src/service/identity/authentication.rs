@@ -1,11 +1,12 @@
 //! Authentication: from the credential of a request to a caller.
 //!
 //! A request without a credential is anonymous; one whose credential does not verify is rejected,
-//! never treated as anonymous. Each failure counts against the rate limit of its address.
+//! never treated as anonymous. Each failure counts against the rate limit of its address, before the
+//! work of finding out ([`mod@super::admission`]).
 
 use std::sync::Arc;
 
-use crate::domain::api_key::{ApiKey, KeyText};
+use crate::domain::api_key::{ApiKey, KeyDigest, KeyText};
 use crate::domain::audit::{AuditRecord, MintContext};
 use crate::domain::caller::{Authentication, Caller};
 use crate::domain::clock::Clock;
@@ -19,6 +20,7 @@ use crate::service::rate_limits::RateLimits;
 use crate::service::tokens::key_ring::KeyRing;
 use crate::service::tokens::mint_contexts::MintContexts;
 
+use super::admission::{Admission, KnownCredentials, SignedCredential};
 use super::api_key_last_used::LastUsedRecorder;
 use super::federated_users::{FederatedUserError, FederatedUsers};
 use super::identity_providers::{
@@ -53,6 +55,8 @@ pub struct Authenticator {
     pub identity_providers: Arc<IdentityProviders>,
     /// Finds the users of identity providers.
     pub federated_users: FederatedUsers,
+    /// The credentials that were presented before.
+    pub known_credentials: KnownCredentials,
     /// The clock.
     pub clock: Clock,
 }
@@ -69,25 +73,29 @@ impl Authenticator {
         &self,
         request: &RequestContext,
     ) -> Result<(Caller, Option<CredentialSource>), ServiceError> {
-        let caller = match &request.credential {
+        let mut admission = self.admission(request);
+        let result = match &request.credential {
             Credential::Bearer(token) => {
-                let (caller, source) = self.authenticate_bearer(request, token).await?;
-                return Ok((caller, Some(source)));
+                let verified = self.verify_bearer(request, token, &mut admission).await;
+                verified.map(|(caller, source)| (caller, Some(source)))
             }
             Credential::None => {
-                Ok(request.caller(Principal::Anonymous, Authentication::None, None))
+                let caller = request.caller(Principal::Anonymous, Authentication::None, None);
+                Ok((caller, None))
             }
             Credential::Malformed { detail } => Err(ServiceError::CredentialMalformed { detail }),
-            Credential::Unsupported => Err(self.reject(
-                request,
-                "the Authorization scheme is not supported: use Bearer",
-            )),
-            Credential::ApiKey(text) => self.authenticate_api_key(request, text).await,
+            Credential::Unsupported => {
+                rejected("the Authorization scheme is not supported: use Bearer")
+            }
+            Credential::ApiKey(text) => {
+                let verified = self.verify_api_key(request, text, &mut admission).await;
+                verified.map(|caller| (caller, None))
+            }
             Credential::DownloadToken(_) => {
-                Err(self.reject(request, "a download token is valid for downloads only"))
+                rejected("a download token is valid for downloads only")
             }
         };
-        Ok((caller?, None))
+        admission.settle(result)
     }
 
     /// Authenticates a request again that has waited since `first`, its caller then.
@@ -104,76 +112,110 @@ impl Authenticator {
         let Some(CredentialSource::Session(session)) = source else {
             return self.authenticate(request).await;
         };
-        self.active_session(request, session.id, session.user_id)
-            .await?;
-        let principal = self.active_principal(request, session.user_id).await?;
+        let mut admission = self.admission(request);
+        let credential = SignedCredential::Session(session.id);
+        let result = self
+            .look_up(credential, &mut admission, async {
+                self.active_session(session.id, session.user_id).await?;
+                self.active_principal(session.user_id).await
+            })
+            .await;
+        let principal = admission.settle(result)?;
         Ok(request.caller(principal, first.authentication, None))
     }
 
     /// Authenticates a bearer token, and returns the credential that identifies its caller.
-    ///
-    /// The unverified `iss` claim selects how to verify it: a token that names an identity provider is
-    /// verified by that provider's keys only, any other as a session token of this server only.
     pub(super) async fn authenticate_bearer(
         &self,
         request: &RequestContext,
         token: &Secret<String>,
     ) -> Result<(Caller, CredentialSource), ServiceError> {
+        let mut admission = self.admission(request);
+        let result = self.verify_bearer(request, token, &mut admission).await;
+        admission.settle(result)
+    }
+
+    /// An attempt of the request's address.
+    pub(super) fn admission(&self, request: &RequestContext) -> Admission<'_> {
+        Admission::new(&self.rate_limits, request.address)
+    }
+
+    /// Verifies a bearer token.
+    ///
+    /// The unverified `iss` claim selects how to verify it: a token that names an identity provider is
+    /// verified by that provider's keys only, any other as a session token of this server only.
+    async fn verify_bearer(
+        &self,
+        request: &RequestContext,
+        token: &Secret<String>,
+        admission: &mut Admission<'_>,
+    ) -> Result<(Caller, CredentialSource), ServiceError> {
         if let Some(provider) = self.identity_providers.find_for_token(token.reveal()) {
-            return self.authenticate_external(request, provider, token).await;
+            // Boxed, because it holds so much more than the others and most requests do not need it.
+            return Box::pin(self.verify_external(request, provider, token, admission)).await;
         }
-        let (caller, session) = self.authenticate_session(request, token).await?;
+        let (caller, session) = self.verify_session(request, token, admission).await?;
         Ok((caller, CredentialSource::Session(session)))
     }
 
-    /// Authenticates a token of an identity provider.
-    async fn authenticate_external(
+    /// Verifies a token of an identity provider.
+    async fn verify_external(
         &self,
         request: &RequestContext,
         provider: &Arc<IdentityProvider>,
         token: &Secret<String>,
+        admission: &mut Admission<'_>,
     ) -> Result<(Caller, CredentialSource), ServiceError> {
-        let identity = match provider.verify(token.reveal()).await {
+        let verified = provider.verify(token.reveal(), || admission.charge()).await;
+        let identity = match verified {
             Ok(identity) => identity,
             Err(ExternalTokenError::InvalidToken(error)) => {
                 tracing::debug!(%error, "external token rejected");
-                let detail = "the token of the identity provider is not valid or has expired";
-                return Err(self.reject(request, detail));
+                return rejected("the token of the identity provider is not valid or has expired");
             }
-            Err(ExternalTokenError::InvalidClaims(detail)) => {
-                return Err(self.reject(request, detail));
-            }
+            Err(ExternalTokenError::InvalidClaims(detail)) => return rejected(detail),
             Err(ExternalTokenError::KeysUnavailable(reason)) => {
                 return Err(ServiceError::unavailable("the token's issuer", reason));
             }
+            Err(ExternalTokenError::NotAdmitted(error)) => return Err(error),
         };
-        let user = match self
-            .federated_users
-            .resolve(&provider.config, &identity)
-            .await
-        {
-            Ok(user) if !user.is_disabled => user,
-            Ok(_) => return Err(self.reject(request, CANNOT_SIGN_IN)),
-            Err(FederatedUserError::Rejected(detail)) => return Err(self.reject(request, detail)),
-            Err(FederatedUserError::Failed(error)) => return Err(error),
-        };
+        let credential = SignedCredential::External(identity.token_digest);
+        let user = self
+            .look_up(credential, admission, async {
+                let resolved = self.federated_users.resolve(&provider.config, &identity);
+                match Box::pin(resolved).await {
+                    Ok(user) if !user.is_disabled => Ok(user),
+                    Ok(_) => rejected(CANNOT_SIGN_IN),
+                    Err(FederatedUserError::Rejected(detail)) => rejected(detail),
+                    Err(FederatedUserError::Failed(error)) => Err(error),
+                }
+            })
+            .await?;
         let caller = request.caller(Principal::User(user), Authentication::Issuer, None);
         Ok((caller, CredentialSource::ExternalToken(identity)))
     }
 
-    /// Authenticates a session token, whose session must still be active.
-    async fn authenticate_session(
+    /// Verifies a session token, whose session must still be active.
+    async fn verify_session(
         &self,
         request: &RequestContext,
         token: &Secret<String>,
+        admission: &mut Admission<'_>,
     ) -> Result<(Caller, Arc<Session>), ServiceError> {
-        let Ok(claims) = self.key_ring.verify_session(token.reveal()) else {
-            return Err(self.reject(request, "the session token is not valid or has expired"));
+        let verified = self
+            .key_ring
+            .verify_session(token.reveal(), || admission.charge())?;
+        let Some(claims) = verified else {
+            return rejected("the session token is not valid or has expired");
         };
-        let session = self
-            .active_session(request, claims.session_id, claims.subject)
+        let credential = SignedCredential::Session(claims.session_id);
+        let (session, principal) = self
+            .look_up(credential, admission, async {
+                let session = self.active_session(claims.session_id, claims.subject);
+                let session = session.await?;
+                Ok((session, self.active_principal(claims.subject).await?))
+            })
             .await?;
-        let principal = self.active_principal(request, claims.subject).await?;
         let caller = request.caller(principal, claims.authentication, None);
         Ok((caller, session))
     }
@@ -181,46 +223,94 @@ impl Authenticator {
     /// The session of a user, if it has neither ended nor expired.
     async fn active_session(
         &self,
-        request: &RequestContext,
         id: SessionId,
         user_id: UserId,
     ) -> Result<Arc<Session>, ServiceError> {
         let now = self.clock.unix_seconds();
         let found = self.catalog_cache.session(id).await?;
         found
-            .filter(|session| session.user_id == user_id && session.expires_at > now)
-            .ok_or_else(|| self.reject(request, "the session has ended: sign in again"))
+            .filter(|session| session.user_id == user_id && session.is_valid_at(now))
+            .map_or_else(|| rejected("the session has ended: sign in again"), Ok)
     }
 
-    async fn authenticate_api_key(
+    /// Looks up what the database says of a credential with a valid signature. One that was rejected
+    /// lately is charged first.
+    async fn look_up<T>(
+        &self,
+        credential: SignedCredential,
+        admission: &mut Admission<'_>,
+        looked_up: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, ServiceError> {
+        let was_rejected = self.known_credentials.is_rejected(credential);
+        if was_rejected {
+            admission.charge()?;
+        }
+        let result = looked_up.await;
+        match &result {
+            Ok(_) if was_rejected => self.known_credentials.set_rejected(credential, false),
+            Err(ServiceError::CredentialRejected { .. }) => {
+                self.known_credentials.set_rejected(credential, true);
+            }
+            Ok(_) | Err(_) => {}
+        }
+        result
+    }
+
+    async fn verify_api_key(
         &self,
         request: &RequestContext,
         text: &Secret<String>,
+        admission: &mut Admission<'_>,
     ) -> Result<Caller, ServiceError> {
         let Some(presented) = KeyText::parse(text) else {
             return Err(ServiceError::CredentialMalformed {
                 detail: "the X-Api-Key header is not an API key: API keys start with cg_",
             });
         };
+        let digest = presented.digest();
+        let known = &self.known_credentials;
+        let was_good = known.is_good_api_key(&digest);
+        if !was_good {
+            admission.charge()?;
+        }
+        let result = self.find_api_key(&presented, &digest).await;
+        let result = match result {
+            Ok(key) => {
+                let principal = self.active_principal(key.user_id).await;
+                principal.map(|principal| (key, principal))
+            }
+            Err(error) => Err(error),
+        };
+        match &result {
+            Ok(_) if !was_good => known.set_api_key(&digest, true),
+            Err(ServiceError::CredentialRejected { .. }) => known.set_api_key(&digest, false),
+            Ok(_) | Err(_) => {}
+        }
+        let (key, principal) = result?;
+        self.last_used.record_use(&key, self.clock.unix_seconds());
+        Ok(request.caller(principal, Authentication::ApiKey, Some(key)))
+    }
+
+    async fn find_api_key(
+        &self,
+        presented: &KeyText,
+        digest: &KeyDigest,
+    ) -> Result<Arc<ApiKey>, ServiceError> {
         let cached = self.catalog_cache.api_key(presented.prefix()).await?;
-        let Some(cached) = cached.filter(|cached| cached.digest == presented.digest()) else {
-            return Err(self.reject(request, "the API key is unknown or was revoked"));
+        let Some(cached) = cached.filter(|cached| cached.digest == *digest) else {
+            return rejected("the API key is unknown or was revoked");
         };
         let key = Arc::clone(&cached.key);
-        let now = self.clock.unix_seconds();
-        if key.is_expired(now) {
-            return Err(self.reject(request, "the API key has expired"));
+        if key.is_expired(self.clock.unix_seconds()) {
+            return rejected("the API key has expired");
         }
-        let principal = self.active_principal(request, key.user_id).await?;
-        self.last_used.record_use(&key, now);
-        Ok(request.caller(principal, Authentication::ApiKey, Some(key)))
+        Ok(key)
     }
 
     /// The API key that a download token was minted with, if it is still active: the download asks
     /// the policies what the mint asked, so the key's scope applies there too.
     async fn active_mint_key(
         &self,
-        request: &RequestContext,
         mint: MintContext,
     ) -> Result<Option<Arc<ApiKey>>, ServiceError> {
         let key = match mint {
@@ -236,10 +326,9 @@ impl Authenticator {
         let now = self.clock.unix_seconds();
         match key {
             Some(key) if !key.is_expired(now) => Ok(Some(key)),
-            Some(_) | None => Err(self.reject(
-                request,
+            Some(_) | None => rejected(
                 "the API key that the download token was minted with was revoked or has expired",
-            )),
+            ),
         }
     }
 
@@ -251,41 +340,56 @@ impl Authenticator {
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<Caller, ServiceError> {
-        let Ok(claims) = self.key_ring.verify_download(token.reveal()) else {
-            return Err(self.reject(request, "the download token is not valid or has expired"));
+        let mut admission = self.admission(request);
+        let result = self
+            .verify_download_token(request, token, dataset_id, record, &mut admission)
+            .await;
+        admission.settle(result)
+    }
+
+    async fn verify_download_token(
+        &self,
+        request: &RequestContext,
+        token: &Secret<String>,
+        dataset_id: DatasetId,
+        record: &mut AuditRecord,
+        admission: &mut Admission<'_>,
+    ) -> Result<Caller, ServiceError> {
+        let verified = self
+            .key_ring
+            .verify_download(token.reveal(), || admission.charge())?;
+        let Some(claims) = verified else {
+            return rejected("the download token is not valid or has expired");
         };
         record.jti = Some(claims.id);
         if claims.dataset_id != dataset_id {
-            return Err(self.reject(request, "the download token is for another dataset"));
+            return rejected("the download token is for another dataset");
         }
-        let Some(mint) = self.mint_contexts.find(claims.id).await? else {
-            return Err(self.reject(request, "the download token's mint is not on record"));
-        };
-        record.key_id = mint.key_id;
-        let key = self.active_mint_key(request, mint).await?;
-        let principal = match claims.subject {
-            Some(user_id) => self.active_principal(request, user_id).await?,
-            None => Principal::Anonymous,
-        };
-        Ok(request.caller(principal, mint.authentication, key))
+        let credential = SignedCredential::Download(claims.id);
+        self.look_up(credential, admission, async {
+            let Some(mint) = self.mint_contexts.find(claims.id).await? else {
+                return rejected("the download token's mint is not on record");
+            };
+            record.key_id = mint.key_id;
+            let key = self.active_mint_key(mint).await?;
+            let principal = match claims.subject {
+                Some(user_id) => self.active_principal(user_id).await?,
+                None => Principal::Anonymous,
+            };
+            Ok(request.caller(principal, mint.authentication, key))
+        })
+        .await
     }
 
-    async fn active_principal(
-        &self,
-        request: &RequestContext,
-        user_id: UserId,
-    ) -> Result<Principal, ServiceError> {
+    async fn active_principal(&self, user_id: UserId) -> Result<Principal, ServiceError> {
         match self.catalog_cache.user(user_id).await? {
             Some(user) if !user.is_disabled => Ok(Principal::User(user)),
-            Some(_) | None => Err(self.reject(request, CANNOT_SIGN_IN)),
+            Some(_) | None => rejected(CANNOT_SIGN_IN),
         }
     }
+}
 
-    /// Counts a failure against the rate limit of its address; the error is 429 once that is exceeded.
-    pub(super) fn reject(&self, request: &RequestContext, detail: &'static str) -> ServiceError {
-        match self.rate_limits.count_address(request.address) {
-            Ok(()) => ServiceError::CredentialRejected { detail },
-            Err(limit_exceeded) => limit_exceeded,
-        }
-    }
+/// The credential is not valid.
+fn rejected<T>(detail: &'static str) -> Result<T, ServiceError> {
+    Err(ServiceError::CredentialRejected { detail })
 }

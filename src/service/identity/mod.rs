@@ -1,5 +1,6 @@
 //! Identity: credentials, sessions and API keys, and the callers that they authenticate.
 
+pub mod admission;
 pub mod api_key_last_used;
 pub mod api_keys;
 pub mod authentication;
@@ -9,4 +10,5 @@ pub mod identity_providers;
 pub mod login_throttle;
 pub mod password;
 pub mod request_context;
+mod session_renewal;
 pub mod sessions;

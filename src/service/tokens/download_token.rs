@@ -79,14 +79,14 @@ impl DownloadTokens {
         let expires_in = self.max_ttl.min(readable.decision.max_ttl);
         let issued_at = self.clock.unix_seconds();
         let parties = self.key_ring.parties();
-        let token = self.key_ring.sign_download(&DownloadClaims {
+        let token = self.key_ring.sign_download(DownloadClaims {
             issuer: parties.issuer.clone(),
             audience: parties.audience.clone(),
             subject: caller.principal.user_id(),
             dataset_id,
             id: record.id,
             issued_at,
-            expires_at: issued_at + i64::from(expires_in),
+            expires_at: issued_at.saturating_add(i64::from(expires_in)),
         })?;
 
         record.jti = Some(record.id);

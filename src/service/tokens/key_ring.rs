@@ -14,7 +14,7 @@ use crate::domain::secret::Secret;
 use crate::service::error::ServiceError;
 use crate::storage::{Database, KeyState, StoredSigningKey};
 use crate::token::{
-    DownloadClaims, ExpectedClaims, KeySet, SealingKey, SessionClaims, SigningKey, TokenError,
+    DownloadClaims, ExpectedClaims, KeySet, MAX_CLOCK_SKEW, SealingKey, SessionClaims, SigningKey,
 };
 
 /// How many verified tokens of one kind are cached.
@@ -87,39 +87,65 @@ impl KeyRing {
         &self.parties
     }
 
-    /// Signs a download token.
-    pub fn sign_download(&self, claims: &DownloadClaims) -> Result<Secret<String>, ServiceError> {
-        Ok(claims.sign(&self.active.load().current)?)
+    /// Signs a download token, which need not be verified here afterwards.
+    pub fn sign_download(&self, claims: DownloadClaims) -> Result<Secret<String>, ServiceError> {
+        let keys = self.active.load();
+        let token = claims.sign(&keys.current)?;
+        keys.verified_downloads
+            .insert(token_digest(token.reveal()), Arc::new(claims));
+        Ok(token)
     }
 
-    /// Signs a session token.
-    pub fn sign_session(&self, claims: &SessionClaims) -> Result<Secret<String>, ServiceError> {
-        Ok(claims.sign(&self.active.load().current)?)
+    /// Signs a session token, which need not be verified here afterwards.
+    pub fn sign_session(&self, claims: SessionClaims) -> Result<Secret<String>, ServiceError> {
+        let keys = self.active.load();
+        let token = claims.sign(&keys.current)?;
+        keys.verified_sessions
+            .insert(token_digest(token.reveal()), Arc::new(claims));
+        Ok(token)
     }
 
-    /// Verifies a session token and returns its claims.
-    pub fn verify_session(&self, token: &str) -> Result<Arc<SessionClaims>, TokenError> {
+    /// Verifies a session token and returns its claims; nothing if it is not valid.
+    ///
+    /// `admit` is called before its signature is verified, unless that was done before.
+    pub fn verify_session(
+        &self,
+        token: &str,
+        admit: impl FnOnce() -> Result<(), ServiceError>,
+    ) -> Result<Option<Arc<SessionClaims>>, ServiceError> {
         let keys = self.active.load();
         let expected = self.expected(&self.parties.issuer);
         verify_cached(
             &keys.verified_sessions,
             token,
+            |claims| (claims.issued_at, claims.expires_at),
             expected.now,
-            |claims| claims.expires_at,
-            || SessionClaims::verify(token, &keys.published, &expected),
+            || {
+                admit()?;
+                Ok(SessionClaims::verify(token, &keys.published, &expected).ok())
+            },
         )
     }
 
-    /// Verifies a download token and returns its claims.
-    pub fn verify_download(&self, token: &str) -> Result<Arc<DownloadClaims>, TokenError> {
+    /// Verifies a download token and returns its claims; nothing if it is not valid.
+    ///
+    /// `admit` is called before its signature is verified, unless that was done before.
+    pub fn verify_download(
+        &self,
+        token: &str,
+        admit: impl FnOnce() -> Result<(), ServiceError>,
+    ) -> Result<Option<Arc<DownloadClaims>>, ServiceError> {
         let keys = self.active.load();
         let expected = self.expected(&self.parties.audience);
         verify_cached(
             &keys.verified_downloads,
             token,
+            |claims| (claims.issued_at, claims.expires_at),
             expected.now,
-            |claims| claims.expires_at,
-            || DownloadClaims::verify(token, &keys.published, &expected),
+            || {
+                admit()?;
+                Ok(DownloadClaims::verify(token, &keys.published, &expected).ok())
+            },
         )
     }
 
@@ -157,22 +183,28 @@ impl ActiveKeys {
     }
 }
 
-/// Verifies a token once, and afterwards only checks that it has not expired.
+fn token_digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+/// Verifies a token once, and afterwards only checks its times: when it was issued and when it expires.
 fn verify_cached<C: Send + Sync + 'static>(
     verified: &Cache<[u8; 32], Arc<C>>,
     token: &str,
+    times: impl Fn(&C) -> (i64, i64),
     now: i64,
-    expires_at: impl Fn(&C) -> i64,
-    verify: impl FnOnce() -> Result<C, TokenError>,
-) -> Result<Arc<C>, TokenError> {
-    let token_digest: [u8; 32] = Sha256::digest(token).into();
+    verify: impl FnOnce() -> Result<Option<C>, ServiceError>,
+) -> Result<Option<Arc<C>>, ServiceError> {
+    let token_digest = token_digest(token);
     if let Some(claims) = verified.get(&token_digest) {
-        return match expires_at(&claims) {
-            expires_at if expires_at > now => Ok(claims),
-            expires_at => Err(TokenError::Expired { expires_at, now }),
-        };
+        let (issued_at, expires_at) = times(&claims);
+        // The clock may have been set back meanwhile.
+        let is_valid = expires_at > now && issued_at <= now.saturating_add(MAX_CLOCK_SKEW);
+        return Ok(is_valid.then_some(claims));
     }
-    let claims = Arc::new(verify()?);
+    let Some(claims) = verify()?.map(Arc::new) else {
+        return Ok(None);
+    };
     verified.insert(token_digest, Arc::clone(&claims));
-    Ok(claims)
+    Ok(Some(claims))
 }

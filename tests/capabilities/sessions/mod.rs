@@ -1,5 +1,6 @@
 //! Sessions: logout, everything that ends a session, and `/auth/me`.
 
+mod audit;
 mod refresh_tokens;
 
 use serde_json::{Value, json};

@@ -31,6 +31,7 @@ mod datasets_with_names;
 mod federated_users;
 mod migrations;
 mod outages;
+mod session_lists;
 mod sessions;
 mod signing_keys;
 mod users;

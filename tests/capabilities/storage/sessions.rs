@@ -1,11 +1,12 @@
 //! Sessions: refresh tokens that work once, and what ends a session.
 
-use cedargate::domain::id::SessionId;
+use cedargate::domain::audit::AuditRecord;
+use cedargate::domain::id::{RecordId, SessionId};
 use cedargate::domain::secret::Secret;
 use cedargate::domain::session::{RefreshToken, RefreshTokenDigest, Session};
 use cedargate::storage::{
-    CatalogChange, Database, EndedSession, RefreshTokenInfo, RenewalOutcome, StorageError,
-    UserRecord,
+    CatalogChange, Database, EndedSession, RefreshTokenInfo, RenewalOutcome, RenewalRecords,
+    StorageError, UserRecord,
 };
 
 use crate::support::test_database::{TestDatabase, record, user, write_change};
@@ -14,32 +15,31 @@ on_both! {
     a_session_is_found_until_it_is_ended,
     a_refresh_token_renews_once_and_then_ends_its_session,
     of_two_uses_at_once_one_renews_and_the_other_ends_the_session,
-    a_renewal_that_cannot_be_audited_spends_no_token,
+    what_cannot_be_audited_leaves_the_session_as_it_was,
+    a_session_that_starts_later_than_now_is_not_renewed,
     a_token_of_an_ended_session_renews_nothing,
     ending_a_session_leaves_the_others_of_its_user,
     a_new_password_or_disabling_ends_all_sessions_permanently,
     other_changes_of_a_user_end_no_session,
     a_login_checked_against_an_old_password_starts_no_session,
     removing_a_user_removes_its_sessions,
-    the_active_sessions_of_a_user_are_listed_in_pages,
-    sessions_are_ended_for_their_user_together_with_the_record,
     expired_sessions_are_deleted_a_bounded_number_at_a_time,
 }
 
-const NOW: i64 = 1_700_000_000;
+pub(super) const NOW: i64 = 1_700_000_000;
 
 fn fingerprint() -> RefreshTokenDigest {
     RefreshToken::random().digest()
 }
 
-fn with_password(name: &str, hash: &str) -> UserRecord {
+pub(super) fn with_password(name: &str, hash: &str) -> UserRecord {
     UserRecord {
         password_hash: Some(Secret::new(hash.to_owned())),
         ..user(name, &[])
     }
 }
 
-async fn put_user(db: &TestDatabase, user: &UserRecord) {
+pub(super) async fn put_user(db: &TestDatabase, user: &UserRecord) {
     let change = CatalogChange {
         users_put: vec![user.clone()],
         ..CatalogChange::default()
@@ -47,7 +47,10 @@ async fn put_user(db: &TestDatabase, user: &UserRecord) {
     write_change(db, &change).await;
 }
 
-async fn start_session(database: &Database, user: &UserRecord) -> (Session, RefreshTokenDigest) {
+pub(super) async fn start_session(
+    database: &Database,
+    user: &UserRecord,
+) -> (Session, RefreshTokenDigest) {
     let session = Session {
         id: SessionId::random(),
         user_id: user.user.id,
@@ -56,12 +59,15 @@ async fn start_session(database: &Database, user: &UserRecord) -> (Session, Refr
     };
     let first = fingerprint();
     let hash = user.password_hash.as_ref().unwrap();
-    let is_started = database.start_session(&session, hash, first).await;
-    assert_eq!(is_started, Ok(true));
+    let record = login_record();
+    let is_started = database.start_session(&session, hash, first, &record);
+    assert_eq!(is_started.await, Ok(true));
     (session, first)
 }
 
-async fn ada_with_session(db: &TestDatabase) -> (UserRecord, Session, RefreshTokenDigest) {
+pub(super) async fn ada_with_session(
+    db: &TestDatabase,
+) -> (UserRecord, Session, RefreshTokenDigest) {
     let ada = with_password("ada", "one");
     put_user(db, &ada).await;
     let (session, first) = start_session(&db.database, &ada).await;
@@ -74,24 +80,58 @@ async fn renew_at(
     next: RefreshTokenDigest,
     now: i64,
 ) -> Result<RenewalOutcome, StorageError> {
-    let granted = record(now.unsigned_abs() * 1000);
-    let renewal = database.renew_session(used, next, now, &granted).await?;
-    let is_on_record = database
-        .list_audit_records(None, 1000)
-        .await?
-        .iter()
-        .any(|record| record.id == granted.id);
-    assert_eq!(is_on_record, matches!(renewal, RenewalOutcome::Renewed(_)));
+    let (renewed, reused) = (login_record(), login_record());
+    let records = RenewalRecords {
+        renewed: &renewed,
+        reused: &reused,
+    };
+    let renewal = database.renew_session(used, next, now, records).await?;
+    let expected = match &renewal {
+        RenewalOutcome::Renewed(_) => (true, false),
+        RenewalOutcome::Reused {
+            is_ended_by_this, ..
+        } => (false, *is_ended_by_this),
+        RenewalOutcome::SessionEnded(_) | RenewalOutcome::Unknown => (false, false),
+    };
+    let on_record = (
+        is_on_record(database, &renewed).await,
+        is_on_record(database, &reused).await,
+    );
+    assert_eq!(on_record, expected);
     Ok(renewal)
 }
 
-async fn is_found(db: &TestDatabase, session: &Session) -> bool {
+/// A record with an id of its own.
+pub(super) fn login_record() -> AuditRecord {
+    AuditRecord {
+        id: RecordId(uuid::Uuid::new_v4()),
+        ..record(1)
+    }
+}
+
+async fn is_on_record(database: &Database, record: &AuditRecord) -> bool {
+    let records = database.list_audit_records(None, 1000).await.unwrap();
+    records.iter().any(|found| found.id == record.id)
+}
+
+pub(super) async fn end_session(
+    db: &TestDatabase,
+    token: RefreshTokenDigest,
+) -> Result<Option<EndedSession>, StorageError> {
+    let record = login_record();
+    let ended = db.database.end_session(token, NOW, &record).await?;
+    let is_ended_by_this = ended.as_ref().is_some_and(|ended| ended.is_ended_by_this);
+    assert_eq!(is_on_record(&db.database, &record).await, is_ended_by_this);
+    Ok(ended)
+}
+
+pub(super) async fn is_found(db: &TestDatabase, session: &Session) -> bool {
     let found = db.database.find_session(session.id).await.unwrap();
     assert!(found.as_ref().is_none_or(|found| found == session));
     found.is_some()
 }
 
-async fn session_version(db: &TestDatabase) -> i64 {
+pub(super) async fn session_version(db: &TestDatabase) -> i64 {
     db.database.versions().await.unwrap().sessions
 }
 
@@ -105,13 +145,13 @@ async fn a_session_is_found_until_it_is_ended(db: TestDatabase) {
             is_ended_by_this,
         }))
     };
-    assert_eq!(db.database.end_session(first, NOW).await, ended(true));
+    assert_eq!(end_session(&db, first).await, ended(true));
     assert!(!is_found(&db, &session).await);
     let after = db.database.versions().await.unwrap();
     assert_eq!(after.sessions, before.sessions + 1);
     assert_eq!(after.catalog, before.catalog, "nobody's plan is upset");
-    assert_eq!(db.database.end_session(first, NOW).await, ended(false));
-    assert_eq!(db.database.end_session(fingerprint(), NOW).await, Ok(None));
+    assert_eq!(end_session(&db, first).await, ended(false));
+    assert_eq!(end_session(&db, fingerprint()).await, Ok(None));
     assert_eq!(session_version(&db).await, after.sessions);
 }
 
@@ -119,18 +159,19 @@ async fn a_refresh_token_renews_once_and_then_ends_its_session(db: TestDatabase)
     let (_, session, first) = ada_with_session(&db).await;
     let (second, third) = (fingerprint(), fingerprint());
     let renew = |used, next| renew_at(&db.database, used, next, NOW + 1);
-    let known = |is_spent| {
+    let known = |is_spent, has_ended| {
         Ok(Some(RefreshTokenInfo {
-            user_id: session.user_id,
+            session: session.clone(),
             is_spent,
+            has_ended,
         }))
     };
-    let find = |token| db.database.find_refresh_token(token);
-    assert_eq!(find(first).await, known(false));
+    let find = |token| db.database.find_refresh_token(token, NOW);
+    assert_eq!(find(first).await, known(false, false));
     assert_eq!(find(fingerprint()).await, Ok(None));
     let renewed = Ok(RenewalOutcome::Renewed(session.clone()));
     assert_eq!(renew(first, second).await, renewed);
-    assert_eq!(find(first).await, known(true));
+    assert_eq!(find(first).await, known(true, false));
     assert_eq!(renew(second, third).await, renewed);
     let before = session_version(&db).await;
     let reused = |is_ended_by_this| {
@@ -142,6 +183,7 @@ async fn a_refresh_token_renews_once_and_then_ends_its_session(db: TestDatabase)
     assert_eq!(renew(first, fingerprint()).await, reused(true));
     assert_eq!(session_version(&db).await, before + 1);
     assert!(!is_found(&db, &session).await);
+    assert_eq!(find(third).await, known(false, true));
     assert_eq!(
         renew(third, fingerprint()).await,
         Ok(RenewalOutcome::SessionEnded(session.clone())),
@@ -179,15 +221,54 @@ async fn of_two_uses_at_once_one_renews_and_the_other_ends_the_session(db: TestD
     }
 }
 
-async fn a_renewal_that_cannot_be_audited_spends_no_token(db: TestDatabase) {
-    let (_, session, first) = ada_with_session(&db).await;
+/// Runs something while no audit record can be written.
+async fn without_audit_log<T>(db: &TestDatabase, run: impl Future<Output = T>) -> T {
     db.execute("ALTER TABLE audit_records RENAME TO elsewhere")
         .await;
-    let renew = || renew_at(&db.database, first, fingerprint(), NOW);
-    renew().await.unwrap_err();
+    let result = run.await;
     db.execute("ALTER TABLE elsewhere RENAME TO audit_records")
         .await;
-    assert_eq!(renew().await, Ok(RenewalOutcome::Renewed(session)));
+    result
+}
+
+async fn what_cannot_be_audited_leaves_the_session_as_it_was(db: TestDatabase) {
+    let (ada, session, first) = ada_with_session(&db).await;
+    let second = fingerprint();
+    let record = login_record();
+    let records = RenewalRecords {
+        renewed: &record,
+        reused: &record,
+    };
+    let renew = |used, next| db.database.renew_session(used, next, NOW, records);
+    let unavailable = |error: StorageError| assert!(error.is_unavailable(), "{error}");
+
+    let again = Session {
+        id: SessionId::random(),
+        ..session.clone()
+    };
+    let hash = ada.password_hash.as_ref().unwrap();
+    let start = db
+        .database
+        .start_session(&again, hash, fingerprint(), &record);
+    unavailable(Box::pin(without_audit_log(&db, start)).await.unwrap_err());
+    assert!(!is_found(&db, &again).await);
+
+    let renewal = Box::pin(without_audit_log(&db, renew(first, second))).await;
+    unavailable(renewal.unwrap_err());
+    assert_eq!(
+        renew_at(&db.database, first, second, NOW).await,
+        Ok(RenewalOutcome::Renewed(session.clone()))
+    );
+    let reuse = Box::pin(without_audit_log(&db, renew(first, fingerprint()))).await;
+    unavailable(reuse.unwrap_err());
+    assert!(is_found(&db, &session).await);
+    let end = db.database.end_session(second, NOW, &record);
+    unavailable(Box::pin(without_audit_log(&db, end)).await.unwrap_err());
+    assert!(is_found(&db, &session).await);
+    assert_eq!(
+        renew_at(&db.database, second, fingerprint(), NOW).await,
+        Ok(RenewalOutcome::Renewed(session))
+    );
 }
 
 async fn a_token_of_an_ended_session_renews_nothing(db: TestDatabase) {
@@ -199,10 +280,19 @@ async fn a_token_of_an_ended_session_renews_nothing(db: TestDatabase) {
     assert_eq!(renew(session.expires_at - 1).await, renewed);
 }
 
+async fn a_session_that_starts_later_than_now_is_not_renewed(db: TestDatabase) {
+    let (_, session, first) = ada_with_session(&db).await;
+    let renew = |now| renew_at(&db.database, first, fingerprint(), now);
+    let over = Ok(RenewalOutcome::SessionEnded(session.clone()));
+    assert_eq!(renew(session.started_at - 61).await, over);
+    let renewed = Ok(RenewalOutcome::Renewed(session.clone()));
+    assert_eq!(renew(session.started_at - 60).await, renewed);
+}
+
 async fn ending_a_session_leaves_the_others_of_its_user(db: TestDatabase) {
     let (ada, session, first) = ada_with_session(&db).await;
     let (other, _) = start_session(&db.database, &ada).await;
-    db.database.end_session(first, NOW).await.unwrap();
+    end_session(&db, first).await.unwrap();
     assert!(!is_found(&db, &session).await);
     assert!(is_found(&db, &other).await);
 }
@@ -250,7 +340,11 @@ async fn a_login_checked_against_an_old_password_starts_no_session(db: TestDatab
         ..session
     };
     let old = Secret::new("one".to_owned());
-    let start = || db.database.start_session(&again, &old, fingerprint());
+    let record = login_record();
+    let start = || {
+        db.database
+            .start_session(&again, &old, fingerprint(), &record)
+    };
     ada.password_hash = Some(Secret::new("two".to_owned()));
     put_user(&db, &ada).await;
     assert_eq!(start().await, Ok(false));
@@ -287,75 +381,8 @@ async fn expired_sessions_are_deleted_a_bounded_number_at_a_time(db: TestDatabas
     assert_eq!(sweep(session.expires_at).await, Ok(2));
     assert_eq!(sweep(session.expires_at).await, Ok(0));
     assert_eq!(
-        db.database.end_session(first, NOW).await,
+        end_session(&db, first).await,
         Ok(None),
         "its refresh tokens are gone with it"
     );
-}
-
-async fn the_active_sessions_of_a_user_are_listed_in_pages(db: TestDatabase) {
-    let (ada, first, token) = ada_with_session(&db).await;
-    let ben = with_password("ben", "one");
-    put_user(&db, &ben).await;
-    start_session(&db.database, &ben).await;
-    let mut going_on = vec![first];
-    for _ in 0..4 {
-        going_on.push(start_session(&db.database, &ada).await.0);
-    }
-    going_on.sort_by_key(|session| session.id);
-    let listed_at = async |now| {
-        let mut listed: Vec<Session> = Vec::new();
-        loop {
-            let after = listed.last().map(|session| session.id);
-            let page = db.database.list_sessions(ada.user.id, now, after, 2);
-            let page = page.await.unwrap();
-            assert!(page.len() <= 2);
-            if page.is_empty() {
-                return listed;
-            }
-            listed.extend(page);
-        }
-    };
-    assert_eq!(listed_at(NOW).await, going_on);
-    assert_eq!(listed_at(NOW + 100).await, [], "they have expired");
-    db.database.end_session(token, NOW).await.unwrap();
-    assert_eq!(listed_at(NOW).await.len(), 4);
-    let anew = UserRecord {
-        password_hash: Some(Secret::new("two".to_owned())),
-        ..ada.clone()
-    };
-    put_user(&db, &anew).await;
-    assert_eq!(listed_at(NOW).await, [], "they are of an older password");
-}
-
-async fn sessions_are_ended_for_their_user_together_with_the_record(db: TestDatabase) {
-    let (ada, one, _) = ada_with_session(&db).await;
-    let (other, _) = start_session(&db.database, &ada).await;
-    let (third, _) = start_session(&db.database, &ada).await;
-    let ben = with_password("ben", "one");
-    put_user(&db, &ben).await;
-    let (of_ben, _) = start_session(&db.database, &ben).await;
-    let end = async |user: &UserRecord, only, id| {
-        let database = &db.database;
-        let record = record(id);
-        let ended = database.end_user_sessions(user.user.id, only, NOW, &record);
-        ended.await
-    };
-    let records = async || db.database.list_audit_records(None, 9).await.unwrap().len();
-    let before = session_version(&db).await;
-    assert_eq!(end(&ben, Some(one.id), 1).await, Ok(0), "it is not ben's");
-    assert_eq!(records().await, 0);
-    assert_eq!(session_version(&db).await, before);
-    assert_eq!(end(&ada, Some(one.id), 2).await, Ok(1));
-    assert_eq!(end(&ada, Some(one.id), 3).await, Ok(0), "it is over");
-    assert_eq!(records().await, 1);
-    assert_eq!(session_version(&db).await, before + 1);
-    assert!(!is_found(&db, &one).await && is_found(&db, &other).await);
-    assert_eq!(end(&ada, None, 4).await, Ok(2));
-    assert_eq!(records().await, 2);
-    assert!(!is_found(&db, &other).await && !is_found(&db, &third).await);
-    assert!(is_found(&db, &of_ben).await);
-    db.execute("ALTER TABLE audit_records RENAME TO gone").await;
-    assert!(end(&ben, None, 5).await.is_err());
-    assert!(is_found(&db, &of_ben).await);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::service::error::ServiceError;
 use crate::token::TokenError;
 
 /// How long fetching a key set may take, discovery included.
@@ -18,6 +19,8 @@ pub enum ExternalTokenError {
     InvalidClaims(&'static str),
     /// Currently there are no keys to verify with; the reason is for the log.
     KeysUnavailable(String),
+    /// The token was not verified: its address has no attempts left.
+    NotAdmitted(ServiceError),
 }
 
 /// Why a key set was not fetched. The messages are for operators: logs, health and the admin API.

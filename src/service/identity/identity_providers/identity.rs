@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::domain::issuer::{ClaimPath, ExternalIssuer};
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::Tags;
-use crate::token::ExternalClaims;
+use crate::token::{EXTERNAL_TOKEN_LEEWAY, ExternalClaims};
 
 /// The subject of an external token.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,12 @@ pub struct ExternalIdentity {
 }
 
 impl ExternalIdentity {
+    /// Whether its token was issued by `now` and has not expired, as far as clocks may differ.
+    pub(super) fn is_valid_at(&self, now: i64) -> bool {
+        now < self.expires_at.saturating_add(EXTERNAL_TOKEN_LEEWAY)
+            && self.issued_at <= now.saturating_add(EXTERNAL_TOKEN_LEEWAY)
+    }
+
     /// Maps claims as configured for their issuer.
     ///
     /// A configured claim that is missing gives nothing; one of an unexpected type is an error,

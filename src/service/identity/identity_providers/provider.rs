@@ -20,9 +20,8 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::domain::clock::Clock;
 use crate::domain::issuer::ExternalIssuer;
-use crate::token::{
-    EXTERNAL_TOKEN_LEEWAY, ExpectedExternalClaims, ExternalKeySet, ExternalToken, TokenError,
-};
+use crate::service::error::ServiceError;
+use crate::token::{ExpectedExternalClaims, ExternalKeySet, ExternalToken, TokenError};
 
 use super::error::{ExternalTokenError, FetchError};
 use super::freshness::{
@@ -74,9 +73,12 @@ impl IdentityProvider {
     }
 
     /// Verifies a token that names this provider, and returns the identity of its subject.
+    ///
+    /// `admit` is called before its signature is verified, unless that was done before.
     pub async fn verify(
         self: &Arc<Self>,
         token: &str,
+        admit: impl FnOnce() -> Result<(), ServiceError>,
     ) -> Result<Arc<ExternalIdentity>, ExternalTokenError> {
         let token_digest: [u8; 32] = Sha256::digest(token).into();
         let now = self.clock.unix_seconds();
@@ -84,6 +86,7 @@ impl IdentityProvider {
             self.fetch_in_background();
             return Ok(identity);
         }
+        admit().map_err(ExternalTokenError::NotAdmitted)?;
         let token = ExternalToken::parse(token, &self.expected(now))
             .map_err(ExternalTokenError::InvalidToken)?;
         let mut keys = self.keys().await?;
@@ -129,7 +132,7 @@ impl IdentityProvider {
             }
         };
         match found {
-            Some(identity) if identity.expires_at + EXTERNAL_TOKEN_LEEWAY <= now => {
+            Some(identity) if !identity.is_valid_at(now) => {
                 Err(ExternalTokenError::InvalidToken(TokenError::Expired {
                     expires_at: identity.expires_at,
                     now,
