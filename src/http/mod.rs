@@ -56,6 +56,7 @@ use api::mint::MintApi;
 use api::sessions::SessionApi;
 use server::cors::Cors;
 use server::operations::OperationTable;
+use server::own_origins::OwnOrigins;
 use server::request_limits::{RequestLimits, RouteLimits};
 use server::request_middleware::RequestMiddleware;
 
@@ -91,6 +92,8 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// The origins whose pages may read responses.
     pub allowed_origins: AllowedOrigins,
+    /// The URL that clients use, whose own pages are no foreign ones.
+    pub issuer: String,
     /// How long verifiers may cache the key set.
     pub jwks_max_age: Duration,
     /// How long a request may take until its response begins.
@@ -246,6 +249,7 @@ pub fn routes(
     let route = metrics_page::add_routes(route, services.metrics.clone());
     let route = route.around(docs::redirect_browser);
     let middleware = RequestMiddleware {
+        own_origins: OwnOrigins::new(&config.issuer, &config.allowed_origins),
         route_limits: route_limits(&config),
         trusted_proxies: config.trusted_proxies.into(),
         request_timeout: config.request_timeout,
@@ -287,6 +291,7 @@ mod tests {
         let limits = route_limits(&HttpConfig {
             trusted_proxies: Vec::new(),
             allowed_origins: AllowedOrigins::Any,
+            issuer: "http://x".to_owned(),
             jwks_max_age: Duration::ZERO,
             request_timeout: Duration::ZERO,
             max_upload_size: 1,

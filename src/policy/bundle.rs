@@ -13,6 +13,7 @@ use crate::domain::decision::Revision;
 use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 use crate::domain::error_chain::error_chain;
 
+use super::address;
 use super::complexity;
 use super::context::ContextCache;
 use super::entities::EntityCache;
@@ -41,6 +42,7 @@ pub struct Bundle {
     pub(super) entity_cache: EntityCache,
     pub(super) context_cache: ContextCache,
     pub(super) authorizer: Authorizer,
+    pub(super) reads_address: bool,
     warnings: Vec<SourceDiagnostic>,
     pub(super) sources: SourceFiles,
 }
@@ -88,6 +90,10 @@ impl Bundle {
             });
         };
         warnings.append(&mut policies.warnings);
+        let reads_address = policies
+            .set
+            .policies()
+            .any(|policy| address::reads_address(&policy.as_ref().condition()));
         Ok(Self {
             revision: sources.revision(),
             schema,
@@ -97,6 +103,7 @@ impl Bundle {
             entity_cache,
             context_cache: ContextCache::new(),
             authorizer: Authorizer::new(),
+            reads_address,
             warnings: sorted(warnings),
             sources: sources.clone(),
         })

@@ -352,6 +352,7 @@ mod tests {
             authentication: crate::domain::caller::Authentication::None,
             key: None,
             address,
+            is_foreign_page: false,
         };
         limits.check_request(&caller).unwrap();
         limits.charge_request(&caller, 2);

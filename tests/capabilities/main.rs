@@ -47,6 +47,7 @@ mod policy_reload;
 mod problems;
 mod rate_limits;
 mod request_bodies;
+mod request_smuggling;
 mod sessions;
 mod storage;
 mod support;

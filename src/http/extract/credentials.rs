@@ -40,6 +40,7 @@ fn request_context(request: &Request, credential: Credential) -> RequestContext 
     RequestContext {
         credential,
         address: info.address,
+        is_foreign_page: info.is_foreign_page,
         request_id: info.request_id,
     }
 }

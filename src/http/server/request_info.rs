@@ -12,6 +12,8 @@ pub struct RequestInfo {
     pub request_id: String,
     /// The client's address.
     pub address: IpAddr,
+    /// Whether a web page of a foreign origin sent it.
+    pub is_foreign_page: bool,
     /// Whether the method is HEAD; the router hands HEAD to the GET operation.
     pub is_head: bool,
 }
@@ -27,6 +29,7 @@ impl RequestInfo {
             .unwrap_or_else(|| Self {
                 request_id: String::new(),
                 address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                is_foreign_page: false,
                 is_head: request.method() == Method::HEAD,
             })
     }

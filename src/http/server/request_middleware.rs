@@ -25,6 +25,7 @@ use crate::service::identity::body_gate::{BodyGate, BodyPermit};
 use super::connection_limit::Overload;
 use super::logged_path::logged_path;
 use super::operations::{BodyKind, OperationTable};
+use super::own_origins::OwnOrigins;
 use super::request_info::RequestInfo;
 use super::request_limits::{RequestLimits, RouteLimits, apply_limits, content_length};
 use super::trusted_proxies::TrustedProxies;
@@ -43,6 +44,8 @@ pub struct Passthrough;
 pub struct RequestMiddleware {
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
+    /// The origins whose pages are known.
+    pub own_origins: OwnOrigins,
     /// How long a request may take until its response begins.
     pub request_timeout: Duration,
     /// How large and how slow requests may be.
@@ -213,6 +216,7 @@ impl RequestMiddleware {
         RequestInfo {
             request_id: self.request_id(headers),
             address: self.trusted_proxies.client_address(peer, headers),
+            is_foreign_page: self.own_origins.is_foreign_page(headers),
             is_head: request.method() == Method::HEAD,
         }
     }
@@ -297,12 +301,14 @@ mod tests {
     use poem::endpoint::make_sync;
 
     use super::*;
+    use crate::config::AllowedOrigins;
 
     const CHUNK: usize = 64 * 1024;
 
     fn middleware(limits: RequestLimits) -> RequestMiddleware {
         RequestMiddleware {
             trusted_proxies: TrustedProxies::default(),
+            own_origins: OwnOrigins::new("http://x", &AllowedOrigins::Any),
             request_timeout: Duration::from_secs(1),
             route_limits: RouteLimits::default().with(|_, _| true, limits),
             always_answered: &[],

@@ -40,6 +40,8 @@ pub struct RequestContext {
     pub credential: Credential,
     /// The client's address, with trusted proxies already resolved.
     pub address: IpAddr,
+    /// Whether a web page of a foreign origin sent it.
+    pub is_foreign_page: bool,
     /// The request id, as in `X-Request-Id`.
     pub request_id: String,
 }
@@ -57,6 +59,7 @@ impl RequestContext {
             authentication,
             key,
             address: self.address,
+            is_foreign_page: self.is_foreign_page,
         }
     }
 
@@ -66,6 +69,7 @@ impl RequestContext {
         Self {
             credential: Credential::None,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            is_foreign_page: false,
             request_id: String::new(),
         }
     }

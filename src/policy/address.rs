@@ -1,0 +1,71 @@
+//! Policies that read the client's address: whether what a bundle permits may depend on it.
+
+use cedar_policy_core::ast::{Expr, ExprKind, Var};
+
+use super::bundle::Bundle;
+
+/// The attribute of the context.
+const ADDRESS: &str = "address";
+
+impl Bundle {
+    /// Whether a policy reads `context.address`, so that the address may grant something: in a permit,
+    /// or in a forbid that spares some addresses.
+    #[must_use]
+    pub fn reads_address(&self) -> bool {
+        self.reads_address
+    }
+}
+
+/// Whether an expression reads the address, or the context as a whole.
+pub(super) fn reads_address(condition: &Expr) -> bool {
+    let is_context =
+        |expression: &Expr| matches!(expression.expr_kind(), ExprKind::Var(Var::Context));
+    let (mut all, mut others) = (0, 0);
+    for part in condition.subexpressions() {
+        match part.expr_kind() {
+            ExprKind::Var(Var::Context) => all += 1,
+            ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr }
+                if is_context(expr) && attr != ADDRESS =>
+            {
+                others += 1;
+            }
+            _ => {}
+        }
+    }
+    all > others
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::fixtures::bundle;
+
+    fn reads_address(policy: &str) -> bool {
+        let text = format!("@id(\"a\") @reason(\"x\") {policy};");
+        bundle(&text).unwrap().reads_address()
+    }
+
+    #[test]
+    fn a_policy_reads_the_address_in_whatever_direction() {
+        for condition in [
+            "when { context.address.isInRange(ip(\"192.0.2.0/24\")) }",
+            "unless { context.address.isLoopback() }",
+            "when { context.authentication == \"none\" && !context.address.isIpv6() }",
+            "when { context == context }",
+        ] {
+            for effect in ["permit", "forbid"] {
+                let policy = format!(
+                    "{effect} (principal, action == Action::\"read\", resource) {condition}"
+                );
+                assert!(reads_address(&policy), "{policy}");
+            }
+        }
+        for condition in [
+            "",
+            "when { context.authentication == \"none\" && context has key }",
+        ] {
+            let policy =
+                format!("permit (principal, action == Action::\"read\", resource) {condition}");
+            assert!(!reads_address(&policy), "{policy}");
+        }
+    }
+}
