@@ -155,7 +155,7 @@ impl App {
             files,
             passwords,
         } = stores;
-        let initial = load_policies(settings, &clock).await?;
+        let initial = load_policies(settings, &database, &clock).await?;
         let bundle = Arc::new(LiveBundle::new(Arc::clone(&initial.bundle)));
         // A new sealing key cannot open keys that are already sealed.
         let is_first_start = database.list_signing_keys().await?.is_empty();
@@ -184,6 +184,7 @@ impl App {
             initial,
             settings,
             Arc::clone(&bundle),
+            database.clone(),
             Arc::clone(&audit),
             clock.clone(),
         )
@@ -288,10 +289,16 @@ impl App {
 }
 
 /// Loads and checks the policies on a blocking thread.
-async fn load_policies(settings: &Settings, clock: &Clock) -> Result<InitialPolicies, AppError> {
+async fn load_policies(
+    settings: &Settings,
+    database: &Database,
+    clock: &Clock,
+) -> Result<InitialPolicies, AppError> {
+    let accepted = database.list_accepted_policy_edits().await?;
     let (settings, clock) = (settings.clone(), clock.clone());
-    let loading =
-        tokio::task::spawn_blocking(move || reload::load_initial_policies(&settings, &clock));
+    let loading = tokio::task::spawn_blocking(move || {
+        reload::load_initial_policies(&settings, &clock, &accepted)
+    });
     let loaded = loading.await.map_err(|panic| {
         AppError::Reload(ServiceError::Internal {
             what: "checking the policies",

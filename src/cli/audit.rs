@@ -3,7 +3,8 @@
 use std::io::{ErrorKind, Write};
 
 use crate::config::Settings;
-use crate::service::audit_trail::AuditTrail;
+use crate::domain::audit::AuditFilter;
+use crate::service::audit_reader::AuditRecordPages;
 
 use super::local::open_existing_database;
 use super::outcome::{CommandError, CommandResult, ExitStatus};
@@ -13,7 +14,8 @@ use super::print;
 pub(super) async fn export(settings: &Settings) -> CommandResult {
     let database = open_existing_database(settings).await?;
     let mut output = print::data_writer();
-    let exported = AuditTrail::export(&database, |record| {
+    let pages = AuditRecordPages::new(database, AuditFilter::default());
+    let exported = pages.for_each(|record| {
         serde_json::to_writer(&mut output, record)?;
         writeln!(output)
     });

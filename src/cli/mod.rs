@@ -170,6 +170,8 @@ enum PolicyCommand {
     },
     /// Compare the decisions of two policy folders over the whole catalog
     Diff(policy::diff::DiffArguments),
+    /// Let an edit pass that loses or changes invariants or cases in force; the refusal names its revision
+    Accept(policy::accept::AcceptArguments),
     /// Explain why a principal may or may not act on a dataset of the catalog
     Explain(policy::explain::ExplainArguments),
     /// Run the case files in the policy folder
@@ -255,6 +257,9 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
         }
         Command::Policy(PolicyCommand::Diff(arguments)) => {
             block_on(policy::diff::run(settings, arguments))
+        }
+        Command::Policy(PolicyCommand::Accept(arguments)) => {
+            block_on(policy::accept::run(settings, arguments))
         }
         Command::Policy(PolicyCommand::Explain(arguments)) => {
             block_on(policy::explain::run(settings, arguments))

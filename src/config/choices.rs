@@ -55,3 +55,14 @@ pub enum GateProofs {
     /// Nothing is proved.
     Off,
 }
+
+/// What an edit of the policies may do to the invariants in force.
+#[derive(Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateInvariants {
+    /// Change or remove some of them, which is on record; not lose most of them.
+    Recorded,
+    /// Nothing, unless the edit was accepted.
+    Locked,
+}

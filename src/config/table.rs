@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use strum::VariantNames;
 
 use super::address::AllowedOrigins;
-use super::choices::{GateCases, GateProofs, LogFormat, LogLevel};
+use super::choices::{GateCases, GateInvariants, GateProofs, LogFormat, LogLevel};
 use super::error::ConfigError;
 use super::issuers::read_issuers;
 use super::setting::SettingFormat::{Integer, List, OneOf, Secret as SecretText, Tables, Text};
@@ -100,8 +100,13 @@ settings! {
     /// Whether an edit of the policies has to meet its cases before it comes into force.
     gate_cases: GateCases = "require", OneOf(GateCases::VARIANTS), SettingsReader::parse;
     /// Whether an edit of the policies has to keep its invariants, proved.
-    /// With `if-available` edits go on unproved while there is no cvc5, and health and log say so.
+    /// With `if-available` edits go on unproved while cvc5 is not installed, and health, log and audit log say so; a cvc5 that is installed and fails refuses them.
     gate_proofs: GateProofs = "if-available", OneOf(GateProofs::VARIANTS), SettingsReader::parse;
+    /// Whether an edit may change or remove invariants in force.
+    /// With `recorded` it may, and log and audit log say which; with `locked` only after `cedargate policy accept`.
+    /// An edit that loses more than half of the invariants, or of the cases, always needs that.
+    gate_invariants: GateInvariants = "recorded", OneOf(GateInvariants::VARIANTS),
+        SettingsReader::parse;
     /// How long the proofs of an edit may take. An edit that is not proved by then is refused.
     gate_proof_limit: Duration = "20", Integer(1, 600, "seconds"), SettingsReader::seconds;
     /// The `iss` of all tokens.

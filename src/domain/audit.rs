@@ -37,6 +37,8 @@ pub enum AuditEvent {
     Administer,
     /// An edit of the policies: `granted` came into force, `refused` did not.
     PolicyReload,
+    /// The removal of old audit records.
+    AuditPrune,
 }
 
 impl TextEnum for AuditEvent {
@@ -88,6 +90,9 @@ pub struct AuditRecord {
     pub outcome: AuditOutcome,
     /// The user who asked; none for anonymous callers and credentials that do not resolve.
     pub user_id: Option<UserId>,
+    /// The user name that a login tried, whether or not there is such a user. A text that cannot be a user
+    /// name is not kept: it may be a password in the wrong field.
+    pub username: Option<String>,
     /// How the caller authenticated.
     pub authentication: Authentication,
     /// The API key that the caller used, or that the download token was minted with.
@@ -108,10 +113,16 @@ pub struct AuditRecord {
     pub revision: Option<Revision>,
     /// The download token this is about: minted now, or used now.
     pub jti: Option<RecordId>,
+    /// How many requests the record stands for, if it may be more than one; the totals follow within seconds.
+    pub requests: Option<u64>,
+    /// How many bytes of a file were sent to the client for these requests.
+    pub bytes: Option<u64>,
     /// Why it was refused, or what was created, changed or removed, in one sentence for auditors.
     pub reason: Option<String>,
-    /// The request's id, as in `X-Request-Id` and in the log.
+    /// The request's id, as in the log: our own, or that of a trusted proxy.
     pub request_id: Option<String>,
+    /// The `X-Request-Id` that a client sent; anybody may send anything.
+    pub client_request_id: Option<String>,
 }
 
 impl AuditRecord {
@@ -138,6 +149,12 @@ pub struct AuditFilter {
     pub event: Option<AuditEvent>,
     /// In which this action was decided.
     pub action: Option<Action>,
+    /// Of logins with this user name.
+    pub username: Option<String>,
+    /// Of the request with this id.
+    pub request_id: Option<String>,
+    /// Of requests that came with this id.
+    pub client_request_id: Option<String>,
     /// From this time on, in milliseconds since 1970 UTC.
     pub since: Option<i64>,
     /// Before this time, in milliseconds since 1970 UTC.

@@ -1,6 +1,7 @@
 //! Case files: requests with their expected decisions, in the JSON of the Cedar command line's
 //! `run-tests` (<https://docs.rs/cedar-policy-cli>), so that either tool runs them.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -120,6 +121,22 @@ pub(super) fn parse_all(
     } else {
         Err(problems)
     }
+}
+
+/// The number of cases that differ in more than their name; malformed files have none.
+pub(super) fn count_distinct(sources: &SourceFiles) -> usize {
+    let files = sources.iter().filter(|(name, _)| is_case_file(name));
+    let parsed = files.filter_map(|(_, text)| serde_json::from_str::<Vec<Value>>(text).ok());
+    let cases: BTreeSet<String> = parsed
+        .flatten()
+        .map(|mut case| {
+            if let Some(members) = case.as_object_mut() {
+                members.remove("name");
+            }
+            case.to_string()
+        })
+        .collect();
+    cases.len()
 }
 
 /// The widest line of a generated case file, where it can be broken, in columns.

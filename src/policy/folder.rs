@@ -17,7 +17,8 @@ use super::bundle::parse_schema;
 use super::cases::{CaseFiles, is_case_or_entity_file};
 use super::error::BundleError;
 use super::prove::InvariantFiles;
-use super::sources::{INVARIANTS_FOLDER, SourceFiles, is_bundle_file};
+use super::safeguards::Safeguards;
+use super::sources::{INVARIANTS_FOLDER, SCHEMA_FILE, SourceFiles, is_bundle_file};
 
 /// Everything in a policy folder, as it was at one time.
 #[derive(Clone, Debug)]
@@ -85,6 +86,19 @@ impl PolicyFolder {
     /// The invariants.
     pub fn invariants(&self) -> Result<InvariantFiles, BundleError> {
         InvariantFiles::new(self.invariants.clone())
+    }
+
+    /// What guards its bundle: the invariants and the cases.
+    #[must_use]
+    pub fn safeguards(&self) -> Safeguards {
+        let schema = self.bundle.text(SCHEMA_FILE);
+        Safeguards::new(schema, self.schema(), &self.invariants, &self.cases)
+    }
+
+    /// Its name in messages.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.bundle.label("")
     }
 
     /// Whether there are any cases.

@@ -10,6 +10,7 @@
 //! - [`check`]: all checks of a folder but running its cases and proving its invariants.
 //! - [`prove`]: proofs for every possible request.
 //! - [`explain`]: which policies led to a decision, and how. [`entity_file`]: entities of a file to explain.
+//! - [`safeguards`]: what an edit takes away from invariants and cases.
 //! - [`references`]: the entities and attributes that policies refer to.
 //! - [`complexity`]: limits on the complexity of policies and schemas.
 //! - [`mod@format`]: the layout of policy files.
@@ -34,6 +35,7 @@ pub mod format;
 pub mod live;
 pub mod prove;
 pub mod references;
+pub mod safeguards;
 
 mod case_answer;
 mod case_file;

@@ -143,6 +143,7 @@ impl PolicyParser<'_> {
         let id = self.files.check_id(file, source);
         let id = id.unwrap_or_else(|| FileParser::substitute_id(name, source));
         let max_ttl = self.check_max_ttl(file, source);
+        self.check_not_invariant(file, source);
         self.warn_misspelt_annotations(file, source);
         let location = PolicyLocation {
             file: name.to_owned(),
@@ -242,6 +243,17 @@ impl PolicyParser<'_> {
         let help = format!("use a whole number from 1 to {MAX_TOKEN_TTL}, on a permit");
         self.files.report(file, span, &message, &help);
         None
+    }
+
+    /// An invariant says what policies may permit at most: as a policy it would permit all of that.
+    fn check_not_invariant(&mut self, file: NamedText<'_>, source: &SourcePolicy) {
+        if source.annotation("invariant").is_some() {
+            let span = source.annotation_span("invariant");
+            let message = "an invariant outside the folder `invariants` would be a policy in force";
+            let help = "move it into the folder `invariants` of the policy folder, in lower case; \
+                        or remove @invariant";
+            self.files.report(file, span, message, help);
+        }
     }
 
     /// Deployments may add annotations; one that is nearly ours is most likely misspelt.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,7 +69,8 @@ impl SourceFiles {
     /// The files of a folder, and of the folders in it, whose names are wanted.
     ///
     /// Hidden files and folders (`.git`, or `..data` of a Kubernetes volume) and the folder
-    /// `invariants` are skipped; symbolic links are followed.
+    /// `invariants` are skipped; symbolic links are followed. A link that leads nowhere is an error: it may
+    /// stand for a folder of policies that is away.
     pub(super) fn read(
         folder: &Path,
         is_wanted: impl Fn(&str) -> bool,
@@ -94,9 +95,10 @@ impl SourceFiles {
     pub(super) fn read_invariants(folder: &Path) -> Result<Self, BundleError> {
         let mut reader = SourceReader::new(folder.display().to_string(), &is_policy_file);
         let inner = folder.join(INVARIANTS_FOLDER);
-        // A missing policy folder is an error; a missing folder of invariants is not.
+        // A missing policy folder is an error; a missing folder of invariants is not. One that is there and
+        // cannot be read, or a link that leads nowhere, must not pass for a missing one.
         fs::read_dir(folder).map_err(|source| unreadable_error(folder, source))?;
-        if inner.exists() {
+        if is_there(&inner)? {
             reader.read_folder(&inner, &format!("{INVARIANTS_FOLDER}/"), 1)?;
         }
         Ok(reader.sources)
@@ -264,12 +266,25 @@ impl<'a> SourceReader<'a> {
                 continue;
             }
             let name = format!("{prefix}{file_name}");
-            if path.is_dir() {
+            let metadata = match fs::metadata(&path) {
+                Ok(metadata) => metadata,
+                // Removed since the folder was listed.
+                Err(_) if !is_there(&path)? => continue,
+                Err(source) => return Err(unreadable_error(&path, source)),
+            };
+            if metadata.is_dir() {
                 self.read_folder(&path, &format!("{name}/"), depth + 1)?;
-            } else if (self.is_wanted)(&name) {
+            } else if !(self.is_wanted)(&name) {
+                // Not part of what is read.
+            } else if metadata.is_file() {
                 let content =
                     read_bounded(&path).map_err(|source| unreadable_error(&path, source))?;
                 self.add_file(name, content)?;
+            } else {
+                // Opening a named pipe would wait for a writer.
+                let label = self.sources.label(&name);
+                let problem = SourceDiagnostic::for_file(&label, "this is not a regular file");
+                self.sources.problems.push(problem);
             }
         }
         Ok(())
@@ -323,6 +338,15 @@ impl<'a> SourceReader<'a> {
         let mut problems = std::mem::take(&mut self.sources.problems);
         problems.push(SourceDiagnostic::for_file(&label, message));
         BundleError::Invalid { problems }
+    }
+}
+
+/// Whether a folder has an entry of this name, even a link that leads nowhere.
+fn is_there(path: &Path) -> Result<bool, BundleError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(unreadable_error(path, source)),
     }
 }
 

@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
-use crate::domain::id::RecordId;
+use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::text_enum::TextEnum;
-use crate::storage::{AuditOrder, Database, StorageError};
+use crate::storage::{Database, StorageError};
 
+use super::audit_reader::AuditReader;
 use super::error::ServiceError;
 
 /// How many records wait to be written; further ones are rejected at once.
@@ -24,16 +24,16 @@ const MAX_QUEUED_RECORDS: usize = 4096;
 const MAX_BATCH_SIZE: usize = 512;
 /// How long a caller waits for its record; after that the audit log counts as unavailable.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many records one page of an export reads.
-const EXPORT_PAGE_SIZE: u32 = 1000;
 
 struct QueuedRecord {
     record: AuditRecord,
-    reply: oneshot::Sender<Result<(), String>>,
+    reply: oneshot::Sender<Result<(), StorageError>>,
 }
 
-/// Writes audit records durably, and reads them for export.
+/// Writes audit records durably.
 pub struct AuditTrail {
+    /// Reads them again.
+    pub reader: AuditReader,
     queue: Mutex<Option<mpsc::Sender<QueuedRecord>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     is_failing: Arc<AtomicBool>,
@@ -45,8 +45,10 @@ impl AuditTrail {
     pub fn start(database: Database) -> Self {
         let (queue, records) = mpsc::channel(MAX_QUEUED_RECORDS);
         let is_failing = Arc::new(AtomicBool::new(false));
+        let reader = AuditReader::new(database.clone());
         let writer = tokio::spawn(run_writer(database, records, Arc::clone(&is_failing)));
         Self {
+            reader,
             queue: Mutex::new(Some(queue)),
             writer: Mutex::new(Some(writer)),
             is_failing,
@@ -113,28 +115,10 @@ impl AuditTrail {
             .map_err(unavailable)?;
         match tokio::time::timeout(WRITE_TIMEOUT, durable).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(reason))) => Err(unavailable(&reason)),
+            Ok(Ok(Err(error))) => Err(unavailable(&error.to_string())),
             Ok(Err(_)) => Err(unavailable("its writer stopped")),
             Err(_) => Err(unavailable("it did not respond in time")),
         }
-    }
-
-    /// Reads all records in order, a page at a time, and calls `each` with every one.
-    pub async fn export<E>(
-        database: &Database,
-        mut each: impl FnMut(&AuditRecord) -> Result<(), E>,
-    ) -> Result<Result<u64, E>, StorageError> {
-        let mut pages = AuditRecordPages::new(database.clone(), AuditFilter::default());
-        let mut count = 0;
-        while let Some(page) = pages.next().await? {
-            for record in &page {
-                if let Err(error) = each(record) {
-                    return Ok(Err(error));
-                }
-                count += 1;
-            }
-        }
-        Ok(Ok(count))
     }
 
     /// Whether the last write failed.
@@ -152,40 +136,6 @@ impl AuditTrail {
         {
             tracing::error!("audit writer panicked");
         }
-    }
-}
-
-/// The records that match a filter, oldest first, a page at a time: however many there are, one page
-/// of them is in memory.
-pub struct AuditRecordPages {
-    database: Database,
-    filter: AuditFilter,
-    after: Option<RecordId>,
-}
-
-impl AuditRecordPages {
-    /// Starts at the oldest record.
-    #[must_use]
-    pub fn new(database: Database, filter: AuditFilter) -> Self {
-        Self {
-            database,
-            filter,
-            after: None,
-        }
-    }
-
-    /// The next records, or nothing when there are no more.
-    pub async fn next(&mut self) -> Result<Option<Vec<AuditRecord>>, StorageError> {
-        let order = AuditOrder::OldestFirst(self.after);
-        let page = self
-            .database
-            .search_audit_records(&self.filter, order, EXPORT_PAGE_SIZE)
-            .await?;
-        let Some(last) = page.last() else {
-            return Ok(None);
-        };
-        self.after = Some(last.id);
-        Ok(Some(page))
     }
 }
 
@@ -210,21 +160,62 @@ async fn run_writer(
 ) {
     let mut batch = Vec::with_capacity(MAX_BATCH_SIZE);
     while queue.recv_many(&mut batch, MAX_BATCH_SIZE).await > 0 {
+        // Nobody waits for the record of a caller that has given up: it was answered that nothing was done.
+        batch.retain(|queued| !queued.reply.is_closed());
+        let queued = std::mem::take(&mut batch);
+        let is_written = write_batch(&database, queued).await;
+        is_failing.store(!is_written, Ordering::Relaxed);
+    }
+}
+
+/// Writes a batch in one transaction; returns whether any of it was written.
+///
+/// If the database rejects the batch, one record of it may be the cause: its halves are tried, and so on, so
+/// that the others are written.
+async fn write_batch(database: &Database, batch: Vec<QueuedRecord>) -> bool {
+    let mut is_written = false;
+    let mut pending = vec![batch];
+    while let Some(mut batch) = pending.pop() {
         let (records, replies): (Vec<_>, Vec<_>) = batch
             .drain(..)
             .map(|queued| (queued.record, queued.reply))
             .unzip();
-        let result = database
-            .append_audit_records(&records)
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, records = records.len(), "audit records not written");
-                error.to_string()
-            });
-        is_failing.store(result.is_err(), Ordering::Relaxed);
-        for reply in replies {
-            // A caller that has disconnected got no response, which is right.
-            let _ = reply.send(result.clone());
+        let result = database.append_audit_records(&records).await;
+        match result {
+            Err(error) if records.len() > 1 && is_rejected(&error) => {
+                let mut queued = records.into_iter().zip(replies);
+                let half = queued.len() / 2;
+                let into_queued = |(record, reply)| QueuedRecord { record, reply };
+                let first: Vec<_> = queued.by_ref().take(half).map(into_queued).collect();
+                let rest: Vec<_> = queued.map(into_queued).collect();
+                pending.extend([rest, first]);
+            }
+            result => {
+                is_written |= result.is_ok();
+                let result = result.map_err(|error| {
+                    tracing::error!(%error, records = records.len(), "audit records not written");
+                    error
+                });
+                for reply in replies {
+                    // A caller that has disconnected got no response, which is right.
+                    let _ = reply.send(result.clone());
+                }
+            }
         }
+    }
+    is_written
+}
+
+/// Whether the database is well and a record is not.
+fn is_rejected(error: &StorageError) -> bool {
+    match error {
+        StorageError::Inconsistent { .. }
+        | StorageError::Corrupt { .. }
+        | StorageError::Failed { .. } => true,
+        StorageError::Unavailable { .. }
+        | StorageError::Conflict { .. }
+        | StorageError::NewerSchema { .. }
+        | StorageError::Migrate { .. }
+        | StorageError::Url { .. } => false,
     }
 }

@@ -68,6 +68,7 @@ impl Health {
                 "the invariants of the policies were not proved: no solver available".to_owned(),
             );
         }
+        warnings.extend(reload.unguarded.into_iter().map(str::to_owned));
         if reload.is_unsaved {
             warnings.push("the policies in force could not be saved for a restart".to_owned());
         }

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod administration;
+pub mod audit_reader;
 pub mod audit_trail;
 pub mod catalog;
 pub mod catalog_cache;

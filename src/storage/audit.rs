@@ -1,4 +1,4 @@
-//! Audit records: appended in groups, never changed.
+//! Audit records: appended in groups; only the totals of a record that stands for many requests grow.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -10,15 +10,16 @@ use uuid::Uuid;
 
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
-use super::statements::select;
+use super::statements::{execute, select};
 use crate::domain::audit::{AuditRecord, MintContext};
 use crate::domain::decision::Revision;
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 use crate::domain::text_enum::TextEnum;
 
-pub(super) const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, authentication, key_id, address, \
-    dataset_id, resource_user_id, action, determining_policies, errors, revision, jti, reason, request_id";
-const COLUMN_COUNT: usize = 17;
+pub(super) const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, username, authentication, key_id, \
+    address, dataset_id, resource_user_id, action, determining_policies, errors, revision, jti, requests, bytes, \
+    reason, request_id, client_request_id";
+const COLUMN_COUNT: usize = 21;
 
 /// How many records one statement inserts: a batch is cut into these, largest first, so that a
 /// connection prepares no more than four texts and a statement still carries many records.
@@ -70,6 +71,11 @@ fn each_without_nul(texts: &[String]) -> Json<Vec<Cow<'_, str>>> {
     Json(texts.iter().map(|text| without_nul(text)).collect())
 }
 
+/// A count as both databases store it.
+fn saturate(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 #[derive(sqlx::FromRow)]
 pub(super) struct AuditRow {
     id: Uuid,
@@ -77,6 +83,7 @@ pub(super) struct AuditRow {
     event: String,
     outcome: String,
     user_id: Option<Uuid>,
+    username: Option<String>,
     authentication: String,
     key_id: Option<Uuid>,
     address: String,
@@ -87,8 +94,11 @@ pub(super) struct AuditRow {
     errors: Json<Vec<String>>,
     revision: Option<String>,
     jti: Option<Uuid>,
+    requests: Option<i64>,
+    bytes: Option<i64>,
     reason: Option<String>,
     request_id: Option<String>,
+    client_request_id: Option<String>,
 }
 
 impl AuditRow {
@@ -104,6 +114,7 @@ impl AuditRow {
             event: self.event.parse().map_err(|e| corrupt("event", &e))?,
             outcome: self.outcome.parse().map_err(|e| corrupt("outcome", &e))?,
             user_id: self.user_id.map(UserId),
+            username: self.username,
             authentication: self
                 .authentication
                 .parse()
@@ -120,8 +131,11 @@ impl AuditRow {
             errors: self.errors.0,
             revision: self.revision.map(|revision| Revision(revision.into())),
             jti: self.jti.map(RecordId),
+            requests: self.requests.map(i64::unsigned_abs),
+            bytes: self.bytes.map(i64::unsigned_abs),
             reason: self.reason,
             request_id: self.request_id,
+            client_request_id: self.client_request_id,
         })
     }
 }
@@ -138,7 +152,32 @@ impl Database {
         let operation = "append audit records";
         run(CALL_TIMEOUT, operation, "audit_records", async {
             let mut transaction = self.begin_appending().await?;
-            append(&mut transaction, records).await?;
+            insert_all(&mut transaction, records).await?;
+            transaction.commit().await
+        })
+        .await
+    }
+
+    /// Writes the totals of records in one transaction. Totals only grow, so that they may be written again if
+    /// the response was lost.
+    pub async fn write_record_totals(&self, totals: &[RecordTotals]) -> Result<(), StorageError> {
+        const SQL: &str = "UPDATE audit_records SET requests = $2, bytes = $3
+            WHERE id = $1 AND (requests < $2 OR bytes < $3)";
+        if totals.is_empty() {
+            return Ok(());
+        }
+        let operation = "write the totals of audit records";
+        run(CALL_TIMEOUT, operation, "audit_records", async {
+            let mut transaction = self.begin_appending().await?;
+            for RecordTotals {
+                id,
+                requests,
+                bytes,
+            } in totals
+            {
+                let (requests, bytes) = (saturate(*requests), saturate(*bytes));
+                execute!(&mut transaction, SQL, id.0, requests, bytes)?;
+            }
             transaction.commit().await
         })
         .await
@@ -170,17 +209,36 @@ impl Database {
     }
 }
 
+/// What the requests of one record amount to by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordTotals {
+    /// The record.
+    pub id: RecordId,
+    /// How many requests it stands for.
+    pub requests: u64,
+    /// How many bytes were sent for them.
+    pub bytes: u64,
+}
+
 /// Appends records within a transaction. Whatever the reason, a record that cannot be appended means that
 /// the audit log is unavailable, and the change of the transaction is not made.
 pub(super) async fn append(
     transaction: &mut Transaction,
     records: &[AuditRecord],
 ) -> Result<(), sqlx::Error> {
+    insert_all(transaction, records).await.map_err(|error| {
+        let reason = format!("audit records not appended: {error}");
+        sqlx::Error::Io(std::io::Error::other(reason))
+    })
+}
+
+/// Like [`append`], with the database's own error: the audit writer has to know a record that is rejected.
+async fn insert_all(
+    transaction: &mut Transaction,
+    records: &[AuditRecord],
+) -> Result<(), sqlx::Error> {
     for (sql, chunk) in chunks(records) {
-        insert(transaction, sql, chunk).await.map_err(|error| {
-            let reason = format!("audit records not appended: {error}");
-            sqlx::Error::Io(std::io::Error::other(reason))
-        })?;
+        insert(transaction, sql, chunk).await?;
     }
     Ok(())
 }
@@ -199,6 +257,7 @@ async fn insert(
                 .bind(record.event.as_str())
                 .bind(record.outcome.as_str())
                 .bind(record.user_id.map(|id| id.0))
+                .bind(record.username.as_deref().map(without_nul))
                 .bind(record.authentication.as_str())
                 .bind(record.key_id.map(|id| id.0))
                 .bind(record.address.to_string())
@@ -209,8 +268,11 @@ async fn insert(
                 .bind(each_without_nul(&record.errors))
                 .bind(record.revision.as_ref().map(|revision| &*revision.0))
                 .bind(record.jti.map(|id| id.0))
+                .bind(record.requests.map(saturate))
+                .bind(record.bytes.map(saturate))
                 .bind(record.reason.as_deref().map(without_nul))
-                .bind(record.request_id.as_deref().map(without_nul));
+                .bind(record.request_id.as_deref().map(without_nul))
+                .bind(record.client_request_id.as_deref().map(without_nul));
         }
         query.execute(&mut **connection).await.map(drop)
     })
@@ -224,7 +286,7 @@ mod tests {
     fn an_insert_has_one_parameter_a_column_and_record() {
         let sql = insert_statement(2);
         assert_eq!(COLUMNS.split(',').count(), COLUMN_COUNT);
-        assert!(sql.contains("$16, $17), ($18, $19,"), "{sql}");
-        assert!(sql.contains("$33, $34) ON CONFLICT"), "{sql}");
+        assert!(sql.contains("$20, $21), ($22, $23,"), "{sql}");
+        assert!(sql.contains("$41, $42) ON CONFLICT"), "{sql}");
     }
 }

@@ -7,8 +7,10 @@
 //! Storage does not know decisions: it stores sealed keys without opening them, and password hashes
 //! without checking them.
 
+mod accepted_policy_edits;
 mod api_keys;
 mod audit;
+mod audit_filter;
 mod audit_search;
 mod call;
 mod catalog;
@@ -27,8 +29,10 @@ mod sqlite_file;
 mod statements;
 mod users;
 
+pub use accepted_policy_edits::PolicyEdit;
 pub use api_keys::StoredApiKey;
-pub use audit_search::AuditOrder;
+pub use audit::RecordTotals;
+pub use audit_search::{AuditOrder, AuditSearchPage, MAX_SCANNED_RECORDS};
 pub use catalog::{CacheVersions, Catalog, CatalogChange};
 pub use database::Database;
 pub use datasets_with_names::{DatasetFilter, DatasetWithNames};

@@ -80,14 +80,49 @@ async fn refusals_and_downloads_are_audited_with_their_reason() {
 }
 
 #[tokio::test]
-async fn a_request_id_of_the_client_is_in_the_record_and_the_response() {
+async fn a_request_id_of_the_client_is_echoed_and_recorded_beside_our_own() {
     let server = Server::start().await;
-    let request = server
-        .mint_request(PUBLIC)
-        .header("x-request-id", "trace-42");
+    let ours: Vec<String> = {
+        let first = server.mint(PUBLIC, None).await;
+        server.clock.advance(1);
+        vec![first.header("x-request-id").to_owned()]
+    };
+    for id in ["trace-42", &ours[0]] {
+        let request = server.mint_request(PUBLIC).header("x-request-id", id);
+        let response = TestResponse::send(request).await;
+        assert_eq!(response.header("x-request-id"), id);
+        server.clock.advance(1);
+    }
+    let records = records(&server).await;
+    assert_eq!(records[0]["request_id"], ours[0].as_str());
+    assert_eq!(records[0]["client_request_id"], serde_json::Value::Null);
+    assert_eq!(records[1]["client_request_id"], "trace-42");
+    assert_eq!(records[2]["client_request_id"], ours[0].as_str());
+    let mut own_ids: Vec<&str> = Vec::new();
+    own_ids.extend(records.iter().map(|r| r["request_id"].as_str().unwrap()));
+    own_ids.sort_unstable();
+    own_ids.dedup();
+    assert_eq!(own_ids.len(), 3, "nobody chooses the id of a request");
+    for id in own_ids {
+        assert_eq!(uuid::Uuid::parse_str(id).unwrap().get_version_num(), 7);
+    }
+}
+
+#[tokio::test]
+async fn a_request_id_of_a_trusted_proxy_is_the_id() {
+    let environment = vec![("CEDARGATE_TRUSTED_PROXIES", "127.0.0.1".to_owned())];
+    let server = Server::start_with(crate::support::server::ServerOptions {
+        environment,
+        ..Default::default()
+    })
+    .await;
+    let request = server.mint_request(PUBLIC);
+    let request = request.header("x-request-id", "from-the-proxy");
     let response = TestResponse::send(request).await;
-    assert_eq!(response.header("x-request-id"), "trace-42");
-    assert_eq!(records(&server).await[0]["request_id"], "trace-42");
+    assert_eq!(response.header("x-request-id"), "from-the-proxy");
+    let record = &records(&server).await[0];
+    assert_eq!(record["request_id"], "from-the-proxy");
+    assert_eq!(record["client_request_id"], serde_json::Value::Null);
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ mod policy_check;
 mod policy_explain;
 mod policy_explain_entities;
 mod policy_format;
+mod policy_gate;
 mod policy_proof;
 mod policy_reload;
 mod problems;

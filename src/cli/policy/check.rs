@@ -5,10 +5,12 @@ use std::path::Path;
 use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use crate::cli::print;
 use crate::config::Settings;
-use crate::domain::diagnostic::render_diagnostics;
+use crate::domain::diagnostic::{SourceDiagnostic, render_diagnostics};
 use crate::policy::check::PolicyCheck;
+use crate::policy::folder::PolicyFolder;
+use crate::service::policies::reload::EditReview;
 
-use super::load_folder;
+use super::{acceptance_note, load_folder};
 
 /// Checks a folder, and prints its revision or its errors.
 pub(in crate::cli) fn run(
@@ -16,13 +18,46 @@ pub(in crate::cli) fn run(
     folder: Option<&Path>,
     is_json: bool,
 ) -> CommandResult {
-    let check = PolicyCheck::run(load_folder(settings, folder))?;
+    let loaded = load_folder(settings, folder);
+    let edited = loaded.as_ref().ok().cloned();
+    let mut check = PolicyCheck::run(loaded)?;
+    if let Some(edited) = edited.filter(|_| check.is_passed()) {
+        add_changes(settings, edited, &mut check);
+    }
     if is_json {
         print_json(&check)?;
     } else {
         print_report(&check)?;
     }
     Ok(ExitStatus::from_check(check.is_passed()))
+}
+
+/// Adds what the policy gate of a server on this data directory would say of changed invariants and cases.
+fn add_changes(settings: &Settings, edited: PolicyFolder, check: &mut PolicyCheck) {
+    let label = edited.label();
+    let review = match EditReview::of_folder(settings, edited) {
+        Ok(Some(review)) if review.is_weaker() => review,
+        Ok(_) => return,
+        Err(error) => {
+            let note = "note: the folder is not compared with the policies in force";
+            return print::note(format!("{note}: {error}"));
+        }
+    };
+    let of_change = |line: String| {
+        let message = format!("compared with the policies in force: {line}");
+        SourceDiagnostic::for_file(&label, message)
+    };
+    let changes = review.changes.lines().into_iter().map(of_change);
+    if review.needs_acceptance {
+        let note = acceptance_note(&review.edit.to);
+        check
+            .problems
+            .extend(changes.map(|change| change.with_help(&note)));
+    } else {
+        check
+            .warnings
+            .extend(changes.map(SourceDiagnostic::into_warning));
+    }
 }
 
 fn print_report(check: &PolicyCheck) -> Result<(), CommandError> {

@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::app::Stores;
 use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use crate::cli::print;
 use crate::config::Settings;
-use crate::policy::Bundle;
-use crate::service::policies::reload::load_active_bundle;
-use crate::service::policies::review::comparison::compare;
+use crate::policy::folder::PolicyFolder;
+use crate::policy::safeguards::SafeguardChanges;
+use crate::service::policies::reload::{EditReview, load_active_folder};
+use crate::service::policies::review::comparison::{BundleComparison, compare};
 
+use super::acceptance_note;
 use super::assumed::AssumedContext;
 
 /// The name of the policies in force.
@@ -26,7 +30,7 @@ pub(in crate::cli) struct DiffArguments {
     to: PathBuf,
     #[command(flatten)]
     context: AssumedContext,
-    /// Exit with code 3 if a decision changes
+    /// Exit with code 3 if a decision changes, or an invariant is changed or removed
     #[arg(long)]
     fail_on_change: bool,
     /// Print JSON
@@ -36,8 +40,10 @@ pub(in crate::cli) struct DiffArguments {
 
 /// Compares the policies, and prints the changes and whom they affect.
 pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -> CommandResult {
-    let from = load_before(settings, &arguments.from)?;
-    let to = Bundle::load(&arguments.to)?;
+    let from_folder = load_before(settings, &arguments.from)?;
+    let to_folder = PolicyFolder::load(&arguments.to)?;
+    let (from, to) = (from_folder.bundle()?, to_folder.bundle()?);
+    let review = EditReview::new(settings, from_folder, to_folder);
     let stores = Stores::open(settings).await?;
     let catalog = stores.database.read_catalog().await;
     stores.database.close().await;
@@ -52,21 +58,42 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
             "note: the policies read the context; --address and --time assume another address and time",
         );
     }
+    let is_passed = !arguments.fail_on_change
+        || !(comparison.has_changes() || review.changes.touches_invariants());
     if arguments.json {
-        print_json(&comparison)?;
+        print_json(&DiffReport {
+            comparison,
+            safeguards: &review.changes,
+            accept: review.needs_acceptance.then_some(&review.edit.to),
+        })?;
     } else {
         print_data(comparison.render().trim_end())?;
+        for line in review.changes.lines() {
+            print_data(line)?;
+        }
+        if review.needs_acceptance {
+            print::note(acceptance_note(&review.edit.to));
+        }
     }
-    let is_passed = !arguments.fail_on_change || !comparison.has_changes();
     Ok(ExitStatus::from_check(is_passed))
 }
 
-fn load_before(settings: &Settings, name: &str) -> Result<Bundle, CommandError> {
+/// The comparison as JSON.
+#[derive(Serialize)]
+struct DiffReport<'a> {
+    #[serde(flatten)]
+    comparison: BundleComparison,
+    safeguards: &'a SafeguardChanges,
+    /// What has to be accepted, if the policy gate refuses the edit otherwise.
+    accept: Option<&'a String>,
+}
+
+fn load_before(settings: &Settings, name: &str) -> Result<PolicyFolder, CommandError> {
     let folder = Path::new(name);
     if name != LIVE && folder.is_dir() {
-        return Ok(Bundle::load(folder)?);
+        return Ok(PolicyFolder::load(folder)?);
     }
-    let live = load_active_bundle(settings)?;
+    let live = load_active_folder(settings)?;
     let revision = live.revision();
     if name == LIVE || *revision.0 == *name {
         return Ok(live);

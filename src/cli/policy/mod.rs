@@ -1,5 +1,6 @@
-//! `cedargate policy`: check, test, prove, compare, explain and format policies.
+//! `cedargate policy`: check, test, prove, compare, accept, explain and format policies.
 
+pub(super) mod accept;
 pub(super) mod check;
 pub(super) mod diff;
 pub(super) mod explain;
@@ -23,4 +24,12 @@ fn load_folder(settings: &Settings, folder: Option<&Path>) -> Result<PolicyFolde
         Some(folder) => PolicyFolder::load(folder),
         None => PolicyFolder::embedded(),
     }
+}
+
+/// How an edit comes into force that the policy gate refuses because of its invariants or cases.
+fn acceptance_note(fingerprint: &str) -> String {
+    format!(
+        "the policy gate refuses this edit of invariants or cases; if it is meant, accept it in the policy \
+         folder of the server: cedargate policy accept {fingerprint}"
+    )
 }

@@ -1,5 +1,6 @@
 //! `cedargate policy prove`: proves the invariants for every possible request.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,9 +48,10 @@ pub(in crate::cli) fn run(settings: &Settings, arguments: &ProveArguments) -> Co
         time_limit: Duration::from_secs(arguments.time_limit),
         is_thorough: true,
         is_low_priority: false,
+        must_have_effect: BTreeSet::new(),
     };
     let bar = print::progress("proving");
-    let proved = prove(&bundle, &invariants, options, |done, count| {
+    let proved = prove(&bundle, &invariants, &options, |done, count| {
         bar.set_length(count as u64);
         bar.set_position(done as u64);
     });
@@ -92,12 +94,12 @@ fn print_report(proof: &Proof, arguments: &ProveArguments) -> CommandResult {
 fn prove_error(error: ProveError) -> CommandError {
     match error {
         ProveError::Invariants(error) => error.into(),
-        ProveError::SolverNotStarted { .. } | ProveError::UnknownSolver { .. } => {
-            CommandError::new(error).with_hint(format!(
-                "install cvc5 (Debian: apt install cvc5; others: https://cvc5.github.io), or set \
+        ProveError::SolverNotFound { .. }
+        | ProveError::SolverNotStarted { .. }
+        | ProveError::UnknownSolver { .. } => CommandError::new(error).with_hint(format!(
+            "install cvc5 (Debian: apt install cvc5; others: https://cvc5.github.io), or set \
                  the environment variable {SOLVER_VARIABLE} to the program"
-            ))
-        }
+        )),
         ProveError::Failed { .. } => CommandError::new(error),
     }
 }

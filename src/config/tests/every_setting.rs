@@ -17,6 +17,7 @@ fn every_setting_can_be_set_by_its_variable() {
         ("policy_dir", "/srv/policies"),
         ("gate_cases", "off"),
         ("gate_proofs", "require"),
+        ("gate_invariants", "locked"),
         ("gate_proof_limit", "5"),
         ("issuer", "https://gate.example.org"),
         ("audience", "maps"),

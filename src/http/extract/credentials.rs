@@ -42,6 +42,7 @@ fn request_context(request: &Request, credential: Credential) -> RequestContext 
         address: info.address,
         is_foreign_page: info.is_foreign_page,
         request_id: info.request_id,
+        client_request_id: info.client_request_id,
     }
 }
 

@@ -8,8 +8,10 @@ use poem::http::Method;
 /// What the request middleware found out about a request.
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
-    /// The request's id.
+    /// The request's id: our own, or that of a trusted proxy.
     pub request_id: String,
+    /// The `X-Request-Id` that somebody else sent.
+    pub client_request_id: Option<String>,
     /// The client's address.
     pub address: IpAddr,
     /// Whether a web page of a foreign origin sent it.
@@ -28,6 +30,7 @@ impl RequestInfo {
             .cloned()
             .unwrap_or_else(|| Self {
                 request_id: String::new(),
+                client_request_id: None,
                 address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 is_foreign_page: false,
                 is_head: request.method() == Method::HEAD,

@@ -87,13 +87,15 @@ impl<E: Endpoint> Endpoint for RequestEndpoint<E> {
         let info = self.middleware.request_info(&request);
         let method = request.method().clone();
         let path = logged_path(request.uri().path());
-        let request_id = info.request_id.clone();
-        let span = tracing::info_span!("request", request_id);
+        let span = request_span(&info);
+        // A client finds the id that it sent; the log and the audit record have ours beside it.
+        let echoed_id = info.client_request_id.as_ref().unwrap_or(&info.request_id);
+        let echoed_id = echoed_id.clone();
         request.extensions_mut().insert(info);
 
         let responding = async {
             let mut response = self.respond(request).await;
-            set_common_headers(response.headers_mut(), &request_id);
+            set_common_headers(response.headers_mut(), &echoed_id);
             tracing::info!(
                 target: "cedargate::access",
                 %method,
@@ -213,34 +215,48 @@ impl RequestMiddleware {
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| {
                 address.ip().to_canonical()
             });
+        let received = received_request_id(headers);
+        let (request_id, client_request_id) = if self.trusted_proxies.contains(peer) {
+            (received, None)
+        } else {
+            (None, received)
+        };
         RequestInfo {
-            request_id: self.request_id(headers),
+            request_id: request_id.unwrap_or_else(|| self.new_request_id()),
+            client_request_id,
             address: self.trusted_proxies.client_address(peer, headers),
             is_foreign_page: self.own_origins.is_foreign_page(headers),
             is_head: request.method() == Method::HEAD,
         }
     }
 
-    /// The id that a client or proxy sent, if it is safe to log, or a new one.
-    fn request_id(&self, headers: &HeaderMap) -> String {
-        let is_safe = |id: &&str| {
-            (1..=MAX_REQUEST_ID_LENGTH).contains(&id.len())
-                && id
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        };
-        let received = headers
-            .get(X_REQUEST_ID)
-            .and_then(|id| id.to_str().ok())
-            .filter(is_safe);
-        received.map_or_else(
-            || {
-                let millis = self.clock.unix_millis().try_into().unwrap_or_default();
-                RecordId::generate_at(millis).to_string()
-            },
-            str::to_owned,
-        )
+    fn new_request_id(&self) -> String {
+        let millis = self.clock.unix_millis().try_into().unwrap_or_default();
+        RecordId::generate_at(millis).to_string()
     }
+}
+
+/// The id that a client or proxy sent, if it is safe to log; of several headers none.
+fn received_request_id(headers: &HeaderMap) -> Option<String> {
+    let mut received = headers.get_all(X_REQUEST_ID).iter();
+    let (Some(id), None) = (received.next(), received.next()) else {
+        return None;
+    };
+    let id = id.to_str().ok()?;
+    let is_safe = (1..=MAX_REQUEST_ID_LENGTH).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    is_safe.then(|| id.to_owned())
+}
+
+/// The span of a request's log lines.
+fn request_span(info: &RequestInfo) -> tracing::Span {
+    tracing::info_span!(
+        "request",
+        request_id = info.request_id,
+        client_request_id = info.client_request_id
+    )
 }
 
 /// The refusal of a request that got no place, except for `always_answered` paths.
@@ -353,12 +369,15 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_that_could_forge_a_log_line_is_replaced() {
-        let middleware = middleware(RequestLimits::default());
+    fn a_request_id_that_could_forge_a_log_line_is_dropped() {
         let mut headers = HeaderMap::new();
+        assert_eq!(received_request_id(&headers), None);
         headers.insert(X_REQUEST_ID, HeaderValue::from_static("abc-1.2_3"));
-        assert_eq!(middleware.request_id(&headers), "abc-1.2_3");
+        let received = received_request_id(&headers);
+        assert_eq!(received.as_deref(), Some("abc-1.2_3"));
+        headers.append(X_REQUEST_ID, HeaderValue::from_static("other"));
+        assert_eq!(received_request_id(&headers), None);
         headers.insert(X_REQUEST_ID, HeaderValue::from_static("a b\"c"));
-        assert_eq!(middleware.request_id(&headers).len(), 36);
+        assert_eq!(received_request_id(&headers), None);
     }
 }

@@ -3,6 +3,7 @@
 //! The findings hold in this environment only.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cedar_policy::{Authorizer, Effect, Policy, PolicySet, RequestEnv, Schema};
 use cedar_policy_symcc::term::Term;
@@ -28,6 +29,10 @@ pub(super) struct ProofSubject {
 
 struct InvariantStatement {
     bound: InvariantBound,
+    /// Whether it has to exclude or require something.
+    must_have_effect: bool,
+    /// Whether it does so in an environment checked so far.
+    has_effect: AtomicBool,
     policy: Policy,
     scope: Policy,
     bounding: PolicySet,
@@ -71,6 +76,7 @@ impl ProofSubject {
         schema: &Schema,
         policies: &PolicySet,
         invariants: &[Invariant],
+        must_have_effect: &BTreeSet<String>,
     ) -> Result<Self, StatementError> {
         // The solver's compiler does not support templates.
         let mut all: Vec<Policy> = policies
@@ -92,12 +98,21 @@ impl ProofSubject {
                 .map(|invariant| {
                     Ok(InvariantStatement {
                         bound: invariant.bound,
+                        must_have_effect: must_have_effect.contains(&invariant.id),
+                        has_effect: AtomicBool::new(false),
                         policy: invariant.policy.clone(),
-                        scope: scope_policy(invariant)?,
+                        scope: scope_policy(&invariant.policy)?,
                         bounding: bounding_policies(invariant)?,
                     })
                 })
                 .collect::<Result<_, StatementError>>()?,
+        })
+    }
+
+    /// Whether an invariant that has to have an effect has none in the environments that were checked.
+    pub(super) fn lacks_effect(&self, index: usize) -> bool {
+        self.statements.get(index).is_some_and(|statement| {
+            statement.must_have_effect && !statement.has_effect.load(Ordering::Relaxed)
         })
     }
 
@@ -184,10 +199,17 @@ impl ProofSubject {
             InvariantBound::Upper => implies_asserts(bundle, &bounding),
             InvariantBound::Lower => implies_asserts(&bounding, bundle),
         };
-        Ok(match solver.find_example(&asserts).await? {
+        let finding = match solver.find_example(&asserts).await? {
             None => Finding::Holds,
             Some(example) => Finding::Example(Box::new(example)),
-        })
+        };
+        if statement.must_have_effect
+            && !statement.has_effect.load(Ordering::Relaxed)
+            && self.is_effective(statement, env, solver).await?
+        {
+            statement.has_effect.store(true, Ordering::Relaxed);
+        }
+        Ok(finding)
     }
 
     /// Searches one environment for what has no effect: policies that never match or that others
@@ -315,6 +337,21 @@ impl ProofSubject {
         };
         Ok(example.is_some())
     }
+}
+
+/// The request environments of a schema that may be in the scope of an invariant.
+pub(in crate::policy) fn environments_in_scope(
+    invariant: &Policy,
+    schema: &Schema,
+) -> BTreeSet<RequestEnv> {
+    let Ok(scope) = scope_policy(invariant) else {
+        return BTreeSet::new();
+    };
+    let is_in_scope = |env: &RequestEnv| {
+        CompiledPolicy::compile(&scope, env, schema)
+            .is_ok_and(|compiled| !is_unsatisfiable(&never_matches_asserts(&compiled)))
+    };
+    schema.request_envs().filter(is_in_scope).collect()
 }
 
 fn compile_all(

@@ -10,7 +10,13 @@ pub enum ProveError {
     /// The invariants have errors.
     #[error(transparent)]
     Invariants(#[from] BundleError),
-    /// The solver could not be started.
+    /// There is no solver on this machine.
+    #[error("the solver {program} is not installed", program = .program.display())]
+    SolverNotFound {
+        /// The program.
+        program: PathBuf,
+    },
+    /// There is a solver, or may be one, and it could not be started.
     #[error("cannot start the solver {program}: {source}", program = .program.display())]
     SolverNotStarted {
         /// The program.

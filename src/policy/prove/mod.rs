@@ -40,6 +40,7 @@ use solver::Deadline;
 use statement::bounding_policies;
 
 pub use counterexample::Counterexample;
+pub(in crate::policy) use environment::environments_in_scope;
 pub use error::ProveError;
 pub use invariants::InvariantFiles;
 pub use proof::{InvariantVerdict, Proof, ProvedInvariant};
@@ -48,6 +49,9 @@ pub use solver::SOLVER_VARIABLE;
 
 /// The solver works on a model of the policies; evaluating the policies must confirm what it finds.
 const NOT_CONFIRMED: &str = "evaluating the policies does not confirm the solver's counterexample";
+
+/// An edit must not replace an invariant by a statement that is always true.
+const NO_EFFECT: &str = "the edit makes it hold for any policies; if that is meant, remove it";
 
 /// A proof, and the warnings from validating the invariants.
 #[derive(Debug)]
@@ -66,18 +70,23 @@ pub struct ProofResult {
 pub fn prove(
     bundle: &Bundle,
     invariants: &InvariantFiles,
-    options: ProofOptions,
+    options: &ProofOptions,
     progress: impl FnMut(usize, usize),
 ) -> Result<ProofResult, ProveError> {
     let deadline = Deadline::after(options.time_limit);
     let valid = invariants.parse(&bundle.schema)?;
-    let subject = ProofSubject::new(&bundle.schema, &bundle.policies.set, &valid.invariants)
-        .map_err(|error| ProveError::failed(&error))?;
+    let subject = ProofSubject::new(
+        &bundle.schema,
+        &bundle.policies.set,
+        &valid.invariants,
+        &options.must_have_effect,
+    );
+    let subject = Arc::new(subject.map_err(|error| ProveError::failed(&error))?);
     let mut environments: Vec<_> = bundle.schema.request_envs().collect();
     environments.sort();
     let solver = scheduler::find_solver()?;
     let found = scheduler::run_steps(
-        &Arc::new(subject),
+        &subject,
         &solver,
         (&environments, options),
         deadline,
@@ -99,6 +108,8 @@ pub fn prove(
         let mut proved = summarize_invariant(index, (invariant, &bounds), &found, bundle);
         if !is_complete {
             proved.unproven.push(deadline.message());
+        } else if subject.lacks_effect(index) {
+            proved.unproven.push(NO_EFFECT.to_owned());
         }
         conclude(&mut proved);
         proof.invariants.push(proved);

@@ -3,6 +3,7 @@
 //! Threads are not joined after the deadline: compiling a large bundle for the solver cannot be
 //! interrupted, so a late thread ends by itself and its result is dropped.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -25,7 +26,7 @@ const THREAD_STACK_SIZE: usize = 64 * 1024 * 1024;
 const LATE_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How a proof is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ProofOptions {
     /// How long it may take; what is not known by then is unproven.
     pub time_limit: Duration,
@@ -33,6 +34,8 @@ pub struct ProofOptions {
     pub is_thorough: bool,
     /// Whether the threads run with low priority.
     pub is_low_priority: bool,
+    /// The invariants, by `@id`, that must not hold for any policies whatever.
+    pub must_have_effect: BTreeSet<String>,
 }
 
 /// The findings of the environments that were checked in time.
@@ -81,7 +84,7 @@ pub(super) fn find_solver() -> Result<Solver, ProveError> {
 pub(super) fn run_steps(
     subject: &Arc<ProofSubject>,
     solver: &Solver,
-    (environments, options): (&[RequestEnv], ProofOptions),
+    (environments, options): (&[RequestEnv], &ProofOptions),
     deadline: Deadline,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Findings, ProveError> {
@@ -105,6 +108,7 @@ pub(super) fn run_steps(
         next_index: AtomicUsize::new(0),
     });
     let (sender, results) = channel();
+    let is_low_priority = options.is_low_priority;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     for _ in 0..cores.min(count) {
         let subject = Arc::clone(subject);
@@ -115,7 +119,7 @@ pub(super) fn run_steps(
             .name("prove".to_owned())
             .stack_size(THREAD_STACK_SIZE)
             .spawn(move || {
-                if options.is_low_priority {
+                if is_low_priority {
                     // Not idle priority: a proof has a deadline, and on a busy machine none would finish.
                     thread_priority::set_low_priority();
                 }

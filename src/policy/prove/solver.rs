@@ -4,6 +4,7 @@
 //! starts another one.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -42,6 +43,9 @@ impl Solver {
             .output();
         let output = match timeout(VERSION_TIMEOUT, version_output).await {
             Ok(Ok(output)) => output,
+            Ok(Err(_)) if is_missing(&program) => {
+                return Err(ProveError::SolverNotFound { program });
+            }
             Ok(Err(source)) => return Err(ProveError::SolverNotStarted { program, source }),
             Err(_) => return Err(ProveError::UnknownSolver { program }),
         };
@@ -63,6 +67,23 @@ impl Solver {
     pub(super) fn version(&self) -> &str {
         &self.version
     }
+}
+
+/// Whether there is no file that a program of this name could be: then it is not installed.
+///
+/// The error of starting it does not tell: "not found" may be about its interpreter or its loader, and
+/// "permission denied" about another folder of the path.
+fn is_missing(program: &Path) -> bool {
+    let is_absent = |candidate: &Path| {
+        let found = std::fs::symlink_metadata(candidate);
+        found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    };
+    if program.components().count() > 1 {
+        return is_absent(program);
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // A folder of the path that may not be searched has no program for this process.
+    !std::env::split_paths(&path).any(|folder| folder.join(program).symlink_metadata().is_ok())
 }
 
 fn command(program: &Path) -> Command {

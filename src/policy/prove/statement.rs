@@ -47,8 +47,8 @@ pub(super) fn bounding_policies(invariant: &Invariant) -> Result<PolicySet, Stat
 }
 
 /// A policy that permits everything in the scope of an invariant.
-pub(super) fn scope_policy(invariant: &Invariant) -> Result<Policy, StatementError> {
-    let scope = scope_condition(&invariant.policy);
+pub(super) fn scope_policy(invariant: &Policy) -> Result<Policy, StatementError> {
+    let scope = scope_condition(invariant);
     build_permit("scope", &format!(" when {{ {scope} }}"))
 }
 

@@ -1,5 +1,6 @@
 //! Rejected invariants and their problems.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use super::fixtures::{bundle, folder};
@@ -16,11 +17,12 @@ fn problem_lines(invariants: &str) -> Vec<String> {
         time_limit: std::time::Duration::from_secs(1),
         is_thorough: false,
         is_low_priority: false,
+        must_have_effect: BTreeSet::new(),
     };
     let origin = format!("{}/", folder.path().display());
     let invariants = PolicyFolder::load(folder.path()).and_then(|folder| folder.invariants());
     let proved =
-        invariants.map(|invariants| prove(&bundle(ALL).unwrap(), &invariants, options, |_, _| {}));
+        invariants.map(|invariants| prove(&bundle(ALL).unwrap(), &invariants, &options, |_, _| {}));
     let (Err(error) | Ok(Err(ProveError::Invariants(error)))) = proved else {
         panic!("there is no problem");
     };

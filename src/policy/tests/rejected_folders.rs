@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::fixtures::{bundle, folder, problem_lines};
+use crate::policy::folder::PolicyFolder;
 use crate::policy::{Bundle, BundleError};
 
 pub(super) const ALL: &str = "@id(\"all\")\npermit (principal, action, resource);\n";
@@ -305,4 +306,60 @@ fn a_revision_changes_with_any_name_and_any_byte() {
     assert_ne!(plain, revision(&[("b.cedar", ALL)]));
     assert_ne!(plain, revision(&[("a.cedar", &format!("{ALL}\n"))]));
     assert_ne!(plain, revision(&[("a.cedar", ALL), ("b.cedar", "")]));
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_not_a_missing_file() {
+    use std::os::unix::fs::symlink;
+
+    let strict = "@id(\"strict\")\nforbid (principal, action, resource);\n";
+    for (name, link, is_file) in [
+        ("a folder of policies", "more", false),
+        ("a policy", "more.cedar", true),
+        ("the invariants", "invariants", false),
+    ] {
+        let (outer, folder) = (tempfile::tempdir().unwrap(), folder(&[("all.cedar", ALL)]));
+        let target = outer.path().join("target");
+        if is_file {
+            fs::write(&target, strict).unwrap();
+        } else {
+            fs::create_dir(&target).unwrap();
+            fs::write(target.join("strict.cedar"), strict).unwrap();
+        }
+        symlink(&target, folder.path().join(link)).unwrap();
+        PolicyFolder::load(folder.path()).unwrap();
+        fs::remove_dir_all(&target)
+            .or_else(|_| fs::remove_file(&target))
+            .unwrap();
+        let error = PolicyFolder::load(folder.path()).unwrap_err();
+        assert!(
+            matches!(error, BundleError::Unreadable { .. }),
+            "{name}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_named_pipe_is_rejected_and_not_opened() {
+    let folder = folder(&[("all.cedar", ALL)]);
+    let pipe = folder.path().join("pipe.cedar");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let lines = problem_lines(&folder);
+    assert!(lines[0].contains("not a regular file"), "{lines:?}");
+}
+
+#[test]
+fn an_invariant_outside_its_folder_is_rejected_instead_of_being_in_force() {
+    let invariant = "@id(\"published\") @reason(\"x\") @invariant(\"upper\")\n\
+        permit (principal, action == Action::\"read\", resource)\n\
+        when { resource.record_status == RecordStatus::\"published\" };\n";
+    for name in ["Invariants/i.cedar", "i.cedar", "more/invariants/i.cedar"] {
+        let folder = folder(&[("all.cedar", ALL), (name, invariant)]);
+        let lines = problem_lines(&folder);
+        assert!(
+            lines[0].contains("outside the folder `invariants`"),
+            "{lines:?}"
+        );
+    }
 }

@@ -5,17 +5,18 @@
 use std::fmt::Write;
 
 use crate::domain::action::Action;
-use crate::domain::audit::{AuditFilter, AuditRecord};
+use crate::domain::audit::AuditFilter;
 use crate::domain::id::RecordId;
 use crate::domain::resource::Resource;
 use crate::domain::rfc3339::format_millis;
-use crate::service::audit_trail::AuditRecordPages;
+use crate::service::audit_reader::AuditExport;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::pagination::Page;
-use crate::storage::AuditOrder;
+use crate::service::pagination::MAX_PAGE_SIZE;
+use crate::storage::AuditSearchPage;
 
-use super::Administration;
+use super::operation::no_policies_in_force;
+use super::{AdminAccess, AdminDependencies, Administration};
 
 impl Administration {
     /// Lists the newest records that pass `filter`, only those before `before`.
@@ -28,16 +29,15 @@ impl Administration {
         filter: &AuditFilter,
         before: Option<RecordId>,
         limit: u32,
-    ) -> Result<Page<AuditRecord>, ServiceError> {
+    ) -> Result<AuditSearchPage, ServiceError> {
         self.audited(request, Action::ViewAudit, async |operation| {
             operation.set_summary(summarize("listed", filter));
             operation.authorize(Action::ViewAudit, &Resource::Server)?;
-            let order = AuditOrder::NewestFirst(before);
-            let read = async |limit| {
-                let records = self.database.search_audit_records(filter, order, limit);
-                records.await
-            };
-            Ok(Page::read(limit, read).await?)
+            let reader = &self.policies_access()?.audit.reader;
+            let limit = limit.clamp(1, MAX_PAGE_SIZE);
+            reader
+                .search(operation.user_id(), filter, before, limit)
+                .await
         })
         .await
     }
@@ -47,7 +47,7 @@ impl Administration {
         &self,
         request: &RequestContext,
         filter: AuditFilter,
-    ) -> Result<AuditRecordPages, ServiceError> {
+    ) -> Result<AuditExport, ServiceError> {
         self.audited(request, Action::ViewAudit, async |operation| {
             operation.set_summary(summarize("exported", &filter));
             operation.authorize(Action::ViewAudit, &Resource::Server)?;
@@ -57,11 +57,23 @@ impl Administration {
                 until: Some(filter.until.map_or(now, |until| until.min(now))),
                 ..filter
             };
-            Ok(AuditRecordPages::new(self.database.clone(), filter))
+            let reader = &self.policies_access()?.audit.reader;
+            reader.export(operation.user_id(), filter)
         })
         .await
     }
+
+    /// Where the audit log is read from; only callers of the server read it here.
+    fn policies_access(&self) -> Result<&AdminDependencies, ServiceError> {
+        match &self.access {
+            AdminAccess::Policies(dependencies) => Ok(dependencies),
+            AdminAccess::Local => Err(no_policies_in_force()),
+        }
+    }
 }
+
+/// How many characters of a filter's text are recorded.
+const MAX_QUOTED_LENGTH: usize = 64;
 
 /// Summarizes what was read, for auditors.
 fn summarize(done: &str, filter: &AuditFilter) -> String {
@@ -75,6 +87,12 @@ fn summarize(done: &str, filter: &AuditFilter) -> String {
         ("outcome", filter.outcome.map(|outcome| outcome.to_string())),
         ("event", filter.event.map(|event| event.to_string())),
         ("action", filter.action.map(|action| action.to_string())),
+        ("username", filter.username.as_deref().map(quote)),
+        ("request_id", filter.request_id.as_deref().map(quote)),
+        (
+            "client_request_id",
+            filter.client_request_id.as_deref().map(quote),
+        ),
         ("since", filter.since.map(format_millis)),
         ("until", filter.until.map(format_millis)),
     ];
@@ -86,4 +104,10 @@ fn summarize(done: &str, filter: &AuditFilter) -> String {
         }
     }
     summary
+}
+
+/// A text that a caller sent, for a record: short, and on one line.
+fn quote(text: &str) -> String {
+    let cut: String = text.chars().take(MAX_QUOTED_LENGTH).collect();
+    format!("{cut:?}")
 }

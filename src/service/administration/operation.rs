@@ -303,6 +303,11 @@ impl AdminOperation {
         results.into_iter().next().ok_or_else(no_policies_in_force)
     }
 
+    /// The user who runs the operation; none with local access.
+    pub(super) fn user_id(&self) -> Option<UserId> {
+        self.authorizer()?.caller.principal.user_id()
+    }
+
     /// The bundle that decides; an error with local access.
     pub(super) fn bundle(&self) -> Result<Arc<Bundle>, ServiceError> {
         let authorizer = self.authorizer().ok_or_else(no_policies_in_force)?;

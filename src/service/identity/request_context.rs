@@ -42,8 +42,10 @@ pub struct RequestContext {
     pub address: IpAddr,
     /// Whether a web page of a foreign origin sent it.
     pub is_foreign_page: bool,
-    /// The request id, as in `X-Request-Id`.
+    /// The request's id: our own, or that of a trusted proxy.
     pub request_id: String,
+    /// The `X-Request-Id` that a client sent.
+    pub client_request_id: Option<String>,
 }
 
 impl RequestContext {
@@ -71,6 +73,7 @@ impl RequestContext {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             is_foreign_page: false,
             request_id: String::new(),
+            client_request_id: None,
         }
     }
 
@@ -84,6 +87,7 @@ impl RequestContext {
             event,
             outcome: AuditOutcome::Refused,
             user_id: None,
+            username: None,
             authentication: Authentication::None,
             key_id: None,
             address: self.address,
@@ -94,8 +98,11 @@ impl RequestContext {
             errors: Vec::new(),
             revision: None,
             jti: None,
+            requests: None,
+            bytes: None,
             reason: None,
             request_id: Some(self.request_id.clone()),
+            client_request_id: self.client_request_id.clone(),
         }
     }
 }

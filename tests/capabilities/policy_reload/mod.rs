@@ -18,7 +18,7 @@ use crate::support::server::{INTERNAL, PUBLIC, Server, ServerOptions, TestRespon
 const BROKEN: &str = "@id(\"secret-word\")\npermit (principal, action, resorce);\n";
 
 /// A server with this policy folder and these settings of the policy gate.
-async fn server_on(folder: &Path, cases: &str, proofs: &str) -> Server {
+pub(crate) async fn server_on(folder: &Path, cases: &str, proofs: &str) -> Server {
     Server::start_with(ServerOptions {
         environment: vec![
             ("CEDARGATE_POLICY_DIR", folder.display().to_string()),
@@ -30,7 +30,7 @@ async fn server_on(folder: &Path, cases: &str, proofs: &str) -> Server {
     .await
 }
 
-async fn reload(server: &Server, session: &str) -> TestResponse {
+pub(crate) async fn reload(server: &Server, session: &str) -> TestResponse {
     TestResponse::send(server.post("/admin/policies/reload").bearer_auth(session)).await
 }
 
@@ -40,7 +40,7 @@ async fn policies_in_force(server: &Server, session: &str) -> Value {
         .json()
 }
 
-async fn health(server: &Server) -> Value {
+pub(crate) async fn health(server: &Server) -> Value {
     let ready = TestResponse::send(server.get("/health/ready")).await;
     assert_eq!(ready.status, 200);
     ready.json()
@@ -51,7 +51,7 @@ fn revision_of(folder: &Path) -> String {
 }
 
 /// The shipped public policy with this `@max_ttl`.
-fn public_policy_with_ttl(seconds: u32) -> String {
+pub(crate) fn public_policy_with_ttl(seconds: u32) -> String {
     let text = fs::read_to_string(repository().join("policies/public.cedar")).unwrap();
     text.replace("permit (", &format!("@max_ttl(\"{seconds}\")\npermit ("))
 }

@@ -4,6 +4,8 @@ use cedargate::domain::action::Action;
 use cedargate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord, MintContext};
 use cedargate::domain::caller::Authentication;
 use cedargate::domain::id::RecordId;
+use cedargate::service::audit_trail::AuditTrail;
+use cedargate::storage::RecordTotals;
 
 use crate::support::test_database::{TestDatabase, record};
 
@@ -12,6 +14,8 @@ on_both! {
     five_hundred_records_are_appended_at_once_and_paged_in_order,
     records_appended_again_are_stored_once,
     a_record_with_a_nul_character_does_not_fail_its_batch,
+    a_record_that_the_database_rejects_does_not_fail_those_beside_it,
+    totals_grow_and_never_shrink,
     a_mint_is_found_by_its_token_only_if_it_was_granted,
 }
 
@@ -23,6 +27,7 @@ async fn every_field_of_an_audit_record_comes_back_as_it_was_written(db: TestDat
         event: AuditEvent::Login,
         outcome: AuditOutcome::Refused,
         user_id: None,
+        username: None,
         authentication: Authentication::None,
         key_id: None,
         address: "192.0.2.7".parse().unwrap(),
@@ -33,8 +38,11 @@ async fn every_field_of_an_audit_record_comes_back_as_it_was_written(db: TestDat
         errors: vec![],
         revision: None,
         jti: None,
+        requests: None,
+        bytes: None,
         reason: None,
         request_id: None,
+        client_request_id: None,
     };
     let mut denied = record(1_700_000_000_002);
     denied.event = AuditEvent::Download;
@@ -90,6 +98,50 @@ async fn a_record_with_a_nul_character_does_not_fail_its_batch(db: TestDatabase)
     assert_eq!(read[0].reason.as_deref(), Some("a\u{fffd}b"));
     assert_eq!(read[0].errors, ["\u{fffd}"]);
     assert_eq!(read[1], records[1]);
+}
+
+async fn a_record_that_the_database_rejects_does_not_fail_those_beside_it(db: TestDatabase) {
+    db.execute("CREATE UNIQUE INDEX rejects ON audit_records (reason) WHERE reason = 'poison'")
+        .await;
+    let with_reason = |reason: &str| AuditRecord {
+        reason: Some(reason.to_owned()),
+        ..record(1)
+    };
+    let first = with_reason("poison");
+    db.database.append_audit_records(&[first]).await.unwrap();
+    let trail = AuditTrail::start(db.database.clone());
+    // All are queued before the writer runs, and so are one batch.
+    let reasons: Vec<&str> = (0..21)
+        .map(|at| if at % 9 == 7 { "poison" } else { "fine" })
+        .collect();
+    let writes = reasons
+        .iter()
+        .map(|reason| trail.close_record(with_reason(reason), Ok(())));
+    let results = futures_util::future::join_all(writes).await;
+    for (reason, result) in reasons.iter().zip(results) {
+        assert_eq!(result.is_ok(), *reason == "fine", "{result:?}");
+    }
+    assert!(!trail.is_failing());
+    let stored = db.database.list_audit_records(None, 100).await.unwrap();
+    assert_eq!(stored.len(), 1 + 19);
+}
+
+async fn totals_grow_and_never_shrink(db: TestDatabase) {
+    let mut stored = record(1);
+    (stored.requests, stored.bytes) = (Some(1), Some(0));
+    let id = stored.id;
+    db.database.append_audit_records(&[stored]).await.unwrap();
+    for (requests, bytes, expected) in [(3, 70, (3, 70)), (2, 60, (3, 70)), (3, 80, (3, 80))] {
+        let totals = RecordTotals {
+            id,
+            requests,
+            bytes,
+        };
+        db.database.write_record_totals(&[totals]).await.unwrap();
+        let read = db.database.list_audit_records(None, 1).await.unwrap();
+        let found = (read[0].requests.unwrap(), read[0].bytes.unwrap());
+        assert_eq!(found, expected);
+    }
 }
 
 async fn a_mint_is_found_by_its_token_only_if_it_was_granted(db: TestDatabase) {

@@ -1,6 +1,7 @@
 //! The audit records of a server.
 
-use cedargate::service::audit_trail::AuditTrail;
+use cedargate::domain::audit::AuditFilter;
+use cedargate::service::audit_reader::AuditRecordPages;
 use serde_json::Value;
 
 use super::server::Server;
@@ -8,12 +9,11 @@ use super::server::Server;
 /// All records, as `cedargate audit export` prints them.
 pub(crate) async fn records(server: &Server) -> Vec<Value> {
     let mut records = Vec::new();
-    AuditTrail::export(&server.database().await, |record| {
+    let pages = AuditRecordPages::new(server.database().await, AuditFilter::default());
+    let exporting = pages.for_each(|record| {
         records.push(serde_json::to_value(record)?);
         Ok::<_, serde_json::Error>(())
-    })
-    .await
-    .unwrap()
-    .unwrap();
+    });
+    exporting.await.unwrap().unwrap();
     records
 }

@@ -283,6 +283,11 @@ impl Server {
     /// Stops the server and starts it again on the same data.
     pub(crate) async fn restarted(mut self) -> Self {
         assert!(self.stop().await);
+        self.started_again().await
+    }
+
+    /// Starts a stopped server again on the same data.
+    pub(crate) async fn started_again(self) -> Self {
         let stores = Stores::open(&self.settings).await.unwrap();
         Self::run(self.folder, self.settings, self.clock, stores).await
     }

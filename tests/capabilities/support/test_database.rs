@@ -157,6 +157,7 @@ pub(crate) fn record(unix_millis: u64) -> AuditRecord {
         event: AuditEvent::Mint,
         outcome: AuditOutcome::Granted,
         user_id: Some(UserId::random()),
+        username: Some(String::from("ada")),
         authentication: Authentication::Password,
         key_id: Some(ApiKeyId::generate_at(unix_millis)),
         address: "2001:db8::1".parse().unwrap(),
@@ -167,7 +168,10 @@ pub(crate) fn record(unix_millis: u64) -> AuditRecord {
         errors: vec![String::from("no such attribute: é")],
         revision: Some(Revision("ab".repeat(32).into())),
         jti: Some(id),
+        requests: Some(3),
+        bytes: Some(1 << 40),
         reason: Some(String::from("because")),
         request_id: Some(String::from("req-1")),
+        client_request_id: Some(String::from("trace-1")),
     }
 }

@@ -20,7 +20,7 @@ use crate::http::reply::admin_statuses::ListStatuses;
 use crate::http::reply::responses::{ErrorResponse, JsonOk, meta_response, text_header};
 use crate::http::reply::timestamp::TimestampMillis;
 use crate::service::administration::Administration;
-use crate::service::audit_trail::AuditRecordPages;
+use crate::service::audit_reader::AuditExport;
 
 use super::audit_record::AuditRecordResponse;
 
@@ -44,7 +44,7 @@ pub struct AuditRecordPage {
 }
 
 /// Audit records as JSON Lines, streamed.
-pub struct AuditExportResponse(AuditRecordPages);
+pub struct AuditExportResponse(AuditExport);
 
 impl IntoResponse for AuditExportResponse {
     fn into_response(self) -> Response {
@@ -74,18 +74,18 @@ impl ApiResponse for AuditExportResponse {
     fn register(_: &mut Registry) {}
 }
 
-/// One chunk of lines per page. If reading fails, the body is aborted, so that no client takes a
+/// One chunk of lines per page, read when the client has taken the one before. If reading fails, the body is aborted, so that no client takes a
 /// part for the whole.
-fn stream_json_lines(pages: AuditRecordPages) -> impl Stream<Item = std::io::Result<Bytes>> {
-    stream::try_unfold(pages, |mut pages| async move {
-        let page = pages.next().await.map_err(|error| {
+fn stream_json_lines(export: AuditExport) -> impl Stream<Item = std::io::Result<Bytes>> {
+    stream::try_unfold(export, |mut export| async move {
+        let page = export.next().await.map_err(|error| {
             tracing::warn!(%error, "audit export aborted");
             std::io::Error::other(error)
         })?;
         let Some(page) = page else {
             return Ok(None);
         };
-        Ok(Some((to_json_lines(&page)?, pages)))
+        Ok(Some((to_json_lines(&page)?, export)))
     })
 }
 
@@ -102,10 +102,11 @@ fn to_json_lines(page: &[AuditRecord]) -> std::io::Result<Bytes> {
 impl AuditApi {
     /// List audit records
     ///
-    /// Returns audit records, newest first. Pass `next` as `after` to get the next page. Each
-    /// record that existed at the first page is returned once; records appended meanwhile are newer
-    /// and appear when you start again. Reading the audit log is recorded too. Requires
-    /// `view_audit`.
+    /// Returns audit records, newest first. Pass `next` as `after` to get the next page; a page may
+    /// be short or empty and still have a `next`, because one request searches a bounded number of
+    /// records. Each record that existed at the first page is returned once; records appended
+    /// meanwhile are newer and appear when you start again. Reading the audit log is recorded too.
+    /// Requires `view_audit`.
     #[oai(
         path = "/admin/audit",
         method = "get",
@@ -132,6 +133,12 @@ impl AuditApi {
         event: Query<Option<AuditEvent>>,
         /// Return only records of decisions about this action.
         action: Query<Option<Action>>,
+        /// Return only logins with this user name.
+        username: Query<Option<String>>,
+        /// Return only the record of the request with this id.
+        request_id: Query<Option<String>>,
+        /// Return only records of requests that came with this `X-Request-Id`.
+        client_request_id: Query<Option<String>>,
         /// Return only records from this time on, such as `2026-03-01T12:00:00Z`.
         since: Query<Option<TimestampMillis>>,
         /// Return only records before this time.
@@ -144,6 +151,9 @@ impl AuditApi {
             outcome: outcome.0,
             event: event.0,
             action: action.0,
+            username: username.0,
+            request_id: request_id.0,
+            client_request_id: client_request_id.0,
             since: since.0.map(|TimestampMillis(millis)| millis),
             until: until.0.map(|TimestampMillis(millis)| millis),
         };
@@ -152,8 +162,8 @@ impl AuditApi {
             .list_audit_records(&credentials.0, &filter, after.0, limit.0.0)
             .await?;
         Ok(JsonOk(AuditRecordPage {
-            next: page.next_cursor(|record| record.id),
-            items: page.items.into_iter().map(AuditRecordResponse).collect(),
+            next: page.next,
+            items: page.records.into_iter().map(AuditRecordResponse).collect(),
         }))
     }
 
@@ -183,6 +193,12 @@ impl AuditApi {
         event: Query<Option<AuditEvent>>,
         /// Return only records of decisions about this action.
         action: Query<Option<Action>>,
+        /// Return only logins with this user name.
+        username: Query<Option<String>>,
+        /// Return only the record of the request with this id.
+        request_id: Query<Option<String>>,
+        /// Return only records of requests that came with this `X-Request-Id`.
+        client_request_id: Query<Option<String>>,
         /// Return only records from this time on, such as `2026-03-01T12:00:00Z`.
         since: Query<Option<TimestampMillis>>,
         /// Return only records before this time.
@@ -195,13 +211,16 @@ impl AuditApi {
             outcome: outcome.0,
             event: event.0,
             action: action.0,
+            username: username.0,
+            request_id: request_id.0,
+            client_request_id: client_request_id.0,
             since: since.0.map(|TimestampMillis(millis)| millis),
             until: until.0.map(|TimestampMillis(millis)| millis),
         };
-        let pages = self
+        let export = self
             .administration
             .export_audit_records(&credentials.0, filter)
             .await?;
-        Ok(AuditExportResponse(pages))
+        Ok(AuditExportResponse(export))
     }
 }

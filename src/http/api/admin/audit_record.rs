@@ -47,6 +47,13 @@ fn schema() -> MetaSchema {
 
 /// The members of a record, in order.
 fn fields() -> Vec<(&'static str, MetaSchema)> {
+    let mut fields = request_fields();
+    fields.extend(decision_fields());
+    fields
+}
+
+/// Who asked for what.
+fn request_fields() -> Vec<(&'static str, MetaSchema)> {
     let text = || MetaSchema::new("string");
     let uuid = || MetaSchema::new_with_format("string", "uuid");
     let time = MetaSchema::new_with_format("string", "date-time");
@@ -78,6 +85,13 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
             ),
         ),
         (
+            "username",
+            nullable(
+                text(),
+                "The user name that a login tried; null if it cannot be a user name.",
+            ),
+        ),
+        (
             "authentication",
             described(
                 enum_schema::<Authentication>(),
@@ -101,6 +115,15 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
             "action",
             nullable(enum_schema::<Action>(), "The action that was decided on."),
         ),
+    ]
+}
+
+/// What was decided, and why.
+fn decision_fields() -> Vec<(&'static str, MetaSchema)> {
+    let text = || MetaSchema::new("string");
+    let uuid = || MetaSchema::new_with_format("string", "uuid");
+    let count = || MetaSchema::new_with_format("integer", "uint64");
+    vec![
         (
             "determining_policies",
             described(string_list(), "The policies that determined the decision."),
@@ -118,6 +141,17 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
             nullable(uuid(), "The download token that was minted or used."),
         ),
         (
+            "requests",
+            nullable(
+                count(),
+                "How many requests the record stands for, if it may be more than one.",
+            ),
+        ),
+        (
+            "bytes",
+            nullable(count(), "How many bytes of the file were sent for them."),
+        ),
+        (
             "reason",
             nullable(
                 text(),
@@ -126,7 +160,14 @@ fn fields() -> Vec<(&'static str, MetaSchema)> {
         ),
         (
             "request_id",
-            nullable(text(), "The request id, as in `X-Request-Id`."),
+            nullable(
+                text(),
+                "The request id, as in the log: the server's own, or that of a trusted proxy.",
+            ),
+        ),
+        (
+            "client_request_id",
+            nullable(text(), "The `X-Request-Id` that the client sent."),
         ),
     ]
 }

@@ -1,26 +1,49 @@
 //! The policy gate: the checks that a policy folder passes before it comes into force.
 //!
-//! In this order: the bundle is valid, its cases pass, its invariants are proved. The first failure
-//! refuses the edit.
+//! In this order: the bundle is valid, its cases pass, it keeps the invariants and cases in force, its
+//! invariants are proved. The first failure refuses the edit.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{GateCases, GateProofs, Settings};
+use crate::config::{GateCases, GateInvariants, GateProofs, Settings};
 use crate::domain::decision::Revision;
 use crate::policy::Bundle;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::prove::{ProofOptions, ProveError, prove};
+use crate::policy::safeguards::{SafeguardChanges, Safeguards};
+use crate::storage::PolicyEdit;
 
 use super::rejection::RejectionReason;
-use super::snapshot::FolderSnapshot;
+use super::snapshot::{FolderSnapshot, PolicySource};
 
 /// The checks that the settings ask for.
 #[derive(Clone, Copy)]
 pub(super) struct PolicyGate {
     cases: GateCases,
     proofs: GateProofs,
+    invariants: GateInvariants,
     proof_limit: Duration,
+    /// Whether the folder is inside the program, whose cases and invariants were checked when it was built.
+    is_embedded: bool,
+}
+
+/// A policy folder with what an edit of it is compared with.
+pub(super) struct FolderInForce {
+    pub(super) folder: PolicyFolder,
+    pub(super) revision: Revision,
+    pub(super) fingerprint: String,
+    safeguards: Safeguards,
+}
+
+/// What a folder is checked against.
+#[derive(Clone, Copy)]
+pub(super) struct GateBaseline<'a> {
+    /// The folder in force, if there is one.
+    pub(super) in_force: Option<&'a FolderInForce>,
+    /// The edits that an operator accepted.
+    pub(super) accepted: &'a [PolicyEdit],
 }
 
 /// A snapshot of the policy folder, checked.
@@ -34,12 +57,55 @@ pub(super) struct CheckedFolder {
 pub(super) struct AcceptedBundle {
     pub(super) bundle: Arc<Bundle>,
     /// The folder that it was made of.
-    pub(super) folder: PolicyFolder,
+    pub(super) folder: Arc<FolderInForce>,
+    /// What it changes about the invariants and cases in force.
+    pub(super) changes: SafeguardChanges,
+    /// Whether it passed only because an operator accepted it.
+    pub(super) needed_acceptance: bool,
     /// Why its invariants were not proved although the settings ask for it, if they were not.
     pub(super) unproved: Option<String>,
 }
 
+impl FolderInForce {
+    pub(super) fn new(folder: PolicyFolder) -> Self {
+        Self {
+            revision: folder.revision(),
+            fingerprint: folder.fingerprint(),
+            safeguards: folder.safeguards(),
+            folder,
+        }
+    }
+
+    /// What an edit changes about its invariants and cases.
+    pub(super) fn changes_to(&self, edit: &Self) -> SafeguardChanges {
+        self.safeguards.changes_to(&edit.safeguards)
+    }
+
+    /// The edit from this folder to another one.
+    pub(super) fn edit_to(&self, edit: &Self) -> PolicyEdit {
+        PolicyEdit {
+            from: self.fingerprint.clone(),
+            to: edit.fingerprint.clone(),
+        }
+    }
+}
+
+impl CheckedFolder {
+    /// Whether checking the same folder again would give the same result.
+    pub(super) fn is_settled(&self) -> bool {
+        match &self.result {
+            Ok(accepted) => accepted.unproved.is_none(),
+            Err(reason) => reason.is_settled(),
+        }
+    }
+}
+
 impl AcceptedBundle {
+    /// Whether it changes what an auditor has to know of.
+    pub(super) fn is_notable(&self, before: &Revision) -> bool {
+        *before != self.folder.revision || self.changes.is_notable()
+    }
+
     pub(super) fn log_unproved(&self) {
         if let Some(reason) = &self.unproved {
             tracing::warn!(
@@ -48,40 +114,106 @@ impl AcceptedBundle {
             );
         }
     }
+
+    /// What comes into force, in one sentence for auditors.
+    pub(super) fn summary(&self, before: &Revision) -> String {
+        let mut parts = vec![if *before == self.folder.revision {
+            "an edit of invariants or cases came into force".to_owned()
+        } else {
+            format!("the edit came into force, replacing revision {before}")
+        }];
+        parts.extend(self.changes.lines());
+        if self.needed_acceptance {
+            parts.push("accepted with cedargate policy accept".to_owned());
+        }
+        if let Some(reason) = &self.unproved {
+            parts.push(format!("its invariants were not proved: {reason}"));
+        }
+        parts.join("; ")
+    }
 }
 
 impl PolicyGate {
     pub(super) fn from_settings(settings: &Settings) -> Self {
+        let source = PolicySource::from_settings(settings);
         Self {
             cases: settings.gate_cases,
             proofs: settings.gate_proofs,
+            invariants: settings.gate_invariants,
             proof_limit: settings.gate_proof_limit,
+            is_embedded: source.folder().is_none(),
         }
     }
 
     /// Checks a snapshot; blocks for as long as its proofs may take.
-    pub(super) fn check(self, snapshot: FolderSnapshot) -> CheckedFolder {
+    pub(super) fn check(
+        self,
+        snapshot: FolderSnapshot,
+        baseline: GateBaseline<'_>,
+    ) -> CheckedFolder {
         let folder = snapshot.folder.map_err(RejectionReason::Invalid);
         CheckedFolder {
             fingerprint: snapshot.fingerprint,
             revision: folder.as_ref().ok().map(PolicyFolder::revision),
-            result: folder.and_then(|folder| self.accept(folder)),
+            result: folder.and_then(|folder| self.accept(folder, baseline)),
         }
     }
 
-    fn accept(self, folder: PolicyFolder) -> Result<AcceptedBundle, RejectionReason> {
+    fn accept(
+        self,
+        folder: PolicyFolder,
+        baseline: GateBaseline<'_>,
+    ) -> Result<AcceptedBundle, RejectionReason> {
         let bundle = folder.bundle().map_err(RejectionReason::Invalid)?;
         self.check_cases(&folder, &bundle)?;
-        let unproved = self.prove_invariants(&folder, &bundle)?;
+        let edit = FolderInForce::new(folder);
+        let changes = baseline
+            .in_force
+            .map_or_else(SafeguardChanges::default, |before| before.changes_to(&edit));
+        let needed_acceptance = self.needs_acceptance(&changes);
+        if let Some(before) = baseline.in_force.filter(|_| needed_acceptance) {
+            let edit = before.edit_to(&edit);
+            if !baseline.accepted.contains(&edit) {
+                return Err(RejectionReason::NotAccepted {
+                    changes: Box::new(changes),
+                    edit: Box::new(edit),
+                });
+            }
+        }
+        let unproved =
+            self.prove_invariants(&edit.folder, &bundle, changes.may_lack_effect.clone())?;
         Ok(AcceptedBundle {
             bundle: Arc::new(bundle),
-            folder,
+            folder: Arc::new(edit),
+            changes,
+            needed_acceptance,
             unproved,
         })
     }
 
+    /// Whether an edit with these changes needs to be accepted by an operator.
+    pub(super) fn needs_acceptance(self, changes: &SafeguardChanges) -> bool {
+        let is_locked = self.invariants == GateInvariants::Locked;
+        (is_locked && changes.touches_invariants())
+            || (self.proofs != GateProofs::Off && changes.loses_invariants())
+            || (self.cases != GateCases::Off && changes.loses_cases())
+    }
+
+    /// What is missing to guard a folder although the settings ask for it, a sentence each.
+    pub(super) fn missing_safeguards(self, in_force: &FolderInForce) -> Vec<&'static str> {
+        let mut missing = Vec::new();
+        if self.proofs != GateProofs::Off && !in_force.safeguards.has_invariants() {
+            missing
+                .push("the policies in force have no invariants: the policy gate proves nothing");
+        }
+        if self.cases != GateCases::Off && !in_force.safeguards.has_cases() {
+            missing.push("the policies in force have no cases: the policy gate tests nothing");
+        }
+        missing
+    }
+
     fn check_cases(self, folder: &PolicyFolder, bundle: &Bundle) -> Result<(), RejectionReason> {
-        if self.cases != GateCases::Require || !folder.has_cases() {
+        if self.is_embedded || self.cases != GateCases::Require || !folder.has_cases() {
             return Ok(());
         }
         let report = folder
@@ -102,8 +234,9 @@ impl PolicyGate {
         self,
         folder: &PolicyFolder,
         bundle: &Bundle,
+        must_have_effect: BTreeSet<String>,
     ) -> Result<Option<String>, RejectionReason> {
-        if self.proofs == GateProofs::Off || !folder.has_invariants() {
+        if self.is_embedded || self.proofs == GateProofs::Off || !folder.has_invariants() {
             return Ok(None);
         }
         let invariants = folder.invariants().map_err(RejectionReason::Invalid)?;
@@ -111,17 +244,19 @@ impl PolicyGate {
             time_limit: self.proof_limit,
             is_thorough: false,
             is_low_priority: true,
+            must_have_effect,
         };
-        match prove(bundle, &invariants, options, |_, _| {}) {
+        match prove(bundle, &invariants, &options, |_, _| {}) {
             Ok(proved) if proved.proof.is_complete() => Ok(None),
             Ok(proved) => Err(RejectionReason::FailedProof(Box::new(proved.proof))),
             Err(ProveError::Invariants(error)) => Err(RejectionReason::Invalid(error)),
-            // Only a solver that is missing lets an edit pass unproved; one that fails does not.
-            Err(error @ ProveError::SolverNotStarted { .. })
-                if self.proofs == GateProofs::IfAvailable =>
-            {
-                Ok(Some(error.to_string()))
-            }
+            // Only a solver that is not installed lets an edit pass unproved; one that fails does not.
+            Err(error @ ProveError::SolverNotFound { .. }) => match self.proofs {
+                GateProofs::IfAvailable => Ok(Some(error.to_string())),
+                GateProofs::Require | GateProofs::Off => {
+                    Err(RejectionReason::SolverMissing(error.to_string()))
+                }
+            },
             Err(error) => Err(RejectionReason::SolverFailure(error.to_string())),
         }
     }

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use crate::config::Settings;
+use crate::domain::audit::AuditOutcome;
 use crate::domain::clock::Clock;
+use crate::domain::decision::Revision;
+use crate::policy::folder::PolicyFolder;
 use crate::policy::{Bundle, BundleError};
+use crate::storage::PolicyEdit;
 
-use super::gate::PolicyGate;
-use super::last_good::{LastGoodError, LastGoodFile};
+use super::gate::{AcceptedBundle, FolderInForce, GateBaseline, PolicyGate};
+use super::last_good::{LastGoodError, LastGoodFile, LastGoodPolicies};
 use super::rejection::{RejectedBundle, RejectionReason};
-use super::snapshot::FolderSnapshot;
+use super::snapshot::PolicySource;
 use super::status::ReloadStatus;
 
 /// Why the server cannot start with its policies.
@@ -19,13 +23,18 @@ pub enum PolicyStartError {
     #[error(transparent)]
     Invalid(#[from] BundleError),
     /// The folder does not pass the gate, and the last good policies cannot be used.
-    #[error("the policies are refused, {summary}; and there is no fallback: {last_good}")]
+    #[error("the policies are refused, {summary}; and there is no fallback: {}", describe_fallback(.last_good.as_ref()))]
     Rejected {
         /// Why they are refused.
         summary: String,
-        /// Why the last good policies cannot be used.
-        last_good: LastGoodError,
+        /// Why the last good policies cannot be used, if there are any.
+        last_good: Option<LastGoodError>,
     },
+}
+
+fn describe_fallback(error: Option<&LastGoodError>) -> String {
+    let none = || "this data directory has no last good policies".to_owned();
+    error.map_or_else(none, ToString::to_string)
 }
 
 /// Why the policies in force are not known.
@@ -41,23 +50,41 @@ pub enum ActiveBundleError {
 
 /// Loads the policies in force: those that a server on this data directory activated last, or, if there
 /// are none, those that the settings name. The folder may hold an edit that was refused or not checked.
-pub fn load_active_bundle(settings: &Settings) -> Result<Bundle, ActiveBundleError> {
-    let Some(folder) = &settings.policy_dir else {
-        return Ok(Bundle::embedded()?);
-    };
-    match LastGoodFile::in_data_dir(&settings.data_dir).load() {
-        Err(error) if error.is_not_found() => Ok(Bundle::load(folder)?),
-        loaded => Ok(loaded?),
+pub fn load_active_folder(settings: &Settings) -> Result<PolicyFolder, ActiveBundleError> {
+    let source = PolicySource::from_settings(settings);
+    if source.folder().is_none() {
+        return Ok(source.load()?);
     }
+    match LastGoodFile::in_data_dir(&settings.data_dir).load_if_saved()? {
+        Some(last_good) => Ok(last_good.folder),
+        None => Ok(source.load()?),
+    }
+}
+
+/// Loads the bundle of [`load_active_folder`].
+pub fn load_active_bundle(settings: &Settings) -> Result<Bundle, ActiveBundleError> {
+    Ok(load_active_folder(settings)?.bundle()?)
 }
 
 /// The policies to start with.
 pub struct InitialPolicies {
     /// What comes into force.
     pub bundle: Arc<Bundle>,
-    /// The fingerprint of the folder, if there is one.
-    pub(super) fingerprint: Option<String>,
+    pub(super) in_force: Arc<FolderInForce>,
+    /// The fingerprint of the folder that was checked.
+    pub(super) fingerprint: String,
+    /// Whether checking it again would give the same result.
+    pub(super) is_settled: bool,
     pub(super) status: ReloadStatus,
+    /// What has to be on record before the policies are in force.
+    pub(super) record: Option<InitialRecord>,
+}
+
+/// An audit record about the start.
+pub(super) struct InitialRecord {
+    pub(super) outcome: AuditOutcome,
+    pub(super) revision: Option<Revision>,
+    pub(super) reason: String,
 }
 
 /// Loads the policies to start with: the folder if it passes the gate, else the last good policies.
@@ -65,71 +92,122 @@ pub struct InitialPolicies {
 pub fn load_initial_policies(
     settings: &Settings,
     clock: &Clock,
+    accepted: &[PolicyEdit],
 ) -> Result<InitialPolicies, PolicyStartError> {
-    let Some(path) = &settings.policy_dir else {
-        return Ok(InitialPolicies {
-            bundle: Arc::new(Bundle::embedded()?),
-            fingerprint: None,
-            status: ReloadStatus::default(),
-        });
-    };
+    let source = PolicySource::from_settings(settings);
     // A folder that is still being modified is checked as it is: the watcher checks it again.
-    let snapshot = FolderSnapshot::read(path)
-        .until_stable(path)
-        .unwrap_or_else(|| FolderSnapshot::read(path));
-    let last_good = LastGoodFile::in_data_dir(&settings.data_dir);
-    let checked = PolicyGate::from_settings(settings).check(snapshot);
-    let (bundle, status) = match checked.result {
+    let snapshot = source
+        .read_until_stable(source.read())
+        .unwrap_or_else(|| source.read());
+    let last_good = LastGoodFile::in_data_dir(&settings.data_dir).load_if_saved();
+    let before = match &last_good {
+        Ok(Some(last_good)) => Some(FolderInForce::new(last_good.folder.clone())),
+        Ok(None) | Err(_) => None,
+    };
+    let gate = PolicyGate::from_settings(settings);
+    let baseline = GateBaseline {
+        in_force: before.as_ref(),
+        accepted,
+    };
+    let checked = gate.check(snapshot, baseline);
+    let is_settled = checked.is_settled();
+    let (in_force, start) = match checked.result {
         Ok(accepted) => {
+            let record = describe_change(&accepted, before.as_ref(), last_good.as_ref().err());
+            if let Some(change) = &record {
+                tracing::warn!(change, "the policies changed while the server was stopped");
+            }
             accepted.log_unproved();
+            let record = record.map(|reason| InitialRecord {
+                outcome: AuditOutcome::Granted,
+                revision: Some(accepted.folder.revision.clone()),
+                reason: format!("at the start, {reason}"),
+            });
             let status = ReloadStatus {
-                rejected: None,
-                is_unsaved: !last_good.save(&accepted.folder),
                 unproved: accepted.unproved,
+                ..ReloadStatus::default()
             };
-            (accepted.bundle, status)
+            (accepted.folder, (accepted.bundle, record, status))
         }
         Err(reason) => {
-            let (bundle, reason) = load_fallback(&last_good, reason)?;
             let rejected = RejectedBundle {
                 revision: checked.revision,
                 unix_millis: clock.unix_millis(),
                 reason,
             };
+            let (bundle, last_good, rejected) = load_fallback(last_good, rejected)?;
+            let record = InitialRecord {
+                outcome: AuditOutcome::Refused,
+                revision: rejected.revision.clone(),
+                reason: format!("at the start, {}", rejected.reason.summary()),
+            };
             let status = ReloadStatus {
                 rejected: Some(Arc::new(rejected)),
+                unproved: last_good.unproved,
                 ..ReloadStatus::default()
             };
-            (Arc::new(bundle), status)
+            let in_force = before.unwrap_or_else(|| FolderInForce::new(last_good.folder));
+            (Arc::new(in_force), (Arc::new(bundle), Some(record), status))
         }
     };
+    let (bundle, record, status) = start;
     Ok(InitialPolicies {
         bundle,
-        fingerprint: Some(checked.fingerprint),
-        status,
+        status: ReloadStatus {
+            unguarded: gate.missing_safeguards(&in_force),
+            ..status
+        },
+        in_force,
+        record,
+        fingerprint: checked.fingerprint,
+        is_settled,
     })
+}
+
+/// What an auditor has to know of policies that changed while no server ran; nothing at the first start.
+fn describe_change(
+    accepted: &AcceptedBundle,
+    before: Option<&FolderInForce>,
+    unknown_before: Option<&LastGoodError>,
+) -> Option<String> {
+    if let Some(error) = unknown_before {
+        let reason = "the policies in force before are not known, so invariants were not compared";
+        return Some(format!("{reason}: {error}"));
+    }
+    let before = &before?.revision;
+    accepted
+        .is_notable(before)
+        .then(|| accepted.summary(before))
 }
 
 /// The last good policies, and why the folder is not used.
 fn load_fallback(
-    last_good: &LastGoodFile,
-    reason: RejectionReason,
-) -> Result<(Bundle, RejectionReason), PolicyStartError> {
-    match (last_good.load(), reason) {
-        (Ok(bundle), reason) => {
+    last_good: Result<Option<LastGoodPolicies>, LastGoodError>,
+    rejected: RejectedBundle,
+) -> Result<(Bundle, LastGoodPolicies, RejectedBundle), PolicyStartError> {
+    let loaded = last_good.and_then(|last_good| match last_good {
+        Some(last_good) => Ok(Some((last_good.bundle()?, last_good))),
+        None => Ok(None),
+    });
+    match loaded {
+        Ok(Some((bundle, last_good))) => {
             tracing::error!(
-                reasons = ?reason.lines(),
+                reasons = ?rejected.reason.lines(),
                 revision = %bundle.revision(),
                 "the policy folder is refused: the last good policies are in force"
             );
-            Ok((bundle, reason))
+            Ok((bundle, last_good, rejected))
         }
-        (Err(error), RejectionReason::Invalid(invalid)) if error.is_not_found() => {
-            Err(PolicyStartError::Invalid(invalid))
-        }
-        (Err(last_good), reason) => Err(PolicyStartError::Rejected {
-            summary: reason.summary(),
-            last_good,
+        Ok(None) => Err(match rejected.reason {
+            RejectionReason::Invalid(invalid) => PolicyStartError::Invalid(invalid),
+            reason => PolicyStartError::Rejected {
+                summary: reason.summary(),
+                last_good: None,
+            },
+        }),
+        Err(last_good) => Err(PolicyStartError::Rejected {
+            summary: rejected.reason.summary(),
+            last_good: Some(last_good),
         }),
     }
 }

@@ -59,6 +59,23 @@ struct SavedPolicies {
     revision: Revision,
     fingerprint: String,
     files: BTreeMap<String, Arc<str>>,
+    /// Why its invariants were not proved, if they should have been.
+    #[serde(default)]
+    unproved: Option<String>,
+}
+
+/// The last good policies, unchanged since they were saved.
+pub(super) struct LastGoodPolicies {
+    pub(super) folder: PolicyFolder,
+    /// Why their invariants were not proved, if they should have been.
+    pub(super) unproved: Option<String>,
+}
+
+impl LastGoodPolicies {
+    /// The bundle, if this program still accepts it.
+    pub(super) fn bundle(&self) -> Result<Bundle, LastGoodError> {
+        self.folder.bundle().map_err(LastGoodError::Invalid)
+    }
 }
 
 /// The file that the last good policies are saved in.
@@ -75,15 +92,19 @@ impl LastGoodFile {
     }
 
     /// Saves a folder that passed the gate, or logs why it cannot; whether it is saved. Blocks.
-    pub(super) fn save(&self, folder: &PolicyFolder) -> bool {
-        let saved = self.try_save(folder);
+    pub(super) fn save(&self, folder: &PolicyFolder, unproved: Option<String>) -> bool {
+        let saved = self.try_save(folder, unproved);
         if let Err(error) = &saved {
             tracing::error!(%error, "the policies in force could not be saved for a restart");
         }
         saved.is_ok()
     }
 
-    fn try_save(&self, folder: &PolicyFolder) -> Result<(), LastGoodError> {
+    fn try_save(
+        &self,
+        folder: &PolicyFolder,
+        unproved: Option<String>,
+    ) -> Result<(), LastGoodError> {
         let policies = SavedPolicies {
             revision: folder.revision(),
             fingerprint: folder.fingerprint(),
@@ -91,6 +112,7 @@ impl LastGoodFile {
                 .files()
                 .map(|(name, text)| (name.to_owned(), Arc::clone(text)))
                 .collect(),
+            unproved,
         };
         let written = serde_json::to_vec(&policies)
             .map_err(io::Error::from)
@@ -98,8 +120,16 @@ impl LastGoodFile {
         written.map_err(|source| self.file_error(source))
     }
 
-    /// The last good bundle, valid and unchanged since it was saved.
-    pub(super) fn load(&self) -> Result<Bundle, LastGoodError> {
+    /// The last good policies; none if nothing was ever saved.
+    pub(super) fn load_if_saved(&self) -> Result<Option<LastGoodPolicies>, LastGoodError> {
+        match self.load() {
+            Err(error) if error.is_not_found() => Ok(None),
+            loaded => loaded.map(Some),
+        }
+    }
+
+    /// The last good policies.
+    pub(super) fn load(&self) -> Result<LastGoodPolicies, LastGoodError> {
         let text = self.read_text().map_err(|source| self.file_error(source))?;
         let saved: SavedPolicies =
             serde_json::from_str(&text).map_err(|error| self.damaged_error(&error.to_string()))?;
@@ -107,11 +137,13 @@ impl LastGoodFile {
         if folder.fingerprint() != saved.fingerprint {
             return Err(self.damaged_error("its files are not those that were saved"));
         }
-        let bundle = folder.bundle().map_err(LastGoodError::Invalid)?;
-        if *bundle.revision() != saved.revision {
+        if folder.revision() != saved.revision {
             return Err(self.damaged_error("its revision is not the one that was saved"));
         }
-        Ok(bundle)
+        Ok(LastGoodPolicies {
+            folder,
+            unproved: saved.unproved,
+        })
     }
 
     fn read_text(&self) -> std::io::Result<String> {

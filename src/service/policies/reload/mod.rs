@@ -3,20 +3,27 @@
 //! - `reloader`: the reload itself: snapshot, check, record, activate, persist.
 //! - `initial`: the policies at the start, before any are in force.
 //! - `watcher` notices edits, `snapshot` reads the folder, `gate` checks it, `last_good` saves it for
-//!   the next start.
+//!   the next start, `shared_run` lets all who ask for a reload share one.
 
+mod acceptance;
 mod gate;
 mod initial;
 mod last_good;
+mod policy_thread;
 mod rejection;
 mod reloader;
+mod shared_run;
 mod snapshot;
+mod state;
 mod status;
 mod watcher;
 
+pub use acceptance::EditReview;
 pub use initial::{
-    ActiveBundleError, InitialPolicies, PolicyStartError, load_active_bundle, load_initial_policies,
+    ActiveBundleError, InitialPolicies, PolicyStartError, load_active_bundle, load_active_folder,
+    load_initial_policies,
 };
+pub use last_good::LastGoodError;
 pub use rejection::{MAX_REASON_LINES, RejectedBundle, RejectionReason};
 pub use reloader::{PolicyReloader, ReloadReport};
 pub use status::ReloadStatus;

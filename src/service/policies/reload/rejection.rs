@@ -4,6 +4,8 @@ use crate::domain::decision::Revision;
 use crate::policy::BundleError;
 use crate::policy::cases::CaseResult;
 use crate::policy::prove::{InvariantVerdict, Proof, ProvedInvariant};
+use crate::policy::safeguards::SafeguardChanges;
+use crate::storage::PolicyEdit;
 
 /// The most reasons that are listed, each on a line; the rest are counted.
 pub const MAX_REASON_LINES: usize = 100;
@@ -30,9 +32,18 @@ pub enum RejectionReason {
     Invalid(BundleError),
     /// Cases fail.
     FailedCases(Vec<CaseResult>),
+    /// Invariants or cases in force are lost, or locked invariants are changed, and nobody accepted that.
+    NotAccepted {
+        /// What the edit changes.
+        changes: Box<SafeguardChanges>,
+        /// What would have to be accepted.
+        edit: Box<PolicyEdit>,
+    },
     /// Invariants are violated or unproven, or a policy can fail to evaluate.
     FailedProof(Box<Proof>),
-    /// The solver is missing or fails, and proofs are required.
+    /// The solver is not installed, and proofs are required.
+    SolverMissing(String),
+    /// The solver could not be started, or what was started is no solver.
     SolverFailure(String),
 }
 
@@ -47,8 +58,15 @@ impl RejectionReason {
         match self {
             Self::Invalid(error) => error.lines(),
             Self::FailedCases(cases) => cases.iter().map(describe_case).collect(),
+            Self::NotAccepted { changes, edit } => {
+                let hint = format!(
+                    "review it, and accept it with `cedargate policy accept {}`",
+                    edit.to
+                );
+                changes.lines().into_iter().chain([hint]).collect()
+            }
             Self::FailedProof(proof) => proof.failure_lines(),
-            Self::SolverFailure(reason) => vec![reason.clone()],
+            Self::SolverMissing(reason) | Self::SolverFailure(reason) => vec![reason.clone()],
         }
     }
 
@@ -58,9 +76,25 @@ impl RejectionReason {
         match self {
             Self::Invalid(_) => "it is not valid",
             Self::FailedCases(_) => "its cases are not met",
+            Self::NotAccepted { changes, .. }
+                if changes.loses_invariants() || changes.loses_cases() =>
+            {
+                "it loses invariants or cases that are in force"
+            }
+            Self::NotAccepted { .. } => "it changes invariants, which are locked",
             Self::FailedProof(proof) if proof.has_violation() => "an invariant is violated",
             Self::FailedProof(_) => "its invariants are not proved",
-            Self::SolverFailure(_) => "its invariants cannot be proved without a solver",
+            Self::SolverMissing(_) => "its invariants cannot be proved without a solver",
+            Self::SolverFailure(_) => "its invariants cannot be proved: the solver does not work",
+        }
+    }
+
+    /// Whether checking the same folder again would give the same reason: not where it is about the solver.
+    pub(super) fn is_settled(&self) -> bool {
+        match self {
+            Self::Invalid(_) | Self::FailedCases(_) | Self::NotAccepted { .. } => true,
+            Self::FailedProof(proof) => proof.has_violation() || !proof.failing.is_empty(),
+            Self::SolverMissing(_) | Self::SolverFailure(_) => false,
         }
     }
 

@@ -2,10 +2,10 @@
 //!
 //! What is in force is never half-new, and nothing changes it that is not on record.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use parking_lot::Mutex;
 
 use crate::config::Settings;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
@@ -13,16 +13,19 @@ use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
 use crate::domain::text_enum::TextEnum;
 use crate::policy::LiveBundle;
-use crate::policy::complexity::DECISION_STACK_SIZE;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
+use crate::storage::{Database, PolicyEdit};
 
-use super::gate::{AcceptedBundle, CheckedFolder, PolicyGate};
+use super::gate::{AcceptedBundle, CheckedFolder, GateBaseline, PolicyGate};
 use super::initial::InitialPolicies;
 use super::last_good::LastGoodFile;
+use super::policy_thread::run_on_policy_thread;
 use super::rejection::{RejectedBundle, RejectionReason};
-use super::snapshot::FolderSnapshot;
+use super::shared_run::SharedRun;
+use super::snapshot::{FolderSnapshot, PolicySource};
+use super::state::ReloadState;
 use super::status::ReloadStatus;
 
 /// What a reload did.
@@ -39,52 +42,65 @@ pub struct ReloadReport {
 /// An edit in force, or refused.
 type ReloadResult = Result<ReloadReport, Arc<RejectedBundle>>;
 
+/// The result of a reload for all who asked for it.
+#[derive(Clone)]
+struct SharedReload {
+    result: ReloadResult,
+    /// Whether the folder was checked, and not known from before.
+    is_checked: bool,
+}
+
+/// What a reload finds in the folder.
+enum FolderChange {
+    /// What was checked last.
+    None,
+    /// What is in force, and was proved.
+    Restored,
+    /// Something to check.
+    Edited(Box<FolderSnapshot>),
+}
+
 /// Brings edits of the policy folder into force.
 pub struct PolicyReloader {
     live: Arc<LiveBundle>,
-    folder: Option<PathBuf>,
+    source: PolicySource,
     gate: PolicyGate,
     last_good: LastGoodFile,
+    database: Database,
     audit: Arc<AuditTrail>,
     clock: Clock,
-    reload_lock: tokio::sync::Mutex<()>,
+    reloads: Arc<SharedRun<Result<SharedReload, Arc<ServiceError>>>>,
     state: Mutex<ReloadState>,
 }
 
-struct ReloadState {
-    /// The fingerprint of the folder that was checked last.
-    fingerprint: Option<String>,
-    status: ReloadStatus,
-}
-
 impl PolicyReloader {
-    /// Takes over after startup, and records the refusal, if the folder was refused.
+    /// Takes over after startup: records what the start changed or refused, and saves what is in force.
     pub async fn start(
         initial: InitialPolicies,
         settings: &Settings,
         live: Arc<LiveBundle>,
+        database: Database,
         audit: Arc<AuditTrail>,
         clock: Clock,
     ) -> Result<Arc<Self>, ServiceError> {
-        let rejected = initial.status.rejected.clone();
         let reloader = Arc::new(Self {
             live,
-            folder: settings.policy_dir.clone(),
+            source: PolicySource::from_settings(settings),
             gate: PolicyGate::from_settings(settings),
             last_good: LastGoodFile::in_data_dir(&settings.data_dir),
+            database,
             audit,
             clock,
-            reload_lock: tokio::sync::Mutex::default(),
-            state: Mutex::new(ReloadState {
-                fingerprint: initial.fingerprint,
-                status: initial.status,
-            }),
+            reloads: Arc::default(),
+            state: Mutex::new(ReloadState::new(&initial)),
         });
-        if let Some(rejected) = rejected {
-            let reason = format!("at the start, {}", rejected.reason.summary());
+        if let Some(record) = initial.record {
             reloader
-                .record(AuditOutcome::Refused, rejected.revision.clone(), reason)
+                .record(record.outcome, record.revision, record.reason)
                 .await?;
+        }
+        if reloader.status().rejected.is_none() {
+            reloader.persist().await;
         }
         reloader.update_metrics();
         Ok(reloader)
@@ -92,32 +108,32 @@ impl PolicyReloader {
 
     /// The folder, unless the policies are those inside the program.
     pub(super) fn folder(&self) -> Option<&Path> {
-        self.folder.as_deref()
+        self.source.folder()
     }
 
     /// The current status.
     #[must_use]
     pub fn status(&self) -> ReloadStatus {
-        self.read_state(|state| state.status.clone())
+        self.state.lock().status.clone()
     }
 
-    /// Reloads the folder now, whether or not it changed.
+    /// Whether a later check of the same folder could have another result because of the solver.
+    pub(super) fn waits_for_solver(&self) -> bool {
+        self.state.lock().waits_for_solver()
+    }
+
+    /// Reloads the folder now. All who ask while a reload runs share the next one.
     ///
-    /// A reload that has begun goes on when the caller goes away.
+    /// An unchanged folder is not proved again, unless that could have another result. A reload that has begun
+    /// goes on when the caller goes away.
     pub async fn reload(self: &Arc<Self>) -> Result<ReloadResult, ServiceError> {
-        let reloader = Arc::clone(self);
-        let reload = tokio::spawn(async move { reloader.reload_folder(true).await });
-        let result = reload.await.map_err(|source| ServiceError::Internal {
-            what: "reloading the policies",
-            source: source.into(),
-        })??;
-        Ok(result.unwrap_or_else(|| Ok(self.report(false))))
+        Ok(self.join_reload(true).await?.result)
     }
 
-    /// Reloads the folder if it changed since it was checked last; whether it did.
-    pub(super) async fn check_for_changes(&self) -> bool {
-        match self.reload_folder(false).await {
-            Ok(result) => result.is_some(),
+    /// Reloads the folder if it changed since it was checked last; whether it was checked.
+    pub(super) async fn check_for_changes(self: &Arc<Self>) -> bool {
+        match self.join_reload(false).await {
+            Ok(reload) => reload.is_checked,
             Err(error) => {
                 tracing::error!(%error, "the policies could not be reloaded; trying again");
                 false
@@ -125,118 +141,209 @@ impl PolicyReloader {
         }
     }
 
-    /// One reload: snapshot, check, record, activate, persist.
-    ///
-    /// Nothing happens without a folder, or if it did not change and the reload is not forced.
-    async fn reload_folder(&self, is_forced: bool) -> Result<Option<ReloadResult>, ServiceError> {
-        let _lock = self.reload_lock.lock().await;
-        let Some(checked) = self.check_folder(is_forced).await? else {
-            return Ok(None);
+    async fn join_reload(self: &Arc<Self>, is_forced: bool) -> Result<SharedReload, ServiceError> {
+        let reloader = Arc::clone(self);
+        let run = move |is_forced| async move {
+            let reload = reloader.reload_folder(is_forced).await;
+            reload.map_err(Arc::new)
         };
-        let accepted = match checked.result {
-            Ok(accepted) => accepted,
-            Err(reason) => {
-                let edit = self.reject(checked.fingerprint, checked.revision, reason);
-                return Ok(Some(Err(edit.await?)));
+        match self.reloads.join(is_forced, run).await {
+            Some(Ok(reload)) => Ok(reload),
+            Some(Err(error)) => Err(match *error {
+                ServiceError::Unavailable { what, .. } => ServiceError::unavailable(what, error),
+                _ => ServiceError::internal("reloading the policies", error),
+            }),
+            None => Err(ServiceError::internal(
+                "reloading the policies",
+                "the reload panicked",
+            )),
+        }
+    }
+
+    /// One reload: snapshot, check, record, activate, persist.
+    async fn reload_folder(&self, is_forced: bool) -> Result<SharedReload, ServiceError> {
+        let is_checked = match self.find_change(is_forced).await? {
+            FolderChange::None => {
+                if self.status().is_unsaved {
+                    self.persist().await;
+                }
+                false
+            }
+            FolderChange::Restored => {
+                self.state.lock().set_restored();
+                self.update_metrics();
+                true
+            }
+            FolderChange::Edited(snapshot) => {
+                let checked = self.check(*snapshot).await?;
+                let is_changed = self.conclude(checked).await?;
+                if is_changed {
+                    return Ok(SharedReload {
+                        result: Ok(self.report(true)),
+                        is_checked: true,
+                    });
+                }
+                true
             }
         };
-        let revision = accepted.bundle.revision().clone();
-        let is_changed = *self.live.current().revision() != revision;
-        if is_changed {
-            let reason = "the edit came into force".to_owned();
+        let result = self.status().rejected.map_or(Ok(self.report(false)), Err);
+        Ok(SharedReload { result, is_checked })
+    }
+
+    /// Takes a snapshot of the folder, unless its check would have the result that is known.
+    async fn find_change(&self, is_forced: bool) -> Result<FolderChange, ServiceError> {
+        let is_accepted_now = self.is_accepted_now(is_forced).await?;
+        let folders = {
+            let state = self.state.lock();
+            let must_check = is_accepted_now || (is_forced && !state.is_settled);
+            state.known_folders(must_check)
+        };
+        let source = self.source.clone();
+        run_on_policy_thread(move || {
+            let known = |snapshot: &FolderSnapshot| {
+                if folders.checked.as_ref() == Some(&snapshot.fingerprint) {
+                    Some(FolderChange::None)
+                } else if folders.proved.as_ref() == Some(&snapshot.fingerprint) {
+                    Some(FolderChange::Restored)
+                } else {
+                    None
+                }
+            };
+            let first = source.read();
+            if let Some(FolderChange::None) = known(&first) {
+                return Ok(FolderChange::None);
+            }
+            let stable = source.read_until_stable(first).ok_or_else(|| {
+                let source = "the folder is still being modified";
+                ServiceError::unavailable("the policy folder", source)
+            })?;
+            Ok(known(&stable).unwrap_or_else(|| FolderChange::Edited(Box::new(stable))))
+        })
+        .await?
+    }
+
+    /// Whether an operator has accepted the edit that was refused for want of that.
+    async fn is_accepted_now(&self, is_forced: bool) -> Result<bool, ServiceError> {
+        let rejected = self.status().rejected;
+        let Some(RejectionReason::NotAccepted { edit, .. }) = rejected.as_ref().map(|r| &r.reason)
+        else {
+            return Ok(false);
+        };
+        match self.database.list_accepted_policy_edits().await {
+            Ok(accepted) => Ok(accepted.contains(edit)),
+            // The watcher asks again soon.
+            Err(_) if !is_forced => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn check(&self, snapshot: FolderSnapshot) -> Result<CheckedFolder, ServiceError> {
+        let accepted: Vec<PolicyEdit> = self.database.list_accepted_policy_edits().await?;
+        let gate = self.gate;
+        let in_force = Arc::clone(&self.state.lock().in_force);
+        run_on_policy_thread(move || {
+            let baseline = GateBaseline {
+                in_force: Some(&in_force),
+                accepted: &accepted,
+            };
+            gate.check(snapshot, baseline)
+        })
+        .await
+    }
+
+    /// Puts an accepted folder in force, or records its refusal; whether another revision is in force now.
+    async fn conclude(&self, checked: CheckedFolder) -> Result<bool, ServiceError> {
+        let is_settled = checked.is_settled();
+        match checked.result {
+            Ok(accepted) => self.activate(accepted, is_settled).await,
+            Err(reason) => {
+                let rejected = RejectedBundle {
+                    revision: checked.revision,
+                    unix_millis: self.clock.unix_millis(),
+                    reason,
+                };
+                self.reject(checked.fingerprint, is_settled, rejected)
+                    .await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Records a folder that passed and puts it in force; whether that is another revision.
+    async fn activate(
+        &self,
+        accepted: AcceptedBundle,
+        is_settled: bool,
+    ) -> Result<bool, ServiceError> {
+        let before = self.live.current().revision().clone();
+        let revision = accepted.folder.revision.clone();
+        let is_changed = before != revision;
+        if accepted.is_notable(&before) {
+            let reason = accepted.summary(&before);
             self.record(AuditOutcome::Granted, Some(revision.clone()), reason)
                 .await?;
+        }
+        if is_changed {
             self.live.replace(Arc::clone(&accepted.bundle));
             tracing::info!(%revision, "edited policies came into force");
         }
-        accepted.log_unproved();
-        let status = self.persist(accepted).await;
-        self.set_state(checked.fingerprint, status);
-        Ok(Some(Ok(self.report(is_changed))))
-    }
-
-    /// Takes a snapshot of the folder and checks it, on a thread with the stack that policies need;
-    /// `None` if there is nothing to check.
-    async fn check_folder(&self, is_forced: bool) -> Result<Option<CheckedFolder>, ServiceError> {
-        let Some(path) = self.folder.clone() else {
-            return Ok(None);
+        if accepted.changes.is_notable() {
+            let changes = accepted.changes.lines();
+            tracing::warn!(%revision, ?changes, "the invariants or cases in force changed");
+        }
+        if self.status().unproved != accepted.unproved {
+            accepted.log_unproved();
+        }
+        *self.state.lock() = ReloadState {
+            fingerprint: accepted.folder.fingerprint.clone(),
+            is_settled,
+            is_in_force_checked: true,
+            status: ReloadStatus {
+                rejected: None,
+                unguarded: self.gate.missing_safeguards(&accepted.folder),
+                unproved: accepted.unproved,
+                is_unsaved: false,
+            },
+            in_force: accepted.folder,
         };
-        let gate = self.gate;
-        let known = self.read_state(|state| state.fingerprint.clone().filter(|_| !is_forced));
-        let check = move || {
-            let snapshot = FolderSnapshot::read(&path);
-            if known.as_ref() == Some(&snapshot.fingerprint) {
-                return Ok(None);
-            }
-            match snapshot.until_stable(&path) {
-                Some(stable) => Ok(Some(gate.check(stable))),
-                None => Err(ServiceError::Unavailable {
-                    what: "the policy folder",
-                    source: "the folder is still being modified".into(),
-                }),
-            }
-        };
-        let (sender, checked) = oneshot::channel();
-        std::thread::Builder::new()
-            .name("policy-reload".to_owned())
-            .stack_size(DECISION_STACK_SIZE)
-            // At shutdown nobody waits for the result.
-            .spawn(move || drop(sender.send(check())))
-            .map_err(|source| ServiceError::Unavailable {
-                what: "reloading the policies",
-                source: source.into(),
-            })?;
-        checked.await.map_err(|source| ServiceError::Internal {
-            what: "checking the policies",
-            source: source.into(),
-        })?
+        self.persist().await;
+        self.update_metrics();
+        Ok(is_changed)
     }
 
     /// Records a refused edit, once; the policies in force stay.
     async fn reject(
         &self,
         fingerprint: String,
-        revision: Option<Revision>,
-        reason: RejectionReason,
-    ) -> Result<Arc<RejectedBundle>, ServiceError> {
-        let (is_recorded, before) = self.read_state(|state| {
-            let is_same = state.fingerprint.as_ref() == Some(&fingerprint);
-            let is_recorded = is_same && state.status.rejected.is_some();
-            (is_recorded, state.status.clone())
-        });
+        is_settled: bool,
+        rejected: RejectedBundle,
+    ) -> Result<(), ServiceError> {
+        let is_recorded = self.state.lock().is_rejected(&fingerprint);
         if !is_recorded {
-            self.record(AuditOutcome::Refused, revision.clone(), reason.summary())
-                .await?;
+            let (revision, reason) = (rejected.revision.clone(), rejected.reason.summary());
+            self.record(AuditOutcome::Refused, revision, reason).await?;
             tracing::error!(
-                reasons = ?reason.lines(),
+                reasons = ?rejected.reason.lines(),
                 "an edit of the policies is refused: the policies before it stay in force"
             );
         }
-        let edit = Arc::new(RejectedBundle {
-            revision,
-            unix_millis: self.clock.unix_millis(),
-            reason,
-        });
-        let status = ReloadStatus {
-            rejected: Some(Arc::clone(&edit)),
-            ..before
-        };
-        self.set_state(fingerprint, status);
-        Ok(edit)
+        let mut state = self.state.lock();
+        state.set_rejected(fingerprint, is_settled, rejected);
+        drop(state);
+        self.update_metrics();
+        Ok(())
     }
 
-    /// Saves what came into force for a restart.
-    async fn persist(&self, accepted: AcceptedBundle) -> ReloadStatus {
-        let AcceptedBundle {
-            folder, unproved, ..
-        } = accepted;
+    /// Saves what is in force for a restart.
+    async fn persist(&self) {
+        let (in_force, unproved) = {
+            let state = self.state.lock();
+            (Arc::clone(&state.in_force), state.status.unproved.clone())
+        };
         let last_good = self.last_good.clone();
-        let is_saved = tokio::task::spawn_blocking(move || last_good.save(&folder)).await;
-        ReloadStatus {
-            rejected: None,
-            unproved,
-            is_unsaved: !is_saved.unwrap_or(false),
-        }
+        let save = move || last_good.save(&in_force.folder, unproved);
+        let is_saved = tokio::task::spawn_blocking(save).await.unwrap_or(false);
+        self.state.lock().status.is_unsaved = !is_saved;
     }
 
     async fn record(
@@ -264,20 +371,8 @@ impl PolicyReloader {
         ReloadReport {
             revision: self.live.current().revision().clone(),
             is_changed,
-            has_folder: self.folder.is_some(),
+            has_folder: self.folder().is_some(),
         }
-    }
-
-    fn read_state<T>(&self, read: impl FnOnce(&ReloadState) -> T) -> T {
-        read(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn set_state(&self, fingerprint: String, status: ReloadStatus) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = ReloadState {
-            fingerprint: Some(fingerprint),
-            status,
-        };
-        self.update_metrics();
     }
 
     fn update_metrics(&self) {

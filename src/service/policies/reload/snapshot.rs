@@ -1,8 +1,9 @@
 //! Snapshots of the policy folder: what it holds at one time, and whether an edit is still under way.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::config::Settings;
 use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
 
@@ -11,20 +12,43 @@ const READ_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the folder is read again before it counts as still being modified.
 const MAX_READS: usize = 20;
 
-/// The folder, or why it cannot be read, with a fingerprint of either.
-pub(super) struct FolderSnapshot {
-    pub(super) folder: Result<PolicyFolder, BundleError>,
-    pub(super) fingerprint: String,
+/// Where the policies come from.
+#[derive(Clone, Debug)]
+pub(super) enum PolicySource {
+    /// The program.
+    Embedded,
+    /// A folder, which may be edited at any time.
+    Folder(PathBuf),
 }
 
-impl FolderSnapshot {
-    pub(super) fn read(path: &Path) -> Self {
-        let folder = PolicyFolder::load(path);
+impl PolicySource {
+    pub(super) fn from_settings(settings: &Settings) -> Self {
+        let folder = settings.policy_dir.clone();
+        folder.map_or(Self::Embedded, Self::Folder)
+    }
+
+    /// The folder, unless it is inside the program.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Embedded => None,
+            Self::Folder(folder) => Some(folder),
+        }
+    }
+
+    pub(super) fn load(&self) -> Result<PolicyFolder, BundleError> {
+        match self {
+            Self::Embedded => PolicyFolder::embedded(),
+            Self::Folder(folder) => PolicyFolder::load(folder),
+        }
+    }
+
+    pub(super) fn read(&self) -> FolderSnapshot {
+        let folder = self.load();
         let fingerprint = match &folder {
             Ok(folder) => folder.fingerprint(),
             Err(error) => error.lines().join("\n"),
         };
-        Self {
+        FolderSnapshot {
             folder,
             fingerprint,
         }
@@ -32,11 +56,14 @@ impl FolderSnapshot {
 
     /// Reads again until two reads in a row are equal; `None` if the folder is still being modified.
     /// Blocks.
-    pub(super) fn until_stable(self, path: &Path) -> Option<Self> {
-        let mut previous = self;
+    pub(super) fn read_until_stable(&self, first: FolderSnapshot) -> Option<FolderSnapshot> {
+        if matches!(self, Self::Embedded) {
+            return Some(first);
+        }
+        let mut previous = first;
         for _ in 0..MAX_READS {
             std::thread::sleep(READ_INTERVAL);
-            let current = Self::read(path);
+            let current = self.read();
             if current.fingerprint == previous.fingerprint {
                 return Some(current);
             }
@@ -44,4 +71,10 @@ impl FolderSnapshot {
         }
         None
     }
+}
+
+/// The folder, or why it cannot be read, with a fingerprint of either.
+pub(super) struct FolderSnapshot {
+    pub(super) folder: Result<PolicyFolder, BundleError>,
+    pub(super) fingerprint: String,
 }

@@ -11,6 +11,8 @@ pub struct ReloadStatus {
     pub rejected: Option<Arc<RejectedBundle>>,
     /// Why the invariants of what is in force were not proved.
     pub unproved: Option<String>,
+    /// What is missing to guard what is in force, a sentence each.
+    pub unguarded: Vec<&'static str>,
     /// Whether what is in force could not be saved for a restart.
     pub is_unsaved: bool,
 }

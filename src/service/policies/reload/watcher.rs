@@ -10,7 +10,7 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::reloader::PolicyReloader;
@@ -20,6 +20,9 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the events of one edit are collected. The two equal reads of a snapshot do the rest: they
 /// show whether the edit is complete.
 const DEBOUNCE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How long to wait before a folder that was not proved for want of a solver is checked again.
+const SOLVER_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 impl PolicyReloader {
     /// Watches the folder, if there is one, until `stop`.
@@ -34,9 +37,10 @@ impl PolicyReloader {
     }
 }
 
-async fn watch_folder(reloader: &PolicyReloader, folder: &Path) {
+async fn watch_folder(reloader: &Arc<PolicyReloader>, folder: &Path) {
     let (event_sender, mut events) = watch::channel(());
     let mut watcher = start_watcher(folder, &event_sender);
+    let mut last_solver_attempt = Instant::now();
     loop {
         if timeout(POLL_INTERVAL, events.changed()).await.is_ok() {
             sleep(DEBOUNCE_INTERVAL).await;
@@ -46,6 +50,19 @@ async fn watch_folder(reloader: &PolicyReloader, folder: &Path) {
             // The folder may have been replaced; events come from the one that was watched.
             watcher = start_watcher(folder, &event_sender);
         }
+        if last_solver_attempt.elapsed() >= SOLVER_RETRY_INTERVAL {
+            last_solver_attempt = Instant::now();
+            if reloader.waits_for_solver() {
+                retry_solver(reloader).await;
+            }
+        }
+    }
+}
+
+/// Proves the folder if the solver is there or works again.
+async fn retry_solver(reloader: &Arc<PolicyReloader>) {
+    if let Err(error) = reloader.reload().await {
+        tracing::error!(%error, "the policies could not be reloaded; trying again");
     }
 }
 

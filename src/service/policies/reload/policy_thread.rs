@@ -1,0 +1,22 @@
+//! Threads with the stack that parsing and checking policies needs.
+
+use tokio::sync::oneshot;
+
+use crate::policy::complexity::DECISION_STACK_SIZE;
+use crate::service::error::ServiceError;
+
+/// Runs blocking work on a thread of its own.
+pub(super) async fn run_on_policy_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ServiceError> {
+    let (sender, result) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("policy-reload".to_owned())
+        .stack_size(DECISION_STACK_SIZE)
+        // At shutdown nobody waits for the result.
+        .spawn(move || drop(sender.send(work())))
+        .map_err(|source| ServiceError::unavailable("reloading the policies", source))?;
+    result
+        .await
+        .map_err(|source| ServiceError::internal("checking the policies", source))
+}

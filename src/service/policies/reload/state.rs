@@ -1,0 +1,82 @@
+//! The state of the reloader: what is in force, and the last check of the folder.
+
+use std::sync::Arc;
+
+use super::gate::FolderInForce;
+use super::initial::InitialPolicies;
+use super::rejection::{RejectedBundle, RejectionReason};
+use super::status::ReloadStatus;
+
+pub(super) struct ReloadState {
+    /// The fingerprint of the folder that was checked last.
+    pub(super) fingerprint: String,
+    /// Whether checking it again would give the same result.
+    pub(super) is_settled: bool,
+    pub(super) in_force: Arc<FolderInForce>,
+    /// Whether what is in force passed the gate of this process.
+    pub(super) is_in_force_checked: bool,
+    pub(super) status: ReloadStatus,
+}
+
+/// The folders that need no check, by fingerprint.
+pub(super) struct KnownFolders {
+    /// The one that was checked last, if another check would have the same result.
+    pub(super) checked: Option<String>,
+    /// The one in force, if its invariants were proved.
+    pub(super) proved: Option<String>,
+}
+
+impl ReloadState {
+    pub(super) fn new(initial: &InitialPolicies) -> Self {
+        Self {
+            fingerprint: initial.fingerprint.clone(),
+            is_settled: initial.is_settled,
+            in_force: Arc::clone(&initial.in_force),
+            is_in_force_checked: initial.status.rejected.is_none(),
+            status: initial.status.clone(),
+        }
+    }
+
+    /// The folders that need no check; `must_check` if what was checked last has to be checked again.
+    pub(super) fn known_folders(&self, must_check: bool) -> KnownFolders {
+        let is_proved = self.is_in_force_checked && self.status.unproved.is_none();
+        KnownFolders {
+            checked: (!must_check).then(|| self.fingerprint.clone()),
+            proved: is_proved.then(|| self.in_force.fingerprint.clone()),
+        }
+    }
+
+    /// Whether a later check of the same folder could have another result because of the solver.
+    pub(super) fn waits_for_solver(&self) -> bool {
+        let rejected = self.status.rejected.as_deref();
+        match rejected.map(|rejected| &rejected.reason) {
+            Some(RejectionReason::SolverMissing(_) | RejectionReason::SolverFailure(_)) => true,
+            Some(_) => false,
+            None => self.status.unproved.is_some(),
+        }
+    }
+
+    /// Whether a folder was the last one checked, and was refused.
+    pub(super) fn is_rejected(&self, fingerprint: &str) -> bool {
+        self.fingerprint == fingerprint && self.status.rejected.is_some()
+    }
+
+    /// The folder was refused; what is in force stays.
+    pub(super) fn set_rejected(
+        &mut self,
+        fingerprint: String,
+        is_settled: bool,
+        rejected: RejectedBundle,
+    ) {
+        self.fingerprint = fingerprint;
+        self.is_settled = is_settled;
+        self.status.rejected = Some(Arc::new(rejected));
+    }
+
+    /// The folder is again what is in force.
+    pub(super) fn set_restored(&mut self) {
+        self.fingerprint.clone_from(&self.in_force.fingerprint);
+        self.is_settled = true;
+        self.status.rejected = None;
+    }
+}
