@@ -68,6 +68,7 @@ impl Dependencies {
                 Arc::clone(&self.catalog_cache),
                 self.database.clone(),
                 self.clock.clone(),
+                self.identity_providers.admin_issuers(),
             ),
             known_credentials: KnownCredentials::default(),
             clock: self.clock.clone(),
@@ -130,12 +131,7 @@ impl Dependencies {
             audit: Arc::clone(&audit),
             clock: clock.clone(),
         });
-        let body_gate = Arc::new(BodyGate::new(
-            Arc::clone(&authenticator),
-            Arc::clone(&rate_limits),
-            Arc::clone(&audit),
-            clock.clone(),
-        ));
+        let body_gate = body_gate(&authenticator, &rate_limits, &audit, &clock);
         let download_tokens = Arc::new(DownloadTokens {
             authenticator: Arc::clone(&authenticator),
             rate_limits: Arc::clone(&rate_limits),
@@ -180,6 +176,20 @@ impl Dependencies {
             metrics,
         }
     }
+}
+
+fn body_gate(
+    authenticator: &Arc<Authenticator>,
+    rate_limits: &Arc<RateLimits>,
+    audit: &Arc<AuditTrail>,
+    clock: &Clock,
+) -> Arc<BodyGate> {
+    Arc::new(BodyGate::new(
+        Arc::clone(authenticator),
+        Arc::clone(rate_limits),
+        Arc::clone(audit),
+        clock.clone(),
+    ))
 }
 
 fn admin_deps(

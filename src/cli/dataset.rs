@@ -118,7 +118,10 @@ pub(super) async fn share(
 }
 
 async fn open(settings: &Settings) -> Result<Administration, CommandError> {
-    Ok(administration(open_existing_stores(settings).await?))
+    Ok(administration(
+        open_existing_stores(settings).await?,
+        settings,
+    ))
 }
 
 fn dataset_error(error: ServiceError, id: DatasetId) -> CommandError {

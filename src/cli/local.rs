@@ -29,13 +29,14 @@ pub(super) async fn open_existing_stores(settings: &Settings) -> Result<Stores, 
 }
 
 /// Administration without the policies.
-pub(super) fn administration(stores: Stores) -> Administration {
+pub(super) fn administration(stores: Stores, settings: &Settings) -> Administration {
     let Stores {
         database,
         files,
         passwords,
     } = stores;
-    Administration::local(database, files, passwords, Clock::system())
+    let issuers = &settings.issuers;
+    Administration::local(database, files, passwords, Clock::system(), issuers)
 }
 
 /// All items of a paginated list.

@@ -33,9 +33,13 @@ pub(super) struct AddArguments {
     /// Set no password: the user can only use API keys
     #[arg(long)]
     no_password: bool,
-    /// Reserve the name for the first subject of this configured identity provider that has it
+    /// Make the user one of this configured identity provider: of --subject, or of the first subject whose
+    /// token shows the name as verified
     #[arg(long, value_name = "URL", conflicts_with = "no_password")]
     issuer: Option<String>,
+    /// The `sub` of the user's tokens
+    #[arg(long, value_name = "TEXT", requires = "issuer")]
+    subject: Option<String>,
 }
 
 /// Creates a user and prints its id.
@@ -71,6 +75,7 @@ pub(super) async fn add(settings: &Settings, arguments: AddArguments) -> Command
     let new_user = NewUser {
         username: name.clone(),
         issuer: arguments.issuer,
+        subject: arguments.subject,
         roles,
         claims: Tags::new(),
         is_disabled: false,
@@ -164,7 +169,7 @@ pub(super) async fn set_password(settings: &Settings, name: &Username) -> Comman
 }
 
 async fn open(settings: &Settings) -> Result<Administration, CommandError> {
-    Ok(administration(Stores::open(settings).await?))
+    Ok(administration(Stores::open(settings).await?, settings))
 }
 
 fn user_json(account: &UserAccount) -> Value {

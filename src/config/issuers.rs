@@ -33,6 +33,7 @@ struct IssuerTable {
     algorithms: Option<Vec<String>>,
     jwks_file: Option<String>,
     username_claim: Option<String>,
+    verified_claim: Option<String>,
     roles_claim: Option<String>,
     #[serde(default)]
     roles: BTreeMap<String, String>,
@@ -128,6 +129,10 @@ impl IssuerTable {
                 "username_claim",
                 username_claim.unwrap_or(DEFAULT_USERNAME_CLAIM),
             )?,
+            verified_claim: self
+                .verified_claim
+                .map(|path| parse("verified_claim", &path))
+                .transpose()?,
             roles_claim: self
                 .roles_claim
                 .map(|path| parse("roles_claim", &path))

@@ -26,6 +26,8 @@ pub enum Action {
     AdministerUsers,
     /// Create or remove a role.
     AdministerRoles,
+    /// Give the role to a user, or take it away.
+    AssignRole,
     /// Read the audit log.
     ViewAudit,
     /// View the policies in force, and ask what they would decide.
@@ -45,4 +47,7 @@ impl TextEnum for Action {
 impl Action {
     /// The actions on datasets.
     pub const DATASET_ACTIONS: [Self; 3] = [Self::Read, Self::Discover, Self::Administer];
+
+    /// The actions that a schema may lack, because folders exist that were written before them.
+    pub const OPTIONAL_ACTIONS: [Self; 1] = [Self::AssignRole];
 }

@@ -23,6 +23,36 @@ pub struct Decision {
     pub revision: Revision,
 }
 
+impl Decision {
+    /// The decision on two readings of one question: permitted only if both are.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let is_permitted = self.is_permitted && other.is_permitted;
+        let mut determining_policies = Vec::new();
+        let mut errors = self.errors;
+        errors.extend(other.errors);
+        for (reading, policies) in [
+            (self.is_permitted, self.determining_policies),
+            (other.is_permitted, other.determining_policies),
+        ] {
+            if reading == is_permitted {
+                determining_policies.extend(policies);
+            }
+        }
+        for list in [&mut determining_policies, &mut errors] {
+            list.sort();
+            list.dedup();
+        }
+        Self {
+            is_permitted,
+            determining_policies,
+            errors,
+            max_ttl: self.max_ttl.min(other.max_ttl),
+            revision: self.revision,
+        }
+    }
+}
+
 /// The SHA-256 of a bundle's files in lower-case hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use super::name::RoleName;
+use super::name::{ADMIN_ROLE, RoleName};
 use super::text_enum::{TextEnum, UnknownVariant};
 
 /// The most external issuers of one server.
@@ -136,6 +136,10 @@ pub struct ExternalIssuer {
     pub jwks_file: Option<PathBuf>,
     /// The claim with the name of a new user.
     pub username_claim: ClaimPath,
+    /// The claim that says, by being true, that the user name is verified; only then is a user that was
+    /// prepared for the name bound to the token's subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_claim: Option<ClaimPath>,
     /// The claim with the user's roles; without it, users have no roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles_claim: Option<ClaimPath>,
@@ -148,6 +152,27 @@ pub struct ExternalIssuer {
     pub claims: BTreeMap<String, ClaimPath>,
     /// Which users become principals.
     pub principals: UserProvisioning,
+}
+
+/// The issuers whose tokens can make somebody an admin.
+pub fn admin_issuers<'a>(issuers: impl Iterator<Item = &'a ExternalIssuer>) -> Vec<String> {
+    let can_give_admin = |issuer: &&ExternalIssuer| {
+        let mut mapped = issuer.roles.values();
+        issuer.roles_claim.is_some() && mapped.any(|role| role.as_str() == ADMIN_ROLE)
+    };
+    let found = issuers.filter(can_give_admin);
+    found.map(|issuer| issuer.issuer.clone()).collect()
+}
+
+impl ExternalIssuer {
+    /// Whether its tokens can make somebody a member of a role. Nobody becomes an administrator by accident:
+    /// the admin role comes from a value that is mapped to it, and never from its own name alone.
+    #[must_use]
+    pub fn can_give(&self, role: &RoleName) -> bool {
+        let is_mapped = || self.roles.values().any(|mapped| mapped == role);
+        let is_named = self.roles.is_empty() && role.as_str() != ADMIN_ROLE;
+        self.roles_claim.is_some() && (is_named || is_mapped())
+    }
 }
 
 #[cfg(test)]

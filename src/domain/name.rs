@@ -96,6 +96,16 @@ name_types! {
     RoleName;
 }
 
+impl Username {
+    /// Whether the name means something else where a principal is named: `anonymous`, or a UUID.
+    ///
+    /// No user is given such a name; one that has it keeps it.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.0 == "anonymous" || uuid::Uuid::try_parse(&self.0).is_ok()
+    }
+}
+
 /// The built-in role whose members administer.
 pub const ADMIN_ROLE: &str = "admin";
 
@@ -113,6 +123,21 @@ mod tests {
             "7-up_b",
         ] {
             assert_eq!(text.parse::<Username>().unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn anonymous_and_uuids_are_reserved() {
+        for text in [
+            "anonymous",
+            "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0",
+            "2489e9ad2ee28e008ec932d5f69181c0",
+            "00000000-0000-0000-0000-000000000000",
+        ] {
+            assert!(text.parse::<Username>().unwrap().is_reserved(), "{text}");
+        }
+        for text in ["ada", "anonymous1", "2489e9ad-2ee2-8e00-8ec9-32d5f69181c"] {
+            assert!(!text.parse::<Username>().unwrap().is_reserved(), "{text}");
         }
     }
 

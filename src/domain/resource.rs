@@ -12,8 +12,11 @@ use super::principal::User;
 pub enum Resource {
     /// Cedar's `Dataset::"<uuid>"`.
     Dataset(Arc<Dataset>),
-    /// Cedar's `User::"<uuid>"`.
+    /// Cedar's `User::"<uuid>"`: a user as the catalog has it.
     User(Arc<User>),
+    /// A user as it would be after a change: Cedar's `User::"<uuid>"`, or the nil UUID if it would be the
+    /// caller itself, because Cedar has one entity for each name.
+    ChangedUser(Arc<User>),
     /// Cedar's `Role::"<name>"`.
     Role(RoleName),
     /// This server as a whole: Cedar's `Server::"cedargate"`.
@@ -26,7 +29,7 @@ impl Resource {
     pub fn dataset_id(&self) -> Option<DatasetId> {
         match self {
             Self::Dataset(dataset) => Some(dataset.id),
-            Self::User(_) | Self::Role(_) | Self::Server => None,
+            Self::User(_) | Self::ChangedUser(_) | Self::Role(_) | Self::Server => None,
         }
     }
 
@@ -34,7 +37,7 @@ impl Resource {
     #[must_use]
     pub fn user_id(&self) -> Option<UserId> {
         match self {
-            Self::User(user) => Some(user.id),
+            Self::User(user) | Self::ChangedUser(user) => Some(user.id),
             Self::Dataset(_) | Self::Role(_) | Self::Server => None,
         }
     }

@@ -1,18 +1,23 @@
 //! Policies that read the client's address: whether what a bundle permits may depend on it.
 
+use cedar_policy::{Policy, PrincipalConstraint};
 use cedar_policy_core::ast::{Expr, ExprKind, Var};
-
-use super::bundle::Bundle;
 
 /// The attribute of the context.
 const ADDRESS: &str = "address";
 
-impl Bundle {
-    /// Whether a policy reads `context.address`, so that the address may grant something: in a permit,
-    /// or in a forbid that spares some addresses.
-    #[must_use]
-    pub fn reads_address(&self) -> bool {
-        self.reads_address
+const ANONYMOUS: &str = "Anonymous";
+
+/// Whether the scope of a policy admits anonymous callers.
+pub(super) fn may_be_anonymous(policy: &Policy) -> bool {
+    match policy.principal_constraint() {
+        PrincipalConstraint::Any => true,
+        PrincipalConstraint::In(entity) | PrincipalConstraint::Eq(entity) => {
+            entity.type_name().to_string() == ANONYMOUS
+        }
+        PrincipalConstraint::Is(kind) | PrincipalConstraint::IsIn(kind, _) => {
+            kind.to_string() == ANONYMOUS
+        }
     }
 }
 

@@ -9,20 +9,23 @@ use std::sync::Arc;
 
 use cedar_policy::{Authorizer, Policy, PolicyId, Schema};
 
+use crate::domain::action::Action;
 use crate::domain::decision::Revision;
 use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 use crate::domain::error_chain::error_chain;
+use crate::domain::principal::{Principal, User};
+use crate::domain::resource::Resource;
 
 use super::address;
 use super::complexity;
 use super::context::ContextCache;
-use super::entities::EntityCache;
+use super::entities::{EntityCache, Facts};
 use super::error::{BundleError, from_cedar};
 pub use super::file_parser::MAX_POLICY_ID_LENGTH;
 use super::index::PolicyIndex;
 pub use super::policies::{MAX_POLICIES, PolicyInfo};
 use super::policies::{ValidPolicies, parse_policies};
-use super::schema_check::prepare_and_check;
+use super::schema_check::{declares_action, prepare_and_check};
 use super::schema_names::SchemaNames;
 use super::source_policy::first_line;
 pub use super::sources::{MAX_FILE_SIZE, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDER_SIZE};
@@ -94,6 +97,7 @@ impl Bundle {
             .set
             .policies()
             .any(|policy| address::reads_address(&policy.as_ref().condition()));
+        warnings.extend(undeclared_actions(sources, &schema, &schema_names));
         Ok(Self {
             revision: sources.revision(),
             schema,
@@ -134,10 +138,40 @@ impl Bundle {
         self.sources.text(name)
     }
 
+    /// Whether a policy reads `context.address`, so that the address may grant something: in a permit,
+    /// or in a forbid that spares some addresses.
+    #[must_use]
+    pub fn reads_address(&self) -> bool {
+        self.reads_address
+    }
+
     /// The warnings of validation.
     #[must_use]
     pub fn warnings(&self) -> &[SourceDiagnostic] {
         &self.warnings
+    }
+
+    /// Whether its schema has an action; only [`Action::OPTIONAL_ACTIONS`] can be missing.
+    #[must_use]
+    pub fn declares(&self, action: Action) -> bool {
+        declares_action(&self.schema, &self.schema_names, action)
+    }
+
+    /// Whether a permit could apply to the principal and the action, whatever the resource.
+    #[must_use]
+    pub fn has_permit_for(&self, user: &Arc<User>, action: Action) -> bool {
+        let principal = Principal::User(Arc::clone(user));
+        let action = self.schema_names.action(action);
+        let facts = self.entity_cache.facts(&principal, &Resource::Server);
+        facts.is_ok_and(|facts| {
+            let Facts {
+                principal,
+                entities,
+                ..
+            } = &*facts;
+            self.policy_index
+                .has_permit_for(principal, &action, entities)
+        })
     }
 
     /// The file with the source text of a policy; for a linked one, that of its template.
@@ -182,6 +216,29 @@ fn collect<T>(
     problems: &mut Vec<SourceDiagnostic>,
 ) -> Option<T> {
     result.map_err(|problem| problems.push(*problem)).ok()
+}
+
+/// A warning for each action that the schema lacks, because it was written before there was the action.
+fn undeclared_actions(
+    sources: &SourceFiles,
+    schema: &Schema,
+    names: &SchemaNames,
+) -> Vec<SourceDiagnostic> {
+    let label = sources.label(SCHEMA_FILE);
+    let missing = Action::OPTIONAL_ACTIONS
+        .into_iter()
+        .filter(|action| !declares_action(schema, names, *action));
+    missing
+        .map(|action| {
+            let message = format!(
+                "the schema does not declare the action `{action}`: whoever may administer_users of a \
+                 user may give it any role that leaves it so"
+            );
+            SourceDiagnostic::for_file(&label, message)
+                .with_help("copy the declaration from the shipped schema.cedarschema")
+                .into_warning()
+        })
+        .collect()
 }
 
 fn build_index(

@@ -12,7 +12,7 @@ use crate::domain::action::Action;
 use crate::domain::caller::DecisionContext;
 use crate::domain::decision::{Decision, MAX_TOKEN_TTL};
 use crate::domain::error_chain::error_chain;
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 
 use super::bundle::Bundle;
@@ -28,6 +28,10 @@ impl Bundle {
     /// An evaluation error, or facts that do not fit the schema, deny with an entry in
     /// [`Decision::errors`]. So does a disabled user, whose credentials should have been rejected before.
     ///
+    /// A caller can be in another state than the catalog has it in: with the roles of an older token of its
+    /// identity provider. A question about itself is then permitted only if it is in every reading of who
+    /// the two are ([`readings_of_oneself`]).
+    ///
     /// Pass the same `Arc`s for the same user and dataset: their entities are cached by address.
     #[must_use]
     pub fn decide(
@@ -37,12 +41,19 @@ impl Bundle {
         resource: &Resource,
         context: &DecisionContext,
     ) -> Decision {
-        self.prepare(principal, action, resource, context)
-            .and_then(|(facts, request)| self.evaluate_indexed(action, &facts, &request))
-            .map_or_else(
-                |error| self.deny(error),
-                |combined| self.to_decision(&combined),
-            )
+        let decide = |principal: &Principal, resource: &Resource| {
+            self.prepare(principal, action, resource, context)
+                .and_then(|(facts, request)| self.evaluate_indexed(action, &facts, &request))
+                .map_or_else(
+                    |error| self.deny(error),
+                    |combined| self.to_decision(&combined),
+                )
+        };
+        let Some(readings) = readings_of_oneself(principal, resource) else {
+            return decide(principal, resource);
+        };
+        let [first, second, third] = readings.map(|(who, what)| decide(&who, &what));
+        first.and(second).and(third)
     }
 
     /// Decides about a principal and a dataset of a file.
@@ -195,4 +206,26 @@ impl Bundle {
             revision: self.revision().clone(),
         }
     }
+}
+
+/// The readings of a question about the caller itself, as the catalog has it, if its state there differs from
+/// the caller's own; Cedar has one entity for each name, so no single question can show both.
+///
+/// In the first two, principal and resource are the same entity, once with the attributes and roles of the
+/// caller and once with the catalog's. In the third each has its own, and the resource the nil UUID.
+fn readings_of_oneself(
+    principal: &Principal,
+    resource: &Resource,
+) -> Option<[(Principal, Resource); 3]> {
+    let (Principal::User(caller), Resource::User(stored)) = (principal, resource) else {
+        return None;
+    };
+    let one_state = |user: &Arc<User>| {
+        let resource = Resource::User(Arc::clone(user));
+        (Principal::User(Arc::clone(user)), resource)
+    };
+    (caller.id == stored.id && caller != stored).then(|| {
+        let apart = (principal.clone(), Resource::ChangedUser(Arc::clone(stored)));
+        [one_state(caller), one_state(stored), apart]
+    })
 }

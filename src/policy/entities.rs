@@ -132,7 +132,9 @@ impl EntityCache {
     ) -> Result<Arc<Facts>, EntityError> {
         match resource {
             Resource::Dataset(dataset) => self.dataset_facts(principal, dataset),
-            Resource::User(user) => self.user_facts(principal, user).map(Arc::new),
+            Resource::User(user) | Resource::ChangedUser(user) => {
+                self.user_facts(principal, user).map(Arc::new)
+            }
             // Roles and the server have neither attributes nor parents.
             Resource::Role(role) => self.named_facts(principal, self.schema_names.role(role)),
             Resource::Server => self.named_facts(principal, self.schema_names.server().clone()),
@@ -153,8 +155,8 @@ impl EntityCache {
         }))
     }
 
-    /// Cedar has one entity for each name. When a user changes itself, the principal is the user as it is,
-    /// and the resource, the user as it would be, has the nil UUID.
+    /// Cedar has one entity for each name. If the resource is the principal in another state, it has the
+    /// nil UUID; for a question about the user as it is, `decide` also asks with one state for both.
     fn user_facts(&self, principal: &Principal, user: &Arc<User>) -> Result<Facts, EntityError> {
         let (principal_uid, entities) = self.principal_entities(principal)?;
         let caller = match principal {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::domain::action::Action;
+
 use super::bundle::Bundle;
 
 /// Holds the bundle in force.
@@ -16,6 +18,7 @@ impl LiveBundle {
     /// Starts with a bundle in force.
     #[must_use]
     pub fn new(bundle: Arc<Bundle>) -> Self {
+        warn_of_missing_actions(&bundle);
         Self {
             current: ArcSwap::new(bundle),
         }
@@ -23,6 +26,7 @@ impl LiveBundle {
 
     /// Puts another bundle in force; requests in progress keep the one they have.
     pub fn replace(&self, bundle: Arc<Bundle>) {
+        warn_of_missing_actions(&bundle);
         self.current.store(bundle);
     }
 
@@ -30,5 +34,18 @@ impl LiveBundle {
     #[must_use]
     pub fn current(&self) -> Arc<Bundle> {
         self.current.load_full()
+    }
+}
+
+fn warn_of_missing_actions(bundle: &Bundle) {
+    for action in Action::OPTIONAL_ACTIONS {
+        if !bundle.declares(action) {
+            tracing::warn!(
+                %action,
+                revision = %bundle.revision(),
+                "the policy schema does not declare this action: it is not decided; copy the \
+                 declaration from the shipped schema"
+            );
+        }
     }
 }

@@ -60,7 +60,11 @@ pub(super) fn prepare_and_check(
             .map_err(|error| unfit(&error))?;
         let applicable = Action::VARIANTS
             .iter()
-            .filter(|action| is_applicable(&principal, **action, &resource));
+            .filter(|action| is_applicable(&principal, **action, &resource))
+            .filter(|action| {
+                let is_optional = Action::OPTIONAL_ACTIONS.contains(action);
+                !is_optional || declares_action(schema, &names, **action)
+            });
         for (action, context) in
             applicable.flat_map(|action| contexts.iter().map(move |context| (action, context)))
         {
@@ -77,19 +81,24 @@ pub(super) fn prepare_and_check(
     Ok((names, entities))
 }
 
+/// Whether a schema has an action.
+pub(super) fn declares_action(schema: &Schema, names: &SchemaNames, action: Action) -> bool {
+    let uid = names.action(action);
+    schema.actions().any(|declared| *declared == uid)
+}
+
 /// Whether an action applies to a principal and a resource, as in the `appliesTo` of the schema.
 pub(super) fn is_applicable(principal: &Principal, action: Action, resource: &Resource) -> bool {
+    let is_user = matches!(resource, Resource::User(_) | Resource::ChangedUser(_));
     match action {
         Action::Read | Action::Discover | Action::Administer => {
             matches!(resource, Resource::Dataset(_))
         }
         Action::ViewUsers => {
-            !principal.is_anonymous() && matches!(resource, Resource::User(_) | Resource::Server)
+            !principal.is_anonymous() && (is_user || matches!(resource, Resource::Server))
         }
-        Action::AdministerUsers => {
-            !principal.is_anonymous() && matches!(resource, Resource::User(_))
-        }
-        Action::AdministerRoles => {
+        Action::AdministerUsers => !principal.is_anonymous() && is_user,
+        Action::AdministerRoles | Action::AssignRole => {
             !principal.is_anonymous() && matches!(resource, Resource::Role(_))
         }
         Action::ViewDatasets

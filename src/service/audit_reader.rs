@@ -105,6 +105,7 @@ impl AuditReader {
             share,
             searches: Arc::clone(&self.searches),
             deadline: Instant::now() + MAX_EXPORT_DURATION,
+            redact: None,
             _permits: permits,
         })
     }
@@ -146,10 +147,17 @@ pub struct AuditExport {
     share: Arc<CallerShare>,
     searches: Arc<Semaphore>,
     deadline: Instant,
+    redact: Option<fn(&mut AuditRecord)>,
     _permits: [OwnedSemaphorePermit; 2],
 }
 
 impl AuditExport {
+    /// Changes every record before it is returned.
+    #[must_use]
+    pub fn redacted(self, redact: Option<fn(&mut AuditRecord)>) -> Self {
+        Self { redact, ..self }
+    }
+
     /// The next records, or nothing when there are no more.
     pub async fn next(&mut self) -> Result<Option<Vec<AuditRecord>>, ServiceError> {
         loop {
@@ -162,7 +170,12 @@ impl AuditExport {
             drop(turn);
             match page {
                 Some(records) if records.is_empty() => {}
-                page => return Ok(page),
+                mut page => {
+                    if let (Some(redact), Some(records)) = (self.redact, &mut page) {
+                        records.iter_mut().for_each(redact);
+                    }
+                    return Ok(page);
+                }
             }
         }
     }

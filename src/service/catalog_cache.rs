@@ -291,7 +291,7 @@ mod tests {
     use crate::domain::principal::Tags;
     use crate::service::identity::request_context::RequestContext;
     use crate::service::tests::empty_database;
-    use crate::storage::{CatalogChange, UserRecord};
+    use crate::storage::{ApiKeyRemoval, CatalogChange, SignInConditions, UserRecord};
 
     /// Inserts a user with one API key.
     async fn insert_user_with_key(database: &Database) -> (ApiKey, KeyText) {
@@ -354,8 +354,9 @@ mod tests {
         // Still cached: the version has not been read again since this removal.
         let request = RequestContext::local();
         let record = request.open_record(AuditEvent::ApiKeyRevoke, &Clock::system());
-        let removed = database.remove_api_key(key.user_id, key.id, &record).await;
-        assert_eq!(removed, Ok(true));
+        let conditions = SignInConditions::default();
+        let removed = database.remove_api_key(key.user_id, key.id, &record, &conditions);
+        assert_eq!(removed.await, Ok(ApiKeyRemoval::Removed));
         assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
         cache.refresh().await.unwrap();
         assert_eq!(found().await.unwrap(), (None, None));

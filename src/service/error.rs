@@ -63,6 +63,18 @@ pub enum ServiceError {
         "a restricted API key cannot manage API keys: sign in, or use a key without restrictions"
     )]
     KeyScopeRestricted,
+    /// A restricted API key was used to change its own user.
+    #[error(
+        "a restricted API key cannot change its own user, credentials, sessions or roles: sign in, or \
+         use a key without restrictions"
+    )]
+    OwnUserProtected,
+    /// The caller would gain an administrative action or a role that the policies do not give it.
+    #[error("not permitted: with this, more could be done than the policies allow you to")]
+    PrivilegeExceeded,
+    /// Without this API key, no admin could sign in.
+    #[error("this API key is how the last admin signs in: give an admin a password first")]
+    LastAdminKey,
     /// The caller has no such API key; keys of other users look the same as unknown ones.
     #[error("you have no API key with this id")]
     ApiKeyNotFound,

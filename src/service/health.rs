@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::action::Action;
 use crate::domain::decision::Revision;
 use crate::files::FileStore;
 use crate::policy::LiveBundle;
@@ -54,6 +55,13 @@ impl Health {
         if let Err(error) = self.files.check_folder().await {
             tracing::warn!(%error, "degraded: file store unavailable");
             warnings.push("the file store is not available: downloads fail".to_owned());
+        }
+        for action in Action::OPTIONAL_ACTIONS {
+            if !self.bundle.current().declares(action) {
+                warnings.push(format!(
+                    "the policy schema does not declare the action {action}"
+                ));
+            }
         }
         let reload = self.policies.status();
         if let Some(rejected) = reload.rejected {

@@ -9,6 +9,7 @@ use std::fmt;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::admins::{SignInConditions, read_admins};
 use super::audit::append;
 use super::catalog::bump_version;
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
@@ -73,6 +74,17 @@ impl ApiKeyRow {
     }
 }
 
+/// The result of removing a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiKeyRemoval {
+    /// The key was removed.
+    Removed,
+    /// The user has no such key; nothing was written.
+    NotFound,
+    /// No admin could sign in without the key; nothing was written.
+    LastAdmin,
+}
+
 impl Database {
     /// Adds a key together with its audit record; `false`, without a record, if the user has `max_keys`
     /// already.
@@ -131,30 +143,36 @@ impl Database {
         .await
     }
 
-    /// Removes a key of a user together with its audit record; `false`, without a record, if there is none:
-    /// then nothing waits for other writers.
+    /// Removes a key of a user together with its audit record, unless there is none (then nothing waits for
+    /// other writers), or it is how the last admin signs in.
     pub async fn remove_api_key(
         &self,
         owner: UserId,
         id: ApiKeyId,
         granted: &AuditRecord,
-    ) -> Result<bool, StorageError> {
+        conditions: &SignInConditions,
+    ) -> Result<ApiKeyRemoval, StorageError> {
         const SQL: &str = "DELETE FROM api_keys WHERE id = $1 AND user_id = $2";
         let found = self.find_api_key_by_id(id).await?;
         if found.is_none_or(|key| key.user_id != owner) {
-            return Ok(false);
+            return Ok(ApiKeyRemoval::NotFound);
         }
         run(CALL_TIMEOUT, "remove an API key", "api_keys", async {
             let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
-            let removed = execute!(&mut transaction, SQL, id.0, owner.0)?;
-            if removed > 0 {
-                append(&mut transaction, std::slice::from_ref(granted)).await?;
-                transaction.commit().await?;
-            } else {
+            let admins = read_admins(&mut transaction, conditions).await?;
+            if execute!(&mut transaction, SQL, id.0, owner.0)? == 0 {
                 transaction.rollback().await?;
+                return Ok(ApiKeyRemoval::NotFound);
             }
-            Ok(removed > 0)
+            let remaining = read_admins(&mut transaction, conditions).await?;
+            if remaining.is_empty() && !admins.is_empty() {
+                transaction.rollback().await?;
+                return Ok(ApiKeyRemoval::LastAdmin);
+            }
+            append(&mut transaction, std::slice::from_ref(granted)).await?;
+            transaction.commit().await?;
+            Ok(ApiKeyRemoval::Removed)
         })
         .await
     }

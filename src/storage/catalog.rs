@@ -10,7 +10,7 @@ use super::database::{
 use super::datasets::{put_dataset, read_datasets};
 use super::error::StorageError;
 use super::statements::execute;
-use super::users::{UserRecord, parse_role, put_user, read_users};
+use super::users::{BIND_SUBJECT, UserRecord, parse_role, put_user, read_users};
 use crate::domain::audit::AuditRecord;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
@@ -47,6 +47,8 @@ pub struct CatalogChange {
     pub users_removed: Vec<UserId>,
     /// Datasets to remove.
     pub datasets_removed: Vec<DatasetId>,
+    /// Users to bind to a subject of their issuer, unless another subject is bound already.
+    pub subjects_bound: Vec<(UserId, String)>,
     /// The audit records of the change.
     pub records: Vec<AuditRecord>,
 }
@@ -218,6 +220,9 @@ async fn write_change(
     }
     for record in &change.users_put {
         put_user(transaction, record).await?;
+    }
+    for (id, subject) in &change.subjects_bound {
+        execute!(transaction, BIND_SUBJECT, subject.as_str(), id.0)?;
     }
     for dataset in &change.datasets_put {
         put_dataset(transaction, dataset).await?;

@@ -10,6 +10,7 @@ use super::catalog::bump_version;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use super::statements::{execute, select, select_value};
+use super::users::BIND_SUBJECT;
 use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
@@ -75,12 +76,10 @@ impl Database {
 
     /// Binds a subject of its issuer to a user; `false` if another is bound already.
     pub async fn bind_subject(&self, id: UserId, subject: &str) -> Result<bool, StorageError> {
-        const SQL: &str = "UPDATE users SET subject = $1
-            WHERE id = $2 AND issuer IS NOT NULL AND subject IS NULL";
         run(CALL_TIMEOUT, "bind a user", "users", async {
             let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
-            let bound = execute!(&mut transaction, SQL, subject, id.0)?;
+            let bound = execute!(&mut transaction, BIND_SUBJECT, subject, id.0)?;
             if bound == 0 {
                 transaction.rollback().await?;
                 return Ok(false);

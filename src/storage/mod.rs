@@ -8,6 +8,7 @@
 //! without checking them.
 
 mod accepted_policy_edits;
+mod admins;
 mod api_keys;
 mod audit;
 mod audit_filter;
@@ -30,7 +31,8 @@ mod statements;
 mod users;
 
 pub use accepted_policy_edits::PolicyEdit;
-pub use api_keys::StoredApiKey;
+pub use admins::SignInConditions;
+pub use api_keys::{ApiKeyRemoval, StoredApiKey};
 pub use audit::RecordTotals;
 pub use audit_search::{AuditOrder, AuditSearchPage, MAX_SCANNED_RECORDS};
 pub use catalog::{CacheVersions, Catalog, CatalogChange};

@@ -9,9 +9,13 @@ use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use super::statements::{execute, select, select_value};
 use crate::domain::id::UserId;
-use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
+use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::{Tags, User};
 use crate::domain::secret::Secret;
+
+/// Binds a subject of its issuer to a user.
+pub(super) const BIND_SUBJECT: &str = "UPDATE users SET subject = $1
+    WHERE id = $2 AND issuer IS NOT NULL AND subject IS NULL";
 
 /// A user with its password hash.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,20 +154,6 @@ impl Database {
             .collect::<Result<Vec<_>, _>>()?;
         records.retain(|record| filter.matches(&record.user));
         Ok(records)
-    }
-
-    /// Whether a user other than this one is an admin and not disabled.
-    pub async fn has_another_admin(&self, than: UserId) -> Result<bool, StorageError> {
-        const SQL: &str = "SELECT users.id FROM user_roles JOIN users ON users.id = user_id
-            WHERE role_name = $1 AND users.id <> $2 AND NOT is_disabled LIMIT 1";
-        let found: Option<Uuid> = select_value!(
-            self,
-            "find an admin",
-            "users",
-            fetch_optional(SQL, ADMIN_ROLE, than.0)
-        )
-        .await?;
-        Ok(found.is_some())
     }
 
     /// Whether there is a role of this name.

@@ -126,7 +126,7 @@ fn table() -> String {
             Action::Read | Action::Discover | Action::Administer => &[],
             Action::ViewUsers => &[("the server", &Resource::Server), ("a user", &other_user)],
             Action::AdministerUsers => &[("a user", &other_user)],
-            Action::AdministerRoles => &[("a role", &role)],
+            Action::AdministerRoles | Action::AssignRole => &[("a role", &role)],
             Action::ViewDatasets
             | Action::ViewAudit
             | Action::ViewPolicies

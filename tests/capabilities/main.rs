@@ -11,6 +11,7 @@ mod admin_credentials;
 mod admin_datasets;
 mod admin_delegation;
 mod admin_files;
+mod admin_grants;
 mod admin_roles;
 mod admin_shares;
 mod admin_users;

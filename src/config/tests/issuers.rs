@@ -19,6 +19,7 @@ fn an_external_issuer_needs_only_its_url_and_audience() {
     assert_eq!(issuer.audience, "maps");
     assert_eq!(issuer.algorithms, [Algorithm::Rs256, Algorithm::Es256]);
     assert_eq!(issuer.username_claim.as_str(), "preferred_username");
+    assert_eq!(issuer.verified_claim, None);
     assert_eq!(issuer.roles_claim, None);
     assert_eq!(issuer.principals, UserProvisioning::Create);
     let shown = &row(&settings, "issuers").value;
@@ -31,13 +32,15 @@ fn an_external_issuer_needs_only_its_url_and_audience() {
 fn every_property_of_an_external_issuer_can_be_set() {
     let place = with_issuer(
         "algorithms = [\"EdDSA\", \"PS256\"]\njwks_file = \"keys.json\"\n\
-         username_claim = \"email\"\nroles_claim = \"realm_access.roles\"\n\
+         username_claim = \"email\"\nverified_claim = \"email_verified\"\nroles_claim = \"realm_access.roles\"\n\
          principals = \"known\"\n[issuers.roles]\ngis-admins = \"admin\"\n\
          [issuers.claims]\ngroup = \"org.groups\"",
     );
     let settings = place.settings();
     let issuer = &settings.issuers[0];
     assert_eq!(issuer.algorithms, [Algorithm::Ps256, Algorithm::EdDsa]);
+    let verified_claim = issuer.verified_claim.as_ref().unwrap();
+    assert_eq!(verified_claim.as_str(), "email_verified");
     assert_eq!(issuer.jwks_file, Some(place.path("keys.json")));
     assert_eq!(issuer.roles["gis-admins"].as_str(), "admin");
     assert_eq!(issuer.claims["group"].as_str(), "org.groups");

@@ -145,9 +145,12 @@ impl ErrorStatuses for CreateApiKeyStatuses {
 pub struct RevokeApiKeyStatuses;
 
 impl ErrorStatuses for RevokeApiKeyStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
-    const DESCRIPTIONS: &'static [(u16, &'static str)] =
-        &[(403, RESTRICTED_KEY), (404, "You have no such API key.")];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
+        (403, RESTRICTED_KEY),
+        (404, "You have no such API key."),
+        (409, "The last admin signs in with this API key."),
+    ];
 }
 
 /// The path of the caller's API keys.
@@ -217,7 +220,8 @@ impl ApiKeysApi {
     /// Revoke API key
     ///
     /// The key and the download tokens minted with it stop working immediately. Requires a session
-    /// token or an unrestricted API key, which may revoke itself.
+    /// token or an unrestricted API key, which may revoke itself, unless it is how the last admin
+    /// signs in.
     #[oai(
         path = "/auth/api-keys/:id",
         method = "delete",

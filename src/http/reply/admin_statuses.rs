@@ -37,6 +37,18 @@ impl ErrorStatuses for ReadStatuses {
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND];
 }
 
+/// Of revoking a credential.
+pub struct RevokeStatuses;
+
+impl ErrorStatuses for RevokeStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
+        DENIED,
+        NOT_FOUND,
+        (409, "The last admin signs in with this credential."),
+    ];
+}
+
 /// Of creating something.
 pub struct CreateStatuses;
 

@@ -202,6 +202,8 @@ impl From<ServiceError> for Problem {
             | ServiceError::ApiKeyNotFound => Self::new(StatusCode::NOT_FOUND, detail),
             ServiceError::ReadDenied
             | ServiceError::KeyScopeRestricted
+            | ServiceError::OwnUserProtected
+            | ServiceError::PrivilegeExceeded
             | ServiceError::AdministrationDenied { .. } => Self::new(StatusCode::FORBIDDEN, detail),
             ServiceError::Conflict { field, .. } => {
                 Self::new(StatusCode::CONFLICT, detail).with_field(field)
@@ -211,7 +213,9 @@ impl From<ServiceError> for Problem {
             }
             ServiceError::UploadIncomplete { source } => Self::from_body_error(&source),
             ServiceError::PreconditionFailed => Self::new(StatusCode::PRECONDITION_FAILED, detail),
-            ServiceError::TooManyApiKeys => Self::new(StatusCode::CONFLICT, detail),
+            ServiceError::TooManyApiKeys | ServiceError::LastAdminKey => {
+                Self::new(StatusCode::CONFLICT, detail)
+            }
             ServiceError::ApiKeyInvalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             ServiceError::Unavailable { what, source } => {
                 tracing::warn!(%source, "{what} unavailable");

@@ -82,7 +82,8 @@ mod tests {
     #[test]
     fn a_path_segment_that_could_be_a_credential_is_not_logged() {
         let token = format!("eyJhbGciOiJFUzI1NiJ9.{}", "a".repeat(200));
-        let encoded: String = REFRESH_TOKEN.bytes().map(|b| format!("%{b:02x}")).collect();
+        let encoded = REFRESH_TOKEN.bytes().map(|byte| format!("%{byte:02x}"));
+        let encoded = encoded.collect::<Vec<_>>().concat();
         for segment in [
             API_KEY,
             REFRESH_TOKEN,

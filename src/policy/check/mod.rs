@@ -165,9 +165,9 @@ fn sorted_and_deduplicated(problems: Vec<SourceDiagnostic>) -> Vec<SourceDiagnos
 
 /// Says once that an address grants nothing to web pages of foreign origins.
 fn address_warning(bundle: &Bundle) -> Option<SourceDiagnostic> {
-    let (_, info) = bundle
-        .policies_with_info()
-        .find(|(policy, _)| address::reads_address(&policy.as_ref().condition()))?;
+    let (_, info) = bundle.policies_with_info().find(|(policy, _)| {
+        address::may_be_anonymous(policy) && address::reads_address(&policy.as_ref().condition())
+    })?;
     let message = format!(
         "policy `{}` reads context.address; to an anonymous web page of an origin that is not in \
          allowed_origins, the policies grant only what they also grant at the address ::",

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{
-    ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PolicySet, PolicySetError,
-    PrincipalConstraint, ResourceConstraint,
+    ActionConstraint, Effect, Entities, EntityTypeName, EntityUid, Policy, PolicySet,
+    PolicySetError, PrincipalConstraint, ResourceConstraint,
 };
 use strum::VariantArray;
 
@@ -79,6 +79,24 @@ impl PolicyIndex {
             }
         }
         Ok(Self { by_action })
+    }
+
+    /// Whether there is a permit whose scope matches principal and action, with some resource.
+    pub(super) fn has_permit_for(
+        &self,
+        principal: &EntityUid,
+        action: &EntityUid,
+        entities: &Entities,
+    ) -> bool {
+        let Some(by_principal) = self.by_action.get(action) else {
+            return false;
+        };
+        let is_permit = |policy: &Policy| policy.effect() == Effect::Permit;
+        EntityScope::all_matching(principal, entities)
+            .iter()
+            .filter_map(|scope| by_principal.get(scope))
+            .flat_map(|by_resource| by_resource.values().flatten())
+            .any(|set| set.policies().any(is_permit))
     }
 
     /// The policies whose scopes match; `None` for an action that the schema does not have.

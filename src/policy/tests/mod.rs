@@ -7,6 +7,7 @@ pub(super) mod fixtures;
 mod invariants;
 mod keys;
 mod links;
+mod oneself;
 mod rejected_folders;
 mod schema;
 mod shipped;

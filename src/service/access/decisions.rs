@@ -77,6 +77,12 @@ impl Authorizer {
         &self.bundle
     }
 
+    /// The context of its decisions.
+    #[must_use]
+    pub fn context(&self) -> &DecisionContext {
+        &self.context
+    }
+
     /// Whether `other` asks the same policies about the same caller in the same context.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {

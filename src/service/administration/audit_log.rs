@@ -15,6 +15,7 @@ use crate::service::identity::request_context::RequestContext;
 use crate::service::pagination::MAX_PAGE_SIZE;
 use crate::storage::AuditSearchPage;
 
+use super::audit_redaction::redaction;
 use super::operation::no_policies_in_force;
 use super::{AdminAccess, AdminDependencies, Administration};
 
@@ -35,9 +36,13 @@ impl Administration {
             operation.authorize(Action::ViewAudit, &Resource::Server)?;
             let reader = &self.policies_access()?.audit.reader;
             let limit = limit.clamp(1, MAX_PAGE_SIZE);
-            reader
+            let mut page = reader
                 .search(operation.user_id(), filter, before, limit)
-                .await
+                .await?;
+            if let Some(redact) = redaction(&operation) {
+                page.records.iter_mut().for_each(redact);
+            }
+            Ok(page)
         })
         .await
     }
@@ -58,7 +63,8 @@ impl Administration {
                 ..filter
             };
             let reader = &self.policies_access()?.audit.reader;
-            reader.export(operation.user_id(), filter)
+            let export = reader.export(operation.user_id(), filter)?;
+            Ok(export.redacted(redaction(&operation)))
         })
         .await
     }

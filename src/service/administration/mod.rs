@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod audit_log;
+mod audit_redaction;
 mod change_summary;
 mod dataset_files;
 pub mod dataset_input;
@@ -15,6 +16,8 @@ mod identity_providers;
 mod operation;
 mod passwords;
 mod policies;
+mod privileges;
+mod role_changes;
 mod roles;
 mod sessions;
 pub mod shares;
@@ -26,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::clock::Clock;
+use crate::domain::issuer::{ExternalIssuer, admin_issuers};
 use crate::files::FileStore;
 use crate::storage::Database;
 
@@ -62,6 +66,8 @@ pub struct Administration {
     pub clock: Clock,
     /// Whom to let in.
     pub access: AdminAccess,
+    /// The configured identity providers whose tokens can make somebody an admin.
+    admin_issuers: Vec<String>,
     /// Serializes the changes of this process; those of others show in the catalog's version.
     write_turns: FairTurns,
 }
@@ -100,7 +106,9 @@ impl Administration {
         clock: Clock,
         dependencies: AdminDependencies,
     ) -> Self {
+        let providers = &dependencies.authenticator.identity_providers;
         Self {
+            admin_issuers: providers.admin_issuers(),
             database,
             files,
             passwords,
@@ -112,8 +120,15 @@ impl Administration {
 
     /// Administration by whoever has access to the database itself.
     #[must_use]
-    pub fn local(database: Database, files: FileStore, passwords: Passwords, clock: Clock) -> Self {
+    pub fn local(
+        database: Database,
+        files: FileStore,
+        passwords: Passwords,
+        clock: Clock,
+        issuers: &[ExternalIssuer],
+    ) -> Self {
         Self {
+            admin_issuers: admin_issuers(issuers.iter()),
             database,
             files,
             passwords: Arc::new(passwords),

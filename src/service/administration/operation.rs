@@ -269,6 +269,41 @@ impl AdminOperation {
         }
     }
 
+    /// Authorizes one more action; only a denial is recorded, so that the record shows the first question.
+    pub(super) fn authorize_also(
+        &self,
+        action: Action,
+        resource: &Resource,
+    ) -> Result<(), ServiceError> {
+        if self.is_permitted(action, resource) {
+            return Ok(());
+        }
+        self.authorize(action, resource)
+    }
+
+    /// Records a denial for a reason that is not a decision of the policies.
+    pub(super) fn deny(&self, summary: impl Into<String>) {
+        let mut state = self.state.lock();
+        state.record.outcome = AuditOutcome::Denied;
+        state.record.determining_policies.clear();
+        state.record.reason = Some(summary.into());
+    }
+
+    /// Records what the caller would gain; auditors see it, and the caller does not.
+    pub(super) fn deny_privilege(&self, summary: impl Into<String>) -> ServiceError {
+        self.deny(summary);
+        ServiceError::PrivilegeExceeded
+    }
+
+    /// Whether the caller is still decided about as by `authorizer`: by the same policies, as the same caller.
+    pub(super) fn is_decided_by(&self, authorizer: Option<&Arc<Authorizer>>) -> bool {
+        match (self.authorizer(), authorizer) {
+            (None, None) => true,
+            (Some(now), Some(before)) => now.is_same(before),
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
     /// Whether the policies permit an action; the decision is not recorded.
     pub(super) fn is_permitted(&self, action: Action, resource: &Resource) -> bool {
         self.authorizer()

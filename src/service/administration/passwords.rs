@@ -1,11 +1,13 @@
 //! Passwords of users, as administrators set them or have random ones generated.
 //!
-//! A new password ends the user's sessions at once.
+//! A new password ends the user's sessions at once. Nobody sets the password of somebody who may do more
+//! than the caller may ([`mod@super::privileges`]).
 
 use std::sync::Arc;
 
 use crate::domain::action::Action;
 use crate::domain::id::UserId;
+use crate::domain::principal::User;
 use crate::domain::secret::Secret;
 use crate::service::error::ServiceError;
 use crate::service::identity::password::{PasswordError, random_password};
@@ -25,14 +27,15 @@ impl Administration {
     ) -> Result<Option<Secret<String>>, ServiceError> {
         let set = async |operation: Arc<AdminOperation>| {
             // The policies decide before the hash is computed, and again for the user that is changed.
-            self.load_user(&operation, id, Action::AdministerUsers)
-                .await?;
+            let asked = self.load_settable(&operation, id, None).await?;
+            let asked = (operation.authorizer(), asked.user);
             let is_generated = password.is_none();
             let password = password.unwrap_or_else(random_password);
             let hash = self.hash_password(&password).await?;
             let attempt = || async {
-                let before = self.load_user(&operation, id, Action::AdministerUsers);
-                let before = before.await?;
+                let compared = operation.is_decided_by(asked.0.as_ref());
+                let compared = compared.then_some(&asked.1);
+                let before = self.load_settable(&operation, id, compared).await?;
                 if before.user.issuer.is_some() {
                     let detail = "the user signs in with an identity provider";
                     return Err(ServiceError::conflict("password", detail));
@@ -54,6 +57,24 @@ impl Administration {
             Ok(is_generated.then_some(password))
         };
         self.audited(request, Action::AdministerUsers, set).await
+    }
+
+    /// Loads a user whose credentials the caller may set; `compared` is the state that was compared already.
+    async fn load_settable(
+        &self,
+        operation: &AdminOperation,
+        id: UserId,
+        compared: Option<&User>,
+    ) -> Result<UserRecord, ServiceError> {
+        let record = self
+            .load_user(operation, id, Action::AdministerUsers)
+            .await?;
+        operation.protect_own_user(id)?;
+        if compared != Some(&record.user) {
+            self.require_no_greater_user(operation, &record.user)
+                .await?;
+        }
+        Ok(record)
     }
 
     /// Hashes a new password.

@@ -12,6 +12,12 @@ use crate::service::policies::reload::{PolicyReloader, ReloadReport, ReloadStatu
 use super::operation::no_policies_in_force;
 use super::{AdminAccess, Administration};
 
+/// How the reason of a reload starts that an edit is refused by, in audit records.
+pub(super) const RELOAD_REFUSED: &str = "policies not reloaded: ";
+/// Where a caller who may not see the policies, or somebody who may, finds the reasons.
+pub(super) const WHERE_DETAILS_ARE: &str =
+    "the server's log has the details, and GET /admin/policies with view_policies";
+
 impl Administration {
     /// Returns the bundle in force, and the status of the last edit.
     pub async fn get_policies(
@@ -39,8 +45,15 @@ impl Administration {
                 Ok(report) => Ok(report),
                 Err(rejected) => {
                     let summary = rejected.reason.summary();
-                    operation.set_summary(format!("policies not reloaded: {summary}"));
-                    let detail = format!("the edit is refused: {summary}");
+                    operation.set_summary(format!("{RELOAD_REFUSED}{summary}"));
+                    // The reasons quote the files.
+                    let detail = if operation.is_permitted(Action::ViewPolicies, &Resource::Server)
+                    {
+                        format!("the edit is refused: {summary}")
+                    } else {
+                        let kind = rejected.reason.kind();
+                        format!("the edit is refused: {kind}; {WHERE_DETAILS_ARE}")
+                    };
                     Err(ServiceError::conflict("policies", detail))
                 }
             }

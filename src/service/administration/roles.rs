@@ -77,6 +77,7 @@ impl Administration {
         let create = async |operation: Arc<AdminOperation>| {
             let attempt = || async {
                 require_role_admin(&operation, role)?;
+                self.authorize_role_creation(&operation, role)?;
                 if self.database.has_role(role).await? {
                     let detail = format!("the role {role} already exists");
                     return Err(ServiceError::conflict("name", detail));
@@ -103,6 +104,7 @@ impl Administration {
         let delete = async |operation: Arc<AdminOperation>| {
             let attempt = || async {
                 require_role_admin(&operation, role)?;
+                operation.authorize_role_deletion(role)?;
                 if role.as_str() == ADMIN_ROLE {
                     let detail = format!("the role {ADMIN_ROLE} is built in and cannot be deleted");
                     return Err(ServiceError::conflict("name", detail));

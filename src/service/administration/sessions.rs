@@ -42,6 +42,7 @@ impl Administration {
         self.audited(request, Action::AdministerUsers, async |operation| {
             self.load_user(&operation, user_id, Action::AdministerUsers)
                 .await?;
+            operation.protect_own_user(user_id)?;
             operation.set_summary(format!("ended the session {session_id}"));
             if self
                 .end_active_sessions(&operation, user_id, Some(session_id))
@@ -64,6 +65,7 @@ impl Administration {
         self.audited(request, Action::AdministerUsers, async |operation| {
             self.load_user(&operation, user_id, Action::AdministerUsers)
                 .await?;
+            operation.protect_own_user(user_id)?;
             operation.set_summary("ended all sessions");
             self.end_active_sessions(&operation, user_id, None).await?;
             Ok(())

@@ -1,7 +1,7 @@
 //! Users as administrators create, list, read, update and delete them.
 //!
-//! An update is authorized for the user as it is and as it would be, so that nobody grants the admin
-//! role to users that it may not administer then. At least one enabled admin always remains.
+//! An update is authorized for the user as it is and as it would be, and for each role that it gains or
+//! loses. At least one admin who can sign in always remains.
 
 use std::sync::Arc;
 
@@ -45,11 +45,14 @@ impl Administration {
         input: NewUser,
     ) -> Result<UserAccount, ServiceError> {
         let create = async |operation: Arc<AdminOperation>| {
-            let (user, password) = input.into_user();
+            let (user, password, subject) = input.into_user();
             check_bounds(&user)?;
-            let resource = Resource::User(Arc::new(user.clone()));
+            let resource = Resource::ChangedUser(Arc::new(user.clone()));
             operation.authorize(Action::AdministerUsers, &resource)?;
-            self.check_issuer(&user, password.is_some())?;
+            operation.authorize_role_changes(None, &user)?;
+            self.require_no_gain(&operation, None, &user).await?;
+            let compared_by = operation.authorizer();
+            self.check_issuer(&user, password.is_some(), subject.as_deref())?;
             let password_hash = match &password {
                 Some(password) => Some(self.hash_password(password).await?),
                 None => None,
@@ -61,9 +64,21 @@ impl Administration {
             let attempt = || async {
                 // Again, because hashing the password may have waited.
                 operation.authorize(Action::AdministerUsers, &resource)?;
+                operation.authorize_role_changes(None, &record.user)?;
+                if !operation.is_decided_by(compared_by.as_ref()) {
+                    self.require_no_gain(&operation, None, &record.user).await?;
+                }
                 self.check_names(&record.user, None).await?;
+                self.check_subject(&record.user, subject.as_deref()).await?;
                 operation.set_summary(format!("created {}", describe_user(&record.user)));
-                Ok(Attempt::Write(put(record.clone()), record.clone().into()))
+                let change = CatalogChange {
+                    subjects_bound: subject
+                        .iter()
+                        .map(|s| (record.user.id, s.clone()))
+                        .collect(),
+                    ..put(record.clone())
+                };
+                Ok(Attempt::Write(change, record.clone().into()))
             };
             self.optimistically(&operation, attempt).await
         };
@@ -136,8 +151,11 @@ impl Administration {
                     ..edit(&account)?
                 };
                 check_bounds(&user)?;
-                let resource = Resource::User(Arc::new(user.clone()));
+                let resource = Resource::ChangedUser(Arc::new(user.clone()));
                 operation.authorize(Action::AdministerUsers, &resource)?;
+                operation.authorize_role_changes(Some(&before.user), &user)?;
+                self.require_no_gain(&operation, Some(&before.user), &user)
+                    .await?;
                 self.check_names(&user, Some(&before.user)).await?;
                 self.check_admin_remains(&before.user, Some(&user)).await?;
                 let Some(summary) = summarize_user_change(&before.user, &user) else {
@@ -217,6 +235,7 @@ impl Administration {
         let record = self
             .load_user(operation, id, Action::AdministerUsers)
             .await?;
+        operation.protect_own_user(id)?;
         if precondition(&UserAccount::from(record.clone())) {
             Ok(record)
         } else {

@@ -15,7 +15,7 @@ use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::service::pagination::Page;
 use crate::service::rate_limits::RateLimits;
-use crate::storage::{Database, StoredApiKey};
+use crate::storage::{ApiKeyRemoval, Database, SignInConditions, StoredApiKey};
 
 use super::authentication::Authenticator;
 use super::request_context::RequestContext;
@@ -128,9 +128,20 @@ impl ApiKeys {
             outcome: AuditOutcome::Granted,
             ..record.clone()
         };
-        if !self.database.remove_api_key(owner, id, &granted).await? {
-            record.reason = Some(format!("the user has no API key {id}"));
-            return Err(ServiceError::ApiKeyNotFound);
+        let conditions = SignInConditions {
+            now: self.clock.unix_seconds(),
+            admin_issuers: self.authenticator.identity_providers.admin_issuers(),
+        };
+        let removal = self
+            .database
+            .remove_api_key(owner, id, &granted, &conditions);
+        match removal.await? {
+            ApiKeyRemoval::Removed => {}
+            ApiKeyRemoval::NotFound => {
+                record.reason = Some(format!("the user has no API key {id}"));
+                return Err(ServiceError::ApiKeyNotFound);
+            }
+            ApiKeyRemoval::LastAdmin => return Err(ServiceError::LastAdminKey),
         }
         *record = granted;
         self.catalog_cache.refresh_after_write().await;

@@ -13,11 +13,11 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::domain::clock::Clock;
 use crate::domain::id::UserId;
 use crate::domain::issuer::{ExternalIssuer, UserProvisioning};
-use crate::domain::name::RoleName;
+use crate::domain::name::{ADMIN_ROLE, RoleName};
 use crate::domain::principal::User;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
-use crate::storage::{AddUserOutcome, Database, ExternalUser, StorageError};
+use crate::storage::{AddUserOutcome, Database, ExternalUser, SignInConditions, StorageError};
 
 use super::identity_providers::ExternalIdentity;
 
@@ -52,6 +52,7 @@ pub struct FederatedUsers {
     catalog_cache: Arc<CatalogCache>,
     database: Database,
     clock: Clock,
+    admin_issuers: Vec<String>,
     change_rate: Mutex<ChangeRate>,
     token_users: Cache<[u8; 32], TokenUser>,
 }
@@ -72,10 +73,16 @@ struct TokenUser {
 }
 
 impl FederatedUsers {
-    /// The users of identity providers in a database.
+    /// The users of identity providers in a database; tokens of `admin_issuers` can make somebody an admin.
     #[must_use]
-    pub fn new(catalog_cache: Arc<CatalogCache>, database: Database, clock: Clock) -> Self {
+    pub fn new(
+        catalog_cache: Arc<CatalogCache>,
+        database: Database,
+        clock: Clock,
+        admin_issuers: Vec<String>,
+    ) -> Self {
         Self {
+            admin_issuers,
             catalog_cache,
             database,
             clock,
@@ -171,6 +178,9 @@ impl FederatedUsers {
         }
         let unbound = self.database.find_unbound_user(&issuer.issuer, username);
         if let Some(user_id) = unbound.await? {
+            if !identity.is_name_verified {
+                return Err(name_not_verified(issuer, user_id));
+            }
             self.database
                 .bind_subject(user_id, &identity.subject)
                 .await?;
@@ -180,6 +190,11 @@ impl FederatedUsers {
         if issuer.principals != UserProvisioning::Create {
             return Err(FederatedUserError::Rejected(
                 "the token is valid, but its subject is not a user of this server",
+            ));
+        }
+        if username.is_reserved() {
+            return Err(FederatedUserError::Rejected(
+                "the token's user name is anonymous or a UUID, which name other principals",
             ));
         }
         if self
@@ -223,15 +238,37 @@ impl FederatedUsers {
     ) -> Result<(), ServiceError> {
         let change_rate = self.lock_changes().await?;
         // Another request with the same token may have been faster.
-        if let Some((external_user, _)) = self.find(issuer, identity).await?
+        if let Some((external_user, before)) = self.find(issuer, identity).await?
             && is_older(&external_user, identity)
         {
             self.database
                 .update_external_user(user, identity.issued_at)
                 .await?;
             self.finish_change(change_rate).await;
+            self.warn_without_admins(before, user).await;
         }
         Ok(())
+    }
+
+    /// Logs when a provider has taken the admin role from the last admin who could sign in. It is taken all
+    /// the same: whom the provider demotes must not keep the role through an API key.
+    async fn warn_without_admins(&self, before: Arc<User>, after: &User) {
+        let is_admin = |user: &User| user.roles.iter().any(|role| role.as_str() == ADMIN_ROLE);
+        if !is_admin(&before) || is_admin(after) {
+            return;
+        }
+        let conditions = SignInConditions {
+            now: self.clock.unix_seconds(),
+            admin_issuers: self.admin_issuers.clone(),
+        };
+        let admins = self.database.admins_who_can_sign_in(&conditions).await;
+        if admins.is_ok_and(|admins| admins.is_empty()) {
+            tracing::error!(
+                user_id = %after.id,
+                "the identity provider took the role admin from the last admin who could sign in: \
+                 create one with `cedargate user add NAME --admin`"
+            );
+        }
     }
 
     /// Waits for the exclusive right to change the catalog, and fails when there were too many changes.
@@ -269,5 +306,20 @@ fn username_taken(issuer: &ExternalIssuer) -> FederatedUserError {
     tracing::warn!(issuer, "federated user not created: its user name is taken");
     FederatedUserError::Rejected(
         "the token's user name belongs to another user of this server: ask its operator",
+    )
+}
+
+/// A name that anybody may choose at the provider does not make its bearer the user that was meant.
+fn name_not_verified(issuer: &ExternalIssuer, user_id: UserId) -> FederatedUserError {
+    let issuer = &issuer.issuer;
+    tracing::warn!(
+        issuer,
+        %user_id,
+        "federated user not bound: the token does not show that its user name is verified; set \
+         verified_claim in [[issuers]], or create the user with its subject"
+    );
+    FederatedUserError::Rejected(
+        "the token's user name is reserved for a user, and the token does not show that the name is \
+         verified: ask the operator of this server",
     )
 }

@@ -1,5 +1,6 @@
 //! The end of an API key: it expires, is revoked, or its owner is disabled.
 
+use cedargate::storage::{ApiKeyRemoval, SignInConditions};
 use serde_json::{Value, json};
 
 use crate::support::eventually;
@@ -37,7 +38,9 @@ async fn a_key_revoked_on_another_replica_stops_working_within_a_second_and_afte
     let mo = database.find_user_by_username(&"mo".parse().unwrap()).await;
     let (mo, id) = (mo.unwrap().unwrap().user.id, id.parse().unwrap());
     let record = record(server.clock.unix_millis().unsigned_abs());
-    assert_eq!(database.remove_api_key(mo, id, &record).await, Ok(true));
+    let conditions = SignInConditions::default();
+    let removed = database.remove_api_key(mo, id, &record, &conditions);
+    assert_eq!(removed.await, Ok(ApiKeyRemoval::Removed));
     eventually(async || server.download(RESTRICTED, &token).await.status == 401).await;
     mint(&server, RESTRICTED, &text).await.problem(401);
 }

@@ -59,7 +59,10 @@ fn the_first_admin_is_created_in_an_empty_database() {
     );
     assert!(lines[2].contains("admin") && lines[2].contains("enabled"));
     let message = run_err(folder.path(), "user disable root", "");
-    assert!(message.contains("the last enabled admin"), "{message}");
+    assert!(
+        message.contains("the last admin who can sign in"),
+        "{message}"
+    );
     assert!(message.contains("hint: cedargate user add NAME --admin"));
 }
 

@@ -1,5 +1,6 @@
 //! Identity providers: their tokens as credentials.
 
+mod administration;
 mod key_fetching;
 mod provider;
 mod users;

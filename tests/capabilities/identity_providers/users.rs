@@ -116,32 +116,100 @@ async fn with_known_principals_only_users_of_the_catalog_are_accepted() {
     assert!(detail.contains("not a user of this server"), "{detail}");
 }
 
+/// Creates a user of an identity provider as an admin.
+async fn prepare_user(server: &Server, body: Value) -> TestResponse {
+    let admin = server.session("ada").await;
+    let request = server.post("/admin/users").bearer_auth(admin).json(&body);
+    TestResponse::send(request).await
+}
+
 #[tokio::test]
-async fn a_user_created_for_an_issuer_is_bound_to_the_first_subject_of_that_name() {
+async fn a_user_prepared_by_name_is_bound_to_the_first_subject_with_a_verified_name() {
     let key = ProviderKey::generate("first");
     let provider = IdentityProvider::start(&[&key]).await;
-    let server = server_trusting(&provider, json!({"principals": "known"})).await;
-    let admin = server.session("ada").await;
-    let make = async |issuer: &str| {
-        let body = json!({"username": "ines", "issuer": issuer});
-        let request = server.post("/admin/users").bearer_auth(&admin).json(&body);
-        TestResponse::send(request).await
-    };
-    make("https://elsewhere.test").await.problem(422);
-    let response = make(&provider.url).await.json();
+    let settings = json!({"principals": "known", "verified_claim": "name.verified"});
+    let server = server_trusting(&provider, settings).await;
+    let elsewhere = json!({"username": "ines", "issuer": "https://elsewhere.test"});
+    prepare_user(&server, elsewhere).await.problem(422);
+    let prepared = json!({"username": "ines", "issuer": provider.url});
+    let response = prepare_user(&server, prepared).await.json();
     assert_eq!(response["has_password"], false);
     let ines_id = response["id"].clone();
-    let ines = key.sign(&provider.claims(&server.clock, "ines"));
+    let sign = |subject: &str, verified: Value| {
+        let mut claims = provider.claims(&server.clock, "ines");
+        claims["sub"] = json!(subject);
+        claims["name"] = json!({ "verified": verified });
+        key.sign(&claims)
+    };
+    // Anybody may call itself so.
+    for verified in [json!(null), json!(false), json!("no"), json!(1)] {
+        let token = sign("thief", verified);
+        let detail = server.mint(INTERNAL, Some(&token)).await.problem(401);
+        assert!(detail.contains("verified"), "{detail}");
+    }
+    let ines = sign("ines", json!(true));
     assert_eq!(me(&server, &ines).await.json()["user_id"], ines_id);
-    // The user stays bound to that subject: another one with the same name is refused.
+    // The user stays bound to that subject: another one with the same name is refused, and the name of the
+    // first need not be verified again.
+    let other = sign("somebody else", json!(true));
+    server.mint(INTERNAL, Some(&other)).await.problem(401);
+    let ines = sign("ines", json!(false));
+    assert_eq!(me(&server, &ines).await.json()["user_id"], ines_id);
+    // It has no password here, so no password is accepted.
+    server.login("ines", PASSWORD).await.problem(401);
+}
+
+#[tokio::test]
+async fn without_a_verified_claim_a_prepared_user_is_bound_by_its_subject_alone() {
+    let (provider, key, server) = provider_and_server().await;
+    let prepared = json!({"username": "ines", "issuer": provider.url});
+    assert_eq!(prepare_user(&server, prepared).await.status, 201);
     let mut claims = provider.claims(&server.clock, "ines");
-    claims["sub"] = json!("somebody else");
+    claims["email_verified"] = json!(true);
     server
         .mint(INTERNAL, Some(&key.sign(&claims)))
         .await
         .problem(401);
-    // It has no password here, so no password is accepted.
-    server.login("ines", PASSWORD).await.problem(401);
+
+    let prepared = json!({"username": "mara", "issuer": provider.url, "subject": "subject-7"});
+    let mara = prepare_user(&server, prepared.clone()).await.json()["id"].clone();
+    let mut claims = provider.claims(&server.clock, "subject-7");
+    claims["preferred_username"] = json!("any.name");
+    assert_eq!(
+        me(&server, &key.sign(&claims)).await.json()["user_id"],
+        mara
+    );
+    // The name is not bound to another subject, and the subject not to another user.
+    let by_name = key.sign(&provider.claims(&server.clock, "mara"));
+    server.mint(INTERNAL, Some(&by_name)).await.problem(401);
+    let mut again = prepared;
+    again["username"] = json!("other");
+    let refused = prepare_user(&server, again).await;
+    assert_eq!(refused.problem_field(409), "subject");
+    for wrong in [
+        json!({"username": "other", "subject": "subject-8"}),
+        json!({"username": "other", "issuer": provider.url, "subject": ""}),
+        json!({"username": "other", "issuer": provider.url, "subject": "a\nb"}),
+    ] {
+        let refused = prepare_user(&server, wrong).await;
+        assert_eq!(refused.problem_field(422), "subject");
+    }
+}
+
+#[tokio::test]
+async fn a_token_whose_name_means_another_principal_creates_no_user() {
+    let (provider, key, server) = provider_and_server().await;
+    for name in [
+        "anonymous",
+        "ANONYMOUS",
+        "2489E9AD-2ee2-8e00-8ec9-32d5f69181c0",
+    ] {
+        let mut claims = provider.claims(&server.clock, "ines");
+        claims["preferred_username"] = json!(name);
+        let token = key.sign(&claims);
+        let detail = server.mint(INTERNAL, Some(&token)).await.problem(401);
+        assert!(detail.contains("other principals"), "{detail}");
+    }
 }
 
 #[tokio::test]

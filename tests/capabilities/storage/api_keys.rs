@@ -6,7 +6,9 @@ use cedargate::domain::action::Action;
 use cedargate::domain::api_key::{ApiKey, KeyDigest, KeyName, KeyScope, KeyText};
 use cedargate::domain::audit::AuditRecord;
 use cedargate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
-use cedargate::storage::{CatalogChange, Database, StorageError, StoredApiKey};
+use cedargate::storage::{
+    ApiKeyRemoval, CatalogChange, Database, SignInConditions, StorageError, StoredApiKey,
+};
 use uuid::Uuid;
 
 use crate::support::test_database::{TestDatabase, record, user, write_change};
@@ -163,18 +165,20 @@ async fn a_key_is_removed_by_its_owner_alone_and_goes_with_its_user(db: TestData
     let removal = record(1);
     let remove = async |owner| {
         let database = &db.database;
-        database.remove_api_key(owner, first.key.id, &removal).await
+        let conditions = SignInConditions::default();
+        let removed = database.remove_api_key(owner, first.key.id, &removal, &conditions);
+        removed.await
     };
     let on_record = async || db.database.list_audit_records(None, 9).await.unwrap();
     let mut expected = on_record().await;
     assert_eq!(expected.len(), 2);
-    assert_eq!(remove(ben).await, Ok(false));
+    assert_eq!(remove(ben).await, Ok(ApiKeyRemoval::NotFound));
     assert_eq!(on_record().await, expected);
-    assert_eq!(remove(ada).await, Ok(true));
+    assert_eq!(remove(ada).await, Ok(ApiKeyRemoval::Removed));
     expected.push(removal.clone());
     expected.sort_by_key(|record| record.id);
     assert_eq!(on_record().await, expected);
-    assert_eq!(remove(ada).await, Ok(false));
+    assert_eq!(remove(ada).await, Ok(ApiKeyRemoval::NotFound));
     let left = db.database.list_api_keys(ada, None, 10).await;
     assert_eq!(left, Ok(vec![second.key.clone()]));
 
@@ -193,8 +197,10 @@ async fn a_removal_that_cannot_be_audited_removes_nothing(db: TestDatabase) {
     assert!(add(&db, &stored).await);
     db.execute("ALTER TABLE audit_records RENAME TO gone").await;
     let (database, id) = (&db.database, stored.key.id);
-    let removed = database.remove_api_key(ada, id, &record(1)).await;
-    assert!(removed.is_err());
+    let conditions = SignInConditions::default();
+    let record = record(1);
+    let removed = database.remove_api_key(ada, id, &record, &conditions);
+    assert!(removed.await.is_err());
     let found = database.find_api_key_by_id(id).await;
     assert_eq!(found, Ok(Some(stored.key)));
 }
@@ -225,13 +231,15 @@ async fn only_adding_and_removing_a_key_change_the_version(db: TestDatabase) {
         .add_api_key(&second, 1, NOW, &creation_record(&second))
         .await;
     assert_eq!(full, Ok(false));
+    let conditions = SignInConditions::default();
     let unknown = database
-        .remove_api_key(ada, ApiKeyId::generate_at(9), &record(1))
+        .remove_api_key(ada, ApiKeyId::generate_at(9), &record(1), &conditions)
         .await;
-    assert_eq!(unknown, Ok(false));
+    assert_eq!(unknown, Ok(ApiKeyRemoval::NotFound));
     assert_eq!(version().await, begun + 1);
-    let removed = database.remove_api_key(ada, id, &record(2)).await;
-    assert_eq!(removed, Ok(true));
+    let record = record(2);
+    let removed = database.remove_api_key(ada, id, &record, &conditions);
+    assert_eq!(removed.await, Ok(ApiKeyRemoval::Removed));
     assert_eq!(version().await, begun + 2);
 }
 

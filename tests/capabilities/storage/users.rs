@@ -1,16 +1,22 @@
 //! Users and roles: read in pages, and the last admin.
 
-use cedargate::domain::id::UserId;
+use cedargate::domain::action::Action;
+use cedargate::domain::api_key::{ApiKey, KeyName, KeyScope, KeyText};
+use cedargate::domain::id::{ApiKeyId, UserId};
 use cedargate::domain::name::RoleName;
-use cedargate::storage::{CatalogChange, UserFilter, UserRecord};
+use cedargate::domain::secret::Secret;
+use cedargate::storage::{
+    ApiKeyRemoval, CatalogChange, SignInConditions, StoredApiKey, UserFilter, UserRecord,
+};
 
-use crate::support::test_database::{TestDatabase, role, user, write_change};
+use crate::support::test_database::{TestDatabase, record, role, user, write_change};
 
 on_both! {
     users_are_read_in_pages_in_the_order_of_their_ids,
     a_filter_reads_one_name_or_the_members_of_a_role,
     roles_are_read_in_pages,
-    another_admin_is_one_who_is_not_disabled,
+    an_admin_counts_only_while_it_can_sign_in,
+    the_key_of_the_last_admin_is_not_removed,
 }
 
 async fn put_users(db: &TestDatabase, users: &[UserRecord]) {
@@ -97,15 +103,93 @@ async fn roles_are_read_in_pages(db: TestDatabase) {
     assert_eq!(database.has_role(&role("e")).await, Ok(false));
 }
 
-async fn another_admin_is_one_who_is_not_disabled(db: TestDatabase) {
-    let (ada, mut ben) = (user("ada", &["admin"]), user("ben", &["admin"]));
-    let cy = user("cy", &["hydrology"]);
-    ben.user.is_disabled = true;
-    put_users(&db, &[ada.clone(), ben.clone(), cy]).await;
-    let database = &db.database;
-    assert_eq!(database.has_another_admin(ada.user.id).await, Ok(false));
-    assert_eq!(database.has_another_admin(ben.user.id).await, Ok(true));
-    ben.user.is_disabled = false;
-    put_users(&db, &[ben]).await;
-    assert_eq!(database.has_another_admin(ada.user.id).await, Ok(true));
+const ISSUER: &str = "https://id.example";
+
+fn conditions(now: i64, issuers: &[&str]) -> SignInConditions {
+    SignInConditions {
+        now,
+        admin_issuers: issuers.iter().map(ToString::to_string).collect(),
+    }
+}
+
+async fn add_key(db: &TestDatabase, owner: UserId, scope: KeyScope, expires_at: i64) -> ApiKeyId {
+    let text = KeyText::random();
+    let key = ApiKey {
+        id: ApiKeyId::generate_at(1),
+        user_id: owner,
+        name: KeyName::new("key").unwrap(),
+        prefix: text.prefix(),
+        scope,
+        created_at: 0,
+        expires_at: Some(expires_at),
+        last_used: None,
+    };
+    let stored = StoredApiKey {
+        key,
+        digest: text.digest(),
+    };
+    let added = db.database.add_api_key(&stored, 9, 0, &record(1)).await;
+    assert_eq!(added, Ok(true));
+    stored.key.id
+}
+
+async fn an_admin_counts_only_while_it_can_sign_in(db: TestDatabase) {
+    let admin = |name: &str| {
+        let mut record = user(name, &["admin"]);
+        record.password_hash = None;
+        record
+    };
+    let mut ada = admin("ada");
+    put_users(&db, &[ada.clone(), user("cy", &["hydrology"])]).await;
+    let count = async |now: i64, issuers: &[&str]| {
+        let conditions = conditions(now, issuers);
+        let admins = db.database.admins_who_can_sign_in(&conditions).await;
+        admins.unwrap().len()
+    };
+    assert_eq!(count(1, &[]).await, 0, "neither password nor key");
+    ada.password_hash = Some(Secret::new("hash".to_owned()));
+    put_users(&db, &[ada.clone()]).await;
+    assert_eq!(count(1, &[]).await, 1);
+    ada.user.is_disabled = true;
+    put_users(&db, &[ada.clone()]).await;
+    assert_eq!(count(1, &[]).await, 0, "disabled");
+
+    let ben = admin("ben");
+    put_users(&db, std::slice::from_ref(&ben)).await;
+    let restricted = KeyScope::new(Some([Action::Read].into()), None).unwrap();
+    add_key(&db, ben.user.id, restricted, 100).await;
+    assert_eq!(count(1, &[]).await, 0, "a restricted key");
+    add_key(&db, ben.user.id, KeyScope::default(), 100).await;
+    assert_eq!(count(1, &[]).await, 1);
+    assert_eq!(count(100, &[]).await, 0, "an expired key");
+
+    let mut ines = admin("ines");
+    ines.user.issuer = Some(ISSUER.to_owned());
+    // A hash is no way in for the user of a provider.
+    ines.password_hash = Some(Secret::new("hash".to_owned()));
+    put_users(&db, &[ines.clone()]).await;
+    assert_eq!(count(100, &[ISSUER]).await, 0, "no token has been seen");
+    assert_eq!(db.database.bind_subject(ines.user.id, "7").await, Ok(true));
+    let updated = db.database.update_external_user(&ines.user, 50).await;
+    assert_eq!(updated, Ok(true));
+    assert_eq!(count(100, &[ISSUER]).await, 1);
+    assert_eq!(count(100, &[]).await, 0, "its provider is not configured");
+}
+
+async fn the_key_of_the_last_admin_is_not_removed(db: TestDatabase) {
+    let mut ada = user("ada", &["admin"]);
+    ada.password_hash = None;
+    let owner = ada.user.id;
+    put_users(&db, &[ada]).await;
+    let key = add_key(&db, owner, KeyScope::default(), 100).await;
+    let remove = async |id, now| {
+        let (record, conditions) = (record(2), conditions(now, &[]));
+        let removed = db.database.remove_api_key(owner, id, &record, &conditions);
+        removed.await.unwrap()
+    };
+    assert_eq!(remove(key, 1).await, ApiKeyRemoval::LastAdmin);
+    let found = db.database.find_api_key_by_id(key).await;
+    assert!(found.unwrap().is_some());
+    add_key(&db, owner, KeyScope::default(), 100).await;
+    assert_eq!(remove(key, 1).await, ApiKeyRemoval::Removed);
 }

@@ -110,6 +110,11 @@ unless { resource is User && resource in Role::"hidden" };
 @id("mute") @reason("x")
 permit (principal in Role::"mute", action == Action::"administer_users", resource)
 when { resource.username == "mo" };
+@id("mute-gives") @reason("x")
+permit (principal in Role::"mute", action == Action::"assign_role", resource == Role::"hydrology");
+@id("helpdesk-gives") @reason("x")
+permit (principal in Role::"helpdesk", action == Action::"assign_role", resource)
+when { [Role::"hydrology", Role::"lookout"].contains(resource) };
 "#;
 
 pub(crate) async fn delegated_admins() -> Server {

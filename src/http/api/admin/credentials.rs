@@ -11,7 +11,7 @@ use crate::http::api::api_keys::{ApiKeyPage, ApiKeyResponse};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::page_limit::PageLimit;
 use crate::http::openapi::ApiTag;
-use crate::http::reply::admin_statuses::ReadStatuses;
+use crate::http::reply::admin_statuses::{ReadStatuses, RevokeStatuses};
 use crate::http::reply::responses::{ErrorResponse, JsonOk, NoContent};
 use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::Administration;
@@ -162,8 +162,8 @@ impl AdminCredentialsApi {
 
     /// Revoke user API key
     ///
-    /// The key and the download tokens minted with it stop working immediately. Requires
-    /// `administer_users` on the user.
+    /// The key and the download tokens minted with it stop working immediately. The key with which
+    /// the last admin signs in cannot be revoked. Requires `administer_users` on the user.
     #[oai(
         path = "/admin/users/:user_id/api-keys/:key_id",
         method = "delete",
@@ -176,7 +176,7 @@ impl AdminCredentialsApi {
         /// The API key id.
         key_id: Path<ApiKeyId>,
         credentials: HeaderCredentials,
-    ) -> Result<NoContent, ErrorResponse<ReadStatuses>> {
+    ) -> Result<NoContent, ErrorResponse<RevokeStatuses>> {
         self.administration
             .revoke_api_key(&credentials.0, user_id.0, key_id.0)
             .await?;

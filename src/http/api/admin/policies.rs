@@ -285,7 +285,7 @@ impl ErrorStatuses for ReloadStatuses {
         (403, "The policies do not permit you to reload them."),
         (
             409,
-            "The edit was refused; `detail` says why, and `GET /admin/policies` lists all reasons. The previous policies stay in force.",
+            "The edit was refused; `detail` says why (with `view_policies`, which files and lines), and `GET /admin/policies` lists all reasons. The previous policies stay in force.",
         ),
     ];
 }

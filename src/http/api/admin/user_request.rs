@@ -54,10 +54,13 @@ pub struct UserPage {
 pub struct CreateUserRequest {
     /// The login name: letters a to z, digits and `. _ - @`.
     pub username: RawName,
-    /// The external identity provider that the user comes from. The first subject with this name
-    /// whose token it signs is linked to this user. If omitted, the user is a local one.
+    /// The external identity provider that the user comes from. If omitted, the user is a local one.
     #[oai(validator(max_length = 2048), skip_serializing_if_is_none)]
     pub issuer: Option<String>,
+    /// The `sub` of the user's tokens at the identity provider. If omitted, the first subject whose
+    /// token shows this name, and shows that it is verified, is linked to this user.
+    #[oai(validator(max_length = 255), skip_serializing_if_is_none)]
+    pub subject: Option<String>,
     /// The roles of the user. If omitted, none.
     #[oai(default)]
     pub roles: Vec<RawName>,
@@ -119,6 +122,7 @@ impl Example for CreateUserRequest {
         Self {
             username: RawName("mo".to_owned()),
             issuer: None,
+            subject: None,
             roles: vec![RawName("hydrology".to_owned())],
             claims: TagsJson::new(),
             is_disabled: false,
@@ -175,6 +179,7 @@ impl CreateUserRequest {
         Ok(NewUser {
             username: self.username.parse_field("username")?,
             issuer: self.issuer,
+            subject: self.subject,
             roles: parse_roles(&self.roles)?,
             claims: tags_from_json(self.claims),
             is_disabled: self.is_disabled,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::domain::issuer::{ClaimPath, ExternalIssuer};
-use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
+use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
 use crate::token::{EXTERNAL_TOKEN_LEEWAY, ExternalClaims};
 
@@ -19,6 +19,8 @@ pub struct ExternalIdentity {
     pub subject: String,
     /// The user name for a new user; nothing if the token has no valid one.
     pub username: Option<Username>,
+    /// Whether the token says that the user name is verified, as configured for its issuer.
+    pub is_name_verified: bool,
     /// Its roles, including roles that the catalog does not have.
     pub roles: BTreeSet<RoleName>,
     /// Its tags.
@@ -63,6 +65,11 @@ impl ExternalIdentity {
         Ok(Self {
             token_digest,
             username,
+            is_name_verified: issuer
+                .verified_claim
+                .as_ref()
+                .and_then(|path| find_claim(members, path.as_str()))
+                .is_some_and(is_true),
             roles: role_values
                 .iter()
                 .filter_map(|value| map_role(value, issuer))
@@ -75,17 +82,14 @@ impl ExternalIdentity {
     }
 }
 
-/// The role for a value of the roles claim. Nobody becomes an administrator by accident: the admin role
-/// comes from a value that is mapped to it, and never from its own name alone.
+/// The role for a value of the roles claim.
 fn map_role(value: &str, issuer: &ExternalIssuer) -> Option<RoleName> {
-    if issuer.roles.is_empty() {
-        value
-            .parse()
-            .ok()
-            .filter(|role: &RoleName| role.as_str() != ADMIN_ROLE)
+    let role = if issuer.roles.is_empty() {
+        value.parse().ok()
     } else {
         issuer.roles.get(value).cloned()
-    }
+    };
+    role.filter(|role| issuer.can_give(role))
 }
 
 /// The values of the roles claim: a list of strings, or one string separated by spaces, like OAuth 2.0
@@ -111,6 +115,11 @@ fn role_values(
             .collect(),
         Some(_) => Err(INVALID),
     }
+}
+
+/// Whether a claim is true; some providers write it as a string.
+fn is_true(value: &Value) -> bool {
+    matches!(value, Value::Bool(true)) || value.as_str() == Some("true")
 }
 
 /// One value or a list of values: strings, numbers, true and false.
@@ -163,6 +172,7 @@ mod tests {
             algorithms: vec![Algorithm::Es256],
             jwks_file: None,
             username_claim: "preferred_username".parse().unwrap(),
+            verified_claim: None,
             roles_claim: Some("realm_access.roles".parse().unwrap()),
             roles: std::collections::BTreeMap::new(),
             claims: [("group".to_owned(), "org.groups".parse().unwrap())].into(),
@@ -221,6 +231,29 @@ mod tests {
         let identity = map(&issuer(), json!({"realm_access": null})).unwrap();
         assert_eq!(identity.username, None);
         assert!(identity.roles.is_empty() && identity.claims.is_empty());
+    }
+
+    #[test]
+    fn a_name_is_verified_by_the_configured_claim_alone() {
+        let mut issuer = issuer();
+        let is_verified = |issuer: &ExternalIssuer, members: Value| {
+            map(issuer, members).unwrap().is_name_verified
+        };
+        assert!(!is_verified(&issuer, json!({"email_verified": true})));
+        issuer.verified_claim = Some("email_verified".parse().unwrap());
+        for (value, expected) in [
+            (json!(true), true),
+            (json!("true"), true),
+            (json!(false), false),
+            (json!("yes"), false),
+            (json!(1), false),
+            (json!([true]), false),
+            (json!(null), false),
+        ] {
+            let members = json!({"email_verified": value});
+            assert_eq!(is_verified(&issuer, members), expected, "{value}");
+        }
+        assert!(!is_verified(&issuer, json!({})));
     }
 
     #[test]

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use crate::domain::clock::Clock;
 use crate::domain::error_chain::error_chain;
-use crate::domain::issuer::ExternalIssuer;
+use crate::domain::issuer::{ExternalIssuer, admin_issuers};
+use crate::domain::name::RoleName;
 use crate::token::unverified_issuer;
 
 pub use error::ExternalTokenError;
@@ -94,6 +95,20 @@ impl IdentityProviders {
         self.providers
             .iter()
             .any(|provider| provider.config.issuer == issuer)
+    }
+
+    /// Those whose tokens can make somebody an admin.
+    #[must_use]
+    pub fn admin_issuers(&self) -> Vec<String> {
+        admin_issuers(self.providers.iter().map(|provider| &provider.config))
+    }
+
+    /// Whether a configured identity provider can make somebody a member of a role.
+    #[must_use]
+    pub fn can_give(&self, role: &RoleName) -> bool {
+        self.providers
+            .iter()
+            .any(|provider| provider.config.can_give(role))
     }
 
     /// The status of each, in the order of the settings.
