@@ -283,6 +283,7 @@ mod tests {
     use poem::http::Method;
 
     use crate::config::limits::MAX_BODY_SIZE;
+    use crate::http::server::operations::BodyKind;
 
     use super::*;
 
@@ -299,7 +300,11 @@ mod tests {
             proof_timeout: Duration::from_mins(10),
             clock: Clock::fixed_at(0),
         });
-        let reload = limits.for_request(&Method::POST, "/admin/policies/reload", None);
+        let reload = limits.for_request(
+            &Method::POST,
+            "/admin/policies/reload",
+            Some(BodyKind::Unused),
+        );
         assert!(reload.extra_time > Duration::from_mins(20));
         assert_eq!(reload.max_body_size, MAX_BODY_SIZE);
         for (method, path) in [
@@ -307,7 +312,7 @@ mod tests {
             (Method::POST, "/admin/policies/reload/"),
             (Method::GET, "/admin/policies"),
         ] {
-            let others = limits.for_request(&method, path, None);
+            let others = limits.for_request(&method, path, Some(BodyKind::OfCallers));
             assert_eq!(others, RequestLimits::default(), "{method} {path}");
         }
     }

@@ -200,7 +200,7 @@ mod tests {
         };
         let limits = RouteLimits::default().with(|method, _| *method == Method::PUT, own);
         assert_eq!(limits.for_request(&Method::PUT, "/x", None), own);
-        let others = limits.for_request(&Method::GET, "/x", None);
+        let others = limits.for_request(&Method::GET, "/x", Some(BodyKind::OfAnyone));
         assert_eq!(others, RequestLimits::default());
     }
 }
