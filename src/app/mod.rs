@@ -31,6 +31,7 @@ use crate::service::identity::password::{PasswordError, Passwords};
 use crate::service::policies::reload::{self, InitialPolicies, PolicyReloader, PolicyStartError};
 use crate::service::tokens::key_ring::{KeyRing, TokenParties};
 use crate::service::tokens::sealing_key_file::{SealingKeyFileError, open_sealing_key};
+use crate::service::unused_files::UnusedFiles;
 use crate::storage::{Database, StorageError};
 
 use dependencies::Dependencies;
@@ -142,6 +143,7 @@ pub struct App {
     database: Database,
     audit: Arc<AuditTrail>,
     catalog_task: JoinHandle<()>,
+    unused_files_task: JoinHandle<()>,
     policies: Arc<PolicyReloader>,
     policy_task: JoinHandle<()>,
     stop_policies: CancellationToken,
@@ -190,6 +192,13 @@ impl App {
         )
         .await
         .map_err(AppError::Reload)?;
+        let unused_files = UnusedFiles {
+            database: database.clone(),
+            files: files.clone(),
+            clock: clock.clone(),
+            kept_for: settings.unused_files_kept,
+        };
+        let unused_files_task = tokio::spawn(unused_files.run());
         let stop_policies = CancellationToken::new();
         let policy_task = policies.spawn_watcher(stop_policies.clone());
         let dependencies = Dependencies {
@@ -227,6 +236,7 @@ impl App {
             database,
             audit,
             catalog_task,
+            unused_files_task,
             policies,
             policy_task,
             stop_policies,
@@ -283,6 +293,7 @@ impl App {
             tracing::error!("policy watcher panicked");
         }
         self.catalog_task.abort();
+        self.unused_files_task.abort();
         self.audit.stop().await;
         self.database.close().await;
     }

@@ -94,6 +94,9 @@ settings! {
     /// The largest file that may be uploaded.
     largest_upload: u64 = "4096", Integer(1, 1_048_576, "mebibytes"),
         |reader, setting| Ok(u64::from(reader.integer(setting)?) * BYTES_PER_MEBIBYTE);
+    /// How long a file is kept in the file store that no dataset names any more.
+    /// A copy of the catalog that is restored later than this misses its replaced files.
+    unused_files_kept: Duration = "86400", Integer(3600, 31_536_000, "seconds"), SettingsReader::seconds;
     /// The folder of the policy bundle.
     /// If it is not set and `./policies` does not exist, the bundle inside the program is used.
     policy_dir: Option<PathBuf> = "./policies", Text("a folder"), SettingsReader::policy_dir;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use super::id::{DatasetId, UserId};
+use super::memory_size::{ITEM_SIZE, size_of_tags, size_of_text};
 use super::name::RoleName;
 use super::principal::Tags;
 use super::text_enum::{TextEnum, UnknownVariant};
@@ -41,6 +42,10 @@ pub const MAX_TITLE_LENGTH: usize = 200;
 pub const MAX_TAGS: usize = 64;
 /// The longest tag key or value, in characters.
 pub const MAX_TAG_LENGTH: usize = 256;
+
+/// The most users, and the most roles, that a request may share a dataset with. More readers are members
+/// of one role.
+pub const MAX_READERS: usize = 1000;
 
 /// Why a dataset cannot have a title or a tag.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +102,27 @@ pub fn check_tags(tags: &Tags) -> Result<(), DatasetError> {
 }
 
 impl Dataset {
+    /// How many users and roles it is shared with.
+    #[must_use]
+    pub fn reader_count(&self) -> usize {
+        self.reader_users.len() + self.reader_roles.len()
+    }
+
+    /// About how many bytes of memory it takes, for caches.
+    #[must_use]
+    pub fn approximate_size(&self) -> usize {
+        let roles = self.reader_roles.iter();
+        let roles: usize = roles.map(|role| size_of_text(role.as_str())).sum();
+        let file = self.file.as_ref();
+        size_of::<Self>()
+            + size_of_text(&self.title)
+            + self.reader_users.len() * ITEM_SIZE
+            + roles
+            + size_of_tags(&self.tags)
+            + file.map_or(0, |file| {
+                size_of_text(&file.name) + size_of_text(&file.sha256)
+            })
+    }
     /// The fields in which `other` differs, as a catalog file names them.
     #[must_use]
     pub fn changed_fields(&self, other: &Self) -> Vec<&'static str> {

@@ -14,6 +14,7 @@ pub mod diagnostic;
 pub mod error_chain;
 pub mod id;
 pub mod issuer;
+pub mod memory_size;
 pub mod name;
 pub mod principal;
 pub mod principal_name;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::id::UserId;
+use super::memory_size::{size_of_tags, size_of_text};
 use super::name::{RoleName, Username};
 
 /// Attributes that a deployment adds without touching the schema: a key and its values.
@@ -51,4 +52,16 @@ pub struct User {
     pub claims: Tags,
     /// Whether all credentials of the user are invalid.
     pub is_disabled: bool,
+}
+
+impl User {
+    /// About how many bytes of memory it takes, for caches.
+    #[must_use]
+    pub fn approximate_size(&self) -> usize {
+        let names = self.roles.iter().map(RoleName::as_str);
+        let names = names
+            .chain([self.username.as_str()])
+            .chain(self.issuer.as_deref());
+        size_of::<Self>() + names.map(size_of_text).sum::<usize>() + size_of_tags(&self.claims)
+    }
 }

@@ -12,6 +12,9 @@ use super::principal::User;
 pub enum Resource {
     /// Cedar's `Dataset::"<uuid>"`.
     Dataset(Arc<Dataset>),
+    /// A dataset as it would be, or as it was just read: the same to the policies, but nothing of it is
+    /// cached, because it is not asked about again.
+    DatasetCandidate(Arc<Dataset>),
     /// Cedar's `User::"<uuid>"`: a user as the catalog has it.
     User(Arc<User>),
     /// A user as it would be after a change: Cedar's `User::"<uuid>"`, or the nil UUID if it would be the
@@ -24,13 +27,19 @@ pub enum Resource {
 }
 
 impl Resource {
+    /// The dataset, if it is one.
+    #[must_use]
+    pub fn dataset(&self) -> Option<&Dataset> {
+        match self {
+            Self::Dataset(dataset) | Self::DatasetCandidate(dataset) => Some(dataset),
+            Self::User(_) | Self::ChangedUser(_) | Self::Role(_) | Self::Server => None,
+        }
+    }
+
     /// The dataset's id, if it is one.
     #[must_use]
     pub fn dataset_id(&self) -> Option<DatasetId> {
-        match self {
-            Self::Dataset(dataset) => Some(dataset.id),
-            Self::User(_) | Self::ChangedUser(_) | Self::Role(_) | Self::Server => None,
-        }
+        self.dataset().map(|dataset| dataset.id)
     }
 
     /// The user's id, if it is one.
@@ -38,7 +47,7 @@ impl Resource {
     pub fn user_id(&self) -> Option<UserId> {
         match self {
             Self::User(user) | Self::ChangedUser(user) => Some(user.id),
-            Self::Dataset(_) | Self::Role(_) | Self::Server => None,
+            Self::Dataset(_) | Self::DatasetCandidate(_) | Self::Role(_) | Self::Server => None,
         }
     }
 }

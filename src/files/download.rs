@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::Result as StoreResult;
 
+use super::bounded_calls::BoundedCalls;
 use super::error::FilesError;
 use crate::domain::dataset::StoredFile;
 
@@ -22,6 +23,7 @@ pub(super) const CHUNK_SIZE: u64 = 256 * 1024;
 
 /// An open file and the span that is still to be read.
 struct RemainingSpan {
+    calls: BoundedCalls,
     file: File,
     stored: StoredFile,
     span: Range<u64>,
@@ -32,8 +34,14 @@ pub(super) async fn stream_open_file(
     file: File,
     stored: StoredFile,
     span: Range<u64>,
+    calls: BoundedCalls,
 ) -> Result<ByteStream, FilesError> {
-    let rest = RemainingSpan { file, stored, span };
+    let rest = RemainingSpan {
+        calls,
+        file,
+        stored,
+        span,
+    };
     let Some((first, rest)) = next_chunk(rest).await? else {
         return Ok(stream::empty().boxed());
     };
@@ -45,10 +53,11 @@ async fn next_chunk(rest: RemainingSpan) -> Result<Option<(Bytes, RemainingSpan)
     if rest.span.is_empty() {
         return Ok(None);
     }
+    let calls = rest.calls.clone();
     let name = rest.stored.name.clone();
-    let reading = tokio::task::spawn_blocking(move || read_chunk(rest)).await;
-    reading
-        .unwrap_or_else(|lost| Err(unreadable(name, io::Error::other(lost))))
+    let reading = async { tokio::task::spawn_blocking(move || read_chunk(rest)).await };
+    let read = calls.read(reading).await?;
+    read.unwrap_or_else(|lost| Err(unreadable(name, io::Error::other(lost))))
         .map(Some)
 }
 
@@ -150,7 +159,9 @@ mod tests {
         std::fs::write(&path, vec![7; 3 * 256 * 1024]).unwrap();
         let size = 3 * CHUNK_SIZE;
         let file = File::open(&path).unwrap();
-        let mut stream = stream_open_file(file, stored(size), 0..size).await.unwrap();
+        let calls = BoundedCalls::default();
+        let stream = stream_open_file(file, stored(size), 0..size, calls);
+        let mut stream = stream.await.unwrap();
         assert_eq!(
             stream.next().await.unwrap().unwrap().len() as u64,
             CHUNK_SIZE

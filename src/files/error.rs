@@ -111,6 +111,12 @@ pub enum FilesError {
         /// The length of the file in bytes.
         size: u64,
     },
+    /// The file store did not answer in time.
+    #[error("the file store did not answer in time: {operation}")]
+    Unresponsive {
+        /// What was to be done.
+        operation: &'static str,
+    },
     /// The store has the file but cannot read it.
     #[error("cannot read {name} from the file store: {source}")]
     Unreadable {

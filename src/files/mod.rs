@@ -3,10 +3,13 @@
 //! A file is stored under the SHA-256 of its content and never changes after that, so two spans
 //! of one download can never mix two versions. This module is the only user of `object_store`.
 
+mod bounded_calls;
 mod download;
 mod error;
 mod source;
+mod staging;
 mod store;
+mod unused;
 mod upload;
 
 pub use download::ByteStream;

@@ -134,18 +134,6 @@ impl ImportSource {
         Ok(piece.into())
     }
 
-    /// Reads to the end and gives the digest.
-    pub(super) fn digest(&mut self) -> Result<ContentDigest, FilesError> {
-        let mut digesting = ContentHasher::default();
-        loop {
-            let piece = self.next_piece()?;
-            if piece.is_empty() {
-                return Ok(digesting.finish());
-            }
-            digesting.update(&piece);
-        }
-    }
-
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

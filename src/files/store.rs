@@ -3,20 +3,28 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
+use moka::future::Cache;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt};
-use tokio::sync::Semaphore;
 
+use super::bounded_calls::BoundedCalls;
 use super::download::{self, ByteStream, CHUNK_SIZE};
 use super::error::FilesError;
 use super::source::{ContentDigest, ContentHasher, ImportSource, download_name};
+use super::staging::StagingFolder;
 use crate::domain::dataset::StoredFile;
 
-/// How many uploads run at once, each with one piece in memory; further ones wait.
-const MAX_CONCURRENT_UPLOADS: usize = 8;
+/// How long a file that was found is taken to be there: a mint asks nothing of the file system meanwhile.
+/// One that is gone all the same is missed by its download.
+const FOUND_TTL: Duration = Duration::from_secs(30);
+/// How many files that were found are remembered; each takes about 250 bytes.
+const MAX_FOUND: u64 = 50_000;
 
 /// The store of all files; clones are cheap and share the store.
 #[derive(Clone, Debug)]
@@ -24,7 +32,11 @@ pub struct FileStore {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) folder: Arc<Path>,
     import_dir: Option<Arc<Path>>,
-    pub(super) upload_permits: Arc<Semaphore>,
+    pub(super) calls: BoundedCalls,
+    health_calls: BoundedCalls,
+    pub(super) staging: StagingFolder,
+    /// The sizes of the files that were found, by digest.
+    found: Cache<String, u64>,
 }
 
 impl FileStore {
@@ -43,7 +55,14 @@ impl FileStore {
             store: Arc::new(store),
             folder: folder.into(),
             import_dir: None,
-            upload_permits: Arc::new(Semaphore::new(MAX_CONCURRENT_UPLOADS)),
+            calls: BoundedCalls::default(),
+            // Another check that hangs need not wait, and takes no thread.
+            health_calls: BoundedCalls::new(1),
+            staging: StagingFolder::default(),
+            found: Cache::builder()
+                .max_capacity(MAX_FOUND)
+                .time_to_live(FOUND_TTL)
+                .build(),
         })
     }
 
@@ -58,21 +77,58 @@ impl FileStore {
 
     /// Checks that the folder exists: the store itself takes a missing folder for an empty one.
     pub async fn check_folder(&self) -> Result<(), FilesError> {
-        tokio::fs::read_dir(&self.folder)
-            .await
-            .map(drop)
-            .map_err(|source| FilesError::FolderUnusable {
-                folder: self.folder.to_path_buf(),
-                source,
-            })
+        self.check_folder_with(&self.health_calls).await
     }
 
-    /// Whether a file is in the store with its catalogued length.
+    async fn check_folder_with(&self, calls: &BoundedCalls) -> Result<(), FilesError> {
+        let folder = Arc::clone(&self.folder);
+        let reading = calls.look_up("read the folder of the file store", async move {
+            tokio::fs::read_dir(folder).await.map(drop)
+        });
+        reading.await?.map_err(|source| FilesError::FolderUnusable {
+            folder: self.folder.to_path_buf(),
+            source,
+        })
+    }
+
+    /// Whether a file is in the store with its catalogued length, or was found there seconds ago.
     pub async fn contains(&self, file: &StoredFile) -> Result<bool, FilesError> {
-        match self.store.head(&object_path(file)?).await {
-            Ok(object) => Ok(object.size == file.size),
+        let looking = async {
+            match self.stored_size(file).await {
+                Ok(Some(size)) => Ok(size),
+                Ok(None) => Err(None),
+                Err(error) => Err(Some(error)),
+            }
+        };
+        // Those who ask for the same file at the same time wait for one answer.
+        match self.found.try_get_with_by_ref(&file.sha256, looking).await {
+            Ok(size) => Ok(size == file.size),
+            Err(missing) => match &*missing {
+                None => Ok(false),
+                Some(error) => {
+                    let source = std::io::Error::other(error.to_string());
+                    Err(download::unreadable(file.name.clone(), source))
+                }
+            },
+        }
+    }
+
+    /// Forgets that a file was found, because it is removed.
+    pub(super) fn forget(&self, sha256: &str) {
+        // The future only runs listeners, of which there are none.
+        self.found.invalidate(sha256).now_or_never();
+    }
+
+    /// The length of a file in the store now; none if it is not there.
+    pub(super) async fn stored_size(&self, file: &StoredFile) -> Result<Option<u64>, FilesError> {
+        let (store, object) = (Arc::clone(&self.store), object_path(file)?);
+        let looking = async move { store.head(&object).await };
+        match self.calls.look_up("look for a file", looking).await? {
+            Ok(object) => Ok(Some(object.size)),
             // Without its folder the store is unavailable, not empty.
-            Err(object_store::Error::NotFound { .. }) => self.check_folder().await.map(|()| false),
+            Err(object_store::Error::NotFound { .. }) => {
+                self.check_folder_with(&self.calls).await.map(|()| None)
+            }
             Err(error) => Err(download::unreadable(file.name.clone(), error.into())),
         }
     }
@@ -84,7 +140,7 @@ impl FileStore {
     /// [`StoredFile::modified`]; a caller that already catalogued this content keeps its older time.
     pub async fn import(&self, source: &Path, now_seconds: i64) -> Result<StoredFile, FilesError> {
         let path = source.to_path_buf();
-        self.import_opened(source, now_seconds, move || ImportSource::open(&path))
+        self.import_opened(now_seconds, move || ImportSource::open(&path))
             .await
     }
 
@@ -100,29 +156,34 @@ impl FileStore {
             return Err(FilesError::SourceOutsideFolder { path });
         };
         let open = move || ImportSource::open_within(&folder, &path);
-        self.import_opened(source, now_seconds, open).await
+        self.import_opened(now_seconds, open).await
     }
 
     async fn import_opened(
         &self,
-        path: &Path,
         now_seconds: i64,
         open: impl FnOnce() -> Result<ImportSource, FilesError> + Send + 'static,
     ) -> Result<StoredFile, FilesError> {
-        let (content, source) = read_source(path, move || {
-            let mut source = open()?;
-            let content = source.digest()?;
-            source.rewind()?;
-            Ok((content, source))
-        })
-        .await?;
+        let mut source = self.read_source(open).await??;
+        let mut hasher = ContentHasher::default();
+        loop {
+            let piece;
+            (piece, source) = self.next_piece(source).await?;
+            if piece.is_empty() {
+                break;
+            }
+            hasher.update(&piece);
+        }
+        let content = hasher.finish();
+        source.rewind()?;
         let file = StoredFile {
             sha256: content.sha256.clone(),
             name: download_name(source.path()),
             size: content.size,
             modified: now_seconds,
         };
-        if !self.contains(&file).await? {
+        let is_stored = self.stored_size(&file).await? == Some(file.size);
+        if !is_stored || !self.mark_used(&file, now_seconds).await? {
             self.copy(source, content, &file).await?;
         }
         Ok(file)
@@ -140,36 +201,34 @@ impl FileStore {
             source: error.into(),
         };
         let path = source.path().to_path_buf();
-        let mut upload = self
-            .store
-            .put_multipart(&object_path(file)?)
-            .await
-            .map_err(not_stored)?;
+        let mut upload = self.begin_upload(&object_path(file)?, &file.name).await?;
         let copied = async {
             let mut source = source;
             let mut digesting = ContentHasher::default();
             loop {
                 let piece;
-                (piece, source) =
-                    read_source(&path, move || Ok((source.next_piece()?, source))).await?;
+                (piece, source) = self.next_piece(source).await?;
                 if piece.is_empty() {
                     break;
                 }
                 digesting.update(&piece);
-                upload.put_part(piece.into()).await.map_err(not_stored)?;
+                let written = self.calls.transfer("write", upload.put_part(piece.into()));
+                written.await?.map_err(not_stored)?;
             }
             if digesting.finish() != content {
                 return Err(FilesError::SourceChanged { path: path.clone() });
             }
-            upload.complete().await.map_err(not_stored)?;
             Ok(())
         }
         .await;
-        if copied.is_err() {
-            // The first error is the one to report; a temporary file that stays is never referred to.
-            upload.abort().await.ok();
+        match copied {
+            Ok(()) => self.complete_upload(upload, &file.name).await,
+            Err(error) => {
+                // The first error is the one to report; a part that stays is never referred to.
+                self.abort_upload(upload).await;
+                Err(error)
+            }
         }
-        copied
     }
 
     /// Streams a span (in bytes, end excluded) of a file; fails before the first byte where possible.
@@ -193,8 +252,9 @@ impl FileStore {
             return Ok(stream::empty().boxed());
         }
         if length <= CHUNK_SIZE {
-            let reading = self.store.get_range(&object, span).await;
-            return match reading {
+            let store = Arc::clone(&self.store);
+            let reading = async move { store.get_range(&object, span).await };
+            return match self.calls.read(reading).await? {
                 Ok(chunk) if chunk.len() as u64 == length => {
                     Ok(stream::once(async { Ok(chunk) }).boxed())
                 }
@@ -203,19 +263,40 @@ impl FileStore {
             };
         }
         let options = GetOptions::new().with_range(Some(span.clone()));
-        let opened = match self.store.get_opts(&object, options).await {
+        let store = Arc::clone(&self.store);
+        let opening = async move { store.get_opts(&object, options).await };
+        let opened = match self.calls.read(opening).await? {
             Ok(opened) if opened.meta.size == file.size && opened.range == span => opened,
             Ok(_) => return Err(download::damaged(file)),
             Err(error) => return Err(self.classify_read_error(file, error).await),
         };
         match opened.payload {
             GetResultPayload::File(open, _) => {
-                download::stream_open_file(open, file.clone(), span).await
+                let calls = self.calls.clone();
+                download::stream_open_file(open, file.clone(), span, calls).await
             }
             GetResultPayload::Stream(chunks) => {
                 Ok(download::stream_remote(chunks, file.clone(), length))
             }
         }
+    }
+
+    /// Runs the opening of a source.
+    async fn read_source<T: Send + 'static>(
+        &self,
+        reading: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, FilesError> {
+        let calls = &self.calls;
+        calls.transfer_blocking("read a source", reading).await
+    }
+
+    /// The next piece of a source, and the source.
+    async fn next_piece(
+        &self,
+        mut source: ImportSource,
+    ) -> Result<(Bytes, ImportSource), FilesError> {
+        let reading = move || Ok((source.next_piece()?, source));
+        self.read_source(reading).await?
     }
 
     /// Distinguishes a missing or truncated file from a store that does not respond.
@@ -224,42 +305,37 @@ impl FileStore {
         file: &StoredFile,
         error: object_store::Error,
     ) -> FilesError {
+        self.forget(&file.sha256);
         if matches!(error, object_store::Error::NotFound { .. }) {
+            // Without its folder the store is unavailable, not empty.
+            if let Err(error) = self.check_folder_with(&self.calls).await {
+                return error;
+            }
             return FilesError::Missing {
                 name: file.name.clone(),
                 sha256: file.sha256.clone(),
             };
         }
-        match self.contains(file).await {
-            Ok(false) => download::damaged(file),
+        match self.stored_size(file).await {
+            Ok(size) if size != Some(file.size) => download::damaged(file),
             _ => download::unreadable(file.name.clone(), error.into()),
         }
     }
 }
 
-/// Reads from a source on a thread that may block.
-async fn read_source<T: Send + 'static>(
-    path: &Path,
-    reading: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
-) -> Result<T, FilesError> {
-    let done = tokio::task::spawn_blocking(reading).await;
-    done.unwrap_or_else(|lost| {
-        Err(FilesError::SourceUnreadable {
-            path: path.into(),
-            source: std::io::Error::other(lost),
-        })
+/// The path of a file in the store: `sha256/ab/abcdef...`, so that no folder gets too many entries.
+pub(super) fn object_path(file: &StoredFile) -> Result<ObjectPath, FilesError> {
+    let path = digest_path(&file.sha256).map(ObjectPath::from);
+    path.ok_or_else(|| FilesError::InvalidDigest {
+        name: file.name.clone(),
+        sha256: file.sha256.chars().take(64).collect(),
     })
 }
 
-/// The path of a file in the store: `sha256/ab/abcdef...`, so that no folder gets too many entries.
-pub(super) fn object_path(file: &StoredFile) -> Result<ObjectPath, FilesError> {
+/// The path of the file with a digest; none if the text is no SHA-256 in lower-case hexadecimal.
+pub(super) fn digest_path(sha256: &str) -> Option<String> {
     let is_hexadecimal = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
-    let is_digest = file.sha256.len() == 64 && file.sha256.bytes().all(is_hexadecimal);
-    match file.sha256.get(..2) {
-        Some(shard) if is_digest => Ok(ObjectPath::from(format!("sha256/{shard}/{}", file.sha256))),
-        _ => Err(FilesError::InvalidDigest {
-            name: file.name.clone(),
-            sha256: file.sha256.chars().take(64).collect(),
-        }),
-    }
+    let is_digest = sha256.len() == 64 && sha256.bytes().all(is_hexadecimal);
+    let shard = sha256.get(..2).filter(|_| is_digest)?;
+    Some(format!("sha256/{shard}/{sha256}"))
 }

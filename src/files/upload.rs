@@ -1,12 +1,12 @@
 //! Uploads: files that arrive as a stream, which may be aborted at any time.
 //!
-//! A file is written under a temporary name in the folder `incoming`, hashed as it arrives, and renamed to
+//! A file is written under a temporary name in the staging folder, hashed as it arrives, and renamed to
 //! the digest of its content once it is complete and durable. One that ends early is removed at once; one
-//! that a crash left behind is removed a day after it was last written.
+//! that a crash left behind at the next start.
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
@@ -18,16 +18,14 @@ use super::error::FilesError;
 use super::source::{
     ContentDigest, ContentHasher, MAX_TIFF_HEADER_LENGTH, PIECE_SIZE, download_name, is_tiff,
 };
+use super::staging::{self, INCOMING_FOLDER};
 use super::store::{FileStore, object_path};
+use crate::domain::clock::Clock;
 use crate::domain::dataset::StoredFile;
-
-/// The folder of incomplete uploads.
-const INCOMING_FOLDER: &str = "incoming";
-/// How long an incomplete upload may stay unchanged; no upload takes as long.
-const ABANDONED_UPLOAD_TTL: Duration = Duration::from_hours(24);
 
 /// An upload in progress.
 struct IncomingUpload {
+    files: FileStore,
     upload: Box<dyn MultipartUpload>,
     staged: ObjectPath,
     name: String,
@@ -40,21 +38,19 @@ impl FileStore {
     /// Stores an uploaded TIFF; `name` becomes the name of a download.
     ///
     /// What is not a TIFF is rejected at its first bytes. Unless this succeeds, nothing is kept.
-    /// `now_seconds` is as for [`FileStore::import`].
+    /// The time when it is complete is as for [`FileStore::import`].
     pub async fn upload(
         &self,
         name: &str,
-        now_seconds: i64,
+        clock: &Clock,
         bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
     ) -> Result<StoredFile, FilesError> {
-        // The semaphore is never closed.
-        let _permit = self.upload_permits.acquire().await;
-        self.delete_abandoned_uploads().await;
         let name = download_name(Path::new(name));
-        let staged = ObjectPath::from(format!("{INCOMING_FOLDER}/{}", Uuid::new_v4()));
-        let upload = self.store.put_multipart(&staged).await;
+        let folder = self.staging_folder().await?;
+        let staged = ObjectPath::from(format!("{INCOMING_FOLDER}/{folder}/{}", Uuid::new_v4()));
         let mut incoming = IncomingUpload {
-            upload: upload.map_err(|error| not_stored(&name, error))?,
+            files: self.clone(),
+            upload: self.begin_upload(&staged, &name).await?,
             staged,
             name,
             buffer: BytesMut::new(),
@@ -62,12 +58,12 @@ impl FileStore {
             hasher: ContentHasher::default(),
         };
         if let Err(error) = incoming.receive_all(bytes).await {
-            // The first error is the one to report; what cannot be removed now is removed later.
-            incoming.upload.abort().await.ok();
+            // The first error is the one to report.
+            self.abort_upload(incoming.upload).await;
             return Err(error);
         }
         // From here on the client may disconnect.
-        let finished = tokio::spawn(incoming.finish(self.clone(), now_seconds));
+        let finished = tokio::spawn(incoming.finish(clock.unix_seconds()));
         finished.await.unwrap_or_else(|lost| {
             Err(FilesError::StoreFailed {
                 name: "a file".to_owned(),
@@ -76,20 +72,64 @@ impl FileStore {
         })
     }
 
-    /// Removes abandoned uploads.
-    async fn delete_abandoned_uploads(&self) {
-        let folder = self.folder.join(INCOMING_FOLDER);
-        let removed = tokio::task::spawn_blocking(move || {
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                let silent = entry.metadata().and_then(|found| found.modified());
-                let silent = silent.ok().and_then(|written| written.elapsed().ok());
-                if silent.is_some_and(|silent| silent > ABANDONED_UPLOAD_TTL) {
-                    // Another process may have removed it.
-                    std::fs::remove_file(entry.path()).ok();
-                }
-            }
+    /// Begins to write a file, which appears under its name once it is complete.
+    pub(super) async fn begin_upload(
+        &self,
+        path: &ObjectPath,
+        name: &str,
+    ) -> Result<Box<dyn MultipartUpload>, FilesError> {
+        let (store, path) = (Arc::clone(&self.store), path.clone());
+        let beginning = async move { store.put_multipart(&path).await };
+        let begun = self.calls.transfer("begin a file", beginning).await?;
+        begun.map_err(|error| not_stored(name, error))
+    }
+
+    /// Makes a file durable and visible.
+    pub(super) async fn complete_upload(
+        &self,
+        mut upload: Box<dyn MultipartUpload>,
+        name: &str,
+    ) -> Result<(), FilesError> {
+        let completing = async move { upload.complete().await };
+        let completed = self.calls.transfer("complete a file", completing).await?;
+        completed.map(drop).map_err(|error| not_stored(name, error))
+    }
+
+    /// Discards what was written; what cannot be removed now is removed later.
+    pub(super) async fn abort_upload(&self, mut upload: Box<dyn MultipartUpload>) {
+        let aborting = async move { upload.abort().await.ok() };
+        self.calls.transfer("discard a file", aborting).await.ok();
+    }
+}
+
+impl FileStore {
+    /// The name of this process's staging folder, below [`INCOMING_FOLDER`].
+    pub(super) async fn staging_folder(&self) -> Result<&str, FilesError> {
+        let made = self.staging.get_or_try_init(|| async {
+            let incoming = self.folder.join(INCOMING_FOLDER);
+            let made = self
+                .calls
+                .transfer_blocking("make a folder for uploads", move || {
+                    staging::make(&incoming)
+                })
+                .await?;
+            made.map_err(|source| FilesError::FolderUnusable {
+                folder: self.folder.join(INCOMING_FOLDER),
+                source,
+            })
         });
-        removed.await.ok();
+        Ok(&made.await?.name)
+    }
+
+    /// Removes what processes that have ended left of their uploads.
+    pub async fn remove_abandoned_uploads(&self) -> Result<(), FilesError> {
+        let incoming = self.folder.join(INCOMING_FOLDER);
+        let own = self.staging.get().map(|folder| folder.name.clone());
+        self.calls
+            .transfer_blocking("remove abandoned uploads", move || {
+                staging::remove_abandoned(&incoming, own.as_deref());
+            })
+            .await
     }
 }
 
@@ -135,16 +175,16 @@ impl IncomingUpload {
             return Ok(());
         }
         let piece = self.buffer.split().freeze();
-        let written = self.upload.put_part(piece.into()).await;
+        let writing = self.upload.put_part(piece.into());
+        let written = self.files.calls.transfer("write", writing).await?;
         written.map_err(|error| not_stored(&self.name, error))
     }
 
     /// Makes the file durable and renames it to the digest of its content.
-    async fn finish(
-        mut self,
-        files: FileStore,
-        now_seconds: i64,
-    ) -> Result<StoredFile, FilesError> {
+    ///
+    /// It replaces one with the same content: that one may be about to be removed.
+    async fn finish(self, now_seconds: i64) -> Result<StoredFile, FilesError> {
+        let (files, staged) = (self.files, self.staged);
         let ContentDigest { sha256, size } = self.hasher.finish();
         let file = StoredFile {
             sha256,
@@ -152,17 +192,12 @@ impl IncomingUpload {
             size,
             modified: now_seconds,
         };
-        let not_stored = |error| not_stored(&file.name, error);
-        self.upload.complete().await.map_err(not_stored)?;
-        let finished = match files.contains(&file).await {
-            Ok(true) => files.store.delete(&self.staged).await,
-            Ok(false) => files.store.rename(&self.staged, &object_path(&file)?).await,
-            Err(error) => {
-                files.store.delete(&self.staged).await.ok();
-                return Err(error);
-            }
-        };
-        finished.map_err(not_stored)?;
+        files.complete_upload(self.upload, &file.name).await?;
+        let (store, target) = (Arc::clone(&files.store), object_path(&file)?);
+        let renaming = async move { store.rename(&staged, &target).await };
+        let renamed = files.calls.transfer("rename a file", renaming).await?;
+        renamed.map_err(|error| not_stored(&file.name, error))?;
+        files.mark_used(&file, now_seconds).await?;
         Ok(file)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{Authorizer, Policy, PolicyId, Schema};
 
@@ -34,7 +34,7 @@ use super::sources::{SCHEMA_FILE, SourceFiles, is_bundle_file};
 /// One validated policy folder, ready to decide.
 ///
 /// A bundle is immutable and shared. Entities and contexts are built on first use and cached, bounded
-/// in number.
+/// in bytes.
 #[derive(Debug)]
 pub struct Bundle {
     pub(super) revision: Revision,
@@ -46,6 +46,7 @@ pub struct Bundle {
     pub(super) context_cache: ContextCache,
     pub(super) authorizer: Authorizer,
     pub(super) reads_address: bool,
+    pub(super) administers_by_readers: OnceLock<bool>,
     warnings: Vec<SourceDiagnostic>,
     pub(super) sources: SourceFiles,
 }
@@ -99,6 +100,7 @@ impl Bundle {
             .any(|policy| address::reads_address(&policy.as_ref().condition()));
         warnings.extend(undeclared_actions(sources, &schema, &schema_names));
         Ok(Self {
+            administers_by_readers: OnceLock::new(),
             revision: sources.revision(),
             schema,
             policies,

@@ -1,5 +1,6 @@
 //! The Cedar `context` of a request: client address, time, authentication and API key.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,8 +14,11 @@ use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::id::ApiKeyId;
 use crate::domain::text_enum::TextEnum;
 
-/// The most cached contexts; one of a key that is restricted to datasets counts as many as these.
-const MAX_CACHED_CONTEXTS: u64 = 10_000;
+/// The most bytes of cached contexts.
+const MAX_CONTEXTS_SIZE: u64 = 16 * 1024 * 1024;
+/// About how many bytes a context takes, and how many each dataset that its API key is restricted to.
+const CONTEXT_SIZE: usize = 1600;
+const KEY_DATASET_SIZE: usize = 500;
 
 /// A context could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +64,7 @@ struct CachedContext {
     second: i64,
     address: RestrictedExpression,
     key: Option<RestrictedExpression>,
-    weight: u32,
+    size: u32,
     context: CedarContext,
 }
 
@@ -74,8 +78,8 @@ impl ContextCache {
     pub(super) fn new() -> Self {
         Self {
             recent: Cache::builder()
-                .max_capacity(MAX_CACHED_CONTEXTS)
-                .weigher(|_, recent: &CachedContext| recent.weight)
+                .max_capacity(MAX_CONTEXTS_SIZE)
+                .weigher(|_, recent: &CachedContext| recent.size)
                 .build(),
             current_time: ArcSwapOption::empty(),
         }
@@ -114,11 +118,12 @@ impl ContextCache {
         let built = CedarContext::from_pairs(required.into_iter().chain(optional))
             .map_err(ContextError::from_cedar)?;
         let datasets = key_in_use.and_then(|key| key.scope.datasets());
+        let size = CONTEXT_SIZE + KEY_DATASET_SIZE * datasets.map_or(0, BTreeSet::len);
         let recent = CachedContext {
             second,
             address,
             key,
-            weight: datasets.map_or(1, |all| u32::try_from(all.len()).unwrap_or(u32::MAX)),
+            size: u32::try_from(size).unwrap_or(u32::MAX),
             context: built.clone(),
         };
         self.recent.insert(cache_key, recent);

@@ -2,54 +2,35 @@
 //!
 //! A user or a dataset is converted, and checked against the schema, at its first decision; later ones
 //! find the entity by the address of the shared value. The cache holds the value, so that its address is
-//! not reused. Roles, owners and readers need no entities of their own: policies may read attributes
+//! not reused. Each cache is bounded in bytes, and holds nothing that came with a request. Roles, owners and readers need no entities of their own: policies may read attributes
 //! only one level deep, and a role has none.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cedar_policy::entities_errors::EntitiesError;
-use cedar_policy::{
-    Entities, Entity, EntityAttrEvaluationError, EntityUid, RestrictedExpression, Schema,
-};
+use cedar_policy::{Entities, Entity, EntityUid, Schema};
 use moka::sync::Cache;
 use uuid::Uuid;
 
 use crate::domain::dataset::Dataset;
 use crate::domain::id::UserId;
-use crate::domain::principal::{Principal, Tags, User};
+use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 
+use super::entity_conversion::{EntityError, dataset_entity, schema_mismatch, user_entity};
 use super::index::PolicyMatches;
 use super::schema_names::SchemaNames;
 
-/// The most cached users.
-const MAX_USERS: u64 = 10_000;
-/// The most cached datasets.
-const MAX_DATASETS: u64 = 10_000;
-/// The most cached pairs of a principal and a dataset.
-const MAX_PAIRS: u64 = 10_000;
-
-/// A user or a dataset could not be converted to an entity.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum EntityError {
-    /// An attribute has no Cedar value.
-    #[error("cannot build the entity {entity}")]
-    Attribute {
-        /// Its Cedar name.
-        entity: String,
-        /// The error of Cedar.
-        source: Box<EntityAttrEvaluationError>,
-    },
-    /// The entity does not fit the schema.
-    #[error("{entity} does not fit the schema")]
-    SchemaMismatch {
-        /// Its Cedar name.
-        entity: String,
-        /// The error of Cedar.
-        source: Box<EntitiesError>,
-    },
-}
+/// The most bytes of cached users.
+const MAX_USERS_SIZE: u64 = 24 * 1024 * 1024;
+/// The most bytes of cached datasets.
+const MAX_DATASETS_SIZE: u64 = 32 * 1024 * 1024;
+/// The most bytes of cached pairs of a principal and a dataset.
+const MAX_PAIRS_SIZE: u64 = 64 * 1024 * 1024;
+/// About how many bytes a set of entities takes, which always has the actions of the schema.
+const ENTITIES_SIZE: usize = 10 * 1024;
+/// How many times as much memory an entity takes as the value that it was made of: Cedar keeps names, sets
+/// and their members in a general form.
+const ENTITY_GROWTH: usize = 8;
 
 /// The entities of one decision.
 #[derive(Debug)]
@@ -92,7 +73,30 @@ struct CachedDataset {
     entity: Entity,
 }
 
-/// The entities for one schema, bounded in number.
+impl CachedUser {
+    fn size(&self) -> u32 {
+        saturating(ENTITIES_SIZE + ENTITY_GROWTH * self.user.approximate_size())
+    }
+}
+
+impl CachedDataset {
+    fn size(&self) -> u32 {
+        saturating(ENTITY_GROWTH * self.dataset.approximate_size())
+    }
+}
+
+impl CachedPair {
+    /// The whole dataset counts, because a pair keeps it when the cache of datasets has dropped it.
+    fn size(&self) -> u32 {
+        saturating(ENTITIES_SIZE + ENTITY_GROWTH * self.dataset.approximate_size())
+    }
+}
+
+fn saturating(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+/// The entities for one schema, bounded in bytes.
 pub(super) struct EntityCache {
     schema: Schema,
     schema_names: Arc<SchemaNames>,
@@ -118,9 +122,18 @@ impl EntityCache {
             schema_names: names,
             actions,
             anonymous,
-            users: Cache::new(MAX_USERS),
-            datasets: Cache::new(MAX_DATASETS),
-            pairs: Cache::new(MAX_PAIRS),
+            users: Cache::builder()
+                .max_capacity(MAX_USERS_SIZE)
+                .weigher(|_, user: &Arc<CachedUser>| user.size())
+                .build(),
+            datasets: Cache::builder()
+                .max_capacity(MAX_DATASETS_SIZE)
+                .weigher(|_, dataset: &Arc<CachedDataset>| dataset.size())
+                .build(),
+            pairs: Cache::builder()
+                .max_capacity(MAX_PAIRS_SIZE)
+                .weigher(|_, pair: &Arc<CachedPair>| pair.size())
+                .build(),
         })
     }
 
@@ -132,6 +145,10 @@ impl EntityCache {
     ) -> Result<Arc<Facts>, EntityError> {
         match resource {
             Resource::Dataset(dataset) => self.dataset_facts(principal, dataset),
+            Resource::DatasetCandidate(dataset) => {
+                let prepared = self.prepare_dataset(dataset)?;
+                self.build_facts(principal, &prepared).map(Arc::new)
+            }
             Resource::User(user) | Resource::ChangedUser(user) => {
                 self.user_facts(principal, user).map(Arc::new)
             }
@@ -201,7 +218,8 @@ impl EntityCache {
         {
             return Ok(Arc::clone(&pair.facts));
         }
-        let facts = Arc::new(self.build_facts(principal, dataset)?);
+        let prepared = self.cached_dataset(dataset)?;
+        let facts = Arc::new(self.build_facts(principal, &prepared)?);
         let pair = CachedPair {
             principal: principal.clone(),
             dataset: Arc::clone(dataset),
@@ -230,17 +248,16 @@ impl EntityCache {
     fn build_facts(
         &self,
         principal: &Principal,
-        dataset: &Arc<Dataset>,
+        dataset: &CachedDataset,
     ) -> Result<Facts, EntityError> {
         let (principal_uid, entities) = self.principal_entities(principal)?;
-        let cached = self.cached_dataset(dataset)?;
         Ok(Facts {
             principal: principal_uid,
-            resource: cached.uid.clone(),
+            resource: dataset.uid.clone(),
             // Both were checked against the schema when they were built.
             entities: entities
-                .add_entities([cached.entity.clone()], None)
-                .map_err(|source| schema_mismatch(&cached.uid, source))?,
+                .add_entities([dataset.entity.clone()], None)
+                .map_err(|source| schema_mismatch(&dataset.uid, source))?,
             policy_matches: PolicyMatches::default(),
         })
     }
@@ -274,18 +291,38 @@ impl EntityCache {
         {
             return Ok(cached);
         }
+        let prepared = Arc::new(self.prepare_dataset(dataset)?);
+        self.datasets.insert(address, Arc::clone(&prepared));
+        Ok(prepared)
+    }
+
+    /// Converts a dataset and checks it against the schema.
+    fn prepare_dataset(&self, dataset: &Arc<Dataset>) -> Result<CachedDataset, EntityError> {
         let uid = self.schema_names.dataset(dataset.id);
         let entity = dataset_entity(&self.schema_names, dataset)?;
         Entities::empty()
             .add_entities([entity.clone()], Some(&self.schema))
             .map_err(|source| schema_mismatch(&uid, source))?;
-        let cached = Arc::new(CachedDataset {
+        Ok(CachedDataset {
             dataset: Arc::clone(dataset),
             uid,
             entity,
-        });
-        self.datasets.insert(address, Arc::clone(&cached));
-        Ok(cached)
+        })
+    }
+}
+
+#[cfg(test)]
+impl EntityCache {
+    /// How many bytes of users, datasets and pairs are cached.
+    pub(super) fn sizes(&self) -> [u64; 3] {
+        self.users.run_pending_tasks();
+        self.datasets.run_pending_tasks();
+        self.pairs.run_pending_tasks();
+        [
+            self.users.weighted_size(),
+            self.datasets.weighted_size(),
+            self.pairs.weighted_size(),
+        ]
     }
 }
 
@@ -293,79 +330,4 @@ impl std::fmt::Debug for EntityCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EntityCache").finish_non_exhaustive()
     }
-}
-
-fn schema_mismatch(entity: &EntityUid, source: EntitiesError) -> EntityError {
-    EntityError::SchemaMismatch {
-        entity: entity.to_string(),
-        source: Box::new(source),
-    }
-}
-
-/// The entity of a user: its roles are the parents, its claims are the tags.
-fn user_entity(names: &SchemaNames, uid: &EntityUid, user: &User) -> Result<Entity, EntityError> {
-    let mut attributes = vec![("username".to_owned(), string_value(user.username.as_str()))];
-    if let Some(issuer) = &user.issuer {
-        attributes.push(("issuer".to_owned(), string_value(issuer)));
-    }
-    let roles = user.roles.iter().map(|role| names.role(role));
-    build_entity(uid, attributes, roles.collect(), &user.claims)
-}
-
-/// The entity of a dataset.
-fn dataset_entity(names: &SchemaNames, dataset: &Dataset) -> Result<Entity, EntityError> {
-    let reference = RestrictedExpression::new_entity_uid;
-    let reader_users = dataset.reader_users.iter();
-    let reader_users = reader_users.map(|user| reference(names.user(*user)));
-    let reader_roles = dataset.reader_roles.iter();
-    let reader_roles = reader_roles.map(|role| reference(names.role(role)));
-    let mut attributes = vec![
-        ("title".to_owned(), string_value(&dataset.title)),
-        (
-            "visibility".to_owned(),
-            reference(names.visibility(dataset.visibility)),
-        ),
-        (
-            "record_status".to_owned(),
-            reference(names.record_status(dataset.record_status)),
-        ),
-        (
-            "reader_users".to_owned(),
-            RestrictedExpression::new_set(reader_users),
-        ),
-        (
-            "reader_roles".to_owned(),
-            RestrictedExpression::new_set(reader_roles),
-        ),
-    ];
-    if let Some(owner) = dataset.owner {
-        attributes.push(("owner".to_owned(), reference(names.user(owner))));
-    }
-    let uid = names.dataset(dataset.id);
-    build_entity(&uid, attributes, Vec::new(), &dataset.tags)
-}
-
-fn build_entity(
-    uid: &EntityUid,
-    attributes: Vec<(String, RestrictedExpression)>,
-    parents: Vec<EntityUid>,
-    tags: &Tags,
-) -> Result<Entity, EntityError> {
-    let tags = tags
-        .iter()
-        .map(|(key, values)| (key.clone(), set_value(values)));
-    Entity::new_with_tags(uid.clone(), attributes, parents, tags).map_err(|source| {
-        EntityError::Attribute {
-            entity: uid.to_string(),
-            source: Box::new(source),
-        }
-    })
-}
-
-fn string_value(text: &str) -> RestrictedExpression {
-    RestrictedExpression::new_string(text.to_owned())
-}
-
-fn set_value(texts: &BTreeSet<String>) -> RestrictedExpression {
-    RestrictedExpression::new_set(texts.iter().map(|text| string_value(text)))
 }

@@ -44,6 +44,7 @@ mod conditions;
 mod context;
 mod decide;
 mod entities;
+mod entity_conversion;
 mod error;
 mod file_parser;
 mod index;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::domain::action::Action;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 
@@ -32,6 +33,22 @@ pub struct PolicyReferences {
 }
 
 impl Bundle {
+    /// Whether a decision on `administer` may depend on whom the dataset is shared with.
+    #[must_use]
+    pub fn administers_by_readers(&self) -> bool {
+        *self.administers_by_readers.get_or_init(|| {
+            let mut references = PolicyReferences::default();
+            let administer = self.schema_names.action(Action::Administer);
+            for policy in self.policy_index.policies_for(&administer) {
+                match policy.to_json() {
+                    Ok(policy) => references.collect(&policy),
+                    Err(_) => references.is_everything = true,
+                }
+            }
+            references.has_attribute("reader_users") || references.has_attribute("reader_roles")
+        })
+    }
+
     /// What the policies refer to in their scopes and conditions.
     #[must_use]
     pub fn references(&self) -> PolicyReferences {
@@ -108,6 +125,35 @@ impl PolicyReferences {
 mod tests {
     use super::*;
     use crate::policy::tests::fixtures::bundle;
+
+    #[test]
+    fn readers_matter_only_if_a_policy_for_the_action_refers_to_them() {
+        let depends = |text: &str| bundle(text).unwrap().administers_by_readers();
+        for (text, expected) in [
+            (
+                r#"permit (principal, action == Action::"administer", resource);"#,
+                false,
+            ),
+            (
+                r#"permit (principal is User, action == Action::"read", resource)
+                when { resource.reader_users.contains(principal) };"#,
+                false,
+            ),
+            (
+                r"permit (principal is User, action, resource is Dataset)
+                when { resource.reader_users.contains(principal) };",
+                true,
+            ),
+            (
+                r#"forbid (principal is User, action == Action::"administer", resource)
+                unless { principal in resource.reader_roles };"#,
+                true,
+            ),
+        ] {
+            let text = format!("@id(\"a\") @reason(\"x\")\n{text}");
+            assert_eq!(depends(&text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn references_in_scopes_and_conditions_are_found() {

@@ -92,7 +92,10 @@ pub(super) fn is_applicable(principal: &Principal, action: Action, resource: &Re
     let is_user = matches!(resource, Resource::User(_) | Resource::ChangedUser(_));
     match action {
         Action::Read | Action::Discover | Action::Administer => {
-            matches!(resource, Resource::Dataset(_))
+            matches!(
+                resource,
+                Resource::Dataset(_) | Resource::DatasetCandidate(_)
+            )
         }
         Action::ViewUsers => {
             !principal.is_anonymous() && (is_user || matches!(resource, Resource::Server))

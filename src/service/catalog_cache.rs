@@ -28,10 +28,19 @@ use super::error::ServiceError;
 
 /// How often the catalog's version is read: changes made elsewhere are in force within this.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// How many users, how many sessions and how many datasets are cached.
+/// How many sessions, how many users of identity providers and how many unknown ids are cached; each entry
+/// takes at most about 700 bytes.
 const MAX_CACHED_ENTRIES: u64 = 50_000;
-/// How many API keys are cached; each dataset in a key's scope counts as one more.
-const MAX_CACHED_KEYS: u64 = 200_000;
+/// The most bytes of cached users.
+const MAX_USERS_SIZE: u64 = 16 * 1024 * 1024;
+/// The most bytes of cached datasets.
+const MAX_DATASETS_SIZE: u64 = 32 * 1024 * 1024;
+/// The most bytes of API keys that are cached by their prefix, and by their id.
+const MAX_KEYS_SIZE: u64 = 16 * 1024 * 1024;
+/// About how many bytes an entry takes beside its value.
+const ENTRY_SIZE: usize = 250;
+/// About how many bytes each dataset in the scope of an API key takes.
+const KEY_DATASET_SIZE: usize = 40;
 /// The version before it is read, and while the database is unavailable.
 const UNKNOWN_VERSION: i64 = i64::MIN;
 
@@ -43,6 +52,9 @@ pub struct CatalogCache {
     users: Cache<(i64, UserId), Arc<User>>,
     sessions: Cache<(i64, SessionId), Arc<Session>>,
     datasets: Cache<(i64, DatasetId), Arc<Dataset>>,
+    /// Ids that no dataset has, so that an id that was asked about before costs the same whether or not it
+    /// is one of a dataset.
+    unknown_datasets: Cache<(i64, DatasetId), ()>,
     api_keys: Cache<(i64, KeyPrefix), Arc<CachedApiKey>>,
     api_keys_by_id: Cache<(i64, ApiKeyId), Arc<ApiKey>>,
     external_users: Cache<(i64, SubjectDigest), Arc<ExternalUser>>,
@@ -68,17 +80,16 @@ impl CatalogCache {
             database,
             version: AtomicI64::new(UNKNOWN_VERSION),
             session_version: AtomicI64::new(UNKNOWN_VERSION),
-            users: Cache::new(MAX_CACHED_ENTRIES),
+            users: weighed_cache(MAX_USERS_SIZE, |user: &Arc<User>| user.approximate_size()),
             sessions: Cache::new(MAX_CACHED_ENTRIES),
-            datasets: Cache::new(MAX_CACHED_ENTRIES),
-            api_keys: Cache::builder()
-                .max_capacity(MAX_CACHED_KEYS)
-                .weigher(|_, cached: &Arc<CachedApiKey>| cache_weight(&cached.key))
-                .build(),
-            api_keys_by_id: Cache::builder()
-                .max_capacity(MAX_CACHED_KEYS)
-                .weigher(|_, key: &Arc<ApiKey>| cache_weight(key))
-                .build(),
+            datasets: weighed_cache(MAX_DATASETS_SIZE, |dataset: &Arc<Dataset>| {
+                dataset.approximate_size()
+            }),
+            unknown_datasets: Cache::new(MAX_CACHED_ENTRIES),
+            api_keys: weighed_cache(MAX_KEYS_SIZE, |cached: &Arc<CachedApiKey>| {
+                size_of_key(&cached.key)
+            }),
+            api_keys_by_id: weighed_cache(MAX_KEYS_SIZE, |key: &Arc<ApiKey>| size_of_key(key)),
             external_users: Cache::new(MAX_CACHED_ENTRIES),
             roles: Cache::new(1),
         }
@@ -127,10 +138,18 @@ impl CatalogCache {
 
     /// The dataset with an id, or nothing.
     pub async fn dataset(&self, id: DatasetId) -> Result<Option<Arc<Dataset>>, ServiceError> {
-        get_or_load(&self.datasets, self.version(), id, || {
+        let version = self.version();
+        if self.unknown_datasets.get(&(version, id)).await.is_some() {
+            return Ok(None);
+        }
+        let found = get_or_load(&self.datasets, version, id, || {
             self.database.find_dataset(id)
         })
-        .await
+        .await?;
+        if found.is_none() {
+            self.unknown_datasets.insert((version, id), ()).await;
+        }
+        Ok(found)
     }
 
     /// At most `limit` datasets whose ids come after `after`, in the order of their ids.
@@ -188,6 +207,7 @@ impl CatalogCache {
         if self.version.swap(current.catalog, Ordering::SeqCst) != current.catalog {
             self.users.invalidate_all();
             self.datasets.invalidate_all();
+            self.unknown_datasets.invalidate_all();
             self.api_keys.invalidate_all();
             self.api_keys_by_id.invalidate_all();
             self.external_users.invalidate_all();
@@ -252,9 +272,24 @@ fn database_unavailable() -> ServiceError {
     ServiceError::unavailable("the database", "the last poll of the database failed")
 }
 
-fn cache_weight(key: &ApiKey) -> u32 {
+/// A cache that is bounded in bytes.
+fn weighed_cache<K, V>(
+    max_size: u64,
+    size: impl Fn(&V) -> usize + Send + Sync + 'static,
+) -> Cache<K, V>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(max_size)
+        .weigher(move |_, value| u32::try_from(ENTRY_SIZE + size(value)).unwrap_or(u32::MAX))
+        .build()
+}
+
+fn size_of_key(key: &ApiKey) -> usize {
     let datasets = key.scope.datasets().map_or(0, BTreeSet::len);
-    u32::try_from(datasets).map_or(u32::MAX, |datasets| datasets.saturating_add(1))
+    size_of::<ApiKey>() + key.name.as_str().len() + datasets * KEY_DATASET_SIZE
 }
 
 async fn get_or_load<I, T, F>(
@@ -283,84 +318,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::api_key::{KeyName, KeyScope, KeyText};
-    use crate::domain::audit::AuditEvent;
-    use crate::domain::clock::Clock;
-    use crate::domain::principal::Tags;
-    use crate::service::identity::request_context::RequestContext;
-    use crate::service::tests::empty_database;
-    use crate::storage::{ApiKeyRemoval, CatalogChange, SignInConditions, UserRecord};
-
-    /// Inserts a user with one API key.
-    async fn insert_user_with_key(database: &Database) -> (ApiKey, KeyText) {
-        let user = User {
-            id: UserId::random(),
-            username: "ada".parse().unwrap(),
-            issuer: None,
-            roles: BTreeSet::new(),
-            claims: Tags::new(),
-            is_disabled: false,
-        };
-        let text = KeyText::random();
-        let key = ApiKey {
-            id: ApiKeyId::generate_at(1),
-            user_id: user.id,
-            name: KeyName::new("k").unwrap(),
-            prefix: text.prefix(),
-            scope: KeyScope::default(),
-            created_at: 0,
-            expires_at: None,
-            last_used: None,
-        };
-        let change = CatalogChange {
-            users_put: vec![UserRecord {
-                user,
-                password_hash: None,
-            }],
-            ..CatalogChange::default()
-        };
-        let version = database.catalog_version().await.unwrap();
-        database.write_catalog(&change, version).await.unwrap();
-        let stored = StoredApiKey {
-            key: key.clone(),
-            digest: text.digest(),
-        };
-        let record =
-            RequestContext::local().open_record(AuditEvent::ApiKeyCreate, &Clock::system());
-        let added = database.add_api_key(&stored, 1, 0, &record).await;
-        assert!(added.unwrap());
-        (key, text)
-    }
-
-    #[tokio::test]
-    async fn an_api_key_is_read_once_per_catalog_version() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = empty_database(folder.path()).await;
-        let (key, text) = insert_user_with_key(&database).await;
-        let cache = CatalogCache::new(database.clone());
-        cache.refresh().await.unwrap();
-        let found = async || {
-            let by_prefix = cache.api_key(text.prefix()).await?;
-            let by_id = cache.api_key_by_id(key.id).await?;
-            Ok::<_, ServiceError>((
-                by_prefix.map(|cached| cached.key.id),
-                by_id.map(|key| key.id),
-            ))
-        };
-        assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
-
-        // Still cached: the version has not been read again since this removal.
-        let request = RequestContext::local();
-        let record = request.open_record(AuditEvent::ApiKeyRevoke, &Clock::system());
-        let conditions = SignInConditions::default();
-        let removed = database.remove_api_key(key.user_id, key.id, &record, &conditions);
-        assert_eq!(removed.await, Ok(ApiKeyRemoval::Removed));
-        assert_eq!(found().await.unwrap(), (Some(key.id), Some(key.id)));
-        cache.refresh().await.unwrap();
-        assert_eq!(found().await.unwrap(), (None, None));
-        database.close().await;
-        assert!(found().await.is_err());
-    }
-}
+mod tests;

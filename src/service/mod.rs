@@ -16,6 +16,7 @@ pub mod pagination;
 pub mod policies;
 pub mod rate_limits;
 pub mod tokens;
+pub mod unused_files;
 
 #[cfg(test)]
 pub(crate) mod tests {

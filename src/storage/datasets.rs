@@ -6,7 +6,7 @@ use std::fmt;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
+use super::database::{CALL_TIMEOUT, Database, Either, Transaction, on_either, run};
 use super::error::StorageError;
 use super::statements::{execute, select};
 use crate::domain::dataset::{Dataset, StoredFile};
@@ -106,6 +106,32 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Which of these files, named by their SHA-256, a dataset names.
+    pub async fn find_used_files(
+        &self,
+        sha256s: &BTreeSet<&str>,
+    ) -> Result<BTreeSet<String>, StorageError> {
+        // The table and not the view: a dataset counts before it is visible.
+        const SQLITE: &str = "SELECT file_sha256 FROM datasets
+            WHERE file_sha256 IN (SELECT value FROM json_each($1))";
+        const POSTGRES: &str = "SELECT file_sha256 FROM datasets
+            WHERE file_sha256 IN (SELECT jsonb_array_elements_text($1))";
+        let sql = match self {
+            Self::Sqlite(_) => SQLITE,
+            Self::Postgres(_) => POSTGRES,
+        };
+        let used: Vec<(String,)> = select!(
+            self,
+            "find used files",
+            "datasets",
+            fetch_all(sql, Json(sha256s))
+        )
+        .await?;
+        Ok(used.into_iter().map(|(sha256,)| sha256).collect())
+    }
+}
+
 /// The first id of a page; a dataset may have any id, the lowest one too. None if `after` is the last one.
 pub(super) fn first_id_after(after: Option<DatasetId>) -> Option<Uuid> {
     let first = after.map_or(Some(0), |after| after.0.as_u128().checked_add(1));
@@ -161,18 +187,23 @@ pub(super) async fn put_dataset(
 async fn put_readers(transaction: &mut Transaction, dataset: &Dataset) -> Result<(), sqlx::Error> {
     const UNSHARE_USERS: &str = "DELETE FROM dataset_reader_users WHERE dataset_id = $1";
     const UNSHARE_ROLES: &str = "DELETE FROM dataset_reader_roles WHERE dataset_id = $1";
-    const SHARE_USER: &str =
-        "INSERT INTO dataset_reader_users (dataset_id, user_id) VALUES ($1, $2)";
-    const SHARE_ROLE: &str =
-        "INSERT INTO dataset_reader_roles (dataset_id, role_name) VALUES ($1, $2)";
+    const SQLITE_SHARE_USERS: &str = "INSERT INTO dataset_reader_users (dataset_id, user_id)
+        SELECT $1, unhex(value, '-') FROM json_each($2)";
+    const SQLITE_SHARE_ROLES: &str = "INSERT INTO dataset_reader_roles (dataset_id, role_name)
+        SELECT $1, value FROM json_each($2)";
+    const POSTGRES_SHARE_USERS: &str = "INSERT INTO dataset_reader_users (dataset_id, user_id)
+        SELECT $1, value::uuid FROM jsonb_array_elements_text($2) AS value";
+    const POSTGRES_SHARE_ROLES: &str = "INSERT INTO dataset_reader_roles (dataset_id, role_name)
+        SELECT $1, value FROM jsonb_array_elements_text($2) AS value";
     let id = dataset.id.0;
     execute!(transaction, UNSHARE_USERS, id)?;
     execute!(transaction, UNSHARE_ROLES, id)?;
-    for user in &dataset.reader_users {
-        execute!(transaction, SHARE_USER, id, user.0)?;
-    }
-    for role in &dataset.reader_roles {
-        execute!(transaction, SHARE_ROLE, id, role.as_str())?;
-    }
+    let (share_users, share_roles) = match transaction {
+        Either::Sqlite(_) => (SQLITE_SHARE_USERS, SQLITE_SHARE_ROLES),
+        Either::Postgres(_) => (POSTGRES_SHARE_USERS, POSTGRES_SHARE_ROLES),
+    };
+    // One statement however many readers there are: meanwhile nobody else writes.
+    execute!(transaction, share_users, id, Json(&dataset.reader_users))?;
+    execute!(transaction, share_roles, id, Json(&dataset.reader_roles))?;
     Ok(())
 }

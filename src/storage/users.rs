@@ -1,6 +1,6 @@
 //! Users and their roles.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -120,6 +120,34 @@ impl Database {
         Ok(id.map(UserId))
     }
 
+    /// The ids of the users with these names, disabled or not, in one statement.
+    pub async fn find_user_ids(
+        &self,
+        names: &BTreeSet<&Username>,
+    ) -> Result<BTreeMap<Username, UserId>, StorageError> {
+        const SQLITE: &str = "SELECT username, id FROM users_with_roles
+            WHERE username IN (SELECT value FROM json_each($1))";
+        const POSTGRES: &str = "SELECT username, id FROM users_with_roles
+            WHERE username IN (SELECT jsonb_array_elements_text($1))";
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let sql = match self {
+            Self::Sqlite(_) => SQLITE,
+            Self::Postgres(_) => POSTGRES,
+        };
+        let rows: Vec<(String, Uuid)> =
+            select!(self, "find users", "users", fetch_all(sql, Json(names))).await?;
+        let found = rows.into_iter().map(|(name, id)| {
+            let name = Username::try_from(name).map_err(|error| StorageError::Corrupt {
+                table: "users",
+                detail: format!("user {id}: {error}"),
+            })?;
+            Ok((name, UserId(id)))
+        });
+        found.collect()
+    }
+
     /// Lists at most `limit` users after `after`, ordered by id, disabled or not.
     pub async fn list_users(
         &self,
@@ -167,6 +195,32 @@ impl Database {
         )
         .await?;
         Ok(found.is_some())
+    }
+
+    /// The first of these names that no role has, in one statement.
+    pub async fn find_unknown_role(
+        &self,
+        names: &BTreeSet<&RoleName>,
+    ) -> Result<Option<RoleName>, StorageError> {
+        const SQLITE: &str = "SELECT value FROM json_each($1)
+            WHERE value NOT IN (SELECT name FROM roles) ORDER BY value LIMIT 1";
+        const POSTGRES: &str = "SELECT value FROM jsonb_array_elements_text($1) AS value
+            WHERE value NOT IN (SELECT name FROM roles) ORDER BY value LIMIT 1";
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let sql = match self {
+            Self::Sqlite(_) => SQLITE,
+            Self::Postgres(_) => POSTGRES,
+        };
+        let unknown: Option<String> = select_value!(
+            self,
+            "find roles",
+            "roles",
+            fetch_optional(sql, Json(names))
+        )
+        .await?;
+        unknown.map(parse_role).transpose()
     }
 
     /// Lists at most `limit` roles after `after`, ordered by name; on PostgreSQL in the order of the database's

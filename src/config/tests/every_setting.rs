@@ -14,6 +14,7 @@ fn every_setting_can_be_set_by_its_variable() {
         ("files_dir", "/srv/files"),
         ("import_dir", "/srv/imports"),
         ("largest_upload", "64"),
+        ("unused_files_kept", "7200"),
         ("policy_dir", "/srv/policies"),
         ("gate_cases", "off"),
         ("gate_proofs", "require"),

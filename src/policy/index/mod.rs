@@ -81,6 +81,14 @@ impl PolicyIndex {
         Ok(Self { by_action })
     }
 
+    /// The policies for an action, whatever they say about principal and resource.
+    pub(super) fn policies_for(&self, action: &EntityUid) -> impl Iterator<Item = &Policy> {
+        let by_principal = self.by_action.get(action).into_iter();
+        let by_resource = by_principal.flat_map(HashMap::values);
+        let sets = by_resource.flat_map(HashMap::values).flatten();
+        sets.flat_map(|set| set.policies())
+    }
+
     /// Whether there is a permit whose scope matches principal and action, with some resource.
     pub(super) fn has_permit_for(
         &self,

@@ -1,5 +1,6 @@
 //! Tests of the shipped bundle, of rejected folders, and that errors deny.
 
+mod caches;
 mod cases;
 mod errors_deny;
 mod explanations;

@@ -27,6 +27,7 @@ pub struct Decisions {
     bundle: Arc<LiveBundle>,
     clock: Clock,
     list_permits: Arc<Semaphore>,
+    candidate_permits: Arc<Semaphore>,
 }
 
 /// Decides for one caller, at one time, with one bundle.
@@ -39,6 +40,7 @@ pub struct Authorizer {
     context: DecisionContext,
     bundle: Arc<Bundle>,
     list_permits: Arc<Semaphore>,
+    candidate_permits: Arc<Semaphore>,
     error_count: AtomicU64,
 }
 
@@ -54,6 +56,7 @@ impl Decisions {
             bundle,
             clock,
             list_permits: Arc::new(Semaphore::new((cores / 2).max(1))),
+            candidate_permits: Arc::new(Semaphore::new((cores / 2).max(1))),
         }
     }
 
@@ -65,6 +68,7 @@ impl Decisions {
             bundle: self.bundle.current(),
             caller,
             list_permits: Arc::clone(&self.list_permits),
+            candidate_permits: Arc::clone(&self.candidate_permits),
             error_count: AtomicU64::new(0),
         }
     }
@@ -151,6 +155,38 @@ impl Authorizer {
         record: &mut AuditRecord,
     ) -> Decision {
         let decision = self.decide(action, resource);
+        self.record(&decision, action, resource, record);
+        decision
+    }
+
+    /// Decides about a dataset with so many readers that it would hold up other requests, on a thread for
+    /// blocking work.
+    pub async fn decide_in_background(
+        self: &Arc<Self>,
+        action: Action,
+        resource: &Resource,
+    ) -> Result<Decision, ServiceError> {
+        let permit = Arc::clone(&self.candidate_permits).acquire_owned().await;
+        let (authorizer, resource) = (Arc::clone(self), resource.clone());
+        let span = tracing::Span::current();
+        let deciding = tokio::task::spawn_blocking(move || {
+            // Held by the thread: the request may be cancelled meanwhile.
+            let _permit = permit;
+            span.in_scope(|| authorizer.decide(action, &resource))
+        });
+        deciding
+            .await
+            .map_err(|error| ServiceError::internal("deciding", error))
+    }
+
+    /// Writes the question and the decision into `record`.
+    pub fn record(
+        &self,
+        decision: &Decision,
+        action: Action,
+        resource: &Resource,
+        record: &mut AuditRecord,
+    ) {
         record.action = Some(action);
         record.dataset_id = resource.dataset_id().or(record.dataset_id);
         record.resource_user_id = resource.user_id().or(record.resource_user_id);
@@ -167,7 +203,6 @@ impl Authorizer {
                 .or(borrowed)
                 .map(str::to_owned);
         }
-        decision
     }
 
     /// Maps each of `items` and keeps the results that are some, on a thread where many decisions

@@ -15,7 +15,7 @@ use crate::domain::dataset::StoredFile;
 use crate::domain::decision::Decision;
 use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
-use crate::files::FileStore;
+use crate::files::{FileStore, FilesError};
 
 use super::catalog_cache::CatalogCache;
 use super::error::ServiceError;
@@ -76,6 +76,18 @@ impl Access {
                 Err(ServiceError::FileNotFound { dataset_id })
             }
         }
+    }
+}
+
+/// The error for a file that could not be read: one that was there seconds ago may be gone.
+#[must_use]
+pub fn read_error(dataset_id: DatasetId, error: FilesError) -> ServiceError {
+    match error {
+        FilesError::Missing { sha256, .. } => {
+            tracing::error!(%dataset_id, sha256, "file missing from the file store");
+            ServiceError::FileNotFound { dataset_id }
+        }
+        other => other.into(),
     }
 }
 

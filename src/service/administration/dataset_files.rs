@@ -1,20 +1,25 @@
 //! The files of datasets: uploaded, imported and removed.
 //!
 //! A file is in the store, whole and durable, before a dataset names it. One that no dataset names any
-//! more stays in the store: another dataset may name the same content, a download may be in progress,
-//! and an older copy of the catalog may be restored.
+//! more is removed after a while ([`mod@crate::service::unused_files`]): another dataset may name the same
+//! content, a download may be in progress, and an older copy of the catalog may be restored.
+//!
+//! Uploads and imports take turns, of which one user and one network have only a part. They take theirs
+//! once they are permitted.
 
 use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use parking_lot::Mutex;
 
 use crate::domain::action::Action;
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
 use crate::files::FilesError;
 use crate::service::error::ServiceError;
+use crate::service::fair_turns::Turn;
 use crate::service::identity::request_context::RequestContext;
 use crate::storage::DatasetWithNames;
 
@@ -40,9 +45,10 @@ impl Administration {
             let current = before.dataset.file.map(|file| file.name);
             let name = name.map(str::to_owned).or(current);
             let name = name.unwrap_or_else(|| id.to_string());
-            let now = self.clock.unix_seconds();
-            let stored = self.files.upload(&name, now, bytes).await;
+            let turn = self.take_upload_turn(&operation).await?;
+            let stored = self.files.upload(&name, &self.clock, bytes).await;
             let stored = stored.map_err(|error| file_error("file", error))?;
+            drop(turn);
             self.set_file(&operation, id, precondition, Some(&stored))
                 .await
         })
@@ -59,9 +65,11 @@ impl Administration {
     ) -> Result<DatasetWithNames, ServiceError> {
         self.audited(request, Action::Administer, async |operation| {
             self.load_matching(&operation, id, precondition).await?;
+            let turn = self.take_upload_turn(&operation).await?;
             let now = self.clock.unix_seconds();
             let stored = self.files.import_from_dir(path, now).await;
             let stored = stored.map_err(|error| file_error("path", error))?;
+            drop(turn);
             self.set_file(&operation, id, precondition, Some(&stored))
                 .await
         })
@@ -88,12 +96,35 @@ impl Administration {
         precondition: Precondition<'_, DatasetWithNames>,
         file: Option<&StoredFile>,
     ) -> Result<DatasetWithNames, ServiceError> {
-        self.apply_change(operation, id, precondition, |before| async move {
-            let mut dataset = (*before).clone();
-            dataset.dataset.file = file.map(|file| keep_modified_time(file, &before));
-            Ok(DatasetCandidate::valid(dataset))
-        })
-        .await
+        let replaced = Mutex::new(None);
+        let remember = &replaced;
+        let changed = self
+            .apply_change(operation, id, precondition, |before| async move {
+                let mut dataset = (*before).clone();
+                dataset.dataset.file = file.map(|file| keep_modified_time(file, &before));
+                remember.lock().clone_from(&before.dataset.file);
+                Ok(DatasetCandidate::valid(dataset))
+            })
+            .await?;
+        if let Some(replaced) = replaced.into_inner() {
+            self.mark_unused_from_now(&replaced).await;
+        }
+        Ok(changed)
+    }
+
+    /// Lets the time begin after which a file is removed that no dataset names any more.
+    pub(super) async fn mark_unused_from_now(&self, file: &StoredFile) {
+        let now = self.clock.unix_seconds();
+        if let Err(error) = self.files.mark_used(file, now).await {
+            // It may be removed earlier, if nobody else names it.
+            tracing::warn!(%error, sha256 = file.sha256, "replaced file not marked");
+        }
+    }
+
+    async fn take_upload_turn(&self, operation: &AdminOperation) -> Result<Turn, ServiceError> {
+        let authorizer = operation.authorizer();
+        let caller = authorizer.as_ref().map(|authorizer| &authorizer.caller);
+        self.upload_turns.take(caller).await
     }
 }
 
@@ -124,6 +155,7 @@ fn file_error(field: &'static str, error: FilesError) -> ServiceError {
         | FilesError::Missing { .. }
         | FilesError::Damaged { .. }
         | FilesError::SpanOutOfRange { .. }
+        | FilesError::Unresponsive { .. }
         | FilesError::Unreadable { .. } => error.into(),
     }
 }

@@ -3,17 +3,21 @@
 //! A dataset names its owner and readers by user name, as a catalog file does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use crate::domain::action::Action;
 use crate::domain::dataset::{
     Dataset, DatasetError, RecordStatus, StoredFile, Visibility, check_tags, check_title,
 };
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
+use crate::domain::resource::Resource;
 use crate::service::error::ServiceError;
 use crate::storage::DatasetWithNames;
 
 use super::Administration;
+use super::operation::AdminOperation;
 
 /// The requested state of a dataset.
 #[derive(Clone, Debug)]
@@ -65,6 +69,32 @@ impl DatasetInput {
 }
 
 impl Administration {
+    /// Denies at once what the policies deny whoever the readers are, before their names are looked up.
+    ///
+    /// If the policies look at readers, only the whole candidate can be decided.
+    pub(super) async fn check_without_readers(
+        &self,
+        operation: &AdminOperation,
+        input: &DatasetInput,
+        id: DatasetId,
+        before: Option<&DatasetWithNames>,
+    ) -> Result<(), ServiceError> {
+        let Some(authorizer) = operation.authorizer() else {
+            return Ok(());
+        };
+        if authorizer.bundle().administers_by_readers() {
+            return Ok(());
+        }
+        let input = DatasetInput {
+            reader_users: BTreeSet::new(),
+            reader_roles: BTreeSet::new(),
+            ..input.clone()
+        };
+        let candidate = self.build_candidate(&input, id, before).await?;
+        let resource = Resource::DatasetCandidate(Arc::new(candidate.dataset.dataset));
+        operation.authorize(Action::Administer, &resource)
+    }
+
     /// What `input` makes of the dataset `before`, or of a new one.
     pub(super) async fn build_candidate(
         &self,
@@ -84,23 +114,26 @@ impl Administration {
             let detail = "a file is changed at the dataset's own /file";
             error = Some(ServiceError::invalid("file", detail));
         }
-        let mut owner = None;
-        if let Some(name) = &input.owner {
-            owner = Some(self.resolve_user(name, "owner", before, &mut error).await?);
-        }
-        let mut reader_users = BTreeMap::new();
-        for name in &input.reader_users {
-            let reader = self.resolve_user(name, "reader_users", before, &mut error);
-            reader_users.insert(name.clone(), reader.await?);
-        }
-        for role in &input.reader_roles {
-            let is_kept = before.is_some_and(|b| b.dataset.reader_roles.contains(role));
-            if !is_kept && !self.database.has_role(role).await? {
-                error = Some(ServiceError::invalid(
-                    "reader_roles",
-                    format!("there is no role {role}"),
-                ));
-            }
+        let known = self.known_users(input, before).await?;
+        let mut resolve = |name: &Username, field| {
+            known.get(name).copied().unwrap_or_else(|| {
+                let detail = format!("there is no user {name}");
+                error = Some(ServiceError::invalid(field, detail));
+                UserId::random()
+            })
+        };
+        let owner = input.owner.as_ref().map(|name| resolve(name, "owner"));
+        let readers = input.reader_users.iter();
+        let reader_users: BTreeMap<Username, UserId> = readers
+            .map(|name| (name.clone(), resolve(name, "reader_users")))
+            .collect();
+        let is_new = |role: &&RoleName| {
+            before.is_none_or(|before| !before.dataset.reader_roles.contains(*role))
+        };
+        let new_roles = input.reader_roles.iter().filter(is_new).collect();
+        if let Some(role) = self.database.find_unknown_role(&new_roles).await? {
+            let detail = format!("there is no role {role}");
+            error = Some(ServiceError::invalid("reader_roles", detail));
         }
         let dataset = Dataset {
             id,
@@ -121,25 +154,22 @@ impl Administration {
         Ok(DatasetCandidate { dataset, error })
     }
 
-    /// The id of the user with this name; a random one, and an error, if there is none.
-    async fn resolve_user(
+    /// The users among the names of `input`; those that are readers already need no lookup.
+    async fn known_users(
         &self,
-        name: &Username,
-        field: &'static str,
+        input: &DatasetInput,
         before: Option<&DatasetWithNames>,
-        error: &mut Option<ServiceError>,
-    ) -> Result<UserId, ServiceError> {
-        let reader = before.and_then(|before| before.reader_users.get(name).copied());
-        let found = match reader {
-            Some(id) => Some(id),
-            None => self.database.find_user_id(name).await?,
-        };
-        Ok(found.unwrap_or_else(|| {
-            *error = Some(ServiceError::invalid(
-                field,
-                format!("there is no user {name}"),
-            ));
-            UserId::random()
-        }))
+    ) -> Result<BTreeMap<Username, UserId>, ServiceError> {
+        let before = before.map(|before| &before.reader_users);
+        let mut known = BTreeMap::new();
+        let mut unknown = BTreeSet::new();
+        for name in input.reader_users.iter().chain(&input.owner) {
+            match before.and_then(|before| before.get(name)) {
+                Some(id) => drop(known.insert(name.clone(), *id)),
+                None => drop(unknown.insert(name)),
+            }
+        }
+        known.extend(self.database.find_user_ids(&unknown).await?);
+        Ok(known)
     }
 }

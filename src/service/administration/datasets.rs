@@ -13,10 +13,11 @@ use crate::service::identity::request_context::RequestContext;
 use crate::service::pagination::Page;
 use crate::storage::{CatalogChange, DatasetFilter, DatasetWithNames};
 
-use super::Administration;
+use super::attempts::Attempt;
 use super::change_summary::summarize_dataset_change;
 use super::dataset_input::{DatasetCandidate, DatasetInput};
-use super::operation::{AdminOperation, Attempt, Precondition};
+use super::operation::{AdminOperation, Precondition};
+use super::{AdminAccess, Administration};
 
 impl Administration {
     /// Creates a dataset, without a file.
@@ -30,8 +31,10 @@ impl Administration {
         let create = async |operation: Arc<AdminOperation>| {
             operation.set_dataset(id);
             let attempt = || async {
+                self.check_without_readers(&operation, input, id, None)
+                    .await?;
                 let candidate = self.build_candidate(input, id, None).await?;
-                let dataset = permitted(&operation, candidate)?;
+                let dataset = permitted(&operation, candidate).await?;
                 if self.database.find_dataset(id).await?.is_some() {
                     let detail = "a dataset with this id already exists";
                     return Err(ServiceError::conflict("id", detail));
@@ -93,7 +96,10 @@ impl Administration {
     ) -> Result<DatasetWithNames, ServiceError> {
         input.validate()?;
         self.audited(request, Action::Administer, async |operation| {
-            self.apply_change(&operation, id, precondition, |before| async move {
+            let operation = &operation;
+            self.apply_change(operation, id, precondition, |before| async move {
+                self.check_without_readers(operation, input, id, Some(&before))
+                    .await?;
                 self.build_candidate(input, id, Some(&before)).await
             })
             .await
@@ -101,7 +107,7 @@ impl Administration {
         .await
     }
 
-    /// Deletes a dataset; its file stays in the file store, where other datasets may use it.
+    /// Deletes a dataset; its file is removed later, unless another dataset names it.
     pub async fn delete_dataset(
         &self,
         request: &RequestContext,
@@ -111,14 +117,18 @@ impl Administration {
         let delete = async |operation: Arc<AdminOperation>| {
             let attempt = || async {
                 let before = self.load_matching(&operation, id, precondition).await?;
+                let file = before.dataset.file;
                 operation.set_summary(format!("deleted the dataset {:?}", before.dataset.title));
                 let change = CatalogChange {
                     datasets_removed: vec![id],
                     ..CatalogChange::default()
                 };
-                Ok(Attempt::Write(change, ()))
+                Ok(Attempt::Write(change, file))
             };
-            self.optimistically(&operation, attempt).await
+            if let Some(file) = self.optimistically(&operation, attempt).await? {
+                self.mark_unused_from_now(&file).await;
+            }
+            Ok(())
         };
         self.audited(request, Action::Administer, delete).await
     }
@@ -137,7 +147,7 @@ impl Administration {
     {
         let attempt = || async {
             let before = Arc::new(self.load_matching(operation, id, precondition).await?);
-            let after = permitted(operation, change(Arc::clone(&before)).await?)?;
+            let after = permitted(operation, change(Arc::clone(&before)).await?).await?;
             if before.dataset == after.dataset {
                 operation.set_summary("changed nothing: the dataset already has this state");
                 return Ok(Attempt::Unchanged(after));
@@ -173,15 +183,9 @@ impl Administration {
         id: DatasetId,
     ) -> Result<DatasetWithNames, ServiceError> {
         operation.set_dataset(id);
-        let denied = match self.database.find_dataset_with_names(id).await? {
-            Some(found) => match operation.authorize(Action::Administer, &dataset_resource(&found))
-            {
-                Ok(()) => return Ok(found),
-                Err(denied) => denied,
-            },
-            None => ServiceError::AdministrationDenied {
-                action: Action::Administer,
-            },
+        let denied = match self.find_administered(operation, id).await? {
+            Ok(found) => return Ok(found),
+            Err(denied) => denied,
         };
         if operation.is_permitted(Action::ViewDatasets, &Resource::Server) {
             Err(ServiceError::NotFound { what: "dataset" })
@@ -189,14 +193,45 @@ impl Administration {
             Err(denied)
         }
     }
+
+    /// Finds a dataset that the caller may administer, or the denial.
+    ///
+    /// The cached dataset is decided first: for a caller who is denied nothing is read, however many
+    /// readers the dataset has.
+    async fn find_administered(
+        &self,
+        operation: &AdminOperation,
+        id: DatasetId,
+    ) -> Result<Result<DatasetWithNames, ServiceError>, ServiceError> {
+        let unknown = Ok(Err(ServiceError::AdministrationDenied {
+            action: Action::Administer,
+        }));
+        if let AdminAccess::Policies(dependencies) = &self.access {
+            let Some(cached) = dependencies.catalog_cache.dataset(id).await? else {
+                return unknown;
+            };
+            if let Err(denied) = operation
+                .authorize_dataset(&Resource::Dataset(cached))
+                .await
+            {
+                return Ok(Err(denied));
+            }
+        }
+        let Some(found) = self.database.find_dataset_with_names(id).await? else {
+            return unknown;
+        };
+        let decided = operation.authorize_dataset(&dataset_resource(&found)).await;
+        Ok(decided.map(|()| found))
+    }
 }
 
 /// The candidate's dataset, if the policies permit it and nothing is wrong with it.
-fn permitted(
+async fn permitted(
     operation: &AdminOperation,
     candidate: DatasetCandidate,
 ) -> Result<DatasetWithNames, ServiceError> {
-    operation.authorize(Action::Administer, &dataset_resource(&candidate.dataset))?;
+    let resource = dataset_resource(&candidate.dataset);
+    operation.authorize_dataset(&resource).await?;
     candidate.error.map_or(Ok(candidate.dataset), Err)
 }
 
@@ -208,5 +243,5 @@ fn put(dataset: &DatasetWithNames) -> CatalogChange {
 }
 
 fn dataset_resource(dataset: &DatasetWithNames) -> Resource {
-    Resource::Dataset(Arc::new(dataset.dataset.clone()))
+    Resource::DatasetCandidate(Arc::new(dataset.dataset.clone()))
 }

@@ -1,10 +1,11 @@
 //! Administration of users, roles, datasets, shares, policies and keys, and of the audit log.
 //!
 //! The policies decide about every operation, and every operation is on record, a change in one
-//! transaction with its record ([`mod@operation`]). Whoever has access to the database itself, at the
+//! transaction with its record ([`mod@operation`], [`mod@attempts`]). Whoever has access to the database itself, at the
 //! command line, needs no permission, and its changes are on record too.
 
 mod api_keys;
+mod attempts;
 mod audit_log;
 mod audit_redaction;
 mod change_summary;
@@ -54,6 +55,15 @@ const WRITE_TURNS: TurnLimits = TurnLimits {
     what: "the catalog",
 };
 
+/// Each upload has a piece of its file in memory.
+const UPLOAD_TURNS: TurnLimits = TurnLimits {
+    total: 8,
+    per_user: 2,
+    per_network: 4,
+    wait: Duration::from_secs(10),
+    what: "uploading",
+};
+
 /// Administrative operations on everything that the server stores.
 pub struct Administration {
     /// The users, roles, datasets and audit records.
@@ -70,6 +80,8 @@ pub struct Administration {
     admin_issuers: Vec<String>,
     /// Serializes the changes of this process; those of others show in the catalog's version.
     write_turns: FairTurns,
+    /// Shares out uploads and imports.
+    upload_turns: FairTurns,
 }
 
 /// Who may run administrative operations.
@@ -115,6 +127,7 @@ impl Administration {
             clock,
             access: AdminAccess::Policies(dependencies),
             write_turns: FairTurns::new(WRITE_TURNS),
+            upload_turns: FairTurns::new(UPLOAD_TURNS),
         }
     }
 
@@ -135,6 +148,7 @@ impl Administration {
             clock,
             access: AdminAccess::Local,
             write_turns: FairTurns::new(WRITE_TURNS),
+            upload_turns: FairTurns::new(UPLOAD_TURNS),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`Administration::audited`] owns the beginning and the end of every operation, so that none can
 //! miss its audit record. The record of a change is written in the change's own transaction
-//! ([`Administration::optimistically`], [`Administration::write_recorded`]).
+//! ([`Administration::write_recorded`]).
 
 use std::sync::Arc;
 
@@ -11,34 +11,31 @@ use parking_lot::Mutex;
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::Authentication;
+use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::service::access::decisions::Authorizer;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
-use crate::service::fair_turns::Turn;
 use crate::service::identity::authentication::CredentialSource;
 use crate::service::identity::request_context::RequestContext;
-use crate::storage::{CatalogChange, StorageError};
+use crate::storage::StorageError;
 
 use super::{AdminAccess, Administration};
 
-/// How often a change is attempted while others keep changing the catalog.
-const MAX_ATTEMPTS: u32 = 10;
-/// How many attempts decide before they take a turn to write. Whoever lost all of them to others takes
-/// its turn first: it was permitted, and is slower than they are.
-const MAX_ATTEMPTS_WITHOUT_TURN: u32 = 3;
+/// Up to how many readers of a dataset a decision takes too little time to hold up other requests.
+const MAX_READERS_AT_ONCE: usize = 100;
 
 /// Whether a resource is still in the state that the caller saw (`If-Match`).
 pub type Precondition<'a, T> = &'a (dyn Fn(&T) -> bool + Send + Sync);
 
 /// Who runs an operation, and the audit record that is being filled in for it.
 pub(super) struct AdminOperation {
-    request: RequestContext,
+    pub(super) request: RequestContext,
     /// None for local access, which no policy restricts. Another one once the caller has waited.
-    authorizer: Mutex<Option<Arc<Authorizer>>>,
-    source: Option<CredentialSource>,
+    pub(super) authorizer: Mutex<Option<Arc<Authorizer>>>,
+    pub(super) source: Option<CredentialSource>,
     state: Mutex<RecordState>,
 }
 
@@ -46,14 +43,6 @@ pub(super) struct AdminOperation {
 struct RecordState {
     record: AuditRecord,
     is_written: bool,
-}
-
-/// What one attempt at a change of the catalog came to.
-pub(super) enum Attempt<T> {
-    /// The change to write, and what to return once it is written.
-    Write(CatalogChange, T),
-    /// The catalog is already as requested.
-    Unchanged(T),
 }
 
 impl Administration {
@@ -90,90 +79,6 @@ impl Administration {
             Some(error) => Err(error),
         };
         self.close(&operation, result).await
-    }
-
-    /// Attempts a change of the catalog again while others change it in between; a change is written
-    /// together with the operation's record.
-    ///
-    /// Each attempt authenticates the caller and asks the policies in force, however long ago that was
-    /// done before. A refused caller never gets as far as waiting for the others.
-    pub(super) async fn optimistically<T, F>(
-        &self,
-        operation: &AdminOperation,
-        attempt: impl Fn() -> F,
-    ) -> Result<T, ServiceError>
-    where
-        F: Future<Output = Result<Attempt<T>, ServiceError>>,
-    {
-        for number in 0..MAX_ATTEMPTS {
-            let mut turn = None;
-            if number >= MAX_ATTEMPTS_WITHOUT_TURN {
-                turn = Some(self.take_write_turn(operation).await?);
-            }
-            let version = self.database.catalog_version().await?;
-            if let AdminAccess::Policies(dependencies) = &self.access {
-                dependencies.catalog_cache.catch_up(version).await?;
-            }
-            self.reauthenticate(operation).await?;
-            let (mut change, result) = match attempt().await? {
-                Attempt::Write(change, result) => (change, result),
-                Attempt::Unchanged(result) => return Ok(result),
-            };
-            if turn.is_none() {
-                turn = Some(self.take_write_turn(operation).await?);
-            }
-            if self.reauthenticate(operation).await? {
-                // What was decided was decided for another caller, or by other policies.
-                continue;
-            }
-            let write = async |record| {
-                change.records.push(record);
-                match self.database.write_catalog(&change, version).await {
-                    Ok(_) => Ok(true),
-                    Err(StorageError::Conflict { .. }) => Ok(false),
-                    Err(error) => Err(error),
-                }
-            };
-            let is_written = self.write_recorded(operation, write).await?;
-            drop(turn);
-            if is_written {
-                return Ok(result);
-            }
-        }
-        let source = "too many concurrent changes";
-        Err(ServiceError::unavailable("the catalog", source))
-    }
-
-    async fn take_write_turn(&self, operation: &AdminOperation) -> Result<Turn, ServiceError> {
-        let authorizer = operation.authorizer();
-        let caller = authorizer.as_ref().map(|authorizer| &authorizer.caller);
-        self.write_turns.take(caller).await
-    }
-
-    /// Authenticates the caller of an operation again and takes the policies in force; returns whether
-    /// they, the caller or the context changed, so that what was decided has to be decided again.
-    pub(super) async fn reauthenticate(
-        &self,
-        operation: &AdminOperation,
-    ) -> Result<bool, ServiceError> {
-        let AdminAccess::Policies(dependencies) = &self.access else {
-            return Ok(false);
-        };
-        let Some(before) = operation.authorizer() else {
-            return Ok(false);
-        };
-        let (request, source) = (&operation.request, operation.source.as_ref());
-        let again = dependencies
-            .authenticator
-            .authenticate_again(request, &before.caller, source)
-            .await
-            .inspect_err(|_| operation.state.lock().record.reason = None)?;
-        let now = dependencies.decisions.for_caller(again);
-        if before.is_same(&now) {
-            return Ok(false);
-        }
-        *operation.authorizer.lock() = Some(Arc::new(now));
-        Ok(true)
     }
 
     /// Runs `write`, which writes a change together with the record it is given, in one transaction,
@@ -262,6 +167,24 @@ impl AdminOperation {
             return Ok(());
         };
         let decision = authorizer.decide_and_record(action, resource, record);
+        if decision.is_permitted {
+            Ok(())
+        } else {
+            Err(ServiceError::AdministrationDenied { action })
+        }
+    }
+
+    /// Authorizes administering a dataset, without holding up other requests however many readers it has.
+    pub(super) async fn authorize_dataset(&self, dataset: &Resource) -> Result<(), ServiceError> {
+        let action = Action::Administer;
+        let readers = dataset.dataset().map_or(0, Dataset::reader_count);
+        let authorizer = self.authorizer();
+        let Some(authorizer) = authorizer.filter(|_| readers > MAX_READERS_AT_ONCE) else {
+            return self.authorize(action, dataset);
+        };
+        let decision = authorizer.decide_in_background(action, dataset).await?;
+        let record = &mut self.state.lock().record;
+        authorizer.record(&decision, action, dataset, record);
         if decision.is_permitted {
             Ok(())
         } else {
@@ -362,6 +285,11 @@ impl AdminOperation {
     /// Records which user was named, whether or not it exists.
     pub(super) fn set_user(&self, user_id: UserId) {
         self.state.lock().record.resource_user_id = Some(user_id);
+    }
+
+    /// Forgets what was about to be done, because it is not.
+    pub(super) fn clear_summary(&self) {
+        self.state.lock().record.reason = None;
     }
 
     /// Records what is done, in one sentence for auditors; it must hold no secret.

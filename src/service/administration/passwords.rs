@@ -15,7 +15,8 @@ use crate::service::identity::request_context::RequestContext;
 use crate::storage::{CatalogChange, UserRecord};
 
 use super::Administration;
-use super::operation::{AdminOperation, Attempt};
+use super::attempts::Attempt;
+use super::operation::AdminOperation;
 
 impl Administration {
     /// Sets a user's password; if none is given, a random one is generated and returned this once.

@@ -341,7 +341,9 @@ fn sample_dataset(visibility: Visibility, record_status: RecordStatus) -> Arc<Da
 
 fn describe(resource: &Resource) -> String {
     match resource {
-        Resource::Dataset(dataset) => format!("{} datasets", dataset.visibility),
+        Resource::Dataset(dataset) | Resource::DatasetCandidate(dataset) => {
+            format!("{} datasets", dataset.visibility)
+        }
         Resource::User(user) | Resource::ChangedUser(user) => format!("the user {}", user.username),
         Resource::Role(role) => format!("the role {role}"),
         Resource::Server => "the server".to_owned(),

@@ -14,7 +14,8 @@ use crate::service::pagination::Page;
 use crate::storage::{CatalogChange, UserFilter};
 
 use super::Administration;
-use super::operation::{AdminOperation, Attempt, Precondition};
+use super::attempts::Attempt;
+use super::operation::{AdminOperation, Precondition};
 use super::users::UserAccount;
 
 impl Administration {

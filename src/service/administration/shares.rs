@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::domain::action::Action;
+use crate::domain::dataset::MAX_READERS;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
 use crate::service::error::ServiceError;
@@ -64,7 +65,18 @@ impl Administration {
         before: Arc<DatasetWithNames>,
         reader: &Reader,
     ) -> Result<DatasetCandidate, ServiceError> {
+        let has_room = |readers: usize, is_reader: bool| is_reader || readers < MAX_READERS;
         let mut dataset = Arc::unwrap_or_clone(before);
+        let has_room = match reader {
+            Reader::User(name) => {
+                let readers = &dataset.reader_users;
+                has_room(readers.len(), readers.contains_key(name))
+            }
+            Reader::Role(name) => {
+                let readers = &dataset.dataset.reader_roles;
+                has_room(readers.len(), readers.contains(name))
+            }
+        };
         let unknown = match reader {
             Reader::User(name) => {
                 let found = self.database.find_user_id(name).await?;
@@ -78,7 +90,11 @@ impl Administration {
                 (!self.database.has_role(name).await?).then_some("role")
             }
         };
-        let error = unknown.map(|what| ServiceError::NotFound { what });
+        let mut error = unknown.map(|what| ServiceError::NotFound { what });
+        if !has_room && error.is_none() {
+            let detail = format!("a dataset is shared with at most {MAX_READERS}: use a role");
+            error = Some(ServiceError::conflict("name", detail));
+        }
         Ok(DatasetCandidate { dataset, error })
     }
 }

@@ -120,14 +120,15 @@ impl Administration {
                 return Err(ServiceError::conflict("username", detail));
             }
         }
-        for role in &user.roles {
-            let is_kept = before.is_some_and(|before| before.roles.contains(role));
-            if !is_kept && !self.database.has_role(role).await? {
+        let is_new = |role: &&RoleName| before.is_none_or(|before| !before.roles.contains(*role));
+        let new_roles = user.roles.iter().filter(is_new).collect();
+        match self.database.find_unknown_role(&new_roles).await? {
+            Some(role) => {
                 let detail = format!("there is no role {role}");
-                return Err(ServiceError::invalid("roles", detail));
+                Err(ServiceError::invalid("roles", detail))
             }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Checks that a subject of an identity provider is no user yet.

@@ -15,8 +15,9 @@ use crate::service::pagination::Page;
 use crate::storage::{CatalogChange, UserFilter, UserRecord};
 
 use super::Administration;
+use super::attempts::Attempt;
 use super::change_summary::{describe_user, summarize_user_change};
-use super::operation::{AdminOperation, Attempt, Precondition};
+use super::operation::{AdminOperation, Precondition};
 use super::user_input::{NewUser, check_bounds};
 
 /// A user, and whether it has a password.

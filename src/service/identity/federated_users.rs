@@ -23,8 +23,8 @@ use super::identity_providers::ExternalIdentity;
 
 /// How many catalog changes tokens may cause in one second: each makes every replica drop its cache.
 const MAX_CHANGES_PER_SECOND: u32 = 20;
-/// How many tokens whose user differs from the catalog's are cached.
-const MAX_CACHED_TOKEN_USERS: u64 = 10_000;
+/// The most bytes of cached users whose token differs from the catalog.
+const MAX_TOKEN_USERS_SIZE: u64 = 16 * 1024 * 1024;
 
 /// Why an external identity is not resolved to a user.
 #[derive(Debug)]
@@ -72,6 +72,14 @@ struct TokenUser {
     token_user: Arc<User>,
 }
 
+impl TokenUser {
+    /// The catalog's user counts, because it is kept when the catalog's cache has dropped it.
+    fn size(&self) -> u32 {
+        let size = self.catalog_user.approximate_size() + self.token_user.approximate_size();
+        u32::try_from(size).unwrap_or(u32::MAX)
+    }
+}
+
 impl FederatedUsers {
     /// The users of identity providers in a database; tokens of `admin_issuers` can make somebody an admin.
     #[must_use]
@@ -87,7 +95,10 @@ impl FederatedUsers {
             database,
             clock,
             change_rate: Mutex::default(),
-            token_users: Cache::new(MAX_CACHED_TOKEN_USERS),
+            token_users: Cache::builder()
+                .max_capacity(MAX_TOKEN_USERS_SIZE)
+                .weigher(|_, user: &TokenUser| user.size())
+                .build(),
         }
     }
 

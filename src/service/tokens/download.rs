@@ -13,7 +13,7 @@ use crate::domain::clock::Clock;
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
 use crate::files::{ByteStream, FileStore};
-use crate::service::access::{Access, ReadableFile};
+use crate::service::access::{Access, ReadableFile, read_error};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::identity::authentication::Authenticator;
@@ -59,7 +59,10 @@ impl Downloads {
         let result = self.authorize(request, dataset_id, &mut record).await;
         let ReadableFile { file, .. } = self.audit.close_record(record, result).await?;
         let bytes = match select_span(&file) {
-            Some(span) => Some(self.files.read(&file, span).await?),
+            Some(span) => {
+                let reading = self.files.read(&file, span).await;
+                Some(reading.map_err(|error| read_error(dataset_id, error))?)
+            }
             None => None,
         };
         Ok(Download { file, bytes })

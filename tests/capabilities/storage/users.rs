@@ -15,6 +15,7 @@ on_both! {
     users_are_read_in_pages_in_the_order_of_their_ids,
     a_filter_reads_one_name_or_the_members_of_a_role,
     roles_are_read_in_pages,
+    many_names_are_looked_up_in_one_statement,
     an_admin_counts_only_while_it_can_sign_in,
     the_key_of_the_last_admin_is_not_removed,
 }
@@ -192,4 +193,30 @@ async fn the_key_of_the_last_admin_is_not_removed(db: TestDatabase) {
     assert!(found.unwrap().is_some());
     add_key(&db, owner, KeyScope::default(), 100).await;
     assert_eq!(remove(key, 1).await, ApiKeyRemoval::Removed);
+}
+
+async fn many_names_are_looked_up_in_one_statement(db: TestDatabase) {
+    let users = seven_users();
+    put_users(&db, &users).await;
+    let names: Vec<_> = users.iter().map(|record| &record.user.username).collect();
+    let odd: cedargate::domain::name::Username = "nobody".parse().unwrap();
+    let asked = names.iter().copied().take(3).chain([&odd]).collect();
+    let found = db.database.find_user_ids(&asked).await.unwrap();
+    let expected = users.iter().take(3);
+    let expected = expected.map(|record| (record.user.username.clone(), record.user.id));
+    assert_eq!(found, expected.collect());
+    let none = db
+        .database
+        .find_user_ids(&std::collections::BTreeSet::new())
+        .await;
+    assert!(none.unwrap().is_empty());
+
+    let (known, unknown) = (role("hydrology"), role("nobody"));
+    let find = async |names: &[&RoleName]| {
+        let names = names.iter().copied().collect();
+        db.database.find_unknown_role(&names).await.unwrap()
+    };
+    assert_eq!(find(&[]).await, None);
+    assert_eq!(find(&[&known]).await, None);
+    assert_eq!(find(&[&known, &unknown]).await, Some(unknown.clone()));
 }

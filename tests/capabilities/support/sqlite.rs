@@ -33,6 +33,13 @@ impl ExclusiveLock {
     }
 }
 
+/// Runs SQL in a server's database.
+pub(crate) async fn execute(path: &Path, sql: &'static str) {
+    let mut connection = connect(path).await;
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
 pub(crate) async fn delete_record(path: &Path, id: Uuid) {
     let mut connection = connect(path).await;
     let deleted = sqlx::query("DELETE FROM audit_records WHERE id = $1")

@@ -100,11 +100,11 @@ pub struct DatasetRequest {
     pub record_status: RecordStatus,
     /// The user name of the owner; absent if there is none.
     pub owner: Option<RawName>,
-    /// The names of the users that the dataset is shared with. If omitted, none.
-    #[oai(default, validator(max_items = 10_000))]
+    /// The names of the users that the dataset is shared with, at most 1000. If omitted, none.
+    #[oai(default, validator(max_items = 1_000))]
     pub reader_users: Vec<RawName>,
-    /// The roles that the dataset is shared with. If omitted, none.
-    #[oai(default, validator(max_items = 10_000))]
+    /// The roles that the dataset is shared with, at most 1000. If omitted, none.
+    #[oai(default, validator(max_items = 1_000))]
     pub reader_roles: Vec<RawName>,
     /// Attributes defined by this deployment, which policies see as tags. If omitted, none.
     #[oai(default)]
@@ -341,8 +341,8 @@ impl AdminDatasetsApi {
 
     /// Delete dataset
     ///
-    /// Its download tokens stop working. Its file stays in the file store. Requires `administer` on
-    /// the dataset.
+    /// Its download tokens stop working. Its file is deleted later, unless another dataset has the same
+    /// file. Requires `administer` on the dataset.
     #[oai(
         path = "/admin/datasets/:dataset_id",
         method = "delete",

@@ -69,7 +69,8 @@ impl AdminFilesApi {
     ///
     /// The body is a TIFF, preferably a Cloud Optimized GeoTIFF. It replaces the previous file once
     /// it has arrived completely; an incomplete upload is discarded and the previous file stays.
-    /// Requires `administer` on the dataset.
+    /// Requires `administer` on the dataset when the upload begins and again when it has arrived. One
+    /// user may upload two files at a time; further uploads wait, and are answered 503 after ten seconds.
     #[oai(
         path = "/admin/datasets/:dataset_id/file",
         method = "put",
@@ -139,7 +140,8 @@ impl AdminFilesApi {
 
     /// Delete dataset file
     ///
-    /// The dataset stays, but its download tokens stop working. The file stays in the file store.
+    /// The dataset stays, but its download tokens stop working. The file is deleted later, unless another
+    /// dataset has the same file.
     /// Requires `administer` on the dataset.
     #[oai(
         path = "/admin/datasets/:dataset_id/file",

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::domain::issuer::{ClaimPath, ExternalIssuer};
+use crate::domain::memory_size::{size_of_tags, size_of_text};
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
 use crate::token::{EXTERNAL_TOKEN_LEEWAY, ExternalClaims};
@@ -32,6 +33,15 @@ pub struct ExternalIdentity {
 }
 
 impl ExternalIdentity {
+    /// About how many bytes of memory it takes in a cache.
+    pub(super) fn cached_size(&self) -> u32 {
+        let names = self.roles.iter().map(RoleName::as_str);
+        let names = names.chain(self.username.as_ref().map(Username::as_str));
+        let texts: usize = names.chain([self.subject.as_str()]).map(size_of_text).sum();
+        let size = 2 * size_of::<Self>() + texts + size_of_tags(&self.claims);
+        u32::try_from(size).unwrap_or(u32::MAX)
+    }
+
     /// Whether its token was issued by `now` and has not expired, as far as clocks may differ.
     pub(super) fn is_valid_at(&self, now: i64) -> bool {
         now < self.expires_at.saturating_add(EXTERNAL_TOKEN_LEEWAY)

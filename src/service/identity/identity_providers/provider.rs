@@ -31,8 +31,8 @@ use super::freshness::{
 use super::identity::ExternalIdentity;
 use super::key_set_source::{FetchedKeySet, KeySetSource};
 
-/// How many verified tokens of one provider are cached.
-const MAX_VERIFIED_TOKENS: u64 = 50_000;
+/// The most bytes of cached identities of one provider, each of a verified token.
+const MAX_VERIFIED_SIZE: u64 = 32 * 1024 * 1024;
 
 /// The status of an identity provider; nothing in it is secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -260,7 +260,10 @@ impl IdentityProvider {
                     state.keys = Some(Arc::new(ProviderKeys {
                         digest,
                         keys,
-                        verified: Cache::new(MAX_VERIFIED_TOKENS),
+                        verified: Cache::builder()
+                            .max_capacity(MAX_VERIFIED_SIZE)
+                            .weigher(|_, identity: &Arc<ExternalIdentity>| identity.cached_size())
+                            .build(),
                     }));
                 }
             }
