@@ -31,6 +31,7 @@ use crate::service::identity::password::Passwords;
 use crate::service::identity::sessions::Sessions;
 use crate::service::policies::reload::PolicyReloader;
 use crate::service::rate_limits::{RateLimits, Rates};
+use crate::service::readiness_probe::ReadinessProbe;
 use crate::service::tokens::download::Downloads;
 use crate::service::tokens::download_token::DownloadTokens;
 use crate::service::tokens::key_ring::KeyRing;
@@ -123,6 +124,7 @@ impl Dependencies {
             session_token_ttl: seconds(settings.session_lifetime),
             session_ttl: seconds(settings.refresh_lifetime),
         });
+        let (followed_catalog, health_clock) = (Arc::clone(&catalog_cache), clock.clone());
         let api_keys = Arc::new(ApiKeys {
             database: database.clone(),
             catalog_cache,
@@ -155,10 +157,11 @@ impl Dependencies {
             audit: Arc::clone(&audit),
             clock,
         });
+        let probe = ReadinessProbe::new(database, files, Arc::clone(&key_ring), health_clock);
         let health = Arc::new(Health {
-            database,
+            probe: Arc::new(probe),
+            catalog_cache: followed_catalog,
             audit,
-            files,
             bundle,
             policies,
             identity_providers,

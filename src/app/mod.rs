@@ -8,11 +8,13 @@ mod dependencies;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
@@ -32,9 +34,19 @@ use crate::service::policies::reload::{self, InitialPolicies, PolicyReloader, Po
 use crate::service::tokens::key_ring::{KeyRing, TokenParties};
 use crate::service::tokens::sealing_key_file::{SealingKeyFileError, open_sealing_key};
 use crate::service::unused_files::UnusedFiles;
-use crate::storage::{Database, StorageError};
+use crate::storage::{Database, SchemaVersion, StorageError};
 
 use dependencies::Dependencies;
+
+/// How long a shutdown waits for the policy watcher.
+const WATCHER_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a shutdown waits for audit records that are being written.
+const AUDIT_DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long a shutdown waits for the database to close.
+const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a shutdown may take after requests in flight have ended, the runtime's part included: beyond it,
+/// the process ends without waiting.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(18);
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +68,16 @@ pub enum AppError {
     /// The policies cannot be loaded, or their rejection cannot be recorded.
     #[error("cannot load the policies: {}", error_chain(.0))]
     Reload(ServiceError),
+    /// The tables are of an older program, whose servers may be running.
+    #[error(
+        "the database is of an older version: it has migration {found}, this program needs {known}"
+    )]
+    OlderSchema {
+        /// The newest migration of the database.
+        found: i64,
+        /// The newest migration of this program.
+        known: i64,
+    },
     /// The database cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -107,16 +129,26 @@ pub struct Stores {
 impl Stores {
     /// Opens the stores that the settings name, and migrates the database.
     pub async fn open(settings: &Settings) -> Result<Self, AppError> {
-        create_private_dir(&settings.data_dir).map_err(|source| AppError::DataDir {
-            path: settings.data_dir.display().to_string(),
-            source,
-        })?;
-        let database = Database::open(
-            settings.database_url.reveal(),
-            settings.database_connections,
-        )
-        .await?;
+        let database = open_database(settings).await?;
         database.migrate().await?;
+        Self::with_database(settings, database)
+    }
+
+    /// Like [`Stores::open`] for commands beside running servers: an empty database gets its tables, and one
+    /// that an older program uses is [`AppError::OlderSchema`] and stays as it is.
+    pub async fn open_beside_servers(settings: &Settings) -> Result<Self, AppError> {
+        let database = open_database(settings).await?;
+        match database.schema_version().await? {
+            SchemaVersion::Current => {}
+            SchemaVersion::Empty => database.migrate().await?,
+            SchemaVersion::Older { found, known } => {
+                return Err(AppError::OlderSchema { found, known });
+            }
+        }
+        Self::with_database(settings, database)
+    }
+
+    fn with_database(settings: &Settings, database: Database) -> Result<Self, AppError> {
         let files =
             FileStore::open(&settings.files_dir)?.with_import_dir(settings.import_dir.as_deref());
         Ok(Self {
@@ -125,6 +157,16 @@ impl Stores {
             passwords: Passwords::new()?,
         })
     }
+}
+
+/// Opens the database that the settings name; the data directory is created if there is none.
+pub async fn open_database(settings: &Settings) -> Result<Database, AppError> {
+    create_private_dir(&settings.data_dir).map_err(|source| AppError::DataDir {
+        path: settings.data_dir.display().to_string(),
+        source,
+    })?;
+    let url = settings.database_url.reveal();
+    Ok(Database::open(url, settings.database_connections).await?)
 }
 
 /// Creates the data directory for its owner alone; an existing one keeps its mode.
@@ -174,7 +216,7 @@ impl App {
             .map_err(AppError::Keys)?;
         let catalog_cache = Arc::new(CatalogCache::new(database.clone()));
         catalog_cache.refresh().await?;
-        let catalog_task = tokio::spawn(Arc::clone(&catalog_cache).poll_versions());
+        let catalog_task = tokio::spawn(Arc::clone(&catalog_cache).follow());
         let audit = Arc::new(AuditTrail::start(database.clone()));
         let identity_providers = IdentityProviders::new(&settings.issuers, &clock)
             .map_err(|reason| AppError::IdentityProviders { reason })?;
@@ -286,16 +328,33 @@ impl App {
         is_drained
     }
 
-    /// Closes everything in order: writers before what they write to.
+    /// Closes everything in order, writers before what they write to, and waits for none of it without a
+    /// limit: an unresponsive database or file system must not keep the process.
     pub async fn close(self) {
         self.stop_policies.cancel();
-        if self.policy_task.await.is_err() {
-            tracing::error!("policy watcher panicked");
+        let watcher = self.policy_task.abort_handle();
+        match timeout(WATCHER_STOP_TIMEOUT, self.policy_task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("policy watcher panicked"),
+            Err(_) => {
+                tracing::error!("policy watcher did not stop in time");
+                watcher.abort();
+            }
         }
         self.catalog_task.abort();
         self.unused_files_task.abort();
-        self.audit.stop().await;
-        self.database.close().await;
+        if timeout(AUDIT_DRAIN_TIMEOUT, self.audit.stop())
+            .await
+            .is_err()
+        {
+            tracing::error!("audit records were still waiting when the time to write them ended");
+        }
+        if timeout(DATABASE_CLOSE_TIMEOUT, self.database.close())
+            .await
+            .is_err()
+        {
+            tracing::error!("database did not close in time");
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn apply(
         database,
         files,
         passwords,
-    } = Stores::open(settings).await?;
+    } = Stores::open_beside_servers(settings).await?;
     let now = Clock::system().unix_seconds();
     let applied = catalog::apply(&database, &files, &passwords, &file, is_pruning, now).await;
     database.close().await;

@@ -22,10 +22,10 @@ pub(super) async fn open_existing_database(settings: &Settings) -> Result<Databa
         })
 }
 
-/// Opens the stores of a database that exists, and brings it up to date.
+/// Opens the stores of a database that exists.
 pub(super) async fn open_existing_stores(settings: &Settings) -> Result<Stores, CommandError> {
     open_existing_database(settings).await?.close().await;
-    Ok(Stores::open(settings).await?)
+    Ok(Stores::open_beside_servers(settings).await?)
 }
 
 /// Administration without the policies.

@@ -13,6 +13,7 @@ mod file_descriptors;
 mod local;
 mod log_writer;
 mod logging;
+mod migrate;
 mod openapi;
 mod outcome;
 mod password;
@@ -33,6 +34,9 @@ use crate::domain::name::Username;
 use crate::policy::complexity::DECISION_STACK_SIZE;
 
 use outcome::{CommandError, CommandResult, ExitStatus};
+
+/// How long the end of a command waits for its threads.
+const RUNTIME_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Policy-driven authorization server for data downloads
 #[derive(Debug, Parser)]
@@ -80,6 +84,8 @@ enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    /// Bring the tables of the database up to date; servers do so when they start
+    Migrate,
     /// Print the OpenAPI document
     Openapi,
 }
@@ -288,6 +294,7 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
             block_on(api_key::create(settings, arguments))
         }
         Command::Audit(AuditCommand::Export) => block_on(audit::export(settings)),
+        Command::Migrate => block_on(migrate::run(settings)),
         Command::Openapi => block_on(openapi::run(settings)),
     }
 }
@@ -303,10 +310,13 @@ async fn dispatch_user(settings: &Settings, command: UserCommand) -> CommandResu
 }
 
 fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(DECISION_STACK_SIZE)
         .build()
-        .map_err(|error| CommandError::new(format!("cannot start the runtime: {error}")))?
-        .block_on(command)
+        .map_err(|error| CommandError::new(format!("cannot start the runtime: {error}")))?;
+    let result = runtime.block_on(command);
+    // A file system that does not answer holds its threads; the process does not wait for them.
+    runtime.shutdown_timeout(RUNTIME_STOP_TIMEOUT);
+    result
 }

@@ -169,7 +169,8 @@ pub(super) async fn set_password(settings: &Settings, name: &Username) -> Comman
 }
 
 async fn open(settings: &Settings) -> Result<Administration, CommandError> {
-    Ok(administration(Stores::open(settings).await?, settings))
+    let stores = Stores::open_beside_servers(settings).await?;
+    Ok(administration(stores, settings))
 }
 
 fn user_json(account: &UserAccount) -> Value {

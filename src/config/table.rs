@@ -82,7 +82,8 @@ settings! {
     database_url: Secret<String> = "sqlite://<data_dir>/cedargate.db",
         SecretText("sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE, special characters percent-encoded"),
         |reader, setting| reader.database_url(setting, &data_dir);
-    /// The most connections to the database.
+    /// The most connections to the database for requests: half of them for short reads, a quarter for long ones and a quarter for writes.
+    /// Up to four more serve one purpose each.
     database_connections: u32 = "8", Integer(1, 1000, "connections"), SettingsReader::integer;
     /// The folder of the file store.
     files_dir: PathBuf = "<data_dir>/files", Text("a folder"),

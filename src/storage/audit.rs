@@ -150,12 +150,14 @@ impl Database {
             return Ok(());
         }
         let operation = "append audit records";
-        run(CALL_TIMEOUT, operation, "audit_records", async {
+        let result = run(CALL_TIMEOUT, operation, "audit_records", async {
             let mut transaction = self.begin_appending().await?;
             insert_all(&mut transaction, records).await?;
             transaction.commit().await
         })
-        .await
+        .await;
+        self.append_history().note(result.is_ok());
+        result
     }
 
     /// Writes the totals of records in one transaction. Totals only grow, so that they may be written again if

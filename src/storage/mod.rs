@@ -10,6 +10,7 @@
 mod accepted_policy_edits;
 mod admins;
 mod api_keys;
+mod append_history;
 mod audit;
 mod audit_filter;
 mod audit_search;
@@ -21,6 +22,7 @@ mod datasets;
 mod datasets_with_names;
 mod error;
 mod external_users;
+mod health_check;
 mod migration;
 mod postgres_connections;
 mod sessions;

@@ -25,6 +25,7 @@ mod catalog_view;
 mod command_line;
 mod connections;
 mod cors;
+mod database_trouble;
 mod decided_again;
 mod decision_table;
 mod download;

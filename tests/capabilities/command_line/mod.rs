@@ -3,6 +3,7 @@
 mod catalog;
 mod dataset;
 mod log;
+mod migrate;
 mod policy;
 mod user;
 
