@@ -25,7 +25,9 @@ use crate::files::{FileStore, FilesError};
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
 use crate::policy::{BundleError, LiveBundle};
+use crate::service::administration::Administration;
 use crate::service::audit_trail::AuditTrail;
+use crate::service::catalog::sweeper::sweep_catalog;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::service::identity::identity_providers::IdentityProviders;
@@ -185,6 +187,7 @@ pub struct App {
     database: Database,
     audit: Arc<AuditTrail>,
     catalog_task: JoinHandle<()>,
+    sweep_task: JoinHandle<()>,
     unused_files_task: JoinHandle<()>,
     policies: Arc<PolicyReloader>,
     policy_task: JoinHandle<()>,
@@ -217,6 +220,7 @@ impl App {
         let catalog_cache = Arc::new(CatalogCache::new(database.clone()));
         catalog_cache.refresh().await?;
         let catalog_task = tokio::spawn(Arc::clone(&catalog_cache).follow());
+        let sweep_task = tokio::spawn(sweep_catalog(database.clone()));
         let audit = Arc::new(AuditTrail::start(database.clone()));
         let identity_providers = IdentityProviders::new(&settings.issuers, &clock)
             .map_err(|reason| AppError::IdentityProviders { reason })?;
@@ -278,6 +282,7 @@ impl App {
             database,
             audit,
             catalog_task,
+            sweep_task,
             unused_files_task,
             policies,
             policy_task,
@@ -295,6 +300,12 @@ impl App {
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.services.health.bundle.current().revision().clone()
+    }
+
+    /// Administers users, roles, datasets, policies and the audit log.
+    #[must_use]
+    pub fn administration(&self) -> &Arc<Administration> {
+        &self.services.administration
     }
 
     /// The policy reloader.
@@ -342,6 +353,7 @@ impl App {
             }
         }
         self.catalog_task.abort();
+        self.sweep_task.abort();
         self.unused_files_task.abort();
         if timeout(AUDIT_DRAIN_TIMEOUT, self.audit.stop())
             .await

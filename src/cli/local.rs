@@ -61,8 +61,8 @@ pub(super) async fn find_user(database: &Database, name: &Username) -> Result<Us
     if let Some(record) = database.find_user_by_username(name).await? {
         return Ok(record.user);
     }
-    let catalog = database.read_catalog().await?;
-    let known = catalog.users.iter();
+    let directory = database.read_directory().await?;
+    let known = directory.users.iter();
     let known = known.map(|record| record.user.username.as_str());
     Err(
         CommandError::new(format!("there is no user {name}")).with_suggestion(
@@ -78,8 +78,8 @@ pub(super) async fn check_role(database: &Database, role: &RoleName) -> Result<(
     if database.has_role(role).await? {
         return Ok(());
     }
-    let catalog = database.read_catalog().await?;
-    let known = catalog.roles.iter().map(RoleName::as_str);
+    let directory = database.read_directory().await?;
+    let known = directory.roles.iter().map(RoleName::as_str);
     Err(
         CommandError::new(format!("there is no role {role}")).with_suggestion(
             role.as_str(),

@@ -99,6 +99,9 @@ enum CatalogCommand {
         /// Delete what the file does not declare
         #[arg(long)]
         prune: bool,
+        /// Take over users that somebody else created, renamed or gave a password
+        #[arg(long)]
+        adopt: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -276,9 +279,12 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
             log.flush();
             result
         }
-        Command::Catalog(CatalogCommand::Apply { file, prune, json }) => {
-            block_on(catalog::apply(settings, &file, prune, json))
-        }
+        Command::Catalog(CatalogCommand::Apply {
+            file,
+            prune,
+            adopt,
+            json,
+        }) => block_on(catalog::apply(settings, &file, prune, adopt, json)),
         Command::User(command) => block_on(dispatch_user(settings, command)),
         Command::Dataset(DatasetCommand::List { json }) => block_on(dataset::list(settings, json)),
         Command::Dataset(DatasetCommand::Show { id, json }) => {

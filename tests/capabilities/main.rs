@@ -21,6 +21,7 @@ mod architecture;
 mod audit;
 mod audit_log;
 mod author_examples;
+mod catalog_ownership;
 mod catalog_view;
 mod command_line;
 mod connections;

@@ -17,6 +17,7 @@ mod identity_providers;
 mod operation;
 mod passwords;
 mod policies;
+mod privilege_questions;
 mod privileges;
 mod role_changes;
 mod roles;
