@@ -28,6 +28,7 @@ use crate::service::identity::federated_users::FederatedUsers;
 use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::login_throttle::LoginThrottle;
 use crate::service::identity::password::Passwords;
+use crate::service::identity::session_sweeper::SessionSweeper;
 use crate::service::identity::sessions::Sessions;
 use crate::service::policies::reload::PolicyReloader;
 use crate::service::rate_limits::{RateLimits, Rates};
@@ -49,6 +50,7 @@ pub(super) struct Dependencies {
     pub(super) catalog_cache: Arc<CatalogCache>,
     pub(super) audit: Arc<AuditTrail>,
     pub(super) identity_providers: Arc<IdentityProviders>,
+    pub(super) session_sweeper: Arc<SessionSweeper>,
     pub(super) clock: Clock,
 }
 
@@ -95,6 +97,7 @@ impl Dependencies {
             catalog_cache,
             audit,
             identity_providers,
+            session_sweeper,
             clock,
         } = self;
         let decisions = Arc::new(Decisions::new(Arc::clone(&bundle), clock.clone()));
@@ -165,6 +168,7 @@ impl Dependencies {
             bundle,
             policies,
             identity_providers,
+            session_sweeper,
         });
         Services {
             download_tokens,

@@ -32,6 +32,7 @@ use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::password::{PasswordError, Passwords};
+use crate::service::identity::session_sweeper::SessionSweeper;
 use crate::service::policies::reload::{self, InitialPolicies, PolicyReloader, PolicyStartError};
 use crate::service::tokens::key_ring::{KeyRing, TokenParties};
 use crate::service::tokens::sealing_key_file::{SealingKeyFileError, open_sealing_key};
@@ -188,6 +189,7 @@ pub struct App {
     audit: Arc<AuditTrail>,
     catalog_task: JoinHandle<()>,
     sweep_task: JoinHandle<()>,
+    session_task: JoinHandle<()>,
     unused_files_task: JoinHandle<()>,
     policies: Arc<PolicyReloader>,
     policy_task: JoinHandle<()>,
@@ -247,6 +249,8 @@ impl App {
         let unused_files_task = tokio::spawn(unused_files.run());
         let stop_policies = CancellationToken::new();
         let policy_task = policies.spawn_watcher(stop_policies.clone());
+        let session_sweeper = Arc::new(SessionSweeper::new(database.clone(), clock.clone()));
+        let session_task = tokio::spawn(Arc::clone(&session_sweeper).run());
         let dependencies = Dependencies {
             database: database.clone(),
             files,
@@ -257,6 +261,7 @@ impl App {
             catalog_cache,
             audit: Arc::clone(&audit),
             identity_providers: Arc::new(identity_providers),
+            session_sweeper: Arc::clone(&session_sweeper),
             clock: clock.clone(),
         };
         Ok(Self {
@@ -283,6 +288,7 @@ impl App {
             audit,
             catalog_task,
             sweep_task,
+            session_task,
             unused_files_task,
             policies,
             policy_task,
@@ -354,6 +360,7 @@ impl App {
         }
         self.catalog_task.abort();
         self.sweep_task.abort();
+        self.session_task.abort();
         self.unused_files_task.abort();
         if timeout(AUDIT_DRAIN_TIMEOUT, self.audit.stop())
             .await

@@ -1,5 +1,7 @@
 //! Local access: what commands need that work on the database itself.
 
+use uuid::Uuid;
+
 use crate::app::Stores;
 use crate::config::Settings;
 use crate::domain::clock::Clock;
@@ -39,16 +41,16 @@ pub(super) fn administration(stores: Stores, settings: &Settings) -> Administrat
     Administration::local(database, files, passwords, Clock::system(), issuers)
 }
 
-/// All items of a paginated list.
-pub(super) async fn load_all<T, K>(
-    load_page: impl AsyncFn(Option<K>) -> Result<Page<T>, ServiceError>,
-    key: impl Fn(&T) -> K,
+/// All items of a filtered list.
+pub(super) async fn load_all<T>(
+    load_page: impl AsyncFn(Option<Uuid>) -> Result<Page<T>, ServiceError>,
+    id_of: impl Fn(&T) -> Uuid,
 ) -> Result<Vec<T>, CommandError> {
     let mut items = Vec::new();
     let mut after = None;
     loop {
         let page = load_page(after).await?;
-        after = page.next_cursor(&key);
+        after = page.next_id(&id_of);
         items.extend(page.items);
         if after.is_none() {
             return Ok(items);

@@ -128,6 +128,11 @@ enum UserCommand {
         /// The user name
         name: Username,
     },
+    /// Start a session of a user who cannot sign in, and print its refresh token
+    Session {
+        /// The user name
+        name: Username,
+    },
     /// Set the password of a user and end its sessions; prompts for it, or reads it from standard input
     Password {
         /// The user name
@@ -311,6 +316,7 @@ async fn dispatch_user(settings: &Settings, command: UserCommand) -> CommandResu
         UserCommand::List { json } => user::list(settings, json).await,
         UserCommand::Disable { name } => user::set_disabled(settings, &name, true).await,
         UserCommand::Enable { name } => user::set_disabled(settings, &name, false).await,
+        UserCommand::Session { name } => user::start_session(settings, &name).await,
         UserCommand::Password { name } => user::set_password(settings, &name).await,
     }
 }

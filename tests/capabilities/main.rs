@@ -34,6 +34,7 @@ mod explanation_redaction;
 mod explanations;
 mod file_store;
 mod health;
+mod hidden_catalog;
 mod identity_providers;
 mod key_set;
 mod large_catalog;

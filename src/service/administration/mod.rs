@@ -14,6 +14,7 @@ pub mod dataset_input;
 mod datasets;
 pub mod explanations;
 mod identity_providers;
+mod list_turns;
 mod operation;
 mod passwords;
 mod policies;

@@ -148,7 +148,8 @@ impl Administration {
                 Some((action, describe(&resource)))
             })
         };
-        let found = authorizer.filter_map(vec![()], find).await?;
+        let turn = authorizer.list_turn().await?;
+        let found = authorizer.filter_map(turn, vec![()], find).await?;
         Ok(found.into_iter().next())
     }
 }

@@ -11,4 +11,5 @@ pub mod login_throttle;
 pub mod password;
 pub mod request_context;
 mod session_renewal;
+pub mod session_sweeper;
 pub mod sessions;

@@ -34,6 +34,7 @@ mod migrations;
 mod outages;
 mod removals;
 mod session_lists;
+mod session_sweep;
 mod sessions;
 mod signing_keys;
 mod users;

@@ -80,7 +80,8 @@ pub struct DatasetFileBody {
 pub struct AdminDatasetPage {
     /// The datasets.
     pub items: Vec<DatasetResponse>,
-    /// The `after` value of the next page; absent on the last page.
+    /// The `after` value of the next page, which may follow a page that is not full; absent on the
+    /// last page.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<DatasetId>,
 }
@@ -172,7 +173,7 @@ impl From<DatasetWithNames> for DatasetResponse {
 impl From<Page<DatasetWithNames>> for AdminDatasetPage {
     fn from(page: Page<DatasetWithNames>) -> Self {
         Self {
-            next: page.next_cursor(|named| named.dataset.id),
+            next: page.next_id(|named| named.dataset.id.0).map(DatasetId),
             items: page.items.into_iter().map(DatasetResponse::from).collect(),
         }
     }

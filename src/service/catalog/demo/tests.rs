@@ -58,7 +58,7 @@ async fn the_demo_has_its_people_and_files_and_their_passwords_open() {
         assert!(
             fixture
                 .passwords
-                .verify(hash, &person.password)
+                .verify(hash, &person.password, &[])
                 .await
                 .unwrap()
         );

@@ -137,7 +137,7 @@ impl CatalogFixture {
         let hash = self.user(name).await.password_hash;
         let password = Secret::new(password.to_owned());
         self.passwords
-            .verify(hash.as_ref(), &password)
+            .verify(hash.as_ref(), &password, &[])
             .await
             .unwrap()
     }
