@@ -80,10 +80,7 @@ impl Dependencies {
 
     /// Builds every service.
     pub(super) fn services(self, settings: &Settings, metrics: PrometheusHandle) -> Services {
-        let rates = Rates {
-            mints: settings.mint_limit_per_minute,
-            requests: settings.request_limit_per_minute,
-        };
+        let rates = rates(settings);
         let rate_limits = Arc::new(RateLimits::new(rates, self.clock.clone()));
         let mint_contexts = Arc::new(MintContexts::new(self.database.clone()));
         let authenticator = Arc::new(self.authenticator(&rate_limits, &mint_contexts));
@@ -182,6 +179,13 @@ impl Dependencies {
             health,
             metrics,
         }
+    }
+}
+
+fn rates(settings: &Settings) -> Rates {
+    Rates {
+        mints: settings.mint_limit_per_minute,
+        requests: settings.request_limit_per_minute,
     }
 }
 
