@@ -23,6 +23,7 @@ use crate::service::identity::admission::KnownCredentials;
 use crate::service::identity::api_key_last_used::LastUsedRecorder;
 use crate::service::identity::api_keys::ApiKeys;
 use crate::service::identity::authentication::Authenticator;
+use crate::service::identity::body_gate::BodyGate;
 use crate::service::identity::federated_users::FederatedUsers;
 use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::login_throttle::LoginThrottle;
@@ -79,11 +80,7 @@ impl Dependencies {
 
     /// Builds every service.
     pub(super) fn services(self, settings: &Settings, metrics: PrometheusHandle) -> Services {
-        let rates = Rates {
-            mints: settings.mint_limit_per_minute,
-            requests: settings.request_limit_per_minute,
-            downloads: settings.download_limit_per_minute,
-        };
+        let rates = rates(settings);
         let rate_limits = Arc::new(RateLimits::new(rates, self.clock.clone()));
         let mint_contexts = Arc::new(MintContexts::new(self.database.clone()));
         let authenticator = Arc::new(self.authenticator(&rate_limits, &mint_contexts));
@@ -136,6 +133,7 @@ impl Dependencies {
             audit: Arc::clone(&audit),
             clock: clock.clone(),
         });
+        let body_gate = body_gate(&authenticator, &rate_limits, &audit, &clock);
         let download_tokens = Arc::new(DownloadTokens {
             authenticator: Arc::clone(&authenticator),
             rate_limits: Arc::clone(&rate_limits),
@@ -174,6 +172,7 @@ impl Dependencies {
             sessions,
             administration,
             api_keys,
+            body_gate,
             downloads,
             catalog_view,
             key_ring,
@@ -181,6 +180,28 @@ impl Dependencies {
             metrics,
         }
     }
+}
+
+fn rates(settings: &Settings) -> Rates {
+    Rates {
+        mints: settings.mint_limit_per_minute,
+        requests: settings.request_limit_per_minute,
+        downloads: settings.download_limit_per_minute,
+    }
+}
+
+fn body_gate(
+    authenticator: &Arc<Authenticator>,
+    rate_limits: &Arc<RateLimits>,
+    audit: &Arc<AuditTrail>,
+    clock: &Clock,
+) -> Arc<BodyGate> {
+    Arc::new(BodyGate::new(
+        Arc::clone(authenticator),
+        Arc::clone(rate_limits),
+        Arc::clone(audit),
+        clock.clone(),
+    ))
 }
 
 fn admin_deps(

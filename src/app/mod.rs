@@ -274,6 +274,7 @@ impl App {
             http_config: HttpConfig {
                 trusted_proxies: settings.trusted_proxies.clone(),
                 allowed_origins: settings.allowed_origins.clone(),
+                issuer: settings.issuer.clone(),
                 jwks_max_age: settings.jwks_max_age,
                 request_timeout: settings.request_timeout,
                 max_upload_size: settings.largest_upload,

@@ -11,6 +11,7 @@ mod dataset;
 mod demo;
 mod file_descriptors;
 mod local;
+mod log_writer;
 mod logging;
 mod migrate;
 mod openapi;
@@ -216,10 +217,14 @@ enum AuditCommand {
     },
 }
 
+/// How long a server that ends waits for somebody to read why.
+const SHOW_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    let is_server = matches!(arguments.command, Command::Serve { .. });
     let result = SettingSources::from_process()
         .and_then(|sources| Settings::load(&sources))
         .map_err(|error| CommandError {
@@ -231,12 +236,32 @@ pub fn run() -> ExitCode {
         Ok(ExitStatus::Success) => ExitCode::SUCCESS,
         Ok(ExitStatus::CheckFailed) => ExitCode::from(3),
         Err(error) => {
-            print::error(&error.message);
-            if let Some(hint) = &error.hint {
-                print::hint(hint);
+            let exit_code = ExitCode::from(error.exit_code);
+            let show = move || {
+                print::error(&error.message);
+                if let Some(hint) = &error.hint {
+                    print::hint(hint);
+                }
+            };
+            if is_server {
+                show_for_a_moment(show);
+            } else {
+                show();
             }
-            ExitCode::from(error.exit_code)
+            exit_code
         }
+    }
+}
+
+/// Shows something on a thread of its own, and goes on if nobody reads it: a server has to end.
+fn show_for_a_moment(show: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = std::sync::mpsc::channel();
+    let shown = std::thread::Builder::new().spawn(move || {
+        show();
+        let _ = done.send(());
+    });
+    if shown.is_ok() {
+        let _ = is_done.recv_timeout(SHOW_TIMEOUT);
     }
 }
 
@@ -263,8 +288,10 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
             block_on(policy::explain::run(settings, arguments))
         }
         Command::Serve { demo } => {
-            logging::start(settings)?;
-            block_on(serve::run(settings, demo))
+            let log = logging::start(settings)?;
+            let result = block_on(serve::run(settings, demo));
+            log.flush();
+            result
         }
         Command::Catalog(CatalogCommand::Apply {
             file,

@@ -167,6 +167,7 @@ mod tests {
             authentication: Authentication::Password,
             key: None,
             address: address.parse().unwrap(),
+            is_foreign_page: false,
         }
     }
 

@@ -54,6 +54,8 @@ mod policy_reload;
 mod problems;
 mod rate_limits;
 mod refused_work;
+mod request_bodies;
+mod request_smuggling;
 mod sessions;
 mod storage;
 mod support;

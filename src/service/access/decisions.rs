@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditOutcome, AuditRecord};
-use crate::domain::caller::{Caller, DecisionContext};
+use crate::domain::caller::{Caller, DecisionContext, UNKNOWN_ADDRESS};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Decision;
 use crate::domain::resource::Resource;
@@ -20,6 +20,9 @@ use crate::service::fair_turns::{FairTurns, Turn, TurnLimits};
 /// broken policy does not write a line for each dataset of a list.
 const MAX_LOGGED_ERRORS: u64 = 4;
 
+/// What the record of a denied page says.
+const BORROWED_ADDRESS: &str = "asked by a web page of another origin, which counts as from an unknown address; see \
+                                allowed_origins";
 /// How many turns to list one network holds or waits for with the others.
 const MAX_LIST_TURNS_PER_NETWORK: usize = 1;
 /// How long a list waits for its turn.
@@ -110,9 +113,7 @@ impl Authorizer {
     /// denied whatever the policies say. No policy determined that, and the record says so.
     #[must_use]
     pub fn decide(&self, action: Action, resource: &Resource) -> Decision {
-        let mut decision =
-            self.bundle
-                .decide(&self.caller.principal, action, resource, &self.context);
+        let mut decision = self.ask_policies(action, resource);
         for error in &decision.errors {
             metrics::counter!("cedargate_policy_evaluation_errors_total").increment(1);
             if self.error_count.fetch_add(1, Ordering::Relaxed) >= MAX_LOGGED_ERRORS {
@@ -131,6 +132,32 @@ impl Authorizer {
             decision.determining_policies.clear();
         }
         decision
+    }
+
+    /// Asks the policies. What they permit to an anonymous page of a foreign origin, they must permit
+    /// from an unknown address too: the page has the address of its reader, and no right to use it.
+    fn ask_policies(&self, action: Action, resource: &Resource) -> Decision {
+        let ask = |context| {
+            self.bundle
+                .decide(&self.caller.principal, action, resource, context)
+        };
+        let decision = ask(&self.context);
+        if !decision.is_permitted || !self.is_address_borrowed() {
+            return decision;
+        }
+        let mut elsewhere = ask(&DecisionContext {
+            address: UNKNOWN_ADDRESS,
+            ..self.context.clone()
+        });
+        elsewhere.max_ttl = elsewhere.max_ttl.min(decision.max_ttl);
+        elsewhere
+    }
+
+    /// Whether the policies read the address of a caller who is a page of a foreign origin.
+    fn is_address_borrowed(&self) -> bool {
+        self.caller.is_foreign_page
+            && self.caller.principal.is_anonymous()
+            && self.bundle.reads_address()
     }
 
     /// Decides, and writes the question and the decision into `record`.
@@ -183,8 +210,10 @@ impl Authorizer {
         record.revision = Some(decision.revision.clone());
         if !decision.is_permitted {
             record.outcome = AuditOutcome::Denied;
+            let borrowed = self.is_address_borrowed().then_some(BORROWED_ADDRESS);
             record.reason = self
                 .key_scope_violation(action, resource)
+                .or(borrowed)
                 .map(str::to_owned);
         }
     }

@@ -93,6 +93,7 @@ fn what_is_given_back_can_be_taken_again_and_a_debt_has_to_be_waited_for() {
         authentication: crate::domain::caller::Authentication::None,
         key: None,
         address,
+        is_foreign_page: false,
     };
     limits.check_request(&caller).unwrap();
     limits.charge_request(&caller, 2);

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod dataset;
+mod log;
 mod migrate;
 mod policy;
 mod user;

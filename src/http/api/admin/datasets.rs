@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use poem::http::Method;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
@@ -14,6 +14,7 @@ use crate::http::api::tags::{TagsJson, tags_from_json, tags_to_json};
 use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
+use crate::http::extract::json_body::JsonBody;
 use crate::http::extract::page_limit::PageLimit;
 use crate::http::extract::parameter::RawName;
 use crate::http::openapi::ApiTag;
@@ -203,6 +204,16 @@ impl DatasetRequest {
     }
 }
 
+/// Whether a request has the description of a dataset as its body.
+pub fn has_dataset_body(method: &Method, path: &str) -> bool {
+    let id = path.strip_prefix("/admin/datasets/");
+    match *method {
+        Method::POST => path == "/admin/datasets",
+        Method::PUT => id.is_some_and(|id| !id.contains('/')),
+        _ => false,
+    }
+}
+
 #[OpenApi(tag = "ApiTag::Administration")]
 impl AdminDatasetsApi {
     /// List datasets for administration
@@ -262,7 +273,7 @@ impl AdminDatasetsApi {
     )]
     async fn create_dataset(
         &self,
-        body: Json<DatasetRequest>,
+        body: JsonBody<DatasetRequest>,
         credentials: HeaderCredentials,
     ) -> Result<CreatedWithEtag<DatasetResponse>, ErrorResponse<CreateStatuses>> {
         let input = body.0.into_input()?;
@@ -313,7 +324,7 @@ impl AdminDatasetsApi {
         /// The `ETag` of the dataset. The update fails with 412 if the dataset has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        body: Json<DatasetRequest>,
+        body: JsonBody<DatasetRequest>,
         credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UpdateStatuses>> {
         let input = body.0.into_input()?;
