@@ -25,11 +25,14 @@ use crate::files::{FileStore, FilesError};
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
 use crate::policy::{BundleError, LiveBundle};
+use crate::service::administration::Administration;
 use crate::service::audit_trail::AuditTrail;
+use crate::service::catalog::sweeper::sweep_catalog;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::password::{PasswordError, Passwords};
+use crate::service::identity::session_sweeper::SessionSweeper;
 use crate::service::policies::reload::{self, InitialPolicies, PolicyReloader, PolicyStartError};
 use crate::service::tokens::key_ring::{KeyRing, TokenParties};
 use crate::service::tokens::sealing_key_file::{SealingKeyFileError, open_sealing_key};
@@ -185,6 +188,8 @@ pub struct App {
     database: Database,
     audit: Arc<AuditTrail>,
     catalog_task: JoinHandle<()>,
+    sweep_task: JoinHandle<()>,
+    session_task: JoinHandle<()>,
     unused_files_task: JoinHandle<()>,
     policies: Arc<PolicyReloader>,
     policy_task: JoinHandle<()>,
@@ -217,6 +222,7 @@ impl App {
         let catalog_cache = Arc::new(CatalogCache::new(database.clone()));
         catalog_cache.refresh().await?;
         let catalog_task = tokio::spawn(Arc::clone(&catalog_cache).follow());
+        let sweep_task = tokio::spawn(sweep_catalog(database.clone()));
         let audit = Arc::new(AuditTrail::start(database.clone()));
         let identity_providers = IdentityProviders::new(&settings.issuers, &clock)
             .map_err(|reason| AppError::IdentityProviders { reason })?;
@@ -243,6 +249,8 @@ impl App {
         let unused_files_task = tokio::spawn(unused_files.run());
         let stop_policies = CancellationToken::new();
         let policy_task = policies.spawn_watcher(stop_policies.clone());
+        let session_sweeper = Arc::new(SessionSweeper::new(database.clone(), clock.clone()));
+        let session_task = tokio::spawn(Arc::clone(&session_sweeper).run());
         let dependencies = Dependencies {
             database: database.clone(),
             files,
@@ -253,6 +261,7 @@ impl App {
             catalog_cache,
             audit: Arc::clone(&audit),
             identity_providers: Arc::new(identity_providers),
+            session_sweeper: Arc::clone(&session_sweeper),
             clock: clock.clone(),
         };
         Ok(Self {
@@ -260,6 +269,7 @@ impl App {
             http_config: HttpConfig {
                 trusted_proxies: settings.trusted_proxies.clone(),
                 allowed_origins: settings.allowed_origins.clone(),
+                issuer: settings.issuer.clone(),
                 jwks_max_age: settings.jwks_max_age,
                 request_timeout: settings.request_timeout,
                 max_upload_size: settings.largest_upload,
@@ -277,6 +287,8 @@ impl App {
             database,
             audit,
             catalog_task,
+            sweep_task,
+            session_task,
             unused_files_task,
             policies,
             policy_task,
@@ -294,6 +306,12 @@ impl App {
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.services.health.bundle.current().revision().clone()
+    }
+
+    /// Administers users, roles, datasets, policies and the audit log.
+    #[must_use]
+    pub fn administration(&self) -> &Arc<Administration> {
+        &self.services.administration
     }
 
     /// The policy reloader.
@@ -341,6 +359,8 @@ impl App {
             }
         }
         self.catalog_task.abort();
+        self.sweep_task.abort();
+        self.session_task.abort();
         self.unused_files_task.abort();
         if timeout(AUDIT_DRAIN_TIMEOUT, self.audit.stop())
             .await

@@ -11,6 +11,7 @@ mod dataset;
 mod demo;
 mod file_descriptors;
 mod local;
+mod log_writer;
 mod logging;
 mod migrate;
 mod openapi;
@@ -98,6 +99,9 @@ enum CatalogCommand {
         /// Delete what the file does not declare
         #[arg(long)]
         prune: bool,
+        /// Take over users that somebody else created, renamed or gave a password
+        #[arg(long)]
+        adopt: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -121,6 +125,11 @@ enum UserCommand {
     },
     /// Enable a disabled user
     Enable {
+        /// The user name
+        name: Username,
+    },
+    /// Start a session of a user who cannot sign in, and print its refresh token
+    Session {
         /// The user name
         name: Username,
     },
@@ -199,10 +208,14 @@ enum AuditCommand {
     Export,
 }
 
+/// How long a server that ends waits for somebody to read why.
+const SHOW_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    let is_server = matches!(arguments.command, Command::Serve { .. });
     let result = SettingSources::from_process()
         .and_then(|sources| Settings::load(&sources))
         .map_err(|error| CommandError {
@@ -214,12 +227,32 @@ pub fn run() -> ExitCode {
         Ok(ExitStatus::Success) => ExitCode::SUCCESS,
         Ok(ExitStatus::CheckFailed) => ExitCode::from(3),
         Err(error) => {
-            print::error(&error.message);
-            if let Some(hint) = &error.hint {
-                print::hint(hint);
+            let exit_code = ExitCode::from(error.exit_code);
+            let show = move || {
+                print::error(&error.message);
+                if let Some(hint) = &error.hint {
+                    print::hint(hint);
+                }
+            };
+            if is_server {
+                show_for_a_moment(show);
+            } else {
+                show();
             }
-            ExitCode::from(error.exit_code)
+            exit_code
         }
+    }
+}
+
+/// Shows something on a thread of its own, and goes on if nobody reads it: a server has to end.
+fn show_for_a_moment(show: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = std::sync::mpsc::channel();
+    let shown = std::thread::Builder::new().spawn(move || {
+        show();
+        let _ = done.send(());
+    });
+    if shown.is_ok() {
+        let _ = is_done.recv_timeout(SHOW_TIMEOUT);
     }
 }
 
@@ -246,12 +279,17 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
             block_on(policy::explain::run(settings, arguments))
         }
         Command::Serve { demo } => {
-            logging::start(settings)?;
-            block_on(serve::run(settings, demo))
+            let log = logging::start(settings)?;
+            let result = block_on(serve::run(settings, demo));
+            log.flush();
+            result
         }
-        Command::Catalog(CatalogCommand::Apply { file, prune, json }) => {
-            block_on(catalog::apply(settings, &file, prune, json))
-        }
+        Command::Catalog(CatalogCommand::Apply {
+            file,
+            prune,
+            adopt,
+            json,
+        }) => block_on(catalog::apply(settings, &file, prune, adopt, json)),
         Command::User(command) => block_on(dispatch_user(settings, command)),
         Command::Dataset(DatasetCommand::List { json }) => block_on(dataset::list(settings, json)),
         Command::Dataset(DatasetCommand::Show { id, json }) => {
@@ -278,6 +316,7 @@ async fn dispatch_user(settings: &Settings, command: UserCommand) -> CommandResu
         UserCommand::List { json } => user::list(settings, json).await,
         UserCommand::Disable { name } => user::set_disabled(settings, &name, true).await,
         UserCommand::Enable { name } => user::set_disabled(settings, &name, false).await,
+        UserCommand::Session { name } => user::start_session(settings, &name).await,
         UserCommand::Password { name } => user::set_password(settings, &name).await,
     }
 }

@@ -43,8 +43,7 @@ pub(super) async fn run(settings: &Settings, is_demo: bool) -> CommandResult {
             files,
             passwords,
         } = &stores;
-        let now = clock.unix_seconds();
-        Some(demo::prepare(database, files, passwords, &settings.data_dir, now).await)
+        Some(demo::prepare(database, files, passwords, &settings.data_dir, &clock).await)
     } else {
         None
     };

@@ -151,6 +151,7 @@ settings! {
         SettingsReader::trusted_proxies;
     /// The web pages that may call the API from a browser (CORS).
     /// `*` is safe because credentials are bearer tokens and never cookies: a page has only what it was given.
+    /// What policies grant to an address they grant to pages of the origins that are listed here, and to no others.
     allowed_origins: AllowedOrigins = "*",
         List("origins, such as https://maps.example.org, or * alone"),
         SettingsReader::allowed_origins;

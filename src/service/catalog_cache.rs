@@ -56,6 +56,7 @@ pub struct CatalogCache {
     api_keys_by_id: Cache<(i64, ApiKeyId), Arc<ApiKey>>,
     external_users: Cache<(i64, SubjectDigest), Arc<ExternalUser>>,
     roles: Cache<(i64, ()), Arc<BTreeSet<RoleName>>>,
+    password_costs: Cache<(i64, ()), Arc<Vec<String>>>,
 }
 
 /// A user of an identity provider: the SHA-256 of issuer and subject.
@@ -88,6 +89,7 @@ impl CatalogCache {
             api_keys_by_id: weighed_cache(MAX_KEYS_SIZE, |key: &Arc<ApiKey>| size_of_key(key)),
             external_users: Cache::new(MAX_CACHED_ENTRIES),
             roles: Cache::new(1),
+            password_costs: Cache::new(1),
         }
     }
 
@@ -121,6 +123,18 @@ impl CatalogCache {
         })
         .await?;
         Ok(roles.unwrap_or_default())
+    }
+
+    /// The costs of all password hashes of the catalog, as PHC strings have them.
+    pub async fn password_costs(&self) -> Result<Arc<Vec<String>>, ServiceError> {
+        let costs = get_or_load(
+            &self.password_costs,
+            self.versions.catalog(),
+            (),
+            async || Ok(Some(self.database.password_costs().await?)),
+        )
+        .await?;
+        Ok(costs.unwrap_or_default())
     }
 
     /// The session with an id, or nothing when it was ended; it may have expired.
@@ -209,6 +223,7 @@ impl CatalogCache {
             self.api_keys_by_id.invalidate_all();
             self.external_users.invalidate_all();
             self.roles.invalidate_all();
+            self.password_costs.invalidate_all();
         }
         if changes.sessions {
             self.sessions.invalidate_all();

@@ -9,6 +9,7 @@ use crate::policy::LiveBundle;
 use super::audit_trail::AuditTrail;
 use super::catalog_cache::CatalogCache;
 use super::identity::identity_providers::IdentityProviders;
+use super::identity::session_sweeper::SessionSweeper;
 use super::policies::reload::PolicyReloader;
 use super::readiness_probe::{ProbeResult, ReadinessProbe};
 
@@ -37,6 +38,8 @@ pub struct Health {
     pub policies: Arc<PolicyReloader>,
     /// The status of identity providers.
     pub identity_providers: Arc<IdentityProviders>,
+    /// Compares the clock with the audit log.
+    pub session_sweeper: Arc<SessionSweeper>,
 }
 
 impl Health {
@@ -87,6 +90,11 @@ impl Health {
         warnings.extend(reload.unguarded.into_iter().map(str::to_owned));
         if reload.is_unsaved {
             warnings.push("the policies in force could not be saved for a restart".to_owned());
+        }
+        if let Some(seconds) = self.session_sweeper.seconds_behind() {
+            warnings.push(format!(
+                "the clock is {seconds} s behind the newest audit record"
+            ));
         }
         self.identity_providers.fetch_in_background();
         for status in self.identity_providers.status() {
