@@ -69,7 +69,7 @@ async fn trigger(db: &TestDatabase, kind: &str, sql: &str) {
 
 #[tokio::test]
 async fn on_sqlite_a_trigger_that_raises_leaves_no_transaction_behind() {
-    for how in ["ABORT, 'x'", "FAIL, 'x'", "ROLLBACK, 'x'"] {
+    for how in ["ABORT, 'x'", "FAIL, 'x'", "ROLLBACK, 'x'", "IGNORE"] {
         let db = TestDatabase::sqlite().await;
         trigger(&db, "BEFORE", &format!("SELECT RAISE({how})")).await;
         let bad = marked("bad");
@@ -85,6 +85,7 @@ async fn on_postgres_a_trigger_that_raises_leaves_no_transaction_behind() {
     for (kind, sql) in [
         ("TRIGGER bad BEFORE", "RAISE EXCEPTION 'x'"),
         ("CONSTRAINT TRIGGER bad AFTER", "RAISE EXCEPTION 'x'"),
+        ("TRIGGER bad BEFORE", "RETURN NULL"),
         (
             "TRIGGER bad BEFORE",
             "PERFORM pg_terminate_backend(pg_backend_pid())",
