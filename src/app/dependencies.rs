@@ -23,13 +23,16 @@ use crate::service::identity::admission::KnownCredentials;
 use crate::service::identity::api_key_last_used::LastUsedRecorder;
 use crate::service::identity::api_keys::ApiKeys;
 use crate::service::identity::authentication::Authenticator;
+use crate::service::identity::body_gate::BodyGate;
 use crate::service::identity::federated_users::FederatedUsers;
 use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::login_throttle::LoginThrottle;
 use crate::service::identity::password::Passwords;
+use crate::service::identity::session_sweeper::SessionSweeper;
 use crate::service::identity::sessions::Sessions;
 use crate::service::policies::reload::PolicyReloader;
 use crate::service::rate_limits::{RateLimits, Rates};
+use crate::service::readiness_probe::ReadinessProbe;
 use crate::service::tokens::download::Downloads;
 use crate::service::tokens::download_token::DownloadTokens;
 use crate::service::tokens::key_ring::KeyRing;
@@ -47,6 +50,7 @@ pub(super) struct Dependencies {
     pub(super) catalog_cache: Arc<CatalogCache>,
     pub(super) audit: Arc<AuditTrail>,
     pub(super) identity_providers: Arc<IdentityProviders>,
+    pub(super) session_sweeper: Arc<SessionSweeper>,
     pub(super) clock: Clock,
 }
 
@@ -76,10 +80,7 @@ impl Dependencies {
 
     /// Builds every service.
     pub(super) fn services(self, settings: &Settings, metrics: PrometheusHandle) -> Services {
-        let rates = Rates {
-            mints: settings.mint_limit_per_minute,
-            requests: settings.request_limit_per_minute,
-        };
+        let rates = rates(settings);
         let rate_limits = Arc::new(RateLimits::new(rates, self.clock.clone()));
         let mint_contexts = Arc::new(MintContexts::new(self.database.clone()));
         let authenticator = Arc::new(self.authenticator(&rate_limits, &mint_contexts));
@@ -93,6 +94,7 @@ impl Dependencies {
             catalog_cache,
             audit,
             identity_providers,
+            session_sweeper,
             clock,
         } = self;
         let decisions = Arc::new(Decisions::new(Arc::clone(&bundle), clock.clone()));
@@ -122,6 +124,7 @@ impl Dependencies {
             session_token_ttl: seconds(settings.session_lifetime),
             session_ttl: seconds(settings.refresh_lifetime),
         });
+        let (followed_catalog, health_clock) = (Arc::clone(&catalog_cache), clock.clone());
         let api_keys = Arc::new(ApiKeys {
             database: database.clone(),
             catalog_cache,
@@ -130,6 +133,7 @@ impl Dependencies {
             audit: Arc::clone(&audit),
             clock: clock.clone(),
         });
+        let body_gate = body_gate(&authenticator, &rate_limits, &audit, &clock);
         let download_tokens = Arc::new(DownloadTokens {
             authenticator: Arc::clone(&authenticator),
             rate_limits: Arc::clone(&rate_limits),
@@ -153,19 +157,22 @@ impl Dependencies {
             audit: Arc::clone(&audit),
             clock,
         });
+        let probe = ReadinessProbe::new(database, files, Arc::clone(&key_ring), health_clock);
         let health = Arc::new(Health {
-            database,
+            probe: Arc::new(probe),
+            catalog_cache: followed_catalog,
             audit,
-            files,
             bundle,
             policies,
             identity_providers,
+            session_sweeper,
         });
         Services {
             download_tokens,
             sessions,
             administration,
             api_keys,
+            body_gate,
             downloads,
             catalog_view,
             key_ring,
@@ -173,6 +180,27 @@ impl Dependencies {
             metrics,
         }
     }
+}
+
+fn rates(settings: &Settings) -> Rates {
+    Rates {
+        mints: settings.mint_limit_per_minute,
+        requests: settings.request_limit_per_minute,
+    }
+}
+
+fn body_gate(
+    authenticator: &Arc<Authenticator>,
+    rate_limits: &Arc<RateLimits>,
+    audit: &Arc<AuditTrail>,
+    clock: &Clock,
+) -> Arc<BodyGate> {
+    Arc::new(BodyGate::new(
+        Arc::clone(authenticator),
+        Arc::clone(rate_limits),
+        Arc::clone(audit),
+        clock.clone(),
+    ))
 }
 
 fn admin_deps(

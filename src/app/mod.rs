@@ -8,11 +8,13 @@ mod dependencies;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
@@ -23,18 +25,31 @@ use crate::files::{FileStore, FilesError};
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
 use crate::policy::{BundleError, LiveBundle};
+use crate::service::administration::Administration;
 use crate::service::audit_trail::AuditTrail;
+use crate::service::catalog::sweeper::sweep_catalog;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::password::{PasswordError, Passwords};
+use crate::service::identity::session_sweeper::SessionSweeper;
 use crate::service::policies::reload::{self, InitialPolicies, PolicyReloader, PolicyStartError};
 use crate::service::tokens::key_ring::{KeyRing, TokenParties};
 use crate::service::tokens::sealing_key_file::{SealingKeyFileError, open_sealing_key};
 use crate::service::unused_files::UnusedFiles;
-use crate::storage::{Database, StorageError};
+use crate::storage::{Database, SchemaVersion, StorageError};
 
 use dependencies::Dependencies;
+
+/// How long a shutdown waits for the policy watcher.
+const WATCHER_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a shutdown waits for audit records that are being written.
+const AUDIT_DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long a shutdown waits for the database to close.
+const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a shutdown may take after requests in flight have ended, the runtime's part included: beyond it,
+/// the process ends without waiting.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(18);
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +71,16 @@ pub enum AppError {
     /// The policies cannot be loaded, or their rejection cannot be recorded.
     #[error("cannot load the policies: {}", error_chain(.0))]
     Reload(ServiceError),
+    /// The tables are of an older program, whose servers may be running.
+    #[error(
+        "the database is of an older version: it has migration {found}, this program needs {known}"
+    )]
+    OlderSchema {
+        /// The newest migration of the database.
+        found: i64,
+        /// The newest migration of this program.
+        known: i64,
+    },
     /// The database cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -107,16 +132,26 @@ pub struct Stores {
 impl Stores {
     /// Opens the stores that the settings name, and migrates the database.
     pub async fn open(settings: &Settings) -> Result<Self, AppError> {
-        create_private_dir(&settings.data_dir).map_err(|source| AppError::DataDir {
-            path: settings.data_dir.display().to_string(),
-            source,
-        })?;
-        let database = Database::open(
-            settings.database_url.reveal(),
-            settings.database_connections,
-        )
-        .await?;
+        let database = open_database(settings).await?;
         database.migrate().await?;
+        Self::with_database(settings, database)
+    }
+
+    /// Like [`Stores::open`] for commands beside running servers: an empty database gets its tables, and one
+    /// that an older program uses is [`AppError::OlderSchema`] and stays as it is.
+    pub async fn open_beside_servers(settings: &Settings) -> Result<Self, AppError> {
+        let database = open_database(settings).await?;
+        match database.schema_version().await? {
+            SchemaVersion::Current => {}
+            SchemaVersion::Empty => database.migrate().await?,
+            SchemaVersion::Older { found, known } => {
+                return Err(AppError::OlderSchema { found, known });
+            }
+        }
+        Self::with_database(settings, database)
+    }
+
+    fn with_database(settings: &Settings, database: Database) -> Result<Self, AppError> {
         let files =
             FileStore::open(&settings.files_dir)?.with_import_dir(settings.import_dir.as_deref());
         Ok(Self {
@@ -125,6 +160,16 @@ impl Stores {
             passwords: Passwords::new()?,
         })
     }
+}
+
+/// Opens the database that the settings name; the data directory is created if there is none.
+pub async fn open_database(settings: &Settings) -> Result<Database, AppError> {
+    create_private_dir(&settings.data_dir).map_err(|source| AppError::DataDir {
+        path: settings.data_dir.display().to_string(),
+        source,
+    })?;
+    let url = settings.database_url.reveal();
+    Ok(Database::open(url, settings.database_connections).await?)
 }
 
 /// Creates the data directory for its owner alone; an existing one keeps its mode.
@@ -143,6 +188,8 @@ pub struct App {
     database: Database,
     audit: Arc<AuditTrail>,
     catalog_task: JoinHandle<()>,
+    sweep_task: JoinHandle<()>,
+    session_task: JoinHandle<()>,
     unused_files_task: JoinHandle<()>,
     policies: Arc<PolicyReloader>,
     policy_task: JoinHandle<()>,
@@ -174,7 +221,8 @@ impl App {
             .map_err(AppError::Keys)?;
         let catalog_cache = Arc::new(CatalogCache::new(database.clone()));
         catalog_cache.refresh().await?;
-        let catalog_task = tokio::spawn(Arc::clone(&catalog_cache).poll_versions());
+        let catalog_task = tokio::spawn(Arc::clone(&catalog_cache).follow());
+        let sweep_task = tokio::spawn(sweep_catalog(database.clone()));
         let audit = Arc::new(AuditTrail::start(database.clone()));
         let identity_providers = IdentityProviders::new(&settings.issuers, &clock)
             .map_err(|reason| AppError::IdentityProviders { reason })?;
@@ -201,6 +249,8 @@ impl App {
         let unused_files_task = tokio::spawn(unused_files.run());
         let stop_policies = CancellationToken::new();
         let policy_task = policies.spawn_watcher(stop_policies.clone());
+        let session_sweeper = Arc::new(SessionSweeper::new(database.clone(), clock.clone()));
+        let session_task = tokio::spawn(Arc::clone(&session_sweeper).run());
         let dependencies = Dependencies {
             database: database.clone(),
             files,
@@ -211,6 +261,7 @@ impl App {
             catalog_cache,
             audit: Arc::clone(&audit),
             identity_providers: Arc::new(identity_providers),
+            session_sweeper: Arc::clone(&session_sweeper),
             clock: clock.clone(),
         };
         Ok(Self {
@@ -218,6 +269,7 @@ impl App {
             http_config: HttpConfig {
                 trusted_proxies: settings.trusted_proxies.clone(),
                 allowed_origins: settings.allowed_origins.clone(),
+                issuer: settings.issuer.clone(),
                 jwks_max_age: settings.jwks_max_age,
                 request_timeout: settings.request_timeout,
                 max_upload_size: settings.largest_upload,
@@ -235,6 +287,8 @@ impl App {
             database,
             audit,
             catalog_task,
+            sweep_task,
+            session_task,
             unused_files_task,
             policies,
             policy_task,
@@ -252,6 +306,12 @@ impl App {
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.services.health.bundle.current().revision().clone()
+    }
+
+    /// Administers users, roles, datasets, policies and the audit log.
+    #[must_use]
+    pub fn administration(&self) -> &Arc<Administration> {
+        &self.services.administration
     }
 
     /// The policy reloader.
@@ -285,16 +345,35 @@ impl App {
         is_drained
     }
 
-    /// Closes everything in order: writers before what they write to.
+    /// Closes everything in order, writers before what they write to, and waits for none of it without a
+    /// limit: an unresponsive database or file system must not keep the process.
     pub async fn close(self) {
         self.stop_policies.cancel();
-        if self.policy_task.await.is_err() {
-            tracing::error!("policy watcher panicked");
+        let watcher = self.policy_task.abort_handle();
+        match timeout(WATCHER_STOP_TIMEOUT, self.policy_task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("policy watcher panicked"),
+            Err(_) => {
+                tracing::error!("policy watcher did not stop in time");
+                watcher.abort();
+            }
         }
         self.catalog_task.abort();
+        self.sweep_task.abort();
+        self.session_task.abort();
         self.unused_files_task.abort();
-        self.audit.stop().await;
-        self.database.close().await;
+        if timeout(AUDIT_DRAIN_TIMEOUT, self.audit.stop())
+            .await
+            .is_err()
+        {
+            tracing::error!("audit records were still waiting when the time to write them ended");
+        }
+        if timeout(DATABASE_CLOSE_TIMEOUT, self.database.close())
+            .await
+            .is_err()
+        {
+            tracing::error!("database did not close in time");
+        }
     }
 }
 

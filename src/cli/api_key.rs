@@ -52,7 +52,7 @@ pub(super) async fn create(settings: &Settings, arguments: CreateArguments) -> C
             .map(|days| clock.unix_seconds() + i64::from(days) * SECONDS_PER_DAY),
     };
     let username = arguments.user;
-    let stores = Stores::open(settings).await?;
+    let stores = Stores::open_beside_servers(settings).await?;
     let owner = find_user(&stores.database, &username).await?;
     let created = api_keys::create_locally(&stores.database, owner.id, new_key, &clock).await;
     stores.database.close().await;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::config::Settings;
 use crate::domain::id::DatasetId;
@@ -42,11 +43,12 @@ struct ReaderArguments {
 pub(super) async fn list(settings: &Settings, is_json: bool) -> CommandResult {
     let administration = open(settings).await?;
     let (context, filter) = (RequestContext::local(), DatasetFilter::default());
-    let load_page = async |after| {
-        let page = administration.list_datasets(&context, &filter, after, MAX_PAGE_SIZE);
+    let load_page = async |after: Option<Uuid>| {
+        let page =
+            administration.list_datasets(&context, &filter, after.map(DatasetId), MAX_PAGE_SIZE);
         page.await
     };
-    let datasets = load_all(load_page, |row| row.dataset.id).await;
+    let datasets = load_all(load_page, |row| row.dataset.id.0).await;
     administration.database.close().await;
     let datasets = datasets?;
     if is_json {

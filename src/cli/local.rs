@@ -1,5 +1,7 @@
 //! Local access: what commands need that work on the database itself.
 
+use uuid::Uuid;
+
 use crate::app::Stores;
 use crate::config::Settings;
 use crate::domain::clock::Clock;
@@ -22,10 +24,10 @@ pub(super) async fn open_existing_database(settings: &Settings) -> Result<Databa
         })
 }
 
-/// Opens the stores of a database that exists, and brings it up to date.
+/// Opens the stores of a database that exists.
 pub(super) async fn open_existing_stores(settings: &Settings) -> Result<Stores, CommandError> {
     open_existing_database(settings).await?.close().await;
-    Ok(Stores::open(settings).await?)
+    Ok(Stores::open_beside_servers(settings).await?)
 }
 
 /// Administration without the policies.
@@ -39,16 +41,16 @@ pub(super) fn administration(stores: Stores, settings: &Settings) -> Administrat
     Administration::local(database, files, passwords, Clock::system(), issuers)
 }
 
-/// All items of a paginated list.
-pub(super) async fn load_all<T, K>(
-    load_page: impl AsyncFn(Option<K>) -> Result<Page<T>, ServiceError>,
-    key: impl Fn(&T) -> K,
+/// All items of a filtered list.
+pub(super) async fn load_all<T>(
+    load_page: impl AsyncFn(Option<Uuid>) -> Result<Page<T>, ServiceError>,
+    id_of: impl Fn(&T) -> Uuid,
 ) -> Result<Vec<T>, CommandError> {
     let mut items = Vec::new();
     let mut after = None;
     loop {
         let page = load_page(after).await?;
-        after = page.next_cursor(&key);
+        after = page.next_id(&id_of);
         items.extend(page.items);
         if after.is_none() {
             return Ok(items);
@@ -61,8 +63,8 @@ pub(super) async fn find_user(database: &Database, name: &Username) -> Result<Us
     if let Some(record) = database.find_user_by_username(name).await? {
         return Ok(record.user);
     }
-    let catalog = database.read_catalog().await?;
-    let known = catalog.users.iter();
+    let directory = database.read_directory().await?;
+    let known = directory.users.iter();
     let known = known.map(|record| record.user.username.as_str());
     Err(
         CommandError::new(format!("there is no user {name}")).with_suggestion(
@@ -78,8 +80,8 @@ pub(super) async fn check_role(database: &Database, role: &RoleName) -> Result<(
     if database.has_role(role).await? {
         return Ok(());
     }
-    let catalog = database.read_catalog().await?;
-    let known = catalog.roles.iter().map(RoleName::as_str);
+    let directory = database.read_directory().await?;
+    let known = directory.roles.iter().map(RoleName::as_str);
     Err(
         CommandError::new(format!("there is no role {role}")).with_suggestion(
             role.as_str(),

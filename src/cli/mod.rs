@@ -11,7 +11,9 @@ mod dataset;
 mod demo;
 mod file_descriptors;
 mod local;
+mod log_writer;
 mod logging;
+mod migrate;
 mod openapi;
 mod outcome;
 mod password;
@@ -22,6 +24,7 @@ mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -31,6 +34,9 @@ use crate::domain::name::Username;
 use crate::policy::complexity::DECISION_STACK_SIZE;
 
 use outcome::{CommandError, CommandResult, ExitStatus};
+
+/// How long the end of a command waits for its threads.
+const RUNTIME_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Policy-driven authorization server for data downloads
 #[derive(Debug, Parser)]
@@ -78,6 +84,8 @@ enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    /// Bring the tables of the database up to date; servers do so when they start
+    Migrate,
     /// Print the OpenAPI document
     Openapi,
 }
@@ -91,6 +99,9 @@ enum CatalogCommand {
         /// Delete what the file does not declare
         #[arg(long)]
         prune: bool,
+        /// Take over users that somebody else created, renamed or gave a password
+        #[arg(long)]
+        adopt: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -114,6 +125,11 @@ enum UserCommand {
     },
     /// Enable a disabled user
     Enable {
+        /// The user name
+        name: Username,
+    },
+    /// Start a session of a user who cannot sign in, and print its refresh token
+    Session {
         /// The user name
         name: Username,
     },
@@ -192,10 +208,14 @@ enum AuditCommand {
     Export,
 }
 
+/// How long a server that ends waits for somebody to read why.
+const SHOW_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    let is_server = matches!(arguments.command, Command::Serve { .. });
     let result = SettingSources::from_process()
         .and_then(|sources| Settings::load(&sources))
         .map_err(|error| CommandError {
@@ -207,12 +227,32 @@ pub fn run() -> ExitCode {
         Ok(ExitStatus::Success) => ExitCode::SUCCESS,
         Ok(ExitStatus::CheckFailed) => ExitCode::from(3),
         Err(error) => {
-            print::error(&error.message);
-            if let Some(hint) = &error.hint {
-                print::hint(hint);
+            let exit_code = ExitCode::from(error.exit_code);
+            let show = move || {
+                print::error(&error.message);
+                if let Some(hint) = &error.hint {
+                    print::hint(hint);
+                }
+            };
+            if is_server {
+                show_for_a_moment(show);
+            } else {
+                show();
             }
-            ExitCode::from(error.exit_code)
+            exit_code
         }
+    }
+}
+
+/// Shows something on a thread of its own, and goes on if nobody reads it: a server has to end.
+fn show_for_a_moment(show: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = std::sync::mpsc::channel();
+    let shown = std::thread::Builder::new().spawn(move || {
+        show();
+        let _ = done.send(());
+    });
+    if shown.is_ok() {
+        let _ = is_done.recv_timeout(SHOW_TIMEOUT);
     }
 }
 
@@ -239,12 +279,17 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
             block_on(policy::explain::run(settings, arguments))
         }
         Command::Serve { demo } => {
-            logging::start(settings)?;
-            block_on(serve::run(settings, demo))
+            let log = logging::start(settings)?;
+            let result = block_on(serve::run(settings, demo));
+            log.flush();
+            result
         }
-        Command::Catalog(CatalogCommand::Apply { file, prune, json }) => {
-            block_on(catalog::apply(settings, &file, prune, json))
-        }
+        Command::Catalog(CatalogCommand::Apply {
+            file,
+            prune,
+            adopt,
+            json,
+        }) => block_on(catalog::apply(settings, &file, prune, adopt, json)),
         Command::User(command) => block_on(dispatch_user(settings, command)),
         Command::Dataset(DatasetCommand::List { json }) => block_on(dataset::list(settings, json)),
         Command::Dataset(DatasetCommand::Show { id, json }) => {
@@ -260,6 +305,7 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
             block_on(api_key::create(settings, arguments))
         }
         Command::Audit(AuditCommand::Export) => block_on(audit::export(settings)),
+        Command::Migrate => block_on(migrate::run(settings)),
         Command::Openapi => block_on(openapi::run(settings)),
     }
 }
@@ -270,15 +316,19 @@ async fn dispatch_user(settings: &Settings, command: UserCommand) -> CommandResu
         UserCommand::List { json } => user::list(settings, json).await,
         UserCommand::Disable { name } => user::set_disabled(settings, &name, true).await,
         UserCommand::Enable { name } => user::set_disabled(settings, &name, false).await,
+        UserCommand::Session { name } => user::start_session(settings, &name).await,
         UserCommand::Password { name } => user::set_password(settings, &name).await,
     }
 }
 
 fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(DECISION_STACK_SIZE)
         .build()
-        .map_err(|error| CommandError::new(format!("cannot start the runtime: {error}")))?
-        .block_on(command)
+        .map_err(|error| CommandError::new(format!("cannot start the runtime: {error}")))?;
+    let result = runtime.block_on(command);
+    // A file system that does not answer holds its threads; the process does not wait for them.
+    runtime.shutdown_timeout(RUNTIME_STOP_TIMEOUT);
+    result
 }

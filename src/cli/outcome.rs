@@ -95,6 +95,9 @@ impl From<AppError> for CommandError {
                 "the sealing key file does not fit the signing keys in the database: restore the \
                  file that they were created with, or set CEDARGATE_SEALING_KEY_FILE to it",
             ),
+            AppError::OlderSchema { .. } => Self::new(error).with_hint(
+                "cedargate migrate brings it up to date; replace the running servers first, or stop them",
+            ),
             error => Self::new(error),
         }
     }

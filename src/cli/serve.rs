@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Stores};
+use crate::app::{App, CLOSE_TIMEOUT, Stores};
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::service::catalog::demo;
@@ -15,6 +17,11 @@ use crate::service::policies::reload::PolicyReloader;
 
 use super::outcome::{CommandError, CommandResult, ExitStatus};
 use super::{demo as demo_page, file_descriptors, print};
+
+/// How long after a signal another one counts as the same.
+const REPEATED_SIGNAL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the last line of the log may take.
+const LAST_LINE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) async fn run(settings: &Settings, is_demo: bool) -> CommandResult {
@@ -36,8 +43,7 @@ pub(super) async fn run(settings: &Settings, is_demo: bool) -> CommandResult {
             files,
             passwords,
         } = &stores;
-        let now = clock.unix_seconds();
-        Some(demo::prepare(database, files, passwords, &settings.data_dir, now).await)
+        Some(demo::prepare(database, files, passwords, &settings.data_dir, &clock).await)
     } else {
         None
     };
@@ -66,7 +72,8 @@ pub(super) async fn run(settings: &Settings, is_demo: bool) -> CommandResult {
         print::data(demo_page::render(demo, address))?;
     }
     reload_on_hangup(Arc::clone(app.policies()))?;
-    let is_drained = app.serve(listener, stop_signal()?).await;
+    let stop = stop_signal(settings.shutdown_grace + CLOSE_TIMEOUT)?;
+    let is_drained = app.serve(listener, stop).await;
     if is_drained {
         tracing::info!("stopped");
         Ok(ExitStatus::Success)
@@ -107,19 +114,54 @@ fn reload_on_hangup(policies: Arc<PolicyReloader>) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// A token that the first SIGTERM or SIGINT cancels.
-fn stop_signal() -> Result<CancellationToken, CommandError> {
+/// A token that the first SIGTERM or SIGINT cancels. A second one ends the process at once, and so does the
+/// end of `limit`.
+fn stop_signal(limit: Duration) -> Result<CancellationToken, CommandError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping; waiting for requests in flight");
+        next_of(&mut terminate, &mut interrupt).await;
+        exit_after(limit);
         stopping.cancel();
+        tracing::info!("stopping; waiting for requests in flight");
+        let begun = Instant::now();
+        // Some supervisors send one signal twice.
+        while begun.elapsed() < REPEATED_SIGNAL_INTERVAL {
+            next_of(&mut terminate, &mut interrupt).await;
+        }
+        exit_now("stopped by a second signal");
     });
     Ok(stop)
+}
+
+async fn next_of(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Ends the process after a time, from a thread that nothing can hold up.
+fn exit_after(limit: Duration) {
+    let watchdog = thread::Builder::new().name("shutdown".to_owned());
+    let started = watchdog.spawn(move || {
+        thread::sleep(limit);
+        exit_now("the shutdown did not end in time: the process ends now");
+    });
+    if let Err(error) = started {
+        tracing::warn!(%error, "the time of the shutdown is not limited");
+    }
+}
+
+/// Ends the process with a line in the log, unless the log does not take it soon.
+fn exit_now(reason: &'static str) {
+    let (written, is_written) = std::sync::mpsc::channel();
+    let _ = thread::Builder::new().spawn(move || {
+        tracing::error!("{reason}");
+        let _ = written.send(());
+    });
+    let _ = is_written.recv_timeout(LAST_LINE_TIMEOUT);
+    std::process::exit(1);
 }

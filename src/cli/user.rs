@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::app::Stores;
 use crate::config::Settings;
+use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::{Tags, User};
 use crate::service::administration::Administration;
 use crate::service::administration::user_input::NewUser;
 use crate::service::administration::users::UserAccount;
 use crate::service::identity::request_context::RequestContext;
+use crate::service::identity::sessions;
 use crate::service::pagination::MAX_PAGE_SIZE;
 use crate::storage::UserFilter;
 
@@ -93,11 +96,11 @@ pub(super) async fn add(settings: &Settings, arguments: AddArguments) -> Command
 pub(super) async fn list(settings: &Settings, is_json: bool) -> CommandResult {
     let administration = open(settings).await?;
     let (context, filter) = (RequestContext::local(), UserFilter::default());
-    let load_page = async |after| {
-        let page = administration.list_users(&context, &filter, after, MAX_PAGE_SIZE);
+    let load_page = async |after: Option<Uuid>| {
+        let page = administration.list_users(&context, &filter, after.map(UserId), MAX_PAGE_SIZE);
         page.await
     };
-    let mut users = load_all(load_page, |account| account.user.id).await?;
+    let mut users = load_all(load_page, |account| account.user.id.0).await?;
     users.sort_by(|one, other| one.user.username.cmp(&other.user.username));
     administration.database.close().await;
     if is_json {
@@ -125,6 +128,28 @@ pub(super) async fn list(settings: &Settings, is_json: bool) -> CommandResult {
         ]);
     }
     print_data(table.trim_fmt())
+}
+
+/// Starts a session of a user and prints its refresh token.
+pub(super) async fn start_session(settings: &Settings, name: &Username) -> CommandResult {
+    let administration = open(settings).await?;
+    let database = &administration.database;
+    let user = find_user(database, name).await?;
+    if let Some(issuer) = &user.issuer {
+        let error = format!("the user {name} signs in with the identity provider {issuer}");
+        return Err(CommandError::new(error));
+    }
+    if user.is_disabled {
+        let hint = format!("cedargate user enable {name} enables it");
+        return Err(CommandError::new(format!("the user {name} is disabled")).with_hint(hint));
+    }
+    let lifetime = u32::try_from(settings.refresh_lifetime.as_secs()).unwrap_or(u32::MAX);
+    let started = sessions::start_locally(database, user.id, lifetime, &administration.clock).await;
+    database.close().await;
+    print::note(format!(
+        "started a session of {name}; POST /auth/refresh takes this refresh token once"
+    ));
+    print_data(started?.reveal())
 }
 
 /// Disables or enables a user.
@@ -169,7 +194,8 @@ pub(super) async fn set_password(settings: &Settings, name: &Username) -> Comman
 }
 
 async fn open(settings: &Settings) -> Result<Administration, CommandError> {
-    Ok(administration(Stores::open(settings).await?, settings))
+    let stores = Stores::open_beside_servers(settings).await?;
+    Ok(administration(stores, settings))
 }
 
 fn user_json(account: &UserAccount) -> Value {

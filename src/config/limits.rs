@@ -7,11 +7,20 @@ use std::time::Duration;
 /// A session token, an API key and the headers of a browser together stay well below 8 KiB.
 pub const MAX_HEADERS_SIZE: usize = 32 * 1024;
 
-/// The most bytes of a request body; more is answered with 413.
+/// The most bytes of a request body, unless the operation needs more; more is answered with 413.
+pub const MAX_BODY_SIZE: u64 = 16 * 1024;
+
+/// The most bytes of the body that describes a user, an API key or a decision to explain.
 ///
-/// No operation needs as much: a body that an operation does not use is drained up to this size, so that
+/// An API key may name 1000 datasets.
+pub const MAX_USER_BODY_SIZE: u64 = 64 * 1024;
+
+/// The most bytes of the body that describes a dataset, which may name 10,000 users and 10,000 roles.
+pub const MAX_DATASET_BODY_SIZE: u64 = 2 * 1024 * 1024;
+
+/// The most bytes of a body that the operation does not use. It is drained without being kept, so that
 /// the client can read the response.
-pub const MAX_BODY_SIZE: u64 = 2 * 1024 * 1024;
+pub const MAX_UNUSED_BODY_SIZE: u64 = 2 * 1024 * 1024;
 
 /// How long a connection may take to send the headers of a request, and how long it may be idle.
 pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);

@@ -10,6 +10,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use super::error::ConfigError;
 use super::setting::{ENV_PREFIX, ENVIRONMENT, Setting, SettingFormat};
 use super::table::SETTINGS;
+use crate::domain::strict_json::StrictValue;
 use crate::domain::suggest::closest;
 use crate::domain::text_position::line_at;
 
@@ -185,9 +186,9 @@ fn parse_value(setting: &Setting, text: &str) -> Value {
             elements.map(Value::from).collect::<Vec<_>>().into()
         }
         SettingFormat::Tables(_) if text.trim().is_empty() => Vec::<Value>::new().into(),
-        SettingFormat::Tables(_) => serde_json::from_str::<serde_json::Value>(text)
+        SettingFormat::Tables(_) => serde_json::from_str::<StrictValue>(text)
             .ok()
-            .and_then(|json| Value::serialize(json).ok())
+            .and_then(|json| Value::serialize(json.0).ok())
             .unwrap_or_else(|| text.into()),
     }
 }

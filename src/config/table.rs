@@ -82,7 +82,8 @@ settings! {
     database_url: Secret<String> = "sqlite://<data_dir>/cedargate.db",
         SecretText("sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE, special characters percent-encoded"),
         |reader, setting| reader.database_url(setting, &data_dir);
-    /// The most connections to the database.
+    /// The most connections to the database for requests: half of them for short reads, a quarter for long ones and a quarter for writes.
+    /// Up to four more serve one purpose each.
     database_connections: u32 = "8", Integer(1, 1000, "connections"), SettingsReader::integer;
     /// The folder of the file store.
     files_dir: PathBuf = "<data_dir>/files", Text("a folder"),
@@ -150,6 +151,7 @@ settings! {
         SettingsReader::trusted_proxies;
     /// The web pages that may call the API from a browser (CORS).
     /// `*` is safe because credentials are bearer tokens and never cookies: a page has only what it was given.
+    /// What policies grant to an address they grant to pages of the origins that are listed here, and to no others.
     allowed_origins: AllowedOrigins = "*",
         List("origins, such as https://maps.example.org, or * alone"),
         SettingsReader::allowed_origins;

@@ -1,6 +1,6 @@
 //! Callers: a principal, how it authenticated, and its client address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,15 @@ pub struct Caller {
     pub key: Option<Arc<ApiKey>>,
     /// The client's address, as resolved through trusted proxies.
     pub address: IpAddr,
+    /// Whether a web page of a foreign origin asks, through the browser of somebody at the address.
+    pub is_foreign_page: bool,
 }
+
+/// The address of an anonymous caller that nobody knows: no client has it.
+///
+/// A page of a foreign origin asks from wherever its reader is, and what that address may do is not the
+/// page's.
+pub const UNKNOWN_ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// How a caller authenticated: Cedar's `context.authentication`.
 ///

@@ -22,6 +22,7 @@ pub mod resource;
 pub mod rfc3339;
 pub mod secret;
 pub mod session;
+pub mod strict_json;
 pub mod suggest;
 pub mod text_enum;
 pub mod text_position;

@@ -21,12 +21,16 @@ use poem_openapi::OpenApiService;
 use serde_json::Value;
 
 use crate::config::AllowedOrigins;
-use crate::config::limits::{POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT};
+use crate::config::limits::{
+    MAX_DATASET_BODY_SIZE, MAX_USER_BODY_SIZE, POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT,
+};
+use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Clock;
 use crate::service::access::catalog_view::CatalogView;
 use crate::service::administration::Administration;
 use crate::service::health::Health;
 use crate::service::identity::api_keys::ApiKeys;
+use crate::service::identity::body_gate::BodyGate;
 use crate::service::identity::sessions::Sessions;
 use crate::service::tokens::download::Downloads;
 use crate::service::tokens::download_token::DownloadTokens;
@@ -34,24 +38,25 @@ use crate::service::tokens::key_ring::KeyRing;
 
 use api::admin::audit::AuditApi;
 use api::admin::credentials::AdminCredentialsApi;
-use api::admin::datasets::AdminDatasetsApi;
-use api::admin::explanations::ExplanationApi;
+use api::admin::datasets::{self, AdminDatasetsApi};
+use api::admin::explanations::{self, ExplanationApi};
 use api::admin::files::{self, AdminFilesApi};
 use api::admin::identity_providers::IdentityProvidersApi;
 use api::admin::policies::{self, PoliciesApi};
 use api::admin::roles::AdminRolesApi;
 use api::admin::shares::AdminSharesApi;
 use api::admin::signing_keys::SigningKeysApi;
-use api::admin::users::AdminUsersApi;
-use api::api_keys::ApiKeysApi;
+use api::admin::users::{self, AdminUsersApi};
+use api::api_keys::{self, ApiKeysApi};
 use api::catalog::CatalogApi;
 use api::download::DownloadApi;
 use api::health::HealthApi;
 use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::MintApi;
 use api::sessions::SessionApi;
-use server::allowed_methods::AllowedMethods;
 use server::cors::Cors;
+use server::operations::OperationTable;
+use server::own_origins::OwnOrigins;
 use server::request_limits::{RequestLimits, RouteLimits};
 use server::request_middleware::RequestMiddleware;
 
@@ -66,6 +71,8 @@ pub struct Services {
     pub administration: Arc<Administration>,
     /// Manages API keys.
     pub api_keys: Arc<ApiKeys>,
+    /// Authenticates callers before their bodies are read.
+    pub body_gate: Arc<BodyGate>,
     /// Downloads files.
     pub downloads: Arc<Downloads>,
     /// Lists the datasets that a caller may discover.
@@ -85,6 +92,8 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// The origins whose pages may read responses.
     pub allowed_origins: AllowedOrigins,
+    /// The URL that clients use, whose own pages are no foreign ones.
+    pub issuer: String,
     /// How long verifiers may cache the key set.
     pub jwks_max_age: Duration,
     /// How long a request may take until its response begins.
@@ -199,6 +208,7 @@ fn api_service(services: &Services, jwks_max_age: Duration) -> OpenApiService<Ap
 fn route_limits(config: &HttpConfig) -> RouteLimits {
     let upload = RequestLimits {
         max_body_size: config.max_upload_size,
+        has_large_body: false,
         body_timeout: UPLOAD_TIMEOUT,
         min_bytes_per_minute: config.min_bytes_per_minute,
         extra_time: UPLOAD_TIMEOUT,
@@ -209,8 +219,14 @@ fn route_limits(config: &HttpConfig) -> RouteLimits {
         extra_time: reload_time.saturating_mul(2),
         ..RequestLimits::default()
     };
+    let of_user = RequestLimits::with_large_body(MAX_USER_BODY_SIZE);
+    let of_dataset = RequestLimits::with_large_body(MAX_DATASET_BODY_SIZE);
     RouteLimits::default()
         .with(files::is_file_upload, upload)
+        .with(datasets::has_dataset_body, of_dataset)
+        .with(users::has_user_body, of_user)
+        .with(explanations::is_explanation, of_user)
+        .with(api_keys::is_key_creation, of_user)
         .with(policies::is_policy_reload, reload)
 }
 
@@ -226,18 +242,24 @@ pub fn routes(
         .into_iter()
         .chain([metrics_page::PATH])
         .collect();
-    let allowed_methods = Arc::new(AllowedMethods::from_document(&document, &get_paths));
+    let operations = Arc::new(OperationTable::from_document(&document, &get_paths));
     let swagger_ui = service.swagger_ui_html();
     let route = Route::new().nest_no_strip("/", service);
     let route = docs::add_routes(route, &swagger_ui, document.to_string());
     let route = metrics_page::add_routes(route, services.metrics.clone());
     let route = route.around(docs::redirect_browser);
     let middleware = RequestMiddleware {
+        own_origins: OwnOrigins::new(&config.issuer, &config.allowed_origins),
         route_limits: route_limits(&config),
         trusted_proxies: config.trusted_proxies.into(),
         request_timeout: config.request_timeout,
         always_answered: &api::health::PATHS,
-        allowed_methods,
+        operations,
+        body_gate: Some(Arc::clone(&services.body_gate)),
+        refused_event: |path| match path {
+            api::api_keys::PATH => AuditEvent::ApiKeyCreate,
+            _ => AuditEvent::Administer,
+        },
         clock: config.clock,
     };
     route.with(middleware).with(Cors {
@@ -261,6 +283,7 @@ mod tests {
     use poem::http::Method;
 
     use crate::config::limits::MAX_BODY_SIZE;
+    use crate::http::server::operations::BodyKind;
 
     use super::*;
 
@@ -269,6 +292,7 @@ mod tests {
         let limits = route_limits(&HttpConfig {
             trusted_proxies: Vec::new(),
             allowed_origins: AllowedOrigins::Any,
+            issuer: "http://x".to_owned(),
             jwks_max_age: Duration::ZERO,
             request_timeout: Duration::ZERO,
             max_upload_size: 1,
@@ -276,7 +300,11 @@ mod tests {
             proof_timeout: Duration::from_mins(10),
             clock: Clock::fixed_at(0),
         });
-        let reload = limits.for_request(&Method::POST, "/admin/policies/reload");
+        let reload = limits.for_request(
+            &Method::POST,
+            "/admin/policies/reload",
+            Some(BodyKind::Unused),
+        );
         assert!(reload.extra_time > Duration::from_mins(20));
         assert_eq!(reload.max_body_size, MAX_BODY_SIZE);
         for (method, path) in [
@@ -284,7 +312,7 @@ mod tests {
             (Method::POST, "/admin/policies/reload/"),
             (Method::GET, "/admin/policies"),
         ] {
-            let others = limits.for_request(&method, path);
+            let others = limits.for_request(&method, path, Some(BodyKind::OfCallers));
             assert_eq!(others, RequestLimits::default(), "{method} {path}");
         }
     }

@@ -16,6 +16,7 @@ use crate::domain::error_chain::error_chain;
 use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 
+use super::address;
 use super::complexity;
 use super::context::ContextCache;
 use super::entities::{EntityCache, Facts};
@@ -44,6 +45,7 @@ pub struct Bundle {
     pub(super) entity_cache: EntityCache,
     pub(super) context_cache: ContextCache,
     pub(super) authorizer: Authorizer,
+    pub(super) reads_address: bool,
     pub(super) administers_by_readers: OnceLock<bool>,
     warnings: Vec<SourceDiagnostic>,
     pub(super) sources: SourceFiles,
@@ -92,6 +94,10 @@ impl Bundle {
             });
         };
         warnings.append(&mut policies.warnings);
+        let reads_address = policies
+            .set
+            .policies()
+            .any(|policy| address::reads_address(&policy.as_ref().condition()));
         warnings.extend(undeclared_actions(sources, &schema, &schema_names));
         Ok(Self {
             administers_by_readers: OnceLock::new(),
@@ -103,6 +109,7 @@ impl Bundle {
             entity_cache,
             context_cache: ContextCache::new(),
             authorizer: Authorizer::new(),
+            reads_address,
             warnings: sorted(warnings),
             sources: sources.clone(),
         })
@@ -131,6 +138,13 @@ impl Bundle {
     #[must_use]
     pub fn file(&self, name: &str) -> Option<&Arc<str>> {
         self.sources.text(name)
+    }
+
+    /// Whether a policy reads `context.address`, so that the address may grant something: in a permit,
+    /// or in a forbid that spares some addresses.
+    #[must_use]
+    pub fn reads_address(&self) -> bool {
+        self.reads_address
     }
 
     /// The warnings of validation.

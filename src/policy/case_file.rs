@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::diagnostic::SourceDiagnostic;
 use crate::domain::error_chain::error_chain;
+use crate::domain::strict_json::deserialize_value;
 use crate::domain::text_position::line_at;
 
 use super::entity_file;
@@ -67,6 +68,7 @@ pub(super) struct Case {
 struct CaseJson {
     name: Option<String>,
     request: CaseRequestJson,
+    #[serde(deserialize_with = "deserialize_value")]
     entities: Value,
     decision: CaseDecision,
     reason: Vec<String>,
@@ -78,6 +80,7 @@ struct CaseRequestJson {
     principal: String,
     action: String,
     resource: String,
+    #[serde(deserialize_with = "deserialize_value")]
     context: Value,
 }
 

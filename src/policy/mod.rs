@@ -22,6 +22,7 @@
 //! - Explaining: `conditions` splits policies into parts, `values` lists what a part reads,
 //!   `case_answer` evaluates cases.
 
+mod address;
 pub mod bundle;
 pub mod cases;
 pub mod check;

@@ -2,14 +2,13 @@
 //!
 //! Cached entries belong to one version of the catalog. Every write to the catalog makes a new
 //! version, which this replica sees at once and every other within a second
-//! ([`CatalogCache::poll_versions`]), and an entry of an older version is never used again. Sessions
+//! ([`CatalogCache::follow`]), and an entry of an older version is never used again. Sessions
 //! have a version of their own, which changes whenever one ends early, so that a logout does not drop
 //! datasets. While the version is unknown the database is unavailable: every lookup fails at once,
 //! instead of each caller waiting for the database.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -22,8 +21,9 @@ use crate::domain::id::{ApiKeyId, DatasetId, SessionId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::User;
 use crate::domain::session::Session;
-use crate::storage::{CacheVersions, Database, ExternalUser, StorageError, StoredApiKey};
+use crate::storage::{Database, ExternalUser, StorageError, StoredApiKey};
 
+use super::catalog_versions::CatalogVersions;
 use super::error::ServiceError;
 
 /// How often the catalog's version is read: changes made elsewhere are in force within this.
@@ -41,14 +41,11 @@ const MAX_KEYS_SIZE: u64 = 16 * 1024 * 1024;
 const ENTRY_SIZE: usize = 250;
 /// About how many bytes each dataset in the scope of an API key takes.
 const KEY_DATASET_SIZE: usize = 40;
-/// The version before it is read, and while the database is unavailable.
-const UNKNOWN_VERSION: i64 = i64::MIN;
 
 /// Users, sessions, API keys and datasets, cached until the catalog changes.
 pub struct CatalogCache {
     database: Database,
-    version: AtomicI64,
-    session_version: AtomicI64,
+    versions: CatalogVersions,
     users: Cache<(i64, UserId), Arc<User>>,
     sessions: Cache<(i64, SessionId), Arc<Session>>,
     datasets: Cache<(i64, DatasetId), Arc<Dataset>>,
@@ -59,6 +56,7 @@ pub struct CatalogCache {
     api_keys_by_id: Cache<(i64, ApiKeyId), Arc<ApiKey>>,
     external_users: Cache<(i64, SubjectDigest), Arc<ExternalUser>>,
     roles: Cache<(i64, ()), Arc<BTreeSet<RoleName>>>,
+    password_costs: Cache<(i64, ()), Arc<Vec<String>>>,
 }
 
 /// A user of an identity provider: the SHA-256 of issuer and subject.
@@ -73,13 +71,12 @@ pub struct CachedApiKey {
 }
 
 impl CatalogCache {
-    /// A cache over a database; empty until [`CatalogCache::poll_versions`] reads the version.
+    /// A cache over a database; empty until [`CatalogCache::follow`] reads the version.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self {
+            versions: CatalogVersions::new(database.clone()),
             database,
-            version: AtomicI64::new(UNKNOWN_VERSION),
-            session_version: AtomicI64::new(UNKNOWN_VERSION),
             users: weighed_cache(MAX_USERS_SIZE, |user: &Arc<User>| user.approximate_size()),
             sessions: Cache::new(MAX_CACHED_ENTRIES),
             datasets: weighed_cache(MAX_DATASETS_SIZE, |dataset: &Arc<Dataset>| {
@@ -92,12 +89,13 @@ impl CatalogCache {
             api_keys_by_id: weighed_cache(MAX_KEYS_SIZE, |key: &Arc<ApiKey>| size_of_key(key)),
             external_users: Cache::new(MAX_CACHED_ENTRIES),
             roles: Cache::new(1),
+            password_costs: Cache::new(1),
         }
     }
 
     /// The user with an id, or nothing.
     pub async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, ServiceError> {
-        get_or_load(&self.users, self.version(), id, || {
+        get_or_load(&self.users, self.versions.catalog(), id, || {
             self.database.find_user(id)
         })
         .await
@@ -111,7 +109,7 @@ impl CatalogCache {
     ) -> Result<Option<Arc<ExternalUser>>, ServiceError> {
         // An issuer is a URL and has no spaces, so the space separates it unambiguously.
         let key: SubjectDigest = Sha256::digest(format!("{issuer} {subject}")).into();
-        get_or_load(&self.external_users, self.version(), key, || {
+        get_or_load(&self.external_users, self.versions.catalog(), key, || {
             self.database.find_external_user(issuer, subject)
         })
         .await
@@ -119,7 +117,7 @@ impl CatalogCache {
 
     /// The names of all roles of the catalog.
     pub async fn roles(&self) -> Result<Arc<BTreeSet<RoleName>>, ServiceError> {
-        let roles = get_or_load(&self.roles, self.version(), (), async || {
+        let roles = get_or_load(&self.roles, self.versions.catalog(), (), async || {
             let names = self.database.role_names().await?;
             Ok(Some(names.into_iter().collect()))
         })
@@ -127,10 +125,21 @@ impl CatalogCache {
         Ok(roles.unwrap_or_default())
     }
 
+    /// The costs of all password hashes of the catalog, as PHC strings have them.
+    pub async fn password_costs(&self) -> Result<Arc<Vec<String>>, ServiceError> {
+        let costs = get_or_load(
+            &self.password_costs,
+            self.versions.catalog(),
+            (),
+            async || Ok(Some(self.database.password_costs().await?)),
+        )
+        .await?;
+        Ok(costs.unwrap_or_default())
+    }
+
     /// The session with an id, or nothing when it was ended; it may have expired.
     pub async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, ServiceError> {
-        let version = self.session_version.load(Ordering::SeqCst);
-        get_or_load(&self.sessions, version, id, || {
+        get_or_load(&self.sessions, self.versions.sessions(), id, || {
             self.database.find_session(id)
         })
         .await
@@ -138,11 +147,13 @@ impl CatalogCache {
 
     /// The dataset with an id, or nothing.
     pub async fn dataset(&self, id: DatasetId) -> Result<Option<Arc<Dataset>>, ServiceError> {
-        let version = self.version();
+        let Some(version) = self.versions.catalog() else {
+            return Err(database_unavailable());
+        };
         if self.unknown_datasets.get(&(version, id)).await.is_some() {
             return Ok(None);
         }
-        let found = get_or_load(&self.datasets, version, id, || {
+        let found = get_or_load(&self.datasets, Some(version), id, || {
             self.database.find_dataset(id)
         })
         .await?;
@@ -158,10 +169,9 @@ impl CatalogCache {
         after: Option<DatasetId>,
         limit: u32,
     ) -> Result<Vec<Arc<Dataset>>, ServiceError> {
-        let version = self.version();
-        if version == UNKNOWN_VERSION {
+        let Some(version) = self.versions.catalog() else {
             return Err(database_unavailable());
-        }
+        };
         let mut page = Vec::new();
         for dataset in self.database.list_datasets(after, limit).await? {
             // The same value as the mint's, so that the entities prepared for a decision serve both.
@@ -179,19 +189,24 @@ impl CatalogCache {
         &self,
         prefix: KeyPrefix,
     ) -> Result<Option<Arc<CachedApiKey>>, ServiceError> {
-        get_or_load(&self.api_keys, self.version(), prefix, async || {
-            let found = self.database.find_api_key(prefix).await?;
-            Ok(found.map(|StoredApiKey { key, digest }| CachedApiKey {
-                key: Arc::new(key),
-                digest,
-            }))
-        })
+        get_or_load(
+            &self.api_keys,
+            self.versions.catalog(),
+            prefix,
+            async || {
+                let found = self.database.find_api_key(prefix).await?;
+                Ok(found.map(|StoredApiKey { key, digest }| CachedApiKey {
+                    key: Arc::new(key),
+                    digest,
+                }))
+            },
+        )
         .await
     }
 
     /// The API key with an id, expired ones too, or nothing.
     pub async fn api_key_by_id(&self, id: ApiKeyId) -> Result<Option<Arc<ApiKey>>, ServiceError> {
-        get_or_load(&self.api_keys_by_id, self.version(), id, || {
+        get_or_load(&self.api_keys_by_id, self.versions.catalog(), id, || {
             self.database.find_api_key_by_id(id)
         })
         .await
@@ -199,12 +214,8 @@ impl CatalogCache {
 
     /// Reads the versions once, and drops the entries of other versions.
     pub async fn refresh(&self) -> Result<(), StorageError> {
-        let versions = self.database.versions().await;
-        let current = *versions.as_ref().unwrap_or(&CacheVersions {
-            catalog: UNKNOWN_VERSION,
-            sessions: UNKNOWN_VERSION,
-        });
-        if self.version.swap(current.catalog, Ordering::SeqCst) != current.catalog {
+        let (changes, result) = self.versions.refresh().await;
+        if changes.catalog {
             self.users.invalidate_all();
             self.datasets.invalidate_all();
             self.unknown_datasets.invalidate_all();
@@ -212,15 +223,18 @@ impl CatalogCache {
             self.api_keys_by_id.invalidate_all();
             self.external_users.invalidate_all();
             self.roles.invalidate_all();
+            self.password_costs.invalidate_all();
         }
-        if self
-            .session_version
-            .swap(current.sessions, Ordering::SeqCst)
-            != current.sessions
-        {
+        if changes.sessions {
             self.sessions.invalidate_all();
         }
-        versions.map(drop)
+        result
+    }
+
+    /// Whether the catalog is followed, so that lookups do not fail.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        self.versions.catalog().is_some()
     }
 
     /// Puts a committed write in force in this process at once; other replicas poll for it.
@@ -236,35 +250,34 @@ impl CatalogCache {
     /// Catches up with a version that was just read from the database, so that a decision about a change
     /// of that version knows what others changed before it.
     pub async fn catch_up(&self, version: i64) -> Result<(), ServiceError> {
-        if self.version() != version {
+        if !self.versions.is_catalog_at(version) {
             self.refresh().await?;
         }
         Ok(())
     }
 
-    /// Reads the versions again and again, for as long as it is polled.
-    pub async fn poll_versions(self: Arc<Self>) {
+    /// Reads the versions again and again. A look that panics is told, and the next one follows.
+    pub async fn follow(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut was_unavailable = false;
         loop {
             ticks.tick().await;
-            match self.refresh().await {
-                Ok(()) if was_unavailable => {
+            let cache = Arc::clone(&self);
+            let look = tokio::spawn(async move { cache.refresh().await });
+            match look.await {
+                Ok(Ok(())) if was_unavailable => {
                     tracing::info!("database available again");
                     was_unavailable = false;
                 }
-                Err(error) if !was_unavailable => {
+                Ok(Err(error)) if !was_unavailable => {
                     tracing::error!(%error, "database unavailable; answering 503 until it recovers");
                     was_unavailable = true;
                 }
-                Ok(()) | Err(_) => {}
+                Ok(Ok(()) | Err(_)) => {}
+                Err(error) => tracing::error!(%error, "reading the catalog version failed"),
             }
         }
-    }
-
-    fn version(&self) -> i64 {
-        self.version.load(Ordering::SeqCst)
     }
 }
 
@@ -294,7 +307,7 @@ fn size_of_key(key: &ApiKey) -> usize {
 
 async fn get_or_load<I, T, F>(
     cache: &Cache<(i64, I), Arc<T>>,
-    version: i64,
+    version: Option<i64>,
     id: I,
     load: impl FnOnce() -> F,
 ) -> Result<Option<Arc<T>>, ServiceError>
@@ -303,9 +316,9 @@ where
     T: Send + Sync + 'static,
     F: Future<Output = Result<Option<T>, StorageError>>,
 {
-    if version == UNKNOWN_VERSION {
+    let Some(version) = version else {
         return Err(database_unavailable());
-    }
+    };
     if let Some(entry) = cache.get(&(version, id)).await {
         return Ok(Some(entry));
     }

@@ -1,4 +1,5 @@
-//! Fair turns: a bounded number of turns, of which one user and one network hold only a part.
+//! Fair turns: a bounded number of turns, of which one user and one network hold only a part. An IPv6
+//! address counts for its /64, its /56 and its /48.
 //!
 //! Whoever has its part waits for itself, so that the others wait only for each other.
 
@@ -14,7 +15,7 @@ use crate::domain::caller::Caller;
 use crate::domain::id::UserId;
 
 use super::error::ServiceError;
-use super::rate_limits::client_network;
+use super::rate_limits::client_networks;
 
 /// How many may wait for one part; further ones are refused at once.
 const MAX_WAITING_PER_SHARE: usize = 64;
@@ -49,7 +50,7 @@ type Shares = Arc<Mutex<HashMap<ShareKey, Share>>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum ShareKey {
     User(UserId),
-    Network(IpAddr),
+    Network(IpAddr, u8),
 }
 
 /// The turns of one user or network. It is dropped with the last of those who hold or await one.
@@ -87,10 +88,13 @@ impl FairTurns {
         let mut shares = Vec::new();
         if let Some(caller) = caller {
             let user = caller.principal.user_id().map(ShareKey::User);
-            let network = ShareKey::Network(client_network(caller.address));
+            let networks = client_networks(caller.address).into_iter();
+            let networks = networks.map(|(network, prefix, _)| {
+                (ShareKey::Network(network, prefix), self.limits.per_network)
+            });
             let keys = user.map(|key| (key, self.limits.per_user));
             // Always in this order, so that two callers cannot wait for each other.
-            for (key, limit) in keys.into_iter().chain([(network, self.limits.per_network)]) {
+            for (key, limit) in keys.into_iter().chain(networks) {
                 let (mut share, turns) = self.join(key, limit)?;
                 share.permit = turns.acquire_owned().await.ok();
                 shares.push(share);
@@ -163,6 +167,7 @@ mod tests {
             authentication: Authentication::Password,
             key: None,
             address: address.parse().unwrap(),
+            is_foreign_page: false,
         }
     }
 

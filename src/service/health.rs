@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use crate::domain::action::Action;
 use crate::domain::decision::Revision;
-use crate::files::FileStore;
 use crate::policy::LiveBundle;
-use crate::storage::Database;
 
 use super::audit_trail::AuditTrail;
+use super::catalog_cache::CatalogCache;
 use super::identity::identity_providers::IdentityProviders;
+use super::identity::session_sweeper::SessionSweeper;
 use super::policies::reload::PolicyReloader;
+use super::readiness_probe::{ProbeResult, ReadinessProbe};
 
 /// The result of a health check.
 #[derive(Clone, Debug)]
@@ -25,35 +26,45 @@ pub struct Readiness {
 
 /// Checks everything that the server depends on.
 pub struct Health {
-    /// The database.
-    pub database: Database,
+    /// Tries the database, the signing key and the file store.
+    pub probe: Arc<ReadinessProbe>,
+    /// The catalog, which has to be followed.
+    pub catalog_cache: Arc<CatalogCache>,
     /// The audit trail.
     pub audit: Arc<AuditTrail>,
-    /// The file store.
-    pub files: FileStore,
     /// The current policies.
     pub bundle: Arc<LiveBundle>,
     /// The status of policy reloads.
     pub policies: Arc<PolicyReloader>,
     /// The status of identity providers.
     pub identity_providers: Arc<IdentityProviders>,
+    /// Compares the clock with the audit log.
+    pub session_sweeper: Arc<SessionSweeper>,
 }
 
 impl Health {
-    /// Checks everything now.
+    /// Checks everything; what costs something is checked at most once a second.
     pub async fn check(&self) -> Readiness {
+        let ProbeResult {
+            is_database_writable,
+            is_key_usable,
+            is_file_store_available,
+        } = self.probe.result().await;
         let mut failures = Vec::new();
-        if let Err(error) = self.database.ping().await {
-            tracing::warn!(%error, "not ready: database unavailable");
+        if !is_database_writable {
             failures.push("the database is not available".to_owned());
+        } else if !self.catalog_cache.is_followed() {
+            failures.push("changes of the catalog cannot be read from the database".to_owned());
+        }
+        if !is_key_usable {
+            failures.push("tokens cannot be signed".to_owned());
         }
         let mut warnings = Vec::new();
         if self.audit.is_failing() {
             // Only a warning: it takes a request to find out that records can be written again.
             warnings.push("the last audit records could not be written".to_owned());
         }
-        if let Err(error) = self.files.check_folder().await {
-            tracing::warn!(%error, "degraded: file store unavailable");
+        if !is_file_store_available {
             warnings.push("the file store is not available: downloads fail".to_owned());
         }
         for action in Action::OPTIONAL_ACTIONS {
@@ -79,6 +90,11 @@ impl Health {
         warnings.extend(reload.unguarded.into_iter().map(str::to_owned));
         if reload.is_unsaved {
             warnings.push("the policies in force could not be saved for a restart".to_owned());
+        }
+        if let Some(seconds) = self.session_sweeper.seconds_behind() {
+            warnings.push(format!(
+                "the clock is {seconds} s behind the newest audit record"
+            ));
         }
         self.identity_providers.fetch_in_background();
         for status in self.identity_providers.status() {

@@ -8,6 +8,7 @@ pub mod audit_reader;
 pub mod audit_trail;
 pub mod catalog;
 pub mod catalog_cache;
+mod catalog_versions;
 pub mod error;
 mod fair_turns;
 pub mod health;
@@ -15,6 +16,7 @@ pub mod identity;
 pub mod pagination;
 pub mod policies;
 pub mod rate_limits;
+pub mod readiness_probe;
 pub mod tokens;
 pub mod unused_files;
 

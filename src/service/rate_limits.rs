@@ -38,6 +38,8 @@ const IPV6_NETWORKS: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 enum RateLimitKey {
     User(UserId),
     Network(IpAddr, u8),
+    /// Logins to an account from a network that it is known from.
+    Login([u8; 32], IpAddr),
 }
 
 /// How many requests a principal, or an anonymous address, may make per minute; none means no limit.
@@ -125,6 +127,17 @@ impl RateLimits {
     /// Counts a failed attempt like an anonymous mint of its address.
     pub(super) fn count_failure(&self, address: IpAddr) {
         self.mints.charge(&network_shares(address), 1);
+    }
+
+    /// Counts one login to an account from a network that it is known from: others at the same address
+    /// do not use that up.
+    pub(super) fn count_known_login(
+        &self,
+        account: [u8; 32],
+        address: IpAddr,
+    ) -> Result<(), ServiceError> {
+        let key = RateLimitKey::Login(account, client_network(address));
+        self.attempts.take(&[(key, 1)])
     }
 }
 
@@ -352,6 +365,7 @@ mod tests {
             authentication: crate::domain::caller::Authentication::None,
             key: None,
             address,
+            is_foreign_page: false,
         };
         limits.check_request(&caller).unwrap();
         limits.charge_request(&caller, 2);

@@ -20,6 +20,14 @@ use crate::domain::api_key::{ApiKey, KeyDigest, KeyName, KeyPrefix, KeyScope};
 use crate::domain::audit::AuditRecord;
 use crate::domain::id::{ApiKeyId, DatasetId, UserId};
 
+/// How long an API key stays after it has expired, in seconds, if its user has many.
+const EXPIRED_KEY_TTL: i64 = 7 * 24 * 3600;
+
+/// How many keys of a user have not expired, and how many there are.
+const COUNT: &str =
+    "SELECT coalesce(sum(CASE WHEN expires_at <= $2 THEN 0 ELSE 1 END), 0), count(*)
+    FROM api_keys WHERE user_id = $1";
+
 /// An API key and the digest of its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredApiKey {
@@ -86,10 +94,11 @@ pub enum ApiKeyRemoval {
 }
 
 impl Database {
-    /// Adds a key together with its audit record; `false`, without a record, if the user has `max_keys`
-    /// already.
+    /// Adds a key together with its audit record; `false`, without a record, if the user has `max_keys` that
+    /// have not expired at `now` (seconds since 1970 UTC).
     ///
-    /// Before that, expired keys of the user at `now` (seconds since 1970 UTC) are removed to make room.
+    /// Expired keys stay. When there are as many of them, those are removed that are older than the sweep
+    /// horizon by [`EXPIRED_KEY_TTL`], which a clock that is wrong for a while does not move.
     pub async fn add_api_key(
         &self,
         stored: &StoredApiKey,
@@ -97,25 +106,39 @@ impl Database {
         now: i64,
         granted: &AuditRecord,
     ) -> Result<bool, StorageError> {
-        const COUNT: &str = "SELECT count(*) FROM api_keys WHERE user_id = $1";
-        const DELETE_EXPIRED: &str = "DELETE FROM api_keys WHERE user_id = $1 AND expires_at <= $2";
+        const DELETE_EXPIRED: &str = "DELETE FROM api_keys WHERE user_id = $1
+            AND expires_at <= (SELECT horizon FROM sweep_horizon) - $2";
         const ADD: &str = "INSERT INTO api_keys (id, user_id, name, prefix, digest, actions,
                 datasets, created_at, expires_at, last_used)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         let StoredApiKey { key, digest } = stored;
+        let user_id = key.user_id.0;
+        let max_keys = i64::from(max_keys);
+        // Whoever has too many keys makes nobody wait.
+        let (active, _): (i64, i64) = select!(
+            self,
+            "count API keys",
+            "api_keys",
+            fetch_one(COUNT, user_id, now)
+        )
+        .await?;
+        if active >= max_keys {
+            return Ok(false);
+        }
         run(CALL_TIMEOUT, "add an API key", "api_keys", async {
             let mut transaction = self.begin_catalog_change().await?;
             // First, so that two additions cannot both count before either has added.
             bump_version(&mut transaction).await?;
-            let user_id = key.user_id.0;
-            let mut count: i64 = on_either!(&mut transaction, connection => {
-                sqlx::query_scalar(COUNT).bind(user_id).fetch_one(&mut **connection).await?
+            let (active, mut stored_keys): (i64, i64) = on_either!(&mut transaction, connection => {
+                let query = sqlx::query_as(COUNT).bind(user_id).bind(now);
+                query.fetch_one(&mut **connection).await?
             });
-            if count >= i64::from(max_keys) {
-                let deleted = execute!(&mut transaction, DELETE_EXPIRED, user_id, now)?;
-                count = count.saturating_sub_unsigned(deleted);
+            let max_stored = max_keys.saturating_mul(2);
+            if stored_keys >= max_stored {
+                let deleted = execute!(&mut transaction, DELETE_EXPIRED, user_id, EXPIRED_KEY_TTL)?;
+                stored_keys = stored_keys.saturating_sub_unsigned(deleted);
             }
-            let is_added = count < i64::from(max_keys);
+            let is_added = active < max_keys && stored_keys < max_stored;
             if is_added {
                 execute!(
                     &mut transaction,

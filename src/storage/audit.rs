@@ -150,12 +150,14 @@ impl Database {
             return Ok(());
         }
         let operation = "append audit records";
-        run(CALL_TIMEOUT, operation, "audit_records", async {
+        let result = run(CALL_TIMEOUT, operation, "audit_records", async {
             let mut transaction = self.begin_appending().await?;
             insert_all(&mut transaction, records).await?;
             transaction.commit().await
         })
-        .await
+        .await;
+        self.append_history().note(result.is_ok());
+        result
     }
 
     /// Writes the totals of records in one transaction. Totals only grow, so that they may be written again if
@@ -238,7 +240,29 @@ async fn insert_all(
     records: &[AuditRecord],
 ) -> Result<(), sqlx::Error> {
     for (sql, chunk) in chunks(records) {
-        insert(transaction, sql, chunk).await?;
+        let inserted = insert(transaction, sql, chunk).await?;
+        if inserted < chunk.len() as u64 {
+            check_stored(transaction, chunk).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Fails unless each of the records is stored: fewer were inserted, because they were appended before or because
+/// something in the database (a trigger, a rule) left them out.
+async fn check_stored(
+    transaction: &mut Transaction,
+    records: &[AuditRecord],
+) -> Result<(), sqlx::Error> {
+    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM audit_records WHERE id = $1)";
+    for record in records {
+        let is_stored: bool = on_either!(&mut *transaction, connection => {
+            sqlx::query_scalar(SQL).bind(record.id.0).fetch_one(&mut **connection).await?
+        });
+        if !is_stored {
+            let reason = "the database left out an audit record without an error";
+            return Err(sqlx::Error::Protocol(reason.to_owned()));
+        }
     }
     Ok(())
 }
@@ -247,7 +271,7 @@ async fn insert(
     transaction: &mut Transaction,
     sql: &Arc<str>,
     records: &[AuditRecord],
-) -> Result<(), sqlx::Error> {
+) -> Result<u64, sqlx::Error> {
     on_either!(transaction, connection => {
         let mut query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
         for record in records {
@@ -274,7 +298,7 @@ async fn insert(
                 .bind(record.request_id.as_deref().map(without_nul))
                 .bind(record.client_request_id.as_deref().map(without_nul));
         }
-        query.execute(&mut **connection).await.map(drop)
+        query.execute(&mut **connection).await.map(|done| done.rows_affected())
     })
 }
 

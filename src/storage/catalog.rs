@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::audit::append;
 use super::database::{
     CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
 };
-use super::datasets::{put_dataset, read_datasets};
+use super::datasets::put_dataset;
 use super::error::StorageError;
+use super::removals::{put_role, remove_role, remove_user};
 use super::statements::execute;
-use super::users::{BIND_SUBJECT, UserRecord, parse_role, put_user, read_users};
+use super::users::{BIND_SUBJECT, UserRecord, parse_role, put_users, read_users};
 use crate::domain::audit::AuditRecord;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
@@ -47,10 +50,27 @@ pub struct CatalogChange {
     pub users_removed: Vec<UserId>,
     /// Datasets to remove.
     pub datasets_removed: Vec<DatasetId>,
+    /// Users that become the operator's own, whoever created them.
+    pub users_adopted: Vec<UserId>,
+    /// Whether the operator makes the change, with a catalog file or at the command line.
+    pub is_by_operator: bool,
     /// Users to bind to a subject of their issuer, unless another subject is bound already.
     pub subjects_bound: Vec<(UserId, String)>,
     /// The audit records of the change.
     pub records: Vec<AuditRecord>,
+}
+
+/// All roles and users in one snapshot, and who made them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Directory {
+    /// The number of changes of the catalog so far.
+    pub version: i64,
+    /// The roles, the built-in one among them.
+    pub roles: BTreeSet<RoleName>,
+    /// The users, by name.
+    pub users: Vec<UserRecord>,
+    /// The users that the operator made, and that nobody else has given another name or password since.
+    pub operator_users: BTreeSet<UserId>,
 }
 
 /// The versions that caches depend on.
@@ -60,8 +80,13 @@ pub struct CacheVersions {
     pub catalog: i64,
     /// The number of times that sessions have ended early so far.
     pub sessions: i64,
+    /// Drawn with each change of the catalog and of the sessions: a failover that loses a change may give its
+    /// number to another one.
+    pub epochs: (i64, i64),
 }
 
+/// How many datasets one page of the whole catalog has.
+const CATALOG_PAGE_SIZE: u32 = 1000;
 /// How long reading the versions may take: a database that takes longer is unavailable.
 const FOLLOW_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -83,35 +108,59 @@ impl Database {
 
     /// Reads all versions that caches depend on, as cheaply as the catalog version alone.
     pub async fn versions(&self) -> Result<CacheVersions, StorageError> {
-        const SQL: &str = "SELECT catalog_version.version, session_version.version
+        const SQL: &str = "SELECT catalog_version.version, session_version.version,
+                catalog_version.epoch, session_version.epoch
             FROM catalog_version CROSS JOIN session_version";
         let operation = "read the catalog version";
-        let (catalog, sessions) = run(FOLLOW_TIMEOUT, operation, "catalog_version", async {
-            let mut follower = self.follower().await?;
-            on_either!(&mut follower, connection => {
-                sqlx::query_as(SQL).fetch_one(&mut **connection).await
+        let (catalog, sessions, catalog_epoch, session_epoch) =
+            run(FOLLOW_TIMEOUT, operation, "catalog_version", async {
+                let mut follower = self.follower().await?;
+                on_either!(&mut follower, connection => {
+                    sqlx::query_as(SQL).fetch_one(&mut **connection).await
+                })
             })
+            .await?;
+        Ok(CacheVersions {
+            catalog,
+            sessions,
+            epochs: (catalog_epoch, session_epoch),
         })
-        .await?;
-        Ok(CacheVersions { catalog, sessions })
     }
 
-    /// Reads the whole catalog in one snapshot.
+    /// Reads the whole catalog: roles and users in one snapshot, then the datasets a page at a time.
+    ///
+    /// A dataset that is changed meanwhile is read as it was or as it is: one snapshot of a large catalog
+    /// would keep the write-ahead log from being truncated for as long as it is read.
     pub async fn read_catalog(&self) -> Result<Catalog, StorageError> {
+        let directory = self.read_directory().await?;
+        let mut datasets = Vec::new();
+        loop {
+            let after = datasets.last().map(|last: &Dataset| last.id);
+            let page = self.list_datasets(after, CATALOG_PAGE_SIZE).await?;
+            let is_last = page.len() < CATALOG_PAGE_SIZE as usize;
+            datasets.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        Ok(Catalog {
+            version: directory.version,
+            roles: directory.roles,
+            users: directory.users,
+            datasets,
+        })
+    }
+
+    /// Reads all roles and users in one snapshot.
+    pub async fn read_directory(&self) -> Result<Directory, StorageError> {
         let operation = "read the catalog";
         with_timeout(CATALOG_TIMEOUT, operation, async {
             let classify =
                 |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
             let mut transaction = self.begin_reading().await.map_err(classify)?;
-            let version = read_version(&mut transaction).await.map_err(classify)?;
-            let catalog = Catalog {
-                version,
-                roles: read_roles(&mut transaction).await?,
-                users: read_users(&mut transaction).await?,
-                datasets: read_datasets(&mut transaction).await?,
-            };
+            let directory = read_directory_within(&mut transaction).await?;
             transaction.commit().await.map_err(classify)?;
-            Ok(catalog)
+            Ok(directory)
         })
         .await
     }
@@ -138,7 +187,7 @@ impl Database {
                 reason: format!("the role {ADMIN_ROLE} is built in and cannot be removed"),
             });
         }
-        with_timeout(CATALOG_TIMEOUT, operation, async {
+        let version = with_timeout(CATALOG_TIMEOUT, operation, async {
             let classify =
                 |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
             let mut transaction = self.begin_catalog_change().await.map_err(classify)?;
@@ -159,8 +208,33 @@ impl Database {
             transaction.commit().await.map_err(classify)?;
             Ok(version)
         })
-        .await
+        .await?;
+        if !change.users_removed.is_empty() || !change.roles_removed.is_empty() {
+            self.sweep_removed_briefly().await;
+        }
+        Ok(version)
     }
+}
+
+/// Reads all roles and users within a transaction.
+pub(super) async fn read_directory_within(
+    transaction: &mut Transaction,
+) -> Result<Directory, StorageError> {
+    const OPERATOR_USERS: &str = "SELECT id FROM users WHERE is_from_operator AND NOT is_removed";
+    let operation = "read the catalog";
+    let version = read_version(transaction)
+        .await
+        .map_err(|error| StorageError::classify(&error, operation, "catalog_version"))?;
+    let operator_users: Vec<Uuid> = on_either!(&mut *transaction, connection => {
+        sqlx::query_scalar(OPERATOR_USERS).fetch_all(&mut **connection).await
+    })
+    .map_err(|error| StorageError::classify(&error, operation, "users"))?;
+    Ok(Directory {
+        version,
+        roles: read_roles(transaction).await?,
+        users: read_users(transaction).await?,
+        operator_users: operator_users.into_iter().map(UserId).collect(),
+    })
 }
 
 async fn read_version(transaction: &mut Transaction) -> Result<i64, sqlx::Error> {
@@ -182,6 +256,12 @@ async fn advance_version(
     })
 }
 
+/// Makes other changes of the catalog wait for the end of this transaction, without a change of the version.
+pub(super) async fn lock_catalog(transaction: &mut Transaction) -> Result<(), sqlx::Error> {
+    const SQL: &str = "UPDATE catalog_version SET version = version";
+    execute!(transaction, SQL).map(drop)
+}
+
 /// Increments the version, whatever it is: cached facts are out of date from now on, and on PostgreSQL other
 /// changes wait for the end of this one.
 pub(super) async fn bump_version(transaction: &mut Transaction) -> Result<(), sqlx::Error> {
@@ -190,7 +270,7 @@ pub(super) async fn bump_version(transaction: &mut Transaction) -> Result<(), sq
 }
 
 async fn read_roles(transaction: &mut Transaction) -> Result<BTreeSet<RoleName>, StorageError> {
-    const SQL: &str = "SELECT name FROM roles";
+    const SQL: &str = "SELECT name FROM roles WHERE NOT is_removed";
     let names: Vec<String> = on_either!(transaction, connection => {
         sqlx::query_scalar(SQL).fetch_all(&mut **connection).await
     })
@@ -198,34 +278,34 @@ async fn read_roles(transaction: &mut Transaction) -> Result<BTreeSet<RoleName>,
     names.into_iter().map(parse_role).collect()
 }
 
-async fn write_change(
+/// Writes a change within a transaction that has incremented the version.
+pub(super) async fn write_change(
     transaction: &mut Transaction,
     change: &CatalogChange,
 ) -> Result<(), sqlx::Error> {
     const REMOVE_DATASET: &str = "DELETE FROM datasets WHERE id = $1";
-    const REMOVE_USER: &str = "DELETE FROM users WHERE id = $1";
-    const REMOVE_ROLE: &str = "DELETE FROM roles WHERE name = $1";
-    const PUT_ROLE: &str = "INSERT INTO roles (name) VALUES ($1) ON CONFLICT DO NOTHING";
+    const ADOPT_USER: &str = "UPDATE users SET is_from_operator = TRUE WHERE id = $1";
     for id in &change.datasets_removed {
         execute!(transaction, REMOVE_DATASET, id.0)?;
     }
     for id in &change.users_removed {
-        execute!(transaction, REMOVE_USER, id.0)?;
+        remove_user(transaction, *id).await?;
     }
     for role in &change.roles_removed {
-        execute!(transaction, REMOVE_ROLE, role.as_str())?;
+        remove_role(transaction, role).await?;
     }
     for role in &change.roles_put {
-        execute!(transaction, PUT_ROLE, role.as_str())?;
+        put_role(transaction, role).await?;
     }
-    for record in &change.users_put {
-        put_user(transaction, record).await?;
+    put_users(transaction, &change.users_put, change.is_by_operator).await?;
+    for id in &change.users_adopted {
+        execute!(transaction, ADOPT_USER, id.0)?;
     }
     for (id, subject) in &change.subjects_bound {
         execute!(transaction, BIND_SUBJECT, subject.as_str(), id.0)?;
     }
     for dataset in &change.datasets_put {
-        put_dataset(transaction, dataset).await?;
+        put_dataset(transaction, dataset, change.is_by_operator).await?;
     }
     append(transaction, &change.records).await
 }

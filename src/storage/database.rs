@@ -6,20 +6,17 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnectOptions;
 
+use super::append_history::AppendHistory;
 use super::call;
 pub(super) use super::call::{CALL_TIMEOUT, CATALOG_TIMEOUT, run, with_timeout};
 use super::connection_pool::Lease;
 use super::error::StorageError;
 use super::postgres_connections::{PostgresConnections, PostgresManager};
 use super::sqlite_connections::{SqliteConnections, SqliteManager};
-
-/// How long closing waits for an answer.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The database; clones share its connections.
 ///
@@ -142,21 +139,11 @@ impl Database {
         }
     }
 
-    /// Checks that the database can be written to now.
-    pub async fn ping(&self) -> Result<(), StorageError> {
-        run(CALL_TIMEOUT, "write to the database", "", async {
-            self.begin_writing().await?.commit().await
-        })
-        .await
-    }
-
     /// Closes the connections, those in use once their calls are done, within a bound; calls made later are
     /// [`StorageError::Unavailable`].
     pub async fn close(&self) {
         match self {
-            Self::Sqlite(connections) => {
-                let _ = tokio::time::timeout(CLOSE_TIMEOUT, connections.close()).await;
-            }
+            Self::Sqlite(connections) => connections.close().await,
             Self::Postgres(connections) => connections.close(),
         }
     }
@@ -233,6 +220,23 @@ impl Database {
             Self::Postgres(connections) => Either::Postgres(connections.audit.lend().await?),
         };
         self.begin_write(connection).await
+    }
+
+    /// Begins the transaction of a health check.
+    pub(super) async fn begin_health_check(&self) -> Result<Transaction, sqlx::Error> {
+        let connection = match self {
+            Self::Sqlite(connections) => Either::Sqlite(connections.health.lend().await?),
+            Self::Postgres(connections) => Either::Postgres(connections.health.lend().await?),
+        };
+        self.begin_write(connection).await
+    }
+
+    /// What became of the audit records that were appended last.
+    pub(super) fn append_history(&self) -> &AppendHistory {
+        match self {
+            Self::Sqlite(connections) => &connections.appends,
+            Self::Postgres(connections) => &connections.appends,
+        }
     }
 
     async fn begin_write(&self, connection: LentConnection) -> Result<Transaction, sqlx::Error> {

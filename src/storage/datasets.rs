@@ -6,8 +6,9 @@ use std::fmt;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::database::{CALL_TIMEOUT, Database, Either, Transaction, on_either, run};
+use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
+use super::rows::insert_rows;
 use super::statements::{execute, select};
 use crate::domain::dataset::{Dataset, StoredFile};
 use crate::domain::id::{DatasetId, UserId};
@@ -70,6 +71,22 @@ impl DatasetRow {
     }
 }
 
+/// A dataset, and whether the operator made it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CatalogDataset {
+    /// The dataset.
+    pub dataset: Dataset,
+    /// Whether a catalog file or the command line made it.
+    pub is_from_operator: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct CatalogDatasetRow {
+    #[sqlx(flatten)]
+    dataset: DatasetRow,
+    is_from_operator: bool,
+}
+
 impl Database {
     /// Finds a dataset by id with everything that a decision may depend on, in one round trip and
     /// from one snapshot.
@@ -104,6 +121,32 @@ impl Database {
         .await?;
         rows.into_iter().map(DatasetRow::into_dataset).collect()
     }
+
+    /// Lists at most `limit` datasets after `after`, ordered by id, with who made them.
+    pub async fn list_catalog_datasets(
+        &self,
+        after: Option<DatasetId>,
+        limit: u32,
+    ) -> Result<Vec<CatalogDataset>, StorageError> {
+        const SQL: &str = "SELECT * FROM datasets_with_readers WHERE id >= $1 ORDER BY id LIMIT $2";
+        let Some(first) = first_id_after(after) else {
+            return Ok(Vec::new());
+        };
+        let rows: Vec<CatalogDatasetRow> = select!(
+            self,
+            "list datasets",
+            "datasets",
+            fetch_all(SQL, first, i64::from(limit))
+        )
+        .await?;
+        let datasets = rows.into_iter().map(|row| {
+            Ok(CatalogDataset {
+                dataset: row.dataset.into_dataset()?,
+                is_from_operator: row.is_from_operator,
+            })
+        });
+        datasets.collect()
+    }
 }
 
 impl Database {
@@ -112,10 +155,14 @@ impl Database {
         &self,
         sha256s: &BTreeSet<&str>,
     ) -> Result<BTreeSet<String>, StorageError> {
-        // The table and not the view: a dataset counts before it is visible.
+        // The tables and not the view: a dataset counts before it is visible, and while it is staged.
         const SQLITE: &str = "SELECT file_sha256 FROM datasets
+            WHERE file_sha256 IN (SELECT value FROM json_each($1))
+            UNION SELECT file_sha256 FROM staged_datasets
             WHERE file_sha256 IN (SELECT value FROM json_each($1))";
         const POSTGRES: &str = "SELECT file_sha256 FROM datasets
+            WHERE file_sha256 IN (SELECT jsonb_array_elements_text($1))
+            UNION SELECT file_sha256 FROM staged_datasets
             WHERE file_sha256 IN (SELECT jsonb_array_elements_text($1))";
         let sql = match self {
             Self::Sqlite(_) => SQLITE,
@@ -138,35 +185,25 @@ pub(super) fn first_id_after(after: Option<DatasetId>) -> Option<Uuid> {
     first.map(Uuid::from_u128)
 }
 
-/// Reads all datasets, by id.
-pub(super) async fn read_datasets(
-    transaction: &mut Transaction,
-) -> Result<Vec<Dataset>, StorageError> {
-    const SQL: &str = "SELECT * FROM datasets_with_readers ORDER BY id";
-    let rows: Vec<DatasetRow> = on_either!(transaction, connection => {
-        sqlx::query_as(SQL).fetch_all(&mut **connection).await
-    })
-    .map_err(|error| StorageError::classify(&error, "read the catalog", "datasets"))?;
-    rows.into_iter().map(DatasetRow::into_dataset).collect()
-}
-
-/// Adds or replaces one dataset with its readers.
+/// Adds or replaces one dataset with its readers, whatever an apply has staged and committed for it.
 pub(super) async fn put_dataset(
     transaction: &mut Transaction,
     dataset: &Dataset,
+    is_by_operator: bool,
 ) -> Result<(), sqlx::Error> {
     const PUT: &str = "INSERT INTO datasets (id, title, visibility, record_status, owner, tags,
-            file_sha256, file_name, file_size, file_modified)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            file_sha256, file_name, file_size, file_modified, is_from_operator)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         ON CONFLICT (id) DO UPDATE SET title = excluded.title, visibility = excluded.visibility,
             record_status = excluded.record_status, owner = excluded.owner, tags = excluded.tags,
             file_sha256 = excluded.file_sha256, file_name = excluded.file_name,
-            file_size = excluded.file_size, file_modified = excluded.file_modified";
+            file_size = excluded.file_size, file_modified = excluded.file_modified,
+            is_from_operator = ((datasets.is_from_operator AND NOT datasets.is_absent)
+                OR excluded.is_from_operator),
+            is_absent = FALSE";
+    const UNSTAGE: &str = "DELETE FROM staged_datasets
+        WHERE id = $1 AND (SELECT is_committed FROM catalog_apply)";
     let file = dataset.file.as_ref();
-    let file_size = file
-        .map(|file| i64::try_from(file.size))
-        .transpose()
-        .map_err(|error| sqlx::Error::Encode(error.into()))?;
     execute!(
         transaction,
         PUT,
@@ -178,32 +215,56 @@ pub(super) async fn put_dataset(
         Json(&dataset.tags),
         file.map(|file| file.sha256.as_str()),
         file.map(|file| file.name.as_str()),
-        file_size,
-        file.map(|file| file.modified)
+        stored_size(file)?,
+        file.map(|file| file.modified),
+        is_by_operator
     )?;
+    execute!(transaction, UNSTAGE, dataset.id.0)?;
     put_readers(transaction, dataset).await
 }
 
+/// The size of a file, as a column holds it.
+pub(super) fn stored_size(file: Option<&StoredFile>) -> Result<Option<i64>, sqlx::Error> {
+    file.map(|file| i64::try_from(file.size))
+        .transpose()
+        .map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+/// Writes only the readers that differ: a dataset may have very many.
 async fn put_readers(transaction: &mut Transaction, dataset: &Dataset) -> Result<(), sqlx::Error> {
-    const UNSHARE_USERS: &str = "DELETE FROM dataset_reader_users WHERE dataset_id = $1";
-    const UNSHARE_ROLES: &str = "DELETE FROM dataset_reader_roles WHERE dataset_id = $1";
-    const SQLITE_SHARE_USERS: &str = "INSERT INTO dataset_reader_users (dataset_id, user_id)
-        SELECT $1, unhex(value, '-') FROM json_each($2)";
-    const SQLITE_SHARE_ROLES: &str = "INSERT INTO dataset_reader_roles (dataset_id, role_name)
-        SELECT $1, value FROM json_each($2)";
-    const POSTGRES_SHARE_USERS: &str = "INSERT INTO dataset_reader_users (dataset_id, user_id)
-        SELECT $1, value::uuid FROM jsonb_array_elements_text($2) AS value";
-    const POSTGRES_SHARE_ROLES: &str = "INSERT INTO dataset_reader_roles (dataset_id, role_name)
-        SELECT $1, value FROM jsonb_array_elements_text($2) AS value";
+    const USERS: &str = "SELECT user_id FROM dataset_reader_users WHERE dataset_id = $1";
+    const ROLES: &str = "SELECT role_name FROM dataset_reader_roles WHERE dataset_id = $1";
+    const UNSHARE_USERS: &str = "DELETE FROM dataset_reader_users WHERE (dataset_id, user_id) IN (";
+    const UNSHARE_ROLES: &str =
+        "DELETE FROM dataset_reader_roles WHERE (dataset_id, role_name) IN (";
+    const SHARE_USERS: &str = "INSERT INTO dataset_reader_users (dataset_id, user_id) ";
+    const SHARE_ROLES: &str = "INSERT INTO dataset_reader_roles (dataset_id, role_name) ";
     let id = dataset.id.0;
-    execute!(transaction, UNSHARE_USERS, id)?;
-    execute!(transaction, UNSHARE_ROLES, id)?;
-    let (share_users, share_roles) = match transaction {
-        Either::Sqlite(_) => (SQLITE_SHARE_USERS, SQLITE_SHARE_ROLES),
-        Either::Postgres(_) => (POSTGRES_SHARE_USERS, POSTGRES_SHARE_ROLES),
-    };
-    // One statement however many readers there are: meanwhile nobody else writes.
-    execute!(transaction, share_users, id, Json(&dataset.reader_users))?;
-    execute!(transaction, share_roles, id, Json(&dataset.reader_roles))?;
+    let (users, roles): (Vec<Uuid>, Vec<String>) = on_either!(&mut *transaction, connection => (
+        sqlx::query_scalar(USERS).bind(id).fetch_all(&mut **connection).await?,
+        sqlx::query_scalar(ROLES).bind(id).fetch_all(&mut **connection).await?,
+    ));
+    let wanted = dataset.reader_users.iter().map(|user| user.0).collect();
+    let (removed, added) = difference(users, wanted);
+    insert_rows!(transaction, UNSHARE_USERS, removed, (values, user) => {
+        values.push_bind(id).push_bind(*user);
+    }, ")");
+    insert_rows!(transaction, SHARE_USERS, added, (values, user) => {
+        values.push_bind(id).push_bind(*user);
+    }, "");
+    let wanted = dataset.reader_roles.iter();
+    let (removed, added) = difference(roles, wanted.map(ToString::to_string).collect());
+    insert_rows!(transaction, UNSHARE_ROLES, removed, (values, role) => {
+        values.push_bind(id).push_bind(role.as_str());
+    }, ")");
+    insert_rows!(transaction, SHARE_ROLES, added, (values, role) => {
+        values.push_bind(id).push_bind(role.as_str());
+    }, "");
     Ok(())
+}
+
+/// What to remove and what to add, so that `stored` becomes `wanted`.
+fn difference<T: Ord>(stored: Vec<T>, mut wanted: BTreeSet<T>) -> (Vec<T>, Vec<T>) {
+    let removed = stored.into_iter().filter(|item| !wanted.remove(item));
+    (removed.collect(), wanted.into_iter().collect())
 }

@@ -162,7 +162,7 @@ impl Database {
 
     /// Reads the names of all roles.
     pub async fn role_names(&self) -> Result<Vec<RoleName>, StorageError> {
-        const SQL: &str = "SELECT name FROM roles";
+        const SQL: &str = "SELECT name FROM roles WHERE NOT is_removed";
         let names: Vec<String> =
             select_value!(self, "read the roles", "roles", fetch_all(SQL)).await?;
         names
@@ -179,7 +179,7 @@ impl Database {
 /// Adds the user to its roles, as far as the catalog has them now.
 async fn insert_known_roles(transaction: &mut Transaction, user: &User) -> Result<(), sqlx::Error> {
     const SQL: &str = "INSERT INTO user_roles (user_id, role_name)
-        SELECT $1, name FROM roles WHERE name = $2";
+        SELECT $1, name FROM roles WHERE name = $2 AND NOT is_removed";
     for role in &user.roles {
         execute!(transaction, SQL, user.id.0, role.as_str())?;
     }

@@ -28,7 +28,7 @@ pub enum SchemaVersion {
         /// The newest migration that this program knows.
         known: i64,
     },
-    /// The tables are those of this program, or of a newer one.
+    /// The tables are those of this program.
     Current,
 }
 
@@ -54,9 +54,9 @@ impl Database {
         .await
     }
 
-    /// The version of the tables.
+    /// The version of the tables; that of a newer program is [`StorageError::NewerSchema`].
     pub async fn schema_version(&self) -> Result<SchemaVersion, StorageError> {
-        const SQL: &str = "SELECT max(version) FROM _sqlx_migrations";
+        const SQL: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
         const SQLITE_EXISTS: &str =
             "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations')";
         const POSTGRES_EXISTS: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
@@ -65,22 +65,33 @@ impl Database {
             Self::Postgres(_) => (POSTGRES_EXISTS, &POSTGRES_MIGRATIONS),
         };
         let operation = "read the version of the tables";
-        let found: Option<i64> = run(CALL_TIMEOUT, operation, "_sqlx_migrations", async {
+        let found: Vec<i64> = run(CALL_TIMEOUT, operation, "_sqlx_migrations", async {
             let mut reader = self.reader().await?;
             on_either!(&mut reader, connection => {
                 if sqlx::query_scalar(exists).fetch_one(&mut **connection).await? {
-                    sqlx::query_scalar(SQL).fetch_one(&mut **connection).await
+                    sqlx::query_scalar(SQL).fetch_all(&mut **connection).await
                 } else {
-                    Ok(None)
+                    Ok(Vec::new())
                 }
             })
         })
         .await?;
         let known = newest_migration(migrations);
-        Ok(match found {
-            None => SchemaVersion::Empty,
-            Some(found) if found < known => SchemaVersion::Older { found, known },
-            Some(_) => SchemaVersion::Current,
+        let Some(&newest) = found.last() else {
+            return Ok(SchemaVersion::Empty);
+        };
+        if newest > known {
+            let found = newest;
+            return Err(StorageError::NewerSchema { found, known });
+        }
+        let is_current = migrations.iter().all(|one| found.contains(&one.version));
+        Ok(if is_current {
+            SchemaVersion::Current
+        } else {
+            SchemaVersion::Older {
+                found: newest,
+                known,
+            }
         })
     }
 }

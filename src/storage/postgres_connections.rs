@@ -15,6 +15,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{Connection, PgConnection};
 use url::Url;
 
+use super::append_history::AppendHistory;
 use super::call::{CALL_TIMEOUT, with_timeout};
 use super::connection_pool::{
     ACQUIRE_TIMEOUT, ConnectionManager, ConnectionPool, Pooled, StatementDeadline,
@@ -35,6 +36,7 @@ pub struct PostgresConnections {
     pub(super) catalog_changes: ConnectionPool<PostgresManager>,
     pub(super) audit: ConnectionPool<PostgresManager>,
     pub(super) follower: ConnectionPool<PostgresManager>,
+    pub(super) appends: Arc<AppendHistory>,
     pub(super) health: ConnectionPool<PostgresManager>,
     options: PgConnectOptions,
 }
@@ -70,6 +72,7 @@ impl PostgresConnections {
             catalog_changes: pool(1)?,
             audit: pool(1)?,
             follower: pool(1)?,
+            appends: Arc::new(AppendHistory::new()),
             health: pool(1)?,
             options: options.clone(),
         };

@@ -11,10 +11,9 @@ use uuid::Uuid;
 use super::audit::append;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
-use super::statements::{execute, execute_once, select};
+use super::statements::{execute, select};
 use crate::domain::audit::AuditRecord;
 use crate::domain::id::{SessionId, UserId};
-use crate::domain::secret::Secret;
 use crate::domain::session::{RefreshTokenDigest, Session};
 
 /// A refresh token that was issued.
@@ -97,56 +96,20 @@ fn session_from_row((id, user_id, started_at, expires_at): (Uuid, Uuid, i64, i64
     }
 }
 
-const BUMP_SESSION_VERSION: &str = "UPDATE session_version SET version = version + 1";
+/// How often a session is renewed at most: after that it is over, because each renewal leaves
+/// a spent refresh token behind. At one renewal a minute it is reached after a month.
+const MAX_RENEWALS: i64 = 50_000;
+pub(super) const BUMP_SESSION_VERSION: &str = "UPDATE session_version SET version = version + 1";
 const FIND_TOKEN: &str = "SELECT sessions.id, user_id, generation, session_generation, started_at,
         expires_at, ended_at, spent_at
     FROM refresh_tokens
         JOIN sessions ON sessions.id = session_id
         JOIN users ON users.id = user_id
     WHERE sha256 = $1";
-const INSERT_TOKEN: &str = "INSERT INTO refresh_tokens (sha256, session_id) VALUES ($1, $2)";
+pub(super) const INSERT_TOKEN: &str =
+    "INSERT INTO refresh_tokens (sha256, session_id) VALUES ($1, $2)";
 
 impl Database {
-    /// Starts a session with its first refresh token together with its audit record, for a user whose
-    /// password was checked against `password_hash`; `false`, without a record, if the password has changed
-    /// or the user cannot sign in any more.
-    pub async fn start_session(
-        &self,
-        session: &Session,
-        password_hash: &Secret<String>,
-        first: RefreshTokenDigest,
-        granted: &AuditRecord,
-    ) -> Result<bool, StorageError> {
-        // One statement checks the hash and takes the generation: if the hash is replaced at the same
-        // time, the session is either rejected here or of a generation that has ended.
-        const INSERT: &str =
-            "INSERT INTO sessions (id, user_id, generation, started_at, expires_at)
-            SELECT $1, id, session_generation, $2, $3 FROM users
-            WHERE id = $4 AND password_hash = $5 AND NOT is_disabled";
-        run(CALL_TIMEOUT, "start a session", "sessions", async {
-            let mut transaction = self.begin_writing().await?;
-            let password_hash = password_hash.reveal().as_str();
-            let is_started = execute!(
-                &mut transaction,
-                INSERT,
-                session.id.0,
-                session.started_at,
-                session.expires_at,
-                session.user_id.0,
-                password_hash
-            )? == 1;
-            if is_started {
-                execute!(&mut transaction, INSERT_TOKEN, &first.0[..], session.id.0)?;
-                append(&mut transaction, std::slice::from_ref(granted)).await?;
-                transaction.commit().await?;
-            } else {
-                transaction.rollback().await?;
-            }
-            Ok(is_started)
-        })
-        .await
-    }
-
     /// Finds a session that was not ended; the caller checks whether it has expired.
     pub async fn find_session(&self, id: SessionId) -> Result<Option<Session>, StorageError> {
         const SQL: &str = "SELECT sessions.id, user_id, started_at, expires_at
@@ -199,6 +162,8 @@ impl Database {
     ) -> Result<RenewalOutcome, StorageError> {
         const SPEND: &str =
             "UPDATE refresh_tokens SET spent_at = $1 WHERE sha256 = $2 AND spent_at IS NULL";
+        const COUNT: &str =
+            "UPDATE sessions SET renewals = renewals + 1 WHERE id = $1 AND renewals < $2";
         run(CALL_TIMEOUT, "renew a session", "sessions", async {
             let mut transaction = self.begin_writing().await?;
             let Some(row) = find_refresh_token_row(&mut transaction, presented).await? else {
@@ -215,6 +180,10 @@ impl Database {
             // caller and then finds nothing to spend.
             let is_spent_by_this = execute!(&mut transaction, SPEND, now, &presented.0[..])? == 1;
             let (renewal, record) = if is_spent_by_this {
+                if execute!(&mut transaction, COUNT, session.id.0, MAX_RENEWALS)? == 0 {
+                    transaction.rollback().await?;
+                    return Ok(RenewalOutcome::SessionEnded(session));
+                }
                 execute!(&mut transaction, INSERT_TOKEN, &next.0[..], session.id.0)?;
                 (RenewalOutcome::Renewed(session), Some(records.renewed))
             } else {
@@ -321,22 +290,6 @@ impl Database {
             }
             Ok(ended)
         })
-        .await
-    }
-
-    /// Deletes at most `limit` sessions that have expired by `now`, with all their refresh tokens, and returns
-    /// how many.
-    pub async fn delete_expired_sessions(&self, now: i64, limit: u32) -> Result<u64, StorageError> {
-        const SQL: &str = "DELETE FROM sessions WHERE id IN
-            (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at, id LIMIT $2)";
-        execute_once!(
-            self,
-            "delete expired sessions",
-            "sessions",
-            SQL,
-            now,
-            i64::from(limit)
-        )
         .await
     }
 }

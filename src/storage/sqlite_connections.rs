@@ -15,6 +15,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::{Mutex, watch};
 
+use super::append_history::AppendHistory;
 use super::call::{CALL_TIMEOUT, with_timeout};
 use super::connection_pool::{
     ACQUIRE_TIMEOUT, ConnectionManager, ConnectionPool, Pooled, StatementDeadline,
@@ -30,8 +31,8 @@ const PROGRESS_INTERVAL: i32 = 4000;
 /// How many connections that were given up may hang, for example on a disk that does not answer, before no
 /// more are opened.
 const MAX_HANGING_CONNECTIONS: usize = 8;
-/// How long closing waits for the statements that still run.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long closing waits for the readers' statements, and then for the writer's.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The connections to one SQLite file, by their purpose.
 #[derive(Clone)]
@@ -41,6 +42,7 @@ pub struct SqliteConnections {
     pub(super) writes: ConnectionPool<SqliteManager>,
     pub(super) audit: ConnectionPool<SqliteManager>,
     pub(super) follower: ConnectionPool<SqliteManager>,
+    pub(super) appends: Arc<AppendHistory>,
     pub(super) health: ConnectionPool<SqliteManager>,
     pub(super) file: SqliteFile,
     writer: SqliteManager,
@@ -77,6 +79,7 @@ impl SqliteConnections {
             writes: audit.behind_others(),
             audit,
             follower: ConnectionPool::new(reader, 1)?,
+            appends: Arc::new(AppendHistory::new()),
             health: ConnectionPool::new(writer.clone(), 1)?,
             file,
             writer,

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
+use super::rows::insert_rows;
 use super::statements::{execute, select, select_value};
 use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
@@ -186,7 +187,7 @@ impl Database {
 
     /// Whether there is a role of this name.
     pub async fn has_role(&self, role: &RoleName) -> Result<bool, StorageError> {
-        const SQL: &str = "SELECT name FROM roles WHERE name = $1";
+        const SQL: &str = "SELECT name FROM roles WHERE name = $1 AND NOT is_removed";
         let found: Option<String> = select_value!(
             self,
             "find a role",
@@ -203,9 +204,9 @@ impl Database {
         names: &BTreeSet<&RoleName>,
     ) -> Result<Option<RoleName>, StorageError> {
         const SQLITE: &str = "SELECT value FROM json_each($1)
-            WHERE value NOT IN (SELECT name FROM roles) ORDER BY value LIMIT 1";
+            WHERE value NOT IN (SELECT name FROM roles WHERE NOT is_removed) ORDER BY value LIMIT 1";
         const POSTGRES: &str = "SELECT value FROM jsonb_array_elements_text($1) AS value
-            WHERE value NOT IN (SELECT name FROM roles) ORDER BY value LIMIT 1";
+            WHERE value NOT IN (SELECT name FROM roles WHERE NOT is_removed) ORDER BY value LIMIT 1";
         if names.is_empty() {
             return Ok(None);
         }
@@ -230,7 +231,8 @@ impl Database {
         after: Option<&RoleName>,
         limit: u32,
     ) -> Result<Vec<RoleName>, StorageError> {
-        const SQL: &str = "SELECT name FROM roles WHERE name > $1 ORDER BY name LIMIT $2";
+        const SQL: &str = "SELECT name FROM roles
+            WHERE name > $1 AND NOT is_removed ORDER BY name LIMIT $2";
         let after = after.map_or("", RoleName::as_str);
         let names: Vec<String> = select_value!(
             self,
@@ -263,36 +265,57 @@ pub(super) async fn read_users(
     rows.into_iter().map(UserRow::into_record).collect()
 }
 
-/// Adds or replaces one user with its roles.
-pub(super) async fn put_user(
+/// Adds or replaces users with their roles.
+///
+/// A user stays the operator's as long as nobody else gives it another name or password.
+pub(super) async fn put_users(
     transaction: &mut Transaction,
-    record: &UserRecord,
+    records: &[UserRecord],
+    is_by_operator: bool,
 ) -> Result<(), sqlx::Error> {
-    const PUT: &str = "INSERT INTO users (id, username, issuer, claims, is_disabled, password_hash)
-        VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT (id) DO UPDATE SET username = excluded.username, issuer = excluded.issuer,
-            claims = excluded.claims, is_disabled = excluded.is_disabled,
-            password_hash = excluded.password_hash";
+    const PUT: &str = "INSERT INTO users
+        (id, username, issuer, claims, is_disabled, password_hash, is_from_operator) ";
+    const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET username = excluded.username,
+            issuer = excluded.issuer, claims = excluded.claims, is_disabled = excluded.is_disabled,
+            password_hash = excluded.password_hash,
+            is_from_operator = (users.is_from_operator AND (excluded.is_from_operator
+                OR (users.username = excluded.username
+                    AND users.password_hash IS NOT DISTINCT FROM excluded.password_hash)))";
     const DELETE_ROLES: &str = "DELETE FROM user_roles WHERE user_id = $1";
-    const INSERT_ROLE: &str = "INSERT INTO user_roles (user_id, role_name) VALUES ($1, $2)";
-    let user = &record.user;
-    let password_hash = record
-        .password_hash
-        .as_ref()
-        .map(|hash| hash.reveal().as_str());
-    execute!(
+    const INSERT_ROLES: &str = "INSERT INTO user_roles (user_id, role_name) ";
+    insert_rows!(
         transaction,
         PUT,
-        user.id.0,
-        user.username.as_str(),
-        user.issuer.as_deref(),
-        Json(&user.claims),
-        user.is_disabled,
-        password_hash
-    )?;
-    execute!(transaction, DELETE_ROLES, user.id.0)?;
-    for role in &user.roles {
-        execute!(transaction, INSERT_ROLE, user.id.0, role.as_str())?;
+        records,
+        (values, record) => {
+            let (user, hash) = (&record.user, record.password_hash.as_ref());
+            values
+                .push_bind(user.id.0)
+                .push_bind(user.username.as_str())
+                .push_bind(user.issuer.as_deref())
+                .push_bind(Json(&user.claims))
+                .push_bind(user.is_disabled)
+                .push_bind(hash.map(|hash| hash.reveal().as_str()))
+                .push_bind(is_by_operator);
+        },
+        REPLACE,
+    );
+    for record in records {
+        execute!(transaction, DELETE_ROLES, record.user.id.0)?;
     }
+    let members = records.iter().flat_map(|record| {
+        let roles = record.user.roles.iter();
+        roles.map(|role| (record.user.id, role))
+    });
+    let members: Vec<_> = members.collect();
+    insert_rows!(
+        transaction,
+        INSERT_ROLES,
+        members,
+        (values, (id, role)) => {
+            values.push_bind(id.0).push_bind(role.as_str());
+        },
+        "",
+    );
     Ok(())
 }

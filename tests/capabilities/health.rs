@@ -33,8 +33,9 @@ async fn without_its_database_a_server_is_unready_with_retry_after() {
         "ready"
     );
     cluster.stop();
-    let ready = TestResponse::send(server.get("/health/ready")).await;
-    assert_eq!(ready.status, 503);
+    let ready = async || TestResponse::send(server.get("/health/ready")).await;
+    eventually(async || ready().await.status == 503).await;
+    let ready = ready().await;
     assert_eq!(ready.json()["status"], "unready");
     assert!(!ready.header("retry-after").is_empty());
     let mint = server.mint(crate::support::server::PUBLIC, None).await;
@@ -55,9 +56,12 @@ async fn without_its_database_a_server_is_unready_with_retry_after() {
 async fn without_its_file_store_a_server_is_degraded() {
     let server = Server::start().await;
     std::fs::remove_dir_all(&server.settings.files_dir).unwrap();
-    let ready = TestResponse::send(server.get("/health/ready")).await;
-    assert_eq!(ready.status, 200);
-    assert_eq!(ready.json()["status"], "degraded");
+    eventually(async || {
+        let ready = TestResponse::send(server.get("/health/ready")).await;
+        assert_eq!(ready.status, 200);
+        ready.json()["status"] == "degraded"
+    })
+    .await;
 }
 
 #[tokio::test]

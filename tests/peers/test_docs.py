@@ -232,7 +232,10 @@ def test_the_operators_page_names_the_fixed_limits():
     found = dict(re.findall(r"const (\w+): \w+ = ([^;]+);", text))
     expected = {
         "MAX_HEADERS_SIZE": ("32 * 1024", "32 KiB"),
-        "MAX_BODY_SIZE": ("2 * 1024 * 1024", "2 MiB"),
+        "MAX_BODY_SIZE": ("16 * 1024", "16 KiB"),
+        "MAX_USER_BODY_SIZE": ("64 * 1024", "64 KiB"),
+        "MAX_DATASET_BODY_SIZE": ("2 * 1024 * 1024", "2 MiB"),
+        "MAX_UNUSED_BODY_SIZE": ("2 * 1024 * 1024", "2 MiB"),
         "HEADERS_TIMEOUT": ("Duration::from_secs(15)", "15 seconds"),
         "BODY_TIMEOUT": ("Duration::from_secs(10)", "10 seconds"),
         "MAX_HEADERS": ("100", "100 headers"),

@@ -44,7 +44,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let to_folder = PolicyFolder::load(&arguments.to)?;
     let (from, to) = (from_folder.bundle()?, to_folder.bundle()?);
     let review = EditReview::new(settings, from_folder, to_folder);
-    let stores = Stores::open(settings).await?;
+    let stores = Stores::open_beside_servers(settings).await?;
     let catalog = stores.database.read_catalog().await;
     stores.database.close().await;
     let catalog = catalog?;

@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
+use poem::http::Method;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyName, KeyScope};
 use crate::domain::id::{ApiKeyId, DatasetId};
 use crate::http::extract::credentials::HeaderCredentials;
+use crate::http::extract::json_body::JsonBody;
 use crate::http::extract::page_limit::PageLimit;
 use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonCreated, JsonOk, NoContent};
@@ -152,6 +153,14 @@ impl ErrorStatuses for RevokeApiKeyStatuses {
     ];
 }
 
+/// The path of the caller's API keys.
+pub const PATH: &str = "/auth/api-keys";
+
+/// Whether a request creates an API key.
+pub fn is_key_creation(method: &Method, path: &str) -> bool {
+    *method == Method::POST && path == PATH
+}
+
 #[OpenApi(tag = "ApiTag::ApiKeys")]
 impl ApiKeysApi {
     /// List API keys
@@ -195,7 +204,7 @@ impl ApiKeysApi {
     )]
     async fn create_api_key(
         &self,
-        body: Json<CreateApiKeyRequest>,
+        body: JsonBody<CreateApiKeyRequest>,
         credentials: HeaderCredentials,
     ) -> Result<JsonCreated<CreateApiKeyResponse>, ErrorResponse<CreateApiKeyStatuses>> {
         let created = self

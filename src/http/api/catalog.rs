@@ -27,7 +27,7 @@ pub struct CatalogApi {
 pub struct DatasetPage {
     /// The datasets, ordered by id.
     pub items: Vec<DatasetSummary>,
-    /// Send as `after` to get the next page; absent on the last page.
+    /// Send as `after` to get the next page; absent on the last page. It need not be the id of a dataset.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<String>,
 }
@@ -110,7 +110,8 @@ impl CatalogApi {
     /// List datasets
     ///
     /// Returns the datasets that you may discover, ordered by id. Pass `next` as `after` to get the
-    /// next page.
+    /// next page. A page may have fewer datasets than `limit`, or none, and still have a `next`: each
+    /// request reads a bounded part of the catalog.
     #[oai(path = "/datasets", method = "get", operation_id = "list_datasets")]
     async fn list(
         &self,
@@ -123,7 +124,9 @@ impl CatalogApi {
     ) -> Result<JsonOk<DatasetPage>, ErrorResponse<ListDatasetsStatuses>> {
         let page = self.view.list(&credentials.0, after.0, limit.0.0).await?;
         Ok(JsonOk(DatasetPage {
-            next: page.next_cursor(|last| last.dataset.id.to_string()),
+            next: page
+                .next_id(|last| last.dataset.id.0)
+                .map(|id| id.to_string()),
             items: page.items.into_iter().map(DatasetSummary::from).collect(),
         }))
     }

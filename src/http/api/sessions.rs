@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use poem::http::StatusCode;
-use poem_openapi::payload::{Form, Json};
+use poem_openapi::payload::Form;
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
 use crate::domain::rfc3339;
 use crate::domain::secret::Secret;
 use crate::http::extract::credentials::{HeaderCredentials, NoCredentials};
+use crate::http::extract::json_body::JsonBody;
 use crate::http::openapi::ApiTag;
 use crate::http::reply::problem::Problem;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk, NoContent};
@@ -179,7 +180,7 @@ impl SessionApi {
     async fn refresh(
         &self,
         credentials: NoCredentials,
-        body: Json<RefreshRequest>,
+        body: JsonBody<RefreshRequest>,
     ) -> Result<JsonOk<LoginResponse>, ErrorResponse<LoginStatuses>> {
         let refresh_token = Secret::new(body.0.refresh_token);
         let tokens = self
@@ -197,7 +198,7 @@ impl SessionApi {
     async fn logout(
         &self,
         credentials: NoCredentials,
-        body: Json<RefreshRequest>,
+        body: JsonBody<RefreshRequest>,
     ) -> Result<NoContent, ErrorResponse<LogoutStatuses>> {
         let refresh_token = Secret::new(body.0.refresh_token);
         self.sessions.logout(&credentials.0, &refresh_token).await?;

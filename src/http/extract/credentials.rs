@@ -29,11 +29,18 @@ pub struct HeaderOrQueryCredentials(pub RequestContext);
 /// The request context of a caller who is about to log in; its headers are ignored.
 pub struct NoCredentials(pub RequestContext);
 
+/// The request context with the credential in the headers, for the request middleware.
+#[must_use]
+pub fn header_context(request: &Request) -> RequestContext {
+    request_context(request, credential_from_headers(request.headers()))
+}
+
 fn request_context(request: &Request, credential: Credential) -> RequestContext {
     let info = RequestInfo::from_request(request);
     RequestContext {
         credential,
         address: info.address,
+        is_foreign_page: info.is_foreign_page,
         request_id: info.request_id,
         client_request_id: info.client_request_id,
     }

@@ -2,6 +2,7 @@
 
 pub mod credentials;
 pub mod if_match;
+pub mod json_body;
 pub mod page_limit;
 pub mod parameter;
 pub mod schema_type;

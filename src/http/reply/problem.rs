@@ -137,7 +137,10 @@ impl Problem {
 
     /// The problem of a body that was not received completely.
     fn from_body_error(error: &std::io::Error) -> Self {
-        Self::from_status(match error.kind() {
+        // poem wraps the error of a body that it collects in another one.
+        let wrapped = error.get_ref().and_then(|cause| cause.downcast_ref());
+        let cause: &std::io::Error = wrapped.unwrap_or(error);
+        Self::from_status(match cause.kind() {
             ErrorKind::TimedOut => StatusCode::REQUEST_TIMEOUT,
             ErrorKind::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,

@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use poem::http::uri::Scheme;
+use poem::http::{HeaderValue, header};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint, Request, Response};
 use tokio::net::TcpStream;
@@ -101,7 +102,14 @@ impl<E: Endpoint<Output = Response> + 'static> Connection<E> {
                 None
             }
         };
-        let response = self.kind.endpoint.get_response(request).await;
+        // hyper drops the Content-Length beside a Transfer-Encoding, which whoever is in between may
+        // have believed: nothing more on this connection counts (RFC 9112 section 6.3).
+        let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let mut response = self.kind.endpoint.get_response(request).await;
+        if is_last {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         let timeout = self.kind.download_timeout;
         let body = |body| ResponseBody::new(body, in_flight, timeout);
         Ok(hyper::Response::from(response).map(body))

@@ -1,7 +1,8 @@
 //! CORS: what pages of other origins may request and read (the Fetch standard, section 3.2).
 //!
 //! Credentials travel in headers that a page must know already, never in cookies, so any origin is
-//! safe by default. A request of an origin that is not allowed is answered all the same, without
+//! safe by default. Only the client's address comes with every request: what it grants is not for pages
+//! of foreign origins (`own_origins.rs`). A request of an origin that is not allowed is answered all the same, without
 //! the headers that would let a page read the response: it may not come from a page at all. (poem's
 //! own middleware answers such a request with 403.)
 
@@ -58,6 +59,7 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
                 .headers()
                 .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         let allowed = self.cors.allow_origin(&request);
+        let is_public = request.uri().path() == self.cors.public_path;
         let mut response = self.inner.call(request).await?.into_response();
         if is_preflight {
             // Even where the path is unknown: a page can only see that if its preflight succeeds.
@@ -66,7 +68,8 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
             response.headers_mut().remove(header::CONTENT_TYPE);
         }
         let headers = response.headers_mut();
-        if !matches!(self.cors.allowed_origins, AllowedOrigins::Any) {
+        // Policies may answer a page of a foreign origin in another way, too.
+        if !is_public {
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
         }
         if let Some(origin) = allowed {

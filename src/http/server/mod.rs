@@ -4,11 +4,12 @@
 //! send its headers or to read its response; this one speaks HTTP/1.1 through hyper with all of
 //! that limited, and drains on shutdown.
 
-pub mod allowed_methods;
 mod connection;
 pub mod connection_limit;
 pub mod cors;
 mod logged_path;
+pub mod operations;
+pub mod own_origins;
 mod paced_stream;
 pub mod rate_meter;
 pub mod request_info;

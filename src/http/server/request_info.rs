@@ -14,6 +14,8 @@ pub struct RequestInfo {
     pub client_request_id: Option<String>,
     /// The client's address.
     pub address: IpAddr,
+    /// Whether a web page of a foreign origin sent it.
+    pub is_foreign_page: bool,
     /// Whether the method is HEAD; the router hands HEAD to the GET operation.
     pub is_head: bool,
 }
@@ -30,6 +32,7 @@ impl RequestInfo {
                 request_id: String::new(),
                 client_request_id: None,
                 address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                is_foreign_page: false,
                 is_head: request.method() == Method::HEAD,
             })
     }

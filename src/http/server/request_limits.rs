@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use poem::http::Method;
+use poem::Request;
+use poem::http::header::{self, CONTENT_LENGTH, TRANSFER_ENCODING};
+use poem::http::{HeaderMap, Method, StatusCode, Version};
 use tokio::time::Instant;
 
-use crate::config::limits::{BODY_TIMEOUT, MAX_BODY_SIZE};
+use crate::config::limits::{BODY_TIMEOUT, MAX_BODY_SIZE, MAX_HEADERS_SIZE, MAX_UNUSED_BODY_SIZE};
+use crate::http::reply::problem::Problem;
 
+use super::operations::BodyKind;
 use super::rate_meter::RateMeter;
+use super::unread_body::UnreadBody;
 
 /// Whether a request with this method and path is meant.
 pub type RequestMatcher = fn(&Method, &str) -> bool;
@@ -26,6 +31,8 @@ pub struct RouteLimits {
 pub struct RequestLimits {
     /// The most bytes of its body.
     pub max_body_size: u64,
+    /// Whether its body is kept in memory and may be larger than that of others.
+    pub has_large_body: bool,
     /// How long its body may take to arrive.
     pub body_timeout: Duration,
     /// How many bytes a minute of its body have to arrive while the server waits for them.
@@ -38,6 +45,7 @@ impl Default for RequestLimits {
     fn default() -> Self {
         Self {
             max_body_size: MAX_BODY_SIZE,
+            has_large_body: false,
             body_timeout: BODY_TIMEOUT,
             min_bytes_per_minute: 0,
             extra_time: Duration::ZERO,
@@ -53,18 +61,46 @@ impl RouteLimits {
         self
     }
 
-    /// The limits of a request.
+    /// The limits of a request to an operation that does this with its body, if there is one.
     #[must_use]
-    pub fn for_request(&self, method: &Method, path: &str) -> RequestLimits {
+    pub fn for_request(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<BodyKind>,
+    ) -> RequestLimits {
         let exception = self
             .exceptions
             .iter()
             .find(|(matches, _)| matches(method, path));
-        exception.map_or_else(RequestLimits::default, |(_, limits)| *limits)
+        let usual = || match body {
+            // It is never kept, so it may be as large as what is drained.
+            Some(BodyKind::Unused) | None => RequestLimits {
+                max_body_size: MAX_UNUSED_BODY_SIZE,
+                ..RequestLimits::default()
+            },
+            Some(BodyKind::OfAnyone | BodyKind::OfCallers) => RequestLimits::default(),
+        };
+        exception.map_or_else(usual, |(_, limits)| *limits)
     }
 }
 
 impl RequestLimits {
+    /// Limits of requests whose bodies are larger than those of most.
+    #[must_use]
+    pub fn with_large_body(max_body_size: u64) -> Self {
+        Self {
+            max_body_size,
+            has_large_body: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether this body may need more memory than most requests do.
+    pub(super) fn is_large_body(self, headers: &HeaderMap) -> bool {
+        self.has_large_body && content_length(headers).is_none_or(|length| length > MAX_BODY_SIZE)
+    }
+
     /// A body as far as it arrives in time and is not too large.
     pub fn limit_body(
         self,
@@ -111,6 +147,47 @@ async fn next_chunk(
     }
 }
 
+/// Rejects headers and bodies that are too large, and limits the body that is still to come.
+pub(super) fn apply_limits(
+    request: &mut Request,
+    limits: RequestLimits,
+) -> Result<Option<UnreadBody>, Problem> {
+    let headers = request.headers();
+    let headers_size: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if headers_size > MAX_HEADERS_SIZE {
+        return Err(Problem::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            format!("the request headers are larger than {MAX_HEADERS_SIZE} bytes in total"),
+        ));
+    }
+    let hosts = headers.get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        // RFC 9112 section 3.2.
+        let detail = "the request must have exactly one Host header";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    if content_length(headers).is_some_and(|length| length > limits.max_body_size) {
+        return Err(Problem::from_status(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    if !headers.contains_key(TRANSFER_ENCODING) && !headers.contains_key(CONTENT_LENGTH) {
+        return Ok(None);
+    }
+    let body = request.take_body().into_bytes_stream();
+    let (body, unread) = UnreadBody::watch(limits.limit_body(body));
+    request.set_body(body);
+    Ok(Some(unread))
+}
+
+/// The `Content-Length`; a streamed body of unknown length has none.
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,8 +199,8 @@ mod tests {
             ..RequestLimits::default()
         };
         let limits = RouteLimits::default().with(|method, _| *method == Method::PUT, own);
-        assert_eq!(limits.for_request(&Method::PUT, "/x"), own);
-        let others = limits.for_request(&Method::GET, "/x");
+        assert_eq!(limits.for_request(&Method::PUT, "/x", None), own);
+        let others = limits.for_request(&Method::GET, "/x", Some(BodyKind::OfAnyone));
         assert_eq!(others, RequestLimits::default());
     }
 }

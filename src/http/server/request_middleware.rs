@@ -9,24 +9,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use poem::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use poem::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 use tracing::Instrument;
 
-use crate::config::limits::MAX_HEADERS_SIZE;
+use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Clock;
 use crate::domain::id::RecordId;
+use crate::http::extract::credentials::header_context;
 use crate::http::reply::problem::{PROBLEM_JSON, Problem};
 use crate::http::reply::responses;
+use crate::service::identity::body_gate::{BodyGate, BodyPermit};
 
-use super::allowed_methods::AllowedMethods;
 use super::connection_limit::Overload;
 use super::logged_path::logged_path;
+use super::operations::{BodyKind, OperationTable};
+use super::own_origins::OwnOrigins;
 use super::request_info::RequestInfo;
-use super::request_limits::{RequestLimits, RouteLimits};
+use super::request_limits::{RequestLimits, RouteLimits, apply_limits, content_length};
 use super::trusted_proxies::TrustedProxies;
-use super::unread_body::UnreadBody;
 
 /// The longest request id that is accepted from a client or proxy.
 const MAX_REQUEST_ID_LENGTH: usize = 64;
@@ -42,14 +44,20 @@ pub struct Passthrough;
 pub struct RequestMiddleware {
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
+    /// The origins whose pages are known.
+    pub own_origins: OwnOrigins,
     /// How long a request may take until its response begins.
     pub request_timeout: Duration,
     /// How large and how slow requests may be.
     pub route_limits: RouteLimits,
     /// The paths that are answered even if there is no place for another connection.
     pub always_answered: &'static [&'static str],
-    /// Which path takes which methods.
-    pub allowed_methods: Arc<AllowedMethods>,
+    /// Which path takes which methods, and which operation takes a body.
+    pub operations: Arc<OperationTable>,
+    /// Who may send a body to an operation that takes one from callers only.
+    pub body_gate: Option<Arc<BodyGate>>,
+    /// As what a refusal at the gate is on record.
+    pub refused_event: fn(&str) -> AuditEvent,
     /// The time, for request ids.
     pub clock: Clock,
 }
@@ -111,20 +119,55 @@ impl<E: Endpoint> RequestEndpoint<E> {
         if let Some(problem) = overload_problem(&request, self.middleware.always_answered) {
             return problem.into_response();
         }
-        let limits = self.middleware.route_limits.for_request(&method, &path);
+        let body = self.middleware.operations.body_kind(&method, &path);
+        let limits = self
+            .middleware
+            .route_limits
+            .for_request(&method, &path, body);
         // A client that waits for `100 Continue` has sent nothing to drain.
         let is_waiting = request.headers().contains_key(EXPECT);
-        let unread = match apply_limits(&mut request, limits) {
-            Ok(unread) => unread,
-            Err(problem) => return problem.into_response(),
+        let permit = match body {
+            Some(BodyKind::OfCallers) => self.admit_body(&request, limits).await,
+            Some(BodyKind::OfAnyone | BodyKind::Unused) | None => Ok(None),
         };
-        let response = self.call_inner(request, limits).await;
+        let limited = apply_limits(&mut request, limits);
+        let (response, unread) = match (permit, limited) {
+            (Err(problem), limited) => {
+                drop(request);
+                (problem.into_response(), limited.ok().flatten())
+            }
+            (Ok(_), Err(problem)) => return problem.into_response(),
+            (Ok(permit), Ok(unread)) => {
+                let response = self.call_inner(request, limits).await;
+                drop(permit);
+                (response, unread)
+            }
+        };
         if let Some(unread) = unread
             && !is_waiting
         {
             unread.drain().await;
         }
         self.with_allow(response, &method, &path)
+    }
+
+    /// Authenticates whoever sends a body, before it is read.
+    async fn admit_body(
+        &self,
+        request: &Request,
+        limits: RequestLimits,
+    ) -> Result<Option<BodyPermit>, Problem> {
+        let Some(gate) = &self.middleware.body_gate else {
+            return Ok(None);
+        };
+        let event = (self.middleware.refused_event)(request.uri().path());
+        let context = header_context(request);
+        let is_large = limits.is_large_body(request.headers());
+        let admitting = Box::pin(gate.admit(&context, event, is_large));
+        match tokio::time::timeout(self.middleware.request_timeout, admitting).await {
+            Ok(admitted) => admitted.map(Some).map_err(Problem::from),
+            Err(_) => Err(Problem::unavailable("the request timed out")),
+        }
     }
 
     /// Calls the endpoint; errors, a panic and a timeout become problems.
@@ -152,7 +195,7 @@ impl<E: Endpoint> RequestEndpoint<E> {
     /// Adds `Allow` to a 405; OPTIONS is answered with it alone.
     fn with_allow(&self, mut response: Response, method: &Method, path: &str) -> Response {
         if response.status() == StatusCode::METHOD_NOT_ALLOWED
-            && let Some(allowed) = self.middleware.allowed_methods.for_path(path)
+            && let Some(allowed) = self.middleware.operations.allowed_methods(path)
         {
             if method == Method::OPTIONS {
                 response = responses::empty_response(StatusCode::NO_CONTENT);
@@ -182,6 +225,7 @@ impl RequestMiddleware {
             request_id: request_id.unwrap_or_else(|| self.new_request_id()),
             client_request_id,
             address: self.trusted_proxies.client_address(peer, headers),
+            is_foreign_page: self.own_origins.is_foreign_page(headers),
             is_head: request.method() == Method::HEAD,
         }
     }
@@ -225,47 +269,6 @@ fn overload_problem(request: &Request, always_answered: &[&str]) -> Option<Probl
             "your network has too many connections to the server; close some and try again",
         ),
     })
-}
-
-/// Rejects headers and bodies that are too large, and limits the body that is still to come.
-fn apply_limits(
-    request: &mut Request,
-    limits: RequestLimits,
-) -> Result<Option<UnreadBody>, Problem> {
-    let headers = request.headers();
-    let headers_size: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
-    if headers_size > MAX_HEADERS_SIZE {
-        return Err(Problem::new(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            format!("the request headers are larger than {MAX_HEADERS_SIZE} bytes in total"),
-        ));
-    }
-    let hosts = headers.get_all(header::HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-        // RFC 9112 section 3.2.
-        let detail = "the request must have exactly one Host header";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
-    }
-    if content_length(headers).is_some_and(|length| length > limits.max_body_size) {
-        return Err(Problem::from_status(StatusCode::PAYLOAD_TOO_LARGE));
-    }
-    if !headers.contains_key(TRANSFER_ENCODING) && !headers.contains_key(CONTENT_LENGTH) {
-        return Ok(None);
-    }
-    let body = request.take_body().into_bytes_stream();
-    let (body, unread) = UnreadBody::watch(limits.limit_body(body));
-    request.set_body(body);
-    Ok(Some(unread))
-}
-
-/// The `Content-Length`; a streamed body of unknown length has none.
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok())
 }
 
 /// Gives an error response that is not ours the form of a problem; keeps its headers.
@@ -314,16 +317,21 @@ mod tests {
     use poem::endpoint::make_sync;
 
     use super::*;
+    use crate::config::AllowedOrigins;
+    use crate::config::limits::MAX_UNUSED_BODY_SIZE;
 
     const CHUNK: usize = 64 * 1024;
 
     fn middleware(limits: RequestLimits) -> RequestMiddleware {
         RequestMiddleware {
             trusted_proxies: TrustedProxies::default(),
+            own_origins: OwnOrigins::new("http://x", &AllowedOrigins::Any),
             request_timeout: Duration::from_secs(1),
             route_limits: RouteLimits::default().with(|_, _| true, limits),
             always_answered: &[],
-            allowed_methods: Arc::default(),
+            operations: Arc::default(),
+            body_gate: None,
+            refused_event: |_| AuditEvent::Administer,
             clock: Clock::fixed_at(0),
         }
     }
@@ -355,9 +363,10 @@ mod tests {
             max_body_size: u64::MAX,
             ..usual
         };
-        let accepted = usize::try_from(usual.max_body_size).unwrap() / CHUNK;
-        assert_eq!(chunks_read(usual, ("x", "x")).await, accepted + 1);
-        assert_eq!(chunks_read(upload, ("x", "x")).await, accepted + 1);
+        // The first chunk is already larger than the usual body may be.
+        assert_eq!(chunks_read(usual, ("x", "x")).await, 1);
+        let drained = usize::try_from(MAX_UNUSED_BODY_SIZE).unwrap() / CHUNK;
+        assert_eq!(chunks_read(upload, ("x", "x")).await, drained + 1);
         assert_eq!(chunks_read(upload, ("expect", "100-continue")).await, 0);
     }
 

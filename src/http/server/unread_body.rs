@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt};
 use poem::Body;
 use tokio::sync::oneshot;
 
-use crate::config::limits::{BODY_TIMEOUT, MAX_BODY_SIZE};
+use crate::config::limits::{BODY_TIMEOUT, MAX_UNUSED_BODY_SIZE};
 
 type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
@@ -43,7 +43,7 @@ impl UnreadBody {
             return;
         };
         let reading = async {
-            let mut left = MAX_BODY_SIZE;
+            let mut left = MAX_UNUSED_BODY_SIZE;
             while let Some(Ok(chunk)) = body.next().await {
                 match left.checked_sub(chunk.len() as u64) {
                     Some(still) => left = still,

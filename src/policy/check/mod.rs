@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::domain::decision::Revision;
 
+use super::address;
 use super::bundle::Bundle;
 use super::cases::CaseFiles;
 use super::error::BundleError;
@@ -131,6 +132,7 @@ impl PolicyCheck {
         self.counts.templates = Some(bundle.policies.templates.len());
         self.warnings.extend_from_slice(bundle.warnings());
         self.warnings.extend(bundle_warnings(&bundle));
+        self.warnings.extend(address_warning(&bundle));
         Ok(Some(bundle.schema))
     }
 
@@ -159,6 +161,21 @@ fn sorted_and_deduplicated(problems: Vec<SourceDiagnostic>) -> Vec<SourceDiagnos
     let mut problems = sorted(problems);
     problems.dedup_by_key(|problem| problem.sort_key());
     problems
+}
+
+/// Says once that an address grants nothing to web pages of foreign origins.
+fn address_warning(bundle: &Bundle) -> Option<SourceDiagnostic> {
+    let (_, info) = bundle.policies_with_info().find(|(policy, _)| {
+        address::may_be_anonymous(policy) && address::reads_address(&policy.as_ref().condition())
+    })?;
+    let message = format!(
+        "policy `{}` reads context.address; to an anonymous web page of an origin that is not in \
+         allowed_origins, the policies grant only what they also grant at the address ::",
+        info.id
+    );
+    let help = "any page that somebody at the address visits could use the address otherwise; list \
+                the origins of your own pages in allowed_origins";
+    Some(bundle.warning_at_policy(&info.id, message).with_help(help))
 }
 
 /// The warnings about a valid bundle.

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::domain::action::Action;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::DatasetId;
@@ -13,7 +15,7 @@ use crate::domain::resource::Resource;
 use crate::service::error::ServiceError;
 use crate::service::identity::authentication::Authenticator;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::pagination::Page;
+use crate::service::pagination::{FilteredRead, Page};
 use crate::service::rate_limits::RateLimits;
 
 use super::Access;
@@ -54,24 +56,32 @@ impl CatalogView {
 
     /// Lists up to `limit` datasets with ids after `after`.
     ///
-    /// It reads on until the page is full or the catalog ends, for as long as a request may take. Ids
-    /// never change, so a dataset that exists throughout is listed once while others are added and
-    /// removed.
+    /// It reads on until the page is full, the catalog ends or enough was read for one page. Each read but
+    /// the first counts like another request. Ids never change, so a dataset that exists throughout is
+    /// listed once while others are added and removed.
     pub async fn list(
         &self,
         request: &RequestContext,
         after: Option<DatasetId>,
         limit: u32,
     ) -> Result<Page<VisibleDataset>, ServiceError> {
-        let authorizer = Arc::new(self.authorizer(request).await?);
+        let authorizer = &Arc::new(self.authorizer(request).await?);
         let cache = &self.access.catalog_cache;
-        let read = |after, limit| cache.datasets_after(after, limit);
-        let visible = |batch| {
-            authorizer.filter_map(batch, |authorizer, dataset| {
-                visible_dataset(authorizer, &dataset)
-            })
+        let list = FilteredRead {
+            read: |after: Option<Uuid>, limit| async move {
+                let turn = authorizer.list_turn().await?;
+                let batch = cache.datasets_after(after.map(DatasetId), limit).await?;
+                Ok((turn, batch))
+            },
+            id_of: |dataset: &Arc<Dataset>| dataset.id.0,
+            filter: |turn, batch| {
+                authorizer.filter_map(turn, batch, |authorizer, dataset| {
+                    visible_dataset(authorizer, &dataset)
+                })
+            },
+            charge: || self.rate_limits.charge_request(&authorizer.caller, 1),
         };
-        Page::read_filtered(after, limit, read, |dataset| dataset.id, visible).await
+        Page::read_filtered(after.map(|id| id.0), limit, list).await
     }
 
     async fn authorizer(&self, request: &RequestContext) -> Result<Authorizer, ServiceError> {

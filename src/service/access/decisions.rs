@@ -2,27 +2,37 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditOutcome, AuditRecord};
-use crate::domain::caller::{Caller, DecisionContext};
+use crate::domain::caller::{Caller, DecisionContext, UNKNOWN_ADDRESS};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Decision;
 use crate::domain::resource::Resource;
 use crate::policy::{Bundle, LiveBundle};
 use crate::service::error::ServiceError;
+use crate::service::fair_turns::{FairTurns, Turn, TurnLimits};
 
 /// How many evaluation errors of one request are logged one by one; the others are counted, so that a
 /// broken policy does not write a line for each dataset of a list.
 const MAX_LOGGED_ERRORS: u64 = 4;
 
+/// What the record of a denied page says.
+const BORROWED_ADDRESS: &str = "asked by a web page of another origin, which counts as from an unknown address; see \
+                                allowed_origins";
+/// How many turns to list one network holds or waits for with the others.
+const MAX_LIST_TURNS_PER_NETWORK: usize = 1;
+/// How long a list waits for its turn.
+const MAX_LIST_WAIT: Duration = Duration::from_secs(20);
+
 /// Creates the authorizers of callers.
 pub struct Decisions {
     bundle: Arc<LiveBundle>,
     clock: Clock,
-    list_permits: Arc<Semaphore>,
+    list_turns: Arc<FairTurns>,
     candidate_permits: Arc<Semaphore>,
 }
 
@@ -35,7 +45,7 @@ pub struct Authorizer {
     pub caller: Caller,
     context: DecisionContext,
     bundle: Arc<Bundle>,
-    list_permits: Arc<Semaphore>,
+    list_turns: Arc<FairTurns>,
     candidate_permits: Arc<Semaphore>,
     error_count: AtomicU64,
 }
@@ -43,15 +53,22 @@ pub struct Authorizer {
 impl Decisions {
     /// Decisions by the current policies, at the time of `clock`.
     ///
-    /// Lists are filtered on at most half of the cores, so that requests about one dataset need not
-    /// wait for requests about thousands.
+    /// Lists are read and filtered on at most half of the cores, so that requests about one dataset need
+    /// not wait for requests about thousands. A turn is short, and each user and network waits with at
+    /// most one: so they take turns with each other, however many requests one of them has.
     #[must_use]
     pub fn new(bundle: Arc<LiveBundle>, clock: Clock) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             bundle,
             clock,
-            list_permits: Arc::new(Semaphore::new((cores / 2).max(1))),
+            list_turns: Arc::new(FairTurns::new(TurnLimits {
+                total: (cores / 2).max(1),
+                per_user: 1,
+                per_network: MAX_LIST_TURNS_PER_NETWORK,
+                wait: MAX_LIST_WAIT,
+                what: "listing",
+            })),
             candidate_permits: Arc::new(Semaphore::new((cores / 2).max(1))),
         }
     }
@@ -63,7 +80,7 @@ impl Decisions {
             context: caller.context(self.clock.unix_millis()),
             bundle: self.bundle.current(),
             caller,
-            list_permits: Arc::clone(&self.list_permits),
+            list_turns: Arc::clone(&self.list_turns),
             candidate_permits: Arc::clone(&self.candidate_permits),
             error_count: AtomicU64::new(0),
         }
@@ -96,9 +113,7 @@ impl Authorizer {
     /// denied whatever the policies say. No policy determined that, and the record says so.
     #[must_use]
     pub fn decide(&self, action: Action, resource: &Resource) -> Decision {
-        let mut decision =
-            self.bundle
-                .decide(&self.caller.principal, action, resource, &self.context);
+        let mut decision = self.ask_policies(action, resource);
         for error in &decision.errors {
             metrics::counter!("cedargate_policy_evaluation_errors_total").increment(1);
             if self.error_count.fetch_add(1, Ordering::Relaxed) >= MAX_LOGGED_ERRORS {
@@ -117,6 +132,32 @@ impl Authorizer {
             decision.determining_policies.clear();
         }
         decision
+    }
+
+    /// Asks the policies. What they permit to an anonymous page of a foreign origin, they must permit
+    /// from an unknown address too: the page has the address of its reader, and no right to use it.
+    fn ask_policies(&self, action: Action, resource: &Resource) -> Decision {
+        let ask = |context| {
+            self.bundle
+                .decide(&self.caller.principal, action, resource, context)
+        };
+        let decision = ask(&self.context);
+        if !decision.is_permitted || !self.is_address_borrowed() {
+            return decision;
+        }
+        let mut elsewhere = ask(&DecisionContext {
+            address: UNKNOWN_ADDRESS,
+            ..self.context.clone()
+        });
+        elsewhere.max_ttl = elsewhere.max_ttl.min(decision.max_ttl);
+        elsewhere
+    }
+
+    /// Whether the policies read the address of a caller who is a page of a foreign origin.
+    fn is_address_borrowed(&self) -> bool {
+        self.caller.is_foreign_page
+            && self.caller.principal.is_anonymous()
+            && self.bundle.reads_address()
     }
 
     /// Decides, and writes the question and the decision into `record`.
@@ -169,16 +210,24 @@ impl Authorizer {
         record.revision = Some(decision.revision.clone());
         if !decision.is_permitted {
             record.outcome = AuditOutcome::Denied;
+            let borrowed = self.is_address_borrowed().then_some(BORROWED_ADDRESS);
             record.reason = self
                 .key_scope_violation(action, resource)
+                .or(borrowed)
                 .map(str::to_owned);
         }
     }
 
+    /// Takes a turn for reading a part of a list and deciding about it.
+    pub(in crate::service) async fn list_turn(&self) -> Result<Turn, ServiceError> {
+        self.list_turns.take(Some(&self.caller)).await
+    }
+
     /// Maps each of `items` and keeps the results that are some, on a thread where many decisions
     /// block no other request.
-    pub async fn filter_map<T, R>(
+    pub(in crate::service) async fn filter_map<T, R>(
         self: &Arc<Self>,
+        turn: Turn,
         items: Vec<T>,
         map: impl Fn(&Self, T) -> Option<R> + Send + 'static,
     ) -> Result<Vec<R>, ServiceError>
@@ -186,11 +235,10 @@ impl Authorizer {
         T: Send + 'static,
         R: Send + 'static,
     {
-        let permit = Arc::clone(&self.list_permits).acquire_owned().await;
         let (authorizer, span) = (Arc::clone(self), tracing::Span::current());
         let filtered = tokio::task::spawn_blocking(move || {
             // Held by the thread: the request may be cancelled meanwhile.
-            let _permit = permit;
+            let _turn = turn;
             let _entered = span.enter();
             let items = items.into_iter();
             items.filter_map(|item| map(&authorizer, item)).collect()

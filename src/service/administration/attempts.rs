@@ -16,6 +16,10 @@ const MAX_ATTEMPTS: u32 = 10;
 const MAX_ATTEMPTS_WITHOUT_TURN: u32 = 3;
 
 /// What one attempt at a change of the catalog came to.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one is made for each operation and used at once"
+)]
 pub(super) enum Attempt<T> {
     /// The change to write, and what to return once it is written.
     Write(CatalogChange, T),
@@ -58,6 +62,7 @@ impl Administration {
                 // What was decided was decided for another caller, or by other policies.
                 continue;
             }
+            change.is_by_operator = matches!(self.access, AdminAccess::Local);
             let write = async |record| {
                 change.records.push(record);
                 match self.database.write_catalog(&change, version).await {

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::domain::action::Action;
 use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::pagination::Page;
+use crate::service::pagination::{FilteredRead, Page};
 use crate::storage::{CatalogChange, DatasetFilter, DatasetWithNames};
 
 use super::attempts::Attempt;
@@ -75,13 +77,21 @@ impl Administration {
         }
         self.audited(request, Action::ViewDatasets, async |operation| {
             operation.authorize(Action::ViewDatasets, &Resource::Server)?;
-            let read = |after, limit| async move {
-                let batch = self.database.list_datasets_with_names(filter, after, limit);
-                Ok(batch.await?)
+            let operation = &operation;
+            let list = FilteredRead {
+                read: |after: Option<Uuid>, limit| async move {
+                    let turn = operation.list_turn().await?;
+                    let after = after.map(DatasetId);
+                    let batch = self.database.list_datasets_with_names(filter, after, limit);
+                    Ok((turn, batch.await?))
+                },
+                id_of: |named: &DatasetWithNames| named.dataset.id.0,
+                filter: |turn, batch| {
+                    operation.filter_permitted(turn, Action::Administer, batch, dataset_resource)
+                },
+                charge: || self.charge(operation),
             };
-            let administered =
-                |batch| operation.filter_permitted(Action::Administer, batch, dataset_resource);
-            Page::read_filtered(after, limit, read, |d| d.dataset.id, administered).await
+            Page::read_filtered(after.map(|id| id.0), limit, list).await
         })
         .await
     }

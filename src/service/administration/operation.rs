@@ -233,34 +233,6 @@ impl AdminOperation {
             .is_none_or(|authorizer| authorizer.decide(action, resource).is_permitted)
     }
 
-    /// The items of a list on which the policies permit an action; the decisions are not recorded.
-    pub(super) async fn filter_permitted<T: Send + 'static>(
-        &self,
-        action: Action,
-        items: Vec<T>,
-        resource_of: fn(&T) -> Resource,
-    ) -> Result<Vec<T>, ServiceError> {
-        let Some(authorizer) = self.authorizer() else {
-            return Ok(items);
-        };
-        let keep_permitted = move |authorizer: &Authorizer, item: T| {
-            let decision = authorizer.decide(action, &resource_of(&item));
-            decision.is_permitted.then_some(item)
-        };
-        authorizer.filter_map(items, keep_permitted).await
-    }
-
-    /// Evaluates the bundle on a thread for blocking work; an error without one.
-    pub(super) async fn run_blocking<T: Send + 'static>(
-        &self,
-        evaluate: impl Fn(&Bundle) -> T + Send + 'static,
-    ) -> Result<T, ServiceError> {
-        let authorizer = self.authorizer().ok_or_else(no_policies_in_force)?;
-        let evaluate = move |authorizer: &Authorizer, ()| Some(evaluate(authorizer.bundle()));
-        let results = authorizer.filter_map(vec![()], evaluate).await?;
-        results.into_iter().next().ok_or_else(no_policies_in_force)
-    }
-
     /// The user who runs the operation; none with local access.
     pub(super) fn user_id(&self) -> Option<UserId> {
         self.authorizer()?.caller.principal.user_id()

@@ -4,19 +4,19 @@
 //! policies. So neither may lead to an administrative action that the caller is not permitted itself
 //! ([`Administration::require_no_greater_user`], [`Administration::require_no_gain`]). What is compared:
 //! the actions on the server, on each role, on users as the catalog has them, and `administer` on datasets
-//! without owner and readers. Reading is not compared, nor what users may do with datasets of their own:
+//! without owner and readers. A role that the caller may take away could be what forbids an action, so a user
+//! is compared without such roles too. Reading is not compared, nor what users may do with datasets of their own:
 //! it is what makes them different users.
 
-use std::sync::{Arc, LazyLock};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use strum::VariantArray;
 use uuid::Uuid;
 
 use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
 use crate::domain::caller::{Authentication, DecisionContext};
-use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
-use crate::domain::id::{ApiKeyId, DatasetId, UserId};
+use crate::domain::id::{ApiKeyId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
@@ -27,51 +27,18 @@ use crate::storage::UserFilter;
 
 use super::Administration;
 use super::operation::AdminOperation;
+use super::privilege_questions::{ComparedResources, USER_ACTIONS, describe};
 
 /// How many users of the catalog are asked about, the first by their ids.
 const MAX_COMPARED_USERS: u32 = 1_000;
-
-/// The administrative actions on the server.
-const SERVER_ACTIONS: [Action; 7] = [
-    Action::ViewUsers,
-    Action::ViewDatasets,
-    Action::ViewAudit,
-    Action::ViewPolicies,
-    Action::ReloadPolicies,
-    Action::ViewKeys,
-    Action::ViewIssuers,
-];
-/// The administrative actions on a user.
-const USER_ACTIONS: [Action; 2] = [Action::ViewUsers, Action::AdministerUsers];
-/// The administrative actions on a role.
-const ROLE_ACTIONS: [Action; 2] = [Action::AdministerRoles, Action::AssignRole];
-
-/// A dataset of each visibility and status, without owner and readers; the same ones each time, so that
-/// their entities are cached once.
-static SAMPLE_DATASETS: LazyLock<Vec<Arc<Dataset>>> = LazyLock::new(|| {
-    let of_visibility = |visibility: &Visibility| {
-        RecordStatus::VARIANTS
-            .iter()
-            .map(|record_status| sample_dataset(*visibility, *record_status))
-            .collect::<Vec<_>>()
-    };
-    Visibility::VARIANTS
-        .iter()
-        .flat_map(of_visibility)
-        .collect()
-});
+/// How many roles that the caller may take away are left out one by one, besides all of them together.
+const MAX_REMOVED_ROLES: usize = 16;
 
 /// A user with the ways in which it may ask.
 struct Actor {
     user: Arc<User>,
     contexts: Vec<DecisionContext>,
     scope: KeyScope,
-}
-
-/// What the comparison asks about.
-struct ComparedResources {
-    roles: Vec<RoleName>,
-    users: Vec<Arc<User>>,
 }
 
 impl Administration {
@@ -92,7 +59,9 @@ impl Administration {
                 target.username
             )));
         }
-        let excess = self.find_excess(&authorizer, target, None).await?;
+        let states = operation.states_without_roles(target);
+        let compared = states.into_iter().map(|state| (state, None)).collect();
+        let excess = self.find_excess(&authorizer, compared).await?;
         excess.map_or(Ok(()), |(action, what)| {
             let name = &target.username;
             Err(operation.deny_privilege(format!("the user {name} may {action} on {what}")))
@@ -123,31 +92,39 @@ impl Administration {
         let Some(mut baseline) = before.cloned().or_else(|| blank_user(after)) else {
             return Ok(());
         };
-        if !is_restricted {
-            baseline.roles.clone_from(&after.roles);
-        }
-        let excess = self.find_excess(&authorizer, after, Some(baseline)).await?;
+        let states = operation.states_without_roles(after);
+        let compared = states.into_iter().map(|state| {
+            if !is_restricted {
+                baseline.roles.clone_from(&state.roles);
+            }
+            (state, Some(baseline.clone()))
+        });
+        let excess = self.find_excess(&authorizer, compared.collect()).await?;
         excess.map_or(Ok(()), |(action, what)| {
             let name = &after.username;
             Err(operation.deny_privilege(format!("the user {name} could {action} on {what}")))
         })
     }
 
-    /// An administrative action that `subject` may do, and neither the caller nor `baseline`.
+    /// An administrative action that a user may do, and neither the caller nor the user beside it, if any.
     async fn find_excess(
         &self,
         authorizer: &Arc<Authorizer>,
-        subject: &User,
-        baseline: Option<User>,
+        compared: Vec<(User, Option<User>)>,
     ) -> Result<Option<(Action, String)>, ServiceError> {
         let bundle = Arc::clone(authorizer.bundle());
-        let subject = Actor::with_all_credentials(subject, authorizer);
-        let compared = ComparedResources {
+        let actor = |user: &User| Actor::with_all_credentials(user, authorizer);
+        let compared: Vec<(Actor, Option<Actor>)> = compared
+            .iter()
+            .map(|(user, baseline)| (actor(user), baseline.as_ref().map(actor)))
+            .collect();
+        let are_users_asked = USER_ACTIONS.into_iter().any(|action| {
+            let mut subjects = compared.iter();
+            subjects.any(|(subject, _)| bundle.has_permit_for(&subject.user, action))
+        });
+        let resources = ComparedResources {
             roles: self.database.role_names().await?,
-            users: if USER_ACTIONS
-                .into_iter()
-                .any(|action| bundle.has_permit_for(&subject.user, action))
-            {
+            users: if are_users_asked {
                 let filter = UserFilter::default();
                 let records = self.database.list_users(None, MAX_COMPARED_USERS, &filter);
                 let records = records.await?.into_iter();
@@ -156,26 +133,48 @@ impl Administration {
                 Vec::new()
             },
         };
-        let baseline = baseline.map(|user| Actor::with_all_credentials(&user, authorizer));
         let find = move |authorizer: &Authorizer, ()| {
             let caller = Actor::caller(authorizer)?;
-            let is_excess = |(action, resource): &(Action, Resource)| {
-                subject.may(&bundle, *action, resource)
-                    && !caller.may(&bundle, *action, resource)
-                    && baseline
-                        .as_ref()
-                        .is_none_or(|user| !user.may(&bundle, *action, resource))
-            };
-            let actions = |action: &Action| bundle.has_permit_for(&subject.user, *action);
-            let excess = compared.questions(&actions).find(is_excess)?;
-            Some((excess.0, describe(&excess.1)))
+            compared.iter().find_map(|(subject, baseline)| {
+                let may = |actor: &Actor, (action, resource): &(Action, Resource)| {
+                    actor.may(&bundle, *action, resource)
+                };
+                let is_excess = |question: &(Action, Resource)| {
+                    let mut others = baseline.iter().chain([&caller]);
+                    may(subject, question) && !others.any(|other| may(other, question))
+                };
+                let is_asked = |action: &Action| bundle.has_permit_for(&subject.user, *action);
+                let (action, resource) = resources.questions(&is_asked).find(is_excess)?;
+                Some((action, describe(&resource)))
+            })
         };
-        let found = authorizer.filter_map(vec![()], find).await?;
+        let turn = authorizer.list_turn().await?;
+        let found = authorizer.filter_map(turn, vec![()], find).await?;
         Ok(found.into_iter().next())
     }
 }
 
 impl AdminOperation {
+    /// A user as it is, and as it would be without roles that the caller may take away.
+    fn states_without_roles(&self, user: &User) -> Vec<User> {
+        let authorizer = self.authorizer();
+        let is_asked = authorizer.is_some_and(|a| a.bundle().declares(Action::AssignRole));
+        let may_take = |role: &&RoleName| {
+            !is_asked || self.is_permitted(Action::AssignRole, &Resource::Role((*role).clone()))
+        };
+        let removable: BTreeSet<RoleName> = user.roles.iter().filter(may_take).cloned().collect();
+        let one_by_one = removable.iter().take(MAX_REMOVED_ROLES);
+        let removed = one_by_one.map(|role| BTreeSet::from([role.clone()]));
+        let removed = removed.chain([removable.clone()]);
+        let mut states = vec![user.clone()];
+        states.extend(removed.map(|removed| User {
+            roles: user.roles.difference(&removed).cloned().collect(),
+            ..user.clone()
+        }));
+        states.dedup_by(|one, other| one.roles == other.roles);
+        states
+    }
+
     /// A role of a user that the caller neither has itself nor may give.
     fn first_ungivable_role<'a>(&self, target: &'a User) -> Option<&'a RoleName> {
         let authorizer = self.authorizer()?;
@@ -261,45 +260,12 @@ impl Actor {
     }
 }
 
-impl ComparedResources {
-    /// The questions about the actions that `is_asked` lets pass.
-    fn questions(
-        &self,
-        is_asked: &impl Fn(&Action) -> bool,
-    ) -> impl Iterator<Item = (Action, Resource)> {
-        let asked = |actions: &[Action]| -> Vec<Action> {
-            let actions = actions.iter().copied();
-            actions.filter(is_asked).collect()
-        };
-        let on_server = asked(&SERVER_ACTIONS)
-            .into_iter()
-            .map(|action| (action, Resource::Server));
-        let role_actions = asked(&ROLE_ACTIONS);
-        let on_roles = self.roles.iter().flat_map(move |role| {
-            let role = Resource::Role(role.clone());
-            let actions = role_actions.clone().into_iter();
-            actions.map(move |action| (action, role.clone()))
-        });
-        let on_datasets = asked(&[Action::Administer]).into_iter().flat_map(|action| {
-            let datasets = SAMPLE_DATASETS.iter();
-            datasets.map(move |dataset| (action, Resource::Dataset(Arc::clone(dataset))))
-        });
-        let user_actions = asked(&USER_ACTIONS);
-        let on_users = self.users.iter().flat_map(move |user| {
-            let user = Resource::User(Arc::clone(user));
-            let actions = user_actions.clone().into_iter();
-            actions.map(move |action| (action, user.clone()))
-        });
-        on_server.chain(on_roles).chain(on_datasets).chain(on_users)
-    }
-}
-
 /// The user before there is one: of the same kind, and of no name and claims that policies could mean.
 fn blank_user(user: &User) -> Option<User> {
     let name = format!("user-{}", UserId::random().0.simple());
     Some(User {
         username: name.parse().ok()?,
-        roles: std::collections::BTreeSet::new(),
+        roles: BTreeSet::new(),
         claims: Tags::new(),
         ..user.clone()
     })
@@ -323,45 +289,4 @@ fn context_of_new_key(user_id: UserId, context: &DecisionContext) -> Option<Deci
         key: Some(Arc::new(key)),
         ..context.clone()
     })
-}
-
-fn sample_dataset(visibility: Visibility, record_status: RecordStatus) -> Arc<Dataset> {
-    Arc::new(Dataset {
-        id: DatasetId(Uuid::nil()),
-        title: String::new(),
-        visibility,
-        record_status,
-        owner: None,
-        reader_users: std::collections::BTreeSet::new(),
-        reader_roles: std::collections::BTreeSet::new(),
-        tags: Tags::new(),
-        file: None,
-    })
-}
-
-fn describe(resource: &Resource) -> String {
-    match resource {
-        Resource::Dataset(dataset) | Resource::DatasetCandidate(dataset) => {
-            format!("{} datasets", dataset.visibility)
-        }
-        Resource::User(user) | Resource::ChangedUser(user) => format!("the user {}", user.username),
-        Resource::Role(role) => format!("the role {role}"),
-        Resource::Server => "the server".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_administrative_action_is_compared() {
-        for action in Action::VARIANTS {
-            let is_compared = SERVER_ACTIONS.contains(action)
-                || USER_ACTIONS.contains(action)
-                || ROLE_ACTIONS.contains(action);
-            let is_on_datasets = Action::DATASET_ACTIONS.contains(action);
-            assert_ne!(is_compared, is_on_datasets, "{action}");
-        }
-    }
 }

@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::domain::action::Action;
 use crate::domain::id::UserId;
 use crate::domain::principal::User;
 use crate::domain::resource::Resource;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::pagination::Page;
+use crate::service::pagination::{FilteredRead, Page};
 use crate::storage::{CatalogChange, UserFilter, UserRecord};
 
 use super::Administration;
@@ -110,13 +112,21 @@ impl Administration {
         after: Option<UserId>,
         limit: u32,
     ) -> Result<Page<UserAccount>, ServiceError> {
-        let read = |after, limit| async move {
-            let batch = self.database.list_users(after, limit, filter).await?;
-            Ok(batch.into_iter().map(UserAccount::from).collect())
-        };
         let resource = |account: &UserAccount| Resource::User(Arc::clone(&account.user));
-        let visible = |batch| operation.filter_permitted(Action::ViewUsers, batch, resource);
-        Page::read_filtered(after, limit, read, |account| account.user.id, visible).await
+        let list = FilteredRead {
+            read: |after: Option<Uuid>, limit| async move {
+                let turn = operation.list_turn().await?;
+                let batch = self.database.list_users(after.map(UserId), limit, filter);
+                let accounts = batch.await?.into_iter().map(UserAccount::from);
+                Ok((turn, accounts.collect()))
+            },
+            id_of: |account: &UserAccount| account.user.id.0,
+            filter: |turn, batch| {
+                operation.filter_permitted(turn, Action::ViewUsers, batch, resource)
+            },
+            charge: || self.charge(operation),
+        };
+        Page::read_filtered(after.map(|id| id.0), limit, list).await
     }
 
     /// Returns one user.

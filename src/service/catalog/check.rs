@@ -1,6 +1,6 @@
 //! Checks of a catalog file against the current catalog and the disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -15,17 +15,30 @@ use super::diagnostic::CatalogDiagnostic;
 use super::file::CatalogFile;
 
 /// The names that a file may refer to.
-pub(super) struct KnownNames {
+pub(super) struct KnownNames<'a> {
     /// Users of the file, and of the catalog unless they are pruned.
     pub(super) users: BTreeSet<Username>,
     /// Roles of the file, and of the catalog unless they are pruned.
     pub(super) roles: BTreeSet<RoleName>,
+    /// The identity provider of each user that signs in with one, by name.
+    pub(super) provided: BTreeMap<&'a Username, &'a str>,
 }
 
 /// Finds every reference of `file` to an unknown user or role.
-pub(super) fn check_references(file: &CatalogFile, known: &KnownNames) -> Vec<CatalogDiagnostic> {
+pub(super) fn check_references(
+    file: &CatalogFile,
+    known: &KnownNames<'_>,
+) -> Vec<CatalogDiagnostic> {
     let mut diagnostics = Vec::new();
     for user in &file.users {
+        let name = user.username.get_ref();
+        if let Some(issuer) = known.provided.get(name) {
+            let message = format!("{name} is a user of the identity provider {issuer}");
+            let help =
+                "choose another name: a catalog file cannot change users of identity providers";
+            let diagnostic = CatalogDiagnostic::new(user.username.span(), message);
+            diagnostics.push(diagnostic.with_help(help));
+        }
         check_roles(&user.roles, known, &mut diagnostics);
     }
     for dataset in &file.datasets {
@@ -40,9 +53,23 @@ pub(super) fn check_references(file: &CatalogFile, known: &KnownNames) -> Vec<Ca
     diagnostics
 }
 
+/// Finds every user of `file` that would be created with a reserved name.
+pub(super) fn check_new_names(
+    file: &CatalogFile,
+    exists: impl Fn(&Username) -> bool,
+) -> Vec<CatalogDiagnostic> {
+    let names = file.users.iter().map(|user| &user.username);
+    let reserved = names.filter(|name| name.get_ref().is_reserved() && !exists(name.get_ref()));
+    let refuse = |name: &Spanned<Username>| {
+        let message = format!("the user name {} is reserved", name.get_ref());
+        CatalogDiagnostic::new(name.span(), message).with_help("choose another name")
+    };
+    reserved.map(refuse).collect()
+}
+
 fn check_roles(
     roles: &[Spanned<RoleName>],
-    known: &KnownNames,
+    known: &KnownNames<'_>,
     diagnostics: &mut Vec<CatalogDiagnostic>,
 ) {
     for role in roles {

@@ -182,15 +182,25 @@ impl CatalogFile {
         &self,
         further: Vec<CatalogDiagnostic>,
     ) -> Option<CatalogDiagnostics> {
-        let all: Vec<_> = self.diagnostics.iter().cloned().chain(further).collect();
-        if all.is_empty() {
-            return None;
-        }
-        Some(CatalogDiagnostics::new(
-            &self.name,
-            &self.redacted_text,
-            all,
-        ))
+        self.located(self.diagnostics.iter().cloned().chain(further).collect())
+    }
+
+    /// Diagnostics with the lines of the file, if there are any.
+    pub(super) fn located(
+        &self,
+        diagnostics: Vec<CatalogDiagnostic>,
+    ) -> Option<CatalogDiagnostics> {
+        (!diagnostics.is_empty())
+            .then(|| CatalogDiagnostics::new(&self.name, &self.redacted_text, diagnostics))
+    }
+
+    /// Every user that the file declares or refers to, some several times.
+    pub(super) fn user_names(&self) -> impl Iterator<Item = &Username> {
+        let referred = self.datasets.iter().flat_map(|dataset| {
+            let owner = dataset.owner.iter();
+            owner.chain(&dataset.reader_users).map(Spanned::get_ref)
+        });
+        self.declared_users.iter().chain(referred)
     }
 
     fn read_catalog(&mut self, table: &DeTable<'_>, span: std::ops::Range<usize>) {

@@ -1,190 +1,150 @@
 //! Applying a catalog file: the catalog becomes what the file says, or nothing changes.
 //!
-//! In order: read the file, check everything, store the files of datasets, plan the change, write it in
-//! one transaction. Applying a file twice changes nothing the second time.
+//! In order: read the file, check everything, store the files of datasets and hash passwords, take the lease,
+//! plan the change, stage it, commit it with its audit record, settle what was staged. Applying a file twice
+//! changes nothing the second time.
 //!
 //! Files are stored before the transaction. If that fails, they stay in the file store under their
-//! digest, where no dataset names them, and another attempt finds them there.
+//! digest, where no dataset names them, and another attempt finds them there. A large change of datasets is
+//! staged in small transactions and committed by one row, so that a server goes on writing meanwhile. Changes
+//! that others make to datasets before the commit are overwritten, and those after it stay, as if they had been
+//! made before and after; users and roles are planned again on what they are at the commit.
 
+mod adoption;
 mod check;
+mod current;
+mod dataset_plan;
 pub mod demo;
 mod diagnostic;
+mod error;
 mod file;
+mod options;
 mod plan;
+mod prepared;
 mod redact;
 mod report;
+mod staging;
+mod summary;
+pub mod sweeper;
 mod table_reader;
-
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+mod user_plan;
 
 pub use diagnostic::CatalogDiagnostics;
+pub use error::ApplyError;
 pub use file::{CatalogFile, CatalogFileError};
+pub use options::{ApplyOptions, ApplyProgress, ApplyStep};
 pub use report::{ApplyReport, ItemKind, ItemOutcome, ItemReport};
 
-use self::check::{check_files, check_references};
-use self::file::UserCredential;
-use self::plan::{ApplyPlan, CurrentCatalog, PreparedValues};
-use super::identity::password::{PasswordError, Passwords};
-use crate::domain::dataset::StoredFile;
-use crate::domain::name::Username;
-use crate::domain::secret::Secret;
-use crate::files::{FileStore, FilesError};
-use crate::storage::{Database, StorageError};
+use self::check::{check_files, check_new_names, check_references};
+use self::current::CurrentUsers;
+use self::plan::ApplyPlan;
+use self::prepared::PreparedValues;
+use super::identity::password::Passwords;
+use crate::files::FileStore;
+use crate::storage::{ApplyLease, CommitOutcome, Database};
 
-/// How often a plan is attempted while others keep changing the catalog.
+/// How often a plan is attempted while others keep changing what the file names.
 const MAX_ATTEMPTS: usize = 5;
-
-/// Why a catalog file was not applied; the catalog is as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// The file is invalid.
-    #[error(transparent)]
-    Invalid(#[from] CatalogDiagnostics),
-    /// A dataset's file could not be stored.
-    #[error(transparent)]
-    Files(#[from] FilesError),
-    /// A password could not be hashed or checked.
-    #[error("the password of {username}: {source}")]
-    Password {
-        /// Whose password it is.
-        username: Username,
-        /// What went wrong.
-        source: PasswordError,
-    },
-    /// The catalog could not be read or written.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// Others changed the catalog at every attempt.
-    #[error("too many concurrent changes to the catalog: try again")]
-    TooManyConcurrentChanges,
-    /// The check of the datasets' files panicked or was cancelled.
-    #[error("checking the datasets' files was interrupted")]
-    FileCheckInterrupted,
-}
 
 /// Makes the catalog what `file` says, and reports what changed.
 ///
-/// With `is_pruning`, items that the file does not name are removed, except for the admin role and
-/// users of identity providers. `now_seconds` (since 1970 UTC) is the modification time of new files.
+/// If the future is dropped before the change is committed, nothing has changed, and what is staged is
+/// discarded by the next run.
 pub async fn apply(
     database: &Database,
     store: &FileStore,
     passwords: &Passwords,
     file: &CatalogFile,
-    is_pruning: bool,
-    now_seconds: i64,
+    options: &ApplyOptions<'_>,
 ) -> Result<ApplyReport, ApplyError> {
-    let mut files = None;
+    let directory = database.read_directory().await?;
+    let current = CurrentUsers::new(&directory);
+    let mut diagnostics = references(file, &current, options);
+    diagnostics.extend(check_paths(file).await?);
+    if let Some(invalid) = file.diagnostics_with(diagnostics) {
+        return Err(invalid.into());
+    }
+    let mut prepared = PreparedValues::default();
+    prepared.store_files(store, file, options).await?;
+    prepared
+        .prepare_users(passwords, file, &current, options)
+        .await?;
+    let lease = staging::acquire(database, options).await?;
+    let applied = apply_with(database, passwords, file, options, lease, prepared).await;
+    if applied.is_err() {
+        staging::abandon(database, lease, options).await;
+    }
+    applied
+}
+
+async fn apply_with(
+    database: &Database,
+    passwords: &Passwords,
+    file: &CatalogFile,
+    options: &ApplyOptions<'_>,
+    lease: ApplyLease,
+    mut prepared: PreparedValues,
+) -> Result<ApplyReport, ApplyError> {
     for _ in 0..MAX_ATTEMPTS {
-        let catalog = database.read_catalog().await?;
-        let current = CurrentCatalog::new(&catalog);
-        check(file, &current, is_pruning).await?;
-        let stored = match files.take() {
-            Some(stored) => stored,
-            None => store_files(store, file, now_seconds).await?,
-        };
-        let prepared = PreparedValues {
-            hashes: hash_passwords(passwords, file, &current).await?,
-            files: stored,
-        };
-        let mut plan = ApplyPlan::new(file, &current, &prepared, is_pruning);
-        plan.report.version = catalog.version;
-        if plan.is_empty() {
-            return Ok(plan.report);
+        let datasets = staging::read_datasets(database, lease, options).await?;
+        let directory = database.read_directory().await?;
+        let current = CurrentUsers::new(&directory);
+        if let Some(invalid) = file.located(references(file, &current, options)) {
+            return Err(invalid.into());
         }
-        match database.write_catalog(&plan.change, catalog.version).await {
-            Ok(version) => {
-                plan.report.version = version;
-                return Ok(plan.report);
+        prepared
+            .prepare_users(passwords, file, &current, options)
+            .await?;
+        let plan = ApplyPlan::new(file, &directory, &datasets, &prepared, options)?;
+        if plan.is_empty() {
+            database.release_apply_lease(lease).await?;
+            return Ok(plan.report(None, directory.version));
+        }
+        staging::stage(database, lease, plan.staged(), options).await?;
+        let mut newer = None;
+        let replan = |directory: &_| {
+            newer = plan.for_newer(directory, &prepared);
+            newer.as_ref().map(|newer| plan.change(Some(newer)))
+        };
+        let change = plan.change(None);
+        let conditions = options.sign_in_conditions();
+        match database
+            .commit_apply(lease, directory.version, &change, &conditions, replan)
+            .await?
+        {
+            CommitOutcome::Committed(version) => {
+                // It is in force: what cannot be settled now, a server or the next apply settles.
+                if staging::settle(database, options, plan.staged().len())
+                    .await
+                    .is_ok()
+                {
+                    database.release_apply_lease(lease).await.ok();
+                }
+                return Ok(plan.report(newer.as_ref(), version));
             }
-            Err(StorageError::Conflict { .. }) => files = Some(prepared.files),
-            Err(error) => return Err(error.into()),
+            CommitOutcome::Outdated => staging::discard(database, lease, options, None).await?,
+            CommitOutcome::LeaseLost => return Err(ApplyError::LeaseLost),
+            CommitOutcome::NoAdminLeft => return Err(ApplyError::NoAdminLeft),
         }
     }
     Err(ApplyError::TooManyConcurrentChanges)
 }
 
-async fn check(
+fn references(
     file: &CatalogFile,
-    current: &CurrentCatalog<'_>,
-    is_pruning: bool,
-) -> Result<(), ApplyError> {
-    let mut diagnostics = check_references(file, &current.names_known_to(file, is_pruning));
-    let paths: Vec<_> = file
-        .datasets
-        .iter()
-        .filter_map(|d| d.file.clone())
-        .collect();
+    current: &CurrentUsers<'_>,
+    options: &ApplyOptions<'_>,
+) -> Vec<diagnostic::CatalogDiagnostic> {
+    let mut diagnostics = check_references(file, &current.names_known_to(file, options.is_pruning));
+    diagnostics.extend(check_new_names(file, |name| current.own.contains_key(name)));
+    diagnostics
+}
+
+async fn check_paths(file: &CatalogFile) -> Result<Vec<diagnostic::CatalogDiagnostic>, ApplyError> {
+    let paths = file.datasets.iter().filter_map(|d| d.file.clone());
+    let paths: Vec<_> = paths.collect();
     let checked = tokio::task::spawn_blocking(move || check_files(&paths)).await;
-    diagnostics.extend(checked.map_err(|_| ApplyError::FileCheckInterrupted)?);
-    match file.diagnostics_with(diagnostics) {
-        Some(invalid) => Err(invalid.into()),
-        None => Ok(()),
-    }
-}
-
-async fn store_files(
-    store: &FileStore,
-    file: &CatalogFile,
-    now_seconds: i64,
-) -> Result<BTreeMap<PathBuf, StoredFile>, ApplyError> {
-    let mut stored = BTreeMap::new();
-    for path in file.datasets.iter().filter_map(|d| d.file.as_ref()) {
-        let path = path.get_ref();
-        if !stored.contains_key(path) {
-            let file = store.import(path, now_seconds).await?;
-            stored.insert(path.clone(), file);
-        }
-    }
-    Ok(stored)
-}
-
-/// Hashes the password of each user whose stored hash does not verify it yet.
-async fn hash_passwords(
-    passwords: &Passwords,
-    file: &CatalogFile,
-    current: &CurrentCatalog<'_>,
-) -> Result<BTreeMap<Username, Secret<String>>, ApplyError> {
-    let wanted = file.users.iter().filter_map(|user| {
-        let credential = user.credential.as_ref()?;
-        let username = user.username.get_ref();
-        Some((username, credential, current.password_hash(username)))
-    });
-    let hashed = stream::iter(wanted)
-        .map(async |(username, credential, stored)| {
-            match new_hash(passwords, credential, stored).await {
-                Ok(hash) => Ok(hash.map(|hash| (username.clone(), hash))),
-                Err(source) => Err(ApplyError::Password {
-                    username: username.clone(),
-                    source,
-                }),
-            }
-        })
-        .buffer_unordered(passwords.cores());
-    hashed
-        .try_filter_map(async |found| Ok(found))
-        .try_collect()
-        .await
-}
-
-/// The hash to store; none if the stored hash already verifies the password.
-async fn new_hash(
-    passwords: &Passwords,
-    credential: &UserCredential,
-    stored: Option<&Secret<String>>,
-) -> Result<Option<Secret<String>>, PasswordError> {
-    match credential {
-        UserCredential::Hash(hash) => Ok(Some(hash.clone())),
-        UserCredential::Password(password) => {
-            if stored.is_some() && passwords.verify(stored, password).await? {
-                return Ok(None);
-            }
-            passwords.hash(password).await.map(Some)
-        }
-    }
+    checked.map_err(|_| ApplyError::FileCheckInterrupted)
 }
 
 #[cfg(test)]

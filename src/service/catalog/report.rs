@@ -29,6 +29,53 @@ pub struct ItemReport {
     pub name: String,
     /// The keys whose values changed, as a catalog file writes them.
     pub fields: Vec<&'static str>,
+    /// What else there is to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'static str>,
+}
+
+impl ItemReport {
+    /// The report of one item.
+    pub(super) fn new(kind: ItemKind, name: String, outcome: ItemOutcome) -> Self {
+        Self {
+            outcome,
+            kind,
+            name,
+            fields: Vec::new(),
+            note: None,
+        }
+    }
+
+    /// Reports that these keys of an existing item changed, if there are any.
+    pub(super) fn set_changed(&mut self, fields: Vec<&'static str>) {
+        self.outcome = if fields.is_empty() {
+            ItemOutcome::Unchanged
+        } else {
+            ItemOutcome::Changed
+        };
+        self.fields = fields;
+    }
+
+    /// Reports that a user of others is the operator's now.
+    pub(super) fn set_adopted(&mut self) {
+        self.outcome = ItemOutcome::Changed;
+        self.note = Some("adopted");
+    }
+
+    /// Reports that a dataset of others is as the file says now.
+    pub(super) fn set_taken_over(&mut self) {
+        self.note = Some("not created by a catalog file");
+    }
+
+    /// What changed, in one line; empty if there is nothing to say.
+    pub(super) fn details(&self) -> String {
+        let fields = self.fields.join(", ");
+        match self.note {
+            None => fields,
+            Some(note) if fields.is_empty() => note.to_owned(),
+            Some(note) => format!("{fields}; {note}"),
+        }
+    }
 }
 
 /// What happened to an item.
@@ -76,8 +123,9 @@ impl fmt::Display for ApplyReport {
                 continue;
             }
             write!(f, "{:<9}  {:<7}  {}", line.outcome, line.kind, line.name)?;
-            if !line.fields.is_empty() {
-                write!(f, "  ({})", line.fields.join(", "))?;
+            let details = line.details();
+            if !details.is_empty() {
+                write!(f, "  ({details})")?;
             }
             writeln!(f)?;
         }
@@ -106,10 +154,8 @@ mod tests {
             Vec::new()
         };
         ItemReport {
-            outcome,
-            kind: ItemKind::User,
-            name: name.to_owned(),
             fields,
+            ..ItemReport::new(ItemKind::User, name.to_owned(), outcome)
         }
     }
 

@@ -40,6 +40,8 @@ pub struct RequestContext {
     pub credential: Credential,
     /// The client's address, with trusted proxies already resolved.
     pub address: IpAddr,
+    /// Whether a web page of a foreign origin sent it.
+    pub is_foreign_page: bool,
     /// The request's id: our own, or that of a trusted proxy.
     pub request_id: String,
     /// The `X-Request-Id` that a client sent.
@@ -59,6 +61,7 @@ impl RequestContext {
             authentication,
             key,
             address: self.address,
+            is_foreign_page: self.is_foreign_page,
         }
     }
 
@@ -68,6 +71,7 @@ impl RequestContext {
         Self {
             credential: Credential::None,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            is_foreign_page: false,
             request_id: String::new(),
             client_request_id: None,
         }

@@ -2,10 +2,8 @@
 //!
 //! A session is the result of one login: a chain of refresh tokens, each of which is used once and
 //! replaced by the next, and the session tokens issued for them.
-//!
-//! Expired sessions are deleted after each login, a bounded number at a time, so that no more are
-//! ever left over than logins made.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
@@ -19,19 +17,16 @@ use crate::domain::session::{RefreshToken, Session};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
-use crate::service::rate_limits::RateLimits;
+use crate::service::rate_limits::{RateLimits, client_network};
 use crate::service::tokens::key_ring::KeyRing;
-use crate::storage::Database;
+use crate::storage::{Database, NewSession};
 use crate::token::SessionClaims;
 
 use super::admission::KnownCredentials;
 use super::authentication::{Authenticator, CredentialSource};
-use super::login_throttle::LoginThrottle;
+use super::login_throttle::{LoginAccount, LoginThrottle};
 use super::password::Passwords;
 use super::request_context::{Credential, RequestContext};
-
-/// How many expired sessions one login deletes at most.
-const MAX_DELETED_SESSIONS: u32 = 100;
 
 /// The tokens that a login and a refresh return.
 #[derive(Debug)]
@@ -104,53 +99,96 @@ impl Sessions {
         password: &Secret<String>,
         record: &mut AuditRecord,
     ) -> Result<SessionTokens, ServiceError> {
+        let account = LoginAccount::new(username);
+        let username = username.parse().ok();
         // Counted before the work is done: the work itself is what a flood would be after.
-        self.rate_limits.count_address(request.address)?;
+        let is_known = self
+            .admit_login(account, username.as_ref(), request.address)
+            .await?;
         let attempt = self
             .login_throttle
-            .start_attempt(username, request.address)?;
-        let result = self.start_session(username, password, record).await;
+            .start_attempt(account, request.address, is_known)?;
+        let network = client_network(request.address);
+        let result = self
+            .start_session(username.as_ref(), password, network, record)
+            .await;
         match &result {
-            Ok(_) => attempt.succeed(),
+            Ok(_) => {
+                attempt.succeed();
+                self.login_throttle.add_known_network(account, network);
+            }
             Err(ServiceError::LoginFailed) => {}
             Err(_) => attempt.abandon(),
         }
         result
     }
 
+    /// Counts a login; returns whether the account has signed in from this network before.
+    ///
+    /// The database is asked only when the address has attempts left. An account that is known here does
+    /// not depend on them: others at the same address may have used them up.
+    async fn admit_login(
+        &self,
+        account: LoginAccount,
+        username: Option<&Username>,
+        address: IpAddr,
+    ) -> Result<bool, ServiceError> {
+        let network = client_network(address);
+        let is_known = self.login_throttle.is_known_network(account, network);
+        match (self.rate_limits.count_address(address), username) {
+            (Err(_), _) if is_known => {
+                self.rate_limits.count_known_login(account.0, address)?;
+                Ok(true)
+            }
+            (Err(refused), _) => Err(refused),
+            (Ok(()), Some(username)) if !is_known => {
+                let now = self.clock.unix_seconds();
+                let found = self.database.is_login_network(username, network, now);
+                Ok(found.await?)
+            }
+            (Ok(()), _) => Ok(is_known),
+        }
+    }
+
     async fn start_session(
         &self,
-        username: &str,
+        username: Option<&Username>,
         password: &Secret<String>,
+        network: IpAddr,
         record: &mut AuditRecord,
     ) -> Result<SessionTokens, ServiceError> {
-        let found = match username.parse::<Username>() {
-            Ok(username) => self.database.find_user_by_username(&username).await?,
-            Err(_) => None,
+        let found = match username {
+            Some(username) => self.database.find_user_by_username(username).await?,
+            None => None,
         };
         let (user, hash) = found.map_or((None, None), |found| {
             (Some(found.user), found.password_hash)
         });
-        let is_right = self.passwords.verify(hash.as_ref(), password).await?;
+        let costs = self.catalog_cache.password_costs().await?;
+        let is_right = self
+            .passwords
+            .verify(hash.as_ref(), password, &costs)
+            .await?;
         // Users of identity providers sign in there, whatever the database holds.
         let user = user.filter(|user| is_right && !user.is_disabled && user.issuer.is_none());
         let (Some(user), Some(hash)) = (user, hash) else {
             return Err(ServiceError::LoginFailed);
         };
         let now = self.clock.unix_seconds();
-        let session = Session {
-            id: SessionId::random(),
-            user_id: user.id,
-            started_at: now,
-            expires_at: now.saturating_add(i64::from(self.session_ttl)),
-        };
+        let session = new_session(user.id, now, self.session_ttl);
         let refresh_token = RefreshToken::random();
         // Signed before the session is started, so that a failure starts none.
         let tokens = self.issue_tokens(&session, &refresh_token, record.id, now)?;
         let granted = granted_record(record, session.user_id);
         let is_started = self
             .database
-            .start_session(&session, &hash, refresh_token.digest(), &granted)
+            .start_session(&NewSession {
+                session: &session,
+                password_hash: Some(&hash),
+                first: refresh_token.digest(),
+                network: Some(network),
+                granted: &granted,
+            })
             .await?;
         if !is_started {
             // The password changed, or the user was disabled, while it was being checked.
@@ -159,7 +197,6 @@ impl Sessions {
         *record = granted;
         self.known_credentials()
             .add_refresh_token(refresh_token.digest());
-        self.delete_expired(now).await;
         Ok(tokens)
     }
 
@@ -228,14 +265,47 @@ impl Sessions {
             expires_in,
         })
     }
+}
 
-    async fn delete_expired(&self, now: i64) {
-        let deleted = self
-            .database
-            .delete_expired_sessions(now, MAX_DELETED_SESSIONS);
-        if let Err(error) = deleted.await {
-            tracing::warn!(%error, "expired sessions not deleted; the next login tries again");
-        }
+fn new_session(user_id: UserId, now: i64, session_ttl: u32) -> Session {
+    Session {
+        id: SessionId::random(),
+        user_id,
+        started_at: now,
+        expires_at: now.saturating_add(i64::from(session_ttl)),
+    }
+}
+
+/// Starts a session of a user at the command line, without a password; it is recorded. Returns its refresh
+/// token, which gives the session's first tokens once.
+pub async fn start_locally(
+    database: &Database,
+    user_id: UserId,
+    session_ttl: u32,
+    clock: &Clock,
+) -> Result<Secret<String>, ServiceError> {
+    let session = new_session(user_id, clock.unix_seconds(), session_ttl);
+    let refresh_token = RefreshToken::random();
+    let granted = AuditRecord {
+        outcome: AuditOutcome::Granted,
+        authentication: Authentication::CommandLine,
+        resource_user_id: Some(user_id),
+        request_id: None,
+        reason: Some(format!("started the session {}", session.id)),
+        ..RequestContext::local().open_record(AuditEvent::Login, clock)
+    };
+    let new = NewSession {
+        session: &session,
+        password_hash: None,
+        first: refresh_token.digest(),
+        network: None,
+        granted: &granted,
+    };
+    if database.start_session(&new).await? {
+        Ok(refresh_token.to_text())
+    } else {
+        let detail = "the user is disabled or was deleted";
+        Err(ServiceError::conflict("name", detail))
     }
 }
 

@@ -10,6 +10,7 @@ use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::domain::clock::Clock;
+use crate::domain::id::{DatasetId, RecordId};
 use crate::domain::secret::Secret;
 use crate::service::error::ServiceError;
 use crate::storage::{Database, KeyState, StoredSigningKey};
@@ -94,6 +95,23 @@ impl KeyRing {
         keys.verified_downloads
             .insert(token_digest(token.reveal()), Arc::new(claims));
         Ok(token)
+    }
+
+    /// Checks that a token could be signed now.
+    pub fn check_signing(&self) -> Result<(), ServiceError> {
+        let now = self.clock.unix_millis();
+        let issued_at = self.clock.unix_seconds();
+        let claims = DownloadClaims {
+            issuer: self.parties.issuer.clone(),
+            audience: self.parties.audience.clone(),
+            subject: None,
+            dataset_id: DatasetId(uuid::Uuid::nil()),
+            id: RecordId::generate_at(u64::try_from(now).unwrap_or_default()),
+            issued_at,
+            expires_at: issued_at + 1,
+        };
+        claims.sign(&self.active.load().current)?;
+        Ok(())
     }
 
     /// Signs a session token, which need not be verified here afterwards.

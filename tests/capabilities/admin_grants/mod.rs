@@ -1,6 +1,8 @@
 //! Grants that stay narrow: credentials, roles and attributes never give more than the policies do.
 
 mod api_keys;
+mod model;
+mod random_policies;
 mod roles;
 mod users;
 

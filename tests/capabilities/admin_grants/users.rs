@@ -158,3 +158,37 @@ when { action == Action::"reload_policies" || action == Action::"view_audit" };
         assert!(seen.contains("broken.cedar"), "{seen}");
     }
 }
+
+#[tokio::test]
+async fn a_role_that_the_caller_may_take_away_hides_no_power() {
+    let server = server_with(
+        r#"
+@id("admin") @reason("x")
+permit (principal in Role::"admin", action, resource);
+@id("helpdesk") @reason("x")
+permit (principal in Role::"helpdesk", action == Action::"administer_users", resource)
+unless { resource in Role::"admin" };
+@id("helpdesk-looks") @reason("x")
+permit (principal in Role::"helpdesk", action == Action::"view_users", resource);
+@id("helpdesk-gives") @reason("x")
+permit (principal in Role::"helpdesk", action == Action::"assign_role", resource == Role::"suspended");
+@id("by-name") @reason("x")
+permit (principal, action == Action::"view_audit", resource)
+when { principal.username like "boss*" };
+@id("suspended") @reason("x")
+forbid (principal in Role::"suspended", action, resource);
+"#,
+        &[&["helpdesk"], &["suspended"]],
+    )
+    .await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let boss = json!({"username": "boss", "roles": ["suspended"], "password": PASSWORD});
+    assert_eq!(ada.post(USERS, boss).await.status, 201);
+    let helpdesk = AdminClient::sign_in(&server, "of-helpdesk").await;
+    let path = format!("{}/password", helpdesk.user_path("boss").await);
+    helpdesk.put(&path, password()).await.problem(403);
+    let created = json!({"username": "boss2", "roles": ["suspended"], "password": PASSWORD});
+    helpdesk.post(USERS, created).await.problem(403);
+    let path = format!("{}/password", helpdesk.user_path("of-suspended").await);
+    assert_eq!(helpdesk.put(&path, password()).await.status, 200);
+}

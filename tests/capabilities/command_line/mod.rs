@@ -2,6 +2,8 @@
 
 mod catalog;
 mod dataset;
+mod log;
+mod migrate;
 mod policy;
 mod user;
 
@@ -143,7 +145,10 @@ fn a_key_created_by_a_command_is_the_only_standard_output() {
     assert_eq!(created.data, format!("{key}\n"));
     assert!(!created.messages.contains(key));
     let exported = cedargate(folder.path(), &["audit", "export"], &[]);
-    let record: Value = serde_json::from_str(exported.data.trim_end()).unwrap();
+    let (applied, created) = exported.data.trim_end().split_once('\n').unwrap();
+    let reason = "applied the catalog file catalog.toml: created 1 user: robot";
+    assert!(applied.contains(reason), "{applied}");
+    let record: Value = serde_json::from_str(created).unwrap();
     assert_eq!(record["event"], "api_key_create");
     assert!(!exported.data.contains(&key[14..]));
 

@@ -17,6 +17,7 @@ on_both! {
     every_field_of_an_api_key_comes_back_as_it_was_written,
     an_api_key_is_found_by_prefix_and_by_id_only,
     a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room,
+    only_keys_that_expired_long_ago_are_removed_to_make_room,
     of_two_keys_added_at_once_at_the_limit_one_is_stored,
     keys_are_listed_by_owner_in_pages_once_each,
     a_key_is_removed_by_its_owner_alone_and_goes_with_its_user,
@@ -119,10 +120,37 @@ async fn a_user_has_no_more_keys_than_allowed_and_expired_ones_make_room(db: Tes
     let found = db.database.find_api_key_by_id(brief.key.id).await;
     assert_eq!(found, Ok(Some(brief.key.clone())));
 
+    // An expired key makes room, and stays: the clock may be wrong.
     assert!(add(&third, NOW + 10).await);
     let found = db.database.find_api_key_by_id(brief.key.id).await;
-    assert_eq!(found, Ok(None));
+    assert_eq!(found, Ok(Some(brief.key.clone())));
     assert!(!add(&key_of(ada, 5), NOW + 10).await);
+}
+
+async fn only_keys_that_expired_long_ago_are_removed_to_make_room(db: TestDatabase) {
+    let ada = owner(&db, "ada").await;
+    let add = async |order, expires_at: i64, now| {
+        let mut stored = key_of(ada, order);
+        stored.key.expires_at = Some(expires_at);
+        let record = creation_record(&stored);
+        db.database.add_api_key(&stored, 1, now, &record).await
+    };
+    let later = NOW + 1_000_000_000;
+    assert_eq!(add(1, NOW + 10, NOW).await, Ok(true));
+    assert_eq!(add(2, later + 10, later).await, Ok(true));
+    // Both have expired by a clock that is far ahead, but only one by the sweep horizon.
+    db.execute(&format!("UPDATE sweep_horizon SET horizon = {NOW}"))
+        .await;
+    let far = later + 20;
+    assert_eq!(add(3, far + 10, far).await, Ok(false));
+    db.execute(&format!(
+        "UPDATE sweep_horizon SET horizon = {}",
+        NOW + 10 + 7 * 86_400
+    ))
+    .await;
+    assert_eq!(add(3, far + 10, far).await, Ok(true));
+    let listed = db.database.list_api_keys(ada, None, 9).await.unwrap();
+    assert_eq!(listed.len(), 2);
 }
 
 async fn of_two_keys_added_at_once_at_the_limit_one_is_stored(db: TestDatabase) {

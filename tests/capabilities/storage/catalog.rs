@@ -9,7 +9,7 @@ use cedargate::storage::{CatalogChange, Database, StorageError};
 use uuid::Uuid;
 
 use crate::support::test_database::{
-    TestDatabase, dataset, full_change, role, roles, user, write_change,
+    TestDatabase, dataset, full_change, record, role, roles, user, write_change,
 };
 
 on_both! {
@@ -51,7 +51,12 @@ async fn a_new_database_has_the_built_in_role_and_nothing_else(db: TestDatabase)
         database.find_mint_context(RecordId::generate_at(1)).await,
         Ok(None)
     );
-    assert_eq!(database.ping().await, Ok(()));
+    assert_eq!(
+        database
+            .check_writable(&record(1), std::time::Duration::ZERO)
+            .await,
+        Ok(())
+    );
     assert!(db.url.starts_with(database.kind()));
 }
 

@@ -1,6 +1,7 @@
 //! Databases that cannot be opened, are stopped, locked or read-only.
 
 use std::fs;
+use std::time::Duration;
 
 use cedargate::storage::{CatalogChange, Database, StorageError};
 use sqlx::{Connection, SqliteConnection};
@@ -14,7 +15,8 @@ on_both! {
 
 async fn a_closed_database_is_unavailable(db: TestDatabase) {
     db.database.close().await;
-    assert!(db.database.ping().await.unwrap_err().is_unavailable());
+    let error = db.database.check_writable(&record(1), Duration::ZERO).await;
+    assert!(error.unwrap_err().is_unavailable());
     let error = db.database.append_audit_records(&[record(1)]).await;
     assert!(error.unwrap_err().is_unavailable());
 }
@@ -32,10 +34,11 @@ async fn a_stopped_server_is_unavailable_and_is_used_again_after_a_restart() {
 
     cluster.stop();
     let database = &db.database;
+    let probe = record(2);
     let (found, appended, pinged, written) = tokio::join!(
         database.find_user(ada.user.id),
         database.append_audit_records(&[]),
-        database.ping(),
+        database.check_writable(&probe, Duration::ZERO),
         database.write_catalog(&change, 1)
     );
     assert_eq!(appended, Ok(()), "nothing to append needs no server");
@@ -61,7 +64,11 @@ async fn a_stopped_server_is_unavailable_and_is_used_again_after_a_restart() {
 #[tokio::test]
 async fn broken_connections_are_replaced_at_their_next_use() {
     let db = TestDatabase::postgres().await;
-    let (one, two) = tokio::join!(db.database.ping(), db.database.catalog_version());
+    let probe = record(2);
+    let (one, two) = tokio::join!(
+        db.database.check_writable(&probe, Duration::ZERO),
+        db.database.catalog_version()
+    );
     assert!(one.is_ok() && two.is_ok());
     db.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -85,6 +92,8 @@ async fn a_read_only_server_is_unavailable_for_audit_records() {
         .await
         .unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
+    let error = reopened.check_writable(&record(2), Duration::ZERO).await;
+    assert!(error.unwrap_err().is_unavailable());
     assert_eq!(reopened.list_audit_records(None, 10).await, Ok(vec![]));
 }
 

@@ -1,12 +1,14 @@
 //! Sessions: refresh tokens that work once, and what ends a session.
 
+use std::net::IpAddr;
+
 use cedargate::domain::audit::AuditRecord;
 use cedargate::domain::id::{RecordId, SessionId};
 use cedargate::domain::secret::Secret;
 use cedargate::domain::session::{RefreshToken, RefreshTokenDigest, Session};
 use cedargate::storage::{
-    CatalogChange, Database, EndedSession, RefreshTokenInfo, RenewalOutcome, RenewalRecords,
-    StorageError, UserRecord,
+    CatalogChange, Database, EndedSession, NewSession, RefreshTokenInfo, RenewalOutcome,
+    RenewalRecords, StorageError, UserRecord,
 };
 
 use crate::support::test_database::{TestDatabase, record, user, write_change};
@@ -23,12 +25,11 @@ on_both! {
     other_changes_of_a_user_end_no_session,
     a_login_checked_against_an_old_password_starts_no_session,
     removing_a_user_removes_its_sessions,
-    expired_sessions_are_deleted_a_bounded_number_at_a_time,
 }
 
 pub(super) const NOW: i64 = 1_700_000_000;
 
-fn fingerprint() -> RefreshTokenDigest {
+pub(super) fn fingerprint() -> RefreshTokenDigest {
     RefreshToken::random().digest()
 }
 
@@ -51,6 +52,14 @@ pub(super) async fn start_session(
     database: &Database,
     user: &UserRecord,
 ) -> (Session, RefreshTokenDigest) {
+    start_session_from(database, user, None).await
+}
+
+pub(super) async fn start_session_from(
+    database: &Database,
+    user: &UserRecord,
+    network: Option<IpAddr>,
+) -> (Session, RefreshTokenDigest) {
     let session = Session {
         id: SessionId::random(),
         user_id: user.user.id,
@@ -60,8 +69,14 @@ pub(super) async fn start_session(
     let first = fingerprint();
     let hash = user.password_hash.as_ref().unwrap();
     let record = login_record();
-    let is_started = database.start_session(&session, hash, first, &record);
-    assert_eq!(is_started.await, Ok(true));
+    let new = NewSession {
+        session: &session,
+        password_hash: Some(hash),
+        first,
+        network,
+        granted: &record,
+    };
+    assert_eq!(database.start_session(&new).await, Ok(true));
     (session, first)
 }
 
@@ -74,7 +89,7 @@ pub(super) async fn ada_with_session(
     (ada, session, first)
 }
 
-async fn renew_at(
+pub(super) async fn renew_at(
     database: &Database,
     used: RefreshTokenDigest,
     next: RefreshTokenDigest,
@@ -247,9 +262,14 @@ async fn what_cannot_be_audited_leaves_the_session_as_it_was(db: TestDatabase) {
         ..session.clone()
     };
     let hash = ada.password_hash.as_ref().unwrap();
-    let start = db
-        .database
-        .start_session(&again, hash, fingerprint(), &record);
+    let new = NewSession {
+        session: &again,
+        password_hash: Some(hash),
+        first: fingerprint(),
+        network: None,
+        granted: &record,
+    };
+    let start = db.database.start_session(&new);
     unavailable(Box::pin(without_audit_log(&db, start)).await.unwrap_err());
     assert!(!is_found(&db, &again).await);
 
@@ -341,10 +361,14 @@ async fn a_login_checked_against_an_old_password_starts_no_session(db: TestDatab
     };
     let old = Secret::new("one".to_owned());
     let record = login_record();
-    let start = || {
-        db.database
-            .start_session(&again, &old, fingerprint(), &record)
+    let new = NewSession {
+        session: &again,
+        password_hash: Some(&old),
+        first: fingerprint(),
+        network: None,
+        granted: &record,
     };
+    let start = || db.database.start_session(&new);
     ada.password_hash = Some(Secret::new("two".to_owned()));
     put_user(&db, &ada).await;
     assert_eq!(start().await, Ok(false));
@@ -366,23 +390,5 @@ async fn removing_a_user_removes_its_sessions(db: TestDatabase) {
     assert_eq!(
         renew_at(&db.database, first, fingerprint(), NOW).await,
         Ok(RenewalOutcome::Unknown)
-    );
-}
-
-async fn expired_sessions_are_deleted_a_bounded_number_at_a_time(db: TestDatabase) {
-    let (ada, session, first) = ada_with_session(&db).await;
-    for _ in 0..4 {
-        start_session(&db.database, &ada).await;
-    }
-    let sweep = |now| db.database.delete_expired_sessions(now, 3);
-    assert_eq!(sweep(session.expires_at - 1).await, Ok(0));
-    assert!(is_found(&db, &session).await);
-    assert_eq!(sweep(session.expires_at).await, Ok(3));
-    assert_eq!(sweep(session.expires_at).await, Ok(2));
-    assert_eq!(sweep(session.expires_at).await, Ok(0));
-    assert_eq!(
-        end_session(&db, first).await,
-        Ok(None),
-        "its refresh tokens are gone with it"
     );
 }

@@ -6,6 +6,7 @@ pub(crate) mod postgres;
 pub(crate) mod records;
 pub(crate) mod server;
 pub(crate) mod sqlite;
+pub(crate) mod tcp_proxy;
 pub(crate) mod test_database;
 
 use std::time::{Duration, Instant};

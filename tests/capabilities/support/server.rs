@@ -10,7 +10,7 @@ use cedargate::app::{App, Stores};
 use cedargate::config::{SettingSources, Settings};
 use cedargate::domain::clock::Clock;
 use cedargate::service::catalog;
-use cedargate::service::catalog::CatalogFile;
+use cedargate::service::catalog::{ApplyOptions, CatalogFile};
 use cedargate::storage::Database;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -377,16 +377,10 @@ pub(crate) async fn apply(stores: &Stores, catalog: &str, clock: &Clock) {
         files,
         passwords,
     } = stores;
-    catalog::apply(
-        database,
-        files,
-        passwords,
-        &file,
-        false,
-        clock.unix_seconds(),
-    )
-    .await
-    .unwrap();
+    let options = ApplyOptions::new(clock.clone());
+    catalog::apply(database, files, passwords, &file, &options)
+        .await
+        .unwrap();
 }
 
 /// One part of a token as JSON: 0 is the header, 1 the claims.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use poem::http::Method;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
@@ -14,6 +14,7 @@ use crate::http::api::tags::{TagsJson, tags_from_json, tags_to_json};
 use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
+use crate::http::extract::json_body::JsonBody;
 use crate::http::extract::page_limit::PageLimit;
 use crate::http::extract::parameter::RawName;
 use crate::http::openapi::ApiTag;
@@ -79,7 +80,8 @@ pub struct DatasetFileBody {
 pub struct AdminDatasetPage {
     /// The datasets.
     pub items: Vec<DatasetResponse>,
-    /// The `after` value of the next page; absent on the last page.
+    /// The `after` value of the next page, which may follow a page that is not full; absent on the
+    /// last page.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<DatasetId>,
 }
@@ -171,7 +173,7 @@ impl From<DatasetWithNames> for DatasetResponse {
 impl From<Page<DatasetWithNames>> for AdminDatasetPage {
     fn from(page: Page<DatasetWithNames>) -> Self {
         Self {
-            next: page.next_cursor(|named| named.dataset.id),
+            next: page.next_id(|named| named.dataset.id.0).map(DatasetId),
             items: page.items.into_iter().map(DatasetResponse::from).collect(),
         }
     }
@@ -199,6 +201,16 @@ impl DatasetRequest {
             tags: tags_from_json(self.tags),
             file: self.file.map(StoredFile::from),
         })
+    }
+}
+
+/// Whether a request has the description of a dataset as its body.
+pub fn has_dataset_body(method: &Method, path: &str) -> bool {
+    let id = path.strip_prefix("/admin/datasets/");
+    match *method {
+        Method::POST => path == "/admin/datasets",
+        Method::PUT => id.is_some_and(|id| !id.contains('/')),
+        _ => false,
     }
 }
 
@@ -261,7 +273,7 @@ impl AdminDatasetsApi {
     )]
     async fn create_dataset(
         &self,
-        body: Json<DatasetRequest>,
+        body: JsonBody<DatasetRequest>,
         credentials: HeaderCredentials,
     ) -> Result<CreatedWithEtag<DatasetResponse>, ErrorResponse<CreateStatuses>> {
         let input = body.0.into_input()?;
@@ -312,7 +324,7 @@ impl AdminDatasetsApi {
         /// The `ETag` of the dataset. The update fails with 412 if the dataset has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        body: Json<DatasetRequest>,
+        body: JsonBody<DatasetRequest>,
         credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UpdateStatuses>> {
         let input = body.0.into_input()?;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use poem_openapi::payload::Json;
+use poem::http::Method;
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object, OpenApi};
 
@@ -11,6 +11,7 @@ use crate::domain::action::Action;
 use crate::domain::id::DatasetId;
 use crate::domain::principal_name::PrincipalNameError;
 use crate::http::extract::credentials::HeaderCredentials;
+use crate::http::extract::json_body::JsonBody;
 use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
@@ -359,6 +360,11 @@ impl ErrorStatuses for ExplanationStatuses {
     const FIELD_STATUSES: &'static [u16] = &[422];
 }
 
+/// Whether a request asks for an explanation.
+pub fn is_explanation(method: &Method, path: &str) -> bool {
+    *method == Method::POST && path == "/admin/policies/explain"
+}
+
 #[OpenApi(tag = "ApiTag::Administration")]
 impl ExplanationApi {
     /// Explain decision
@@ -375,7 +381,7 @@ impl ExplanationApi {
     )]
     async fn explain(
         &self,
-        body: Json<ExplanationRequest>,
+        body: JsonBody<ExplanationRequest>,
         credentials: HeaderCredentials,
     ) -> Result<JsonOk<ExplanationResponse>, ErrorResponse<ExplanationStatuses>> {
         let query = body.0.to_query()?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem::Body;
 use poem::http::Method;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::{Binary, Json};
+use poem_openapi::payload::Binary;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiRequest, Object, OpenApi};
 
@@ -13,6 +13,7 @@ use crate::domain::id::DatasetId;
 use crate::http::conditional::etag_response::WithEtag;
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
+use crate::http::extract::json_body::JsonBody;
 use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::{DeleteStatuses, UpdateStatuses, UploadStatuses};
 use crate::http::reply::responses::ErrorResponse;
@@ -121,7 +122,7 @@ impl AdminFilesApi {
         /// The `ETag` of the dataset. The update fails with 412 if the dataset has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        body: Json<ImportFileRequest>,
+        body: JsonBody<ImportFileRequest>,
         credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UpdateStatuses>> {
         let path = std::path::Path::new(&body.0.path);

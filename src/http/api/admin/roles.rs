@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
@@ -14,6 +13,7 @@ use crate::domain::name::{ADMIN_ROLE, RoleName};
 use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
+use crate::http::extract::json_body::JsonBody;
 use crate::http::extract::page_limit::PageLimit;
 use crate::http::extract::parameter::RawName;
 use crate::http::openapi::ApiTag;
@@ -109,7 +109,7 @@ impl AdminRolesApi {
     #[oai(path = "/admin/roles", method = "post", operation_id = "create_role")]
     async fn create_role(
         &self,
-        body: Json<CreateRoleRequest>,
+        body: JsonBody<CreateRoleRequest>,
         credentials: HeaderCredentials,
     ) -> Result<CreatedWithEtag<RoleResponse>, ErrorResponse<CreateStatuses>> {
         let name: RoleName = body.0.name.parse_field("name")?;

@@ -42,7 +42,8 @@ pub struct UserResponse {
 pub struct UserPage {
     /// The users.
     pub items: Vec<UserResponse>,
-    /// The `after` value of the next page; absent on the last page.
+    /// The `after` value of the next page, which may follow a page that is not full; absent on the
+    /// last page.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<UserId>,
 }
@@ -163,7 +164,7 @@ impl From<UserAccount> for UserResponse {
 impl From<Page<UserAccount>> for UserPage {
     fn from(page: Page<UserAccount>) -> Self {
         Self {
-            next: page.next_cursor(|account| account.user.id),
+            next: page.next_id(|account| account.user.id.0).map(UserId),
             items: page.items.into_iter().map(UserResponse::from).collect(),
         }
     }

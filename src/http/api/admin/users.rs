@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use poem::http::Method;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 
 use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
@@ -12,6 +12,7 @@ use crate::domain::secret::Secret;
 use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
+use crate::http::extract::json_body::JsonBody;
 use crate::http::extract::page_limit::PageLimit;
 use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::{
@@ -31,6 +32,16 @@ use super::user_request::{
 pub struct AdminUsersApi {
     /// Performs administrative operations.
     pub administration: Arc<Administration>,
+}
+
+/// Whether a request has the description of a user as its body.
+pub fn has_user_body(method: &Method, path: &str) -> bool {
+    let id = path.strip_prefix("/admin/users/");
+    match *method {
+        Method::POST => path == "/admin/users",
+        Method::PUT => id.is_some_and(|id| !id.contains('/')),
+        _ => false,
+    }
 }
 
 #[OpenApi(tag = "ApiTag::Administration")]
@@ -70,7 +81,7 @@ impl AdminUsersApi {
     #[oai(path = "/admin/users", method = "post", operation_id = "create_user")]
     async fn create_user(
         &self,
-        body: Json<CreateUserRequest>,
+        body: JsonBody<CreateUserRequest>,
         credentials: HeaderCredentials,
     ) -> Result<CreatedWithEtag<UserResponse>, ErrorResponse<CreateStatuses>> {
         let user = body.0.into_new_user()?;
@@ -123,7 +134,7 @@ impl AdminUsersApi {
         /// The `ETag` of the user. The update fails with 412 if the user has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        body: Json<UpdateUserRequest>,
+        body: JsonBody<UpdateUserRequest>,
         credentials: HeaderCredentials,
     ) -> Result<WithEtag<UserResponse>, ErrorResponse<UpdateStatuses>> {
         let account = self
@@ -180,7 +191,7 @@ impl AdminUsersApi {
         &self,
         /// The user id.
         user_id: Path<UserId>,
-        body: Json<SetPasswordRequest>,
+        body: JsonBody<SetPasswordRequest>,
         credentials: HeaderCredentials,
     ) -> Result<JsonOk<SetPasswordResponse>, ErrorResponse<UpdateUnversionedStatuses>> {
         let password = body.0.password.map(Secret::new);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::{PRIVATE_MODE, atomic_create};
+use crate::domain::clock::Clock;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
@@ -18,7 +19,7 @@ use crate::files::FileStore;
 use crate::service::identity::password::{Passwords, random_password};
 use crate::storage::{Database, StorageError};
 
-use super::{ApplyError, CatalogFile, apply};
+use super::{ApplyError, ApplyOptions, CatalogFile, apply};
 
 const CATALOG: &str = include_str!("../../../../demo/catalog.toml");
 
@@ -141,18 +142,19 @@ struct PasswordEntry {
 ///
 /// The passwords are saved before the catalog is written, and an empty catalog is written again with
 /// the saved passwords, so an interrupted start is resumed. A catalog that is not empty is never
-/// changed; without saved passwords it is a [`DemoError::NotEmpty`]. `now_seconds` is since 1970 UTC.
+/// changed; without saved passwords it is a [`DemoError::NotEmpty`]. The clock
+/// gives the modification time of files and the time of the audit record.
 pub async fn prepare(
     database: &Database,
     store: &FileStore,
     passwords: &Passwords,
     data_dir: &Path,
-    now_seconds: i64,
+    clock: &Clock,
 ) -> Result<Demo, DemoError> {
     let passwords_file = data_dir.join(PASSWORDS_FILE);
     let saved = read_passwords(&passwords_file)?;
-    let catalog = database.read_catalog().await?;
-    let is_empty = catalog.users.is_empty() && catalog.datasets.is_empty();
+    let directory = database.read_directory().await?;
+    let is_empty = directory.users.is_empty() && database.list_datasets(None, 1).await?.is_empty();
     let users = match saved {
         Some(users) => users,
         None if is_empty => generate_passwords(&passwords_file)?,
@@ -169,7 +171,8 @@ pub async fn prepare(
             let path = folder.path().join(name);
             fs::write(&path, content).map_err(|source| unusable_path(&path, source))?;
         }
-        apply(database, store, passwords, &file, false, now_seconds).await?;
+        let options = ApplyOptions::new(clock.clone());
+        apply(database, store, passwords, &file, &options).await?;
     }
     let datasets = file.datasets.into_iter().map(|dataset| DemoDataset {
         id: *dataset.id.get_ref(),

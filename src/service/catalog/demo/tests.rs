@@ -26,13 +26,15 @@ impl DemoFixture {
 
     async fn start(&self) -> Result<Demo, DemoError> {
         let folder = self.folder.path();
-        prepare(&self.database, &self.store, &self.passwords, folder, NOW).await
+        let clock = Clock::fixed_at(NOW * 1000);
+        prepare(&self.database, &self.store, &self.passwords, folder, &clock).await
     }
 
     async fn apply(&self, text: &str) {
         let file = CatalogFile::parse("test", text, self.folder.path());
         let (database, store) = (&self.database, &self.store);
-        apply(database, store, &self.passwords, &file, false, NOW)
+        let options = ApplyOptions::new(Clock::fixed_at(NOW * 1000));
+        apply(database, store, &self.passwords, &file, &options)
             .await
             .unwrap();
     }
@@ -56,7 +58,7 @@ async fn the_demo_has_its_people_and_files_and_their_passwords_open() {
         assert!(
             fixture
                 .passwords
-                .verify(hash, &person.password)
+                .verify(hash, &person.password, &[])
                 .await
                 .unwrap()
         );
@@ -154,10 +156,14 @@ async fn the_demos_file_applies_by_hand_and_again_leaves_all_alone() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/catalog.toml");
     let file = CatalogFile::read(&path).unwrap();
     let (database, store) = (&fixture.database, &fixture.store);
-    let first = apply(database, store, &fixture.passwords, &file, true, NOW)
+    let options = ApplyOptions {
+        is_pruning: true,
+        ..ApplyOptions::new(Clock::fixed_at(NOW * 1000))
+    };
+    let first = apply(database, store, &fixture.passwords, &file, &options)
         .await
         .unwrap();
-    let again = apply(database, store, &fixture.passwords, &file, true, NOW)
+    let again = apply(database, store, &fixture.passwords, &file, &options)
         .await
         .unwrap();
     assert_eq!(first.count(ItemOutcome::Created), 10, "{first}");

@@ -67,13 +67,11 @@ pub struct Passwords {
     running_permits: Arc<Semaphore>,
     /// One permit for each check that runs or waits.
     queue_permits: Arc<Semaphore>,
-    /// The hash that the password of an unknown account is checked against.
-    dummy_hash: Arc<Secret<String>>,
     cores: usize,
 }
 
 impl Passwords {
-    /// Hashes at [`HashCost::OWASP`]. It hashes once itself, so call it at start.
+    /// Hashes at [`HashCost::OWASP`].
     pub fn new() -> Result<Self, PasswordError> {
         Self::with_cost(HashCost::OWASP)
     }
@@ -83,11 +81,6 @@ impl Passwords {
         let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
             .map_err(PasswordError::failed)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let dummy_password: [u8; 32] = rand::random();
-        let dummy_hash = argon2
-            .hash_password(&dummy_password)
-            .map_err(PasswordError::failed)?
-            .to_string();
         let all_cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let cores = all_cores.saturating_sub(1).max(1);
         Ok(Self {
@@ -95,7 +88,6 @@ impl Passwords {
             argon2: Arc::new(argon2),
             running_permits: Arc::new(Semaphore::new(cores)),
             queue_permits: Arc::new(Semaphore::new(cores.saturating_mul(MAX_CHECKS_PER_CORE))),
-            dummy_hash: Arc::new(Secret::new(dummy_hash)),
             cores,
         })
     }
@@ -122,22 +114,23 @@ impl Passwords {
     /// Whether `password` is the one that was hashed.
     ///
     /// Without a hash (an unknown account, or one without a password) the result is false, after the
-    /// same work, so that the time does not tell which accounts exist.
+    /// same work, so that the time does not tell which accounts exist. `costs` are those of all hashes that
+    /// there may be, in PHC form: each check hashes once at each of them, whatever hash the account has.
     pub async fn verify(
         &self,
         hash: Option<&Secret<String>>,
         password: &Secret<String>,
+        costs: &[String],
     ) -> Result<bool, PasswordError> {
         if password.reveal().len() > MAX_PASSWORD_LENGTH {
             return Ok(false);
         }
-        let is_known = hash.is_some();
-        let hash = hash.unwrap_or(&self.dummy_hash).clone();
+        let hash = hash.cloned();
+        let plan = phc::plan_check(hash.as_ref(), costs, self.argon2.params())?;
         let memory_pool = Arc::clone(&self.memory_pool);
         let password = password.clone();
         self.run_on_thread(move || {
-            let is_right = phc::verify_hash(hash.reveal(), password.reveal(), &memory_pool)?;
-            Ok(is_right && is_known)
+            phc::run_check(&plan, hash.as_ref(), password.reveal(), &memory_pool)
         })
         .await
     }
@@ -240,17 +233,17 @@ mod tests {
         let hash = Some(&hash);
         assert!(
             passwords
-                .verify(hash, &secret("correct horse"))
+                .verify(hash, &secret("correct horse"), &[])
                 .await
                 .unwrap()
         );
         assert!(
             !passwords
-                .verify(hash, &secret("correct horsf"))
+                .verify(hash, &secret("correct horsf"), &[])
                 .await
                 .unwrap()
         );
-        assert!(!passwords.verify(hash, &secret("")).await.unwrap());
+        assert!(!passwords.verify(hash, &secret(""), &[]).await.unwrap());
     }
 
     #[tokio::test]
@@ -258,7 +251,7 @@ mod tests {
         let passwords = cheap();
         assert!(
             !passwords
-                .verify(None, &secret("anything at all"))
+                .verify(None, &secret("anything at all"), &[])
                 .await
                 .unwrap()
         );
@@ -283,7 +276,7 @@ mod tests {
         assert!(hash.reveal().starts_with(start), "{}", hash.reveal());
         assert!(
             cheap()
-                .verify(Some(&hash), &secret("correct horse"))
+                .verify(Some(&hash), &secret("correct horse"), &[])
                 .await
                 .unwrap()
         );
@@ -300,9 +293,9 @@ mod tests {
         ];
         for hash in hashes.iter().chain(&hashes) {
             let hash = Some(hash);
-            assert!(passwords.verify(hash, &right).await.unwrap());
+            assert!(passwords.verify(hash, &right, &[]).await.unwrap());
             let wrong = secret("correct horsf");
-            assert!(!passwords.verify(hash, &wrong).await.unwrap());
+            assert!(!passwords.verify(hash, &wrong, &[]).await.unwrap());
         }
     }
 
@@ -314,7 +307,7 @@ mod tests {
         let long = secret(&"a".repeat(MAX_PASSWORD_LENGTH + 1));
         let hashed = passwords.hash(&long).await;
         assert!(matches!(hashed, Err(PasswordError::TooLong)));
-        assert!(!passwords.verify(None, &long).await.unwrap());
+        assert!(!passwords.verify(None, &long, &[]).await.unwrap());
     }
 
     #[tokio::test]
@@ -322,9 +315,14 @@ mod tests {
         let passwords = cheap();
         let all = u32::try_from(passwords.cores() * MAX_CHECKS_PER_CORE).unwrap();
         let held = passwords.queue_permits.acquire_many(all).await.unwrap();
-        let result = passwords.verify(None, &secret("anything")).await;
+        let result = passwords.verify(None, &secret("anything"), &[]).await;
         assert!(matches!(result, Err(PasswordError::Busy)));
         drop(held);
-        assert!(!passwords.verify(None, &secret("anything")).await.unwrap());
+        assert!(
+            !passwords
+                .verify(None, &secret("anything"), &[])
+                .await
+                .unwrap()
+        );
     }
 }

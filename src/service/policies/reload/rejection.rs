@@ -70,7 +70,8 @@ impl RejectionReason {
         }
     }
 
-    /// The kind of reason; quotes nothing from the files, so that anybody may see it.
+    /// The kind of reason; quotes nothing from the files, so that anybody may see it. It has no colon: what
+    /// follows the first one in a summary is for those who may view policies.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -85,7 +86,9 @@ impl RejectionReason {
             Self::FailedProof(proof) if proof.has_violation() => "an invariant is violated",
             Self::FailedProof(_) => "its invariants are not proved",
             Self::SolverMissing(_) => "its invariants cannot be proved without a solver",
-            Self::SolverFailure(_) => "its invariants cannot be proved: the solver does not work",
+            Self::SolverFailure(_) => {
+                "its invariants cannot be proved because the solver does not work"
+            }
         }
     }
 

@@ -1,0 +1,26 @@
+-- From which networks a user has signed in: failures of others elsewhere do not slow down who signs in from
+-- there.
+CREATE TABLE login_networks (
+    user_id UUID NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    network TEXT NOT NULL,
+    last_login_at BIGINT NOT NULL,
+    PRIMARY KEY (user_id, network)
+);
+
+-- How often the session was renewed, which is how many spent refresh tokens it has.
+ALTER TABLE sessions ADD COLUMN renewals BIGINT NOT NULL DEFAULT 0;
+
+-- What expired before this time, in seconds since 1970 UTC, may be deleted. It follows the clock slowly, so that
+-- a clock that is wrong for a while deletes nothing that is alive.
+CREATE TABLE sweep_horizon (
+    only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    horizon BIGINT NOT NULL
+);
+INSERT INTO sweep_horizon (only_row, horizon) VALUES (1, CAST(extract(epoch FROM now()) AS BIGINT));
+
+-- The parameters of the password hashes in use: between the third and the fourth `$` of a PHC string.
+CREATE INDEX users_by_password_cost ON users (split_part(password_hash, '$', 4))
+    WHERE password_hash IS NOT NULL;
+CREATE VIEW password_costs AS
+SELECT DISTINCT split_part(password_hash, '$', 4) AS cost
+FROM users WHERE password_hash IS NOT NULL;

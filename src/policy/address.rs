@@ -1,0 +1,76 @@
+//! Policies that read the client's address: whether what a bundle permits may depend on it.
+
+use cedar_policy::{Policy, PrincipalConstraint};
+use cedar_policy_core::ast::{Expr, ExprKind, Var};
+
+/// The attribute of the context.
+const ADDRESS: &str = "address";
+
+const ANONYMOUS: &str = "Anonymous";
+
+/// Whether the scope of a policy admits anonymous callers.
+pub(super) fn may_be_anonymous(policy: &Policy) -> bool {
+    match policy.principal_constraint() {
+        PrincipalConstraint::Any => true,
+        PrincipalConstraint::In(entity) | PrincipalConstraint::Eq(entity) => {
+            entity.type_name().to_string() == ANONYMOUS
+        }
+        PrincipalConstraint::Is(kind) | PrincipalConstraint::IsIn(kind, _) => {
+            kind.to_string() == ANONYMOUS
+        }
+    }
+}
+
+/// Whether an expression reads the address, or the context as a whole.
+pub(super) fn reads_address(condition: &Expr) -> bool {
+    let is_context =
+        |expression: &Expr| matches!(expression.expr_kind(), ExprKind::Var(Var::Context));
+    let (mut all, mut others) = (0, 0);
+    for part in condition.subexpressions() {
+        match part.expr_kind() {
+            ExprKind::Var(Var::Context) => all += 1,
+            ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr }
+                if is_context(expr) && attr != ADDRESS =>
+            {
+                others += 1;
+            }
+            _ => {}
+        }
+    }
+    all > others
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::fixtures::bundle;
+
+    fn reads_address(policy: &str) -> bool {
+        let text = format!("@id(\"a\") @reason(\"x\") {policy};");
+        bundle(&text).unwrap().reads_address()
+    }
+
+    #[test]
+    fn a_policy_reads_the_address_in_whatever_direction() {
+        for condition in [
+            "when { context.address.isInRange(ip(\"192.0.2.0/24\")) }",
+            "unless { context.address.isLoopback() }",
+            "when { context.authentication == \"none\" && !context.address.isIpv6() }",
+            "when { context == context }",
+        ] {
+            for effect in ["permit", "forbid"] {
+                let policy = format!(
+                    "{effect} (principal, action == Action::\"read\", resource) {condition}"
+                );
+                assert!(reads_address(&policy), "{policy}");
+            }
+        }
+        for condition in [
+            "",
+            "when { context.authentication == \"none\" && context has key }",
+        ] {
+            let policy =
+                format!("permit (principal, action == Action::\"read\", resource) {condition}");
+            assert!(!reads_address(&policy), "{policy}");
+        }
+    }
+}

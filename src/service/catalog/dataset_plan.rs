@@ -1,0 +1,169 @@
+//! The plan of what a catalog file changes in datasets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::adoption::Gains;
+use super::file::{CatalogFile, DatasetItem};
+use super::prepared::PreparedValues;
+use super::report::{ItemKind, ItemOutcome, ItemReport};
+use crate::domain::dataset::{Dataset, StoredFile};
+use crate::domain::id::{DatasetId, UserId};
+use crate::domain::name::Username;
+use crate::storage::{CatalogDataset, StagedDataset};
+
+/// The change of datasets, and its report.
+#[derive(Default)]
+pub(super) struct DatasetPlan {
+    /// The datasets that change, in no order.
+    pub(super) changes: Vec<StagedDataset>,
+    /// The datasets of the file.
+    pub(super) lines: Vec<ItemReport>,
+    /// The datasets that are removed.
+    pub(super) removed: Vec<ItemReport>,
+    /// How many datasets the file does not name; they stay.
+    pub(super) not_named: usize,
+}
+
+impl DatasetPlan {
+    /// Plans what `file`, whose checks have passed, changes in the datasets of the catalog, and adds to `gains`
+    /// what users are given.
+    ///
+    /// A dataset of the file is complete: an omitted optional key means empty or no file.
+    pub(super) fn new(
+        file: &CatalogFile,
+        current: &[CatalogDataset],
+        prepared: &PreparedValues,
+        ids: &BTreeMap<Username, UserId>,
+        gains: &mut Gains,
+        is_pruning: bool,
+    ) -> Self {
+        let by_id: BTreeMap<DatasetId, &CatalogDataset> =
+            current.iter().map(|row| (row.dataset.id, row)).collect();
+        let mut plan = Self::default();
+        for item in &file.datasets {
+            let before = by_id.get(item.id.get_ref()).copied();
+            plan.put(item, before, prepared, ids, gains);
+        }
+        let kept: BTreeSet<_> = file.datasets.iter().map(|d| *d.id.get_ref()).collect();
+        for row in current {
+            let dataset = &row.dataset;
+            if kept.contains(&dataset.id) {
+                continue;
+            }
+            if is_pruning {
+                let line = ItemReport::new(
+                    ItemKind::Dataset,
+                    dataset_label(dataset),
+                    ItemOutcome::Removed,
+                );
+                plan.removed.push(line);
+                plan.changes.push(StagedDataset::Removed(dataset.id));
+            } else {
+                plan.not_named += 1;
+            }
+        }
+        plan
+    }
+
+    /// About how many rows the change writes.
+    pub(super) fn row_count(&self) -> usize {
+        let rows = self.changes.iter().map(|change| match change {
+            StagedDataset::Put(dataset) => {
+                1 + dataset.reader_users.len() + dataset.reader_roles.len()
+            }
+            StagedDataset::Removed(_) => 1,
+        });
+        rows.sum()
+    }
+
+    fn put(
+        &mut self,
+        item: &DatasetItem,
+        before: Option<&CatalogDataset>,
+        prepared: &PreparedValues,
+        ids: &BTreeMap<Username, UserId>,
+        gains: &mut Gains,
+    ) {
+        let existing = before.map(|row| &row.dataset);
+        let after = build_dataset(item, existing, prepared, ids);
+        let mut line = ItemReport::new(
+            ItemKind::Dataset,
+            dataset_label(&after),
+            ItemOutcome::Created,
+        );
+        if let Some(before) = before {
+            line.set_changed(before.dataset.changed_fields(&after));
+            if line.outcome == ItemOutcome::Changed && !before.is_from_operator {
+                line.set_taken_over();
+            }
+        }
+        if line.outcome != ItemOutcome::Unchanged {
+            add_gains(item, existing, ids, gains);
+            self.changes.push(StagedDataset::Put(after));
+        }
+        self.lines.push(line);
+    }
+}
+
+fn add_gains(
+    item: &DatasetItem,
+    before: Option<&Dataset>,
+    ids: &BTreeMap<Username, UserId>,
+    gains: &mut Gains,
+) {
+    if let Some(name) = &item.owner
+        && let Some(id) = ids.get(name.get_ref())
+        && before.and_then(|before| before.owner) != Some(*id)
+    {
+        gains.add_owner(name, *id);
+    }
+    for name in &item.reader_users {
+        if let Some(id) = ids.get(name.get_ref())
+            && before.is_none_or(|before| !before.reader_users.contains(id))
+        {
+            gains.add_reader(name, *id);
+        }
+    }
+}
+
+fn dataset_label(dataset: &Dataset) -> String {
+    format!("{} {}", dataset.id, dataset.title)
+}
+
+fn build_dataset(
+    item: &DatasetItem,
+    before: Option<&Dataset>,
+    prepared: &PreparedValues,
+    ids: &BTreeMap<Username, UserId>,
+) -> Dataset {
+    let file = item
+        .file
+        .as_ref()
+        .and_then(|path| prepared.files.get(path.get_ref()));
+    let kept = before.and_then(|before| before.file.as_ref());
+    // The same content keeps the time it was first stored: its Last-Modified must not change.
+    let is_kept = |new: &StoredFile, old: &StoredFile| new.sha256 == old.sha256;
+    let modified = match (file, kept) {
+        (Some(new), Some(old)) if is_kept(new, old) => Some(old.modified),
+        _ => None,
+    };
+    let id_of = |name: &toml::Spanned<Username>| ids.get(name.get_ref()).copied();
+    Dataset {
+        id: *item.id.get_ref(),
+        title: item.title.clone(),
+        visibility: item.visibility,
+        record_status: item.record_status,
+        owner: item.owner.as_ref().and_then(id_of),
+        reader_users: item.reader_users.iter().filter_map(id_of).collect(),
+        reader_roles: item
+            .reader_roles
+            .iter()
+            .map(|r| r.get_ref().clone())
+            .collect(),
+        tags: item.tags.clone(),
+        file: file.map(|file| StoredFile {
+            modified: modified.unwrap_or(file.modified),
+            ..file.clone()
+        }),
+    }
+}

@@ -1,0 +1,191 @@
+//! The plan of what a catalog file changes in roles and users.
+//!
+//! A plan is computed from values alone, so it can be computed again after a concurrent change, within the
+//! transaction that writes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::adoption::Gains;
+use super::current::CurrentUsers;
+use super::file::{CatalogFile, UserItem};
+use super::options::ApplyOptions;
+use super::prepared::{NotPrepared, PreparedValues};
+use super::report::{ItemKind, ItemOutcome, ItemReport};
+use crate::domain::id::UserId;
+use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
+use crate::domain::principal::{Tags, User};
+use crate::domain::secret::Secret;
+use crate::storage::{CatalogChange, UserRecord};
+
+/// The change of roles and users, and its report.
+pub(super) struct UserPlan {
+    /// The change to write, without datasets.
+    pub(super) change: CatalogChange,
+    /// The roles and users of the file.
+    pub(super) lines: Vec<ItemReport>,
+    /// The users and roles that are removed.
+    pub(super) removed: Vec<ItemReport>,
+    /// The id of each user that sign in here, those of the file included.
+    pub(super) ids: BTreeMap<Username, UserId>,
+    /// What users of others would gain.
+    pub(super) gains: Gains,
+    /// How many users and roles the file does not name; they stay.
+    pub(super) not_named: usize,
+}
+
+impl UserPlan {
+    /// Plans what `file`, whose references have been checked, changes in the users and roles.
+    ///
+    /// An item of the file is complete: an omitted optional key means empty or enabled. Only a password stays
+    /// when it is omitted. Items that the file does not name are kept unless the file is pruning; the admin
+    /// role is always kept.
+    pub(super) fn new(
+        file: &CatalogFile,
+        current: &CurrentUsers<'_>,
+        prepared: &PreparedValues,
+        options: &ApplyOptions<'_>,
+    ) -> Result<Self, NotPrepared> {
+        let own = current.own.iter();
+        let mut plan = Self {
+            change: CatalogChange {
+                is_by_operator: true,
+                ..CatalogChange::default()
+            },
+            lines: Vec::new(),
+            removed: Vec::new(),
+            ids: own
+                .map(|(name, record)| ((*name).clone(), record.user.id))
+                .collect(),
+            gains: Gains::new(current, options.is_adopting),
+            not_named: 0,
+        };
+        plan.put_roles(file, current);
+        for item in &file.users {
+            plan.put_user(item, current, prepared)?;
+        }
+        plan.prune(file, current, options.is_pruning);
+        Ok(plan)
+    }
+
+    /// Adopts the users that gain something.
+    pub(super) fn adopt_gaining(&mut self) {
+        let adopted = self.gains.adopted();
+        let adopted: Vec<_> = adopted.map(|(id, name)| (id, name.clone())).collect();
+        for (id, name) in adopted {
+            self.adopt(id, &name);
+        }
+    }
+
+    /// Adopts a user that the file may only refer to.
+    pub(super) fn adopt(&mut self, id: UserId, name: &Username) {
+        if self.change.users_adopted.contains(&id) {
+            return;
+        }
+        self.change.users_adopted.push(id);
+        let mut line = ItemReport::new(ItemKind::User, name.to_string(), ItemOutcome::Changed);
+        line.set_adopted();
+        self.lines.push(line);
+    }
+
+    fn put_roles(&mut self, file: &CatalogFile, current: &CurrentUsers<'_>) {
+        for name in &file.roles {
+            let name = name.get_ref();
+            let is_there = current.roles().contains(name) || name.as_str() == ADMIN_ROLE;
+            let outcome = if is_there {
+                ItemOutcome::Unchanged
+            } else {
+                self.change.roles_put.push(name.clone());
+                ItemOutcome::Created
+            };
+            let line = ItemReport::new(ItemKind::Role, name.to_string(), outcome);
+            self.lines.push(line);
+        }
+    }
+
+    fn put_user(
+        &mut self,
+        item: &UserItem,
+        current: &CurrentUsers<'_>,
+        prepared: &PreparedValues,
+    ) -> Result<(), NotPrepared> {
+        let name = item.username.get_ref();
+        let before = current.own.get(name).copied();
+        let new_id = prepared.new_ids.get(name).copied().ok_or(NotPrepared)?;
+        let new_hash = prepared.new_hash(item, current.password_hash(name))?;
+        let after = build_user(item, before, new_id, new_hash);
+        let mut line = ItemReport::new(ItemKind::User, name.to_string(), ItemOutcome::Created);
+        self.ids.insert(name.clone(), after.user.id);
+        if let Some(before) = before {
+            line.set_changed(changed_user_fields(before, &after));
+            if self.gains.add_user(item, before, &after) {
+                line.set_adopted();
+                self.change.users_adopted.push(after.user.id);
+            }
+        }
+        let is_written = before.is_none_or(|before| *before != after);
+        if is_written {
+            self.change.users_put.push(after);
+        }
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Deletes the users and roles that the file does not name, or counts them unless `is_pruning`.
+    fn prune(&mut self, file: &CatalogFile, current: &CurrentUsers<'_>, is_pruning: bool) {
+        let users = current.own.iter();
+        let users: Vec<_> = users
+            .filter(|(name, _)| !file.declared_users.contains(**name))
+            .collect();
+        let kept: BTreeSet<_> = file.roles.iter().map(toml::Spanned::get_ref).collect();
+        let roles = current.roles().iter();
+        let roles: Vec<&RoleName> = roles
+            .filter(|role| !kept.contains(role) && role.as_str() != ADMIN_ROLE)
+            .collect();
+        if !is_pruning {
+            self.not_named = users.len() + roles.len();
+            return;
+        }
+        let removed = |kind, name| ItemReport::new(kind, name, ItemOutcome::Removed);
+        for (name, record) in users {
+            self.change.users_removed.push(record.user.id);
+            self.removed.push(removed(ItemKind::User, name.to_string()));
+        }
+        for role in roles {
+            self.change.roles_removed.push(role.clone());
+            self.removed.push(removed(ItemKind::Role, role.to_string()));
+        }
+    }
+}
+
+fn build_user(
+    item: &UserItem,
+    before: Option<&UserRecord>,
+    new_id: UserId,
+    new_hash: Option<&Secret<String>>,
+) -> UserRecord {
+    let kept_hash = || before.and_then(|before| before.password_hash.clone());
+    UserRecord {
+        user: User {
+            id: before.map_or(new_id, |before| before.user.id),
+            username: item.username.get_ref().clone(),
+            issuer: None,
+            roles: item.roles.iter().map(|r| r.get_ref().clone()).collect(),
+            claims: before.map_or_else(Tags::new, |before| before.user.claims.clone()),
+            is_disabled: item.is_disabled,
+        },
+        password_hash: new_hash.cloned().or_else(kept_hash),
+    }
+}
+
+fn changed_user_fields(before: &UserRecord, after: &UserRecord) -> Vec<&'static str> {
+    let fields = [
+        ("password", before.password_hash != after.password_hash),
+        ("roles", before.user.roles != after.user.roles),
+        (
+            "disabled",
+            before.user.is_disabled != after.user.is_disabled,
+        ),
+    ];
+    let changed = fields.into_iter().filter(|(_, is_changed)| *is_changed);
+    changed.map(|(field, _)| field).collect()
+}

@@ -1,0 +1,271 @@
+//! Datasets of a large change: staged, discarded or settled in small transactions.
+
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::catalog::lock_catalog;
+use super::catalog_apply::{ApplyLease, beat};
+use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
+use super::datasets::stored_size;
+use super::error::StorageError;
+use super::rows::insert_rows;
+use super::statements::execute;
+use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
+use crate::domain::id::DatasetId;
+use crate::domain::principal::Tags;
+use crate::domain::text_enum::TextEnum;
+
+/// How many staged datasets are considered for one batch.
+const MAX_SETTLED_DATASETS: i64 = 512;
+
+static NO_TAGS: Tags = Tags::new();
+
+/// What a dataset becomes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StagedDataset {
+    /// It is as given.
+    Put(Dataset),
+    /// It is removed.
+    Removed(DatasetId),
+}
+
+/// A row of `staged_datasets`, less its size, which can fail to convert.
+struct StagedRow<'a> {
+    id: DatasetId,
+    dataset: Option<&'a Dataset>,
+    file_size: Option<i64>,
+}
+
+impl Database {
+    /// Stages datasets in one transaction; false if the lease is lost.
+    pub async fn stage_datasets(
+        &self,
+        lease: ApplyLease,
+        datasets: &[StagedDataset],
+    ) -> Result<bool, StorageError> {
+        let operation = "stage datasets";
+        run(CALL_TIMEOUT, operation, "staged_datasets", async {
+            let rows = datasets
+                .iter()
+                .map(StagedRow::new)
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut transaction = self.begin_writing().await?;
+            if !beat(&mut transaction, lease).await? {
+                transaction.rollback().await?;
+                return Ok(false);
+            }
+            insert_absent(&mut transaction, &rows).await?;
+            insert_staged(&mut transaction, &rows).await?;
+            transaction.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Discards at most `limit` datasets that are staged and not committed; returns how many, or nothing if the
+    /// lease is lost.
+    pub async fn discard_staged_datasets(
+        &self,
+        lease: ApplyLease,
+        limit: u32,
+    ) -> Result<Option<u64>, StorageError> {
+        const DELETE_ABSENT: &str = "DELETE FROM datasets WHERE is_absent AND id IN
+            (SELECT id FROM datasets WHERE is_absent LIMIT $1)";
+        const DELETE_STAGED: &str = "DELETE FROM staged_datasets WHERE id IN
+            (SELECT id FROM staged_datasets LIMIT $1)";
+        let operation = "discard staged datasets";
+        run(CALL_TIMEOUT, operation, "staged_datasets", async {
+            let mut transaction = self.begin_writing().await?;
+            if !beat(&mut transaction, lease).await? {
+                transaction.rollback().await?;
+                return Ok(None);
+            }
+            let limit = i64::from(limit);
+            let discarded = execute!(&mut transaction, DELETE_ABSENT, limit)?
+                + execute!(&mut transaction, DELETE_STAGED, limit)?;
+            transaction.commit().await?;
+            Ok(Some(discarded))
+        })
+        .await
+    }
+
+    /// Moves committed datasets that are staged to where they belong, about `max_rows` rows in one transaction,
+    /// and ends the apply after the last; returns how many were moved, or nothing if there was nothing to do.
+    ///
+    /// Any process may do it, and several at once: what the catalog says stays the same.
+    pub async fn settle_staged_datasets(
+        &self,
+        max_rows: usize,
+    ) -> Result<Option<usize>, StorageError> {
+        const END: &str =
+            "UPDATE catalog_apply SET lease = NULL, beat = beat + 1, is_committed = FALSE";
+        const BEAT: &str = "UPDATE catalog_apply SET beat = beat + 1";
+        if !self.apply_state().await?.is_committed() {
+            return Ok(None);
+        }
+        let operation = "settle staged datasets";
+        run(CALL_TIMEOUT, operation, "staged_datasets", async {
+            let mut transaction = self.begin_catalog_change().await?;
+            lock_catalog(&mut transaction).await?;
+            if !is_committed(&mut transaction).await? {
+                transaction.rollback().await?;
+                return Ok(None);
+            }
+            let (count, last) = next_batch(&mut transaction, max_rows).await?;
+            if let Some(last) = last {
+                settle_until(&mut transaction, last).await?;
+                execute!(&mut transaction, BEAT)?;
+            } else {
+                execute!(&mut transaction, END)?;
+            }
+            transaction.commit().await?;
+            Ok(Some(count))
+        })
+        .await
+    }
+}
+
+impl<'a> StagedRow<'a> {
+    fn new(staged: &'a StagedDataset) -> Result<Self, sqlx::Error> {
+        Ok(match staged {
+            StagedDataset::Put(dataset) => Self {
+                id: dataset.id,
+                dataset: Some(dataset),
+                file_size: stored_size(dataset.file.as_ref())?,
+            },
+            StagedDataset::Removed(id) => Self {
+                id: *id,
+                dataset: None,
+                file_size: None,
+            },
+        })
+    }
+}
+
+/// Adds a row that does not count for each dataset that has none, or has none any more.
+async fn insert_absent(
+    transaction: &mut Transaction,
+    rows: &[StagedRow<'_>],
+) -> Result<(), sqlx::Error> {
+    const INSERT: &str =
+        "INSERT INTO datasets (id, title, visibility, record_status, tags, is_absent) ";
+    insert_rows!(
+        transaction,
+        INSERT,
+        rows,
+        (values, row) => {
+            values
+                .push_bind(row.id.0)
+                .push_bind("")
+                .push_bind(Visibility::Private.as_str())
+                .push_bind(RecordStatus::Draft.as_str())
+                .push_bind(Json(&NO_TAGS))
+                .push_bind(true);
+        },
+        " ON CONFLICT (id) DO NOTHING",
+    );
+    Ok(())
+}
+
+async fn insert_staged(
+    transaction: &mut Transaction,
+    rows: &[StagedRow<'_>],
+) -> Result<(), sqlx::Error> {
+    const INSERT: &str = "INSERT INTO staged_datasets (id, is_removed, title, visibility, record_status,
+            owner, tags, file_sha256, file_name, file_size, file_modified, reader_users, reader_roles) ";
+    insert_rows!(
+        transaction,
+        INSERT,
+        rows,
+        (values, row) => {
+            let dataset = row.dataset;
+            let file = dataset.and_then(|dataset| dataset.file.as_ref());
+            let visibility = dataset.map_or(Visibility::Private, |dataset| dataset.visibility);
+            let status = dataset.map_or(RecordStatus::Draft, |dataset| dataset.record_status);
+            values
+                .push_bind(row.id.0)
+                .push_bind(dataset.is_none())
+                .push_bind(dataset.map_or("", |dataset| dataset.title.as_str()))
+                .push_bind(visibility.as_str())
+                .push_bind(status.as_str())
+                .push_bind(dataset.and_then(|dataset| dataset.owner).map(|owner| owner.0))
+                .push_bind(Json(dataset.map_or(&NO_TAGS, |dataset| &dataset.tags)))
+                .push_bind(file.map(|file| file.sha256.as_str()))
+                .push_bind(file.map(|file| file.name.as_str()))
+                .push_bind(row.file_size)
+                .push_bind(file.map(|file| file.modified))
+                .push_bind(Json(dataset.map_or_else(Vec::new, |d| d.reader_users.iter().collect())))
+                .push_bind(Json(dataset.map_or_else(Vec::new, |d| d.reader_roles.iter().collect())));
+        },
+        "",
+    );
+    Ok(())
+}
+
+async fn is_committed(transaction: &mut Transaction) -> Result<bool, sqlx::Error> {
+    on_either!(transaction, connection => {
+        sqlx::query_scalar("SELECT is_committed FROM catalog_apply")
+            .fetch_one(&mut **connection)
+            .await
+    })
+}
+
+/// The number and the last of the datasets, in the order of their ids, that have about `max_rows` rows.
+async fn next_batch(
+    transaction: &mut Transaction,
+    max_rows: usize,
+) -> Result<(usize, Option<Uuid>), sqlx::Error> {
+    const SQL: &str =
+        "SELECT id, CAST(length(CAST(reader_users AS TEXT)) + length(CAST(reader_roles AS TEXT)) AS BIGINT)
+        FROM staged_datasets ORDER BY id LIMIT $1";
+    /// About how long a reader is in the text.
+    const READER_LENGTH: usize = 38;
+    let found: Vec<(Uuid, i64)> = on_either!(transaction, connection => {
+        sqlx::query_as(SQL).bind(MAX_SETTLED_DATASETS).fetch_all(&mut **connection).await?
+    });
+    let (mut rows, mut count, mut last) = (0, 0, None);
+    for (id, length) in found {
+        if count > 0 && rows >= max_rows {
+            break;
+        }
+        rows += 1 + usize::try_from(length).unwrap_or_default() / READER_LENGTH;
+        count += 1;
+        last = Some(id);
+    }
+    Ok((count, last))
+}
+
+/// Settles the datasets up to `last`. What the staged text names and what was removed since is left out.
+async fn settle_until(transaction: &mut Transaction, last: Uuid) -> Result<(), sqlx::Error> {
+    const STATEMENTS: [&str; 7] = [
+        "UPDATE datasets SET title = staged.title, visibility = staged.visibility,
+            record_status = staged.record_status, tags = staged.tags,
+            owner = (SELECT users.id FROM users WHERE users.id = staged.owner AND NOT users.is_removed),
+            file_sha256 = staged.file_sha256, file_name = staged.file_name,
+            file_size = staged.file_size, file_modified = staged.file_modified,
+            is_from_operator = TRUE, is_absent = FALSE
+        FROM staged_datasets AS staged
+        WHERE staged.id = datasets.id AND staged.id <= $1 AND NOT staged.is_removed",
+        "DELETE FROM dataset_reader_users
+        WHERE dataset_id IN (SELECT id FROM staged_datasets WHERE id <= $1)
+            AND (dataset_id, user_id) NOT IN
+                (SELECT dataset_id, user_id FROM staged_reader_users WHERE dataset_id <= $1)",
+        "INSERT INTO dataset_reader_users (dataset_id, user_id)
+        SELECT dataset_id, user_id FROM staged_reader_users WHERE dataset_id <= $1
+        ON CONFLICT DO NOTHING",
+        "DELETE FROM dataset_reader_roles
+        WHERE dataset_id IN (SELECT id FROM staged_datasets WHERE id <= $1)
+            AND (dataset_id, role_name) NOT IN
+                (SELECT dataset_id, role_name FROM staged_reader_roles WHERE dataset_id <= $1)",
+        "INSERT INTO dataset_reader_roles (dataset_id, role_name)
+        SELECT dataset_id, role_name FROM staged_reader_roles WHERE dataset_id <= $1
+        ON CONFLICT DO NOTHING",
+        "DELETE FROM datasets WHERE id IN
+            (SELECT id FROM staged_datasets WHERE id <= $1 AND is_removed)",
+        "DELETE FROM staged_datasets WHERE id <= $1",
+    ];
+    for sql in STATEMENTS {
+        execute!(transaction, sql, last)?;
+    }
+    Ok(())
+}
