@@ -186,6 +186,7 @@ fn rates(settings: &Settings) -> Rates {
     Rates {
         mints: settings.mint_limit_per_minute,
         requests: settings.request_limit_per_minute,
+        downloads: settings.download_limit_per_minute,
     }
 }
 

@@ -4,6 +4,7 @@
 //! the start, not at the first request.
 
 mod dependencies;
+mod maintenance;
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -40,6 +41,7 @@ use crate::service::unused_files::UnusedFiles;
 use crate::storage::{Database, SchemaVersion, StorageError};
 
 use dependencies::Dependencies;
+use maintenance::Maintenance;
 
 /// How long a shutdown waits for the policy watcher.
 const WATCHER_STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -188,6 +190,7 @@ pub struct App {
     database: Database,
     audit: Arc<AuditTrail>,
     catalog_task: JoinHandle<()>,
+    maintenance: Maintenance,
     sweep_task: JoinHandle<()>,
     session_task: JoinHandle<()>,
     unused_files_task: JoinHandle<()>,
@@ -223,7 +226,9 @@ impl App {
         catalog_cache.refresh().await?;
         let catalog_task = tokio::spawn(Arc::clone(&catalog_cache).follow());
         let sweep_task = tokio::spawn(sweep_catalog(database.clone()));
-        let audit = Arc::new(AuditTrail::start(database.clone()));
+        let maintenance = Maintenance::start(settings, &database).await;
+        let disk_space = Arc::clone(&maintenance.disk_space);
+        let audit = Arc::new(AuditTrail::start(database.clone(), disk_space));
         let identity_providers = IdentityProviders::new(&settings.issuers, &clock)
             .map_err(|reason| AppError::IdentityProviders { reason })?;
         identity_providers
@@ -287,6 +292,7 @@ impl App {
             database,
             audit,
             catalog_task,
+            maintenance,
             sweep_task,
             session_task,
             unused_files_task,
@@ -359,6 +365,7 @@ impl App {
             }
         }
         self.catalog_task.abort();
+        self.maintenance.stop();
         self.sweep_task.abort();
         self.session_task.abort();
         self.unused_files_task.abort();

@@ -72,7 +72,7 @@ enum Command {
     /// Check, test, prove, compare, explain and format policies
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Export the audit records
+    /// Export and prune the audit records
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Print the settings in force and the origin of each
@@ -206,6 +206,15 @@ enum PolicyCommand {
 enum AuditCommand {
     /// Print all audit records as JSON Lines, the oldest first
     Export,
+    /// Delete the records before a time, in batches beside a running server, and record it
+    Prune {
+        /// A time such as 2026-01-01T00:00:00Z, at least an hour ago
+        #[arg(long, value_name = "TIME")]
+        before: String,
+        /// Count the records, and delete none
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// How long a server that ends waits for somebody to read why.
@@ -305,6 +314,9 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
             block_on(api_key::create(settings, arguments))
         }
         Command::Audit(AuditCommand::Export) => block_on(audit::export(settings)),
+        Command::Audit(AuditCommand::Prune { before, dry_run }) => {
+            block_on(audit::prune(settings, &before, dry_run))
+        }
         Command::Migrate => block_on(migrate::run(settings)),
         Command::Openapi => block_on(openapi::run(settings)),
     }

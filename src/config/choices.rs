@@ -1,5 +1,9 @@
 //! Settings that are one of a few words.
 
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use strum::{Display, EnumString, VariantNames};
 
 /// How the log is written.
@@ -65,4 +69,33 @@ pub enum GateInvariants {
     Recorded,
     /// Nothing, unless the edit was accepted.
     Locked,
+}
+
+/// How much disk space is kept for audit records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FreeDiskFloor {
+    /// As much as suits the disk.
+    Auto,
+    /// So many mebibytes; 0 is none.
+    Mebibytes(u32),
+}
+
+impl FromStr for FreeDiskFloor {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        text.parse().map(Self::Mebibytes)
+    }
+}
+
+impl fmt::Display for FreeDiskFloor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Mebibytes(mebibytes) => mebibytes.fmt(f),
+        }
+    }
 }

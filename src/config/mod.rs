@@ -20,7 +20,7 @@ mod table;
 use std::path::Path;
 
 pub use address::{AllowedOrigins, is_loopback};
-pub use choices::{GateCases, GateInvariants, GateProofs, LogFormat, LogLevel};
+pub use choices::{FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel};
 pub use error::ConfigError;
 pub use origin::Origin;
 pub use reference::markdown_reference;

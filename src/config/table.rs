@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use strum::VariantNames;
 
 use super::address::AllowedOrigins;
-use super::choices::{GateCases, GateInvariants, GateProofs, LogFormat, LogLevel};
+use super::choices::{FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel};
 use super::error::ConfigError;
 use super::issuers::read_issuers;
 use super::setting::SettingFormat::{Integer, List, OneOf, Secret as SecretText, Tables, Text};
@@ -88,6 +88,11 @@ settings! {
     /// The folder of the file store.
     files_dir: PathBuf = "<data_dir>/files", Text("a folder"),
         |reader, setting| reader.path(setting, data_dir.join("files"));
+    /// How much free disk space is kept for audit records, on the disks of the data directory and of the file store.
+    /// Below it uploads and whatever is created are refused; below four times as much health is `degraded`.
+    /// `auto` is 256, or a twentieth of a smaller disk; 0 is none.
+    free_disk_floor: FreeDiskFloor = "auto", Text("a whole number of mebibytes, or auto"),
+        SettingsReader::parse;
     /// A folder whose files whoever may administer a dataset may make the dataset's own by their path, and then download.
     /// Nothing is imported over HTTP unless it is set.
     import_dir: Option<PathBuf> = "", Text("a folder"), SettingsReader::optional_path;
@@ -143,8 +148,12 @@ settings! {
     mint_limit_per_minute: Option<NonZeroU32> = "60", Integer(0, 1_000_000, "requests a minute"),
         |reader, setting| reader.integer(setting).map(NonZeroU32::new);
     /// How many other requests a principal, or an anonymous address, may make: lists of datasets, API keys, administration.
-    /// Downloads with a credential that is good are not limited. 0 is no limit.
+    /// 0 is no limit.
     request_limit_per_minute: Option<NonZeroU32> = "600", Integer(0, 1_000_000, "requests a minute"),
+        |reader, setting| reader.integer(setting).map(NonZeroU32::new);
+    /// How many downloads, each span of a file one, a principal or an anonymous address may ask for.
+    /// All of one network (an IPv4 address, an IPv6 /64) together may ask for four times as many. 0 is no limit.
+    download_limit_per_minute: Option<NonZeroU32> = "6000", Integer(0, 1_000_000, "requests a minute"),
         |reader, setting| reader.integer(setting).map(NonZeroU32::new);
     /// The proxies whose word about the client address counts. Nobody else's does: name only machines of yours.
     trusted_proxies: Vec<IpNet> = "", List("addresses or blocks, such as 10.0.0.0/8"),

@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod audit;
 pub mod caller;
 pub mod clock;
+pub mod commit_watch;
 pub mod dataset;
 pub mod decision;
 pub mod diagnostic;

@@ -10,13 +10,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::text_enum::TextEnum;
 use crate::storage::{Database, StorageError};
 
 use super::audit_reader::AuditReader;
+use super::disk_space::DiskSpace;
 use super::error::ServiceError;
+use super::folded_records::{CountedRequest, FLUSH_INTERVAL, FoldedCredential, FoldedRecords};
 
 /// How many records wait to be written; further ones are rejected at once.
 const MAX_QUEUED_RECORDS: usize = 4096;
@@ -24,6 +27,8 @@ const MAX_QUEUED_RECORDS: usize = 4096;
 const MAX_BATCH_SIZE: usize = 512;
 /// How long a caller waits for its record; after that the audit log counts as unavailable.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the last totals may take at a shutdown.
+const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 struct QueuedRecord {
     record: AuditRecord,
@@ -34,6 +39,12 @@ struct QueuedRecord {
 pub struct AuditTrail {
     /// Reads them again.
     pub reader: AuditReader,
+    /// The space that is kept for them.
+    pub disk_space: Arc<DiskSpace>,
+    database: Database,
+    folded: Arc<FoldedRecords>,
+    stop_flushing: CancellationToken,
+    flusher: Mutex<Option<JoinHandle<()>>>,
     queue: Mutex<Option<mpsc::Sender<QueuedRecord>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     is_failing: Arc<AtomicBool>,
@@ -42,13 +53,22 @@ pub struct AuditTrail {
 impl AuditTrail {
     /// Starts the writer.
     #[must_use]
-    pub fn start(database: Database) -> Self {
+    pub fn start(database: Database, disk_space: Arc<DiskSpace>) -> Self {
         let (queue, records) = mpsc::channel(MAX_QUEUED_RECORDS);
         let is_failing = Arc::new(AtomicBool::new(false));
         let reader = AuditReader::new(database.clone());
-        let writer = tokio::spawn(run_writer(database, records, Arc::clone(&is_failing)));
+        let writer = run_writer(database.clone(), records, Arc::clone(&is_failing));
+        let writer = tokio::spawn(writer);
+        let folded = Arc::new(FoldedRecords::new());
+        let stop_flushing = CancellationToken::new();
+        let flusher = run_flusher(database.clone(), Arc::clone(&folded), stop_flushing.clone());
         Self {
             reader,
+            disk_space,
+            database,
+            folded,
+            stop_flushing,
+            flusher: Mutex::new(Some(tokio::spawn(flusher))),
             queue: Mutex::new(Some(queue)),
             writer: Mutex::new(Some(writer)),
             is_failing,
@@ -65,18 +85,45 @@ impl AuditTrail {
         mut record: AuditRecord,
         result: Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
-        if let Err(error) = &result {
-            if is_undecided(error) {
-                metrics::counter!("cedargate_undecided_total", "event" => record.event.as_str())
-                    .increment(1);
-                return result;
-            }
-            record.reason.get_or_insert_with(|| error.to_string());
-        }
+        let result = require_decided(&mut record, result)?;
         let (event, outcome) = (record.event, record.outcome);
-        self.write_durably(record).await?;
+        if is_failed_sign_in(&record) {
+            // Whoever tries again and again must not fill the disk.
+            self.count_in_record(FoldedCredential::None, record).await?;
+        } else {
+            self.write_durably(record).await?;
+        }
         Self::count_outcome(event, outcome);
         result
+    }
+
+    /// Closes the record of a request that is one of many: it is counted in the record of those like it.
+    ///
+    /// `admit_refusal` is asked before a record of its own is written for a request that was not granted.
+    pub async fn close_folded_record<T>(
+        &self,
+        credential: FoldedCredential,
+        mut record: AuditRecord,
+        result: Result<T, ServiceError>,
+        admit_refusal: impl FnOnce(&AuditRecord) -> Result<(), ServiceError>,
+    ) -> Result<(T, CountedRequest), ServiceError> {
+        let result = require_decided(&mut record, result)?;
+        if result.is_err() && !self.folded.has(credential, &record) {
+            admit_refusal(&record)?;
+        }
+        let (event, outcome) = (record.event, record.outcome);
+        let counted = self.count_in_record(credential, record).await?;
+        Self::count_outcome(event, outcome);
+        result.map(|value| (value, counted))
+    }
+
+    async fn count_in_record(
+        &self,
+        credential: FoldedCredential,
+        record: AuditRecord,
+    ) -> Result<CountedRequest, ServiceError> {
+        let write = async |record| self.write_durably(record).await;
+        self.folded.count(credential, record, write).await
     }
 
     /// Closes the record of a request whose change, if it succeeded, committed the record with it.
@@ -117,7 +164,10 @@ impl AuditTrail {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => Err(unavailable(&error.to_string())),
             Ok(Err(_)) => Err(unavailable("its writer stopped")),
-            Err(_) => Err(unavailable("it did not respond in time")),
+            Err(_) => {
+                metrics::counter!("cedargate_audit_failures_total").increment(1);
+                Err(ServiceError::RecordUncertain)
+            }
         }
     }
 
@@ -127,7 +177,7 @@ impl AuditTrail {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// Writes the queued records and stops.
+    /// Writes the queued records and the totals, and stops.
     pub async fn stop(&self) {
         self.queue.lock().take();
         let writer = self.writer.lock().take();
@@ -136,7 +186,50 @@ impl AuditTrail {
         {
             tracing::error!("audit writer panicked");
         }
+        self.stop_flushing.cancel();
+        let flusher = self.flusher.lock().take();
+        let finishing = async {
+            if let Some(flusher) = flusher
+                && flusher.await.is_err()
+            {
+                tracing::error!("writer of audit totals panicked");
+            }
+            self.folded.flush(&self.database).await
+        };
+        match tokio::time::timeout(FINAL_FLUSH_TIMEOUT, finishing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "last totals of audit records lost"),
+            Err(_) => tracing::warn!("last totals of audit records lost: no answer in time"),
+        }
     }
+}
+
+/// Passes a result on if something was decided, with the reason of an error in the record.
+fn require_decided<T>(
+    record: &mut AuditRecord,
+    result: Result<T, ServiceError>,
+) -> Result<Result<T, ServiceError>, ServiceError> {
+    match result {
+        Err(error) if is_undecided(&error) => {
+            metrics::counter!("cedargate_undecided_total", "event" => record.event.as_str())
+                .increment(1);
+            Err(error)
+        }
+        Err(error) => {
+            record.reason.get_or_insert_with(|| error.to_string());
+            Ok(Err(error))
+        }
+        Ok(value) => Ok(Ok(value)),
+    }
+}
+
+/// Whether a record is of a login, refresh or logout that failed.
+fn is_failed_sign_in(record: &AuditRecord) -> bool {
+    let is_sign_in = matches!(
+        record.event,
+        AuditEvent::Login | AuditEvent::Refresh | AuditEvent::Logout
+    );
+    is_sign_in && record.outcome == AuditOutcome::Refused
 }
 
 fn is_undecided(error: &ServiceError) -> bool {
@@ -145,12 +238,27 @@ fn is_undecided(error: &ServiceError) -> bool {
         ServiceError::CredentialMalformed { .. }
             | ServiceError::LimitExceeded { .. }
             | ServiceError::Unavailable { .. }
+            | ServiceError::StorageLow
+            | ServiceError::RecordUncertain
     )
 }
 
 fn unavailable(reason: &str) -> ServiceError {
     metrics::counter!("cedargate_audit_failures_total").increment(1);
     ServiceError::unavailable("the audit log", reason)
+}
+
+/// Writes totals until it is stopped.
+async fn run_flusher(database: Database, folded: Arc<FoldedRecords>, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(FLUSH_INTERVAL))
+        .await
+        .is_some()
+    {
+        if let Err(error) = folded.flush(&database).await {
+            tracing::warn!(%error, "totals of audit records not written; trying again");
+        }
+    }
 }
 
 async fn run_writer(

@@ -131,6 +131,14 @@ pub enum ServiceError {
         #[source]
         source: BoxedError,
     },
+    /// The audit log did not respond in time: nothing was given, and the request may be on record.
+    #[error(
+        "the audit log did not respond in time; nothing was given, but the request may be on record"
+    )]
+    RecordUncertain,
+    /// There is little free disk space, which is kept for audit records.
+    #[error("free disk space is low: nothing new is stored until there is more")]
+    StorageLow,
     /// An internal error; nothing was changed.
     #[error("{what} failed")]
     Internal {

@@ -8,6 +8,7 @@ use crate::policy::LiveBundle;
 
 use super::audit_trail::AuditTrail;
 use super::catalog_cache::CatalogCache;
+use super::disk_space::DiskLevel;
 use super::identity::identity_providers::IdentityProviders;
 use super::identity::session_sweeper::SessionSweeper;
 use super::policies::reload::PolicyReloader;
@@ -63,6 +64,14 @@ impl Health {
         if self.audit.is_failing() {
             // Only a warning: it takes a request to find out that records can be written again.
             warnings.push("the last audit records could not be written".to_owned());
+        }
+        match self.audit.disk_space.level() {
+            DiskLevel::Enough => {}
+            DiskLevel::Low => warnings.push("free disk space is low".to_owned()),
+            DiskLevel::BelowFloor => warnings.push(
+                "free disk space is below the floor: uploads and new objects are refused"
+                    .to_owned(),
+            ),
         }
         if !is_file_store_available {
             warnings.push("the file store is not available: downloads fail".to_owned());

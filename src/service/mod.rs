@@ -4,13 +4,16 @@
 
 pub mod access;
 pub mod administration;
+pub mod audit_prune;
 pub mod audit_reader;
 pub mod audit_trail;
 pub mod catalog;
 pub mod catalog_cache;
 mod catalog_versions;
+pub mod disk_space;
 pub mod error;
 mod fair_turns;
+pub mod folded_records;
 pub mod health;
 pub mod identity;
 pub mod pagination;

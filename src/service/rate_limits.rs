@@ -34,6 +34,9 @@ const FILL_TIME: Duration = Duration::from_mins(1);
 /// The IPv6 networks that an address counts for, and how many times the limit each of them has.
 const IPV6_NETWORKS: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
+/// How many times the downloads of one caller a network may make: many share one address.
+const NETWORK_DOWNLOADS: u32 = 4;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum RateLimitKey {
     User(UserId),
@@ -49,6 +52,8 @@ pub struct Rates {
     pub mints: Option<NonZeroU32>,
     /// Lists, API keys and administration.
     pub requests: Option<NonZeroU32>,
+    /// Downloads, each span one.
+    pub downloads: Option<NonZeroU32>,
 }
 
 /// Counts requests and rejects those above the limit.
@@ -56,6 +61,9 @@ pub struct RateLimits {
     mints: Buckets,
     attempts: Buckets,
     requests: Buckets,
+    downloads: Buckets,
+    network_downloads: Buckets,
+    refused_downloads: Buckets,
 }
 
 /// One bucket per key.
@@ -81,7 +89,10 @@ impl RateLimits {
         Self {
             mints: Buckets::new(rates.mints, clock.clone()),
             attempts: Buckets::new(rates.mints, clock.clone()),
-            requests: Buckets::new(rates.requests, clock),
+            requests: Buckets::new(rates.requests, clock.clone()),
+            downloads: Buckets::new(rates.downloads, clock.clone()),
+            network_downloads: Buckets::new(rates.downloads, clock.clone()),
+            refused_downloads: Buckets::new(rates.mints, clock),
         }
     }
 
@@ -99,6 +110,23 @@ impl RateLimits {
     /// have to wait for it.
     pub fn charge_request(&self, caller: &Caller, requests: u32) {
         self.requests.charge(&caller_shares(caller), requests);
+    }
+
+    /// Counts one download of a caller.
+    pub fn check_download(&self, caller: &Caller) -> Result<(), ServiceError> {
+        self.downloads.take(&caller_shares(caller))
+    }
+
+    /// Counts one download of a network, before anything is done for it.
+    pub fn count_network_download(&self, address: IpAddr) -> Result<(), ServiceError> {
+        let shares = network_shares(address).into_iter();
+        let shares = shares.map(|(key, times)| (key, times.saturating_mul(NETWORK_DOWNLOADS)));
+        self.network_downloads.take(&shares.collect::<Vec<_>>())
+    }
+
+    /// Counts one download that is refused and would be a record of its own.
+    pub fn count_refusal(&self, user: Option<UserId>, address: IpAddr) -> Result<(), ServiceError> {
+        self.refused_downloads.take(&shares_of(user, address))
     }
 
     /// Counts one refresh of a user's session like a mint.
@@ -142,17 +170,17 @@ impl RateLimits {
 }
 
 fn caller_shares(caller: &Caller) -> Vec<Share> {
-    match caller.principal.user_id() {
-        Some(user_id) => vec![(RateLimitKey::User(user_id), 1)],
-        None => network_shares(caller.address),
-    }
+    shares_of(caller.principal.user_id(), caller.address)
+}
+
+fn shares_of(user: Option<UserId>, address: IpAddr) -> Vec<Share> {
+    let of_user = |user_id| vec![(RateLimitKey::User(user_id), 1)];
+    user.map_or_else(|| network_shares(address), of_user)
 }
 
 fn network_shares(address: IpAddr) -> Vec<Share> {
-    let networks = client_networks(address).into_iter();
-    networks
-        .map(|(network, prefix, times)| (RateLimitKey::Network(network, prefix), times))
-        .collect()
+    let share = |(network, prefix, times)| (RateLimitKey::Network(network, prefix), times);
+    client_networks(address).into_iter().map(share).collect()
 }
 
 impl Buckets {
@@ -272,113 +300,4 @@ fn ip_network(address: IpAddr, prefix: u8) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn limited_to(mints: u32, clock: &Clock) -> RateLimits {
-        let rates = Rates {
-            mints: NonZeroU32::new(mints),
-            requests: NonZeroU32::new(mints),
-        };
-        RateLimits::new(rates, clock.clone())
-    }
-
-    fn retry_after(result: &Result<(), ServiceError>) -> Option<u64> {
-        match result {
-            Err(ServiceError::LimitExceeded {
-                retry_after_seconds,
-            }) => Some(*retry_after_seconds),
-            _ => None,
-        }
-    }
-
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn an_empty_bucket_says_exactly_when_it_holds_the_next_request() {
-        let clock = Clock::fixed_at(1_000_000);
-        let limits = limited_to(6, &clock);
-        let address = address("192.0.2.1");
-        for _ in 0..6 {
-            limits.count_address(address).unwrap();
-        }
-        assert_eq!(retry_after(&limits.count_address(address)), Some(10));
-        clock.advance(4_000);
-        assert_eq!(retry_after(&limits.count_address(address)), Some(6));
-        clock.advance(6_000);
-        limits.count_address(address).unwrap();
-    }
-
-    #[test]
-    fn a_bucket_holds_exactly_its_limit() {
-        for limit in [1, 7, 59, 60, 61, 999, 1_000_000] {
-            let limits = limited_to(limit, &Clock::fixed_at(1_000_000));
-            let address = address("192.0.2.1");
-            for _ in 0..limit {
-                limits.count_address(address).unwrap();
-            }
-            assert!(limits.count_address(address).is_err(), "{limit}");
-        }
-    }
-
-    #[test]
-    fn addresses_of_one_ipv6_network_share_a_bucket_and_others_do_not() {
-        let limits = limited_to(1, &Clock::fixed_at(1_000_000));
-        let count = |text: &str| limits.count_address(address(text));
-        count("2001:db8::1").unwrap();
-        assert!(count("2001:db8::2").is_err());
-        count("2001:db8:0:1::1").unwrap();
-        count("192.0.2.1").unwrap();
-        assert!(count("::ffff:192.0.2.1").is_err());
-        count("192.0.2.2").unwrap();
-    }
-
-    #[test]
-    fn a_whole_ipv6_site_has_sixteen_times_the_limit_and_a_part_of_it_four_times() {
-        let limits = limited_to(2, &Clock::fixed_at(1_000_000));
-        let allowed = |networks: &mut dyn Iterator<Item = String>| {
-            networks
-                .map(|network| limits.count_address(address(&network)))
-                .filter_map(Result::ok)
-                .count()
-        };
-        let part = &mut (0..256).map(|net| format!("2001:db8:0:{net:x}::1"));
-        assert_eq!(allowed(part), 8);
-        let site = &mut (0..65_536).map(|net| format!("2001:db8:0:{net:x}::1"));
-        assert_eq!(allowed(site), 24);
-        limits.count_address(address("2001:db8:1::1")).unwrap();
-    }
-
-    #[test]
-    fn what_is_given_back_can_be_taken_again_and_a_debt_has_to_be_waited_for() {
-        let clock = Clock::fixed_at(1_000_000);
-        let limits = limited_to(2, &clock);
-        let address = address("2001:db8::1");
-        for _ in 0..100 {
-            limits.take_attempt(address).unwrap();
-            limits.refund_attempt(address);
-        }
-        let caller = Caller {
-            principal: crate::domain::principal::Principal::Anonymous,
-            authentication: crate::domain::caller::Authentication::None,
-            key: None,
-            address,
-            is_foreign_page: false,
-        };
-        limits.check_request(&caller).unwrap();
-        limits.charge_request(&caller, 2);
-        assert_eq!(retry_after(&limits.check_request(&caller)), Some(60));
-        limits.charge_request(&caller, u32::MAX);
-        assert_eq!(retry_after(&limits.check_request(&caller)), Some(90));
-    }
-
-    #[test]
-    fn without_a_limit_any_number_is_allowed() {
-        let limits = limited_to(0, &Clock::fixed_at(0));
-        for _ in 0..1_000 {
-            limits.count_address(address("192.0.2.1")).unwrap();
-        }
-    }
-}
+mod tests;

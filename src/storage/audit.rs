@@ -235,7 +235,7 @@ pub(super) async fn append(
 }
 
 /// Like [`append`], with the database's own error: the audit writer has to know a record that is rejected.
-async fn insert_all(
+pub(super) async fn insert_all(
     transaction: &mut Transaction,
     records: &[AuditRecord],
 ) -> Result<(), sqlx::Error> {

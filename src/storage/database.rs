@@ -17,6 +17,7 @@ use super::connection_pool::Lease;
 use super::error::StorageError;
 use super::postgres_connections::{PostgresConnections, PostgresManager};
 use super::sqlite_connections::{SqliteConnections, SqliteManager};
+use crate::domain::commit_watch::begin_commit;
 
 /// The database; clones share its connections.
 ///
@@ -78,7 +79,15 @@ impl Transaction {
     }
 
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
-        self.end("COMMIT").await
+        let commit = begin_commit();
+        let result = self.end("COMMIT").await;
+        match &result {
+            Ok(()) => commit.settle(true),
+            // The database itself says that it did not commit. Otherwise nobody knows.
+            Err(sqlx::Error::Database(_)) => commit.settle(false),
+            Err(_) => drop(commit),
+        }
+        result
     }
 
     /// Rolls back, so that the connection may be used again: without it, it is closed.

@@ -1,7 +1,8 @@
 //! Liveness and readiness.
 
+use crate::support::admin_client::AdminClient;
 use crate::support::eventually;
-use crate::support::server::{Server, TestResponse};
+use crate::support::server::{PUBLIC, RESTRICTED, Server, TestResponse};
 
 #[tokio::test]
 async fn a_server_that_can_do_its_work_is_ready() {
@@ -105,4 +106,34 @@ async fn stopping_lets_a_slow_download_end() {
     drop(response);
     assert!(stopped.await.unwrap());
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn below_the_floor_of_free_disk_nothing_is_created_and_mints_go_on() {
+    // A floor that no disk has, and then none.
+    for (floor, status) in [("4294967295", 503), ("0", 201)] {
+        let server = Server::start_with(crate::support::server::ServerOptions {
+            environment: vec![("CEDARGATE_FREE_DISK_FLOOR", floor.to_owned())],
+            ..Default::default()
+        })
+        .await;
+        let admin = AdminClient::sign_in(&server, "ada").await;
+        let role = admin
+            .post("/admin/roles", serde_json::json!({"name": "x"}))
+            .await;
+        assert_eq!(role.status, status, "{}", role.text());
+        let key = server
+            .post("/auth/api-keys")
+            .json(&serde_json::json!({"name": "k"}));
+        let session = server.session("mo").await;
+        let key = TestResponse::send(key.bearer_auth(&session)).await;
+        assert_eq!(key.status, status, "{}", key.text());
+        let token = server.mint(PUBLIC, None).await.token();
+        assert_eq!(server.download(PUBLIC, &token).await.status, 200);
+        let share = format!("/admin/datasets/{RESTRICTED}/shares/roles/hydrology");
+        assert_eq!(admin.delete(&share).await.status, 204);
+        let ready = TestResponse::send(server.get("/health/ready")).await.json();
+        let is_low = ready["problems"].to_string().contains("free disk space");
+        assert_eq!(is_low, status == 503, "{ready}");
+    }
 }

@@ -30,6 +30,7 @@ mod database_trouble;
 mod decided_again;
 mod decision_table;
 mod download;
+mod download_records;
 mod explanation_redaction;
 mod explanations;
 mod file_store;

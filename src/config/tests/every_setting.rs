@@ -12,6 +12,7 @@ fn every_setting_can_be_set_by_its_variable() {
         ("database_url", "postgres://ada@db/gate"),
         ("database_connections", "9"),
         ("files_dir", "/srv/files"),
+        ("free_disk_floor", "17"),
         ("import_dir", "/srv/imports"),
         ("largest_upload", "64"),
         ("unused_files_kept", "7200"),
@@ -30,6 +31,7 @@ fn every_setting_can_be_set_by_its_variable() {
         ("jwks_max_age", "62"),
         ("mint_limit_per_minute", "0"),
         ("request_limit_per_minute", "14"),
+        ("download_limit_per_minute", "15"),
         ("trusted_proxies", "10.0.0.0/8,127.0.0.1/32"),
         (
             "allowed_origins",

@@ -18,6 +18,9 @@ use crate::service::error::ServiceError;
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// The type of the problem of a change that may have been made.
+const OUTCOME_UNKNOWN: &str = "urn:cedargate:outcome-unknown";
+
 /// When to retry after a 503, in seconds.
 const UNAVAILABLE_RETRY_AFTER: u64 = 2;
 
@@ -57,6 +60,7 @@ fn about_blank() -> String {
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
+    is_outcome_unknown: bool,
     detail: String,
     field: Option<&'static str>,
     header: Option<(HeaderName, HeaderValue)>,
@@ -68,6 +72,7 @@ impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
+            is_outcome_unknown: false,
             detail: detail.into(),
             field: None,
             header: None,
@@ -81,6 +86,20 @@ impl Problem {
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal error; the server's log has the cause under this X-Request-Id",
         )
+    }
+
+    /// A change that may have been made although its request failed. It has no `Retry-After`: to repeat it may
+    /// make it twice.
+    #[must_use]
+    pub fn outcome_unknown(status: StatusCode, request_id: &str) -> Self {
+        let detail = format!(
+            "the request failed, but its change may have been made: look for it before you repeat it; \
+             if it was made, there is an audit record with the request_id {request_id}"
+        );
+        Self {
+            is_outcome_unknown: true,
+            ..Self::new(status, detail)
+        }
     }
 
     /// Something is temporarily unavailable.
@@ -140,6 +159,9 @@ impl Problem {
         // poem wraps the error of a body that it collects in another one.
         let wrapped = error.get_ref().and_then(|cause| cause.downcast_ref());
         let cause: &std::io::Error = wrapped.unwrap_or(error);
+        if cause.kind() == ErrorKind::StorageFull {
+            return Self::unavailable(cause.to_string());
+        }
         Self::from_status(match cause.kind() {
             ErrorKind::TimedOut => StatusCode::REQUEST_TIMEOUT,
             ErrorKind::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -221,6 +243,14 @@ impl From<ServiceError> for Problem {
                 tracing::warn!(%source, "{what} unavailable");
                 Self::unavailable(format!("{detail}; try again shortly"))
             }
+            ServiceError::RecordUncertain => {
+                tracing::warn!("the audit log did not respond in time");
+                Self::unavailable(detail)
+            }
+            ServiceError::StorageLow => {
+                tracing::warn!("free disk space is low; nothing new is stored");
+                Self::unavailable(detail)
+            }
             ServiceError::Internal { what, source } => {
                 tracing::error!(%source, "{what} failed");
                 Self::internal()
@@ -231,8 +261,13 @@ impl From<ServiceError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let kind = if self.is_outcome_unknown {
+            OUTCOME_UNKNOWN.to_owned()
+        } else {
+            about_blank()
+        };
         let problem = ProblemDetail {
-            kind: about_blank(),
+            kind,
             title: self
                 .status
                 .canonical_reason()

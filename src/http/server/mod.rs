@@ -9,6 +9,7 @@ pub mod connection_limit;
 pub mod cors;
 mod logged_path;
 pub mod operations;
+mod outcome;
 pub mod own_origins;
 mod paced_stream;
 pub mod rate_meter;

@@ -25,6 +25,7 @@ use crate::service::identity::body_gate::{BodyGate, BodyPermit};
 use super::connection_limit::Overload;
 use super::logged_path::logged_path;
 use super::operations::{BodyKind, OperationTable};
+use super::outcome::run_within;
 use super::own_origins::OwnOrigins;
 use super::request_info::RequestInfo;
 use super::request_limits::{RequestLimits, RouteLimits, apply_limits, content_length};
@@ -176,19 +177,26 @@ impl<E: Endpoint> RequestEndpoint<E> {
             .middleware
             .request_timeout
             .saturating_add(limits.extra_time);
+        let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
+        let request_id = RequestInfo::from_request(&request).request_id;
         let calling = std::panic::AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        let response = match tokio::time::timeout(timeout, calling).await {
-            Ok(Ok(Ok(response))) => response.into_response(),
-            Ok(Ok(Err(error))) => Problem::response_for_error(error),
-            Ok(Err(_)) => {
+        let outcome = run_within(timeout, calling).await;
+        let response = match outcome.result {
+            Some(Ok(Ok(response))) => response.into_response(),
+            Some(Ok(Err(error))) => Problem::response_for_error(error),
+            Some(Err(_)) => {
                 tracing::error!("request handler panicked");
                 Problem::internal().into_response()
             }
-            Err(_) => {
+            None => {
                 tracing::error!("request timed out");
-                Problem::unavailable("the request timed out").into_response()
+                Problem::unavailable("the request timed out; nothing was changed").into_response()
             }
         };
+        if response.status().is_server_error() && is_change && outcome.may_have_committed {
+            tracing::error!("a change may have been committed although its request failed");
+            return Problem::outcome_unknown(response.status(), &request_id).into_response();
+        }
         into_problem(response)
     }
 

@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use parking_lot::Mutex;
 
 use crate::domain::action::Action;
@@ -41,12 +41,18 @@ impl Administration {
         bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
     ) -> Result<DatasetWithNames, ServiceError> {
         self.audited(request, Action::Administer, async |operation| {
+            self.require_disk_space()?;
             let before = self.load_matching(&operation, id, precondition).await?;
             let current = before.dataset.file.map(|file| file.name);
             let name = name.map(str::to_owned).or(current);
             let name = name.unwrap_or_else(|| id.to_string());
             let turn = self.take_upload_turn(&operation).await?;
-            let stored = self.files.upload(&name, &self.clock, bytes).await;
+            let mut bytes = bytes.map(|chunk| {
+                let has_room = self.require_disk_space();
+                has_room.map_err(|error| io::Error::new(io::ErrorKind::StorageFull, error))?;
+                chunk
+            });
+            let stored = self.files.upload(&name, &self.clock, &mut bytes).await;
             let stored = stored.map_err(|error| file_error("file", error))?;
             drop(turn);
             self.set_file(&operation, id, precondition, Some(&stored))
@@ -64,6 +70,7 @@ impl Administration {
         precondition: Precondition<'_, DatasetWithNames>,
     ) -> Result<DatasetWithNames, ServiceError> {
         self.audited(request, Action::Administer, async |operation| {
+            self.require_disk_space()?;
             self.load_matching(&operation, id, precondition).await?;
             let turn = self.take_upload_turn(&operation).await?;
             let now = self.clock.unix_seconds();

@@ -31,6 +31,7 @@ impl Administration {
         input.validate()?;
         let id = input.id.unwrap_or_else(DatasetId::random);
         let create = async |operation: Arc<AdminOperation>| {
+            self.require_disk_space()?;
             operation.set_dataset(id);
             let attempt = || async {
                 self.check_without_readers(&operation, input, id, None)
@@ -56,6 +57,7 @@ impl Administration {
         id: DatasetId,
     ) -> Result<DatasetWithNames, ServiceError> {
         self.audited(request, Action::Administer, async |operation| {
+            self.require_disk_space()?;
             self.load_for_admin(&operation, id).await
         })
         .await

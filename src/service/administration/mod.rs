@@ -39,6 +39,7 @@ use crate::storage::Database;
 use super::access::decisions::Decisions;
 use super::audit_trail::AuditTrail;
 use super::catalog_cache::CatalogCache;
+use super::error::ServiceError;
 use super::fair_turns::{FairTurns, TurnLimits};
 use super::identity::authentication::Authenticator;
 use super::identity::password::Passwords;
@@ -130,6 +131,14 @@ impl Administration {
             access: AdminAccess::Policies(dependencies),
             write_turns: FairTurns::new(WRITE_TURNS),
             upload_turns: FairTurns::new(UPLOAD_TURNS),
+        }
+    }
+
+    /// An error if there is no room for anything new; whoever has the database itself sees the disk.
+    fn require_disk_space(&self) -> Result<(), ServiceError> {
+        match &self.access {
+            AdminAccess::Policies(dependencies) => dependencies.audit.disk_space.require(),
+            AdminAccess::Local => Ok(()),
         }
     }
 

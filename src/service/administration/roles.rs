@@ -76,6 +76,7 @@ impl Administration {
         role: &RoleName,
     ) -> Result<RoleName, ServiceError> {
         let create = async |operation: Arc<AdminOperation>| {
+            self.require_disk_space()?;
             let attempt = || async {
                 require_role_admin(&operation, role)?;
                 self.authorize_role_creation(&operation, role)?;

@@ -35,6 +35,7 @@ impl Administration {
         precondition: Precondition<'_, DatasetWithNames>,
     ) -> Result<DatasetWithNames, ServiceError> {
         self.audited(request, Action::Administer, async |operation| {
+            self.require_disk_space()?;
             self.apply_change(&operation, id, precondition, |before| {
                 self.with_reader(before, reader)
             })

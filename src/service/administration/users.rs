@@ -48,6 +48,7 @@ impl Administration {
         input: NewUser,
     ) -> Result<UserAccount, ServiceError> {
         let create = async |operation: Arc<AdminOperation>| {
+            self.require_disk_space()?;
             let (user, password, subject) = input.into_user();
             check_bounds(&user)?;
             let resource = Resource::ChangedUser(Arc::new(user.clone()));
@@ -97,6 +98,7 @@ impl Administration {
         limit: u32,
     ) -> Result<Page<UserAccount>, ServiceError> {
         self.audited(request, Action::ViewUsers, async |operation| {
+            self.require_disk_space()?;
             operation.authorize(Action::ViewUsers, &Resource::Server)?;
             self.list_visible_users(&operation, filter, after, limit)
                 .await

@@ -75,6 +75,7 @@ impl ApiKeys {
         record: &mut AuditRecord,
     ) -> Result<CreatedApiKey, ServiceError> {
         let (caller, owner) = self.authorize_owner(request, Some(record)).await?;
+        self.audit.disk_space.require()?;
         let creator_expires_at = caller.key.as_ref().and_then(|key| key.expires_at);
         if let Some(creator_expires_at) = creator_expires_at
             && new_key

@@ -86,6 +86,8 @@ impl Sessions {
         password: &Secret<String>,
     ) -> Result<SessionTokens, ServiceError> {
         let mut record = request.open_record(AuditEvent::Login, &self.clock);
+        // Nothing else: what cannot be a user name may be a password in the wrong field.
+        record.username = username.parse::<Username>().ok().map(String::from);
         let result = self
             .try_login(request, username, password, &mut record)
             .await;

@@ -7,6 +7,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt};
+
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::Caller;
 use crate::domain::clock::Clock;
@@ -16,7 +18,8 @@ use crate::files::{ByteStream, FileStore};
 use crate::service::access::{Access, ReadableFile, read_error};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
-use crate::service::identity::authentication::Authenticator;
+use crate::service::folded_records::{CountedRequest, FoldedCredential};
+use crate::service::identity::authentication::{Authenticator, CredentialSource};
 use crate::service::identity::request_context::{Credential, RequestContext};
 use crate::service::rate_limits::RateLimits;
 
@@ -47,21 +50,34 @@ pub struct Downloads {
 impl Downloads {
     /// Opens a dataset's file; `select_span` selects the span to read once the file is known.
     ///
-    /// The audit record is durable before the first byte is read.
+    /// The audit record is durable before the first byte is read. The spans of one credential that follow
+    /// from the same network are decided each, and counted in that record.
     pub async fn open(
         &self,
         request: &RequestContext,
         dataset_id: DatasetId,
         select_span: impl FnOnce(&StoredFile) -> Option<Range<u64>>,
     ) -> Result<Download, ServiceError> {
+        // Before anything is done for it.
+        self.rate_limits.count_network_download(request.address)?;
         let mut record = request.open_record(AuditEvent::Download, &self.clock);
         record.dataset_id = Some(dataset_id);
-        let result = self.authorize(request, dataset_id, &mut record).await;
-        let ReadableFile { file, .. } = self.audit.close_record(record, result).await?;
+        let mut credential = FoldedCredential::None;
+        let authorizing = self.authorize(request, dataset_id, &mut record, &mut credential);
+        let result = authorizing.await;
+        let admit_refusal = |record: &AuditRecord| {
+            let limits = &self.rate_limits;
+            limits.count_refusal(record.user_id, record.address)
+        };
+        let closing = self
+            .audit
+            .close_folded_record(credential, record, result, admit_refusal);
+        let (ReadableFile { file, .. }, counted) = closing.await?;
         let bytes = match select_span(&file) {
             Some(span) => {
                 let reading = self.files.read(&file, span).await;
-                Some(reading.map_err(|error| read_error(dataset_id, error))?)
+                let bytes = reading.map_err(|error| read_error(dataset_id, error))?;
+                Some(count_bytes(bytes, counted))
             }
             None => None,
         };
@@ -73,8 +89,12 @@ impl Downloads {
         request: &RequestContext,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
+        credential: &mut FoldedCredential,
     ) -> Result<ReadableFile, ServiceError> {
-        let caller = self.authenticate(request, dataset_id, record).await?;
+        let caller = self
+            .authenticate(request, dataset_id, record, credential)
+            .await?;
+        self.rate_limits.check_download(&caller)?;
         let readable = self
             .access
             .authorize_read(&caller, dataset_id, record)
@@ -88,6 +108,7 @@ impl Downloads {
         request: &RequestContext,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
+        credential: &mut FoldedCredential,
     ) -> Result<Caller, ServiceError> {
         match &request.credential {
             Credential::None => {
@@ -101,14 +122,45 @@ impl Downloads {
                 })
             }
             Credential::DownloadToken(token) => {
-                self.authenticator
+                let caller = self
+                    .authenticator
                     .authenticate_download_token(request, token, dataset_id, record)
-                    .await
+                    .await?;
+                if let Some(jti) = record.jti {
+                    *credential = FoldedCredential::DownloadToken(jti);
+                }
+                Ok(caller)
             }
             Credential::Bearer(_)
             | Credential::ApiKey(_)
             | Credential::Unsupported
-            | Credential::Malformed { .. } => self.authenticator.authenticate(request).await,
+            | Credential::Malformed { .. } => {
+                let authenticating = self.authenticator.authenticate_with_source(request);
+                let (caller, source) = authenticating.await?;
+                *credential = folded_credential(&caller, source.as_ref());
+                Ok(caller)
+            }
         }
     }
+}
+
+/// The credential in a header, as records tell them apart.
+fn folded_credential(caller: &Caller, source: Option<&CredentialSource>) -> FoldedCredential {
+    match (source, &caller.key, caller.principal.user_id()) {
+        (Some(CredentialSource::Session(session)), _, _) => FoldedCredential::Session(session.id),
+        (None, Some(key), _) => FoldedCredential::ApiKey(key.id),
+        (Some(CredentialSource::ExternalToken(_)), _, Some(user_id)) => {
+            FoldedCredential::ExternalToken(user_id)
+        }
+        (Some(CredentialSource::ExternalToken(_)), _, None) | (None, None, _) => {
+            FoldedCredential::None
+        }
+    }
+}
+
+/// Counts the bytes as they are sent.
+fn count_bytes(bytes: ByteStream, counted: CountedRequest) -> ByteStream {
+    bytes
+        .inspect_ok(move |chunk| counted.add_bytes(chunk.len() as u64))
+        .boxed()
 }

@@ -1,10 +1,14 @@
 //! Audit records: appended in groups, read in pages, found by id.
 
+use cedargate::config::FreeDiskFloor;
 use cedargate::domain::action::Action;
 use cedargate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord, MintContext};
 use cedargate::domain::caller::Authentication;
+use cedargate::domain::clock::Clock;
 use cedargate::domain::id::RecordId;
+use cedargate::service::audit_prune::{count_prunable, prune_audit_log};
 use cedargate::service::audit_trail::AuditTrail;
+use cedargate::service::disk_space::DiskSpace;
 use cedargate::storage::RecordTotals;
 
 use crate::support::test_database::{TestDatabase, record};
@@ -16,6 +20,7 @@ on_both! {
     a_record_with_a_nul_character_does_not_fail_its_batch,
     a_record_that_the_database_rejects_does_not_fail_those_beside_it,
     totals_grow_and_never_shrink,
+    pruning_deletes_old_records_in_batches_and_is_on_record,
     a_mint_is_found_by_its_token_only_if_it_was_granted,
 }
 
@@ -109,7 +114,8 @@ async fn a_record_that_the_database_rejects_does_not_fail_those_beside_it(db: Te
     };
     let first = with_reason("poison");
     db.database.append_audit_records(&[first]).await.unwrap();
-    let trail = AuditTrail::start(db.database.clone());
+    let disk_space = DiskSpace::open(Vec::new(), FreeDiskFloor::Auto).await;
+    let trail = AuditTrail::start(db.database.clone(), disk_space);
     // All are queued before the writer runs, and so are one batch.
     let reasons: Vec<&str> = (0..21)
         .map(|at| if at % 9 == 7 { "poison" } else { "fine" })
@@ -124,6 +130,34 @@ async fn a_record_that_the_database_rejects_does_not_fail_those_beside_it(db: Te
     assert!(!trail.is_failing());
     let stored = db.database.list_audit_records(None, 100).await.unwrap();
     assert_eq!(stored.len(), 1 + 19);
+}
+
+async fn pruning_deletes_old_records_in_batches_and_is_on_record(db: TestDatabase) {
+    let records: Vec<_> = (0..1200).map(|at| record(1000 + at)).collect();
+    db.database.append_audit_records(&records).await.unwrap();
+    let clock = Clock::fixed_at(1_700_000_000_000);
+    let before = 1000 + 1100;
+    let counted = count_prunable(&db.database, before).await.unwrap();
+    let pruned = prune_audit_log(&db.database, &clock, before, "somebody").await;
+    assert_eq!((counted, pruned.unwrap()), (1100, 1100));
+    let left = db.database.list_audit_records(None, 1000).await.unwrap();
+    assert_eq!(left[..100], records[1100..]);
+    let [pruning] = &left[100..] else {
+        panic!("one record of it: {left:?}")
+    };
+    assert_eq!(pruning.event, AuditEvent::AuditPrune);
+    assert_eq!(pruning.authentication, Authentication::CommandLine);
+    let reason = "audit records before 1970-01-01T00:00:02.100Z deleted by somebody: 1100";
+    assert_eq!(pruning.reason.as_deref(), Some(reason));
+    // The record of pruning is never pruned, and there is none of what deleted nothing.
+    let later = Clock::fixed_at(1_900_000_000_000);
+    for expected in [100, 0] {
+        let pruned = prune_audit_log(&db.database, &later, 1_800_000_000_000, "somebody").await;
+        assert_eq!(pruned.unwrap(), expected);
+    }
+    let left = db.database.list_audit_records(None, 1000).await.unwrap();
+    let events: Vec<AuditEvent> = left.iter().map(|record| record.event).collect();
+    assert_eq!(events, [AuditEvent::AuditPrune; 2]);
 }
 
 async fn totals_grow_and_never_shrink(db: TestDatabase) {
