@@ -4,10 +4,10 @@
 //! the start, not at the first request.
 
 mod dependencies;
+mod error;
 mod maintenance;
+mod stores;
 
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,27 +21,26 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
-use crate::domain::error_chain::error_chain;
-use crate::files::{FileStore, FilesError};
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
-use crate::policy::{BundleError, LiveBundle};
+use crate::policy::LiveBundle;
 use crate::service::administration::Administration;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog::sweeper::sweep_catalog;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::service::identity::identity_providers::IdentityProviders;
-use crate::service::identity::password::{PasswordError, Passwords};
 use crate::service::identity::session_sweeper::SessionSweeper;
-use crate::service::policies::reload::{self, InitialPolicies, PolicyReloader, PolicyStartError};
+use crate::service::policies::reload::{self, InitialPolicies, PolicyReloader};
 use crate::service::tokens::key_ring::{KeyRing, TokenParties};
-use crate::service::tokens::sealing_key_file::{SealingKeyFileError, open_sealing_key};
+use crate::service::tokens::sealing_key_file::open_sealing_key;
 use crate::service::unused_files::UnusedFiles;
-use crate::storage::{Database, SchemaVersion, StorageError};
+use crate::storage::Database;
 
 use dependencies::Dependencies;
+pub use error::AppError;
 use maintenance::Maintenance;
+pub use stores::{Stores, open_database};
 
 /// How long a shutdown waits for the policy watcher.
 const WATCHER_STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -52,135 +51,6 @@ const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a shutdown may take after requests in flight have ended, the runtime's part included: beyond it,
 /// the process ends without waiting.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(18);
-
-/// Why the server does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// The data directory cannot be created.
-    #[error("cannot create the data directory {path}: {source}")]
-    DataDir {
-        /// The directory.
-        path: String,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The policies are invalid.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-    /// The policies do not pass the policy gate.
-    #[error("{0}")]
-    Policies(PolicyStartError),
-    /// The policies cannot be loaded, or their rejection cannot be recorded.
-    #[error("cannot load the policies: {}", error_chain(.0))]
-    Reload(ServiceError),
-    /// The tables are of an older program, whose servers may be running.
-    #[error(
-        "the database is of an older version: it has migration {found}, this program needs {known}"
-    )]
-    OlderSchema {
-        /// The newest migration of the database.
-        found: i64,
-        /// The newest migration of this program.
-        known: i64,
-    },
-    /// The database cannot be used.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// The file store cannot be used.
-    #[error(transparent)]
-    Files(#[from] FilesError),
-    /// The sealing key cannot be used.
-    #[error(transparent)]
-    Sealing(#[from] SealingKeyFileError),
-    /// The signing keys cannot be used.
-    #[error("cannot use the signing keys: {}", error_chain(.0))]
-    Keys(ServiceError),
-    /// Passwords cannot be checked.
-    #[error(transparent)]
-    Passwords(#[from] PasswordError),
-    /// The keys of an identity provider cannot be used.
-    #[error("cannot use the keys of an identity provider: {reason}")]
-    IdentityProviders {
-        /// The cause.
-        reason: String,
-    },
-    /// Metrics cannot be recorded.
-    #[error("cannot record metrics: {reason}")]
-    Metrics {
-        /// The cause.
-        reason: String,
-    },
-}
-
-impl From<PolicyStartError> for AppError {
-    fn from(error: PolicyStartError) -> Self {
-        match error {
-            PolicyStartError::Invalid(error) => Self::Bundle(error),
-            rejected @ PolicyStartError::Rejected { .. } => Self::Policies(rejected),
-        }
-    }
-}
-
-/// The stores that every command on the data needs.
-pub struct Stores {
-    /// The database, migrated.
-    pub database: Database,
-    /// The file store.
-    pub files: FileStore,
-    /// Hashes and checks passwords.
-    pub passwords: Passwords,
-}
-
-impl Stores {
-    /// Opens the stores that the settings name, and migrates the database.
-    pub async fn open(settings: &Settings) -> Result<Self, AppError> {
-        let database = open_database(settings).await?;
-        database.migrate().await?;
-        Self::with_database(settings, database)
-    }
-
-    /// Like [`Stores::open`] for commands beside running servers: an empty database gets its tables, and one
-    /// that an older program uses is [`AppError::OlderSchema`] and stays as it is.
-    pub async fn open_beside_servers(settings: &Settings) -> Result<Self, AppError> {
-        let database = open_database(settings).await?;
-        match database.schema_version().await? {
-            SchemaVersion::Current => {}
-            SchemaVersion::Empty => database.migrate().await?,
-            SchemaVersion::Older { found, known } => {
-                return Err(AppError::OlderSchema { found, known });
-            }
-        }
-        Self::with_database(settings, database)
-    }
-
-    fn with_database(settings: &Settings, database: Database) -> Result<Self, AppError> {
-        let files =
-            FileStore::open(&settings.files_dir)?.with_import_dir(settings.import_dir.as_deref());
-        Ok(Self {
-            database,
-            files,
-            passwords: Passwords::new()?,
-        })
-    }
-}
-
-/// Opens the database that the settings name; the data directory is created if there is none.
-pub async fn open_database(settings: &Settings) -> Result<Database, AppError> {
-    create_private_dir(&settings.data_dir).map_err(|source| AppError::DataDir {
-        path: settings.data_dir.display().to_string(),
-        source,
-    })?;
-    let url = settings.database_url.reveal();
-    Ok(Database::open(url, settings.database_connections).await?)
-}
-
-/// Creates the data directory for its owner alone; an existing one keeps its mode.
-fn create_private_dir(folder: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-}
 
 /// The running application: services, background tasks and stores.
 pub struct App {

@@ -43,7 +43,7 @@ pub(super) async fn read_admins(
 ) -> Result<Vec<UserId>, sqlx::Error> {
     const WITH_CREDENTIAL_HERE: &str = "SELECT users.id FROM user_roles
             JOIN users ON users.id = user_roles.user_id
-        WHERE role_name = $1 AND NOT is_disabled
+        WHERE role_name = $1 AND NOT is_disabled AND NOT is_removed
             AND ((issuer IS NULL AND password_hash IS NOT NULL) OR EXISTS (
                 SELECT 1 FROM api_keys WHERE api_keys.user_id = users.id
                     AND actions IS NULL AND datasets IS NULL
@@ -51,7 +51,7 @@ pub(super) async fn read_admins(
         ORDER BY users.id LIMIT $3";
     const WITH_PROVIDER: &str = "SELECT users.id FROM user_roles
             JOIN users ON users.id = user_roles.user_id
-        WHERE role_name = $1 AND NOT is_disabled AND issuer = $2
+        WHERE role_name = $1 AND NOT is_disabled AND NOT is_removed AND issuer = $2
             AND subject IS NOT NULL AND claims_issued_at IS NOT NULL
         ORDER BY users.id LIMIT $3";
     let mut admins: Vec<Uuid> = on_either!(&mut *transaction, connection => {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::admins::{SignInConditions, read_admins};
 use super::audit::append;
-use super::catalog::bump_version;
+use super::catalog_lock::bump_version;
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
 use super::statements::{execute, execute_once, select};

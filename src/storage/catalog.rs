@@ -256,19 +256,6 @@ async fn advance_version(
     })
 }
 
-/// Makes other changes of the catalog wait for the end of this transaction, without a change of the version.
-pub(super) async fn lock_catalog(transaction: &mut Transaction) -> Result<(), sqlx::Error> {
-    const SQL: &str = "UPDATE catalog_version SET version = version";
-    execute!(transaction, SQL).map(drop)
-}
-
-/// Increments the version, whatever it is: cached facts are out of date from now on, and on PostgreSQL other
-/// changes wait for the end of this one.
-pub(super) async fn bump_version(transaction: &mut Transaction) -> Result<(), sqlx::Error> {
-    const SQL: &str = "UPDATE catalog_version SET version = version + 1";
-    execute!(transaction, SQL).map(drop)
-}
-
 async fn read_roles(transaction: &mut Transaction) -> Result<BTreeSet<RoleName>, StorageError> {
     const SQL: &str = "SELECT name FROM roles WHERE NOT is_removed";
     let names: Vec<String> = on_either!(transaction, connection => {

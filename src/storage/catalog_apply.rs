@@ -7,7 +7,8 @@
 use uuid::Uuid;
 
 use super::admins::{SignInConditions, read_admins};
-use super::catalog::{CatalogChange, Directory, bump_version, read_directory_within, write_change};
+use super::catalog::{CatalogChange, Directory, read_directory_within, write_change};
+use super::catalog_lock::bump_version;
 use super::database::{
     CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
 };

@@ -6,7 +6,7 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::catalog::bump_version;
+use super::catalog_lock::bump_version;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use super::statements::{execute, select, select_value};

@@ -18,6 +18,7 @@ mod audit_search;
 mod call;
 mod catalog;
 mod catalog_apply;
+mod catalog_lock;
 mod connection_pool;
 mod database;
 mod datasets;

@@ -6,7 +6,7 @@
 
 use uuid::Uuid;
 
-use super::catalog::lock_catalog;
+use super::catalog_lock::lock_catalog;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use super::statements::{execute, select};

@@ -3,8 +3,8 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::catalog::lock_catalog;
 use super::catalog_apply::{ApplyLease, beat};
+use super::catalog_lock::lock_catalog;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::datasets::stored_size;
 use super::error::StorageError;
