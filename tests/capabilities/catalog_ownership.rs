@@ -39,7 +39,7 @@ async fn apply_with(
 #[tokio::test]
 async fn a_user_created_over_http_gets_no_role_from_a_catalog_file() {
     let server = Server::start().await;
-    let admin = AdminClient::sign_in(&server, "admin").await;
+    let admin = AdminClient::sign_in(&server, "ada").await;
     let newadmin = json!({"username": "newadmin", "password": "of the helpdesk"});
     assert_eq!(admin.post(USERS, newadmin).await.status, 201);
     let applied = try_apply(&server, NEW_ADMIN).await;
@@ -58,7 +58,7 @@ async fn a_user_created_over_http_gets_no_role_from_a_catalog_file() {
 #[tokio::test]
 async fn a_user_of_the_file_that_was_renamed_over_http_is_not_the_files_any_more() {
     let server = Server::start().await;
-    let admin = AdminClient::sign_in(&server, "admin").await;
+    let admin = AdminClient::sign_in(&server, "ada").await;
     let user = format!("[[users]]\nusername = 'carl'\npassword = '{PASSWORD}'");
     try_apply(&server, &user).await.unwrap();
     let path = admin.user_path("carl").await;
