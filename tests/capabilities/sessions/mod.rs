@@ -97,7 +97,8 @@ async fn a_logout_may_be_repeated_and_an_unknown_token_is_no_error() {
         .filter(|record| record["event"] == "logout")
         .map(|record| record["outcome"].clone())
         .collect();
-    assert_eq!(outcomes, ["granted", "granted", "refused", "refused"]);
+    // Two refusals alike within a minute are one record.
+    assert_eq!(outcomes, ["granted", "granted", "refused"]);
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ macro_rules! on_both {
     };
 }
 
+mod accepted_policy_edits;
 mod api_keys;
 mod audit_records;
 mod audit_search;
