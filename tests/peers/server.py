@@ -79,6 +79,8 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,
+                # SIGXFSZ stays ignored: a write beyond the limit of a file's size is an error then.
+                restore_signals=False,
             )
         until(self.is_ready, "server ready")
         return self

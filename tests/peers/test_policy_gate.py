@@ -1,4 +1,4 @@
-"""The policy gate with a solver that is missing, broken or gone, and under a flood of reload calls."""
+"""The policy gate: a solver that is missing, broken or gone, and a flood of reload calls."""
 
 import http.client
 import shutil
@@ -12,7 +12,10 @@ from server import ROOT, until
 from test_policy_reload import REFUSED, RELOADED, get_policies, health, send_sighup
 
 OPEN = '@id("open") @reason("x")\npermit (principal, action, resource);\n'
-HARMLESS = '@id("harmless") @reason("x")\npermit (principal in Role::"admin", action, resource == Dataset::"{}");\n'
+HARMLESS = (
+    '@id("harmless") @reason("x")\n'
+    'permit (principal in Role::"admin", action, resource == Dataset::"{}");\n'
+)
 VERSION = 'if [ "$1" = --version ]; then echo "This is cvc5 version 9"; exit; fi\n'
 
 
