@@ -77,7 +77,7 @@ pub(crate) async fn audit_searches(world: Arc<World>) {
             "{}/admin/audit?user_id={user}&event=login",
             world.url
         ));
-        request.bearer_auth(&world.admin_session)
+        request.bearer_auth(&world.other_admin_session)
     })
     .await;
 }
@@ -93,7 +93,7 @@ pub(crate) async fn spent_refresh_tokens(world: Arc<World>) {
 
 /// Unknown API keys, and tokens whose signature does not verify.
 pub(crate) async fn bad_credentials(world: Arc<World>) {
-    let mut forged = world.admin_session.clone();
+    let mut forged = world.other_admin_session.clone();
     let signature = forged.len() - 40;
     forged.replace_range(signature..signature + 4, "AAAA");
     repeat(Ipv4Addr::new(127, 0, 3, 5), 50, |client| {
@@ -214,7 +214,7 @@ pub(crate) async fn slow_uploads(world: Arc<World>) {
     let head = format!(
         "PUT /admin/datasets/{PUBLIC_DATASET}/file HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
          Content-Type: image/tiff\r\nContent-Length: 100000000\r\n\r\nII*\0",
-        world.admin_session
+        world.other_admin_session
     );
     let send = |_| async {
         loop {
@@ -237,7 +237,7 @@ pub(crate) async fn abandoned_reloads(world: Arc<World>) {
     let request = format!(
         "POST /admin/policies/reload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
          Content-Length: 0\r\n\r\n",
-        world.admin_session
+        world.other_admin_session
     );
     for _ in 0..550 {
         if let Ok(mut stream) = connect(&world, address, None).await {

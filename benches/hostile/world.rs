@@ -27,7 +27,9 @@ pub(crate) struct World {
     /// The trusted proxy of the honest callers: it names another address for each mint.
     proxy: Client,
     administrator: Client,
-    pub(crate) admin_session: String,
+    admin_session: String,
+    /// Of another administrator, so that its limits are not those of the honest one.
+    pub(crate) other_admin_session: String,
     pub(crate) outsider_session: String,
     pub(crate) outsider_refresh_token: String,
     counter: AtomicU64,
@@ -68,6 +70,7 @@ impl World {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let admin = login(&administrator, &url, "ada").await;
+        let other_admin = login(&administrator, &url, "eve").await;
         let outsider = login(&administrator, &url, "otto").await;
         Arc::new(Self {
             process,
@@ -77,6 +80,7 @@ impl World {
             proxy: client_from(Ipv4Addr::LOCALHOST),
             administrator,
             admin_session: text(&admin, "access_token"),
+            other_admin_session: text(&other_admin, "access_token"),
             outsider_session: text(&outsider, "access_token"),
             outsider_refresh_token: text(&outsider, "refresh_token"),
             counter: AtomicU64::new(0),
@@ -197,11 +201,12 @@ fn command(folder: &Path, port: u16) -> Command {
     command
 }
 
-/// An administrator, an outsider, one public dataset, and many that neither the public nor the outsider sees.
+/// Two administrators, an outsider, one public dataset, and many that neither the public nor the outsider sees.
 fn catalog(dataset_count: u32, prefix: &str) -> String {
     let demo: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
     let mut text = format!(
         "[[users]]\nusername = \"ada\"\npassword = \"{PASSWORD}\"\nroles = [\"admin\"]\n\n\
+         [[users]]\nusername = \"eve\"\npassword = \"{PASSWORD}\"\nroles = [\"admin\"]\n\n\
          [[users]]\nusername = \"otto\"\npassword = \"{PASSWORD}\"\n\n\
          [[datasets]]\nid = \"{PUBLIC_DATASET}\"\ntitle = \"Public\"\nvisibility = \"public\"\n\
          record_status = \"published\"\nowner = \"ada\"\nfile = \"{}/jacksboro-fault-dem.cog.tif\"\n",
