@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use crate::support::postgres::fresh_database;
 use crate::support::server::{PUBLIC, Server, ServerOptions, TestResponse};
-use crate::support::tcp_proxy::TcpProxy;
+use crate::support::tcp_proxy::database_behind_proxy;
 
 /// Far more than anything here may take.
 const HANGING: Duration = Duration::from_secs(30);
@@ -203,16 +203,6 @@ async fn many_who_ask_for_health_share_one_check() {
         .unwrap();
     let most = i64::try_from(begun.elapsed().as_secs()).unwrap() + 1;
     assert!(checks <= most, "{checks} checks, {most} expected");
-}
-
-/// A database behind a proxy, and the URL through it.
-async fn database_behind_proxy() -> (TcpProxy, String, String) {
-    let url = fresh_database().await;
-    let (_, rest) = url.split_once('@').unwrap();
-    let (target, name) = rest.split_once('/').unwrap();
-    let proxy = TcpProxy::start(target.to_owned()).await;
-    let through = format!("postgres://postgres@{}/{name}", proxy.address);
-    (proxy, through, url)
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod author_examples;
 mod catalog_ownership;
 mod catalog_view;
 mod command_line;
+mod commit_outcome;
 mod connections;
 mod cors;
 mod database_trouble;

@@ -6,6 +6,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::postgres::fresh_database;
+
 /// A proxy in front of one address.
 pub(crate) struct TcpProxy {
     /// Where it listens.
@@ -56,4 +58,14 @@ async fn forward(mut stream: TcpStream, target: String, mut silenced: watch::Rec
     if is_silenced {
         std::future::pending::<()>().await;
     }
+}
+
+/// A database behind a proxy, and the URL through it.
+pub(crate) async fn database_behind_proxy() -> (TcpProxy, String, String) {
+    let url = fresh_database().await;
+    let (_, rest) = url.split_once('@').unwrap();
+    let (target, name) = rest.split_once('/').unwrap();
+    let proxy = TcpProxy::start(target.to_owned()).await;
+    let through = format!("postgres://postgres@{}/{name}", proxy.address);
+    (proxy, through, url)
 }
