@@ -65,7 +65,7 @@ async fn a_commit_that_was_cut_off_is_an_unknown_outcome() {
     assert!(created.headers.get("retry-after").is_none(), "{problem}");
     let request_id = created.header("x-request-id");
     assert!(
-        problem["detail"].as_str().unwrap().contains(&request_id),
+        problem["detail"].as_str().unwrap().contains(request_id),
         "{problem}"
     );
 }
