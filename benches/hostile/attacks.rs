@@ -16,6 +16,9 @@ use super::world::{PUBLIC_DATASET, World, client_from};
 /// How long a client that was refused waits before it asks again: none is polite.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
+/// How long a client waits before it connects again.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+
 /// Runs so many clients that ask without a pause.
 async fn repeat(
     address: Ipv4Addr,
@@ -136,16 +139,7 @@ pub(crate) async fn unknown_datasets(world: Arc<World>) {
 /// One anonymous token reads spans without a pause.
 pub(crate) async fn spans(world: Arc<World>) {
     let address = Ipv4Addr::new(127, 0, 3, 6);
-    let minted = client_from(address)
-        .post(format!(
-            "{}/auth/download-token/{PUBLIC_DATASET}",
-            world.url
-        ))
-        .send()
-        .await
-        .unwrap();
-    let minted: Value = minted.json().await.unwrap();
-    let token = minted["token"].as_str().unwrap().to_owned();
+    let token = mint(&world, address).await;
     repeat(address, 32, |client| {
         client.head(format!(
             "{}/datasets/{PUBLIC_DATASET}/download/cog?token={token}",
@@ -157,40 +151,20 @@ pub(crate) async fn spans(world: Arc<World>) {
 
 /// 256 connections from each of four addresses send a header a byte at a time.
 pub(crate) async fn silent_connections(world: Arc<World>) {
-    let hold = |address: Ipv4Addr| {
-        let world = Arc::clone(&world);
-        async move {
-            loop {
-                if let Ok(mut stream) = connect(&world, address, None).await {
-                    let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX: ").await;
-                    while stream.write_all(b"x").await.is_ok() {
-                        tokio::time::sleep(Duration::from_secs(4)).await;
-                    }
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
+    let head = b"GET / HTTP/1.1\r\nHost: x\r\nX: ";
+    let hold = |n: u16| {
+        let address = Ipv4Addr::new(127, 0, 5, (n % 4) as u8 + 1);
+        trickle(&world, address, head, Duration::from_secs(4))
     };
-    let connections = (0..1024u16).map(|n| hold(Ipv4Addr::new(127, 0, 5, (n % 4) as u8 + 1)));
-    let never: Vec<()> = join_all(connections).await;
-    drop(never);
+    join_all((0..1024).map(hold)).await;
 }
 
 /// 200 connections read a file slowly, through a small window.
 pub(crate) async fn slow_readers(world: Arc<World>) {
     let address = Ipv4Addr::new(127, 0, 3, 7);
-    let minted = client_from(address)
-        .post(format!(
-            "{}/auth/download-token/{PUBLIC_DATASET}",
-            world.url
-        ))
-        .send()
-        .await
-        .unwrap();
-    let minted: Value = minted.json().await.unwrap();
     let request = format!(
         "GET /datasets/{PUBLIC_DATASET}/download/cog?token={} HTTP/1.1\r\nHost: x\r\n\r\n",
-        minted["token"].as_str().unwrap()
+        mint(&world, address).await
     );
     let read = |_| async {
         loop {
@@ -201,7 +175,7 @@ pub(crate) async fn slow_readers(world: Arc<World>) {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(RECONNECT_PAUSE).await;
         }
     };
     let never: Vec<()> = join_all((0..200).map(read)).await;
@@ -216,19 +190,29 @@ pub(crate) async fn slow_uploads(world: Arc<World>) {
          Content-Type: image/tiff\r\nContent-Length: 100000000\r\n\r\nII*\0",
         world.other_admin_session
     );
-    let send = |_| async {
-        loop {
-            if let Ok(mut stream) = connect(&world, address, None).await {
-                let _ = stream.write_all(head.as_bytes()).await;
-                while stream.write_all(b"x").await.is_ok() {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
+    let send = |_| trickle(&world, address, head.as_bytes(), Duration::from_secs(1));
+    join_all((0..32).map(send)).await;
+}
+
+/// Sends the head of a request and then one byte at a time, again and again.
+async fn trickle(world: &World, address: Ipv4Addr, head: &[u8], pace: Duration) {
+    loop {
+        if let Ok(mut stream) = connect(world, address, None).await {
+            let _ = stream.write_all(head).await;
+            while stream.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(pace).await;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    };
-    let never: Vec<()> = join_all((0..32).map(send)).await;
-    drop(never);
+        tokio::time::sleep(RECONNECT_PAUSE).await;
+    }
+}
+
+/// Mints a token of the public dataset.
+async fn mint(world: &World, address: Ipv4Addr) -> String {
+    let url = format!("{}/auth/download-token/{PUBLIC_DATASET}", world.url);
+    let minted = client_from(address).post(url).send().await.unwrap();
+    let minted: Value = minted.json().await.unwrap();
+    minted["token"].as_str().unwrap().to_owned()
 }
 
 /// Reloads whose callers do not wait.
