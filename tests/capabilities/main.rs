@@ -51,6 +51,7 @@ mod policy_explain_entities;
 mod policy_format;
 mod policy_gate;
 mod policy_proof;
+mod policy_reach;
 mod policy_reload;
 mod problems;
 mod rate_limits;

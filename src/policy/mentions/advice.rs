@@ -55,13 +55,11 @@ pub(super) fn exact_name<T>(text: &str) -> Result<T, String>
 where
     T: FromStr<Err: fmt::Display> + fmt::Display,
 {
+    let kept = |name: T| format!("names are compared as texts, and kept as \"{name}\"");
     match text.parse::<T>() {
         Ok(name) if name.to_string() == text => Ok(name),
-        Ok(name) => Err(format!(
-            "names are compared as texts, and kept as {name:?}",
-            name = name.to_string()
-        )),
-        Err(error) => Err(error.to_string()),
+        Ok(name) => Err(kept(name)),
+        Err(error) => Err(folded_name(text).map_or_else(|| error.to_string(), kept)),
     }
 }
 

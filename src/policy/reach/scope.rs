@@ -143,12 +143,12 @@ fn unmatched_part(
     let word = part.word();
     let known = names(types.types(part));
     let kind_of = |kind: &EntityType, location| {
-        let finding = Finding::new(location, format!("no {word} is a `{kind}`"));
+        let finding = Finding::new(location, format!("no {word} is of type `{kind}`"));
         let mut all = types.types(part).iter();
         if all.any(|name| types.can_be_in(name, kind)) {
             finding.with_help(format!("write `{word} in {kind}::\"...\"` for its members"))
         } else {
-            finding.with_help(format!("a {word} is a {known}"))
+            finding.with_help(format!("a {word} is of type {known}"))
         }
     };
     match constraint {
@@ -162,13 +162,16 @@ fn unmatched_part(
             }
         }
         PrincipalOrResourceConstraint::In(EntityReference::EUID(uid)) => {
-            let reason = format!("no {word} is in a `{}`", uid.entity_type());
-            Finding::new(uid.loc(), reason).with_help(format!("a {word} is a {known}"))
+            let reason = format!("no {word} is in an entity of type `{}`", uid.entity_type());
+            Finding::new(uid.loc(), reason).with_help(format!("a {word} is of type {known}"))
         }
         PrincipalOrResourceConstraint::IsIn(kind, EntityReference::EUID(uid))
             if types.types(part).contains(&**kind) =>
         {
-            let reason = format!("no `{kind}` is in a `{}`", uid.entity_type());
+            let reason = format!(
+                "no `{kind}` is in an entity of type `{}`",
+                uid.entity_type()
+            );
             Finding::new(uid.loc(), reason)
         }
         PrincipalOrResourceConstraint::Is(kind) | PrincipalOrResourceConstraint::IsIn(kind, _) => {
@@ -191,8 +194,9 @@ pub(super) fn without_members(
 ) -> Option<Finding> {
     let kind = uid.entity_type();
     (uid.loc().is_some() && !types.has_members(kind)).then(|| {
-        let reason =
-            format!("`in {uid}` matches nothing but that entity: nothing is in a `{kind}`");
+        let reason = format!(
+            "`in {uid}` matches nothing but that entity: no entity is in one of type `{kind}`"
+        );
         Finding::new(uid.loc(), reason).with_help(format!("write `{subject} == {uid}`"))
     })
 }
@@ -227,9 +231,10 @@ fn unmatched_action(scope: &ScopeTypes, uid: &EntityUID, members: &[&AskedAction
             .collect();
         if scope.of(part).is_disjoint(&applicable) {
             let (word, kinds) = (part.word(), names(scope.of(part)));
-            let reason = format!("`{uid}` never has a {word} that is a {kinds}");
+            let reason = format!("`{uid}` never has a {word} of type {kinds}");
             let known = names(&applicable);
-            let help = format!("its {word} is a {known}: change the scope, or remove the action");
+            let help =
+                format!("its {word} is of type {known}: change the scope, or remove the action");
             return Finding::new(uid.loc(), reason).with_help(help);
         }
     }
