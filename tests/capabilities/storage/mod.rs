@@ -35,6 +35,7 @@ mod migrations;
 mod outages;
 mod removals;
 mod session_lists;
+mod session_records;
 mod session_siblings;
 mod session_sweep;
 mod sessions;

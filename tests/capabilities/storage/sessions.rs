@@ -17,7 +17,6 @@ on_both! {
     a_session_is_found_until_it_is_ended,
     a_refresh_token_renews_once_and_then_ends_its_session,
     without_a_grace_the_second_of_two_uses_at_once_ends_the_session,
-    what_cannot_be_audited_leaves_the_session_as_it_was,
     a_session_that_starts_later_than_now_is_not_renewed,
     a_token_of_an_ended_session_renews_nothing,
     ending_a_session_leaves_the_others_of_its_user,
@@ -257,71 +256,6 @@ async fn without_a_grace_the_second_of_two_uses_at_once_ends_the_session(db: Tes
         );
         assert!(!is_found(&db, &session).await);
     }
-}
-
-/// Runs something while no audit record can be written.
-async fn without_audit_log<T>(db: &TestDatabase, run: impl Future<Output = T>) -> T {
-    db.execute("ALTER TABLE audit_records RENAME TO elsewhere")
-        .await;
-    let result = run.await;
-    db.execute("ALTER TABLE elsewhere RENAME TO audit_records")
-        .await;
-    result
-}
-
-async fn what_cannot_be_audited_leaves_the_session_as_it_was(db: TestDatabase) {
-    let (ada, session, first) = ada_with_session(&db).await;
-    let second = fingerprint();
-    let record = login_record();
-    let renew = async |presented, next| {
-        let records = RenewalRecords {
-            rotated: &record,
-            sibling: &record,
-            reused: &record,
-        };
-        let renewal = Renewal {
-            presented,
-            next,
-            now: NOW,
-            grace: RefreshGrace(0),
-            records,
-        };
-        db.database.renew_session(&renewal).await
-    };
-    let unavailable = |error: StorageError| assert!(error.is_unavailable(), "{error}");
-
-    let again = Session {
-        id: SessionId::random(),
-        ..session.clone()
-    };
-    let hash = ada.password_hash.as_ref().unwrap();
-    let new = NewSession {
-        session: &again,
-        password_hash: Some(hash),
-        first: fingerprint(),
-        network: None,
-        granted: &record,
-    };
-    let start = db.database.start_session(&new);
-    unavailable(Box::pin(without_audit_log(&db, start)).await.unwrap_err());
-    assert!(!is_found(&db, &again).await);
-
-    let renewal = Box::pin(without_audit_log(&db, renew(first, second))).await;
-    unavailable(renewal.unwrap_err());
-    assert_eq!(
-        renew_at(&db.database, first, second, NOW).await,
-        Ok(RenewalOutcome::Rotated(session.clone()))
-    );
-    let reuse = Box::pin(without_audit_log(&db, renew(first, fingerprint()))).await;
-    unavailable(reuse.unwrap_err());
-    assert!(is_found(&db, &session).await);
-    let end = db.database.end_session(second, NOW, &record);
-    unavailable(Box::pin(without_audit_log(&db, end)).await.unwrap_err());
-    assert!(is_found(&db, &session).await);
-    assert_eq!(
-        renew_at(&db.database, second, fingerprint(), NOW).await,
-        Ok(RenewalOutcome::Rotated(session))
-    );
 }
 
 async fn a_token_of_an_ended_session_renews_nothing(db: TestDatabase) {
