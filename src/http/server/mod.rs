@@ -4,9 +4,11 @@
 //! send its headers or to read its response; this one speaks HTTP/1.1 through hyper with all of
 //! that limited, and drains on shutdown.
 
+pub mod completed_response;
 mod connection;
 pub mod connection_limit;
 pub mod cors;
+pub mod final_slash;
 mod logged_path;
 pub mod operations;
 mod outcome;
