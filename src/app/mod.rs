@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
+use crate::http::server::trusted_proxies::TrustedProxies;
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
 use crate::policy::LiveBundle;
@@ -139,10 +140,12 @@ impl App {
             session_sweeper: Arc::clone(&session_sweeper),
             clock: clock.clone(),
         };
+        let trusted_proxies =
+            TrustedProxies::new(settings.trusted_proxies.clone(), settings.forwarded_header);
         Ok(Self {
             services: dependencies.services(settings, metrics_recorder()?),
             http_config: HttpConfig {
-                trusted_proxies: settings.trusted_proxies.clone(),
+                trusted_proxies: trusted_proxies.clone(),
                 allowed_origins: settings.allowed_origins.clone(),
                 issuer: settings.issuer.clone(),
                 jwks_max_age: settings.jwks_max_age,
@@ -157,7 +160,7 @@ impl App {
                 min_bytes_per_minute: settings.min_bytes_per_minute,
                 download_timeout: settings.download_timeout,
                 shutdown_timeout: settings.shutdown_grace,
-                trusted_proxies: settings.trusted_proxies.clone(),
+                trusted_proxies,
             },
             database,
             audit,

@@ -20,7 +20,9 @@ mod table;
 use std::path::Path;
 
 pub use address::{AllowedOrigins, is_loopback};
-pub use choices::{FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel};
+pub use choices::{
+    ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel,
+};
 pub use error::ConfigError;
 pub use origin::Origin;
 pub use reference::markdown_reference;

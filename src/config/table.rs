@@ -11,7 +11,9 @@ use ipnet::IpNet;
 use strum::VariantNames;
 
 use super::address::AllowedOrigins;
-use super::choices::{FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel};
+use super::choices::{
+    ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel,
+};
 use super::error::ConfigError;
 use super::issuers::read_issuers;
 use super::setting::SettingFormat::{Integer, List, OneOf, Secret as SecretText, Tables, Text};
@@ -158,6 +160,10 @@ settings! {
     /// The proxies whose word about the client address counts. Nobody else's does: name only machines of yours.
     trusted_proxies: Vec<IpNet> = "", List("addresses or blocks, such as 10.0.0.0/8"),
         SettingsReader::trusted_proxies;
+    /// The header in which the trusted proxies name the client's address; the other one is never looked at.
+    /// A proxy must set or extend this one itself and not pass on what clients send.
+    forwarded_header: ForwardedHeader = "x-forwarded-for", OneOf(ForwardedHeader::VARIANTS),
+        SettingsReader::parse;
     /// The web pages that may call the API from a browser (CORS).
     /// `*` is safe because credentials are bearer tokens and never cookies: a page has only what it was given.
     /// What policies grant to an address they grant to pages of the origins that are listed here, and to no others.

@@ -23,6 +23,7 @@ mod audit_log;
 mod author_examples;
 mod catalog_ownership;
 mod catalog_view;
+mod client_addresses;
 mod command_line;
 mod commit_outcome;
 mod connections;

@@ -33,6 +33,7 @@ fn every_setting_can_be_set_by_its_variable() {
         ("request_limit_per_minute", "14"),
         ("download_limit_per_minute", "15"),
         ("trusted_proxies", "10.0.0.0/8,127.0.0.1/32"),
+        ("forwarded_header", "forwarded"),
         (
             "allowed_origins",
             "https://maps.example.org,http://localhost:3000",

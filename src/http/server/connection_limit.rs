@@ -250,13 +250,17 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ForwardedHeader;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
     fn limiter(max_connections: usize, max_per_network: usize) -> ConnectionLimiter {
-        let proxies = TrustedProxies::from(vec!["10.0.0.1/32".parse().unwrap()]);
+        let proxies = TrustedProxies::new(
+            vec!["10.0.0.1/32".parse().unwrap()],
+            ForwardedHeader::default(),
+        );
         ConnectionLimiter::new(max_connections, max_per_network, proxies)
     }
 

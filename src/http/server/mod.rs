@@ -7,12 +7,14 @@
 mod connection;
 pub mod connection_limit;
 pub mod cors;
+mod forwarded_hops;
 mod logged_path;
 pub mod operations;
 mod outcome;
 pub mod own_origins;
 mod paced_stream;
 pub mod rate_meter;
+mod request_id;
 pub mod request_info;
 pub mod request_limits;
 pub mod request_middleware;
@@ -26,7 +28,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
-use ipnet::IpNet;
 use poem::{Endpoint, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -60,7 +61,7 @@ pub struct ServerLimits {
     /// How long requests in flight may take after a shutdown began.
     pub shutdown_timeout: Duration,
     /// Proxies, each of which may hold as many connections as there are.
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl ServerLimits {
@@ -118,7 +119,7 @@ pub async fn serve(
 ) -> bool {
     let kind = Arc::new(ConnectionKind {
         endpoint,
-        trusted_proxies: limits.trusted_proxies.clone().into(),
+        trusted_proxies: limits.trusted_proxies.clone(),
         min_bytes_per_minute: limits.min_bytes_per_minute,
         download_timeout: limits.download_timeout,
     });
