@@ -6,12 +6,12 @@
 mod dependencies;
 mod error;
 mod maintenance;
+mod metrics_registry;
 mod stores;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -41,6 +41,7 @@ use crate::storage::Database;
 use dependencies::Dependencies;
 pub use error::AppError;
 use maintenance::Maintenance;
+use metrics_registry::start_metrics;
 pub use stores::{Stores, open_database};
 
 /// How long a shutdown waits for the policy watcher.
@@ -78,6 +79,8 @@ impl App {
             files,
             passwords,
         } = stores;
+        // First, so that nothing is counted before.
+        let metrics = start_metrics(&settings.issuers)?;
         let initial = load_policies(settings, &database, &clock).await?;
         let bundle = Arc::new(LiveBundle::new(Arc::clone(&initial.bundle)));
         // A new sealing key cannot open keys that are already sealed.
@@ -143,7 +146,7 @@ impl App {
         let trusted_proxies =
             TrustedProxies::new(settings.trusted_proxies.clone(), settings.forwarded_header);
         Ok(Self {
-            services: dependencies.services(settings, metrics_recorder()?),
+            services: dependencies.services(settings, metrics),
             http_config: HttpConfig {
                 trusted_proxies: trusted_proxies.clone(),
                 allowed_origins: settings.allowed_origins.clone(),
@@ -275,17 +278,4 @@ async fn load_policies(
         })
     })?;
     Ok(loaded?)
-}
-
-/// The recorder of the process: it has one, however many apps a test starts.
-fn metrics_recorder() -> Result<PrometheusHandle, AppError> {
-    static RECORDER: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
-    RECORDER
-        .get_or_init(|| {
-            PrometheusBuilder::new()
-                .install_recorder()
-                .map_err(|error| error.to_string())
-        })
-        .clone()
-        .map_err(|reason| AppError::Metrics { reason })
 }

@@ -84,6 +84,10 @@ settings! {
     database_url: Secret<String> = "sqlite://<data_dir>/cedargate.db",
         SecretText("sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE, special characters percent-encoded"),
         |reader, setting| reader.database_url(setting, &data_dir);
+    /// The password for the database, exactly as it is: nothing in it is percent-encoded.
+    /// For `PostgreSQL` alone, and only if the URL has none.
+    database_password: Option<Secret<String>> = "", SecretText("a password"),
+        |reader, setting| reader.database_password(setting, &database_url);
     /// The most connections to the database for requests: half of them for short reads, a quarter for long ones and a quarter for writes.
     /// Up to four more serve one purpose each.
     database_connections: u32 = "8", Integer(1, 1000, "connections"), SettingsReader::integer;

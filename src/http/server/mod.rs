@@ -4,6 +4,7 @@
 //! send its headers or to read its response; this one speaks HTTP/1.1 through hyper with all of
 //! that limited, and drains on shutdown.
 
+pub mod close_reason;
 mod connection;
 pub mod connection_limit;
 pub mod cors;
@@ -38,6 +39,7 @@ use crate::config::limits::{
     CONNECTION_SHARE_DIVISOR, HEADERS_TIMEOUT, RESERVED_CONNECTIONS, RESERVED_HEADERS_TIMEOUT,
 };
 
+use close_reason::CloseReason;
 use connection::{Connection, ConnectionKind};
 use connection_limit::{ConnectionLimiter, ConnectionPlace, Overload};
 use trusted_proxies::TrustedProxies;
@@ -182,7 +184,7 @@ fn open<E: Endpoint<Output = Response> + 'static>(
 }
 
 fn count_refusal() {
-    metrics::counter!("cedargate_connections_closed_total", "reason" => "no_place").increment(1);
+    CloseReason::NoPlace.count();
 }
 
 fn warn_sometimes(error: &std::io::Error, last_warning: &mut Option<Instant>) {

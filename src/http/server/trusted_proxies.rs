@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ipnet::IpNet;
 use poem::http::HeaderMap;
-use strum::{EnumCount, IntoStaticStr, VariantArray};
+use strum::{EnumCount, IntoStaticStr};
 
 use crate::config::ForwardedHeader;
 use crate::domain::client_address::ClientAddress;
@@ -39,7 +39,7 @@ pub struct TrustedProxies {
 }
 
 /// What is wrong with what a peer says of its client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumCount, IntoStaticStr, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumCount, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum AddressFinding {
     /// The peer is not a trusted proxy, and its header is ignored.
@@ -50,6 +50,11 @@ pub enum AddressFinding {
     Missing,
     /// There are more than [`MAX_HOPS`] trusted proxies.
     TooManyHops,
+}
+
+impl AddressFinding {
+    /// Those that make an address unknown.
+    pub const OF_UNKNOWN: [Self; 3] = [Self::Unreadable, Self::Missing, Self::TooManyHops];
 }
 
 /// The address of a client, and what is wrong with it.
