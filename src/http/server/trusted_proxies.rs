@@ -87,6 +87,13 @@ impl TrustedProxies {
     pub fn resolve(&self, peer: IpAddr, headers: &HeaderMap) -> ResolvedAddress {
         let peer = peer.to_canonical();
         let mut hops = hops_from_nearest(headers, self.header);
+        if peer.is_unspecified() {
+            // It came over no socket that has an address.
+            return ResolvedAddress {
+                address: ClientAddress::Unknown { proxy: peer },
+                finding: None,
+            };
+        }
         if !self.contains(peer) {
             let finding = hops
                 .next()

@@ -226,23 +226,16 @@ impl From<DatasetAction> for Action {
 
 impl ExplanationRequest {
     fn to_query(&self) -> Result<ExplanationQuery, ServiceError> {
-        let invalid = |error: PrincipalNameError| ServiceError::Invalid {
-            field: "principal",
-            detail: error.to_string(),
-        };
+        let invalid = |field, detail| ServiceError::Invalid { field, detail };
+        let address = self.address.as_deref().map(str::parse).transpose();
+        let principal = self.principal.parse();
         Ok(ExplanationQuery {
-            principal: self.principal.parse().map_err(invalid)?,
+            principal: principal
+                .map_err(|error: PrincipalNameError| invalid("principal", error.to_string()))?,
             action: self.action.into(),
             dataset_id: self.dataset_id,
-            address: self
-                .address
-                .as_deref()
-                .map(str::parse)
-                .transpose()
-                .map_err(|error: AssumedAddressError| ServiceError::Invalid {
-                    field: "address",
-                    detail: error.to_string(),
-                })?,
+            address: address
+                .map_err(|error: AssumedAddressError| invalid("address", error.to_string()))?,
             unix_millis: self
                 .time
                 .map(|Timestamp(seconds)| seconds.saturating_mul(1000)),
