@@ -89,17 +89,14 @@ fn register_request_counters() {
     register_counter(
         "cedargate_connections_closed_total",
         "Connections closed for the sake of others: displaced, no_place or too_slow.",
-        &labels(
-            "reason",
-            &mut CloseReason::VARIANTS.iter().map(|it| it.into()),
-        ),
+        &labels("reason", &mut CloseReason::VARIANTS.iter().map(Into::into)),
     );
     register_counter(
         "cedargate_unknown_addresses_total",
         "Requests of trusted proxies that do not tell the client's address, by cause.",
         &labels(
             "cause",
-            &mut AddressFinding::OF_UNKNOWN.iter().map(|it| it.into()),
+            &mut AddressFinding::OF_UNKNOWN.iter().map(Into::into),
         ),
     );
 }

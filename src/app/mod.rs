@@ -158,13 +158,7 @@ impl App {
                 proof_timeout: settings.gate_proof_limit,
                 clock,
             },
-            server_limits: ServerLimits {
-                max_connections: settings.max_connections,
-                min_bytes_per_minute: settings.min_bytes_per_minute,
-                download_timeout: settings.download_timeout,
-                shutdown_timeout: settings.shutdown_grace,
-                trusted_proxies,
-            },
+            server_limits: server_limits(settings, trusted_proxies),
             database,
             audit,
             catalog_task,
@@ -278,4 +272,14 @@ async fn load_policies(
         })
     })?;
     Ok(loaded?)
+}
+
+fn server_limits(settings: &Settings, trusted_proxies: TrustedProxies) -> ServerLimits {
+    ServerLimits {
+        max_connections: settings.max_connections,
+        min_bytes_per_minute: settings.min_bytes_per_minute,
+        download_timeout: settings.download_timeout,
+        shutdown_timeout: settings.shutdown_grace,
+        trusted_proxies,
+    }
 }

@@ -104,7 +104,7 @@ pub(super) fn evaluate_sets<'a>(
             }
             (Err(error), _) => {
                 let id = core.id().clone();
-                let error = CoreAuthorizationError::PolicyEvaluationError { id, error };
+                let error = CoreAuthorizationError::PolicyEvaluationError { id, error: *error };
                 let error = AuthorizationError::PolicyEvaluationError(error.into());
                 found.errors.push(error);
             }
@@ -118,7 +118,7 @@ pub(super) fn truth(
     condition: &Expr,
     request: &Request,
     entities: &Entities,
-) -> Result<Truth, EvaluationError> {
+) -> Result<Truth, Box<EvaluationError>> {
     let conditions = Conditions {
         evaluator: &evaluator(request, entities),
         slots: &SlotEnv::new(),
@@ -138,7 +138,7 @@ struct Conditions<'a> {
 }
 
 impl Conditions<'_> {
-    fn truth(&self, condition: &Expr, depth: usize) -> Result<Truth, EvaluationError> {
+    fn truth(&self, condition: &Expr, depth: usize) -> Result<Truth, Box<EvaluationError>> {
         if !reads_address(condition) {
             return self.known(condition);
         }
@@ -184,7 +184,7 @@ impl Conditions<'_> {
         right: &Expr,
         decisive: Truth,
         depth: usize,
-    ) -> Result<Truth, EvaluationError> {
+    ) -> Result<Truth, Box<EvaluationError>> {
         match self.truth(left, depth)? {
             Truth::Unknown => Ok(match self.truth(right, depth) {
                 Ok(truth) if truth == decisive && is_total(left) => decisive,
@@ -196,7 +196,7 @@ impl Conditions<'_> {
         }
     }
 
-    fn known(&self, condition: &Expr) -> Result<Truth, EvaluationError> {
+    fn known(&self, condition: &Expr) -> Result<Truth, Box<EvaluationError>> {
         let value = self.evaluator.interpret(condition, self.slots)?;
         Ok(match value.value {
             ValueKind::Lit(Literal::Bool(true)) => Truth::True,
@@ -232,9 +232,8 @@ fn is_total(expression: &Expr) -> bool {
             }
             ExprKind::UnaryApp { op, .. } => *op == UnaryOp::Not,
             ExprKind::BinaryApp { op, .. } => *op == BinaryOp::Eq,
-            ExprKind::HasAttr { expr, .. } => is_context(expr),
             // Validation made sure that what is read of the context without a question is there.
-            ExprKind::GetAttr { expr, .. } => is_context(expr),
+            ExprKind::HasAttr { expr, .. } | ExprKind::GetAttr { expr, .. } => is_context(expr),
             ExprKind::ExtensionFunctionApp { fn_name, .. } => {
                 ADDRESS_FUNCTIONS.contains(&fn_name.to_string().as_str())
             }

@@ -9,7 +9,7 @@ use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::decision::Decision;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::explain::ValueVisibility;
+use crate::policy::explain::{PolicyExplanation, ValueVisibility};
 use crate::policy::folder::PolicyFolder;
 
 /// Addresses within and outside the networks of the conditions below.
@@ -178,8 +178,11 @@ fn explanations_say_that_the_address_is_unknown() {
         ))),
         &at(None),
     );
-    let texts = [&explanation.determining, &explanation.others]
-        .map(|all| all.iter().map(|policy| policy.render()).collect::<String>());
+    let texts = [&explanation.determining, &explanation.others].map(|all| {
+        all.iter()
+            .map(PolicyExplanation::render)
+            .collect::<String>()
+    });
     insta::assert_snapshot!(texts.join("---\n"));
 }
 
