@@ -11,8 +11,7 @@ use crate::http::reply::problem::{PROBLEM_JSON, Problem, UnsupportedContentType}
 use crate::http::reply::responses;
 
 use super::operations::{BodyKind, OperationTable};
-
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use super::request_id::X_REQUEST_ID;
 
 /// Marks a response whose error status is not a problem: it is sent unchanged.
 #[derive(Clone, Copy)]

@@ -1,19 +1,21 @@
 //! Sessions: started by a login, renewed and ended by a refresh token ([`mod@super::session_renewal`]).
 //!
-//! A session is the result of one login: a chain of refresh tokens, each of which is used once and
-//! replaced by the next, and the session tokens issued for them.
+//! A session is the result of one login: a family of refresh tokens, each of which is used once and
+//! replaced by the next, and the session tokens issued for them. Who uses one twice within the grace has
+//! siblings in its place, which all end together.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::{Authentication, Caller};
+use crate::domain::client_address::ClientAddress;
 use crate::domain::clock::Clock;
 use crate::domain::id::{RecordId, SessionId, UserId};
 use crate::domain::name::Username;
 use crate::domain::principal::{Principal, User};
 use crate::domain::secret::Secret;
-use crate::domain::session::{RefreshToken, Session};
+use crate::domain::session::{RefreshGrace, RefreshToken, Session};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
@@ -33,7 +35,7 @@ use super::request_context::{Credential, RequestContext};
 pub struct SessionTokens {
     /// The session token.
     pub access_token: Secret<String>,
-    /// The refresh token, which gives the next tokens once.
+    /// The refresh token, which gives the next tokens once (and siblings of them within the grace).
     pub refresh_token: Secret<String>,
     /// The session token's lifetime, in seconds.
     pub expires_in: u32,
@@ -74,6 +76,8 @@ pub struct Sessions {
     pub session_token_ttl: u32,
     /// A session's lifetime, in seconds.
     pub session_ttl: u32,
+    /// How long a spent refresh token gives siblings.
+    pub refresh_grace: RefreshGrace,
 }
 
 impl Sessions {
@@ -107,17 +111,20 @@ impl Sessions {
         let is_known = self
             .admit_login(account, username.as_ref(), request.address)
             .await?;
-        let attempt = self
-            .login_throttle
-            .start_attempt(account, request.address, is_known)?;
-        let network = client_network(request.address);
+        let attempt =
+            self.login_throttle
+                .start_attempt(account, request.address.for_limits(), is_known)?;
+        // Whoever comes without an address is at home nowhere: the proxy's network is not the user's.
+        let network = request.address.known().map(client_network);
         let result = self
             .start_session(username.as_ref(), password, network, record)
             .await;
         match &result {
             Ok(_) => {
                 attempt.succeed();
-                self.login_throttle.add_known_network(account, network);
+                if let Some(network) = network {
+                    self.login_throttle.add_known_network(account, network);
+                }
             }
             Err(ServiceError::LoginFailed) => {}
             Err(_) => attempt.abandon(),
@@ -133,13 +140,17 @@ impl Sessions {
         &self,
         account: LoginAccount,
         username: Option<&Username>,
-        address: IpAddr,
+        address: ClientAddress,
     ) -> Result<bool, ServiceError> {
-        let network = client_network(address);
+        let counted = address.for_limits();
+        let Some(network) = address.known().map(client_network) else {
+            self.rate_limits.count_address(counted)?;
+            return Ok(false);
+        };
         let is_known = self.login_throttle.is_known_network(account, network);
-        match (self.rate_limits.count_address(address), username) {
+        match (self.rate_limits.count_address(counted), username) {
             (Err(_), _) if is_known => {
-                self.rate_limits.count_known_login(account.0, address)?;
+                self.rate_limits.count_known_login(account.0, counted)?;
                 Ok(true)
             }
             (Err(refused), _) => Err(refused),
@@ -156,7 +167,7 @@ impl Sessions {
         &self,
         username: Option<&Username>,
         password: &Secret<String>,
-        network: IpAddr,
+        network: Option<IpAddr>,
         record: &mut AuditRecord,
     ) -> Result<SessionTokens, ServiceError> {
         let found = match username {
@@ -188,7 +199,7 @@ impl Sessions {
                 session: &session,
                 password_hash: Some(&hash),
                 first: refresh_token.digest(),
-                network: Some(network),
+                network,
                 granted: &granted,
             })
             .await?;
