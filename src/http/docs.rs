@@ -37,7 +37,7 @@ pub fn add_routes(route: Route, swagger_ui_html: &str, document: String) -> Rout
     let script = text_between(swagger_ui_html, "<script charset=\"UTF-8\">", "</script>");
     let style = text_between(swagger_ui_html, "<style charset=\"UTF-8\">", "</style>");
     route
-        .at("/docs", get(make_sync(page)))
+        .at("/docs", get(make_sync(|request| page(&request))))
         .at(
             "/docs/swagger-ui.js",
             asset("text/javascript; charset=utf-8", script),
@@ -84,7 +84,7 @@ fn asset(content_type: &'static str, body: impl Into<Bytes>) -> impl IntoEndpoin
 }
 
 /// The page, which names its files relative to where it was fetched.
-fn page(request: Request) -> Response {
+fn page(request: &Request) -> Response {
     let page = if request.extensions().get::<FinalSlash>().is_some() {
         PAGE.replace("\"docs/", "\"../docs/")
     } else {
