@@ -51,7 +51,7 @@ pub(super) fn findings(condition: &Expr) -> Vec<Finding> {
                     ("isInRange", [range, address])
                         if is_address(address) && as_ip(range).is_some() =>
                     {
-                        found.push(swapped_range(expression, address, range));
+                        found.push(swapped_range(expression, range));
                     }
                     ("ip", [text]) => found.extend(unusual_range(text)),
                     _ => {}
@@ -175,7 +175,7 @@ fn equal_to_range(one: &Expr, other: &Expr) -> Option<Finding> {
 }
 
 /// `ip("192.0.2.0/24").isInRange(context.address)`.
-fn swapped_range(expression: &Expr, _address: &Expr, range: &Expr) -> Finding {
+fn swapped_range(expression: &Expr, range: &Expr) -> Finding {
     let text = as_ip(range).unwrap_or_default();
     let reason = format!("{text} is asked to be in the range of one address");
     Finding::new(expression.source_loc(), reason)

@@ -94,16 +94,13 @@ async fn id_of(server: &Server, name: &str) -> String {
     found.json()["items"][0]["id"].as_str().unwrap().to_owned()
 }
 
-#[tokio::test]
-async fn what_the_catalog_does_not_have_is_told_with_what_was_meant() {
-    let server = Server::start().await;
-    let otto = id_of(&server, "otto").await;
-    let folder = copy_of_shipped_policies();
+/// What a policy says that the catalog does not have, and what its warning suggests.
+fn named_in_vain(otto: &str) -> Vec<(String, &'static str, String)> {
     let last = if otto.ends_with('0') { "1" } else { "0" };
     let misspelt = format!("{}{last}", &otto[..otto.len() - 1]);
     let is_otto = format!("`User::\"{otto}\"` (otto)");
     let restricted = format!("`Dataset::\"{RESTRICTED}\"` (Restricted)");
-    let expected = [
+    vec![
         (
             format!("principal == User::\"otto\", {READ}"),
             "",
@@ -182,7 +179,15 @@ async fn what_the_catalog_does_not_have_is_told_with_what_was_meant() {
             "when { principal.username == \"oto\" }",
             "\"otto\"".to_owned(),
         ),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn what_the_catalog_does_not_have_is_told_with_what_was_meant() {
+    let server = Server::start().await;
+    let otto = id_of(&server, "otto").await;
+    let folder = copy_of_shipped_policies();
+    let expected = named_in_vain(&otto);
     let known = [
         (
             format!("principal == User::\"{otto}\", {READ} == Dataset::\"{PRIVATE}\""),
