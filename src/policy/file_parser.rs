@@ -13,7 +13,7 @@ use crate::domain::error_chain::error_chain;
 use crate::domain::text_position::line_at;
 
 use super::error::from_cedar;
-use super::reach::{self, Finding, RequestTypes};
+use super::reach::{self, RequestTypes, UnreachablePart};
 use super::source_policy::{SourcePolicy, first_line};
 use super::sources::SourceFiles;
 use super::validation::{ValidationPurpose, deduplicated, validate};
@@ -188,7 +188,7 @@ impl<'a> FileParser<'a> {
     }
 
     /// Adds a warning about a part of a policy that never matches; for a link, at the link.
-    fn warn_of(&mut self, id: &PolicyId, finding: &Finding) {
+    fn warn_of(&mut self, id: &PolicyId, finding: &UnreachablePart) {
         let id: &str = id.as_ref();
         let source = self.locations.get(id);
         let source = source.and_then(|found| Some((found, self.sources.text(&found.file)?)));

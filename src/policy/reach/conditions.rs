@@ -13,9 +13,9 @@ use cedar_policy_core::validator::ValidationMode;
 use cedar_policy_core::validator::typecheck::{PolicyCheck, Typechecker};
 use cedar_policy_core::validator::types::RequestEnv;
 
-use super::finding::Finding;
 use super::request_types::RequestTypes;
 use super::scope::{ScopeTypes, without_members};
+use super::unreachable_part::UnreachablePart;
 
 /// The types of the request environment of a typechecked policy.
 type EnvironmentTypes<'a> = (&'a EntityType, &'a EntityUID, &'a EntityType);
@@ -30,14 +30,14 @@ pub(super) fn findings(
     policy: &Template,
     scope: &ScopeTypes,
     is_impossible: bool,
-) -> Vec<Finding> {
+) -> Vec<UnreachablePart> {
     let Some(conditions) = policy.non_scope_constraints() else {
         return Vec::new();
     };
     let comparisons = comparisons(conditions);
     let is_telling = |expression: &&&Expr| is_impossible || compares_types(expression);
     let telling: Vec<&&Expr> = comparisons.iter().filter(is_telling).collect();
-    let mut found: Vec<Finding> = comparisons
+    let mut found: Vec<UnreachablePart> = comparisons
         .iter()
         .filter_map(|expression| in_without_members(types, expression))
         .collect();
@@ -134,9 +134,9 @@ fn environment<'a>(env: &RequestEnv<'a>) -> Option<EnvironmentTypes<'a>> {
     }
 }
 
-fn never_true(types: &RequestTypes, expression: &Expr) -> Finding {
+fn never_true(types: &RequestTypes, expression: &Expr) -> UnreachablePart {
     let text = snippet(expression);
-    let finding = Finding::new(expression.source_loc(), format!("`{text}` is never true"));
+    let finding = UnreachablePart::new(expression.source_loc(), format!("`{text}` is never true"));
     let ExprKind::BinaryApp {
         op: BinaryOp::Eq,
         arg1,
@@ -156,7 +156,7 @@ fn never_true(types: &RequestTypes, expression: &Expr) -> Finding {
 }
 
 /// `in` with an entity that nothing is in.
-fn in_without_members(types: &RequestTypes, expression: &Expr) -> Option<Finding> {
+fn in_without_members(types: &RequestTypes, expression: &Expr) -> Option<UnreachablePart> {
     let ExprKind::BinaryApp {
         op: BinaryOp::In,
         arg1,
@@ -179,7 +179,7 @@ fn unmatched_actions(
     types: &RequestTypes,
     policy: &Template,
     scope: &ScopeTypes,
-) -> Vec<Finding> {
+) -> Vec<UnreachablePart> {
     if scope.listed.len() < 2 {
         return Vec::new();
     }
@@ -205,7 +205,8 @@ fn unmatched_actions(
         .filter(|(_, seen)| *seen == (true, false));
     let finding = |(uid, _): (&EntityUID, _)| {
         let reason = format!("the conditions are never true for `{uid}`");
-        Finding::new(uid.loc(), reason).with_help("remove the action, or change the conditions")
+        UnreachablePart::new(uid.loc(), reason)
+            .with_help("remove the action, or change the conditions")
     };
     unmatched.map(finding).collect()
 }

@@ -17,7 +17,7 @@ use crate::domain::id::DatasetId;
 use crate::domain::suggest::closest;
 use crate::domain::text_enum::TextEnum;
 
-use super::finding::Finding;
+use super::unreachable_part::UnreachablePart;
 
 /// An expression that Cedargate gives certain texts only.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ enum KnownTexts {
 }
 
 /// The literals of a condition that no request has.
-pub(super) fn findings(condition: &Expr) -> Vec<Finding> {
+pub(super) fn findings(condition: &Expr) -> Vec<UnreachablePart> {
     let mut found = Vec::new();
     for expression in condition.subexpressions() {
         match expression.expr_kind() {
@@ -63,7 +63,7 @@ pub(super) fn findings(condition: &Expr) -> Vec<Finding> {
     found
 }
 
-fn unknown_texts(one: &Expr, other: &Expr) -> Vec<Finding> {
+fn unknown_texts(one: &Expr, other: &Expr) -> Vec<UnreachablePart> {
     let pairs = [(one, other), (other, one)];
     let known = pairs
         .into_iter()
@@ -77,7 +77,7 @@ fn unknown_texts(one: &Expr, other: &Expr) -> Vec<Finding> {
 }
 
 impl KnownTexts {
-    fn check(self, text: &str, location: Option<&Loc>) -> Option<Finding> {
+    fn check(self, text: &str, location: Option<&Loc>) -> Option<UnreachablePart> {
         let words: Vec<&str> = match self {
             Self::Authentication => Authentication::VARIANTS
                 .iter()
@@ -92,7 +92,7 @@ impl KnownTexts {
                     return None;
                 }
                 let reason = format!("no API key has the dataset {text:?}");
-                let finding = Finding::new(location, reason);
+                let finding = UnreachablePart::new(location, reason);
                 return Some(finding.with_help(match written {
                     Some(id) => format!("did you mean {id:?}?"),
                     None => "the id of a dataset is its UUID in lower case".to_owned(),
@@ -110,7 +110,7 @@ impl KnownTexts {
             Some(meant) => format!("did you mean {meant:?}?"),
             None => format!("it is one of {}", words.join(", ")),
         };
-        Some(Finding::new(location, format!("{what} {text:?}")).with_help(help))
+        Some(UnreachablePart::new(location, format!("{what} {text:?}")).with_help(help))
     }
 }
 
@@ -162,28 +162,28 @@ fn as_ip(expression: &Expr) -> Option<&str> {
 }
 
 /// `context.address == ip("192.0.2.0/24")`.
-fn equal_to_range(one: &Expr, other: &Expr) -> Option<Finding> {
+fn equal_to_range(one: &Expr, other: &Expr) -> Option<UnreachablePart> {
     let pairs = [(one, other), (other, one)];
     let (_, range) = pairs.into_iter().find(|(address, _)| is_address(address))?;
     let text = as_ip(range)?;
     let network: IpNet = text.parse().ok()?;
     (network.prefix_len() < network.max_prefix_len()).then(|| {
         let reason = format!("`context.address` is one address and never equals the range {text}");
-        Finding::new(range.source_loc(), reason)
+        UnreachablePart::new(range.source_loc(), reason)
             .with_help(format!("write `context.address.isInRange(ip({text:?}))`"))
     })
 }
 
 /// `ip("192.0.2.0/24").isInRange(context.address)`.
-fn swapped_range(expression: &Expr, range: &Expr) -> Finding {
+fn swapped_range(expression: &Expr, range: &Expr) -> UnreachablePart {
     let text = as_ip(range).unwrap_or_default();
     let reason = format!("{text} is asked to be in the range of one address");
-    Finding::new(expression.source_loc(), reason)
+    UnreachablePart::new(expression.source_loc(), reason)
         .with_help(format!("write `context.address.isInRange(ip({text:?}))`"))
 }
 
 /// A range with more bits than its prefix, or of IPv4 addresses written as IPv6.
-fn unusual_range(argument: &Expr) -> Option<Finding> {
+fn unusual_range(argument: &Expr) -> Option<UnreachablePart> {
     let (text, location) = string_literals(argument).next()?;
     let address: IpAddr = match text.split_once('/') {
         Some((address, _)) => address.parse().ok()?,
@@ -192,7 +192,7 @@ fn unusual_range(argument: &Expr) -> Option<Finding> {
     if address.to_canonical() != address {
         let reason =
             format!("no client has an address like {text}: IPv4 addresses are written as such");
-        let finding = Finding::new(location, reason);
+        let finding = UnreachablePart::new(location, reason);
         return Some(finding.with_help(format!("write \"{}\"", address.to_canonical())));
     }
     let network: IpNet = text.parse().ok()?;
@@ -201,6 +201,6 @@ fn unusual_range(argument: &Expr) -> Option<Finding> {
         let reason =
             format!("the range {text} is the whole network {trunc}, not the address alone");
         let help = format!("write \"{trunc}\" for the network, or \"{address}\" for the address");
-        Finding::new(location, reason).with_help(help)
+        UnreachablePart::new(location, reason).with_help(help)
     })
 }

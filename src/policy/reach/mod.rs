@@ -6,20 +6,20 @@
 //! datasets are another matter, see [`super::mentions`].
 //!
 //! - `request_types`: what Cedargate asks about. `scope`: principal, action, resource. `conditions`: comparisons
-//!   that are false by their types. `literals`: words and addresses that no request has. `finding`: the result.
+//!   that are false by their types. `literals`: words and addresses that no request has. `unreachable_part`: the result.
 
 mod conditions;
-mod finding;
 mod literals;
 mod request_types;
 mod scope;
+mod unreachable_part;
 
 use cedar_policy::Schema;
 use cedar_policy_core::ast::Template;
 
-pub(super) use finding::Finding;
 pub(super) use literals::string_literals;
 pub(super) use request_types::RequestTypes;
+pub(super) use unreachable_part::UnreachablePart;
 
 use scope::ScopeTypes;
 
@@ -31,7 +31,7 @@ pub(super) fn findings(
     types: &RequestTypes,
     policy: &Template,
     is_impossible: bool,
-) -> Vec<Finding> {
+) -> Vec<UnreachablePart> {
     let scope = ScopeTypes::new(types, policy);
     let mut found = scope::findings(types, policy, &scope);
     if !found.iter().any(|finding| finding.is_total) {
@@ -43,7 +43,7 @@ pub(super) fn findings(
             is_impossible,
         ));
         if is_impossible && !found.iter().any(|finding| finding.is_total) {
-            found.push(Finding::impossible());
+            found.push(UnreachablePart::impossible());
         }
     }
     found.extend(

@@ -11,8 +11,8 @@ use cedar_policy_core::ast::{
     Template,
 };
 
-use super::finding::Finding;
 use super::request_types::{AskedAction, RequestTypes, ScopePart};
+use super::unreachable_part::UnreachablePart;
 
 /// The types that the scope of a policy admits.
 pub(super) struct ScopeTypes {
@@ -73,7 +73,7 @@ pub(super) fn findings(
     types: &RequestTypes,
     policy: &Template,
     scope: &ScopeTypes,
-) -> Vec<Finding> {
+) -> Vec<UnreachablePart> {
     let parts = [
         (
             ScopePart::Principal,
@@ -139,11 +139,11 @@ fn unmatched_part(
     types: &RequestTypes,
     part: ScopePart,
     constraint: &PrincipalOrResourceConstraint,
-) -> Finding {
+) -> UnreachablePart {
     let word = part.word();
     let known = names(types.types(part));
     let kind_of = |kind: &EntityType, location| {
-        let finding = Finding::new(location, format!("no {word} is of type `{kind}`"));
+        let finding = UnreachablePart::new(location, format!("no {word} is of type `{kind}`"));
         let mut all = types.types(part).iter();
         if all.any(|name| types.can_be_in(name, kind)) {
             finding.with_help(format!("write `{word} in {kind}::\"...\"` for its members"))
@@ -163,7 +163,8 @@ fn unmatched_part(
         }
         PrincipalOrResourceConstraint::In(EntityReference::EUID(uid)) => {
             let reason = format!("no {word} is in an entity of type `{}`", uid.entity_type());
-            Finding::new(uid.loc(), reason).with_help(format!("a {word} is of type {known}"))
+            UnreachablePart::new(uid.loc(), reason)
+                .with_help(format!("a {word} is of type {known}"))
         }
         PrincipalOrResourceConstraint::IsIn(kind, EntityReference::EUID(uid))
             if types.types(part).contains(&**kind) =>
@@ -172,7 +173,7 @@ fn unmatched_part(
                 "no `{kind}` is in an entity of type `{}`",
                 uid.entity_type()
             );
-            Finding::new(uid.loc(), reason)
+            UnreachablePart::new(uid.loc(), reason)
         }
         PrincipalOrResourceConstraint::Is(kind) | PrincipalOrResourceConstraint::IsIn(kind, _) => {
             kind_of(kind, kind.loc())
@@ -180,7 +181,7 @@ fn unmatched_part(
         PrincipalOrResourceConstraint::Any
         | PrincipalOrResourceConstraint::In(EntityReference::Slot(_))
         | PrincipalOrResourceConstraint::Eq(EntityReference::Slot(_)) => {
-            Finding::new(None, format!("no request has a {word}"))
+            UnreachablePart::new(None, format!("no request has a {word}"))
         }
     }
 }
@@ -191,18 +192,18 @@ pub(super) fn without_members(
     types: &RequestTypes,
     subject: &str,
     uid: &EntityUID,
-) -> Option<Finding> {
+) -> Option<UnreachablePart> {
     let kind = uid.entity_type();
     (uid.loc().is_some() && !types.has_members(kind)).then(|| {
         let reason = format!(
             "`in {uid}` matches nothing but that entity: no entity is in one of type `{kind}`"
         );
-        Finding::new(uid.loc(), reason).with_help(format!("write `{subject} == {uid}`"))
+        UnreachablePart::new(uid.loc(), reason).with_help(format!("write `{subject} == {uid}`"))
     })
 }
 
 /// Each listed action that never matches, with the reason.
-fn unmatched_actions(types: &RequestTypes, scope: &ScopeTypes) -> Vec<Finding> {
+fn unmatched_actions(types: &RequestTypes, scope: &ScopeTypes) -> Vec<UnreachablePart> {
     let unmatched = scope.listed.iter().filter_map(|uid| {
         let members: Vec<&AskedAction> = types
             .actions
@@ -217,10 +218,14 @@ fn unmatched_actions(types: &RequestTypes, scope: &ScopeTypes) -> Vec<Finding> {
     unmatched.collect()
 }
 
-fn unmatched_action(scope: &ScopeTypes, uid: &EntityUID, members: &[&AskedAction]) -> Finding {
+fn unmatched_action(
+    scope: &ScopeTypes,
+    uid: &EntityUID,
+    members: &[&AskedAction],
+) -> UnreachablePart {
     if members.is_empty() {
         let reason = format!("Cedargate asks for neither `{uid}` nor an action in it");
-        return Finding::new(uid.loc(), reason).with_help(
+        return UnreachablePart::new(uid.loc(), reason).with_help(
             "name an action of the shipped schema, or put some into this group in schema.cedarschema",
         );
     }
@@ -235,21 +240,21 @@ fn unmatched_action(scope: &ScopeTypes, uid: &EntityUID, members: &[&AskedAction
             let known = names(&applicable);
             let help =
                 format!("its {word} is of type {known}: change the scope, or remove the action");
-            return Finding::new(uid.loc(), reason).with_help(help);
+            return UnreachablePart::new(uid.loc(), reason).with_help(help);
         }
     }
     let principals = names(&scope.principals);
     let resources = names(&scope.resources);
     let reason =
         format!("`{uid}` never has {principals} as principal with {resources} as resource");
-    Finding::new(uid.loc(), reason)
+    UnreachablePart::new(uid.loc(), reason)
 }
 
 /// A principal and a resource that no action has together.
 fn unmatched_pair(
     parts: [(ScopePart, &PrincipalOrResourceConstraint); 2],
     scope: &ScopeTypes,
-) -> Finding {
+) -> UnreachablePart {
     let located = parts.iter().rev().find_map(|(_, constraint)| {
         let uid = constraint.get_euid().and_then(|uid| uid.loc());
         uid.or_else(|| {
@@ -260,7 +265,7 @@ fn unmatched_pair(
     });
     let (principals, resources) = (names(&scope.principals), names(&scope.resources));
     let reason = format!("no action has {principals} as principal with {resources} as resource");
-    Finding::new(located, reason)
+    UnreachablePart::new(located, reason)
 }
 
 /// The names of types: `User or Anonymous`.

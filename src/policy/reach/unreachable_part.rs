@@ -1,4 +1,4 @@
-//! Findings: one part of a policy that can never match, and why.
+//! An unreachable part: one part of a policy that can never match, and why.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use cedar_policy_core::parser::Loc;
 
 /// One part of a policy that can never match.
 #[derive(Clone, Debug)]
-pub(in crate::policy) struct Finding {
+pub(in crate::policy) struct UnreachablePart {
     /// The bytes of the part in its file, if known.
     pub(in crate::policy) span: Option<Range<usize>>,
     /// Why it never matches, as a sentence without its beginning.
@@ -17,7 +17,7 @@ pub(in crate::policy) struct Finding {
     pub(in crate::policy) is_total: bool,
 }
 
-impl Finding {
+impl UnreachablePart {
     pub(super) fn new(location: Option<&Loc>, reason: String) -> Self {
         Self {
             span: location.map(|location| location.start()..location.end()),
