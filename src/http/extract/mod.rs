@@ -1,6 +1,7 @@
 //! Extractors: what a handler takes from a request.
 
 pub mod credentials;
+pub mod file_body;
 pub mod if_match;
 pub mod json_body;
 pub mod page_limit;

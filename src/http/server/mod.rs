@@ -4,6 +4,7 @@
 //! send its headers or to read its response; this one speaks HTTP/1.1 through hyper with all of
 //! that limited, and drains on shutdown.
 
+mod body_digests;
 pub mod close_reason;
 mod connection;
 pub mod connection_limit;
@@ -23,6 +24,7 @@ mod response_body;
 pub mod tracked_body;
 pub mod trusted_proxies;
 mod unread_body;
+mod whole_body;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
