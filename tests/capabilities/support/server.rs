@@ -269,9 +269,19 @@ impl Server {
 
     /// Another server on the same data.
     pub(crate) async fn replica(&self) -> Self {
+        self.replica_with(self.clock.clone()).await
+    }
+
+    /// Another server on the same data, whose clock is ahead by so many milliseconds, or behind.
+    pub(crate) async fn replica_ahead(&self, millis: i64) -> Self {
+        let clock = Clock::fixed_at(self.clock.unix_millis() + millis);
+        self.replica_with(clock).await
+    }
+
+    async fn replica_with(&self, clock: Clock) -> Self {
         let stores = Stores::open(&self.settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        Self::run(folder, self.settings.clone(), self.clock.clone(), stores).await
+        Self::run(folder, self.settings.clone(), clock, stores).await
     }
 
     /// Stops the server; false if requests in flight were aborted.
