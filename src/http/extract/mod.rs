@@ -1,5 +1,6 @@
 //! Extractors: what a handler takes from a request.
 
+mod authorization;
 pub mod credentials;
 pub mod file_body;
 pub mod if_match;
