@@ -1,5 +1,6 @@
 //! Replicas whose clocks differ accept what the others issue, and nothing for longer than it says.
 
+use cedargate::domain::clock::Clock;
 use serde_json::json;
 
 use crate::support::server::{PUBLIC, RESTRICTED, Server, TestResponse, decode_part};
@@ -7,11 +8,17 @@ use crate::support::server::{PUBLIC, RESTRICTED, Server, TestResponse, decode_pa
 /// How far the clock of the other replica is ahead, in seconds; behind if it is negative.
 const DIFFERENCES: [i64; 4] = [-59, -5, 5, 59];
 
+/// Another server on the same data, whose clock is ahead by so many milliseconds, or behind.
+async fn replica_ahead(server: &Server, millis: i64) -> Server {
+    let clock = Clock::fixed_at(server.clock.unix_millis() + millis);
+    server.replica_with(clock).await
+}
+
 #[tokio::test]
 async fn tokens_of_a_replica_whose_clock_differs_are_accepted() {
     let server = Server::start().await;
     for seconds in DIFFERENCES {
-        let other = server.replica_ahead(seconds * 1000).await;
+        let other = replica_ahead(&server, seconds * 1000).await;
         for (issuing, checking) in [(&server, &other), (&other, &server)] {
             let login = issuing.login("mo", "correct horse").await.json();
             let session = login["access_token"].as_str().unwrap();
@@ -33,7 +40,7 @@ async fn tokens_of_a_replica_whose_clock_differs_are_accepted() {
 #[tokio::test]
 async fn a_token_of_a_replica_that_is_further_ahead_than_clocks_may_differ_is_refused() {
     let server = Server::start().await;
-    let ahead = server.replica_ahead(61_000).await;
+    let ahead = replica_ahead(&server, 61_000).await;
     let token = ahead.mint(PUBLIC, None).await.token();
     server.download(PUBLIC, &token).await.problem(401);
     let session = ahead.session("mo").await;
@@ -45,12 +52,12 @@ async fn a_token_of_a_replica_that_is_further_ahead_than_clocks_may_differ_is_re
 async fn a_token_ends_when_it_says_by_the_clock_of_whoever_checks_it() {
     let server = Server::start().await;
     for seconds in [-5, 5] {
-        let issuing = server.replica_ahead(seconds * 1000).await;
+        let issuing = replica_ahead(&server, seconds * 1000).await;
         let token = issuing.mint(PUBLIC, None).await.token();
         let expires_at = decode_part(&token, 1)["exp"].as_i64().unwrap();
         for (left, status) in [(1, 200), (0, 401), (-1, 401)] {
             let until = (expires_at - left) * 1000 - server.clock.unix_millis();
-            let checking = server.replica_ahead(until).await;
+            let checking = replica_ahead(&server, until).await;
             let download = checking.download(PUBLIC, &token).await;
             assert_eq!(
                 download.status,

@@ -275,13 +275,8 @@ impl Server {
         self.replica_with(self.clock.clone()).await
     }
 
-    /// Another server on the same data, whose clock is ahead by so many milliseconds, or behind.
-    pub(crate) async fn replica_ahead(&self, millis: i64) -> Self {
-        let clock = Clock::fixed_at(self.clock.unix_millis() + millis);
-        self.replica_with(clock).await
-    }
-
-    async fn replica_with(&self, clock: Clock) -> Self {
+    /// Another server on the same data, with a clock of its own.
+    pub(crate) async fn replica_with(&self, clock: Clock) -> Self {
         let stores = Stores::open(&self.settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         Self::run(folder, self.settings.clone(), clock, stores).await
