@@ -31,7 +31,7 @@ mod strict_json;
 
 pub use download_token::DownloadClaims;
 pub use error::{Defect, TokenError, TokenPart};
-pub use expected::{ExpectedClaims, MAX_CLOCK_SKEW};
+pub use expected::ExpectedClaims;
 pub use external::{
     EXTERNAL_TOKEN_LEEWAY, ExpectedExternalClaims, ExternalClaims, ExternalToken,
     MAX_EXTERNAL_TOKEN_LENGTH, unverified_issuer,
