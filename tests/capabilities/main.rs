@@ -57,6 +57,7 @@ mod rate_limits;
 mod refused_work;
 mod request_bodies;
 mod request_smuggling;
+mod same_text;
 mod sessions;
 mod storage;
 mod support;
