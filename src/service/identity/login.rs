@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use crate::domain::audit::{AuditEvent, AuditRecord};
+use crate::domain::client_address::ClientAddress;
 use crate::domain::id::UserId;
 use crate::domain::name::Username;
 use crate::domain::principal::User;
@@ -63,19 +64,22 @@ impl Sessions {
         let is_known = self.admit_login(account, username, request.address).await?;
         if has_two_forms(password) {
             // Twice the work, so it counts as two.
-            self.count_login(account, request.address, is_known)?;
+            self.count_login(account, request.address.for_limits(), is_known)?;
         }
-        let attempt = self
-            .login_throttle
-            .start_attempt(account, request.address, is_known)?;
-        let network = client_network(request.address);
+        let attempt =
+            self.login_throttle
+                .start_attempt(account, request.address.for_limits(), is_known)?;
+        // Whoever comes without an address is at home nowhere: the proxy's network is not the user's.
+        let network = request.address.known().map(client_network);
         let result = self
             .start_session(username, password, network, record)
             .await;
         match &result {
             Ok(_) => {
                 attempt.succeed();
-                self.login_throttle.add_known_network(account, network);
+                if let Some(network) = network {
+                    self.login_throttle.add_known_network(account, network);
+                }
             }
             Err(ServiceError::LoginFailed) => {}
             Err(_) => attempt.abandon(),
@@ -91,11 +95,15 @@ impl Sessions {
         &self,
         account: LoginAccount,
         username: Option<&Username>,
-        address: IpAddr,
+        address: ClientAddress,
     ) -> Result<bool, ServiceError> {
-        let network = client_network(address);
+        let counted = address.for_limits();
+        let Some(network) = address.known().map(client_network) else {
+            self.count_login(account, counted, false)?;
+            return Ok(false);
+        };
         let is_known = self.login_throttle.is_known_network(account, network);
-        self.count_login(account, address, is_known)?;
+        self.count_login(account, counted, is_known)?;
         match username {
             Some(username) if !is_known => {
                 let now = self.clock.unix_seconds();
@@ -126,7 +134,7 @@ impl Sessions {
         &self,
         username: Option<&Username>,
         password: &Secret<String>,
-        network: IpAddr,
+        network: Option<IpAddr>,
         record: &mut AuditRecord,
     ) -> Result<SessionTokens, ServiceError> {
         for _ in 0..MAX_LOGIN_CHECKS {
@@ -179,7 +187,7 @@ impl Sessions {
         &self,
         user_id: UserId,
         hash: &Secret<String>,
-        network: IpAddr,
+        network: Option<IpAddr>,
         record: &mut AuditRecord,
     ) -> Result<Option<SessionTokens>, ServiceError> {
         let now = self.clock.unix_seconds();
@@ -194,7 +202,7 @@ impl Sessions {
                 session: &session,
                 password_hash: Some(hash),
                 first: refresh_token.digest(),
-                network: Some(network),
+                network,
                 granted: &granted,
             })
             .await?;
