@@ -7,6 +7,7 @@ pub mod authentication;
 pub mod body_gate;
 pub mod federated_users;
 pub mod identity_providers;
+mod login;
 pub mod login_throttle;
 pub mod password;
 pub mod request_context;

@@ -141,6 +141,7 @@ impl CatalogFixture {
             .verify(hash.as_ref(), &password, &[])
             .await
             .unwrap()
+            .is_right()
     }
 }
 
