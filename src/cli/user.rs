@@ -202,6 +202,7 @@ fn user_json(account: &UserAccount) -> Value {
     json!({
         "id": account.user.id,
         "username": account.user.username,
+        "display_name": account.user.display_name,
         "issuer": account.user.issuer,
         "roles": account.user.roles,
         "is_disabled": account.user.is_disabled,
