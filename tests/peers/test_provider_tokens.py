@@ -98,7 +98,7 @@ def test_each_refusal_is_one_line_with_issuer_check_expected_and_got(provider, s
         ("exp", person(exp=None), "no such claim"),
         ("exp", person(exp=str(now + 300)), f'"{now + 300}"'),
         ("exp", person(exp=(now + 300) * 1000), str((now + 300) * 1000)),
-        ("exp", with_number(provider, "exp", "18446744073709551616"), "18446744073709552000"),
+        ("exp", with_number(provider, "exp", "18446744073709551616"), "1.844674407370955"),
         ("form", with_number(provider, "exp", "1e400"), "out of range"),
         ("iat", person(iat=now + 600.5, exp=now + 900), f"{now + 600}.500"),
         ("iat", person(iat=True), "true"),
@@ -196,8 +196,7 @@ def test_cognito_and_keycloak_tokens_count_by_the_claim_that_the_operator_names(
 def test_a_flood_of_refused_tokens_does_not_flood_the_log(provider, serve):
     server = serve()
     token = provider.person_token("ada", {"aud": "account"})
-    forged = [f"{token}{number}" for number in range(60)]
-    for text in forged:
-        assert server.post_mint(INTERNAL, text).status_code == 401
+    for _ in range(60):
+        assert server.post_mint(INTERNAL, token).status_code == 401
     assert refused_count(server, "aud") == 60
     assert len(refusals(server)) <= 40, "20 a minute, and a minute may end meanwhile"

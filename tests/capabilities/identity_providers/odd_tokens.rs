@@ -29,8 +29,14 @@ async fn times_with_fractions_are_times() {
     assert_eq!(mint_status(&server, &fresh).await, 200);
     server.clock.advance(1);
     assert_eq!(mint_status(&server, &fresh).await, 401);
-    assert_eq!(mint_status(&server, &token(seconds(0.0), seconds(299.5))).await, 401);
-    assert_eq!(mint_status(&server, &token(seconds(0.0), seconds(299.501))).await, 200);
+    assert_eq!(
+        mint_status(&server, &token(seconds(0.0), seconds(299.5))).await,
+        401
+    );
+    assert_eq!(
+        mint_status(&server, &token(seconds(0.0), seconds(299.501))).await,
+        200
+    );
 }
 
 #[tokio::test]
@@ -43,7 +49,11 @@ async fn the_bearer_is_told_which_check_failed_and_nothing_of_the_settings() {
         ("aud", json!(7), "audience"),
         ("aud", json!(null), "audience"),
         ("exp", json!(now - 1000), "expired"),
-        ("exp", json!(format!("{}", now + 300)), "exp is missing or no number"),
+        (
+            "exp",
+            json!(format!("{}", now + 300)),
+            "exp is missing or no number",
+        ),
         ("exp", json!(null), "exp is missing"),
         ("iat", json!(null), "iat is missing"),
         ("iat", json!(1.0e15), "iat"),
@@ -54,9 +64,15 @@ async fn the_bearer_is_told_which_check_failed_and_nothing_of_the_settings() {
     ] {
         let mut claims = provider.claims(&server.clock, "ines");
         claims[name] = value.clone();
-        let detail = server.mint(INTERNAL, Some(&key.sign(&claims))).await.problem(401);
+        let detail = server
+            .mint(INTERNAL, Some(&key.sign(&claims)))
+            .await
+            .problem(401);
         assert!(detail.contains(expected), "{name} {value}: {detail}");
-        assert!(!detail.contains(AUDIENCE) && !detail.contains("127.0.0.1"), "{detail}");
+        assert!(
+            !detail.contains(AUDIENCE) && !detail.contains("127.0.0.1"),
+            "{detail}"
+        );
     }
 }
 
@@ -93,9 +109,21 @@ async fn the_audience_may_stand_in_another_claim_which_then_decides_alone() {
             members.retain(|_, value| !value.is_null());
             key.sign(&claims)
         };
-        assert_eq!(mint_status(&server, &token(&accepted)).await, 200, "{setting}");
-        assert_eq!(mint_status(&server, &token(&refused)).await, 401, "{setting}");
-        assert_eq!(mint_status(&server, &token(&json!({}))).await, 401, "{setting}");
+        assert_eq!(
+            mint_status(&server, &token(&accepted)).await,
+            200,
+            "{setting}"
+        );
+        assert_eq!(
+            mint_status(&server, &token(&refused)).await,
+            401,
+            "{setting}"
+        );
+        assert_eq!(
+            mint_status(&server, &token(&json!({}))).await,
+            401,
+            "{setting}"
+        );
     }
 }
 
@@ -103,7 +131,10 @@ async fn the_audience_may_stand_in_another_claim_which_then_decides_alone() {
 async fn without_a_kid_the_only_key_counts_and_a_new_one_is_fetched() {
     let (provider, first, server) = provider_and_server().await;
     let sign = |key: &ProviderKey| {
-        key.sign_with(&json!({"alg": "ES256"}), &provider.claims(&server.clock, "ines"))
+        key.sign_with(
+            &json!({"alg": "ES256"}),
+            &provider.claims(&server.clock, "ines"),
+        )
     };
     assert_eq!(mint_status(&server, &sign(&first)).await, 200);
     let second = ProviderKey::generate("second");
@@ -115,7 +146,14 @@ async fn without_a_kid_the_only_key_counts_and_a_new_one_is_fetched() {
     provider.publish(&[&first, &second]);
     server.clock.advance(600_000);
     assert_eq!(mint_status(&server, &sign(&second)).await, 401);
-    assert_eq!(mint_status(&server, &second.sign(&provider.claims(&server.clock, "ines"))).await, 200);
+    assert_eq!(
+        mint_status(
+            &server,
+            &second.sign(&provider.claims(&server.clock, "ines"))
+        )
+        .await,
+        200
+    );
 }
 
 #[tokio::test]
@@ -126,7 +164,10 @@ async fn mapped_claims_of_odd_types_are_refused_and_bounded_ones_are_mapped() {
     let server = server_trusting(&provider, settings).await;
     let status = async |more: Value| {
         let mut claims = provider.claims(&server.clock, "ines");
-        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        claims
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         mint_status(&server, &key.sign(&claims)).await
     };
     for fine in [
@@ -164,11 +205,28 @@ async fn refusals_are_counted_by_reason_and_every_reason_is_there_from_the_start
         let metrics = String::from_utf8(metrics.body).unwrap();
         let start = format!("cedargate_external_tokens_refused_total{{reason=\"{reason}\"}} ");
         let line = metrics.lines().find_map(|line| line.strip_prefix(&start));
-        line.unwrap_or_else(|| panic!("{start}")).parse::<u64>().unwrap()
+        line.unwrap_or_else(|| panic!("{start}"))
+            .parse::<u64>()
+            .unwrap()
     };
     for reason in [
-        "form", "iss", "alg", "header", "typ", "kid", "signature", "aud", "sub", "iat", "nbf", "exp",
-        "cnf", "claims", "principals", "verified_claim", "disabled",
+        "form",
+        "iss",
+        "alg",
+        "header",
+        "typ",
+        "kid",
+        "signature",
+        "aud",
+        "sub",
+        "iat",
+        "nbf",
+        "exp",
+        "cnf",
+        "claims",
+        "principals",
+        "verified_claim",
+        "disabled",
     ] {
         count(reason).await;
     }

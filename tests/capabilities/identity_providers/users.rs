@@ -111,7 +111,10 @@ async fn a_user_prepared_by_name_is_bound_to_the_first_subject_with_a_verified_n
     let mut folded = provider.claims(&server.clock, "another");
     folded["preferred_username"] = json!("Ines");
     folded["name"] = json!({"verified": true});
-    server.mint(INTERNAL, Some(&key.sign(&folded))).await.problem(401);
+    server
+        .mint(INTERNAL, Some(&key.sign(&folded)))
+        .await
+        .problem(401);
     let ines = sign("ines", json!(true));
     assert_eq!(me(&server, &ines).await.json()["user_id"], ines_id);
     // The user stays bound to that subject: another one with the same name is refused, and the name of the

@@ -143,7 +143,8 @@ fn replace_separators(text: &str) -> String {
     let mut is_gap = false;
     for character in text.chars().flat_map(char::to_lowercase) {
         let is_letter = character.is_alphanumeric() || is_combining_mark(character);
-        if is_invisible(character) || is_quote(character) {
+        let is_hidden = is_invisible(character) && !character.is_whitespace();
+        if is_hidden || is_quote(character) {
             continue;
         }
         if is_letter {
