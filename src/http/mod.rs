@@ -14,7 +14,6 @@ pub mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use poem::{Endpoint, EndpointExt, Response, Route};
 use poem_openapi::OpenApiService;
@@ -59,6 +58,7 @@ use server::operations::OperationTable;
 use server::own_origins::OwnOrigins;
 use server::request_limits::{RequestLimits, RouteLimits};
 use server::request_middleware::RequestMiddleware;
+use server::trusted_proxies::TrustedProxies;
 
 /// The services that the operations call.
 #[derive(Clone)]
@@ -85,11 +85,18 @@ pub struct Services {
     pub metrics: PrometheusHandle,
 }
 
+/// The paths that programs ask for all the time.
+const PROBE_PATHS: [&str; 3] = [
+    api::health::PATHS[0],
+    api::health::PATHS[1],
+    metrics_page::PATH,
+];
+
 /// The settings of the HTTP floor.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
+    /// Proxies whose word about the client's address is believed.
+    pub trusted_proxies: TrustedProxies,
     /// The origins whose pages may read responses.
     pub allowed_origins: AllowedOrigins,
     /// The URL that clients use, whose own pages are no foreign ones.
@@ -251,9 +258,10 @@ pub fn routes(
     let middleware = RequestMiddleware {
         own_origins: OwnOrigins::new(&config.issuer, &config.allowed_origins),
         route_limits: route_limits(&config),
-        trusted_proxies: config.trusted_proxies.into(),
+        trusted_proxies: config.trusted_proxies,
         request_timeout: config.request_timeout,
         always_answered: &api::health::PATHS,
+        probe_paths: &PROBE_PATHS,
         operations,
         body_gate: Some(Arc::clone(&services.body_gate)),
         refused_event: |path| match path {
@@ -290,7 +298,7 @@ mod tests {
     #[test]
     fn only_a_reload_may_wait_for_proofs() {
         let limits = route_limits(&HttpConfig {
-            trusted_proxies: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
             allowed_origins: AllowedOrigins::Any,
             issuer: "http://x".to_owned(),
             jwks_max_age: Duration::ZERO,

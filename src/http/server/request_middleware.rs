@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use poem::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 use tracing::Instrument;
 
@@ -27,14 +27,10 @@ use super::logged_path::logged_path;
 use super::operations::{BodyKind, OperationTable};
 use super::outcome::run_within;
 use super::own_origins::OwnOrigins;
+use super::request_id::{X_REQUEST_ID, received_request_id};
 use super::request_info::RequestInfo;
 use super::request_limits::{RequestLimits, RouteLimits, apply_limits, content_length};
 use super::trusted_proxies::TrustedProxies;
-
-/// The longest request id that is accepted from a client or proxy.
-const MAX_REQUEST_ID_LENGTH: usize = 64;
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Marks a response whose error status is not a problem: it is sent unchanged.
 #[derive(Clone, Copy)]
@@ -43,7 +39,7 @@ pub struct Passthrough;
 /// The configuration of the middleware.
 #[derive(Clone)]
 pub struct RequestMiddleware {
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose word about the client's address is believed.
     pub trusted_proxies: TrustedProxies,
     /// The origins whose pages are known.
     pub own_origins: OwnOrigins,
@@ -53,6 +49,8 @@ pub struct RequestMiddleware {
     pub route_limits: RouteLimits,
     /// The paths that are answered even if there is no place for another connection.
     pub always_answered: &'static [&'static str],
+    /// The paths that programs ask for all the time: health and metrics.
+    pub probe_paths: &'static [&'static str],
     /// Which path takes which methods, and which operation takes a body.
     pub operations: Arc<OperationTable>,
     /// Who may send a body to an operation that takes one from callers only.
@@ -88,6 +86,7 @@ impl<E: Endpoint> Endpoint for RequestEndpoint<E> {
         let info = self.middleware.request_info(&request);
         let method = request.method().clone();
         let path = logged_path(request.uri().path());
+        let is_probe = self.middleware.is_probe(&request);
         let span = request_span(&info);
         // A client finds the id that it sent; the log and the audit record have ours beside it.
         let echoed_id = info.client_request_id.as_ref().unwrap_or(&info.request_id);
@@ -97,15 +96,7 @@ impl<E: Endpoint> Endpoint for RequestEndpoint<E> {
         let responding = async {
             let mut response = self.respond(request).await;
             set_common_headers(response.headers_mut(), &echoed_id);
-            tracing::info!(
-                target: "cedargate::access",
-                %method,
-                path,
-                status = response.status().as_u16(),
-                content_length = content_length(response.headers()),
-                millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-                "answered"
-            );
+            log_access(&response, &method, &path, started, is_probe);
             response
         };
         Ok(responding.instrument(span).await)
@@ -223,6 +214,10 @@ impl RequestMiddleware {
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| {
                 address.ip().to_canonical()
             });
+        let resolved = self.trusted_proxies.resolve(peer, headers);
+        if !self.is_probe(request) {
+            self.trusted_proxies.report(peer, &resolved);
+        }
         let received = received_request_id(headers);
         let (request_id, client_request_id) = if self.trusted_proxies.contains(peer) {
             (received, None)
@@ -232,10 +227,17 @@ impl RequestMiddleware {
         RequestInfo {
             request_id: request_id.unwrap_or_else(|| self.new_request_id()),
             client_request_id,
-            address: self.trusted_proxies.client_address(peer, headers),
+            address: resolved.address,
             is_foreign_page: self.own_origins.is_foreign_page(headers),
             is_head: request.method() == Method::HEAD,
         }
+    }
+
+    /// Whether a request reads health or metrics.
+    fn is_probe(&self, request: &Request) -> bool {
+        let path = request.uri().path();
+        let path = path.strip_suffix('/').unwrap_or(path);
+        matches!(*request.method(), Method::GET | Method::HEAD) && self.probe_paths.contains(&path)
     }
 
     fn new_request_id(&self) -> String {
@@ -244,18 +246,28 @@ impl RequestMiddleware {
     }
 }
 
-/// The id that a client or proxy sent, if it is safe to log; of several headers none.
-fn received_request_id(headers: &HeaderMap) -> Option<String> {
-    let mut received = headers.get_all(X_REQUEST_ID).iter();
-    let (Some(id), None) = (received.next(), received.next()) else {
-        return None;
-    };
-    let id = id.to_str().ok()?;
-    let is_safe = (1..=MAX_REQUEST_ID_LENGTH).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    is_safe.then(|| id.to_owned())
+/// Writes the access log line of a request. Probes and scrapes that succeed come every few seconds and
+/// say nothing: they are logged at `debug`, so that the log is about requests; one that fails is news.
+fn log_access(response: &Response, method: &Method, path: &str, started: Instant, is_probe: bool) {
+    macro_rules! access_event {
+        ($level:expr) => {
+            tracing::event!(
+                target: "cedargate::access",
+                $level,
+                %method,
+                path,
+                status = response.status().as_u16(),
+                content_length = content_length(response.headers()),
+                millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                "answered"
+            )
+        };
+    }
+    if is_probe && response.status().is_success() {
+        access_event!(tracing::Level::DEBUG);
+    } else {
+        access_event!(tracing::Level::INFO);
+    }
 }
 
 /// The span of a request's log lines.
@@ -337,6 +349,7 @@ mod tests {
             request_timeout: Duration::from_secs(1),
             route_limits: RouteLimits::default().with(|_, _| true, limits),
             always_answered: &[],
+            probe_paths: &[],
             operations: Arc::default(),
             body_gate: None,
             refused_event: |_| AuditEvent::Administer,
@@ -376,18 +389,5 @@ mod tests {
         let drained = usize::try_from(MAX_UNUSED_BODY_SIZE).unwrap() / CHUNK;
         assert_eq!(chunks_read(upload, ("x", "x")).await, drained + 1);
         assert_eq!(chunks_read(upload, ("expect", "100-continue")).await, 0);
-    }
-
-    #[test]
-    fn a_request_id_that_could_forge_a_log_line_is_dropped() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(received_request_id(&headers), None);
-        headers.insert(X_REQUEST_ID, HeaderValue::from_static("abc-1.2_3"));
-        let received = received_request_id(&headers);
-        assert_eq!(received.as_deref(), Some("abc-1.2_3"));
-        headers.append(X_REQUEST_ID, HeaderValue::from_static("other"));
-        assert_eq!(received_request_id(&headers), None);
-        headers.insert(X_REQUEST_ID, HeaderValue::from_static("a b\"c"));
-        assert_eq!(received_request_id(&headers), None);
     }
 }

@@ -135,7 +135,7 @@ impl Authenticator {
 
     /// An attempt of the request's address.
     pub(super) fn admission(&self, request: &RequestContext) -> Admission<'_> {
-        Admission::new(&self.rate_limits, request.address)
+        Admission::new(&self.rate_limits, request.address.for_limits())
     }
 
     /// Verifies a bearer token.
