@@ -26,7 +26,7 @@ use crate::service::identity::api_keys::ApiKeys;
 use crate::service::identity::authentication::Authenticator;
 use crate::service::identity::body_gate::BodyGate;
 use crate::service::identity::federated_users::FederatedUsers;
-use crate::service::identity::identity_providers::{IdentityProviders, TokenRefusals};
+use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::login_throttle::LoginThrottle;
 use crate::service::identity::password::Passwords;
 use crate::service::identity::session_sweeper::SessionSweeper;
@@ -81,7 +81,6 @@ impl Dependencies {
 
     /// Builds every service.
     pub(super) fn services(self, settings: &Settings, metrics: PrometheusHandle) -> Services {
-        TokenRefusals::register_metrics();
         let rates = rates(settings);
         let rate_limits = Arc::new(RateLimits::new(rates, self.clock.clone()));
         let mint_contexts = Arc::new(MintContexts::new(self.database.clone()));

@@ -9,7 +9,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use moka::sync::Cache;
 use tokio::sync::{Mutex, MutexGuard};
@@ -24,13 +23,9 @@ use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::storage::{AddUserOutcome, Database, ExternalUser, SignInConditions, StorageError};
 
+use super::change_rate::ChangeRate;
 use super::identity_providers::ExternalIdentity;
 
-/// How many catalog changes tokens may cause in one second in the long run: each makes every replica drop its
-/// cache.
-const MAX_CHANGES_PER_SECOND: u32 = 20;
-/// How many they may cause at once, such as on the first morning of a new provider.
-const MAX_CHANGE_BURST: u32 = 300;
 /// The most bytes of cached users whose token differs from the catalog.
 const MAX_TOKEN_USERS_SIZE: u64 = 16 * 1024 * 1024;
 
@@ -68,24 +63,6 @@ pub struct FederatedUsers {
     token_users: Cache<[u8; 32], TokenUser>,
 }
 
-/// How many changes may be made now: some at once, and so many each second.
-struct ChangeRate {
-    available: u32,
-    refilled_at: Duration,
-}
-
-impl ChangeRate {
-    fn refill(&mut self, now: Duration) {
-        let millis = now.saturating_sub(self.refilled_at).as_millis();
-        let gained = millis.saturating_mul(u128::from(MAX_CHANGES_PER_SECOND)) / 1000;
-        if gained > 0 {
-            let gained = u32::try_from(gained).unwrap_or(u32::MAX);
-            self.available = self.available.saturating_add(gained).min(MAX_CHANGE_BURST);
-            self.refilled_at = now;
-        }
-    }
-}
-
 /// A user with the roles and claims of one token; one value per token, so that the entities prepared
 /// for its decisions are found again.
 #[derive(Clone)]
@@ -115,10 +92,7 @@ impl FederatedUsers {
             admin_issuers,
             catalog_cache,
             database,
-            change_rate: Mutex::new(ChangeRate {
-                available: MAX_CHANGE_BURST,
-                refilled_at: clock.monotonic(),
-            }),
+            change_rate: Mutex::new(ChangeRate::new(clock.monotonic())),
             clock,
             token_users: Cache::builder()
                 .max_capacity(MAX_TOKEN_USERS_SIZE)
@@ -347,8 +321,7 @@ impl FederatedUsers {
     /// Waits for the exclusive right to change the catalog, and fails when there were too many changes.
     async fn lock_changes(&self) -> Result<MutexGuard<'_, ChangeRate>, ServiceError> {
         let mut rate = self.change_rate.lock().await;
-        rate.refill(self.clock.monotonic());
-        if rate.available == 0 {
+        if !rate.allows_change(self.clock.monotonic()) {
             return Err(ServiceError::unavailable(
                 "creating or updating federated users",
                 "too many of them are new or changed at the moment",
@@ -359,7 +332,7 @@ impl FederatedUsers {
 
     /// Counts a change and puts it in force in this process.
     async fn finish_change(&self, mut rate: MutexGuard<'_, ChangeRate>) {
-        rate.available = rate.available.saturating_sub(1);
+        rate.count_change();
         self.catalog_cache.refresh_after_write().await;
     }
 }
@@ -393,26 +366,4 @@ fn name_not_verified(
     };
     TokenRefusal::new(TokenCheck::VerifiedClaim, expected, got)
         .with_hint("set verified_claim in [[issuers]], or create the user with its subject")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn changes_come_at_once_up_to_a_bound_and_then_so_many_a_second() {
-        let start = Duration::from_hours(1);
-        let mut rate = ChangeRate {
-            available: 0,
-            refilled_at: start,
-        };
-        rate.refill(start + Duration::from_millis(49));
-        assert_eq!(rate.available, 0);
-        rate.refill(start + Duration::from_millis(50));
-        assert_eq!(rate.available, 1);
-        rate.refill(start + Duration::from_millis(1050));
-        assert_eq!(rate.available, 1 + MAX_CHANGES_PER_SECOND);
-        rate.refill(start + Duration::from_hours(1));
-        assert_eq!(rate.available, MAX_CHANGE_BURST);
-    }
 }

@@ -4,6 +4,7 @@
 //! tokens; an [`ExternalIdentity`] is what a verified token says.
 
 mod claimed_names;
+mod derived_username;
 mod error;
 mod freshness;
 mod identity;

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use strum::VariantArray as _;
 
 use crate::domain::clock::Clock;
 use crate::domain::text_enum::TextEnum as _;
@@ -18,9 +17,6 @@ use crate::domain::token_refusal::{TokenCheck, TokenRefusal};
 const MAX_LINES: u32 = 20;
 /// The interval that [`MAX_LINES`] is about.
 const LINES_INTERVAL: Duration = Duration::from_mins(1);
-
-/// The name of the counter.
-const COUNTER: &str = "cedargate_external_tokens_refused_total";
 
 /// The lines of one issuer and check.
 #[derive(Default)]
@@ -44,20 +40,13 @@ impl TokenRefusals {
         }
     }
 
-    /// Registers the counter with each reason, so that an alarm on it exists before the first refusal.
-    pub fn register_metrics() {
-        metrics::describe_counter!(
-            COUNTER,
-            "Tokens of identity providers that were refused, by the check that failed"
-        );
-        for check in TokenCheck::VARIANTS {
-            metrics::counter!(COUNTER, "reason" => check.as_str()).absolute(0);
-        }
-    }
-
     /// Records that a token was refused; `issuer` is a configured one, or nothing.
     pub fn record(&self, issuer: Option<&str>, refusal: &TokenRefusal) {
-        metrics::counter!(COUNTER, "reason" => refusal.check.as_str()).increment(1);
+        metrics::counter!(
+            "cedargate_external_tokens_refused_total",
+            "reason" => refusal.check.as_str(),
+        )
+        .increment(1);
         let Some(suppressed) = self.take_line(issuer, refusal.check) else {
             return;
         };
