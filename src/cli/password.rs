@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::name::Username;
 use crate::domain::secret::Secret;
-use crate::service::identity::password::{MAX_PASSWORD_LENGTH, check_new_password};
+use crate::service::identity::password::{MAX_TYPED_PASSWORD_LENGTH, check_new_password};
 
 use super::outcome::CommandError;
 use super::print;
@@ -79,7 +79,7 @@ impl Drop for EchoOff {
 /// The first line, without its end.
 fn read_from_pipe(from: impl BufRead) -> Result<Secret<String>, CommandError> {
     // One byte more than the longest password with its line end shows that it is too long.
-    let max = u64::try_from(MAX_PASSWORD_LENGTH).unwrap_or(u64::MAX);
+    let max = u64::try_from(MAX_TYPED_PASSWORD_LENGTH).unwrap_or(u64::MAX);
     let mut line = Zeroizing::new(String::new());
     from.take(max.saturating_add(3))
         .read_line(&mut line)
@@ -99,6 +99,7 @@ fn read_from_pipe(from: impl BufRead) -> Result<Secret<String>, CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::identity::password::MAX_PASSWORD_LENGTH;
 
     #[test]
     fn a_password_is_the_first_line_without_its_end() {

@@ -18,6 +18,8 @@ pub mod id;
 pub mod issuer;
 pub mod memory_size;
 pub mod name;
+mod name_rules;
+pub mod normal_form;
 pub mod principal;
 pub mod principal_name;
 pub mod resource;

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use serde_json::Value;
 use strum::{Display, IntoStaticStr, VariantArray, VariantNames};
 
@@ -136,8 +138,6 @@ pub fn quote_untrusted(text: &str) -> String {
     let mut characters = text.chars();
     let mut quoted = String::from("\"");
     for character in characters.by_ref().take(MAX_QUOTED_CHARACTERS) {
-        // `escape_debug` leaves printable text of any script; the format characters that it leaves too
-        // are those of Unicode's category Cf, which is why these are escaped on their own.
         if is_invisible(character) {
             quoted.extend(character.escape_unicode());
         } else {
@@ -203,25 +203,8 @@ fn quote_list(values: &[Value]) -> String {
 #[must_use]
 pub fn is_invisible(character: char) -> bool {
     character.is_control()
-        || matches!(
-            u32::from(character),
-            0xAD | 0x34F
-                | 0x61C
-                | 0x115F..=0x1160
-                | 0x17B4..=0x17B5
-                | 0x180B..=0x180F
-                | 0x200B..=0x200F
-                | 0x2028..=0x202E
-                | 0x2060..=0x206F
-                | 0x3164
-                | 0xFE00..=0xFE0F
-                | 0xFEFF
-                | 0xFFA0
-                | 0xFFF0..=0xFFFB
-                | 0x1_BCA0..=0x1_BCA3
-                | 0x1_D173..=0x1_D17A
-                | 0xE_0000..=0xE_0FFF
-        )
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}')
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
 #[cfg(test)]

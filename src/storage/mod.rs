@@ -28,6 +28,7 @@ mod external_users;
 mod health_check;
 mod maintenance;
 mod migration;
+mod password_rehash;
 mod postgres_connections;
 mod removals;
 mod rows;

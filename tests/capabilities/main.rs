@@ -59,6 +59,7 @@ mod rate_limits;
 mod refused_work;
 mod request_bodies;
 mod request_smuggling;
+mod same_text;
 mod secret_files;
 mod sessions;
 mod storage;

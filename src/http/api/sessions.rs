@@ -31,10 +31,10 @@ pub struct SessionApi {
 #[derive(Object, Deserialize)]
 #[oai(rename = "LoginForm")]
 pub struct LoginRequest {
-    /// The user name.
+    /// The user name, in upper or lower case.
     pub username: String,
-    /// The password.
-    #[oai(validator(max_length = 1024))]
+    /// The password. Composed and decomposed characters are the same (RFC 8265), upper and lower case are not.
+    #[oai(validator(max_length = 3072))]
     pub password: String,
     /// Always `password`; optional.
     pub grant_type: Option<String>,

@@ -295,7 +295,7 @@ fn read_credential(table: &mut TableReader<'_, '_>) -> Option<UserCredential> {
     if let Some(text) = password {
         let password = secret(&text);
         return match check_new_password(&password) {
-            Ok(()) => Some(UserCredential::Password(password)),
+            Ok(_) => Some(UserCredential::Password(password)),
             Err(error) => {
                 table.report(text.span(), error.to_string());
                 None

@@ -141,7 +141,7 @@ async fn check_password(
     stored: Option<&Secret<String>>,
     is_hashed: bool,
 ) -> Result<CheckedPassword, PasswordError> {
-    let is_verified = stored.is_some() && passwords.verify(stored, password, &[]).await?;
+    let is_verified = stored.is_some() && passwords.verify(stored, password, &[]).await?.is_right();
     let hash = if is_verified || is_hashed {
         None
     } else {

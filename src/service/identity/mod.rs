@@ -9,6 +9,7 @@ mod change_rate;
 mod external_tokens;
 pub mod federated_users;
 pub mod identity_providers;
+mod login;
 pub mod login_throttle;
 pub mod password;
 pub mod request_context;

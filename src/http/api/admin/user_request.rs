@@ -57,7 +57,7 @@ pub struct UserPage {
 #[oai(deny_unknown_fields, example)]
 #[oai(rename = "NewUserBody")]
 pub struct CreateUserRequest {
-    /// The login name: letters a to z, digits and `. _ - @`.
+    /// The login name: letters of one script, digits and `. _ - @`; it is stored in lower case (RFC 8265).
     pub username: RawName,
     /// The external identity provider that the user comes from. If omitted, the user is a local one.
     #[oai(validator(max_length = 2048), skip_serializing_if_is_none)]
@@ -84,7 +84,7 @@ pub struct CreateUserRequest {
 #[oai(deny_unknown_fields, example)]
 #[oai(rename = "ChangedUser")]
 pub struct UpdateUserRequest {
-    /// The login name: letters a to z, digits and `. _ - @`.
+    /// The login name: letters of one script, digits and `. _ - @`; it is stored in lower case (RFC 8265).
     pub username: RawName,
     /// All roles of the user.
     pub roles: Vec<RawName>,

@@ -140,6 +140,7 @@ impl CatalogFixture {
             .verify(hash.as_ref(), &password, &[])
             .await
             .unwrap()
+            .is_right()
     }
 }
 

@@ -4,17 +4,17 @@ use super::*;
 use crate::service::catalog::file::MAX_CATALOG_FILE_SIZE;
 
 const FULL_OF_MISTAKES: &str = r#"[[roles]]
-name = "Hydrology"
+name = "hydro logy"
 [[roles]]
 name = "geology"
 [[roles]]
-name = "geology"
+name = "Geology"
 [[users]]
 username = "ada"
 password = "short"
 roles = ["geolgy"]
 [[users]]
-username = "ada"
+username = "Ada"
 [[users]]
 username = "bob"
 password = "correct horse"
@@ -76,7 +76,7 @@ file = "truncated.tif"
 
 /// The line of each mistake, and a part of what is said about it.
 const MISTAKES: [(usize, &str); 25] = [
-    (2, "\"Hydrology\" is not a name"),
+    (2, "\"hydro logy\" is not a name"),
     (6, "the role geology is in this file twice"),
     (9, "at least 8 characters"),
     (10, "there is no role geolgy"),

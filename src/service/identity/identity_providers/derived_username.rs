@@ -1,7 +1,8 @@
 //! User names derived from what identity providers call somebody: valid, readable, and unique with digits.
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::GeneralCategory;
 use sha2::{Digest, Sha256};
-use unicode_normalization::char::is_combining_mark;
 
 use crate::domain::name::{MAX_NAME_LENGTH, NameError, Username};
 use crate::domain::token_refusal::is_invisible;
@@ -67,7 +68,7 @@ fn replace_separators(text: &str) -> String {
     let mut name = String::new();
     let mut is_gap = false;
     for character in text.chars().flat_map(char::to_lowercase) {
-        let is_letter = character.is_alphanumeric() || is_combining_mark(character);
+        let is_letter = character.is_alphanumeric() || is_mark(character);
         let is_hidden = is_invisible(character) && !character.is_whitespace();
         if is_hidden || is_quote(character) {
             continue;
@@ -86,6 +87,15 @@ fn replace_separators(text: &str) -> String {
         }
     }
     name
+}
+
+/// Whether a character combines with the one before it, as accents and the vowels of many scripts do.
+fn is_mark(character: char) -> bool {
+    use GeneralCategory as Category;
+    matches!(
+        CodePointMapData::<GeneralCategory>::new().get(character),
+        Category::NonspacingMark | Category::SpacingMark | Category::EnclosingMark
+    )
 }
 
 fn is_separator(character: char) -> bool {

@@ -98,8 +98,7 @@ impl ExternalIdentity {
 /// provider it may be another group.
 fn map_role(value: &str, issuer: &ExternalIssuer) -> Option<RoleName> {
     let role = if issuer.roles.is_empty() {
-        let role: Option<RoleName> = value.parse().ok();
-        role.filter(|role| role.as_str() == value)
+        RoleName::parse_canonical(value)
     } else {
         issuer.roles.get(value).cloned()
     };
