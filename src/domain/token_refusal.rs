@@ -138,7 +138,7 @@ pub fn quote_untrusted(text: &str) -> String {
     let mut characters = text.chars();
     let mut quoted = String::from("\"");
     for character in characters.by_ref().take(MAX_QUOTED_CHARACTERS) {
-        if is_invisible(character) {
+        if is_invisible(character) && !character.is_control() {
             quoted.extend(character.escape_unicode());
         } else {
             quoted.extend(character.escape_debug());

@@ -66,7 +66,6 @@ fn an_unusable_external_issuer_is_reported_with_its_table() {
             "audience_claim = \"\"",
             "audience_claim: \"\" is not a path",
         ),
-        ("audience_claim = [\"azp\"]", "audience_claim"),
         ("roles = { x = \"No Role\" }", "is not a name"),
         (
             "[[issuers]]\nissuer = \"https://b.example\"",

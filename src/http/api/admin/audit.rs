@@ -13,6 +13,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
 use crate::domain::id::{DatasetId, RecordId, UserId};
+use crate::domain::normal_form::normalize_name;
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::page_limit::PageLimit;
 use crate::http::openapi::ApiTag;
