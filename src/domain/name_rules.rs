@@ -1,6 +1,6 @@
 //! Which texts in normal form are names: letters, marks and digits of one script, and `. _ - @` between them.
 //!
-//! The letters are those of the IdentifierClass (RFC 8264 section 4.2), which leaves out what cannot be seen. What
+//! The letters are those of the `IdentifierClass` (RFC 8264 section 4.2), which leaves out what cannot be seen. What
 //! could be taken for another name is left out too: a part of a name is in one script (as in *highly restrictive*
 //! of UTS #39 section 5.2), and names that are written from right to left obey the Bidi Rule (RFC 5893), label
 //! by label as in domain names, so that addresses are names as well.

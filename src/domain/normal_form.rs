@@ -10,7 +10,7 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::CodePointMapData;
 use icu_properties::props::GeneralCategory;
 
-/// The normal form of a name, as in the profile UsernameCaseMapped (RFC 8265 section 3.3): lower case, composed.
+/// The normal form of a name, as in the profile `UsernameCaseMapped` (RFC 8265 section 3.3): lower case, composed.
 ///
 /// The profile maps width alone and refuses all other compatibility characters. They are mapped here too (NFKC),
 /// which is the same for each name that the profile allows. Both small sigmas are one letter, which is written as
@@ -27,7 +27,7 @@ pub fn normalize_name(text: &str) -> String {
         .into_owned()
 }
 
-/// The normal form of a password, as in the profile OpaqueString (RFC 8265 section 4.2): each space that is not
+/// The normal form of a password, as in the profile `OpaqueString` (RFC 8265 section 4.2): each space that is not
 /// ASCII becomes U+0020, and the rest is composed (NFC). Neither case nor width is mapped.
 ///
 /// The profile refuses control characters and unassigned code points. They stay as they are here, because a

@@ -145,14 +145,11 @@ impl<'t> ExternalToken<'t> {
             None => "no kid".to_owned(),
         };
         if error == TokenError::UnknownKey {
-            let expected = match self.kid() {
-                Some(_) => format!("the id of a key for {algorithm} in the key set"),
-                None => {
-                    let count = keys.count_for(self.algorithm);
-                    format!(
-                        "a kid, because the key set has {count} keys for {algorithm} and not one"
-                    )
-                }
+            let expected = if self.kid.is_some() {
+                format!("the id of a key for {algorithm} in the key set")
+            } else {
+                let count = keys.count_for(self.algorithm);
+                format!("a kid, because the key set has {count} keys for {algorithm} and not one")
             };
             return RefusedToken::new(error, TokenCheck::Kid, expected, got);
         }

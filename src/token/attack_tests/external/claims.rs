@@ -139,6 +139,11 @@ fn a_token_is_good_in_its_time_alone_with_a_little_leeway() {
     }
 }
 
+/// So many seconds as a number with a fraction.
+fn seconds(whole: i64) -> f64 {
+    f64::from(i32::try_from(whole).unwrap())
+}
+
 /// Verifies an ordinary token with these times; a time is JSON text, or nothing.
 fn verify_times(iat: &str, nbf: Option<&str>, exp: &str) -> Result<ExternalClaims, TokenError> {
     let mut payload = claims();
@@ -153,18 +158,18 @@ fn verify_times(iat: &str, nbf: Option<&str>, exp: &str) -> Result<ExternalClaim
 
 #[test]
 fn times_may_have_fractions_and_exponents_and_count_to_the_millisecond() {
-    let at = |offset: f64| format!("{:.3}", NOW as f64 + offset);
+    let at = |offset: f64| format!("{:.3}", seconds(NOW) + offset);
     let verified = verify_times(&at(-0.25), Some(&at(-0.5)), &at(299.75)).unwrap();
     assert_eq!(verified.issued_at.unix_millis(), NOW * 1000 - 250);
     assert_eq!(verified.issued_at.unix_seconds(), NOW - 1);
     assert_eq!(verified.expires_at.unix_millis(), NOW * 1000 + 299_750);
     verify_times(
-        &format!("{:e}", NOW as f64),
+        &format!("{:e}", seconds(NOW)),
         None,
         &format!("{}E+1", (NOW + 300) / 10),
     )
     .unwrap();
-    let leeway = EXTERNAL_TOKEN_LEEWAY as f64;
+    let leeway = seconds(EXTERNAL_TOKEN_LEEWAY);
     for (iat, nbf, exp, is_valid) in [
         (-100.0, None, -leeway + 0.001, true),
         (-100.0, None, -leeway, false),
@@ -307,7 +312,7 @@ fn a_refusal_names_the_check_and_what_the_token_has_but_no_person() {
         of("exp", json!("tomorrow\u{202e}")),
         of("exp", json!(NOW - 1000)),
         of("exp", json!(1e15)),
-        of("nbf", json!(NOW as f64 + 90.5)),
+        of("nbf", json!(seconds(NOW) + 90.5)),
         of("iat", json!(NOW + 31)),
         of("cnf", json!({"jkt": "x"})),
         header("alg", json!("HS256")),
