@@ -30,3 +30,4 @@ pub mod strict_json;
 pub mod suggest;
 pub mod text_enum;
 pub mod text_position;
+pub mod token_refusal;

@@ -161,6 +161,7 @@ impl Administration {
                 let user = User {
                     id,
                     issuer: before.user.issuer.clone(),
+                    display_name: before.user.display_name.clone(),
                     ..edit(&account)?
                 };
                 check_bounds(&user)?;

@@ -171,6 +171,7 @@ fn build_user(
             issuer: None,
             roles: item.roles.iter().map(|r| r.get_ref().clone()).collect(),
             claims: before.map_or_else(Tags::new, |before| before.user.claims.clone()),
+            display_name: None,
             is_disabled: item.is_disabled,
         },
         password_hash: new_hash.cloned().or_else(kept_hash),

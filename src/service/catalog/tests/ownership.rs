@@ -17,6 +17,7 @@ fn user(name: &str) -> UserRecord {
             issuer: None,
             roles: BTreeSet::new(),
             claims: Tags::new(),
+            display_name: None,
             is_disabled: false,
         },
         password_hash: Some(Secret::new(String::from(
