@@ -199,7 +199,7 @@ impl App {
     /// The OpenAPI document.
     #[must_use]
     pub fn openapi_document(&self) -> serde_json::Value {
-        http::openapi_document(&self.services, self.http_config.jwks_max_age)
+        http::openapi_document(&self.services, &self.http_config)
     }
 
     /// All routes.

@@ -54,6 +54,7 @@ use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::MintApi;
 use api::sessions::SessionApi;
 use server::cors::Cors;
+use server::final_slash::IgnoreFinalSlash;
 use server::operations::OperationTable;
 use server::own_origins::OwnOrigins;
 use server::request_limits::{RequestLimits, RouteLimits};
@@ -244,7 +245,7 @@ pub fn routes(
     config: HttpConfig,
 ) -> impl Endpoint<Output = Response> + 'static {
     let service = api_service(services, config.jwks_max_age);
-    let document = service_document(&service);
+    let document = service_document(&service, &config.issuer);
     let get_paths: Vec<&str> = docs::PATHS
         .into_iter()
         .chain([metrics_page::PATH])
@@ -255,6 +256,7 @@ pub fn routes(
     let route = docs::add_routes(route, &swagger_ui, document.to_string());
     let route = metrics_page::add_routes(route, services.metrics.clone());
     let route = route.around(docs::redirect_browser);
+    let cors = Cors::new(config.allowed_origins.clone(), KEY_SET_PATH, &operations);
     let middleware = RequestMiddleware {
         own_origins: OwnOrigins::new(&config.issuer, &config.allowed_origins),
         route_limits: route_limits(&config),
@@ -270,20 +272,18 @@ pub fn routes(
         },
         clock: config.clock,
     };
-    route.with(middleware).with(Cors {
-        allowed_origins: config.allowed_origins,
-        public_path: KEY_SET_PATH,
-    })
+    route.with(middleware).with(cors).with(IgnoreFinalSlash)
 }
 
 /// The OpenAPI document, complete.
 #[must_use]
-pub fn openapi_document(services: &Services, jwks_max_age: Duration) -> Value {
-    service_document(&api_service(services, jwks_max_age))
+pub fn openapi_document(services: &Services, config: &HttpConfig) -> Value {
+    service_document(&api_service(services, config.jwks_max_age), &config.issuer)
 }
 
-fn service_document(service: &OpenApiService<Apis, ()>) -> Value {
-    openapi::complete_document(serde_json::from_str(&service.spec()).unwrap_or_default())
+fn service_document(service: &OpenApiService<Apis, ()>, issuer: &str) -> Value {
+    let document = serde_json::from_str(&service.spec()).unwrap_or_default();
+    openapi::complete_document(document, issuer)
 }
 
 #[cfg(test)]
@@ -317,7 +317,6 @@ mod tests {
         assert_eq!(reload.max_body_size, MAX_BODY_SIZE);
         for (method, path) in [
             (Method::GET, "/admin/policies/reload"),
-            (Method::POST, "/admin/policies/reload/"),
             (Method::GET, "/admin/policies"),
         ] {
             let others = limits.for_request(&method, path, Some(BodyKind::OfCallers));

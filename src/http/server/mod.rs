@@ -5,9 +5,11 @@
 //! that limited, and drains on shutdown.
 
 pub mod close_reason;
+pub mod completed_response;
 mod connection;
 pub mod connection_limit;
 pub mod cors;
+pub mod final_slash;
 mod forwarded_hops;
 mod logged_path;
 pub mod operations;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use poem::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use poem::http::Method;
+use poem::http::header::EXPECT;
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 use tracing::Instrument;
 
@@ -18,23 +18,19 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Clock;
 use crate::domain::id::RecordId;
 use crate::http::extract::credentials::header_context;
-use crate::http::reply::problem::{PROBLEM_JSON, Problem};
-use crate::http::reply::responses;
+use crate::http::reply::problem::Problem;
 use crate::service::identity::body_gate::{BodyGate, BodyPermit};
 
+use super::completed_response::{ResponseCompletion, into_problem, set_common_headers};
 use super::connection_limit::Overload;
 use super::logged_path::logged_path;
 use super::operations::{BodyKind, OperationTable};
 use super::outcome::run_within;
 use super::own_origins::OwnOrigins;
-use super::request_id::{X_REQUEST_ID, received_request_id};
+use super::request_id::received_request_id;
 use super::request_info::RequestInfo;
 use super::request_limits::{RequestLimits, RouteLimits, apply_limits, content_length};
 use super::trusted_proxies::TrustedProxies;
-
-/// Marks a response whose error status is not a problem: it is sent unchanged.
-#[derive(Clone, Copy)]
-pub struct Passthrough;
 
 /// The configuration of the middleware.
 #[derive(Clone)]
@@ -108,6 +104,7 @@ impl<E: Endpoint> RequestEndpoint<E> {
     async fn respond(&self, mut request: Request) -> Response {
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
+        let completion = ResponseCompletion::of_request(&request);
         if let Some(problem) = overload_problem(&request, self.middleware.always_answered) {
             return problem.into_response();
         }
@@ -140,7 +137,7 @@ impl<E: Endpoint> RequestEndpoint<E> {
         {
             unread.drain().await;
         }
-        self.with_allow(response, &method, &path)
+        completion.complete(response, &self.middleware.operations)
     }
 
     /// Authenticates whoever sends a body, before it is read.
@@ -190,19 +187,6 @@ impl<E: Endpoint> RequestEndpoint<E> {
         }
         into_problem(response)
     }
-
-    /// Adds `Allow` to a 405; OPTIONS is answered with it alone.
-    fn with_allow(&self, mut response: Response, method: &Method, path: &str) -> Response {
-        if response.status() == StatusCode::METHOD_NOT_ALLOWED
-            && let Some(allowed) = self.middleware.operations.allowed_methods(path)
-        {
-            if method == Method::OPTIONS {
-                response = responses::empty_response(StatusCode::NO_CONTENT);
-            }
-            response.headers_mut().insert(ALLOW, allowed.clone());
-        }
-        response
-    }
 }
 
 impl RequestMiddleware {
@@ -236,7 +220,6 @@ impl RequestMiddleware {
     /// Whether a request reads health or metrics.
     fn is_probe(&self, request: &Request) -> bool {
         let path = request.uri().path();
-        let path = path.strip_suffix('/').unwrap_or(path);
         matches!(*request.method(), Method::GET | Method::HEAD) && self.probe_paths.contains(&path)
     }
 
@@ -291,42 +274,6 @@ fn overload_problem(request: &Request, always_answered: &[&str]) -> Option<Probl
     })
 }
 
-/// Gives an error response that is not ours the form of a problem; keeps its headers.
-fn into_problem(response: Response) -> Response {
-    let status = response.status();
-    let is_problem = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(PROBLEM_JSON.as_bytes()));
-    let is_error = status.is_client_error() || status.is_server_error();
-    if !is_error || is_problem || response.extensions().get::<Passthrough>().is_some() {
-        return response;
-    }
-    let mut problem = Problem::from_status(status).into_response();
-    for (name, value) in response.headers() {
-        if name != CONTENT_TYPE && name != CONTENT_LENGTH {
-            problem.headers_mut().insert(name.clone(), value.clone());
-        }
-    }
-    problem
-}
-
-/// Sets the headers that every response has.
-fn set_common_headers(headers: &mut HeaderMap, request_id: &str) {
-    if let Ok(request_id) = HeaderValue::from_str(request_id) {
-        headers.insert(X_REQUEST_ID, request_id);
-    }
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    // Tokens travel in URLs: no page that was fetched with one may pass it on as its referrer.
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -335,6 +282,7 @@ mod tests {
     use futures_util::{StreamExt, stream};
     use poem::Body;
     use poem::endpoint::make_sync;
+    use poem::http::StatusCode;
 
     use super::*;
     use crate::config::AllowedOrigins;

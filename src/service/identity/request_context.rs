@@ -21,13 +21,15 @@ pub enum Credential {
     None,
     /// A bearer token in the `Authorization` header: a session token, or one of an identity provider.
     Bearer(Secret<String>),
-    /// An API key in the `X-Api-Key` header.
+    /// An API key, in the `X-Api-Key` header or as the password of `Authorization: Basic`.
     ApiKey(Secret<String>),
     /// A download token in the query.
     DownloadToken(Secret<String>),
     /// An `Authorization` header with an unsupported scheme.
     Unsupported,
-    /// Something that cannot be parsed as one credential.
+    /// More than one credential, or one twice.
+    Multiple,
+    /// A credential that cannot be parsed; it is rejected like one that is unknown.
     Malformed {
         /// What is wrong, for the caller.
         detail: &'static str,

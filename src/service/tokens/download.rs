@@ -136,6 +136,7 @@ impl Downloads {
             Credential::Bearer(_)
             | Credential::ApiKey(_)
             | Credential::Unsupported
+            | Credential::Multiple
             | Credential::Malformed { .. } => {
                 let authenticating = self.authenticator.authenticate_with_source(request);
                 let (caller, source) = authenticating.await?;
