@@ -26,4 +26,5 @@ pub mod session;
 pub mod strict_json;
 pub mod suggest;
 pub mod text_enum;
+pub mod text_file;
 pub mod text_position;
