@@ -15,9 +15,8 @@ use object_store::{MultipartUpload, ObjectStoreExt};
 use uuid::Uuid;
 
 use super::error::FilesError;
-use super::source::{
-    ContentDigest, ContentHasher, MAX_TIFF_HEADER_LENGTH, PIECE_SIZE, download_name, is_tiff,
-};
+use super::file_name::download_name;
+use super::source::{ContentDigest, ContentHasher, MAX_TIFF_HEADER_LENGTH, PIECE_SIZE, is_tiff};
 use super::staging::{self, INCOMING_FOLDER};
 use super::store::{FileStore, object_path};
 use crate::domain::clock::Clock;
