@@ -272,23 +272,26 @@ impl World<'_> {
             6..=9 => {
                 let kind = self.random.below(6);
                 let name = format!("boss-{number}-{}", self.number);
-                let updated = administration.update_user(&request, target, &|_| true, |account| {
-                    let mut user = (*account.user).clone();
-                    match kind {
-                        0 => user.username = name.parse().unwrap(),
-                        1 => user.claims = tags("team", &["keys"]),
-                        2 => user.is_disabled = !user.is_disabled,
-                        _ if user.roles.contains(&any_role) => drop(user.roles.remove(&any_role)),
-                        _ => drop(user.roles.insert(any_role.clone())),
-                    }
-                    Ok(user)
-                });
+                let updated =
+                    administration.update_user(&request, target, &|_| Ok(()), |account| {
+                        let mut user = (*account.user).clone();
+                        match kind {
+                            0 => user.username = name.parse().unwrap(),
+                            1 => user.claims = tags("team", &["keys"]),
+                            2 => user.is_disabled = !user.is_disabled,
+                            _ if user.roles.contains(&any_role) => {
+                                drop(user.roles.remove(&any_role))
+                            }
+                            _ => drop(user.roles.insert(any_role.clone())),
+                        }
+                        Ok(user)
+                    });
                 let updated = updated.await.ok();
                 updated.map(|account| format!("{by} changed a user to {:?}", account.user))
             }
             10 => {
                 let deleted = administration
-                    .delete_role(&request, &any_role, &|_| true)
+                    .delete_role(&request, &any_role, &|_| Ok(()))
                     .await;
                 deleted.ok().map(|()| format!("{by} deleted {any_role}"))
             }
