@@ -82,8 +82,8 @@ fn every_kind_of_policy_file_may_begin_with_a_mark() {
     let path = folder.path();
     let template = "@id(\"shared\")\npermit (principal == ?principal, action, resource);\n";
     fs::write(path.join("t.cedar"), with_mark(template.to_owned())).unwrap();
-    let links = "[{\"template_id\": \"shared\", \"link_id\": \"one\",\r\n \"principal\": \
-        {\"type\": \"Role\", \"id\": \"hydrology\"}}]";
+    let links = "[{\"template_id\": \"shared\", \"link_id\": \"one\",\r\n \"args\": {\"?principal\": \
+        {\"type\": \"Role\", \"id\": \"hydrology\"}}}]";
     fs::write(path.join("t.links.json"), with_mark(links.to_owned())).unwrap();
     revision(path);
     fs::write(
@@ -91,7 +91,7 @@ fn every_kind_of_policy_file_may_begin_with_a_mark() {
         with_mark(with_mark(links.to_owned())),
     )
     .unwrap();
-    assert_eq!(policy(path, &["check"]).code, 1);
+    assert_eq!(policy(path, &["check"]).code, 3);
 }
 
 #[test]
