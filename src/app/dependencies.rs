@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::config::Settings;
 use crate::domain::clock::Clock;
+use crate::domain::session::RefreshGrace;
 use crate::files::FileStore;
 use crate::http::Services;
 use crate::policy::LiveBundle;
@@ -123,6 +124,7 @@ impl Dependencies {
             clock: clock.clone(),
             session_token_ttl: seconds(settings.session_lifetime),
             session_ttl: seconds(settings.refresh_lifetime),
+            refresh_grace: RefreshGrace(seconds(settings.refresh_grace)),
         });
         let (followed_catalog, health_clock) = (Arc::clone(&catalog_cache), clock.clone());
         let api_keys = Arc::new(ApiKeys {

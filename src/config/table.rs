@@ -141,6 +141,9 @@ settings! {
     /// Refreshing gives a new session token within it and does not prolong it.
     refresh_lifetime: Duration = "2592000", Integer(3600, 31_536_000, "seconds"),
         SettingsReader::seconds;
+    /// How long after its first use a refresh token gives new tokens once more, for clients that refresh twice at once or lost the response.
+    /// A later use ends the session. 0 is strict: any second use ends it.
+    refresh_grace: Duration = "10", Integer(0, 60, "seconds"), SettingsReader::seconds;
     /// How long verifiers may cache the key set. No key signs before it was published this long.
     jwks_max_age: Duration = "300", Integer(60, 86_400, "seconds"), SettingsReader::seconds;
     /// How many download tokens a principal, or an anonymous address, may ask for.

@@ -35,6 +35,28 @@ impl Session {
     }
 }
 
+/// How long after its first use a refresh token still gives a sibling of its successor, in seconds; 0 is strict.
+///
+/// Honest clients use a token twice: two tabs at the same moment, or one that repeats a refresh whose response
+/// was lost. RFC 9700 section 4.14.2 ends the session on any reuse, because the server cannot tell who is
+/// legitimate. Within the grace it need not: a thief who uses the token then has won the same race without it,
+/// and reuse later still ends the session for both. The grace counts from the first use alone, so that no use
+/// prolongs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshGrace(pub u32);
+
+impl RefreshGrace {
+    /// Whether a token that was first used at `spent_at` gives a sibling at `now`, in seconds since 1970 UTC.
+    ///
+    /// Both are whole seconds, so the last one counts in full. A first use in the future is one on a replica
+    /// whose clock is ahead, as far as clocks may differ; beyond that the clock was set, and nothing is granted.
+    #[must_use]
+    pub fn covers(self, spent_at: i64, now: i64) -> bool {
+        let elapsed = now.saturating_sub(spent_at);
+        self.0 > 0 && (-MAX_CLOCK_SKEW..=i64::from(self.0)).contains(&elapsed)
+    }
+}
+
 /// A refresh token: 256 random bits, written in base64url.
 #[derive(Debug)]
 pub struct RefreshToken(Secret<[u8; 32]>);
@@ -97,6 +119,23 @@ mod tests {
             RefreshToken::random().digest(),
             RefreshToken::random().digest()
         );
+    }
+
+    #[test]
+    fn the_grace_counts_from_the_first_use_and_zero_is_strict() {
+        let grace = RefreshGrace(10);
+        for (now, is_covered) in [
+            (939, false),
+            (940, true),
+            (1000, true),
+            (1010, true),
+            (1011, false),
+            (i64::MAX, false),
+            (i64::MIN, false),
+        ] {
+            assert_eq!(grace.covers(1000, now), is_covered, "{now}");
+            assert!(!RefreshGrace(0).covers(1000, now), "{now}");
+        }
     }
 
     #[test]

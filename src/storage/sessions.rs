@@ -21,37 +21,10 @@ use crate::domain::session::{RefreshTokenDigest, Session};
 pub struct RefreshTokenInfo {
     /// Its session.
     pub session: Session,
-    /// Whether it was used.
-    pub is_spent: bool,
+    /// When it was first used, in seconds since 1970 UTC.
+    pub spent_at: Option<i64>,
     /// Whether its session was ended or has expired.
     pub has_ended: bool,
-}
-
-/// The audit records of a renewal; the one that comes true is appended.
-#[derive(Clone, Copy, Debug)]
-pub struct RenewalRecords<'a> {
-    /// The session is renewed.
-    pub renewed: &'a AuditRecord,
-    /// The token was used before, which ends the session.
-    pub reused: &'a AuditRecord,
-}
-
-/// The result of renewing a session with a refresh token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RenewalOutcome {
-    /// The token is spent, and the next one replaces it.
-    Renewed(Session),
-    /// The token had been spent before, so its session has ended.
-    Reused {
-        /// The session.
-        session: Session,
-        /// Whether this call ended it.
-        is_ended_by_this: bool,
-    },
-    /// The session has ended.
-    SessionEnded(Session),
-    /// There is no such token.
-    Unknown,
 }
 
 /// A session that was ended.
@@ -63,8 +36,9 @@ pub struct EndedSession {
     pub is_ended_by_this: bool,
 }
 
+/// A refresh token as it is stored, with its session.
 #[derive(sqlx::FromRow)]
-struct RefreshTokenRow {
+pub(super) struct RefreshTokenRow {
     id: Uuid,
     user_id: Uuid,
     generation: i64,
@@ -72,15 +46,15 @@ struct RefreshTokenRow {
     started_at: i64,
     expires_at: i64,
     ended_at: Option<i64>,
-    spent_at: Option<i64>,
+    pub(super) spent_at: Option<i64>,
 }
 
 impl RefreshTokenRow {
-    fn session(&self) -> Session {
+    pub(super) fn session(&self) -> Session {
         session_from_row((self.id, self.user_id, self.started_at, self.expires_at))
     }
 
-    fn has_ended(&self, now: i64) -> bool {
+    pub(super) fn has_ended(&self, now: i64) -> bool {
         self.ended_at.is_some()
             || self.expires_at <= now
             || self.generation != self.session_generation
@@ -96,9 +70,6 @@ fn session_from_row((id, user_id, started_at, expires_at): (Uuid, Uuid, i64, i64
     }
 }
 
-/// How often a session is renewed at most: after that it is over, because each renewal leaves
-/// a spent refresh token behind. At one renewal a minute it is reached after a month.
-const MAX_RENEWALS: i64 = 50_000;
 pub(super) const BUMP_SESSION_VERSION: &str = "UPDATE session_version SET version = version + 1";
 const FIND_TOKEN: &str = "SELECT sessions.id, user_id, generation, session_generation, started_at,
         expires_at, ended_at, spent_at
@@ -144,66 +115,9 @@ impl Database {
         .await?;
         Ok(row.map(|row| RefreshTokenInfo {
             session: row.session(),
-            is_spent: row.spent_at.is_some(),
+            spent_at: row.spent_at,
             has_ended: row.has_ended(now),
         }))
-    }
-
-    /// Spends the refresh token `presented` at `now` (seconds since 1970 UTC) and replaces it by `next`; ends
-    /// the session if `presented` was spent before.
-    ///
-    /// Of two callers with the same token at the same time, one renews the session and the other ends it.
-    pub async fn renew_session(
-        &self,
-        presented: RefreshTokenDigest,
-        next: RefreshTokenDigest,
-        now: i64,
-        records: RenewalRecords<'_>,
-    ) -> Result<RenewalOutcome, StorageError> {
-        const SPEND: &str =
-            "UPDATE refresh_tokens SET spent_at = $1 WHERE sha256 = $2 AND spent_at IS NULL";
-        const COUNT: &str =
-            "UPDATE sessions SET renewals = renewals + 1 WHERE id = $1 AND renewals < $2";
-        run(CALL_TIMEOUT, "renew a session", "sessions", async {
-            let mut transaction = self.begin_writing().await?;
-            let Some(row) = find_refresh_token_row(&mut transaction, presented).await? else {
-                transaction.rollback().await?;
-                return Ok(RenewalOutcome::Unknown);
-            };
-            let session = row.session();
-            let is_valid = !row.has_ended(now) && session.is_valid_at(now);
-            if row.spent_at.is_none() && !is_valid {
-                transaction.rollback().await?;
-                return Ok(RenewalOutcome::SessionEnded(session));
-            }
-            // On PostgreSQL another caller may spend it after the query above; this statement waits for that
-            // caller and then finds nothing to spend.
-            let is_spent_by_this = execute!(&mut transaction, SPEND, now, &presented.0[..])? == 1;
-            let (renewal, record) = if is_spent_by_this {
-                if execute!(&mut transaction, COUNT, session.id.0, MAX_RENEWALS)? == 0 {
-                    transaction.rollback().await?;
-                    return Ok(RenewalOutcome::SessionEnded(session));
-                }
-                execute!(&mut transaction, INSERT_TOKEN, &next.0[..], session.id.0)?;
-                (RenewalOutcome::Renewed(session), Some(records.renewed))
-            } else {
-                let is_ended_by_this =
-                    !row.has_ended(now) && end_by_id(&mut transaction, session.id, now).await?;
-                let renewal = RenewalOutcome::Reused {
-                    session,
-                    is_ended_by_this,
-                };
-                (renewal, is_ended_by_this.then_some(records.reused))
-            };
-            if let Some(record) = record {
-                append(&mut transaction, std::slice::from_ref(record)).await?;
-                transaction.commit().await?;
-            } else {
-                transaction.rollback().await?;
-            }
-            Ok(renewal)
-        })
-        .await
     }
 
     /// Ends the session of a refresh token, spent or not, at `now`, together with its audit record; `None`
@@ -294,7 +208,7 @@ impl Database {
     }
 }
 
-async fn find_refresh_token_row(
+pub(super) async fn find_refresh_token_row(
     transaction: &mut Transaction,
     presented: RefreshTokenDigest,
 ) -> Result<Option<RefreshTokenRow>, sqlx::Error> {
@@ -304,7 +218,7 @@ async fn find_refresh_token_row(
 }
 
 /// Ends a session; `false` if it had ended before.
-async fn end_by_id(
+pub(super) async fn end_by_id(
     transaction: &mut Transaction,
     id: SessionId,
     now: i64,

@@ -28,6 +28,7 @@ fn every_setting_can_be_set_by_its_variable() {
         ("token_lifetime", "7"),
         ("session_lifetime", "61"),
         ("refresh_lifetime", "3600"),
+        ("refresh_grace", "0"),
         ("jwks_max_age", "62"),
         ("mint_limit_per_minute", "0"),
         ("request_limit_per_minute", "14"),

@@ -43,7 +43,7 @@ pub struct LoginRequest {
 /// The refresh token of a session.
 #[derive(Object)]
 pub struct RefreshRequest {
-    /// The newest refresh token of the session.
+    /// The newest refresh token of the session. Any one of the session logs out.
     // The form is checked here too, because a number would be taken for its digits.
     #[oai(validator(pattern = "^[A-Za-z0-9_-]{43}$"))]
     pub refresh_token: String,
@@ -54,7 +54,7 @@ pub struct RefreshRequest {
 pub struct LoginResponse {
     /// The session token. Send it as `Authorization: Bearer`.
     pub access_token: String,
-    /// The refresh token. It can be used once, for the session's next tokens. Keep it as secret as
+    /// The refresh token, for the session's next tokens: replace it with theirs. Keep it as secret as
     /// a password.
     pub refresh_token: String,
     /// Always `bearer`.
@@ -173,9 +173,11 @@ impl SessionApi {
 
     /// Refresh session
     ///
-    /// Returns new tokens for the session. A refresh token can be used once; replace it with the
-    /// one in the response. Using one a second time, even at the same moment, ends the whole
-    /// session, because the token may have been stolen.
+    /// Returns new tokens for the session. Replace the refresh token with the one in the response.
+    /// Using it again within a grace (10 seconds unless the operator changed it) gives further
+    /// tokens of the same session, so that requests at the same moment and a repetition after a
+    /// lost response work. Using it later ends the whole session, because the token may have been
+    /// stolen.
     #[oai(path = "/auth/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(
         &self,

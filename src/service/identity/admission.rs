@@ -21,6 +21,8 @@ use crate::service::rate_limits::RateLimits;
 const MAX_REMEMBERED_CREDENTIALS: u64 = 50_000;
 /// How long an unused credential is remembered.
 const REMEMBERED_TTL: Duration = Duration::from_hours(1);
+/// How long a spent refresh token is remembered: the longest grace, and as much again.
+const SPENT_TOKEN_TTL: Duration = Duration::from_mins(2);
 
 /// An attempt to authenticate.
 #[must_use = "an attempt that is not settled stays charged"]
@@ -84,6 +86,8 @@ pub struct KnownCredentials {
     api_keys: Cache<[u8; 32], ()>,
     /// Refresh tokens that this process issued and that are not spent.
     refresh_tokens: Cache<RefreshTokenDigest, ()>,
+    /// Refresh tokens that were spent lately: within the grace they are as good as others.
+    spent_refresh_tokens: Cache<RefreshTokenDigest, ()>,
     /// Tokens that were rejected although their signature is valid.
     rejected: Cache<SignedCredential, ()>,
 }
@@ -93,6 +97,10 @@ impl Default for KnownCredentials {
         Self {
             api_keys: new_cache(),
             refresh_tokens: new_cache(),
+            spent_refresh_tokens: Cache::builder()
+                .max_capacity(MAX_REMEMBERED_CREDENTIALS)
+                .time_to_live(SPENT_TOKEN_TTL)
+                .build(),
             rejected: new_cache(),
         }
     }
@@ -116,11 +124,18 @@ impl KnownCredentials {
     }
 
     pub(super) fn is_issued_refresh_token(&self, digest: &RefreshTokenDigest) -> bool {
-        self.refresh_tokens.contains_key(digest)
+        self.refresh_tokens.contains_key(digest) || self.spent_refresh_tokens.contains_key(digest)
+    }
+
+    pub(super) fn set_refresh_token_spent(&self, digest: RefreshTokenDigest) {
+        self.refresh_tokens.invalidate(&digest);
+        // Its time runs from the first use.
+        self.spent_refresh_tokens.entry(digest).or_insert(());
     }
 
     pub(super) fn remove_refresh_token(&self, digest: &RefreshTokenDigest) {
         self.refresh_tokens.invalidate(digest);
+        self.spent_refresh_tokens.invalidate(digest);
     }
 
     pub(super) fn is_rejected(&self, credential: SignedCredential) -> bool {

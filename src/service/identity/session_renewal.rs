@@ -1,15 +1,20 @@
-//! What a refresh token does: it renews its session once, or ends it.
+//! What a refresh token does: it renews its session, or ends it.
 //!
-//! A refresh token that is used a second time has leaked, so the whole session ends (RFC 9700 section
-//! 4.14.2). There is no grace period for two uses at the same moment: the server cannot know which of
-//! them is legitimate. A change of a session and its audit record are one transaction.
+//! A refresh token is used once and replaced by the next (rotation). Whoever uses it again within the grace of
+//! its first use ([`crate::domain::session::RefreshGrace`]) is an honest client that races with itself, or a thief who has won nothing
+//! by it: it gets a sibling, a fresh token of the same family. Any later use means that the token has leaked, so
+//! the whole session ends with all siblings (RFC 9700 section 4.14.2); a spent sibling is treated alike. A
+//! logout with any token of the family ends all of it. A change of a session and its audit record are one
+//! transaction, and the record's reason begins with what it was: *rotation*, *sibling* or *reuse*.
+
+use std::time::Duration;
 
 use crate::domain::audit::{AuditEvent, AuditRecord};
 use crate::domain::secret::Secret;
 use crate::domain::session::{RefreshToken, RefreshTokenDigest};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
-use crate::storage::{RefreshTokenInfo, RenewalOutcome, RenewalRecords};
+use crate::storage::{RefreshTokenInfo, Renewal, RenewalOutcome, RenewalRecords};
 
 use super::admission::Admission;
 use super::request_context::RequestContext;
@@ -18,6 +23,9 @@ use super::sessions::{SessionTokens, Sessions, granted_record};
 const INVALID: &str = "the refresh token is not valid, or its session has ended: sign in again";
 const REUSED: &str =
     "reuse: the refresh token had been used before, so its session has ended: sign in again";
+const ROTATED: &str = "rotation: the first use of the refresh token";
+const SIBLING: &str =
+    "sibling: the refresh token had been used before, within the grace, and gave one more";
 
 /// What the use of a refresh token came to; either is on record.
 enum Refreshed {
@@ -72,52 +80,92 @@ impl Sessions {
         let user_id = token.session.user_id;
         record.user_id = Some(user_id);
         // Nothing is written for a session that has ended.
-        if token.has_ended || (!token.is_spent && !token.session.is_valid_at(now)) {
-            return rejected(if token.is_spent { REUSED } else { INVALID });
+        let is_spent = token.spent_at.is_some();
+        if token.has_ended || (!is_spent && !token.session.is_valid_at(now)) {
+            return rejected(if is_spent { REUSED } else { INVALID });
         }
         let next = RefreshToken::random();
         let mut tokens = None;
-        if !token.is_spent {
+        let grace = self.refresh_grace;
+        if token
+            .spent_at
+            .is_none_or(|spent_at| grace.covers(spent_at, now))
+        {
             // Before it is spent, so that it still works after the wait, or if signing fails.
             self.rate_limits.count_user(user_id)?;
             tokens = Some(self.issue_tokens(&token.session, &next, record.id, now)?);
         }
-        let renewed = granted_record(record, user_id);
-        let reused = AuditRecord {
-            reason: Some(REUSED.to_owned()),
+        let granted = granted_record(record, user_id);
+        let with_reason = |record: &AuditRecord, reason: &str| AuditRecord {
+            reason: Some(reason.to_owned()),
             ..record.clone()
         };
-        let records = RenewalRecords {
-            renewed: &renewed,
-            reused: &reused,
-        };
-        let renewal = self
+        let [rotated, sibling] = [ROTATED, SIBLING].map(|reason| with_reason(&granted, reason));
+        let reused = with_reason(record, REUSED);
+        let outcome = self
             .database
-            .renew_session(digest, next.digest(), now, records)
+            .renew_session(&Renewal {
+                presented: digest,
+                next: next.digest(),
+                now,
+                grace,
+                records: RenewalRecords {
+                    rotated: &rotated,
+                    sibling: &sibling,
+                    reused: &reused,
+                },
+            })
             .await?;
-        self.known_credentials().remove_refresh_token(&digest);
-        match (renewal, tokens) {
-            (RenewalOutcome::Renewed(_), Some(tokens)) => {
-                *record = renewed;
-                self.known_credentials().add_refresh_token(next.digest());
+        let known = self.known_credentials();
+        match (outcome, tokens) {
+            (RenewalOutcome::Rotated(_), Some(tokens)) => {
+                *record = rotated;
+                known.set_refresh_token_spent(digest);
+                known.add_refresh_token(next.digest());
                 Ok(Refreshed::Renewed(tokens))
             }
-            (
-                RenewalOutcome::Reused {
-                    session,
-                    is_ended_by_this: true,
-                },
-                _,
-            ) => {
+            (RenewalOutcome::Sibling(session), Some(tokens)) => {
+                tracing::debug!(session_id = %session.id, "refresh token used again within the grace");
+                *record = sibling;
+                known.set_refresh_token_spent(digest);
+                known.add_refresh_token(next.digest());
+                Ok(Refreshed::Renewed(tokens))
+            }
+            // The client has newer tokens by now. No wait would help: a later use ends the session.
+            (RenewalOutcome::TooManySiblings(_), _) => {
+                Err(ServiceError::limit_exceeded(Duration::from_secs(1)))
+            }
+            (outcome, _) => self.reject_renewal(outcome, &digest, reused, record).await,
+        }
+    }
+
+    /// The answer to a refresh token that renews nothing.
+    async fn reject_renewal(
+        &self,
+        outcome: RenewalOutcome,
+        digest: &RefreshTokenDigest,
+        reused: AuditRecord,
+        record: &mut AuditRecord,
+    ) -> Result<Refreshed, ServiceError> {
+        let rejected = |detail| Err(ServiceError::CredentialRejected { detail });
+        self.known_credentials().remove_refresh_token(digest);
+        match outcome {
+            RenewalOutcome::Reused {
+                session,
+                is_ended_by_this: true,
+            } => {
                 tracing::warn!(session_id = %session.id, "refresh token reused; session ended");
                 *record = reused;
                 self.catalog_cache.refresh_after_write().await;
                 Ok(Refreshed::Ended)
             }
-            (RenewalOutcome::Reused { .. }, _) => rejected(REUSED),
-            // A spent token is never spent again, so that there are tokens for each renewal.
-            (RenewalOutcome::Renewed(_), None)
-            | (RenewalOutcome::SessionEnded(_) | RenewalOutcome::Unknown, _) => rejected(INVALID),
+            RenewalOutcome::Reused { .. } => rejected(REUSED),
+            // There are tokens for each renewal: what the grace covers here it covers in the database.
+            RenewalOutcome::Rotated(_)
+            | RenewalOutcome::Sibling(_)
+            | RenewalOutcome::TooManySiblings(_)
+            | RenewalOutcome::SessionEnded(_)
+            | RenewalOutcome::Unknown => rejected(INVALID),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Sessions: started by a login, renewed and ended by a refresh token ([`mod@super::session_renewal`]).
 //!
-//! A session is the result of one login: a chain of refresh tokens, each of which is used once and
-//! replaced by the next, and the session tokens issued for them.
+//! A session is the result of one login: a family of refresh tokens, each of which is used once and
+//! replaced by the next, and the session tokens issued for them. Who uses one twice within the grace has
+//! siblings in its place, which all end together.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::domain::id::{RecordId, SessionId, UserId};
 use crate::domain::name::Username;
 use crate::domain::principal::{Principal, User};
 use crate::domain::secret::Secret;
-use crate::domain::session::{RefreshToken, Session};
+use crate::domain::session::{RefreshGrace, RefreshToken, Session};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
@@ -33,7 +34,7 @@ use super::request_context::{Credential, RequestContext};
 pub struct SessionTokens {
     /// The session token.
     pub access_token: Secret<String>,
-    /// The refresh token, which gives the next tokens once.
+    /// The refresh token, which gives the next tokens once (and siblings of them within the grace).
     pub refresh_token: Secret<String>,
     /// The session token's lifetime, in seconds.
     pub expires_in: u32,
@@ -74,6 +75,8 @@ pub struct Sessions {
     pub session_token_ttl: u32,
     /// A session's lifetime, in seconds.
     pub session_ttl: u32,
+    /// How long a spent refresh token gives siblings.
+    pub refresh_grace: RefreshGrace,
 }
 
 impl Sessions {

@@ -62,6 +62,7 @@ async fn a_reuse_that_cannot_be_recorded_ends_nothing_and_is_noticed_the_next_ti
     let first = log_in(&server, "otto").await;
     let second = refresh(&server, text(&first, "refresh_token")).await.json();
     let spent = text(&first, "refresh_token");
+    server.clock.advance(11_000);
     without_records(&server, refresh(&server, spent)).await;
     let session = text(&second, "access_token");
     assert_eq!(me(&server, session).await.status, 200);

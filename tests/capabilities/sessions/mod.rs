@@ -1,7 +1,9 @@
 //! Sessions: logout, everything that ends a session, and `/auth/me`.
 
 mod audit;
+mod family_model;
 mod refresh_tokens;
+mod siblings;
 
 use serde_json::{Value, json};
 

@@ -35,6 +35,8 @@ mod migrations;
 mod outages;
 mod removals;
 mod session_lists;
+mod session_records;
+mod session_siblings;
 mod session_sweep;
 mod sessions;
 mod signing_keys;

@@ -121,7 +121,7 @@ async fn a_session_is_not_renewed_without_end(db: TestDatabase) {
     db.execute("UPDATE sessions SET renewals = 49999").await;
     let renew = |used: RefreshTokenDigest, next| renew_at(&db.database, used, next, NOW);
     let second = fingerprint();
-    let renewed = Ok(RenewalOutcome::Renewed(session.clone()));
+    let renewed = Ok(RenewalOutcome::Rotated(session.clone()));
     assert_eq!(renew(first, second).await, renewed);
     let over = Ok(RenewalOutcome::SessionEnded(session));
     assert_eq!(renew(second, fingerprint()).await, over);

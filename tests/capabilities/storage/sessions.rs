@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use cedargate::domain::audit::AuditRecord;
 use cedargate::domain::id::{RecordId, SessionId};
 use cedargate::domain::secret::Secret;
-use cedargate::domain::session::{RefreshToken, RefreshTokenDigest, Session};
+use cedargate::domain::session::{RefreshGrace, RefreshToken, RefreshTokenDigest, Session};
 use cedargate::storage::{
-    CatalogChange, Database, EndedSession, NewSession, RefreshTokenInfo, RenewalOutcome,
+    CatalogChange, Database, EndedSession, NewSession, RefreshTokenInfo, Renewal, RenewalOutcome,
     RenewalRecords, StorageError, UserRecord,
 };
 
@@ -16,8 +16,7 @@ use crate::support::test_database::{TestDatabase, record, user, write_change};
 on_both! {
     a_session_is_found_until_it_is_ended,
     a_refresh_token_renews_once_and_then_ends_its_session,
-    of_two_uses_at_once_one_renews_and_the_other_ends_the_session,
-    what_cannot_be_audited_leaves_the_session_as_it_was,
+    without_a_grace_the_second_of_two_uses_at_once_ends_the_session,
     a_session_that_starts_later_than_now_is_not_renewed,
     a_token_of_an_ended_session_renews_nothing,
     ending_a_session_leaves_the_others_of_its_user,
@@ -89,31 +88,54 @@ pub(super) async fn ada_with_session(
     (ada, session, first)
 }
 
+/// Renews without a grace.
 pub(super) async fn renew_at(
     database: &Database,
     used: RefreshTokenDigest,
     next: RefreshTokenDigest,
     now: i64,
 ) -> Result<RenewalOutcome, StorageError> {
-    let (renewed, reused) = (login_record(), login_record());
-    let records = RenewalRecords {
-        renewed: &renewed,
-        reused: &reused,
+    renew_within(database, RefreshGrace(0), used, next, now).await
+}
+
+/// Renews with a grace, and checks that what happened is on record and nothing else.
+pub(super) async fn renew_within(
+    database: &Database,
+    grace: RefreshGrace,
+    used: RefreshTokenDigest,
+    next: RefreshTokenDigest,
+    now: i64,
+) -> Result<RenewalOutcome, StorageError> {
+    let (rotated, sibling, reused) = (login_record(), login_record(), login_record());
+    let renewal = Renewal {
+        presented: used,
+        next,
+        now,
+        grace,
+        records: RenewalRecords {
+            rotated: &rotated,
+            sibling: &sibling,
+            reused: &reused,
+        },
     };
-    let renewal = database.renew_session(used, next, now, records).await?;
-    let expected = match &renewal {
-        RenewalOutcome::Renewed(_) => (true, false),
+    let outcome = database.renew_session(&renewal).await?;
+    let expected = match &outcome {
+        RenewalOutcome::Rotated(_) => [true, false, false],
+        RenewalOutcome::Sibling(_) => [false, true, false],
         RenewalOutcome::Reused {
             is_ended_by_this, ..
-        } => (false, *is_ended_by_this),
-        RenewalOutcome::SessionEnded(_) | RenewalOutcome::Unknown => (false, false),
+        } => [false, false, *is_ended_by_this],
+        RenewalOutcome::SessionEnded(_)
+        | RenewalOutcome::TooManySiblings(_)
+        | RenewalOutcome::Unknown => [false; 3],
     };
-    let on_record = (
-        is_on_record(database, &renewed).await,
+    let on_record = [
+        is_on_record(database, &rotated).await,
+        is_on_record(database, &sibling).await,
         is_on_record(database, &reused).await,
-    );
+    ];
     assert_eq!(on_record, expected);
-    Ok(renewal)
+    Ok(outcome)
 }
 
 /// A record with an id of its own.
@@ -174,17 +196,17 @@ async fn a_refresh_token_renews_once_and_then_ends_its_session(db: TestDatabase)
     let (_, session, first) = ada_with_session(&db).await;
     let (second, third) = (fingerprint(), fingerprint());
     let renew = |used, next| renew_at(&db.database, used, next, NOW + 1);
-    let known = |is_spent, has_ended| {
+    let known = |is_spent: bool, has_ended| {
         Ok(Some(RefreshTokenInfo {
             session: session.clone(),
-            is_spent,
+            spent_at: is_spent.then_some(NOW + 1),
             has_ended,
         }))
     };
     let find = |token| db.database.find_refresh_token(token, NOW);
     assert_eq!(find(first).await, known(false, false));
     assert_eq!(find(fingerprint()).await, Ok(None));
-    let renewed = Ok(RenewalOutcome::Renewed(session.clone()));
+    let renewed = Ok(RenewalOutcome::Rotated(session.clone()));
     assert_eq!(renew(first, second).await, renewed);
     assert_eq!(find(first).await, known(true, false));
     assert_eq!(renew(second, third).await, renewed);
@@ -212,7 +234,7 @@ async fn a_refresh_token_renews_once_and_then_ends_its_session(db: TestDatabase)
     assert_eq!(session_version(&db).await, before + 1);
 }
 
-async fn of_two_uses_at_once_one_renews_and_the_other_ends_the_session(db: TestDatabase) {
+async fn without_a_grace_the_second_of_two_uses_at_once_ends_the_session(db: TestDatabase) {
     let ada = with_password("ada", "one");
     put_user(&db, &ada).await;
     let other = Database::open(&db.url, 4).await.unwrap();
@@ -222,7 +244,7 @@ async fn of_two_uses_at_once_one_renews_and_the_other_ends_the_session(db: TestD
             renew_at(&db.database, first, fingerprint(), NOW),
             renew_at(&other, first, fingerprint(), NOW)
         );
-        let renewed = RenewalOutcome::Renewed(session.clone());
+        let renewed = RenewalOutcome::Rotated(session.clone());
         let reused = RenewalOutcome::Reused {
             session: session.clone(),
             is_ended_by_this: true,
@@ -236,67 +258,12 @@ async fn of_two_uses_at_once_one_renews_and_the_other_ends_the_session(db: TestD
     }
 }
 
-/// Runs something while no audit record can be written.
-async fn without_audit_log<T>(db: &TestDatabase, run: impl Future<Output = T>) -> T {
-    db.execute("ALTER TABLE audit_records RENAME TO elsewhere")
-        .await;
-    let result = run.await;
-    db.execute("ALTER TABLE elsewhere RENAME TO audit_records")
-        .await;
-    result
-}
-
-async fn what_cannot_be_audited_leaves_the_session_as_it_was(db: TestDatabase) {
-    let (ada, session, first) = ada_with_session(&db).await;
-    let second = fingerprint();
-    let record = login_record();
-    let records = RenewalRecords {
-        renewed: &record,
-        reused: &record,
-    };
-    let renew = |used, next| db.database.renew_session(used, next, NOW, records);
-    let unavailable = |error: StorageError| assert!(error.is_unavailable(), "{error}");
-
-    let again = Session {
-        id: SessionId::random(),
-        ..session.clone()
-    };
-    let hash = ada.password_hash.as_ref().unwrap();
-    let new = NewSession {
-        session: &again,
-        password_hash: Some(hash),
-        first: fingerprint(),
-        network: None,
-        granted: &record,
-    };
-    let start = db.database.start_session(&new);
-    unavailable(Box::pin(without_audit_log(&db, start)).await.unwrap_err());
-    assert!(!is_found(&db, &again).await);
-
-    let renewal = Box::pin(without_audit_log(&db, renew(first, second))).await;
-    unavailable(renewal.unwrap_err());
-    assert_eq!(
-        renew_at(&db.database, first, second, NOW).await,
-        Ok(RenewalOutcome::Renewed(session.clone()))
-    );
-    let reuse = Box::pin(without_audit_log(&db, renew(first, fingerprint()))).await;
-    unavailable(reuse.unwrap_err());
-    assert!(is_found(&db, &session).await);
-    let end = db.database.end_session(second, NOW, &record);
-    unavailable(Box::pin(without_audit_log(&db, end)).await.unwrap_err());
-    assert!(is_found(&db, &session).await);
-    assert_eq!(
-        renew_at(&db.database, second, fingerprint(), NOW).await,
-        Ok(RenewalOutcome::Renewed(session))
-    );
-}
-
 async fn a_token_of_an_ended_session_renews_nothing(db: TestDatabase) {
     let (_, session, first) = ada_with_session(&db).await;
     let renew = |now| renew_at(&db.database, first, fingerprint(), now);
     let over = Ok(RenewalOutcome::SessionEnded(session.clone()));
     assert_eq!(renew(session.expires_at).await, over);
-    let renewed = Ok(RenewalOutcome::Renewed(session.clone()));
+    let renewed = Ok(RenewalOutcome::Rotated(session.clone()));
     assert_eq!(renew(session.expires_at - 1).await, renewed);
 }
 
@@ -305,7 +272,7 @@ async fn a_session_that_starts_later_than_now_is_not_renewed(db: TestDatabase) {
     let renew = |now| renew_at(&db.database, first, fingerprint(), now);
     let over = Ok(RenewalOutcome::SessionEnded(session.clone()));
     assert_eq!(renew(session.started_at - 61).await, over);
-    let renewed = Ok(RenewalOutcome::Renewed(session.clone()));
+    let renewed = Ok(RenewalOutcome::Rotated(session.clone()));
     assert_eq!(renew(session.started_at - 60).await, renewed);
 }
 
