@@ -59,6 +59,8 @@ fn is_invisible(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -108,7 +110,6 @@ mod tests {
         ] {
             assert_eq!(named(path), name, "{path:?}");
         }
-        use std::os::unix::ffi::OsStrExt;
         let latin1 = std::ffi::OsStr::from_bytes(b"h\xf6he.tif");
         assert_eq!(download_name(Path::new(latin1)), "h_he.tif");
     }

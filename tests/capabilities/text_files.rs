@@ -26,21 +26,21 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn rewrite(path: &Path, change: impl Fn(String) -> String) {
+fn rewrite(path: &Path, change: impl Fn(&str) -> String) {
     let text = fs::read_to_string(path).unwrap();
-    fs::write(path, change(text)).unwrap();
+    fs::write(path, change(&text)).unwrap();
 }
 
-fn with_mark(text: String) -> String {
+fn with_mark(text: &str) -> String {
     format!("{MARK}{text}")
 }
 
-fn with_crlf(text: String) -> String {
+fn with_crlf(text: &str) -> String {
     text.replace('\n', "\r\n")
 }
 
-fn saved_on_windows(text: String) -> String {
-    with_mark(with_crlf(text))
+fn saved_on_windows(text: &str) -> String {
+    with_mark(&with_crlf(text))
 }
 
 fn policy(folder: &Path, arguments: &[&str]) -> CommandOutput {
@@ -81,16 +81,12 @@ fn every_kind_of_policy_file_may_begin_with_a_mark() {
     let folder = copy_of_shipped_policies();
     let path = folder.path();
     let template = "@id(\"shared\")\npermit (principal == ?principal, action, resource);\n";
-    fs::write(path.join("t.cedar"), with_mark(template.to_owned())).unwrap();
+    fs::write(path.join("t.cedar"), with_mark(template)).unwrap();
     let links = "[{\"template_id\": \"shared\", \"link_id\": \"one\",\r\n \"args\": {\"?principal\": \
-        {\"type\": \"Role\", \"id\": \"hydrology\"}}}]";
-    fs::write(path.join("t.links.json"), with_mark(links.to_owned())).unwrap();
+        \"Role::\\\"hydrology\\\"\"}}]";
+    fs::write(path.join("t.links.json"), with_mark(links)).unwrap();
     revision(path);
-    fs::write(
-        path.join("t.links.json"),
-        with_mark(with_mark(links.to_owned())),
-    )
-    .unwrap();
+    fs::write(path.join("t.links.json"), with_mark(&with_mark(links))).unwrap();
     assert_eq!(policy(path, &["check"]).code, 3);
 }
 
@@ -123,7 +119,7 @@ fn an_error_is_at_the_same_line_and_column_with_and_without_mark_and_crlf() {
         };
         let plain = place(text.to_owned());
         for change in [with_mark, with_crlf, saved_on_windows] {
-            assert_eq!(place(change(text.to_owned())), plain, "{name}");
+            assert_eq!(place(change(text)), plain, "{name}");
         }
         match saved {
             Some(saved) => fs::write(path.join(name), saved).unwrap(),
@@ -137,15 +133,15 @@ fn formatting_keeps_crlf_and_is_done_after_once() {
     let untidy =
         "// why\n@id(\"x\")   permit(principal,action,resource) // of all\nwhen{true};\n// end\n";
     for change in [
-        |text: String| text,
+        |text: &str| text.to_owned(),
         with_crlf,
         with_mark,
         saved_on_windows,
-        |text: String| text.replacen('\n', "\r\n", 2),
+        |text: &str| text.replacen('\n', "\r\n", 2),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("x.cedar");
-        let text = change(untidy.to_owned());
+        let text = change(untidy);
         fs::write(&file, &text).unwrap();
         assert_eq!(policy(folder.path(), &["format", "--check"]).code, 3);
         assert_eq!(policy(folder.path(), &["format"]).code, 0);
@@ -167,11 +163,7 @@ fn a_catalog_file_and_the_settings_may_be_saved_on_windows() {
     let catalog = folder.path().join("catalog.toml");
     rewrite(&catalog, saved_on_windows);
     let settings = folder.path().join("cedargate.toml");
-    fs::write(
-        &settings,
-        saved_on_windows("listen = \"127.0.0.1:9\"\n".to_owned()),
-    )
-    .unwrap();
+    fs::write(&settings, saved_on_windows("listen = \"127.0.0.1:9\"\n")).unwrap();
     let apply = ["catalog", "apply", "catalog.toml"];
     let applied = cedargate(folder.path(), &apply, &[]);
     assert_eq!(applied.code, 0, "{}", applied.messages);
@@ -184,7 +176,7 @@ fn a_catalog_file_and_the_settings_may_be_saved_on_windows() {
         "{}",
         refused.messages
     );
-    fs::write(&settings, saved_on_windows("# one\nlisten = \n".to_owned())).unwrap();
+    fs::write(&settings, saved_on_windows("# one\nlisten = \n")).unwrap();
     let refused = cedargate(folder.path(), &["config"], &[]);
     assert!(refused.messages.contains("line 2"), "{}", refused.messages);
 }

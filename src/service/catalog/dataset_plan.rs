@@ -85,9 +85,9 @@ impl DatasetPlan {
     ) -> [RemovalCount; 3] {
         let names = self.removed.iter().map(|line| line.name.clone());
         let count = count_now.unwrap_or(before.datasets);
-        let named = file.datasets.len();
+        let count_in_file = file.datasets.len();
         [
-            RemovalCount::of_items(RemovalKind::Datasets, names, count, named),
+            RemovalCount::of_items(RemovalKind::Datasets, names, count, count_in_file),
             RemovalCount::of_parts(RemovalKind::Shares, self.lost_shares, before.shares),
             RemovalCount::of_parts(RemovalKind::Files, self.lost_files, before.files),
         ]

@@ -82,7 +82,7 @@ impl RemovalCount {
         kind: RemovalKind,
         removed: impl Iterator<Item = String>,
         before: usize,
-        named: usize,
+        count_in_file: usize,
     ) -> Self {
         let mut names: Vec<_> = removed.collect();
         let removed = names.len();
@@ -91,7 +91,7 @@ impl RemovalCount {
             kind,
             removed,
             before,
-            names_none: named == 0,
+            names_none: count_in_file == 0,
             names,
         }
     }
@@ -194,9 +194,9 @@ impl std::error::Error for RemovalRefusal {}
 mod tests {
     use super::*;
 
-    fn users(removed: usize, before: usize, named: usize) -> RemovalCount {
+    fn users(removed: usize, before: usize, count_in_file: usize) -> RemovalCount {
         let names = (0..removed).map(|n| format!("u{n}"));
-        RemovalCount::of_items(RemovalKind::Users, names, before, named)
+        RemovalCount::of_items(RemovalKind::Users, names, before, count_in_file)
     }
 
     fn flags(counts: &[RemovalCount], is_empty_allowed: bool, most: Option<usize>) -> String {

@@ -138,81 +138,62 @@ impl ApplyReport {
     /// Before them, one line for each item if `is_verbose`. A dry run lists what it would change even so, up to
     /// [`MAX_LISTED_ITEMS`] of each outcome. An admin who was kept is always listed.
     pub fn render(&self, is_verbose: bool) -> String {
-        let mut text = String::new();
+        let mut text = Vec::new();
         for outcome in ItemOutcome::iter() {
             let mut lines: Vec<_> = self.lines.iter().collect();
             lines.retain(|line| line.outcome == outcome);
             let is_listed = is_verbose || (self.is_dry_run && outcome != ItemOutcome::Unchanged);
-            let most = if is_verbose {
-                usize::MAX
-            } else {
-                MAX_LISTED_ITEMS
-            };
-            let more = lines.len().saturating_sub(most);
-            if is_listed {
-                lines.truncate(most);
-            } else {
+            let mut more = 0;
+            if !is_listed {
                 lines.retain(|line| line.is_kept_as_last_admin());
+            } else if !is_verbose {
+                more = lines.len().saturating_sub(MAX_LISTED_ITEMS);
+                lines.truncate(MAX_LISTED_ITEMS);
             }
-            for line in lines {
-                text.push_str(&line.to_string());
-                text.push('\n');
-            }
-            if is_listed && more > 0 {
-                text.push_str(&format!(
-                    "... and {more} more {outcome}; --verbose lists all\n"
+            text.extend(lines.into_iter().map(ToString::to_string));
+            if more > 0 {
+                text.push(format!(
+                    "... and {more} more {outcome}; --verbose lists all"
                 ));
             }
         }
-        text + &self.totals()
+        text.extend(ItemKind::iter().filter_map(|kind| self.totals_of(kind)));
+        let parts = self.removals.iter().filter(|count| count.is_of_parts());
+        for count in parts.filter(|count| count.removed > 0) {
+            let (kind, removed, before) = (count.kind, count.removed, count.before);
+            text.push(format!("{kind}: {removed} of {before} removed"));
+        }
+        text.push(self.totals());
+        text.join("\n") + "\n"
+    }
+
+    fn totals_of(&self, kind: ItemKind) -> Option<String> {
+        let counts = ItemOutcome::iter().filter_map(|outcome| {
+            let is_one = |line: &&ItemReport| line.kind == kind && line.outcome == outcome;
+            let count = self.lines.iter().filter(is_one).count();
+            (count > 0).then(|| format!("{count} {outcome}"))
+        });
+        let counts: Vec<_> = counts.collect();
+        let kind = format!("{kind}s");
+        (!counts.is_empty()).then(|| format!("{kind:<8}  {}", counts.join(", ")))
     }
 
     fn totals(&self) -> String {
-        let mut text = String::new();
-        for kind in ItemKind::iter() {
-            let counts = ItemOutcome::iter().filter_map(|outcome| {
-                let is_one = |line: &&ItemReport| line.kind == kind && line.outcome == outcome;
-                let count = self.lines.iter().filter(is_one).count();
-                (count > 0).then(|| format!("{count} {outcome}"))
-            });
-            let counts: Vec<_> = counts.collect();
-            if !counts.is_empty() {
-                let kind = format!("{kind}s");
-                text.push_str(&format!("{kind:<8}  {}\n", counts.join(", ")));
-            }
-        }
-        let parts = self.removals.iter().filter(|count| count.is_of_parts());
-        for count in parts.filter(|count| count.removed > 0) {
-            let RemovalCount {
-                kind,
-                removed,
-                before,
-                ..
-            } = count;
-            text.push_str(&format!("{kind}: {removed} of {before} removed\n"));
-        }
-        let [created, changed, unchanged, removed] = [
-            ItemOutcome::Created,
-            ItemOutcome::Changed,
-            ItemOutcome::Unchanged,
-            ItemOutcome::Removed,
-        ]
-        .map(|outcome| self.count(outcome));
-        text.push_str(&format!(
-            "{created} created, {changed} changed, {unchanged} unchanged, {removed} removed"
-        ));
+        let mut parts = vec![format!(
+            "{} created, {} changed, {} unchanged, {} removed",
+            self.count(ItemOutcome::Created),
+            self.count(ItemOutcome::Changed),
+            self.count(ItemOutcome::Unchanged),
+            self.count(ItemOutcome::Removed),
+        )];
         if self.not_named > 0 {
-            text.push_str(&format!("; {} not named in the file, kept", self.not_named));
+            parts.push(format!("{} not named in the file, kept", self.not_named));
         }
-        let version = self.version;
         if self.is_dry_run {
-            text.push_str(&format!(
-                "; dry run, nothing was changed; catalog version {version}\n"
-            ));
-        } else {
-            text.push_str(&format!("; catalog version {version}\n"));
+            parts.push(String::from("dry run, nothing was changed"));
         }
-        text
+        parts.push(format!("catalog version {}", self.version));
+        parts.join("; ")
     }
 }
 
