@@ -24,6 +24,7 @@ use strum::VariantArray;
 
 use cedargate::domain::action::Action;
 use cedargate::domain::caller::{Authentication, DecisionContext};
+use cedargate::domain::client_address::AssumedAddress;
 use cedargate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use cedargate::domain::id::{DatasetId, UserId};
 use cedargate::domain::name::RoleName;
@@ -46,7 +47,7 @@ const ROLES: u64 = 20;
 const SAMPLE: usize = 20_000;
 const ACTIONS: [Action; 3] = [Action::Read, Action::Discover, Action::Administer];
 const CONTEXT: ReviewContext = ReviewContext {
-    address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    address: AssumedAddress(Some(IpAddr::V4(Ipv4Addr::LOCALHOST))),
     unix_millis: 1_772_366_400_000,
 };
 /// The policies that the edit adds.
@@ -267,7 +268,7 @@ fn actual_change(
     resource: &Resource,
 ) -> Option<DecisionChange> {
     let context = DecisionContext {
-        address: CONTEXT.address,
+        address: CONTEXT.address.0,
         unix_millis: CONTEXT.unix_millis,
         authentication: match principal {
             Principal::Anonymous => Authentication::None,

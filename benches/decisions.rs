@@ -121,7 +121,7 @@ fn request() -> (Principal, Resource, DecisionContext) {
         file: None,
     };
     let context = DecisionContext {
-        address: "192.0.2.7".parse().unwrap(),
+        address: Some("192.0.2.7".parse().unwrap()),
         unix_millis: 1_772_366_400_000,
         authentication: Authentication::Password,
         key: None,

@@ -6,12 +6,12 @@
 mod dependencies;
 mod error;
 mod maintenance;
+mod metrics_registry;
 mod stores;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
+use crate::http::server::trusted_proxies::TrustedProxies;
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
 use crate::policy::LiveBundle;
@@ -40,6 +41,7 @@ use crate::storage::Database;
 use dependencies::Dependencies;
 pub use error::AppError;
 use maintenance::Maintenance;
+use metrics_registry::start_metrics;
 pub use stores::{Stores, open_database};
 
 /// How long a shutdown waits for the policy watcher.
@@ -77,6 +79,8 @@ impl App {
             files,
             passwords,
         } = stores;
+        // First, so that nothing is counted before.
+        let metrics = start_metrics(&settings.issuers)?;
         let initial = load_policies(settings, &database, &clock).await?;
         let bundle = Arc::new(LiveBundle::new(Arc::clone(&initial.bundle)));
         // A new sealing key cannot open keys that are already sealed.
@@ -139,10 +143,12 @@ impl App {
             session_sweeper: Arc::clone(&session_sweeper),
             clock: clock.clone(),
         };
+        let trusted_proxies =
+            TrustedProxies::new(settings.trusted_proxies.clone(), settings.forwarded_header);
         Ok(Self {
-            services: dependencies.services(settings, metrics_recorder()?),
+            services: dependencies.services(settings, metrics),
             http_config: HttpConfig {
-                trusted_proxies: settings.trusted_proxies.clone(),
+                trusted_proxies: trusted_proxies.clone(),
                 allowed_origins: settings.allowed_origins.clone(),
                 issuer: settings.issuer.clone(),
                 jwks_max_age: settings.jwks_max_age,
@@ -152,13 +158,7 @@ impl App {
                 proof_timeout: settings.gate_proof_limit,
                 clock,
             },
-            server_limits: ServerLimits {
-                max_connections: settings.max_connections,
-                min_bytes_per_minute: settings.min_bytes_per_minute,
-                download_timeout: settings.download_timeout,
-                shutdown_timeout: settings.shutdown_grace,
-                trusted_proxies: settings.trusted_proxies.clone(),
-            },
+            server_limits: server_limits(settings, trusted_proxies),
             database,
             audit,
             catalog_task,
@@ -199,7 +199,7 @@ impl App {
     /// The OpenAPI document.
     #[must_use]
     pub fn openapi_document(&self) -> serde_json::Value {
-        http::openapi_document(&self.services, self.http_config.jwks_max_age)
+        http::openapi_document(&self.services, &self.http_config)
     }
 
     /// All routes.
@@ -274,15 +274,12 @@ async fn load_policies(
     Ok(loaded?)
 }
 
-/// The recorder of the process: it has one, however many apps a test starts.
-fn metrics_recorder() -> Result<PrometheusHandle, AppError> {
-    static RECORDER: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
-    RECORDER
-        .get_or_init(|| {
-            PrometheusBuilder::new()
-                .install_recorder()
-                .map_err(|error| error.to_string())
-        })
-        .clone()
-        .map_err(|reason| AppError::Metrics { reason })
+fn server_limits(settings: &Settings, trusted_proxies: TrustedProxies) -> ServerLimits {
+    ServerLimits {
+        max_connections: settings.max_connections,
+        min_bytes_per_minute: settings.min_bytes_per_minute,
+        download_timeout: settings.download_timeout,
+        shutdown_timeout: settings.shutdown_grace,
+        trusted_proxies,
+    }
 }

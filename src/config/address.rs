@@ -7,6 +7,8 @@ use std::path::Path;
 use ipnet::IpNet;
 use url::{Host, Url};
 
+use crate::domain::secret::Secret;
+
 /// The web pages that may call the API from a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedOrigins {
@@ -77,17 +79,52 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 /// Parses a block such as `10.0.0.0/8`, or one address as the block that holds it alone.
+///
+/// A block of IPv4-mapped addresses is one of IPv4 addresses, as the peers that it is compared with are.
 pub(super) fn parse_ip_block(text: &str) -> Option<IpNet> {
     let block = text.parse::<IpNet>().ok();
-    block
-        .map(|block| block.trunc())
-        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    let block = block.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
+    let mapped = match (
+        block.addr().to_canonical(),
+        block.prefix_len().checked_sub(96),
+    ) {
+        (address @ IpAddr::V4(_), Some(prefix)) if block.addr().is_ipv6() => {
+            IpNet::new(address, prefix).ok()
+        }
+        _ => None,
+    };
+    Some(mapped.unwrap_or(block).trunc())
 }
 
 /// The URL of an `SQLite` file; sqlx decodes percent signs and ends the path at a question mark.
 pub(super) fn sqlite_url(file: &Path) -> Option<String> {
     let path = file.to_str()?.replace('%', "%25").replace('?', "%3F");
     Some(format!("sqlite://{path}"))
+}
+
+/// Whether a database URL is that of a `PostgreSQL` server.
+pub(super) fn is_postgres_url(url: &Secret<String>) -> bool {
+    ["postgres:", "postgresql:"]
+        .iter()
+        .any(|scheme| url.reveal().starts_with(scheme))
+}
+
+/// Whether a database URL has a password.
+pub(super) fn has_password(url: &Secret<String>) -> bool {
+    Url::parse(url.reveal()).is_ok_and(|url| {
+        url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password")
+    })
+}
+
+/// A database URL with a password that is not encoded, as the parameter that takes any characters.
+pub(super) fn with_password(
+    url: &Secret<String>,
+    password: &Secret<String>,
+) -> Option<Secret<String>> {
+    let mut url = Url::parse(url.reveal()).ok()?;
+    url.query_pairs_mut()
+        .append_pair("password", password.reveal());
+    Some(Secret::new(url.into()))
 }
 
 /// A database URL without its password; `None` if it is not the URL of a supported database.

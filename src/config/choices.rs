@@ -36,6 +36,18 @@ pub enum LogLevel {
     Trace,
 }
 
+/// The header in which the trusted proxies name the client; exactly this one is believed.
+#[derive(Display, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
 /// Whether an edit of the policies has to meet its cases.
 #[derive(Display, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]

@@ -78,6 +78,36 @@ pub enum ConfigError {
         /// The settings file.
         path: PathBuf,
     },
+    /// The file of a secret setting cannot be used.
+    #[error("the setting {setting}: cannot use the file {}, which {named_in} names: {problem}", path.display())]
+    SecretFile {
+        /// The name of the setting.
+        setting: &'static str,
+        /// Where the file is named.
+        named_in: Origin,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it; never what it holds.
+        problem: String,
+    },
+    /// A secret setting is given in both forms in one place.
+    #[error("the setting {setting} is given twice: {value_form} and {file_form}")]
+    BothForms {
+        /// The name of the setting.
+        setting: &'static str,
+        /// The key or variable of the value.
+        value_form: String,
+        /// The key or variable of the file.
+        file_form: String,
+    },
+    /// The password of the database is given where it cannot be used.
+    #[error("the setting database_password ({origin}) cannot be used: {problem}")]
+    UnusablePassword {
+        /// Where it came from.
+        origin: Origin,
+        /// Why not.
+        problem: &'static str,
+    },
     /// A table of the setting `issuers` cannot be used.
     #[error("the setting issuers ({origin}), table {number}: {problem}")]
     InvalidIssuer {
@@ -113,6 +143,10 @@ impl ConfigError {
             Self::FileUnreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("CEDARGATE_CONFIG names it: correct or unset that variable".into())
             }
+            Self::BothForms { .. } => Some("keep one of the two".into()),
+            Self::SecretFile { .. } => Some(
+                "the file holds the value and nothing else; its last line end is left out".into(),
+            ),
             _ => None,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Defaults, then a file (`cedargate.toml` in the working directory, or the one that
 //! `CEDARGATE_CONFIG` names), then `CEDARGATE_*` variables; the later wins. A name that no setting
-//! has is an error in either place. Relative paths start from the working directory. This module
+//! has is an error in either place. What may be secret may also stand in a file of its own
+//! (`secret_file.rs`). Relative paths start from the working directory. This module
 //! is the only user of figment. `table.rs` has everything about each setting in one place.
 
 mod address;
@@ -12,6 +13,7 @@ mod issuers;
 pub mod limits;
 mod origin;
 mod reference;
+mod secret_file;
 mod setting;
 mod settings_reader;
 mod sources;
@@ -20,7 +22,9 @@ mod table;
 use std::path::Path;
 
 pub use address::{AllowedOrigins, is_loopback};
-pub use choices::{FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel};
+pub use choices::{
+    ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel,
+};
 pub use error::ConfigError;
 pub use origin::Origin;
 pub use reference::markdown_reference;
@@ -35,11 +39,17 @@ use table::descriptions;
 impl Settings {
     /// Loads all settings and checks each against its form and bounds.
     pub fn load(sources: &SettingSources) -> Result<Self, ConfigError> {
-        Self::read(&mut SettingsReader {
+        let mut settings = Self::read(&mut SettingsReader {
             figment: sources.merged()?,
             directory: sources.directory.clone(),
             effective: Vec::new(),
-        })
+        })?;
+        if let Some(password) = &settings.database_password
+            && let Some(url) = address::with_password(&settings.database_url, password)
+        {
+            settings.database_url = url;
+        }
+        Ok(settings)
     }
 
     /// Whether the issuer follows from an address that stands for every address of the machine.
@@ -59,6 +69,7 @@ impl Settings {
         Some(Self {
             data_dir: data_dir.to_owned(),
             database_url: Secret::new(address::sqlite_url(&data_dir.join("cedargate.db"))?),
+            database_password: None,
             files_dir: data_dir.join("files"),
             sealing_key_file: data_dir.join("sealing.key"),
             ..self.clone()

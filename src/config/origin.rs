@@ -10,6 +10,8 @@ pub enum Origin {
     Default,
     /// This settings file.
     File(PathBuf),
+    /// This file, which holds nothing but the value of a secret setting.
+    SecretFile(PathBuf),
     /// This environment variable.
     Environment(String),
 }
@@ -19,6 +21,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::File(path) => write!(f, "file {}", path.display()),
+            Self::SecretFile(path) => write!(f, "secret file {}", path.display()),
             Self::Environment(variable) => write!(f, "environment variable {variable}"),
         }
     }

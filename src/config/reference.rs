@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::setting::Setting;
 use super::table::SETTINGS;
 
 /// All settings as a Markdown table, one row a setting, ending in a line end.
@@ -21,12 +22,22 @@ pub fn markdown_reference() -> String {
             "| `{}` | `{}` | {default} | {} | {} |",
             setting.name,
             setting.variable(),
-            setting.expected().replace('*', "`*`"),
+            expected(setting),
             setting.description,
         )
         .ok();
     }
     table
+}
+
+fn expected(setting: &Setting) -> String {
+    let expected = setting.expected().replace('*', "`*`");
+    match (setting.file_name(), setting.file_variable()) {
+        (Some(name), Some(variable)) => {
+            format!("{expected}; or, as `{name}` or `{variable}`, a file that holds it")
+        }
+        _ => expected,
+    }
 }
 
 #[cfg(test)]

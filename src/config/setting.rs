@@ -8,6 +8,9 @@ pub(super) const ENV_PREFIX: &str = "CEDARGATE_";
 /// The name under which figment keeps the values of the environment.
 pub(super) const ENVIRONMENT: &str = "environment";
 
+/// The name under which figment keeps the values of secret files.
+pub(super) const SECRET_FILE: &str = "secret file";
+
 /// What form the value of a setting has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SettingFormat {

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::address::{self, AllowedOrigins};
 use super::error::ConfigError;
 use super::origin::Origin;
-use super::setting::{ENVIRONMENT, EffectiveSetting, Setting, SettingFormat};
+use super::setting::{ENVIRONMENT, EffectiveSetting, SECRET_FILE, Setting, SettingFormat};
 use crate::domain::secret::Secret;
 
 /// The merged values and what has been read of them so far.
@@ -121,6 +121,30 @@ impl SettingsReader {
         Ok(url)
     }
 
+    /// The password of the database, if it is apart from its URL.
+    pub(super) fn database_password(
+        &mut self,
+        setting: &Setting,
+        url: &Secret<String>,
+    ) -> Result<Option<Secret<String>>, ConfigError> {
+        let Some(password) = self.text(setting)?.map(Secret::new) else {
+            self.record(setting, "");
+            return Ok(None);
+        };
+        let unusable = |problem| ConfigError::UnusablePassword {
+            origin: self.origin(setting),
+            problem,
+        };
+        if !address::is_postgres_url(url) {
+            return Err(unusable("database_url is not that of a PostgreSQL server"));
+        }
+        if address::has_password(url) {
+            return Err(unusable("database_url has a password too"));
+        }
+        self.record(setting, "[redacted]");
+        Ok(Some(password))
+    }
+
     /// The issuer of this server.
     pub(super) fn issuer(
         &mut self,
@@ -193,6 +217,10 @@ impl SettingsReader {
     pub(super) fn origin(&self, setting: &Setting) -> Origin {
         match self.figment.find_metadata(setting.name) {
             Some(found) if found.name == ENVIRONMENT => Origin::Environment(setting.variable()),
+            Some(found) if found.name == SECRET_FILE => match &found.source {
+                Some(Source::File(path)) => Origin::SecretFile(path.clone()),
+                _ => Origin::Default,
+            },
             Some(found) => match &found.source {
                 Some(Source::File(path)) => Origin::File(path.clone()),
                 _ => Origin::Default,

@@ -8,7 +8,9 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::error::ConfigError;
-use super::setting::{ENV_PREFIX, ENVIRONMENT, Setting, SettingFormat};
+use super::origin::Origin;
+use super::secret_file::{self, SecretFile};
+use super::setting::{ENV_PREFIX, ENVIRONMENT, SECRET_FILE, Setting, SettingFormat};
 use super::table::SETTINGS;
 use crate::domain::strict_json::StrictValue;
 use crate::domain::suggest::closest;
@@ -61,13 +63,13 @@ impl SettingSources {
     /// proxy or no identity provider any more; for other settings, because it is no value.
     pub(super) fn merged(&self) -> Result<Figment, ConfigError> {
         let mut figment = Figment::new().merge(defaults());
-        let environment = self.environment_layer()?;
+        let (environment, environment_secrets) = self.environment_layer()?;
         if let Some((path, text)) = self.file()? {
-            let file = file_layer(&path, &text)?;
-            check_overrides(&file, &environment, &path)?;
-            figment = figment.merge(file);
+            let (layer, secrets) = self.file_layer(&path, &text)?;
+            check_overrides(&layer, &environment, &path)?;
+            figment = merge_secrets(figment.merge(layer), &secrets)?;
         }
-        Ok(figment.merge(environment))
+        merge_secrets(figment.merge(environment), &environment_secrets)
     }
 
     fn file(&self) -> Result<Option<(PathBuf, String)>, ConfigError> {
@@ -87,8 +89,9 @@ impl SettingSources {
         }
     }
 
-    fn environment_layer(&self) -> Result<Layer, ConfigError> {
+    fn environment_layer(&self) -> Result<(Layer, Vec<SecretFile>), ConfigError> {
         let mut values = Dict::new();
+        let mut secrets = Vec::new();
         for (variable, text) in &self.environment {
             let is_ours = variable.starts_with(ENV_PREFIX) && variable != CONFIG_VARIABLE;
             if !is_ours || is_service_link(variable) {
@@ -97,9 +100,16 @@ impl SettingSources {
             let found = SETTINGS
                 .iter()
                 .find(|setting| setting.variable() == *variable);
+            if let Some(setting) = secret_file::setting_of_variable(variable) {
+                let named_in = Origin::Environment(variable.clone());
+                secrets.push(self.secret_file(setting, text, named_in));
+                continue;
+            }
             let Some(setting) = found else {
                 let known = SETTINGS.iter().map(Setting::variable);
-                let known: Vec<String> = known.chain([CONFIG_VARIABLE.to_owned()]).collect();
+                let files = SETTINGS.iter().filter_map(Setting::file_variable);
+                let known = known.chain(files).chain([CONFIG_VARIABLE.to_owned()]);
+                let known: Vec<String> = known.collect();
                 let known = known.iter().map(String::as_str);
                 return Err(ConfigError::UnknownVariable {
                     similar: closest(variable, known).map(str::to_owned),
@@ -108,11 +118,101 @@ impl SettingSources {
             };
             values.insert(setting.name.to_owned(), parse_value(setting, text));
         }
-        Ok(Layer {
+        refuse_both_forms(&values, &secrets, |setting| {
+            (setting.variable(), setting.file_variable())
+        })?;
+        let layer = Layer {
             metadata: Metadata::named(ENVIRONMENT),
             values,
-        })
+        };
+        Ok((layer, secrets))
     }
+
+    fn secret_file(&self, setting: &'static Setting, path: &str, named_in: Origin) -> SecretFile {
+        SecretFile {
+            setting,
+            // An empty path stays one: it is not the working directory.
+            path: if path.is_empty() {
+                PathBuf::new()
+            } else {
+                self.directory.join(path)
+            },
+            named_in,
+        }
+    }
+
+    fn file_layer(&self, path: &Path, text: &str) -> Result<(Layer, Vec<SecretFile>), ConfigError> {
+        let not_toml = |message: &str, at: usize| ConfigError::InvalidToml {
+            path: path.into(),
+            line: line_at(text, at),
+            message: message.trim().to_owned(),
+        };
+        let table: toml::Table = toml::from_str(text).map_err(|error| {
+            not_toml(error.message(), error.span().map_or(0, |span| span.start))
+        })?;
+        let mut values = Dict::new();
+        let mut secrets = Vec::new();
+        for (key, value) in table {
+            if let Some(setting) = secret_file::setting_of_key(&key) {
+                let named_in = Origin::File(path.into());
+                let toml::Value::String(file) = value else {
+                    return Err(ConfigError::InvalidValue {
+                        setting: setting.name,
+                        origin: named_in,
+                        given: "no text".to_owned(),
+                        expected: "the path of a file".to_owned(),
+                    });
+                };
+                secrets.push(self.secret_file(setting, &file, named_in));
+                continue;
+            }
+            if !SETTINGS.iter().any(|setting| setting.name == key) {
+                return Err(unknown_key(key, path));
+            }
+            let value = Value::serialize(value).map_err(|error| not_toml(&error.to_string(), 0))?;
+            values.insert(key, value);
+        }
+        refuse_both_forms(&values, &secrets, |setting| {
+            (setting.name.to_owned(), setting.file_name())
+        })?;
+        let layer = Layer {
+            metadata: Metadata::from("file", path),
+            values,
+        };
+        Ok((layer, secrets))
+    }
+}
+
+/// Reads the secret files of one place, and merges each as a layer of its own, so that its origin is known.
+fn merge_secrets(mut figment: Figment, secrets: &[SecretFile]) -> Result<Figment, ConfigError> {
+    for secret in secrets {
+        let value = Value::from(secret.read()?);
+        figment = figment.merge(Layer {
+            metadata: Metadata::from(SECRET_FILE, secret.path.as_path()),
+            values: Dict::from([(secret.setting.name.to_owned(), value)]),
+        });
+    }
+    Ok(figment)
+}
+
+/// Fails if one place gives a setting both as a value and as a file.
+fn refuse_both_forms(
+    values: &Dict,
+    secrets: &[SecretFile],
+    forms: impl Fn(&Setting) -> (String, Option<String>),
+) -> Result<(), ConfigError> {
+    let twice = secrets
+        .iter()
+        .find(|secret| values.contains_key(secret.setting.name));
+    let Some(SecretFile { setting, .. }) = twice else {
+        return Ok(());
+    };
+    let (value_form, file_form) = forms(setting);
+    Err(ConfigError::BothForms {
+        setting: setting.name,
+        value_form,
+        file_form: file_form.unwrap_or_default(),
+    })
 }
 
 /// One source of values for figment.
@@ -147,28 +247,6 @@ fn defaults() -> Layer {
     }
 }
 
-fn file_layer(path: &Path, text: &str) -> Result<Layer, ConfigError> {
-    let not_toml = |message: &str, at: usize| ConfigError::InvalidToml {
-        path: path.into(),
-        line: line_at(text, at),
-        message: message.trim().to_owned(),
-    };
-    let table: toml::Table = toml::from_str(text)
-        .map_err(|error| not_toml(error.message(), error.span().map_or(0, |span| span.start)))?;
-    let mut values = Dict::new();
-    for (key, value) in table {
-        if !SETTINGS.iter().any(|setting| setting.name == key) {
-            return Err(unknown_key(key, path));
-        }
-        let value = Value::serialize(value).map_err(|error| not_toml(&error.to_string(), 0))?;
-        values.insert(key, value);
-    }
-    Ok(Layer {
-        metadata: Metadata::from("file", path),
-        values,
-    })
-}
-
 fn check_overrides(file: &Layer, environment: &Layer, path: &Path) -> Result<(), ConfigError> {
     let is_empty = |value: &Value| value.as_array().is_some_and(<[Value]>::is_empty);
     let mut empty = environment
@@ -189,7 +267,11 @@ fn check_overrides(file: &Layer, environment: &Layer, path: &Path) -> Result<(),
 
 fn unknown_key(key: String, path: &Path) -> ConfigError {
     let written = key.to_ascii_lowercase().replace('-', "_");
-    let known = SETTINGS.iter().map(|setting| setting.name);
+    let known = SETTINGS.iter().map(|setting| setting.name.to_owned());
+    let known: Vec<String> = known
+        .chain(SETTINGS.iter().filter_map(Setting::file_name))
+        .collect();
+    let known = known.iter().map(String::as_str);
     ConfigError::UnknownKey {
         similar: closest(&written, known).map(str::to_owned),
         key,

@@ -11,7 +11,9 @@ use ipnet::IpNet;
 use strum::VariantNames;
 
 use super::address::AllowedOrigins;
-use super::choices::{FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel};
+use super::choices::{
+    ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel,
+};
 use super::error::ConfigError;
 use super::issuers::read_issuers;
 use super::setting::SettingFormat::{Integer, List, OneOf, Secret as SecretText, Tables, Text};
@@ -82,6 +84,10 @@ settings! {
     database_url: Secret<String> = "sqlite://<data_dir>/cedargate.db",
         SecretText("sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE, special characters percent-encoded"),
         |reader, setting| reader.database_url(setting, &data_dir);
+    /// The password for the database, exactly as it is: nothing in it is percent-encoded.
+    /// For `PostgreSQL` alone, and only if the URL has none.
+    database_password: Option<Secret<String>> = "", SecretText("a password"),
+        |reader, setting| reader.database_password(setting, &database_url);
     /// The most connections to the database for requests: half of them for short reads, a quarter for long ones and a quarter for writes.
     /// Up to four more serve one purpose each.
     database_connections: u32 = "8", Integer(1, 1000, "connections"), SettingsReader::integer;
@@ -161,6 +167,10 @@ settings! {
     /// The proxies whose word about the client address counts. Nobody else's does: name only machines of yours.
     trusted_proxies: Vec<IpNet> = "", List("addresses or blocks, such as 10.0.0.0/8"),
         SettingsReader::trusted_proxies;
+    /// The header in which the trusted proxies name the client's address; the other one is never looked at.
+    /// A proxy must set or extend this one itself and not pass on what clients send.
+    forwarded_header: ForwardedHeader = "x-forwarded-for", OneOf(ForwardedHeader::VARIANTS),
+        SettingsReader::parse;
     /// The web pages that may call the API from a browser (CORS).
     /// `*` is safe because credentials are bearer tokens and never cookies: a page has only what it was given.
     /// What policies grant to an address they grant to pages of the origins that are listed here, and to no others.

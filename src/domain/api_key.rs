@@ -18,7 +18,7 @@ use super::id::{ApiKeyId, DatasetId, UserId};
 use super::secret::Secret;
 
 /// How every key begins, so that people and secret scanners recognize one.
-const KEY_MARKER: &str = "cg_";
+pub const KEY_MARKER: &str = "cg_";
 /// The length of the public prefix: base62, about 60 bits.
 const PREFIX_LENGTH: usize = 10;
 /// The bytes of the secret.

@@ -97,8 +97,8 @@ pub struct AuditRecord {
     pub authentication: Authentication,
     /// The API key that the caller used, or that the download token was minted with.
     pub key_id: Option<ApiKeyId>,
-    /// The client's address.
-    pub address: IpAddr,
+    /// The client's address; none if it is unknown.
+    pub address: Option<IpAddr>,
     /// The dataset that was asked for.
     pub dataset_id: Option<DatasetId>,
     /// The user that was administered.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use super::api_key::ApiKey;
+use super::client_address::ClientAddress;
 use super::principal::Principal;
 use super::text_enum::{TextEnum, UnknownVariant};
 
@@ -20,16 +21,17 @@ pub struct Caller {
     /// The API key it used, or that its download token was minted with.
     pub key: Option<Arc<ApiKey>>,
     /// The client's address, as resolved through trusted proxies.
-    pub address: IpAddr,
+    pub address: ClientAddress,
     /// Whether a web page of a foreign origin asks, through the browser of somebody at the address.
     pub is_foreign_page: bool,
 }
 
-/// The address of an anonymous caller that nobody knows: no client has it.
+/// The address that stands for nowhere: no client has it (RFC 4291 section 2.5.2).
 ///
 /// A page of a foreign origin asks from wherever its reader is, and what that address may do is not the
-/// page's.
-pub const UNKNOWN_ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+/// page's: so it is asked from here as well. Something else is a client whose address is *unknown*
+/// ([`ClientAddress::Unknown`]): it is somewhere, and a policy that forbids by address may mean it.
+pub const UNSPECIFIED_ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// How a caller authenticated: Cedar's `context.authentication`.
 ///
@@ -62,7 +64,7 @@ impl Caller {
     #[must_use]
     pub fn context(&self, unix_millis: i64) -> DecisionContext {
         DecisionContext {
-            address: self.address,
+            address: self.address.known(),
             unix_millis,
             authentication: self.authentication,
             key: self.key.clone(),
@@ -73,8 +75,9 @@ impl Caller {
 /// The part of a decision that is neither principal nor resource: Cedar's `context`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecisionContext {
-    /// The client's address: `context.address`, an `ipaddr`.
-    pub address: IpAddr,
+    /// The client's address: `context.address`, an `ipaddr`. `None` if it is unknown: then no policy permits
+    /// by it, and a forbid that depends on it forbids.
+    pub address: Option<IpAddr>,
     /// The time of the request, in milliseconds since 1970 UTC: `context.time`, a `datetime`.
     pub unix_millis: i64,
     /// How the caller authenticated: `context.authentication`, a `String`.

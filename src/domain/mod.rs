@@ -7,6 +7,7 @@ pub mod action;
 pub mod api_key;
 pub mod audit;
 pub mod caller;
+pub mod client_address;
 pub mod clock;
 pub mod commit_watch;
 pub mod dataset;

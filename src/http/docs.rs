@@ -1,7 +1,8 @@
 //! The docs UI: `/docs` and `/openapi.json`, which work without internet.
 //!
 //! Swagger UI comes from poem-openapi; its script and its style are served as files of their own, so
-//! that the page can forbid inline scripts.
+//! that the page can forbid inline scripts. Page, script and document name no absolute path: the server may
+//! stand under any, whether or not it knows of it.
 
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use bytes::Bytes;
 use poem::endpoint::make_sync;
 use poem::http::{Method, StatusCode, header};
 use poem::{Endpoint, IntoEndpoint, IntoResponse, Request, Response, Route, get};
+
+use crate::http::server::final_slash::FinalSlash;
 
 const PAGE: &str = include_str!("docs/index.html");
 const START: &str = include_str!("docs/start.js");
@@ -34,7 +37,7 @@ pub fn add_routes(route: Route, swagger_ui_html: &str, document: String) -> Rout
     let script = text_between(swagger_ui_html, "<script charset=\"UTF-8\">", "</script>");
     let style = text_between(swagger_ui_html, "<style charset=\"UTF-8\">", "</style>");
     route
-        .at("/docs", asset("text/html; charset=utf-8", PAGE))
+        .at("/docs", get(make_sync(|request| page(&request))))
         .at(
             "/docs/swagger-ui.js",
             asset("text/javascript; charset=utf-8", script),
@@ -77,13 +80,25 @@ fn is_browser_at_root(request: &Request) -> bool {
 
 fn asset(content_type: &'static str, body: impl Into<Bytes>) -> impl IntoEndpoint {
     let body: Bytes = body.into();
-    get(make_sync(move |_| {
-        Response::builder()
-            .content_type(content_type)
-            .header(header::CACHE_CONTROL, "no-cache")
-            .header(header::CONTENT_SECURITY_POLICY, SECURITY_POLICY)
-            .body(body.clone())
-    }))
+    get(make_sync(move |_| response(content_type, body.clone())))
+}
+
+/// The page, which names its files relative to where it was fetched.
+fn page(request: &Request) -> Response {
+    let page = if request.extensions().get::<FinalSlash>().is_some() {
+        PAGE.replace("\"docs/", "\"../docs/")
+    } else {
+        PAGE.to_owned()
+    };
+    response("text/html; charset=utf-8", page.into())
+}
+
+fn response(content_type: &str, body: Bytes) -> Response {
+    Response::builder()
+        .content_type(content_type)
+        .header(header::CACHE_CONTROL, "no-cache")
+        .header(header::CONTENT_SECURITY_POLICY, SECURITY_POLICY)
+        .body(body)
 }
 
 fn text_between(text: &str, begin: &str, end: &str) -> Bytes {

@@ -14,7 +14,6 @@ pub mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use poem::{Endpoint, EndpointExt, Response, Route};
 use poem_openapi::OpenApiService;
@@ -55,10 +54,12 @@ use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::MintApi;
 use api::sessions::SessionApi;
 use server::cors::Cors;
+use server::final_slash::IgnoreFinalSlash;
 use server::operations::OperationTable;
 use server::own_origins::OwnOrigins;
 use server::request_limits::{RequestLimits, RouteLimits};
 use server::request_middleware::RequestMiddleware;
+use server::trusted_proxies::TrustedProxies;
 
 /// The services that the operations call.
 #[derive(Clone)]
@@ -85,11 +86,18 @@ pub struct Services {
     pub metrics: PrometheusHandle,
 }
 
+/// The paths that programs ask for all the time.
+const PROBE_PATHS: [&str; 3] = [
+    api::health::PATHS[0],
+    api::health::PATHS[1],
+    metrics_page::PATH,
+];
+
 /// The settings of the HTTP floor.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
+    /// Proxies whose word about the client's address is believed.
+    pub trusted_proxies: TrustedProxies,
     /// The origins whose pages may read responses.
     pub allowed_origins: AllowedOrigins,
     /// The URL that clients use, whose own pages are no foreign ones.
@@ -237,7 +245,7 @@ pub fn routes(
     config: HttpConfig,
 ) -> impl Endpoint<Output = Response> + 'static {
     let service = api_service(services, config.jwks_max_age);
-    let document = service_document(&service);
+    let document = service_document(&service, &config.issuer);
     let get_paths: Vec<&str> = docs::PATHS
         .into_iter()
         .chain([metrics_page::PATH])
@@ -248,12 +256,14 @@ pub fn routes(
     let route = docs::add_routes(route, &swagger_ui, document.to_string());
     let route = metrics_page::add_routes(route, services.metrics.clone());
     let route = route.around(docs::redirect_browser);
+    let cors = Cors::new(config.allowed_origins.clone(), KEY_SET_PATH, &operations);
     let middleware = RequestMiddleware {
         own_origins: OwnOrigins::new(&config.issuer, &config.allowed_origins),
         route_limits: route_limits(&config),
-        trusted_proxies: config.trusted_proxies.into(),
+        trusted_proxies: config.trusted_proxies,
         request_timeout: config.request_timeout,
         always_answered: &api::health::PATHS,
+        probe_paths: &PROBE_PATHS,
         operations,
         body_gate: Some(Arc::clone(&services.body_gate)),
         refused_event: |path| match path {
@@ -262,20 +272,18 @@ pub fn routes(
         },
         clock: config.clock,
     };
-    route.with(middleware).with(Cors {
-        allowed_origins: config.allowed_origins,
-        public_path: KEY_SET_PATH,
-    })
+    route.with(middleware).with(cors).with(IgnoreFinalSlash)
 }
 
 /// The OpenAPI document, complete.
 #[must_use]
-pub fn openapi_document(services: &Services, jwks_max_age: Duration) -> Value {
-    service_document(&api_service(services, jwks_max_age))
+pub fn openapi_document(services: &Services, config: &HttpConfig) -> Value {
+    service_document(&api_service(services, config.jwks_max_age), &config.issuer)
 }
 
-fn service_document(service: &OpenApiService<Apis, ()>) -> Value {
-    openapi::complete_document(serde_json::from_str(&service.spec()).unwrap_or_default())
+fn service_document(service: &OpenApiService<Apis, ()>, issuer: &str) -> Value {
+    let document = serde_json::from_str(&service.spec()).unwrap_or_default();
+    openapi::complete_document(document, issuer)
 }
 
 #[cfg(test)]
@@ -290,7 +298,7 @@ mod tests {
     #[test]
     fn only_a_reload_may_wait_for_proofs() {
         let limits = route_limits(&HttpConfig {
-            trusted_proxies: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
             allowed_origins: AllowedOrigins::Any,
             issuer: "http://x".to_owned(),
             jwks_max_age: Duration::ZERO,
@@ -309,7 +317,6 @@ mod tests {
         assert_eq!(reload.max_body_size, MAX_BODY_SIZE);
         for (method, path) in [
             (Method::GET, "/admin/policies/reload"),
-            (Method::POST, "/admin/policies/reload/"),
             (Method::GET, "/admin/policies"),
         ] {
             let others = limits.for_request(&method, path, Some(BodyKind::OfCallers));

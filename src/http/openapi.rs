@@ -2,6 +2,7 @@
 
 use poem_openapi::Tags;
 use serde_json::{Map, Value, json};
+use url::Url;
 
 /// How operations are grouped.
 #[derive(Tags)]
@@ -38,6 +39,11 @@ const TAG_ORDER: [ApiTag; 7] = [
 /// JSON bodies that may have unknown members, as OAuth requires of its own (RFC 6749 section 3.2).
 const LENIENT_BODIES: [&str; 1] = ["RefreshRequest"];
 
+/// Where the document describes the login.
+const PASSWORD_FLOW: &str = "/components/securitySchemes/OAuth2PasswordBearer/flows/password";
+/// The path of the login.
+const LOGIN_PATH: &str = "/auth/login";
+
 /// The query and header parameters of the download, which its handler parses itself.
 fn download_parameters() -> [Value; 2] {
     [
@@ -58,9 +64,39 @@ fn download_parameters() -> [Value; 2] {
     ]
 }
 
-/// Completes the document that poem-openapi wrote.
+/// The path of a URL without a final slash, percent-encoded; empty if it has none.
+fn path_of_url(url: &str) -> String {
+    let path = Url::parse(url).map(|url| url.path().trim_end_matches('/').to_owned());
+    path.unwrap_or_default()
+}
+
+/// Says where the server stands, as the path of the issuer.
+///
+/// References in the document are relative, because clients reach a server by several names and a page may call
+/// only the one that it came from. Clients resolve the login relative to a server or to the document
+/// (OpenAPI 3.0.3, *Relative References in URLs*): with a path of its own both give the same.
+fn add_server(document: &mut Value, issuer: &str) {
+    let path = path_of_url(issuer);
+    let token_url = if path.is_empty() {
+        format!(".{LOGIN_PATH}")
+    } else {
+        format!("{path}{LOGIN_PATH}")
+    };
+    if let Some(servers) = document.pointer_mut("/servers")
+        && !path.is_empty()
+    {
+        *servers = json!([{"url": path}]);
+    }
+    let flow = document.pointer_mut(PASSWORD_FLOW);
+    if let Some(flow) = flow.and_then(Value::as_object_mut) {
+        flow.insert("tokenUrl".to_owned(), token_url.into());
+    }
+}
+
+/// Completes the document that poem-openapi wrote, for the server with this issuer.
 #[must_use]
-pub fn complete_document(mut document: Value) -> Value {
+pub fn complete_document(mut document: Value, issuer: &str) -> Value {
+    add_server(&mut document, issuer);
     if let Some(operation) =
         document.pointer_mut("/paths/~1datasets~1{dataset_id}~1download~1cog/get/parameters")
         && let Some(parameters) = operation.as_array_mut()
@@ -68,7 +104,7 @@ pub fn complete_document(mut document: Value) -> Value {
         parameters.extend(download_parameters());
     }
     if let Some(flow) = document
-        .pointer_mut("/components/securitySchemes/OAuth2PasswordBearer/flows/password")
+        .pointer_mut(PASSWORD_FLOW)
         .and_then(Value::as_object_mut)
     {
         // Required by the OpenAPI specification, even when there are none.
@@ -186,5 +222,34 @@ mod tests {
     fn a_title_is_derived_from_a_name() {
         assert_eq!(title_from_name("dataset_id"), "Dataset Id");
         assert_eq!(title_from_name("token"), "Token");
+    }
+
+    #[test]
+    fn the_document_names_the_path_of_the_issuer_and_no_host() {
+        for (issuer, servers, token_url) in [
+            ("https://x.example", json!([]), "./auth/login"),
+            (
+                "http://127.0.0.1:8080/gate",
+                json!([{"url": "/gate"}]),
+                "/gate/auth/login",
+            ),
+            (
+                "https://x.example/a/b/gate",
+                json!([{"url": "/a/b/gate"}]),
+                "/a/b/gate/auth/login",
+            ),
+            (
+                "https://x.example/my%20gate",
+                json!([{"url": "/my%20gate"}]),
+                "/my%20gate/auth/login",
+            ),
+        ] {
+            let mut document = json!({"servers": [], "components": {"securitySchemes": {
+                "OAuth2PasswordBearer": {"flows": {"password": {"tokenUrl": "/auth/login"}}}}}});
+            add_server(&mut document, issuer);
+            assert_eq!(document["servers"], servers, "{issuer}");
+            let flow = document.pointer(PASSWORD_FLOW).unwrap();
+            assert_eq!(flow["tokenUrl"], token_url, "{issuer}");
+        }
     }
 }

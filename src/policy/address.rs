@@ -4,7 +4,7 @@ use cedar_policy::{Policy, PrincipalConstraint};
 use cedar_policy_core::ast::{Expr, ExprKind, Var};
 
 /// The attribute of the context.
-const ADDRESS: &str = "address";
+pub(super) const ADDRESS: &str = "address";
 
 const ANONYMOUS: &str = "Anonymous";
 

@@ -1,11 +1,13 @@
 //! The answer of a bundle to the request of a case or of a counterexample.
 
 use std::collections::BTreeSet;
+use std::slice;
 
 use cedar_policy::{Entities, Request};
 
 use super::bundle::Bundle;
 use super::case_file::CaseDecision;
+use super::combined_decision::CombinedDecision;
 
 /// What the policies of a bundle answer.
 pub(super) struct CaseAnswer {
@@ -22,12 +24,15 @@ pub(super) struct CaseAnswer {
 impl CaseAnswer {
     /// Evaluates every policy.
     pub(super) fn evaluate(bundle: &Bundle, request: &Request, entities: &Entities) -> Self {
-        let policies = &bundle.policies.set;
-        let response = bundle.authorizer.is_authorized(request, policies, entities);
-        let diagnostics = response.diagnostics();
-        let mut errors: Vec<String> = diagnostics.errors().map(ToString::to_string).collect();
+        let sets = slice::from_ref(&bundle.policies.set);
+        let combined = CombinedDecision::evaluate(&bundle.authorizer, request, sets, entities);
+        let mut errors: Vec<String> = combined.errors.iter().map(ToString::to_string).collect();
         errors.sort();
-        let decision_without_errors = CaseDecision::from(response.decision());
+        let decision_without_errors = if combined.is_allowed {
+            CaseDecision::Allow
+        } else {
+            CaseDecision::Deny
+        };
         Self {
             decision: if errors.is_empty() {
                 decision_without_errors
@@ -35,7 +40,11 @@ impl CaseAnswer {
                 CaseDecision::Deny
             },
             decision_without_errors,
-            determining_policies: diagnostics.reason().map(ToString::to_string).collect(),
+            determining_policies: combined
+                .determining
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             errors,
         }
     }

@@ -10,14 +10,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::domain::client_address::UNKNOWN;
 use crate::domain::diagnostic::SourceDiagnostic;
 use crate::domain::error_chain::error_chain;
 use crate::domain::strict_json::deserialize_value;
 use crate::domain::text_position::line_at;
 
+use super::address::ADDRESS;
 use super::entity_file;
 use super::json_span::{error_span, message_without_position, value_start};
 use super::sources::SourceFiles;
+use super::unknown_address::UNKNOWN_ADDRESS_VALUE;
 
 /// The suffix of case files; `public.cases.json` is beside `public.cedar`.
 pub(super) const CASES_SUFFIX: &str = ".cases.json";
@@ -201,6 +204,17 @@ pub(super) fn is_case_file(name: &str) -> bool {
     name.ends_with(CASES_SUFFIX)
 }
 
+/// The context of a case, with `"address": "unknown"` as the value that stands for it. The Cedar command
+/// line knows no such thing, and refuses the word.
+fn with_known_word(mut context: Value) -> Value {
+    if let Some(address) = context.get_mut(ADDRESS)
+        && address.as_str() == Some(UNKNOWN)
+    {
+        *address = serde_json::json!({"__extn": {"fn": "ip", "arg": UNKNOWN_ADDRESS_VALUE}});
+    }
+    context
+}
+
 /// Parses one case of a file.
 struct CaseParser<'a> {
     sources: &'a SourceFiles,
@@ -226,7 +240,8 @@ impl CaseParser<'_> {
                 .map_err(|error| self.problem(what, &error))
         };
         let action = uid("action", &case.request.action)?;
-        let context = Context::from_json_value(case.request.context, Some((self.schema, &action)))
+        let context = with_known_word(case.request.context);
+        let context = Context::from_json_value(context, Some((self.schema, &action)))
             .map_err(|error| self.problem("context", &error))?;
         let request = Request::new(
             uid("principal", &case.request.principal)?,

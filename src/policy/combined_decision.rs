@@ -9,6 +9,8 @@ use cedar_policy::{
     AuthorizationError, Authorizer, Decision, Entities, PolicyId, PolicySet, Request,
 };
 
+use super::unknown_address::{evaluate_sets, is_address_unknown};
+
 /// The decision of policies about one request.
 #[derive(Debug, Default)]
 pub(super) struct CombinedDecision {
@@ -28,6 +30,11 @@ impl CombinedDecision {
         sets: &[Arc<PolicySet>],
         entities: &Entities,
     ) -> Self {
+        if is_address_unknown(request) {
+            let sets = sets.iter().map(AsRef::as_ref);
+            let found = evaluate_sets(request, sets, entities);
+            return Self::new(found.permits, found.forbids, found.errors);
+        }
         let mut permitting = Vec::new();
         let mut forbidding = Vec::new();
         let mut errors = Vec::new();
@@ -41,6 +48,15 @@ impl CombinedDecision {
             }
             errors.extend(diagnostics.errors().cloned());
         }
+        Self::new(permitting, forbidding, errors)
+    }
+
+    /// The decision of the satisfied permits and forbids.
+    fn new(
+        permitting: Vec<PolicyId>,
+        forbidding: Vec<PolicyId>,
+        errors: Vec<AuthorizationError>,
+    ) -> Self {
         let is_allowed = forbidding.is_empty() && !permitting.is_empty();
         Self {
             is_allowed,

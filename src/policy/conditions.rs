@@ -5,13 +5,14 @@
 //! hold; it fails to evaluate if and only if the first part that does not hold cannot be evaluated,
 //! because Cedar evaluates no further.
 
-use cedar_policy::{Entities, EvalResult, Expression, Policy, Request, eval_expression};
+use cedar_policy::{Effect, Entities, EvalResult, Expression, Policy, Request, eval_expression};
 use cedar_policy_core::ast::{Expr, ExprKind, UnaryOp};
 use cedar_policy_core::parser::Loc;
 
 use crate::domain::error_chain::error_chain;
 use crate::domain::text_position::line_at;
 
+use super::unknown_address::{Truth, is_address_unknown, truth};
 use super::values::{ObservedValue, ValueVisibility, observed_values};
 
 /// The number of parts of a scope; the conditions follow.
@@ -37,6 +38,7 @@ pub(super) struct PolicyPart {
     pub(super) is_negated: bool,
     /// The line where a condition begins, if known.
     pub(super) line: Option<usize>,
+    is_permit: bool,
     expression: Expr,
     cedar_expression: Expression,
 }
@@ -46,10 +48,12 @@ pub(super) fn policy_parts(policy: &Policy) -> Vec<PolicyPart> {
     let ast = policy.as_ref();
     let principal = ast.principal_constraint();
     let resource = ast.resource_constraint();
+    let is_permit = ast.effect() == Effect::Permit;
+    let new = |text, expression: &Expr| PolicyPart::new(is_permit, text, expression);
     let mut parts = vec![
-        PolicyPart::new(principal.to_string(), &principal.as_expr()),
+        new(principal.to_string(), &principal.as_expr()),
         action_part(policy),
-        PolicyPart::new(resource.to_string(), &resource.as_expr()),
+        new(resource.to_string(), &resource.as_expr()),
     ];
     // An explicit stack: the number of conditions is bounded only by the size of the file.
     let mut open: Vec<(&Expr, bool)> = Vec::new();
@@ -73,7 +77,7 @@ pub(super) fn policy_parts(policy: &Policy) -> Vec<PolicyPart> {
                 parts.push(PolicyPart {
                     is_negated,
                     line: location.and_then(line_number),
-                    ..PolicyPart::new(text, condition)
+                    ..new(text, condition)
                 });
             }
         }
@@ -83,8 +87,9 @@ pub(super) fn policy_parts(policy: &Policy) -> Vec<PolicyPart> {
 
 /// The action constraint of the scope.
 pub(super) fn action_part(policy: &Policy) -> PolicyPart {
+    let is_permit = policy.effect() == Effect::Permit;
     let action = policy.as_ref().action_constraint();
-    PolicyPart::new(action.to_string(), &action.as_expr())
+    PolicyPart::new(is_permit, action.to_string(), &action.as_expr())
 }
 
 /// The line where a location begins, counted from 1.
@@ -94,8 +99,9 @@ pub(super) fn line_number(location: &Loc) -> Option<usize> {
 }
 
 impl PolicyPart {
-    fn new(text: String, expression: &Expr) -> Self {
+    fn new(is_permit: bool, text: String, expression: &Expr) -> Self {
         Self {
+            is_permit,
             text,
             is_negated: false,
             line: None,
@@ -110,7 +116,18 @@ impl PolicyPart {
     }
 
     /// Evaluates it for one request, without regard to the parts before it.
+    ///
+    /// What depends on an unknown address never holds in a permit, and always in a forbid.
     pub(super) fn evaluate(&self, request: &Request, entities: &Entities) -> PartResult {
+        if is_address_unknown(request) {
+            return match truth(&self.expression, request, entities) {
+                Ok(Truth::True) if !self.is_negated => PartResult::Holds,
+                Ok(Truth::False) if self.is_negated => PartResult::Holds,
+                Ok(Truth::Unknown) if !self.is_permit => PartResult::Holds,
+                Ok(Truth::True | Truth::False | Truth::Unknown) => PartResult::DoesNotHold,
+                Err(error) => PartResult::Error(error_chain(&error)),
+            };
+        }
         match eval_expression(request, entities, &self.cedar_expression) {
             Ok(EvalResult::Bool(is_true)) if is_true != self.is_negated => PartResult::Holds,
             Ok(EvalResult::Bool(_)) => PartResult::DoesNotHold,

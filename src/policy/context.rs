@@ -14,6 +14,8 @@ use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::id::ApiKeyId;
 use crate::domain::text_enum::TextEnum;
 
+use super::unknown_address::unknown_address;
+
 /// The most bytes of cached contexts.
 const MAX_CONTEXTS_SIZE: u64 = 16 * 1024 * 1024;
 /// About how many bytes a context takes, and how many each dataset that its API key is restricted to.
@@ -46,7 +48,7 @@ impl ContextError {
 }
 
 /// The key of a cached context. The scope of an API key never changes, so its id is enough.
-type ContextKey = (IpAddr, Authentication, Option<ApiKeyId>);
+type ContextKey = (Option<IpAddr>, Authentication, Option<ApiKeyId>);
 
 /// The contexts of recent requests, one for each address, authentication and API key.
 ///
@@ -98,7 +100,9 @@ impl ContextCache {
             Some(recent) if recent.second == second => return Ok(recent.context),
             Some(recent) => (recent.address, recent.key),
             None => (
-                RestrictedExpression::new_ip(to_cedar_ip(context.address)),
+                context.address.map_or_else(unknown_address, |address| {
+                    RestrictedExpression::new_ip(to_cedar_ip(address))
+                }),
                 key_in_use
                     .map(|key| key_scope_record(&key.scope))
                     .transpose()?,
@@ -198,7 +202,7 @@ mod tests {
 
     fn context(address: &str, second: i64) -> Result<CedarContext, ContextError> {
         ContextCache::new().context(&DecisionContext {
-            address: address.parse().unwrap(),
+            address: Some(address.parse().unwrap()),
             unix_millis: second * 1000,
             authentication: Authentication::None,
             key: None,
@@ -233,7 +237,7 @@ mod tests {
         let contexts = ContextCache::new();
         let at = |unix_millis| {
             let context = DecisionContext {
-                address: "192.0.2.7".parse().unwrap(),
+                address: Some("192.0.2.7".parse().unwrap()),
                 unix_millis,
                 authentication: Authentication::Password,
                 key: None,

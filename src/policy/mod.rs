@@ -55,6 +55,7 @@ mod schema_check;
 mod schema_names;
 mod source_policy;
 mod sources;
+mod unknown_address;
 mod validation;
 mod values;
 

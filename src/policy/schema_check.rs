@@ -43,7 +43,7 @@ pub(super) fn prepare_and_check(
     let mut contexts = Vec::new();
     for key in [None, Some(sample_key(true)), Some(sample_key(false))] {
         let context = DecisionContext {
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             unix_millis: 0,
             authentication: Authentication::None,
             key: key.flatten(),

@@ -235,7 +235,7 @@ fn is_failed_sign_in(record: &AuditRecord) -> bool {
 fn is_undecided(error: &ServiceError) -> bool {
     matches!(
         error,
-        ServiceError::CredentialMalformed { .. }
+        ServiceError::MultipleCredentials
             | ServiceError::LimitExceeded { .. }
             | ServiceError::Unavailable { .. }
             | ServiceError::StorageLow

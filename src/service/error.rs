@@ -19,13 +19,13 @@ type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 /// Why a service did not do what was requested.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// The request's credentials cannot be parsed, or there is more than one.
-    #[error("{detail}")]
-    CredentialMalformed {
-        /// What is wrong, for the caller.
-        detail: &'static str,
-    },
-    /// The credential is expired, revoked, unknown or of the wrong kind.
+    /// The request has more than one credential, or one twice.
+    #[error(
+        "the request has more than one credential; send exactly one (a client may add one from .netrc or \
+         from the URL)"
+    )]
+    MultipleCredentials,
+    /// The credential is malformed, expired, revoked, unknown or of the wrong kind.
     #[error("{detail}")]
     CredentialRejected {
         /// What is wrong, for the caller; never in a way that helps guessing.

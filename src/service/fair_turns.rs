@@ -88,7 +88,7 @@ impl FairTurns {
         let mut shares = Vec::new();
         if let Some(caller) = caller {
             let user = caller.principal.user_id().map(ShareKey::User);
-            let networks = client_networks(caller.address).into_iter();
+            let networks = client_networks(caller.address.for_limits()).into_iter();
             let networks = networks.map(|(network, prefix, _)| {
                 (ShareKey::Network(network, prefix), self.limits.per_network)
             });
@@ -153,6 +153,7 @@ mod tests {
     use crate::domain::principal::{Principal, Tags, User};
 
     use super::*;
+    use crate::domain::client_address::ClientAddress;
 
     fn caller(address: &str) -> Caller {
         Caller {
@@ -166,7 +167,7 @@ mod tests {
             })),
             authentication: Authentication::Password,
             key: None,
-            address: address.parse().unwrap(),
+            address: ClientAddress::Known(address.parse().unwrap()),
             is_foreign_page: false,
         }
     }

@@ -56,7 +56,7 @@ struct FoldKey {
     credential: FoldedCredential,
     dataset_id: Option<DatasetId>,
     username: Option<String>,
-    network: IpAddr,
+    network: Option<IpAddr>,
 }
 
 /// The open records.
@@ -176,7 +176,7 @@ fn key_of(credential: FoldedCredential, record: &AuditRecord) -> FoldKey {
         credential,
         dataset_id: record.dataset_id,
         username: record.username.clone(),
-        network: client_network(record.address),
+        network: record.address.map(client_network),
     }
 }
 
@@ -286,9 +286,9 @@ mod tests {
         denied.reason = Some("another".to_owned());
         assert_eq!(written(vec![download(0), denied, download(2)]).await, 3);
         let mut elsewhere = download(0);
-        elsewhere.address = "2001:db8::1".parse().unwrap();
+        elsewhere.address = Some("2001:db8::1".parse().unwrap());
         let mut neighbour = download(0);
-        neighbour.address = "2001:db8::2".parse().unwrap();
+        neighbour.address = Some("2001:db8::2".parse().unwrap());
         assert_eq!(written(vec![download(0), elsewhere, neighbour]).await, 2);
     }
 

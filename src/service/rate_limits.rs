@@ -170,7 +170,7 @@ impl RateLimits {
 }
 
 fn caller_shares(caller: &Caller) -> Vec<Share> {
-    shares_of(caller.principal.user_id(), caller.address)
+    shares_of(caller.principal.user_id(), caller.address.for_limits())
 }
 
 fn shares_of(user: Option<UserId>, address: IpAddr) -> Vec<Share> {

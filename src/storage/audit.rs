@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
+use std::net::{AddrParseError, IpAddr};
 use std::sync::{Arc, LazyLock};
 
 use sqlx::AssertSqlSafe;
@@ -12,6 +13,7 @@ use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use super::statements::{execute, select};
 use crate::domain::audit::{AuditRecord, MintContext};
+use crate::domain::caller::UNSPECIFIED_ADDRESS;
 use crate::domain::decision::Revision;
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 use crate::domain::text_enum::TextEnum;
@@ -120,7 +122,7 @@ impl AuditRow {
                 .parse()
                 .map_err(|e| corrupt("authentication", &e))?,
             key_id: self.key_id.map(ApiKeyId),
-            address: self.address.parse().map_err(|e| corrupt("address", &e))?,
+            address: known_address(&self.address).map_err(|e| corrupt("address", &e))?,
             dataset_id: self.dataset_id.map(DatasetId),
             resource_user_id: self.resource_user_id.map(UserId),
             action: self
@@ -138,6 +140,12 @@ impl AuditRow {
             client_request_id: self.client_request_id,
         })
     }
+}
+
+/// The address in a column; an unknown one is stored as the unspecified address, which no client has.
+fn known_address(text: &str) -> Result<Option<IpAddr>, AddrParseError> {
+    let address: IpAddr = text.parse()?;
+    Ok(Some(address).filter(|address| !address.is_unspecified()))
 }
 
 impl Database {
@@ -284,7 +292,7 @@ async fn insert(
                 .bind(record.username.as_deref().map(without_nul))
                 .bind(record.authentication.as_str())
                 .bind(record.key_id.map(|id| id.0))
-                .bind(record.address.to_string())
+                .bind(record.address.unwrap_or(UNSPECIFIED_ADDRESS).to_string())
                 .bind(record.dataset_id.map(|id| id.0))
                 .bind(record.resource_user_id.map(|id| id.0))
                 .bind(record.action.map(TextEnum::as_str))

@@ -63,7 +63,7 @@ async fn a_dataset_is_created_read_updated_and_deleted() {
     let ada = AdminClient::sign_in(&server, "ada").await;
     let created = ada.post(DATASETS, dataset_body("Terrain", "otto")).await;
     assert_eq!(created.status, 201, "{}", created.text());
-    let path = created.header("location").to_owned();
+    let path = format!("/admin/{}", created.header("location"));
     let mut dataset = created.json();
     assert_eq!(path, dataset_path(dataset["id"].as_str().unwrap()));
     assert_eq!(dataset["owner"], "otto");

@@ -14,7 +14,7 @@ async fn a_role_is_created_assigned_and_deleted_with_its_memberships() {
     let ada = AdminClient::sign_in(&server, "ada").await;
     let created = ada.post(ROLES, json!({"name": "geology"})).await;
     assert_eq!(created.status, 201, "{}", created.text());
-    assert_eq!(created.header("location"), "/admin/roles/geology");
+    assert_eq!(created.header("location"), "roles/geology");
     let role = json!({"name": "geology", "is_built_in": false});
     assert_eq!(created.json(), role);
     let path = format!("{ROLES}/geology");

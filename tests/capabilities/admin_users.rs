@@ -23,7 +23,7 @@ async fn an_admin_creates_gets_updates_and_deletes_a_user() {
     assert_eq!(created.status, 201, "{}", created.text());
     let user = created.json();
     let path = format!("{USERS}/{}", user["id"].as_str().unwrap());
-    assert_eq!(created.header("location"), path);
+    assert_eq!(format!("/admin/{}", created.header("location")), path);
     assert_eq!(
         user,
         json!({"id": user["id"], "username": "nina", "roles": ["hydrology"],

@@ -163,7 +163,7 @@ async fn an_invalid_page_is_unprocessable_and_an_invalid_credential_is_refused()
         .problem(401);
     TestResponse::send(server.get("/datasets").header("authorization", "Bearer"))
         .await
-        .problem(400);
+        .problem(401);
 }
 
 #[tokio::test]

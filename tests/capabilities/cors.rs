@@ -1,7 +1,11 @@
 //! CORS for browsers.
 
-use reqwest::Method;
+use std::collections::BTreeSet;
 
+use reqwest::Method;
+use reqwest::header::HeaderName;
+
+use crate::admin_views::request_as;
 use crate::support::server::{INTERNAL, PUBLIC, Server, ServerOptions, TestResponse};
 
 const PAGE: &str = "https://map.example";
@@ -13,6 +17,160 @@ fn preflight(server: &Server, path: &str, origin: &str) -> reqwest::RequestBuild
         .header("origin", origin)
         .header("access-control-request-method", "POST")
         .header("access-control-request-headers", "authorization, range")
+}
+
+fn names(list: &str) -> BTreeSet<String> {
+    let names = list.split(',').map(|name| name.trim().to_ascii_lowercase());
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+/// Response headers that pages may always read (the Fetch standard, *CORS-safelisted response-header name*), and
+/// those that no page reads.
+const NEED_NOT_BE_EXPOSED: [&str; 9] = [
+    "cache-control",
+    "content-length",
+    "content-type",
+    "last-modified",
+    "connection",
+    "date",
+    "referrer-policy",
+    "transfer-encoding",
+    "x-content-type-options",
+];
+
+#[tokio::test]
+async fn a_page_may_use_every_operation_of_the_document_and_read_every_header_of_its_response() {
+    let server = Server::start().await;
+    let admin = server.session("ada").await;
+    let document = TestResponse::send(server.get("/openapi.json")).await.json();
+    let mut tried = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let request = request_as(&server, &document, path, method, operation);
+            let request = request
+                .bearer_auth(&admin)
+                .header("origin", PAGE)
+                .build()
+                .unwrap();
+            let sent: Vec<&str> = request.headers().keys().map(HeaderName::as_str).collect();
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let parameters = parameters
+                .filter(|one| one["in"] == "header")
+                .map(|one| one["name"].as_str().unwrap());
+            let needed: Vec<&str> = sent
+                .into_iter()
+                .chain(parameters)
+                .chain(["x-api-key"])
+                .collect();
+            let preflight = server
+                .http
+                .request(Method::OPTIONS, request.url().clone())
+                .header("origin", PAGE)
+                .header("access-control-request-method", request.method().as_str())
+                .header("access-control-request-headers", "authorization");
+            let allowed = TestResponse::send(preflight).await;
+            assert_eq!(allowed.status, 204, "{method} {path}");
+            assert_eq!(allowed.header("access-control-allow-origin"), "*");
+            let methods = names(allowed.header("access-control-allow-methods"));
+            assert!(methods.contains(method), "{method} {path}: {methods:?}");
+            let headers = names(allowed.header("access-control-allow-headers"));
+            for name in needed {
+                let name = name.to_ascii_lowercase();
+                assert!(
+                    name == "origin" || headers.contains(&name),
+                    "{method} {path}: {name}"
+                );
+            }
+            let response = server.http.execute(request).await.unwrap();
+            let exposed = names(
+                response.headers()["access-control-expose-headers"]
+                    .to_str()
+                    .unwrap(),
+            );
+            for name in response.headers().keys().map(HeaderName::as_str) {
+                let is_known = NEED_NOT_BE_EXPOSED.contains(&name)
+                    || name == "vary"
+                    || name.starts_with("access-control-");
+                assert!(
+                    is_known || exposed.contains(name),
+                    "{method} {path}: {name}"
+                );
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried >= 45, "{tried}");
+}
+
+#[tokio::test]
+async fn a_page_may_send_headers_that_its_libraries_add_but_none_that_speak_for_a_proxy() {
+    let server = Server::start().await;
+    let asking = |headers: &str| {
+        let path = format!("/admin/datasets/{PUBLIC}/file");
+        let request = server
+            .http
+            .request(Method::OPTIONS, format!("{}{path}", server.url))
+            .header("origin", PAGE)
+            .header("access-control-request-method", "PUT")
+            .header("access-control-request-headers", headers);
+        TestResponse::send(request)
+    };
+    let libraries =
+        "traceparent,sentry-trace, X-Requested-With,content-disposition,digest,content-range";
+    let allowed = asking(libraries).await;
+    let headers = names(allowed.header("access-control-allow-headers"));
+    assert!(names(libraries).is_subset(&headers), "{headers:?}");
+    let spoken = "x-forwarded-for, Forwarded, X-Forwarded-Host";
+    let refused = asking(spoken).await;
+    let headers = names(refused.header("access-control-allow-headers"));
+    assert!(names(spoken).is_disjoint(&headers), "{headers:?}");
+    let odd = asking(&format!("a b, (, {}", "x".repeat(3000))).await;
+    assert_eq!(odd.status, 204);
+    let headers = odd.header("access-control-allow-headers");
+    assert!(
+        headers.contains("authorization") && headers.len() < 1000,
+        "{headers}"
+    );
+}
+
+#[tokio::test]
+async fn a_page_can_read_every_kind_of_error() {
+    let server = Server::start_with(ServerOptions {
+        environment: vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "1".to_owned())],
+        ..ServerOptions::default()
+    })
+    .await;
+    let send = async |method: &str, path: &str, body: usize| {
+        let url = format!("{}{path}", server.url);
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let request = server.http.request(method, url).header("origin", PAGE);
+        TestResponse::send(request.body("x".repeat(body))).await
+    };
+    let mint = format!("/auth/download-token/{PUBLIC}");
+    for (method, path, body, status) in [
+        ("GET", "/nothing", 0, 404),
+        ("PATCH", mint.as_str(), 0, 405),
+        ("POST", "/auth/login", 1, 415),
+        ("POST", "/auth/login", 20_000, 413),
+        ("POST", "/auth/download-token/x", 0, 422),
+        ("DELETE", "/admin/roles/x", 0, 401),
+        ("POST", mint.as_str(), 0, 200),
+        ("POST", mint.as_str(), 0, 429),
+    ] {
+        let response = send(method, path, body).await;
+        assert_eq!(response.status, status, "{method} {path}");
+        assert_eq!(response.header("access-control-allow-origin"), "*");
+        let exposed = names(response.header("access-control-expose-headers"));
+        for name in [
+            "retry-after",
+            "www-authenticate",
+            "allow",
+            "location",
+            "x-request-id",
+        ] {
+            assert!(exposed.contains(name), "{method} {path}: {name}");
+        }
+    }
 }
 
 #[tokio::test]

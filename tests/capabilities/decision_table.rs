@@ -76,7 +76,7 @@ fn row(bundle: &Bundle, first: &[&str], action: Action, resource: &Resource) -> 
     let mut row = format!("| {} |", first.join(" | "));
     for (_, principal) in roles() {
         let context = DecisionContext {
-            address: "192.0.2.7".parse().unwrap(),
+            address: Some("192.0.2.7".parse().unwrap()),
             unix_millis: 1_772_366_400_000,
             authentication: match principal {
                 Principal::Anonymous => Authentication::None,

@@ -105,30 +105,6 @@ async fn every_spelling_of_an_id_mints_for_the_same_dataset() {
 }
 
 #[tokio::test]
-async fn a_malformed_or_second_credential_is_a_bad_request() {
-    let server = Server::start().await;
-    let session = server.session("ada").await;
-    let bearer = format!("Bearer {session}");
-    let rows: [&[(&str, &str)]; 7] = [
-        &[("authorization", "Bearer")],
-        &[("authorization", "Bearer a b")],
-        &[("authorization", "")],
-        &[("authorization", &bearer), ("authorization", &bearer)],
-        &[("authorization", &bearer), ("x-api-key", "cg_x")],
-        &[("x-api-key", "")],
-        &[("x-api-key", "cg_unknown")],
-    ];
-    for headers in rows {
-        let request = headers
-            .iter()
-            .fold(server.mint_request(PUBLIC), |request, (name, value)| {
-                request.header(*name, *value)
-            });
-        TestResponse::send(request).await.problem(400);
-    }
-}
-
-#[tokio::test]
 async fn a_credential_that_does_not_resolve_is_refused_and_never_anonymous() {
     let server = Server::start().await;
     let download_token = server.mint(PUBLIC, None).await.token();

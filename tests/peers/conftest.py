@@ -7,15 +7,19 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
+from nginx import NGINX, Nginx
 from postgres import Cluster
-from server import BINARY, ROOT, Server
+from server import BINARY, DEADLINE, ROOT, Server
 
 # All requests go to loopback, whatever proxy the machine has.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
     os.environ.pop(name, None)
+
+# A limit on waiting: a login alone may take seconds on a busy machine.
+expect.set_options(timeout=DEADLINE * 1000)
 
 WITHOUT_LIMITS = {
     "CEDARGATE_MINT_LIMIT_PER_MINUTE": "0",
@@ -35,7 +39,7 @@ CHROMIUM = [
 
 def pytest_sessionstart():
     assert BINARY.exists(), f"{BINARY} is missing: run `make build` in {ROOT}"
-    for tool in ("chromium", "curl", "gdalinfo", "node"):
+    for tool in ("chromium", "curl", "gdalinfo", "node", NGINX):
         assert shutil.which(tool), f"{tool} is missing: run `make install` in {ROOT}"
 
 
@@ -62,6 +66,20 @@ def make_server(tmp_path):
     for server in made:
         if server.is_alive():
             server.kill()
+
+
+@pytest.fixture
+def make_nginx(tmp_path):
+    """Starts nginx with a `server` block, and stops it after the test."""
+    made = []
+
+    def make(block, **more):
+        made.append(Nginx(tmp_path / f"nginx-{len(made)}", block, **more))
+        return made[-1].start()
+
+    yield make
+    for nginx in made:
+        nginx.stop()
 
 
 @pytest.fixture(scope="session")

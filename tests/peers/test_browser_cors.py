@@ -1,11 +1,12 @@
 """A page of another origin mints and downloads a range with fetch in Chromium."""
 
 import http.server
+import json
 import threading
 
 import pytest
 
-from demo import MEMBER, PUBLIC, RESTRICTED, UNKNOWN, file_of
+from demo import ADMIN, MEMBER, PUBLIC, RESTRICTED, UNKNOWN, file_of
 
 FETCH = """async ([url, options]) => {
     const response = await fetch(url, options);
@@ -90,6 +91,71 @@ def test_a_page_signs_in(page, server):
         ],
     )
     assert response[0] == 200 and response[1].lower() == "bearer"
+
+
+def test_a_page_changes_a_dataset_deletes_an_api_key_and_uploads_a_file(page, make_server):
+    server = make_server().start()
+    session = {"Authorization": f"Bearer {server.login(ADMIN)}"}
+    url = f"{server.base}/admin/datasets/{PUBLIC}"
+    read = fetch(page, url, headers=session)
+    dataset = json.loads(bytes(read["body"]))
+    dataset["title"] = "Changed by a page of another origin"
+    # A library of the page may add headers of its own.
+    tracing = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    changed = fetch(
+        page,
+        url,
+        method="PUT",
+        headers={
+            **session,
+            **tracing,
+            "Content-Type": "application/json",
+            "If-Match": read["headers"]["etag"],
+        },
+        body=json.dumps(dataset),
+    )
+    assert changed["status"] == 200, bytes(changed["body"])
+    assert json.loads(bytes(changed["body"]))["title"] == dataset["title"]
+    stale = fetch(
+        page,
+        url,
+        method="PUT",
+        headers={**session, "Content-Type": "application/json", "If-Match": '"x"'},
+        body=json.dumps(dataset),
+    )
+    assert stale["status"] == 412
+
+    keys = f"{server.base}/auth/api-keys"
+    created = fetch(
+        page,
+        keys,
+        method="POST",
+        headers={**session, "Content-Type": "application/json"},
+        body='{"name": "page"}',
+    )
+    assert created["status"] == 201
+    key = json.loads(bytes(created["body"]))
+    deleted = fetch(page, f"{keys}/{key['id']}", method="DELETE", headers=session)
+    assert deleted["status"] == 204
+    gone = fetch(page, f"{server.base}/datasets", headers={"X-Api-Key": key["key"]})
+    assert gone["status"] == 401 and "invalid_token" in gone["headers"]["www-authenticate"]
+
+    uploaded = page.evaluate(
+        """async ([url, headers, bytes]) => {
+            const body = new Blob([new Uint8Array(bytes)], {type: "image/tiff"});
+            return (await fetch(url, {method: "PUT", headers, body})).status;
+        }""",
+        [f"{url}/file?name=page.tif", session, list(file_of(RESTRICTED).read_bytes())],
+    )
+    assert uploaded == 200
+    made = fetch(
+        page,
+        f"{server.base}/admin/roles/",
+        method="POST",
+        headers={**session, "Content-Type": "application/json"},
+        body='{"name": "page"}',
+    )
+    assert made["status"] == 201 and made["headers"]["location"] == "../roles/page"
 
 
 def test_a_page_can_read_a_problem(page, server):

@@ -1,11 +1,18 @@
 """GDAL opens a COG through the server with a download token, and reads ranges of it only."""
 
+import os
+import sys
+import urllib.request
+from pathlib import Path
+
+import httpx
 import numpy
 import pytest
 import rasterio
 from rasterio.windows import Window
 
-from demo import MEMBER, PUBLIC, RESTRICTED, file_of
+from demo import INTERNAL, MEMBER, PUBLIC, RESTRICTED, file_of
+from server import assert_problem
 
 VSICURL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -76,3 +83,106 @@ def test_the_access_log_has_range_requests_and_no_whole_file(make_server):
     assert others == []
     assert spans, seen
     assert max(spans) < size
+
+
+@pytest.fixture(scope="module")
+def api_key(server):
+    return server.run("api-key", "create", "--user", MEMBER, "--name", "gdal").stdout.strip()
+
+
+@pytest.fixture
+def netrc(tmp_path, api_key):
+    file = tmp_path / ".netrc"
+    file.write_text(f"machine 127.0.0.1 login key password {api_key}\n")
+    file.chmod(0o600)
+    return file
+
+
+def info_of(run_peer, url, program="rio", **settings):
+    command = {
+        "rio": [Path(sys.executable).with_name("rio"), "info"],
+        "gdalinfo": ["gdalinfo"],
+    }[program]
+    return run_peer(*command, f"/vsicurl/{url}", env={**os.environ, **settings})
+
+
+@pytest.mark.parametrize("program", ["rio", "gdalinfo"])
+@pytest.mark.parametrize(
+    "lane",
+    [
+        {"GDAL_HTTP_USERPWD": "key:{key}"},
+        {"GDAL_HTTP_USERPWD": "key:{key}", "GDAL_HTTP_AUTH": "BASIC"},
+        {"GDAL_HTTP_USERPWD": ":{key}"},
+        {"HOME": "{netrc.parent}"},
+        {"GDAL_HTTP_HEADERS": "X-Api-Key: {key}"},
+    ],
+    ids=lambda lane: " ".join(lane),
+)
+def test_an_internal_dataset_opens_with_an_api_key_alone(
+    server, run_peer, api_key, netrc, lane, program
+):
+    # Also with the search for files beside it, which GDAL and QGIS do by default.
+    settings = {name: value.format(key=api_key, netrc=netrc) for name, value in lane.items()}
+    done = info_of(run_peer, server.base + server.download_path(INTERNAL), program, **settings)
+    assert done.returncode == 0, done.stderr
+    with rasterio.open(file_of(INTERNAL)) as local:
+        assert str(local.width) in done.stdout and str(local.height) in done.stdout
+
+
+def test_rio_takes_an_api_key_of_a_named_netrc_file(server, run_peer, netrc):
+    url = server.base + server.download_path(INTERNAL)
+    assert info_of(run_peer, url, GDAL_HTTP_NETRC_FILE=str(netrc)).returncode == 0
+    assert info_of(run_peer, url, GDAL_HTTP_NETRC_FILE="/nowhere").returncode != 0
+
+
+@pytest.mark.parametrize("program", ["rio", "gdalinfo"])
+def test_a_persons_password_does_not_open_it(server, run_peer, program):
+    settings = {"GDAL_HTTP_USERPWD": f"{MEMBER}:{server.passwords[MEMBER]}"}
+    done = info_of(run_peer, server.base + server.download_path(INTERNAL), program, **settings)
+    assert done.returncode != 0
+
+
+def test_a_token_opens_it_although_gdal_adds_a_password_or_a_header(server, run_peer, netrc):
+    token = server.mint(INTERNAL, server.login(MEMBER))
+    url = f"{server.base}{server.download_path(INTERNAL)}?token={token}"
+    for more in (
+        {"GDAL_HTTP_USERPWD": "somebody:something"},
+        {"GDAL_HTTP_USERPWD": "key:cg_unknown"},
+        {"HOME": str(netrc.parent)},
+        {"GDAL_HTTP_HEADERS": "Authorization: Bearer expired"},
+    ):
+        done = info_of(run_peer, url, **more)
+        assert done.returncode == 0, (more, done.stderr)
+
+
+def test_curl_wget_and_python_use_an_api_key_of_netrc(server, run_peer, netrc, api_key, tmp_path):
+    url = server.base + server.download_path(INTERNAL)
+    expected = file_of(INTERNAL).read_bytes()
+    for options in (
+        ["--netrc-file", netrc],
+        ["--user", f"key:{api_key}"],
+        ["--user", f"key:{api_key}", "--anyauth"],
+    ):
+        got = tmp_path / "got.tif"
+        done = run_peer("curl", "-sS", "--fail", "-o", got, *options, url)
+        assert (done.returncode, got.read_bytes()) == (0, expected), (options, done.stderr)
+    auth = httpx.NetRCAuth(netrc)
+    assert httpx.get(url, auth=auth, trust_env=False).content == expected
+    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    passwords.add_password(None, url, "key", api_key)
+    asked = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPBasicAuthHandler(passwords)
+    )
+    assert asked.open(url, timeout=30).read() == expected
+
+
+def test_a_password_of_netrc_is_named_as_the_cause(server, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password something\n")
+    auth = httpx.NetRCAuth(netrc)
+    token = server.mint(PUBLIC)
+    url = f"{server.base}{server.download_path(PUBLIC)}?token={token}"
+    assert httpx.get(url, auth=auth, trust_env=False).status_code == 200
+    mint = httpx.post(f"{server.base}/auth/download-token/{PUBLIC}", auth=auth, trust_env=False)
+    detail = assert_problem(mint, 401)["detail"]
+    assert "Basic" in detail and ".netrc" in detail

@@ -35,10 +35,8 @@ print("done")
 """
 
 
-@pytest.fixture(scope="module")
-def client_folder(server, tmp_path_factory):
-    """The generated package, in a folder to put on the path."""
-    folder = tmp_path_factory.mktemp("sdk")
+def generate_client(document_url, folder):
+    """Generates the package from a document, in a folder to put on the path."""
     (folder / "config.yaml").write_text(
         "project_name_override: cedargate-client\n"
         "package_name_override: cedargate_client\n"
@@ -49,13 +47,26 @@ def client_folder(server, tmp_path_factory):
         "  application/x-ndjson: text/plain\n"
     )
     done = subprocess.run(
-        [GENERATOR, "generate", "--url", f"{server.base}/openapi.json", "--meta", "none",
+        [GENERATOR, "generate", "--url", document_url, "--meta", "none",
          "--output-path", folder / "cedargate_client", "--config", folder / "config.yaml",
          "--fail-on-warning"],
         cwd=folder, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+
+def run_generated_client(folder, run_peer, peers_folder, *arguments):
+    """Runs PROGRAM with the generated package."""
+    contract = json.loads((peers_folder / "contract" / "download-token.json").read_text())
+    module = contract["operation"]["operationId"].replace("__", "_")
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    return run_peer(sys.executable, "-c", PROGRAM, module, *arguments, env=environment)
+
+
+@pytest.fixture(scope="module")
+def client_folder(server, tmp_path_factory):
+    return generate_client(f"{server.base}/openapi.json", tmp_path_factory.mktemp("sdk"))
 
 
 def test_the_generated_client_compiles(client_folder, run_peer):
@@ -66,11 +77,8 @@ def test_the_generated_client_compiles(client_folder, run_peer):
 def test_the_generated_client_mints_and_gets_a_typed_problem(
     client_folder, server, run_peer, peers_folder
 ):
-    contract = json.loads((peers_folder / "contract" / "download-token.json").read_text())
-    module = contract["operation"]["operationId"].replace("__", "_")
-    done = run_peer(
-        sys.executable, "-c", PROGRAM, module,
-        server.base, PUBLIC, RESTRICTED, UNKNOWN, server.login(MEMBER),
-        env={**os.environ, "PYTHONPATH": str(client_folder)},
-    )  # fmt: skip
+    session = server.login(MEMBER)
+    done = run_generated_client(
+        client_folder, run_peer, peers_folder, server.base, PUBLIC, RESTRICTED, UNKNOWN, session
+    )
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr

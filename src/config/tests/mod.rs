@@ -10,6 +10,7 @@ use super::*;
 
 mod every_setting;
 mod issuers;
+mod secret_files;
 
 /// A working directory of its own and an environment.
 struct TestConfig {
@@ -123,6 +124,12 @@ fn lists_are_arrays_in_the_file_and_may_be_emptied_by_the_environment() {
     assert_eq!(settings.allowed_origins, AllowedOrigins::Only(Vec::new()));
     let settings = TestConfig::with_file(&[("CEDARGATE_TRUSTED_PROXIES", "")], text).settings();
     assert_eq!(settings.trusted_proxies, []);
+    let mapped = "::ffff:10.1.2.3/104,::ffff:192.0.2.1,::/0,2001:db8::1/64,10.1.2.3/8";
+    let settings = TestConfig::new(&[("CEDARGATE_TRUSTED_PROXIES", mapped)]).settings();
+    assert_eq!(
+        row(&settings, "trusted_proxies").value,
+        "10.0.0.0/8,192.0.2.1/32,::/0,2001:db8::/64,10.0.0.0/8"
+    );
 }
 
 #[test]

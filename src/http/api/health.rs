@@ -10,7 +10,7 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{self, JsonOk};
-use crate::http::server::request_middleware::Passthrough;
+use crate::http::server::completed_response::Passthrough;
 use crate::service::health::{Health, Readiness};
 
 /// The paths of the API, which are answered even if there is no place for another connection.

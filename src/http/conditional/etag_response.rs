@@ -20,7 +20,7 @@ pub struct WithEtag<T>(pub T);
 pub struct CreatedWithEtag<T> {
     /// The new resource.
     pub resource: T,
-    /// Its path.
+    /// Where it is, relative to the path of the request: whatever path the server stands under, a client finds it.
     pub location: String,
 }
 
@@ -78,7 +78,10 @@ impl<T: Type + ToJSON> ApiResponse for CreatedWithEtag<T> {
         let created = |mut response: MetaResponse| {
             response.status = Some(201);
             response.description = "Created.";
-            response.headers.push(text_header("Location", "Its path."));
+            response.headers.push(text_header(
+                "Location",
+                "Where it is, relative to the URL of the request.",
+            ));
             response
         };
         MetaResponses {

@@ -4,7 +4,6 @@
 //! its place in the order and it never becomes anonymous. They do not read the body, so a handler
 //! may take them before or after it. Whether a credential is valid, the service decides.
 
-use poem::http::{HeaderMap, header};
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaOAuthFlow, MetaOAuthFlows, MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -13,17 +12,15 @@ use crate::domain::secret::Secret;
 use crate::http::server::request_info::RequestInfo;
 use crate::service::identity::request_context::{Credential, RequestContext};
 
-/// The header that takes an API key.
-const API_KEY_HEADER: &str = "x-api-key";
+use super::authorization::{credential_from_headers, is_b64token};
+
 /// The query parameter that takes a download token.
 const TOKEN_PARAMETER: &str = "token";
-
-const MULTIPLE_CREDENTIALS: &str = "the request has more than one credential; send exactly one";
 
 /// The request context with the credential in the headers; a `?token=` is ignored.
 pub struct HeaderCredentials(pub RequestContext);
 
-/// The request context with the credential in the headers or in `?token=`.
+/// The request context with the credential in `?token=`, or else in the headers.
 pub struct HeaderOrQueryCredentials(pub RequestContext);
 
 /// The request context of a caller who is about to log in; its headers are ignored.
@@ -46,99 +43,22 @@ fn request_context(request: &Request, credential: Credential) -> RequestContext 
     }
 }
 
-/// The credential in the headers.
-fn credential_from_headers(headers: &HeaderMap) -> Credential {
-    let mut found = headers
-        .get_all(header::AUTHORIZATION)
-        .iter()
-        .map(|value| {
-            value
-                .to_str()
-                .map_or(MALFORMED_AUTHORIZATION, parse_authorization)
-        })
-        .chain(
-            headers
-                .get_all(API_KEY_HEADER)
-                .iter()
-                .map(|value| value.to_str().map_or(MALFORMED_API_KEY, parse_api_key)),
-        );
-    match (found.next(), found.next()) {
-        (None, _) => Credential::None,
-        (Some(credential), None) => credential,
-        (Some(_), Some(_)) => Credential::Malformed {
-            detail: MULTIPLE_CREDENTIALS,
-        },
-    }
-}
-
-const MALFORMED_AUTHORIZATION: Credential = Credential::Malformed {
-    detail: "the Authorization header is malformed: send Authorization: Bearer <session token>",
-};
-const MALFORMED_API_KEY: Credential = Credential::Malformed {
-    detail: "the X-Api-Key header is malformed",
-};
-
-/// `Bearer` and a b64token (RFC 6750 section 2.1); the scheme in any case (RFC 9110 section 11.1).
-fn parse_authorization(value: &str) -> Credential {
-    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    let token = token.trim_matches(' ');
-    if scheme.is_empty() {
-        return MALFORMED_AUTHORIZATION;
-    }
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Credential::Unsupported;
-    }
-    if is_b64token(token) {
-        Credential::Bearer(Secret::new(token.to_owned()))
-    } else {
-        MALFORMED_AUTHORIZATION
-    }
-}
-
-fn parse_api_key(value: &str) -> Credential {
-    if is_b64token(value) {
-        Credential::ApiKey(Secret::new(value.to_owned()))
-    } else {
-        MALFORMED_API_KEY
-    }
-}
-
-fn is_b64token(text: &str) -> bool {
-    let body = text.trim_end_matches('=');
-    !body.is_empty()
-        && body
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
-}
-
-/// The credential in the headers or the query; both are more than one.
+/// The credential in `?token=`, or else in the headers.
+///
+/// A `?token=` alone counts, and the headers are not looked at: viewers and `.netrc` add one to everything.
 fn credential_from_headers_or_query(request: &Request) -> Credential {
-    let parameters: Vec<(String, String)> = match request.params() {
-        Ok(parameters) => parameters,
-        Err(_) => {
-            return Credential::Malformed {
-                detail: "the query string is malformed",
-            };
-        }
-    };
-    let mut tokens = parameters
-        .into_iter()
+    let query = request.uri().query().unwrap_or_default();
+    let mut tokens = url::form_urlencoded::parse(query.as_bytes())
         .filter_map(|(name, value)| (name == TOKEN_PARAMETER).then_some(value));
-    match (
-        credential_from_headers(request.headers()),
-        tokens.next(),
-        tokens.next(),
-    ) {
-        (credential, None, _) => credential,
-        (Credential::None, Some(token), None) if is_b64token(&token) => {
-            Credential::DownloadToken(Secret::new(token))
+    match (tokens.next(), tokens.next()) {
+        (None, _) => credential_from_headers(request.headers()),
+        (Some(token), None) if is_b64token(&token) => {
+            Credential::DownloadToken(Secret::new(token.into_owned()))
         }
-        (Credential::None, Some(_), None) => Credential::Malformed {
-            detail: "the token parameter is malformed",
+        (Some(_), None) => Credential::Malformed {
+            detail: "the token parameter is empty or malformed: put a download token on ?token=",
         },
-        (_, Some(_), _) => Credential::Malformed {
-            detail: MULTIPLE_CREDENTIALS,
-        },
+        (Some(_), Some(_)) => Credential::Multiple,
     }
 }
 
@@ -177,7 +97,11 @@ fn register_schemes(registry: &mut Registry) {
         API_KEY_SCHEME,
         MetaSecurityScheme {
             ty: "apiKey",
-            description: Some("An API key."),
+            description: Some(
+                "An API key. Clients that know only a user name and a password (GDAL, QGIS, curl, .netrc) \
+                 send it as the password of Authorization: Basic, with any user name; the password of a \
+                 person is not accepted there.",
+            ),
             name: Some("X-Api-Key"),
             key_in: Some("header"),
             scheme: None,
@@ -239,81 +163,59 @@ mod tests {
 
     use super::*;
 
-    fn kind_of(credential: &Credential) -> &'static str {
-        match credential {
+    fn parse(authorization: &[&str], query: &str) -> &'static str {
+        let mut request = Request::builder().uri_str(format!("/x{query}")).finish();
+        for value in authorization {
+            let value = HeaderValue::from_str(value).unwrap();
+            request.headers_mut().append("authorization", value);
+        }
+        match credential_from_headers_or_query(&request) {
             Credential::None => "none",
             Credential::Bearer(_) => "bearer",
             Credential::ApiKey(_) => "api key",
             Credential::DownloadToken(_) => "download token",
             Credential::Unsupported => "unsupported",
+            Credential::Multiple => "multiple",
             Credential::Malformed { .. } => "malformed",
         }
     }
 
-    fn parse(headers: &[(&'static str, &[u8])], query: &str) -> &'static str {
-        let mut request = Request::builder().uri_str(format!("/x{query}")).finish();
-        for (name, value) in headers {
-            request
-                .headers_mut()
-                .append(*name, HeaderValue::from_bytes(value).unwrap());
-        }
-        kind_of(&credential_from_headers_or_query(&request))
-    }
-
     #[test]
-    fn one_well_formed_credential_is_parsed() {
-        assert_eq!(parse(&[], ""), "none");
-        assert_eq!(
-            parse(&[("authorization", b"Bearer abc.def-_~+/==")], ""),
-            "bearer"
-        );
-        assert_eq!(parse(&[("authorization", b"bEARER  abc ")], ""), "bearer");
-        assert_eq!(parse(&[("x-api-key", b"cg_abc")], ""), "api key");
-        assert_eq!(parse(&[], "?token=abc&x=y"), "download token");
-    }
-
-    #[test]
-    fn a_malformed_header_never_parses_as_none() {
-        for value in [
-            &b"Bearer"[..],
-            b"Bearer ",
-            b"Bearer a b",
-            b"Bearer =",
-            b"",
-            b"\xff",
-            b"Bearer \xc3\xa9",
+    fn a_token_in_the_query_alone_counts_whatever_the_headers_say() {
+        for headers in [
+            &[][..],
+            &["Bearer abc"],
+            &["Bearer abc", "Bearer abc"],
+            &["Basic eDp5"],
+            &["Negotiate x"],
+            &[""],
         ] {
-            assert_eq!(
-                parse(&[("authorization", value)], ""),
-                "malformed",
-                "{value:?}"
-            );
+            for query in ["?token=abc&x=y", "?x=y&token=a%2Eb%3D", "?to%6ben=abc"] {
+                assert_eq!(
+                    parse(headers, query),
+                    "download token",
+                    "{headers:?} {query}"
+                );
+            }
+            for query in [
+                "?token=",
+                "?token",
+                "?token=a%20b",
+                "?token=a+b",
+                "?token=%FF",
+            ] {
+                assert_eq!(parse(headers, query), "malformed", "{headers:?} {query}");
+            }
+            assert_eq!(parse(headers, "?token=abc&token=abc"), "multiple");
         }
-        for value in [&b"Basic Og=="[..], b"Digest", b"bearerabc"] {
-            assert_eq!(
-                parse(&[("authorization", value)], ""),
-                "unsupported",
-                "{value:?}"
-            );
-        }
-        assert_eq!(parse(&[("x-api-key", b"")], ""), "malformed");
-        assert_eq!(parse(&[], "?token="), "malformed");
-        assert_eq!(parse(&[], "?token=a%20b"), "malformed");
     }
 
     #[test]
-    fn two_credentials_are_malformed_wherever_they_are() {
-        let bearer = ("authorization", &b"Bearer abc"[..]);
-        let key = ("x-api-key", &b"cg_abc"[..]);
-        assert_eq!(parse(&[bearer, bearer], ""), "malformed");
-        assert_eq!(parse(&[bearer, key], ""), "malformed");
-        assert_eq!(parse(&[key, key], ""), "malformed");
-        assert_eq!(parse(&[bearer], "?token=abc"), "malformed");
-        assert_eq!(parse(&[], "?token=abc&token=abc"), "malformed");
-        assert_eq!(
-            parse(&[("authorization", b"Basic x")], "?token=abc"),
-            "malformed"
-        );
+    fn without_a_token_in_the_query_the_headers_count() {
+        for query in ["", "?", "?TOKEN=abc", "?tokens=abc", "?x=token%3Dabc"] {
+            assert_eq!(parse(&[], query), "none", "{query}");
+            assert_eq!(parse(&["Bearer abc"], query), "bearer", "{query}");
+        }
     }
 
     struct TestApi;

@@ -17,8 +17,10 @@ pub struct JsonBody<T>(pub T);
 impl<T: Type> Payload for JsonBody<T> {
     const CONTENT_TYPE: &'static str = Json::<T>::CONTENT_TYPE;
 
+    /// JSON alone: `application/merge-patch+json` and its like mean something else than the same text as JSON.
     fn check_content_type(content_type: &str) -> bool {
-        Json::<T>::check_content_type(content_type)
+        let essence = content_type.split(';').next().unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case("application/json")
     }
 
     fn schema_ref() -> MetaSchemaRef {

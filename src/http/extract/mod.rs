@@ -1,5 +1,6 @@
 //! Extractors: what a handler takes from a request.
 
+mod authorization;
 pub mod credentials;
 pub mod if_match;
 pub mod json_body;

@@ -24,6 +24,10 @@ const OUTCOME_UNKNOWN: &str = "urn:cedargate:outcome-unknown";
 /// When to retry after a 503, in seconds.
 const UNAVAILABLE_RETRY_AFTER: u64 = 2;
 
+/// Marks a 415 whose cause is the `Content-Type`: the request middleware knows which ones the operation takes.
+#[derive(Clone, Copy, Debug)]
+pub struct UnsupportedContentType;
+
 /// An error, in the form of RFC 9457.
 #[derive(Debug, Clone, Object, serde::Serialize)]
 pub struct ProblemDetail {
@@ -196,8 +200,10 @@ impl Problem {
             return Self::from_body_error(error).into_response();
         }
         if let Some(error) = error.downcast_ref::<ContentTypeError>() {
-            return Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string())
-                .into_response();
+            let problem = Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string());
+            let mut response = problem.into_response();
+            response.extensions_mut().insert(UnsupportedContentType);
+            return response;
         }
         error.into_response()
     }
@@ -207,7 +213,7 @@ impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         let detail = error.to_string();
         match error {
-            ServiceError::CredentialMalformed { .. } => Self::new(StatusCode::BAD_REQUEST, detail),
+            ServiceError::MultipleCredentials => Self::new(StatusCode::BAD_REQUEST, detail),
             ServiceError::CredentialRejected { .. } => Self::new(StatusCode::UNAUTHORIZED, detail)
                 .with_challenge(r#"Bearer realm="cedargate", error="invalid_token""#),
             ServiceError::LoginFailed | ServiceError::CredentialMissing { .. } => {

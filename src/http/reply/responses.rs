@@ -173,11 +173,11 @@ fn problem_response<S: ErrorStatuses>(status: u16) -> MetaResponse {
 fn usual_response(status: u16) -> (&'static str, Vec<MetaHeader>) {
     match status {
         400 => (
-            "The credentials are malformed, or there is more than one.",
+            "The request has more than one credential, or one twice.",
             vec![],
         ),
         401 => (
-            "A credential is missing or not valid.",
+            "A credential is missing, malformed or not valid.",
             vec![text_header(
                 "WWW-Authenticate",
                 "The challenge of RFC 6750.",

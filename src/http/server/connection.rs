@@ -90,10 +90,10 @@ impl<E: Endpoint<Output = Response> + 'static> Connection<E> {
         Infallible,
     > {
         let proxies = &self.kind.trusted_proxies;
-        let client = proxies.client_address(self.peer.ip().to_canonical(), request.headers());
+        let client = proxies.resolve(self.peer.ip(), request.headers()).address;
         let place = match self.overload {
             Some(overload) => Err(overload),
-            None => self.place.begin_request(client),
+            None => self.place.begin_request(client.for_limits()),
         };
         let in_flight = match place {
             Ok(in_flight) => Some(in_flight),

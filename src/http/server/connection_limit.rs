@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::service::rate_limits::client_network;
 
+use super::close_reason::CloseReason;
 use super::trusted_proxies::TrustedProxies;
 
 /// Why a connection, or a request on it, gets no place.
@@ -215,8 +216,7 @@ impl Places {
     }
 
     fn displace(&mut self, id: u64) {
-        metrics::counter!("cedargate_connections_closed_total", "reason" => "displaced")
-            .increment(1);
+        CloseReason::Displaced.count();
         if let Some(place) = self.remove(id) {
             place.displaced.cancel();
         }
@@ -250,13 +250,17 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ForwardedHeader;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
     fn limiter(max_connections: usize, max_per_network: usize) -> ConnectionLimiter {
-        let proxies = TrustedProxies::from(vec!["10.0.0.1/32".parse().unwrap()]);
+        let proxies = TrustedProxies::new(
+            vec!["10.0.0.1/32".parse().unwrap()],
+            ForwardedHeader::default(),
+        );
         ConnectionLimiter::new(max_connections, max_per_network, proxies)
     }
 

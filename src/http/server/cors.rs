@@ -5,32 +5,60 @@
 //! of foreign origins (`own_origins.rs`). A request of an origin that is not allowed is answered all the same, without
 //! the headers that would let a page read the response: it may not come from a page at all. (poem's
 //! own middleware answers such a request with 403.)
+//!
+//! Methods and headers come from the table of operations. All methods are allowed at every path, so that a page
+//! sees the 405 or 404 of a wrong one.
 
-use poem::http::{HeaderValue, Method, StatusCode, header};
+use std::collections::BTreeSet;
+
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
 use crate::config::AllowedOrigins;
 
-const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
-const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Match, If-Range, \
-     If-Unmodified-Since, Range, X-Api-Key, X-Request-Id",
-);
-const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, \
-     Retry-After, WWW-Authenticate, X-Request-Id",
-);
+use super::operations::OperationTable;
+
+/// Headers that the server reads of any request and no operation has as a parameter.
+const FURTHER_REQUEST_HEADERS: [&str; 8] = [
+    "accept",
+    "cache-control",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "x-request-id",
+];
+/// Headers that the server sets itself, on any response.
+const FURTHER_RESPONSE_HEADERS: [&str; 11] = [
+    "accept",
+    "accept-ranges",
+    "allow",
+    "content-disposition",
+    "content-length",
+    "content-range",
+    "last-modified",
+    "link",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+];
+/// Headers with which proxies speak of the client: no page has anything to say there.
+const PROXY_HEADERS: [&str; 2] = ["forwarded", "x-forwarded-"];
+/// The most bytes of what a page asks for that are answered.
+const MAX_REQUESTED_HEADERS: usize = 1024;
 /// How long a browser may cache a preflight, in seconds.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 
-/// Which pages may read responses.
+/// Which pages may read responses, and what they may send.
 #[derive(Clone, Debug)]
 pub struct Cors {
-    /// The origins whose pages may.
-    pub allowed_origins: AllowedOrigins,
-    /// The path whose responses pages of all origins may read.
-    pub public_path: &'static str,
+    allowed_origins: AllowedOrigins,
+    public_path: &'static str,
+    methods: HeaderValue,
+    request_headers: String,
+    response_headers: HeaderValue,
 }
 
 impl<E: Endpoint> Middleware<E> for Cors {
@@ -60,6 +88,7 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
                 .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         let allowed = self.cors.allow_origin(&request);
         let is_public = request.uri().path() == self.cors.public_path;
+        let allowed_headers = self.cors.allow_headers(request.headers());
         let mut response = self.inner.call(request).await?.into_response();
         if is_preflight {
             // Even where the path is unknown: a page can only see that if its preflight succeeds.
@@ -75,11 +104,13 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
         if let Some(origin) = allowed {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             if is_preflight {
-                headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
-                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+                let methods = self.cors.methods.clone();
+                headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers);
                 headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
             } else {
-                headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+                let exposed = self.cors.response_headers.clone();
+                headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
             }
         }
         Ok(response)
@@ -87,6 +118,47 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
 }
 
 impl Cors {
+    /// The pages of `allowed_origins` may use every operation of the table; pages of all origins may read what is
+    /// at `public_path`.
+    #[must_use]
+    pub fn new(
+        allowed_origins: AllowedOrigins,
+        public_path: &'static str,
+        operations: &OperationTable,
+    ) -> Self {
+        let methods: Vec<&str> = operations.methods().into_iter().collect();
+        let join = |documented: &BTreeSet<String>, further: &[&str]| {
+            let further = further.iter().map(|name| (*name).to_owned());
+            let names: BTreeSet<String> = documented.iter().cloned().chain(further).collect();
+            names.into_iter().collect::<Vec<_>>().join(", ")
+        };
+        let response_headers = join(operations.response_headers(), &FURTHER_RESPONSE_HEADERS);
+        Self {
+            allowed_origins,
+            public_path,
+            methods: header_value(&methods.join(", ")),
+            request_headers: join(operations.request_headers(), &FURTHER_REQUEST_HEADERS),
+            response_headers: header_value(&response_headers),
+        }
+    }
+
+    /// The headers that a page may send: those that the server reads, and what the page asks for, because
+    /// libraries add some of their own (`traceparent`, `X-Requested-With`), which are ignored.
+    fn allow_headers(&self, headers: &HeaderMap) -> HeaderValue {
+        let requested = headers.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS);
+        let requested = requested.iter().filter_map(|line| line.to_str().ok());
+        let mut allowed = self.request_headers.clone();
+        let names = requested.flat_map(|line| line.split(',')).map(str::trim);
+        for name in names.filter(|name| is_page_header(name)) {
+            if allowed.len() + name.len() > self.request_headers.len() + MAX_REQUESTED_HEADERS {
+                break;
+            }
+            allowed.push_str(", ");
+            allowed.push_str(name);
+        }
+        header_value(&allowed)
+    }
+
     /// The value of `Access-Control-Allow-Origin`, if a page may read the response.
     ///
     /// Where any page may, the header is set even if no page asks: a cache in between may give the
@@ -102,4 +174,16 @@ impl Cors {
             }
         }
     }
+}
+
+/// Whether a text is the name of a header that a page may set.
+fn is_page_header(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let is_of_proxies = PROXY_HEADERS.iter().any(|start| lower.starts_with(start));
+    HeaderName::try_from(&lower).is_ok() && !is_of_proxies
+}
+
+/// The value; names of headers and methods are always valid ones.
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -4,15 +4,20 @@
 //! send its headers or to read its response; this one speaks HTTP/1.1 through hyper with all of
 //! that limited, and drains on shutdown.
 
+pub mod close_reason;
+pub mod completed_response;
 mod connection;
 pub mod connection_limit;
 pub mod cors;
+pub mod final_slash;
+mod forwarded_hops;
 mod logged_path;
 pub mod operations;
 mod outcome;
 pub mod own_origins;
 mod paced_stream;
 pub mod rate_meter;
+mod request_id;
 pub mod request_info;
 pub mod request_limits;
 pub mod request_middleware;
@@ -26,7 +31,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
-use ipnet::IpNet;
 use poem::{Endpoint, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -37,6 +41,7 @@ use crate::config::limits::{
     CONNECTION_SHARE_DIVISOR, HEADERS_TIMEOUT, RESERVED_CONNECTIONS, RESERVED_HEADERS_TIMEOUT,
 };
 
+use close_reason::CloseReason;
 use connection::{Connection, ConnectionKind};
 use connection_limit::{ConnectionLimiter, ConnectionPlace, Overload};
 use trusted_proxies::TrustedProxies;
@@ -60,7 +65,7 @@ pub struct ServerLimits {
     /// How long requests in flight may take after a shutdown began.
     pub shutdown_timeout: Duration,
     /// Proxies, each of which may hold as many connections as there are.
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl ServerLimits {
@@ -118,7 +123,7 @@ pub async fn serve(
 ) -> bool {
     let kind = Arc::new(ConnectionKind {
         endpoint,
-        trusted_proxies: limits.trusted_proxies.clone().into(),
+        trusted_proxies: limits.trusted_proxies.clone(),
         min_bytes_per_minute: limits.min_bytes_per_minute,
         download_timeout: limits.download_timeout,
     });
@@ -181,7 +186,7 @@ fn open<E: Endpoint<Output = Response> + 'static>(
 }
 
 fn count_refusal() {
-    metrics::counter!("cedargate_connections_closed_total", "reason" => "no_place").increment(1);
+    CloseReason::NoPlace.count();
 }
 
 fn warn_sometimes(error: &std::io::Error, last_warning: &mut Option<Instant>) {

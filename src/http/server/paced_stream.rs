@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use super::close_reason::CloseReason;
 use super::rate_meter::{RateMeter, TooSlow};
 
 /// How many bytes that are not sent yet the kernel takes, so that what it takes shows how fast the
@@ -96,7 +97,7 @@ impl<S> PacedStream<S> {
 }
 
 fn too_slow() -> io::Error {
-    metrics::counter!("cedargate_connections_closed_total", "reason" => "too_slow").increment(1);
+    CloseReason::TooSlow.count();
     io::Error::new(ErrorKind::TimedOut, "the client reads too slowly")
 }
 

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use poem::Request;
 use poem::http::Method;
 
+use crate::domain::client_address::ClientAddress;
+
 /// What the request middleware found out about a request.
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
@@ -13,7 +15,7 @@ pub struct RequestInfo {
     /// The `X-Request-Id` that somebody else sent.
     pub client_request_id: Option<String>,
     /// The client's address.
-    pub address: IpAddr,
+    pub address: ClientAddress,
     /// Whether a web page of a foreign origin sent it.
     pub is_foreign_page: bool,
     /// Whether the method is HEAD; the router hands HEAD to the GET operation.
@@ -31,7 +33,9 @@ impl RequestInfo {
             .unwrap_or_else(|| Self {
                 request_id: String::new(),
                 client_request_id: None,
-                address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                address: ClientAddress::Unknown {
+                    proxy: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                },
                 is_foreign_page: false,
                 is_head: request.method() == Method::HEAD,
             })

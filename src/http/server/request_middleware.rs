@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use poem::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::http::Method;
+use poem::http::header::EXPECT;
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 use tracing::Instrument;
 
@@ -18,32 +18,24 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Clock;
 use crate::domain::id::RecordId;
 use crate::http::extract::credentials::header_context;
-use crate::http::reply::problem::{PROBLEM_JSON, Problem};
-use crate::http::reply::responses;
+use crate::http::reply::problem::Problem;
 use crate::service::identity::body_gate::{BodyGate, BodyPermit};
 
+use super::completed_response::{ResponseCompletion, into_problem, set_common_headers};
 use super::connection_limit::Overload;
 use super::logged_path::logged_path;
 use super::operations::{BodyKind, OperationTable};
 use super::outcome::run_within;
 use super::own_origins::OwnOrigins;
+use super::request_id::received_request_id;
 use super::request_info::RequestInfo;
 use super::request_limits::{RequestLimits, RouteLimits, apply_limits, content_length};
 use super::trusted_proxies::TrustedProxies;
 
-/// The longest request id that is accepted from a client or proxy.
-const MAX_REQUEST_ID_LENGTH: usize = 64;
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Marks a response whose error status is not a problem: it is sent unchanged.
-#[derive(Clone, Copy)]
-pub struct Passthrough;
-
 /// The configuration of the middleware.
 #[derive(Clone)]
 pub struct RequestMiddleware {
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose word about the client's address is believed.
     pub trusted_proxies: TrustedProxies,
     /// The origins whose pages are known.
     pub own_origins: OwnOrigins,
@@ -53,6 +45,8 @@ pub struct RequestMiddleware {
     pub route_limits: RouteLimits,
     /// The paths that are answered even if there is no place for another connection.
     pub always_answered: &'static [&'static str],
+    /// The paths that programs ask for all the time: health and metrics.
+    pub probe_paths: &'static [&'static str],
     /// Which path takes which methods, and which operation takes a body.
     pub operations: Arc<OperationTable>,
     /// Who may send a body to an operation that takes one from callers only.
@@ -88,6 +82,7 @@ impl<E: Endpoint> Endpoint for RequestEndpoint<E> {
         let info = self.middleware.request_info(&request);
         let method = request.method().clone();
         let path = logged_path(request.uri().path());
+        let is_probe = self.middleware.is_probe(&request);
         let span = request_span(&info);
         // A client finds the id that it sent; the log and the audit record have ours beside it.
         let echoed_id = info.client_request_id.as_ref().unwrap_or(&info.request_id);
@@ -97,15 +92,7 @@ impl<E: Endpoint> Endpoint for RequestEndpoint<E> {
         let responding = async {
             let mut response = self.respond(request).await;
             set_common_headers(response.headers_mut(), &echoed_id);
-            tracing::info!(
-                target: "cedargate::access",
-                %method,
-                path,
-                status = response.status().as_u16(),
-                content_length = content_length(response.headers()),
-                millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-                "answered"
-            );
+            log_access(&response, &method, &path, started, is_probe);
             response
         };
         Ok(responding.instrument(span).await)
@@ -117,6 +104,7 @@ impl<E: Endpoint> RequestEndpoint<E> {
     async fn respond(&self, mut request: Request) -> Response {
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
+        let completion = ResponseCompletion::of_request(&request);
         if let Some(problem) = overload_problem(&request, self.middleware.always_answered) {
             return problem.into_response();
         }
@@ -149,7 +137,7 @@ impl<E: Endpoint> RequestEndpoint<E> {
         {
             unread.drain().await;
         }
-        self.with_allow(response, &method, &path)
+        completion.complete(response, &self.middleware.operations)
     }
 
     /// Authenticates whoever sends a body, before it is read.
@@ -199,19 +187,6 @@ impl<E: Endpoint> RequestEndpoint<E> {
         }
         into_problem(response)
     }
-
-    /// Adds `Allow` to a 405; OPTIONS is answered with it alone.
-    fn with_allow(&self, mut response: Response, method: &Method, path: &str) -> Response {
-        if response.status() == StatusCode::METHOD_NOT_ALLOWED
-            && let Some(allowed) = self.middleware.operations.allowed_methods(path)
-        {
-            if method == Method::OPTIONS {
-                response = responses::empty_response(StatusCode::NO_CONTENT);
-            }
-            response.headers_mut().insert(ALLOW, allowed.clone());
-        }
-        response
-    }
 }
 
 impl RequestMiddleware {
@@ -223,6 +198,10 @@ impl RequestMiddleware {
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| {
                 address.ip().to_canonical()
             });
+        let resolved = self.trusted_proxies.resolve(peer, headers);
+        if !self.is_probe(request) {
+            self.trusted_proxies.report(peer, &resolved);
+        }
         let received = received_request_id(headers);
         let (request_id, client_request_id) = if self.trusted_proxies.contains(peer) {
             (received, None)
@@ -232,10 +211,16 @@ impl RequestMiddleware {
         RequestInfo {
             request_id: request_id.unwrap_or_else(|| self.new_request_id()),
             client_request_id,
-            address: self.trusted_proxies.client_address(peer, headers),
+            address: resolved.address,
             is_foreign_page: self.own_origins.is_foreign_page(headers),
             is_head: request.method() == Method::HEAD,
         }
+    }
+
+    /// Whether a request reads health or metrics.
+    fn is_probe(&self, request: &Request) -> bool {
+        let path = request.uri().path();
+        matches!(*request.method(), Method::GET | Method::HEAD) && self.probe_paths.contains(&path)
     }
 
     fn new_request_id(&self) -> String {
@@ -244,18 +229,28 @@ impl RequestMiddleware {
     }
 }
 
-/// The id that a client or proxy sent, if it is safe to log; of several headers none.
-fn received_request_id(headers: &HeaderMap) -> Option<String> {
-    let mut received = headers.get_all(X_REQUEST_ID).iter();
-    let (Some(id), None) = (received.next(), received.next()) else {
-        return None;
-    };
-    let id = id.to_str().ok()?;
-    let is_safe = (1..=MAX_REQUEST_ID_LENGTH).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    is_safe.then(|| id.to_owned())
+/// Writes the access log line of a request. Probes and scrapes that succeed come every few seconds and
+/// say nothing: they are logged at `debug`, so that the log is about requests; one that fails is news.
+fn log_access(response: &Response, method: &Method, path: &str, started: Instant, is_probe: bool) {
+    macro_rules! access_event {
+        ($level:expr) => {
+            tracing::event!(
+                target: "cedargate::access",
+                $level,
+                %method,
+                path,
+                status = response.status().as_u16(),
+                content_length = content_length(response.headers()),
+                millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                "answered"
+            )
+        };
+    }
+    if is_probe && response.status().is_success() {
+        access_event!(tracing::Level::DEBUG);
+    } else {
+        access_event!(tracing::Level::INFO);
+    }
 }
 
 /// The span of a request's log lines.
@@ -279,42 +274,6 @@ fn overload_problem(request: &Request, always_answered: &[&str]) -> Option<Probl
     })
 }
 
-/// Gives an error response that is not ours the form of a problem; keeps its headers.
-fn into_problem(response: Response) -> Response {
-    let status = response.status();
-    let is_problem = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(PROBLEM_JSON.as_bytes()));
-    let is_error = status.is_client_error() || status.is_server_error();
-    if !is_error || is_problem || response.extensions().get::<Passthrough>().is_some() {
-        return response;
-    }
-    let mut problem = Problem::from_status(status).into_response();
-    for (name, value) in response.headers() {
-        if name != CONTENT_TYPE && name != CONTENT_LENGTH {
-            problem.headers_mut().insert(name.clone(), value.clone());
-        }
-    }
-    problem
-}
-
-/// Sets the headers that every response has.
-fn set_common_headers(headers: &mut HeaderMap, request_id: &str) {
-    if let Ok(request_id) = HeaderValue::from_str(request_id) {
-        headers.insert(X_REQUEST_ID, request_id);
-    }
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    // Tokens travel in URLs: no page that was fetched with one may pass it on as its referrer.
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -323,6 +282,7 @@ mod tests {
     use futures_util::{StreamExt, stream};
     use poem::Body;
     use poem::endpoint::make_sync;
+    use poem::http::StatusCode;
 
     use super::*;
     use crate::config::AllowedOrigins;
@@ -337,6 +297,7 @@ mod tests {
             request_timeout: Duration::from_secs(1),
             route_limits: RouteLimits::default().with(|_, _| true, limits),
             always_answered: &[],
+            probe_paths: &[],
             operations: Arc::default(),
             body_gate: None,
             refused_event: |_| AuditEvent::Administer,
@@ -376,18 +337,5 @@ mod tests {
         let drained = usize::try_from(MAX_UNUSED_BODY_SIZE).unwrap() / CHUNK;
         assert_eq!(chunks_read(upload, ("x", "x")).await, drained + 1);
         assert_eq!(chunks_read(upload, ("expect", "100-continue")).await, 0);
-    }
-
-    #[test]
-    fn a_request_id_that_could_forge_a_log_line_is_dropped() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(received_request_id(&headers), None);
-        headers.insert(X_REQUEST_ID, HeaderValue::from_static("abc-1.2_3"));
-        let received = received_request_id(&headers);
-        assert_eq!(received.as_deref(), Some("abc-1.2_3"));
-        headers.append(X_REQUEST_ID, HeaderValue::from_static("other"));
-        assert_eq!(received_request_id(&headers), None);
-        headers.insert(X_REQUEST_ID, HeaderValue::from_static("a b\"c"));
-        assert_eq!(received_request_id(&headers), None);
     }
 }

@@ -89,7 +89,7 @@ fn answers(bundle: &Bundle) -> Vec<(bool, u32)> {
                 let mut dataset = dataset(visibility, *record_status);
                 (dataset.title, dataset.owner) = (title.to_owned(), owner);
                 let mut context = context();
-                context.address = address.parse().unwrap();
+                context.address = Some(address.parse().unwrap());
                 let resource = Resource::Dataset(Arc::new(dataset));
                 for principal in &principals {
                     for action in [Action::Read, Action::Discover] {

@@ -51,7 +51,7 @@ pub(in crate::policy) fn dataset(visibility: Visibility, record_status: RecordSt
 
 pub(in crate::policy) fn context() -> DecisionContext {
     DecisionContext {
-        address: "192.0.2.7".parse().unwrap(),
+        address: Some("192.0.2.7".parse().unwrap()),
         unix_millis: 1_772_366_400_123,
         authentication: Authentication::Password,
         key: None,

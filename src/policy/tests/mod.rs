@@ -12,4 +12,5 @@ mod oneself;
 mod rejected_folders;
 mod schema;
 mod shipped;
+mod unknown_address;
 mod withheld_values;

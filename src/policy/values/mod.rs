@@ -11,6 +11,10 @@ use cedar_policy::{Entities, EvalResult, Expression, Request, eval_expression};
 use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Var};
 use serde::Serialize;
 
+use crate::domain::client_address::UNKNOWN;
+
+use super::address::reads_address;
+use super::unknown_address::is_address_unknown;
 use data_owner::DataOwner;
 pub use data_owner::ValueVisibility;
 
@@ -215,6 +219,7 @@ impl ValueCollector<'_> {
             return self.push(&expression.to_string(), None);
         }
         let value = match (self.evaluate(expression), base) {
+            (Some(_), _) if self.is_unknown_address(expression) => UNKNOWN.to_owned(),
             (Some(value), _) => value.to_string(),
             (None, Some(base)) if self.evaluate(base).is_some() => ABSENT.to_owned(),
             (None, _) => return,
@@ -249,7 +254,13 @@ impl ValueCollector<'_> {
     /// Whether an expression evaluates to `expected`, or may do so as far as the caller may know.
     fn may_evaluate_to(&self, expression: &Expr, expected: bool) -> bool {
         !self.visibility.is_unrestricted()
+            || self.is_unknown_address(expression)
             || self.evaluate(expression) == Some(EvalResult::Bool(expected))
+    }
+
+    /// Whether the value of an expression depends on an address that is unknown.
+    fn is_unknown_address(&self, expression: &Expr) -> bool {
+        is_address_unknown(self.request) && reads_address(expression)
     }
 
     fn evaluate(&self, expression: &Expr) -> Option<EvalResult> {

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditOutcome, AuditRecord};
-use crate::domain::caller::{Caller, DecisionContext, UNKNOWN_ADDRESS};
+use crate::domain::caller::{Caller, DecisionContext, UNSPECIFIED_ADDRESS};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Decision;
 use crate::domain::resource::Resource;
@@ -21,7 +21,7 @@ use crate::service::fair_turns::{FairTurns, Turn, TurnLimits};
 const MAX_LOGGED_ERRORS: u64 = 4;
 
 /// What the record of a denied page says.
-const BORROWED_ADDRESS: &str = "asked by a web page of another origin, which counts as from an unknown address; see \
+const BORROWED_ADDRESS: &str = "asked by a web page of another origin, to which an address grants nothing; see \
                                 allowed_origins";
 /// How many turns to list one network holds or waits for with the others.
 const MAX_LIST_TURNS_PER_NETWORK: usize = 1;
@@ -135,7 +135,7 @@ impl Authorizer {
     }
 
     /// Asks the policies. What they permit to an anonymous page of a foreign origin, they must permit
-    /// from an unknown address too: the page has the address of its reader, and no right to use it.
+    /// from the unspecified address too: the page has the address of its reader, and no right to use it.
     fn ask_policies(&self, action: Action, resource: &Resource) -> Decision {
         let ask = |context| {
             self.bundle
@@ -146,7 +146,7 @@ impl Authorizer {
             return decision;
         }
         let mut elsewhere = ask(&DecisionContext {
-            address: UNKNOWN_ADDRESS,
+            address: Some(UNSPECIFIED_ADDRESS),
             ..self.context.clone()
         });
         elsewhere.max_ttl = elsewhere.max_ttl.min(decision.max_ttl);

@@ -3,10 +3,10 @@
 //! What the policies decide about a user or a dataset discloses something about it. So a caller may
 //! ask only about those that exist for it, and sees no values of those that it may not see.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::action::Action;
+use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::DatasetId;
 use crate::domain::principal::{Principal, User};
@@ -32,7 +32,7 @@ pub struct ExplanationQuery {
     /// On which dataset.
     pub dataset_id: DatasetId,
     /// From which address; if omitted, the caller's.
-    pub address: Option<IpAddr>,
+    pub address: Option<AssumedAddress>,
     /// When, in milliseconds since 1970 UTC; if omitted, now.
     pub unix_millis: Option<i64>,
 }
@@ -62,7 +62,9 @@ impl Administration {
                 action,
                 dataset,
                 context: ReviewContext {
-                    address: query.address.unwrap_or(request.address),
+                    address: query
+                        .address
+                        .unwrap_or(AssumedAddress(request.address.known())),
                     unix_millis: query
                         .unix_millis
                         .unwrap_or_else(|| self.clock.unix_millis()),

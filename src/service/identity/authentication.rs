@@ -83,10 +83,12 @@ impl Authenticator {
                 let caller = request.caller(Principal::Anonymous, Authentication::None, None);
                 Ok((caller, None))
             }
-            Credential::Malformed { detail } => Err(ServiceError::CredentialMalformed { detail }),
-            Credential::Unsupported => {
-                rejected("the Authorization scheme is not supported: use Bearer")
-            }
+            Credential::Multiple => Err(ServiceError::MultipleCredentials),
+            Credential::Malformed { detail } => rejected(detail),
+            Credential::Unsupported => rejected(
+                "the Authorization scheme is not supported: use Bearer, or Basic with an API key as the \
+                 password",
+            ),
             Credential::ApiKey(text) => {
                 let verified = self.verify_api_key(request, text, &mut admission).await;
                 verified.map(|caller| (caller, None))
@@ -137,7 +139,7 @@ impl Authenticator {
 
     /// An attempt of the request's address.
     pub(super) fn admission(&self, request: &RequestContext) -> Admission<'_> {
-        Admission::new(&self.rate_limits, request.address)
+        Admission::new(&self.rate_limits, request.address.for_limits())
     }
 
     /// Verifies a bearer token.
@@ -263,9 +265,9 @@ impl Authenticator {
         admission: &mut Admission<'_>,
     ) -> Result<Caller, ServiceError> {
         let Some(presented) = KeyText::parse(text) else {
-            return Err(ServiceError::CredentialMalformed {
-                detail: "the X-Api-Key header is not an API key: API keys start with cg_",
-            });
+            return rejected(
+                "this is not an API key: API keys start with cg_ and have 57 characters",
+            );
         };
         let digest = presented.digest();
         let known = &self.known_credentials;

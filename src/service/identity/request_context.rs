@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::domain::api_key::ApiKey;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::{Authentication, Caller};
+use crate::domain::client_address::ClientAddress;
 use crate::domain::clock::Clock;
 use crate::domain::id::RecordId;
 use crate::domain::principal::Principal;
@@ -20,13 +21,15 @@ pub enum Credential {
     None,
     /// A bearer token in the `Authorization` header: a session token, or one of an identity provider.
     Bearer(Secret<String>),
-    /// An API key in the `X-Api-Key` header.
+    /// An API key, in the `X-Api-Key` header or as the password of `Authorization: Basic`.
     ApiKey(Secret<String>),
     /// A download token in the query.
     DownloadToken(Secret<String>),
     /// An `Authorization` header with an unsupported scheme.
     Unsupported,
-    /// Something that cannot be parsed as one credential.
+    /// More than one credential, or one twice.
+    Multiple,
+    /// A credential that cannot be parsed; it is rejected like one that is unknown.
     Malformed {
         /// What is wrong, for the caller.
         detail: &'static str,
@@ -39,7 +42,7 @@ pub struct RequestContext {
     /// The credential, not verified yet.
     pub credential: Credential,
     /// The client's address, with trusted proxies already resolved.
-    pub address: IpAddr,
+    pub address: ClientAddress,
     /// Whether a web page of a foreign origin sent it.
     pub is_foreign_page: bool,
     /// The request's id: our own, or that of a trusted proxy.
@@ -70,7 +73,7 @@ impl RequestContext {
     pub fn local() -> Self {
         Self {
             credential: Credential::None,
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            address: ClientAddress::Known(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             is_foreign_page: false,
             request_id: String::new(),
             client_request_id: None,
@@ -90,7 +93,7 @@ impl RequestContext {
             username: None,
             authentication: Authentication::None,
             key_id: None,
-            address: self.address,
+            address: self.address.known(),
             dataset_id: None,
             resource_user_id: None,
             action: None,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::{Authentication, Caller};
+use crate::domain::client_address::ClientAddress;
 use crate::domain::clock::Clock;
 use crate::domain::id::{RecordId, SessionId, UserId};
 use crate::domain::name::Username;
@@ -110,17 +111,20 @@ impl Sessions {
         let is_known = self
             .admit_login(account, username.as_ref(), request.address)
             .await?;
-        let attempt = self
-            .login_throttle
-            .start_attempt(account, request.address, is_known)?;
-        let network = client_network(request.address);
+        let attempt =
+            self.login_throttle
+                .start_attempt(account, request.address.for_limits(), is_known)?;
+        // Whoever comes without an address is at home nowhere: the proxy's network is not the user's.
+        let network = request.address.known().map(client_network);
         let result = self
             .start_session(username.as_ref(), password, network, record)
             .await;
         match &result {
             Ok(_) => {
                 attempt.succeed();
-                self.login_throttle.add_known_network(account, network);
+                if let Some(network) = network {
+                    self.login_throttle.add_known_network(account, network);
+                }
             }
             Err(ServiceError::LoginFailed) => {}
             Err(_) => attempt.abandon(),
@@ -136,13 +140,17 @@ impl Sessions {
         &self,
         account: LoginAccount,
         username: Option<&Username>,
-        address: IpAddr,
+        address: ClientAddress,
     ) -> Result<bool, ServiceError> {
-        let network = client_network(address);
+        let counted = address.for_limits();
+        let Some(network) = address.known().map(client_network) else {
+            self.rate_limits.count_address(counted)?;
+            return Ok(false);
+        };
         let is_known = self.login_throttle.is_known_network(account, network);
-        match (self.rate_limits.count_address(address), username) {
+        match (self.rate_limits.count_address(counted), username) {
             (Err(_), _) if is_known => {
-                self.rate_limits.count_known_login(account.0, address)?;
+                self.rate_limits.count_known_login(account.0, counted)?;
                 Ok(true)
             }
             (Err(refused), _) => Err(refused),
@@ -159,7 +167,7 @@ impl Sessions {
         &self,
         username: Option<&Username>,
         password: &Secret<String>,
-        network: IpAddr,
+        network: Option<IpAddr>,
         record: &mut AuditRecord,
     ) -> Result<SessionTokens, ServiceError> {
         let found = match username {
@@ -191,7 +199,7 @@ impl Sessions {
                 session: &session,
                 password_hash: Some(&hash),
                 first: refresh_token.digest(),
-                network: Some(network),
+                network,
                 granted: &granted,
             })
             .await?;

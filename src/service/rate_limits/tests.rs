@@ -1,6 +1,7 @@
 //! The buckets on a clock that stands still.
 
 use super::*;
+use crate::domain::client_address::ClientAddress;
 
 fn limited_to(mints: u32, clock: &Clock) -> RateLimits {
     let rates = Rates {
@@ -92,7 +93,7 @@ fn what_is_given_back_can_be_taken_again_and_a_debt_has_to_be_waited_for() {
         principal: crate::domain::principal::Principal::Anonymous,
         authentication: crate::domain::caller::Authentication::None,
         key: None,
-        address,
+        address: ClientAddress::Known(address),
         is_foreign_page: false,
     };
     limits.check_request(&caller).unwrap();

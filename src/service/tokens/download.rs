@@ -59,7 +59,8 @@ impl Downloads {
         select_span: impl FnOnce(&StoredFile) -> Option<Range<u64>>,
     ) -> Result<Download, ServiceError> {
         // Before anything is done for it.
-        self.rate_limits.count_network_download(request.address)?;
+        self.rate_limits
+            .count_network_download(request.address.for_limits())?;
         let mut record = request.open_record(AuditEvent::Download, &self.clock);
         record.dataset_id = Some(dataset_id);
         let mut credential = FoldedCredential::None;
@@ -67,7 +68,7 @@ impl Downloads {
         let result = authorizing.await;
         let admit_refusal = |record: &AuditRecord| {
             let limits = &self.rate_limits;
-            limits.count_refusal(record.user_id, record.address)
+            limits.count_refusal(record.user_id, request.address.for_limits())
         };
         let closing = self
             .audit
@@ -113,7 +114,8 @@ impl Downloads {
         match &request.credential {
             Credential::None => {
                 // Every denial is recorded, so this counts like a failed authentication.
-                self.rate_limits.count_address(request.address)?;
+                self.rate_limits
+                    .count_address(request.address.for_limits())?;
                 Err(ServiceError::CredentialMissing {
                     detail: format!(
                         "a download needs a credential, on public data too: mint a download token \
@@ -134,6 +136,7 @@ impl Downloads {
             Credential::Bearer(_)
             | Credential::ApiKey(_)
             | Credential::Unsupported
+            | Credential::Multiple
             | Credential::Malformed { .. } => {
                 let authenticating = self.authenticator.authenticate_with_source(request);
                 let (caller, source) = authenticating.await?;

@@ -54,7 +54,7 @@ struct World<'a> {
 fn context_of(user_id: UserId, scope: &KeyScope) -> DecisionContext {
     let key = key_of(user_id, scope.clone(), &KeyText::random());
     DecisionContext {
-        address: "127.0.0.1".parse().unwrap(),
+        address: Some("127.0.0.1".parse().unwrap()),
         unix_millis: 1_772_366_400_000,
         authentication: Authentication::ApiKey,
         key: Some(Arc::new(key)),

@@ -139,7 +139,7 @@ async fn a_key_is_returned_once_and_stored_as_a_hash() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_refused_and_counted_and_a_malformed_key_is_a_bad_request() {
+async fn a_wrong_secret_and_a_malformed_key_are_refused_and_counted() {
     let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "3".to_owned())];
     let server = Server::start_with(ServerOptions {
         environment,
@@ -150,11 +150,12 @@ async fn a_wrong_secret_is_refused_and_counted_and_a_malformed_key_is_a_bad_requ
     let (_, text) = create_key(&server, Session(&mo), json!({"name": "k"})).await;
     let other = KeyText::random();
     let forged = format!("{}{}", &text[..14], &other.text().reveal()[14..]);
-    mint(&server, PUBLIC, &text[..56]).await.problem(400);
+    mint(&server, PUBLIC, &text[..56]).await.problem(401);
     mint(&server, PUBLIC, &forged).await.problem(401);
     mint(&server, PUBLIC, other.text().reveal())
         .await
         .problem(401);
+    mint(&server, PUBLIC, &text[..56]).await.problem(429);
     mint(&server, PUBLIC, &forged).await.problem(429);
     assert_eq!(mint(&server, PUBLIC, &text).await.status, 200);
 }

@@ -175,7 +175,7 @@ async fn no_kind_of_token_is_taken_for_another() {
     let minted = server.mint(INTERNAL, Some(&token)).await.token();
     server.mint(INTERNAL, Some(&minted)).await.problem(401);
     let keyed = server.mint_request(INTERNAL).header("x-api-key", &token);
-    TestResponse::send(keyed).await.problem(400);
+    TestResponse::send(keyed).await.problem(401);
     let session = server.session("otto").await;
     assert_eq!(mint_status(&server, &session).await, 200);
     // The provider claims to be this server, and signs with its own key.

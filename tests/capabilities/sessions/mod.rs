@@ -163,10 +163,10 @@ async fn auth_me_requires_a_session_token() {
     me(&server, &download_token).await.problem(401);
     TestResponse::send(server.get("/auth/me").header("x-api-key", "cg_x"))
         .await
-        .problem(400);
+        .problem(401);
     TestResponse::send(server.get("/auth/me").header("authorization", "Bearer"))
         .await
-        .problem(400);
+        .problem(401);
 }
 
 #[tokio::test]

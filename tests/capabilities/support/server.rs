@@ -136,7 +136,10 @@ pub(crate) struct TestResponse {
 
 impl TestResponse {
     pub(crate) async fn send(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
+        Self::read(request.send().await.unwrap()).await
+    }
+
+    pub(crate) async fn read(response: reqwest::Response) -> Self {
         Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),

@@ -160,7 +160,7 @@ pub(crate) fn record(unix_millis: u64) -> AuditRecord {
         username: Some(String::from("ada")),
         authentication: Authentication::Password,
         key_id: Some(ApiKeyId::generate_at(unix_millis)),
-        address: "2001:db8::1".parse().unwrap(),
+        address: Some("2001:db8::1".parse().unwrap()),
         dataset_id: Some(DatasetId(Uuid::new_v4())),
         resource_user_id: Some(UserId::random()),
         action: Some(Action::Read),

@@ -105,7 +105,13 @@ fn request_fields() -> Vec<(&'static str, MetaSchema)> {
                 "The API key of the request, or with which the token was minted.",
             ),
         ),
-        ("address", described(text(), "The client's address.")),
+        (
+            "address",
+            nullable(
+                text(),
+                "The client's address; null if a trusted proxy did not tell it.",
+            ),
+        ),
         ("dataset_id", nullable(uuid(), "The requested dataset.")),
         (
             "resource_user_id",

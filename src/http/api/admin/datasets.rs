@@ -282,7 +282,7 @@ impl AdminDatasetsApi {
             .create_dataset(&credentials.0, &input)
             .await?;
         Ok(CreatedWithEtag {
-            location: format!("/admin/datasets/{}", created.dataset.id),
+            location: format!("datasets/{}", created.dataset.id),
             resource: created.into(),
         })
     }

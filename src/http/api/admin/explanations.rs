@@ -1,6 +1,5 @@
 //! The explanation API: `POST /admin/policies/explain`, what the policies in force decide, and why.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use poem::http::Method;
@@ -8,6 +7,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object, OpenApi};
 
 use crate::domain::action::Action;
+use crate::domain::client_address::AssumedAddressError;
 use crate::domain::id::DatasetId;
 use crate::domain::principal_name::PrincipalNameError;
 use crate::http::extract::credentials::HeaderCredentials;
@@ -54,9 +54,9 @@ pub struct ExplanationRequest {
     pub action: DatasetAction,
     /// The dataset id, in any text form of RFC 9562.
     pub dataset_id: DatasetId,
-    /// The client address. If omitted, yours.
+    /// The client address, or `unknown`. If omitted, yours.
     #[oai(skip_serializing_if_is_none)]
-    pub address: Option<IpAddr>,
+    pub address: Option<String>,
     /// The time, in whole seconds. If omitted, now.
     #[oai(skip_serializing_if_is_none)]
     pub time: Option<Timestamp>,
@@ -79,8 +79,8 @@ pub struct ExplanationResponse {
     pub dataset_id: DatasetId,
     /// Its title.
     pub title: String,
-    /// The client address.
-    pub address: IpAddr,
+    /// The client address, or `unknown`.
+    pub address: String,
     /// The time.
     pub time: Timestamp,
     /// How the principal would have authenticated: `none`, `password`, or `issuer` for a user of an
@@ -226,15 +226,16 @@ impl From<DatasetAction> for Action {
 
 impl ExplanationRequest {
     fn to_query(&self) -> Result<ExplanationQuery, ServiceError> {
-        let invalid = |error: PrincipalNameError| ServiceError::Invalid {
-            field: "principal",
-            detail: error.to_string(),
-        };
+        let invalid = |field, detail| ServiceError::Invalid { field, detail };
+        let address = self.address.as_deref().map(str::parse).transpose();
+        let principal = self.principal.parse();
         Ok(ExplanationQuery {
-            principal: self.principal.parse().map_err(invalid)?,
+            principal: principal
+                .map_err(|error: PrincipalNameError| invalid("principal", error.to_string()))?,
             action: self.action.into(),
             dataset_id: self.dataset_id,
-            address: self.address,
+            address: address
+                .map_err(|error: AssumedAddressError| invalid("address", error.to_string()))?,
             unix_millis: self
                 .time
                 .map(|Timestamp(seconds)| seconds.saturating_mul(1000)),
@@ -325,7 +326,7 @@ impl ExplanationResponse {
             action: request.action,
             dataset_id: request.dataset_id,
             title: report.title,
-            address: report.address,
+            address: report.address.to_string(),
             time: Timestamp(report.unix_millis.div_euclid(1000)),
             authentication: report.authentication.map(|word| word.to_string()),
             revision: report.revision.to_string(),

@@ -118,7 +118,7 @@ impl AdminRolesApi {
             .create_role(&credentials.0, &name)
             .await?;
         Ok(CreatedWithEtag {
-            location: format!("/admin/roles/{role}"),
+            location: format!("roles/{role}"),
             resource: role.into(),
         })
     }

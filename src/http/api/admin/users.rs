@@ -90,7 +90,7 @@ impl AdminUsersApi {
             .create_user(&credentials.0, user)
             .await?;
         Ok(CreatedWithEtag {
-            location: format!("/admin/users/{}", account.user.id),
+            location: format!("users/{}", account.user.id),
             resource: account.into(),
         })
     }

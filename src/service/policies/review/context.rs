@@ -1,15 +1,14 @@
 //! The assumed context of a review: the address and time that every decision is made with.
 
-use std::net::IpAddr;
-
 use crate::domain::caller::{Authentication, DecisionContext};
+use crate::domain::client_address::AssumedAddress;
 use crate::domain::principal::Principal;
 
 /// The client address and time that are assumed.
 #[derive(Clone, Copy, Debug)]
 pub struct ReviewContext {
     /// The client address.
-    pub address: IpAddr,
+    pub address: AssumedAddress,
     /// The time, in milliseconds since 1970 UTC.
     pub unix_millis: i64,
 }
@@ -27,7 +26,7 @@ impl ReviewContext {
     #[must_use]
     pub fn for_kind(self, is_anonymous: bool, has_issuer: bool) -> DecisionContext {
         DecisionContext {
-            address: self.address,
+            address: self.address.0,
             unix_millis: self.unix_millis,
             authentication: match (is_anonymous, has_issuer) {
                 (true, _) => Authentication::None,

@@ -7,13 +7,14 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::Tags;
 use crate::storage::UserRecord;
 
 const CONTEXT: ReviewContext = ReviewContext {
-    address: std::net::IpAddr::V4(Ipv4Addr::LOCALHOST),
+    address: AssumedAddress(Some(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST))),
     unix_millis: 1_772_366_400_000,
 };
 

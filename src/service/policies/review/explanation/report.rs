@@ -5,12 +5,11 @@
 //! dataset requires the right to view it: the values that policies observed, which the policy engine
 //! leaves out itself, and what is redacted here.
 
-use std::net::IpAddr;
-
 use serde::{Serialize, Serializer};
 
 use crate::domain::action::Action;
 use crate::domain::caller::{Authentication, DecisionContext};
+use crate::domain::client_address::AssumedAddress;
 use crate::domain::decision::Revision;
 use crate::domain::rfc3339;
 use crate::policy::explain::{Explanation, PolicyExplanation, ValueVisibility};
@@ -33,7 +32,7 @@ pub struct ExplanationReport {
     /// Its title.
     pub title: String,
     /// The client address.
-    pub address: IpAddr,
+    pub address: AssumedAddress,
     /// The time, in milliseconds since 1970 UTC; serialized as a time of RFC 3339.
     #[serde(rename = "time", serialize_with = "serialize_time")]
     pub unix_millis: i64,
@@ -96,7 +95,7 @@ impl ExplanationReport {
             action,
             dataset_id: subject.dataset_id,
             title: subject.title,
-            address: context.address,
+            address: AssumedAddress(context.address),
             unix_millis: context.unix_millis,
             authentication: Some(context.authentication),
             revision: decision.revision,

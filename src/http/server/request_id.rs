@@ -1,0 +1,42 @@
+//! The request id that a client or proxy sent in `X-Request-Id`.
+
+use poem::http::{HeaderMap, HeaderName};
+
+/// The longest request id that is accepted from a client or proxy.
+const MAX_REQUEST_ID_LENGTH: usize = 64;
+
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id that a client or proxy sent, if it is safe to log; of several headers none.
+pub(super) fn received_request_id(headers: &HeaderMap) -> Option<String> {
+    let mut received = headers.get_all(X_REQUEST_ID).iter();
+    let (Some(id), None) = (received.next(), received.next()) else {
+        return None;
+    };
+    let id = id.to_str().ok()?;
+    let is_safe = (1..=MAX_REQUEST_ID_LENGTH).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    is_safe.then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_request_id_that_could_forge_a_log_line_is_dropped() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(received_request_id(&headers), None);
+        headers.insert(X_REQUEST_ID, HeaderValue::from_static("abc-1.2_3"));
+        let received = received_request_id(&headers);
+        assert_eq!(received.as_deref(), Some("abc-1.2_3"));
+        headers.append(X_REQUEST_ID, HeaderValue::from_static("other"));
+        assert_eq!(received_request_id(&headers), None);
+        headers.insert(X_REQUEST_ID, HeaderValue::from_static("a b\"c"));
+        assert_eq!(received_request_id(&headers), None);
+    }
+}
