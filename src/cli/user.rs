@@ -168,7 +168,7 @@ pub(super) async fn set_disabled(
         })
     };
     administration
-        .update_user(&RequestContext::local(), user.id, &|_| true, update)
+        .update_user(&RequestContext::local(), user.id, &|_| Ok(()), update)
         .await?;
     administration.database.close().await;
     print::note(if is_disabled {

@@ -6,6 +6,7 @@
 mod bounded_calls;
 mod download;
 mod error;
+mod file_name;
 mod source;
 mod staging;
 mod store;

@@ -18,9 +18,6 @@ use super::tiff::{MAX_TIFF_HEADER_LENGTH, TiffDefect, is_tiff};
 /// How much is read at once; S3 takes no smaller part than 5 MiB.
 pub(super) const PIECE_SIZE: u64 = 8 * 1024 * 1024;
 
-/// The longest name of a stored file, in bytes.
-const MAX_FILE_NAME_LENGTH: usize = 128;
-
 /// An open file to import.
 #[derive(Debug)]
 pub(super) struct ImportSource {
@@ -158,70 +155,5 @@ pub(super) fn unreadable(path: &Path, source: io::Error) -> FilesError {
     FilesError::SourceUnreadable {
         path: path.into(),
         source,
-    }
-}
-
-/// The name a download of `path` is saved under.
-///
-/// It has 1 to 128 characters of `A-Z a-z 0-9 . _ -`, begins with none of the last three and ends
-/// with `.tif` or `.tiff`, so that it needs no quoting in a header or a shell and is hidden nowhere.
-pub(super) fn download_name(path: &Path) -> String {
-    let last = path.file_name().unwrap_or_default().to_string_lossy();
-    let safe = last.chars().map(|c| match c {
-        'A'..='Z' | 'a'..='z' | '0'..='9' | '.' | '_' | '-' => c,
-        _ => '_',
-    });
-    let safe: String = safe.collect();
-    let safe = safe.trim_start_matches(['.', '_', '-']);
-    let lowercase = safe.to_ascii_lowercase();
-    let ending = [".tiff", ".tif"]
-        .into_iter()
-        .find(|ending| lowercase.ends_with(ending));
-    let stem_length = safe.len() - ending.map_or(0, str::len);
-    let (stem, ending) = safe.split_at_checked(stem_length).unwrap_or((safe, ""));
-    let ending = if ending.is_empty() { ".tif" } else { ending };
-    let stem: String = stem
-        .chars()
-        .take(MAX_FILE_NAME_LENGTH - ending.len())
-        .collect();
-    let stem = if stem.is_empty() { "download" } else { &stem };
-    format!("{stem}{ending}")
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn download_names_keep_what_is_safe_and_lose_the_rest() {
-        for (path, name) in [
-            ("maps/dem.cog.tif", "dem.cog.tif"),
-            ("DEM.TIFF", "DEM.TIFF"),
-            ("my \"best\" map.tif", "my__best__map.tif"),
-            ("naïve\r\n.tif", "na_ve__.tif"),
-            ("..hidden.tif", "hidden.tif"),
-            ("-rf.tif", "rf.tif"),
-            ("grid.dat", "grid.dat.tif"),
-            (".tif", "tif.tif"),
-            ("...", "download.tif"),
-            ("..", "download.tif"),
-        ] {
-            assert_eq!(download_name(Path::new(path)), name, "{path}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_download_name_is_safe(path in "\\PC{0,300}") {
-            let name = download_name(Path::new(&path));
-            let is_known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-            prop_assert!(name.chars().all(is_known));
-            prop_assert!(name.starts_with(|c: char| c.is_ascii_alphanumeric()));
-            prop_assert!(name.len() <= MAX_FILE_NAME_LENGTH);
-            let ending = name.to_ascii_lowercase();
-            prop_assert!([".tif", ".tiff"].iter().any(|known| ending.ends_with(known)));
-        }
     }
 }

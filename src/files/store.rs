@@ -16,7 +16,8 @@ use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt};
 use super::bounded_calls::BoundedCalls;
 use super::download::{self, ByteStream, CHUNK_SIZE};
 use super::error::FilesError;
-use super::source::{ContentDigest, ContentHasher, ImportSource, download_name};
+use super::file_name::download_name;
+use super::source::{ContentDigest, ContentHasher, ImportSource};
 use super::staging::StagingFolder;
 use crate::domain::dataset::StoredFile;
 
@@ -144,6 +145,14 @@ impl FileStore {
             .await
     }
 
+    /// What [`FileStore::import`] would return; nothing is stored.
+    pub async fn examine(&self, source: &Path, now_seconds: i64) -> Result<StoredFile, FilesError> {
+        let path = source.to_path_buf();
+        let open = move || ImportSource::open(&path);
+        let (_, _, file) = self.digest_opened(now_seconds, open).await?;
+        Ok(file)
+    }
+
     /// Like [`FileStore::import`], for a path inside the import folder. Without such a folder, and for
     /// a path that leads out of it, it fails with [`FilesError::SourceOutsideFolder`].
     pub async fn import_from_dir(
@@ -164,6 +173,20 @@ impl FileStore {
         now_seconds: i64,
         open: impl FnOnce() -> Result<ImportSource, FilesError> + Send + 'static,
     ) -> Result<StoredFile, FilesError> {
+        let (source, content, file) = self.digest_opened(now_seconds, open).await?;
+        let is_stored = self.stored_size(&file).await? == Some(file.size);
+        if !is_stored || !self.mark_used(&file, now_seconds).await? {
+            self.copy(source, content, &file).await?;
+        }
+        Ok(file)
+    }
+
+    /// Reads a source once, and returns it at its first byte.
+    async fn digest_opened(
+        &self,
+        now_seconds: i64,
+        open: impl FnOnce() -> Result<ImportSource, FilesError> + Send + 'static,
+    ) -> Result<(ImportSource, ContentDigest, StoredFile), FilesError> {
         let mut source = self.read_source(open).await??;
         let size = self.check_source(&source).await?;
         let mut hasher = ContentHasher::default();
@@ -188,11 +211,7 @@ impl FileStore {
             size: content.size,
             modified: now_seconds,
         };
-        let is_stored = self.stored_size(&file).await? == Some(file.size);
-        if !is_stored || !self.mark_used(&file, now_seconds).await? {
-            self.copy(source, content, &file).await?;
-        }
-        Ok(file)
+        Ok((source, content, file))
     }
 
     /// Writes the source under a temporary name and renames it once its content is verified.

@@ -112,7 +112,7 @@ async fn content_that_is_already_there_is_not_written_again() {
     let other = place.source("other name.tif", &tiff(5000));
     let second = place.files.import(&other, NOW + 5).await.unwrap();
     assert_eq!(second.sha256, first.sha256);
-    assert_eq!(second.name, "other_name.tif");
+    assert_eq!(second.name, "other name.tif");
     let now = std::fs::metadata(place.object(&first)).unwrap();
     // Marked as used, so that it is not removed before a dataset names it.
     let marked = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_005);

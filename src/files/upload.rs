@@ -16,7 +16,8 @@ use object_store::{MultipartUpload, ObjectStoreExt};
 use uuid::Uuid;
 
 use super::error::FilesError;
-use super::source::{ContentDigest, ContentHasher, PIECE_SIZE, download_name};
+use super::file_name::download_name;
+use super::source::{ContentDigest, ContentHasher, PIECE_SIZE};
 use super::staging::{self, INCOMING_FOLDER};
 use super::store::{FileStore, object_path};
 use super::tiff::{MAX_TIFF_HEADER_LENGTH, TiffDefect, is_tiff};

@@ -45,13 +45,13 @@ mod statements;
 mod users;
 
 pub use accepted_policy_edits::PolicyEdit;
-pub use admins::SignInConditions;
+pub use admins::{Admins, SignInConditions};
 pub use api_keys::{ApiKeyRemoval, StoredApiKey};
 pub use audit::RecordTotals;
 pub use audit_prune::MAX_PRUNED_PER_BATCH;
 pub use audit_search::{AuditOrder, AuditSearchPage, MAX_SCANNED_RECORDS};
 pub use catalog::{CacheVersions, Catalog, CatalogChange, Directory};
-pub use catalog_apply::{ApplyLease, ApplyState, CommitOutcome};
+pub use catalog_apply::{ApplyLease, ApplyState, CommitConditions, CommitOutcome};
 pub use database::Database;
 pub use datasets::CatalogDataset;
 pub use datasets_with_names::{DatasetFilter, DatasetWithNames};

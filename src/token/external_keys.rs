@@ -12,6 +12,7 @@ use josekit::jws::{
 use serde_json::{Map, Value};
 
 use crate::domain::issuer::Algorithm;
+use crate::domain::text_file::skip_byte_order_mark;
 
 use super::error::{Defect, TokenError, TokenPart};
 use super::jws;
@@ -48,7 +49,8 @@ impl ExternalKeySet {
     /// keys, or no usable key.
     pub fn parse(json: &[u8], algorithms: &[Algorithm]) -> Result<Self, TokenError> {
         let unusable = |reason| TokenError::InvalidKeySet { reason };
-        let set: Value = serde_json::from_slice(json).map_err(|_| unusable("it is not JSON"))?;
+        let set: Value = serde_json::from_slice(skip_byte_order_mark(json))
+            .map_err(|_| unusable("it is not JSON"))?;
         let Some(Value::Array(keys)) = set.get("keys") else {
             return Err(unusable("it has no list of keys"));
         };

@@ -74,7 +74,7 @@ async fn an_uploaded_file_can_be_downloaded() {
     let response = TestResponse::send(upload).await;
     assert_eq!(response.status, 200, "{}", response.text());
     let file = response.json()["file"].clone();
-    assert_eq!(file["name"], "the_DEM.tif");
+    assert_eq!(file["name"], "the DEM.tif");
     assert_eq!(file["size"], cog().len());
     let token = server.mint(WITHOUT_FILE, None).await.token();
     let download = server.download(WITHOUT_FILE, &token).await;

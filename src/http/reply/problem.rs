@@ -254,7 +254,9 @@ impl From<ServiceError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_field(field)
             }
             ServiceError::UploadIncomplete { source } => Self::from_body_error(&source),
-            ServiceError::PreconditionFailed => Self::new(StatusCode::PRECONDITION_FAILED, detail),
+            ServiceError::PreconditionFailed | ServiceError::PreconditionIncomparable { .. } => {
+                Self::new(StatusCode::PRECONDITION_FAILED, detail)
+            }
             ServiceError::TooManyApiKeys | ServiceError::LastAdminKey => {
                 Self::new(StatusCode::CONFLICT, detail)
             }

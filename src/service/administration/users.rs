@@ -250,11 +250,8 @@ impl Administration {
             .load_user(operation, id, Action::AdministerUsers)
             .await?;
         operation.protect_own_user(id)?;
-        if precondition(&UserAccount::from(record.clone())) {
-            Ok(record)
-        } else {
-            Err(ServiceError::PreconditionFailed)
-        }
+        precondition(&UserAccount::from(record.clone()))?;
+        Ok(record)
     }
 }
 

@@ -70,8 +70,8 @@ impl AdminFilesApi {
         &self,
         /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        /// The file name for downloads; unsafe characters are replaced. If omitted, the name of the
-        /// previous file, or the dataset id.
+        /// The file name for downloads, in any script; unsafe characters are replaced. If omitted, the name of
+        /// the previous file, or the dataset id.
         #[oai(validator(min_length = 1, max_length = 255))]
         name: Query<Option<String>>,
         /// The `ETag` of the dataset. The update fails with 412 if the dataset has changed since.

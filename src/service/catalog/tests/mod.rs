@@ -1,5 +1,6 @@
 mod ownership;
 mod refusals;
+mod removals;
 mod staged;
 
 use std::fs;
@@ -82,6 +83,10 @@ impl CatalogFixture {
     async fn try_apply(&self, text: &str, is_pruning: bool) -> Result<ApplyReport, ApplyError> {
         let options = ApplyOptions {
             is_pruning,
+            removal_limits: RemovalLimits {
+                is_empty_allowed: is_pruning,
+                max_removals: is_pruning.then_some(usize::MAX),
+            },
             ..ApplyOptions::new(clock(NOW))
         };
         self.apply_with(&self.read(text), &options).await
