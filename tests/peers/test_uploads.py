@@ -1,5 +1,6 @@
 """TIFFs of every form that GDAL writes are accepted whole, and refused when they are cut."""
 
+import subprocess
 import warnings
 
 import numpy
@@ -9,7 +10,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning
 
 from demo import ADMIN, PUBLIC
-from server import assert_problem
+from server import BINARY, assert_problem
 
 SIZE = 200
 PLAIN = {"driver": "GTiff", "width": SIZE, "height": SIZE, "count": 3, "dtype": "uint8"}
@@ -80,7 +81,7 @@ def assert_whole_only(upload, whole, name):
     response = upload(whole)
     assert response.status_code == 200, f"{name}: {response.text}"
     size = len(whole)
-    for length in (size * 3 // 4, size // 2, size // 4, 300, 9):
+    for length in (size * 3 // 4, size // 2, size // 4, 300, 20):
         problem = assert_problem(upload(whole[:length]), 422)
         assert "is an incomplete TIFF" in problem["detail"], f"{name}: {problem}"
 
@@ -113,3 +114,40 @@ def test_a_file_with_several_images_is_checked_to_its_last(upload, tmp_path):
     assert len(whole) > first * 1.5
     assert_whole_only(upload, whole, "several images")
     assert_problem(upload(whole[: first + 100]), 422)
+
+
+def test_a_catalog_apply_that_is_killed_while_it_copies_a_file_changes_nothing(
+    make_server, tmp_path
+):
+    server = make_server().start()
+    side = 6000  # pixels: large enough to be found while it is copied
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(
+            tmp_path / "large.tif", "w", **{**PLAIN, "width": side, "height": side, "count": 1}
+        ) as file:
+            file.write(numpy.ones((1, side, side), dtype="uint8"))
+    catalog = tmp_path / "catalog.toml"
+    catalog.write_text(
+        '[[datasets]]\nid = "7d0cb8d7-31a5-4b7e-9d0a-9b1c1a7c2f10"\ntitle = "Large"\n'
+        'visibility = "public"\nrecord_status = "published"\nfile = "large.tif"\n'
+    )
+    before = server.run("dataset", "list").stdout
+    applying = subprocess.Popen(
+        [BINARY, "catalog", "apply", catalog],
+        cwd=server.folder,
+        env=server.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    parts = server.data / "files" / "sha256"
+    while not list(parts.glob("*/*#*")):
+        assert applying.poll() is None, "it ended before a part was seen"
+    applying.kill()
+    applying.wait()
+    assert server.run("dataset", "list").stdout == before
+    server.run("catalog", "apply", catalog)
+    token = server.mint("7d0cb8d7-31a5-4b7e-9d0a-9b1c1a7c2f10")
+    path = server.download_path("7d0cb8d7-31a5-4b7e-9d0a-9b1c1a7c2f10")
+    download = server.get(f"{path}?token={token}")
+    assert download.content == (tmp_path / "large.tif").read_bytes()
