@@ -175,13 +175,7 @@ enum ApiKeyCommand {
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
     /// Parse and validate the policies, their cases and their invariants
-    Check {
-        /// The policy folder; default: the one in the settings
-        dir: Option<PathBuf>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Check(policy::check::CheckArguments),
     /// Compare the decisions of two policy folders over the whole catalog
     Diff(policy::diff::DiffArguments),
     /// Let an edit pass that loses or changes invariants or cases in force; the refusal names its revision
@@ -268,8 +262,8 @@ fn show_for_a_moment(show: impl FnOnce() + Send + 'static) {
 fn dispatch(command: Command, settings: &Settings) -> CommandResult {
     match command {
         Command::Config { json, markdown } => config::run(settings, json, markdown),
-        Command::Policy(PolicyCommand::Check { dir, json }) => {
-            policy::check::run(settings, dir.as_deref(), json)
+        Command::Policy(PolicyCommand::Check(arguments)) => {
+            block_on(policy::check::run(settings, arguments))
         }
         Command::Policy(PolicyCommand::Test(arguments)) => policy::test::run(settings, &arguments),
         Command::Policy(PolicyCommand::Prove(arguments)) => {

@@ -9,12 +9,13 @@ mod error;
 mod source;
 mod staging;
 mod store;
+mod structure;
+pub mod tiff;
 mod unused;
 mod upload;
 
 pub use download::ByteStream;
 pub use error::FilesError;
-pub use source::{MAX_TIFF_HEADER_LENGTH, is_tiff};
 pub use store::FileStore;
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ impl FileStore {
 
     /// Copies a TIFF from the local file system into the store.
     ///
-    /// The source is read twice: once for its SHA-256, and again to copy it, unless the store has it already.
+    /// Its structure is checked first. The source is read twice: once for its SHA-256, and again to copy it, unless the store has it already.
     /// A partial file is never visible. `now_seconds` (seconds since 1970 UTC) becomes
     /// [`StoredFile::modified`]; a caller that already catalogued this content keeps its older time.
     pub async fn import(&self, source: &Path, now_seconds: i64) -> Result<StoredFile, FilesError> {
@@ -165,6 +165,7 @@ impl FileStore {
         open: impl FnOnce() -> Result<ImportSource, FilesError> + Send + 'static,
     ) -> Result<StoredFile, FilesError> {
         let mut source = self.read_source(open).await??;
+        let size = self.check_source(&source).await?;
         let mut hasher = ContentHasher::default();
         loop {
             let piece;
@@ -175,6 +176,11 @@ impl FileStore {
             hasher.update(&piece);
         }
         let content = hasher.finish();
+        if content.size != size {
+            // It is still being written.
+            let path = source.path().to_path_buf();
+            return Err(FilesError::SourceChanged { path });
+        }
         source.rewind()?;
         let file = StoredFile {
             sha256: content.sha256.clone(),
@@ -282,7 +288,7 @@ impl FileStore {
     }
 
     /// Runs the opening of a source.
-    async fn read_source<T: Send + 'static>(
+    pub(super) async fn read_source<T: Send + 'static>(
         &self,
         reading: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, FilesError> {

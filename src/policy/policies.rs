@@ -279,7 +279,7 @@ impl PolicyParser<'_> {
         let linked = self.set.policies().filter(|policy| !policy.is_static());
         let filled: Result<Vec<Policy>, _> = linked.map(instantiate).collect();
         match filled.map(PolicySet::from_policies) {
-            Ok(Ok(set)) => self.files.validate_links(&set, schema),
+            Ok(Ok(set)) => self.files.validate_links(&set, &self.set, schema),
             Ok(Err(error)) => self.files.report_for_folder(error_chain(&error)),
             Err(error) => self.files.report_for_folder(error_chain(&error)),
         }

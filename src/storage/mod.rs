@@ -19,6 +19,7 @@ mod call;
 mod catalog;
 mod catalog_apply;
 mod catalog_lock;
+mod catalog_names;
 mod connection_pool;
 mod database;
 mod datasets;

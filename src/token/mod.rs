@@ -34,7 +34,7 @@ mod strict_json;
 
 pub use download_token::DownloadClaims;
 pub use error::{Defect, TokenError, TokenPart};
-pub use expected::{ExpectedClaims, MAX_CLOCK_SKEW};
+pub use expected::ExpectedClaims;
 pub use external::{ExternalToken, MAX_EXTERNAL_TOKEN_LENGTH, unverified_issuer};
 pub use external_claims::{EXTERNAL_TOKEN_LEEWAY, ExpectedExternalClaims, ExternalClaims};
 pub use external_keys::{ExternalKeySet, MAX_EXTERNAL_KEYS};

@@ -44,7 +44,4 @@ pub enum ApplyError {
     /// Others changed what the file names at every attempt.
     #[error("too many concurrent changes to the users that the file names: try again")]
     TooManyConcurrentChanges,
-    /// The check of the datasets' files panicked or was cancelled.
-    #[error("checking the datasets' files was interrupted")]
-    FileCheckInterrupted,
 }

@@ -60,7 +60,7 @@ pub async fn apply(
     let directory = database.read_directory().await?;
     let current = CurrentUsers::new(&directory);
     let mut diagnostics = references(file, &current, options);
-    diagnostics.extend(check_paths(file).await?);
+    diagnostics.extend(check_files(store, file).await);
     if let Some(invalid) = file.diagnostics_with(diagnostics) {
         return Err(invalid.into());
     }
@@ -138,13 +138,6 @@ fn references(
     let mut diagnostics = check_references(file, &current.names_known_to(file, options.is_pruning));
     diagnostics.extend(check_new_names(file, |name| current.own.contains_key(name)));
     diagnostics
-}
-
-async fn check_paths(file: &CatalogFile) -> Result<Vec<diagnostic::CatalogDiagnostic>, ApplyError> {
-    let paths = file.datasets.iter().filter_map(|d| d.file.clone());
-    let paths: Vec<_> = paths.collect();
-    let checked = tokio::task::spawn_blocking(move || check_files(&paths)).await;
-    checked.map_err(|_| ApplyError::FileCheckInterrupted)
 }
 
 #[cfg(test)]
