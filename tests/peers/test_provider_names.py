@@ -41,8 +41,8 @@ AWKWARD = [
     "Ada 🇩🇪",
     "\u202eadA\u202c",
     "ﬁona ＷＩＤＥ",
-    "ada",
-    "ADA",
+    "otto",
+    "OTTO",
     "anonymous",
     "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0",
     "a" * 300,
@@ -90,7 +90,7 @@ def server(request, provider, make_server):
 
 def listed_users(server):
     """All users by the API, page by page, as an administrator."""
-    session = {"Authorization": f"Bearer {server.login('ada')}"}
+    session = {"Authorization": f"Bearer {server.login('admin')}"}
     users, after = [], None
     while True:
         params = {"limit": 37, **({"after": after} if after else {})}
@@ -138,7 +138,7 @@ def test_two_hundred_people_are_each_one_user_and_can_mint(provider, server):
         user["id"]: user.get("display_name") for user in users
     }
     # The local user of that name is who it was.
-    assert server.login("ada")
+    assert server.login("otto")
 
 
 def ascii_marks(name):

@@ -99,7 +99,7 @@ fn an_impossible_command_is_reported_with_a_hint_and_changes_nothing() {
         message.contains("hint: did you mean \"nadia\"?"),
         "{message}"
     );
-    let usage = cedargate_with_input(folder.path(), "user add Eve", "correct horse\n");
+    let usage = cedargate_with_input(folder.path(), "user add Eve!", "correct horse\n");
     assert_eq!(usage.code, 2, "{}", usage.messages);
     let all = users(folder.path());
     assert_eq!(all.len(), 1);
