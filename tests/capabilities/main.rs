@@ -36,6 +36,7 @@ mod download;
 mod download_records;
 mod explanation_redaction;
 mod explanations;
+mod field_habits;
 mod file_store;
 mod final_slash;
 mod header_credentials;
