@@ -37,6 +37,7 @@ mod download;
 mod download_records;
 mod explanation_redaction;
 mod explanations;
+mod field_habits;
 mod file_names;
 mod file_store;
 mod final_slash;
