@@ -7,6 +7,7 @@ use std::path::Path;
 use ipnet::IpNet;
 use url::{Host, Url};
 
+use crate::domain::database_url::remove_unknown_parameters;
 use crate::domain::secret::Secret;
 
 /// The web pages that may call the API from a browser.
@@ -149,6 +150,7 @@ pub(super) fn redacted_database_url(text: &str) -> Option<String> {
     if url.password().is_some() {
         url.set_password(Some("redacted")).ok()?;
     }
+    let unknown = remove_unknown_parameters(&mut url);
     if url.query().is_some() {
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         let shown = pairs.into_iter().map(|(key, value)| {
@@ -164,7 +166,12 @@ pub(super) fn redacted_database_url(text: &str) -> Option<String> {
             .extend_pairs(shown.collect::<Vec<_>>());
     }
     let shown = url.as_str().replacen(":redacted@", ":[redacted]@", 1);
-    Some(shown.replace("password=redacted", "password=[redacted]"))
+    let mut shown = shown.replace("password=redacted", "password=[redacted]");
+    if unknown > 0 {
+        shown.push(if url.query().is_some() { '&' } else { '?' });
+        shown.push_str("[redacted]");
+    }
+    Some(shown)
 }
 
 #[cfg(test)]
@@ -185,6 +192,14 @@ mod tests {
             (
                 "postgres://db/gate?user=ada&password=hunter2",
                 "postgres://db/gate?user=ada&password=[redacted]",
+            ),
+            (
+                "postgres://ada:hunter2@db/gate?PASSWORD=hunter2&sslpassword=hunter2",
+                "postgres://ada:[redacted]@db/gate?[redacted]",
+            ),
+            (
+                "postgres://db/gate?sslmode=require&password=hun&ter2",
+                "postgres://db/gate?sslmode=require&password=[redacted]&[redacted]",
             ),
             ("postgres://redacted@db/gate", "postgres://redacted@db/gate"),
             (

@@ -1,4 +1,5 @@
-//! Settings that are one of a few words.
+//! Settings that are one of a few words, in upper or lower case: header names have no case, and many programs
+//! write log levels in capitals.
 
 use std::fmt;
 use std::num::ParseIntError;
@@ -8,7 +9,7 @@ use strum::{Display, EnumString, VariantNames};
 
 /// How the log is written.
 #[derive(Display, EnumString, VariantNames)]
-#[strum(serialize_all = "lowercase")]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people on a terminal, JSON otherwise.
@@ -21,7 +22,7 @@ pub enum LogFormat {
 
 /// The least important line that is logged.
 #[derive(Display, EnumString, VariantNames)]
-#[strum(serialize_all = "lowercase")]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
     /// What failed.
@@ -38,7 +39,7 @@ pub enum LogLevel {
 
 /// The header in which the trusted proxies name the client; exactly this one is believed.
 #[derive(Display, EnumString, VariantNames)]
-#[strum(serialize_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case", ascii_case_insensitive)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`.
@@ -50,7 +51,7 @@ pub enum ForwardedHeader {
 
 /// Whether an edit of the policies has to meet its cases.
 #[derive(Display, EnumString, VariantNames)]
-#[strum(serialize_all = "lowercase")]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GateCases {
     /// It has to.
@@ -61,7 +62,7 @@ pub enum GateCases {
 
 /// Whether an edit of the policies has to keep its invariants.
 #[derive(Display, EnumString, VariantNames)]
-#[strum(serialize_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case", ascii_case_insensitive)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GateProofs {
     /// It has to, and without a solver none comes into force.
@@ -74,7 +75,7 @@ pub enum GateProofs {
 
 /// What an edit of the policies may do to the invariants in force.
 #[derive(Display, EnumString, VariantNames)]
-#[strum(serialize_all = "lowercase")]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GateInvariants {
     /// Change or remove some of them, which is on record; not lose most of them.
@@ -96,7 +97,7 @@ impl FromStr for FreeDiskFloor {
     type Err = ParseIntError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "auto" {
+        if text.eq_ignore_ascii_case("auto") {
             return Ok(Self::Auto);
         }
         text.parse().map(Self::Mebibytes)

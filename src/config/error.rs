@@ -144,9 +144,6 @@ impl ConfigError {
                 Some("CEDARGATE_CONFIG names it: correct or unset that variable".into())
             }
             Self::BothForms { .. } => Some("keep one of the two".into()),
-            Self::SecretFile { .. } => Some(
-                "the file holds the value and nothing else; its last line end is left out".into(),
-            ),
             _ => None,
         }
     }

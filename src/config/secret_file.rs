@@ -16,6 +16,7 @@ use super::error::ConfigError;
 use super::origin::Origin;
 use super::setting::{Setting, SettingFormat};
 use super::table::SETTINGS;
+use crate::domain::text_file;
 
 /// The largest secret file, in bytes.
 const MAX_SECRET_FILE_SIZE: u64 = 64 * 1024;
@@ -58,6 +59,14 @@ pub(super) fn setting_of_variable(variable: &str) -> Option<&'static Setting> {
 impl SecretFile {
     /// The secret in the file.
     pub(super) fn read(&self) -> Result<String, ConfigError> {
+        if self.path.as_os_str().is_empty() {
+            return Err(ConfigError::InvalidValue {
+                setting: self.setting.name,
+                origin: self.named_in.clone(),
+                given: "empty".to_owned(),
+                expected: "the path of a file".to_owned(),
+            });
+        }
         self.try_read().map_err(|problem| ConfigError::SecretFile {
             setting: self.setting.name,
             named_in: self.named_in.clone(),
@@ -68,24 +77,23 @@ impl SecretFile {
 
     fn try_read(&self) -> Result<String, String> {
         let bytes = read_bounded(&self.path)?;
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text_file::decode(bytes).map_err(|error| error.to_string())?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text);
         if text.trim().is_empty() {
             return Err("it is empty".to_owned());
         }
         if text.contains(['\n', '\r', '\0']) {
-            return Err("it has more than one line, or a NUL character".to_owned());
+            return Err(
+                "it has more than one line, or a NUL character; it has to hold the value and nothing else"
+                    .to_owned(),
+            );
         }
         Ok(text.to_owned())
     }
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
-    if path.as_os_str().is_empty() {
-        return Err("no file is named".to_owned());
-    }
     // Opening a pipe may wait for ever.
     let metadata = std::fs::metadata(path).map_err(|error| describe(&error))?;
     if !metadata.is_file() {

@@ -253,6 +253,7 @@ impl SettingsReader {
     /// The error that shows the value, unless it may hold a secret.
     fn invalid(&self, setting: &Setting) -> ConfigError {
         let given = match self.figment.find_value(setting.name) {
+            Ok(value) if value.as_str() == Some("") => "empty".into(),
             Ok(_) if matches!(setting.format, SettingFormat::Secret(_)) => "[redacted]".into(),
             Ok(value) => value.to_actual().to_string(),
             Err(_) => "not set".into(),

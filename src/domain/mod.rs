@@ -10,6 +10,7 @@ pub mod caller;
 pub mod client_address;
 pub mod clock;
 pub mod commit_watch;
+pub mod database_url;
 pub mod dataset;
 pub mod decision;
 pub mod diagnostic;

@@ -116,6 +116,12 @@ impl StorageError {
                 detail: reason,
             },
             Said::Encode(_) => Self::Inconsistent { operation, reason },
+            // The driver would show the character.
+            Said::Configuration(said) if said.to_string().contains("saslprep") => Self::Failed {
+                operation,
+                reason: "the password has a character that no password of PostgreSQL can have (RFC 4013)"
+                    .to_owned(),
+            },
             _ => Self::Failed { operation, reason },
         }
     }

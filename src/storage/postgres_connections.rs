@@ -21,6 +21,7 @@ use super::connection_pool::{
     ACQUIRE_TIMEOUT, ConnectionManager, ConnectionPool, Pooled, StatementDeadline,
 };
 use super::error::StorageError;
+use crate::domain::database_url::{KNOWN_PARAMETERS, remove_unknown_parameters};
 
 /// How long a statement may take on the server: it ends before its call is given up.
 const STATEMENT_TIMEOUT: Duration = CALL_TIMEOUT.saturating_sub(Duration::from_millis(500));
@@ -114,9 +115,18 @@ fn connect_options(url: &str) -> Result<(PgConnectOptions, bool), StorageError> 
              password percent-encoded",
         ),
     };
-    let options = PgConnectOptions::from_str(url).map_err(|_| invalid_url())?;
+    let mut url = Url::parse(url).map_err(|_| invalid_url())?;
+    let unknown = remove_unknown_parameters(&mut url);
+    if unknown > 0 {
+        tracing::warn!(
+            unknown,
+            known = KNOWN_PARAMETERS.join(" "),
+            "the database URL has parameters that are not known; they are ignored, and not shown because \
+             they may hold a secret"
+        );
+    }
+    let options = PgConnectOptions::from_str(url.as_str()).map_err(|_| invalid_url())?;
     let options = options.application_name("cedargate");
-    let url = Url::parse(url).map_err(|_| invalid_url())?;
     let names_mode = url
         .query_pairs()
         .any(|(name, _)| matches!(&*name, "sslmode" | "ssl-mode"))

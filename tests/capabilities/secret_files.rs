@@ -86,3 +86,61 @@ async fn postgres_is_opened_with_a_password_of_any_characters_from_a_file() {
     );
     assert_eq!(row("database_url")["value"], url.as_str());
 }
+
+#[tokio::test]
+async fn nothing_of_a_secret_in_a_wrong_place_is_shown_or_logged() {
+    let url = fresh_database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let in_url = format!("{url}?PASSWORD=hunter2&sslpassword=hunter2&application_name=a&hunter2");
+    let environment = [
+        ("CEDARGATE_DATABASE_URL", in_url.as_str()),
+        ("CEDARGATE_LISTEN", "127.0.0.1:0"),
+        ("CEDARGATE_LOG_LEVEL", "trace"),
+    ];
+    let added = run(
+        folder.path(),
+        &["user", "add", "ada", "--no-password"],
+        &environment,
+    );
+    assert_eq!(added.code, 0, "{}", added.messages);
+    // The demo is not added to a catalog that has users: the server ends when it has seen the database.
+    let served = run(folder.path(), &["serve", "--demo"], &environment);
+    assert_eq!(served.code, 1);
+    let warning = "has parameters that are not known";
+    assert!(served.messages.contains(warning), "{}", served.messages);
+    let shown = run(folder.path(), &["config"], &environment);
+    assert!(
+        shown.data.contains("?application_name=a&[redacted]"),
+        "{}",
+        shown.data
+    );
+}
+
+#[tokio::test]
+async fn no_character_of_a_password_that_postgres_cannot_take_is_shown() {
+    let admin_url = fresh_database().await;
+    let (start, name) = admin_url.rsplit_once('/').unwrap();
+    execute(
+        &admin_url,
+        "CREATE ROLE strict LOGIN PASSWORD 'x'".to_owned(),
+    )
+    .await;
+    let url = format!("{}/{name}", start.replace("postgres@", "strict@"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    let environment = [
+        ("CEDARGATE_DATABASE_URL", url.as_str()),
+        ("CEDARGATE_DATABASE_PASSWORD_FILE", file.to_str().unwrap()),
+    ];
+    for password in ["hunter2\u{2028}", "hunter2\thunter2"] {
+        std::fs::write(&file, password).unwrap();
+        let refused = run(folder.path(), &["migrate"], &environment);
+        assert_eq!(refused.code, 1);
+        let messages = &refused.messages;
+        assert!(messages.contains("RFC 4013"), "{messages}");
+        assert!(
+            !messages.contains("2028") && !messages.contains("\\t"),
+            "{messages}"
+        );
+    }
+}

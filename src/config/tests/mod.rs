@@ -260,6 +260,22 @@ fn a_value_out_of_bounds_names_setting_origin_and_expectation() {
 }
 
 #[test]
+fn a_word_is_taken_in_upper_and_lower_case() {
+    for (setting, value, word) in [
+        ("forwarded_header", "X-Forwarded-For", "x-forwarded-for"),
+        ("forwarded_header", "FORWARDED", "forwarded"),
+        ("log_level", "DEBUG", "debug"),
+        ("log_format", "Json", "json"),
+        ("gate_proofs", "If-Available", "if-available"),
+        ("free_disk_floor", "AUTO", "auto"),
+    ] {
+        let variable = format!("CEDARGATE_{}", setting.to_uppercase());
+        let settings = TestConfig::new(&[(variable.as_str(), value)]).settings();
+        assert_eq!(row(&settings, setting).value, word);
+    }
+}
+
+#[test]
 fn values_of_a_wrong_form_are_refused() {
     for (variable, value) in [
         ("CEDARGATE_LISTEN", "localhost"),
@@ -278,8 +294,9 @@ fn values_of_a_wrong_form_are_refused() {
         ("CEDARGATE_MAX_CONNECTIONS", "0"),
         ("CEDARGATE_TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
         ("CEDARGATE_ALLOWED_ORIGINS", "https://a,*"),
-        ("CEDARGATE_LOG_FORMAT", "JSON"),
+        ("CEDARGATE_LOG_FORMAT", "xml"),
         ("CEDARGATE_LOG_LEVEL", "loud"),
+        ("CEDARGATE_FORWARDED_HEADER", "x_forwarded_for"),
     ] {
         let error = TestConfig::new(&[(variable, value)]).failure();
         assert!(

@@ -13,7 +13,7 @@
 //! - blanks around it, and quotes.
 //!
 //! Everything else cannot be read: `unknown`, `_hidden`, an empty element, a port beyond 65535, a host
-//! name, bytes that are not ASCII, an address that no client has (unspecified, multicast, broadcast), a
+//! name, bytes that are not ASCII, an address that no client has (unspecified, `0.0.0.0/8`, multicast, broadcast), a
 //! second `for=` in one element.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -186,8 +186,12 @@ fn is_port(text: &str) -> bool {
 }
 
 fn is_of_a_client(address: IpAddr) -> bool {
-    let is_broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
-    !address.is_unspecified() && !address.is_multicast() && !is_broadcast
+    let is_usable = match address {
+        // RFC 6890 section 2.2.2: "this network", and the limited broadcast.
+        IpAddr::V4(address) => address.octets().first() != Some(&0) && !address.is_broadcast(),
+        IpAddr::V6(address) => !address.is_unspecified(),
+    };
+    is_usable && !address.is_multicast()
 }
 
 /// The blanks around the elements of a list (RFC 9110 section 5.6.3).

@@ -5,7 +5,9 @@
 //! by it: it gets a sibling, a fresh token of the same family. Any later use means that the token has leaked, so
 //! the whole session ends with all siblings (RFC 9700 section 4.14.2); a spent sibling is treated alike. A
 //! logout with any token of the family ends all of it. A change of a session and its audit record are one
-//! transaction, and the record's reason begins with what it was: *rotation*, *sibling* or *reuse*.
+//! transaction, and the record's reason begins with what it was: *rotation*, *sibling* or *reuse*. After a
+//! session has ended no use of its tokens is called a reuse: whoever watches for stolen tokens would take each
+//! tab that did not hear of a logout for a thief.
 
 use std::time::Duration;
 
@@ -82,7 +84,7 @@ impl Sessions {
         // Nothing is written for a session that has ended.
         let is_spent = token.spent_at.is_some();
         if token.has_ended || (!is_spent && !token.session.is_valid_at(now)) {
-            return rejected(if is_spent { REUSED } else { INVALID });
+            return rejected(INVALID);
         }
         let next = RefreshToken::random();
         let mut tokens = None;
@@ -159,9 +161,10 @@ impl Sessions {
                 self.catalog_cache.refresh_after_write().await;
                 Ok(Refreshed::Ended)
             }
-            RenewalOutcome::Reused { .. } => rejected(REUSED),
+            // Another use, a logout or something else has ended it: this one has not, and does not say so.
             // There are tokens for each renewal: what the grace covers here it covers in the database.
-            RenewalOutcome::Rotated(_)
+            RenewalOutcome::Reused { .. }
+            | RenewalOutcome::Rotated(_)
             | RenewalOutcome::Sibling(_)
             | RenewalOutcome::TooManySiblings(_)
             | RenewalOutcome::SessionEnded(_)

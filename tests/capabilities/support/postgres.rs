@@ -35,7 +35,7 @@ start() {
 tell() { if [ "$1" -eq 0 ]; then echo "done"; else tr '\n' ' ' <"$folder/log"; echo; fi; }
 "$bin/initdb" --no-sync --auth=trust --username=postgres --encoding=UTF8 --no-locale \
     -D "$folder/data" </dev/null >"$folder/log" 2>&1 &&
-    sed -i '1i host all locked 127.0.0.1/32 scram-sha-256' "$folder/data/pg_hba.conf"
+    sed -i '1i host all locked,strict 127.0.0.1/32 scram-sha-256' "$folder/data/pg_hba.conf"
 tell $?
 while read -r order; do
     case $order in
@@ -136,7 +136,7 @@ impl Drop for PostgresCluster {
 
 /// Creates an empty database on this test process's cluster and returns its URL.
 ///
-/// Nobody needs a password there but the role `locked`, if a test creates it.
+/// Nobody needs a password there but the roles `locked` and `strict`, if a test creates them.
 pub(crate) async fn fresh_database() -> String {
     static CLUSTER: OnceLock<PostgresCluster> = OnceLock::new();
     CLUSTER
