@@ -93,19 +93,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum CatalogCommand {
     /// Create and change what a catalog file declares
-    Apply {
-        /// The catalog file
-        file: PathBuf,
-        /// Delete what the file does not declare
-        #[arg(long)]
-        prune: bool,
-        /// Take over users that somebody else created, renamed or gave a password
-        #[arg(long)]
-        adopt: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Apply(catalog::ApplyArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -175,13 +163,7 @@ enum ApiKeyCommand {
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
     /// Parse and validate the policies, their cases and their invariants
-    Check {
-        /// The policy folder; default: the one in the settings
-        dir: Option<PathBuf>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Check(policy::check::CheckArguments),
     /// Compare the decisions of two policy folders over the whole catalog
     Diff(policy::diff::DiffArguments),
     /// Let an edit pass that loses or changes invariants or cases in force; the refusal names its revision
@@ -268,8 +250,8 @@ fn show_for_a_moment(show: impl FnOnce() + Send + 'static) {
 fn dispatch(command: Command, settings: &Settings) -> CommandResult {
     match command {
         Command::Config { json, markdown } => config::run(settings, json, markdown),
-        Command::Policy(PolicyCommand::Check { dir, json }) => {
-            policy::check::run(settings, dir.as_deref(), json)
+        Command::Policy(PolicyCommand::Check(arguments)) => {
+            block_on(policy::check::run(settings, arguments))
         }
         Command::Policy(PolicyCommand::Test(arguments)) => policy::test::run(settings, &arguments),
         Command::Policy(PolicyCommand::Prove(arguments)) => {
@@ -293,12 +275,9 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
             log.flush();
             result
         }
-        Command::Catalog(CatalogCommand::Apply {
-            file,
-            prune,
-            adopt,
-            json,
-        }) => block_on(catalog::apply(settings, &file, prune, adopt, json)),
+        Command::Catalog(CatalogCommand::Apply(arguments)) => {
+            block_on(catalog::apply(settings, arguments))
+        }
         Command::User(command) => block_on(dispatch_user(settings, command)),
         Command::Dataset(DatasetCommand::List { json }) => block_on(dataset::list(settings, json)),
         Command::Dataset(DatasetCommand::Show { id, json }) => {

@@ -29,4 +29,6 @@ pub mod session;
 pub mod strict_json;
 pub mod suggest;
 pub mod text_enum;
+pub mod text_file;
 pub mod text_position;
+pub mod token_refusal;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use cedar_policy::{PolicyId, PolicySet, Schema};
+use cedar_policy::{Policy, PolicyId, PolicySet, Schema, Template, ValidationWarning};
 use miette::Diagnostic;
 
 use crate::domain::diagnostic::SourceDiagnostic;
@@ -13,6 +13,7 @@ use crate::domain::error_chain::error_chain;
 use crate::domain::text_position::line_at;
 
 use super::error::from_cedar;
+use super::reach::{self, RequestTypes, UnreachablePart};
 use super::source_policy::{SourcePolicy, first_line};
 use super::sources::SourceFiles;
 use super::validation::{ValidationPurpose, deduplicated, validate};
@@ -146,17 +147,78 @@ impl<'a> FileParser<'a> {
             self.problem_of_policy(error.policy_id(), error)
         });
         self.problems.extend(problems);
-        for warning in result.validation_warnings() {
-            let warning = self.problem_of_policy(warning.policy_id(), warning);
-            self.warnings.push(warning.into_warning());
+        let impossible = self.warn(result.validation_warnings());
+        let types = RequestTypes::new(schema);
+        let policies = set.policies().filter(|policy| policy.is_static());
+        let policies = policies.map(|policy| (policy.id(), policy.as_ref().template()));
+        let templates = set
+            .templates()
+            .map(|template| (template.id(), template.as_ref()));
+        for (id, policy) in policies.chain(templates) {
+            let is_impossible = impossible.contains(id.as_ref() as &str);
+            for finding in reach::findings(schema, &types, policy, is_impossible) {
+                self.warn_of(id, &finding);
+            }
         }
+    }
+
+    /// Adds the warnings of Cedar's validator, but those about policies that never apply: returns their ids.
+    fn warn<'w>(
+        &mut self,
+        warnings: impl Iterator<Item = &'w ValidationWarning>,
+    ) -> BTreeSet<String> {
+        let known = self.warnings.iter().map(SourceDiagnostic::sort_key);
+        let mut known: BTreeSet<_> = known.collect();
+        let mut impossible = BTreeSet::new();
+        for warning in warnings {
+            if matches!(
+                warning,
+                ValidationWarning::ImpossiblePolicy(_)
+                    | ValidationWarning::InvalidActionApplication(_)
+            ) {
+                impossible.insert(warning.policy_id().to_string());
+                continue;
+            }
+            let warning = self.problem_of_policy(warning.policy_id(), warning);
+            if known.insert(warning.sort_key()) {
+                self.warnings.push(warning.into_warning());
+            }
+        }
+        impossible
+    }
+
+    /// Adds a warning about a part of a policy that never matches; for a link, at the link.
+    fn warn_of(&mut self, id: &PolicyId, finding: &UnreachablePart) {
+        let id: &str = id.as_ref();
+        let source = self.locations.get(id);
+        let source = source.and_then(|found| Some((found, self.sources.text(&found.file)?)));
+        let Some((location, text)) = source else {
+            return;
+        };
+        let noun = if location.is_link {
+            "link"
+        } else {
+            self.purpose.noun()
+        };
+        let span = match &finding.span {
+            Some(span) if !location.is_link => span.clone(),
+            _ => first_line(text, &location.span),
+        };
+        let label = self.sources.label(&location.file);
+        let message = finding.message(noun, id);
+        let warning = SourceDiagnostic::at_span(&label, text, span, message).into_warning();
+        self.warnings.push(match &finding.help {
+            Some(help) => warning.with_help(help),
+            None => warning,
+        });
     }
 
     /// Validates linked policies with their slots filled, and adds what was not found before.
     ///
     /// Cedar validates a template for whatever may fill it, and of a link little more than types.
-    pub(super) fn validate_links(&mut self, filled: &PolicySet, schema: &Schema) {
-        let result = match validate(filled, schema, self.purpose) {
+    /// Each policy of `set` is linked to one of the templates of `all`.
+    pub(super) fn validate_links(&mut self, set: &PolicySet, all: &PolicySet, schema: &Schema) {
+        let result = match validate(set, schema, self.purpose) {
             Ok(result) => result,
             Err(problem) => return self.problems.push(*problem),
         };
@@ -164,12 +226,26 @@ impl<'a> FileParser<'a> {
             let problem = self.problem_of_policy(error.policy_id(), error);
             self.problems.push(problem);
         }
-        let known = self.warnings.iter().map(SourceDiagnostic::sort_key);
-        let mut known: BTreeSet<_> = known.collect();
-        for warning in result.validation_warnings() {
-            let warning = self.problem_of_policy(warning.policy_id(), warning);
-            if known.insert(warning.sort_key()) {
-                self.warnings.push(warning.into_warning());
+        let impossible = self.warn(result.validation_warnings());
+        let types = RequestTypes::new(schema);
+        // What never matches whatever fills the slots is told of the template.
+        let of_template = |template: &Template| -> BTreeSet<String> {
+            let found = reach::findings(schema, &types, template.as_ref(), false);
+            found.into_iter().map(|finding| finding.reason).collect()
+        };
+        let mut known: BTreeMap<&PolicyId, BTreeSet<String>> = BTreeMap::new();
+        for policy in set.policies() {
+            let id = policy.id();
+            let linked = all.policy(id).and_then(Policy::template_id);
+            let template = linked.and_then(|id| Some((id, all.template(id)?)));
+            let known = template
+                .map(|(id, template)| &*known.entry(id).or_insert_with(|| of_template(template)));
+            let is_impossible = impossible.contains(id.as_ref() as &str);
+            let policy = policy.as_ref().template();
+            for finding in reach::findings(schema, &types, policy, is_impossible) {
+                if !known.is_some_and(|known| known.contains(&finding.reason)) {
+                    self.warn_of(id, &finding);
+                }
             }
         }
     }

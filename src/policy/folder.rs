@@ -88,6 +88,16 @@ impl PolicyFolder {
         InvariantFiles::new(self.invariants.clone())
     }
 
+    /// The files with cases and their entities.
+    pub(super) fn case_sources(&self) -> &SourceFiles {
+        &self.cases
+    }
+
+    /// The files with invariants.
+    pub(super) fn invariant_sources(&self) -> &SourceFiles {
+        &self.invariants
+    }
+
     /// What guards its bundle: the invariants and the cases.
     #[must_use]
     pub fn safeguards(&self) -> Safeguards {

@@ -7,6 +7,7 @@
 //! - [`bundle`]: loads and validates a folder. [`live`]: the bundle in force.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
 //! - [`cases`]: the test cases beside the policies. [`coverage`]: what they do not cover.
+//! - [`mentions`]: the users, roles and datasets that a folder names. `reach`: what can never match.
 //! - [`check`]: all checks of a folder but running its cases and proving its invariants.
 //! - [`prove`]: proofs for every possible request.
 //! - [`explain`]: which policies led to a decision, and how. [`entity_file`]: entities of a file to explain.
@@ -33,6 +34,7 @@ pub mod explain;
 pub mod folder;
 pub mod format;
 pub mod live;
+pub mod mentions;
 pub mod prove;
 pub mod references;
 pub mod safeguards;
@@ -51,6 +53,7 @@ mod index;
 mod json_span;
 mod links;
 mod policies;
+mod reach;
 mod schema_check;
 mod schema_names;
 mod source_policy;

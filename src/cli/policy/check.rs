@@ -1,6 +1,6 @@
 //! `cedargate policy check`: checks whether a policy folder is valid.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use crate::cli::print;
@@ -10,26 +10,40 @@ use crate::policy::check::PolicyCheck;
 use crate::policy::folder::PolicyFolder;
 use crate::service::policies::reload::EditReview;
 
+use super::catalog_names::catalog_names;
 use super::{acceptance_note, load_folder};
 
+/// The arguments of `policy check`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct CheckArguments {
+    /// The policy folder; default: the one in the settings
+    dir: Option<PathBuf>,
+    /// Exit with code 3 if there are warnings
+    #[arg(long)]
+    deny_warnings: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Checks a folder, and prints its revision or its errors.
-pub(in crate::cli) fn run(
-    settings: &Settings,
-    folder: Option<&Path>,
-    is_json: bool,
-) -> CommandResult {
-    let loaded = load_folder(settings, folder);
+pub(in crate::cli) async fn run(settings: &Settings, arguments: CheckArguments) -> CommandResult {
+    let loaded = load_folder(settings, arguments.dir.as_deref());
     let edited = loaded.as_ref().ok().cloned();
     let mut check = PolicyCheck::run(loaded)?;
     if let Some(edited) = edited.filter(|_| check.is_passed()) {
         add_changes(settings, edited, &mut check);
     }
-    if is_json {
+    if let Some(names) = catalog_names(settings, check.catalog_lookup()).await {
+        check.compare_with_catalog(&names);
+    }
+    if arguments.json {
         print_json(&check)?;
     } else {
         print_report(&check)?;
     }
-    Ok(ExitStatus::from_check(check.is_passed()))
+    let is_denied = arguments.deny_warnings && !check.warnings.is_empty();
+    Ok(ExitStatus::from_check(check.is_passed() && !is_denied))
 }
 
 /// Adds what the policy gate of a server on this data directory would say of changed invariants and cases.

@@ -8,13 +8,16 @@ use crate::app::Stores;
 use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use crate::cli::print;
 use crate::config::Settings;
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::folder::PolicyFolder;
+use crate::policy::mentions::EntityMentions;
 use crate::policy::safeguards::SafeguardChanges;
 use crate::service::policies::reload::{EditReview, load_active_folder};
+use crate::service::policies::review::catalog_names::find_catalog_names;
 use crate::service::policies::review::comparison::{BundleComparison, compare};
 
-use super::acceptance_note;
 use super::assumed::AssumedContext;
+use super::{acceptance_note, print_warnings};
 
 /// The name of the policies in force.
 const LIVE: &str = "live";
@@ -43,11 +46,15 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let from_folder = load_before(settings, &arguments.from)?;
     let to_folder = PolicyFolder::load(&arguments.to)?;
     let (from, to) = (from_folder.bundle()?, to_folder.bundle()?);
+    let mentions = EntityMentions::of_folder(&to_folder, &to);
     let review = EditReview::new(settings, from_folder, to_folder);
     let stores = Stores::open_beside_servers(settings).await?;
     let catalog = stores.database.read_catalog().await;
+    let names = find_catalog_names(&stores.database, mentions.lookup()).await;
     stores.database.close().await;
-    let catalog = catalog?;
+    let (catalog, names) = (catalog?, names?);
+    let mut warnings = to.warnings().to_vec();
+    warnings.extend(mentions.warnings(Some(&names)));
     let context = arguments.context.review_context();
     let progress = print::progress("comparing");
     progress.set_length(u64::try_from(catalog.datasets.len()).unwrap_or(u64::MAX));
@@ -63,6 +70,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     if arguments.json {
         print_json(&DiffReport {
             comparison,
+            warnings: &warnings,
             safeguards: &review.changes,
             accept: review.needs_acceptance.then_some(&review.edit.to),
         })?;
@@ -74,6 +82,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
         if review.needs_acceptance {
             print::note(acceptance_note(&review.edit.to));
         }
+        print_warnings(&warnings);
     }
     Ok(ExitStatus::from_check(is_passed))
 }
@@ -83,6 +92,8 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
 struct DiffReport<'a> {
     #[serde(flatten)]
     comparison: BundleComparison,
+    /// What in the policies after can never match or is not in the catalog, so that nothing changes by it.
+    warnings: &'a [SourceDiagnostic],
     safeguards: &'a SafeguardChanges,
     /// What has to be accepted, if the policy gate refuses the edit otherwise.
     accept: Option<&'a String>,

@@ -9,12 +9,15 @@ pub(super) mod prove;
 pub(super) mod test;
 
 mod assumed;
+mod catalog_names;
 mod junit;
 mod output_file;
 
 use std::path::Path;
 
+use crate::cli::print;
 use crate::config::Settings;
+use crate::domain::diagnostic::{SourceDiagnostic, render_diagnostics};
 use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
 
@@ -23,6 +26,13 @@ fn load_folder(settings: &Settings, folder: Option<&Path>) -> Result<PolicyFolde
     match folder.or(settings.policy_dir.as_deref()) {
         Some(folder) => PolicyFolder::load(folder),
         None => PolicyFolder::embedded(),
+    }
+}
+
+/// Prints warnings beside what a command was asked for.
+fn print_warnings(warnings: &[SourceDiagnostic]) {
+    if !warnings.is_empty() {
+        print::note(render_diagnostics(warnings, print::is_coloured()).trim_end());
     }
 }
 

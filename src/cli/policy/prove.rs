@@ -9,11 +9,11 @@ use clap::Args;
 use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use crate::cli::print;
 use crate::config::Settings;
-use crate::domain::diagnostic::render_diagnostics;
+use crate::policy::mentions::EntityMentions;
 use crate::policy::prove::{Proof, ProofOptions, ProveError, SOLVER_VARIABLE, prove};
 
-use super::load_folder;
 use super::output_file::write_new;
+use super::{load_folder, print_warnings};
 
 /// The longest time limit, in seconds: a day.
 const MAX_TIME_LIMIT_SECONDS: u64 = 86_400;
@@ -42,8 +42,8 @@ pub(in crate::cli) fn run(settings: &Settings, arguments: &ProveArguments) -> Co
     if let Some(file) = &arguments.save {
         check_save_path(file)?;
     }
-    let (bundle, invariants) = load_folder(settings, arguments.dir.as_deref())
-        .and_then(|folder| Ok((folder.bundle()?, folder.invariants()?)))?;
+    let folder = load_folder(settings, arguments.dir.as_deref())?;
+    let (bundle, invariants) = (folder.bundle()?, folder.invariants()?);
     let options = ProofOptions {
         time_limit: Duration::from_secs(arguments.time_limit),
         is_thorough: true,
@@ -57,9 +57,10 @@ pub(in crate::cli) fn run(settings: &Settings, arguments: &ProveArguments) -> Co
     });
     bar.finish_and_clear();
     let proved = proved.map_err(prove_error)?;
-    if !proved.warnings.is_empty() {
-        print::note(render_diagnostics(&proved.warnings, print::is_coloured()).trim_end());
-    }
+    let mut warnings = bundle.warnings().to_vec();
+    warnings.extend(EntityMentions::of_folder(&folder, &bundle).warnings(None));
+    warnings.extend(proved.warnings);
+    print_warnings(&warnings);
     print_report(&proved.proof, arguments)
 }
 

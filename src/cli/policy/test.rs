@@ -10,8 +10,9 @@ use crate::config::Settings;
 use crate::policy::BundleError;
 use crate::policy::cases::CaseReport;
 use crate::policy::folder::PolicyFolder;
+use crate::policy::mentions::EntityMentions;
 
-use super::{junit, load_folder, output_file};
+use super::{junit, load_folder, output_file, print_warnings};
 
 /// The file name that stands for standard output.
 const STANDARD_OUTPUT: &str = "-";
@@ -58,6 +59,9 @@ pub(in crate::cli) fn run(settings: &Settings, arguments: &TestArguments) -> Com
 fn run_cases(folder: &PolicyFolder, has_coverage: bool) -> Result<CaseReport, BundleError> {
     let (bundle, cases) = (folder.bundle()?, folder.cases()?);
     let mut report = cases.run(&bundle)?;
+    let mut warnings = bundle.warnings().to_vec();
+    warnings.extend(EntityMentions::of_folder(folder, &bundle).warnings(None));
+    print_warnings(&warnings);
     if has_coverage {
         report.coverage = Some(cases.coverage(&bundle)?);
     }

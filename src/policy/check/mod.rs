@@ -23,6 +23,8 @@ use super::bundle::Bundle;
 use super::cases::CaseFiles;
 use super::error::BundleError;
 use super::folder::PolicyFolder;
+use super::mentions::EntityMentions;
+use super::mentions::names::{CatalogLookup, CatalogNames};
 use super::prove::InvariantFiles;
 use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 
@@ -40,6 +42,10 @@ pub struct PolicyCheck {
     pub problems: Vec<SourceDiagnostic>,
     /// The warnings, by file and position.
     pub warnings: Vec<SourceDiagnostic>,
+    /// Whether the users, roles and datasets that the folder names were compared with the catalog.
+    pub is_compared_with_catalog: bool,
+    #[serde(skip)]
+    mentions: Option<EntityMentions>,
 }
 
 /// How many of each a folder has; `None` where they have errors.
@@ -65,6 +71,8 @@ impl PolicyCheck {
             counts: PolicyCounts::default(),
             problems: Vec::new(),
             warnings: Vec::new(),
+            is_compared_with_catalog: false,
+            mentions: None,
         };
         if let Some(folder) = check.collect(folder)? {
             let schema = check.check_bundle(&folder)?;
@@ -77,6 +85,27 @@ impl PolicyCheck {
         check.problems = sorted_and_deduplicated(check.problems);
         check.warnings = sorted_and_deduplicated(check.warnings);
         Ok(check)
+    }
+
+    /// What the policies and invariants name, to be looked up in the catalog.
+    #[must_use]
+    pub fn catalog_lookup(&self) -> CatalogLookup {
+        let mentions = self.mentions.as_ref();
+        mentions.map(EntityMentions::lookup).unwrap_or_default()
+    }
+
+    /// Adds what the catalog does not have, and what it suggests instead of what cannot exist.
+    pub fn compare_with_catalog(&mut self, names: &CatalogNames) {
+        let Some(mentions) = &self.mentions else {
+            return;
+        };
+        self.is_compared_with_catalog = true;
+        let known = mentions.warnings(None);
+        let known: BTreeSet<_> = known.iter().map(SourceDiagnostic::sort_key).collect();
+        self.warnings
+            .retain(|warning| !known.contains(&warning.sort_key()));
+        self.warnings.extend(mentions.warnings(Some(names)));
+        self.warnings = sorted_and_deduplicated(std::mem::take(&mut self.warnings));
     }
 
     /// Whether there are no problems.
@@ -133,6 +162,9 @@ impl PolicyCheck {
         self.warnings.extend_from_slice(bundle.warnings());
         self.warnings.extend(bundle_warnings(&bundle));
         self.warnings.extend(address_warning(&bundle));
+        let mentions = EntityMentions::of_folder(folder, &bundle);
+        self.warnings.extend(mentions.warnings(None));
+        self.mentions = Some(mentions);
         Ok(Some(bundle.schema))
     }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 use crate::domain::suggest::closest;
 use crate::domain::text_position::line_at;
+use crate::policy::bundle::Bundle;
 use crate::policy::error::BundleError;
 use crate::policy::file_parser::{FileParser, NamedText, PolicyLocation};
 use crate::policy::source_policy::{self, SourcePolicy, policies_in_order, templates_in_order};
@@ -42,6 +43,11 @@ impl InvariantFiles {
         Ok(Self {
             sources: sources.without_problems()?,
         })
+    }
+
+    /// What validating them against the schema of a bundle warns of.
+    pub fn warnings(&self, bundle: &Bundle) -> Result<Vec<SourceDiagnostic>, BundleError> {
+        Ok(self.parse(&bundle.schema)?.warnings)
     }
 
     /// Parses every invariant and validates it against the schema of the policies.

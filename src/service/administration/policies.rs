@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::action::Action;
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::service::error::ServiceError;
@@ -19,16 +20,17 @@ pub(super) const WHERE_DETAILS_ARE: &str =
     "the server's log has the details, and GET /admin/policies with view_policies";
 
 impl Administration {
-    /// Returns the bundle in force, and the status of the last edit.
+    /// Returns the bundle in force with its warnings, and the status of the last edit.
     pub async fn get_policies(
         &self,
         request: &RequestContext,
-    ) -> Result<(Arc<Bundle>, ReloadStatus), ServiceError> {
+    ) -> Result<(Arc<Bundle>, Vec<SourceDiagnostic>, ReloadStatus), ServiceError> {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.set_summary("policies viewed");
             operation.authorize(Action::ViewPolicies, &Resource::Server)?;
             let bundle = operation.bundle()?;
-            Ok((bundle, self.reloader()?.status()))
+            let reloader = self.reloader()?;
+            Ok((bundle, reloader.warnings().await, reloader.status()))
         })
         .await
     }

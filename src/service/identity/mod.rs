@@ -5,6 +5,8 @@ pub mod api_key_last_used;
 pub mod api_keys;
 pub mod authentication;
 pub mod body_gate;
+mod change_rate;
+mod external_tokens;
 pub mod federated_users;
 pub mod identity_providers;
 mod login;

@@ -132,7 +132,7 @@ impl From<&RejectedBundle> for RejectedBundleResponse {
 pub struct BundleResponse {
     /// The SHA-256 over the names and texts of its files, as in audit records.
     pub revision: String,
-    /// The warnings of validation.
+    /// What in it can never match, and what it names that the catalog does not have.
     pub warnings: Vec<PolicyDiagnostic>,
     /// Its files, the schema and the policy files, by name.
     pub files: Vec<PolicyFileSummary>,
@@ -222,8 +222,8 @@ impl PolicyEffect {
     }
 }
 
-impl From<&Bundle> for BundleResponse {
-    fn from(bundle: &Bundle) -> Self {
+impl BundleResponse {
+    fn new(bundle: &Bundle, warnings: &[SourceDiagnostic]) -> Self {
         let mut counts: HashMap<&str, u32> = HashMap::new();
         for policy in bundle.policies().values() {
             *counts.entry(&policy.file).or_default() += 1;
@@ -235,11 +235,7 @@ impl From<&Bundle> for BundleResponse {
         };
         Self {
             revision: bundle.revision().to_string(),
-            warnings: bundle
-                .warnings()
-                .iter()
-                .map(PolicyDiagnostic::from)
-                .collect(),
+            warnings: warnings.iter().map(PolicyDiagnostic::from).collect(),
             files: bundle.files().map(file).collect(),
             policies: bundle
                 .policies()
@@ -305,9 +301,9 @@ impl PoliciesApi {
         &self,
         credentials: HeaderCredentials,
     ) -> Result<JsonOk<PoliciesResponse>, ErrorResponse<ReadAllStatuses>> {
-        let (bundle, status) = self.administration.get_policies(&credentials.0).await?;
+        let (bundle, warnings, status) = self.administration.get_policies(&credentials.0).await?;
         Ok(JsonOk(PoliciesResponse {
-            in_force: BundleResponse::from(&*bundle),
+            in_force: BundleResponse::new(&bundle, &warnings),
             refused: status.rejected.as_deref().map(RejectedBundleResponse::from),
             unproved: status.unproved,
         }))

@@ -17,6 +17,7 @@ use crate::storage::PolicyEdit;
 
 use super::rejection::RejectionReason;
 use super::snapshot::{FolderSnapshot, PolicySource};
+use super::warnings::FolderWarnings;
 
 /// The checks that the settings ask for.
 #[derive(Clone, Copy)]
@@ -58,6 +59,8 @@ pub(super) struct AcceptedBundle {
     pub(super) bundle: Arc<Bundle>,
     /// The folder that it was made of.
     pub(super) folder: Arc<FolderInForce>,
+    /// What it has to warn of.
+    pub(super) warnings: Arc<FolderWarnings>,
     /// What it changes about the invariants and cases in force.
     pub(super) changes: SafeguardChanges,
     /// Whether it passed only because an operator accepted it.
@@ -183,6 +186,7 @@ impl PolicyGate {
         let unproved =
             self.prove_invariants(&edit.folder, &bundle, changes.may_lack_effect.clone())?;
         Ok(AcceptedBundle {
+            warnings: Arc::new(FolderWarnings::new(&edit.folder, &bundle)),
             bundle: Arc::new(bundle),
             folder: Arc::new(edit),
             changes,

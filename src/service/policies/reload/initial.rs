@@ -15,6 +15,7 @@ use super::last_good::{LastGoodError, LastGoodFile, LastGoodPolicies};
 use super::rejection::{RejectedBundle, RejectionReason};
 use super::snapshot::PolicySource;
 use super::status::ReloadStatus;
+use super::warnings::FolderWarnings;
 
 /// Why the server cannot start with its policies.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,7 @@ pub struct InitialPolicies {
     /// What comes into force.
     pub bundle: Arc<Bundle>,
     pub(super) in_force: Arc<FolderInForce>,
+    pub(super) warnings: Arc<FolderWarnings>,
     /// The fingerprint of the folder that was checked.
     pub(super) fingerprint: String,
     /// Whether checking it again would give the same result.
@@ -111,7 +113,7 @@ pub fn load_initial_policies(
     };
     let checked = gate.check(snapshot, baseline);
     let is_settled = checked.is_settled();
-    let (in_force, start) = match checked.result {
+    let (in_force, warnings, start) = match checked.result {
         Ok(accepted) => {
             let record = describe_change(&accepted, before.as_ref(), last_good.as_ref().err());
             if let Some(change) = &record {
@@ -127,7 +129,8 @@ pub fn load_initial_policies(
                 unproved: accepted.unproved,
                 ..ReloadStatus::default()
             };
-            (accepted.folder, (accepted.bundle, record, status))
+            let warnings = accepted.warnings;
+            (accepted.folder, warnings, (accepted.bundle, record, status))
         }
         Err(reason) => {
             let rejected = RejectedBundle {
@@ -147,7 +150,9 @@ pub fn load_initial_policies(
                 ..ReloadStatus::default()
             };
             let in_force = before.unwrap_or_else(|| FolderInForce::new(last_good.folder));
-            (Arc::new(in_force), (Arc::new(bundle), Some(record), status))
+            let warnings = Arc::new(FolderWarnings::new(&in_force.folder, &bundle));
+            let start = (Arc::new(bundle), Some(record), status);
+            (Arc::new(in_force), warnings, start)
         }
     };
     let (bundle, record, status) = start;
@@ -158,6 +163,7 @@ pub fn load_initial_policies(
             ..status
         },
         in_force,
+        warnings,
         record,
         fingerprint: checked.fingerprint,
         is_settled,

@@ -2,6 +2,7 @@
 //!
 //! - `reloader`: the reload itself: snapshot, check, record, activate, persist.
 //! - `initial`: the policies at the start, before any are in force.
+//! - `warnings`: what the policies in force can never match.
 //! - `watcher` notices edits, `snapshot` reads the folder, `gate` checks it, `last_good` saves it for
 //!   the next start, `shared_run` lets all who ask for a reload share one.
 
@@ -16,6 +17,7 @@ mod shared_run;
 mod snapshot;
 mod state;
 mod status;
+mod warnings;
 mod watcher;
 
 pub use acceptance::EditReview;

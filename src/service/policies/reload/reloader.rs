@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::domain::text_enum::TextEnum;
 use crate::policy::LiveBundle;
 use crate::service::audit_trail::AuditTrail;
@@ -103,7 +104,21 @@ impl PolicyReloader {
             reloader.persist().await;
         }
         reloader.update_metrics();
+        reloader.log_warnings().await;
         Ok(reloader)
+    }
+
+    /// What can never match in the policies in force, and what they name that the catalog does not have.
+    ///
+    /// Without names and ids of the catalog but those in the policies.
+    pub async fn warnings(&self) -> Vec<SourceDiagnostic> {
+        let warnings = Arc::clone(&self.state.lock().warnings);
+        warnings.list(&self.database, false).await
+    }
+
+    async fn log_warnings(&self) {
+        let warnings = Arc::clone(&self.state.lock().warnings);
+        warnings.log(&self.database).await;
     }
 
     /// The folder, unless the policies are those inside the program.
@@ -305,8 +320,10 @@ impl PolicyReloader {
                 is_unsaved: false,
             },
             in_force: accepted.folder,
+            warnings: accepted.warnings,
         };
         self.persist().await;
+        self.log_warnings().await;
         self.update_metrics();
         Ok(is_changed)
     }

@@ -6,6 +6,7 @@ use super::gate::FolderInForce;
 use super::initial::InitialPolicies;
 use super::rejection::{RejectedBundle, RejectionReason};
 use super::status::ReloadStatus;
+use super::warnings::FolderWarnings;
 
 pub(super) struct ReloadState {
     /// The fingerprint of the folder that was checked last.
@@ -13,6 +14,8 @@ pub(super) struct ReloadState {
     /// Whether checking it again would give the same result.
     pub(super) is_settled: bool,
     pub(super) in_force: Arc<FolderInForce>,
+    /// What is to be warned of in what is in force.
+    pub(super) warnings: Arc<FolderWarnings>,
     /// Whether what is in force passed the gate of this process.
     pub(super) is_in_force_checked: bool,
     pub(super) status: ReloadStatus,
@@ -32,6 +35,7 @@ impl ReloadState {
             fingerprint: initial.fingerprint.clone(),
             is_settled: initial.is_settled,
             in_force: Arc::clone(&initial.in_force),
+            warnings: Arc::clone(&initial.warnings),
             is_in_force_checked: initial.status.rejected.is_none(),
             status: initial.status.clone(),
         }

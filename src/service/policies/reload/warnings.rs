@@ -1,0 +1,112 @@
+//! Warnings about the policies in force: what in them can never match, and what they name that nobody has.
+//!
+//! They have no consequence: a policy may name a dataset that is created tomorrow. The log has them when policies
+//! come into force, and `GET /admin/policies` whenever it is asked, compared with the catalog as it is then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::timeout;
+
+use crate::domain::diagnostic::{SourceDiagnostic, sorted};
+use crate::policy::Bundle;
+use crate::policy::folder::PolicyFolder;
+use crate::policy::mentions::EntityMentions;
+use crate::policy::mentions::names::CatalogNames;
+use crate::service::policies::review::catalog_names::find_catalog_names;
+use crate::storage::{Database, StorageError};
+
+/// The most warnings that are logged; the rest are counted.
+const MAX_LOGGED: usize = 20;
+/// How long the comparison with the catalog may take.
+const COMPARISON_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a policy folder has to warn of.
+pub(super) struct FolderWarnings {
+    /// What can never match, by types.
+    unreachable: Vec<SourceDiagnostic>,
+    mentions: EntityMentions,
+    /// The answer of the catalog, with its version.
+    names: Mutex<Option<(i64, Arc<CatalogNames>)>>,
+}
+
+impl FolderWarnings {
+    /// Collects what a folder names. Blocks for as long as reading its syntax trees takes.
+    pub(super) fn new(folder: &PolicyFolder, bundle: &Bundle) -> Self {
+        let invariants = folder.invariants();
+        let invariants = invariants.and_then(|invariants| invariants.warnings(bundle));
+        let mut unreachable = bundle.warnings().to_vec();
+        unreachable.extend(invariants.unwrap_or_default());
+        Self {
+            unreachable,
+            mentions: EntityMentions::of_folder(folder, bundle),
+            names: Mutex::new(None),
+        }
+    }
+
+    /// All warnings, compared with the catalog as it is now. Only `with_suggestions` says what else the catalog
+    /// has. A catalog that cannot be read compares with nothing.
+    pub(super) async fn list(
+        &self,
+        database: &Database,
+        with_suggestions: bool,
+    ) -> Vec<SourceDiagnostic> {
+        let names = match timeout(COMPARISON_TIMEOUT, self.names(database)).await {
+            Ok(Ok(names)) => names,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the policies are not compared with the catalog");
+                None
+            }
+            Err(_) => {
+                tracing::warn!("the policies are not compared with the catalog: no answer in time");
+                None
+            }
+        };
+        let redacted = names
+            .as_deref()
+            .filter(|_| !with_suggestions)
+            .map(|names| CatalogNames {
+                is_redacted: true,
+                ..names.clone()
+            });
+        let mut warnings = self.unreachable.clone();
+        warnings.extend(
+            self.mentions
+                .warnings(redacted.as_ref().or(names.as_deref())),
+        );
+        sorted(warnings)
+    }
+
+    /// Logs all warnings, a line each.
+    pub(super) async fn log(&self, database: &Database) {
+        let warnings = self.list(database, true).await;
+        for warning in warnings.iter().take(MAX_LOGGED) {
+            tracing::warn!(%warning, "the policies in force may not do what they say");
+        }
+        let more = warnings.len().saturating_sub(MAX_LOGGED);
+        if more > 0 {
+            tracing::warn!(
+                more,
+                "further warnings about the policies: cedargate policy check lists them"
+            );
+        }
+    }
+
+    /// What the catalog knows of what is named; asked again when the catalog has changed.
+    async fn names(&self, database: &Database) -> Result<Option<Arc<CatalogNames>>, StorageError> {
+        let lookup = self.mentions.lookup();
+        if lookup.is_empty() {
+            return Ok(None);
+        }
+        let version = database.catalog_version().await?;
+        if let Some((known, names)) = &*self.names.lock()
+            && *known == version
+        {
+            return Ok(Some(Arc::clone(names)));
+        }
+        let names = Arc::new(find_catalog_names(database, lookup).await?);
+        *self.names.lock() = Some((version, Arc::clone(&names)));
+        Ok(Some(names))
+    }
+}
