@@ -136,6 +136,7 @@ fn catalog(rng: &mut StdRng, users: u64, datasets: u64) -> Catalog {
             issuer: None,
             roles: some_roles(rng, 3),
             claims: Tags::new(),
+            display_name: None,
             is_disabled: false,
         },
         password_hash: None,

@@ -107,6 +107,7 @@ fn request() -> (Principal, Resource, DecisionContext) {
             .map(|role| role.parse().unwrap())
             .into(),
         claims: BTreeMap::new(),
+        display_name: None,
         is_disabled: false,
     };
     let dataset = Dataset {

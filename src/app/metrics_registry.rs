@@ -14,6 +14,7 @@ use strum::VariantArray;
 use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::issuer::ExternalIssuer;
 use crate::domain::text_enum::TextEnum;
+use crate::domain::token_refusal::TokenCheck;
 use crate::http::server::close_reason::CloseReason;
 use crate::http::server::trusted_proxies::AddressFinding;
 
@@ -90,6 +91,12 @@ fn register_request_counters() {
         "cedargate_connections_closed_total",
         "Connections closed for the sake of others: displaced, no_place or too_slow.",
         &labels("reason", &mut CloseReason::VARIANTS.iter().map(Into::into)),
+    );
+    let checks = <TokenCheck as VariantArray>::VARIANTS.iter();
+    register_counter(
+        "cedargate_external_tokens_refused_total",
+        "Tokens of identity providers that were refused, by the check that failed.",
+        &labels("reason", &mut checks.map(|check| check.as_str())),
     );
     register_counter(
         "cedargate_unknown_addresses_total",

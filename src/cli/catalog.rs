@@ -1,6 +1,6 @@
 //! `cedargate catalog`: the catalog of datasets, users and roles.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::ProgressBar;
@@ -12,27 +12,67 @@ use crate::domain::clock::Clock;
 use crate::domain::issuer::admin_issuers;
 use crate::service::catalog::{
     self, ApplyError, ApplyOptions, ApplyProgress, ApplyReport, ApplyStep, CatalogFile,
+    RemovalLimits, RemovalRefusal,
 };
 
-use super::outcome::{CommandError, CommandResult, print_data, print_json};
+use super::local::open_existing_stores;
+use super::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use super::print;
 
+/// The arguments of `catalog apply`.
+#[derive(Debug, clap::Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub(super) struct ApplyArguments {
+    /// The catalog file
+    file: PathBuf,
+    /// Delete what the file does not declare
+    #[arg(long)]
+    prune: bool,
+    /// Take over users that somebody else created, renamed or gave a password
+    #[arg(long)]
+    adopt: bool,
+    /// Change nothing; list what would change
+    #[arg(long)]
+    dry_run: bool,
+    /// Delete all users, roles or datasets even if the file names none of them
+    #[arg(long)]
+    allow_empty: bool,
+    /// Allow that most of what there is of a kind is removed, but no more than N removals of all kinds
+    #[arg(long, value_name = "N")]
+    allow_removing: Option<usize>,
+    /// Print a line for each item
+    #[arg(long)]
+    verbose: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Creates and changes what a catalog file declares, and prints the changes.
-pub(super) async fn apply(
-    settings: &Settings,
-    path: &Path,
-    is_pruning: bool,
-    is_adopting: bool,
-    is_json: bool,
-) -> CommandResult {
-    let file = CatalogFile::read(path).map_err(CommandError::new)?;
-    let stores = Stores::open_beside_servers(settings).await?;
+pub(super) async fn apply(settings: &Settings, arguments: ApplyArguments) -> CommandResult {
+    let file = CatalogFile::read(&arguments.file).map_err(CommandError::new)?;
+    if file.names_nothing() {
+        print::note("the catalog file names no role, no user and no dataset");
+    }
+    let stores = if arguments.dry_run {
+        open_existing_stores(settings).await?
+    } else {
+        Stores::open_beside_servers(settings).await?
+    };
     let bar = print::progress("");
     let is_waiting = AtomicBool::new(false);
     let progress = |progress| show(&bar, &is_waiting, progress);
     let options = ApplyOptions {
-        is_pruning,
-        is_adopting,
+        is_pruning: arguments.prune,
+        is_adopting: arguments.adopt,
+        is_dry_run: arguments.dry_run,
+        removal_limits: RemovalLimits {
+            is_empty_allowed: arguments.allow_empty,
+            max_removals: arguments.allow_removing,
+        },
         admin_issuers: admin_issuers(settings.issuers.iter()),
         progress: &progress,
         ..ApplyOptions::new(Clock::system())
@@ -41,10 +81,14 @@ pub(super) async fn apply(
     bar.finish_and_clear();
     let report = applied?;
     stores.database.close().await;
-    if is_json {
-        print_json(&report)
+    if arguments.json {
+        print_json(&report)?;
     } else {
-        print_data(report.to_string().trim_end())
+        print_data(report.render(arguments.verbose).trim_end())?;
+    }
+    match report.refused {
+        None => Ok(ExitStatus::Success),
+        Some(refusal) => Err(too_many_removals(&refusal)),
     }
 }
 
@@ -101,7 +145,8 @@ fn apply_error(error: ApplyError) -> CommandError {
                 "nothing was changed; if these are the users that the file means, apply it with --adopt",
             )
         }
-        ApplyError::NoAdminLeft => CommandError::new(error).with_hint(
+        ApplyError::TooManyRemovals(refusal) => too_many_removals(&refusal),
+        ApplyError::NoAdminLeft => CommandError::check(error).with_hint(
             "nothing was changed; give the role admin to an enabled user who has a password",
         ),
         ApplyError::Interrupted => {
@@ -112,4 +157,11 @@ fn apply_error(error: ApplyError) -> CommandError {
         }
         other => CommandError::new(other),
     }
+}
+
+fn too_many_removals(refusal: &RemovalRefusal) -> CommandError {
+    let flags = &refusal.flags;
+    CommandError::check(refusal).with_hint(format!(
+        "nothing was changed; --dry-run lists what would be removed, and if it is meant, {flags} applies it"
+    ))
 }

@@ -104,7 +104,7 @@ pub(super) async fn share(
         Reader::Role(role) => check_role(&administration.database, role).await?,
     }
     let context = RequestContext::local();
-    let is_wanted = |_: &DatasetWithNames| true;
+    let is_wanted = |_: &DatasetWithNames| Ok(());
     let changed = if is_added {
         administration
             .create_share(&context, id, &reader, &is_wanted)

@@ -93,19 +93,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum CatalogCommand {
     /// Create and change what a catalog file declares
-    Apply {
-        /// The catalog file
-        file: PathBuf,
-        /// Delete what the file does not declare
-        #[arg(long)]
-        prune: bool,
-        /// Take over users that somebody else created, renamed or gave a password
-        #[arg(long)]
-        adopt: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Apply(catalog::ApplyArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -287,12 +275,9 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
             log.flush();
             result
         }
-        Command::Catalog(CatalogCommand::Apply {
-            file,
-            prune,
-            adopt,
-            json,
-        }) => block_on(catalog::apply(settings, &file, prune, adopt, json)),
+        Command::Catalog(CatalogCommand::Apply(arguments)) => {
+            block_on(catalog::apply(settings, arguments))
+        }
         Command::User(command) => block_on(dispatch_user(settings, command)),
         Command::Dataset(DatasetCommand::List { json }) => block_on(dataset::list(settings, json)),
         Command::Dataset(DatasetCommand::Show { id, json }) => {

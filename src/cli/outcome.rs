@@ -44,7 +44,7 @@ pub(super) struct CommandError {
     pub(super) message: String,
     /// What to do about it.
     pub(super) hint: Option<String>,
-    /// 1 for a failure, 2 for wrong usage.
+    /// 1 for a failure, 2 for wrong usage, 3 for a failed check.
     pub(super) exit_code: u8,
 }
 
@@ -61,6 +61,14 @@ impl CommandError {
     pub(super) fn usage(error: impl Display) -> Self {
         Self {
             exit_code: 2,
+            ..Self::new(error)
+        }
+    }
+
+    /// A check that failed, so that nothing was done.
+    pub(super) fn check(error: impl Display) -> Self {
+        Self {
+            exit_code: 3,
             ..Self::new(error)
         }
     }

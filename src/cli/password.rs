@@ -1,5 +1,6 @@
 //! A new password, typed twice at a terminal or read as one line from standard input.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufRead, IsTerminal};
 
@@ -8,7 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::domain::name::Username;
 use crate::domain::secret::Secret;
-use crate::service::identity::password::{MAX_PASSWORD_LENGTH, check_new_password};
+use crate::domain::text_file;
+use crate::service::identity::password::{MAX_TYPED_PASSWORD_LENGTH, check_new_password};
 
 use super::outcome::CommandError;
 use super::print;
@@ -76,14 +78,20 @@ impl Drop for EchoOff {
     }
 }
 
-/// The first line, without its end.
+/// What a line may have besides the longest password: one byte that shows that it is too long, its end (CRLF),
+/// and a byte order mark, which some shells send first.
+const MAX_EXTRA_BYTES: u64 = 1 + 2 + 3;
+
+/// The first line, without its end and without a byte order mark.
 fn read_from_pipe(from: impl BufRead) -> Result<Secret<String>, CommandError> {
-    // One byte more than the longest password with its line end shows that it is too long.
-    let max = u64::try_from(MAX_PASSWORD_LENGTH).unwrap_or(u64::MAX);
-    let mut line = Zeroizing::new(String::new());
-    from.take(max.saturating_add(3))
-        .read_line(&mut line)
-        .map_err(|error| CommandError::new(format!("cannot read standard input: {error}")))?;
+    let max = u64::try_from(MAX_TYPED_PASSWORD_LENGTH).unwrap_or(u64::MAX);
+    let unreadable =
+        |error: &dyn Display| CommandError::new(format!("cannot read standard input: {error}"));
+    let mut line = Vec::new();
+    from.take(max.saturating_add(MAX_EXTRA_BYTES))
+        .read_until(b'\n', &mut line)
+        .map_err(|error| unreadable(&error))?;
+    let line = Zeroizing::new(text_file::decode(line).map_err(|error| unreadable(&error))?);
     let text = line.strip_suffix('\n').unwrap_or(&line);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
@@ -99,16 +107,24 @@ fn read_from_pipe(from: impl BufRead) -> Result<Secret<String>, CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::identity::password::MAX_PASSWORD_LENGTH;
 
     #[test]
     fn a_password_is_the_first_line_without_its_end() {
-        for text in ["correct horse\n", "correct horse\r\nmore", "correct horse"] {
+        for text in [
+            "correct horse\n",
+            "correct horse\r\nmore",
+            "correct horse",
+            "\u{feff}correct horse\r\n",
+        ] {
             let read = read_from_pipe(text.as_bytes()).unwrap();
             assert_eq!(read.reveal(), "correct horse");
         }
         assert_eq!(read_from_pipe(" a \n".as_bytes()).unwrap().reveal(), " a ");
         assert!(read_from_pipe("".as_bytes()).is_err());
         assert!(read_from_pipe("\n".as_bytes()).is_err());
+        let utf16 = read_from_pipe(&b"\xff\xfea\0\n\0"[..]).unwrap_err();
+        assert!(utf16.message.contains("UTF-16"), "{}", utf16.message);
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub(super) async fn list(settings: &Settings, is_json: bool) -> CommandResult {
         let rows: Vec<_> = users.iter().map(user_json).collect();
         return print_json(&rows);
     }
-    let mut table = print::table(["USER", "ROLES", "STATE", "PASSWORD", "ID"]);
+    let mut table = print::table(["USER", "NAME", "ROLES", "STATE", "PASSWORD", "ID"]);
     for UserAccount {
         user, has_password, ..
     } in &users
@@ -121,6 +121,7 @@ pub(super) async fn list(settings: &Settings, is_json: bool) -> CommandResult {
         let password = if *has_password { "yes" } else { "no" };
         table.add_row([
             user.username.to_string(),
+            user.display_name.clone().unwrap_or_default(),
             roles.join(", "),
             state.to_owned(),
             password.to_owned(),
@@ -167,7 +168,7 @@ pub(super) async fn set_disabled(
         })
     };
     administration
-        .update_user(&RequestContext::local(), user.id, &|_| true, update)
+        .update_user(&RequestContext::local(), user.id, &|_| Ok(()), update)
         .await?;
     administration.database.close().await;
     print::note(if is_disabled {
@@ -202,6 +203,7 @@ fn user_json(account: &UserAccount) -> Value {
     json!({
         "id": account.user.id,
         "username": account.user.username,
+        "display_name": account.user.display_name,
         "issuer": account.user.issuer,
         "roles": account.user.roles,
         "is_disabled": account.user.is_disabled,

@@ -68,6 +68,16 @@ pub enum ConfigError {
         /// What it has to be.
         expected: String,
     },
+    /// An empty variable would take back what the settings file lists.
+    #[error("{variable} is set and empty, but {path} sets {setting}", path = path.display())]
+    EmptyOverride {
+        /// The variable.
+        variable: String,
+        /// The setting that it sets.
+        setting: String,
+        /// The settings file.
+        path: PathBuf,
+    },
     /// The file of a secret setting cannot be used.
     #[error("the setting {setting}: cannot use the file {}, which {named_in} names: {problem}", path.display())]
     SecretFile {
@@ -126,6 +136,9 @@ impl ConfigError {
                 "names that begin with CEDARGATE_ are reserved for settings: unset or rename it"
                     .into(),
             ),
+            Self::EmptyOverride { setting, .. } => Some(format!(
+                "unset the variable; for an empty {setting}, take it out of the settings file"
+            )),
             Self::UnknownKey { .. } => Some("the operators' page lists all settings".into()),
             Self::FileUnreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("CEDARGATE_CONFIG names it: correct or unset that variable".into())

@@ -10,7 +10,7 @@ use super::address;
 use super::error::ConfigError;
 use super::setting::Setting;
 use super::settings_reader::SettingsReader;
-use crate::domain::issuer::{Algorithm, ExternalIssuer, MAX_ISSUERS, UserProvisioning};
+use crate::domain::issuer::{Algorithm, ClaimPath, ExternalIssuer, MAX_ISSUERS, UserProvisioning};
 
 /// The most mapped roles, and the most mapped claims, of one issuer.
 const MAX_MAPPINGS: usize = 256;
@@ -24,12 +24,62 @@ const DEFAULT_ALGORITHMS: [Algorithm; 2] = [Algorithm::Rs256, Algorithm::Es256];
 /// The claim of the user name if a table does not say (`OpenID` Connect Core section 5.1).
 const DEFAULT_USERNAME_CLAIM: &str = "preferred_username";
 
+/// Claims that never say who a token is for: what RFC 7519 section 4.1 and RFC 9068 register for something
+/// else, and what users can choose themselves (`OpenID` Connect Core section 5.1, Entra ID). With one of these as
+/// the audience, whoever chooses the right name would be let in with a token for another service.
+const NOT_AUDIENCE_CLAIMS: [&str; 43] = [
+    "acr",
+    "act",
+    "address",
+    "amr",
+    "auth_time",
+    "birthdate",
+    "cnf",
+    "email",
+    "email_verified",
+    "entitlements",
+    "exp",
+    "family_name",
+    "gender",
+    "given_name",
+    "groups",
+    "iat",
+    "iss",
+    "jti",
+    "locale",
+    "middle_name",
+    "name",
+    "nbf",
+    "nickname",
+    "nonce",
+    "phone_number",
+    "phone_number_verified",
+    "picture",
+    "preferred_username",
+    "profile",
+    "realm_access",
+    "roles",
+    "scope",
+    "scp",
+    "sub",
+    "token_use",
+    "typ",
+    "unique_name",
+    "updated_at",
+    "upn",
+    "username",
+    "website",
+    "wids",
+    "zoneinfo",
+];
+
 /// One table as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IssuerTable {
     issuer: String,
     audience: String,
+    audience_claim: Option<String>,
     algorithms: Option<Vec<String>>,
     jwks_file: Option<String>,
     username_claim: Option<String>,
@@ -123,6 +173,10 @@ impl IssuerTable {
         Ok(ExternalIssuer {
             issuer: self.issuer,
             audience: self.audience,
+            audience_claim: self
+                .audience_claim
+                .map(|path| parse_audience_claim(&path))
+                .transpose()?,
             algorithms: parse_algorithms(self.algorithms)?,
             jwks_file: self.jwks_file.map(|file| rooted(Path::new(&file))),
             username_claim: parse(
@@ -146,6 +200,17 @@ impl IssuerTable {
                 })?,
         })
     }
+}
+
+fn parse_audience_claim(path: &str) -> Result<ClaimPath, String> {
+    let claim: ClaimPath = parse("audience_claim", path)?;
+    if NOT_AUDIENCE_CLAIMS.contains(&claim.first_name()) {
+        return Err(format!(
+            "audience_claim: {path} does not say who a token is for: expected the claim of the audience or of \
+             the client, such as client_id or azp"
+        ));
+    }
+    Ok(claim)
 }
 
 fn parse_algorithms(given: Option<Vec<String>>) -> Result<Vec<Algorithm>, String> {

@@ -14,6 +14,7 @@ use super::setting::{ENV_PREFIX, ENVIRONMENT, SECRET_FILE, Setting, SettingForma
 use super::table::SETTINGS;
 use crate::domain::strict_json::StrictValue;
 use crate::domain::suggest::closest;
+use crate::domain::text_file;
 use crate::domain::text_position::line_at;
 
 /// The variable that names the settings file.
@@ -57,14 +58,18 @@ impl SettingSources {
     }
 
     /// Merges defaults, file and environment; an unknown name is an error.
+    ///
+    /// So is an empty variable: for a list of the file, because a variable whose template failed would trust no
+    /// proxy or no identity provider any more; for other settings, because it is no value.
     pub(super) fn merged(&self) -> Result<Figment, ConfigError> {
         let mut figment = Figment::new().merge(defaults());
+        let (environment, environment_secrets) = self.environment_layer()?;
         if let Some((path, text)) = self.file()? {
             let (layer, secrets) = self.file_layer(&path, &text)?;
+            check_overrides(&layer, &environment, &path)?;
             figment = merge_secrets(figment.merge(layer), &secrets)?;
         }
-        let (layer, secrets) = self.environment_layer()?;
-        merge_secrets(figment.merge(layer), &secrets)
+        merge_secrets(figment.merge(environment), &environment_secrets)
     }
 
     fn file(&self) -> Result<Option<(PathBuf, String)>, ConfigError> {
@@ -75,7 +80,9 @@ impl SettingSources {
         let path = self
             .directory
             .join(named.map_or(FILE_NAME, |(_, path)| path.as_str()));
-        match fs::read_to_string(&path) {
+        match fs::read(&path)
+            .and_then(|content| text_file::decode(content).map_err(io::Error::other))
+        {
             Ok(text) => Ok(Some((path, text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => Ok(None),
             Err(source) => Err(ConfigError::FileUnreadable { path, source }),
@@ -238,6 +245,24 @@ fn defaults() -> Layer {
         metadata: Metadata::named("default"),
         values: values.collect(),
     }
+}
+
+fn check_overrides(file: &Layer, environment: &Layer, path: &Path) -> Result<(), ConfigError> {
+    let is_empty = |value: &Value| value.as_array().is_some_and(<[Value]>::is_empty);
+    let mut empty = environment
+        .values
+        .iter()
+        .filter(|(_, value)| is_empty(value));
+    let is_in_file = |name: &str| file.values.get(name).is_some_and(|value| !is_empty(value));
+    let Some((setting, _)) = empty.find(|(name, _)| is_in_file(name)) else {
+        return Ok(());
+    };
+    let found = SETTINGS.iter().find(|known| known.name == *setting);
+    Err(ConfigError::EmptyOverride {
+        variable: found.map(Setting::variable).unwrap_or_default(),
+        setting: setting.clone(),
+        path: path.into(),
+    })
 }
 
 fn unknown_key(key: String, path: &Path) -> ConfigError {

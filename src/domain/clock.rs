@@ -1,8 +1,22 @@
 //! The clock: the system's time, or a time that a test sets.
+//!
+//! Clocks differ: those of replicas, of identity providers and of verifiers. The rule for all checks is:
+//!
+//! - What was issued here may have been issued by a replica whose clock is ahead by [`MAX_CLOCK_SKEW`]: a token
+//!   or a session that begins a little later than now has begun.
+//! - What expires has no leeway: nothing that this server checks lasts longer than it says, whatever replica
+//!   issued it. A replica whose clock is ahead ends it earlier by as much.
+//! - A token of an identity provider has a leeway of its own in both directions
+//!   (`EXTERNAL_TOKEN_LEEWAY`): providers know nothing of this clock.
+//! - Verifiers of others get the leeway that `docs/verifiers.md` names, in every program that is published.
+//! - How much time has passed is measured with [`Clock::monotonic`], never by the difference of two clocks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How far the clocks of two replicas may differ, in seconds.
+pub const MAX_CLOCK_SKEW: i64 = 60;
 
 /// A source of time; clones give the same time.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use super::name::{ADMIN_ROLE, RoleName};
@@ -96,6 +97,28 @@ impl ClaimPath {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The first name of the path.
+    #[must_use]
+    pub fn first_name(&self) -> &str {
+        self.0.split('.').next().unwrap_or_default()
+    }
+
+    /// The value at the path in the claims of a token.
+    #[must_use]
+    pub fn find_in<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+        find_claim(claims, &self.0)
+    }
+}
+
+/// The value at a path; a member whose name is the rest of the path takes precedence.
+fn find_claim<'a>(members: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    members.get(path).or_else(|| {
+        path.match_indices('.').find_map(|(dot, _)| {
+            let (name, rest) = (path.get(..dot)?, path.get(dot + 1..)?);
+            find_claim(members.get(name)?.as_object()?, rest)
+        })
+    })
 }
 
 impl FromStr for ClaimPath {
@@ -127,8 +150,11 @@ impl fmt::Display for ClaimPath {
 pub struct ExternalIssuer {
     /// The `iss` of its tokens, compared byte for byte; its discovery document is found below it.
     pub issuer: String,
-    /// The value that the `aud` of its tokens must contain.
+    /// The value that the audience of its tokens must be or contain.
     pub audience: String,
+    /// The claim with the audience; without it, `aud`. The one that is set decides alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience_claim: Option<ClaimPath>,
     /// The algorithms that its tokens may be signed with.
     pub algorithms: Vec<Algorithm>,
     /// A file with its key set; nothing is fetched then.
@@ -189,6 +215,15 @@ mod tests {
         for path in ["", ".", "a.", ".a", "a..b", "a\nb", &long, &deep] {
             assert!(path.parse::<ClaimPath>().is_err(), "{path:?}");
         }
+    }
+
+    #[test]
+    fn a_member_with_dots_in_its_name_is_found() {
+        let members = serde_json::json!({"https://example.org/roles": {"a.b": {"c": 1}}});
+        let members = members.as_object().unwrap();
+        let find = |path: &str| path.parse::<ClaimPath>().unwrap().find_in(members).cloned();
+        assert_eq!(find("https://example.org/roles.a.b.c"), Some(1.into()));
+        assert_eq!(find("https://example.org/roles.a"), None);
     }
 
     #[test]

@@ -1,12 +1,24 @@
-//! User names and role names, checked once where they enter.
+//! User names and role names, brought to their normal form and checked once where they enter.
+//!
+//! A name is compared in its normal form ([`normalize_name`]) wherever somebody enters it, so that `Mo`, `MO` and
+//! `ＭＯ` name the user `mo`: a login, a catalog file, the command line, the administration, a filter. There are no
+//! two users whose names differ in case or composition alone. Where others than people name a role or a user
+//! (a policy, a token of an identity provider), only the normal form itself is that name
+//! (`parse_canonical`): `Role::"Admin"` is another entity to Cedar, and a provider may have an account `Ada`
+//! beside `ada`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest name, in bytes.
+use super::name_rules::{BrokenRule, check_characters};
+use super::normal_form::normalize_name;
+
+/// The longest name, in characters of its normal form.
 pub const MAX_NAME_LENGTH: usize = 64;
+/// The longest text that is brought to its normal form, in bytes: no name is longer in any form.
+const MAX_TYPED_LENGTH: usize = 16 * MAX_NAME_LENGTH;
 
 /// Why a text is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,30 +31,49 @@ pub enum NameError {
     },
     /// The text has a character that is not allowed.
     #[error(
-        "{text:?} is not a name: it may hold the letters a to z, digits and . _ - @ and must \
-         begin with a letter or a digit"
+        "{text:?} is not a name: it may hold letters, digits and . _ - @ and must begin with a letter \
+         or a digit"
     )]
     InvalidCharacter {
         /// What was given.
         text: String,
     },
+    /// A part of the text between `. _ - @` mixes scripts.
+    #[error("{text:?} is not a name: letters of several scripts stand side by side in it")]
+    MixedScripts {
+        /// What was given.
+        text: String,
+    },
+    /// The text does not read from right to left in one way only.
+    #[error(
+        "{text:?} is not a name: its letters from right to left and its other characters are in an \
+         order that can be read in two ways (RFC 5893)"
+    )]
+    MixedDirections {
+        /// What was given.
+        text: String,
+    },
 }
 
-fn check(text: &str) -> Result<(), NameError> {
-    if text.is_empty() || text.len() > MAX_NAME_LENGTH {
+/// Brings a text to its normal form, and checks that it is a name.
+fn normalize(text: &str) -> Result<String, NameError> {
+    let invalid_length = || {
         let text = text.chars().take(MAX_NAME_LENGTH).collect();
-        return Err(NameError::InvalidLength { text });
+        NameError::InvalidLength { text }
+    };
+    if text.len() > MAX_TYPED_LENGTH {
+        return Err(invalid_length());
     }
-    let begins_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    let goes_on_well = text.chars().all(|c| {
-        c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | '@')
-    });
-    if begins_well && goes_on_well {
-        Ok(())
-    } else {
-        Err(NameError::InvalidCharacter {
-            text: text.to_owned(),
-        })
+    let name = normalize_name(text);
+    if name.is_empty() || name.chars().count() > MAX_NAME_LENGTH {
+        return Err(invalid_length());
+    }
+    let text = || text.to_owned();
+    match check_characters(&name) {
+        Ok(()) => Ok(name),
+        Err(BrokenRule::Character) => Err(NameError::InvalidCharacter { text: text() }),
+        Err(BrokenRule::Scripts) => Err(NameError::MixedScripts { text: text() }),
+        Err(BrokenRule::Direction) => Err(NameError::MixedDirections { text: text() }),
     }
 }
 
@@ -59,19 +90,26 @@ macro_rules! name_types {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The name that a text is as it stands, if it is one in normal form.
+            #[must_use]
+            pub fn parse_canonical(text: &str) -> Option<Self> {
+                let name = normalize(text).ok()?;
+                (name == text).then_some(Self(name))
+            }
         }
 
         impl FromStr for $name {
             type Err = NameError;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                check(text).map(|()| Self(text.to_owned()))
+                normalize(text).map(Self)
             }
         }
 
         impl TryFrom<String> for $name {
             type Error = NameError;
             fn try_from(text: String) -> Result<Self, Self::Error> {
-                check(&text).map(|()| Self(text))
+                normalize(&text).map(Self)
             }
         }
 
@@ -142,9 +180,45 @@ mod tests {
     }
 
     #[test]
-    fn capitals_blanks_and_control_characters_are_rejected() {
-        for text in ["", "Ada", "a b", "-a", "a\n", "é", &"a".repeat(65)] {
+    fn a_name_is_found_in_any_case_width_and_composition() {
+        for (typed, name) in [
+            ("Ada", "ada"),
+            ("ＡＤＡ", "ada"),
+            ("Mu\u{308}ller", "müller"),
+            ("ИВАН", "иван"),
+        ] {
+            assert_eq!(typed.parse::<Username>().unwrap().as_str(), name, "{typed}");
+            assert_eq!(typed.parse::<RoleName>().unwrap().as_str(), name, "{typed}");
+            assert_eq!(Username::parse_canonical(typed), None, "{typed}");
+            assert!(Username::parse_canonical(name).is_some(), "{name}");
+        }
+        assert!("ANONYMOUS".parse::<Username>().unwrap().is_reserved());
+    }
+
+    #[test]
+    fn blanks_control_characters_and_mixtures_are_rejected() {
+        for text in [
+            "",
+            "a b",
+            " a",
+            "-a",
+            "a\n",
+            "a\u{200b}",
+            "p\u{430}ypal",
+            "1אב",
+        ] {
             assert!(text.parse::<RoleName>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_name_has_at_most_64_characters_in_normal_form() {
+        for longest in ["a".repeat(64), "山".repeat(64), "e\u{301}".repeat(64)] {
+            assert!(longest.parse::<Username>().is_ok());
+            let longer = format!("{longest}a");
+            let error = longer.parse::<Username>().unwrap_err();
+            assert!(matches!(error, NameError::InvalidLength { .. }), "{error}");
+        }
+        assert!("ﷺ".repeat(1000).parse::<Username>().is_err());
     }
 }

@@ -50,6 +50,8 @@ pub struct User {
     pub roles: BTreeSet<RoleName>,
     /// Claims of an external issuer: Cedar entity tags.
     pub claims: Tags,
+    /// The name to show, as the external issuer sent it; policies do not see it.
+    pub display_name: Option<String>,
     /// Whether all credentials of the user are invalid.
     pub is_disabled: bool,
 }
@@ -61,7 +63,8 @@ impl User {
         let names = self.roles.iter().map(RoleName::as_str);
         let names = names
             .chain([self.username.as_str()])
-            .chain(self.issuer.as_deref());
+            .chain(self.issuer.as_deref())
+            .chain(self.display_name.as_deref());
         size_of::<Self>() + names.map(size_of_text).sum::<usize>() + size_of_tags(&self.claims)
     }
 }

@@ -43,13 +43,17 @@ impl FromStr for PrincipalName {
             let id = quoted.and_then(|id| id.parse().ok());
             return id.map(Self::Id).ok_or(PrincipalNameError::Id);
         }
-        match text.parse() {
-            Ok(id) => Ok(Self::Id(id)),
-            Err(_) => text
-                .parse()
-                .map(Self::Username)
-                .map_err(|source| PrincipalNameError::Name { source }),
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
         }
+        let name: Username = text
+            .parse()
+            .map_err(|source| PrincipalNameError::Name { source })?;
+        // In its normal form too it may be what is not taken for a name.
+        Ok(match name.as_str() {
+            "anonymous" => Self::Anonymous,
+            normal => normal.parse().map_or(Self::Username(name), Self::Id),
+        })
     }
 }
 
@@ -83,11 +87,23 @@ mod tests {
                 "ada".to_owned(),
                 PrincipalName::Username("ada".parse().unwrap()),
             ),
+            (
+                "ADA".to_owned(),
+                PrincipalName::Username("ada".parse().unwrap()),
+            ),
+            ("Anonymous".to_owned(), PrincipalName::Anonymous),
         ] {
             assert_eq!(text.parse(), Ok(named.clone()), "{text}");
             assert_eq!(named.to_string().parse(), Ok(named));
         }
-        for wrong in ["", "User::\"ada\"", "User::\"00", "User::\"", "User::", "A"] {
+        for wrong in [
+            "",
+            "User::\"ada\"",
+            "User::\"00",
+            "User::\"",
+            "User::",
+            "a b",
+        ] {
             assert!(wrong.parse::<PrincipalName>().is_err(), "{wrong}");
         }
     }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use super::clock::MAX_CLOCK_SKEW;
 use super::id::{SessionId, UserId};
 use super::secret::Secret;
 
@@ -21,9 +22,6 @@ pub struct Session {
     /// The first second in which the session is over, since 1970 UTC; refreshing does not move it.
     pub expires_at: i64,
 }
-
-/// How far in the future a session may have started, in seconds, because the clocks of replicas differ.
-const MAX_CLOCK_SKEW: i64 = 60;
 
 impl Session {
     /// Whether the session has started and not expired at `now`, in seconds since 1970 UTC.

@@ -4,6 +4,8 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::tiff::TiffDefect;
+
 /// Why a file could not be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
@@ -33,11 +35,13 @@ pub enum FilesError {
         /// The path that was given.
         path: PathBuf,
     },
-    /// The file to import does not start with a TIFF header.
-    #[error("{} is not a TIFF: it does not start with a TIFF or BigTIFF header", path.display())]
-    NotATiff {
-        /// The path that was given.
+    /// The file is not a TIFF, or not all of one.
+    #[error("{} {defect}", path.display())]
+    TiffDefective {
+        /// The path that was given, or the name of the upload.
         path: PathBuf,
+        /// What is wrong with it.
+        defect: TiffDefect,
     },
     /// The file to import exists but cannot be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -142,7 +146,7 @@ impl FilesError {
             Self::SourceMissing { .. } => Self::SourceMissing { path },
             Self::SourceNotRegular { .. } => Self::SourceNotRegular { path },
             Self::SourceEmpty { .. } => Self::SourceEmpty { path },
-            Self::NotATiff { .. } => Self::NotATiff { path },
+            Self::TiffDefective { defect, .. } => Self::TiffDefective { path, defect },
             Self::SourceUnreadable { source, .. } => Self::SourceUnreadable { path, source },
             other => other,
         }

@@ -6,15 +6,17 @@
 mod bounded_calls;
 mod download;
 mod error;
+mod file_name;
 mod source;
 mod staging;
 mod store;
+mod structure;
+pub mod tiff;
 mod unused;
 mod upload;
 
 pub use download::ByteStream;
 pub use error::FilesError;
-pub use source::{MAX_TIFF_HEADER_LENGTH, is_tiff};
 pub use store::FileStore;
 
 #[cfg(test)]

@@ -7,23 +7,22 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::error::FilesError;
+use super::tiff::{MAX_TIFF_HEADER_LENGTH, TiffDefect, is_tiff};
 
 /// How much is read at once; S3 takes no smaller part than 5 MiB.
 pub(super) const PIECE_SIZE: u64 = 8 * 1024 * 1024;
-
-/// The longest name of a stored file, in bytes.
-const MAX_FILE_NAME_LENGTH: usize = 128;
 
 /// An open file to import.
 #[derive(Debug)]
 pub(super) struct ImportSource {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
 }
 
 /// The digest and the size of a content.
@@ -69,7 +68,7 @@ impl ImportSource {
         }
         let mut source = Self {
             path: path.into(),
-            file: File::open(path).map_err(io_error)?,
+            file: Arc::new(File::open(path).map_err(io_error)?),
         };
         source.check_header()?;
         Ok(source)
@@ -113,8 +112,9 @@ impl ImportSource {
             });
         }
         if !is_tiff(&start) {
-            return Err(FilesError::NotATiff {
+            return Err(FilesError::TiffDefective {
                 path: self.path.clone(),
+                defect: TiffDefect::OtherHeader,
             });
         }
         self.rewind()
@@ -137,115 +137,23 @@ impl ImportSource {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The file, for reading at any place.
+    pub(super) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// The length of the file now, in bytes.
+    pub(super) fn size(&self) -> Result<u64, FilesError> {
+        let metadata = self.file.metadata();
+        let metadata = metadata.map_err(|source| unreadable(&self.path, source))?;
+        Ok(metadata.len())
+    }
 }
 
-fn unreadable(path: &Path, source: io::Error) -> FilesError {
+pub(super) fn unreadable(path: &Path, source: io::Error) -> FilesError {
     FilesError::SourceUnreadable {
         path: path.into(),
         source,
-    }
-}
-
-/// The length of a `BigTIFF` header in bytes, which is the longer one.
-pub const MAX_TIFF_HEADER_LENGTH: usize = 16;
-
-/// Whether a file that begins with `start` can be a TIFF: TIFF 6.0 section 2 (8 bytes of header)
-/// or `BigTIFF` (16 bytes of header), in either byte order.
-pub fn is_tiff(start: &[u8]) -> bool {
-    let is_classic = start.starts_with(b"II*\0") || start.starts_with(b"MM\0*");
-    let is_big = start.starts_with(b"II+\0") || start.starts_with(b"MM\0+");
-    (is_classic && start.len() >= 8) || (is_big && start.len() >= 16)
-}
-
-/// The name a download of `path` is saved under.
-///
-/// It has 1 to 128 characters of `A-Z a-z 0-9 . _ -`, begins with none of the last three and ends
-/// with `.tif` or `.tiff`, so that it needs no quoting in a header or a shell and is hidden nowhere.
-pub(super) fn download_name(path: &Path) -> String {
-    let last = path.file_name().unwrap_or_default().to_string_lossy();
-    let safe = last.chars().map(|c| match c {
-        'A'..='Z' | 'a'..='z' | '0'..='9' | '.' | '_' | '-' => c,
-        _ => '_',
-    });
-    let safe: String = safe.collect();
-    let safe = safe.trim_start_matches(['.', '_', '-']);
-    let lowercase = safe.to_ascii_lowercase();
-    let ending = [".tiff", ".tif"]
-        .into_iter()
-        .find(|ending| lowercase.ends_with(ending));
-    let stem_length = safe.len() - ending.map_or(0, str::len);
-    let (stem, ending) = safe.split_at_checked(stem_length).unwrap_or((safe, ""));
-    let ending = if ending.is_empty() { ".tif" } else { ending };
-    let stem: String = stem
-        .chars()
-        .take(MAX_FILE_NAME_LENGTH - ending.len())
-        .collect();
-    let stem = if stem.is_empty() { "download" } else { &stem };
-    format!("{stem}{ending}")
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn both_byte_orders_of_tiff_and_big_tiff_are_known() {
-        for start in [b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"] {
-            assert!(is_tiff(start));
-        }
-        for start in [
-            b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0",
-            b"MM\0+\0\x08\0\0\0\0\0\0\0\0\0\x10",
-        ] {
-            assert!(is_tiff(start));
-        }
-    }
-
-    #[test]
-    fn other_or_truncated_headers_are_not_tiff() {
-        let others: [&[u8]; 6] = [
-            b"",
-            b"II*\0",
-            b"II\0*\0\0\0\x08",
-            b"MM*\0\0\0\0\x08",
-            b"\x89PNG\r\n\x1a\n",
-            b"II+\0\x08\0\0\0",
-        ];
-        for start in others {
-            assert!(!is_tiff(start), "{start:?}");
-        }
-    }
-
-    #[test]
-    fn download_names_keep_what_is_safe_and_lose_the_rest() {
-        for (path, name) in [
-            ("maps/dem.cog.tif", "dem.cog.tif"),
-            ("DEM.TIFF", "DEM.TIFF"),
-            ("my \"best\" map.tif", "my__best__map.tif"),
-            ("naïve\r\n.tif", "na_ve__.tif"),
-            ("..hidden.tif", "hidden.tif"),
-            ("-rf.tif", "rf.tif"),
-            ("grid.dat", "grid.dat.tif"),
-            (".tif", "tif.tif"),
-            ("...", "download.tif"),
-            ("..", "download.tif"),
-        ] {
-            assert_eq!(download_name(Path::new(path)), name, "{path}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_download_name_is_safe(path in "\\PC{0,300}") {
-            let name = download_name(Path::new(&path));
-            let is_known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-            prop_assert!(name.chars().all(is_known));
-            prop_assert!(name.starts_with(|c: char| c.is_ascii_alphanumeric()));
-            prop_assert!(name.len() <= MAX_FILE_NAME_LENGTH);
-            let ending = name.to_ascii_lowercase();
-            prop_assert!([".tif", ".tiff"].iter().any(|known| ending.ends_with(known)));
-        }
     }
 }

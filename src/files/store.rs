@@ -16,7 +16,8 @@ use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt};
 use super::bounded_calls::BoundedCalls;
 use super::download::{self, ByteStream, CHUNK_SIZE};
 use super::error::FilesError;
-use super::source::{ContentDigest, ContentHasher, ImportSource, download_name};
+use super::file_name::download_name;
+use super::source::{ContentDigest, ContentHasher, ImportSource};
 use super::staging::StagingFolder;
 use crate::domain::dataset::StoredFile;
 
@@ -135,13 +136,21 @@ impl FileStore {
 
     /// Copies a TIFF from the local file system into the store.
     ///
-    /// The source is read twice: once for its SHA-256, and again to copy it, unless the store has it already.
+    /// Its structure is checked first. The source is read twice: once for its SHA-256, and again to copy it, unless the store has it already.
     /// A partial file is never visible. `now_seconds` (seconds since 1970 UTC) becomes
     /// [`StoredFile::modified`]; a caller that already catalogued this content keeps its older time.
     pub async fn import(&self, source: &Path, now_seconds: i64) -> Result<StoredFile, FilesError> {
         let path = source.to_path_buf();
         self.import_opened(now_seconds, move || ImportSource::open(&path))
             .await
+    }
+
+    /// What [`FileStore::import`] would return; nothing is stored.
+    pub async fn examine(&self, source: &Path, now_seconds: i64) -> Result<StoredFile, FilesError> {
+        let path = source.to_path_buf();
+        let open = move || ImportSource::open(&path);
+        let (_, _, file) = self.digest_opened(now_seconds, open).await?;
+        Ok(file)
     }
 
     /// Like [`FileStore::import`], for a path inside the import folder. Without such a folder, and for
@@ -164,7 +173,22 @@ impl FileStore {
         now_seconds: i64,
         open: impl FnOnce() -> Result<ImportSource, FilesError> + Send + 'static,
     ) -> Result<StoredFile, FilesError> {
+        let (source, content, file) = self.digest_opened(now_seconds, open).await?;
+        let is_stored = self.stored_size(&file).await? == Some(file.size);
+        if !is_stored || !self.mark_used(&file, now_seconds).await? {
+            self.copy(source, content, &file).await?;
+        }
+        Ok(file)
+    }
+
+    /// Reads a source once, and returns it at its first byte.
+    async fn digest_opened(
+        &self,
+        now_seconds: i64,
+        open: impl FnOnce() -> Result<ImportSource, FilesError> + Send + 'static,
+    ) -> Result<(ImportSource, ContentDigest, StoredFile), FilesError> {
         let mut source = self.read_source(open).await??;
+        let size = self.check_source(&source).await?;
         let mut hasher = ContentHasher::default();
         loop {
             let piece;
@@ -175,6 +199,11 @@ impl FileStore {
             hasher.update(&piece);
         }
         let content = hasher.finish();
+        if content.size != size {
+            // It is still being written.
+            let path = source.path().to_path_buf();
+            return Err(FilesError::SourceChanged { path });
+        }
         source.rewind()?;
         let file = StoredFile {
             sha256: content.sha256.clone(),
@@ -182,11 +211,7 @@ impl FileStore {
             size: content.size,
             modified: now_seconds,
         };
-        let is_stored = self.stored_size(&file).await? == Some(file.size);
-        if !is_stored || !self.mark_used(&file, now_seconds).await? {
-            self.copy(source, content, &file).await?;
-        }
-        Ok(file)
+        Ok((source, content, file))
     }
 
     /// Writes the source under a temporary name and renames it once its content is verified.
@@ -282,7 +307,7 @@ impl FileStore {
     }
 
     /// Runs the opening of a source.
-    async fn read_source<T: Send + 'static>(
+    pub(super) async fn read_source<T: Send + 'static>(
         &self,
         reading: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, FilesError> {

@@ -1,7 +1,8 @@
 //! Uploads: files that arrive as a stream, which may be aborted at any time.
 //!
 //! A file is written under a temporary name in the staging folder, hashed as it arrives, and renamed to
-//! the digest of its content once it is complete and durable. One that ends early is removed at once; one
+//! the digest of its content once it is complete, durable and checked: a stream that ended as it should may
+//! still be a part of a file. One that ends early is removed at once; one
 //! that a crash left behind at the next start.
 
 use std::io;
@@ -15,11 +16,11 @@ use object_store::{MultipartUpload, ObjectStoreExt};
 use uuid::Uuid;
 
 use super::error::FilesError;
-use super::source::{
-    ContentDigest, ContentHasher, MAX_TIFF_HEADER_LENGTH, PIECE_SIZE, download_name, is_tiff,
-};
+use super::file_name::download_name;
+use super::source::{ContentDigest, ContentHasher, PIECE_SIZE};
 use super::staging::{self, INCOMING_FOLDER};
 use super::store::{FileStore, object_path};
+use super::tiff::{MAX_TIFF_HEADER_LENGTH, TiffDefect, is_tiff};
 use crate::domain::clock::Clock;
 use crate::domain::dataset::StoredFile;
 
@@ -37,7 +38,8 @@ struct IncomingUpload {
 impl FileStore {
     /// Stores an uploaded TIFF; `name` becomes the name of a download.
     ///
-    /// What is not a TIFF is rejected at its first bytes. Unless this succeeds, nothing is kept.
+    /// What is not a TIFF is rejected at its first bytes, and what is not all of one once it has arrived.
+    /// Unless this succeeds, nothing is kept.
     /// The time when it is complete is as for [`FileStore::import`].
     pub async fn upload(
         &self,
@@ -95,6 +97,13 @@ impl FileStore {
         completed.map(drop).map_err(|error| not_stored(name, error))
     }
 
+    /// Discards a complete upload that is not to be stored; what cannot be removed now is removed later.
+    async fn discard_staged(&self, staged: ObjectPath) {
+        let store = Arc::clone(&self.store);
+        let deleting = async move { store.delete(&staged).await.ok() };
+        self.calls.transfer("discard a file", deleting).await.ok();
+    }
+
     /// Discards what was written; what cannot be removed now is removed later.
     pub(super) async fn abort_upload(&self, mut upload: Box<dyn MultipartUpload>) {
         let aborting = async move { upload.abort().await.ok() };
@@ -145,12 +154,12 @@ impl IncomingUpload {
             })?;
             self.receive_chunk(&chunk).await?;
         }
-        let path = || self.name.clone().into();
         if self.header.is_empty() {
-            return Err(FilesError::SourceEmpty { path: path() });
+            let path = self.name.clone().into();
+            return Err(FilesError::SourceEmpty { path });
         }
         if !is_tiff(&self.header) {
-            return Err(FilesError::NotATiff { path: path() });
+            return Err(self.other_header());
         }
         self.flush(0).await
     }
@@ -160,13 +169,19 @@ impl IncomingUpload {
             let missing = MAX_TIFF_HEADER_LENGTH - self.header.len();
             self.header.extend(chunk.iter().take(missing));
             if self.header.len() == MAX_TIFF_HEADER_LENGTH && !is_tiff(&self.header) {
-                let path = self.name.clone().into();
-                return Err(FilesError::NotATiff { path });
+                return Err(self.other_header());
             }
         }
         self.hasher.update(chunk);
         self.buffer.extend_from_slice(chunk);
         self.flush(PIECE_SIZE).await
+    }
+
+    fn other_header(&self) -> FilesError {
+        FilesError::TiffDefective {
+            path: self.name.clone().into(),
+            defect: TiffDefect::OtherHeader,
+        }
     }
 
     /// Writes the buffer if it has at least so many bytes.
@@ -180,7 +195,7 @@ impl IncomingUpload {
         written.map_err(|error| not_stored(&self.name, error))
     }
 
-    /// Makes the file durable and renames it to the digest of its content.
+    /// Makes the file durable, checks that it is all there, and renames it to the digest of its content.
     ///
     /// It replaces one with the same content: that one may be about to be removed.
     async fn finish(self, now_seconds: i64) -> Result<StoredFile, FilesError> {
@@ -193,6 +208,10 @@ impl IncomingUpload {
             modified: now_seconds,
         };
         files.complete_upload(self.upload, &file.name).await?;
+        if let Err(error) = files.check_staged(&staged, &file).await {
+            files.discard_staged(staged).await;
+            return Err(error);
+        }
         let (store, target) = (Arc::clone(&files.store), object_path(&file)?);
         let renaming = async move { store.rename(&staged, &target).await };
         let renamed = files.calls.transfer("rename a file", renaming).await?;

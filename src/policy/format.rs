@@ -1,7 +1,8 @@
 //! Formatting of policy files with Cedar's own formatter.
 //!
 //! Only the layout changes; comments and annotations stay, as the formatter verifies. It supports
-//! policies only, so the schema is left as it is.
+//! policies only, so the schema is left as it is. A file whose lines all end in CRLF keeps that; other files
+//! get LF. A byte order mark does not make a file unformatted, and is gone when the file is written.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -105,6 +106,18 @@ fn format_text(label: &str, text: &Arc<str>) -> Result<String, Vec<SourceDiagnos
         line_width: MAX_LINE_WIDTH,
         indent_width: INDENT_WIDTH,
     };
-    policies_str_to_pretty(text, &config)
-        .map_err(|report| vec![SourceDiagnostic::for_file(label, format!("{report:#}"))])
+    let format = |text: &str| {
+        policies_str_to_pretty(text, &config)
+            .map_err(|report| vec![SourceDiagnostic::for_file(label, format!("{report:#}"))])
+    };
+    if has_only_crlf(text) {
+        return Ok(format(&text.replace("\r\n", "\n"))?.replace('\n', "\r\n"));
+    }
+    format(text)
+}
+
+/// Whether every line ends in CRLF: such a file keeps it.
+fn has_only_crlf(text: &str) -> bool {
+    let ends = text.matches('\n').count();
+    ends > 0 && text.matches("\r\n").count() == ends
 }

@@ -80,9 +80,11 @@ pub(super) fn parse_policies(
     for file in sources.links() {
         parser.parse_links(file);
     }
-    if sources.policies().next().is_none() && sources.problems().is_empty() {
+    // Files that a failed template left empty are no policies either.
+    let is_empty = parser.set.num_of_policies() + parser.set.num_of_templates() == 0;
+    if is_empty && parser.files.problems.is_empty() && sources.problems().is_empty() {
         let problem = SourceDiagnostic::for_file(&sources.label(""), "the folder has no policies")
-            .with_help("add a .cedar file: without policies every request is denied");
+            .with_help("add a policy to a .cedar file: without policies every request is denied");
         parser.files.problems.push(problem);
     }
     if parser.set.num_of_policies() + parser.set.num_of_templates() > MAX_POLICIES {

@@ -114,7 +114,7 @@ impl PolicyReferences {
         // A name that is invalid, or not in canonical form, is no entity of ours.
         match kind {
             "User" => self.users.extend(id.parse().map(UserId)),
-            "Role" => self.roles.extend(id.parse::<RoleName>()),
+            "Role" => self.roles.extend(RoleName::parse_canonical(id)),
             "Dataset" => self.datasets.extend(id.parse().map(DatasetId)),
             _ => {}
         }

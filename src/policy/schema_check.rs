@@ -166,6 +166,7 @@ fn sample_user(is_full: bool) -> Option<Arc<User>> {
         issuer: is_full.then(|| "probe".to_owned()),
         roles: "probe".parse().into_iter().filter(|_| is_full).collect(),
         claims: sample_tags(is_full),
+        display_name: None,
         is_disabled: false,
     }))
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::decision::Revision;
 use crate::domain::diagnostic::{SourceDiagnostic, sorted};
-use crate::domain::text_position::line_at;
+use crate::domain::text_file;
 
 use super::error::BundleError;
 
@@ -186,6 +186,8 @@ impl SourceFiles {
 
     /// The SHA-256 over every name and text with their lengths, in the order of the names.
     ///
+    /// A byte order mark has no part in it, and line ends have: the same file with CRLF is another revision,
+    /// because a string of a policy may have several lines.
     /// The path of the folder and the order of the file system have no part in it.
     pub(super) fn revision(&self) -> Revision {
         let mut hash = Sha256::new();
@@ -316,18 +318,14 @@ impl<'a> SourceReader<'a> {
         if self.sources.texts.len() >= MAX_FILES {
             return Err(self.folder_error("", format!("more than {MAX_FILES} files")));
         }
-        match String::from_utf8(content) {
+        match text_file::decode(content) {
             Ok(text) => {
                 self.sources.texts.insert(name, text.into());
             }
             Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                let line = line_at(error.as_bytes(), at);
                 let label = self.sources.label(&name);
-                let message = format!("the file is not UTF-8: line {line}, byte {at}");
-                self.sources
-                    .problems
-                    .push(SourceDiagnostic::for_file(&label, message));
+                let problem = SourceDiagnostic::for_file(&label, error.to_string());
+                self.sources.problems.push(problem);
             }
         }
         Ok(())

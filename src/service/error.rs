@@ -122,6 +122,12 @@ pub enum ServiceError {
     /// The resource is no longer in the version that the caller expects.
     #[error("it has changed since you read it: read it again and retry")]
     PreconditionFailed,
+    /// What the caller expects names no version at all.
+    #[error("{detail}")]
+    PreconditionIncomparable {
+        /// Why, and what to do about it.
+        detail: &'static str,
+    },
     /// A dependency is temporarily unavailable; nothing was changed.
     #[error("{what} is not available")]
     Unavailable {

@@ -163,6 +163,7 @@ mod tests {
                 issuer: None,
                 roles: BTreeSet::new(),
                 claims: Tags::new(),
+                display_name: None,
                 is_disabled: false,
             })),
             authentication: Authentication::Password,

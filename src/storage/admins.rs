@@ -1,5 +1,7 @@
 //! Admins who can sign in: without one of them, nobody administers anything over HTTP.
 
+use std::collections::BTreeSet;
+
 use sqlx::types::Uuid;
 
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
@@ -17,6 +19,16 @@ pub struct SignInConditions {
     pub now: i64,
     /// The configured identity providers whose tokens can make somebody an admin.
     pub admin_issuers: Vec<String>,
+}
+
+/// The admins whom no change may leave the catalog without.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admins {
+    /// Those who can sign in; if there are none, all enabled members of the role admin, because one command
+    /// gives them a password.
+    pub ids: BTreeSet<UserId>,
+    /// Whether these can sign in.
+    pub can_sign_in: bool,
 }
 
 impl Database {
@@ -68,4 +80,46 @@ pub(super) async fn read_admins(
         admins.extend(more);
     }
     Ok(admins.into_iter().map(UserId).collect())
+}
+
+/// Reads the admins of whom one has to remain.
+pub(super) async fn read_admins_to_keep(
+    transaction: &mut Transaction,
+    conditions: &SignInConditions,
+) -> Result<Admins, sqlx::Error> {
+    let admins = read_admins(transaction, conditions).await?;
+    let can_sign_in = !admins.is_empty();
+    let ids = if can_sign_in {
+        admins
+    } else {
+        read_enabled_members(transaction).await?
+    };
+    Ok(Admins {
+        ids: ids.into_iter().collect(),
+        can_sign_in,
+    })
+}
+
+/// Whether none of the kind of admins that there were `before` remains.
+pub(super) async fn are_admins_gone(
+    transaction: &mut Transaction,
+    before: &Admins,
+    conditions: &SignInConditions,
+) -> Result<bool, sqlx::Error> {
+    if before.ids.is_empty() {
+        return Ok(false);
+    }
+    let after = read_admins_to_keep(transaction, conditions).await?;
+    Ok(after.ids.is_empty() || (before.can_sign_in && !after.can_sign_in))
+}
+
+async fn read_enabled_members(transaction: &mut Transaction) -> Result<Vec<UserId>, sqlx::Error> {
+    const SQL: &str = "SELECT users.id FROM user_roles JOIN users ON users.id = user_roles.user_id
+        WHERE role_name = $1 AND NOT is_disabled AND NOT is_removed
+        ORDER BY users.id LIMIT $2";
+    let members: Vec<Uuid> = on_either!(transaction, connection => {
+        let query = sqlx::query_scalar(SQL).bind(ADMIN_ROLE).bind(MAX_ADMINS);
+        query.fetch_all(&mut **connection).await?
+    });
+    Ok(members.into_iter().map(UserId).collect())
 }

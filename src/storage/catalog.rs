@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::admins::{Admins, SignInConditions, read_admins_to_keep};
 use super::audit::append;
 use super::database::{
     CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
@@ -71,6 +72,8 @@ pub struct Directory {
     pub users: Vec<UserRecord>,
     /// The users that the operator made, and that nobody else has given another name or password since.
     pub operator_users: BTreeSet<UserId>,
+    /// The admins of whom one has to remain; empty unless it was asked for them.
+    pub admins: Admins,
 }
 
 /// The versions that caches depend on.
@@ -153,12 +156,31 @@ impl Database {
 
     /// Reads all roles and users in one snapshot.
     pub async fn read_directory(&self) -> Result<Directory, StorageError> {
+        self.read_directory_if(None).await
+    }
+
+    /// Reads all roles and users in one snapshot, and the admins of whom one has to remain.
+    pub async fn read_directory_with_admins(
+        &self,
+        conditions: &SignInConditions,
+    ) -> Result<Directory, StorageError> {
+        self.read_directory_if(Some(conditions)).await
+    }
+
+    async fn read_directory_if(
+        &self,
+        conditions: Option<&SignInConditions>,
+    ) -> Result<Directory, StorageError> {
         let operation = "read the catalog";
         with_timeout(CATALOG_TIMEOUT, operation, async {
             let classify =
                 |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
             let mut transaction = self.begin_reading().await.map_err(classify)?;
-            let directory = read_directory_within(&mut transaction).await?;
+            let mut directory = read_directory_within(&mut transaction).await?;
+            if let Some(conditions) = conditions {
+                let admins = read_admins_to_keep(&mut transaction, conditions).await;
+                directory.admins = admins.map_err(classify)?;
+            }
             transaction.commit().await.map_err(classify)?;
             Ok(directory)
         })
@@ -234,6 +256,7 @@ pub(super) async fn read_directory_within(
         roles: read_roles(transaction).await?,
         users: read_users(transaction).await?,
         operator_users: operator_users.into_iter().map(UserId).collect(),
+        admins: Admins::default(),
     })
 }
 

@@ -6,7 +6,7 @@
 
 use uuid::Uuid;
 
-use super::admins::{SignInConditions, read_admins};
+use super::admins::{SignInConditions, are_admins_gone, read_admins_to_keep};
 use super::catalog::{CatalogChange, Directory, read_directory_within, write_change};
 use super::catalog_lock::bump_version;
 use super::database::{
@@ -52,6 +52,25 @@ pub enum CommitOutcome {
     Outdated,
     /// No admin who can sign in would remain.
     NoAdminLeft,
+}
+
+/// What has to hold of the catalog that a change is committed to, in the same transaction.
+pub struct CommitConditions<'a> {
+    /// What it depends on whether an admin can sign in: one has to remain.
+    pub sign_in: &'a SignInConditions,
+    /// Whether the change may be made to a catalog with so many datasets; none if their number does not matter.
+    pub allows_dataset_count: Option<&'a (dyn Fn(usize) -> bool + Sync)>,
+}
+
+impl<'a> CommitConditions<'a> {
+    /// Any number of datasets.
+    #[must_use]
+    pub fn new(sign_in: &'a SignInConditions) -> Self {
+        Self {
+            sign_in,
+            allows_dataset_count: None,
+        }
+    }
 }
 
 impl Database {
@@ -103,13 +122,13 @@ impl Database {
     ///
     /// If the catalog has changed since, `replan` makes the change of users and roles anew, from what is read
     /// within the transaction, so that others who change the catalog again and again do not keep it from being
-    /// committed. If `replan` gives none, nothing is written.
+    /// committed. If `replan` gives none, or the conditions on the datasets do not hold, nothing is written.
     pub async fn commit_apply(
         &self,
         lease: ApplyLease,
         planned_on: i64,
         change: &CatalogChange,
-        conditions: &SignInConditions,
+        conditions: &CommitConditions<'_>,
         replan: impl FnOnce(&Directory) -> Option<CatalogChange> + Send,
     ) -> Result<CommitOutcome, StorageError> {
         const COMMIT: &str = "UPDATE catalog_apply SET beat = beat + 1,
@@ -121,18 +140,25 @@ impl Database {
                 |error: sqlx::Error| StorageError::classify(&error, operation, "catalog_version");
             let mut transaction = self.begin_catalog_change().await.map_err(classify)?;
             bump_version(&mut transaction).await.map_err(classify)?;
-            let before = read_admins(&mut transaction, conditions).await;
-            let had_admin = !before.map_err(classify)?.is_empty();
+            let admins = read_admins_to_keep(&mut transaction, conditions.sign_in).await;
+            let admins = admins.map_err(classify)?;
             if execute!(&mut transaction, COMMIT, lease.0).map_err(classify)? == 0 {
                 transaction.rollback().await.map_err(classify)?;
                 return Ok(CommitOutcome::LeaseLost);
+            }
+            if let Some(is_allowed) = conditions.allows_dataset_count
+                && !is_allowed(count_datasets(&mut transaction).await.map_err(classify)?)
+            {
+                transaction.rollback().await.map_err(classify)?;
+                return Ok(CommitOutcome::Outdated);
             }
             let version = read_own_version(&mut transaction).await.map_err(classify)?;
             let replanned;
             let change = if version == planned_on + 1 {
                 change
             } else {
-                let directory = read_directory_within(&mut transaction).await?;
+                let mut directory = read_directory_within(&mut transaction).await?;
+                directory.admins = admins.clone();
                 match replan(&directory) {
                     None => {
                         transaction.rollback().await.map_err(classify)?;
@@ -145,8 +171,8 @@ impl Database {
             write_change(&mut transaction, change)
                 .await
                 .map_err(classify)?;
-            let after = read_admins(&mut transaction, conditions).await;
-            if had_admin && after.map_err(classify)?.is_empty() {
+            let are_gone = are_admins_gone(&mut transaction, &admins, conditions.sign_in).await;
+            if are_gone.map_err(classify)? {
                 transaction.rollback().await.map_err(classify)?;
                 return Ok(CommitOutcome::NoAdminLeft);
             }
@@ -172,4 +198,14 @@ async fn read_own_version(transaction: &mut Transaction) -> Result<i64, sqlx::Er
     on_either!(transaction, connection => {
         sqlx::query_scalar("SELECT version FROM catalog_version").fetch_one(&mut **connection).await
     })
+}
+
+/// How many datasets there are, while none of those that are staged is committed.
+async fn count_datasets(transaction: &mut Transaction) -> Result<usize, sqlx::Error> {
+    const SQL: &str = "SELECT (SELECT count(*) FROM datasets)
+        - (SELECT count(*) FROM datasets WHERE is_absent)";
+    let count: i64 = on_either!(transaction, connection => {
+        sqlx::query_scalar(SQL).fetch_one(&mut **connection).await?
+    });
+    Ok(usize::try_from(count).unwrap_or_default())
 }

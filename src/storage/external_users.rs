@@ -99,8 +99,8 @@ impl Database {
         claims_issued_at: i64,
     ) -> Result<AddUserOutcome, StorageError> {
         const SQL: &str = "INSERT INTO users
-            (id, username, issuer, subject, claims, claims_issued_at, is_disabled, password_hash)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, NULL) ON CONFLICT DO NOTHING";
+            (id, username, issuer, subject, claims, claims_issued_at, is_disabled, display_name, password_hash)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL) ON CONFLICT DO NOTHING";
         run(CALL_TIMEOUT, "add a user", "users", async {
             let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
@@ -113,7 +113,8 @@ impl Database {
                 subject,
                 Json(&user.claims),
                 claims_issued_at,
-                user.is_disabled
+                user.is_disabled,
+                user.display_name.as_deref()
             )?;
             if added == 0 {
                 // And the version with it: nothing changed.
@@ -127,14 +128,14 @@ impl Database {
         .await
     }
 
-    /// Replaces the roles and claims of a user of an external issuer by those of a token that was issued at
+    /// Replaces the roles, claims and display name of a user of an external issuer by those of a token that was issued at
     /// `claims_issued_at`; `false` if they are of as new a token already.
     pub async fn update_external_user(
         &self,
         user: &User,
         claims_issued_at: i64,
     ) -> Result<bool, StorageError> {
-        const SQL: &str = "UPDATE users SET claims = $1, claims_issued_at = $2
+        const SQL: &str = "UPDATE users SET claims = $1, claims_issued_at = $2, display_name = $4
             WHERE id = $3 AND issuer IS NOT NULL
                 AND (claims_issued_at IS NULL OR claims_issued_at < $2)";
         const DELETE_ROLES: &str = "DELETE FROM user_roles WHERE user_id = $1";
@@ -146,7 +147,8 @@ impl Database {
                 SQL,
                 Json(&user.claims),
                 claims_issued_at,
-                user.id.0
+                user.id.0,
+                user.display_name.as_deref()
             )?;
             if refreshed == 0 {
                 transaction.rollback().await?;

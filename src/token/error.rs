@@ -157,6 +157,8 @@ pub enum Defect {
     UnknownMember,
     /// A member is there twice (RFC 7515 section 4, RFC 7519 section 4).
     DuplicateMember,
+    /// A number is out of range.
+    NumberOutOfRange,
     /// A member has the wrong JSON type.
     WrongType,
     /// A member has the right type and an invalid value.
@@ -189,6 +191,7 @@ impl fmt::Display for Defect {
             Self::MissingMember => "lacks a member",
             Self::UnknownMember => "has an unknown or forbidden member",
             Self::DuplicateMember => "has a member twice",
+            Self::NumberOutOfRange => "has a number that is out of range",
             Self::WrongType => "has a member of the wrong type",
             Self::WrongValue => "has a member with an invalid value",
             Self::WrongSignatureLength => "is not 64 bytes",

@@ -1,9 +1,7 @@
 //! Validation of the claims that both kinds of token have: issuer, audience and time.
 
 use super::error::TokenError;
-
-/// How far in the future a token's `iat` may be, in seconds, because the clocks of replicas differ.
-pub const MAX_CLOCK_SKEW: i64 = 60;
+use crate::domain::clock::MAX_CLOCK_SKEW;
 
 /// The claims that a token must have to be accepted.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +27,8 @@ impl ExpectedClaims<'_> {
     /// Validates the claims that both kinds have.
     ///
     /// `exp` is the first second in which the token is expired (RFC 7519 section 4.1.4). There is
-    /// no leeway, because the clock that issued it also checks it.
+    /// no leeway: no token is accepted here for longer than it says. `iat` may be a little in the
+    /// future, because another replica may have issued it.
     pub(super) fn validate(
         &self,
         claims: CommonClaims<'_>,

@@ -12,6 +12,7 @@ use josekit::jws::{
 use serde_json::{Map, Value};
 
 use crate::domain::issuer::Algorithm;
+use crate::domain::text_file::skip_byte_order_mark;
 
 use super::error::{Defect, TokenError, TokenPart};
 use super::jws;
@@ -29,7 +30,8 @@ pub struct ExternalKeySet {
 }
 
 struct ExternalKey {
-    kid: String,
+    /// Its id, which a provider with a single key need not give it (RFC 7517 section 4.5).
+    kid: Option<String>,
     algorithm: Algorithm,
     verifier: Box<dyn JwsVerifier>,
 }
@@ -37,8 +39,8 @@ struct ExternalKey {
 impl ExternalKeySet {
     /// Parses a JWK Set (RFC 7517 section 5) for these algorithms.
     ///
-    /// Ignores keys without an id, keys for encryption, symmetric keys, private keys (which are no
-    /// secret any more) and keys of other types. A key that names an algorithm serves that one
+    /// Ignores keys for encryption, symmetric keys, private keys (which are no secret any more), keys
+    /// whose id is no text and keys of other types. A key that names an algorithm serves that one
     /// only.
     ///
     /// # Errors
@@ -47,7 +49,8 @@ impl ExternalKeySet {
     /// keys, or no usable key.
     pub fn parse(json: &[u8], algorithms: &[Algorithm]) -> Result<Self, TokenError> {
         let unusable = |reason| TokenError::InvalidKeySet { reason };
-        let set: Value = serde_json::from_slice(json).map_err(|_| unusable("it is not JSON"))?;
+        let set: Value = serde_json::from_slice(skip_byte_order_mark(json))
+            .map_err(|_| unusable("it is not JSON"))?;
         let Some(Value::Array(keys)) = set.get("keys") else {
             return Err(unusable("it has no list of keys"));
         };
@@ -74,12 +77,37 @@ impl ExternalKeySet {
 
     /// Whether there is a key of this id.
     pub fn contains(&self, kid: &str) -> bool {
-        self.keys.iter().any(|key| key.kid == kid)
+        self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))
+    }
+
+    /// The number of its keys for an algorithm.
+    pub(super) fn count_for(&self, algorithm: Algorithm) -> usize {
+        self.for_algorithm(algorithm).count()
+    }
+
+    fn for_algorithm(&self, algorithm: Algorithm) -> impl Iterator<Item = &ExternalKey> {
+        self.keys
+            .iter()
+            .filter(move |key| key.algorithm == algorithm)
+    }
+
+    /// The key that a token means: the one of its id, or the only one for its algorithm if it names none
+    /// (`OpenID` Connect Core section 10.1: with several keys, a token must name one).
+    fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&ExternalKey> {
+        let mut keys = self.for_algorithm(algorithm);
+        match kid {
+            Some(kid) => keys.find(|key| key.kid.as_deref() == Some(kid)),
+            None => keys.next().filter(|_| keys.next().is_none()),
+        }
     }
 
     fn add(&mut self, key: &Map<String, Value>, algorithms: &[Algorithm]) {
         let text = |name: &str| key.get(name).and_then(Value::as_str);
-        let Some(kid) = text("kid") else { return };
+        let kid = match key.get("kid") {
+            None => None,
+            Some(Value::String(kid)) => Some(kid),
+            Some(_) => return,
+        };
         let is_private = key.contains_key("d");
         let is_huge = text("n").is_some_and(|modulus| modulus.len() > MAX_MODULUS_LENGTH);
         let Some(jwk) = Jwk::from_map(key.clone()).ok() else {
@@ -92,7 +120,7 @@ impl ExternalKeySet {
         for algorithm in algorithms {
             if let Some(verifier) = verifier_for(&jwk, *algorithm) {
                 self.keys.push(ExternalKey {
-                    kid: kid.to_owned(),
+                    kid: kid.cloned(),
                     algorithm: *algorithm,
                     verifier,
                 });
@@ -101,19 +129,15 @@ impl ExternalKeySet {
         self.usable_keys += usize::from(self.keys.len() > before);
     }
 
-    /// Verifies a signature with the key of this id, for this algorithm only.
+    /// Verifies a signature with the key that the token means, for this algorithm only.
     pub(super) fn verify(
         &self,
-        kid: &str,
+        kid: Option<&str>,
         algorithm: Algorithm,
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), TokenError> {
-        let key = self
-            .keys
-            .iter()
-            .find(|key| key.kid == kid && key.algorithm == algorithm)
-            .ok_or(TokenError::UnknownKey)?;
+        let key = self.find(kid, algorithm).ok_or(TokenError::UnknownKey)?;
         check_signature_form(algorithm, signature)?;
         key.verifier
             .verify(message, signature)

@@ -20,10 +20,13 @@ mod download_token;
 mod error;
 mod expected;
 mod external;
+mod external_claims;
 mod external_keys;
 mod jws;
 mod key_set;
 mod kind;
+mod numeric_date;
+mod refused_token;
 mod sealed;
 mod session_token;
 mod signing_key;
@@ -31,14 +34,14 @@ mod strict_json;
 
 pub use download_token::DownloadClaims;
 pub use error::{Defect, TokenError, TokenPart};
-pub use expected::{ExpectedClaims, MAX_CLOCK_SKEW};
-pub use external::{
-    EXTERNAL_TOKEN_LEEWAY, ExpectedExternalClaims, ExternalClaims, ExternalToken,
-    MAX_EXTERNAL_TOKEN_LENGTH, unverified_issuer,
-};
+pub use expected::ExpectedClaims;
+pub use external::{ExternalToken, MAX_EXTERNAL_TOKEN_LENGTH, unverified_issuer};
+pub use external_claims::{EXTERNAL_TOKEN_LEEWAY, ExpectedExternalClaims, ExternalClaims};
 pub use external_keys::{ExternalKeySet, MAX_EXTERNAL_KEYS};
 pub use jws::MAX_TOKEN_LENGTH;
 pub use key_set::KeySet;
+pub use numeric_date::NumericDate;
+pub use refused_token::RefusedToken;
 pub use sealed::SealingKey;
 pub use session_token::SessionClaims;
 pub use signing_key::{PublicKey, SigningKey};

@@ -33,6 +33,7 @@ fn defect_from_error(error: &serde_json::Error) -> Defect {
         ("missing field", Defect::MissingMember),
         ("invalid type", Defect::WrongType),
         ("invalid value", Defect::WrongValue),
+        ("number out of range", Defect::NumberOutOfRange),
     ]
     .into_iter()
     .find(|(beginning, _)| words.starts_with(beginning))
@@ -67,21 +68,6 @@ impl StrictObject {
             Some(Value::String(text)) => Ok(text),
             Some(_) => Err(Defect::WrongType.in_part(part)),
             None => Err(Defect::MissingMember.in_part(part)),
-        }
-    }
-
-    /// An optional integer.
-    pub(super) fn optional_i64(
-        &self,
-        name: &str,
-        part: TokenPart,
-    ) -> Result<Option<i64>, TokenError> {
-        match self.0.get(name) {
-            Some(value) => value
-                .as_i64()
-                .map(Some)
-                .ok_or(Defect::WrongType.in_part(part)),
-            None => Ok(None),
         }
     }
 }

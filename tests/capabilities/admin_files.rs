@@ -13,6 +13,7 @@ use crate::admin_datasets::dataset_path;
 use crate::support::admin_client::AdminClient;
 use crate::support::eventually;
 use crate::support::server::{PUBLIC, Server, ServerOptions, TestResponse, WITHOUT_FILE};
+use crate::support::tiff::test_tiff as tiff;
 
 fn demo_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -26,13 +27,6 @@ pub(crate) fn cog() -> Vec<u8> {
 
 /// `CEDARGATE_LARGEST_UPLOAD` of one test, in bytes.
 const MAX_UPLOAD_SIZE: usize = 1024 * 1024;
-
-/// A file of this length with the first bytes of a TIFF, which is in no catalog.
-pub(crate) fn tiff(length: usize) -> Vec<u8> {
-    let mut content = b"MM\0*\0\0\0\x08new".to_vec();
-    content.resize(length, 7);
-    content
-}
 
 /// All files in the file store.
 pub(crate) fn stored_files(server: &Server) -> Vec<PathBuf> {
@@ -80,7 +74,7 @@ async fn an_uploaded_file_can_be_downloaded() {
     let response = TestResponse::send(upload).await;
     assert_eq!(response.status, 200, "{}", response.text());
     let file = response.json()["file"].clone();
-    assert_eq!(file["name"], "the_DEM.tif");
+    assert_eq!(file["name"], "the DEM.tif");
     assert_eq!(file["size"], cog().len());
     let token = server.mint(WITHOUT_FILE, None).await.token();
     let download = server.download(WITHOUT_FILE, &token).await;

@@ -11,6 +11,7 @@ use crate::admin_datasets::dataset_path;
 use crate::support::admin_client::{AdminClient, USERS};
 use crate::support::eventually;
 use crate::support::server::{CATALOG, PASSWORD, PUBLIC, Server, ServerOptions, TestResponse};
+use crate::support::tiff::test_tiff;
 
 /// Policies under which a role administers datasets until an hour.
 const POLICIES: &str = r#"
@@ -67,9 +68,7 @@ async fn upload_while(
         .header("content-type", "image/tiff")
         .body(reqwest::Body::wrap_stream(chunks));
     let uploading = tokio::spawn(TestResponse::send(authorize(request)));
-    let mut content = b"MM\0*\0\0\0\x08new".to_vec();
-    content.resize(300_000, 7);
-    send.send(content).await.unwrap();
+    send.send(test_tiff(300_000)).await.unwrap();
     eventually(async || {
         server.get("/health/live").send().await.unwrap();
         incoming_files(server) == 1

@@ -33,6 +33,7 @@ fn user(id: UserId, roles: &[&str]) -> Arc<User> {
         issuer: None,
         roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
         claims: Tags::new(),
+        display_name: None,
         is_disabled: false,
     })
 }

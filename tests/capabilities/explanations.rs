@@ -168,7 +168,7 @@ async fn a_malformed_request_or_an_unknown_user_is_refused() {
         body[field] = value;
         ada.post(EXPLAIN, body).await.problem(422);
     }
-    for principal in ["", "Mo", "User::\"mo\"", "Role::\"admin\""] {
+    for principal in ["", "m o", "User::\"mo\"", "Role::\"admin\""] {
         let mut body = good.clone();
         body["principal"] = principal.into();
         let field = ada.post(EXPLAIN, body).await.problem_field(422);

@@ -7,12 +7,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::admin_datasets::dataset_path;
-use crate::admin_files::{begin_upload, cog, partial_uploads, stored_files, tiff, upload_request};
+use crate::admin_files::{begin_upload, cog, partial_uploads, stored_files, upload_request};
 use crate::support::admin_client::{AdminClient, USERS};
 use crate::support::eventually;
 use crate::support::server::{
     INTERNAL, PASSWORD, PRIVATE, PUBLIC, Server, TestResponse, WITHOUT_FILE,
 };
+use crate::support::tiff::test_tiff as tiff;
 
 #[tokio::test]
 async fn leftovers_of_a_crash_are_deleted_at_the_next_start() {

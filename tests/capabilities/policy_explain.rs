@@ -155,7 +155,7 @@ fn an_unknown_user_or_dataset_is_reported_with_a_hint() {
 #[test]
 fn a_malformed_principal_or_dataset_is_wrong_usage() {
     let folder = catalog();
-    for (who, which) in [("Mo", DATASET), ("ada", "tides")] {
+    for (who, which) in [("m o", DATASET), ("ada", "tides")] {
         let ask = [
             "policy",
             "explain",

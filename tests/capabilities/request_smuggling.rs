@@ -4,6 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::server::{PUBLIC, Server, ServerOptions, TestResponse};
+use crate::support::tiff::test_tiff;
 
 /// The request that must not be answered; its answer would be a 200.
 const INNER: &str = "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -309,7 +310,7 @@ async fn a_file_name_cannot_add_a_header_to_the_download() {
         let upload = server.http.put(url).bearer_auth(&admin);
         let upload = upload
             .header("content-type", "image/tiff")
-            .body("II*\0rest of it");
+            .body(test_tiff(200));
         assert_eq!(TestResponse::send(upload).await.status, 200, "{name:?}");
         let token = server.mint(PUBLIC, None).await.token();
         let download = server.download(PUBLIC, &token).await;

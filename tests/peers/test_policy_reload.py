@@ -90,6 +90,7 @@ def test_sighup_reloads_the_folder_and_logs_the_result(
     edits = {
         'cedargate_policy_reloads_total{outcome="granted"}': 1,
         'cedargate_policy_reloads_total{outcome="refused"}': 1,
+        "cedargate_policy_evaluation_errors_total": 0,
     }
     assert policy_metrics(server) == {**edits, "cedargate_policy_folder_refused": 1}
     broken.unlink()

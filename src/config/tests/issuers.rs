@@ -20,6 +20,7 @@ fn an_external_issuer_needs_only_its_url_and_audience() {
     assert_eq!(issuer.algorithms, [Algorithm::Rs256, Algorithm::Es256]);
     assert_eq!(issuer.username_claim.as_str(), "preferred_username");
     assert_eq!(issuer.verified_claim, None);
+    assert_eq!(issuer.audience_claim, None);
     assert_eq!(issuer.roles_claim, None);
     assert_eq!(issuer.principals, UserProvisioning::Create);
     let shown = &row(&settings, "issuers").value;
@@ -33,7 +34,7 @@ fn every_property_of_an_external_issuer_can_be_set() {
     let place = with_issuer(
         "algorithms = [\"EdDSA\", \"PS256\"]\njwks_file = \"keys.json\"\n\
          username_claim = \"email\"\nverified_claim = \"email_verified\"\nroles_claim = \"realm_access.roles\"\n\
-         principals = \"known\"\n[issuers.roles]\ngis-admins = \"admin\"\n\
+         audience_claim = \"ext.client_id\"\nprincipals = \"known\"\n[issuers.roles]\ngis-admins = \"admin\"\n\
          [issuers.claims]\ngroup = \"org.groups\"",
     );
     let settings = place.settings();
@@ -41,6 +42,8 @@ fn every_property_of_an_external_issuer_can_be_set() {
     assert_eq!(issuer.algorithms, [Algorithm::Ps256, Algorithm::EdDsa]);
     let verified_claim = issuer.verified_claim.as_ref().unwrap();
     assert_eq!(verified_claim.as_str(), "email_verified");
+    let audience_claim = issuer.audience_claim.as_ref().unwrap();
+    assert_eq!(audience_claim.as_str(), "ext.client_id");
     assert_eq!(issuer.jwks_file, Some(place.path("keys.json")));
     assert_eq!(issuer.roles["gis-admins"].as_str(), "admin");
     assert_eq!(issuer.claims["group"].as_str(), "org.groups");
@@ -59,6 +62,10 @@ fn an_unusable_external_issuer_is_reported_with_its_table() {
             "roles_claim: \"a..b\" is not a path",
         ),
         ("role_claim = \"roles\"", "role_claim"),
+        (
+            "audience_claim = \"\"",
+            "audience_claim: \"\" is not a path",
+        ),
         ("roles = { x = \"No Role\" }", "is not a name"),
         (
             "[[issuers]]\nissuer = \"https://b.example\"",
@@ -90,6 +97,39 @@ fn an_unusable_external_issuer_is_reported_with_its_table() {
     assert!(message.contains("at most 16"), "{message}");
     for text in ["[", "{}", "[1]", "maps"] {
         TestConfig::new(&[("CEDARGATE_ISSUERS", text)]).failure();
+    }
+}
+
+#[test]
+fn the_audience_stands_in_no_claim_that_says_something_else_or_that_users_choose() {
+    for claim in [
+        "aud",
+        "azp",
+        "client_id",
+        "appid",
+        "cid",
+        "https://id.example/audience",
+        "ext.aud",
+    ] {
+        with_issuer(&format!("audience_claim = \"{claim}\"")).settings();
+    }
+    for claim in [
+        "iss",
+        "sub",
+        "scope",
+        "email",
+        "preferred_username",
+        "upn",
+        "roles",
+        "address.country",
+    ] {
+        let message = with_issuer(&format!("audience_claim = \"{claim}\""))
+            .failure()
+            .to_string();
+        assert!(
+            message.contains("does not say who a token is for"),
+            "{message}"
+        );
     }
 }
 

@@ -349,3 +349,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_empty_variable_takes_back_no_list_of_the_file() {
+    let file = "trusted_proxies = [\"10.0.0.0/8\"]\nallowed_origins = []\n";
+    for (variable, value) in [
+        ("CEDARGATE_TRUSTED_PROXIES", ""),
+        ("CEDARGATE_TRUSTED_PROXIES", " , "),
+    ] {
+        let failure = TestConfig::with_file(&[(variable, value)], file).failure();
+        assert!(failure.to_string().contains(variable), "{failure}");
+        assert!(failure.hint().is_some());
+    }
+    let empty = [("CEDARGATE_ALLOWED_ORIGINS", ""), ("CEDARGATE_ISSUERS", "")];
+    TestConfig::with_file(&empty, file).settings();
+}

@@ -13,12 +13,14 @@ use poem_openapi::{ApiResponse, OpenApi};
 
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
-use crate::http::conditional::precondition::format_http_date;
+use crate::http::conditional::entity_tag::{ALTERED_TAG, IfMatchOutcome, compare_strongly};
+use crate::http::conditional::precondition::{format_http_date, joined_header};
 use crate::http::conditional::span::{
     SelectedRange, content_range, select_range, unsatisfied_range,
 };
 use crate::http::extract::credentials::HeaderOrQueryCredentials;
 use crate::http::openapi::ApiTag;
+use crate::http::reply::content_disposition::attachment;
 use crate::http::reply::problem::Problem;
 use crate::http::reply::responses::{self, ErrorResponse, ErrorStatuses};
 use crate::http::server::request_info::RequestInfo;
@@ -149,7 +151,9 @@ impl DownloadApi {
                 }
             })
             .await?;
-        Ok(FileResponse(reply(&selection, download)))
+        let listed = joined_header(request.headers(), &header::IF_MATCH);
+        let if_match = listed.map(|listed| compare_strongly(&listed, &file_etag(&download.file)));
+        Ok(FileResponse(reply(&selection, download, if_match)))
     }
 }
 
@@ -158,7 +162,11 @@ pub(crate) fn file_etag(file: &StoredFile) -> String {
     format!("\"{}\"", file.sha256)
 }
 
-fn reply(selection: &SelectedRange, download: Download) -> Response {
+fn reply(
+    selection: &SelectedRange,
+    download: Download,
+    if_match: Option<IfMatchOutcome>,
+) -> Response {
     let Download { file, bytes } = download;
     let response = Response::builder()
         .header(header::ETAG, file_etag(&file))
@@ -176,7 +184,12 @@ fn reply(selection: &SelectedRange, download: Download) -> Response {
         ),
         SelectedRange::NotModified => return response.status(StatusCode::NOT_MODIFIED).finish(),
         SelectedRange::PreconditionFailed => {
-            let detail = "the file does not match the precondition";
+            let detail = match if_match {
+                Some(IfMatchOutcome::Altered) => ALTERED_TAG,
+                Some(IfMatchOutcome::Matches | IfMatchOutcome::Differs) | None => {
+                    "the file does not match the precondition"
+                }
+            };
             return Problem::new(StatusCode::PRECONDITION_FAILED, detail).into_response();
         }
         SelectedRange::Unsatisfiable => {
@@ -195,10 +208,7 @@ fn reply(selection: &SelectedRange, download: Download) -> Response {
     let response = response
         .content_type(TIFF)
         .header(header::CONTENT_LENGTH, length)
-        .header(
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{}\"", file.name),
-        );
+        .header(header::CONTENT_DISPOSITION, attachment(&file.name));
     match bytes {
         Some(bytes) => response.body(Body::from_bytes_stream(TrackedBody::new(bytes, length))),
         None => response.finish(),

@@ -31,10 +31,10 @@ pub struct SessionApi {
 #[derive(Object, Deserialize)]
 #[oai(rename = "LoginForm")]
 pub struct LoginRequest {
-    /// The user name.
+    /// The user name, in upper or lower case.
     pub username: String,
-    /// The password.
-    #[oai(validator(max_length = 1024))]
+    /// The password. Composed and decomposed characters are the same (RFC 8265), upper and lower case are not.
+    #[oai(validator(max_length = 3072))]
     pub password: String,
     /// Always `password`; optional.
     pub grant_type: Option<String>,
@@ -81,6 +81,9 @@ pub struct MeResponse {
     pub user_id: String,
     /// The user name.
     pub username: String,
+    /// The name to show, as the external identity provider sent it, if it did.
+    #[oai(skip_serializing_if_is_none)]
+    pub display_name: Option<String>,
     /// The roles, in alphabetical order.
     pub roles: Vec<String>,
     /// How the caller authenticated: `password`, or `issuer` for a token of an external identity
@@ -105,11 +108,12 @@ impl From<CurrentUser> for MeResponse {
             CredentialSource::Session(session) => {
                 (Some(session.id.to_string()), session.expires_at)
             }
-            CredentialSource::ExternalToken(identity) => (None, identity.expires_at),
+            CredentialSource::ExternalToken(identity) => (None, identity.expires_at.unix_seconds()),
         };
         Self {
             user_id: user.id.to_string(),
             username: user.username.to_string(),
+            display_name: user.display_name.clone(),
             roles: user.roles.iter().map(ToString::to_string).collect(),
             authentication: current.authentication.to_string(),
             issuer: user.issuer.clone(),

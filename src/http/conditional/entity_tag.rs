@@ -1,9 +1,66 @@
 //! Entity tags: parsing, comparing, and finding one in a list (RFC 9110 section 8.8.3).
+//!
+//! What compresses an answer on its way changes its entity tag: nginx, Cloudflare and Envoy make it weak, Apache
+//! and Jetty put a suffix in it. With such a tag no change is ever made, because `If-Match` compares strongly, and
+//! reading again brings the same tag. So it is told from a tag of another version.
+
+/// What the client is told whose `If-Match` has a tag that was changed on its way.
+pub const ALTERED_TAG: &str = "the entity tag in If-Match is weak or has a suffix, so it matches no version: \
+    something between this server and the client compressed the answer that it came with; read it again with \
+    `Accept-Encoding: identity`, or switch compression off there";
+
+/// The suffixes that Apache, Jetty, Caddy and others put into a tag, before its closing quote.
+const CODING_SUFFIXES: [&[u8]; 10] = [
+    b"-gzip",
+    b";gzip",
+    b":gzip",
+    b"+gzip",
+    b"-br",
+    b";br",
+    b":br",
+    b"-zstd",
+    b"-deflate",
+    b"-df",
+];
+
+/// What comparing `If-Match` with an entity tag came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfMatchOutcome {
+    /// It names this version.
+    Matches,
+    /// It names other versions.
+    Differs,
+    /// It does not name this version, and a tag in it was changed by something that compresses answers.
+    Altered,
+}
 
 /// Whether a list of entity tags, or `*`, matches `etag` by strong comparison, as `If-Match`
 /// requires (RFC 9110 section 13.1.1).
 pub fn matches_strongly(listed: &[u8], etag: &str) -> bool {
     list_matches(listed, etag, strong_eq)
+}
+
+/// Like [`matches_strongly`]; says if a tag that does not match was changed on its way.
+pub fn compare_strongly(listed: &[u8], etag: &str) -> IfMatchOutcome {
+    if matches_strongly(listed, etag) {
+        IfMatchOutcome::Matches
+    } else if list_matches(listed, etag, is_altered) {
+        IfMatchOutcome::Altered
+    } else {
+        IfMatchOutcome::Differs
+    }
+}
+
+/// Whether a tag is weak, or has a suffix that this server never gives.
+fn is_altered(tag: &[u8], etag: &[u8]) -> bool {
+    let opaque = |tag: &[u8]| tag.strip_suffix(b"\"").map(<[u8]>::to_vec);
+    let (Some(tag), Some(etag)) = (opaque(tag), opaque(etag)) else {
+        return false;
+    };
+    let lower = tag.to_ascii_lowercase();
+    tag.starts_with(b"W/")
+        || (tag.len() > etag.len() && tag.starts_with(&etag))
+        || CODING_SUFFIXES.iter().any(|suffix| lower.ends_with(suffix))
 }
 
 /// Whether a list of entity tags, or `*`, matches `etag` by weak comparison, as `If-None-Match`
@@ -98,6 +155,34 @@ mod tests {
             "*, \"x\"",
         ] {
             assert!(!matches_strongly(listed.as_bytes(), ETAG), "{listed}");
+        }
+    }
+
+    #[test]
+    fn a_tag_that_was_compressed_on_its_way_is_told_from_one_of_another_version() {
+        use IfMatchOutcome::{Altered, Differs, Matches};
+        for (listed, outcome) in [
+            (ETAG, Matches),
+            ("W/\"abc\", \"abc\"", Matches),
+            ("\"x\"", Differs),
+            ("", Differs),
+            ("abc", Differs),
+            ("w/\"abc\"", Differs),
+            ("W/\"abc\"", Altered),
+            ("W/\"x\"", Altered),
+            ("\"x\", W/\"abc\"", Altered),
+            ("\"abc-gzip\"", Altered),
+            ("\"abc--gzip\"", Altered),
+            ("\"abc;gzip\"", Altered),
+            ("\"x-GZIP\"", Altered),
+            ("W/\"abc-br\"", Altered),
+            ("\"abc:1f8b\"", Altered),
+        ] {
+            assert_eq!(
+                compare_strongly(listed.as_bytes(), ETAG),
+                outcome,
+                "{listed}"
+            );
         }
     }
 

@@ -8,28 +8,37 @@ use poem_openapi::registry::{MetaParamIn, MetaSchemaRef};
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::http::conditional::entity_tag::matches_strongly;
+use crate::http::conditional::entity_tag::{ALTERED_TAG, IfMatchOutcome, compare_strongly};
 use crate::http::conditional::etag_response::json_etag;
 use crate::http::conditional::precondition::joined_header;
+use crate::service::error::ServiceError;
 
 /// The versions that a request names (RFC 9110 section 13.1.1): all lines of the header as one list,
 /// or none if there is no line.
 pub struct IfMatch(Option<Vec<u8>>);
 
 impl IfMatch {
-    /// Whether the header matches a resource with this representation; without the header it does.
-    pub fn matches(&self, resource: &impl ToJSON) -> bool {
-        let listed = self.0.as_deref();
-        listed.is_none_or(|listed| matches_strongly(listed, &json_etag(resource)))
+    /// Checks whether the header matches a resource with this representation; without the header it does.
+    pub fn check(&self, resource: &impl ToJSON) -> Result<(), ServiceError> {
+        let Some(listed) = self.0.as_deref() else {
+            return Ok(());
+        };
+        match compare_strongly(listed, &json_etag(resource)) {
+            IfMatchOutcome::Matches => Ok(()),
+            IfMatchOutcome::Differs => Err(ServiceError::PreconditionFailed),
+            IfMatchOutcome::Altered => Err(ServiceError::PreconditionIncomparable {
+                detail: ALTERED_TAG,
+            }),
+        }
     }
 
     /// The check whether the header matches a resource that is represented as `R`.
-    pub fn precondition<R, T>(&self) -> impl Fn(&T) -> bool
+    pub fn precondition<R, T>(&self) -> impl Fn(&T) -> Result<(), ServiceError>
     where
         R: ToJSON + From<T>,
         T: Clone,
     {
-        |resource| self.matches(&R::from(resource.clone()))
+        |resource| self.check(&R::from(resource.clone()))
     }
 }
 
@@ -68,13 +77,21 @@ mod tests {
     fn the_header_matches_the_version_it_names_and_no_other() {
         let seen = "a resource".to_owned();
         let etag = json_etag(&seen);
-        assert!(IfMatch(None).matches(&seen));
-        assert!(if_match(b"*").matches(&seen));
-        assert!(if_match(etag.as_bytes()).matches(&seen));
-        assert!(if_match(format!("\"other\", {etag}").as_bytes()).matches(&seen));
-        assert!(!if_match(format!("W/{etag}").as_bytes()).matches(&seen));
-        assert!(!if_match(etag.as_bytes()).matches(&"another".to_owned()));
-        assert!(!if_match(b"").matches(&seen));
-        assert!(!if_match(b"\"\xe9\"").matches(&seen));
+        let is_met = |header: &IfMatch| header.check(&seen).is_ok();
+        assert!(is_met(&IfMatch(None)));
+        assert!(is_met(&if_match(b"*")));
+        assert!(is_met(&if_match(etag.as_bytes())));
+        assert!(is_met(&if_match(format!("\"other\", {etag}").as_bytes())));
+        assert!(
+            if_match(etag.as_bytes())
+                .check(&"another".to_owned())
+                .is_err()
+        );
+        assert!(!is_met(&if_match(b"")));
+        assert!(!is_met(&if_match(b"\"\xe9\"")));
+        assert!(matches!(
+            if_match(format!("W/{etag}").as_bytes()).check(&seen),
+            Err(ServiceError::PreconditionIncomparable { .. })
+        ));
     }
 }

@@ -9,6 +9,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::Value;
 
 use crate::domain::strict_json::StrictValue;
+use crate::domain::text_file::skip_byte_order_mark;
 
 /// The JSON body of a request, in the document as `Json` is.
 pub struct JsonBody<T>(pub T);
@@ -40,7 +41,8 @@ impl<T: ParseFromJSON> ParsePayload for JsonBody<T> {
         let value = if bytes.is_empty() {
             Value::Null
         } else {
-            let parsed: serde_json::Result<StrictValue> = serde_json::from_slice(&bytes);
+            let parsed: serde_json::Result<StrictValue> =
+                serde_json::from_slice(skip_byte_order_mark(&bytes));
             parsed.map_err(|error| malformed(error.to_string()))?.0
         };
         drop(bytes);

@@ -2,6 +2,7 @@
 
 mod authorization;
 pub mod credentials;
+pub mod file_body;
 pub mod if_match;
 pub mod json_body;
 pub mod page_limit;

@@ -107,6 +107,10 @@ impl_enum_type!(
     "The result of one part of a policy."
 );
 
+/// Letters, digits and `. _ - @`, the first a letter or digit. Of ASCII it says what is left out, and beyond
+/// ASCII nothing: a regular expression that every tool can read does not know scripts.
+const NAME_PATTERN: &str = r"^[^\x00-/:-@\x5b-\x60{-\x7f][^\x00-,/:-?\x5b-\x5e\x60{-\x7f]*$";
+
 /// A name in a body, as it was sent: whoever parses it says which field is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawName(pub String);
@@ -139,9 +143,10 @@ impl fmt::Display for RawName {
     }
 }
 
+/// A name as people may type it; the length is that of the normal form.
 fn name_schema() -> MetaSchema {
     MetaSchema {
-        pattern: Some("^[a-z0-9][a-z0-9._@-]*$".to_owned()),
+        pattern: Some(NAME_PATTERN.to_owned()),
         min_length: Some(1),
         max_length: Some(MAX_NAME_LENGTH),
         ..MetaSchema::new("string")

@@ -92,12 +92,20 @@ impl ErrorStatuses for UploadStatuses {
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
         (
             400,
-            "The credentials are malformed, there is more than one, or the body ended early.",
+            "There is more than one credential; or the body is a part of a file, ended early, or is not what \
+             its digest says.",
         ),
         DENIED,
         NOT_FOUND,
         (413, "The file is larger than this server accepts."),
-        (422, "A parameter is malformed, or the file is not a TIFF."),
+        (
+            415,
+            "The body is neither `image/tiff` nor `application/octet-stream`, or has a content coding.",
+        ),
+        (
+            422,
+            "A parameter is malformed, or the file is not a whole TIFF.",
+        ),
     ];
     const FIELD_STATUSES: &'static [u16] = &[422];
 }

@@ -1,6 +1,7 @@
 //! Responses: their statuses, bodies and problems.
 
 pub mod admin_statuses;
+pub mod content_disposition;
 pub mod problem;
 pub mod responses;
 pub mod timestamp;

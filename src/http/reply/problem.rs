@@ -5,7 +5,7 @@
 use std::io::ErrorKind;
 
 use poem::error::{ParsePathError as UnreadablePathError, ReadBodyError};
-use poem::http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use poem::http::header::{ACCEPT_ENCODING, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use poem::http::{HeaderValue, StatusCode};
 use poem::{IntoResponse, Response};
 use poem_openapi::Object;
@@ -118,6 +118,16 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, detail).with_retry_after(UNAVAILABLE_RETRY_AFTER)
     }
 
+    /// The body has a content coding, and none is accepted (RFC 9110 section 15.5.16).
+    #[must_use]
+    pub fn unsupported_coding(detail: impl Into<String>) -> Self {
+        let identity = HeaderValue::from_static("identity");
+        Self {
+            header: Some((ACCEPT_ENCODING, identity)),
+            ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+        }
+    }
+
     /// The challenge of RFC 6750 section 3.
     fn with_challenge(self, challenge: &'static str) -> Self {
         Self {
@@ -166,11 +176,15 @@ impl Problem {
         if cause.kind() == ErrorKind::StorageFull {
             return Self::unavailable(cause.to_string());
         }
-        Self::from_status(match cause.kind() {
-            ErrorKind::TimedOut => StatusCode::REQUEST_TIMEOUT,
-            ErrorKind::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => StatusCode::BAD_REQUEST,
-        })
+        match cause.kind() {
+            ErrorKind::TimedOut => Self::from_status(StatusCode::REQUEST_TIMEOUT),
+            ErrorKind::FileTooLarge => Self::from_status(StatusCode::PAYLOAD_TOO_LARGE),
+            ErrorKind::InvalidData => Self::new(StatusCode::BAD_REQUEST, cause.to_string()),
+            _ => Self::new(
+                StatusCode::BAD_REQUEST,
+                "the request body did not arrive completely; nothing was changed",
+            ),
+        }
     }
 
     /// The response for an error of the router or of an extractor.
@@ -240,7 +254,9 @@ impl From<ServiceError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_field(field)
             }
             ServiceError::UploadIncomplete { source } => Self::from_body_error(&source),
-            ServiceError::PreconditionFailed => Self::new(StatusCode::PRECONDITION_FAILED, detail),
+            ServiceError::PreconditionFailed | ServiceError::PreconditionIncomparable { .. } => {
+                Self::new(StatusCode::PRECONDITION_FAILED, detail)
+            }
             ServiceError::TooManyApiKeys | ServiceError::LastAdminKey => {
                 Self::new(StatusCode::CONFLICT, detail)
             }

@@ -4,6 +4,7 @@
 //! send its headers or to read its response; this one speaks HTTP/1.1 through hyper with all of
 //! that limited, and drains on shutdown.
 
+mod body_digests;
 pub mod close_reason;
 pub mod completed_response;
 mod connection;
@@ -25,6 +26,7 @@ mod response_body;
 pub mod tracked_body;
 pub mod trusted_proxies;
 mod unread_body;
+mod whole_body;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::config::limits::{BODY_TIMEOUT, MAX_BODY_SIZE, MAX_HEADERS_SIZE, MAX_UNUSED_BODY_SIZE};
 use crate::http::reply::problem::Problem;
 
+use super::body_digests::BodyDigests;
 use super::operations::BodyKind;
 use super::rate_meter::RateMeter;
 use super::unread_body::UnreadBody;
@@ -147,10 +148,12 @@ async fn next_chunk(
     }
 }
 
-/// Rejects headers and bodies that are too large, and limits the body that is still to come.
+/// Rejects headers and bodies that are too large, and limits the body that is still to come; it must have
+/// these digests.
 pub(super) fn apply_limits(
     request: &mut Request,
     limits: RequestLimits,
+    digests: Option<BodyDigests>,
 ) -> Result<Option<UnreadBody>, Problem> {
     let headers = request.headers();
     let headers_size: usize = headers
@@ -175,7 +178,7 @@ pub(super) fn apply_limits(
     if !headers.contains_key(TRANSFER_ENCODING) && !headers.contains_key(CONTENT_LENGTH) {
         return Ok(None);
     }
-    let body = request.take_body().into_bytes_stream();
+    let body = BodyDigests::check(digests, request.take_body());
     let (body, unread) = UnreadBody::watch(limits.limit_body(body));
     request.set_body(body);
     Ok(Some(unread))

@@ -31,6 +31,7 @@ use super::request_id::received_request_id;
 use super::request_info::RequestInfo;
 use super::request_limits::{RequestLimits, RouteLimits, apply_limits, content_length};
 use super::trusted_proxies::TrustedProxies;
+use super::whole_body::admit_whole;
 
 /// The configuration of the middleware.
 #[derive(Clone)]
@@ -119,7 +120,8 @@ impl<E: Endpoint> RequestEndpoint<E> {
             Some(BodyKind::OfCallers) => self.admit_body(&request, limits).await,
             Some(BodyKind::OfAnyone | BodyKind::Unused) | None => Ok(None),
         };
-        let limited = apply_limits(&mut request, limits);
+        let (permit, digests) = admit_whole(permit, body, request.headers());
+        let limited = apply_limits(&mut request, limits, digests);
         let (response, unread) = match (permit, limited) {
             (Err(problem), limited) => {
                 drop(request);

@@ -27,6 +27,7 @@ pub(in crate::policy) fn user(id: UserId, roles: &[&str]) -> User {
         issuer: None,
         roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
         claims: Tags::new(),
+        display_name: None,
         is_disabled: false,
     }
 }

@@ -171,7 +171,13 @@ fn a_misspelt_visibility_is_rejected() {
 
 #[test]
 fn a_folder_without_policies_or_schema_or_itself_is_rejected() {
-    assert!(problem_lines(&folder(&[]))[0].contains("the folder has no policies"));
+    for empty in [
+        folder(&[]),
+        folder(&[("a.cedar", "")]),
+        folder(&[("a.cedar", " \r\n"), ("b.cedar", "// later")]),
+    ] {
+        assert!(problem_lines(&empty)[0].contains("the folder has no policies"));
+    }
     let without_schema = folder(&[("a.cedar", ALL)]);
     fs::remove_file(without_schema.path().join("schema.cedarschema")).unwrap();
     assert!(

@@ -155,7 +155,7 @@ fn file_error(field: &'static str, error: FilesError) -> ServiceError {
         | FilesError::SourceOutsideFolder { .. }
         | FilesError::SourceChanged { .. }
         | FilesError::SourceUnreadable { .. }
-        | FilesError::NotATiff { .. } => ServiceError::invalid(field, error.to_string()),
+        | FilesError::TiffDefective { .. } => ServiceError::invalid(field, error.to_string()),
         FilesError::FolderUnusable { .. }
         | FilesError::StoreFailed { .. }
         | FilesError::InvalidDigest { .. }

@@ -178,11 +178,8 @@ impl Administration {
         precondition: Precondition<'_, DatasetWithNames>,
     ) -> Result<DatasetWithNames, ServiceError> {
         let dataset = self.load_for_admin(operation, id).await?;
-        if precondition(&dataset) {
-            Ok(dataset)
-        } else {
-            Err(ServiceError::PreconditionFailed)
-        }
+        precondition(&dataset)?;
+        Ok(dataset)
     }
 
     /// Loads a dataset that the caller may administer.

@@ -27,8 +27,8 @@ use super::{AdminAccess, Administration};
 /// Up to how many readers of a dataset a decision takes too little time to hold up other requests.
 const MAX_READERS_AT_ONCE: usize = 100;
 
-/// Whether a resource is still in the state that the caller saw (`If-Match`).
-pub type Precondition<'a, T> = &'a (dyn Fn(&T) -> bool + Send + Sync);
+/// Checks that a resource is still in the state that the caller saw (`If-Match`).
+pub type Precondition<'a, T> = &'a (dyn Fn(&T) -> Result<(), ServiceError> + Send + Sync);
 
 /// Who runs an operation, and the audit record that is being filled in for it.
 pub(super) struct AdminOperation {

@@ -112,9 +112,7 @@ impl Administration {
                     return Err(ServiceError::conflict("name", detail));
                 }
                 self.check_role_exists(&operation, role).await?;
-                if !precondition(role) {
-                    return Err(ServiceError::PreconditionFailed);
-                }
+                precondition(role)?;
                 operation.set_summary(format!(
                     "deleted the role {role} with its memberships and shares"
                 ));

@@ -46,6 +46,7 @@ impl NewUser {
             issuer: self.issuer,
             roles: self.roles,
             claims: self.claims,
+            display_name: None,
             is_disabled: self.is_disabled,
         };
         (user, self.password, self.subject)

@@ -161,6 +161,7 @@ impl Administration {
                 let user = User {
                     id,
                     issuer: before.user.issuer.clone(),
+                    display_name: before.user.display_name.clone(),
                     ..edit(&account)?
                 };
                 check_bounds(&user)?;
@@ -249,11 +250,8 @@ impl Administration {
             .load_user(operation, id, Action::AdministerUsers)
             .await?;
         operation.protect_own_user(id)?;
-        if precondition(&UserAccount::from(record.clone())) {
-            Ok(record)
-        } else {
-            Err(ServiceError::PreconditionFailed)
-        }
+        precondition(&UserAccount::from(record.clone()))?;
+        Ok(record)
     }
 }
 

@@ -1,15 +1,12 @@
 //! Checks of a catalog file against the current catalog and the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::suggest::did_you_mean;
-use crate::files::{MAX_TIFF_HEADER_LENGTH, is_tiff};
+use crate::files::FileStore;
 
 use super::diagnostic::CatalogDiagnostic;
 use super::file::CatalogFile;
@@ -94,34 +91,18 @@ fn unknown_name<'a>(
     CatalogDiagnostic::new(span, format!("there is no {kind} {name}")).with_help(help)
 }
 
-/// Finds every file that is missing, unreadable or not a TIFF. It blocks on the disk.
-pub(super) fn check_files(files: &[Spanned<PathBuf>]) -> Vec<CatalogDiagnostic> {
-    let check = |file: &Spanned<PathBuf>| {
-        let message = check_file(file.get_ref())?;
-        Some(CatalogDiagnostic::new(file.span(), message))
-    };
-    files.iter().filter_map(check).collect()
-}
-
-fn check_file(path: &Path) -> Option<String> {
-    let shown = path.display();
-    // The type is checked first: opening a pipe would wait for a writer.
-    match std::fs::metadata(path) {
-        Err(error) => return Some(format!("cannot read {shown}: {error}")),
-        Ok(metadata) if !metadata.is_file() => return Some(format!("{shown} is not a file")),
-        Ok(_) => {}
+/// Finds every file that is missing, unreadable or not a whole TIFF.
+pub(super) async fn check_files(store: &FileStore, file: &CatalogFile) -> Vec<CatalogDiagnostic> {
+    let mut checked = BTreeMap::new();
+    let mut diagnostics = Vec::new();
+    for path in file.datasets.iter().filter_map(|item| item.file.as_ref()) {
+        if !checked.contains_key(path.get_ref()) {
+            let found = store.check_importable(path.get_ref()).await.err();
+            checked.insert(path.get_ref(), found.map(|error| error.to_string()));
+        }
+        if let Some(Some(message)) = checked.get(path.get_ref()) {
+            diagnostics.push(CatalogDiagnostic::new(path.span(), message.clone()));
+        }
     }
-    match read_header(path) {
-        Err(error) => Some(format!("cannot read {shown}: {error}")),
-        Ok(header) if is_tiff(&header) => None,
-        Ok(_) => Some(format!("{shown} is not a TIFF file")),
-    }
-}
-
-fn read_header(path: &Path) -> io::Result<Vec<u8>> {
-    let mut header = Vec::with_capacity(MAX_TIFF_HEADER_LENGTH);
-    File::open(path)?
-        .take(MAX_TIFF_HEADER_LENGTH as u64)
-        .read_to_end(&mut header)?;
-    Ok(header)
+    diagnostics
 }

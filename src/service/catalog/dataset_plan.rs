@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::adoption::Gains;
 use super::file::{CatalogFile, DatasetItem};
 use super::prepared::PreparedValues;
+use super::removals::{RemovalCount, RemovalKind};
 use super::report::{ItemKind, ItemOutcome, ItemReport};
+use super::user_plan::UserPlan;
 use crate::domain::dataset::{Dataset, StoredFile};
 use crate::domain::id::{DatasetId, UserId};
-use crate::domain::name::Username;
-use crate::storage::{CatalogDataset, StagedDataset};
+use crate::domain::name::{RoleName, Username};
+use crate::storage::{CatalogChange, CatalogDataset, StagedDataset};
 
 /// The change of datasets, and its report.
 #[derive(Default)]
@@ -22,27 +24,36 @@ pub(super) struct DatasetPlan {
     pub(super) removed: Vec<ItemReport>,
     /// How many datasets the file does not name; they stay.
     pub(super) not_named: usize,
+    /// How many readers and files of datasets that stay are removed.
+    lost_shares: usize,
+    lost_files: usize,
 }
 
 impl DatasetPlan {
-    /// Plans what `file`, whose checks have passed, changes in the datasets of the catalog, and adds to `gains`
-    /// what users are given.
+    /// Plans what `file`, whose checks have passed, changes in the datasets of the catalog, and adds to the
+    /// plan of users what they are given.
     ///
     /// A dataset of the file is complete: an omitted optional key means empty or no file.
     pub(super) fn new(
         file: &CatalogFile,
         current: &[CatalogDataset],
         prepared: &PreparedValues,
-        ids: &BTreeMap<Username, UserId>,
-        gains: &mut Gains,
+        users: &mut UserPlan,
         is_pruning: bool,
     ) -> Self {
+        let (ids, gains) = (&users.ids, &mut users.gains);
+        let gone = Gone::new(&users.change);
         let by_id: BTreeMap<DatasetId, &CatalogDataset> =
             current.iter().map(|row| (row.dataset.id, row)).collect();
         let mut plan = Self::default();
         for item in &file.datasets {
             let before = by_id.get(item.id.get_ref()).copied();
-            plan.put(item, before, prepared, ids, gains);
+            let after = plan.put(item, before, prepared, ids, gains);
+            if let Some(before) = before {
+                plan.lost_shares += gone.lost_shares(&before.dataset, &after);
+                plan.lost_files +=
+                    usize::from(before.dataset.file.is_some() && after.file.is_none());
+            }
         }
         let kept: BTreeSet<_> = file.datasets.iter().map(|d| *d.id.get_ref()).collect();
         for row in current {
@@ -65,6 +76,23 @@ impl DatasetPlan {
         plan
     }
 
+    /// How much is removed of a catalog with the datasets `before`, so many of them if that is known better.
+    pub(super) fn removals(
+        &self,
+        file: &CatalogFile,
+        before: &DatasetTotals,
+        count_now: Option<usize>,
+    ) -> [RemovalCount; 3] {
+        let names = self.removed.iter().map(|line| line.name.clone());
+        let count = count_now.unwrap_or(before.datasets);
+        let count_in_file = file.datasets.len();
+        [
+            RemovalCount::of_items(RemovalKind::Datasets, names, count, count_in_file),
+            RemovalCount::of_parts(RemovalKind::Shares, self.lost_shares, before.shares),
+            RemovalCount::of_parts(RemovalKind::Files, self.lost_files, before.files),
+        ]
+    }
+
     /// About how many rows the change writes.
     pub(super) fn row_count(&self) -> usize {
         let rows = self.changes.iter().map(|change| match change {
@@ -83,7 +111,7 @@ impl DatasetPlan {
         prepared: &PreparedValues,
         ids: &BTreeMap<Username, UserId>,
         gains: &mut Gains,
-    ) {
+    ) -> Dataset {
         let existing = before.map(|row| &row.dataset);
         let after = build_dataset(item, existing, prepared, ids);
         let mut line = ItemReport::new(
@@ -99,9 +127,52 @@ impl DatasetPlan {
         }
         if line.outcome != ItemOutcome::Unchanged {
             add_gains(item, existing, ids, gains);
-            self.changes.push(StagedDataset::Put(after));
+            self.changes.push(StagedDataset::Put(after.clone()));
         }
         self.lines.push(line);
+        after
+    }
+}
+
+/// How many datasets there are, with how many readers and files.
+pub(super) struct DatasetTotals {
+    datasets: usize,
+    shares: usize,
+    files: usize,
+}
+
+impl DatasetTotals {
+    /// Counts the datasets of the catalog.
+    pub(super) fn new(current: &[CatalogDataset]) -> Self {
+        let datasets = current.iter().map(|row| &row.dataset);
+        Self {
+            datasets: current.len(),
+            shares: datasets.clone().map(Dataset::reader_count).sum(),
+            files: datasets.filter(|dataset| dataset.file.is_some()).count(),
+        }
+    }
+}
+
+/// The users and roles that the same file removes, and their shares with them.
+struct Gone<'a> {
+    users: BTreeSet<&'a UserId>,
+    roles: BTreeSet<&'a RoleName>,
+}
+
+impl<'a> Gone<'a> {
+    fn new(change: &'a CatalogChange) -> Self {
+        Self {
+            users: change.users_removed.iter().collect(),
+            roles: change.roles_removed.iter().collect(),
+        }
+    }
+
+    /// How many readers who stay a dataset is not shared with any more.
+    fn lost_shares(&self, before: &Dataset, after: &Dataset) -> usize {
+        let users = before.reader_users.difference(&after.reader_users);
+        let roles = before.reader_roles.difference(&after.reader_roles);
+        users.filter(|id| !self.users.contains(id)).count()
+            + roles.filter(|role| !self.roles.contains(role)).count()
     }
 }
 

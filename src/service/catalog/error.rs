@@ -1,6 +1,7 @@
 //! Why a catalog file was not applied.
 
 use super::diagnostic::CatalogDiagnostics;
+use super::removals::RemovalRefusal;
 use crate::domain::name::Username;
 use crate::files::FilesError;
 use crate::service::identity::password::PasswordError;
@@ -15,6 +16,9 @@ pub enum ApplyError {
     /// The file gives something to users that others created or changed.
     #[error("{0}")]
     NeedsAdoption(CatalogDiagnostics),
+    /// The file would remove most of what there is, and no flag says that this is meant.
+    #[error(transparent)]
+    TooManyRemovals(#[from] RemovalRefusal),
     /// No admin who can sign in would remain.
     #[error("no enabled admin who can sign in would remain")]
     NoAdminLeft,
@@ -44,7 +48,4 @@ pub enum ApplyError {
     /// Others changed what the file names at every attempt.
     #[error("too many concurrent changes to the users that the file names: try again")]
     TooManyConcurrentChanges,
-    /// The check of the datasets' files panicked or was cancelled.
-    #[error("checking the datasets' files was interrupted")]
-    FileCheckInterrupted,
 }

@@ -20,6 +20,7 @@ use crate::domain::principal::Tags;
 use crate::domain::secret::Secret;
 use crate::domain::suggest::did_you_mean;
 use crate::domain::text_enum::{TextEnum, UnknownVariant};
+use crate::domain::text_file::{self, TextEncodingError};
 use crate::service::identity::password::{check_hash, check_new_password};
 
 use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
@@ -111,10 +112,12 @@ pub enum CatalogFileError {
         path: PathBuf,
     },
     /// The file is not UTF-8, which TOML requires.
-    #[error("the catalog file {path} is not UTF-8 text", path = path.display())]
+    #[error("cannot read the catalog file {path}: {source}", path = path.display())]
     NotText {
         /// The file.
         path: PathBuf,
+        /// What it is.
+        source: TextEncodingError,
     },
 }
 
@@ -134,8 +137,9 @@ impl CatalogFile {
             let path = path.to_owned();
             return Err(CatalogFileError::TooLarge { path });
         }
-        let text = String::from_utf8(bytes).map_err(|_| CatalogFileError::NotText {
+        let text = text_file::decode(bytes).map_err(|source| CatalogFileError::NotText {
             path: path.to_owned(),
+            source,
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Ok(Self::parse(&path.display().to_string(), &text, folder))
@@ -167,6 +171,14 @@ impl CatalogFile {
             file.diagnostics.extend(diagnostics);
         }
         file
+    }
+
+    /// Whether it is valid and names no role, no user and no dataset.
+    pub fn names_nothing(&self) -> bool {
+        self.diagnostics.is_empty()
+            && self.roles.is_empty()
+            && self.users.is_empty()
+            && self.datasets.is_empty()
     }
 
     /// Sets the password of a user of the file.
@@ -295,7 +307,7 @@ fn read_credential(table: &mut TableReader<'_, '_>) -> Option<UserCredential> {
     if let Some(text) = password {
         let password = secret(&text);
         return match check_new_password(&password) {
-            Ok(()) => Some(UserCredential::Password(password)),
+            Ok(_) => Some(UserCredential::Password(password)),
             Err(error) => {
                 table.report(text.span(), error.to_string());
                 None

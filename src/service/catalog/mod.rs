@@ -1,8 +1,8 @@
 //! Applying a catalog file: the catalog becomes what the file says, or nothing changes.
 //!
 //! In order: read the file, check everything, store the files of datasets and hash passwords, take the lease,
-//! plan the change, stage it, commit it with its audit record, settle what was staged. Applying a file twice
-//! changes nothing the second time.
+//! plan the change, refuse it if it removes too much ([`mod@removals`]), stage it, commit it with its audit
+//! record, settle what was staged. Applying a file twice changes nothing the second time.
 //!
 //! Files are stored before the transaction. If that fails, they stay in the file store under their
 //! digest, where no dataset names them, and another attempt finds them there. A large change of datasets is
@@ -22,6 +22,7 @@ mod options;
 mod plan;
 mod prepared;
 mod redact;
+mod removals;
 mod report;
 mod staging;
 mod summary;
@@ -33,6 +34,7 @@ pub use diagnostic::CatalogDiagnostics;
 pub use error::ApplyError;
 pub use file::{CatalogFile, CatalogFileError};
 pub use options::{ApplyOptions, ApplyProgress, ApplyStep};
+pub use removals::{RemovalCount, RemovalKind, RemovalLimits, RemovalRefusal};
 pub use report::{ApplyReport, ItemKind, ItemOutcome, ItemReport};
 
 use self::check::{check_files, check_new_names, check_references};
@@ -41,7 +43,7 @@ use self::plan::ApplyPlan;
 use self::prepared::PreparedValues;
 use super::identity::password::Passwords;
 use crate::files::FileStore;
-use crate::storage::{ApplyLease, CommitOutcome, Database};
+use crate::storage::{ApplyLease, CommitConditions, CommitOutcome, Database};
 
 /// How often a plan is attempted while others keep changing what the file names.
 const MAX_ATTEMPTS: usize = 5;
@@ -60,7 +62,7 @@ pub async fn apply(
     let directory = database.read_directory().await?;
     let current = CurrentUsers::new(&directory);
     let mut diagnostics = references(file, &current, options);
-    diagnostics.extend(check_paths(file).await?);
+    diagnostics.extend(check_files(store, file).await);
     if let Some(invalid) = file.diagnostics_with(diagnostics) {
         return Err(invalid.into());
     }
@@ -69,12 +71,40 @@ pub async fn apply(
     prepared
         .prepare_users(passwords, file, &current, options)
         .await?;
+    if options.is_dry_run {
+        return preview(database, passwords, file, options, prepared).await;
+    }
     let lease = staging::acquire(database, options).await?;
     let applied = apply_with(database, passwords, file, options, lease, prepared).await;
     if applied.is_err() {
         staging::abandon(database, lease, options).await;
     }
     applied
+}
+
+/// Plans the change and writes nothing: what others change meanwhile may change the plan.
+async fn preview(
+    database: &Database,
+    passwords: &Passwords,
+    file: &CatalogFile,
+    options: &ApplyOptions<'_>,
+    mut prepared: PreparedValues,
+) -> Result<ApplyReport, ApplyError> {
+    let datasets = staging::read_datasets(database, None, options).await?;
+    let conditions = options.sign_in_conditions();
+    let directory = database.read_directory_with_admins(&conditions).await?;
+    let current = CurrentUsers::new(&directory);
+    if let Some(invalid) = file.located(references(file, &current, options)) {
+        return Err(invalid.into());
+    }
+    prepared
+        .prepare_users(passwords, file, &current, options)
+        .await?;
+    let plan = ApplyPlan::new(file, &directory, &datasets, &prepared, options)?;
+    Ok(ApplyReport {
+        refused: plan.refusal(None),
+        ..plan.report(None, directory.version)
+    })
 }
 
 async fn apply_with(
@@ -85,9 +115,10 @@ async fn apply_with(
     lease: ApplyLease,
     mut prepared: PreparedValues,
 ) -> Result<ApplyReport, ApplyError> {
+    let conditions = options.sign_in_conditions();
     for _ in 0..MAX_ATTEMPTS {
-        let datasets = staging::read_datasets(database, lease, options).await?;
-        let directory = database.read_directory().await?;
+        let datasets = staging::read_datasets(database, Some(lease), options).await?;
+        let directory = database.read_directory_with_admins(&conditions).await?;
         let current = CurrentUsers::new(&directory);
         if let Some(invalid) = file.located(references(file, &current, options)) {
             return Err(invalid.into());
@@ -96,6 +127,9 @@ async fn apply_with(
             .prepare_users(passwords, file, &current, options)
             .await?;
         let plan = ApplyPlan::new(file, &directory, &datasets, &prepared, options)?;
+        if let Some(refusal) = plan.refusal(None) {
+            return Err(refusal.into());
+        }
         if plan.is_empty() {
             database.release_apply_lease(lease).await?;
             return Ok(plan.report(None, directory.version));
@@ -107,9 +141,20 @@ async fn apply_with(
             newer.as_ref().map(|newer| plan.change(Some(newer)))
         };
         let change = plan.change(None);
-        let conditions = options.sign_in_conditions();
+        // Decided once more on the very catalog that is changed.
+        let allows_dataset_count = |count| plan.refusal(Some(count)).is_none();
+        let commit_conditions = CommitConditions {
+            sign_in: &conditions,
+            allows_dataset_count: plan.removes_datasets().then_some(&allows_dataset_count),
+        };
         match database
-            .commit_apply(lease, directory.version, &change, &conditions, replan)
+            .commit_apply(
+                lease,
+                directory.version,
+                &change,
+                &commit_conditions,
+                replan,
+            )
             .await?
         {
             CommitOutcome::Committed(version) => {
@@ -138,13 +183,6 @@ fn references(
     let mut diagnostics = check_references(file, &current.names_known_to(file, options.is_pruning));
     diagnostics.extend(check_new_names(file, |name| current.own.contains_key(name)));
     diagnostics
-}
-
-async fn check_paths(file: &CatalogFile) -> Result<Vec<diagnostic::CatalogDiagnostic>, ApplyError> {
-    let paths = file.datasets.iter().filter_map(|d| d.file.clone());
-    let paths: Vec<_> = paths.collect();
-    let checked = tokio::task::spawn_blocking(move || check_files(&paths)).await;
-    checked.map_err(|_| ApplyError::FileCheckInterrupted)
 }
 
 #[cfg(test)]

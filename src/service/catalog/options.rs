@@ -3,6 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::error::ApplyError;
+use super::removals::RemovalLimits;
 use crate::domain::clock::Clock;
 use crate::storage::SignInConditions;
 
@@ -12,6 +13,10 @@ pub struct ApplyOptions<'a> {
     pub is_pruning: bool,
     /// Whether to take over users that no catalog file and no command line created.
     pub is_adopting: bool,
+    /// Whether to change nothing, and only report what would change.
+    pub is_dry_run: bool,
+    /// How much may be removed.
+    pub removal_limits: RemovalLimits,
     /// The modification time of new files, and the time of the audit record.
     pub clock: Clock,
     /// The identity providers whose tokens can make somebody an admin.
@@ -66,6 +71,8 @@ impl ApplyOptions<'_> {
         Self {
             is_pruning: false,
             is_adopting: false,
+            is_dry_run: false,
+            removal_limits: RemovalLimits::default(),
             clock,
             admin_issuers: Vec::new(),
             stop: CancellationToken::new(),

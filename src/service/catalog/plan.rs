@@ -1,11 +1,12 @@
 //! The plan of what a catalog file changes in the whole catalog, and its report.
 
 use super::current::CurrentUsers;
-use super::dataset_plan::DatasetPlan;
+use super::dataset_plan::{DatasetPlan, DatasetTotals};
 use super::error::ApplyError;
 use super::file::CatalogFile;
 use super::options::ApplyOptions;
 use super::prepared::PreparedValues;
+use super::removals::{RemovalCount, RemovalRefusal, check_removals};
 use super::report::{ApplyReport, ItemKind, ItemOutcome, ItemReport};
 use super::summary::summarize;
 use super::user_plan::UserPlan;
@@ -23,12 +24,13 @@ pub(super) struct ApplyPlan<'a> {
     options: &'a ApplyOptions<'a>,
     users: UserPlan,
     datasets: DatasetPlan,
+    totals: DatasetTotals,
 }
 
 impl<'a> ApplyPlan<'a> {
     /// Plans what `file`, whose checks have passed, changes.
     ///
-    /// An error if users of others would gain something, unless they are adopted.
+    /// An error if users of others would gain something, unless they are adopted, and if no admin would remain.
     pub(super) fn new(
         file: &'a CatalogFile,
         directory: &Directory,
@@ -39,16 +41,13 @@ impl<'a> ApplyPlan<'a> {
         let current = CurrentUsers::new(directory);
         let users = UserPlan::new(file, &current, prepared, options);
         let mut users = users.map_err(|_| ApplyError::TooManyConcurrentChanges)?;
-        let datasets = DatasetPlan::new(
-            file,
-            datasets,
-            prepared,
-            &users.ids,
-            &mut users.gains,
-            options.is_pruning,
-        );
+        let totals = DatasetTotals::new(datasets);
+        let datasets = DatasetPlan::new(file, datasets, prepared, &mut users, options.is_pruning);
         if let Some(refused) = file.located(users.gains.refused()) {
             return Err(ApplyError::NeedsAdoption(refused));
+        }
+        if users.leaves_no_admin {
+            return Err(ApplyError::NoAdminLeft);
         }
         users.adopt_gaining();
         Ok(Self {
@@ -56,7 +55,27 @@ impl<'a> ApplyPlan<'a> {
             options,
             users,
             datasets,
+            totals,
         })
+    }
+
+    /// Why the plan removes too much, if it does, of a catalog with so many datasets.
+    pub(super) fn refusal(&self, dataset_count: Option<usize>) -> Option<RemovalRefusal> {
+        check_removals(
+            &self.removals(&self.users, dataset_count),
+            self.options.removal_limits,
+        )
+    }
+
+    /// Whether the number of datasets in the catalog matters.
+    pub(super) fn removes_datasets(&self) -> bool {
+        !self.datasets.removed.is_empty()
+    }
+
+    fn removals(&self, users: &UserPlan, dataset_count: Option<usize>) -> Vec<RemovalCount> {
+        let datasets = &self.datasets;
+        let of_datasets = datasets.removals(self.file, &self.totals, dataset_count);
+        users.removals.iter().cloned().chain(of_datasets).collect()
     }
 
     /// The plan on newer users and roles, if the datasets of this plan are right for them.
@@ -78,7 +97,9 @@ impl<'a> ApplyPlan<'a> {
         // Users that others created or deleted do not matter unless the file names them.
         let mut named = self.file.user_names();
         let is_outdated = named.any(|name| users.ids.get(name) != self.users.ids.get(name));
-        if !is_same || is_refused || is_outdated {
+        let removals = self.removals(&users, None);
+        let removes_too_much = check_removals(&removals, self.options.removal_limits).is_some();
+        if !is_same || is_refused || is_outdated || removes_too_much || users.leaves_no_admin {
             return None;
         }
         for (id, name) in self.users.gains.adopted() {
@@ -134,6 +155,9 @@ impl<'a> ApplyPlan<'a> {
         ApplyReport {
             lines: lines.cloned().collect(),
             not_named: users.not_named + self.datasets.not_named,
+            removals: self.removals(users, None),
+            is_dry_run: self.options.is_dry_run,
+            refused: None,
             version,
         }
     }

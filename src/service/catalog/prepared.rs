@@ -30,7 +30,7 @@ pub(super) struct PreparedValues {
 }
 
 impl PreparedValues {
-    /// Stores the files of datasets.
+    /// Stores the files of datasets; a dry run only reads them.
     pub(super) async fn store_files(
         &mut self,
         store: &FileStore,
@@ -46,7 +46,11 @@ impl PreparedValues {
             options.check_stop()?;
             options.report(ApplyStep::StoringFiles, done, total);
             if !self.files.contains_key(path) {
-                let stored = store.import(path, now_seconds).await?;
+                let stored = if options.is_dry_run {
+                    store.examine(path, now_seconds).await?
+                } else {
+                    store.import(path, now_seconds).await?
+                };
                 self.files.insert(path.clone(), stored);
             }
         }
@@ -141,7 +145,7 @@ async fn check_password(
     stored: Option<&Secret<String>>,
     is_hashed: bool,
 ) -> Result<CheckedPassword, PasswordError> {
-    let is_verified = stored.is_some() && passwords.verify(stored, password, &[]).await?;
+    let is_verified = stored.is_some() && passwords.verify(stored, password, &[]).await?.is_right();
     let hash = if is_verified || is_hashed {
         None
     } else {

@@ -150,10 +150,10 @@ pub(super) async fn discard(
     }
 }
 
-/// Reads all datasets, a page at a time.
+/// Reads all datasets, a page at a time; keeps the lease, if there is one.
 pub(super) async fn read_datasets(
     database: &Database,
-    lease: ApplyLease,
+    lease: Option<ApplyLease>,
     options: &ApplyOptions<'_>,
 ) -> Result<Vec<CatalogDataset>, ApplyError> {
     let mut datasets: Vec<CatalogDataset> = Vec::new();
@@ -169,7 +169,9 @@ pub(super) async fn read_datasets(
         if is_last {
             return Ok(datasets);
         }
-        if kept.elapsed() >= LEASE_INTERVAL {
+        if let Some(lease) = lease
+            && kept.elapsed() >= LEASE_INTERVAL
+        {
             kept = Instant::now();
             if !patiently(async || database.keep_apply_lease(lease).await).await? {
                 return Err(ApplyError::LeaseLost);

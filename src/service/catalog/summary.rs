@@ -1,14 +1,16 @@
 //! The summary of an applied catalog file for auditors, in one sentence of bounded length.
 
+use std::fmt::Write;
+
 use super::options::ApplyOptions;
 use super::report::{ApplyReport, ItemKind, ItemOutcome, ItemReport};
 
-/// The most users and roles that a summary names for each outcome.
+/// The most items of a kind that a summary names for each outcome.
 const MAX_NAMED_ITEMS: usize = 20;
 /// The longest file name in a summary, in characters.
 const MAX_FILE_NAME_LENGTH: usize = 200;
 
-/// Describes what applying the file changed: users and roles by name, datasets by number.
+/// Describes what applying the file changed: users, roles and removed datasets by name, others by number.
 pub(super) fn summarize(file: &str, report: &ApplyReport, options: &ApplyOptions<'_>) -> String {
     let skipped = file.chars().count().saturating_sub(MAX_FILE_NAME_LENGTH);
     let file: String = file.chars().skip(skipped).collect();
@@ -16,11 +18,16 @@ pub(super) fn summarize(file: &str, report: &ApplyReport, options: &ApplyOptions
     for (is_set, flag) in [
         (options.is_pruning, "pruning"),
         (options.is_adopting, "adopting users of others"),
+        (options.removal_limits.is_empty_allowed, "allowing empty"),
     ] {
         if is_set {
             summary.push_str(", ");
             summary.push_str(flag);
         }
+    }
+    if let Some(most) = options.removal_limits.max_removals {
+        // Writing to a String cannot fail.
+        let _ = write!(summary, ", allowing {most} removals");
     }
     let mut parts = Vec::new();
     for outcome in [
@@ -31,6 +38,10 @@ pub(super) fn summarize(file: &str, report: &ApplyReport, options: &ApplyOptions
         for kind in [ItemKind::User, ItemKind::Role] {
             parts.extend(describe_named(report, outcome, kind));
         }
+        if outcome == ItemOutcome::Removed {
+            parts.extend(describe_named(report, outcome, ItemKind::Dataset));
+            continue;
+        }
         let datasets = items(report, outcome, ItemKind::Dataset).count();
         if datasets > 0 {
             parts.push(format!(
@@ -39,6 +50,9 @@ pub(super) fn summarize(file: &str, report: &ApplyReport, options: &ApplyOptions
             ));
         }
     }
+    let lost = report.removals.iter().filter(|count| count.is_of_parts());
+    let lost = lost.filter(|count| count.removed > 0);
+    parts.extend(lost.map(|count| format!("removed {} {}", count.removed, count.kind)));
     format!("{summary}: {}", parts.join("; "))
 }
 
@@ -57,7 +71,10 @@ fn describe_named(report: &ApplyReport, outcome: ItemOutcome, kind: ItemKind) ->
         .take(MAX_NAMED_ITEMS)
         .map(|line| {
             let details = line.details();
-            if details.is_empty() {
+            if kind == ItemKind::Dataset {
+                // The id: a title is long.
+                line.name.chars().take_while(|c| *c != ' ').collect()
+            } else if details.is_empty() {
                 line.name.clone()
             } else {
                 format!("{} ({details})", line.name)
@@ -90,15 +107,18 @@ mod tests {
     use crate::domain::clock::Clock;
 
     #[test]
-    fn a_summary_names_users_and_counts_datasets() {
+    fn a_summary_names_users_and_what_was_removed_and_counts_other_datasets() {
         let line = ItemReport::new;
         let mut ada = line(ItemKind::User, "ada".into(), ItemOutcome::Created);
         ada.set_changed(vec!["roles"]);
         ada.set_adopted();
         let dataset = line(ItemKind::Dataset, "id title".into(), ItemOutcome::Removed);
+        let created = line(ItemKind::Dataset, "new".into(), ItemOutcome::Created);
         let many = (0..30).map(|n| line(ItemKind::Role, format!("r{n}"), ItemOutcome::Created));
         let report = ApplyReport {
-            lines: many.chain([ada, dataset.clone(), dataset]).collect(),
+            lines: many
+                .chain([ada, dataset.clone(), dataset, created])
+                .collect(),
             ..ApplyReport::default()
         };
         let options = ApplyOptions {
@@ -111,7 +131,8 @@ mod tests {
         assert!(tail.starts_with("created 30 roles: r0, r1,"), "{tail}");
         assert!(
             tail.ends_with(
-                "r19, and 10 more; changed 1 user: ada (roles; adopted); removed 2 datasets"
+                "r19, and 10 more; created 1 dataset; changed 1 user: ada (roles; adopted); removed 2 \
+                 datasets: id, id"
             ),
             "{tail}"
         );

@@ -10,6 +10,7 @@ use super::current::CurrentUsers;
 use super::file::{CatalogFile, UserItem};
 use super::options::ApplyOptions;
 use super::prepared::{NotPrepared, PreparedValues};
+use super::removals::{RemovalCount, RemovalKind};
 use super::report::{ItemKind, ItemOutcome, ItemReport};
 use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
@@ -31,6 +32,10 @@ pub(super) struct UserPlan {
     pub(super) gains: Gains,
     /// How many users and roles the file does not name; they stay.
     pub(super) not_named: usize,
+    /// How many users, roles and memberships are removed.
+    pub(super) removals: Vec<RemovalCount>,
+    /// Whether no admin who can sign in would remain.
+    pub(super) leaves_no_admin: bool,
 }
 
 impl UserPlan {
@@ -58,12 +63,15 @@ impl UserPlan {
                 .collect(),
             gains: Gains::new(current, options.is_adopting),
             not_named: 0,
+            removals: Vec::new(),
+            leaves_no_admin: false,
         };
         plan.put_roles(file, current);
         for item in &file.users {
             plan.put_user(item, current, prepared)?;
         }
         plan.prune(file, current, options.is_pruning);
+        plan.count_removals(file, current);
         Ok(plan)
     }
 
@@ -131,9 +139,11 @@ impl UserPlan {
     }
 
     /// Deletes the users and roles that the file does not name, or counts them unless `is_pruning`.
+    ///
+    /// The last admins stay, whatever the flags: with them gone, nobody could administer anything.
     fn prune(&mut self, file: &CatalogFile, current: &CurrentUsers<'_>, is_pruning: bool) {
         let users = current.own.iter();
-        let users: Vec<_> = users
+        let mut users: Vec<_> = users
             .filter(|(name, _)| !file.declared_users.contains(**name))
             .collect();
         let kept: BTreeSet<_> = file.roles.iter().map(toml::Spanned::get_ref).collect();
@@ -141,6 +151,18 @@ impl UserPlan {
         let roles: Vec<&RoleName> = roles
             .filter(|role| !kept.contains(role) && role.as_str() != ADMIN_ROLE)
             .collect();
+        let pruned = users.iter().filter(|_| is_pruning);
+        let pruned: BTreeSet<_> = pruned.map(|(_, record)| record.user.id).collect();
+        if self.has_no_admin_without(current, &pruned) {
+            let is_admin = |id| is_pruning && current.directory.admins.ids.contains(&id);
+            self.leaves_no_admin = !users.iter().any(|(_, record)| is_admin(record.user.id));
+            for (name, _) in users.extract_if(.., |(_, record)| is_admin(record.user.id)) {
+                let mut line =
+                    ItemReport::new(ItemKind::User, name.to_string(), ItemOutcome::Unchanged);
+                line.set_kept_as_last_admin();
+                self.lines.push(line);
+            }
+        }
         if !is_pruning {
             self.not_named = users.len() + roles.len();
             return;
@@ -154,6 +176,63 @@ impl UserPlan {
             self.change.roles_removed.push(role.clone());
             self.removed.push(removed(ItemKind::Role, role.to_string()));
         }
+    }
+
+    /// Whether there are admins now, and none of their kind would remain once `pruned` are gone.
+    fn has_no_admin_without(&self, current: &CurrentUsers<'_>, pruned: &BTreeSet<UserId>) -> bool {
+        let admins = &current.directory.admins;
+        if admins.ids.is_empty() {
+            return false;
+        }
+        let can_sign_in = |record: &UserRecord| {
+            !admins.can_sign_in
+                || record.password_hash.is_some()
+                || admins.ids.contains(&record.user.id)
+        };
+        let is_admin = |record: &UserRecord| {
+            let roles = &record.user.roles;
+            !record.user.is_disabled && roles.iter().any(|role| role.as_str() == ADMIN_ROLE)
+        };
+        let mut put = self.change.users_put.iter();
+        if put.any(|record| is_admin(record) && can_sign_in(record)) {
+            return false;
+        }
+        let put = self.change.users_put.iter();
+        let put: BTreeSet<_> = put.map(|record| record.user.id).collect();
+        let mut others = admins.ids.iter();
+        others.all(|id| put.contains(id) || pruned.contains(id))
+    }
+
+    fn count_removals(&mut self, file: &CatalogFile, current: &CurrentUsers<'_>) {
+        let names = |kind| {
+            let removed = self.removed.iter().filter(move |line| line.kind == kind);
+            removed.map(|line| line.name.clone())
+        };
+        let built_in = usize::from(current.roles().iter().any(|r| r.as_str() == ADMIN_ROLE));
+        let (users, roles) = (current.own.len(), current.roles().len() - built_in);
+        let removed_roles: BTreeSet<_> = self.change.roles_removed.iter().collect();
+        let lost = self.change.users_put.iter().filter_map(|after| {
+            let before = current.own.get(&after.user.username)?;
+            let lost = before.user.roles.difference(&after.user.roles);
+            Some(lost.filter(|role| !removed_roles.contains(role)).count())
+        });
+        let lost = lost.sum();
+        let members = current.own.values().map(|record| record.user.roles.len());
+        self.removals = vec![
+            RemovalCount::of_items(
+                RemovalKind::Users,
+                names(ItemKind::User),
+                users,
+                file.users.len(),
+            ),
+            RemovalCount::of_items(
+                RemovalKind::Roles,
+                names(ItemKind::Role),
+                roles,
+                file.roles.len(),
+            ),
+            RemovalCount::of_parts(RemovalKind::Memberships, lost, members.sum()),
+        ];
     }
 }
 
@@ -171,6 +250,7 @@ fn build_user(
             issuer: None,
             roles: item.roles.iter().map(|r| r.get_ref().clone()).collect(),
             claims: before.map_or_else(Tags::new, |before| before.user.claims.clone()),
+            display_name: None,
             is_disabled: item.is_disabled,
         },
         password_hash: new_hash.cloned().or_else(kept_hash),

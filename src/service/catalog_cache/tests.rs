@@ -15,6 +15,7 @@ async fn insert_user_with_key(database: &Database) -> (ApiKey, KeyText) {
         issuer: None,
         roles: BTreeSet::new(),
         claims: Tags::new(),
+        display_name: None,
         is_disabled: false,
     };
     let text = KeyText::random();

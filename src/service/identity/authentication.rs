@@ -22,10 +22,8 @@ use crate::service::tokens::mint_contexts::MintContexts;
 
 use super::admission::{Admission, KnownCredentials, SignedCredential};
 use super::api_key_last_used::LastUsedRecorder;
-use super::federated_users::{FederatedUserError, FederatedUsers};
-use super::identity_providers::{
-    ExternalIdentity, ExternalTokenError, IdentityProvider, IdentityProviders,
-};
+use super::federated_users::FederatedUsers;
+use super::identity_providers::{ExternalIdentity, IdentityProviders};
 use super::request_context::{Credential, RequestContext};
 
 const CANNOT_SIGN_IN: &str = "the token's subject can no longer sign in";
@@ -156,45 +154,10 @@ impl Authenticator {
             // Boxed, because it holds so much more than the others and most requests do not need it.
             return Box::pin(self.verify_external(request, provider, token, admission)).await;
         }
-        let (caller, session) = self.verify_session(request, token, admission).await?;
-        Ok((caller, CredentialSource::Session(session)))
-    }
-
-    /// Verifies a token of an identity provider.
-    async fn verify_external(
-        &self,
-        request: &RequestContext,
-        provider: &Arc<IdentityProvider>,
-        token: &Secret<String>,
-        admission: &mut Admission<'_>,
-    ) -> Result<(Caller, CredentialSource), ServiceError> {
-        let verified = provider.verify(token.reveal(), || admission.charge()).await;
-        let identity = match verified {
-            Ok(identity) => identity,
-            Err(ExternalTokenError::InvalidToken(error)) => {
-                tracing::debug!(%error, "external token rejected");
-                return rejected("the token of the identity provider is not valid or has expired");
-            }
-            Err(ExternalTokenError::InvalidClaims(detail)) => return rejected(detail),
-            Err(ExternalTokenError::KeysUnavailable(reason)) => {
-                return Err(ServiceError::unavailable("the token's issuer", reason));
-            }
-            Err(ExternalTokenError::NotAdmitted(error)) => return Err(error),
-        };
-        let credential = SignedCredential::External(identity.token_digest);
-        let user = self
-            .look_up(credential, admission, async {
-                let resolved = self.federated_users.resolve(&provider.config, &identity);
-                match Box::pin(resolved).await {
-                    Ok(user) if !user.is_disabled => Ok(user),
-                    Ok(_) => rejected(CANNOT_SIGN_IN),
-                    Err(FederatedUserError::Rejected(detail)) => rejected(detail),
-                    Err(FederatedUserError::Failed(error)) => Err(error),
-                }
-            })
-            .await?;
-        let caller = request.caller(Principal::User(user), Authentication::Issuer, None);
-        Ok((caller, CredentialSource::ExternalToken(identity)))
+        match self.verify_session(request, token, admission).await {
+            Ok((caller, session)) => Ok((caller, CredentialSource::Session(session))),
+            Err(error) => Err(self.explain_rejected_bearer(token, error)),
+        }
     }
 
     /// Verifies a session token, whose session must still be active.
@@ -237,7 +200,7 @@ impl Authenticator {
 
     /// Looks up what the database says of a credential with a valid signature. One that was rejected
     /// lately is charged first.
-    async fn look_up<T>(
+    pub(super) async fn look_up<T>(
         &self,
         credential: SignedCredential,
         admission: &mut Admission<'_>,
@@ -392,6 +355,6 @@ impl Authenticator {
 }
 
 /// The credential is not valid.
-fn rejected<T>(detail: &'static str) -> Result<T, ServiceError> {
+pub(super) fn rejected<T>(detail: &'static str) -> Result<T, ServiceError> {
     Err(ServiceError::CredentialRejected { detail })
 }

@@ -3,6 +3,9 @@
 //! The identity provider decides about roles and claims: those of the presented token apply, and the
 //! catalog follows the newest token, because downloads and API keys are decided by what the catalog has.
 //! It is written only when something changed, at a bounded rate, one change at a time.
+//!
+//! A subject keeps its user, and the user its name, whatever the provider calls it later: policies, shares and
+//! people refer to that name. The display name follows the newest token.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,22 +18,25 @@ use crate::domain::id::UserId;
 use crate::domain::issuer::{ExternalIssuer, UserProvisioning};
 use crate::domain::name::{ADMIN_ROLE, RoleName};
 use crate::domain::principal::User;
+use crate::domain::token_refusal::{TokenCheck, TokenRefusal};
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::storage::{AddUserOutcome, Database, ExternalUser, SignInConditions, StorageError};
 
+use super::change_rate::ChangeRate;
 use super::identity_providers::ExternalIdentity;
 
-/// How many catalog changes tokens may cause in one second: each makes every replica drop its cache.
-const MAX_CHANGES_PER_SECOND: u32 = 20;
 /// The most bytes of cached users whose token differs from the catalog.
 const MAX_TOKEN_USERS_SIZE: u64 = 16 * 1024 * 1024;
+
+/// What is expected of a subject.
+const KNOWN_USER: &str = "the subject of a user of this server (principals = \"known\")";
 
 /// Why an external identity is not resolved to a user.
 #[derive(Debug)]
 pub enum FederatedUserError {
-    /// The identity has no user here; the text may be shown to the caller.
-    Rejected(&'static str),
+    /// The identity has no user here.
+    Refused(TokenRefusal),
     /// The user could not be looked up or written.
     Failed(ServiceError),
 }
@@ -55,13 +61,6 @@ pub struct FederatedUsers {
     admin_issuers: Vec<String>,
     change_rate: Mutex<ChangeRate>,
     token_users: Cache<[u8; 32], TokenUser>,
-}
-
-/// How many changes were made in which second.
-#[derive(Default)]
-struct ChangeRate {
-    second: i64,
-    changes: u32,
 }
 
 /// A user with the roles and claims of one token; one value per token, so that the entities prepared
@@ -93,8 +92,8 @@ impl FederatedUsers {
             admin_issuers,
             catalog_cache,
             database,
+            change_rate: Mutex::new(ChangeRate::new(clock.monotonic())),
             clock,
-            change_rate: Mutex::default(),
             token_users: Cache::builder()
                 .max_capacity(MAX_TOKEN_USERS_SIZE)
                 .weigher(|_, user: &TokenUser| user.size())
@@ -115,10 +114,14 @@ impl FederatedUsers {
             self.register(issuer, identity, &roles).await?;
             found = self.find(issuer, identity).await?;
         }
-        let (external_user, user) = found.ok_or(FederatedUserError::Rejected(
-            "the token's user has just been removed",
-        ))?;
-        if user.is_disabled || (user.roles == roles && user.claims == identity.claims) {
+        let (external_user, user) = found.ok_or_else(|| {
+            let got = "a subject whose user has just been removed";
+            FederatedUserError::Refused(TokenRefusal::new(TokenCheck::Principals, KNOWN_USER, got))
+        })?;
+        let is_named_so = identity.names.display_name.is_none()
+            || user.display_name == identity.names.display_name;
+        let is_same = user.roles == roles && user.claims == identity.claims && is_named_so;
+        if user.is_disabled || is_same {
             return Ok(user);
         }
         let user = self.with_token_claims(user, &roles, identity);
@@ -160,6 +163,11 @@ impl FederatedUsers {
         let token_user = Arc::new(User {
             roles: roles.clone(),
             claims: identity.claims.clone(),
+            display_name: identity
+                .names
+                .display_name
+                .clone()
+                .or_else(|| catalog_user.display_name.clone()),
             ..User::clone(&catalog_user)
         });
         let cached = TokenUser {
@@ -177,21 +185,12 @@ impl FederatedUsers {
         identity: &ExternalIdentity,
         roles: &BTreeSet<RoleName>,
     ) -> Result<(), FederatedUserError> {
-        let Some(username) = &identity.username else {
-            return Err(FederatedUserError::Rejected(
-                "the token has no valid user name: letters a to z, digits and . _ - @, at most 64",
-            ));
-        };
         let change_rate = self.lock_changes().await?;
         if self.find(issuer, identity).await?.is_some() {
             // A concurrent request of the same user was faster.
             return Ok(());
         }
-        let unbound = self.database.find_unbound_user(&issuer.issuer, username);
-        if let Some(user_id) = unbound.await? {
-            if !identity.is_name_verified {
-                return Err(name_not_verified(issuer, user_id));
-            }
+        if let Some(user_id) = self.find_prepared(issuer, identity).await? {
             self.database
                 .bind_subject(user_id, &identity.subject)
                 .await?;
@@ -199,46 +198,83 @@ impl FederatedUsers {
             return Ok(());
         }
         if issuer.principals != UserProvisioning::Create {
-            return Err(FederatedUserError::Rejected(
-                "the token is valid, but its subject is not a user of this server",
-            ));
+            let got = "a subject that is no user yet";
+            let refusal = TokenRefusal::new(TokenCheck::Principals, KNOWN_USER, got);
+            return Err(FederatedUserError::Refused(refusal));
         }
-        if username.is_reserved() {
-            return Err(FederatedUserError::Rejected(
-                "the token's user name is anonymous or a UUID, which name other principals",
-            ));
-        }
-        if self
-            .database
-            .find_user_by_username(username)
-            .await?
-            .is_some()
-        {
-            return Err(username_taken(issuer));
-        }
-        let user = User {
-            id: UserId::random(),
-            username: username.clone(),
-            issuer: Some(issuer.issuer.clone()),
-            roles: roles.clone(),
-            claims: identity.claims.clone(),
-            is_disabled: false,
+        self.create(issuer, identity, roles, change_rate).await
+    }
+
+    /// The user that was created beforehand for the name in a token, which must have exactly that name, and show
+    /// that it is verified.
+    async fn find_prepared(
+        &self,
+        issuer: &ExternalIssuer,
+        identity: &ExternalIdentity,
+    ) -> Result<Option<UserId>, FederatedUserError> {
+        let Some(username) = &identity.names.claimed else {
+            return Ok(None);
         };
-        let added = self
-            .database
-            .add_external_user(&user, &identity.subject, identity.issued_at)
-            .await?;
-        self.finish_change(change_rate).await;
-        match added {
-            AddUserOutcome::Added => {
-                let (issuer, user_id) = (&issuer.issuer, user.id);
-                tracing::info!(issuer, %user_id, "federated user created");
-                Ok(())
+        let unbound = self.database.find_unbound_user(&issuer.issuer, username);
+        match unbound.await? {
+            Some(user_id) if !identity.names.is_exact || !identity.is_name_verified => {
+                let refusal = name_not_verified(issuer, identity, user_id);
+                Err(FederatedUserError::Refused(refusal))
             }
-            // Another replica was faster, or somebody else has just taken the name.
-            AddUserOutcome::AlreadyExists if self.find(issuer, identity).await?.is_some() => Ok(()),
-            AddUserOutcome::AlreadyExists => Err(username_taken(issuer)),
+            found => Ok(found),
         }
+    }
+
+    /// Creates the user of a new subject under the first of its names that is free: whoever has a name keeps it.
+    async fn create(
+        &self,
+        issuer: &ExternalIssuer,
+        identity: &ExternalIdentity,
+        roles: &BTreeSet<RoleName>,
+        change_rate: MutexGuard<'_, ChangeRate>,
+    ) -> Result<(), FederatedUserError> {
+        let id = UserId::random();
+        let candidates = identity.names.candidates(&issuer.issuer, &identity.subject);
+        for username in candidates {
+            if self.database.find_user_id(&username).await?.is_some() {
+                continue;
+            }
+            let user = User {
+                id,
+                username,
+                issuer: Some(issuer.issuer.clone()),
+                roles: roles.clone(),
+                claims: identity.claims.clone(),
+                display_name: identity.names.display_name.clone(),
+                is_disabled: false,
+            };
+            let issued_at = identity.issued_at.unix_seconds();
+            let added = self
+                .database
+                .add_external_user(&user, &identity.subject, issued_at)
+                .await?;
+            let is_there = match added {
+                AddUserOutcome::Added => true,
+                // Another replica was faster with this subject, or somebody else with this name.
+                AddUserOutcome::AlreadyExists => {
+                    let found = self
+                        .database
+                        .find_external_user(&issuer.issuer, &identity.subject);
+                    found.await?.is_some()
+                }
+            };
+            if is_there {
+                if added == AddUserOutcome::Added {
+                    tracing::info!(issuer = issuer.issuer, user_id = %id, "federated user created");
+                }
+                self.finish_change(change_rate).await;
+                return Ok(());
+            }
+        }
+        Err(FederatedUserError::Failed(ServiceError::unavailable(
+            "creating a federated user",
+            "all its user names are taken",
+        )))
     }
 
     async fn update_claims(
@@ -253,7 +289,7 @@ impl FederatedUsers {
             && is_older(&external_user, identity)
         {
             self.database
-                .update_external_user(user, identity.issued_at)
+                .update_external_user(user, identity.issued_at.unix_seconds())
                 .await?;
             self.finish_change(change_rate).await;
             self.warn_without_admins(before, user).await;
@@ -285,14 +321,10 @@ impl FederatedUsers {
     /// Waits for the exclusive right to change the catalog, and fails when there were too many changes.
     async fn lock_changes(&self) -> Result<MutexGuard<'_, ChangeRate>, ServiceError> {
         let mut rate = self.change_rate.lock().await;
-        let second = self.clock.unix_seconds();
-        if rate.second != second {
-            *rate = ChangeRate { second, changes: 0 };
-        }
-        if rate.changes >= MAX_CHANGES_PER_SECOND {
+        if !rate.allows_change(self.clock.monotonic()) {
             return Err(ServiceError::unavailable(
                 "creating or updating federated users",
-                "too many of them are new or changed in this second",
+                "too many of them are new or changed at the moment",
             ));
         }
         Ok(rate)
@@ -300,7 +332,7 @@ impl FederatedUsers {
 
     /// Counts a change and puts it in force in this process.
     async fn finish_change(&self, mut rate: MutexGuard<'_, ChangeRate>) {
-        rate.changes += 1;
+        rate.count_change();
         self.catalog_cache.refresh_after_write().await;
     }
 }
@@ -308,29 +340,30 @@ impl FederatedUsers {
 /// Whether the catalog has the claims of an older token than the identity's.
 fn is_older(user: &ExternalUser, identity: &ExternalIdentity) -> bool {
     user.claims_issued_at
-        .is_none_or(|issued_at| issued_at < identity.issued_at)
+        .is_none_or(|issued_at| issued_at < identity.issued_at.unix_seconds())
 }
 
-/// A name belongs to whom it was given first; another subject never takes that user over.
-fn username_taken(issuer: &ExternalIssuer) -> FederatedUserError {
-    let issuer = &issuer.issuer;
-    tracing::warn!(issuer, "federated user not created: its user name is taken");
-    FederatedUserError::Rejected(
-        "the token's user name belongs to another user of this server: ask its operator",
-    )
-}
-
-/// A name that anybody may choose at the provider does not make its bearer the user that was meant.
-fn name_not_verified(issuer: &ExternalIssuer, user_id: UserId) -> FederatedUserError {
-    let issuer = &issuer.issuer;
-    tracing::warn!(
-        issuer,
-        %user_id,
-        "federated user not bound: the token does not show that its user name is verified; set \
-         verified_claim in [[issuers]], or create the user with its subject"
-    );
-    FederatedUserError::Rejected(
-        "the token's user name is reserved for a user, and the token does not show that the name is \
-         verified: ask the operator of this server",
-    )
+/// A name that anybody may choose at the provider, or that only folds to the one that was prepared, does not
+/// make its bearer the user that was meant.
+fn name_not_verified(
+    issuer: &ExternalIssuer,
+    identity: &ExternalIdentity,
+    user_id: UserId,
+) -> TokenRefusal {
+    let (expected, got) = match &issuer.verified_claim {
+        _ if !identity.names.is_exact => (
+            format!("exactly the name of the user {user_id}, prepared for this provider"),
+            "a name that differs in case or form",
+        ),
+        Some(path) => (
+            format!("{path} is true, since the user {user_id} was prepared by name"),
+            "a name that is not verified",
+        ),
+        None => (
+            format!("a verified name, since the user {user_id} was prepared by name"),
+            "no verified_claim in [[issuers]]",
+        ),
+    };
+    TokenRefusal::new(TokenCheck::VerifiedClaim, expected, got)
+        .with_hint("set verified_claim in [[issuers]], or create the user with its subject")
 }

@@ -1,7 +1,7 @@
 //! Login throttle: repeated failed logins are delayed, longer and longer.
 //!
-//! Each account has a streak of failures, by its user name as typed, whether such an account exists
-//! or not: so a streak says nothing about which accounts exist. Each network has one too, over all
+//! Each account has a streak of failures, by the normal form of its user name, whether such an account exists
+//! or not: so a streak says nothing about which accounts exist, and no spelling of a name has one of its own. Each network has one too, over all
 //! accounts: an IPv4 address, or the /64, the /56 and the /48 of an IPv6 address. From the fifth failure in
 //! a row on an account, and from the twentieth of an address, the next attempt must wait 1 second, then 2, 4,
 //! and so on up to 60.
@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::domain::clock::Clock;
+use crate::domain::name::Username;
 use crate::service::error::ServiceError;
 use crate::service::rate_limits::{client_network, client_networks};
 
@@ -41,15 +42,16 @@ const MAX_STREAKS: u64 = 100_000;
 /// How many networks that accounts have signed in from are kept; the least used are evicted first.
 const MAX_KNOWN_NETWORKS: u64 = 50_000;
 
-/// The account of a login: the SHA-256 of a user name as typed, which may have any length.
+/// The account of a login: the SHA-256 of its user name, or of what was typed in its place, which may have any
+/// length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LoginAccount(pub [u8; 32]);
 
 impl LoginAccount {
-    /// The account of a user name as typed.
+    /// The account of a user name; of what was typed, if that is none.
     #[must_use]
-    pub fn new(username: &str) -> Self {
-        Self(Sha256::digest(username).into())
+    pub fn new(username: Option<&Username>, typed: &str) -> Self {
+        Self(Sha256::digest(username.map_or(typed, Username::as_str)).into())
     }
 }
 
@@ -230,7 +232,7 @@ mod tests {
         username: &str,
         address: &str,
     ) -> Result<LoginAttempt, ServiceError> {
-        let account = LoginAccount::new(username);
+        let account = LoginAccount::new(None, username);
         throttle.start_attempt(account, address.parse().unwrap(), false)
     }
 
@@ -249,7 +251,7 @@ mod tests {
     }
 
     fn retry_after_if_known(throttle: &LoginThrottle, username: &str, address: &str) -> u64 {
-        let account = LoginAccount::new(username);
+        let account = LoginAccount::new(None, username);
         wait(throttle.start_attempt(account, address.parse().unwrap(), true))
     }
 

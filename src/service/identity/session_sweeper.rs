@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::audit::AuditFilter;
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, MAX_CLOCK_SKEW};
 use crate::storage::{AuditOrder, Database, StorageError};
 
 /// How often dead sessions are looked for.
@@ -29,7 +29,7 @@ const MAX_TRANSACTIONS: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(20);
 /// How far the clock may be behind the newest audit record, in milliseconds, because the clocks of replicas
 /// differ.
-const MAX_CLOCK_SKEW_MILLIS: i64 = 60_000;
+const MAX_CLOCK_SKEW_MILLIS: i64 = MAX_CLOCK_SKEW * 1000;
 
 /// Deletes dead sessions, and notices a clock that was set back.
 pub struct SessionSweeper {

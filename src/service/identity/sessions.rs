@@ -1,32 +1,30 @@
-//! Sessions: started by a login, renewed and ended by a refresh token ([`mod@super::session_renewal`]).
+//! Sessions: started by a login ([`mod@super::login`]), renewed and ended by a refresh token
+//! ([`mod@super::session_renewal`]).
 //!
 //! A session is the result of one login: a family of refresh tokens, each of which is used once and
 //! replaced by the next, and the session tokens issued for them. Who uses one twice within the grace has
 //! siblings in its place, which all end together.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::{Authentication, Caller};
-use crate::domain::client_address::ClientAddress;
 use crate::domain::clock::Clock;
 use crate::domain::id::{RecordId, SessionId, UserId};
-use crate::domain::name::Username;
 use crate::domain::principal::{Principal, User};
 use crate::domain::secret::Secret;
 use crate::domain::session::{RefreshGrace, RefreshToken, Session};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
-use crate::service::rate_limits::{RateLimits, client_network};
+use crate::service::rate_limits::RateLimits;
 use crate::service::tokens::key_ring::KeyRing;
 use crate::storage::{Database, NewSession};
 use crate::token::SessionClaims;
 
 use super::admission::KnownCredentials;
 use super::authentication::{Authenticator, CredentialSource};
-use super::login_throttle::{LoginAccount, LoginThrottle};
+use super::login_throttle::LoginThrottle;
 use super::password::Passwords;
 use super::request_context::{Credential, RequestContext};
 
@@ -81,138 +79,6 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Starts a session for a user name and a password; success is recorded together with the session,
-    /// a failure before the response.
-    pub async fn login(
-        &self,
-        request: &RequestContext,
-        username: &str,
-        password: &Secret<String>,
-    ) -> Result<SessionTokens, ServiceError> {
-        let mut record = request.open_record(AuditEvent::Login, &self.clock);
-        // Nothing else: what cannot be a user name may be a password in the wrong field.
-        record.username = username.parse::<Username>().ok().map(String::from);
-        let result = self
-            .try_login(request, username, password, &mut record)
-            .await;
-        self.audit.close_unless_committed(record, result).await
-    }
-
-    async fn try_login(
-        &self,
-        request: &RequestContext,
-        username: &str,
-        password: &Secret<String>,
-        record: &mut AuditRecord,
-    ) -> Result<SessionTokens, ServiceError> {
-        let account = LoginAccount::new(username);
-        let username = username.parse().ok();
-        // Counted before the work is done: the work itself is what a flood would be after.
-        let is_known = self
-            .admit_login(account, username.as_ref(), request.address)
-            .await?;
-        let attempt =
-            self.login_throttle
-                .start_attempt(account, request.address.for_limits(), is_known)?;
-        // Whoever comes without an address is at home nowhere: the proxy's network is not the user's.
-        let network = request.address.known().map(client_network);
-        let result = self
-            .start_session(username.as_ref(), password, network, record)
-            .await;
-        match &result {
-            Ok(_) => {
-                attempt.succeed();
-                if let Some(network) = network {
-                    self.login_throttle.add_known_network(account, network);
-                }
-            }
-            Err(ServiceError::LoginFailed) => {}
-            Err(_) => attempt.abandon(),
-        }
-        result
-    }
-
-    /// Counts a login; returns whether the account has signed in from this network before.
-    ///
-    /// The database is asked only when the address has attempts left. An account that is known here does
-    /// not depend on them: others at the same address may have used them up.
-    async fn admit_login(
-        &self,
-        account: LoginAccount,
-        username: Option<&Username>,
-        address: ClientAddress,
-    ) -> Result<bool, ServiceError> {
-        let counted = address.for_limits();
-        let Some(network) = address.known().map(client_network) else {
-            self.rate_limits.count_address(counted)?;
-            return Ok(false);
-        };
-        let is_known = self.login_throttle.is_known_network(account, network);
-        match (self.rate_limits.count_address(counted), username) {
-            (Err(_), _) if is_known => {
-                self.rate_limits.count_known_login(account.0, counted)?;
-                Ok(true)
-            }
-            (Err(refused), _) => Err(refused),
-            (Ok(()), Some(username)) if !is_known => {
-                let now = self.clock.unix_seconds();
-                let found = self.database.is_login_network(username, network, now);
-                Ok(found.await?)
-            }
-            (Ok(()), _) => Ok(is_known),
-        }
-    }
-
-    async fn start_session(
-        &self,
-        username: Option<&Username>,
-        password: &Secret<String>,
-        network: Option<IpAddr>,
-        record: &mut AuditRecord,
-    ) -> Result<SessionTokens, ServiceError> {
-        let found = match username {
-            Some(username) => self.database.find_user_by_username(username).await?,
-            None => None,
-        };
-        let (user, hash) = found.map_or((None, None), |found| {
-            (Some(found.user), found.password_hash)
-        });
-        let costs = self.catalog_cache.password_costs().await?;
-        let is_right = self
-            .passwords
-            .verify(hash.as_ref(), password, &costs)
-            .await?;
-        // Users of identity providers sign in there, whatever the database holds.
-        let user = user.filter(|user| is_right && !user.is_disabled && user.issuer.is_none());
-        let (Some(user), Some(hash)) = (user, hash) else {
-            return Err(ServiceError::LoginFailed);
-        };
-        let now = self.clock.unix_seconds();
-        let session = new_session(user.id, now, self.session_ttl);
-        let refresh_token = RefreshToken::random();
-        // Signed before the session is started, so that a failure starts none.
-        let tokens = self.issue_tokens(&session, &refresh_token, record.id, now)?;
-        let granted = granted_record(record, session.user_id);
-        let is_started = self
-            .database
-            .start_session(&NewSession {
-                session: &session,
-                password_hash: Some(&hash),
-                first: refresh_token.digest(),
-                network,
-                granted: &granted,
-            })
-            .await?;
-        if !is_started {
-            // The password changed, or the user was disabled, while it was being checked.
-            return Err(ServiceError::LoginFailed);
-        }
-        *record = granted;
-        self.known_credentials()
-            .add_refresh_token(refresh_token.digest());
-        Ok(tokens)
-    }
-
     /// The user of a bearer token; other credentials are rejected.
     pub async fn current_user(
         &self,
@@ -280,7 +146,7 @@ impl Sessions {
     }
 }
 
-fn new_session(user_id: UserId, now: i64, session_ttl: u32) -> Session {
+pub(super) fn new_session(user_id: UserId, now: i64, session_ttl: u32) -> Session {
     Session {
         id: SessionId::random(),
         user_id,

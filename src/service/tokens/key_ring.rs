@@ -9,14 +9,12 @@ use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, MAX_CLOCK_SKEW};
 use crate::domain::id::{DatasetId, RecordId};
 use crate::domain::secret::Secret;
 use crate::service::error::ServiceError;
 use crate::storage::{Database, KeyState, StoredSigningKey};
-use crate::token::{
-    DownloadClaims, ExpectedClaims, KeySet, MAX_CLOCK_SKEW, SealingKey, SessionClaims, SigningKey,
-};
+use crate::token::{DownloadClaims, ExpectedClaims, KeySet, SealingKey, SessionClaims, SigningKey};
 
 /// How many verified tokens of one kind are cached.
 const MAX_VERIFIED_TOKENS: u64 = 50_000;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::atomic_file::{PRIVATE_MODE, atomic_create};
 use crate::domain::secret::Secret;
+use crate::domain::text_file;
 use crate::token::{SealingKey, TokenError};
 
 /// Why the sealing key cannot be loaded.
@@ -72,7 +73,9 @@ pub fn open_sealing_key(
             mode,
         });
     }
-    let text = Secret::new(fs::read_to_string(path).map_err(failed("read"))?);
+    let content = fs::read(path).map_err(failed("read"))?;
+    let text = text_file::decode(content).map_err(|error| failed("read")(io::Error::other(error)));
+    let text = Secret::new(text?);
     SealingKey::parse(text.reveal().trim()).map_err(|source| SealingKeyFileError::Content {
         path: path.to_owned(),
         source,

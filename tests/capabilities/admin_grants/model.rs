@@ -19,6 +19,7 @@ use cedargate::domain::resource::Resource;
 use cedargate::domain::secret::Secret;
 use cedargate::policy::Bundle;
 use cedargate::service::administration::user_input::NewUser;
+use cedargate::service::administration::users::UserAccount;
 use cedargate::service::administration::{AdminAccess, Administration};
 use cedargate::service::identity::request_context::{Credential, RequestContext};
 use cedargate::storage::{CatalogChange, Database, StoredApiKey, UserFilter, UserRecord};
@@ -272,7 +273,7 @@ impl World<'_> {
             6..=9 => {
                 let kind = self.random.below(6);
                 let name = format!("boss-{number}-{}", self.number);
-                let updated = administration.update_user(&request, target, &|_| true, |account| {
+                let edit = |account: &UserAccount| {
                     let mut user = (*account.user).clone();
                     match kind {
                         0 => user.username = name.parse().unwrap(),
@@ -282,13 +283,14 @@ impl World<'_> {
                         _ => drop(user.roles.insert(any_role.clone())),
                     }
                     Ok(user)
-                });
+                };
+                let updated = administration.update_user(&request, target, &|_| Ok(()), edit);
                 let updated = updated.await.ok();
                 updated.map(|account| format!("{by} changed a user to {:?}", account.user))
             }
             10 => {
                 let deleted = administration
-                    .delete_role(&request, &any_role, &|_| true)
+                    .delete_role(&request, &any_role, &|_| Ok(()))
                     .await;
                 deleted.ok().map(|()| format!("{by} deleted {any_role}"))
             }

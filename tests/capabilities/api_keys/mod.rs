@@ -140,7 +140,7 @@ async fn a_key_is_returned_once_and_stored_as_a_hash() {
 
 #[tokio::test]
 async fn a_wrong_secret_and_a_malformed_key_are_refused_and_counted() {
-    let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "3".to_owned())];
+    let environment = vec![("CEDARGATE_MINT_LIMIT_PER_MINUTE", "4".to_owned())];
     let server = Server::start_with(ServerOptions {
         environment,
         ..ServerOptions::default()

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::support::cli::{cedargate, repository};
 
 /// A folder with a catalog file of one dataset with a file.
-fn catalog_with(visibility: &str) -> TempDir {
+pub(crate) fn catalog_with(visibility: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let cog = "salish-sea-topobathy.cog.tif";
     std::fs::copy(repository().join("demo").join(cog), folder.path().join(cog)).unwrap();

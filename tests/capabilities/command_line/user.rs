@@ -44,10 +44,11 @@ fn the_first_admin_is_created_in_an_empty_database() {
     assert_eq!(
         users(folder.path()),
         [
-            json!({"id": users(folder.path())[0]["id"], "username": "robot", "issuer": null,
+            json!({"id": users(folder.path())[0]["id"], "username": "robot",
+                "display_name": null, "issuer": null,
                 "roles": [], "is_disabled": false, "has_password": false}),
-            json!({"id": id, "username": "root", "issuer": null, "roles": ["admin"],
-                "is_disabled": false, "has_password": true}),
+            json!({"id": id, "username": "root", "display_name": null, "issuer": null,
+                "roles": ["admin"], "is_disabled": false, "has_password": true}),
         ]
     );
     let table = run_ok(folder.path(), "user list", "").data;
@@ -98,7 +99,7 @@ fn an_impossible_command_is_reported_with_a_hint_and_changes_nothing() {
         message.contains("hint: did you mean \"nadia\"?"),
         "{message}"
     );
-    let usage = cedargate_with_input(folder.path(), "user add Eve", "correct horse\n");
+    let usage = cedargate_with_input(folder.path(), "user add Eve!", "correct horse\n");
     assert_eq!(usage.code, 2, "{}", usage.messages);
     let all = users(folder.path());
     assert_eq!(all.len(), 1);

@@ -2,6 +2,8 @@
 
 mod administration;
 mod key_fetching;
+mod names;
+mod odd_tokens;
 mod provider;
 mod users;
 

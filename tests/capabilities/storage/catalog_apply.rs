@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use cedargate::domain::dataset::Dataset;
 use cedargate::domain::id::UserId;
 use cedargate::storage::{
-    ApplyLease, CatalogChange, CommitOutcome, Database, DatasetFilter, Directory, SignInConditions,
-    StagedDataset,
+    ApplyLease, CatalogChange, CommitConditions, CommitOutcome, Database, DatasetFilter, Directory,
+    SignInConditions, StagedDataset,
 };
 
 use crate::support::test_database::{TestDatabase, dataset, role, roles, tags, user, write_change};
@@ -30,7 +30,8 @@ async fn lease(database: &Database) -> ApplyLease {
 
 async fn commit(database: &Database, lease: ApplyLease, change: &CatalogChange) -> CommitOutcome {
     let version = database.catalog_version().await.unwrap();
-    let conditions = SignInConditions::default();
+    let sign_in = SignInConditions::default();
+    let conditions = CommitConditions::new(&sign_in);
     let committed = database.commit_apply(lease, version, change, &conditions, |_| None);
     committed.await.unwrap()
 }
@@ -257,7 +258,8 @@ async fn a_commit_on_an_older_version_plans_users_again(db: TestDatabase) {
         ..CatalogChange::default()
     };
     write_change(&db, &meanwhile).await;
-    let (planned, conditions) = (CatalogChange::default(), SignInConditions::default());
+    let (planned, sign_in) = (CatalogChange::default(), SignInConditions::default());
+    let conditions = CommitConditions::new(&sign_in);
     let refuse = |_: &Directory| None;
     let outcome = db
         .database

@@ -8,6 +8,8 @@ pub(crate) mod server;
 pub(crate) mod sqlite;
 pub(crate) mod tcp_proxy;
 pub(crate) mod test_database;
+#[path = "../../../src/files/tiff/test_file.rs"]
+pub(crate) mod tiff;
 
 use std::time::{Duration, Instant};
 

@@ -272,9 +272,14 @@ impl Server {
 
     /// Another server on the same data.
     pub(crate) async fn replica(&self) -> Self {
+        self.replica_with(self.clock.clone()).await
+    }
+
+    /// Another server on the same data, with a clock of its own.
+    pub(crate) async fn replica_with(&self, clock: Clock) -> Self {
         let stores = Stores::open(&self.settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        Self::run(folder, self.settings.clone(), self.clock.clone(), stores).await
+        Self::run(folder, self.settings.clone(), clock, stores).await
     }
 
     /// Stops the server; false if requests in flight were aborted.

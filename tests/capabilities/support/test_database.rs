@@ -84,6 +84,7 @@ pub(crate) fn user(name: &str, member_of: &[&str]) -> UserRecord {
             issuer: None,
             roles: roles(member_of),
             claims: Tags::new(),
+            display_name: None,
             is_disabled: false,
         },
         password_hash: None,

@@ -13,6 +13,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
 use crate::domain::id::{DatasetId, RecordId, UserId};
+use crate::domain::normal_form::normalize_name;
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::page_limit::PageLimit;
 use crate::http::openapi::ApiTag;
@@ -151,7 +152,7 @@ impl AuditApi {
             outcome: outcome.0,
             event: event.0,
             action: action.0,
-            username: username.0,
+            username: username.0.as_deref().map(normalize_name),
             request_id: request_id.0,
             client_request_id: client_request_id.0,
             since: since.0.map(|TimestampMillis(millis)| millis),
@@ -211,7 +212,7 @@ impl AuditApi {
             outcome: outcome.0,
             event: event.0,
             action: action.0,
-            username: username.0,
+            username: username.0.as_deref().map(normalize_name),
             request_id: request_id.0,
             client_request_id: client_request_id.0,
             since: since.0.map(|TimestampMillis(millis)| millis),

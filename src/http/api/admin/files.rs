@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use poem::Body;
 use poem::http::Method;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Binary;
 use poem_openapi::types::Example;
-use poem_openapi::{ApiRequest, Object, OpenApi};
+use poem_openapi::{Object, OpenApi};
 
 use crate::domain::id::DatasetId;
 use crate::http::conditional::etag_response::WithEtag;
 use crate::http::extract::credentials::HeaderCredentials;
+use crate::http::extract::file_body::FileBody;
 use crate::http::extract::if_match::IfMatch;
 use crate::http::extract::json_body::JsonBody;
 use crate::http::openapi::ApiTag;
@@ -25,17 +24,6 @@ use super::datasets::DatasetResponse;
 pub struct AdminFilesApi {
     /// Performs administrative operations.
     pub administration: Arc<Administration>,
-}
-
-/// A TIFF.
-#[derive(ApiRequest)]
-pub enum UploadRequest {
-    /// As `image/tiff`.
-    #[oai(content_type = "image/tiff")]
-    Tiff(Binary<Body>),
-    /// As `application/octet-stream`.
-    #[oai(content_type = "application/octet-stream")]
-    Bytes(Binary<Body>),
 }
 
 /// A file of the import folder.
@@ -67,8 +55,10 @@ pub fn is_file_upload(method: &Method, path: &str) -> bool {
 impl AdminFilesApi {
     /// Upload dataset file
     ///
-    /// The body is a TIFF, preferably a Cloud Optimized GeoTIFF. It replaces the previous file once
-    /// it has arrived completely; an incomplete upload is discarded and the previous file stays.
+    /// The body is a whole TIFF, preferably a Cloud Optimized GeoTIFF, without content coding. It replaces the
+    /// previous file once it has arrived completely, matches its `Content-Digest` or `Repr-Digest` if it has one,
+    /// and everything that its directories refer to is there. Otherwise it is discarded and the previous file
+    /// stays. A part of a file (`Content-Range`) is refused.
     /// Requires `administer` on the dataset when the upload begins and again when it has arrived. One
     /// user may upload two files at a time; further uploads wait, and are answered 503 after ten seconds.
     #[oai(
@@ -80,18 +70,17 @@ impl AdminFilesApi {
         &self,
         /// The dataset id, in any text form of RFC 9562.
         dataset_id: Path<DatasetId>,
-        /// The file name for downloads; unsafe characters are replaced. If omitted, the name of the
-        /// previous file, or the dataset id.
+        /// The file name for downloads, in any script; unsafe characters are replaced. If omitted, the name of
+        /// the previous file, or the dataset id.
         #[oai(validator(min_length = 1, max_length = 255))]
         name: Query<Option<String>>,
         /// The `ETag` of the dataset. The update fails with 412 if the dataset has changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-        file: UploadRequest,
+        file: FileBody,
         credentials: HeaderCredentials,
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UploadStatuses>> {
-        let (UploadRequest::Tiff(Binary(body)) | UploadRequest::Bytes(Binary(body))) = file;
-        let mut bytes = Box::pin(body.into_bytes_stream());
+        let mut bytes = Box::pin(file.0.into_bytes_stream());
         let name = name.0.as_deref();
         let changed = self
             .administration

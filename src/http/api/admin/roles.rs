@@ -56,7 +56,7 @@ pub struct RolePage {
 #[oai(deny_unknown_fields, example)]
 #[oai(rename = "NewRole")]
 pub struct CreateRoleRequest {
-    /// The name: letters a to z, digits and `. _ - @`.
+    /// The name: letters of one script, digits and `. _ - @`; it is stored in lower case (RFC 8265).
     pub name: RawName,
 }
 

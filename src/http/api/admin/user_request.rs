@@ -24,6 +24,10 @@ pub struct UserResponse {
     pub id: UserId,
     /// The login name.
     pub username: Username,
+    /// The name to show, as the external identity provider sent it in the newest token; absent for local
+    /// users.
+    #[oai(skip_serializing_if_is_none)]
+    pub display_name: Option<String>,
     /// The external identity provider that the user comes from; absent for local users.
     #[oai(skip_serializing_if_is_none)]
     pub issuer: Option<String>,
@@ -53,7 +57,7 @@ pub struct UserPage {
 #[oai(deny_unknown_fields, example)]
 #[oai(rename = "NewUserBody")]
 pub struct CreateUserRequest {
-    /// The login name: letters a to z, digits and `. _ - @`.
+    /// The login name: letters of one script, digits and `. _ - @`; it is stored in lower case (RFC 8265).
     pub username: RawName,
     /// The external identity provider that the user comes from. If omitted, the user is a local one.
     #[oai(validator(max_length = 2048), skip_serializing_if_is_none)]
@@ -80,7 +84,7 @@ pub struct CreateUserRequest {
 #[oai(deny_unknown_fields, example)]
 #[oai(rename = "ChangedUser")]
 pub struct UpdateUserRequest {
-    /// The login name: letters a to z, digits and `. _ - @`.
+    /// The login name: letters of one script, digits and `. _ - @`; it is stored in lower case (RFC 8265).
     pub username: RawName,
     /// All roles of the user.
     pub roles: Vec<RawName>,
@@ -95,6 +99,9 @@ pub struct UpdateUserRequest {
     /// Optional; must equal the current value, which cannot be changed.
     #[oai(skip_serializing_if_is_none)]
     pub issuer: Option<String>,
+    /// Optional; must equal the current value, which changes only with tokens of the identity provider.
+    #[oai(skip_serializing_if_is_none)]
+    pub display_name: Option<String>,
     /// Optional; must equal the current value, which changes only with the password.
     #[oai(skip_serializing_if_is_none)]
     pub has_password: Option<bool>,
@@ -141,6 +148,7 @@ impl Example for UpdateUserRequest {
             claims: None,
             id: None,
             issuer: None,
+            display_name: None,
             has_password: None,
         }
     }
@@ -152,6 +160,7 @@ impl From<UserAccount> for UserResponse {
         Self {
             id: user.id,
             username: user.username.clone(),
+            display_name: user.display_name.clone(),
             issuer: user.issuer.clone(),
             roles: user.roles.iter().cloned().collect(),
             claims: tags_to_json(user.claims.clone()),
@@ -194,9 +203,12 @@ impl UpdateUserRequest {
     pub(crate) fn apply_to(&self, account: &UserAccount) -> Result<User, ServiceError> {
         let user = &account.user;
         let is_same_issuer = self.issuer.is_none() || self.issuer == user.issuer;
+        let is_same_display_name =
+            self.display_name.is_none() || self.display_name == user.display_name;
         for (field, is_same) in [
             ("id", self.id.is_none_or(|id| id == user.id)),
             ("issuer", is_same_issuer),
+            ("display_name", is_same_display_name),
             (
                 "has_password",
                 self.has_password

@@ -15,6 +15,7 @@ use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
 use crate::domain::secret::Secret;
+use crate::domain::text_file;
 use crate::files::FileStore;
 use crate::service::identity::password::{Passwords, random_password};
 use crate::storage::{Database, StorageError};
@@ -204,7 +205,8 @@ fn describe_readers(visibility: Visibility, record_status: RecordStatus) -> &'st
 }
 
 fn read_passwords(path: &Path) -> Result<Option<Vec<DemoUser>>, DemoError> {
-    let text = match fs::read_to_string(path) {
+    let content = fs::read(path);
+    let text = match content.and_then(|c| text_file::decode(c).map_err(io::Error::other)) {
         Ok(text) => Secret::new(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(unusable_path(path, source)),

@@ -61,6 +61,7 @@ async fn the_demo_has_its_people_and_files_and_their_passwords_open() {
                 .verify(hash, &person.password, &[])
                 .await
                 .unwrap()
+                .is_right()
         );
     }
     for dataset in &catalog.datasets {

@@ -1,5 +1,6 @@
 mod ownership;
 mod refusals;
+mod removals;
 mod staged;
 
 use std::fs;
@@ -10,6 +11,7 @@ use crate::domain::clock::Clock;
 use crate::domain::dataset::{Dataset, Visibility};
 use crate::domain::name::{ADMIN_ROLE, RoleName};
 use crate::domain::secret::Secret;
+use crate::files::tiff::test_file::test_tiff;
 use crate::service::identity::password::HashCost;
 use crate::storage::{Catalog, UserRecord};
 
@@ -65,7 +67,7 @@ impl CatalogFixture {
             passwords: Passwords::with_cost(HashCost::MIN).unwrap(),
             folder,
         };
-        fixture.write("dem.tif", b"II*\0 some pixels");
+        fixture.write("dem.tif", &test_tiff(200));
         fixture
     }
 
@@ -81,6 +83,10 @@ impl CatalogFixture {
     async fn try_apply(&self, text: &str, is_pruning: bool) -> Result<ApplyReport, ApplyError> {
         let options = ApplyOptions {
             is_pruning,
+            removal_limits: RemovalLimits {
+                is_empty_allowed: is_pruning,
+                max_removals: is_pruning.then_some(usize::MAX),
+            },
             ..ApplyOptions::new(clock(NOW))
         };
         self.apply_with(&self.read(text), &options).await
@@ -140,6 +146,7 @@ impl CatalogFixture {
             .verify(hash.as_ref(), &password, &[])
             .await
             .unwrap()
+            .is_right()
     }
 }
 
@@ -183,7 +190,7 @@ async fn a_whole_catalog_is_created_as_it_is_written() {
     let file = dataset.file.unwrap();
     assert_eq!(
         (file.name.as_str(), file.size, file.modified),
-        ("dem.tif", 16, NOW)
+        ("dem.tif", 200, NOW)
     );
     assert!(fixture.store.contains(&file).await.unwrap());
 }
@@ -223,7 +230,7 @@ async fn only_what_differs_changes_and_the_report_names_it() {
 async fn new_bytes_under_the_same_name_are_a_change_of_file() {
     let fixture = CatalogFixture::new().await;
     fixture.apply(WHOLE).await;
-    fixture.write("dem.tif", b"MM\0* other pixels");
+    fixture.write("dem.tif", &test_tiff(300));
     let file = fixture.read(WHOLE);
     let later = NOW + 60;
     let options = ApplyOptions::new(clock(later));

@@ -4,17 +4,17 @@ use super::*;
 use crate::service::catalog::file::MAX_CATALOG_FILE_SIZE;
 
 const FULL_OF_MISTAKES: &str = r#"[[roles]]
-name = "Hydrology"
+name = "hydro logy"
 [[roles]]
 name = "geology"
 [[roles]]
-name = "geology"
+name = "Geology"
 [[users]]
 username = "ada"
 password = "short"
 roles = ["geolgy"]
 [[users]]
-username = "ada"
+username = "Ada"
 [[users]]
 username = "bob"
 password = "correct horse"
@@ -76,7 +76,7 @@ file = "truncated.tif"
 
 /// The line of each mistake, and a part of what is said about it.
 const MISTAKES: [(usize, &str); 25] = [
-    (2, "\"Hydrology\" is not a name"),
+    (2, "\"hydro logy\" is not a name"),
     (6, "the role geology is in this file twice"),
     (9, "at least 8 characters"),
     (10, "there is no role geolgy"),
@@ -90,7 +90,7 @@ const MISTAKES: [(usize, &str); 25] = [
     (25, "a title has 1 to 200 characters"),
     (27, "unknown record status \"publishd\""),
     (33, "there is no user adda"),
-    (34, "missing.tif: No such file"),
+    (34, "there is no file"),
     (35, "there is no user nobody"),
     (36, "reader_roles must be a list of strings"),
     (
@@ -99,10 +99,10 @@ const MISTAKES: [(usize, &str); 25] = [
     ),
     (43, "a tag must be a list of strings"),
     (44, "a dataset has no key \"colour\""),
-    (50, "text.tif is not a TIFF file"),
-    (56, "is not a file"),
-    (62, "empty.tif is not a TIFF file"),
-    (68, "truncated.tif is not a TIFF file"),
+    (50, "text.tif is not a TIFF"),
+    (56, "is not a regular file"),
+    (62, "empty.tif is empty"),
+    (68, "truncated.tif is not a TIFF"),
     (69, "a catalog file has no key \"dataset\""),
 ];
 
@@ -158,6 +158,25 @@ async fn every_problem_is_reported_at_once_each_with_its_line() {
             rendered.contains(&format!("did you mean {help}")),
             "{help}: {rendered}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_all_there_is_refused_at_its_line() {
+    let fixture = CatalogFixture::new().await;
+    fixture.apply(WHOLE).await;
+    let before = fixture.dataset().await.file;
+    for length in [100, 150, 199] {
+        fixture.write("dem.tif", &test_tiff(200)[..length]);
+        let (messages, _) = fixture.apply_invalid(WHOLE).await;
+        let [message] = messages.as_slice() else {
+            panic!("{messages:?}");
+        };
+        assert!(
+            message.contains("dem.tif is an incomplete TIFF"),
+            "{message}"
+        );
+        assert_eq!(fixture.dataset().await.file, before);
     }
 }
 

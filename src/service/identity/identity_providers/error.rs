@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domain::token_refusal::TokenRefusal;
 use crate::service::error::ServiceError;
 use crate::token::TokenError;
 
@@ -13,10 +14,8 @@ pub(super) const MAX_DOCUMENT_SIZE: usize = 256 * 1024;
 /// Why a token of an identity provider is not accepted.
 #[derive(Debug)]
 pub enum ExternalTokenError {
-    /// The token is not valid.
-    InvalidToken(TokenError),
-    /// The token is valid, but a claim has an unexpected type; the text may be shown to the caller.
-    InvalidClaims(&'static str),
+    /// The token is not valid, or has a claim that cannot be mapped.
+    Refused(TokenRefusal),
     /// Currently there are no keys to verify with; the reason is for the log.
     KeysUnavailable(String),
     /// The token was not verified: its address has no attempts left.

@@ -15,6 +15,7 @@ use url::Url;
 use crate::config::is_loopback;
 use crate::domain::error_chain::error_chain;
 use crate::domain::issuer::ExternalIssuer;
+use crate::domain::text_file::skip_byte_order_mark;
 
 use super::error::{FETCH_TIMEOUT, FetchError, MAX_DOCUMENT_SIZE};
 
@@ -180,8 +181,8 @@ async fn discover(issuer: &str, clients: &HttpClients) -> Result<Url, FetchError
     };
     let url = Url::parse(&discovery_url).map_err(|error| unusable(error.to_string()))?;
     let fetched = clients.get(&url).await?;
-    let document: DiscoveryDocument =
-        serde_json::from_slice(&fetched.body).map_err(|error| unusable(error.to_string()))?;
+    let document: DiscoveryDocument = serde_json::from_slice(skip_byte_order_mark(&fetched.body))
+        .map_err(|error| unusable(error.to_string()))?;
     if document.issuer != issuer {
         let other: String = document.issuer.chars().take(255).collect();
         return Err(unusable(format!("it is of the issuer {other:?}")));

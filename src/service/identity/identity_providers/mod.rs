@@ -3,11 +3,14 @@
 //! [`IdentityProviders`] holds them all; an [`IdentityProvider`] has the keys of one and verifies its
 //! tokens; an [`ExternalIdentity`] is what a verified token says.
 
+mod claimed_names;
+mod derived_username;
 mod error;
 mod freshness;
 mod identity;
 mod key_set_source;
 mod provider;
+mod refusals;
 
 use std::sync::Arc;
 
@@ -15,17 +18,21 @@ use crate::domain::clock::Clock;
 use crate::domain::error_chain::error_chain;
 use crate::domain::issuer::{ExternalIssuer, admin_issuers};
 use crate::domain::name::RoleName;
+use crate::domain::token_refusal::{TokenCheck, TokenRefusal, quote_untrusted};
 use crate::token::unverified_issuer;
 
 pub use error::ExternalTokenError;
 pub use identity::ExternalIdentity;
 pub use provider::{IdentityProvider, IdentityProviderStatus};
+pub use refusals::TokenRefusals;
 
 use key_set_source::{HttpClients, KeySetSource};
 
 /// All configured identity providers.
 pub struct IdentityProviders {
     providers: Vec<Arc<IdentityProvider>>,
+    /// Records the tokens that are refused.
+    pub refusals: TokenRefusals,
 }
 
 impl IdentityProviders {
@@ -38,6 +45,7 @@ impl IdentityProviders {
         if issuers.is_empty() {
             return Ok(Self {
                 providers: Vec::new(),
+                refusals: TokenRefusals::new(clock.clone()),
             });
         }
         let clients = HttpClients::new().map_err(|error| error_chain(&error))?;
@@ -47,6 +55,7 @@ impl IdentityProviders {
         };
         Ok(Self {
             providers: issuers.iter().map(provider).collect(),
+            refusals: TokenRefusals::new(clock.clone()),
         })
     }
 
@@ -83,10 +92,41 @@ impl IdentityProviders {
         if self.providers.is_empty() {
             return None;
         }
-        let issuer = unverified_issuer(token)?;
+        let issuer = unverified_issuer(token).ok()?;
         self.providers
             .iter()
             .find(|provider| provider.config.issuer == issuer)
+    }
+
+    /// Why a token that is no session token of this server (`own_issuer`) is of no configured identity provider
+    /// either; nothing if it says that it is of this server, or if nobody expects other tokens than JWTs.
+    #[must_use]
+    pub fn explain_unknown_issuer(&self, token: &str, own_issuer: &str) -> Option<TokenRefusal> {
+        let issuer = match unverified_issuer(token) {
+            Ok(issuer) => issuer,
+            Err(refusal) => return Some(refusal).filter(|_| !self.providers.is_empty()),
+        };
+        if issuer == own_issuer {
+            return None;
+        }
+        let known: Vec<&str> = self
+            .providers
+            .iter()
+            .map(|provider| provider.config.issuer.as_str())
+            .collect();
+        let expected = if known.is_empty() {
+            "no identity provider, because none is configured".to_owned()
+        } else {
+            format!("one of {}", known.join(", "))
+        };
+        let refusal = TokenRefusal::new(TokenCheck::Iss, expected, quote_untrusted(&issuer));
+        Some(match known.iter().find(|known| is_near_miss(known, &issuer)) {
+            Some(known) => refusal.with_hint(format!(
+                "it differs from {known} in a final slash, in case or in the scheme: issuers are compared byte \
+                 for byte, so write the issuer as the provider's tokens have it"
+            )),
+            None => refusal,
+        })
     }
 
     /// Whether an identity provider with this issuer URL is configured.
@@ -119,4 +159,15 @@ impl IdentityProviders {
             .map(|provider| provider.status())
             .collect()
     }
+}
+
+/// Whether two issuers differ only in what people take for the same.
+fn is_near_miss(one: &str, other: &str) -> bool {
+    let essence = |issuer: &str| {
+        let issuer = issuer.trim().trim_end_matches('/').to_lowercase();
+        issuer
+            .split_once("://")
+            .map_or(issuer.clone(), |(_, rest)| rest.to_owned())
+    };
+    essence(one) == essence(other)
 }

@@ -21,7 +21,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::domain::clock::Clock;
 use crate::domain::issuer::ExternalIssuer;
 use crate::service::error::ServiceError;
-use crate::token::{ExpectedExternalClaims, ExternalKeySet, ExternalToken, TokenError};
+use crate::token::{ExpectedExternalClaims, ExternalKeySet, ExternalToken, RefusedToken};
 
 use super::error::{ExternalTokenError, FetchError};
 use super::freshness::{
@@ -81,36 +81,37 @@ impl IdentityProvider {
         admit: impl FnOnce() -> Result<(), ServiceError>,
     ) -> Result<Arc<ExternalIdentity>, ExternalTokenError> {
         let token_digest: [u8; 32] = Sha256::digest(token).into();
-        let now = self.clock.unix_seconds();
-        if let Some(identity) = self.find_verified(token_digest, now)? {
+        let now_millis = self.clock.unix_millis();
+        if let Some(identity) = self.find_verified(token_digest, now_millis)? {
             self.fetch_in_background();
             return Ok(identity);
         }
         admit().map_err(ExternalTokenError::NotAdmitted)?;
-        let token = ExternalToken::parse(token, &self.expected(now))
-            .map_err(ExternalTokenError::InvalidToken)?;
+        let refused = |refused: RefusedToken| ExternalTokenError::Refused(refused.refusal);
+        let token = ExternalToken::parse(token, &self.expected(now_millis)).map_err(refused)?;
         let mut keys = self.keys().await?;
         let claims = match token.verify(&keys.keys) {
-            Err(TokenError::UnknownKey) => {
+            Err(refused) if token.may_have_a_new_key(&refused.error) => {
                 keys = self.keys_after_unknown_kid(token.kid(), keys).await?;
                 token.verify(&keys.keys)
             }
             verified => verified,
         }
-        .map_err(ExternalTokenError::InvalidToken)?;
+        .map_err(refused)?;
         let identity = ExternalIdentity::from_claims(claims, &self.config, token_digest)
-            .map_err(ExternalTokenError::InvalidClaims)?;
+            .map_err(ExternalTokenError::Refused)?;
         let identity = Arc::new(identity);
         keys.verified.insert(token_digest, Arc::clone(&identity));
         Ok(identity)
     }
 
-    fn expected(&self, now: i64) -> ExpectedExternalClaims<'_> {
+    fn expected(&self, now_millis: i64) -> ExpectedExternalClaims<'_> {
         ExpectedExternalClaims {
             issuer: &self.config.issuer,
             audience: &self.config.audience,
+            audience_claim: self.config.audience_claim.as_ref(),
             algorithms: &self.config.algorithms,
-            now,
+            now_millis,
         }
     }
 
@@ -118,7 +119,7 @@ impl IdentityProvider {
     fn find_verified(
         &self,
         token_digest: [u8; 32],
-        now: i64,
+        now_millis: i64,
     ) -> Result<Option<Arc<ExternalIdentity>>, ExternalTokenError> {
         let found = {
             let state = self.state.lock();
@@ -131,15 +132,12 @@ impl IdentityProvider {
                     .and_then(|keys| keys.verified.get(&token_digest))
             }
         };
-        match found {
-            Some(identity) if !identity.is_valid_at(now) => {
-                Err(ExternalTokenError::InvalidToken(TokenError::Expired {
-                    expires_at: identity.expires_at,
-                    now,
-                }))
-            }
-            found => Ok(found),
+        if let Some(identity) = &found {
+            identity
+                .check_times(now_millis)
+                .map_err(|refused| ExternalTokenError::Refused(refused.refusal))?;
         }
+        Ok(found)
     }
 
     /// The keys to verify with, fetched first if necessary.
@@ -159,9 +157,14 @@ impl IdentityProvider {
     /// The keys after a fetch for a key id that was not among `previous`.
     async fn keys_after_unknown_kid(
         self: &Arc<Self>,
-        kid: &str,
+        kid: Option<&str>,
         previous: Arc<ProviderKeys>,
     ) -> Result<Arc<ProviderKeys>, ExternalTokenError> {
+        // A token without a key id may mean any key, so that any other keys are worth a try.
+        let has_key = |keys: &Arc<ProviderKeys>| match kid {
+            Some(kid) => keys.keys.contains(kid),
+            None => !Arc::ptr_eq(keys, &previous),
+        };
         let fetch_guard = Arc::clone(&self.fetch_lock).lock_owned().await;
         let may_fetch = {
             let mut state = self.state.lock();
@@ -169,7 +172,7 @@ impl IdentityProvider {
             let is_already_fetched = state
                 .keys
                 .as_ref()
-                .is_some_and(|keys| !Arc::ptr_eq(keys, &previous) && keys.keys.contains(kid));
+                .is_some_and(|keys| !Arc::ptr_eq(keys, &previous) && has_key(keys));
             let is_too_soon = state
                 .last_unknown_key_fetch
                 .is_some_and(|at| now.saturating_sub(at) < UNKNOWN_KEY_INTERVAL);
@@ -184,9 +187,7 @@ impl IdentityProvider {
         }
         let state = self.state.lock();
         match state.usable_keys(self.clock.monotonic()) {
-            Some(keys) if keys.keys.contains(kid) || state.last_error.is_none() => {
-                Ok(Arc::clone(keys))
-            }
+            Some(keys) if has_key(keys) || state.last_error.is_none() => Ok(Arc::clone(keys)),
             // The key may be a new one of the provider: that cannot be known now.
             Some(_) | None => Err(state.unavailable()),
         }

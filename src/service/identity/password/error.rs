@@ -1,10 +1,14 @@
 //! Why a password was not hashed or verified.
 
-/// The minimum length of a new password, in characters.
+/// The minimum length of a new password, in characters of its normal form.
 pub const MIN_PASSWORD_LENGTH: usize = 8;
 
-/// The maximum length of a password, in bytes.
+/// The maximum length of a password, in bytes of its normal form.
 pub const MAX_PASSWORD_LENGTH: usize = 1024;
+
+/// The maximum length of a password as it is typed, in bytes: decomposed it may be three times as long
+/// (UAX #15 section 12), and so may its spaces.
+pub const MAX_TYPED_PASSWORD_LENGTH: usize = 3 * MAX_PASSWORD_LENGTH;
 
 /// Why a password was not hashed or verified.
 #[derive(Debug, thiserror::Error)]

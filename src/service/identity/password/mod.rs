@@ -1,8 +1,11 @@
 //! Password hashing and verification with Argon2id.
 //!
+//! A password is the same in any of the forms that devices give it (the module `forms`).
+//!
 //! The work runs on threads of its own, on all cores but one, at the lowest priority of the process.
 
 mod error;
+mod forms;
 mod memory_pool;
 mod phc;
 
@@ -17,9 +20,13 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::domain::secret::Secret;
 use crate::thread_priority;
 
+use forms::PasswordForms;
 use memory_pool::MemoryPool;
 
-pub use error::{MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, PasswordError};
+pub use error::{
+    MAX_PASSWORD_LENGTH, MAX_TYPED_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, PasswordError,
+};
+pub use forms::PasswordMatch;
 pub use phc::{MAX_HASH_LENGTH, check_hash};
 
 /// How many checks per core may run or wait before further ones are rejected.
@@ -97,14 +104,13 @@ impl Passwords {
         self.cores
     }
 
-    /// Hashes a new password with a fresh salt, into a PHC string.
+    /// Hashes the normal form of a new password with a fresh salt, into a PHC string.
     pub async fn hash(&self, password: &Secret<String>) -> Result<Secret<String>, PasswordError> {
-        check_new_password(password)?;
+        let normal = check_new_password(password)?;
         let argon2 = Arc::clone(&self.argon2);
-        let password = password.clone();
         self.run_on_thread(move || {
             let hash = argon2
-                .hash_password(password.reveal().as_bytes())
+                .hash_password(normal.reveal().as_bytes())
                 .map_err(PasswordError::failed)?;
             Ok(Secret::new(hash.to_string()))
         })
@@ -113,24 +119,36 @@ impl Passwords {
 
     /// Whether `password` is the one that was hashed.
     ///
-    /// Without a hash (an unknown account, or one without a password) the result is false, after the
+    /// Without a hash (an unknown account, or one without a password) the result is none, after the
     /// same work, so that the time does not tell which accounts exist. `costs` are those of all hashes that
-    /// there may be, in PHC form: each check hashes once at each of them, whatever hash the account has.
+    /// there may be, in PHC form: each check hashes once at each of them, whatever hash the account has, and
+    /// twice if the password is not in its normal form ([`has_two_forms`]).
     pub async fn verify(
         &self,
         hash: Option<&Secret<String>>,
         password: &Secret<String>,
         costs: &[String],
-    ) -> Result<bool, PasswordError> {
-        if password.reveal().len() > MAX_PASSWORD_LENGTH {
-            return Ok(false);
+    ) -> Result<PasswordMatch, PasswordError> {
+        let forms = PasswordForms::new(password);
+        if forms.count() == 0 {
+            return Ok(PasswordMatch::None);
         }
         let hash = hash.cloned();
         let plan = phc::plan_check(hash.as_ref(), costs, self.argon2.params())?;
         let memory_pool = Arc::clone(&self.memory_pool);
-        let password = password.clone();
         self.run_on_thread(move || {
-            phc::run_check(&plan, hash.as_ref(), password.reveal(), &memory_pool)
+            let check = |form: Option<&Secret<String>>| match form {
+                Some(form) => phc::run_check(&plan, hash.as_ref(), form.reveal(), &memory_pool),
+                None => Ok(false),
+            };
+            // Each form is checked whatever the other gives: the time must not tell which one was right.
+            let (is_normal, is_typed) =
+                (check(forms.normal.as_ref())?, check(forms.typed.as_ref())?);
+            Ok(match (is_normal, is_typed) {
+                (true, _) => PasswordMatch::Normal,
+                (false, true) => PasswordMatch::AsTyped,
+                (false, false) => PasswordMatch::None,
+            })
         })
         .await
     }
@@ -175,18 +193,23 @@ impl Passwords {
     }
 }
 
-/// Checks that a new password has an acceptable length.
+/// Checks that a new password has an acceptable length, and gives its normal form.
 ///
-/// Length is the one rule, at least eight: NIST SP 800-63B revision 3, section 5.1.1.2.
-pub fn check_new_password(password: &Secret<String>) -> Result<(), PasswordError> {
-    let password = password.reveal();
-    if password.len() > MAX_PASSWORD_LENGTH {
-        return Err(PasswordError::TooLong);
-    }
-    if password.chars().count() < MIN_PASSWORD_LENGTH {
+/// Length is the one rule, at least eight: NIST SP 800-63B revision 3, section 5.1.1.2, which also asks for a
+/// normal form before hashing.
+pub fn check_new_password(password: &Secret<String>) -> Result<Secret<String>, PasswordError> {
+    let normal = PasswordForms::new(password).normal;
+    let normal = normal.ok_or(PasswordError::TooLong)?;
+    if normal.reveal().chars().count() < MIN_PASSWORD_LENGTH {
         return Err(PasswordError::TooShort);
     }
-    Ok(())
+    Ok(normal)
+}
+
+/// Whether checking a password costs twice as much as others, because it is not in its normal form.
+#[must_use]
+pub fn has_two_forms(password: &Secret<String>) -> bool {
+    PasswordForms::new(password).count() > 1
 }
 
 /// Generates a random password: eighty bits in four groups of four.
@@ -236,14 +259,47 @@ mod tests {
                 .verify(hash, &secret("correct horse"), &[])
                 .await
                 .unwrap()
+                .is_right()
         );
         assert!(
             !passwords
                 .verify(hash, &secret("correct horsf"), &[])
                 .await
                 .unwrap()
+                .is_right()
         );
-        assert!(!passwords.verify(hash, &secret(""), &[]).await.unwrap());
+        assert!(
+            !passwords
+                .verify(hash, &secret(""), &[])
+                .await
+                .unwrap()
+                .is_right()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_password_verifies_in_any_form_and_an_older_hash_as_it_was_typed() {
+        let passwords = cheap();
+        let (composed, decomposed) = (secret("Café au lait"), secret("Cafe\u{301}\u{a0}au lait"));
+        for set in [&composed, &decomposed] {
+            let hash = passwords.hash(set).await.unwrap();
+            for typed in [&composed, &decomposed] {
+                let found = passwords.verify(Some(&hash), typed, &[]).await.unwrap();
+                assert_eq!(found, PasswordMatch::Normal);
+            }
+        }
+        let older = passwords
+            .argon2
+            .hash_password(decomposed.reveal().as_bytes());
+        let older = Secret::new(older.unwrap().to_string());
+        for (typed, expected) in [
+            (&decomposed, PasswordMatch::AsTyped),
+            (&composed, PasswordMatch::None),
+        ] {
+            let found = passwords.verify(Some(&older), typed, &[]).await.unwrap();
+            assert_eq!(found, expected);
+        }
+        assert!(has_two_forms(&decomposed) && !has_two_forms(&composed));
     }
 
     #[tokio::test]
@@ -254,6 +310,7 @@ mod tests {
                 .verify(None, &secret("anything at all"), &[])
                 .await
                 .unwrap()
+                .is_right()
         );
     }
 
@@ -279,6 +336,7 @@ mod tests {
                 .verify(Some(&hash), &secret("correct horse"), &[])
                 .await
                 .unwrap()
+                .is_right()
         );
     }
 
@@ -293,9 +351,21 @@ mod tests {
         ];
         for hash in hashes.iter().chain(&hashes) {
             let hash = Some(hash);
-            assert!(passwords.verify(hash, &right, &[]).await.unwrap());
+            assert!(
+                passwords
+                    .verify(hash, &right, &[])
+                    .await
+                    .unwrap()
+                    .is_right()
+            );
             let wrong = secret("correct horsf");
-            assert!(!passwords.verify(hash, &wrong, &[]).await.unwrap());
+            assert!(
+                !passwords
+                    .verify(hash, &wrong, &[])
+                    .await
+                    .unwrap()
+                    .is_right()
+            );
         }
     }
 
@@ -307,7 +377,7 @@ mod tests {
         let long = secret(&"a".repeat(MAX_PASSWORD_LENGTH + 1));
         let hashed = passwords.hash(&long).await;
         assert!(matches!(hashed, Err(PasswordError::TooLong)));
-        assert!(!passwords.verify(None, &long, &[]).await.unwrap());
+        assert!(!passwords.verify(None, &long, &[]).await.unwrap().is_right());
     }
 
     #[tokio::test]
@@ -323,6 +393,7 @@ mod tests {
                 .verify(None, &secret("anything"), &[])
                 .await
                 .unwrap()
+                .is_right()
         );
     }
 }

@@ -184,6 +184,7 @@ fn some_catalog() -> impl Strategy<Value = Catalog> {
                     issuer: issuer.map(str::to_owned),
                     roles,
                     claims,
+                    display_name: None,
                     is_disabled: chance < 20,
                 },
                 password_hash: None,

@@ -115,6 +115,7 @@ mod tests {
             issuer: None,
             roles: ["hydrology".parse().unwrap()].into(),
             claims: Tags::new(),
+            display_name: None,
             is_disabled,
         }))
     }
