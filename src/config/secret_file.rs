@@ -12,6 +12,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::domain::text_file;
+
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::setting::{Setting, SettingFormat};
