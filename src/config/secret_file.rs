@@ -18,7 +18,6 @@ use super::error::ConfigError;
 use super::origin::Origin;
 use super::setting::{Setting, SettingFormat};
 use super::table::SETTINGS;
-use crate::domain::text_file;
 
 /// The largest secret file, in bytes.
 const MAX_SECRET_FILE_SIZE: u64 = 64 * 1024;
