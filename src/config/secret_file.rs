@@ -12,6 +12,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::domain::text_file;
+
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::setting::{Setting, SettingFormat};
@@ -68,9 +70,8 @@ impl SecretFile {
 
     fn try_read(&self) -> Result<String, String> {
         let bytes = read_bounded(&self.path)?;
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text_file::decode(bytes).map_err(|error| error.to_string())?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text);
         if text.trim().is_empty() {
             return Err("it is empty".to_owned());

@@ -78,7 +78,8 @@ async fn the_role_admin_is_built_in() {
     assert_eq!(role, json!({"name": "admin", "is_built_in": true}));
     let wrong = ada.post(ROLES, json!({"name": "No Name"})).await;
     assert_eq!(wrong.problem_field(422), "name");
-    ada.get(&format!("{ROLES}/No")).await.problem(422);
+    ada.get(&format!("{ROLES}/-no")).await.problem(422);
+    assert_eq!(ada.get(&format!("{ROLES}/ADMIN")).await.json(), role);
 }
 
 #[tokio::test]

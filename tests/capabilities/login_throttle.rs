@@ -181,6 +181,7 @@ async fn the_operator_gives_a_locked_out_owner_a_session() {
         .mint(crate::support::server::INTERNAL, Some(&session))
         .await;
     assert_eq!(mint.status, 200);
+    server.clock.advance(11_000);
     TestResponse::send(server.post("/auth/refresh").json(&body))
         .await
         .problem(401);

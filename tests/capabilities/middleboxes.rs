@@ -57,7 +57,7 @@ async fn every_change_says_of_a_weak_or_suffixed_tag_that_it_was_compressed() {
             let request = match &body {
                 Some(body) => request.json(body),
                 None if path == file && method == Method::PUT => {
-                    request.header("content-type", "image/tiff").body(tiff(100))
+                    request.header("content-type", "image/tiff").body(tiff(200))
                 }
                 None => request,
             };

@@ -271,7 +271,16 @@ fn a_policy_made_redundant_by_another_is_a_warning() {
             "policy `first` is redundant: `second` always applies when it does",
         ),
         (format!("@max_ttl(\"30\") permit {scope} {narrower}"), ""),
-        (format!("forbid {scope} {conditions}"), ""),
+        (
+            format!("forbid {scope} {conditions}"),
+            "permit `first` has no effect: forbid `second` always applies when it does",
+        ),
+        (
+            "forbid (principal, action, resource is Dataset) when { resource has owner }"
+                .to_owned(),
+            "permit `first` has no effect: forbid `second` always applies when it does",
+        ),
+        (format!("forbid {scope} {narrower}"), ""),
         (
             format!(
                 "permit {} {narrower}",

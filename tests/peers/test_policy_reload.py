@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from demo import ADMIN, PUBLIC
+from demo import ADMIN, MEMBER, PUBLIC
 from server import ROOT, until
 
 NO_SOLVER = {"CVC5": "/nonexistent/cvc5"}
@@ -234,3 +234,25 @@ def test_a_first_start_with_a_broken_folder_fails_with_its_diagnostics(
     assert done.returncode == 1
     assert re.search(r"broken\.cedar:2:\d+", done.stderr), done.stderr
     assert "resorce" in done.stderr
+
+
+def test_what_policies_name_in_vain_is_logged_when_they_come_into_force(make_server_with_policies):
+    server = make_server_with_policies(CEDARGATE_GATE_CASES="off", CEDARGATE_GATE_PROOFS="off")
+    server.start()
+    message = "the policies in force may not do what they say"
+
+    def warnings():
+        return [line["warning"] for line in server.log_lines() if line["message"] == message]
+
+    assert warnings() == []
+    head = '@id("p{0}") @reason("x")\npermit (principal == User::"nobody{0}", '
+    rest = 'action == Action::"read", resource);\n'
+    named = "".join(head.format(number) + rest for number in range(25))
+    by_name = head.replace("nobody{0}", MEMBER).format(25) + rest
+    (server.folder / "policies" / "mine.cedar").write_text(by_name + named)
+    send_sighup(server, RELOADED)
+    told = until(lambda: len(warnings()) >= 20 and warnings(), "log lines of warnings")
+    assert len(told) == 20
+    assert "mine.cedar:2" in told[0] and f"({MEMBER})" in told[0]
+    more = [line for line in server.log_lines() if line.get("more") == 6]
+    assert len(more) == 1

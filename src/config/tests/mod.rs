@@ -114,7 +114,7 @@ fn the_file_wins_over_defaults_and_the_environment_over_the_file() {
 }
 
 #[test]
-fn lists_are_arrays_in_the_file_and_may_be_emptied_by_the_environment() {
+fn lists_are_arrays_in_the_file_and_no_empty_variable_takes_them_back() {
     let text = "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\nallowed_origins = []\n";
     let settings = TestConfig::with_file(&[], text).settings();
     assert_eq!(
@@ -122,8 +122,13 @@ fn lists_are_arrays_in_the_file_and_may_be_emptied_by_the_environment() {
         "10.0.0.0/8,::1/128"
     );
     assert_eq!(settings.allowed_origins, AllowedOrigins::Only(Vec::new()));
-    let settings = TestConfig::with_file(&[("CEDARGATE_TRUSTED_PROXIES", "")], text).settings();
-    assert_eq!(settings.trusted_proxies, []);
+    let emptied = TestConfig::with_file(&[("CEDARGATE_TRUSTED_PROXIES", "")], text).failure();
+    assert!(
+        matches!(&emptied, ConfigError::EmptyOverride { setting, .. } if setting == "trusted_proxies"),
+        "{emptied}"
+    );
+    let settings = TestConfig::with_file(&[("CEDARGATE_ALLOWED_ORIGINS", "")], text).settings();
+    assert_eq!(settings.allowed_origins, AllowedOrigins::Only(Vec::new()));
     let mapped = "::ffff:10.1.2.3/104,::ffff:192.0.2.1,::/0,2001:db8::1/64,10.1.2.3/8";
     let settings = TestConfig::new(&[("CEDARGATE_TRUSTED_PROXIES", mapped)]).settings();
     assert_eq!(

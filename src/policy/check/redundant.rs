@@ -144,12 +144,54 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<SourceDiagnostic> {
         let help = format!("remove it, or narrow `{other}`");
         bundle.warning_at_policy(id, message).with_help(help)
     }));
+    warnings.extend(
+        find_overridden(&distinct)
+            .into_iter()
+            .map(|(permit, forbid)| {
+                let (id, other) = (&permit.info.id, &forbid.info.id);
+                let message = format!(
+                    "permit `{id}` has no effect: forbid `{other}` always applies when it does"
+                );
+                let help = format!("remove it, or narrow `{other}`");
+                bundle.warning_at_policy(id, message).with_help(help)
+            }),
+    );
     if !is_complete {
         let message = "too many similar policies to find all redundant ones";
         let problem = SourceDiagnostic::for_file(&bundle.sources.label(""), message);
         warnings.push(problem.into_warning());
     }
     warnings
+}
+
+/// The permits that a forbid overrides whenever they apply, each with the forbid; not all, where very many are
+/// alike.
+fn find_overridden<'r, 'a>(
+    policies: &[&'r ComparablePolicy<'a>],
+) -> Vec<(&'r ComparablePolicy<'a>, &'r ComparablePolicy<'a>)> {
+    let mut forbids: HashMap<&PolicyScope, Vec<&'r ComparablePolicy<'a>>> = HashMap::new();
+    for forbid in policies.iter().filter(|policy| !policy.info.is_permit) {
+        forbids.entry(&forbid.scope).or_default().push(forbid);
+    }
+    let mut comparisons = 0;
+    let mut found = Vec::new();
+    for permit in policies.iter().filter(|policy| policy.info.is_permit) {
+        let opposite = PolicyScope {
+            is_permit: false,
+            ..permit.scope.clone()
+        };
+        let wider = opposite.widened();
+        let mut candidates = wider
+            .iter()
+            .filter_map(|scope| forbids.get(scope))
+            .flatten();
+        let overriding = candidates.find(|forbid| {
+            comparisons += 1;
+            comparisons <= MAX_COMPARISONS && forbid.conditions.is_subset(&permit.conditions)
+        });
+        found.extend(overriding.map(|forbid| (*permit, *forbid)));
+    }
+    found
 }
 
 /// The redundant policies, each with the other one, and whether all pairs were compared.

@@ -36,7 +36,8 @@ impl Sessions {
     ) -> Result<SessionTokens, ServiceError> {
         let mut record = request.open_record(AuditEvent::Login, &self.clock);
         // Phones add a blank after a word that they complete, and no name has one.
-        let typed = username.trim();
+        let is_blank = |c: char| c.is_whitespace() && !c.is_control();
+        let typed = username.trim_matches(is_blank);
         let username = typed.parse::<Username>().ok();
         // What cannot be a user name, or is not written like one, may be a password in the wrong field: it is on
         // record only if there is such a user.

@@ -19,7 +19,9 @@ on_both! {
     users_and_roles_removed_after_the_commit_leave_its_datasets,
     a_dataset_changed_while_it_is_staged_becomes_what_was_staged,
     a_commit_on_an_older_version_plans_users_again,
+    a_commit_is_refused_by_the_number_of_datasets_that_it_finds,
     a_commit_that_would_leave_no_admin_who_can_sign_in_writes_nothing,
+    the_last_enabled_admin_stays_where_none_can_sign_in,
     a_user_stays_the_operators_until_somebody_else_renames_it,
 }
 
@@ -277,6 +279,42 @@ async fn a_commit_on_an_older_version_plans_users_again(db: TestDatabase) {
         .await;
     assert_eq!(outcome, Ok(CommitOutcome::Committed(old + 2)));
     assert_eq!(datasets(&db.database).await, staged.after);
+}
+
+async fn a_commit_is_refused_by_the_number_of_datasets_that_it_finds(db: TestDatabase) {
+    let staged = stage(&db).await;
+    let version = db.database.catalog_version().await.unwrap();
+    // Three; the one that is only staged does not count yet.
+    let (sign_in, is_allowed) = (SignInConditions::default(), |count| count != 3);
+    let conditions = CommitConditions {
+        sign_in: &sign_in,
+        allows_dataset_count: Some(&is_allowed),
+    };
+    let (lease, change) = (staged.lease, &staged.change);
+    let outcome = db
+        .database
+        .commit_apply(lease, version, change, &conditions, |_| None)
+        .await;
+    assert_eq!(outcome, Ok(CommitOutcome::Outdated));
+    assert_eq!(datasets(&db.database).await, staged.before);
+    assert!(!db.database.apply_state().await.unwrap().is_committed());
+}
+
+async fn the_last_enabled_admin_stays_where_none_can_sign_in(db: TestDatabase) {
+    let (ada, mut disabled) = (user("ada", &["admin"]), user("eve", &["admin"]));
+    disabled.user.is_disabled = true;
+    let first = CatalogChange {
+        users_put: vec![ada.clone(), disabled],
+        ..CatalogChange::default()
+    };
+    write_change(&db, &first).await;
+    let lease = lease(&db.database).await;
+    let removal = CatalogChange {
+        users_removed: vec![ada.user.id],
+        ..CatalogChange::default()
+    };
+    let outcome = commit(&db.database, lease, &removal).await;
+    assert_eq!(outcome, CommitOutcome::NoAdminLeft);
 }
 
 async fn a_commit_that_would_leave_no_admin_who_can_sign_in_writes_nothing(db: TestDatabase) {

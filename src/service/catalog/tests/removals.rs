@@ -147,7 +147,7 @@ async fn lists_that_are_emptied_count_too_without_pruning() {
 async fn a_dry_run_reports_what_would_change_and_changes_nothing() {
     let fixture = CatalogFixture::new().await;
     fixture.apply(TEAM).await;
-    fixture.write("other.tif", b"II*\0 other pixels");
+    fixture.write("other.tif", &test_tiff(300));
     let before = fixture.catalog().await;
     let text = TEAM.replace("'hydrology'", "'geology'") + &datasets(1).replace("dem", "other");
     let options = ApplyOptions {
