@@ -44,6 +44,13 @@ pub fn normalize_password(text: &str) -> String {
     NFC.normalize(&mapped).into_owned()
 }
 
+/// The composed form (NFC) of a text, which is the same for all that are canonically equivalent (UAX #15).
+#[must_use]
+pub fn compose(text: &str) -> String {
+    const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
+    NFC.normalize(text).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use icu_normalizer::DecomposingNormalizerBorrowed;

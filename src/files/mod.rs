@@ -8,6 +8,7 @@ mod download;
 mod error;
 mod file_name;
 mod source;
+mod source_path;
 mod staging;
 mod store;
 mod structure;

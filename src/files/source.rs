@@ -13,6 +13,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::error::FilesError;
+use super::source_path::as_stored;
 use super::tiff::{MAX_TIFF_HEADER_LENGTH, TiffDefect, is_tiff};
 
 /// How much is read at once; S3 takes no smaller part than 5 MiB.
@@ -56,8 +57,13 @@ impl ContentHasher {
 }
 
 impl ImportSource {
-    /// Opens a regular file that starts with a TIFF header.
+    /// Opens a regular file that starts with a TIFF header; its name may be stored in another normal form.
     pub(super) fn open(path: &Path) -> Result<Self, FilesError> {
+        let stored = as_stored(path);
+        Self::open_stored(&stored).map_err(|error| error.with_path(path))
+    }
+
+    fn open_stored(path: &Path) -> Result<Self, FilesError> {
         let io_error = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => FilesError::SourceMissing { path: path.into() },
             _ => unreadable(path, source),
@@ -83,12 +89,13 @@ impl ImportSource {
         if path.as_os_str().is_empty() || !path.components().all(is_plain) {
             return Err(outside());
         }
-        let source = Self::open(&folder.join(path)).map_err(|error| error.with_path(path))?;
+        let stored = as_stored(&folder.join(path));
+        let source = Self::open_stored(&stored).map_err(|error| error.with_path(path))?;
         // The opened file must be the one inside the folder once all links are followed: a link that is
         // changed meanwhile leads to another file, or out of the folder.
         let io_error = |error| unreadable(path, error);
         let inside = folder.canonicalize().map_err(io_error)?;
-        let found = folder.join(path).canonicalize().map_err(io_error)?;
+        let found = stored.canonicalize().map_err(io_error)?;
         let opened = source.file.metadata().map_err(io_error)?;
         let resolved = std::fs::symlink_metadata(&found).map_err(io_error)?;
         let is_same = (opened.dev(), opened.ino()) == (resolved.dev(), resolved.ino());

@@ -64,6 +64,17 @@ async fn a_name_beyond_ascii_survives_upload_record_and_download() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_not_utf_8_is_refused_rather_than_garbled() {
+    let server = Server::start().await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    for name in ["H%F6he.tif", "%ff.tif", "%ED%A0%80.tif", "a%c3%28.tif"] {
+        let upload = upload_request(&ada, WITHOUT_FILE, &format!("?name={name}")).body(cog());
+        let detail = TestResponse::send(upload).await.problem(422);
+        assert!(detail.contains("name: it is not UTF-8"), "{detail}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_beyond_ascii_survives_a_catalog_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("höhe \"地形\".tif");

@@ -72,6 +72,35 @@ async fn every_change_says_of_a_weak_or_suffixed_tag_that_it_was_compressed() {
 }
 
 #[tokio::test]
+async fn a_tag_without_its_quotes_is_not_taken_for_one_of_another_version() {
+    let server = Server::start().await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let dataset = dataset_path(PUBLIC);
+    let read = ada.get(&dataset).await;
+    let (etag, body) = (read.header("etag").to_owned(), read.json());
+    let opaque = etag.trim_matches('"');
+    let token = server.mint(PUBLIC, None).await.token();
+    for tag in [
+        opaque.to_owned(),
+        format!("W/{opaque}"),
+        format!("w/{etag}"),
+        format!("'{opaque}'"),
+        format!("\\\"{opaque}\\\""),
+        format!("\"{etag}\""),
+        format!("\"{opaque}"),
+        String::new(),
+    ] {
+        let change = ada.request(Method::PUT, &dataset).json(&body);
+        let change = change.header("if-match", &tag);
+        let download = server.download_request(PUBLIC, &token);
+        for request in [change, download.header("if-match", &tag)] {
+            let detail = TestResponse::send(request).await.problem(412);
+            assert!(detail.contains("not an entity tag"), "{tag}: {detail}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_download_compares_weak_tags_as_each_header_does() {
     let server = Server::start().await;
     let token = server.mint(PUBLIC, None).await.token();

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::cog_layout::{CogBlock, CogLayout};
+use super::cog_layout::CogLayout;
 use super::directory::{DirectoryKind, directory_length, parse_directory, referred_kind};
 use super::form::{Entry, Form};
 use super::image::{Blocks, ImageEntries};
+use super::last_block::LastBlock;
 use super::span_reader::{NumberList, ReadSpan, SpanReader, StructureError};
 use super::{DirectoryProblem, MAX_DIRECTORIES, MAX_READ, TiffDefect};
 
@@ -56,7 +57,7 @@ struct DirectoryWalk<R> {
     /// The end of all that was referred to so far.
     promised: u64,
     /// The block that ends last.
-    last_block: Option<CogBlock>,
+    last_block: Option<LastBlock>,
     pending: Vec<(u64, DirectoryKind)>,
     seen: HashSet<u64>,
 }
@@ -187,10 +188,11 @@ impl<R: ReadSpan> DirectoryWalk<R> {
             let promised_before = self.promised;
             self.promise(offset, length.saturating_add(self.layout.trailer_length()));
             if self.promised > promised_before {
-                self.last_block = Some(CogBlock {
+                self.last_block = Some(LastBlock {
                     offset,
                     length,
                     is_compressed: blocks.is_compressed,
+                    is_end_marked: blocks.is_end_marked,
                 });
             }
         }
@@ -207,6 +209,7 @@ impl<R: ReadSpan> DirectoryWalk<R> {
             Some(block) if self.layout.has_block_marks() => {
                 block.check_marks(&mut self.reader).await
             }
+            Some(block) if block.is_end_marked => block.check_end(&mut self.reader).await,
             Some(_) | None => Ok(()),
         }
     }

@@ -2,16 +2,12 @@
 //!
 //! Source: "Header ghost area" and "Tile data leader and trailer" of GDAL's documentation of its COG driver.
 
-use super::TiffDefect;
 use super::form::Form;
-use super::span_reader::{ReadSpan, SpanReader, StructureError};
 
 /// How the structural metadata begin; their length follows, in six digits.
 const PREFIX: &str = "GDAL_STRUCTURAL_METADATA_SIZE=";
 /// The length of a mark in bytes.
-const MARK_LENGTH: u64 = 4;
-/// How much of the end of a block is looked at, in bytes.
-const LAST_LENGTH: u64 = 16;
+pub(super) const MARK_LENGTH: u64 = 4;
 
 /// What the structural metadata say about blocks; the default is that of files without them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,47 +46,5 @@ impl CogLayout {
     /// Whether blocks have marks before and after them.
     pub(super) fn has_block_marks(self) -> bool {
         self.has_leader && self.has_trailer
-    }
-}
-
-/// A block between its marks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CogBlock {
-    /// Where it begins, in bytes.
-    pub(super) offset: u64,
-    /// How long it is, in bytes.
-    pub(super) length: u64,
-    /// Whether it is compressed.
-    pub(super) is_compressed: bool,
-}
-
-impl CogBlock {
-    /// Checks that the block was written to its end: a program that makes room for a file before it writes it
-    /// leaves zeros when it is interrupted.
-    ///
-    /// No compression ends in so many zeros; what is not compressed may. Marks that are merely wrong are no
-    /// reason to refuse a file: readers do without them.
-    pub(super) async fn check_marks<R: ReadSpan>(
-        self,
-        reader: &mut SpanReader<R>,
-    ) -> Result<(), StructureError<R::Error>> {
-        let Some(leader_at) = self.offset.checked_sub(MARK_LENGTH) else {
-            return Ok(());
-        };
-        let end = self.offset.saturating_add(self.length);
-        let leader = reader.read(leader_at, MARK_LENGTH).await?;
-        let last_length = self.length.min(LAST_LENGTH);
-        let last = reader.read(end.saturating_sub(last_length), last_length);
-        let last = last.await?;
-        let trailer = reader.read(end, MARK_LENGTH).await?;
-        let is_zero = |mark: &[u8]| mark.iter().all(|byte| *byte == 0);
-        let is_cut_off = is_zero(&leader)
-            || last.iter().rev().take(trailer.len()).any(|byte| *byte != 0)
-            || (self.is_compressed && is_zero(&last));
-        if is_zero(&trailer) && is_cut_off {
-            let offset = self.offset;
-            return Err(TiffDefect::BlockNotWritten { offset }.into());
-        }
-        Ok(())
     }
 }

@@ -20,6 +20,9 @@ const JPEG_INTERCHANGE_FORMAT_LENGTH: u64 = 514;
 
 /// `Compression` of an image that has none.
 const UNCOMPRESSED: u64 = 1;
+/// Each `Compression` whose data end in something that is not zero: LZW (a code), JPEG (a marker), Deflate under
+/// both of its numbers (a checksum) and LZMA (a footer).
+const END_MARKED: [u64; 5] = [5, 7, 8, 32_946, 34_925];
 /// `PlanarConfiguration` of an image whose samples are in blocks of their own.
 const PLANAR_SEPARATE: u64 = 2;
 
@@ -48,6 +51,8 @@ pub(super) struct Blocks {
     pub(super) byte_counts: Entry,
     /// Whether the blocks are compressed.
     pub(super) is_compressed: bool,
+    /// Whether the compression ends each block in something that is not zero.
+    pub(super) is_end_marked: bool,
 }
 
 impl ImageEntries {
@@ -115,6 +120,7 @@ impl ImageEntries {
             offsets,
             byte_counts,
             is_compressed: compression.is_some_and(|it| it != UNCOMPRESSED),
+            is_end_marked: compression.is_some_and(|it| END_MARKED.contains(&it)),
         }))
     }
 

@@ -19,6 +19,7 @@ mod cog_layout;
 mod directory;
 mod form;
 mod image;
+mod last_block;
 mod span_reader;
 #[cfg(test)]
 pub(crate) mod test_file;

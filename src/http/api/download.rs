@@ -13,7 +13,9 @@ use poem_openapi::{ApiResponse, OpenApi};
 
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
-use crate::http::conditional::entity_tag::{ALTERED_TAG, IfMatchOutcome, compare_strongly};
+use crate::http::conditional::entity_tag::{
+    ALTERED_TAG, IfMatchOutcome, MALFORMED_TAG, compare_strongly,
+};
 use crate::http::conditional::precondition::{format_http_date, joined_header};
 use crate::http::conditional::span::{
     SelectedRange, content_range, select_range, unsatisfied_range,
@@ -186,6 +188,7 @@ fn reply(
         SelectedRange::PreconditionFailed => {
             let detail = match if_match {
                 Some(IfMatchOutcome::Altered) => ALTERED_TAG,
+                Some(IfMatchOutcome::Malformed) => MALFORMED_TAG,
                 Some(IfMatchOutcome::Matches | IfMatchOutcome::Differs) | None => {
                     "the file does not match the precondition"
                 }

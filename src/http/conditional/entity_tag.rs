@@ -2,12 +2,17 @@
 //!
 //! What compresses an answer on its way changes its entity tag: nginx, Cloudflare and Envoy make it weak, Apache
 //! and Jetty put a suffix in it. With such a tag no change is ever made, because `If-Match` compares strongly, and
-//! reading again brings the same tag. So it is told from a tag of another version.
+//! reading again brings the same tag. So it is told from a tag of another version, and so is what is no entity tag
+//! at all, such as one whose quotes a client has taken off.
 
 /// What the client is told whose `If-Match` has a tag that was changed on its way.
 pub const ALTERED_TAG: &str = "the entity tag in If-Match is weak or has a suffix, so it matches no version: \
     something between this server and the client compressed the answer that it came with; read it again with \
     `Accept-Encoding: identity`, or switch compression off there";
+
+/// What the client is told whose `If-Match` has something else than entity tags.
+pub const MALFORMED_TAG: &str = "If-Match is not an entity tag, so it matches no version: send the value of the \
+    `ETag` header as it was received, with its quotes";
 
 /// The suffixes that Apache, Jetty, Caddy and others put into a tag, before its closing quote.
 const CODING_SUFFIXES: [&[u8]; 10] = [
@@ -32,6 +37,8 @@ pub enum IfMatchOutcome {
     Differs,
     /// It does not name this version, and a tag in it was changed by something that compresses answers.
     Altered,
+    /// It does not name this version, and something in it is no entity tag.
+    Malformed,
 }
 
 /// Whether a list of entity tags, or `*`, matches `etag` by strong comparison, as `If-Match`
@@ -46,6 +53,8 @@ pub fn compare_strongly(listed: &[u8], etag: &str) -> IfMatchOutcome {
         IfMatchOutcome::Matches
     } else if list_matches(listed, etag, is_altered) {
         IfMatchOutcome::Altered
+    } else if !TagList::parse(listed).is_well_formed {
+        IfMatchOutcome::Malformed
     } else {
         IfMatchOutcome::Differs
     }
@@ -70,29 +79,43 @@ pub fn matches_weakly(listed: &[u8], etag: &str) -> bool {
 }
 
 /// Whether a list of entity tags, or `*`, matches `etag`.
-///
-/// What follows a malformed tag is ignored: such a list matches fewer versions, so that `If-Match`
-/// fails and `If-None-Match` sends the file.
 fn list_matches(listed: &[u8], etag: &str, eq: fn(&[u8], &[u8]) -> bool) -> bool {
-    let mut rest = listed.trim_ascii();
-    if rest == b"*" {
-        return true;
-    }
-    loop {
-        while let [b',' | b' ' | b'\t', more @ ..] = rest {
+    let list = TagList::parse(listed);
+    list.is_any || list.tags.iter().any(|tag| eq(tag, etag.as_bytes()))
+}
+
+/// The tags that a header lists.
+struct TagList<'a> {
+    /// Whether it is `*`, which means every version.
+    is_any: bool,
+    /// The tags; what follows a malformed one is ignored: such a list matches fewer versions, so that
+    /// `If-Match` fails and `If-None-Match` sends the file.
+    tags: Vec<&'a [u8]>,
+    /// Whether there is at least one tag, or `*`, and nothing else.
+    is_well_formed: bool,
+}
+
+impl<'a> TagList<'a> {
+    fn parse(listed: &'a [u8]) -> Self {
+        let mut rest = listed.trim_ascii();
+        let is_any = rest == b"*";
+        let mut tags = Vec::new();
+        loop {
+            while let [b',' | b' ' | b'\t', more @ ..] = rest {
+                rest = more;
+            }
+            let split = split_entity_tag(rest).map(|(tag, more)| (tag, more.trim_ascii_start()));
+            let Some((tag, more @ ([] | [b',', ..]))) = split else {
+                break;
+            };
+            tags.push(tag);
             rest = more;
         }
-        let Some((tag, more)) = split_entity_tag(rest) else {
-            return false;
-        };
-        let more = more.trim_ascii_start();
-        if !matches!(more, [] | [b',', ..]) {
-            return false;
+        Self {
+            is_any,
+            is_well_formed: is_any || (rest.is_empty() && !tags.is_empty()),
+            tags,
         }
-        if eq(tag, etag.as_bytes()) {
-            return true;
-        }
-        rest = more;
     }
 }
 
@@ -160,14 +183,24 @@ mod tests {
 
     #[test]
     fn a_tag_that_was_compressed_on_its_way_is_told_from_one_of_another_version() {
-        use IfMatchOutcome::{Altered, Differs, Matches};
+        use IfMatchOutcome::{Altered, Differs, Malformed, Matches};
         for (listed, outcome) in [
             (ETAG, Matches),
             ("W/\"abc\", \"abc\"", Matches),
             ("\"x\"", Differs),
-            ("", Differs),
-            ("abc", Differs),
-            ("w/\"abc\"", Differs),
+            ("\"x\",, \"y\" ,", Differs),
+            ("", Malformed),
+            (" , ", Malformed),
+            ("abc", Malformed),
+            ("W/abc", Malformed),
+            ("w/\"abc\"", Malformed),
+            ("\"abc", Malformed),
+            ("'abc'", Malformed),
+            ("\\\"abc\\\"", Malformed),
+            ("\"\"abc\"\"", Malformed),
+            ("\"x\", abc", Malformed),
+            ("\"abc\", x", Matches),
+            ("W/\"abc\", x", Altered),
             ("W/\"abc\"", Altered),
             ("W/\"x\"", Altered),
             ("\"x\", W/\"abc\"", Altered),

@@ -8,7 +8,9 @@ use poem_openapi::registry::{MetaParamIn, MetaSchemaRef};
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::http::conditional::entity_tag::{ALTERED_TAG, IfMatchOutcome, compare_strongly};
+use crate::http::conditional::entity_tag::{
+    ALTERED_TAG, IfMatchOutcome, MALFORMED_TAG, compare_strongly,
+};
 use crate::http::conditional::etag_response::json_etag;
 use crate::http::conditional::precondition::joined_header;
 use crate::service::error::ServiceError;
@@ -28,6 +30,9 @@ impl IfMatch {
             IfMatchOutcome::Differs => Err(ServiceError::PreconditionFailed),
             IfMatchOutcome::Altered => Err(ServiceError::PreconditionIncomparable {
                 detail: ALTERED_TAG,
+            }),
+            IfMatchOutcome::Malformed => Err(ServiceError::PreconditionIncomparable {
+                detail: MALFORMED_TAG,
             }),
         }
     }

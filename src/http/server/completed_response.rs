@@ -99,7 +99,7 @@ impl ResponseCompletion {
             return response;
         }
         let sent = match &self.media_type {
-            Some(media_type) => format!("the request body has the Content-Type {media_type}"),
+            Some(media_type) => format!("the request body has {media_type}"),
             None => "the request has no Content-Type".to_owned(),
         };
         let detail = format!("{sent}; this operation takes {}", accepted.join(" or "));
@@ -122,14 +122,14 @@ impl ResponseCompletion {
     }
 }
 
-/// The media type without its parameters, as far as it can be repeated.
+/// What a body has: its media type without parameters, as far as it can be repeated.
 fn described_media_type(value: &HeaderValue) -> String {
     let text = value.to_str().unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim();
     if essence.is_empty() || essence.len() > MAX_MEDIA_TYPE_LENGTH {
-        "that is not a media type".to_owned()
+        "a Content-Type that is not a media type".to_owned()
     } else {
-        format!("`{essence}`")
+        format!("the Content-Type `{essence}`")
     }
 }
 

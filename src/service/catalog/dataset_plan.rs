@@ -24,9 +24,8 @@ pub(super) struct DatasetPlan {
     pub(super) removed: Vec<ItemReport>,
     /// How many datasets the file does not name; they stay.
     pub(super) not_named: usize,
-    /// How many readers and files of datasets that stay are removed.
-    lost_shares: usize,
-    lost_files: usize,
+    /// What datasets that stay lose.
+    lost: PartTotals,
 }
 
 impl DatasetPlan {
@@ -50,9 +49,7 @@ impl DatasetPlan {
             let before = by_id.get(item.id.get_ref()).copied();
             let after = plan.put(item, before, prepared, ids, gains);
             if let Some(before) = before {
-                plan.lost_shares += gone.lost_shares(&before.dataset, &after);
-                plan.lost_files +=
-                    usize::from(before.dataset.file.is_some() && after.file.is_none());
+                plan.lost.add(&gone.lost_parts(&before.dataset, &after));
             }
         }
         let kept: BTreeSet<_> = file.datasets.iter().map(|d| *d.id.get_ref()).collect();
@@ -82,14 +79,17 @@ impl DatasetPlan {
         file: &CatalogFile,
         before: &DatasetTotals,
         count_now: Option<usize>,
-    ) -> [RemovalCount; 3] {
+    ) -> [RemovalCount; 5] {
         let names = self.removed.iter().map(|line| line.name.clone());
         let count = count_now.unwrap_or(before.datasets);
         let count_in_file = file.datasets.len();
+        let (lost, parts) = (&self.lost, &before.parts);
         [
             RemovalCount::of_items(RemovalKind::Datasets, names, count, count_in_file),
-            RemovalCount::of_parts(RemovalKind::Shares, self.lost_shares, before.shares),
-            RemovalCount::of_parts(RemovalKind::Files, self.lost_files, before.files),
+            RemovalCount::of_parts(RemovalKind::Shares, lost.shares, parts.shares),
+            RemovalCount::of_parts(RemovalKind::Files, lost.files, parts.files),
+            RemovalCount::of_parts(RemovalKind::Owners, lost.owners, parts.owners),
+            RemovalCount::of_parts(RemovalKind::Tags, lost.tags, parts.tags),
         ]
     }
 
@@ -134,22 +134,46 @@ impl DatasetPlan {
     }
 }
 
-/// How many datasets there are, with how many readers and files.
+/// How many datasets there are, with how many parts.
 pub(super) struct DatasetTotals {
     datasets: usize,
+    parts: PartTotals,
+}
+
+/// How many parts of datasets there are.
+#[derive(Default)]
+struct PartTotals {
     shares: usize,
     files: usize,
+    owners: usize,
+    tags: usize,
 }
 
 impl DatasetTotals {
     /// Counts the datasets of the catalog.
     pub(super) fn new(current: &[CatalogDataset]) -> Self {
-        let datasets = current.iter().map(|row| &row.dataset);
+        let mut parts = PartTotals::default();
+        for CatalogDataset { dataset, .. } in current {
+            parts.add(&PartTotals {
+                shares: dataset.reader_count(),
+                files: usize::from(dataset.file.is_some()),
+                owners: usize::from(dataset.owner.is_some()),
+                tags: dataset.tags.len(),
+            });
+        }
         Self {
             datasets: current.len(),
-            shares: datasets.clone().map(Dataset::reader_count).sum(),
-            files: datasets.filter(|dataset| dataset.file.is_some()).count(),
+            parts,
         }
+    }
+}
+
+impl PartTotals {
+    fn add(&mut self, more: &Self) {
+        self.shares += more.shares;
+        self.files += more.files;
+        self.owners += more.owners;
+        self.tags += more.tags;
     }
 }
 
@@ -167,12 +191,19 @@ impl<'a> Gone<'a> {
         }
     }
 
-    /// How many readers who stay a dataset is not shared with any more.
-    fn lost_shares(&self, before: &Dataset, after: &Dataset) -> usize {
+    /// What a dataset loses; of readers and owners those who stay.
+    fn lost_parts(&self, before: &Dataset, after: &Dataset) -> PartTotals {
         let users = before.reader_users.difference(&after.reader_users);
         let roles = before.reader_roles.difference(&after.reader_roles);
-        users.filter(|id| !self.users.contains(id)).count()
-            + roles.filter(|role| !self.roles.contains(role)).count()
+        let owner = before.owner.filter(|id| !self.users.contains(id));
+        let tags = before.tags.keys();
+        PartTotals {
+            shares: users.filter(|id| !self.users.contains(id)).count()
+                + roles.filter(|role| !self.roles.contains(role)).count(),
+            files: usize::from(before.file.is_some() && after.file.is_none()),
+            owners: usize::from(owner.is_some() && after.owner.is_none()),
+            tags: tags.filter(|key| !after.tags.contains_key(*key)).count(),
+        }
     }
 }
 

@@ -5,18 +5,18 @@
 //!
 //! 1. A pruning file that names no user, no role or no dataset, where there are some to remove, needs
 //!    `--allow-empty`.
-//! 2. A file that removes more than half of one kind needs `--allow-removing N`. Memberships, shares and files
-//!    of items that stay are removed by a changed line rather than by a missing item, so these count from
-//!    [`MIN_REMOVED_PARTS`] on.
+//! 2. A file that removes more than half of one kind needs `--allow-removing N`. Memberships, shares, files, owners
+//!    and tags of items that stay are removed by a changed line rather than by a missing item, so these count
+//!    from [`MIN_REMOVED_PARTS`] on.
 //! 3. `--allow-removing N` also is a bound: more than N removals of all kinds together are refused.
 //!
-//! What goes with a removed item (its memberships, shares and file) is not counted again.
+//! What goes with a removed item (its memberships, shares, file and so on) is not counted again.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// From how many memberships, shares or files on more than half of them are many.
+/// From how many memberships, shares, files, owners or tags on more than half of them are many.
 const MIN_REMOVED_PARTS: usize = 10;
 /// How many removed users or roles of one kind a refusal names.
 const MAX_NAMED_REMOVALS: usize = 10;
@@ -47,6 +47,10 @@ pub enum RemovalKind {
     Shares,
     /// Files that datasets which stay no longer have.
     Files,
+    /// Owners, who stay, of datasets that stay and have none now.
+    Owners,
+    /// Tags that datasets which stay no longer have, each with all its values.
+    Tags,
 }
 
 /// How much of one kind a file removes.
@@ -111,7 +115,11 @@ impl RemovalCount {
     pub(super) fn is_of_parts(&self) -> bool {
         match self.kind {
             RemovalKind::Users | RemovalKind::Roles | RemovalKind::Datasets => false,
-            RemovalKind::Memberships | RemovalKind::Shares | RemovalKind::Files => true,
+            RemovalKind::Memberships
+            | RemovalKind::Shares
+            | RemovalKind::Files
+            | RemovalKind::Owners
+            | RemovalKind::Tags => true,
         }
     }
 

@@ -183,6 +183,34 @@ fn a_file_whose_end_was_not_written_yet_is_refused() {
 }
 
 #[test]
+fn the_unwritten_end_of_a_plain_tiff_is_told_by_compressions_that_end_in_something() {
+    for (compression, is_told) in [
+        (1, false),
+        (5, true),
+        (7, true),
+        (8, true),
+        (32_773, false),
+        (32_946, true),
+        (34_887, false),
+        (34_925, true),
+    ] {
+        let tiles = TestDirectory::tiled(&[60, 40]).with(short(259, compression));
+        for layout in layouts() {
+            if layout.has_directories_last {
+                continue;
+            }
+            let mut content = Builder::build(layout, std::slice::from_ref(&tiles));
+            let end = content.len();
+            content[end - 40..].fill(1);
+            assert_eq!(check(&content), Ok(()), "{compression}");
+            content[end - 16..].fill(0);
+            let refused = matches!(check(&content), Err(TiffDefect::BlockNotWritten { .. }));
+            assert_eq!(refused, is_told, "{compression} {layout:?}");
+        }
+    }
+}
+
+#[test]
 fn a_block_that_another_program_rewrote_is_no_reason_to_refuse() {
     let mut cog = demo("salish-sea-topobathy.cog.tif");
     let end = cog.len();

@@ -17,6 +17,7 @@ use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::{DeleteStatuses, UpdateStatuses, UploadStatuses};
 use crate::http::reply::responses::ErrorResponse;
 use crate::service::administration::Administration;
+use crate::service::error::ServiceError;
 
 use super::datasets::DatasetResponse;
 
@@ -82,6 +83,10 @@ impl AdminFilesApi {
     ) -> Result<WithEtag<DatasetResponse>, ErrorResponse<UploadStatuses>> {
         let mut bytes = Box::pin(file.0.into_bytes_stream());
         let name = name.0.as_deref();
+        if name.is_some_and(|name| name.contains(char::REPLACEMENT_CHARACTER)) {
+            // What stands for bytes that are not UTF-8, which would be lost without a word.
+            return Err(ServiceError::invalid("name", "it is not UTF-8, percent-encoded").into());
+        }
         let changed = self
             .administration
             .upload_file(

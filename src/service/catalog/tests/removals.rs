@@ -118,9 +118,10 @@ async fn a_file_that_is_cut_off_removes_most_only_with_a_number() {
 async fn lists_that_are_emptied_count_too_without_pruning() {
     let fixture = CatalogFixture::new().await;
     let whole = format!("{TEAM}{}", datasets(12));
-    fixture
-        .apply(&whole.replace("file", "reader_users = ['ada']\nfile"))
-        .await;
+    let parts = "owner = 'ada'\ntags = { embargo = ['yes'] }\nfile";
+    let owned = whole.replace("file", &format!("reader_users = ['ada']\n{parts}"));
+    let whole = whole.replace("file", parts);
+    fixture.apply(&owned).await;
     let options = ApplyOptions::new(clock(NOW));
     for (text, kind) in [
         (whole.clone(), RemovalKind::Shares),
@@ -128,6 +129,8 @@ async fn lists_that_are_emptied_count_too_without_pruning() {
             whole.replace("file = 'dem.tif'", "reader_users = ['ada']"),
             RemovalKind::Files,
         ),
+        (owned.replace("owner = 'ada'\n", ""), RemovalKind::Owners),
+        (owned.replace("embargo", "theme"), RemovalKind::Tags),
     ] {
         let refused = fixture.apply_with(&fixture.read(&text), &options).await;
         let Err(ApplyError::TooManyRemovals(refusal)) = refused else {
