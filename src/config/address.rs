@@ -27,9 +27,7 @@ impl AllowedOrigins {
         {
             return Some(Self::Any);
         }
-        let origins = list
-            .iter()
-            .map(|text| is_origin(text).then(|| text.clone()));
+        let origins = list.iter().map(|text| origin(text));
         origins.collect::<Option<_>>().map(Self::Only)
     }
 }
@@ -43,10 +41,13 @@ impl fmt::Display for AllowedOrigins {
     }
 }
 
-/// Whether a browser would write this text into an `Origin` header (RFC 6454 section 6.2).
-fn is_origin(text: &str) -> bool {
-    Url::parse(text)
-        .is_ok_and(|url| is_http_url(&url) && url.origin().ascii_serialization() == text)
+/// The origin as browsers write it into an `Origin` header (RFC 6454 section 6.2), from a URL that has nothing
+/// but an origin. A `*` in its host would match no page.
+fn origin(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok().filter(is_http_url)?;
+    let origin = url.origin().ascii_serialization();
+    let has_more = url.as_str().strip_suffix('/') != Some(origin.as_str());
+    (!has_more && !origin.contains('*')).then_some(origin)
 }
 
 fn is_http_url(url: &Url) -> bool {
@@ -273,12 +274,29 @@ mod tests {
         assert_eq!(read(&[]), Some(AllowedOrigins::Only(Vec::new())));
         let two = ["https://maps.example.org", "http://localhost:3000"];
         assert_eq!(read(&two).unwrap().to_string(), two.join(","));
+        for (text, written) in [
+            ("https://maps.example.org/", "https://maps.example.org"),
+            ("HTTPS://Maps.example.org", "https://maps.example.org"),
+            ("https://a:443", "https://a"),
+            ("http://a:80/", "http://a"),
+            ("https://a:8443", "https://a:8443"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+            (
+                "https://b\u{fc}cher.example",
+                "https://xn--bcher-kva.example",
+            ),
+        ] {
+            assert_eq!(read(&[text]).unwrap().to_string(), written, "{text}");
+        }
         for wrong in [
-            "https://maps.example.org/",
-            "https://Maps.example.org",
             "maps.example.org",
             "null",
-            "https://a:443",
+            "https://maps.example.org/app",
+            "https://maps.example.org/?x",
+            "https://maps.example.org#x",
+            "https://ada@maps.example.org",
+            "https://*.example.org",
+            "ftp://maps.example.org",
         ] {
             assert_eq!(read(&[wrong]), None, "{wrong}");
         }

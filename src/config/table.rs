@@ -174,6 +174,7 @@ settings! {
     /// The web pages that may call the API from a browser (CORS).
     /// `*` is safe because credentials are bearer tokens and never cookies: a page has only what it was given.
     /// What policies grant to an address they grant to pages of the origins that are listed here, and to no others.
+    /// A list has origins alone: scheme, host and port without a path, and no `*` in a host.
     allowed_origins: AllowedOrigins = "*",
         List("origins, such as https://maps.example.org, or * alone"),
         SettingsReader::allowed_origins;

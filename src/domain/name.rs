@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::name_rules::{BrokenRule, check_characters};
+use super::name_rules::{BrokenRule, check_characters, has_words_in_one_script, is_name_character};
 use super::normal_form::normalize_name;
 
 /// The longest name, in characters of its normal form.
@@ -75,6 +75,20 @@ fn normalize(text: &str) -> Result<String, NameError> {
         Err(BrokenRule::Scripts) => Err(NameError::MixedScripts { text: text() }),
         Err(BrokenRule::Direction) => Err(NameError::MixedDirections { text: text() }),
     }
+}
+
+/// Whether a name can have this character, at some place.
+#[must_use]
+pub fn may_be_in_names(c: char) -> bool {
+    is_name_character(c)
+}
+
+/// Whether a word of a text mixes scripts as no name does, so that it can be taken for another: `аdmin` with a
+/// Cyrillic letter. Words of several scripts beside each other, such as a Latin abbreviation in a Russian title,
+/// are usual.
+#[must_use]
+pub fn mixes_scripts_in_a_word(text: &str) -> bool {
+    !has_words_in_one_script(text)
 }
 
 macro_rules! name_types {

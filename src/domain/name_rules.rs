@@ -54,6 +54,17 @@ pub(super) fn check_characters(text: &str) -> Result<(), BrokenRule> {
     Ok(())
 }
 
+/// Whether a name can have this character, at some place.
+pub(super) fn is_name_character(c: char) -> bool {
+    PUNCTUATION.contains(&c) || !matches!(kind_of(c), CharacterKind::Other)
+}
+
+/// Whether each word of a text is in one script, as a part of a name is.
+pub(super) fn has_words_in_one_script(text: &str) -> bool {
+    let is_between = |c: char| c.is_whitespace() || c.is_ascii_punctuation();
+    text.split(is_between).all(is_in_one_script)
+}
+
 enum CharacterKind {
     /// A letter or a decimal digit.
     Letter,

@@ -12,6 +12,7 @@ use crate::domain::diagnostic::SourceDiagnostic;
 use crate::domain::error_chain::error_chain;
 use crate::domain::text_position::line_at;
 
+use super::confusable::is_usual_text;
 use super::error::from_cedar;
 use super::reach::{self, RequestTypes, UnreachablePart};
 use super::source_policy::{SourcePolicy, first_line};
@@ -177,6 +178,9 @@ impl<'a> FileParser<'a> {
                     | ValidationWarning::InvalidActionApplication(_)
             ) {
                 impossible.insert(warning.policy_id().to_string());
+                continue;
+            }
+            if is_usual_text(warning) {
                 continue;
             }
             let warning = self.problem_of_policy(warning.policy_id(), warning);

@@ -18,6 +18,7 @@
 //! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
 //!   the invariants, `links` fills templates, `case_file` and `json_span` parse JSON, `validation` runs
 //!   Cedar's validator, `schema_check` tries the schema, `schema_names` has its names.
+//! - `confusable`: which of the validator's warnings about characters are of use.
 //! - Deciding: `entities` and `context` build what Cedar evaluates, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
 //! - Explaining: `conditions` splits policies into parts, `values` lists what a part reads,
@@ -43,6 +44,7 @@ mod case_answer;
 mod case_file;
 mod combined_decision;
 mod conditions;
+mod confusable;
 mod context;
 mod decide;
 mod entities;

@@ -98,7 +98,9 @@ impl<'t> ExternalToken<'t> {
         let (algorithm, kid) = check_header(&header, expected.algorithms)?;
         let signature = decode(parts.signature, TokenPart::Signature)?;
         let payload = decode(parts.payload, TokenPart::Payload)?;
-        let payload: StrictObject = strict_json::parse_object(&payload, TokenPart::Payload)
+        // Blanks around the object are JSON (RFC 8259 section 2); scripts that sign tokens leave them.
+        let payload = payload.trim_ascii_start();
+        let payload: StrictObject = strict_json::parse_object(payload, TokenPart::Payload)
             .map_err(RefusedToken::malformed)?;
         Ok(Self {
             signed: parts.signed,

@@ -213,10 +213,18 @@ async fn a_program_is_offered_basic_and_a_browser_is_not() {
     let offered = challenges(server.get(&path)).await;
     assert_eq!(offered.len(), 2, "{offered:?}");
     assert!(offered[0].starts_with("Bearer ") && offered[1].starts_with("Basic "));
+    // GDAL and `wget --spider` ask with HEAD first.
+    let head = server.http.head(format!("{}{path}", server.url));
+    assert_eq!(challenges(head).await, offered);
     for (name, value) in [
         ("sec-fetch-mode", "navigate"),
         ("sec-fetch-site", "same-origin"),
         ("origin", "https://map.example"),
+        // All that a browser sends of itself to plain http on another machine.
+        (
+            "user-agent",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        ),
     ] {
         let offered = challenges(server.get(&path).header(name, value)).await;
         assert_eq!(offered, [r#"Bearer realm="cedargate""#], "{name}");

@@ -112,6 +112,7 @@ def info_of(run_peer, url, program="rio", **settings):
     [
         {"GDAL_HTTP_USERPWD": "key:{key}"},
         {"GDAL_HTTP_USERPWD": "key:{key}", "GDAL_HTTP_AUTH": "BASIC"},
+        {"GDAL_HTTP_USERPWD": "key:{key}", "GDAL_HTTP_AUTH": "ANY"},
         {"GDAL_HTTP_USERPWD": ":{key}"},
         {"HOME": "{netrc.parent}"},
         {"GDAL_HTTP_HEADERS": "X-Api-Key: {key}"},

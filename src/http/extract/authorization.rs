@@ -23,6 +23,10 @@ const API_KEY_HEADER: &str = "x-api-key";
 const MALFORMED_AUTHORIZATION: Credential = Credential::Malformed {
     detail: "the Authorization header is malformed: send Authorization: Bearer <session token>",
 };
+const API_KEY_AS_TOKEN: Credential = Credential::Malformed {
+    detail: "this is an API key and no session token: send it as X-Api-Key, or as the password of \
+             Authorization: Basic",
+};
 const MALFORMED_BASIC: Credential = Credential::Malformed {
     detail: "the Authorization header is malformed: Basic takes the base64 of a user name, a colon and an \
              API key as the password; a client may have taken it from .netrc",
@@ -32,11 +36,15 @@ const BASIC_WITHOUT_KEY: Credential = Credential::Malformed {
              set it, your client took it from .netrc or from the URL",
 };
 const BASIC_WITH_KEY_AS_NAME: Credential = Credential::Malformed {
-    detail: "Authorization: Basic takes the API key as its password, not as its user name: send name:KEY",
+    detail: "Authorization: Basic takes the API key as its password, not as its user name: send name:KEY; if you \
+             did not set it, your client took it from .netrc or from the URL",
 };
 const MALFORMED_API_KEY: Credential = Credential::Malformed {
     detail: "the X-Api-Key header is malformed: send an API key, which starts with cg_",
 };
+
+/// How the base64url of `{"` begins, and so every JWT.
+const JWT_BEGINNING: &str = "eyJ";
 
 /// Standard base64; some clients leave the padding out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -58,14 +66,17 @@ pub(super) fn credential_from_headers(headers: &HeaderMap) -> Credential {
     }
 }
 
-/// The scheme in any case (RFC 9110 section 11.1), blanks, and what the scheme takes.
+/// The scheme in any case (RFC 9110 section 11.1), blanks, and what the scheme takes. A credential alone is no
+/// scheme.
 fn parse_authorization(value: &HeaderValue) -> Credential {
     let Ok(value) = value.to_str() else {
         return MALFORMED_AUTHORIZATION;
     };
     let (scheme, parameter) = value.split_once(' ').unwrap_or((value, ""));
     let parameter = parameter.trim_matches(' ');
-    if scheme.is_empty() {
+    if scheme.starts_with(KEY_MARKER) {
+        API_KEY_AS_TOKEN
+    } else if scheme.is_empty() || scheme.starts_with(JWT_BEGINNING) {
         MALFORMED_AUTHORIZATION
     } else if scheme.eq_ignore_ascii_case("bearer") {
         parse_bearer(parameter)
@@ -78,14 +89,17 @@ fn parse_authorization(value: &HeaderValue) -> Credential {
 
 /// A b64token (RFC 6750 section 2.1).
 fn parse_bearer(token: &str) -> Credential {
-    if is_b64token(token) {
+    if token.starts_with(KEY_MARKER) {
+        API_KEY_AS_TOKEN
+    } else if is_b64token(token) {
         Credential::Bearer(Secret::new(token.to_owned()))
     } else {
         MALFORMED_AUTHORIZATION
     }
 }
 
-/// A user name, which has no colon, and a password, which may have some (RFC 7617 section 2).
+/// A user name, which has no colon, and a password, which may have some (RFC 7617 section 2). A password that was
+/// read from a file may have the end of its line; no key has one.
 fn parse_basic(encoded: &str) -> Credential {
     let Ok(decoded) = BASE64.decode(encoded).map(Secret::new) else {
         return MALFORMED_BASIC;
@@ -94,10 +108,11 @@ fn parse_basic(encoded: &str) -> Credential {
     let (Some(name), Some(password)) = (parts.next(), parts.next()) else {
         return MALFORMED_BASIC;
     };
+    let password = password.trim_ascii_end();
     let is_key = |text: &[u8]| text.starts_with(KEY_MARKER.as_bytes());
     match std::str::from_utf8(password) {
         Ok(key) if is_key(password) => Credential::ApiKey(Secret::new(key.to_owned())),
-        Ok("") if is_key(name) => BASIC_WITH_KEY_AS_NAME,
+        Ok(_) if is_key(name) => BASIC_WITH_KEY_AS_NAME,
         Ok(_) | Err(_) => BASIC_WITHOUT_KEY,
     }
 }
@@ -172,8 +187,13 @@ mod tests {
             b"",
             b"\xff",
             b"Bearer \xc3\xa9",
+            b"eyJhbGciOiJFUzI1NiJ9.e30.x",
         ] {
             assert!(authorization(value).starts_with("malformed"), "{value:?}");
+        }
+        for value in ["Bearer cg_abc", "cg_abc"] {
+            let parsed = authorization(value);
+            assert!(parsed.contains("send it as X-Api-Key"), "{value}: {parsed}");
         }
         for value in ["Digest", "Negotiate x", "bearerabc", "basic\tx", "ApiKey x"] {
             assert_eq!(authorization(value), "unsupported", "{value:?}");
@@ -208,6 +228,9 @@ mod tests {
             assert_eq!(basic(format!("{name}:cg_abc")), "key cg_abc", "{name}");
         }
         assert_eq!(basic(b"\xff\xfe:cg_abc"), "key cg_abc");
+        for end in ["\n", "\r\n", " "] {
+            assert_eq!(basic(format!("x:cg_abc{end}")), "key cg_abc", "{end:?}");
+        }
         // What follows the first colon is the password; whether it is a key, the service says.
         assert_eq!(basic("x:cg_a:b"), "key cg_a:b");
         for value in [
@@ -232,11 +255,13 @@ mod tests {
             b"ada:eyJhbGciOiJFUzI1NiJ9.e30.x",
         ] {
             let parsed = basic(decoded);
-            assert!(parsed.contains("Basic takes an API key"), "{decoded:?}");
+            assert!(parsed.contains("API key as its password"), "{decoded:?}");
             assert!(parsed.contains(".netrc"), "{decoded:?}");
             assert!(!parsed.contains("horse"), "{decoded:?}");
         }
-        assert!(basic("cg_abc:").contains("not as its user name"));
+        for decoded in ["cg_abc:", "cg_abc:x", "cg_abc:x-oauth-basic"] {
+            assert!(basic(decoded).contains("not as its user name"), "{decoded}");
+        }
     }
 
     #[test]

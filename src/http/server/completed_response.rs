@@ -25,12 +25,15 @@ pub struct Passthrough;
 const BASIC_CHALLENGE: HeaderValue =
     HeaderValue::from_static(r#"Basic realm="cedargate: an API key as password", charset="UTF-8""#);
 
-/// Headers that only browsers send (Fetch Metadata; the Fetch standard, section 3.2).
+/// Headers that only browsers send (Fetch Metadata; the Fetch standard, section 3.2), though not all to plain
+/// `http` on other machines: there [`BROWSER_PRODUCT`] tells.
 const BROWSER_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("sec-fetch-mode"),
     HeaderName::from_static("sec-fetch-site"),
     header::ORIGIN,
 ];
+/// What the `User-Agent` of every browser begins with.
+const BROWSER_PRODUCT: &[u8] = b"Mozilla/";
 /// The most bytes of a media type that a problem repeats.
 const MAX_MEDIA_TYPE_LENGTH: usize = 100;
 
@@ -49,9 +52,7 @@ impl ResponseCompletion {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             media_type: headers.get(CONTENT_TYPE).map(described_media_type),
-            is_browser: BROWSER_HEADERS
-                .iter()
-                .any(|name| headers.contains_key(name)),
+            is_browser: is_browser(headers),
         }
     }
 
@@ -122,7 +123,15 @@ impl ResponseCompletion {
     }
 }
 
-/// What a body has: its media type without parameters, as far as it can be repeated.
+fn is_browser(headers: &HeaderMap) -> bool {
+    let has_header = BROWSER_HEADERS
+        .iter()
+        .any(|name| headers.contains_key(name));
+    let user_agent = headers.get(header::USER_AGENT);
+    has_header || user_agent.is_some_and(|value| value.as_bytes().starts_with(BROWSER_PRODUCT))
+}
+
+/// The media type without its parameters, as far as it can be repeated.
 fn described_media_type(value: &HeaderValue) -> String {
     let text = value.to_str().unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim();

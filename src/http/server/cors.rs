@@ -88,7 +88,7 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
                 .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         let allowed = self.cors.allow_origin(&request);
         let is_public = request.uri().path() == self.cors.public_path;
-        let allowed_headers = self.cors.allow_headers(request.headers());
+        let allowed_headers = is_preflight.then(|| self.cors.allow_headers(request.headers()));
         let mut response = self.inner.call(request).await?.into_response();
         if is_preflight {
             // Even where the path is unknown: a page can only see that if its preflight succeeds.
@@ -103,7 +103,7 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
         }
         if let Some(origin) = allowed {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            if is_preflight {
+            if let Some(allowed_headers) = allowed_headers {
                 let methods = self.cors.methods.clone();
                 headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
                 headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers);

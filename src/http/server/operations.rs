@@ -121,9 +121,13 @@ impl OperationTable {
             .map_or(&[], |operation| &operation.media_types)
     }
 
+    /// HEAD is answered by the operation of GET, as the router does it.
     fn operation(&self, method: &Method, path: &str) -> Option<&Operation> {
+        let is_head = *method == Method::HEAD;
         let mut operations = self.row(path)?.operations.iter();
-        operations.find(|operation| operation.method == *method)
+        operations.find(|operation| {
+            operation.method == *method || (is_head && operation.method == Method::GET)
+        })
     }
 
     fn row(&self, path: &str) -> Option<&Row> {
@@ -273,6 +277,7 @@ mod tests {
         let table = OperationTable::from_document(&document, &[]);
         let kind = |method| table.body_kind(&method, "/a/1");
         assert_eq!(kind(Method::GET), Some(BodyKind::Unused));
+        assert_eq!(kind(Method::HEAD), Some(BodyKind::Unused));
         assert_eq!(kind(Method::PUT), Some(BodyKind::OfCallers));
         assert_eq!(kind(Method::POST), Some(BodyKind::OfAnyone));
         assert_eq!(kind(Method::PATCH), None);

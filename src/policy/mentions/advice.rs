@@ -13,7 +13,7 @@ use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::suggest::closest;
 
-use super::mention::{Mention, MentionKind, MentionPlace};
+use super::mention::{Mention, MentionKind, MentionPlace, quoted};
 use super::names::CatalogNames;
 
 /// What is wrong with what a policy names.
@@ -131,7 +131,7 @@ fn advise_id(
             })
         }
         WrittenId::Other(id) => {
-            let meant = written.replace(&format!("{:?}", mention.text), &format!("\"{id}\""));
+            let meant = written.replace(&quoted(&mention.text), &format!("\"{id}\""));
             Some(Advice {
                 reason: format!(
                     "{written} is no {noun}: ids are written in lower case with hyphens, and compared as texts"
@@ -191,7 +191,7 @@ fn advise_username(
     catalog: Option<&CatalogNames>,
 ) -> Option<Advice> {
     let shown = names.filter(|names| !names.is_redacted);
-    let text = &mention.text;
+    let (text, written) = (&mention.text, mention.written());
     match exact_name::<Username>(text) {
         Ok(name) => {
             let names = catalog.filter(|names| names.lookup.usernames.contains(&name))?;
@@ -203,14 +203,16 @@ fn advise_username(
             let all = "cedargate user list shows all; a user of an identity provider exists from the first \
                        sign-in on";
             Some(Advice {
-                reason: format!("the catalog has no user with the name {text:?}"),
-                help: meant
-                    .map_or_else(|| all.to_owned(), |name| format!("did you mean {name:?}?")),
+                reason: format!("the catalog has no user with the name {written}"),
+                help: meant.map_or_else(
+                    || all.to_owned(),
+                    |name| format!("did you mean {}?", quoted(name)),
+                ),
                 is_impossible: false,
             })
         }
         Err(error) => Some(Advice {
-            reason: format!("no user has the name {text:?}: {error}"),
+            reason: format!("no user has the name {written}: {error}"),
             help: match folded_name::<Username>(text) {
                 Some(name) => format!("did you mean \"{name}\"?"),
                 None => "cedargate user list shows all".to_owned(),
@@ -231,7 +233,8 @@ fn suggest_user(names: &CatalogNames, text: &str) -> Option<String> {
     let mut datasets = names.similar_datasets.iter();
     if let Some((_, title)) = datasets.find(|(id, _)| id.to_string() == text) {
         return Some(format!(
-            "this is the id of the dataset {title:?}: did you mean `Dataset::{text:?}`?"
+            "this is the id of the dataset {}: did you mean `Dataset::{text:?}`?",
+            quoted(title)
         ));
     }
     let users = &names.similar_users;
@@ -248,7 +251,8 @@ fn suggest_user(names: &CatalogNames, text: &str) -> Option<String> {
             .is_some_and(|roles| roles.contains(&role))
     {
         return Some(format!(
-            "{text} is a role: did you mean `in Role::{text:?}`?"
+            "{text} is a role: did you mean `in Role::{}`?",
+            quoted(text)
         ));
     }
     let name = closest(

@@ -66,10 +66,10 @@ impl Mention {
     /// As Cedar writes it.
     pub(super) fn written(&self) -> String {
         match self.kind {
-            MentionKind::User => format!("User::{:?}", self.text),
-            MentionKind::Role => format!("Role::{:?}", self.text),
-            MentionKind::Dataset => format!("Dataset::{:?}", self.text),
-            MentionKind::Username => format!("{:?}", self.text),
+            MentionKind::User => format!("User::{}", quoted(&self.text)),
+            MentionKind::Role => format!("Role::{}", quoted(&self.text)),
+            MentionKind::Dataset => format!("Dataset::{}", quoted(&self.text)),
+            MentionKind::Username => quoted(&self.text),
         }
     }
 
@@ -79,4 +79,13 @@ impl Mention {
         let MentionSource { label, text } = &self.source;
         SourceDiagnostic::at_span(label, text, self.span.clone(), message).into_warning()
     }
+}
+
+/// A text as a string of Cedar. Marks that combine with the letter before them stay, as in names of many
+/// scripts; Rust's `{:?}` would escape them.
+pub(super) fn quoted(text: &str) -> String {
+    format!(
+        "\"{}\"",
+        text.escape_debug().to_string().replace("\\'", "'")
+    )
 }

@@ -87,7 +87,9 @@ impl EntityMentions {
             let text = mention.text.as_str();
             match mention.kind {
                 MentionKind::User | MentionKind::Dataset => match WrittenId::parse(text) {
-                    WrittenId::Canonical(id) if id.is_nil() => {}
+                    // It stands for what a user who changes itself would be.
+                    WrittenId::Canonical(id)
+                        if id.is_nil() && mention.kind == MentionKind::User => {}
                     WrittenId::Canonical(id) if mention.kind == MentionKind::User => {
                         lookup.users.insert(UserId(id));
                     }

@@ -1,12 +1,14 @@
 //! Literals that no request has: words, ids and addresses that Cedargate never gives policies to compare with.
 //!
-//! - `context.authentication`: one of the words of [`Authentication`] but the command line's.
+//! - `context.authentication`: one of the words of [`Authentication`] but the command line's, and `none` for
+//!   anonymous principals alone.
+//! - `username`: patterns of `like` are in the normal form of names, too.
 //! - `context.key.actions`: words of [`Action`]. `context.key.datasets`: UUIDs in lower case with hyphens.
 //! - `context.address`: one address, IPv4 where it is one, never a range and never IPv4 in IPv6.
 
 use std::net::IpAddr;
 
-use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Literal, Var};
+use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Literal, Pattern, PatternElem, Var};
 use cedar_policy_core::parser::Loc;
 use ipnet::IpNet;
 use strum::VariantNames;
@@ -14,10 +16,16 @@ use strum::VariantNames;
 use crate::domain::action::Action;
 use crate::domain::caller::Authentication;
 use crate::domain::id::DatasetId;
+use crate::domain::name::may_be_in_names;
+use crate::domain::normal_form::normalize_name;
 use crate::domain::suggest::closest;
 use crate::domain::text_enum::TextEnum;
 
+use super::scope::ScopeTypes;
 use super::unreachable_part::UnreachablePart;
+
+/// The prefix of IPv4 addresses in IPv6, in bits.
+const MAPPED_PREFIX_LENGTH: u8 = 96;
 
 /// An expression that Cedargate gives certain texts only.
 #[derive(Clone, Copy)]
@@ -28,7 +36,7 @@ enum KnownTexts {
 }
 
 /// The literals of a condition that no request has.
-pub(super) fn findings(condition: &Expr) -> Vec<UnreachablePart> {
+pub(super) fn findings(condition: &Expr, scope: &ScopeTypes) -> Vec<UnreachablePart> {
     let mut found = Vec::new();
     for expression in condition.subexpressions() {
         match expression.expr_kind() {
@@ -41,10 +49,13 @@ pub(super) fn findings(condition: &Expr) -> Vec<UnreachablePart> {
                 arg1,
                 arg2,
             } => {
-                found.extend(unknown_texts(arg1, arg2));
+                found.extend(unknown_texts(arg1, arg2, scope));
                 if *op == BinaryOp::Eq {
                     found.extend(equal_to_range(arg1, arg2));
                 }
+            }
+            ExprKind::Like { expr, pattern } => {
+                found.extend(unmatched_pattern(expression, expr, pattern, scope));
             }
             ExprKind::ExtensionFunctionApp { fn_name, args } => {
                 match (fn_name.to_string().as_str(), args.as_slice()) {
@@ -63,7 +74,96 @@ pub(super) fn findings(condition: &Expr) -> Vec<UnreachablePart> {
     found
 }
 
-fn unknown_texts(one: &Expr, other: &Expr) -> Vec<UnreachablePart> {
+/// Whether `context.authentication` is this word in some request.
+fn is_of_a_caller(word: &str) -> bool {
+    Authentication::VARIANTS.contains(&word) && word != Authentication::CommandLine.as_str()
+}
+
+/// The words of `context.authentication` for the principals of a scope.
+fn authentication_words(scope: &ScopeTypes) -> Vec<&'static str> {
+    let has = |kind: &str| scope.principals.iter().any(|name| name.to_string() == kind);
+    let (has_users, has_anonymous) = (has("User"), has("Anonymous"));
+    let is_given = |word: &&str| {
+        if *word == Authentication::None.as_str() {
+            has_anonymous || !has_users
+        } else {
+            has_users || !has_anonymous
+        }
+    };
+    let words = Authentication::VARIANTS.iter().copied();
+    words
+        .filter(|word| is_of_a_caller(word))
+        .filter(is_given)
+        .collect()
+}
+
+/// A pattern of `like` that nothing matches which Cedargate gives.
+fn unmatched_pattern(
+    like: &Expr,
+    expression: &Expr,
+    pattern: &Pattern,
+    scope: &ScopeTypes,
+) -> Option<UnreachablePart> {
+    if let Some(KnownTexts::Authentication) = known_texts(expression) {
+        let words = authentication_words(scope);
+        let is_matched = words.iter().any(|word| pattern.wildcard_match(word));
+        return (!is_matched).then(|| {
+            let reason = format!("`context.authentication` is never like \"{pattern}\"");
+            let help = format!("it is one of {}", words.join(", "));
+            UnreachablePart::new(like.source_loc(), reason).with_help(help)
+        });
+    }
+    if !is_username(expression) {
+        return None;
+    }
+    // What is between the wildcards, in normal form.
+    let mut kept: Vec<PatternElem> = Vec::new();
+    for part in pattern
+        .get_elems()
+        .split_inclusive(|part| *part == PatternElem::Wildcard)
+    {
+        let is_wildcard = |part: &&PatternElem| **part == PatternElem::Wildcard;
+        let text = part.iter().filter_map(|part| match part {
+            PatternElem::Char(character) => Some(*character),
+            PatternElem::Wildcard => None,
+        });
+        let text = normalize_name(&text.collect::<String>());
+        kept.extend(text.chars().map(PatternElem::Char));
+        kept.extend(part.last().filter(is_wildcard).copied());
+    }
+    let finding = |why: &str| {
+        let reason = format!("no user name is like \"{pattern}\": {why}");
+        UnreachablePart::new(like.source_loc(), reason)
+    };
+    let is_strange = |part: &PatternElem| match part {
+        PatternElem::Char(character) => !may_be_in_names(*character),
+        PatternElem::Wildcard => false,
+    };
+    if kept.iter().any(is_strange) {
+        return Some(finding("names have letters, digits and . _ - @ only"));
+    }
+    // How a small sigma is written depends on what the wildcards stand for.
+    let is_sigma = |part: &PatternElem| matches!(part, PatternElem::Char('σ' | 'ς'));
+    let elements = pattern.get_elems();
+    let is_kept = kept.len() == elements.len()
+        && kept
+            .iter()
+            .zip(elements)
+            .all(|(one, other)| one == other || (is_sigma(one) && is_sigma(other)));
+    (!is_kept).then(|| {
+        let kept = Pattern::from(kept);
+        finding("names are kept in lower case").with_help(format!("write \"{kept}\""))
+    })
+}
+
+/// `principal.username` or `resource.username`.
+fn is_username(expression: &Expr) -> bool {
+    matches!(expression.expr_kind(), ExprKind::GetAttr { expr, attr }
+        if attr == "username"
+            && matches!(expr.expr_kind(), ExprKind::Var(Var::Principal | Var::Resource)))
+}
+
+fn unknown_texts(one: &Expr, other: &Expr, scope: &ScopeTypes) -> Vec<UnreachablePart> {
     let pairs = [(one, other), (other, one)];
     let known = pairs
         .into_iter()
@@ -72,18 +172,19 @@ fn unknown_texts(one: &Expr, other: &Expr) -> Vec<UnreachablePart> {
         return Vec::new();
     };
     string_literals(texts)
-        .filter_map(|(text, location)| known.check(text, location))
+        .filter_map(|(text, location)| known.check(text, location, scope))
         .collect()
 }
 
 impl KnownTexts {
-    fn check(self, text: &str, location: Option<&Loc>) -> Option<UnreachablePart> {
+    fn check(
+        self,
+        text: &str,
+        location: Option<&Loc>,
+        scope: &ScopeTypes,
+    ) -> Option<UnreachablePart> {
         let words: Vec<&str> = match self {
-            Self::Authentication => Authentication::VARIANTS
-                .iter()
-                .copied()
-                .filter(|word| *word != Authentication::CommandLine.as_str())
-                .collect(),
+            Self::Authentication => authentication_words(scope),
             Self::KeyActions => Action::VARIANTS.to_vec(),
             Self::KeyDatasets => {
                 let id = text.parse::<DatasetId>().ok();
@@ -103,6 +204,9 @@ impl KnownTexts {
             return None;
         }
         let what = match self {
+            Self::Authentication if is_of_a_caller(text) => {
+                "with the principals of the scope, `context.authentication` is never"
+            }
             Self::Authentication => "`context.authentication` is never",
             Self::KeyActions | Self::KeyDatasets => "no API key has the action",
         };
@@ -189,11 +293,11 @@ fn unusual_range(argument: &Expr) -> Option<UnreachablePart> {
         Some((address, _)) => address.parse().ok()?,
         None => text.parse().ok()?,
     };
-    if address.to_canonical() != address {
+    if let Some(meant) = unmapped(text, address) {
         let reason =
             format!("no client has an address like {text}: IPv4 addresses are written as such");
         let finding = UnreachablePart::new(location, reason);
-        return Some(finding.with_help(format!("write \"{}\"", address.to_canonical())));
+        return Some(finding.with_help(format!("write \"{meant}\"")));
     }
     let network: IpNet = text.parse().ok()?;
     let trunc = network.trunc();
@@ -203,4 +307,15 @@ fn unusual_range(argument: &Expr) -> Option<UnreachablePart> {
         let help = format!("write \"{trunc}\" for the network, or \"{address}\" for the address");
         UnreachablePart::new(location, reason).with_help(help)
     })
+}
+
+/// IPv4 addresses in IPv6 (RFC 4291 section 2.5.5.2), as IPv4; `None` for a range that holds others too.
+fn unmapped(text: &str, address: IpAddr) -> Option<String> {
+    let canonical = address.to_canonical();
+    let network = text.parse::<IpNet>().ok();
+    match network.map(|network| network.prefix_len().checked_sub(MAPPED_PREFIX_LENGTH)) {
+        _ if canonical == address => None,
+        None => Some(canonical.to_string()),
+        Some(prefix) => prefix.map(|prefix| format!("{canonical}/{prefix}")),
+    }
 }

@@ -50,7 +50,7 @@ pub(super) fn findings(
         policy
             .non_scope_constraints()
             .into_iter()
-            .flat_map(literals::findings),
+            .flat_map(|conditions| literals::findings(conditions, &scope)),
     );
     found
 }

@@ -11,6 +11,10 @@ use cedar_policy_core::ast::{
     Template,
 };
 
+use uuid::Uuid;
+
+use crate::domain::id::UserId;
+
 use super::request_types::{AskedAction, RequestTypes, ScopePart};
 use super::unreachable_part::UnreachablePart;
 
@@ -20,6 +24,8 @@ pub(super) struct ScopeTypes {
     pub(super) resources: BTreeSet<EntityType>,
     /// The actions as they are written; none if the scope leaves them open.
     pub(super) listed: Vec<EntityUID>,
+    /// Whether the action is named by `==`: then the actions in it are not meant.
+    is_exact: bool,
 }
 
 impl ScopeTypes {
@@ -34,6 +40,7 @@ impl ScopeTypes {
                 ActionConstraint::Eq(uid) => vec![(**uid).clone()],
                 ActionConstraint::In(uids) => uids.iter().map(|uid| (**uid).clone()).collect(),
             },
+            is_exact: matches!(policy.action_constraint(), ActionConstraint::Eq(_)),
         }
     }
 
@@ -50,7 +57,12 @@ impl ScopeTypes {
     }
 
     fn is_listed(&self, action: &AskedAction) -> bool {
-        self.listed.is_empty() || self.listed.iter().any(|uid| action.is_in(uid))
+        self.listed.is_empty() || self.listed.iter().any(|uid| self.is_named(action, uid))
+    }
+
+    /// Whether a listed action names one that Cedargate asks for.
+    fn is_named(&self, action: &AskedAction, uid: &EntityUID) -> bool {
+        action.uid == *uid || (!self.is_exact && action.is_in(uid))
     }
 
     fn of(&self, part: ScopePart) -> &BTreeSet<EntityType> {
@@ -81,7 +93,7 @@ pub(super) fn findings(
         ),
         (ScopePart::Resource, policy.resource_constraint().as_inner()),
     ];
-    let mut found = Vec::new();
+    let mut found: Vec<UnreachablePart> = proposed_principal(policy).into_iter().collect();
     for (part, constraint) in parts {
         if scope.of(part).is_empty() {
             found.push(unmatched_part(types, part, constraint).total());
@@ -108,6 +120,20 @@ pub(super) fn findings(
     }
     found.extend(actions);
     found
+}
+
+/// The id that stands for what a user who changes itself would be, as a principal: it is a resource alone.
+fn proposed_principal(policy: &Template) -> Option<UnreachablePart> {
+    let uid = policy.principal_constraint().as_inner().get_euid()?;
+    let id: &str = uid.eid().as_ref();
+    let is_proposed =
+        uid.entity_type().to_string() == "User" && id == UserId(Uuid::nil()).to_string();
+    is_proposed.then(|| {
+        let reason = format!("no principal is `{uid}`, what a user who changes itself would be");
+        UnreachablePart::new(uid.loc(), reason)
+            .with_help("only the resource of `Action::\"administer_users\"` has this id")
+            .total()
+    })
 }
 
 /// The types of a part of a request that a constraint admits.
@@ -208,12 +234,18 @@ fn unmatched_actions(types: &RequestTypes, scope: &ScopeTypes) -> Vec<Unreachabl
         let members: Vec<&AskedAction> = types
             .actions
             .iter()
-            .filter(|action| action.is_in(uid))
+            .filter(|action| scope.is_named(action, uid))
             .collect();
         if members.iter().any(|action| scope.applies(action)) {
             return None;
         }
-        Some(unmatched_action(scope, uid, &members))
+        let mut grouped = types.actions.iter().filter(|action| action.is_in(uid));
+        let finding = unmatched_action(scope, uid, &members);
+        Some(if grouped.any(|action| scope.applies(action)) {
+            finding.with_help(format!("write `action in {uid}` for the actions in it"))
+        } else {
+            finding
+        })
     });
     unmatched.collect()
 }
@@ -223,6 +255,11 @@ fn unmatched_action(
     uid: &EntityUID,
     members: &[&AskedAction],
 ) -> UnreachablePart {
+    if members.is_empty() && scope.is_exact {
+        let reason = format!("Cedargate never asks for `{uid}` itself");
+        return UnreachablePart::new(uid.loc(), reason)
+            .with_help("name an action of the shipped schema");
+    }
     if members.is_empty() {
         let reason = format!("Cedargate asks for neither `{uid}` nor an action in it");
         return UnreachablePart::new(uid.loc(), reason).with_help(

@@ -69,6 +69,13 @@ const UNREACHABLE: &[Unreachable] = &[
      "Action::\"view_users\"", "the conditions are never true for `Action::\"view_users\"`", "remove the action"),
     ("principal is Anonymous, action, resource is User", "",
      "User", "no action has `Anonymous` as principal with `User` as resource", ""),
+    // An action by `==` where the group of that name is meant.
+    ("principal, action == Action::\"administer\", resource is User", "",
+     "Action::\"administer\"", "never has a resource of type `User`", "write `action in Action::\"administer\"`"),
+    ("principal, action == Action::\"administer\", resource == Server::\"cedargate\"", "",
+     "Action::\"administer\"", "never has a resource of type `Server`", "write `action in"),
+    ("principal == User::\"00000000-0000-0000-0000-000000000000\", action, resource is Dataset", "",
+     "User::\"00000000-0000-0000-0000-000000000000\"", "what a user who changes itself would be", "administer_users"),
     // Types that no principal and no resource has.
     ("principal == Role::\"admin\", action == Action::\"read\", resource", "",
      "Role::\"admin\"", "no principal is of type `Role`", "write `principal in Role::\"admin\"`"),
@@ -96,7 +103,7 @@ const UNREACHABLE: &[Unreachable] = &[
      "principal == Role::\"admin\"", "never applies", "write `principal in Role::\"admin\"`"),
     ("principal, action == Action::\"read\", resource",
      "when { resource.title == \"a\" || principal == Role::\"admin\" }",
-     "principal == Role::\"admin\"", "in policy `p19`, `principal == Role::\"admin\"` is never true", ""),
+     "principal == Role::\"admin\"", "in policy `p22`, `principal == Role::\"admin\"` is never true", ""),
     ("principal, action == Action::\"read\", resource", "unless { resource == Role::\"admin\" }",
      "resource == Role::\"admin\"", "is never true", ""),
     ("principal is User, action == Action::\"read\", resource",
@@ -105,7 +112,7 @@ const UNREACHABLE: &[Unreachable] = &[
     ("principal, action == Action::\"read\", resource", "when { resource has licence }",
      "resource has licence", "never applies", ""),
     ("principal, action == Action::\"read\", resource", "when { principal is User && principal is Anonymous }",
-     "@id(\"p23\") @reason(\"x\")", "contradict each other", ""),
+     "@id(\"p26\") @reason(\"x\")", "contradict each other", ""),
     // Words and addresses that no request has.
     ("principal, action == Action::\"read\", resource", "when { context.authentication == \"apikey\" }",
      "\"apikey\"", "`context.authentication` is never \"apikey\"", "did you mean \"api_key\"?"),
@@ -128,6 +135,21 @@ const UNREACHABLE: &[Unreachable] = &[
     ("principal, action == Action::\"read\", resource",
      "when { context.address == ip(\"::ffff:c000:207\") }",
      "\"::ffff:c000:207\"", "IPv4 addresses are written as such", "write \"192.0.2.7\""),
+    ("principal, action == Action::\"read\", resource",
+     "when { context.address.isInRange(ip(\"::ffff:c000:200/120\")) }",
+     "\"::ffff:c000:200/120\"", "IPv4 addresses are written as such", "write \"192.0.2.0/24\""),
+    ("principal is User, action == Action::\"read\", resource", "when { context.authentication == \"none\" }",
+     "\"none\"", "with the principals of the scope, `context.authentication` is never \"none\"", "password"),
+    ("principal is Anonymous, action == Action::\"read\", resource",
+     "when { [\"none\", \"issuer\"].contains(context.authentication) }",
+     "\"issuer\"", "is never \"issuer\"", "it is one of none"),
+    // Patterns.
+    ("principal, action == Action::\"read\", resource", "when { context.authentication like \"Pass*\" }",
+     "context.authentication like \"Pass*\"", "is never like \"Pass*\"", "password"),
+    ("principal is User, action == Action::\"read\", resource", "when { principal.username like \"*@Example.ORG\" }",
+     "principal.username like \"*@Example.ORG\"", "names are kept in lower case", "write \"*@example.org\""),
+    ("principal is User, action == Action::\"read\", resource", "when { principal.username like \"ada *\" }",
+     "principal.username like \"ada *\"", "names have letters, digits", ""),
     ("principal, action == Action::\"read\", resource",
      "when { ip(\"2001:db8::/32\").isInRange(context.address) }",
      "ip(\"2001:db8::/32\").isInRange(context.address)", "in the range of one address", "context.address.isInRange"),
@@ -158,6 +180,19 @@ fn what_can_match_is_not_warned_of() {
     let reads = |principal: &str| format!("principal {principal}, {READ}");
     let reachable = [
         (reads(""), "when { principal in Role::\"admin\" && resource.title == \"a\" }"),
+        (reads("is User"), "when { principal.username like \"*@example.org\" && resource.title == \"i\" }"),
+        (reads("is User"), "when { principal.username like \"οδυσ*\" && resource.title == \"j\" }"),
+        (reads("is User"), "when { principal.username like \"*σ_*\" && resource.title == \"k\" }"),
+        (reads(""), "when { context.authentication like \"pass*\" && resource.title == \"l\" }"),
+        (reads(""), "when { context.address.isInRange(ip(\"::/0\")) && resource.title == \"m\" }"),
+        (reads("is Anonymous"), "when { context.authentication == \"none\" && resource.title == \"n\" }"),
+        // Latin words beside others, and names in the scripts of the world.
+        (reads(""), "when { resource.title == \"GIS данные: 水文 DEM\" }"),
+        (reads("is User"), "when { [\"山田taro\", \"юля-smith\", \"ⵜⵉⴼⵉⵏⴰⵖ\"].contains(principal.username) }"),
+        (reads("in Role::\"山田taro\""), "when { resource.title == \"o\" }"),
+        (reads("in Role::\"юля-smith\""), "when { resource.title == \"p\" }"),
+        (reads("in Role::\"ꮳꮃꭹ\""), "when { resource.title == \"q\" }"),
+        (reads("in Role::\"ᠮᠣᠩ\""), "when { resource.title == \"r\" }"),
         (reads("is User"), "when { resource has owner && resource.owner == principal }"),
         (reads("is User in Role::\"admin\""), "when { resource.title like \"B*\" }"),
         (reads("== Anonymous::\"anonymous\""), "when { resource.title == \"c\" }"),
@@ -262,4 +297,31 @@ fn warnings_fail_the_check_only_where_they_are_denied() {
     assert_eq!(check(&[]), 0);
     assert_eq!(check(&["--deny-warnings"]), 3);
     assert_eq!(check(&["--deny-warnings", "--json"]), 3);
+}
+
+#[test]
+fn a_word_with_letters_of_several_scripts_is_told() {
+    let folder = copy_of_shipped_policies();
+    // With Cyrillic letters among Latin ones.
+    let texts = [
+        policy(
+            0,
+            &format!("principal, {READ}"),
+            "when { resource.title == \"J\u{430}cksboro fault\" }",
+        ),
+        policy(
+            1,
+            &format!("principal in Role::\"\u{430}dmin\", {READ}"),
+            "",
+        ),
+    ];
+    fs::write(folder.path().join("mine.cedar"), texts.concat()).unwrap();
+    let found = warnings(folder.path(), &[]);
+    for id in ["p0", "p1"] {
+        let is_told = |message: &str| message.contains(id) && message.contains("mixed scripts");
+        assert!(
+            found.iter().any(|(_, message, _)| is_told(message)),
+            "{id}: {found:#?}"
+        );
+    }
 }

@@ -357,3 +357,20 @@ async fn a_running_server_says_what_its_policies_name_in_vain_without_naming_oth
     assert_eq!(TestResponse::send(role).await.status, 201);
     assert_eq!(told().await.len(), 2);
 }
+
+#[test]
+fn names_with_combining_marks_are_shown_as_they_are_written() {
+    let folder = copy_of_shipped_policies();
+    let text = policy(
+        0,
+        &format!("principal in Role::\"Ä\u{932}\u{94d}\", {READ}"),
+        "",
+    );
+    fs::write(folder.path().join("mine.cedar"), text).unwrap();
+    let found = warnings(folder.path(), &[]);
+    let shown = |message: &str| message.contains("Role::\"Ä\u{932}\u{94d}\" is no role");
+    assert!(
+        found.iter().any(|(_, message, _)| shown(message)),
+        "{found:#?}"
+    );
+}
