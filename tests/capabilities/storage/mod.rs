@@ -28,6 +28,7 @@ mod audit_records;
 mod audit_search;
 mod catalog;
 mod catalog_apply;
+mod catalog_names;
 mod connections;
 mod datasets_with_names;
 mod federated_users;

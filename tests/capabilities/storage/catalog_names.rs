@@ -1,0 +1,78 @@
+//! The names of users and datasets by id, and a password hash that is replaced by a newer form of itself.
+
+use std::collections::BTreeSet;
+
+use cedargate::domain::id::{DatasetId, UserId};
+use cedargate::domain::secret::Secret;
+
+use crate::support::test_database::{TestDatabase, full_change, write_change};
+
+on_both! {
+    users_and_datasets_are_named_by_their_ids,
+    a_password_hash_is_replaced_once_by_whoever_read_it,
+}
+
+async fn users_and_datasets_are_named_by_their_ids(db: TestDatabase) {
+    let change = full_change();
+    write_change(&db, &change).await;
+    let database = &db.database;
+
+    let mut users: Vec<_> = change.users_put.iter().map(|record| &record.user).collect();
+    users.sort_by(|a, b| a.username.cmp(&b.username));
+    let ids = users.iter().map(|user| user.id).chain([UserId::random()]);
+    let names = database.find_usernames(&ids.collect()).await.unwrap();
+    let expected = users.iter().map(|user| (user.id, user.username.clone()));
+    assert_eq!(names, expected.clone().collect());
+    let listed = database.list_usernames(1).await.unwrap();
+    assert_eq!(listed, expected.take(1).collect::<Vec<_>>());
+    assert!(
+        database
+            .find_usernames(&BTreeSet::new())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    let mut datasets: Vec<_> = change.datasets_put.iter().collect();
+    datasets.sort_by_key(|dataset| dataset.id);
+    let nobodys = DatasetId(uuid::Uuid::new_v4());
+    let ids = datasets.iter().map(|dataset| dataset.id).chain([nobodys]);
+    let titles = database.find_titles(&ids.collect()).await.unwrap();
+    let expected = datasets
+        .iter()
+        .map(|dataset| (dataset.id, dataset.title.clone()));
+    assert_eq!(titles, expected.clone().collect());
+    let listed = database.list_titles(10).await.unwrap();
+    assert_eq!(listed, expected.collect::<Vec<_>>());
+    assert!(
+        database
+            .find_titles(&BTreeSet::new())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+async fn a_password_hash_is_replaced_once_by_whoever_read_it(db: TestDatabase) {
+    let change = full_change();
+    write_change(&db, &change).await;
+    let ada = &change.users_put[0];
+    let old = ada.password_hash.as_ref().unwrap();
+    let new = Secret::new(old.reveal().replace("m=8", "m=16"));
+    let before = db.database.catalog_version().await.unwrap();
+    let replace = async || {
+        db.database
+            .replace_password_hash(ada.user.id, old, &new)
+            .await
+    };
+    assert!(replace().await.unwrap());
+    assert_ne!(db.database.catalog_version().await.unwrap(), before);
+    assert!(!replace().await.unwrap());
+    let stored = db
+        .database
+        .find_user_record(ada.user.id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(stored.password_hash.unwrap().reveal(), new.reveal());
+}
