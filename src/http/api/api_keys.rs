@@ -134,7 +134,7 @@ impl ErrorStatuses for ListApiKeysStatuses {
 pub struct CreateApiKeyStatuses;
 
 impl ErrorStatuses for CreateApiKeyStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 409, 415, 422, 429, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 409, 413, 415, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
         (403, RESTRICTED_KEY),
         (409, "You have reached the limit of active API keys."),

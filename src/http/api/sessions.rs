@@ -123,18 +123,26 @@ impl From<CurrentUser> for MeResponse {
     }
 }
 
+/// What a body is refused for before it is read as a form or as JSON.
+const INCOMPLETE_BODY: (u16, &str) = (
+    400,
+    "The body is a part of something, ended early, or is not what its digest says.",
+);
+
 /// The error statuses of logging in and refreshing.
 pub struct LoginStatuses;
 
 impl ErrorStatuses for LoginStatuses {
-    const STATUSES: &'static [u16] = &[401, 415, 422, 429, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 413, 415, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[INCOMPLETE_BODY];
 }
 
 /// The error statuses of logging out.
 pub struct LogoutStatuses;
 
 impl ErrorStatuses for LogoutStatuses {
-    const STATUSES: &'static [u16] = &[415, 422, 429, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 413, 415, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[INCOMPLETE_BODY];
 }
 
 /// The error statuses of getting the current user.

@@ -53,7 +53,7 @@ impl ErrorStatuses for RevokeStatuses {
 pub struct CreateStatuses;
 
 impl ErrorStatuses for CreateStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 409, 415, 422, 429, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 409, 413, 415, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, CONFLICT, INVALID];
     const FIELD_STATUSES: &'static [u16] = &[409, 422];
 }
@@ -62,7 +62,7 @@ impl ErrorStatuses for CreateStatuses {
 pub struct UpdateStatuses;
 
 impl ErrorStatuses for UpdateStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 412, 415, 422, 429, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, CONFLICT, INVALID];
     const FIELD_STATUSES: &'static [u16] = &[409, 422];
 }
@@ -71,7 +71,7 @@ impl ErrorStatuses for UpdateStatuses {
 pub struct UpdateUnversionedStatuses;
 
 impl ErrorStatuses for UpdateUnversionedStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 415, 422, 429, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, CONFLICT, INVALID];
     const FIELD_STATUSES: &'static [u16] = &[409, 422];
 }
