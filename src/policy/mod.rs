@@ -5,6 +5,7 @@
 //! HTTP, nor where users and datasets are stored.
 //!
 //! - [`bundle`]: loads and validates a folder. [`live`]: the bundle in force.
+//! - [`attributes`]: the attributes that the author's schema declares, and their values in the catalog.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
 //! - [`cases`]: the test cases beside the policies. [`coverage`]: what they do not cover.
 //! - [`mentions`]: the users, roles and datasets that a folder names. `reach`: what can never match.
@@ -25,6 +26,7 @@
 //!   `case_answer` evaluates cases.
 
 mod address;
+pub mod attributes;
 pub mod bundle;
 pub mod cases;
 pub mod check;

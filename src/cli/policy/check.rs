@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use crate::cli::local::open_existing_database;
 use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use crate::cli::print;
 use crate::config::Settings;
 use crate::domain::diagnostic::{SourceDiagnostic, render_diagnostics};
+use crate::policy::attributes::DeclaredAttributes;
 use crate::policy::check::PolicyCheck;
 use crate::policy::folder::PolicyFolder;
-use crate::service::policies::reload::EditReview;
+use crate::service::policies::reload::{CatalogFit, EditReview};
 
 use super::catalog_names::catalog_names;
 use super::{acceptance_note, load_folder};
@@ -32,6 +34,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: CheckArguments) 
     let edited = loaded.as_ref().ok().cloned();
     let mut check = PolicyCheck::run(loaded)?;
     if let Some(edited) = edited.filter(|_| check.is_passed()) {
+        add_misfits(settings, &edited, &mut check).await;
         add_changes(settings, edited, &mut check);
     }
     if let Some(names) = catalog_names(settings, check.catalog_lookup()).await {
@@ -44,6 +47,31 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: CheckArguments) 
     }
     let is_denied = arguments.deny_warnings && !check.warnings.is_empty();
     Ok(ExitStatus::from_check(check.is_passed() && !is_denied))
+}
+
+/// Adds what of the catalog does not fit the attributes that the schema declares, if there is a catalog.
+async fn add_misfits(settings: &Settings, edited: &PolicyFolder, check: &mut PolicyCheck) {
+    let declared = edited.declared_attributes().unwrap_or_default();
+    if declared == DeclaredAttributes::default() {
+        return;
+    }
+    let Ok(database) = open_existing_database(settings).await else {
+        return;
+    };
+    let fit = CatalogFit::scan(&database, &declared).await;
+    database.close().await;
+    let label = edited.label();
+    match fit {
+        Ok(fit) => {
+            let misfits = fit.misfits().into_iter();
+            let problem = |line| SourceDiagnostic::for_file(&label, line);
+            let problems = misfits.map(|line| problem(line).with_help(CatalogFit::HINT));
+            check.problems.extend(problems);
+        }
+        Err(error) => print::note(format!(
+            "note: the attributes of the schema are not compared with the catalog: {error}"
+        )),
+    }
 }
 
 /// Adds what the policy gate of a server on this data directory would say of changed invariants and cases.

@@ -1,7 +1,7 @@
 //! The policy gate: the checks that a policy folder passes before it comes into force.
 //!
 //! In this order: the bundle is valid, its cases pass, it keeps the invariants and cases in force, its
-//! invariants are proved. The first failure refuses the edit.
+//! invariants are proved, the catalog fits it (`catalog_fit`). The first failure refuses the edit.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::config::{GateCases, GateInvariants, GateProofs, Settings};
 use crate::domain::decision::Revision;
 use crate::policy::Bundle;
+use crate::policy::attributes::DeclaredAttributes;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::prove::{ProofOptions, ProveError, prove};
 use crate::policy::safeguards::{SafeguardChanges, Safeguards};
@@ -36,6 +37,8 @@ pub(super) struct FolderInForce {
     pub(super) revision: Revision,
     pub(super) fingerprint: String,
     safeguards: Safeguards,
+    /// The attributes that its schema declares, if that is valid.
+    pub(super) declared: Option<DeclaredAttributes>,
 }
 
 /// What a folder is checked against.
@@ -67,6 +70,8 @@ pub(super) struct AcceptedBundle {
     pub(super) needed_acceptance: bool,
     /// Why its invariants were not proved although the settings ask for it, if they were not.
     pub(super) unproved: Option<String>,
+    /// What else it means for the catalog, a sentence each.
+    pub(super) notes: Vec<String>,
 }
 
 impl FolderInForce {
@@ -75,6 +80,7 @@ impl FolderInForce {
             revision: folder.revision(),
             fingerprint: folder.fingerprint(),
             safeguards: folder.safeguards(),
+            declared: folder.declared_attributes(),
             folder,
         }
     }
@@ -109,6 +115,15 @@ impl AcceptedBundle {
         *before != self.folder.revision || self.changes.is_notable()
     }
 
+    pub(super) fn log_notes(&self) {
+        for note in &self.notes {
+            tracing::warn!(
+                note,
+                "the policies in force leave something of the catalog out"
+            );
+        }
+    }
+
     pub(super) fn log_unproved(&self) {
         if let Some(reason) = &self.unproved {
             tracing::warn!(
@@ -129,6 +144,7 @@ impl AcceptedBundle {
         if self.needed_acceptance {
             parts.push("accepted with cedargate policy accept".to_owned());
         }
+        parts.extend(self.notes.iter().cloned());
         if let Some(reason) = &self.unproved {
             parts.push(format!("its invariants were not proved: {reason}"));
         }
@@ -192,6 +208,7 @@ impl PolicyGate {
             changes,
             needed_acceptance,
             unproved,
+            notes: Vec::new(),
         })
     }
 

@@ -1,0 +1,54 @@
+//! The attributes of all datasets or users, a page at a time.
+
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::database::{CALL_TIMEOUT, Database, on_either, run};
+use super::error::StorageError;
+use super::statements::select;
+use crate::domain::attributes::{AttributeOwner, Attributes};
+
+/// A dataset or a user, as far as its attributes go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredAttributes {
+    /// Its id.
+    pub id: Uuid,
+    /// The title or the user name.
+    pub name: String,
+    /// Its attributes.
+    pub attributes: Attributes,
+}
+
+impl Database {
+    /// Lists at most `limit` datasets or users with ids from `first` on, in the order of their ids.
+    pub async fn list_attributes(
+        &self,
+        owner: AttributeOwner,
+        first: Uuid,
+        limit: u32,
+    ) -> Result<Vec<StoredAttributes>, StorageError> {
+        const DATASETS: &str = "SELECT id, title, attributes FROM datasets_with_readers
+            WHERE id >= $1 ORDER BY id LIMIT $2";
+        const USERS: &str = "SELECT id, username, attributes FROM users
+            WHERE id >= $1 AND NOT is_removed ORDER BY id LIMIT $2";
+        let (sql, table) = match owner {
+            AttributeOwner::Dataset => (DATASETS, "datasets"),
+            AttributeOwner::User => (USERS, "users"),
+        };
+        let rows: Vec<(Uuid, String, Json<Attributes>)> = select!(
+            self,
+            "read attributes",
+            table,
+            fetch_all(sql, first, i64::from(limit))
+        )
+        .await?;
+        let stored = rows
+            .into_iter()
+            .map(|(id, name, attributes)| StoredAttributes {
+                id,
+                name,
+                attributes: attributes.0,
+            });
+        Ok(stored.collect())
+    }
+}
