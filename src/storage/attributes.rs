@@ -13,8 +13,6 @@ use crate::domain::attributes::{AttributeOwner, Attributes};
 pub struct StoredAttributes {
     /// Its id.
     pub id: Uuid,
-    /// The title or the user name.
-    pub name: String,
     /// Its attributes.
     pub attributes: Attributes,
 }
@@ -27,28 +25,25 @@ impl Database {
         first: Uuid,
         limit: u32,
     ) -> Result<Vec<StoredAttributes>, StorageError> {
-        const DATASETS: &str = "SELECT id, title, attributes FROM datasets_with_readers
+        const DATASETS: &str = "SELECT id, attributes FROM datasets_with_readers
             WHERE id >= $1 ORDER BY id LIMIT $2";
-        const USERS: &str = "SELECT id, username, attributes FROM users
+        const USERS: &str = "SELECT id, attributes FROM users
             WHERE id >= $1 AND NOT is_removed ORDER BY id LIMIT $2";
         let (sql, table) = match owner {
             AttributeOwner::Dataset => (DATASETS, "datasets"),
             AttributeOwner::User => (USERS, "users"),
         };
-        let rows: Vec<(Uuid, String, Json<Attributes>)> = select!(
+        let rows: Vec<(Uuid, Json<Attributes>)> = select!(
             self,
             "read attributes",
             table,
             fetch_all(sql, first, i64::from(limit))
         )
         .await?;
-        let stored = rows
-            .into_iter()
-            .map(|(id, name, attributes)| StoredAttributes {
-                id,
-                name,
-                attributes: attributes.0,
-            });
+        let stored = rows.into_iter().map(|(id, attributes)| StoredAttributes {
+            id,
+            attributes: attributes.0,
+        });
         Ok(stored.collect())
     }
 }

@@ -9,6 +9,7 @@ use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, p
 use crate::cli::print;
 use crate::config::Settings;
 use crate::domain::diagnostic::SourceDiagnostic;
+use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::mentions::EntityMentions;
 use crate::policy::safeguards::SafeguardChanges;
@@ -47,6 +48,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let to_folder = PolicyFolder::load(&arguments.to)?;
     let (from, to) = (from_folder.bundle()?, to_folder.bundle()?);
     let mentions = EntityMentions::of_folder(&to_folder, &to);
+    let edited = EditedAttributes::new(to.declared_attributes(), Some(&from_folder));
     let review = EditReview::new(settings, from_folder, to_folder);
     let stores = Stores::open_beside_servers(settings).await?;
     let catalog = stores.database.read_catalog().await;
@@ -58,7 +60,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let context = arguments.context.review_context();
     let progress = print::progress("comparing");
     progress.set_length(u64::try_from(catalog.datasets.len()).unwrap_or(u64::MAX));
-    let fit = CatalogFit::of_catalog(to.declared_attributes(), &catalog);
+    let fit = CatalogFit::of_catalog(edited, &catalog);
     let comparison = compare(&from, &to, catalog, context, || progress.inc(1));
     progress.finish_and_clear();
     if comparison.is_context_read {

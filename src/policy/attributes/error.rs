@@ -17,6 +17,8 @@ pub struct AttributeError {
     path: String,
     /// What is wrong.
     message: String,
+    /// The value that was found in place of an expected one.
+    found: Option<FoundValue>,
     /// What to do about it.
     help: Option<String>,
 }
@@ -26,7 +28,33 @@ impl AttributeError {
         Self {
             path: String::new(),
             message: message.into(),
+            found: None,
             help: None,
+        }
+    }
+
+    /// The error of a value that is not what was expected.
+    pub(super) fn expected(expectation: &str, found: &Value) -> Self {
+        Self {
+            found: Some(FoundValue::new(found)),
+            ..Self::new(format!("expected {expectation}"))
+        }
+    }
+
+    /// The error of an attribute that an edit drops, or renames, although policies in force read it.
+    pub(in crate::policy) fn dropped(name: &str, new_name: Option<&str>) -> Self {
+        let renamed = new_name.map_or_else(String::new, |new| format!(" (is it \"{new}\" now?)"));
+        let message = "policies in force read it, and the edited schema does not declare it";
+        Self::new(format!("{message}{renamed}")).within(name)
+    }
+
+    /// The error of a value that somebody gave before, for logs and for those who may not see it: it is not quoted.
+    pub(super) fn of_stored(self) -> Self {
+        let found = self.found.map(FoundValue::without_value);
+        Self {
+            help: self.help.filter(|_| found.is_none()),
+            found,
+            ..self
         }
     }
 
@@ -62,10 +90,12 @@ impl AttributeError {
     /// Which attribute, and what is wrong with it.
     #[must_use]
     pub fn message(&self) -> String {
+        let found = self.found.iter();
+        let found: String = found.map(|found| format!(", found {}", found.0)).collect();
         if self.path.is_empty() {
-            self.message.clone()
+            format!("{}{found}", self.message)
         } else {
-            format!("`{}`: {}", self.path, self.message)
+            format!("`{}`: {}{found}", self.path, self.message)
         }
     }
 
@@ -85,18 +115,28 @@ impl fmt::Display for AttributeError {
 
 impl std::error::Error for AttributeError {}
 
-/// A value that was found, shortened.
-pub(super) fn describe_value(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(number) => format!("the number {number}"),
-        Value::String(text) => {
-            let quoted: String = text.chars().take(MAX_QUOTED_LENGTH).collect();
-            let dots = if quoted.len() < text.len() { "..." } else { "" };
-            format!("the string {}{dots}", Value::String(quoted))
+/// A value that was found, shortened, and without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FoundValue(String, &'static str);
+
+impl FoundValue {
+    fn new(value: &Value) -> Self {
+        match value {
+            Value::Null => Self("null".to_owned(), "null"),
+            Value::Bool(value) => Self(value.to_string(), "a boolean"),
+            Value::Number(number) => Self(format!("the number {number}"), "a number"),
+            Value::String(text) => {
+                let quoted: String = text.chars().take(MAX_QUOTED_LENGTH).collect();
+                let dots = if quoted.len() < text.len() { "..." } else { "" };
+                let quoted = Value::String(quoted);
+                Self(format!("the string {quoted}{dots}"), "a string")
+            }
+            Value::Array(_) => Self("a list".to_owned(), "a list"),
+            Value::Object(_) => Self("an object".to_owned(), "an object"),
         }
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
+    }
+
+    fn without_value(self) -> Self {
+        Self(self.1.to_owned(), self.1)
     }
 }

@@ -71,6 +71,25 @@ impl DeclaredAttributes {
         self.of(owner).keys().map(String::as_str)
     }
 
+    /// Whether it declares an attribute.
+    #[must_use]
+    pub fn declares(&self, owner: AttributeOwner, name: &str) -> bool {
+        self.of(owner).contains_key(name)
+    }
+
+    /// The attributes of the same type as an attribute of another schema.
+    pub(super) fn names_of_type<'a>(
+        &'a self,
+        owner: AttributeOwner,
+        other: &'a Self,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a str> {
+        let value_type = other.of(owner).get(name).map(|other| &other.value_type);
+        let declared = self.of(owner).iter();
+        let same = declared.filter(move |(_, one)| Some(&one.value_type) == value_type);
+        same.map(|(name, _)| name.as_str())
+    }
+
     /// The names of the attributes that every owner must have.
     pub fn required(&self, owner: AttributeOwner) -> impl Iterator<Item = &str> {
         let declared = self.of(owner).iter();
@@ -186,7 +205,7 @@ impl DeclaredAttributes {
         stored: &'a Attributes,
     ) -> impl Iterator<Item = &'a str> {
         let names = stored.keys().map(String::as_str);
-        names.filter(move |name| !self.of(owner).contains_key(*name))
+        names.filter(move |name| !self.declares(owner, name))
     }
 
     /// What policies see of the attributes that the catalog has.
@@ -237,7 +256,8 @@ fn read_stored(
     match stored.get(name) {
         Some(value) => {
             let read = attribute.value_type.read(value);
-            read.map(Some).map_err(|error| error.within(name))
+            read.map(Some)
+                .map_err(|error| error.within(name).of_stored())
         }
         None if attribute.is_required => Err(attribute.missing().within(name)),
         None => Ok(None),

@@ -16,7 +16,7 @@ use crate::domain::name::RoleName;
 use crate::domain::rfc3339;
 use crate::domain::suggest::did_you_mean;
 
-use super::error::{AttributeError, describe_value};
+use super::error::AttributeError;
 use super::value_type::{DeclaredAttribute, IdForm, ValueType, entity_uid};
 
 /// The attribute whose value Cedar evaluates to find out whether it is one of its type.
@@ -33,10 +33,7 @@ pub(super) struct ReadValue {
 impl ValueType {
     /// The value that JSON stands for.
     pub(super) fn read(&self, value: &Value) -> Result<ReadValue, AttributeError> {
-        let expected = || {
-            let found = describe_value(value);
-            AttributeError::new(format!("expected {}, found {found}", self.expectation()))
-        };
+        let expected = || AttributeError::expected(&self.expectation(), value);
         match self {
             Self::String => {
                 let text = checked_text(value.as_str().ok_or_else(expected)?)?;

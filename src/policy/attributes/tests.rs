@@ -46,7 +46,7 @@ fn attributes(value: Value) -> Attributes {
 }
 
 fn check(given: Value) -> Result<Value, String> {
-    let bundle = bundle_with(TYPES, "");
+    let bundle = bundle_with(TYPES, EVERYBODY);
     let declared = bundle.declared_attributes();
     let checked = declared.check(AttributeOwner::Dataset, &attributes(given), None);
     checked
@@ -118,7 +118,7 @@ fn natural_json_is_a_value_of_each_type() {
 
 #[test]
 fn what_the_catalog_keeps_is_read_again_as_the_same() {
-    let bundle = bundle_with(TYPES, "");
+    let bundle = bundle_with(TYPES, EVERYBODY);
     let declared = bundle.declared_attributes();
     let samples = declared.samples(AttributeOwner::Dataset, true);
     assert_eq!(samples.len(), 15, "every type has an example");
@@ -179,7 +179,7 @@ fn the_number_and_the_size_of_attributes_are_bounded() {
         .map(|name| format!("\"{name}\"?: String,\n"))
         .collect();
     let declared = declared.concat();
-    let bundle = bundle_with(&declared, "");
+    let bundle = bundle_with(&declared, EVERYBODY);
     let check = |text: &str, count: usize| {
         let given = names.iter().take(count);
         let given = given.map(|name| (name.clone(), json!(text))).collect();
@@ -290,7 +290,7 @@ fn a_schema_may_require_an_attribute_but_not_one_that_nothing_can_fill() {
     let with = |attribute: &str| {
         let title = "  \"title\": String,\n";
         let schema = schema.replace(title, &format!("{title}{attribute}\n"));
-        bundle_with_schema(&schema, "").map(|bundle| {
+        bundle_with_schema(&schema, EVERYBODY).map(|bundle| {
             let declared = bundle.declared_attributes();
             let required: Vec<_> = declared
                 .required(AttributeOwner::Dataset)

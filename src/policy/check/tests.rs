@@ -143,7 +143,11 @@ fn what_the_schema_declares_and_nothing_fills_is_told() {
             assert!(schema.contains(text), "{text}");
             schema = schema.replacen(text, &format!("{text}{added}"), 1);
         }
-        let bundle = bundle_with_schema(&schema, "").unwrap();
+        let bundle = bundle_with_schema(
+            &schema,
+            "@id(\"all\") permit (principal, action, resource);",
+        )
+        .unwrap();
         let warnings = unfilled::warnings(&bundle);
         let lines = warnings.iter().map(|warning| warning.message().to_owned());
         lines.collect::<Vec<_>>()

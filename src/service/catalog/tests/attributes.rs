@@ -16,6 +16,8 @@ fn declared(of_datasets: &str, of_users: &str) -> DeclaredAttributes {
         .replace(username, &format!("{username}{of_users}"));
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("schema.cedarschema"), schema).unwrap();
+    let policy = "@id(\"all\") permit (principal, action, resource);";
+    fs::write(folder.path().join("policies.cedar"), policy).unwrap();
     let bundle = Bundle::load(folder.path()).unwrap();
     bundle.declared_attributes().clone()
 }

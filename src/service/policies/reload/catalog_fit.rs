@@ -1,10 +1,9 @@
 //! The catalog fit: whether the attributes that the catalog has fit the schema of an edit.
 //!
-//! An edit of the schema can require an attribute or change its type. What does not fit is denied to everybody as soon
-//! as the edit is in force, so the policy gate refuses it, and says what to do. What is written between this check and
-//! the edit's coming into force is checked with the schema before it, and may be denied then: a decision never sees
-//! an attribute that does not fit. An attribute that the schema does not declare any more is no obstacle: policies
-//! cannot read it.
+//! An edit of the schema can require an attribute, change its type, or drop it ([`EditedAttributes`] has the rule). What
+//! does not fit is denied to everybody as soon as the edit is in force, or does not count any more, so the policy gate
+//! refuses it, and says what to do. What is written between this check and the edit's coming into force is checked with
+//! the schema before it, and may be denied then: a decision never sees an attribute that does not fit.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,15 +11,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use uuid::Uuid;
 
 use crate::domain::attributes::{AttributeOwner, Attributes};
-use crate::policy::attributes::DeclaredAttributes;
+use crate::policy::edited_attributes::EditedAttributes;
 use crate::storage::{Catalog, Database, StorageError};
 
 /// How many datasets or users are read at once.
 const PAGE_SIZE: u32 = 1_000;
-/// How many datasets or users that do not fit are named for each attribute.
-const MAX_EXAMPLES: usize = 3;
-/// The longest name of an example, in characters.
-const MAX_EXAMPLE_LENGTH: usize = 80;
+/// How many datasets or users are named for each attribute.
+const MAX_EXAMPLES: usize = 10;
 /// How many attributes that the schema does not declare are listed.
 const MAX_UNDECLARED: usize = 100;
 
@@ -30,9 +27,9 @@ type AttributeName = (AttributeOwner, String);
 /// What of the catalog does not fit the attributes of a schema.
 #[derive(Debug, Default)]
 pub struct CatalogFit {
-    declared: DeclaredAttributes,
+    edited: EditedAttributes,
     misfits: BTreeMap<AttributeName, Misfit>,
-    undeclared: BTreeMap<AttributeName, u64>,
+    undeclared: BTreeMap<AttributeName, Examples>,
     totals: BTreeMap<AttributeOwner, u64>,
     /// The version of the catalog that was looked at last.
     version: AtomicI64,
@@ -40,35 +37,37 @@ pub struct CatalogFit {
 
 #[derive(Debug)]
 struct Misfit {
-    count: u64,
     /// What is wrong with the first one.
     message: String,
-    examples: Vec<String>,
+    examples: Examples,
+}
+
+/// Some of the datasets or users with an attribute, and how many there are.
+#[derive(Debug, Default)]
+struct Examples {
+    count: u64,
+    ids: Vec<Uuid>,
 }
 
 impl CatalogFit {
     /// Looks at a catalog in memory.
     #[must_use]
-    pub fn of_catalog(declared: &DeclaredAttributes, catalog: &Catalog) -> Self {
-        let mut fit = Self::new(declared, catalog.version);
+    pub fn of_catalog(edited: EditedAttributes, catalog: &Catalog) -> Self {
+        let mut fit = Self::new(edited, catalog.version);
         for dataset in &catalog.datasets {
             let (id, owner) = (dataset.id.0, AttributeOwner::Dataset);
-            fit.add(owner, id, &dataset.title, &dataset.attributes);
+            fit.add(owner, id, &dataset.attributes);
         }
         for record in &catalog.users {
             let user = &record.user;
-            let name = user.username.as_str();
-            fit.add(AttributeOwner::User, user.id.0, name, &user.attributes);
+            fit.add(AttributeOwner::User, user.id.0, &user.attributes);
         }
         fit
     }
 
     /// Looks at the whole catalog, a page at a time.
-    pub async fn scan(
-        database: &Database,
-        declared: &DeclaredAttributes,
-    ) -> Result<Self, StorageError> {
-        let mut fit = Self::new(declared, database.catalog_version().await?);
+    pub async fn scan(database: &Database, edited: EditedAttributes) -> Result<Self, StorageError> {
+        let mut fit = Self::new(edited, database.catalog_version().await?);
         for owner in AttributeOwner::ALL {
             let mut first = Some(Uuid::nil());
             while let Some(from) = first {
@@ -79,40 +78,35 @@ impl CatalogFit {
                     next.map(Uuid::from_u128)
                 });
                 for stored in page {
-                    fit.add(owner, stored.id, &stored.name, &stored.attributes);
+                    fit.add(owner, stored.id, &stored.attributes);
                 }
             }
         }
         Ok(fit)
     }
 
-    fn new(declared: &DeclaredAttributes, version: i64) -> Self {
+    fn new(edited: EditedAttributes, version: i64) -> Self {
         Self {
-            declared: declared.clone(),
+            edited,
             version: AtomicI64::new(version),
             ..Self::default()
         }
     }
 
-    fn add(&mut self, owner: AttributeOwner, id: Uuid, name: &str, attributes: &Attributes) {
+    fn add(&mut self, owner: AttributeOwner, id: Uuid, attributes: &Attributes) {
         *self.totals.entry(owner).or_default() += 1;
-        for error in self.declared.misfits(owner, attributes) {
+        for error in self.edited.misfits(owner, attributes) {
             let attribute = (owner, error.attribute().to_owned());
             let misfit = self.misfits.entry(attribute).or_insert_with(|| Misfit {
-                count: 0,
                 message: error.to_string(),
-                examples: Vec::new(),
+                examples: Examples::default(),
             });
-            misfit.count += 1;
-            if misfit.examples.len() < MAX_EXAMPLES {
-                let name: String = name.chars().take(MAX_EXAMPLE_LENGTH).collect();
-                misfit.examples.push(format!("{id} ({name})"));
-            }
+            misfit.examples.add(id);
         }
-        for name in self.declared.undeclared(owner, attributes) {
+        for name in self.edited.undeclared(owner, attributes) {
             let attribute = (owner, name.to_owned());
             if self.undeclared.len() < MAX_UNDECLARED || self.undeclared.contains_key(&attribute) {
-                *self.undeclared.entry(attribute).or_default() += 1;
+                self.undeclared.entry(attribute).or_default().add(id);
             }
         }
     }
@@ -124,8 +118,9 @@ impl CatalogFit {
     }
 
     /// What to do about what does not fit.
-    pub const HINT: &str = "give them values that fit before the edit: declare an attribute as optional, fill it \
-        in (catalog apply, or PUT at /admin), and require it then; for another type, declare another attribute";
+    pub const HINT: &str = "nothing of the catalog is lost: keep an attribute declared, and optional, until the \
+        catalog fits. For a required one, fill it in first (catalog apply, or PUT at /admin); for another name or type, \
+        declare the new one beside the old one, fill it in, and drop the old one when no policy in force reads it";
 
     /// What does not fit, and what to do about it, a sentence each.
     #[must_use]
@@ -134,18 +129,14 @@ impl CatalogFit {
         self.misfits().into_iter().chain(hint).collect()
     }
 
-    /// What does not fit, a sentence each.
+    /// What does not fit, a sentence each. Neither values nor names: a log has these lines.
     #[must_use]
     pub fn misfits(&self) -> Vec<String> {
         let lines = self.misfits.iter().map(|((owner, _), misfit)| {
-            let Misfit {
-                count,
-                message,
-                examples,
-            } = misfit;
-            let of = self.count_of(*owner, *count);
-            let examples = examples.join(", ");
-            format!("{of} not fit the schema: {message}; for example {examples}")
+            let Misfit { message, examples } = misfit;
+            let verb = if examples.count == 1 { "does" } else { "do" };
+            let (of, ids) = (self.count_of(*owner, examples), examples.ids());
+            format!("{of} {verb} not fit the schema: {message}: {ids}")
         });
         lines.collect()
     }
@@ -153,22 +144,23 @@ impl CatalogFit {
     /// What policies will not see any more, a sentence each.
     #[must_use]
     pub fn undeclared_lines(&self) -> Vec<String> {
-        let undeclared = self.undeclared.iter();
-        let lines = undeclared.map(|((owner, name), count)| {
-            let total = self.totals.get(owner).copied().unwrap_or_default();
+        let lines = self.undeclared.iter().map(|((owner, name), examples)| {
+            let (of, ids) = (self.count_of(*owner, examples), examples.ids());
             format!(
-                "{count} of {total} {} have the attribute `{name}`, which the schema does not declare: the \
-                 catalog keeps it, and policies do not see it",
-                plural(*owner)
+                "{of} with the attribute `{name}`, which the schema does not declare: the catalog keeps it, and \
+                 policies do not see it: {ids}"
             )
         });
         lines.collect()
     }
 
-    fn count_of(&self, owner: AttributeOwner, count: u64) -> String {
+    fn count_of(&self, owner: AttributeOwner, examples: &Examples) -> String {
         let total = self.totals.get(&owner).copied().unwrap_or_default();
-        let verb = if count == 1 { "does" } else { "do" };
-        format!("{count} of {total} {} {verb}", plural(owner))
+        let plural = match owner {
+            AttributeOwner::Dataset => "datasets",
+            AttributeOwner::User => "users",
+        };
+        format!("{} of {total} {plural}", examples.count)
     }
 
     /// Whether a catalog that changed since fits now.
@@ -177,13 +169,24 @@ impl CatalogFit {
         if self.version.swap(version, Ordering::Relaxed) == version {
             return Ok(false);
         }
-        Ok(Self::scan(database, &self.declared).await?.is_fit())
+        Ok(Self::scan(database, self.edited.clone()).await?.is_fit())
     }
 }
 
-fn plural(owner: AttributeOwner) -> &'static str {
-    match owner {
-        AttributeOwner::Dataset => "datasets",
-        AttributeOwner::User => "users",
+impl Examples {
+    fn add(&mut self, id: Uuid) {
+        self.count += 1;
+        if self.ids.len() < MAX_EXAMPLES {
+            self.ids.push(id);
+        }
+    }
+
+    /// Their ids, and how many more there are.
+    fn ids(&self) -> String {
+        let listed = u64::try_from(self.ids.len()).unwrap_or(u64::MAX);
+        let more = self.count.saturating_sub(listed);
+        let ids = self.ids.iter().map(Uuid::to_string);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        ids.chain(more).collect::<Vec<_>>().join(", ")
     }
 }

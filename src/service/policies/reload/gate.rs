@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::config::{GateCases, GateInvariants, GateProofs, Settings};
 use crate::domain::decision::Revision;
 use crate::policy::Bundle;
-use crate::policy::attributes::DeclaredAttributes;
+use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::prove::{ProofOptions, ProveError, prove};
 use crate::policy::safeguards::{SafeguardChanges, Safeguards};
@@ -37,8 +37,6 @@ pub(super) struct FolderInForce {
     pub(super) revision: Revision,
     pub(super) fingerprint: String,
     safeguards: Safeguards,
-    /// The attributes that its schema declares, if that is valid.
-    pub(super) declared: Option<DeclaredAttributes>,
 }
 
 /// What a folder is checked against.
@@ -70,6 +68,8 @@ pub(super) struct AcceptedBundle {
     pub(super) needed_acceptance: bool,
     /// Why its invariants were not proved although the settings ask for it, if they were not.
     pub(super) unproved: Option<String>,
+    /// The attributes of its schema, compared with those in force.
+    pub(super) edited: EditedAttributes,
     /// What else it means for the catalog, a sentence each.
     pub(super) notes: Vec<String>,
 }
@@ -80,7 +80,6 @@ impl FolderInForce {
             revision: folder.revision(),
             fingerprint: folder.fingerprint(),
             safeguards: folder.safeguards(),
-            declared: folder.declared_attributes(),
             folder,
         }
     }
@@ -119,7 +118,7 @@ impl AcceptedBundle {
         for note in &self.notes {
             tracing::warn!(
                 note,
-                "the policies in force leave something of the catalog out"
+                "attributes of the catalog differ from the schema in force"
             );
         }
     }
@@ -201,7 +200,9 @@ impl PolicyGate {
         }
         let unproved =
             self.prove_invariants(&edit.folder, &bundle, changes.may_lack_effect.clone())?;
+        let in_force = baseline.in_force.map(|before| &before.folder);
         Ok(AcceptedBundle {
+            edited: EditedAttributes::new(bundle.declared_attributes(), in_force),
             warnings: Arc::new(FolderWarnings::new(&edit.folder, &bundle)),
             bundle: Arc::new(bundle),
             folder: Arc::new(edit),

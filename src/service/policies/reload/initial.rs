@@ -119,7 +119,7 @@ pub fn load_initial_policies(
         accepted,
     };
     let checked = gate.check(snapshot, baseline);
-    let checking = check_catalog(database, before.as_ref(), checked);
+    let checking = check_catalog(database, checked, true);
     let checked = Handle::current().block_on(checking)?;
     let is_settled = checked.is_settled();
     let (in_force, warnings, start) = match checked.result {

@@ -244,16 +244,15 @@ impl PolicyReloader {
         let accepted: Vec<PolicyEdit> = self.database.list_accepted_policy_edits().await?;
         let gate = self.gate;
         let in_force = Arc::clone(&self.state.lock().in_force);
-        let before = Arc::clone(&in_force);
         let checked = run_on_policy_thread(move || {
             let baseline = GateBaseline {
-                in_force: Some(&before),
+                in_force: Some(&in_force),
                 accepted: &accepted,
             };
             gate.check(snapshot, baseline)
         })
         .await?;
-        Ok(check_catalog(&self.database, Some(&in_force), checked).await?)
+        Ok(check_catalog(&self.database, checked, false).await?)
     }
 
     /// Puts an accepted folder in force, or records its refusal; whether another revision is in force now.
