@@ -41,6 +41,11 @@ impl BodyMismatch<'_> {
             let found = describe(value);
             Some(format!("{}expected {what}, found {found}", prefix(path)))
         };
+        // A member that has a description of its own, besides its type.
+        let mut parts = schema.all_of.iter();
+        if let Some(mismatch) = parts.find_map(|part| self.find(path, value, part)) {
+            return Some(mismatch);
+        }
         if value.is_null() && (schema.nullable || schema.ty.is_empty()) {
             return None;
         }

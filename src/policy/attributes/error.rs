@@ -9,6 +9,9 @@ use crate::domain::attributes::AttributeOwner;
 /// The longest value that an error quotes, in characters.
 const MAX_QUOTED_LENGTH: usize = 64;
 
+/// How many errors of one dataset or user are shown at once.
+const MAX_SHOWN_ERRORS: usize = 10;
+
 /// A value that an attribute cannot have, or an attribute that there is not, or is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributeError {
@@ -114,6 +117,28 @@ impl fmt::Display for AttributeError {
 }
 
 impl std::error::Error for AttributeError {}
+
+/// Everything that is wrong with the attributes of a dataset or a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributeErrors(pub Vec<AttributeError>);
+
+impl From<AttributeError> for AttributeErrors {
+    fn from(error: AttributeError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl fmt::Display for AttributeErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().take(MAX_SHOWN_ERRORS);
+        let mut texts: Vec<_> = shown.map(ToString::to_string).collect();
+        let more = self.0.len().saturating_sub(MAX_SHOWN_ERRORS);
+        texts.extend((more > 0).then(|| format!("and {more} more")));
+        f.write_str(&texts.join("; "))
+    }
+}
+
+impl std::error::Error for AttributeErrors {}
 
 /// A value that was found, shortened, and without its value.
 #[derive(Clone, Debug, PartialEq, Eq)]

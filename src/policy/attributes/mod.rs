@@ -27,7 +27,7 @@ use cedar_policy_core::validator::ValidatorSchema;
 use crate::domain::attributes::{AttributeOwner, Attributes, MAX_ATTRIBUTES, MAX_ATTRIBUTES_SIZE};
 use crate::domain::suggest::did_you_mean;
 
-pub use error::AttributeError;
+pub use error::{AttributeError, AttributeErrors};
 use reading::ReadValue;
 pub use value_type::ReferredEntity;
 use value_type::{DeclaredAttribute, ValueType, declared_attributes};
@@ -112,7 +112,7 @@ impl DeclaredAttributes {
         })
     }
 
-    /// Checks attributes that are given to somebody or something, and brings each value into the form that the
+    /// Checks all attributes that are given to somebody or something, and brings each value into the form that the
     /// catalog keeps.
     ///
     /// An attribute that the schema does not declare may stay as it was `before`, so that an update that sends
@@ -122,36 +122,44 @@ impl DeclaredAttributes {
         owner: AttributeOwner,
         given: &Attributes,
         before: Option<&Attributes>,
-    ) -> Result<Attributes, AttributeError> {
+    ) -> Result<Attributes, AttributeErrors> {
         if given.len() > MAX_ATTRIBUTES {
             let message = format!("are at most {MAX_ATTRIBUTES}; these are {}", given.len());
-            return Err(AttributeError::of_all(owner, message));
+            return Err(AttributeError::of_all(owner, message).into());
         }
         let declared = self.of(owner);
-        let mut checked = Attributes::new();
+        let (mut checked, mut errors) = (Attributes::new(), Vec::new());
         for (name, value) in given {
             let kept = match declared.get(name) {
-                Some(attribute) => {
-                    let read = attribute.value_type.read(value);
-                    read.map_err(|error| error.within(name))?.json
+                Some(attribute) => attribute
+                    .value_type
+                    .read(value)
+                    .map(|read| read.json)
+                    .map_err(|error| error.within(name)),
+                None if before.and_then(|before| before.get(name)) == Some(value) => {
+                    Ok(value.clone())
                 }
-                None if before.and_then(|before| before.get(name)) == Some(value) => value.clone(),
-                None => return Err(self.unknown(owner, name)),
+                None => Err(self.unknown(owner, name)),
             };
-            checked.insert(name.clone(), kept);
+            match kept {
+                Ok(kept) => drop(checked.insert(name.clone(), kept)),
+                Err(error) => errors.push(error),
+            }
         }
-        let mut others = declared
+        let missing = declared
             .iter()
-            .filter(|(name, _)| !given.contains_key(*name));
-        if let Some((name, missing)) = others.find(|(_, attribute)| attribute.is_required) {
-            return Err(missing.missing().within(name));
-        }
+            .filter(|(name, attribute)| attribute.is_required && !given.contains_key(*name));
+        errors.extend(missing.map(|(name, missing)| missing.missing().within(name)));
         let size = serde_json::to_string(&checked).map_or(0, |text| text.len());
         if size > MAX_ATTRIBUTES_SIZE {
             let message = format!("take at most {MAX_ATTRIBUTES_SIZE} bytes as JSON, not {size}");
-            return Err(AttributeError::of_all(owner, message));
+            errors.push(AttributeError::of_all(owner, message));
         }
-        Ok(checked)
+        if errors.is_empty() {
+            Ok(checked)
+        } else {
+            Err(AttributeErrors(errors))
+        }
     }
 
     fn unknown(&self, owner: AttributeOwner, name: &str) -> AttributeError {

@@ -165,6 +165,7 @@ fn an_error_names_the_attribute_its_type_what_was_given_and_an_example() {
         json!({"colour": "blue"}),
         json!({"title": "Jacksboro"}),
         json!({"visibility": "public"}),
+        json!({"colour": "blue", "level": "high", "tier": "glod"}),
     ] {
         messages.push(check(given).unwrap_err());
     }

@@ -68,7 +68,11 @@ impl AttributeChecks<'_> {
         match self.declared {
             Ok(declared) => match declared.check(owner, given.values(), None) {
                 Ok(checked) => return Some(checked),
-                Err(error) => self.diagnostics.push(given.diagnostic(&error)),
+                Err(errors) => {
+                    let errors = errors.0.iter();
+                    let diagnostics = errors.map(|error| given.diagnostic(error));
+                    self.diagnostics.extend(diagnostics);
+                }
             },
             Err(_) if given.values().is_empty() => {}
             Err(reason) => {
