@@ -29,7 +29,7 @@ pub(super) enum EntityError {
         /// Its Cedar name.
         entity: String,
         /// Which attribute, and why.
-        source: AttributeError,
+        source: Box<AttributeError>,
     },
     /// The entity does not fit the schema.
     #[error("{entity} does not fit the schema")]
@@ -51,7 +51,7 @@ pub(super) fn schema_mismatch(entity: &EntityUid, source: EntitiesError) -> Enti
 fn attribute_misfit(entity: &EntityUid, source: AttributeError) -> EntityError {
     EntityError::AttributeMisfit {
         entity: entity.to_string(),
-        source,
+        source: Box::new(source),
     }
 }
 

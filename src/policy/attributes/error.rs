@@ -93,8 +93,8 @@ impl AttributeError {
     /// Which attribute, and what is wrong with it.
     #[must_use]
     pub fn message(&self) -> String {
-        let found = self.found.iter();
-        let found: String = found.map(|found| format!(", found {}", found.0)).collect();
+        let found = self.found.as_ref();
+        let found = found.map_or_else(String::new, |found| format!(", found {}", found.0));
         if self.path.is_empty() {
             format!("{}{found}", self.message)
         } else {
