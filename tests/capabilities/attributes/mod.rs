@@ -271,3 +271,40 @@ async fn an_attribute_that_makes_somebody_an_administrator_cannot_be_given_by_wh
     let harmless = helpdesk.put(&otto, update).await;
     assert_eq!(harmless.status, 200, "{}", harmless.text());
 }
+
+#[tokio::test]
+async fn a_user_is_added_with_attributes_on_the_command_line() {
+    let folder = copy_of_shipped_policies();
+    let username = "  \"username\": String,\n";
+    let own = format!(
+        "{username}  \"clearance\"?: Long,\n  \"team\"?: String,\n  \"until\"?: datetime,\n"
+    );
+    edit(folder.path(), SCHEMA, username, &own);
+    let server = server_on(folder.path(), "require", "off").await;
+    let add = |name: &str, attributes: &[&str]| {
+        let mut arguments = vec!["user", "add", name, "--no-password"];
+        arguments.extend(attributes.iter().flat_map(|one| ["--attribute", one]));
+        run(&server, folder.path(), &arguments)
+    };
+    let given = ["clearance=3", "team=tides", "until=2027-01-01"];
+    assert_eq!(add("kai", &given).0, 0);
+    let (_, listed) = run(&server, folder.path(), &["user", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let mut users = listed.as_array().unwrap().iter();
+    let kai = users.find(|user| user["username"] == "kai").unwrap();
+    assert_eq!(
+        kai["attributes"],
+        json!({"clearance": 3, "team": "tides", "until": "2027-01-01"})
+    );
+    let mut refused = Vec::new();
+    for attributes in [
+        &["clearance=high", "until=soon"][..],
+        &["clearence=3"],
+        &["clearance=3", "clearance=4"],
+        &["clearance"],
+    ] {
+        let (code, message) = add("lea", attributes);
+        refused.push(format!("{code} {message}"));
+    }
+    insta::assert_snapshot!(refused.concat());
+}
