@@ -76,10 +76,7 @@ async fn an_attribute_that_policies_read_is_neither_dropped_nor_renamed_while_th
             .chars()
             .filter(|c| *c == '"' || *c == '-' || c.is_ascii_alphanumeric())
             .collect();
-        assert!(
-            told.contains("isit\"embargoend\"now"),
-            "{told}"
-        );
+        assert!(told.contains("isit\"embargoend\"now"), "{told}");
         assert!(told.contains(PUBLIC), "{told}");
     }
     // With the new one beside the old one, nothing is lost on the way.
