@@ -64,6 +64,7 @@ mod policy_proof;
 mod policy_reach;
 mod policy_reload;
 mod problems;
+mod query_parameters;
 mod rate_limits;
 mod refused_work;
 mod request_bodies;
