@@ -21,8 +21,8 @@
 //! - `confusable`: which of the validator's warnings about characters are of use.
 //! - Deciding: `entities` and `context` build what Cedar evaluates, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
-//! - Explaining: `conditions` splits policies into parts, `values` lists what a part reads,
-//!   `case_answer` evaluates cases.
+//! - Explaining: `conditions` splits policies into parts, as `source_form` says how they are written,
+//!   `values` lists what a part reads, `case_answer` evaluates cases.
 
 mod address;
 pub mod bundle;
@@ -54,10 +54,12 @@ mod file_parser;
 mod index;
 mod json_span;
 mod links;
+mod part_value;
 mod policies;
 mod reach;
 mod schema_check;
 mod schema_names;
+mod source_form;
 mod source_policy;
 mod sources;
 mod unknown_address;

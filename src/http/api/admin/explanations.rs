@@ -15,7 +15,7 @@ use crate::http::extract::json_body::JsonBody;
 use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
-use crate::policy::explain::{ObservedValue, PartExplanation, PartOutcome, PolicyExplanation};
+use crate::policy::explain::{ObservedValue, PartExplanation, PartValue, PolicyExplanation};
 use crate::service::administration::Administration;
 use crate::service::administration::explanations::ExplanationQuery;
 use crate::service::error::ServiceError;
@@ -105,7 +105,7 @@ pub struct ExplanationResponse {
     /// The determining policies with all their parts.
     pub determining: Vec<PolicyExplanationResponse>,
     /// At most 20 other policies for the same action, closest to being satisfied first, each with
-    /// its first part that does not hold.
+    /// its first part that is not met.
     pub others: Vec<PolicyExplanationResponse>,
     /// The number of further policies.
     pub left_off: u64,
@@ -158,13 +158,14 @@ pub struct PolicyExplanationResponse {
     pub line: Option<u64>,
     /// Its source text, truncated to 4000 characters.
     pub text: String,
-    /// Whether all its parts hold.
+    /// Whether all its parts are met: each has the value that the policy needs.
     pub is_satisfied: bool,
-    /// The number of parts that hold.
+    /// The number of parts that are met.
     pub held: u64,
-    /// The number of parts: three for the scope, and its conditions split at `&&`.
+    /// The number of parts: three for the scope, and its conditions split at `&&`, and under `unless`
+    /// or `!` at `||`.
     pub part_count: u64,
-    /// At most 50 parts if the policy is satisfied, otherwise the first that does not hold.
+    /// At most 50 parts if the policy is satisfied, otherwise the first that is not met.
     pub parts: Vec<PolicyPartResponse>,
 }
 
@@ -177,10 +178,14 @@ pub struct PolicyPartResponse {
     /// The line of a condition, counted from 1.
     #[oai(skip_serializing_if_is_none)]
     pub line: Option<u64>,
-    /// Whether it is part of an `unless` condition, and must be false to hold.
+    /// Whether it must be false for the policy to apply, because of an `unless` or `!` around it.
     pub is_negated: bool,
-    /// The result.
-    pub outcome: PartOutcome,
+    /// Its own value, whatever is around it.
+    pub value: PartValue,
+    /// Whether that is the value that the policy needs.
+    pub is_met: bool,
+    /// What the value means for the policy, such as "under `unless`, so the policy does not apply".
+    pub meaning: String,
     /// Why it cannot be evaluated; absent if it can be and if it is withheld.
     #[oai(skip_serializing_if_is_none)]
     pub error: Option<String>,
@@ -259,7 +264,9 @@ impl From<PartExplanation> for PolicyPartResponse {
             text: part.text,
             line: part.line.map(|line| line as u64),
             is_negated: part.is_negated,
-            outcome: part.outcome,
+            value: part.value,
+            is_met: part.is_met,
+            meaning: part.meaning,
             error: part.error,
             seen: part
                 .seen
@@ -371,7 +378,7 @@ impl ExplanationApi {
     /// Explain decision
     ///
     /// The same as `cedargate policy explain`: returns whether the request is permitted, and which
-    /// parts of which policies hold. Requires `view_policies`. The values used by those parts are
+    /// parts of which policies are met. Requires `view_policies`. The values used by those parts are
     /// withheld unless you have `view_users` on the user, or `administer` on the dataset. Name a
     /// user that you may not see by its id; the dataset must be one that you may administer or
     /// discover.
