@@ -34,9 +34,15 @@ const SIMPLE: [&str; 14] = [
     "9223372036854775807 + 1 > 0",
 ];
 
+fn simple_conditions() -> impl Strategy<Value = String> {
+    // The one that Cedar parses as two conditions is likely.
+    let all =
+        prop_oneof![2 => select(SIMPLE.to_vec()), 1 => Just("principal is User in Role::\"b\"")];
+    all.prop_map(str::to_owned)
+}
+
 fn conditions() -> impl Strategy<Value = String> {
-    let simple = select(SIMPLE.to_vec()).prop_map(str::to_owned);
-    simple.prop_recursive(3, 12, 3, |inner| {
+    let nested = simple_conditions().prop_recursive(3, 12, 3, |inner| {
         let three = (inner.clone(), inner.clone(), inner.clone());
         prop_oneof![
             inner.clone().prop_map(|it| format!("!({it})")),
@@ -49,7 +55,13 @@ fn conditions() -> impl Strategy<Value = String> {
                 .prop_map(|(a, b, c)| format!("({a}) || ({b}) || ({c})")),
             three.prop_map(|(a, b, c)| format!("if {a} then {b} else ({c})")),
         ]
-    })
+    });
+    let none_of = (simple_conditions(), simple_conditions());
+    prop_oneof![
+        2 => simple_conditions(),
+        2 => none_of.prop_map(|(a, b)| format!("!({a} || {b})")),
+        3 => nested,
+    ]
 }
 
 fn clauses() -> impl Strategy<Value = String> {
@@ -100,7 +112,7 @@ fn printed(policy: &PolicyExplanation) -> Vec<(String, String, String)> {
 }
 
 proptest! {
-    #![proptest_config(slow_property(100))]
+    #![proptest_config(slow_property(200))]
 
     /// Under `when`, `unless`, `!`, `&&`, `||` and `if`, nested, in a permit and in a forbid.
     #[test]
@@ -126,6 +138,9 @@ proptest! {
         let decides = explanation.decision.determining_policies == ["p"];
         let policy = explanation.determining.iter().chain(&explanation.others).next().unwrap();
         prop_assert_eq!(policy.is_satisfied, decides, "{}", clauses);
+        let operators = ["when {", "unless {", "&&", "||"];
+        let written: usize = operators.iter().map(|it| clauses.matches(it).count()).sum();
+        prop_assert!(policy.part_count - 3 <= written, "{}", policy.render());
         let printed = printed(policy);
         prop_assert!(!printed.is_empty(), "{}", policy.render());
         for (value, told, below) in printed {
