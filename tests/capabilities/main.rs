@@ -63,6 +63,7 @@ mod policy_gate;
 mod policy_proof;
 mod policy_reach;
 mod policy_reload;
+mod policy_save_case;
 mod problems;
 mod query_parameters;
 mod rate_limits;
