@@ -12,6 +12,9 @@ use super::conditions::{PartResult, PolicyPart, SCOPE_PART_COUNT, line_number, p
 use super::explain::MAX_TEXT_LENGTH;
 use super::values::truncated;
 
+/// The most policies or conditions of a kind in the text.
+const MAX_SHOWN: usize = 50;
+
 /// What no case covers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
@@ -106,8 +109,11 @@ impl Coverage {
         ] {
             // Writing to a String cannot fail.
             writeln!(text, "{what}: {}", uncovered.len()).ok();
-            for one in uncovered {
+            for one in uncovered.iter().take(MAX_SHOWN) {
                 writeln!(text, "  {}", one.summary_line()).ok();
+            }
+            if let Some(more @ 1..) = uncovered.len().checked_sub(MAX_SHOWN) {
+                writeln!(text, "  and {more} more; --json has them all").ok();
             }
         }
         text
