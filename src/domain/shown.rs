@@ -16,6 +16,21 @@ pub fn join_shown<'a>(
     }
 }
 
+/// The most texts that are joined with `or`.
+const MAX_ALTERNATIVES: usize = 6;
+
+/// Joins names with commas and a final `or`; of many the first ones.
+pub fn join_or(names: &[String]) -> String {
+    if names.len() > MAX_ALTERNATIVES {
+        return join_shown(names.iter().map(String::as_str), MAX_ALTERNATIVES);
+    }
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [before @ .., last] => format!("{} or {last}", before.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::join_shown;

@@ -99,6 +99,10 @@ impl ContextLiterals {
                 }
                 ExprKind::Lit(Literal::Long(number)) => found.numbers.push(*number),
                 ExprKind::Lit(Literal::String(text)) => texts.push(text.to_string()),
+                // Words may be enumerated entities: `KeyAction::"read"`.
+                ExprKind::Lit(Literal::EntityUID(uid)) => {
+                    texts.push(AsRef::<str>::as_ref(uid.eid()).to_owned());
+                }
                 ExprKind::ExtensionFunctionApp { fn_name, args } => {
                     found.add_function(&fn_name.to_string(), args);
                 }
@@ -247,6 +251,8 @@ fn evaluate_number(expression: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn literals(conditions: &str) -> ContextLiterals {
@@ -260,17 +266,16 @@ mod tests {
             r#"when { context.address.isInRange(ip("192.0.2.0/24")) || context.address == ip("2001:db8::1") }
             unless { [ip("192.0.2.0/24")].contains(context.address) || context.address.isLoopback() || context.address.isIpv4() }"#,
         );
-        let networks: Vec<String> = found.networks.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            networks,
-            [
-                "192.0.2.0/24",
-                "2001:db8::1/128",
-                "127.0.0.0/8",
-                "::1/128",
-                "0.0.0.0/0"
-            ]
-        );
+        let networks = found.networks.iter().map(ToString::to_string);
+        let networks: BTreeSet<String> = networks.collect();
+        let expected = [
+            "0.0.0.0/0",
+            "127.0.0.0/8",
+            "192.0.2.0/24",
+            "2001:db8::1/128",
+            "::1/128",
+        ];
+        assert_eq!(networks, expected.map(str::to_owned).into());
         assert!(found.reads_address && !found.reads_time);
     }
 

@@ -11,6 +11,7 @@
 //! - [`mentions`]: the users, roles and datasets that a folder names. `reach`: what can never match.
 //! - [`check`]: all checks of a folder but running its cases and proving its invariants.
 //! - [`prove`]: proofs for every possible request.
+//! - [`effect`]: how two bundles differ, and why a policy has no effect.
 //! - [`explain`]: which policies led to a decision, and how. [`entity_file`]: entities of a file to explain.
 //! - [`safeguards`]: what an edit takes away from invariants and cases.
 //! - [`references`]: the entities and attributes that policies refer to. [`context_literals`]: what they compare the
@@ -34,6 +35,7 @@ pub mod check;
 pub mod complexity;
 pub mod context_literals;
 pub mod coverage;
+pub mod effect;
 pub mod entity_file;
 pub mod explain;
 pub mod folder;
