@@ -13,6 +13,9 @@ use super::explain::MAX_TEXT_LENGTH;
 use super::part_value::PartValue;
 use super::values::truncated;
 
+/// The most policies or conditions of a kind in the text.
+const MAX_SHOWN: usize = 50;
+
 /// What no case covers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
@@ -104,8 +107,11 @@ impl Coverage {
         ] {
             // Writing to a String cannot fail.
             writeln!(text, "{what}: {}", uncovered.len()).ok();
-            for one in uncovered {
+            for one in uncovered.iter().take(MAX_SHOWN) {
                 writeln!(text, "  {}", one.summary_line()).ok();
+            }
+            if let Some(more @ 1..) = uncovered.len().checked_sub(MAX_SHOWN) {
+                writeln!(text, "  and {more} more; --json has them all").ok();
             }
         }
         text

@@ -6,14 +6,17 @@
 //!
 //! - [`bundle`]: loads and validates a folder. [`live`]: the bundle in force.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
-//! - [`cases`]: the test cases beside the policies. [`coverage`]: what they do not cover.
+//! - [`cases`]: the test cases beside the policies. [`case_failures`]: the failed ones by their causes. [`coverage`]:
+//!   what they do not cover.
 //! - [`mentions`]: the users, roles and datasets that a folder names. `reach`: what can never match.
 //! - [`new_case`]: a decision as a case. [`case_writer`]: adds cases to a file.
 //! - [`check`]: all checks of a folder but running its cases and proving its invariants.
 //! - [`prove`]: proofs for every possible request.
+//! - [`effect`]: how two bundles differ, and why a policy has no effect.
 //! - [`explain`]: which policies led to a decision, and how. [`entity_file`]: entities of a file to explain.
 //! - [`safeguards`]: what an edit takes away from invariants and cases.
-//! - [`references`]: the entities and attributes that policies refer to.
+//! - [`references`]: the entities and attributes that policies refer to. [`context_literals`]: what they compare the
+//!   context with.
 //! - [`complexity`]: limits on the complexity of policies and schemas.
 //! - [`mod@format`]: the layout of policy files.
 //! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
@@ -29,10 +32,13 @@
 mod address;
 pub mod bundle;
 pub mod case_writer;
+pub mod case_failures;
 pub mod cases;
 pub mod check;
 pub mod complexity;
+pub mod context_literals;
 pub mod coverage;
+pub mod effect;
 pub mod entity_file;
 pub mod explain;
 pub mod folder;
@@ -47,6 +53,7 @@ pub mod safeguards;
 mod case_answer;
 mod case_file;
 mod case_sources;
+mod case_result;
 mod combined_decision;
 mod conditions;
 mod confusable;

@@ -18,7 +18,8 @@ use std::path::Path;
 
 use crate::cli::print;
 use crate::config::Settings;
-use crate::domain::diagnostic::{SourceDiagnostic, render_diagnostics};
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::diagnostic_report::render_diagnostics;
 use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
 

@@ -63,32 +63,35 @@ pub(in crate::cli) fn run(settings: &Settings, arguments: &ProveArguments) -> Co
     print_report(&proved.proof, arguments)
 }
 
+/// Prints the proof; its summary is the last on the screen.
 fn print_report(proof: &Proof, arguments: &ProveArguments) -> CommandResult {
-    if arguments.json {
-        print_json(proof)?;
-    } else {
-        print_data(proof.render().trim_end())?;
-    }
-    if let Some(file) = &arguments.save
-        && let Some(cases) = proof.case_file()
-    {
-        write_new(file, &cases).map_err(|error| {
-            CommandError::new(format!("cannot write {}: {error}", file.display()))
-        })?;
-        print::note(format!("wrote the counterexamples to {}", file.display()));
+    if let Some(file) = &arguments.save {
+        if let Some(cases) = proof.case_file() {
+            write_new(file, &cases).map_err(|error| {
+                CommandError::new(format!("cannot write {}: {error}", file.display()))
+            })?;
+            print::note(format!("wrote the counterexamples to {}", file.display()));
+        }
     } else if !arguments.json
-        && let Some(cases) = proof.short_case_file()
+        && let count @ 1.. = proof.case_count()
     {
-        print_data("\nAs a case file (--save FILE writes one with all counterexamples):\n")?;
-        print_data(cases.trim_end())?;
+        let cases = if count == 1 { "case" } else { "cases" };
+        print::note(format!(
+            "note: --save found.cases.json writes {count} {cases} that guard against this mistake"
+        ));
     }
     if proof.invariants.is_empty() {
         print::hint(
             "there are no invariants; add some in the folder invariants/ of the policy folder",
         );
-        return Ok(ExitStatus::CheckFailed);
     }
-    Ok(ExitStatus::from_check(proof.is_complete()))
+    if arguments.json {
+        print_json(proof)?;
+    } else {
+        print_data(proof.render().trim_end())?;
+    }
+    let is_passed = proof.is_complete() && !proof.invariants.is_empty();
+    Ok(ExitStatus::from_check(is_passed))
 }
 
 fn prove_error(error: ProveError) -> CommandError {
