@@ -6,7 +6,7 @@
 //! Nothing is lost for programs: the list itself stays complete.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, Severity, SourceCode};
 
@@ -48,7 +48,7 @@ pub fn render_diagnostics(diagnostics: &[SourceDiagnostic], is_coloured: bool) -
             Err(fmt::Error) => rendered.extend([&first.to_string(), "\n"]),
         }
         if !others.is_empty() {
-            rendered.push_str(&format!("  and {} more like it:\n", others.len()));
+            rendered.extend(["  and ", &others.len().to_string(), " more like it:\n"]);
         }
         for line in other_lines(first, others) {
             rendered.extend(["    ", &line, "\n"]);
@@ -57,12 +57,12 @@ pub fn render_diagnostics(diagnostics: &[SourceDiagnostic], is_coloured: bool) -
     let left_off = groups.iter().skip(MAX_RENDERED);
     let omitted: usize = left_off.map(|group| group.others.len() + 1).sum();
     if omitted > 0 {
-        rendered.push_str(&format!("and {omitted} more\n"));
+        rendered.extend(["and ", &omitted.to_string(), " more\n"]);
     }
     if groups.len() < diagnostics.len() {
         let (all, kinds) = (diagnostics.len(), groups.len());
         let noun = if kinds == 1 { "kind" } else { "kinds" };
-        rendered.push_str(&format!("{all} in all, of {kinds} {noun}\n"));
+        writeln!(rendered, "{all} in all, of {kinds} {noun}").ok();
     }
     rendered
 }
@@ -99,15 +99,14 @@ fn group(diagnostics: &[SourceDiagnostic]) -> Vec<DiagnosticGroup<'_>> {
             .get(cause)
             .is_some_and(|count| *count > MAX_UNGROUPED);
         let known = group_of_cause.get(cause.as_str()).filter(|_| is_grouped);
-        match known.and_then(|index| groups.get_mut(*index)) {
-            Some(group) => group.others.push(diagnostic),
-            None => {
-                group_of_cause.insert(cause, groups.len());
-                groups.push(DiagnosticGroup {
-                    first: diagnostic,
-                    others: Vec::new(),
-                });
-            }
+        if let Some(group) = known.and_then(|index| groups.get_mut(*index)) {
+            group.others.push(diagnostic);
+        } else {
+            group_of_cause.insert(cause, groups.len());
+            groups.push(DiagnosticGroup {
+                first: diagnostic,
+                others: Vec::new(),
+            });
         }
     }
     groups
@@ -144,16 +143,13 @@ fn without_names(text: &str) -> String {
         let mut inside = quoted.chars();
         let quote = inside.next();
         let inside = inside.as_str();
-        match quote.and_then(|quote| inside.split_once(quote)) {
-            // Texts with quotes in them are in backticks: `User::"ada"`.
-            Some((_, after)) => {
-                kept.push('…');
-                rest = after;
-            }
-            None => {
-                kept.push_str(quoted);
-                rest = "";
-            }
+        // Texts with quotes in them are in backticks: `User::"ada"`.
+        if let Some((_, after)) = quote.and_then(|quote| inside.split_once(quote)) {
+            kept.push('…');
+            rest = after;
+        } else {
+            kept.push_str(quoted);
+            rest = "";
         }
     }
     kept.push_str(rest);

@@ -80,12 +80,12 @@ pub fn group_failures(results: &[CaseResult]) -> Vec<CaseFailureGroup> {
             others.retain(|index| indexes.binary_search(index).is_err());
         }
         let first = indexes.first().copied().unwrap_or_default();
-        let cases = indexes.iter().filter_map(|index| results.get(*index));
+        let failed = indexes.iter().filter_map(|index| results.get(*index));
         groups.push(CaseFailureGroup {
             message: describe(&cause, indexes.len()),
             kind: cause.0,
             policy: cause.1,
-            cases: cases.map(name_of).collect(),
+            cases: failed.map(name_of).collect(),
             first,
         });
     }
@@ -221,10 +221,10 @@ pub(super) fn render_failures(groups: &[CaseFailureGroup], results: &[CaseResult
     let left_off = groups.iter().skip(MAX_SHOWN_CAUSES);
     let causes = left_off.clone().count();
     if causes > 0 {
-        let cases: usize = left_off.map(|group| group.cases.len()).sum();
+        let failures: usize = left_off.map(|group| group.cases.len()).sum();
         writeln!(
             text,
-            "\nand {causes} more causes of {cases} failures; --json has them all"
+            "\nand {causes} more causes of {failures} failures; --json has them all"
         )
         .ok();
     }

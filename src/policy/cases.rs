@@ -1,6 +1,7 @@
 //! The test cases of a policy folder: every `<name>.cases.json` is run against a bundle.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use cedar_policy::Schema;
 use comfy_table::{Table, presets};
@@ -220,14 +221,14 @@ impl CaseReport {
         ] {
             if !policies.is_empty() {
                 let names = join_shown(policies.iter().map(String::as_str), MAX_SHOWN_POLICIES);
-                text.push_str(&format!("no case with {decision} request: {names}\n"));
+                writeln!(text, "no case with {decision} request: {names}").ok();
             }
         }
-        text.push_str(&format!("{} passed, {} failed", self.passed, self.failed));
+        write!(text, "{} passed, {} failed", self.passed, self.failed).ok();
         if let [_, _, ..] = self.failures.as_slice() {
-            text.push_str(&format!(", for {} causes", self.failures.len()));
+            write!(text, ", for {} causes", self.failures.len()).ok();
         } else if let [cause] = self.failures.as_slice() {
-            text.push_str(&format!(": {}", cause.message));
+            text.extend([": ", &cause.message]);
         }
         text.push('\n');
         text

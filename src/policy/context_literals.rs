@@ -32,6 +32,10 @@ const UNITS: [(&str, i64); 5] = [
 
 /// What some policies compare the context with, in the order of the policies and without repetitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says of one attribute whether it is read"
+)]
 pub struct ContextLiterals {
     /// The networks, an address alone with its full length.
     pub networks: Vec<IpNet>,

@@ -31,8 +31,8 @@
 
 mod address;
 pub mod bundle;
-pub mod case_writer;
 pub mod case_failures;
+pub mod case_writer;
 pub mod cases;
 pub mod check;
 pub mod complexity;
@@ -52,8 +52,8 @@ pub mod safeguards;
 
 mod case_answer;
 mod case_file;
-mod case_sources;
 mod case_result;
+mod case_sources;
 mod combined_decision;
 mod conditions;
 mod confusable;

@@ -120,7 +120,7 @@ pub(super) fn with_readable_times(text: &str) -> String {
         let offset = offset.and_then(|(number, after)| Some((number.parse::<i64>().ok()?, after)));
         if let Some((milliseconds, after)) = offset {
             match rfc3339(milliseconds) {
-                Some(time) => written.push_str(&format!("datetime({time:?})")),
+                Some(time) => written.extend(["datetime(\"", &time, "\")"]),
                 None if milliseconds < 0 => written.push_str("(a time before the year 0)"),
                 None => written.push_str("(a time after the year 9999)"),
             }
