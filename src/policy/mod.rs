@@ -5,6 +5,8 @@
 //! HTTP, nor where users and datasets are stored.
 //!
 //! - [`bundle`]: loads and validates a folder. [`live`]: the bundle in force.
+//! - [`attributes`]: the attributes that the author's schema declares, and their values in the catalog.
+//! - [`edited_attributes`]: what an edit of the schema means for values that the catalog has.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
 //! - [`cases`]: the test cases beside the policies. [`case_failures`]: the failed ones by their causes. [`coverage`]:
 //!   what they do not cover.
@@ -30,6 +32,7 @@
 //!   `values` lists what a part reads, `case_answer` evaluates cases.
 
 mod address;
+pub mod attributes;
 pub mod bundle;
 pub mod case_failures;
 pub mod case_writer;
@@ -38,6 +41,7 @@ pub mod check;
 pub mod complexity;
 pub mod context_literals;
 pub mod coverage;
+pub mod edited_attributes;
 pub mod effect;
 pub mod entity_file;
 pub mod explain;
