@@ -173,7 +173,7 @@ fn a_case_needs_a_file_name_of_cases_and_a_decision_of_policies() {
         ("policies/.cases.json", "policies/.cases.cases.json"),
     ] {
         let output = save(folder, "ada", file, &[]);
-        assert_eq!(output.code, 2, "{}", output.messages);
+        assert_eq!(output.code, 1, "{}", output.messages);
         assert!(output.messages.contains(suggested), "{}", output.messages);
         assert!(!folder.join(file).exists());
     }

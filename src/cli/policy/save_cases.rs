@@ -24,7 +24,7 @@ pub(super) fn check_case_file_name(file: &Path) -> Result<(), CommandError> {
     let stem = if stem.is_empty() { "new" } else { stem };
     let suggested = file.with_file_name(format!("{stem}{CASE_FILE_SUFFIX}"));
     let error = format!("{} is not a case file name", file.display());
-    Err(CommandError::usage(error).with_hint(format!(
+    Err(CommandError::new(error).with_hint(format!(
         "the name must end in {CASE_FILE_SUFFIX}, such as {}",
         suggested.display()
     )))
