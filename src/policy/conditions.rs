@@ -53,7 +53,7 @@ struct OpenCondition<'e> {
     negations: Negations,
 }
 
-impl<'e> OpenCondition<'e> {
+impl OpenCondition<'_> {
     /// What the policy needs each of; none if it is a part.
     fn operands(self) -> Vec<Self> {
         let with = |condition, negations| Self {
@@ -142,7 +142,9 @@ pub(super) fn evaluate_parts(
         let condition = policy.as_ref().condition();
         let truth = truth(&condition, request, entities);
         if matches!(truth, Ok(Truth::True | Truth::Unknown)) {
-            results.iter_mut().for_each(|result| result.is_met = true);
+            for result in &mut results {
+                result.is_met = true;
+            }
         }
     }
     results

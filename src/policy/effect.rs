@@ -11,7 +11,7 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 
 use super::bundle::Bundle;
-use super::conditions::{PartResult, PolicyPart, SCOPE_PART_COUNT, policy_parts};
+use super::conditions::{PolicyPart, SCOPE_PART_COUNT, policy_parts};
 use super::context_literals::ContextLiterals;
 use super::links::instantiate;
 use super::values::truncated;
@@ -153,7 +153,7 @@ impl PolicyTrial<'_> {
         let outcome: Vec<bool> = self
             .parts
             .iter()
-            .map(|part| part.evaluate(&request, &facts.entities) == PartResult::Holds)
+            .map(|part| part.evaluate(&request, &facts.entities).is_met)
             .collect();
         let is_satisfied = !outcome.contains(&false);
         if self.outcomes.len() < MAX_OUTCOMES {
@@ -205,7 +205,16 @@ impl PolicyTrial<'_> {
 fn name_part(part: &PolicyPart) -> String {
     let words: Vec<&str> = part.text.split_whitespace().collect();
     let text = truncated(&words.join(" "), MAX_PART_LENGTH);
-    let unless = if part.is_negated { "unless " } else { "" };
+    let text = if part.negations.is_under_not {
+        format!("!({text})")
+    } else {
+        text
+    };
+    let unless = if part.negations.is_under_unless {
+        "unless "
+    } else {
+        ""
+    };
     match part.line {
         Some(line) => format!("`{unless}{text}` (line {line})"),
         None => format!("`{unless}{text}`"),

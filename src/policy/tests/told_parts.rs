@@ -173,7 +173,7 @@ fn a_part_is_told_as_it_stands_in_the_file_with_what_its_value_means() {
         "permit (?) when { !(resource has owner) };",
         "permit (?) unless { if resource has owner then true else false };",
     ];
-    let policies: String = texts
+    let policies: Vec<String> = texts
         .iter()
         .enumerate()
         .map(|(at, text)| {
@@ -184,7 +184,7 @@ fn a_part_is_told_as_it_stands_in_the_file_with_what_its_value_means() {
             )
         })
         .collect();
-    let bundle = bundle(&policies).unwrap();
+    let bundle = bundle(&policies.concat()).unwrap();
     let explanation = explain(&bundle, &signed_in(ADA, &[]), &context());
     let all = explanation.determining.iter().chain(&explanation.others);
     let mut told: Vec<String> = all.map(PolicyExplanation::render).collect();

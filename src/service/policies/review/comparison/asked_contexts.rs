@@ -117,16 +117,15 @@ impl AskedContexts {
             None if literals.reads_address => address_regions(networks),
             None => vec![AddressRegion::only(AssumedAddress(Some(LOOPBACK)))],
         };
-        let (instants, times_of_day) = match scope.time {
-            Some(_) => (vec![TimeRegion::ALWAYS], vec![TimeRegion::ALWAYS]),
-            None => {
-                // With times of day, a second by itself is at one of them only.
-                let is_at_asked = times_of_day.is_empty();
-                (
-                    instant_regions(instants, is_at_asked),
-                    time_of_day_regions(times_of_day),
-                )
-            }
+        let (instants, times_of_day) = if scope.time.is_some() {
+            (vec![TimeRegion::ALWAYS], vec![TimeRegion::ALWAYS])
+        } else {
+            // With times of day, a second by itself is at one of them only.
+            let is_at_asked = times_of_day.is_empty();
+            (
+                instant_regions(instants, is_at_asked),
+                time_of_day_regions(times_of_day),
+            )
         };
         Self {
             addresses,

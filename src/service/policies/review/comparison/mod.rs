@@ -186,7 +186,7 @@ impl<'a> ComparisonRun<'a> {
             else {
                 continue;
             };
-            let views = attribute_views(self.from, self.to, &self.references);
+            let views = attribute_views(self.decider.from, self.decider.to, &self.references);
             let resource = ResourceProjection::new(dataset, Some(user.id), &class.roles, &views);
             let resource = self.resource_index(resource);
             let projections = (Some(class.projection), resource);
@@ -223,7 +223,7 @@ impl<'a> ComparisonRun<'a> {
         affected: &mut HashMap<ChangeKey, AffectedPrincipals>,
     ) -> Vec<ActionChanges> {
         let references = self.references.clone();
-        let views = attribute_views(self.from, self.to, &references);
+        let views = attribute_views(self.decider.from, self.decider.to, &references);
         let mut resource_for_roles = |roles: &BTreeSet<RoleName>| {
             let resource = ResourceProjection::new(dataset, None, roles, &views);
             self.resource_index(resource)

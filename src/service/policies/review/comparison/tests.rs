@@ -25,7 +25,7 @@ fn scope() -> ComparisonScope {
 }
 
 /// Conditions that read all there is to read: names, attributes, sets and tags.
-const CONDITIONS: [&str; 29] = [
+const CONDITIONS: [&str; 35] = [
     r#"resource.visibility == Visibility::"public""#,
     r#"resource.record_status == RecordStatus::"published""#,
     "resource has owner && resource.owner == principal",

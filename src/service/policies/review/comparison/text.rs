@@ -169,7 +169,7 @@ impl ShownGroup<'_> {
             (DecisionChange::Shortens | DecisionChange::Lengthens, false) => "gets",
             (DecisionChange::Shortens | DecisionChange::Lengthens, true) => "get",
         };
-        let actions: Vec<&str> = self.actions.iter().map(|action| action.into()).collect();
+        let actions: Vec<&str> = self.actions.iter().map(Into::into).collect();
         let what = match group.change {
             DecisionChange::Gains | DecisionChange::Loses => join_and(&actions),
             DecisionChange::Shortens => "shorter tokens".to_owned(),

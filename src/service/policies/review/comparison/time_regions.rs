@@ -198,7 +198,7 @@ mod tests {
         let is_night = |region: &TimeRegion| {
             region
                 .begin
-                .is_some_and(|begin| begin >= 22 * 3_600 || begin < 4 * 3_600)
+                .is_some_and(|begin| !(4 * 3_600..22 * 3_600).contains(&begin))
         };
         let places = |wanted: bool| -> Vec<usize> {
             let all = regions.iter().enumerate();
