@@ -21,6 +21,7 @@
 //! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
 //!   the invariants, `links` fills templates, `case_file` and `json_span` parse JSON, `validation` runs
 //!   Cedar's validator, `schema_check` tries the schema, `schema_names` has its names.
+//! - `named_users`: the users that a forbid is about.
 //! - `confusable`: which of the validator's warnings about characters are of use.
 //! - Deciding: `entities` and `context` build what Cedar evaluates, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
@@ -61,6 +62,7 @@ mod file_parser;
 mod index;
 mod json_span;
 mod links;
+mod named_users;
 mod policies;
 mod reach;
 mod schema_check;

@@ -56,6 +56,7 @@ mod middleboxes;
 mod mint;
 mod openapi;
 mod policy_check;
+mod policy_diff;
 mod policy_explain;
 mod policy_explain_entities;
 mod policy_format;

@@ -213,7 +213,7 @@ impl CallerKind {
     /// The kind in words that follow "calling" or "as".
     pub(super) fn words(self) -> &'static str {
         match self {
-            Self::SignedIn => "with a password or a token of the identity provider",
+            Self::SignedIn => "without an API key",
             Self::UnlimitedKey => "with an unrestricted API key",
             Self::KeyForActions([true, false, false]) => "with an API key for read",
             Self::KeyForActions(_) => "with an API key for other actions",

@@ -308,6 +308,7 @@ impl<'a> ComparisonRun<'a> {
             unchanged_in: name_contexts(asked, asked.all() & !changing),
             asked: asked.report(),
             is_cut: asked.is_cut,
+            is_confined: self.is_confined,
             errors: self.decider.errors.iter().cloned().collect(),
             ineffective,
             more_ineffective,

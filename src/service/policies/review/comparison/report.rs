@@ -60,6 +60,9 @@ pub struct BundleComparison {
     pub asked: Vec<AskedContext>,
     /// Whether there would have been more to ask, which was too much.
     pub is_cut: bool,
+    /// Whether the question was confined to an address or a time.
+    #[serde(skip)]
+    pub(super) is_confined: bool,
     /// The names of the contexts in which nothing changes; none if that is nowhere or everywhere.
     pub unchanged_in: Vec<String>,
     /// Errors in evaluating the bundle after; the first few.
