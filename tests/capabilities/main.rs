@@ -55,6 +55,7 @@ mod metrics_and_log;
 mod middleboxes;
 mod mint;
 mod openapi;
+mod policy_causes;
 mod policy_check;
 mod policy_diff;
 mod policy_explain;
