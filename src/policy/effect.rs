@@ -11,7 +11,7 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 
 use super::bundle::Bundle;
-use super::conditions::{PartResult, PolicyPart, SCOPE_PART_COUNT, policy_parts};
+use super::conditions::{PolicyPart, SCOPE_PART_COUNT, policy_parts};
 use super::context_literals::ContextLiterals;
 use super::links::instantiate;
 use super::values::truncated;
@@ -153,7 +153,7 @@ impl PolicyTrial<'_> {
         let outcome: Vec<bool> = self
             .parts
             .iter()
-            .map(|part| part.evaluate(&request, &facts.entities) == PartResult::Holds)
+            .map(|part| part.evaluate(&request, &facts.entities).is_met)
             .collect();
         let is_satisfied = !outcome.contains(&false);
         if self.outcomes.len() < MAX_OUTCOMES {
@@ -201,13 +201,24 @@ impl PolicyTrial<'_> {
     }
 }
 
-/// A part as it stands in the file, with its line.
+/// What a policy needs of a part, which is told as it stands in the file, with its line.
 fn name_part(part: &PolicyPart) -> String {
     let words: Vec<&str> = part.text.split_whitespace().collect();
     let text = truncated(&words.join(" "), MAX_PART_LENGTH);
-    let unless = if part.is_negated { "unless " } else { "" };
-    match part.line {
-        Some(line) => format!("`{unless}{text}` (line {line})"),
-        None => format!("`{unless}{text}`"),
+    let needed = if part.negations.must_be_false {
+        "the opposite of "
+    } else {
+        ""
+    };
+    let line = part.line.map(|line| format!("line {line}"));
+    let around = part
+        .negations
+        .is_under_unless
+        .then(|| "under unless".to_owned());
+    let place: Vec<String> = line.into_iter().chain(around).collect();
+    if place.is_empty() {
+        format!("{needed}`{text}`")
+    } else {
+        format!("{needed}`{text}` ({})", place.join(", "))
     }
 }

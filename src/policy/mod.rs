@@ -9,6 +9,7 @@
 //! - [`cases`]: the test cases beside the policies. [`case_failures`]: the failed ones by their causes. [`coverage`]:
 //!   what they do not cover.
 //! - [`mentions`]: the users, roles and datasets that a folder names. `reach`: what can never match.
+//! - [`new_case`]: a decision as a case. [`case_writer`]: adds cases to a file.
 //! - [`check`]: all checks of a folder but running its cases and proving its invariants.
 //! - [`prove`]: proofs for every possible request.
 //! - [`effect`]: how two bundles differ, and why a policy has no effect.
@@ -19,18 +20,20 @@
 //! - [`complexity`]: limits on the complexity of policies and schemas.
 //! - [`mod@format`]: the layout of policy files.
 //! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
-//!   the invariants, `links` fills templates, `case_file` and `json_span` parse JSON, `validation` runs
+//!   the invariants, `links` fills templates, `case_file` and `json_span` parse JSON,
+//!   `case_sources` reads one case file with what it names, `validation` runs
 //!   Cedar's validator, `schema_check` tries the schema, `schema_names` has its names.
 //! - `named_users`: the users that a forbid is about.
 //! - `confusable`: which of the validator's warnings about characters are of use.
 //! - Deciding: `entities` and `context` build what Cedar evaluates, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
-//! - Explaining: `conditions` splits policies into parts, `values` lists what a part reads,
-//!   `case_answer` evaluates cases.
+//! - Explaining: `conditions` splits policies into parts, as `source_form` says how they are written,
+//!   `values` lists what a part reads, `case_answer` evaluates cases.
 
 mod address;
 pub mod bundle;
 pub mod case_failures;
+pub mod case_writer;
 pub mod cases;
 pub mod check;
 pub mod complexity;
@@ -43,6 +46,7 @@ pub mod folder;
 pub mod format;
 pub mod live;
 pub mod mentions;
+pub mod new_case;
 pub mod prove;
 pub mod references;
 pub mod safeguards;
@@ -50,6 +54,7 @@ pub mod safeguards;
 mod case_answer;
 mod case_file;
 mod case_result;
+mod case_sources;
 mod combined_decision;
 mod conditions;
 mod confusable;
@@ -63,10 +68,12 @@ mod index;
 mod json_span;
 mod links;
 mod named_users;
+mod part_value;
 mod policies;
 mod reach;
 mod schema_check;
 mod schema_names;
+mod source_form;
 mod source_policy;
 mod sources;
 mod unknown_address;

@@ -65,6 +65,7 @@ mod policy_gate;
 mod policy_proof;
 mod policy_reach;
 mod policy_reload;
+mod policy_save_case;
 mod problems;
 mod rate_limits;
 mod refused_work;

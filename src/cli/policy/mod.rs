@@ -6,6 +6,7 @@ pub(super) mod diff;
 pub(super) mod explain;
 pub(super) mod format;
 pub(super) mod prove;
+mod save_cases;
 pub(super) mod test;
 
 mod assumed;

@@ -13,12 +13,11 @@ use crate::policy::mentions::EntityMentions;
 use crate::policy::prove::{Proof, ProofOptions, ProveError, SOLVER_VARIABLE, prove};
 
 use super::output_file::write_new;
+use super::save_cases::check_case_file_name;
 use super::{load_folder, print_warnings};
 
 /// The longest time limit, in seconds: a day.
 const MAX_TIME_LIMIT_SECONDS: u64 = 86_400;
-/// The end of the name of a case file.
-const CASE_FILE_SUFFIX: &str = ".cases.json";
 
 /// The arguments of `policy prove`.
 #[derive(Debug, Args)]
@@ -113,11 +112,7 @@ fn prove_error(error: ProveError) -> CommandError {
 
 /// Checks the path before anything is proved.
 fn check_save_path(file: &Path) -> Result<(), CommandError> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    if !name.ends_with(CASE_FILE_SUFFIX) {
-        let error = format!("{} is not a case file name", file.display());
-        return Err(CommandError::new(error).with_hint("the name must end in .cases.json"));
-    }
+    check_case_file_name(file)?;
     if file.exists() {
         let error = format!("{} already exists", file.display());
         return Err(CommandError::new(error).with_hint("name a file that does not exist"));
