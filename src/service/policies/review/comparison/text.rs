@@ -6,7 +6,8 @@ use crate::domain::action::Action;
 use crate::domain::shown::join_shown;
 use crate::policy::effect::PolicyDifference;
 
-use super::report::{BundleComparison, ChangeGroup, DecisionChange};
+use super::change::DecisionChange;
+use super::report::{BundleComparison, ChangeGroup};
 
 /// The most datasets of a group in the text.
 const MAX_SHOWN_DATASETS: usize = 5;
