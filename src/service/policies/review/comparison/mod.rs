@@ -29,7 +29,7 @@ use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::{Principal, User};
 use crate::policy::Bundle;
-use crate::policy::attributes::ReferredEntity;
+use crate::policy::attributes::AttributeReferences;
 use crate::policy::references::PolicyReferences;
 use crate::storage::Catalog;
 
@@ -367,7 +367,7 @@ fn named_by_attributes(
     references: &PolicyReferences,
     users: &[Arc<User>],
     datasets: &[Arc<Dataset>],
-) -> Vec<ReferredEntity> {
+) -> Vec<AttributeReferences> {
     let views = attribute_views(from, to, references);
     let of_users = users
         .iter()
