@@ -209,7 +209,7 @@ mod tests {
             ),
             (
                 "principal is User",
-                r#"when { resource has owner && principal == resource.owner }"#,
+                "when { resource has owner && principal == resource.owner }",
                 vec![],
             ),
         ] {

@@ -56,8 +56,8 @@ fn diff(catalog: &TempDir, to: &Path, more: &[&str]) -> String {
     let compared = cedargate(catalog.path(), &arguments, &[]);
     assert_eq!(compared.code, 0, "{}", compared.messages);
     let lines = compared.data.lines();
-    let lines = lines.filter(|line| !line.starts_with("asked "));
-    lines.map(|line| format!("{line}\n")).collect()
+    let lines: Vec<_> = lines.filter(|line| !line.starts_with("asked ")).collect();
+    lines.join("\n")
 }
 
 #[test]

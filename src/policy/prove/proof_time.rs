@@ -111,7 +111,7 @@ impl ProofTime {
 /// A time in seconds, with one decimal if it is short.
 fn seconds(time: Duration) -> String {
     let tenths = time.as_millis().saturating_add(50) / 100;
-    if tenths % 10 == 0 || tenths >= 1_000 {
+    if tenths.is_multiple_of(10) || tenths >= 1_000 {
         format!("{} s", tenths / 10)
     } else {
         format!("{}.{} s", tenths / 10, tenths % 10)

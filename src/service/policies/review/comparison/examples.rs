@@ -33,7 +33,7 @@ impl BundleComparison {
             let (action, title) = (group.action, &example.dataset.title);
             let mut name = format!("{who} {may} {action} {title}");
             if let Some(when) = group.when.first() {
-                name.push_str(&format!(", {when}"));
+                name.extend([", ", when]);
             }
             let resource = Resource::Dataset(Arc::clone(&example.dataset));
             bundle.new_case(

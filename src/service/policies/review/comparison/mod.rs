@@ -42,7 +42,7 @@ use projection::{
 use sections::name_contexts;
 
 pub use asked_contexts::{AskedContext, ComparisonScope};
-pub use change::DecisionChange;
+pub use change::{ChangeExample, DecisionChange};
 pub use ineffective::IneffectivePolicy;
 pub use report::{BundleComparison, ChangeGroup};
 
