@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod api_key;
+pub mod attributes;
 pub mod audit;
 pub mod caller;
 pub mod client_address;
@@ -14,6 +15,7 @@ pub mod database_url;
 pub mod dataset;
 pub mod decision;
 pub mod diagnostic;
+pub mod diagnostic_report;
 pub mod error_chain;
 pub mod id;
 pub mod issuer;
@@ -27,6 +29,7 @@ pub mod resource;
 pub mod rfc3339;
 pub mod secret;
 pub mod session;
+pub mod shown;
 pub mod strict_json;
 pub mod suggest;
 pub mod text_enum;

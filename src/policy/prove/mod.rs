@@ -7,7 +7,8 @@
 //! - [`proof`]: the result. [`counterexample`]: a request that violates an invariant.
 //! - `statement` turns an invariant into two policy sets to compare, `environment` compares them in one
 //!   request environment, `solver` runs cvc5, `scheduler` spreads the environments over threads, and
-//!   `concretize` makes counterexamples look like real requests.
+//!   `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
+//!   has times and addresses that people can read.
 
 pub mod counterexample;
 pub mod invariants;
@@ -16,6 +17,8 @@ pub mod proof;
 mod concretize;
 mod environment;
 mod error;
+mod realistic;
+mod reduce;
 mod scheduler;
 mod solver;
 mod statement;
@@ -23,12 +26,14 @@ mod statement;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cedar_policy::{AuthorizationError, Decision, Entities, PolicySet, Request};
+use cedar_policy::{Decision, Entities, PolicySet, Request};
 
 use crate::domain::decision::MAX_TOKEN_TTL;
 
 use super::Bundle;
+use super::case_answer::failed_policy;
 use super::case_file::CaseDecision;
+use super::context_literals::ContextLiterals;
 use crate::domain::diagnostic::SourceDiagnostic;
 
 use counterexample::Violation;
@@ -102,10 +107,14 @@ pub fn prove(
         idle: Vec::new(),
         unanswered: found.unanswered.clone(),
     };
+    let literals = ContextLiterals::of_policies(bundle.policies.set.policies());
+    let stated = valid.invariants.iter().map(|invariant| &invariant.policy);
+    let literals = literals.and(ContextLiterals::of_policies(stated));
     let is_complete = found.violations.len() == environments.len();
     for (index, invariant) in valid.invariants.iter().enumerate() {
         let bounds = bounding_policies(invariant).map_err(|error| ProveError::failed(&error))?;
-        let mut proved = summarize_invariant(index, (invariant, &bounds), &found, bundle);
+        let mut proved =
+            summarize_invariant(index, (invariant, &bounds), &found, (bundle, &literals));
         if !is_complete {
             proved.unproven.push(deadline.message());
         } else if subject.lacks_effect(index) {
@@ -114,7 +123,7 @@ pub fn prove(
         conclude(&mut proved);
         proof.invariants.push(proved);
     }
-    add_failing_policies(&mut proof, &found.violations, bundle);
+    add_failing_policies(&mut proof, &found.violations, (bundle, &literals));
     if !is_complete {
         let message = format!("whether policies can fail: {}", deadline.message());
         proof.unproven.push(message);
@@ -135,7 +144,7 @@ fn summarize_invariant(
     index: usize,
     (invariant, bounds): (&Invariant, &PolicySet),
     found: &Findings,
-    bundle: &Bundle,
+    (bundle, literals): (&Bundle, &ContextLiterals),
 ) -> ProvedInvariant {
     let mut proved = ProvedInvariant {
         id: invariant.id.clone(),
@@ -166,6 +175,7 @@ fn summarize_invariant(
             InvariantBound::Upper => CaseDecision::Deny,
             InvariantBound::Lower => CaseDecision::Allow,
         }),
+        literals,
         is_violated: &is_violated,
     };
     for environment in &found.violations {
@@ -201,13 +211,11 @@ fn conclude(proved: &mut ProvedInvariant) {
     };
 }
 
-fn failed_policy(error: &AuthorizationError) -> String {
-    match error {
-        AuthorizationError::PolicyEvaluationError(error) => error.policy_id().to_string(),
-    }
-}
-
-fn add_failing_policies(proof: &mut Proof, found: &[InvariantFindings], bundle: &Bundle) {
+fn add_failing_policies(
+    proof: &mut Proof,
+    found: &[InvariantFindings],
+    (bundle, literals): (&Bundle, &ContextLiterals),
+) {
     let mut failing = BTreeMap::new();
     for environment in found {
         for (id, example) in &environment.failing {
@@ -226,6 +234,7 @@ fn add_failing_policies(proof: &mut Proof, found: &[InvariantFindings], bundle: 
         let violation = Violation {
             name: format!("{id}: the policy does not fail"),
             expected: None,
+            literals,
             is_violated: &is_violated,
         };
         let Some(counterexample) = Counterexample::new(&violation, example, bundle) else {

@@ -96,7 +96,7 @@ async fn an_export_takes_every_filter_of_the_api_and_finds_the_same() {
     }
     let (id, name) = (text(mint, "user_id"), "mo");
     let by_name = export(&server, &["--user-id", name, "--event", "mint"]);
-    assert_eq!(ids(&by_name), ids(&[mint.clone()]));
+    assert_eq!(ids(&by_name), ids(std::slice::from_ref(mint)));
     let by_id = export(&server, &["--user-id", &id, "--event", "mint"]);
     assert_eq!(ids(&by_id), ids(&by_name));
 }

@@ -2,10 +2,12 @@
 
 use crate::domain::decision::Revision;
 use crate::policy::BundleError;
-use crate::policy::cases::CaseResult;
+use crate::policy::case_failures::CaseFailureGroup;
 use crate::policy::prove::{InvariantVerdict, Proof, ProvedInvariant};
 use crate::policy::safeguards::SafeguardChanges;
 use crate::storage::PolicyEdit;
+
+use super::catalog_fit::CatalogFit;
 
 /// The most reasons that are listed, each on a line; the rest are counted.
 pub const MAX_REASON_LINES: usize = 100;
@@ -30,8 +32,8 @@ pub struct RejectedBundle {
 pub enum RejectionReason {
     /// The folder is no valid bundle, or its cases or invariants are not valid.
     Invalid(BundleError),
-    /// Cases fail.
-    FailedCases(Vec<CaseResult>),
+    /// Cases fail, by their causes.
+    FailedCases(Vec<CaseFailureGroup>),
     /// Invariants or cases in force are lost, or locked invariants are changed, and nobody accepted that.
     NotAccepted {
         /// What the edit changes.
@@ -45,6 +47,8 @@ pub enum RejectionReason {
     SolverMissing(String),
     /// The solver could not be started, or what was started is no solver.
     SolverFailure(String),
+    /// The catalog has attributes that do not fit the schema, or lacks some that it requires.
+    CatalogMisfit(Box<CatalogFit>),
 }
 
 impl RejectionReason {
@@ -57,7 +61,7 @@ impl RejectionReason {
     fn reasons(&self) -> Vec<String> {
         match self {
             Self::Invalid(error) => error.lines(),
-            Self::FailedCases(cases) => cases.iter().map(describe_case).collect(),
+            Self::FailedCases(cases) => cases.iter().map(CaseFailureGroup::line).collect(),
             Self::NotAccepted { changes, edit } => {
                 let hint = format!(
                     "review it, and accept it with `cedargate policy accept {}`",
@@ -67,6 +71,7 @@ impl RejectionReason {
             }
             Self::FailedProof(proof) => proof.failure_lines(),
             Self::SolverMissing(reason) | Self::SolverFailure(reason) => vec![reason.clone()],
+            Self::CatalogMisfit(fit) => fit.misfit_lines(),
         }
     }
 
@@ -89,15 +94,17 @@ impl RejectionReason {
             Self::SolverFailure(_) => {
                 "its invariants cannot be proved because the solver does not work"
             }
+            Self::CatalogMisfit(_) => "the catalog does not fit its schema",
         }
     }
 
-    /// Whether checking the same folder again would give the same reason: not where it is about the solver.
+    /// Whether checking the same folder again would give the same reason: not where it is about the solver or the
+    /// catalog.
     pub(super) fn is_settled(&self) -> bool {
         match self {
             Self::Invalid(_) | Self::FailedCases(_) | Self::NotAccepted { .. } => true,
             Self::FailedProof(proof) => proof.has_violation() || !proof.failing.is_empty(),
-            Self::SolverMissing(_) | Self::SolverFailure(_) => false,
+            Self::SolverMissing(_) | Self::SolverFailure(_) | Self::CatalogMisfit(_) => false,
         }
     }
 
@@ -127,11 +134,6 @@ fn bounded_lines(lines: &[String], max: usize) -> Vec<String> {
         shown.push(format!("and {more} more"));
     }
     shown
-}
-
-fn describe_case(case: &CaseResult) -> String {
-    let failure = case.failure.as_deref().unwrap_or("not met");
-    format!("{}:{}: {}: {failure}", case.file, case.line, case.name)
 }
 
 #[cfg(test)]
