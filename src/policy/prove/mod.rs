@@ -4,7 +4,7 @@
 //! environment. Proofs are made before a bundle is put in force, never during a request.
 //!
 //! - [`invariants`]: parses and validates the invariants.
-//! - [`proof`]: the result. [`counterexample`]: a request that violates an invariant.
+//! - [`proof`]: the result. [`proof_time`]: how long it took, and when it will take too long. [`counterexample`]: a request that violates an invariant.
 //! - `statement` turns an invariant into two policy sets to compare, `environment` compares them in one
 //!   request environment, `solver` runs cvc5, `scheduler` spreads the environments over threads, and
 //!   `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
@@ -13,6 +13,7 @@
 pub mod counterexample;
 pub mod invariants;
 pub mod proof;
+pub mod proof_time;
 
 mod concretize;
 mod environment;
@@ -34,6 +35,7 @@ use super::Bundle;
 use super::case_answer::failed_policy;
 use super::case_file::CaseDecision;
 use super::context_literals::ContextLiterals;
+use super::named_users::disable_hint;
 use crate::domain::diagnostic::SourceDiagnostic;
 
 use counterexample::Violation;
@@ -49,6 +51,7 @@ pub(in crate::policy) use environment::environments_in_scope;
 pub use error::ProveError;
 pub use invariants::InvariantFiles;
 pub use proof::{InvariantVerdict, Proof, ProvedInvariant};
+pub use proof_time::ProofTime;
 pub use scheduler::ProofOptions;
 pub use solver::SOLVER_VARIABLE;
 
@@ -106,6 +109,7 @@ pub fn prove(
         unproven: Vec::new(),
         idle: Vec::new(),
         unanswered: found.unanswered.clone(),
+        time: proof_time(bundle, options, environments.len(), &found),
     };
     let literals = ContextLiterals::of_policies(bundle.policies.set.policies());
     let stated = valid.invariants.iter().map(|invariant| &invariant.policy);
@@ -130,6 +134,7 @@ pub fn prove(
     }
     proof.unproven.sort();
     proof.unproven.dedup();
+    proof.unproven.extend(proof.time.unfinished());
     if options.is_thorough && found.effects.len() == environments.len() {
         add_ineffective(&mut proof, &found.effects, bundle);
     }
@@ -137,6 +142,26 @@ pub fn prove(
         proof,
         warnings: valid.warnings,
     })
+}
+
+/// How long the invariants took.
+fn proof_time(
+    bundle: &Bundle,
+    options: &ProofOptions,
+    environments: usize,
+    found: &Findings,
+) -> ProofTime {
+    let is_answered = |found: &&InvariantFindings| {
+        let is_known = |finding: &Finding| !matches!(finding, Finding::Unknown(_));
+        found.unknown.is_empty() && found.findings.iter().all(is_known)
+    };
+    ProofTime {
+        took: found.took,
+        limit: options.time_limit,
+        policies: bundle.policies().len(),
+        answered: found.violations.iter().filter(is_answered).count(),
+        environments,
+    }
 }
 
 /// Combines the findings of all environments about one invariant.
@@ -156,6 +181,7 @@ fn summarize_invariant(
         environments: 0,
         counterexamples: Vec::new(),
         unproven: Vec::new(),
+        hint: None,
     };
     let is_violated = |request: &Request, entities: &Entities| {
         let bounding = bundle.authorizer.is_authorized(request, bounds, entities);
@@ -192,6 +218,11 @@ fn summarize_invariant(
             None => proved.unproven.push("not checked".to_owned()),
         }
         proved.environments += 1;
+    }
+    if invariant.bound == InvariantBound::Lower {
+        let all = proved.counterexamples.iter();
+        let determining = all.flat_map(|example| &example.determining_policies);
+        proved.hint = disable_hint(bundle, determining);
     }
     proved
 }

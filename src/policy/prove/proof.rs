@@ -10,6 +10,7 @@ use crate::policy::case_file;
 
 use super::counterexample::Counterexample;
 use super::invariants::InvariantBound;
+use super::proof_time::ProofTime;
 
 /// The most lines of a kind in the text, and of lines that say the same of several policies or requests.
 const MAX_SHOWN_LINES: usize = 30;
@@ -60,6 +61,8 @@ pub struct ProvedInvariant {
     pub counterexamples: Vec<Counterexample>,
     /// What is not known, with the reason.
     pub unproven: Vec<String>,
+    /// How to get by other means what the policies that violate it are probably for.
+    pub hint: Option<String>,
 }
 
 /// A policy that can fail to evaluate: such a request is denied even if other policies permit it.
@@ -169,6 +172,8 @@ pub struct Proof {
     pub idle: Vec<Ineffective>,
     /// What is not known about effects.
     pub unanswered: Vec<String>,
+    /// How long the invariants took.
+    pub time: ProofTime,
 }
 
 impl Proof {
@@ -196,14 +201,17 @@ impl Proof {
             .invariants
             .iter()
             .filter(|invariant| invariant.verdict != InvariantVerdict::Holds)
-            .map(|invariant| {
+            .flat_map(|invariant| {
                 let (file, line, id) = (&invariant.file, invariant.line, &invariant.id);
                 let reason = &invariant.reason;
                 let (verdict, detail) = match invariant.counterexamples.first() {
                     Some(example) => ("violated", example.summary()),
                     None => ("not proved", invariant.unproven.join("; ")),
                 };
-                format!("{file}:{line}: invariant `{id}` is {verdict}: {reason} ({detail})")
+                let line =
+                    format!("{file}:{line}: invariant `{id}` is {verdict}: {reason} ({detail})");
+                let hint = invariant.hint.iter().map(|hint| format!("hint: {hint}"));
+                [line].into_iter().chain(hint)
             });
         let failing = self.failing.iter().map(|policy| {
             format!(
@@ -293,13 +301,14 @@ impl Proof {
         };
         format!(
             "{} invariants hold, {} violated, {} unproven; {} policies can fail; \
-             {} request environments, {}\n",
+             {} request environments, {}, {}\n",
             count(InvariantVerdict::Holds),
             count(InvariantVerdict::Violated),
             count(InvariantVerdict::Unproven),
             self.failing.len(),
             self.environments,
-            self.solver
+            self.solver,
+            self.time.summary(),
         )
     }
 }
@@ -324,6 +333,9 @@ impl ProvedInvariant {
             for other in first_lines(&others, MAX_SHOWN_ALIKE) {
                 writeln!(text, "          and {}", other.trim_start_matches("and ")).ok();
             }
+        }
+        if let Some(hint) = &self.hint {
+            writeln!(text, "          hint: {hint}").ok();
         }
         for reason in first_lines(&self.unproven, MAX_SHOWN_LINES) {
             writeln!(text, "          {reason}").ok();
