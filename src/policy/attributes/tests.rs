@@ -232,7 +232,10 @@ fn users_are_given_by_name_or_id_wherever_they_are() {
         "parent": "00000000-0000-0000-0000-000000000002", "unit": "ada", "other": "ada",
     }));
     let references = declared.references(AttributeOwner::Dataset, &given);
-    let names = references.usernames.iter().map(|name| name.as_str());
+    let names = references
+        .usernames
+        .iter()
+        .map(crate::domain::name::Username::as_str);
     assert_eq!(names.collect::<Vec<_>>(), ["ada", "nobody"]);
     assert_eq!(references.users.len(), 1);
     assert_eq!(references.datasets.len(), 1);

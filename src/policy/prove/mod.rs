@@ -4,18 +4,22 @@
 //! environment. Proofs are made before a bundle is put in force, never during a request.
 //!
 //! - [`invariants`]: parses and validates the invariants.
-//! - [`proof`]: the result. [`counterexample`]: a request that violates an invariant.
+//! - [`proof`]: the result. [`proof_time`]: how long it took, and when it will take too long. [`counterexample`]: a request that violates an invariant.
 //! - `statement` turns an invariant into two policy sets to compare, `environment` compares them in one
 //!   request environment, `solver` runs cvc5, `scheduler` spreads the environments over threads, and
-//!   `concretize` makes counterexamples look like real requests.
+//!   `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
+//!   has times and addresses that people can read.
 
 pub mod counterexample;
 pub mod invariants;
 pub mod proof;
+pub mod proof_time;
 
 mod concretize;
 mod environment;
 mod error;
+mod realistic;
+mod reduce;
 mod scheduler;
 mod solver;
 mod statement;
@@ -23,12 +27,15 @@ mod statement;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cedar_policy::{AuthorizationError, Decision, Entities, PolicySet, Request};
+use cedar_policy::{Decision, Entities, PolicySet, Request};
 
 use crate::domain::decision::MAX_TOKEN_TTL;
 
 use super::Bundle;
+use super::case_answer::failed_policy;
 use super::case_file::CaseDecision;
+use super::context_literals::ContextLiterals;
+use super::named_users::disable_hint;
 use crate::domain::diagnostic::SourceDiagnostic;
 
 use counterexample::Violation;
@@ -44,6 +51,7 @@ pub(in crate::policy) use environment::environments_in_scope;
 pub use error::ProveError;
 pub use invariants::InvariantFiles;
 pub use proof::{InvariantVerdict, Proof, ProvedInvariant};
+pub use proof_time::ProofTime;
 pub use scheduler::ProofOptions;
 pub use solver::SOLVER_VARIABLE;
 
@@ -101,11 +109,16 @@ pub fn prove(
         unproven: Vec::new(),
         idle: Vec::new(),
         unanswered: found.unanswered.clone(),
+        time: proof_time(bundle, options, environments.len(), &found),
     };
+    let literals = ContextLiterals::of_policies(bundle.policies.set.policies());
+    let stated = valid.invariants.iter().map(|invariant| &invariant.policy);
+    let literals = literals.and(ContextLiterals::of_policies(stated));
     let is_complete = found.violations.len() == environments.len();
     for (index, invariant) in valid.invariants.iter().enumerate() {
         let bounds = bounding_policies(invariant).map_err(|error| ProveError::failed(&error))?;
-        let mut proved = summarize_invariant(index, (invariant, &bounds), &found, bundle);
+        let mut proved =
+            summarize_invariant(index, (invariant, &bounds), &found, (bundle, &literals));
         if !is_complete {
             proved.unproven.push(deadline.message());
         } else if subject.lacks_effect(index) {
@@ -114,13 +127,14 @@ pub fn prove(
         conclude(&mut proved);
         proof.invariants.push(proved);
     }
-    add_failing_policies(&mut proof, &found.violations, bundle);
+    add_failing_policies(&mut proof, &found.violations, (bundle, &literals));
     if !is_complete {
         let message = format!("whether policies can fail: {}", deadline.message());
         proof.unproven.push(message);
     }
     proof.unproven.sort();
     proof.unproven.dedup();
+    proof.unproven.extend(proof.time.unfinished());
     if options.is_thorough && found.effects.len() == environments.len() {
         add_ineffective(&mut proof, &found.effects, bundle);
     }
@@ -130,12 +144,32 @@ pub fn prove(
     })
 }
 
+/// How long the invariants took.
+fn proof_time(
+    bundle: &Bundle,
+    options: &ProofOptions,
+    environments: usize,
+    found: &Findings,
+) -> ProofTime {
+    let is_answered = |found: &&InvariantFindings| {
+        let is_known = |finding: &Finding| !matches!(finding, Finding::Unknown(_));
+        found.unknown.is_empty() && found.findings.iter().all(is_known)
+    };
+    ProofTime {
+        took: found.took,
+        limit: options.time_limit,
+        policies: bundle.policies().len(),
+        answered: found.violations.iter().filter(is_answered).count(),
+        environments,
+    }
+}
+
 /// Combines the findings of all environments about one invariant.
 fn summarize_invariant(
     index: usize,
     (invariant, bounds): (&Invariant, &PolicySet),
     found: &Findings,
-    bundle: &Bundle,
+    (bundle, literals): (&Bundle, &ContextLiterals),
 ) -> ProvedInvariant {
     let mut proved = ProvedInvariant {
         id: invariant.id.clone(),
@@ -147,6 +181,7 @@ fn summarize_invariant(
         environments: 0,
         counterexamples: Vec::new(),
         unproven: Vec::new(),
+        hint: None,
     };
     let is_violated = |request: &Request, entities: &Entities| {
         let bounding = bundle.authorizer.is_authorized(request, bounds, entities);
@@ -166,6 +201,7 @@ fn summarize_invariant(
             InvariantBound::Upper => CaseDecision::Deny,
             InvariantBound::Lower => CaseDecision::Allow,
         }),
+        literals,
         is_violated: &is_violated,
     };
     for environment in &found.violations {
@@ -182,6 +218,11 @@ fn summarize_invariant(
             None => proved.unproven.push("not checked".to_owned()),
         }
         proved.environments += 1;
+    }
+    if invariant.bound == InvariantBound::Lower {
+        let all = proved.counterexamples.iter();
+        let determining = all.flat_map(|example| &example.determining_policies);
+        proved.hint = disable_hint(bundle, determining);
     }
     proved
 }
@@ -201,13 +242,11 @@ fn conclude(proved: &mut ProvedInvariant) {
     };
 }
 
-fn failed_policy(error: &AuthorizationError) -> String {
-    match error {
-        AuthorizationError::PolicyEvaluationError(error) => error.policy_id().to_string(),
-    }
-}
-
-fn add_failing_policies(proof: &mut Proof, found: &[InvariantFindings], bundle: &Bundle) {
+fn add_failing_policies(
+    proof: &mut Proof,
+    found: &[InvariantFindings],
+    (bundle, literals): (&Bundle, &ContextLiterals),
+) {
     let mut failing = BTreeMap::new();
     for environment in found {
         for (id, example) in &environment.failing {
@@ -226,6 +265,7 @@ fn add_failing_policies(proof: &mut Proof, found: &[InvariantFindings], bundle: 
         let violation = Violation {
             name: format!("{id}: the policy does not fail"),
             expected: None,
+            literals,
             is_violated: &is_violated,
         };
         let Some(counterexample) = Counterexample::new(&violation, example, bundle) else {

@@ -10,6 +10,13 @@ use crate::policy::case_file;
 
 use super::counterexample::Counterexample;
 use super::invariants::InvariantBound;
+use super::proof_time::ProofTime;
+
+/// The most lines of a kind in the text, and of lines that say the same of several policies or requests.
+const MAX_SHOWN_LINES: usize = 30;
+const MAX_SHOWN_ALIKE: usize = 3;
+/// The most policies whose counterexample is in the text.
+const MAX_SHOWN_EXAMPLES: usize = 10;
 
 /// The verdict about an invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -54,6 +61,8 @@ pub struct ProvedInvariant {
     pub counterexamples: Vec<Counterexample>,
     /// What is not known, with the reason.
     pub unproven: Vec<String>,
+    /// How to get by other means what the policies that violate it are probably for.
+    pub hint: Option<String>,
 }
 
 /// A policy that can fail to evaluate: such a request is denied even if other policies permit it.
@@ -99,7 +108,26 @@ pub enum Ineffective {
     },
 }
 
+/// The first lines, and a line about how many more there are.
+fn first_lines(lines: &[String], max: usize) -> Vec<String> {
+    let mut shown: Vec<String> = lines.iter().take(max).cloned().collect();
+    if let Some(more @ 1..) = lines.len().checked_sub(max) {
+        shown.push(format!("and {more} more like it; --json has them all"));
+    }
+    shown
+}
+
 impl Ineffective {
+    /// What it says, without of which policy: equal for those that are alike.
+    fn kind(&self) -> (u8, &str) {
+        match self {
+            Self::NeverApplies { .. } => (0, ""),
+            Self::Redundant { beside, .. } => (1, beside),
+            Self::Overruled { by, .. } => (2, by),
+            Self::SaysNothing { .. } => (3, ""),
+        }
+    }
+
     fn message(&self) -> String {
         match self {
             Self::NeverApplies { policy } => {
@@ -144,6 +172,8 @@ pub struct Proof {
     pub idle: Vec<Ineffective>,
     /// What is not known about effects.
     pub unanswered: Vec<String>,
+    /// How long the invariants took.
+    pub time: ProofTime,
 }
 
 impl Proof {
@@ -171,14 +201,17 @@ impl Proof {
             .invariants
             .iter()
             .filter(|invariant| invariant.verdict != InvariantVerdict::Holds)
-            .map(|invariant| {
+            .flat_map(|invariant| {
                 let (file, line, id) = (&invariant.file, invariant.line, &invariant.id);
                 let reason = &invariant.reason;
                 let (verdict, detail) = match invariant.counterexamples.first() {
                     Some(example) => ("violated", example.summary()),
                     None => ("not proved", invariant.unproven.join("; ")),
                 };
-                format!("{file}:{line}: invariant `{id}` is {verdict}: {reason} ({detail})")
+                let line =
+                    format!("{file}:{line}: invariant `{id}` is {verdict}: {reason} ({detail})");
+                let hint = invariant.hint.iter().map(|hint| format!("hint: {hint}"));
+                [line].into_iter().chain(hint)
             });
         let failing = self.failing.iter().map(|policy| {
             format!(
@@ -190,28 +223,25 @@ impl Proof {
         invariants.chain(failing).chain(unproven).collect()
     }
 
+    /// The number of counterexamples that can be written as cases.
+    #[must_use]
+    pub fn case_count(&self) -> usize {
+        self.counterexamples().count()
+    }
+
+    fn counterexamples(&self) -> impl Iterator<Item = &Value> {
+        let of_invariants = self.invariants.iter();
+        let of_invariants = of_invariants.flat_map(|invariant| &invariant.counterexamples);
+        let of_policies = self.failing.iter().map(|failing| &failing.counterexample);
+        of_invariants
+            .chain(of_policies)
+            .filter_map(|example| example.case.as_ref())
+    }
+
     /// All counterexamples as the text of a case file; `None` if there are none.
     #[must_use]
     pub fn case_file(&self) -> Option<String> {
-        self.cases(usize::MAX)
-    }
-
-    /// One counterexample of each invariant as the text of a case file; `None` if there are none.
-    #[must_use]
-    pub fn short_case_file(&self) -> Option<String> {
-        self.cases(1)
-    }
-
-    fn cases(&self, max_per_invariant: usize) -> Option<String> {
-        let of_invariants = self.invariants.iter().flat_map(|invariant| {
-            let examples = invariant.counterexamples.iter();
-            examples.take(max_per_invariant)
-        });
-        let of_policies = self.failing.iter().map(|failing| &failing.counterexample);
-        let cases: Vec<&Value> = of_invariants
-            .chain(of_policies)
-            .filter_map(|example| example.case.as_ref())
-            .collect();
+        let cases: Vec<&Value> = self.counterexamples().collect();
         (!cases.is_empty()).then(|| case_file::to_json_text(&cases))
     }
 
@@ -222,26 +252,46 @@ impl Proof {
         for invariant in &self.invariants {
             invariant.render(&mut text);
         }
-        for policy in &self.failing {
+        for policy in self.failing.iter().take(MAX_SHOWN_EXAMPLES) {
             writeln!(text, "FAILS     {} ({})", policy.id, policy.file).ok();
             let effect = "Can fail to evaluate; such a request is denied even if others permit it:";
             writeln!(text, "          {effect}").ok();
             text.push_str(&policy.counterexample.render("            "));
         }
-        for reason in &self.unproven {
-            writeln!(text, "UNPROVEN  {reason}").ok();
+        let others = self.failing.iter().skip(MAX_SHOWN_EXAMPLES);
+        let others: Vec<String> = others
+            .map(|policy| format!("{} ({})", policy.id, policy.file))
+            .collect();
+        for line in first_lines(&others, MAX_SHOWN_LINES) {
+            writeln!(text, "FAILS     {line}").ok();
         }
-        for ineffective in &self.idle {
-            writeln!(text, "warning   {}", ineffective.message()).ok();
-        }
-        for reason in &self.unanswered {
-            writeln!(text, "unknown   {reason}").ok();
+        let idle = self.idle_lines();
+        for (what, lines) in [
+            ("UNPROVEN", &self.unproven),
+            ("warning", &idle),
+            ("unknown", &self.unanswered),
+        ] {
+            for line in first_lines(lines, MAX_SHOWN_LINES) {
+                writeln!(text, "{what:<9} {line}").ok();
+            }
         }
         if !text.is_empty() {
             text.push('\n');
         }
         text.push_str(&self.summary());
         text
+    }
+
+    /// What has no effect: of each kind the first few.
+    fn idle_lines(&self) -> Vec<String> {
+        let mut idle: Vec<&Ineffective> = self.idle.iter().collect();
+        idle.sort_by_key(|one| one.kind());
+        let alike = idle.chunk_by(|one, other| one.kind() == other.kind());
+        let lines = alike.flat_map(|alike| {
+            let messages: Vec<String> = alike.iter().map(|one| one.message()).collect();
+            first_lines(&messages, MAX_SHOWN_ALIKE)
+        });
+        lines.collect()
     }
 
     fn summary(&self) -> String {
@@ -251,13 +301,14 @@ impl Proof {
         };
         format!(
             "{} invariants hold, {} violated, {} unproven; {} policies can fail; \
-             {} request environments, {}\n",
+             {} request environments, {}, {}\n",
             count(InvariantVerdict::Holds),
             count(InvariantVerdict::Violated),
             count(InvariantVerdict::Unproven),
             self.failing.len(),
             self.environments,
-            self.solver
+            self.solver,
+            self.time.summary(),
         )
     }
 }
@@ -278,11 +329,15 @@ impl ProvedInvariant {
             };
             writeln!(text, "          {lead}").ok();
             text.push_str(&first.render("            "));
-            for other in others {
-                writeln!(text, "          and {}", other.summary()).ok();
+            let others: Vec<String> = others.iter().map(Counterexample::summary).collect();
+            for other in first_lines(&others, MAX_SHOWN_ALIKE) {
+                writeln!(text, "          and {}", other.trim_start_matches("and ")).ok();
             }
         }
-        for reason in &self.unproven {
+        if let Some(hint) = &self.hint {
+            writeln!(text, "          hint: {hint}").ok();
+        }
+        for reason in first_lines(&self.unproven, MAX_SHOWN_LINES) {
             writeln!(text, "          {reason}").ok();
         }
     }

@@ -42,8 +42,11 @@ impl Administration {
             });
         };
         let declared = authorizer.bundle().declared_attributes();
-        let names = declared.references(owner, requested).usernames;
-        let ids = self.database.find_user_ids(&names.iter().collect()).await?;
+        let usernames = declared.references(owner, requested).usernames;
+        let ids = self
+            .database
+            .find_user_ids(&usernames.iter().collect())
+            .await?;
         let named = declared.with_user_ids(owner, requested, &ids);
         let error = match declared.check(owner, &named, before) {
             Ok(attributes) => {
