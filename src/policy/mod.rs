@@ -18,6 +18,7 @@
 //! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
 //!   the invariants, `links` fills templates, `case_file` and `json_span` parse JSON, `validation` runs
 //!   Cedar's validator, `schema_check` tries the schema, `schema_names` has its names.
+//! - `enumerations`: which words are entities of an enumeration, and what to write for a text.
 //! - `confusable`: which of the validator's warnings about characters are of use.
 //! - Deciding: `entities` and `context` build what Cedar evaluates, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
@@ -49,6 +50,7 @@ mod context;
 mod decide;
 mod entities;
 mod entity_conversion;
+mod enumerations;
 mod error;
 mod file_parser;
 mod index;

@@ -7,9 +7,12 @@ use cedar_policy::{Context, Entities, Request};
 use cedar_policy_symcc::Env;
 use serde_json::{Value, json};
 
+use crate::domain::action::Action;
+use crate::domain::caller::Authentication;
 use crate::policy::Bundle;
 use crate::policy::case_file;
 use crate::policy::case_file::{Case, CaseDecision};
+use crate::policy::enumerations::ContextWords;
 use crate::policy::sources::SourceFiles;
 
 /// The longest id that a solver invents, in characters; ids in policies are longer.
@@ -94,6 +97,7 @@ impl CaseDraft {
             }
         };
         attempt(&mut self, &Self::drop_empty_entities);
+        let words = ContextWords::new(&bundle.schema, &bundle.schema_names.action(Action::Read));
         for (member, value) in [
             (
                 "time",
@@ -103,7 +107,10 @@ impl CaseDraft {
                 "address",
                 json!({"__extn": {"fn": "ip", "arg": "192.0.2.1"}}),
             ),
-            ("authentication", json!(self.authentication())),
+            (
+                "authentication",
+                words.authentication_json(self.authentication()),
+            ),
         ] {
             attempt(&mut self, &|draft| draft.set_context(member, &value));
         }
@@ -121,11 +128,11 @@ impl CaseDraft {
     }
 
     /// The usual authentication of this type of principal.
-    fn authentication(&self) -> &'static str {
+    fn authentication(&self) -> Authentication {
         let principal = self.json.pointer("/request/principal");
         match principal.and_then(Value::as_str) {
-            Some(principal) if principal.starts_with("Anonymous::") => "none",
-            _ => "password",
+            Some(principal) if principal.starts_with("Anonymous::") => Authentication::None,
+            _ => Authentication::Password,
         }
     }
 

@@ -39,7 +39,7 @@ const CONDITIONS: [&str; 23] = [
     r#"principal.username == "u1""#,
     r#"principal.hasTag("x")"#,
     r#"principal has issuer && principal.issuer == "https://one.example""#,
-    r#"context.authentication == "issuer""#,
+    r#"context.authentication == Authentication::"issuer""#,
     r#"resource.reader_roles.contains(Role::"b")"#,
     r#"resource.reader_roles == [Role::"a"]"#,
     "resource.reader_roles.isEmpty()",
