@@ -23,7 +23,7 @@
 //! - Deciding: `entities` and `context` build what Cedar evaluates, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
 //! - Explaining: `conditions` splits policies into parts, `values` lists what a part reads,
-//!   `case_answer` evaluates cases.
+//!   `case_answer` evaluates cases, `caught_case` says which policy caught one that failed.
 
 mod address;
 pub mod bundle;
@@ -43,6 +43,7 @@ pub mod safeguards;
 
 mod case_answer;
 mod case_file;
+mod caught_case;
 mod combined_decision;
 mod conditions;
 mod confusable;

@@ -9,7 +9,9 @@ use crate::domain::decision::Revision;
 use crate::policy::case_file;
 
 use super::counterexample::Counterexample;
+use super::exceptions::ExceptedPolicy;
 use super::invariants::InvariantBound;
+use super::ways_on::WaysOn;
 
 /// The verdict about an invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -54,6 +56,10 @@ pub struct ProvedInvariant {
     pub counterexamples: Vec<Counterexample>,
     /// What is not known, with the reason.
     pub unproven: Vec<String>,
+    /// The policies that it does not apply to.
+    pub excepted: Vec<ExceptedPolicy>,
+    /// What to do, if it is violated.
+    pub ways_on: WaysOn,
 }
 
 /// A policy that can fail to evaluate: such a request is denied even if other policies permit it.
@@ -75,6 +81,12 @@ pub enum Ineffective {
     NeverApplies {
         /// The policy.
         policy: String,
+        /// Which of its parts contradict each other, if that was found in time.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// What was probably meant.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        help: Option<String>,
     },
     /// A policy is redundant: another one of the same effect matches whenever it does.
     Redundant {
@@ -100,11 +112,23 @@ pub enum Ineffective {
 }
 
 impl Ineffective {
-    fn message(&self) -> String {
-        match self {
-            Self::NeverApplies { policy } => {
-                format!("policy `{policy}` never applies: no possible request matches it")
+    /// Whether it is about the same policy as another one, and both never apply.
+    pub(super) fn is_never_applying(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::NeverApplies { policy, .. }, Self::NeverApplies { policy: other, .. }) => {
+                policy == other
             }
+            _ => false,
+        }
+    }
+
+    /// What is wrong, in a sentence.
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::NeverApplies { policy, reason, .. } => match reason {
+                Some(reason) => format!("policy `{policy}` never applies: {reason}"),
+                None => format!("policy `{policy}` never applies: no possible request matches it"),
+            },
             Self::Redundant {
                 policy,
                 beside,
@@ -171,15 +195,7 @@ impl Proof {
             .invariants
             .iter()
             .filter(|invariant| invariant.verdict != InvariantVerdict::Holds)
-            .map(|invariant| {
-                let (file, line, id) = (&invariant.file, invariant.line, &invariant.id);
-                let reason = &invariant.reason;
-                let (verdict, detail) = match invariant.counterexamples.first() {
-                    Some(example) => ("violated", example.summary()),
-                    None => ("not proved", invariant.unproven.join("; ")),
-                };
-                format!("{file}:{line}: invariant `{id}` is {verdict}: {reason} ({detail})")
-            });
+            .flat_map(ProvedInvariant::failure_lines);
         let failing = self.failing.iter().map(|policy| {
             format!(
                 "{}: policy `{}` can fail to evaluate",
@@ -233,6 +249,12 @@ impl Proof {
         }
         for ineffective in &self.idle {
             writeln!(text, "warning   {}", ineffective.message()).ok();
+            if let Ineffective::NeverApplies {
+                help: Some(help), ..
+            } = ineffective
+            {
+                writeln!(text, "          {help}").ok();
+            }
         }
         for reason in &self.unanswered {
             writeln!(text, "unknown   {reason}").ok();
@@ -263,14 +285,46 @@ impl Proof {
 }
 
 impl ProvedInvariant {
+    /// Its file and line.
+    fn place(&self) -> String {
+        format!("{}:{}", self.file, self.line)
+    }
+
+    /// What to do if it is violated, a line each.
+    #[must_use]
+    pub fn suggestions(&self) -> Vec<String> {
+        self.ways_on.lines(&self.place())
+    }
+
+    /// That it is violated or not proved, and the ways on, a line each.
+    fn failure_lines(&self) -> Vec<String> {
+        let (place, id, reason) = (self.place(), &self.id, &self.reason);
+        let (verdict, detail) = match self.counterexamples.first() {
+            Some(example) => ("violated", example.summary()),
+            None => ("not proved", self.unproven.join("; ")),
+        };
+        let culprits = self.ways_on.culprits();
+        let line = format!("{place}: invariant `{id}` is {verdict}{culprits}: {reason} ({detail})");
+        let ways = self.suggestions().into_iter();
+        let ways = ways.map(|way| format!("{place}: {way}"));
+        std::iter::once(line).chain(ways).collect()
+    }
+
     fn render(&self, text: &mut String) {
         let verdict = self.verdict.as_str();
         let (id, file, line) = (&self.id, &self.file, self.line);
         writeln!(text, "{verdict:<9} {id} ({file}:{line})").ok();
+        for excepted in &self.excepted {
+            writeln!(text, "          except {}", excepted.describe()).ok();
+        }
         if self.verdict == InvariantVerdict::Holds {
             return;
         }
         writeln!(text, "          {}", self.reason).ok();
+        let culprits = self.ways_on.culprits();
+        if !culprits.is_empty() {
+            writeln!(text, "          Violated{culprits}.").ok();
+        }
         if let Some((first, others)) = self.counterexamples.split_first() {
             let lead = match self.bound {
                 InvariantBound::Upper => "The policies permit more, for example:",
@@ -284,6 +338,9 @@ impl ProvedInvariant {
         }
         for reason in &self.unproven {
             writeln!(text, "          {reason}").ok();
+        }
+        for way in self.suggestions() {
+            writeln!(text, "          {way}").ok();
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - `context.authentication`: one of the words of [`Authentication`] but the command line's, and `none` for
 //!   anonymous principals alone. As texts in a schema of old, as entities of an enumeration today.
+//! - `issuer`: a URL; which ones there are is up to the settings.
 //! - `username`: patterns of `like` are in the normal form of names, too.
 //! - `context.key.actions`: words of `Action`. `context.key.datasets`: UUIDs in lower case with hyphens.
 //! - `context.address`: one address, IPv4 where it is one, never a range and never IPv4 in IPv6.
@@ -33,6 +34,7 @@ enum KnownTexts {
     Authentication,
     KeyActions,
     KeyDatasets,
+    Issuer,
 }
 
 /// The literals of a condition that no request has.
@@ -181,7 +183,7 @@ impl KnownTexts {
         let enumeration = match self {
             Self::Authentication => Some(Enumeration::Authentication),
             Self::KeyActions => Some(Enumeration::KeyAction),
-            Self::KeyDatasets => None,
+            Self::KeyDatasets | Self::Issuer => None,
         };
         elements(expression)
             .into_iter()
@@ -202,6 +204,15 @@ impl KnownTexts {
         let words: Vec<&str> = match self {
             Self::Authentication => authentication_words(scope),
             Self::KeyActions => Enumeration::KeyAction.words(),
+            Self::Issuer => {
+                if text.starts_with("https://") || text.starts_with("http://") {
+                    return None;
+                }
+                let reason = format!("no user has the issuer {text:?}");
+                let help =
+                    "an issuer is the URL of an identity provider, as in the setting `issuers`";
+                return Some(UnreachablePart::new(location, reason).with_help(help));
+            }
             Self::KeyDatasets => {
                 let id = text.parse::<DatasetId>().ok();
                 let written = id.map(|id| id.to_string());
@@ -224,7 +235,7 @@ impl KnownTexts {
                 "with the principals of the scope, `context.authentication` is never"
             }
             Self::Authentication => "`context.authentication` is never",
-            Self::KeyActions | Self::KeyDatasets => "no API key has the action",
+            Self::KeyActions | Self::KeyDatasets | Self::Issuer => "no API key has the action",
         };
         let help = match closest(&text.to_ascii_lowercase(), words.iter().copied()) {
             Some(meant) => format!("did you mean {meant:?}?"),
@@ -248,6 +259,13 @@ fn known_texts(expression: &Expr) -> Option<KnownTexts> {
     };
     let is_context = |part: &Expr| matches!(part.expr_kind(), ExprKind::Var(Var::Context));
     let is_key = matches!(expr.expr_kind(), ExprKind::GetAttr { expr, attr } if attr == "key" && is_context(expr));
+    let is_user = matches!(
+        expr.expr_kind(),
+        ExprKind::Var(Var::Principal | Var::Resource)
+    );
+    if attr == "issuer" && is_user {
+        return Some(KnownTexts::Issuer);
+    }
     (attr == "datasets" && is_key).then_some(KnownTexts::KeyDatasets)
 }
 

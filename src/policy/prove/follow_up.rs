@@ -1,0 +1,169 @@
+//! What follows a proof: what to do about violations, and why a policy never applies.
+
+use std::time::Duration;
+
+use cedar_policy::RequestEnv;
+use cedar_policy_symcc::Env;
+
+use crate::policy::Bundle;
+use crate::policy::links::instantiate;
+
+use super::contradiction::{find_contradiction, never_applies};
+use super::environment::{Finding, ProofSubject};
+use super::invariants::Invariant;
+use super::proof::{Ineffective, InvariantVerdict, Proof};
+use super::scheduler::{Findings, ProofOptions, run_alone};
+use super::solver::{Deadline, Solver, SolverSession};
+use super::way_search::{ViolatedInvariant, WaySearch};
+use super::ways_on::WaysOn;
+
+/// The most time that it may take, within that of the proof: an edit waits for it.
+const FOLLOW_UP_TIMEOUT: Duration = Duration::from_secs(8);
+/// The most violated invariants that are followed up.
+const MAX_VIOLATED: usize = 20;
+/// The most policies that never apply of which the contradiction is searched.
+const MAX_CONTRADICTIONS: usize = 10;
+
+/// A proof that is done, for what follows it.
+pub(super) struct FollowUp<'a> {
+    pub(super) bundle: &'a Bundle,
+    pub(super) subject: &'a ProofSubject,
+    pub(super) environments: &'a [RequestEnv],
+    pub(super) invariants: &'a [Invariant],
+    pub(super) found: &'a Findings,
+}
+
+impl FollowUp<'_> {
+    /// Adds the ways on from each violated invariant, and the contradictions of policies that never apply. What is
+    /// not found in time is left out.
+    pub(super) fn run(
+        &self,
+        proof: &mut Proof,
+        (solver, options): (&Solver, &ProofOptions),
+        deadline: Deadline,
+    ) {
+        let deadline = deadline.at_most(FOLLOW_UP_TIMEOUT);
+        let violated: Vec<(usize, ViolatedInvariant<'_>)> = self.violated(proof);
+        let never: Option<Vec<String>> = options.is_thorough.then(|| {
+            let idle = proof.idle.iter().filter_map(|idle| match idle {
+                Ineffective::NeverApplies { policy, .. } => Some(policy.clone()),
+                Ineffective::Redundant { .. }
+                | Ineffective::Overruled { .. }
+                | Ineffective::SaysNothing { .. } => None,
+            });
+            idle.collect()
+        });
+        let done = run_alone(
+            solver,
+            deadline,
+            options.is_low_priority,
+            |runtime, solver| {
+                runtime.block_on(async {
+                    let ways = self.find_ways(&violated, solver).await;
+                    (ways, self.find_idle(never, solver).await)
+                })
+            },
+        );
+        let Some((ways, idle)) = done else {
+            return;
+        };
+        for (index, ways) in ways {
+            if let Some(invariant) = proof.invariants.get_mut(index) {
+                invariant.ways_on = ways;
+            }
+        }
+        for found in idle {
+            let known = proof
+                .idle
+                .iter_mut()
+                .find(|one| one.is_never_applying(&found));
+            match known {
+                Some(known) => *known = found,
+                None => proof.idle.push(found),
+            }
+        }
+    }
+
+    fn violated(&self, proof: &Proof) -> Vec<(usize, ViolatedInvariant<'_>)> {
+        let all = self.invariants.iter().zip(&proof.invariants).enumerate();
+        let violated = all.filter(|(_, (_, proved))| proved.verdict == InvariantVerdict::Violated);
+        violated
+            .take(MAX_VIOLATED)
+            .map(|(index, (invariant, _))| {
+                let examples = self.found.violations.iter().filter_map(|environment| {
+                    match environment.findings.get(index) {
+                        Some(Finding::Example(example)) => Some(&**example),
+                        Some(Finding::OutOfScope | Finding::Holds | Finding::Unknown(_)) | None => {
+                            None
+                        }
+                    }
+                });
+                let examples: Vec<&Env> = examples.collect();
+                (
+                    index,
+                    ViolatedInvariant {
+                        invariant,
+                        examples,
+                    },
+                )
+            })
+            .collect()
+    }
+
+    async fn find_ways(
+        &self,
+        violated: &[(usize, ViolatedInvariant<'_>)],
+        solver: &mut SolverSession,
+    ) -> Vec<(usize, WaysOn)> {
+        let mut found = Vec::new();
+        for (index, violated) in violated {
+            let policies = self.subject.policies();
+            if let Some(search) = WaySearch::new(self.bundle, policies, violated, solver) {
+                found.push((*index, search.run(solver).await));
+            }
+        }
+        found
+    }
+
+    /// The policies that never apply, `known` ones or all, with their contradictions.
+    async fn find_idle(
+        &self,
+        known: Option<Vec<String>>,
+        solver: &mut SolverSession,
+    ) -> Vec<Ineffective> {
+        let (schema, environments) = (&self.bundle.schema, self.environments);
+        let ids = match known {
+            Some(known) => known,
+            None => {
+                let mut ids = Vec::new();
+                for policy in self.subject.policies() {
+                    if solver.is_expired() {
+                        break;
+                    }
+                    let never = never_applies(policy, schema, environments, solver).await;
+                    if never == Some(true) {
+                        ids.push(policy.id().to_string());
+                    }
+                }
+                ids
+            }
+        };
+        let mut found = Vec::new();
+        for (number, id) in ids.into_iter().enumerate() {
+            let policy = self.bundle.policy(&id);
+            let policy = policy.and_then(|(policy, _)| instantiate(policy).ok());
+            let contradiction = match policy {
+                Some(policy) if number < MAX_CONTRADICTIONS => {
+                    find_contradiction(&policy, schema, environments, solver).await
+                }
+                Some(_) | None => None,
+            };
+            found.push(Ineffective::NeverApplies {
+                policy: id,
+                reason: contradiction.as_ref().map(|found| found.describe()),
+                help: contradiction.and_then(|found| found.help),
+            });
+        }
+        found
+    }
+}
