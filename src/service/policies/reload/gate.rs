@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::config::{GateCases, GateInvariants, GateProofs, Settings};
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::Bundle;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::prove::{ProofOptions, ProveError, prove};
@@ -18,6 +19,9 @@ use crate::storage::PolicyEdit;
 use super::rejection::RejectionReason;
 use super::snapshot::{FolderSnapshot, PolicySource};
 use super::warnings::FolderWarnings;
+
+/// How long policies that never apply are searched for where there are no invariants to prove.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The checks that the settings ask for.
 #[derive(Clone, Copy)]
@@ -51,6 +55,8 @@ pub(super) struct GateBaseline<'a> {
 pub(super) struct CheckedFolder {
     pub(super) fingerprint: String,
     pub(super) revision: Option<Revision>,
+    /// The fingerprint, if the folder could be read.
+    pub(super) folder_revision: Option<String>,
     pub(super) result: Result<AcceptedBundle, RejectionReason>,
 }
 
@@ -67,6 +73,15 @@ pub(super) struct AcceptedBundle {
     pub(super) needed_acceptance: bool,
     /// Why its invariants were not proved although the settings ask for it, if they were not.
     pub(super) unproved: Option<String>,
+}
+
+/// What a proof says about a folder that passes.
+#[derive(Default)]
+struct ProvedFolder {
+    /// Why its invariants were not proved, if that does not refuse the edit.
+    unproved: Option<String>,
+    /// A warning for each policy that never applies.
+    idle: Vec<SourceDiagnostic>,
 }
 
 impl FolderInForce {
@@ -125,6 +140,7 @@ impl AcceptedBundle {
         } else {
             format!("the edit came into force, replacing revision {before}")
         }];
+        parts.push(format!("policy folder {}", self.folder.fingerprint));
         parts.extend(self.changes.lines());
         if self.needed_acceptance {
             parts.push("accepted with cedargate policy accept".to_owned());
@@ -158,6 +174,7 @@ impl PolicyGate {
         CheckedFolder {
             fingerprint: snapshot.fingerprint,
             revision: folder.as_ref().ok().map(PolicyFolder::revision),
+            folder_revision: folder.as_ref().ok().map(PolicyFolder::fingerprint),
             result: folder.and_then(|folder| self.accept(folder, baseline)),
         }
     }
@@ -183,10 +200,10 @@ impl PolicyGate {
                 });
             }
         }
-        let unproved =
+        let ProvedFolder { unproved, idle } =
             self.prove_invariants(&edit.folder, &bundle, changes.may_lack_effect.clone())?;
         Ok(AcceptedBundle {
-            warnings: Arc::new(FolderWarnings::new(&edit.folder, &bundle)),
+            warnings: Arc::new(FolderWarnings::new(&edit.folder, &bundle, idle)),
             bundle: Arc::new(bundle),
             folder: Arc::new(edit),
             changes,
@@ -233,30 +250,42 @@ impl PolicyGate {
         ))
     }
 
-    /// Why the invariants were not proved, if that does not refuse the edit.
+    /// Proves the invariants, and finds policies that never apply, also where there are no invariants.
     fn prove_invariants(
         self,
         folder: &PolicyFolder,
         bundle: &Bundle,
         must_have_effect: BTreeSet<String>,
-    ) -> Result<Option<String>, RejectionReason> {
-        if self.is_embedded || self.proofs == GateProofs::Off || !folder.has_invariants() {
-            return Ok(None);
+    ) -> Result<ProvedFolder, RejectionReason> {
+        if self.is_embedded || self.proofs == GateProofs::Off {
+            return Ok(ProvedFolder::default());
         }
         let invariants = folder.invariants().map_err(RejectionReason::Invalid)?;
+        let has_invariants = folder.has_invariants();
         let options = ProofOptions {
-            time_limit: self.proof_limit,
+            time_limit: if has_invariants {
+                self.proof_limit
+            } else {
+                self.proof_limit.min(IDLE_TIMEOUT)
+            },
             is_thorough: false,
             is_low_priority: true,
             must_have_effect,
         };
         match prove(bundle, &invariants, &options, |_, _| {}) {
-            Ok(proved) if proved.proof.is_complete() => Ok(None),
+            Ok(proved) if proved.proof.is_complete() || !has_invariants => Ok(ProvedFolder {
+                unproved: None,
+                idle: proved.idle_warnings(bundle),
+            }),
+            Err(_) if !has_invariants => Ok(ProvedFolder::default()),
             Ok(proved) => Err(RejectionReason::FailedProof(Box::new(proved.proof))),
             Err(ProveError::Invariants(error)) => Err(RejectionReason::Invalid(error)),
             // Only a solver that is not installed lets an edit pass unproved; one that fails does not.
             Err(error @ ProveError::SolverNotFound { .. }) => match self.proofs {
-                GateProofs::IfAvailable => Ok(Some(error.to_string())),
+                GateProofs::IfAvailable => Ok(ProvedFolder {
+                    unproved: Some(error.to_string()),
+                    idle: Vec::new(),
+                }),
                 GateProofs::Require | GateProofs::Off => {
                     Err(RejectionReason::SolverMissing(error.to_string()))
                 }

@@ -135,6 +135,7 @@ pub fn load_initial_policies(
         Err(reason) => {
             let rejected = RejectedBundle {
                 revision: checked.revision,
+                folder_revision: checked.folder_revision,
                 unix_millis: clock.unix_millis(),
                 reason,
             };
@@ -142,7 +143,7 @@ pub fn load_initial_policies(
             let record = InitialRecord {
                 outcome: AuditOutcome::Refused,
                 revision: rejected.revision.clone(),
-                reason: format!("at the start, {}", rejected.reason.summary()),
+                reason: format!("at the start, {}", rejected.record()),
             };
             let status = ReloadStatus {
                 rejected: Some(Arc::new(rejected)),
@@ -150,7 +151,7 @@ pub fn load_initial_policies(
                 ..ReloadStatus::default()
             };
             let in_force = before.unwrap_or_else(|| FolderInForce::new(last_good.folder));
-            let warnings = Arc::new(FolderWarnings::new(&in_force.folder, &bundle));
+            let warnings = Arc::new(FolderWarnings::new(&in_force.folder, &bundle, Vec::new()));
             let start = (Arc::new(bundle), Some(record), status);
             (Arc::new(in_force), warnings, start)
         }
@@ -198,6 +199,7 @@ fn load_fallback(
     match loaded {
         Ok(Some((bundle, last_good))) => {
             tracing::error!(
+                folder_revision = rejected.folder_revision,
                 reasons = ?rejected.reason.lines(),
                 revision = %bundle.revision(),
                 "the policy folder is refused: the last good policies are in force"

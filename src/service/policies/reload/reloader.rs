@@ -129,7 +129,7 @@ impl PolicyReloader {
     /// The current status.
     #[must_use]
     pub fn status(&self) -> ReloadStatus {
-        self.state.lock().status.clone()
+        self.state.lock().status()
     }
 
     /// Whether a later check of the same folder could have another result because of the solver.
@@ -274,6 +274,7 @@ impl PolicyReloader {
             Err(reason) => {
                 let rejected = RejectedBundle {
                     revision: checked.revision,
+                    folder_revision: checked.folder_revision,
                     unix_millis: self.clock.unix_millis(),
                     reason,
                 };
@@ -314,10 +315,9 @@ impl PolicyReloader {
             is_settled,
             is_in_force_checked: true,
             status: ReloadStatus {
-                rejected: None,
                 unguarded: self.gate.missing_safeguards(&accepted.folder),
                 unproved: accepted.unproved,
-                is_unsaved: false,
+                ..ReloadStatus::default()
             },
             in_force: accepted.folder,
             warnings: accepted.warnings,
@@ -337,9 +337,10 @@ impl PolicyReloader {
     ) -> Result<(), ServiceError> {
         let is_recorded = self.state.lock().is_rejected(&fingerprint);
         if !is_recorded {
-            let (revision, reason) = (rejected.revision.clone(), rejected.reason.summary());
+            let (revision, reason) = (rejected.revision.clone(), rejected.record());
             self.record(AuditOutcome::Refused, revision, reason).await?;
             tracing::error!(
+                folder_revision = rejected.folder_revision,
                 reasons = ?rejected.reason.lines(),
                 "an edit of the policies is refused: the policies before it stay in force"
             );

@@ -24,7 +24,7 @@ const COMPARISON_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a policy folder has to warn of.
 pub(super) struct FolderWarnings {
-    /// What can never match, by types.
+    /// What can never match, by types, or as far as it was proved, by values.
     unreachable: Vec<SourceDiagnostic>,
     mentions: EntityMentions,
     /// The answer of the catalog, with its version.
@@ -33,11 +33,14 @@ pub(super) struct FolderWarnings {
 
 impl FolderWarnings {
     /// Collects what a folder names. Blocks for as long as reading its syntax trees takes.
-    pub(super) fn new(folder: &PolicyFolder, bundle: &Bundle) -> Self {
+    ///
+    /// `idle` are the policies that a proof found never to apply.
+    pub(super) fn new(folder: &PolicyFolder, bundle: &Bundle, idle: Vec<SourceDiagnostic>) -> Self {
         let invariants = folder.invariants();
         let invariants = invariants.and_then(|invariants| invariants.warnings(bundle));
         let mut unreachable = bundle.warnings().to_vec();
         unreachable.extend(invariants.unwrap_or_default());
+        unreachable.extend(idle);
         Self {
             unreachable,
             mentions: EntityMentions::of_folder(folder, bundle),
