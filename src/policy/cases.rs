@@ -279,7 +279,7 @@ impl CaseReport {
             let mark = if result.is_passed { "ok" } else { "FAILED" };
             let location = format!("{}:{}", result.file, result.line);
             let name = match &result.failure {
-                Some(failure) => format!("{}\n{failure}", result.name),
+                Some(failure) => format!("{}\n{}", result.name, failure.replace("; ", "\n")),
                 None => result.name.clone(),
             };
             table.add_row([

@@ -43,14 +43,12 @@ fn describe(id: &str, expected: &BTreeSet<&str>, bundle: &Bundle) -> Option<Stri
         .collect();
     let effect = if info.is_permit { "permit" } else { "forbid" };
     let scope = scope.join(", ");
-    let mut text = format!("the scope of {effect} `{id}` ({scope}) catches it");
+    let mut text = format!("the scope of {effect} `{id}` catches it: {scope}");
     if parts.len() > SCOPE_PART_COUNT {
-        text.push_str(", and its conditions do not let it go");
+        text.push_str(", and its conditions hold");
     }
     if !expected.contains(id) {
-        text.push_str(
-            "; no case expects this policy, so narrow it unless the case is what has to change",
-        );
+        text.push_str(" (no case expects this policy)");
     }
     Some(text)
 }

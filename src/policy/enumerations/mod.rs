@@ -263,6 +263,13 @@ fn complete_word(
     words: Enumeration,
 ) -> Result<(), String> {
     let Some(word) = value.as_str().map(str::to_owned) else {
+        // A case for the shipped schema, beside a schema of texts.
+        let entity = value.get("__entity").unwrap_or(value);
+        let is_word = entity.get("type").and_then(Value::as_str) == Some(words.type_name());
+        let word = entity.get("id").and_then(Value::as_str).map(str::to_owned);
+        if let (WordType::Text, true, Some(word)) = (of_schema, is_word, word) {
+            *value = json!(word);
+        }
         return Ok(());
     };
     if let WordType::Entity(_) = of_schema {

@@ -1,7 +1,8 @@
 //! Contradictions: policies that match no possible request, and which of their parts cannot hold together.
 //!
 //! The parts are the constraints of the scope and the conditions split at `&&`. They are left out one after the other
-//! as long as what remains still matches nothing: each part that is told is needed for the contradiction.
+//! as long as what remains still matches nothing that is in the scope by its types: each part that is told is needed
+//! for the contradiction.
 
 use cedar_policy::{Policy, RequestEnv, Schema};
 use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, UnaryOp, Var};
@@ -13,7 +14,7 @@ use crate::domain::text_position::line_at;
 use super::environment::is_unsatisfiable;
 use super::solver::SolverSession;
 use super::source_text::source_text;
-use super::statement::{action_condition, principal_condition, resource_condition};
+use super::statement::{action_condition, principal_condition, resource_condition, scope_policy};
 
 /// The most parts of a policy that are looked at.
 const MAX_PARTS: usize = 40;
@@ -82,6 +83,17 @@ pub(super) async fn find_contradiction(
     solver: &mut SolverSession,
 ) -> Option<Contradiction> {
     let mut parts = parts(policy);
+    // Only where a request can be in its scope, by types: elsewhere everything would be asked in vain.
+    let scope = scope_policy(policy).ok()?;
+    let is_in_scope = |environment: &&RequestEnv| {
+        CompiledPolicy::compile(&scope, environment, schema)
+            .is_ok_and(|compiled| !is_unsatisfiable(&never_matches_asserts(&compiled)))
+    };
+    let environments: Vec<RequestEnv> = environments.iter().filter(is_in_scope).cloned().collect();
+    let environments = environments.as_slice();
+    if environments.is_empty() {
+        return None;
+    }
     if parts.is_empty() || parts.len() > MAX_PARTS {
         return None;
     }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use cedar_policy::RequestEnv;
+use cedar_policy::{Policy, RequestEnv};
 use cedar_policy_symcc::Env;
 
 use crate::policy::Bundle;
 use crate::policy::links::instantiate;
 
-use super::contradiction::{find_contradiction, never_applies};
+use super::contradiction::{Contradiction, find_contradiction, never_applies};
 use super::environment::{Finding, ProofSubject};
 use super::invariants::Invariant;
 use super::proof::{Ineffective, InvariantVerdict, Proof};
@@ -17,7 +17,7 @@ use super::solver::{Deadline, Solver, SolverSession};
 use super::way_search::{ViolatedInvariant, WaySearch};
 use super::ways_on::WaysOn;
 
-/// The most time that it may take, within that of the proof: an edit waits for it.
+/// The most time that it may take at the policy gate, within that of the proof: an edit waits for it.
 const FOLLOW_UP_TIMEOUT: Duration = Duration::from_secs(8);
 /// The most violated invariants that are followed up.
 const MAX_VIOLATED: usize = 20;
@@ -34,25 +34,31 @@ pub(super) struct FollowUp<'a> {
 }
 
 impl FollowUp<'_> {
-    /// Adds the ways on from each violated invariant, and the contradictions of policies that never apply. What is
-    /// not found in time is left out.
+    /// Adds the ways on from each violated invariant, and why policies never apply. What is not found in time is
+    /// left out.
     pub(super) fn run(
         &self,
         proof: &mut Proof,
         (solver, options): (&Solver, &ProofOptions),
         deadline: Deadline,
     ) {
-        let deadline = deadline.at_most(FOLLOW_UP_TIMEOUT);
+        let deadline = if options.is_thorough {
+            deadline
+        } else {
+            deadline.at_most(FOLLOW_UP_TIMEOUT)
+        };
         let violated: Vec<(usize, ViolatedInvariant<'_>)> = self.violated(proof);
-        let never: Option<Vec<String>> = options.is_thorough.then(|| {
-            let idle = proof.idle.iter().filter_map(|idle| match idle {
-                Ineffective::NeverApplies { policy, .. } => Some(policy.clone()),
-                Ineffective::Redundant { .. }
-                | Ineffective::Overruled { .. }
-                | Ineffective::SaysNothing { .. } => None,
-            });
-            idle.collect()
+        let idle = proof.idle.iter().filter_map(|idle| match idle {
+            Ineffective::NeverApplies { policy, .. } => Some(policy.clone()),
+            Ineffective::Redundant { .. }
+            | Ineffective::Overruled { .. }
+            | Ineffective::SaysNothing { .. } => None,
         });
+        let idle: Vec<String> = idle.collect();
+        if violated.is_empty() && idle.is_empty() {
+            return;
+        }
+        let (bundle, environments) = (self.bundle, self.environments);
         let done = run_alone(
             solver,
             deadline,
@@ -60,7 +66,8 @@ impl FollowUp<'_> {
             |runtime, solver| {
                 runtime.block_on(async {
                     let ways = self.find_ways(&violated, solver).await;
-                    (ways, self.find_idle(never, solver).await)
+                    let idle = find_contradictions(bundle, idle, environments, solver).await;
+                    (ways, idle)
                 })
             },
         );
@@ -73,13 +80,9 @@ impl FollowUp<'_> {
             }
         }
         for found in idle {
-            let known = proof
-                .idle
-                .iter_mut()
-                .find(|one| one.is_never_applying(&found));
-            match known {
-                Some(known) => *known = found,
-                None => proof.idle.push(found),
+            let mut known = proof.idle.iter_mut();
+            if let Some(known) = known.find(|one| one.is_never_applying(&found)) {
+                *known = found;
             }
         }
     }
@@ -124,46 +127,49 @@ impl FollowUp<'_> {
         }
         found
     }
+}
 
-    /// The policies that never apply, `known` ones or all, with their contradictions.
-    async fn find_idle(
-        &self,
-        known: Option<Vec<String>>,
-        solver: &mut SolverSession,
-    ) -> Vec<Ineffective> {
-        let (schema, environments) = (&self.bundle.schema, self.environments);
-        let ids = match known {
-            Some(known) => known,
-            None => {
-                let mut ids = Vec::new();
-                for policy in self.subject.policies() {
-                    if solver.is_expired() {
-                        break;
-                    }
-                    let never = never_applies(policy, schema, environments, solver).await;
-                    if never == Some(true) {
-                        ids.push(policy.id().to_string());
-                    }
-                }
-                ids
-            }
-        };
-        let mut found = Vec::new();
-        for (number, id) in ids.into_iter().enumerate() {
-            let policy = self.bundle.policy(&id);
-            let policy = policy.and_then(|(policy, _)| instantiate(policy).ok());
-            let contradiction = match policy {
-                Some(policy) if number < MAX_CONTRADICTIONS => {
-                    find_contradiction(&policy, schema, environments, solver).await
-                }
-                Some(_) | None => None,
-            };
-            found.push(Ineffective::NeverApplies {
-                policy: id,
-                reason: contradiction.as_ref().map(|found| found.describe()),
-                help: contradiction.and_then(|found| found.help),
-            });
+/// The policies that never apply, with their contradictions, as far as there is time.
+pub(super) async fn find_idle(
+    bundle: &Bundle,
+    (policies, environments): (&[Policy], &[RequestEnv]),
+    solver: &mut SolverSession,
+) -> Vec<Ineffective> {
+    let mut ids = Vec::new();
+    for policy in policies {
+        if solver.is_expired() {
+            break;
         }
-        found
+        let never = never_applies(policy, &bundle.schema, environments, solver).await;
+        if never == Some(true) {
+            ids.push(policy.id().to_string());
+        }
     }
+    find_contradictions(bundle, ids, environments, solver).await
+}
+
+/// Policies that never apply, with their contradictions.
+async fn find_contradictions(
+    bundle: &Bundle,
+    ids: Vec<String>,
+    environments: &[RequestEnv],
+    solver: &mut SolverSession,
+) -> Vec<Ineffective> {
+    let mut found = Vec::new();
+    for (number, id) in ids.into_iter().enumerate() {
+        let policy = bundle.policy(&id);
+        let policy = policy.and_then(|(policy, _)| instantiate(policy).ok());
+        let contradiction = match policy {
+            Some(policy) if number < MAX_CONTRADICTIONS => {
+                find_contradiction(&policy, &bundle.schema, environments, solver).await
+            }
+            Some(_) | None => None,
+        };
+        found.push(Ineffective::NeverApplies {
+            policy: id,
+            reason: contradiction.as_ref().map(Contradiction::describe),
+            help: contradiction.and_then(|found| found.help),
+        });
+    }
+    found
 }

@@ -33,18 +33,20 @@ mod way_search;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use cedar_policy::{AuthorizationError, Decision, Entities, PolicySet, Request};
+use cedar_policy::{AuthorizationError, Decision, Entities, Policy, PolicySet, Request};
 
 use crate::domain::decision::MAX_TOKEN_TTL;
 
 use super::Bundle;
 use super::case_file::CaseDecision;
+use super::links::instantiate;
 use crate::domain::diagnostic::SourceDiagnostic;
 
 use counterexample::Violation;
 use environment::{EffectFindings, Finding, InvariantFindings, ProofSubject};
-use follow_up::FollowUp;
+use follow_up::{FollowUp, find_idle};
 use invariants::{Invariant, InvariantBound};
 use proof::{FailingPolicy, Ineffective};
 use scheduler::Findings;
@@ -152,29 +154,29 @@ pub fn prove(
     })
 }
 
-impl ProofResult {
-    /// A warning for each policy that matches no possible request, unless the bundle has one already: what
-    /// depends on values is known only after a proof.
-    #[must_use]
-    pub fn idle_warnings(&self, bundle: &Bundle) -> Vec<SourceDiagnostic> {
-        let idle = self.proof.idle.iter();
-        idle.filter_map(|idle| {
-            let Ineffective::NeverApplies { policy, help, .. } = idle else {
-                return None;
-            };
-            let known = format!("`{policy}` never applies");
-            let mut warnings = bundle.warnings().iter();
-            if warnings.any(|warning| warning.message().contains(&known)) {
-                return None;
-            }
-            let warning = bundle.warning_at_policy(policy, idle.message());
-            Some(match help {
-                Some(help) => warning.with_help(help),
-                None => warning,
-            })
-        })
-        .collect()
-    }
+/// A warning for each policy that matches no possible request, unless the bundle has one already: what depends on
+/// values is known only after a search with the solver. What is not found within `time_limit` is left out.
+///
+/// Blocks, and uses one thread of low priority.
+pub fn find_idle_policies(
+    bundle: &Bundle,
+    time_limit: Duration,
+) -> Result<Vec<SourceDiagnostic>, ProveError> {
+    let deadline = Deadline::after(time_limit);
+    let policies = bundle.policies.set.policies().map(instantiate);
+    let policies: Vec<Policy> = policies
+        .collect::<Result<_, _>>()
+        .map_err(|error| ProveError::failed(&error))?;
+    let environments: Vec<_> = bundle.schema.request_envs().collect();
+    let solver = scheduler::find_solver()?;
+    let found = scheduler::run_alone(&solver, deadline, true, |runtime, solver| {
+        runtime.block_on(find_idle(bundle, (&policies, &environments), solver))
+    });
+    let idle = found.unwrap_or_default();
+    Ok(idle
+        .iter()
+        .filter_map(|idle| idle.warning(bundle))
+        .collect())
 }
 
 /// Combines the findings of all environments about one invariant.

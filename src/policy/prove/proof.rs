@@ -6,6 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::policy::bundle::Bundle;
 use crate::policy::case_file;
 
 use super::counterexample::Counterexample;
@@ -122,8 +124,25 @@ impl Ineffective {
         }
     }
 
+    /// The warning about a policy that never applies, unless its bundle has one.
+    pub(super) fn warning(&self, bundle: &Bundle) -> Option<SourceDiagnostic> {
+        let Self::NeverApplies { policy, help, .. } = self else {
+            return None;
+        };
+        let known = format!("`{policy}` never applies");
+        let mut warnings = bundle.warnings().iter();
+        if warnings.any(|warning| warning.message().contains(&known)) {
+            return None;
+        }
+        let warning = bundle.warning_at_policy(policy, self.message());
+        Some(match help {
+            Some(help) => warning.with_help(help),
+            None => warning,
+        })
+    }
+
     /// What is wrong, in a sentence.
-    pub(super) fn message(&self) -> String {
+    fn message(&self) -> String {
         match self {
             Self::NeverApplies { policy, reason, .. } => match reason {
                 Some(reason) => format!("policy `{policy}` never applies: {reason}"),

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use crate::config::{GateCases, GateInvariants, GateProofs, Settings};
 use crate::domain::decision::Revision;
-use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::Bundle;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::prove::{ProofOptions, ProveError, prove};
@@ -19,9 +18,6 @@ use crate::storage::PolicyEdit;
 use super::rejection::RejectionReason;
 use super::snapshot::{FolderSnapshot, PolicySource};
 use super::warnings::FolderWarnings;
-
-/// How long policies that never apply are searched for where there are no invariants to prove.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The checks that the settings ask for.
 #[derive(Clone, Copy)]
@@ -73,15 +69,6 @@ pub(super) struct AcceptedBundle {
     pub(super) needed_acceptance: bool,
     /// Why its invariants were not proved although the settings ask for it, if they were not.
     pub(super) unproved: Option<String>,
-}
-
-/// What a proof says about a folder that passes.
-#[derive(Default)]
-struct ProvedFolder {
-    /// Why its invariants were not proved, if that does not refuse the edit.
-    unproved: Option<String>,
-    /// A warning for each policy that never applies.
-    idle: Vec<SourceDiagnostic>,
 }
 
 impl FolderInForce {
@@ -200,10 +187,10 @@ impl PolicyGate {
                 });
             }
         }
-        let ProvedFolder { unproved, idle } =
+        let unproved =
             self.prove_invariants(&edit.folder, &bundle, changes.may_lack_effect.clone())?;
         Ok(AcceptedBundle {
-            warnings: Arc::new(FolderWarnings::new(&edit.folder, &bundle, idle)),
+            warnings: Arc::new(FolderWarnings::new(&edit.folder, &bundle)),
             bundle: Arc::new(bundle),
             folder: Arc::new(edit),
             changes,
@@ -218,6 +205,11 @@ impl PolicyGate {
         (is_locked && changes.touches_invariants())
             || (self.proofs != GateProofs::Off && changes.loses_invariants())
             || (self.cases != GateCases::Off && changes.loses_cases())
+    }
+
+    /// Whether the solver is to be asked about a folder.
+    pub(super) fn uses_solver(self) -> bool {
+        !self.is_embedded && self.proofs != GateProofs::Off
     }
 
     /// What is missing to guard a folder although the settings ask for it, a sentence each.
@@ -250,42 +242,30 @@ impl PolicyGate {
         ))
     }
 
-    /// Proves the invariants, and finds policies that never apply, also where there are no invariants.
+    /// Why the invariants were not proved, if that does not refuse the edit.
     fn prove_invariants(
         self,
         folder: &PolicyFolder,
         bundle: &Bundle,
         must_have_effect: BTreeSet<String>,
-    ) -> Result<ProvedFolder, RejectionReason> {
-        if self.is_embedded || self.proofs == GateProofs::Off {
-            return Ok(ProvedFolder::default());
+    ) -> Result<Option<String>, RejectionReason> {
+        if !self.uses_solver() || !folder.has_invariants() {
+            return Ok(None);
         }
         let invariants = folder.invariants().map_err(RejectionReason::Invalid)?;
-        let has_invariants = folder.has_invariants();
         let options = ProofOptions {
-            time_limit: if has_invariants {
-                self.proof_limit
-            } else {
-                self.proof_limit.min(IDLE_TIMEOUT)
-            },
+            time_limit: self.proof_limit,
             is_thorough: false,
             is_low_priority: true,
             must_have_effect,
         };
         match prove(bundle, &invariants, &options, |_, _| {}) {
-            Ok(proved) if proved.proof.is_complete() || !has_invariants => Ok(ProvedFolder {
-                unproved: None,
-                idle: proved.idle_warnings(bundle),
-            }),
-            Err(_) if !has_invariants => Ok(ProvedFolder::default()),
+            Ok(proved) if proved.proof.is_complete() => Ok(None),
             Ok(proved) => Err(RejectionReason::FailedProof(Box::new(proved.proof))),
             Err(ProveError::Invariants(error)) => Err(RejectionReason::Invalid(error)),
             // Only a solver that is not installed lets an edit pass unproved; one that fails does not.
             Err(error @ ProveError::SolverNotFound { .. }) => match self.proofs {
-                GateProofs::IfAvailable => Ok(ProvedFolder {
-                    unproved: Some(error.to_string()),
-                    idle: Vec::new(),
-                }),
+                GateProofs::IfAvailable => Ok(Some(error.to_string())),
                 GateProofs::Require | GateProofs::Off => {
                     Err(RejectionReason::SolverMissing(error.to_string()))
                 }

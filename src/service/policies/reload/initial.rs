@@ -151,7 +151,7 @@ pub fn load_initial_policies(
                 ..ReloadStatus::default()
             };
             let in_force = before.unwrap_or_else(|| FolderInForce::new(last_good.folder));
-            let warnings = Arc::new(FolderWarnings::new(&in_force.folder, &bundle, Vec::new()));
+            let warnings = Arc::new(FolderWarnings::new(&in_force.folder, &bundle));
             let start = (Arc::new(bundle), Some(record), status);
             (Arc::new(in_force), warnings, start)
         }

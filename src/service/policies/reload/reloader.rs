@@ -108,9 +108,8 @@ impl PolicyReloader {
         Ok(reloader)
     }
 
-    /// What can never match in the policies in force, and what they name that the catalog does not have.
-    ///
-    /// Without names and ids of the catalog but those in the policies.
+    /// What can never match in the policies in force, and what they name that the catalog does not have; of the
+    /// catalog it tells no more.
     pub async fn warnings(&self) -> Vec<SourceDiagnostic> {
         let warnings = Arc::clone(&self.state.lock().warnings);
         warnings.list(&self.database, false).await
@@ -119,6 +118,9 @@ impl PolicyReloader {
     async fn log_warnings(&self) {
         let warnings = Arc::clone(&self.state.lock().warnings);
         warnings.log(&self.database).await;
+        if self.gate.uses_solver() {
+            warnings.find_idle_policies(self.live.current());
+        }
     }
 
     /// The folder, unless the policies are those inside the program.
@@ -335,8 +337,7 @@ impl PolicyReloader {
         is_settled: bool,
         rejected: RejectedBundle,
     ) -> Result<(), ServiceError> {
-        let is_recorded = self.state.lock().is_rejected(&fingerprint);
-        if !is_recorded {
+        if !self.state.lock().is_rejected(&fingerprint) {
             let (revision, reason) = (rejected.revision.clone(), rejected.record());
             self.record(AuditOutcome::Refused, revision, reason).await?;
             tracing::error!(
@@ -345,9 +346,9 @@ impl PolicyReloader {
                 "an edit of the policies is refused: the policies before it stay in force"
             );
         }
-        let mut state = self.state.lock();
-        state.set_rejected(fingerprint, is_settled, rejected);
-        drop(state);
+        self.state
+            .lock()
+            .set_rejected(fingerprint, is_settled, rejected);
         self.update_metrics();
         Ok(())
     }
@@ -371,13 +372,12 @@ impl PolicyReloader {
         reason: String,
     ) -> Result<(), ServiceError> {
         // No request asks for it.
-        let context = RequestContext::local();
         let record = AuditRecord {
             outcome,
             revision,
             reason: Some(reason),
             request_id: None,
-            ..context.open_record(AuditEvent::PolicyReload, &self.clock)
+            ..RequestContext::local().open_record(AuditEvent::PolicyReload, &self.clock)
         };
         self.audit.close_record(record, Ok(())).await?;
         metrics::counter!("cedargate_policy_reloads_total", "outcome" => outcome.as_str())
