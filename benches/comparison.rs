@@ -23,6 +23,7 @@ use std::time::Instant;
 use strum::VariantArray;
 
 use cedargate::domain::action::Action;
+use cedargate::domain::attributes::Attributes;
 use cedargate::domain::caller::{Authentication, DecisionContext};
 use cedargate::domain::client_address::AssumedAddress;
 use cedargate::domain::dataset::{Dataset, RecordStatus, Visibility};
@@ -136,6 +137,7 @@ fn catalog(rng: &mut StdRng, users: u64, datasets: u64) -> Catalog {
             issuer: None,
             roles: some_roles(rng, 3),
             claims: Tags::new(),
+            attributes: Attributes::new(),
             display_name: None,
             is_disabled: false,
         },
@@ -160,6 +162,7 @@ fn catalog(rng: &mut StdRng, users: u64, datasets: u64) -> Catalog {
                 .collect(),
             reader_roles: some_roles(rng, 2),
             tags: tag.into_iter().collect(),
+            attributes: Attributes::new(),
             file: None,
         }
     };

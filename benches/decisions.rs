@@ -107,6 +107,7 @@ fn request() -> (Principal, Resource, DecisionContext) {
             .map(|role| role.parse().unwrap())
             .into(),
         claims: BTreeMap::new(),
+        attributes: BTreeMap::new(),
         display_name: None,
         is_disabled: false,
     };
@@ -119,6 +120,7 @@ fn request() -> (Principal, Resource, DecisionContext) {
         reader_users: [].into(),
         reader_roles: [].into(),
         tags: BTreeMap::new(),
+        attributes: BTreeMap::new(),
         file: None,
     };
     let context = DecisionContext {

@@ -72,6 +72,7 @@ impl From<PolicyStartError> for AppError {
     fn from(error: PolicyStartError) -> Self {
         match error {
             PolicyStartError::Invalid(error) => Self::Bundle(error),
+            PolicyStartError::Storage(error) => Self::Storage(error),
             rejected @ PolicyStartError::Rejected { .. } => Self::Policies(rejected),
         }
     }

@@ -261,9 +261,9 @@ async fn load_policies(
     clock: &Clock,
 ) -> Result<InitialPolicies, AppError> {
     let accepted = database.list_accepted_policy_edits().await?;
-    let (settings, clock) = (settings.clone(), clock.clone());
+    let (settings, clock, database) = (settings.clone(), clock.clone(), database.clone());
     let loading = tokio::task::spawn_blocking(move || {
-        reload::load_initial_policies(&settings, &clock, &accepted)
+        reload::load_initial_policies(&settings, &clock, &database, &accepted)
     });
     let loaded = loading.await.map_err(|panic| {
         AppError::Reload(ServiceError::Internal {

@@ -15,7 +15,7 @@ use crate::service::catalog::{
     RemovalLimits, RemovalRefusal,
 };
 
-use super::local::open_existing_stores;
+use super::local::{declared_attributes, open_existing_stores};
 use super::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use super::print;
 
@@ -74,6 +74,7 @@ pub(super) async fn apply(settings: &Settings, arguments: ApplyArguments) -> Com
             max_removals: arguments.allow_removing,
         },
         admin_issuers: admin_issuers(settings.issuers.iter()),
+        declared: declared_attributes(settings),
         progress: &progress,
         ..ApplyOptions::new(Clock::system())
     };

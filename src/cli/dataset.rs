@@ -149,6 +149,7 @@ fn dataset_json(row: &DatasetWithNames) -> Value {
         "reader_users": row.reader_users.keys().collect::<Vec<_>>(),
         "reader_roles": dataset.reader_roles,
         "tags": dataset.tags,
+        "attributes": dataset.attributes,
         "file": dataset.file,
     })
 }
@@ -168,6 +169,9 @@ fn render_dataset(row: &DatasetWithNames) -> String {
         let values: Vec<_> = values.iter().map(String::as_str).collect();
         // Writing to a String cannot fail.
         writeln!(text, "tag            {key}: {}", values.join(", ")).ok();
+    }
+    for (name, value) in &dataset.attributes {
+        writeln!(text, "attribute      {name}: {value}").ok();
     }
     match &dataset.file {
         Some(file) => {

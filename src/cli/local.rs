@@ -5,11 +5,14 @@ use uuid::Uuid;
 use crate::app::Stores;
 use crate::config::Settings;
 use crate::domain::clock::Clock;
+use crate::domain::error_chain::error_chain;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
+use crate::policy::attributes::DeclaredAttributes;
 use crate::service::administration::Administration;
 use crate::service::error::ServiceError;
 use crate::service::pagination::Page;
+use crate::service::policies::reload::load_active_bundle;
 use crate::storage::Database;
 
 use super::outcome::CommandError;
@@ -39,6 +42,17 @@ pub(super) fn administration(stores: Stores, settings: &Settings) -> Administrat
     } = stores;
     let issuers = &settings.issuers;
     Administration::local(database, files, passwords, Clock::system(), issuers)
+}
+
+/// The attributes that the schema of the policies in force declares, or why it is not known.
+pub(super) fn declared_attributes(settings: &Settings) -> Result<DeclaredAttributes, String> {
+    match load_active_bundle(settings) {
+        Ok(bundle) => Ok(bundle.declared_attributes().clone()),
+        Err(error) => Err(format!(
+            "the policies in force cannot be loaded: {}",
+            error_chain(&error)
+        )),
+    }
 }
 
 /// All items of a filtered list.

@@ -7,9 +7,11 @@ use uuid::Uuid;
 
 use crate::app::Stores;
 use crate::config::Settings;
+use crate::domain::attributes::{AttributeOwner, Attributes};
 use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::{Tags, User};
+use crate::domain::strict_json::StrictValue;
 use crate::service::administration::Administration;
 use crate::service::administration::user_input::NewUser;
 use crate::service::administration::users::UserAccount;
@@ -18,7 +20,7 @@ use crate::service::identity::sessions;
 use crate::service::pagination::MAX_PAGE_SIZE;
 use crate::storage::UserFilter;
 
-use super::local::{administration, check_role, find_user, load_all};
+use super::local::{administration, check_role, declared_attributes, find_user, load_all};
 use super::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use super::{password, print};
 
@@ -40,6 +42,10 @@ pub(super) struct AddArguments {
     /// token shows the name as verified
     #[arg(long, value_name = "URL", conflicts_with = "no_password")]
     issuer: Option<String>,
+    /// Give the user an attribute that the policy schema declares; may be given several times. The value is
+    /// JSON, or text that is no JSON: clearance=3, department=tides
+    #[arg(long, value_name = "NAME=VALUE")]
+    attribute: Vec<String>,
     /// The `sub` of the user's tokens
     #[arg(long, value_name = "TEXT", requires = "issuer")]
     subject: Option<String>,
@@ -54,6 +60,7 @@ pub(super) async fn add(settings: &Settings, arguments: AddArguments) -> Command
         roles.insert(ADMIN_ROLE.parse().map_err(CommandError::new)?);
     }
     let name = arguments.name;
+    let attributes = read_attributes(settings, &arguments.attribute)?;
     if let Some(issuer) = &arguments.issuer
         && !settings.issuers.iter().any(|one| one.issuer == *issuer)
     {
@@ -81,6 +88,7 @@ pub(super) async fn add(settings: &Settings, arguments: AddArguments) -> Command
         subject: arguments.subject,
         roles,
         claims: Tags::new(),
+        attributes,
         is_disabled: false,
         password,
     };
@@ -194,6 +202,33 @@ pub(super) async fn set_password(settings: &Settings, name: &Username) -> Comman
     Ok(ExitStatus::Success)
 }
 
+/// The attributes of a new user, checked with the schema of the policies in force.
+fn read_attributes(settings: &Settings, given: &[String]) -> Result<Attributes, CommandError> {
+    let mut attributes = Attributes::new();
+    for text in given {
+        let Some((name, value)) = text.split_once('=') else {
+            let error = format!("--attribute {text:?}: write NAME=VALUE");
+            return Err(CommandError::usage(error));
+        };
+        let parsed: Result<StrictValue, _> = serde_json::from_str(value);
+        let value = parsed.map_or_else(|_| Value::from(value), |value| value.0);
+        if attributes.insert(name.to_owned(), value).is_some() {
+            let error = format!("--attribute {name} is given twice");
+            return Err(CommandError::usage(error));
+        }
+    }
+    match declared_attributes(settings) {
+        Ok(declared) => declared
+            .check(AttributeOwner::User, &attributes, None)
+            .map_err(|error| CommandError::new(format!("attribute {error}"))),
+        // Somebody has to be able to come in when the policies are broken.
+        Err(_) if attributes.is_empty() => Ok(attributes),
+        Err(reason) => Err(CommandError::new(format!(
+            "attributes cannot be checked: {reason}"
+        ))),
+    }
+}
+
 async fn open(settings: &Settings) -> Result<Administration, CommandError> {
     let stores = Stores::open_beside_servers(settings).await?;
     Ok(administration(stores, settings))
@@ -206,6 +241,7 @@ fn user_json(account: &UserAccount) -> Value {
         "display_name": account.user.display_name,
         "issuer": account.user.issuer,
         "roles": account.user.roles,
+        "attributes": account.user.attributes,
         "is_disabled": account.user.is_disabled,
         "has_password": account.has_password,
     })

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
+use super::attributes::{Attributes, size_of_attributes};
 use super::id::{DatasetId, UserId};
 use super::memory_size::{ITEM_SIZE, size_of_tags, size_of_text};
 use super::name::RoleName;
@@ -32,6 +33,8 @@ pub struct Dataset {
     pub reader_roles: BTreeSet<RoleName>,
     /// Attributes that a deployment adds: Cedar entity tags.
     pub tags: Tags,
+    /// Attributes that the policy schema declares.
+    pub attributes: Attributes,
     /// The file to download; a dataset may be catalogued before it has one.
     pub file: Option<StoredFile>,
 }
@@ -119,6 +122,7 @@ impl Dataset {
             + self.reader_users.len() * ITEM_SIZE
             + roles
             + size_of_tags(&self.tags)
+            + size_of_attributes(&self.attributes)
             + file.map_or(0, |file| {
                 size_of_text(&file.name) + size_of_text(&file.sha256)
             })
@@ -135,6 +139,7 @@ impl Dataset {
             ("reader_roles", self.reader_roles != other.reader_roles),
             ("reader_users", self.reader_users != other.reader_users),
             ("tags", self.tags != other.tags),
+            ("attributes", self.attributes != other.attributes),
         ];
         let different = fields.into_iter().filter(|(_, is_different)| *is_different);
         different.map(|(field, _)| field).collect()

@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod api_key;
+pub mod attributes;
 pub mod audit;
 pub mod caller;
 pub mod client_address;

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::attributes::{Attributes, size_of_attributes};
 use super::id::UserId;
 use super::memory_size::{size_of_tags, size_of_text};
 use super::name::{RoleName, Username};
@@ -50,6 +51,8 @@ pub struct User {
     pub roles: BTreeSet<RoleName>,
     /// Claims of an external issuer: Cedar entity tags.
     pub claims: Tags,
+    /// Attributes that the policy schema declares.
+    pub attributes: Attributes,
     /// The name to show, as the external issuer sent it; policies do not see it.
     pub display_name: Option<String>,
     /// Whether all credentials of the user are invalid.
@@ -65,6 +68,9 @@ impl User {
             .chain([self.username.as_str()])
             .chain(self.issuer.as_deref())
             .chain(self.display_name.as_deref());
-        size_of::<Self>() + names.map(size_of_text).sum::<usize>() + size_of_tags(&self.claims)
+        size_of::<Self>()
+            + names.map(size_of_text).sum::<usize>()
+            + size_of_tags(&self.claims)
+            + size_of_attributes(&self.attributes)
     }
 }

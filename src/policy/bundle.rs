@@ -17,6 +17,7 @@ use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 
 use super::address;
+use super::attributes::DeclaredAttributes;
 use super::complexity;
 use super::context::ContextCache;
 use super::entities::{EntityCache, Facts};
@@ -47,6 +48,7 @@ pub struct Bundle {
     pub(super) authorizer: Authorizer,
     pub(super) reads_address: bool,
     pub(super) administers_by_readers: OnceLock<bool>,
+    pub(super) administers_by_attributes: OnceLock<bool>,
     warnings: Vec<SourceDiagnostic>,
     pub(super) sources: SourceFiles,
 }
@@ -102,6 +104,7 @@ impl Bundle {
         warnings.extend(checked.words.warnings(sources));
         Ok(Self {
             administers_by_readers: OnceLock::new(),
+            administers_by_attributes: OnceLock::new(),
             revision: sources.revision(),
             schema,
             policies,
@@ -146,6 +149,12 @@ impl Bundle {
     #[must_use]
     pub fn reads_address(&self) -> bool {
         self.reads_address
+    }
+
+    /// The attributes that the schema declares for datasets and users, beside those that Cedargate fills in.
+    #[must_use]
+    pub fn declared_attributes(&self) -> &DeclaredAttributes {
+        self.entity_cache.declared()
     }
 
     /// The warnings of validation.

@@ -16,6 +16,7 @@ use crate::domain::id::UserId;
 use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 
+use super::attributes::DeclaredAttributes;
 use super::entity_conversion::{EntityError, dataset_entity, schema_mismatch, user_entity};
 use super::index::PolicyMatches;
 use super::schema_names::SchemaNames;
@@ -100,6 +101,7 @@ fn saturating(size: usize) -> u32 {
 pub(super) struct EntityCache {
     schema: Schema,
     schema_names: Arc<SchemaNames>,
+    declared: DeclaredAttributes,
     actions: Entities,
     anonymous: Entities,
     users: Cache<usize, Arc<CachedUser>>,
@@ -118,8 +120,9 @@ impl EntityCache {
             .add_entities([Entity::with_uid(anonymous_uid.clone())], Some(&schema))
             .map_err(mismatch)?;
         Ok(Self {
-            schema,
+            declared: DeclaredAttributes::new(&schema),
             schema_names: names,
+            schema,
             actions,
             anonymous,
             users: Cache::builder()
@@ -135,6 +138,11 @@ impl EntityCache {
                 .weigher(|_, pair: &Arc<CachedPair>| pair.size())
                 .build(),
         })
+    }
+
+    /// The attributes that the schema declares beside Cedargate's own.
+    pub(super) fn declared(&self) -> &DeclaredAttributes {
+        &self.declared
     }
 
     /// The facts for a decision about a principal and a resource.
@@ -192,7 +200,7 @@ impl EntityCache {
             Some(caller) if caller.id == user.id => self.schema_names.user(UserId(Uuid::nil())),
             Some(_) | None => self.schema_names.user(user.id),
         };
-        let entity = user_entity(&self.schema_names, &resource, user)?;
+        let entity = user_entity(&self.schema_names, &self.declared, &resource, user)?;
         Ok(Facts {
             principal: principal_uid,
             entities: entities
@@ -270,7 +278,7 @@ impl EntityCache {
             return Ok(cached);
         }
         let uid = self.schema_names.user(user.id);
-        let entity = user_entity(&self.schema_names, &uid, user)?;
+        let entity = user_entity(&self.schema_names, &self.declared, &uid, user)?;
         let cached = Arc::new(CachedUser {
             user: Arc::clone(user),
             entities: self
@@ -299,7 +307,7 @@ impl EntityCache {
     /// Converts a dataset and checks it against the schema.
     fn prepare_dataset(&self, dataset: &Arc<Dataset>) -> Result<CachedDataset, EntityError> {
         let uid = self.schema_names.dataset(dataset.id);
-        let entity = dataset_entity(&self.schema_names, dataset)?;
+        let entity = dataset_entity(&self.schema_names, &self.declared, dataset)?;
         Entities::empty()
             .add_entities([entity.clone()], Some(&self.schema))
             .map_err(|source| schema_mismatch(&uid, source))?;

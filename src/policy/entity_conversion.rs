@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use cedar_policy::entities_errors::EntitiesError;
 use cedar_policy::{Entity, EntityAttrEvaluationError, EntityUid, RestrictedExpression};
 
+use crate::domain::attributes::AttributeOwner;
 use crate::domain::dataset::Dataset;
 use crate::domain::principal::{Tags, User};
 
+use super::attributes::{AttributeError, DeclaredAttributes};
 use super::schema_names::SchemaNames;
 
 /// A user or a dataset could not be converted to an entity.
@@ -20,6 +22,14 @@ pub(super) enum EntityError {
         entity: String,
         /// The error of Cedar.
         source: Box<EntityAttrEvaluationError>,
+    },
+    /// The catalog has no value for an attribute that the schema requires, or one of another type.
+    #[error("{entity} does not fit the schema, so everything about it is denied")]
+    AttributeMisfit {
+        /// Its Cedar name.
+        entity: String,
+        /// Which attribute, and why.
+        source: Box<AttributeError>,
     },
     /// The entity does not fit the schema.
     #[error("{entity} does not fit the schema")]
@@ -38,13 +48,23 @@ pub(super) fn schema_mismatch(entity: &EntityUid, source: EntitiesError) -> Enti
     }
 }
 
+fn attribute_misfit(entity: &EntityUid, source: AttributeError) -> EntityError {
+    EntityError::AttributeMisfit {
+        entity: entity.to_string(),
+        source: Box::new(source),
+    }
+}
+
 /// The entity of a user: its roles are the parents, its claims are the tags.
 pub(super) fn user_entity(
     names: &SchemaNames,
+    declared: &DeclaredAttributes,
     uid: &EntityUid,
     user: &User,
 ) -> Result<Entity, EntityError> {
-    let mut attributes = vec![("username".to_owned(), string_value(user.username.as_str()))];
+    let own = declared.expressions(AttributeOwner::User, &user.attributes);
+    let mut attributes = own.map_err(|source| attribute_misfit(uid, source))?;
+    attributes.push(("username".to_owned(), string_value(user.username.as_str())));
     if let Some(issuer) = &user.issuer {
         attributes.push(("issuer".to_owned(), string_value(issuer)));
     }
@@ -55,14 +75,18 @@ pub(super) fn user_entity(
 /// The entity of a dataset.
 pub(super) fn dataset_entity(
     names: &SchemaNames,
+    declared: &DeclaredAttributes,
     dataset: &Dataset,
 ) -> Result<Entity, EntityError> {
+    let uid = names.dataset(dataset.id);
+    let own = declared.expressions(AttributeOwner::Dataset, &dataset.attributes);
+    let mut attributes = own.map_err(|source| attribute_misfit(&uid, source))?;
     let reference = RestrictedExpression::new_entity_uid;
     let reader_users = dataset.reader_users.iter();
     let reader_users = reader_users.map(|user| reference(names.user(*user)));
     let reader_roles = dataset.reader_roles.iter();
     let reader_roles = reader_roles.map(|role| reference(names.role(role)));
-    let mut attributes = vec![
+    attributes.extend([
         ("title".to_owned(), string_value(&dataset.title)),
         (
             "visibility".to_owned(),
@@ -80,11 +104,10 @@ pub(super) fn dataset_entity(
             "reader_roles".to_owned(),
             RestrictedExpression::new_set(reader_roles),
         ),
-    ];
+    ]);
     if let Some(owner) = dataset.owner {
         attributes.push(("owner".to_owned(), reference(names.user(owner))));
     }
-    let uid = names.dataset(dataset.id);
     build_entity(&uid, attributes, Vec::new(), &dataset.tags)
 }
 

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::decision::Revision;
 
 use super::Bundle;
+use super::attributes::DeclaredAttributes;
 use super::bundle::parse_schema;
 use super::cases::{CaseFiles, is_case_or_entity_file};
 use super::error::BundleError;
@@ -76,6 +77,12 @@ impl PolicyFolder {
     /// The schema, if it is valid, even if the policies are not.
     pub(super) fn schema(&self) -> Option<Schema> {
         parse_schema(&self.bundle, &mut Vec::new()).ok()
+    }
+
+    /// The attributes that its schema declares for datasets and users, if the schema is valid.
+    #[must_use]
+    pub fn declared_attributes(&self) -> Option<DeclaredAttributes> {
+        self.schema().map(|schema| DeclaredAttributes::new(&schema))
     }
 
     /// The cases.

@@ -5,6 +5,8 @@
 //! HTTP, nor where users and datasets are stored.
 //!
 //! - [`bundle`]: loads and validates a folder. [`live`]: the bundle in force.
+//! - [`attributes`]: the attributes that the author's schema declares, and their values in the catalog.
+//! - [`edited_attributes`]: what an edit of the schema means for values that the catalog has.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
 //! - [`cases`]: the test cases beside the policies. [`coverage`]: what they do not cover.
 //! - [`mentions`]: the users, roles and datasets that a folder names. `reach`: what can never match.
@@ -26,11 +28,13 @@
 //!   `case_answer` evaluates cases, `caught_case` says which policy caught one that failed.
 
 mod address;
+pub mod attributes;
 pub mod bundle;
 pub mod cases;
 pub mod check;
 pub mod complexity;
 pub mod coverage;
+pub mod edited_attributes;
 pub mod entity_file;
 pub mod explain;
 pub mod folder;

@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::domain::action::Action;
+use crate::domain::attributes::AttributeOwner;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 
+use super::attributes::ReferredEntity;
 use super::bundle::Bundle;
 
 /// What policies refer to.
@@ -37,16 +39,34 @@ impl Bundle {
     #[must_use]
     pub fn administers_by_readers(&self) -> bool {
         *self.administers_by_readers.get_or_init(|| {
-            let mut references = PolicyReferences::default();
-            let administer = self.schema_names.action(Action::Administer);
-            for policy in self.policy_index.policies_for(&administer) {
-                match policy.to_json() {
-                    Ok(policy) => references.collect(&policy),
-                    Err(_) => references.is_everything = true,
-                }
-            }
+            let references = self.references_for(Action::Administer);
             references.has_attribute("reader_users") || references.has_attribute("reader_roles")
         })
+    }
+
+    /// Whether a decision on `administer` may depend on a dataset's tags, or on attributes that the author's
+    /// schema declares.
+    #[must_use]
+    pub fn administers_by_attributes(&self) -> bool {
+        *self.administers_by_attributes.get_or_init(|| {
+            let references = self.references_for(Action::Administer);
+            let mut own = self.declared_attributes().names(AttributeOwner::Dataset);
+            references.has_tags
+                || references.is_everything
+                || own.any(|name| references.has_attribute(name))
+        })
+    }
+
+    fn references_for(&self, action: Action) -> PolicyReferences {
+        let mut references = PolicyReferences::default();
+        let action = self.schema_names.action(action);
+        for policy in self.policy_index.policies_for(&action) {
+            match policy.to_json() {
+                Ok(policy) => references.collect(&policy),
+                Err(_) => references.is_everything = true,
+            }
+        }
+        references
     }
 
     /// What the policies refer to in their scopes and conditions.
@@ -75,6 +95,19 @@ impl PolicyReferences {
         self.has_context |= other.has_context;
         self.is_everything |= other.is_everything;
         self
+    }
+
+    /// Adds what attributes of the catalog refer to.
+    pub fn add_referred(&mut self, referred: Vec<ReferredEntity>) {
+        for entity in referred {
+            match entity {
+                ReferredEntity::Id(id) => {
+                    self.users.insert(UserId(id));
+                    self.datasets.insert(DatasetId(id));
+                }
+                ReferredEntity::Role(role) => drop(self.roles.insert(role)),
+            }
+        }
     }
 
     /// Whether an attribute is referred to.

@@ -9,6 +9,7 @@ use strum::VariantArray;
 
 use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
+use crate::domain::attributes::AttributeOwner;
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::diagnostic::SourceDiagnostic;
@@ -17,6 +18,7 @@ use crate::domain::id::{ApiKeyId, DatasetId, UserId};
 use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 
+use super::attributes::DeclaredAttributes;
 use super::context::{ContextCache, ContextError};
 use super::entities::EntityCache;
 use super::enumerations::ContextWords;
@@ -42,15 +44,20 @@ pub(super) fn prepare_and_check(
             error_chain(error)
         );
         let help =
-            "keep the declarations of the shipped schema; attributes that you add must be optional";
+            "keep the declarations of the shipped schema as they are; add your own beside them";
         Box::new(SourceDiagnostic::for_file(&sources.label(SCHEMA_FILE), message).with_help(help))
     };
     let names = Arc::new(SchemaNames::new().map_err(|error| unfit(&*error))?);
     let entities =
         EntityCache::new(schema.clone(), Arc::clone(&names)).map_err(|error| unfit(&error))?;
+    for owner in AttributeOwner::ALL {
+        if let Some(problem) = unfillable_attribute(sources, &entities, owner) {
+            return Err(Box::new(problem));
+        }
+    }
     let words = ContextWords::new(schema, &names.action(Action::Read));
     let contexts = sample_contexts(schema, &names, &words).map_err(|error| unfit(&error))?;
-    for (principal, resource) in sample_pairs() {
+    for (principal, resource) in sample_pairs(entities.declared()) {
         let facts = entities
             .facts(&principal, &resource)
             .map_err(|error| unfit(&error))?;
@@ -114,6 +121,22 @@ fn sample_contexts(
         .collect()
 }
 
+/// The problem of an attribute that every dataset or user must have and none can.
+fn unfillable_attribute(
+    sources: &SourceFiles,
+    entities: &EntityCache,
+    owner: AttributeOwner,
+) -> Option<SourceDiagnostic> {
+    let mut unfillable = entities.declared().unfillable(owner);
+    let (name, cedar, _) = unfillable.find(|(.., is_required)| *is_required)?;
+    let message = format!(
+        "the schema requires the attribute `{name}` of {owner}, and the catalog has no values of its type \
+         {cedar}"
+    );
+    let help = "make it optional with \"?\" after its name, or give it another type";
+    Some(SourceDiagnostic::for_file(&sources.label(SCHEMA_FILE), message).with_help(help))
+}
+
 /// Whether a schema has an action.
 pub(super) fn declares_action(schema: &Schema, names: &SchemaNames, action: Action) -> bool {
     let uid = names.action(action);
@@ -147,10 +170,10 @@ pub(super) fn is_applicable(principal: &Principal, action: Action, resource: &Re
 }
 
 /// Every type of principal with every type of resource, each with all and with no optional values.
-fn sample_pairs() -> Vec<(Principal, Resource)> {
-    let users = [sample_user(true), sample_user(false)];
-    let resources: Vec<Resource> = [sample_dataset(true), sample_dataset(false)]
-        .map(Resource::Dataset)
+fn sample_pairs(declared: &DeclaredAttributes) -> Vec<(Principal, Resource)> {
+    let users = [true, false].map(|is_full| sample_user(declared, is_full));
+    let resources: Vec<Resource> = [true, false]
+        .map(|is_full| Resource::Dataset(sample_dataset(declared, is_full)))
         .into_iter()
         .chain(users.iter().flatten().cloned().map(Resource::User))
         .chain("probe".parse().into_iter().map(Resource::Role))
@@ -191,7 +214,7 @@ fn sample_key(actions: Option<BTreeSet<Action>>) -> Option<Arc<ApiKey>> {
 }
 
 /// A user with all optional values or with none; `Some`, because "probe" is a valid name.
-fn sample_user(is_full: bool) -> Option<Arc<User>> {
+fn sample_user(declared: &DeclaredAttributes, is_full: bool) -> Option<Arc<User>> {
     Some(Arc::new(User {
         // Not nil: that is the resource of a user who changes itself.
         id: UserId(uuid::Uuid::from_u128(1 + u128::from(is_full))),
@@ -199,12 +222,13 @@ fn sample_user(is_full: bool) -> Option<Arc<User>> {
         issuer: is_full.then(|| "probe".to_owned()),
         roles: "probe".parse().into_iter().filter(|_| is_full).collect(),
         claims: sample_tags(is_full),
+        attributes: declared.samples(AttributeOwner::User, is_full),
         display_name: None,
         is_disabled: false,
     }))
 }
 
-fn sample_dataset(is_full: bool) -> Arc<Dataset> {
+fn sample_dataset(declared: &DeclaredAttributes, is_full: bool) -> Arc<Dataset> {
     let user = UserId(uuid::Uuid::nil());
     Arc::new(Dataset {
         id: DatasetId(uuid::Uuid::nil()),
@@ -215,6 +239,7 @@ fn sample_dataset(is_full: bool) -> Arc<Dataset> {
         reader_users: is_full.then_some(user).into_iter().collect(),
         reader_roles: "probe".parse().into_iter().filter(|_| is_full).collect(),
         tags: sample_tags(is_full),
+        attributes: declared.samples(AttributeOwner::Dataset, is_full),
         file: None,
     })
 }

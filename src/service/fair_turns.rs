@@ -149,6 +149,7 @@ mod tests {
 
     use futures_util::FutureExt;
 
+    use crate::domain::attributes::Attributes;
     use crate::domain::caller::Authentication;
     use crate::domain::principal::{Principal, Tags, User};
 
@@ -163,6 +164,7 @@ mod tests {
                 issuer: None,
                 roles: BTreeSet::new(),
                 claims: Tags::new(),
+                attributes: Attributes::new(),
                 display_name: None,
                 is_disabled: false,
             })),

@@ -10,11 +10,12 @@ use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use super::rows::insert_rows;
 use super::statements::{execute, select};
+use crate::domain::attributes::Attributes;
 use crate::domain::dataset::{Dataset, StoredFile};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::Tags;
-use crate::domain::text_enum::TextEnum;
+use crate::domain::text_enum::{TextEnum, UnknownVariant};
 
 #[derive(sqlx::FromRow)]
 pub(super) struct DatasetRow {
@@ -24,6 +25,7 @@ pub(super) struct DatasetRow {
     record_status: String,
     owner: Option<Uuid>,
     tags: Json<Tags>,
+    attributes: Json<Attributes>,
     file_sha256: Option<String>,
     file_name: Option<String>,
     file_size: Option<i64>,
@@ -66,6 +68,7 @@ impl DatasetRow {
             reader_users: self.reader_users.0,
             reader_roles: self.reader_roles.0,
             tags: self.tags.0,
+            attributes: self.attributes.0,
             file,
         })
     }
@@ -150,6 +153,43 @@ impl Database {
 }
 
 impl Database {
+    /// The visibilities, statuses, tags and attributes that datasets have together, at most `limit`, each as a
+    /// dataset without anything else.
+    pub async fn describe_datasets(&self, limit: u32) -> Result<Vec<Dataset>, StorageError> {
+        const SQL: &str = "SELECT DISTINCT visibility, record_status, tags, attributes
+            FROM datasets_with_readers LIMIT $1";
+        type Row = (String, String, Json<Tags>, Json<Attributes>);
+        let operation = "describe datasets";
+        let rows: Vec<Row> = select!(
+            self,
+            operation,
+            "datasets",
+            fetch_all(SQL, i64::from(limit))
+        )
+        .await?;
+        let corrupt = |detail: UnknownVariant| StorageError::Corrupt {
+            table: "datasets",
+            detail: detail.to_string(),
+        };
+        let described = rows
+            .into_iter()
+            .map(|(visibility, record_status, tags, attributes)| {
+                Ok(Dataset {
+                    id: DatasetId(Uuid::nil()),
+                    title: String::new(),
+                    visibility: visibility.parse().map_err(corrupt)?,
+                    record_status: record_status.parse().map_err(corrupt)?,
+                    owner: None,
+                    reader_users: BTreeSet::new(),
+                    reader_roles: BTreeSet::new(),
+                    tags: tags.0,
+                    attributes: attributes.0,
+                    file: None,
+                })
+            });
+        described.collect()
+    }
+
     /// Which of these files, named by their SHA-256, a dataset names.
     pub async fn find_used_files(
         &self,
@@ -192,12 +232,12 @@ pub(super) async fn put_dataset(
     is_by_operator: bool,
 ) -> Result<(), sqlx::Error> {
     const PUT: &str = "INSERT INTO datasets (id, title, visibility, record_status, owner, tags,
-            file_sha256, file_name, file_size, file_modified, is_from_operator)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            attributes, file_sha256, file_name, file_size, file_modified, is_from_operator)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         ON CONFLICT (id) DO UPDATE SET title = excluded.title, visibility = excluded.visibility,
             record_status = excluded.record_status, owner = excluded.owner, tags = excluded.tags,
-            file_sha256 = excluded.file_sha256, file_name = excluded.file_name,
-            file_size = excluded.file_size, file_modified = excluded.file_modified,
+            attributes = excluded.attributes, file_sha256 = excluded.file_sha256,
+            file_name = excluded.file_name, file_size = excluded.file_size, file_modified = excluded.file_modified,
             is_from_operator = ((datasets.is_from_operator AND NOT datasets.is_absent)
                 OR excluded.is_from_operator),
             is_absent = FALSE";
@@ -213,6 +253,7 @@ pub(super) async fn put_dataset(
         dataset.record_status.as_str(),
         dataset.owner.map(|owner| owner.0),
         Json(&dataset.tags),
+        Json(&dataset.attributes),
         file.map(|file| file.sha256.as_str()),
         file.map(|file| file.name.as_str()),
         stored_size(file)?,

@@ -10,6 +10,7 @@ use super::datasets::stored_size;
 use super::error::StorageError;
 use super::rows::insert_rows;
 use super::statements::execute;
+use crate::domain::attributes::Attributes;
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::principal::Tags;
@@ -19,9 +20,11 @@ use crate::domain::text_enum::TextEnum;
 const MAX_SETTLED_DATASETS: i64 = 512;
 
 static NO_TAGS: Tags = Tags::new();
+static NO_ATTRIBUTES: Attributes = Attributes::new();
 
 /// What a dataset becomes.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are datasets")]
 pub enum StagedDataset {
     /// It is as given.
     Put(Dataset),
@@ -171,8 +174,10 @@ async fn insert_staged(
     transaction: &mut Transaction,
     rows: &[StagedRow<'_>],
 ) -> Result<(), sqlx::Error> {
-    const INSERT: &str = "INSERT INTO staged_datasets (id, is_removed, title, visibility, record_status,
-            owner, tags, file_sha256, file_name, file_size, file_modified, reader_users, reader_roles) ";
+    const INSERT: &str =
+        "INSERT INTO staged_datasets (id, is_removed, title, visibility, record_status,
+            owner, tags, attributes, file_sha256, file_name, file_size, file_modified, reader_users,
+            reader_roles) ";
     insert_rows!(
         transaction,
         INSERT,
@@ -190,6 +195,7 @@ async fn insert_staged(
                 .push_bind(status.as_str())
                 .push_bind(dataset.and_then(|dataset| dataset.owner).map(|owner| owner.0))
                 .push_bind(Json(dataset.map_or(&NO_TAGS, |dataset| &dataset.tags)))
+                .push_bind(Json(dataset.map_or(&NO_ATTRIBUTES, |dataset| &dataset.attributes)))
                 .push_bind(file.map(|file| file.sha256.as_str()))
                 .push_bind(file.map(|file| file.name.as_str()))
                 .push_bind(row.file_size)
@@ -240,6 +246,7 @@ async fn settle_until(transaction: &mut Transaction, last: Uuid) -> Result<(), s
     const STATEMENTS: [&str; 7] = [
         "UPDATE datasets SET title = staged.title, visibility = staged.visibility,
             record_status = staged.record_status, tags = staged.tags,
+            attributes = staged.attributes,
             owner = (SELECT users.id FROM users WHERE users.id = staged.owner AND NOT users.is_removed),
             file_sha256 = staged.file_sha256, file_name = staged.file_name,
             file_size = staged.file_size, file_modified = staged.file_modified,

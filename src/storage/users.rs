@@ -9,6 +9,7 @@ use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use super::rows::insert_rows;
 use super::statements::{execute, select, select_value};
+use crate::domain::attributes::Attributes;
 use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::{Tags, User};
@@ -51,6 +52,7 @@ struct UserRow {
     username: String,
     issuer: Option<String>,
     claims: Json<Tags>,
+    attributes: Json<Attributes>,
     display_name: Option<String>,
     is_disabled: bool,
     password_hash: Option<String>,
@@ -72,6 +74,7 @@ impl UserRow {
                 issuer: self.issuer,
                 roles: self.roles.0,
                 claims: self.claims.0,
+                attributes: self.attributes.0,
                 display_name: self.display_name,
                 is_disabled: self.is_disabled,
             },
@@ -276,9 +279,10 @@ pub(super) async fn put_users(
     is_by_operator: bool,
 ) -> Result<(), sqlx::Error> {
     const PUT: &str = "INSERT INTO users
-        (id, username, issuer, claims, is_disabled, password_hash, is_from_operator) ";
+        (id, username, issuer, claims, attributes, is_disabled, password_hash, is_from_operator) ";
     const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET username = excluded.username,
-            issuer = excluded.issuer, claims = excluded.claims, is_disabled = excluded.is_disabled,
+            issuer = excluded.issuer, claims = excluded.claims,
+            attributes = excluded.attributes, is_disabled = excluded.is_disabled,
             password_hash = excluded.password_hash,
             is_from_operator = (users.is_from_operator AND (excluded.is_from_operator
                 OR (users.username = excluded.username
@@ -296,6 +300,7 @@ pub(super) async fn put_users(
                 .push_bind(user.username.as_str())
                 .push_bind(user.issuer.as_deref())
                 .push_bind(Json(&user.claims))
+                .push_bind(Json(&user.attributes))
                 .push_bind(user.is_disabled)
                 .push_bind(hash.map(|hash| hash.reveal().as_str()))
                 .push_bind(is_by_operator);

@@ -27,7 +27,8 @@ async fn an_admin_creates_gets_updates_and_deletes_a_user() {
     assert_eq!(
         user,
         json!({"id": user["id"], "username": "nina", "roles": ["hydrology"],
-            "claims": {"groups": ["field", "office"]}, "is_disabled": false, "has_password": true})
+            "claims": {"groups": ["field", "office"]}, "attributes": {}, "is_disabled": false,
+            "has_password": true})
     );
     let read = ada.get(&path).await;
     assert_eq!(read.json(), user);

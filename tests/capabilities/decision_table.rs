@@ -10,6 +10,7 @@ use std::sync::Arc;
 use strum::VariantArray;
 
 use cedargate::domain::action::Action;
+use cedargate::domain::attributes::Attributes;
 use cedargate::domain::caller::{Authentication, DecisionContext};
 use cedargate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use cedargate::domain::id::{DatasetId, UserId};
@@ -33,6 +34,7 @@ fn user(id: UserId, roles: &[&str]) -> Arc<User> {
         issuer: None,
         roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
         claims: Tags::new(),
+        attributes: Attributes::new(),
         display_name: None,
         is_disabled: false,
     })
@@ -64,6 +66,7 @@ fn states() -> impl Iterator<Item = (String, Resource)> {
                 reader_users: BTreeSet::from([READER]),
                 reader_roles: BTreeSet::from(["hydrology".parse().unwrap()]),
                 tags: Tags::new(),
+                attributes: Attributes::new(),
                 file: None,
             };
             let state = format!("{visibility}, {record_status}");

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use crate::cli::local::open_existing_database;
 use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use crate::cli::print;
 use crate::config::Settings;
 use crate::domain::diagnostic::{SourceDiagnostic, render_diagnostics};
 use crate::policy::check::PolicyCheck;
+use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
-use crate::service::policies::reload::EditReview;
+use crate::service::policies::reload::{CatalogFit, EditReview, load_active_folder};
 
 use super::catalog_names::catalog_names;
 use super::{acceptance_note, load_folder};
@@ -32,6 +34,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: CheckArguments) 
     let edited = loaded.as_ref().ok().cloned();
     let mut check = PolicyCheck::run(loaded)?;
     if let Some(edited) = edited.filter(|_| check.is_passed()) {
+        add_misfits(settings, &edited, &mut check).await;
         add_changes(settings, edited, &mut check);
     }
     if let Some(names) = catalog_names(settings, check.catalog_lookup()).await {
@@ -44,6 +47,36 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: CheckArguments) 
     }
     let is_denied = arguments.deny_warnings && !check.warnings.is_empty();
     Ok(ExitStatus::from_check(check.is_passed() && !is_denied))
+}
+
+/// Adds what of the catalog does not fit the schema, or is not seen by policies any more, if there is a catalog.
+async fn add_misfits(settings: &Settings, edited: &PolicyFolder, check: &mut PolicyCheck) {
+    let declared = edited.declared_attributes().unwrap_or_default();
+    let in_force = load_active_folder(settings).ok();
+    let edit = EditedAttributes::new(&declared, in_force.as_ref());
+    if edit.is_unchanged() && edit.is_empty() {
+        return;
+    }
+    let Ok(database) = open_existing_database(settings).await else {
+        return;
+    };
+    let fit = CatalogFit::scan(&database, edit).await;
+    database.close().await;
+    let label = edited.label();
+    let of_folder = |line| SourceDiagnostic::for_file(&label, line);
+    match fit {
+        Ok(fit) => {
+            let misfits = fit.misfits().into_iter();
+            let misfits = misfits.map(|line| of_folder(line).with_help(CatalogFit::HINT));
+            check.problems.extend(misfits);
+            let undeclared = fit.undeclared_lines().into_iter();
+            let undeclared = undeclared.map(|line| of_folder(line).into_warning());
+            check.warnings.extend(undeclared);
+        }
+        Err(error) => print::note(format!(
+            "note: the attributes of the schema are not compared with the catalog: {error}"
+        )),
+    }
 }
 
 /// Adds what the policy gate of a server on this data directory would say of changed invariants and cases.

@@ -9,10 +9,11 @@ use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, p
 use crate::cli::print;
 use crate::config::Settings;
 use crate::domain::diagnostic::SourceDiagnostic;
+use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::mentions::EntityMentions;
 use crate::policy::safeguards::SafeguardChanges;
-use crate::service::policies::reload::{EditReview, load_active_folder};
+use crate::service::policies::reload::{CatalogFit, EditReview, load_active_folder};
 use crate::service::policies::review::catalog_names::find_catalog_names;
 use crate::service::policies::review::comparison::{BundleComparison, compare};
 
@@ -47,6 +48,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let to_folder = PolicyFolder::load(&arguments.to)?;
     let (from, to) = (from_folder.bundle()?, to_folder.bundle()?);
     let mentions = EntityMentions::of_folder(&to_folder, &to);
+    let edited = EditedAttributes::new(to.declared_attributes(), Some(&from_folder));
     let review = EditReview::new(settings, from_folder, to_folder);
     let stores = Stores::open_beside_servers(settings).await?;
     let catalog = stores.database.read_catalog().await;
@@ -58,6 +60,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let context = arguments.context.review_context();
     let progress = print::progress("comparing");
     progress.set_length(u64::try_from(catalog.datasets.len()).unwrap_or(u64::MAX));
+    let fit = CatalogFit::of_catalog(edited, &catalog);
     let comparison = compare(&from, &to, catalog, context, || progress.inc(1));
     progress.finish_and_clear();
     if comparison.is_context_read {
@@ -66,18 +69,30 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
         );
     }
     let is_passed = !arguments.fail_on_change
-        || !(comparison.has_changes() || review.changes.touches_invariants());
+        || !(comparison.has_changes() || review.changes.touches_invariants() || !fit.is_fit());
     if arguments.json {
         print_json(&DiffReport {
             comparison,
             warnings: &warnings,
             safeguards: &review.changes,
+            catalog: CatalogReport {
+                misfits: fit.misfit_lines(),
+                undeclared: fit.undeclared_lines(),
+            },
             accept: review.needs_acceptance.then_some(&review.edit.to),
         })?;
     } else {
         print_data(comparison.render().trim_end())?;
         for line in review.changes.lines() {
             print_data(line)?;
+        }
+        if !fit.is_fit() {
+            print::note(
+                "the policy gate refuses this edit, because the catalog does not fit its schema:",
+            );
+        }
+        for line in fit.misfit_lines().into_iter().chain(fit.undeclared_lines()) {
+            print::note(line);
         }
         if review.needs_acceptance {
             print::note(acceptance_note(&review.edit.to));
@@ -95,8 +110,16 @@ struct DiffReport<'a> {
     /// What in the policies after can never match or is not in the catalog, so that nothing changes by it.
     warnings: &'a [SourceDiagnostic],
     safeguards: &'a SafeguardChanges,
+    catalog: CatalogReport,
     /// What has to be accepted, if the policy gate refuses the edit otherwise.
     accept: Option<&'a String>,
+}
+
+/// What of the catalog does not fit the schema after, and what that does not declare.
+#[derive(Serialize)]
+struct CatalogReport {
+    misfits: Vec<String>,
+    undeclared: Vec<String>,
 }
 
 fn load_before(settings: &Settings, name: &str) -> Result<PolicyFolder, CommandError> {

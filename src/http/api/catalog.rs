@@ -13,6 +13,7 @@ use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::service::access::catalog_view::{CatalogView, VisibleDataset};
 
+use super::attributes::AttributesJson;
 use super::download::file_etag;
 use super::tags::{TagsJson, tags_to_json};
 
@@ -46,6 +47,8 @@ pub struct DatasetSummary {
     pub record_status: RecordStatus,
     /// Attributes defined by this deployment.
     pub tags: TagsJson,
+    /// Attributes that the schema of the policies declares, by name.
+    pub attributes: AttributesJson,
     /// The dataset's file; absent if there is none or you may not read it.
     #[oai(skip_serializing_if_is_none)]
     pub file: Option<FileSummary>,
@@ -77,6 +80,7 @@ impl From<VisibleDataset> for DatasetSummary {
             visibility: dataset.visibility,
             record_status: dataset.record_status,
             tags: tags_to_json(dataset.tags.clone()),
+            attributes: AttributesJson(dataset.attributes.clone()),
             file: dataset
                 .file
                 .as_ref()

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod api_keys;
+pub mod attributes;
 pub mod catalog;
 pub mod download;
 pub mod health;

@@ -11,6 +11,8 @@ use serde_json::Value;
 use crate::domain::strict_json::StrictValue;
 use crate::domain::text_file::skip_byte_order_mark;
 
+use super::body_mismatch::find_mismatch;
+
 /// The JSON body of a request, in the document as `Json` is.
 pub struct JsonBody<T>(pub T);
 
@@ -46,10 +48,13 @@ impl<T: ParseFromJSON> ParsePayload for JsonBody<T> {
             parsed.map_err(|error| malformed(error.to_string()))?.0
         };
         drop(bytes);
+        let body = value.clone();
         let parsed = T::parse_from_json(Some(value));
-        Ok(Self(
-            parsed.map_err(|error| malformed(error.into_message()))?,
-        ))
+        // The message of the parser names types of this program, and not always the member.
+        let explain = |message: String| find_mismatch::<T>(&body, &message).unwrap_or(message);
+        Ok(Self(parsed.map_err(|error| {
+            malformed(explain(error.into_message()))
+        })?))
     }
 }
 

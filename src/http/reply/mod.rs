@@ -5,3 +5,5 @@ pub mod content_disposition;
 pub mod problem;
 pub mod responses;
 pub mod timestamp;
+
+mod type_names;

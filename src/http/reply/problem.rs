@@ -15,6 +15,8 @@ use poem_openapi::error::{
 
 use crate::service::error::ServiceError;
 
+use super::type_names::without_type_names;
+
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -191,11 +193,7 @@ impl Problem {
     #[must_use]
     pub fn response_for_error(error: poem::Error) -> Response {
         if let Some(error) = error.downcast_ref::<ParsePathError>() {
-            // poem-openapi puts its own name of the type before what the type itself says.
-            let detail = error
-                .reason
-                .split_once("\": ")
-                .map_or(&*error.reason, |(_, reason)| reason);
+            let detail = without_type_names(&error.reason);
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
         }
         if error.is::<UnreadablePathError>() {
@@ -203,10 +201,12 @@ impl Problem {
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
         }
         if let Some(ParseParamError { name, reason }) = error.downcast_ref() {
+            let reason = without_type_names(reason);
             let detail = format!("the parameter {name} is malformed: {reason}");
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
         }
         if let Some(ParseRequestPayloadError { reason }) = error.downcast_ref() {
+            let reason = without_type_names(reason);
             let detail = format!("the request body is malformed: {reason}");
             return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response();
         }

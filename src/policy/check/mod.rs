@@ -3,9 +3,11 @@
 //! A folder with problems is rejected; warnings have no consequence.
 //!
 //! - `redundant` finds policies without effect beside another one.
+//! - `unfilled` finds declarations of the schema that Cedargate never fills in.
 //! - `unused` finds declarations of the schema that nothing uses.
 
 mod redundant;
+mod unfilled;
 mod unused;
 
 #[cfg(test)]
@@ -238,6 +240,7 @@ fn bundle_warnings(bundle: &Bundle) -> Vec<SourceDiagnostic> {
     warnings.extend(unlinked_templates(bundle));
     warnings.extend(redundant::warnings(bundle));
     warnings.extend(unused::warnings(bundle));
+    warnings.extend(unfilled::warnings(bundle));
     let count = warnings.len();
     if count > MAX_WARNINGS {
         warnings = sorted(warnings);

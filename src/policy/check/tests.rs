@@ -11,10 +11,10 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::tests::fixtures::{
-    ADA, BEA, bundle, context, dataset, signed_in, slow_property,
+    ADA, BEA, bundle, bundle_with_schema, context, dataset, signed_in, slow_property,
 };
 
-use super::redundant;
+use super::{redundant, unfilled};
 
 const CONDITIONS: [&str; 5] = [
     r#"resource.visibility == Visibility::"public""#,
@@ -133,4 +133,45 @@ fn warnings_beyond_the_limit_are_counted() {
         warnings[1_000].message(),
         "199 more warnings are not listed"
     );
+}
+
+#[test]
+fn what_the_schema_declares_and_nothing_fills_is_told() {
+    let warnings = |additions: &[(&str, &str)]| {
+        let mut schema = include_str!("../../../policies/schema.cedarschema").to_owned();
+        for (text, added) in additions {
+            assert!(schema.contains(text), "{text}");
+            schema = schema.replacen(text, &format!("{text}{added}"), 1);
+        }
+        let bundle = bundle_with_schema(
+            &schema,
+            "@id(\"all\") permit (principal, action, resource);",
+        )
+        .unwrap();
+        let warnings = unfilled::warnings(&bundle);
+        let lines = warnings.iter().map(|warning| warning.message().to_owned());
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(warnings(&[]), Vec::<String>::new());
+    let title = "  \"title\": String,\n";
+    assert_eq!(
+        warnings(&[
+            (
+                title,
+                "  \"licence\"?: String,\n  \"projects\"?: Set<Project>,\n"
+            ),
+            ("entity Role;\n", "entity Project;\n")
+        ]),
+        Vec::<String>::new(),
+        "the catalog fills what is of a type of its own"
+    );
+    let told = warnings(&[
+        (
+            "entity Role;\n",
+            "entity Project in [Programme] = { \"lead\"?: User };\nentity Programme;\n",
+        ),
+        ("  \"address\": ipaddr,\n", "  \"purpose\"?: String,\n"),
+        ("  \"username\": String,\n", "  \"department\": String,\n"),
+    ]);
+    insta::assert_snapshot!(told.join("\n"));
 }

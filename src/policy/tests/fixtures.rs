@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::domain::action::Action;
+use crate::domain::attributes::Attributes;
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::decision::Decision;
@@ -27,6 +28,7 @@ pub(in crate::policy) fn user(id: UserId, roles: &[&str]) -> User {
         issuer: None,
         roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
         claims: Tags::new(),
+        attributes: Attributes::new(),
         display_name: None,
         is_disabled: false,
     }
@@ -46,6 +48,7 @@ pub(in crate::policy) fn dataset(visibility: Visibility, record_status: RecordSt
         reader_users: BTreeSet::new(),
         reader_roles: BTreeSet::new(),
         tags: Tags::new(),
+        attributes: Attributes::new(),
         file: None,
     }
 }
@@ -97,6 +100,15 @@ pub(in crate::policy) fn folder(files: &[(&str, &str)]) -> TempDir {
 
 pub(in crate::policy) fn bundle(policies: &str) -> Result<Bundle, BundleError> {
     Bundle::load(folder(&[("policies.cedar", policies)]).path())
+}
+
+/// A bundle with another schema than the shipped one.
+pub(in crate::policy) fn bundle_with_schema(
+    schema: &str,
+    policies: &str,
+) -> Result<Bundle, BundleError> {
+    let files = [("schema.cedarschema", schema), ("policies.cedar", policies)];
+    Bundle::load(folder(&files).path())
 }
 
 /// The problems of a folder, one line each, without the name of the folder.

@@ -1,10 +1,11 @@
 //! Summaries of changes for auditors, in one sentence.
 //!
-//! A claim may be a secret, so a summary says only that claims changed.
+//! A claim may be a secret, so a summary says only that claims changed, and of attributes only which ones.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
+use crate::domain::attributes::attribute_changes;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
 use crate::storage::DatasetWithNames;
@@ -31,6 +32,10 @@ pub(super) fn summarize_user_change(before: &User, after: &User) -> Option<Strin
     }
     if before.claims != after.claims {
         changes.push("other claims".to_owned());
+    }
+    if before.attributes != after.attributes {
+        let names = attribute_changes(&before.attributes, &after.attributes);
+        changes.push(format!("attributes {}", format_listed(names)));
     }
     if before.is_disabled != after.is_disabled {
         let state = if after.is_disabled {
@@ -82,6 +87,10 @@ pub(super) fn summarize_dataset_change(
                 Some(file) => format!("file to {} (sha256 {})", file.name, file.sha256),
                 None => "file to none".to_owned(),
             },
+            "attributes" => {
+                let names = attribute_changes(&old.attributes, &new.attributes);
+                format!("attributes {}", format_listed(names))
+            }
             other => other.to_owned(),
         });
     format!("changed {}", changes.collect::<Vec<_>>().join(", "))
@@ -103,7 +112,11 @@ fn format_roles(roles: &BTreeSet<RoleName>) -> String {
 fn format_difference<N: Ord + Display>(before: &BTreeSet<N>, after: &BTreeSet<N>) -> String {
     let added = after.difference(before).map(|name| format!("+{name}"));
     let removed = before.difference(after).map(|name| format!("-{name}"));
-    let mut names: Vec<_> = added.chain(removed).collect();
+    format_listed(added.chain(removed).collect())
+}
+
+/// The first names, and how many more there are.
+fn format_listed(mut names: Vec<String>) -> String {
     let omitted = names.len().saturating_sub(MAX_LISTED_NAMES);
     names.truncate(MAX_LISTED_NAMES);
     if omitted > 0 {

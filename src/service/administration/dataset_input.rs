@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::action::Action;
+use crate::domain::attributes::{AttributeOwner, Attributes};
 use crate::domain::dataset::{
     Dataset, DatasetError, RecordStatus, StoredFile, Visibility, check_tags, check_title,
 };
@@ -17,6 +18,7 @@ use crate::service::error::ServiceError;
 use crate::storage::DatasetWithNames;
 
 use super::Administration;
+use super::attribute_input::AttributeInput;
 use super::operation::AdminOperation;
 
 /// The requested state of a dataset.
@@ -38,6 +40,8 @@ pub struct DatasetInput {
     pub reader_roles: BTreeSet<RoleName>,
     /// Attributes that this deployment defines.
     pub tags: Tags,
+    /// Attributes that the policy schema declares, as they were given.
+    pub attributes: Attributes,
     /// The current file, which may be repeated or omitted; it is not changed here.
     pub file: Option<StoredFile>,
 }
@@ -90,7 +94,7 @@ impl Administration {
             reader_roles: BTreeSet::new(),
             ..input.clone()
         };
-        let candidate = self.build_candidate(&input, id, before).await?;
+        let candidate = self.build_candidate(operation, &input, id, before).await?;
         let resource = Resource::DatasetCandidate(Arc::new(candidate.dataset.dataset));
         operation.authorize(Action::Administer, &resource)
     }
@@ -98,12 +102,17 @@ impl Administration {
     /// What `input` makes of the dataset `before`, or of a new one.
     pub(super) async fn build_candidate(
         &self,
+        operation: &AdminOperation,
         input: &DatasetInput,
         id: DatasetId,
         before: Option<&DatasetWithNames>,
     ) -> Result<DatasetCandidate, ServiceError> {
         let file = before.and_then(|before| before.dataset.file.clone());
-        let mut error = None;
+        let stored = before.map(|before| &before.dataset.attributes);
+        let AttributeInput {
+            attributes,
+            mut error,
+        } = operation.read_attributes(AttributeOwner::Dataset, &input.attributes, stored);
         if input.id.is_some_and(|requested| requested != id) {
             error = Some(ServiceError::invalid(
                 "id",
@@ -144,6 +153,7 @@ impl Administration {
             reader_users: reader_users.values().copied().collect(),
             reader_roles: input.reader_roles.clone(),
             tags: input.tags.clone(),
+            attributes,
             file,
         };
         let dataset = DatasetWithNames {

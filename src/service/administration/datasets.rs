@@ -36,7 +36,7 @@ impl Administration {
             let attempt = || async {
                 self.check_without_readers(&operation, input, id, None)
                     .await?;
-                let candidate = self.build_candidate(input, id, None).await?;
+                let candidate = self.build_candidate(&operation, input, id, None).await?;
                 let dataset = permitted(&operation, candidate).await?;
                 if self.database.find_dataset(id).await?.is_some() {
                     let detail = "a dataset with this id already exists";
@@ -112,7 +112,8 @@ impl Administration {
             self.apply_change(operation, id, precondition, |before| async move {
                 self.check_without_readers(operation, input, id, Some(&before))
                     .await?;
-                self.build_candidate(input, id, Some(&before)).await
+                self.build_candidate(operation, input, id, Some(&before))
+                    .await
             })
             .await
         })

@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod attempts;
+mod attribute_input;
 mod audit_log;
 mod audit_redaction;
 mod change_summary;

@@ -6,6 +6,7 @@ use strum::VariantArray;
 use uuid::Uuid;
 
 use crate::domain::action::Action;
+use crate::domain::attributes::Attributes;
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::RoleName;
@@ -27,8 +28,8 @@ pub(super) const USER_ACTIONS: [Action; 2] = [Action::ViewUsers, Action::Adminis
 /// The administrative actions on a role.
 const ROLE_ACTIONS: [Action; 2] = [Action::AdministerRoles, Action::AssignRole];
 
-/// A dataset of each visibility and status, without owner and readers; the same ones each time, so that
-/// their entities are cached once.
+/// A dataset of each visibility and status, without owner, readers and attributes; the same ones each time, so
+/// that their entities are cached once.
 static SAMPLE_DATASETS: LazyLock<Vec<Arc<Dataset>>> = LazyLock::new(|| {
     let of_visibility = |visibility: &Visibility| {
         RecordStatus::VARIANTS
@@ -46,6 +47,7 @@ static SAMPLE_DATASETS: LazyLock<Vec<Arc<Dataset>>> = LazyLock::new(|| {
 pub(super) struct ComparedResources {
     pub(super) roles: Vec<RoleName>,
     pub(super) users: Vec<Arc<User>>,
+    pub(super) datasets: Vec<Arc<Dataset>>,
 }
 
 impl ComparedResources {
@@ -68,7 +70,7 @@ impl ComparedResources {
             actions.map(move |action| (action, role.clone()))
         });
         let on_datasets = asked(&[Action::Administer]).into_iter().flat_map(|action| {
-            let datasets = SAMPLE_DATASETS.iter();
+            let datasets = self.datasets.iter();
             datasets.map(move |dataset| (action, Resource::Dataset(Arc::clone(dataset))))
         });
         let user_actions = asked(&USER_ACTIONS);
@@ -81,6 +83,22 @@ impl ComparedResources {
     }
 }
 
+/// A dataset of each visibility and status, without owner and readers, with the attributes that the schema
+/// requires.
+pub(super) fn sample_datasets(required: &Attributes) -> Vec<Arc<Dataset>> {
+    let samples = SAMPLE_DATASETS.iter();
+    if required.is_empty() {
+        return samples.cloned().collect();
+    }
+    let with_required = |sample: &Arc<Dataset>| {
+        Arc::new(Dataset {
+            attributes: required.clone(),
+            ..Dataset::clone(sample)
+        })
+    };
+    samples.map(with_required).collect()
+}
+
 fn sample_dataset(visibility: Visibility, record_status: RecordStatus) -> Arc<Dataset> {
     Arc::new(Dataset {
         id: DatasetId(Uuid::nil()),
@@ -91,6 +109,7 @@ fn sample_dataset(visibility: Visibility, record_status: RecordStatus) -> Arc<Da
         reader_users: std::collections::BTreeSet::new(),
         reader_roles: std::collections::BTreeSet::new(),
         tags: Tags::new(),
+        attributes: Attributes::new(),
         file: None,
     })
 }

@@ -4,7 +4,7 @@
 //! policies. So neither may lead to an administrative action that the caller is not permitted itself
 //! ([`Administration::require_no_greater_user`], [`Administration::require_no_gain`]). What is compared:
 //! the actions on the server, on each role, on users as the catalog has them, and `administer` on datasets
-//! without owner and readers. A role that the caller may take away could be what forbids an action, so a user
+//! without owner and readers, with the tags and attributes that the catalog has if policies ask for them. A role that the caller may take away could be what forbids an action, so a user
 //! is compared without such roles too. Reading is not compared, nor what users may do with datasets of their own:
 //! it is what makes them different users.
 
@@ -15,7 +15,9 @@ use uuid::Uuid;
 
 use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
+use crate::domain::attributes::{AttributeOwner, Attributes};
 use crate::domain::caller::{Authentication, DecisionContext};
+use crate::domain::dataset::Dataset;
 use crate::domain::id::{ApiKeyId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::{Principal, Tags, User};
@@ -27,10 +29,12 @@ use crate::storage::UserFilter;
 
 use super::Administration;
 use super::operation::AdminOperation;
-use super::privilege_questions::{ComparedResources, USER_ACTIONS, describe};
+use super::privilege_questions::{ComparedResources, USER_ACTIONS, describe, sample_datasets};
 
 /// How many users of the catalog are asked about, the first by their ids.
 const MAX_COMPARED_USERS: u32 = 1_000;
+/// How many sets of tags and attributes of datasets are asked about.
+const MAX_COMPARED_DATASETS: u32 = 1_000;
 /// How many roles that the caller may take away are left out one by one, besides all of them together.
 const MAX_REMOVED_ROLES: usize = 16;
 
@@ -84,12 +88,16 @@ impl Administration {
         let is_restricted = operation.has_restricted_key();
         let are_roles_counted = is_restricted && before.is_none_or(|b| b.roles != after.roles);
         let is_same_to_policies = before.is_some_and(|before| {
-            before.username == after.username && before.claims == after.claims
+            before.username == after.username
+                && before.claims == after.claims
+                && before.attributes == after.attributes
         });
         if is_same_to_policies && !are_roles_counted {
             return Ok(());
         }
-        let Some(mut baseline) = before.cloned().or_else(|| blank_user(after)) else {
+        let declared = authorizer.bundle().declared_attributes();
+        let blank = || blank_user(after, declared.samples(AttributeOwner::User, false));
+        let Some(mut baseline) = before.cloned().or_else(blank) else {
             return Ok(());
         };
         let states = operation.states_without_roles(after);
@@ -124,6 +132,7 @@ impl Administration {
         });
         let resources = ComparedResources {
             roles: self.database.role_names().await?,
+            datasets: self.compared_datasets(&bundle).await?,
             users: if are_users_asked {
                 let filter = UserFilter::default();
                 let records = self.database.list_users(None, MAX_COMPARED_USERS, &filter);
@@ -151,6 +160,22 @@ impl Administration {
         let turn = authorizer.list_turn().await?;
         let found = authorizer.filter_map(turn, vec![()], find).await?;
         Ok(found.into_iter().next())
+    }
+}
+
+impl Administration {
+    /// The datasets that are asked about: one of each visibility and status, and one of each set of tags and
+    /// attributes too if a policy may look at those.
+    async fn compared_datasets(&self, bundle: &Bundle) -> Result<Vec<Arc<Dataset>>, ServiceError> {
+        let required = bundle
+            .declared_attributes()
+            .samples(AttributeOwner::Dataset, false);
+        let mut datasets = sample_datasets(&required);
+        if bundle.administers_by_attributes() {
+            let described = self.database.describe_datasets(MAX_COMPARED_DATASETS);
+            datasets.extend(described.await?.into_iter().map(Arc::new));
+        }
+        Ok(datasets)
     }
 }
 
@@ -260,13 +285,15 @@ impl Actor {
     }
 }
 
-/// The user before there is one: of the same kind, and of no name and claims that policies could mean.
-fn blank_user(user: &User) -> Option<User> {
+/// The user before there is one: of the same kind, of no name and claims that policies could mean, and of no
+/// attributes but those that the schema requires.
+fn blank_user(user: &User, attributes: Attributes) -> Option<User> {
     let name = format!("user-{}", UserId::random().0.simple());
     Some(User {
         username: name.parse().ok()?,
         roles: BTreeSet::new(),
         claims: Tags::new(),
+        attributes,
         ..user.clone()
     })
 }

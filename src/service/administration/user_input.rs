@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::attributes::Attributes;
 use crate::domain::dataset::{MAX_TAG_LENGTH, MAX_TAGS};
 use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
@@ -31,6 +32,8 @@ pub struct NewUser {
     pub roles: BTreeSet<RoleName>,
     /// Its claims.
     pub claims: Tags,
+    /// Attributes that the policy schema declares, as they were given.
+    pub attributes: Attributes,
     /// Whether all its credentials are invalid.
     pub is_disabled: bool,
     /// Its password; without one it cannot sign in with a password.
@@ -46,6 +49,7 @@ impl NewUser {
             issuer: self.issuer,
             roles: self.roles,
             claims: self.claims,
+            attributes: self.attributes,
             display_name: None,
             is_disabled: self.is_disabled,
         };

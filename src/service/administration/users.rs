@@ -8,6 +8,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::domain::action::Action;
+use crate::domain::attributes::AttributeOwner;
 use crate::domain::id::UserId;
 use crate::domain::principal::User;
 use crate::domain::resource::Resource;
@@ -49,11 +50,16 @@ impl Administration {
     ) -> Result<UserAccount, ServiceError> {
         let create = async |operation: Arc<AdminOperation>| {
             self.require_disk_space()?;
-            let (user, password, subject) = input.into_user();
+            let (mut user, password, subject) = input.into_user();
             check_bounds(&user)?;
+            let requested = std::mem::take(&mut user.attributes);
+            let read = || operation.read_attributes(AttributeOwner::User, &requested, None);
+            let input = read();
+            user.attributes.clone_from(&input.attributes);
             let resource = Resource::ChangedUser(Arc::new(user.clone()));
             operation.authorize(Action::AdministerUsers, &resource)?;
             operation.authorize_role_changes(None, &user)?;
+            input.into_result()?;
             self.require_no_gain(&operation, None, &user).await?;
             let compared_by = operation.authorizer();
             self.check_issuer(&user, password.is_some(), subject.as_deref())?;
@@ -61,12 +67,16 @@ impl Administration {
                 Some(password) => Some(self.hash_password(password).await?),
                 None => None,
             };
-            let record = UserRecord {
-                user,
-                password_hash,
-            };
             let attempt = || async {
                 // Again, because hashing the password may have waited.
+                let record = UserRecord {
+                    user: User {
+                        attributes: read().into_result()?,
+                        ..user.clone()
+                    },
+                    password_hash: password_hash.clone(),
+                };
+                let resource = Resource::ChangedUser(Arc::new(record.user.clone()));
                 operation.authorize(Action::AdministerUsers, &resource)?;
                 operation.authorize_role_changes(None, &record.user)?;
                 if !operation.is_decided_by(compared_by.as_ref()) {
@@ -82,7 +92,7 @@ impl Administration {
                         .collect(),
                     ..put(record.clone())
                 };
-                Ok(Attempt::Write(change, record.clone().into()))
+                Ok(Attempt::Write(change, record.into()))
             };
             self.optimistically(&operation, attempt).await
         };
@@ -158,16 +168,22 @@ impl Administration {
                     .load_matching_user(&operation, id, precondition)
                     .await?;
                 let account = UserAccount::from(before.clone());
+                let edited = edit(&account)?;
+                let stored = Some(&before.user.attributes);
+                let input =
+                    operation.read_attributes(AttributeOwner::User, &edited.attributes, stored);
                 let user = User {
                     id,
                     issuer: before.user.issuer.clone(),
                     display_name: before.user.display_name.clone(),
-                    ..edit(&account)?
+                    attributes: input.attributes.clone(),
+                    ..edited
                 };
                 check_bounds(&user)?;
                 let resource = Resource::ChangedUser(Arc::new(user.clone()));
                 operation.authorize(Action::AdministerUsers, &resource)?;
                 operation.authorize_role_changes(Some(&before.user), &user)?;
+                input.into_result()?;
                 self.require_no_gain(&operation, Some(&before.user), &user)
                     .await?;
                 self.check_names(&user, Some(&before.user)).await?;

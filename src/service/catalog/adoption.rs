@@ -67,6 +67,9 @@ impl Gains {
         if before.password_hash != after.password_hash {
             what.push(String::from("a password"));
         }
+        if before.user.attributes != after.user.attributes {
+            what.push(String::from("other attributes"));
+        }
         if before.user.is_disabled && !after.user.is_disabled {
             what.push(String::from("its access back"));
         }

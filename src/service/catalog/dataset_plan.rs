@@ -263,6 +263,7 @@ fn build_dataset(
             .map(|r| r.get_ref().clone())
             .collect(),
         tags: item.tags.clone(),
+        attributes: prepared.attributes.of_dataset(*item.id.get_ref()),
         file: file.map(|file| StoredFile {
             modified: modified.unwrap_or(file.modified),
             ..file.clone()

@@ -24,6 +24,7 @@ use crate::domain::text_file::{self, TextEncodingError};
 use crate::service::identity::password::{check_hash, check_new_password};
 
 use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
+use super::given_attributes::GivenAttributes;
 use super::redact::{redact_lines, redact_values};
 use super::table_reader::TableReader;
 
@@ -60,6 +61,8 @@ pub(super) struct UserItem {
     pub(super) roles: Vec<Spanned<RoleName>>,
     /// Whether the user's credentials are invalid.
     pub(super) is_disabled: bool,
+    /// Attributes that the policy schema declares.
+    pub(super) attributes: GivenAttributes,
 }
 
 /// The credential of a user.
@@ -92,6 +95,8 @@ pub(super) struct DatasetItem {
     pub(super) reader_users: Vec<Spanned<Username>>,
     /// Attributes that this deployment defines.
     pub(super) tags: Tags,
+    /// Attributes that the policy schema declares.
+    pub(super) attributes: GivenAttributes,
 }
 
 /// Why a catalog file could not be read.
@@ -286,11 +291,13 @@ fn read_user(table: &mut TableReader<'_, '_>) -> (Option<Spanned<Username>>, Opt
     let credential = read_credential(table);
     let roles = table.list("roles");
     let is_disabled = table.flag("disabled");
+    let attributes = table.attributes("attributes");
     let item = username.clone().map(|username| UserItem {
         username,
         credential,
         roles,
         is_disabled,
+        attributes,
     });
     (username, item)
 }
@@ -338,6 +345,7 @@ fn read_dataset(
     let reader_roles = table.list("reader_roles");
     let reader_users = table.list("reader_users");
     let tags = table.tags("tags");
+    let attributes = table.attributes("attributes");
     let item = || {
         Some(DatasetItem {
             id: id.clone()?,
@@ -349,6 +357,7 @@ fn read_dataset(
             reader_roles,
             reader_users,
             tags,
+            attributes,
         })
     };
     let item = item();

@@ -11,6 +11,7 @@
 //! made before and after; users and roles are planned again on what they are at the commit.
 
 mod adoption;
+mod attribute_checks;
 mod check;
 mod current;
 mod dataset_plan;
@@ -18,6 +19,7 @@ pub mod demo;
 mod diagnostic;
 mod error;
 mod file;
+mod given_attributes;
 mod options;
 mod plan;
 mod prepared;
@@ -37,6 +39,7 @@ pub use options::{ApplyOptions, ApplyProgress, ApplyStep};
 pub use removals::{RemovalCount, RemovalKind, RemovalLimits, RemovalRefusal};
 pub use report::{ApplyReport, ItemKind, ItemOutcome, ItemReport};
 
+use self::attribute_checks::{CheckedAttributes, check_attributes};
 use self::check::{check_files, check_new_names, check_references};
 use self::current::CurrentUsers;
 use self::plan::ApplyPlan;
@@ -62,11 +65,15 @@ pub async fn apply(
     let directory = database.read_directory().await?;
     let current = CurrentUsers::new(&directory);
     let mut diagnostics = references(file, &current, options);
+    let attributes = check_attributes(file, &options.declared).unwrap_or_else(|found| {
+        diagnostics.extend(found);
+        CheckedAttributes::default()
+    });
     diagnostics.extend(check_files(store, file).await);
     if let Some(invalid) = file.diagnostics_with(diagnostics) {
         return Err(invalid.into());
     }
-    let mut prepared = PreparedValues::default();
+    let mut prepared = PreparedValues::new(attributes);
     prepared.store_files(store, file, options).await?;
     prepared
         .prepare_users(passwords, file, &current, options)

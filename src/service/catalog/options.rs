@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::ApplyError;
 use super::removals::RemovalLimits;
 use crate::domain::clock::Clock;
+use crate::policy::attributes::DeclaredAttributes;
 use crate::storage::SignInConditions;
 
 /// How to apply a catalog file.
@@ -13,6 +14,8 @@ pub struct ApplyOptions<'a> {
     pub is_pruning: bool,
     /// Whether to take over users that no catalog file and no command line created.
     pub is_adopting: bool,
+    /// The attributes that the schema of the policies in force declares, or why it is not known.
+    pub declared: Result<DeclaredAttributes, String>,
     /// Whether to change nothing, and only report what would change.
     pub is_dry_run: bool,
     /// How much may be removed.
@@ -65,12 +68,13 @@ pub enum ApplyStep {
 }
 
 impl ApplyOptions<'_> {
-    /// Neither removes nor takes over anything, and tells nobody how far it has come.
+    /// Neither removes nor takes over anything, takes no attributes, and tells nobody how far it has come.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self {
             is_pruning: false,
             is_adopting: false,
+            declared: Err("no policies are loaded".to_owned()),
             is_dry_run: false,
             removal_limits: RemovalLimits::default(),
             clock,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
+use super::attribute_checks::CheckedAttributes;
 use super::current::CurrentUsers;
 use super::error::ApplyError;
 use super::file::{CatalogFile, UserCredential, UserItem};
@@ -21,6 +22,8 @@ use crate::service::identity::password::{PasswordError, Passwords};
 pub(super) struct PreparedValues {
     /// Each file of the catalog file, as stored in the file store.
     pub(super) files: BTreeMap<PathBuf, StoredFile>,
+    /// The attributes of users and datasets.
+    pub(super) attributes: CheckedAttributes,
     /// The id of each user, if it has to be created.
     pub(super) new_ids: BTreeMap<Username, UserId>,
     /// The hash of each password that a stored hash did not verify.
@@ -30,6 +33,14 @@ pub(super) struct PreparedValues {
 }
 
 impl PreparedValues {
+    /// Nothing prepared yet but attributes.
+    pub(super) fn new(attributes: CheckedAttributes) -> Self {
+        Self {
+            attributes,
+            ..Self::default()
+        }
+    }
+
     /// Stores the files of datasets; a dry run only reads them.
     pub(super) async fn store_files(
         &mut self,

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The keys of a user that are not secret; any other key may be a misspelt `password`.
-const PUBLIC_USER_KEYS: [&str; 3] = ["username", "roles", "disabled"];
+const PUBLIC_USER_KEYS: [&str; 4] = ["username", "roles", "disabled", "attributes"];
 
 /// Redacts the passwords of a file that parses.
 pub(super) fn redact_values(text: &str, table: &DeTable<'_>) -> String {

@@ -16,6 +16,7 @@ use crate::domain::principal::Tags;
 use crate::domain::suggest::did_you_mean;
 
 use super::diagnostic::CatalogDiagnostic;
+use super::given_attributes::GivenAttributes;
 
 /// The longest key that a diagnostic quotes, in characters.
 const MAX_SHOWN_KEY_LENGTH: usize = 256;
@@ -117,6 +118,18 @@ impl<'a, 'p> TableReader<'a, 'p> {
             tags.insert(name.get_ref().clone().into_owned(), values.collect());
         }
         tags
+    }
+
+    /// A table of attributes; absent is none.
+    pub(super) fn attributes(&mut self, key: &'static str) -> GivenAttributes {
+        let Some(value) = self.get(key) else {
+            return GivenAttributes::none(self.span.clone());
+        };
+        let Some(table) = value.get_ref().as_table() else {
+            self.report_wrong_type(key, "a table: { name = value }", value);
+            return GivenAttributes::none(value.span());
+        };
+        GivenAttributes::read(table, value.span())
     }
 
     /// The items of a list of tables, each with its span; absent is empty.

@@ -12,6 +12,7 @@ use super::options::ApplyOptions;
 use super::prepared::{NotPrepared, PreparedValues};
 use super::removals::{RemovalCount, RemovalKind};
 use super::report::{ItemKind, ItemOutcome, ItemReport};
+use crate::domain::attributes::Attributes;
 use crate::domain::id::UserId;
 use crate::domain::name::{ADMIN_ROLE, RoleName, Username};
 use crate::domain::principal::{Tags, User};
@@ -120,7 +121,8 @@ impl UserPlan {
         let before = current.own.get(name).copied();
         let new_id = prepared.new_ids.get(name).copied().ok_or(NotPrepared)?;
         let new_hash = prepared.new_hash(item, current.password_hash(name))?;
-        let after = build_user(item, before, new_id, new_hash);
+        let attributes = prepared.attributes.of_user(name);
+        let after = build_user(item, before, new_id, new_hash, attributes);
         let mut line = ItemReport::new(ItemKind::User, name.to_string(), ItemOutcome::Created);
         self.ids.insert(name.clone(), after.user.id);
         if let Some(before) = before {
@@ -241,6 +243,7 @@ fn build_user(
     before: Option<&UserRecord>,
     new_id: UserId,
     new_hash: Option<&Secret<String>>,
+    attributes: Attributes,
 ) -> UserRecord {
     let kept_hash = || before.and_then(|before| before.password_hash.clone());
     UserRecord {
@@ -250,6 +253,7 @@ fn build_user(
             issuer: None,
             roles: item.roles.iter().map(|r| r.get_ref().clone()).collect(),
             claims: before.map_or_else(Tags::new, |before| before.user.claims.clone()),
+            attributes,
             display_name: None,
             is_disabled: item.is_disabled,
         },
@@ -261,6 +265,10 @@ fn changed_user_fields(before: &UserRecord, after: &UserRecord) -> Vec<&'static 
     let fields = [
         ("password", before.password_hash != after.password_hash),
         ("roles", before.user.roles != after.user.roles),
+        (
+            "attributes",
+            before.user.attributes != after.user.attributes,
+        ),
         (
             "disabled",
             before.user.is_disabled != after.user.is_disabled,

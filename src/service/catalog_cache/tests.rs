@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::api_key::{KeyName, KeyScope, KeyText};
+use crate::domain::attributes::Attributes;
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Clock;
 use crate::domain::principal::Tags;
@@ -15,6 +16,7 @@ async fn insert_user_with_key(database: &Database) -> (ApiKey, KeyText) {
         issuer: None,
         roles: BTreeSet::new(),
         claims: Tags::new(),
+        attributes: Attributes::new(),
         display_name: None,
         is_disabled: false,
     };
@@ -67,6 +69,7 @@ async fn an_unknown_id_is_read_once_per_catalog_version() {
         reader_users: BTreeSet::new(),
         reader_roles: BTreeSet::new(),
         tags: Tags::new(),
+        attributes: Attributes::new(),
         file: None,
     };
     let change = CatalogChange {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::domain::attributes::Attributes;
 use crate::domain::clock::Clock;
 use crate::domain::id::UserId;
 use crate::domain::issuer::{ExternalIssuer, UserProvisioning};
@@ -245,6 +246,7 @@ impl FederatedUsers {
                 issuer: Some(issuer.issuer.clone()),
                 roles: roles.clone(),
                 claims: identity.claims.clone(),
+                attributes: Attributes::new(),
                 display_name: identity.names.display_name.clone(),
                 is_disabled: false,
             };

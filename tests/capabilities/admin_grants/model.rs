@@ -260,6 +260,7 @@ impl World<'_> {
                     subject: None,
                     roles: new.roles,
                     claims: new.claims,
+                    attributes: new.attributes,
                     is_disabled: false,
                     password,
                 };

@@ -46,9 +46,9 @@ fn the_first_admin_is_created_in_an_empty_database() {
         [
             json!({"id": users(folder.path())[0]["id"], "username": "robot",
                 "display_name": null, "issuer": null,
-                "roles": [], "is_disabled": false, "has_password": false}),
+                "roles": [], "attributes": {}, "is_disabled": false, "has_password": false}),
             json!({"id": id, "username": "root", "display_name": null, "issuer": null,
-                "roles": ["admin"], "is_disabled": false, "has_password": true}),
+                "roles": ["admin"], "attributes": {}, "is_disabled": false, "has_password": true}),
         ]
     );
     let table = run_ok(folder.path(), "user list", "").data;

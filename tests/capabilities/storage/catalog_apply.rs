@@ -9,7 +9,11 @@ use cedargate::storage::{
     SignInConditions, StagedDataset,
 };
 
-use crate::support::test_database::{TestDatabase, dataset, role, roles, tags, user, write_change};
+use serde_json::json;
+
+use crate::support::test_database::{
+    TestDatabase, attributes, dataset, role, roles, tags, user, write_change,
+};
 
 on_both! {
     what_is_staged_counts_at_once_when_it_is_committed_and_stays_when_it_is_settled,
@@ -74,6 +78,7 @@ fn shared(title: &str, user: UserId) -> Dataset {
         reader_users: [user].into(),
         reader_roles: roles(&["hydrology"]),
         tags: tags("theme", &["elevation"]),
+        attributes: attributes(&json!({"licence": "CC0", "levels": [1, 2]})),
         ..dataset(title, None)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedargate::domain::action::Action;
+use cedargate::domain::attributes::Attributes;
 use cedargate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use cedargate::domain::caller::Authentication;
 use cedargate::domain::dataset::{Dataset, RecordStatus, StoredFile, Visibility};
@@ -12,6 +13,7 @@ use cedargate::domain::name::RoleName;
 use cedargate::domain::principal::{Tags, User};
 use cedargate::domain::secret::Secret;
 use cedargate::storage::{CatalogChange, Database, KeyState, StoredSigningKey, UserRecord};
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -84,11 +86,17 @@ pub(crate) fn user(name: &str, member_of: &[&str]) -> UserRecord {
             issuer: None,
             roles: roles(member_of),
             claims: Tags::new(),
+            attributes: Attributes::new(),
             display_name: None,
             is_disabled: false,
         },
         password_hash: None,
     }
+}
+
+/// Attributes, from a JSON object.
+pub(crate) fn attributes(members: &Value) -> Attributes {
+    serde_json::from_value(members.clone()).unwrap()
 }
 
 pub(crate) fn dataset(title: &str, owner: Option<UserId>) -> Dataset {
@@ -101,6 +109,7 @@ pub(crate) fn dataset(title: &str, owner: Option<UserId>) -> Dataset {
         reader_users: BTreeSet::new(),
         reader_roles: BTreeSet::new(),
         tags: Tags::new(),
+        attributes: Attributes::new(),
         file: None,
     }
 }
@@ -108,6 +117,7 @@ pub(crate) fn dataset(title: &str, owner: Option<UserId>) -> Dataset {
 /// Two users and two datasets, with a value in every field that could be lost.
 pub(crate) fn full_change() -> CatalogChange {
     let mut ada = user("ada", &["admin", "hydrology"]);
+    ada.user.attributes = attributes(&json!({"clearance": -1, "teams": []}));
     ada.user.claims = tags("groups", &["Straße \"quoted\"", "\u{1f30d}", ""]);
     ada.user.issuer = Some(String::from("https://issuer.example/"));
     ada.password_hash = Some(Secret::new(String::from(
@@ -119,6 +129,12 @@ pub(crate) fn full_change() -> CatalogChange {
     full.reader_users = BTreeSet::from([ada.user.id, ben.user.id]);
     full.reader_roles = roles(&["hydrology", "admin"]);
     full.tags = tags("theme", &["elevation", "a,b"]);
+    full.attributes = attributes(&json!({
+        "licence": "CC-BY-4.0",
+        "level": i64::MAX,
+        "keywords": ["élévation", ""],
+        "contact": {"since": "2027-01-01", "a": true},
+    }));
     full.file = Some(StoredFile {
         sha256: "0f".repeat(32),
         name: String::from("jacksboro-fault-dem.cog.tif"),

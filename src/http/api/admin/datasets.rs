@@ -10,6 +10,7 @@ use poem_openapi::{Object, OpenApi};
 use crate::domain::dataset::{RecordStatus, StoredFile, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
+use crate::http::api::attributes::AttributesJson;
 use crate::http::api::tags::{TagsJson, tags_from_json, tags_to_json};
 use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
 use crate::http::extract::credentials::HeaderCredentials;
@@ -56,6 +57,8 @@ pub struct DatasetResponse {
     pub reader_roles: Vec<RoleName>,
     /// Attributes defined by this deployment, which policies see as tags.
     pub tags: TagsJson,
+    /// Attributes that the schema of the policies declares, by name.
+    pub attributes: AttributesJson,
     /// The dataset's file; absent if there is none.
     #[oai(skip_serializing_if_is_none)]
     pub file: Option<DatasetFileBody>,
@@ -110,6 +113,10 @@ pub struct DatasetRequest {
     /// Attributes defined by this deployment, which policies see as tags. If omitted, none.
     #[oai(default)]
     pub tags: TagsJson,
+    /// Attributes that the schema of the policies in force declares, by name: a string, number, boolean, list or
+    /// object as their type asks for. If omitted, none.
+    #[oai(default)]
+    pub attributes: AttributesJson,
     /// Optional; must equal the current value, which is changed at the dataset's `/file`.
     pub file: Option<DatasetFileBody>,
 }
@@ -126,6 +133,7 @@ impl Example for DatasetRequest {
             reader_users: Vec::new(),
             reader_roles: vec![RawName("hydrology".to_owned())],
             tags: [theme].into(),
+            attributes: AttributesJson::default(),
             file: None,
         }
     }
@@ -165,6 +173,7 @@ impl From<DatasetWithNames> for DatasetResponse {
             reader_users: named.reader_users.into_keys().collect(),
             reader_roles: dataset.reader_roles.into_iter().collect(),
             tags: tags_to_json(dataset.tags),
+            attributes: AttributesJson(dataset.attributes),
             file: dataset.file.map(DatasetFileBody::from),
         }
     }
@@ -199,6 +208,7 @@ impl DatasetRequest {
                 .map(|name| name.parse_field("reader_roles"))
                 .collect::<Result<_, _>>()?,
             tags: tags_from_json(self.tags),
+            attributes: self.attributes.0,
             file: self.file.map(StoredFile::from),
         })
     }

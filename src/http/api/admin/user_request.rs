@@ -9,6 +9,7 @@ use crate::domain::id::UserId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
 use crate::domain::secret::Secret;
+use crate::http::api::attributes::AttributesJson;
 use crate::http::api::tags::{TagsJson, tags_from_json, tags_to_json};
 use crate::http::extract::parameter::RawName;
 use crate::service::administration::user_input::NewUser;
@@ -35,6 +36,8 @@ pub struct UserResponse {
     pub roles: Vec<RoleName>,
     /// The user's claims, which policies see as tags.
     pub claims: TagsJson,
+    /// Attributes that the schema of the policies declares, by name.
+    pub attributes: AttributesJson,
     /// Whether all credentials of the user are invalid.
     pub is_disabled: bool,
     /// Whether the user has a password and can log in with it.
@@ -72,6 +75,10 @@ pub struct CreateUserRequest {
     /// The user's claims, which policies see as tags. If omitted, none.
     #[oai(default)]
     pub claims: TagsJson,
+    /// Attributes that the schema of the policies in force declares, by name: a string, number, boolean, list or
+    /// object as their type asks for. If omitted, none.
+    #[oai(default)]
+    pub attributes: AttributesJson,
     /// Whether all credentials of the user are invalid. If omitted, false.
     #[oai(default)]
     pub is_disabled: bool,
@@ -93,6 +100,9 @@ pub struct UpdateUserRequest {
     /// All claims of the user. If omitted, they are unchanged.
     #[oai(skip_serializing_if_is_none)]
     pub claims: Option<TagsJson>,
+    /// All attributes of the user that the schema of the policies declares. If omitted, they are unchanged.
+    #[oai(skip_serializing_if_is_none)]
+    pub attributes: Option<AttributesJson>,
     /// Optional; must equal the current value, which cannot be changed.
     #[oai(skip_serializing_if_is_none)]
     pub id: Option<UserId>,
@@ -133,6 +143,7 @@ impl Example for CreateUserRequest {
             subject: None,
             roles: vec![RawName("hydrology".to_owned())],
             claims: TagsJson::new(),
+            attributes: AttributesJson::default(),
             is_disabled: false,
             password: Some("at least eight characters".to_owned()),
         }
@@ -146,6 +157,7 @@ impl Example for UpdateUserRequest {
             roles: vec![RawName("hydrology".to_owned())],
             is_disabled: true,
             claims: None,
+            attributes: None,
             id: None,
             issuer: None,
             display_name: None,
@@ -164,6 +176,7 @@ impl From<UserAccount> for UserResponse {
             issuer: user.issuer.clone(),
             roles: user.roles.iter().cloned().collect(),
             claims: tags_to_json(user.claims.clone()),
+            attributes: AttributesJson(user.attributes.clone()),
             is_disabled: user.is_disabled,
             has_password: account.has_password,
         }
@@ -192,6 +205,7 @@ impl CreateUserRequest {
             subject: self.subject,
             roles: parse_roles(&self.roles)?,
             claims: tags_from_json(self.claims),
+            attributes: self.attributes.0,
             is_disabled: self.is_disabled,
             password: self.password.map(Secret::new),
         })
@@ -223,11 +237,13 @@ impl UpdateUserRequest {
             }
         }
         let claims = self.claims.clone().map(tags_from_json);
+        let attributes = self.attributes.clone().map(|attributes| attributes.0);
         Ok(User {
             username: self.username.parse_field("username")?,
             roles: parse_roles(&self.roles)?,
             is_disabled: self.is_disabled,
             claims: claims.unwrap_or_else(|| user.claims.clone()),
+            attributes: attributes.unwrap_or_else(|| user.attributes.clone()),
             ..(**user).clone()
         })
     }

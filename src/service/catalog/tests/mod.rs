@@ -1,3 +1,4 @@
+mod attributes;
 mod ownership;
 mod refusals;
 mod removals;

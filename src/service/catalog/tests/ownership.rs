@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::domain::attributes::Attributes;
 use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::caller::Authentication;
 use crate::domain::id::UserId;
@@ -17,6 +18,7 @@ fn user(name: &str) -> UserRecord {
             issuer: None,
             roles: BTreeSet::new(),
             claims: Tags::new(),
+            attributes: Attributes::new(),
             display_name: None,
             is_disabled: false,
         },

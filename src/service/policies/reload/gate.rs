@@ -1,7 +1,7 @@
 //! The policy gate: the checks that a policy folder passes before it comes into force.
 //!
 //! In this order: the bundle is valid, its cases pass, it keeps the invariants and cases in force, its
-//! invariants are proved. The first failure refuses the edit.
+//! invariants are proved, the catalog fits it (`catalog_fit`). The first failure refuses the edit.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::config::{GateCases, GateInvariants, GateProofs, Settings};
 use crate::domain::decision::Revision;
 use crate::policy::Bundle;
+use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::prove::{ProofOptions, ProveError, prove};
 use crate::policy::safeguards::{SafeguardChanges, Safeguards};
@@ -69,6 +70,10 @@ pub(super) struct AcceptedBundle {
     pub(super) needed_acceptance: bool,
     /// Why its invariants were not proved although the settings ask for it, if they were not.
     pub(super) unproved: Option<String>,
+    /// The attributes of its schema, compared with those in force.
+    pub(super) edited: EditedAttributes,
+    /// What else it means for the catalog, a sentence each.
+    pub(super) notes: Vec<String>,
 }
 
 impl FolderInForce {
@@ -111,6 +116,15 @@ impl AcceptedBundle {
         *before != self.folder.revision || self.changes.is_notable()
     }
 
+    pub(super) fn log_notes(&self) {
+        for note in &self.notes {
+            tracing::warn!(
+                note,
+                "attributes of the catalog differ from the schema in force"
+            );
+        }
+    }
+
     pub(super) fn log_unproved(&self) {
         if let Some(reason) = &self.unproved {
             tracing::warn!(
@@ -132,6 +146,7 @@ impl AcceptedBundle {
         if self.needed_acceptance {
             parts.push("accepted with cedargate policy accept".to_owned());
         }
+        parts.extend(self.notes.iter().cloned());
         if let Some(reason) = &self.unproved {
             parts.push(format!("its invariants were not proved: {reason}"));
         }
@@ -189,13 +204,16 @@ impl PolicyGate {
         }
         let unproved =
             self.prove_invariants(&edit.folder, &bundle, changes.may_lack_effect.clone())?;
+        let in_force = baseline.in_force.map(|before| &before.folder);
         Ok(AcceptedBundle {
+            edited: EditedAttributes::new(bundle.declared_attributes(), in_force),
             warnings: Arc::new(FolderWarnings::new(&edit.folder, &bundle)),
             bundle: Arc::new(bundle),
             folder: Arc::new(edit),
             changes,
             needed_acceptance,
             unproved,
+            notes: Vec::new(),
         })
     }
 

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use crate::config::Settings;
 use crate::domain::audit::AuditOutcome;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::{Bundle, BundleError};
-use crate::storage::PolicyEdit;
+use crate::storage::{Database, PolicyEdit, StorageError};
 
+use super::catalog_check::check_catalog;
 use super::gate::{AcceptedBundle, FolderInForce, GateBaseline, PolicyGate};
 use super::last_good::{LastGoodError, LastGoodFile, LastGoodPolicies};
 use super::rejection::{RejectedBundle, RejectionReason};
@@ -31,6 +34,9 @@ pub enum PolicyStartError {
         /// Why the last good policies cannot be used, if there are any.
         last_good: Option<LastGoodError>,
     },
+    /// The catalog that the policies are about cannot be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 fn describe_fallback(error: Option<&LastGoodError>) -> String {
@@ -90,10 +96,11 @@ pub(super) struct InitialRecord {
 }
 
 /// Loads the policies to start with: the folder if it passes the gate, else the last good policies.
-/// Blocks.
+/// Blocks, on a thread for blocking work: it asks the database too.
 pub fn load_initial_policies(
     settings: &Settings,
     clock: &Clock,
+    database: &Database,
     accepted: &[PolicyEdit],
 ) -> Result<InitialPolicies, PolicyStartError> {
     let source = PolicySource::from_settings(settings);
@@ -112,6 +119,8 @@ pub fn load_initial_policies(
         accepted,
     };
     let checked = gate.check(snapshot, baseline);
+    let checking = check_catalog(database, checked, true);
+    let checked = Handle::current().block_on(checking)?;
     let is_settled = checked.is_settled();
     let (in_force, warnings, start) = match checked.result {
         Ok(accepted) => {
@@ -119,6 +128,7 @@ pub fn load_initial_policies(
             if let Some(change) = &record {
                 tracing::warn!(change, "the policies changed while the server was stopped");
             }
+            accepted.log_notes();
             accepted.log_unproved();
             let record = record.map(|reason| InitialRecord {
                 outcome: AuditOutcome::Granted,

@@ -3,16 +3,20 @@
 //! - `reloader`: the reload itself: snapshot, check, record, activate, persist.
 //! - `initial`: the policies at the start, before any are in force.
 //! - `warnings`: what the policies in force can never match.
-//! - `watcher` notices edits, `snapshot` reads the folder, `gate` checks it, `last_good` saves it for
+//! - `watcher` notices edits, `snapshot` reads the folder, `gate` checks it, `catalog_check` compares it with the
+//!   catalog (`catalog_fit`), `second_look` tells when to check it again, `last_good` saves it for
 //!   the next start, `shared_run` lets all who ask for a reload share one.
 
 mod acceptance;
+mod catalog_check;
+mod catalog_fit;
 mod gate;
 mod initial;
 mod last_good;
 mod policy_thread;
 mod rejection;
 mod reloader;
+mod second_look;
 mod shared_run;
 mod snapshot;
 mod state;
@@ -21,6 +25,7 @@ mod warnings;
 mod watcher;
 
 pub use acceptance::EditReview;
+pub use catalog_fit::CatalogFit;
 pub use initial::{
     ActiveBundleError, InitialPolicies, PolicyStartError, load_active_bundle, load_active_folder,
     load_initial_policies,

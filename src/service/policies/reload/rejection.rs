@@ -7,6 +7,8 @@ use crate::policy::prove::{InvariantVerdict, Proof, ProvedInvariant};
 use crate::policy::safeguards::SafeguardChanges;
 use crate::storage::PolicyEdit;
 
+use super::catalog_fit::CatalogFit;
+
 /// The most reasons that are listed, each on a line; the rest are counted.
 pub const MAX_REASON_LINES: usize = 100;
 /// The most reasons in a summary.
@@ -48,6 +50,8 @@ pub enum RejectionReason {
     SolverMissing(String),
     /// The solver could not be started, or what was started is no solver.
     SolverFailure(String),
+    /// The catalog has attributes that do not fit the schema, or lacks some that it requires.
+    CatalogMisfit(Box<CatalogFit>),
 }
 
 impl RejectedBundle {
@@ -82,6 +86,7 @@ impl RejectionReason {
             }
             Self::FailedProof(proof) => proof.failure_lines(),
             Self::SolverMissing(reason) | Self::SolverFailure(reason) => vec![reason.clone()],
+            Self::CatalogMisfit(fit) => fit.misfit_lines(),
         }
     }
 
@@ -107,15 +112,17 @@ impl RejectionReason {
             Self::SolverFailure(_) => {
                 "its invariants cannot be proved because the solver does not work"
             }
+            Self::CatalogMisfit(_) => "the catalog does not fit its schema",
         }
     }
 
-    /// Whether checking the same folder again would give the same reason: not where it is about the solver.
+    /// Whether checking the same folder again would give the same reason: not where it is about the solver or the
+    /// catalog.
     pub(super) fn is_settled(&self) -> bool {
         match self {
             Self::Invalid(_) | Self::FailedCases(_) | Self::NotAccepted { .. } => true,
             Self::FailedProof(proof) => proof.has_violation() || !proof.failing.is_empty(),
-            Self::SolverMissing(_) | Self::SolverFailure(_) => false,
+            Self::SolverMissing(_) | Self::SolverFailure(_) | Self::CatalogMisfit(_) => false,
         }
     }
 

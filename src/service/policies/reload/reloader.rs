@@ -19,11 +19,13 @@ use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::storage::{Database, PolicyEdit};
 
+use super::catalog_check::check_catalog;
 use super::gate::{AcceptedBundle, CheckedFolder, GateBaseline, PolicyGate};
 use super::initial::InitialPolicies;
 use super::last_good::LastGoodFile;
 use super::policy_thread::run_on_policy_thread;
-use super::rejection::{RejectedBundle, RejectionReason};
+use super::rejection::RejectedBundle;
+use super::second_look::may_pass_now;
 use super::shared_run::SharedRun;
 use super::snapshot::{FolderSnapshot, PolicySource};
 use super::state::ReloadState;
@@ -209,10 +211,11 @@ impl PolicyReloader {
 
     /// Takes a snapshot of the folder, unless its check would have the result that is known.
     async fn find_change(&self, is_forced: bool) -> Result<FolderChange, ServiceError> {
-        let is_accepted_now = self.is_accepted_now(is_forced).await?;
+        let rejected = self.status().rejected;
+        let may_pass_now = may_pass_now(&self.database, rejected.as_deref(), is_forced).await?;
         let folders = {
             let state = self.state.lock();
-            let must_check = is_accepted_now || (is_forced && !state.is_settled);
+            let must_check = may_pass_now || (is_forced && !state.is_settled);
             state.known_folders(must_check)
         };
         let source = self.source.clone();
@@ -239,33 +242,19 @@ impl PolicyReloader {
         .await?
     }
 
-    /// Whether an operator has accepted the edit that was refused for want of that.
-    async fn is_accepted_now(&self, is_forced: bool) -> Result<bool, ServiceError> {
-        let rejected = self.status().rejected;
-        let Some(RejectionReason::NotAccepted { edit, .. }) = rejected.as_ref().map(|r| &r.reason)
-        else {
-            return Ok(false);
-        };
-        match self.database.list_accepted_policy_edits().await {
-            Ok(accepted) => Ok(accepted.contains(edit)),
-            // The watcher asks again soon.
-            Err(_) if !is_forced => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     async fn check(&self, snapshot: FolderSnapshot) -> Result<CheckedFolder, ServiceError> {
         let accepted: Vec<PolicyEdit> = self.database.list_accepted_policy_edits().await?;
         let gate = self.gate;
         let in_force = Arc::clone(&self.state.lock().in_force);
-        run_on_policy_thread(move || {
+        let checked = run_on_policy_thread(move || {
             let baseline = GateBaseline {
                 in_force: Some(&in_force),
                 accepted: &accepted,
             };
             gate.check(snapshot, baseline)
         })
-        .await
+        .await?;
+        Ok(check_catalog(&self.database, checked, false).await?)
     }
 
     /// Puts an accepted folder in force, or records its refusal; whether another revision is in force now.
@@ -309,6 +298,7 @@ impl PolicyReloader {
             let changes = accepted.changes.lines();
             tracing::warn!(%revision, ?changes, "the invariants or cases in force changed");
         }
+        accepted.log_notes();
         if self.status().unproved != accepted.unproved {
             accepted.log_unproved();
         }

@@ -11,17 +11,21 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::domain::action::Action;
+use crate::domain::attributes::AttributeOwner;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::UserId;
 use crate::domain::name::RoleName;
 use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
+use crate::policy::attributes::ReferredEntity;
 use crate::policy::references::PolicyReferences;
 use crate::storage::Catalog;
 
 use super::context::ReviewContext;
-use projection::{PrincipalProjection, ResourceProjection, is_reader_by_other_role};
+use projection::{
+    AttributeViews, PrincipalProjection, ResourceProjection, is_reader_by_other_role,
+};
 pub use report::{BundleComparison, ChangeGroup, DecisionChange};
 
 /// The actions that are compared.
@@ -64,7 +68,7 @@ pub fn compare(
     let datasets: Vec<Arc<Dataset>> = catalog.datasets.into_iter().map(Arc::new).collect();
     let users = catalog.users.into_iter().map(|record| record.user);
     let users = users.filter(|user| !user.is_disabled).map(Arc::new);
-    let mut run = ComparisonRun::new(from, to, users.collect(), context);
+    let mut run = ComparisonRun::new(from, to, users.collect(), &datasets, context);
     let mut groups: HashMap<(ChangeKey, AffectedPrincipals), Vec<usize>> = HashMap::new();
     for (index, dataset) in datasets.iter().enumerate() {
         for key in run.compare_dataset(dataset) {
@@ -97,9 +101,12 @@ impl<'a> ComparisonRun<'a> {
         from: &'a Bundle,
         to: &'a Bundle,
         users: Vec<Arc<User>>,
+        datasets: &[Arc<Dataset>],
         context: ReviewContext,
     ) -> Self {
-        let references = from.references().union(to.references());
+        let mut references = from.references().union(to.references());
+        references.add_referred(named_by_attributes(from, to, &references, &users, datasets));
+        let views = attribute_views(from, to, &references);
         let mut projections: HashMap<PrincipalProjection, usize> = HashMap::new();
         let mut classes: Vec<EquivalenceClass> = Vec::new();
         let mut class_by_key: HashMap<(usize, &BTreeSet<RoleName>), usize> = HashMap::new();
@@ -107,7 +114,7 @@ impl<'a> ComparisonRun<'a> {
         for (index, user) in users.iter().enumerate() {
             let next = projections.len();
             let projection = *projections
-                .entry(PrincipalProjection::new(user, &references))
+                .entry(PrincipalProjection::new(user, &views))
                 .or_insert(next);
             let class = *class_by_key
                 .entry((projection, &user.roles))
@@ -164,8 +171,8 @@ impl<'a> ComparisonRun<'a> {
             else {
                 continue;
             };
-            let resource =
-                ResourceProjection::new(dataset, Some(user.id), &class.roles, &self.references);
+            let views = attribute_views(self.from, self.to, &self.references);
+            let resource = ResourceProjection::new(dataset, Some(user.id), &class.roles, &views);
             let resource = self.resource_index(resource);
             let projections = (Some(class.projection), resource);
             let user_changes = self.memoized_changes(projections, dataset, Some(index));
@@ -197,8 +204,10 @@ impl<'a> ComparisonRun<'a> {
         related: &BTreeSet<usize>,
         affected: &mut HashMap<ChangeKey, AffectedPrincipals>,
     ) -> Vec<ActionChanges> {
+        let references = self.references.clone();
+        let views = attribute_views(self.from, self.to, &references);
         let mut resource_for_roles = |roles: &BTreeSet<RoleName>| {
-            let resource = ResourceProjection::new(dataset, None, roles, &self.references);
+            let resource = ResourceProjection::new(dataset, None, roles, &views);
             self.resource_index(resource)
         };
         // Of two classes, one differs from the other only in whether its roles read the dataset.
@@ -316,6 +325,35 @@ impl<'a> ComparisonRun<'a> {
         let users = users.into_iter().filter_map(|user| self.users.get(user));
         users.cloned().collect()
     }
+}
+
+fn attribute_views<'a>(
+    from: &'a Bundle,
+    to: &'a Bundle,
+    references: &'a PolicyReferences,
+) -> AttributeViews<'a> {
+    AttributeViews {
+        schemas: [from, to].map(Bundle::declared_attributes),
+        references,
+    }
+}
+
+/// What the attributes of the catalog name.
+fn named_by_attributes(
+    from: &Bundle,
+    to: &Bundle,
+    references: &PolicyReferences,
+    users: &[Arc<User>],
+    datasets: &[Arc<Dataset>],
+) -> Vec<ReferredEntity> {
+    let views = attribute_views(from, to, references);
+    let of_users = users
+        .iter()
+        .flat_map(|user| views.named_by(AttributeOwner::User, &user.attributes));
+    let of_datasets = datasets
+        .iter()
+        .flat_map(|dataset| views.named_by(AttributeOwner::Dataset, &dataset.attributes));
+    of_users.chain(of_datasets).collect()
 }
 
 fn actual_changes(changes: ActionChanges) -> impl Iterator<Item = ChangeKey> {

@@ -3,18 +3,61 @@
 //! Cedar compares entities by id alone and has no order of ids. So a decision stays the same when users
 //! trade ids, or roles do, as long as the policies name none of them. What counts is which of the
 //! principal, the owner and the readers are the same user, which of the principal's roles reads the
-//! dataset, and which of them a policy names. Attributes and tags count where policies read them.
+//! dataset, and which of them a policy names. Attributes and tags count where policies read them; what such an
+//! attribute names (a user, a role, a dataset) counts as named.
 //! Policies reach one level deep, so nothing of an owner but its id is ever observed, and no policy can
 //! list the roles of a principal. Readers that no policy names, users and roles, cannot be told apart:
 //! policies can only ask whether there are any, and whether the principal is among them.
 
 use std::collections::BTreeSet;
 
+use crate::domain::attributes::{AttributeOwner, Attributes};
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::{Tags, User};
+use crate::policy::attributes::{DeclaredAttributes, ReferredEntity};
 use crate::policy::references::PolicyReferences;
+
+/// What both sides of a comparison can observe of attributes that their schemas declare.
+pub(super) struct AttributeViews<'a> {
+    /// The schemas before and after.
+    pub(super) schemas: [&'a DeclaredAttributes; 2],
+    /// What the policies of either side refer to.
+    pub(super) references: &'a PolicyReferences,
+}
+
+/// The attributes that policies read, and whether all of them fit each schema: what does not fit is denied whatever
+/// policies read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct VisibleAttributes {
+    values: Attributes,
+    fits: [bool; 2],
+}
+
+impl AttributeViews<'_> {
+    fn visible(&self, owner: AttributeOwner, attributes: &Attributes) -> VisibleAttributes {
+        let read = attributes.iter();
+        let read = read.filter(|(name, _)| self.references.has_attribute(name));
+        VisibleAttributes {
+            values: read
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            fits: self.schemas.map(|schema| schema.fits(owner, attributes)),
+        }
+    }
+
+    /// The users, datasets and roles that attributes refer to, and that policies can compare others with.
+    pub(super) fn named_by(
+        &self,
+        owner: AttributeOwner,
+        attributes: &Attributes,
+    ) -> Vec<ReferredEntity> {
+        let read: Attributes = self.visible(owner, attributes).values;
+        let referred = |schema: &&DeclaredAttributes| schema.referred(owner, &read);
+        self.schemas.iter().flat_map(referred).collect()
+    }
+}
 
 /// What policies can observe of a user. Users with equal projections are decided alike, if the
 /// projections of the dataset for them are equal too.
@@ -27,10 +70,12 @@ pub(super) struct PrincipalProjection {
     is_external: bool,
     roles: BTreeSet<RoleName>,
     claims: Option<Tags>,
+    attributes: VisibleAttributes,
 }
 
 impl PrincipalProjection {
-    pub(super) fn new(user: &User, references: &PolicyReferences) -> Self {
+    pub(super) fn new(user: &User, views: &AttributeViews<'_>) -> Self {
+        let references = views.references;
         let is_named = references.is_everything || references.users.contains(&user.id);
         Self {
             named: is_named.then_some(user.id),
@@ -45,6 +90,7 @@ impl PrincipalProjection {
                 && (references.has_context || references.is_everything),
             roles: named_roles(&user.roles, references),
             claims: has_tags(references).then(|| user.claims.clone()),
+            attributes: views.visible(AttributeOwner::User, &user.attributes),
         }
     }
 }
@@ -70,6 +116,7 @@ pub(super) struct ResourceProjection {
     visibility: Visibility,
     record_status: RecordStatus,
     tags: Option<Tags>,
+    attributes: VisibleAttributes,
     named_reader_roles: BTreeSet<RoleName>,
     has_other_reader_roles: bool,
     reads_by_other_role: bool,
@@ -87,8 +134,9 @@ impl ResourceProjection {
         dataset: &Dataset,
         principal: Option<UserId>,
         roles: &BTreeSet<RoleName>,
-        references: &PolicyReferences,
+        views: &AttributeViews<'_>,
     ) -> Self {
+        let references = views.references;
         let is_named = |user: UserId| references.is_everything || references.users.contains(&user);
         let owner = match dataset.owner {
             None => OwnerRelation::None,
@@ -110,6 +158,7 @@ impl ResourceProjection {
             visibility: dataset.visibility,
             record_status: dataset.record_status,
             tags: has_tags(references).then(|| dataset.tags.clone()),
+            attributes: views.visible(AttributeOwner::Dataset, &dataset.attributes),
             named_reader_roles: named_roles(&dataset.reader_roles, references),
             has_other_reader_roles: unnamed_roles(&dataset.reader_roles, references)
                 .next()

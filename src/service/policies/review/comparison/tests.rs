@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::attributes::Attributes;
 use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
@@ -19,7 +21,7 @@ const CONTEXT: ReviewContext = ReviewContext {
 };
 
 /// Conditions that read all there is to read: names, attributes, sets and tags.
-const CONDITIONS: [&str; 23] = [
+const CONDITIONS: [&str; 29] = [
     r#"resource.visibility == Visibility::"public""#,
     r#"resource.record_status == RecordStatus::"published""#,
     "resource has owner && resource.owner == principal",
@@ -43,7 +45,26 @@ const CONDITIONS: [&str; 23] = [
     r#"resource.reader_roles.contains(Role::"b")"#,
     r#"resource.reader_roles == [Role::"a"]"#,
     "resource.reader_roles.isEmpty()",
+    "resource has level && resource.level > 1",
+    "principal has clearance && resource has level && principal.clearance >= resource.level",
+    "resource has steward && resource.steward == principal",
+    "resource has steward && resource.reader_users.contains(resource.steward)",
+    "resource has unit && principal in resource.unit",
+    "resource has unit && resource.reader_roles.contains(resource.unit)",
 ];
+
+/// Attributes that the shipped schema does not have.
+const OF_DATASETS: &str = "  \"level\"?: Long,\n  \"steward\"?: User,\n  \"unit\"?: Role,\n";
+const OF_USERS: &str = "  \"clearance\"?: Long,\n";
+
+/// The shipped schema with these attributes.
+fn schema() -> String {
+    let shipped = include_str!("../../../../../policies/schema.cedarschema");
+    let (title, username) = ("  \"title\": String,\n", "  \"username\": String,\n");
+    shipped
+        .replace(title, &format!("{title}{OF_DATASETS}"))
+        .replace(username, &format!("{username}{OF_USERS}"))
+}
 
 /// Scopes, and what the slots of a template are filled with.
 const PRINCIPALS: [&str; 3] = [
@@ -103,8 +124,7 @@ fn some_bundle(conditions: Vec<&'static str>) -> impl Strategy<Value = Bundle> {
     let policies = proptest::collection::vec(some_policy(conditions), 1..4);
     (policies, links).prop_map(|(policies, (linked, resource))| {
         let folder = tempfile::tempdir().unwrap();
-        let schema = include_str!("../../../../../policies/schema.cedarschema");
-        std::fs::write(folder.path().join("schema.cedarschema"), schema).unwrap();
+        std::fs::write(folder.path().join("schema.cedarschema"), schema()).unwrap();
         let named = policies.iter().enumerate();
         let text: Vec<String> = named
             .map(|(number, policy)| format!("@id(\"p{number}\")\n{policy}\n"))
@@ -143,6 +163,29 @@ fn some_tags() -> impl Strategy<Value = Tags> {
     })
 }
 
+/// Attributes; one of them may have a value that is not of its type.
+fn some_attributes(values: Vec<(&'static str, Vec<Value>)>) -> impl Strategy<Value = Attributes> {
+    let one = proptest::sample::select(values).prop_flat_map(|(name, values)| {
+        let named = move |value| (name.to_owned(), value);
+        proptest::sample::select(values).prop_map(named)
+    });
+    proptest::collection::btree_map(Just(()), one, 0..2)
+        .prop_map(|chosen| chosen.into_values().collect())
+}
+
+fn dataset_attributes() -> impl Strategy<Value = Attributes> {
+    let steward = |number: u128| json!(Uuid::from_u128(number).to_string());
+    some_attributes(vec![
+        ("level", vec![json!(1), json!(2), json!("high")]),
+        ("steward", (0..4).map(steward).collect()),
+        ("unit", vec![json!("a"), json!("c")]),
+    ])
+}
+
+fn user_attributes() -> impl Strategy<Value = Attributes> {
+    some_attributes(vec![("clearance", vec![json!(1), json!(2), json!(null)])])
+}
+
 fn some_roles() -> impl Strategy<Value = BTreeSet<RoleName>> {
     let roles = ["a", "b", "c", "d"].map(|role| role.parse().unwrap());
     proptest::sample::subsequence(roles.to_vec(), 0..=2)
@@ -156,7 +199,13 @@ fn some_catalog() -> impl Strategy<Value = Catalog> {
         Some("https://two.example"),
     ];
     let issuer = proptest::sample::select(issuers);
-    let users = (some_roles(), some_tags(), any::<u8>(), issuer);
+    let users = (
+        some_roles(),
+        some_tags(),
+        any::<u8>(),
+        issuer,
+        user_attributes(),
+    );
     let users = proptest::collection::vec(users, 1..7);
     let datasets = proptest::collection::vec(
         (
@@ -166,6 +215,7 @@ fn some_catalog() -> impl Strategy<Value = Catalog> {
             proptest::collection::btree_set(0..4_u128, 0..3),
             prop_oneof![2 => Just(BTreeSet::new()), 1 => some_roles()],
             some_tags(),
+            dataset_attributes(),
         ),
         1..24,
     );
@@ -177,24 +227,30 @@ fn some_catalog() -> impl Strategy<Value = Catalog> {
         users: users
             .into_iter()
             .zip(0_u128..)
-            .map(|((roles, claims, chance, issuer), number)| UserRecord {
-                user: User {
-                    id: UserId(Uuid::from_u128(number)),
-                    username: format!("u{number}").parse().unwrap(),
-                    issuer: issuer.map(str::to_owned),
-                    roles,
-                    claims,
-                    display_name: None,
-                    is_disabled: chance < 20,
+            .map(
+                |((roles, claims, chance, issuer, attributes), number)| UserRecord {
+                    user: User {
+                        id: UserId(Uuid::from_u128(number)),
+                        username: format!("u{number}").parse().unwrap(),
+                        issuer: issuer.map(str::to_owned),
+                        roles,
+                        claims,
+                        attributes,
+                        display_name: None,
+                        is_disabled: chance < 20,
+                    },
+                    password_hash: None,
                 },
-                password_hash: None,
-            })
+            )
             .collect(),
         datasets: datasets
             .into_iter()
             .zip(0_u128..)
             .map(
-                |((visibility, record_status, owner, readers, reader_roles, tags), number)| {
+                |(
+                    (visibility, record_status, owner, readers, reader_roles, tags, attributes),
+                    number,
+                )| {
                     Dataset {
                         id: DatasetId(Uuid::from_u128(number)),
                         title: format!("Dataset {number}"),
@@ -207,6 +263,7 @@ fn some_catalog() -> impl Strategy<Value = Catalog> {
                             .collect(),
                         reader_roles,
                         tags,
+                        attributes,
                         file: None,
                     }
                 },
@@ -235,7 +292,7 @@ fn pairs_of(comparison: &BundleComparison) -> Vec<Pair> {
 }
 
 fn decided_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair> {
-    let mut run = ComparisonRun::new(from, to, Vec::new(), CONTEXT);
+    let mut run = ComparisonRun::new(from, to, Vec::new(), &[], CONTEXT);
     let mut pairs = Vec::new();
     let users = catalog.users.iter().map(|record| &record.user);
     let principals = users
@@ -280,6 +337,7 @@ fn a_comparison_renders_as_text() {
         reader_users: BTreeSet::new(),
         reader_roles: BTreeSet::new(),
         tags: Tags::new(),
+        attributes: Attributes::new(),
         file: None,
     };
     let catalog = Catalog {

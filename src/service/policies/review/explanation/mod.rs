@@ -104,6 +104,7 @@ pub fn explain_entities(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::attributes::Attributes;
     use crate::domain::dataset::{RecordStatus, StoredFile, Visibility};
     use crate::domain::id::{DatasetId, UserId};
     use crate::domain::principal::{Tags, User};
@@ -115,6 +116,7 @@ mod tests {
             issuer: None,
             roles: ["hydrology".parse().unwrap()].into(),
             claims: Tags::new(),
+            attributes: Attributes::new(),
             display_name: None,
             is_disabled,
         }))
@@ -143,6 +145,7 @@ mod tests {
                 reader_users: [].into(),
                 reader_roles: ["geology".parse().unwrap()].into(),
                 tags: Tags::new(),
+                attributes: Attributes::new(),
                 file: has_file.then_some(file),
             }),
             context: ReviewContext {
