@@ -32,10 +32,10 @@ use cedargate::domain::name::RoleName;
 use cedargate::domain::principal::{Principal, Tags, User};
 use cedargate::domain::resource::Resource;
 use cedargate::policy::Bundle;
+use cedargate::policy::context_literals::ContextLiterals;
 use cedargate::service::policies::review::comparison::{
-    BundleComparison, ChangeGroup, DecisionChange, compare,
+    BundleComparison, ChangeGroup, ComparisonScope, DecisionChange, compare,
 };
-use cedargate::service::policies::review::context::ReviewContext;
 use cedargate::storage::{Catalog, UserRecord};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -47,10 +47,9 @@ const ROLES: u64 = 20;
 /// How many pairs are decided by both bundles.
 const SAMPLE: usize = 20_000;
 const ACTIONS: [Action; 3] = [Action::Read, Action::Discover, Action::Administer];
-const CONTEXT: ReviewContext = ReviewContext {
-    address: AssumedAddress(Some(IpAddr::V4(Ipv4Addr::LOCALHOST))),
-    unix_millis: 1_772_366_400_000,
-};
+/// Where and when everybody asks.
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const UNIX_SECONDS: i64 = 1_772_366_400;
 /// The policies that the edit adds.
 const EDIT: &str = r#"
 @id("embargo") @reason("The dataset is under embargo.")
@@ -85,7 +84,13 @@ fn main() {
 
     let copy = catalog.clone();
     let started = Instant::now();
-    let comparison = compare(&from, &to, copy, CONTEXT, || {});
+    let scope = ComparisonScope {
+        address: Some(AssumedAddress(Some(ADDRESS))),
+        time: Some(UNIX_SECONDS),
+        now: UNIX_SECONDS,
+        literals: ContextLiterals::default(),
+    };
+    let comparison = compare(&from, &to, copy, &scope, || {});
     let taken = started.elapsed();
     println!(
         "compared in {taken:.2?}: {} pairs of a caller and a dataset, {} decisions, {} changes in {} groups",
@@ -272,8 +277,8 @@ fn actual_change(
     resource: &Resource,
 ) -> Option<DecisionChange> {
     let context = DecisionContext {
-        address: CONTEXT.address.0,
-        unix_millis: CONTEXT.unix_millis,
+        address: Some(ADDRESS),
+        unix_millis: UNIX_SECONDS * 1000,
         authentication: match principal {
             Principal::Anonymous => Authentication::None,
             Principal::User(_) => Authentication::Password,

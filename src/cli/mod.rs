@@ -187,8 +187,8 @@ enum PolicyCommand {
 
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
-    /// Print all audit records as JSON Lines, the oldest first
-    Export,
+    /// Print the audit records that match the filters, or all, as JSON Lines, the oldest first
+    Export(audit::ExportArguments),
     /// Delete the records before a time, in batches beside a running server, and record it
     Prune {
         /// A time such as 2026-01-01T00:00:00Z, at least an hour ago
@@ -293,7 +293,9 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
         Command::ApiKey(ApiKeyCommand::Create(arguments)) => {
             block_on(api_key::create(settings, arguments))
         }
-        Command::Audit(AuditCommand::Export) => block_on(audit::export(settings)),
+        Command::Audit(AuditCommand::Export(arguments)) => {
+            block_on(audit::export(settings, arguments))
+        }
         Command::Audit(AuditCommand::Prune { before, dry_run }) => {
             block_on(audit::prune(settings, &before, dry_run))
         }

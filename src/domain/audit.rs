@@ -151,6 +151,8 @@ pub struct AuditFilter {
     pub action: Option<Action>,
     /// Of logins with this user name.
     pub username: Option<String>,
+    /// About the download token with this id: its mint, and the downloads with it.
+    pub jti: Option<RecordId>,
     /// Of the request with this id.
     pub request_id: Option<String>,
     /// Of requests that came with this id.

@@ -1,21 +1,13 @@
-//! Diagnostics: what is wrong at a place of a source text, rendered with that piece of the text.
+//! Diagnostics: what is wrong at a place of a source text.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode,
-};
+use miette::{LabeledSpan, NamedSource};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::text_position::line_and_column_at;
-
-/// The width of a rendered diagnostic, in columns.
-const RENDERED_WIDTH: usize = 100;
-
-/// The most diagnostics that are rendered: nobody reads more, and each costs a scan of its file.
-const MAX_RENDERED: usize = 100;
 
 /// An error or a warning about one place of a file, or about the whole file.
 #[derive(Clone, Debug)]
@@ -111,6 +103,21 @@ impl SourceDiagnostic {
         self.help.as_deref()
     }
 
+    /// Whether it is a warning; otherwise it is an error.
+    pub fn is_warning(&self) -> bool {
+        self.is_warning
+    }
+
+    /// The pieces of the file that it is about; none if it is about the whole file.
+    pub(super) fn labels(&self) -> &[LabeledSpan] {
+        &self.labels
+    }
+
+    /// The file that it is about.
+    pub(super) fn source(&self) -> &NamedSource<Arc<str>> {
+        &self.source
+    }
+
     /// The bytes of the file that it is about.
     pub fn span(&self) -> Option<Range<usize>> {
         let label = self.labels.first()?;
@@ -133,33 +140,6 @@ impl SourceDiagnostic {
 pub fn sorted(mut diagnostics: Vec<SourceDiagnostic>) -> Vec<SourceDiagnostic> {
     diagnostics.sort_by_cached_key(SourceDiagnostic::sort_key);
     diagnostics
-}
-
-/// Renders diagnostics for a terminal, each with its piece of source; of very many the first ones,
-/// and how many more there are.
-pub fn render_diagnostics(diagnostics: &[SourceDiagnostic], is_coloured: bool) -> String {
-    let theme = if is_coloured {
-        GraphicalTheme::unicode()
-    } else {
-        GraphicalTheme::unicode_nocolor()
-    };
-    let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(RENDERED_WIDTH)
-        .with_links(false);
-    let mut rendered = String::new();
-    for diagnostic in diagnostics.iter().take(MAX_RENDERED) {
-        let mut report = String::new();
-        match handler.render_report(&mut report, &MietteReport(diagnostic)) {
-            Ok(()) => rendered.push_str(&report),
-            // A span that does not fit its source must not hide the message.
-            Err(fmt::Error) => rendered.extend([&diagnostic.to_string(), "\n"]),
-        }
-    }
-    let omitted = diagnostics.len().saturating_sub(MAX_RENDERED);
-    if omitted > 0 {
-        rendered.extend(["and ", &omitted.to_string(), " more\n"]);
-    }
-    rendered
 }
 
 impl fmt::Display for SourceDiagnostic {
@@ -195,54 +175,3 @@ impl Serialize for SourceDiagnostic {
 }
 
 impl std::error::Error for SourceDiagnostic {}
-
-/// A diagnostic as miette renders it: the piece of source shows the position, so the message does not.
-#[derive(Debug)]
-struct MietteReport<'a>(&'a SourceDiagnostic);
-
-impl fmt::Display for MietteReport<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.labels.is_empty() {
-            write!(f, "{}: ", self.0.file())?;
-        }
-        f.write_str(&self.0.message)
-    }
-}
-
-impl std::error::Error for MietteReport<'_> {}
-
-impl miette::Diagnostic for MietteReport<'_> {
-    fn severity(&self) -> Option<Severity> {
-        Some(if self.0.is_warning {
-            Severity::Warning
-        } else {
-            Severity::Error
-        })
-    }
-
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        let help = self.0.help.as_ref()?;
-        Some(Box::new(help))
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        (!self.0.labels.is_empty()).then_some(&self.0.source as &dyn SourceCode)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        Some(Box::new(self.0.labels.iter().cloned()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flood_of_diagnostics_is_counted_not_listed() {
-        let flood = (0..MAX_RENDERED + 7).map(|_| SourceDiagnostic::for_file("f", "again"));
-        let rendered = render_diagnostics(&flood.collect::<Vec<_>>(), false);
-        assert_eq!(rendered.matches("again").count(), MAX_RENDERED);
-        assert!(rendered.contains("and 7 more"));
-    }
-}

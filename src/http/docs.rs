@@ -21,14 +21,16 @@ const ICON: &str = include_str!("docs/icon.svg");
 const SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// The paths of the docs UI that take GET.
-pub const PATHS: [&str; 6] = [
+/// The path of the OpenAPI document.
+pub const DOCUMENT_PATH: &str = "/openapi.json";
+
+/// The page of the docs UI and its files, which take GET and ignore a query.
+pub const PAGE_PATHS: [&str; 5] = [
     "/docs",
     "/docs/swagger-ui.js",
     "/docs/swagger-ui.css",
     "/docs/start.js",
     "/docs/icon.svg",
-    "/openapi.json",
 ];
 
 /// Adds the docs UI to the routes.
@@ -51,7 +53,7 @@ pub fn add_routes(route: Route, swagger_ui_html: &str, document: String) -> Rout
             asset("text/javascript; charset=utf-8", START),
         )
         .at("/docs/icon.svg", asset("image/svg+xml", ICON))
-        .at("/openapi.json", asset("application/json", document))
+        .at(DOCUMENT_PATH, asset("application/json", document))
 }
 
 /// Leads a browser from `/` to the docs UI, relative to where it is; other requests go on.

@@ -51,7 +51,7 @@ use api::catalog::CatalogApi;
 use api::download::DownloadApi;
 use api::health::HealthApi;
 use api::key_set::{KEY_SET_PATH, KeySetApi};
-use api::mint::MintApi;
+use api::mint::{self, MintApi};
 use api::sessions::SessionApi;
 use server::cors::Cors;
 use server::final_slash::IgnoreFinalSlash;
@@ -206,10 +206,8 @@ fn api_service(services: &Services, jwks_max_age: Duration) -> OpenApiService<Ap
         },
     );
     let apis = (caller_apis, admin_apis(&services.administration));
-    OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION")).description(
-        "Authorization for data downloads: policies decide, a short-lived token opens one dataset, \
-         and anyone can verify the token with the published key set.",
-    )
+    OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION"))
+        .description(openapi::DESCRIPTION)
 }
 
 /// The requests whose bodies may be larger or that may take longer than others.
@@ -246,11 +244,14 @@ pub fn routes(
 ) -> impl Endpoint<Output = Response> + 'static {
     let service = api_service(services, config.jwks_max_age);
     let document = service_document(&service, &config.issuer);
-    let get_paths: Vec<&str> = docs::PATHS
+    let get_paths: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
-        .chain([metrics_page::PATH])
+        .chain([docs::DOCUMENT_PATH, metrics_page::PATH])
         .collect();
-    let operations = Arc::new(OperationTable::from_document(&document, &get_paths));
+    let ignoring_queries: Vec<&str> = docs::PAGE_PATHS.into_iter().chain([mint::PATH]).collect();
+    let operations = OperationTable::from_document(&document, &get_paths)
+        .with_ignored_queries(&ignoring_queries);
+    let operations = Arc::new(operations);
     let swagger_ui = service.swagger_ui_html();
     let route = Route::new().nest_no_strip("/", service);
     let route = docs::add_routes(route, &swagger_ui, document.to_string());

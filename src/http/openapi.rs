@@ -4,19 +4,37 @@ use poem_openapi::Tags;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use crate::http::reply::problem::PROBLEM_JSON;
+
+/// What the API is for, with what most of its callers want first.
+pub const DESCRIPTION: &str = "\
+Authorization for data downloads: policies decide, a short-lived token opens one dataset, and anyone can verify the \
+token with the published key set.\n\n\
+**To download a dataset**, two requests are enough:\n\n\
+1. `POST /auth/download-token/{dataset_id}` (tag *Auth*) gives a token. Public data needs no credential; for other \
+data send an API key as `X-Api-Key`, or log in first (tag *Sessions*).\n\
+2. `GET /datasets/{dataset_id}/download/cog?token=...` (tag *Datasets*) gives the file, within the 120 seconds of \
+the token.\n\n\
+An operation takes the query parameters that are named here; another one, or one twice, is 422. The first of these \
+two requests alone ignores its query.";
+
+/// What a 422 says of an operation of which nothing else can be malformed.
+const UNKNOWN_PARAMETER: &str = "The query has a parameter that the operation does not have.";
+
 /// How operations are grouped.
 #[derive(Tags)]
 pub enum ApiTag {
-    /// Minting download tokens.
+    /// Download tokens. If you only need a token for a dataset, this one operation is all: call it with the id of
+    /// the dataset, and with a credential if the data is not public.
     Auth,
-    /// Datasets and their files.
+    /// Which datasets there are for you, and their files: here a download token is used.
     Datasets,
-    /// The public keys that verify download tokens.
+    /// The public keys with which anybody verifies download tokens.
     #[oai(rename = "Key set")]
     KeySet,
-    /// Logging in and out.
+    /// Logging in with a user name and a password, for data that is not public.
     Sessions,
-    /// The caller's own API keys.
+    /// Your API keys, with which programs get tokens without a password.
     #[oai(rename = "API keys")]
     ApiKeys,
     /// Users, roles, datasets, the audit log and the policies, for callers whom the policies permit.
@@ -112,6 +130,7 @@ pub fn complete_document(mut document: Value, issuer: &str) -> Value {
             .or_insert_with(|| Value::Object(Map::new()));
     }
     mark_strict_bodies(&mut document);
+    add_unknown_parameter_responses(&mut document);
     sort_tags(&mut document);
     add_titles(&mut document);
     document
@@ -139,6 +158,23 @@ fn mark_strict_bodies(document: &mut Value) {
         if let Some(schema) = schema.and_then(Value::as_object_mut) {
             schema.insert("additionalProperties".to_owned(), false.into());
         }
+    }
+}
+
+/// Every operation that looks at its query refuses parameters that it does not have.
+fn add_unknown_parameter_responses(document: &mut Value) {
+    for operation in operations(document) {
+        let responses = operation.get_mut("responses");
+        let Some(responses) = responses.and_then(Value::as_object_mut) else {
+            continue;
+        };
+        responses.entry("422").or_insert_with(|| {
+            let schema = json!({"$ref": "#/components/schemas/ProblemDetail"});
+            json!({
+                "description": UNKNOWN_PARAMETER,
+                "content": {PROBLEM_JSON: {"schema": schema}},
+            })
+        });
     }
 }
 

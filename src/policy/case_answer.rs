@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::slice;
 
-use cedar_policy::{Entities, Request};
+use cedar_policy::{AuthorizationError, Entities, Request};
 
 use super::bundle::Bundle;
 use super::case_file::CaseDecision;
@@ -19,6 +19,8 @@ pub(super) struct CaseAnswer {
     pub(super) determining_policies: BTreeSet<String>,
     /// The evaluation errors, sorted.
     pub(super) errors: Vec<String>,
+    /// The policies that fail to evaluate, sorted.
+    pub(super) failed_policies: Vec<String>,
 }
 
 impl CaseAnswer {
@@ -28,6 +30,9 @@ impl CaseAnswer {
         let combined = CombinedDecision::evaluate(&bundle.authorizer, request, sets, entities);
         let mut errors: Vec<String> = combined.errors.iter().map(ToString::to_string).collect();
         errors.sort();
+        let mut failed_policies: Vec<String> = combined.errors.iter().map(failed_policy).collect();
+        failed_policies.sort();
+        failed_policies.dedup();
         let decision_without_errors = if combined.is_allowed {
             CaseDecision::Allow
         } else {
@@ -46,6 +51,14 @@ impl CaseAnswer {
                 .map(ToString::to_string)
                 .collect(),
             errors,
+            failed_policies,
         }
+    }
+}
+
+/// The policy that an evaluation error is about.
+pub(super) fn failed_policy(error: &AuthorizationError) -> String {
+    match error {
+        AuthorizationError::PolicyEvaluationError(error) => error.policy_id().to_string(),
     }
 }

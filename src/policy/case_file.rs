@@ -26,6 +26,9 @@ use super::unknown_address::UNKNOWN_ADDRESS_VALUE;
 /// The suffix of case files; `public.cases.json` is beside `public.cedar`.
 pub(super) const CASES_SUFFIX: &str = ".cases.json";
 
+/// The base situation of the short cases in its folder and below.
+pub(super) const SITUATION_FILE: &str = "situation.json";
+
 /// The decision that a case expects, or that a bundle gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,6 +1,7 @@
 //! The test cases of a policy folder: every `<name>.cases.json` is run against a bundle.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use cedar_policy::Schema;
 use comfy_table::{Table, presets};
@@ -8,12 +9,15 @@ use serde::Serialize;
 
 use crate::domain::decision::Revision;
 use crate::domain::diagnostic::sorted;
+use crate::domain::shown::join_shown;
 
 use super::bundle::{Bundle, PolicyInfo};
 
 use super::case_answer::CaseAnswer;
+use super::case_failures::{CaseFailureGroup, group_failures, render_failures};
 pub use super::case_file::CaseDecision;
-use super::case_file::{self, CASES_SUFFIX, Case};
+use super::case_file::{self, Case};
+pub use super::case_result::CaseResult;
 use super::caught_case::caught_by;
 use super::coverage::{Coverage, measure_coverage};
 use super::error::BundleError;
@@ -22,6 +26,12 @@ use super::sources::{SourceFiles, is_bundle_file};
 
 /// The most policies explained for a failed case, besides the determining and the expected ones.
 const MAX_NEAREST_POLICIES: usize = 3;
+/// The most cases in the table.
+const MAX_SHOWN_CASES: usize = 500;
+/// The most determining policies in a line of the table.
+const MAX_SHOWN_REASONS: usize = 10;
+/// The most policies that are named as lacking a case.
+const MAX_SHOWN_POLICIES: usize = 20;
 
 /// The case files of a policy folder, and the entity files that they name.
 #[derive(Clone, Debug)]
@@ -72,6 +82,7 @@ impl CaseFiles {
             failed: results.len() - passed,
             without_allow_case: without_case(CaseDecision::Allow),
             without_deny_case: without_case(CaseDecision::Deny),
+            failures: group_failures(&results),
             results,
             coverage: None,
         })
@@ -105,77 +116,13 @@ pub struct CaseReport {
     pub without_allow_case: Vec<String>,
     /// The policies that no passed case demonstrates with a denied request.
     pub without_deny_case: Vec<String>,
+    /// The failures by their causes, the cause of the most failures first.
+    pub failures: Vec<CaseFailureGroup>,
     /// Every case, in the order of the files and of the cases in them.
     pub results: Vec<CaseResult>,
     /// What the cases do not cover, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
-}
-
-/// The result of one case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CaseResult {
-    /// The case's name.
-    pub name: String,
-    /// Its file, relative to the folder.
-    pub file: String,
-    /// The line where it begins.
-    pub line: usize,
-    /// Whether the bundle answered as expected.
-    pub is_passed: bool,
-    /// What differs, if it failed.
-    pub failure: Option<String>,
-    /// The expected decision.
-    pub expected: CaseDecision,
-    /// The bundle's decision; deny if a policy fails to evaluate.
-    pub actual: CaseDecision,
-    /// The expected determining policies.
-    pub expected_reasons: Vec<String>,
-    /// The determining policies, sorted.
-    pub actual_reasons: Vec<String>,
-    /// The evaluation errors.
-    pub errors: Vec<String>,
-    /// If it failed, the determining policies, the expected ones, and the nearest ones that would have
-    /// given the expected decision.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub why: Vec<PolicyExplanation>,
-}
-
-impl CaseResult {
-    /// Whether this case demonstrates a policy for requests with a decision.
-    ///
-    /// Where the policy has that effect (a permit allows, a forbid denies), it must be a determining
-    /// policy. Otherwise the case must be in the file beside the policy.
-    fn demonstrates(&self, policy: &PolicyInfo, decision: CaseDecision) -> bool {
-        let takes_effect = policy.is_permit == (decision == CaseDecision::Allow);
-        self.is_passed
-            && self.actual == decision
-            && if takes_effect {
-                self.actual_reasons.contains(&policy.id)
-            } else {
-                self.file.strip_suffix(CASES_SUFFIX) == policy.stem()
-            }
-    }
-
-    /// The expected and the actual decision with their policies, and the explanation.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        let by = |decision: CaseDecision, policies: &[String]| match policies {
-            [] => decision.as_str().to_owned(),
-            policies => format!("{} by {}", decision.as_str(), policies.join(", ")),
-        };
-        let expected = by(self.expected, &self.expected_reasons);
-        let actual = by(self.actual, &self.actual_reasons);
-        let mut text = format!("expected {expected}\ngot {actual}\n");
-        for error in &self.errors {
-            text.extend([error, "\n"]);
-        }
-        text + &self.render_why()
-    }
-
-    fn render_why(&self) -> String {
-        self.why.iter().map(PolicyExplanation::render).collect()
-    }
 }
 
 /// Runs one case. It passes, as for the Cedar command line, with the same decision, the expected
@@ -201,6 +148,7 @@ fn run_case(case: &Case, expected: &BTreeSet<&str>, bundle: &Bundle) -> CaseResu
         expected_reasons: case.reason.clone(),
         actual_reasons: answer.determining_policies.into_iter().collect(),
         errors: answer.errors,
+        failed_policies: answer.failed_policies,
         why,
     }
 }
@@ -264,9 +212,36 @@ impl CaseReport {
         self.without_allow_case.is_empty() && self.without_deny_case.is_empty()
     }
 
-    /// The report as a table with a summary below.
+    /// The report as a table, with the causes of failures and a summary below.
     #[must_use]
     pub fn render(&self) -> String {
+        let mut text = self.render_table();
+        text.push_str(&render_failures(&self.failures, &self.results));
+        if let Some(coverage) = &self.coverage {
+            text.extend(["\n", &coverage.render()]);
+        }
+        text.push('\n');
+        for (policies, decision) in [
+            (&self.without_allow_case, "an allowed"),
+            (&self.without_deny_case, "a denied"),
+        ] {
+            if !policies.is_empty() {
+                let names = join_shown(policies.iter().map(String::as_str), MAX_SHOWN_POLICIES);
+                writeln!(text, "no case with {decision} request: {names}").ok();
+            }
+        }
+        write!(text, "{} passed, {} failed", self.passed, self.failed).ok();
+        if let [_, _, ..] = self.failures.as_slice() {
+            write!(text, ", for {} causes", self.failures.len()).ok();
+        } else if let [cause] = self.failures.as_slice() {
+            text.extend([": ", &cause.message]);
+        }
+        text.push('\n');
+        text
+    }
+
+    /// Every case on a line; of very many, the first failed ones.
+    fn render_table(&self) -> String {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).set_header([
             "",
@@ -275,44 +250,30 @@ impl CaseReport {
             "case",
             "where",
         ]);
-        for result in &self.results {
+        let is_long = self.results.len() > MAX_SHOWN_CASES;
+        let is_shown = |result: &&CaseResult| !(is_long && result.is_passed);
+        let shown = self.results.iter().filter(is_shown).take(MAX_SHOWN_CASES);
+        for result in shown.clone() {
             let mark = if result.is_passed { "ok" } else { "FAILED" };
             let location = format!("{}:{}", result.file, result.line);
             let name = match &result.failure {
                 Some(failure) => format!("{}\n{}", result.name, failure.replace("; ", "\n")),
                 None => result.name.clone(),
             };
+            let reasons = result.actual_reasons.iter().map(String::as_str);
             table.add_row([
                 mark,
                 result.actual.as_str(),
-                &result.actual_reasons.join(", "),
+                &join_shown(reasons, MAX_SHOWN_REASONS),
                 &name,
                 &location,
             ]);
         }
-        let mut text = format!(
-            "{table}\n\n{} passed, {} failed\n",
-            self.passed, self.failed
-        );
-        for result in self.results.iter().filter(|result| !result.is_passed) {
-            let lead = format!(
-                "\nWhat decided {} ({}:{})\n",
-                result.name, result.file, result.line
-            );
-            text.extend([lead, result.render_why()]);
+        let left_off = self.results.len() - shown.count();
+        if left_off == 0 {
+            format!("{table}\n")
+        } else {
+            format!("{table}\n and {left_off} more cases; --json has them all\n")
         }
-        for (policies, decision) in [
-            (&self.without_allow_case, "an allowed"),
-            (&self.without_deny_case, "a denied"),
-        ] {
-            if !policies.is_empty() {
-                let lead = format!("no case with {decision} request: ");
-                text.extend([lead, policies.join(", "), "\n".to_owned()]);
-            }
-        }
-        if let Some(coverage) = &self.coverage {
-            text.extend(["\n", &coverage.render()]);
-        }
-        text
     }
 }

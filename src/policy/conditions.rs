@@ -1,9 +1,10 @@
-//! The parts of a policy, and which of them hold for one request.
+//! The parts of a policy, with the value of each for one request.
 //!
-//! The parts are the three constraints of the scope, and the conditions split at `&&` (under `unless`,
-//! at `||`), where the policy needs each of them. A policy is satisfied if and only if all its parts
-//! hold; it fails to evaluate if and only if the first part that does not hold cannot be evaluated,
-//! because Cedar evaluates no further.
+//! The parts are the three constraints of the scope, and the conditions split at `&&` where the policy needs
+//! all operands to be true, and at `||` where it needs all to be false (under `unless` or `!`). A part is told
+//! as it stands in the file, with its own value; it is met if that is the value that the policy needs. A
+//! policy is satisfied if and only if all its parts are met; it fails to evaluate if and only if the first
+//! part that is not met cannot be evaluated, because Cedar evaluates no further.
 
 use cedar_policy::{Effect, Entities, EvalResult, Expression, Policy, Request, eval_expression};
 use cedar_policy_core::ast::{Expr, ExprKind, UnaryOp};
@@ -12,6 +13,8 @@ use cedar_policy_core::parser::Loc;
 use crate::domain::error_chain::error_chain;
 use crate::domain::text_position::line_at;
 
+use super::part_value::{Negations, PartValue};
+use super::source_form::SourceForm;
 use super::unknown_address::{Truth, is_address_unknown, truth};
 use super::values::{ObservedValue, ValueVisibility, observed_values};
 
@@ -20,13 +23,13 @@ pub(super) const SCOPE_PART_COUNT: usize = 3;
 
 /// The result of evaluating one part of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum PartResult {
-    /// It holds.
-    Holds,
-    /// It does not hold, so the policy is not satisfied.
-    DoesNotHold,
-    /// It cannot be evaluated, with the error.
-    Error(String),
+pub(super) struct PartResult {
+    /// Its own value.
+    pub(super) value: PartValue,
+    /// Why it cannot be evaluated.
+    pub(super) error: Option<String>,
+    /// Whether it has the value that the policy needs.
+    pub(super) is_met: bool,
 }
 
 /// One part of a policy.
@@ -34,13 +37,57 @@ pub(super) enum PartResult {
 pub(super) struct PolicyPart {
     /// Its source text; for a part of the scope, as Cedar prints it.
     pub(super) text: String,
-    /// Whether it is under `unless`, so that it must be false for the policy to be satisfied.
-    pub(super) is_negated: bool,
     /// The line where a condition begins, if known.
     pub(super) line: Option<usize>,
+    /// What is written around it.
+    pub(super) negations: Negations,
     is_permit: bool,
     expression: Expr,
     cedar_expression: Expression,
+}
+
+/// A condition that is to be split.
+#[derive(Clone, Copy)]
+struct OpenCondition<'e> {
+    condition: &'e Expr,
+    negations: Negations,
+}
+
+impl OpenCondition<'_> {
+    /// What the policy needs each of; none if it is a part.
+    fn operands(self) -> Vec<Self> {
+        let with = |condition, negations| Self {
+            condition,
+            negations,
+        };
+        let Negations { must_be_false, .. } = self.negations;
+        match SourceForm::new(self.condition) {
+            SourceForm::And(left, right) if !must_be_false => {
+                [left, right].map(|it| with(it, self.negations)).to_vec()
+            }
+            SourceForm::Or(left, right) if must_be_false => {
+                [left, right].map(|it| with(it, self.negations)).to_vec()
+            }
+            SourceForm::Unless(operand) => {
+                let negations = Negations {
+                    is_under_unless: true,
+                    must_be_false: !must_be_false,
+                    ..self.negations
+                };
+                vec![with(operand, negations)]
+            }
+            // A `!` that is not split belongs to the text. Cedar refuses more than four in a row.
+            SourceForm::Not(operand) => {
+                let negations = Negations {
+                    is_under_not: true,
+                    must_be_false: !must_be_false,
+                    ..self.negations
+                };
+                with(operand, negations).operands()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The parts of a policy, in the order in which Cedar evaluates them.
@@ -56,33 +103,51 @@ pub(super) fn policy_parts(policy: &Policy) -> Vec<PolicyPart> {
         new(resource.to_string(), &resource.as_expr()),
     ];
     // An explicit stack: the number of conditions is bounded only by the size of the file.
-    let mut open: Vec<(&Expr, bool)> = Vec::new();
-    open.extend(ast.non_scope_constraints().map(|all| (all, false)));
-    while let Some((condition, is_negated)) = open.pop() {
-        match condition.expr_kind() {
-            ExprKind::And { left, right } if !is_negated => {
-                open.extend([(&**right, false), (&**left, false)]);
-            }
-            ExprKind::Or { left, right } if is_negated => {
-                open.extend([(&**right, true), (&**left, true)]);
-            }
-            ExprKind::UnaryApp {
-                op: UnaryOp::Not,
-                arg,
-            } => open.push((arg, !is_negated)),
-            _ => {
-                let location = condition.source_loc();
-                let source = location.and_then(|location| location.snippet());
-                let text = source.map_or_else(|| condition.to_string(), str::to_owned);
-                parts.push(PolicyPart {
-                    is_negated,
-                    line: location.and_then(line_number),
-                    ..new(text, condition)
-                });
+    let mut open: Vec<OpenCondition<'_>> = Vec::new();
+    open.extend(ast.non_scope_constraints().map(|condition| OpenCondition {
+        condition,
+        negations: Negations::default(),
+    }));
+    while let Some(next) = open.pop() {
+        let operands = next.operands();
+        if operands.is_empty() {
+            let location = next.condition.source_loc();
+            let source = location.and_then(|location| location.snippet());
+            let text = source.map_or_else(|| next.condition.to_string(), str::to_owned);
+            parts.push(PolicyPart {
+                negations: next.negations,
+                line: location.and_then(line_number),
+                ..new(text, next.condition)
+            });
+        }
+        open.extend(operands.into_iter().rev());
+    }
+    parts
+}
+
+/// Evaluates all parts of a policy for one request.
+///
+/// A forbid may also be satisfied, by [`truth`], where a part cannot be met: what is before it depends on
+/// an unknown address and may fail. Then that part is met too, for whatever reason it is not.
+pub(super) fn evaluate_parts(
+    policy: &Policy,
+    parts: &[PolicyPart],
+    request: &Request,
+    entities: &Entities,
+) -> Vec<PartResult> {
+    let all = parts.iter().map(|part| part.evaluate(request, entities));
+    let mut results: Vec<PartResult> = all.collect();
+    let is_uncertain = |result: &PartResult| result.value == PartValue::Unknown;
+    if policy.effect() == Effect::Forbid && results.iter().any(is_uncertain) {
+        let condition = policy.as_ref().condition();
+        let truth = truth(&condition, request, entities);
+        if matches!(truth, Ok(Truth::True | Truth::Unknown)) {
+            for result in &mut results {
+                result.is_met = true;
             }
         }
     }
-    parts
+    results
 }
 
 /// The action constraint of the scope.
@@ -103,36 +168,61 @@ impl PolicyPart {
         Self {
             is_permit,
             text,
-            is_negated: false,
+            negations: Negations::default(),
             line: None,
             expression: expression.clone(),
             cedar_expression: expression.clone().into(),
         }
     }
 
-    /// The expression, which must be false if the part is negated.
-    pub(super) fn expression(&self) -> &Expr {
-        &self.expression
+    /// The expression without the negations around it, and whether that must be false, so that parts that
+    /// are written differently can be compared.
+    pub(super) fn normalized(&self) -> (bool, &Expr) {
+        let mut must_be_false = self.negations.must_be_false;
+        let mut expression = &self.expression;
+        while let ExprKind::UnaryApp {
+            op: UnaryOp::Not,
+            arg,
+        } = expression.expr_kind()
+        {
+            must_be_false = !must_be_false;
+            expression = arg;
+        }
+        (must_be_false, expression)
     }
 
     /// Evaluates it for one request, without regard to the parts before it.
     ///
-    /// What depends on an unknown address never holds in a permit, and always in a forbid.
+    /// What depends on an unknown address is never met in a permit, and always in a forbid.
     pub(super) fn evaluate(&self, request: &Request, entities: &Entities) -> PartResult {
-        if is_address_unknown(request) {
-            return match truth(&self.expression, request, entities) {
-                Ok(Truth::True) if !self.is_negated => PartResult::Holds,
-                Ok(Truth::False) if self.is_negated => PartResult::Holds,
-                Ok(Truth::Unknown) if !self.is_permit => PartResult::Holds,
-                Ok(Truth::True | Truth::False | Truth::Unknown) => PartResult::DoesNotHold,
-                Err(error) => PartResult::Error(error_chain(&error)),
-            };
-        }
-        match eval_expression(request, entities, &self.cedar_expression) {
-            Ok(EvalResult::Bool(is_true)) if is_true != self.is_negated => PartResult::Holds,
-            Ok(EvalResult::Bool(_)) => PartResult::DoesNotHold,
-            Ok(other) => PartResult::Error(format!("the value is {other}, neither true nor false")),
-            Err(error) => PartResult::Error(error_chain(&error)),
+        let result = if is_address_unknown(request) {
+            match truth(&self.expression, request, entities) {
+                Ok(Truth::True) => Ok(PartValue::True),
+                Ok(Truth::False) => Ok(PartValue::False),
+                Ok(Truth::Unknown) => Ok(PartValue::Unknown),
+                Err(error) => Err(error_chain(&error)),
+            }
+        } else {
+            match eval_expression(request, entities, &self.cedar_expression) {
+                Ok(EvalResult::Bool(true)) => Ok(PartValue::True),
+                Ok(EvalResult::Bool(false)) => Ok(PartValue::False),
+                Ok(other) => Err(format!("the value is {other}, neither true nor false")),
+                Err(error) => Err(error_chain(&error)),
+            }
+        };
+        let (value, error) = match result {
+            Ok(value) => (value, None),
+            Err(error) => (PartValue::Error, Some(error)),
+        };
+        PartResult {
+            is_met: match value {
+                PartValue::True => !self.negations.must_be_false,
+                PartValue::False => self.negations.must_be_false,
+                PartValue::Unknown => !self.is_permit,
+                PartValue::Error => false,
+            },
+            value,
+            error,
         }
     }
 
@@ -170,7 +260,7 @@ mod tests {
 
     /// Every scope and condition, for every question: satisfied and failing as Cedar itself says.
     #[test]
-    fn a_policy_is_satisfied_if_and_only_if_all_its_parts_hold() {
+    fn a_policy_is_satisfied_if_and_only_if_all_its_parts_are_met() {
         let scopes = [
             "principal, action, resource",
             "principal == U::\"x\", action, resource",
@@ -199,7 +289,7 @@ mod tests {
                     .iter()
                     .map(|part| part.evaluate(&request, &entities))
                     .collect();
-                let mut unmet = outcomes.iter().filter(|it| **it != PartResult::Holds);
+                let mut unmet = outcomes.iter().filter(|it| !it.is_met);
                 let first_unmet = unmet.next();
                 let all_hold = first_unmet.is_none();
                 let described = format!("{text} {action} {bits:b}: {outcomes:?}");
@@ -208,7 +298,7 @@ mod tests {
                     all_hold,
                     "{described}"
                 );
-                let has_error = matches!(first_unmet, Some(PartResult::Error(_)));
+                let has_error = first_unmet.is_some_and(|it| it.error.is_some());
                 assert_eq!(
                     response.diagnostics().errors().count() == 1,
                     has_error,
@@ -233,7 +323,7 @@ mod tests {
             policy_parts(policies.policies().next().unwrap())
                 .into_iter()
                 .skip(SCOPE_PART_COUNT)
-                .map(|part| (part.text, part.is_negated, part.line.unwrap()))
+                .map(|part| (part.text, part.negations.must_be_false, part.line.unwrap()))
                 .collect();
         let expected = [
             ("context.a", false, 2),
@@ -271,10 +361,10 @@ mod tests {
             )
             .unwrap();
             let outcome = parts[0].evaluate(&request, &entities);
-            assert_eq!(outcome == PartResult::Holds, is_member);
+            assert_eq!(outcome.is_met, is_member);
             let seen = parts[0].observed_values(&request, &entities, ValueVisibility::ALL);
             assert_eq!(seen[0].value, Some(format!("R::\"{group}\"")));
-            assert_eq!(parts[3].evaluate(&request, &entities), PartResult::Holds);
+            assert!(parts[3].evaluate(&request, &entities).is_met);
             let response = Authorizer::new().is_authorized(&request, &policies, &entities);
             assert_eq!(response.diagnostics().reason().count() == 1, is_member);
         }

@@ -184,7 +184,7 @@ fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, ContextError> {
 ///
 /// A dual-stack socket reports IPv4 clients as `::ffff:192.0.2.7`. Cedar rejects that form, and policies
 /// mean the IPv4 address, so it is unwrapped (RFC 4291 section 2.5.5.2).
-fn to_cedar_ip(address: IpAddr) -> String {
+pub(super) fn to_cedar_ip(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         // Group by group: Cedar rejects dots in IPv6 addresses.

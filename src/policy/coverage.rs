@@ -1,6 +1,6 @@
 //! Coverage: the policies and conditions that no case exercises.
 //!
-//! A condition counts in a case only if Cedar evaluates it: all parts before it hold.
+//! A condition counts in a case only if Cedar evaluates it: all parts before it are met.
 
 use std::fmt::Write;
 
@@ -8,9 +8,13 @@ use serde::Serialize;
 
 use super::bundle::Bundle;
 use super::case_file::Case;
-use super::conditions::{PartResult, PolicyPart, SCOPE_PART_COUNT, line_number, policy_parts};
+use super::conditions::{PolicyPart, SCOPE_PART_COUNT, line_number, policy_parts};
 use super::explain::MAX_TEXT_LENGTH;
+use super::part_value::PartValue;
 use super::values::truncated;
+
+/// The most policies or conditions of a kind in the text.
+const MAX_SHOWN: usize = 50;
 
 /// What no case covers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -82,12 +86,9 @@ pub(super) fn measure_coverage(cases: &[Case], bundle: &Bundle) -> Coverage {
 fn record_case(case: &Case, parts: &[PolicyPart], outcomes: &mut [ObservedOutcomes]) -> bool {
     for (part, outcomes) in parts.iter().zip(outcomes) {
         let result = part.evaluate(&case.request, &case.entities);
-        let holds = result == PartResult::Holds;
-        if !matches!(result, PartResult::Error(_)) {
-            outcomes.is_true |= holds != part.is_negated;
-            outcomes.is_false |= holds == part.is_negated;
-        }
-        if !holds {
+        outcomes.is_true |= result.value == PartValue::True;
+        outcomes.is_false |= result.value == PartValue::False;
+        if !result.is_met {
             return false;
         }
     }
@@ -106,8 +107,11 @@ impl Coverage {
         ] {
             // Writing to a String cannot fail.
             writeln!(text, "{what}: {}", uncovered.len()).ok();
-            for one in uncovered {
+            for one in uncovered.iter().take(MAX_SHOWN) {
                 writeln!(text, "  {}", one.summary_line()).ok();
+            }
+            if let Some(more @ 1..) = uncovered.len().checked_sub(MAX_SHOWN) {
+                writeln!(text, "  and {more} more; --json has them all").ok();
             }
         }
         text

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use miette::Diagnostic;
 
-use crate::domain::diagnostic::{SourceDiagnostic, render_diagnostics};
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::diagnostic_report::{diagnostic_lines, render_diagnostics};
 use crate::domain::error_chain::error_chain;
 
 /// Why a policy folder is not a bundle.
@@ -57,14 +58,12 @@ impl BundleError {
         }
     }
 
-    /// The problems for a log, one line each.
+    /// The problems for a log, a line for each cause.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Unreadable { .. } => vec![self.to_string()],
-            Self::Invalid { problems } => {
-                problems.iter().map(SourceDiagnostic::to_string).collect()
-            }
+            Self::Invalid { problems } => diagnostic_lines(problems),
         }
     }
 }

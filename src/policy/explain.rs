@@ -15,9 +15,12 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 
 use super::bundle::Bundle;
-use super::conditions::{PartResult, PolicyPart, action_part, line_number, policy_parts};
+use super::conditions::{
+    PartResult, PolicyPart, action_part, evaluate_parts, line_number, policy_parts,
+};
 use super::entities::Facts;
 use super::entity_file::EntityFileFacts;
+pub use super::part_value::PartValue;
 use super::policies::PolicyInfo;
 use super::values::truncated;
 pub use super::values::{ObservedValue, ValueVisibility};
@@ -62,14 +65,14 @@ pub struct PolicyExplanation {
     pub line: Option<usize>,
     /// Its source text.
     pub text: String,
-    /// Whether the request satisfies it: all its parts hold.
+    /// Whether the request satisfies it: all its parts are met.
     pub is_satisfied: bool,
-    /// The number of parts that hold.
+    /// The number of parts that are met.
     pub held: usize,
     /// The number of its parts: three of the scope, and the conditions.
     pub part_count: usize,
-    /// The parts of a satisfied policy, at most [`MAX_PARTS`]; of another one, the first part that does
-    /// not hold.
+    /// The parts of a satisfied policy, at most [`MAX_PARTS`]; of another one, the first part that is
+    /// not met.
     pub parts: Vec<PartExplanation>,
 }
 
@@ -80,37 +83,18 @@ pub struct PartExplanation {
     pub text: String,
     /// The line of a condition.
     pub line: Option<usize>,
-    /// Whether it is under `unless`, so that it must be false.
+    /// Whether it must be false for the policy to be satisfied, because of an `unless` or `!` around it.
     pub is_negated: bool,
-    /// The outcome of evaluating it.
-    pub outcome: PartOutcome,
+    /// Its own value.
+    pub value: PartValue,
+    /// Whether that is the value that the policy needs.
+    pub is_met: bool,
+    /// What it means for the policy, in words.
+    pub meaning: String,
     /// The evaluation error; `None` if there is none or it is withheld.
     pub error: Option<String>,
     /// The values that it read.
     pub seen: Vec<ObservedValue>,
-}
-
-/// The outcome of evaluating one part of a policy.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Serialize,
-    strum::Display,
-    strum::EnumString,
-    strum::VariantNames,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum PartOutcome {
-    /// It holds.
-    Holds,
-    /// It does not hold, so the policy is not satisfied.
-    DoesNotHold,
-    /// It cannot be evaluated, which denies the request if all parts before it hold.
-    CannotBeEvaluated,
 }
 
 impl Bundle {
@@ -118,7 +102,7 @@ impl Bundle {
     ///
     /// Where no policy is evaluated (the user is disabled, the facts do not fit the schema), no policy
     /// is explained; the errors of the decision say why. Two requests that differ in withheld values
-    /// only, and for which the same parts hold, have the same explanation, except for the errors of the
+    /// only, and for which the parts have the same values, have the same explanation, except for the errors of the
     /// decision, which repeat values.
     #[must_use]
     pub fn explain(
@@ -238,14 +222,14 @@ impl<'a> RequestExplainer<'a> {
     }
 
     fn matches_action(&self, policy: &Policy) -> bool {
-        action_part(policy).evaluate(self.request, self.entities) == PartResult::Holds
+        action_part(policy)
+            .evaluate(self.request, self.entities)
+            .is_met
     }
 
     fn evaluate<'b>(&self, policy: &'b Policy, info: &'b PolicyInfo) -> EvaluatedPolicy<'b> {
-        let results = policy_parts(policy)
-            .iter()
-            .map(|part| part.evaluate(self.request, self.entities))
-            .collect();
+        let parts = policy_parts(policy);
+        let results = evaluate_parts(policy, &parts, self.request, self.entities);
         EvaluatedPolicy {
             policy,
             info,
@@ -260,7 +244,7 @@ impl<'a> RequestExplainer<'a> {
         let explained = parts
             .iter()
             .zip(&evaluated.results)
-            .filter(|(_, result)| is_satisfied || **result != PartResult::Holds)
+            .filter(|(_, result)| is_satisfied || !result.is_met)
             .take(if is_satisfied { MAX_PARTS } else { 1 })
             .map(|(part, result)| self.explain_part(part, result));
         let location = policy.as_ref().loc();
@@ -283,17 +267,17 @@ impl<'a> RequestExplainer<'a> {
     }
 
     fn explain_part(&self, part: &PolicyPart, result: &PartResult) -> PartExplanation {
-        let (outcome, error) = match result {
-            PartResult::Holds => (PartOutcome::Holds, None),
-            PartResult::DoesNotHold => (PartOutcome::DoesNotHold, None),
-            PartResult::Error(error) => (PartOutcome::CannotBeEvaluated, Some(error.clone())),
-        };
         PartExplanation {
             text: truncated(&part.text, MAX_TEXT_LENGTH),
             line: part.line,
-            is_negated: part.is_negated,
-            outcome,
-            error: error.filter(|_| self.visibility.is_unrestricted()),
+            is_negated: part.negations.must_be_false,
+            value: result.value,
+            is_met: result.is_met,
+            meaning: part.negations.meaning(result.value, result.is_met),
+            error: result
+                .error
+                .clone()
+                .filter(|_| self.visibility.is_unrestricted()),
             seen: part.observed_values(self.request, self.entities, self.visibility),
         }
     }
@@ -309,10 +293,10 @@ struct EvaluatedPolicy<'a> {
 impl<'a> EvaluatedPolicy<'a> {
     fn held(&self) -> usize {
         let held = self.results.iter();
-        held.filter(|result| **result == PartResult::Holds).count()
+        held.filter(|result| result.is_met).count()
     }
 
-    /// How far it is from being satisfied: first by the parts that do not hold, then by those that do.
+    /// How far it is from being satisfied: first by the parts that are not met, then by those that are.
     fn distance(&self) -> (usize, Reverse<usize>, &'a str) {
         let held = self.held();
         (self.results.len() - held, Reverse(held), &self.info.id)
@@ -335,7 +319,7 @@ impl PolicyExplanation {
         let mut text = format!("  {} ({effect}, {location}{template})\n", self.id);
         if !self.is_satisfied {
             let (held, count) = (self.held, self.part_count);
-            text.extend([format!("    {held} of its {count} parts hold\n")]);
+            text.extend([format!("    {held} of its {count} parts are met\n")]);
         }
         for part in &self.parts {
             text.push_str(&part.render());
@@ -346,22 +330,19 @@ impl PolicyExplanation {
 
 impl PartExplanation {
     fn render(&self) -> String {
-        let outcome = match self.outcome {
-            PartOutcome::Holds => "holds",
-            PartOutcome::DoesNotHold => "does not hold",
-            PartOutcome::CannotBeEvaluated => "cannot be evaluated",
-        };
-        let unless = if self.is_negated { "unless " } else { "" };
         let line = self
             .line
             .map_or(String::new(), |line| format!("line {line}, "));
-        let mut text = format!("    {outcome}: {line}{unless}{}\n", single_line(&self.text));
+        let (value, text) = (self.value, single_line(&self.text));
+        let mut text = format!("    {value}: {line}{text}\n");
+        let is_plain = self.value == PartValue::True && !self.is_negated;
+        let meaning = (!is_plain).then(|| self.meaning.clone());
         let error = self.error.iter().map(|error| single_line(error));
         let values = self.seen.iter().map(|observed| {
             let value = observed.value.as_deref().unwrap_or("(withheld)");
             format!("{} = {value}", observed.name)
         });
-        for detail in error.chain(values) {
+        for detail in meaning.into_iter().chain(error).chain(values) {
             text.extend(["      ", &detail, "\n"]);
         }
         text

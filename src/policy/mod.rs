@@ -8,45 +8,58 @@
 //! - [`attributes`]: the attributes that the author's schema declares, and their values in the catalog.
 //! - [`edited_attributes`]: what an edit of the schema means for values that the catalog has.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
-//! - [`cases`]: the test cases beside the policies. [`coverage`]: what they do not cover.
+//! - [`cases`]: the test cases beside the policies. [`case_failures`]: the failed ones by their causes. [`coverage`]:
+//!   what they do not cover.
 //! - [`mentions`]: the users, roles and datasets that a folder names. `reach`: what can never match.
+//! - [`new_case`]: a decision as a case. [`case_writer`]: adds cases to a file.
 //! - [`check`]: all checks of a folder but running its cases and proving its invariants.
 //! - [`prove`]: proofs for every possible request.
+//! - [`effect`]: how two bundles differ, and why a policy has no effect.
 //! - [`explain`]: which policies led to a decision, and how. [`entity_file`]: entities of a file to explain.
 //! - [`safeguards`]: what an edit takes away from invariants and cases.
-//! - [`references`]: the entities and attributes that policies refer to.
+//! - [`references`]: the entities and attributes that policies refer to. [`context_literals`]: what they compare the
+//!   context with.
 //! - [`complexity`]: limits on the complexity of policies and schemas.
 //! - [`mod@format`]: the layout of policy files.
 //! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
-//!   the invariants, `links` fills templates, `case_file` and `json_span` parse JSON, `validation` runs
+//!   the invariants, `links` fills templates, `case_file` and `json_span` parse JSON,
+//!   `case_sources` reads one case file with what it names, `validation` runs
 //!   Cedar's validator, `schema_check` tries the schema, `schema_names` has its names.
 //! - `enumerations`: which words are entities of an enumeration, and what to write for a text.
 //! - `confusable`: which of the validator's warnings about characters are of use.
 //! - Deciding: `entities` and `context` build what Cedar evaluates, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
-//! - Explaining: `conditions` splits policies into parts, `values` lists what a part reads,
-//!   `case_answer` evaluates cases, `caught_case` says which policy caught one that failed.
+//! - Explaining: `conditions` splits policies into parts, as `source_form` says how they are written,
+//!   `values` lists what a part reads, `case_answer` evaluates cases, `caught_case` says which policy caught one that
+//!   failed.
 
 mod address;
 pub mod attributes;
 pub mod bundle;
+pub mod case_failures;
+pub mod case_writer;
 pub mod cases;
 pub mod check;
 pub mod complexity;
+pub mod context_literals;
 pub mod coverage;
 pub mod edited_attributes;
+pub mod effect;
 pub mod entity_file;
 pub mod explain;
 pub mod folder;
 pub mod format;
 pub mod live;
 pub mod mentions;
+pub mod new_case;
 pub mod prove;
 pub mod references;
 pub mod safeguards;
 
 mod case_answer;
 mod case_file;
+mod case_result;
+mod case_sources;
 mod caught_case;
 mod combined_decision;
 mod conditions;
@@ -61,10 +74,12 @@ mod file_parser;
 mod index;
 mod json_span;
 mod links;
+mod part_value;
 mod policies;
 mod reach;
 mod schema_check;
 mod schema_names;
+mod source_form;
 mod source_policy;
 mod sources;
 mod unknown_address;

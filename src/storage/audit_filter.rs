@@ -18,7 +18,8 @@ pub(super) struct Index {
 }
 
 /// The indexes of the audit records, as the migrations create them.
-static INDEXES: [Index; 13] = [
+static INDEXES: [Index; 14] = [
+    index("audit_records_by_token", &["jti"]),
     index("audit_records_by_request", &["request_id"]),
     index("audit_records_by_client_request", &["client_request_id"]),
     index("audit_records_by_username", &["username"]),
@@ -81,6 +82,7 @@ impl<'a> Conditions<'a> {
         let text =
             |column, text: &'a Option<String>| Some((column, Argument::Text(text.as_deref()?)));
         let equalities = [
+            id("jti", filter.jti.map(|id| id.0)),
             text("request_id", &filter.request_id),
             text("client_request_id", &filter.client_request_id),
             text("username", &filter.username),

@@ -86,7 +86,8 @@ async fn a_filter_finds_its_records_and_no_others() {
     let mo = mo.as_str().unwrap();
     server.clock.advance(1);
     let all = records(&server).await;
-    let moment = |at: usize| all[at]["time"].as_str().unwrap().to_owned();
+    let text = |at: usize, member: &str| all[at][member].as_str().unwrap().to_owned();
+    let moment = |at: usize| text(at, "time");
     let questions = [
         (format!("user_id={mo}"), vec![1, 2, 3, 4, 8]),
         (format!("dataset_id={RESTRICTED}"), vec![2, 3]),
@@ -104,6 +105,12 @@ async fn a_filter_finds_its_records_and_no_others() {
         (format!("until={}", moment(0)), vec![]),
         (format!("user_id={UNKNOWN}"), vec![]),
         (format!("resource_user_id={mo}"), vec![]),
+        (format!("jti={}", text(2, "jti")), vec![2, 3]),
+        (format!("jti={}&event=download", text(2, "jti")), vec![3]),
+        (format!("jti={}", text(6, "jti")), vec![6]),
+        (format!("jti={}", text(4, "id")), vec![]),
+        (format!("request_id={}", text(4, "request_id")), vec![4]),
+        ("request_id=".to_owned(), vec![]),
     ];
     for (query, expected) in questions {
         // The requests are audited too, and some filters would find them.
@@ -229,6 +236,7 @@ async fn a_malformed_filter_is_unprocessable_and_an_ordinary_user_reads_nothing(
         "limit=0",
         "limit=101",
         "after=1",
+        "jti=eyJ",
     ] {
         let request = server.get(&format!("/admin/audit?{query}"));
         let summary = TestResponse::send(request.bearer_auth(&ada))

@@ -193,7 +193,7 @@ async fn the_text_of_an_error_requires_the_right_to_see_both() {
         let others = explanation["others"].as_array().unwrap();
         let failing = others.iter().find(|policy| policy["id"] == "fails");
         let part = &failing.unwrap()["parts"][0];
-        assert_eq!(part["outcome"], "cannot_be_evaluated");
+        assert_eq!(part["value"], "error");
         assert_eq!(part["error"].is_string(), withheld == 0, "{who} {part}");
     }
 }

@@ -58,7 +58,9 @@ async fn a_decision_is_explained_with_the_policy_that_determined_it_and_with_nea
         "text": "resource.reader_users.contains(principal)",
         "line": line,
         "is_negated": false,
-        "outcome": "does_not_hold",
+        "value": "false",
+        "is_met": false,
+        "meaning": "so the policy does not apply",
         "seen": [
             {"name": "resource.reader_users", "value": "[]", "is_withheld": false},
             {"name": "principal", "value": format!("User::\"{mo}\""), "is_withheld": false},

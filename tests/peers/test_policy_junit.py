@@ -79,7 +79,7 @@ def test_a_failure_has_the_expected_and_actual_decision_and_its_policies(server)
     lines = failure.text.splitlines()
     assert lines[:2] == ["expected allow by public", "got deny"]
     assert "  public (permit, public.cedar:2)" in lines
-    assert any(line.startswith("    does not hold: line ") for line in lines)
+    assert any(line.startswith("    false: line ") for line in lines)
     assert any(line.strip().startswith("resource.") and " = " in line for line in lines)
     # The same text as in the table.
     assert "\n".join(lines[2:]) in done.stdout

@@ -2,22 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::app::Stores;
 use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use crate::cli::print;
 use crate::config::Settings;
+use crate::domain::client_address::AssumedAddress;
+use crate::domain::clock::Clock;
 use crate::domain::diagnostic::SourceDiagnostic;
+use crate::policy::Bundle;
+use crate::policy::context_literals::ContextLiterals;
 use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::mentions::EntityMentions;
 use crate::policy::safeguards::SafeguardChanges;
 use crate::service::policies::reload::{CatalogFit, EditReview, load_active_folder};
 use crate::service::policies::review::catalog_names::find_catalog_names;
-use crate::service::policies::review::comparison::{BundleComparison, compare};
+use crate::service::policies::review::comparison::{BundleComparison, ComparisonScope, compare};
 
-use super::assumed::AssumedContext;
 use super::{acceptance_note, print_warnings};
 
 /// The name of the policies in force.
@@ -32,8 +36,12 @@ pub(in crate::cli) struct DiffArguments {
     /// The policies after: a folder
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    #[command(flatten)]
-    context: AssumedContext,
+    /// Ask from this client address alone, or `unknown`; default: from both sides of each network in the policies
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<AssumedAddress>,
+    /// Ask at this time alone, such as 2026-03-01T12:00:00Z; default: before, at and after each time in the policies
+    #[arg(long, value_name = "TIME")]
+    time: Option<DateTime<Utc>>,
     /// Exit with code 3 if a decision changes, or an invariant is changed or removed
     #[arg(long)]
     fail_on_change: bool,
@@ -48,6 +56,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let to_folder = PolicyFolder::load(&arguments.to)?;
     let (from, to) = (from_folder.bundle()?, to_folder.bundle()?);
     let mentions = EntityMentions::of_folder(&to_folder, &to);
+    let literals = invariant_literals(&from_folder, &from).and(invariant_literals(&to_folder, &to));
     let edited = EditedAttributes::new(to.declared_attributes(), Some(&from_folder));
     let review = EditReview::new(settings, from_folder, to_folder);
     let stores = Stores::open_beside_servers(settings).await?;
@@ -57,17 +66,17 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let (catalog, names) = (catalog?, names?);
     let mut warnings = to.warnings().to_vec();
     warnings.extend(mentions.warnings(Some(&names)));
-    let context = arguments.context.review_context();
+    let scope = ComparisonScope {
+        address: arguments.address,
+        time: arguments.time.map(|time| time.timestamp()),
+        now: Clock::system().unix_seconds(),
+        literals,
+    };
     let progress = print::progress("comparing");
     progress.set_length(u64::try_from(catalog.datasets.len()).unwrap_or(u64::MAX));
     let fit = CatalogFit::of_catalog(edited, &catalog);
-    let comparison = compare(&from, &to, catalog, context, || progress.inc(1));
+    let comparison = compare(&from, &to, catalog, &scope, || progress.inc(1));
     progress.finish_and_clear();
-    if comparison.is_context_read {
-        print::note(
-            "note: the policies read the context; --address and --time assume another address and time",
-        );
-    }
     let is_passed = !arguments.fail_on_change
         || !(comparison.has_changes() || review.changes.touches_invariants() || !fit.is_fit());
     if arguments.json {
@@ -82,10 +91,8 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
             accept: review.needs_acceptance.then_some(&review.edit.to),
         })?;
     } else {
-        print_data(comparison.render().trim_end())?;
-        for line in review.changes.lines() {
-            print_data(line)?;
-        }
+        // The summary is the last on the screen.
+        print_warnings(&warnings);
         if !fit.is_fit() {
             print::note(
                 "the policy gate refuses this edit, because the catalog does not fit its schema:",
@@ -97,7 +104,10 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
         if review.needs_acceptance {
             print::note(acceptance_note(&review.edit.to));
         }
-        print_warnings(&warnings);
+        for line in review.changes.lines() {
+            print_data(line)?;
+        }
+        print_data(comparison.render().trim_end())?;
     }
     Ok(ExitStatus::from_check(is_passed))
 }
@@ -113,6 +123,13 @@ struct DiffReport<'a> {
     catalog: CatalogReport,
     /// What has to be accepted, if the policy gate refuses the edit otherwise.
     accept: Option<&'a String>,
+}
+
+/// What the invariants of a folder compare the context with; nothing if they are not valid.
+fn invariant_literals(folder: &PolicyFolder, bundle: &Bundle) -> ContextLiterals {
+    let invariants = folder.invariants();
+    let literals = invariants.and_then(|invariants| invariants.context_literals(bundle));
+    literals.unwrap_or_default()
 }
 
 /// What of the catalog does not fit the schema after, and what that does not declare.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::cli::local::{find_user, open_existing_stores};
-use crate::cli::outcome::{CommandError, CommandResult, print_data, print_json};
+use crate::cli::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use crate::cli::print;
 use crate::config::Settings;
 use crate::domain::action::Action;
@@ -16,13 +16,15 @@ use crate::domain::principal_name::PrincipalName;
 use crate::policy::Bundle;
 use crate::policy::entity_file::{EntityFile, EntityFileError};
 use crate::policy::explain::ValueVisibility;
+use crate::policy::new_case::NewCase;
 use crate::service::policies::reload::load_active_bundle;
 use crate::service::policies::review::explanation::{
-    DecisionQuery, ExplanationReport, explain, explain_entities,
+    DecisionQuery, ExplanationReport, explain, explain_entities, new_case_of_entities,
 };
 use crate::storage::Database;
 
 use super::assumed::AssumedContext;
+use super::save_cases::{check_case_file_name, save_cases};
 
 /// The arguments of `policy explain`.
 #[derive(Debug, clap::Args)]
@@ -44,6 +46,12 @@ pub(in crate::cli) struct ExplainArguments {
     dir: Option<PathBuf>,
     #[command(flatten)]
     context: AssumedContext,
+    /// Add the request with its decision to a case file, whose name must end in .cases.json
+    #[arg(long, value_name = "FILE")]
+    save_case: Option<PathBuf>,
+    /// The name of the saved case; default: who may or may not do what
+    #[arg(long, value_name = "NAME", requires = "save_case")]
+    case_name: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -59,26 +67,47 @@ fn parse_action(text: &str) -> Result<Action, String> {
 
 /// Prints the decision and the reasons.
 pub(in crate::cli) async fn run(settings: &Settings, arguments: ExplainArguments) -> CommandResult {
+    if let Some(file) = &arguments.save_case {
+        check_case_file_name(file)?;
+    }
     let bundle = match &arguments.dir {
         Some(folder) => Bundle::load(folder)?,
         None => load_active_bundle(settings)?,
     };
-    let report = match &arguments.entities {
+    let explained = match &arguments.entities {
         Some(file) => explain_from_file(&bundle, file, &arguments)?,
         None => explain_from_catalog(&bundle, settings, &arguments).await?,
     };
+    let report = &explained.report;
     if arguments.json {
-        print_json(&report)
+        print_json(report)?;
     } else {
-        print_data(report.render().trim_end())
+        print_data(report.render().trim_end())?;
     }
+    if let Some(file) = &arguments.save_case {
+        let case = explained.case.map_err(|reason| {
+            CommandError::new(format!("there is no case to save: {reason}"))
+                .with_hint("a case is decided by policies alone")
+        })?;
+        let name = arguments.case_name.clone();
+        let case = case.renamed(&name.unwrap_or_else(|| report.case_name()));
+        save_cases(&bundle, file, &[case])?;
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// An explanation, and the case that expects its decision.
+struct Explained {
+    report: ExplanationReport,
+    /// Why there is no case, if there is none.
+    case: Result<NewCase, String>,
 }
 
 async fn explain_from_catalog(
     bundle: &Bundle,
     settings: &Settings,
     arguments: &ExplainArguments,
-) -> Result<ExplanationReport, CommandError> {
+) -> Result<Explained, CommandError> {
     let principal = parse_argument("principal", &arguments.principal)?;
     let dataset_id = parse_argument("dataset", &arguments.dataset)?;
     let database = open_existing_stores(settings).await?.database;
@@ -90,7 +119,10 @@ async fn explain_from_catalog(
         context: arguments.context.review_context(),
     };
     database.close().await;
-    Ok(explain(bundle, &query, ValueVisibility::ALL))
+    Ok(Explained {
+        report: explain(bundle, &query, ValueVisibility::ALL),
+        case: query.new_case(bundle),
+    })
 }
 
 /// Parses an argument whose type depends on another argument.
@@ -106,7 +138,7 @@ fn explain_from_file(
     bundle: &Bundle,
     file: &Path,
     arguments: &ExplainArguments,
-) -> Result<ExplanationReport, CommandError> {
+) -> Result<Explained, CommandError> {
     let entities = EntityFile::load(file, bundle).map_err(|error| {
         CommandError::new(error.render(print::is_coloured()).trim_end())
             .with_hint("--entities takes a JSON list of entities, like the one in a case")
@@ -114,8 +146,11 @@ fn explain_from_file(
     let facts = entities
         .facts(&arguments.principal, &arguments.dataset)
         .map_err(|error| entity_error(&entities, &error))?;
-    let context = arguments.context.review_context();
-    Ok(explain_entities(bundle, &facts, arguments.action, context))
+    let (action, context) = (arguments.action, arguments.context.review_context());
+    Ok(Explained {
+        report: explain_entities(bundle, &facts, action, context),
+        case: new_case_of_entities(bundle, &facts, action, context),
+    })
 }
 
 fn entity_error(entities: &EntityFile, error: &EntityFileError) -> CommandError {

@@ -6,6 +6,7 @@ pub(super) mod diff;
 pub(super) mod explain;
 pub(super) mod format;
 pub(super) mod prove;
+mod save_cases;
 pub(super) mod test;
 
 mod assumed;
@@ -17,7 +18,8 @@ use std::path::Path;
 
 use crate::cli::print;
 use crate::config::Settings;
-use crate::domain::diagnostic::{SourceDiagnostic, render_diagnostics};
+use crate::domain::diagnostic::SourceDiagnostic;
+use crate::domain::diagnostic_report::render_diagnostics;
 use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
 

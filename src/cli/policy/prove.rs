@@ -13,12 +13,11 @@ use crate::policy::mentions::EntityMentions;
 use crate::policy::prove::{Proof, ProofOptions, ProveError, SOLVER_VARIABLE, prove};
 
 use super::output_file::write_new;
+use super::save_cases::check_case_file_name;
 use super::{load_folder, print_warnings};
 
 /// The longest time limit, in seconds: a day.
 const MAX_TIME_LIMIT_SECONDS: u64 = 86_400;
-/// The end of the name of a case file.
-const CASE_FILE_SUFFIX: &str = ".cases.json";
 
 /// The arguments of `policy prove`.
 #[derive(Debug, Args)]
@@ -64,32 +63,35 @@ pub(in crate::cli) fn run(settings: &Settings, arguments: &ProveArguments) -> Co
     print_report(&proved.proof, arguments)
 }
 
+/// Prints the proof; its summary is the last on the screen.
 fn print_report(proof: &Proof, arguments: &ProveArguments) -> CommandResult {
-    if arguments.json {
-        print_json(proof)?;
-    } else {
-        print_data(proof.render().trim_end())?;
-    }
-    if let Some(file) = &arguments.save
-        && let Some(cases) = proof.case_file()
-    {
-        write_new(file, &cases).map_err(|error| {
-            CommandError::new(format!("cannot write {}: {error}", file.display()))
-        })?;
-        print::note(format!("wrote the counterexamples to {}", file.display()));
+    if let Some(file) = &arguments.save {
+        if let Some(cases) = proof.case_file() {
+            write_new(file, &cases).map_err(|error| {
+                CommandError::new(format!("cannot write {}: {error}", file.display()))
+            })?;
+            print::note(format!("wrote the counterexamples to {}", file.display()));
+        }
     } else if !arguments.json
-        && let Some(cases) = proof.short_case_file()
+        && let count @ 1.. = proof.case_count()
     {
-        print_data("\nAs a case file (--save FILE writes one with all counterexamples):\n")?;
-        print_data(cases.trim_end())?;
+        let cases = if count == 1 { "case" } else { "cases" };
+        print::note(format!(
+            "note: --save found.cases.json writes {count} {cases} that guard against this mistake"
+        ));
     }
     if proof.invariants.is_empty() {
         print::hint(
             "there are no invariants; add some in the folder invariants/ of the policy folder",
         );
-        return Ok(ExitStatus::CheckFailed);
     }
-    Ok(ExitStatus::from_check(proof.is_complete()))
+    if arguments.json {
+        print_json(proof)?;
+    } else {
+        print_data(proof.render().trim_end())?;
+    }
+    let is_passed = proof.is_complete() && !proof.invariants.is_empty();
+    Ok(ExitStatus::from_check(is_passed))
 }
 
 fn prove_error(error: ProveError) -> CommandError {
@@ -107,11 +109,7 @@ fn prove_error(error: ProveError) -> CommandError {
 
 /// Checks the path before anything is proved.
 fn check_save_path(file: &Path) -> Result<(), CommandError> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    if !name.ends_with(CASE_FILE_SUFFIX) {
-        let error = format!("{} is not a case file name", file.display());
-        return Err(CommandError::new(error).with_hint("the name must end in .cases.json"));
-    }
+    check_case_file_name(file)?;
     if file.exists() {
         let error = format!("{} already exists", file.display());
         return Err(CommandError::new(error).with_hint("name a file that does not exist"));

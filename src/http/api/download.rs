@@ -8,7 +8,7 @@ use std::sync::Arc;
 use poem::http::{Method, StatusCode, header};
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::param::Path;
-use poem_openapi::registry::{MetaMediaType, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::{ApiResponse, OpenApi};
 
 use crate::domain::dataset::StoredFile;
@@ -24,13 +24,18 @@ use crate::http::extract::credentials::HeaderOrQueryCredentials;
 use crate::http::openapi::ApiTag;
 use crate::http::reply::content_disposition::attachment;
 use crate::http::reply::problem::Problem;
-use crate::http::reply::responses::{self, ErrorResponse, ErrorStatuses};
+use crate::http::reply::responses::{self, ANY_BYTES, ErrorResponse, ErrorStatuses};
 use crate::http::server::request_info::RequestInfo;
 use crate::http::server::tracked_body::TrackedBody;
 use crate::service::tokens::download::{Download, Downloads};
 
 /// The media type of a GeoTIFF (RFC 3302).
 const TIFF: &str = "image/tiff";
+
+/// The media types of the file in the OpenAPI document. It is always sent as the first; generators of clients
+/// that know no images take it for the second, which is what it is to them, and give its bytes instead of
+/// nothing.
+const DOCUMENTED_TYPES: [&str; 2] = [TIFF, ANY_BYTES];
 
 /// The download API.
 pub struct DownloadApi {
@@ -56,14 +61,7 @@ impl IntoResponse for FileResponse {
 
 impl ApiResponse for FileResponse {
     fn meta() -> MetaResponses {
-        let tiff = || {
-            let schema = MetaSchema::new_with_format("string", "binary");
-            let schema = MetaSchemaRef::Inline(Box::new(schema));
-            vec![MetaMediaType {
-                content_type: TIFF,
-                schema,
-            }]
-        };
+        let tiff = || DOCUMENTED_TYPES.map(responses::binary_media_type).into();
         let problem = || {
             ErrorResponse::<DownloadStatuses>::meta()
                 .responses
@@ -114,7 +112,7 @@ impl ApiResponse for FileResponse {
 
 #[OpenApi(tag = "ApiTag::Datasets")]
 impl DownloadApi {
-    /// Download dataset file
+    /// Download dataset file with a token
     ///
     /// Returns the Cloud Optimized GeoTIFF, or the bytes named by `Range`. HEAD is supported. Send
     /// a download token as `?token=`, or a session token or an API key in a header. The current

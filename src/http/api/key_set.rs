@@ -105,7 +105,7 @@ impl ErrorStatuses for KeySetStatuses {
     reason = "every operation is async to poem-openapi"
 )]
 impl KeySetApi {
-    /// Get key set
+    /// Get key set that verifies download tokens
     ///
     /// Returns the public keys that verify download tokens, as a JWK set. Cache it as long as
     /// `Cache-Control` says; a new key is published before it signs.

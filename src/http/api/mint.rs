@@ -14,6 +14,9 @@ use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::service::tokens::download_token::DownloadTokens;
 
+/// The path of the mint, as the OpenAPI document has it.
+pub const PATH: &str = "/auth/download-token/{dataset_id}";
+
 /// The mint API.
 pub struct MintApi {
     /// Issues download tokens.

@@ -154,7 +154,7 @@ impl ErrorStatuses for MeStatuses {
 
 #[OpenApi(tag = "ApiTag::Sessions")]
 impl SessionApi {
-    /// Log in
+    /// Log in, for data that is not public
     ///
     /// Returns a session token for the `Authorization: Bearer` header and a refresh token for the
     /// next tokens. An unknown user name and a wrong password give the same response. After five

@@ -15,9 +15,9 @@ use crate::service::identity::request_context::{Credential, RequestContext};
 use super::authorization::{credential_from_headers, is_b64token};
 
 /// The query parameter that takes a download token.
-const TOKEN_PARAMETER: &str = "token";
+pub(crate) const TOKEN_PARAMETER: &str = "token";
 
-/// The request context with the credential in the headers; a `?token=` is ignored.
+/// The request context with the credential in the headers; a `?token=` is none.
 pub struct HeaderCredentials(pub RequestContext);
 
 /// The request context with the credential in `?token=`, or else in the headers.

@@ -14,7 +14,7 @@ use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, SessionId, UserId};
 use crate::domain::name::{MAX_NAME_LENGTH, NameError, RoleName, Username};
-use crate::policy::explain::PartOutcome;
+use crate::policy::explain::PartValue;
 use crate::service::error::ServiceError;
 use crate::storage::KeyState;
 
@@ -102,9 +102,9 @@ impl_enum_type!(
 );
 
 impl_enum_type!(
-    PartOutcome,
-    "OutcomeWord",
-    "The result of one part of a policy."
+    PartValue,
+    "PartValueWord",
+    "The value of one part of a policy, as it stands in the file: `unknown` if it depends on an unknown client address, `error` if it cannot be evaluated."
 );
 
 /// Letters, digits and `. _ - @`, the first a letter or digit. Of ASCII it says what is left out, and beyond

@@ -219,6 +219,18 @@ pub(crate) fn meta_response(
     }
 }
 
+/// The media type of bytes of any kind, which every generator of clients knows (RFC 2046 section 4.5.1).
+pub(crate) const ANY_BYTES: &str = "application/octet-stream";
+
+/// A media type of the document whose content is bytes.
+pub(crate) fn binary_media_type(content_type: &'static str) -> MetaMediaType {
+    let schema = MetaSchema::new_with_format("string", "binary");
+    MetaMediaType {
+        content_type,
+        schema: MetaSchemaRef::Inline(Box::new(schema)),
+    }
+}
+
 /// A header of the document whose value is text.
 pub(crate) fn text_header(name: &str, description: &str) -> MetaHeader {
     described_header(name, description, MetaSchema::new("string"))

@@ -17,6 +17,7 @@ pub mod operations;
 mod outcome;
 pub mod own_origins;
 mod paced_stream;
+mod query_parameters;
 pub mod rate_meter;
 mod request_id;
 pub mod request_info;

@@ -1,4 +1,4 @@
-//! The table of operations: which path takes which methods, and which operation takes a body of whom.
+//! The table of operations: which path takes which methods, and which operation takes which query and a body of whom.
 //!
 //! The router does not expose its methods, so the table is built from the OpenAPI document and from
 //! the list of other routes. `Allow` of a 405 (RFC 9110 section 15.5.6) comes from here, `Accept` of a 415,
@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 
 use poem::http::{HeaderValue, Method};
 use serde_json::{Map, Value};
+
+use super::query_parameters::QueryParameters;
 
 /// A table of path templates and their operations.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +33,7 @@ struct Operation {
     method: Method,
     body: BodyKind,
     media_types: Vec<String>,
+    query: QueryParameters,
 }
 
 /// What an operation does with the body of a request.
@@ -57,6 +60,7 @@ impl OperationTable {
                     method: method.ok()?,
                     body: body_kind(operation),
                     media_types: media_types(operation),
+                    query: QueryParameters::of_operation(operation),
                 })
             });
             row(path, operations.collect())
@@ -65,6 +69,7 @@ impl OperationTable {
             method: Method::GET,
             body: BodyKind::Unused,
             media_types: Vec::new(),
+            query: QueryParameters::Named(Vec::new()),
         };
         let further = get_paths.iter().map(|path| row(path, vec![get()]));
         Self {
@@ -73,6 +78,19 @@ impl OperationTable {
             request_headers: request_headers(document),
             response_headers: response_headers(document),
         }
+    }
+
+    /// The table in which the operations at these path templates ignore a query.
+    #[must_use]
+    pub fn with_ignored_queries(mut self, templates: &[&str]) -> Self {
+        for row in &mut self.rows {
+            if templates.contains(&row.template.join("/").as_str()) {
+                for operation in &mut row.operations {
+                    operation.query = QueryParameters::Ignored;
+                }
+            }
+        }
+        self
     }
 
     /// Whether a proxy passed the path on without removing the path under which the server stands.
@@ -119,6 +137,12 @@ impl OperationTable {
     pub fn media_types(&self, method: &Method, path: &str) -> &[String] {
         self.operation(method, path)
             .map_or(&[], |operation| &operation.media_types)
+    }
+
+    /// The query parameters of the operation; none are looked at if there is no such operation.
+    pub(super) fn query_parameters(&self, method: &Method, path: &str) -> &QueryParameters {
+        self.operation(method, path)
+            .map_or(&QueryParameters::Ignored, |operation| &operation.query)
     }
 
     /// HEAD is answered by the operation of GET, as the router does it.
@@ -281,6 +305,36 @@ mod tests {
         assert_eq!(kind(Method::PUT), Some(BodyKind::OfCallers));
         assert_eq!(kind(Method::POST), Some(BodyKind::OfAnyone));
         assert_eq!(kind(Method::PATCH), None);
+    }
+
+    #[test]
+    fn an_operation_takes_the_query_parameters_that_the_document_names() {
+        let document = json!({"paths": {
+            "/a/{id}": {
+                "get": {"parameters": [{"name": "q", "in": "query"}, {"name": "id", "in": "path"}]},
+                "put": {},
+            },
+            "/m/{id}": {"post": {}},
+        }});
+        let table = OperationTable::from_document(&document, &["/c", "/d"]);
+        let table = table.with_ignored_queries(&["/m/{id}", "/d"]);
+        let named = |names: &[&str]| {
+            QueryParameters::Named(names.iter().map(|name| (*name).to_owned()).collect())
+        };
+        for (method, path, expected) in [
+            (Method::GET, "/a/1", named(&["q"])),
+            (Method::HEAD, "/a/1", named(&["q"])),
+            (Method::PUT, "/a/1", named(&[])),
+            (Method::GET, "/c", named(&[])),
+            (Method::POST, "/m/1", QueryParameters::Ignored),
+            (Method::GET, "/d", QueryParameters::Ignored),
+            (Method::DELETE, "/a/1", QueryParameters::Ignored),
+            (Method::OPTIONS, "/a/1", QueryParameters::Ignored),
+            (Method::GET, "/x", QueryParameters::Ignored),
+        ] {
+            let found = table.query_parameters(&method, path);
+            assert_eq!(*found, expected, "{method} {path}");
+        }
     }
 
     #[test]

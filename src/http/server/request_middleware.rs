@@ -129,7 +129,10 @@ impl<E: Endpoint> RequestEndpoint<E> {
             }
             (Ok(_), Err(problem)) => return problem.into_response(),
             (Ok(permit), Ok(unread)) => {
-                let response = self.call_inner(request, limits).await;
+                let response = match self.query_problem(&request) {
+                    Some(problem) => problem.into_response(),
+                    None => self.call_inner(request, limits).await,
+                };
                 drop(permit);
                 (response, unread)
             }
@@ -159,6 +162,13 @@ impl<E: Endpoint> RequestEndpoint<E> {
             Ok(admitted) => admitted.map(Some).map_err(Problem::from),
             Err(_) => Err(Problem::unavailable("the request timed out")),
         }
+    }
+
+    /// What is wrong with the names in the query, found before anything is done for the request.
+    fn query_problem(&self, request: &Request) -> Option<Problem> {
+        let operations = &self.middleware.operations;
+        let known = operations.query_parameters(request.method(), request.uri().path());
+        known.check(request.uri().query()?)
     }
 
     /// Calls the endpoint; errors, a panic and a timeout become problems.

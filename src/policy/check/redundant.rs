@@ -35,7 +35,8 @@ struct ConditionNumbers(HashMap<(bool, Expr), usize>);
 impl ConditionNumbers {
     fn number(&mut self, part: &PolicyPart) -> usize {
         let next = self.0.len();
-        let condition = (part.is_negated, part.expression().clone());
+        let (must_be_false, expression) = part.normalized();
+        let condition = (must_be_false, expression.clone());
         *self.0.entry(condition).or_insert(next)
     }
 }
@@ -96,7 +97,10 @@ impl<'a> ComparablePolicy<'a> {
                 resource: EntityScope::from_resource(policy),
             },
             conditions: conditions
-                .filter(|part| *part.expression() != Expr::val(!part.is_negated))
+                .filter(|part| {
+                    let (must_be_false, expression) = part.normalized();
+                    *expression != Expr::val(!must_be_false)
+                })
                 .map(|part| numbers.number(&part))
                 .collect(),
         }

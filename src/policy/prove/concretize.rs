@@ -1,7 +1,8 @@
 //! Realistic values in counterexamples.
 //!
-//! A solver finds, for example, a user with an empty name and a request in 1970. Each step here makes
-//! the case more like a real request, and is undone if the violation is gone with it.
+//! A solver finds, for example, a user with an empty name and a request in the year 292,277,026. Each step here makes
+//! the case more like a real request, and is undone if the violation is gone with it. First of all, what the violation
+//! does not need is removed.
 
 use cedar_policy::{Context, Entities, Request};
 use cedar_policy_symcc::Env;
@@ -12,8 +13,12 @@ use crate::domain::caller::Authentication;
 use crate::policy::Bundle;
 use crate::policy::case_file;
 use crate::policy::case_file::{Case, CaseDecision};
+use crate::policy::context_literals::ContextLiterals;
 use crate::policy::enumerations::ContextWords;
 use crate::policy::sources::SourceFiles;
+
+use super::realistic;
+use super::reduce::{entity_name, reduce};
 
 /// The longest id that a solver invents, in characters; ids in policies are longer.
 const MAX_INVENTED_LENGTH: usize = 2;
@@ -81,50 +86,99 @@ impl CaseDraft {
         self.json
     }
 
-    /// The same case with realistic values wherever the violation stays.
+    /// The same case with only what the violation needs, and realistic values wherever it stays.
     pub(super) fn concretize(
-        mut self,
+        self,
         bundle: &Bundle,
+        literals: &ContextLiterals,
         is_violated: &dyn Fn(&Request, &Entities) -> bool,
     ) -> Self {
+        let is_kept = |draft: &Self| {
+            let case = draft.parse(bundle);
+            case.is_ok_and(|case| is_violated(&case.request, &case.entities))
+        };
+        let is_kept_json = |json: &Value| is_kept(&Self { json: json.clone() });
+        let mut draft = Self {
+            json: reduce(self.json, &is_kept_json),
+        };
         let attempt = |draft: &mut Self, step: &dyn Fn(&mut Self)| {
             let mut next = draft.clone();
             step(&mut next);
-            if let Ok(case) = next.parse(bundle)
-                && is_violated(&case.request, &case.entities)
-            {
+            let is_better = is_kept(&next);
+            if is_better {
                 *draft = next;
             }
+            is_better
         };
-        attempt(&mut self, &Self::drop_empty_entities);
+        attempt(&mut draft, &Self::drop_empty_entities);
+        draft.replace_times(&realistic::times(literals), &is_kept_json);
+        for address in realistic::addresses(literals) {
+            if attempt(&mut draft, &|draft| draft.set_context("address", &address)) {
+                break;
+            }
+        }
         let words = ContextWords::new(&bundle.schema, &bundle.schema_names.action(Action::Read));
-        for (member, value) in [
-            (
-                "time",
-                json!({"__extn": {"fn": "datetime", "arg": "2026-01-01T12:00:00Z"}}),
-            ),
-            (
-                "address",
-                json!({"__extn": {"fn": "ip", "arg": "192.0.2.1"}}),
-            ),
-            (
-                "authentication",
-                words.authentication_json(self.authentication()),
-            ),
-        ] {
-            attempt(&mut self, &|draft| draft.set_context(member, &value));
-        }
+        let authentication = words.authentication_json(draft.authentication());
+        attempt(&mut draft, &|draft| {
+            draft.set_context("authentication", &authentication);
+        });
         for (attribute, value) in [("username", "somebody"), ("title", "A dataset")] {
-            attempt(&mut self, &|draft| draft.set_attribute(attribute, value));
+            attempt(&mut draft, &|draft| draft.set_attribute(attribute, value));
         }
-        for (number, uid) in self.invented_ids().into_iter().enumerate() {
+        for (number, uid) in draft.invented_ids().into_iter().enumerate() {
             let name = match uid.kind.as_str() {
                 "User" | "Dataset" => format!("00000000-0000-4000-8000-{:012}", number + 1),
                 kind => format!("{}-{}", kind.to_lowercase(), number + 1),
             };
-            attempt(&mut self, &|draft| draft.rename(&uid, &name));
+            attempt(&mut draft, &|draft| draft.rename(&uid, &name));
         }
-        self
+        draft
+    }
+
+    /// Replaces each time that the solver wrote, in the context and in attributes, by the first that will do: the
+    /// same time if people can read it, or one of `times`. If one alone does not do, all are tried at once, a day
+    /// apart in the solver's order.
+    fn replace_times(&mut self, times: &[Value], is_kept: &dyn Fn(&Value) -> bool) {
+        const DAY: i64 = 86_400_000;
+        const FIRST: i64 = 1_767_268_800_000;
+        let written = realistic::written_as_offsets(&self.json);
+        if written.len() > 1 {
+            let mut order: Vec<i64> = written.iter().map(|(_, time)| *time).collect();
+            order.sort_unstable();
+            order.dedup();
+            let mut next = self.json.clone();
+            for (path, time) in &written {
+                let days = order.binary_search(time).unwrap_or_default();
+                let time = FIRST + DAY * i64::try_from(days).unwrap_or_default();
+                if let (Some(place), Some(value)) =
+                    (next.pointer_mut(path), realistic::datetime(time))
+                {
+                    *place = value;
+                }
+            }
+            if is_kept(&next) {
+                self.json = next;
+                return;
+            }
+        }
+        for (path, time) in written {
+            let ordinary = times.iter().cloned();
+            // Another day, and the same time of day.
+            let same_time_of_day = realistic::datetime(FIRST - DAY / 2 + time.rem_euclid(DAY));
+            let all = ordinary
+                .chain(same_time_of_day)
+                .chain(realistic::datetime(time));
+            for value in all {
+                let mut next = self.json.clone();
+                if let Some(place) = next.pointer_mut(&path) {
+                    *place = value;
+                }
+                if is_kept(&next) {
+                    self.json = next;
+                    break;
+                }
+            }
+        }
     }
 
     /// The usual authentication of this type of principal.
@@ -213,10 +267,6 @@ impl CaseDraft {
 
 fn is_invented(id: &str) -> bool {
     id.chars().count() <= MAX_INVENTED_LENGTH
-}
-
-fn entity_name(kind: &str, id: &str) -> String {
-    format!("{kind}::{id:?}")
 }
 
 /// Calls `visit` with the type and the id of every entity in a JSON value.

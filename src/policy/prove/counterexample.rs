@@ -10,14 +10,26 @@ use cedar_policy_symcc::Env;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::domain::shown::join_shown;
 use crate::policy::Bundle;
 use crate::policy::case_answer::CaseAnswer;
 use crate::policy::case_file::CaseDecision;
+use crate::policy::context_literals::ContextLiterals;
+use crate::policy::values::truncated;
 
 use super::concretize::CaseDraft;
+use super::realistic::with_readable_times;
 
 /// The indentation of an entity's values.
 const INDENT: &str = "           ";
+
+/// The most entities in the text, and the most values of one.
+const MAX_SHOWN_ENTITIES: usize = 8;
+const MAX_SHOWN_VALUES: usize = 20;
+/// The longest value in the text, in characters.
+const MAX_VALUE_LENGTH: usize = 300;
+/// The most determining policies and evaluation errors in the text.
+const MAX_SHOWN_POLICIES: usize = 5;
 
 /// A request with entities, and the answer of the policies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +61,8 @@ pub(super) struct Violation<'a> {
     pub(super) name: String,
     /// The correct decision; if none is given, that of the policies that do not fail.
     pub(super) expected: Option<CaseDecision>,
+    /// What the policies and invariants compare the context with.
+    pub(super) literals: &'a ContextLiterals,
     /// Whether a request and entities violate it.
     pub(super) is_violated: &'a dyn Fn(&Request, &Entities) -> bool,
 }
@@ -65,7 +79,7 @@ impl Counterexample {
         let expected = expected.unwrap_or(answer.decision_without_errors);
         let draft = CaseDraft::new(&violation.name, expected, found, bundle);
         let draft = draft.and_then(|draft| {
-            let draft = draft.concretize(bundle, violation.is_violated);
+            let draft = draft.concretize(bundle, violation.literals, violation.is_violated);
             let case = draft.parse(bundle)?;
             Ok((draft, case))
         });
@@ -111,14 +125,15 @@ impl Counterexample {
 
     /// The request, the entities and the answer, a line each, indented by `indent`.
     pub fn render(&self, indent: &str) -> String {
-        let by = match self.determining_policies.join(", ") {
+        let policies = self.determining_policies.iter().map(String::as_str);
+        let by = match join_shown(policies, MAX_SHOWN_POLICIES) {
             by if by.is_empty() => "no policy".to_owned(),
             by => by,
         };
         let answer = self.answer.as_str();
         let mut text = self.text.clone();
         writeln!(text, "answer     {answer}, determined by {by}").ok();
-        for error in &self.errors {
+        for error in self.errors.iter().take(MAX_SHOWN_POLICIES) {
             writeln!(text, "{INDENT}{error}").ok();
         }
         if let Some(reason) = &self.no_case {
@@ -129,7 +144,7 @@ impl Counterexample {
     }
 }
 
-/// The request and the entities in Cedar's notation.
+/// The request and the entities in Cedar's notation: the principal and the resource, then the others.
 fn render_request(request: &Request, entities: &Entities) -> String {
     let mut text = String::new();
     for (what, uid) in [
@@ -144,14 +159,24 @@ fn render_request(request: &Request, entities: &Entities) -> String {
     if let Some(context) = request.context() {
         writeln!(text, "{:<10} {context}", "context").ok();
     }
-    let mut rendered: Vec<String> = entities
-        .iter()
+    let place = |entity: &Entity| {
+        let uid = entity.uid();
+        let asked = [request.principal(), request.resource()];
+        let asked = asked.iter().position(|asked| *asked == Some(&uid));
+        (asked.unwrap_or(usize::MAX), uid.to_string())
+    };
+    let mut shown: Vec<&Entity> = entities.iter().collect();
+    shown.sort_by_cached_key(|entity| place(entity));
+    let rendered: Vec<String> = shown
+        .into_iter()
         .filter(|entity| entity.uid().type_name().basename() != "Action")
         .filter_map(|entity| render_entity(entity, entities))
         .collect();
-    rendered.sort();
-    text.extend(rendered);
-    text
+    text.extend(rendered.iter().take(MAX_SHOWN_ENTITIES).map(String::as_str));
+    if let Some(more @ 1..) = rendered.len().checked_sub(MAX_SHOWN_ENTITIES) {
+        writeln!(text, "and {more} more entities").ok();
+    }
+    with_readable_times(&text)
 }
 
 /// One entity; `None` if it has no values and no ancestors.
@@ -170,10 +195,15 @@ fn render_entity(entity: &Entity, entities: &Entities) -> Option<String> {
         .map(|(name, value)| format!("{INDENT}tag {name}: {}\n", render_value(value)));
     let mut values: Vec<String> = attributes.chain(tags).collect();
     values.sort();
+    if let Some(more @ 1..) = values.len().checked_sub(MAX_SHOWN_VALUES) {
+        values.truncate(MAX_SHOWN_VALUES);
+        values.push(format!("{INDENT}and {more} more values\n"));
+    }
     if ancestors.is_empty() && values.is_empty() {
         return None;
     }
-    let within = match ancestors.join(", ") {
+    let ancestors = ancestors.iter().map(String::as_str);
+    let within = match join_shown(ancestors, MAX_SHOWN_POLICIES) {
         none if none.is_empty() => none,
         all => format!(" in [{all}]"),
     };
@@ -185,5 +215,8 @@ fn render_entity(entity: &Entity, entities: &Entities) -> Option<String> {
 }
 
 fn render_value<E>(value: Result<EvalResult, E>) -> String {
-    value.map_or_else(|_| "unknown".to_owned(), |value| value.to_string())
+    value.map_or_else(
+        |_| "unknown".to_owned(),
+        |value| truncated(&value.to_string(), MAX_VALUE_LENGTH),
+    )
 }

@@ -10,8 +10,9 @@ use crate::policy::links::instantiate;
 
 use super::contradiction::{Contradiction, find_contradiction, never_applies};
 use super::environment::{Finding, ProofSubject};
+use super::ineffective::Ineffective;
 use super::invariants::Invariant;
-use super::proof::{Ineffective, InvariantVerdict, Proof};
+use super::proof::{InvariantVerdict, Proof};
 use super::scheduler::{Findings, ProofOptions, run_alone};
 use super::solver::{Deadline, Solver, SolverSession};
 use super::way_search::{ViolatedInvariant, WaySearch};

@@ -12,6 +12,7 @@ use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 use crate::domain::suggest::closest;
 use crate::domain::text_position::line_at;
 use crate::policy::bundle::Bundle;
+use crate::policy::context_literals::ContextLiterals;
 use crate::policy::error::BundleError;
 use crate::policy::file_parser::{FileParser, NamedText, PolicyLocation};
 use crate::policy::source_policy::{self, SourcePolicy, policies_in_order, templates_in_order};
@@ -80,6 +81,13 @@ impl InvariantFiles {
         }
         valid.warnings = sorted(valid.warnings);
         Ok(valid)
+    }
+
+    /// What they compare the context with. Fails as validating them does.
+    pub fn context_literals(&self, bundle: &Bundle) -> Result<ContextLiterals, BundleError> {
+        let valid = self.parse(&bundle.schema)?;
+        let policies = valid.invariants.iter().map(|invariant| &invariant.policy);
+        Ok(ContextLiterals::of_policies(policies))
     }
 
     /// Parses every invariant and validates it against the schema of the policies.

@@ -11,10 +11,12 @@
 //!   policy as they are written.
 //! - `statement` turns an invariant into two policy sets to compare, `environment` compares them in one
 //!   request environment, `solver` runs cvc5, `scheduler` spreads the environments over threads, and
-//!   `concretize` makes counterexamples look like real requests.
+//!   `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
+//!   has times and addresses that people can read.
 
 pub mod counterexample;
 pub mod exceptions;
+pub mod ineffective;
 pub mod invariants;
 pub mod proof;
 pub mod ways_on;
@@ -25,6 +27,8 @@ mod environment;
 mod error;
 mod follow_up;
 mod narrowing;
+mod realistic;
+mod reduce;
 mod scheduler;
 mod solver;
 mod source_text;
@@ -35,20 +39,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cedar_policy::{AuthorizationError, Decision, Entities, Policy, PolicySet, Request};
+use cedar_policy::{Decision, Entities, Policy, PolicySet, Request};
 
 use crate::domain::decision::MAX_TOKEN_TTL;
 
 use super::Bundle;
+use super::case_answer::failed_policy;
 use super::case_file::CaseDecision;
+use super::context_literals::ContextLiterals;
 use super::links::instantiate;
 use crate::domain::diagnostic::SourceDiagnostic;
 
 use counterexample::Violation;
 use environment::{EffectFindings, Finding, InvariantFindings, ProofSubject};
 use follow_up::{FollowUp, find_idle};
+use ineffective::Ineffective;
 use invariants::{Invariant, InvariantBound};
-use proof::{FailingPolicy, Ineffective};
+use proof::FailingPolicy;
 use scheduler::Findings;
 use solver::Deadline;
 use statement::bounding_policies;
@@ -118,10 +125,14 @@ pub fn prove(
         idle: Vec::new(),
         unanswered: found.unanswered.clone(),
     };
+    let literals = ContextLiterals::of_policies(bundle.policies.set.policies());
+    let stated = valid.invariants.iter().map(|invariant| &invariant.policy);
+    let literals = literals.and(ContextLiterals::of_policies(stated));
     let is_complete = found.violations.len() == environments.len();
     for (index, invariant) in valid.invariants.iter().enumerate() {
         let bounds = bounding_policies(invariant).map_err(|error| ProveError::failed(&error))?;
-        let mut proved = summarize_invariant(index, (invariant, &bounds), &found, bundle);
+        let mut proved =
+            summarize_invariant(index, (invariant, &bounds), &found, (bundle, &literals));
         if !is_complete {
             proved.unproven.push(deadline.message());
         } else if subject.lacks_effect(index) {
@@ -130,7 +141,7 @@ pub fn prove(
         conclude(&mut proved);
         proof.invariants.push(proved);
     }
-    add_failing_policies(&mut proof, &found.violations, bundle);
+    add_failing_policies(&mut proof, &found.violations, (bundle, &literals));
     if !is_complete {
         let message = format!("whether policies can fail: {}", deadline.message());
         proof.unproven.push(message);
@@ -184,7 +195,7 @@ fn summarize_invariant(
     index: usize,
     (invariant, bounds): (&Invariant, &PolicySet),
     found: &Findings,
-    bundle: &Bundle,
+    (bundle, literals): (&Bundle, &ContextLiterals),
 ) -> ProvedInvariant {
     let mut proved = ProvedInvariant {
         id: invariant.id.clone(),
@@ -218,6 +229,7 @@ fn summarize_invariant(
             InvariantBound::Upper => CaseDecision::Deny,
             InvariantBound::Lower => CaseDecision::Allow,
         }),
+        literals,
         is_violated: &is_violated,
     };
     for environment in &found.violations {
@@ -253,13 +265,11 @@ fn conclude(proved: &mut ProvedInvariant) {
     };
 }
 
-fn failed_policy(error: &AuthorizationError) -> String {
-    match error {
-        AuthorizationError::PolicyEvaluationError(error) => error.policy_id().to_string(),
-    }
-}
-
-fn add_failing_policies(proof: &mut Proof, found: &[InvariantFindings], bundle: &Bundle) {
+fn add_failing_policies(
+    proof: &mut Proof,
+    found: &[InvariantFindings],
+    (bundle, literals): (&Bundle, &ContextLiterals),
+) {
     let mut failing = BTreeMap::new();
     for environment in found {
         for (id, example) in &environment.failing {
@@ -278,6 +288,7 @@ fn add_failing_policies(proof: &mut Proof, found: &[InvariantFindings], bundle: 
         let violation = Violation {
             name: format!("{id}: the policy does not fail"),
             expected: None,
+            literals,
             is_violated: &is_violated,
         };
         let Some(counterexample) = Counterexample::new(&violation, example, bundle) else {

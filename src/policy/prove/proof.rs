@@ -6,14 +6,19 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::decision::Revision;
-use crate::domain::diagnostic::SourceDiagnostic;
-use crate::policy::bundle::Bundle;
 use crate::policy::case_file;
 
 use super::counterexample::Counterexample;
 use super::exceptions::ExceptedPolicy;
+use super::ineffective::Ineffective;
 use super::invariants::InvariantBound;
 use super::ways_on::WaysOn;
+
+/// The most lines of a kind in the text, and of lines that say the same of several policies or requests.
+const MAX_SHOWN_LINES: usize = 30;
+const MAX_SHOWN_ALIKE: usize = 3;
+/// The most policies whose counterexample is in the text.
+const MAX_SHOWN_EXAMPLES: usize = 10;
 
 /// The verdict about an invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -75,97 +80,13 @@ pub struct FailingPolicy {
     pub counterexample: Counterexample,
 }
 
-/// A policy or an invariant that has no effect, most likely by mistake.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Ineffective {
-    /// A policy matches no possible request.
-    NeverApplies {
-        /// The policy.
-        policy: String,
-        /// Which of its parts contradict each other, if that was found in time.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
-        /// What was probably meant.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        help: Option<String>,
-    },
-    /// A policy is redundant: another one of the same effect matches whenever it does.
-    Redundant {
-        /// The redundant policy.
-        policy: String,
-        /// The other policy.
-        beside: String,
-        /// Whether the other one is just as redundant.
-        is_mutual: bool,
-    },
-    /// A permit matches only where a forbid does.
-    Overruled {
-        /// The permit.
-        policy: String,
-        /// The forbid.
-        by: String,
-    },
-    /// An invariant holds for any policies.
-    SaysNothing {
-        /// The invariant.
-        invariant: String,
-    },
-}
-
-impl Ineffective {
-    /// Whether it is about the same policy as another one, and both never apply.
-    pub(super) fn is_never_applying(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::NeverApplies { policy, .. }, Self::NeverApplies { policy: other, .. }) => {
-                policy == other
-            }
-            _ => false,
-        }
+/// The first lines, and a line about how many more there are.
+fn first_lines(lines: &[String], max: usize) -> Vec<String> {
+    let mut shown: Vec<String> = lines.iter().take(max).cloned().collect();
+    if let Some(more @ 1..) = lines.len().checked_sub(max) {
+        shown.push(format!("and {more} more like it; --json has them all"));
     }
-
-    /// The warning about a policy that never applies, unless its bundle has one.
-    pub(super) fn warning(&self, bundle: &Bundle) -> Option<SourceDiagnostic> {
-        let Self::NeverApplies { policy, help, .. } = self else {
-            return None;
-        };
-        let known = format!("`{policy}` never applies");
-        let mut warnings = bundle.warnings().iter();
-        if warnings.any(|warning| warning.message().contains(&known)) {
-            return None;
-        }
-        let warning = bundle.warning_at_policy(policy, self.message());
-        Some(match help {
-            Some(help) => warning.with_help(help),
-            None => warning,
-        })
-    }
-
-    /// What is wrong, in a sentence.
-    fn message(&self) -> String {
-        match self {
-            Self::NeverApplies { policy, reason, .. } => match reason {
-                Some(reason) => format!("policy `{policy}` never applies: {reason}"),
-                None => format!("policy `{policy}` never applies: no possible request matches it"),
-            },
-            Self::Redundant {
-                policy,
-                beside,
-                is_mutual: true,
-            } => format!("policies `{policy}` and `{beside}` match the same requests: remove one"),
-            Self::Redundant { policy, beside, .. } => {
-                format!("policy `{policy}` is redundant: `{beside}` always applies when it does")
-            }
-            Self::Overruled { policy, by } => {
-                format!(
-                    "policy `{policy}` permits nothing: `{by}` forbids everything that it matches"
-                )
-            }
-            Self::SaysNothing { invariant } => {
-                format!("invariant `{invariant}` has no effect: it holds for any policies")
-            }
-        }
-    }
+    shown
 }
 
 /// What was proved about a bundle.
@@ -225,28 +146,25 @@ impl Proof {
         invariants.chain(failing).chain(unproven).collect()
     }
 
+    /// The number of counterexamples that can be written as cases.
+    #[must_use]
+    pub fn case_count(&self) -> usize {
+        self.counterexamples().count()
+    }
+
+    fn counterexamples(&self) -> impl Iterator<Item = &Value> {
+        let of_invariants = self.invariants.iter();
+        let of_invariants = of_invariants.flat_map(|invariant| &invariant.counterexamples);
+        let of_policies = self.failing.iter().map(|failing| &failing.counterexample);
+        of_invariants
+            .chain(of_policies)
+            .filter_map(|example| example.case.as_ref())
+    }
+
     /// All counterexamples as the text of a case file; `None` if there are none.
     #[must_use]
     pub fn case_file(&self) -> Option<String> {
-        self.cases(usize::MAX)
-    }
-
-    /// One counterexample of each invariant as the text of a case file; `None` if there are none.
-    #[must_use]
-    pub fn short_case_file(&self) -> Option<String> {
-        self.cases(1)
-    }
-
-    fn cases(&self, max_per_invariant: usize) -> Option<String> {
-        let of_invariants = self.invariants.iter().flat_map(|invariant| {
-            let examples = invariant.counterexamples.iter();
-            examples.take(max_per_invariant)
-        });
-        let of_policies = self.failing.iter().map(|failing| &failing.counterexample);
-        let cases: Vec<&Value> = of_invariants
-            .chain(of_policies)
-            .filter_map(|example| example.case.as_ref())
-            .collect();
+        let cases: Vec<&Value> = self.counterexamples().collect();
         (!cases.is_empty()).then(|| case_file::to_json_text(&cases))
     }
 
@@ -257,32 +175,46 @@ impl Proof {
         for invariant in &self.invariants {
             invariant.render(&mut text);
         }
-        for policy in &self.failing {
+        for policy in self.failing.iter().take(MAX_SHOWN_EXAMPLES) {
             writeln!(text, "FAILS     {} ({})", policy.id, policy.file).ok();
             let effect = "Can fail to evaluate; such a request is denied even if others permit it:";
             writeln!(text, "          {effect}").ok();
             text.push_str(&policy.counterexample.render("            "));
         }
-        for reason in &self.unproven {
-            writeln!(text, "UNPROVEN  {reason}").ok();
+        let others = self.failing.iter().skip(MAX_SHOWN_EXAMPLES);
+        let others: Vec<String> = others
+            .map(|policy| format!("{} ({})", policy.id, policy.file))
+            .collect();
+        for line in first_lines(&others, MAX_SHOWN_LINES) {
+            writeln!(text, "FAILS     {line}").ok();
         }
-        for ineffective in &self.idle {
-            writeln!(text, "warning   {}", ineffective.message()).ok();
-            if let Ineffective::NeverApplies {
-                help: Some(help), ..
-            } = ineffective
-            {
-                writeln!(text, "          {help}").ok();
+        let idle = self.idle_lines();
+        for (what, lines) in [
+            ("UNPROVEN", &self.unproven),
+            ("warning", &idle),
+            ("unknown", &self.unanswered),
+        ] {
+            for line in first_lines(lines, MAX_SHOWN_LINES) {
+                writeln!(text, "{what:<9} {line}").ok();
             }
-        }
-        for reason in &self.unanswered {
-            writeln!(text, "unknown   {reason}").ok();
         }
         if !text.is_empty() {
             text.push('\n');
         }
         text.push_str(&self.summary());
         text
+    }
+
+    /// What has no effect: of each kind the first few.
+    fn idle_lines(&self) -> Vec<String> {
+        let mut idle: Vec<&Ineffective> = self.idle.iter().collect();
+        idle.sort_by_key(|one| one.kind());
+        let alike = idle.chunk_by(|one, other| one.kind() == other.kind());
+        let lines = alike.flat_map(|alike| {
+            let messages: Vec<String> = alike.iter().map(|one| one.line()).collect();
+            first_lines(&messages, MAX_SHOWN_ALIKE)
+        });
+        lines.collect()
     }
 
     fn summary(&self) -> String {
@@ -351,11 +283,12 @@ impl ProvedInvariant {
             };
             writeln!(text, "          {lead}").ok();
             text.push_str(&first.render("            "));
-            for other in others {
-                writeln!(text, "          and {}", other.summary()).ok();
+            let others: Vec<String> = others.iter().map(Counterexample::summary).collect();
+            for other in first_lines(&others, MAX_SHOWN_ALIKE) {
+                writeln!(text, "          and {}", other.trim_start_matches("and ")).ok();
             }
         }
-        for reason in &self.unproven {
+        for reason in first_lines(&self.unproven, MAX_SHOWN_LINES) {
             writeln!(text, "          {reason}").ok();
         }
         for way in self.suggestions() {

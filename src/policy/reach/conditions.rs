@@ -16,6 +16,7 @@ use cedar_policy_core::validator::types::RequestEnv;
 use super::request_types::RequestTypes;
 use super::scope::{ScopeTypes, without_members};
 use super::unreachable_part::UnreachablePart;
+use crate::policy::source_form::SourceForm;
 
 /// The most conditions among which a contradiction is searched.
 const MAX_CONTRADICTION_PARTS: usize = 40;
@@ -38,19 +39,19 @@ pub(super) fn findings(
         return Vec::new();
     };
     let comparisons = comparisons(conditions);
-    let is_telling = |expression: &&&Expr| is_impossible || compares_types(expression);
-    let telling: Vec<&&Expr> = comparisons.iter().filter(is_telling).collect();
+    let is_telling = |it: &&Comparison<'_>| is_impossible || compares_types(it.expression);
+    let telling: Vec<&Comparison<'_>> = comparisons.iter().filter(is_telling).collect();
     let mut found: Vec<UnreachablePart> = comparisons
         .iter()
-        .filter_map(|expression| in_without_members(types, expression))
+        .filter_map(|it| in_without_members(types, it.expression))
         .collect();
     if telling.is_empty() && !is_impossible {
         return found;
     }
     let checker = Typechecker::new(schema.as_ref(), ValidationMode::Strict);
-    for expression in telling {
-        if is_never_true(&checker, types, policy, scope, expression) {
-            let finding = never_true(types, expression);
+    for comparison in telling {
+        if is_never_true(&checker, types, policy, scope, comparison.expression) {
+            let finding = never_true(types, comparison);
             let is_total = is_impossible;
             found.push(if is_total { finding.total() } else { finding });
         }
@@ -100,11 +101,25 @@ pub(super) fn contradiction(
     parts.into_iter().map(snippet).collect()
 }
 
+/// A comparison in a condition.
+struct Comparison<'a> {
+    expression: &'a Expr,
+    /// Whether the source has the opposite: `a != b` for this `a == b`.
+    is_opposite: bool,
+}
+
 /// The comparisons of a condition: what is joined by `&&`, `||`, `!` and `if`.
-fn comparisons(condition: &Expr) -> Vec<&Expr> {
+fn comparisons(condition: &Expr) -> Vec<Comparison<'_>> {
     let mut found = Vec::new();
     let mut open = vec![condition];
     while let Some(expression) = open.pop() {
+        if let SourceForm::Opposite(expression) = SourceForm::new(expression) {
+            found.push(Comparison {
+                expression,
+                is_opposite: true,
+            });
+            continue;
+        }
         match expression.expr_kind() {
             ExprKind::And { left, right } | ExprKind::Or { left, right } => {
                 open.extend([&**right, &**left]);
@@ -118,7 +133,10 @@ fn comparisons(condition: &Expr) -> Vec<&Expr> {
                 then_expr,
                 else_expr,
             } => open.extend([&**else_expr, &**then_expr, &**test_expr]),
-            _ => found.push(expression),
+            _ => found.push(Comparison {
+                expression,
+                is_opposite: false,
+            }),
         }
     }
     found
@@ -176,9 +194,16 @@ fn environment<'a>(env: &RequestEnv<'a>) -> Option<EnvironmentTypes<'a>> {
     }
 }
 
-fn never_true(types: &RequestTypes, expression: &Expr) -> UnreachablePart {
-    let text = snippet(expression);
-    let finding = UnreachablePart::new(expression.source_loc(), format!("`{text}` is never true"));
+fn never_true(types: &RequestTypes, comparison: &Comparison<'_>) -> UnreachablePart {
+    let Comparison { expression, .. } = comparison;
+    // An `a != b` has the location of its `a == b`.
+    let value = if comparison.is_opposite {
+        "always true"
+    } else {
+        "never true"
+    };
+    let reason = format!("`{}` is {value}", snippet(expression));
+    let finding = UnreachablePart::new(expression.source_loc(), reason);
     let ExprKind::BinaryApp {
         op: BinaryOp::Eq,
         arg1,
@@ -191,7 +216,11 @@ fn never_true(types: &RequestTypes, expression: &Expr) -> UnreachablePart {
         (ExprKind::Var(variable), ExprKind::Lit(Literal::EntityUID(uid)))
             if types.has_members(uid.entity_type()) =>
         {
-            finding.with_help(format!("write `{variable} in {uid}` for its members"))
+            finding.with_help(if comparison.is_opposite {
+                format!("write `!({variable} in {uid})` for whoever is not its member")
+            } else {
+                format!("write `{variable} in {uid}` for its members")
+            })
         }
         _ => finding,
     }

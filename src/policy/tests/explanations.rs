@@ -11,8 +11,7 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::explain::{
-    Explanation, MAX_OTHER_POLICIES, MAX_PARTS, MAX_TEXT_LENGTH, PartOutcome, PolicyExplanation,
-    ValueVisibility,
+    Explanation, MAX_OTHER_POLICIES, MAX_PARTS, MAX_TEXT_LENGTH, PolicyExplanation, ValueVisibility,
 };
 
 fn callers() -> [Principal; 5] {
@@ -33,7 +32,7 @@ fn ids(accounts: &[PolicyExplanation]) -> Vec<String> {
 
 /// Every role, action and state, of the shipped bundle and of one that forbids and fails too.
 #[test]
-fn an_explanation_agrees_with_the_decision_and_names_the_policies_whose_parts_all_hold() {
+fn an_explanation_agrees_with_the_decision_and_names_the_policies_whose_parts_are_all_met() {
     let shipped = Bundle::embedded().unwrap();
     let thorny = bundle(
         r#"@id("all") permit (principal, action in [Action::"read", Action::"discover"], resource);
@@ -102,7 +101,7 @@ fn check(explanation: &Explanation) {
         .filter(|policy| !policy.is_satisfied);
     for policy in unmet {
         assert_eq!(policy.parts.len(), 1, "{policy:?}");
-        assert!(policy.parts[0].outcome != PartOutcome::Holds && policy.held < policy.part_count);
+        assert!(!policy.parts[0].is_met && policy.held < policy.part_count);
     }
     let failing =
         |policy: &&PolicyExplanation| policy.parts.iter().any(|part| part.error.is_some());

@@ -12,5 +12,6 @@ mod oneself;
 mod rejected_folders;
 mod schema;
 mod shipped;
+mod told_parts;
 mod unknown_address;
 mod withheld_values;

@@ -7,7 +7,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::domain::diagnostic::{SourceDiagnostic, render_diagnostics, sorted};
+use crate::domain::diagnostic::{SourceDiagnostic, sorted};
+use crate::domain::diagnostic_report::render_diagnostics;
 
 /// An error at one place of a catalog file, before the file's text is redacted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The command line: exit codes, `error:` and `hint:`, settings, and output for scripts.
 
+mod audit;
 mod catalog;
 mod dataset;
 mod log;

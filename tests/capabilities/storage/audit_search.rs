@@ -34,6 +34,7 @@ fn some_records() -> Vec<AuditRecord> {
         record.dataset_id = (at % 7 > 0).then(|| DatasetId(user(at % 7).0));
         record.resource_user_id = (at % 3 == 0).then(|| user(at % 11));
         record.username = (at % 6 == 0).then(|| format!("user-{}", at % 4));
+        record.jti = (at % 4 < 3).then(|| RecordId(user(at % 13).0));
         record.request_id = Some(format!("request-{}", at % 50));
         record.client_request_id = (at % 4 == 0).then(|| format!("trace-{}", at % 9));
         record.outcome = AuditOutcome::VARIANTS[index % AuditOutcome::VARIANTS.len()];
@@ -61,6 +62,7 @@ fn matches(filter: &AuditFilter, record: &AuditRecord) -> bool {
             .username
             .as_ref()
             .is_none_or(|name| record.username.as_ref() == Some(name))
+        && filter.jti.is_none_or(|id| record.jti == Some(id))
         && filter
             .request_id
             .as_ref()

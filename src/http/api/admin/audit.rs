@@ -18,7 +18,9 @@ use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::page_limit::PageLimit;
 use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::ListStatuses;
-use crate::http::reply::responses::{ErrorResponse, JsonOk, meta_response, text_header};
+use crate::http::reply::responses::{
+    ANY_BYTES, ErrorResponse, JsonOk, binary_media_type, meta_response, text_header,
+};
 use crate::http::reply::timestamp::TimestampMillis;
 use crate::service::administration::Administration;
 use crate::service::audit_reader::AuditExport;
@@ -62,10 +64,12 @@ impl ApiResponse for AuditExportResponse {
             description: Some("One `AuditRecord` per line."),
             ..MetaSchema::new("string")
         };
-        let content = vec![MetaMediaType {
+        let lines = MetaMediaType {
             content_type: JSON_LINES,
             schema: MetaSchemaRef::Inline(Box::new(line)),
-        }];
+        };
+        // Generators of clients that do not know JSON Lines give the bytes.
+        let content = vec![lines, binary_media_type(ANY_BYTES)];
         let headers = vec![text_header("Cache-Control", "Always `no-store`.")];
         MetaResponses {
             responses: vec![meta_response(200, "Granted.", content, headers)],
@@ -136,6 +140,8 @@ impl AuditApi {
         action: Query<Option<Action>>,
         /// Return only logins with this user name.
         username: Query<Option<String>>,
+        /// Return only the mint of the download token with this `jti`, and the downloads with it.
+        jti: Query<Option<RecordId>>,
         /// Return only the record of the request with this id.
         request_id: Query<Option<String>>,
         /// Return only records of requests that came with this `X-Request-Id`.
@@ -153,6 +159,7 @@ impl AuditApi {
             event: event.0,
             action: action.0,
             username: username.0.as_deref().map(normalize_name),
+            jti: jti.0,
             request_id: request_id.0,
             client_request_id: client_request_id.0,
             since: since.0.map(|TimestampMillis(millis)| millis),
@@ -196,6 +203,8 @@ impl AuditApi {
         action: Query<Option<Action>>,
         /// Return only logins with this user name.
         username: Query<Option<String>>,
+        /// Return only the mint of the download token with this `jti`, and the downloads with it.
+        jti: Query<Option<RecordId>>,
         /// Return only the record of the request with this id.
         request_id: Query<Option<String>>,
         /// Return only records of requests that came with this `X-Request-Id`.
@@ -213,6 +222,7 @@ impl AuditApi {
             event: event.0,
             action: action.0,
             username: username.0.as_deref().map(normalize_name),
+            jti: jti.0,
             request_id: request_id.0,
             client_request_id: client_request_id.0,
             since: since.0.map(|TimestampMillis(millis)| millis),

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod audit_record;
 pub mod credentials;
 pub mod datasets;
+pub mod explanation_response;
 pub mod explanations;
 pub mod files;
 pub mod identity_providers;

@@ -254,10 +254,7 @@ impl PolicyGate {
         if report.failed == 0 {
             return Ok(());
         }
-        let results = report.results.into_iter();
-        Err(RejectionReason::FailedCases(
-            results.filter(|result| !result.is_passed).collect(),
-        ))
+        Err(RejectionReason::FailedCases(report.failures))
     }
 
     /// Why the invariants were not proved, if that does not refuse the edit.

@@ -2,7 +2,7 @@
 
 use crate::domain::decision::Revision;
 use crate::policy::BundleError;
-use crate::policy::cases::CaseResult;
+use crate::policy::case_failures::CaseFailureGroup;
 use crate::policy::prove::{InvariantVerdict, Proof, ProvedInvariant};
 use crate::policy::safeguards::SafeguardChanges;
 use crate::storage::PolicyEdit;
@@ -35,8 +35,8 @@ pub struct RejectedBundle {
 pub enum RejectionReason {
     /// The folder is no valid bundle, or its cases or invariants are not valid.
     Invalid(BundleError),
-    /// Cases fail.
-    FailedCases(Vec<CaseResult>),
+    /// Cases fail, by their causes.
+    FailedCases(Vec<CaseFailureGroup>),
     /// Invariants or cases in force are lost, or locked invariants are changed, and nobody accepted that.
     NotAccepted {
         /// What the edit changes.
@@ -76,7 +76,7 @@ impl RejectionReason {
     fn reasons(&self) -> Vec<String> {
         match self {
             Self::Invalid(error) => error.lines(),
-            Self::FailedCases(cases) => cases.iter().map(describe_case).collect(),
+            Self::FailedCases(cases) => cases.iter().map(CaseFailureGroup::line).collect(),
             Self::NotAccepted { changes, edit } => {
                 let hint = format!(
                     "review it, and accept it with `cedargate policy accept {}`",
@@ -152,11 +152,6 @@ fn bounded_lines(lines: &[String], max: usize) -> Vec<String> {
         shown.push(format!("and {more} more"));
     }
     shown
-}
-
-fn describe_case(case: &CaseResult) -> String {
-    let failure = case.failure.as_deref().unwrap_or("not met");
-    format!("{}:{}: {}: {failure}", case.file, case.line, case.name)
 }
 
 #[cfg(test)]

@@ -3,41 +3,48 @@
 //! Every principal, action and dataset is covered, but most are not decided one by one: principals and
 //! datasets with equal projections are decided once (`projection` says why that is sound). Disabled
 //! users are denied whatever the policies say, and take no part.
+//!
+//! Each of them is decided in every context that the policies can tell apart (`asked_contexts`), so that an edit cannot
+//! hide behind the address, the time or the API key of whoever asks; `sections` has the names of sets of contexts. Where
+//! nothing changes, `ineffective` says why.
 
+mod address_regions;
+mod asked_contexts;
+mod deciding;
+mod ineffective;
 mod projection;
 mod report;
+mod sections;
+mod text;
+mod time_regions;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::domain::action::Action;
 use crate::domain::attributes::AttributeOwner;
 use crate::domain::dataset::Dataset;
-use crate::domain::id::UserId;
+use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::{Principal, User};
-use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::attributes::ReferredEntity;
 use crate::policy::references::PolicyReferences;
 use crate::storage::Catalog;
 
-use super::context::ReviewContext;
+use asked_contexts::{AskedContexts, ContextSet};
+use deciding::{ACTIONS, ActionChanges, Decider};
+use ineffective::find_ineffective;
 use projection::{
     AttributeViews, PrincipalProjection, ResourceProjection, is_reader_by_other_role,
 };
+use sections::name_contexts;
+
+pub use asked_contexts::{AskedContext, ComparisonScope};
+pub use ineffective::IneffectivePolicy;
 pub use report::{BundleComparison, ChangeGroup, DecisionChange};
 
-/// The actions that are compared.
-const ACTIONS: [Action; 3] = Action::DATASET_ACTIONS;
-/// The most evaluation errors that a comparison lists.
-const MAX_ERRORS: usize = 20;
-
-/// The changes for one principal and one dataset: one or none for each action.
-type ActionChanges = [Option<DecisionChange>; ACTIONS.len()];
-
-/// The index of an action, and the change of its decision.
-type ChangeKey = (usize, DecisionChange);
+/// The index of an action, the change of its decision, and the contexts in which it changes.
+type ChangeKey = (usize, DecisionChange, ContextSet);
 
 /// Users with one projection and the same roles. The policies tell them apart only by the datasets that
 /// they own or read by name.
@@ -62,13 +69,13 @@ pub fn compare(
     from: &Bundle,
     to: &Bundle,
     catalog: Catalog,
-    context: ReviewContext,
+    scope: &ComparisonScope,
     mut advance: impl FnMut(),
 ) -> BundleComparison {
     let datasets: Vec<Arc<Dataset>> = catalog.datasets.into_iter().map(Arc::new).collect();
     let users = catalog.users.into_iter().map(|record| record.user);
     let users = users.filter(|user| !user.is_disabled).map(Arc::new);
-    let mut run = ComparisonRun::new(from, to, users.collect(), &datasets, context);
+    let mut run = ComparisonRun::new(from, to, users.collect(), &datasets, scope);
     let mut groups: HashMap<(ChangeKey, AffectedPrincipals), Vec<usize>> = HashMap::new();
     for (index, dataset) in datasets.iter().enumerate() {
         for key in run.compare_dataset(dataset) {
@@ -82,18 +89,16 @@ pub fn compare(
 /// A comparison under way. Users are numbered by their place in `users`, and so are classes and
 /// projections.
 struct ComparisonRun<'a> {
-    from: &'a Bundle,
-    to: &'a Bundle,
+    decider: Decider<'a>,
     references: PolicyReferences,
-    context: ReviewContext,
+    /// Whether the question is confined to an address or a time.
+    is_confined: bool,
     users: Vec<Arc<User>>,
     user_indexes: HashMap<UserId, usize>,
     class_of_user: Vec<usize>,
     classes: Vec<EquivalenceClass>,
     resource_projections: HashMap<ResourceProjection, usize>,
     memo: HashMap<(Option<usize>, usize), ActionChanges>,
-    decided: u64,
-    errors: BTreeSet<String>,
 }
 
 impl<'a> ComparisonRun<'a> {
@@ -102,9 +107,22 @@ impl<'a> ComparisonRun<'a> {
         to: &'a Bundle,
         users: Vec<Arc<User>>,
         datasets: &[Arc<Dataset>],
-        context: ReviewContext,
+        scope: &ComparisonScope,
     ) -> Self {
         let mut references = from.references().union(to.references());
+        // The literals of what the edit changes are the most important ones.
+        let literals = to.differing_literals(from);
+        let literals = literals
+            .and(to.context_literals())
+            .and(from.context_literals());
+        let literals = literals.and(scope.literals.clone());
+        // A key for a dataset has the id of the dataset as a text.
+        let in_texts = literals
+            .key_texts
+            .iter()
+            .filter_map(|text| text.parse().ok());
+        references.datasets.extend(in_texts.map(DatasetId));
+        let asked = AskedContexts::new(&literals, scope);
         references.add_referred(named_by_attributes(from, to, &references, &users, datasets));
         let views = attribute_views(from, to, &references);
         let mut projections: HashMap<PrincipalProjection, usize> = HashMap::new();
@@ -132,18 +150,15 @@ impl<'a> ComparisonRun<'a> {
             class_of_user.push(class);
         }
         Self {
-            from,
-            to,
+            decider: Decider::new(from, to, asked),
             references,
-            context,
+            is_confined: scope.address.is_some() || scope.time.is_some(),
             user_indexes: users.iter().map(|user| user.id).zip(0..).collect(),
             users,
             class_of_user,
             classes,
             resource_projections: HashMap::new(),
             memo: HashMap::new(),
-            decided: 0,
-            errors: BTreeSet::new(),
         }
     }
 
@@ -171,23 +186,26 @@ impl<'a> ComparisonRun<'a> {
             else {
                 continue;
             };
-            let views = attribute_views(self.from, self.to, &self.references);
+            let views = attribute_views(self.decider.from, self.decider.to, &self.references);
             let resource = ResourceProjection::new(dataset, Some(user.id), &class.roles, &views);
             let resource = self.resource_index(resource);
             let projections = (Some(class.projection), resource);
             let user_changes = self.memoized_changes(projections, dataset, Some(index));
             for (action, (of_user, of_class)) in user_changes.iter().zip(class_changes).enumerate()
             {
-                if of_user == of_class {
-                    continue;
-                }
-                if let Some(change) = of_class {
-                    let principals = affected.entry((action, *change)).or_default();
-                    principals.except.push(index);
-                }
-                if let Some(change) = of_user {
-                    let principals = affected.entry((action, *change)).or_default();
-                    principals.also.push(index);
+                for change in DecisionChange::ALL {
+                    let (of_user, of_class) = (of_user.of(change), of_class.of(change));
+                    if of_user == of_class {
+                        continue;
+                    }
+                    if of_class != 0 {
+                        let principals = affected.entry((action, change, of_class)).or_default();
+                        principals.except.push(index);
+                    }
+                    if of_user != 0 {
+                        let principals = affected.entry((action, change, of_user)).or_default();
+                        principals.also.push(index);
+                    }
                 }
             }
         }
@@ -205,7 +223,7 @@ impl<'a> ComparisonRun<'a> {
         affected: &mut HashMap<ChangeKey, AffectedPrincipals>,
     ) -> Vec<ActionChanges> {
         let references = self.references.clone();
-        let views = attribute_views(self.from, self.to, &references);
+        let views = attribute_views(self.decider.from, self.decider.to, &references);
         let mut resource_for_roles = |roles: &BTreeSet<RoleName>| {
             let resource = ResourceProjection::new(dataset, None, roles, &views);
             self.resource_index(resource)
@@ -255,26 +273,9 @@ impl<'a> ComparisonRun<'a> {
         let principal = user.map_or(Principal::Anonymous, |user| {
             Principal::User(Arc::clone(user))
         });
-        let changes = self.compare_decisions(&principal, &Resource::Dataset(Arc::clone(dataset)));
+        let changes = self.decider.changes(&principal, dataset);
         self.memo.insert(projections, changes);
         changes
-    }
-
-    fn compare_decisions(&mut self, principal: &Principal, resource: &Resource) -> ActionChanges {
-        let context = self.context.for_principal(principal);
-        ACTIONS.map(|action| {
-            let before = self.from.decide(principal, action, resource, &context);
-            let after = self.to.decide(principal, action, resource, &context);
-            self.decided += 2;
-            if self.errors.len() < MAX_ERRORS {
-                self.errors.extend(after.errors);
-            }
-            match (before.is_permitted, after.is_permitted) {
-                (false, true) => Some(DecisionChange::Gains),
-                (true, false) => Some(DecisionChange::Loses),
-                (true, true) | (false, false) => None,
-            }
-        })
     }
 
     fn into_comparison(
@@ -283,31 +284,42 @@ impl<'a> ComparisonRun<'a> {
         datasets: &[Arc<Dataset>],
         groups: HashMap<(ChangeKey, AffectedPrincipals), Vec<usize>>,
     ) -> BundleComparison {
-        let groups = groups
-            .into_iter()
-            .filter_map(|(((action, change), principals), indexes)| {
-                Some(ChangeGroup::new(
-                    *ACTIONS.get(action)?,
-                    change,
-                    principals.is_anonymous,
-                    self.affected_users(&principals),
-                    indexes.iter().filter_map(|index| datasets.get(*index)),
-                ))
-            });
+        let groups =
+            groups
+                .into_iter()
+                .filter_map(|(((action, change, contexts), principals), indexes)| {
+                    Some(ChangeGroup::new(
+                        (*ACTIONS.get(action)?, change, contexts),
+                        principals.is_anonymous,
+                        self.affected_users(&principals),
+                        indexes.iter().filter_map(|index| datasets.get(*index)),
+                    ))
+                });
         let mut groups: Vec<ChangeGroup> = groups.collect();
         for group in &mut groups {
             group.describe_users(&self.users, roles);
+            group.describe_contexts(&self.decider.asked);
         }
         groups.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        let (ineffective, more_ineffective) = find_ineffective(&self.decider, self.is_confined);
+        let changing = groups.iter().fold(0, |all, group| all | group.contexts);
+        let Decider {
+            from, to, asked, ..
+        } = &self.decider;
         BundleComparison {
-            from: self.from.revision().clone(),
-            to: self.to.revision().clone(),
+            from: from.revision().clone(),
+            to: to.revision().clone(),
             users: self.users.len(),
             datasets: datasets.len(),
             changed: groups.iter().map(ChangeGroup::size).sum(),
-            decided: self.decided,
+            decided: self.decider.decided,
             is_context_read: self.references.has_context,
-            errors: self.errors.into_iter().collect(),
+            unchanged_in: name_contexts(asked, asked.all() & !changing),
+            asked: asked.report(),
+            is_cut: asked.is_cut,
+            errors: self.decider.errors.iter().cloned().collect(),
+            ineffective,
+            more_ineffective,
             groups,
         }
     }
@@ -357,10 +369,13 @@ fn named_by_attributes(
 }
 
 fn actual_changes(changes: ActionChanges) -> impl Iterator<Item = ChangeKey> {
-    changes
-        .into_iter()
-        .enumerate()
-        .filter_map(|(action, change)| Some((action, change?)))
+    let changes = changes.into_iter().enumerate();
+    changes.flat_map(|(action, changes)| {
+        let kinds = DecisionChange::ALL.into_iter();
+        kinds
+            .map(move |change| (action, change, changes.of(change)))
+            .filter(|(_, _, contexts)| *contexts != 0)
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
-//! The report of a comparison: changes in groups, shortened for people and complete for tools.
+//! The report of a comparison: changes in groups, complete for tools. `text` shortens it for people.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -12,11 +11,12 @@ use crate::domain::decision::Revision;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
+use crate::domain::shown::join_shown;
 
-/// The most datasets of a group in the text.
-const MAX_SHOWN_DATASETS: usize = 5;
-/// The most groups in the text, the largest first.
-const MAX_SHOWN_GROUPS: usize = 20;
+use super::asked_contexts::{AskedContext, AskedContexts, ContextSet};
+use super::ineffective::IneffectivePolicy;
+use super::sections::name_contexts;
+
 /// The most users of a group that the text names.
 const MAX_SHOWN_USERS: usize = 5;
 
@@ -28,6 +28,15 @@ pub enum DecisionChange {
     Gains,
     /// It was permitted and would be denied.
     Loses,
+    /// It is permitted before and after, and tokens would live shorter.
+    Shortens,
+    /// It is permitted before and after, and tokens would live longer.
+    Lengthens,
+}
+
+impl DecisionChange {
+    /// All kinds of changes.
+    pub(super) const ALL: [Self; 4] = [Self::Gains, Self::Loses, Self::Shortens, Self::Lengthens];
 }
 
 /// The decisions that differ between two bundles, over a whole catalog.
@@ -47,8 +56,18 @@ pub struct BundleComparison {
     pub decided: u64,
     /// Whether a policy reads the context, so that the decisions may differ at another address or time.
     pub is_context_read: bool,
+    /// Every context that was asked in: on both sides of what the policies compare the context with.
+    pub asked: Vec<AskedContext>,
+    /// Whether there would have been more to ask, which was too much.
+    pub is_cut: bool,
+    /// The names of the contexts in which nothing changes; none if that is nowhere or everywhere.
+    pub unchanged_in: Vec<String>,
     /// Errors in evaluating the bundle after; the first few.
     pub errors: Vec<String>,
+    /// Policies of the edit that change nothing, the first ones.
+    pub ineffective: Vec<IneffectivePolicy>,
+    /// How many more there are.
+    pub more_ineffective: usize,
     /// Every change, grouped.
     pub groups: Vec<ChangeGroup>,
 }
@@ -62,12 +81,22 @@ pub struct ChangeGroup {
     pub change: DecisionChange,
     /// The action.
     pub action: Action,
+    /// The contexts in which it changes, in words; none if it does in all of them.
+    pub when: Vec<String>,
+    /// The contexts in which it changes, by their place in `asked`.
+    pub asked_in: Vec<usize>,
     /// Whether anonymous callers are affected.
     pub is_anonymous: bool,
     /// The affected users, all of them.
     pub users: Vec<AffectedUser>,
     /// The datasets, all of them.
     pub datasets: Vec<AffectedDataset>,
+    /// The contexts in which it changes.
+    #[serde(skip)]
+    pub(super) contexts: ContextSet,
+    /// Whether `who` is several.
+    #[serde(skip)]
+    pub(super) is_plural: bool,
 }
 
 /// A user by id and name.
@@ -90,8 +119,7 @@ pub struct AffectedDataset {
 
 impl ChangeGroup {
     pub(super) fn new<'a>(
-        action: Action,
-        change: DecisionChange,
+        (action, change, contexts): (Action, DecisionChange, ContextSet),
         is_anonymous: bool,
         users: Vec<Arc<User>>,
         datasets: impl Iterator<Item = &'a Arc<Dataset>>,
@@ -109,8 +137,12 @@ impl ChangeGroup {
             change,
             action,
             is_anonymous,
+            when: Vec::new(),
+            asked_in: Vec::new(),
             users: users.collect(),
             datasets: datasets.collect(),
+            contexts,
+            is_plural: false,
         }
     }
 
@@ -126,6 +158,7 @@ impl ChangeGroup {
             1 => "1 user".to_owned(),
             count => format!("{count} users"),
         };
+        let mut is_list = false;
         let users = if affected.is_empty() {
             None
         } else if are_all(&|_| true) {
@@ -144,13 +177,32 @@ impl ChangeGroup {
             ))
         } else {
             let names = self.users.iter().map(|user| user.username.as_str());
-            Some(join_shown(names.take(MAX_SHOWN_USERS), affected.len()))
+            is_list = affected.len() > 1;
+            Some(join_shown(names, MAX_SHOWN_USERS))
         };
+        self.is_plural = is_list || (self.is_anonymous && users.is_some());
         self.who = match (self.is_anonymous, users) {
             (true, None) => "anonymous".to_owned(),
             (true, Some(users)) => format!("anonymous and {users}"),
             (false, users) => users.unwrap_or_default(),
         };
+    }
+
+    /// Describes the contexts in which it changes.
+    pub(super) fn describe_contexts(&mut self, asked: &AskedContexts) {
+        self.when = name_contexts(asked, self.contexts);
+        let indexes = 0..asked.len();
+        self.asked_in = indexes
+            .filter(|index| self.contexts >> index & 1 == 1)
+            .collect();
+    }
+
+    /// Whether another group says the same of another action.
+    pub(super) fn is_of_the_same(&self, other: &Self) -> bool {
+        (self.contexts, self.change, self.is_anonymous)
+            == (other.contexts, other.change, other.is_anonymous)
+            && self.users == other.users
+            && self.datasets == other.datasets
     }
 
     /// How many decisions change.
@@ -172,73 +224,10 @@ impl ChangeGroup {
     }
 }
 
-/// The texts that are shown, and how many more there are.
-fn join_shown<'a>(shown: impl Iterator<Item = &'a str>, all: usize) -> String {
-    let shown: Vec<&str> = shown.collect();
-    let more = all - shown.len();
-    let shown = shown.join(", ");
-    if more == 0 {
-        shown
-    } else {
-        format!("{shown} and {more} more")
-    }
-}
-
 impl BundleComparison {
     /// Whether any decision changes.
     #[must_use]
     pub fn has_changes(&self) -> bool {
         !self.groups.is_empty()
-    }
-
-    /// The text for a person.
-    #[must_use]
-    pub fn render(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        for group in self.groups.iter().take(MAX_SHOWN_GROUPS) {
-            let verb = match (
-                group.change,
-                group.users.len() + usize::from(group.is_anonymous),
-            ) {
-                (DecisionChange::Gains, 1) => "gains",
-                (DecisionChange::Gains, _) => "gain",
-                (DecisionChange::Loses, 1) => "loses",
-                (DecisionChange::Loses, _) => "lose",
-            };
-            let (who, action, count) = (&group.who, group.action, group.datasets.len());
-            let noun = if count == 1 { "dataset" } else { "datasets" };
-            let _ = writeln!(text, "{who} {verb} {action} on {count} {noun}:");
-            for dataset in group.datasets.iter().take(MAX_SHOWN_DATASETS) {
-                let _ = writeln!(text, "  {}  {}", dataset.id, dataset.title);
-            }
-            if let Some(more @ 1..) = count.checked_sub(MAX_SHOWN_DATASETS) {
-                let _ = writeln!(text, "  and {more} more");
-            }
-            text.push('\n');
-        }
-        let smaller = self.groups.iter().skip(MAX_SHOWN_GROUPS);
-        let count = smaller.clone().count();
-        if count > 0 {
-            let decisions: u64 = smaller.map(ChangeGroup::size).sum();
-            let _ = writeln!(
-                text,
-                "and {count} smaller groups of {decisions} decisions; --json has them all\n"
-            );
-        }
-        let (users, datasets) = (self.users, self.datasets);
-        let changes = match self.changed {
-            0 => "no decision changes".to_owned(),
-            1 => "1 decision changes".to_owned(),
-            changed => format!("{changed} decisions change"),
-        };
-        let _ = writeln!(
-            text,
-            "{changes} for anonymous callers and {users} users on {datasets} datasets"
-        );
-        for error in &self.errors {
-            let _ = writeln!(text, "error in evaluating the new policies: {error}");
-        }
-        text
     }
 }

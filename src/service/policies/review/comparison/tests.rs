@@ -1,27 +1,31 @@
 //! A comparison, grouped, equals deciding every pair of principal and dataset.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::action::Action;
 use crate::domain::attributes::Attributes;
-use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::Tags;
+use crate::policy::context_literals::ContextLiterals;
 use crate::storage::UserRecord;
 
-const CONTEXT: ReviewContext = ReviewContext {
-    address: AssumedAddress(Some(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST))),
-    unix_millis: 1_772_366_400_000,
-};
+fn scope() -> ComparisonScope {
+    ComparisonScope {
+        address: None,
+        time: None,
+        now: 1_772_366_400,
+        literals: ContextLiterals::default(),
+    }
+}
 
 /// Conditions that read all there is to read: names, attributes, sets and tags.
-const CONDITIONS: [&str; 29] = [
+const CONDITIONS: [&str; 35] = [
     r#"resource.visibility == Visibility::"public""#,
     r#"resource.record_status == RecordStatus::"published""#,
     "resource has owner && resource.owner == principal",
@@ -42,6 +46,12 @@ const CONDITIONS: [&str; 29] = [
     r#"principal.hasTag("x")"#,
     r#"principal has issuer && principal.issuer == "https://one.example""#,
     r#"context.authentication == Authentication::"issuer""#,
+    r#"context.authentication == Authentication::"api_key""#,
+    r#"context.address.isInRange(ip("192.0.2.0/24"))"#,
+    r#"context.time < datetime("2026-06-01")"#,
+    r#"context.time.toTime() < duration("4h")"#,
+    r#"context has key && context.key has actions && context.key.actions == [KeyAction::"read"]"#,
+    r#"context has key && context.key has datasets && context.key.datasets.contains("00000000-0000-0000-0000-000000000003")"#,
     r#"resource.reader_roles.contains(Role::"b")"#,
     r#"resource.reader_roles == [Role::"a"]"#,
     "resource.reader_roles.isEmpty()",
@@ -273,7 +283,13 @@ fn some_catalog() -> impl Strategy<Value = Catalog> {
 }
 
 /// One change; no id stands for anonymous.
-type Pair = (Option<UserId>, Action, DecisionChange, DatasetId);
+type Pair = (
+    Option<UserId>,
+    Action,
+    DecisionChange,
+    DatasetId,
+    ContextSet,
+);
 
 fn pairs_of(comparison: &BundleComparison) -> Vec<Pair> {
     let mut pairs = Vec::new();
@@ -283,7 +299,8 @@ fn pairs_of(comparison: &BundleComparison) -> Vec<Pair> {
             users.chain(group.is_anonymous.then_some(None)).collect();
         for principal in principals {
             for dataset in &group.datasets {
-                pairs.push((principal, group.action, group.change, dataset.id));
+                let (action, change) = (group.action, group.change);
+                pairs.push((principal, action, change, dataset.id, group.contexts));
             }
         }
     }
@@ -292,7 +309,7 @@ fn pairs_of(comparison: &BundleComparison) -> Vec<Pair> {
 }
 
 fn decided_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair> {
-    let mut run = ComparisonRun::new(from, to, Vec::new(), &[], CONTEXT);
+    let mut run = ComparisonRun::new(from, to, Vec::new(), &[], &scope());
     let mut pairs = Vec::new();
     let users = catalog.users.iter().map(|record| &record.user);
     let principals = users
@@ -301,9 +318,10 @@ fn decided_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair
         .chain([Principal::Anonymous]);
     for principal in principals {
         for dataset in &catalog.datasets {
-            let resource = Resource::Dataset(Arc::new(dataset.clone()));
-            for (action, change) in actual_changes(run.compare_decisions(&principal, &resource)) {
-                pairs.push((principal.user_id(), ACTIONS[action], change, dataset.id));
+            let changes = run.decider.changes(&principal, &Arc::new(dataset.clone()));
+            for (action, change, contexts) in actual_changes(changes) {
+                let action = ACTIONS[action];
+                pairs.push((principal.user_id(), action, change, dataset.id, contexts));
             }
         }
     }
@@ -312,7 +330,7 @@ fn decided_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn a_comparison_equals_deciding_every_pair(
@@ -320,7 +338,7 @@ proptest! {
         catalog in some_catalog(),
     ) {
         let expected = decided_one_by_one(&from, &to, &catalog);
-        let comparison = compare(&from, &to, catalog, CONTEXT, || {});
+        let comparison = compare(&from, &to, catalog, &scope(), || {});
         prop_assert_eq!(comparison.changed, u64::try_from(expected.len()).unwrap());
         prop_assert_eq!(pairs_of(&comparison), expected);
     }
@@ -360,7 +378,7 @@ fn a_comparison_renders_as_text() {
     assert_ne!(public, forgotten);
     std::fs::write(folder.path().join("public.cedar"), forgotten).unwrap();
     let to = Bundle::load(folder.path()).unwrap();
-    let comparison = compare(&Bundle::embedded().unwrap(), &to, catalog, CONTEXT, || {});
+    let comparison = compare(&Bundle::embedded().unwrap(), &to, catalog, &scope(), || {});
     assert!(comparison.has_changes());
     insta::assert_snapshot!(comparison.render());
 }

@@ -13,6 +13,7 @@ use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::entity_file::EntityFileFacts;
 use crate::policy::explain::ValueVisibility;
+use crate::policy::new_case::NewCase;
 
 use super::context::ReviewContext;
 
@@ -32,6 +33,26 @@ pub struct DecisionQuery {
     pub dataset: Arc<Dataset>,
     /// The assumed address and time.
     pub context: ReviewContext,
+}
+
+impl DecisionQuery {
+    /// The case that asks this and expects the answer of a bundle; or, in words, why there is none.
+    pub fn new_case(&self, bundle: &Bundle) -> Result<NewCase, String> {
+        let resource = Resource::Dataset(Arc::clone(&self.dataset));
+        let context = self.context.for_principal(&self.principal);
+        bundle.new_case("", &self.principal, self.action, &resource, &context)
+    }
+}
+
+/// The case that asks this about entities of a file and expects the answer of a bundle; or why there is none.
+pub fn new_case_of_entities(
+    bundle: &Bundle,
+    facts: &EntityFileFacts,
+    action: Action,
+    context: ReviewContext,
+) -> Result<NewCase, String> {
+    let context = context.for_kind(facts.is_anonymous, facts.has_issuer);
+    bundle.new_case_from_file("", facts, action, &context)
 }
 
 /// Explains the decision of a bundle, without the values that are not visible.

@@ -110,6 +110,14 @@ impl ExplanationReport {
         }
     }
 
+    /// The name of a case that expects this decision.
+    #[must_use]
+    pub fn case_name(&self) -> String {
+        let who = self.username.as_deref().unwrap_or(&self.principal);
+        let may = if self.is_permitted { "may" } else { "may not" };
+        format!("{who} {may} {}: {}", self.action, self.title)
+    }
+
     /// The report without what is not visible.
     #[must_use]
     pub(super) fn redact(self, visibility: ValueVisibility) -> Self {

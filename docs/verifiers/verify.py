@@ -1,0 +1,80 @@
+"""Verifies download tokens with PyJWT: pip install 'pyjwt[crypto]'"""
+
+import json
+import time
+import urllib.request
+import uuid
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from threading import Lock
+
+import jwt
+
+ISSUER = "http://127.0.0.1:8080"
+AUDIENCE = "cedargate-downloads"
+LEEWAY = 10  # seconds by which clocks may differ
+MAX_AGE = 300  # seconds after which the key set is fetched again
+PAUSE = 5  # seconds between two attempts to fetch it
+CLAIMS = ["iss", "aud", "iat", "exp", "jti", "typ", "scope"]
+
+lock, keys, fetched, tried = Lock(), {}, float("-inf"), float("-inf")
+
+
+class NoKeySet(Exception):
+    """No key set could be fetched since the start."""
+
+
+def find_key(kid):
+    """Fetches the key set if it is old or lacks the key; old keys stay until there are new ones."""
+    global keys, fetched, tried
+    if lock.acquire(blocking=not keys):  # while one thread fetches, others use what there is
+        try:
+            now = time.monotonic()
+            if (kid not in keys or now - fetched >= MAX_AGE) and now - tried >= PAUSE:
+                tried = now
+                with urllib.request.urlopen(f"{ISSUER}/.well-known/jwks.json", timeout=5) as reply:
+                    key_set = jwt.PyJWKSet.from_dict(json.load(reply))
+                keys, fetched = {key.key_id: key for key in key_set.keys}, now
+        except Exception as error:  # whatever is wrong with the answer
+            print(f"the key set cannot be fetched: {error}")
+        finally:
+            lock.release()
+    if not keys:
+        raise NoKeySet
+    if kid not in keys:
+        raise jwt.InvalidTokenError("the key is unknown")
+    return keys[kid]
+
+
+def read(token):
+    """Header and claims, if this is the only token for them: no member twice, no other base64url."""
+    header, claims, signature = (urlsafe_b64decode(part + "==") for part in token.split("."))
+    found = json.loads(header), json.loads(claims)
+    texts = (json.dumps(part, separators=(",", ":"), ensure_ascii=False) for part in found)
+    again = (urlsafe_b64encode(part) for part in (*(text.encode() for text in texts), signature))
+    if ".".join(part.decode().rstrip("=") for part in again) != token:
+        raise ValueError("not in its only form")
+    return found
+
+
+def verify(token, dataset_id):
+    """Returns the claims of a token for this dataset, or raises jwt.InvalidTokenError or NoKeySet."""
+    try:
+        header, claims = read(token)
+        scope = f"dataset:{uuid.UUID(dataset_id)}"
+        is_whole = type(claims["iat"]) is int and type(claims["exp"]) is int
+        expected = {"alg": "ES256", "kid": str(header["kid"]), "typ": "download+jwt"}
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        raise jwt.InvalidTokenError("malformed token or dataset id") from None
+    if header != expected or not is_whole or claims.get("typ") != "download":
+        raise jwt.InvalidTokenError("not a download token")
+    if claims.get("scope") != scope:
+        raise jwt.InvalidTokenError("the token is for another dataset")
+    return jwt.decode(
+        token,
+        find_key(header["kid"]),
+        algorithms=["ES256"],
+        issuer=ISSUER,
+        audience=AUDIENCE,
+        leeway=LEEWAY,
+        options={"require": CLAIMS, "strict_aud": True},
+    )

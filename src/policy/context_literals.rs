@@ -1,0 +1,348 @@
+//! The literals that conditions compare the context with: networks, times, times of day, and how callers authenticate.
+//!
+//! A decision can change only where a request crosses one of them, so whoever wants to know everything that policies
+//! may answer asks on both sides of each. What is computed from several literals (`datetime("2026-01-01").offset(
+//! duration("30d"))`) is found as far as one policy says it; a literal of an unknown form is none.
+
+use cedar_policy::{Entities, EntityUid, EvalResult, Expression, Policy, Request, eval_expression};
+use cedar_policy_core::ast::{Expr, ExprKind, Literal, Var};
+use ipnet::IpNet;
+
+use super::reach::string_literals;
+
+/// The most literals of a kind.
+const MAX_LITERALS: usize = 1_000;
+/// The seconds of a day.
+const DAY: i64 = 86_400;
+/// The networks that the functions without a network ask for.
+const NAMED_NETWORKS: [(&str, &[&str]); 4] = [
+    ("isIpv4", &["0.0.0.0/0"]),
+    ("isIpv6", &["::/0"]),
+    ("isLoopback", &["127.0.0.0/8", "::1/128"]),
+    ("isMulticast", &["224.0.0.0/4", "ff00::/8"]),
+];
+/// The functions that turn a duration into a number, and the milliseconds of one.
+const UNITS: [(&str, i64); 5] = [
+    ("toDays", DAY * 1_000),
+    ("toHours", 3_600_000),
+    ("toMinutes", 60_000),
+    ("toSeconds", 1_000),
+    ("toMilliseconds", 1),
+];
+
+/// What some policies compare the context with, in the order of the policies and without repetitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says of one attribute whether it is read"
+)]
+pub struct ContextLiterals {
+    /// The networks, an address alone with its full length.
+    pub networks: Vec<IpNet>,
+    /// The times, in seconds since 1970 UTC: the first whole second that is not before the literal.
+    pub instants: Vec<i64>,
+    /// The times of day, in seconds since midnight UTC.
+    pub times_of_day: Vec<i64>,
+    /// Whether `context.address` is read.
+    pub reads_address: bool,
+    /// Whether `context.time` is read.
+    pub reads_time: bool,
+    /// Whether `context.authentication` is read.
+    pub reads_authentication: bool,
+    /// Whether `context.key` is read.
+    pub reads_key: bool,
+    /// The texts that are compared with anything, of policies that read `context.key`.
+    pub key_texts: Vec<String>,
+}
+
+impl ContextLiterals {
+    /// The literals of policies, in their order.
+    #[must_use]
+    pub fn of_policies<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> Self {
+        let mut literals = Self::default();
+        for policy in policies {
+            // With the values of its slots, a linked policy is like the others.
+            literals.add(&policy.as_ref().condition());
+        }
+        literals
+    }
+
+    /// These literals, and then others.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        push_all(&mut self.networks, others.networks);
+        push_all(&mut self.instants, others.instants);
+        push_all(&mut self.times_of_day, others.times_of_day);
+        push_all(&mut self.key_texts, others.key_texts);
+        self.reads_address |= others.reads_address;
+        self.reads_time |= others.reads_time;
+        self.reads_authentication |= others.reads_authentication;
+        self.reads_key |= others.reads_key;
+        self
+    }
+
+    fn add(&mut self, condition: &Expr) {
+        let mut found = ConditionLiterals::default();
+        let mut reads_key = false;
+        let mut texts = Vec::new();
+        let (mut variables, mut attributes) = (0, 0);
+        for expression in condition.subexpressions() {
+            match expression.expr_kind() {
+                ExprKind::Var(Var::Context) => variables += 1,
+                ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr }
+                    if matches!(expr.expr_kind(), ExprKind::Var(Var::Context)) =>
+                {
+                    attributes += 1;
+                    match attr.as_str() {
+                        "address" => self.reads_address = true,
+                        "time" => self.reads_time = true,
+                        "authentication" => self.reads_authentication = true,
+                        "key" => reads_key = true,
+                        _ => {}
+                    }
+                }
+                ExprKind::Lit(Literal::Long(number)) => found.numbers.push(*number),
+                ExprKind::Lit(Literal::String(text)) => texts.push(text.to_string()),
+                // Words may be enumerated entities: `KeyAction::"read"`.
+                ExprKind::Lit(Literal::EntityUID(uid)) => {
+                    texts.push(AsRef::<str>::as_ref(uid.eid()).to_owned());
+                }
+                ExprKind::ExtensionFunctionApp { fn_name, args } => {
+                    found.add_function(&fn_name.to_string(), args);
+                }
+                _ => {}
+            }
+        }
+        // The context as a whole: `context == context`.
+        if variables > attributes {
+            (self.reads_address, self.reads_time) = (true, true);
+            (self.reads_authentication, reads_key) = (true, true);
+        }
+        self.reads_key |= reads_key;
+        push_all(&mut self.networks, found.networks.iter().copied());
+        push_all(&mut self.instants, found.instants());
+        push_all(&mut self.times_of_day, found.times_of_day());
+        if reads_key {
+            push_all(&mut self.key_texts, texts);
+        }
+    }
+}
+
+fn push_all<T: PartialEq>(all: &mut Vec<T>, more: impl IntoIterator<Item = T>) {
+    for one in more {
+        if all.len() < MAX_LITERALS && !all.contains(&one) {
+            all.push(one);
+        }
+    }
+}
+
+/// The literals of one policy, and the functions that it calls.
+#[derive(Default)]
+struct ConditionLiterals {
+    networks: Vec<IpNet>,
+    /// In milliseconds.
+    datetimes: Vec<i64>,
+    durations: Vec<i64>,
+    numbers: Vec<i64>,
+    /// The milliseconds of the units that durations are counted in.
+    units: Vec<i64>,
+    has_time_of_day: bool,
+    has_date: bool,
+    has_distance: bool,
+}
+
+impl ConditionLiterals {
+    fn add_function(&mut self, name: &str, args: &[Expr]) {
+        let text = || args.first().and_then(|text| string_literals(text).next());
+        match name {
+            "ip" => {
+                let network = text().and_then(|(text, _)| parse_network(text));
+                self.networks.extend(network);
+            }
+            "datetime" => {
+                let moment = text().and_then(|(text, _)| milliseconds_of_datetime(text));
+                self.datetimes.extend(moment);
+            }
+            "duration" => {
+                let span = text().and_then(|(text, _)| milliseconds_of_duration(text));
+                self.durations.extend(span);
+            }
+            "toTime" => self.has_time_of_day = true,
+            "toDate" => self.has_date = true,
+            "offset" | "durationSince" => self.has_distance = true,
+            _ => {
+                let networks = NAMED_NETWORKS.iter().filter(|(of, _)| *of == name);
+                let networks = networks.flat_map(|(_, networks)| networks.iter());
+                self.networks
+                    .extend(networks.filter_map(|text| parse_network(text)));
+                let units = UNITS.iter().filter(|(of, _)| *of == name);
+                self.units.extend(units.map(|(_, unit)| *unit));
+            }
+        }
+    }
+
+    /// The durations that are compared with, in milliseconds: what is counted in units begins and ends at two of them.
+    fn spans(&self) -> Vec<i64> {
+        let counted = self.units.iter().flat_map(|unit| {
+            let numbers = self.numbers.iter();
+            let ends = numbers.flat_map(|number| [Some(*number), number.checked_add(1)]);
+            ends.filter_map(|number| number?.checked_mul(*unit))
+        });
+        self.durations.iter().copied().chain(counted).collect()
+    }
+
+    fn instants(&self) -> Vec<i64> {
+        let mut all = self.datetimes.clone();
+        if self.has_date {
+            let next = self.datetimes.iter();
+            all.extend(next.filter_map(|moment| moment.checked_add(DAY * 1_000)));
+        }
+        if self.has_distance {
+            for span in self.spans() {
+                for moment in &self.datetimes {
+                    all.extend(moment.checked_add(span));
+                    all.extend(moment.checked_sub(span));
+                }
+                if all.len() > MAX_LITERALS {
+                    break;
+                }
+            }
+        }
+        all.into_iter().map(whole_seconds).collect()
+    }
+
+    fn times_of_day(&self) -> Vec<i64> {
+        if !self.has_time_of_day {
+            return Vec::new();
+        }
+        let spans = self.spans().into_iter().map(whole_seconds);
+        spans.filter(|second| (0..DAY).contains(second)).collect()
+    }
+}
+
+/// The first whole second that is not before a time in milliseconds.
+fn whole_seconds(milliseconds: i64) -> i64 {
+    let second = milliseconds.div_euclid(1_000);
+    second + i64::from(milliseconds.rem_euclid(1_000) > 0)
+}
+
+fn parse_network(text: &str) -> Option<IpNet> {
+    let network = text.parse().ok();
+    network.or_else(|| Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?)))
+}
+
+fn milliseconds_of_datetime(text: &str) -> Option<i64> {
+    evaluate_number(&format!(
+        "datetime({text:?}).durationSince(datetime(\"1970-01-01\")).toMilliseconds()"
+    ))
+}
+
+fn milliseconds_of_duration(text: &str) -> Option<i64> {
+    evaluate_number(&format!("duration({text:?}).toMilliseconds()"))
+}
+
+/// The value of a Cedar expression about no request, so that Cedar reads its own literals.
+fn evaluate_number(expression: &str) -> Option<i64> {
+    let expression: Expression = expression.parse().ok()?;
+    let nobody: EntityUid = "Nobody::\"\"".parse().ok()?;
+    let context = cedar_policy::Context::empty();
+    let request = Request::new(nobody.clone(), nobody.clone(), nobody, context, None).ok()?;
+    match eval_expression(&request, &Entities::empty(), &expression) {
+        Ok(EvalResult::Long(number)) => Some(number),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn literals(conditions: &str) -> ContextLiterals {
+        let text = format!("permit (principal, action, resource) {conditions};");
+        ContextLiterals::of_policies([&Policy::parse(None, text).unwrap()])
+    }
+
+    #[test]
+    fn networks_are_found_in_whatever_form() {
+        let found = literals(
+            r#"when { context.address.isInRange(ip("192.0.2.0/24")) || context.address == ip("2001:db8::1") }
+            unless { [ip("192.0.2.0/24")].contains(context.address) || context.address.isLoopback() || context.address.isIpv4() }"#,
+        );
+        let networks = found.networks.iter().map(ToString::to_string);
+        let networks: BTreeSet<String> = networks.collect();
+        let expected = [
+            "0.0.0.0/0",
+            "127.0.0.0/8",
+            "192.0.2.0/24",
+            "2001:db8::1/128",
+            "::1/128",
+        ];
+        assert_eq!(networks, expected.map(str::to_owned).into());
+        assert!(found.reads_address && !found.reads_time);
+    }
+
+    #[test]
+    fn times_are_found_in_whatever_form() {
+        let day = |day: i64| 1_767_225_600 + day * DAY;
+        for (condition, instants) in [
+            (r#"context.time < datetime("2026-01-02")"#, vec![day(1)]),
+            (
+                r#"context.time >= datetime("2026-01-01T00:00:00.001Z")"#,
+                vec![day(0) + 1],
+            ),
+            (
+                r#"context.time.toDate() == datetime("2026-01-01")"#,
+                vec![day(0), day(1)],
+            ),
+            (
+                r#"context.time < datetime("2026-01-02").offset(duration("1d"))"#,
+                vec![day(1), day(2), day(0)],
+            ),
+            (
+                r#"context.time.durationSince(datetime("2026-01-02")).toDays() < 1"#,
+                vec![day(1), day(2), day(0), day(3), day(-1)],
+            ),
+        ] {
+            let found = literals(&format!("when {{ {condition} }}"));
+            assert!(found.reads_time);
+            assert_eq!(found.instants, instants, "{condition}");
+            assert_eq!(found.times_of_day, Vec::<i64>::new());
+        }
+    }
+
+    #[test]
+    fn times_of_day_are_found_in_whatever_unit() {
+        for (condition, times) in [
+            (r#"context.time.toTime() >= duration("22h")"#, vec![79_200]),
+            (r#"context.time.toTime() < duration("1h30m")"#, vec![5_400]),
+            ("context.time.toTime().toHours() == 9", vec![32_400, 36_000]),
+            (r#"context.time.toTime() < duration("25h")"#, vec![]),
+            (
+                r#"context.time < datetime("2026-01-01").offset(duration("9h"))"#,
+                vec![],
+            ),
+        ] {
+            let found = literals(&format!("when {{ {condition} }}"));
+            assert_eq!(found.times_of_day, times, "{condition}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_of_the_caller_is_found() {
+        let found = literals(
+            r#"when { context has key && context.key has actions && context.key.actions == [KeyAction::"read"] }"#,
+        );
+        assert!(found.reads_key && !found.reads_authentication);
+        assert_eq!(found.key_texts, ["read"]);
+        assert!(
+            literals(r#"unless { context.authentication == Authentication::"password" }"#)
+                .reads_authentication
+        );
+        assert_eq!(
+            literals(r#"when { resource.title == "x" }"#),
+            ContextLiterals::default()
+        );
+    }
+}

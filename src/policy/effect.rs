@@ -1,0 +1,222 @@
+//! Why a policy has no effect on some requests: which of its parts none of them meets.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::Policy;
+use serde::Serialize;
+
+use crate::domain::action::Action;
+use crate::domain::caller::DecisionContext;
+use crate::domain::principal::Principal;
+use crate::domain::resource::Resource;
+
+use super::bundle::Bundle;
+use super::conditions::{PolicyPart, SCOPE_PART_COUNT, policy_parts};
+use super::context_literals::ContextLiterals;
+use super::links::instantiate;
+use super::values::truncated;
+
+/// The longest text of a part, in characters.
+const MAX_PART_LENGTH: usize = 200;
+/// The most different outcomes that are remembered of one policy.
+const MAX_OUTCOMES: usize = 1_000;
+
+/// How a policy of one bundle differs from another bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicyDifference {
+    /// The other bundle lacks it, and this one came after.
+    Added,
+    /// Both have it, and it says something else.
+    Changed,
+    /// The other bundle, which came after, lacks it.
+    Removed,
+}
+
+impl Bundle {
+    /// The policies that differ from a bundle before this one, by `@id`: layout, comments and `@reason` do not count.
+    #[must_use]
+    pub fn differences(&self, before: &Self) -> Vec<(String, PolicyDifference)> {
+        let mut differing = Vec::new();
+        for (policy, info) in self.policies_with_info() {
+            match before.policy_with_ttl(&info.id) {
+                None => differing.push((info.id.clone(), PolicyDifference::Added)),
+                Some(other) if other == (statement(policy), info.max_ttl) => {}
+                Some(_) => differing.push((info.id.clone(), PolicyDifference::Changed)),
+            }
+        }
+        let removed = before.policies().keys();
+        let removed = removed.filter(|id| !self.policies().contains_key(*id));
+        differing.extend(removed.map(|id| (id.clone(), PolicyDifference::Removed)));
+        differing
+    }
+
+    /// What the policies compare the context with.
+    #[must_use]
+    pub fn context_literals(&self) -> ContextLiterals {
+        ContextLiterals::of_policies(self.policies.set.policies())
+    }
+
+    /// What the policies that differ from a bundle before this one compare the context with, in either.
+    #[must_use]
+    pub fn differing_literals(&self, before: &Self) -> ContextLiterals {
+        let differing = self.differences(before);
+        let of = |bundle: &Self| {
+            let policies = differing.iter().filter_map(|(id, _)| bundle.policy(id));
+            ContextLiterals::of_policies(policies.map(|(policy, _)| policy))
+        };
+        of(self).and(of(before))
+    }
+
+    fn policy_with_ttl(&self, id: &str) -> Option<(String, Option<u32>)> {
+        let (policy, info) = self.policy(id)?;
+        Some((statement(policy), info.max_ttl))
+    }
+
+    /// A trial of one policy against requests.
+    #[must_use]
+    pub fn try_policy(&self, id: &str) -> Option<PolicyTrial<'_>> {
+        let (policy, _) = self.policy(id)?;
+        Some(PolicyTrial {
+            bundle: self,
+            parts: policy_parts(policy),
+            outcomes: BTreeSet::new(),
+        })
+    }
+}
+
+/// What a policy says, as Cedar reads it.
+fn statement(policy: &Policy) -> String {
+    let whole = instantiate(policy).ok();
+    let policy = whole.as_ref().unwrap_or(policy);
+    let json = policy.to_json().ok().and_then(|mut json| {
+        json.as_object_mut()?.remove("annotations");
+        Some(json.to_string())
+    });
+    json.unwrap_or_else(|| policy.to_string())
+}
+
+/// A policy that is tried against requests, to find out which of its parts they meet.
+pub struct PolicyTrial<'a> {
+    bundle: &'a Bundle,
+    parts: Vec<PolicyPart>,
+    /// Which parts are met, each as it came up.
+    outcomes: BTreeSet<Vec<bool>>,
+}
+
+/// The part of a request that a policy asks for in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnmetSubject {
+    /// The principal of its scope.
+    Principal,
+    /// The action.
+    Action,
+    /// The resource.
+    Resource,
+    /// One of its conditions.
+    Condition,
+}
+
+/// Why a policy applies to none of the requests that it was tried against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unmet {
+    /// None meets this part.
+    Part {
+        /// What it is about.
+        subject: UnmetSubject,
+        /// Its text and line.
+        text: String,
+    },
+    /// None meets both of these parts.
+    Together {
+        /// The text and line of one.
+        first: String,
+        /// The text and line of the other.
+        second: String,
+    },
+    /// Each meets some of the parts, and none all of them.
+    All,
+}
+
+impl PolicyTrial<'_> {
+    /// Whether the policy applies to a request.
+    pub fn observe(
+        &mut self,
+        principal: &Principal,
+        action: Action,
+        resource: &Resource,
+        context: &DecisionContext,
+    ) -> bool {
+        let Ok((facts, request)) = self.bundle.prepare(principal, action, resource, context) else {
+            return false;
+        };
+        let outcome: Vec<bool> = self
+            .parts
+            .iter()
+            .map(|part| part.evaluate(&request, &facts.entities).is_met)
+            .collect();
+        let is_satisfied = !outcome.contains(&false);
+        if self.outcomes.len() < MAX_OUTCOMES {
+            self.outcomes.insert(outcome);
+        }
+        is_satisfied
+    }
+
+    /// Why it applied to no request; `None` if it applied to one, or was tried against none.
+    #[must_use]
+    pub fn unmet(&self) -> Option<Unmet> {
+        let is_met = |indexes: &[usize]| {
+            self.outcomes.iter().any(|outcome| {
+                indexes
+                    .iter()
+                    .all(|index| outcome.get(*index) == Some(&true))
+            })
+        };
+        let all: Vec<usize> = (0..self.parts.len()).collect();
+        if self.outcomes.is_empty() || is_met(&all) {
+            return None;
+        }
+        let named = |index: usize| self.parts.get(index).map_or_else(String::new, name_part);
+        if let Some(index) = all.iter().find(|index| !is_met(&[**index])) {
+            let subject = match index {
+                0 => UnmetSubject::Principal,
+                1 => UnmetSubject::Action,
+                2 => UnmetSubject::Resource,
+                _ => UnmetSubject::Condition,
+            };
+            let text = named(*index);
+            return Some(Unmet::Part { subject, text });
+        }
+        // Conditions first: the scope is what an author wants.
+        let conditions = all.iter().rev();
+        let pairs = conditions.flat_map(|second| all.iter().map(move |first| (*first, *second)));
+        let pairs = pairs.filter(|(first, second)| first < second && *second >= SCOPE_PART_COUNT);
+        let pair = pairs
+            .filter(|(first, second)| !is_met(&[*first, *second]))
+            .max_by_key(|(first, _)| *first);
+        Some(pair.map_or(Unmet::All, |(first, second)| Unmet::Together {
+            first: named(first),
+            second: named(second),
+        }))
+    }
+}
+
+/// A part as it stands in the file, with its line.
+fn name_part(part: &PolicyPart) -> String {
+    let words: Vec<&str> = part.text.split_whitespace().collect();
+    let text = truncated(&words.join(" "), MAX_PART_LENGTH);
+    let text = if part.negations.is_under_not {
+        format!("!({text})")
+    } else {
+        text
+    };
+    let unless = if part.negations.is_under_unless {
+        "unless "
+    } else {
+        ""
+    };
+    match part.line {
+        Some(line) => format!("`{unless}{text}` (line {line})"),
+        None => format!("`{unless}{text}`"),
+    }
+}

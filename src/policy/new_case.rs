@@ -1,0 +1,174 @@
+//! New cases: a decision about the catalog, written as a case that expects it.
+//!
+//! The case has the entities of the decision and nothing else, so it stays true when the catalog changes. It is
+//! parsed back from its text before it is returned, and expects what the policies answer to that.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cedar_policy::{Context, Entities, Request};
+use serde_json::{Value, json};
+
+use crate::domain::action::Action;
+use crate::domain::caller::DecisionContext;
+use crate::domain::client_address::UNKNOWN;
+use crate::domain::error_chain::error_chain;
+use crate::domain::principal::Principal;
+use crate::domain::resource::Resource;
+
+use super::address::ADDRESS;
+use super::bundle::Bundle;
+use super::case_answer::CaseAnswer;
+use super::case_file::{self, Case, CaseDecision};
+use super::entity_file::EntityFileFacts;
+use super::sources::SourceFiles;
+use super::unknown_address::is_address_unknown;
+
+/// The name of a new case's file in messages.
+const FILE_NAME: &str = "new.cases.json";
+
+/// A case that is not in a file yet.
+#[derive(Clone, Debug)]
+pub struct NewCase {
+    name: String,
+    json: Value,
+}
+
+impl NewCase {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same case with another name.
+    #[must_use]
+    pub fn renamed(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        if let Some(member) = self.json.get_mut("name") {
+            *member = json!(name);
+        }
+        self
+    }
+
+    /// The case as JSON.
+    pub(super) fn json(&self) -> &Value {
+        &self.json
+    }
+
+    /// The case as it will be parsed from a case file.
+    pub(super) fn parse(&self, bundle: &Bundle) -> Result<Case, String> {
+        parse(&self.json, bundle)
+    }
+}
+
+impl Bundle {
+    /// The case that asks what [`Bundle::decide`] decides, and expects its answer.
+    ///
+    /// Fails, with the reason in words, if no policy decides it (the user is disabled).
+    pub fn new_case(
+        &self,
+        name: &str,
+        principal: &Principal,
+        action: Action,
+        resource: &Resource,
+        context: &DecisionContext,
+    ) -> Result<NewCase, String> {
+        let (facts, request) = self.prepare(principal, action, resource, context)?;
+        self.case_of(name, &request, &facts.entities)
+    }
+
+    /// The case that asks what [`Bundle::decide_from_file`] decides, and expects its answer.
+    pub fn new_case_from_file(
+        &self,
+        name: &str,
+        entities: &EntityFileFacts,
+        action: Action,
+        context: &DecisionContext,
+    ) -> Result<NewCase, String> {
+        let request = self.cedar_request(&entities.facts, action, context)?;
+        self.case_of(name, &request, &entities.facts.entities)
+    }
+
+    fn case_of(
+        &self,
+        name: &str,
+        request: &Request,
+        entities: &Entities,
+    ) -> Result<NewCase, String> {
+        let uid = |uid: Option<&_>| uid.map(ToString::to_string).unwrap_or_default();
+        let (context, entities) = (context_json(request)?, entities_json(request, entities)?);
+        let expecting = |decision: CaseDecision, reason: &BTreeSet<String>, num_errors: usize| {
+            json!({
+                "name": name,
+                "request": {
+                    "principal": uid(request.principal()),
+                    "action": uid(request.action()),
+                    "resource": uid(request.resource()),
+                    "context": context,
+                },
+                "entities": entities,
+                "decision": decision,
+                "reason": reason,
+                "num_errors": num_errors,
+            })
+        };
+        let case = parse(&expecting(CaseDecision::Deny, &BTreeSet::new(), 0), self)?;
+        let answer = CaseAnswer::evaluate(self, &case.request, &case.entities);
+        let json = expecting(
+            answer.decision,
+            &answer.determining_policies,
+            answer.errors.len(),
+        );
+        Ok(NewCase {
+            name: name.to_owned(),
+            json,
+        })
+    }
+}
+
+/// Parses a case as it will be parsed from a case file.
+fn parse(json: &Value, bundle: &Bundle) -> Result<Case, String> {
+    let text: Arc<str> = case_file::to_json_text(&[json]).into();
+    let file = SourceFiles::from_file(FILE_NAME, &text);
+    let cases = case_file::parse_all(&file, &bundle.schema).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        lines.join("; ")
+    })?;
+    let case = cases.into_iter().next();
+    case.ok_or_else(|| "the case is empty".to_owned())
+}
+
+/// The context, with the words that a person writes.
+fn context_json(request: &Request) -> Result<Value, String> {
+    let json = request.context().map(Context::to_json_value);
+    let mut json = json
+        .transpose()
+        .map_err(|error| error_chain(&error))?
+        .unwrap_or_else(|| json!({}));
+    if is_address_unknown(request)
+        && let Some(address) = json.get_mut(ADDRESS)
+    {
+        *address = json!(UNKNOWN);
+    }
+    Ok(json)
+}
+
+/// The entities without those of the schema, the principal first.
+fn entities_json(request: &Request, entities: &Entities) -> Result<Value, String> {
+    let mut listed = Vec::new();
+    for entity in entities.iter() {
+        let uid = entity.uid();
+        if uid.type_name().basename() == "Action" {
+            continue;
+        }
+        let is_resource = request.resource() == Some(&uid);
+        let rank = (request.principal() != Some(&uid), !is_resource);
+        let json = entity
+            .to_json_value()
+            .map_err(|error| error_chain(&error))?;
+        listed.push((rank, uid.to_string(), json));
+    }
+    listed.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+    Ok(listed.into_iter().map(|(.., json)| json).collect())
+}

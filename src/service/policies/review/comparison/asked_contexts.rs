@@ -1,0 +1,277 @@
+//! The contexts that a comparison asks in: on both sides of everything that the policies compare the context with.
+//!
+//! A decision can change only where a request crosses a literal of either bundle, so one context on each side of each is
+//! enough: inside and outside of each network, before, at and after each time and time of day, and as each kind of caller
+//! that policies can tell apart. There are at most [`MAX_CONTEXTS`], those about the first literals.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use crate::domain::action::Action;
+use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
+use crate::domain::caller::{Authentication, DecisionContext};
+use crate::domain::client_address::AssumedAddress;
+use crate::domain::dataset::Dataset;
+use crate::domain::id::{ApiKeyId, UserId};
+use crate::domain::principal::Principal;
+use crate::domain::rfc3339::format_seconds;
+use crate::policy::context_literals::ContextLiterals;
+
+use super::address_regions::{AddressRegion, address_regions};
+use super::time_regions::{TimeRegion, instant_regions, time_of_day_regions};
+
+/// The most contexts that a comparison asks in: the bits of a [`ContextSet`].
+pub(super) const MAX_CONTEXTS: usize = 128;
+
+/// The address of this machine, which is as good as any other if policies read none.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Some of the contexts, a bit for each.
+pub(super) type ContextSet = u128;
+
+/// The address and time that a comparison is confined to; what is not given is asked on all sides.
+#[derive(Clone, Debug)]
+pub struct ComparisonScope {
+    /// The only client address.
+    pub address: Option<AssumedAddress>,
+    /// The only time, in seconds since 1970 UTC.
+    pub time: Option<i64>,
+    /// The time now, in seconds since 1970 UTC, which is asked for if no other time is needed.
+    pub now: i64,
+    /// What else the context is compared with, besides by the policies: by the invariants.
+    pub literals: ContextLiterals,
+}
+
+/// How a user calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallerKind {
+    /// Signed in with a password, or with a token of an identity provider.
+    SignedIn,
+    /// With an API key that is restricted to nothing.
+    UnlimitedKey,
+    /// With an API key that is restricted to these actions, in the order of `Action::DATASET_ACTIONS`.
+    KeyForActions([bool; 3]),
+    /// With an API key that is restricted to the dataset that is asked about.
+    KeyForDataset,
+}
+
+/// The contexts, as the product of addresses, times and callers.
+pub(super) struct AskedContexts {
+    pub(super) addresses: Vec<AddressRegion>,
+    pub(super) networks: Vec<IpNet>,
+    pub(super) instants: Vec<TimeRegion>,
+    pub(super) times_of_day: Vec<TimeRegion>,
+    pub(super) callers: Vec<CallerKind>,
+    /// Whether something was left out because it was too much.
+    pub(super) is_cut: bool,
+    now: i64,
+}
+
+/// A context that was asked in, as it is reported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AskedContext {
+    /// The client address.
+    pub address: AssumedAddress,
+    /// The time, of RFC 3339.
+    pub time: String,
+    /// How users call.
+    pub caller: &'static str,
+}
+
+impl AskedContexts {
+    /// The contexts on all sides of some literals, the most important ones first, within a scope.
+    pub(super) fn new(literals: &ContextLiterals, scope: &ComparisonScope) -> Self {
+        let (mut networks, mut instants) = (literals.networks.clone(), literals.instants.clone());
+        let mut times_of_day = literals.times_of_day.clone();
+        let mut is_cut = false;
+        loop {
+            let asked = Self::of_all(literals, scope, (&networks, &instants, &times_of_day));
+            if asked.len() <= MAX_CONTEXTS {
+                return Self { is_cut, ..asked };
+            }
+            // The last literal of the longest list is the least important.
+            is_cut = true;
+            let lengths = [
+                asked.addresses.len(),
+                asked.instants.len(),
+                asked.times_of_day.len(),
+            ];
+            match lengths.iter().max() {
+                Some(max) if *max == asked.addresses.len() => drop(networks.pop()),
+                Some(max) if *max == asked.instants.len() => drop(instants.pop()),
+                _ => drop(times_of_day.pop()),
+            }
+        }
+    }
+
+    fn of_all(
+        literals: &ContextLiterals,
+        scope: &ComparisonScope,
+        (networks, instants, times_of_day): (&[IpNet], &[i64], &[i64]),
+    ) -> Self {
+        let addresses = match scope.address {
+            Some(address) => vec![AddressRegion::only(address)],
+            None if literals.reads_address => address_regions(networks),
+            None => vec![AddressRegion::only(AssumedAddress(Some(LOOPBACK)))],
+        };
+        let (instants, times_of_day) = if scope.time.is_some() {
+            (vec![TimeRegion::ALWAYS], vec![TimeRegion::ALWAYS])
+        } else {
+            // With times of day, a second by itself is at one of them only.
+            let is_at_asked = times_of_day.is_empty();
+            (
+                instant_regions(instants, is_at_asked),
+                time_of_day_regions(times_of_day),
+            )
+        };
+        Self {
+            addresses,
+            networks: networks.to_vec(),
+            instants,
+            times_of_day,
+            callers: callers(literals),
+            is_cut: false,
+            now: scope.time.unwrap_or(scope.now),
+        }
+    }
+
+    /// How many addresses, times, times of day and kinds of callers there are.
+    pub(super) fn sizes(&self) -> [usize; 4] {
+        [
+            self.addresses.len(),
+            self.instants.len(),
+            self.times_of_day.len(),
+            self.callers.len(),
+        ]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sizes().into_iter().fold(1, usize::saturating_mul)
+    }
+
+    /// All contexts.
+    pub(super) fn all(&self) -> ContextSet {
+        let unused = MAX_CONTEXTS.saturating_sub(self.len());
+        ContextSet::MAX
+            .checked_shr(u32::try_from(unused).unwrap_or_default())
+            .unwrap_or_default()
+    }
+
+    /// The address, time and caller of each context, in the order of the bits.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (AssumedAddress, i64, CallerKind)> {
+        self.addresses.iter().flat_map(move |address| {
+            self.instants.iter().flat_map(move |instant| {
+                self.times_of_day.iter().flat_map(move |of_day| {
+                    let second = instant.sample_at(*of_day, self.now);
+                    let callers = self.callers.iter();
+                    callers.map(move |caller| (address.sample, second, *caller))
+                })
+            })
+        })
+    }
+
+    /// The contexts as they are reported.
+    pub(super) fn report(&self) -> Vec<AskedContext> {
+        let asked = self.iter().map(|(address, second, caller)| AskedContext {
+            address,
+            time: format_seconds(second),
+            caller: caller.words(),
+        });
+        asked.collect()
+    }
+}
+
+/// The kinds of callers that policies tell apart, as far as they read how callers authenticate.
+fn callers(literals: &ContextLiterals) -> Vec<CallerKind> {
+    let mut callers = vec![CallerKind::SignedIn];
+    if literals.reads_authentication || literals.reads_key {
+        callers.push(CallerKind::UnlimitedKey);
+    }
+    if literals.reads_key {
+        let named = Action::DATASET_ACTIONS.map(|action| {
+            literals
+                .key_texts
+                .iter()
+                .any(|text| *text == action.to_string())
+        });
+        let reads_only = [true, false, false];
+        callers.push(CallerKind::KeyForActions(reads_only));
+        callers.push(CallerKind::KeyForActions(match named {
+            [_, false, false] => [true, true, false],
+            others => others,
+        }));
+        callers.push(CallerKind::KeyForDataset);
+    }
+    callers
+}
+
+impl CallerKind {
+    /// The kind in words that follow "calling" or "as".
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::SignedIn => "with a password or a token of the identity provider",
+            Self::UnlimitedKey => "with an unrestricted API key",
+            Self::KeyForActions([true, false, false]) => "with an API key for read",
+            Self::KeyForActions(_) => "with an API key for other actions",
+            Self::KeyForDataset => "with an API key for the dataset",
+        }
+    }
+
+    /// The context of a principal that calls so.
+    pub(super) fn context(
+        self,
+        principal: &Principal,
+        dataset: &Dataset,
+        (address, second): (AssumedAddress, i64),
+    ) -> DecisionContext {
+        let key = principal.user_id().and_then(|user| self.key(user, dataset));
+        let is_external = matches!(principal, Principal::User(user) if user.issuer.is_some());
+        let authentication = match (principal.is_anonymous(), &key, is_external) {
+            (true, _, _) => Authentication::None,
+            (false, Some(_), _) => Authentication::ApiKey,
+            (false, None, true) => Authentication::Issuer,
+            (false, None, false) => Authentication::Password,
+        };
+        DecisionContext {
+            address: address.0,
+            unix_millis: second.saturating_mul(1_000),
+            authentication,
+            key,
+        }
+    }
+
+    /// The key that is called with. Contexts are cached by the id of the key, so keys of different scopes have
+    /// different ids.
+    fn key(self, user_id: UserId, dataset: &Dataset) -> Option<Arc<ApiKey>> {
+        let (number, actions, datasets) = match self {
+            Self::SignedIn => return None,
+            Self::UnlimitedKey => (1, None, None),
+            Self::KeyForActions(chosen) => {
+                let all = Action::DATASET_ACTIONS.into_iter().zip(chosen);
+                let actions = all.filter(|(_, is_chosen)| *is_chosen);
+                let bits = chosen
+                    .iter()
+                    .fold(1, |bits, bit| bits * 2 + u128::from(*bit));
+                (
+                    bits * 2,
+                    Some(actions.map(|(action, _)| action).collect()),
+                    None,
+                )
+            }
+            Self::KeyForDataset => (dataset.id.0.as_u128(), None, Some([dataset.id].into())),
+        };
+        Some(Arc::new(ApiKey {
+            id: ApiKeyId(uuid::Uuid::from_u128(number)),
+            user_id,
+            name: KeyName::new("assumed").ok()?,
+            prefix: KeyPrefix::parse("assumed000")?,
+            scope: KeyScope::new(actions, datasets).ok()?,
+            created_at: 0,
+            expires_at: None,
+            last_used: None,
+        }))
+    }
+}

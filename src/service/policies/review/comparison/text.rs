@@ -1,0 +1,208 @@
+//! The text of a comparison, for a person: a section for each set of contexts, and the summary last.
+
+use std::fmt::Write;
+
+use crate::domain::action::Action;
+use crate::domain::shown::join_shown;
+use crate::policy::effect::PolicyDifference;
+
+use super::report::{BundleComparison, ChangeGroup, DecisionChange};
+
+/// The most datasets of a group in the text.
+const MAX_SHOWN_DATASETS: usize = 5;
+/// The most groups in the text, the largest first.
+const MAX_SHOWN_GROUPS: usize = 20;
+/// The most policies without effect, and the most addresses and times that were asked for.
+const MAX_SHOWN_POLICIES: usize = 10;
+const MAX_SHOWN_ASKED: usize = 6;
+
+/// Groups that say the same of several actions.
+struct ShownGroup<'a> {
+    first: &'a ChangeGroup,
+    actions: Vec<Action>,
+}
+
+impl BundleComparison {
+    /// The text for a person.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        self.write_sections(&mut text).ok();
+        self.write_ineffective(&mut text).ok();
+        self.write_asked(&mut text).ok();
+        for error in &self.errors {
+            let _ = writeln!(text, "error in evaluating the new policies: {error}");
+        }
+        let (users, datasets) = (self.users, self.datasets);
+        let changes = match self.changed {
+            0 => "no decision changes".to_owned(),
+            1 => "1 decision changes".to_owned(),
+            changed => format!("{changed} decisions change"),
+        };
+        let _ = writeln!(
+            text,
+            "{changes} for anonymous callers and {users} {} on {datasets} {}",
+            plural(users, "user"),
+            plural(datasets, "dataset"),
+        );
+        text
+    }
+
+    fn write_sections(&self, text: &mut String) -> std::fmt::Result {
+        if !self.unchanged_in.is_empty() && self.has_changes() {
+            writeln!(
+                text,
+                "{}: nothing changes\n",
+                self.unchanged_in.join("; and ")
+            )?;
+        }
+        let mut groups: Vec<ShownGroup<'_>> = Vec::new();
+        for group in &self.groups {
+            let same = groups
+                .iter_mut()
+                .find(|shown| shown.first.is_of_the_same(group));
+            match same {
+                Some(shown) => shown.actions.push(group.action),
+                None => groups.push(ShownGroup {
+                    first: group,
+                    actions: vec![group.action],
+                }),
+            }
+        }
+        let shown: Vec<&ShownGroup<'_>> = groups.iter().take(MAX_SHOWN_GROUPS).collect();
+        let mut sections: Vec<&[String]> = Vec::new();
+        for group in &shown {
+            if !sections.contains(&group.first.when.as_slice()) {
+                sections.push(&group.first.when);
+            }
+        }
+        for when in sections {
+            if !when.is_empty() {
+                writeln!(text, "{}:\n", when.join("; and "))?;
+            }
+            for group in shown.iter().filter(|group| group.first.when == when) {
+                group.write(text)?;
+            }
+        }
+        let smaller = groups.iter().skip(MAX_SHOWN_GROUPS);
+        let count = smaller.clone().count();
+        if count > 0 {
+            let decisions: u64 = smaller.map(|group| group.first.size()).sum();
+            writeln!(
+                text,
+                "and {count} smaller groups of {decisions} decisions; --json has them all\n"
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The policies of the edit that change nothing, and why.
+    fn write_ineffective(&self, text: &mut String) -> std::fmt::Result {
+        for one in self.ineffective.iter().take(MAX_SHOWN_POLICIES) {
+            let (policy, why) = (&one.policy, &one.why);
+            let what = match one.difference {
+                PolicyDifference::Added => "the new policy",
+                PolicyDifference::Changed => "the change of policy",
+                PolicyDifference::Removed => "the removal of policy",
+            };
+            writeln!(text, "{what} `{policy}` changes nothing, because {why}")?;
+        }
+        let shown = self.ineffective.len().min(MAX_SHOWN_POLICIES);
+        let more = self.more_ineffective + self.ineffective.len() - shown;
+        if more > 0 {
+            writeln!(text, "and {more} more policies of the edit change nothing")?;
+        }
+        if !self.has_changes() && self.ineffective.is_empty() && self.more_ineffective == 0 {
+            let why = if self.from == self.to {
+                "the policies are the same"
+            } else {
+                "no policy says anything else: only the schema, the layout, comments or reasons differ"
+            };
+            writeln!(text, "{why}")?;
+        }
+        if shown > 0 {
+            text.push('\n');
+        }
+        Ok(())
+    }
+
+    /// Where, when and as whom was asked, if that matters.
+    fn write_asked(&self, text: &mut String) -> std::fmt::Result {
+        if !self.is_context_read {
+            return Ok(());
+        }
+        let distinct = |all: Vec<String>| {
+            let mut distinct: Vec<String> = Vec::new();
+            for one in all {
+                if !distinct.contains(&one) {
+                    distinct.push(one);
+                }
+            }
+            join_shown(distinct.iter().map(String::as_str), MAX_SHOWN_ASKED)
+        };
+        let asked = self.asked.iter();
+        let addresses = distinct(asked.clone().map(|one| one.address.to_string()).collect());
+        let times = distinct(asked.clone().map(|one| one.time.clone()).collect());
+        let callers = distinct(asked.map(|one| one.caller.to_owned()).collect());
+        writeln!(text, "asked from {addresses}; at {times}; {callers}")?;
+        if self.is_cut {
+            let hint = "--address and --time ask elsewhere";
+            writeln!(
+                text,
+                "the policies compare with more addresses and times than were asked about: {hint}"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl ShownGroup<'_> {
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        let group = self.first;
+        let (who, count) = (&group.who, group.datasets.len());
+        let verb = match (group.change, group.is_plural) {
+            (DecisionChange::Gains, false) => "gains",
+            (DecisionChange::Gains, true) => "gain",
+            (DecisionChange::Loses, false) => "loses",
+            (DecisionChange::Loses, true) => "lose",
+            (DecisionChange::Shortens | DecisionChange::Lengthens, false) => "gets",
+            (DecisionChange::Shortens | DecisionChange::Lengthens, true) => "get",
+        };
+        let actions: Vec<&str> = self.actions.iter().map(Into::into).collect();
+        let what = match group.change {
+            DecisionChange::Gains | DecisionChange::Loses => join_and(&actions),
+            DecisionChange::Shortens => "shorter tokens".to_owned(),
+            DecisionChange::Lengthens => "longer tokens".to_owned(),
+        };
+        writeln!(
+            text,
+            "{who} {verb} {what} on {count} {}:",
+            plural(count, "dataset")
+        )?;
+        for dataset in group.datasets.iter().take(MAX_SHOWN_DATASETS) {
+            writeln!(text, "  {}  {}", dataset.id, dataset.title)?;
+        }
+        if let Some(more @ 1..) = count.checked_sub(MAX_SHOWN_DATASETS) {
+            writeln!(text, "  and {more} more")?;
+        }
+        text.push('\n');
+        Ok(())
+    }
+}
+
+fn join_and(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [before @ .., last] => format!("{} and {last}", before.join(", ")),
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 {
+        noun.to_owned()
+    } else {
+        format!("{noun}s")
+    }
+}
