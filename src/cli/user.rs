@@ -20,7 +20,9 @@ use crate::service::identity::sessions;
 use crate::service::pagination::MAX_PAGE_SIZE;
 use crate::storage::UserFilter;
 
-use super::local::{administration, check_role, declared_attributes, find_user, load_all};
+use super::local::{
+    administration, check_role, declared_attributes, find_user, load_all, open_existing_database,
+};
 use super::outcome::{CommandError, CommandResult, ExitStatus, print_data, print_json};
 use super::{password, print};
 
@@ -60,7 +62,7 @@ pub(super) async fn add(settings: &Settings, arguments: AddArguments) -> Command
         roles.insert(ADMIN_ROLE.parse().map_err(CommandError::new)?);
     }
     let name = arguments.name;
-    let attributes = read_attributes(settings, &arguments.attribute)?;
+    let attributes = read_attributes(settings, &arguments.attribute).await?;
     if let Some(issuer) = &arguments.issuer
         && !settings.issuers.iter().any(|one| one.issuer == *issuer)
     {
@@ -203,7 +205,10 @@ pub(super) async fn set_password(settings: &Settings, name: &Username) -> Comman
 }
 
 /// The attributes of a new user, checked with the schema of the policies in force.
-fn read_attributes(settings: &Settings, given: &[String]) -> Result<Attributes, CommandError> {
+async fn read_attributes(
+    settings: &Settings,
+    given: &[String],
+) -> Result<Attributes, CommandError> {
     let mut attributes = Attributes::new();
     for text in given {
         let Some((name, value)) = text.split_once('=') else {
@@ -218,9 +223,19 @@ fn read_attributes(settings: &Settings, given: &[String]) -> Result<Attributes, 
         }
     }
     match declared_attributes(settings) {
-        Ok(declared) => declared
-            .check(AttributeOwner::User, &attributes, None)
-            .map_err(|error| CommandError::new(format!("attribute {error}"))),
+        Ok(declared) => {
+            let names = declared.references(AttributeOwner::User, &attributes);
+            let names = names.usernames.iter().collect::<BTreeSet<_>>();
+            if !names.is_empty() {
+                let database = open_existing_database(settings).await?;
+                let ids = database.find_user_ids(&names).await;
+                database.close().await;
+                attributes = declared.with_user_ids(AttributeOwner::User, &attributes, &ids?);
+            }
+            declared
+                .check(AttributeOwner::User, &attributes, None)
+                .map_err(|errors| CommandError::new(format!("attribute {errors}")))
+        }
         // Somebody has to be able to come in when the policies are broken.
         Err(_) if attributes.is_empty() => Ok(attributes),
         Err(reason) => Err(CommandError::new(format!(

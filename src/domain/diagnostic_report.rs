@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, Severity, SourceCode};
+use textwrap::WordSplitter;
 
 use super::diagnostic::SourceDiagnostic;
 
@@ -37,6 +38,9 @@ pub fn render_diagnostics(diagnostics: &[SourceDiagnostic], is_coloured: bool) -
     };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(RENDERED_WIDTH)
+        // An id that is broken at its hyphens cannot be copied.
+        .with_break_words(false)
+        .with_word_splitter(WordSplitter::NoHyphenation)
         .with_links(false);
     let groups = group(diagnostics);
     let mut rendered = String::new();

@@ -201,22 +201,24 @@ impl PolicyTrial<'_> {
     }
 }
 
-/// A part as it stands in the file, with its line.
+/// What a policy needs of a part, which is told as it stands in the file, with its line.
 fn name_part(part: &PolicyPart) -> String {
     let words: Vec<&str> = part.text.split_whitespace().collect();
     let text = truncated(&words.join(" "), MAX_PART_LENGTH);
-    let text = if part.negations.is_under_not {
-        format!("!({text})")
-    } else {
-        text
-    };
-    let unless = if part.negations.is_under_unless {
-        "unless "
+    let needed = if part.negations.must_be_false {
+        "the opposite of "
     } else {
         ""
     };
-    match part.line {
-        Some(line) => format!("`{unless}{text}` (line {line})"),
-        None => format!("`{unless}{text}`"),
+    let line = part.line.map(|line| format!("line {line}"));
+    let around = part
+        .negations
+        .is_under_unless
+        .then(|| "under unless".to_owned());
+    let place: Vec<String> = line.into_iter().chain(around).collect();
+    if place.is_empty() {
+        format!("{needed}`{text}`")
+    } else {
+        format!("{needed}`{text}` ({})", place.join(", "))
     }
 }

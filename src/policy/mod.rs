@@ -26,6 +26,7 @@
 //!   `case_sources` reads one case file with what it names, `validation` runs
 //!   Cedar's validator, `schema_check` tries the schema, `schema_names` has its names.
 //! - `enumerations`: which words are entities of an enumeration, and what to write for a text.
+//! - `named_users`: the users that a forbid is about.
 //! - `confusable`: which of the validator's warnings about characters are of use.
 //! - Deciding: `entities` and `context` build what Cedar evaluates, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
@@ -74,6 +75,7 @@ mod file_parser;
 mod index;
 mod json_span;
 mod links;
+mod named_users;
 mod part_value;
 mod policies;
 mod reach;

@@ -12,7 +12,7 @@ use crate::domain::attributes::AttributeOwner;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 
-use super::attributes::ReferredEntity;
+use super::attributes::AttributeReferences;
 use super::bundle::Bundle;
 
 /// What policies refer to.
@@ -98,15 +98,11 @@ impl PolicyReferences {
     }
 
     /// Adds what attributes of the catalog refer to.
-    pub fn add_referred(&mut self, referred: Vec<ReferredEntity>) {
-        for entity in referred {
-            match entity {
-                ReferredEntity::Id(id) => {
-                    self.users.insert(UserId(id));
-                    self.datasets.insert(DatasetId(id));
-                }
-                ReferredEntity::Role(role) => drop(self.roles.insert(role)),
-            }
+    pub fn add_referred(&mut self, of_attributes: Vec<AttributeReferences>) {
+        for referred in of_attributes {
+            self.users.extend(referred.users);
+            self.datasets.extend(referred.datasets);
+            self.roles.extend(referred.roles);
         }
     }
 

@@ -103,6 +103,16 @@ def test_a_verifier_accepts_and_refuses_every_token_of_the_set_as_it_should(gate
     assert gate.requests == 1
 
 
+def test_a_token_with_any_one_character_changed_added_or_removed_is_refused(gate, make_verifier):
+    verifier = make_verifier(gate.issuer)
+    token = good(gate)
+    assert verifier.accepts(token)
+    for at, letter in enumerate(token):
+        for new in ("", letter * 2, "B" if letter == "A" else "A", letter.swapcase(), "="):
+            changed = token[:at] + new + token[at + 1 :]
+            assert changed == token or not verifier.accepts(changed), (at, letter, new)
+
+
 def test_a_verifier_goes_on_with_the_keys_it_has_while_the_gate_is_away(gate, make_verifier):
     verifier = make_verifier(gate.issuer, max_age=NEVER, pause=NEVER)
     assert verifier.accepts(good(gate))

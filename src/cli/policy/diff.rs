@@ -22,8 +22,11 @@ use crate::service::policies::reload::{CatalogFit, EditReview, load_active_folde
 use crate::service::policies::review::catalog_names::find_catalog_names;
 use crate::service::policies::review::comparison::{BundleComparison, ComparisonScope, compare};
 
+use super::save_cases::{check_case_file_name, save_cases};
 use super::{acceptance_note, print_warnings};
 
+/// The most cases that are saved of one comparison.
+const MAX_SAVED_CASES: usize = 100;
 /// The name of the policies in force.
 const LIVE: &str = "live";
 
@@ -42,6 +45,9 @@ pub(in crate::cli) struct DiffArguments {
     /// Ask at this time alone, such as 2026-03-01T12:00:00Z; default: before, at and after each time in the policies
     #[arg(long, value_name = "TIME")]
     time: Option<DateTime<Utc>>,
+    /// Add a case for each group of changes to a case file, whose name must end in .cases.json
+    #[arg(long, value_name = "FILE")]
+    save_cases: Option<PathBuf>,
     /// Exit with code 3 if a decision changes, or an invariant is changed or removed
     #[arg(long)]
     fail_on_change: bool,
@@ -52,6 +58,9 @@ pub(in crate::cli) struct DiffArguments {
 
 /// Compares the policies, and prints the changes and whom they affect.
 pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -> CommandResult {
+    if let Some(file) = &arguments.save_cases {
+        check_case_file_name(file)?;
+    }
     let from_folder = load_before(settings, &arguments.from)?;
     let to_folder = PolicyFolder::load(&arguments.to)?;
     let (from, to) = (from_folder.bundle()?, to_folder.bundle()?);
@@ -77,6 +86,16 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let fit = CatalogFit::of_catalog(edited, &catalog);
     let comparison = compare(&from, &to, catalog, &scope, || progress.inc(1));
     progress.finish_and_clear();
+    if let Some(file) = &arguments.save_cases {
+        let cases = comparison.new_cases(&to, MAX_SAVED_CASES);
+        let cases = cases
+            .map_err(|reason| CommandError::new(format!("there is no case to save: {reason}")))?;
+        if cases.is_empty() {
+            print::note("note: no decision changes, so there is no case to save");
+        } else {
+            save_cases(&to, file, &cases)?;
+        }
+    }
     let is_passed = !arguments.fail_on_change
         || !(comparison.has_changes() || review.changes.touches_invariants() || !fit.is_fit());
     if arguments.json {

@@ -10,7 +10,7 @@ use crate::cli::print;
 use crate::config::Settings;
 use crate::domain::action::Action;
 use crate::domain::dataset::Dataset;
-use crate::domain::id::DatasetId;
+use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::Principal;
 use crate::domain::principal_name::PrincipalName;
 use crate::policy::Bundle;
@@ -112,11 +112,13 @@ async fn explain_from_catalog(
     let dataset_id = parse_argument("dataset", &arguments.dataset)?;
     let database = open_existing_stores(settings).await?.database;
     let dataset = find_dataset(&database, dataset_id).await?;
+    let principal = find_principal(&database, principal).await?;
+    let key = arguments.context.find_key(&database).await?;
     let query = DecisionQuery {
-        principal: find_principal(&database, principal).await?,
+        context: arguments.context.review_context(principal.user_id(), key)?,
+        principal,
         action: arguments.action,
         dataset: Arc::new(dataset),
-        context: arguments.context.review_context(),
     };
     database.close().await;
     Ok(Explained {
@@ -146,7 +148,10 @@ fn explain_from_file(
     let facts = entities
         .facts(&arguments.principal, &arguments.dataset)
         .map_err(|error| entity_error(&entities, &error))?;
-    let (action, context) = (arguments.action, arguments.context.review_context());
+    // The id in a file need not be one; the policies see nothing of whose key it is.
+    let user = (!facts.is_anonymous).then_some(UserId(uuid::Uuid::nil()));
+    let context = &arguments.context.review_context(user, None)?;
+    let action = arguments.action;
     Ok(Explained {
         report: explain_entities(bundle, &facts, action, context),
         case: new_case_of_entities(bundle, &facts, action, context),

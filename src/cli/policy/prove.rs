@@ -60,6 +60,9 @@ pub(in crate::cli) fn run(settings: &Settings, arguments: &ProveArguments) -> Co
     warnings.extend(EntityMentions::of_folder(&folder, &bundle).warnings(None));
     warnings.extend(proved.warnings);
     print_warnings(&warnings);
+    if let Some(warning) = proved.proof.time.gate_warning(settings.gate_proof_limit) {
+        print::note(format!("note: {warning} (gate_proof_limit)"));
+    }
     print_report(&proved.proof, arguments)
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::domain::rfc3339;
-use crate::domain::suggest::did_you_mean;
+use crate::domain::suggest::{closest, did_you_mean};
 
 /// The longest name or value that a message quotes, in characters.
 const MAX_QUOTED_LENGTH: usize = 64;
@@ -115,7 +115,13 @@ impl BodyMismatch<'_> {
         of_members.or_else(|| {
             let mut required = schema.required.iter();
             let missing = required.find(|name| !members.contains_key(**name))?;
-            Some(format!("the field `{}` is missing", inside(missing)))
+            let unknown = members.keys().filter(|name| !is_known(name));
+            let misspelt = closest(missing, unknown.map(String::as_str));
+            let advice = misspelt.map_or_else(String::new, |name| format!(": is it `{name}`?"));
+            Some(format!(
+                "the field `{}` is missing{advice}",
+                inside(missing)
+            ))
         })
     }
 }

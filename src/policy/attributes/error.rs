@@ -102,6 +102,15 @@ impl AttributeError {
         }
     }
 
+    /// What is wrong and what to do about it, whichever attribute it is.
+    fn what(&self) -> String {
+        let nameless = Self {
+            path: String::new(),
+            ..self.clone()
+        };
+        nameless.to_string()
+    }
+
     /// What to do about it, if that does not go without saying.
     #[must_use]
     pub fn help(&self) -> Option<&str> {
@@ -130,9 +139,25 @@ impl From<AttributeError> for AttributeErrors {
 
 impl fmt::Display for AttributeErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().take(MAX_SHOWN_ERRORS);
-        let mut texts: Vec<_> = shown.map(ToString::to_string).collect();
-        let more = self.0.len().saturating_sub(MAX_SHOWN_ERRORS);
+        // Attributes with the same error share a sentence.
+        let mut groups: Vec<(Vec<&str>, String)> = Vec::new();
+        for error in &self.0 {
+            let (path, what) = (error.path.as_str(), error.what());
+            match groups.iter_mut().find(|(_, known)| *known == what) {
+                Some((paths, _)) => paths.push(path),
+                None => groups.push((vec![path], what)),
+            }
+        }
+        let shown = groups.iter().take(MAX_SHOWN_ERRORS);
+        let mut texts: Vec<String> = shown
+            .map(|(paths, what)| {
+                let paths = paths.iter().filter(|path| !path.is_empty());
+                let paths: Vec<_> = paths.map(|path| format!("`{path}`")).collect();
+                let colon = if paths.is_empty() { "" } else { ": " };
+                format!("{}{colon}{what}", paths.join(", "))
+            })
+            .collect();
+        let more = groups.len().saturating_sub(MAX_SHOWN_ERRORS);
         texts.extend((more > 0).then(|| format!("and {more} more")));
         f.write_str(&texts.join("; "))
     }

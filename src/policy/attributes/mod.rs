@@ -10,10 +10,11 @@
 //! - a value of another type than the schema's, or a required attribute without one, denies whatever is asked
 //!   about that dataset or user: with half of its attributes a `forbid` could be got around.
 //!
-//! [`value_type`]: the types. [`reading`]: from JSON to a value.
+//! [`value_type`]: the types. [`reading`]: from JSON to a value. [`references`]: the users, datasets and roles in them.
 
 mod error;
 mod reading;
+mod references;
 mod value_type;
 
 #[cfg(test)]
@@ -29,7 +30,7 @@ use crate::domain::suggest::did_you_mean;
 
 pub use error::{AttributeError, AttributeErrors};
 use reading::ReadValue;
-pub use value_type::ReferredEntity;
+pub use references::AttributeReferences;
 use value_type::{DeclaredAttribute, ValueType, declared_attributes};
 
 /// The attributes that a schema declares for datasets and users, beside those that Cedargate fills in itself.
@@ -229,18 +230,6 @@ impl DeclaredAttributes {
             }
         }
         Ok(expressions)
-    }
-
-    /// The users, datasets and roles that attributes refer to.
-    #[must_use]
-    pub fn referred(&self, owner: AttributeOwner, stored: &Attributes) -> Vec<ReferredEntity> {
-        let mut found = Vec::new();
-        for (name, attribute) in self.of(owner) {
-            if let Some(value) = stored.get(name) {
-                attribute.value_type.collect_referred(value, &mut found);
-            }
-        }
-        found
     }
 
     /// A value for every attribute, or for the required ones; none for those that the catalog cannot fill.

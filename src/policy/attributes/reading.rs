@@ -128,7 +128,8 @@ impl IdForm {
     /// Where to find ids.
     fn hint(self) -> Option<&'static str> {
         match self {
-            Self::Uuid => Some("cedargate user list and cedargate dataset list show the ids"),
+            Self::User => Some("there is no such user; cedargate user list shows all"),
+            Self::Dataset => Some("cedargate dataset list shows the ids"),
             Self::RoleName | Self::Text => None,
         }
     }
@@ -136,8 +137,8 @@ impl IdForm {
     /// The id as policies write it; none if no entity of the type can have it.
     fn canonical_id(self, text: &str) -> Option<String> {
         match self {
-            Self::Uuid => {
-                // Of users and of datasets alike.
+            Self::User | Self::Dataset => {
+                // Both are UUIDs.
                 let id: DatasetId = text.parse().ok()?;
                 Some(id.to_string())
             }

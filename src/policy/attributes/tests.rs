@@ -149,6 +149,7 @@ fn an_error_names_the_attribute_its_type_what_was_given_and_an_example() {
         json!({"tier": "bronze"}),
         json!({"project": ""}),
         json!({"steward": "mo"}),
+        json!({"steward": "no such name!"}),
         json!({"unit": "no such name!"}),
         json!({"keywords": "relief"}),
         json!({"keywords": ["relief", 7]}),
@@ -165,7 +166,7 @@ fn an_error_names_the_attribute_its_type_what_was_given_and_an_example() {
         json!({"colour": "blue"}),
         json!({"title": "Jacksboro"}),
         json!({"visibility": "public"}),
-        json!({"colour": "blue", "level": "high", "tier": "glod"}),
+        json!({"colour": "blue", "level": "high", "shape": "round", "tier": "glod"}),
     ] {
         messages.push(check(given).unwrap_err());
     }
@@ -208,6 +209,45 @@ fn an_attribute_that_is_not_declared_may_stay_as_it_is_and_not_change() {
         .undeclared(AttributeOwner::Dataset, &stored)
         .collect();
     assert_eq!(undeclared, ["licence"]);
+}
+
+#[test]
+fn users_are_given_by_name_or_id_wherever_they_are() {
+    let own = r#"
+    "steward"?: User,
+    "readers"?: Set<User>,
+    "contact"?: { "user": User, "deputies"?: Set<User> },
+    "parent"?: Dataset,
+    "unit"?: Role,
+"#;
+    let bundle = bundle_with(own, EVERYBODY);
+    let declared = bundle.declared_attributes();
+    let (ada, id) = (
+        "00000000-0000-0000-0000-000000000ada",
+        uuid::Uuid::from_u128(0xada),
+    );
+    let given = attributes(json!({
+        "steward": "ada", "readers": ["ada", "00000000-0000-0000-0000-000000000001"],
+        "contact": {"user": "ada", "deputies": ["nobody"]},
+        "parent": "00000000-0000-0000-0000-000000000002", "unit": "ada", "other": "ada",
+    }));
+    let references = declared.references(AttributeOwner::Dataset, &given);
+    let names = references
+        .usernames
+        .iter()
+        .map(crate::domain::name::Username::as_str);
+    assert_eq!(names.collect::<Vec<_>>(), ["ada", "nobody"]);
+    assert_eq!(references.users.len(), 1);
+    assert_eq!(references.datasets.len(), 1);
+    assert_eq!(references.roles, ["ada".parse().unwrap()].into());
+    let ids = [("ada".parse().unwrap(), crate::domain::id::UserId(id))].into();
+    let replaced = declared.with_user_ids(AttributeOwner::Dataset, &given, &ids);
+    let expected = json!({
+        "steward": ada, "readers": [ada, "00000000-0000-0000-0000-000000000001"],
+        "contact": {"user": ada, "deputies": ["nobody"]},
+        "parent": "00000000-0000-0000-0000-000000000002", "unit": "ada", "other": "ada",
+    });
+    assert_eq!(replaced, attributes(expected));
 }
 
 const EVERYBODY: &str = r#"@id("all") @reason("x") permit (principal, action, resource);"#;

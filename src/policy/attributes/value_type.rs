@@ -8,9 +8,6 @@ use cedar_policy_core::validator::ValidatorEntityTypeKind;
 use cedar_policy_core::validator::ValidatorSchema;
 use cedar_policy_core::validator::types::{Attributes as CedarAttributes, EntityKind, Type};
 use serde_json::{Value, json};
-use uuid::Uuid;
-
-use crate::domain::name::RoleName;
 
 /// An attribute of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +39,10 @@ pub(super) enum ValueType {
 /// What the ids of an entity type look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IdForm {
-    /// A UUID: users and datasets.
-    Uuid,
+    /// A UUID; the catalog takes the name of a user in its place.
+    User,
+    /// A UUID.
+    Dataset,
     /// The name of a role.
     RoleName,
     /// Any text: a type of the author's own.
@@ -118,7 +117,8 @@ impl ValueType {
             }
             ValidatorEntityTypeKind::Standard(_) => {
                 let form = match name.to_string().as_str() {
-                    "User" | "Dataset" => IdForm::Uuid,
+                    "User" => IdForm::User,
+                    "Dataset" => IdForm::Dataset,
                     "Role" => IdForm::RoleName,
                     _ => IdForm::Text,
                 };
@@ -143,7 +143,8 @@ impl ValueType {
                 format!("a {type_name}, one of {}", members.join(", "))
             }
             Self::Entity(type_name, IdForm::RoleName) => format!("the name of a {type_name}"),
-            Self::Entity(type_name, IdForm::Uuid | IdForm::Text) => {
+            Self::Entity(type_name, IdForm::User) => format!("the name or the id of a {type_name}"),
+            Self::Entity(type_name, IdForm::Dataset | IdForm::Text) => {
                 format!("the id of a {type_name}")
             }
             Self::Set(element) => format!("a list of {}", element.describe_many()),
@@ -167,7 +168,10 @@ impl ValueType {
             Self::Duration => "durations".to_owned(),
             Self::Enumerated(type_name, _) => format!("members of {type_name}"),
             Self::Entity(type_name, IdForm::RoleName) => format!("names of {type_name} entities"),
-            Self::Entity(type_name, IdForm::Uuid | IdForm::Text) => {
+            Self::Entity(type_name, IdForm::User) => {
+                format!("names or ids of {type_name} entities")
+            }
+            Self::Entity(type_name, IdForm::Dataset | IdForm::Text) => {
                 format!("ids of {type_name} entities")
             }
             Self::Set(element) => format!("lists of {}", element.describe_many()),
@@ -187,7 +191,9 @@ impl ValueType {
             Self::IpAddress => json!("192.0.2.0/24"),
             Self::Duration => json!("1d12h"),
             Self::Enumerated(_, members) => json!(members.first()?),
-            Self::Entity(_, IdForm::Uuid) => json!("00000000-0000-0000-0000-000000000000"),
+            Self::Entity(_, IdForm::User | IdForm::Dataset) => {
+                json!("00000000-0000-0000-0000-000000000000")
+            }
             Self::Entity(_, IdForm::RoleName | IdForm::Text) => json!("example"),
             Self::Set(element) => json!([element.example()?]),
             Self::Record(members) => {
@@ -213,43 +219,10 @@ impl ValueType {
             (Self::Decimal, Some(example)) => {
                 format!("a decimal such as {example}, with at most four digits after the point")
             }
+            (Self::Entity(_, IdForm::User), Some(_)) => {
+                format!("{} such as \"ada\"", self.describe())
+            }
             (_, Some(example)) => format!("{} such as {example}", self.describe()),
-        }
-    }
-}
-
-/// An entity of Cedargate's own types that an attribute refers to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReferredEntity {
-    /// A user or a dataset.
-    Id(Uuid),
-    /// A role.
-    Role(RoleName),
-}
-
-impl ValueType {
-    /// Adds what a value refers to.
-    pub(super) fn collect_referred(&self, value: &Value, found: &mut Vec<ReferredEntity>) {
-        match (self, value) {
-            (Self::Entity(_, IdForm::Uuid), Value::String(id)) => {
-                found.extend(id.parse().map(ReferredEntity::Id));
-            }
-            (Self::Entity(_, IdForm::RoleName), Value::String(name)) => {
-                found.extend(name.parse().map(ReferredEntity::Role));
-            }
-            (Self::Set(element), Value::Array(values)) => {
-                for value in values {
-                    element.collect_referred(value, found);
-                }
-            }
-            (Self::Record(members), Value::Object(values)) => {
-                for (name, member) in members {
-                    if let Some(value) = values.get(name) {
-                        member.value_type.collect_referred(value, found);
-                    }
-                }
-            }
-            _ => {}
         }
     }
 }

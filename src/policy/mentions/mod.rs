@@ -78,6 +78,12 @@ impl EntityMentions {
         }
     }
 
+    /// The folder, as it is named in warnings.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     /// What to look up in the catalog.
     #[must_use]
     pub fn lookup(&self) -> CatalogLookup {

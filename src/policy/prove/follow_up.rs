@@ -5,15 +5,17 @@ use std::time::Duration;
 use cedar_policy::{Policy, RequestEnv};
 use cedar_policy_symcc::Env;
 
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::Bundle;
 use crate::policy::links::instantiate;
 
 use super::contradiction::{Contradiction, find_contradiction, never_applies};
 use super::environment::{Finding, ProofSubject};
+use super::error::ProveError;
 use super::ineffective::Ineffective;
 use super::invariants::Invariant;
 use super::proof::{InvariantVerdict, Proof};
-use super::scheduler::{Findings, ProofOptions, run_alone};
+use super::scheduler::{Findings, ProofOptions, find_solver, run_alone};
 use super::solver::{Deadline, Solver, SolverSession};
 use super::way_search::{ViolatedInvariant, WaySearch};
 use super::ways_on::WaysOn;
@@ -130,8 +132,33 @@ impl FollowUp<'_> {
     }
 }
 
+/// A warning for each policy that matches no possible request, unless the bundle has one already: what depends on
+/// values is known only after a search with the solver. What is not found within `time_limit` is left out.
+///
+/// Blocks, and uses one thread of low priority.
+pub fn find_idle_policies(
+    bundle: &Bundle,
+    time_limit: Duration,
+) -> Result<Vec<SourceDiagnostic>, ProveError> {
+    let deadline = Deadline::after(time_limit);
+    let policies = bundle.policies.set.policies().map(instantiate);
+    let policies: Vec<Policy> = policies
+        .collect::<Result<_, _>>()
+        .map_err(|error| ProveError::failed(&error))?;
+    let environments: Vec<_> = bundle.schema.request_envs().collect();
+    let solver = find_solver()?;
+    let found = run_alone(&solver, deadline, true, |runtime, solver| {
+        runtime.block_on(find_idle(bundle, (&policies, &environments), solver))
+    });
+    let idle = found.unwrap_or_default();
+    Ok(idle
+        .iter()
+        .filter_map(|idle| idle.warning(bundle))
+        .collect())
+}
+
 /// The policies that never apply, with their contradictions, as far as there is time.
-pub(super) async fn find_idle(
+async fn find_idle(
     bundle: &Bundle,
     (policies, environments): (&[Policy], &[RequestEnv]),
     solver: &mut SolverSession,

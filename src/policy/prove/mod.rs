@@ -4,7 +4,8 @@
 //! environment. Proofs are made before a bundle is put in force, never during a request.
 //!
 //! - [`invariants`]: parses and validates the invariants.
-//! - [`proof`]: the result. [`counterexample`]: a request that violates an invariant.
+//! - [`proof`]: the result. [`proof_time`]: how long it took, and when it will take too long.
+//!   [`counterexample`]: a request that violates an invariant.
 //! - [`exceptions`]: the policies that an invariant does not apply to. [`ways_on`]: what to do about a violation,
 //!   found by `way_search` with `narrowing` for the conditions that a policy may lack. `contradiction`: which parts
 //!   of a policy that never applies contradict each other. `follow_up` asks for both. `source_text`: parts of a
@@ -19,6 +20,7 @@ pub mod exceptions;
 pub mod ineffective;
 pub mod invariants;
 pub mod proof;
+pub mod proof_time;
 pub mod ways_on;
 
 mod concretize;
@@ -37,9 +39,8 @@ mod way_search;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use cedar_policy::{Decision, Entities, Policy, PolicySet, Request};
+use cedar_policy::{Decision, Entities, PolicySet, Request};
 
 use crate::domain::decision::MAX_TOKEN_TTL;
 
@@ -47,12 +48,12 @@ use super::Bundle;
 use super::case_answer::failed_policy;
 use super::case_file::CaseDecision;
 use super::context_literals::ContextLiterals;
-use super::links::instantiate;
+use super::named_users::disable_hint;
 use crate::domain::diagnostic::SourceDiagnostic;
 
 use counterexample::Violation;
 use environment::{EffectFindings, Finding, InvariantFindings, ProofSubject};
-use follow_up::{FollowUp, find_idle};
+use follow_up::FollowUp;
 use ineffective::Ineffective;
 use invariants::{Invariant, InvariantBound};
 use proof::FailingPolicy;
@@ -65,8 +66,10 @@ pub use counterexample::Counterexample;
 pub(in crate::policy) use environment::environments_in_scope;
 pub use error::ProveError;
 pub(in crate::policy) use exceptions::{EXCEPT, excepted_names};
+pub use follow_up::find_idle_policies;
 pub use invariants::InvariantFiles;
 pub use proof::{InvariantVerdict, Proof, ProvedInvariant};
+pub use proof_time::ProofTime;
 pub use scheduler::ProofOptions;
 pub use solver::SOLVER_VARIABLE;
 
@@ -124,6 +127,7 @@ pub fn prove(
         unproven: Vec::new(),
         idle: Vec::new(),
         unanswered: found.unanswered.clone(),
+        time: proof_time(bundle, options, environments.len(), &found),
     };
     let literals = ContextLiterals::of_policies(bundle.policies.set.policies());
     let stated = valid.invariants.iter().map(|invariant| &invariant.policy);
@@ -148,6 +152,7 @@ pub fn prove(
     }
     proof.unproven.sort();
     proof.unproven.dedup();
+    proof.unproven.extend(proof.time.unfinished());
     if options.is_thorough && found.effects.len() == environments.len() {
         add_ineffective(&mut proof, &found.effects, bundle);
     }
@@ -165,29 +170,24 @@ pub fn prove(
     })
 }
 
-/// A warning for each policy that matches no possible request, unless the bundle has one already: what depends on
-/// values is known only after a search with the solver. What is not found within `time_limit` is left out.
-///
-/// Blocks, and uses one thread of low priority.
-pub fn find_idle_policies(
+/// How long the invariants took.
+fn proof_time(
     bundle: &Bundle,
-    time_limit: Duration,
-) -> Result<Vec<SourceDiagnostic>, ProveError> {
-    let deadline = Deadline::after(time_limit);
-    let policies = bundle.policies.set.policies().map(instantiate);
-    let policies: Vec<Policy> = policies
-        .collect::<Result<_, _>>()
-        .map_err(|error| ProveError::failed(&error))?;
-    let environments: Vec<_> = bundle.schema.request_envs().collect();
-    let solver = scheduler::find_solver()?;
-    let found = scheduler::run_alone(&solver, deadline, true, |runtime, solver| {
-        runtime.block_on(find_idle(bundle, (&policies, &environments), solver))
-    });
-    let idle = found.unwrap_or_default();
-    Ok(idle
-        .iter()
-        .filter_map(|idle| idle.warning(bundle))
-        .collect())
+    options: &ProofOptions,
+    environments: usize,
+    found: &Findings,
+) -> ProofTime {
+    let is_answered = |found: &&InvariantFindings| {
+        let is_known = |finding: &Finding| !matches!(finding, Finding::Unknown(_));
+        found.unknown.is_empty() && found.findings.iter().all(is_known)
+    };
+    ProofTime {
+        took: found.took,
+        limit: options.time_limit,
+        policies: bundle.policies().len(),
+        answered: found.violations.iter().filter(is_answered).count(),
+        environments,
+    }
 }
 
 /// Combines the findings of all environments about one invariant.
@@ -207,6 +207,7 @@ fn summarize_invariant(
         environments: 0,
         counterexamples: Vec::new(),
         unproven: Vec::new(),
+        hint: None,
         excepted: invariant.exceptions.named.clone(),
         ways_on: WaysOn::default(),
     };
@@ -246,6 +247,11 @@ fn summarize_invariant(
             None => proved.unproven.push("not checked".to_owned()),
         }
         proved.environments += 1;
+    }
+    if invariant.bound == InvariantBound::Lower {
+        let all = proved.counterexamples.iter();
+        let determining = all.flat_map(|example| &example.determining_policies);
+        proved.hint = disable_hint(bundle, determining);
     }
     proved
 }

@@ -12,6 +12,7 @@ use super::counterexample::Counterexample;
 use super::exceptions::ExceptedPolicy;
 use super::ineffective::Ineffective;
 use super::invariants::InvariantBound;
+use super::proof_time::ProofTime;
 use super::ways_on::WaysOn;
 
 /// The most lines of a kind in the text, and of lines that say the same of several policies or requests.
@@ -63,6 +64,8 @@ pub struct ProvedInvariant {
     pub counterexamples: Vec<Counterexample>,
     /// What is not known, with the reason.
     pub unproven: Vec<String>,
+    /// How to get by other means what the policies that violate it are probably for.
+    pub hint: Option<String>,
     /// The policies that it does not apply to.
     pub excepted: Vec<ExceptedPolicy>,
     /// What to do, if it is violated.
@@ -108,6 +111,8 @@ pub struct Proof {
     pub idle: Vec<Ineffective>,
     /// What is not known about effects.
     pub unanswered: Vec<String>,
+    /// How long the invariants took.
+    pub time: ProofTime,
 }
 
 impl Proof {
@@ -224,13 +229,14 @@ impl Proof {
         };
         format!(
             "{} invariants hold, {} violated, {} unproven; {} policies can fail; \
-             {} request environments, {}\n",
+             {} request environments, {}, {}\n",
             count(InvariantVerdict::Holds),
             count(InvariantVerdict::Violated),
             count(InvariantVerdict::Unproven),
             self.failing.len(),
             self.environments,
-            self.solver
+            self.solver,
+            self.time.summary(),
         )
     }
 }
@@ -258,7 +264,8 @@ impl ProvedInvariant {
         let line = format!("{place}: invariant `{id}` is {verdict}{culprits}: {reason} ({detail})");
         let ways = self.suggestions().into_iter();
         let ways = ways.map(|way| format!("{place}: {way}"));
-        std::iter::once(line).chain(ways).collect()
+        let hint = self.hint.iter().map(|hint| format!("hint: {hint}"));
+        std::iter::once(line).chain(ways).chain(hint).collect()
     }
 
     fn render(&self, text: &mut String) {
@@ -287,6 +294,9 @@ impl ProvedInvariant {
             for other in first_lines(&others, MAX_SHOWN_ALIKE) {
                 writeln!(text, "          and {}", other.trim_start_matches("and ")).ok();
             }
+        }
+        if let Some(hint) = &self.hint {
+            writeln!(text, "          hint: {hint}").ok();
         }
         for reason in first_lines(&self.unproven, MAX_SHOWN_LINES) {
             writeln!(text, "          {reason}").ok();

@@ -44,6 +44,8 @@ pub(super) struct Findings {
     pub(super) violations: Vec<InvariantFindings>,
     pub(super) effects: Vec<EffectFindings>,
     pub(super) unanswered: Vec<String>,
+    /// How long it took until all of the violations were found, or until the end.
+    pub(super) took: Duration,
 }
 
 enum StepResult {
@@ -128,7 +130,7 @@ pub(super) fn run_steps(
             .map_err(|error| ProveError::failed(&error))?;
     }
     drop(sender);
-    Ok(collect(&results, count, deadline, &mut progress))
+    Ok(collect(&results, (count, options), deadline, &mut progress))
 }
 
 /// Runs queries one after the other on a thread of its own, with the stack that terms need; `None` if there is
@@ -194,21 +196,33 @@ fn run_worker(
 /// environment without a result, which is unproven.
 fn collect(
     results: &Receiver<StepResult>,
-    count: usize,
+    (count, options): (usize, &ProofOptions),
     deadline: Deadline,
     progress: &mut impl FnMut(usize, usize),
 ) -> Findings {
     let mut found = Findings::default();
     let mut done = 0;
+    let environments = if options.is_thorough {
+        count / 2
+    } else {
+        count
+    };
+    let begin = deadline.begin();
     let end = Instant::now() + deadline.remaining() + LATE_ANSWER_TIMEOUT;
     progress(done, count);
     while done < count {
         match results.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(StepResult::Violations(violations)) => found.violations.push(*violations),
+            Ok(StepResult::Violations(violations)) => {
+                found.violations.push(*violations);
+                found.took = begin.elapsed();
+            }
             Ok(StepResult::Effects(effects)) => found.effects.push(*effects),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 let message = format!("some request environments: {}", deadline.message());
                 found.unanswered.push(message);
+                if found.violations.len() < environments {
+                    found.took = begin.elapsed();
+                }
                 break;
             }
         }

@@ -125,6 +125,11 @@ impl Deadline {
     }
 
     /// Why something is not known after the deadline.
+    /// When the time limit started.
+    pub(super) fn begin(self) -> Instant {
+        self.at.checked_sub(self.limit).unwrap_or(self.at)
+    }
+
     pub(super) fn message(self) -> String {
         format!("not proved within {} s", self.limit.as_secs())
     }

@@ -73,9 +73,10 @@ impl DatasetInput {
 }
 
 impl Administration {
-    /// Denies at once what the policies deny whoever the readers are, before their names are looked up.
+    /// Denies at once what the policies deny whoever the readers are, and whomever the attributes name, before their
+    /// names are looked up.
     ///
-    /// If the policies look at readers, only the whole candidate can be decided.
+    /// If the policies look at those, only the whole candidate can be decided.
     pub(super) async fn check_without_readers(
         &self,
         operation: &AdminOperation,
@@ -86,10 +87,26 @@ impl Administration {
         let Some(authorizer) = operation.authorizer() else {
             return Ok(());
         };
-        if authorizer.bundle().administers_by_readers() {
+        let bundle = authorizer.bundle();
+        let declared = bundle.declared_attributes();
+        let referred = declared.references(AttributeOwner::Dataset, &input.attributes);
+        let are_attributes_named = !referred.is_empty();
+        if bundle.administers_by_readers()
+            || (are_attributes_named && bundle.administers_by_attributes())
+        {
             return Ok(());
         }
+        let stored = before.map(|before| &before.dataset.attributes);
+        let stand_in = || {
+            let required = || declared.samples(AttributeOwner::Dataset, false);
+            stored.cloned().unwrap_or_else(required)
+        };
         let input = DatasetInput {
+            attributes: if are_attributes_named {
+                stand_in()
+            } else {
+                input.attributes.clone()
+            },
             reader_users: BTreeSet::new(),
             reader_roles: BTreeSet::new(),
             ..input.clone()
@@ -112,7 +129,14 @@ impl Administration {
         let AttributeInput {
             attributes,
             mut error,
-        } = operation.read_attributes(AttributeOwner::Dataset, &input.attributes, stored);
+        } = self
+            .read_attributes(
+                operation,
+                AttributeOwner::Dataset,
+                &input.attributes,
+                stored,
+            )
+            .await?;
         if input.id.is_some_and(|requested| requested != id) {
             error = Some(ServiceError::invalid(
                 "id",

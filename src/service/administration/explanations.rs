@@ -16,7 +16,7 @@ use crate::policy::explain::ValueVisibility;
 use crate::service::catalog_cache::CatalogCache;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::policies::review::context::ReviewContext;
+use crate::service::policies::review::context::{AssumedCaller, ReviewContext};
 use crate::service::policies::review::explanation::{DecisionQuery, ExplanationReport, explain};
 
 use super::operation::{AdminOperation, no_policies_in_force};
@@ -68,6 +68,7 @@ impl Administration {
                     unix_millis: query
                         .unix_millis
                         .unwrap_or_else(|| self.clock.unix_millis()),
+                    caller: AssumedCaller::default(),
                 },
             };
             let visibility = ValueVisibility {

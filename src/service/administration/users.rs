@@ -53,8 +53,8 @@ impl Administration {
             let (mut user, password, subject) = input.into_user();
             check_bounds(&user)?;
             let requested = std::mem::take(&mut user.attributes);
-            let read = || operation.read_attributes(AttributeOwner::User, &requested, None);
-            let input = read();
+            let read = || self.read_attributes(&operation, AttributeOwner::User, &requested, None);
+            let input = read().await?;
             user.attributes.clone_from(&input.attributes);
             let resource = Resource::ChangedUser(Arc::new(user.clone()));
             operation.authorize(Action::AdministerUsers, &resource)?;
@@ -71,7 +71,7 @@ impl Administration {
                 // Again, because hashing the password may have waited.
                 let record = UserRecord {
                     user: User {
-                        attributes: read().into_result()?,
+                        attributes: read().await?.into_result()?,
                         ..user.clone()
                     },
                     password_hash: password_hash.clone(),
@@ -170,8 +170,10 @@ impl Administration {
                 let account = UserAccount::from(before.clone());
                 let edited = edit(&account)?;
                 let stored = Some(&before.user.attributes);
-                let input =
-                    operation.read_attributes(AttributeOwner::User, &edited.attributes, stored);
+                let (owner, requested) = (AttributeOwner::User, &edited.attributes);
+                let input = self
+                    .read_attributes(&operation, owner, requested, stored)
+                    .await?;
                 let user = User {
                     id,
                     issuer: before.user.issuer.clone(),

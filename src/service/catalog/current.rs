@@ -60,6 +60,15 @@ impl<'a> CurrentUsers<'a> {
         }
     }
 
+    /// The ids of the users that sign in with an identity provider.
+    pub(super) fn provided_ids(&self) -> BTreeMap<Username, UserId> {
+        let users = self.directory.users.iter().map(|record| &record.user);
+        let provided = users.filter(|user| user.issuer.is_some());
+        provided
+            .map(|user| (user.username.clone(), user.id))
+            .collect()
+    }
+
     /// The roles of the catalog.
     pub(super) fn roles(&self) -> &'a BTreeSet<RoleName> {
         &self.directory.roles

@@ -53,10 +53,15 @@ impl GivenAttributes {
         self.span.clone()
     }
 
+    /// A message about one of them, where it is.
+    pub(super) fn located(&self, name: &str, message: String) -> CatalogDiagnostic {
+        let span = self.spans.get(name).unwrap_or(&self.span);
+        CatalogDiagnostic::new(span.clone(), message)
+    }
+
     /// An error of them, where it is.
     pub(super) fn diagnostic(&self, error: &AttributeError) -> CatalogDiagnostic {
-        let span = self.spans.get(error.attribute()).unwrap_or(&self.span);
-        let diagnostic = CatalogDiagnostic::new(span.clone(), error.message());
+        let diagnostic = self.located(error.attribute(), error.message());
         let help = error.help().map(str::to_owned);
         CatalogDiagnostic { help, ..diagnostic }
     }

@@ -39,7 +39,6 @@ pub use options::{ApplyOptions, ApplyProgress, ApplyStep};
 pub use removals::{RemovalCount, RemovalKind, RemovalLimits, RemovalRefusal};
 pub use report::{ApplyReport, ItemKind, ItemOutcome, ItemReport};
 
-use self::attribute_checks::{CheckedAttributes, check_attributes};
 use self::check::{check_files, check_new_names, check_references};
 use self::current::CurrentUsers;
 use self::plan::ApplyPlan;
@@ -64,16 +63,12 @@ pub async fn apply(
 ) -> Result<ApplyReport, ApplyError> {
     let directory = database.read_directory().await?;
     let current = CurrentUsers::new(&directory);
-    let mut diagnostics = references(file, &current, options);
-    let attributes = check_attributes(file, &options.declared).unwrap_or_else(|found| {
-        diagnostics.extend(found);
-        CheckedAttributes::default()
-    });
+    let mut prepared = PreparedValues::default();
+    let mut diagnostics = references(file, &current, options, &mut prepared);
     diagnostics.extend(check_files(store, file).await);
     if let Some(invalid) = file.diagnostics_with(diagnostics) {
         return Err(invalid.into());
     }
-    let mut prepared = PreparedValues::new(attributes);
     prepared.store_files(store, file, options).await?;
     prepared
         .prepare_users(passwords, file, &current, options)
@@ -101,7 +96,7 @@ async fn preview(
     let conditions = options.sign_in_conditions();
     let directory = database.read_directory_with_admins(&conditions).await?;
     let current = CurrentUsers::new(&directory);
-    if let Some(invalid) = file.located(references(file, &current, options)) {
+    if let Some(invalid) = file.located(references(file, &current, options, &mut prepared)) {
         return Err(invalid.into());
     }
     prepared
@@ -127,7 +122,7 @@ async fn apply_with(
         let datasets = staging::read_datasets(database, Some(lease), options).await?;
         let directory = database.read_directory_with_admins(&conditions).await?;
         let current = CurrentUsers::new(&directory);
-        if let Some(invalid) = file.located(references(file, &current, options)) {
+        if let Some(invalid) = file.located(references(file, &current, options, &mut prepared)) {
             return Err(invalid.into());
         }
         prepared
@@ -186,9 +181,12 @@ fn references(
     file: &CatalogFile,
     current: &CurrentUsers<'_>,
     options: &ApplyOptions<'_>,
+    prepared: &mut PreparedValues,
 ) -> Vec<diagnostic::CatalogDiagnostic> {
     let mut diagnostics = check_references(file, &current.names_known_to(file, options.is_pruning));
     diagnostics.extend(check_new_names(file, |name| current.own.contains_key(name)));
+    let attributes = prepared.check_attributes(file, current, options);
+    diagnostics.extend(attributes.err().into_iter().flatten());
     diagnostics
 }
 

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::attribute_checks::CheckedAttributes;
+use super::attribute_checks::{CheckedAttributes, KnownReferences, check_attributes};
 use super::current::CurrentUsers;
+use super::diagnostic::CatalogDiagnostic;
 use super::error::ApplyError;
 use super::file::{CatalogFile, UserCredential, UserItem};
 use super::options::{ApplyOptions, ApplyStep};
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::UserId;
-use crate::domain::name::Username;
+use crate::domain::name::{ADMIN_ROLE, Username};
 use crate::domain::secret::Secret;
 use crate::files::FileStore;
 use crate::service::identity::password::{PasswordError, Passwords};
@@ -33,12 +34,29 @@ pub(super) struct PreparedValues {
 }
 
 impl PreparedValues {
-    /// Nothing prepared yet but attributes.
-    pub(super) fn new(attributes: CheckedAttributes) -> Self {
-        Self {
-            attributes,
-            ..Self::default()
+    /// Checks the attributes of users and datasets, and chooses the ids of new users, whom attributes may name.
+    pub(super) fn check_attributes(
+        &mut self,
+        file: &CatalogFile,
+        current: &CurrentUsers<'_>,
+        options: &ApplyOptions<'_>,
+    ) -> Result<(), Vec<CatalogDiagnostic>> {
+        let names = current.names_known_to(file, options.is_pruning);
+        let mut users = current.provided_ids();
+        for name in names.users {
+            let own = current.own.get(&name).map(|record| record.user.id);
+            let new = self.new_ids.entry(name.clone());
+            let id = own.unwrap_or_else(|| *new.or_insert_with(UserId::random));
+            users.insert(name, id);
         }
+        let roles = names.roles.into_iter().chain(ADMIN_ROLE.parse());
+        let known = KnownReferences {
+            user_ids: users.values().copied().collect(),
+            users,
+            roles: roles.collect(),
+        };
+        self.attributes = check_attributes(file, &options.declared, &known)?;
+        Ok(())
     }
 
     /// Stores the files of datasets; a dry run only reads them.

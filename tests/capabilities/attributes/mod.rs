@@ -271,3 +271,79 @@ async fn an_attribute_that_makes_somebody_an_administrator_cannot_be_given_by_wh
     let harmless = helpdesk.put(&otto, update).await;
     assert_eq!(harmless.status, 200, "{}", harmless.text());
 }
+
+#[tokio::test]
+async fn a_user_is_added_with_attributes_on_the_command_line() {
+    let folder = copy_of_shipped_policies();
+    let username = "  \"username\": String,\n";
+    let own = format!(
+        "{username}  \"clearance\"?: Long,\n  \"team\"?: String,\n  \"until\"?: datetime,\n"
+    );
+    edit(folder.path(), SCHEMA, username, &own);
+    let server = server_on(folder.path(), "require", "off").await;
+    let add = |name: &str, attributes: &[&str]| {
+        let mut arguments = vec!["user", "add", name, "--no-password"];
+        arguments.extend(attributes.iter().flat_map(|one| ["--attribute", one]));
+        run(&server, folder.path(), &arguments)
+    };
+    let given = ["clearance=3", "team=tides", "until=2027-01-01"];
+    assert_eq!(add("kai", &given).0, 0);
+    let (_, listed) = run(&server, folder.path(), &["user", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let mut users = listed.as_array().unwrap().iter();
+    let kai = users.find(|user| user["username"] == "kai").unwrap();
+    assert_eq!(
+        kai["attributes"],
+        json!({"clearance": 3, "team": "tides", "until": "2027-01-01"})
+    );
+    let mut refused = Vec::new();
+    for attributes in [
+        &["clearance=high", "until=soon"][..],
+        &["clearence=3"],
+        &["clearance=3", "clearance=4"],
+        &["clearance"],
+    ] {
+        let (code, message) = add("lea", attributes);
+        refused.push(format!("{code} {message}"));
+    }
+    insta::assert_snapshot!(refused.concat());
+}
+
+#[tokio::test]
+async fn an_attribute_refers_to_users_datasets_and_roles_that_there_are() {
+    let folder = copy_of_shipped_policies();
+    let own = "  \"steward\"?: User,\n  \"parent\"?: Dataset,\n  \"units\"?: Set<Role>,\n";
+    edit(folder.path(), SCHEMA, TITLE, &format!("{TITLE}{own}"));
+    let policy = "@id(\"steward\") @reason(\"x\")\n\
+        permit (principal is User, action == Action::\"read\", resource)\n\
+        when { resource has steward && resource.steward == principal };\n";
+    std::fs::write(folder.path().join("steward.cedar"), policy).unwrap();
+    let server = server_on(folder.path(), "off", "off").await;
+    let admin = AdminClient::sign_in(&server, "ada").await;
+    let mo = admin.user_path("mo").await;
+    let id = mo.rsplit('/').next().unwrap();
+    let given = json!({"steward": "mo", "parent": PUBLIC.to_uppercase(), "units": ["hydrology"]});
+    let changed = put_attributes(&admin, given).await.json();
+    let kept = json!({"parent": PUBLIC, "steward": id, "units": ["hydrology"]});
+    assert_eq!(changed["attributes"], kept);
+    let again = put_attributes(&admin, kept).await;
+    assert_eq!(again.status, 200, "{}", again.text());
+    let nobody = "00000000-0000-4000-8000-000000000001";
+    let mut details = Vec::new();
+    for attributes in [
+        json!({"steward": "olga"}),
+        json!({"steward": nobody}),
+        json!({"parent": nobody}),
+        json!({"units": ["hydrology", "tides"]}),
+    ] {
+        let refused = put_attributes(&admin, attributes).await;
+        assert_eq!(refused.problem_field(422), "attributes");
+        details.push(refused.problem(422));
+    }
+    insta::assert_snapshot!(details.join("\n"));
+    // Whom an attribute names may go; what is sent back then is no error.
+    assert_eq!(admin.delete(&mo).await.status, 204);
+    let unchanged = json!({"parent": PUBLIC, "steward": id, "units": ["hydrology"]});
+    let unchanged = put_attributes(&admin, unchanged).await;
+    assert_eq!(unchanged.status, 200, "{}", unchanged.text());
+}

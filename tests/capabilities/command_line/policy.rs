@@ -157,7 +157,8 @@ fn a_diff_lists_who_gains_what_in_the_whole_catalog_and_can_fail_on_change() {
     std::fs::write(&public, text.replace("\"public\" &&", "\"private\" &&")).unwrap();
     let changed = cedargate(folder.path(), &diff, &[]);
     assert_eq!(changed.code, 3, "{}", changed.messages);
-    let expected = "anonymous gains read on 1 dataset:\n  2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
+    let expected =
+        "anonymous gains read and discover on 1 dataset:\n  2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
     assert!(changed.data.contains(expected), "{}", changed.data);
 
     let json = cedargate(

@@ -24,6 +24,7 @@ macro_rules! on_both {
 
 mod accepted_policy_edits;
 mod api_keys;
+mod attributes;
 mod audit_records;
 mod audit_search;
 mod catalog;

@@ -89,6 +89,9 @@ pub struct BrokenInvariant {
     /// A readable request and entities for which it does not hold.
     #[oai(skip_serializing_if_is_none)]
     pub counterexample: Option<String>,
+    /// How to get by other means what the policies that violate it are probably for, such as stopping a user.
+    #[oai(skip_serializing_if_is_none)]
+    pub hint: Option<String>,
 }
 
 /// The result of a reload.
@@ -118,6 +121,7 @@ impl From<&RejectedBundle> for RejectedBundleResponse {
             policies: invariant.ways_on.policy_ids(),
             suggestions: invariant.suggestions(),
             counterexample: invariant.counterexamples.first().map(|one| one.render("")),
+            hint: invariant.hint.clone(),
         };
         Self {
             revision: edit.revision.as_ref().map(ToString::to_string),

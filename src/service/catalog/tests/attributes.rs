@@ -111,3 +111,39 @@ async fn a_required_attribute_is_asked_for_and_without_a_schema_none_are_taken()
     assert!(detail.contains("cannot be loaded"), "{detail}");
     apply_with_schema(&fixture, DATASET, unknown).await.unwrap();
 }
+
+#[tokio::test]
+async fn attributes_name_users_of_the_same_file_and_nobody_who_is_not_there() {
+    let fixture = CatalogFixture::new().await;
+    let declared = || {
+        let own = "\"steward\"?: User, \"units\"?: Set<Role>,\n";
+        Ok(declared(own, "\"manager\"?: User,\n"))
+    };
+    let text = format!(
+        "[[roles]]\nname = \"tides\"\n[[users]]\nusername = \"mo\"\n\
+         attributes = {{ manager = \"root\" }}\n{DATASET}\
+         attributes = {{ steward = \"mo\", units = [\"tides\", \"admin\"] }}\n"
+    );
+    for _ in 0..2 {
+        apply_with_schema(&fixture, &text, declared())
+            .await
+            .unwrap();
+        let mo = fixture.user("mo").await.user;
+        let root = fixture.user("root").await.user.id;
+        assert_eq!(mo.attributes["manager"], json!(root));
+        let dataset = fixture.dataset().await.attributes;
+        assert_eq!(dataset["steward"], json!(mo.id));
+        assert_eq!(dataset["units"], json!(["admin", "tides"]));
+    }
+    let text = format!(
+        "{DATASET}attributes = {{ steward = \"olga\", units = [\"tide\"] }}\n[[users]]\n\
+         username = \"kai\"\nattributes = {{ manager = \"00000000-0000-4000-8000-000000000001\" }}\n"
+    );
+    let refused = apply_with_schema(&fixture, &text, declared()).await;
+    let Err(ApplyError::Invalid(problems)) = refused else {
+        panic!("applied: {text}");
+    };
+    let lines = problems.diagnostics().iter();
+    let lines: Vec<_> = lines.map(|problem| problem.message().to_owned()).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}

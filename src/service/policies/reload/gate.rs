@@ -12,7 +12,7 @@ use crate::domain::decision::Revision;
 use crate::policy::Bundle;
 use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
-use crate::policy::prove::{ProofOptions, ProveError, prove};
+use crate::policy::prove::{ProofOptions, ProofTime, ProveError, prove};
 use crate::policy::safeguards::{SafeguardChanges, Safeguards};
 use crate::storage::PolicyEdit;
 
@@ -202,12 +202,13 @@ impl PolicyGate {
                 });
             }
         }
-        let unproved =
+        let (unproved, time) =
             self.prove_invariants(&edit.folder, &bundle, changes.may_lack_effect.clone())?;
         let in_force = baseline.in_force.map(|before| &before.folder);
+        let slow = time.and_then(|time| time.gate_warning(self.proof_limit));
         Ok(AcceptedBundle {
             edited: EditedAttributes::new(bundle.declared_attributes(), in_force),
-            warnings: Arc::new(FolderWarnings::new(&edit.folder, &bundle)),
+            warnings: Arc::new(FolderWarnings::new(&edit.folder, &bundle).with_slow_proof(slow)),
             bundle: Arc::new(bundle),
             folder: Arc::new(edit),
             changes,
@@ -257,15 +258,15 @@ impl PolicyGate {
         Err(RejectionReason::FailedCases(report.failures))
     }
 
-    /// Why the invariants were not proved, if that does not refuse the edit.
+    /// Why the invariants were not proved, if that does not refuse the edit; and how long they took if they were.
     fn prove_invariants(
         self,
         folder: &PolicyFolder,
         bundle: &Bundle,
         must_have_effect: BTreeSet<String>,
-    ) -> Result<Option<String>, RejectionReason> {
+    ) -> Result<(Option<String>, Option<ProofTime>), RejectionReason> {
         if !self.uses_solver() || !folder.has_invariants() {
-            return Ok(None);
+            return Ok((None, None));
         }
         let invariants = folder.invariants().map_err(RejectionReason::Invalid)?;
         let options = ProofOptions {
@@ -275,12 +276,19 @@ impl PolicyGate {
             must_have_effect,
         };
         match prove(bundle, &invariants, &options, |_, _| {}) {
-            Ok(proved) if proved.proof.is_complete() => Ok(None),
+            Ok(proved) if proved.proof.is_complete() => {
+                let time = proved.proof.time;
+                tracing::info!(
+                    time = time.summary(),
+                    "the invariants of an edit are proved"
+                );
+                Ok((None, Some(time)))
+            }
             Ok(proved) => Err(RejectionReason::FailedProof(Box::new(proved.proof))),
             Err(ProveError::Invariants(error)) => Err(RejectionReason::Invalid(error)),
             // Only a solver that is not installed lets an edit pass unproved; one that fails does not.
             Err(error @ ProveError::SolverNotFound { .. }) => match self.proofs {
-                GateProofs::IfAvailable => Ok(Some(error.to_string())),
+                GateProofs::IfAvailable => Ok((Some(error.to_string()), None)),
                 GateProofs::Require | GateProofs::Off => {
                     Err(RejectionReason::SolverMissing(error.to_string()))
                 }

@@ -27,7 +27,7 @@ const COMPARISON_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a policy folder has to warn of.
 pub(super) struct FolderWarnings {
-    /// What can never match, by types.
+    /// What can never match, by types, and that the proof is slow.
     unreachable: Vec<SourceDiagnostic>,
     /// The policies that never apply, by values, once the solver has found them.
     idle: Mutex<Vec<SourceDiagnostic>>,
@@ -49,6 +49,17 @@ impl FolderWarnings {
             mentions: EntityMentions::of_folder(folder, bundle),
             names: Mutex::new(None),
         }
+    }
+
+    /// Adds that the proof of the folder comes near the limit of the policy gate, if it does.
+    pub(super) fn with_slow_proof(mut self, message: Option<String>) -> Self {
+        let warning = message.map(|message| {
+            SourceDiagnostic::for_file(self.mentions.label(), message)
+                .with_help("set a longer gate_proof_limit before more policies are added")
+                .into_warning()
+        });
+        self.unreachable.extend(warning);
+        self
     }
 
     /// All warnings, compared with the catalog as it is now. Only `with_suggestions` says what else the catalog

@@ -1,39 +1,56 @@
-//! The assumed context of a review: the address and time that every decision is made with.
+//! The assumed context of a review: the address, time and caller that every decision is made with.
 
+use std::sync::Arc;
+
+use crate::domain::api_key::ApiKey;
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::client_address::AssumedAddress;
 use crate::domain::principal::Principal;
 
-/// The client address and time that are assumed.
-#[derive(Clone, Copy, Debug)]
+/// How a principal is assumed to call.
+#[derive(Clone, Debug, Default)]
+pub struct AssumedCaller {
+    /// How it authenticates; `None` as it usually does: not at all, with a password, or with a token of its
+    /// identity provider.
+    pub authentication: Option<Authentication>,
+    /// The API key that it shows.
+    pub key: Option<Arc<ApiKey>>,
+}
+
+/// The client address, the time and the caller that are assumed.
+#[derive(Clone, Debug)]
 pub struct ReviewContext {
     /// The client address.
     pub address: AssumedAddress,
     /// The time, in milliseconds since 1970 UTC.
     pub unix_millis: i64,
+    /// How the principal calls.
+    pub caller: AssumedCaller,
 }
 
 impl ReviewContext {
-    /// The decision context of a principal: a user is signed in with a password, or with a token of
-    /// its identity provider, and without an API key.
+    /// The decision context of a principal: unless it is assumed to call otherwise, a user is signed in with a
+    /// password, or with a token of its identity provider, and without an API key.
     #[must_use]
-    pub fn for_principal(self, principal: &Principal) -> DecisionContext {
+    pub fn for_principal(&self, principal: &Principal) -> DecisionContext {
         let has_issuer = matches!(principal, Principal::User(user) if user.issuer.is_some());
         self.for_kind(principal.is_anonymous(), has_issuer)
     }
 
     /// The decision context of a principal of which only this is known.
     #[must_use]
-    pub fn for_kind(self, is_anonymous: bool, has_issuer: bool) -> DecisionContext {
+    pub fn for_kind(&self, is_anonymous: bool, has_issuer: bool) -> DecisionContext {
         DecisionContext {
             address: self.address.0,
             unix_millis: self.unix_millis,
-            authentication: match (is_anonymous, has_issuer) {
-                (true, _) => Authentication::None,
-                (false, true) => Authentication::Issuer,
-                (false, false) => Authentication::Password,
-            },
-            key: None,
+            authentication: self.caller.authentication.unwrap_or({
+                match (is_anonymous, has_issuer) {
+                    (true, _) => Authentication::None,
+                    (false, true) => Authentication::Issuer,
+                    (false, false) => Authentication::Password,
+                }
+            }),
+            key: self.caller.key.clone(),
         }
     }
 }

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::domain::action::Action;
-use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
+use crate::domain::api_key::{ApiKey, KeyScope};
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::Dataset;
@@ -212,7 +212,7 @@ impl CallerKind {
     /// The kind in words that follow "calling" or "as".
     pub(super) fn words(self) -> &'static str {
         match self {
-            Self::SignedIn => "with a password or a token of the identity provider",
+            Self::SignedIn => "without an API key",
             Self::UnlimitedKey => "with an unrestricted API key",
             Self::KeyForActions([true, false, false]) => "with an API key for read",
             Self::KeyForActions(_) => "with an API key for other actions",
@@ -263,15 +263,8 @@ impl CallerKind {
             }
             Self::KeyForDataset => (dataset.id.0.as_u128(), None, Some([dataset.id].into())),
         };
-        Some(Arc::new(ApiKey {
-            id: ApiKeyId(uuid::Uuid::from_u128(number)),
-            user_id,
-            name: KeyName::new("assumed").ok()?,
-            prefix: KeyPrefix::parse("assumed000")?,
-            scope: KeyScope::new(actions, datasets).ok()?,
-            created_at: 0,
-            expires_at: None,
-            last_used: None,
-        }))
+        let scope = KeyScope::new(actions, datasets).ok()?;
+        let id = ApiKeyId(uuid::Uuid::from_u128(number));
+        Some(Arc::new(ApiKey::assumed(id, user_id, scope)))
     }
 }

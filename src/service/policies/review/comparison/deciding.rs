@@ -11,7 +11,7 @@ use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 
 use super::asked_contexts::{AskedContexts, CallerKind, ContextSet};
-use super::report::DecisionChange;
+use super::change::{ChangeExample, DecisionChange};
 
 /// The actions that are compared.
 pub(super) const ACTIONS: [Action; 3] = Action::DATASET_ACTIONS;
@@ -72,6 +72,23 @@ impl<'a> Decider<'a> {
             effective: BTreeSet::new(),
             pairs: Vec::new(),
         }
+    }
+
+    /// A request in the first of some contexts.
+    pub(super) fn example(
+        &self,
+        principal: Principal,
+        dataset: &Arc<Dataset>,
+        contexts: ContextSet,
+    ) -> Option<ChangeExample> {
+        let all = self.asked.iter().enumerate();
+        let mut chosen = all.filter(|(index, _)| contexts >> index & 1 == 1);
+        let (_, (address, second, caller)) = chosen.next()?;
+        Some(ChangeExample {
+            context: caller.context(&principal, dataset, (address, second)),
+            principal,
+            dataset: Arc::clone(dataset),
+        })
     }
 
     /// The changes for a principal and a dataset.

@@ -10,7 +10,9 @@
 
 mod address_regions;
 mod asked_contexts;
+mod change;
 mod deciding;
+mod examples;
 mod ineffective;
 mod projection;
 mod report;
@@ -27,7 +29,7 @@ use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::{Principal, User};
 use crate::policy::Bundle;
-use crate::policy::attributes::ReferredEntity;
+use crate::policy::attributes::AttributeReferences;
 use crate::policy::references::PolicyReferences;
 use crate::storage::Catalog;
 
@@ -40,8 +42,9 @@ use projection::{
 use sections::name_contexts;
 
 pub use asked_contexts::{AskedContext, ComparisonScope};
+pub use change::{ChangeExample, DecisionChange};
 pub use ineffective::IneffectivePolicy;
-pub use report::{BundleComparison, ChangeGroup, DecisionChange};
+pub use report::{BundleComparison, ChangeGroup};
 
 /// The index of an action, the change of its decision, and the contexts in which it changes.
 type ChangeKey = (usize, DecisionChange, ContextSet);
@@ -288,12 +291,18 @@ impl<'a> ComparisonRun<'a> {
             groups
                 .into_iter()
                 .filter_map(|(((action, change, contexts), principals), indexes)| {
-                    Some(ChangeGroup::new(
-                        (*ACTIONS.get(action)?, change, contexts),
-                        principals.is_anonymous,
-                        self.affected_users(&principals),
-                        indexes.iter().filter_map(|index| datasets.get(*index)),
-                    ))
+                    let users = self.affected_users(&principals);
+                    let affected = indexes.iter().filter_map(|index| datasets.get(*index));
+                    let user = users.first().filter(|_| !principals.is_anonymous);
+                    let principal = user.map_or(Principal::Anonymous, |user| {
+                        Principal::User(Arc::clone(user))
+                    });
+                    let dataset = affected.clone().next()?;
+                    let example = self.decider.example(principal, dataset, contexts);
+                    let changed = (*ACTIONS.get(action)?, change, contexts);
+                    let is_anonymous = principals.is_anonymous;
+                    let group = ChangeGroup::new(changed, is_anonymous, users, affected);
+                    Some(group.with_example(example))
                 });
         let mut groups: Vec<ChangeGroup> = groups.collect();
         for group in &mut groups {
@@ -317,6 +326,7 @@ impl<'a> ComparisonRun<'a> {
             unchanged_in: name_contexts(asked, asked.all() & !changing),
             asked: asked.report(),
             is_cut: asked.is_cut,
+            is_confined: self.is_confined,
             errors: self.decider.errors.iter().cloned().collect(),
             ineffective,
             more_ineffective,
@@ -357,7 +367,7 @@ fn named_by_attributes(
     references: &PolicyReferences,
     users: &[Arc<User>],
     datasets: &[Arc<Dataset>],
-) -> Vec<ReferredEntity> {
+) -> Vec<AttributeReferences> {
     let views = attribute_views(from, to, references);
     let of_users = users
         .iter()

@@ -16,7 +16,7 @@ use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::{Tags, User};
-use crate::policy::attributes::{DeclaredAttributes, ReferredEntity};
+use crate::policy::attributes::{AttributeReferences, DeclaredAttributes};
 use crate::policy::references::PolicyReferences;
 
 /// What both sides of a comparison can observe of attributes that their schemas declare.
@@ -52,10 +52,10 @@ impl AttributeViews<'_> {
         &self,
         owner: AttributeOwner,
         attributes: &Attributes,
-    ) -> Vec<ReferredEntity> {
+    ) -> Vec<AttributeReferences> {
         let read: Attributes = self.visible(owner, attributes).values;
-        let referred = |schema: &&DeclaredAttributes| schema.referred(owner, &read);
-        self.schemas.iter().flat_map(referred).collect()
+        let referred = |schema: &&DeclaredAttributes| schema.references(owner, &read);
+        self.schemas.iter().map(referred).collect()
     }
 }
 

@@ -14,30 +14,12 @@ use crate::domain::principal::User;
 use crate::domain::shown::join_shown;
 
 use super::asked_contexts::{AskedContext, AskedContexts, ContextSet};
+use super::change::{ChangeExample, DecisionChange};
 use super::ineffective::IneffectivePolicy;
 use super::sections::name_contexts;
 
 /// The most users of a group that the text names.
 const MAX_SHOWN_USERS: usize = 5;
-
-/// The change of a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DecisionChange {
-    /// It was denied and would be permitted.
-    Gains,
-    /// It was permitted and would be denied.
-    Loses,
-    /// It is permitted before and after, and tokens would live shorter.
-    Shortens,
-    /// It is permitted before and after, and tokens would live longer.
-    Lengthens,
-}
-
-impl DecisionChange {
-    /// All kinds of changes.
-    pub(super) const ALL: [Self; 4] = [Self::Gains, Self::Loses, Self::Shortens, Self::Lengthens];
-}
 
 /// The decisions that differ between two bundles, over a whole catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,6 +42,9 @@ pub struct BundleComparison {
     pub asked: Vec<AskedContext>,
     /// Whether there would have been more to ask, which was too much.
     pub is_cut: bool,
+    /// Whether the question was confined to an address or a time.
+    #[serde(skip)]
+    pub(super) is_confined: bool,
     /// The names of the contexts in which nothing changes; none if that is nowhere or everywhere.
     pub unchanged_in: Vec<String>,
     /// Errors in evaluating the bundle after; the first few.
@@ -94,6 +79,9 @@ pub struct ChangeGroup {
     /// The contexts in which it changes.
     #[serde(skip)]
     pub(super) contexts: ContextSet,
+    /// One request whose decision changes.
+    #[serde(skip)]
+    pub(super) example: Option<ChangeExample>,
     /// Whether `who` is several.
     #[serde(skip)]
     pub(super) is_plural: bool,
@@ -142,6 +130,7 @@ impl ChangeGroup {
             users: users.collect(),
             datasets: datasets.collect(),
             contexts,
+            example: None,
             is_plural: false,
         }
     }
@@ -186,6 +175,10 @@ impl ChangeGroup {
             (true, Some(users)) => format!("anonymous and {users}"),
             (false, users) => users.unwrap_or_default(),
         };
+    }
+
+    pub(super) fn with_example(self, example: Option<ChangeExample>) -> Self {
+        Self { example, ..self }
     }
 
     /// Describes the contexts in which it changes.

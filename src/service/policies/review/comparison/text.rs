@@ -6,7 +6,8 @@ use crate::domain::action::Action;
 use crate::domain::shown::join_shown;
 use crate::policy::effect::PolicyDifference;
 
-use super::report::{BundleComparison, ChangeGroup, DecisionChange};
+use super::change::DecisionChange;
+use super::report::{BundleComparison, ChangeGroup};
 
 /// The most datasets of a group in the text.
 const MAX_SHOWN_DATASETS: usize = 5;
@@ -79,7 +80,7 @@ impl BundleComparison {
         }
         for when in sections {
             if !when.is_empty() {
-                writeln!(text, "{}:\n", when.join("; and "))?;
+                writeln!(text, "{}:", when.join("; and "))?;
             }
             for group in shown.iter().filter(|group| group.first.when == when) {
                 group.write(text)?;
@@ -132,20 +133,20 @@ impl BundleComparison {
         if !self.is_context_read {
             return Ok(());
         }
-        let distinct = |all: Vec<String>| {
-            let mut distinct: Vec<String> = Vec::new();
-            for one in all {
-                if !distinct.contains(&one) {
-                    distinct.push(one);
-                }
-            }
-            join_shown(distinct.iter().map(String::as_str), MAX_SHOWN_ASKED)
-        };
         let asked = self.asked.iter();
-        let addresses = distinct(asked.clone().map(|one| one.address.to_string()).collect());
-        let times = distinct(asked.clone().map(|one| one.time.clone()).collect());
-        let callers = distinct(asked.map(|one| one.caller.to_owned()).collect());
-        writeln!(text, "asked from {addresses}; at {times}; {callers}")?;
+        let parts = [
+            distinct("from ", asked.clone().map(|one| one.address.to_string())),
+            distinct("at ", asked.clone().map(|one| one.time.clone())),
+            distinct("", asked.map(|one| one.caller.to_owned())),
+        ];
+        let told: Vec<&str> = parts
+            .iter()
+            .filter(|(_, count)| *count > 1 || self.is_confined)
+            .map(|(part, _)| part.as_str())
+            .collect();
+        if !told.is_empty() {
+            writeln!(text, "asked {}", told.join("; "))?;
+        }
         if self.is_cut {
             let hint = "--address and --time ask elsewhere";
             writeln!(
@@ -189,6 +190,18 @@ impl ShownGroup<'_> {
         text.push('\n');
         Ok(())
     }
+}
+
+/// The texts that differ, the first of them joined after a word; and how many there are.
+fn distinct(word: &str, all: impl Iterator<Item = String>) -> (String, usize) {
+    let mut distinct: Vec<String> = Vec::new();
+    for one in all {
+        if !distinct.contains(&one) {
+            distinct.push(one);
+        }
+    }
+    let shown = join_shown(distinct.iter().map(String::as_str), MAX_SHOWN_ASKED);
+    (format!("{word}{shown}"), distinct.len())
 }
 
 fn join_and(words: &[&str]) -> String {

@@ -23,10 +23,9 @@ impl TimeRegion {
         self.begin.is_none_or(|begin| begin <= second) && self.end.is_none_or(|end| second < end)
     }
 
-    /// Whether a time of day is in it.
+    /// Whether the time of day of a second is in it.
     fn contains_of_day(self, second: i64) -> bool {
-        let second = second.rem_euclid(DAY);
-        self.contains(second) || self.contains(second + DAY)
+        self.contains(second.rem_euclid(DAY))
     }
 
     /// A second of this region of times, at a time of the other one of a day if there is one: now, if it is such.
@@ -72,15 +71,16 @@ pub(super) fn instant_regions(instants: &[i64], is_at_asked: bool) -> Vec<TimeRe
         .collect()
 }
 
-/// The regions of some times of day: at each, and between it and the next one.
+/// The regions of some times of day: at each, and between it and the next one or midnight.
 pub(super) fn time_of_day_regions(times: &[i64]) -> Vec<TimeRegion> {
-    let mut edges: Vec<i64> = times.iter().flat_map(|at| [*at, (at + 1) % DAY]).collect();
+    if times.is_empty() {
+        return vec![TimeRegion::ALWAYS];
+    }
+    let edges = times.iter().flat_map(|at| [*at, at + 1]);
+    let mut edges: Vec<i64> = edges.chain([0]).filter(|edge| *edge < DAY).collect();
     edges.sort_unstable();
     edges.dedup();
-    let Some(first) = edges.first().copied() else {
-        return vec![TimeRegion::ALWAYS];
-    };
-    let ends = edges.iter().copied().skip(1).chain([first + DAY]);
+    let ends = edges.iter().copied().skip(1).chain([DAY]);
     let region = |(begin, end): (&i64, i64)| TimeRegion {
         begin: Some(*begin),
         end: Some(end),
@@ -121,10 +121,9 @@ pub(super) fn name_times_of_day(regions: &[TimeRegion], chosen: &[usize]) -> Opt
         return None;
     }
     let mut merged = merged(regions, chosen);
-    // What lasts until the end of the list goes on at its beginning.
+    // What lasts until midnight goes on after it.
     if let [first, .., last] = merged.as_slice()
-        && let (Some(begin), Some(end)) = (first.begin, last.end)
-        && begin + DAY == end
+        && (first.begin, last.end) == (Some(0), Some(DAY))
     {
         let whole = TimeRegion {
             begin: last.begin,
@@ -139,6 +138,7 @@ pub(super) fn name_times_of_day(regions: &[TimeRegion], chosen: &[usize]) -> Opt
         .into_iter()
         .map(|region| match (region.begin, region.end) {
             (Some(begin), Some(end)) if begin + 1 == end => format!("at {}", clock(begin)),
+            (Some(begin), Some(DAY)) => format!("between {} and 24:00", clock(begin)),
             (Some(begin), Some(end)) => format!("between {} and {}", clock(begin), clock(end)),
             _ => String::new(),
         })
@@ -209,6 +209,11 @@ mod tests {
         let name = |chosen: &[usize]| name_times_of_day(&regions, chosen).unwrap();
         assert_eq!(name(&places(true)), "between 22:00 and 04:00 UTC");
         assert_eq!(name(&places(false)), "between 04:00 and 22:00 UTC");
+        // A time of day begins anew at midnight, whether a policy names it or not.
+        let regions = time_of_day_regions(&[22 * 3_600]);
+        let name = |chosen: &[usize]| name_times_of_day(&regions, chosen).unwrap();
+        assert_eq!(name(&[1, 2]), "between 22:00 and 24:00 UTC");
+        assert_eq!(name(&[0]), "between 00:00 and 22:00 UTC");
     }
 
     #[test]

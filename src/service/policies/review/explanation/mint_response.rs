@@ -16,6 +16,11 @@ pub struct PredictedMintResponse {
 }
 
 impl PredictedMintResponse {
+    pub(super) const EXPIRED_KEY: Self = Self {
+        status: 401,
+        why: "the API key has expired, and is no valid credential",
+    };
+
     pub(super) fn predict(
         principal: &Principal,
         dataset: &Dataset,

@@ -7,6 +7,7 @@ mod report;
 use std::sync::Arc;
 
 use crate::domain::action::Action;
+use crate::domain::caller::DecisionContext;
 use crate::domain::dataset::Dataset;
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
@@ -49,7 +50,7 @@ pub fn new_case_of_entities(
     bundle: &Bundle,
     facts: &EntityFileFacts,
     action: Action,
-    context: ReviewContext,
+    context: &ReviewContext,
 ) -> Result<NewCase, String> {
     let context = context.for_kind(facts.is_anonymous, facts.has_issuer);
     bundle.new_case_from_file("", facts, action, &context)
@@ -72,9 +73,15 @@ pub fn explain(
     let resource = Resource::Dataset(Arc::clone(dataset));
     let explanation = bundle.explain(visibility, principal, *action, &resource, &context);
     let mint = (*action == Action::Read).then(|| {
-        let may_read = explanation.decision.is_permitted;
+        let is_within = |action| key_refusal(&context, action, dataset).is_none();
+        let may_read = explanation.decision.is_permitted && is_within(Action::Read);
         let discovery = bundle.decide(principal, Action::Discover, &resource, &context);
-        PredictedMintResponse::predict(principal, dataset, may_read, discovery.is_permitted)
+        let may_discover = discovery.is_permitted && is_within(Action::Discover);
+        if is_key_expired(&context) {
+            PredictedMintResponse::EXPIRED_KEY
+        } else {
+            PredictedMintResponse::predict(principal, dataset, may_read, may_discover)
+        }
     });
     let (name, user) = match principal {
         Principal::Anonymous => ("anonymous".to_owned(), None),
@@ -87,7 +94,29 @@ pub fn explain(
         dataset_id: dataset.id.to_string(),
         title: dataset.title.clone(),
     };
-    ExplanationReport::new(subject, *action, &context, explanation, mint).redact(visibility)
+    ExplanationReport {
+        key_refusal: key_refusal(&context, *action, dataset),
+        ..ExplanationReport::new(subject, *action, &context, explanation, mint)
+    }
+    .redact(visibility)
+}
+
+fn is_key_expired(context: &DecisionContext) -> bool {
+    let now = context.unix_millis.div_euclid(1000);
+    context.key.as_ref().is_some_and(|key| key.is_expired(now))
+}
+
+/// Why the API key that is shown is refused, whatever the policies say.
+fn key_refusal(
+    context: &DecisionContext,
+    action: Action,
+    dataset: &Dataset,
+) -> Option<&'static str> {
+    if is_key_expired(context) {
+        return Some("the API key has expired");
+    }
+    let key = context.key.as_ref()?;
+    key.scope.violation(action, Some(dataset.id))
 }
 
 /// Explains the decision of a bundle about a principal and a dataset of an entity file.
@@ -99,7 +128,7 @@ pub fn explain_entities(
     bundle: &Bundle,
     facts: &EntityFileFacts,
     action: Action,
-    context: ReviewContext,
+    context: &ReviewContext,
 ) -> ExplanationReport {
     let context = context.for_kind(facts.is_anonymous, facts.has_issuer);
     let explanation = bundle.explain_from_file(facts, action, &context);
@@ -124,6 +153,7 @@ pub fn explain_entities(
 
 #[cfg(test)]
 mod tests {
+    use super::super::context::AssumedCaller;
     use super::*;
     use crate::domain::attributes::Attributes;
     use crate::domain::dataset::{RecordStatus, StoredFile, Visibility};
@@ -172,6 +202,7 @@ mod tests {
             context: ReviewContext {
                 address: "192.0.2.7".parse().unwrap(),
                 unix_millis: 1_772_366_400_123,
+                caller: AssumedCaller::default(),
             },
         };
         explain(&Bundle::embedded().unwrap(), &query, ValueVisibility::ALL)

@@ -41,6 +41,12 @@ impl ExplanationReport {
                 "The user is disabled, and denied whatever the policies say."
             )?;
         }
+        if let Some(refusal) = self.key_refusal {
+            writeln!(
+                text,
+                "Denied all the same, whatever the policies say: {refusal}."
+            )?;
+        }
         if let Some(seconds) = self.max_ttl.filter(|_| self.action == Action::Read) {
             writeln!(text, "The policies limit a token to {seconds} seconds.")?;
         }

@@ -38,6 +38,9 @@ pub struct ExplanationReport {
     pub unix_millis: i64,
     /// How the principal is assumed to authenticate. `None` if redacted.
     pub authentication: Option<Authentication>,
+    /// Why the API key that is shown is refused, whatever the policies say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_refusal: Option<&'static str>,
     /// The revision of the bundle that decided.
     pub revision: Revision,
     /// Whether it is permitted.
@@ -98,6 +101,7 @@ impl ExplanationReport {
             address: AssumedAddress(context.address),
             unix_millis: context.unix_millis,
             authentication: Some(context.authentication),
+            key_refusal: None,
             revision: decision.revision,
             is_permitted: decision.is_permitted,
             max_ttl: decision.is_permitted.then_some(decision.max_ttl),
