@@ -18,6 +18,7 @@ use crate::domain::text_position::line_at;
 
 use super::address::ADDRESS;
 use super::entity_file;
+use super::enumerations::ContextWords;
 use super::json_span::{error_span, message_without_position, value_start};
 use super::sources::SourceFiles;
 use super::unknown_address::UNKNOWN_ADDRESS_VALUE;
@@ -208,7 +209,7 @@ pub(super) fn is_case_file(name: &str) -> bool {
 }
 
 /// The context of a case, with `"address": "unknown"` as the value that stands for it. The Cedar command
-/// line knows no such thing, and refuses the word.
+/// line knows no such thing, and refuses the word, as it refuses a bare word for an entity of an enumeration.
 fn with_known_word(mut context: Value) -> Value {
     if let Some(address) = context.get_mut(ADDRESS)
         && address.as_str() == Some(UNKNOWN)
@@ -243,7 +244,13 @@ impl CaseParser<'_> {
                 .map_err(|error| self.problem(what, &error))
         };
         let action = uid("action", &case.request.action)?;
-        let context = with_known_word(case.request.context);
+        let mut context = with_known_word(case.request.context);
+        ContextWords::new(self.schema, &action)
+            .complete_case_context(&mut context)
+            .map_err(|problem| {
+                let message = format!("context: {problem}");
+                Box::new(self.problem_at(self.start..self.start + 1, &message))
+            })?;
         let context = Context::from_json_value(context, Some((self.schema, &action)))
             .map_err(|error| self.problem("context", &error))?;
         let request = Request::new(

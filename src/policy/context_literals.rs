@@ -380,12 +380,13 @@ mod tests {
     #[test]
     fn what_is_read_of_the_caller_is_found() {
         let found = literals(
-            r#"when { context has key && context.key has actions && context.key.actions == ["read"] }"#,
+            r#"when { context has key && context.key has actions && context.key.actions == [KeyAction::"read"] }"#,
         );
         assert!(found.reads_key && !found.reads_authentication);
         assert_eq!(found.key_texts, ["read"]);
         assert!(
-            literals(r#"unless { context.authentication == "password" }"#).reads_authentication
+            literals(r#"unless { context.authentication == Authentication::"password" }"#)
+                .reads_authentication
         );
         assert_eq!(
             literals(r#"when { resource.title == "x" }"#),

@@ -13,6 +13,7 @@ use crate::domain::error_chain::error_chain;
 use crate::domain::text_position::line_at;
 
 use super::confusable::is_usual_text;
+use super::enumerations::entity_advice;
 use super::error::from_cedar;
 use super::reach::{self, RequestTypes, UnreachablePart};
 use super::source_policy::{SourcePolicy, first_line};
@@ -145,7 +146,15 @@ impl<'a> FileParser<'a> {
             Err(problem) => return self.problems.push(*problem),
         };
         let problems = deduplicated(result.validation_errors(), |error| {
-            self.problem_of_policy(error.policy_id(), error)
+            let id = error.policy_id();
+            let problem = self.problem_of_policy(id, error);
+            let policy = set.policy(id).map(|policy| policy.as_ref().template());
+            let policy = policy.or_else(|| set.template(id).map(AsRef::as_ref));
+            let span = problem.span();
+            match policy.and_then(|policy| entity_advice(policy, &span?)) {
+                Some(advice) => problem.with_help(advice),
+                None => problem,
+            }
         });
         self.problems.extend(problems);
         let impossible = self.warn(result.validation_warnings());

@@ -138,7 +138,7 @@ fn programs_get_every_context_that_was_asked_about() {
     let catalog = with_catalog();
     let edited = edited(
         "forbid (principal is User, action == Action::\"read\", resource is Dataset)\n\
-         when { context.authentication != \"password\" && context.address.isIpv6() };",
+         when { context.authentication != Authentication::\"password\" && context.address.isIpv6() };",
     );
     let json: Value = serde_json::from_str(&diff(&catalog, edited.path(), &["--json"])).unwrap();
     let asked = json["asked"].as_array().unwrap();
