@@ -5,6 +5,7 @@
 //! else when it excepts others, or when one of them is edited: else an edit of an excepted policy would pass unseen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use cedar_policy::{Policy, PolicyId, Schema};
@@ -184,7 +185,7 @@ impl Statement {
     fn except(&mut self, annotation: &str, texts: &PolicyTexts) {
         for name in excepted_names(annotation) {
             let text = texts.texts.get(&name).map_or("absent", String::as_str);
-            self.text.push_str(&format!(" except {name:?} {text}"));
+            write!(self.text, " except {name:?} {text}").ok();
             let reason = texts.reasons.get(&name);
             self.excepted.push(match reason {
                 Some(reason) => format!("`{name}` ({reason})"),

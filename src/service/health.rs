@@ -95,7 +95,7 @@ impl Health {
             warnings.push(format!(
                 "the policy folder is refused ({kind}): earlier policies are in force"
             ));
-            refused_folder_revision = rejected.folder_revision.clone();
+            refused_folder_revision.clone_from(&rejected.folder_revision);
         }
         if reload.unproved.is_some() {
             warnings.push(

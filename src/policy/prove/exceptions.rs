@@ -125,9 +125,10 @@ impl Exceptions {
         if info.is_permit != annotation.is_for_permits {
             let message =
                 format!("invariant `{invariant}` excepts `{name}`, which cannot violate it");
-            let help = match annotation.is_for_permits {
-                true => "an upper bound excepts permits only",
-                false => "a lower bound excepts forbids only",
+            let help = if annotation.is_for_permits {
+                "an upper bound excepts permits only"
+            } else {
+                "a lower bound excepts forbids only"
             };
             let problem = annotation.problem(message, help);
             return self.warnings.push(problem.into_warning());

@@ -83,8 +83,8 @@ pub(super) fn contradiction(
     }
     let checker = Typechecker::new(schema.as_ref(), ValidationMode::Strict);
     let is_impossible = |parts: &[&Expr]| {
-        let all = parts.iter().map(|part| Expr::clone(part));
-        let all = all.reduce(|all, part| Expr::and(all, part));
+        let all = parts.iter().map(|part| (*part).clone());
+        let all = all.reduce(Expr::and);
         all.is_some_and(|all| is_never_true(&checker, types, policy, scope, &all))
     };
     if !is_impossible(&parts) {
