@@ -53,23 +53,6 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// A key that nobody has, to ask what one with this scope would be permitted.
-    ///
-    /// Contexts are cached by the id, so keys of different scopes need different ids.
-    #[must_use]
-    pub fn assumed(id: ApiKeyId, user_id: UserId, scope: KeyScope) -> Self {
-        Self {
-            id,
-            user_id,
-            name: KeyName("assumed".to_owned()),
-            prefix: KeyPrefix(*b"assumed000"),
-            scope,
-            created_at: 0,
-            expires_at: None,
-            last_used: None,
-        }
-    }
-
     /// Whether it has expired at `now` (seconds since 1970 UTC).
     #[must_use]
     pub fn is_expired(&self, now: i64) -> bool {

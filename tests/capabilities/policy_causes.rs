@@ -13,7 +13,7 @@ fn prove(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> CommandO
     cedargate(folder, &arguments, environment)
 }
 
-/// Two hundred links give a solver two hundred datasets: the one that matters is told, and the summary comes last.
+/// Many links give a solver many datasets: the one that matters is told, and the summary comes last.
 #[test]
 fn a_counterexample_has_only_what_matters_and_a_time_that_people_can_read() {
     let folder = copy_of_shipped_policies();
@@ -31,13 +31,13 @@ fn a_counterexample_has_only_what_matters_and_a_time_that_people_can_read() {
             },
         })
     };
-    let links: Vec<Value> = (0..40).map(link).collect();
+    let links: Vec<Value> = (0..12).map(link).collect();
     fs::write(
         folder.path().join("links.links.json"),
         json!(links).to_string(),
     )
     .unwrap();
-    let proved = prove(folder.path(), &[], &[]);
+    let proved = prove(folder.path(), &["--time-limit", "300"], &[]);
     assert_eq!(proved.code, 3, "{}", proved.messages);
     let violated = proved.data.matches("VIOLATED").count();
     let entities = proved.data.matches("entity     ").count();
@@ -57,7 +57,7 @@ fn a_counterexample_has_only_what_matters_and_a_time_that_people_can_read() {
     );
     let last = proved.data.trim_end().lines().last().unwrap();
     assert!(
-        last.contains(" violated, ") && last.contains(" s of 60 s"),
+        last.contains(" violated, ") && last.contains(" s of 300 s"),
         "{last}"
     );
     assert!(proved.messages.contains("--save"), "{}", proved.messages);

@@ -103,9 +103,9 @@ impl AssumedContext {
             return Err(CommandError::usage(format!("--authentication: {error}")));
         }
         let is_key = self.authentication == Some(Authentication::ApiKey);
-        let key = user.filter(|_| is_key).map(|user| {
+        let key = user.filter(|_| is_key).and_then(|user| {
             let id = ApiKeyId(Uuid::nil());
-            Arc::new(ApiKey::assumed(id, user, KeyScope::default()))
+            AssumedCaller::assumed_key(id, user, KeyScope::default())
         });
         Ok(AssumedCaller {
             authentication: self.authentication,

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::domain::api_key::ApiKey;
+use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::client_address::AssumedAddress;
+use crate::domain::id::{ApiKeyId, UserId};
 use crate::domain::principal::Principal;
 
 /// How a principal is assumed to call.
@@ -15,6 +16,25 @@ pub struct AssumedCaller {
     pub authentication: Option<Authentication>,
     /// The API key that it shows.
     pub key: Option<Arc<ApiKey>>,
+}
+
+impl AssumedCaller {
+    /// A key of a user that nobody has, to ask what one with this scope would be permitted.
+    ///
+    /// Contexts are cached by the id of the key, so keys of different scopes need different ids.
+    #[must_use]
+    pub fn assumed_key(id: ApiKeyId, user_id: UserId, scope: KeyScope) -> Option<Arc<ApiKey>> {
+        Some(Arc::new(ApiKey {
+            id,
+            user_id,
+            name: KeyName::new("assumed").ok()?,
+            prefix: KeyPrefix::parse("assumed000")?,
+            scope,
+            created_at: 0,
+            expires_at: None,
+            last_used: None,
+        }))
+    }
 }
 
 /// The client address, the time and the caller that are assumed.

@@ -20,6 +20,7 @@ use crate::domain::principal::Principal;
 use crate::domain::rfc3339::format_seconds;
 use crate::policy::Bundle;
 use crate::policy::context_literals::ContextLiterals;
+use crate::service::policies::review::context::AssumedCaller;
 
 use super::address_regions::{AddressRegion, address_regions};
 use super::time_regions::{TimeRegion, instant_regions, time_of_day_regions};
@@ -277,6 +278,6 @@ impl CallerKind {
         };
         let scope = KeyScope::new(actions, datasets).ok()?;
         let id = ApiKeyId(uuid::Uuid::from_u128(number));
-        Some(Arc::new(ApiKey::assumed(id, user_id, scope)))
+        AssumedCaller::assumed_key(id, user_id, scope)
     }
 }
