@@ -5,7 +5,7 @@ use std::ops::Range;
 use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Literal, Pattern, Template};
 use cedar_policy_core::parser::Loc;
 
-use super::Enumeration;
+use super::enumeration::Enumeration;
 
 /// How to write the comparison of a text with an enumeration that the bytes `span` of a policy are in or hold;
 /// none if there is no such comparison.
