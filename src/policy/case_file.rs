@@ -19,6 +19,7 @@ use crate::domain::text_position::line_at;
 use super::address::ADDRESS;
 use super::entity_file;
 use super::json_span::{error_span, message_without_position, value_start};
+use super::networks::Networks;
 use super::sources::SourceFiles;
 use super::unknown_address::UNKNOWN_ADDRESS_VALUE;
 
@@ -94,6 +95,7 @@ struct CaseRequestJson {
 pub(super) fn parse_all(
     sources: &SourceFiles,
     schema: &Schema,
+    networks: &Networks,
 ) -> Result<Vec<Case>, Vec<SourceDiagnostic>> {
     let mut cases = Vec::new();
     let mut problems = Vec::new();
@@ -111,6 +113,7 @@ pub(super) fn parse_all(
             let parser = CaseParser {
                 sources,
                 schema,
+                networks,
                 file,
                 text,
                 number: index + 1,
@@ -222,6 +225,7 @@ fn with_known_word(mut context: Value) -> Value {
 struct CaseParser<'a> {
     sources: &'a SourceFiles,
     schema: &'a Schema,
+    networks: &'a Networks,
     /// The file's name, relative to the folder.
     file: &'a str,
     text: &'a Arc<str>,
@@ -243,7 +247,9 @@ impl CaseParser<'_> {
                 .map_err(|error| self.problem(what, &error))
         };
         let action = uid("action", &case.request.action)?;
-        let context = with_known_word(case.request.context);
+        let context = self
+            .networks
+            .complete(with_known_word(case.request.context));
         let context = Context::from_json_value(context, Some((self.schema, &action)))
             .map_err(|error| self.problem("context", &error))?;
         let request = Request::new(

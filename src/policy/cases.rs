@@ -21,6 +21,7 @@ pub use super::case_result::CaseResult;
 use super::coverage::{Coverage, measure_coverage};
 use super::error::BundleError;
 use super::explain::{PolicyExplanation, RequestExplainer};
+use super::networks::Networks;
 use super::sources::{SourceFiles, is_bundle_file};
 
 /// The most policies explained for a failed case, besides the determining and the expected ones.
@@ -47,9 +48,15 @@ impl CaseFiles {
     }
 
     /// Parses every case. Fails with every one that is malformed or does not fit the schema.
-    pub(super) fn parse(&self, schema: &Schema) -> Result<Vec<Case>, BundleError> {
-        case_file::parse_all(&self.sources, schema).map_err(|problems| BundleError::Invalid {
-            problems: sorted(problems),
+    pub(super) fn parse(
+        &self,
+        schema: &Schema,
+        networks: &Networks,
+    ) -> Result<Vec<Case>, BundleError> {
+        case_file::parse_all(&self.sources, schema, networks).map_err(|problems| {
+            BundleError::Invalid {
+                problems: sorted(problems),
+            }
         })
     }
 
@@ -58,7 +65,7 @@ impl CaseFiles {
     /// Fails with every case that is malformed or does not fit the bundle's schema. A valid case that
     /// does not pass is a failure in the report.
     pub fn run(&self, bundle: &Bundle) -> Result<CaseReport, BundleError> {
-        let cases = self.parse(&bundle.schema)?;
+        let cases = self.parse(&bundle.schema, &bundle.networks)?;
         let results: Vec<CaseResult> = cases.iter().map(|case| run_case(case, bundle)).collect();
         let passed = results.iter().filter(|result| result.is_passed).count();
         let without_case = |decision| -> Vec<String> {
@@ -86,7 +93,10 @@ impl CaseFiles {
 
     /// What the cases do not cover in a bundle. Fails as [`CaseFiles::run`] does.
     pub fn coverage(&self, bundle: &Bundle) -> Result<Coverage, BundleError> {
-        Ok(measure_coverage(&self.parse(&bundle.schema)?, bundle))
+        Ok(measure_coverage(
+            &self.parse(&bundle.schema, &bundle.networks)?,
+            bundle,
+        ))
     }
 }
 

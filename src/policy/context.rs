@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use cedar_policy::{Context as CedarContext, RestrictedExpression};
+use cedar_policy::{
+    Context as CedarContext, EntityId, EntityTypeName, EntityUid, RestrictedExpression,
+};
 use chrono::{DateTime, SecondsFormat};
 use moka::sync::Cache;
 
@@ -14,6 +16,8 @@ use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::id::ApiKeyId;
 use crate::domain::text_enum::TextEnum;
 
+use super::address::NETWORKS;
+use super::networks::{NETWORK_TYPE, Networks};
 use super::unknown_address::unknown_address;
 
 /// The most bytes of cached contexts.
@@ -59,12 +63,14 @@ type ContextKey = (Option<IpAddr>, Authentication, Option<ApiKeyId>);
 pub(super) struct ContextCache {
     recent: Cache<ContextKey, CachedContext>,
     current_time: ArcSwapOption<CachedTime>,
+    networks: Arc<Networks>,
 }
 
 #[derive(Clone, Debug)]
 struct CachedContext {
     second: i64,
     address: RestrictedExpression,
+    networks: Option<RestrictedExpression>,
     key: Option<RestrictedExpression>,
     size: u32,
     context: CedarContext,
@@ -77,13 +83,15 @@ struct CachedTime {
 }
 
 impl ContextCache {
-    pub(super) fn new() -> Self {
+    /// An empty cache for a bundle with these networks.
+    pub(super) fn new(networks: Arc<Networks>) -> Self {
         Self {
             recent: Cache::builder()
                 .max_capacity(MAX_CONTEXTS_SIZE)
                 .weigher(|_, recent: &CachedContext| recent.size)
                 .build(),
             current_time: ArcSwapOption::empty(),
+            networks,
         }
     }
 
@@ -96,13 +104,14 @@ impl ContextCache {
             key_in_use.map(|key| key.id),
         );
         let second = context.unix_millis.div_euclid(1000);
-        let (address, key) = match self.recent.get(&cache_key) {
+        let (address, networks, key) = match self.recent.get(&cache_key) {
             Some(recent) if recent.second == second => return Ok(recent.context),
-            Some(recent) => (recent.address, recent.key),
+            Some(recent) => (recent.address, recent.networks, recent.key),
             None => (
                 context.address.map_or_else(unknown_address, |address| {
                     RestrictedExpression::new_ip(to_cedar_ip(address))
                 }),
+                network_names(&self.networks, context.address)?,
                 key_in_use
                     .map(|key| key_scope_record(&key.scope))
                     .transpose()?,
@@ -118,7 +127,9 @@ impl ContextCache {
                 RestrictedExpression::new_string(authentication),
             ),
         ];
-        let optional = key.clone().map(|key| ("key".to_owned(), key));
+        let networks_pair = networks.clone().map(|names| (NETWORKS.to_owned(), names));
+        let key_pair = key.clone().map(|key| ("key".to_owned(), key));
+        let optional = networks_pair.into_iter().chain(key_pair);
         let built = CedarContext::from_pairs(required.into_iter().chain(optional))
             .map_err(ContextError::from_cedar)?;
         let datasets = key_in_use.and_then(|key| key.scope.datasets());
@@ -126,6 +137,7 @@ impl ContextCache {
         let recent = CachedContext {
             second,
             address,
+            networks,
             key,
             size: u32::try_from(size).unwrap_or(u32::MAX),
             context: built.clone(),
@@ -148,6 +160,26 @@ impl ContextCache {
         self.current_time.store(Some(Arc::new(now)));
         Ok(time)
     }
+}
+
+/// The networks that an address is in as `context.networks`; `None` if the bundle has none. Of an unknown address
+/// the value decides nothing, see `unknown_address`.
+fn network_names(
+    networks: &Networks,
+    address: Option<IpAddr>,
+) -> Result<Option<RestrictedExpression>, ContextError> {
+    if networks.is_empty() {
+        return Ok(None);
+    }
+    let kind: EntityTypeName = NETWORK_TYPE.parse().map_err(ContextError::from_cedar)?;
+    let uid = |name: &str| {
+        let id = EntityId::new(name);
+        RestrictedExpression::new_entity_uid(EntityUid::from_type_name_and_id(kind.clone(), id))
+    };
+    let names = address
+        .into_iter()
+        .flat_map(|address| networks.containing(address));
+    Ok(Some(RestrictedExpression::new_set(names.map(uid))))
 }
 
 /// The scope of a key as `context.key`: a record of the actions and datasets it is restricted to.
@@ -201,7 +233,7 @@ mod tests {
     const NOON: i64 = 1_772_366_400;
 
     fn context(address: &str, second: i64) -> Result<CedarContext, ContextError> {
-        ContextCache::new().context(&DecisionContext {
+        ContextCache::new(Arc::default()).context(&DecisionContext {
             address: Some(address.parse().unwrap()),
             unix_millis: second * 1000,
             authentication: Authentication::None,
@@ -234,7 +266,7 @@ mod tests {
 
     #[test]
     fn the_next_second_has_a_context_of_its_own() {
-        let contexts = ContextCache::new();
+        let contexts = ContextCache::new(Arc::default());
         let at = |unix_millis| {
             let context = DecisionContext {
                 address: Some("192.0.2.7".parse().unwrap()),

@@ -14,6 +14,7 @@ use crate::domain::text_position::line_at;
 
 use super::confusable::is_usual_text;
 use super::error::from_cedar;
+use super::hints::{self, PolicyPlace};
 use super::reach::{self, RequestTypes, UnreachablePart};
 use super::source_policy::{SourcePolicy, first_line};
 use super::sources::SourceFiles;
@@ -144,12 +145,25 @@ impl<'a> FileParser<'a> {
             Ok(result) => result,
             Err(problem) => return self.problems.push(*problem),
         };
-        let problems = deduplicated(result.validation_errors(), |error| {
-            self.problem_of_policy(error.policy_id(), error)
-        });
+        let types = RequestTypes::new(schema);
+        let problems = deduplicated(
+            result.validation_errors(),
+            |error| self.problem_of_policy(error.policy_id(), error),
+            |error, problem| {
+                let id = error.policy_id();
+                let policy = set.policy(id).filter(|policy| policy.is_static());
+                let policy = policy.map(|policy| policy.as_ref().template());
+                let template = || Some(set.template(id)?.as_ref());
+                match (policy.or_else(template), self.place(id)) {
+                    (Some(policy), Some(place)) => {
+                        hints::with_hint(schema, &types, policy, &place, (error, problem))
+                    }
+                    _ => problem.into(),
+                }
+            },
+        );
         self.problems.extend(problems);
         let impossible = self.warn(result.validation_warnings());
-        let types = RequestTypes::new(schema);
         let policies = set.policies().filter(|policy| policy.is_static());
         let policies = policies.map(|policy| (policy.id(), policy.as_ref().template()));
         let templates = set
@@ -157,10 +171,27 @@ impl<'a> FileParser<'a> {
             .map(|template| (template.id(), template.as_ref()));
         for (id, policy) in policies.chain(templates) {
             let is_impossible = impossible.contains(id.as_ref() as &str);
-            for finding in reach::findings(schema, &types, policy, is_impossible) {
+            for mut finding in reach::findings(schema, &types, policy, is_impossible) {
+                if let (None, Some(span), Some(place)) =
+                    (&finding.help, &finding.span, self.place(id))
+                {
+                    finding.help =
+                        hints::help_for_unreachable(schema, &types, policy, &place, span);
+                }
                 self.warn_of(id, &finding);
             }
         }
+    }
+
+    /// Where a policy is written, unless it is a link.
+    fn place(&self, id: &PolicyId) -> Option<PolicyPlace<'_>> {
+        let location = self.locations.get(AsRef::<str>::as_ref(id));
+        let location = location.filter(|location| !location.is_link)?;
+        Some(PolicyPlace {
+            text: self.sources.text(&location.file)?,
+            span: &location.span,
+            purpose: self.purpose,
+        })
     }
 
     /// Adds the warnings of Cedar's validator, but those about policies that never apply: returns their ids.

@@ -21,6 +21,7 @@ use crate::domain::resource::Resource;
 use super::attributes::DeclaredAttributes;
 use super::context::ContextCache;
 use super::entities::EntityCache;
+use super::networks::Networks;
 use super::schema_names::SchemaNames;
 use super::sources::{SCHEMA_FILE, SourceFiles};
 
@@ -29,6 +30,7 @@ use super::sources::{SCHEMA_FILE, SourceFiles};
 pub(super) fn prepare_and_check(
     sources: &SourceFiles,
     schema: &Schema,
+    networks: &Arc<Networks>,
 ) -> Result<(Arc<SchemaNames>, EntityCache), Box<SourceDiagnostic>> {
     let unfit = |error: &dyn std::error::Error| {
         let message = format!(
@@ -56,14 +58,14 @@ pub(super) fn prepare_and_check(
             key: key.flatten(),
         };
         contexts.push(
-            ContextCache::new()
+            ContextCache::new(Arc::clone(networks))
                 .context(&context)
                 .map_err(|e| unfit(&e))?,
         );
     }
     for (principal, resource) in sample_pairs(entities.declared()) {
         let facts = entities
-            .facts(&principal, &resource)
+            .facts(&principal, &resource, 0)
             .map_err(|error| unfit(&error))?;
         let applicable = Action::VARIANTS
             .iter()
@@ -205,6 +207,7 @@ fn sample_dataset(declared: &DeclaredAttributes, is_full: bool) -> Arc<Dataset> 
         owner: is_full.then_some(user),
         reader_users: is_full.then_some(user).into_iter().collect(),
         reader_roles: "probe".parse().into_iter().filter(|_| is_full).collect(),
+        share_ends: crate::domain::share_ends::ShareEnds::default(),
         tags: sample_tags(is_full),
         attributes: declared.samples(AttributeOwner::Dataset, is_full),
         file: None,

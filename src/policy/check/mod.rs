@@ -27,6 +27,7 @@ use super::error::BundleError;
 use super::folder::PolicyFolder;
 use super::mentions::EntityMentions;
 use super::mentions::names::{CatalogLookup, CatalogNames};
+use super::networks::Networks;
 use super::prove::InvariantFiles;
 use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 
@@ -81,7 +82,11 @@ impl PolicyCheck {
             let cases = check.collect(folder.cases())?;
             let invariants = check.collect(folder.invariants())?;
             if let Some(schema) = schema {
-                check.check_cases_and_invariants(&schema, cases, invariants)?;
+                check.check_cases_and_invariants(
+                    (&schema, &folder.networks()),
+                    cases,
+                    invariants,
+                )?;
             }
         }
         check.problems = sorted_and_deduplicated(check.problems);
@@ -172,12 +177,12 @@ impl PolicyCheck {
 
     fn check_cases_and_invariants(
         &mut self,
-        schema: &Schema,
+        (schema, networks): (&Schema, &Networks),
         cases: Option<CaseFiles>,
         invariants: Option<InvariantFiles>,
     ) -> Result<(), BundleError> {
         if let Some(cases) = cases {
-            let count = cases.parse(schema).map(|cases| cases.len());
+            let count = cases.parse(schema, networks).map(|cases| cases.len());
             self.counts.cases = self.collect(count)?;
         }
         if let Some(invariants) = invariants
