@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::service::catalog::demo::Demo;
 
-/// The page, as plain text.
-pub(super) fn render(demo: &Demo, address: SocketAddr) -> String {
+/// The page, as plain text, with what is to say of the policies in force.
+pub(super) fn render(demo: &Demo, address: SocketAddr, policies: &str) -> String {
     let url = format!("http://{address}");
     let mut page = String::new();
     let _ = writeln!(page, "\nCedargate is running, with a demo catalog.\n");
+    let _ = writeln!(page, "{}\n", policies.trim_end());
     let _ = writeln!(page, "  Docs UI   {url}/docs");
     let _ = writeln!(page, "  Key set   {url}/.well-known/jwks.json");
     let _ = writeln!(page, "  Health    {url}/health/ready\n");

@@ -17,6 +17,7 @@ mod migrate;
 mod openapi;
 mod outcome;
 mod password;
+mod policies_in_force;
 mod policy;
 mod print;
 mod serve;

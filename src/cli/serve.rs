@@ -16,7 +16,7 @@ use crate::service::catalog::demo;
 use crate::service::policies::reload::PolicyReloader;
 
 use super::outcome::{CommandError, CommandResult, ExitStatus};
-use super::{demo as demo_page, file_descriptors, print};
+use super::{demo as demo_page, file_descriptors, policies_in_force, print};
 
 /// How long after a signal another one counts as the same.
 const REPEATED_SIGNAL_INTERVAL: Duration = Duration::from_secs(1);
@@ -55,10 +55,7 @@ pub(super) async fn run(settings: &Settings, is_demo: bool) -> CommandResult {
         %address,
         issuer = settings.issuer,
         database = app.database_kind(),
-        policies = %settings
-            .policy_dir
-            .as_ref()
-            .map_or("the bundle inside the program".into(), |folder| folder.to_string_lossy()),
+        policies = policies_in_force::origin(settings, &app.policies().status()),
         revision = %app.revision(),
         "listening"
     );
@@ -69,7 +66,9 @@ pub(super) async fn run(settings: &Settings, is_demo: bool) -> CommandResult {
         );
     }
     if let Some(demo) = &demo {
-        print::data(demo_page::render(demo, address))?;
+        let status = app.policies().status();
+        let policies = policies_in_force::describe(settings, &status, &app.revision());
+        print::data(demo_page::render(demo, address, &policies))?;
     }
     reload_on_hangup(Arc::clone(app.policies()))?;
     let stop = stop_signal(settings.shutdown_grace + CLOSE_TIMEOUT)?;

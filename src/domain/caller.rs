@@ -80,7 +80,7 @@ pub struct DecisionContext {
     pub address: Option<IpAddr>,
     /// The time of the request, in milliseconds since 1970 UTC: `context.time`, a `datetime`.
     pub unix_millis: i64,
-    /// How the caller authenticated: `context.authentication`, a `String`.
+    /// How the caller authenticated: `context.authentication`, an entity of the enumeration `Authentication`.
     pub authentication: Authentication,
     /// The API key that the caller used; its scope is `context.key`, an optional record.
     pub key: Option<Arc<ApiKey>>,

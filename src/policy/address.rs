@@ -61,7 +61,7 @@ mod tests {
         for condition in [
             "when { context.address.isInRange(ip(\"192.0.2.0/24\")) }",
             "unless { context.address.isLoopback() }",
-            "when { context.authentication == \"none\" && !context.address.isIpv6() }",
+            "when { context.authentication == Authentication::\"none\" && !context.address.isIpv6() }",
             "when { context == context }",
         ] {
             for effect in ["permit", "forbid"] {
@@ -73,8 +73,8 @@ mod tests {
         }
         for condition in [
             "",
-            "when { context.authentication == \"none\" && context has key }",
-            "when { context has key.actions && context.key.actions.contains(\"read\") }",
+            "when { context.authentication == Authentication::\"none\" && context has key }",
+            "when { context has key.actions && context.key.actions.isEmpty() }",
         ] {
             let policy =
                 format!("permit (principal, action == Action::\"read\", resource) {condition}");

@@ -92,7 +92,7 @@ impl Bundle {
             }
             _ => None,
         };
-        let (Some(schema), Some(mut policies), Some((schema_names, entity_cache)), Some(index), []) =
+        let (Some(schema), Some(mut policies), Some(checked), Some(index), []) =
             (schema, policies, checked, index, problems.as_slice())
         else {
             return Err(BundleError::Invalid {
@@ -104,7 +104,8 @@ impl Bundle {
             .set
             .policies()
             .any(|policy| address::reads_address(&policy.as_ref().condition()));
-        warnings.extend(undeclared_actions(sources, &schema, &schema_names));
+        warnings.extend(undeclared_actions(sources, &schema, &checked.names));
+        warnings.extend(checked.words.warnings(sources));
         Ok(Self {
             administers_by_readers: OnceLock::new(),
             administers_by_attributes: OnceLock::new(),
@@ -112,9 +113,9 @@ impl Bundle {
             schema,
             policies,
             policy_index: index,
-            schema_names,
-            entity_cache,
-            context_cache: ContextCache::new(Arc::clone(&networks)),
+            schema_names: checked.names,
+            entity_cache: checked.entities,
+            context_cache: ContextCache::new(checked.words, Arc::clone(&networks)),
             networks,
             authorizer: Authorizer::new(),
             reads_address,

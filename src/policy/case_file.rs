@@ -18,6 +18,7 @@ use crate::domain::text_position::line_at;
 
 use super::address::ADDRESS;
 use super::entity_file;
+use super::enumerations::ContextWords;
 use super::json_span::{error_span, message_without_position, value_start};
 use super::networks::Networks;
 use super::sources::SourceFiles;
@@ -211,7 +212,7 @@ pub(super) fn is_case_file(name: &str) -> bool {
 }
 
 /// The context of a case, with `"address": "unknown"` as the value that stands for it. The Cedar command
-/// line knows no such thing, and refuses the word.
+/// line knows no such thing, and refuses the word, as it refuses a bare word for an entity of an enumeration.
 fn with_known_word(mut context: Value) -> Value {
     if let Some(address) = context.get_mut(ADDRESS)
         && address.as_str() == Some(UNKNOWN)
@@ -247,9 +248,14 @@ impl CaseParser<'_> {
                 .map_err(|error| self.problem(what, &error))
         };
         let action = uid("action", &case.request.action)?;
-        let context = self
-            .networks
-            .complete(with_known_word(case.request.context));
+        let mut context = with_known_word(case.request.context);
+        ContextWords::new(self.schema, &action)
+            .complete_case_context(&mut context)
+            .map_err(|problem| {
+                let message = format!("context: {problem}");
+                Box::new(self.problem_at(self.start..self.start + 1, &message))
+            })?;
+        let context = self.networks.complete(context);
         let context = Context::from_json_value(context, Some((self.schema, &action)))
             .map_err(|error| self.problem("context", &error))?;
         let request = Request::new(

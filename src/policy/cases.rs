@@ -18,6 +18,7 @@ use super::case_failures::{CaseFailureGroup, group_failures, render_failures};
 pub use super::case_file::CaseDecision;
 use super::case_file::{self, Case};
 pub use super::case_result::CaseResult;
+use super::caught_case::caught_by;
 use super::coverage::{Coverage, measure_coverage};
 use super::error::BundleError;
 use super::explain::{PolicyExplanation, RequestExplainer};
@@ -66,7 +67,10 @@ impl CaseFiles {
     /// does not pass is a failure in the report.
     pub fn run(&self, bundle: &Bundle) -> Result<CaseReport, BundleError> {
         let cases = self.parse(&bundle.schema, &bundle.networks)?;
-        let results: Vec<CaseResult> = cases.iter().map(|case| run_case(case, bundle)).collect();
+        let expected = cases.iter().flat_map(|case| &case.reason);
+        let expected: BTreeSet<&str> = expected.map(String::as_str).collect();
+        let run = |case| run_case(case, &expected, bundle);
+        let results: Vec<CaseResult> = cases.iter().map(run).collect();
         let passed = results.iter().filter(|result| result.is_passed).count();
         let without_case = |decision| -> Vec<String> {
             let has_case = |policy: &&PolicyInfo| {
@@ -133,9 +137,11 @@ pub struct CaseReport {
 
 /// Runs one case. It passes, as for the Cedar command line, with the same decision, the expected
 /// reasons among the determining policies, and the same number of errors.
-fn run_case(case: &Case, bundle: &Bundle) -> CaseResult {
+/// Runs a case; `expected` are the policies that some case expects.
+fn run_case(case: &Case, expected: &BTreeSet<&str>, bundle: &Bundle) -> CaseResult {
     let answer = CaseAnswer::evaluate(bundle, &case.request, &case.entities);
-    let failures = failures(case, &answer);
+    let mut failures = failures(case, &answer);
+    failures.extend(caught_by(case, &answer, expected, bundle));
     let why = if failures.is_empty() {
         Vec::new()
     } else {
@@ -261,7 +267,7 @@ impl CaseReport {
             let mark = if result.is_passed { "ok" } else { "FAILED" };
             let location = format!("{}:{}", result.file, result.line);
             let name = match &result.failure {
-                Some(failure) => format!("{}\n{failure}", result.name),
+                Some(failure) => format!("{}\n{}", result.name, failure.replace("; ", "\n")),
                 None => result.name.clone(),
             };
             let reasons = result.actual_reasons.iter().map(String::as_str);

@@ -14,9 +14,9 @@ use moka::sync::Cache;
 use crate::domain::api_key::KeyScope;
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::id::ApiKeyId;
-use crate::domain::text_enum::TextEnum;
 
 use super::address::NETWORKS;
+use super::enumerations::ContextWords;
 use super::networks::{NETWORK_TYPE, Networks};
 use super::unknown_address::unknown_address;
 
@@ -61,6 +61,7 @@ type ContextKey = (Option<IpAddr>, Authentication, Option<ApiKeyId>);
 /// the second).
 #[derive(Debug)]
 pub(super) struct ContextCache {
+    words: ContextWords,
     recent: Cache<ContextKey, CachedContext>,
     current_time: ArcSwapOption<CachedTime>,
     networks: Arc<Networks>,
@@ -83,9 +84,10 @@ struct CachedTime {
 }
 
 impl ContextCache {
-    /// An empty cache for a bundle with these networks.
-    pub(super) fn new(networks: Arc<Networks>) -> Self {
+    /// Contexts whose words are what a schema declares, with the networks of a bundle.
+    pub(super) fn new(words: ContextWords, networks: Arc<Networks>) -> Self {
         Self {
+            words,
             recent: Cache::builder()
                 .max_capacity(MAX_CONTEXTS_SIZE)
                 .weigher(|_, recent: &CachedContext| recent.size)
@@ -113,18 +115,17 @@ impl ContextCache {
                 }),
                 network_names(&self.networks, context.address)?,
                 key_in_use
-                    .map(|key| key_scope_record(&key.scope))
+                    .map(|key| self.key_scope_record(&key.scope))
                     .transpose()?,
             ),
         };
         let time = self.time(second)?;
-        let authentication = context.authentication.as_str().to_owned();
         let required = [
             ("address".to_owned(), address.clone()),
             ("time".to_owned(), time),
             (
                 "authentication".to_owned(),
-                RestrictedExpression::new_string(authentication),
+                self.words.authentication(context.authentication),
             ),
         ];
         let networks_pair = networks.clone().map(|names| (NETWORKS.to_owned(), names));
@@ -160,6 +161,23 @@ impl ContextCache {
         self.current_time.store(Some(Arc::new(now)));
         Ok(time)
     }
+
+    /// The scope of a key as `context.key`: a record of the actions and datasets it is restricted to.
+    fn key_scope_record(&self, limit: &KeyScope) -> Result<RestrictedExpression, ContextError> {
+        let actions = limit.actions().map(|all| {
+            let words = all.iter().map(|action| self.words.key_action(*action));
+            RestrictedExpression::new_set(words)
+        });
+        let datasets = limit.datasets().map(|all| {
+            let ids = all.iter().map(ToString::to_string);
+            RestrictedExpression::new_set(ids.map(RestrictedExpression::new_string))
+        });
+        let fields = [("actions", actions), ("datasets", datasets)];
+        let fields = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        RestrictedExpression::new_record(fields).map_err(ContextError::from_cedar)
+    }
 }
 
 /// The networks that an address is in as `context.networks`; `None` if the bundle has none. Of an unknown address
@@ -180,24 +198,6 @@ fn network_names(
         .into_iter()
         .flat_map(|address| networks.containing(address));
     Ok(Some(RestrictedExpression::new_set(names.map(uid))))
-}
-
-/// The scope of a key as `context.key`: a record of the actions and datasets it is restricted to.
-fn key_scope_record(limit: &KeyScope) -> Result<RestrictedExpression, ContextError> {
-    let string_set = |all: &mut dyn Iterator<Item = String>| {
-        RestrictedExpression::new_set(all.map(RestrictedExpression::new_string))
-    };
-    let actions = limit
-        .actions()
-        .map(|all| string_set(&mut all.iter().map(ToString::to_string)));
-    let datasets = limit
-        .datasets()
-        .map(|all| string_set(&mut all.iter().map(ToString::to_string)));
-    let fields = [("actions", actions), ("datasets", datasets)];
-    let fields = fields
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    RestrictedExpression::new_record(fields).map_err(ContextError::from_cedar)
 }
 
 fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, ContextError> {
@@ -229,11 +229,17 @@ pub(super) fn to_cedar_ip(address: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::tests::fixtures::bundle;
 
     const NOON: i64 = 1_772_366_400;
 
+    fn contexts() -> ContextCache {
+        let policy = "@id(\"a\") permit (principal, action, resource);";
+        bundle(policy).unwrap().context_cache
+    }
+
     fn context(address: &str, second: i64) -> Result<CedarContext, ContextError> {
-        ContextCache::new(Arc::default()).context(&DecisionContext {
+        contexts().context(&DecisionContext {
             address: Some(address.parse().unwrap()),
             unix_millis: second * 1000,
             authentication: Authentication::None,
@@ -266,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_next_second_has_a_context_of_its_own() {
-        let contexts = ContextCache::new(Arc::default());
+        let contexts = contexts();
         let at = |unix_millis| {
             let context = DecisionContext {
                 address: Some("192.0.2.7".parse().unwrap()),

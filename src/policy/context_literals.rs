@@ -4,15 +4,22 @@
 //! may answer asks on both sides of each. What is computed from several literals (`datetime("2026-01-01").offset(
 //! duration("30d"))`) is found as far as one policy says it; a literal of an unknown form is none.
 
+use std::collections::BTreeSet;
+
 use cedar_policy::{Entities, EntityUid, EvalResult, Expression, Policy, Request, eval_expression};
 use cedar_policy_core::ast::{Expr, ExprKind, Literal, Var};
 use ipnet::IpNet;
+use serde_json::Value;
+
+use crate::domain::attributes::Attributes;
 
 use super::address::{ADDRESS, NETWORKS};
 use super::reach::string_literals;
 
 /// The most literals of a kind.
 const MAX_LITERALS: usize = 1_000;
+/// The most attributes of the catalog that are looked at.
+const MAX_TEXTS: usize = 10_000;
 /// The seconds of a day.
 const DAY: i64 = 86_400;
 /// The networks that the functions without a network ask for.
@@ -79,6 +86,30 @@ impl ContextLiterals {
         self.reads_time |= others.reads_time;
         self.reads_authentication |= others.reads_authentication;
         self.reads_key |= others.reads_key;
+        self
+    }
+
+    /// These literals, and then the times and networks in attributes of the catalog, which policies may compare the
+    /// context with.
+    #[must_use]
+    pub fn and_attributes<'a>(mut self, all: impl IntoIterator<Item = &'a Attributes>) -> Self {
+        if !self.reads_time && !self.reads_address {
+            return self;
+        }
+        let values = all.into_iter().flat_map(Attributes::values);
+        let texts: BTreeSet<&str> = values.filter_map(Value::as_str).take(MAX_TEXTS).collect();
+        for text in texts {
+            let is_date = text.starts_with(|first: char| first.is_ascii_digit());
+            if self.reads_time
+                && is_date
+                && let Some(moment) = milliseconds_of_datetime(text)
+            {
+                push_all(&mut self.instants, [whole_seconds(moment)]);
+            }
+            if self.reads_address {
+                push_all(&mut self.networks, parse_network(text));
+            }
+        }
         self
     }
 
@@ -267,8 +298,6 @@ fn evaluate_number(expression: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     fn literals(conditions: &str) -> ContextLiterals {
@@ -342,14 +371,34 @@ mod tests {
     }
 
     #[test]
+    fn times_and_networks_of_the_catalog_count_where_the_context_is_read() {
+        let attributes: Attributes = [
+            ("until", Value::from("2026-01-02T00:00:00Z")),
+            ("office", Value::from("192.0.2.0/24")),
+            ("level", Value::from(7)),
+            ("name", Value::from("2026")),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        let found = |condition: &str| literals(condition).and_attributes([&attributes]);
+        let timed = found("when { resource has until && context.time < resource.until }");
+        assert_eq!((timed.instants.len(), timed.networks.len()), (1, 0));
+        let placed = found("when { context.address.isInRange(resource.office) }");
+        assert_eq!((placed.instants.len(), placed.networks.len()), (0, 1));
+        assert_eq!(found(""), ContextLiterals::default());
+    }
+
+    #[test]
     fn what_is_read_of_the_caller_is_found() {
         let found = literals(
-            r#"when { context has key && context.key has actions && context.key.actions == ["read"] }"#,
+            r#"when { context has key && context.key has actions && context.key.actions == [KeyAction::"read"] }"#,
         );
         assert!(found.reads_key && !found.reads_authentication);
         assert_eq!(found.key_texts, ["read"]);
         assert!(
-            literals(r#"unless { context.authentication == "password" }"#).reads_authentication
+            literals(r#"unless { context.authentication == Authentication::"password" }"#)
+                .reads_authentication
         );
         assert_eq!(
             literals(r#"when { resource.title == "x" }"#),

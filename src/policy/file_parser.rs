@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use cedar_policy::{Policy, PolicyId, PolicySet, Schema, Template, ValidationWarning};
+use cedar_policy::{
+    Policy, PolicyId, PolicySet, Schema, Template, ValidationError, ValidationWarning,
+};
 use miette::Diagnostic;
 
 use crate::domain::diagnostic::SourceDiagnostic;
@@ -13,6 +15,7 @@ use crate::domain::error_chain::error_chain;
 use crate::domain::text_position::line_at;
 
 use super::confusable::is_usual_text;
+use super::enumerations::entity_advice;
 use super::error::from_cedar;
 use super::hints::{self, PolicyPlace};
 use super::reach::{self, RequestTypes, UnreachablePart};
@@ -151,14 +154,22 @@ impl<'a> FileParser<'a> {
             |error| self.problem_of_policy(error.policy_id(), error),
             |error, problem| {
                 let id = error.policy_id();
-                let policy = set.policy(id).filter(|policy| policy.is_static());
-                let policy = policy.map(|policy| policy.as_ref().template());
-                let template = || Some(set.template(id)?.as_ref());
-                match (policy.or_else(template), self.place(id)) {
-                    (Some(policy), Some(place)) => {
-                        hints::with_hint(schema, &types, policy, &place, (error, problem))
-                    }
-                    _ => problem.into(),
+                let static_policy = set.policy(id).filter(|policy| policy.is_static());
+                let policy = static_policy.map(|policy| policy.as_ref().template());
+                let policy = policy.or_else(|| set.template(id).map(AsRef::as_ref));
+                let Some((policy, place)) = policy.zip(self.place(id)) else {
+                    return problem.into();
+                };
+                let is_of_types = matches!(
+                    error,
+                    ValidationError::UnexpectedType(_)
+                        | ValidationError::IncompatibleTypes(_)
+                        | ValidationError::InvalidEnumEntity(_)
+                );
+                let span = problem.span().filter(|_| is_of_types);
+                match span.and_then(|span| entity_advice(policy, &span)) {
+                    Some(advice) => problem.with_help(advice).into(),
+                    None => hints::with_hint(schema, &types, policy, &place, (error, problem)),
                 }
             },
         );

@@ -20,7 +20,7 @@ use super::error::BundleError;
 use super::networks::Networks;
 use super::prove::InvariantFiles;
 use super::safeguards::Safeguards;
-use super::sources::{INVARIANTS_FOLDER, SCHEMA_FILE, SourceFiles, is_bundle_file};
+use super::sources::{INVARIANTS_FOLDER, SourceFiles, is_bundle_file};
 
 /// Everything in a policy folder, as it was at one time.
 #[derive(Clone, Debug)]
@@ -114,8 +114,7 @@ impl PolicyFolder {
     /// What guards its bundle: the invariants and the cases.
     #[must_use]
     pub fn safeguards(&self) -> Safeguards {
-        let schema = self.bundle.text(SCHEMA_FILE);
-        Safeguards::new(schema, self.schema(), &self.invariants, &self.cases)
+        Safeguards::new(&self.bundle, self.schema(), &self.invariants, &self.cases)
     }
 
     /// Its name in messages.
@@ -148,7 +147,9 @@ impl PolicyFolder {
         parts.into_iter().flat_map(SourceFiles::iter)
     }
 
-    /// The SHA-256 over everything that was read, with the problems of files that cannot be used.
+    /// The folder revision: the SHA-256 over everything that was read, policies, cases and invariants, with the
+    /// problems of files that cannot be used. An edit of a case or an invariant alone has the revision of the policies
+    /// in force, and a folder revision of its own.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();

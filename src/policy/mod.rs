@@ -25,13 +25,15 @@
 //!   the invariants, `links` fills templates, `networks` reads the named networks, `case_file` and `json_span` parse
 //!   JSON, `case_sources` reads one case file with what it names, `validation` runs
 //!   Cedar's validator, `schema_check` tries the schema, `schema_names` has its names.
+//! - `enumerations`: which words are entities of an enumeration, and what to write for a text.
 //! - `named_users`: the users that a forbid is about.
 //! - `confusable`: which of the validator's warnings about characters are of use.
 //! - `hints`: what to write instead of what the parser and the validator refuse.
 //! - Deciding: `entities` and `context` build what Cedar evaluates, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
 //! - Explaining: `conditions` splits policies into parts, as `source_form` says how they are written,
-//!   `values` lists what a part reads, `case_answer` evaluates cases.
+//!   `values` lists what a part reads, `case_answer` evaluates cases, `caught_case` says which policy caught one that
+//!   failed.
 
 mod address;
 pub mod attributes;
@@ -60,6 +62,7 @@ mod case_answer;
 mod case_file;
 mod case_result;
 mod case_sources;
+mod caught_case;
 mod combined_decision;
 mod conditions;
 mod confusable;
@@ -67,6 +70,7 @@ mod context;
 mod decide;
 mod entities;
 mod entity_conversion;
+mod enumerations;
 mod error;
 mod file_parser;
 mod hints;

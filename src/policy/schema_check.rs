@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use cedar_policy::{Request, Schema};
+use cedar_policy::{Context, Request, Schema};
 use strum::VariantArray;
 
 use crate::domain::action::Action;
@@ -19,11 +19,19 @@ use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 
 use super::attributes::DeclaredAttributes;
-use super::context::ContextCache;
+use super::context::{ContextCache, ContextError};
 use super::entities::EntityCache;
+use super::enumerations::ContextWords;
 use super::networks::Networks;
 use super::schema_names::SchemaNames;
 use super::sources::{SCHEMA_FILE, SourceFiles};
+
+/// What a schema that fits the data of Cedargate is used with.
+pub(super) struct CheckedSchema {
+    pub(super) names: Arc<SchemaNames>,
+    pub(super) entities: EntityCache,
+    pub(super) words: ContextWords,
+}
 
 /// Builds the schema names and the entity cache, and checks samples of all entities, contexts and
 /// requests against the schema.
@@ -31,7 +39,7 @@ pub(super) fn prepare_and_check(
     sources: &SourceFiles,
     schema: &Schema,
     networks: &Arc<Networks>,
-) -> Result<(Arc<SchemaNames>, EntityCache), Box<SourceDiagnostic>> {
+) -> Result<CheckedSchema, Box<SourceDiagnostic>> {
     let unfit = |error: &dyn std::error::Error| {
         let message = format!(
             "the schema does not fit the data that Cedargate provides: {}",
@@ -49,20 +57,9 @@ pub(super) fn prepare_and_check(
             return Err(Box::new(problem));
         }
     }
-    let mut contexts = Vec::new();
-    for key in [None, Some(sample_key(true)), Some(sample_key(false))] {
-        let context = DecisionContext {
-            address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            unix_millis: 0,
-            authentication: Authentication::None,
-            key: key.flatten(),
-        };
-        contexts.push(
-            ContextCache::new(Arc::clone(networks))
-                .context(&context)
-                .map_err(|e| unfit(&e))?,
-        );
-    }
+    let words = ContextWords::new(schema, &names.action(Action::Read));
+    let contexts =
+        sample_contexts((schema, networks), &names, &words).map_err(|error| unfit(&error))?;
     for (principal, resource) in sample_pairs(entities.declared()) {
         let facts = entities
             .facts(&principal, &resource, 0)
@@ -87,7 +84,44 @@ pub(super) fn prepare_and_check(
             .map_err(|error| unfit(&error))?;
         }
     }
-    Ok((names, entities))
+    Ok(CheckedSchema {
+        names,
+        entities,
+        words,
+    })
+}
+
+/// A context for every word of `context.authentication`, and for keys with all and with no limits.
+fn sample_contexts(
+    (schema, networks): (&Schema, &Arc<Networks>),
+    names: &SchemaNames,
+    words: &ContextWords,
+) -> Result<Vec<Context>, ContextError> {
+    let full = sample_key(Some(
+        Action::VARIANTS
+            .iter()
+            .copied()
+            .filter(|action| {
+                let is_optional = Action::OPTIONAL_ACTIONS.contains(action);
+                !is_optional || declares_action(schema, names, *action)
+            })
+            .collect(),
+    ));
+    let with_keys = [None, full, sample_key(None)].map(|key| (Authentication::ApiKey, key));
+    let without_keys = Authentication::VARIANTS.iter().map(|word| (*word, None));
+    with_keys
+        .into_iter()
+        .chain(without_keys)
+        .filter(|(authentication, _)| *authentication != Authentication::CommandLine)
+        .map(|(authentication, key)| {
+            ContextCache::new(words.clone(), Arc::clone(networks)).context(&DecisionContext {
+                address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                unix_millis: 0,
+                authentication,
+                key,
+            })
+        })
+        .collect()
 }
 
 /// The problem of an attribute that every dataset or user must have and none can.
@@ -164,12 +198,12 @@ fn sample_tags(is_full: bool) -> Tags {
     tags.into_iter().collect()
 }
 
-/// A key with every restriction or with none; `Some`, because its parts are valid.
-fn sample_key(is_full: bool) -> Option<Arc<ApiKey>> {
-    let limit = KeyScope::new(
-        is_full.then(|| Action::VARIANTS.iter().copied().collect()),
-        is_full.then(|| BTreeSet::from([DatasetId(uuid::Uuid::nil())])),
-    );
+/// A key that is restricted to some actions and a dataset, or not at all; `Some`, because its parts are valid.
+fn sample_key(actions: Option<BTreeSet<Action>>) -> Option<Arc<ApiKey>> {
+    let datasets = actions
+        .is_some()
+        .then(|| BTreeSet::from([DatasetId(uuid::Uuid::nil())]));
+    let limit = KeyScope::new(actions, datasets);
     Some(Arc::new(ApiKey {
         id: ApiKeyId(uuid::Uuid::nil()),
         user_id: UserId(uuid::Uuid::nil()),

@@ -23,6 +23,10 @@ pub struct Readiness {
     pub warnings: Vec<String>,
     /// The revision of the current policies.
     pub revision: Revision,
+    /// The revision of the current policies with their cases and invariants.
+    pub folder_revision: String,
+    /// That of the policy folder, if it is refused.
+    pub refused_folder_revision: Option<String>,
 }
 
 /// Checks everything that the server depends on.
@@ -84,12 +88,14 @@ impl Health {
             }
         }
         let reload = self.policies.status();
+        let mut refused_folder_revision = None;
         if let Some(rejected) = reload.rejected {
             // Anybody may see this: which file has which error is for the log and administrators.
             let kind = rejected.reason.kind();
             warnings.push(format!(
                 "the policy folder is refused ({kind}): earlier policies are in force"
             ));
+            refused_folder_revision = rejected.folder_revision.clone();
         }
         if reload.unproved.is_some() {
             warnings.push(
@@ -116,6 +122,8 @@ impl Health {
             failures,
             warnings,
             revision: self.bundle.current().revision().clone(),
+            folder_revision: reload.folder_revision,
+            refused_folder_revision,
         }
     }
 }

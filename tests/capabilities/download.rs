@@ -216,7 +216,7 @@ async fn mint_and_download_are_decided_alike() {
     let policies = r#"
         @id("passwords") @reason("Test.")
         permit (principal is User, action, resource)
-        when { context.authentication == "password" };
+        when { context.authentication == Authentication::"password" };
     "#;
     let body = crate::support::server::ServerOptions {
         policies: Some(policies),

@@ -50,7 +50,7 @@ permit (principal is User, action == Action::"read", resource)
 when { resource.hasTag("state") && resource.getTag("state").contains("x") };
 @id("circumstances") @reason("x")
 permit (principal is User, action == Action::"read", resource)
-when { context.authentication == "issuer" };
+when { context.authentication == Authentication::"issuer" };
 @id("holds") @reason("x")
 permit (principal is User, action == Action::"read", resource)
 when { principal.hasTag("project") && resource has owner && !(principal in Role::"elsewhere") };

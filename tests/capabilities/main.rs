@@ -82,3 +82,4 @@ mod storage;
 mod support;
 mod text_files;
 mod upload_integrity;
+mod violated_invariants;

@@ -138,7 +138,7 @@ fn programs_get_every_context_that_was_asked_about() {
     let catalog = with_catalog();
     let edited = edited(
         "forbid (principal is User, action == Action::\"read\", resource is Dataset)\n\
-         when { context.authentication != \"password\" && context.address.isIpv6() };",
+         when { context.authentication != Authentication::\"password\" && context.address.isIpv6() };",
     );
     let json: Value = serde_json::from_str(&diff(&catalog, edited.path(), &["--json"])).unwrap();
     let asked = json["asked"].as_array().unwrap();
@@ -183,10 +183,123 @@ fn very_many_networks_and_times_are_asked_about_as_far_as_there_is_room() {
     )
     .unwrap();
     let answer = diff(&catalog, edited.path(), &[]);
-    assert!(answer.contains("from elsewhere"), "{answer}");
+    assert!(answer.contains("from any other known address"), "{answer}");
     assert!(
         answer.contains("more addresses and times than were asked about"),
         "{answer}"
     );
     assert!(answer.lines().count() < 60, "{answer}");
+}
+
+#[test]
+fn a_case_for_each_change_is_saved_and_passes_at_once() {
+    let catalog = with_catalog();
+    let edited = edited(
+        "forbid (principal is User, action == Action::\"read\", resource is Dataset)\n\
+         when { context has key && context.address.isInRange(ip(\"198.51.100.0/24\")) };",
+    );
+    let file = edited.path().join("changed.cases.json");
+    let path = file.to_str().unwrap();
+    diff(&catalog, edited.path(), &["--save-cases", path]);
+    let saved = std::fs::read_to_string(&file).unwrap();
+    // The same cases are not saved twice.
+    diff(&catalog, edited.path(), &["--save-cases", path]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), saved);
+    let to = edited.path().to_str().unwrap();
+    let tested = cedargate(catalog.path(), &["policy", "test", "--json", to], &[]);
+    let report: Value = serde_json::from_str(&tested.data).unwrap();
+    let results = report["results"].as_array().unwrap().iter();
+    let ours: Vec<&Value> = results
+        .filter(|result| result["file"] == "changed.cases.json")
+        .collect();
+    assert!(!ours.is_empty(), "{saved}");
+    for result in ours {
+        assert_eq!(result["is_passed"], true, "{result}");
+        assert_eq!(result["actual_reasons"], serde_json::json!(["new"]));
+        let name = result["name"].as_str().unwrap();
+        assert!(
+            name.contains(" may not read ") && name.contains("198.51.100.0/24"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn an_explanation_can_be_asked_for_with_an_api_key() {
+    let catalog = with_catalog();
+    let edited = edited(
+        "forbid (principal is User, action == Action::\"read\", resource is Dataset)\n\
+         when { context has key } unless { context.key has actions };",
+    );
+    let created = cedargate(
+        catalog.path(),
+        &[
+            "api-key", "create", "--user", "mo", "--name", "nightly", "--action", "read",
+        ],
+        &[],
+    );
+    assert_eq!(created.code, 0, "{}", created.messages);
+    let (_, after) = created.messages.split_once("API key ").unwrap();
+    let id = after.split_whitespace().next().unwrap();
+    let explain = |principal: &str, action: &str, more: &[&str]| {
+        let dataset = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
+        let to = edited.path().to_str().unwrap();
+        let fixed = ["policy", "explain", "--dir", to, "--dataset", dataset];
+        let asked = ["--principal", principal, "--action", action];
+        cedargate(catalog.path(), &[&fixed[..], &asked, more].concat(), &[])
+    };
+    let with_password = explain("mo", "read", &[]);
+    assert!(
+        with_password.data.starts_with("PERMITTED"),
+        "{}",
+        with_password.data
+    );
+    let unrestricted = explain("mo", "read", &["--authentication", "api_key"]);
+    assert!(
+        unrestricted.data.starts_with("DENIED"),
+        "{}",
+        unrestricted.data
+    );
+    assert!(unrestricted.data.contains("authentication api_key"));
+    let restricted = explain("mo", "read", &["--key", id]);
+    assert!(
+        restricted.data.starts_with("PERMITTED"),
+        "{}",
+        restricted.data
+    );
+    let beyond = explain("mo", "administer", &["--key", id]);
+    let told = "whatever the policies say: the action is beyond the limit of the API key";
+    assert!(beyond.data.contains(told), "{}", beyond.data);
+    for (principal, more, told) in [
+        ("otto", vec!["--key", id], "is of the user"),
+        (
+            "mo",
+            vec!["--key", "00000000-0000-4000-8000-000000000000"],
+            "there is no API key",
+        ),
+        (
+            "anonymous",
+            vec!["--authentication", "password"],
+            "anonymous callers do not authenticate",
+        ),
+        (
+            "mo",
+            vec!["--authentication", "none"],
+            "a user authenticates",
+        ),
+        ("mo", vec!["--authentication", "apikey"], "apikey"),
+        (
+            "mo",
+            vec!["--authentication", "command_line"],
+            "no request authenticates so",
+        ),
+    ] {
+        let refused = explain(principal, "read", &more);
+        assert_ne!(refused.code, 0, "{more:?}: {}", refused.data);
+        assert!(
+            refused.messages.contains(told),
+            "{more:?}: {}",
+            refused.messages
+        );
+    }
 }

@@ -198,7 +198,8 @@ fn a_policy_without_effect_is_a_warning_unless_it_shortens_tokens() {
     assert_eq!(code, 0, "{proof}");
     let idle = proof["idle"].as_array().unwrap();
     for expected in [
-        json!({"kind": "never_applies", "policy": "never"}),
+        json!({"kind": "never_applies", "policy": "never",
+               "reason": "`resource.title == \"a\"` (line 3) and `resource.title == \"b\"` (line 3) are never true together"}),
         json!({"kind": "redundant", "policy": "twice", "beside": "public", "is_mutual": false}),
         json!({"kind": "redundant", "policy": "admin", "beside": "admin-again", "is_mutual": true}),
         json!({"kind": "says_nothing", "invariant": "says-nothing"}),

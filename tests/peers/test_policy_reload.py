@@ -108,6 +108,51 @@ def test_sighup_has_no_effect_without_a_policy_folder(make_server):
     assert server.stop() == 0
 
 
+def test_the_banner_says_which_policies_are_in_force_and_why_the_folder_is_not(
+    make_server_with_policies,
+):
+    server = make_server_with_policies(CEDARGATE_GATE_PROOFS="off")
+
+    def banner():
+        server.printed.write_text("")
+        server.start()
+        revision = health(server)["revision"]
+        until(lambda: "Stop with Ctrl-C" in server.printed.read_text(), "the banner")
+        assert server.stop() == 0
+        listening = [line for line in server.log_lines() if line["message"] == "listening"][-1]
+        return server.printed.read_text(), revision, listening["policies"]
+
+    page, first, origin = banner()
+    assert f"Policies  policies\n            revision {first}" in page
+    assert "WARNING" not in page and origin == "policies"
+    folder = server.folder / "policies"
+    shipped = {path: path.read_text() for path in folder.glob("*.cedar")}
+    public = folder / "public.cedar"
+    for text, reasons in [
+        ('@id("x")\npermit (principal, action, resorce);\n', ["it is not valid", "public.cedar:2"]),
+        (
+            shipped[public].replace("permit (", "forbid ("),
+            ["its cases are not met", "public.cases.json:2"],
+        ),
+    ]:
+        public.write_text(text)
+        page, revision, origin = banner()
+        assert revision == first
+        assert origin == "the last good policies, since policies is refused"
+        head, _, rest = page.partition("Docs UI")
+        for part in [
+            "WARNING: the policy folder policies is refused",
+            *reasons,
+            "NOT in force",
+            origin,
+        ]:
+            assert part in head, f"{part} is not in {head}"
+        assert first in head and "/docs" in rest
+    public.write_text(shipped[public])
+    page, _, origin = banner()
+    assert "WARNING" not in page and origin == "policies"
+
+
 def test_without_a_solver_edits_are_in_force_unproved_with_if_available(
     make_server_with_policies,
 ):

@@ -14,7 +14,7 @@ use super::load_folder;
 /// The arguments of `policy accept`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AcceptArguments {
-    /// The revision of the folder that the refusal names; it covers policies, cases and invariants
+    /// The folder revision that the refusal names; it covers policies, cases and invariants
     revision: String,
 }
 
@@ -29,7 +29,14 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: AcceptArguments)
         ));
     };
     let found = &review.edit.to;
-    if *found != arguments.revision.trim().to_ascii_lowercase() {
+    let named = arguments.revision.trim().to_ascii_lowercase();
+    if *found != named {
+        if named == review.revision.to_string() {
+            let error = format!("{named} is the revision of the policies alone");
+            return Err(CommandError::new(error).with_hint(format!(
+                "an acceptance is for policies, cases and invariants: name the folder revision, {found}"
+            )));
+        }
         let error = format!("{label} is not at {}; it is at {found}", arguments.revision);
         return Err(CommandError::new(error).with_hint(format!(
             "review the folder as it is now: cedargate policy diff --to {label}"

@@ -40,6 +40,11 @@ pub struct ReadinessResponse {
     pub problems: Vec<String>,
     /// The revision of the policies in force.
     pub revision: String,
+    /// The SHA-256 over the policies in force with their cases and invariants.
+    pub folder_revision: String,
+    /// The same over the policy folder, while it is refused and can be read.
+    #[oai(skip_serializing_if_is_none)]
+    pub refused_folder_revision: Option<String>,
 }
 
 /// Whether the server can serve requests.
@@ -124,6 +129,8 @@ impl HealthApi {
             failures,
             warnings,
             revision,
+            folder_revision,
+            refused_folder_revision,
         } = self.health.check().await;
         let status = match (failures.is_empty(), warnings.is_empty()) {
             (false, _) => ReadinessStatus::Unready,
@@ -135,6 +142,8 @@ impl HealthApi {
             status,
             problems,
             revision: revision.to_string(),
+            folder_revision,
+            refused_folder_revision,
         })
     }
 }

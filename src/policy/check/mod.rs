@@ -39,6 +39,8 @@ const MAX_WARNINGS: usize = 1_000;
 pub struct PolicyCheck {
     /// The revision of the bundle, if it is valid.
     pub revision: Option<Revision>,
+    /// The revision of the folder with its cases and invariants, if it could be read.
+    pub folder_revision: Option<String>,
     /// The number of policies, templates, cases and invariants.
     pub counts: PolicyCounts,
     /// The errors, by file and position.
@@ -71,6 +73,7 @@ impl PolicyCheck {
     pub fn run(folder: Result<PolicyFolder, BundleError>) -> Result<Self, BundleError> {
         let mut check = Self {
             revision: None,
+            folder_revision: None,
             counts: PolicyCounts::default(),
             problems: Vec::new(),
             warnings: Vec::new(),
@@ -78,15 +81,13 @@ impl PolicyCheck {
             mentions: None,
         };
         if let Some(folder) = check.collect(folder)? {
-            let schema = check.check_bundle(&folder)?;
+            check.folder_revision = Some(folder.fingerprint());
+            let (bundle, schema) = check.check_bundle(&folder)?;
             let cases = check.collect(folder.cases())?;
             let invariants = check.collect(folder.invariants())?;
             if let Some(schema) = schema {
-                check.check_cases_and_invariants(
-                    (&schema, &folder.networks()),
-                    cases,
-                    invariants,
-                )?;
+                check.check_cases((&schema, &folder.networks()), cases)?;
+                check.check_invariants((bundle.as_ref(), &schema), invariants)?;
             }
         }
         check.problems = sorted_and_deduplicated(check.problems);
@@ -157,11 +158,14 @@ impl PolicyCheck {
         }
     }
 
-    /// Checks schema, policies and links; returns the schema for cases and invariants.
-    fn check_bundle(&mut self, folder: &PolicyFolder) -> Result<Option<Schema>, BundleError> {
+    /// Checks schema, policies and links; returns the bundle, and the schema, which may be valid without it.
+    fn check_bundle(
+        &mut self,
+        folder: &PolicyFolder,
+    ) -> Result<(Option<Bundle>, Option<Schema>), BundleError> {
         let Some(bundle) = self.collect(folder.bundle())? else {
             // The problem of the schema is added already.
-            return Ok(folder.schema());
+            return Ok((None, folder.schema()));
         };
         self.revision = Some(bundle.revision().clone());
         self.counts.policies = Some(bundle.policies().len());
@@ -172,22 +176,36 @@ impl PolicyCheck {
         let mentions = EntityMentions::of_folder(folder, &bundle);
         self.warnings.extend(mentions.warnings(None));
         self.mentions = Some(mentions);
-        Ok(Some(bundle.schema))
+        let schema = bundle.schema.clone();
+        Ok((Some(bundle), Some(schema)))
     }
 
-    fn check_cases_and_invariants(
+    fn check_cases(
         &mut self,
         (schema, networks): (&Schema, &Networks),
         cases: Option<CaseFiles>,
-        invariants: Option<InvariantFiles>,
     ) -> Result<(), BundleError> {
         if let Some(cases) = cases {
             let count = cases.parse(schema, networks).map(|cases| cases.len());
             self.counts.cases = self.collect(count)?;
         }
-        if let Some(invariants) = invariants
-            && let Some(valid) = self.collect(invariants.parse(schema))?
-        {
+        Ok(())
+    }
+
+    /// Checks the invariants; what they except is known only of a valid bundle.
+    fn check_invariants(
+        &mut self,
+        (bundle, schema): (Option<&Bundle>, &Schema),
+        invariants: Option<InvariantFiles>,
+    ) -> Result<(), BundleError> {
+        let Some(invariants) = invariants else {
+            return Ok(());
+        };
+        let valid = match bundle {
+            Some(bundle) => invariants.parse_for(bundle),
+            None => invariants.parse(schema),
+        };
+        if let Some(valid) = self.collect(valid)? {
             self.counts.invariants = Some(valid.invariants.len());
             self.warnings.extend(valid.warnings);
         }

@@ -8,11 +8,14 @@ use cedar_policy::{Context, Entities, Request};
 use cedar_policy_symcc::Env;
 use serde_json::{Value, json};
 
+use crate::domain::action::Action;
+use crate::domain::caller::Authentication;
 use crate::policy::Bundle;
 use crate::policy::address::{ADDRESS, NETWORKS};
 use crate::policy::case_file;
 use crate::policy::case_file::{Case, CaseDecision};
 use crate::policy::context_literals::ContextLiterals;
+use crate::policy::enumerations::ContextWords;
 use crate::policy::sources::SourceFiles;
 
 use super::realistic;
@@ -126,7 +129,8 @@ impl CaseDraft {
                 break;
             }
         }
-        let authentication = json!(draft.authentication());
+        let words = ContextWords::new(&bundle.schema, &bundle.schema_names.action(Action::Read));
+        let authentication = words.authentication_json(draft.authentication());
         attempt(&mut draft, &|draft| {
             draft.set_context("authentication", &authentication);
         });
@@ -201,11 +205,11 @@ impl CaseDraft {
     }
 
     /// The usual authentication of this type of principal.
-    fn authentication(&self) -> &'static str {
+    fn authentication(&self) -> Authentication {
         let principal = self.json.pointer("/request/principal");
         match principal.and_then(Value::as_str) {
-            Some(principal) if principal.starts_with("Anonymous::") => "none",
-            _ => "password",
+            Some(principal) if principal.starts_with("Anonymous::") => Authentication::None,
+            _ => Authentication::Password,
         }
     }
 

@@ -36,6 +36,8 @@ struct InvariantStatement {
     policy: Policy,
     scope: Policy,
     bounding: PolicySet,
+    /// The policies that it excepts.
+    excepted: BTreeSet<String>,
 }
 
 /// The finding about an invariant in one environment.
@@ -103,6 +105,7 @@ impl ProofSubject {
                         policy: invariant.policy.clone(),
                         scope: scope_policy(&invariant.policy)?,
                         bounding: bounding_policies(invariant)?,
+                        excepted: invariant.exceptions.policies.clone(),
                     })
                 })
                 .collect::<Result<_, StatementError>>()?,
@@ -160,9 +163,11 @@ impl ProofSubject {
             found.findings = self.statements.iter().map(unknown).collect();
             return found;
         }
-        let bundle = compile_all(relevant, env, &self.schema);
+        let all = compile_all(&relevant, &BTreeSet::new(), env, &self.schema);
         for statement in &self.statements {
-            let finding = match &bundle {
+            let without_excepted = (!statement.excepted.is_empty())
+                .then(|| compile_all(&relevant, &statement.excepted, env, &self.schema));
+            let finding = match without_excepted.as_ref().unwrap_or(&all) {
                 Ok(bundle) => self
                     .prove_statement(statement, bundle, env, solver)
                     .await
@@ -172,6 +177,11 @@ impl ProofSubject {
             found.findings.push(finding);
         }
         found
+    }
+
+    /// All policies, without templates.
+    pub(super) fn policies(&self) -> &[Policy] {
+        &self.policies
     }
 
     async fn prove_statement(
@@ -354,17 +364,22 @@ pub(in crate::policy) fn environments_in_scope(
     schema.request_envs().filter(is_in_scope).collect()
 }
 
+/// Compiles policies without the excepted ones.
 fn compile_all(
-    policies: Vec<Policy>,
+    policies: &[Policy],
+    excepted: &BTreeSet<String>,
     env: &RequestEnv,
     schema: &Schema,
 ) -> Result<CompiledPolicySet, String> {
-    let set = PolicySet::from_policies(policies).map_err(|error| error.to_string())?;
+    let is_left =
+        |policy: &&Policy| excepted.is_empty() || !excepted.contains(&policy.id().to_string());
+    let set = PolicySet::from_policies(policies.iter().filter(is_left).cloned())
+        .map_err(|error| error.to_string())?;
     CompiledPolicySet::compile(&set, env, schema).map_err(|error| error.to_string())
 }
 
 /// Whether `asserts` are unsatisfiable by types and literals alone, without the solver.
-fn is_unsatisfiable(asserts: &WellFormedAsserts<'_>) -> bool {
+pub(super) fn is_unsatisfiable(asserts: &WellFormedAsserts<'_>) -> bool {
     let never = Term::from(false);
     asserts.asserts().contains(&never)
 }

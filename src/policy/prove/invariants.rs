@@ -1,7 +1,9 @@
 //! Invariants: statements that the policies of a folder must never break.
 //!
-//! They are Cedar policies in the folder `invariants`, with `@id`, `@reason` and `@invariant`; they
-//! take no part in decisions.
+//! They are Cedar policies in the folder `invariants`, with `@id`, `@reason`, `@invariant` and possibly `@except`;
+//! they take no part in decisions.
+
+use std::collections::BTreeSet;
 
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema};
 use serde::Serialize;
@@ -17,10 +19,12 @@ use crate::policy::source_policy::{self, SourcePolicy, policies_in_order, templa
 use crate::policy::sources::SourceFiles;
 use crate::policy::validation::ValidationPurpose;
 
+use super::exceptions::{EXCEPT, ExceptAnnotation, Exceptions, excepted_names};
+
 /// The most invariants of a policy folder.
 const MAX_INVARIANTS: usize = 1_000;
 /// The annotations of an invariant; others are not allowed.
-const ANNOTATIONS: [&str; 3] = ["id", "reason", "invariant"];
+const ANNOTATIONS: [&str; 4] = ["id", "reason", "invariant", EXCEPT];
 
 /// Which way an invariant bounds the policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -46,9 +50,37 @@ impl InvariantFiles {
         })
     }
 
-    /// What validating them against the schema of a bundle warns of.
+    /// What validating them against a bundle warns of.
     pub fn warnings(&self, bundle: &Bundle) -> Result<Vec<SourceDiagnostic>, BundleError> {
-        Ok(self.parse(&bundle.schema)?.warnings)
+        Ok(self.parse_for(bundle)?.warnings)
+    }
+
+    /// Parses every invariant, validates it against the schema of a bundle and finds what it excepts there.
+    pub(in crate::policy) fn parse_for(
+        &self,
+        bundle: &Bundle,
+    ) -> Result<ValidInvariants, BundleError> {
+        let mut valid = self.parse(&bundle.schema)?;
+        let mut problems = Vec::new();
+        for invariant in &mut valid.invariants {
+            let annotation = ExceptAnnotation {
+                invariant: &invariant.id,
+                names: &invariant.excepted,
+                is_for_permits: invariant.bound == InvariantBound::Upper,
+                place: &invariant.except_place,
+            };
+            let mut exceptions = Exceptions::new(&annotation, bundle);
+            problems.append(&mut exceptions.problems);
+            valid.warnings.append(&mut exceptions.warnings);
+            invariant.exceptions = exceptions;
+        }
+        if !problems.is_empty() {
+            return Err(BundleError::Invalid {
+                problems: sorted(problems),
+            });
+        }
+        valid.warnings = sorted(valid.warnings);
+        Ok(valid)
     }
 
     /// What they compare the context with. Fails as validating them does.
@@ -103,6 +135,12 @@ pub(in crate::policy) struct Invariant {
     pub(super) bound: InvariantBound,
     /// Named by its `@id`.
     pub(super) policy: Policy,
+    /// The names in its `@except`.
+    pub(super) excepted: BTreeSet<String>,
+    /// What these are in a bundle.
+    pub(super) exceptions: Exceptions,
+    /// A diagnostic about the `@except`, with no message yet.
+    except_place: SourceDiagnostic,
 }
 
 struct InvariantParser<'a> {
@@ -141,6 +179,10 @@ impl InvariantParser<'_> {
         let reason = self.check_reason(file, source);
         let is_conditional = policy.as_ref().non_scope_constraints().is_some();
         let bound = self.check_bound(file, source, is_conditional);
+        let excepted = self.check_except(file, source);
+        let span = source.annotation_span(EXCEPT);
+        let except_place =
+            SourceDiagnostic::at_span(&self.files.sources.label(name), text, span, "");
         if let (Some(id), Some(reason), Some(bound)) = (checked, reason, bound) {
             self.invariants.push(Invariant {
                 id,
@@ -149,6 +191,9 @@ impl InvariantParser<'_> {
                 reason,
                 bound,
                 policy: named,
+                excepted,
+                exceptions: Exceptions::default(),
+                except_place,
             });
         }
         let location = PolicyLocation {
@@ -167,12 +212,27 @@ impl InvariantParser<'_> {
             }
             let help = match closest(name, ANNOTATIONS) {
                 Some(meant) => format!("did you mean @{meant}?"),
-                None => "an invariant has @id, @reason and @invariant".to_owned(),
+                None => "an invariant has @id, @reason, @invariant and possibly @except".to_owned(),
             };
             let message = format!("the annotation @{name} is not allowed on an invariant");
             let span = source.annotation_span(name);
             self.files.report(file, span, &message, &help);
         }
+    }
+
+    /// The names in its `@except`, if it has one.
+    fn check_except(&mut self, file: NamedText<'_>, source: &SourcePolicy) -> BTreeSet<String> {
+        let Some(annotation) = source.annotation(EXCEPT) else {
+            return BTreeSet::new();
+        };
+        let names = excepted_names(annotation);
+        if names.is_empty() {
+            let span = source.annotation_span(EXCEPT);
+            let help = "name policies or templates by their @id, apart by commas";
+            self.files
+                .report(file, span, "the @except names no policy", help);
+        }
+        names
     }
 
     fn check_reason(&mut self, file: NamedText<'_>, source: &SourcePolicy) -> Option<String> {

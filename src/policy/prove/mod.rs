@@ -4,25 +4,38 @@
 //! environment. Proofs are made before a bundle is put in force, never during a request.
 //!
 //! - [`invariants`]: parses and validates the invariants.
-//! - [`proof`]: the result. [`proof_time`]: how long it took, and when it will take too long. [`counterexample`]: a request that violates an invariant.
+//! - [`proof`]: the result. [`proof_time`]: how long it took, and when it will take too long.
+//!   [`counterexample`]: a request that violates an invariant.
+//! - [`exceptions`]: the policies that an invariant does not apply to. [`ways_on`]: what to do about a violation,
+//!   found by `way_search` with `narrowing` for the conditions that a policy may lack. `contradiction`: which parts
+//!   of a policy that never applies contradict each other. `follow_up` asks for both. `source_text`: parts of a
+//!   policy as they are written.
 //! - `statement` turns an invariant into two policy sets to compare, `environment` compares them in one
 //!   request environment, `solver` runs cvc5, `scheduler` spreads the environments over threads, and
 //!   `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
 //!   has times and addresses that people can read.
 
 pub mod counterexample;
+pub mod exceptions;
+pub mod ineffective;
 pub mod invariants;
 pub mod proof;
 pub mod proof_time;
+pub mod ways_on;
 
 mod concretize;
+mod contradiction;
 mod environment;
 mod error;
+mod follow_up;
+mod narrowing;
 mod realistic;
 mod reduce;
 mod scheduler;
 mod solver;
+mod source_text;
 mod statement;
+mod way_search;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,15 +53,20 @@ use crate::domain::diagnostic::SourceDiagnostic;
 
 use counterexample::Violation;
 use environment::{EffectFindings, Finding, InvariantFindings, ProofSubject};
+use follow_up::FollowUp;
+use ineffective::Ineffective;
 use invariants::{Invariant, InvariantBound};
-use proof::{FailingPolicy, Ineffective};
+use proof::FailingPolicy;
 use scheduler::Findings;
 use solver::Deadline;
 use statement::bounding_policies;
+use ways_on::WaysOn;
 
 pub use counterexample::Counterexample;
 pub(in crate::policy) use environment::environments_in_scope;
 pub use error::ProveError;
+pub(in crate::policy) use exceptions::{EXCEPT, excepted_names};
+pub use follow_up::find_idle_policies;
 pub use invariants::InvariantFiles;
 pub use proof::{InvariantVerdict, Proof, ProvedInvariant};
 pub use proof_time::ProofTime;
@@ -82,7 +100,7 @@ pub fn prove(
     progress: impl FnMut(usize, usize),
 ) -> Result<ProofResult, ProveError> {
     let deadline = Deadline::after(options.time_limit);
-    let valid = invariants.parse(&bundle.schema)?;
+    let valid = invariants.parse_for(bundle)?;
     let subject = ProofSubject::new(
         &bundle.schema,
         &bundle.policies.set,
@@ -138,6 +156,14 @@ pub fn prove(
     if options.is_thorough && found.effects.len() == environments.len() {
         add_ineffective(&mut proof, &found.effects, bundle);
     }
+    let follow_up = FollowUp {
+        bundle,
+        subject: &subject,
+        environments: &environments,
+        invariants: &valid.invariants,
+        found: &found,
+    };
+    follow_up.run(&mut proof, (&solver, options), deadline);
     Ok(ProofResult {
         proof,
         warnings: valid.warnings,
@@ -182,12 +208,15 @@ fn summarize_invariant(
         counterexamples: Vec::new(),
         unproven: Vec::new(),
         hint: None,
+        excepted: invariant.exceptions.named.clone(),
+        ways_on: WaysOn::default(),
     };
+    let considered = invariant.exceptions.remove_from(&bundle.policies.set);
     let is_violated = |request: &Request, entities: &Entities| {
         let bounding = bundle.authorizer.is_authorized(request, bounds, entities);
         let actual = bundle
             .authorizer
-            .is_authorized(request, &bundle.policies.set, entities);
+            .is_authorized(request, &considered, entities);
         let has_failed = actual.diagnostics().errors().next().is_some();
         let is_permitted = actual.decision() == Decision::Allow && !has_failed;
         match invariant.bound {
@@ -299,8 +328,11 @@ fn add_ineffective(proof: &mut Proof, found: &[EffectFindings], bundle: &Bundle)
             continue;
         };
         if !found.iter().any(|found| found.covered_by.contains_key(id)) {
-            let policy = id.clone();
-            proof.idle.push(Ineffective::NeverApplies { policy });
+            proof.idle.push(Ineffective::NeverApplies {
+                policy: id.clone(),
+                reason: None,
+                help: None,
+            });
             continue;
         }
         let max_ttl = |id: &str| {

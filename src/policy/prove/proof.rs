@@ -9,8 +9,11 @@ use crate::domain::decision::Revision;
 use crate::policy::case_file;
 
 use super::counterexample::Counterexample;
+use super::exceptions::ExceptedPolicy;
+use super::ineffective::Ineffective;
 use super::invariants::InvariantBound;
 use super::proof_time::ProofTime;
+use super::ways_on::WaysOn;
 
 /// The most lines of a kind in the text, and of lines that say the same of several policies or requests.
 const MAX_SHOWN_LINES: usize = 30;
@@ -63,6 +66,10 @@ pub struct ProvedInvariant {
     pub unproven: Vec<String>,
     /// How to get by other means what the policies that violate it are probably for.
     pub hint: Option<String>,
+    /// The policies that it does not apply to.
+    pub excepted: Vec<ExceptedPolicy>,
+    /// What to do, if it is violated.
+    pub ways_on: WaysOn,
 }
 
 /// A policy that can fail to evaluate: such a request is denied even if other policies permit it.
@@ -76,38 +83,6 @@ pub struct FailingPolicy {
     pub counterexample: Counterexample,
 }
 
-/// A policy or an invariant that has no effect, most likely by mistake.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Ineffective {
-    /// A policy matches no possible request.
-    NeverApplies {
-        /// The policy.
-        policy: String,
-    },
-    /// A policy is redundant: another one of the same effect matches whenever it does.
-    Redundant {
-        /// The redundant policy.
-        policy: String,
-        /// The other policy.
-        beside: String,
-        /// Whether the other one is just as redundant.
-        is_mutual: bool,
-    },
-    /// A permit matches only where a forbid does.
-    Overruled {
-        /// The permit.
-        policy: String,
-        /// The forbid.
-        by: String,
-    },
-    /// An invariant holds for any policies.
-    SaysNothing {
-        /// The invariant.
-        invariant: String,
-    },
-}
-
 /// The first lines, and a line about how many more there are.
 fn first_lines(lines: &[String], max: usize) -> Vec<String> {
     let mut shown: Vec<String> = lines.iter().take(max).cloned().collect();
@@ -115,42 +90,6 @@ fn first_lines(lines: &[String], max: usize) -> Vec<String> {
         shown.push(format!("and {more} more like it; --json has them all"));
     }
     shown
-}
-
-impl Ineffective {
-    /// What it says, without of which policy: equal for those that are alike.
-    fn kind(&self) -> (u8, &str) {
-        match self {
-            Self::NeverApplies { .. } => (0, ""),
-            Self::Redundant { beside, .. } => (1, beside),
-            Self::Overruled { by, .. } => (2, by),
-            Self::SaysNothing { .. } => (3, ""),
-        }
-    }
-
-    fn message(&self) -> String {
-        match self {
-            Self::NeverApplies { policy } => {
-                format!("policy `{policy}` never applies: no possible request matches it")
-            }
-            Self::Redundant {
-                policy,
-                beside,
-                is_mutual: true,
-            } => format!("policies `{policy}` and `{beside}` match the same requests: remove one"),
-            Self::Redundant { policy, beside, .. } => {
-                format!("policy `{policy}` is redundant: `{beside}` always applies when it does")
-            }
-            Self::Overruled { policy, by } => {
-                format!(
-                    "policy `{policy}` permits nothing: `{by}` forbids everything that it matches"
-                )
-            }
-            Self::SaysNothing { invariant } => {
-                format!("invariant `{invariant}` has no effect: it holds for any policies")
-            }
-        }
-    }
 }
 
 /// What was proved about a bundle.
@@ -201,18 +140,7 @@ impl Proof {
             .invariants
             .iter()
             .filter(|invariant| invariant.verdict != InvariantVerdict::Holds)
-            .flat_map(|invariant| {
-                let (file, line, id) = (&invariant.file, invariant.line, &invariant.id);
-                let reason = &invariant.reason;
-                let (verdict, detail) = match invariant.counterexamples.first() {
-                    Some(example) => ("violated", example.summary()),
-                    None => ("not proved", invariant.unproven.join("; ")),
-                };
-                let line =
-                    format!("{file}:{line}: invariant `{id}` is {verdict}: {reason} ({detail})");
-                let hint = invariant.hint.iter().map(|hint| format!("hint: {hint}"));
-                [line].into_iter().chain(hint)
-            });
+            .flat_map(ProvedInvariant::failure_lines);
         let failing = self.failing.iter().map(|policy| {
             format!(
                 "{}: policy `{}` can fail to evaluate",
@@ -288,7 +216,7 @@ impl Proof {
         idle.sort_by_key(|one| one.kind());
         let alike = idle.chunk_by(|one, other| one.kind() == other.kind());
         let lines = alike.flat_map(|alike| {
-            let messages: Vec<String> = alike.iter().map(|one| one.message()).collect();
+            let messages: Vec<String> = alike.iter().map(|one| one.line()).collect();
             first_lines(&messages, MAX_SHOWN_ALIKE)
         });
         lines.collect()
@@ -314,14 +242,47 @@ impl Proof {
 }
 
 impl ProvedInvariant {
+    /// Its file and line.
+    fn place(&self) -> String {
+        format!("{}:{}", self.file, self.line)
+    }
+
+    /// What to do if it is violated, a line each.
+    #[must_use]
+    pub fn suggestions(&self) -> Vec<String> {
+        self.ways_on.lines(&self.place())
+    }
+
+    /// That it is violated or not proved, and the ways on, a line each.
+    fn failure_lines(&self) -> Vec<String> {
+        let (place, id, reason) = (self.place(), &self.id, &self.reason);
+        let (verdict, detail) = match self.counterexamples.first() {
+            Some(example) => ("violated", example.summary()),
+            None => ("not proved", self.unproven.join("; ")),
+        };
+        let culprits = self.ways_on.culprits();
+        let line = format!("{place}: invariant `{id}` is {verdict}{culprits}: {reason} ({detail})");
+        let ways = self.suggestions().into_iter();
+        let ways = ways.map(|way| format!("{place}: {way}"));
+        let hint = self.hint.iter().map(|hint| format!("hint: {hint}"));
+        std::iter::once(line).chain(ways).chain(hint).collect()
+    }
+
     fn render(&self, text: &mut String) {
         let verdict = self.verdict.as_str();
         let (id, file, line) = (&self.id, &self.file, self.line);
         writeln!(text, "{verdict:<9} {id} ({file}:{line})").ok();
+        for excepted in &self.excepted {
+            writeln!(text, "          except {}", excepted.describe()).ok();
+        }
         if self.verdict == InvariantVerdict::Holds {
             return;
         }
         writeln!(text, "          {}", self.reason).ok();
+        let culprits = self.ways_on.culprits();
+        if !culprits.is_empty() {
+            writeln!(text, "          Violated{culprits}.").ok();
+        }
         if let Some((first, others)) = self.counterexamples.split_first() {
             let lead = match self.bound {
                 InvariantBound::Upper => "The policies permit more, for example:",
@@ -339,6 +300,9 @@ impl ProvedInvariant {
         }
         for reason in first_lines(&self.unproven, MAX_SHOWN_LINES) {
             writeln!(text, "          {reason}").ok();
+        }
+        for way in self.suggestions() {
+            writeln!(text, "          {way}").ok();
         }
     }
 }

@@ -133,6 +133,31 @@ pub(super) fn run_steps(
     Ok(collect(&results, (count, options), deadline, &mut progress))
 }
 
+/// Runs queries one after the other on a thread of its own, with the stack that terms need; `None` if there is
+/// no such thread, or it panics.
+pub(super) fn run_alone<T: Send>(
+    solver: &Solver,
+    deadline: Deadline,
+    is_low_priority: bool,
+    run: impl FnOnce(&tokio::runtime::Runtime, &mut SolverSession) -> T + Send,
+) -> Option<T> {
+    let session = SolverSession::new(solver.clone(), deadline);
+    thread::scope(|scope| {
+        let run_here = move || {
+            if is_low_priority {
+                thread_priority::set_low_priority();
+            }
+            let mut session = session;
+            runtime().ok().map(|runtime| run(&runtime, &mut session))
+        };
+        let builder = thread::Builder::new().name("prove".to_owned());
+        let spawned = builder
+            .stack_size(THREAD_STACK_SIZE)
+            .spawn_scoped(scope, run_here);
+        spawned.ok()?.join().ok()?
+    })
+}
+
 fn runtime() -> Result<tokio::runtime::Runtime, ProveError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

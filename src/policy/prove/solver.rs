@@ -113,6 +113,12 @@ impl Deadline {
         }
     }
 
+    /// The same end, or an earlier one after `limit`.
+    pub(super) fn at_most(self, limit: Duration) -> Self {
+        let earlier = Self::after(limit);
+        if earlier.at < self.at { earlier } else { self }
+    }
+
     /// The time left; zero when it is over.
     pub(super) fn remaining(self) -> Duration {
         self.at.saturating_duration_since(Instant::now())

@@ -60,40 +60,59 @@ fn build_permit(id: &str, conditions: &str) -> Result<Policy, StatementError> {
 }
 
 /// The scope of a policy as one Cedar expression.
-fn scope_condition(policy: &Policy) -> String {
-    let mut parts = Vec::new();
-    match policy.principal_constraint() {
-        PrincipalConstraint::Any => {}
-        PrincipalConstraint::In(uid) => parts.push(is_in("principal", &uid)),
-        PrincipalConstraint::Eq(uid) => parts.push(is_equal("principal", &uid)),
-        PrincipalConstraint::Is(name) => parts.push(is_a("principal", &name)),
-        PrincipalConstraint::IsIn(name, uid) => {
-            parts.push(is_a("principal", &name));
-            parts.push(is_in("principal", &uid));
-        }
-    }
-    match policy.action_constraint() {
-        ActionConstraint::Any => {}
-        ActionConstraint::Eq(uid) => parts.push(is_equal("action", &uid)),
-        ActionConstraint::In(uids) => {
-            let listed: Vec<String> = uids.iter().map(ToString::to_string).collect();
-            parts.push(format!("action in [{}]", listed.join(", ")));
-        }
-    }
-    match policy.resource_constraint() {
-        ResourceConstraint::Any => {}
-        ResourceConstraint::In(uid) => parts.push(is_in("resource", &uid)),
-        ResourceConstraint::Eq(uid) => parts.push(is_equal("resource", &uid)),
-        ResourceConstraint::Is(name) => parts.push(is_a("resource", &name)),
-        ResourceConstraint::IsIn(name, uid) => {
-            parts.push(is_a("resource", &name));
-            parts.push(is_in("resource", &uid));
-        }
-    }
+pub(super) fn scope_condition(policy: &Policy) -> String {
+    let parts = [
+        principal_condition(policy),
+        action_condition(policy),
+        resource_condition(policy),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() {
-        parts.push("true".to_owned());
+        return "true".to_owned();
     }
     parts.join(" && ")
+}
+
+/// The constraint of the principal as a Cedar expression; none if there is no constraint.
+pub(super) fn principal_condition(policy: &Policy) -> Option<String> {
+    match policy.principal_constraint() {
+        PrincipalConstraint::Any => None,
+        PrincipalConstraint::In(uid) => Some(is_in("principal", &uid)),
+        PrincipalConstraint::Eq(uid) => Some(is_equal("principal", &uid)),
+        PrincipalConstraint::Is(name) => Some(is_a("principal", &name)),
+        PrincipalConstraint::IsIn(name, uid) => Some(format!(
+            "{} && {}",
+            is_a("principal", &name),
+            is_in("principal", &uid)
+        )),
+    }
+}
+
+/// The constraint of the action as a Cedar expression; none if there is no constraint.
+pub(super) fn action_condition(policy: &Policy) -> Option<String> {
+    match policy.action_constraint() {
+        ActionConstraint::Any => None,
+        ActionConstraint::Eq(uid) => Some(is_equal("action", &uid)),
+        ActionConstraint::In(uids) => {
+            let listed: Vec<String> = uids.iter().map(ToString::to_string).collect();
+            Some(format!("action in [{}]", listed.join(", ")))
+        }
+    }
+}
+
+/// The constraint of the resource as a Cedar expression; none if there is no constraint.
+pub(super) fn resource_condition(policy: &Policy) -> Option<String> {
+    match policy.resource_constraint() {
+        ResourceConstraint::Any => None,
+        ResourceConstraint::In(uid) => Some(is_in("resource", &uid)),
+        ResourceConstraint::Eq(uid) => Some(is_equal("resource", &uid)),
+        ResourceConstraint::Is(name) => Some(is_a("resource", &name)),
+        ResourceConstraint::IsIn(name, uid) => Some(format!(
+            "{} && {}",
+            is_a("resource", &name),
+            is_in("resource", &uid)
+        )),
+    }
 }
 
 fn is_in(variable: &str, uid: &EntityUid) -> String {

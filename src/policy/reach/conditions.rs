@@ -18,6 +18,9 @@ use super::scope::{ScopeTypes, without_members};
 use super::unreachable_part::UnreachablePart;
 use crate::policy::source_form::SourceForm;
 
+/// The most conditions among which a contradiction is searched.
+const MAX_CONTRADICTION_PARTS: usize = 40;
+
 /// The types of the request environment of a typechecked policy.
 type EnvironmentTypes<'a> = (&'a EntityType, &'a EntityUID, &'a EntityType);
 
@@ -57,6 +60,45 @@ pub(super) fn findings(
         found.extend(unmatched_actions(&checker, types, policy, scope));
     }
     found
+}
+
+/// Conditions of an impossible policy that are never true together, none of which can be left out; none if there are
+/// too many.
+pub(super) fn contradiction(
+    schema: &Schema,
+    types: &RequestTypes,
+    policy: &Template,
+    scope: &ScopeTypes,
+) -> Vec<String> {
+    let mut parts: Vec<&Expr> = Vec::new();
+    let mut open: Vec<&Expr> = policy.non_scope_constraints().into_iter().collect();
+    while let Some(expression) = open.pop() {
+        match expression.expr_kind() {
+            ExprKind::And { left, right } => open.extend([&**right, &**left]),
+            _ => parts.push(expression),
+        }
+    }
+    if parts.len() > MAX_CONTRADICTION_PARTS {
+        return Vec::new();
+    }
+    let checker = Typechecker::new(schema.as_ref(), ValidationMode::Strict);
+    let is_impossible = |parts: &[&Expr]| {
+        let all = parts.iter().map(|part| Expr::clone(part));
+        let all = all.reduce(|all, part| Expr::and(all, part));
+        all.is_some_and(|all| is_never_true(&checker, types, policy, scope, &all))
+    };
+    if !is_impossible(&parts) {
+        return Vec::new();
+    }
+    let mut index = 0;
+    while index < parts.len() && parts.len() > 1 {
+        let removed = parts.remove(index);
+        if !is_impossible(&parts) {
+            parts.insert(index, removed);
+            index += 1;
+        }
+    }
+    parts.into_iter().map(snippet).collect()
 }
 
 /// A comparison in a condition.

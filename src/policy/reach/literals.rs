@@ -1,9 +1,10 @@
 //! Literals that no request has: words, ids and addresses that Cedargate never gives policies to compare with.
 //!
 //! - `context.authentication`: one of the words of [`Authentication`] but the command line's, and `none` for
-//!   anonymous principals alone.
+//!   anonymous principals alone. As texts in a schema of old, as entities of an enumeration today.
+//! - `issuer`: a URL; which ones there are is up to the settings.
 //! - `username`: patterns of `like` are in the normal form of names, too.
-//! - `context.key.actions`: words of [`Action`]. `context.key.datasets`: UUIDs in lower case with hyphens.
+//! - `context.key.actions`: words of `Action`. `context.key.datasets`: UUIDs in lower case with hyphens.
 //! - `context.address`: one address, IPv4 where it is one, never a range and never IPv4 in IPv6.
 
 use std::net::IpAddr;
@@ -11,9 +12,7 @@ use std::net::IpAddr;
 use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Literal, Pattern, PatternElem, Var};
 use cedar_policy_core::parser::Loc;
 use ipnet::IpNet;
-use strum::VariantNames;
 
-use crate::domain::action::Action;
 use crate::domain::caller::Authentication;
 use crate::domain::id::DatasetId;
 use crate::domain::name::may_be_in_names;
@@ -21,18 +20,21 @@ use crate::domain::normal_form::normalize_name;
 use crate::domain::suggest::closest;
 use crate::domain::text_enum::TextEnum;
 
+use crate::policy::enumerations::Enumeration;
+
 use super::scope::ScopeTypes;
 use super::unreachable_part::UnreachablePart;
 
 /// The prefix of IPv4 addresses in IPv6, in bits.
 const MAPPED_PREFIX_LENGTH: u8 = 96;
 
-/// An expression that Cedargate gives certain texts only.
+/// An expression that Cedargate gives certain words or texts only.
 #[derive(Clone, Copy)]
 enum KnownTexts {
     Authentication,
     KeyActions,
     KeyDatasets,
+    Issuer,
 }
 
 /// The literals of a condition that no request has.
@@ -43,6 +45,7 @@ pub(super) fn findings(condition: &Expr, scope: &ScopeTypes) -> Vec<UnreachableP
             ExprKind::BinaryApp {
                 op:
                     op @ (BinaryOp::Eq
+                    | BinaryOp::In
                     | BinaryOp::Contains
                     | BinaryOp::ContainsAll
                     | BinaryOp::ContainsAny),
@@ -81,7 +84,7 @@ pub(super) fn findings(condition: &Expr, scope: &ScopeTypes) -> Vec<UnreachableP
 
 /// Whether `context.authentication` is this word in some request.
 fn is_of_a_caller(word: &str) -> bool {
-    Authentication::VARIANTS.contains(&word) && word != Authentication::CommandLine.as_str()
+    Enumeration::Authentication.words().contains(&word)
 }
 
 /// The words of `context.authentication` for the principals of a scope.
@@ -95,11 +98,8 @@ fn authentication_words(scope: &ScopeTypes) -> Vec<&'static str> {
             has_users || !has_anonymous
         }
     };
-    let words = Authentication::VARIANTS.iter().copied();
-    words
-        .filter(|word| is_of_a_caller(word))
-        .filter(is_given)
-        .collect()
+    let words = Enumeration::Authentication.words().into_iter();
+    words.filter(is_given).collect()
 }
 
 /// A pattern of `like` that nothing matches which Cedargate gives.
@@ -191,11 +191,29 @@ fn unknown_texts(one: &Expr, other: &Expr, scope: &ScopeTypes) -> Vec<Unreachabl
         return Vec::new();
     };
     string_literals(texts)
+        .chain(known.entity_literals(texts))
         .filter_map(|(text, location)| known.check(text, location, scope))
         .collect()
 }
 
 impl KnownTexts {
+    /// The words of the entities of an expression, if a schema declares the words as entities.
+    fn entity_literals(self, expression: &Expr) -> impl Iterator<Item = (&str, Option<&Loc>)> {
+        let enumeration = match self {
+            Self::Authentication => Some(Enumeration::Authentication),
+            Self::KeyActions => Some(Enumeration::KeyAction),
+            Self::KeyDatasets | Self::Issuer => None,
+        };
+        elements(expression)
+            .into_iter()
+            .filter_map(move |element| match element.expr_kind() {
+                ExprKind::Lit(Literal::EntityUID(uid)) => {
+                    Some((enumeration?.word_of(uid)?, element.source_loc()))
+                }
+                _ => None,
+            })
+    }
+
     fn check(
         self,
         text: &str,
@@ -204,7 +222,16 @@ impl KnownTexts {
     ) -> Option<UnreachablePart> {
         let words: Vec<&str> = match self {
             Self::Authentication => authentication_words(scope),
-            Self::KeyActions => Action::VARIANTS.to_vec(),
+            Self::KeyActions => Enumeration::KeyAction.words(),
+            Self::Issuer => {
+                if text.starts_with("https://") || text.starts_with("http://") {
+                    return None;
+                }
+                let reason = format!("no user has the issuer {text:?}");
+                let help =
+                    "an issuer is the URL of an identity provider, as in the setting `issuers`";
+                return Some(UnreachablePart::new(location, reason).with_help(help));
+            }
             Self::KeyDatasets => {
                 let id = text.parse::<DatasetId>().ok();
                 let written = id.map(|id| id.to_string());
@@ -227,7 +254,7 @@ impl KnownTexts {
                 "with the principals of the scope, `context.authentication` is never"
             }
             Self::Authentication => "`context.authentication` is never",
-            Self::KeyActions | Self::KeyDatasets => "no API key has the action",
+            Self::KeyActions | Self::KeyDatasets | Self::Issuer => "no API key has the action",
         };
         let help = match closest(&text.to_ascii_lowercase(), words.iter().copied()) {
             Some(meant) => format!("did you mean {meant:?}?"),
@@ -239,33 +266,46 @@ impl KnownTexts {
 
 /// Which texts an expression can have, if they are known.
 fn known_texts(expression: &Expr) -> Option<KnownTexts> {
+    match Enumeration::of_expression(expression) {
+        Some(Enumeration::Authentication) => return Some(KnownTexts::Authentication),
+        Some(Enumeration::KeyAction) => return Some(KnownTexts::KeyActions),
+        // Cedar's validator knows these.
+        Some(Enumeration::Visibility | Enumeration::RecordStatus) => return None,
+        None => {}
+    }
     let ExprKind::GetAttr { expr, attr } = expression.expr_kind() else {
         return None;
     };
     let is_context = |part: &Expr| matches!(part.expr_kind(), ExprKind::Var(Var::Context));
-    let is_key = |part: &Expr| matches!(part.expr_kind(), ExprKind::GetAttr { expr, attr } if attr == "key" && is_context(expr));
-    match attr.as_str() {
-        "authentication" if is_context(expr) => Some(KnownTexts::Authentication),
-        "actions" if is_key(expr) => Some(KnownTexts::KeyActions),
-        "datasets" if is_key(expr) => Some(KnownTexts::KeyDatasets),
-        _ => None,
+    let is_key = matches!(expr.expr_kind(), ExprKind::GetAttr { expr, attr } if attr == "key" && is_context(expr));
+    let is_user = matches!(
+        expr.expr_kind(),
+        ExprKind::Var(Var::Principal | Var::Resource)
+    );
+    if attr == "issuer" && is_user {
+        return Some(KnownTexts::Issuer);
     }
+    (attr == "datasets" && is_key).then_some(KnownTexts::KeyDatasets)
 }
 
 /// The string literals of an expression: itself, or the elements of a set.
 pub(in crate::policy) fn string_literals(
     expression: &Expr,
 ) -> impl Iterator<Item = (&str, Option<&Loc>)> {
-    let elements: Vec<&Expr> = match expression.expr_kind() {
-        ExprKind::Set(elements) => elements.iter().collect(),
-        _ => vec![expression],
-    };
-    elements
+    elements(expression)
         .into_iter()
         .filter_map(|element| match element.expr_kind() {
             ExprKind::Lit(Literal::String(text)) => Some((text.as_str(), element.source_loc())),
             _ => None,
         })
+}
+
+/// The elements of a set, or the expression itself.
+fn elements(expression: &Expr) -> Vec<&Expr> {
+    match expression.expr_kind() {
+        ExprKind::Set(elements) => elements.iter().collect(),
+        _ => vec![expression],
+    }
 }
 
 fn is_address(expression: &Expr) -> bool {

@@ -42,7 +42,8 @@ pub(super) fn findings(
             is_impossible,
         ));
         if is_impossible && !found.iter().any(|finding| finding.is_total) {
-            found.push(UnreachablePart::impossible());
+            let parts = conditions::contradiction(schema, types, policy, &scope);
+            found.push(UnreachablePart::impossible(&parts));
         }
     }
     found.extend(

@@ -27,10 +27,18 @@ impl UnreachablePart {
         }
     }
 
-    /// A policy whose parts are possible, each for itself.
-    pub(super) fn impossible() -> Self {
-        let reason = "its conditions contradict each other or its scope, by their types";
-        Self::new(None, reason.to_owned()).total()
+    /// A policy whose parts are possible, each for itself; `parts` are the conditions that are not together.
+    pub(super) fn impossible(parts: &[String]) -> Self {
+        let named: Vec<String> = parts.iter().map(|part| format!("`{part}`")).collect();
+        let reason = match named.as_slice() {
+            [] => "its conditions contradict each other or its scope, by their types".to_owned(),
+            [one] => format!("{one} contradicts its scope, by the types"),
+            several => {
+                let several = several.join(" and ");
+                format!("{several} contradict each other, by their types")
+            }
+        };
+        Self::new(None, reason).total()
     }
 
     pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {

@@ -132,7 +132,7 @@ fn broken_case_files_are_reported_with_file_and_line() {
 #[test]
 fn coverage_lists_the_conditions_that_no_case_makes_false_or_true() {
     let policies = "@id(\"all\") permit (principal, action == Action::\"read\", resource)\n\
-        when { context.authentication == \"none\" }\n\
+        when { context.authentication == Authentication::\"none\" }\n\
         unless { context.address.isLoopback() }\n\
         when { resource == Dataset::\"d\" };\n";
     let folder = folder(&[

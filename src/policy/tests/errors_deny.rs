@@ -111,7 +111,7 @@ proptest! {
             writeln!(
                 policies,
                 "@id(\"p{number}\") {effect} (principal, action, resource) \
-                 when {{ context.authentication == \"\" || ({condition}) }};"
+                 when {{ context.time == datetime(\"1900-01-01\") || ({condition}) }};"
             )
             .unwrap();
         }

@@ -119,3 +119,16 @@ pub(in crate::policy) fn problem_lines(folder: &TempDir) -> Vec<String> {
     let lines = error.lines().into_iter();
     lines.map(|line| line.replace(&origin, "")).collect()
 }
+
+/// The schema that was shipped when the words of the context were texts.
+pub(in crate::policy) fn schema_of_texts() -> String {
+    let shipped = include_str!("../../../policies/schema.cedarschema");
+    let old = shipped
+        .replace(
+            "\"authentication\": Authentication",
+            "\"authentication\": String",
+        )
+        .replace("Set<KeyAction>", "Set<String>");
+    assert_ne!(old, shipped);
+    old
+}

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::fixtures::{ADA, bundle, context, dataset, folder, problem_lines, signed_in};
+use super::fixtures::{
+    ADA, bundle, context, dataset, folder, problem_lines, schema_of_texts, signed_in,
+};
 use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
 use crate::domain::caller::{Authentication, DecisionContext};
@@ -60,12 +62,12 @@ fn policies_can_read_each_part_of_a_key_scope() {
     for (condition, expected) in [
         ("context has key", [false, true, true, true, true]),
         (
-            r#"context.authentication == "api_key""#,
+            r#"context.authentication == Authentication::"api_key""#,
             [false, true, true, true, true],
         ),
         ("context has key.actions", [false, false, true, false, true]),
         (
-            r#"context has key.actions && context.key.actions == ["read"]"#,
+            r#"context has key.actions && context.key.actions == [KeyAction::"read"]"#,
             [false, false, true, false, false],
         ),
         (
@@ -101,7 +103,27 @@ fn the_shipped_policies_decide_the_same_with_and_without_a_key() {
 #[test]
 fn a_policy_that_reads_the_key_without_testing_for_it_is_rejected() {
     let policy = "@id(\"p\") @reason(\"x\") permit (principal, action, resource)\n\
-                  when { context.key.actions.contains(\"read\") };";
+                  when { context.key.actions.contains(KeyAction::\"read\") };";
     let lines = problem_lines(&folder(&[("p.cedar", policy)])).join("\n");
     assert!(lines.contains("key"), "{lines}");
+}
+
+#[test]
+fn a_schema_that_declares_words_as_texts_decides_as_before() {
+    let policy = "@id(\"p\") @reason(\"x\") permit (principal, action == Action::\"read\", resource)\n\
+        when { context.authentication == \"api_key\" && context has key.actions && \
+        context.key.actions.contains(\"read\") };\n";
+    let files = folder(&[("p.cedar", policy)]);
+    std::fs::write(files.path().join("schema.cedarschema"), schema_of_texts()).unwrap();
+    let bundle = Bundle::load(files.path()).unwrap();
+    assert!(is_permitted(
+        &bundle,
+        &restricted_to(Some(&[Action::Read]), None)
+    ));
+    assert!(!is_permitted(
+        &bundle,
+        &restricted_to(Some(&[Action::Discover]), None)
+    ));
+    assert!(!is_permitted(&bundle, &restricted_to(None, None)));
+    assert!(!is_permitted(&bundle, &context()));
 }

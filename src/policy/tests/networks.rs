@@ -70,7 +70,7 @@ fn an_unknown_address_is_in_no_network_that_grants_and_in_every_one_that_denies(
             false,
         ),
         (
-            "when { context.authentication == \"none\" && context.networks.contains(Network::\"blocked\") }",
+            "when { context.authentication == Authentication::\"none\" && context.networks.contains(Network::\"blocked\") }",
             true,
         ),
     ] {

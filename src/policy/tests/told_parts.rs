@@ -18,8 +18,8 @@ use crate::policy::explain::{Explanation, PolicyExplanation, ValueVisibility};
 /// Conditions that are not composed of others: with every operator that Cedar parses as the opposite or as
 /// more than it is, some true, some false, some that fail.
 const SIMPLE: [&str; 14] = [
-    "context.authentication == \"password\"",
-    "context.authentication != \"password\"",
+    "context.authentication == Authentication::\"password\"",
+    "context.authentication != Authentication::\"password\"",
     "context.time.toTime() >= duration(\"22h\")",
     "context.time.toTime() > duration(\"4h\")",
     "context.time.toTime() < duration(\"4h\")",

@@ -35,14 +35,14 @@ const CONDITIONS: [&str; 17] = [
     "when { [ip(\"192.0.2.7\"), ip(\"::1\")].contains(context.address) }",
     "when { if context.address.isLoopback() then false else true }",
     "when { {\"at\": context.address}.at.isIpv4() }",
-    "when { (if context.authentication == \"none\" then ip(\"::1\") else context.address).isIpv4() }",
+    "when { (if context.authentication == Authentication::\"none\" then ip(\"::1\") else context.address).isIpv4() }",
     "when { context == context }",
-    "when { !context.address.isMulticast() && context.authentication == \"password\" }",
-    "when { context.authentication == \"password\" && !context.address.isMulticast() }",
+    "when { !context.address.isMulticast() && context.authentication == Authentication::\"password\" }",
+    "when { context.authentication == Authentication::\"password\" && !context.address.isMulticast() }",
     "unless { context.address.isLoopback() || context.address.isMulticast() }",
     "when { context.address.isInRange(ip(\"192.0.2.0/24\")) == false }",
-    "when { context.address.isLoopback() || context.authentication == \"none\" }",
-    "unless { context.authentication == \"password\" && context.address.isLoopback() }",
+    "when { context.address.isLoopback() || context.authentication == Authentication::\"none\" }",
+    "unless { context.authentication == Authentication::\"password\" && context.address.isLoopback() }",
 ];
 
 fn at(address: Option<&str>) -> DecisionContext {
@@ -124,12 +124,12 @@ fn what_an_unknown_address_may_every_address_may() {
 #[test]
 fn policies_that_do_not_need_the_address_decide_as_ever() {
     let not_needed = [
-        "when { context.address.isLoopback() || context.authentication == \"password\" }",
-        "when { context.authentication == \"password\" || context.address.isLoopback() }",
-        "unless { context.address.isLoopback() && context.authentication == \"none\" }",
-        "when { !(context.address == ip(\"::1\") && !(context.authentication == \"password\")) }",
+        "when { context.address.isLoopback() || context.authentication == Authentication::\"password\" }",
+        "when { context.authentication == Authentication::\"password\" || context.address.isLoopback() }",
+        "unless { context.address.isLoopback() && context.authentication == Authentication::\"none\" }",
+        "when { !(context.address == ip(\"::1\") && !(context.authentication == Authentication::\"password\")) }",
         "when { context has address }",
-        "when { context.authentication == \"password\" }",
+        "when { context.authentication == Authentication::\"password\" }",
     ];
     for condition in not_needed {
         let bundle = policies(&[&format!("permit ({condition}")]);
@@ -138,8 +138,7 @@ fn policies_that_do_not_need_the_address_decide_as_ever() {
         assert!(!decide(&forbidding, None).is_permitted, "{condition}");
     }
     // A forbid for others than this request, whatever its address.
-    let other =
-        "forbid (when { context.address.isLoopback() && context.authentication == \"none\" }";
+    let other = "forbid (when { context.address.isLoopback() && context.authentication == Authentication::\"none\" }";
     assert!(decide(&policies(&["permit (", other]), None).is_permitted);
     // A permit to everybody is none by the address.
     let office = "permit (when { context.address.isInRange(ip(\"192.0.2.0/24\")) }";

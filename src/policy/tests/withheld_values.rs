@@ -30,7 +30,7 @@ when {
 @id("d") permit (principal is User, action == Action::"read", resource)
 unless { (resource.reader_roles.contains(Role::"a") && principal in resource.reader_roles) };
 @id("e") permit (principal is User, action == Action::"read", resource)
-when { (context.authentication == "issuer" || resource.reader_users.contains(principal)) ||
+when { (context.authentication == Authentication::"issuer" || resource.reader_users.contains(principal)) ||
   (resource.hasTag("t") && resource.getTag("t").contains("x")) };
 @id("f") forbid (principal is User, action == Action::"read", resource)
 when { (if principal in Role::"a" then 1 else 9223372036854775807) +

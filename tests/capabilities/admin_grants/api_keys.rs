@@ -157,7 +157,7 @@ async fn a_password_gives_an_api_key_no_way_around_policies_about_authentication
 permit (principal in Role::"admin", action, resource);
 @id("not-by-key") @reason("x")
 forbid (principal, action == Action::"view_audit", resource)
-when { context.authentication == "api_key" };
+when { context.authentication == Authentication::"api_key" };
 "#,
         &[],
     )

@@ -77,10 +77,10 @@ async fn a_key_without_the_action_read_mints_nothing() {
 
 const KEY_AWARE_POLICIES: &str = r#"
 @id("sessions") @reason("x")
-permit (principal, action, resource) when { context.authentication == "password" };
+permit (principal, action, resource) when { context.authentication == Authentication::"password" };
 @id("narrow-keys") @reason("x")
 permit (principal, action, resource)
-when { context.authentication == "api_key" && context has key && context.key has datasets
+when { context.authentication == Authentication::"api_key" && context has key && context.key has datasets
        && context.key.datasets.contains("2489e9ad-2ee2-8e00-8ec9-32d5f69181c0") };
 "#;
 

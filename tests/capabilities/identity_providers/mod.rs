@@ -82,7 +82,7 @@ async fn policies_see_the_authentication_method_at_mint_and_download() {
     let key = ProviderKey::generate("first");
     let provider = IdentityProvider::start(&[&key]).await;
     let policies = r#"@id("outside") permit(principal is User, action, resource) when {
-        context.authentication == "issuer" && principal has issuer
+        context.authentication == Authentication::"issuer" && principal has issuer
             && principal.issuer like "http://127.0.0.1*"
     };"#;
     let server = Server::start_with(ServerOptions {

@@ -2,6 +2,7 @@
 //! changes some is on record.
 
 mod acceptance;
+mod exceptions;
 mod starts;
 
 use std::fs;

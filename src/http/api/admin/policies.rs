@@ -16,7 +16,7 @@ use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
 use crate::policy::Bundle;
 use crate::policy::bundle::PolicyInfo;
-use crate::policy::prove::ProvedInvariant;
+use crate::policy::prove::{InvariantVerdict, ProvedInvariant};
 use crate::service::administration::Administration;
 use crate::service::policies::reload::{MAX_REASON_LINES, RejectedBundle, RejectionReason};
 
@@ -49,9 +49,14 @@ pub struct PoliciesResponse {
 #[derive(Object)]
 #[oai(rename = "RefusedEditAnswer")]
 pub struct RejectedBundleResponse {
-    /// The revision of the edit; absent if the folder cannot be read.
+    /// The revision of the edited policies; that of the policies in force if only cases or invariants were
+    /// edited. Absent if the folder cannot be read.
     #[oai(skip_serializing_if_is_none)]
     pub revision: Option<String>,
+    /// The SHA-256 over the policies, cases and invariants of the edit, which `cedargate policy accept` takes.
+    /// Absent if the folder cannot be read.
+    #[oai(skip_serializing_if_is_none)]
+    pub folder_revision: Option<String>,
     /// When it was refused.
     pub refused_at: Timestamp,
     /// The kind of reason.
@@ -75,6 +80,12 @@ pub struct BrokenInvariant {
     pub line: u64,
     /// Its `@reason`.
     pub reason: String,
+    /// Whether it is violated; else it could not be proved, for example in time.
+    pub is_violated: bool,
+    /// The policies that violate it, by `@id`.
+    pub policies: Vec<String>,
+    /// What to do: how to narrow each policy, or the exception to write, one line each.
+    pub suggestions: Vec<String>,
     /// A readable request and entities for which it does not hold.
     #[oai(skip_serializing_if_is_none)]
     pub counterexample: Option<String>,
@@ -106,11 +117,15 @@ impl From<&RejectedBundle> for RejectedBundleResponse {
             file: invariant.file.clone(),
             line: invariant.line as u64,
             reason: invariant.reason.clone(),
+            is_violated: invariant.verdict == InvariantVerdict::Violated,
+            policies: invariant.ways_on.policy_ids(),
+            suggestions: invariant.suggestions(),
             counterexample: invariant.counterexamples.first().map(|one| one.render("")),
             hint: invariant.hint.clone(),
         };
         Self {
             revision: edit.revision.as_ref().map(ToString::to_string),
+            folder_revision: edit.folder_revision.clone(),
             refused_at: Timestamp(edit.unix_millis.div_euclid(1000)),
             reason: edit.reason.kind().to_owned(),
             details: edit.reason.lines(),
@@ -136,6 +151,8 @@ impl From<&RejectedBundle> for RejectedBundleResponse {
 pub struct BundleResponse {
     /// The SHA-256 over the names and texts of its files, as in audit records.
     pub revision: String,
+    /// The SHA-256 over the same with its cases and invariants.
+    pub folder_revision: String,
     /// What in it can never match, and what it names that the catalog does not have.
     pub warnings: Vec<PolicyDiagnostic>,
     /// Its files, the schema and the policy files, by name.
@@ -227,7 +244,7 @@ impl PolicyEffect {
 }
 
 impl BundleResponse {
-    fn new(bundle: &Bundle, warnings: &[SourceDiagnostic]) -> Self {
+    fn new(bundle: &Bundle, folder_revision: String, warnings: &[SourceDiagnostic]) -> Self {
         let mut counts: HashMap<&str, u32> = HashMap::new();
         for policy in bundle.policies().values() {
             *counts.entry(&policy.file).or_default() += 1;
@@ -239,6 +256,7 @@ impl BundleResponse {
         };
         Self {
             revision: bundle.revision().to_string(),
+            folder_revision,
             warnings: warnings.iter().map(PolicyDiagnostic::from).collect(),
             files: bundle.files().map(file).collect(),
             policies: bundle
@@ -307,7 +325,7 @@ impl PoliciesApi {
     ) -> Result<JsonOk<PoliciesResponse>, ErrorResponse<ReadAllStatuses>> {
         let (bundle, warnings, status) = self.administration.get_policies(&credentials.0).await?;
         Ok(JsonOk(PoliciesResponse {
-            in_force: BundleResponse::new(&bundle, &warnings),
+            in_force: BundleResponse::new(&bundle, status.folder_revision, &warnings),
             refused: status.rejected.as_deref().map(RejectedBundleResponse::from),
             unproved: status.unproved,
         }))

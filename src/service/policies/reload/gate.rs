@@ -52,6 +52,8 @@ pub(super) struct GateBaseline<'a> {
 pub(super) struct CheckedFolder {
     pub(super) fingerprint: String,
     pub(super) revision: Option<Revision>,
+    /// The fingerprint, if the folder could be read.
+    pub(super) folder_revision: Option<String>,
     pub(super) result: Result<AcceptedBundle, RejectionReason>,
 }
 
@@ -139,6 +141,7 @@ impl AcceptedBundle {
         } else {
             format!("the edit came into force, replacing revision {before}")
         }];
+        parts.push(format!("policy folder {}", self.folder.fingerprint));
         parts.extend(self.changes.lines());
         if self.needed_acceptance {
             parts.push("accepted with cedargate policy accept".to_owned());
@@ -173,6 +176,7 @@ impl PolicyGate {
         CheckedFolder {
             fingerprint: snapshot.fingerprint,
             revision: folder.as_ref().ok().map(PolicyFolder::revision),
+            folder_revision: folder.as_ref().ok().map(PolicyFolder::fingerprint),
             result: folder.and_then(|folder| self.accept(folder, baseline)),
         }
     }
@@ -222,6 +226,11 @@ impl PolicyGate {
             || (self.cases != GateCases::Off && changes.loses_cases())
     }
 
+    /// Whether the solver is to be asked about a folder.
+    pub(super) fn uses_solver(self) -> bool {
+        !self.is_embedded && self.proofs != GateProofs::Off
+    }
+
     /// What is missing to guard a folder although the settings ask for it, a sentence each.
     pub(super) fn missing_safeguards(self, in_force: &FolderInForce) -> Vec<&'static str> {
         let mut missing = Vec::new();
@@ -256,7 +265,7 @@ impl PolicyGate {
         bundle: &Bundle,
         must_have_effect: BTreeSet<String>,
     ) -> Result<(Option<String>, Option<ProofTime>), RejectionReason> {
-        if self.is_embedded || self.proofs == GateProofs::Off || !folder.has_invariants() {
+        if !self.uses_solver() || !folder.has_invariants() {
             return Ok((None, None));
         }
         let invariants = folder.invariants().map_err(RejectionReason::Invalid)?;

@@ -145,6 +145,7 @@ pub fn load_initial_policies(
         Err(reason) => {
             let rejected = RejectedBundle {
                 revision: checked.revision,
+                folder_revision: checked.folder_revision,
                 unix_millis: clock.unix_millis(),
                 reason,
             };
@@ -152,7 +153,7 @@ pub fn load_initial_policies(
             let record = InitialRecord {
                 outcome: AuditOutcome::Refused,
                 revision: rejected.revision.clone(),
-                reason: format!("at the start, {}", rejected.reason.summary()),
+                reason: format!("at the start, {}", rejected.record()),
             };
             let status = ReloadStatus {
                 rejected: Some(Arc::new(rejected)),
@@ -208,6 +209,7 @@ fn load_fallback(
     match loaded {
         Ok(Some((bundle, last_good))) => {
             tracing::error!(
+                folder_revision = rejected.folder_revision,
                 reasons = ?rejected.reason.lines(),
                 revision = %bundle.revision(),
                 "the policy folder is refused: the last good policies are in force"

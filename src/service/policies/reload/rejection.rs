@@ -21,6 +21,9 @@ const MAX_LINE_LENGTH: usize = 1_000;
 pub struct RejectedBundle {
     /// The revision that it would have had; none when the folder cannot be read.
     pub revision: Option<Revision>,
+    /// The SHA-256 over its policies, cases and invariants, which is its own where the revision is that of the
+    /// policies in force; none when the folder cannot be read.
+    pub folder_revision: Option<String>,
     /// When it was refused, in milliseconds since 1970 UTC.
     pub unix_millis: i64,
     /// Why it was refused.
@@ -49,6 +52,18 @@ pub enum RejectionReason {
     SolverFailure(String),
     /// The catalog has attributes that do not fit the schema, or lacks some that it requires.
     CatalogMisfit(Box<CatalogFit>),
+}
+
+impl RejectedBundle {
+    /// What an auditor has to know: which folder, and why it was refused.
+    #[must_use]
+    pub fn record(&self) -> String {
+        let summary = self.reason.summary();
+        match &self.folder_revision {
+            Some(folder) => format!("policy folder {folder} refused, {summary}"),
+            None => format!("policy folder refused, {summary}"),
+        }
+    }
 }
 
 impl RejectionReason {
@@ -89,6 +104,9 @@ impl RejectionReason {
             }
             Self::NotAccepted { .. } => "it changes invariants, which are locked",
             Self::FailedProof(proof) if proof.has_violation() => "an invariant is violated",
+            Self::FailedProof(proof) if !proof.failing.is_empty() => {
+                "a policy can fail to evaluate"
+            }
             Self::FailedProof(_) => "its invariants are not proved",
             Self::SolverMissing(_) => "its invariants cannot be proved without a solver",
             Self::SolverFailure(_) => {

@@ -110,9 +110,8 @@ impl PolicyReloader {
         Ok(reloader)
     }
 
-    /// What can never match in the policies in force, and what they name that the catalog does not have.
-    ///
-    /// Without names and ids of the catalog but those in the policies.
+    /// What can never match in the policies in force, and what they name that the catalog does not have; of the
+    /// catalog it tells no more.
     pub async fn warnings(&self) -> Vec<SourceDiagnostic> {
         let warnings = Arc::clone(&self.state.lock().warnings);
         warnings.list(&self.database, false).await
@@ -121,6 +120,9 @@ impl PolicyReloader {
     async fn log_warnings(&self) {
         let warnings = Arc::clone(&self.state.lock().warnings);
         warnings.log(&self.database).await;
+        if self.gate.uses_solver() {
+            warnings.find_idle_policies(self.live.current());
+        }
     }
 
     /// The folder, unless the policies are those inside the program.
@@ -131,7 +133,7 @@ impl PolicyReloader {
     /// The current status.
     #[must_use]
     pub fn status(&self) -> ReloadStatus {
-        self.state.lock().status.clone()
+        self.state.lock().status()
     }
 
     /// Whether a later check of the same folder could have another result because of the solver.
@@ -263,6 +265,7 @@ impl PolicyReloader {
             Err(reason) => {
                 let rejected = RejectedBundle {
                     revision: checked.revision,
+                    folder_revision: checked.folder_revision,
                     unix_millis: self.clock.unix_millis(),
                     reason,
                 };
@@ -304,10 +307,9 @@ impl PolicyReloader {
             is_settled,
             is_in_force_checked: true,
             status: ReloadStatus {
-                rejected: None,
                 unguarded: self.gate.missing_safeguards(&accepted.folder),
                 unproved: accepted.unproved,
-                is_unsaved: false,
+                ..ReloadStatus::default()
             },
             in_force: accepted.folder,
             warnings: accepted.warnings,
@@ -325,18 +327,18 @@ impl PolicyReloader {
         is_settled: bool,
         rejected: RejectedBundle,
     ) -> Result<(), ServiceError> {
-        let is_recorded = self.state.lock().is_rejected(&fingerprint);
-        if !is_recorded {
-            let (revision, reason) = (rejected.revision.clone(), rejected.reason.summary());
+        if !self.state.lock().is_rejected(&fingerprint) {
+            let (revision, reason) = (rejected.revision.clone(), rejected.record());
             self.record(AuditOutcome::Refused, revision, reason).await?;
             tracing::error!(
+                folder_revision = rejected.folder_revision,
                 reasons = ?rejected.reason.lines(),
                 "an edit of the policies is refused: the policies before it stay in force"
             );
         }
-        let mut state = self.state.lock();
-        state.set_rejected(fingerprint, is_settled, rejected);
-        drop(state);
+        self.state
+            .lock()
+            .set_rejected(fingerprint, is_settled, rejected);
         self.update_metrics();
         Ok(())
     }
@@ -360,13 +362,12 @@ impl PolicyReloader {
         reason: String,
     ) -> Result<(), ServiceError> {
         // No request asks for it.
-        let context = RequestContext::local();
         let record = AuditRecord {
             outcome,
             revision,
             reason: Some(reason),
             request_id: None,
-            ..context.open_record(AuditEvent::PolicyReload, &self.clock)
+            ..RequestContext::local().open_record(AuditEvent::PolicyReload, &self.clock)
         };
         self.audit.close_record(record, Ok(())).await?;
         metrics::counter!("cedargate_policy_reloads_total", "outcome" => outcome.as_str())

@@ -41,6 +41,14 @@ impl ReloadState {
         }
     }
 
+    /// The status, with the revision of the folder in force.
+    pub(super) fn status(&self) -> ReloadStatus {
+        ReloadStatus {
+            folder_revision: self.in_force.fingerprint.clone(),
+            ..self.status.clone()
+        }
+    }
+
     /// The folders that need no check; `must_check` if what was checked last has to be checked again.
     pub(super) fn known_folders(&self, must_check: bool) -> KnownFolders {
         let is_proved = self.is_in_force_checked && self.status.unproved.is_none();

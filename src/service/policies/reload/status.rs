@@ -15,4 +15,6 @@ pub struct ReloadStatus {
     pub unguarded: Vec<&'static str>,
     /// Whether what is in force could not be saved for a restart.
     pub is_unsaved: bool,
+    /// The SHA-256 over the policies, cases and invariants in force.
+    pub folder_revision: String,
 }

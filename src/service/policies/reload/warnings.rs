@@ -14,11 +14,14 @@ use crate::policy::Bundle;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::mentions::EntityMentions;
 use crate::policy::mentions::names::CatalogNames;
+use crate::policy::prove::find_idle_policies;
 use crate::service::policies::review::catalog_names::find_catalog_names;
 use crate::storage::{Database, StorageError};
 
 /// The most warnings that are logged; the rest are counted.
 const MAX_LOGGED: usize = 20;
+/// How long policies that never apply are searched for.
+const IDLE_SEARCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the comparison with the catalog may take.
 const COMPARISON_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -26,6 +29,8 @@ const COMPARISON_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct FolderWarnings {
     /// What can never match, by types, and that the proof is slow.
     unreachable: Vec<SourceDiagnostic>,
+    /// The policies that never apply, by values, once the solver has found them.
+    idle: Mutex<Vec<SourceDiagnostic>>,
     mentions: EntityMentions,
     /// The answer of the catalog, with its version.
     names: Mutex<Option<(i64, Arc<CatalogNames>)>>,
@@ -40,6 +45,7 @@ impl FolderWarnings {
         unreachable.extend(invariants.unwrap_or_default());
         Self {
             unreachable,
+            idle: Mutex::default(),
             mentions: EntityMentions::of_folder(folder, bundle),
             names: Mutex::new(None),
         }
@@ -82,11 +88,32 @@ impl FolderWarnings {
                 ..names.clone()
             });
         let mut warnings = self.unreachable.clone();
+        warnings.extend(self.idle.lock().iter().cloned());
         warnings.extend(
             self.mentions
                 .warnings(redacted.as_ref().or(names.as_deref())),
         );
         sorted(warnings)
+    }
+
+    /// Searches for policies that never apply, on a thread of its own, and logs what it finds: it takes the solver
+    /// some time, and no edit waits for a warning.
+    pub(super) fn find_idle_policies(self: Arc<Self>, bundle: Arc<Bundle>) {
+        let search = move || match find_idle_policies(&bundle, IDLE_SEARCH_TIMEOUT) {
+            Ok(idle) => {
+                for warning in idle.iter().take(MAX_LOGGED) {
+                    tracing::warn!(%warning, "the policies in force may not do what they say");
+                }
+                *self.idle.lock() = idle;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "policies that never apply are not searched for");
+            }
+        };
+        let thread = std::thread::Builder::new().name("idle-policies".to_owned());
+        if let Err(error) = thread.spawn(search) {
+            tracing::warn!(%error, "policies that never apply are not searched for");
+        }
     }
 
     /// Logs all warnings, a line each.

@@ -18,6 +18,7 @@ use crate::domain::dataset::Dataset;
 use crate::domain::id::{ApiKeyId, UserId};
 use crate::domain::principal::Principal;
 use crate::domain::rfc3339::format_seconds;
+use crate::policy::Bundle;
 use crate::policy::context_literals::ContextLiterals;
 
 use super::address_regions::{AddressRegion, address_regions};
@@ -43,6 +44,17 @@ pub struct ComparisonScope {
     pub now: i64,
     /// What else the context is compared with, besides by the policies: by the invariants.
     pub literals: ContextLiterals,
+}
+
+impl ComparisonScope {
+    /// What policies and invariants compare the context with: first of all the policies that an edit changes.
+    pub(super) fn literals_of(&self, from: &Bundle, to: &Bundle) -> ContextLiterals {
+        let changed = to.differing_literals(from);
+        let policies = changed
+            .and(to.context_literals())
+            .and(from.context_literals());
+        policies.and(self.literals.clone())
+    }
 }
 
 /// How a user calls.

@@ -39,6 +39,7 @@ use ineffective::find_ineffective;
 use projection::{
     AttributeViews, PrincipalProjection, ResourceProjection, is_reader_by_other_role,
 };
+use report::merge_groups;
 use sections::name_contexts;
 
 pub use asked_contexts::{AskedContext, ComparisonScope};
@@ -123,17 +124,14 @@ impl<'a> ComparisonRun<'a> {
         scope: &ComparisonScope,
     ) -> Self {
         let mut references = from.references().union(to.references());
-        // The literals of what the edit changes are the most important ones.
-        let literals = to.differing_literals(from);
-        let literals = literals
-            .and(to.context_literals())
-            .and(from.context_literals());
-        let literals = literals.and(scope.literals.clone());
+        let of_users = users.iter().map(|user| &user.attributes);
+        let of_datasets = datasets.iter().map(|dataset| &dataset.attributes);
+        let literals = scope
+            .literals_of(from, to)
+            .and_attributes(of_users.chain(of_datasets));
         // A key for a dataset has the id of the dataset as a text.
-        let in_texts = literals
-            .key_texts
-            .iter()
-            .filter_map(|text| text.parse().ok());
+        let texts = literals.key_texts.iter();
+        let in_texts = texts.filter_map(|text| text.parse().ok());
         references.datasets.extend(in_texts.map(DatasetId));
         let asked = AskedContexts::new(&literals, scope);
         references.add_referred(named_by_attributes(from, to, &references, &users, datasets));
@@ -314,7 +312,7 @@ impl<'a> ComparisonRun<'a> {
                     let group = ChangeGroup::new(changed, is_anonymous, users, affected);
                     Some(group.with_example(example))
                 });
-        let mut groups: Vec<ChangeGroup> = groups.collect();
+        let mut groups = merge_groups(groups.collect());
         for group in &mut groups {
             group.describe_users(&self.users, roles);
             group.describe_contexts(&self.decider.asked);

@@ -1,6 +1,6 @@
 //! The report of a comparison: changes in groups, complete for tools. `text` shortens it for people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -215,6 +215,28 @@ impl ChangeGroup {
             first,
         )
     }
+}
+
+/// Joins the groups of the same change for the same principals.
+pub(super) fn merge_groups(mut groups: Vec<ChangeGroup>) -> Vec<ChangeGroup> {
+    groups.sort_by_key(|group| group.datasets.first().map(|dataset| dataset.id));
+    let mut merged: Vec<ChangeGroup> = Vec::new();
+    let mut places: HashMap<_, usize> = HashMap::new();
+    for group in groups {
+        let users: Vec<UserId> = group.users.iter().map(|user| user.id).collect();
+        let (action, change, contexts) = (group.action, group.change, group.contexts);
+        let place = *places
+            .entry((action, change, contexts, group.is_anonymous, users))
+            .or_insert(merged.len());
+        match merged.get_mut(place) {
+            Some(known) => known.datasets.extend(group.datasets),
+            None => merged.push(group),
+        }
+    }
+    for group in &mut merged {
+        group.datasets.sort_by_key(|dataset| dataset.id);
+    }
+    merged
 }
 
 impl BundleComparison {
