@@ -166,6 +166,7 @@ fn catalog(rng: &mut StdRng, users: u64, datasets: u64) -> Catalog {
                 .map(|_| user_id(rng.random_range(0..users)))
                 .collect(),
             reader_roles: some_roles(rng, 2),
+            share_ends: cedargate::domain::share_ends::ShareEnds::default(),
             tags: tag.into_iter().collect(),
             attributes: Attributes::new(),
             file: None,

@@ -119,6 +119,7 @@ fn request() -> (Principal, Resource, DecisionContext) {
         owner: None,
         reader_users: [].into(),
         reader_roles: [].into(),
+        share_ends: cedargate::domain::share_ends::ShareEnds::default(),
         tags: BTreeMap::new(),
         attributes: BTreeMap::new(),
         file: None,

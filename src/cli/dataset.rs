@@ -1,5 +1,6 @@
 //! `cedargate dataset` and `cedargate share`: datasets, shown and shared in the database itself.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use uuid::Uuid;
 use crate::config::Settings;
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
+use crate::domain::rfc3339::{format_seconds, parse_day_or_seconds};
 use crate::service::administration::Administration;
 use crate::service::administration::shares::Reader;
 use crate::service::error::ServiceError;
@@ -19,7 +21,18 @@ use super::local::{administration, check_role, find_user, load_all, open_existin
 use super::outcome::{CommandError, CommandResult, print_data, print_json};
 use super::print;
 
-/// The arguments of `share add` and `share remove`.
+/// The arguments of `share add`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ShareAddArguments {
+    #[command(flatten)]
+    share: ShareArguments,
+    /// The end of the share, such as 2027-01-01 (the beginning of that day, UTC) or 2027-01-01T12:00:00Z; without it the
+    /// share has no end
+    #[arg(long, value_name = "TIME", value_parser = parse_day_or_seconds)]
+    until: Option<i64>,
+}
+
+/// The arguments of `share remove`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ShareArguments {
     /// The id of the dataset
@@ -85,11 +98,21 @@ pub(super) async fn show(settings: &Settings, id: DatasetId, is_json: bool) -> C
     print_data(render_dataset(&dataset).trim_end())
 }
 
-/// Adds or removes a share, and prints the readers of the dataset.
-pub(super) async fn share(
+/// Adds a share, and prints the readers of the dataset.
+pub(super) async fn add_share(settings: &Settings, arguments: ShareAddArguments) -> CommandResult {
+    share(settings, arguments.share, true, arguments.until).await
+}
+
+/// Removes a share, and prints the readers of the dataset.
+pub(super) async fn remove_share(settings: &Settings, arguments: ShareArguments) -> CommandResult {
+    share(settings, arguments, false, None).await
+}
+
+async fn share(
     settings: &Settings,
     arguments: ShareArguments,
     is_added: bool,
+    until: Option<i64>,
 ) -> CommandResult {
     let id = arguments.dataset;
     let ReaderArguments { user, role } = arguments.reader;
@@ -107,7 +130,7 @@ pub(super) async fn share(
     let is_wanted = |_: &DatasetWithNames| Ok(());
     let changed = if is_added {
         administration
-            .create_share(&context, id, &reader, &is_wanted)
+            .create_share(&context, id, (&reader, until), &is_wanted)
             .await
     } else {
         administration
@@ -148,10 +171,20 @@ fn dataset_json(row: &DatasetWithNames) -> Value {
         "owner": row.owner,
         "reader_users": row.reader_users.keys().collect::<Vec<_>>(),
         "reader_roles": dataset.reader_roles,
+        "reader_users_until": ends_by_name(row),
+        "reader_roles_until": dataset.share_ends.roles.iter().map(|(role, until)| (role.to_string(), format_seconds(*until))).collect::<BTreeMap<_, _>>(),
         "tags": dataset.tags,
         "attributes": dataset.attributes,
         "file": dataset.file,
     })
+}
+
+fn ends_by_name(row: &DatasetWithNames) -> BTreeMap<String, String> {
+    let ends = &row.dataset.share_ends.users;
+    let users = row.reader_users.iter();
+    users
+        .filter_map(|(name, id)| Some((name.to_string(), format_seconds(*ends.get(id)?))))
+        .collect()
 }
 
 fn render_dataset(row: &DatasetWithNames) -> String {
@@ -184,13 +217,23 @@ fn render_dataset(row: &DatasetWithNames) -> String {
 }
 
 fn render_readers(row: &DatasetWithNames) -> String {
-    let joined = |readers: Vec<&str>| match readers.as_slice() {
+    let joined = |readers: Vec<String>| match readers.as_slice() {
         [] => "none".to_owned(),
         some => some.join(", "),
     };
-    let users = row.reader_users.keys().map(Username::as_str).collect();
+    let ends = &row.dataset.share_ends;
+    let with_end = |name: &str, until: Option<&i64>| match until {
+        Some(until) => format!("{name} (until {})", format_seconds(*until)),
+        None => name.to_owned(),
+    };
+    let users = row.reader_users.iter();
+    let users = users
+        .map(|(name, id)| with_end(name.as_str(), ends.users.get(id)))
+        .collect();
     let roles = row.dataset.reader_roles.iter();
-    let roles = roles.map(RoleName::as_str).collect();
+    let roles = roles
+        .map(|role| with_end(role.as_str(), ends.roles.get(role)))
+        .collect();
     format!(
         "reader users   {}\nreader roles   {}\n",
         joined(users),

@@ -150,7 +150,7 @@ enum DatasetCommand {
 #[derive(Debug, Subcommand)]
 enum ShareCommand {
     /// Share a dataset with a user or a role
-    Add(dataset::ShareArguments),
+    Add(dataset::ShareAddArguments),
     /// Remove the share of a user or a role
     Remove(dataset::ShareArguments),
 }
@@ -285,10 +285,10 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
             block_on(dataset::show(settings, id, json))
         }
         Command::Share(ShareCommand::Add(arguments)) => {
-            block_on(dataset::share(settings, arguments, true))
+            block_on(dataset::add_share(settings, arguments))
         }
         Command::Share(ShareCommand::Remove(arguments)) => {
-            block_on(dataset::share(settings, arguments, false))
+            block_on(dataset::remove_share(settings, arguments))
         }
         Command::ApiKey(ApiKeyCommand::Create(arguments)) => {
             block_on(api_key::create(settings, arguments))

@@ -12,6 +12,7 @@ use super::id::{DatasetId, UserId};
 use super::memory_size::{ITEM_SIZE, size_of_tags, size_of_text};
 use super::name::RoleName;
 use super::principal::Tags;
+use super::share_ends::ShareEnds;
 use super::text_enum::{TextEnum, UnknownVariant};
 
 /// One dataset with everything that a decision may look at, and its file.
@@ -31,6 +32,8 @@ pub struct Dataset {
     pub reader_users: BTreeSet<UserId>,
     /// Roles the dataset is shared with.
     pub reader_roles: BTreeSet<RoleName>,
+    /// Until when it is shared with some of them: those whose share has ended are readers on record only.
+    pub share_ends: ShareEnds,
     /// Attributes that a deployment adds: Cedar entity tags.
     pub tags: Tags,
     /// Attributes that the policy schema declares.
@@ -111,6 +114,32 @@ impl Dataset {
         self.reader_users.len() + self.reader_roles.len()
     }
 
+    /// The users it is shared with at a time, in seconds since 1970 UTC.
+    pub fn reader_users_at(&self, unix_seconds: i64) -> impl Iterator<Item = UserId> {
+        let ends = &self.share_ends.users;
+        let is_shared = move |user: &&UserId| ends.get(*user).is_none_or(|end| unix_seconds < *end);
+        self.reader_users.iter().filter(is_shared).copied()
+    }
+
+    /// The roles it is shared with at a time, in seconds since 1970 UTC.
+    pub fn reader_roles_at(&self, unix_seconds: i64) -> impl Iterator<Item = &RoleName> {
+        let ends = &self.share_ends.roles;
+        let is_shared =
+            move |role: &&RoleName| ends.get(*role).is_none_or(|end| unix_seconds < *end);
+        self.reader_roles.iter().filter(is_shared)
+    }
+
+    /// The same dataset with the shares of a time alone, and no ends: equal ones decide alike at that time.
+    #[must_use]
+    pub fn shared_at(&self, unix_seconds: i64) -> Self {
+        Self {
+            reader_users: self.reader_users_at(unix_seconds).collect(),
+            reader_roles: self.reader_roles_at(unix_seconds).cloned().collect(),
+            share_ends: ShareEnds::default(),
+            ..self.clone()
+        }
+    }
+
     /// About how many bytes of memory it takes, for caches.
     #[must_use]
     pub fn approximate_size(&self) -> usize {
@@ -119,7 +148,7 @@ impl Dataset {
         let file = self.file.as_ref();
         size_of::<Self>()
             + size_of_text(&self.title)
-            + self.reader_users.len() * ITEM_SIZE
+            + (self.reader_users.len() + self.share_ends.len()) * ITEM_SIZE
             + roles
             + size_of_tags(&self.tags)
             + size_of_attributes(&self.attributes)
@@ -138,6 +167,7 @@ impl Dataset {
             ("file", self.file != other.file),
             ("reader_roles", self.reader_roles != other.reader_roles),
             ("reader_users", self.reader_users != other.reader_users),
+            ("until", self.share_ends != other.share_ends),
             ("tags", self.tags != other.tags),
             ("attributes", self.attributes != other.attributes),
         ];

@@ -1,6 +1,6 @@
 //! Times as text (RFC 3339), always written in UTC.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 
 /// Why a text is not a time.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,25 @@ pub fn parse_millis(text: &str) -> Result<i64, Rfc3339Error> {
         })
 }
 
+/// A text is neither a day nor a time.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{text:?} is neither a day, such as 2027-01-31, nor a time with an offset, such as 2027-01-31T12:00:00Z"
+)]
+pub struct DayOrTimeError {
+    text: String,
+}
+
+/// Parses a time with any offset, or a day for its beginning in UTC, into seconds since 1970 UTC.
+pub fn parse_day_or_seconds(text: &str) -> Result<i64, DayOrTimeError> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    let day = day.map(|day| day.and_time(NaiveTime::MIN).and_utc().timestamp());
+    let time = || Some(parse_millis(text).ok()?.div_euclid(1_000));
+    day.or_else(time).ok_or_else(|| DayOrTimeError {
+        text: text.to_owned(),
+    })
+}
+
 /// Milliseconds since 1970 UTC in serialized data, for `#[serde(with)]`.
 pub(crate) mod serde_millis {
     use chrono::{DateTime, SecondsFormat};
@@ -88,5 +107,11 @@ mod tests {
         let millis = parse_millis("2026-03-01T13:00:00.9+01:00").unwrap();
         assert_eq!(millis, 1_772_366_400_900);
         assert!(parse_millis("2026-03-01").is_err());
+        assert_eq!(parse_day_or_seconds("2026-03-01").unwrap(), 1_772_323_200);
+        assert_eq!(
+            parse_day_or_seconds("2026-03-01T13:00:00+01:00").unwrap(),
+            1_772_366_400
+        );
+        assert!(parse_day_or_seconds("2026-02-30").is_err());
     }
 }

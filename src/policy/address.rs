@@ -5,6 +5,8 @@ use cedar_policy_core::ast::{Expr, ExprKind, Var};
 
 /// The attribute of the context.
 pub(super) const ADDRESS: &str = "address";
+/// The attribute with the named networks that the address is in: reading it is reading the address.
+pub(super) const NETWORKS: &str = "networks";
 
 const ANONYMOUS: &str = "Anonymous";
 
@@ -30,7 +32,12 @@ pub(super) fn reads_address(condition: &Expr) -> bool {
         match part.expr_kind() {
             ExprKind::Var(Var::Context) => all += 1,
             ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr }
-                if is_context(expr) && attr != ADDRESS =>
+                if is_context(expr) && attr != ADDRESS && attr != NETWORKS =>
+            {
+                others += 1;
+            }
+            ExprKind::ExtHasAttr { expr, attrs }
+                if is_context(expr) && attrs.first() != ADDRESS && attrs.first() != NETWORKS =>
             {
                 others += 1;
             }
@@ -67,6 +74,7 @@ mod tests {
         for condition in [
             "",
             "when { context.authentication == Authentication::\"none\" && context has key }",
+            "when { context has key.actions && context.key.actions.isEmpty() }",
         ] {
             let policy =
                 format!("permit (principal, action == Action::\"read\", resource) {condition}");

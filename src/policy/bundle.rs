@@ -24,6 +24,7 @@ use super::entities::{EntityCache, Facts};
 use super::error::{BundleError, from_cedar};
 pub use super::file_parser::MAX_POLICY_ID_LENGTH;
 use super::index::PolicyIndex;
+use super::networks::Networks;
 pub use super::policies::{MAX_POLICIES, PolicyInfo};
 use super::policies::{ValidPolicies, parse_policies};
 use super::schema_check::{declares_action, prepare_and_check};
@@ -45,6 +46,7 @@ pub struct Bundle {
     pub(super) schema_names: Arc<SchemaNames>,
     pub(super) entity_cache: EntityCache,
     pub(super) context_cache: ContextCache,
+    pub(super) networks: Arc<Networks>,
     pub(super) authorizer: Authorizer,
     pub(super) reads_address: bool,
     pub(super) administers_by_readers: OnceLock<bool>,
@@ -59,7 +61,7 @@ impl Bundle {
         Self::from_sources(&SourceFiles::embedded(is_bundle_file)?)
     }
 
-    /// Loads a folder: its `schema.cedarschema`, and every `.cedar` and `.links.json` file in it and below.
+    /// Loads a folder: its `schema.cedarschema`, its `networks.toml` if there is one, and every `.cedar` and `.links.json` file in it and below.
     ///
     /// Hidden files and the folder `invariants` are skipped. Files are at most
     /// [`MAX_FILE_SIZE`] bytes each and [`MAX_FOLDER_SIZE`] together, at most [`MAX_FILES`], with at
@@ -76,12 +78,14 @@ impl Bundle {
         } else {
             collect(parse_schema(sources, &mut warnings), &mut problems)
         };
+        let networks = Networks::parse(sources).map_err(|found| problems.extend(found));
+        let networks = Arc::new(networks.unwrap_or_default());
         let policies = parse_policies(sources, schema.as_ref())
             .map_err(|found| problems.extend(found))
             .ok();
-        let checked = schema
-            .as_ref()
-            .and_then(|schema| collect(prepare_and_check(sources, schema), &mut problems));
+        let checked = schema.as_ref().and_then(|schema| {
+            collect(prepare_and_check(sources, schema, &networks), &mut problems)
+        });
         let index = match (&schema, &policies) {
             (Some(schema), Some(policies)) if checked.is_some() => {
                 collect(build_index(sources, schema, policies), &mut problems)
@@ -111,7 +115,8 @@ impl Bundle {
             policy_index: index,
             schema_names: checked.names,
             entity_cache: checked.entities,
-            context_cache: ContextCache::new(checked.words),
+            context_cache: ContextCache::new(checked.words, Arc::clone(&networks)),
+            networks,
             authorizer: Authorizer::new(),
             reads_address,
             warnings: sorted(warnings),
@@ -174,7 +179,7 @@ impl Bundle {
     pub fn has_permit_for(&self, user: &Arc<User>, action: Action) -> bool {
         let principal = Principal::User(Arc::clone(user));
         let action = self.schema_names.action(action);
-        let facts = self.entity_cache.facts(&principal, &Resource::Server);
+        let facts = self.entity_cache.facts(&principal, &Resource::Server, 0);
         facts.is_ok_and(|facts| {
             let Facts {
                 principal,
@@ -266,7 +271,7 @@ fn build_index(
     PolicyIndex::new(&policies.set, &actions).map_err(|error| failed(&*error))
 }
 
-/// Parses the schema and adds the warnings of Cedar.
+/// Parses the schema, with what the named networks add to it, and adds the warnings of Cedar.
 pub(super) fn parse_schema(
     sources: &SourceFiles,
     warnings: &mut Vec<SourceDiagnostic>,
@@ -285,5 +290,7 @@ pub(super) fn parse_schema(
         .map_err(|error| Box::new(from_cedar(&label, text, &error)))?;
     warnings
         .extend(schema_warnings.map(|warning| from_cedar(&label, text, &warning).into_warning()));
-    Ok(schema)
+    // What is wrong with the networks is told where they are parsed for the bundle.
+    let networks = Networks::parse(sources).unwrap_or_default();
+    networks.declare_in(sources, text, schema)
 }

@@ -20,6 +20,7 @@ use super::address::ADDRESS;
 use super::entity_file;
 use super::enumerations::ContextWords;
 use super::json_span::{error_span, message_without_position, value_start};
+use super::networks::Networks;
 use super::sources::SourceFiles;
 use super::unknown_address::UNKNOWN_ADDRESS_VALUE;
 
@@ -95,6 +96,7 @@ struct CaseRequestJson {
 pub(super) fn parse_all(
     sources: &SourceFiles,
     schema: &Schema,
+    networks: &Networks,
 ) -> Result<Vec<Case>, Vec<SourceDiagnostic>> {
     let mut cases = Vec::new();
     let mut problems = Vec::new();
@@ -112,6 +114,7 @@ pub(super) fn parse_all(
             let parser = CaseParser {
                 sources,
                 schema,
+                networks,
                 file,
                 text,
                 number: index + 1,
@@ -223,6 +226,7 @@ fn with_known_word(mut context: Value) -> Value {
 struct CaseParser<'a> {
     sources: &'a SourceFiles,
     schema: &'a Schema,
+    networks: &'a Networks,
     /// The file's name, relative to the folder.
     file: &'a str,
     text: &'a Arc<str>,
@@ -251,6 +255,7 @@ impl CaseParser<'_> {
                 let message = format!("context: {problem}");
                 Box::new(self.problem_at(self.start..self.start + 1, &message))
             })?;
+        let context = self.networks.complete(context);
         let context = Context::from_json_value(context, Some((self.schema, &action)))
             .map_err(|error| self.problem("context", &error))?;
         let request = Request::new(

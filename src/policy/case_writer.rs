@@ -74,7 +74,7 @@ pub fn extend_case_file(
     new: &[NewCase],
 ) -> Result<ExtendedCaseFile, CaseWriterError> {
     let sources = case_sources::read_with_what_it_names(file)?;
-    let mut cases = case_file::parse_all(&sources, &bundle.schema)
+    let mut cases = case_file::parse_all(&sources, &bundle.schema, &bundle.networks)
         .map_err(|problems| BundleError::Invalid { problems })?;
     let text = sources
         .iter()

@@ -22,6 +22,7 @@ use super::caught_case::caught_by;
 use super::coverage::{Coverage, measure_coverage};
 use super::error::BundleError;
 use super::explain::{PolicyExplanation, RequestExplainer};
+use super::networks::Networks;
 use super::sources::{SourceFiles, is_bundle_file};
 
 /// The most policies explained for a failed case, besides the determining and the expected ones.
@@ -48,9 +49,15 @@ impl CaseFiles {
     }
 
     /// Parses every case. Fails with every one that is malformed or does not fit the schema.
-    pub(super) fn parse(&self, schema: &Schema) -> Result<Vec<Case>, BundleError> {
-        case_file::parse_all(&self.sources, schema).map_err(|problems| BundleError::Invalid {
-            problems: sorted(problems),
+    pub(super) fn parse(
+        &self,
+        schema: &Schema,
+        networks: &Networks,
+    ) -> Result<Vec<Case>, BundleError> {
+        case_file::parse_all(&self.sources, schema, networks).map_err(|problems| {
+            BundleError::Invalid {
+                problems: sorted(problems),
+            }
         })
     }
 
@@ -59,7 +66,7 @@ impl CaseFiles {
     /// Fails with every case that is malformed or does not fit the bundle's schema. A valid case that
     /// does not pass is a failure in the report.
     pub fn run(&self, bundle: &Bundle) -> Result<CaseReport, BundleError> {
-        let cases = self.parse(&bundle.schema)?;
+        let cases = self.parse(&bundle.schema, &bundle.networks)?;
         let expected = cases.iter().flat_map(|case| &case.reason);
         let expected: BTreeSet<&str> = expected.map(String::as_str).collect();
         let run = |case| run_case(case, &expected, bundle);
@@ -90,7 +97,10 @@ impl CaseFiles {
 
     /// What the cases do not cover in a bundle. Fails as [`CaseFiles::run`] does.
     pub fn coverage(&self, bundle: &Bundle) -> Result<Coverage, BundleError> {
-        Ok(measure_coverage(&self.parse(&bundle.schema)?, bundle))
+        Ok(measure_coverage(
+            &self.parse(&bundle.schema, &bundle.networks)?,
+            bundle,
+        ))
     }
 }
 

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use cedar_policy::{Context as CedarContext, RestrictedExpression};
+use cedar_policy::{
+    Context as CedarContext, EntityId, EntityTypeName, EntityUid, RestrictedExpression,
+};
 use chrono::{DateTime, SecondsFormat};
 use moka::sync::Cache;
 
@@ -13,7 +15,9 @@ use crate::domain::api_key::KeyScope;
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::id::ApiKeyId;
 
+use super::address::NETWORKS;
 use super::enumerations::ContextWords;
+use super::networks::{NETWORK_TYPE, Networks};
 use super::unknown_address::unknown_address;
 
 /// The most bytes of cached contexts.
@@ -60,12 +64,14 @@ pub(super) struct ContextCache {
     words: ContextWords,
     recent: Cache<ContextKey, CachedContext>,
     current_time: ArcSwapOption<CachedTime>,
+    networks: Arc<Networks>,
 }
 
 #[derive(Clone, Debug)]
 struct CachedContext {
     second: i64,
     address: RestrictedExpression,
+    networks: Option<RestrictedExpression>,
     key: Option<RestrictedExpression>,
     size: u32,
     context: CedarContext,
@@ -78,8 +84,8 @@ struct CachedTime {
 }
 
 impl ContextCache {
-    /// Contexts whose words are what a schema declares.
-    pub(super) fn new(words: ContextWords) -> Self {
+    /// Contexts whose words are what a schema declares, with the networks of a bundle.
+    pub(super) fn new(words: ContextWords, networks: Arc<Networks>) -> Self {
         Self {
             words,
             recent: Cache::builder()
@@ -87,6 +93,7 @@ impl ContextCache {
                 .weigher(|_, recent: &CachedContext| recent.size)
                 .build(),
             current_time: ArcSwapOption::empty(),
+            networks,
         }
     }
 
@@ -99,13 +106,14 @@ impl ContextCache {
             key_in_use.map(|key| key.id),
         );
         let second = context.unix_millis.div_euclid(1000);
-        let (address, key) = match self.recent.get(&cache_key) {
+        let (address, networks, key) = match self.recent.get(&cache_key) {
             Some(recent) if recent.second == second => return Ok(recent.context),
-            Some(recent) => (recent.address, recent.key),
+            Some(recent) => (recent.address, recent.networks, recent.key),
             None => (
                 context.address.map_or_else(unknown_address, |address| {
                     RestrictedExpression::new_ip(to_cedar_ip(address))
                 }),
+                network_names(&self.networks, context.address)?,
                 key_in_use
                     .map(|key| self.key_scope_record(&key.scope))
                     .transpose()?,
@@ -120,7 +128,9 @@ impl ContextCache {
                 self.words.authentication(context.authentication),
             ),
         ];
-        let optional = key.clone().map(|key| ("key".to_owned(), key));
+        let networks_pair = networks.clone().map(|names| (NETWORKS.to_owned(), names));
+        let key_pair = key.clone().map(|key| ("key".to_owned(), key));
+        let optional = networks_pair.into_iter().chain(key_pair);
         let built = CedarContext::from_pairs(required.into_iter().chain(optional))
             .map_err(ContextError::from_cedar)?;
         let datasets = key_in_use.and_then(|key| key.scope.datasets());
@@ -128,6 +138,7 @@ impl ContextCache {
         let recent = CachedContext {
             second,
             address,
+            networks,
             key,
             size: u32::try_from(size).unwrap_or(u32::MAX),
             context: built.clone(),
@@ -167,6 +178,26 @@ impl ContextCache {
             .filter_map(|(name, value)| Some((name.to_owned(), value?)));
         RestrictedExpression::new_record(fields).map_err(ContextError::from_cedar)
     }
+}
+
+/// The networks that an address is in as `context.networks`; `None` if the bundle has none. Of an unknown address
+/// the value decides nothing, see `unknown_address`.
+fn network_names(
+    networks: &Networks,
+    address: Option<IpAddr>,
+) -> Result<Option<RestrictedExpression>, ContextError> {
+    if networks.is_empty() {
+        return Ok(None);
+    }
+    let kind: EntityTypeName = NETWORK_TYPE.parse().map_err(ContextError::from_cedar)?;
+    let uid = |name: &str| {
+        let id = EntityId::new(name);
+        RestrictedExpression::new_entity_uid(EntityUid::from_type_name_and_id(kind.clone(), id))
+    };
+    let names = address
+        .into_iter()
+        .flat_map(|address| networks.containing(address));
+    Ok(Some(RestrictedExpression::new_set(names.map(uid))))
 }
 
 fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, ContextError> {

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::domain::attributes::Attributes;
 
+use super::address::{ADDRESS, NETWORKS};
 use super::reach::string_literals;
 
 /// The most literals of a kind.
@@ -124,13 +125,13 @@ impl ContextLiterals {
                     if matches!(expr.expr_kind(), ExprKind::Var(Var::Context)) =>
                 {
                     attributes += 1;
-                    match attr.as_str() {
-                        "address" => self.reads_address = true,
-                        "time" => self.reads_time = true,
-                        "authentication" => self.reads_authentication = true,
-                        "key" => reads_key = true,
-                        _ => {}
-                    }
+                    reads_key |= self.add_attribute(attr);
+                }
+                ExprKind::ExtHasAttr { expr, attrs }
+                    if matches!(expr.expr_kind(), ExprKind::Var(Var::Context)) =>
+                {
+                    attributes += 1;
+                    reads_key |= self.add_attribute(attrs.first());
                 }
                 ExprKind::Lit(Literal::Long(number)) => found.numbers.push(*number),
                 ExprKind::Lit(Literal::String(text)) => texts.push(text.to_string()),
@@ -156,6 +157,17 @@ impl ContextLiterals {
         if reads_key {
             push_all(&mut self.key_texts, texts);
         }
+    }
+
+    /// Notes that an attribute of the context is read; whether it is the key.
+    fn add_attribute(&mut self, name: &str) -> bool {
+        match name {
+            ADDRESS | NETWORKS => self.reads_address = true,
+            "time" => self.reads_time = true,
+            "authentication" => self.reads_authentication = true,
+            _ => {}
+        }
+        name == "key"
     }
 }
 

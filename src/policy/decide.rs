@@ -116,7 +116,7 @@ impl Bundle {
         }
         let facts = self
             .entity_cache
-            .facts(principal, resource)
+            .facts(principal, resource, context.unix_millis.div_euclid(1_000))
             .map_err(|error| error_chain(&error))?;
         let request = self.cedar_request(&facts, action, context)?;
         Ok((facts, request))

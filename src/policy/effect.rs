@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use cedar_policy::Policy;
+use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::domain::action::Action;
@@ -20,6 +21,9 @@ use super::values::truncated;
 const MAX_PART_LENGTH: usize = 200;
 /// The most different outcomes that are remembered of one policy.
 const MAX_OUTCOMES: usize = 1_000;
+
+/// The most named networks inside of which is asked.
+const MAX_NETWORK_SAMPLES: usize = 8;
 
 /// How a policy of one bundle differs from another bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -54,7 +58,19 @@ impl Bundle {
     /// What the policies compare the context with.
     #[must_use]
     pub fn context_literals(&self) -> ContextLiterals {
-        ContextLiterals::of_policies(self.policies.set.policies())
+        self.with_networks(ContextLiterals::of_policies(self.policies.set.policies()))
+    }
+
+    /// Literals with a range of each named network, if the address is read.
+    fn with_networks(&self, literals: ContextLiterals) -> ContextLiterals {
+        if !literals.reads_address {
+            return literals;
+        }
+        let named = self.networks.sample_addresses().map(IpNet::from);
+        literals.and(ContextLiterals {
+            networks: named.take(MAX_NETWORK_SAMPLES).collect(),
+            ..ContextLiterals::default()
+        })
     }
 
     /// What the policies that differ from a bundle before this one compare the context with, in either.
@@ -63,7 +79,9 @@ impl Bundle {
         let differing = self.differences(before);
         let of = |bundle: &Self| {
             let policies = differing.iter().filter_map(|(id, _)| bundle.policy(id));
-            ContextLiterals::of_policies(policies.map(|(policy, _)| policy))
+            let mut literals = ContextLiterals::of_policies(policies.map(|(policy, _)| policy));
+            literals.reads_address |= self.networks != before.networks;
+            bundle.with_networks(literals)
         };
         of(self).and(of(before))
     }

@@ -2,7 +2,9 @@
 //!
 //! A user or a dataset is converted, and checked against the schema, at its first decision; later ones
 //! find the entity by the address of the shared value. The cache holds the value, so that its address is
-//! not reused. Each cache is bounded in bytes, and holds nothing that came with a request. Roles, owners and readers need no entities of their own: policies may read attributes
+//! not reused. A dataset has another entity whenever a share of it ends: the number of shares that
+//! have ended by the time of the decision is part of what is looked up, so that no clock has to run and nothing has to be
+//! dropped at that time. Each cache is bounded in bytes, and holds nothing that came with a request. Roles, owners and readers need no entities of their own: policies may read attributes
 //! only one level deep, and a role has none.
 
 use std::sync::Arc;
@@ -46,18 +48,45 @@ pub(super) struct Facts {
 struct CachedPair {
     principal: Principal,
     dataset: Arc<Dataset>,
+    ended_shares: usize,
     facts: Arc<Facts>,
+}
+
+/// A dataset as it is shared at a time.
+#[derive(Clone, Copy)]
+struct DatasetAt<'a> {
+    dataset: &'a Arc<Dataset>,
+    /// Seconds since 1970 UTC.
+    unix_seconds: i64,
+    /// How many of its shares have ended by then: the same number means the same shares.
+    ended_shares: usize,
+}
+
+impl<'a> DatasetAt<'a> {
+    fn new(dataset: &'a Arc<Dataset>, unix_seconds: i64) -> Self {
+        Self {
+            dataset,
+            unix_seconds,
+            ended_shares: dataset.share_ends.count_ended(unix_seconds),
+        }
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(self.dataset) as usize
+    }
 }
 
 impl CachedPair {
     /// Whether this pair has the same shared values, not merely equal ones.
-    fn is_same(&self, principal: &Principal, dataset: &Arc<Dataset>) -> bool {
+    fn is_same(&self, principal: &Principal, at: DatasetAt<'_>) -> bool {
         let is_same_principal = match (&self.principal, principal) {
             (Principal::Anonymous, Principal::Anonymous) => true,
             (Principal::User(cached), Principal::User(user)) => Arc::ptr_eq(cached, user),
             _ => false,
         };
-        is_same_principal && Arc::ptr_eq(&self.dataset, dataset)
+        is_same_principal
+            && Arc::ptr_eq(&self.dataset, at.dataset)
+            && self.ended_shares == at.ended_shares
     }
 }
 
@@ -105,7 +134,7 @@ pub(super) struct EntityCache {
     actions: Entities,
     anonymous: Entities,
     users: Cache<usize, Arc<CachedUser>>,
-    datasets: Cache<usize, Arc<CachedDataset>>,
+    datasets: Cache<(usize, usize), Arc<CachedDataset>>,
     pairs: Cache<(usize, usize), Arc<CachedPair>>,
 }
 
@@ -145,16 +174,19 @@ impl EntityCache {
         &self.declared
     }
 
-    /// The facts for a decision about a principal and a resource.
+    /// The facts for a decision about a principal and a resource at a time, in seconds since 1970 UTC.
     pub(super) fn facts(
         &self,
         principal: &Principal,
         resource: &Resource,
+        unix_seconds: i64,
     ) -> Result<Arc<Facts>, EntityError> {
         match resource {
-            Resource::Dataset(dataset) => self.dataset_facts(principal, dataset),
+            Resource::Dataset(dataset) => {
+                self.dataset_facts(principal, DatasetAt::new(dataset, unix_seconds))
+            }
             Resource::DatasetCandidate(dataset) => {
-                let prepared = self.prepare_dataset(dataset)?;
+                let prepared = self.prepare_dataset(DatasetAt::new(dataset, unix_seconds))?;
                 self.build_facts(principal, &prepared).map(Arc::new)
             }
             Resource::User(user) | Resource::ChangedUser(user) => {
@@ -214,23 +246,24 @@ impl EntityCache {
     fn dataset_facts(
         &self,
         principal: &Principal,
-        dataset: &Arc<Dataset>,
+        at: DatasetAt<'_>,
     ) -> Result<Arc<Facts>, EntityError> {
         let principal_address = match principal {
             Principal::Anonymous => 0,
             Principal::User(user) => Arc::as_ptr(user) as usize,
         };
-        let key = (principal_address, Arc::as_ptr(dataset) as usize);
+        let key = (principal_address, at.address());
         if let Some(pair) = self.pairs.get(&key)
-            && pair.is_same(principal, dataset)
+            && pair.is_same(principal, at)
         {
             return Ok(Arc::clone(&pair.facts));
         }
-        let prepared = self.cached_dataset(dataset)?;
+        let prepared = self.cached_dataset(at)?;
         let facts = Arc::new(self.build_facts(principal, &prepared)?);
         let pair = CachedPair {
             principal: principal.clone(),
-            dataset: Arc::clone(dataset),
+            dataset: Arc::clone(at.dataset),
+            ended_shares: at.ended_shares,
             facts: Arc::clone(&facts),
         };
         self.pairs.insert(key, Arc::new(pair));
@@ -292,27 +325,32 @@ impl EntityCache {
         Ok(cached)
     }
 
-    fn cached_dataset(&self, dataset: &Arc<Dataset>) -> Result<Arc<CachedDataset>, EntityError> {
-        let address = Arc::as_ptr(dataset) as usize;
-        if let Some(cached) = self.datasets.get(&address)
-            && Arc::ptr_eq(&cached.dataset, dataset)
+    fn cached_dataset(&self, at: DatasetAt<'_>) -> Result<Arc<CachedDataset>, EntityError> {
+        let key = (at.address(), at.ended_shares);
+        if let Some(cached) = self.datasets.get(&key)
+            && Arc::ptr_eq(&cached.dataset, at.dataset)
         {
             return Ok(cached);
         }
-        let prepared = Arc::new(self.prepare_dataset(dataset)?);
-        self.datasets.insert(address, Arc::clone(&prepared));
+        let prepared = Arc::new(self.prepare_dataset(at)?);
+        self.datasets.insert(key, Arc::clone(&prepared));
         Ok(prepared)
     }
 
     /// Converts a dataset and checks it against the schema.
-    fn prepare_dataset(&self, dataset: &Arc<Dataset>) -> Result<CachedDataset, EntityError> {
-        let uid = self.schema_names.dataset(dataset.id);
-        let entity = dataset_entity(&self.schema_names, &self.declared, dataset)?;
+    fn prepare_dataset(&self, at: DatasetAt<'_>) -> Result<CachedDataset, EntityError> {
+        let uid = self.schema_names.dataset(at.dataset.id);
+        let entity = dataset_entity(
+            &self.schema_names,
+            &self.declared,
+            at.dataset,
+            at.unix_seconds,
+        )?;
         Entities::empty()
             .add_entities([entity.clone()], Some(&self.schema))
             .map_err(|source| schema_mismatch(&uid, source))?;
         Ok(CachedDataset {
-            dataset: Arc::clone(dataset),
+            dataset: Arc::clone(at.dataset),
             uid,
             entity,
         })

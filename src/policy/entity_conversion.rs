@@ -72,19 +72,20 @@ pub(super) fn user_entity(
     build_entity(uid, attributes, roles.collect(), &user.claims)
 }
 
-/// The entity of a dataset.
+/// The entity of a dataset at a time, in seconds since 1970 UTC: a share that has ended is none.
 pub(super) fn dataset_entity(
     names: &SchemaNames,
     declared: &DeclaredAttributes,
     dataset: &Dataset,
+    unix_seconds: i64,
 ) -> Result<Entity, EntityError> {
     let uid = names.dataset(dataset.id);
     let own = declared.expressions(AttributeOwner::Dataset, &dataset.attributes);
     let mut attributes = own.map_err(|source| attribute_misfit(&uid, source))?;
     let reference = RestrictedExpression::new_entity_uid;
-    let reader_users = dataset.reader_users.iter();
-    let reader_users = reader_users.map(|user| reference(names.user(*user)));
-    let reader_roles = dataset.reader_roles.iter();
+    let reader_users = dataset.reader_users_at(unix_seconds);
+    let reader_users = reader_users.map(|user| reference(names.user(user)));
+    let reader_roles = dataset.reader_roles_at(unix_seconds);
     let reader_roles = reader_roles.map(|role| reference(names.role(role)));
     attributes.extend([
         ("title".to_owned(), string_value(&dataset.title)),

@@ -9,6 +9,13 @@ use crate::domain::diagnostic::SourceDiagnostic;
 use crate::domain::diagnostic_report::{diagnostic_lines, render_diagnostics};
 use crate::domain::error_chain::error_chain;
 
+/// Types that Cedar names by words that no policy has.
+const INTERNAL_TYPES: [(&str, &str); 3] = [
+    ("__cedar::internal::AnyEntity", "an entity"),
+    ("__cedar::internal::Any", "anything"),
+    ("__cedar::internal::OpenRecord{}", "a record"),
+];
+
 /// Why a policy folder is not a bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
@@ -71,5 +78,9 @@ impl BundleError {
 /// A problem that Cedar reports about a file whose content is `text`: its message with every cause, its
 /// help and its spans.
 pub(super) fn from_cedar(file: &str, text: &Arc<str>, error: &dyn Diagnostic) -> SourceDiagnostic {
-    SourceDiagnostic::from_miette(file, text, error, error_chain(error))
+    let mut message = error_chain(error);
+    for (internal, readable) in INTERNAL_TYPES {
+        message = message.replace(internal, readable);
+    }
+    SourceDiagnostic::from_miette(file, text, error, message)
 }

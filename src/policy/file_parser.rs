@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use cedar_policy::{Policy, PolicyId, PolicySet, Schema, Template, ValidationWarning};
+use cedar_policy::{
+    Policy, PolicyId, PolicySet, Schema, Template, ValidationError, ValidationWarning,
+};
 use miette::Diagnostic;
 
 use crate::domain::diagnostic::SourceDiagnostic;
@@ -15,6 +17,7 @@ use crate::domain::text_position::line_at;
 use super::confusable::is_usual_text;
 use super::enumerations::entity_advice;
 use super::error::from_cedar;
+use super::hints::{self, PolicyPlace};
 use super::reach::{self, RequestTypes, UnreachablePart};
 use super::source_policy::{SourcePolicy, first_line};
 use super::sources::SourceFiles;
@@ -145,20 +148,33 @@ impl<'a> FileParser<'a> {
             Ok(result) => result,
             Err(problem) => return self.problems.push(*problem),
         };
-        let problems = deduplicated(result.validation_errors(), |error| {
-            let id = error.policy_id();
-            let problem = self.problem_of_policy(id, error);
-            let policy = set.policy(id).map(|policy| policy.as_ref().template());
-            let policy = policy.or_else(|| set.template(id).map(AsRef::as_ref));
-            let span = problem.span();
-            match policy.and_then(|policy| entity_advice(policy, &span?)) {
-                Some(advice) => problem.with_help(advice),
-                None => problem,
-            }
-        });
+        let types = RequestTypes::new(schema);
+        let problems = deduplicated(
+            result.validation_errors(),
+            |error| self.problem_of_policy(error.policy_id(), error),
+            |error, problem| {
+                let id = error.policy_id();
+                let static_policy = set.policy(id).filter(|policy| policy.is_static());
+                let policy = static_policy.map(|policy| policy.as_ref().template());
+                let policy = policy.or_else(|| set.template(id).map(AsRef::as_ref));
+                let Some((policy, place)) = policy.zip(self.place(id)) else {
+                    return problem.into();
+                };
+                let is_of_types = matches!(
+                    error,
+                    ValidationError::UnexpectedType(_)
+                        | ValidationError::IncompatibleTypes(_)
+                        | ValidationError::InvalidEnumEntity(_)
+                );
+                let span = problem.span().filter(|_| is_of_types);
+                match span.and_then(|span| entity_advice(policy, &span)) {
+                    Some(advice) => problem.with_help(advice).into(),
+                    None => hints::with_hint(schema, &types, policy, &place, (error, problem)),
+                }
+            },
+        );
         self.problems.extend(problems);
         let impossible = self.warn(result.validation_warnings());
-        let types = RequestTypes::new(schema);
         let policies = set.policies().filter(|policy| policy.is_static());
         let policies = policies.map(|policy| (policy.id(), policy.as_ref().template()));
         let templates = set
@@ -166,10 +182,27 @@ impl<'a> FileParser<'a> {
             .map(|template| (template.id(), template.as_ref()));
         for (id, policy) in policies.chain(templates) {
             let is_impossible = impossible.contains(id.as_ref() as &str);
-            for finding in reach::findings(schema, &types, policy, is_impossible) {
+            for mut finding in reach::findings(schema, &types, policy, is_impossible) {
+                if let (None, Some(span), Some(place)) =
+                    (&finding.help, &finding.span, self.place(id))
+                {
+                    finding.help =
+                        hints::help_for_unreachable(schema, &types, policy, &place, span);
+                }
                 self.warn_of(id, &finding);
             }
         }
+    }
+
+    /// Where a policy is written, unless it is a link.
+    fn place(&self, id: &PolicyId) -> Option<PolicyPlace<'_>> {
+        let location = self.locations.get(AsRef::<str>::as_ref(id));
+        let location = location.filter(|location| !location.is_link)?;
+        Some(PolicyPlace {
+            text: self.sources.text(&location.file)?,
+            span: &location.span,
+            purpose: self.purpose,
+        })
     }
 
     /// Adds the warnings of Cedar's validator, but those about policies that never apply: returns their ids.

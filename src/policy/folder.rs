@@ -17,6 +17,7 @@ use super::attributes::DeclaredAttributes;
 use super::bundle::parse_schema;
 use super::cases::{CaseFiles, is_case_or_entity_file};
 use super::error::BundleError;
+use super::networks::Networks;
 use super::prove::InvariantFiles;
 use super::safeguards::Safeguards;
 use super::sources::{INVARIANTS_FOLDER, SourceFiles, is_bundle_file};
@@ -77,6 +78,11 @@ impl PolicyFolder {
     /// The schema, if it is valid, even if the policies are not.
     pub(super) fn schema(&self) -> Option<Schema> {
         parse_schema(&self.bundle, &mut Vec::new()).ok()
+    }
+
+    /// The named networks; none if they have problems, which the bundle tells.
+    pub(super) fn networks(&self) -> Networks {
+        Networks::parse(&self.bundle).unwrap_or_default()
     }
 
     /// The attributes that its schema declares for datasets and users, if the schema is valid.

@@ -22,12 +22,13 @@
 //! - [`complexity`]: limits on the complexity of policies and schemas.
 //! - [`mod@format`]: the layout of policy files.
 //! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
-//!   the invariants, `links` fills templates, `case_file` and `json_span` parse JSON,
-//!   `case_sources` reads one case file with what it names, `validation` runs
+//!   the invariants, `links` fills templates, `networks` reads the named networks, `case_file` and `json_span` parse
+//!   JSON, `case_sources` reads one case file with what it names, `validation` runs
 //!   Cedar's validator, `schema_check` tries the schema, `schema_names` has its names.
 //! - `enumerations`: which words are entities of an enumeration, and what to write for a text.
 //! - `named_users`: the users that a forbid is about.
 //! - `confusable`: which of the validator's warnings about characters are of use.
+//! - `hints`: what to write instead of what the parser and the validator refuse.
 //! - Deciding: `entities` and `context` build what Cedar evaluates, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
 //! - Explaining: `conditions` splits policies into parts, as `source_form` says how they are written,
@@ -72,10 +73,12 @@ mod entity_conversion;
 mod enumerations;
 mod error;
 mod file_parser;
+mod hints;
 mod index;
 mod json_span;
 mod links;
 mod named_users;
+mod networks;
 mod part_value;
 mod policies;
 mod reach;

@@ -16,7 +16,7 @@ use crate::domain::error_chain::error_chain;
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 
-use super::address::ADDRESS;
+use super::address::{ADDRESS, NETWORKS};
 use super::bundle::Bundle;
 use super::case_answer::CaseAnswer;
 use super::case_file::{self, Case, CaseDecision};
@@ -131,10 +131,11 @@ impl Bundle {
 fn parse(json: &Value, bundle: &Bundle) -> Result<Case, String> {
     let text: Arc<str> = case_file::to_json_text(&[json]).into();
     let file = SourceFiles::from_file(FILE_NAME, &text);
-    let cases = case_file::parse_all(&file, &bundle.schema).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        lines.join("; ")
-    })?;
+    let cases =
+        case_file::parse_all(&file, &bundle.schema, &bundle.networks).map_err(|problems| {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            lines.join("; ")
+        })?;
     let case = cases.into_iter().next();
     case.ok_or_else(|| "the case is empty".to_owned())
 }
@@ -146,6 +147,10 @@ fn context_json(request: &Request) -> Result<Value, String> {
         .transpose()
         .map_err(|error| error_chain(&error))?
         .unwrap_or_else(|| json!({}));
+    // They follow from the address.
+    if let Some(members) = json.as_object_mut() {
+        members.remove(NETWORKS);
+    }
     if is_address_unknown(request)
         && let Some(address) = json.get_mut(ADDRESS)
     {

@@ -22,6 +22,7 @@ use super::attributes::DeclaredAttributes;
 use super::context::{ContextCache, ContextError};
 use super::entities::EntityCache;
 use super::enumerations::ContextWords;
+use super::networks::Networks;
 use super::schema_names::SchemaNames;
 use super::sources::{SCHEMA_FILE, SourceFiles};
 
@@ -37,6 +38,7 @@ pub(super) struct CheckedSchema {
 pub(super) fn prepare_and_check(
     sources: &SourceFiles,
     schema: &Schema,
+    networks: &Arc<Networks>,
 ) -> Result<CheckedSchema, Box<SourceDiagnostic>> {
     let unfit = |error: &dyn std::error::Error| {
         let message = format!(
@@ -56,10 +58,11 @@ pub(super) fn prepare_and_check(
         }
     }
     let words = ContextWords::new(schema, &names.action(Action::Read));
-    let contexts = sample_contexts(schema, &names, &words).map_err(|error| unfit(&error))?;
+    let contexts =
+        sample_contexts((schema, networks), &names, &words).map_err(|error| unfit(&error))?;
     for (principal, resource) in sample_pairs(entities.declared()) {
         let facts = entities
-            .facts(&principal, &resource)
+            .facts(&principal, &resource, 0)
             .map_err(|error| unfit(&error))?;
         let applicable = Action::VARIANTS
             .iter()
@@ -90,7 +93,7 @@ pub(super) fn prepare_and_check(
 
 /// A context for every word of `context.authentication`, and for keys with all and with no limits.
 fn sample_contexts(
-    schema: &Schema,
+    (schema, networks): (&Schema, &Arc<Networks>),
     names: &SchemaNames,
     words: &ContextWords,
 ) -> Result<Vec<Context>, ContextError> {
@@ -111,7 +114,7 @@ fn sample_contexts(
         .chain(without_keys)
         .filter(|(authentication, _)| *authentication != Authentication::CommandLine)
         .map(|(authentication, key)| {
-            ContextCache::new(words.clone()).context(&DecisionContext {
+            ContextCache::new(words.clone(), Arc::clone(networks)).context(&DecisionContext {
                 address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
                 unix_millis: 0,
                 authentication,
@@ -238,6 +241,7 @@ fn sample_dataset(declared: &DeclaredAttributes, is_full: bool) -> Arc<Dataset> 
         owner: is_full.then_some(user),
         reader_users: is_full.then_some(user).into_iter().collect(),
         reader_roles: "probe".parse().into_iter().filter(|_| is_full).collect(),
+        share_ends: crate::domain::share_ends::ShareEnds::default(),
         tags: sample_tags(is_full),
         attributes: declared.samples(AttributeOwner::Dataset, is_full),
         file: None,

@@ -11,6 +11,7 @@ use crate::domain::diagnostic::SourceDiagnostic;
 
 use super::complexity;
 use super::error::from_cedar;
+use super::hints;
 
 /// Builds a [`SourcePolicy`] of a policy or a template, which have no trait in common.
 macro_rules! source_policy {
@@ -42,10 +43,8 @@ pub(super) fn parse(label: &str, text: &Arc<str>) -> Result<PolicySet, Vec<Sourc
         return Err(vec![problem]);
     }
     text.parse::<PolicySet>().map_err(|errors| {
-        errors
-            .iter()
-            .map(|error| from_cedar(label, text, error))
-            .collect()
+        let problems = errors.iter().map(|error| from_cedar(label, text, error));
+        hints::with_hints(text, problems.collect())
     })
 }
 

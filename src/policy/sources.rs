@@ -27,6 +27,8 @@ pub const MAX_FOLDER_DEPTH: usize = 16;
 
 /// The schema file of every bundle.
 pub(super) const SCHEMA_FILE: &str = "schema.cedarschema";
+/// The file with the named networks of a bundle, if it has any.
+pub(super) const NETWORKS_FILE: &str = "networks.toml";
 /// The folder of the invariants, which take no part in decisions.
 pub(super) const INVARIANTS_FOLDER: &str = "invariants";
 const POLICY_SUFFIX: &str = ".cedar";
@@ -44,9 +46,9 @@ pub(super) struct SourceFiles {
     problems: Vec<SourceDiagnostic>,
 }
 
-/// Whether a file is part of a bundle: its schema, policies or template links.
+/// Whether a file is part of a bundle: its schema, networks, policies or template links.
 pub(super) fn is_bundle_file(name: &str) -> bool {
-    name == SCHEMA_FILE || is_policy_file(name) || is_links_file(name)
+    name == SCHEMA_FILE || name == NETWORKS_FILE || is_policy_file(name) || is_links_file(name)
 }
 
 fn is_links_file(name: &str) -> bool {

@@ -233,7 +233,9 @@ fn is_total(expression: &Expr) -> bool {
             ExprKind::UnaryApp { op, .. } => *op == UnaryOp::Not,
             ExprKind::BinaryApp { op, .. } => *op == BinaryOp::Eq,
             // Validation made sure that what is read of the context without a question is there.
-            ExprKind::HasAttr { expr, .. } | ExprKind::GetAttr { expr, .. } => is_context(expr),
+            ExprKind::HasAttr { expr, .. }
+            | ExprKind::ExtHasAttr { expr, .. }
+            | ExprKind::GetAttr { expr, .. } => is_context(expr),
             ExprKind::ExtensionFunctionApp { fn_name, .. } => {
                 ADDRESS_FUNCTIONS.contains(&fn_name.to_string().as_str())
             }

@@ -17,11 +17,8 @@ const MAX_ATTRIBUTE_LEVEL: u32 = 1;
 /// skips the policy silently, so this is more than any policy that `complexity` accepts needs.
 const VALIDATION_STACK_SIZE: usize = 64 * 1024 * 1024;
 
-/// The types of administrative resources, which have none of a dataset's attributes.
-const ADMINISTRATIVE_TYPES: [&str; 3] = ["Role", "Server", "User"];
-/// The help for a policy that is meant for datasets and does not say so.
-const DATASET_SCOPE_HELP: &str = "the scope also covers administrative actions on users, roles and the server: \
-    name its actions, or write `resource is Dataset`";
+/// The most problems with a hint, which takes some validations more.
+const MAX_HINTS: usize = 50;
 
 /// What policies are validated for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,34 +67,63 @@ pub(super) fn validate(
     })
 }
 
-/// The problems of validation errors, one for each mistake.
+/// A problem of validation with its hint.
+pub(super) struct HintedProblem {
+    pub(super) problem: SourceDiagnostic,
+    /// Whether nothing else is wrong with the policy once the hint is followed.
+    pub(super) is_all: bool,
+}
+
+impl From<SourceDiagnostic> for HintedProblem {
+    fn from(problem: SourceDiagnostic) -> Self {
+        Self {
+            problem,
+            is_all: false,
+        }
+    }
+}
+
+/// The problems of validation errors, one for each mistake, with hints.
 ///
 /// Cedar reports a mistake once for every request environment. The one that is first in the alphabet, with
 /// a dataset, is most likely the one that the author has in mind.
 pub(super) fn deduplicated<'a>(
     errors: impl Iterator<Item = &'a ValidationError>,
     problem_of: impl Fn(&ValidationError) -> SourceDiagnostic,
+    with_hint: impl Fn(&ValidationError, SourceDiagnostic) -> HintedProblem,
 ) -> Vec<SourceDiagnostic> {
     let mut errors: Vec<&ValidationError> = errors.collect();
     errors.sort_by_key(|error| (error.policy_id().to_string(), error.to_string()));
     let mut known = BTreeSet::new();
-    let mut problems = Vec::new();
+    let mut known_hints = BTreeSet::new();
+    let mut problems: Vec<(String, SourceDiagnostic)> = Vec::new();
+    // The policies in which one hint mends everything: their other problems were its consequences.
+    let mut mended = BTreeSet::new();
     for error in errors {
+        let id = error.policy_id().to_string();
         let problem = problem_of(error);
         let start = problem.span().map(|span| span.start);
-        let location = (error.policy_id().to_string(), start);
-        if location.1.is_some() && !known.insert(location) {
+        let is_known = start.is_some() && !known.insert((id.clone(), start));
+        if is_known || mended.contains(&id) {
             continue;
         }
-        let message = error.to_string();
-        let is_for_datasets = ADMINISTRATIVE_TYPES
-            .iter()
-            .any(|name| message.contains(&format!("on entity type `{name}`")));
-        problems.push(if is_for_datasets {
-            problem.with_help(DATASET_SCOPE_HELP)
+        let hinted = if known_hints.len() < MAX_HINTS {
+            with_hint(error, problem)
         } else {
-            problem
-        });
+            problem.into()
+        };
+        let HintedProblem { problem, is_all } = hinted;
+        if is_all {
+            problems.retain(|(other, _)| *other != id);
+            mended.insert(id.clone());
+        }
+        // Two problems with one remedy are one mistake.
+        let hint = problem.help().filter(|help| help.starts_with("write "));
+        let span = problem.span().map(|span| (span.start, span.end));
+        let hint = hint.map(|hint| (problem.file().to_owned(), span, hint.to_owned()));
+        if hint.is_none_or(|hint| known_hints.insert(hint)) || is_all {
+            problems.push((id, problem));
+        }
     }
-    problems
+    problems.into_iter().map(|(_, problem)| problem).collect()
 }

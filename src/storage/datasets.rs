@@ -15,6 +15,7 @@ use crate::domain::dataset::{Dataset, StoredFile};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::Tags;
+use crate::domain::share_ends::ShareEnds;
 use crate::domain::text_enum::{TextEnum, UnknownVariant};
 
 #[derive(sqlx::FromRow)]
@@ -32,6 +33,7 @@ pub(super) struct DatasetRow {
     file_modified: Option<i64>,
     reader_users: Json<BTreeSet<UserId>>,
     reader_roles: Json<BTreeSet<RoleName>>,
+    share_ends: Json<ShareEnds>,
 }
 
 impl DatasetRow {
@@ -56,6 +58,8 @@ impl DatasetRow {
             }),
             _ => return Err(corrupt(&"its file columns are incomplete")),
         };
+        let mut share_ends = self.share_ends.0;
+        share_ends.retain_readers(&self.reader_users.0, &self.reader_roles.0);
         Ok(Dataset {
             id,
             title: self.title,
@@ -67,6 +71,7 @@ impl DatasetRow {
             owner: self.owner.map(UserId),
             reader_users: self.reader_users.0,
             reader_roles: self.reader_roles.0,
+            share_ends,
             tags: self.tags.0,
             attributes: self.attributes.0,
             file,
@@ -94,7 +99,8 @@ impl Database {
     /// Finds a dataset by id with everything that a decision may depend on, in one round trip and
     /// from one snapshot.
     pub async fn find_dataset(&self, id: DatasetId) -> Result<Option<Dataset>, StorageError> {
-        const SQL: &str = "SELECT * FROM datasets_with_readers WHERE id = $1";
+        const SQL: &str = "SELECT * FROM datasets_with_readers
+            JOIN dataset_share_ends ON dataset_id = id WHERE id = $1";
         let row: Option<DatasetRow> = select!(
             self,
             "find a dataset",
@@ -111,7 +117,8 @@ impl Database {
         after: Option<DatasetId>,
         limit: u32,
     ) -> Result<Vec<Dataset>, StorageError> {
-        const SQL: &str = "SELECT * FROM datasets_with_readers WHERE id >= $1 ORDER BY id LIMIT $2";
+        const SQL: &str = "SELECT * FROM datasets_with_readers
+            JOIN dataset_share_ends ON dataset_id = id WHERE id >= $1 ORDER BY id LIMIT $2";
         let Some(first) = first_id_after(after) else {
             return Ok(Vec::new());
         };
@@ -131,7 +138,8 @@ impl Database {
         after: Option<DatasetId>,
         limit: u32,
     ) -> Result<Vec<CatalogDataset>, StorageError> {
-        const SQL: &str = "SELECT * FROM datasets_with_readers WHERE id >= $1 ORDER BY id LIMIT $2";
+        const SQL: &str = "SELECT * FROM datasets_with_readers
+            JOIN dataset_share_ends ON dataset_id = id WHERE id >= $1 ORDER BY id LIMIT $2";
         let Some(first) = first_id_after(after) else {
             return Ok(Vec::new());
         };
@@ -182,6 +190,7 @@ impl Database {
                     owner: None,
                     reader_users: BTreeSet::new(),
                     reader_roles: BTreeSet::new(),
+                    share_ends: ShareEnds::default(),
                     tags: tags.0,
                     attributes: attributes.0,
                     file: None,
@@ -232,12 +241,13 @@ pub(super) async fn put_dataset(
     is_by_operator: bool,
 ) -> Result<(), sqlx::Error> {
     const PUT: &str = "INSERT INTO datasets (id, title, visibility, record_status, owner, tags,
-            attributes, file_sha256, file_name, file_size, file_modified, is_from_operator)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            attributes, file_sha256, file_name, file_size, file_modified, share_ends, is_from_operator)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         ON CONFLICT (id) DO UPDATE SET title = excluded.title, visibility = excluded.visibility,
             record_status = excluded.record_status, owner = excluded.owner, tags = excluded.tags,
             attributes = excluded.attributes, file_sha256 = excluded.file_sha256,
             file_name = excluded.file_name, file_size = excluded.file_size, file_modified = excluded.file_modified,
+            share_ends = excluded.share_ends,
             is_from_operator = ((datasets.is_from_operator AND NOT datasets.is_absent)
                 OR excluded.is_from_operator),
             is_absent = FALSE";
@@ -258,6 +268,7 @@ pub(super) async fn put_dataset(
         file.map(|file| file.name.as_str()),
         stored_size(file)?,
         file.map(|file| file.modified),
+        Json(&dataset.share_ends),
         is_by_operator
     )?;
     execute!(transaction, UNSTAGE, dataset.id.0)?;

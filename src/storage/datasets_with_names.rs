@@ -71,7 +71,8 @@ impl Database {
         &self,
         id: DatasetId,
     ) -> Result<Option<DatasetWithNames>, StorageError> {
-        const SQL: &str = "SELECT * FROM datasets_with_names WHERE id = $1";
+        const SQL: &str = "SELECT * FROM datasets_with_names
+            JOIN dataset_share_ends ON dataset_id = id WHERE id = $1";
         let row: Option<DatasetWithNamesRow> = select!(
             self,
             "find a dataset",
@@ -90,6 +91,7 @@ impl Database {
         limit: u32,
     ) -> Result<Vec<DatasetWithNames>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_names
+            JOIN dataset_share_ends ON dataset_id = id
             WHERE id >= $1
                 AND ($2 IS NULL OR visibility = $2)
                 AND ($3 IS NULL OR record_status = $3)

@@ -1,5 +1,7 @@
 //! Datasets of a large change: staged, discarded or settled in small transactions.
 
+use std::collections::BTreeMap;
+
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -14,12 +16,17 @@ use crate::domain::attributes::Attributes;
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::principal::Tags;
+use crate::domain::share_ends::ShareEnds;
 use crate::domain::text_enum::TextEnum;
 
 /// How many staged datasets are considered for one batch.
 const MAX_SETTLED_DATASETS: i64 = 512;
 
 static NO_TAGS: Tags = Tags::new();
+static NO_ENDS: ShareEnds = ShareEnds {
+    users: BTreeMap::new(),
+    roles: BTreeMap::new(),
+};
 static NO_ATTRIBUTES: Attributes = Attributes::new();
 
 /// What a dataset becomes.
@@ -177,7 +184,7 @@ async fn insert_staged(
     const INSERT: &str =
         "INSERT INTO staged_datasets (id, is_removed, title, visibility, record_status,
             owner, tags, attributes, file_sha256, file_name, file_size, file_modified, reader_users,
-            reader_roles) ";
+            reader_roles, share_ends) ";
     insert_rows!(
         transaction,
         INSERT,
@@ -201,7 +208,8 @@ async fn insert_staged(
                 .push_bind(row.file_size)
                 .push_bind(file.map(|file| file.modified))
                 .push_bind(Json(dataset.map_or_else(Vec::new, |d| d.reader_users.iter().collect())))
-                .push_bind(Json(dataset.map_or_else(Vec::new, |d| d.reader_roles.iter().collect())));
+                .push_bind(Json(dataset.map_or_else(Vec::new, |d| d.reader_roles.iter().collect())))
+                .push_bind(Json(dataset.map_or(&NO_ENDS, |dataset| &dataset.share_ends)));
         },
         "",
     );
@@ -250,6 +258,7 @@ async fn settle_until(transaction: &mut Transaction, last: Uuid) -> Result<(), s
             owner = (SELECT users.id FROM users WHERE users.id = staged.owner AND NOT users.is_removed),
             file_sha256 = staged.file_sha256, file_name = staged.file_name,
             file_size = staged.file_size, file_modified = staged.file_modified,
+            share_ends = staged.share_ends,
             is_from_operator = TRUE, is_absent = FALSE
         FROM staged_datasets AS staged
         WHERE staged.id = datasets.id AND staged.id <= $1 AND NOT staged.is_removed",

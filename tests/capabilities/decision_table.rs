@@ -65,6 +65,7 @@ fn states() -> impl Iterator<Item = (String, Resource)> {
                 owner: Some(OWNER),
                 reader_users: BTreeSet::from([READER]),
                 reader_roles: BTreeSet::from(["hydrology".parse().unwrap()]),
+                share_ends: cedargate::domain::share_ends::ShareEnds::default(),
                 tags: Tags::new(),
                 attributes: Attributes::new(),
                 file: None,

@@ -77,6 +77,7 @@ mod request_smuggling;
 mod same_text;
 mod secret_files;
 mod sessions;
+mod share_ends;
 mod storage;
 mod support;
 mod text_files;

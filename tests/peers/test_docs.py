@@ -2,9 +2,9 @@
 
 The blocks of a page run in order, in a folder like a clone in which `make run` is running: `sh`,
 `python` and `js` unchanged except for the address of the server, `toml` as the catalog file that
-the page names, or as the settings file if it is about issuers. A `cedar` block must be the text of
-a file in the repository, a `json` block must parse. Blocks that cannot run have another language
-and are counted in NOT_RUN.
+the page names, as the settings file if it is about issuers, or as a file of networks. A `cedar`
+block must be the text of a file in the repository, a `json` block must parse. Blocks that cannot
+run have another language and are counted in NOT_RUN.
 
 Run as a program, this file updates the table of settings in docs/operators.md.
 """
@@ -162,14 +162,19 @@ def settings_table():
     return done.stdout
 
 
+def toml_name(text):
+    if text.startswith("[[issuers]]"):
+        return "cedargate.toml"
+    return "catalog.toml" if "[[" in text else "networks.toml"
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_of_a_page_runs_unchanged(page, make_server):
     server = make_clone(make_server()).start()
     reader = Reader(server)
     for block in blocks(page):
         if block.language == "toml":
-            name = "cedargate.toml" if block.text.startswith("[[issuers]]") else "catalog.toml"
-            (server.folder / name).write_text(block.text)
+            (server.folder / toml_name(block.text)).write_text(block.text)
         elif block.language in RUN:
             reader.run(block)
 

@@ -9,4 +9,5 @@ pub mod health;
 pub mod key_set;
 pub mod mint;
 pub mod sessions;
+pub mod share_ends;
 pub mod tags;

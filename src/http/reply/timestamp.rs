@@ -46,6 +46,14 @@ impl ParseFromParameter for TimestampMillis {
     }
 }
 
+impl ParseFromParameter for Timestamp {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        rfc3339::parse_millis(text)
+            .map(|millis| Self(millis.div_euclid(1000)))
+            .map_err(ParseError::custom)
+    }
+}
+
 impl ParseFromJSON for Timestamp {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         match value.unwrap_or_default() {

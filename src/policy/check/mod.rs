@@ -27,6 +27,7 @@ use super::error::BundleError;
 use super::folder::PolicyFolder;
 use super::mentions::EntityMentions;
 use super::mentions::names::{CatalogLookup, CatalogNames};
+use super::networks::Networks;
 use super::prove::InvariantFiles;
 use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 
@@ -85,7 +86,7 @@ impl PolicyCheck {
             let cases = check.collect(folder.cases())?;
             let invariants = check.collect(folder.invariants())?;
             if let Some(schema) = schema {
-                check.check_cases(&schema, cases)?;
+                check.check_cases((&schema, &folder.networks()), cases)?;
                 check.check_invariants((bundle.as_ref(), &schema), invariants)?;
             }
         }
@@ -181,11 +182,11 @@ impl PolicyCheck {
 
     fn check_cases(
         &mut self,
-        schema: &Schema,
+        (schema, networks): (&Schema, &Networks),
         cases: Option<CaseFiles>,
     ) -> Result<(), BundleError> {
         if let Some(cases) = cases {
-            let count = cases.parse(schema).map(|cases| cases.len());
+            let count = cases.parse(schema, networks).map(|cases| cases.len());
             self.counts.cases = self.collect(count)?;
         }
         Ok(())

@@ -11,6 +11,7 @@ use cedar_policy_core::validator::types::Type;
 
 use crate::domain::attributes::AttributeOwner;
 use crate::domain::diagnostic::SourceDiagnostic;
+use crate::policy::address::NETWORKS;
 use crate::policy::bundle::{Bundle, parse_schema};
 use crate::policy::sources::{SCHEMA_FILE, SourceFiles};
 
@@ -119,7 +120,9 @@ fn attributes_of_others(schema: &Schema) -> Vec<Unfilled> {
 
 /// Members of the context that Cedargate does not know.
 fn context_attributes(schema: &Schema, shipped: &Schema) -> Vec<Unfilled> {
-    let known = context_names(shipped);
+    let mut known = context_names(shipped);
+    // The file of networks declares it, not the schema.
+    known.insert(NETWORKS.to_owned());
     let own = context_names(schema);
     let unknown = own.difference(&known).map(|name| Unfilled {
         name: name.clone(),

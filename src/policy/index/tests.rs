@@ -254,7 +254,7 @@ fn policies_with_other_scopes_are_not_evaluated() {
             Resource::Dataset(Arc::new(dataset(Visibility::Public, RecordStatus::Draft)));
         let facts = bundle
             .entity_cache
-            .facts(&signed_in(ADA, roles), &resource)
+            .facts(&signed_in(ADA, roles), &resource, 0)
             .unwrap();
         let action = bundle.schema_names.action(Action::Read);
         let matching = bundle.policy_index.matching(

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::domain::action::Action;
 use crate::domain::caller::Authentication;
 use crate::policy::Bundle;
+use crate::policy::address::{ADDRESS, NETWORKS};
 use crate::policy::case_file;
 use crate::policy::case_file::{Case, CaseDecision};
 use crate::policy::context_literals::ContextLiterals;
@@ -20,6 +21,8 @@ use crate::policy::sources::SourceFiles;
 use super::realistic;
 use super::reduce::{entity_name, reduce};
 
+/// The most networks of which a real address is tried.
+const MAX_NETWORK_SAMPLES: usize = 8;
 /// The longest id that a solver invents, in characters; ids in policies are longer.
 const MAX_INVENTED_LENGTH: usize = 2;
 /// The name of the draft's file in messages.
@@ -73,10 +76,11 @@ impl CaseDraft {
     /// Parses the case as it will be parsed from a case file.
     pub(super) fn parse(&self, bundle: &Bundle) -> Result<Case, String> {
         let file = SourceFiles::from_file(FILE_NAME, &case_file::to_json_text(&[&self.json]));
-        let cases = case_file::parse_all(&file, &bundle.schema).map_err(|problems| {
-            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            lines.join("; ")
-        })?;
+        let cases =
+            case_file::parse_all(&file, &bundle.schema, &bundle.networks).map_err(|problems| {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                lines.join("; ")
+            })?;
         let case = cases.into_iter().next();
         case.ok_or_else(|| "the case file is empty".to_owned())
     }
@@ -114,6 +118,14 @@ impl CaseDraft {
         draft.replace_times(&realistic::times(literals), &is_kept_json);
         for address in realistic::addresses(literals) {
             if attempt(&mut draft, &|draft| draft.set_context("address", &address)) {
+                break;
+            }
+        }
+        // The solver takes networks for independent of the address: one that is in them says the same for real.
+        let samples = bundle.networks.sample_addresses().take(MAX_NETWORK_SAMPLES);
+        let samples = samples.map(|address| address.to_string());
+        for address in [None].into_iter().chain(samples.map(Some)) {
+            if attempt(&mut draft, &|draft| draft.drop_networks(address.as_deref())) {
                 break;
             }
         }
@@ -178,6 +190,17 @@ impl CaseDraft {
                     break;
                 }
             }
+        }
+    }
+
+    /// Leaves the networks to the address, which is as it is or another one.
+    fn drop_networks(&mut self, address: Option<&str>) {
+        if let Some(address) = address {
+            self.set_context(ADDRESS, &json!({"__extn": {"fn": "ip", "arg": address}}));
+        }
+        let context = self.json.pointer_mut("/request/context");
+        if let Some(context) = context.and_then(Value::as_object_mut) {
+            context.remove(NETWORKS);
         }
     }
 

@@ -56,9 +56,14 @@ pub(super) fn findings(condition: &Expr, scope: &ScopeTypes) -> Vec<UnreachableP
                 if *op == BinaryOp::Eq {
                     found.extend(equal_to_range(arg1, arg2));
                 }
+                if let (BinaryOp::Contains, ExprKind::Set(elements)) = (op, arg1.expr_kind()) {
+                    let ranges = elements.iter();
+                    found.extend(ranges.filter_map(|range| equal_to_range(range, arg2)));
+                }
             }
             ExprKind::Like { expr, pattern } => {
                 found.extend(unmatched_pattern(expression, expr, pattern, scope));
+                found.extend(sql_pattern(expression, pattern));
             }
             ExprKind::ExtensionFunctionApp { fn_name, args } => {
                 match (fn_name.to_string().as_str(), args.as_slice()) {
@@ -154,6 +159,20 @@ fn unmatched_pattern(
         let kept = Pattern::from(kept);
         finding("names are kept in lower case").with_help(format!("write \"{kept}\""))
     })
+}
+
+/// A pattern of SQL, where `%` stands for any text.
+fn sql_pattern(like: &Expr, pattern: &Pattern) -> Option<UnreachablePart> {
+    let elements = pattern.get_elems();
+    let has_wildcard = elements.contains(&PatternElem::Wildcard);
+    let is_sql = |part: Option<&PatternElem>| part == Some(&PatternElem::Char('%'));
+    if has_wildcard || !(is_sql(elements.first()) || is_sql(elements.last())) {
+        return None;
+    }
+    let meant: String = pattern.to_string().replace('%', "*");
+    let reason = format!("`like \"{pattern}\"` matches `%` itself: only `*` stands for any text");
+    let finding = UnreachablePart::new(like.source_loc(), reason);
+    Some(finding.with_help(format!("write `like \"{meant}\"`")))
 }
 
 /// `principal.username` or `resource.username`.

@@ -19,9 +19,8 @@ use cedar_policy_core::ast::Template;
 
 pub(super) use literals::string_literals;
 pub(super) use request_types::RequestTypes;
+pub(super) use scope::ScopeTypes;
 pub(super) use unreachable_part::UnreachablePart;
-
-use scope::ScopeTypes;
 
 /// What in a policy never matches; `is_impossible` is what Cedar's validator says of the whole of it.
 ///

@@ -19,7 +19,7 @@ use super::request_types::{AskedAction, RequestTypes, ScopePart};
 use super::unreachable_part::UnreachablePart;
 
 /// The types that the scope of a policy admits.
-pub(super) struct ScopeTypes {
+pub(in crate::policy) struct ScopeTypes {
     pub(super) principals: BTreeSet<EntityType>,
     pub(super) resources: BTreeSet<EntityType>,
     /// The actions as they are written; none if the scope leaves them open.
@@ -29,7 +29,7 @@ pub(super) struct ScopeTypes {
 }
 
 impl ScopeTypes {
-    pub(super) fn new(types: &RequestTypes, policy: &Template) -> Self {
+    pub(in crate::policy) fn new(types: &RequestTypes, policy: &Template) -> Self {
         let principal = policy.principal_constraint().as_inner();
         let resource = policy.resource_constraint().as_inner();
         Self {
@@ -54,6 +54,33 @@ impl ScopeTypes {
         self.principals.contains(principal)
             && self.resources.contains(resource)
             && asked.any(|asked| self.is_listed(asked))
+    }
+
+    /// The actions that it admits.
+    pub(in crate::policy) fn actions<'a>(
+        &'a self,
+        types: &'a RequestTypes,
+    ) -> impl Iterator<Item = &'a EntityUID> {
+        let asked = types.actions.iter();
+        asked
+            .filter(|action| self.is_listed(action))
+            .map(|action| &action.uid)
+    }
+
+    /// The types of principals and of resources that requests in it have.
+    pub(in crate::policy) fn asked_types(
+        &self,
+        types: &RequestTypes,
+    ) -> (BTreeSet<EntityType>, BTreeSet<EntityType>) {
+        let of = |part: ScopePart| {
+            let listed = types.actions.iter().filter(|action| self.is_listed(action));
+            let asked = listed.flat_map(|action| action.types(part));
+            asked
+                .filter(|kind| self.of(part).contains(*kind))
+                .cloned()
+                .collect()
+        };
+        (of(ScopePart::Principal), of(ScopePart::Resource))
     }
 
     fn is_listed(&self, action: &AskedAction) -> bool {

@@ -47,6 +47,7 @@ pub(in crate::policy) fn dataset(visibility: Visibility, record_status: RecordSt
         owner: Some(ADA),
         reader_users: BTreeSet::new(),
         reader_roles: BTreeSet::new(),
+        share_ends: crate::domain::share_ends::ShareEnds::default(),
         tags: Tags::new(),
         attributes: Attributes::new(),
         file: None,

@@ -8,6 +8,7 @@ pub(super) mod fixtures;
 mod invariants;
 mod keys;
 mod links;
+mod networks;
 mod oneself;
 mod rejected_folders;
 mod schema;

@@ -255,6 +255,7 @@ fn some_dataset() -> impl Strategy<Value = Arc<Dataset>> {
                 owner,
                 reader_users,
                 reader_roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
+                share_ends: crate::domain::share_ends::ShareEnds::default(),
                 ..dataset(visibility, record_status)
             })
         })

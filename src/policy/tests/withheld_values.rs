@@ -69,6 +69,7 @@ fn datasets() -> impl Strategy<Value = Dataset> {
             owner,
             reader_users: readers.into_iter().collect(),
             reader_roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
+            share_ends: crate::domain::share_ends::ShareEnds::default(),
             tags,
             ..dataset(visibility, RecordStatus::Published)
         },

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use crate::domain::attributes::attribute_changes;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
+use crate::domain::rfc3339::format_seconds;
 use crate::storage::DatasetWithNames;
 
 /// The most names that one summary lists.
@@ -83,6 +84,7 @@ pub(super) fn summarize_dataset_change(
                 let difference = format_difference(&old.reader_roles, &new.reader_roles);
                 format!("reader_roles {difference}")
             }
+            "until" => format!("until {}", format_ends(before, after)),
             "file" => match &new.file {
                 Some(file) => format!("file to {} (sha256 {})", file.name, file.sha256),
                 None => "file to none".to_owned(),
@@ -94,6 +96,33 @@ pub(super) fn summarize_dataset_change(
             other => other.to_owned(),
         });
     format!("changed {}", changes.collect::<Vec<_>>().join(", "))
+}
+
+/// Lists the ends that changed: `mo 2027-01-01T00:00:00Z, the role hydrology never`.
+fn format_ends(before: &DatasetWithNames, after: &DatasetWithNames) -> String {
+    let (old, new) = (&before.dataset.share_ends, &after.dataset.share_ends);
+    let written = |name: String, until: Option<&i64>| {
+        let until = until.map_or_else(|| "never".to_owned(), |until| format_seconds(*until));
+        format!("{name} {until}")
+    };
+    let users = after.reader_users.iter();
+    let users = users
+        .filter(|(_, id)| old.users.get(*id) != new.users.get(*id))
+        .map(|(name, id)| written(name.to_string(), new.users.get(id)));
+    let roles = after.dataset.reader_roles.iter();
+    let roles = roles
+        .filter(|role| old.roles.get(*role) != new.roles.get(*role))
+        .map(|role| written(format!("the role {role}"), new.roles.get(role)));
+    let mut ends: Vec<String> = users.chain(roles).collect();
+    let omitted = ends.len().saturating_sub(MAX_LISTED_NAMES);
+    ends.truncate(MAX_LISTED_NAMES);
+    if omitted > 0 {
+        ends.push(format!("and {omitted} more"));
+    }
+    match ends.as_slice() {
+        [] => "of removed readers".to_owned(),
+        ends => ends.join(", "),
+    }
 }
 
 fn owner_name(dataset: &DatasetWithNames) -> &str {

@@ -20,6 +20,7 @@ use crate::storage::DatasetWithNames;
 use super::Administration;
 use super::attribute_input::AttributeInput;
 use super::operation::AdminOperation;
+use super::share_end_input::ShareEndInput;
 
 /// The requested state of a dataset.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct DatasetInput {
     pub reader_users: BTreeSet<Username>,
     /// Roles the dataset is shared with.
     pub reader_roles: BTreeSet<RoleName>,
+    /// Until when it is shared with some of them.
+    pub share_ends: ShareEndInput,
     /// Attributes that this deployment defines.
     pub tags: Tags,
     /// Attributes that the policy schema declares, as they were given.
@@ -109,6 +112,7 @@ impl Administration {
             },
             reader_users: BTreeSet::new(),
             reader_roles: BTreeSet::new(),
+            share_ends: ShareEndInput::default(),
             ..input.clone()
         };
         let candidate = self.build_candidate(operation, &input, id, before).await?;
@@ -168,6 +172,11 @@ impl Administration {
             let detail = format!("there is no role {role}");
             error = Some(ServiceError::invalid("reader_roles", detail));
         }
+        let (share_ends, unknown) =
+            input
+                .share_ends
+                .ends(&reader_users, &input.reader_roles, before);
+        error = error.or(unknown);
         let dataset = Dataset {
             id,
             title: input.title.clone(),
@@ -176,6 +185,7 @@ impl Administration {
             owner,
             reader_users: reader_users.values().copied().collect(),
             reader_roles: input.reader_roles.clone(),
+            share_ends,
             tags: input.tags.clone(),
             attributes,
             file,

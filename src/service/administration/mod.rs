@@ -24,6 +24,7 @@ mod privileges;
 mod role_changes;
 mod roles;
 mod sessions;
+pub mod share_end_input;
 pub mod shares;
 mod signing_keys;
 pub mod user_input;

@@ -108,6 +108,7 @@ fn sample_dataset(visibility: Visibility, record_status: RecordStatus) -> Arc<Da
         owner: None,
         reader_users: std::collections::BTreeSet::new(),
         reader_roles: std::collections::BTreeSet::new(),
+        share_ends: crate::domain::share_ends::ShareEnds::default(),
         tags: Tags::new(),
         attributes: Attributes::new(),
         file: None,

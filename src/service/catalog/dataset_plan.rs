@@ -11,6 +11,7 @@ use super::user_plan::UserPlan;
 use crate::domain::dataset::{Dataset, StoredFile};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
+use crate::domain::share_ends::ShareEnds;
 use crate::storage::{CatalogChange, CatalogDataset, StagedDataset};
 
 /// The change of datasets, and its report.
@@ -250,6 +251,8 @@ fn build_dataset(
         _ => None,
     };
     let id_of = |name: &toml::Spanned<Username>| ids.get(name.get_ref()).copied();
+    let ends = item.share_ends.users.iter();
+    let user_ends = ends.filter_map(|(name, until)| Some((*ids.get(name)?, *until)));
     Dataset {
         id: *item.id.get_ref(),
         title: item.title.clone(),
@@ -262,6 +265,10 @@ fn build_dataset(
             .iter()
             .map(|r| r.get_ref().clone())
             .collect(),
+        share_ends: ShareEnds {
+            users: user_ends.collect(),
+            roles: item.share_ends.roles.clone(),
+        },
         tags: item.tags.clone(),
         attributes: prepared.attributes.of_dataset(*item.id.get_ref()),
         file: file.map(|file| StoredFile {

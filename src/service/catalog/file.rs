@@ -25,6 +25,7 @@ use crate::service::identity::password::{check_hash, check_new_password};
 
 use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
 use super::given_attributes::GivenAttributes;
+use super::named_share_ends::ShareEndsByName;
 use super::redact::{redact_lines, redact_values};
 use super::table_reader::TableReader;
 
@@ -93,6 +94,8 @@ pub(super) struct DatasetItem {
     pub(super) reader_roles: Vec<Spanned<RoleName>>,
     /// Users that the dataset is shared with.
     pub(super) reader_users: Vec<Spanned<Username>>,
+    /// Until when it is shared with some of them.
+    pub(super) share_ends: ShareEndsByName,
     /// Attributes that this deployment defines.
     pub(super) tags: Tags,
     /// Attributes that the policy schema declares.
@@ -342,8 +345,8 @@ fn read_dataset(
     let record_status = required_variant(table, "record_status");
     let owner = table.text("owner").and_then(|text| table.parse(&text));
     let file = read_file(table, folder);
-    let reader_roles = table.list("reader_roles");
-    let reader_users = table.list("reader_users");
+    let (reader_roles, role_ends) = table.readers("reader_roles");
+    let (reader_users, user_ends) = table.readers("reader_users");
     let tags = table.tags("tags");
     let attributes = table.attributes("attributes");
     let item = || {
@@ -356,6 +359,10 @@ fn read_dataset(
             file,
             reader_roles,
             reader_users,
+            share_ends: ShareEndsByName {
+                users: user_ends,
+                roles: role_ends,
+            },
             tags,
             attributes,
         })

@@ -20,6 +20,7 @@ mod diagnostic;
 mod error;
 mod file;
 mod given_attributes;
+mod named_share_ends;
 mod options;
 mod plan;
 mod prepared;

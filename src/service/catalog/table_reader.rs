@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::domain::dataset::{DatasetError, MAX_TAGS, check_tag};
 use crate::domain::principal::Tags;
+use crate::domain::rfc3339::parse_day_or_seconds;
 use crate::domain::suggest::did_you_mean;
 
 use super::diagnostic::CatalogDiagnostic;
@@ -88,6 +89,58 @@ impl<'a, 'p> TableReader<'a, 'p> {
             .into_iter()
             .filter_map(|text| self.parse(&text))
             .collect()
+    }
+
+    /// A list of readers: each is a name, or a table with a `name` and the time `until` which it reads. Absent is empty.
+    ///
+    /// The times are seconds since 1970 UTC, of TOML's own type or as text.
+    pub(super) fn readers<T>(&mut self, key: &'static str) -> (Vec<Spanned<T>>, BTreeMap<T, i64>)
+    where
+        T: FromStr<Err: Display> + Ord + Clone,
+    {
+        let (mut readers, mut ends) = (Vec::new(), BTreeMap::new());
+        let Some(value) = self.get(key) else {
+            return (readers, ends);
+        };
+        let Some(list) = value.get_ref().as_array() else {
+            self.report_wrong_type(key, "a list of strings", value);
+            return (readers, ends);
+        };
+        for item in list {
+            let Some(table) = item.get_ref().as_table() else {
+                let name = self.as_text(key, item);
+                readers.extend(name.and_then(|name| self.parse::<T>(&name)));
+                continue;
+            };
+            let mut table = TableReader::new(table, item.span(), "reader", self.diagnostics);
+            let name = table.required_text("name");
+            let name = name.and_then(|name| table.parse::<T>(&name));
+            let until = table.time("until");
+            table.report_unknown_keys();
+            if let (Some(name), Some(until)) = (&name, until) {
+                ends.insert(name.get_ref().clone(), until);
+            }
+            readers.extend(name);
+        }
+        (readers, ends)
+    }
+
+    /// An optional time, in seconds since 1970 UTC.
+    fn time(&mut self, key: &'static str) -> Option<i64> {
+        let value = self.get(key)?;
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Datetime(time) => time.to_string(),
+            _ => {
+                self.report_wrong_type(key, "a time", value);
+                return None;
+            }
+        };
+        let parsed = parse_day_or_seconds(&text);
+        if let Err(error) = &parsed {
+            self.report(value.span(), error.to_string());
+        }
+        parsed.ok()
     }
 
     /// A table of lists of strings, bounded by [`MAX_TAGS`]; absent is empty.

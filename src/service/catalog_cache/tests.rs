@@ -68,6 +68,7 @@ async fn an_unknown_id_is_read_once_per_catalog_version() {
         owner: None,
         reader_users: BTreeSet::new(),
         reader_roles: BTreeSet::new(),
+        share_ends: crate::domain::share_ends::ShareEnds::default(),
         tags: Tags::new(),
         attributes: Attributes::new(),
         file: None,

@@ -33,9 +33,31 @@ fn datasets_are_listed_shown_and_shared_by_commands() {
         shared.data,
         "reader users   robot\nreader roles   hydrology\n"
     );
+    let until = ["share", "add", id, "--role", "hydrology", "--until"];
+    let limited = run(&[&until[..], &["2999-01-01"]].concat());
+    assert_eq!(
+        limited.data,
+        "reader users   robot\nreader roles   hydrology (until 2999-01-01T00:00:00Z)\n"
+    );
+    let past = run(&[&until[..], &["1999-01-01T12:00:00+02:00"]].concat());
+    assert_eq!(past.code, 1);
+    assert!(
+        past.messages.contains("already, at 1999-01-01T10:00:00Z"),
+        "{}",
+        past.messages
+    );
+    let misspelt = run(&[&until[..], &["next year"]].concat());
+    assert_eq!(misspelt.code, 2);
+    assert!(
+        misspelt.messages.contains("such as 2027-01-31"),
+        "{}",
+        misspelt.messages
+    );
     let printed = run(&["dataset", "show", id, "--json"]);
     let dataset: Value = serde_json::from_str(&printed.data).unwrap();
     assert_eq!(dataset["reader_users"], serde_json::json!(["robot"]));
+    let ends = serde_json::json!({"hydrology": "2999-01-01T00:00:00Z"});
+    assert_eq!(dataset["reader_roles_until"], ends);
     assert_eq!(dataset["file"]["name"], "salish-sea-topobathy.cog.tif");
     let listed = run(&["dataset", "list", "--json"]);
     let listed: Value = serde_json::from_str(&listed.data).unwrap();
@@ -59,7 +81,17 @@ fn datasets_are_listed_shown_and_shared_by_commands() {
         .skip_while(|record| record["dataset_id"].is_null())
         .filter(|record| record["event"] == "administer")
         .collect();
-    assert_eq!(changes.len(), 3, "{exported}");
+    // The share that would have ended already is on record, too.
+    assert_eq!(changes.len(), 5, "{exported}");
+    let until = changes.iter().any(|record| {
+        record["reason"]
+            .to_string()
+            .contains("hydrology 2999-01-01T00:00:00Z")
+            || record
+                .to_string()
+                .contains("hydrology 2999-01-01T00:00:00Z")
+    });
+    assert!(until, "{exported}");
     for record in changes {
         assert_eq!(record["authentication"], "command_line");
         assert_eq!(record["dataset_id"], id);

@@ -77,6 +77,7 @@ fn shared(title: &str, user: UserId) -> Dataset {
         owner: Some(user),
         reader_users: [user].into(),
         reader_roles: roles(&["hydrology"]),
+        share_ends: cedargate::domain::share_ends::ShareEnds::default(),
         tags: tags("theme", &["elevation"]),
         attributes: attributes(&json!({"licence": "CC0", "levels": [1, 2]})),
         ..dataset(title, None)

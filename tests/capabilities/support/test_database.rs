@@ -108,6 +108,7 @@ pub(crate) fn dataset(title: &str, owner: Option<UserId>) -> Dataset {
         owner,
         reader_users: BTreeSet::new(),
         reader_roles: BTreeSet::new(),
+        share_ends: cedargate::domain::share_ends::ShareEnds::default(),
         tags: Tags::new(),
         attributes: Attributes::new(),
         file: None,

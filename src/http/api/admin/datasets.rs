@@ -11,6 +11,7 @@ use crate::domain::dataset::{RecordStatus, StoredFile, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::http::api::attributes::AttributesJson;
+use crate::http::api::share_ends::{EndsJson, ends_of, parse_ends};
 use crate::http::api::tags::{TagsJson, tags_from_json, tags_to_json};
 use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
 use crate::http::extract::credentials::HeaderCredentials;
@@ -26,6 +27,7 @@ use crate::http::reply::responses::{ErrorResponse, JsonOk, NoContent};
 use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::Administration;
 use crate::service::administration::dataset_input::DatasetInput;
+use crate::service::administration::share_end_input::ShareEndInput;
 use crate::service::error::ServiceError;
 use crate::service::pagination::Page;
 use crate::storage::{DatasetFilter, DatasetWithNames};
@@ -55,6 +57,12 @@ pub struct DatasetResponse {
     pub reader_users: Vec<Username>,
     /// The roles that the dataset is shared with.
     pub reader_roles: Vec<RoleName>,
+    /// When shares with users end, by user name; absent if none does. A share that has ended is listed and grants nothing.
+    #[oai(skip_serializing_if_is_none)]
+    pub reader_users_until: Option<EndsJson>,
+    /// When shares with roles end, by role; absent if none does.
+    #[oai(skip_serializing_if_is_none)]
+    pub reader_roles_until: Option<EndsJson>,
     /// Attributes defined by this deployment, which policies see as tags.
     pub tags: TagsJson,
     /// Attributes that the schema of the policies declares, by name.
@@ -110,6 +118,10 @@ pub struct DatasetRequest {
     /// The roles that the dataset is shared with, at most 1000. If omitted, none.
     #[oai(default, validator(max_items = 1_000))]
     pub reader_roles: Vec<RawName>,
+    /// When shares with users end, by user name. If omitted, shares keep the ends that they have.
+    pub reader_users_until: Option<EndsJson>,
+    /// When shares with roles end, by role. If omitted, shares keep the ends that they have.
+    pub reader_roles_until: Option<EndsJson>,
     /// Attributes defined by this deployment, which policies see as tags. If omitted, none.
     #[oai(default)]
     pub tags: TagsJson,
@@ -132,6 +144,8 @@ impl Example for DatasetRequest {
             owner: Some(RawName("olivia".to_owned())),
             reader_users: Vec::new(),
             reader_roles: vec![RawName("hydrology".to_owned())],
+            reader_users_until: None,
+            reader_roles_until: None,
             tags: [theme].into(),
             attributes: AttributesJson::default(),
             file: None,
@@ -163,6 +177,7 @@ impl From<DatasetFileBody> for StoredFile {
 
 impl From<DatasetWithNames> for DatasetResponse {
     fn from(named: DatasetWithNames) -> Self {
+        let (reader_users_until, reader_roles_until) = ends_of(&named);
         let dataset = named.dataset;
         Self {
             id: dataset.id,
@@ -172,6 +187,8 @@ impl From<DatasetWithNames> for DatasetResponse {
             owner: named.owner,
             reader_users: named.reader_users.into_keys().collect(),
             reader_roles: dataset.reader_roles.into_iter().collect(),
+            reader_users_until,
+            reader_roles_until,
             tags: tags_to_json(dataset.tags),
             attributes: AttributesJson(dataset.attributes),
             file: dataset.file.map(DatasetFileBody::from),
@@ -207,6 +224,10 @@ impl DatasetRequest {
             reader_roles: roles
                 .map(|name| name.parse_field("reader_roles"))
                 .collect::<Result<_, _>>()?,
+            share_ends: ShareEndInput {
+                users: parse_ends(self.reader_users_until, "reader_users_until")?,
+                roles: parse_ends(self.reader_roles_until, "reader_roles_until")?,
+            },
             tags: tags_from_json(self.tags),
             attributes: self.attributes.0,
             file: self.file.map(StoredFile::from),

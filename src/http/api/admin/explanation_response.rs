@@ -60,6 +60,8 @@ pub struct ExplanationResponse {
     /// withheld.
     #[oai(skip_serializing_if_is_none)]
     pub mint: Option<MintOutcomeResponse>,
+    /// The shares with an end that the principal has, a sentence each.
+    pub shares: Vec<String>,
     /// Policy evaluation errors; any error denies.
     pub errors: Vec<String>,
     /// What is withheld from you.
@@ -275,6 +277,7 @@ impl ExplanationResponse {
             is_permitted: report.is_permitted,
             max_ttl: report.max_ttl,
             mint: report.mint.map(MintOutcomeResponse::from),
+            shares: report.shares.iter().map(ToString::to_string).collect(),
             errors: report.errors,
             withheld: report.redaction.into(),
             determining: explanations(report.determining),

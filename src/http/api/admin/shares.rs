@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::{Object, OpenApi};
 
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
+use crate::http::api::share_ends::{EndsJson, ends_of};
 use crate::http::conditional::etag_response::WithEtag;
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::if_match::IfMatch;
 use crate::http::openapi::ApiTag;
 use crate::http::reply::admin_statuses::{DeleteStatuses, ReadStatuses};
 use crate::http::reply::responses::ErrorResponse;
+use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::Administration;
 use crate::service::administration::shares::Reader;
 use crate::storage::DatasetWithNames;
@@ -31,13 +33,22 @@ pub struct SharesResponse {
     pub users: Vec<Username>,
     /// The roles.
     pub roles: Vec<RoleName>,
+    /// When shares with users end, by user name; absent if none does. A share that has ended is listed and grants nothing.
+    #[oai(skip_serializing_if_is_none)]
+    pub users_until: Option<EndsJson>,
+    /// When shares with roles end, by role; absent if none does.
+    #[oai(skip_serializing_if_is_none)]
+    pub roles_until: Option<EndsJson>,
 }
 
 impl From<DatasetWithNames> for SharesResponse {
     fn from(named: DatasetWithNames) -> Self {
+        let (users_until, roles_until) = ends_of(&named);
         Self {
             users: named.reader_users.into_keys().collect(),
             roles: named.dataset.reader_roles.into_iter().collect(),
+            users_until,
+            roles_until,
         }
     }
 }
@@ -45,34 +56,34 @@ impl From<DatasetWithNames> for SharesResponse {
 type ShareResult = Result<WithEtag<SharesResponse>, ErrorResponse<DeleteStatuses>>;
 
 impl AdminSharesApi {
-    async fn set_shared(
+    async fn create_share(
+        &self,
+        credentials: &HeaderCredentials,
+        dataset_id: DatasetId,
+        (reader, until): (Reader, Option<Timestamp>),
+        if_match: &IfMatch,
+    ) -> ShareResult {
+        let until = until.map(|Timestamp(until)| until);
+        let precondition = if_match.precondition::<SharesResponse, _>();
+        let changed = self
+            .administration
+            .create_share(&credentials.0, dataset_id, (&reader, until), &precondition)
+            .await?;
+        Ok(WithEtag(changed.into()))
+    }
+
+    async fn delete_share(
         &self,
         credentials: &HeaderCredentials,
         dataset_id: DatasetId,
         reader: Reader,
-        is_shared: bool,
         if_match: &IfMatch,
     ) -> ShareResult {
-        let (administration, credentials) = (&self.administration, &credentials.0);
-        let changed = if is_shared {
-            administration
-                .create_share(
-                    credentials,
-                    dataset_id,
-                    &reader,
-                    &if_match.precondition::<SharesResponse, _>(),
-                )
-                .await?
-        } else {
-            administration
-                .delete_share(
-                    credentials,
-                    dataset_id,
-                    &reader,
-                    &if_match.precondition::<SharesResponse, _>(),
-                )
-                .await?
-        };
+        let precondition = if_match.precondition::<SharesResponse, _>();
+        let changed = self
+            .administration
+            .delete_share(&credentials.0, dataset_id, &reader, &precondition)
+            .await?;
         Ok(WithEtag(changed.into()))
     }
 }
@@ -102,8 +113,8 @@ impl AdminSharesApi {
 
     /// Share dataset with user
     ///
-    /// Succeeds without a change if the dataset is already shared with the user. Requires
-    /// `administer` on the dataset before and after the change.
+    /// The share ends at `until`, and never without it, whatever end it had. Succeeds without a change if the dataset
+    /// is already shared with the user like that. Requires `administer` on the dataset before and after the change.
     #[oai(
         path = "/admin/datasets/:dataset_id/shares/users/:username",
         method = "put",
@@ -115,13 +126,15 @@ impl AdminSharesApi {
         dataset_id: Path<DatasetId>,
         /// The user name.
         username: Path<Username>,
+        /// When the share ends, in the future; from then on it is no share. If omitted, it has no end.
+        until: Query<Option<Timestamp>>,
         /// The `ETag` of the shares. The change fails with 412 if the shares have changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
         credentials: HeaderCredentials,
     ) -> ShareResult {
         let reader = Reader::User(username.0);
-        self.set_shared(&credentials, dataset_id.0, reader, true, &if_match)
+        self.create_share(&credentials, dataset_id.0, (reader, until.0), &if_match)
             .await
     }
 
@@ -147,14 +160,14 @@ impl AdminSharesApi {
         credentials: HeaderCredentials,
     ) -> ShareResult {
         let reader = Reader::User(username.0);
-        self.set_shared(&credentials, dataset_id.0, reader, false, &if_match)
+        self.delete_share(&credentials, dataset_id.0, reader, &if_match)
             .await
     }
 
     /// Share dataset with role
     ///
-    /// Succeeds without a change if the dataset is already shared with the role. Requires
-    /// `administer` on the dataset before and after the change.
+    /// The share ends at `until`, and never without it, whatever end it had. Succeeds without a change if the dataset
+    /// is already shared with the role like that. Requires `administer` on the dataset before and after the change.
     #[oai(
         path = "/admin/datasets/:dataset_id/shares/roles/:role",
         method = "put",
@@ -166,13 +179,15 @@ impl AdminSharesApi {
         dataset_id: Path<DatasetId>,
         /// The role name.
         role: Path<RoleName>,
+        /// When the share ends, in the future; from then on it is no share. If omitted, it has no end.
+        until: Query<Option<Timestamp>>,
         /// The `ETag` of the shares. The change fails with 412 if the shares have changed since.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
         credentials: HeaderCredentials,
     ) -> ShareResult {
         let reader = Reader::Role(role.0);
-        self.set_shared(&credentials, dataset_id.0, reader, true, &if_match)
+        self.create_share(&credentials, dataset_id.0, (reader, until.0), &if_match)
             .await
     }
 
@@ -198,7 +213,7 @@ impl AdminSharesApi {
         credentials: HeaderCredentials,
     ) -> ShareResult {
         let reader = Reader::Role(role.0);
-        self.set_shared(&credentials, dataset_id.0, reader, false, &if_match)
+        self.delete_share(&credentials, dataset_id.0, reader, &if_match)
             .await
     }
 }

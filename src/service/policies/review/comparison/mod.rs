@@ -76,7 +76,17 @@ pub fn compare(
     scope: &ComparisonScope,
     mut advance: impl FnMut(),
 ) -> BundleComparison {
-    let datasets: Vec<Arc<Dataset>> = catalog.datasets.into_iter().map(Arc::new).collect();
+    // What has ended is no share: projections compare what is left at the time asked about, or now.
+    let second = scope.time.unwrap_or(scope.now);
+    let shared = |dataset: Dataset| {
+        let has_ends = !dataset.share_ends.is_empty();
+        Arc::new(if has_ends {
+            dataset.shared_at(second)
+        } else {
+            dataset
+        })
+    };
+    let datasets: Vec<Arc<Dataset>> = catalog.datasets.into_iter().map(shared).collect();
     let users = catalog.users.into_iter().map(|record| record.user);
     let users = users.filter(|user| !user.is_disabled).map(Arc::new);
     let mut run = ComparisonRun::new(from, to, users.collect(), &datasets, scope);

@@ -272,6 +272,7 @@ fn some_catalog() -> impl Strategy<Value = Catalog> {
                             .map(|id| UserId(Uuid::from_u128(id)))
                             .collect(),
                         reader_roles,
+                        share_ends: crate::domain::share_ends::ShareEnds::default(),
                         tags,
                         attributes,
                         file: None,
@@ -354,6 +355,7 @@ fn a_comparison_renders_as_text() {
         owner: None,
         reader_users: BTreeSet::new(),
         reader_roles: BTreeSet::new(),
+        share_ends: crate::domain::share_ends::ShareEnds::default(),
         tags: Tags::new(),
         attributes: Attributes::new(),
         file: None,

@@ -3,6 +3,7 @@
 mod mint_response;
 mod render;
 mod report;
+mod shares;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use super::context::ReviewContext;
 
 pub use mint_response::PredictedMintResponse;
 pub use report::{ExplanationReport, Redaction};
+pub use shares::ExplainedShare;
 
 use report::ExplanationSubject;
 
@@ -94,8 +96,10 @@ pub fn explain(
         dataset_id: dataset.id.to_string(),
         title: dataset.title.clone(),
     };
+    let second = context.unix_millis.div_euclid(1_000);
     ExplanationReport {
         key_refusal: key_refusal(&context, *action, dataset),
+        shares: ExplainedShare::of(principal, dataset, second),
         ..ExplanationReport::new(subject, *action, &context, explanation, mint)
     }
     .redact(visibility)
@@ -195,6 +199,7 @@ mod tests {
                 owner: None,
                 reader_users: [].into(),
                 reader_roles: ["geology".parse().unwrap()].into(),
+                share_ends: crate::domain::share_ends::ShareEnds::default(),
                 tags: Tags::new(),
                 attributes: Attributes::new(),
                 file: has_file.then_some(file),

@@ -53,6 +53,9 @@ impl ExplanationReport {
         if let Some(mint) = &self.mint {
             writeln!(text, "The mint would answer {}: {}.", mint.status, mint.why)?;
         }
+        for share in &self.shares {
+            writeln!(text, "{share}")?;
+        }
         for error in self.errors.iter().filter(|_| !self.is_disabled) {
             writeln!(text, "evaluation error, which denies: {error}")?;
         }

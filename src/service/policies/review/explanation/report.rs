@@ -15,6 +15,7 @@ use crate::domain::rfc3339;
 use crate::policy::explain::{Explanation, PolicyExplanation, ValueVisibility};
 
 use super::mint_response::PredictedMintResponse;
+use super::shares::ExplainedShare;
 
 /// The answer of the policies to a query, and the reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +50,8 @@ pub struct ExplanationReport {
     pub max_ttl: Option<u32>,
     /// What the mint would respond, for `read`. `None` if redacted.
     pub mint: Option<PredictedMintResponse>,
+    /// The shares with an end that the principal has. None are shown if the principal or the dataset is redacted.
+    pub shares: Vec<ExplainedShare>,
     /// Evaluation errors; any error denies.
     pub errors: Vec<String>,
     /// What is redacted.
@@ -106,6 +109,7 @@ impl ExplanationReport {
             is_permitted: decision.is_permitted,
             max_ttl: decision.is_permitted.then_some(decision.max_ttl),
             mint,
+            shares: Vec::new(),
             errors: decision.errors,
             redaction: Redaction::default(),
             determining: explanation.determining,
@@ -130,6 +134,11 @@ impl ExplanationReport {
             username: self.username.filter(|_| visibility.shows_principal),
             authentication: self.authentication.filter(|_| visibility.shows_principal),
             mint: self.mint.filter(|_| visibility.shows_resource),
+            shares: if visibility.shows_principal && visibility.shows_resource {
+                self.shares
+            } else {
+                Vec::new()
+            },
             redaction: Redaction {
                 is_principal_redacted: !visibility.shows_principal,
                 is_dataset_redacted: !visibility.shows_resource,
