@@ -150,11 +150,11 @@ fn attributes_and_enumerations_of_an_authors_own_get_the_same_hints() {
     let mut told = String::new();
     for condition in [
         r#"resource.embargo.until < "2027-01-01""#,
-        r#"resource.embargo.until < context.time"#,
+        "resource.embargo.until < context.time",
         r#"resource.licence == "Open""#,
         r#"["open", "closed"].contains(resource.licence)"#,
         r#"resource.networks.contains("10.0.0.1")"#,
-        r#"!resource.embargo.until.isEmpty()"#,
+        "!resource.embargo.until.isEmpty()",
         "resource.licnce == Licence::\"open\"",
     ] {
         let text = format!("@id(\"a\")\n@reason(\"x\")\n{}\n", policy_with(condition));
