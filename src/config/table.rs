@@ -114,6 +114,9 @@ settings! {
     policy_dir: Option<PathBuf> = "./policies", Text("a folder"), SettingsReader::policy_dir;
     /// Whether an edit of the policies has to meet its cases before it comes into force.
     gate_cases: GateCases = "require", OneOf(GateCases::VARIANTS), SettingsReader::parse;
+    /// Whether each new or changed policy of an edit needs a case that shows that it takes effect.
+    /// With `false` the policies without one are warned of; with `true` such an edit is refused. Not asked for while `gate_cases` is `off`.
+    require_case_per_policy: bool = "false", OneOf(&["true", "false"]), SettingsReader::parse;
     /// Whether an edit of the policies has to keep its invariants, proved.
     /// With `if-available` edits go on unproved while cvc5 is not installed, and health, log and audit log say so; a cvc5 that is installed and fails refuses them.
     gate_proofs: GateProofs = "if-available", OneOf(GateProofs::VARIANTS), SettingsReader::parse;

@@ -21,14 +21,13 @@ use super::entity_file;
 use super::enumerations::ContextWords;
 use super::json_span::{error_span, message_without_position, value_start};
 use super::networks::Networks;
+use super::short_case::{ShortCaseParser, has_short_case, is_short};
+use super::situation::Situations;
 use super::sources::SourceFiles;
 use super::unknown_address::UNKNOWN_ADDRESS_VALUE;
 
 /// The suffix of case files; `public.cases.json` is beside `public.cedar`.
 pub(super) const CASES_SUFFIX: &str = ".cases.json";
-
-/// The base situation of the short cases in its folder and below.
-pub(super) const SITUATION_FILE: &str = "situation.json";
 
 /// The decision that a case expects, or that a bundle gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +98,11 @@ pub(super) fn parse_all(
     networks: &Networks,
 ) -> Result<Vec<Case>, Vec<SourceDiagnostic>> {
     let mut cases = Vec::new();
-    let mut problems = Vec::new();
+    let short = sources
+        .iter()
+        .filter(|(name, text)| is_case_file(name) && has_short_case(text));
+    let short = short.map(|(name, _)| name);
+    let (situations, mut problems) = Situations::parse(sources, schema, short);
     for (file, text) in sources.iter().filter(|(name, _)| is_case_file(name)) {
         let values = match serde_json::from_str::<Vec<&RawValue>>(text) {
             Ok(values) => values,
@@ -115,13 +118,15 @@ pub(super) fn parse_all(
                 sources,
                 schema,
                 networks,
+                situations: &situations,
                 file,
                 text,
                 number: index + 1,
                 start: value_start(value, text).start,
             };
             match parser.parse(value.get()) {
-                Ok(case) => cases.push(case),
+                Ok(Some(case)) => cases.push(case),
+                Ok(None) => {}
                 Err(problem) => problems.push(*problem),
             }
         }
@@ -227,6 +232,7 @@ struct CaseParser<'a> {
     sources: &'a SourceFiles,
     schema: &'a Schema,
     networks: &'a Networks,
+    situations: &'a Situations,
     /// The file's name, relative to the folder.
     file: &'a str,
     text: &'a Arc<str>,
@@ -237,12 +243,41 @@ struct CaseParser<'a> {
 }
 
 impl CaseParser<'_> {
-    fn parse(&self, json: &str) -> Result<Case, Box<SourceDiagnostic>> {
+    /// The case; `None` for a short one whose situation is not valid, which is a problem of its own.
+    fn parse(&self, json: &str) -> Result<Option<Case>, Box<SourceDiagnostic>> {
+        if !is_short(json) {
+            return self.parse_full(json).map(Some);
+        }
+        let Ok(situation) = self.situations.of(self.sources, self.file) else {
+            return Ok(None);
+        };
+        let parser = ShortCaseParser {
+            schema: self.schema,
+            situation,
+            text: self.text,
+        };
+        let case = parser.expand(json).map_err(|error| {
+            let problem = self.problem_at(error.span, &error.message);
+            Box::new(match error.help {
+                Some(help) => problem.with_help(help),
+                None => problem,
+            })
+        })?;
+        // What is left to be wrong has no place in the text of a short case but its beginning.
+        let case = serde_json::from_value(case).map_err(|error| self.problem("case", &error))?;
+        self.check(case).map(Some)
+    }
+
+    fn parse_full(&self, json: &str) -> Result<Case, Box<SourceDiagnostic>> {
         let case: CaseJson = serde_json::from_str(json).map_err(|error| {
             let inside = error_span(&error, json);
             let span = self.start + inside.start..self.start + inside.end;
             self.problem_at(span, &message_without_position(&error))
         })?;
+        self.check(case)
+    }
+
+    fn check(&self, case: CaseJson) -> Result<Case, Box<SourceDiagnostic>> {
         let uid = |what: &str, text: &str| {
             text.parse::<EntityUid>()
                 .map_err(|error| self.problem(what, &error))

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::domain::diagnostic::SourceDiagnostic;
 
-use super::case_file::SITUATION_FILE;
 use super::error::BundleError;
+use super::situation::SITUATION_FILE;
 use super::sources::{MAX_FOLDER_DEPTH, SCHEMA_FILE, SourceFiles};
 
 /// Reads a case file, the entity files that its cases name, and the situations beside it and above it in the

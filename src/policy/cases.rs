@@ -210,6 +210,14 @@ fn explain_failure(
 }
 
 impl CaseReport {
+    /// The ids of the policies that take effect in a case that passed.
+    pub(super) fn effective_policies(&self) -> BTreeSet<&str> {
+        let passed = self.results.iter().filter(|result| result.is_passed);
+        passed
+            .flat_map(|result| result.actual_reasons.iter().map(String::as_str))
+            .collect()
+    }
+
     /// Whether there are cases and all of them passed.
     #[must_use]
     pub fn is_passed(&self) -> bool {

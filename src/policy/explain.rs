@@ -304,6 +304,17 @@ impl<'a> EvaluatedPolicy<'a> {
 }
 
 impl PolicyExplanation {
+    /// What is told of its parts: their texts and the values that they saw.
+    pub fn told(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().flat_map(|part| {
+            let seen = part
+                .seen
+                .iter()
+                .filter_map(|observed| observed.value.as_deref());
+            std::iter::once(part.text.as_str()).chain(seen)
+        })
+    }
+
     /// The explanation as text of several lines.
     #[must_use]
     pub fn render(&self) -> String {

@@ -12,6 +12,7 @@
 //!   what they do not cover.
 //! - [`mentions`]: the users, roles and datasets that a folder names. `reach`: what can never match.
 //! - [`new_case`]: a decision as a case. [`case_writer`]: adds cases to a file.
+//! - [`uncovered`]: the policies without a case.
 //! - [`check`]: all checks of a folder but running its cases and proving its invariants.
 //! - [`prove`]: proofs for every possible request.
 //! - [`effect`]: how two bundles differ, and why a policy has no effect.
@@ -21,6 +22,8 @@
 //!   context with.
 //! - [`complexity`]: limits on the complexity of policies and schemas.
 //! - [`mod@format`]: the layout of policy files.
+//! - Cases: `case_file` parses them, `short_case` those that name entities of a `situation`, with
+//!   `case_changes`; `typed_json` reads the words in both.
 //! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
 //!   the invariants, `links` fills templates, `networks` reads the named networks, `case_file` and `json_span` parse
 //!   JSON, `case_sources` reads one case file with what it names, `validation` runs
@@ -57,8 +60,10 @@ pub mod new_case;
 pub mod prove;
 pub mod references;
 pub mod safeguards;
+pub mod uncovered;
 
 mod case_answer;
+mod case_changes;
 mod case_file;
 mod case_result;
 mod case_sources;
@@ -84,9 +89,12 @@ mod policies;
 mod reach;
 mod schema_check;
 mod schema_names;
+mod short_case;
+mod situation;
 mod source_form;
 mod source_policy;
 mod sources;
+mod typed_json;
 mod unknown_address;
 mod validation;
 mod values;

@@ -64,6 +64,7 @@ mod policy_explain;
 mod policy_explain_entities;
 mod policy_format;
 mod policy_gate;
+mod policy_openings;
 mod policy_proof;
 mod policy_reach;
 mod policy_reload;

@@ -11,6 +11,7 @@ pub(super) mod test;
 
 mod assumed;
 mod catalog_names;
+mod explain_record;
 mod junit;
 mod output_file;
 

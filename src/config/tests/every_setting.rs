@@ -19,6 +19,7 @@ fn every_setting_can_be_set_by_its_variable() {
         ("unused_files_kept", "7200"),
         ("policy_dir", "/srv/policies"),
         ("gate_cases", "off"),
+        ("require_case_per_policy", "true"),
         ("gate_proofs", "require"),
         ("gate_invariants", "locked"),
         ("gate_proof_limit", "5"),

@@ -62,7 +62,10 @@ impl JsonMentions {
 
     /// Adds what a file of entities names.
     pub(super) fn collect_entity_file(&mut self, source: &MentionSource) {
-        for value in values(&source.text) {
+        // A base situation has its entities in a member.
+        let situation = members(&source.text);
+        let entities = situation.get("entities").into_iter();
+        for value in values(&source.text).into_iter().chain(entities.copied()) {
             self.collect_entities(value, source, "the entities");
         }
     }

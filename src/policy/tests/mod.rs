@@ -13,6 +13,7 @@ mod oneself;
 mod rejected_folders;
 mod schema;
 mod shipped;
+mod short_cases;
 mod told_parts;
 mod unknown_address;
 mod withheld_values;

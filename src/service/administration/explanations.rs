@@ -75,9 +75,11 @@ impl Administration {
                 shows_principal,
                 shows_resource,
             };
-            operation
+            let mut report = operation
                 .run_blocking(move |bundle| explain(bundle, &question, visibility))
-                .await
+                .await?;
+            add_visible_names(&mut report, &operation, cache).await?;
+            Ok(report)
         })
         .await
     }
@@ -119,6 +121,29 @@ impl Administration {
             }),
         }
     }
+}
+
+/// Adds the names of the users and datasets that an explanation mentions and that the caller may see.
+async fn add_visible_names(
+    report: &mut ExplanationReport,
+    operation: &AdminOperation,
+    cache: &CatalogCache,
+) -> Result<(), ServiceError> {
+    for id in report.mentioned_users() {
+        if let Some(user) = cache.user(id).await?
+            && operation.is_permitted(Action::ViewUsers, &Resource::User(Arc::clone(&user)))
+        {
+            report.add_name("User", id.0, user.username.as_str());
+        }
+    }
+    for id in report.mentioned_datasets() {
+        if let Some(dataset) = cache.dataset(id).await?
+            && operation.is_permitted(Action::Discover, &Resource::Dataset(Arc::clone(&dataset)))
+        {
+            report.add_name("Dataset", id.0, &dataset.title);
+        }
+    }
+    Ok(())
 }
 
 /// Finds a dataset that the caller may administer, discover or read, and whether it may administer it

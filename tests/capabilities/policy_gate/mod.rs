@@ -4,6 +4,7 @@
 mod acceptance;
 mod exceptions;
 mod starts;
+mod uncovered;
 
 use std::fs;
 use std::path::Path;

@@ -7,7 +7,7 @@ use crate::domain::id::DatasetId;
 use crate::http::reply::timestamp::Timestamp;
 use crate::policy::explain::{ObservedValue, PartExplanation, PartValue, PolicyExplanation};
 use crate::service::policies::review::explanation::{
-    ExplanationReport, PredictedMintResponse, Redaction,
+    ExplanationReport, Opening, PredictedMintResponse, Redaction,
 };
 
 use super::policies::PolicyEffect;
@@ -64,6 +64,12 @@ pub struct ExplanationResponse {
     pub shares: Vec<String>,
     /// Policy evaluation errors; any error denies.
     pub errors: Vec<String>,
+    /// What would permit it if it is denied, at most six changes, each tried with the policies. Absent if it is
+    /// permitted, and if anything about the principal or the dataset is withheld.
+    #[oai(skip_serializing_if_is_none)]
+    pub openings: Option<Vec<OpeningResponse>>,
+    /// The names of users and datasets that values and policies name, as far as you may see them.
+    pub names: Vec<EntityNameResponse>,
     /// What is withheld from you.
     pub withheld: RedactionResponse,
     /// The determining policies with all their parts.
@@ -181,6 +187,36 @@ impl From<DatasetAction> for Action {
     }
 }
 
+/// A change that would permit what is denied.
+#[derive(Object)]
+#[oai(rename = "ExplanationOpening")]
+pub struct OpeningResponse {
+    /// What to change, in words.
+    pub change: String,
+    /// The command on the server that changes it, if there is one.
+    #[oai(skip_serializing_if_is_none)]
+    pub command: Option<String>,
+}
+
+/// The name of an entity.
+#[derive(Object)]
+#[oai(rename = "EntityName")]
+pub struct EntityNameResponse {
+    /// Its entity UID in Cedar, such as `User::"<UUID>"`.
+    pub entity: String,
+    /// The user name, or the title of the dataset.
+    pub name: String,
+}
+
+impl From<Opening> for OpeningResponse {
+    fn from(opening: Opening) -> Self {
+        Self {
+            change: opening.change,
+            command: opening.command,
+        }
+    }
+}
+
 impl From<ObservedValue> for ObservedValueResponse {
     fn from(observed: ObservedValue) -> Self {
         Self {
@@ -279,6 +315,15 @@ impl ExplanationResponse {
             mint: report.mint.map(MintOutcomeResponse::from),
             shares: report.shares.iter().map(ToString::to_string).collect(),
             errors: report.errors,
+            openings: report.openings.map(|openings| {
+                let openings = openings.into_iter();
+                openings.map(OpeningResponse::from).collect()
+            }),
+            names: report
+                .names
+                .into_iter()
+                .map(|(entity, name)| EntityNameResponse { entity, name })
+                .collect(),
             withheld: report.redaction.into(),
             determining: explanations(report.determining),
             others: explanations(report.others),

@@ -110,6 +110,7 @@ impl From<&RejectedBundle> for RejectedBundleResponse {
     fn from(edit: &RejectedBundle) -> Self {
         let diagnostics = match &edit.reason {
             RejectionReason::Invalid(error) => error.problems(),
+            RejectionReason::UncoveredPolicies(policies) => policies,
             _ => &[],
         };
         let invariant = |invariant: &ProvedInvariant| BrokenInvariant {

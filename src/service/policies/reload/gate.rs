@@ -14,6 +14,7 @@ use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::prove::{ProofOptions, ProofTime, ProveError, prove};
 use crate::policy::safeguards::{SafeguardChanges, Safeguards};
+use crate::policy::uncovered::UncoveredPolicies;
 use crate::storage::PolicyEdit;
 
 use super::rejection::RejectionReason;
@@ -26,6 +27,7 @@ pub(super) struct PolicyGate {
     cases: GateCases,
     proofs: GateProofs,
     invariants: GateInvariants,
+    requires_case_per_policy: bool,
     proof_limit: Duration,
     /// Whether the folder is inside the program, whose cases and invariants were checked when it was built.
     is_embedded: bool,
@@ -161,6 +163,7 @@ impl PolicyGate {
             cases: settings.gate_cases,
             proofs: settings.gate_proofs,
             invariants: settings.gate_invariants,
+            requires_case_per_policy: settings.require_case_per_policy,
             proof_limit: settings.gate_proof_limit,
             is_embedded: source.folder().is_none(),
         }
@@ -187,7 +190,8 @@ impl PolicyGate {
         baseline: GateBaseline<'_>,
     ) -> Result<AcceptedBundle, RejectionReason> {
         let bundle = folder.bundle().map_err(RejectionReason::Invalid)?;
-        self.check_cases(&folder, &bundle)?;
+        let uncovered = self.check_cases(&folder, &bundle)?;
+        self.check_coverage(&uncovered, &bundle, baseline)?;
         let edit = FolderInForce::new(folder);
         let changes = baseline
             .in_force
@@ -208,7 +212,9 @@ impl PolicyGate {
         let slow = time.and_then(|time| time.gate_warning(self.proof_limit));
         Ok(AcceptedBundle {
             edited: EditedAttributes::new(bundle.declared_attributes(), in_force),
-            warnings: Arc::new(FolderWarnings::new(&edit.folder, &bundle).with_slow_proof(slow)),
+            warnings: Arc::new(
+                FolderWarnings::new(&edit.folder, &bundle, &uncovered).with_slow_proof(slow),
+            ),
             bundle: Arc::new(bundle),
             folder: Arc::new(edit),
             changes,
@@ -244,18 +250,56 @@ impl PolicyGate {
         missing
     }
 
-    fn check_cases(self, folder: &PolicyFolder, bundle: &Bundle) -> Result<(), RejectionReason> {
-        if self.is_embedded || self.cases != GateCases::Require || !folder.has_cases() {
-            return Ok(());
+    /// Runs the cases, and returns the policies that none shows to take effect.
+    fn check_cases(
+        self,
+        folder: &PolicyFolder,
+        bundle: &Bundle,
+    ) -> Result<UncoveredPolicies, RejectionReason> {
+        if self.is_embedded || self.cases != GateCases::Require {
+            return Ok(UncoveredPolicies::default());
+        }
+        if !folder.has_cases() {
+            return Ok(UncoveredPolicies::find(bundle, None));
         }
         let report = folder
             .cases()
             .and_then(|cases| cases.run(bundle))
             .map_err(RejectionReason::Invalid)?;
         if report.failed == 0 {
-            return Ok(());
+            return Ok(UncoveredPolicies::find(bundle, Some(&report)));
         }
         Err(RejectionReason::FailedCases(report.failures))
+    }
+
+    /// The policies without a case, of a folder that is in force whatever its cases say.
+    pub(super) fn uncovered_policies(
+        self,
+        folder: &PolicyFolder,
+        bundle: &Bundle,
+    ) -> UncoveredPolicies {
+        self.check_cases(folder, bundle).unwrap_or_default()
+    }
+
+    /// Refuses an edit whose new or changed policies have no case, if the settings ask for one each.
+    fn check_coverage(
+        self,
+        uncovered: &UncoveredPolicies,
+        bundle: &Bundle,
+        baseline: GateBaseline<'_>,
+    ) -> Result<(), RejectionReason> {
+        if !self.requires_case_per_policy || uncovered.is_empty() {
+            return Ok(());
+        }
+        // Policies in force that this program no longer accepts count as different.
+        let before = baseline
+            .in_force
+            .and_then(|before| before.folder.bundle().ok());
+        let new = uncovered.changed_from(bundle, before.as_ref());
+        if new.is_empty() {
+            return Ok(());
+        }
+        Err(RejectionReason::UncoveredPolicies(new.warnings(bundle)))
     }
 
     /// Why the invariants were not proved, if that does not refuse the edit; and how long they took if they were.

@@ -161,7 +161,9 @@ pub fn load_initial_policies(
                 ..ReloadStatus::default()
             };
             let in_force = before.unwrap_or_else(|| FolderInForce::new(last_good.folder));
-            let warnings = Arc::new(FolderWarnings::new(&in_force.folder, &bundle));
+            let uncovered = gate.uncovered_policies(&in_force.folder, &bundle);
+            let warnings = FolderWarnings::new(&in_force.folder, &bundle, &uncovered);
+            let warnings = Arc::new(warnings);
             let start = (Arc::new(bundle), Some(record), status);
             (Arc::new(in_force), warnings, start)
         }

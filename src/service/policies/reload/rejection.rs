@@ -1,6 +1,7 @@
 //! Rejected bundles: an edit that did not pass the policy gate, and the reasons.
 
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::BundleError;
 use crate::policy::case_failures::CaseFailureGroup;
 use crate::policy::prove::{InvariantVerdict, Proof, ProvedInvariant};
@@ -37,6 +38,8 @@ pub enum RejectionReason {
     Invalid(BundleError),
     /// Cases fail, by their causes.
     FailedCases(Vec<CaseFailureGroup>),
+    /// New or changed policies have no case, and the settings ask for one.
+    UncoveredPolicies(Vec<SourceDiagnostic>),
     /// Invariants or cases in force are lost, or locked invariants are changed, and nobody accepted that.
     NotAccepted {
         /// What the edit changes.
@@ -77,6 +80,7 @@ impl RejectionReason {
         match self {
             Self::Invalid(error) => error.lines(),
             Self::FailedCases(cases) => cases.iter().map(CaseFailureGroup::line).collect(),
+            Self::UncoveredPolicies(policies) => policies.iter().map(describe_policy).collect(),
             Self::NotAccepted { changes, edit } => {
                 let hint = format!(
                     "review it, and accept it with `cedargate policy accept {}`",
@@ -97,6 +101,7 @@ impl RejectionReason {
         match self {
             Self::Invalid(_) => "it is not valid",
             Self::FailedCases(_) => "its cases are not met",
+            Self::UncoveredPolicies(_) => "a new or changed policy has no case",
             Self::NotAccepted { changes, .. }
                 if changes.loses_invariants() || changes.loses_cases() =>
             {
@@ -120,7 +125,10 @@ impl RejectionReason {
     /// catalog.
     pub(super) fn is_settled(&self) -> bool {
         match self {
-            Self::Invalid(_) | Self::FailedCases(_) | Self::NotAccepted { .. } => true,
+            Self::Invalid(_)
+            | Self::FailedCases(_)
+            | Self::UncoveredPolicies(_)
+            | Self::NotAccepted { .. } => true,
             Self::FailedProof(proof) => proof.has_violation() || !proof.failing.is_empty(),
             Self::SolverMissing(_) | Self::SolverFailure(_) | Self::CatalogMisfit(_) => false,
         }
@@ -152,6 +160,13 @@ fn bounded_lines(lines: &[String], max: usize) -> Vec<String> {
         shown.push(format!("and {more} more"));
     }
     shown
+}
+
+fn describe_policy(policy: &SourceDiagnostic) -> String {
+    match policy.help() {
+        Some(help) => format!("{policy}; {help}"),
+        None => policy.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Warnings about the policies in force: what in them can never match, and what they name that nobody has.
+//! Warnings about the policies in force: what in them can never match, what has no case, and what they name
+//! that nobody has.
 //!
 //! They have no consequence: a policy may name a dataset that is created tomorrow. The log has them when policies
 //! come into force, and `GET /admin/policies` whenever it is asked, compared with the catalog as it is then.
@@ -15,6 +16,7 @@ use crate::policy::folder::PolicyFolder;
 use crate::policy::mentions::EntityMentions;
 use crate::policy::mentions::names::CatalogNames;
 use crate::policy::prove::find_idle_policies;
+use crate::policy::uncovered::UncoveredPolicies;
 use crate::service::policies::review::catalog_names::find_catalog_names;
 use crate::storage::{Database, StorageError};
 
@@ -27,8 +29,9 @@ const COMPARISON_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a policy folder has to warn of.
 pub(super) struct FolderWarnings {
-    /// What can never match, by types, and that the proof is slow.
-    unreachable: Vec<SourceDiagnostic>,
+    /// What does not depend on the catalog: what can never match, by types, policies without a case, and that the
+    /// proof is slow.
+    lasting: Vec<SourceDiagnostic>,
     /// The policies that never apply, by values, once the solver has found them.
     idle: Mutex<Vec<SourceDiagnostic>>,
     mentions: EntityMentions,
@@ -38,13 +41,18 @@ pub(super) struct FolderWarnings {
 
 impl FolderWarnings {
     /// Collects what a folder names. Blocks for as long as reading its syntax trees takes.
-    pub(super) fn new(folder: &PolicyFolder, bundle: &Bundle) -> Self {
+    pub(super) fn new(
+        folder: &PolicyFolder,
+        bundle: &Bundle,
+        uncovered: &UncoveredPolicies,
+    ) -> Self {
         let invariants = folder.invariants();
         let invariants = invariants.and_then(|invariants| invariants.warnings(bundle));
-        let mut unreachable = bundle.warnings().to_vec();
-        unreachable.extend(invariants.unwrap_or_default());
+        let mut lasting = bundle.warnings().to_vec();
+        lasting.extend(invariants.unwrap_or_default());
+        lasting.extend(uncovered.warnings(bundle));
         Self {
-            unreachable,
+            lasting,
             idle: Mutex::default(),
             mentions: EntityMentions::of_folder(folder, bundle),
             names: Mutex::new(None),
@@ -58,7 +66,7 @@ impl FolderWarnings {
                 .with_help("set a longer gate_proof_limit before more policies are added")
                 .into_warning()
         });
-        self.unreachable.extend(warning);
+        self.lasting.extend(warning);
         self
     }
 
@@ -87,7 +95,7 @@ impl FolderWarnings {
                 is_redacted: true,
                 ..names.clone()
             });
-        let mut warnings = self.unreachable.clone();
+        let mut warnings = self.lasting.clone();
         warnings.extend(self.idle.lock().iter().cloned());
         warnings.extend(
             self.mentions

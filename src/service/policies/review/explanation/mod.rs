@@ -1,6 +1,9 @@
 //! Explanations: why the policies decide one query as they do, and what the mint would respond.
 
+mod literals;
 mod mint_response;
+mod names;
+mod openings;
 mod render;
 mod report;
 mod shares;
@@ -14,15 +17,17 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::entity_file::EntityFileFacts;
-use crate::policy::explain::ValueVisibility;
+use crate::policy::explain::{PolicyExplanation, ValueVisibility};
 use crate::policy::new_case::NewCase;
 
 use super::context::ReviewContext;
 
 pub use mint_response::PredictedMintResponse;
+pub use openings::Opening;
 pub use report::{ExplanationReport, Redaction};
 pub use shares::ExplainedShare;
 
+use openings::find_openings;
 use report::ExplanationSubject;
 
 /// The query to explain.
@@ -72,14 +77,25 @@ pub fn explain(
         context,
     } = query;
     let context = context.for_principal(principal);
+    explain_in(bundle, (principal, *action, dataset), &context, visibility)
+}
+
+/// Explains the decision of a bundle in a context of its own, such as that of an audit record.
+#[must_use]
+pub fn explain_in(
+    bundle: &Bundle,
+    (principal, action, dataset): (&Principal, Action, &Arc<Dataset>),
+    context: &DecisionContext,
+    visibility: ValueVisibility,
+) -> ExplanationReport {
     let resource = Resource::Dataset(Arc::clone(dataset));
-    let explanation = bundle.explain(visibility, principal, *action, &resource, &context);
-    let mint = (*action == Action::Read).then(|| {
-        let is_within = |action| key_refusal(&context, action, dataset).is_none();
+    let explanation = bundle.explain(visibility, principal, action, &resource, context);
+    let mint = (action == Action::Read).then(|| {
+        let is_within = |action| key_refusal(context, action, dataset).is_none();
         let may_read = explanation.decision.is_permitted && is_within(Action::Read);
-        let discovery = bundle.decide(principal, Action::Discover, &resource, &context);
+        let discovery = bundle.decide(principal, Action::Discover, &resource, context);
         let may_discover = discovery.is_permitted && is_within(Action::Discover);
-        if is_key_expired(&context) {
+        if is_key_expired(context) {
             PredictedMintResponse::EXPIRED_KEY
         } else {
             PredictedMintResponse::predict(principal, dataset, may_read, may_discover)
@@ -96,11 +112,24 @@ pub fn explain(
         dataset_id: dataset.id.to_string(),
         title: dataset.title.clone(),
     };
+    let explained: Vec<&PolicyExplanation> = explanation
+        .determining
+        .iter()
+        .chain(&explanation.others)
+        .collect();
     let second = context.unix_millis.div_euclid(1_000);
+    // What would permit it says something about both.
+    let refusal = key_refusal(context, action, dataset);
+    let is_denied = !explanation.decision.is_permitted || refusal.is_some();
+    let is_told = is_denied && visibility.is_unrestricted();
+    let openings =
+        is_told.then(|| find_openings(bundle, (principal, action, dataset), context, &explained));
+    let report = ExplanationReport::new(subject, action, context, explanation, mint);
     ExplanationReport {
-        key_refusal: key_refusal(&context, *action, dataset),
+        key_refusal: refusal,
+        openings,
         shares: ExplainedShare::of(principal, dataset, second),
-        ..ExplanationReport::new(subject, *action, &context, explanation, mint)
+        ..report
     }
     .redact(visibility)
 }

@@ -14,10 +14,13 @@ impl ExplanationReport {
         let mut text = String::new();
         // Writing to a String cannot fail.
         self.write(&mut text).ok();
-        text
+        self.with_names(&text)
     }
 
     fn write(&self, text: &mut String) -> std::fmt::Result {
+        for note in &self.notes {
+            writeln!(text, "{note}")?;
+        }
         let answer = if self.is_permitted {
             "PERMITTED"
         } else {
@@ -56,6 +59,7 @@ impl ExplanationReport {
         for share in &self.shares {
             writeln!(text, "{share}")?;
         }
+        self.write_openings(text)?;
         for error in self.errors.iter().filter(|_| !self.is_disabled) {
             writeln!(text, "evaluation error, which denies: {error}")?;
         }
@@ -90,6 +94,28 @@ impl ExplanationReport {
                 "\nand {} more policies for this action",
                 self.left_off
             )?;
+        }
+        Ok(())
+    }
+}
+
+impl ExplanationReport {
+    fn write_openings(&self, text: &mut String) -> std::fmt::Result {
+        let Some(openings) = &self.openings else {
+            return Ok(());
+        };
+        if openings.is_empty() {
+            return writeln!(
+                text,
+                "No share, role, time or address that was tried would permit it."
+            );
+        }
+        writeln!(text, "What would permit it, each asked of the policies:")?;
+        for opening in openings {
+            match &opening.command {
+                Some(command) => writeln!(text, "  {}: {command}", opening.change)?,
+                None => writeln!(text, "  {}", opening.change)?,
+            }
         }
         Ok(())
     }

@@ -5,6 +5,8 @@
 //! dataset requires the right to view it: the values that policies observed, which the policy engine
 //! leaves out itself, and what is redacted here.
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer};
 
 use crate::domain::action::Action;
@@ -15,6 +17,7 @@ use crate::domain::rfc3339;
 use crate::policy::explain::{Explanation, PolicyExplanation, ValueVisibility};
 
 use super::mint_response::PredictedMintResponse;
+use super::openings::Opening;
 use super::shares::ExplainedShare;
 
 /// The answer of the policies to a query, and the reasons.
@@ -54,6 +57,12 @@ pub struct ExplanationReport {
     pub shares: Vec<ExplainedShare>,
     /// Evaluation errors; any error denies.
     pub errors: Vec<String>,
+    /// What would permit it if it is denied, each tried; none if that is redacted or was not tried.
+    pub openings: Option<Vec<Opening>>,
+    /// The names of the users and datasets that the values and the policies name, by entity UID.
+    pub names: BTreeMap<String, String>,
+    /// What has to be known to read it.
+    pub notes: Vec<String>,
     /// What is redacted.
     #[serde(skip)]
     pub redaction: Redaction,
@@ -111,6 +120,9 @@ impl ExplanationReport {
             mint,
             shares: Vec::new(),
             errors: decision.errors,
+            openings: None,
+            names: BTreeMap::new(),
+            notes: Vec::new(),
             redaction: Redaction::default(),
             determining: explanation.determining,
             others: explanation.others,
