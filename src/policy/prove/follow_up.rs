@@ -1,5 +1,6 @@
 //! What follows a proof: what to do about violations, and why a policy never applies.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cedar_policy::{Policy, RequestEnv};
@@ -133,18 +134,25 @@ impl FollowUp<'_> {
 }
 
 /// A warning for each policy that matches no possible request, unless the bundle has one already: what depends on
-/// values is known only after a search with the solver. What is not found within `time_limit` is left out.
+/// values is known only after a search with the solver. `known` are policies that apply. What is not found within
+/// `time_limit` is left out.
 ///
 /// Blocks, and uses one thread of low priority.
 pub fn find_idle_policies(
     bundle: &Bundle,
+    known: &BTreeSet<String>,
     time_limit: Duration,
 ) -> Result<Vec<SourceDiagnostic>, ProveError> {
     let deadline = Deadline::after(time_limit);
-    let policies = bundle.policies.set.policies().map(instantiate);
+    let policies = bundle.policies.set.policies();
+    let policies = policies.filter(|policy| !known.contains(&policy.id().to_string()));
+    let policies = policies.map(instantiate);
     let policies: Vec<Policy> = policies
         .collect::<Result<_, _>>()
         .map_err(|error| ProveError::failed(&error))?;
+    if policies.is_empty() {
+        return Ok(Vec::new());
+    }
     let environments: Vec<_> = bundle.schema.request_envs().collect();
     let solver = find_solver()?;
     let found = run_alone(&solver, deadline, true, |runtime, solver| {

@@ -42,6 +42,7 @@ async fn locked_server(folder: &Path) -> Server {
         environment: vec![
             ("CEDARGATE_POLICY_DIR", folder.display().to_string()),
             ("CEDARGATE_GATE_INVARIANTS", "locked".to_owned()),
+            ("CEDARGATE_GATE_PROOFS", "off".to_owned()),
         ],
         ..ServerOptions::default()
     })
@@ -58,7 +59,8 @@ async fn a_refusal_names_the_policy_and_the_ways_on_and_the_exception_is_on_reco
     for part in [
         "an invariant is violated: ",
         "invariant `private-stays-inside` is violated by policy `guest` (guest.cedar:1): ",
-        "narrow policy `guest` (guest.cedar:1): add `when { principal in Role::\"admin\" }`",
+        // With the condition, if the solver finds it in time.
+        "narrow policy `guest` (guest.cedar:1)",
         "write `@except(\"guest\")` at invariants/datasets.cedar:17",
     ] {
         assert!(detail.contains(part), "{part}\n{detail}");
@@ -220,9 +222,23 @@ async fn a_refused_edit_of_invariants_has_a_revision_of_its_own_that_everybody_t
         }),
         "the acceptance is not on record"
     );
-    // It is proved all the same.
-    let detail = reload(&server, &session).await.problem(409);
-    assert!(detail.contains("an invariant is violated"), "{detail}");
+    assert_eq!(reload(&server, &session).await.status, 200);
+    let ready = health(&server).await;
+    assert_eq!(ready["folder_revision"], told);
+    assert_eq!(ready["refused_folder_revision"], Value::Null);
+}
+
+/// The warnings about policies that never apply.
+async fn idle_warnings(server: &Server, session: &str) -> Vec<Value> {
+    let listed = policies(server, session).await;
+    let warnings = listed["in_force"]["warnings"].as_array().unwrap().iter();
+    let is_idle = |warning: &&Value| {
+        warning["message"]
+            .as_str()
+            .unwrap()
+            .contains("never applies")
+    };
+    warnings.filter(is_idle).cloned().collect()
 }
 
 #[tokio::test]
@@ -230,41 +246,32 @@ async fn a_policy_that_never_applies_is_a_warning_of_what_is_in_force() {
     let never = "@id(\"night-crew\") @reason(\"x\")\npermit (principal, action == Action::\"read\", resource)\n\
         when { resource.visibility == Visibility::\"public\" && context.time.toTime() >= duration(\"22h\") &&\n\
         context.time.toTime() < duration(\"4h\") };\n";
-    for has_invariants in [true, false] {
-        let folder = copy_of_shipped_policies();
-        if !has_invariants {
-            super::remove_invariants(folder.path());
+    // Without proofs of invariants an edit waits for nothing; the search needs a solver all the same.
+    let folder = copy_of_shipped_policies();
+    super::remove_invariants(folder.path());
+    let server = server_on(folder.path(), "require", "if-available").await;
+    let session = server.session("ada").await;
+    assert!(idle_warnings(&server, &session).await.is_empty());
+    fs::write(folder.path().join("night.cedar"), never).unwrap();
+    let response = reload(&server, &session).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    // The solver takes its time, and no edit waits for it.
+    let begun = Instant::now();
+    let warning = loop {
+        if let [warning] = &idle_warnings(&server, &session).await[..] {
+            break warning.clone();
         }
-        let server = server_on(folder.path(), "require", "if-available").await;
-        let session = server.session("ada").await;
-        let before = policies(&server, &session).await;
-        assert_eq!(
-            before["in_force"]["warnings"],
-            serde_json::json!([]),
-            "{before:#}"
-        );
-        fs::write(folder.path().join("night.cedar"), never).unwrap();
-        let response = reload(&server, &session).await;
-        assert_eq!(response.status, 200, "{}", response.text());
-        // The solver takes its time, and no edit waits for it.
-        let begun = Instant::now();
-        while policies(&server, &session).await["in_force"]["warnings"] == serde_json::json!([]) {
-            assert!(begun.elapsed() < MAX_SEARCH_TIME, "no warning");
-        }
-        let listed = policies(&server, &session).await;
-        let [warning] = &listed["in_force"]["warnings"].as_array().unwrap()[..] else {
-            panic!("{listed:#}");
-        };
-        assert_eq!(warning["line"], 1);
-        assert_eq!(
-            warning["message"],
-            "policy `night-crew` never applies: `context.time.toTime() >= duration(\"22h\")` (line 3) and \
-             `context.time.toTime() < duration(\"4h\")` (line 4) are never true together"
-        );
-        let help = warning["help"].as_str().unwrap();
-        assert!(
-            help.contains("over midnight") && help.contains(" || "),
-            "{help}"
-        );
-    }
+        assert!(begun.elapsed() < MAX_SEARCH_TIME, "no warning");
+    };
+    assert_eq!(warning["line"], 1);
+    assert_eq!(
+        warning["message"],
+        "policy `night-crew` never applies: `context.time.toTime() >= duration(\"22h\")` (line 3) and \
+         `context.time.toTime() < duration(\"4h\")` (line 4) are never true together"
+    );
+    let help = warning["help"].as_str().unwrap();
+    assert!(
+        help.contains("over midnight") && help.contains(" || "),
+        "{help}"
+    );
 }

@@ -307,7 +307,7 @@ fn a_misspelt_word_is_an_error_and_a_warning_only_under_a_schema_of_texts() {
         .filter(|(_, said, _)| said.contains("the schema declares"))
         .map(|(piece, ..)| piece.as_str())
         .collect();
-    assert_eq!(of_schema, ["actions", "authentication"]);
+    assert_eq!(of_schema, ["authentication", "actions"]);
 }
 
 #[test]

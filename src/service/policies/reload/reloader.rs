@@ -121,7 +121,8 @@ impl PolicyReloader {
         let warnings = Arc::clone(&self.state.lock().warnings);
         warnings.log(&self.database).await;
         if self.gate.uses_solver() {
-            warnings.find_idle_policies(self.live.current());
+            let folder = self.state.lock().in_force.folder.clone();
+            warnings.find_idle_policies(self.live.current(), folder);
         }
     }
 

@@ -106,8 +106,15 @@ impl FolderWarnings {
 
     /// Searches for policies that never apply, on a thread of its own, and logs what it finds: it takes the solver
     /// some time, and no edit waits for a warning.
-    pub(super) fn find_idle_policies(self: Arc<Self>, bundle: Arc<Bundle>) {
-        let search = move || match find_idle_policies(&bundle, IDLE_SEARCH_TIMEOUT) {
+    /// A policy that decides a case is not searched for: most folders need no solver for this.
+    pub(super) fn find_idle_policies(self: Arc<Self>, bundle: Arc<Bundle>, folder: PolicyFolder) {
+        let find = move || {
+            let report = folder.cases().and_then(|cases| cases.run(&bundle));
+            let results = report.map(|report| report.results).unwrap_or_default();
+            let reasons = results.into_iter().flat_map(|result| result.actual_reasons);
+            find_idle_policies(&bundle, &reasons.collect(), IDLE_SEARCH_TIMEOUT)
+        };
+        let search = move || match find() {
             Ok(idle) => {
                 for warning in idle.iter().take(MAX_LOGGED) {
                     tracing::warn!(%warning, "the policies in force may not do what they say");
