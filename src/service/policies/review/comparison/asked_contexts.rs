@@ -31,6 +31,9 @@ pub(super) const MAX_CONTEXTS: usize = 128;
 /// The address of this machine, which is as good as any other if policies read none.
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+/// A time like any other, 2026-01-01T12:00:00Z, in seconds since 1970 UTC.
+const ORDINARY_TIME: i64 = 1_767_268_800;
+
 /// Some of the contexts, a bit for each.
 pub(super) type ContextSet = u128;
 
@@ -81,6 +84,8 @@ pub(super) struct AskedContexts {
     /// Whether something was left out because it was too much.
     pub(super) is_cut: bool,
     now: i64,
+    /// The time now of examples, which are the same whenever they are made.
+    example_now: i64,
 }
 
 /// A context that was asked in, as it is reported.
@@ -148,6 +153,7 @@ impl AskedContexts {
             callers: callers(literals),
             is_cut: false,
             now: scope.time.unwrap_or(scope.now),
+            example_now: scope.time.unwrap_or(ORDINARY_TIME),
         }
     }
 
@@ -175,10 +181,19 @@ impl AskedContexts {
 
     /// The address, time and caller of each context, in the order of the bits.
     pub(super) fn iter(&self) -> impl Iterator<Item = (AssumedAddress, i64, CallerKind)> {
+        self.at(self.now)
+    }
+
+    /// The same with times that do not depend on the time now.
+    pub(super) fn examples(&self) -> impl Iterator<Item = (AssumedAddress, i64, CallerKind)> {
+        self.at(self.example_now)
+    }
+
+    fn at(&self, now: i64) -> impl Iterator<Item = (AssumedAddress, i64, CallerKind)> {
         self.addresses.iter().flat_map(move |address| {
             self.instants.iter().flat_map(move |instant| {
                 self.times_of_day.iter().flat_map(move |of_day| {
-                    let second = instant.sample_at(*of_day, self.now);
+                    let second = instant.sample_at(*of_day, now);
                     let callers = self.callers.iter();
                     callers.map(move |caller| (address.sample, second, *caller))
                 })

@@ -81,7 +81,7 @@ impl<'a> Decider<'a> {
         dataset: &Arc<Dataset>,
         contexts: ContextSet,
     ) -> Option<ChangeExample> {
-        let all = self.asked.iter().enumerate();
+        let all = self.asked.examples().enumerate();
         let mut chosen = all.filter(|(index, _)| contexts >> index & 1 == 1);
         let (_, (address, second, caller)) = chosen.next()?;
         Some(ChangeExample {
