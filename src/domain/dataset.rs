@@ -131,12 +131,15 @@ impl Dataset {
 
     /// The same dataset with the shares of a time alone, and no ends: equal ones decide alike at that time.
     #[must_use]
-    pub fn shared_at(&self, unix_seconds: i64) -> Self {
+    pub fn into_shared_at(self, unix_seconds: i64) -> Self {
+        if self.share_ends.is_empty() {
+            return self;
+        }
         Self {
             reader_users: self.reader_users_at(unix_seconds).collect(),
             reader_roles: self.reader_roles_at(unix_seconds).cloned().collect(),
             share_ends: ShareEnds::default(),
-            ..self.clone()
+            ..self
         }
     }
 

@@ -23,25 +23,26 @@ pub(super) fn may_be_anonymous(policy: &Policy) -> bool {
     }
 }
 
+/// The attribute of the context that an expression itself reads or asks for, the first one of several.
+pub(super) fn context_attribute(expression: &Expr) -> Option<&str> {
+    let (of, name) = match expression.expr_kind() {
+        ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr } => (expr, attr),
+        ExprKind::ExtHasAttr { expr, attrs } => (expr, attrs.first()),
+        _ => return None,
+    };
+    let is_context = matches!(of.expr_kind(), ExprKind::Var(Var::Context));
+    is_context.then_some(name.as_str())
+}
+
 /// Whether an expression reads the address, or the context as a whole.
 pub(super) fn reads_address(condition: &Expr) -> bool {
-    let is_context =
-        |expression: &Expr| matches!(expression.expr_kind(), ExprKind::Var(Var::Context));
     let (mut all, mut others) = (0, 0);
     for part in condition.subexpressions() {
-        match part.expr_kind() {
-            ExprKind::Var(Var::Context) => all += 1,
-            ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr }
-                if is_context(expr) && attr != ADDRESS && attr != NETWORKS =>
-            {
-                others += 1;
-            }
-            ExprKind::ExtHasAttr { expr, attrs }
-                if is_context(expr) && attrs.first() != ADDRESS && attrs.first() != NETWORKS =>
-            {
-                others += 1;
-            }
-            _ => {}
+        if matches!(part.expr_kind(), ExprKind::Var(Var::Context)) {
+            all += 1;
+        }
+        if context_attribute(part).is_some_and(|name| name != ADDRESS && name != NETWORKS) {
+            others += 1;
         }
     }
     all > others

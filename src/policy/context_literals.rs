@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::domain::attributes::Attributes;
 
-use super::address::{ADDRESS, NETWORKS};
+use super::address::{ADDRESS, NETWORKS, context_attribute};
 use super::reach::string_literals;
 
 /// The most literals of a kind.
@@ -119,20 +119,12 @@ impl ContextLiterals {
         let mut texts = Vec::new();
         let (mut variables, mut attributes) = (0, 0);
         for expression in condition.subexpressions() {
+            if let Some(name) = context_attribute(expression) {
+                attributes += 1;
+                reads_key |= self.add_attribute(name);
+            }
             match expression.expr_kind() {
                 ExprKind::Var(Var::Context) => variables += 1,
-                ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr }
-                    if matches!(expr.expr_kind(), ExprKind::Var(Var::Context)) =>
-                {
-                    attributes += 1;
-                    reads_key |= self.add_attribute(attr);
-                }
-                ExprKind::ExtHasAttr { expr, attrs }
-                    if matches!(expr.expr_kind(), ExprKind::Var(Var::Context)) =>
-                {
-                    attributes += 1;
-                    reads_key |= self.add_attribute(attrs.first());
-                }
                 ExprKind::Lit(Literal::Long(number)) => found.numbers.push(*number),
                 ExprKind::Lit(Literal::String(text)) => texts.push(text.to_string()),
                 // Words may be enumerated entities: `KeyAction::"read"`.

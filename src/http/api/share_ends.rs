@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crate::domain::name::NameError;
 use crate::http::extract::parameter::RawName;
 use crate::http::reply::timestamp::Timestamp;
+use crate::service::administration::share_end_input::ShareEndInput;
 use crate::service::error::ServiceError;
 use crate::storage::DatasetWithNames;
 
@@ -30,8 +31,19 @@ fn to_json(ends: impl Iterator<Item = (String, i64)>) -> Option<EndsJson> {
     (!ends.is_empty()).then_some(ends)
 }
 
+/// The ends of a request for a dataset.
+pub fn parse_share_ends(
+    users: Option<EndsJson>,
+    roles: Option<EndsJson>,
+) -> Result<ShareEndInput, ServiceError> {
+    Ok(ShareEndInput {
+        users: parse_ends(users, "reader_users_until")?,
+        roles: parse_ends(roles, "reader_roles_until")?,
+    })
+}
+
 /// The ends of a request; an error names `field`.
-pub fn parse_ends<N>(
+fn parse_ends<N>(
     ends: Option<EndsJson>,
     field: &'static str,
 ) -> Result<Option<BTreeMap<N, i64>>, ServiceError>

@@ -9,7 +9,7 @@ use super::condition::{AttributePath, BooleanPart, source_of};
 use super::guard::guards;
 use super::literal::LiteralType;
 use super::meaning::{is_id_word, is_role_word};
-use super::value_type::{TypeReader, ValueType};
+use super::value_type::{ExpressionType, TypeReader};
 use super::vocabulary::NOT_COUNTED;
 
 /// How people and datasets are found by the ids that policies name.
@@ -186,7 +186,7 @@ pub(super) fn unknown_attribute(types: &TypeReader<'_>, expression: &Expr) -> Op
     }
 }
 
-fn known_attributes(types: &TypeReader<'_>, bases: &[ValueType<'_>]) -> String {
+fn known_attributes(types: &TypeReader<'_>, bases: &[ExpressionType<'_>]) -> String {
     let mut known: Vec<&str> = bases
         .iter()
         .flat_map(|base| types.attributes(base))
@@ -206,7 +206,9 @@ fn counted(types: &TypeReader<'_>, expression: &Expr) -> Option<String> {
         return None;
     };
     let kinds = types.types(expr);
-    let is_set = kinds.iter().any(|kind| matches!(kind, ValueType::Set(_)));
+    let is_set = kinds
+        .iter()
+        .any(|kind| matches!(kind, ExpressionType::Set(_)));
     is_set.then(|| NOT_COUNTED.to_owned())
 }
 
@@ -223,13 +225,13 @@ fn mismatch(types: &TypeReader<'_>, expression: &Expr) -> Option<String> {
         }
         _ => return None,
     };
-    let all: Vec<ValueType<'_>> = [one, other]
+    let all: Vec<ExpressionType<'_>> = [one, other]
         .iter()
         .flat_map(|side| types.types(side))
         .collect();
     let is_text = all
         .iter()
-        .any(|kind| matches!(kind, ValueType::String | ValueType::Number))
+        .any(|kind| matches!(kind, ExpressionType::String | ExpressionType::Number))
         || [one, other]
             .iter()
             .any(|side| matches!(side.expr_kind(), ExprKind::Set(_)));
@@ -244,12 +246,12 @@ fn mismatch(types: &TypeReader<'_>, expression: &Expr) -> Option<String> {
         }
     );
     let found = all.iter().find_map(|kind| match kind {
-        ValueType::Extension(literal) => Some(format!(
+        ExpressionType::Extension(literal) => Some(format!(
             "a {} is written {}",
             name_of(*literal),
             literal.example()
         )),
-        ValueType::Entity(name) => match types.words(name) {
+        ExpressionType::Entity(name) => match types.words(name) {
             Some(words) => {
                 let words: Vec<String> = words
                     .iter()
@@ -263,9 +265,11 @@ fn mismatch(types: &TypeReader<'_>, expression: &Expr) -> Option<String> {
                 kind => Some(format!("write an entity, such as {kind}::\"...\"")),
             },
         },
-        ValueType::Set(element) => match super::value_type::of_type(element) {
-            ValueType::Entity(name) if name.to_string() == "User" => Some(USER_ID.to_owned()),
-            ValueType::Entity(name) => Some(format!("write an entity, such as {name}::\"...\"")),
+        ExpressionType::Set(element) => match super::value_type::of_type(element) {
+            ExpressionType::Entity(name) if name.to_string() == "User" => Some(USER_ID.to_owned()),
+            ExpressionType::Entity(name) => {
+                Some(format!("write an entity, such as {name}::\"...\""))
+            }
             _ => None,
         },
         _ => None,

@@ -8,7 +8,7 @@ use crate::domain::suggest::closest;
 use super::condition::{AttributePath, source_of};
 use super::literal::LiteralType;
 use super::meaning::{attribute_meant, is_id_word, is_role_word, uid};
-use super::value_type::{TypeReader, ValueType, of_type};
+use super::value_type::{ExpressionType, TypeReader, of_type};
 
 /// The forms that a comparison can have been meant in, the most likely first.
 pub(super) fn comparison(
@@ -70,7 +70,7 @@ fn is_decimal(types: &TypeReader<'_>, expression: &Expr) -> bool {
     let kinds = types.types(expression);
     kinds
         .iter()
-        .any(|kind| matches!(kind, ValueType::Extension(LiteralType::Decimal)))
+        .any(|kind| matches!(kind, ExpressionType::Extension(LiteralType::Decimal)))
 }
 
 /// The texts of an expression: itself, or the elements of a set; none if anything else is in it.
@@ -199,7 +199,11 @@ fn with_texts(types: &TypeReader<'_>, op: BinaryOp, left: &Expr, right: &Expr) -
         }
         _ => {}
     }
-    if op == BinaryOp::Contains && kinds.iter().any(|kind| matches!(kind, ValueType::String)) {
+    if op == BinaryOp::Contains
+        && kinds
+            .iter()
+            .any(|kind| matches!(kind, ExpressionType::String))
+    {
         found.extend(
             words
                 .iter()
@@ -207,10 +211,10 @@ fn with_texts(types: &TypeReader<'_>, op: BinaryOp, left: &Expr, right: &Expr) -
         );
     }
     for kind in &kinds {
-        if let ValueType::Set(element) = kind {
+        if let ExpressionType::Set(element) = kind {
             let element = of_type(element);
             let value = |word: &&str| match element {
-                ValueType::String => Some(format!("{word:?}")),
+                ExpressionType::String => Some(format!("{word:?}")),
                 _ => types.value_of(word, &element),
             };
             let values: Vec<String> = words.iter().filter_map(value).collect();
@@ -232,7 +236,7 @@ fn with_tag(types: &TypeReader<'_>, op: BinaryOp, left: &Expr, words: &[&str]) -
     let is_set = types
         .types(left)
         .iter()
-        .any(|kind| matches!(kind, ValueType::Set(_)));
+        .any(|kind| matches!(kind, ExpressionType::Set(_)));
     if !is_tag || !is_set || op == BinaryOp::Contains {
         return None;
     }
@@ -255,7 +259,8 @@ fn contains(left: &Expr, values: &[String], wanted: usize) -> Option<String> {
 
 /// `context.address in "10.0.0.0/8"`: addresses are in ranges by a method.
 fn in_ranges(types: &TypeReader<'_>, op: BinaryOp, left: &Expr, right: &Expr) -> Option<String> {
-    let is_address = |kind: &ValueType<'_>| matches!(kind, ValueType::Extension(LiteralType::Ip));
+    let is_address =
+        |kind: &ExpressionType<'_>| matches!(kind, ExpressionType::Extension(LiteralType::Ip));
     let is_left = AttributePath::of(left).is_some() && types.types(left).iter().any(is_address);
     if !is_left || !matches!(op, BinaryOp::In | BinaryOp::Contains | BinaryOp::Eq) {
         return None;
@@ -292,7 +297,10 @@ fn in_set(types: &TypeReader<'_>, op: BinaryOp, left: &Expr, right: &Expr) -> Op
     if op != BinaryOp::In {
         return None;
     }
-    if kinds.iter().any(|kind| matches!(kind, ValueType::Set(_))) {
+    if kinds
+        .iter()
+        .any(|kind| matches!(kind, ExpressionType::Set(_)))
+    {
         // `resource.reader_roles in Role::"a"`, and `"x" in resource.getTag("theme")`.
         return Some(format!(
             "{}.contains({})",
@@ -302,13 +310,15 @@ fn in_set(types: &TypeReader<'_>, op: BinaryOp, left: &Expr, right: &Expr) -> Op
     }
     let ExprKind::Set(elements) = right.expr_kind() else {
         let words = texts(right);
-        let is_text = kinds.iter().any(|kind| matches!(kind, ValueType::String));
+        let is_text = kinds
+            .iter()
+            .any(|kind| matches!(kind, ExpressionType::String));
         let word = words.first().filter(|_| is_text)?;
         return Some(format!("{} == {word:?}", source_of(left)));
     };
     let value = |element: &Expr| match element.expr_kind() {
         ExprKind::Lit(Literal::String(text)) => kinds.iter().find_map(|kind| match kind {
-            ValueType::String => Some(format!("{text:?}")),
+            ExpressionType::String => Some(format!("{text:?}")),
             kind => types.value_of(text, kind),
         }),
         _ => Some(source_of(element)),

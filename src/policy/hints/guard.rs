@@ -6,7 +6,7 @@
 use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Literal, Var};
 
 use super::condition::{AttributePath, is_identifier, source_of};
-use super::value_type::{TypeReader, ValueType};
+use super::value_type::{ExpressionType, TypeReader};
 
 /// What tests all that a part reads, in the order in which it must be tested; none if there is nothing to test.
 pub(super) fn guards(types: &TypeReader<'_>, part: &Expr) -> Vec<String> {
@@ -78,9 +78,9 @@ fn attribute_guard(types: &TypeReader<'_>, expression: &Expr) -> Option<String> 
     // From the variable outwards.
     let mut optional_until = None;
     for (index, (base, attr)) in bases.iter().rev().enumerate() {
-        let kinds: Vec<ValueType<'_>> = types.types(base);
+        let kinds: Vec<ExpressionType<'_>> = types.types(base);
         let is_optional =
-            |kind: &ValueType<'_>| matches!(types.attribute(kind, attr), Some((_, false)));
+            |kind: &ExpressionType<'_>| matches!(types.attribute(kind, attr), Some((_, false)));
         if kinds.iter().any(is_optional) {
             optional_until = Some(index);
         }

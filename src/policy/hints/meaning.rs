@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::domain::suggest::closest;
 
-use super::value_type::{TypeReader, ValueType};
+use super::value_type::{ExpressionType, TypeReader};
 
 /// Words for the roles of a user, in other products and languages.
 const ROLE_WORDS: [&str; 14] = [
@@ -204,11 +204,11 @@ pub(super) fn uid(kind: impl std::fmt::Display, id: &str) -> String {
 
 impl TypeReader<'_> {
     /// How a value of a type is written that a text stands for.
-    pub(super) fn value_of(&self, text: &str, kind: &ValueType<'_>) -> Option<String> {
+    pub(super) fn value_of(&self, text: &str, kind: &ExpressionType<'_>) -> Option<String> {
         match kind {
-            ValueType::Extension(literal) => literal.of_text(text),
-            ValueType::Entity(name) => self.entity_of(text, name),
-            ValueType::Number => text.parse::<i64>().ok().map(|number| number.to_string()),
+            ExpressionType::Extension(literal) => literal.of_text(text),
+            ExpressionType::Entity(name) => self.entity_of(text, name),
+            ExpressionType::Number => text.parse::<i64>().ok().map(|number| number.to_string()),
             _ => None,
         }
     }

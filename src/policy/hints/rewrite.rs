@@ -12,7 +12,7 @@ use super::comparison::comparison;
 use super::condition::{AttributePath, BooleanPart, is_identifier, location, source_of};
 use super::literal::LiteralType;
 use super::meaning::{attribute_meant, uid};
-use super::value_type::{TypeReader, ValueType, argument_of, of_type};
+use super::value_type::{ExpressionType, TypeReader, argument_of, of_type};
 use super::vocabulary::is_no_value;
 
 /// A text in the place of some bytes of a file.
@@ -47,7 +47,11 @@ pub(super) fn literals(types: &TypeReader<'_>, part: &Expr) -> Vec<Replacement> 
                 let name = fn_name.to_string();
                 if let Some(kind) = argument_of(&name) {
                     for argument in args.iter().skip(1) {
-                        found.extend(converted(types, argument, &[ValueType::Extension(kind)]));
+                        found.extend(converted(
+                            types,
+                            argument,
+                            &[ExpressionType::Extension(kind)],
+                        ));
                     }
                 }
                 if let (Some(kind), [argument]) = (LiteralType::of_name(&name), args.as_slice()) {
@@ -58,7 +62,7 @@ pub(super) fn literals(types: &TypeReader<'_>, part: &Expr) -> Vec<Replacement> 
                 let word: &str = entity.eid().as_ref();
                 let words = types.words(entity.entity_type());
                 let is_known = words.is_none_or(|words| words.contains(&word));
-                let meant = ValueType::Entity(entity.entity_type());
+                let meant = ExpressionType::Entity(entity.entity_type());
                 let meant = types.value_of(word, &meant).filter(|_| !is_known);
                 found.extend(
                     location(expression)
@@ -75,7 +79,7 @@ pub(super) fn literals(types: &TypeReader<'_>, part: &Expr) -> Vec<Replacement> 
 }
 
 /// The types of an expression, and of its elements if it is a set.
-fn element_types<'a>(types: &TypeReader<'a>, expression: &Expr) -> Vec<ValueType<'a>> {
+fn element_types<'a>(types: &TypeReader<'a>, expression: &Expr) -> Vec<ExpressionType<'a>> {
     if let ExprKind::Set(elements) = expression.expr_kind() {
         return elements
             .iter()
@@ -84,7 +88,7 @@ fn element_types<'a>(types: &TypeReader<'a>, expression: &Expr) -> Vec<ValueType
     }
     let own = types.types(expression).into_iter();
     own.map(|kind| match kind {
-        ValueType::Set(element) => of_type(element),
+        ExpressionType::Set(element) => of_type(element),
         kind => kind,
     })
     .collect()
@@ -94,11 +98,11 @@ fn element_types<'a>(types: &TypeReader<'a>, expression: &Expr) -> Vec<ValueType
 fn converted(
     types: &TypeReader<'_>,
     expression: &Expr,
-    kinds: &[ValueType<'_>],
+    kinds: &[ExpressionType<'_>],
 ) -> Vec<Replacement> {
     if kinds
         .iter()
-        .any(|kind| matches!(kind, ValueType::String | ValueType::Unknown))
+        .any(|kind| matches!(kind, ExpressionType::String | ExpressionType::Unknown))
     {
         return Vec::new();
     }
@@ -112,7 +116,7 @@ fn converted(
                 kinds.iter().find_map(|kind| types.value_of(text, kind))
             }
             ExprKind::Lit(Literal::Long(number)) => kinds.iter().find_map(|kind| match kind {
-                ValueType::Extension(literal) => literal.of_number(*number),
+                ExpressionType::Extension(literal) => literal.of_number(*number),
                 _ => None,
             }),
             _ => None,
@@ -207,7 +211,7 @@ fn pattern_of(types: &TypeReader<'_>, expression: &Expr, pattern: &Pattern) -> V
         .collect();
     for kind in types.types(expression) {
         match kind {
-            ValueType::Entity(name) => {
+            ExpressionType::Entity(name) => {
                 let words = types.words(name).unwrap_or_default();
                 let matched = words.iter().filter(|word| pattern.wildcard_match(word));
                 let values: Vec<String> = matched.map(|word| uid(name, word)).collect();
@@ -230,7 +234,7 @@ fn pattern_of(types: &TypeReader<'_>, expression: &Expr, pattern: &Pattern) -> V
                     _ => {}
                 }
             }
-            ValueType::Extension(LiteralType::Ip) => {
+            ExpressionType::Extension(LiteralType::Ip) => {
                 let range = LiteralType::Ip.of_text(&text);
                 found.extend(
                     range.map(|range| format!("{}.isInRange({range})", source_of(expression))),

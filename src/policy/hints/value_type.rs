@@ -16,7 +16,7 @@ use super::literal::LiteralType;
 
 /// The type of an expression.
 #[derive(Clone, Debug)]
-pub(super) enum ValueType<'a> {
+pub(super) enum ExpressionType<'a> {
     Entity(&'a EntityType),
     Set(&'a Type),
     Record(&'a Attributes),
@@ -67,10 +67,10 @@ impl<'a> TypeReader<'a> {
     }
 
     /// The types that an expression can have; none if it has an attribute that there is not.
-    pub(super) fn types(&self, expression: &Expr) -> Vec<ValueType<'a>> {
+    pub(super) fn types(&self, expression: &Expr) -> Vec<ExpressionType<'a>> {
         match expression.expr_kind() {
-            ExprKind::Lit(Literal::String(_)) => vec![ValueType::String],
-            ExprKind::Lit(Literal::Long(_)) => vec![ValueType::Number],
+            ExprKind::Lit(Literal::String(_)) => vec![ExpressionType::String],
+            ExprKind::Lit(Literal::Long(_)) => vec![ExpressionType::Number],
             ExprKind::Lit(Literal::EntityUID(uid)) => self.entity(uid.entity_type()),
             ExprKind::Var(Var::Principal) => entities(&self.principals),
             ExprKind::Var(Var::Resource) => entities(&self.resources),
@@ -87,44 +87,48 @@ impl<'a> TypeReader<'a> {
             } => {
                 let bases = self.types(arg1);
                 let found = bases.iter().filter_map(|base| match base {
-                    ValueType::Entity(name) => self.schema.get_entity_type(name)?.tag_type(),
+                    ExpressionType::Entity(name) => self.schema.get_entity_type(name)?.tag_type(),
                     _ => None,
                 });
                 found.map(of_type).collect()
             }
             ExprKind::ExtensionFunctionApp { fn_name, .. } => result_of(&fn_name.to_string())
-                .map(ValueType::Extension)
+                .map(ExpressionType::Extension)
                 .into_iter()
                 .collect(),
-            _ => vec![ValueType::Unknown],
+            _ => vec![ExpressionType::Unknown],
         }
     }
 
-    fn entity(&self, name: &EntityType) -> Vec<ValueType<'a>> {
+    fn entity(&self, name: &EntityType) -> Vec<ExpressionType<'a>> {
         let kind = self.schema.get_entity_type(name);
-        kind.map(|kind| ValueType::Entity(kind.name()))
+        kind.map(|kind| ExpressionType::Entity(kind.name()))
             .into_iter()
             .collect()
     }
 
     /// The type of an attribute, and whether it is always there.
-    pub(super) fn attribute(&self, base: &ValueType<'a>, attr: &str) -> Option<(&'a Type, bool)> {
+    pub(super) fn attribute(
+        &self,
+        base: &ExpressionType<'a>,
+        attr: &str,
+    ) -> Option<(&'a Type, bool)> {
         let found = match base {
-            ValueType::Entity(name) => self.schema.get_entity_type(name)?.attr(attr)?,
-            ValueType::Record(attributes) => attributes.get_attr(attr)?,
+            ExpressionType::Entity(name) => self.schema.get_entity_type(name)?.attr(attr)?,
+            ExpressionType::Record(attributes) => attributes.get_attr(attr)?,
             _ => return None,
         };
         Some((&*found.attr_type, found.is_required))
     }
 
     /// The attributes of a type.
-    pub(super) fn attributes(&self, base: &ValueType<'a>) -> Vec<&'a str> {
+    pub(super) fn attributes(&self, base: &ExpressionType<'a>) -> Vec<&'a str> {
         let attributes = match base {
-            ValueType::Entity(name) => self
+            ExpressionType::Entity(name) => self
                 .schema
                 .get_entity_type(name)
                 .map(ValidatorEntityType::attributes),
-            ValueType::Record(attributes) => Some(*attributes),
+            ExpressionType::Record(attributes) => Some(*attributes),
             _ => None,
         };
         let names = attributes.into_iter().flat_map(Attributes::keys);
@@ -132,9 +136,9 @@ impl<'a> TypeReader<'a> {
     }
 
     /// Whether entities of a type can have tags.
-    pub(super) fn has_tags(&self, base: &ValueType<'a>) -> bool {
+    pub(super) fn has_tags(&self, base: &ExpressionType<'a>) -> bool {
         match base {
-            ValueType::Entity(name) => {
+            ExpressionType::Entity(name) => {
                 let kind = self.schema.get_entity_type(name);
                 kind.is_some_and(|kind| kind.tag_type().is_some())
             }
@@ -159,28 +163,28 @@ impl<'a> TypeReader<'a> {
     }
 }
 
-fn entities<'a>(names: &[&'a EntityType]) -> Vec<ValueType<'a>> {
-    names.iter().copied().map(ValueType::Entity).collect()
+fn entities<'a>(names: &[&'a EntityType]) -> Vec<ExpressionType<'a>> {
+    names.iter().copied().map(ExpressionType::Entity).collect()
 }
 
 /// Cedar's type, as hints need it.
-pub(super) fn of_type(kind: &Type) -> ValueType<'_> {
+pub(super) fn of_type(kind: &Type) -> ExpressionType<'_> {
     match kind {
         Type::Entity(EntityKind::Entity(names)) => {
             let single = names.get_single_entity();
-            single.map_or(ValueType::Unknown, ValueType::Entity)
+            single.map_or(ExpressionType::Unknown, ExpressionType::Entity)
         }
         Type::Set {
             element_type: Some(element),
-        } => ValueType::Set(element),
-        Type::Record { attrs, .. } => ValueType::Record(attrs),
+        } => ExpressionType::Set(element),
+        Type::Record { attrs, .. } => ExpressionType::Record(attrs),
         Type::ExtensionType { name } => {
             let name = name.to_string();
-            LiteralType::of_name(&name).map_or(ValueType::Unknown, ValueType::Extension)
+            LiteralType::of_name(&name).map_or(ExpressionType::Unknown, ExpressionType::Extension)
         }
-        Type::String => ValueType::String,
-        Type::Long => ValueType::Number,
-        _ => ValueType::Unknown,
+        Type::String => ExpressionType::String,
+        Type::Long => ExpressionType::Number,
+        _ => ExpressionType::Unknown,
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::domain::dataset::{RecordStatus, Visibility, check_title};
+use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
@@ -23,6 +23,7 @@ use crate::domain::text_enum::{TextEnum, UnknownVariant};
 use crate::domain::text_file::{self, TextEncodingError};
 use crate::service::identity::password::{check_hash, check_new_password};
 
+use super::dataset_fields::{read_file, read_title};
 use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
 use super::given_attributes::GivenAttributes;
 use super::named_share_ends::ShareEndsByName;
@@ -345,8 +346,8 @@ fn read_dataset(
     let record_status = required_variant(table, "record_status");
     let owner = table.text("owner").and_then(|text| table.parse(&text));
     let file = read_file(table, folder);
-    let (reader_roles, role_ends) = table.readers("reader_roles");
-    let (reader_users, user_ends) = table.readers("reader_users");
+    let (reader_roles, roles_until) = table.readers("reader_roles");
+    let (reader_users, users_until) = table.readers("reader_users");
     let tags = table.tags("tags");
     let attributes = table.attributes("attributes");
     let item = || {
@@ -359,25 +360,13 @@ fn read_dataset(
             file,
             reader_roles,
             reader_users,
-            share_ends: ShareEndsByName {
-                users: user_ends,
-                roles: role_ends,
-            },
+            share_ends: ShareEndsByName::new(users_until, roles_until),
             tags,
             attributes,
         })
     };
     let item = item();
     (id, item)
-}
-
-fn read_title(table: &mut TableReader<'_, '_>) -> Option<String> {
-    let text = table.required_text("title")?;
-    if let Err(error) = check_title(text.get_ref()) {
-        table.report(text.span(), error.to_string());
-        return None;
-    }
-    Some((*text.get_ref()).to_owned())
 }
 
 fn required_variant<T: FromStr<Err = UnknownVariant> + TextEnum>(
@@ -393,13 +382,4 @@ fn required_variant<T: FromStr<Err = UnknownVariant> + TextEnum>(
             None
         }
     }
-}
-
-fn read_file(table: &mut TableReader<'_, '_>, folder: &Path) -> Option<Spanned<PathBuf>> {
-    let text = table.text("file")?;
-    if text.get_ref().is_empty() || text.get_ref().contains('\0') {
-        table.report(text.span(), "a file has a name; omit the key for none");
-        return None;
-    }
-    Some(Spanned::new(text.span(), folder.join(text.get_ref())))
 }

@@ -14,6 +14,7 @@ mod adoption;
 mod attribute_checks;
 mod check;
 mod current;
+mod dataset_fields;
 mod dataset_plan;
 pub mod demo;
 mod diagnostic;

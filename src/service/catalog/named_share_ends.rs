@@ -10,3 +10,9 @@ pub(super) struct ShareEndsByName {
     pub(super) users: BTreeMap<Username, i64>,
     pub(super) roles: BTreeMap<RoleName, i64>,
 }
+
+impl ShareEndsByName {
+    pub(super) fn new(users: BTreeMap<Username, i64>, roles: BTreeMap<RoleName, i64>) -> Self {
+        Self { users, roles }
+    }
+}

@@ -11,7 +11,7 @@ use crate::domain::dataset::{RecordStatus, StoredFile, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::http::api::attributes::AttributesJson;
-use crate::http::api::share_ends::{EndsJson, ends_of, parse_ends};
+use crate::http::api::share_ends::{EndsJson, ends_of, parse_share_ends};
 use crate::http::api::tags::{TagsJson, tags_from_json, tags_to_json};
 use crate::http::conditional::etag_response::{CreatedWithEtag, WithEtag};
 use crate::http::extract::credentials::HeaderCredentials;
@@ -27,7 +27,6 @@ use crate::http::reply::responses::{ErrorResponse, JsonOk, NoContent};
 use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::Administration;
 use crate::service::administration::dataset_input::DatasetInput;
-use crate::service::administration::share_end_input::ShareEndInput;
 use crate::service::error::ServiceError;
 use crate::service::pagination::Page;
 use crate::storage::{DatasetFilter, DatasetWithNames};
@@ -57,7 +56,7 @@ pub struct DatasetResponse {
     pub reader_users: Vec<Username>,
     /// The roles that the dataset is shared with.
     pub reader_roles: Vec<RoleName>,
-    /// When shares with users end, by user name; absent if none does. A share that has ended is listed and grants nothing.
+    /// When shares with users end, by name; absent if none does. One that has ended grants nothing.
     #[oai(skip_serializing_if_is_none)]
     pub reader_users_until: Option<EndsJson>,
     /// When shares with roles end, by role; absent if none does.
@@ -224,10 +223,7 @@ impl DatasetRequest {
             reader_roles: roles
                 .map(|name| name.parse_field("reader_roles"))
                 .collect::<Result<_, _>>()?,
-            share_ends: ShareEndInput {
-                users: parse_ends(self.reader_users_until, "reader_users_until")?,
-                roles: parse_ends(self.reader_roles_until, "reader_roles_until")?,
-            },
+            share_ends: parse_share_ends(self.reader_users_until, self.reader_roles_until)?,
             tags: tags_from_json(self.tags),
             attributes: self.attributes.0,
             file: self.file.map(StoredFile::from),

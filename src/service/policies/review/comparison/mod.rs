@@ -78,14 +78,7 @@ pub fn compare(
 ) -> BundleComparison {
     // What has ended is no share: projections compare what is left at the time asked about, or now.
     let second = scope.time.unwrap_or(scope.now);
-    let shared = |dataset: Dataset| {
-        let has_ends = !dataset.share_ends.is_empty();
-        Arc::new(if has_ends {
-            dataset.shared_at(second)
-        } else {
-            dataset
-        })
-    };
+    let shared = |dataset: Dataset| Arc::new(dataset.into_shared_at(second));
     let datasets: Vec<Arc<Dataset>> = catalog.datasets.into_iter().map(shared).collect();
     let users = catalog.users.into_iter().map(|record| record.user);
     let users = users.filter(|user| !user.is_disabled).map(Arc::new);
