@@ -4,7 +4,7 @@
 //! environment. Proofs are made before a bundle is put in force, never during a request.
 //!
 //! - [`invariants`]: parses and validates the invariants.
-//! - [`proof`]: the result. [`proof_time`]: how long it took, and when it will take too long.
+//! - [`proof`]: the result. [`mod@proof_time`]: how long it took, and when it will take too long.
 //!   [`counterexample`]: a request that violates an invariant.
 //! - [`exceptions`]: the policies that an invariant does not apply to. [`ways_on`]: what to do about a violation,
 //!   found by `way_search` with `narrowing` for the conditions that a policy may lack. `contradiction`: which parts
