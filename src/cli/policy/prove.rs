@@ -78,9 +78,13 @@ fn print_report(proof: &Proof, arguments: &ProveArguments) -> CommandResult {
     } else if !arguments.json
         && let count @ 1.. = proof.case_count()
     {
-        let cases = if count == 1 { "case" } else { "cases" };
+        let cases = if count == 1 {
+            "case that guards"
+        } else {
+            "cases that guard"
+        };
         print::note(format!(
-            "note: --save found.cases.json writes {count} {cases} that guard against this mistake"
+            "note: --save found.cases.json writes {count} {cases} against this mistake"
         ));
     }
     if proof.invariants.is_empty() {
