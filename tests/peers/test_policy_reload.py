@@ -122,10 +122,10 @@ def test_the_banner_says_which_policies_are_in_force_and_why_the_folder_is_not(
         listening = [line for line in server.log_lines() if line["message"] == "listening"][-1]
         return server.printed.read_text(), revision, listening["policies"]
 
-    page, first, origin = banner()
-    assert f"Policies  policies\n            revision {first}" in page
-    assert "WARNING" not in page and origin == "policies"
     folder = server.folder / "policies"
+    page, first, origin = banner()
+    assert f"Policies  {folder}\n            revision {first}" in page
+    assert "WARNING" not in page and origin == str(folder)
     shipped = {path: path.read_text() for path in folder.glob("*.cedar")}
     public = folder / "public.cedar"
     for text, reasons in [
@@ -138,10 +138,10 @@ def test_the_banner_says_which_policies_are_in_force_and_why_the_folder_is_not(
         public.write_text(text)
         page, revision, origin = banner()
         assert revision == first
-        assert origin == "the last good policies, since policies is refused"
+        assert origin == f"the last good policies, since {folder} is refused"
         head, _, rest = page.partition("Docs UI")
         for part in [
-            "WARNING: the policy folder policies is refused",
+            f"WARNING: the policy folder {folder} is refused",
             *reasons,
             "NOT in force",
             origin,
@@ -150,7 +150,7 @@ def test_the_banner_says_which_policies_are_in_force_and_why_the_folder_is_not(
         assert first in head and "/docs" in rest
     public.write_text(shipped[public])
     page, _, origin = banner()
-    assert "WARNING" not in page and origin == "policies"
+    assert "WARNING" not in page and origin == str(folder)
 
 
 def test_without_a_solver_edits_are_in_force_unproved_with_if_available(
