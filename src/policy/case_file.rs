@@ -157,6 +157,22 @@ pub(super) fn count_distinct(sources: &SourceFiles) -> usize {
 /// The widest line of a generated case file, where it can be broken, in columns.
 const MAX_LINE_WIDTH: usize = 100;
 
+/// Parses a generated case as it will be parsed from a case file of this name.
+pub(super) fn parse_one(
+    file: &str,
+    json: &Value,
+    schema: &Schema,
+    networks: &Networks,
+) -> Result<Case, String> {
+    let sources = SourceFiles::from_file(file, &to_json_text(&[json]));
+    let cases = parse_all(&sources, schema, networks).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        lines.join("; ")
+    })?;
+    let case = cases.into_iter().next();
+    case.ok_or_else(|| "the case is empty".to_owned())
+}
+
 /// The text of a case file; a value that fits is on one line.
 pub(super) fn to_json_text(cases: &[&Value]) -> String {
     let all = Value::Array(cases.iter().map(|case| (*case).clone()).collect());

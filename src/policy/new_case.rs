@@ -4,7 +4,6 @@
 //! parsed back from its text before it is returned, and expects what the policies answer to that.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use cedar_policy::{Context, Entities, Request};
 use serde_json::{Value, json};
@@ -21,7 +20,6 @@ use super::bundle::Bundle;
 use super::case_answer::CaseAnswer;
 use super::case_file::{self, Case, CaseDecision};
 use super::entity_file::EntityFileFacts;
-use super::sources::SourceFiles;
 use super::unknown_address::is_address_unknown;
 
 /// The name of a new case's file in messages.
@@ -58,7 +56,7 @@ impl NewCase {
 
     /// The case as it will be parsed from a case file.
     pub(super) fn parse(&self, bundle: &Bundle) -> Result<Case, String> {
-        parse(&self.json, bundle)
+        case_file::parse_one(FILE_NAME, &self.json, &bundle.schema, &bundle.networks)
     }
 }
 
@@ -113,7 +111,8 @@ impl Bundle {
                 "num_errors": num_errors,
             })
         };
-        let case = parse(&expecting(CaseDecision::Deny, &BTreeSet::new(), 0), self)?;
+        let json = expecting(CaseDecision::Deny, &BTreeSet::new(), 0);
+        let case = case_file::parse_one(FILE_NAME, &json, &self.schema, &self.networks)?;
         let answer = CaseAnswer::evaluate(self, &case.request, &case.entities);
         let json = expecting(
             answer.decision,
@@ -125,19 +124,6 @@ impl Bundle {
             json,
         })
     }
-}
-
-/// Parses a case as it will be parsed from a case file.
-fn parse(json: &Value, bundle: &Bundle) -> Result<Case, String> {
-    let text: Arc<str> = case_file::to_json_text(&[json]).into();
-    let file = SourceFiles::from_file(FILE_NAME, &text);
-    let cases =
-        case_file::parse_all(&file, &bundle.schema, &bundle.networks).map_err(|problems| {
-            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            lines.join("; ")
-        })?;
-    let case = cases.into_iter().next();
-    case.ok_or_else(|| "the case is empty".to_owned())
 }
 
 /// The context, with the words that a person writes.

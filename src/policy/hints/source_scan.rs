@@ -17,16 +17,7 @@ pub(super) fn operand_start(text: &str, at: usize) -> usize {
             '(' | '[' => depth -= 1,
             _ => {}
         }
-        let rest = before.get(index..).unwrap_or_default();
-        let lower = rest
-            .get(..rest.len().min(5))
-            .unwrap_or(rest)
-            .to_ascii_lowercase();
-        if depth == 0
-            && BOUNDARIES
-                .iter()
-                .any(|boundary| lower.starts_with(boundary))
-        {
+        if depth == 0 && is_boundary(before, index) {
             break;
         }
         start = index;
@@ -38,6 +29,16 @@ pub(super) fn operand_start(text: &str, at: usize) -> usize {
         .trim_start_matches("and ")
         .trim_start_matches("or ");
     at - trimmed.len()
+}
+
+/// Whether an operand ends before this index.
+fn is_boundary(text: &str, at: usize) -> bool {
+    let rest = text.get(at..).unwrap_or_default();
+    let begin = rest.get(..rest.len().min(5)).unwrap_or(rest);
+    let lower = begin.to_ascii_lowercase();
+    BOUNDARIES
+        .iter()
+        .any(|boundary| lower.starts_with(boundary))
 }
 
 /// The index where the operand that begins at `at` ends, without blanks after it.
@@ -63,16 +64,7 @@ pub(super) fn operand_end(text: &str, at: usize) -> usize {
             ')' | ']' => depth -= 1,
             _ => {}
         }
-        let rest = after.get(index..).unwrap_or_default();
-        let lower = rest
-            .get(..rest.len().min(5))
-            .unwrap_or(rest)
-            .to_ascii_lowercase();
-        if depth == 0
-            && BOUNDARIES
-                .iter()
-                .any(|boundary| lower.starts_with(boundary))
-        {
+        if depth == 0 && is_boundary(after, index) {
             end = index;
             break;
         }

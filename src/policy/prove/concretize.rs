@@ -16,7 +16,6 @@ use crate::policy::case_file;
 use crate::policy::case_file::{Case, CaseDecision};
 use crate::policy::context_literals::ContextLiterals;
 use crate::policy::enumerations::ContextWords;
-use crate::policy::sources::SourceFiles;
 
 use super::realistic;
 use super::reduce::{entity_name, reduce};
@@ -75,14 +74,7 @@ impl CaseDraft {
 
     /// Parses the case as it will be parsed from a case file.
     pub(super) fn parse(&self, bundle: &Bundle) -> Result<Case, String> {
-        let file = SourceFiles::from_file(FILE_NAME, &case_file::to_json_text(&[&self.json]));
-        let cases =
-            case_file::parse_all(&file, &bundle.schema, &bundle.networks).map_err(|problems| {
-                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                lines.join("; ")
-            })?;
-        let case = cases.into_iter().next();
-        case.ok_or_else(|| "the case file is empty".to_owned())
+        case_file::parse_one(FILE_NAME, &self.json, &bundle.schema, &bundle.networks)
     }
 
     /// The case as JSON.
