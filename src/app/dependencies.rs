@@ -36,6 +36,7 @@ use crate::service::rate_limits::{RateLimits, Rates};
 use crate::service::readiness_probe::ReadinessProbe;
 use crate::service::tokens::download::Downloads;
 use crate::service::tokens::download_token::DownloadTokens;
+use crate::service::tokens::forward_auth::ForwardAuth;
 use crate::service::tokens::key_ring::KeyRing;
 use crate::service::tokens::mint_contexts::MintContexts;
 use crate::storage::Database;
@@ -103,6 +104,7 @@ impl Dependencies {
             catalog_cache: Arc::clone(&catalog_cache),
             decisions,
             files: files.clone(),
+            has_files_elsewhere: !settings.forward_auth_paths.is_empty(),
         });
         let passwords = Arc::new(passwords);
         let administration = Arc::new(Administration::with_policies(
@@ -151,6 +153,14 @@ impl Dependencies {
             rate_limits: Arc::clone(&rate_limits),
             access: Arc::clone(&access),
         });
+        let forward_auth = Arc::new(ForwardAuth {
+            authenticator: Arc::clone(&authenticator),
+            rate_limits: Arc::clone(&rate_limits),
+            access: Arc::clone(&access),
+            audit: Arc::clone(&audit),
+            clock: clock.clone(),
+            check: settings.forward_auth_check,
+        });
         let downloads = Arc::new(Downloads {
             authenticator: Arc::clone(&authenticator),
             rate_limits,
@@ -176,6 +186,7 @@ impl Dependencies {
             api_keys,
             body_gate,
             downloads,
+            forward_auth,
             catalog_view,
             key_ring,
             health,

@@ -149,6 +149,7 @@ impl App {
             services: dependencies.services(settings, metrics),
             http_config: HttpConfig {
                 trusted_proxies: trusted_proxies.clone(),
+                forward_auth_paths: settings.forward_auth_paths.clone(),
                 allowed_origins: settings.allowed_origins.clone(),
                 issuer: settings.issuer.clone(),
                 jwks_max_age: settings.jwks_max_age,

@@ -12,6 +12,7 @@ mod error;
 mod issuers;
 pub mod limits;
 mod origin;
+mod path_pattern;
 mod reference;
 mod secret_file;
 mod setting;
@@ -23,10 +24,12 @@ use std::path::Path;
 
 pub use address::{AllowedOrigins, is_loopback};
 pub use choices::{
-    ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel,
+    ForwardAuthCheck, ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants, GateProofs,
+    LogFormat, LogLevel,
 };
 pub use error::ConfigError;
 pub use origin::Origin;
+pub use path_pattern::{PathPatternError, PathPatterns};
 pub use reference::markdown_reference;
 pub use setting::{EffectiveSetting, Setting, SettingFormat};
 pub use sources::SettingSources;

@@ -19,10 +19,10 @@ use poem::{Endpoint, EndpointExt, Response, Route};
 use poem_openapi::OpenApiService;
 use serde_json::Value;
 
-use crate::config::AllowedOrigins;
 use crate::config::limits::{
     MAX_DATASET_BODY_SIZE, MAX_USER_BODY_SIZE, POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT,
 };
+use crate::config::{AllowedOrigins, PathPatterns};
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Clock;
 use crate::service::access::catalog_view::CatalogView;
@@ -33,6 +33,7 @@ use crate::service::identity::body_gate::BodyGate;
 use crate::service::identity::sessions::Sessions;
 use crate::service::tokens::download::Downloads;
 use crate::service::tokens::download_token::DownloadTokens;
+use crate::service::tokens::forward_auth::ForwardAuth;
 use crate::service::tokens::key_ring::KeyRing;
 
 use api::admin::audit::AuditApi;
@@ -49,12 +50,14 @@ use api::admin::users::{self, AdminUsersApi};
 use api::api_keys::{self, ApiKeysApi};
 use api::catalog::CatalogApi;
 use api::download::DownloadApi;
+use api::forward_auth::ForwardAuthApi;
 use api::health::HealthApi;
 use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::{self, MintApi};
 use api::sessions::SessionApi;
 use server::cors::Cors;
 use server::final_slash::IgnoreFinalSlash;
+use server::forward_auth_statuses::{FORWARD_AUTH_PATH, OnlyForwardAuthStatuses};
 use server::operations::OperationTable;
 use server::own_origins::OwnOrigins;
 use server::request_limits::{RequestLimits, RouteLimits};
@@ -76,6 +79,8 @@ pub struct Services {
     pub body_gate: Arc<BodyGate>,
     /// Downloads files.
     pub downloads: Arc<Downloads>,
+    /// Decides for file servers.
+    pub forward_auth: Arc<ForwardAuth>,
     /// Lists the datasets that a caller may discover.
     pub catalog_view: Arc<CatalogView>,
     /// Publishes the key set.
@@ -98,6 +103,8 @@ const PROBE_PATHS: [&str; 3] = [
 pub struct HttpConfig {
     /// Proxies whose word about the client's address is believed.
     pub trusted_proxies: TrustedProxies,
+    /// The paths that proxies ask about.
+    pub forward_auth_paths: PathPatterns,
     /// The origins whose pages may read responses.
     pub allowed_origins: AllowedOrigins,
     /// The URL that clients use, whose own pages are no foreign ones.
@@ -123,6 +130,7 @@ type CallerApis = (
     SessionApi,
     ApiKeysApi,
     DownloadApi,
+    ForwardAuthApi,
     CatalogApi,
     KeySetApi,
     HealthApi,
@@ -180,7 +188,7 @@ fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
     )
 }
 
-fn api_service(services: &Services, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
+fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis, ()> {
     let caller_apis = (
         MintApi {
             tokens: Arc::clone(&services.download_tokens),
@@ -194,12 +202,16 @@ fn api_service(services: &Services, jwks_max_age: Duration) -> OpenApiService<Ap
         DownloadApi {
             downloads: Arc::clone(&services.downloads),
         },
+        ForwardAuthApi::new(
+            Arc::clone(&services.forward_auth),
+            config.forward_auth_paths.clone(),
+        ),
         CatalogApi {
             view: Arc::clone(&services.catalog_view),
         },
         KeySetApi {
             key_ring: Arc::clone(&services.key_ring),
-            max_age: jwks_max_age,
+            max_age: config.jwks_max_age,
         },
         HealthApi {
             health: Arc::clone(&services.health),
@@ -242,13 +254,16 @@ pub fn routes(
     services: &Services,
     config: HttpConfig,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let service = api_service(services, config.jwks_max_age);
+    let service = api_service(services, &config);
     let document = service_document(&service, &config.issuer);
     let get_paths: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
         .chain([docs::DOCUMENT_PATH, metrics_page::PATH])
         .collect();
-    let ignoring_queries: Vec<&str> = docs::PAGE_PATHS.into_iter().chain([mint::PATH]).collect();
+    let ignoring_queries: Vec<&str> = docs::PAGE_PATHS
+        .into_iter()
+        .chain([mint::PATH, FORWARD_AUTH_PATH])
+        .collect();
     let operations = OperationTable::from_document(&document, &get_paths)
         .with_ignored_queries(&ignoring_queries);
     let operations = Arc::new(operations);
@@ -273,13 +288,17 @@ pub fn routes(
         },
         clock: config.clock,
     };
-    route.with(middleware).with(cors).with(IgnoreFinalSlash)
+    route
+        .with(middleware)
+        .with(cors)
+        .with(IgnoreFinalSlash)
+        .with(OnlyForwardAuthStatuses)
 }
 
 /// The OpenAPI document, complete.
 #[must_use]
 pub fn openapi_document(services: &Services, config: &HttpConfig) -> Value {
-    service_document(&api_service(services, config.jwks_max_age), &config.issuer)
+    service_document(&api_service(services, config), &config.issuer)
 }
 
 fn service_document(service: &OpenApiService<Apis, ()>, issuer: &str) -> Value {
@@ -300,6 +319,7 @@ mod tests {
     fn only_a_reload_may_wait_for_proofs() {
         let limits = route_limits(&HttpConfig {
             trusted_proxies: TrustedProxies::default(),
+            forward_auth_paths: PathPatterns::default(),
             allowed_origins: AllowedOrigins::Any,
             issuer: "http://x".to_owned(),
             jwks_max_age: Duration::ZERO,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::caller::Caller;
-use crate::domain::dataset::StoredFile;
+use crate::domain::dataset::{Dataset, StoredFile};
 use crate::domain::decision::Decision;
 use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
@@ -39,6 +39,8 @@ pub struct Access {
     pub decisions: Arc<Decisions>,
     /// The files.
     pub files: FileStore,
+    /// Whether other servers have files of datasets, and ask about them.
+    pub has_files_elsewhere: bool,
 }
 
 impl Access {
@@ -51,6 +53,35 @@ impl Access {
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<ReadableFile, ServiceError> {
+        let (dataset, decision) = self.permit_read(caller, dataset_id, record).await?;
+        match self.existing_file(&dataset, record).await? {
+            Some(file) => Ok(ReadableFile { file, decision }),
+            None => Err(without_file(dataset_id, record)),
+        }
+    }
+
+    /// Decides as [`Access::authorize_read`] does, for a token: the file may lie with another server.
+    pub async fn authorize_token(
+        &self,
+        caller: &Caller,
+        dataset_id: DatasetId,
+        record: &mut AuditRecord,
+    ) -> Result<Decision, ServiceError> {
+        let (dataset, decision) = self.permit_read(caller, dataset_id, record).await?;
+        match self.existing_file(&dataset, record).await? {
+            Some(_) => Ok(decision),
+            None if self.has_files_elsewhere => Ok(decision),
+            None => Err(without_file(dataset_id, record)),
+        }
+    }
+
+    /// Decides whether `caller` may read the dataset, wherever its file is, and writes the decision into `record`.
+    pub async fn permit_read(
+        &self,
+        caller: &Caller,
+        dataset_id: DatasetId,
+        record: &mut AuditRecord,
+    ) -> Result<(Arc<Dataset>, Decision), ServiceError> {
         record.set_caller(caller);
         record.dataset_id = Some(dataset_id);
         record.action = Some(Action::Read);
@@ -64,19 +95,32 @@ impl Access {
         if !decision.is_permitted {
             return Err(deny_read(&authorizer, &resource, record));
         }
-        match dataset.file.clone() {
-            Some(file) if self.files.contains(&file).await? => Ok(ReadableFile { file, decision }),
-            Some(file) => {
-                tracing::error!(%dataset_id, sha256 = file.sha256, "file missing from the file store");
-                record.reason = Some("the file is missing from the file store".to_owned());
-                Err(ServiceError::FileNotFound { dataset_id })
-            }
-            None => {
-                record.reason = Some("the dataset has no file".to_owned());
-                Err(ServiceError::FileNotFound { dataset_id })
-            }
-        }
+        Ok((dataset, decision))
     }
+
+    /// The dataset's file, if it has one.
+    async fn existing_file(
+        &self,
+        dataset: &Dataset,
+        record: &mut AuditRecord,
+    ) -> Result<Option<StoredFile>, ServiceError> {
+        let Some(file) = dataset.file.clone() else {
+            return Ok(None);
+        };
+        if self.files.contains(&file).await? {
+            return Ok(Some(file));
+        }
+        let dataset_id = dataset.id;
+        tracing::error!(%dataset_id, sha256 = file.sha256, "file missing from the file store");
+        record.reason = Some("the file is missing from the file store".to_owned());
+        Err(ServiceError::FileNotFound { dataset_id })
+    }
+}
+
+/// The error for a dataset that the caller may read, if there were a file.
+fn without_file(dataset_id: DatasetId, record: &mut AuditRecord) -> ServiceError {
+    record.reason = Some("the dataset has no file".to_owned());
+    ServiceError::FileNotFound { dataset_id }
 }
 
 /// The error for a file that could not be read: one that was there seconds ago may be gone.

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
-use crate::domain::caller::Caller;
 use crate::domain::clock::Clock;
 use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
@@ -19,9 +18,11 @@ use crate::service::access::{Access, ReadableFile, read_error};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::folded_records::{CountedRequest, FoldedCredential};
-use crate::service::identity::authentication::{Authenticator, CredentialSource};
-use crate::service::identity::request_context::{Credential, RequestContext};
+use crate::service::identity::authentication::Authenticator;
+use crate::service::identity::request_context::RequestContext;
 use crate::service::rate_limits::RateLimits;
+
+use super::download_caller;
 
 /// An opened download.
 pub struct Download {
@@ -92,72 +93,22 @@ impl Downloads {
         record: &mut AuditRecord,
         credential: &mut FoldedCredential,
     ) -> Result<ReadableFile, ServiceError> {
-        let caller = self
-            .authenticate(request, dataset_id, record, credential)
-            .await?;
-        self.rate_limits.check_download(&caller)?;
+        let authenticating = download_caller::authenticate(
+            &self.authenticator,
+            &self.rate_limits,
+            request,
+            dataset_id,
+            record,
+        );
+        let found = authenticating.await?;
+        *credential = found.credential;
+        self.rate_limits.check_download(&found.caller)?;
         let readable = self
             .access
-            .authorize_read(&caller, dataset_id, record)
+            .authorize_read(&found.caller, dataset_id, record)
             .await?;
         record.outcome = AuditOutcome::Granted;
         Ok(readable)
-    }
-
-    async fn authenticate(
-        &self,
-        request: &RequestContext,
-        dataset_id: DatasetId,
-        record: &mut AuditRecord,
-        credential: &mut FoldedCredential,
-    ) -> Result<Caller, ServiceError> {
-        match &request.credential {
-            Credential::None => {
-                // Every denial is recorded, so this counts like a failed authentication.
-                self.rate_limits
-                    .count_address(request.address.for_limits())?;
-                Err(ServiceError::CredentialMissing {
-                    detail: format!(
-                        "a download needs a credential, on public data too: mint a download token \
-                         with POST /auth/download-token/{dataset_id} and put it on ?token="
-                    ),
-                })
-            }
-            Credential::DownloadToken(token) => {
-                let caller = self
-                    .authenticator
-                    .authenticate_download_token(request, token, dataset_id, record)
-                    .await?;
-                if let Some(jti) = record.jti {
-                    *credential = FoldedCredential::DownloadToken(jti);
-                }
-                Ok(caller)
-            }
-            Credential::Bearer(_)
-            | Credential::ApiKey(_)
-            | Credential::Unsupported
-            | Credential::Multiple
-            | Credential::Malformed { .. } => {
-                let authenticating = self.authenticator.authenticate_with_source(request);
-                let (caller, source) = authenticating.await?;
-                *credential = folded_credential(&caller, source.as_ref());
-                Ok(caller)
-            }
-        }
-    }
-}
-
-/// The credential in a header, as records tell them apart.
-fn folded_credential(caller: &Caller, source: Option<&CredentialSource>) -> FoldedCredential {
-    match (source, &caller.key, caller.principal.user_id()) {
-        (Some(CredentialSource::Session(session)), _, _) => FoldedCredential::Session(session.id),
-        (None, Some(key), _) => FoldedCredential::ApiKey(key.id),
-        (Some(CredentialSource::ExternalToken(_)), _, Some(user_id)) => {
-            FoldedCredential::ExternalToken(user_id)
-        }
-        (Some(CredentialSource::ExternalToken(_)), _, None) | (None, None, _) => {
-            FoldedCredential::None
-        }
     }
 }
 

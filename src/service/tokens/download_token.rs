@@ -71,12 +71,12 @@ impl DownloadTokens {
     ) -> Result<DownloadToken, ServiceError> {
         let caller = self.authenticator.authenticate(request).await?;
         self.rate_limits.check_mint(&caller)?;
-        let readable = self
+        let decision = self
             .access
-            .authorize_read(&caller, dataset_id, record)
+            .authorize_token(&caller, dataset_id, record)
             .await?;
 
-        let expires_in = self.max_ttl.min(readable.decision.max_ttl);
+        let expires_in = self.max_ttl.min(decision.max_ttl);
         let issued_at = self.clock.unix_seconds();
         let parties = self.key_ring.parties();
         let token = self.key_ring.sign_download(DownloadClaims {

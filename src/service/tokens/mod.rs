@@ -1,7 +1,9 @@
 //! Download tokens and the keys that sign them.
 
 pub mod download;
+mod download_caller;
 pub mod download_token;
+pub mod forward_auth;
 pub mod key_ring;
 pub mod mint_contexts;
 pub mod sealing_key_file;
