@@ -47,6 +47,8 @@ fn file_of(dataset: &str, token: &str) -> String {
 fn refusal(response: &TestResponse) -> (u16, String) {
     response.problem(response.status);
     assert_eq!(response.header("cache-control"), "no-store");
+    // Proxies pass a refusal on with what they say themselves of the origins of pages.
+    assert_eq!(response.header("access-control-allow-origin"), "");
     (
         response.status,
         response.header("x-error-status").to_owned(),

@@ -1,8 +1,9 @@
-"""nginx and Caddy with the very files of docs/proxies/: only addresses, folders and certificates are others."""
+"""nginx and Caddy with the files of docs/proxies/, for other addresses and folders."""
 
 import datetime
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -19,7 +20,7 @@ CADDY = "/usr/bin/caddy"
 
 
 def replaced(text, changes):
-    """The text with every change made exactly once or more, so that a recipe cannot drift from its test."""
+    """The text with every change made; each must find its place, so that recipes do not drift."""
     for old, new in changes:
         assert old in text, f"the recipe has no {old!r}"
         text = text.replace(old, new)
@@ -47,7 +48,7 @@ def write_certificate(certificate, key):
 
 
 class Recipe:
-    """A proxy with its own folder: `gate` and `data` are the URLs of its two sites, `files` the folder of COGs."""
+    """A proxy with a folder of its own; `gate` and `data` are the URLs of its two sites."""
 
     def __init__(self, folder, gate_port):
         self.folder = Path(folder)
@@ -75,8 +76,6 @@ class Recipe:
         return self
 
     def is_ready(self):
-        import socket
-
         assert self.process.poll() is None, self.logs()
         try:
             for port in self.ports:

@@ -1,4 +1,4 @@
-"""nginx and Caddy, with the files of docs/proxies/, serve a plain folder of COGs that Cedargate guards."""
+"""nginx and Caddy, with the files of docs/proxies/, serve COGs that Cedargate guards."""
 
 import http.server
 import os
@@ -21,6 +21,7 @@ from conftest import WITHOUT_LIMITS
 from demo import ADMIN, MEMBER, PUBLIC, RESTRICTED, UNKNOWN, file_of
 from recipes import RECIPE_CLASSES, RECIPES
 from server import Server
+from test_docs import ADDRESS, only_block
 from test_gdal import VSICURL
 
 PATTERN = "/cogs/{dataset_id}.tif"
@@ -120,7 +121,8 @@ def test_pages_of_other_origins_may_read_ranges(gate, proxy, client):
     assert preflight.status_code == 204
     allowed = preflight.headers["access-control-allow-headers"].lower()
     assert "range" in allowed and "authorization" in allowed
-    for target, status in ((asked, 200), (url(proxy, PUBLIC), 401), (url(proxy, UNKNOWN, "x"), 401)):
+    without = url(proxy, PUBLIC)
+    for target, status in ((asked, 200), (without, 401), (url(proxy, UNKNOWN, "x"), 401)):
         found = client.get(target, headers=origin)
         assert found.status_code == status
         assert found.headers.get_list("access-control-allow-origin") == ["*"], target
@@ -176,8 +178,8 @@ DETOURS = (
     "/cogs/OTHER.tif%00/cogs/OWN.tif",
     "/cogs\\OTHER.tif",
     "/cogs/x/..\\OTHER.tif",
-    "http://data.example.org/cogs/OTHER.tif",
-    "http://data.example.org/cogs/OWN.tif/../OTHER.tif",
+    "http://HOST/cogs/OTHER.tif",
+    "http://HOST/cogs/OWN.tif/../OTHER.tif",
     "/cogs/OTHER.tif?x=/cogs/OWN.tif",
 )
 DECEITS = (
@@ -193,15 +195,19 @@ DECEITS = (
 def test_no_detour_leads_to_the_file_of_another_dataset(gate, proxy, deceit):
     token = gate.mint(PUBLIC)
     secret = file_of(RESTRICTED).read_bytes()[:64]
+    host = urlsplit(proxy.data).netloc
 
     def filled(text):
-        return text.replace("OWN", PUBLIC).replace("OTHER", RESTRICTED).replace("TOKEN", token)
+        places = {"OWN": PUBLIC, "OTHER": RESTRICTED, "TOKEN": token, "HOST": host}
+        for place, value in places.items():
+            text = text.replace(place, value)
+        return text
 
     for path in DETOURS:
         target = filled(path)
         target += ("&" if "?" in target else "?") + f"token={token}"
-        request = f"GET {target} HTTP/1.1\r\nHost: data\r\nConnection: close\r\n{filled(deceit)}\r\n"
-        answer = raw(proxy.data, request.encode())
+        headers = f"Host: {host}\r\nConnection: close\r\n{filled(deceit)}"
+        answer = raw(proxy.data, f"GET {target} HTTP/1.1\r\n{headers}\r\n".encode())
         status = answer[9:12]
         assert status in (b"400", b"401", b"403", b"404"), (path, answer[:200])
         assert secret not in answer, path
@@ -369,7 +375,7 @@ VALUES = st.one_of(
         st.sampled_from(["/cogs/", "//cogs/", "/cogs/../cogs/", "/cogs%2f", "http://x/cogs/", ""]),
         st.sampled_from([PUBLIC, RESTRICTED, UNKNOWN, PUBLIC.upper(), "x"]),
         st.sampled_from([".tif", ".tif/", ".tif%00", ".tif;x", ""]),
-        st.sampled_from(["", "?", "?token", "?token=TOKEN", "?token=TOKEN&token=TOKEN", "?token=x"]),
+        st.sampled_from(["", "?", "?token", "?token=TOKEN", "?token=TOKEN&token=TOKEN", "?x"]),
     ).map(lambda parts: "".join(parts).encode()),
 )
 LINES = st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=6)
@@ -378,11 +384,10 @@ LINES = st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=6)
 def verify_status(gate, lines, method="GET", target="/auth/verify"):
     head = f"{method} {target} HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n".encode()
     head += b"".join(name.encode() + b": " + value + b"\r\n" for name, value in lines)
-    # Whatever body is announced is over when the connection is.
+    has_body = any(name in ("Content-Length", "Transfer-Encoding") for name, _ in lines)
     found = urlsplit(gate.base)
     with socket.create_connection((found.hostname, found.port), timeout=60) as connection:
-        connection.sendall(head + b"\r\n")
-        connection.shutdown(socket.SHUT_WR)
+        connection.sendall(head + b"\r\n" + (b"0\r\n\r\n" if has_body else b""))
         received = b""
         try:
             while chunk := connection.recv(65536):
@@ -447,6 +452,20 @@ def test_the_requests_of_traefik_are_understood(gate):
         assert found.status_code == status, found.text
     passed_on = asking["authResponseHeaders"]
     assert passed_on == ["X-Auth-Request-User", "X-Auth-Request-Dataset"]
+
+
+def test_the_settings_of_the_page_are_valid(tmp_path):
+    server = Server(tmp_path)
+    (tmp_path / "cedargate.toml").write_text(only_block("docs/proxies.md", "toml").text)
+    shown = server.run("config").stdout
+    assert PATTERN in shown and "127.0.0.1/32" in shown
+
+
+def test_the_question_of_the_page_is_answered_as_it_says(gate):
+    block = only_block("docs/proxies.md", "sh")
+    command = block.text.replace(ADDRESS, gate.base)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stdout.startswith("HTTP/1.1 401 "), done
 
 
 def test_the_configurations_are_valid_as_they_are_published(tmp_path):

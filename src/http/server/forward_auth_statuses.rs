@@ -38,7 +38,7 @@ impl<E: Endpoint> Endpoint for ForwardAuthStatusEndpoint<E> {
         let is_verification = is_verification(&request);
         let response = self.inner.call(request).await?.into_response();
         if is_verification {
-            Ok(with_known_status(response).await)
+            Ok(without_cors(with_known_status(response).await))
         } else {
             Ok(response)
         }
@@ -50,6 +50,17 @@ fn is_verification(request: &Request) -> bool {
     let path = request.uri().path();
     let path = path.strip_suffix('/').unwrap_or(path);
     path == FORWARD_AUTH_PATH && matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
+/// What pages may read of the proxy's responses, the proxy says: most proxies pass a refusal on as it is, and the
+/// same header twice means nothing to a browser.
+fn without_cors(mut response: Response) -> Response {
+    let is_cors = |name: &&HeaderName| name.as_str().starts_with("access-control-");
+    let names: Vec<_> = response.headers().keys().filter(is_cors).cloned().collect();
+    for name in names {
+        response.headers_mut().remove(name);
+    }
+    response
 }
 
 async fn with_known_status(mut response: Response) -> Response {
