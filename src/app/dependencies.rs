@@ -99,13 +99,7 @@ impl Dependencies {
             session_sweeper,
             clock,
         } = self;
-        let decisions = Arc::new(Decisions::new(Arc::clone(&bundle), clock.clone()));
-        let access = Arc::new(Access {
-            catalog_cache: Arc::clone(&catalog_cache),
-            decisions,
-            files: files.clone(),
-            has_files_elsewhere: !settings.forward_auth_paths.is_empty(),
-        });
+        let access = access(settings, &catalog_cache, &bundle, &files, &clock);
         let passwords = Arc::new(passwords);
         let administration = Arc::new(Administration::with_policies(
             database.clone(),
@@ -153,14 +147,6 @@ impl Dependencies {
             rate_limits: Arc::clone(&rate_limits),
             access: Arc::clone(&access),
         });
-        let forward_auth = Arc::new(ForwardAuth {
-            authenticator: Arc::clone(&authenticator),
-            rate_limits: Arc::clone(&rate_limits),
-            access: Arc::clone(&access),
-            audit: Arc::clone(&audit),
-            clock: clock.clone(),
-            check: settings.forward_auth_check,
-        });
         let downloads = Arc::new(Downloads {
             authenticator: Arc::clone(&authenticator),
             rate_limits,
@@ -169,6 +155,7 @@ impl Dependencies {
             audit: Arc::clone(&audit),
             clock,
         });
+        let forward_auth = Arc::new(forward_auth(settings, &downloads));
         let probe = ReadinessProbe::new(database, files, Arc::clone(&key_ring), health_clock);
         let health = Arc::new(Health {
             probe: Arc::new(probe),
@@ -192,6 +179,33 @@ impl Dependencies {
             health,
             metrics,
         }
+    }
+}
+
+fn access(
+    settings: &Settings,
+    catalog_cache: &Arc<CatalogCache>,
+    bundle: &Arc<LiveBundle>,
+    files: &FileStore,
+    clock: &Clock,
+) -> Arc<Access> {
+    Arc::new(Access {
+        catalog_cache: Arc::clone(catalog_cache),
+        decisions: Arc::new(Decisions::new(Arc::clone(bundle), clock.clone())),
+        files: files.clone(),
+        has_files_elsewhere: !settings.forward_auth_paths.is_empty(),
+    })
+}
+
+/// Forward-auth is a download without its bytes.
+fn forward_auth(settings: &Settings, downloads: &Downloads) -> ForwardAuth {
+    ForwardAuth {
+        authenticator: Arc::clone(&downloads.authenticator),
+        rate_limits: Arc::clone(&downloads.rate_limits),
+        access: Arc::clone(&downloads.access),
+        audit: Arc::clone(&downloads.audit),
+        clock: downloads.clock.clone(),
+        check: settings.forward_auth_check,
     }
 }
 

@@ -77,9 +77,10 @@ impl PathPatterns {
     /// Parses a list; the error names the pattern that cannot be used.
     pub fn parse(list: &[String]) -> Result<Self, (String, PathPatternError)> {
         let parse = |(index, text): (usize, &String)| {
-            let pattern = match index < MAX_PATTERNS {
-                true => PathPattern::parse(text),
-                false => Err(PathPatternError::TooMany),
+            let pattern = if index < MAX_PATTERNS {
+                PathPattern::parse(text)
+            } else {
+                Err(PathPatternError::TooMany)
             };
             pattern.map_err(|error| (text.clone(), error))
         };
