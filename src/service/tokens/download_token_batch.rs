@@ -59,20 +59,20 @@ impl DownloadTokens {
         let counted = self.rate_limits.check_mints(caller, count);
         counted.check(0)?;
         let authorizer = self.access.authorizer(caller);
-        let authorizing: Vec<_> = (0_u32..)
+        let deciding: Vec<_> = (0_u32..)
             .zip(dataset_ids)
             .map(|(index, dataset_id)| {
                 let allowed = counted.check(index);
                 self.authorize_one(request, &authorizer, *dataset_id, allowed)
             })
             .collect();
-        let authorized: Vec<_> = stream::iter(authorizing)
+        let decided: Vec<_> = stream::iter(deciding)
             .buffered(MAX_CONCURRENT_LOOKUPS)
             .collect()
             .await;
         // Signed when all are decided, so that the lives of the tokens begin together, and now.
-        let mut minted = Vec::with_capacity(authorized.len());
-        for (dataset_id, (mut record, readable)) in dataset_ids.iter().zip(authorized) {
+        let mut minted = Vec::with_capacity(decided.len());
+        for (dataset_id, (mut record, readable)) in dataset_ids.iter().zip(decided) {
             let result = match readable {
                 Ok(readable) => {
                     // Other requests need not wait until a whole batch is signed.
