@@ -54,6 +54,7 @@ use api::forward_auth::ForwardAuthApi;
 use api::health::HealthApi;
 use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::{self, MintApi};
+use api::mint_batch::{self, MintBatchApi};
 use api::sessions::SessionApi;
 use server::cors::Cors;
 use server::final_slash::IgnoreFinalSlash;
@@ -127,6 +128,7 @@ pub struct HttpConfig {
 type Apis = (CallerApis, AdminApis);
 type CallerApis = (
     MintApi,
+    MintBatchApi,
     SessionApi,
     ApiKeysApi,
     DownloadApi,
@@ -191,6 +193,9 @@ fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
 fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis, ()> {
     let caller_apis = (
         MintApi {
+            tokens: Arc::clone(&services.download_tokens),
+        },
+        MintBatchApi {
             tokens: Arc::clone(&services.download_tokens),
         },
         SessionApi {
@@ -265,7 +270,8 @@ pub fn routes(
         .chain([mint::PATH, FORWARD_AUTH_PATH])
         .collect();
     let operations = OperationTable::from_document(&document, &get_paths)
-        .with_ignored_queries(&ignoring_queries);
+        .with_ignored_queries(&ignoring_queries)
+        .with_anonymous_bodies(&[mint_batch::PATH]);
     let operations = Arc::new(operations);
     let swagger_ui = service.swagger_ui_html();
     let route = Route::new().nest_no_strip("/", service);
@@ -284,6 +290,7 @@ pub fn routes(
         body_gate: Some(Arc::clone(&services.body_gate)),
         refused_event: |path| match path {
             api::api_keys::PATH => AuditEvent::ApiKeyCreate,
+            mint_batch::PATH => AuditEvent::Mint,
             _ => AuditEvent::Administer,
         },
         clock: config.clock,

@@ -9,6 +9,7 @@ pub mod forward_auth;
 pub mod health;
 pub mod key_set;
 pub mod mint;
+pub mod mint_batch;
 pub mod sessions;
 pub mod share_ends;
 pub mod tags;

@@ -44,30 +44,35 @@ pub struct Access {
 }
 
 impl Access {
-    /// Decides whether `caller` may read the dataset, and writes the decision into `record`.
-    ///
-    /// For a caller who may not even discover the dataset, it does not exist.
+    /// Decides whether `caller` may read the file of the dataset, and writes the decision into `record`.
     pub async fn authorize_read(
         &self,
         caller: &Caller,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<ReadableFile, ServiceError> {
-        let (dataset, decision) = self.permit_read(caller, dataset_id, record).await?;
+        let authorizer = self.authorizer(caller);
+        let (dataset, decision) = self.permit_read(&authorizer, dataset_id, record).await?;
         match self.existing_file(&dataset, record).await? {
             Some(file) => Ok(ReadableFile { file, decision }),
             None => Err(without_file(dataset_id, record)),
         }
     }
 
+    /// The authorizer of `caller`, for one dataset or for several that are decided together.
+    #[must_use]
+    pub fn authorizer(&self, caller: &Caller) -> Authorizer {
+        self.decisions.for_caller(caller.clone())
+    }
+
     /// Decides as [`Access::authorize_read`] does, for a token: the file may lie with another server.
     pub async fn authorize_token(
         &self,
-        caller: &Caller,
+        authorizer: &Authorizer,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<Decision, ServiceError> {
-        let (dataset, decision) = self.permit_read(caller, dataset_id, record).await?;
+        let (dataset, decision) = self.permit_read(authorizer, dataset_id, record).await?;
         match self.existing_file(&dataset, record).await? {
             Some(_) => Ok(decision),
             None if self.has_files_elsewhere => Ok(decision),
@@ -75,25 +80,27 @@ impl Access {
         }
     }
 
-    /// Decides whether `caller` may read the dataset, wherever its file is, and writes the decision into `record`.
+    /// Decides whether the caller of `authorizer` may read the dataset, wherever its file is, and writes the decision
+    /// into `record`.
+    ///
+    /// For a caller who may not even discover the dataset, it does not exist.
     pub async fn permit_read(
         &self,
-        caller: &Caller,
+        authorizer: &Authorizer,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<(Arc<Dataset>, Decision), ServiceError> {
-        record.set_caller(caller);
+        record.set_caller(&authorizer.caller);
         record.dataset_id = Some(dataset_id);
         record.action = Some(Action::Read);
         let Some(dataset) = self.catalog_cache.dataset(dataset_id).await? else {
             record.reason = Some("the dataset does not exist".to_owned());
             return Err(ServiceError::DatasetNotFound);
         };
-        let authorizer = self.decisions.for_caller(caller.clone());
         let resource = Resource::Dataset(Arc::clone(&dataset));
         let decision = authorizer.decide_and_record(Action::Read, &resource, record);
         if !decision.is_permitted {
-            return Err(deny_read(&authorizer, &resource, record));
+            return Err(deny_read(authorizer, &resource, record));
         }
         Ok((dataset, decision))
     }

@@ -101,8 +101,9 @@ impl ForwardAuth {
         let found = authenticating.await?;
         *credential = found.credential;
         self.rate_limits.check_download(&found.caller)?;
+        let authorizer = self.access.authorizer(&found.caller);
         self.access
-            .permit_read(&found.caller, dataset_id, record)
+            .permit_read(&authorizer, dataset_id, record)
             .await?;
         record.outcome = AuditOutcome::Granted;
         let left = found.expires_at.map_or(MAX_DECISION_AGE, |expires_at| {

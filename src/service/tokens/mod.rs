@@ -3,6 +3,7 @@
 pub mod download;
 mod download_caller;
 pub mod download_token;
+pub mod download_token_batch;
 pub mod forward_auth;
 pub mod key_ring;
 pub mod mint_contexts;
