@@ -34,6 +34,7 @@ use crate::service::identity::sessions::Sessions;
 use crate::service::tokens::download::Downloads;
 use crate::service::tokens::download_token::DownloadTokens;
 use crate::service::tokens::key_ring::KeyRing;
+use crate::service::tokens::key_schedule::KeySchedule;
 
 use api::admin::audit::AuditApi;
 use api::admin::credentials::AdminCredentialsApi;
@@ -102,8 +103,8 @@ pub struct HttpConfig {
     pub allowed_origins: AllowedOrigins,
     /// The URL that clients use, whose own pages are no foreign ones.
     pub issuer: String,
-    /// How long verifiers may cache the key set.
-    pub jwks_max_age: Duration,
+    /// When signing keys change, and how long verifiers may cache the key set.
+    pub key_schedule: KeySchedule,
     /// How long a request may take until its response begins.
     pub request_timeout: Duration,
     /// The largest file that may be uploaded, in bytes.
@@ -141,7 +142,7 @@ type AdminApis = (
     IdentityProvidersApi,
 );
 
-fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
+fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> AdminApis {
     let administration = || Arc::clone(administration);
     (
         AdminUsersApi {
@@ -173,6 +174,7 @@ fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
         },
         SigningKeysApi {
             administration: administration(),
+            schedule,
         },
         IdentityProvidersApi {
             administration: administration(),
@@ -180,7 +182,7 @@ fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
     )
 }
 
-fn api_service(services: &Services, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
+fn api_service(services: &Services, key_schedule: KeySchedule) -> OpenApiService<Apis, ()> {
     let caller_apis = (
         MintApi {
             tokens: Arc::clone(&services.download_tokens),
@@ -199,13 +201,16 @@ fn api_service(services: &Services, jwks_max_age: Duration) -> OpenApiService<Ap
         },
         KeySetApi {
             key_ring: Arc::clone(&services.key_ring),
-            max_age: jwks_max_age,
+            lifetime: key_schedule.key_set,
         },
         HealthApi {
             health: Arc::clone(&services.health),
         },
     );
-    let apis = (caller_apis, admin_apis(&services.administration));
+    let apis = (
+        caller_apis,
+        admin_apis(&services.administration, key_schedule),
+    );
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION"))
         .description(openapi::DESCRIPTION)
 }
@@ -242,7 +247,7 @@ pub fn routes(
     services: &Services,
     config: HttpConfig,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let service = api_service(services, config.jwks_max_age);
+    let service = api_service(services, config.key_schedule);
     let document = service_document(&service, &config.issuer);
     let get_paths: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
@@ -279,7 +284,7 @@ pub fn routes(
 /// The OpenAPI document, complete.
 #[must_use]
 pub fn openapi_document(services: &Services, config: &HttpConfig) -> Value {
-    service_document(&api_service(services, config.jwks_max_age), &config.issuer)
+    service_document(&api_service(services, config.key_schedule), &config.issuer)
 }
 
 fn service_document(service: &OpenApiService<Apis, ()>, issuer: &str) -> Value {
@@ -292,6 +297,7 @@ mod tests {
     use poem::http::Method;
 
     use crate::config::limits::MAX_BODY_SIZE;
+    use crate::domain::key_set_lifetime::KeySetLifetime;
     use crate::http::server::operations::BodyKind;
 
     use super::*;
@@ -302,7 +308,14 @@ mod tests {
             trusted_proxies: TrustedProxies::default(),
             allowed_origins: AllowedOrigins::Any,
             issuer: "http://x".to_owned(),
-            jwks_max_age: Duration::ZERO,
+            key_schedule: KeySchedule {
+                publish_ahead: 1,
+                rotation_age: None,
+                token_lifetime: 1,
+                key_set: KeySetLifetime {
+                    max_age: Duration::ZERO,
+                },
+            },
             request_timeout: Duration::ZERO,
             max_upload_size: 1,
             min_bytes_per_minute: 1,

@@ -13,7 +13,10 @@ async fn the_key_set_has_public_members_only_and_can_be_cached() {
     let response = TestResponse::send(server.get("/.well-known/jwks.json")).await;
     assert_eq!(response.status, 200);
     assert_eq!(response.header("content-type"), "application/json");
-    assert_eq!(response.header("cache-control"), "public, max-age=300");
+    assert_eq!(
+        response.header("cache-control"),
+        "public, max-age=300, stale-while-revalidate=60"
+    );
     let key = &response.json()["keys"][0];
     let mut members: Vec<_> = key.as_object().unwrap().keys().cloned().collect();
     members.sort();

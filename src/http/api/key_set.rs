@@ -3,7 +3,6 @@
 //! One body, serialised once, with an `ETag`, so that verifiers fetch it rarely and cheaply.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use poem::http::{StatusCode, header};
 use poem::{IntoResponse, Response};
@@ -11,6 +10,7 @@ use poem_openapi::registry::{MetaMediaType, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
+use crate::domain::key_set_lifetime::KeySetLifetime;
 use crate::http::conditional::precondition::{PreconditionOutcome, Validators, evaluate};
 use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{self, ErrorResponse, ErrorStatuses};
@@ -28,7 +28,7 @@ pub struct KeySetApi {
     /// Holds the published key set.
     pub key_ring: Arc<KeyRing>,
     /// How long verifiers may cache the key set.
-    pub max_age: Duration,
+    pub lifetime: KeySetLifetime,
 }
 
 /// A JWK set (RFC 7517 section 5).
@@ -126,10 +126,7 @@ impl KeySetApi {
         };
         let response = Response::builder()
             .header(header::ETAG, published.etag())
-            .header(
-                header::CACHE_CONTROL,
-                format!("public, max-age={}", self.max_age.as_secs()),
-            );
+            .header(header::CACHE_CONTROL, self.lifetime.cache_control());
         Ok(KeySetResponse(
             match evaluate(request.method(), request.headers(), now) {
                 PreconditionOutcome::NotModified => {

@@ -1,7 +1,6 @@
 //! The key ring: the current signing key, the published key set, and the tokens verified with it.
 //!
-//! The first start generates the first key. It may sign at once: no verifier can have fetched a key
-//! set without it.
+//! `signing_keys.rs` replaces the keys as they are rotated.
 
 use std::sync::Arc;
 
@@ -13,8 +12,8 @@ use crate::domain::clock::{Clock, MAX_CLOCK_SKEW};
 use crate::domain::id::{DatasetId, RecordId};
 use crate::domain::secret::Secret;
 use crate::service::error::ServiceError;
-use crate::storage::{Database, KeyState, StoredSigningKey};
-use crate::token::{DownloadClaims, ExpectedClaims, KeySet, SealingKey, SessionClaims, SigningKey};
+use crate::storage::{KeyState, StoredSigningKey};
+use crate::token::{DownloadClaims, ExpectedClaims, KeySet, SessionClaims, SigningKey};
 
 /// How many verified tokens of one kind are cached.
 const MAX_VERIFIED_TOKENS: u64 = 50_000;
@@ -44,34 +43,30 @@ struct ActiveKeys {
 }
 
 impl KeyRing {
-    /// Loads the keys of a database; generates and seals the first one if there is none.
-    pub async fn open(
-        database: &Database,
-        sealing_key: &SealingKey,
+    /// A key ring of these keys, each as it is stored and opened.
+    pub fn new(
+        keys: &[(StoredSigningKey, SigningKey)],
         parties: TokenParties,
         clock: Clock,
     ) -> Result<Self, ServiceError> {
-        let mut stored = database.list_signing_keys().await?;
-        if stored.is_empty() {
-            let first = SigningKey::generate()?;
-            let key = StoredSigningKey {
-                kid: first.kid().to_owned(),
-                state: KeyState::Current,
-                sealed: first.seal(sealing_key)?,
-                created_at: clock.unix_seconds(),
-            };
-            if database.insert_first_signing_key(&key).await? {
-                tracing::info!(kid = first.kid(), "first signing key generated");
-            }
-            // Another replica may have been faster: the database's key counts.
-            stored = database.list_signing_keys().await?;
-        }
-        let active = ArcSwap::from_pointee(ActiveKeys::unseal(&stored, sealing_key)?);
         Ok(Self {
-            active,
+            active: ArcSwap::from_pointee(ActiveKeys::new(keys)?),
             parties,
             clock,
         })
+    }
+
+    /// Puts other keys in force: what is signed from now on is signed with the new current key, and what was
+    /// verified with a key that is gone is verified no more.
+    pub fn replace(&self, keys: &[(StoredSigningKey, SigningKey)]) -> Result<(), ServiceError> {
+        let mut active = ActiveKeys::new(keys)?;
+        let former = self.active.load_full();
+        if former.published.is_subset_of(&active.published) {
+            active.verified_sessions = former.verified_sessions.clone();
+            active.verified_downloads = former.verified_downloads.clone();
+        }
+        self.active.store(Arc::new(active));
+        Ok(())
     }
 
     /// The published key set.
@@ -175,23 +170,22 @@ impl KeyRing {
 }
 
 impl ActiveKeys {
-    fn unseal(stored: &[StoredSigningKey], sealing_key: &SealingKey) -> Result<Self, ServiceError> {
-        let mut current = None;
-        let mut public_keys = Vec::new();
-        for key in stored.iter().filter(|key| key.state != KeyState::Retired) {
-            let signing_key = SigningKey::unseal(&key.sealed, sealing_key)?;
-            public_keys.push(signing_key.public_key().clone());
-            if key.state == KeyState::Current {
-                current = Some(signing_key);
-            }
-        }
+    fn new(keys: &[(StoredSigningKey, SigningKey)]) -> Result<Self, ServiceError> {
+        let current = keys
+            .iter()
+            .find(|(stored, _)| stored.state == KeyState::Current);
+        let (_, current) = current.ok_or_else(|| {
+            ServiceError::internal(
+                "finding the current signing key",
+                "the database has keys, but none of them is current",
+            )
+        })?;
+        let public_keys: Vec<_> = keys
+            .iter()
+            .map(|(_, key)| key.public_key().clone())
+            .collect();
         Ok(Self {
-            current: current.ok_or_else(|| {
-                ServiceError::internal(
-                    "finding the current signing key",
-                    "the database has keys, but none of them is current",
-                )
-            })?,
+            current: current.clone(),
             published: Arc::new(KeySet::new(&public_keys)?),
             verified_sessions: Cache::new(MAX_VERIFIED_TOKENS),
             verified_downloads: Cache::new(MAX_VERIFIED_TOKENS),
