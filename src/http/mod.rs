@@ -53,6 +53,7 @@ use api::download::DownloadApi;
 use api::health::HealthApi;
 use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::{self, MintApi};
+use api::server_metadata::{SERVER_METADATA_PATH, ServerMetadataApi};
 use api::sessions::SessionApi;
 use server::cors::Cors;
 use server::final_slash::IgnoreFinalSlash;
@@ -94,6 +95,9 @@ const PROBE_PATHS: [&str; 3] = [
     metrics_page::PATH,
 ];
 
+/// What pages of all origins may read: it is for verifiers, wherever they run.
+const PUBLIC_PATHS: [&str; 2] = [KEY_SET_PATH, SERVER_METADATA_PATH];
+
 /// The settings of the HTTP floor.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
@@ -126,6 +130,7 @@ type CallerApis = (
     DownloadApi,
     CatalogApi,
     KeySetApi,
+    ServerMetadataApi,
     HealthApi,
 );
 type AdminApis = (
@@ -182,7 +187,7 @@ fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> Ad
     )
 }
 
-fn api_service(services: &Services, key_schedule: KeySchedule) -> OpenApiService<Apis, ()> {
+fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis, ()> {
     let caller_apis = (
         MintApi {
             tokens: Arc::clone(&services.download_tokens),
@@ -201,15 +206,16 @@ fn api_service(services: &Services, key_schedule: KeySchedule) -> OpenApiService
         },
         KeySetApi {
             key_ring: Arc::clone(&services.key_ring),
-            lifetime: key_schedule.key_set,
+            lifetime: config.key_schedule.key_set,
         },
+        ServerMetadataApi::new(&config.issuer, config.key_schedule.key_set),
         HealthApi {
             health: Arc::clone(&services.health),
         },
     );
     let apis = (
         caller_apis,
-        admin_apis(&services.administration, key_schedule),
+        admin_apis(&services.administration, config.key_schedule),
     );
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION"))
         .description(openapi::DESCRIPTION)
@@ -247,7 +253,7 @@ pub fn routes(
     services: &Services,
     config: HttpConfig,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let service = api_service(services, config.key_schedule);
+    let service = api_service(services, &config);
     let document = service_document(&service, &config.issuer);
     let get_paths: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
@@ -262,7 +268,7 @@ pub fn routes(
     let route = docs::add_routes(route, &swagger_ui, document.to_string());
     let route = metrics_page::add_routes(route, services.metrics.clone());
     let route = route.around(docs::redirect_browser);
-    let cors = Cors::new(config.allowed_origins.clone(), KEY_SET_PATH, &operations);
+    let cors = Cors::new(config.allowed_origins.clone(), &PUBLIC_PATHS, &operations);
     let middleware = RequestMiddleware {
         own_origins: OwnOrigins::new(&config.issuer, &config.allowed_origins),
         route_limits: route_limits(&config),
@@ -284,7 +290,7 @@ pub fn routes(
 /// The OpenAPI document, complete.
 #[must_use]
 pub fn openapi_document(services: &Services, config: &HttpConfig) -> Value {
-    service_document(&api_service(services, config.key_schedule), &config.issuer)
+    service_document(&api_service(services, config), &config.issuer)
 }
 
 fn service_document(service: &OpenApiService<Apis, ()>, issuer: &str) -> Value {

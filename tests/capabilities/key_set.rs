@@ -5,7 +5,7 @@ use cedargate::domain::clock::Clock;
 use serde_json::Value;
 
 use crate::support::server::decode_part;
-use crate::support::server::{PUBLIC, Server, TestResponse};
+use crate::support::server::{PUBLIC, Server, ServerOptions, TestResponse};
 
 #[tokio::test]
 async fn the_key_set_has_public_members_only_and_can_be_cached() {
@@ -87,4 +87,66 @@ async fn a_lost_sealing_key_is_an_error_at_the_start_and_is_not_replaced() {
     let stores = Stores::open(&server.settings).await.unwrap();
     let opened = App::open(&server.settings, stores, Clock::system()).await;
     assert!(matches!(opened.err(), Some(AppError::Keys(_))));
+}
+
+#[tokio::test]
+async fn verifiers_find_the_key_set_from_the_issuer() {
+    let options = ServerOptions {
+        environment: vec![
+            (
+                "CEDARGATE_ISSUER",
+                String::from("https://gate.example/data"),
+            ),
+            (
+                "CEDARGATE_ALLOWED_ORIGINS",
+                String::from("https://maps.example"),
+            ),
+        ],
+        ..ServerOptions::default()
+    };
+    let server = Server::start_with(options).await;
+    let path = "/.well-known/oauth-authorization-server";
+    let foreign = server
+        .get(path)
+        .header("origin", "https://elsewhere.example");
+    let response = TestResponse::send(foreign).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("access-control-allow-origin"), "*");
+    let metadata = response.json();
+    let token = server.mint(PUBLIC, None).await.token();
+    assert_eq!(metadata["issuer"], decode_part(&token, 1)["iss"]);
+    assert_eq!(
+        metadata["id_token_signing_alg_values_supported"][0],
+        decode_part(&token, 0)["alg"]
+    );
+    let below = |member: &str| {
+        let url = metadata[member].as_str().unwrap();
+        url.strip_prefix("https://gate.example/data")
+            .unwrap()
+            .to_owned()
+    };
+    for (member, status) in [
+        ("jwks_uri", 200),
+        ("token_endpoint", 405),
+        ("service_documentation", 200),
+    ] {
+        let got = TestResponse::send(server.get(&below(member))).await;
+        assert_eq!(got.status, status, "{member}");
+    }
+    assert_eq!(metadata["response_types_supported"], serde_json::json!([]));
+    for document in [path, "/.well-known/jwks.json"] {
+        let first = TestResponse::send(server.get(document)).await;
+        let etag = first.header("etag").to_owned();
+        let again = server.get(document).header("if-none-match", &etag);
+        let again = TestResponse::send(again).await;
+        assert_eq!((again.status, again.body.len()), (304, 0), "{document}");
+        assert_eq!(again.header("cache-control"), first.header("cache-control"));
+        let head = server.http.head(format!("{}{document}", server.url));
+        let head = TestResponse::send(head).await;
+        assert_eq!(
+            (head.status, head.header("etag")),
+            (200, etag.as_str()),
+            "{document}"
+        );
+    }
 }
