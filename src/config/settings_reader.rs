@@ -17,6 +17,11 @@ use super::setting::{ENVIRONMENT, EffectiveSetting, SECRET_FILE, Setting, Settin
 use crate::domain::key_set_lifetime::KeySetLifetime;
 use crate::domain::secret::Secret;
 
+/// How long a signing key is published before it signs, unless caches may use the key set as long.
+const DEFAULT_KEY_PUBLISH_AHEAD: Duration = Duration::from_hours(24);
+/// By how much it is longer then.
+const KEY_PUBLISH_MARGIN: Duration = Duration::from_hours(1);
+
 /// The merged values and what has been read of them so far.
 pub(super) struct SettingsReader {
     pub(super) figment: Figment,
@@ -179,16 +184,22 @@ impl SettingsReader {
         Ok(text)
     }
 
-    /// How long a signing key is published before it signs.
+    /// How long a signing key is published before it signs: longer than caches may use the key set. The default
+    /// follows the time that caches have.
     pub(super) fn key_publish_ahead(
         &mut self,
         setting: &Setting,
         jwks_max_age: Duration,
     ) -> Result<Duration, ConfigError> {
-        let cached_for = KeySetLifetime {
+        let key_set = KeySetLifetime {
             max_age: jwks_max_age,
+        };
+        let cached_for = key_set.total();
+        if self.origin(setting) == Origin::Default {
+            let ahead = DEFAULT_KEY_PUBLISH_AHEAD.max(cached_for + KEY_PUBLISH_MARGIN);
+            self.record(setting, ahead.as_secs().to_string());
+            return Ok(ahead);
         }
-        .total();
         let ahead = self.seconds(setting)?;
         if ahead > cached_for {
             return Ok(ahead);

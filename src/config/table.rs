@@ -157,6 +157,7 @@ settings! {
     /// While they fetch it again they may use it for as long once more, at most a minute.
     jwks_max_age: Duration = "300", Integer(1, 86_400, "seconds"), SettingsReader::seconds;
     /// How long a signing key is published at least before it signs, longer than verifiers may use a key set that they cached.
+    /// The default is longer where `jwks_max_age` needs it.
     key_publish_ahead: Duration = "86400", Integer(3, 2_592_000, "seconds"),
         |reader, setting| reader.key_publish_ahead(setting, jwks_max_age);
     /// How long a signing key signs until the next one takes its place. 0 is until `cedargate keys rotate`.

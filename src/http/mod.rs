@@ -53,10 +53,13 @@ use api::download::DownloadApi;
 use api::health::HealthApi;
 use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::{self, MintApi};
-use api::server_metadata::{SERVER_METADATA_PATH, ServerMetadataApi};
+use api::server_metadata::{
+    METADATA_PATHS, OPENID_CONFIGURATION_PATH, SERVER_METADATA_PATH, ServerMetadataApi,
+};
 use api::sessions::SessionApi;
 use server::cors::Cors;
 use server::final_slash::IgnoreFinalSlash;
+use server::issuer_path::IssuerPath;
 use server::operations::OperationTable;
 use server::own_origins::OwnOrigins;
 use server::request_limits::{RequestLimits, RouteLimits};
@@ -96,7 +99,21 @@ const PROBE_PATHS: [&str; 3] = [
 ];
 
 /// What pages of all origins may read: it is for verifiers, wherever they run.
-const PUBLIC_PATHS: [&str; 2] = [KEY_SET_PATH, SERVER_METADATA_PATH];
+const PUBLIC_PATHS: [&str; 3] = [
+    KEY_SET_PATH,
+    SERVER_METADATA_PATH,
+    OPENID_CONFIGURATION_PATH,
+];
+
+/// What is answered even where no connection is left: health, and what verifiers fetch, which costs as little as a
+/// refusal.
+const ALWAYS_ANSWERED: [&str; 5] = [
+    api::health::PATHS[0],
+    api::health::PATHS[1],
+    KEY_SET_PATH,
+    SERVER_METADATA_PATH,
+    OPENID_CONFIGURATION_PATH,
+];
 
 /// The settings of the HTTP floor.
 #[derive(Clone, Debug)]
@@ -274,7 +291,7 @@ pub fn routes(
         route_limits: route_limits(&config),
         trusted_proxies: config.trusted_proxies,
         request_timeout: config.request_timeout,
-        always_answered: &api::health::PATHS,
+        always_answered: &ALWAYS_ANSWERED,
         probe_paths: &PROBE_PATHS,
         operations,
         body_gate: Some(Arc::clone(&services.body_gate)),
@@ -284,7 +301,9 @@ pub fn routes(
         },
         clock: config.clock,
     };
-    route.with(middleware).with(cors).with(IgnoreFinalSlash)
+    let issuer_path = IssuerPath::new(&config.issuer, &METADATA_PATHS);
+    let route = route.with(middleware).with(cors);
+    route.with(issuer_path).with(IgnoreFinalSlash)
 }
 
 /// The OpenAPI document, complete.

@@ -23,6 +23,7 @@ const FILES_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct ProbeResult {
     pub(super) is_database_writable: bool,
     pub(super) is_key_usable: bool,
+    pub(super) are_keys_up_to_date: bool,
     pub(super) is_file_store_available: bool,
 }
 
@@ -106,6 +107,7 @@ impl ReadinessProbe {
         let result = ProbeResult {
             is_database_writable,
             is_key_usable,
+            are_keys_up_to_date: self.key_ring.is_up_to_date(),
             is_file_store_available,
         };
         *self.last.lock() = Some(KnownResult {

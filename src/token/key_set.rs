@@ -62,12 +62,6 @@ impl KeySet {
         })
     }
 
-    /// Whether every key of this set is in `other`.
-    #[must_use]
-    pub fn is_subset_of(&self, other: &Self) -> bool {
-        self.keys.iter().all(|key| other.key(&key.kid).is_some())
-    }
-
     /// The serialised JWK set (RFC 7517 section 5).
     pub fn body(&self) -> Bytes {
         self.body.clone()

@@ -1,6 +1,7 @@
-//! Authorization server metadata: `GET /.well-known/oauth-authorization-server` (RFC 8414).
+//! Authorization server metadata (RFC 8414): libraries that verify tokens configure themselves from the issuer.
 //!
-//! Libraries that verify tokens configure themselves from it: they know the issuer and find the key set.
+//! The same document is at `/.well-known/openid-configuration`, because many libraries that only want the key set
+//! look there alone; RFC 8414 section 5 foresees that. This server is no OpenID provider.
 
 use bytes::Bytes;
 use poem_openapi::types::ToJSON as _;
@@ -14,8 +15,14 @@ use crate::http::reply::responses::{ErrorResponse, ErrorStatuses};
 
 use super::key_set::KEY_SET_PATH;
 
-/// The path of the metadata.
+/// The path of the metadata (RFC 8414 section 3).
 pub const SERVER_METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
+
+/// The other path of the metadata, for libraries that know no other (RFC 8414 section 5).
+pub const OPENID_CONFIGURATION_PATH: &str = "/.well-known/openid-configuration";
+
+/// The paths of the metadata.
+pub const METADATA_PATHS: [&str; 2] = [SERVER_METADATA_PATH, OPENID_CONFIGURATION_PATH];
 
 /// The metadata API.
 pub struct ServerMetadataApi {
@@ -37,6 +44,9 @@ pub struct ServerMetadata {
     pub grant_types_supported: Vec<String>,
     /// Always empty: there is no authorization endpoint.
     pub response_types_supported: Vec<String>,
+    /// Always `public`: the `sub` of a user is the same for everybody. The name is that of OpenID Connect Discovery,
+    /// for the libraries that require it.
+    pub subject_types_supported: Vec<String>,
     /// Always `none`: clients have no credentials of their own.
     pub token_endpoint_auth_methods_supported: Vec<String>,
     /// Always `ES256`: the algorithm of all tokens. The name is that of OpenID Connect Discovery, for the
@@ -56,6 +66,7 @@ impl ServerMetadata {
             token_endpoint: below("/auth/login"),
             grant_types_supported: one("password"),
             response_types_supported: Vec::new(),
+            subject_types_supported: one("public"),
             token_endpoint_auth_methods_supported: one("none"),
             id_token_signing_alg_values_supported: one("ES256"),
             service_documentation: below("/docs"),
@@ -73,6 +84,11 @@ impl ServerMetadataApi {
             etag: json_etag(&metadata),
             lifetime,
         }
+    }
+
+    fn reply(&self, request: &poem::Request) -> PublicDocument<ServerMetadata> {
+        let cache_control = self.lifetime.cache_control();
+        PublicDocument::reply(request, self.body.clone(), &self.etag, &cache_control)
     }
 }
 
@@ -101,12 +117,22 @@ impl ServerMetadataApi {
         &self,
         request: &poem::Request,
     ) -> Result<PublicDocument<ServerMetadata>, ErrorResponse<ServerMetadataStatuses>> {
-        let cache_control = self.lifetime.cache_control();
-        Ok(PublicDocument::reply(
-            request,
-            self.body.clone(),
-            &self.etag,
-            &cache_control,
-        ))
+        Ok(self.reply(request))
+    }
+
+    /// Get authorization server metadata for OpenID libraries
+    ///
+    /// Returns the same document, for libraries that look here alone. This server is no OpenID provider: it issues no
+    /// ID tokens.
+    #[oai(
+        path = "/.well-known/openid-configuration",
+        method = "get",
+        operation_id = "openid_configuration"
+    )]
+    async fn openid_configuration(
+        &self,
+        request: &poem::Request,
+    ) -> Result<PublicDocument<ServerMetadata>, ErrorResponse<ServerMetadataStatuses>> {
+        Ok(self.reply(request))
     }
 }

@@ -12,6 +12,7 @@ pub mod connection_limit;
 pub mod cors;
 pub mod final_slash;
 mod forwarded_hops;
+pub mod issuer_path;
 mod logged_path;
 pub mod operations;
 mod outcome;

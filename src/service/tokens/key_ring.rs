@@ -3,6 +3,7 @@
 //! `signing_keys.rs` replaces the keys as they are rotated.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
@@ -13,7 +14,7 @@ use crate::domain::id::{DatasetId, RecordId};
 use crate::domain::secret::Secret;
 use crate::service::error::ServiceError;
 use crate::storage::{KeyState, StoredSigningKey};
-use crate::token::{DownloadClaims, ExpectedClaims, KeySet, SessionClaims, SigningKey};
+use crate::token::{DownloadClaims, ExpectedClaims, KeySet, PublicKey, SessionClaims, SigningKey};
 
 /// How many verified tokens of one kind are cached.
 const MAX_VERIFIED_TOKENS: u64 = 50_000;
@@ -30,13 +31,16 @@ pub struct TokenParties {
 /// Signs and verifies tokens with the active keys.
 pub struct KeyRing {
     active: ArcSwap<ActiveKeys>,
+    is_up_to_date: AtomicBool,
     parties: TokenParties,
     clock: Clock,
 }
 
 /// The active keys; replaced together with what was verified with them.
 struct ActiveKeys {
-    current: SigningKey,
+    /// None after it was withdrawn, until its successor can be opened.
+    current: Option<SigningKey>,
+    public_keys: Vec<PublicKey>,
     published: Arc<KeySet>,
     verified_sessions: Cache<[u8; 32], Arc<SessionClaims>>,
     verified_downloads: Cache<[u8; 32], Arc<DownloadClaims>>,
@@ -51,6 +55,7 @@ impl KeyRing {
     ) -> Result<Self, ServiceError> {
         Ok(Self {
             active: ArcSwap::from_pointee(ActiveKeys::new(keys)?),
+            is_up_to_date: AtomicBool::new(true),
             parties,
             clock,
         })
@@ -61,12 +66,40 @@ impl KeyRing {
     pub fn replace(&self, keys: &[(StoredSigningKey, SigningKey)]) -> Result<(), ServiceError> {
         let mut active = ActiveKeys::new(keys)?;
         let former = self.active.load_full();
-        if former.published.is_subset_of(&active.published) {
+        let stays = |key: &PublicKey| active.publishes(key.kid());
+        if former.public_keys.iter().all(stays) {
             active.verified_sessions = former.verified_sessions.clone();
             active.verified_downloads = former.verified_downloads.clone();
         }
         self.active.store(Arc::new(active));
         Ok(())
+    }
+
+    /// Withdraws all keys but those with the ids that `is_kept`: the others sign nothing more, and nothing is
+    /// verified with them.
+    ///
+    /// For keys that cannot be opened: what is revoked must end here too.
+    pub fn withdraw_others(&self, is_kept: impl Fn(&str) -> bool) -> Result<(), ServiceError> {
+        let former = self.active.load_full();
+        let public_keys = former.public_keys.iter().filter(|key| is_kept(key.kid()));
+        let public_keys: Vec<_> = public_keys.cloned().collect();
+        if public_keys.len() < former.public_keys.len() {
+            let current = former.current.as_ref().filter(|key| is_kept(key.kid()));
+            let kept = ActiveKeys::with(current.cloned(), public_keys)?;
+            self.active.store(Arc::new(kept));
+        }
+        Ok(())
+    }
+
+    /// Whether the keys in the database could be opened when they last changed.
+    #[must_use]
+    pub fn is_up_to_date(&self) -> bool {
+        self.is_up_to_date.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the keys in the database could be opened.
+    pub fn set_up_to_date(&self, is_up_to_date: bool) {
+        self.is_up_to_date.store(is_up_to_date, Ordering::Relaxed);
     }
 
     /// The published key set.
@@ -84,7 +117,7 @@ impl KeyRing {
     /// Signs a download token, which need not be verified here afterwards.
     pub fn sign_download(&self, claims: DownloadClaims) -> Result<Secret<String>, ServiceError> {
         let keys = self.active.load();
-        let token = claims.sign(&keys.current)?;
+        let token = claims.sign(keys.current()?)?;
         keys.verified_downloads
             .insert(token_digest(token.reveal()), Arc::new(claims));
         Ok(token)
@@ -103,14 +136,14 @@ impl KeyRing {
             issued_at,
             expires_at: issued_at + 1,
         };
-        claims.sign(&self.active.load().current)?;
+        claims.sign(self.active.load().current()?)?;
         Ok(())
     }
 
     /// Signs a session token, which need not be verified here afterwards.
     pub fn sign_session(&self, claims: SessionClaims) -> Result<Secret<String>, ServiceError> {
         let keys = self.active.load();
-        let token = claims.sign(&keys.current)?;
+        let token = claims.sign(keys.current()?)?;
         keys.verified_sessions
             .insert(token_digest(token.reveal()), Arc::new(claims));
         Ok(token)
@@ -180,15 +213,33 @@ impl ActiveKeys {
                 "the database has keys, but none of them is current",
             )
         })?;
-        let public_keys: Vec<_> = keys
-            .iter()
-            .map(|(_, key)| key.public_key().clone())
-            .collect();
+        let public_keys = keys.iter().map(|(_, key)| key.public_key().clone());
+        Self::with(Some(current.clone()), public_keys.collect())
+    }
+
+    fn with(
+        current: Option<SigningKey>,
+        public_keys: Vec<PublicKey>,
+    ) -> Result<Self, ServiceError> {
         Ok(Self {
-            current: current.clone(),
+            current,
             published: Arc::new(KeySet::new(&public_keys)?),
+            public_keys,
             verified_sessions: Cache::new(MAX_VERIFIED_TOKENS),
             verified_downloads: Cache::new(MAX_VERIFIED_TOKENS),
+        })
+    }
+
+    fn publishes(&self, kid: &str) -> bool {
+        self.public_keys.iter().any(|key| key.kid() == kid)
+    }
+
+    fn current(&self) -> Result<&SigningKey, ServiceError> {
+        self.current.as_ref().ok_or_else(|| {
+            ServiceError::unavailable(
+                "the signing key",
+                "the current one was withdrawn, and its successor cannot be opened",
+            )
         })
     }
 }

@@ -84,12 +84,10 @@ pub struct OpenedKeys<'a> {
 }
 
 /// What a server knows of the keys in the database.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Followed {
     version: Option<SigningKeyVersion>,
-    stored: Vec<StoredSigningKey>,
-    /// What went wrong at the last look; logged once.
-    failure: Option<String>,
+    stored: Arc<[StoredSigningKey]>,
 }
 
 impl SigningKeys {
@@ -102,37 +100,52 @@ impl SigningKeys {
         Ok(KeyRing::new(&opened.keys, parties, self.clock.clone())?)
     }
 
-    /// Keeps a key ring as the database has it, and does what is due, until it is aborted.
+    /// Keeps a key ring as the database has it, and does what is due, until it is aborted. A look that panics
+    /// is told, and the next one follows.
     pub async fn follow(self, key_ring: Arc<KeyRing>) {
         let mut ticks = tokio::time::interval(FOLLOW_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut followed = Followed::default();
+        let mut known_failure = None;
         loop {
             ticks.tick().await;
-            let failure = self.follow_once(&key_ring, &mut followed).await.err();
-            let failure = failure.map(|error| error_chain(&error));
-            if let Some(reason) = failure.as_ref().filter(|_| failure != followed.failure) {
-                tracing::error!(reason, "signing keys not followed; the ones in use stay");
+            let (keys, ring, before) = (self.clone(), Arc::clone(&key_ring), followed.clone());
+            let look = tokio::spawn(async move { keys.follow_once(&ring, before).await });
+            let failure = match look.await {
+                Ok(Ok(after)) => {
+                    followed = after;
+                    None
+                }
+                Ok(Err(error)) => Some(error_chain(&error)),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(reason) = failure.as_ref().filter(|_| failure != known_failure) {
+                tracing::error!(
+                    reason,
+                    "signing keys not followed; those in use stay unless revoked"
+                );
+            } else if failure.is_none() && known_failure.is_some() {
+                tracing::info!("signing keys followed again");
             }
-            followed.failure = failure;
+            known_failure = failure;
         }
     }
 
     async fn follow_once(
         &self,
         key_ring: &KeyRing,
-        followed: &mut Followed,
-    ) -> Result<(), SigningKeysError> {
+        mut followed: Followed,
+    ) -> Result<Followed, SigningKeysError> {
         let version = self.database.signing_key_version().await;
         let version = version.map_err(ServiceError::from)?;
         if followed.version != Some(version) {
             let stored = self.list().await?;
-            let candidates = candidate_sealing_keys(&self.sealing_key_file)?;
-            key_ring.replace(&OpenedKeys::unseal(&stored, &candidates)?.keys)?;
-            *followed = Followed {
+            let replaced = self.replace(key_ring, &stored);
+            key_ring.set_up_to_date(replaced.is_ok());
+            replaced?;
+            followed = Followed {
                 version: Some(version),
-                stored,
-                failure: None,
+                stored: stored.into(),
             };
         }
         if self
@@ -141,7 +154,23 @@ impl SigningKeys {
         {
             self.advance().await?;
         }
-        Ok(())
+        Ok(followed)
+    }
+
+    /// Puts the stored keys in force; if they cannot be opened, it at least withdraws those that are retired.
+    fn replace(
+        &self,
+        key_ring: &KeyRing,
+        stored: &[StoredSigningKey],
+    ) -> Result<(), SigningKeysError> {
+        let opened = candidate_sealing_keys(&self.sealing_key_file)
+            .map_err(SigningKeysError::from)
+            .and_then(|candidates| Ok(OpenedKeys::unseal(stored, &candidates)?.keys));
+        if opened.is_err() {
+            let is_published = |kid: &str| published(stored).any(|key| key.kid == kid);
+            key_ring.withdraw_others(is_published)?;
+        }
+        Ok(key_ring.replace(&opened?)?)
     }
 
     /// Does whatever is due, one change after the other.
@@ -236,12 +265,18 @@ impl SigningKeys {
     ) -> Result<bool, SigningKeysError> {
         let candidates = candidate_sealing_keys(&self.sealing_key_file)?;
         let mut failure = None;
+        let mut told = None;
         let planned = |stored: &[StoredSigningKey]| {
             // A new key is sealed as the others are: they may have been resealed meanwhile.
             let planned = OpenedKeys::unseal(stored, &candidates)
                 .and_then(|opened| plan(stored, &opened, self.clock.unix_seconds()));
             match planned {
-                Ok(transition) => transition.map(|transition| self.recorded(transition)),
+                Ok(transition) => {
+                    told = transition
+                        .as_ref()
+                        .map(|transition| transition.reason.clone());
+                    transition.map(|transition| self.recorded(transition))
+                }
                 Err(error) => {
                     failure = Some(error);
                     None
@@ -250,6 +285,9 @@ impl SigningKeys {
         };
         let has_changed = self.database.change_signing_keys(planned).await;
         let has_changed = has_changed.map_err(ServiceError::from)?;
+        if let Some(reason) = told.filter(|_| has_changed) {
+            tracing::info!(reason, "signing keys changed");
+        }
         failure.map_or(Ok(has_changed), |error| Err(error.into()))
     }
 
@@ -259,7 +297,6 @@ impl SigningKeys {
             changed,
             reason,
         } = transition;
-        tracing::info!(reason, "signing keys changed");
         let record = AuditRecord {
             outcome: AuditOutcome::Granted,
             authentication: self.changed_by,
