@@ -7,6 +7,8 @@ ALTER TABLE signing_keys ADD COLUMN retires_at INTEGER;
 ALTER TABLE signing_keys ADD COLUMN retired_at INTEGER;
 ALTER TABLE signing_keys ADD COLUMN revoked_at INTEGER;
 UPDATE signing_keys SET activated_at = created_at WHERE state = 'current';
+-- As there is one current key at most, so there is one next key at most.
+CREATE UNIQUE INDEX signing_keys_one_next ON signing_keys (state) WHERE state = 'next';
 
 -- Servers follow the signing keys by this version; whoever changes them updates it first, so that two changes
 -- never meet.

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
+use crate::config::limits::MAX_TOKEN_LIFETIME;
 use crate::domain::caller::Authentication;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
@@ -298,7 +299,8 @@ fn key_schedule(settings: &Settings) -> KeySchedule {
     KeySchedule {
         publish_ahead: seconds(settings.key_publish_ahead),
         rotation_age: settings.key_rotation_age.map(seconds),
-        token_lifetime: seconds(settings.session_lifetime.max(settings.token_lifetime)),
+        // A download token may be of before the settings were changed.
+        token_lifetime: seconds(settings.session_lifetime.max(MAX_TOKEN_LIFETIME)),
         key_set: KeySetLifetime {
             max_age: settings.jwks_max_age,
         },

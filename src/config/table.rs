@@ -198,7 +198,7 @@ settings! {
     /// The connection of a slower one is closed.
     min_bytes_per_minute: u32 = "262144", Integer(1024, 1_073_741_824, "bytes a minute"),
         SettingsReader::integer;
-    /// The most connections that are open at once; each takes two file descriptors.
+    /// The most connections that are open at once; each takes three file descriptors, one for another that waits for its turn.
     /// One network (an IPv4 address or an IPv6 /64) may hold a quarter of them.
     max_connections: usize = "1024", Integer(1, 65_535, "connections"),
         |reader, setting| Ok(reader.integer(setting)? as usize);

@@ -79,7 +79,7 @@ mod same_text;
 mod secret_files;
 mod sessions;
 mod share_ends;
-mod signing_key_life;
+mod signing_keys;
 mod storage;
 mod support;
 mod text_files;

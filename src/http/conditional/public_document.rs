@@ -35,7 +35,11 @@ impl<T> PublicDocument<T> {
             PreconditionOutcome::Met | PreconditionOutcome::Failed => {
                 // RFC 7517 section 8.5.2 registers `application/jwk-set+json`, but many clients of a key
                 // set accept nothing but JSON, and none requires the registered type.
-                response.content_type("application/json").body(body)
+                let response = response.content_type("application/json");
+                // Said to a HEAD too, whose body is dropped.
+                response
+                    .header(header::CONTENT_LENGTH, body.len())
+                    .body(body)
             }
         };
         Self {

@@ -5,7 +5,7 @@
 //! only by its owner.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -85,12 +85,15 @@ pub fn open_sealing_key(
 /// The sealing keys that the signing keys in the database may be sealed with: that of the file, and, while
 /// they are resealed, that of the file beside it whose name ends with `.next`.
 pub fn candidate_sealing_keys(path: &Path) -> Result<Vec<SealingKey>, SealingKeyFileError> {
-    let mut keys = vec![open_sealing_key(path, false)?];
-    let next = next_sealing_key_file(path);
-    if next.exists() {
-        keys.push(open_sealing_key(&next, false)?);
-    }
-    Ok(keys)
+    // The successor first: it may take the place of the other one at any moment.
+    let next = match open_sealing_key(&next_sealing_key_file(path), false) {
+        Err(SealingKeyFileError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            None
+        }
+        opened => Some(opened?),
+    };
+    let key = open_sealing_key(path, false)?;
+    Ok([Some(key), next].into_iter().flatten().collect())
 }
 
 /// The file beside the sealing key file in which its successor stands until it takes its place.

@@ -138,9 +138,36 @@ fn a_revoked_current_key_is_replaced_at_once() {
     assert_eq!(world.key("k3").state, KeyState::Current);
 }
 
+#[test]
+fn a_clock_that_jumps_ahead_and_back_never_leaves_two_keys_that_sign_or_none() {
+    let mut world = World::new();
+    world.settle(0);
+    let year = 365 * 86_400;
+    // A year too late for an hour: one rotation, with a key that was published long before.
+    let events = world.settle(86_400 + year);
+    assert_eq!(events, [AuditEvent::KeyRotate, AuditEvent::KeyPublish]);
+    assert_eq!(world.settle(86_400 + 3600), []);
+    let expected = [
+        ("k1", KeyState::Previous),
+        ("k2", KeyState::Current),
+        ("k3", KeyState::Next),
+    ];
+    assert_eq!(world.states(), expected.into());
+    // The key of the wrong time would wait for a year; without it rotations go on as ever.
+    assert!(world.revoke("k3", 100_000));
+    assert_eq!(world.settle(100_000), [AuditEvent::KeyPublish]);
+    world.apply(KeySchedule::request_rotation(&world.keys, 100_000).unwrap());
+    assert_eq!(world.settle(100_000 + 86_399), []);
+    world.settle(100_000 + 86_400);
+    assert_eq!(world.key("k4").state, KeyState::Current);
+    // Set back, nothing is retired before its time.
+    assert_eq!(world.settle(0), []);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Wait(i64),
+    SetBack(i64),
     Rotate,
     Revoke(usize),
 }
@@ -149,6 +176,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0_i64..3_000_000).prop_map(Step::Wait),
         4 => (0_i64..100_000).prop_map(Step::Wait),
+        1 => (0_i64..100_000).prop_map(Step::SetBack),
         3 => Just(Step::Rotate),
         1 => (0_usize..8).prop_map(Step::Revoke),
     ];
@@ -168,6 +196,7 @@ proptest! {
             let before = world.keys.clone();
             match step {
                 Step::Wait(seconds) => now += seconds,
+                Step::SetBack(seconds) => now -= seconds,
                 Step::Rotate => {
                     if let Some(request) = KeySchedule::request_rotation(&world.keys, now) {
                         world.apply(request);
