@@ -16,10 +16,12 @@ import random
 import re
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 from collections import Counter, deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -45,7 +47,7 @@ TIMES = {
     "CEDARGATE_KEY_ROTATION_AGE": "6",
     "CEDARGATE_SESSION_LIFETIME": "60",
 }
-CACHE = "proxy_cache_path {folder}/keys keys_zone=keys:1m; access_log off;"
+CACHE = "proxy_cache_path {folder}/keys keys_zone=keys:1m use_temp_path=off; access_log off;"
 FRONT = """
 location = /.well-known/jwks.json {{
     proxy_pass {gate};
@@ -97,11 +99,10 @@ class StolenKey(Key):
 class Deployment:
     """A gate behind nginx, three verifiers, and a thief who reads its keys."""
 
-    def __init__(self, make_server, make_nginx, tmp_path, peers_folder):
+    def __init__(self, make_server, make_nginx, folder, peers_folder):
         self.server = make_server(**WITHOUT_LIMITS, **TIMES)
         self.check_port = free_port()
-        folder = tmp_path / "nginx"
-        (folder / "files").mkdir(parents=True)
+        (folder / "files").mkdir()
         (folder / "files" / f"{PUBLIC}.tif").write_bytes(b"a file")
         settings = {"gate": self.server.base, "folder": folder, "verifier": self.check_port}
         self.nginx = make_nginx(FRONT.format(**settings), http=CACHE.format(folder=folder))
@@ -258,8 +259,16 @@ class Client(threading.Thread):
 
 
 @pytest.fixture
-def deployment(make_server, make_nginx, tmp_path, peers_folder):
-    deployment = Deployment(make_server, make_nginx, tmp_path, peers_folder)
+def open_folder():
+    """A folder that the workers of nginx may enter, whoever they are."""
+    with tempfile.TemporaryDirectory(prefix="cedargate-nginx-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def deployment(make_server, make_nginx, open_folder, peers_folder):
+    deployment = Deployment(make_server, make_nginx, open_folder, peers_folder)
     yield deployment
     deployment.stop()
 
