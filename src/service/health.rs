@@ -53,7 +53,6 @@ impl Health {
         let ProbeResult {
             is_database_writable,
             is_key_usable,
-            are_keys_up_to_date,
             is_file_store_available,
         } = self.probe.result().await;
         let mut failures = Vec::new();
@@ -66,7 +65,7 @@ impl Health {
             failures.push("tokens cannot be signed".to_owned());
         }
         let mut warnings = Vec::new();
-        if !are_keys_up_to_date {
+        if !self.probe.are_keys_up_to_date() {
             warnings.push("the signing keys in the database cannot be opened".to_owned());
         }
         if self.audit.is_failing() {

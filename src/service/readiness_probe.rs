@@ -23,7 +23,6 @@ const FILES_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct ProbeResult {
     pub(super) is_database_writable: bool,
     pub(super) is_key_usable: bool,
-    pub(super) are_keys_up_to_date: bool,
     pub(super) is_file_store_available: bool,
 }
 
@@ -85,6 +84,11 @@ impl ReadinessProbe {
         })
     }
 
+    /// Whether the keys in the database could be opened when they last changed.
+    pub(super) fn are_keys_up_to_date(&self) -> bool {
+        self.key_ring.is_up_to_date()
+    }
+
     fn fresh(&self) -> Option<ProbeResult> {
         let last = *self.last.lock();
         // A record that could not be written since then is news.
@@ -107,7 +111,6 @@ impl ReadinessProbe {
         let result = ProbeResult {
             is_database_writable,
             is_key_usable,
-            are_keys_up_to_date: self.key_ring.is_up_to_date(),
             is_file_store_available,
         };
         *self.last.lock() = Some(KnownResult {

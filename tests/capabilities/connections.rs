@@ -86,7 +86,8 @@ async fn a_crowd_behind_one_address_is_answered_in_turn() {
         crowd.push(connect(&server, "127.0.0.2").await);
     }
     for stream in &mut crowd {
-        let request = b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let request =
+            b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         stream.write_all(request).await.unwrap();
     }
     for mut stream in crowd {

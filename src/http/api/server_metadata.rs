@@ -1,7 +1,7 @@
 //! Authorization server metadata (RFC 8414): libraries that verify tokens configure themselves from the issuer.
 //!
 //! The same document is at `/.well-known/openid-configuration`, because many libraries that only want the key set
-//! look there alone; RFC 8414 section 5 foresees that. This server is no OpenID provider.
+//! look there alone; RFC 8414 section 5 foresees that. This server is no `OpenID` provider.
 
 use bytes::Bytes;
 use poem_openapi::types::ToJSON as _;
@@ -44,12 +44,12 @@ pub struct ServerMetadata {
     pub grant_types_supported: Vec<String>,
     /// Always empty: there is no authorization endpoint.
     pub response_types_supported: Vec<String>,
-    /// Always `public`: the `sub` of a user is the same for everybody. The name is that of OpenID Connect Discovery,
+    /// Always `public`: the `sub` of a user is the same for everybody. The name is that of `OpenID` Connect Discovery,
     /// for the libraries that require it.
     pub subject_types_supported: Vec<String>,
     /// Always `none`: clients have no credentials of their own.
     pub token_endpoint_auth_methods_supported: Vec<String>,
-    /// Always `ES256`: the algorithm of all tokens. The name is that of OpenID Connect Discovery, for the
+    /// Always `ES256`: the algorithm of all tokens. The name is that of `OpenID` Connect Discovery, for the
     /// libraries that read it.
     pub id_token_signing_alg_values_supported: Vec<String>,
     /// Where the docs are.
@@ -120,9 +120,9 @@ impl ServerMetadataApi {
         Ok(self.reply(request))
     }
 
-    /// Get authorization server metadata for OpenID libraries
+    /// Get authorization server metadata for `OpenID` libraries
     ///
-    /// Returns the same document, for libraries that look here alone. This server is no OpenID provider: it issues no
+    /// Returns the same document, for libraries that look here alone. This server is no `OpenID` provider: it issues no
     /// ID tokens.
     #[oai(
         path = "/.well-known/openid-configuration",

@@ -161,7 +161,7 @@ impl KeySchedule {
                 Some(next) => next.clone(),
                 None => published(create()?, now),
             };
-            reason.push_str(&format!("; {} signs", next.kid));
+            reason = format!("{reason}; {} signs", next.kid);
             changed.push(Self::activated(next, now));
         }
         Ok(Some(transition(AuditEvent::KeyRevoke, changed, reason)))
