@@ -10,7 +10,7 @@ use cedargate::service::tokens::key_ring::TokenParties;
 use cedargate::service::tokens::key_schedule::KeySchedule;
 use cedargate::service::tokens::sealing_key_file::open_sealing_key;
 use cedargate::service::tokens::signing_keys::SigningKeys;
-use cedargate::storage::{Database, KeyState, StoredSigningKey};
+use cedargate::storage::{Database, KeyState, SigningKeyChange, StoredSigningKey};
 use cedargate::token::{SealingKey, SigningKey};
 use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection, SqliteConnection};
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use super::attributes::earlier_migrations;
 use crate::support::postgres::fresh_database;
-use crate::support::test_database::TestDatabase;
+use crate::support::test_database::{self, TestDatabase, record};
 
 on_both! {
     a_change_that_fails_at_any_statement_leaves_a_whole_key_set_and_is_done_later,
@@ -305,32 +305,38 @@ async fn each_published_key_can_be_revoked_and_the_last_one_too(db: TestDatabase
 }
 
 async fn rotations_stop_at_the_most_keys_that_are_published(db: TestDatabase) {
-    let mut rotation = Rotation::of(db.database.clone());
-    rotation.keys.schedule = KeySchedule {
-        publish_ahead: 3,
-        rotation_age: Some(3),
-        token_lifetime: 86_400,
-        key_set: KeySetLifetime {
-            max_age: Duration::from_secs(1),
-        },
+    let rotation = Rotation::of(db.database.clone());
+    let keys = &rotation.keys;
+    let retires_at = keys.clock.unix_seconds() + 40 * 86_400;
+    let previous = (0..98).map(|_| {
+        let key = SigningKey::generate().unwrap();
+        StoredSigningKey {
+            sealed: key.seal(&rotation.sealing_key).unwrap(),
+            retires_at: Some(retires_at),
+            ..test_database::key(key.kid(), KeyState::Previous, 1_600_000_000)
+        }
+    });
+    let seeded = SigningKeyChange {
+        changed: previous.collect(),
+        record: record(1_600_000_000_000),
     };
-    rotation.keys.advance().await.unwrap();
-    for _ in 0..110 {
-        rotation.keys.clock.advance(3000);
-        rotation.keys.advance().await.unwrap();
-    }
-    assert_eq!(rotation.stored().await.len(), 100);
-    rotation.assert_whole().await;
-    let refused = rotation.keys.rotate().await.unwrap_err().to_string();
+    db.database
+        .change_signing_keys(|_| Some(seeded))
+        .await
+        .unwrap();
+    keys.advance().await.unwrap();
+    let first = rotation.kids(KeyState::Current).await;
+    keys.clock.advance(31 * DAY);
+    keys.advance().await.unwrap();
+    assert_eq!(rotation.kids(KeyState::Current).await, first);
+    let refused = keys.rotate().await.unwrap_err().to_string();
     assert!(refused.contains("100 keys are published"), "{refused}");
-    // They go on when the first ones are retired.
-    let signs = rotation.kids(KeyState::Current).await;
-    rotation.keys.clock.advance(2 * DAY);
-    rotation.keys.advance().await.unwrap();
-    rotation.keys.clock.advance(3000);
-    rotation.keys.advance().await.unwrap();
-    assert_ne!(rotation.kids(KeyState::Current).await, signs);
-    assert!(rotation.kids(KeyState::Previous).await.len() <= 2);
+    // It goes on when some of them are retired.
+    keys.clock.advance(9 * DAY);
+    keys.advance().await.unwrap();
+    assert_eq!(rotation.kids(KeyState::Previous).await, first);
+    assert_eq!(rotation.stored().await.len(), 101);
+    rotation.assert_whole().await;
 }
 
 /// The last migration before keys had times.
