@@ -13,6 +13,7 @@ import time
 import pytest
 
 from demo import PUBLIC
+from server import until
 
 ROUNDS = int(os.environ.get("CEDARGATE_FLEET_ROUNDS", "1"))
 VERIFIERS = 1000
@@ -58,14 +59,17 @@ async def fetch(port, source, header):
         return type(error).__name__
 
 
-def refetch(server, sources, header=b""):
+def refetch(server, sources, header, at_once):
     """What a fleet is answered, each verifier at one of these addresses, and how long it took."""
 
     async def all_at_once():
-        fetches = [
-            fetch(server.port, sources[number % len(sources)], header)
-            for number in range(VERIFIERS)
-        ]
+        room = asyncio.Semaphore(at_once)
+
+        async def one(source):
+            async with room:
+                return await fetch(server.port, source, header)
+
+        fetches = [one(sources[number % len(sources)]) for number in range(VERIFIERS)]
         return await asyncio.gather(*fetches)
 
     begun = time.monotonic()
@@ -81,22 +85,22 @@ def test_a_fleet_that_fetches_the_key_set_at_once_disturbs_no_mint(make_server, 
     server = make_server().start()
     etag = server.get("/.well-known/jwks.json").headers["etag"]
     if_none_match = f"If-None-Match: {etag}\r\n".encode()
+    hosts = [f"127.0.1.{host}" for host in range(1, 251)]
     fleets = {
-        "250 hosts": ([f"127.0.1.{host}" for host in range(1, 251)], b"", "200"),
-        "250 hosts, unchanged": (
-            [f"127.0.1.{host}" for host in range(1, 251)],
-            if_none_match,
-            "304",
-        ),
-        "one address": (["127.0.2.1"], b"", "200"),
+        "250 hosts": (hosts, b"", "200", VERIFIERS),
+        "250 hosts, unchanged": (hosts, if_none_match, "304", VERIFIERS),
+        # One address may have 256 connections: those that come late wait for their turn.
+        "one address": (["127.0.2.1"], b"", "200", 400),
     }
     minter = Minter(server)
     minter.start()
     try:
-        for name, (sources, header, expected) in fleets.items():
+        until(lambda: len(minter.times) >= 50, "mints while nobody else asks")
+        print(f"nobody else: mint {median(minter.times)}")
+        for name, (sources, header, expected, at_once) in fleets.items():
             minted = len(minter.times)
             for _ in range(ROUNDS):
-                answered, took = refetch(server, sources, header)
+                answered, took = refetch(server, sources, header, at_once)
                 print(f"{name}: {VERIFIERS} fetches in {took:.2f} s")
                 counts = {status: answered.count(status) for status in set(answered)}
                 assert counts == {expected: VERIFIERS}, f"{name}: {counts}"

@@ -5,7 +5,7 @@ keep what they fetch from there for a second more; and nginx asks a published ve
 request (`auth_request`). None of them sees a key set that is newer than the copy of nginx, so a
 token of a key that was not published long enough is refused.
 
-CEDARGATE_ROTATION_SECONDS is how long the loop runs, 20 by default. With these settings a key is
+CEDARGATE_ROTATION_SECONDS is how long the loop runs, 26 by default. With these settings a key is
 retired three minutes after it signed last.
 """
 
@@ -35,7 +35,7 @@ from demo import PUBLIC
 from server import ROOT, decoded, free_port, until
 from token_set import AUDIENCE, Key, compact, encoded
 
-SECONDS = int(os.environ.get("CEDARGATE_ROTATION_SECONDS", "20"))
+SECONDS = int(os.environ.get("CEDARGATE_ROTATION_SECONDS", "26"))
 CLIENTS = 32
 MAX_AGE = 1  # seconds, of nginx and of each library
 # The announced time, a library's cache on top, and room for a machine that is busy.
@@ -43,8 +43,8 @@ REFUSED_AFTER = 2 * MAX_AGE + MAX_AGE + 10
 
 TIMES = {
     "CEDARGATE_JWKS_MAX_AGE": str(MAX_AGE),
-    "CEDARGATE_KEY_PUBLISH_AHEAD": "6",
-    "CEDARGATE_KEY_ROTATION_AGE": "6",
+    "CEDARGATE_KEY_PUBLISH_AHEAD": "8",
+    "CEDARGATE_KEY_ROTATION_AGE": "8",
     "CEDARGATE_SESSION_LIFETIME": "60",
 }
 CACHE = "proxy_cache_path {folder}/keys keys_zone=keys:1m use_temp_path=off; access_log off;"
