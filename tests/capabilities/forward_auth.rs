@@ -366,7 +366,8 @@ async fn whatever_arrives_is_answered_with_a_status_that_proxies_know() {
     let uri = file_of(PUBLIC, &token);
     let long = "x".repeat(40_000);
     let huge = "x".repeat(200_000);
-    let many: String = (0..120).map(|index| format!("x-{index}: y\r\n")).collect();
+    let many: Vec<String> = (0..120).map(|index| format!("x-{index}: y\r\n")).collect();
+    let many = many.concat();
     let head = "GET /auth/verify HTTP/1.1\r\nhost: gate\r\nconnection: close\r\n";
     let requests = [
         format!("{head}x-original-uri: {uri}\r\ncontent-length: 9999999\r\n\r\n"),

@@ -78,7 +78,7 @@ fn is_for_forward_auth(beginning: &[u8]) -> bool {
     rest.is_some_and(|rest| {
         matches!(
             rest.first(),
-            None | Some(b' ' | b'?' | b'/' | b'\r' | b'\n')
+            None | Some(b' ' | b'?' | b'/' | b'#' | b'\r' | b'\n')
         )
     })
 }
