@@ -130,7 +130,7 @@ impl Server {
             });
         }
         clients.join_all().await;
-        let used = self.processor_time() - before;
+        let used = self.processor_time().checked_sub(before).unwrap();
         used.as_secs_f64() * 1e6 / f64::from(REQUESTS_PER_ROUND)
     }
 }
