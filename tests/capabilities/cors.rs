@@ -44,7 +44,10 @@ async fn a_page_may_use_every_operation_of_the_document_and_read_every_header_of
     let admin = server.session("ada").await;
     let document = TestResponse::send(server.get("/openapi.json")).await.json();
     let mut tried = 0;
-    for (path, operations) in document["paths"].as_object().unwrap() {
+    // It is for proxies, which say themselves what pages may read.
+    let is_for_pages = |(path, _): &(&String, _)| *path != "/auth/verify";
+    let paths = document["paths"].as_object().unwrap();
+    for (path, operations) in paths.iter().filter(is_for_pages) {
         for (method, operation) in operations.as_object().unwrap() {
             let request = request_as(&server, &document, path, method, operation);
             let request = request
