@@ -32,7 +32,10 @@ async fn every_operation_but_the_mint_refuses_a_parameter_that_it_does_not_have(
     let document = document(&server).await;
     let admin = server.session("ada").await;
     let mut tried = 0;
-    for (path, operations) in document["paths"].as_object().unwrap() {
+    // Forward-auth has no status for it, and is asked with whatever query a proxy adds.
+    let looks_at_query = |(path, _): &(&String, _)| *path != "/auth/verify";
+    let paths = document["paths"].as_object().unwrap();
+    for (path, operations) in paths.iter().filter(looks_at_query) {
         for (method, operation) in operations.as_object().unwrap() {
             let request =
                 || request_as(&server, &document, path, method, operation).bearer_auth(&admin);
