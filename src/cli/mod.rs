@@ -7,6 +7,7 @@ mod api_key;
 mod audit;
 mod catalog;
 mod config;
+mod conformance;
 mod dataset;
 mod demo;
 mod file_descriptors;
@@ -87,8 +88,22 @@ enum Command {
     },
     /// Bring the tables of the database up to date; servers do so when they start
     Migrate,
+    /// Write good and bad download tokens for the tests of a verifier, with their verdicts, as JSON
+    #[command(args_conflicts_with_subcommands = true)]
+    Conformance {
+        #[command(subcommand)]
+        command: Option<ConformanceCommand>,
+        #[command(flatten)]
+        arguments: conformance::WriteArguments,
+    },
     /// Print the OpenAPI document
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConformanceCommand {
+    /// Send good and bad download tokens to a running verifier, and report its verdicts
+    Check(conformance::check::CheckArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -299,6 +314,14 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
         Command::Audit(AuditCommand::Prune { before, dry_run }) => {
             block_on(audit::prune(settings, &before, dry_run))
         }
+        Command::Conformance {
+            command: Some(ConformanceCommand::Check(arguments)),
+            ..
+        } => block_on(conformance::check::run(settings, arguments)),
+        Command::Conformance {
+            command: None,
+            arguments,
+        } => conformance::write(settings, arguments),
         Command::Migrate => block_on(migrate::run(settings)),
         Command::Openapi => block_on(openapi::run(settings)),
     }

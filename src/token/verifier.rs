@@ -69,11 +69,6 @@ impl DownloadVerifier {
         }
     }
 
-    /// Replaces the key set by one that was fetched anew.
-    pub fn replace_keys(&mut self, keys: KeySet) {
-        self.keys = keys;
-    }
-
     /// Verifies that a token opens this dataset now: its form, its kind, every claim, and then its signature.
     ///
     /// `dataset_id` is a UUID in any text form of RFC 9562; take it from what you are about to serve, never from

@@ -161,6 +161,12 @@ impl ConformanceCase {
         self.key == CaseKey::Published
     }
 
+    /// Whether the token is of a user of the gate.
+    #[must_use]
+    pub fn is_of_user(&self) -> bool {
+        self.claims.get("sub").is_some_and(|user| user == "{user}")
+    }
+
     /// The verdict that is right.
     #[must_use]
     pub fn expected(&self) -> Verdict {

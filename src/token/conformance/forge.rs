@@ -118,9 +118,8 @@ impl TokenForge {
         now: i64,
         id: RecordId,
     ) -> Result<Option<ConformanceToken>, TokenError> {
-        let is_of_user = case.claims.get("sub").is_some_and(|user| user == "{user}");
         if !self.is_throwaway && case.needs_throwaway_key
-            || is_of_user && self.parties.user_id.is_none()
+            || case.is_of_user() && self.parties.user_id.is_none()
         {
             return Ok(None);
         }

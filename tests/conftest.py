@@ -11,7 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from nginx import NGINX, Nginx
 from postgres import Cluster
-from server import BINARY, DEADLINE, ROOT, Server
+from server import BINARY, DEADLINE, PEERS, ROOT, WITHOUT_LIMITS, Server
 
 # All requests go to loopback, whatever proxy the machine has.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
@@ -21,10 +21,6 @@ for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
 # A limit on waiting: a login alone may take seconds on a busy machine.
 expect.set_options(timeout=DEADLINE * 1000)
 
-WITHOUT_LIMITS = {
-    "CEDARGATE_MINT_LIMIT_PER_MINUTE": "0",
-    "CEDARGATE_REQUEST_LIMIT_PER_MINUTE": "0",
-}
 CHROMIUM = [
     "--headless",
     "--no-sandbox",
@@ -123,7 +119,7 @@ def browser_page(tmp_path):
 
 @pytest.fixture(scope="session")
 def peers_folder():
-    return Path(__file__).resolve().parent
+    return PEERS
 
 
 @pytest.fixture(scope="session")

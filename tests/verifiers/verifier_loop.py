@@ -10,12 +10,13 @@ import sys
 spec = importlib.util.spec_from_file_location("verify", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
+refused = module.Refused if hasattr(module, "Refused") else module.jwt.InvalidTokenError
 answers, sys.stdout = sys.stdout, sys.stderr
 for line in sys.stdin:
     token, dataset = json.loads(line)
     try:
         verdict = {"accepted": module.verify(token, dataset)}
-    except module.jwt.InvalidTokenError as error:
+    except refused as error:
         verdict = {"refused": repr(error)}
     except module.NoKeySet:
         verdict = {"no key set": True}

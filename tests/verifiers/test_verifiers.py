@@ -3,9 +3,11 @@
 import base64
 import hashlib
 import json
+import shutil
 import subprocess
 import time
 import uuid
+from pathlib import Path
 
 import httpx
 import jwt
@@ -15,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from demo import MEMBER, PUBLIC, RESTRICTED
-from server import DEADLINE, claims_unverified, decoded
+from server import DEADLINE, PEERS, claims_unverified, decoded
 
 
 class Refused(Exception):
@@ -42,10 +44,10 @@ def verify_with_pyjwt(jwks_url, token, issuer, audience, now):
     return found["payload"]
 
 
-def verify_with_jose(jwks_url, token, issuer, audience, now, peers_folder):
+def verify_with_jose(jwks_url, token, issuer, audience, now, node_folder):
     done = subprocess.run(
         ["node", "verify.mjs", jwks_url, token, issuer, audience, str(now)],
-        cwd=peers_folder,
+        cwd=node_folder,
         capture_output=True,
         text=True,
         timeout=DEADLINE,
@@ -80,8 +82,16 @@ def verify_by_hand(jwks_url, token, issuer, audience, now):
     return claims
 
 
+@pytest.fixture
+def node_folder(tmp_path):
+    """A folder in which Node finds the program and its packages."""
+    shutil.copy(Path(__file__).with_name("verify.mjs"), tmp_path)
+    (tmp_path / "node_modules").symlink_to(PEERS / "node_modules")
+    return tmp_path
+
+
 @pytest.fixture(params=["PyJWT", "jose", "by hand"])
-def verify(request, peers_folder, server):
+def verify(request, node_folder, server):
     """Each verifier in turn: (token, audience, now) -> claims, or Refused."""
     issuer = claims_unverified(server.mint(PUBLIC))["iss"]
 
@@ -90,7 +100,7 @@ def verify(request, peers_folder, server):
         if request.param == "PyJWT":
             return verify_with_pyjwt(*arguments)
         if request.param == "jose":
-            return verify_with_jose(*arguments, peers_folder)
+            return verify_with_jose(*arguments, node_folder)
         return verify_by_hand(*arguments)
 
     return verify
