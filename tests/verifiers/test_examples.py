@@ -93,6 +93,7 @@ def make_verifier(request, tmp_path):
 
 def test_a_verifier_accepts_and_refuses_every_token_of_the_set_as_it_should(gate, make_verifier):
     verifier = make_verifier(gate.issuer)
+    assert not verifier.accepts("it has started")
     written = write_set(gate.issuer)
     gate.written = written["key_set"]
     tokens = still_hold(written["tokens"])

@@ -22,6 +22,7 @@ def write_set(issuer, *arguments):
 
 
 def still_hold(tokens):
-    """The tokens whose verdict is right now, and for some seconds more."""
+    """The tokens whose verdict is right now and for some seconds more, the urgent ones first."""
     now = time.time() + 5
-    return [token for token in tokens if token.get("holds_until", now + 1) > now]
+    held = [token for token in tokens if token.get("holds_until", now + 1) > now]
+    return sorted(held, key=lambda token: token.get("holds_until", float("inf")))

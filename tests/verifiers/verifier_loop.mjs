@@ -9,7 +9,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const [token, dataset] = JSON.parse(line);
   let verdict;
   try {
-    verdict = { accepted: await verify(token, dataset) };
+    verdict = { accepted: { sub: (await verify(token, dataset)).sub } };
   } catch (error) {
     verdict = error instanceof NoKeySet ? { "no key set": true } : { refused: String(error) };
   }

@@ -15,7 +15,7 @@ answers, sys.stdout = sys.stdout, sys.stderr
 for line in sys.stdin:
     token, dataset = json.loads(line)
     try:
-        verdict = {"accepted": module.verify(token, dataset)}
+        verdict = {"accepted": {"sub": module.verify(token, dataset).get("sub")}}
     except refused as error:
         verdict = {"refused": repr(error)}
     except module.NoKeySet:

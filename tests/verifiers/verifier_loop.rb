@@ -8,7 +8,7 @@ $stdin.each_line do |line|
   token, dataset = JSON.parse(line)
   verdict =
     begin
-      { accepted: verify(token, dataset) }
+      { accepted: { sub: verify(token, dataset)["sub"] } }
     rescue JWT::DecodeError => error
       { refused: error.inspect }
     rescue NoKeySet
