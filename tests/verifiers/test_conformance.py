@@ -133,7 +133,7 @@ def looks_good(token):
         return False
 
 
-def test_a_verifier_that_takes_everything_or_nothing_fails_the_check(make_verifier):
+def test_a_verifier_that_takes_everything_fails_the_check(make_verifier):
     everything = make_verifier(lambda token, asked: (200, {}))
     done = check_alone(everything.url, "--json")
     assert done.returncode == 3, done.stderr
@@ -141,10 +141,6 @@ def test_a_verifier_that_takes_everything_or_nothing_fails_the_check(make_verifi
     assert not report["is_passed"]
     assert {"expired a day ago", "alg none", "of another dataset"} <= names(report, "wrong")
     assert "of an anonymous caller" in names(report, "right")
-    nothing = make_verifier(lambda token, asked: (403, {}))
-    done = check_alone(nothing.url)
-    assert done.returncode == 3
-    assert "no good token was accepted" in done.stderr and "--dataset-id" in done.stderr
 
 
 def test_a_careless_verifier_is_told_which_tokens_it_should_have_refused(make_verifier):
