@@ -131,11 +131,10 @@ impl Statuses {
             return Answer::Refused;
         }
         match status {
-            200..300 => Answer::Accepted,
             404 if self.is_dataset_invented => Answer::Accepted,
             404 => Answer::Refused,
             // The range of an empty file; nobody looks at it before the token.
-            416 => Answer::Accepted,
+            200..300 | 416 => Answer::Accepted,
             300..400 => Answer::Failed("a redirect is no verdict".to_owned()),
             status => Answer::Failed(format!("status {status} is no verdict")),
         }

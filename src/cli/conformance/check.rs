@@ -19,11 +19,13 @@ use super::waiting::Waiting;
 use crate::cli::outcome::{CommandError, CommandResult};
 use crate::cli::print;
 
+const URL_TEMPLATE_HELP: &str = "Where the verifier serves a dataset, such as \
+    'https://files.example/{dataset_id}.tif?token={token}'";
+
 /// The arguments of `conformance check`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct CheckArguments {
-    /// Where the verifier serves a dataset, such as 'https://files.example/{dataset_id}.tif?token={token}'
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help = URL_TEMPLATE_HELP)]
     url_template: UrlTemplate,
     /// A header of each request, such as 'Authorization: Bearer {token}'; may be given several times
     #[arg(long, value_name = "HEADER")]

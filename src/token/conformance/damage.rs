@@ -9,18 +9,9 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 /// The part with one damage; none if this part cannot have it.
 pub(super) fn damaged(text: &str, how: &str) -> Option<String> {
-    if let Some(other) = other_encoding(text, how) {
-        return other;
-    }
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    let bytes = damaged_bytes(bytes, how)?;
-    Some(URL_SAFE_NO_PAD.encode(bytes))
-}
-
-/// The same bytes in another text; the outer none is for another damage.
-fn other_encoding(text: &str, how: &str) -> Option<Option<String>> {
     let (start, rest) = text.split_at_checked(4).unwrap_or((text, ""));
-    Some(match how {
+    match how {
+        // The same bytes in another text.
         "padded" => Some(format!("{text}{}", "=".repeat(padding_of(text)))),
         "a spare character" => Some(format!("{text}A")),
         "a newline" => Some(format!("{start}\n{rest}")),
@@ -32,8 +23,11 @@ fn other_encoding(text: &str, how: &str) -> Option<Option<String>> {
             (other != text).then_some(other)
         }
         "in hexadecimal" => URL_SAFE_NO_PAD.decode(text).ok().map(hex::encode),
-        _ => return None,
-    })
+        _ => {
+            let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+            Some(URL_SAFE_NO_PAD.encode(damaged_bytes(bytes, how)?))
+        }
+    }
 }
 
 fn padding_of(text: &str) -> usize {
@@ -46,7 +40,7 @@ fn padding_of(text: &str) -> usize {
 /// Sets a bit that no byte has (RFC 4648 section 3.5).
 fn with_spare_bits(text: &str) -> Option<String> {
     let (last, before) = text.as_bytes().split_last()?;
-    if text.len() % 4 == 0 {
+    if text.len().is_multiple_of(4) {
         return None;
     }
     let at = ALPHABET.iter().position(|letter| letter == last)?;

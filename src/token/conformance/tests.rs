@@ -39,8 +39,8 @@ fn verdict(
     now: i64,
 ) -> Result<(), TokenError> {
     let now = UNIX_EPOCH + Duration::from_secs(u64::try_from(now).unwrap());
-    let verified = verifier.verify(made.token.reveal(), &made.dataset_id, now);
-    verified.map(drop)
+    let found = verifier.verify(made.token.reveal(), &made.dataset_id, now);
+    found.map(drop)
 }
 
 #[test]
