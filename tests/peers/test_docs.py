@@ -33,7 +33,7 @@ NOT_RUN = {
     "docs/operators.md": {"nginx": 3, "text": 1},
     # What commands print, which the tests of those commands compare.
     "docs/policy-authors.md": {"text": 3},
-    # test_verifier_examples.py runs them.
+    # tests/verifiers runs them.
     "docs/verifiers.md": {"nginx": 1, "ruby": 1},
 }
 

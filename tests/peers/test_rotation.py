@@ -30,10 +30,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from conftest import WITHOUT_LIMITS
 from demo import PUBLIC
-from server import ROOT, decoded, free_port, until
-from token_set import AUDIENCE, Key, compact, encoded
+from gate import AUDIENCE, Key, compact, encoded
+from server import ROOT, WITHOUT_LIMITS, decoded, free_port, until
 
 SECONDS = int(os.environ.get("CEDARGATE_ROTATION_SECONDS", "26"))
 CLIENTS = 32

@@ -25,7 +25,7 @@ def encoded(data):
 
 
 def compact(members):
-    return json.dumps(members, separators=(",", ":")).encode()
+    return json.dumps(members, separators=(",", ":"))
 
 
 class Key:
@@ -36,7 +36,7 @@ class Key:
         numbers = self.private.public_key().public_numbers()
         x, y = (encoded(part.to_bytes(32)) for part in (numbers.x, numbers.y))
         self.jwk = {"crv": "P-256", "kty": "EC", "x": x, "y": y}
-        self.kid = encoded(hashlib.sha256(compact(self.jwk)).digest())
+        self.kid = encoded(hashlib.sha256(compact(self.jwk).encode()).digest())
 
     def sign(self, data):
         r, s = utils.decode_dss_signature(self.private.sign(data, ec.ECDSA(hashes.SHA256())))
@@ -65,7 +65,7 @@ class Gate:
             "iss": self.issuer, "aud": AUDIENCE, "iat": now, "exp": now + 120,
             "jti": str(uuid.uuid4()), "typ": "download", "scope": f"dataset:{DATASET}", **claims,
         }  # fmt: skip
-        signed = f"{encoded(compact(header))}.{encoded(compact(claims))}"
+        signed = ".".join(encoded(compact(part).encode()) for part in (header, claims))
         return f"{signed}.{encoded(key.sign(signed.encode()))}"
 
     def expired(self):
@@ -94,7 +94,7 @@ class Gate:
         return self
 
     def key_set(self):
-        return compact(self.written or {"keys": [key.published() for key in self.keys]})
+        return compact(self.written or {"keys": [key.published() for key in self.keys]}).encode()
 
     def stop(self):
         if self.server:
