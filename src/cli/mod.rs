@@ -107,7 +107,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum ConformanceCommand {
     /// Send good and bad download tokens to a running verifier, and report its verdicts
-    Check(conformance::check::CheckArguments),
+    Check(conformance::check_arguments::ConformanceCheckArguments),
 }
 
 #[derive(Debug, Subcommand)]

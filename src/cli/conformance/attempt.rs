@@ -29,7 +29,7 @@ pub(super) enum Answer {
 }
 
 /// What came of sending a token once.
-pub(super) enum Attempt {
+pub(super) enum SendAttempt {
     /// An answer, and its status.
     Answered(Answer, Option<u16>),
     /// The verifier has too much to do, for so long; the status that says so.
@@ -75,10 +75,10 @@ pub(super) fn client(timeout: Duration, is_loopback: bool) -> Result<Client, req
 
 impl Sender {
     /// Sends a token once.
-    pub(super) async fn send(&self, dataset_id: &str, token: &str) -> Attempt {
+    pub(super) async fn send(&self, dataset_id: &str, token: &str) -> SendAttempt {
         let (status, headers) = match self.send_once(dataset_id, token).await {
             Ok(found) => found,
-            Err(answer) => return Attempt::Answered(answer, None),
+            Err(answer) => return SendAttempt::Answered(answer, None),
         };
         let inner = headers
             .get(ERROR_STATUS)
@@ -88,9 +88,9 @@ impl Sender {
             .unwrap_or(status.as_u16());
         let asked = retry_after(&headers);
         if meant == 429 || meant == 503 && asked.is_some() {
-            return Attempt::Limited(asked, meant);
+            return SendAttempt::Limited(asked, meant);
         }
-        Attempt::Answered(self.statuses.answer_of(meant), Some(meant))
+        SendAttempt::Answered(self.statuses.answer_of(meant), Some(meant))
     }
 
     async fn send_once(

@@ -1,73 +1,28 @@
 //! `cedargate conformance check`: runs the set against a running verifier.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 
 use crate::config::Settings;
 use crate::domain::id::{DatasetId, RecordId};
-use crate::domain::name::Username;
 use crate::domain::secret::Secret;
 use crate::token::conformance::{ConformanceCase, ConformanceCases};
 
-use super::attempt::{Answer, Attempt, Sender, Statuses, client};
+use super::attempt::{Answer, SendAttempt, Sender, Statuses, client};
+use super::check_arguments::ConformanceCheckArguments;
 use super::report::{CheckParties, CheckReport, CheckedToken};
 use super::signer::{FETCH_PAUSE, MAX_FETCH_ATTEMPTS, Signer};
-use super::template::{HeaderTemplate, UrlTemplate};
+use super::template::HeaderTemplate;
 use super::waiting::Waiting;
 use crate::cli::outcome::{CommandError, CommandResult};
 use crate::cli::print;
 
-const URL_TEMPLATE_HELP: &str = "Where the verifier serves a dataset, such as \
-    'https://files.example/{dataset_id}.tif?token={token}'";
-
-/// The arguments of `conformance check`.
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct CheckArguments {
-    #[arg(long, value_name = "URL", help = URL_TEMPLATE_HELP)]
-    url_template: UrlTemplate,
-    /// A header of each request, such as 'Authorization: Bearer {token}'; may be given several times
-    #[arg(long, value_name = "HEADER")]
-    header: Vec<HeaderTemplate>,
-    /// A dataset that the verifier serves; default: a random id, for which 404 means that the token was accepted
-    #[arg(long, value_name = "ID")]
-    dataset_id: Option<DatasetId>,
-    /// A user of the gate who may read the dataset; without one, no token names a user
-    #[arg(long, value_name = "NAME", conflicts_with = "listen")]
-    pub(super) user: Option<Username>,
-    /// Sign with a key made for this check, and publish its key set here, for a verifier that fetches it from here;
-    /// default: sign with the gate's own key
-    #[arg(long, value_name = "ADDRESS")]
-    pub(super) listen: Option<SocketAddr>,
-    /// The issuer that the verifier expects; default: the address of --listen
-    #[arg(long, value_name = "URL", requires = "listen")]
-    pub(super) issuer: Option<String>,
-    /// The audience that the verifier expects; default: that of the settings
-    #[arg(long, value_name = "TEXT", requires = "listen")]
-    pub(super) audience: Option<String>,
-    /// A status that means accepted, besides 2xx; may be given several times
-    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(100..600))]
-    accept_status: Vec<u16>,
-    /// A status that means refused, besides 400, 401, 403 and the like; may be given several times
-    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(100..600))]
-    refuse_status: Vec<u16>,
-    /// How many requests are made at the same time
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
-    concurrency: u8,
-    /// How long a request may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=300))]
-    timeout: u16,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    /// Print the tokens too, as JSON
-    #[arg(long, requires = "json")]
-    show_tokens: bool,
-}
-
 /// Sends every token of the set to the verifier, and reports its verdicts.
-pub(in crate::cli) async fn run(settings: &Settings, arguments: CheckArguments) -> CommandResult {
+pub(in crate::cli) async fn run(
+    settings: &Settings,
+    arguments: ConformanceCheckArguments,
+) -> CommandResult {
     check_places(&arguments)?;
     let dataset_id = arguments.dataset_id.unwrap_or_else(DatasetId::random);
     let set = ConformanceCases::load()?;
@@ -94,7 +49,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: CheckArguments) 
     report?
 }
 
-fn check_places(arguments: &CheckArguments) -> Result<(), CommandError> {
+fn check_places(arguments: &ConformanceCheckArguments) -> Result<(), CommandError> {
     let headers = &arguments.header;
     if !arguments.url_template.has_token() && !headers.iter().any(HeaderTemplate::has_token) {
         return Err(
@@ -114,7 +69,7 @@ fn check_places(arguments: &CheckArguments) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn sender(arguments: &CheckArguments) -> Result<Sender, CommandError> {
+fn sender(arguments: &ConformanceCheckArguments) -> Result<Sender, CommandError> {
     let timeout = Duration::from_secs(arguments.timeout.into());
     let url = arguments.url_template.fill("", "");
     let url = url.map_err(CommandError::usage)?;
@@ -139,7 +94,7 @@ fn sender(arguments: &CheckArguments) -> Result<Sender, CommandError> {
 struct Check<'a> {
     signer: &'a Signer,
     sender: &'a Sender,
-    arguments: &'a CheckArguments,
+    arguments: &'a ConformanceCheckArguments,
     waiting: Waiting,
 }
 
@@ -175,7 +130,7 @@ impl Check<'_> {
     /// Sees that there is a verifier, before anything is signed for it.
     async fn probe(&self) -> Result<(), CommandError> {
         let asked = self.signer.parties.dataset_id.to_string();
-        let Attempt::Answered(answer, status) = self.sender.send(&asked, "").await else {
+        let SendAttempt::Answered(answer, status) = self.sender.send(&asked, "").await else {
             return Ok(());
         };
         match (answer, status) {
@@ -249,8 +204,8 @@ impl Check<'_> {
             };
             let sending = self.sender.send(&made.dataset_id, made.token.reveal());
             let (answer, status) = match sending.await {
-                Attempt::Answered(answer, status) => (answer, status),
-                Attempt::Limited(asked, status) => {
+                SendAttempt::Answered(answer, status) => (answer, status),
+                SendAttempt::Limited(asked, status) => {
                     if self.waiting.wait(asked).await {
                         continue;
                     }

@@ -2,6 +2,7 @@
 
 mod attempt;
 pub(super) mod check;
+pub(super) mod check_arguments;
 mod publisher;
 mod report;
 mod signer;

@@ -21,7 +21,7 @@ use crate::cli::local::{find_user, open_existing_database};
 use crate::cli::outcome::CommandError;
 use crate::cli::print;
 
-use super::check::CheckArguments;
+use super::check_arguments::ConformanceCheckArguments;
 use super::publisher;
 
 /// A forge with the ids that its tokens are on record by.
@@ -38,7 +38,7 @@ impl Signer {
     /// Opens the signer that the arguments name.
     pub(super) async fn open(
         settings: &Settings,
-        arguments: &CheckArguments,
+        arguments: &ConformanceCheckArguments,
         dataset_id: DatasetId,
     ) -> Result<Self, CommandError> {
         match arguments.listen {
@@ -50,7 +50,7 @@ impl Signer {
     /// With a key that is made for this check; the verifier has to fetch it from here.
     async fn publish(
         settings: &Settings,
-        arguments: &CheckArguments,
+        arguments: &ConformanceCheckArguments,
         address: SocketAddr,
         dataset_id: DatasetId,
     ) -> Result<Self, CommandError> {
@@ -81,7 +81,7 @@ impl Signer {
     /// With the key that signs for the gate of the settings.
     async fn of_gate(
         settings: &Settings,
-        arguments: &CheckArguments,
+        arguments: &ConformanceCheckArguments,
         dataset_id: DatasetId,
     ) -> Result<Self, CommandError> {
         const HINT: &str = "run it with the settings of the gate whose tokens the verifier accepts, \
@@ -165,7 +165,7 @@ pub(super) const FETCH_PAUSE: Duration = Duration::from_secs(1);
 /// How often a token is sent until the verifier has the key.
 pub(super) const MAX_FETCH_ATTEMPTS: u32 = 8;
 
-fn audience_of(settings: &Settings, arguments: &CheckArguments) -> String {
+fn audience_of(settings: &Settings, arguments: &ConformanceCheckArguments) -> String {
     let audience = arguments.audience.clone();
     audience.unwrap_or_else(|| settings.audience.clone())
 }
