@@ -25,6 +25,8 @@ mod name_rules;
 pub mod normal_form;
 pub mod principal;
 pub mod principal_name;
+pub mod remote_file;
+pub mod remote_store;
 pub mod resource;
 pub mod rfc3339;
 pub mod secret;
