@@ -52,6 +52,7 @@ use api::download::DownloadApi;
 use api::health::HealthApi;
 use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::{self, MintApi};
+use api::mint_batch::{self, MintBatchApi};
 use api::sessions::SessionApi;
 use server::cors::Cors;
 use server::final_slash::IgnoreFinalSlash;
@@ -120,6 +121,7 @@ pub struct HttpConfig {
 type Apis = (CallerApis, AdminApis);
 type CallerApis = (
     MintApi,
+    MintBatchApi,
     SessionApi,
     ApiKeysApi,
     DownloadApi,
@@ -183,6 +185,9 @@ fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
 fn api_service(services: &Services, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
     let caller_apis = (
         MintApi {
+            tokens: Arc::clone(&services.download_tokens),
+        },
+        MintBatchApi {
             tokens: Arc::clone(&services.download_tokens),
         },
         SessionApi {
@@ -250,7 +255,8 @@ pub fn routes(
         .collect();
     let ignoring_queries: Vec<&str> = docs::PAGE_PATHS.into_iter().chain([mint::PATH]).collect();
     let operations = OperationTable::from_document(&document, &get_paths)
-        .with_ignored_queries(&ignoring_queries);
+        .with_ignored_queries(&ignoring_queries)
+        .with_anonymous_bodies(&[mint_batch::PATH]);
     let operations = Arc::new(operations);
     let swagger_ui = service.swagger_ui_html();
     let route = Route::new().nest_no_strip("/", service);
@@ -269,6 +275,7 @@ pub fn routes(
         body_gate: Some(Arc::clone(&services.body_gate)),
         refused_event: |path| match path {
             api::api_keys::PATH => AuditEvent::ApiKeyCreate,
+            mint_batch::PATH => AuditEvent::Mint,
             _ => AuditEvent::Administer,
         },
         clock: config.clock,

@@ -232,7 +232,8 @@ fn is_failed_sign_in(record: &AuditRecord) -> bool {
     is_sign_in && record.outcome == AuditOutcome::Refused
 }
 
-fn is_undecided(error: &ServiceError) -> bool {
+/// Whether a request that ends with this error is not on record, because nothing was decided.
+pub(in crate::service) fn is_undecided(error: &ServiceError) -> bool {
     matches!(
         error,
         ServiceError::MultipleCredentials

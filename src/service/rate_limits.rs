@@ -66,6 +66,30 @@ pub struct RateLimits {
     refused_downloads: Buckets,
 }
 
+/// How many of several mints the limit allows, and when the others are.
+#[derive(Clone, Copy, Debug)]
+pub struct CountedMints {
+    /// How many are allowed and counted; the others are not counted.
+    pub allowed: u32,
+    /// When the first of the others is allowed, and how much later each further one is.
+    refused: Option<(Duration, Duration)>,
+}
+
+impl CountedMints {
+    /// The error for the mint at `index`, counted from 0, unless it is allowed.
+    ///
+    /// It names the time after which all mints up to this one are allowed.
+    pub fn check(&self, index: u32) -> Result<(), ServiceError> {
+        match (index.checked_sub(self.allowed), self.refused) {
+            (Some(others_before), Some((wait, interval))) => {
+                let later = interval.saturating_mul(others_before);
+                Err(ServiceError::limit_exceeded(wait.saturating_add(later)))
+            }
+            (None, _) | (_, None) => Ok(()),
+        }
+    }
+}
+
 /// One bucket per key.
 struct Buckets {
     per_minute: Option<NonZeroU32>,
@@ -99,6 +123,11 @@ impl RateLimits {
     /// Counts one mint of a caller: in the user's bucket, or in the address's when anonymous.
     pub fn check_mint(&self, caller: &Caller) -> Result<(), ServiceError> {
         self.mints.take(&caller_shares(caller))
+    }
+
+    /// Counts so many mints of a caller, as far as the limit allows: says how many of them it allows, and why no more.
+    pub fn check_mints(&self, caller: &Caller, count: u32) -> CountedMints {
+        self.mints.take_up_to(count, &caller_shares(caller))
     }
 
     /// Counts one request of a caller that mints nothing.
@@ -197,6 +226,27 @@ impl Buckets {
 
     /// Takes one request out of each bucket, or none if one of them is empty.
     fn take(&self, shares: &[Share]) -> Result<(), ServiceError> {
+        self.try_take(shares)
+            .map_err(|(wait, _)| ServiceError::limit_exceeded(wait))
+    }
+
+    /// Takes so many requests out of each bucket, or as many as there are in the emptiest one.
+    fn take_up_to(&self, count: u32, shares: &[Share]) -> CountedMints {
+        for allowed in 0..count {
+            if let Err(refused) = self.try_take(shares) {
+                let refused = Some(refused);
+                return CountedMints { allowed, refused };
+            }
+        }
+        CountedMints {
+            allowed: count,
+            refused: None,
+        }
+    }
+
+    /// Takes one request out of each bucket, or none: then it says when there is one again in the bucket that is
+    /// empty, and how long that bucket takes for each further one.
+    fn try_take(&self, shares: &[Share]) -> Result<(), (Duration, Duration)> {
         let now = self.clock.monotonic();
         for (taken, (key, times)) in shares.iter().enumerate() {
             let Some(interval) = self.interval(*times) else {
@@ -205,7 +255,7 @@ impl Buckets {
             let result = self.bucket(*key).lock().take(now, interval);
             if let Err(wait) = result {
                 self.refund(shares.get(..taken).unwrap_or_default());
-                return Err(ServiceError::limit_exceeded(wait));
+                return Err((wait, interval));
             }
         }
         Ok(())

@@ -70,6 +70,10 @@ async fn the_problem_of_a_body_names_no_type_of_this_program() {
             "`expires_at`",
         ),
         (
+            ("/auth/api-keys", json!({"name": "x", "datasets": []})),
+            "`datasets`: expected at least 1 in the list, found 0",
+        ),
+        (
             ("/auth/refresh", json!({"refresh_token": ["x"]})),
             "`refresh_token`",
         ),

@@ -56,6 +56,7 @@ mod media_types;
 mod metrics_and_log;
 mod middleboxes;
 mod mint;
+mod mint_batch;
 mod openapi;
 mod policy_causes;
 mod policy_check;

@@ -1,6 +1,7 @@
 """GDAL opens a COG through the server with a download token, and reads ranges of it only."""
 
 import os
+import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import rasterio
 from rasterio.windows import Window
 
-from demo import INTERNAL, MEMBER, PUBLIC, RESTRICTED, file_of
+from demo import ADMIN, INTERNAL, MEMBER, PUBLIC, RESTRICTED, file_of
 from server import assert_problem
 
 VSICURL = {
@@ -187,3 +188,34 @@ def test_a_password_of_netrc_is_named_as_the_cause(server, tmp_path):
     mint = httpx.post(f"{server.base}/auth/download-token/{PUBLIC}", auth=auth, trust_env=False)
     detail = assert_problem(mint, 401)["detail"]
     assert "Basic" in detail and ".netrc" in detail
+
+
+def test_the_tokens_of_one_request_open_the_tiles_of_a_mosaic(make_server, tmp_path):
+    server = make_server().start()
+    admin = {"Authorization": f"Bearer {server.login(ADMIN)}"}
+    with rasterio.open(file_of(PUBLIC)) as whole:
+        expected, width, height = whole.read(1), whole.width, whole.height
+    tiles = []
+    for column in range(2):
+        tile, xsize = tmp_path / f"{column}.tif", width // 2
+        window = ["-srcwin", column * xsize, 0, xsize + column * (width % 2), height]
+        command = ["gdal_translate", "-q", "-of", "COG", *window, file_of(PUBLIC), tile]
+        subprocess.run([str(part) for part in command], check=True, timeout=60)
+        body = {"title": tile.name, "visibility": "public", "record_status": "published"}
+        made = server.post("/admin/datasets", headers=admin, json=body)
+        tiles.append(made.json()["id"])
+        uploaded = httpx.put(
+            f"{server.base}/admin/datasets/{tiles[-1]}/file", content=tile.read_bytes(),
+            headers={**admin, "Content-Type": "image/tiff"},
+        )  # fmt: skip
+        assert uploaded.status_code in (200, 201, 204), uploaded.text
+    answer = server.post("/auth/download-tokens", json={"dataset_ids": [*tiles, RESTRICTED]})
+    *minted, refused = answer.json()["results"]
+    assert refused["problem"]["status"] == 404
+    urls = [vsicurl(server, result["dataset_id"], result["token"]) for result in minted]
+    mosaic = tmp_path / "mosaic.vrt"
+    environment = {**os.environ, **VSICURL}
+    command = ["gdalbuildvrt", "-q", "-strict", mosaic, *urls]
+    subprocess.run([str(part) for part in command], env=environment, check=True, timeout=60)
+    with rasterio.Env(**VSICURL), rasterio.open(mosaic) as opened:
+        assert numpy.array_equal(opened.read(1), expected)

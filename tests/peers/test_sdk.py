@@ -18,7 +18,8 @@ PROGRAM = """
 import importlib, sys
 from uuid import UUID
 from cedargate_client import AuthenticatedClient, Client
-from cedargate_client.models import DownloadTokenResponse, ProblemDetail
+from cedargate_client.api.auth import create_download_tokens
+from cedargate_client.models import DownloadTokenResponse, DownloadTokensRequest, ProblemDetail
 
 module, base, public, restricted, unknown, session = sys.argv[1:]
 mint = importlib.import_module("cedargate_client.api.auth." + module)
@@ -32,6 +33,18 @@ refused = mint.sync_detailed(UUID(unknown), client=anonymous)
 assert refused.status_code == 404
 assert isinstance(refused.parsed, ProblemDetail), refused
 assert refused.parsed.status == 404 and refused.parsed.title and refused.parsed.detail
+
+body = DownloadTokensRequest(dataset_ids=[public, restricted, unknown, "dem"])
+given = create_download_tokens.sync(client=member, body=body).results
+assert [result.dataset_id for result in given] == [public, restricted, unknown, "dem"]
+for result in given[:2]:
+    assert result.token.count(".") == 2 and 0 < result.expires_in <= 120 and not result.problem
+for result, status in zip(given[2:], (404, 422)):
+    assert not result.token and not result.expires_in
+    assert result.problem.status == status and result.problem.title and result.problem.detail
+    assert not result.problem.retry_after
+refused = create_download_tokens.sync(client=member, body=DownloadTokensRequest(dataset_ids=[]))
+assert isinstance(refused, ProblemDetail) and refused.status == 422
 print("done")
 """
 

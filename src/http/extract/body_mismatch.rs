@@ -61,6 +61,12 @@ impl BodyMismatch<'_> {
             ("object", _) => expected("an object"),
             ("array", Value::Array(values)) => {
                 let items = schema.items.as_ref()?;
+                if let Some(length) = expected_length(values.len(), schema) {
+                    let (path, found) = (prefix(path), values.len());
+                    return Some(format!(
+                        "{path}expected {length} in the list, found {found}"
+                    ));
+                }
                 let mut values = values.iter().enumerate();
                 values.find_map(|(at, value)| self.find(&format!("{path}[{at}]"), value, items))
             }
@@ -123,6 +129,15 @@ impl BodyMismatch<'_> {
                 inside(missing)
             ))
         })
+    }
+}
+
+/// How many values a list has to have, if it has not as many.
+fn expected_length(count: usize, schema: &MetaSchema) -> Option<String> {
+    match (schema.min_items, schema.max_items) {
+        (Some(min), _) if count < min => Some(format!("at least {min}")),
+        (_, Some(max)) if count > max => Some(format!("at most {max}")),
+        (_, _) => None,
     }
 }
 

@@ -76,6 +76,7 @@ impl_string_type!(SessionId, "string_uuid", uuid_schema());
 impl_string_type!(Username, "string_name", name_schema());
 impl_string_type!(RoleName, "string_name", name_schema());
 impl_string_type!(RawName, "string_name", name_schema());
+impl_string_type!(RawDatasetId, "string", MetaSchema::new("string"));
 impl_string_type!(Action, "string_action", enum_schema::<Action>());
 impl_string_type!(RecordId, "string_uuid", uuid_schema());
 impl_string_type!(AuditEvent, "string_event", enum_schema::<AuditEvent>());
@@ -126,6 +127,24 @@ impl RawName {
             detail: error.to_string(),
         };
         self.0.parse().map_err(invalid)
+    }
+}
+
+/// What may be a dataset id in a body, as it was sent: whoever parses it answers for it alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawDatasetId(pub String);
+
+impl FromStr for RawDatasetId {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for RawDatasetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -146,6 +146,36 @@ impl Problem {
         }
     }
 
+    /// The problem as a part of a response that has several, and when to retry, in seconds.
+    #[must_use]
+    pub fn into_parts(self) -> (ProblemDetail, Option<u64>) {
+        let retry_after = match &self.header {
+            Some((name, value)) if *name == RETRY_AFTER => {
+                value.to_str().ok().and_then(|text| text.parse().ok())
+            }
+            Some(_) | None => None,
+        };
+        (self.into_detail(), retry_after)
+    }
+
+    fn into_detail(self) -> ProblemDetail {
+        let kind = if self.is_outcome_unknown {
+            OUTCOME_UNKNOWN.to_owned()
+        } else {
+            about_blank()
+        };
+        ProblemDetail {
+            kind,
+            title: self
+                .status
+                .canonical_reason()
+                .unwrap_or("Problem")
+                .to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+        }
+    }
+
     fn with_retry_after(self, seconds: u64) -> Self {
         Self {
             header: Some((RETRY_AFTER, HeaderValue::from(seconds))),
@@ -283,31 +313,17 @@ impl From<ServiceError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let kind = if self.is_outcome_unknown {
-            OUTCOME_UNKNOWN.to_owned()
-        } else {
-            about_blank()
-        };
-        let problem = ProblemDetail {
-            kind,
-            title: self
-                .status
-                .canonical_reason()
-                .unwrap_or("Problem")
-                .to_owned(),
-            status: self.status.as_u16(),
-            detail: self.detail,
-        };
+        let (status, field, header) = (self.status, self.field, self.header.clone());
         let body = FieldProblemDetail {
-            problem,
-            field: self.field.map(str::to_owned),
+            problem: self.into_detail(),
+            field: field.map(str::to_owned),
         };
         let mut response = Response::builder()
-            .status(self.status)
+            .status(status)
             .content_type(PROBLEM_JSON)
             .header("Cache-Control", "no-store")
             .body(serde_json::to_vec(&body).unwrap_or_default());
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = header {
             response.headers_mut().insert(name, value);
         }
         response

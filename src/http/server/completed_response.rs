@@ -113,7 +113,7 @@ impl ResponseCompletion {
     fn with_challenges(&self, mut response: Response, operations: &OperationTable) -> Response {
         let takes_credentials = matches!(
             operations.body_kind(&self.method, &self.path),
-            Some(BodyKind::Unused | BodyKind::OfCallers)
+            Some(BodyKind::Unused | BodyKind::OfCallers | BodyKind::OfCallersOrAnonymous)
         );
         if takes_credentials && !self.is_browser {
             let headers = response.headers_mut();

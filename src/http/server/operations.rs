@@ -45,6 +45,8 @@ pub enum BodyKind {
     OfAnyone,
     /// It takes one from authenticated callers.
     OfCallers,
+    /// It takes one from callers, anonymous ones too.
+    OfCallersOrAnonymous,
 }
 
 impl OperationTable {
@@ -87,6 +89,22 @@ impl OperationTable {
             if templates.contains(&row.template.join("/").as_str()) {
                 for operation in &mut row.operations {
                     operation.query = QueryParameters::Ignored;
+                }
+            }
+        }
+        self
+    }
+
+    /// The table in which the operations at these path templates, whose callers may be anonymous, take a body of
+    /// anonymous callers too.
+    #[must_use]
+    pub fn with_anonymous_bodies(mut self, templates: &[&str]) -> Self {
+        for row in &mut self.rows {
+            if templates.contains(&row.template.join("/").as_str()) {
+                for operation in &mut row.operations {
+                    if operation.body == BodyKind::OfCallers {
+                        operation.body = BodyKind::OfCallersOrAnonymous;
+                    }
                 }
             }
         }

@@ -80,7 +80,9 @@ impl RouteLimits {
                 max_body_size: MAX_UNUSED_BODY_SIZE,
                 ..RequestLimits::default()
             },
-            Some(BodyKind::OfAnyone | BodyKind::OfCallers) => RequestLimits::default(),
+            Some(BodyKind::OfAnyone | BodyKind::OfCallers | BodyKind::OfCallersOrAnonymous) => {
+                RequestLimits::default()
+            }
         };
         exception.map_or_else(usual, |(_, limits)| *limits)
     }

@@ -118,6 +118,7 @@ impl<E: Endpoint> RequestEndpoint<E> {
         let is_waiting = request.headers().contains_key(EXPECT);
         let permit = match body {
             Some(BodyKind::OfCallers) => self.admit_body(&request, limits).await,
+            Some(BodyKind::OfCallersOrAnonymous) => self.admit_optional(&request).await,
             Some(BodyKind::OfAnyone | BodyKind::Unused) | None => Ok(None),
         };
         let (permit, digests) = admit_whole(permit, body, request.headers());
@@ -160,6 +161,20 @@ impl<E: Endpoint> RequestEndpoint<E> {
         let admitting = Box::pin(gate.admit(&context, event, is_large));
         match tokio::time::timeout(self.middleware.request_timeout, admitting).await {
             Ok(admitted) => admitted.map(Some).map_err(Problem::from),
+            Err(_) => Err(Problem::unavailable("the request timed out")),
+        }
+    }
+
+    /// Authenticates whoever sends a body with a credential, before it is read.
+    async fn admit_optional(&self, request: &Request) -> Result<Option<BodyPermit>, Problem> {
+        let Some(gate) = &self.middleware.body_gate else {
+            return Ok(None);
+        };
+        let event = (self.middleware.refused_event)(request.uri().path());
+        let context = header_context(request);
+        let admitting = Box::pin(gate.admit_or_anonymous(&context, event));
+        match tokio::time::timeout(self.middleware.request_timeout, admitting).await {
+            Ok(admitted) => admitted.map(|()| None).map_err(Problem::from),
             Err(_) => Err(Problem::unavailable("the request timed out")),
         }
     }

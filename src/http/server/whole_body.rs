@@ -54,7 +54,7 @@ fn check_whole(
     headers: &HeaderMap,
 ) -> Result<Option<BodyDigests>, Problem> {
     match body {
-        Some(BodyKind::OfAnyone | BodyKind::OfCallers) => {}
+        Some(BodyKind::OfAnyone | BodyKind::OfCallers | BodyKind::OfCallersOrAnonymous) => {}
         Some(BodyKind::Unused) | None => return Ok(None),
     }
     if let Some(name) = part_header(headers) {

@@ -42,27 +42,44 @@ pub struct Access {
 }
 
 impl Access {
-    /// Decides whether `caller` may read the dataset, and writes the decision into `record`.
-    ///
-    /// For a caller who may not even discover the dataset, it does not exist.
+    /// Decides whether `caller` may read the dataset, as [`Access::authorize_read_with`] does.
     pub async fn authorize_read(
         &self,
         caller: &Caller,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<ReadableFile, ServiceError> {
-        record.set_caller(caller);
+        let authorizer = self.authorizer(caller);
+        self.authorize_read_with(&authorizer, dataset_id, record)
+            .await
+    }
+
+    /// The authorizer of `caller`, for one dataset or for several that are decided together.
+    #[must_use]
+    pub fn authorizer(&self, caller: &Caller) -> Authorizer {
+        self.decisions.for_caller(caller.clone())
+    }
+
+    /// Decides whether the caller of `authorizer` may read the dataset, and writes the decision into `record`.
+    ///
+    /// For a caller who may not even discover the dataset, it does not exist.
+    pub async fn authorize_read_with(
+        &self,
+        authorizer: &Authorizer,
+        dataset_id: DatasetId,
+        record: &mut AuditRecord,
+    ) -> Result<ReadableFile, ServiceError> {
+        record.set_caller(&authorizer.caller);
         record.dataset_id = Some(dataset_id);
         record.action = Some(Action::Read);
         let Some(dataset) = self.catalog_cache.dataset(dataset_id).await? else {
             record.reason = Some("the dataset does not exist".to_owned());
             return Err(ServiceError::DatasetNotFound);
         };
-        let authorizer = self.decisions.for_caller(caller.clone());
         let resource = Resource::Dataset(Arc::clone(&dataset));
         let decision = authorizer.decide_and_record(Action::Read, &resource, record);
         if !decision.is_permitted {
-            return Err(deny_read(&authorizer, &resource, record));
+            return Err(deny_read(authorizer, &resource, record));
         }
         let Some(file) = &dataset.file else {
             record.reason = Some("the dataset has no file".to_owned());

@@ -2,7 +2,8 @@
 //!
 //! An operation authenticates its caller itself, after its body was parsed. For those that need a
 //! credential this comes first: nobody learns what is wrong with a body, or has one read, without
-//! one. The few large bodies are read in turns.
+//! one; where anonymous callers may send one, nobody does with a credential that is not good. The few
+//! large bodies are read in turns.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,22 @@ impl BodyGate {
             audit,
             clock,
             large_bodies: FairTurns::new(LARGE_BODIES),
+        }
+    }
+
+    /// Admits an anonymous caller, or an authenticated one; who is refused is on record as the operation would have
+    /// it.
+    pub async fn admit_or_anonymous(
+        &self,
+        request: &RequestContext,
+        event: AuditEvent,
+    ) -> Result<(), ServiceError> {
+        match self.authenticator.authenticate(request).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let record = request.open_record(event, &self.clock);
+                self.audit.close_record(record, Err(error)).await
+            }
         }
     }
 

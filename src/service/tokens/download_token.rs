@@ -1,15 +1,16 @@
 //! Download tokens: the mint.
 //!
 //! [`DownloadTokens::issue`] is the whole product in order: authenticate, check the rate limit,
-//! authorize, sign, record, reply.
+//! authorize, sign, record, reply. [`mod@super::download_token_batch`] takes the same steps for several datasets.
 
 use std::sync::Arc;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord, MintContext};
+use crate::domain::caller::Caller;
 use crate::domain::clock::Clock;
 use crate::domain::id::DatasetId;
 use crate::domain::secret::Secret;
-use crate::service::access::Access;
+use crate::service::access::{Access, ReadableFile};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::identity::authentication::Authenticator;
@@ -59,11 +60,11 @@ impl DownloadTokens {
     ) -> Result<DownloadToken, ServiceError> {
         let mut record = request.open_record(AuditEvent::Mint, &self.clock);
         record.dataset_id = Some(dataset_id);
-        let result = self.mint(request, dataset_id, &mut record).await;
+        let result = self.admit_and_mint(request, dataset_id, &mut record).await;
         self.audit.close_record(record, result).await
     }
 
-    async fn mint(
+    async fn admit_and_mint(
         &self,
         request: &RequestContext,
         dataset_id: DatasetId,
@@ -71,11 +72,22 @@ impl DownloadTokens {
     ) -> Result<DownloadToken, ServiceError> {
         let caller = self.authenticator.authenticate(request).await?;
         self.rate_limits.check_mint(&caller)?;
+        let authorizer = self.access.authorizer(&caller);
         let readable = self
             .access
-            .authorize_read(&caller, dataset_id, record)
+            .authorize_read_with(&authorizer, dataset_id, record)
             .await?;
+        self.sign(&caller, dataset_id, &readable, record).await
+    }
 
+    /// Signs for a caller who may read the dataset; the token may leave once `record` is durable.
+    pub(super) async fn sign(
+        &self,
+        caller: &Caller,
+        dataset_id: DatasetId,
+        readable: &ReadableFile,
+        record: &mut AuditRecord,
+    ) -> Result<DownloadToken, ServiceError> {
         let expires_in = self.max_ttl.min(readable.decision.max_ttl);
         let issued_at = self.clock.unix_seconds();
         let parties = self.key_ring.parties();

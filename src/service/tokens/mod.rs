@@ -2,6 +2,7 @@
 
 pub mod download;
 pub mod download_token;
+pub mod download_token_batch;
 pub mod key_ring;
 pub mod mint_contexts;
 pub mod sealing_key_file;
