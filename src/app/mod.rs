@@ -80,7 +80,7 @@ impl App {
             passwords,
         } = stores;
         // First, so that nothing is counted before.
-        let metrics = start_metrics(&settings.issuers)?;
+        let metrics = start_metrics(&settings.issuers, &settings.stores)?;
         let initial = load_policies(settings, &database, &clock).await?;
         let bundle = Arc::new(LiveBundle::new(Arc::clone(&initial.bundle)));
         // A new sealing key cannot open keys that are already sealed.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use figment::error::Kind;
 use figment::value::Value;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -89,7 +90,7 @@ pub(super) fn read_stores(
     for (number, value) in (1..).zip(&tables) {
         let table = value
             .deserialize::<StoreTable>()
-            .map_err(|error| invalid(number, error.to_string()))?;
+            .map_err(|error| invalid(number, without_value(&error)))?;
         shown.push(serde_json::to_value(&table).unwrap_or_default());
         let rooted = |path: &str| reader.resolve_path(Path::new(path));
         let store = table
@@ -335,6 +336,20 @@ fn required(key: &str, given: Option<String>) -> Result<String, String> {
     given
         .filter(|text| !text.trim().is_empty())
         .ok_or_else(|| format!("{key} is missing"))
+}
+
+/// What is wrong with a table, without the value that is: it may be a secret.
+fn without_value(error: &figment::Error) -> String {
+    match &error.kind {
+        Kind::MissingField(_) | Kind::UnknownField(..) | Kind::DuplicateField(_) => {
+            error.kind.to_string()
+        }
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+            let path = error.path.join(".");
+            format!("{path}: expected {expected}")
+        }
+        _ => "a table cannot be read".to_owned(),
+    }
 }
 
 fn text_of(error: impl std::fmt::Display) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::{Method, StatusCode, redirect};
+use reqwest::{Method, redirect};
 use serde_json::json;
 use url::Url;
 
@@ -400,6 +400,7 @@ async fn an_administrator_sees_where_a_file_is_and_cannot_point_it_elsewhere() {
     let upload = || {
         admin
             .request(Method::PUT, &format!("{path}/file"))
+            .header("content-type", "image/tiff")
             .body(JACKSBORO)
     };
     let refused = TestResponse::send(upload()).await;
@@ -412,7 +413,7 @@ async fn an_administrator_sees_where_a_file_is_and_cannot_point_it_elsewhere() {
     );
     assert!(s3.path("cogs/2025/jacksboro map.tif").exists());
     let uploaded = TestResponse::send(upload()).await;
-    assert_eq!(StatusCode::from_u16(uploaded.status), Ok(StatusCode::OK));
+    assert_eq!(uploaded.status, 200, "{}", uploaded.text());
 
     let listed = TestResponse::send(server.get("/datasets")).await.json();
     let item = listed["items"]

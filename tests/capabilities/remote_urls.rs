@@ -100,7 +100,7 @@ async fn what_cannot_be_served_right_is_refused() {
             ..ServedFile::new(JACKSBORO)
         },
     );
-    let far = vec![7; 18 * 1024 * 1024];
+    let far = vec![7; 5 * 1024 * 1024];
     files.put(
         "/far.tif",
         ServedFile {

@@ -117,7 +117,7 @@ impl RemoteFiles {
                 },
                 RemoteFile::Url { url } => self.urls.facts(url).await,
             };
-            facts.map(Arc::new)
+            facts.map(Arc::new).inspect_err(|error| count(file, error))
         });
         match asked.await {
             Ok(facts) => Ok(Some(facts)),
@@ -159,6 +159,7 @@ impl RemoteFiles {
         match opened {
             Ok(chunks) => Ok(counted(chunks, file.clone(), length)),
             Err(error) => {
+                count(file, &error);
                 // What was known is no longer so, or may not be.
                 self.facts.invalidate(file).await;
                 Err(named(file, error))
@@ -196,6 +197,17 @@ impl RemoteFiles {
         store.ok_or_else(|| FilesError::RemoteStoreUnknown {
             store: name.clone(),
         })
+    }
+}
+
+/// Counts a failure of a store, or of the servers of all URLs together.
+fn count(file: &RemoteFile, error: &RemoteError) {
+    if let RemoteError::Failed(_) | RemoteError::Refused(_) = error {
+        let store = match file {
+            RemoteFile::Object { store, .. } => store.to_string(),
+            RemoteFile::Url { .. } => "url".to_owned(),
+        };
+        metrics::counter!("cedargate_store_failures_total", "store" => store).increment(1);
     }
 }
 

@@ -35,7 +35,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a server may be silent while it sends a file.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// How many bytes before a span are read and thrown away for a server that ignores `Range`.
-const MAX_SKIPPED: u64 = 16 * 1024 * 1024;
+const MAX_SKIPPED: u64 = 4 * 1024 * 1024;
 /// For how many hosts calls are bounded apart.
 const MAX_HOSTS: u64 = 1000;
 

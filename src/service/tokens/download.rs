@@ -26,6 +26,8 @@ use crate::service::rate_limits::RateLimits;
 
 /// The longest life of a presigned URL, in seconds; with a download token it is what is left of the token.
 const MAX_REDIRECT_LIFETIME: u32 = 60;
+/// How often a URL is signed anew because a second passed meanwhile.
+const MAX_SIGNATURES: usize = 3;
 
 /// An opened download.
 pub struct Download {
@@ -113,13 +115,31 @@ impl Downloads {
             return Ok(DownloadContent::Nothing);
         };
         if file.is_redirected
-            && let Some(lifetime) = self.redirect_lifetime(request)
-            && let Some(url) = self.files.presign(file, lifetime).await?
+            && let Some(url) = self.presign(request, file).await?
         {
             return Ok(DownloadContent::Redirect(url));
         }
         let bytes = self.files.read_version(file, span).await?;
         Ok(DownloadContent::Bytes(bytes))
+    }
+
+    /// A presigned URL that dies with the download token, or before; none if the file has to be streamed.
+    async fn presign(
+        &self,
+        request: &RequestContext,
+        file: &FileVersion,
+    ) -> Result<Option<Url>, FilesError> {
+        for _ in 0..MAX_SIGNATURES {
+            let Some(lifetime) = self.redirect_lifetime(request) else {
+                return Ok(None);
+            };
+            let url = self.files.presign(file, lifetime).await?;
+            // Its life begins when it is signed, which may have had to wait for credentials.
+            if self.redirect_lifetime(request) == Some(lifetime) {
+                return Ok(url);
+            }
+        }
+        Ok(None)
     }
 
     /// How long a presigned URL may live: no longer than the download token that it stands for. None if there is

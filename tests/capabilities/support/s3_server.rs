@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -97,9 +99,9 @@ async fn accept(listener: TcpListener, service: S3Service, requests: Arc<AtomicU
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         let (service, requests) = (service.clone(), Arc::clone(&requests));
-        let counted = service_fn(move |request| {
+        let counted = service_fn(move |request: Request<Incoming>| {
             requests.fetch_add(1, Ordering::SeqCst);
-            service.call(request)
+            hyper::service::Service::call(&service, request)
         });
         let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), counted);
         connections.spawn(async move { serving.await.ok() });
