@@ -14,7 +14,7 @@ INSTALL_LOG := target/install.log
 heading = @printf '\n== %s ==\n'
 
 .PHONY: build run test install debian-packages cargo-deny format lint docs deny advisories \
-        compile cargo-test policy-test policy-prove policy-format verifier-example peers peers-lint peers-lock openapi bench
+        compile cargo-test policy-test policy-prove policy-format test-programs peers peers-lint peers-lock openapi bench
 
 # The debug binary, target/debug/cedargate.
 build:
@@ -111,13 +111,13 @@ policy-format: build
 	@target/debug/cedargate policy format --check policies
 	@target/debug/cedargate policy format --check docs/examples
 
-# The published verifier in Rust, which tests/verifiers runs.
-verifier-example:
-	@cargo build --quiet --locked --example verifier_loop
+# What the tests run beside the server: the published verifier in Rust, and an S3 server.
+test-programs:
+	@cargo build --quiet --locked --example verifier_loop --example s3_server
 
 # Independent programs against the running server, and verifiers; see tests/peers/README.md and
 # tests/verifiers/README.md.
-peers: install build verifier-example
+peers: install build test-programs
 	$(heading) 'peers and verifiers'
 	@cd tests && ../.venv/bin/python -m pytest
 
