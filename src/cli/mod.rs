@@ -10,6 +10,7 @@ mod config;
 mod dataset;
 mod demo;
 mod file_descriptors;
+mod import_stac;
 mod local;
 mod log_writer;
 mod logging;
@@ -95,6 +96,8 @@ enum Command {
 enum CatalogCommand {
     /// Create and change what a catalog file declares
     Apply(catalog::ApplyArguments),
+    /// Create and update a dataset for each cloud-optimized `GeoTIFF` of the Items of a STAC document
+    ImportStac(import_stac::ImportStacArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -278,6 +281,9 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
         }
         Command::Catalog(CatalogCommand::Apply(arguments)) => {
             block_on(catalog::apply(settings, arguments))
+        }
+        Command::Catalog(CatalogCommand::ImportStac(arguments)) => {
+            block_on(import_stac::import_stac(settings, arguments))
         }
         Command::User(command) => block_on(dispatch_user(settings, command)),
         Command::Dataset(DatasetCommand::List { json }) => block_on(dataset::list(settings, json)),

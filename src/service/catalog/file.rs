@@ -48,7 +48,7 @@ pub struct CatalogFile {
     pub(super) datasets: Vec<DatasetItem>,
     /// Every user name that the file declares, those of invalid users too.
     pub(super) declared_users: BTreeSet<Username>,
-    redacted_text: Arc<str>,
+    pub(super) redacted_text: Arc<str>,
     diagnostics: Vec<CatalogDiagnostic>,
 }
 
@@ -101,6 +101,29 @@ pub(super) struct DatasetItem {
     pub(super) tags: Tags,
     /// Attributes that the policy schema declares.
     pub(super) attributes: GivenAttributes,
+    /// What becomes of a dataset that exists.
+    pub(super) on_existing: OnExisting,
+}
+
+/// What becomes of a dataset that exists and is in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnExisting {
+    /// It becomes what the file says, in everything.
+    Replace,
+    /// It gets the title, the file, the tags and the attributes of the file. Its visibility, record status and owner
+    /// stay unless they are overwritten, and so do its shares and other tags and attributes.
+    Update(DatasetUpdate),
+}
+
+/// What an update means of a dataset that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DatasetUpdate {
+    /// Whether the visibility of the item was given, and is not that of new datasets alone.
+    pub(super) has_visibility: bool,
+    /// Whether the record status of the item was given.
+    pub(super) has_record_status: bool,
+    /// Whether what was given replaces what the dataset has.
+    pub(super) is_overwriting: bool,
 }
 
 /// Why a catalog file could not be read.
@@ -180,6 +203,12 @@ impl CatalogFile {
             file.diagnostics.extend(diagnostics);
         }
         file
+    }
+
+    /// Whether it updates datasets, and so depends on what they are.
+    pub(super) fn updates_datasets(&self) -> bool {
+        let is_update = |dataset: &DatasetItem| dataset.on_existing != OnExisting::Replace;
+        self.datasets.iter().any(is_update)
     }
 
     /// Whether it is valid and names no role, no user and no dataset.
@@ -363,6 +392,7 @@ fn read_dataset(
             share_ends: ShareEndsByName::new(users_until, roles_until),
             tags,
             attributes,
+            on_existing: OnExisting::Replace,
         })
     };
     let item = item();
