@@ -96,7 +96,7 @@ enum Command {
 enum CatalogCommand {
     /// Create and change what a catalog file declares
     Apply(catalog::ApplyArguments),
-    /// Create and update a dataset for each cloud-optimized `GeoTIFF` of the Items of a STAC document
+    /// Create and update a dataset for each COG of the Items of a STAC document
     ImportStac(import_stac::ImportStacArguments),
 }
 
