@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::adoption::Gains;
 use super::diagnostic::CatalogDiagnostic;
-use super::file::{CatalogFile, DatasetItem, OnExisting};
+use super::file::{CatalogFile, DatasetItem};
+use super::on_existing::OnExisting;
 use super::prepared::PreparedValues;
 use super::removals::{RemovalCount, RemovalKind};
 use super::report::{ItemKind, ItemOutcome, ItemReport};

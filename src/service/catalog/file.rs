@@ -27,6 +27,7 @@ use super::dataset_fields::{read_file, read_title};
 use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
 use super::given_attributes::GivenAttributes;
 use super::named_share_ends::ShareEndsByName;
+use super::on_existing::OnExisting;
 use super::redact::{redact_lines, redact_values};
 use super::table_reader::TableReader;
 
@@ -103,27 +104,6 @@ pub(super) struct DatasetItem {
     pub(super) attributes: GivenAttributes,
     /// What becomes of a dataset that exists.
     pub(super) on_existing: OnExisting,
-}
-
-/// What becomes of a dataset that exists and is in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OnExisting {
-    /// It becomes what the file says, in everything.
-    Replace,
-    /// It gets the title, the file, the tags and the attributes of the file. Its visibility, record status and owner
-    /// stay unless they are overwritten, and so do its shares and other tags and attributes.
-    Update(DatasetUpdate),
-}
-
-/// What an update means of a dataset that exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct DatasetUpdate {
-    /// Whether the visibility of the item was given, and is not that of new datasets alone.
-    pub(super) has_visibility: bool,
-    /// Whether the record status of the item was given.
-    pub(super) has_record_status: bool,
-    /// Whether what was given replaces what the dataset has.
-    pub(super) is_overwriting: bool,
 }
 
 /// Why a catalog file could not be read.
@@ -203,12 +183,6 @@ impl CatalogFile {
             file.diagnostics.extend(diagnostics);
         }
         file
-    }
-
-    /// Whether it updates datasets, and so depends on what they are.
-    pub(super) fn updates_datasets(&self) -> bool {
-        let is_update = |dataset: &DatasetItem| dataset.on_existing != OnExisting::Replace;
-        self.datasets.iter().any(is_update)
     }
 
     /// Whether it is valid and names no role, no user and no dataset.

@@ -22,6 +22,7 @@ mod error;
 mod file;
 mod given_attributes;
 mod named_share_ends;
+mod on_existing;
 mod options;
 mod plan;
 mod prepared;
@@ -47,6 +48,7 @@ use self::check::{check_files, check_new_names, check_references};
 use self::current::CurrentUsers;
 use self::plan::ApplyPlan;
 use self::prepared::PreparedValues;
+use self::update::updates_datasets;
 use super::identity::password::Passwords;
 use crate::files::FileStore;
 use crate::storage::{ApplyLease, CommitConditions, CommitOutcome, Database};
@@ -124,7 +126,7 @@ async fn apply_with(
     let conditions = options.sign_in_conditions();
     for _ in 0..MAX_ATTEMPTS {
         // What is kept of a dataset must be what it is at the commit: no change since may be lost.
-        let kept_version = if file.updates_datasets() {
+        let kept_version = if updates_datasets(file) {
             Some(database.read_directory().await?.version)
         } else {
             None

@@ -1,8 +1,15 @@
 //! Updates of datasets by an import: what an import says of a dataset that exists, and what stays.
 
 use super::diagnostic::CatalogDiagnostic;
-use super::file::{DatasetItem, DatasetUpdate};
+use super::file::{CatalogFile, DatasetItem};
+use super::on_existing::{DatasetUpdate, OnExisting};
 use crate::domain::dataset::Dataset;
+
+/// Whether a file updates datasets, and so depends on what they are.
+pub(super) fn updates_datasets(file: &CatalogFile) -> bool {
+    let is_update = |dataset: &DatasetItem| dataset.on_existing != OnExisting::Replace;
+    file.datasets.iter().any(is_update)
+}
 
 /// A dataset after an update with what was `built` of its item alone, and whether it keeps a visibility, record status
 /// or owner other than the one that was given.

@@ -14,9 +14,10 @@ use crate::domain::dataset::{MAX_TITLE_LENGTH, RecordStatus, Visibility, check_t
 use crate::domain::id::DatasetId;
 use crate::domain::principal::Tags;
 
-use super::super::file::{CatalogFile, DatasetItem, DatasetUpdate, OnExisting};
+use super::super::file::{CatalogFile, DatasetItem};
 use super::super::given_attributes::GivenAttributes;
 use super::super::named_share_ends::ShareEndsByName;
+use super::super::on_existing::{DatasetUpdate, OnExisting};
 use super::asset_place::{ReferenceContext, ReferredPlace};
 use super::document::LocatedItem;
 use super::error::StacError;
