@@ -30,7 +30,7 @@ const MAX_LISTED_ITEMS: usize = 20;
     reason = "each is a flag of the command line"
 )]
 pub(super) struct ImportStacArguments {
-    /// An Item, an ItemCollection, a search, a Collection or a Catalog: a file, or an https or http URL
+    /// An Item, a list or search of Items, a Collection or a Catalog: a file, or an https or http URL
     source: StacSource,
     /// Who new datasets are for: public, internal, restricted or private
     #[arg(long, value_name = "VISIBILITY")]

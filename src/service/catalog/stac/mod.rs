@@ -128,8 +128,8 @@ impl StacImport {
             if documents > MAX_DOCUMENTS.saturating_add(options.max_items) {
                 return Err(StacError::TooManyDocuments { source_name: name });
             }
-            let fetched = fetcher.fetch(&source).await?;
-            let document = StacDocument::read(&fetched, fetcher.files().as_deref())?;
+            let content = fetcher.fetch(&source).await?;
+            let document = StacDocument::read(&content, fetcher.files().as_deref())?;
             for located in document.items {
                 if drafts.items >= options.max_items {
                     let max_items = options.max_items;
