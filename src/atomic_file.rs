@@ -38,6 +38,12 @@ pub fn atomic_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(&path)
 }
 
+/// Puts a durable file in the place of another one in the same folder.
+pub fn atomic_rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    sync_folder(to)
+}
+
 fn write_temporary(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<NamedTempFile> {
     let mut written = tempfile::Builder::new()
         .permissions(Permissions::from_mode(mode))

@@ -7,6 +7,7 @@ use crate::service::error::ServiceError;
 use crate::service::identity::password::PasswordError;
 use crate::service::policies::reload::PolicyStartError;
 use crate::service::tokens::sealing_key_file::SealingKeyFileError;
+use crate::service::tokens::signing_keys::SigningKeysError;
 use crate::storage::StorageError;
 
 /// Why the server does not start.
@@ -50,7 +51,7 @@ pub enum AppError {
     Sealing(#[from] SealingKeyFileError),
     /// The signing keys cannot be used.
     #[error("cannot use the signing keys: {}", error_chain(.0))]
-    Keys(ServiceError),
+    Keys(SigningKeysError),
     /// Passwords cannot be checked.
     #[error(transparent)]
     Passwords(#[from] PasswordError),

@@ -19,8 +19,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
+use crate::config::limits::MAX_TOKEN_LIFETIME;
+use crate::domain::caller::Authentication;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
+use crate::domain::key_set_lifetime::KeySetLifetime;
 use crate::http::server::trusted_proxies::TrustedProxies;
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
@@ -34,7 +37,9 @@ use crate::service::identity::identity_providers::IdentityProviders;
 use crate::service::identity::session_sweeper::SessionSweeper;
 use crate::service::policies::reload::{self, InitialPolicies, PolicyReloader};
 use crate::service::tokens::key_ring::{KeyRing, TokenParties};
+use crate::service::tokens::key_schedule::KeySchedule;
 use crate::service::tokens::sealing_key_file::open_sealing_key;
+use crate::service::tokens::signing_keys::SigningKeys;
 use crate::service::unused_files::UnusedFiles;
 use crate::storage::Database;
 
@@ -65,6 +70,7 @@ pub struct App {
     maintenance: Maintenance,
     sweep_task: JoinHandle<()>,
     session_task: JoinHandle<()>,
+    key_task: JoinHandle<()>,
     unused_files_task: JoinHandle<()>,
     policies: Arc<PolicyReloader>,
     policy_task: JoinHandle<()>,
@@ -83,19 +89,7 @@ impl App {
         let metrics = start_metrics(&settings.issuers)?;
         let initial = load_policies(settings, &database, &clock).await?;
         let bundle = Arc::new(LiveBundle::new(Arc::clone(&initial.bundle)));
-        // A new sealing key cannot open keys that are already sealed.
-        let is_first_start = database.list_signing_keys().await?.is_empty();
-        let sealing_key = open_sealing_key(
-            &settings.sealing_key_file,
-            settings.may_create_sealing_key() && is_first_start,
-        )?;
-        let parties = TokenParties {
-            issuer: settings.issuer.clone(),
-            audience: settings.audience.clone(),
-        };
-        let key_ring = KeyRing::open(&database, &sealing_key, parties, clock.clone())
-            .await
-            .map_err(AppError::Keys)?;
+        let (key_ring, key_task) = open_keys(settings, &database, &clock).await?;
         let catalog_cache = Arc::new(CatalogCache::new(database.clone()));
         catalog_cache.refresh().await?;
         let catalog_task = tokio::spawn(Arc::clone(&catalog_cache).follow());
@@ -136,7 +130,7 @@ impl App {
             passwords,
             bundle,
             policies: Arc::clone(&policies),
-            key_ring: Arc::new(key_ring),
+            key_ring,
             catalog_cache,
             audit: Arc::clone(&audit),
             identity_providers: Arc::new(identity_providers),
@@ -151,7 +145,7 @@ impl App {
                 trusted_proxies: trusted_proxies.clone(),
                 allowed_origins: settings.allowed_origins.clone(),
                 issuer: settings.issuer.clone(),
-                jwks_max_age: settings.jwks_max_age,
+                key_schedule: key_schedule(settings),
                 request_timeout: settings.request_timeout,
                 max_upload_size: settings.largest_upload,
                 min_bytes_per_minute: settings.min_bytes_per_minute,
@@ -165,6 +159,7 @@ impl App {
             maintenance,
             sweep_task,
             session_task,
+            key_task,
             unused_files_task,
             policies,
             policy_task,
@@ -238,6 +233,7 @@ impl App {
         self.maintenance.stop();
         self.sweep_task.abort();
         self.session_task.abort();
+        self.key_task.abort();
         self.unused_files_task.abort();
         if timeout(AUDIT_DRAIN_TIMEOUT, self.audit.stop())
             .await
@@ -251,6 +247,63 @@ impl App {
         {
             tracing::error!("database did not close in time");
         }
+    }
+}
+
+/// The signing keys of a database, as the settings have them change.
+#[must_use]
+pub fn signing_keys(
+    settings: &Settings,
+    database: Database,
+    clock: Clock,
+    changed_by: Authentication,
+) -> SigningKeys {
+    SigningKeys {
+        database,
+        sealing_key_file: settings.sealing_key_file.clone(),
+        schedule: key_schedule(settings),
+        clock,
+        changed_by,
+    }
+}
+
+/// Opens the key ring, after the first start with keys of its own, and keeps it up to date.
+async fn open_keys(
+    settings: &Settings,
+    database: &Database,
+    clock: &Clock,
+) -> Result<(Arc<KeyRing>, JoinHandle<()>), AppError> {
+    // A new sealing key cannot open keys that are already sealed.
+    let is_first_start = database.list_signing_keys().await?.is_empty();
+    open_sealing_key(
+        &settings.sealing_key_file,
+        settings.may_create_sealing_key() && is_first_start,
+    )?;
+    let parties = TokenParties {
+        issuer: settings.issuer.clone(),
+        audience: settings.audience.clone(),
+    };
+    let keys = signing_keys(
+        settings,
+        database.clone(),
+        clock.clone(),
+        Authentication::None,
+    );
+    let key_ring = Arc::new(keys.open_key_ring(parties).await.map_err(AppError::Keys)?);
+    let key_task = tokio::spawn(keys.follow(Arc::clone(&key_ring)));
+    Ok((key_ring, key_task))
+}
+
+fn key_schedule(settings: &Settings) -> KeySchedule {
+    let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    KeySchedule {
+        publish_ahead: seconds(settings.key_publish_ahead),
+        rotation_age: settings.key_rotation_age.map(seconds),
+        // A download token may be of before the settings were changed.
+        token_lifetime: seconds(settings.session_lifetime.max(MAX_TOKEN_LIFETIME)),
+        key_set: KeySetLifetime {
+            max_age: settings.jwks_max_age,
+        },
     }
 }
 

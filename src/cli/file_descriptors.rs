@@ -6,6 +6,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Settings;
+use crate::config::limits::MAX_WAITING_CONNECTIONS;
 use crate::http::server::ServerLimits;
 
 use super::outcome::CommandError;
@@ -47,13 +48,16 @@ fn check_limit(
     let others =
         u64::from(database_connections) * DESCRIPTORS_PER_DATABASE_CONNECTION + OTHER_DESCRIPTORS;
     let needed_for = |connections: usize| {
-        ServerLimits::max_open_connections(connections) as u64 * DESCRIPTORS_PER_CONNECTION + others
+        let open = ServerLimits::max_open_connections(connections) as u64;
+        let waiting = connections.min(MAX_WAITING_CONNECTIONS) as u64;
+        open * DESCRIPTORS_PER_CONNECTION + waiting + others
     };
     let needed = needed_for(max_connections);
     let Some(limit) = limit.filter(|limit| *limit < needed) else {
         return Ok(());
     };
-    let affordable = limit.saturating_sub(needed_for(0)) / DESCRIPTORS_PER_CONNECTION;
+    // One more descriptor is for a connection that waits for its turn.
+    let affordable = limit.saturating_sub(needed_for(0)) / (DESCRIPTORS_PER_CONNECTION + 1);
     let error = CommandError::new(format!(
         "the setting max_connections is {max_connections}: it needs {needed} open files, and the \
          system allows this process {limit}"

@@ -11,6 +11,7 @@ mod dataset;
 mod demo;
 mod file_descriptors;
 mod import_stac;
+mod keys;
 mod local;
 mod log_writer;
 mod logging;
@@ -71,6 +72,9 @@ enum Command {
     /// Create API keys, directly in the database
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
+    /// List, rotate, revoke and reseal the signing keys, directly in the database
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Check, test, prove, compare, explain and format policies
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -162,6 +166,25 @@ enum ShareCommand {
 enum ApiKeyCommand {
     /// Create an API key and print it; it is not shown again
     Create(api_key::CreateArguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// List the signing keys with their states and times, and what happens to each next
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Replace the key that signs, as soon as its successor was published long enough
+    Rotate,
+    /// Take a key out of the key set at once, for an emergency; all tokens that it signed become invalid
+    Revoke {
+        /// The key id
+        kid: String,
+    },
+    /// Seal the private keys with another sealing key
+    Reseal(keys::ResealArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -299,6 +322,7 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
         Command::ApiKey(ApiKeyCommand::Create(arguments)) => {
             block_on(api_key::create(settings, arguments))
         }
+        Command::Keys(command) => block_on(dispatch_keys(settings, command)),
         Command::Audit(AuditCommand::Export(arguments)) => {
             block_on(audit::export(settings, arguments))
         }
@@ -318,6 +342,15 @@ async fn dispatch_user(settings: &Settings, command: UserCommand) -> CommandResu
         UserCommand::Enable { name } => user::set_disabled(settings, &name, false).await,
         UserCommand::Session { name } => user::start_session(settings, &name).await,
         UserCommand::Password { name } => user::set_password(settings, &name).await,
+    }
+}
+
+async fn dispatch_keys(settings: &Settings, command: KeysCommand) -> CommandResult {
+    match command {
+        KeysCommand::List { json } => keys::list(settings, json).await,
+        KeysCommand::Rotate => keys::rotate(settings).await,
+        KeysCommand::Revoke { kid } => keys::revoke(settings, &kid).await,
+        KeysCommand::Reseal(arguments) => keys::reseal(settings, arguments).await,
     }
 }
 

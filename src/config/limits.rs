@@ -41,6 +41,13 @@ pub const RESERVED_CONNECTIONS: usize = 64;
 /// How long a connection of the reserve may take to send the headers of its one request.
 pub const RESERVED_HEADERS_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a connection may wait for its turn where its network has opened more than its share at once, and how
+/// long a connection is spared from which nothing has come yet.
+pub const CONNECTION_TURN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How many connections may wait for their turn at most, and no more than may be open; beyond that nobody waits.
+pub const MAX_WAITING_CONNECTIONS: usize = 1024;
+
 /// How long the server waits for a client that reads or uploads until its bytes are compared with the
 /// least rate, which is a setting.
 pub const RATE_WINDOW: Duration = Duration::from_mins(1);
@@ -50,3 +57,6 @@ pub const UPLOAD_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// How long reading and checking an edit of the policies may take, without its proofs.
 pub const POLICY_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest life of a download token, whatever settings and policies say.
+pub const MAX_TOKEN_LIFETIME: Duration = Duration::from_mins(2);

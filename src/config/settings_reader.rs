@@ -14,7 +14,13 @@ use super::address::{self, AllowedOrigins};
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::setting::{ENVIRONMENT, EffectiveSetting, SECRET_FILE, Setting, SettingFormat};
+use crate::domain::key_set_lifetime::KeySetLifetime;
 use crate::domain::secret::Secret;
+
+/// How long a signing key is published before it signs, unless caches may use the key set as long.
+const DEFAULT_KEY_PUBLISH_AHEAD: Duration = Duration::from_hours(24);
+/// By how much it is longer then.
+const KEY_PUBLISH_MARGIN: Duration = Duration::from_hours(1);
 
 /// The merged values and what has been read of them so far.
 pub(super) struct SettingsReader {
@@ -178,6 +184,54 @@ impl SettingsReader {
         Ok(text)
     }
 
+    /// How long a signing key is published before it signs: longer than caches may use the key set. The default
+    /// follows the time that caches have.
+    pub(super) fn key_publish_ahead(
+        &mut self,
+        setting: &Setting,
+        jwks_max_age: Duration,
+    ) -> Result<Duration, ConfigError> {
+        let key_set = KeySetLifetime {
+            max_age: jwks_max_age,
+        };
+        let cached_for = key_set.total();
+        if self.origin(setting) == Origin::Default {
+            let ahead = DEFAULT_KEY_PUBLISH_AHEAD.max(cached_for + KEY_PUBLISH_MARGIN);
+            self.record(setting, ahead.as_secs().to_string());
+            return Ok(ahead);
+        }
+        let ahead = self.seconds(setting)?;
+        if ahead > cached_for {
+            return Ok(ahead);
+        }
+        let expected = format!(
+            "more than {} seconds, which caches may use the key set with the jwks_max_age of {}",
+            cached_for.as_secs(),
+            jwks_max_age.as_secs()
+        );
+        Err(self.invalid_relation(setting, ahead, expected))
+    }
+
+    /// How long a signing key signs, if it ends by age.
+    pub(super) fn key_rotation_age(
+        &mut self,
+        setting: &Setting,
+        publish_ahead: Duration,
+    ) -> Result<Option<Duration>, ConfigError> {
+        let age = self.seconds(setting)?;
+        if age.is_zero() {
+            return Ok(None);
+        }
+        if age >= publish_ahead {
+            return Ok(Some(age));
+        }
+        let expected = format!(
+            "0, or at least the key_publish_ahead of {} seconds",
+            publish_ahead.as_secs()
+        );
+        Err(self.invalid_relation(setting, age, expected))
+    }
+
     /// The blocks of addresses of trusted proxies.
     pub(super) fn trusted_proxies(&mut self, setting: &Setting) -> Result<Vec<IpNet>, ConfigError> {
         let list = self.list(setting)?;
@@ -264,6 +318,21 @@ impl SettingsReader {
     /// The error that shows a list as it was given.
     fn invalid_list(&self, setting: &Setting, list: &[String]) -> ConfigError {
         self.invalid_value(setting, &format!("{:?}", list.join(",")))
+    }
+
+    /// The error of a time that does not fit another setting.
+    fn invalid_relation(
+        &self,
+        setting: &Setting,
+        given: Duration,
+        expected: String,
+    ) -> ConfigError {
+        ConfigError::InvalidValue {
+            setting: setting.name,
+            origin: self.origin(setting),
+            given: given.as_secs().to_string(),
+            expected,
+        }
     }
 
     fn invalid_value(&self, setting: &Setting, given: &str) -> ConfigError {

@@ -154,7 +154,15 @@ settings! {
     /// A later use ends the session. 0 is strict: any second use ends it.
     refresh_grace: Duration = "10", Integer(0, 60, "seconds"), SettingsReader::seconds;
     /// How long verifiers may cache the key set. No key signs before it was published this long.
-    jwks_max_age: Duration = "300", Integer(60, 86_400, "seconds"), SettingsReader::seconds;
+    /// While they fetch it again they may use it for as long once more, at most a minute.
+    jwks_max_age: Duration = "300", Integer(1, 86_400, "seconds"), SettingsReader::seconds;
+    /// How long a signing key is published at least before it signs, longer than verifiers may use a key set that they cached.
+    /// The default is longer where `jwks_max_age` needs it.
+    key_publish_ahead: Duration = "86400", Integer(3, 2_592_000, "seconds"),
+        |reader, setting| reader.key_publish_ahead(setting, jwks_max_age);
+    /// How long a signing key signs until the next one takes its place. 0 is until `cedargate keys rotate`.
+    key_rotation_age: Option<Duration> = "2592000", Integer(0, 31_536_000, "seconds"),
+        |reader, setting| reader.key_rotation_age(setting, key_publish_ahead);
     /// How many download tokens a principal, or an anonymous address, may ask for.
     /// Logins and credentials that fail count for their address. 0 is no limit.
     mint_limit_per_minute: Option<NonZeroU32> = "60", Integer(0, 1_000_000, "requests a minute"),
@@ -190,7 +198,7 @@ settings! {
     /// The connection of a slower one is closed.
     min_bytes_per_minute: u32 = "262144", Integer(1024, 1_073_741_824, "bytes a minute"),
         SettingsReader::integer;
-    /// The most connections that are open at once; each takes two file descriptors.
+    /// The most connections that are open at once; each takes three file descriptors, one for another that waits for its turn.
     /// One network (an IPv4 address or an IPv6 /64) may hold a quarter of them.
     max_connections: usize = "1024", Integer(1, 65_535, "connections"),
         |reader, setting| Ok(reader.integer(setting)? as usize);

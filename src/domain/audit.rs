@@ -39,6 +39,16 @@ pub enum AuditEvent {
     PolicyReload,
     /// The removal of old audit records.
     AuditPrune,
+    /// A signing key is published, before it signs.
+    KeyPublish,
+    /// Another signing key signs from now on, or that is requested.
+    KeyRotate,
+    /// A signing key is published no more: the last token it signed is dead.
+    KeyRetire,
+    /// A signing key is revoked.
+    KeyRevoke,
+    /// The signing keys are sealed with another sealing key.
+    KeyReseal,
 }
 
 impl TextEnum for AuditEvent {

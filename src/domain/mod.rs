@@ -19,6 +19,7 @@ pub mod diagnostic_report;
 pub mod error_chain;
 pub mod id;
 pub mod issuer;
+pub mod key_set_lifetime;
 pub mod memory_size;
 pub mod name;
 mod name_rules;

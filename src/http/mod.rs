@@ -34,6 +34,7 @@ use crate::service::identity::sessions::Sessions;
 use crate::service::tokens::download::Downloads;
 use crate::service::tokens::download_token::DownloadTokens;
 use crate::service::tokens::key_ring::KeyRing;
+use crate::service::tokens::key_schedule::KeySchedule;
 
 use api::admin::audit::AuditApi;
 use api::admin::credentials::AdminCredentialsApi;
@@ -53,9 +54,13 @@ use api::health::HealthApi;
 use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::{self, MintApi};
 use api::mint_batch::{self, MintBatchApi};
+use api::server_metadata::{
+    METADATA_PATHS, OPENID_CONFIGURATION_PATH, SERVER_METADATA_PATH, ServerMetadataApi,
+};
 use api::sessions::SessionApi;
 use server::cors::Cors;
 use server::final_slash::IgnoreFinalSlash;
+use server::issuer_path::IssuerPath;
 use server::operations::OperationTable;
 use server::own_origins::OwnOrigins;
 use server::request_limits::{RequestLimits, RouteLimits};
@@ -94,6 +99,23 @@ const PROBE_PATHS: [&str; 3] = [
     metrics_page::PATH,
 ];
 
+/// What pages of all origins may read: it is for verifiers, wherever they run.
+const PUBLIC_PATHS: [&str; 3] = [
+    KEY_SET_PATH,
+    SERVER_METADATA_PATH,
+    OPENID_CONFIGURATION_PATH,
+];
+
+/// What is answered even where no connection is left: health, and what verifiers fetch, which costs as little as a
+/// refusal.
+const ALWAYS_ANSWERED: [&str; 5] = [
+    api::health::PATHS[0],
+    api::health::PATHS[1],
+    KEY_SET_PATH,
+    SERVER_METADATA_PATH,
+    OPENID_CONFIGURATION_PATH,
+];
+
 /// The settings of the HTTP floor.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
@@ -103,8 +125,8 @@ pub struct HttpConfig {
     pub allowed_origins: AllowedOrigins,
     /// The URL that clients use, whose own pages are no foreign ones.
     pub issuer: String,
-    /// How long verifiers may cache the key set.
-    pub jwks_max_age: Duration,
+    /// When signing keys change, and how long verifiers may cache the key set.
+    pub key_schedule: KeySchedule,
     /// How long a request may take until its response begins.
     pub request_timeout: Duration,
     /// The largest file that may be uploaded, in bytes.
@@ -127,6 +149,7 @@ type CallerApis = (
     DownloadApi,
     CatalogApi,
     KeySetApi,
+    ServerMetadataApi,
     HealthApi,
 );
 type AdminApis = (
@@ -143,7 +166,7 @@ type AdminApis = (
     IdentityProvidersApi,
 );
 
-fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
+fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> AdminApis {
     let administration = || Arc::clone(administration);
     (
         AdminUsersApi {
@@ -175,6 +198,7 @@ fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
         },
         SigningKeysApi {
             administration: administration(),
+            schedule,
         },
         IdentityProvidersApi {
             administration: administration(),
@@ -182,7 +206,7 @@ fn admin_apis(administration: &Arc<Administration>) -> AdminApis {
     )
 }
 
-fn api_service(services: &Services, jwks_max_age: Duration) -> OpenApiService<Apis, ()> {
+fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis, ()> {
     let caller_apis = (
         MintApi {
             tokens: Arc::clone(&services.download_tokens),
@@ -204,13 +228,17 @@ fn api_service(services: &Services, jwks_max_age: Duration) -> OpenApiService<Ap
         },
         KeySetApi {
             key_ring: Arc::clone(&services.key_ring),
-            max_age: jwks_max_age,
+            lifetime: config.key_schedule.key_set,
         },
+        ServerMetadataApi::new(&config.issuer, config.key_schedule.key_set),
         HealthApi {
             health: Arc::clone(&services.health),
         },
     );
-    let apis = (caller_apis, admin_apis(&services.administration));
+    let apis = (
+        caller_apis,
+        admin_apis(&services.administration, config.key_schedule),
+    );
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION"))
         .description(openapi::DESCRIPTION)
 }
@@ -247,7 +275,7 @@ pub fn routes(
     services: &Services,
     config: HttpConfig,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let service = api_service(services, config.jwks_max_age);
+    let service = api_service(services, &config);
     let document = service_document(&service, &config.issuer);
     let get_paths: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
@@ -263,13 +291,13 @@ pub fn routes(
     let route = docs::add_routes(route, &swagger_ui, document.to_string());
     let route = metrics_page::add_routes(route, services.metrics.clone());
     let route = route.around(docs::redirect_browser);
-    let cors = Cors::new(config.allowed_origins.clone(), KEY_SET_PATH, &operations);
+    let cors = Cors::new(config.allowed_origins.clone(), &PUBLIC_PATHS, &operations);
     let middleware = RequestMiddleware {
         own_origins: OwnOrigins::new(&config.issuer, &config.allowed_origins),
         route_limits: route_limits(&config),
         trusted_proxies: config.trusted_proxies,
         request_timeout: config.request_timeout,
-        always_answered: &api::health::PATHS,
+        always_answered: &ALWAYS_ANSWERED,
         probe_paths: &PROBE_PATHS,
         operations,
         body_gate: Some(Arc::clone(&services.body_gate)),
@@ -280,13 +308,15 @@ pub fn routes(
         },
         clock: config.clock,
     };
-    route.with(middleware).with(cors).with(IgnoreFinalSlash)
+    let issuer_path = IssuerPath::new(&config.issuer, &METADATA_PATHS);
+    let route = route.with(middleware).with(cors);
+    route.with(issuer_path).with(IgnoreFinalSlash)
 }
 
 /// The OpenAPI document, complete.
 #[must_use]
 pub fn openapi_document(services: &Services, config: &HttpConfig) -> Value {
-    service_document(&api_service(services, config.jwks_max_age), &config.issuer)
+    service_document(&api_service(services, config), &config.issuer)
 }
 
 fn service_document(service: &OpenApiService<Apis, ()>, issuer: &str) -> Value {
@@ -299,6 +329,7 @@ mod tests {
     use poem::http::Method;
 
     use crate::config::limits::MAX_BODY_SIZE;
+    use crate::domain::key_set_lifetime::KeySetLifetime;
     use crate::http::server::operations::BodyKind;
 
     use super::*;
@@ -309,7 +340,14 @@ mod tests {
             trusted_proxies: TrustedProxies::default(),
             allowed_origins: AllowedOrigins::Any,
             issuer: "http://x".to_owned(),
-            jwks_max_age: Duration::ZERO,
+            key_schedule: KeySchedule {
+                publish_ahead: 1,
+                rotation_age: None,
+                token_lifetime: 1,
+                key_set: KeySetLifetime {
+                    max_age: Duration::ZERO,
+                },
+            },
             request_timeout: Duration::ZERO,
             max_upload_size: 1,
             min_bytes_per_minute: 1,

@@ -65,6 +65,9 @@ impl Health {
             failures.push("tokens cannot be signed".to_owned());
         }
         let mut warnings = Vec::new();
+        if !self.probe.are_keys_up_to_date() {
+            warnings.push("the signing keys in the database cannot be opened".to_owned());
+        }
         if self.audit.is_failing() {
             // Only a warning: it takes a request to find out that records can be written again.
             warnings.push("the last audit records could not be written".to_owned());

@@ -84,6 +84,11 @@ impl ReadinessProbe {
         })
     }
 
+    /// Whether the keys in the database could be opened when they last changed.
+    pub(super) fn are_keys_up_to_date(&self) -> bool {
+        self.key_ring.is_up_to_date()
+    }
+
     fn fresh(&self) -> Option<ProbeResult> {
         let last = *self.last.lock();
         // A record that could not be written since then is news.

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 use super::error::StorageError;
 
+/// How long following a version may take: a database that takes longer is unavailable.
+pub(super) const FOLLOW_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one ordinary call may take, waiting included.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long reading or writing the whole catalog may take.

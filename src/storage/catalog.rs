@@ -1,14 +1,14 @@
 //! The catalog as a whole: reads, changes and its version.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::admins::{Admins, SignInConditions, read_admins_to_keep};
 use super::audit::append;
 use super::database::{
-    CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
+    CALL_TIMEOUT, CATALOG_TIMEOUT, Database, FOLLOW_TIMEOUT, Transaction, on_either, run,
+    with_timeout,
 };
 use super::datasets::put_dataset;
 use super::error::StorageError;
@@ -90,8 +90,6 @@ pub struct CacheVersions {
 
 /// How many datasets one page of the whole catalog has.
 const CATALOG_PAGE_SIZE: u32 = 1000;
-/// How long reading the versions may take: a database that takes longer is unavailable.
-const FOLLOW_TIMEOUT: Duration = Duration::from_secs(2);
 
 const READ_VERSION: &str = "SELECT version FROM catalog_version";
 

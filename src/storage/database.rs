@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use super::append_history::AppendHistory;
 use super::call;
-pub(super) use super::call::{CALL_TIMEOUT, CATALOG_TIMEOUT, run, with_timeout};
+pub(super) use super::call::{CALL_TIMEOUT, CATALOG_TIMEOUT, FOLLOW_TIMEOUT, run, with_timeout};
 use super::connection_pool::Lease;
 use super::error::StorageError;
 use super::postgres_connections::{PostgresConnections, PostgresManager};

@@ -63,6 +63,6 @@ pub use migration::SchemaVersion;
 pub use session_renewal::{Renewal, RenewalOutcome, RenewalRecords};
 pub use session_start::NewSession;
 pub use sessions::{EndedSession, RefreshTokenInfo};
-pub use signing_keys::{KeyState, StoredSigningKey};
+pub use signing_keys::{KeyState, SigningKeyChange, SigningKeyVersion, StoredSigningKey};
 pub use staged_datasets::StagedDataset;
 pub use users::{UserFilter, UserRecord};

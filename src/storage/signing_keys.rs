@@ -2,10 +2,16 @@
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use super::database::{CALL_TIMEOUT, Database, on_either, run};
+use super::audit::append;
+use super::database::{CALL_TIMEOUT, Database, FOLLOW_TIMEOUT, Transaction, on_either, run};
 use super::error::StorageError;
-use super::statements::{execute_once, select};
+use super::statements::{execute, select};
+use crate::domain::audit::AuditRecord;
 use crate::domain::text_enum::{TextEnum, UnknownVariant};
+
+/// How many retired keys are listed, the newest ones.
+const MAX_RETIRED_KEYS: i64 = 100;
+const TABLE: &str = "signing_keys";
 
 /// The state of a signing key.
 #[derive(Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
@@ -19,7 +25,7 @@ pub enum KeyState {
     Current,
     /// Published until the last token it signed has expired.
     Previous,
-    /// Neither published nor signing.
+    /// Neither published nor signing; its private key is gone.
     Retired,
 }
 
@@ -27,71 +33,182 @@ impl TextEnum for KeyState {
     const NOUN: &'static str = "key state";
 }
 
-/// One signing key as it is stored.
+/// One signing key as it is stored; all times are in seconds since 1970 UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSigningKey {
     /// The key's id: its RFC 7638 thumbprint.
     pub kid: String,
     /// The state of the key.
     pub state: KeyState,
-    /// The private key as a compact JWE (RFC 7516 section 7.1).
+    /// The private key as a compact JWE (RFC 7516 section 7.1); empty once the key is retired.
     pub sealed: String,
-    /// When the key was created, in seconds since 1970 UTC.
+    /// When the key was created, and published.
     pub created_at: i64,
+    /// When it began to sign.
+    pub activated_at: Option<i64>,
+    /// When somebody asked for the rotation that ends its signing.
+    pub rotation_requested_at: Option<i64>,
+    /// When it signed last.
+    pub deactivated_at: Option<i64>,
+    /// When it is to be retired.
+    pub retires_at: Option<i64>,
+    /// When it was retired.
+    pub retired_at: Option<i64>,
+    /// When it was revoked.
+    pub revoked_at: Option<i64>,
 }
 
+/// A change of the signing keys: whole, with its record, or not at all.
+#[derive(Clone, Debug)]
+pub struct SigningKeyChange {
+    /// The keys that are new or different.
+    pub changed: Vec<StoredSigningKey>,
+    /// What is recorded of it.
+    pub record: AuditRecord,
+}
+
+/// Which change of the signing keys a server has seen; see `CacheVersions` for the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SigningKeyVersion {
+    version: i64,
+    epoch: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct SigningKeyRow {
+    kid: String,
+    state: String,
+    sealed: String,
+    created_at: i64,
+    activated_at: Option<i64>,
+    rotation_requested_at: Option<i64>,
+    deactivated_at: Option<i64>,
+    retires_at: Option<i64>,
+    retired_at: Option<i64>,
+    revoked_at: Option<i64>,
+}
+
+impl SigningKeyRow {
+    fn into_stored(self) -> Result<StoredSigningKey, String> {
+        Ok(StoredSigningKey {
+            state: self
+                .state
+                .parse()
+                .map_err(|error| format!("key {}: {error}", self.kid))?,
+            kid: self.kid,
+            sealed: self.sealed,
+            created_at: self.created_at,
+            activated_at: self.activated_at,
+            rotation_requested_at: self.rotation_requested_at,
+            deactivated_at: self.deactivated_at,
+            retires_at: self.retires_at,
+            retired_at: self.retired_at,
+            revoked_at: self.revoked_at,
+        })
+    }
+}
+
+/// All keys, oldest first.
+const LIST: &str = "SELECT kid, state, sealed, created_at, activated_at, rotation_requested_at,
+        deactivated_at, retires_at, retired_at, revoked_at
+    FROM signing_keys ORDER BY created_at, kid";
+
 impl Database {
-    /// Lists all signing keys, oldest first.
+    /// Lists all signing keys, oldest first, and the newest 100 of the retired ones.
     pub async fn list_signing_keys(&self) -> Result<Vec<StoredSigningKey>, StorageError> {
-        const SQL: &str =
-            "SELECT kid, state, sealed, created_at FROM signing_keys ORDER BY created_at, kid";
         let operation = "list the signing keys";
-        let rows: Vec<(String, String, String, i64)> =
-            select!(self, operation, "signing_keys", fetch_all(SQL)).await?;
-        rows.into_iter()
-            .map(|(kid, state, sealed, created_at)| match state.parse() {
-                Ok(state) => Ok(StoredSigningKey {
-                    kid,
-                    state,
-                    sealed,
-                    created_at,
-                }),
-                Err(error) => Err(StorageError::Corrupt {
-                    table: "signing_keys",
-                    detail: format!("key {kid}: {error}"),
-                }),
+        let rows: Vec<SigningKeyRow> = select!(self, operation, TABLE, fetch_all(LIST)).await?;
+        let keys = rows.into_iter().map(SigningKeyRow::into_stored);
+        keys.collect::<Result<_, _>>()
+            .map_err(|detail| StorageError::Corrupt {
+                table: TABLE,
+                detail,
             })
-            .collect()
     }
 
-    /// Stores the first signing key, which must be [`KeyState::Current`]; `false` if there is a key already.
-    ///
-    /// Of replicas that start together exactly one gets `true`; the others then use its key.
-    pub async fn insert_first_signing_key(
-        &self,
-        key: &StoredSigningKey,
-    ) -> Result<bool, StorageError> {
-        // Two replicas may both see an empty table: then the index on the one current key decides.
-        const SQL: &str = "INSERT INTO signing_keys (kid, state, sealed, created_at)
-            SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)
-            ON CONFLICT DO NOTHING";
-        let operation = "store the first signing key";
-        if key.state != KeyState::Current {
-            return Err(StorageError::Inconsistent {
-                operation: operation.into(),
-                reason: format!("the first key must be current, not {}", key.state),
-            });
-        }
-        let inserted = execute_once!(
-            self,
-            operation,
-            "signing_keys",
-            SQL,
-            key.kid.as_str(),
-            key.state.as_str(),
-            key.sealed.as_str(),
-            key.created_at
-        );
-        Ok(inserted.await? == 1)
+    /// The version of the signing keys, which every change of them updates.
+    pub async fn signing_key_version(&self) -> Result<SigningKeyVersion, StorageError> {
+        const SQL: &str = "SELECT version, epoch FROM signing_key_version";
+        let operation = "read the version of the signing keys";
+        let (version, epoch) = run(FOLLOW_TIMEOUT, operation, "signing_key_version", async {
+            let mut follower = self.follower().await?;
+            on_either!(&mut follower, connection => {
+                sqlx::query_as(SQL).fetch_one(&mut **connection).await
+            })
+        })
+        .await?;
+        Ok(SigningKeyVersion { version, epoch })
     }
+
+    /// Changes the signing keys as `plan` says, which sees all of them and runs while no other change can be
+    /// made; returns whether there was something to change.
+    ///
+    /// The change and its record are one transaction: whatever ends the process, there is one current key.
+    pub async fn change_signing_keys(
+        &self,
+        plan: impl FnOnce(&[StoredSigningKey]) -> Option<SigningKeyChange>,
+    ) -> Result<bool, StorageError> {
+        const LOCK: &str = "UPDATE signing_key_version SET version = version + 1";
+        const FORGET: &str = "DELETE FROM signing_keys WHERE state = 'retired' AND kid NOT IN (
+            SELECT kid FROM signing_keys WHERE state = 'retired'
+            ORDER BY retired_at DESC, kid LIMIT $1)";
+        run(CALL_TIMEOUT, "change the signing keys", TABLE, async {
+            let mut transaction = self.begin_writing().await?;
+            execute!(&mut transaction, LOCK)?;
+            let rows: Vec<SigningKeyRow> = on_either!(&mut transaction, connection => {
+                sqlx::query_as(LIST).fetch_all(&mut **connection).await
+            })?;
+            let keys = rows.into_iter().map(SigningKeyRow::into_stored);
+            let keys = keys
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|detail| sqlx::Error::Decode(detail.into()))?;
+            let Some(SigningKeyChange {
+                mut changed,
+                record,
+            }) = plan(&keys)
+            else {
+                transaction.rollback().await?;
+                return Ok(false);
+            };
+            // There is at most one current key at any moment: the former one goes first.
+            changed.sort_by_key(|key| key.state == KeyState::Current);
+            for key in &changed {
+                write_key(&mut transaction, key).await?;
+            }
+            execute!(&mut transaction, FORGET, MAX_RETIRED_KEYS)?;
+            append(&mut transaction, std::slice::from_ref(&record)).await?;
+            transaction.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+}
+
+async fn write_key(
+    transaction: &mut Transaction,
+    key: &StoredSigningKey,
+) -> Result<(), sqlx::Error> {
+    const SQL: &str = "INSERT INTO signing_keys (kid, state, sealed, created_at, activated_at,
+            rotation_requested_at, deactivated_at, retires_at, retired_at, revoked_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        ON CONFLICT (kid) DO UPDATE SET state = excluded.state, sealed = excluded.sealed,
+            activated_at = excluded.activated_at,
+            rotation_requested_at = excluded.rotation_requested_at,
+            deactivated_at = excluded.deactivated_at, retires_at = excluded.retires_at,
+            retired_at = excluded.retired_at, revoked_at = excluded.revoked_at";
+    execute!(
+        transaction,
+        SQL,
+        key.kid.as_str(),
+        key.state.as_str(),
+        key.sealed.as_str(),
+        key.created_at,
+        key.activated_at,
+        key.rotation_requested_at,
+        key.deactivated_at,
+        key.retires_at,
+        key.retired_at,
+        key.revoked_at
+    )
+    .map(drop)
 }

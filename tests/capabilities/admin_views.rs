@@ -106,12 +106,24 @@ async fn an_admin_sees_the_signing_keys_without_private_members() {
     let text = String::from_utf8(listed.body.clone()).unwrap();
     assert!(!text.contains(&stored[0].sealed));
     let created = chrono::DateTime::from_timestamp(stored[0].created_at, 0).unwrap();
-    let expected = json!({"items": [{
-        "kid": published["keys"][0]["kid"],
-        "state": "current",
-        "created_at": created.format("%FT%TZ").to_string(),
-    }]});
-    assert_eq!(listed.json(), expected);
+    let created = created.format("%FT%TZ").to_string();
+    let items = listed.json()["items"].as_array().unwrap().clone();
+    let current = items.iter().find(|key| key["state"] == "current").unwrap();
+    let next = items.iter().find(|key| key["state"] == "next").unwrap();
+    assert_eq!((items.len(), &current["created_at"]), (2, &json!(created)));
+    assert_eq!(current["activated_at"], current["created_at"]);
+    assert_eq!(
+        (&current["next_state"], &next["next_state"]),
+        (&json!("previous"), &json!("current"))
+    );
+    assert_eq!(current["next_state_at"], next["next_state_at"]);
+    let kids: std::collections::BTreeSet<_> =
+        items.iter().map(|key| key["kid"].to_string()).collect();
+    let in_set = published["keys"].as_array().unwrap();
+    assert_eq!(
+        kids,
+        in_set.iter().map(|key| key["kid"].to_string()).collect()
+    );
     get_as(&server, "/admin/keys", "olivia").await.problem(403);
 }
 

@@ -11,7 +11,7 @@ const DIFFERENCES: [i64; 4] = [-59, -5, 5, 59];
 /// Another server on the same data, whose clock is ahead by so many milliseconds, or behind.
 async fn replica_ahead(server: &Server, millis: i64) -> Server {
     let clock = Clock::fixed_at(server.clock.unix_millis() + millis);
-    server.replica_with(clock).await
+    Server::replica_of(server.settings.clone(), clock).await
 }
 
 #[tokio::test]

@@ -77,6 +77,26 @@ async fn silent_connections_of_four_addresses_keep_nobody_out() {
     }
 }
 
+/// A fleet of verifiers behind one address restarts: each has its connection before the first has sent anything.
+#[tokio::test]
+async fn a_crowd_behind_one_address_is_answered_in_turn() {
+    let server = start(vec![("CEDARGATE_MAX_CONNECTIONS", "8".to_owned())]).await;
+    let mut crowd = Vec::new();
+    for _ in 0..8 {
+        crowd.push(connect(&server, "127.0.0.2").await);
+    }
+    for stream in &mut crowd {
+        let request =
+            b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+    }
+    for mut stream in crowd {
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).await.unwrap();
+        assert!(response.starts_with(b"HTTP/1.1 200 OK"), "{response:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_network_whose_connections_are_all_busy_is_told_so_and_health_answers() {
     let server = start(vec![("CEDARGATE_MAX_CONNECTIONS", "8".to_owned())]).await;
@@ -93,7 +113,7 @@ async fn a_network_whose_connections_are_all_busy_is_told_so_and_health_answers(
 }
 
 #[tokio::test]
-async fn when_all_places_are_busy_and_shared_out_evenly_only_health_answers() {
+async fn when_all_places_are_busy_and_shared_out_evenly_health_and_key_set_answer() {
     let server = start(vec![("CEDARGATE_MAX_CONNECTIONS", "3".to_owned())]).await;
     let mut busy = Vec::new();
     for address in ["127.0.0.2", "127.0.0.3", "127.0.0.4"] {
@@ -101,8 +121,15 @@ async fn when_all_places_are_busy_and_shared_out_evenly_only_health_answers() {
     }
     let list = status_of(&server, "127.0.0.5", "GET /datasets").await;
     assert_eq!(list, "HTTP/1.1 503 Service Unavailable");
-    let live = status_of(&server, "127.0.0.5", "GET /health/live").await;
-    assert_eq!(live, "HTTP/1.1 200 OK");
+    for path in [
+        "/health/live",
+        "/.well-known/jwks.json",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+    ] {
+        let answered = status_of(&server, "127.0.0.5", &format!("GET {path}")).await;
+        assert_eq!(answered, "HTTP/1.1 200 OK", "{path}");
+    }
 }
 
 #[tokio::test]

@@ -80,6 +80,7 @@ mod same_text;
 mod secret_files;
 mod sessions;
 mod share_ends;
+mod signing_keys;
 mod storage;
 mod support;
 mod text_files;

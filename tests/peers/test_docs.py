@@ -265,6 +265,9 @@ def test_the_operators_page_names_the_fixed_limits():
             "Duration::from_secs(10)",
             "twice `gate_proof_limit` and 20 seconds",
         ),
+        "CONNECTION_TURN_TIMEOUT": ("Duration::from_secs(2)", "`max_connections`; 2 seconds"),
+        "MAX_WAITING_CONNECTIONS": ("1024", "| 1024, and no more than"),
+        "MAX_TOKEN_LIFETIME": ("Duration::from_mins(2)", "seconds from 1 to 120"),
         "UPLOAD_TIMEOUT": ("Duration::from_mins(30)", "30 minutes"),
     }
     assert found == {name: value for name, (value, _) in expected.items()}

@@ -32,6 +32,8 @@ fn every_setting_can_be_set_by_its_variable() {
         ("refresh_lifetime", "3600"),
         ("refresh_grace", "0"),
         ("jwks_max_age", "62"),
+        ("key_publish_ahead", "123"),
+        ("key_rotation_age", "123"),
         ("mint_limit_per_minute", "0"),
         ("request_limit_per_minute", "14"),
         ("download_limit_per_minute", "15"),

@@ -11,6 +11,7 @@ use super::*;
 mod every_setting;
 mod issuers;
 mod secret_files;
+mod signing_keys;
 
 /// A working directory of its own and an environment.
 struct TestConfig {

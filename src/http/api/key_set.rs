@@ -3,32 +3,24 @@
 //! One body, serialised once, with an `ETag`, so that verifiers fetch it rarely and cheaply.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use poem::http::{StatusCode, header};
-use poem::{IntoResponse, Response};
-use poem_openapi::registry::{MetaMediaType, MetaResponses, Registry};
-use poem_openapi::types::Type;
-use poem_openapi::{ApiResponse, Object, OpenApi};
+use poem_openapi::{Object, OpenApi};
 
-use crate::http::conditional::precondition::{PreconditionOutcome, Validators, evaluate};
+use crate::domain::key_set_lifetime::KeySetLifetime;
+use crate::http::conditional::public_document::PublicDocument;
 use crate::http::openapi::ApiTag;
-use crate::http::reply::responses::{self, ErrorResponse, ErrorStatuses};
+use crate::http::reply::responses::{ErrorResponse, ErrorStatuses};
 use crate::service::tokens::key_ring::KeyRing;
 
 /// The path of the key set.
 pub const KEY_SET_PATH: &str = "/.well-known/jwks.json";
-
-/// The media type of the key set. RFC 7517 section 8.5.2 registers `application/jwk-set+json`, but
-/// many clients accept nothing but JSON, and none requires the registered type.
-const KEY_SET_TYPE: &str = "application/json";
 
 /// The key set API.
 pub struct KeySetApi {
     /// Holds the published key set.
     pub key_ring: Arc<KeyRing>,
     /// How long verifiers may cache the key set.
-    pub max_age: Duration,
+    pub lifetime: KeySetLifetime,
 }
 
 /// A JWK set (RFC 7517 section 5).
@@ -58,40 +50,6 @@ pub struct JsonWebKey {
     pub usage: String,
 }
 
-/// The published key set, or 304 if the client already has it.
-pub struct KeySetResponse(Response);
-
-impl IntoResponse for KeySetResponse {
-    fn into_response(self) -> Response {
-        self.0
-    }
-}
-
-impl ApiResponse for KeySetResponse {
-    fn meta() -> MetaResponses {
-        let headers = || {
-            vec![
-                responses::text_header("ETag", "The entity tag of the key set."),
-                responses::text_header("Cache-Control", "How long the key set may be cached."),
-            ]
-        };
-        let content = vec![MetaMediaType {
-            content_type: KEY_SET_TYPE,
-            schema: JsonWebKeySet::schema_ref(),
-        }];
-        MetaResponses {
-            responses: vec![
-                responses::meta_response(200, "The key set.", content, headers()),
-                responses::meta_response(304, "The client's copy is current.", vec![], headers()),
-            ],
-        }
-    }
-
-    fn register(registry: &mut Registry) {
-        JsonWebKeySet::register(registry);
-    }
-}
-
 /// The error statuses of the key set.
 pub struct KeySetStatuses;
 
@@ -117,28 +75,14 @@ impl KeySetApi {
     async fn key_set(
         &self,
         request: &poem::Request,
-    ) -> Result<KeySetResponse, ErrorResponse<KeySetStatuses>> {
+    ) -> Result<PublicDocument<JsonWebKeySet>, ErrorResponse<KeySetStatuses>> {
         let published = self.key_ring.published();
-        // A key set has no date: only its ETag says whether the client has it.
-        let now = Validators {
-            etag: published.etag(),
-            last_modified: i64::MAX,
-        };
-        let response = Response::builder()
-            .header(header::ETAG, published.etag())
-            .header(
-                header::CACHE_CONTROL,
-                format!("public, max-age={}", self.max_age.as_secs()),
-            );
-        Ok(KeySetResponse(
-            match evaluate(request.method(), request.headers(), now) {
-                PreconditionOutcome::NotModified => {
-                    response.status(StatusCode::NOT_MODIFIED).finish()
-                }
-                PreconditionOutcome::Met | PreconditionOutcome::Failed => {
-                    response.content_type(KEY_SET_TYPE).body(published.body())
-                }
-            },
+        let cache_control = self.lifetime.cache_control();
+        Ok(PublicDocument::reply(
+            request,
+            published.body(),
+            published.etag(),
+            &cache_control,
         ))
     }
 }

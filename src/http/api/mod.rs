@@ -9,6 +9,7 @@ pub mod health;
 pub mod key_set;
 pub mod mint;
 pub mod mint_batch;
+pub mod server_metadata;
 pub mod sessions;
 pub mod share_ends;
 pub mod tags;

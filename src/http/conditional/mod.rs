@@ -3,5 +3,6 @@
 pub mod entity_tag;
 pub mod etag_response;
 pub mod precondition;
+pub mod public_document;
 pub mod range_header;
 pub mod span;

@@ -5,17 +5,23 @@
 //! there is one, else the one whose request began first. So nobody holds up the others, with
 //! connections on which nothing happens nor with slow ones.
 //!
+//! A crowd that comes at once from one network (a fleet that restarts behind one address) must not push out its own
+//! connections before their requests have arrived: whoever comes late waits for its turn.
+//!
 //! A trusted proxy speaks for many clients and has no limit of its own; while it forwards a
 //! request, the connection counts for the network of the client.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::limits::CONNECTION_TURN_TIMEOUT;
 use crate::service::rate_limits::client_network;
 
 use super::close_reason::CloseReason;
@@ -28,6 +34,15 @@ pub enum Overload {
     Server,
     /// The network of the client holds as many as it may, and all are busy.
     Network,
+}
+
+/// Why a connection gets no place now.
+#[derive(Debug)]
+pub enum NoPlace {
+    /// It gets none.
+    Overload(Overload),
+    /// Its network has opened so many just now; this resolves when one of them may give way.
+    Later(oneshot::Receiver<()>),
 }
 
 /// The places for connections.
@@ -43,6 +58,8 @@ pub struct ConnectionLimiter {
 struct Places {
     by_id: HashMap<u64, Place>,
     per_network: HashMap<IpAddr, usize>,
+    /// Those who wait for their turn, by network; only networks for which somebody waits are there.
+    waiting: HashMap<IpAddr, VecDeque<oneshot::Sender<()>>>,
     /// Numbers connections and orders events.
     counter: u64,
 }
@@ -54,6 +71,8 @@ struct Place {
     /// Whether it counts for a trusted proxy itself.
     is_unlimited: bool,
     is_busy: bool,
+    opened_at: Instant,
+    has_had_request: bool,
     /// When it became idle or busy, as a number of the counter.
     since: u64,
     displaced: CancellationToken,
@@ -90,14 +109,44 @@ impl ConnectionLimiter {
 
     /// Takes a place for a connection of a peer; another connection may have to close for it.
     pub fn admit(&self, peer: IpAddr) -> Result<ConnectionPlace, Overload> {
-        let is_unlimited = self.trusted_proxies.contains(peer.to_canonical());
+        self.take(&mut self.places.lock(), peer, |_| true)
+    }
+
+    /// Takes a place as [`ConnectionLimiter::admit`] does, but closes no connection of the peer's own network that
+    /// was opened just now and whose first request may be on its way.
+    pub fn admit_sparing(&self, peer: IpAddr) -> Result<ConnectionPlace, NoPlace> {
         let network = client_network(peer);
         let mut places = self.places.lock();
+        let mut has_spared = false;
+        let taken = self.take(&mut places, peer, |place| {
+            let is_spared = place.network == network && place.is_new();
+            has_spared |= is_spared;
+            !is_spared
+        });
+        taken.map_err(|overload| {
+            if !has_spared {
+                return NoPlace::Overload(overload);
+            }
+            let (sender, turn) = oneshot::channel();
+            places.waiting.entry(network).or_default().push_back(sender);
+            NoPlace::Later(turn)
+        })
+    }
+
+    fn take(
+        &self,
+        places: &mut Places,
+        peer: IpAddr,
+        mut may_close: impl FnMut(&Place) -> bool,
+    ) -> Result<ConnectionPlace, Overload> {
+        let is_unlimited = self.trusted_proxies.contains(peer.to_canonical());
+        let network = client_network(peer);
         if !is_unlimited && places.count(network) >= self.max_per_network {
-            let idle = places.longest_idle(network).ok_or(Overload::Network)?;
-            places.displace(idle);
+            let idle = places.longest_idle(network, may_close);
+            places.displace(idle.ok_or(Overload::Network)?);
         } else if places.by_id.len() >= self.max_connections {
             let victim = places.find_victim(network, is_unlimited);
+            let victim = victim.filter(|id| places.by_id.get(id).is_some_and(&mut may_close));
             places.displace(victim.ok_or(Overload::Server)?);
         }
         let id = places.next();
@@ -107,6 +156,8 @@ impl ConnectionLimiter {
             network,
             is_unlimited,
             is_busy: false,
+            opened_at: Instant::now(),
+            has_had_request: false,
             since: id,
             displaced: displaced.clone(),
         };
@@ -133,6 +184,7 @@ impl ConnectionPlace {
                 return Err(Overload::Network);
             }
             place.is_busy = true;
+            place.has_had_request = true;
             place.since = since;
             place.is_unlimited &= !is_forwarded;
             places.move_to_network(self.id, network);
@@ -165,9 +217,18 @@ impl Drop for RequestInFlight {
         place.is_busy = false;
         place.since = since;
         let peer_network = place.peer_network;
+        let former_network = place.network;
         // Only the connection of a proxy ever counts for another network.
         place.is_unlimited |= place.network != peer_network;
         places.move_to_network(self.id, peer_network);
+        places.call_next(former_network);
+    }
+}
+
+impl Place {
+    /// Whether its first request may be on its way.
+    fn is_new(&self) -> bool {
+        !self.is_busy && !self.has_had_request && self.opened_at.elapsed() < CONNECTION_TURN_TIMEOUT
     }
 }
 
@@ -181,9 +242,13 @@ impl Places {
         self.per_network.get(&network).copied().unwrap_or_default()
     }
 
-    fn longest_idle(&self, network: IpAddr) -> Option<u64> {
+    fn longest_idle(
+        &self,
+        network: IpAddr,
+        mut may_close: impl FnMut(&Place) -> bool,
+    ) -> Option<u64> {
         let idle = self.by_id.iter();
-        idle.filter(|(_, place)| place.network == network && !place.is_busy)
+        idle.filter(|(_, place)| place.network == network && !place.is_busy && may_close(place))
             .min_by_key(|(_, place)| place.since)
             .map(|(id, _)| *id)
     }
@@ -225,7 +290,23 @@ impl Places {
     fn remove(&mut self, id: u64) -> Option<Place> {
         let place = self.by_id.remove(&id)?;
         self.discount(place.network);
+        self.call_next(place.network);
         Some(place)
+    }
+
+    /// Tells the first of a network who still waits that a connection of it may give way.
+    fn call_next(&mut self, network: IpAddr) {
+        let Some(waiting) = self.waiting.get_mut(&network) else {
+            return;
+        };
+        while let Some(next) = waiting.pop_front() {
+            if next.send(()).is_ok() {
+                break;
+            }
+        }
+        if waiting.is_empty() {
+            self.waiting.remove(&network);
+        }
     }
 
     fn move_to_network(&mut self, id: u64, network: IpAddr) {
@@ -248,120 +329,4 @@ impl Places {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::ForwardedHeader;
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    fn limiter(max_connections: usize, max_per_network: usize) -> ConnectionLimiter {
-        let proxies = TrustedProxies::new(
-            vec!["10.0.0.1/32".parse().unwrap()],
-            ForwardedHeader::default(),
-        );
-        ConnectionLimiter::new(max_connections, max_per_network, proxies)
-    }
-
-    fn busy(limiter: &ConnectionLimiter, peer: &str) -> (ConnectionPlace, RequestInFlight) {
-        let place = limiter.admit(ip(peer)).unwrap();
-        let request = place.begin_request(ip(peer)).unwrap();
-        (place, request)
-    }
-
-    fn is_displaced(place: &ConnectionPlace) -> bool {
-        place.displaced.is_cancelled()
-    }
-
-    #[test]
-    fn a_network_at_its_limit_gives_up_its_own_longest_idle_connection() {
-        let limiter = limiter(8, 2);
-        let (first, request) = busy(&limiter, "2001:db8::1");
-        let second = limiter.admit(ip("2001:db8::2")).unwrap();
-        let other = limiter.admit(ip("2001:db8:0:1::1")).unwrap();
-        let third = limiter.admit(ip("2001:db8::3")).unwrap();
-        assert!(is_displaced(&second));
-        assert!([&first, &other, &third].iter().all(|it| !is_displaced(it)));
-        let _third_request = third.begin_request(ip("2001:db8::3")).unwrap();
-        assert_eq!(
-            limiter.admit(ip("2001:db8::4")).err(),
-            Some(Overload::Network)
-        );
-        drop(request);
-        assert!(limiter.admit(ip("2001:db8::4")).is_ok());
-        assert!(is_displaced(&first));
-    }
-
-    #[test]
-    fn a_newcomer_takes_the_place_of_an_idle_connection_of_whoever_holds_most() {
-        let limiter = limiter(5, 4);
-        let (_office, _request) = busy(&limiter, "192.0.2.1");
-        let silent: Vec<_> = (0..3)
-            .map(|_| limiter.admit(ip("192.0.2.2")).unwrap())
-            .collect();
-        let single = limiter.admit(ip("192.0.2.3")).unwrap();
-        let _newcomer = limiter.admit(ip("192.0.2.4")).unwrap();
-        assert_eq!(
-            silent.iter().map(is_displaced).collect::<Vec<_>>(),
-            [true, false, false]
-        );
-        assert!(!is_displaced(&single));
-    }
-
-    #[test]
-    fn among_busy_connections_the_oldest_of_whoever_holds_most_gives_way() {
-        let limiter = limiter(4, 4);
-        let mut slow: Vec<_> = (0..4).map(|_| busy(&limiter, "192.0.2.1")).collect();
-        let first = busy(&limiter, "192.0.2.2");
-        let second = busy(&limiter, "192.0.2.3");
-        let displaced: Vec<_> = slow.iter().map(|(place, _)| is_displaced(place)).collect();
-        assert_eq!(displaced, [true, true, false, false]);
-        slow.pop();
-        let third = busy(&limiter, "192.0.2.4");
-        assert!(
-            [&first, &second, &third]
-                .iter()
-                .all(|(place, _)| !is_displaced(place))
-        );
-        // Now four networks hold one each: nobody has to give way to a fifth.
-        assert_eq!(limiter.admit(ip("192.0.2.5")).err(), Some(Overload::Server));
-    }
-
-    #[test]
-    fn many_networks_with_one_silent_connection_each_give_way_in_their_order() {
-        let limiter = limiter(3, 3);
-        let silent: Vec<_> = (1..=3)
-            .map(|host| limiter.admit(ip(&format!("192.0.2.{host}"))).unwrap())
-            .collect();
-        let _first = busy(&limiter, "192.0.2.9");
-        assert_eq!(
-            silent.iter().map(is_displaced).collect::<Vec<_>>(),
-            [true, false, false]
-        );
-        let _second = busy(&limiter, "192.0.2.9");
-        assert_eq!(
-            silent.iter().map(is_displaced).collect::<Vec<_>>(),
-            [true, true, false]
-        );
-    }
-
-    #[test]
-    fn requests_that_a_proxy_forwards_count_for_the_network_of_the_client() {
-        let limiter = limiter(8, 2);
-        let proxy = ip("10.0.0.1");
-        let places: Vec<_> = (0..8).map(|_| limiter.admit(proxy).unwrap()).collect();
-        let client = ip("192.0.2.1");
-        let first = places[0].begin_request(client).unwrap();
-        let second = places[1].begin_request(client).unwrap();
-        assert_eq!(
-            places[2].begin_request(client).err(),
-            Some(Overload::Network)
-        );
-        assert!(places[3].begin_request(ip("192.0.2.2")).is_ok());
-        drop(first);
-        assert!(places[2].begin_request(client).is_ok());
-        drop((second, places));
-        assert!(limiter.places.lock().per_network.is_empty());
-    }
-}
+mod tests;

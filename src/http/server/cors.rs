@@ -55,7 +55,7 @@ const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 #[derive(Clone, Debug)]
 pub struct Cors {
     allowed_origins: AllowedOrigins,
-    public_path: &'static str,
+    public_paths: &'static [&'static str],
     methods: HeaderValue,
     request_headers: String,
     response_headers: HeaderValue,
@@ -87,7 +87,7 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
                 .headers()
                 .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         let allowed = self.cors.allow_origin(&request);
-        let is_public = request.uri().path() == self.cors.public_path;
+        let is_public = self.cors.public_paths.contains(&request.uri().path());
         let allowed_headers = is_preflight.then(|| self.cors.allow_headers(request.headers()));
         let mut response = self.inner.call(request).await?.into_response();
         if is_preflight {
@@ -119,11 +119,11 @@ impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
 
 impl Cors {
     /// The pages of `allowed_origins` may use every operation of the table; pages of all origins may read what is
-    /// at `public_path`.
+    /// at the `public_paths`.
     #[must_use]
     pub fn new(
         allowed_origins: AllowedOrigins,
-        public_path: &'static str,
+        public_paths: &'static [&'static str],
         operations: &OperationTable,
     ) -> Self {
         let methods: Vec<&str> = operations.methods().into_iter().collect();
@@ -135,7 +135,7 @@ impl Cors {
         let response_headers = join(operations.response_headers(), &FURTHER_RESPONSE_HEADERS);
         Self {
             allowed_origins,
-            public_path,
+            public_paths,
             methods: header_value(&methods.join(", ")),
             request_headers: join(operations.request_headers(), &FURTHER_REQUEST_HEADERS),
             response_headers: header_value(&response_headers),
@@ -166,7 +166,9 @@ impl Cors {
     fn allow_origin(&self, request: &Request) -> Option<HeaderValue> {
         match &self.allowed_origins {
             AllowedOrigins::Any => Some(ANY_ORIGIN),
-            AllowedOrigins::Only(_) if request.uri().path() == self.public_path => Some(ANY_ORIGIN),
+            AllowedOrigins::Only(_) if self.public_paths.contains(&request.uri().path()) => {
+                Some(ANY_ORIGIN)
+            }
             AllowedOrigins::Only(origins) => {
                 let origin = request.headers().get(header::ORIGIN)?;
                 let is_allowed = |allowed: &String| origin.as_bytes() == allowed.as_bytes();

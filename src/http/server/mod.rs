@@ -12,6 +12,7 @@ pub mod connection_limit;
 pub mod cors;
 pub mod final_slash;
 mod forwarded_hops;
+pub mod issuer_path;
 mod logged_path;
 pub mod operations;
 mod outcome;
@@ -33,20 +34,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use poem::{Endpoint, Response};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::limits::{
-    CONNECTION_SHARE_DIVISOR, HEADERS_TIMEOUT, RESERVED_CONNECTIONS, RESERVED_HEADERS_TIMEOUT,
+    CONNECTION_SHARE_DIVISOR, CONNECTION_TURN_TIMEOUT, HEADERS_TIMEOUT, MAX_WAITING_CONNECTIONS,
+    RESERVED_CONNECTIONS, RESERVED_HEADERS_TIMEOUT,
 };
 
 use close_reason::CloseReason;
 use connection::{Connection, ConnectionKind};
-use connection_limit::{ConnectionLimiter, ConnectionPlace, Overload};
+use connection_limit::{ConnectionLimiter, ConnectionPlace, NoPlace, Overload};
 use trusted_proxies::TrustedProxies;
 
 /// How long to wait after an accept that failed, most likely for lack of file descriptors.
@@ -82,8 +84,10 @@ impl ServerLimits {
 }
 
 /// The places for connections, and a few more that only answer for health.
+#[derive(Clone)]
 struct Places {
     open: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     usual: ConnectionLimiter,
     reserved: ConnectionLimiter,
 }
@@ -98,21 +102,77 @@ impl Places {
             open: Arc::new(Semaphore::new(ServerLimits::max_open_connections(
                 max_connections,
             ))),
+            waiting: Arc::new(Semaphore::new(max_connections.min(MAX_WAITING_CONNECTIONS))),
             usual: limiter(max_connections),
             reserved: limiter(RESERVED_CONNECTIONS),
         }
     }
 
     /// A place among all connections, or else one in the reserve, with the reason.
-    fn admit(&self, peer: IpAddr) -> Option<(ConnectionPlace, Option<Overload>)> {
-        match self.usual.admit(peer) {
-            Ok(place) => Some((place, None)),
-            Err(overload) => {
-                let place = self.reserved.admit(peer).ok()?;
-                Some((place, Some(overload)))
+    fn admit(&self, peer: IpAddr) -> Option<Admission> {
+        let permit = Arc::clone(&self.open).try_acquire_owned().ok()?;
+        self.admission(peer, permit, self.usual.admit(peer))
+    }
+
+    /// A place like that, at once or when it is the peer's turn.
+    fn admit_in_turn(&self, peer: IpAddr) -> Turn {
+        let Ok(permit) = Arc::clone(&self.open).try_acquire_owned() else {
+            return Turn::Now(None);
+        };
+        let admitted = match self.usual.admit_sparing(peer) {
+            Ok(place) => Ok(place),
+            Err(NoPlace::Overload(overload)) => Err(overload),
+            Err(NoPlace::Later(turn)) => match Arc::clone(&self.waiting).try_acquire_owned() {
+                Ok(permit) => return Turn::Later(turn, permit),
+                Err(_) => self.usual.admit(peer),
+            },
+        };
+        Turn::Now(self.admission(peer, permit, admitted))
+    }
+
+    /// Waits for the peer's turn, within the time that it may take.
+    async fn wait(&self, peer: IpAddr, mut turn: oneshot::Receiver<()>) -> Option<Admission> {
+        let deadline = Instant::now() + CONNECTION_TURN_TIMEOUT;
+        while timeout_at(deadline, turn).await.is_ok() {
+            match self.admit_in_turn(peer) {
+                Turn::Now(admission) => return admission,
+                Turn::Later(next, _) => turn = next,
             }
         }
+        self.admit(peer)
     }
+
+    fn admission(
+        &self,
+        peer: IpAddr,
+        permit: OwnedSemaphorePermit,
+        admitted: Result<ConnectionPlace, Overload>,
+    ) -> Option<Admission> {
+        let (place, overload) = match admitted {
+            Ok(place) => (place, None),
+            Err(overload) => (self.reserved.admit(peer).ok()?, Some(overload)),
+        };
+        Some(Admission {
+            place,
+            overload,
+            permit,
+        })
+    }
+}
+
+/// A connection that has a place; in the reserve if there is an overload.
+struct Admission {
+    place: ConnectionPlace,
+    overload: Option<Overload>,
+    permit: OwnedSemaphorePermit,
+}
+
+/// When a connection gets its place.
+enum Turn {
+    /// Now, or never.
+    Now(Option<Admission>),
+    /// When the receiver resolves; the permit is for waiting.
+    Later(oneshot::Receiver<()>, OwnedSemaphorePermit),
 }
 
 /// Serves until `shutdown`, then waits for requests in flight; returns whether all of them ended in time.
@@ -153,7 +213,7 @@ pub async fn serve(
     }
 }
 
-/// Serves a connection in a task of its own, if there is a place for it.
+/// Serves a connection in a task of its own, if there is a place for it, now or in its turn.
 fn open<E: Endpoint<Output = Response> + 'static>(
     kind: &Arc<ConnectionKind<E>>,
     places: &Places,
@@ -161,31 +221,54 @@ fn open<E: Endpoint<Output = Response> + 'static>(
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let admitted = Arc::clone(&places.open)
-        .try_acquire_owned()
-        .ok()
-        .and_then(|permit| Some((permit, places.admit(peer.ip())?)));
-    let Some((permit, (place, overload))) = admitted else {
-        count_refusal();
-        return;
-    };
+    let (kind, watcher) = (Arc::clone(kind), graceful.watcher());
+    match places.admit_in_turn(peer.ip()) {
+        Turn::Now(None) => count_refusal(),
+        Turn::Now(Some(admission)) => {
+            tokio::spawn(serve_connection(kind, admission, stream, peer, watcher));
+        }
+        Turn::Later(turn, permit) => {
+            let places = places.clone();
+            tokio::spawn(async move {
+                let admission = places.wait(peer.ip(), turn).await;
+                drop(permit);
+                match admission {
+                    Some(admission) => {
+                        serve_connection(kind, admission, stream, peer, watcher).await;
+                    }
+                    None => count_refusal(),
+                }
+            });
+        }
+    }
+}
+
+async fn serve_connection<E: Endpoint<Output = Response> + 'static>(
+    kind: Arc<ConnectionKind<E>>,
+    admission: Admission,
+    stream: TcpStream,
+    peer: SocketAddr,
+    watcher: Watcher,
+) {
+    let Admission {
+        place,
+        overload,
+        permit,
+    } = admission;
     if overload.is_some() {
         count_refusal();
     }
     // A client that is gone already shows when it is read from.
     let _ = stream.set_nodelay(true);
     let connection = Connection {
-        kind: Arc::clone(kind),
+        kind,
         place: Arc::new(place),
         peer,
         overload,
         headers_timeout: overload.map_or(HEADERS_TIMEOUT, |_| RESERVED_HEADERS_TIMEOUT),
     };
-    let watcher = graceful.watcher();
-    tokio::spawn(async move {
-        connection.serve(stream, watcher).await;
-        drop(permit);
-    });
+    connection.serve(stream, watcher).await;
+    drop(permit);
 }
 
 fn count_refusal() {

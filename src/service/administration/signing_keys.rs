@@ -4,6 +4,7 @@ use crate::domain::action::Action;
 use crate::domain::resource::Resource;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
+use crate::service::tokens::key_schedule::{KeySchedule, NextState};
 use crate::storage::{KeyState, StoredSigningKey};
 
 use super::Administration;
@@ -15,17 +16,35 @@ pub struct SigningKeyInfo {
     pub kid: String,
     /// Its state in the rotation.
     pub state: KeyState,
-    /// When it was created, in seconds since 1970 UTC.
+    /// When it was created and published, in seconds since 1970 UTC.
     pub created_at: i64,
+    /// When it began to sign.
+    pub activated_at: Option<i64>,
+    /// When it ceased to sign.
+    pub deactivated_at: Option<i64>,
+    /// When it was retired.
+    pub retired_at: Option<i64>,
+    /// When it was revoked.
+    pub revoked_at: Option<i64>,
+    /// What becomes of it next.
+    pub next_state: Option<NextState>,
 }
 
-impl From<StoredSigningKey> for SigningKeyInfo {
-    fn from(stored: StoredSigningKey) -> Self {
-        Self {
-            kid: stored.kid,
-            state: stored.state,
-            created_at: stored.created_at,
-        }
+impl SigningKeyInfo {
+    /// What is told of these keys.
+    #[must_use]
+    pub fn of_all(stored: &[StoredSigningKey], schedule: &KeySchedule) -> Vec<Self> {
+        let told = stored.iter().map(|key| Self {
+            next_state: schedule.next_state(stored, key),
+            kid: key.kid.clone(),
+            state: key.state,
+            created_at: key.created_at,
+            activated_at: key.activated_at,
+            deactivated_at: key.deactivated_at,
+            retired_at: key.retired_at,
+            revoked_at: key.revoked_at,
+        });
+        told.collect()
     }
 }
 
@@ -34,12 +53,13 @@ impl Administration {
     pub async fn list_signing_keys(
         &self,
         request: &RequestContext,
+        schedule: &KeySchedule,
     ) -> Result<Vec<SigningKeyInfo>, ServiceError> {
         self.audited(request, Action::ViewKeys, async |operation| {
             operation.set_summary("signing keys listed");
             operation.authorize(Action::ViewKeys, &Resource::Server)?;
             let stored = self.database.list_signing_keys().await?;
-            Ok(stored.into_iter().map(SigningKeyInfo::from).collect())
+            Ok(SigningKeyInfo::of_all(&stored, schedule))
         })
         .await
     }

@@ -1,9 +1,9 @@
 //! The key ring: the current signing key, the published key set, and the tokens verified with it.
 //!
-//! The first start generates the first key. It may sign at once: no verifier can have fetched a key
-//! set without it.
+//! `signing_keys.rs` replaces the keys as they are rotated.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
@@ -13,8 +13,8 @@ use crate::domain::clock::{Clock, MAX_CLOCK_SKEW};
 use crate::domain::id::{DatasetId, RecordId};
 use crate::domain::secret::Secret;
 use crate::service::error::ServiceError;
-use crate::storage::{Database, KeyState, StoredSigningKey};
-use crate::token::{DownloadClaims, ExpectedClaims, KeySet, SealingKey, SessionClaims, SigningKey};
+use crate::storage::{KeyState, StoredSigningKey};
+use crate::token::{DownloadClaims, ExpectedClaims, KeySet, PublicKey, SessionClaims, SigningKey};
 
 /// How many verified tokens of one kind are cached.
 const MAX_VERIFIED_TOKENS: u64 = 50_000;
@@ -31,47 +31,75 @@ pub struct TokenParties {
 /// Signs and verifies tokens with the active keys.
 pub struct KeyRing {
     active: ArcSwap<ActiveKeys>,
+    is_up_to_date: AtomicBool,
     parties: TokenParties,
     clock: Clock,
 }
 
 /// The active keys; replaced together with what was verified with them.
 struct ActiveKeys {
-    current: SigningKey,
+    /// None after it was withdrawn, until its successor can be opened.
+    current: Option<SigningKey>,
+    public_keys: Vec<PublicKey>,
     published: Arc<KeySet>,
     verified_sessions: Cache<[u8; 32], Arc<SessionClaims>>,
     verified_downloads: Cache<[u8; 32], Arc<DownloadClaims>>,
 }
 
 impl KeyRing {
-    /// Loads the keys of a database; generates and seals the first one if there is none.
-    pub async fn open(
-        database: &Database,
-        sealing_key: &SealingKey,
+    /// A key ring of these keys, each as it is stored and opened.
+    pub fn new(
+        keys: &[(StoredSigningKey, SigningKey)],
         parties: TokenParties,
         clock: Clock,
     ) -> Result<Self, ServiceError> {
-        let mut stored = database.list_signing_keys().await?;
-        if stored.is_empty() {
-            let first = SigningKey::generate()?;
-            let key = StoredSigningKey {
-                kid: first.kid().to_owned(),
-                state: KeyState::Current,
-                sealed: first.seal(sealing_key)?,
-                created_at: clock.unix_seconds(),
-            };
-            if database.insert_first_signing_key(&key).await? {
-                tracing::info!(kid = first.kid(), "first signing key generated");
-            }
-            // Another replica may have been faster: the database's key counts.
-            stored = database.list_signing_keys().await?;
-        }
-        let active = ArcSwap::from_pointee(ActiveKeys::unseal(&stored, sealing_key)?);
         Ok(Self {
-            active,
+            active: ArcSwap::from_pointee(ActiveKeys::new(keys)?),
+            is_up_to_date: AtomicBool::new(true),
             parties,
             clock,
         })
+    }
+
+    /// Puts other keys in force: what is signed from now on is signed with the new current key, and what was
+    /// verified with a key that is gone is verified no more.
+    pub fn replace(&self, keys: &[(StoredSigningKey, SigningKey)]) -> Result<(), ServiceError> {
+        let mut active = ActiveKeys::new(keys)?;
+        let former = self.active.load_full();
+        let stays = |key: &PublicKey| active.publishes(key.kid());
+        if former.public_keys.iter().all(stays) {
+            active.verified_sessions = former.verified_sessions.clone();
+            active.verified_downloads = former.verified_downloads.clone();
+        }
+        self.active.store(Arc::new(active));
+        Ok(())
+    }
+
+    /// Withdraws all keys but those with the ids that `is_kept`: the others sign nothing more, and nothing is
+    /// verified with them.
+    ///
+    /// For keys that cannot be opened: what is revoked must end here too.
+    pub fn withdraw_others(&self, is_kept: impl Fn(&str) -> bool) -> Result<(), ServiceError> {
+        let former = self.active.load_full();
+        let public_keys = former.public_keys.iter().filter(|key| is_kept(key.kid()));
+        let public_keys: Vec<_> = public_keys.cloned().collect();
+        if public_keys.len() < former.public_keys.len() {
+            let current = former.current.as_ref().filter(|key| is_kept(key.kid()));
+            let kept = ActiveKeys::with(current.cloned(), public_keys)?;
+            self.active.store(Arc::new(kept));
+        }
+        Ok(())
+    }
+
+    /// Whether the keys in the database could be opened when they last changed.
+    #[must_use]
+    pub fn is_up_to_date(&self) -> bool {
+        self.is_up_to_date.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the keys in the database could be opened.
+    pub fn set_up_to_date(&self, is_up_to_date: bool) {
+        self.is_up_to_date.store(is_up_to_date, Ordering::Relaxed);
     }
 
     /// The published key set.
@@ -89,7 +117,7 @@ impl KeyRing {
     /// Signs a download token, which need not be verified here afterwards.
     pub fn sign_download(&self, claims: DownloadClaims) -> Result<Secret<String>, ServiceError> {
         let keys = self.active.load();
-        let token = claims.sign(&keys.current)?;
+        let token = claims.sign(keys.current()?)?;
         keys.verified_downloads
             .insert(token_digest(token.reveal()), Arc::new(claims));
         Ok(token)
@@ -108,14 +136,14 @@ impl KeyRing {
             issued_at,
             expires_at: issued_at + 1,
         };
-        claims.sign(&self.active.load().current)?;
+        claims.sign(self.active.load().current()?)?;
         Ok(())
     }
 
     /// Signs a session token, which need not be verified here afterwards.
     pub fn sign_session(&self, claims: SessionClaims) -> Result<Secret<String>, ServiceError> {
         let keys = self.active.load();
-        let token = claims.sign(&keys.current)?;
+        let token = claims.sign(keys.current()?)?;
         keys.verified_sessions
             .insert(token_digest(token.reveal()), Arc::new(claims));
         Ok(token)
@@ -175,26 +203,43 @@ impl KeyRing {
 }
 
 impl ActiveKeys {
-    fn unseal(stored: &[StoredSigningKey], sealing_key: &SealingKey) -> Result<Self, ServiceError> {
-        let mut current = None;
-        let mut public_keys = Vec::new();
-        for key in stored.iter().filter(|key| key.state != KeyState::Retired) {
-            let signing_key = SigningKey::unseal(&key.sealed, sealing_key)?;
-            public_keys.push(signing_key.public_key().clone());
-            if key.state == KeyState::Current {
-                current = Some(signing_key);
-            }
-        }
+    fn new(keys: &[(StoredSigningKey, SigningKey)]) -> Result<Self, ServiceError> {
+        let current = keys
+            .iter()
+            .find(|(stored, _)| stored.state == KeyState::Current);
+        let (_, current) = current.ok_or_else(|| {
+            ServiceError::internal(
+                "finding the current signing key",
+                "the database has keys, but none of them is current",
+            )
+        })?;
+        let public_keys = keys.iter().map(|(_, key)| key.public_key().clone());
+        Self::with(Some(current.clone()), public_keys.collect())
+    }
+
+    fn with(
+        current: Option<SigningKey>,
+        public_keys: Vec<PublicKey>,
+    ) -> Result<Self, ServiceError> {
         Ok(Self {
-            current: current.ok_or_else(|| {
-                ServiceError::internal(
-                    "finding the current signing key",
-                    "the database has keys, but none of them is current",
-                )
-            })?,
+            current,
             published: Arc::new(KeySet::new(&public_keys)?),
+            public_keys,
             verified_sessions: Cache::new(MAX_VERIFIED_TOKENS),
             verified_downloads: Cache::new(MAX_VERIFIED_TOKENS),
+        })
+    }
+
+    fn publishes(&self, kid: &str) -> bool {
+        self.public_keys.iter().any(|key| key.kid() == kid)
+    }
+
+    fn current(&self) -> Result<&SigningKey, ServiceError> {
+        self.current.as_ref().ok_or_else(|| {
+            ServiceError::unavailable(
+                "the signing key",
+                "the current one was withdrawn, and its successor cannot be opened",
+            )
         })
     }
 }

@@ -4,5 +4,7 @@ pub mod download;
 pub mod download_token;
 pub mod download_token_batch;
 pub mod key_ring;
+pub mod key_schedule;
 pub mod mint_contexts;
 pub mod sealing_key_file;
+pub mod signing_keys;

@@ -5,11 +5,11 @@
 //! only by its owner.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::atomic_file::{PRIVATE_MODE, atomic_create};
+use crate::atomic_file::{PRIVATE_MODE, atomic_create, atomic_rename};
 use crate::domain::secret::Secret;
 use crate::domain::text_file;
 use crate::token::{SealingKey, TokenError};
@@ -22,7 +22,7 @@ pub enum SealingKeyFileError {
     File {
         /// The file.
         path: PathBuf,
-        /// What failed: `read` or `created`.
+        /// What failed: `read`, `created` or `replaced`.
         operation: &'static str,
         /// Why.
         source: io::Error,
@@ -80,6 +80,38 @@ pub fn open_sealing_key(
         path: path.to_owned(),
         source,
     })
+}
+
+/// The sealing keys that the signing keys in the database may be sealed with: that of the file, and, while
+/// they are resealed, that of the file beside it whose name ends with `.next`.
+pub fn candidate_sealing_keys(path: &Path) -> Result<Vec<SealingKey>, SealingKeyFileError> {
+    // The successor first: it may take the place of the other one at any moment.
+    let next = match open_sealing_key(&next_sealing_key_file(path), false) {
+        Err(SealingKeyFileError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            None
+        }
+        opened => Some(opened?),
+    };
+    let key = open_sealing_key(path, false)?;
+    Ok([Some(key), next].into_iter().flatten().collect())
+}
+
+/// The file beside the sealing key file in which its successor stands until it takes its place.
+#[must_use]
+pub fn next_sealing_key_file(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".next");
+    PathBuf::from(name)
+}
+
+/// Puts the successor in the place of the sealing key file, durably.
+pub fn replace_sealing_key_file(path: &Path) -> Result<(), SealingKeyFileError> {
+    let failed = |source| SealingKeyFileError::File {
+        path: path.to_owned(),
+        operation: "replaced",
+        source,
+    };
+    atomic_rename(&next_sealing_key_file(path), path).map_err(failed)
 }
 
 fn create_sealing_key(path: &Path) -> io::Result<()> {

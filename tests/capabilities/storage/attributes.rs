@@ -96,8 +96,8 @@ async fn attributes_of_a_federated_user_stay_when_a_newer_token_comes(db: TestDa
     assert_eq!(stored.attributes, attributes(&json!({"clearance": 3})));
 }
 
-/// The migrations of an earlier version of the program.
-async fn earlier_migrations(kind: &str) -> Migrator {
+/// The migrations of an earlier version of the program, up to the `last` one.
+pub(super) async fn earlier_migrations(kind: &str, last: &str) -> Migrator {
     let folder = tempfile::tempdir().unwrap();
     let all = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("migrations")
@@ -105,7 +105,7 @@ async fn earlier_migrations(kind: &str) -> Migrator {
     for file in std::fs::read_dir(all).unwrap() {
         let file = file.unwrap();
         let name = file.file_name().into_string().unwrap();
-        if name.as_str() < LAST_WITHOUT_ATTRIBUTES || name.starts_with(LAST_WITHOUT_ATTRIBUTES) {
+        if name.as_str() < last || name.starts_with(last) {
             std::fs::copy(file.path(), folder.path().join(name)).unwrap();
         }
     }
@@ -139,7 +139,7 @@ async fn a_database_of_an_earlier_version_is_upgraded_with_its_data() {
     let url = format!("sqlite://{}/cedargate.db", folder.path().display());
     let database = Database::open(&url, 4).await.unwrap();
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    let migrator = earlier_migrations("sqlite").await;
+    let migrator = earlier_migrations("sqlite", LAST_WITHOUT_ATTRIBUTES).await;
     migrator.run(&mut connection).await.unwrap();
     for sql in [USER, DATASET] {
         let insert = sqlx::query(sql).bind(id).execute(&mut connection);
@@ -150,7 +150,7 @@ async fn a_database_of_an_earlier_version_is_upgraded_with_its_data() {
     let url = fresh_database().await;
     let database = Database::open(&url, 4).await.unwrap();
     let mut connection = PgConnection::connect(&url).await.unwrap();
-    let migrator = earlier_migrations("postgres").await;
+    let migrator = earlier_migrations("postgres", LAST_WITHOUT_ATTRIBUTES).await;
     migrator.run(&mut connection).await.unwrap();
     for sql in [USER, DATASET] {
         let insert = sqlx::query(sql).bind(id).execute(&mut connection);

@@ -33,6 +33,7 @@ mod catalog_names;
 mod connections;
 mod datasets_with_names;
 mod federated_users;
+mod key_rotations;
 mod migrations;
 mod outages;
 mod removals;

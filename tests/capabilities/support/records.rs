@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::server::Server;
 
-/// All records, as `cedargate audit export` prints them, less those of applied catalog files: each server
-/// begins with one.
+/// All records, as `cedargate audit export` prints them, less those that each server begins with: of an
+/// applied catalog file and of signing keys.
 pub(crate) async fn records(server: &Server) -> Vec<Value> {
     let mut records = Vec::new();
     let pages = AuditRecordPages::new(server.database().await, AuditFilter::default());
@@ -18,7 +18,8 @@ pub(crate) async fn records(server: &Server) -> Vec<Value> {
     exporting.await.unwrap().unwrap();
     records.retain(|record: &Value| {
         let reason = record["reason"].as_str().unwrap_or_default();
-        !reason.starts_with("applied the catalog file")
+        let event = record["event"].as_str().unwrap_or_default();
+        !reason.starts_with("applied the catalog file") && !event.starts_with("key_")
     });
     records
 }

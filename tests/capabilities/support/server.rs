@@ -272,14 +272,14 @@ impl Server {
 
     /// Another server on the same data.
     pub(crate) async fn replica(&self) -> Self {
-        self.replica_with(self.clock.clone()).await
+        Self::replica_of(self.settings.clone(), self.clock.clone()).await
     }
 
-    /// Another server on the same data, with a clock of its own.
-    pub(crate) async fn replica_with(&self, clock: Clock) -> Self {
-        let stores = Stores::open(&self.settings).await.unwrap();
+    /// A server on the data that the settings name.
+    pub(crate) async fn replica_of(settings: Settings, clock: Clock) -> Self {
+        let stores = Stores::open(&settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        Self::run(folder, self.settings.clone(), clock, stores).await
+        Self::run(folder, settings, clock, stores).await
     }
 
     /// Stops the server; false if requests in flight were aborted.
@@ -303,8 +303,8 @@ impl Server {
     /// Stops the server and starts it again on the same data with other settings.
     pub(crate) async fn restarted_with(mut self, settings: Settings) -> Self {
         assert!(self.stop().await);
-        let stores = Stores::open(&settings).await.unwrap();
-        Self::run(self.folder, settings, self.clock, stores).await
+        self.settings = settings;
+        self.started_again().await
     }
 
     /// A second connection to the server's database.

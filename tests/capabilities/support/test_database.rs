@@ -164,6 +164,12 @@ pub(crate) fn key(kid: &str, state: KeyState, created_at: i64) -> StoredSigningK
         state,
         sealed: format!("sealed {kid}"),
         created_at,
+        activated_at: None,
+        rotation_requested_at: None,
+        deactivated_at: None,
+        retires_at: None,
+        retired_at: None,
+        revoked_at: None,
     }
 }
 

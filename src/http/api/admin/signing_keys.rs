@@ -12,12 +12,15 @@ use crate::http::reply::admin_statuses::ReadAllStatuses;
 use crate::http::reply::responses::{ErrorResponse, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::{Administration, SigningKeyInfo};
+use crate::service::tokens::key_schedule::KeySchedule;
 use crate::storage::KeyState;
 
 /// The signing keys admin API.
 pub struct SigningKeysApi {
     /// Performs administrative operations.
     pub administration: Arc<Administration>,
+    /// When signing keys change.
+    pub schedule: KeySchedule,
 }
 
 /// All signing keys.
@@ -35,8 +38,20 @@ pub struct SigningKeyResponse {
     pub kid: String,
     /// Its state in the rotation.
     pub state: KeyState,
-    /// When it was created.
+    /// When it was created, and published.
     pub created_at: Timestamp,
+    /// When it began to sign.
+    pub activated_at: Option<Timestamp>,
+    /// When it ceased to sign.
+    pub deactivated_at: Option<Timestamp>,
+    /// When it was retired: it is published no more.
+    pub retired_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// The state that it comes into next; none after `retired`.
+    pub next_state: Option<KeyState>,
+    /// When; none if only a rotation that somebody asks for changes it.
+    pub next_state_at: Option<Timestamp>,
 }
 
 impl From<SigningKeyInfo> for SigningKeyResponse {
@@ -45,6 +60,12 @@ impl From<SigningKeyInfo> for SigningKeyResponse {
             kid: key.kid,
             state: key.state,
             created_at: Timestamp(key.created_at),
+            activated_at: key.activated_at.map(Timestamp),
+            deactivated_at: key.deactivated_at.map(Timestamp),
+            retired_at: key.retired_at.map(Timestamp),
+            revoked_at: key.revoked_at.map(Timestamp),
+            next_state: key.next_state.map(|next| next.state),
+            next_state_at: key.next_state.and_then(|next| next.at).map(Timestamp),
         }
     }
 }
@@ -66,7 +87,7 @@ impl SigningKeysApi {
     ) -> Result<JsonOk<SigningKeyList>, ErrorResponse<ReadAllStatuses>> {
         let keys = self
             .administration
-            .list_signing_keys(&credentials.0)
+            .list_signing_keys(&credentials.0, &self.schedule)
             .await?;
         Ok(JsonOk(SigningKeyList {
             items: keys.into_iter().map(SigningKeyResponse::from).collect(),
