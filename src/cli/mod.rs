@@ -11,6 +11,7 @@ mod conformance;
 mod dataset;
 mod demo;
 mod file_descriptors;
+mod import_stac;
 mod keys;
 mod local;
 mod log_writer;
@@ -114,6 +115,8 @@ enum ConformanceCommand {
 enum CatalogCommand {
     /// Create and change what a catalog file declares
     Apply(catalog::ApplyArguments),
+    /// Create and update a dataset for each COG of the Items of a STAC document
+    ImportStac(import_stac::ImportStacArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -316,6 +319,9 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
         }
         Command::Catalog(CatalogCommand::Apply(arguments)) => {
             block_on(catalog::apply(settings, arguments))
+        }
+        Command::Catalog(CatalogCommand::ImportStac(arguments)) => {
+            block_on(import_stac::import_stac(settings, arguments))
         }
         Command::User(command) => block_on(dispatch_user(settings, command)),
         Command::Dataset(DatasetCommand::List { json }) => block_on(dataset::list(settings, json)),

@@ -208,7 +208,7 @@ def test_every_make_target_on_a_page_exists(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_on_a_page_exists(page, run_peer):
-    for words in re.findall(r"`cedargate ([a-z-]+(?: [a-z]+)?)", text_of(page)):
+    for words in re.findall(r"`cedargate ([a-z-]+(?: [a-z-]+)?)", text_of(page)):
         done = run_peer(BINARY, *words.split(), "--help")
         assert done.returncode == 0, f"{page}: cedargate {words}: {done.stderr}"
 

@@ -28,6 +28,7 @@ use super::dataset_fields::{read_file, read_remote_file, read_title};
 use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
 use super::given_attributes::GivenAttributes;
 use super::named_share_ends::ShareEndsByName;
+use super::on_existing::OnExisting;
 use super::redact::{redact_lines, redact_values};
 use super::table_reader::TableReader;
 
@@ -49,7 +50,7 @@ pub struct CatalogFile {
     pub(super) datasets: Vec<DatasetItem>,
     /// Every user name that the file declares, those of invalid users too.
     pub(super) declared_users: BTreeSet<Username>,
-    redacted_text: Arc<str>,
+    pub(super) redacted_text: Arc<str>,
     diagnostics: Vec<CatalogDiagnostic>,
 }
 
@@ -104,6 +105,8 @@ pub(super) struct DatasetItem {
     pub(super) tags: Tags,
     /// Attributes that the policy schema declares.
     pub(super) attributes: GivenAttributes,
+    /// What becomes of a dataset that exists.
+    pub(super) on_existing: OnExisting,
 }
 
 /// Why a catalog file could not be read.
@@ -368,6 +371,7 @@ fn read_dataset(
             share_ends: ShareEndsByName::new(users_until, roles_until),
             tags,
             attributes,
+            on_existing: OnExisting::Replace,
         })
     };
     let item = item();
