@@ -3,6 +3,7 @@
 //! Usage: `verifier_loop FILE`, where FILE is the published program with other constants, which are taken from it.
 #![allow(
     clippy::unwrap_used,
+    clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::print_stderr,
     missing_docs,
