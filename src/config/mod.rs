@@ -14,6 +14,7 @@ pub mod limits;
 mod origin;
 mod reference;
 mod secret_file;
+mod secret_text;
 mod setting;
 mod settings_reader;
 mod sources;

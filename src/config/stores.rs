@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::error::ConfigError;
-use super::secret_file::{read_bounded, read_secret};
+use super::secret_text::{read_bounded, read_secret};
 use super::setting::Setting;
 use super::settings_reader::SettingsReader;
 use crate::domain::remote_file::{ObjectKey, StoreName};

@@ -38,7 +38,7 @@ async fn start(networks: &str, urls: &[String]) -> Server {
 #[tokio::test]
 async fn a_file_at_a_url_is_streamed_whatever_the_habits_of_its_server() {
     let files = FileServer::start("127.0.0.1:0").await;
-    let served = [
+    let kinds = [
         ServedFile::new(JACKSBORO),
         ServedFile {
             is_range_ignored: true,
@@ -64,7 +64,7 @@ async fn a_file_at_a_url_is_streamed_whatever_the_habits_of_its_server() {
         },
     ];
     let mut urls = Vec::new();
-    for (number, file) in served.into_iter().enumerate() {
+    for (number, file) in kinds.into_iter().enumerate() {
         let path = format!("/{number}.tif");
         files.put(&path, file);
         urls.push(files.url(&path));

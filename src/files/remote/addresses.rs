@@ -34,7 +34,7 @@ const SPECIAL_V4: [([u8; 4], u8); 16] = [
     ([240, 0, 0, 0], 4),
 ];
 
-/// Blocks of global unicast IPv6 (2000::/3) that are not public: protocols such as Teredo, documentation, 6to4.
+/// Blocks of global unicast IPv6 (`2000::/3`) that are not public: protocols such as Teredo, documentation, 6to4.
 const SPECIAL_V6: [([u16; 2], u32); 4] = [
     ([0x2001, 0x0000], 23),
     ([0x2001, 0x0db8], 32),
@@ -89,8 +89,8 @@ fn embedded_v4(address: IpAddr) -> Option<Ipv4Addr> {
         return None;
     };
     let nat64 = |address: Ipv6Addr| {
-        let [a, b, c, d, e, f, high, low] = address.segments();
-        ([a, b, c, d, e, f] == [0x64, 0xff9b, 0, 0, 0, 0])
+        let [start @ .., high, low] = address.segments();
+        (start == [0x64, 0xff9b, 0, 0, 0, 0])
             .then(|| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
     };
     address.to_ipv4_mapped().or_else(|| nat64(address))

@@ -49,13 +49,11 @@ impl RemoteCalls {
             let _permit = self.permits.acquire().await;
             call.await
         };
-        match tokio::time::timeout(CALL_TIMEOUT, running).await {
-            Ok(result) => result,
-            Err(_) => {
-                *self.last_missed.lock() = Some(Instant::now());
-                Err(unresponsive())
-            }
-        }
+        let ended = tokio::time::timeout(CALL_TIMEOUT, running).await;
+        ended.unwrap_or_else(|_| {
+            *self.last_missed.lock() = Some(Instant::now());
+            Err(unresponsive())
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a store says of a file: its length, its age and its entity tag.
 
-use std::time::SystemTime;
+use crate::domain::clock::Clock;
 
 /// What a store says of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +19,9 @@ impl RemoteFacts {
     /// Facts of a file whose store may not say when it was stored: then it counts as stored now, so that no date of
     /// an earlier answer matches.
     pub(super) fn new(size: u64, modified: Option<i64>, tag: Option<String>) -> Self {
-        let now = || {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
-        };
         Self {
             size,
-            modified: modified.unwrap_or_else(now),
+            modified: modified.unwrap_or_else(|| Clock::system().unix_seconds()),
             is_dated: modified.is_some(),
             tag,
         }
