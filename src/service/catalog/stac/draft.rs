@@ -22,8 +22,8 @@ use super::asset_place::{ReferenceContext, ReferredPlace};
 use super::document::LocatedItem;
 use super::error::StacError;
 use super::item::{StacAsset, StacItem, kind_of};
+use super::options::{PropertyMapping, SkippedItem, StacOptions};
 use super::source::without_query;
-use super::{PropertyMapping, SkippedItem, StacImport, StacOptions};
 
 /// The tag with the id of the Collection.
 const COLLECTION_TAG: &str = "collection";
@@ -38,7 +38,8 @@ pub(super) struct Drafts<'a> {
     files: Option<PathBuf>,
     datasets: Vec<DatasetItem>,
     ids: BTreeSet<DatasetId>,
-    skipped: Vec<SkippedItem>,
+    /// The Items that have no asset to import.
+    pub(super) skipped: Vec<SkippedItem>,
     /// One line for each dataset, which errors about it show.
     lines: String,
 }
@@ -80,13 +81,9 @@ impl<'a> Drafts<'a> {
         Ok(())
     }
 
-    /// The import of all that was added.
-    pub(super) fn into_import(self, name: &str) -> StacImport {
-        StacImport {
-            file: CatalogFile::of_datasets(name, &self.lines, self.datasets),
-            items: self.items,
-            skipped: self.skipped,
-        }
+    /// The datasets as a catalog file.
+    pub(super) fn into_file(self, name: &str) -> CatalogFile {
+        CatalogFile::of_datasets(name, &self.lines, self.datasets)
     }
 
     fn skip(&mut self, item: &StacItem, reason: String) {
@@ -177,6 +174,16 @@ impl<'a> Drafts<'a> {
         let end = self.lines.len();
         self.lines.push('\n');
         start..end
+    }
+}
+
+impl CatalogFile {
+    /// A catalog file of datasets alone, each described by a line of `text`.
+    fn of_datasets(name: &str, text: &str, datasets: Vec<DatasetItem>) -> Self {
+        let mut file = Self::parse(name, "", std::path::Path::new(""));
+        file.redacted_text = text.into();
+        file.datasets = datasets;
+        file
     }
 }
 
